@@ -1,0 +1,143 @@
+//! The admin API's contract: every endpoint with its request and response, used by the API and the
+//! UI alike.
+
+use crate::role::Action;
+use serde::{Deserialize, Serialize};
+
+pub mod routes;
+pub mod tokens;
+pub mod usage;
+
+/// One endpoint. The API registers [`Endpoint::PATTERN`], clients call [`Endpoint::path`].
+pub trait Endpoint {
+    const METHOD: &'static str;
+    /// Segments in braces are parameters: `/api/tokens/{id}`.
+    const PATTERN: &'static str;
+    /// What the caller must be allowed to do; `None` where the endpoint asks for no session.
+    const ACTION: Option<Action>;
+    /// The status of success.
+    const STATUS: u16 = 200;
+    type Request;
+    type Response;
+
+    /// The pattern with its parameters filled in, in order.
+    fn path(parameters: &[&str]) -> String {
+        let mut parameters = parameters.iter();
+        let fill = |segment: &str| {
+            if segment.starts_with('{') {
+                let value = parameters.next().copied().unwrap_or_default();
+                url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20")
+            } else {
+                segment.to_owned()
+            }
+        };
+        Self::PATTERN.split('/').map(fill).collect::<Vec<_>>().join("/")
+    }
+}
+
+macro_rules! endpoint {
+    ($(#[$doc:meta])* $name:ident, $method:literal, $pattern:literal, $action:expr, $status:literal, $request:ty => $response:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl $crate::api::Endpoint for $name {
+            const METHOD: &'static str = $method;
+            const PATTERN: &'static str = $pattern;
+            const ACTION: Option<$crate::role::Action> = $action;
+            const STATUS: u16 = $status;
+            type Request = $request;
+            type Response = $response;
+        }
+    };
+}
+pub(crate) use endpoint;
+
+/// One page of a list. `next_cursor` is handed back as `cursor` for the next; absent at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page<T> {
+    pub items: Vec<T>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// The number of items on a page unless `limit` says otherwise, and the most it may say.
+pub const DEFAULT_LIMIT: u32 = 50;
+pub const MAX_LIMIT: u32 = 200;
+
+/// The answer of `GET /health`, of both Workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// Always `ok`: that it answers is the news.
+    pub status: String,
+    /// `gateway` or `admin-api`.
+    pub service: String,
+    pub version: String,
+}
+
+/// Whether KV has a change already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Propagation {
+    /// KV has taken it; every location shows it within about a minute.
+    Published,
+    /// KV has not taken it yet; it is retried until it does. The answer's status is 202.
+    Pending,
+}
+
+endpoint!(
+    /// That the Worker runs. Touches nothing.
+    GetHealth, "GET", "/health", None, 200, () => Health
+);
+
+/// Method, pattern and action of one endpoint, for tables over all of them.
+pub type EndpointRow = (&'static str, &'static str, Option<Action>);
+
+const fn row<E: Endpoint>() -> EndpointRow {
+    (E::METHOD, E::PATTERN, E::ACTION)
+}
+
+/// Every endpoint there is. The router is checked against it.
+pub const ENDPOINTS: &[EndpointRow] = &[
+    row::<GetHealth>(),
+    row::<tokens::CreateToken>(),
+    row::<tokens::ListTokens>(),
+    row::<tokens::GetToken>(),
+    row::<tokens::UpdateToken>(),
+    row::<tokens::RevokeToken>(),
+    row::<tokens::DisableToken>(),
+    row::<tokens::EnableToken>(),
+    row::<tokens::RotateToken>(),
+    row::<tokens::ListTokenSecrets>(),
+    row::<routes::CreateRoute>(),
+    row::<routes::ListRoutes>(),
+    row::<routes::GetRoute>(),
+    row::<routes::UpdateRoute>(),
+    row::<routes::DeleteRoute>(),
+    row::<routes::SetCredential>(),
+    row::<routes::ClearCredential>(),
+    row::<usage::GetUsageStats>(),
+    row::<usage::GetOwnUsage>(),
+    row::<usage::GetOwnRecentCalls>(),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_filled_in_and_escaped() {
+        assert_eq!(tokens::GetToken::path(&["a b/c"]), "/api/tokens/a%20b%2Fc");
+        assert_eq!(GetHealth::path(&[]), "/health");
+    }
+
+    #[test]
+    fn no_two_endpoints_share_method_and_pattern() {
+        for (i, (method, pattern, _)) in ENDPOINTS.iter().enumerate() {
+            assert!(
+                !ENDPOINTS.iter().skip(i + 1).any(|(m, p, _)| m == method && p == pattern),
+                "{method} {pattern}"
+            );
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! `/api/routes`: requests, responses and what makes a request acceptable.
+
+use super::tokens::{check_description, check_name, present};
+use super::{Page, Propagation, endpoint};
+use crate::cors::is_origin;
+use crate::credential::{Credential, CredentialKind};
+use crate::error::FieldError;
+use crate::id::RouteId;
+use crate::method::Method;
+use crate::role::Action;
+use crate::route::{MAX_TIMEOUT_MS, RoutePath};
+use crate::scope::is_label;
+use crate::time::UnixMs;
+use crate::upstream::parse_base;
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+pub const MAX_TAGS: usize = 20;
+pub const MAX_ORIGINS: usize = 20;
+
+endpoint!(
+    /// Makes a route. A credential in the same call asks for the role that sets credentials.
+    CreateRoute, "POST", "/api/routes", Some(Action::WriteRoute), 201, CreateRouteRequest => RouteChanged
+);
+endpoint!(ListRoutes, "GET", "/api/routes", Some(Action::ReadRoute), 200, RouteQuery => Page<RouteView>);
+endpoint!(GetRoute, "GET", "/api/routes/{id}", Some(Action::ReadRoute), 200, () => RouteView);
+endpoint!(
+    /// Changes the fields that are given; `path` never changes. A change of origin drops the
+    /// credential, which is sealed to the old one. `If-Match` is heeded.
+    UpdateRoute, "PUT", "/api/routes/{id}", Some(Action::WriteRoute), 200, UpdateRouteRequest => RouteChanged
+);
+endpoint!(DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged);
+endpoint!(SetCredential, "PUT", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, Credential => RouteChanged);
+endpoint!(ClearCredential, "DELETE", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, () => RouteChanged);
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRouteRequest {
+    pub name: String,
+    pub path: String,
+    pub backend_url: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    #[serde(default)]
+    pub tags: Vec<String>,
+    #[serde(default)]
+    pub methods: Vec<String>,
+    #[serde(default = "enabled_by_default")]
+    pub enabled: bool,
+    #[serde(default)]
+    pub timeout_ms: Option<u32>,
+    #[serde(default)]
+    pub cors_origins: Vec<String>,
+    #[serde(default)]
+    pub forward_cookies: bool,
+    #[serde(default)]
+    pub credential: Option<Credential>,
+}
+
+fn enabled_by_default() -> bool {
+    true
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateRouteRequest {
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub backend_url: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    pub description: Option<Option<String>>,
+    #[serde(default)]
+    pub tags: Option<Vec<String>>,
+    #[serde(default)]
+    pub methods: Option<Vec<String>>,
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    #[serde(default, deserialize_with = "present")]
+    pub timeout_ms: Option<Option<u32>>,
+    #[serde(default)]
+    pub cors_origins: Option<Vec<String>>,
+    #[serde(default)]
+    pub forward_cookies: Option<bool>,
+}
+
+/// Query of the list, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RouteQuery {
+    /// Part of the name or path, any case.
+    pub search: Option<String>,
+    pub tag: Option<String>,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// A route as people see it. What only the core team may see is absent for others.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteView {
+    pub id: RouteId,
+    pub name: String,
+    pub path: RoutePath,
+    pub description: Option<String>,
+    pub tags: Vec<String>,
+    pub methods: Vec<String>,
+    pub enabled: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<UpstreamView>,
+    pub created_at: UnixMs,
+    pub updated_at: UnixMs,
+    /// Also the `ETag`.
+    pub version: u64,
+}
+
+/// The part of a route that only the core team sees.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamView {
+    pub backend_url: String,
+    pub timeout_ms: Option<u32>,
+    pub cors_origins: Vec<String>,
+    pub forward_cookies: bool,
+    /// `None` where no credential is set.
+    pub credential: Option<CredentialView>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialView {
+    pub kind: CredentialKind,
+    /// What it is sealed to.
+    pub origin: String,
+    pub updated_at: UnixMs,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteChanged {
+    #[serde(flatten)]
+    pub route: RouteView,
+    pub propagation: Propagation,
+    /// Whether the change of origin dropped a credential that must be set again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub credential_dropped: bool,
+}
+
+/// A request that was found acceptable.
+#[derive(Clone, Debug)]
+pub struct NewRoute {
+    pub name: String,
+    pub path: RoutePath,
+    pub upstream: Url,
+    pub description: Option<String>,
+    pub tags: Vec<String>,
+    pub methods: Vec<Method>,
+    pub enabled: bool,
+    pub timeout_ms: Option<u32>,
+    pub cors_origins: Vec<String>,
+    pub forward_cookies: bool,
+    pub credential: Option<Credential>,
+}
+
+/// A change that was found acceptable; `None` leaves as it is.
+#[derive(Clone, Debug, Default)]
+pub struct RouteChange {
+    pub name: Option<String>,
+    pub upstream: Option<Url>,
+    pub description: Option<Option<String>>,
+    pub tags: Option<Vec<String>>,
+    pub methods: Option<Vec<Method>>,
+    pub enabled: Option<bool>,
+    pub timeout_ms: Option<Option<u32>>,
+    pub cors_origins: Option<Vec<String>>,
+    pub forward_cookies: Option<bool>,
+}
+
+impl CreateRouteRequest {
+    pub fn validate(self, allow_insecure: bool) -> Result<NewRoute, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let name = check_name("name", &self.name, &mut errors);
+        let path = self
+            .path
+            .parse::<RoutePath>()
+            .map_err(|why| errors.push(FieldError::new("path", why.to_string())))
+            .ok();
+        let upstream = check_upstream(&self.backend_url, allow_insecure, &mut errors);
+        let description = check_description(self.description, &mut errors);
+        let tags = check_tags(self.tags, &mut errors);
+        let methods = check_methods(&self.methods, &mut errors);
+        let timeout_ms = check_timeout(self.timeout_ms, &mut errors);
+        let cors_origins = check_origins(self.cors_origins, &mut errors);
+        if let Some(credential) = &self.credential {
+            check_credential("credential.", credential, &mut errors);
+        }
+        match (path, upstream) {
+            (Some(path), Some(upstream)) if errors.is_empty() => Ok(NewRoute {
+                name,
+                path,
+                upstream,
+                description,
+                tags,
+                methods,
+                enabled: self.enabled,
+                timeout_ms,
+                cors_origins,
+                forward_cookies: self.forward_cookies,
+                credential: self.credential,
+            }),
+            _ => Err(errors),
+        }
+    }
+}
+
+impl UpdateRouteRequest {
+    pub fn validate(self, allow_insecure: bool) -> Result<RouteChange, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let change = RouteChange {
+            name: self.name.map(|name| check_name("name", &name, &mut errors)),
+            upstream: self.backend_url.and_then(|url| check_upstream(&url, allow_insecure, &mut errors)),
+            description: self.description.map(|text| check_description(text, &mut errors)),
+            tags: self.tags.map(|tags| check_tags(tags, &mut errors)),
+            methods: self.methods.map(|methods| check_methods(&methods, &mut errors)),
+            enabled: self.enabled,
+            timeout_ms: self.timeout_ms.map(|ms| check_timeout(ms, &mut errors)),
+            cors_origins: self.cors_origins.map(|origins| check_origins(origins, &mut errors)),
+            forward_cookies: self.forward_cookies,
+        };
+        if errors.is_empty() { Ok(change) } else { Err(errors) }
+    }
+}
+
+/// `prefix` stands before the field's name: `credential.` inside a route, nothing alone.
+pub fn check_credential(prefix: &str, credential: &Credential, errors: &mut Vec<FieldError>) {
+    if let Err(invalid) = credential.validate() {
+        errors.push(FieldError::new(format!("{prefix}{}", invalid.field), invalid.reason));
+    }
+}
+
+fn check_upstream(text: &str, allow_insecure: bool, errors: &mut Vec<FieldError>) -> Option<Url> {
+    parse_base(text, allow_insecure)
+        .map_err(|why| errors.push(FieldError::new("backend_url", why.to_string())))
+        .ok()
+}
+
+fn check_tags(tags: Vec<String>, errors: &mut Vec<FieldError>) -> Vec<String> {
+    if tags.len() > MAX_TAGS {
+        errors.push(FieldError::new("tags", "must name at most 20 tags"));
+        return vec![];
+    }
+    for (i, tag) in tags.iter().enumerate() {
+        if !is_label(tag) {
+            errors.push(FieldError::new(
+                format!("tags.{i}"),
+                "must be 1 to 64 letters, digits, '-', '_' or '.'",
+            ));
+        }
+    }
+    tags
+}
+
+fn check_methods(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Method> {
+    if texts.len() > 20 {
+        errors.push(FieldError::new("methods", "must name at most 20 methods"));
+        return vec![];
+    }
+    let mut methods = Vec::with_capacity(texts.len());
+    for (i, text) in texts.iter().enumerate() {
+        match text.parse::<Method>() {
+            Ok(method) => methods.push(method),
+            Err(why) => errors.push(FieldError::new(format!("methods.{i}"), why.to_string())),
+        }
+    }
+    methods
+}
+
+fn check_timeout(ms: Option<u32>, errors: &mut Vec<FieldError>) -> Option<u32> {
+    if ms.is_some_and(|ms| !(1..=MAX_TIMEOUT_MS).contains(&ms)) {
+        errors.push(FieldError::new("timeout_ms", "must be 1 to 600000"));
+    }
+    ms
+}
+
+fn check_origins(origins: Vec<String>, errors: &mut Vec<FieldError>) -> Vec<String> {
+    if origins.len() > MAX_ORIGINS {
+        errors.push(FieldError::new("cors_origins", "must name at most 20 origins"));
+        return vec![];
+    }
+    for (i, origin) in origins.iter().enumerate() {
+        if !is_origin(origin) {
+            errors.push(FieldError::new(
+                format!("cors_origins.{i}"),
+                "must be an origin such as https://app.example, or *",
+            ));
+        }
+    }
+    origins
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_bad_field_is_named() {
+        let request: CreateRouteRequest = serde_json::from_value(json!({
+            "name":"", "path":"api/x", "backend_url":"http://127.0.0.1", "tags":["a b"], "methods":["G T"],
+            "timeout_ms":0, "cors_origins":["https://a.example/"], "credential":{"kind":"bearer","token":""}}))
+        .unwrap();
+        let fields: Vec<_> = request.validate(false).unwrap_err().into_iter().map(|e| e.field).collect();
+        assert_eq!(
+            fields,
+            [
+                "name",
+                "path",
+                "backend_url",
+                "tags.0",
+                "methods.0",
+                "timeout_ms",
+                "cors_origins.0",
+                "credential.token"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_path_cannot_be_changed() {
+        assert!(serde_json::from_value::<UpdateRouteRequest>(json!({"path":"/api/y"})).is_err());
+    }
+}

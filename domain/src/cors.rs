@@ -1,0 +1,57 @@
+//! CORS (Fetch standard, section 3.2): off unless the route lists origins.
+
+use crate::route::Route;
+
+/// What a browser of a listed origin is told. `None` from [`allow`] means no header at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CorsGrant {
+    /// The origin as it was sent; never `*`, so that a cache cannot widen it.
+    pub origin: String,
+}
+
+/// How long a browser may keep the answer to a preflight, in seconds.
+pub const PREFLIGHT_MAX_AGE_S: u32 = 600;
+
+/// Response headers a script may read besides the safelisted ones.
+pub const EXPOSED: &str = "x-request-id, server-timing, retry-after, ratelimit, ratelimit-policy";
+
+/// Whether `origin` may call `route` from a browser.
+pub fn allow(route: &Route, origin: &str) -> Option<CorsGrant> {
+    is_listed(&route.cors_origins, origin).then(|| CorsGrant { origin: origin.to_owned() })
+}
+
+/// Whether `origin` is in `list`, compared exactly; `*` lists every origin.
+pub fn is_listed(list: &[String], origin: &str) -> bool {
+    list.iter().any(|o| o == "*" || o == origin)
+}
+
+/// Whether a text can stand in a list of origins: `*`, or scheme, host and port with no path.
+pub fn is_origin(text: &str) -> bool {
+    text == "*"
+        || url::Url::parse(text).is_ok_and(|url| {
+            matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::route::tests::route;
+
+    /// Parity fault 8: CORS `*` with credentials.
+    #[test]
+    fn only_listed_origins_are_allowed() {
+        let mut r = route("/api/x", "https://h.example");
+        assert_eq!(allow(&r, "https://app.example"), None);
+        r.cors_origins = vec!["https://app.example".into()];
+        assert_eq!(allow(&r, "https://app.example").unwrap().origin, "https://app.example");
+        assert_eq!(allow(&r, "https://app.example.evil.example"), None);
+        assert_eq!(allow(&r, "null"), None);
+    }
+
+    #[test]
+    fn origins_have_no_path() {
+        assert!(is_origin("https://a.example") && is_origin("http://localhost:3000") && is_origin("*"));
+        assert!(!is_origin("https://a.example/") && !is_origin("a.example") && !is_origin("null"));
+    }
+}

@@ -1,0 +1,169 @@
+//! Every error code on the wire, and the one envelope that carries them.
+//!
+//! `error` strings are relied on by workflows of the earlier system and never change; `code` is
+//! for machines, kebab-case and closed.
+
+use serde::{Deserialize, Serialize};
+
+/// The body of every error of both Workers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorEnvelope {
+    pub error: String,
+    pub message: String,
+    pub code: String,
+    pub request_id: String,
+    /// What is wrong with which field; only where there are fields.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<FieldError>,
+}
+
+/// One field that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// The field's name, dotted where nested: `credential.token`.
+    pub field: String,
+    pub message: String,
+}
+
+impl FieldError {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+/// A row of the table below: status, `code`, `error`, `message`.
+type Row = (u16, &'static str, &'static str, &'static str);
+
+macro_rules! wire_errors {
+    ($(#[$doc:meta])* $name:ident { $($variant:ident => ($status:literal, $code:literal, $error:literal, $message:literal),)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum $name { $($variant,)+ }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            const fn row(self) -> Row {
+                match self { $(Self::$variant => ($status, $code, $error, $message),)+ }
+            }
+
+            pub const fn status(self) -> u16 {
+                self.row().0
+            }
+
+            pub const fn code(self) -> &'static str {
+                self.row().1
+            }
+
+            pub const fn error(self) -> &'static str {
+                self.row().2
+            }
+
+            pub const fn message(self) -> &'static str {
+                self.row().3
+            }
+
+            pub fn envelope(self, request_id: &str) -> ErrorEnvelope {
+                ErrorEnvelope {
+                    error: self.error().to_owned(),
+                    message: self.message().to_owned(),
+                    code: self.code().to_owned(),
+                    request_id: request_id.to_owned(),
+                    details: vec![],
+                }
+            }
+        }
+    };
+}
+
+wire_errors! {
+    /// The gateway's own errors.
+    GatewayError {
+        MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key, or as Authorization: Bearer ntk_…."),
+        InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
+        TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
+        PermissionDenied => (403, "permission-denied", "Permission Denied", "The token does not cover this method and path."),
+        IpNotAllowed => (403, "ip-not-allowed", "Permission Denied", "The token may not be used from this address."),
+        RouteNotFound => (404, "route-not-found", "Route Not Found", "No route matches this path."),
+        MethodNotAllowed => (405, "method-not-allowed", "Method Not Allowed", "The route does not take this method."),
+        PayloadTooLarge => (413, "payload-too-large", "Payload Too Large", "The body is larger than the token allows."),
+        RateLimitExceeded => (429, "rate-limit-exceeded", "Rate Limit Exceeded", "Too many calls. Wait as long as Retry-After says."),
+        QuotaExceeded => (429, "quota-exceeded", "Quota Exceeded", "The token's quota is used up. Wait as long as Retry-After says."),
+        RoutesNotConfigured => (500, "routes-not-configured", "Routes Not Configured", "No route table has been published yet."),
+        InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong in the gateway. Quote the request id when you report it."),
+        BadGateway => (502, "bad-gateway", "Bad Gateway", "The upstream could not be reached."),
+        CredentialUnavailable => (502, "upstream-credential-unavailable", "Upstream Credential Unavailable", "The upstream's credential cannot be used. An admin has to set it again."),
+        StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The token store cannot be reached. Try again shortly."),
+        GatewayTimeout => (504, "gateway-timeout", "Gateway Timeout", "The upstream did not answer in time."),
+        LoopDetected => (508, "loop-detected", "Loop Detected", "The route leads back to the gateway itself."),
+    }
+}
+
+wire_errors! {
+    /// The admin API's errors.
+    ApiError {
+        BadRequest => (400, "bad-request", "Bad Request", "The request cannot be read."),
+        Unauthenticated => (401, "unauthenticated", "Unauthenticated", "Sign in and send the session token as Authorization: Bearer."),
+        SessionExpired => (401, "session-expired", "Session Expired", "The session has ended. Sign in again."),
+        InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
+        MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key."),
+        TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
+        Forbidden => (403, "forbidden", "Forbidden", "Your role does not allow this."),
+        NotFound => (404, "not-found", "Not Found", "There is nothing here, or nothing that you may see."),
+        MethodNotAllowed => (405, "method-not-allowed", "Method Not Allowed", "This address does not take this method."),
+        Conflict => (409, "conflict", "Conflict", "This is in conflict with what exists."),
+        PreconditionFailed => (412, "precondition-failed", "Precondition Failed", "Somebody else has changed this since you read it. Read it again."),
+        PayloadTooLarge => (413, "payload-too-large", "Payload Too Large", "The body is larger than is accepted."),
+        ValidationFailed => (422, "validation-failed", "Validation Failed", "Some fields are not acceptable."),
+        InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong. Quote the request id when you report it."),
+        StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The database cannot be reached. Try again shortly."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Workflows of the earlier system compare these strings.
+    #[test]
+    fn the_strings_that_workflows_rely_on_are_pinned() {
+        let rows: Vec<_> = GatewayError::ALL.iter().map(|e| (e.status(), e.error(), e.code())).collect();
+        for row in [
+            (401, "Missing API Key", "missing-api-key"),
+            (401, "Invalid API Key", "invalid-api-key"),
+            (401, "Token Expired", "token-expired"),
+            (403, "Permission Denied", "permission-denied"),
+            (404, "Route Not Found", "route-not-found"),
+            (500, "Routes Not Configured", "routes-not-configured"),
+            (500, "Internal Server Error", "internal-server-error"),
+            (405, "Method Not Allowed", "method-not-allowed"),
+            (429, "Rate Limit Exceeded", "rate-limit-exceeded"),
+            (429, "Quota Exceeded", "quota-exceeded"),
+            (502, "Bad Gateway", "bad-gateway"),
+            (502, "Upstream Credential Unavailable", "upstream-credential-unavailable"),
+            (503, "Store Unavailable", "store-unavailable"),
+            (504, "Gateway Timeout", "gateway-timeout"),
+            (508, "Loop Detected", "loop-detected"),
+        ] {
+            assert!(rows.contains(&row), "{row:?}");
+        }
+    }
+
+    #[test]
+    fn codes_are_kebab_case_and_unique() {
+        let codes: Vec<_> = GatewayError::ALL.iter().map(|e| e.code()).collect();
+        for code in &codes {
+            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
+            assert_eq!(codes.iter().filter(|c| c == &code).count(), 1, "{code}");
+        }
+    }
+
+    #[test]
+    fn the_envelope_is_pinned() {
+        let json = serde_json::to_string(&GatewayError::MissingApiKey.envelope("req_1")).unwrap();
+        assert_eq!(
+            json,
+            r#"{"error":"Missing API Key","message":"Send your token in X-API-Key, or as Authorization: Bearer ntk_….","code":"missing-api-key","request_id":"req_1"}"#
+        );
+    }
+}

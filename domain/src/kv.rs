@@ -1,0 +1,238 @@
+//! The values that the two Workers share through KV, in both versions.
+//!
+//! | key | value |
+//! |---|---|
+//! | `token:<hash>` | [`TokenRecord`] |
+//! | `routes` | [`parse_routes`] reads it, [`RouteTableV2`] writes it |
+//! | `secret:<NAME>` | v1 only: a credential in the clear, see [`v1`] |
+
+use crate::credential::SealedCredential;
+use crate::id::{RouteId, TeamId, TokenId};
+use crate::method::Method;
+use crate::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential, RoutePath, RouteTable};
+use crate::scope::Scope;
+use crate::time::UnixMs;
+use crate::token::TokenHash;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use url::Url;
+
+pub mod v1;
+
+/// The key of the route table.
+pub const ROUTES_KEY: &str = "routes";
+
+/// How long a tombstone stays, in seconds: far longer than KV takes to show it everywhere.
+pub const TOMBSTONE_TTL_S: u64 = 86_400;
+
+/// The key of a token's record.
+pub fn token_key(hash: &TokenHash) -> String {
+    format!("token:{}", hash.as_str())
+}
+
+/// Whether a token may be used at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenState {
+    #[default]
+    Active,
+    Disabled,
+    Revoked,
+}
+
+/// What the gateway knows of one secret of a token: the value of `token:<hash>`.
+///
+/// JSON, version 2. Times are unix ms. A record that lacks `scopes` grants nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    pub v: u8,
+    pub id: TokenId,
+    pub name: String,
+    pub team: TeamId,
+    #[serde(default)]
+    pub scopes: Vec<Scope>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMs>,
+    #[serde(default)]
+    pub state: TokenState,
+    /// When this secret ends because another took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ends_at: Option<UnixMs>,
+    /// Networks that may call; empty means any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ip_allow: Vec<IpNet>,
+    pub version: u64,
+}
+
+/// Why a value in KV cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KvError {
+    #[error("is not the JSON of this entry")]
+    Syntax,
+    #[error("has a version that this build does not know")]
+    Version,
+    #[error("holds a time that cannot be read")]
+    Time,
+}
+
+impl TokenRecord {
+    pub const VERSION: u8 = 2;
+
+    /// Reads either version. `hash` names a v1 record, which has no id of its own.
+    pub fn parse(text: &str, hash: &TokenHash) -> Result<Self, KvError> {
+        let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
+        match value.get("v").map(Value::as_u64) {
+            None => v1::token_record(&value, hash),
+            Some(Some(2)) => serde_json::from_value(value).map_err(|_| KvError::Syntax),
+            Some(_) => Err(KvError::Version),
+        }
+    }
+}
+
+/// The value of `routes`, version 2, as it is written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTableV2 {
+    pub v: u8,
+    pub version: u64,
+    pub legacy_tokens: bool,
+    pub routes: Vec<RouteV2>,
+}
+
+/// One route of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteV2 {
+    pub id: RouteId,
+    pub path: RoutePath,
+    pub url: Url,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub methods: Vec<Method>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub timeout_ms: Option<u32>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cors_origins: Vec<String>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub forward_cookies: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<SealedCredential>,
+}
+
+impl From<RouteV2> for Route {
+    fn from(route: RouteV2) -> Self {
+        Self {
+            id: route.id,
+            path: route.path,
+            upstream: route.url,
+            tags: route.tags,
+            methods: route.methods,
+            timeout_ms: route.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
+            cors_origins: route.cors_origins,
+            forward_cookies: route.forward_cookies,
+            credential: route.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
+        }
+    }
+}
+
+/// A route table and the routes that could not be read, by path or id: one bad entry must not take
+/// all the others with it.
+#[derive(Debug)]
+pub struct ParsedRoutes {
+    pub table: RouteTable,
+    pub unreadable: Vec<String>,
+}
+
+/// Reads the value of `routes` in either version.
+///
+/// `allow_insecure` is passed to [`crate::upstream::parse_base`]: what the table says is held to
+/// the same rules as what an admin enters.
+pub fn parse_routes(text: &str, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
+    let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
+    match value.get("v").map(Value::as_u64) {
+        None => v1::routes(&value, allow_insecure),
+        Some(Some(2)) => routes_v2(&value, allow_insecure),
+        Some(_) => Err(KvError::Version),
+    }
+}
+
+fn routes_v2(value: &Value, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
+    let entries = value.get("routes").and_then(Value::as_array).ok_or(KvError::Syntax)?;
+    let mut unreadable = Vec::new();
+    let mut routes = Vec::with_capacity(entries.len());
+    for entry in entries {
+        match route_v2(entry, allow_insecure) {
+            Some(route) => routes.push(route),
+            None => unreadable.push(entry.get("id").and_then(Value::as_str).unwrap_or("?").to_owned()),
+        }
+    }
+    let legacy_tokens = value.get("legacy_tokens").and_then(Value::as_bool).unwrap_or(false);
+    let version = value.get("version").and_then(Value::as_u64).unwrap_or(0);
+    Ok(ParsedRoutes { table: RouteTable::new(routes, legacy_tokens, version), unreadable })
+}
+
+/// A route whose credential alone is unreadable is kept, and refuses its calls: without it a
+/// shorter route could match and send them elsewhere.
+fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
+    let mut entry = entry.clone();
+    let credential = entry.as_object_mut()?.remove("credential").filter(|c| !c.is_null());
+    let mut route = Route::from(serde_json::from_value::<RouteV2>(entry).ok()?);
+    crate::upstream::parse_base(route.upstream.as_str(), allow_insecure).ok()?;
+    if let Some(credential) = credential {
+        route.credential =
+            serde_json::from_value(credential).map_or(RouteCredential::Unreadable, RouteCredential::Sealed);
+    }
+    Some(route)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hash() -> TokenHash {
+        "0123456789abcdef".repeat(4).parse().unwrap()
+    }
+
+    #[test]
+    fn the_v2_record_is_pinned() {
+        let text = r#"{"v":2,"id":"tok_1","name":"n","team":"t","scopes":["*","tag:ai"],"expires_at":1,"state":"revoked","secret_ends_at":2,"ip_allow":["10.0.0.0/8"],"version":3}"#;
+        let record = TokenRecord::parse(text, &hash()).unwrap();
+        assert_eq!(record.state, TokenState::Revoked);
+        assert_eq!(serde_json::to_string(&record).unwrap(), text);
+        assert_eq!(token_key(&hash()), format!("token:{}", hash().as_str()));
+    }
+
+    /// Parity fault 4: a missing scope list became `*`.
+    #[test]
+    fn a_record_without_scopes_grants_nothing() {
+        let v2 =
+            TokenRecord::parse(r#"{"v":2,"id":"t","name":"n","team":"t","version":1}"#, &hash()).unwrap();
+        assert_eq!(v2.scopes, []);
+        let v1 = TokenRecord::parse(r#"{"name":"n","team_id":"t"}"#, &hash()).unwrap();
+        assert_eq!(v1.scopes, []);
+    }
+
+    #[test]
+    fn what_is_unknown_is_refused() {
+        for text in ["", "null", "[]", "\"x\"", "{\"v\":2}", "{\"v\":3}", "{\"v\":\"2\"}"] {
+            assert!(TokenRecord::parse(text, &hash()).is_err(), "{text}");
+        }
+        for text in ["", "[]", "{\"v\":2}", "{\"v\":9,\"routes\":[]}"] {
+            assert!(parse_routes(text, false).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn one_unreadable_route_does_not_take_the_others_with_it() {
+        let text = r#"{"v":2,"version":7,"legacy_tokens":true,"routes":[
+            {"id":"a","path":"/api/a","url":"https://a.example"},
+            {"id":"b","path":"no slash","url":"https://a.example"},
+            {"id":"c","path":"/api/c","url":"https://127.0.0.1"},
+            {"id":"d","path":"/api/d","url":"https://d.example","credential":"garbage"}]}"#;
+        let parsed = parse_routes(text, false).unwrap();
+        assert_eq!(parsed.unreadable, ["b", "c"]);
+        assert_eq!((parsed.table.len(), parsed.table.version, parsed.table.legacy_tokens), (2, 7, true));
+        let d = parsed.table.iter().find(|r| r.id.as_str() == "d").unwrap().clone();
+        assert_eq!(d.credential, RouteCredential::Unreadable);
+    }
+}

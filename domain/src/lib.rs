@@ -1,0 +1,42 @@
+//! Every decision of Token Manager, free of any platform.
+//!
+//! The gateway, the admin API and the admin UI share this crate, so that the UI can explain a
+//! denial with the same code that denied. Nothing here does I/O; time and randomness are arguments.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`token`] | what a token looks like, whether it can be ours, under which key it is looked up |
+//! | [`scope`] | what a token may call |
+//! | [`route`] | which upstream a path belongs to |
+//! | [`upstream`] | the upstream URL, and how `Location` and `Set-Cookie` are mapped back |
+//! | [`access`] | the whole decision: record + route + scope → [`access::Permit`] |
+//! | [`credential`] | what is attached to the upstream call, and what it is sealed to |
+//! | [`headers`] | which headers pass |
+//! | [`cors`] | what a browser of another origin is told |
+//! | [`kv`] | the values the two Workers share through KV, in both versions |
+//! | [`usage`], [`rollup`] | what is recorded of a call, and how it adds up |
+//! | [`role`] | what a signed-in person may do |
+//! | [`session`] | whether a session JWT's claims hold |
+//! | [`api`] | the admin API's endpoints, requests and responses |
+//! | [`error`] | every error code on the wire, and the envelope |
+
+pub mod access;
+pub mod api;
+pub mod cors;
+pub mod credential;
+pub mod error;
+pub mod headers;
+pub mod id;
+pub mod kv;
+pub mod method;
+pub mod role;
+pub mod rollup;
+pub mod route;
+pub mod scope;
+pub mod secret;
+pub mod session;
+pub mod time;
+pub mod token;
+pub mod upstream;
+pub mod usage;
+pub mod vars;

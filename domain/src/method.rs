@@ -1,0 +1,45 @@
+//! HTTP methods as they stand in scopes and routes.
+
+use serde::{Deserialize, Serialize};
+use std::str::FromStr;
+
+/// A method in upper case, such as `GET`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Method(String);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a method is 1 to 16 letters, such as GET")]
+pub struct InvalidMethod;
+
+impl Method {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Method {
+    type Err = InvalidMethod;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMethod> {
+        if (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic()) {
+            Ok(Self(text.to_ascii_uppercase()))
+        } else {
+            Err(InvalidMethod)
+        }
+    }
+}
+
+impl TryFrom<String> for Method {
+    type Error = InvalidMethod;
+
+    fn try_from(text: String) -> Result<Self, InvalidMethod> {
+        text.parse()
+    }
+}
+
+impl From<Method> for String {
+    fn from(method: Method) -> Self {
+        method.0
+    }
+}

@@ -1,0 +1,279 @@
+//! What a signed-in person may do: the matrix as data, and one function that decides.
+
+use crate::id::{TeamId, UserId};
+use serde::{Deserialize, Serialize};
+
+/// A role in one team, ascending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Role {
+    Viewer,
+    Developer,
+    Manager,
+    Admin,
+}
+
+impl Role {
+    pub const ALL: [Self; 4] = [Self::Viewer, Self::Developer, Self::Manager, Self::Admin];
+
+    /// The name on the wire and in D1.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Viewer => "VIEWER",
+            Self::Developer => "DEVELOPER",
+            Self::Manager => "MANAGER",
+            Self::Admin => "ADMIN",
+        }
+    }
+}
+
+/// A person's role in a team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Membership {
+    pub team: TeamId,
+    pub role: Role,
+}
+
+/// Who is calling: a person whose session was checked, with the roles that D1 gives him.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    pub user: UserId,
+    pub memberships: Vec<Membership>,
+}
+
+impl Caller {
+    pub fn role_in(&self, team: &TeamId) -> Option<Role> {
+        self.memberships.iter().find(|m| m.team == *team).map(|m| m.role)
+    }
+
+    pub fn core_role(&self) -> Option<Role> {
+        self.memberships.iter().find(|m| m.team.is_core()).map(|m| m.role)
+    }
+
+    pub fn is_platform_admin(&self) -> bool {
+        self.core_role() == Some(Role::Admin)
+    }
+
+    /// Teams whose tokens and usage the caller may see; `None` means all of them.
+    pub fn visible_teams(&self) -> Option<Vec<&TeamId>> {
+        self.core_role().is_none().then(|| self.memberships.iter().map(|m| &m.team).collect())
+    }
+}
+
+/// Everything that is subject to a role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    ReadToken,
+    CreateToken,
+    /// Edit, rotate, disable, enable, revoke.
+    ChangeToken,
+    /// Path, name, tags.
+    ReadRoute,
+    /// Upstream URL and credential state.
+    ReadUpstream,
+    WriteRoute,
+    SetCredential,
+    DeleteRoute,
+    ReadUsage,
+}
+
+impl Action {
+    pub const ALL: [Self; 9] = [
+        Self::ReadToken,
+        Self::CreateToken,
+        Self::ChangeToken,
+        Self::ReadRoute,
+        Self::ReadUpstream,
+        Self::WriteRoute,
+        Self::SetCredential,
+        Self::DeleteRoute,
+        Self::ReadUsage,
+    ];
+
+    /// The row of the matrix.
+    pub const fn rule(self) -> Rule {
+        match self {
+            Self::ReadToken | Self::ReadUsage => {
+                Rule { core: Some(Role::Viewer), team: Some(Role::Viewer), own: None, any_team: false }
+            }
+            Self::CreateToken => {
+                Rule { core: Some(Role::Admin), team: Some(Role::Developer), own: None, any_team: false }
+            }
+            Self::ChangeToken => Rule {
+                core: Some(Role::Admin),
+                team: Some(Role::Manager),
+                own: Some(Role::Developer),
+                any_team: false,
+            },
+            Self::ReadRoute => Rule { core: Some(Role::Viewer), team: None, own: None, any_team: true },
+            Self::ReadUpstream => Rule::core(Role::Viewer),
+            Self::WriteRoute => Rule::core(Role::Developer),
+            Self::SetCredential => Rule::core(Role::Manager),
+            Self::DeleteRoute => Rule::core(Role::Admin),
+        }
+    }
+
+    /// What must be visible before the action may be refused openly.
+    const fn visibility(self) -> Self {
+        match self {
+            Self::ReadToken | Self::CreateToken | Self::ChangeToken => Self::ReadToken,
+            Self::ReadRoute
+            | Self::ReadUpstream
+            | Self::WriteRoute
+            | Self::SetCredential
+            | Self::DeleteRoute => Self::ReadRoute,
+            Self::ReadUsage => Self::ReadUsage,
+        }
+    }
+}
+
+/// The least role that an action asks for; any column that is met is enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// In `core-team`.
+    pub core: Option<Role>,
+    /// In the subject's team.
+    pub team: Option<Role>,
+    /// In the subject's team, where the caller made the subject himself.
+    pub own: Option<Role>,
+    /// Whether membership of any team is enough.
+    pub any_team: bool,
+}
+
+impl Rule {
+    const fn core(role: Role) -> Self {
+        Self { core: Some(role), team: None, own: None, any_team: false }
+    }
+
+    fn is_met(self, caller: &Caller, subject: &Subject) -> bool {
+        let at_least =
+            |held: Option<Role>, wanted: Option<Role>| wanted.is_some_and(|w| held.is_some_and(|h| h >= w));
+        let in_team = subject.team.and_then(|team| caller.role_in(team));
+        let is_own = subject.created_by == Some(&caller.user);
+        at_least(caller.core_role(), self.core)
+            || at_least(in_team, self.team)
+            || (is_own && at_least(in_team, self.own))
+            || (self.any_team && !caller.memberships.is_empty())
+    }
+}
+
+/// What an action is done to.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Subject<'a> {
+    pub team: Option<&'a TeamId>,
+    pub created_by: Option<&'a UserId>,
+}
+
+impl<'a> Subject<'a> {
+    pub fn team(team: &'a TeamId) -> Self {
+        Self { team: Some(team), created_by: None }
+    }
+
+    pub fn owned(team: &'a TeamId, created_by: Option<&'a UserId>) -> Self {
+        Self { team: Some(team), created_by }
+    }
+}
+
+/// Leave to do one action; made by [`authorize`] alone. Whatever writes to D1 asks for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    actor: UserId,
+    action: Action,
+}
+
+impl Grant {
+    pub fn actor(&self) -> &UserId {
+        &self.actor
+    }
+
+    pub fn action(&self) -> Action {
+        self.action
+    }
+}
+
+/// Why an action is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The caller may not even know that it exists: 404.
+    #[error("not visible to the caller")]
+    Invisible,
+    /// 403.
+    #[error("the caller's role does not allow it")]
+    Forbidden,
+}
+
+/// Decides an action. Default deny.
+pub fn authorize(caller: &Caller, action: Action, subject: Subject) -> Result<Grant, Refusal> {
+    if action.rule().is_met(caller, &subject) {
+        return Ok(Grant { actor: caller.user.clone(), action });
+    }
+    if action.visibility().rule().is_met(caller, &subject) {
+        Err(Refusal::Forbidden)
+    } else {
+        Err(Refusal::Invisible)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(team: &str, role: Role) -> Caller {
+        Caller { user: "u1".into(), memberships: vec![Membership { team: team.into(), role }] }
+    }
+
+    fn can(caller: &Caller, action: Action, created_by: &str) -> Result<(), Refusal> {
+        let (team, maker) = (TeamId::from("ops"), UserId::from(created_by));
+        authorize(caller, action, Subject::owned(&team, Some(&maker))).map(|_| ())
+    }
+
+    /// The whole matrix, written out: V D M A in the team, then in core-team, then in another team.
+    #[test]
+    fn the_matrix_is_pinned() {
+        let letters = |action, team: &str| -> String {
+            let letter = |role| match can(&caller(team, role), action, "somebody") {
+                Ok(()) => 'y',
+                Err(Refusal::Forbidden) => 'f',
+                Err(Refusal::Invisible) => '-',
+            };
+            Role::ALL.into_iter().map(letter).collect()
+        };
+        for (action, in_team, in_core, elsewhere) in [
+            (Action::ReadToken, "yyyy", "yyyy", "----"),
+            (Action::CreateToken, "fyyy", "fffy", "----"),
+            (Action::ChangeToken, "ffyy", "fffy", "----"),
+            (Action::ReadRoute, "yyyy", "yyyy", "yyyy"),
+            (Action::ReadUpstream, "ffff", "yyyy", "ffff"),
+            (Action::WriteRoute, "ffff", "fyyy", "ffff"),
+            (Action::SetCredential, "ffff", "ffyy", "ffff"),
+            (Action::DeleteRoute, "ffff", "fffy", "ffff"),
+            (Action::ReadUsage, "yyyy", "yyyy", "----"),
+        ] {
+            assert_eq!(
+                [letters(action, "ops"), letters(action, "core-team"), letters(action, "other")],
+                [in_team, in_core, elsewhere],
+                "{action:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_developer_may_change_what_he_made() {
+        let developer = caller("ops", Role::Developer);
+        assert_eq!(can(&developer, Action::ChangeToken, "u1"), Ok(()));
+        assert_eq!(can(&developer, Action::ChangeToken, "u2"), Err(Refusal::Forbidden));
+        assert_eq!(can(&caller("ops", Role::Viewer), Action::ChangeToken, "u1"), Err(Refusal::Forbidden));
+        assert_eq!(can(&caller("other", Role::Admin), Action::ChangeToken, "u1"), Err(Refusal::Invisible));
+    }
+
+    /// Parity fault 6: every signed-in account saw everything.
+    #[test]
+    fn somebody_without_a_team_may_do_nothing() {
+        let nobody = Caller { user: "u1".into(), memberships: vec![] };
+        for action in Action::ALL {
+            assert_eq!(can(&nobody, action, "u1"), Err(Refusal::Invisible), "{action:?}");
+        }
+        assert_eq!(nobody.visible_teams(), Some(vec![]));
+    }
+}

@@ -1,0 +1,318 @@
+//! Routes: which upstream a path belongs to.
+
+use crate::credential::SealedCredential;
+use crate::id::RouteId;
+use crate::method::Method;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::Arc;
+use url::Url;
+
+/// Time to the upstream's first byte unless the route says otherwise.
+pub const DEFAULT_TIMEOUT_MS: u32 = 100_000;
+/// The longest that may be asked for. Cloudflare itself ends a call without an answer at 100 s
+/// on most plans, so more would promise what is not kept.
+pub const MAX_TIMEOUT_MS: u32 = 600_000;
+
+/// The path a route answers under, such as `/api/openai`: whole segments, no slash at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RoutePath(String);
+
+/// Why a text cannot be a route's path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidRoutePath {
+    #[error("a path begins with '/' and has at least one segment")]
+    Start,
+    #[error("a path has at most 200 characters")]
+    Length,
+    #[error("a path has no slash at its end and no empty or dot segments")]
+    Segment,
+    #[error("a path is made of letters, digits and '-', '_', '.', '~'")]
+    Character,
+    #[error("this path is the gateway's own")]
+    Reserved,
+}
+
+impl RoutePath {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The second segment: `openai` of `/api/openai`. What a service scope names.
+    pub fn service(&self) -> Option<&str> {
+        self.0.split('/').nth(2)
+    }
+}
+
+impl FromStr for RoutePath {
+    type Err = InvalidRoutePath;
+
+    fn from_str(text: &str) -> Result<Self, InvalidRoutePath> {
+        let rest = text.strip_prefix('/').filter(|r| !r.is_empty()).ok_or(InvalidRoutePath::Start)?;
+        if text.len() > 200 {
+            return Err(InvalidRoutePath::Length);
+        }
+        for segment in rest.split('/') {
+            if segment.is_empty() || segment == "." || segment == ".." {
+                return Err(InvalidRoutePath::Segment);
+            }
+            if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~')) {
+                return Err(InvalidRoutePath::Character);
+            }
+        }
+        if text == "/health" {
+            return Err(InvalidRoutePath::Reserved);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for RoutePath {
+    type Error = InvalidRoutePath;
+
+    fn try_from(text: String) -> Result<Self, InvalidRoutePath> {
+        text.parse()
+    }
+}
+
+impl From<RoutePath> for String {
+    fn from(path: RoutePath) -> Self {
+        path.0
+    }
+}
+
+/// A request's path after a URL parser resolved its dot segments, so that what is decided on is
+/// what is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestPath(String);
+
+impl RequestPath {
+    pub fn of(url: &Url) -> Self {
+        Self(url.path().to_owned())
+    }
+
+    /// Parses a bare path, for the tester and for tests. `None` where it does not begin with `/`.
+    pub fn parse(path: &str) -> Option<Self> {
+        let mut url = Url::parse("http://gateway.invalid/").ok()?;
+        path.starts_with('/').then(|| url.set_path(path.split(['?', '#']).next().unwrap_or_default()))?;
+        Some(Self::of(&url))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether one percent-decoding, as many upstreams do it, would reveal a `..` segment.
+    pub fn has_encoded_climb(&self) -> bool {
+        hides_climb(&self.0)
+    }
+}
+
+/// Whether `path`, percent-decoded once or twice, has a `..` segment, `\` taken as `/`.
+/// Twice, because a proxy in front of the upstream may decode before the upstream does.
+pub(crate) fn hides_climb(path: &str) -> bool {
+    if !path.contains('%') {
+        return false;
+    }
+    let once = percent_decode(path.as_bytes());
+    let twice = percent_decode(&once);
+    [once, twice]
+        .iter()
+        .any(|bytes| bytes.split(|b| matches!(b, b'/' | b'\\')).any(|segment| segment == b".."))
+}
+
+fn percent_decode(bytes: &[u8]) -> Vec<u8> {
+    let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, tail)) = rest.split_first() {
+        if let (b'%', Some(high), Some(low)) = (first, hex(tail.first()), hex(tail.get(1))) {
+            decoded.push(high << 4 | low);
+            rest = tail.get(2..).unwrap_or_default();
+        } else {
+            decoded.push(*first);
+            rest = tail;
+        }
+    }
+    decoded
+}
+
+/// A route as the gateway knows it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub id: RouteId,
+    pub path: RoutePath,
+    pub upstream: Url,
+    pub tags: Vec<String>,
+    /// Methods that pass; empty means all.
+    pub methods: Vec<Method>,
+    /// Milliseconds to the upstream's first byte.
+    pub timeout_ms: u32,
+    /// Origins that browsers may call from; empty means no CORS.
+    pub cors_origins: Vec<String>,
+    /// Whether the client's `Cookie` goes to the upstream. Off by default: a browser would send
+    /// every upstream the cookies of the domain that the gateway shares with other applications.
+    pub forward_cookies: bool,
+    pub credential: RouteCredential,
+}
+
+/// Where a route's credential comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RouteCredential {
+    None,
+    Sealed(SealedCredential),
+    /// Named by a v1 table, to be resolved from Worker secrets or KV `secret:<NAME>`.
+    V1(crate::kv::v1::Auth),
+    /// What stands in the table could not be read. The call is refused, never sent without.
+    Unreadable,
+}
+
+impl Route {
+    pub fn allows(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|m| m.as_str() == method)
+    }
+}
+
+/// All routes, ready to be matched.
+#[derive(Clone, Debug, Default)]
+pub struct RouteTable {
+    by_path: HashMap<String, Arc<Route>>,
+    /// Whether tokens of the legacy form are looked up at all.
+    pub legacy_tokens: bool,
+    pub version: u64,
+}
+
+impl RouteTable {
+    /// Of two routes with one path the later wins; D1 keeps paths unique.
+    pub fn new(routes: impl IntoIterator<Item = Route>, legacy_tokens: bool, version: u64) -> Self {
+        let by_path = routes.into_iter().map(|r| (r.path.as_str().to_owned(), Arc::new(r))).collect();
+        Self { by_path, legacy_tokens, version }
+    }
+
+    pub fn len(&self) -> usize {
+        self.by_path.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.by_path.is_empty()
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+        self.by_path.values()
+    }
+
+    /// The route with the longest path that is a prefix of `path` by whole segments.
+    /// One look-up per segment of the request, however many routes there are.
+    pub fn find(&self, path: &RequestPath) -> Option<&Arc<Route>> {
+        let mut prefix = path.as_str();
+        loop {
+            if let Some(route) = self.by_path.get(prefix) {
+                return Some(route);
+            }
+            prefix = prefix.get(..prefix.rfind('/')?)?;
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    pub(crate) fn route(path: &str, upstream: &str) -> Route {
+        Route {
+            id: RouteId::from(format!("rte_{path}")),
+            path: path.parse().unwrap(),
+            upstream: Url::parse(upstream).unwrap(),
+            tags: vec![],
+            methods: vec![],
+            timeout_ms: DEFAULT_TIMEOUT_MS,
+            cors_origins: vec![],
+            forward_cookies: false,
+            credential: RouteCredential::None,
+        }
+    }
+
+    fn table(paths: &[&str]) -> RouteTable {
+        RouteTable::new(paths.iter().map(|p| route(p, "https://x.example")), false, 1)
+    }
+
+    fn found(table: &RouteTable, path: &str) -> Option<String> {
+        table.find(&RequestPath::parse(path)?).map(|r| r.path.as_str().to_owned())
+    }
+
+    #[test]
+    fn whole_segments_match_and_the_longest_wins() {
+        let table = table(&["/api/image", "/api", "/api/image/edit"]);
+        assert_eq!(found(&table, "/api/image").as_deref(), Some("/api/image"));
+        assert_eq!(found(&table, "/api/image/").as_deref(), Some("/api/image"));
+        assert_eq!(found(&table, "/api/images").as_deref(), Some("/api"));
+        assert_eq!(found(&table, "/api/image/edit/1").as_deref(), Some("/api/image/edit"));
+        assert_eq!(found(&table, "/apiary"), None);
+        assert_eq!(found(&table, "/"), None);
+    }
+
+    /// Parity fault 1: `/api/perplexity.evil.example/x` matched `/api/perplexity`.
+    #[test]
+    fn a_longer_segment_does_not_match_a_shorter_route() {
+        assert_eq!(found(&table(&["/api/perplexity"]), "/api/perplexity.evil.example/x"), None);
+    }
+
+    #[test]
+    fn dot_segments_are_resolved_before_matching() {
+        assert_eq!(RequestPath::parse("/api/a/../b/%2e%2E/c").unwrap().as_str(), "/api/c");
+        assert_eq!(RequestPath::parse("/a//b/%2F/").unwrap().as_str(), "/a//b/%2F/");
+    }
+
+    #[test]
+    fn paths_that_cannot_be_routes() {
+        let long = format!("/{}", "x".repeat(200));
+        for bad in
+            ["", "/", "api", "/a/", "/a//b", "/a/../b", "/a b", "/a?b", "/a%2Fb", "/a*", "/health", &long]
+        {
+            assert!(bad.parse::<RoutePath>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn climbs_hidden_by_encoding_are_seen() {
+        for hidden in ["/a/..%2fb", "/a/%2e%2e%5Cb", "/a/..%252Fb", "/a/%252e%252e/b"] {
+            assert!(hides_climb(hidden), "{hidden}");
+        }
+        for plain in ["/a/b%2Fc", "/a/..b%2Fc", "/a/100%", "/a/%zz"] {
+            assert!(!hides_climb(plain), "{plain}");
+        }
+    }
+
+    /// The obvious matcher: compare segment lists, keep the longest.
+    fn oracle(paths: &[String], request: &str) -> Option<String> {
+        let segments: Vec<&str> = request.split('/').collect();
+        paths
+            .iter()
+            .filter(|p| segments.starts_with(&p.split('/').collect::<Vec<_>>()))
+            .max_by_key(|p| p.len())
+            .cloned()
+    }
+
+    proptest! {
+        #[test]
+        fn the_matcher_agrees_with_the_oracle(
+            paths in proptest::collection::vec("(/[ab]{1,2}){1,4}", 0..12),
+            request in "(/[ab]{0,3}){1,6}",
+        ) {
+            let refs: Vec<&str> = paths.iter().map(String::as_str).collect();
+            let table = table(&refs);
+            prop_assert_eq!(found(&table, &request), oracle(&paths, &request));
+        }
+
+        #[test]
+        fn any_text_is_a_path_or_refused(text in "\\PC{0,40}") {
+            if let Ok(path) = text.parse::<RoutePath>() {
+                let parsed = RequestPath::parse(path.as_str()).unwrap();
+                prop_assert_eq!(parsed.as_str(), path.as_str());
+            }
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! Session JWTs as Clerk signs them (RFC 7519, RS256 of RFC 7518): what is checked besides the
+//! signature. The signature itself is WebCrypto's, at the edge.
+
+use crate::id::UserId;
+use crate::time::{SECOND_MS, UnixMs};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+/// How far clocks may be apart.
+pub const LEEWAY_MS: i64 = 5 * SECOND_MS;
+/// The longest token that is looked at, in bytes.
+pub const MAX_JWT_LEN: usize = 8_192;
+
+/// A JWT that has been taken apart and nothing more.
+#[derive(Debug)]
+pub struct UnverifiedJwt<'a> {
+    kid: Option<String>,
+    signed: &'a str,
+    signature: Vec<u8>,
+    claims: Claims,
+}
+
+#[derive(Debug, Deserialize)]
+struct Header {
+    alg: String,
+    #[serde(default)]
+    kid: Option<String>,
+    /// RFC 7515, section 4.1.11: what is critical and unknown must be refused.
+    #[serde(default)]
+    crit: Option<serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Claims {
+    sub: String,
+    iss: String,
+    exp: f64,
+    #[serde(default)]
+    nbf: Option<f64>,
+    #[serde(default)]
+    azp: Option<String>,
+    #[serde(default)]
+    sid: Option<String>,
+    /// Clerk marks a session that still has something to do, such as a second factor.
+    #[serde(default)]
+    sts: Option<String>,
+}
+
+/// What a session must come from.
+#[derive(Clone, Debug)]
+pub struct SessionRules {
+    pub issuer: String,
+    pub allowed_origins: Vec<String>,
+}
+
+/// A session whose signature and claims hold. Made by [`UnverifiedJwt::accept`] alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    user: UserId,
+    session_id: Option<String>,
+}
+
+impl Session {
+    pub fn user(&self) -> &UserId {
+        &self.user
+    }
+
+    pub fn session_id(&self) -> Option<&str> {
+        self.session_id.as_deref()
+    }
+}
+
+/// Why a session is refused. All answer 401; only `Expired` is told apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SessionError {
+    #[error("is not a JWT")]
+    Syntax,
+    #[error("is not signed with RS256")]
+    Algorithm,
+    #[error("has a signature that does not hold")]
+    Signature,
+    #[error("comes from another issuer")]
+    Issuer,
+    #[error("has expired")]
+    Expired,
+    #[error("is not valid yet")]
+    NotYet,
+    #[error("was issued to another origin")]
+    AuthorizedParty,
+    #[error("has no subject")]
+    Subject,
+    #[error("belongs to a session that is not complete")]
+    Pending,
+}
+
+fn part<T: DeserializeOwned>(text: &str) -> Result<T, SessionError> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SessionError::Syntax)?;
+    serde_json::from_slice(&bytes).map_err(|_| SessionError::Syntax)
+}
+
+impl<'a> UnverifiedJwt<'a> {
+    /// Takes a JWT apart. Anything but RS256 ends here, so that neither `none` nor an HMAC under a
+    /// public key ever comes near a verifier.
+    pub fn parse(jwt: &'a str) -> Result<Self, SessionError> {
+        if jwt.len() > MAX_JWT_LEN {
+            return Err(SessionError::Syntax);
+        }
+        let (signed, signature) = jwt.rsplit_once('.').ok_or(SessionError::Syntax)?;
+        let (header, claims) = signed.split_once('.').ok_or(SessionError::Syntax)?;
+        let header: Header = part(header)?;
+        if header.alg != "RS256" || header.crit.is_some() {
+            return Err(SessionError::Algorithm);
+        }
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SessionError::Syntax)?;
+        Ok(Self { kid: header.kid, signed, signature, claims: part(claims)? })
+    }
+
+    pub fn kid(&self) -> Option<&str> {
+        self.kid.as_deref()
+    }
+
+    /// What was signed, and the signature over it.
+    pub fn signed(&self) -> (&'a [u8], &[u8]) {
+        (self.signed.as_bytes(), &self.signature)
+    }
+
+    /// The session, given what the verifier said of [`UnverifiedJwt::signed`].
+    pub fn accept(
+        self,
+        signature_holds: bool,
+        rules: &SessionRules,
+        now: UnixMs,
+    ) -> Result<Session, SessionError> {
+        if !signature_holds {
+            return Err(SessionError::Signature);
+        }
+        let claims = self.claims;
+        if claims.iss != rules.issuer {
+            return Err(SessionError::Issuer);
+        }
+        // Both are far below 2^53, where a float is exact; a NaN fails both comparisons' negation.
+        #[allow(clippy::cast_precision_loss)]
+        let (latest, earliest) = ((now - LEEWAY_MS) as f64 / 1000.0, (now + LEEWAY_MS) as f64 / 1000.0);
+        if !claims.exp.is_finite() || claims.exp <= latest {
+            return Err(SessionError::Expired);
+        }
+        if claims.nbf.is_some_and(|nbf| !nbf.is_finite() || nbf > earliest) {
+            return Err(SessionError::NotYet);
+        }
+        // Clerk leaves `azp` out only for requests that sent no Origin; browsers send one.
+        let party = claims.azp.ok_or(SessionError::AuthorizedParty)?;
+        if !rules.allowed_origins.contains(&party) {
+            return Err(SessionError::AuthorizedParty);
+        }
+        if claims.sts.is_some_and(|status| status != "active") {
+            return Err(SessionError::Pending);
+        }
+        if claims.sub.is_empty() || claims.sub.len() > 128 {
+            return Err(SessionError::Subject);
+        }
+        Ok(Session { user: UserId::from(claims.sub), session_id: claims.sid })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn jwt(header: &Value, claims: &Value) -> String {
+        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
+        format!("{}.{}.{}", encode(header), encode(claims), URL_SAFE_NO_PAD.encode("signature"))
+    }
+
+    fn claims() -> Value {
+        json!({"sub":"user_1","iss":"https://clerk.example","exp":1_000,"nbf":900,"azp":"https://ui.example","sid":"s"})
+    }
+
+    fn check(header: &Value, claims: &Value, holds: bool, now_s: i64) -> Result<Session, SessionError> {
+        let rules = SessionRules {
+            issuer: "https://clerk.example".into(),
+            allowed_origins: vec!["https://ui.example".into()],
+        };
+        let text = jwt(header, claims);
+        UnverifiedJwt::parse(&text)?.accept(holds, &rules, now_s * 1000)
+    }
+
+    fn with(name: &str, value: Value) -> Result<Session, SessionError> {
+        let mut claims = claims();
+        claims[name] = value;
+        check(&json!({"alg":"RS256","kid":"k"}), &claims, true, 950)
+    }
+
+    #[test]
+    fn a_good_session_is_accepted() {
+        assert_eq!(check(&json!({"alg":"RS256"}), &claims(), true, 950).unwrap().user().as_str(), "user_1");
+    }
+
+    #[test]
+    fn every_fault_is_refused() {
+        use SessionError::{
+            Algorithm, AuthorizedParty, Expired, Issuer, NotYet, Pending, Signature, Subject,
+        };
+        let rs256 = || json!({"alg":"RS256"});
+        for header in [
+            json!({"alg":"none"}),
+            json!({"alg":"HS256"}),
+            json!({"alg":"rs256"}),
+            json!({"alg":"RS256","crit":["b64"]}),
+        ] {
+            assert_eq!(check(&header, &claims(), true, 950), Err(Algorithm));
+        }
+        assert_eq!(check(&rs256(), &claims(), false, 950), Err(Signature));
+        assert_eq!(check(&rs256(), &claims(), true, 1_005), Err(Expired));
+        assert!(check(&rs256(), &claims(), true, 1_004).is_ok());
+        assert_eq!(check(&rs256(), &claims(), true, 894), Err(NotYet));
+        assert!(check(&rs256(), &claims(), true, 895).is_ok());
+        assert_eq!(with("iss", json!("https://evil.example")), Err(Issuer));
+        assert_eq!(with("azp", json!("https://evil.example")), Err(AuthorizedParty));
+        assert_eq!(with("azp", Value::Null), Err(AuthorizedParty));
+        assert_eq!(with("sub", json!("")), Err(Subject));
+        assert_eq!(with("sts", json!("pending")), Err(Pending));
+    }
+
+    #[test]
+    fn garbage_is_no_jwt() {
+        for text in ["", ".", "..", "a.b.c", "e30.e30.e30", &"x".repeat(9_000)] {
+            assert!(UnverifiedJwt::parse(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! The upstream's URL, and the way back: `Location` and `Set-Cookie`.
+//!
+//! URLs are built by a URL parser and never by joining strings; scheme, host and port are compared
+//! with the configured ones before any credential is attached.
+
+use crate::route::{RequestPath, Route, hides_climb};
+use std::net::IpAddr;
+use url::{Host, Url};
+
+/// Scheme, host and port of a URL, such as `https://api.openai.com`. What a credential is sealed to.
+pub fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Why an address cannot be an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUpstream {
+    #[error("is not a URL")]
+    Syntax,
+    #[error("must begin with https://")]
+    Scheme,
+    #[error("must not hold a user name or password; use a credential")]
+    UserInfo,
+    #[error("must not have a query or fragment")]
+    Query,
+    #[error("must not name a private, loopback or link-local host")]
+    PrivateHost,
+    #[error("must have at most 2000 characters")]
+    Length,
+}
+
+/// Reads a configured upstream address. `allow_insecure` (local development) admits `http:` and
+/// private hosts, and nothing else.
+pub fn parse_base(text: &str, allow_insecure: bool) -> Result<Url, InvalidUpstream> {
+    if text.len() > 2000 {
+        return Err(InvalidUpstream::Length);
+    }
+    let url = Url::parse(text.trim()).map_err(|_| InvalidUpstream::Syntax)?;
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_insecure => {}
+        _ => return Err(InvalidUpstream::Scheme),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidUpstream::UserInfo);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(InvalidUpstream::Query);
+    }
+    let host = url.host().ok_or(InvalidUpstream::Syntax)?;
+    if !allow_insecure && is_private(&host) {
+        return Err(InvalidUpstream::PrivateHost);
+    }
+    Ok(url)
+}
+
+fn is_private(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(ip) => !is_public(IpAddr::V4(*ip)),
+        Host::Ipv6(ip) => !is_public(IpAddr::V6(*ip)),
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            // A single label resolves only on somebody's own network.
+            !name.contains('.')
+                || [".localhost", ".local", ".internal", ".lan", ".home.arpa"]
+                    .iter()
+                    .any(|suffix| name.ends_with(suffix))
+        }
+    }
+}
+
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b)) // RFC 6598, shared address space
+                || (a == 192 && b == 0 && c == 0) // RFC 6890, protocol assignments
+                || (a == 198 && (18..20).contains(&b))) // RFC 2544, benchmarking
+        }
+        IpAddr::V6(v6) => {
+            let embedded = v6.to_ipv4_mapped().or_else(|| nat64(v6));
+            let [first, ..] = v6.segments();
+            embedded.map_or_else(
+                || {
+                    !(v6.is_loopback()
+                        || v6.is_unspecified()
+                        || v6.is_multicast()
+                        || first & 0xfe00 == 0xfc00
+                        || first & 0xffc0 == 0xfe80
+                        || v6.to_ipv4().is_some())
+                },
+                |v4| is_public(IpAddr::V4(v4)),
+            )
+        }
+    }
+}
+
+/// The IPv4 address inside `64:ff9b::/96` (RFC 6052).
+fn nat64(v6: std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(std::net::Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    }
+}
+
+/// Why no URL was built. The call is answered 404 `Route Not Found`: nothing is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    #[error("the path would climb above the upstream's base path")]
+    Climbs,
+    #[error("the path would leave the upstream's origin")]
+    LeavesOrigin,
+}
+
+/// The base's path without its last slash: `""` for `https://x.example/`.
+fn base_path(base: &Url) -> &str {
+    base.path().trim_end_matches('/')
+}
+
+/// Whether `path` is `prefix` or below it, by whole segments.
+fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// The upstream URL of a request: base, remainder, query untouched.
+/// `//`, `%2F` and slashes at the end of the remainder survive.
+pub fn build_url(route: &Route, path: &RequestPath, query: Option<&str>) -> Result<Url, BuildError> {
+    let remainder = path.as_str().strip_prefix(route.path.as_str()).ok_or(BuildError::Climbs)?;
+    if hides_climb(remainder) {
+        return Err(BuildError::Climbs);
+    }
+    let mut url = route.upstream.clone();
+    if !remainder.is_empty() {
+        let joined = format!("{}{remainder}", base_path(&route.upstream));
+        url.set_path(&joined);
+    }
+    url.set_query(query);
+    if url.origin() != route.upstream.origin() {
+        return Err(BuildError::LeavesOrigin);
+    }
+    if !is_under(url.path(), base_path(&route.upstream)) {
+        return Err(BuildError::Climbs);
+    }
+    Ok(url)
+}
+
+/// `Location` as the client must see it, or `None` where it stays as it is.
+///
+/// What points into the upstream's base path comes back under the gateway's origin and the route's
+/// path. What points elsewhere on the upstream's origin is given in full, since as a bare path it
+/// would name something on the gateway. Other origins and relative paths are left alone.
+pub fn map_location(location: &str, sent_to: &Url, route: &Route, gateway_origin: &str) -> Option<String> {
+    let location = location.trim();
+    let is_rooted = location.starts_with('/') || location.starts_with('\\');
+    if !is_rooted && Url::parse(location).is_err() {
+        return None;
+    }
+    let target = sent_to.join(location).ok()?;
+    if target.origin() != route.upstream.origin() {
+        return None;
+    }
+    let base = base_path(&route.upstream);
+    if !is_under(target.path(), base) {
+        return Some(target.into());
+    }
+    let rest = target.path().strip_prefix(base)?;
+    // A base of `/` leaves the whole path, whose bare `/` is the route itself.
+    let rest = if rest == "/" && base.is_empty() && !location.ends_with('/') { "" } else { rest };
+    let query = target.query().map(|q| format!("?{q}")).unwrap_or_default();
+    let fragment = target.fragment().map(|f| format!("#{f}")).unwrap_or_default();
+    Some(format!("{gateway_origin}{}{rest}{query}{fragment}", route.path.as_str()))
+}
+
+/// One `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's.
+/// All other attributes keep their text and order (RFC 6265, section 4.1.1).
+pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
+    let mut parts = cookie.split(';');
+    let mut mapped = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let (name, value) = part.split_once('=').unwrap_or((part, ""));
+        let name = name.trim();
+        if name.eq_ignore_ascii_case("domain") {
+            continue;
+        }
+        mapped.push(';');
+        if name.eq_ignore_ascii_case("path") {
+            mapped.push_str(" Path=");
+            mapped.push_str(&map_cookie_path(value.trim(), route));
+        } else {
+            mapped.push_str(part);
+        }
+    }
+    mapped
+}
+
+/// A path outside the base (or above it, such as `/`) becomes the route's own path: the cookie
+/// then reaches all of the route and nothing but the route.
+fn map_cookie_path(path: &str, route: &Route) -> String {
+    let base = base_path(&route.upstream);
+    match path.strip_prefix(base) {
+        Some(rest) if rest.starts_with('/') && rest != "/" => {
+            format!("{}{rest}", route.path.as_str())
+        }
+        _ => route.path.as_str().to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "upstream_tests.rs"]
+mod tests;

@@ -1,0 +1,135 @@
+use super::*;
+use crate::route::tests::route;
+use proptest::prelude::*;
+
+fn built(base: &str, path: &str, query: Option<&str>) -> Result<String, BuildError> {
+    build_url(&route("/api/x", base), &RequestPath::parse(path).unwrap(), query).map(String::from)
+}
+
+#[test]
+fn the_remainder_and_the_query_survive_untouched() {
+    let cases = [
+        ("https://h.example/v1", "/api/x", None, "https://h.example/v1"),
+        ("https://h.example/v1/", "/api/x", None, "https://h.example/v1/"),
+        ("https://h.example/v1/", "/api/x/a", None, "https://h.example/v1/a"),
+        ("https://h.example", "/api/x/", None, "https://h.example/"),
+        ("https://h.example/v1", "/api/x/a//b/", Some("q=%20+&q=2"), "https://h.example/v1/a//b/?q=%20+&q=2"),
+        ("https://h.example/v1", "/api/x/a%2Fb", Some(""), "https://h.example/v1/a%2Fb?"),
+        ("https://h.example:8443/", "/api/x//evil.example/", None, "https://h.example:8443//evil.example/"),
+    ];
+    for (base, path, query, wanted) in cases {
+        assert_eq!(built(base, path, query).as_deref(), Ok(wanted), "{base} {path}");
+    }
+}
+
+#[test]
+fn an_encoded_climb_is_refused() {
+    for path in
+        ["/api/x/..%2Fadmin", "/api/x/a/%2e%2e%2f%2e%2e%2fadmin", "/api/x/..%5Cadmin", "/api/x/..%252fadmin"]
+    {
+        assert_eq!(built("https://h.example/v1", path, None), Err(BuildError::Climbs), "{path}");
+    }
+}
+
+#[test]
+fn addresses_that_cannot_be_upstreams() {
+    use InvalidUpstream::{Length, PrivateHost, Query, Scheme, Syntax, UserInfo};
+    let long = format!("https://h.example/{}", "x".repeat(2000));
+    for (text, why) in [
+        ("", Syntax),
+        ("h.example", Syntax),
+        ("http://h.example", Scheme),
+        ("file:///etc/passwd", Scheme),
+        ("javascript:alert(1)", Scheme),
+        ("https://u:p@h.example", UserInfo),
+        ("https://h.example/?a=1", Query),
+        ("https://h.example/#a", Query),
+        ("https://127.0.0.1", PrivateHost),
+        ("https://2130706433", PrivateHost),
+        ("https://0x7f.1", PrivateHost),
+        ("https://10.0.0.1", PrivateHost),
+        ("https://100.64.0.1", PrivateHost),
+        ("https://169.254.169.254", PrivateHost),
+        ("https://[::1]", PrivateHost),
+        ("https://[::ffff:127.0.0.1]", PrivateHost),
+        ("https://[64:ff9b::7f00:1]", PrivateHost),
+        ("https://[fe80::1]", PrivateHost),
+        ("https://[fd00::1]", PrivateHost),
+        ("https://localhost", PrivateHost),
+        ("https://db.internal", PrivateHost),
+        ("https://intranet", PrivateHost),
+        (long.as_str(), Length),
+    ] {
+        assert_eq!(parse_base(text, false).unwrap_err(), why, "{text}");
+    }
+    assert!(parse_base("https://api.openai.com/v1", false).is_ok());
+    assert!(parse_base("https://1.1.1.1", false).is_ok());
+    assert!(parse_base("http://127.0.0.1:8791/echo", true).is_ok());
+    assert!(parse_base("file:///etc/passwd", true).is_err());
+}
+
+fn location(location: &str) -> Option<String> {
+    let route = route("/api/x", "https://h.example:8443/v1");
+    let sent_to = Url::parse("https://h.example:8443/v1/jobs/1").unwrap();
+    map_location(location, &sent_to, &route, "https://gw.example")
+}
+
+/// Parity fault 9: the base path was doubled, `//host` mishandled, https forced, the port dropped.
+#[test]
+fn location_comes_back_to_the_gateway_with_the_base_path_taken_off() {
+    for (given, wanted) in [
+        ("https://h.example:8443/v1/jobs/2?a=1#f", Some("https://gw.example/api/x/jobs/2?a=1#f")),
+        ("//h.example:8443/v1/jobs/2", Some("https://gw.example/api/x/jobs/2")),
+        ("/v1/jobs/2", Some("https://gw.example/api/x/jobs/2")),
+        ("/v1", Some("https://gw.example/api/x")),
+        ("/v1/", Some("https://gw.example/api/x/")),
+        ("/login", Some("https://h.example:8443/login")),
+        ("/v1beta/a", Some("https://h.example:8443/v1beta/a")),
+        ("https://h.example/v1/jobs/2", None),
+        ("http://h.example:8443/v1/jobs/2", None),
+        ("//other.example/v1", None),
+        ("https://other.example/", None),
+        ("2", None),
+        ("?page=2", None),
+    ] {
+        assert_eq!(location(given).as_deref(), wanted, "{given}");
+    }
+}
+
+#[test]
+fn set_cookie_is_narrowed_to_the_route() {
+    let route = route("/api/x", "https://h.example/v1");
+    for (given, wanted) in [
+        ("a=b; Path=/; Domain=h.example; Secure; HttpOnly", "a=b; Path=/api/x; Secure; HttpOnly"),
+        ("a=b; path=/v1/jobs; SameSite=Lax", "a=b; Path=/api/x/jobs; SameSite=Lax"),
+        ("a=b; Path=/v1", "a=b; Path=/api/x"),
+        ("a=b; Path=/v1beta", "a=b; Path=/api/x"),
+        (
+            "a=\"x=y\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            "a=\"x=y\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+        ),
+        ("a=b", "a=b"),
+        ("a=b; DOMAIN=.h.example", "a=b"),
+    ] {
+        assert_eq!(map_set_cookie(given, &route), wanted, "{given}");
+    }
+}
+
+proptest! {
+    /// For any upstream and any path: the configured origin, and under the base path.
+    #[test]
+    fn a_built_url_stays_at_its_origin_and_under_its_base(
+        base in "https://[a-z]{1,8}\\.example(:[1-9][0-9]{2,3})?(/[a-z0-9%]{1,6}){0,3}/?",
+        rest in "[/a-z.%25EFef\\\\@:?#\u{e9}-]{0,40}",
+        query in proptest::option::of("[a-z=&%#?]{0,10}"),
+    ) {
+        let Ok(base_url) = parse_base(&base, false) else { return Ok(()) };
+        let Some(path) = RequestPath::parse(&format!("/api/x/{rest}")) else { return Ok(()) };
+        if let Ok(url) = build_url(&route("/api/x", &base), &path, query.as_deref()) {
+            prop_assert_eq!(url.origin(), base_url.origin());
+            prop_assert!(is_under(url.path(), base_path(&base_url)));
+            prop_assert!(!hides_climb(url.path().strip_prefix(base_path(&base_url)).unwrap()));
+            prop_assert_eq!(url.username(), "");
+        }
+    }
+}

@@ -1,0 +1,277 @@
+//! What is recorded of a call, and the queue message that carries it.
+
+use crate::id::{RouteId, TeamId, TokenId};
+use crate::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// The most events in one queue message. With [`MAX_PATH_LEN`] and [`MAX_USER_AGENT_LEN`] a full
+/// message stays below 50 × 2 KB = 100 KB, under the queue's 128 KB.
+pub const MAX_EVENTS_PER_MESSAGE: usize = 50;
+/// Longest request path that is recorded, in bytes.
+pub const MAX_PATH_LEN: usize = 512;
+/// Longest user agent that is recorded, in bytes.
+pub const MAX_USER_AGENT_LEN: usize = 200;
+
+/// How a call ended. A closed set: dashboards and alarms are written against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The upstream answered below 400.
+    Ok,
+    /// The upstream answered 4xx.
+    ClientError,
+    /// The upstream answered 5xx.
+    UpstreamError,
+    /// The upstream could not be reached, or broke off before its first byte.
+    Unreachable,
+    /// No first byte within the route's time.
+    Timeout,
+    /// The upstream's credential could not be used; nothing was sent.
+    CredentialUnavailable,
+    /// The call came back to the gateway.
+    Loop,
+    /// The gateway failed.
+    InternalError,
+    DeniedRevoked,
+    DeniedDisabled,
+    DeniedExpired,
+    DeniedIp,
+    DeniedRoute,
+    DeniedMethod,
+    DeniedScope,
+    LimitedRate,
+    LimitedQuota,
+    LimitedSize,
+}
+
+/// The class an outcome is counted under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OutcomeClass {
+    Ok,
+    ClientError,
+    UpstreamError,
+    Timeout,
+    GatewayError,
+    Denied,
+    Limited,
+}
+
+impl Outcome {
+    pub const ALL: [Self; 18] = [
+        Self::Ok,
+        Self::ClientError,
+        Self::UpstreamError,
+        Self::Unreachable,
+        Self::Timeout,
+        Self::CredentialUnavailable,
+        Self::Loop,
+        Self::InternalError,
+        Self::DeniedRevoked,
+        Self::DeniedDisabled,
+        Self::DeniedExpired,
+        Self::DeniedIp,
+        Self::DeniedRoute,
+        Self::DeniedMethod,
+        Self::DeniedScope,
+        Self::LimitedRate,
+        Self::LimitedQuota,
+        Self::LimitedSize,
+    ];
+
+    /// The outcome of a call that the upstream answered.
+    pub fn of_status(status: u16) -> Self {
+        match status {
+            ..400 => Self::Ok,
+            400..500 => Self::ClientError,
+            500.. => Self::UpstreamError,
+        }
+    }
+
+    pub fn class(self) -> OutcomeClass {
+        match self {
+            Self::Ok => OutcomeClass::Ok,
+            Self::ClientError => OutcomeClass::ClientError,
+            Self::UpstreamError | Self::Unreachable => OutcomeClass::UpstreamError,
+            Self::Timeout => OutcomeClass::Timeout,
+            Self::CredentialUnavailable | Self::Loop | Self::InternalError => OutcomeClass::GatewayError,
+            Self::DeniedRevoked
+            | Self::DeniedDisabled
+            | Self::DeniedExpired
+            | Self::DeniedIp
+            | Self::DeniedRoute
+            | Self::DeniedMethod
+            | Self::DeniedScope => OutcomeClass::Denied,
+            Self::LimitedRate | Self::LimitedQuota | Self::LimitedSize => OutcomeClass::Limited,
+        }
+    }
+
+    /// The name on the wire and in D1.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::ClientError => "client-error",
+            Self::UpstreamError => "upstream-error",
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::CredentialUnavailable => "credential-unavailable",
+            Self::Loop => "loop",
+            Self::InternalError => "internal-error",
+            Self::DeniedRevoked => "denied-revoked",
+            Self::DeniedDisabled => "denied-disabled",
+            Self::DeniedExpired => "denied-expired",
+            Self::DeniedIp => "denied-ip",
+            Self::DeniedRoute => "denied-route",
+            Self::DeniedMethod => "denied-method",
+            Self::DeniedScope => "denied-scope",
+            Self::LimitedRate => "limited-rate",
+            Self::LimitedQuota => "limited-quota",
+            Self::LimitedSize => "limited-size",
+        }
+    }
+}
+
+/// Tokens of an AI call; `None` is unknown, never 0.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AiUsage {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prompt_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_tokens: Option<u64>,
+    /// Micro-dollars.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_micros: Option<u64>,
+}
+
+/// One call, version 1 on the wire.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageEvent {
+    /// Unique; a second delivery carries the same.
+    pub id: String,
+    /// When the call came in, unix ms.
+    pub at: UnixMs,
+    pub token_id: TokenId,
+    pub team: TeamId,
+    /// `None` where no route matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_id: Option<RouteId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub route_path: Option<String>,
+    /// Without its query, at most [`MAX_PATH_LEN`] bytes.
+    pub path: String,
+    pub method: String,
+    /// What the client was answered.
+    pub status: u16,
+    pub outcome: Outcome,
+    /// From the call's arrival to the upstream's first byte; of the whole call where none came.
+    pub latency_ms: u32,
+    /// The part of it that was the gateway's own.
+    pub gateway_ms: u32,
+    /// `None` where the length was not announced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_in: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bytes_out: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// ISO 3166-1 alpha-2, as the edge says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    pub request_id: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<AiUsage>,
+}
+
+/// A queue message: several events, so that one call does not cost one message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageMessage {
+    pub v: u8,
+    pub events: Vec<UsageEvent>,
+    /// Events the sender had to give up since its last message, so that a drop is visible.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub dropped: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+impl UsageMessage {
+    pub const VERSION: u8 = 1;
+}
+
+/// `text` cut to at most `max` bytes at a character's border.
+pub fn clip(text: &str, max: usize) -> String {
+    text.get(..text.floor_char_boundary(max)).unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> UsageEvent {
+        UsageEvent {
+            id: "e1".into(),
+            at: 1,
+            token_id: "tok_1".into(),
+            team: "ops".into(),
+            route_id: Some("rte_1".into()),
+            route_path: Some("/api/x".into()),
+            path: "/api/x/1".into(),
+            method: "GET".into(),
+            status: 200,
+            outcome: Outcome::Ok,
+            latency_ms: 5,
+            gateway_ms: 1,
+            bytes_in: None,
+            bytes_out: Some(9),
+            client_ip: Some("10.0.0.1".into()),
+            user_agent: None,
+            country: None,
+            request_id: "req_1".into(),
+            ai: None,
+        }
+    }
+
+    #[test]
+    fn the_message_is_pinned() {
+        let message = UsageMessage { v: 1, events: vec![event()], dropped: 0 };
+        let json = serde_json::to_string(&message).unwrap();
+        assert_eq!(
+            json,
+            r#"{"v":1,"events":[{"id":"e1","at":1,"token_id":"tok_1","team":"ops","route_id":"rte_1","route_path":"/api/x","path":"/api/x/1","method":"GET","status":200,"outcome":"ok","latency_ms":5,"gateway_ms":1,"bytes_out":9,"client_ip":"10.0.0.1","request_id":"req_1"}]}"#
+        );
+        assert_eq!(serde_json::from_str::<UsageMessage>(&json).unwrap(), message);
+    }
+
+    #[test]
+    fn names_in_d1_and_on_the_wire_agree() {
+        for outcome in Outcome::ALL {
+            assert_eq!(serde_json::to_string(&outcome).unwrap(), format!("\"{}\"", outcome.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_full_message_fits_the_queue() {
+        let mut large = event();
+        large.path = "\u{1}".repeat(MAX_PATH_LEN); // six bytes each in JSON, the worst case
+        large.user_agent = Some("\u{7f}".repeat(MAX_USER_AGENT_LEN));
+        large.path = clip(&large.path, MAX_PATH_LEN);
+        let size = |event: &UsageEvent| serde_json::to_string(event).unwrap().len();
+        // A URL's path holds no control characters, so one byte is one byte.
+        large.path = "x".repeat(MAX_PATH_LEN);
+        assert!(size(&large) * MAX_EVENTS_PER_MESSAGE < 100_000, "{}", size(&large));
+    }
+
+    #[test]
+    fn clipping_keeps_characters_whole() {
+        assert_eq!(clip("aé", 2), "a");
+        assert_eq!(clip("aé", 9), "aé");
+    }
+}

@@ -1,0 +1,140 @@
+//! Configuration comes from named variables, parsed once. A trait, so that parsing is tested with
+//! a map and never depends on which environment happens to be at hand.
+
+use crate::secret::Secret;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use std::collections::HashMap;
+
+/// Where variables and secrets are read from.
+pub trait Vars {
+    /// The value of `name`, or `None` where it is unset or empty.
+    fn get(&self, name: &str) -> Option<String>;
+}
+
+impl<S: std::hash::BuildHasher> Vars for HashMap<String, String, S> {
+    fn get(&self, name: &str) -> Option<String> {
+        HashMap::get(self, name).filter(|v| !v.is_empty()).cloned()
+    }
+}
+
+/// Why a variable cannot be used. Names the variable, never its value.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum VarError {
+    #[error("{0} is not set")]
+    Missing(&'static str),
+    #[error("{name} is not {wanted}")]
+    Invalid { name: &'static str, wanted: &'static str },
+}
+
+pub fn required(vars: &impl Vars, name: &'static str) -> Result<String, VarError> {
+    vars.get(name).ok_or(VarError::Missing(name))
+}
+
+pub fn integer_or(vars: &impl Vars, name: &'static str, default: u32) -> Result<u32, VarError> {
+    vars.get(name).map_or(Ok(default), |text| {
+        text.trim().parse().map_err(|_| VarError::Invalid { name, wanted: "a whole number" })
+    })
+}
+
+/// `true` or `false`; unset is `false`.
+pub fn flag(vars: &impl Vars, name: &'static str) -> Result<bool, VarError> {
+    match vars.get(name).as_deref().map(str::trim) {
+        None | Some("false") => Ok(false),
+        Some("true") => Ok(true),
+        Some(_) => Err(VarError::Invalid { name, wanted: "true or false" }),
+    }
+}
+
+/// A comma-separated list, blanks trimmed; unset is empty.
+pub fn list(vars: &impl Vars, name: &'static str) -> Vec<String> {
+    let text = vars.get(name).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|s| !s.is_empty()).map(str::to_owned).collect()
+}
+
+/// One 256-bit key. `Debug` shows nothing.
+#[derive(Clone)]
+pub struct Key256([u8; 32]);
+
+impl Key256 {
+    pub fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Key256 {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Key256(redacted)")
+    }
+}
+
+/// A rotating set of keys: the first is used for what is new, all are tried for what exists.
+/// Never empty.
+#[derive(Clone, Debug)]
+pub struct KeyRing {
+    first: Key256,
+    older: Vec<Key256>,
+}
+
+impl KeyRing {
+    pub fn new(first: Key256, older: Vec<Key256>) -> Self {
+        Self { first, older }
+    }
+
+    /// Reads base64 keys of 32 bytes, comma separated.
+    pub fn from_vars(vars: &impl Vars, name: &'static str) -> Result<Self, VarError> {
+        let invalid =
+            VarError::Invalid { name, wanted: "one or more base64 keys of 32 bytes, comma separated" };
+        let text = Secret::new(required(vars, name)?);
+        let mut keys = Vec::new();
+        for part in text.expose().split(',').map(str::trim).filter(|p| !p.is_empty()) {
+            let bytes = STANDARD.decode(part).map_err(|_| invalid.clone())?;
+            keys.push(Key256(bytes.try_into().map_err(|_| invalid.clone())?));
+        }
+        let mut keys = keys.into_iter();
+        let first = keys.next().ok_or(invalid)?;
+        Ok(Self { first, older: keys.collect() })
+    }
+
+    pub fn first(&self) -> &Key256 {
+        &self.first
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Key256> {
+        std::iter::once(&self.first).chain(&self.older)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn vars(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn an_error_names_the_variable_and_not_its_value() {
+        let error = KeyRing::from_vars(&vars(&[("K", "c2hvcnQ=")]), "K").unwrap_err().to_string();
+        assert!(error.contains('K') && !error.contains("c2hvcnQ"), "{error}");
+        assert_eq!(KeyRing::from_vars(&vars(&[]), "K").unwrap_err(), VarError::Missing("K"));
+    }
+
+    #[test]
+    fn the_first_key_leads_and_all_are_kept() {
+        let (a, b) = (STANDARD.encode([1; 32]), STANDARD.encode([2; 32]));
+        let ring = KeyRing::from_vars(&vars(&[("K", &format!("{a}, {b}"))]), "K").unwrap();
+        assert_eq!(ring.first().expose(), &[1; 32]);
+        assert_eq!(ring.iter().count(), 2);
+    }
+
+    #[test]
+    fn flags_are_true_or_false_and_nothing_else() {
+        assert_eq!(flag(&vars(&[("F", "true")]), "F"), Ok(true));
+        assert_eq!(flag(&vars(&[]), "F"), Ok(false));
+        assert!(flag(&vars(&[("F", "yes")]), "F").is_err());
+    }
+}
