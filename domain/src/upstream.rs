@@ -154,6 +154,16 @@ pub fn build_url(route: &Route, path: &RequestPath, query: Option<&str>) -> Resu
     Ok(url)
 }
 
+/// The query without any `parameter` that the client sent, so that a credential which goes there
+/// stands alone. Everything else keeps its text.
+pub fn without_parameter(query: &str, parameter: &str) -> Option<String> {
+    let is_other = |pair: &&str| {
+        !url::form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case(parameter))
+    };
+    let rest: Vec<&str> = query.split('&').filter(is_other).collect();
+    (!rest.is_empty()).then(|| rest.join("&"))
+}
+
 /// `Location` as the client must see it, or `None` where it stays as it is.
 ///
 /// What points into the upstream's base path comes back under the gateway's origin and the route's

@@ -68,6 +68,12 @@ fn addresses_that_cannot_be_upstreams() {
     assert!(parse_base("file:///etc/passwd", true).is_err());
 }
 
+#[test]
+fn a_credentials_parameter_stands_alone() {
+    assert_eq!(without_parameter("a=1&key=x&b=%20+&KEY=y&k%65y=z&key", "key").as_deref(), Some("a=1&b=%20+"));
+    assert_eq!(without_parameter("key=x", "key"), None);
+}
+
 fn location(location: &str) -> Option<String> {
     let route = route("/api/x", "https://h.example:8443/v1");
     let sent_to = Url::parse("https://h.example:8443/v1/jobs/1").unwrap();

@@ -195,6 +195,9 @@ pub struct UsageMessage {
     /// Events the sender had to give up since its last message, so that a drop is visible.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub dropped: u64,
+    /// Calls refused since then because their token is unknown; they are counted and no more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unknown_tokens: u64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
@@ -241,7 +244,7 @@ mod tests {
 
     #[test]
     fn the_message_is_pinned() {
-        let message = UsageMessage { v: 1, events: vec![event()], dropped: 0 };
+        let message = UsageMessage { v: 1, events: vec![event()], dropped: 0, unknown_tokens: 0 };
         let json = serde_json::to_string(&message).unwrap();
         assert_eq!(
             json,

@@ -1,0 +1,30 @@
+// Runs before the first paint. The names stored, the theme's class and the default language must
+// agree with `src/state/preferences.rs`, which takes over once the program has started.
+{
+  const stored = (name) => {
+    try {
+      return localStorage.getItem(name);
+    } catch {
+      return null; // Storage is forbidden: the system's own preferences apply.
+    }
+  };
+
+  const theme = stored("theme");
+  const isDark =
+    theme === "dark" || (theme !== "light" && matchMedia("(prefers-color-scheme: dark)").matches);
+  document.documentElement.classList.toggle("pf-v6-theme-dark", isDark);
+  document.documentElement.lang =
+    stored("language") ?? (navigator.language.startsWith("zh") ? "zh-Hant" : "en");
+
+  addEventListener("DOMContentLoaded", async () => {
+    const { module, wasm } = document.getElementById("program").dataset;
+    try {
+      const { default: start } = await import(module);
+      await start({ module_or_path: wasm });
+    } catch (error) {
+      console.error(error);
+      document.getElementById("boot-loading")?.setAttribute("hidden", "");
+      document.getElementById("boot-failed")?.removeAttribute("hidden");
+    }
+  });
+}

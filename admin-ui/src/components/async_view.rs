@@ -1,0 +1,40 @@
+use crate::components::CallErrorView;
+use crate::hooks::AsyncState;
+use crate::i18n::use_i18n;
+use patternfly_yew::prelude::*;
+use std::rc::Rc;
+use yew::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct AsyncViewProps<T: PartialEq + 'static> {
+    pub state: AsyncState<T>,
+    pub on_retry: Callback<()>,
+    pub render: Callback<Rc<T>, Html>,
+    /// Whether there is nothing in it; never, unless given.
+    #[prop_or_default]
+    pub is_empty: Option<Callback<Rc<T>, bool>>,
+}
+
+/// Loading, empty, failed or ready: the one place that shows each of them.
+#[component]
+pub fn AsyncView<T: PartialEq + 'static>(props: &AsyncViewProps<T>) -> Html {
+    let i18n = use_i18n();
+    match &props.state {
+        AsyncState::Loading => html! {
+            <Bullseye>
+                <div role="status"><Spinner aria_label={i18n.t("async.loading").to_string()} /></div>
+            </Bullseye>
+        },
+        AsyncState::Failed(error) => html! {
+            <CallErrorView error={Rc::clone(error)} on_retry={props.on_retry.clone()} />
+        },
+        AsyncState::Ready(value)
+            if props.is_empty.as_ref().is_some_and(|test| test.emit(Rc::clone(value))) =>
+        {
+            html! {
+                <EmptyState title={i18n.t("async.empty").to_string()} icon={Icon::Search} />
+            }
+        }
+        AsyncState::Ready(value) => props.render.emit(Rc::clone(value)),
+    }
+}

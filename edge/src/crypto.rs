@@ -1,0 +1,151 @@
+//! WebCrypto: randomness, AES-256-GCM for credentials, RS256 for sessions.
+//!
+//! The platform's own primitives are native code; the same in wasm would be slower and larger.
+
+use domain::credential::{Credential, SealedCredential, associated_data};
+use domain::id::RouteId;
+use domain::vars::{Key256, KeyRing};
+use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+use web_sys::{Crypto, CryptoKey, SubtleCrypto, WorkerGlobalScope};
+
+/// Why a cryptographic step failed. Holds no key, no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CryptoError {
+    #[error("WebCrypto is not there")]
+    Unavailable,
+    #[error("the key cannot be used")]
+    Key,
+    #[error("what was sealed cannot be opened")]
+    Open,
+    #[error("what was given cannot be sealed")]
+    Seal,
+}
+
+fn crypto() -> Result<Crypto, CryptoError> {
+    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
+    scope.crypto().map_err(|_| CryptoError::Unavailable)
+}
+
+fn subtle() -> Result<SubtleCrypto, CryptoError> {
+    crypto().map(|crypto| crypto.subtle())
+}
+
+/// Random bytes from the platform's CSPRNG.
+pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
+    let mut bytes = [0; N];
+    crypto()?.get_random_values_with_u8_array(&mut bytes).map_err(|_| CryptoError::Unavailable)?;
+    Ok(bytes)
+}
+
+fn object(pairs: &[(&str, JsValue)]) -> Object {
+    let object = Object::new();
+    for (name, value) in pairs {
+        // Setting a property of a fresh plain object cannot fail.
+        let _ = Reflect::set(&object, &(*name).into(), value);
+    }
+    object
+}
+
+fn bytes(bytes: &[u8]) -> JsValue {
+    Uint8Array::from(bytes).into()
+}
+
+fn to_vec(buffer: JsValue) -> Result<Vec<u8>, CryptoError> {
+    buffer
+        .dyn_into::<ArrayBuffer>()
+        .map(|b| Uint8Array::new(&b).to_vec())
+        .map_err(|_| CryptoError::Unavailable)
+}
+
+async fn import(
+    format: &str,
+    data: &Object,
+    algorithm: &Object,
+    usage: &str,
+) -> Result<CryptoKey, CryptoError> {
+    let usages = Array::of1(&usage.into());
+    let promise = subtle()?
+        .import_key_with_object(format, data, algorithm, false, &usages)
+        .map_err(|_| CryptoError::Key)?;
+    JsFuture::from(promise).await.map_err(|_| CryptoError::Key)?.dyn_into().map_err(|_| CryptoError::Key)
+}
+
+async fn aes_key(key: &Key256, usage: &str) -> Result<CryptoKey, CryptoError> {
+    let raw = Uint8Array::from(key.expose().as_slice());
+    import("raw", &raw, &object(&[("name", "AES-GCM".into())]), usage).await
+}
+
+fn aes_gcm(iv: &[u8], route: &RouteId, origin: &str) -> Object {
+    object(&[
+        ("name", "AES-GCM".into()),
+        ("iv", bytes(iv)),
+        ("additionalData", bytes(&associated_data(route, origin))),
+        ("tagLength", 128.into()),
+    ])
+}
+
+/// Seals a credential to one route and one origin, under the ring's first key.
+pub async fn seal(
+    credential: &Credential,
+    route: &RouteId,
+    origin: &str,
+    keys: &KeyRing,
+) -> Result<SealedCredential, CryptoError> {
+    let plaintext = credential.to_plaintext().ok_or(CryptoError::Seal)?;
+    let iv = random::<12>()?;
+    let key = aes_key(keys.first(), "encrypt").await?;
+    let promise = subtle()?
+        .encrypt_with_object_and_u8_array(&aes_gcm(&iv, route, origin), &key, plaintext.expose().as_bytes())
+        .map_err(|_| CryptoError::Seal)?;
+    let ciphertext = to_vec(JsFuture::from(promise).await.map_err(|_| CryptoError::Seal)?)?;
+    Ok(SealedCredential { iv, ciphertext })
+}
+
+/// Opens a credential with any key of the ring; fails where route or origin is not the one that
+/// it was sealed to.
+pub async fn open(
+    sealed: &SealedCredential,
+    route: &RouteId,
+    origin: &str,
+    keys: &KeyRing,
+) -> Result<Credential, CryptoError> {
+    let parameters = aes_gcm(&sealed.iv, route, origin);
+    for key in keys.iter() {
+        let key = aes_key(key, "decrypt").await?;
+        let promise = subtle()?
+            .decrypt_with_object_and_u8_array(&parameters, &key, &sealed.ciphertext)
+            .map_err(|_| CryptoError::Open)?;
+        if let Ok(plaintext) = JsFuture::from(promise).await {
+            return Credential::from_plaintext(&to_vec(plaintext)?).ok_or(CryptoError::Open);
+        }
+    }
+    Err(CryptoError::Open)
+}
+
+/// A public key for RS256.
+#[derive(Debug)]
+pub enum PublicKey<'a> {
+    /// Modulus and exponent of a JWK (RFC 7518, section 6.3.1), base64url.
+    Jwk { n: &'a str, e: &'a str },
+    /// DER of a `SubjectPublicKeyInfo`.
+    Spki(&'a [u8]),
+}
+
+/// Whether `signature` over `signed` holds under `key` (RSASSA-PKCS1-v1_5 with SHA-256).
+pub async fn verify_rs256(key: &PublicKey<'_>, signed: &[u8], signature: &[u8]) -> Result<bool, CryptoError> {
+    let algorithm = object(&[("name", "RSASSA-PKCS1-v1_5".into()), ("hash", "SHA-256".into())]);
+    let key = match key {
+        PublicKey::Jwk { n, e } => {
+            let jwk = object(&[("kty", "RSA".into()), ("n", (*n).into()), ("e", (*e).into())]);
+            import("jwk", &jwk, &algorithm, "verify").await?
+        }
+        PublicKey::Spki(der) => import("spki", &Uint8Array::from(*der), &algorithm, "verify").await?,
+    };
+    let promise = subtle()?
+        .verify_with_object_and_u8_array_and_u8_array(&algorithm, &key, signature, signed)
+        .map_err(|_| CryptoError::Unavailable)?;
+    let holds = JsFuture::from(promise).await.map_err(|_| CryptoError::Unavailable)?;
+    Ok(holds.as_bool() == Some(true))
+}

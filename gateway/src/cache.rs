@@ -1,0 +1,135 @@
+//! A cache bounded in entries and in age. Plain data only, so that it may outlive requests.
+
+use domain::time::UnixMs;
+use std::collections::HashMap;
+use std::hash::Hash;
+
+/// From this age on, one request reads the entry again in the background while it still serves,
+/// so that busy tokens never wait for KV.
+const REFRESH_AT_MS: i64 = 5_000;
+/// How long a started refresh is trusted to be under way: its request may have been cancelled.
+const REFRESH_PATIENCE_MS: i64 = 3_000;
+/// How long a store that failed is left alone.
+const RETRY_PAUSE_MS: i64 = 1_000;
+
+/// A value with the time at which its reading began.
+#[derive(Clone, Debug)]
+pub struct Entry<T> {
+    value: T,
+    read_at: UnixMs,
+    refreshing_since: Option<UnixMs>,
+    failed_at: Option<UnixMs>,
+}
+
+/// What may be done with an entry.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Serve it.
+    Fresh,
+    /// Serve it and read it again in the background.
+    Refresh,
+    /// Read it again before it serves.
+    Expired,
+    /// As `Expired`, but the store failed a moment ago: do not ask it now.
+    ExpiredUnreachable,
+}
+
+impl<T> Entry<T> {
+    pub fn new(value: T, read_at: UnixMs) -> Self {
+        Self { value, read_at, refreshing_since: None, failed_at: None }
+    }
+
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
+    pub fn age(&self, now: UnixMs) -> i64 {
+        now - self.read_at
+    }
+
+    /// Notes that a refresh begins where it answers [`Freshness::Refresh`].
+    pub fn freshness(&mut self, now: UnixMs, max_age_ms: i64) -> Freshness {
+        let age = self.age(now);
+        let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
+        if age >= max_age_ms {
+            if recently(self.failed_at, RETRY_PAUSE_MS) {
+                Freshness::ExpiredUnreachable
+            } else {
+                Freshness::Expired
+            }
+        } else if age >= REFRESH_AT_MS
+            && !recently(self.refreshing_since, REFRESH_PATIENCE_MS)
+            && !recently(self.failed_at, RETRY_PAUSE_MS)
+        {
+            self.refreshing_since = Some(now);
+            Freshness::Refresh
+        } else {
+            Freshness::Fresh
+        }
+    }
+
+    pub fn note_failure(&mut self, now: UnixMs) {
+        self.failed_at = Some(now);
+    }
+}
+
+/// Two generations of at most `capacity` entries each: when the young one is full it becomes the
+/// old one and what was old is dropped. What is looked up stays young. Both steps cost O(1), and a
+/// flood of strange keys cannot push out what is in use.
+#[derive(Debug)]
+pub struct Cache<K, T> {
+    young: HashMap<K, Entry<T>>,
+    old: HashMap<K, Entry<T>>,
+    capacity: usize,
+}
+
+impl<K: Eq + Hash + Clone, T> Cache<K, T> {
+    pub fn new(capacity: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), capacity }
+    }
+
+    pub fn get_mut(&mut self, key: &K) -> Option<&mut Entry<T>> {
+        if let Some((key, entry)) = self.old.remove_entry(key) {
+            self.insert(key, entry);
+        }
+        self.young.get_mut(key)
+    }
+
+    pub fn insert(&mut self, key: K, entry: Entry<T>) {
+        if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&key);
+        self.young.insert(key, entry);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_ages_from_fresh_over_refresh_to_expired() {
+        let mut entry = Entry::new((), 0);
+        assert_eq!(entry.freshness(4_999, 10_000), Freshness::Fresh);
+        assert_eq!(entry.freshness(5_000, 10_000), Freshness::Refresh);
+        assert_eq!(entry.freshness(5_001, 10_000), Freshness::Fresh, "one refresh at a time");
+        assert_eq!(entry.freshness(8_000, 10_000), Freshness::Refresh, "a lost refresh is taken over");
+        assert_eq!(entry.freshness(10_000, 10_000), Freshness::Expired);
+        entry.note_failure(10_000);
+        assert_eq!(entry.freshness(10_999, 10_000), Freshness::ExpiredUnreachable);
+        assert_eq!(entry.freshness(11_000, 10_000), Freshness::Expired);
+    }
+
+    #[test]
+    fn the_cache_is_bounded_and_keeps_what_is_in_use() {
+        let mut cache = Cache::new(10);
+        cache.insert(0, Entry::new((), 0));
+        for key in 1..1_000 {
+            cache.insert(key, Entry::new((), 0));
+            assert!(cache.get_mut(&0).is_some());
+            assert!(cache.young.len() + cache.old.len() <= 20);
+        }
+        assert!(cache.get_mut(&1).is_none());
+    }
+}

@@ -1,0 +1,76 @@
+//! The gateway's configuration, read once per isolate.
+
+use domain::vars::{KeyRing, VarError, Vars, flag, integer_or};
+use edge::env::EnvVars;
+use std::cell::OnceCell;
+use std::rc::Rc;
+use worker::Env;
+
+/// How old a cached entry may get before it is read again, in ms. A change in KV is seen at most
+/// this long after KV shows it.
+pub const MAX_AGE_MS: i64 = 10_000;
+
+#[derive(Debug)]
+pub struct Config {
+    pub check_keys: KeyRing,
+    pub credential_keys: KeyRing,
+    /// How long a cached entry may serve while KV cannot be read.
+    pub stale_max_ms: i64,
+    /// How long events are collected before they are sent; 0 sends each at once.
+    pub usage_flush_ms: u32,
+    pub allow_insecure_upstreams: bool,
+}
+
+impl Config {
+    pub fn from_vars(vars: &impl Vars) -> Result<Self, VarError> {
+        Ok(Self {
+            check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
+            credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
+            stale_max_ms: i64::from(integer_or(vars, "STALE_MAX_S", 300)?) * 1_000,
+            usage_flush_ms: integer_or(vars, "USAGE_FLUSH_MS", 500)?.min(10_000),
+            allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
+        })
+    }
+
+    /// The isolate's configuration. Plain data, so it may outlive the request that read it.
+    pub fn get(env: &Env) -> Result<Rc<Self>, VarError> {
+        thread_local!(static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() });
+        CONFIG.with(|cell| {
+            if let Some(config) = cell.get() {
+                return Ok(Rc::clone(config));
+            }
+            let config = Rc::new(Self::from_vars(&EnvVars(env))?);
+            Ok(Rc::clone(cell.get_or_init(|| config)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn vars(extra: &[(&str, &str)]) -> HashMap<String, String> {
+        [("TOKEN_CHECK_KEY", KEY), ("CREDENTIAL_KEY", KEY)]
+            .iter()
+            .chain(extra)
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = Config::from_vars(&vars(&[])).unwrap();
+        assert_eq!((config.stale_max_ms, config.usage_flush_ms), (300_000, 500));
+        assert!(!config.allow_insecure_upstreams);
+    }
+
+    #[test]
+    fn a_missing_key_is_named() {
+        let error = Config::from_vars(&HashMap::new()).unwrap_err();
+        assert_eq!(error, VarError::Missing("TOKEN_CHECK_KEY"));
+        assert!(Config::from_vars(&vars(&[("STALE_MAX_S", "soon")])).is_err());
+    }
+}

@@ -1,0 +1,60 @@
+//! Failures, and the one place that turns them into responses.
+
+use domain::access::Denial;
+use domain::error::GatewayError;
+use domain::usage::Outcome;
+use worker::Result;
+
+/// How a call failed: what the client is told and what is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Failure {
+    pub error: GatewayError,
+    pub outcome: Outcome,
+}
+
+impl From<Denial> for Failure {
+    fn from(denial: Denial) -> Self {
+        Self { error: denial.error(), outcome: denial.outcome() }
+    }
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        let outcome = match error {
+            GatewayError::BadGateway => Outcome::Unreachable,
+            GatewayError::GatewayTimeout => Outcome::Timeout,
+            GatewayError::CredentialUnavailable => Outcome::CredentialUnavailable,
+            GatewayError::LoopDetected => Outcome::Loop,
+            GatewayError::RouteNotFound => Outcome::DeniedRoute,
+            GatewayError::MethodNotAllowed => Outcome::DeniedMethod,
+            GatewayError::PermissionDenied => Outcome::DeniedScope,
+            GatewayError::IpNotAllowed => Outcome::DeniedIp,
+            GatewayError::TokenExpired => Outcome::DeniedExpired,
+            GatewayError::RateLimitExceeded => Outcome::LimitedRate,
+            GatewayError::QuotaExceeded => Outcome::LimitedQuota,
+            GatewayError::PayloadTooLarge => Outcome::LimitedSize,
+            GatewayError::MissingApiKey
+            | GatewayError::InvalidApiKey
+            | GatewayError::RoutesNotConfigured
+            | GatewayError::InternalServerError
+            | GatewayError::StoreUnavailable => Outcome::InternalError,
+        };
+        Self { error, outcome }
+    }
+}
+
+impl Failure {
+    /// The response: status and envelope. No cause, no inner text.
+    pub fn respond(self, request_id: &str) -> Result<web_sys::Response> {
+        let response = edge::respond::error(self.error.status(), &self.error.envelope(request_id))?;
+        Ok(response.into())
+    }
+}
+
+/// Logs a cause once, as one JSON line. It is never sent.
+pub fn log(request_id: &str, what: &str, cause: &dyn std::fmt::Display) {
+    let line = serde_json::json!({
+        "level": "error", "request_id": request_id, "what": what, "cause": cause.to_string(),
+    });
+    worker::console_error!("{line}");
+}

@@ -1,0 +1,108 @@
+//! Usage events: collected in the isolate, packed, sent after the answer.
+//!
+//! Nothing here delays or fails a call. What is lost when an isolate dies is at most the events of
+//! the last `USAGE_FLUSH_MS`; what the queue refuses is tried again and then counted as dropped,
+//! and the count travels with the next message that gets through.
+
+use crate::config::Config;
+use crate::error::log;
+use crate::store::now;
+use domain::time::UnixMs;
+use domain::usage::{MAX_EVENTS_PER_MESSAGE, UsageEvent, UsageMessage};
+use edge::env::USAGE;
+use std::cell::RefCell;
+use std::time::Duration;
+use wasm_bindgen::JsValue;
+use worker::{Context, Delay, Env, QueueContentType, RawMessageBuilder};
+
+/// Pauses between the tries to send, in ms.
+const RETRY_PAUSES_MS: [u64; 3] = [100, 500, 2_000];
+
+#[derive(Debug, Default)]
+struct Buffer {
+    events: Vec<UsageEvent>,
+    dropped: u64,
+    unknown_tokens: u64,
+    /// When the flush that is under way is due. The request that owns it may be cancelled, so
+    /// another takes over once it is overdue.
+    flush_due: Option<UnixMs>,
+}
+
+thread_local!(static BUFFER: RefCell<Buffer> = RefCell::default());
+
+/// Records a call.
+pub fn record(event: UsageEvent, env: &Env, context: &Context, config: &Config) {
+    let flush_ms = config.usage_flush_ms;
+    let now = now();
+    let (full, starts_flush) = BUFFER.with_borrow_mut(|buffer| {
+        buffer.events.push(event);
+        let full = flush_ms == 0 || buffer.events.len() >= MAX_EVENTS_PER_MESSAGE;
+        let starts_flush = !full && buffer.flush_due.is_none_or(|due| due + 1_000 < now);
+        if starts_flush {
+            buffer.flush_due = Some(now + i64::from(flush_ms));
+        }
+        (full, starts_flush)
+    });
+    let env = env.clone();
+    if full {
+        let message = take();
+        context.wait_until(async move { send(message, &env).await });
+    } else if starts_flush {
+        context.wait_until(async move {
+            Delay::from(Duration::from_millis(u64::from(flush_ms))).await;
+            BUFFER.with_borrow_mut(|buffer| buffer.flush_due = None);
+            send(take(), &env).await;
+        });
+    }
+}
+
+/// Counts a call with a token that nobody knows. It makes no message of its own: a flood of forged
+/// tokens must not become a flood of messages.
+pub fn count_unknown_token() {
+    BUFFER.with_borrow_mut(|buffer| buffer.unknown_tokens = buffer.unknown_tokens.saturating_add(1));
+}
+
+fn take() -> UsageMessage {
+    BUFFER.with_borrow_mut(|buffer| UsageMessage {
+        v: UsageMessage::VERSION,
+        events: std::mem::take(&mut buffer.events),
+        dropped: std::mem::take(&mut buffer.dropped),
+        unknown_tokens: std::mem::take(&mut buffer.unknown_tokens),
+    })
+}
+
+async fn send(message: UsageMessage, env: &Env) {
+    if message.events.is_empty() {
+        give_back(0, &message);
+        return;
+    }
+    let mut cause = String::new();
+    for pause in std::iter::once(0).chain(RETRY_PAUSES_MS) {
+        if pause > 0 {
+            Delay::from(Duration::from_millis(pause)).await;
+        }
+        match try_send(&message, env).await {
+            Ok(()) => return,
+            Err(error) => cause = error,
+        }
+    }
+    let lost = u64::try_from(message.events.len()).unwrap_or(u64::MAX);
+    log("-", "usage events dropped", &format!("{lost} events: {cause}"));
+    give_back(lost, &message);
+}
+
+fn give_back(lost: u64, message: &UsageMessage) {
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.dropped = buffer.dropped.saturating_add(message.dropped).saturating_add(lost);
+        buffer.unknown_tokens = buffer.unknown_tokens.saturating_add(message.unknown_tokens);
+    });
+}
+
+/// As text: one string crosses to JavaScript, where an object would cross field by field.
+async fn try_send(message: &UsageMessage, env: &Env) -> Result<(), String> {
+    let text = serde_json::to_string(message).map_err(|e| e.to_string())?;
+    let queue = env.queue(USAGE).map_err(|e| e.to_string())?;
+    let raw =
+        RawMessageBuilder::new(JsValue::from_str(&text)).build_with_content_type(QueueContentType::Text);
+    queue.send_raw(raw).await.map_err(|e| e.to_string())
+}

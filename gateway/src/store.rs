@@ -1,0 +1,228 @@
+//! What the gateway knows of tokens and routes: KV behind an isolate cache.
+//!
+//! Every reader goes through [`Store::token`] and [`Store::routes`]; every source goes through
+//! [`learn_token`], so that a faster channel for revocations can feed the same cache.
+//!
+//! Age: an entry serves for at most [`MAX_AGE_MS`] after its reading *began*, so a change is seen
+//! within 10 s of the moment KV shows it at this location.
+
+use crate::cache::{Cache, Entry, Freshness};
+use crate::config::{Config, MAX_AGE_MS};
+use crate::credentials::Opened;
+use crate::error::log;
+use domain::error::GatewayError;
+use domain::kv::{ROUTES_KEY, TokenRecord, TokenState, parse_routes, token_key};
+use domain::route::RouteTable;
+use domain::time::UnixMs;
+use domain::token::TokenHash;
+use edge::env::TOKENS;
+use futures_util::future::{Either, select};
+use std::cell::RefCell;
+use std::pin::pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use worker::{Context, Date, Delay, Env, KvStore};
+
+/// KV's own cache at the location, in seconds; 30 is the least it takes.
+const KV_CACHE_TTL_S: u64 = 30;
+/// A read that takes longer counts as failed, in ms.
+const READ_TIMEOUT_MS: u64 = 5_000;
+/// Tokens kept per generation: at about 1 KB each two generations stay below 10 MB of the
+/// isolate's 128 MB.
+const TOKEN_CAPACITY: usize = 5_000;
+
+/// The compiled route table and the credentials opened for it.
+#[derive(Debug)]
+pub struct Routes {
+    text: String,
+    pub table: RouteTable,
+    pub opened: RefCell<Opened>,
+}
+
+/// Why the store has no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("KV cannot be read: {0}")]
+    Unreachable(String),
+    #[error("a value in KV cannot be used: {0}")]
+    Unreadable(#[from] domain::kv::KvError),
+}
+
+impl From<&StoreError> for GatewayError {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::Unreachable(_) => Self::StoreUnavailable,
+            StoreError::Unreadable(_) => Self::InternalServerError,
+        }
+    }
+}
+
+type Token = Option<Arc<TokenRecord>>;
+
+thread_local! {
+    static TOKEN_CACHE: RefCell<Cache<TokenHash, Token>> = RefCell::new(Cache::new(TOKEN_CAPACITY));
+    static ROUTE_CACHE: RefCell<Option<Entry<Option<Rc<Routes>>>>> = const { RefCell::new(None) };
+}
+
+pub fn now() -> UnixMs {
+    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Takes in what any source says of a token; `None` means that there is none.
+fn learn_token(hash: TokenHash, token: Token, read_at: UnixMs) {
+    TOKEN_CACHE.with_borrow_mut(|cache| cache.insert(hash, Entry::new(token, read_at)));
+}
+
+/// Reads one value, with an end to the waiting.
+pub async fn read(env: &Env, key: &str) -> Result<Option<String>, StoreError> {
+    let kv = env.kv(TOKENS).map_err(|e| StoreError::Unreachable(e.to_string()))?;
+    read_from(&kv, key).await
+}
+
+async fn read_from(kv: &KvStore, key: &str) -> Result<Option<String>, StoreError> {
+    let read = pin!(kv.get(key).cache_ttl(KV_CACHE_TTL_S).text());
+    let timeout = pin!(Delay::from(Duration::from_millis(READ_TIMEOUT_MS)));
+    match select(read, timeout).await {
+        Either::Left((value, _)) => value.map_err(|e| StoreError::Unreachable(e.to_string())),
+        Either::Right(_) => Err(StoreError::Unreachable("timed out".to_owned())),
+    }
+}
+
+async fn fetch_token(env: &Env, hash: &TokenHash) -> Result<Token, StoreError> {
+    let read_at = now();
+    let text = read(env, &token_key(hash)).await?;
+    let token = text.map(|text| TokenRecord::parse(&text, hash).map(Arc::new)).transpose()?;
+    learn_token(hash.clone(), token.clone(), read_at);
+    Ok(token)
+}
+
+async fn fetch_routes(
+    env: &Env,
+    config: &Config,
+    request_id: &str,
+) -> Result<Option<Rc<Routes>>, StoreError> {
+    let read_at = now();
+    let text = read(env, ROUTES_KEY).await?;
+    let known = ROUTE_CACHE.with_borrow(|entry| entry.as_ref().and_then(|e| e.value().clone()));
+    let routes = match (text, known) {
+        (None, _) => None,
+        // The same text: what was compiled and opened stays.
+        (Some(text), Some(known)) if known.text == text => Some(known),
+        (Some(text), _) => {
+            let parsed = parse_routes(&text, config.allow_insecure_upstreams)?;
+            if !parsed.unreadable.is_empty() {
+                log(request_id, "routes left out", &parsed.unreadable.join(", "));
+            }
+            Some(Rc::new(Routes { text, table: parsed.table, opened: RefCell::default() }))
+        }
+    };
+    ROUTE_CACHE.with_borrow_mut(|entry| *entry = Some(Entry::new(routes.clone(), read_at)));
+    Ok(routes)
+}
+
+/// The store as one request sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct Store<'a> {
+    pub env: &'a Env,
+    pub context: &'a Context,
+    pub config: &'a Rc<Config>,
+    pub request_id: &'a str,
+}
+
+impl Store<'_> {
+    /// The token under `hash`; `None` where there is none.
+    pub async fn token(&self, hash: &TokenHash) -> Result<Token, StoreError> {
+        let cached = TOKEN_CACHE.with_borrow_mut(|cache| {
+            let entry = cache.get_mut(hash)?;
+            Some((entry.value().clone(), entry.freshness(now(), MAX_AGE_MS)))
+        });
+        match cached {
+            Some((token, Freshness::Fresh)) => return Ok(token),
+            Some((token, Freshness::Refresh)) => {
+                let (env, hash) = (self.env.clone(), hash.clone());
+                self.context.wait_until(async move {
+                    if fetch_token(&env, &hash).await.is_err() {
+                        note_token_failure(&hash);
+                    }
+                });
+                return Ok(token);
+            }
+            Some((_, Freshness::ExpiredUnreachable)) => {
+                return self
+                    .stale_token(hash)
+                    .ok_or_else(|| StoreError::Unreachable("failed a moment ago".into()));
+            }
+            Some((_, Freshness::Expired)) | None => {}
+        }
+        match fetch_token(self.env, hash).await {
+            Err(StoreError::Unreachable(cause)) => {
+                note_token_failure(hash);
+                log(self.request_id, "KV cannot be read", &cause);
+                self.stale_token(hash).ok_or(StoreError::Unreachable(cause))
+            }
+            result => result,
+        }
+    }
+
+    /// What the cache holds, if it may still serve while KV is away: known, not revoked, not older
+    /// than `STALE_MAX_S`. That a token is unknown is no knowledge to act on so late.
+    fn stale_token(&self, hash: &TokenHash) -> Option<Token> {
+        TOKEN_CACHE.with_borrow_mut(|cache| {
+            let entry = cache.get_mut(hash)?;
+            let usable = entry.value().as_ref().is_some_and(|t| t.state == TokenState::Active);
+            (usable && entry.age(now()) < self.config.stale_max_ms).then(|| entry.value().clone())
+        })
+    }
+
+    /// The route table; `None` where none was published.
+    pub async fn routes(&self) -> Result<Option<Rc<Routes>>, StoreError> {
+        let cached = ROUTE_CACHE.with_borrow_mut(|entry| {
+            let entry = entry.as_mut()?;
+            Some((entry.value().clone(), entry.freshness(now(), MAX_AGE_MS), entry.age(now())))
+        });
+        let stale =
+            cached.as_ref().filter(|(_, _, age)| *age < self.config.stale_max_ms).map(|(r, _, _)| r.clone());
+        match cached {
+            Some((routes, Freshness::Fresh, _)) => return Ok(routes),
+            Some((routes, Freshness::Refresh, _)) => {
+                let (env, config, id) =
+                    (self.env.clone(), Rc::clone(self.config), self.request_id.to_owned());
+                self.context.wait_until(async move {
+                    if let Err(cause) = fetch_routes(&env, &config, &id).await {
+                        log(&id, "routes cannot be read again", &cause);
+                        note_routes_failure();
+                    }
+                });
+                return Ok(routes);
+            }
+            Some((_, Freshness::ExpiredUnreachable, _)) if stale.is_some() => return Ok(stale.flatten()),
+            Some(_) | None => {}
+        }
+        match fetch_routes(self.env, self.config, self.request_id).await {
+            // A table that cannot be read serves no worse than KV that cannot: what was known goes on.
+            Err(cause) => {
+                log(self.request_id, "routes cannot be read", &cause);
+                note_routes_failure();
+                stale.ok_or(cause)
+            }
+            ok => ok,
+        }
+    }
+}
+
+fn note_token_failure(hash: &TokenHash) {
+    TOKEN_CACHE.with_borrow_mut(|cache| {
+        if let Some(entry) = cache.get_mut(hash) {
+            entry.note_failure(now());
+        }
+    });
+}
+
+fn note_routes_failure() {
+    ROUTE_CACHE.with_borrow_mut(|entry| {
+        if let Some(entry) = entry {
+            entry.note_failure(now());
+        }
+    });
+}

@@ -1,0 +1,112 @@
+// The whole system in one process on the real Workers runtime, with local KV, D1 and queues.
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
+import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
+import { root, run } from "../scripts/setup.mjs";
+
+export const state = path.join(root, ".wrangler/state");
+export const localFiles = path.join(root, ".wrangler/local");
+
+/** The five ports of the local system. */
+export function ports(base = Number(process.env.PORT_BASE ?? 8787)) {
+  if (!Number.isInteger(base) || base < 1 || base > 65_531) throw new Error("PORT_BASE must be a port number");
+  return { gateway: base, api: base + 1, ui: base + 2, issuer: base + 3, upstream: base + 4 };
+}
+
+/** Makes `.dev.vars` with random secrets where it is missing. */
+export function ensureSecrets() {
+  const file = path.join(root, ".dev.vars");
+  if (existsSync(file)) return;
+  const names = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
+  writeFileSync(file, names.map((name) => `${name}=${randomBytes(32).toString("base64")}\n`).join(""), { mode: 0o600 });
+}
+
+/** What differs from production: addresses, and that upstreams may be local. */
+export function localVars(at) {
+  return {
+    gateway: { ALLOW_INSECURE_UPSTREAMS: "true" },
+    "admin-api": {
+      ALLOW_INSECURE_UPSTREAMS: "true",
+      ALLOWED_ORIGINS: `http://localhost:${at.ui},http://127.0.0.1:${at.ui}`,
+      CLERK_ISSUER: `http://localhost:${at.issuer}`,
+      GATEWAY_URL: `http://localhost:${at.gateway}`,
+      BOOTSTRAP_ADMINS: "user_admin",
+    },
+  };
+}
+
+function worker(env, port, vars) {
+  const options = workerOptions(path.join(root, "wrangler.toml"), env);
+  const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
+  return {
+    ...rest,
+    name: env,
+    rootPath: root,
+    modules: true,
+    modulesRoot: path.join(root, env, "build"),
+    scriptPath: options.main ?? path.join(root, env, "build/index.js"),
+    modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }, { type: "ESModule", include: ["**/*.js"] }],
+    bindings: { ...rest.bindings, ...vars },
+    unsafeDirectSockets: [{ host: "127.0.0.1", port }],
+  };
+}
+
+/** The UI's files, with the configuration of this system in place of production's. */
+function uiWorker(port, at) {
+  const config = JSON.stringify({
+    api: `http://localhost:${at.api}`,
+    gateway: `http://localhost:${at.gateway}`,
+    issuer: `http://localhost:${at.issuer}`,
+    clerk_publishable_key: null,
+  });
+  const hosts = `http://localhost:${at.api} http://localhost:${at.gateway} http://localhost:${at.issuer}`;
+  return {
+    name: "ui",
+    compatibilityDate: "2026-11-01",
+    modules: true,
+    script: `const config = ${JSON.stringify(config)}, hosts = ${JSON.stringify(hosts)};
+      export default { async fetch(request, env) {
+        if (new URL(request.url).pathname === "/config.json")
+          return new Response(config, { headers: { "content-type": "application/json", "cache-control": "no-store" } });
+        const answer = await env.ASSETS.fetch(request);
+        const policy = answer.headers.get("content-security-policy");
+        if (!policy) return answer;
+        const local = new Response(answer.body, answer);
+        local.headers.set("content-security-policy", policy.replace(/connect-src /, "connect-src " + hosts + " "));
+        return local;
+      } };`,
+    assets: {
+      directory: path.join(root, "admin-ui/dist"),
+      binding: "ASSETS",
+      routerConfig: { has_user_worker: true, invoke_user_worker_ahead_of_assets: true },
+      assetConfig: { not_found_handling: "single-page-application" },
+    },
+    unsafeDirectSockets: [{ host: "127.0.0.1", port }],
+  };
+}
+
+/** Starts both Workers and the UI on `at`. `vars` are merged over the local ones, per Worker. */
+export async function startWorkers(at, { persist = state, vars = {}, verbose = false } = {}) {
+  const base = localVars(at);
+  const workers = ["gateway", "admin-api"].map((env) =>
+    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }),
+  );
+  workers.push(uiWorker(at.ui, at));
+  mkdirSync(persist, { recursive: true });
+  const options = { workers, resourcePersistencePath: path.join(persist, "v3"), cf: false, log: new Log(verbose ? LogLevel.INFO : LogLevel.WARN) };
+  const miniflare = new Miniflare(convertV4MiniflareOptions(options));
+  await miniflare.ready;
+  return miniflare;
+}
+
+/** Applies the migrations to the local D1. */
+export async function migrate(persist = state) {
+  const args = ["d1", "migrations", "apply", "DB", "--env", "admin-api", "--local", "--persist-to", persist];
+  await run(path.join(root, "node_modules/.bin/wrangler"), args, { quiet: true, env: { CI: "1" } });
+}
+
+export function seedSql() {
+  return readFileSync(path.join(root, "local/seed.sql"), "utf8");
+}

@@ -1,0 +1,85 @@
+// Builds what is named (gateway, admin-api, ui; all without a name). What has not changed since its
+// last build is left alone, so wrangler can call this at every start.
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+import { root, run, say, setUp, targetDir, tools } from "./setup.mjs";
+
+const bin = (name) => path.join(root, "node_modules/.bin", name);
+
+const parts = {
+  gateway: { sources: ["gateway", "edge", "domain"], output: "gateway/build/index.js", build: () => worker("gateway") },
+  "admin-api": {
+    sources: ["admin-api", "edge", "domain"],
+    output: "admin-api/build/index.js",
+    build: () => worker("admin-api"),
+  },
+  ui: { sources: ["admin-ui", "domain"], output: "admin-ui/dist/index.html", build: ui },
+};
+
+async function worker(crate) {
+  const env = {
+    WASM_BINDGEN_BIN: path.join(tools, "bin/wasm-bindgen"),
+    WASM_OPT_BIN: bin("wasm-opt"),
+    ESBUILD_BIN: bin("esbuild"),
+    CARGO_TARGET_DIR: targetDir,
+  };
+  const cwd = path.join(root, crate);
+  await run(path.join(tools, "bin/worker-build"), ["--release"], { cwd, env, quiet: true });
+  const wasm = readFileSync(path.join(cwd, "build/index_bg.wasm"));
+  const kib = (bytes) => `${(bytes.length / 1024).toFixed(0)} KiB`;
+  say(`${crate}: ${kib(wasm)} of wasm, ${kib(gzipSync(wasm, { level: 9 }))} gzipped`);
+}
+
+async function ui() {
+  const cwd = path.join(root, "admin-ui");
+  await run(path.join(tools, "bin/trunk"), ["build", "--release", "--offline"], {
+    cwd,
+    env: { CARGO_TARGET_DIR: targetDir },
+    quiet: true,
+  });
+}
+
+function* files(folder) {
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const file = path.join(folder, entry.name);
+    if (["build", "dist", "target", "tests", "node_modules"].includes(entry.name)) continue;
+    if (entry.isDirectory()) yield* files(file);
+    else yield file;
+  }
+}
+
+function digest(sources) {
+  const hash = createHash("sha256");
+  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs"];
+  const all = [...shared.map((file) => path.join(root, file)), ...sources.flatMap((s) => [...files(path.join(root, s))])];
+  for (const file of all) {
+    if (!statSync(file).isFile()) continue;
+    hash.update(path.relative(root, file)).update("\0").update(readFileSync(file)).update("\0");
+  }
+  return hash.digest("hex");
+}
+
+export async function build(name) {
+  const { sources, output, build } = parts[name];
+  const stamp = path.join(root, ".wrangler/stamps", name);
+  const now = digest(sources);
+  if (existsSync(path.join(root, output)) && existsSync(stamp) && readFileSync(stamp, "utf8") === now) return;
+  say(`building ${name}`);
+  await build();
+  mkdirSync(path.dirname(stamp), { recursive: true });
+  writeFileSync(stamp, now);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const names = process.argv.slice(2);
+  const unknown = names.filter((name) => !parts[name]);
+  if (unknown.length > 0) {
+    console.error(`unknown part ${unknown.join(", ")}; known are ${Object.keys(parts).join(", ")}`);
+    process.exit(2);
+  }
+  await setUp(import.meta.url);
+  for (const name of names.length > 0 ? names : Object.keys(parts)) await build(name);
+}

@@ -1,0 +1,122 @@
+// Brings a machine to where the project builds: npm packages, the wasm target, and three cargo tools
+// in `.tools` (or where TOKEN_MANAGER_TOOLS says). Whatever is there already costs nothing.
+// Uses Node's own modules only, since it runs before anything is installed.
+import { spawn, spawnSync } from "node:child_process";
+import { existsSync, readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+export const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
+export const tools = path.resolve(root, process.env.TOKEN_MANAGER_TOOLS ?? ".tools");
+export const targetDir = path.resolve(root, process.env.CARGO_TARGET_DIR ?? "target");
+
+const started = Date.now();
+
+/** A line of progress, with the seconds since the start. */
+export function say(text) {
+  console.log(`[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`);
+}
+
+/** Runs a command with its output shown, or collected and shown only when it fails. */
+export function run(command, args, { quiet = false, env = {}, cwd = root } = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      cwd,
+      env: { ...process.env, ...env },
+      stdio: ["ignore", quiet ? "pipe" : "inherit", quiet ? "pipe" : "inherit"],
+    });
+    let output = "";
+    child.stdout?.on("data", (chunk) => (output += chunk));
+    child.stderr?.on("data", (chunk) => (output += chunk));
+    child.on("error", reject);
+    child.on("close", (code) => {
+      if (code === 0) return resolve(output);
+      if (quiet) process.stderr.write(output);
+      reject(new Error(`${command} ${args.join(" ")} ended with ${code}`));
+    });
+  });
+}
+
+function newerThan(a, b) {
+  return !existsSync(b) || statSync(a).mtimeMs > statSync(b).mtimeMs;
+}
+
+async function ensurePackages() {
+  const installed = path.join(root, "node_modules", ".package-lock.json");
+  if (newerThan(path.join(root, "package-lock.json"), installed)) {
+    say("installing npm packages");
+    await run("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"]);
+  }
+}
+
+function version(tool) {
+  const found = spawnSync(path.join(tools, "bin", tool), ["--version"], { encoding: "utf8" });
+  return found.stdout?.trim().split(" ").at(-1);
+}
+
+/** The version of a crate in Cargo.lock. */
+function locked(crate) {
+  const lock = readFileSync(path.join(root, "Cargo.lock"), "utf8");
+  return lock.match(new RegExp(`name = "${crate}"\\nversion = "(.*)"`))[1];
+}
+
+async function ensureTool(crate, tool, wanted, flags, minutes) {
+  if (version(tool) === wanted) return;
+  say(`compiling ${crate} ${wanted} (about ${minutes} minutes, once)`);
+  const args = ["install", crate, "--version", wanted, "--root", tools, "--force"];
+  // Its own target folder: another version of a shared dependency must not disturb ours.
+  const env = { CARGO_TARGET_DIR: path.join(tools, "target") };
+  await run("cargo", [...args, ...flags], { env }).catch(() =>
+    // A lock file may name a version that a mirror does not have yet.
+    run("cargo", [...args, ...flags.filter((flag) => flag !== "--locked")], { env }),
+  );
+}
+
+async function ensureTools() {
+  const targets = spawnSync("rustc", ["--print", "sysroot"], { cwd: root, encoding: "utf8" }).stdout?.trim();
+  if (!targets) throw new Error("Rust is missing: install it with rustup (https://rustup.rs)");
+  if (!existsSync(path.join(targets, "lib/rustlib/wasm32-unknown-unknown"))) {
+    say("adding the wasm32 target");
+    await run("rustup", ["target", "add", "wasm32-unknown-unknown"]);
+  }
+  await ensureTool("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"), [], 3);
+  await ensureTool("worker-build", "worker-build", "0.8.7", ["--locked"], 4);
+  await ensureTool("trunk", "trunk", "0.21.14", ["--locked", "--debug"], 4);
+}
+
+/** Goes on under the Node that the project installs, where the one that started us is too old. */
+function underProjectNode(script) {
+  if (Number(process.versions.node.split(".")[0]) >= 22) return;
+  const node = path.join(root, "node_modules/node/bin/node");
+  const child = spawn(node, [script, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
+  return new Promise(() => {});
+}
+
+/** Everything that `script` needs before it may import an installed package. */
+export async function setUp(scriptUrl, { cargoTools = true } = {}) {
+  process.chdir(root);
+  process.env.WRANGLER_SEND_METRICS = "false";
+  await ensurePackages();
+  await underProjectNode(fileURLToPath(scriptUrl));
+  if (cargoTools) await ensureTools();
+  const bin = [path.join(tools, "bin"), path.join(root, "node_modules/.bin"), path.dirname(process.execPath)];
+  process.env.PATH = [...bin, process.env.PATH].join(path.delimiter);
+}
+
+/** The browser for the tests: CHROME_PATH, the system's, or Playwright's own. */
+export async function ensureBrowser() {
+  const known = [process.env.CHROME_PATH, "/usr/bin/chromium", "/usr/bin/google-chrome"];
+  const found = known.find((file) => file && existsSync(file));
+  if (found) return found;
+  if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+    say("installing Chromium");
+    await run("apt-get", ["update"], { quiet: true });
+    await run("apt-get", ["install", "-y", "chromium", "fonts-noto-cjk"], { quiet: true });
+    return "/usr/bin/chromium";
+  }
+  await run("npx", ["playwright-core", "install", "chromium"]);
+  return createRequire(import.meta.url)("playwright-core").chromium.executablePath();
+}

@@ -1,0 +1,139 @@
+// `npm start`: builds what is missing, starts the whole system in one process, seeds it, and says how
+// to use it. `npm start -- --reset` starts over.
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { say, setUp } from "./setup.mjs";
+import { build } from "./build.mjs";
+
+await setUp(import.meta.url);
+for (const part of ["gateway", "admin-api", "ui"]) await build(part);
+
+const { ensureSecrets, localFiles, migrate, ports, seedSql, startWorkers, state } = await import("../local/system.mjs");
+const { people, startIssuer } = await import("../local/issuer.mjs");
+const { startUpstream } = await import("../local/upstream.mjs");
+
+const at = ports();
+const demoFile = path.join(localFiles, "demo.json");
+if (process.argv.includes("--reset")) {
+  rmSync(state, { recursive: true, force: true });
+  rmSync(demoFile, { force: true });
+  say("state removed");
+}
+ensureSecrets();
+
+say("applying migrations");
+await migrate();
+
+say("starting");
+const running = await Promise.all([
+  startUpstream({ port: at.upstream }),
+  startIssuer({ port: at.issuer, origin: `http://localhost:${at.ui}`, keyFile: path.join(localFiles, "issuer.pem") }),
+]).catch((error) => {
+  if (error.code !== "EADDRINUSE") throw error;
+  console.error(`Port ${error.port} is taken. Is the system running already? PORT_BASE=9000 npm start moves all five ports.`);
+  process.exit(1);
+});
+const [upstream, issuer] = running;
+const workers = await startWorkers(at);
+const api = `http://localhost:${at.api}`;
+const gateway = `http://localhost:${at.gateway}`;
+
+let closing = false;
+async function close() {
+  if (closing) return;
+  closing = true;
+  clearInterval(cron);
+  await Promise.allSettled([workers.dispose(), upstream.close(), issuer.close()]);
+  process.exit(0);
+}
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, close);
+// Crons do not run by themselves outside Cloudflare.
+const cron = setInterval(async () => {
+  const worker = await workers.getWorker("admin-api");
+  await worker.scheduled({ cron: "* * * * *" }).catch((error) => console.error("cron:", error.message));
+}, 60_000);
+
+/** One call to the admin API; a failure says what was tried and what came back. */
+async function call(method, where, { body, token } = {}) {
+  const response = await fetch(api + where, {
+    method,
+    headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
+    body: body && JSON.stringify(body),
+  });
+  const answer = await response.json();
+  if (!response.ok) throw new Error(`${method} ${where} answered ${response.status}: ${JSON.stringify(answer)}`);
+  return answer;
+}
+
+const demoRoutes = [
+  ["Echo", "/api/demo", "/echo", ["demo"], true],
+  ["OpenAI-like", "/api/openai", "/v1", ["ai"], true],
+  ["Stream", "/api/stream", "/stream", ["demo"], false],
+  ["Bytes", "/api/bytes", "/bytes", ["demo"], false],
+  ["Sink", "/api/sink", "/sink", ["demo"], false],
+  ["Slow", "/api/slow", "/slow", ["demo"], false],
+  ["Status", "/api/status", "/status", ["demo"], false],
+  ["Redirect", "/api/redirect", "/redirect", ["demo"], false],
+];
+
+async function seed() {
+  const database = await workers.getD1Database("DB", "admin-api");
+  const statements = seedSql().replace(/^--.*$/gm, "").split(/;\s*$/m).map((text) => text.trim()).filter(Boolean);
+  await database.batch(statements.map((text) => database.prepare(text)));
+  const token = issuer.sign("user_admin");
+  const { items } = await call("GET", "/api/routes?limit=200", { token });
+  for (const [name, where, to, tags, secret] of demoRoutes) {
+    if (items.some((route) => route.path === where)) continue;
+    const credential = secret ? { kind: "bearer", token: `vendor-key-of-${where.split("/").at(-1)}` } : undefined;
+    const body = { name, path: where, backend_url: `http://localhost:${at.upstream}${to}`, tags, credential };
+    await call("POST", "/api/routes", { token, body });
+  }
+  return demoToken(token);
+}
+
+/** The demo token. Its plain text is kept in an ignored file, since nothing else has it. */
+async function demoToken(token) {
+  if (existsSync(demoFile)) {
+    const kept = JSON.parse(readFileSync(demoFile, "utf8"));
+    const own = await fetch(`${api}/api/usage/me`, { headers: { "x-api-key": kept.token } });
+    if (own.ok) return kept.token;
+  }
+  const body = { name: "Demo", team_id: "automation", description: "Made by npm start", scopes: ["*"], expires_days: null };
+  const made = await call("POST", "/api/tokens", { token, body });
+  mkdirSync(localFiles, { recursive: true });
+  writeFileSync(demoFile, JSON.stringify({ token: made.token }), { mode: 0o600 });
+  return made.token;
+}
+
+try {
+  say("seeding");
+  const token = await seed();
+  say("ready");
+  console.log(`
+  gateway        ${gateway}
+  admin API      ${api}
+  admin UI       http://localhost:${at.ui}
+  local issuer   ${issuer.url}
+  demo upstream  ${upstream.url}
+
+  A token to try:
+    ${token}
+
+  Call the demo upstream through the gateway:
+    curl ${gateway}/api/demo/hello -H "X-API-Key: ${token}"
+
+  A stream, chunk by chunk:
+    curl -N ${gateway}/api/stream -H "X-API-Key: ${token}"
+
+  What was counted:
+    curl ${api}/api/usage/test-data -H "X-API-Key: ${token}"
+
+  Sign in to the UI at ${issuer.url}/sign-in as ${Object.keys(people).join(", ")};
+  for scripts: curl ${issuer.url}/token -d '{"user":"admin"}'
+
+  Ctrl-C stops it; state stays in .wrangler/state.
+`);
+} catch (error) {
+  console.error(`The system runs, but it could not be seeded: ${error.message}`);
+  await close();
+}
