@@ -37,7 +37,7 @@ export function localVars(at) {
   };
 }
 
-function worker(env, port, vars) {
+function worker(env, port, vars, bindings = {}) {
   const options = workerOptions(path.join(root, "wrangler.toml"), env);
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
   return {
@@ -49,6 +49,7 @@ function worker(env, port, vars) {
     scriptPath: options.main ?? path.join(root, env, "build/index.js"),
     modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }, { type: "ESModule", include: ["**/*.js"] }],
     bindings: { ...rest.bindings, ...vars },
+    ...bindings,
     unsafeDirectSockets: [{ host: "127.0.0.1", port }],
   };
 }
@@ -87,15 +88,23 @@ function uiWorker(port, at) {
   };
 }
 
-/** Starts both Workers and the UI on `at`. `vars` are merged over the local ones, per Worker. */
-export async function startWorkers(at, { persist = state, vars = {}, verbose = false } = {}) {
+/**
+ * Starts both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and
+ * `bindings` replace what wrangler.toml binds; `more` are further Workers; without `persist` nothing
+ * outlives the process.
+ */
+export async function startWorkers(at, { persist, vars = {}, bindings = {}, more = [], ui = true, log } = {}) {
   const base = localVars(at);
   const workers = ["gateway", "admin-api"].map((env) =>
-    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }),
+    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, bindings[env]),
   );
-  workers.push(uiWorker(at.ui, at));
-  mkdirSync(persist, { recursive: true });
-  const options = { workers, resourcePersistencePath: path.join(persist, "v3"), cf: false, log: new Log(verbose ? LogLevel.INFO : LogLevel.WARN) };
+  if (ui) workers.push(uiWorker(at.ui, at));
+  workers.push(...more);
+  const options = { workers, cf: false, log: log ?? new Log(LogLevel.WARN) };
+  if (persist) {
+    mkdirSync(persist, { recursive: true });
+    options.resourcePersistencePath = path.join(persist, "v3");
+  }
   const miniflare = new Miniflare(convertV4MiniflareOptions(options));
   await miniflare.ready;
   return miniflare;

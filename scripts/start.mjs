@@ -34,7 +34,7 @@ const running = await Promise.all([
   process.exit(1);
 });
 const [upstream, issuer] = running;
-const workers = await startWorkers(at);
+const workers = await startWorkers(at, { persist: state });
 const api = `http://localhost:${at.api}`;
 const gateway = `http://localhost:${at.gateway}`;
 

@@ -1,14 +1,44 @@
+//! The admin API Worker: people manage tokens and routes, the queue's events become reports, KV is
+//! told of every change.
+//!
+//! | module | is |
+//! |---|---|
+//! | [`router`] | method and pattern to handler, CORS, the one way out |
+//! | `handlers` | parse, check, act, respond |
+//! | [`auth`] | who is calling: a session, or a token's holder |
+//! | [`db`] | typed statements over `db/queries/*.sql` |
+//! | [`publish`] | the outbox, and what KV is told |
+//! | [`intake`], [`consumer`] | the queue's messages: what is in them, and their way into D1 |
+//! | [`cron`] | each minute: the outbox again, and what is past its time deleted |
+//! | [`error`] | outcomes, turned into responses in one place |
+
+mod auth;
+mod config;
+mod consumer;
+mod cron;
+mod db;
+mod error;
+mod handlers;
+pub mod intake;
+mod paging;
+mod publish;
+mod request;
+mod router;
+
 use worker::{Context, Env, MessageBatch, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
 #[event(fetch)]
-async fn fetch(_request: Request, _env: Env, _context: Context) -> Result<Response> {
-    Response::ok("admin-api")
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    router::serve(request, env, context).await
 }
 
 #[event(queue)]
-async fn queue(_batch: MessageBatch<serde_json::Value>, _env: Env, _context: Context) -> Result<()> {
+async fn queue(batch: MessageBatch<serde_json::Value>, env: Env, _context: Context) -> Result<()> {
+    consumer::consume(&batch, &env).await;
     Ok(())
 }
 
 #[event(scheduled)]
-async fn scheduled(_event: ScheduledEvent, _env: Env, _context: ScheduleContext) {}
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    cron::run(&env).await;
+}

@@ -2,7 +2,7 @@
 
 use domain::api::Endpoint;
 use domain::error::ErrorEnvelope;
-use gloo::net::http::Request;
+use gloo::net::http::{Method, RequestBuilder};
 use serde::de::DeserializeOwned;
 use web_sys::AbortSignal;
 
@@ -56,18 +56,18 @@ async fn send<T: DeserializeOwned>(method: &str, url: String) -> Result<T, CallE
 
 async fn exchange(method: &str, url: &str) -> Result<(u16, String), Reason> {
     let signal = AbortSignal::timeout_with_u32(TIMEOUT_S * 1000);
-    let request = gloo::net::http::RequestBuilder::new(url)
-        .method(method.parse().unwrap_or_default())
+    let response = RequestBuilder::new(url)
+        // Always one of the contract's constants; were it not, the API would refuse the GET.
+        .method(method.parse().unwrap_or(Method::GET))
         .header("Accept", "application/json")
         .abort_signal(Some(&signal))
-        .build()
+        .send()
+        .await
         .map_err(reason_of)?;
-    let response = Request::send(request).await.map_err(reason_of)?;
     let body = response.text().await.map_err(reason_of)?;
     Ok((response.status(), body))
 }
 
-#[allow(clippy::needless_pass_by_value)]
 fn reason_of(error: gloo::net::Error) -> Reason {
     match error {
         gloo::net::Error::JsError(error) if error.name == "TimeoutError" => Reason::TimedOut,

@@ -3,10 +3,11 @@
 use crate::api;
 use crate::components::{AsyncView, Shell};
 use crate::config::{Config, PATH};
-use crate::hooks::use_remote;
+use crate::hooks::{AsyncState, use_remote};
 use crate::pages::{HealthPage, NotFoundPage};
 use crate::route::Route;
 use crate::state::preferences::PreferencesProvider;
+use patternfly_yew::prelude::PageSection;
 use std::rc::Rc;
 use yew::prelude::*;
 use yew_router::prelude::*;
@@ -35,7 +36,14 @@ fn Configured() -> Html {
             </ContextProvider<Rc<Config>>>
         }
     });
-    html! { <AsyncView<Config> state={config.state} on_retry={config.on_refresh} {render} /> }
+    let is_ready = matches!(config.state, AsyncState::Ready(_));
+    let view = html! { <AsyncView<Config> state={config.state} on_retry={config.on_refresh} {render} /> };
+    // Pages bring sections of their own.
+    if is_ready {
+        view
+    } else {
+        html! { <PageSection>{ view }</PageSection> }
+    }
 }
 
 fn page(route: Route) -> Html {

@@ -123,7 +123,8 @@ pub(crate) fn hides_climb(path: &str) -> bool {
         .any(|bytes| bytes.split(|b| matches!(b, b'/' | b'\\')).any(|segment| segment == b".."))
 }
 
-fn percent_decode(bytes: &[u8]) -> Vec<u8> {
+/// `bytes` with every well-formed `%XX` decoded once; anything else stays as it is.
+pub fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
     let mut decoded = Vec::with_capacity(bytes.len());
     let mut rest = bytes;

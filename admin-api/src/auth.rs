@@ -1,0 +1,88 @@
+//! Who is calling.
+
+pub mod api_key;
+mod jwks;
+
+use crate::config::SessionKeys;
+use crate::db::people;
+use crate::error::{Failure, log};
+use crate::request::Call;
+use domain::error::ApiError;
+use domain::id::{CORE_TEAM, TeamId};
+use domain::role::{Caller, Membership, Role};
+use domain::session::{Session, SessionError, UnverifiedJwt};
+use edge::crypto::{PublicKey, verify_rs256};
+
+/// The person whose session came with the call, with the roles that D1 gives him.
+///
+/// 1. `Authorization: Bearer`, never a cookie.
+/// 2. The signature, by the key that the issuer publishes or that is pinned.
+/// 3. Issuer, times, authorized party.
+/// 4. Roles, in one query. Who is not known yet is taken in by id.
+pub async fn caller(call: &Call) -> Result<Caller, Failure> {
+    let header = call.header("authorization").ok_or(ApiError::Unauthenticated)?;
+    let jwt = bearer(&header).ok_or(ApiError::Unauthenticated)?;
+    let session = verify(call, jwt).await?;
+    let db = call.db()?;
+    let person = people::load(&db, session.user()).await?;
+    if person.is_deleted {
+        return Err(ApiError::Unauthenticated.into());
+    }
+    if !person.is_known {
+        people::insert(&db, session.user(), call.now).await?;
+    }
+    let named = &call.config.bootstrap_admins;
+    let is_named = named.iter().any(|name| {
+        name == session.user().as_str() || person.email.as_ref().is_some_and(|e| e.eq_ignore_ascii_case(name))
+    });
+    let mut caller = Caller { user: session.user().clone(), memberships: person.memberships };
+    if is_named && !caller.is_platform_admin() {
+        people::insert_core_admin(&db, &caller.user, call.now, &call.request_id).await?;
+        caller.memberships.retain(|m| !m.team.is_core());
+        caller.memberships.push(Membership { team: TeamId::from(CORE_TEAM), role: Role::Admin });
+    }
+    Ok(caller)
+}
+
+fn bearer(header: &str) -> Option<&str> {
+    let (scheme, token) = header.trim().split_once(' ')?;
+    let token = token.trim();
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+}
+
+async fn verify(call: &Call, jwt: &str) -> Result<Session, Failure> {
+    let jwt = UnverifiedJwt::parse(jwt).map_err(|error| refuse(call, error))?;
+    let (signed, signature) = jwt.signed();
+    let holds = match &call.config.session_keys {
+        SessionKeys::Pinned(der) => verify_rs256(&PublicKey::Spki(der), signed, signature).await?,
+        SessionKeys::Jwks(address) => match jwks::find(address, jwt.kid(), &call.request_id).await? {
+            Some(key) => verify_rs256(&PublicKey::Jwk { n: &key.n, e: &key.e }, signed, signature).await?,
+            None => false,
+        },
+    };
+    jwt.accept(holds, &call.config.session, call.now).map_err(|error| refuse(call, error))
+}
+
+/// All faults look alike to the caller, but for a session that has merely ended. Which it was is
+/// logged, without the token.
+fn refuse(call: &Call, error: SessionError) -> Failure {
+    if error == SessionError::Expired {
+        return ApiError::SessionExpired.into();
+    }
+    log(&call.request_id, "session refused", &error.to_string());
+    ApiError::Unauthenticated.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bearer_token_is_taken() {
+        assert_eq!(bearer("Bearer abc"), Some("abc"));
+        assert_eq!(bearer("bearer  abc "), Some("abc"));
+        for header in ["", "Bearer", "Bearer ", "Basic abc", "abc"] {
+            assert_eq!(bearer(header), None, "{header}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! The issuer's keys (RFC 7517), kept in the isolate as plain data.
+
+use crate::error::{Failure, log};
+use crate::publish::now;
+use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
+use futures_util::future::{Either, select};
+use serde::Deserialize;
+use std::cell::RefCell;
+use std::pin::pin;
+use std::time::Duration;
+use url::Url;
+use worker::{Delay, Fetch};
+
+/// A key set is used for this long before it is fetched again.
+const MAX_AGE_MS: i64 = HOUR_MS;
+/// A set is fetched at most this often, so that tokens with made-up key ids cost no requests.
+const MIN_PAUSE_MS: i64 = MINUTE_MS;
+const TIMEOUT_MS: u64 = 5_000;
+
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Jwk {
+    #[serde(default)]
+    kid: Option<String>,
+    kty: String,
+    /// `enc` is for another purpose; absent means any.
+    #[serde(default, rename = "use")]
+    purpose: Option<String>,
+    #[serde(default)]
+    alg: Option<String>,
+    #[serde(default)]
+    pub n: String,
+    #[serde(default)]
+    pub e: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct KeySet {
+    keys: Vec<serde_json::Value>,
+}
+
+#[derive(Debug, Default)]
+struct Cache {
+    keys: Vec<Jwk>,
+    fetched_at: Option<UnixMs>,
+    tried_at: Option<UnixMs>,
+}
+
+thread_local!(static CACHE: RefCell<Cache> = RefCell::default());
+
+/// What the cache can say of a key at `now`.
+#[derive(Debug, PartialEq, Eq)]
+enum Lookup {
+    Known(Jwk),
+    /// Unknown, and too soon to ask again.
+    Unknown,
+    /// To be asked; with the key that may serve should the asking fail.
+    Ask(Option<Jwk>),
+}
+
+impl Cache {
+    fn find(&self, kid: Option<&str>) -> Option<Jwk> {
+        match kid {
+            Some(kid) => self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)).cloned(),
+            // A token need not name its key where there is one alone.
+            None => self.keys.first().filter(|_| self.keys.len() == 1).cloned(),
+        }
+    }
+
+    fn look_up(&self, kid: Option<&str>, now: UnixMs) -> Lookup {
+        let within = |at: Option<UnixMs>, ms: i64| at.is_some_and(|at| now - at < ms);
+        let may_ask = !within(self.tried_at, MIN_PAUSE_MS);
+        match self.find(kid) {
+            Some(key) if within(self.fetched_at, MAX_AGE_MS) || !may_ask => Lookup::Known(key),
+            None if !may_ask && self.fetched_at.is_some() => Lookup::Unknown,
+            key => Lookup::Ask(key),
+        }
+    }
+}
+
+/// The key that `kid` names. While the issuer cannot be reached, keys it once published go on
+/// serving: people stay signed in through its outage.
+pub async fn find(address: &str, kid: Option<&str>, request_id: &str) -> Result<Option<Jwk>, Failure> {
+    let fallback = match CACHE.with_borrow(|cache| cache.look_up(kid, now())) {
+        Lookup::Known(key) => return Ok(Some(key)),
+        Lookup::Unknown => return Ok(None),
+        Lookup::Ask(fallback) => fallback,
+    };
+    match fetch(address).await {
+        Ok(keys) => Ok(CACHE.with_borrow_mut(|cache| {
+            *cache = Cache { keys, fetched_at: Some(now()), tried_at: Some(now()) };
+            cache.find(kid)
+        })),
+        Err(cause) => {
+            let is_empty = CACHE.with_borrow_mut(|cache| {
+                // With no keys at all every call asks again: nobody could sign in otherwise.
+                cache.tried_at = cache.fetched_at.map(|_| now());
+                cache.fetched_at.is_none()
+            });
+            if is_empty {
+                return Err(Failure::Unavailable(format!("JWKS: {cause}")));
+            }
+            log(request_id, "JWKS cannot be fetched", &cause);
+            Ok(fallback)
+        }
+    }
+}
+
+async fn fetch(address: &str) -> Result<Vec<Jwk>, String> {
+    let url = Url::parse(address).map_err(|e| e.to_string())?;
+    let request = async {
+        let mut response = Fetch::Url(url).send().await.map_err(|e| e.to_string())?;
+        if response.status_code() != 200 {
+            return Err(format!("status {}", response.status_code()));
+        }
+        let text = response.text().await.map_err(|e| e.to_string())?;
+        parse(&text).ok_or_else(|| "is no key set".to_owned())
+    };
+    match select(pin!(request), pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)))).await {
+        Either::Left((keys, _)) => keys,
+        Either::Right(_) => Err("timed out".to_owned()),
+    }
+}
+
+/// The RSA signing keys of a set; others are left out.
+fn parse(text: &str) -> Option<Vec<Jwk>> {
+    let set: KeySet = serde_json::from_str(text).ok()?;
+    let usable = |key: &Jwk| {
+        key.kty == "RSA"
+            && key.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
+            && key.alg.as_deref().is_none_or(|alg| alg == "RS256")
+            && !key.n.is_empty()
+            && !key.e.is_empty()
+    };
+    Some(set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).filter(usable).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(kid: &str) -> Jwk {
+        Jwk {
+            kid: Some(kid.into()),
+            kty: "RSA".into(),
+            purpose: None,
+            alg: None,
+            n: "n".into(),
+            e: "AQAB".into(),
+        }
+    }
+
+    fn cache() -> Cache {
+        Cache { keys: vec![key("a")], fetched_at: Some(0), tried_at: Some(0) }
+    }
+
+    #[test]
+    fn only_rsa_signing_keys_are_kept() {
+        let text = r#"{"keys":[
+            {"kid":"a","kty":"RSA","use":"sig","alg":"RS256","n":"n","e":"AQAB"},
+            {"kid":"b","kty":"EC","crv":"P-256"},
+            {"kid":"c","kty":"RSA","use":"enc","n":"n","e":"AQAB"},
+            {"kid":"d","kty":"oct","k":"x"}]}"#;
+        let kids: Vec<_> = parse(text).unwrap().into_iter().filter_map(|k| k.kid).collect();
+        assert_eq!(kids, ["a"]);
+        assert_eq!(parse("{}"), None);
+    }
+
+    #[test]
+    fn an_unknown_key_is_asked_for_once_a_minute() {
+        assert_eq!(cache().look_up(Some("b"), MIN_PAUSE_MS - 1), Lookup::Unknown);
+        assert_eq!(cache().look_up(Some("b"), MIN_PAUSE_MS), Lookup::Ask(None));
+    }
+
+    #[test]
+    fn a_known_key_serves_an_hour_and_then_while_it_is_asked_for() {
+        assert_eq!(cache().look_up(Some("a"), MAX_AGE_MS - 1), Lookup::Known(key("a")));
+        assert_eq!(cache().look_up(Some("a"), MAX_AGE_MS), Lookup::Ask(Some(key("a"))));
+        let failed_lately = Cache { tried_at: Some(MAX_AGE_MS), ..cache() };
+        assert_eq!(failed_lately.look_up(Some("a"), MAX_AGE_MS + 1), Lookup::Known(key("a")));
+    }
+
+    #[test]
+    fn an_empty_cache_always_asks() {
+        assert_eq!(Cache::default().look_up(Some("a"), 0), Lookup::Ask(None));
+    }
+
+    #[test]
+    fn a_token_without_key_id_needs_a_single_key() {
+        assert_eq!(cache().find(None), Some(key("a")));
+        let two = Cache { keys: vec![key("a"), key("b")], ..cache() };
+        assert_eq!(two.find(None), None);
+    }
+}

@@ -1,0 +1,144 @@
+//! The admin API's configuration, read once per isolate.
+
+use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::session::SessionRules;
+use domain::time::DAY_MS;
+use domain::vars::{KeyRing, VarError, Vars, flag, integer_or, list, required};
+use edge::env::EnvVars;
+use std::cell::OnceCell;
+use std::rc::Rc;
+use worker::Env;
+
+/// The least time raw events are kept, in days. A queue holds a message up to 14 days, and a repeat
+/// is known by its raw event: if that were gone, the call would count twice.
+const MIN_RETENTION_DAYS: u32 = 15;
+
+#[derive(Debug)]
+pub struct Config {
+    pub check_keys: KeyRing,
+    pub credential_keys: KeyRing,
+    pub session: SessionRules,
+    pub session_keys: SessionKeys,
+    /// User ids or verified e-mail addresses that count as platform admins.
+    pub bootstrap_admins: Vec<String>,
+    pub events_retention_ms: i64,
+    pub allow_insecure_upstreams: bool,
+}
+
+/// Where the keys come from that sessions are signed with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionKeys {
+    /// DER of a `SubjectPublicKeyInfo`: no network at all.
+    Pinned(Vec<u8>),
+    /// The address of a JWKS.
+    Jwks(String),
+}
+
+impl Config {
+    pub fn from_vars(vars: &impl Vars) -> Result<Self, VarError> {
+        let issuer = required(vars, "CLERK_ISSUER")?.trim().trim_end_matches('/').to_owned();
+        let session_keys = match vars.get("CLERK_JWT_KEY") {
+            Some(pem) => SessionKeys::Pinned(spki_of(&pem).ok_or(VarError::Invalid {
+                name: "CLERK_JWT_KEY",
+                wanted: "a public key in PEM (SubjectPublicKeyInfo)",
+            })?),
+            None => SessionKeys::Jwks(
+                vars.get("CLERK_JWKS_URL").unwrap_or_else(|| format!("{issuer}/.well-known/jwks.json")),
+            ),
+        };
+        let retention_days = integer_or(vars, "EVENTS_RETENTION_DAYS", 30)?.max(MIN_RETENTION_DAYS);
+        Ok(Self {
+            check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
+            credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
+            session: SessionRules { issuer, allowed_origins: list(vars, "ALLOWED_ORIGINS") },
+            session_keys,
+            bootstrap_admins: list(vars, "BOOTSTRAP_ADMINS"),
+            events_retention_ms: i64::from(retention_days) * DAY_MS,
+            allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
+        })
+    }
+
+    /// The isolate's configuration. Plain data, so it may outlive the request that read it.
+    pub fn get(env: &Env) -> Result<Rc<Self>, VarError> {
+        thread_local!(static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() });
+        CONFIG.with(|cell| {
+            if let Some(config) = cell.get() {
+                return Ok(Rc::clone(config));
+            }
+            let config = Rc::new(Self::from_vars(&EnvVars(env))?);
+            Ok(Rc::clone(cell.get_or_init(|| config)))
+        })
+    }
+
+    /// Whether `origin` is one of `ALLOWED_ORIGINS`, compared exactly; there is no wildcard.
+    pub fn allows_origin(&self, origin: &str) -> bool {
+        self.session.allowed_origins.iter().any(|allowed| allowed == origin)
+    }
+}
+
+/// The DER inside a PEM block. Line breaks may be written `\n`, as one-line variables have them.
+fn spki_of(pem: &str) -> Option<Vec<u8>> {
+    let pem = pem.replace("\\n", "\n");
+    let body = pem.trim().strip_prefix("-----BEGIN PUBLIC KEY-----")?;
+    let body = body.strip_suffix("-----END PUBLIC KEY-----")?;
+    let body: String = body.split_ascii_whitespace().collect();
+    STANDARD.decode(body).ok().filter(|der| !der.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    const KEY: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+
+    fn vars(extra: &[(&str, &str)]) -> HashMap<String, String> {
+        [("TOKEN_CHECK_KEY", KEY), ("CREDENTIAL_KEY", KEY), ("CLERK_ISSUER", "https://clerk.example/")]
+            .iter()
+            .chain(extra)
+            .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+            .collect()
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        let config = Config::from_vars(&vars(&[])).unwrap();
+        assert_eq!(config.session.issuer, "https://clerk.example");
+        assert_eq!(
+            config.session_keys,
+            SessionKeys::Jwks("https://clerk.example/.well-known/jwks.json".into())
+        );
+        assert_eq!(config.events_retention_ms, 30 * DAY_MS);
+        assert!(!config.allow_insecure_upstreams && config.bootstrap_admins.is_empty());
+    }
+
+    #[test]
+    fn only_listed_origins_are_allowed() {
+        let config =
+            Config::from_vars(&vars(&[("ALLOWED_ORIGINS", "https://ui.example, http://localhost:1")]))
+                .unwrap();
+        assert!(config.allows_origin("https://ui.example") && config.allows_origin("http://localhost:1"));
+        for origin in ["*", "null", "", "https://ui.example.evil.example", "https://ui.example/"] {
+            assert!(!config.allows_origin(origin), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_pinned_key_needs_no_network() {
+        let pem = "-----BEGIN PUBLIC KEY-----\\nAQID\\n-----END PUBLIC KEY-----\\n";
+        let config = Config::from_vars(&vars(&[("CLERK_JWT_KEY", pem)])).unwrap();
+        assert_eq!(config.session_keys, SessionKeys::Pinned(vec![1, 2, 3]));
+        assert!(Config::from_vars(&vars(&[("CLERK_JWT_KEY", "AQID")])).is_err());
+    }
+
+    #[test]
+    fn a_missing_variable_is_named() {
+        assert_eq!(Config::from_vars(&HashMap::new()).unwrap_err(), VarError::Missing("CLERK_ISSUER"));
+    }
+
+    #[test]
+    fn events_outlive_the_queue() {
+        let config = Config::from_vars(&vars(&[("EVENTS_RETENTION_DAYS", "1")])).unwrap();
+        assert_eq!(config.events_retention_ms, 15 * DAY_MS);
+    }
+}

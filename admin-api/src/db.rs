@@ -1,0 +1,174 @@
+//! D1: typed statements. Each SQL statement is a file of its own under `queries/`.
+
+use serde::de::DeserializeOwned;
+use wasm_bindgen::JsValue;
+use worker::{D1Database, D1PreparedStatement, D1Result, Env};
+
+pub mod audit;
+pub mod outbox;
+pub mod people;
+pub mod routes;
+pub mod tokens;
+pub mod usage;
+
+/// The D1 binding.
+const DB: &str = "DB";
+
+/// Integers are exact in a JavaScript number up to here, and D1 takes no other kind.
+pub const MAX_SAFE: i64 = (1 << 53) - 1;
+
+/// Why D1 gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("D1 cannot be reached: {0}")]
+    Unreachable(String),
+    #[error("a constraint of the schema does not hold: {0}")]
+    Constraint(String),
+    #[error("a value does not fit: {0}")]
+    Value(String),
+}
+
+impl From<worker::Error> for StoreError {
+    fn from(error: worker::Error) -> Self {
+        let text = error.to_string();
+        if text.contains("constraint failed") { Self::Constraint(text) } else { Self::Unreachable(text) }
+    }
+}
+
+/// One bound parameter.
+#[derive(Clone, Copy, Debug)]
+pub enum Param<'a> {
+    Null,
+    Integer(i64),
+    Text(&'a str),
+}
+
+impl Param<'_> {
+    fn to_js(self) -> Result<JsValue, StoreError> {
+        match self {
+            Self::Null => Ok(JsValue::NULL),
+            Self::Text(text) => Ok(JsValue::from_str(text)),
+            Self::Integer(n) if n.unsigned_abs() <= MAX_SAFE.unsigned_abs() => {
+                #[allow(clippy::cast_precision_loss)] // checked above: exact
+                Ok(JsValue::from_f64(n as f64))
+            }
+            Self::Integer(n) => Err(StoreError::Value(format!("{n} is beyond 2^53"))),
+        }
+    }
+}
+
+impl From<i64> for Param<'_> {
+    fn from(n: i64) -> Self {
+        Self::Integer(n)
+    }
+}
+
+impl From<u32> for Param<'_> {
+    fn from(n: u32) -> Self {
+        Self::Integer(n.into())
+    }
+}
+
+impl From<u64> for Param<'_> {
+    fn from(n: u64) -> Self {
+        // What does not fit an i64 is far beyond 2^53 and refused when it is bound.
+        Self::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+    }
+}
+
+impl From<bool> for Param<'_> {
+    fn from(flag: bool) -> Self {
+        Self::Integer(flag.into())
+    }
+}
+
+impl<'a> From<&'a str> for Param<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a> From<&'a String> for Param<'a> {
+    fn from(text: &'a String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Self::Null, Into::into)
+    }
+}
+
+/// The parameters of a statement, each converted to [`Param`].
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { &[$($crate::db::Param::from($value)),*] };
+}
+pub(crate) use params;
+
+/// The SQL of a file under `queries/`.
+macro_rules! sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/db/queries/", $name, ".sql"))
+    };
+}
+pub(crate) use sql;
+
+pub type Statement = D1PreparedStatement;
+
+/// The database, as one request sees it.
+#[derive(Debug)]
+pub struct Db(D1Database);
+
+impl Db {
+    pub fn open(env: &Env) -> Result<Self, StoreError> {
+        env.d1(DB).map(Self).map_err(|e| StoreError::Unreachable(e.to_string()))
+    }
+
+    pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {
+        let values = params.iter().map(|p| p.to_js()).collect::<Result<Vec<_>, _>>()?;
+        Ok(self.0.prepare(sql).bind(&values)?)
+    }
+
+    pub async fn rows<T: DeserializeOwned>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        rows_of(&statement.all().await?)
+    }
+
+    pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
+        Ok(self.rows(statement).await?.into_iter().next())
+    }
+
+    /// Runs the statements as one transaction.
+    pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<D1Result>, StoreError> {
+        Ok(self.0.batch(statements).await?)
+    }
+
+    /// Runs the statements as one transaction; whether the first changed anything.
+    pub async fn change(&self, statements: Vec<Statement>) -> Result<bool, StoreError> {
+        let results = self.batch(statements).await?;
+        results.first().map_or(Ok(0), changes_of).map(|n| n > 0)
+    }
+}
+
+/// The number of rows that a statement changed.
+pub fn changes_of(result: &D1Result) -> Result<usize, StoreError> {
+    Ok(result.meta()?.and_then(|meta| meta.changes).unwrap_or(0))
+}
+
+pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
+    if let Some(error) = result.error() {
+        return Err(StoreError::Unreachable(error));
+    }
+    result.results().map_err(|e| StoreError::Value(e.to_string()))
+}
+
+/// A JSON column's text, or the empty value where it cannot be read: what is unreadable grants
+/// nothing.
+pub fn json_column<T: DeserializeOwned + Default>(text: &str) -> T {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// The text of a JSON column or parameter.
+pub fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Value(e.to_string()))
+}

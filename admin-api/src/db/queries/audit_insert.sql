@@ -1,0 +1,2 @@
+INSERT INTO audit (id, at, actor, action, result, entity, entity_id, team_id, before, after, client_ip, request_id)
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)

@@ -1,0 +1,1 @@
+SELECT id FROM routes WHERE path = ?1

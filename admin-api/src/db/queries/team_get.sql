@@ -1,0 +1,1 @@
+SELECT id, scope_cap FROM teams WHERE id = ?1

@@ -1,0 +1,2 @@
+UPDATE tokens SET revoked_at = ?2, updated_at = ?2, version = version + 1
+WHERE id = ?1 AND revoked_at IS NULL

@@ -1,0 +1,3 @@
+-- A rotation changes the token's secrets; its version counts that too.
+UPDATE tokens SET updated_at = ?2, version = version + 1
+WHERE id = ?1 AND revoked_at IS NULL

@@ -1,0 +1,242 @@
+//! Routes and their sealed credentials.
+
+use super::{Db, Statement, StoreError, json_column, params, rows_of, sql, to_json};
+use domain::api::routes::{CredentialView, NewRoute, RouteView, UpstreamView};
+use domain::credential::{CredentialKind, SealedCredential};
+use domain::id::RouteId;
+use domain::role::Grant;
+use domain::route::RoutePath;
+use domain::time::UnixMs;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct RouteRow {
+    id: RouteId,
+    name: String,
+    path: RoutePath,
+    backend_url: String,
+    description: Option<String>,
+    tags: String,
+    methods: String,
+    enabled: u8,
+    timeout_ms: Option<u32>,
+    cors_origins: String,
+    forward_cookies: u8,
+    created_at: UnixMs,
+    updated_at: UnixMs,
+    version: u64,
+    credential_kind: Option<CredentialKind>,
+    credential_origin: Option<String>,
+    credential_updated_at: Option<UnixMs>,
+}
+
+impl RouteRow {
+    fn credential(&self) -> Option<CredentialView> {
+        Some(CredentialView {
+            kind: self.credential_kind?,
+            origin: self.credential_origin.clone()?,
+            updated_at: self.credential_updated_at?,
+        })
+    }
+}
+
+/// A route with everything; who may not see the upstream is given [`Stored::public`].
+#[derive(Clone, Debug)]
+pub struct Stored {
+    pub view: RouteView,
+    pub upstream: UpstreamView,
+}
+
+impl Stored {
+    pub fn public(self) -> RouteView {
+        self.view
+    }
+
+    pub fn full(self) -> RouteView {
+        RouteView { upstream: Some(self.upstream), ..self.view }
+    }
+}
+
+impl From<RouteRow> for Stored {
+    fn from(row: RouteRow) -> Self {
+        let credential = row.credential();
+        Self {
+            upstream: UpstreamView {
+                backend_url: row.backend_url,
+                timeout_ms: row.timeout_ms,
+                cors_origins: json_column(&row.cors_origins),
+                forward_cookies: row.forward_cookies == 1,
+                credential,
+            },
+            view: RouteView {
+                id: row.id,
+                name: row.name,
+                path: row.path,
+                description: row.description,
+                tags: json_column(&row.tags),
+                methods: json_column(&row.methods),
+                enabled: row.enabled == 1,
+                upstream: None,
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+                version: row.version,
+            },
+        }
+    }
+}
+
+pub async fn get(db: &Db, id: &str) -> Result<Option<Stored>, StoreError> {
+    let row: Option<RouteRow> = db.first(db.statement(sql!("route_get"), params![id])?).await?;
+    Ok(row.map(Stored::from))
+}
+
+pub async fn is_path_taken(db: &Db, path: &RoutePath) -> Result<bool, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {}
+    let row: Option<Row> =
+        db.first(db.statement(sql!("route_find_by_path"), params![path.as_str()])?).await?;
+    Ok(row.is_some())
+}
+
+/// In the order of their paths, those after `after`.
+pub async fn list(
+    db: &Db,
+    search: Option<&str>,
+    tag: Option<&str>,
+    after: &str,
+    limit: u32,
+) -> Result<Vec<Stored>, StoreError> {
+    let rows: Vec<RouteRow> =
+        db.rows(db.statement(sql!("routes_list"), params![search, tag, after, limit])?).await?;
+    Ok(rows.into_iter().map(Stored::from).collect())
+}
+
+pub fn insert(
+    db: &Db,
+    grant: &Grant,
+    id: &RouteId,
+    route: &NewRoute,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
+    db.statement(
+        sql!("route_insert"),
+        params![
+            id.as_str(),
+            &route.name,
+            route.path.as_str(),
+            route.upstream.as_str(),
+            route.description.as_ref(),
+            &to_json(&route.tags)?,
+            &to_json(&route.methods)?,
+            route.enabled,
+            route.timeout_ms,
+            &to_json(&route.cors_origins)?,
+            route.forward_cookies,
+            grant.actor().as_str(),
+            now,
+        ],
+    )
+}
+
+/// Writes the route's fields where it is still at its version.
+pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Statement, StoreError> {
+    let (view, upstream) = (&route.view, &route.upstream);
+    db.statement(
+        sql!("route_update"),
+        params![
+            view.id.as_str(),
+            &view.name,
+            &upstream.backend_url,
+            view.description.as_ref(),
+            &to_json(&view.tags)?,
+            &to_json(&view.methods)?,
+            view.enabled,
+            upstream.timeout_ms,
+            &to_json(&upstream.cors_origins)?,
+            upstream.forward_cookies,
+            now,
+            view.version,
+        ],
+    )
+}
+
+/// Counts a change of the route's credential, where the route is still at `version`.
+pub fn touch(db: &Db, _: &Grant, id: &RouteId, version: u64, now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("route_touch"), params![id.as_str(), now, version])
+}
+
+pub fn delete(db: &Db, _: &Grant, id: &RouteId) -> Result<Statement, StoreError> {
+    db.statement(sql!("route_delete"), params![id.as_str()])
+}
+
+/// Follows the statement that changes a route: the published table gets a new version.
+pub fn bump_table(db: &Db, _: &Grant, now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("routes_version_bump"), params![now])
+}
+
+/// Stores a credential, if the statement before it changed something.
+pub fn put_credential(
+    db: &Db,
+    grant: &Grant,
+    route: &RouteId,
+    credential: &CredentialView,
+    sealed: &SealedCredential,
+) -> Result<Statement, StoreError> {
+    db.statement(
+        sql!("credential_put"),
+        params![
+            route.as_str(),
+            credential.kind.as_str(),
+            &credential.origin,
+            &sealed.to_string(),
+            grant.actor().as_str(),
+            credential.updated_at,
+        ],
+    )
+}
+
+/// Deletes a credential, if the statement before it changed something.
+pub fn delete_credential(db: &Db, _: &Grant, route: &RouteId) -> Result<Statement, StoreError> {
+    db.statement(sql!("credential_delete"), params![route.as_str()])
+}
+
+#[derive(Debug, Deserialize)]
+pub struct TableHead {
+    pub version: u64,
+    pub legacy_tokens: u8,
+}
+
+/// A route as the gateway is told of it.
+#[derive(Debug, Deserialize)]
+pub struct PublishedRow {
+    pub id: RouteId,
+    pub path: RoutePath,
+    pub backend_url: String,
+    pub tags: String,
+    pub methods: String,
+    pub timeout_ms: Option<u32>,
+    pub cors_origins: String,
+    pub forward_cookies: u8,
+    pub sealed: Option<String>,
+    pub credential_origin: Option<String>,
+}
+
+/// Version and routes out of one transaction, so that they belong together.
+pub async fn published(db: &Db, now: UnixMs) -> Result<(TableHead, Vec<PublishedRow>), StoreError> {
+    let results = db
+        .batch(vec![
+            db.statement(sql!("routes_version"), params![now])?,
+            db.statement(sql!("routes_published"), &[])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    let head = results.next().map(rows_of).transpose()?.and_then(|rows| rows.into_iter().next());
+    let rows = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let head = head.ok_or_else(|| StoreError::Value("settings lack routes-version".to_owned()))?;
+    Ok((head, rows))
+}
+
+pub async fn table_version(db: &Db, now: UnixMs) -> Result<Option<u64>, StoreError> {
+    let head: Option<TableHead> = db.first(db.statement(sql!("routes_version"), params![now])?).await?;
+    Ok(head.map(|head| head.version))
+}

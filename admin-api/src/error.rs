@@ -1,0 +1,107 @@
+//! Outcomes other than success, and the one place that turns them into responses.
+
+use crate::db::StoreError;
+use domain::error::{ApiError, FieldError};
+use domain::role::Refusal;
+use edge::crypto::CryptoError;
+use worker::{Response, Result};
+
+/// How a request failed. A cause is logged once, where the response is made, and never sent.
+#[derive(Debug)]
+pub enum Failure {
+    Api(ApiError),
+    /// Fields that are not acceptable; the error gives the status.
+    Fields(ApiError, Vec<FieldError>),
+    /// The methods that the address does take.
+    MethodNotAllowed(Vec<&'static str>),
+    /// D1, or the issuer's keys, cannot be reached.
+    Unavailable(String),
+    Internal(String),
+}
+
+impl Failure {
+    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Fields(ApiError::ValidationFailed, vec![FieldError::new(field, message)])
+    }
+
+    pub fn conflict(field: &str, message: &str) -> Self {
+        Self::Fields(ApiError::Conflict, vec![FieldError::new(field, message)])
+    }
+
+    fn error(&self) -> ApiError {
+        match self {
+            Self::Api(error) | Self::Fields(error, _) => *error,
+            Self::MethodNotAllowed(_) => ApiError::MethodNotAllowed,
+            Self::Unavailable(_) => ApiError::StoreUnavailable,
+            Self::Internal(_) => ApiError::InternalServerError,
+        }
+    }
+
+    pub fn respond(self, request_id: &str) -> Result<Response> {
+        let error = self.error();
+        let mut envelope = error.envelope(request_id);
+        match &self {
+            Self::Unavailable(cause) => log(request_id, "store unavailable", cause),
+            Self::Internal(cause) => log(request_id, "internal error", cause),
+            Self::Fields(_, details) => envelope.details.clone_from(details),
+            Self::Api(_) | Self::MethodNotAllowed(_) => {}
+        }
+        let response = edge::respond::error(error.status(), &envelope)?;
+        if let Self::MethodNotAllowed(methods) = &self {
+            response.headers().set("allow", &methods.join(", "))?;
+        }
+        if error == ApiError::StoreUnavailable {
+            response.headers().set("retry-after", "5")?;
+        }
+        Ok(response)
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Api(error)
+    }
+}
+
+impl From<Vec<FieldError>> for Failure {
+    fn from(errors: Vec<FieldError>) -> Self {
+        Self::Fields(ApiError::ValidationFailed, errors)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Api(match refusal {
+            Refusal::Invisible => ApiError::NotFound,
+            Refusal::Forbidden => ApiError::Forbidden,
+        })
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unreachable(cause) => Self::Unavailable(cause),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<CryptoError> for Failure {
+    fn from(error: CryptoError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<worker::Error> for Failure {
+    fn from(error: worker::Error) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+/// Logs a cause once, as one JSON line.
+pub fn log(request_id: &str, what: &str, cause: &str) {
+    let line =
+        serde_json::json!({ "level": "error", "request_id": request_id, "what": what, "cause": cause });
+    worker::console_error!("{line}");
+}

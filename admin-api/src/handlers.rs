@@ -1,0 +1,48 @@
+//! The endpoints: parse, check, act, respond.
+
+pub mod health;
+mod idempotency;
+pub mod routes;
+pub mod tokens;
+pub mod usage;
+
+use crate::error::Failure;
+use crate::request::Call;
+use domain::api::Propagation;
+use domain::error::ApiError;
+use domain::id::TeamId;
+use domain::role::Caller;
+
+/// 202 where KV has not taken the change yet: it is made, and not in force everywhere.
+fn status(done: u16, propagation: Propagation) -> u16 {
+    match propagation {
+        Propagation::Published => done,
+        Propagation::Pending => 202,
+    }
+}
+
+/// 412 where the caller named another version than there is.
+fn check_if_match(call: &Call, version: u64) -> Result<(), Failure> {
+    match call.if_match() {
+        Some(if_match) if !if_match.admits(version) => Err(ApiError::PreconditionFailed.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Somebody else was faster: 412 where the caller made a condition, 409 where he made none.
+fn overtaken(call: &Call) -> Failure {
+    let error = if call.if_match().is_some() { ApiError::PreconditionFailed } else { ApiError::Conflict };
+    error.into()
+}
+
+/// The caller's teams as a JSON parameter; `None` is all. `wanted` narrows it, and names nothing
+/// that the caller may not see.
+fn visible_teams(caller: &Caller, wanted: Option<&TeamId>) -> Result<Option<String>, Failure> {
+    let teams = match (caller.visible_teams(), wanted) {
+        (None, None) => return Ok(None),
+        (None, Some(wanted)) => vec![wanted],
+        (Some(teams), None) => teams,
+        (Some(teams), Some(wanted)) => teams.into_iter().filter(|team| *team == wanted).collect(),
+    };
+    Ok(Some(crate::db::to_json(&teams)?))
+}

@@ -1,0 +1,126 @@
+//! `/api/routes`
+
+mod change;
+mod credential;
+
+pub use change::{create, delete, update};
+pub use credential::{clear_credential, set_credential};
+
+use crate::auth::caller;
+use crate::db::routes::{self as store, Stored};
+use crate::db::{Db, Statement, StoreError, audit, outbox};
+use crate::error::Failure;
+use crate::handlers::status;
+use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::publish::{Subject as Published, publish};
+use crate::request::{Attempt, Call, respond, respond_versioned};
+use domain::api::Propagation;
+use domain::api::routes::{CredentialView, RouteChanged, RouteQuery, RouteView};
+use domain::credential::{Credential, SealedCredential};
+use domain::error::ApiError;
+use domain::id::RouteId;
+use domain::role::{Action, Caller, Grant, Subject, authorize};
+use edge::crypto::seal;
+use serde_json::Value;
+use worker::Response;
+
+/// `GET /api/routes`
+pub async fn list(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    // Who is in no team sees no route: an empty list, as for tokens.
+    let is_visible = authorize(&caller, Action::ReadRoute, Subject::default()).is_ok();
+    let query: RouteQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let after = match query.cursor.as_deref().map(Cursor::decode).transpose()? {
+        None => String::new(),
+        Some(Cursor::Text(path, _)) => path,
+        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+    };
+    let routes = if is_visible {
+        store::list(&call.db()?, query.search.as_deref(), query.tag.as_deref(), &after, limit + 1).await?
+    } else {
+        vec![]
+    };
+    let views = routes.into_iter().map(|route| view_for(&caller, route)).collect();
+    let cursor_of = |route: &RouteView| Cursor::Text(route.path.as_str().to_owned(), route.id.to_string());
+    respond(200, &page(views, limit, cursor_of))
+}
+
+/// `GET /api/routes/{id}`
+pub async fn get(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    authorize(&caller, Action::ReadRoute, Subject::default())?;
+    let route = store::get(&call.db()?, call.id()).await?.ok_or(ApiError::NotFound)?;
+    let view = view_for(&caller, route);
+    respond_versioned(200, view.version, &view)
+}
+
+/// The route as the caller may see it.
+fn view_for(caller: &Caller, route: Stored) -> RouteView {
+    match authorize(caller, Action::ReadUpstream, Subject::default()) {
+        Ok(_) => route.full(),
+        Err(_) => route.public(),
+    }
+}
+
+fn attempt<'a>(action: &'static str, id: Option<&'a str>) -> Attempt<'a> {
+    Attempt { action, entity: "route", entity_id: id, team: None }
+}
+
+/// What the audit log keeps of a route: all but the secret, which it does not have.
+fn snapshot(route: &Stored) -> Option<Value> {
+    serde_json::to_value(route.clone().full()).ok()
+}
+
+/// Makes a change, the table's new version, the outbox row and the audit entry one transaction, then
+/// publishes the table at once. `rest` follows the audit entry: its statements can go by whether that
+/// was written. `None` where the first statement changed nothing.
+async fn commit(
+    call: &Call,
+    db: &Db,
+    grant: &Grant,
+    first: Statement,
+    entry: &audit::Entry<'_>,
+    rest: Option<Statement>,
+) -> Result<Option<Propagation>, StoreError> {
+    let (row, outbox_row) = outbox::insert(db, grant, &Published::Routes, call.now)?;
+    let mut statements = vec![
+        first,
+        store::bump_table(db, grant, call.now)?,
+        outbox_row,
+        audit::insert_if_changed(db, entry)?,
+    ];
+    statements.extend(rest);
+    if !db.change(statements).await? {
+        return Ok(None);
+    }
+    Ok(Some(publish(&call.env, db, &Published::Routes, &[row], 0, &call.request_id).await))
+}
+
+/// Seals a credential to a route and its origin, and gives the statement that stores it.
+async fn seal_for(
+    call: &Call,
+    db: &Db,
+    grant: &Grant,
+    route: &RouteId,
+    origin: String,
+    credential: &Credential,
+) -> Result<Statement, Failure> {
+    let sealed: SealedCredential = seal(credential, route, &origin, &call.config.credential_keys).await?;
+    let view = CredentialView { kind: credential.kind(), origin, updated_at: call.now };
+    Ok(store::put_credential(db, grant, route, &view, &sealed)?)
+}
+
+async fn respond_changed(
+    db: &Db,
+    caller: &Caller,
+    id: &RouteId,
+    done: u16,
+    propagation: Propagation,
+    credential_dropped: bool,
+) -> Result<Response, Failure> {
+    let route = store::get(db, id.as_str()).await?.ok_or(ApiError::NotFound)?;
+    let route = view_for(caller, route);
+    let changed = RouteChanged { route, propagation, credential_dropped };
+    respond_versioned(status(done, propagation), changed.route.version, &changed)
+}

@@ -1,0 +1,202 @@
+//! Making, changing and deleting a route.
+
+use super::{attempt, commit, respond_changed, seal_for, snapshot, view_for};
+use crate::auth::caller;
+use crate::db::routes::{self as store, Stored};
+use crate::db::{StoreError, audit};
+use crate::error::Failure;
+use crate::handlers::{check_if_match, overtaken, status};
+use crate::request::{Call, parse_body, respond};
+use domain::api::routes::{
+    CreateRouteRequest, RouteChange, RouteChanged, RouteView, UpdateRouteRequest, UpstreamView,
+};
+use domain::error::ApiError;
+use domain::id::RouteId;
+use domain::role::{Action, Subject};
+use domain::upstream::origin_of;
+use url::Url;
+use worker::Response;
+
+/// `POST /api/routes`
+///
+/// 1. Leave to write routes, and to set credentials where one is sent along.
+/// 2. Read and check; the path must be free.
+/// 3. Route, sealed credential, table version, outbox row, audit entry in one batch; publish.
+pub async fn create(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let attempt = attempt("create-route", None);
+    let grant = call.authorize(&caller, Action::WriteRoute, Subject::default(), attempt)?;
+    let body = call.body().await?;
+    let route = parse_body::<CreateRouteRequest>(&body)?.validate(call.config.allow_insecure_upstreams)?;
+    let db = call.db()?;
+    let taken = || Failure::conflict("path", "another route has this path");
+    if store::is_path_taken(&db, &route.path).await? {
+        return Err(taken());
+    }
+    let id = RouteId::from(audit::new_id("rte_")?);
+    let credential = match &route.credential {
+        None => None,
+        Some(credential) => {
+            let grant = call.authorize(&caller, Action::SetCredential, Subject::default(), attempt)?;
+            Some(seal_for(&call, &db, &grant, &id, origin_of(&route.upstream), credential).await?)
+        }
+    };
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        entity_id: Some(id.as_str()),
+        after: Some(serde_json::json!({
+            "name": route.name, "path": route.path, "backend_url": route.upstream,
+            "description": route.description, "tags": route.tags, "methods": route.methods,
+            "enabled": route.enabled, "timeout_ms": route.timeout_ms, "cors_origins": route.cors_origins,
+            "forward_cookies": route.forward_cookies,
+            "credential": route.credential.as_ref().map(domain::credential::Credential::kind),
+        })),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let first = store::insert(&db, &grant, &id, &route, call.now)?;
+    let propagation = match commit(&call, &db, &grant, first, &entry, credential).await {
+        Err(StoreError::Constraint(cause)) if cause.contains("routes.path") => return Err(taken()),
+        result => result?.ok_or_else(|| overtaken(&call))?,
+    };
+    respond_changed(&db, &caller, &id, 201, propagation, false).await
+}
+
+/// `PUT /api/routes/{id}`
+///
+/// 1. Read and check the fields that are given; `If-Match`.
+/// 2. Where the origin changes, the credential, sealed to the old one, is dropped.
+/// 3. Write where the version is still the one that was read; publish.
+pub async fn update(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let id = call.id().to_owned();
+    let attempt = attempt("update-route", Some(&id));
+    let grant = call.authorize(&caller, Action::WriteRoute, Subject::default(), attempt)?;
+    let body = call.body().await?;
+    let change = parse_body::<UpdateRouteRequest>(&body)?.validate(call.config.allow_insecure_upstreams)?;
+    let db = call.db()?;
+    let before = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
+    check_if_match(&call, before.view.version)?;
+    let after = changed(before.clone(), change);
+    let drops = after.upstream.credential.is_none() && before.upstream.credential.is_some();
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: snapshot(&before),
+        after: snapshot(&after),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let route_id = &before.view.id;
+    let first = store::update(&db, &grant, &after, call.now)?;
+    let drop = if drops { Some(store::delete_credential(&db, &grant, route_id)?) } else { None };
+    let propagation = commit(&call, &db, &grant, first, &entry, drop).await?;
+    let propagation = propagation.ok_or_else(|| overtaken(&call))?;
+    respond_changed(&db, &caller, route_id, 200, propagation, drops).await
+}
+
+/// The route after the change; without its credential where that is sealed to another origin.
+fn changed(route: Stored, change: RouteChange) -> Stored {
+    let Stored { view, upstream } = route;
+    let origin = change.upstream.as_ref().map(origin_of).or_else(|| origin_in(&upstream.backend_url));
+    let credential = upstream.credential.filter(|c| origin.as_ref() == Some(&c.origin));
+    Stored {
+        upstream: UpstreamView {
+            backend_url: change.upstream.map_or(upstream.backend_url, String::from),
+            timeout_ms: change.timeout_ms.unwrap_or(upstream.timeout_ms),
+            cors_origins: change.cors_origins.unwrap_or(upstream.cors_origins),
+            forward_cookies: change.forward_cookies.unwrap_or(upstream.forward_cookies),
+            credential,
+        },
+        view: RouteView {
+            name: change.name.unwrap_or(view.name),
+            description: change.description.unwrap_or(view.description),
+            tags: change.tags.unwrap_or(view.tags),
+            methods: change
+                .methods
+                .map_or(view.methods, |list| list.iter().map(|m| m.as_str().to_owned()).collect()),
+            enabled: change.enabled.unwrap_or(view.enabled),
+            ..view
+        },
+    }
+}
+
+fn origin_in(backend_url: &str) -> Option<String> {
+    Url::parse(backend_url).ok().as_ref().map(origin_of)
+}
+
+/// `DELETE /api/routes/{id}`: the route and its credential; the audit log remembers.
+pub async fn delete(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let attempt = attempt("delete-route", Some(call.id()));
+    let grant = call.authorize(&caller, Action::DeleteRoute, Subject::default(), attempt)?;
+    let db = call.db()?;
+    let before = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    check_if_match(call, before.view.version)?;
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: snapshot(&before),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let first = store::delete(&db, &grant, &before.view.id)?;
+    let propagation = commit(call, &db, &grant, first, &entry, None).await?;
+    let propagation = propagation.ok_or(ApiError::NotFound)?;
+    let route = view_for(&caller, before);
+    respond(status(200, propagation), &RouteChanged { route, propagation, credential_dropped: false })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::api::routes::CredentialView;
+    use domain::credential::CredentialKind;
+
+    fn stored() -> Stored {
+        Stored {
+            view: RouteView {
+                id: "rte_1".into(),
+                name: "n".into(),
+                path: "/api/x".parse().unwrap(),
+                description: None,
+                tags: vec![],
+                methods: vec![],
+                enabled: true,
+                upstream: None,
+                created_at: 1,
+                updated_at: 1,
+                version: 1,
+            },
+            upstream: UpstreamView {
+                backend_url: "https://x.example/v1".into(),
+                timeout_ms: None,
+                cors_origins: vec![],
+                forward_cookies: false,
+                credential: Some(CredentialView {
+                    kind: CredentialKind::Bearer,
+                    origin: "https://x.example".into(),
+                    updated_at: 1,
+                }),
+            },
+        }
+    }
+
+    fn with_url(url: &str) -> Stored {
+        let change = RouteChange { upstream: Some(Url::parse(url).unwrap()), ..RouteChange::default() };
+        changed(stored(), change)
+    }
+
+    /// Parity fault 2: a secret could be sent to any host by repointing the route.
+    #[test]
+    fn another_origin_drops_the_credential_and_the_same_keeps_it() {
+        for kept in ["https://x.example/v2", "https://X.example:443/"] {
+            assert!(with_url(kept).upstream.credential.is_some(), "{kept}");
+        }
+        for dropped in ["https://y.example/v1", "https://x.example:444/v1", "http://x.example/v1"] {
+            assert!(with_url(dropped).upstream.credential.is_none(), "{dropped}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_given_stays() {
+        let after = changed(stored(), RouteChange { name: Some("m".into()), ..RouteChange::default() });
+        assert_eq!(after.view.name, "m");
+        assert_eq!(after.upstream, stored().upstream);
+    }
+}

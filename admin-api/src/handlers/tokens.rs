@@ -1,0 +1,147 @@
+//! `/api/tokens`
+
+mod change;
+mod secret;
+
+pub use change::{disable, enable, revoke, update};
+pub use secret::{create, list_secrets, rotate};
+
+use crate::auth::caller;
+use crate::db::tokens::{self as store, ListFilter, ScopeCap};
+use crate::db::{Db, Param, Statement, StoreError, audit, outbox};
+use crate::error::Failure;
+use crate::handlers::visible_teams;
+use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::publish::{Subject as Published, publish};
+use crate::request::{Attempt, Call, respond, respond_versioned};
+use domain::api::Propagation;
+use domain::api::tokens::{TokenQuery, TokenSort, TokenView};
+use domain::error::{ApiError, FieldError};
+use domain::id::TokenId;
+use domain::kv::TokenState;
+use domain::role::{Action, Caller, Grant, Subject, authorize};
+use domain::scope::Scope;
+use serde_json::Value;
+use worker::Response;
+
+/// `GET /api/tokens`
+pub async fn list(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: TokenQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let sort = query.sort.unwrap_or_default();
+    let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let after = match (&cursor, sort) {
+        (None, _) => None,
+        (Some(Cursor::Time(at, id)), TokenSort::NewestFirst | TokenSort::OldestFirst) => {
+            Some((Param::Integer(*at), id.as_str()))
+        }
+        (Some(Cursor::Text(name, id)), TokenSort::Name | TokenSort::NameDescending) => {
+            Some((Param::Text(name), id.as_str()))
+        }
+        (Some(_), _) => return Err(Failure::field("cursor", "belongs to another sort order")),
+    };
+    let teams = visible_teams(&caller, query.team_id.as_ref())?;
+    let filter = ListFilter {
+        teams: teams.as_deref(),
+        search: query.search.as_deref(),
+        state: query.state,
+        sort,
+        now: call.now,
+        after,
+        limit: limit + 1,
+    };
+    let items = store::list(&call.db()?, &filter).await?;
+    let cursor_of = |token: &TokenView| match sort {
+        TokenSort::NewestFirst | TokenSort::OldestFirst => {
+            Cursor::Time(token.created_at, token.id.to_string())
+        }
+        TokenSort::Name | TokenSort::NameDescending => Cursor::Text(token.name.clone(), token.id.to_string()),
+    };
+    respond(200, &page(items, limit, cursor_of))
+}
+
+/// `GET /api/tokens/{id}`
+pub async fn get(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let token = find(call, &call.db()?, &caller).await?;
+    respond_versioned(200, token.version, &token)
+}
+
+/// The token that the path names, if the caller may see it.
+async fn find(call: &Call, db: &Db, caller: &Caller) -> Result<TokenView, Failure> {
+    let token = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    authorize(caller, Action::ReadToken, Subject::team(&token.team_id))?;
+    Ok(token)
+}
+
+/// The token that the path names, with leave to change it.
+async fn find_to_change(
+    call: &Call,
+    db: &Db,
+    caller: &Caller,
+    action: &'static str,
+) -> Result<(TokenView, Grant), Failure> {
+    let token = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    let subject = Subject::owned(&token.team_id, token.created_by.as_ref());
+    let grant = call.authorize(caller, Action::ChangeToken, subject, attempt(action, &token))?;
+    Ok((token, grant))
+}
+
+fn attempt<'a>(action: &'static str, token: &'a TokenView) -> Attempt<'a> {
+    Attempt {
+        action,
+        entity: "token",
+        entity_id: Some(token.id.as_str()),
+        team: Some(token.team_id.as_str()),
+    }
+}
+
+fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
+    match token.state {
+        TokenState::Revoked => Err(Failure::conflict("state", "a revoked token cannot be changed")),
+        TokenState::Active | TokenState::Disabled => Ok(()),
+    }
+}
+
+/// Each scope must lie inside one of the cap's.
+fn check_cap(cap: &ScopeCap, scopes: &[Scope]) -> Result<(), Failure> {
+    let outside = |(i, scope): (usize, &Scope)| {
+        (!cap.admits(scope))
+            .then(|| FieldError::new(format!("scopes.{i}"), "is outside the team's scope cap"))
+    };
+    let errors: Vec<FieldError> = scopes.iter().enumerate().filter_map(outside).collect();
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+}
+
+/// What the audit log keeps of a token.
+fn snapshot(token: &TokenView) -> Option<Value> {
+    serde_json::to_value(token).ok()
+}
+
+/// Makes a change, its outbox row and its audit entry one transaction, then publishes at once.
+/// `None` where the first statement changed nothing: somebody else was faster.
+async fn commit(
+    call: &Call,
+    db: &Db,
+    grant: &Grant,
+    id: &TokenId,
+    first: Statement,
+    entry: &audit::Entry<'_>,
+    rest: Vec<Statement>,
+) -> Result<Option<Propagation>, StoreError> {
+    let subject = Published::Token(id.clone());
+    let (row, outbox_row) = outbox::insert(db, grant, &subject, call.now)?;
+    let mut statements = vec![first, outbox_row, audit::insert_if_changed(db, entry)?];
+    statements.extend(rest);
+    if !db.change(statements).await? {
+        return Ok(None);
+    }
+    Ok(Some(publish(&call.env, db, &subject, &[row], 0, &call.request_id).await))
+}
+
+/// Of a token that this call did not change.
+async fn propagation_of(db: &Db, id: &TokenId) -> Result<Propagation, StoreError> {
+    let is_pending = outbox::is_pending(db, &Published::Token(id.clone())).await?;
+    Ok(if is_pending { Propagation::Pending } else { Propagation::Published })
+}

@@ -1,0 +1,106 @@
+//! Changes of a token that leave its secrets as they are.
+
+use super::{attempt, check_cap, commit, find_to_change, propagation_of, refuse_revoked, snapshot};
+use crate::auth::caller;
+use crate::db::audit;
+use crate::db::tokens::{self as store, StateChange};
+use crate::error::Failure;
+use crate::handlers::{check_if_match, overtaken, status};
+use crate::request::{Call, parse_body, respond_versioned};
+use domain::api::Propagation;
+use domain::api::tokens::{TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
+use domain::error::ApiError;
+use domain::kv::TokenState;
+use worker::Response;
+
+/// `PUT /api/tokens/{id}`
+///
+/// 1. Read and check the fields that are given.
+/// 2. `If-Match`, and scopes inside the team's cap.
+/// 3. Write where the version is still the one that was read; publish.
+pub async fn update(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let db = call.db()?;
+    let (before, grant) = find_to_change(&call, &db, &caller, "update-token").await?;
+    let change = parse_body::<UpdateTokenRequest>(&body)?.validate(call.now)?;
+    check_if_match(&call, before.version)?;
+    refuse_revoked(&before)?;
+    if let Some(scopes) = &change.scopes {
+        let cap = store::scope_cap(&db, &before.team_id).await?.ok_or(ApiError::NotFound)?;
+        check_cap(&cap, scopes)?;
+    }
+    let after = changed(before.clone(), change);
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: snapshot(&before),
+        after: snapshot(&after),
+        ..call.entry(grant.actor().as_str(), attempt("update-token", &before), client_ip.as_deref())
+    };
+    let first = store::update(&db, &grant, &after, call.now)?;
+    let propagation = commit(&call, &db, &grant, &before.id, first, &entry, vec![]).await?;
+    let propagation = propagation.ok_or_else(|| overtaken(&call))?;
+    respond_changed(&call, propagation).await
+}
+
+fn changed(token: TokenView, change: TokenChange) -> TokenView {
+    let texts = |list: Vec<_>| list.iter().map(ToString::to_string).collect();
+    TokenView {
+        name: change.name.unwrap_or(token.name),
+        description: change.description.unwrap_or(token.description),
+        scopes: change.scopes.map_or(token.scopes, |s| s.iter().map(ToString::to_string).collect()),
+        expires_at: change.expires_at.unwrap_or(token.expires_at),
+        ip_allow: change.ip_allow.map_or(token.ip_allow, texts),
+        ..token
+    }
+}
+
+/// `DELETE /api/tokens/{id}`: for ever. Repeating it changes nothing.
+pub async fn revoke(call: &Call) -> Result<Response, Failure> {
+    change_state(call, "revoke-token", StateChange::Revoke).await
+}
+
+/// `POST /api/tokens/{id}/disable`
+pub async fn disable(call: &Call) -> Result<Response, Failure> {
+    change_state(call, "disable-token", StateChange::Disable).await
+}
+
+/// `POST /api/tokens/{id}/enable`
+pub async fn enable(call: &Call) -> Result<Response, Failure> {
+    change_state(call, "enable-token", StateChange::Enable).await
+}
+
+async fn change_state(call: &Call, action: &'static str, change: StateChange) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let db = call.db()?;
+    let (before, grant) = find_to_change(call, &db, &caller, action).await?;
+    check_if_match(call, before.version)?;
+    let target = match change {
+        StateChange::Disable => TokenState::Disabled,
+        StateChange::Enable => TokenState::Active,
+        StateChange::Revoke => TokenState::Revoked,
+    };
+    if before.state == target {
+        return respond_changed(call, propagation_of(&db, &before.id).await?).await;
+    }
+    refuse_revoked(&before)?;
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: snapshot(&before),
+        after: snapshot(&TokenView { state: target, ..before.clone() }),
+        ..call.entry(grant.actor().as_str(), attempt(action, &before), client_ip.as_deref())
+    };
+    let first = store::change_state(&db, &grant, &before.id, change, call.now)?;
+    let propagation = commit(call, &db, &grant, &before.id, first, &entry, vec![]).await?;
+    let propagation = match propagation {
+        Some(propagation) => propagation,
+        // Somebody else did the same meanwhile, or revoked it: the answer shows which.
+        None => propagation_of(&db, &before.id).await?,
+    };
+    respond_changed(call, propagation).await
+}
+
+async fn respond_changed(call: &Call, propagation: Propagation) -> Result<Response, Failure> {
+    let token = store::get(&call.db()?, call.id()).await?.ok_or(ApiError::NotFound)?;
+    respond_versioned(status(200, propagation), token.version, &TokenChanged { token, propagation })
+}

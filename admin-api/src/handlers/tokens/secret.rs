@@ -1,0 +1,178 @@
+//! Where secrets come from: a new token, a rotation. The only answers that show one.
+
+use super::{attempt, check_cap, commit, find, find_to_change, propagation_of, refuse_revoked, snapshot};
+use crate::auth::caller;
+use crate::db::tokens::{self as store, Idempotency};
+use crate::db::{Db, StoreError, audit};
+use crate::error::Failure;
+use crate::handlers::{check_if_match, idempotency, overtaken, status};
+use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
+use domain::api::tokens::{
+    CreateTokenRequest, NewToken, RotateTokenRequest, SecretView, TokenCreated, TokenView,
+};
+use domain::api::{Page, Propagation};
+use domain::error::ApiError;
+use domain::id::{TokenId, UserId};
+use domain::role::{Action, Grant, Subject};
+use domain::token::{TokenSecret, mint};
+use edge::crypto::random;
+use worker::Response;
+
+/// `POST /api/tokens`
+///
+/// 1. Read and check; a team that the caller cannot see is 404.
+/// 2. A repeat under the same `Idempotency-Key` ends here.
+/// 3. Scopes inside the team's cap.
+/// 4. Token, secret, outbox row, audit entry and idempotency key in one batch; publish.
+pub async fn create(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let token = parse_body::<CreateTokenRequest>(&body)?.validate(call.now)?;
+    let team = token.team.clone();
+    let attempt =
+        Attempt { action: "create-token", entity: "token", entity_id: None, team: Some(team.as_str()) };
+    let grant = call.authorize(&caller, Action::CreateToken, Subject::team(&team), attempt)?;
+    let db = call.db()?;
+    let idempotency = idempotency::read(&call, "create-token".to_owned(), &body)?;
+    if let Some(view) = idempotency::replay(&db, grant.actor(), idempotency.as_ref()).await? {
+        return respond_again(&db, view).await;
+    }
+    // Only who sees every team comes as far as this with one that does not exist.
+    let cap = store::scope_cap(&db, &team).await?;
+    let cap = cap.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
+    check_cap(&cap, &token.scopes)?;
+
+    let id = TokenId::from(audit::new_id("tok_")?);
+    let secret = mint_secret(&call)?;
+    match insert(&call, &db, &grant, &id, &token, &secret, idempotency.as_ref()).await {
+        Ok(propagation) => {
+            let propagation = propagation.ok_or_else(|| overtaken(&call))?;
+            respond_created(&db, &id, &secret, propagation).await
+        }
+        Err(error) => replay_after(&db, grant.actor(), idempotency.as_ref(), error).await,
+    }
+}
+
+async fn insert(
+    call: &Call,
+    db: &Db,
+    grant: &Grant,
+    id: &TokenId,
+    token: &NewToken,
+    secret: &TokenSecret,
+    idempotency: Option<&Idempotency>,
+) -> Result<Option<Propagation>, StoreError> {
+    let client_ip = call.client_ip();
+    let attempt = Attempt {
+        action: "create-token",
+        entity: "token",
+        entity_id: Some(id.as_str()),
+        team: Some(token.team.as_str()),
+    };
+    let entry = audit::Entry {
+        after: Some(serde_json::json!({
+            "name": token.name, "team_id": token.team, "description": token.description,
+            "scopes": token.scopes, "expires_at": token.expires_at, "ip_allow": token.ip_allow,
+            "hint": secret.hint(),
+        })),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let first = store::insert(db, grant, id, token, call.now)?;
+    let mut rest = vec![store::insert_secret(db, grant, id, secret, call.now)?];
+    if let Some(idempotency) = idempotency {
+        rest.push(store::insert_answered(db, grant, idempotency, id, call.now)?);
+    }
+    commit(call, db, grant, id, first, &entry, rest).await
+}
+
+/// `POST /api/tokens/{id}/rotate`
+///
+/// 1. Read and check; a repeat under the same `Idempotency-Key` ends here.
+/// 2. The secrets there are get an end, unless they have an earlier one; a new one is added.
+/// 3. KV is told of all of them.
+pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let db = call.db()?;
+    let (before, grant) = find_to_change(&call, &db, &caller, "rotate-token").await?;
+    let request = if body.is_empty() { RotateTokenRequest::default() } else { parse_body(&body)? };
+    let grace_ms = request.validate()?;
+    let idempotency = idempotency::read(&call, format!("rotate-token:{}", before.id), &body)?;
+    if let Some(view) = idempotency::replay(&db, grant.actor(), idempotency.as_ref()).await? {
+        return respond_again(&db, view).await;
+    }
+    check_if_match(&call, before.version)?;
+    refuse_revoked(&before)?;
+
+    let secret = mint_secret(&call)?;
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: snapshot(&before),
+        after: Some(serde_json::json!({ "hint": secret.hint(), "grace_ms": grace_ms })),
+        ..call.entry(grant.actor().as_str(), attempt("rotate-token", &before), client_ip.as_deref())
+    };
+    let first = store::touch(&db, &grant, &before.id, call.now)?;
+    let mut rest = vec![
+        store::end_secrets(&db, &grant, &before.id, call.now + grace_ms)?,
+        store::insert_secret(&db, &grant, &before.id, &secret, call.now)?,
+    ];
+    if let Some(idempotency) = &idempotency {
+        rest.push(store::insert_answered(&db, &grant, idempotency, &before.id, call.now)?);
+    }
+    match commit(&call, &db, &grant, &before.id, first, &entry, rest).await {
+        Ok(propagation) => {
+            let propagation = propagation.ok_or_else(|| overtaken(&call))?;
+            respond_created(&db, &before.id, &secret, propagation).await
+        }
+        Err(error) => replay_after(&db, grant.actor(), idempotency.as_ref(), error).await,
+    }
+}
+
+/// `GET /api/tokens/{id}/secrets`
+pub async fn list_secrets(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let db = call.db()?;
+    let token = find(call, &db, &caller).await?;
+    let secrets = store::secrets(&db, token.id.as_str()).await?;
+    // A token has few secrets: each rotation adds one.
+    let items = secrets.into_iter().map(SecretView::from).collect();
+    respond(200, &Page { items, next_cursor: None })
+}
+
+fn mint_secret(call: &Call) -> Result<TokenSecret, Failure> {
+    mint(random::<32>()?, &call.config.check_keys)
+        .ok_or_else(|| Failure::Internal("the token cannot be checked".to_owned()))
+}
+
+async fn respond_created(
+    db: &Db,
+    id: &TokenId,
+    secret: &TokenSecret,
+    propagation: Propagation,
+) -> Result<Response, Failure> {
+    let view = store::get(db, id.as_str()).await?.ok_or(ApiError::NotFound)?;
+    let token = Some(secret.expose().to_owned());
+    respond_versioned(status(201, propagation), view.version, &TokenCreated { token, view, propagation })
+}
+
+/// The answer to a repeat: the same token, without its secret.
+async fn respond_again(db: &Db, view: TokenView) -> Result<Response, Failure> {
+    let propagation = propagation_of(db, &view.id).await?;
+    respond_versioned(200, view.version, &TokenCreated { token: None, view, propagation })
+}
+
+/// Two requests under one key at the same time: the second finds the key taken, and its whole batch
+/// undone.
+async fn replay_after(
+    db: &Db,
+    actor: &UserId,
+    idempotency: Option<&Idempotency>,
+    error: StoreError,
+) -> Result<Response, Failure> {
+    if matches!(error, StoreError::Constraint(_))
+        && let Some(view) = idempotency::replay(db, actor, idempotency).await?
+    {
+        return respond_again(db, view).await;
+    }
+    Err(error.into())
+}

@@ -1,0 +1,164 @@
+//! What is in the queue's messages: decoded, checked, each event once, cut into chunks.
+
+use domain::rollup::bin_of;
+use domain::time::UnixMs;
+use domain::usage::{OutcomeClass, UsageEvent, UsageMessage};
+use serde::Serialize;
+use std::collections::HashSet;
+
+/// Events in one D1 batch.
+pub const MAX_CHUNK_EVENTS: usize = 500;
+/// Bytes of one JSON parameter; D1 takes 2 MB.
+pub const MAX_CHUNK_BYTES: usize = 900_000;
+/// Integers are exact in JSON and JavaScript up to here.
+const MAX_SAFE: u64 = (1 << 53) - 1;
+
+/// An event as the SQL reads it: flat, with its class and bin, '' for no route.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    id: &'a str,
+    at: UnixMs,
+    token_id: &'a str,
+    team_id: &'a str,
+    route_id: &'a str,
+    route_path: Option<&'a str>,
+    path: &'a str,
+    method: &'a str,
+    status: u16,
+    outcome: &'static str,
+    class: &'static str,
+    bin: u32,
+    latency_ms: u32,
+    gateway_ms: u32,
+    bytes_in: Option<u64>,
+    bytes_out: Option<u64>,
+    client_ip: Option<&'a str>,
+    user_agent: Option<&'a str>,
+    country: Option<&'a str>,
+    request_id: &'a str,
+    model: Option<&'a str>,
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    cached_tokens: Option<u64>,
+    cost_micros: Option<u64>,
+}
+
+fn class_of(event: &UsageEvent) -> &'static str {
+    match event.outcome.class() {
+        OutcomeClass::Ok => "ok",
+        OutcomeClass::ClientError => "client-error",
+        OutcomeClass::UpstreamError => "upstream-error",
+        OutcomeClass::Timeout => "timeout",
+        OutcomeClass::GatewayError => "gateway-error",
+        OutcomeClass::Denied => "denied",
+        OutcomeClass::Limited => "limited",
+    }
+}
+
+impl<'a> From<&'a UsageEvent> for Row<'a> {
+    fn from(event: &'a UsageEvent) -> Self {
+        let ai = event.ai.as_ref();
+        Self {
+            id: &event.id,
+            at: event.at,
+            token_id: event.token_id.as_str(),
+            team_id: event.team.as_str(),
+            route_id: event.route_id.as_ref().map_or("", |id| id.as_str()),
+            route_path: event.route_path.as_deref(),
+            path: &event.path,
+            method: &event.method,
+            status: event.status,
+            outcome: event.outcome.as_str(),
+            class: class_of(event),
+            bin: bin_of(event.latency_ms),
+            latency_ms: event.latency_ms,
+            gateway_ms: event.gateway_ms,
+            bytes_in: event.bytes_in,
+            bytes_out: event.bytes_out,
+            client_ip: event.client_ip.as_deref(),
+            user_agent: event.user_agent.as_deref(),
+            country: event.country.as_deref(),
+            request_id: &event.request_id,
+            model: ai.and_then(|ai| ai.model.as_deref()),
+            prompt_tokens: ai.and_then(|ai| ai.prompt_tokens),
+            completion_tokens: ai.and_then(|ai| ai.completion_tokens),
+            cached_tokens: ai.and_then(|ai| ai.cached_tokens),
+            cost_micros: ai.and_then(|ai| ai.cost_micros),
+        }
+    }
+}
+
+/// Why a message cannot be taken in. It never could: such a one goes to the dead letters at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Undecodable {
+    #[error("is not the JSON of a usage message")]
+    Syntax,
+    #[error("has a version that this build does not know")]
+    Version,
+    #[error("holds an event whose id or numbers are out of range")]
+    Range,
+}
+
+/// Reads a message. What the schema would refuse is refused here, so that one bad event cannot make
+/// the batch of all the others fail.
+pub fn decode(text: &str) -> Result<UsageMessage, Undecodable> {
+    let message: UsageMessage = serde_json::from_str(text).map_err(|_| Undecodable::Syntax)?;
+    if message.v != UsageMessage::VERSION {
+        return Err(Undecodable::Version);
+    }
+    let counts_fit = message.dropped <= MAX_SAFE && message.unknown_tokens <= MAX_SAFE;
+    if counts_fit && message.events.iter().all(is_in_range) { Ok(message) } else { Err(Undecodable::Range) }
+}
+
+fn is_in_range(event: &UsageEvent) -> bool {
+    let ai = event.ai.as_ref();
+    let numbers = [
+        event.bytes_in,
+        event.bytes_out,
+        ai.and_then(|ai| ai.prompt_tokens),
+        ai.and_then(|ai| ai.completion_tokens),
+        ai.and_then(|ai| ai.cached_tokens),
+        ai.and_then(|ai| ai.cost_micros),
+    ];
+    (1..=64).contains(&event.id.chars().count())
+        && u64::try_from(event.at).is_ok_and(|at| at <= MAX_SAFE)
+        && numbers.into_iter().flatten().all(|n| n <= MAX_SAFE)
+}
+
+/// JSON arrays of events, each id once over all of them: the SQL counts what is not in the table
+/// yet, and two of one id in one statement would both be new.
+pub fn chunks<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> serde_json::Result<Vec<String>> {
+    let mut seen = HashSet::new();
+    let mut chunks = Vec::new();
+    let mut chunk = String::new();
+    let mut count = 0;
+    for event in events {
+        if !seen.insert(event.id.as_str()) {
+            continue;
+        }
+        let row = serde_json::to_string(&Row::from(event))?;
+        if count == MAX_CHUNK_EVENTS || chunk.len() + row.len() > MAX_CHUNK_BYTES {
+            chunks.push(format!("[{}]", std::mem::take(&mut chunk)));
+            count = 0;
+        }
+        if count > 0 {
+            chunk.push(',');
+        }
+        chunk.push_str(&row);
+        count += 1;
+    }
+    if count > 0 {
+        chunks.push(format!("[{chunk}]"));
+    }
+    Ok(chunks)
+}
+
+/// What a message says was lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Loss {
+    pub message_id: String,
+    pub dropped: u64,
+    pub unknown_tokens: u64,
+    /// 1 where the message itself could not be read.
+    pub undecodable: u8,
+}

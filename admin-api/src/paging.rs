@@ -1,0 +1,176 @@
+//! Cursors and query strings.
+
+use crate::error::Failure;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::api::{DEFAULT_LIMIT, MAX_LIMIT, Page};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use url::form_urlencoded;
+
+/// Where a page ended: the sort value and the id of its last row. Opaque to clients.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Cursor {
+    Time(i64, String),
+    Text(String, String),
+}
+
+impl Cursor {
+    pub fn encode(&self) -> Option<String> {
+        serde_json::to_vec(self).ok().map(|json| URL_SAFE_NO_PAD.encode(json))
+    }
+
+    pub fn decode(text: &str) -> Result<Self, Failure> {
+        let refused = || Failure::field("cursor", "is not a cursor of this list");
+        // The longest is a name of 255 characters, an id, and their JSON.
+        if text.len() > 4_096 {
+            return Err(refused());
+        }
+        let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
+        serde_json::from_slice(&json).map_err(|_| refused())
+    }
+}
+
+/// The number of items asked for.
+pub fn check_limit(limit: Option<u32>) -> Result<u32, Failure> {
+    match limit {
+        None => Ok(DEFAULT_LIMIT),
+        Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
+        Some(_) => Err(Failure::field("limit", "must be 1 to 200")),
+    }
+}
+
+/// A page of at most `limit` items out of up to one more, which tells whether there is a next.
+pub fn page<T>(mut items: Vec<T>, limit: u32, cursor_of: impl Fn(&T) -> Cursor) -> Page<T> {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next_cursor = if has_more { items.last().and_then(|last| cursor_of(last).encode()) } else { None };
+    Page { items, next_cursor }
+}
+
+/// Reads a query string. Parameters that are empty count as absent, unknown and repeated ones are
+/// refused by name.
+pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
+    let mut map = Map::new();
+    for (name, text) in form_urlencoded::parse(query.as_bytes()) {
+        if text.is_empty() {
+            continue;
+        }
+        let value = match text.parse::<u32>() {
+            // The one parameter that is a number; ids and search texts may look like one.
+            Ok(number) if name == "limit" => Value::from(number),
+            _ => Value::String(text.into_owned()),
+        };
+        if map.insert(name.clone().into_owned(), value).is_some() {
+            return Err(Failure::field(name, "is given twice"));
+        }
+    }
+    serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
+        let (field, message) = field_of(&error);
+        Failure::field(field, message)
+    })
+}
+
+/// Which field serde stumbled over, and what to say of it. Nothing that was sent is repeated: it
+/// may be a secret in the wrong place.
+pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (String, String) {
+    let text = error.inner().to_string();
+    // `scopes[1]` is written `scopes.1`, as `domain` writes it.
+    let path = error.path().to_string().replace('[', ".").replace(']', "");
+    let path = path.trim_start_matches('.');
+    let quoted = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
+    let below = |name: &str| match path {
+        "" => name.to_owned(),
+        // The unknown key itself may already be the end of the path.
+        path if path == name || path.ends_with(&format!(".{name}")) => path.to_owned(),
+        path => format!("{path}.{name}"),
+    };
+    if let Some(name) = quoted("unknown field `") {
+        let name: String = name.chars().take(64).collect();
+        return (below(&name), "is not a field of this request".to_owned());
+    }
+    if let Some(name) = quoted("missing field `") {
+        return (below(name), "is missing".to_owned());
+    }
+    let field = if path.is_empty() { "body" } else { path };
+    let wanted = text.rsplit_once(", expected ").map(|(_, wanted)| wanted);
+    let wanted = wanted.map(|w| w.split(" at line ").next().unwrap_or(w));
+    (field.to_owned(), wanted.map_or("is not acceptable".to_owned(), |w| format!("must be {w}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::api::tokens::{CreateTokenRequest, TokenQuery};
+    use domain::api::usage::UsageQuery;
+
+    fn refused<T>(result: Result<T, Failure>) -> String {
+        match result {
+            Err(Failure::Fields(_, fields)) => fields.into_iter().map(|f| f.field).collect(),
+            _ => panic!("was not refused by field"),
+        }
+    }
+
+    #[test]
+    fn cursors_survive_a_round_trip() {
+        for cursor in [Cursor::Time(5, "tok_1".into()), Cursor::Text("näme".into(), "tok_1".into())] {
+            assert_eq!(Cursor::decode(&cursor.encode().unwrap()).unwrap(), cursor);
+        }
+    }
+
+    #[test]
+    fn a_bad_cursor_is_refused_by_field() {
+        for bad in ["x", "!!", "e30", &"A".repeat(5_000)] {
+            assert_eq!(refused(Cursor::decode(bad)), "cursor");
+        }
+    }
+
+    #[test]
+    fn limits_are_1_to_200() {
+        assert_eq!(check_limit(None).unwrap(), 50);
+        assert_eq!(check_limit(Some(200)).unwrap(), 200);
+        assert_eq!(refused(check_limit(Some(0))), "limit");
+        assert_eq!(refused(check_limit(Some(201))), "limit");
+    }
+
+    #[test]
+    fn a_page_has_a_next_only_where_there_is_more() {
+        let cursor = |n: &i64| Cursor::Time(*n, "x".into());
+        assert_eq!(page(vec![1, 2], 2, cursor).next_cursor, None);
+        let first = page(vec![1, 2, 3], 2, cursor);
+        assert_eq!(first.items, [1, 2]);
+        assert_eq!(Cursor::decode(&first.next_cursor.unwrap()).unwrap(), Cursor::Time(2, "x".into()));
+        assert_eq!(page(Vec::<i64>::new(), 2, cursor).next_cursor, None);
+    }
+
+    #[test]
+    fn queries_are_read_and_their_faults_named() {
+        let query: TokenQuery =
+            parse_query("limit=7&search=12&sort=-name&state=expired&team_id=&cursor=ab").unwrap();
+        assert_eq!((query.limit, query.search.as_deref()), (Some(7), Some("12")));
+        assert_eq!(query.team_id, None);
+        assert_eq!(refused(parse_query::<TokenQuery>("limit=-1")), "limit");
+        assert_eq!(refused(parse_query::<TokenQuery>("limit=x")), "limit");
+        assert_eq!(refused(parse_query::<TokenQuery>("nonsense=1")), "nonsense");
+        assert_eq!(refused(parse_query::<TokenQuery>("sort=up")), "sort");
+        assert_eq!(refused(parse_query::<TokenQuery>("search=a&search=b")), "search");
+        assert_eq!(parse_query::<UsageQuery>("from=12").unwrap().from.as_deref(), Some("12"));
+    }
+
+    #[test]
+    fn the_field_of_a_body_is_named_and_its_value_is_not_repeated() {
+        let fault = |json: &str| {
+            let mut de = serde_json::Deserializer::from_str(json);
+            let error = serde_path_to_error::deserialize::<_, CreateTokenRequest>(&mut de).unwrap_err();
+            field_of(&error)
+        };
+        assert_eq!(fault(r#"{"name":1}"#), ("name".to_owned(), "must be a string".to_owned()));
+        assert_eq!(fault(r#"{"name":"n"}"#).0, "team_id");
+        assert_eq!(fault(r#"{"nope":1}"#).0, "nope");
+        assert_eq!(fault(r#"{"scopes":["a",5]}"#).0, "scopes.1");
+        assert_eq!(fault("[1]").0, "body");
+        assert!(!fault(r#"{"expires_days":"hunter2"}"#).1.contains("hunter2"));
+    }
+}

@@ -1,0 +1,242 @@
+//! One request, as the handlers see it: body, headers, path, and who is asked what.
+
+use crate::config::Config;
+use crate::db::{Db, StoreError, audit};
+use crate::error::{Failure, log};
+use crate::paging::field_of;
+use crate::publish::now;
+use domain::error::{ApiError, FieldError};
+use domain::role::{Action, Caller, Grant, Refusal, Subject, authorize};
+use domain::time::UnixMs;
+use futures_util::StreamExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::rc::Rc;
+use url::Url;
+use worker::{Context, Env, Request, Response};
+
+/// The longest body that is read, in bytes. The largest request, a route with a credential of 8 KB,
+/// stays far below.
+const MAX_BODY: usize = 256 * 1_024;
+
+#[derive(Debug)]
+pub struct Call {
+    pub env: Env,
+    pub context: Context,
+    pub config: Rc<Config>,
+    pub request_id: String,
+    pub now: UnixMs,
+    pub url: Url,
+    request: Request,
+    /// What stood in the pattern's braces, percent-decoded.
+    parameter: String,
+}
+
+/// What an action is done to, for the audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Attempt<'a> {
+    /// Kebab-case, such as `create-token`.
+    pub action: &'static str,
+    pub entity: &'static str,
+    pub entity_id: Option<&'a str>,
+    pub team: Option<&'a str>,
+}
+
+impl Call {
+    pub fn new(
+        request: Request,
+        env: Env,
+        context: Context,
+        config: Rc<Config>,
+        request_id: String,
+    ) -> Result<Self, Failure> {
+        let url = request.url()?;
+        Ok(Self { env, context, config, request_id, now: now(), url, request, parameter: String::new() })
+    }
+
+    pub fn with_parameter(self, parameter: String) -> Self {
+        Self { parameter, ..self }
+    }
+
+    pub fn id(&self) -> &str {
+        &self.parameter
+    }
+
+    pub fn db(&self) -> Result<Db, StoreError> {
+        Db::open(&self.env)
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.request.headers().get(name).ok().flatten()
+    }
+
+    /// As the edge says; a client cannot set it there.
+    pub fn client_ip(&self) -> Option<String> {
+        self.header("cf-connecting-ip")
+    }
+
+    pub fn query(&self) -> &str {
+        self.url.query().unwrap_or_default()
+    }
+
+    /// The body, up to [`MAX_BODY`]. What is announced is believed only when it is too much; what
+    /// arrives is counted as it comes.
+    pub async fn body(&mut self) -> Result<Vec<u8>, Failure> {
+        let announced = self.header("content-length").and_then(|n| n.parse::<u64>().ok());
+        if announced.is_some_and(|n| n > MAX_BODY as u64) {
+            return Err(ApiError::PayloadTooLarge.into());
+        }
+        if self.request.inner().body().is_none() {
+            return Ok(vec![]);
+        }
+        let unreadable =
+            |_| Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", "broke off")]);
+        let mut stream = self.request.stream().map_err(unreadable)?;
+        let mut body = Vec::new();
+        while let Some(chunk) = stream.next().await {
+            body.extend_from_slice(&chunk.map_err(unreadable)?);
+            if body.len() > MAX_BODY {
+                return Err(ApiError::PayloadTooLarge.into());
+            }
+        }
+        Ok(body)
+    }
+
+    /// Whether the caller may do what is asked. A refused attempt to change something is written to
+    /// the audit log; that it could not be written is no reason to answer anything else.
+    pub fn authorize(
+        &self,
+        caller: &Caller,
+        action: Action,
+        subject: Subject,
+        attempt: Attempt,
+    ) -> Result<Grant, Refusal> {
+        let decision = authorize(caller, action, subject);
+        if decision.is_err() {
+            self.record_refusal(caller, attempt);
+        }
+        decision
+    }
+
+    fn record_refusal(&self, caller: &Caller, attempt: Attempt) {
+        let client_ip = self.client_ip();
+        let entry = self.entry(caller.user.as_str(), attempt, client_ip.as_deref());
+        let statement = self
+            .db()
+            .and_then(|db| audit::insert(&db, &audit::Entry { refused: true, ..entry }).map(|s| (db, s)));
+        let request_id = self.request_id.clone();
+        self.context.wait_until(async move {
+            let written = match statement {
+                Ok((db, statement)) => db.batch(vec![statement]).await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            if let Err(error) = written {
+                log(&request_id, "refusal not written to the audit log", &error.to_string());
+            }
+        });
+    }
+
+    /// An entry for the audit log, to be completed with before and after.
+    pub fn entry<'a>(
+        &'a self,
+        actor: &'a str,
+        attempt: Attempt<'a>,
+        client_ip: Option<&'a str>,
+    ) -> audit::Entry<'a> {
+        audit::Entry {
+            at: self.now,
+            actor,
+            action: attempt.action,
+            refused: false,
+            entity: attempt.entity,
+            entity_id: attempt.entity_id,
+            team: attempt.team,
+            before: None,
+            after: None,
+            client_ip,
+            request_id: &self.request_id,
+        }
+    }
+
+    /// The version that `If-Match` asks for, if it does.
+    pub fn if_match(&self) -> Option<IfMatch> {
+        self.header("if-match").map(IfMatch)
+    }
+}
+
+/// The value of `If-Match` (RFC 9110, section 13.1.1).
+#[derive(Clone, Debug)]
+pub struct IfMatch(String);
+
+impl IfMatch {
+    /// Compared strongly: a weak tag matches nothing.
+    pub fn admits(&self, version: u64) -> bool {
+        let tag = etag(version);
+        self.0.split(',').map(str::trim).any(|given| given == "*" || given == tag)
+    }
+}
+
+pub fn etag(version: u64) -> String {
+    format!("\"{version}\"")
+}
+
+/// Reads a JSON body: 400 where it is no JSON, 422 with the field where it is the wrong JSON.
+pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
+    let syntax = |error: &serde_json::Error| {
+        let place = format!("is not JSON: line {}, column {}", error.line(), error.column());
+        Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
+    };
+    let mut json = serde_json::Deserializer::from_slice(body);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        if error.inner().is_data() {
+            let (field, message) = field_of(&error);
+            Failure::field(field, message)
+        } else {
+            syntax(error.inner())
+        }
+    })?;
+    json.end().map_err(|error| syntax(&error))?;
+    Ok(value)
+}
+
+/// A JSON answer, never cached.
+pub fn respond<T: Serialize>(status: u16, value: &T) -> Result<Response, Failure> {
+    let response = Response::from_json(value)?.with_status(status);
+    response.headers().set("cache-control", "no-store")?;
+    Ok(response)
+}
+
+/// The same, with the version that `If-Match` may name.
+pub fn respond_versioned<T: Serialize>(status: u16, version: u64, value: &T) -> Result<Response, Failure> {
+    let response = respond(status, value)?;
+    response.headers().set("etag", &etag(version))?;
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::api::tokens::RotateTokenRequest;
+
+    #[test]
+    fn if_match_compares_strongly() {
+        let admits = |value: &str| IfMatch(value.to_owned()).admits(3);
+        assert!(admits("\"3\"") && admits("*") && admits("\"2\", \"3\""));
+        assert!(!admits("3") && !admits("W/\"3\"") && !admits("\"33\"") && !admits(""));
+    }
+
+    #[test]
+    fn no_json_is_400_and_wrong_json_is_422() {
+        let status = |body: &str| match parse_body::<RotateTokenRequest>(body.as_bytes()) {
+            Err(Failure::Fields(error, fields)) => (error.status(), fields[0].field.clone()),
+            other => panic!("{other:?}"),
+        };
+        for body in ["", "{", "{} {}", "\"\u{0}", "nonsense"] {
+            assert_eq!(status(body), (400, "body".to_owned()), "{body}");
+        }
+        assert_eq!(status(r#"{"grace_hours":"x"}"#), (422, "grace_hours".to_owned()));
+        assert_eq!(status(r#"{"more":1}"#), (422, "more".to_owned()));
+        assert_eq!(status("[[]]"), (422, "0".to_owned()));
+        assert!(parse_body::<RotateTokenRequest>(b"{}").is_ok());
+    }
+}

@@ -1,0 +1,214 @@
+// Both Workers on the real runtime with KV, D1 and queue, the local issuer and a recording upstream.
+//
+// Two ways to start the same system. `startSystem` is wrangler's test harness: it builds as a deploy
+// does and routes by host. Its Workers call out through Node's `fetch`, which follows redirects and
+// answers for a dead upstream, so whatever depends on the network itself runs on `startOnSockets`:
+// what `npm start` runs, on ports of its own.
+import { randomBytes } from "node:crypto";
+import { readFileSync, readdirSync } from "node:fs";
+import { createServer } from "node:net";
+import path from "node:path";
+import { Log, LogLevel } from "miniflare";
+import { createTestHarness } from "wrangler";
+import { startIssuer } from "../../local/issuer.mjs";
+import { startUpstream } from "../../local/upstream.mjs";
+import { startWorkers } from "../../local/system.mjs";
+import { root } from "../../scripts/setup.mjs";
+import { mintToken, seal, sha256 } from "./tokens.mjs";
+
+export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+const UI = "http://localhost:8789";
+
+/** Tries `check` until it answers something, for at most `ms`. */
+export async function eventually(check, ms = 10_000, what = "it") {
+  const end = Date.now() + ms;
+  for (;;) {
+    const answer = await check();
+    if (answer) return answer;
+    if (Date.now() > end) throw new Error(`${what} did not happen within ${ms} ms`);
+    await sleep(100);
+  }
+}
+
+const key = () => randomBytes(32).toString("base64");
+
+async function surroundings() {
+  const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ origin: UI })]);
+  const secrets = { TOKEN_CHECK_KEY: key(), CREDENTIAL_KEY: key(), USAGE_LOG_KEY: key() };
+  const vars = {
+    gateway: { ALLOW_INSECURE_UPSTREAMS: "true", USAGE_FLUSH_MS: "100" },
+    api: {
+      ALLOW_INSECURE_UPSTREAMS: "true",
+      ALLOWED_ORIGINS: UI,
+      CLERK_ISSUER: issuer.url,
+      GATEWAY_URL: "http://gateway.test",
+      BOOTSTRAP_ADMINS: "user_admin",
+    },
+  };
+  return {
+    upstream,
+    issuer,
+    secrets,
+    vars,
+    origin: UI,
+    jwt: (user = "admin", options) => issuer.sign(`user_${user}`, options),
+    stopSurroundings: () => Promise.all([upstream.close(), issuer.close()]),
+  };
+}
+
+/** On wrangler's test harness. `gatewayVars` and `apiVars` are merged over the defaults. */
+export async function startSystem({ gatewayVars = {}, apiVars = {}, schema = true } = {}) {
+  const around = await surroundings();
+  const { secrets, vars } = around;
+  const configPath = "wrangler.toml";
+  const server = createTestHarness({
+    root,
+    workers: [
+      { configPath, env: "gateway", vars: { ...vars.gateway, ...gatewayVars }, secrets },
+      { configPath, env: "admin-api", vars: { ...vars.api, ...apiVars }, secrets },
+    ],
+  });
+  await server.listen();
+  const [gateway, api] = ["token-manager-gateway", "token-manager-admin-api"].map((name) => server.getWorker(name));
+  const { DB, TOKENS } = await api.getEnv();
+  if (schema) await applySchema(DB);
+  return {
+    ...around,
+    kv: TOKENS,
+    db: DB,
+    gateway: (where, init) => gateway.fetch(`http://gateway.test${where}`, { redirect: "manual", ...init }),
+    call: (where, init) => api.fetch(`http://api.test${where}`, { redirect: "manual", ...init }),
+    cron: () => api.scheduled({ cron: "* * * * *", scheduledTime: new Date() }),
+    logs: () => JSON.stringify(server.getLogs()),
+    async stop() {
+      await server.close();
+      await around.stopSurroundings();
+    },
+  };
+}
+
+/** `count` ports that nobody listens on. */
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => new Promise((resolve) => {
+      const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
+    })),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+/** A log that keeps what the Workers and the runtime print. */
+class KeptLog extends Log {
+  lines = [];
+  log(message) {
+    this.lines.push(message);
+  }
+}
+
+const faultyWorker = {
+  name: "faulty",
+  modules: true,
+  compatibilityDate: "2026-11-01",
+  modulesRoot: path.join(root, "tests/support"),
+  scriptPath: path.join(root, "tests/support/faulty.mjs"),
+  modulesRules: [{ type: "ESModule", include: ["**/*.mjs"] }],
+  kvNamespaces: { REAL_KV: "token-manager-tokens" },
+  queueProducers: { REAL_QUEUE: { queueName: "token-manager-usage" } },
+};
+
+/**
+ * On sockets, as `npm start` runs it. `faults` puts a stand-in that can be told to fail (`faults()`)
+ * between the Workers and KV and queue; `persist` keeps the state in a folder.
+ */
+export async function startOnSockets({ gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false } = {}) {
+  const around = await surroundings();
+  const { secrets, vars } = around;
+  const [gateway, api, uiPort] = await freePorts(3);
+  const log = new KeptLog(LogLevel.INFO);
+  const issuerPort = Number(new URL(around.issuer.url).port);
+  const workers = await startWorkers(
+    { gateway, api, ui: uiPort, issuer: issuerPort },
+    {
+      log,
+      persist,
+      ui,
+      vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...apiVars } },
+      more: faults ? [faultyWorker] : [],
+      bindings: faults && {
+        gateway: { kvNamespaces: {}, queueProducers: {}, serviceBindings: { TOKENS: "faulty", USAGE: "faulty" } },
+        "admin-api": { kvNamespaces: {}, serviceBindings: { TOKENS: "faulty" } },
+      },
+    },
+  );
+  const db = await workers.getD1Database("DB", "admin-api");
+  if (schema) await applySchema(db);
+  const urls = { gateway: `http://127.0.0.1:${gateway}`, api: `http://127.0.0.1:${api}`, ui: `http://127.0.0.1:${uiPort}` };
+  return {
+    ...around,
+    urls,
+    workers,
+    kv: faults ? await workers.getKVNamespace("REAL_KV", "faulty") : await workers.getKVNamespace("TOKENS", "gateway"),
+    db,
+    gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
+    call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
+    cron: async () => (await workers.getWorker("admin-api")).scheduled({ cron: "* * * * *" }),
+    /** Delivers a batch to the consumer, as the queue would: `[{ id, body, attempts? }]`. */
+    deliver: async (messages) => {
+      const consumer = await workers.getWorker("admin-api");
+      const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
+      return consumer.queue("token-manager-usage", batch);
+    },
+    /** Tells the stand-in to fail, and reads its counts. */
+    faults: async (change = {}) => {
+      const stand = await workers.getWorker("faulty");
+      return (await stand.fetch("http://faulty/", { method: "PUT", body: JSON.stringify(change) })).json();
+    },
+    logs: () => log.lines.join("\n"),
+    async stop() {
+      await workers.dispose();
+      await around.stopSurroundings();
+    },
+  };
+}
+
+async function applySchema(db) {
+  const folder = path.join(root, "d1-migrations");
+  const files = readdirSync(folder).filter((name) => name.endsWith(".sql")).sort();
+  const texts = [...files.map((name) => path.join(folder, name)), path.join(root, "local/seed.sql")];
+  for (const file of texts) {
+    const statements = readFileSync(file, "utf8").replace(/^\s*--.*$/gm, "").split(/;\s*$/m).map((s) => s.trim()).filter(Boolean);
+    await db.batch(statements.map((statement) => db.prepare(statement)));
+  }
+}
+
+/** Writes a token record into KV as admin-api does, and returns the token. */
+export async function putToken(system, record = {}, token = mintToken(system.secrets.TOKEN_CHECK_KEY)) {
+  const whole = { v: 2, id: `tok_${randomBytes(6).toString("hex")}`, name: "test", team: "automation", scopes: ["*"], state: "active", version: 1, ...record };
+  await system.kv.put(`token:${sha256(token)}`, JSON.stringify(whole));
+  return token;
+}
+
+/** Writes a route table into KV: `[path, url path on the upstream, more]` each. */
+export async function putRoutes(system, routes, { legacy_tokens = false, version = 1 } = {}) {
+  const base = system.upstream.url;
+  const entries = routes.map(([route, to, { credential, ...more } = {}]) => {
+    const id = `rte_${route.replaceAll("/", "_")}`;
+    const url = to.startsWith("http") ? to : base + to;
+    const sealed = credential && seal(credential, id, new URL(url).origin, system.secrets.CREDENTIAL_KEY);
+    return { id, path: route, url, ...(sealed && { credential: sealed }), ...more };
+  });
+  await system.kv.put("routes", JSON.stringify({ v: 2, version, legacy_tokens, routes: entries }));
+}
+
+/** A call to the admin API as a person, JSON both ways. */
+export async function as(system, user, method, where, body, headers = {}) {
+  const response = await system.call(where, {
+    method,
+    headers: { authorization: `Bearer ${system.jwt(user)}`, "content-type": "application/json", ...headers },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : null };
+}

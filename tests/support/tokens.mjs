@@ -1,0 +1,36 @@
+// Mints tokens and seals credentials as docs and `domain` describe them, written independently of the
+// Rust code: where the two disagree, a test fails.
+import { createCipheriv, createHash, createHmac, randomBytes } from "node:crypto";
+
+const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+function base62(bytes, width) {
+  let number = BigInt(`0x${bytes.toString("hex")}`);
+  let text = "";
+  for (let i = 0; i < width; i++) {
+    text = ALPHABET[Number(number % 62n)] + text;
+    number /= 62n;
+  }
+  return text;
+}
+
+export const sha256 = (text) => createHash("sha256").update(text).digest("hex");
+
+/** A token with its check under the base64 key. */
+export function mintToken(checkKey) {
+  const signed = `ntk_${base62(randomBytes(32), 43)}`;
+  const tag = createHmac("sha256", Buffer.from(checkKey, "base64")).update(signed).digest();
+  return signed + base62(tag.subarray(0, 8), 6);
+}
+
+/** A token of the earlier system's form. */
+export const mintLegacyToken = () => `ntk_${randomBytes(32).toString("base64url")}`;
+
+/** Seals a credential to a route and an origin. */
+export function seal(credential, routeId, origin, credentialKey) {
+  const iv = randomBytes(12);
+  const cipher = createCipheriv("aes-256-gcm", Buffer.from(credentialKey, "base64"), iv);
+  cipher.setAAD(Buffer.from(`token-manager credential v1\n${routeId}\n${origin}`));
+  const sealed = Buffer.concat([cipher.update(JSON.stringify(credential)), cipher.final(), cipher.getAuthTag()]);
+  return `v1.${iv.toString("base64url")}.${sealed.toString("base64url")}`;
+}
