@@ -40,14 +40,12 @@ export function localVars(at) {
 function worker(env, port, vars, bindings = {}) {
   const options = workerOptions(path.join(root, "wrangler.toml"), env);
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
+  const file = (type, name) => ({ type, path: path.join(root, env, "build", name) });
   return {
     ...rest,
     name: env,
-    rootPath: root,
-    modules: true,
     modulesRoot: path.join(root, env, "build"),
-    scriptPath: options.main ?? path.join(root, env, "build/index.js"),
-    modulesRules: [{ type: "CompiledWasm", include: ["**/*.wasm"] }, { type: "ESModule", include: ["**/*.js"] }],
+    modules: [file("ESModule", "index.js"), file("CompiledWasm", "index_bg.wasm")],
     bindings: { ...rest.bindings, ...vars },
     ...bindings,
     unsafeDirectSockets: [{ host: "127.0.0.1", port }],

@@ -109,11 +109,9 @@ class KeptLog extends Log {
 
 const faultyWorker = {
   name: "faulty",
-  modules: true,
   compatibilityDate: "2026-11-01",
   modulesRoot: path.join(root, "tests/support"),
-  scriptPath: path.join(root, "tests/support/faulty.mjs"),
-  modulesRules: [{ type: "ESModule", include: ["**/*.mjs"] }],
+  modules: [{ type: "ESModule", path: path.join(root, "tests/support/faulty.mjs") }],
   kvNamespaces: { REAL_KV: "token-manager-tokens" },
   queueProducers: { REAL_QUEUE: { queueName: "token-manager-usage" } },
 };

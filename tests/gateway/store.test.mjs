@@ -1,0 +1,131 @@
+// What the gateway does with KV and the queue: bounds of the cache, values of the earlier system, and
+// what happens when a store fails.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
+import { mintLegacyToken, mintToken, sha256 } from "../support/tokens.mjs";
+
+/** Ten seconds of cache, and a second for the machine. */
+const CACHE_BOUND_MS = 11_000;
+
+let system;
+before(async () => {
+  system = await startOnSockets({ faults: true, gatewayVars: { OPENAI_API_KEY: "from-worker-secret", STALE_MAX_S: "25" } });
+});
+after(() => system?.stop());
+
+const use = (token, where = "/api/echo", headers = {}) => system.gateway(where, { headers: { "x-api-key": token, ...headers } });
+const status = async (token, where) => {
+  const response = await use(token, where);
+  await response.arrayBuffer();
+  return response.status;
+};
+
+test("without a route table calls are answered Routes Not Configured", async () => {
+  const token = await putToken(system);
+  const response = await use(token);
+  assert.deepEqual([response.status, (await response.json()).error], [500, "Routes Not Configured"]);
+  await putRoutes(system, [["/api/echo", "/echo"], ["/api/other", "/echo"]]);
+  await eventually(async () => (await status(token)) === 200, CACHE_BOUND_MS, "the first table being seen");
+});
+
+test("a forged token costs no KV read, and a legacy one none while the table rules them out", async () => {
+  await status(await putToken(system));
+  const before = (await system.faults()).counts.kv_get;
+  for (let i = 0; i < 50; i++) assert.equal(await status(mintToken(Buffer.alloc(32, i).toString("base64"))), 401);
+  for (let i = 0; i < 50; i++) assert.equal(await status(mintLegacyToken()), 401);
+  assert.ok((await system.faults()).counts.kv_get - before <= 1, "at most the table's own refresh");
+});
+
+test("a warm token costs at most 0.05 KV reads a call", async () => {
+  const token = await putToken(system);
+  await status(token);
+  const before = (await system.faults()).counts.kv_get;
+  for (let i = 0; i < 200; i++) assert.equal(await status(token), 200);
+  assert.ok((await system.faults()).counts.kv_get - before <= 10);
+});
+
+test("revoke, disable, scope cut, expiry and route change are seen within the cache bound", async () => {
+  const tokens = await Promise.all(Array.from({ length: 4 }, () => putToken(system)));
+  for (const token of tokens) assert.equal(await status(token), 200);
+  const [revoked, disabled, cut, expiring] = tokens;
+  await putToken(system, { state: "revoked", version: 2 }, revoked);
+  await putToken(system, { state: "disabled", version: 2 }, disabled);
+  await putToken(system, { scopes: ["other"], version: 2 }, cut);
+  await putToken(system, { expires_at: Date.now() + 2_000, version: 2 }, expiring);
+  await putRoutes(system, [["/api/echo", "/echo"], ["/api/other", "/echo"], ["/api/new", "/echo"]], { version: 2 });
+  const fresh = await putToken(system);
+  const seen = (token, where, wanted) => eventually(async () => (await status(token, where)) === wanted, CACHE_BOUND_MS, `${where} ${wanted}`);
+  await Promise.all([
+    seen(revoked, "/api/echo", 401),
+    seen(disabled, "/api/echo", 401),
+    seen(cut, "/api/echo", 403),
+    seen(expiring, "/api/echo", 401),
+    seen(fresh, "/api/new", 200),
+  ]);
+  assert.equal(await status(cut, "/api/other"), 200, "what was left of the scopes");
+});
+
+test("KV down: a cached token serves, an uncached one gets 503, a revoked one nothing", async () => {
+  const [cached, revoked] = await Promise.all([putToken(system), putToken(system, { state: "revoked" })]);
+  const uncached = await putToken(system);
+  assert.deepEqual([await status(cached), await status(revoked)], [200, 401]);
+  await system.faults({ kv_get: { fail: true } });
+  try {
+    const refused = await use(uncached);
+    const text = await refused.text();
+    assert.deepEqual([refused.status, JSON.parse(text).error], [503, "Store Unavailable"]);
+    assert.doesNotMatch(text, /secret-inner-text/);
+    await sleep(CACHE_BOUND_MS);
+    assert.equal(await status(cached), 200, "past the cache's age, within STALE_MAX_S");
+    assert.notEqual(await status(revoked), 200);
+    await sleep(16_000);
+    assert.equal(await status(cached), 503, "past STALE_MAX_S");
+  } finally {
+    await system.faults({ kv_get: null });
+  }
+  await eventually(async () => (await status(cached)) === 200, 3_000, "service after KV is back");
+});
+
+test("queue down: calls go on and the drop is counted", async () => {
+  const token = await putToken(system);
+  await system.faults({ queue: { fail: true } });
+  for (let i = 0; i < 5; i++) assert.equal(await status(token), 200);
+  await eventually(() => /5 events/.test(system.logs()) || /usage events dropped/.test(system.logs()), 10_000, "the drop being logged");
+  await system.faults({ queue: null });
+  assert.equal(await status(token), 200);
+  const dropped = await eventually(
+    async () => (await system.db.prepare("SELECT sum(dropped) AS n FROM usage_losses").first())?.n,
+    10_000,
+    "the drop reaching D1",
+  );
+  assert.equal(dropped, 5);
+});
+
+test("v1 values serve calls as they are", async () => {
+  const token = mintLegacyToken();
+  const record = { name: "old", department: "ops", scopes: ["openai", "tag:demo"], created_at: "2025-11-01T00:00:00", expires_at: null };
+  await system.kv.put(`token:${sha256(token)}`, JSON.stringify(record));
+  const ended = mintLegacyToken();
+  await system.kv.put(`token:${sha256(ended)}`, JSON.stringify({ ...record, expires_at: "2025-12-01T00:00:00" }));
+  const unscoped = mintLegacyToken();
+  await system.kv.put(`token:${sha256(unscoped)}`, JSON.stringify({ name: "old", team_id: "ops" }));
+  const base = system.upstream.url;
+  await system.kv.put("secret:KV_KEY", JSON.stringify({ value: "from-kv" }));
+  await system.kv.put("routes", JSON.stringify({
+    "/api/openai": { url: `${base}/echo`, tags: ["ai"], auth: { type: "bearer", config: { token_ref: "OPENAI_API_KEY" } } },
+    "/api/key": { url: `${base}/echo`, tags: ["demo"], auth: { type: "api-key", config: { key_ref: "KV_KEY" } } },
+    "/api/missing": { url: `${base}/echo`, tags: ["demo"], auth: { type: "bearer", config: { token_ref: "NOWHERE" } } },
+    "/api/thief": { url: `${base}/echo`, tags: ["demo"], auth: { type: "bearer", config: { token_ref: "CREDENTIAL_KEY" } } },
+    "/api/old": `${base}/echo`,
+  }));
+  const echo = async (where) => (await use(token, where)).json();
+  await eventually(async () => (await status(token, "/api/openai")) === 200, CACHE_BOUND_MS, "the v1 table being seen");
+  assert.equal((await echo("/api/openai/x")).headers.authorization, "Bearer from-worker-secret");
+  assert.equal((await echo("/api/key")).headers["x-api-key"], "from-kv");
+  assert.equal(await status(token, "/api/old"), 403, "a scope that does not cover it");
+  assert.equal(await status(token, "/api/missing"), 502, "never sent without its credential");
+  assert.equal(await status(token, "/api/thief"), 502, "the Workers' own secrets cannot be named");
+  assert.equal(await status(ended, "/api/openai"), 401);
+  assert.equal(await status(unscoped, "/api/openai"), 403, "no scopes grant nothing");
+});
