@@ -37,17 +37,16 @@ export function localVars(at) {
   };
 }
 
-function worker(env, port, vars, bindings = {}) {
+function worker(env, port, vars, entry) {
   const options = workerOptions(path.join(root, "wrangler.toml"), env);
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
   const file = (type, name) => ({ type, path: path.join(root, env, "build", name) });
   return {
     ...rest,
     name: env,
-    modulesRoot: path.join(root, env, "build"),
-    modules: [file("ESModule", "index.js"), file("CompiledWasm", "index_bg.wasm")],
+    modulesRoot: root,
+    modules: [...(entry ? [entry] : []), file("ESModule", "index.js"), file("CompiledWasm", "index_bg.wasm")].flat(),
     bindings: { ...rest.bindings, ...vars },
-    ...bindings,
     unsafeDirectSockets: [{ host: "127.0.0.1", port }],
   };
 }
@@ -88,17 +87,17 @@ function uiWorker(port, at) {
 
 /**
  * Starts both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and
- * `bindings` replace what wrangler.toml binds; `more` are further Workers; without `persist` nothing
- * outlives the process.
+ * `entries` are modules to go in front; without `persist` nothing outlives the process; `onLog`
+ * takes what the Workers log instead of the console.
  */
-export async function startWorkers(at, { persist, vars = {}, bindings = {}, more = [], ui = true, log } = {}) {
+export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, onLog } = {}) {
   const base = localVars(at);
   const workers = ["gateway", "admin-api"].map((env) =>
-    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, bindings[env]),
+    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, entries[env]),
   );
   if (ui) workers.push(uiWorker(at.ui, at));
-  workers.push(...more);
-  const options = { workers, cf: false, log: log ?? new Log(LogLevel.WARN) };
+  const options = { workers, cf: false, log: new Log(LogLevel.WARN) };
+  if (onLog) options.handleStructuredLogs = ({ message }) => onLog(message);
   if (persist) {
     mkdirSync(persist, { recursive: true });
     options.resourcePersistencePath = path.join(persist, "v3");

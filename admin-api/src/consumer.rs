@@ -2,16 +2,15 @@
 //!
 //! Await by await, what a death there would mean:
 //!
-//! 1. Dead letters are sent and logged, then their messages are acknowledged one by one. Died before
-//!    the acknowledgement: the message comes again and its dead letter is there twice, which a person
-//!    reading it can see by its id. `usage_losses` has it once, by message id.
-//! 2. Each chunk of events is one D1 batch, that is, one transaction: rollups of the ids that
+//! 1. Each chunk of events is one D1 batch, that is, one transaction: rollups of the ids that
 //!    `usage_events` does not hold, then the events. Died before: nothing is there. Died after, or
 //!    the answer lost: the message comes again, every id is found, nothing is added.
-//! 3. Lost counts (`dropped`, `unknown_tokens`) are inserted under their message's id, so a repeat of
+//! 2. Lost counts (`dropped`, `unknown_tokens`) are inserted under their message's id, so a repeat of
 //!    the message adds nothing. What cannot be seen here is a sender that sent the same counts in two
 //!    messages because it held the first for lost: its own retry is a new message. Such a count is
 //!    high by at most one message and never low.
+//! 3. What cannot be read is sent to the dead letters after that. Died before its acknowledgement:
+//!    the letter is there twice, which whoever reads it can see; `usage_losses` has it once.
 //! 4. Messages are acknowledged last. Two consumers with the same event at once are put one after the
 //!    other by D1, which runs one transaction at a time.
 
@@ -20,7 +19,7 @@ use crate::error::log;
 use crate::intake::{Loss, chunks, decode};
 use crate::publish::now;
 use domain::usage::UsageMessage;
-use js_sys::{JSON, Reflect};
+use js_sys::JSON;
 use wasm_bindgen::JsValue;
 use worker::{
     Env, MessageBatch, MessageExt, QueueContentType, QueueRetryOptionsBuilder, RawMessage, RawMessageBuilder,
@@ -54,8 +53,9 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
         finish(message, stored.is_ok());
     }
     for message in &bad {
-        let is_kept = bury(env, message).await;
-        finish(message, stored.is_ok() && is_kept);
+        // Only once it is counted, so that a D1 outage does not make a letter of each retry.
+        let is_done = stored.is_ok() && bury(env, message).await;
+        finish(message, is_done);
     }
 }
 
@@ -89,7 +89,8 @@ fn finish(message: &RawMessage, is_done: bool) {
     if is_done {
         message.ack();
     } else {
-        let delay_s = retry_delay_s(attempts_of(message));
+        let sent_at = i64::try_from(message.timestamp().as_millis()).unwrap_or(i64::MAX);
+        let delay_s = retry_delay_s(now().saturating_sub(sent_at));
         message.retry_with_options(&QueueRetryOptionsBuilder::new().with_delay_seconds(delay_s).build());
     }
 }
@@ -113,16 +114,11 @@ fn text_of(body: &JsValue) -> String {
         .unwrap_or_default()
 }
 
-/// How often the message has been delivered, this time included.
-fn attempts_of(message: &RawMessage) -> u32 {
-    let _ = message;
-    1
-}
-
-/// 2 s, 4 s, 8 s … 5 min.
-fn retry_delay_s(attempts: u32) -> u32 {
-    let doublings = attempts.saturating_sub(1).min(16);
-    FIRST_RETRY_S.saturating_mul(1 << doublings).min(MAX_RETRY_S)
+/// As long again as the message is old, 2 s to 5 min: each retry doubles the pause, with no count of
+/// attempts (which `worker` does not hand out).
+fn retry_delay_s(age_ms: i64) -> u32 {
+    let seconds = u32::try_from(age_ms.max(0) / 1_000).unwrap_or(u32::MAX);
+    seconds.clamp(FIRST_RETRY_S, MAX_RETRY_S)
 }
 
 #[cfg(test)]
@@ -131,7 +127,7 @@ mod tests {
 
     #[test]
     fn retries_come_later_and_later() {
-        let delays: Vec<u32> = [0, 1, 2, 3, 9, u32::MAX].map(retry_delay_s).to_vec();
-        assert_eq!(delays, [2, 2, 4, 8, 300, 300]);
+        let delays: Vec<u32> = [-5, 0, 2_000, 4_000, 8_500, i64::MAX].map(retry_delay_s).to_vec();
+        assert_eq!(delays, [2, 2, 2, 4, 8, 300]);
     }
 }

@@ -18,6 +18,8 @@ use worker::{Context, Env, Request, Response};
 /// The longest body that is read, in bytes. The largest request, a route with a credential of 8 KB,
 /// stays far below.
 const MAX_BODY: usize = 256 * 1_024;
+/// How much of a body that is too long is read and thrown away, in bytes.
+const MAX_DISCARDED: usize = 16 * 1_024 * 1_024;
 
 #[derive(Debug)]
 pub struct Call {
@@ -79,11 +81,13 @@ impl Call {
         self.url.query().unwrap_or_default()
     }
 
-    /// The body, up to [`MAX_BODY`]. What is announced is believed only when it is too much; what
-    /// arrives is counted as it comes.
+    /// The body, up to [`MAX_BODY`], counted as it arrives: what is announced may be anything.
+    ///
+    /// What is too long is read on for a while and thrown away, because many clients see a reset
+    /// instead of the answer when it comes before they have sent everything.
     pub async fn body(&mut self) -> Result<Vec<u8>, Failure> {
         let announced = self.header("content-length").and_then(|n| n.parse::<u64>().ok());
-        if announced.is_some_and(|n| n > MAX_BODY as u64) {
+        if announced.is_some_and(|n| n > MAX_DISCARDED as u64) {
             return Err(ApiError::PayloadTooLarge.into());
         }
         if self.request.inner().body().is_none() {
@@ -92,14 +96,17 @@ impl Call {
         let unreadable =
             |_| Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", "broke off")]);
         let mut stream = self.request.stream().map_err(unreadable)?;
-        let mut body = Vec::new();
+        let (mut body, mut length) = (Vec::new(), 0_usize);
         while let Some(chunk) = stream.next().await {
-            body.extend_from_slice(&chunk.map_err(unreadable)?);
-            if body.len() > MAX_BODY {
-                return Err(ApiError::PayloadTooLarge.into());
+            let chunk = chunk.map_err(unreadable)?;
+            length = length.saturating_add(chunk.len());
+            if length <= MAX_BODY {
+                body.extend_from_slice(&chunk);
+            } else if length > MAX_DISCARDED {
+                break;
             }
         }
-        Ok(body)
+        if length > MAX_BODY { Err(ApiError::PayloadTooLarge.into()) } else { Ok(body) }
     }
 
     /// Whether the caller may do what is asked. A refused attempt to change something is written to

@@ -1,9 +1,9 @@
-// Stands between a Worker and its KV or queue in the tests: passes every call on to the real one,
-// counts it, and fails or delays it when told to. The Workers know nothing of it.
+// Wraps a built Worker in the tests so that its KV, queue and database can be told to fail or be slow,
+// and counts the calls. Everything is passed on to the real bindings; the Worker knows nothing of it.
 import { WorkerEntrypoint } from "cloudflare:workers";
 
-const faults = { kv_get: null, kv_put: null, queue: null };
-const counts = { kv_get: 0, kv_put: 0, queue: 0 };
+const faults = {};
+const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0 };
 
 async function pass(kind, forward) {
   counts[kind] += 1;
@@ -13,30 +13,72 @@ async function pass(kind, forward) {
   return forward();
 }
 
-export default class Faulty extends WorkerEntrypoint {
-  get(key, options) {
-    return pass("kv_get", () => this.env.REAL_KV.get(key, options));
-  }
-  getWithMetadata(key, options) {
-    return pass("kv_get", () => this.env.REAL_KV.getWithMetadata(key, options));
-  }
-  put(key, value, options) {
-    return pass("kv_put", () => this.env.REAL_KV.put(key, value, options));
-  }
-  delete(key) {
-    return pass("kv_put", () => this.env.REAL_KV.delete(key));
-  }
-  list(options) {
-    return pass("kv_get", () => this.env.REAL_KV.list(options));
-  }
-  send(body, options) {
-    return pass("queue", () => this.env.REAL_QUEUE.send(body, options));
-  }
-  sendBatch(messages, options) {
-    return pass("queue", () => this.env.REAL_QUEUE.sendBatch(messages, options));
-  }
-  async fetch(request) {
-    if (request.method === "PUT") Object.assign(faults, await request.json());
-    return Response.json({ faults, counts });
+// The `worker` crate looks at the class's name.
+class KvNamespace {
+  constructor(real) {
+    this.get = (...args) => pass("kv_get", () => real.get(...args));
+    this.getWithMetadata = (...args) => pass("kv_get", () => real.getWithMetadata(...args));
+    this.list = (...args) => pass("kv_get", () => real.list(...args));
+    this.put = (...args) => pass("kv_put", () => real.put(...args));
+    this.delete = (...args) => pass("kv_put", () => real.delete(...args));
   }
 }
+class WorkerQueue {
+  constructor(real) {
+    this.send = (...args) => pass("queue", () => real.send(...args));
+    this.sendBatch = (...args) => pass("queue", () => real.sendBatch(...args));
+  }
+}
+class Statement {
+  constructor(real) {
+    this.real = real;
+  }
+  bind(...values) {
+    return new Statement(this.real.bind(...values));
+  }
+  first(...args) {
+    return pass("d1", () => this.real.first(...args));
+  }
+  all(...args) {
+    return pass("d1", () => this.real.all(...args));
+  }
+  run(...args) {
+    return pass("d1", () => this.real.run(...args));
+  }
+  raw(...args) {
+    return pass("d1", () => this.real.raw(...args));
+  }
+}
+class D1Database {
+  constructor(real) {
+    this.prepare = (sql) => new Statement(real.prepare(sql));
+    this.batch = (statements) => pass("d1", () => real.batch(statements.map((statement) => statement.real)));
+  }
+}
+
+const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, DB: D1Database };
+
+function wrap(env) {
+  const replaced = Object.entries(wrappers)
+    .filter(([name]) => env[name])
+    .map(([name, Wrapper]) => [name, new Wrapper(env[name])]);
+  return { ...env, ...Object.fromEntries(replaced) };
+}
+
+/** The Worker `Base` with its bindings wrapped. `PUT /__faults` sets what fails and answers the counts. */
+export const faulty = (Base) =>
+  class extends WorkerEntrypoint {
+    async fetch(request) {
+      if (new URL(request.url).pathname === "/__faults") {
+        Object.assign(faults, await request.json());
+        return Response.json({ faults, counts });
+      }
+      return new Base(this.ctx, wrap(this.env)).fetch(request);
+    }
+    queue(batch) {
+      return new Base(this.ctx, wrap(this.env)).queue(batch);
+    }
+    scheduled(event) {
+      return new Base(this.ctx, wrap(this.env)).scheduled(event);
+    }
+  };

@@ -8,7 +8,6 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
-import { Log, LogLevel } from "miniflare";
 import { createTestHarness } from "wrangler";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
@@ -99,45 +98,37 @@ async function freePorts(count) {
   return ports;
 }
 
-/** A log that keeps what the Workers and the runtime print. */
-class KeptLog extends Log {
-  lines = [];
-  log(message) {
-    this.lines.push(message);
-  }
+/** Modules that put `faulty.mjs` in front of a Worker. */
+function faultyEntry(worker) {
+  const folder = path.join(root, "tests/support");
+  return [
+    {
+      type: "ESModule",
+      path: path.join(folder, `faulty-${worker}.mjs`),
+      contents: `import Base from "../../${worker}/build/index.js"; import { faulty } from "./faulty.mjs"; export default faulty(Base);`,
+    },
+    { type: "ESModule", path: path.join(folder, "faulty.mjs") },
+  ];
 }
 
-const faultyWorker = {
-  name: "faulty",
-  compatibilityDate: "2026-11-01",
-  modulesRoot: path.join(root, "tests/support"),
-  modules: [{ type: "ESModule", path: path.join(root, "tests/support/faulty.mjs") }],
-  kvNamespaces: { REAL_KV: "token-manager-tokens" },
-  queueProducers: { REAL_QUEUE: { queueName: "token-manager-usage" } },
-};
-
 /**
- * On sockets, as `npm start` runs it. `faults` puts a stand-in that can be told to fail (`faults()`)
- * between the Workers and KV and queue; `persist` keeps the state in a folder.
+ * On sockets, as `npm start` runs it. With `faults` their KV, queue and database can be told to fail
+ * (`faults()`); `persist` keeps the state in a folder.
  */
 export async function startOnSockets({ gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false } = {}) {
   const around = await surroundings();
   const { secrets, vars } = around;
   const [gateway, api, uiPort] = await freePorts(3);
-  const log = new KeptLog(LogLevel.INFO);
+  const lines = [];
   const issuerPort = Number(new URL(around.issuer.url).port);
   const workers = await startWorkers(
     { gateway, api, ui: uiPort, issuer: issuerPort },
     {
-      log,
+      onLog: (line) => lines.push(line),
       persist,
       ui,
       vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...apiVars } },
-      more: faults ? [faultyWorker] : [],
-      bindings: faults && {
-        gateway: { kvNamespaces: {}, queueProducers: {}, serviceBindings: { TOKENS: "faulty", USAGE: "faulty" } },
-        "admin-api": { kvNamespaces: {}, serviceBindings: { TOKENS: "faulty" } },
-      },
+      entries: faults ? { gateway: faultyEntry("gateway"), "admin-api": faultyEntry("admin-api") } : {},
     },
   );
   const db = await workers.getD1Database("DB", "admin-api");
@@ -147,7 +138,7 @@ export async function startOnSockets({ gatewayVars = {}, apiVars = {}, faults = 
     ...around,
     urls,
     workers,
-    kv: faults ? await workers.getKVNamespace("REAL_KV", "faulty") : await workers.getKVNamespace("TOKENS", "gateway"),
+    kv: await workers.getKVNamespace("TOKENS", "gateway"),
     db,
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
     call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
@@ -158,12 +149,12 @@ export async function startOnSockets({ gatewayVars = {}, apiVars = {}, faults = 
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
       return consumer.queue("token-manager-usage", batch);
     },
-    /** Tells the stand-in to fail, and reads its counts. */
-    faults: async (change = {}) => {
-      const stand = await workers.getWorker("faulty");
-      return (await stand.fetch("http://faulty/", { method: "PUT", body: JSON.stringify(change) })).json();
+    /** Says what fails at "gateway" or "api" from now on, and reads the counts. */
+    faults: async (at, change = {}) => {
+      const response = await fetch(`${urls[at]}/__faults`, { method: "PUT", body: JSON.stringify(change) });
+      return response.json();
     },
-    logs: () => log.lines.join("\n"),
+    logs: () => lines.join("\n"),
     async stop() {
       await workers.dispose();
       await around.stopSurroundings();

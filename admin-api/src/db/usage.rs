@@ -53,9 +53,9 @@ pub struct Line {
 #[derive(Debug)]
 pub struct Report {
     /// Keyed by the bucket's start, as text.
-    pub by_bucket: Vec<Line>,
-    pub by_token: Vec<Line>,
-    pub by_route: Vec<Line>,
+    pub buckets: Vec<Line>,
+    pub tokens: Vec<Line>,
+    pub routes: Vec<Line>,
 }
 
 /// A key is a number where it is a time, and text elsewhere.
@@ -172,7 +172,7 @@ pub async fn report(db: &Db, range: &Range<'_>) -> Result<Report, StoreError> {
     let (sums, bins) = results.split_at_checked(3).unwrap_or_default();
     let mut lines_of = sums.iter().zip(bins).map(|(sums, bins)| Ok(lines(rows_of(sums)?, rows_of(bins)?)));
     let mut next = || lines_of.next().unwrap_or_else(|| Ok::<_, StoreError>(vec![]));
-    Ok(Report { by_bucket: next()?, by_token: next()?, by_route: next()? })
+    Ok(Report { buckets: next()?, tokens: next()?, routes: next()? })
 }
 
 /// A token's sums since it was made.

@@ -37,12 +37,12 @@ pub async fn stats(call: &Call) -> Result<Response, Failure> {
     };
     let report = store::report(&call.db()?, &range).await?;
     let mut total = Rollup::default();
-    for line in &report.by_bucket {
+    for line in &report.buckets {
         total.merge(&line.rollup);
     }
     let bucket =
         |line: &Line| Some(UsageBucket { at: line.key.parse().ok()?, figures: Figures::from(&line.rollup) });
-    let mut series: Vec<UsageBucket> = report.by_bucket.iter().filter_map(bucket).collect();
+    let mut series: Vec<UsageBucket> = report.buckets.iter().filter_map(bucket).collect();
     series.sort_by_key(|bucket| bucket.at);
     respond(
         200,
@@ -52,8 +52,8 @@ pub async fn stats(call: &Call) -> Result<Response, Failure> {
             interval: span.interval,
             total: Figures::from(&total),
             series,
-            by_token: busiest_first(report.by_token).map(token_usage).collect(),
-            by_route: busiest_first(report.by_route).map(route_usage).collect(),
+            by_token: busiest_first(report.tokens).map(token_usage).collect(),
+            by_route: busiest_first(report.routes).map(route_usage).collect(),
         },
     )
 }

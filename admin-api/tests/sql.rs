@@ -1,0 +1,341 @@
+//! Every SQL statement against the migrated schema: that it prepares, that the ones on hot paths use
+//! their indexes, and that the consumer's statements add up as `domain::rollup::Rollup` does.
+
+use admin_api::intake::chunks;
+use domain::rollup::{Histogram, Rollup};
+use domain::usage::{AiUsage, Outcome, UsageEvent};
+use proptest::prelude::*;
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+fn sql_files(folder: &str) -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "sql"))
+        .collect();
+    files.sort();
+    files
+}
+
+fn query(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/queries").join(format!("{name}.sql"));
+    fs::read_to_string(path).unwrap()
+}
+
+fn migrated() -> Connection {
+    let db = Connection::open_in_memory().unwrap();
+    db.pragma_update(None, "foreign_keys", true).unwrap();
+    for file in sql_files("../d1-migrations") {
+        db.execute_batch(&fs::read_to_string(&file).unwrap())
+            .unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    }
+    db
+}
+
+#[test]
+fn every_statement_prepares_against_the_schema() {
+    let db = migrated();
+    let files = sql_files("src/db/queries");
+    assert!(files.len() > 50);
+    for file in files {
+        let sql = fs::read_to_string(&file).unwrap();
+        if let Err(error) = db.prepare(&sql) {
+            panic!("{}: {error}", file.display());
+        }
+    }
+}
+
+fn plan(db: &Connection, name: &str) -> String {
+    let sql = query(name);
+    let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
+    let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
+    let rows = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
+    rows.map(Result::unwrap).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn lists_and_reports_search_an_index() {
+    let db = migrated();
+    for (name, wanted) in [
+        ("tokens_list_newest", "SEARCH tokens USING INDEX tokens_by_created"),
+        ("tokens_list_oldest", "SEARCH tokens USING INDEX tokens_by_created"),
+        ("tokens_list_name", "SEARCH tokens USING INDEX tokens_by_name"),
+        ("tokens_list_name_descending", "SEARCH tokens USING INDEX tokens_by_name"),
+        ("routes_list", "SEARCH routes USING INDEX"),
+        ("usage_hourly_by_bucket", "SEARCH u USING PRIMARY KEY (bucket_start>? AND bucket_start<?)"),
+        ("usage_hourly_by_token", "SEARCH u USING"),
+        ("usage_hourly_by_route", "SEARCH u USING"),
+        ("usage_daily_by_bucket", "SEARCH u USING PRIMARY KEY (bucket_start>? AND bucket_start<?)"),
+        ("usage_daily_by_token", "SEARCH u USING"),
+        ("usage_daily_by_route", "SEARCH u USING"),
+        ("usage_latency_by_bucket", "SEARCH u USING PRIMARY KEY (granularity=? AND bucket_start>?"),
+        ("usage_latency_by_token", "SEARCH u USING"),
+        ("usage_latency_by_route", "SEARCH u USING"),
+        ("usage_own_total", "SEARCH u USING INDEX usage_daily_by_token"),
+        ("usage_own_latency", "SEARCH u USING INDEX usage_latency_by_token"),
+        ("usage_own_recent", "SEARCH usage_events USING INDEX usage_events_by_token"),
+        ("outbox_claim", "SEARCH outbox USING COVERING INDEX outbox_by_next_attempt"),
+        ("events_purge", "SEARCH usage_events USING COVERING INDEX usage_events_by_time"),
+        ("secret_find", "SEARCH s USING PRIMARY KEY"),
+    ] {
+        let plan = plan(&db, name);
+        assert!(plan.contains(wanted), "{name}:\n{plan}");
+    }
+}
+
+#[test]
+fn no_statement_scans_the_raw_events() {
+    let db = migrated();
+    for file in sql_files("src/db/queries") {
+        let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
+        let plan = plan(&db, &name);
+        for scan in ["SCAN usage_events", "SCAN seen", "SCAN usage_latency", "SCAN u"] {
+            assert!(!plan.lines().any(|line| line == scan), "{name}:\n{plan}");
+        }
+    }
+}
+
+/// The consumer's batch, as one transaction.
+fn take_in(db: &mut Connection, events: &[UsageEvent]) {
+    for chunk in chunks(events).unwrap() {
+        let transaction = db.transaction().unwrap();
+        for name in [
+            "usage_hourly_add",
+            "usage_daily_add",
+            "usage_latency_add",
+            "tokens_last_used",
+            "usage_events_add",
+        ] {
+            transaction.execute(&query(name), params![chunk]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        }
+        transaction.commit().unwrap();
+    }
+}
+
+type Key = (i64, String, String, String);
+
+fn key_of(event: &UsageEvent, width_ms: i64) -> Key {
+    (
+        event.at - event.at % width_ms,
+        event.token_id.to_string(),
+        event.route_id.as_ref().map_or(String::new(), ToString::to_string),
+        event.team.to_string(),
+    )
+}
+
+/// What the rollups must be: each event once, folded by `domain`.
+fn folded(events: &[UsageEvent], width_ms: i64) -> BTreeMap<Key, Rollup> {
+    let mut seen = std::collections::HashSet::new();
+    let mut rollups: BTreeMap<Key, Rollup> = BTreeMap::new();
+    for event in events.iter().filter(|event| seen.insert(event.id.clone())) {
+        rollups.entry(key_of(event, width_ms)).or_default().fold(event);
+    }
+    rollups
+}
+
+fn stored(db: &Connection, table: &str, granularity: &str) -> BTreeMap<Key, Rollup> {
+    let sql = format!("SELECT * FROM {table}");
+    let mut statement = db.prepare(&sql).unwrap();
+    let rows = statement.query_map([], |row| {
+        let n = |name: &str| row.get::<_, u64>(name);
+        let key: Key =
+            (row.get("bucket_start")?, row.get("token_id")?, row.get("route_id")?, row.get("team_id")?);
+        let rollup = Rollup {
+            calls: n("calls")?,
+            ok: n("ok")?,
+            client_errors: n("client_errors")?,
+            upstream_errors: n("upstream_errors")?,
+            timeouts: n("timeouts")?,
+            gateway_errors: n("gateway_errors")?,
+            denied: n("denied")?,
+            limited: n("limited")?,
+            latency_sum_ms: n("latency_sum_ms")?,
+            gateway_sum_ms: n("gateway_sum_ms")?,
+            bytes_in: n("bytes_in")?,
+            bytes_out: n("bytes_out")?,
+            prompt_tokens: n("prompt_tokens")?,
+            completion_tokens: n("completion_tokens")?,
+            cached_tokens: n("cached_tokens")?,
+            cost_micros: n("cost_micros")?,
+            latency: Histogram::default(),
+        };
+        Ok((key, rollup))
+    });
+    let mut rollups: BTreeMap<Key, Rollup> = rows.unwrap().map(Result::unwrap).collect();
+    let mut statement = db
+        .prepare("SELECT bucket_start, token_id, route_id, team_id, bin, count FROM usage_latency WHERE granularity = ?1")
+        .unwrap();
+    let bins = statement.query_map([granularity], |row| {
+        let key: Key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        Ok((key, row.get::<_, u32>(4)?, row.get::<_, u64>(5)?))
+    });
+    for (key, bin, count) in bins.unwrap().map(Result::unwrap) {
+        rollups.get_mut(&key).unwrap().latency.add(bin, count);
+    }
+    rollups
+}
+
+prop_compose! {
+    fn any_event()(
+        id in 0_u32..40, at in 0_i64..3 * DAY_MS, token in 0_u8..3, route in proptest::option::of(0_u8..2),
+        outcome in 0_usize..18, latency_ms in 0_u32..200_000, gateway_ms in 0_u32..50,
+        bytes_in in proptest::option::of(0_u64..1_000_000), model in proptest::option::of(0_u64..5_000),
+    ) -> UsageEvent {
+        UsageEvent {
+            // What an id stands for never changes: everything else follows from it.
+            id: format!("e{id}"), at, token_id: format!("tok_{token}").as_str().into(),
+            team: format!("team-{}", token % 2).as_str().into(),
+            route_id: route.map(|r| format!("rte_{r}").as_str().into()), route_path: None,
+            path: "/api/x".into(), method: "GET".into(), status: 200, outcome: Outcome::ALL[outcome],
+            latency_ms, gateway_ms, bytes_in, bytes_out: bytes_in.map(|n| n * 2), client_ip: None,
+            user_agent: Some("it's \"quoted\"".into()), country: None, request_id: "req_1".into(),
+            ai: model.map(|n| AiUsage {
+                model: Some("m".into()), prompt_tokens: Some(n), completion_tokens: None,
+                cached_tokens: Some(1), cost_micros: Some(n * 3),
+            }),
+        }
+    }
+}
+
+/// Events with each id once.
+fn distinct(events: Vec<UsageEvent>) -> Vec<UsageEvent> {
+    let mut seen = std::collections::HashSet::new();
+    events.into_iter().filter(|event| seen.insert(event.id.clone())).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Whatever is delivered twice, in whatever order and company, counts once.
+    #[test]
+    fn delivery_at_least_once_counts_exactly_once(
+        events in proptest::collection::vec(any_event(), 1..60).prop_map(distinct),
+        deliveries in proptest::collection::vec(proptest::collection::vec(0_usize..60, 0..30), 0..6),
+    ) {
+        let mut db = migrated();
+        for delivery in &deliveries {
+            let batch: Vec<_> = delivery.iter().filter_map(|i| events.get(*i).cloned()).collect();
+            take_in(&mut db, &batch);
+        }
+        // At last everything has come at least once.
+        take_in(&mut db, &events);
+        prop_assert_eq!(stored(&db, "usage_hourly", "hour"), folded(&events, HOUR_MS));
+        prop_assert_eq!(stored(&db, "usage_daily", "day"), folded(&events, DAY_MS));
+        let rows: usize = db.query_row("SELECT count(*) FROM usage_events", [], |row| row.get(0)).unwrap();
+        prop_assert_eq!(rows, events.len());
+    }
+}
+
+fn with_token(db: &Connection) {
+    db.execute(
+        &query("token_insert"),
+        params!["tok_1", "n", "core-team", None::<&str>, r#"["*"]"#, "[]", None::<i64>, "u", 1],
+    )
+    .unwrap();
+}
+
+#[test]
+fn the_loser_of_two_writers_leaves_no_trace() {
+    let mut db = migrated();
+    with_token(&db);
+    for (name, request) in [("first", "r1"), ("second", "r2")] {
+        let batch = db.transaction().unwrap();
+        batch
+            .execute(
+                &query("token_update"),
+                params!["tok_1", name, None::<&str>, r#"["*"]"#, "[]", None::<i64>, 5, 1],
+            )
+            .unwrap();
+        batch.execute(&query("outbox_insert"), params![request, "token", "tok_1", 5, 5]).unwrap();
+        batch
+            .execute(
+                &query("audit_insert_if_changed"),
+                params![
+                    request,
+                    5,
+                    "u",
+                    "a",
+                    "done",
+                    "token",
+                    "tok_1",
+                    None::<&str>,
+                    None::<&str>,
+                    None::<&str>,
+                    None::<&str>,
+                    request
+                ],
+            )
+            .unwrap();
+        batch.commit().unwrap();
+    }
+    let name: String = db.query_row("SELECT name FROM tokens", [], |row| row.get(0)).unwrap();
+    let rows = |table: &str| -> u32 {
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((name.as_str(), rows("outbox"), rows("audit")), ("first", 1, 1));
+}
+
+#[test]
+fn a_second_rotation_does_not_lengthen_the_first_ones_grace() {
+    let db = migrated();
+    with_token(&db);
+    let hash = |c: &str| c.repeat(64);
+    db.execute(&query("secret_insert"), params![hash("a"), "tok_1", "s", "e", 1]).unwrap();
+    db.execute(&query("secrets_end"), params!["tok_1", 100]).unwrap();
+    db.execute(&query("secret_insert"), params![hash("b"), "tok_1", "s", "e", 2]).unwrap();
+    db.execute(&query("secrets_end"), params!["tok_1", 500]).unwrap();
+    let end = |c: &str| -> i64 {
+        db.query_row("SELECT ends_at FROM token_secrets WHERE hash = ?1", [hash(c)], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!((end("a"), end("b")), (100, 500));
+}
+
+#[test]
+fn a_repeated_message_counts_its_losses_once() {
+    let db = migrated();
+    let losses = r#"[{"message_id":"m1","dropped":3,"unknown_tokens":2,"undecodable":0}]"#;
+    for at in [1, 2] {
+        db.execute(&query("usage_losses_add"), params![losses, at]).unwrap();
+    }
+    let sum: i64 = db.query_row("SELECT sum(dropped) FROM usage_losses", [], |row| row.get(0)).unwrap();
+    assert_eq!(sum, 3);
+}
+
+#[test]
+fn the_route_tables_version_only_grows_with_a_change() {
+    let db = migrated();
+    let version =
+        || -> i64 { db.query_row(&query("routes_version"), params![1], |row| row.get("version")).unwrap() };
+    db.execute(
+        &query("route_insert"),
+        params![
+            "rte_1",
+            "n",
+            "/api/x",
+            "https://x.example/",
+            None::<&str>,
+            "[]",
+            "[]",
+            1,
+            None::<i64>,
+            "[]",
+            0,
+            "u",
+            1
+        ],
+    )
+    .unwrap();
+    db.execute(&query("routes_version_bump"), params![2]).unwrap();
+    assert_eq!(version(), 1);
+    db.execute(&query("route_delete"), params!["rte_none"]).unwrap();
+    db.execute(&query("routes_version_bump"), params![3]).unwrap();
+    assert_eq!(version(), 1);
+}

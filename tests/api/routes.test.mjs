@@ -1,0 +1,132 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { as, startSystem } from "../support/harness.mjs";
+
+let system;
+before(async () => (system = await startSystem()));
+after(() => system?.stop());
+
+let counter = 0;
+const good = (more = {}) => ({ name: "Echo", path: `/api/r${counter++}`, backend_url: "https://api.example.com/v1", tags: ["ai"], ...more });
+const create = (user, more) => as(system, user, "POST", "/api/routes", good(more));
+const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);
+
+test("201: a route with a credential is made and shows neither secret nor seal", async () => {
+  for (const credential of [
+    { kind: "bearer", token: "s3cret-value" },
+    { kind: "header", name: "X-Key", prefix: "Key ", value: "s3cret-value" },
+    { kind: "basic", username: "u", password: "s3cret-value" },
+    { kind: "query", parameter: "key", value: "s3cret-value" },
+  ]) {
+    const made = await create("admin", { credential });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    assert.deepEqual([made.body.upstream.credential.kind, made.body.upstream.credential.origin], [credential.kind, "https://api.example.com"]);
+    assert.doesNotMatch(JSON.stringify(made.body), /s3cret-value|v1\./);
+    const row = await system.db.prepare("SELECT sealed FROM credentials WHERE route_id = ?").bind(made.body.id).first();
+    assert.doesNotMatch(row.sealed, /s3cret/);
+  }
+});
+
+test("200: upstreams and credentials are seen by the core team alone", async () => {
+  const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
+  for (const [user, sees] of [["admin", true], ["manager", false], ["viewer", false]]) {
+    const got = await as(system, user, "GET", `/api/routes/${made.body.id}`);
+    assert.equal(got.status, 200);
+    assert.equal(got.body.upstream !== undefined, sees, user);
+    assert.equal(JSON.stringify(got.body).includes("api.example.com"), sees, user);
+  }
+  assert.equal((await as(system, "newcomer", "GET", `/api/routes/${made.body.id}`)).status, 404);
+});
+
+test("403: routes are changed by the core team alone", async () => {
+  const made = await create("admin");
+  assert.equal((await create("manager")).status, 403);
+  assert.equal((await as(system, "manager", "PUT", `/api/routes/${made.body.id}`, { name: "x" })).status, 403);
+  assert.equal((await as(system, "manager", "DELETE", `/api/routes/${made.body.id}`)).status, 403);
+  assert.equal((await as(system, "developer", "PUT", `/api/routes/${made.body.id}/credential`, { kind: "bearer", token: "x" })).status, 403);
+});
+
+test("422: every bad field is named and nothing is written", async () => {
+  const count = async () => (await system.db.prepare("SELECT count(*) AS n FROM routes").first()).n;
+  const before = await count();
+  for (const [more, field] of [
+    [{ name: "" }, "name"],
+    [{ path: "api/x" }, "path"],
+    [{ path: "/a/../b" }, "path"],
+    [{ path: "/health" }, "path"],
+    [{ path: undefined }, "path"],
+    [{ backend_url: "file:///etc/passwd" }, "backend_url"],
+    [{ backend_url: "https://u:p@api.example.com" }, "backend_url"],
+    [{ backend_url: 5 }, "backend_url"],
+    [{ tags: ["a b"] }, "tags.0"],
+    [{ methods: ["G3T"] }, "methods.0"],
+    [{ timeout_ms: 0 }, "timeout_ms"],
+    [{ cors_origins: ["https://a.example/path"] }, "cors_origins.0"],
+    [{ credential: { kind: "bearer", token: "" } }, "credential.token"],
+    [{ credential: { kind: "header", name: "Host", value: "x" } }, "credential.name"],
+    [{ surprise: 1 }, "surprise"],
+  ]) {
+    const answer = await create("admin", more);
+    assert.equal(answer.status, 422, `${JSON.stringify(more)}: ${JSON.stringify(answer.body)}`);
+    assert.ok(fields(answer).includes(field), `${field} in ${JSON.stringify(answer.body.details)}`);
+  }
+  const magic = await create("admin", { credential: { kind: "magic" } });
+  assert.equal(magic.status, 422);
+  assert.ok(fields(magic)[0].startsWith("credential"), JSON.stringify(magic.body));
+  assert.equal(await count(), before);
+});
+
+test("422: outside local development upstreams must be public and https", async () => {
+  const strict = await startSystem({ apiVars: { ALLOW_INSECURE_UPSTREAMS: "false" } });
+  try {
+    for (const backend_url of ["http://api.example.com", "http://127.0.0.1", "https://127.0.0.1", "https://169.254.169.254/latest", "https://[::1]/", "https://localhost", "https://db.internal"]) {
+      const answer = await as(strict, "admin", "POST", "/api/routes", good({ backend_url }));
+      assert.deepEqual([answer.status, fields(answer)], [422, ["backend_url"]], backend_url);
+    }
+  } finally {
+    await strict.stop();
+  }
+});
+
+test("409: a path belongs to one route", async () => {
+  const made = await create("admin");
+  const twice = await create("admin", { path: made.body.path });
+  assert.deepEqual([twice.status, fields(twice)], [409, ["path"]]);
+});
+
+/** Parity faults 2 and 11: a repointed route took its secret along; a change of type dropped it. */
+test("a change of origin drops the credential and says so; any other change keeps it", async () => {
+  const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
+  const update = (change) => as(system, "admin", "PUT", `/api/routes/${made.body.id}`, change);
+  const kept = await update({ backend_url: "https://api.example.com/v2", name: "Renamed" });
+  assert.equal(kept.body.upstream.credential?.kind, "bearer");
+  const moved = await update({ backend_url: "https://evil.example.com/v2" });
+  assert.deepEqual([moved.status, moved.body.credential_dropped, moved.body.upstream.credential], [200, true, null]);
+  const published = JSON.parse(await system.kv.get("routes")).routes.find((route) => route.id === made.body.id);
+  assert.equal(published.credential, undefined);
+  assert.equal(published.url, "https://evil.example.com/v2");
+});
+
+test("a credential is set and cleared; 412 guards a route too", async () => {
+  const made = await create("admin");
+  const where = `/api/routes/${made.body.id}`;
+  const set = await as(system, "admin", "PUT", `${where}/credential`, { kind: "basic", username: "u", password: "p" });
+  assert.deepEqual([set.status, set.body.upstream.credential.kind], [200, "basic"]);
+  const stale = await as(system, "admin", "PUT", where, { name: "x" }, { "if-match": '"1"' });
+  assert.equal(stale.status, 412);
+  const cleared = await as(system, "admin", "DELETE", `${where}/credential`);
+  assert.deepEqual([cleared.status, cleared.body.upstream.credential], [200, null]);
+});
+
+test("a disabled or deleted route is not published, and the table's version only grows", async () => {
+  const version = async () => JSON.parse(await system.kv.get("routes")).version;
+  const made = await create("admin");
+  const first = await version();
+  const isPublished = async () => JSON.parse(await system.kv.get("routes")).routes.some((route) => route.id === made.body.id);
+  assert.ok(await isPublished());
+  await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { enabled: false });
+  assert.ok(!(await isPublished()));
+  assert.equal((await as(system, "admin", "DELETE", `/api/routes/${made.body.id}`)).status, 200);
+  assert.ok((await version()) > first);
+  assert.equal((await as(system, "admin", "GET", `/api/routes/${made.body.id}`)).status, 404);
+});

@@ -1,0 +1,161 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { as, startSystem } from "../support/harness.mjs";
+
+let system;
+before(async () => (system = await startSystem()));
+after(() => system?.stop());
+
+const good = (more = {}) => ({ name: "n8n", team_id: "automation", scopes: ["openai"], expires_days: 90, ...more });
+const create = (user, more, headers) => as(system, user, "POST", "/api/tokens", good(more), headers);
+const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);
+
+/** The one envelope, with a request id that is also in the header. */
+function assertEnvelope(answer) {
+  for (const name of ["error", "message", "code", "request_id"]) assert.equal(typeof answer.body[name], "string", name);
+  assert.equal(answer.headers.get("x-request-id"), answer.body.request_id);
+}
+
+test("201: a token is made, shown once and found again without its secret", async () => {
+  const made = await create("developer");
+  assert.equal(made.status, 201);
+  assert.match(made.body.token, /^ntk_[0-9A-Za-z]{49}$/);
+  assert.equal(made.body.propagation, "published");
+  const got = await as(system, "viewer", "GET", `/api/tokens/${made.body.id}`);
+  assert.equal(got.status, 200);
+  assert.equal(got.body.token, undefined);
+  assert.equal(`${got.body.hint.start}…${got.body.hint.end}`, `${made.body.token.slice(0, 12)}…${made.body.token.slice(-4)}`);
+  const days = (got.body.expires_at - got.body.created_at) / 86_400_000;
+  assert.equal(Math.round(days), 90);
+});
+
+test("200: the list pages, filters, searches and sorts on the server", async () => {
+  for (let i = 0; i < 5; i++) await create("manager", { name: `paged ${i}` });
+  const names = [];
+  let cursor = "";
+  do {
+    const page = await as(system, "viewer", "GET", `/api/tokens?search=PAGED&sort=name&limit=2${cursor && `&cursor=${cursor}`}`);
+    assert.equal(page.status, 200, JSON.stringify(page.body));
+    assert.ok(page.body.items.length <= 2);
+    names.push(...page.body.items.map((token) => token.name));
+    cursor = page.body.next_cursor;
+  } while (cursor);
+  assert.deepEqual(names, ["paged 0", "paged 1", "paged 2", "paged 3", "paged 4"]);
+  const none = await as(system, "admin", "GET", "/api/tokens?state=revoked&search=paged");
+  assert.deepEqual(none.body.items, []);
+});
+
+test("422 and 400: every bad field is named and nothing is written", async () => {
+  const count = async () => (await system.db.prepare("SELECT count(*) AS n FROM tokens").first()).n;
+  const before = await count();
+  for (const [more, field] of [
+    [{ name: "" }, "name"],
+    [{ name: "x".repeat(256) }, "name"],
+    [{ name: 5 }, "name"],
+    [{ name: undefined }, "name"],
+    [{ team_id: "No Team" }, "team_id"],
+    [{ scopes: [] }, "scopes"],
+    [{ scopes: undefined }, "scopes"],
+    [{ scopes: "openai" }, "scopes"],
+    [{ scopes: ["openai", "a b"] }, "scopes.1"],
+    [{ expires_days: 0 }, "expires_days"],
+    [{ expires_days: 99_999 }, "expires_days"],
+    [{ expires_days: "90" }, "expires_days"],
+    [{ description: "x".repeat(501) }, "description"],
+    [{ ip_allow: ["10.0.0.0/99"] }, "ip_allow.0"],
+    [{ surprise: true }, "surprise"],
+  ]) {
+    const answer = await create("admin", more);
+    assert.equal(answer.status, 422, `${JSON.stringify(more).slice(0, 60)}: ${JSON.stringify(answer.body)}`);
+    assertEnvelope(answer);
+    assert.ok(fields(answer).includes(field), `${field} in ${JSON.stringify(answer.body.details)}`);
+  }
+  for (const body of ["", "{", "[]", "null", '"x"', "{\"name\":"]) {
+    const response = await system.call("/api/tokens", { method: "POST", body, headers: { authorization: `Bearer ${system.jwt()}` } });
+    assert.ok([400, 422].includes(response.status), `${body}: ${response.status}`);
+    assert.ok((await response.json()).details?.length > 0, body);
+  }
+  assert.equal(await count(), before);
+});
+
+test("413 or 422: ten megabytes of name are refused and nothing breaks", async () => {
+  const answer = await create("admin", { name: "x".repeat(10_000_000) });
+  assert.ok([413, 422].includes(answer.status), String(answer.status));
+  assertEnvelope(answer);
+});
+
+test("422: unknown query parameters, bad limits and cursors are named", async () => {
+  for (const [query, field] of [["limit=0", "limit"], ["limit=201", "limit"], ["limit=x", "limit"], ["cursor=%00", "cursor"], ["cursor=abc", "cursor"], ["sort=color", "sort"], ["colour=red", "colour"]]) {
+    const answer = await as(system, "admin", "GET", `/api/tokens?${query}`);
+    assert.equal(answer.status, 422, `${query}: ${JSON.stringify(answer.body)}`);
+    assert.ok(fields(answer).includes(field), `${query}: ${JSON.stringify(answer.body.details)}`);
+  }
+});
+
+test("403 and 404: a caller sees his teams and changes what his role allows", async () => {
+  const byManager = (await create("manager")).body;
+  const byDeveloper = (await create("developer")).body;
+  const change = async (user, token) => (await as(system, user, "PUT", `/api/tokens/${token.id}`, { name: "renamed" })).status;
+  assert.deepEqual([await change("developer", byDeveloper), await change("developer", byManager)], [200, 403]);
+  assert.deepEqual([await change("manager", byDeveloper), await change("admin", byManager)], [200, 200]);
+  assert.deepEqual([await change("viewer", byManager), await change("newcomer", byManager)], [403, 404]);
+  assert.equal((await create("viewer")).status, 403);
+  assert.equal((await create("newcomer")).status, 404);
+  assert.equal((await as(system, "newcomer", "GET", `/api/tokens/${byManager.id}`)).status, 404);
+  assert.equal((await as(system, "admin", "GET", "/api/tokens/tok_nowhere")).status, 404);
+  assert.deepEqual((await as(system, "manager", "GET", "/api/tokens?team_id=core-team")).body.items ?? [], []);
+});
+
+test("403: refused attempts are in the audit log, and so is every change, without secrets", async () => {
+  const made = (await create("manager", { name: "audited" })).body;
+  await as(system, "viewer", "DELETE", `/api/tokens/${made.id}`);
+  await as(system, "manager", "POST", `/api/tokens/${made.id}/disable`);
+  const { results } = await system.db.prepare("SELECT actor, action, result, after FROM audit WHERE entity_id = ? ORDER BY at, id").bind(made.id).all();
+  const rows = results.map((row) => [row.actor, row.result]);
+  assert.ok(rows.some(([actor, result]) => actor === "user_viewer" && result === "refused"), JSON.stringify(results));
+  assert.equal(rows.filter(([actor, result]) => actor === "user_manager" && result === "done").length, 2);
+  assert.ok(!JSON.stringify(results).includes(made.token));
+});
+
+test("409 and 200: Idempotency-Key makes one token, and shows its secret once", async () => {
+  const key = { "idempotency-key": "run-1" };
+  const first = await create("manager", { name: "once" }, key);
+  const second = await create("manager", { name: "once" }, key);
+  assert.equal(first.status, 201);
+  assert.deepEqual([second.status, second.body.id, second.body.token], [200, first.body.id, undefined]);
+  const other = await create("manager", { name: "another" }, key);
+  assert.equal(other.status, 409);
+  const rotate = () => as(system, "manager", "POST", `/api/tokens/${first.body.id}/rotate`, {}, { "idempotency-key": "rot-1" });
+  const [one, two] = [await rotate(), await rotate()];
+  assert.deepEqual([one.status, two.status, typeof one.body.token, two.body.token], [201, 200, "string", undefined]);
+  const secrets = await as(system, "manager", "GET", `/api/tokens/${first.body.id}/secrets`);
+  assert.equal(secrets.body.items.length, 2);
+});
+
+test("412: of two admins who save the same token the second is told and loses nothing", async () => {
+  const token = (await create("manager")).body;
+  const read = await as(system, "manager", "GET", `/api/tokens/${token.id}`);
+  const etag = read.headers.get("etag");
+  assert.match(etag, /^"\d+"$/);
+  const save = (name) => as(system, "manager", "PUT", `/api/tokens/${token.id}`, { name }, { "if-match": etag });
+  const answers = await Promise.all([save("first"), save("second")]);
+  assert.deepEqual(answers.map((a) => a.status).sort(), [200, 412]);
+  const winner = answers.find((a) => a.status === 200);
+  const now = await as(system, "manager", "GET", `/api/tokens/${token.id}`);
+  assert.equal(now.body.name, winner.body.name);
+  assert.equal(now.headers.get("etag"), winner.headers.get("etag"));
+});
+
+test("422: scopes lie inside the team's cap", async () => {
+  await system.db.prepare("UPDATE teams SET scope_cap = '[\"openai\"]' WHERE id = 'automation'").run();
+  try {
+    const outside = await create("manager", { scopes: ["openai", "*"] });
+    assert.deepEqual([outside.status, fields(outside)], [422, ["scopes.1"]]);
+    const inside = await create("manager", { scopes: ["openai", "GET /api/openai/models"] });
+    assert.equal(inside.status, 201);
+    const widened = await as(system, "manager", "PUT", `/api/tokens/${inside.body.id}`, { scopes: ["*"] });
+    assert.deepEqual([widened.status, fields(widened)], [422, ["scopes.0"]]);
+  } finally {
+    await system.db.prepare("UPDATE teams SET scope_cap = NULL WHERE id = 'automation'").run();
+  }
+});
