@@ -35,8 +35,8 @@ CREATE TABLE token_secrets (
     hash TEXT PRIMARY KEY NOT NULL CHECK (length(hash) = 64 AND hash NOT GLOB '*[^0-9a-f]*'),
     token_id TEXT NOT NULL REFERENCES tokens (id) ON DELETE CASCADE,
     -- What may be shown: the first 12 and the last 4 characters.
-    hint_start TEXT NOT NULL,
-    hint_end TEXT NOT NULL,
+    hint_start TEXT NOT NULL CHECK (length(hint_start) <= 12),
+    hint_end TEXT NOT NULL CHECK (length(hint_end) <= 4),
     -- Of the earlier system's form, without a check.
     legacy INTEGER NOT NULL DEFAULT 0 CHECK (legacy IN (0, 1)),
     created_at INTEGER NOT NULL,

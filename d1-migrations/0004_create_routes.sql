@@ -2,9 +2,9 @@ CREATE TABLE routes (
     id TEXT PRIMARY KEY NOT NULL,
     name TEXT NOT NULL CHECK (length(name) BETWEEN 1 AND 255),
     -- Whole segments, no slash at the end; never changed.
-    path TEXT NOT NULL UNIQUE CHECK (path GLOB '/?*' AND path NOT GLOB '*/' AND length(path) <= 200),
+    path TEXT NOT NULL UNIQUE CHECK (path GLOB '/?*' AND path NOT GLOB '*/' AND path NOT GLOB '*//*' AND length(path) <= 200),
     -- The upstream's base URL.
-    backend_url TEXT NOT NULL CHECK (backend_url GLOB 'http*://?*' AND length(backend_url) <= 2000),
+    backend_url TEXT NOT NULL CHECK ((backend_url GLOB 'https://?*' OR backend_url GLOB 'http://?*') AND length(backend_url) <= 2000),
     description TEXT CHECK (length(description) <= 500),
     tags TEXT NOT NULL DEFAULT '[]' CHECK (json_type(tags) = 'array'),
     -- Empty is all.

@@ -96,7 +96,7 @@ export async function startIssuer({ port = 0, origin, keyFile }) {
       const back = new URL(form.get("redirect_url") || origin);
       // Only back to the UI: a session must not be handed to just any page.
       if (back.origin !== origin || !Object.hasOwn(people, form.get("user"))) return reply(422, { error: "bad redirect or user" });
-      back.hash = `session=${signer.sign(`user_${form.get("user")}`)}`;
+      back.hash = `__session=${signer.sign(`user_${form.get("user")}`)}`;
       return reply(303, "", { location: back.href });
     }
     reply(404, { error: "not found" });

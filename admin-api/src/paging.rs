@@ -170,7 +170,7 @@ mod tests {
         assert_eq!(fault(r#"{"name":"n"}"#).0, "team_id");
         assert_eq!(fault(r#"{"nope":1}"#).0, "nope");
         assert_eq!(fault(r#"{"scopes":["a",5]}"#).0, "scopes.1");
-        assert_eq!(fault("[1]").0, "body");
+        assert_eq!(fault("5").0, "body");
         assert!(!fault(r#"{"expires_days":"hunter2"}"#).1.contains("hunter2"));
     }
 }

@@ -193,6 +193,10 @@ pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
         let place = format!("is not JSON: line {}, column {}", error.line(), error.column());
         Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
     };
+    // serde would read an array as a struct's fields in order.
+    if body.trim_ascii_start().first() == Some(&b'[') {
+        return Err(Failure::field("body", "must be an object"));
+    }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         if error.inner().is_data() {
@@ -243,7 +247,7 @@ mod tests {
         }
         assert_eq!(status(r#"{"grace_hours":"x"}"#), (422, "grace_hours".to_owned()));
         assert_eq!(status(r#"{"more":1}"#), (422, "more".to_owned()));
-        assert_eq!(status("[[]]"), (422, "0".to_owned()));
+        assert_eq!(status("[[]]"), (422, "body".to_owned()));
         assert!(parse_body::<RotateTokenRequest>(b"{}").is_ok());
     }
 }

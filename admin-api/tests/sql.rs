@@ -144,7 +144,7 @@ fn stored(db: &Connection, table: &str, granularity: &str) -> BTreeMap<Key, Roll
     let sql = format!("SELECT * FROM {table}");
     let mut statement = db.prepare(&sql).unwrap();
     let rows = statement.query_map([], |row| {
-        let n = |name: &str| row.get::<_, u64>(name);
+        let n = |name: &str| row.get::<_, i64>(name).map(i64::unsigned_abs);
         let key: Key =
             (row.get("bucket_start")?, row.get("token_id")?, row.get("route_id")?, row.get("team_id")?);
         let rollup = Rollup {
@@ -174,7 +174,7 @@ fn stored(db: &Connection, table: &str, granularity: &str) -> BTreeMap<Key, Roll
         .unwrap();
     let bins = statement.query_map([granularity], |row| {
         let key: Key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok((key, row.get::<_, u32>(4)?, row.get::<_, u64>(5)?))
+        Ok((key, row.get::<_, u32>(4)?, row.get::<_, i64>(5)?.unsigned_abs()))
     });
     for (key, bin, count) in bins.unwrap().map(Result::unwrap) {
         rollups.get_mut(&key).unwrap().latency.add(bin, count);
@@ -228,8 +228,8 @@ proptest! {
         take_in(&mut db, &events);
         prop_assert_eq!(stored(&db, "usage_hourly", "hour"), folded(&events, HOUR_MS));
         prop_assert_eq!(stored(&db, "usage_daily", "day"), folded(&events, DAY_MS));
-        let rows: usize = db.query_row("SELECT count(*) FROM usage_events", [], |row| row.get(0)).unwrap();
-        prop_assert_eq!(rows, events.len());
+        let rows: u32 = db.query_row("SELECT count(*) FROM usage_events", [], |row| row.get(0)).unwrap();
+        prop_assert_eq!(rows as usize, events.len());
     }
 }
 

@@ -12,6 +12,10 @@ pub const MAX_PATH_LEN: usize = 512;
 /// Longest user agent that is recorded, in bytes.
 pub const MAX_USER_AGENT_LEN: usize = 200;
 
+/// A longer body than this (1 PiB) is no length but an attack on the sums: 2^50 bytes fit 8,192 times
+/// into D1's 64-bit integers, and into a JavaScript number exactly.
+pub const MAX_BYTES: u64 = 1 << 50;
+
 /// How a call ended. A closed set: dashboards and alarms are written against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -14,7 +14,7 @@ use domain::kv::TokenRecord;
 use domain::route::{RequestPath, Route};
 use domain::time::UnixMs;
 use domain::token::{Carrier, Form, TokenSecret, base62};
-use domain::usage::{MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
 use futures_util::future::join;
 use std::net::IpAddr;
 use std::rc::Rc;
@@ -265,7 +265,10 @@ async fn finish(response: &Response, arrival: &Arrival, account: &Account, store
 /// The record of a call whose token is known.
 fn event(arrival: &Arrival, account: &Account, response: &Response, outcome: Outcome) -> Option<UsageEvent> {
     let token = account.token.as_ref()?;
-    let length = |headers: web_sys::Headers| headers.get("content-length").ok().flatten()?.parse().ok();
+    let length = |headers: web_sys::Headers| {
+        let announced = headers.get("content-length").ok().flatten()?.parse().ok()?;
+        (announced <= MAX_BYTES).then_some(announced)
+    };
     let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);
     let latency_ms = if account.auth_ms == 0 && account.upstream_ms == 0 {
         now() - arrival.at

@@ -55,9 +55,21 @@ async function surroundings() {
   };
 }
 
-/** On wrangler's test harness. `gatewayVars` and `apiVars` are merged over the defaults. */
-export async function startSystem({ gatewayVars = {}, apiVars = {}, schema = true } = {}) {
+/** Closes the surroundings where a start fails: an open server would keep the test process alive. */
+async function withSurroundings(start) {
   const around = await surroundings();
+  try {
+    return await start(around);
+  } catch (error) {
+    await around.stopSurroundings();
+    throw error;
+  }
+}
+
+/** On wrangler's test harness. `gatewayVars` and `apiVars` are merged over the defaults. */
+export const startSystem = (options) => withSurroundings((around) => onHarness(around, options));
+
+async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true } = {}) {
   const { secrets, vars } = around;
   const configPath = "wrangler.toml";
   const server = createTestHarness({
@@ -115,8 +127,9 @@ function faultyEntry(worker) {
  * On sockets, as `npm start` runs it. With `faults` their KV, queue and database can be told to fail
  * (`faults()`); `persist` keeps the state in a folder.
  */
-export async function startOnSockets({ gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false } = {}) {
-  const around = await surroundings();
+export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
+
+async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false } = {}) {
   const { secrets, vars } = around;
   const [gateway, api, uiPort] = await freePorts(3);
   const lines = [];

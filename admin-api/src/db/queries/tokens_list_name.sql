@@ -6,7 +6,9 @@ SELECT tokens.id, tokens.name, tokens.team_id, tokens.description, tokens.scopes
     (SELECT s.hint_start FROM token_secrets AS s WHERE s.token_id = tokens.id ORDER BY s.created_at DESC LIMIT 1) AS hint_start,
     (SELECT s.hint_end FROM token_secrets AS s WHERE s.token_id = tokens.id ORDER BY s.created_at DESC LIMIT 1) AS hint_end
 FROM tokens
-WHERE (tokens.name COLLATE NOCASE, tokens.id) > (?5, ?6)
+-- The first line alone is what the index is searched by: a row value with a collation is not.
+WHERE tokens.name COLLATE NOCASE >= ?5
+    AND (tokens.name COLLATE NOCASE, tokens.id) > (?5, ?6)
     AND (?1 IS NULL OR tokens.team_id IN (SELECT value FROM json_each(?1)))
     AND (?2 IS NULL OR instr(lower(tokens.name), lower(?2)) > 0)
     AND (?3 IS NULL OR ?3 = CASE
