@@ -1,13 +1,15 @@
 // The whole system in one process on the real Workers runtime, with local KV, D1 and queues.
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
 import { root, run } from "../scripts/setup.mjs";
 
-export const state = path.join(root, ".wrangler/state");
-export const localFiles = path.join(root, ".wrangler/local");
+/** State and what belongs to it; both survive restarts and are ignored by git. */
+const home = path.resolve(root, process.env.TOKEN_MANAGER_HOME ?? ".wrangler");
+export const state = path.join(home, "state");
+export const localFiles = path.join(home, "local");
 
 /** The five ports of the local system. */
 export function ports(base = Number(process.env.PORT_BASE ?? 8787)) {
@@ -107,10 +109,15 @@ export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = 
   return miniflare;
 }
 
-/** Applies the migrations to the local D1. */
+/** Applies the migrations to the local D1. That wrangler looks takes seconds, so it looks only when there is news. */
 export async function migrate(persist = state) {
+  const folder = path.join(root, "d1-migrations");
+  const names = readdirSync(folder).sort();
+  const stamp = path.join(persist, "migrations");
+  if (existsSync(stamp) && readFileSync(stamp, "utf8") === names.join("\n")) return;
   const args = ["d1", "migrations", "apply", "DB", "--env", "admin-api", "--local", "--persist-to", persist];
   await run(path.join(root, "node_modules/.bin/wrangler"), args, { quiet: true, env: { CI: "1" } });
+  writeFileSync(stamp, names.join("\n"));
 }
 
 export function seedSql() {

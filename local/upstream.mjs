@@ -46,7 +46,7 @@ async function events(response, lines, interval) {
   for (const [i, line] of lines.entries()) {
     if (i > 0) await sleep(interval);
     if (response.destroyed) return;
-    response.write(`data: ${line}\n\n`);
+    response.write(`data: ${typeof line === "function" ? line() : line}\n\n`);
   }
   response.end();
 }
@@ -101,7 +101,7 @@ const handlers = {
   sink: ({ response, record }) => json(response, 200, { bytes: record.body_bytes, sha256: record.body_sha256 }),
   stream: ({ response, url }) => {
     const chunks = Number(url.searchParams.get("chunks") ?? 5);
-    const lines = Array.from({ length: chunks }, (_, i) => JSON.stringify({ chunk: i, at: Date.now() }));
+    const lines = Array.from({ length: chunks }, (_, i) => () => JSON.stringify({ chunk: i, at: Date.now() }));
     return events(response, lines, Number(url.searchParams.get("interval_ms") ?? 300));
   },
   slow: async ({ response, url }) => {

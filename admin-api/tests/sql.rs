@@ -1,6 +1,9 @@
 //! Every SQL statement against the migrated schema: that it prepares, that the ones on hot paths use
 //! their indexes, and that the consumer's statements add up as `domain::rollup::Rollup` does.
 
+// A test file as a whole, which clippy does not see as one.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+
 use admin_api::intake::chunks;
 use domain::rollup::{Histogram, Rollup};
 use domain::usage::{AiUsage, Outcome, UsageEvent};

@@ -1,0 +1,95 @@
+// `npm start` and the lines it prints, as somebody who follows README does it.
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { chromium } from "playwright-core";
+import { ensureBrowser, root } from "../../scripts/setup.mjs";
+import { eventually } from "../support/harness.mjs";
+
+const base = 20_000 + (process.pid % 20_000);
+const home = mkdtempSync(path.join(tmpdir(), "token-manager-"));
+const environment = { ...process.env, PORT_BASE: String(base), TOKEN_MANAGER_HOME: home };
+
+/** Starts the system and answers what it printed once it is ready. */
+async function start(...args) {
+  const child = spawn("npm", ["start", "--", ...args], { cwd: root, env: environment, detached: true });
+  let output = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+  const started = Date.now();
+  await eventually(() => {
+    if (child.exitCode !== null) throw new Error(`npm start ended:\n${output}`);
+    return output.includes("Ctrl-C stops it");
+  }, 600_000, "npm start being ready");
+  const stop = async () => {
+    process.kill(-child.pid, "SIGINT");
+    await eventually(() => child.exitCode !== null || child.signalCode !== null, 20_000, "the end of npm start");
+  };
+  return { output, stop, seconds: (Date.now() - started) / 1000 };
+}
+
+const shell = (line) => execFileSync("bash", ["-c", line], { encoding: "utf8" });
+
+let running;
+before(async () => (running = await start()), { timeout: 600_000 });
+after(async () => {
+  await running?.stop();
+  rmSync(home, { recursive: true, force: true });
+});
+
+test("the printed curl lines work when pasted", async () => {
+  const lines = running.output.split("\n").map((line) => line.trim()).filter((line) => line.startsWith("curl "));
+  assert.equal(lines.length, 3);
+  const echo = JSON.parse(shell(`${lines[0]} -sS`));
+  assert.equal(echo.headers.authorization, "Bearer vendor-key-of-demo");
+  assert.ok(!JSON.stringify(echo).includes("ntk_"));
+  assert.equal(shell(`${lines[1]} -sS`).match(/^data: /gm).length, 5);
+  const usage = await eventually(() => {
+    const answer = JSON.parse(shell(`${lines[2]} -sS`));
+    return answer.total.calls >= 2 && answer;
+  }, 10_000, "the calls being counted");
+  assert.equal(usage.recent[0].outcome, "ok");
+});
+
+test("a token made with a JWT from the issuer works on the next call", () => {
+  const { token: jwt } = JSON.parse(shell(`curl -sS http://localhost:${base + 3}/token -d '{"user":"admin"}'`));
+  const body = JSON.stringify({ name: "mine", team_id: "automation", scopes: ["demo"] });
+  const made = JSON.parse(shell(`curl -sS http://localhost:${base + 1}/api/tokens -H 'Authorization: Bearer ${jwt}' -d '${body}'`));
+  const status = shell(`curl -sS -o /dev/null -w '%{http_code}' http://localhost:${base}/api/demo -H 'X-API-Key: ${made.token}'`);
+  assert.equal(status, "200");
+});
+
+test("the UI shows the health of the API, in both languages", async () => {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROME_PATH ?? (await ensureBrowser()),
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+  try {
+    const page = await browser.newPage({ locale: "en-GB" });
+    const problems = [];
+    page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+    page.on("pageerror", (error) => problems.push(String(error)));
+    await page.goto(`http://localhost:${base + 2}/`);
+    await page.getByText("admin-api").waitFor({ timeout: 30_000 });
+    assert.match(page.url(), /\/system-health$/);
+    await page.getByRole("button", { name: /繁體中文|中文/ }).click();
+    await page.getByRole("heading", { name: /[\u4e00-\u9fff]/ }).first().waitFor();
+    await page.goto(`http://localhost:${base + 2}/no-such-page`);
+    await page.getByText("404").first().waitFor();
+    assert.deepEqual(problems, []);
+  } finally {
+    await browser.close();
+  }
+});
+
+test("a second start is ready within ten seconds and keeps what was there", async (t) => {
+  const token = running.output.match(/ntk_\w+/)[0];
+  await running.stop();
+  running = await start();
+  t.diagnostic(`ready after ${running.seconds} s`);
+  assert.ok(running.seconds < 10, `${running.seconds} s`);
+  assert.equal(running.output.match(/ntk_\w+/)[0], token, "the same demo token");
+  assert.equal(shell(`curl -sS -o /dev/null -w '%{http_code}' http://localhost:${base}/api/demo -H 'X-API-Key: ${token}'`), "200");
+});
