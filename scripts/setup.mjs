@@ -106,17 +106,32 @@ export async function setUp(scriptUrl, { cargoTools = true } = {}) {
   process.env.PATH = [...bin, process.env.PATH].join(path.delimiter);
 }
 
+function installed(command) {
+  return spawnSync("which", [command], { stdio: "ignore" }).status === 0;
+}
+
+/** Installs Debian packages where that can be done without asking; answers whether it was. */
+async function apt(...packages) {
+  if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return false;
+  say(`installing ${packages.join(", ")}`);
+  await run("apt-get", ["update"], { quiet: true });
+  await run("apt-get", ["install", "-y", ...packages], { quiet: true });
+  return true;
+}
+
+/** The commands that the documents use besides our own. */
+export async function ensureCommands() {
+  const missing = ["curl", "jq", "pgrep"].filter((command) => !installed(command));
+  if (missing.length === 0) return;
+  if (!(await apt("curl", "jq", "procps"))) throw new Error(`the tests need ${missing.join(", ")}`);
+}
+
 /** The browser for the tests: CHROME_PATH, the system's, or Playwright's own. */
 export async function ensureBrowser() {
   const known = [process.env.CHROME_PATH, "/usr/bin/chromium", "/usr/bin/google-chrome"];
   const found = known.find((file) => file && existsSync(file));
   if (found) return found;
-  if (process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-    say("installing Chromium");
-    await run("apt-get", ["update"], { quiet: true });
-    await run("apt-get", ["install", "-y", "chromium", "fonts-noto-cjk"], { quiet: true });
-    return "/usr/bin/chromium";
-  }
+  if (await apt("chromium", "fonts-noto-cjk")) return "/usr/bin/chromium";
   await run("npx", ["playwright-core", "install", "chromium"]);
   return createRequire(import.meta.url)("playwright-core").chromium.executablePath();
 }

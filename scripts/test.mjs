@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
-import { ensureBrowser, root, run, say, setUp, targetDir } from "./setup.mjs";
+import { ensureBrowser, ensureCommands, root, run, say, setUp, targetDir } from "./setup.mjs";
 import { build } from "./build.mjs";
 
 await setUp(import.meta.url);
@@ -57,6 +57,7 @@ const checks = {
   },
   // One file after the other: several hold the runtime to times and memory.
   "end to end": async () => {
+    await ensureCommands();
     const browser = await ensureBrowser();
     const files = [...testFiles(path.join(root, "tests"))].sort();
     const args = ["--test", "--test-concurrency=1", "--test-force-exit", "--test-timeout=600000", "--test-reporter=tap"];

@@ -1,7 +1,7 @@
 // `npm start` and the lines it prints, as somebody who follows README does it.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
@@ -61,6 +61,24 @@ test("a token made with a JWT from the issuer works on the next call", () => {
   assert.equal(status, "200");
 });
 
+/** The commands of a document, on this system's ports; the commands that start it are not among them. */
+function commandsOf(file) {
+  const text = readFileSync(path.join(root, file), "utf8");
+  const blocks = [...text.matchAll(/```sh\n([^]*?)```/g)].map((match) => match[1]).filter((block) => !/^npm /m.test(block));
+  return blocks.join("\n").replace(/localhost:879(\d)|localhost:878(\d)/g, (_, nine, eight) => `localhost:${base + (nine ? 3 + Number(nine) : Number(eight) - 7)}`);
+}
+
+for (const file of ["README.md", "docs/api.md"]) {
+  test(`every command in ${file} works`, () => {
+    const commands = commandsOf(file);
+    assert.ok(commands.match(/curl/g).length >= 5);
+    const token = running.output.match(/ntk_\w+/)[0];
+    const script = `set -euo pipefail\nTOKEN=${token}\ncurl() { command curl --fail-with-body -sS --max-time 30 "$@"; }\n${commands}`;
+    const output = shell(script);
+    assert.doesNotMatch(output, /"error"|^null$/m, output);
+  });
+}
+
 test("the UI shows the health of the API, in both languages", async () => {
   const browser = await chromium.launch({
     executablePath: process.env.CHROME_PATH ?? (await ensureBrowser()),
@@ -77,7 +95,7 @@ test("the UI shows the health of the API, in both languages", async () => {
     await page.getByRole("button", { name: /繁體中文|中文/ }).click();
     await page.getByRole("heading", { name: /[\u4e00-\u9fff]/ }).first().waitFor();
     await page.goto(`http://localhost:${base + 2}/no-such-page`);
-    await page.getByText("404").first().waitFor();
+    await page.getByRole("heading", { name: /找不到|沒有/ }).waitFor();
     assert.deepEqual(problems, []);
   } finally {
     await browser.close();
