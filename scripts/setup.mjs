@@ -46,7 +46,9 @@ async function ensurePackages() {
   const installed = path.join(root, "node_modules", ".package-lock.json");
   if (newerThan(path.join(root, "package-lock.json"), installed)) {
     say("installing npm packages");
-    await run("npm", ["ci", "--no-fund", "--no-audit", "--loglevel=error"]);
+    // Not `npm ci`: it refuses the whole lock file when a registry lacks the runtime's build for some
+    // other platform. `--no-save` installs what is locked and leaves the lock file as it is.
+    await run("npm", ["install", "--no-save", "--no-fund", "--no-audit", "--loglevel=error"]);
   }
 }
 
