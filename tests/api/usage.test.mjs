@@ -1,0 +1,96 @@
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { as, startOnSockets } from "../support/harness.mjs";
+
+let system;
+before(async () => (system = await startOnSockets()));
+after(() => system?.stop());
+
+const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);
+let serial = 0;
+const event = (more = {}) => ({
+  id: `u${serial++}`,
+  at: Date.now(),
+  token_id: "tok_a",
+  team: "automation",
+  route_id: "rte_a",
+  route_path: "/api/a",
+  path: "/api/a",
+  method: "GET",
+  status: 200,
+  outcome: "ok",
+  latency_ms: 10,
+  gateway_ms: 1,
+  request_id: "req_u",
+  ...more,
+});
+const deliver = (...events) => system.deliver([{ id: `m${serial++}`, body: JSON.stringify({ v: 1, events }) }]);
+
+/** Parity fault 10: lists showed 0 calls for all but the top ten, and success was always 100 %. */
+test("every token of a report has its figures and its own success", async () => {
+  const events = [];
+  for (let token = 0; token < 15; token++) {
+    for (let call = 0; call <= token; call++) events.push(event({ token_id: `tok_${token}`, route_id: `rte_${token}` }));
+    events.push(event({ token_id: `tok_${token}`, route_id: `rte_${token}`, outcome: "upstream-error", status: 500 }));
+  }
+  await deliver(...events.slice(0, 50));
+  await deliver(...events.slice(50, 100));
+  await deliver(...events.slice(100));
+  const stats = await as(system, "viewer", "GET", "/api/usage/stats");
+  assert.equal(stats.status, 200);
+  assert.equal(stats.body.by_token.length, 15);
+  assert.equal(stats.body.by_route.length, 15);
+  for (const row of stats.body.by_token) {
+    const ok = Number(row.token_id.slice(4)) + 1;
+    assert.deepEqual([row.calls, row.ok, row.upstream_errors], [ok + 1, ok, 1], row.token_id);
+    assert.equal(row.success_permille, Math.floor((ok * 1000) / (ok + 1)));
+  }
+  assert.ok(stats.body.by_token[0].calls >= stats.body.by_token.at(-1).calls, "busiest first");
+});
+
+test("percentiles are read from the histogram within ten per cent, and denials do not count as latency", async () => {
+  const events = Array.from({ length: 100 }, (_, i) => event({ token_id: "tok_p", latency_ms: (i + 1) * 10 }));
+  await deliver(...events.slice(0, 50));
+  await deliver(...events.slice(50));
+  await deliver(...Array.from({ length: 10 }, () => event({ token_id: "tok_p", outcome: "denied-scope", status: 403, latency_ms: 0 })));
+  const { body } = await as(system, "admin", "GET", "/api/usage/stats?token_id=tok_p");
+  for (const [name, exact] of [["p50_ms", 500], ["p95_ms", 950], ["p99_ms", 990]]) {
+    assert.ok(Math.abs(body.total[name] - exact) <= exact / 10, `${name} ${body.total[name]}`);
+  }
+  assert.deepEqual([body.total.calls, body.total.denied, body.total.mean_ms], [110, 10, 505]);
+});
+
+test("a caller sees the usage of his teams alone", async () => {
+  await deliver(event({ token_id: "tok_core", team: "core-team" }));
+  const calls = async (user, query = "") => (await as(system, user, "GET", `/api/usage/stats?token_id=tok_core${query}`)).body.total.calls;
+  assert.deepEqual([await calls("admin"), await calls("viewer")], [1, 0]);
+  const newcomer = await as(system, "newcomer", "GET", "/api/usage/stats");
+  assert.ok(newcomer.status === 404 || newcomer.body.total.calls === 0, JSON.stringify(newcomer.body));
+});
+
+test("422: bad ranges are named", async () => {
+  for (const [query, field] of [
+    ["from=yesterday", "from"],
+    ["from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "from"],
+    ["interval=fortnight", "interval"],
+    ["from=0", "from"],
+    ["bogus=1", "bogus"],
+  ]) {
+    const answer = await as(system, "admin", "GET", `/api/usage/stats?${query}`);
+    assert.equal(answer.status, 422, `${query}: ${JSON.stringify(answer.body)}`);
+    assert.ok(fields(answer).some((name) => name === field || name === "to"), `${query}: ${JSON.stringify(answer.body.details)}`);
+  }
+});
+
+test("a range in another zone names the same instants", async () => {
+  const at = Date.UTC(2026, 0, 15, 16, 30);
+  await deliver(event({ token_id: "tok_z", at }));
+  const calls = async (from, to) => {
+    const answer = await as(system, "admin", "GET", `/api/usage/stats?token_id=tok_z&from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`);
+    assert.equal(answer.status, 200, JSON.stringify(answer.body));
+    return answer.body.total.calls;
+  };
+  assert.equal(await calls("2026-01-16T00:00:00+08:00", "2026-01-16T01:00:00+08:00"), 1);
+  assert.equal(await calls("2026-01-15T16:00:00Z", "2026-01-15T17:00:00Z"), 1);
+  assert.equal(await calls("2026-01-15T14:00:00Z", "2026-01-15T16:00:00Z"), 0);
+});
