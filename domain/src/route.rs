@@ -111,16 +111,16 @@ impl RequestPath {
 }
 
 /// Whether `path`, percent-decoded once or twice, has a `..` segment, `\` taken as `/`.
-/// Twice, because a proxy in front of the upstream may decode before the upstream does.
+/// Twice, because a proxy in front of the upstream may decode before the upstream does. Some servers
+/// drop `;parameters` of a segment first, so `..;` climbs too.
 pub(crate) fn hides_climb(path: &str) -> bool {
-    if !path.contains('%') {
+    if !path.contains(['%', ';']) {
         return false;
     }
     let once = percent_decode(path.as_bytes());
     let twice = percent_decode(&once);
-    [once, twice]
-        .iter()
-        .any(|bytes| bytes.split(|b| matches!(b, b'/' | b'\\')).any(|segment| segment == b".."))
+    let climbs = |segment: &[u8]| segment == b".." || segment.starts_with(b"..;");
+    [once, twice].iter().any(|bytes| bytes.split(|b| matches!(b, b'/' | b'\\')).any(climbs))
 }
 
 /// `bytes` with every well-formed `%XX` decoded once; anything else stays as it is.
@@ -279,10 +279,12 @@ pub(crate) mod tests {
 
     #[test]
     fn climbs_hidden_by_encoding_are_seen() {
-        for hidden in ["/a/..%2fb", "/a/%2e%2e%5Cb", "/a/..%252Fb", "/a/%252e%252e/b"] {
+        for hidden in
+            ["/a/..%2fb", "/a/%2e%2e%5Cb", "/a/..%252Fb", "/a/%252e%252e/b", "/a/..;/b", "/a/%2e%2e;x=1/b"]
+        {
             assert!(hides_climb(hidden), "{hidden}");
         }
-        for plain in ["/a/b%2Fc", "/a/..b%2Fc", "/a/100%", "/a/%zz"] {
+        for plain in ["/a/b;..", "/a/...;/b", "/a/b%2Fc", "/a/..b%2Fc", "/a/100%", "/a/%zz"] {
             assert!(!hides_climb(plain), "{plain}");
         }
     }
