@@ -1,6 +1,7 @@
 // The whole system in one process on the real Workers runtime, with local KV, D1 and queues.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
@@ -15,6 +16,17 @@ export const localFiles = path.join(home, "local");
 export function ports(base = Number(process.env.PORT_BASE ?? 8787)) {
   if (!Number.isInteger(base) || base < 1 || base > 65_531) throw new Error("PORT_BASE must be a port number");
   return { gateway: base, api: base + 1, ui: base + 2, issuer: base + 3, upstream: base + 4 };
+}
+
+/** Those of the ports that somebody listens on. */
+export async function takenPorts(all) {
+  const isTaken = (port) =>
+    new Promise((resolve) => {
+      const server = createServer().once("error", () => resolve(true));
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(false)));
+    });
+  const taken = await Promise.all(all.map(isTaken));
+  return all.filter((_, i) => taken[i]);
 }
 
 /** Makes `.dev.vars` with random secrets where it is missing. */

@@ -8,7 +8,7 @@ import { build } from "./build.mjs";
 await setUp(import.meta.url);
 for (const part of ["gateway", "admin-api", "ui"]) await build(part);
 
-const { ensureSecrets, localFiles, migrate, ports, seedSql, startWorkers, state } = await import("../local/system.mjs");
+const { ensureSecrets, localFiles, migrate, ports, seedSql, startWorkers, state, takenPorts } = await import("../local/system.mjs");
 const { people, startIssuer } = await import("../local/issuer.mjs");
 const { startUpstream } = await import("../local/upstream.mjs");
 
@@ -21,19 +21,20 @@ if (process.argv.includes("--reset")) {
 }
 ensureSecrets();
 
+const taken = await takenPorts(Object.values(at));
+if (taken.length > 0) {
+  console.error(`Port ${taken.join(", ")} is taken. Is the system running already? PORT_BASE=9000 npm start moves all five ports.`);
+  process.exit(1);
+}
+
 say("applying migrations");
 await migrate();
 
 say("starting");
-const running = await Promise.all([
+const [upstream, issuer] = await Promise.all([
   startUpstream({ port: at.upstream }),
   startIssuer({ port: at.issuer, origin: `http://localhost:${at.ui}`, keyFile: path.join(localFiles, "issuer.pem") }),
-]).catch((error) => {
-  if (error.code !== "EADDRINUSE") throw error;
-  console.error(`Port ${error.port} is taken. Is the system running already? PORT_BASE=9000 npm start moves all five ports.`);
-  process.exit(1);
-});
-const [upstream, issuer] = running;
+]);
 const workers = await startWorkers(at, { persist: state });
 const api = `http://localhost:${at.api}`;
 const gateway = `http://localhost:${at.gateway}`;

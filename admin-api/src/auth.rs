@@ -5,13 +5,14 @@ mod jwks;
 
 use crate::config::SessionKeys;
 use crate::db::people;
-use crate::error::{Failure, log};
+use crate::error::Failure;
 use crate::request::Call;
 use domain::error::ApiError;
 use domain::id::{CORE_TEAM, TeamId};
 use domain::role::{Caller, Membership, Role};
 use domain::session::{Session, SessionError, UnverifiedJwt};
 use edge::crypto::{PublicKey, verify_rs256};
+use edge::log::log;
 
 /// The person whose session came with the call, with the roles that D1 gives him.
 ///

@@ -15,10 +15,10 @@
 //!    other by D1, which runs one transaction at a time.
 
 use crate::db::{Db, StoreError, to_json, usage};
-use crate::error::log;
 use crate::intake::{Loss, chunks, decode};
 use crate::publish::now;
 use domain::usage::UsageMessage;
+use edge::log::log;
 use js_sys::JSON;
 use wasm_bindgen::JsValue;
 use worker::{

@@ -5,9 +5,9 @@
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, outbox, usage};
-use crate::error::log;
 use crate::publish::{RowId, Subject, now, publish};
 use domain::time::{DAY_MS, MINUTE_MS};
+use edge::log::log;
 use std::collections::BTreeMap;
 use worker::Env;
 

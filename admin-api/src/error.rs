@@ -4,6 +4,7 @@ use crate::db::StoreError;
 use domain::error::{ApiError, FieldError};
 use domain::role::Refusal;
 use edge::crypto::CryptoError;
+use edge::log::log;
 use worker::{Response, Result};
 
 /// How a request failed. A cause is logged once, where the response is made, and never sent.
@@ -97,11 +98,4 @@ impl From<worker::Error> for Failure {
     fn from(error: worker::Error) -> Self {
         Self::Internal(error.to_string())
     }
-}
-
-/// Logs a cause once, as one JSON line.
-pub fn log(request_id: &str, what: &str, cause: &str) {
-    let line =
-        serde_json::json!({ "level": "error", "request_id": request_id, "what": what, "cause": cause });
-    worker::console_error!("{line}");
 }

@@ -12,7 +12,6 @@
 //!   again for ever, at most [`MAX_BACKOFF_MS`] apart, so nothing is dropped.
 
 use crate::db::{Db, StoreError, json_column, outbox, routes, tokens};
-use crate::error::log;
 use domain::api::Propagation;
 use domain::credential::SealedCredential;
 use domain::id::TokenId;
@@ -20,6 +19,7 @@ use domain::kv::{ROUTES_KEY, RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord
 use domain::time::UnixMs;
 use domain::upstream::origin_of;
 use edge::env::TOKENS;
+use edge::log::log;
 use futures_util::future::{Either, select};
 use serde::Serialize;
 use std::pin::pin;

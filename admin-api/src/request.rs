@@ -2,12 +2,13 @@
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, audit};
-use crate::error::{Failure, log};
+use crate::error::Failure;
 use crate::paging::field_of;
 use crate::publish::now;
 use domain::error::{ApiError, FieldError};
 use domain::role::{Action, Caller, Grant, Refusal, Subject, authorize};
 use domain::time::UnixMs;
+use edge::log::log;
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;

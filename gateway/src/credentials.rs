@@ -3,7 +3,6 @@
 //! Whatever goes wrong here, the call is refused; it is never sent without its credential.
 
 use crate::config::MAX_AGE_MS;
-use crate::error::log;
 use crate::store::{Routes, Store, now, read};
 use domain::access::Permit;
 use domain::credential::CredentialEdit;
@@ -16,6 +15,7 @@ use domain::time::UnixMs;
 use domain::upstream::origin_of;
 use domain::vars::Vars;
 use edge::env::EnvVars;
+use edge::log::log;
 use std::collections::HashMap;
 use std::rc::Rc;
 

@@ -50,11 +50,3 @@ impl Failure {
         Ok(response.into())
     }
 }
-
-/// Logs a cause once, as one JSON line. It is never sent.
-pub fn log(request_id: &str, what: &str, cause: &dyn std::fmt::Display) {
-    let line = serde_json::json!({
-        "level": "error", "request_id": request_id, "what": what, "cause": cause.to_string(),
-    });
-    worker::console_error!("{line}");
-}

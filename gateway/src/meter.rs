@@ -5,11 +5,11 @@
 //! and the count travels with the next message that gets through.
 
 use crate::config::Config;
-use crate::error::log;
 use crate::store::now;
 use domain::time::UnixMs;
 use domain::usage::{MAX_EVENTS_PER_MESSAGE, UsageEvent, UsageMessage};
 use edge::env::USAGE;
+use edge::log::log;
 use std::cell::RefCell;
 use std::time::Duration;
 use wasm_bindgen::JsValue;

@@ -1,7 +1,7 @@
 //! One call from arrival to answer.
 
 use crate::config::Config;
-use crate::error::{Failure, log};
+use crate::error::Failure;
 use crate::meter;
 use crate::store::{Routes, Store, now};
 use crate::{credentials, upstream};
@@ -15,6 +15,7 @@ use domain::route::{RequestPath, Route};
 use domain::time::UnixMs;
 use domain::token::{Carrier, Form, TokenSecret, base62};
 use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use edge::log::log;
 use futures_util::future::join;
 use std::net::IpAddr;
 use std::rc::Rc;

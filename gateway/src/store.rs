@@ -9,13 +9,13 @@
 use crate::cache::{Cache, Entry, Freshness};
 use crate::config::{Config, MAX_AGE_MS};
 use crate::credentials::Opened;
-use crate::error::log;
 use domain::error::GatewayError;
 use domain::kv::{ROUTES_KEY, TokenRecord, TokenState, parse_routes, token_key};
 use domain::route::RouteTable;
 use domain::time::UnixMs;
 use domain::token::TokenHash;
 use edge::env::TOKENS;
+use edge::log::log;
 use futures_util::future::{Either, select};
 use std::cell::RefCell;
 use std::pin::pin;

@@ -1,8 +1,9 @@
 //! The issuer's keys (RFC 7517), kept in the isolate as plain data.
 
-use crate::error::{Failure, log};
+use crate::error::Failure;
 use crate::publish::now;
 use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
+use edge::log::log;
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use std::cell::RefCell;
