@@ -28,7 +28,12 @@ impl Cursor {
             return Err(refused());
         }
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
-        serde_json::from_slice(&json).map_err(|_| refused())
+        let cursor = serde_json::from_slice(&json).map_err(|_| refused())?;
+        // D1 takes numbers through JavaScript, which is exact up to 2^53.
+        match cursor {
+            Self::Time(at, _) if at.unsigned_abs() > 1 << 53 => Err(refused()),
+            cursor => Ok(cursor),
+        }
     }
 }
 

@@ -107,6 +107,20 @@ test("a change of origin drops the credential and says so; any other change keep
   assert.equal(published.url, "https://evil.example.com/v2");
 });
 
+test("403: who may not set a credential cannot take one away by pointing the route elsewhere", async () => {
+  const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
+  await system.db.prepare("INSERT INTO memberships VALUES ('user_newcomer', 'core-team', 'DEVELOPER', 0)").run();
+  try {
+    const update = (change) => as(system, "newcomer", "PUT", `/api/routes/${made.body.id}`, change);
+    assert.equal((await update({ name: "Renamed" })).status, 200);
+    assert.equal((await update({ backend_url: "https://evil.example.com" })).status, 403);
+    const route = await as(system, "admin", "GET", `/api/routes/${made.body.id}`);
+    assert.deepEqual([route.body.upstream.credential.kind, route.body.upstream.backend_url], ["bearer", "https://api.example.com/v1"]);
+  } finally {
+    await system.db.prepare("DELETE FROM memberships WHERE user_id = 'user_newcomer'").run();
+  }
+});
+
 test("a credential is set and cleared; 412 guards a route too", async () => {
   const made = await create("admin");
   const where = `/api/routes/${made.body.id}`;

@@ -85,7 +85,7 @@ test("413 or 422: ten megabytes of name are refused and nothing breaks", async (
 });
 
 test("422: unknown query parameters, bad limits and cursors are named", async () => {
-  for (const [query, field] of [["limit=0", "limit"], ["limit=201", "limit"], ["limit=x", "limit"], ["cursor=%00", "cursor"], ["cursor=abc", "cursor"], ["sort=color", "sort"], ["colour=red", "colour"]]) {
+  for (const [query, field] of [["limit=0", "limit"], ["limit=201", "limit"], ["limit=x", "limit"], ["cursor=%00", "cursor"], ["cursor=abc", "cursor"], [`cursor=${Buffer.from('[9223372036854775807,"x"]').toString("base64url")}`, "cursor"], ["sort=color", "sort"], ["colour=red", "colour"]]) {
     const answer = await as(system, "admin", "GET", `/api/tokens?${query}`);
     assert.equal(answer.status, 422, `${query}: ${JSON.stringify(answer.body)}`);
     assert.ok(fields(answer).includes(field), `${query}: ${JSON.stringify(answer.body.details)}`);

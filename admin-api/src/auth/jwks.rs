@@ -114,7 +114,8 @@ async fn fetch(address: &str) -> Result<Vec<Jwk>, String> {
             return Err(format!("status {}", response.status_code()));
         }
         let text = response.text().await.map_err(|e| e.to_string())?;
-        parse(&text).ok_or_else(|| "is no key set".to_owned())
+        // A set without a usable key must not take the place of one that has some.
+        parse(&text).filter(|keys| !keys.is_empty()).ok_or_else(|| "is no key set".to_owned())
     };
     match select(pin!(request), pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)))).await {
         Either::Left((keys, _)) => keys,

@@ -78,6 +78,11 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     check_if_match(&call, before.view.version)?;
     let after = changed(before.clone(), change);
     let drops = after.upstream.credential.is_none() && before.upstream.credential.is_some();
+    if drops {
+        // It takes the credential away, which is for those who may set one: the calls that follow go
+        // out without.
+        call.authorize(&caller, Action::SetCredential, Subject::default(), attempt)?;
+    }
     let client_ip = call.client_ip();
     let entry = audit::Entry {
         before: snapshot(&before),
