@@ -164,6 +164,25 @@ pub fn without_parameter(query: &str, parameter: &str) -> Option<String> {
     (!rest.is_empty()).then(|| rest.join("&"))
 }
 
+/// A `Location` of any form without `parameter` in its query.
+pub fn location_without(location: &str, parameter: &str) -> String {
+    let (rest, fragment) = location.split_once('#').map_or((location, None), |(r, f)| (r, Some(f)));
+    let Some((path, query)) = rest.split_once('?') else { return location.to_owned() };
+    let mut cleaned = path.to_owned();
+    if let Some(query) = without_parameter(query, parameter) {
+        cleaned.push('?');
+        cleaned.push_str(&query);
+    } else if path.is_empty() {
+        // The same path without a query; nothing at all would keep the client's own.
+        cleaned.push('?');
+    }
+    if let Some(fragment) = fragment {
+        cleaned.push('#');
+        cleaned.push_str(fragment);
+    }
+    cleaned
+}
+
 /// `Location` as the client must see it, or `None` where it stays as it is.
 ///
 /// What points into the upstream's base path comes back under the gateway's origin and the route's

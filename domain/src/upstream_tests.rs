@@ -74,6 +74,19 @@ fn a_credentials_parameter_stands_alone() {
     assert_eq!(without_parameter("key=x", "key"), None);
 }
 
+#[test]
+fn a_location_does_not_hand_the_credential_back() {
+    for (given, wanted) in [
+        ("/v1/models/?key=SECRET&a=1#f", "/v1/models/?a=1#f"),
+        ("?KEY=SECRET", "?"),
+        ("https://other.example/x?k%65y=SECRET", "https://other.example/x"),
+        ("/v1/a#?key=kept", "/v1/a#?key=kept"),
+        ("/v1/a", "/v1/a"),
+    ] {
+        assert_eq!(location_without(given, "key"), wanted, "{given}");
+    }
+}
+
 fn location(location: &str) -> Option<String> {
     let route = route("/api/x", "https://h.example:8443/v1");
     let sent_to = Url::parse("https://h.example:8443/v1/jobs/1").unwrap();

@@ -7,9 +7,8 @@ use crate::store::{Routes, Store, now, read};
 use domain::access::Permit;
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
-use domain::id::RouteId;
 use domain::kv::v1;
-use domain::route::{Route, RouteCredential};
+use domain::route::{Route, RouteCredential, RoutePath};
 use domain::secret::Secret;
 use domain::time::UnixMs;
 use domain::upstream::origin_of;
@@ -19,15 +18,17 @@ use edge::log::log;
 use std::collections::HashMap;
 use std::rc::Rc;
 
-/// Opened credentials by route. It lives and dies with its route table.
+/// Opened credentials by route path, which is unique in a table where an id need not be: a second
+/// entry with the id of the first, pointed elsewhere, must open its seal itself. It lives and dies
+/// with its route table.
 #[derive(Debug, Default)]
-pub struct Opened(HashMap<RouteId, (Rc<CredentialEdit>, UnixMs)>);
+pub struct Opened(HashMap<RoutePath, (Rc<CredentialEdit>, UnixMs)>);
 
 impl Opened {
     /// A sealed credential is as good as its table; a v1 secret lies elsewhere in KV and may
     /// change without the table, so it is read again after the cache's age.
     fn get(&self, route: &Route, now: UnixMs) -> Option<Rc<CredentialEdit>> {
-        let (edit, opened_at) = self.0.get(&route.id)?;
+        let (edit, opened_at) = self.0.get(&route.path)?;
         let lasts = matches!(route.credential, RouteCredential::Sealed(_)) || now - opened_at < MAX_AGE_MS;
         lasts.then(|| Rc::clone(edit))
     }
@@ -49,7 +50,7 @@ pub async fn for_call(
     match open(route, store).await {
         Ok(edit) => {
             let edit = Rc::new(edit);
-            routes.opened.borrow_mut().0.insert(route.id.clone(), (Rc::clone(&edit), now()));
+            routes.opened.borrow_mut().0.insert(route.path.clone(), (Rc::clone(&edit), now()));
             Ok(Some(edit))
         }
         Err(cause) => {

@@ -151,10 +151,12 @@ async fn handle(
         );
         Failure::from(failed.error)
     })?;
-    upstream::returned(&answer, &sent_to, &permit, &arrival.gateway()).map_err(|cause| {
-        log(store.request_id, "answer cannot be handed on", &format!("{cause:?}"));
-        Failure::from(GatewayError::BadGateway)
-    })
+    upstream::returned(&answer, &sent_to, &permit, credential.as_deref(), &arrival.gateway()).map_err(
+        |cause| {
+            log(store.request_id, "answer cannot be handed on", &format!("{cause:?}"));
+            Failure::from(GatewayError::BadGateway)
+        },
+    )
 }
 
 /// The token that the call presents, its carrier noted. Costs no KV read.

@@ -7,14 +7,14 @@ use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, holds_token};
 use domain::token::Carrier;
-use domain::upstream::{build_url, map_location, map_set_cookie, without_parameter};
+use domain::upstream::{build_url, location_without, map_location, map_set_cookie, without_parameter};
 use futures_util::future::{Either, select};
 use std::pin::pin;
 use std::time::Duration;
 use url::Url;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Headers, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope};
+use web_sys::{Headers, Request, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope};
 use worker::{Delay, worker_sys::ext::HeadersExt};
 
 /// Why there is no answer, with the cause for the log.
@@ -56,15 +56,15 @@ pub async fn forward(
         None => {}
     }
 
+    // Made from the client's request, so that its method and body come along as they are: a body set
+    // by itself is refused for GET and HEAD, and `Content-Length: 0` counts as one.
+    let given: &RequestInit = arrival.request.unchecked_ref();
+    let request = Request::new_with_str_and_init(url.as_str(), given).map_err(|e| unreachable(&e))?;
     let init = RequestInit::new();
-    init.set_method(&arrival.method);
     init.set_headers(&headers);
     init.set_redirect(RequestRedirect::Manual);
-    if let Some(body) = arrival.request.body() {
-        init.set_body(&body);
-    }
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let answer = pin!(JsFuture::from(scope.fetch_with_str_and_init(url.as_str(), &init)));
+    let answer = pin!(JsFuture::from(scope.fetch_with_request_and_init(&request, &init)));
     // No AbortSignal: one on the fetch would also end the body after the first byte. A call given
     // up here ends with this request.
     let timeout = pin!(Delay::from(Duration::from_millis(u64::from(route.timeout_ms))));
@@ -107,6 +107,7 @@ pub fn returned(
     upstream: &Response,
     sent_to: &Url,
     permit: &Permit,
+    credential: Option<&CredentialEdit>,
     gateway: &str,
 ) -> Result<Response, JsValue> {
     // An upstream response's headers are immutable; a response made from it has its own copy,
@@ -115,10 +116,13 @@ pub fn returned(
     let response = Response::new_with_opt_readable_stream_and_init(upstream.body().as_ref(), init)?;
     let headers = response.headers();
     let route = permit.route();
-    if let Some(location) = headers.get("location")?
-        && let Some(mapped) = map_location(&location, sent_to, route, gateway)
-    {
-        headers.set("location", &mapped)?;
+    if let Some(location) = headers.get("location")? {
+        // An upstream that keeps the query on a redirect would hand the vendor's key to the client.
+        let location = match credential {
+            Some(CredentialEdit::SetQuery { parameter, .. }) => location_without(&location, parameter),
+            _ => location,
+        };
+        headers.set("location", &map_location(&location, sent_to, route, gateway).unwrap_or(location))?;
     }
     if headers.has("set-cookie")? {
         let cookies = headers.get_all("set-cookie");

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { after, before, test } from "node:test";
 import { putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
 import { mintToken, sha256 } from "../support/tokens.mjs";
@@ -14,6 +15,7 @@ before(async () => {
     ["/api/header", "/echo", { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret" } }],
     ["/api/basic", "/echo", { credential: { kind: "basic", username: "u", password: "vendor-secret" } }],
     ["/api/query", "/echo", { credential: { kind: "query", parameter: "key", value: "vendor secret&" } }],
+    ["/api/query-redirect", "/redirect", { credential: { kind: "query", parameter: "key", value: "vendor-key" } }],
     ["/api/cookies-on", "/echo", { forward_cookies: true }],
     ["/api/readonly", "/echo", { methods: ["GET", "HEAD"] }],
     ["/api/cors", "/echo", { cors_origins: ["https://app.example"] }],
@@ -107,6 +109,46 @@ test("bodies of every method arrive whole", async () => {
   for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
     const echo = await (await call("/api/plain", { method, body, headers: { "content-type": "text/plain" } })).json();
     assert.deepEqual([echo.method, echo.body_bytes, echo.body_sha256], [method, body.length, sha256(body)], method);
+  }
+});
+
+test("GET with a body and with an announced length of 0 pass like any other", async () => {
+  const send = (method, headers, body) =>
+    new Promise((resolve, reject) => {
+      const outgoing = request(`${system.urls.gateway}/api/plain`, { method, headers: { "x-api-key": token, ...headers } }, async (response) => {
+        const chunks = [];
+        for await (const chunk of response) chunks.push(chunk);
+        resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() });
+      });
+      outgoing.on("error", reject).end(body);
+    });
+  const search = await send("GET", { "content-length": "13" }, '{"query":"a"}');
+  assert.deepEqual([search.status, JSON.parse(search.text).body], [200, '{"query":"a"}']);
+  assert.equal((await send("GET", { "content-length": "0" })).status, 200);
+  assert.equal((await send("HEAD", { "content-length": "0" })).status, 200);
+});
+
+test("a redirect that keeps its query does not hand the vendor's key to the client", async () => {
+  for (const to of ["/redirect/next?key=vendor-key&a=1", "?key=vendor-key", "https://other.example/?key=vendor-key"]) {
+    const response = await call(`/api/query-redirect?to=${encodeURIComponent(to)}`);
+    assert.equal(response.status, 302);
+    assert.doesNotMatch(response.headers.get("location"), /vendor-key/, to);
+  }
+});
+
+test("a second route with the id of the first cannot borrow its opened credential", async () => {
+  const other = await startOnSockets();
+  try {
+    await putRoutes(other, [["/api/a", "/echo", { credential: { kind: "bearer", token: "vendor-secret" } }]]);
+    const table = JSON.parse(await other.kv.get("routes"));
+    table.routes.push({ ...table.routes[0], path: "/api/b", url: table.routes[0].url.replace("localhost", "127.0.0.1") });
+    await other.kv.put("routes", JSON.stringify(table));
+    const headers = { "x-api-key": await putToken(other) };
+    assert.equal((await other.gateway("/api/a", { headers })).status, 200);
+    assert.equal((await other.gateway("/api/b", { headers })).status, 502);
+    assert.equal(other.upstream.requests.length, 1);
+  } finally {
+    await other.stop();
   }
 });
 
