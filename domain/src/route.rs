@@ -15,6 +15,9 @@ pub const DEFAULT_TIMEOUT_MS: u32 = 100_000;
 /// on most plans, so more would promise what is not kept.
 pub const MAX_TIMEOUT_MS: u32 = 600_000;
 
+/// The longest path of a route, in bytes.
+pub const MAX_PATH_LEN: usize = 200;
+
 /// The path a route answers under, such as `/api/openai`: whole segments, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -51,7 +54,7 @@ impl FromStr for RoutePath {
 
     fn from_str(text: &str) -> Result<Self, InvalidRoutePath> {
         let rest = text.strip_prefix('/').filter(|r| !r.is_empty()).ok_or(InvalidRoutePath::Start)?;
-        if text.len() > 200 {
+        if text.len() > MAX_PATH_LEN {
             return Err(InvalidRoutePath::Length);
         }
         for segment in rest.split('/') {
@@ -207,7 +210,9 @@ impl RouteTable {
     /// The route with the longest path that is a prefix of `path` by whole segments.
     /// One look-up per segment of the request, however many routes there are.
     pub fn find(&self, path: &RequestPath) -> Option<&Arc<Route>> {
-        let mut prefix = path.as_str();
+        // No route's path is longer, and a request's may be made of slashes alone.
+        let path = path.as_str();
+        let mut prefix = path.get(..path.floor_char_boundary(MAX_PATH_LEN + 1)).unwrap_or_default();
         loop {
             if let Some(route) = self.by_path.get(prefix) {
                 return Some(route);
@@ -265,6 +270,15 @@ pub(crate) mod tests {
     fn dot_segments_are_resolved_before_matching() {
         assert_eq!(RequestPath::parse("/api/a/../b/%2e%2E/c").unwrap().as_str(), "/api/c");
         assert_eq!(RequestPath::parse("/a//b/%2F/").unwrap().as_str(), "/a//b/%2F/");
+    }
+
+    #[test]
+    fn a_route_is_found_under_a_request_of_any_length() {
+        let longest = format!("/{}", "x".repeat(199));
+        let table = table(&["/api/a", &longest]);
+        assert_eq!(found(&table, &format!("/api/a{}", "/".repeat(20_000))).as_deref(), Some("/api/a"));
+        assert_eq!(found(&table, &format!("{longest}/y")).as_deref(), Some(longest.as_str()));
+        assert_eq!(found(&table, &format!("{longest}x/y")), None);
     }
 
     #[test]

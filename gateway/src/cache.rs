@@ -95,7 +95,15 @@ impl<K: Eq + Hash + Clone, T> Cache<K, T> {
         self.young.get_mut(key)
     }
 
-    pub fn insert(&mut self, key: K, entry: Entry<T>) {
+    /// Of two readings the later begun stays: a slow one must not bring back what a later one saw
+    /// revoked.
+    pub fn learn(&mut self, key: K, entry: Entry<T>) {
+        if self.get_mut(&key).is_none_or(|known| known.read_at <= entry.read_at) {
+            self.insert(key, entry);
+        }
+    }
+
+    fn insert(&mut self, key: K, entry: Entry<T>) {
         if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
         }
@@ -119,6 +127,16 @@ mod tests {
         entry.note_failure(10_000);
         assert_eq!(entry.freshness(10_999, 10_000), Freshness::ExpiredUnreachable);
         assert_eq!(entry.freshness(11_000, 10_000), Freshness::Expired);
+    }
+
+    #[test]
+    fn a_slow_older_reading_does_not_replace_a_newer_one() {
+        let mut cache = Cache::new(10);
+        cache.learn(0, Entry::new("revoked", 8_000));
+        cache.learn(0, Entry::new("active", 5_000));
+        assert_eq!(cache.get_mut(&0).unwrap().value(), &"revoked");
+        cache.learn(0, Entry::new("active", 9_000));
+        assert_eq!(cache.get_mut(&0).unwrap().value(), &"active");
     }
 
     #[test]

@@ -71,7 +71,7 @@ pub fn now() -> UnixMs {
 
 /// Takes in what any source says of a token; `None` means that there is none.
 fn learn_token(hash: TokenHash, token: Token, read_at: UnixMs) {
-    TOKEN_CACHE.with_borrow_mut(|cache| cache.insert(hash, Entry::new(token, read_at)));
+    TOKEN_CACHE.with_borrow_mut(|cache| cache.learn(hash, Entry::new(token, read_at)));
 }
 
 /// Reads one value, with an end to the waiting.
@@ -117,7 +117,12 @@ async fn fetch_routes(
             Some(Rc::new(Routes { text, table: parsed.table, opened: RefCell::default() }))
         }
     };
-    ROUTE_CACHE.with_borrow_mut(|entry| *entry = Some(Entry::new(routes.clone(), read_at)));
+    ROUTE_CACHE.with_borrow_mut(|entry| {
+        // As with tokens, the later begun reading stays.
+        if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) {
+            *entry = Some(Entry::new(routes.clone(), read_at));
+        }
+    });
     Ok(routes)
 }
 
