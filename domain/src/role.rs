@@ -75,11 +75,32 @@ pub enum Action {
     WriteRoute,
     SetCredential,
     DeleteRoute,
+    /// One call to the upstream with its credential.
+    TestRoute,
     ReadUsage,
+    /// The team itself and who is in it.
+    ReadTeam,
+    CreateTeam,
+    /// Name, description, colour, icon.
+    EditTeam,
+    SetScopeCap,
+    DeleteTeam,
+    /// Add, change, remove or invite a person whose present and new roles are DEVELOPER or VIEWER.
+    AssignJunior,
+    /// The same with any role; [`Action::assignment`] tells which of the two a change is.
+    AssignSenior,
+    /// Everybody, whatever team they are in.
+    ReadPeople,
+    ReadAudit,
+    /// The outbox, and what KV holds against what D1 says.
+    ReadPublication,
+    /// Mending what KV holds.
+    Reconcile,
+    Import,
 }
 
 impl Action {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 22] = [
         Self::ReadToken,
         Self::CreateToken,
         Self::ChangeToken,
@@ -88,29 +109,50 @@ impl Action {
         Self::WriteRoute,
         Self::SetCredential,
         Self::DeleteRoute,
+        Self::TestRoute,
         Self::ReadUsage,
+        Self::ReadTeam,
+        Self::CreateTeam,
+        Self::EditTeam,
+        Self::SetScopeCap,
+        Self::DeleteTeam,
+        Self::AssignJunior,
+        Self::AssignSenior,
+        Self::ReadPeople,
+        Self::ReadAudit,
+        Self::ReadPublication,
+        Self::Reconcile,
+        Self::Import,
     ];
+
+    /// What it takes to change a person's role in a team from `present` to `new`; `None` is not
+    /// being in it.
+    pub fn assignment(present: Option<Role>, new: Option<Role>) -> Self {
+        if present.max(new) > Some(Role::Developer) { Self::AssignSenior } else { Self::AssignJunior }
+    }
 
     /// The row of the matrix.
     pub const fn rule(self) -> Rule {
         match self {
-            Self::ReadToken | Self::ReadUsage => {
-                Rule { core: Some(Role::Viewer), team: Some(Role::Viewer), own: None, any_team: false }
+            Self::ReadToken | Self::ReadUsage | Self::ReadTeam => Rule::team(Role::Viewer, Role::Viewer),
+            Self::CreateToken => Rule::team(Role::Admin, Role::Developer),
+            Self::ChangeToken => {
+                Rule { own: Some(Role::Developer), ..Rule::team(Role::Admin, Role::Manager) }
             }
-            Self::CreateToken => {
-                Rule { core: Some(Role::Admin), team: Some(Role::Developer), own: None, any_team: false }
-            }
-            Self::ChangeToken => Rule {
-                core: Some(Role::Admin),
-                team: Some(Role::Manager),
-                own: Some(Role::Developer),
-                any_team: false,
-            },
-            Self::ReadRoute => Rule { core: Some(Role::Viewer), team: None, own: None, any_team: true },
-            Self::ReadUpstream => Rule::core(Role::Viewer),
-            Self::WriteRoute => Rule::core(Role::Developer),
+            Self::EditTeam | Self::AssignSenior => Rule::team(Role::Admin, Role::Admin),
+            Self::AssignJunior => Rule::team(Role::Admin, Role::Manager),
+            Self::ReadAudit => Rule::team(Role::Manager, Role::Manager),
+            Self::ReadRoute => Rule { any_team: true, ..Rule::core(Role::Viewer) },
+            Self::ReadUpstream | Self::ReadPublication => Rule::core(Role::Viewer),
+            Self::WriteRoute | Self::TestRoute => Rule::core(Role::Developer),
             Self::SetCredential => Rule::core(Role::Manager),
-            Self::DeleteRoute => Rule::core(Role::Admin),
+            Self::DeleteRoute
+            | Self::CreateTeam
+            | Self::SetScopeCap
+            | Self::DeleteTeam
+            | Self::ReadPeople
+            | Self::Reconcile
+            | Self::Import => Rule::core(Role::Admin),
         }
     }
 
@@ -122,8 +164,22 @@ impl Action {
             | Self::ReadUpstream
             | Self::WriteRoute
             | Self::SetCredential
-            | Self::DeleteRoute => Self::ReadRoute,
+            | Self::DeleteRoute
+            | Self::TestRoute => Self::ReadRoute,
             Self::ReadUsage => Self::ReadUsage,
+            Self::ReadTeam
+            | Self::EditTeam
+            | Self::SetScopeCap
+            | Self::DeleteTeam
+            | Self::AssignJunior
+            | Self::AssignSenior => Self::ReadTeam,
+            // No secret that they exist: whoever works in a team is told that his role is too low.
+            Self::CreateTeam
+            | Self::ReadPeople
+            | Self::ReadAudit
+            | Self::ReadPublication
+            | Self::Reconcile
+            | Self::Import => Self::ReadRoute,
         }
     }
 }
@@ -144,6 +200,10 @@ pub struct Rule {
 impl Rule {
     const fn core(role: Role) -> Self {
         Self { core: Some(role), team: None, own: None, any_team: false }
+    }
+
+    const fn team(core: Role, team: Role) -> Self {
+        Self { core: Some(core), team: Some(team), own: None, any_team: false }
     }
 
     fn is_met(self, caller: &Caller, subject: &Subject) -> bool {
@@ -248,7 +308,20 @@ mod tests {
             (Action::WriteRoute, "ffff", "fyyy", "ffff"),
             (Action::SetCredential, "ffff", "ffyy", "ffff"),
             (Action::DeleteRoute, "ffff", "fffy", "ffff"),
+            (Action::TestRoute, "ffff", "fyyy", "ffff"),
             (Action::ReadUsage, "yyyy", "yyyy", "----"),
+            (Action::ReadTeam, "yyyy", "yyyy", "----"),
+            (Action::CreateTeam, "ffff", "fffy", "ffff"),
+            (Action::EditTeam, "fffy", "fffy", "----"),
+            (Action::SetScopeCap, "ffff", "fffy", "----"),
+            (Action::DeleteTeam, "ffff", "fffy", "----"),
+            (Action::AssignJunior, "ffyy", "fffy", "----"),
+            (Action::AssignSenior, "fffy", "fffy", "----"),
+            (Action::ReadPeople, "ffff", "fffy", "ffff"),
+            (Action::ReadAudit, "ffyy", "ffyy", "ffff"),
+            (Action::ReadPublication, "ffff", "yyyy", "ffff"),
+            (Action::Reconcile, "ffff", "fffy", "ffff"),
+            (Action::Import, "ffff", "fffy", "ffff"),
         ] {
             assert_eq!(
                 [letters(action, "ops"), letters(action, "core-team"), letters(action, "other")],
@@ -265,6 +338,37 @@ mod tests {
         assert_eq!(can(&developer, Action::ChangeToken, "u2"), Err(Refusal::Forbidden));
         assert_eq!(can(&caller("ops", Role::Viewer), Action::ChangeToken, "u1"), Err(Refusal::Forbidden));
         assert_eq!(can(&caller("other", Role::Admin), Action::ChangeToken, "u1"), Err(Refusal::Invisible));
+    }
+
+    /// Parity fault 7: a MANAGER could demote an ADMIN through the membership endpoint.
+    #[test]
+    fn a_manager_assigns_below_himself_only() {
+        use Role::{Admin, Developer, Manager, Viewer};
+        for (present, new, wanted) in [
+            (None, Some(Viewer), Action::AssignJunior),
+            (Some(Developer), None, Action::AssignJunior),
+            (Some(Viewer), Some(Developer), Action::AssignJunior),
+            (Some(Viewer), Some(Manager), Action::AssignSenior),
+            (Some(Admin), Some(Viewer), Action::AssignSenior),
+            (Some(Manager), None, Action::AssignSenior),
+            (None, Some(Admin), Action::AssignSenior),
+        ] {
+            assert_eq!(Action::assignment(present, new), wanted, "{present:?} to {new:?}");
+        }
+    }
+
+    /// Parity fault 7: an ADMIN of any team could reach `core-team`.
+    #[test]
+    fn the_admin_of_a_team_reaches_no_other_team() {
+        let admin = caller("ops", Role::Admin);
+        let core = TeamId::from(crate::id::CORE_TEAM);
+        for action in [Action::EditTeam, Action::AssignSenior, Action::AssignJunior, Action::ReadTeam] {
+            assert_eq!(
+                authorize(&admin, action, Subject::team(&core)),
+                Err(Refusal::Invisible),
+                "{action:?}"
+            );
+        }
     }
 
     /// Parity fault 6: every signed-in account saw everything.
