@@ -4,8 +4,12 @@
 use crate::role::Action;
 use serde::{Deserialize, Serialize};
 
+pub mod audit;
+pub mod people;
 pub mod routes;
+pub mod teams;
 pub mod tokens;
+pub mod upkeep;
 pub mod usage;
 
 /// One endpoint. The API registers [`Endpoint::PATTERN`], clients call [`Endpoint::path`].

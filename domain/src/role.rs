@@ -54,6 +54,16 @@ impl Caller {
         self.core_role() == Some(Role::Admin)
     }
 
+    /// Teams in which the caller may do `action`; `None` means all of them.
+    pub fn teams_for(&self, action: Action) -> Option<Vec<&TeamId>> {
+        let rule = action.rule();
+        if rule.core.is_some_and(|least| self.core_role() >= Some(least)) {
+            return None;
+        }
+        let may = |m: &&Membership| rule.team.is_some_and(|least| m.role >= least);
+        Some(self.memberships.iter().filter(may).map(|m| &m.team).collect())
+    }
+
     /// Teams whose tokens and usage the caller may see; `None` means all of them.
     pub fn visible_teams(&self) -> Option<Vec<&TeamId>> {
         self.core_role().is_none().then(|| self.memberships.iter().map(|m| &m.team).collect())
@@ -64,6 +74,8 @@ impl Caller {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
+    /// Of oneself: any session will do.
+    ReadSelf,
     ReadToken,
     CreateToken,
     /// Edit, rotate, disable, enable, revoke.
@@ -100,7 +112,8 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
+        Self::ReadSelf,
         Self::ReadToken,
         Self::CreateToken,
         Self::ChangeToken,
@@ -134,6 +147,7 @@ impl Action {
     /// The row of the matrix.
     pub const fn rule(self) -> Rule {
         match self {
+            Self::ReadSelf => Rule { anyone: true, ..Rule::NOBODY },
             Self::ReadToken | Self::ReadUsage | Self::ReadTeam => Rule::team(Role::Viewer, Role::Viewer),
             Self::CreateToken => Rule::team(Role::Admin, Role::Developer),
             Self::ChangeToken => {
@@ -159,6 +173,7 @@ impl Action {
     /// What must be visible before the action may be refused openly.
     const fn visibility(self) -> Self {
         match self {
+            Self::ReadSelf => Self::ReadSelf,
             Self::ReadToken | Self::CreateToken | Self::ChangeToken => Self::ReadToken,
             Self::ReadRoute
             | Self::ReadUpstream
@@ -195,15 +210,19 @@ pub struct Rule {
     pub own: Option<Role>,
     /// Whether membership of any team is enough.
     pub any_team: bool,
+    /// Whether a session is enough.
+    pub anyone: bool,
 }
 
 impl Rule {
+    const NOBODY: Self = Self { core: None, team: None, own: None, any_team: false, anyone: false };
+
     const fn core(role: Role) -> Self {
-        Self { core: Some(role), team: None, own: None, any_team: false }
+        Self { core: Some(role), ..Self::NOBODY }
     }
 
     const fn team(core: Role, team: Role) -> Self {
-        Self { core: Some(core), team: Some(team), own: None, any_team: false }
+        Self { core: Some(core), team: Some(team), ..Self::NOBODY }
     }
 
     fn is_met(self, caller: &Caller, subject: &Subject) -> bool {
@@ -211,7 +230,8 @@ impl Rule {
             |held: Option<Role>, wanted: Option<Role>| wanted.is_some_and(|w| held.is_some_and(|h| h >= w));
         let in_team = subject.team.and_then(|team| caller.role_in(team));
         let is_own = subject.created_by == Some(&caller.user);
-        at_least(caller.core_role(), self.core)
+        self.anyone
+            || at_least(caller.core_role(), self.core)
             || at_least(in_team, self.team)
             || (is_own && at_least(in_team, self.own))
             || (self.any_team && !caller.memberships.is_empty())
@@ -300,6 +320,7 @@ mod tests {
             Role::ALL.into_iter().map(letter).collect()
         };
         for (action, in_team, in_core, elsewhere) in [
+            (Action::ReadSelf, "yyyy", "yyyy", "yyyy"),
             (Action::ReadToken, "yyyy", "yyyy", "----"),
             (Action::CreateToken, "fyyy", "fffy", "----"),
             (Action::ChangeToken, "ffyy", "fffy", "----"),
@@ -329,6 +350,17 @@ mod tests {
                 "{action:?}"
             );
         }
+    }
+
+    #[test]
+    fn the_teams_of_an_action_are_those_where_the_role_is_enough() {
+        let mut both = caller("ops", Role::Manager);
+        both.memberships.push(Membership { team: "web".into(), role: Role::Viewer });
+        assert_eq!(both.teams_for(Action::ReadAudit), Some(vec![&TeamId::from("ops")]));
+        assert_eq!(both.teams_for(Action::ReadToken).map(|teams| teams.len()), Some(2));
+        assert_eq!(caller("core-team", Role::Manager).teams_for(Action::ReadAudit), None);
+        let core_viewer = caller("core-team", Role::Viewer);
+        assert_eq!(core_viewer.teams_for(Action::ReadAudit), Some(vec![]));
     }
 
     #[test]
@@ -375,7 +407,7 @@ mod tests {
     #[test]
     fn somebody_without_a_team_may_do_nothing() {
         let nobody = Caller { user: "u1".into(), memberships: vec![] };
-        for action in Action::ALL {
+        for action in Action::ALL.into_iter().filter(|action| *action != Action::ReadSelf) {
             assert_eq!(can(&nobody, action, "u1"), Err(Refusal::Invisible), "{action:?}");
         }
         assert_eq!(nobody.visible_teams(), Some(vec![]));

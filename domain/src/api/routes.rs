@@ -12,6 +12,7 @@ use crate::route::{MAX_TIMEOUT_MS, RoutePath};
 use crate::scope::is_label;
 use crate::time::UnixMs;
 use crate::upstream::parse_base;
+use crate::usage::Outcome;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -23,6 +24,15 @@ endpoint!(
     CreateRoute, "POST", "/api/routes", Some(Action::WriteRoute), 201, CreateRouteRequest => RouteChanged
 );
 endpoint!(ListRoutes, "GET", "/api/routes", Some(Action::ReadRoute), 200, RouteQuery => Page<RouteView>);
+endpoint!(
+    /// Every tag with the number of routes that carry it, by name.
+    ListTags, "GET", "/api/routes/tags", Some(Action::ReadRoute), 200, () => Page<Tag>
+);
+endpoint!(
+    /// One harmless call to the upstream with the route's credential; shows status and time, and
+    /// neither headers nor body.
+    TestRoute, "POST", "/api/routes/{id}/test", Some(Action::TestRoute), 200, TestRouteRequest => RouteTested
+);
 endpoint!(GetRoute, "GET", "/api/routes/{id}", Some(Action::ReadRoute), 200, () => RouteView);
 endpoint!(
     /// Changes the fields that are given; `path` never changes. A change of origin drops the
@@ -93,6 +103,57 @@ pub struct RouteQuery {
     pub tag: Option<String>,
     pub limit: Option<u32>,
     pub cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    pub tag: String,
+    pub routes: u32,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestRouteRequest {
+    /// Below the route's path, such as `/models`; absent is the route's path itself. May hold a
+    /// query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+    #[serde(default)]
+    pub method: TestMethod,
+}
+
+/// Methods that change nothing (RFC 9110, section 9.2.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum TestMethod {
+    #[default]
+    Get,
+    Head,
+    Options,
+}
+
+impl TestMethod {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Head => "HEAD",
+            Self::Options => "OPTIONS",
+        }
+    }
+}
+
+/// What became of a test call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RouteTested {
+    /// Where it went, without a credential in the query.
+    pub url: String,
+    /// The upstream's; `None` where it gave none.
+    pub status: Option<u16>,
+    /// To the first byte, or to the failure.
+    pub latency_ms: u32,
+    /// `ok`, `client-error`, `upstream-error`, `unreachable`, `timeout` or
+    /// `credential-unavailable`, as in usage reports.
+    pub outcome: Outcome,
 }
 
 /// A route as people see it. What only the core team may see is absent for others.

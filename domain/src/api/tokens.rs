@@ -1,8 +1,9 @@
 //! `/api/tokens`: requests, responses and what makes a request acceptable.
 
 use super::{Page, Propagation, endpoint};
+use crate::access::StepResult;
 use crate::error::FieldError;
-use crate::id::{TeamId, TokenId, UserId};
+use crate::id::{RouteId, TeamId, TokenId, UserId};
 use crate::kv::TokenState;
 use crate::role::Action;
 use crate::scope::{MAX_SCOPES, Scope};
@@ -39,6 +40,15 @@ endpoint!(EnableToken, "POST", "/api/tokens/{id}/enable", Some(Action::ChangeTok
 endpoint!(
     /// Adds a secret and gives the others an end. Takes `Idempotency-Key`.
     RotateToken, "POST", "/api/tokens/{id}/rotate", Some(Action::ChangeToken), 201, RotateTokenRequest => TokenCreated
+);
+endpoint!(
+    /// Moves the end: so many days after the present end, or after now where that is past.
+    ExtendToken, "POST", "/api/tokens/{id}/extend", Some(Action::ChangeToken), 200, ExtendTokenRequest => TokenChanged
+);
+endpoint!(
+    /// Would this call be allowed? Each step of the gateway's decision with its reason, by the same
+    /// function that the gateway runs, on what D1 says now.
+    ExplainToken, "POST", "/api/tokens/{id}/explain", Some(Action::ReadToken), 200, ExplainRequest => Explanation
 );
 endpoint!(ListTokenSecrets, "GET", "/api/tokens/{id}/secrets", Some(Action::ReadToken), 200, () => Page<SecretView>);
 
@@ -87,6 +97,41 @@ pub struct RotateTokenRequest {
     /// How long the present secrets go on working: 0 to 720, default 24.
     #[serde(default)]
     pub grace_hours: Option<i64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExtendTokenRequest {
+    /// 1 to 3650; null means never to end.
+    pub days: Option<i64>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExplainRequest {
+    pub method: String,
+    /// Such as `/api/openai/models`; a query is ignored.
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_ip: Option<String>,
+}
+
+/// What the gateway would decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    pub allowed: bool,
+    /// All steps, also those after the first denial.
+    pub steps: Vec<StepResult>,
+    /// The route that the path leads to.
+    pub route_id: Option<RouteId>,
+    pub route_path: Option<String>,
+    /// The first scope that covers the call.
+    pub scope: Option<String>,
+    /// What the gateway would answer where it denies.
+    pub status: Option<u16>,
+    pub code: Option<String>,
+    /// Whether KV may not have the newest of it yet.
+    pub propagation: Propagation,
 }
 
 /// Query of the list, all optional.
@@ -229,6 +274,24 @@ impl UpdateTokenRequest {
     }
 }
 
+impl ExtendTokenRequest {
+    /// The new end of a token that ends at `present`.
+    pub fn validate(&self, present: Option<UnixMs>, now: UnixMs) -> Result<Option<UnixMs>, Vec<FieldError>> {
+        match self.days {
+            None => Ok(None),
+            Some(days) if (1..=MAX_EXPIRES_DAYS).contains(&days) => {
+                let end = present.map_or(now, |end| end.max(now)) + days * DAY_MS;
+                let latest = now + MAX_EXPIRES_DAYS * DAY_MS;
+                if end > latest {
+                    return Err(vec![FieldError::new("days", "would end more than 3650 days from now")]);
+                }
+                Ok(Some(end))
+            }
+            Some(_) => Err(vec![FieldError::new("days", "must be 1 to 3650, or null for never")]),
+        }
+    }
+}
+
 impl RotateTokenRequest {
     /// The grace in ms.
     pub fn validate(&self) -> Result<UnixMs, Vec<FieldError>> {
@@ -268,12 +331,17 @@ fn check_scopes(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
         errors.push(FieldError::new("scopes", "must name at most 100 scopes"));
         return vec![];
     }
+    check_scope_list("scopes", texts, errors)
+}
+
+/// Each scope once.
+pub(crate) fn check_scope_list(field: &str, texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
     let mut scopes = Vec::with_capacity(texts.len());
     for (i, text) in texts.iter().enumerate() {
         match text.parse::<Scope>() {
             Ok(scope) if scopes.contains(&scope) => {}
             Ok(scope) => scopes.push(scope),
-            Err(why) => errors.push(FieldError::new(format!("scopes.{i}"), why.to_string())),
+            Err(why) => errors.push(FieldError::new(format!("{field}.{i}"), why.to_string())),
         }
     }
     scopes
@@ -344,6 +412,16 @@ mod tests {
         assert_eq!(change.expires_at, Some(None));
         assert_eq!(change.description, None);
         assert!(serde_json::from_value::<UpdateTokenRequest>(json!({"team_id":"x"})).is_err());
+    }
+
+    #[test]
+    fn a_token_is_extended_from_its_end_or_from_now() {
+        let extend = |days, present| ExtendTokenRequest { days }.validate(present, 1_000);
+        assert_eq!(extend(Some(1), Some(5_000)), Ok(Some(5_000 + DAY_MS)));
+        assert_eq!(extend(Some(1), Some(10)), Ok(Some(1_000 + DAY_MS)), "an ended one begins anew");
+        assert_eq!(extend(None, Some(10)), Ok(None));
+        assert!(extend(Some(0), None).is_err() && extend(Some(3_651), None).is_err());
+        assert!(extend(Some(3_650), Some(DAY_MS)).is_err(), "not further than a new token");
     }
 
     #[test]

@@ -1,0 +1,227 @@
+//! `/api/teams`: requests, responses and what makes a request acceptable.
+
+use super::tokens::{check_description, check_name, check_scope_list, present};
+use super::{Page, Propagation, endpoint};
+use crate::api::people::Member;
+use crate::error::FieldError;
+use crate::id::TeamId;
+use crate::role::{Action, Role};
+use crate::scope::{MAX_SCOPES, Scope};
+use crate::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// Longest name of an icon, in characters.
+pub const MAX_ICON_CHARS: usize = 64;
+
+endpoint!(
+    /// Makes a team. Its id is a slug and never changes, nor is it ever given to another team.
+    CreateTeam, "POST", "/api/teams", Some(Action::CreateTeam), 201, CreateTeamRequest => TeamView
+);
+endpoint!(
+    /// Teams that the caller may see, by name; see [`TeamQuery`].
+    ListTeams, "GET", "/api/teams", Some(Action::ReadTeam), 200, TeamQuery => Page<TeamView>
+);
+endpoint!(GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView);
+endpoint!(
+    /// Changes the fields that are given; the scope cap asks for the platform admin, and cutting it
+    /// cuts every token of the team. `If-Match` is heeded.
+    UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged
+);
+endpoint!(
+    /// Deletes a team without members and without tokens that are not revoked.
+    DeleteTeam, "DELETE", "/api/teams/{id}", Some(Action::DeleteTeam), 200, () => TeamView
+);
+endpoint!(
+    /// Who is in it, highest role first.
+    ListMembers, "GET", "/api/teams/{id}/members", Some(Action::ReadTeam), 200, MemberQuery => Page<Member>
+);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateTeamRequest {
+    /// Lower-case letters, digits and inner hyphens, 1 to 63.
+    pub id: TeamId,
+    pub name: String,
+    #[serde(default)]
+    pub description: Option<String>,
+    /// `#rrggbb`.
+    #[serde(default)]
+    pub color: Option<String>,
+    /// A name such as `robot`: letters, digits and hyphens.
+    #[serde(default)]
+    pub icon: Option<String>,
+    /// Scopes that bound those of the team's tokens; null or absent is no bound, an empty list
+    /// admits none.
+    #[serde(default)]
+    pub scope_cap: Option<Vec<String>>,
+}
+
+/// Only what is present changes; `null` clears what may be empty.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateTeamRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub color: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub icon: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub scope_cap: Option<Option<Vec<String>>>,
+}
+
+/// Query of the list, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TeamQuery {
+    /// Part of the name or id, any case.
+    pub search: Option<String>,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// Query of a team's members, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MemberQuery {
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamView {
+    pub id: TeamId,
+    pub name: String,
+    pub description: Option<String>,
+    pub color: Option<String>,
+    pub icon: Option<String>,
+    pub scope_cap: Option<Vec<String>>,
+    pub members: u32,
+    /// Tokens that are not revoked.
+    pub tokens: u32,
+    /// The caller's.
+    pub your_role: Option<Role>,
+    pub created_at: UnixMs,
+    pub updated_at: UnixMs,
+    /// Also the `ETag`.
+    pub version: u64,
+}
+
+/// The answer to a change; pending where tokens that a cut of the cap concerns are not in KV yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamChanged {
+    #[serde(flatten)]
+    pub team: TeamView,
+    pub propagation: Propagation,
+}
+
+/// A request that was found acceptable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTeam {
+    pub id: TeamId,
+    pub name: String,
+    pub description: Option<String>,
+    pub color: Option<String>,
+    pub icon: Option<String>,
+    pub scope_cap: Option<Vec<Scope>>,
+}
+
+/// A change that was found acceptable; `None` leaves as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TeamChange {
+    pub name: Option<String>,
+    pub description: Option<Option<String>>,
+    pub color: Option<Option<String>>,
+    pub icon: Option<Option<String>>,
+    pub scope_cap: Option<Option<Vec<Scope>>>,
+}
+
+impl CreateTeamRequest {
+    pub fn validate(self) -> Result<NewTeam, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        if !self.id.is_well_formed() {
+            errors.push(FieldError::new("id", "must be 1 to 63 of a-z, 0-9 and inner hyphens"));
+        }
+        let team = NewTeam {
+            name: check_name("name", &self.name, &mut errors),
+            description: check_description(self.description, &mut errors),
+            color: check_color(self.color, &mut errors),
+            icon: check_icon(self.icon, &mut errors),
+            scope_cap: self.scope_cap.map(|cap| check_cap(&cap, &mut errors)),
+            id: self.id,
+        };
+        if errors.is_empty() { Ok(team) } else { Err(errors) }
+    }
+}
+
+impl UpdateTeamRequest {
+    pub fn validate(self) -> Result<TeamChange, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let change = TeamChange {
+            name: self.name.map(|name| check_name("name", &name, &mut errors)),
+            description: self.description.map(|text| check_description(text, &mut errors)),
+            color: self.color.map(|color| check_color(color, &mut errors)),
+            icon: self.icon.map(|icon| check_icon(icon, &mut errors)),
+            scope_cap: self.scope_cap.map(|cap| cap.map(|cap| check_cap(&cap, &mut errors))),
+        };
+        if errors.is_empty() { Ok(change) } else { Err(errors) }
+    }
+}
+
+fn check_color(color: Option<String>, errors: &mut Vec<FieldError>) -> Option<String> {
+    let color = color.filter(|c| !c.is_empty())?;
+    let is_hex = color
+        .strip_prefix('#')
+        .is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    if !is_hex {
+        errors.push(FieldError::new("color", "must be a colour such as #0066cc"));
+    }
+    Some(color.to_ascii_lowercase())
+}
+
+fn check_icon(icon: Option<String>, errors: &mut Vec<FieldError>) -> Option<String> {
+    let icon = icon.filter(|i| !i.is_empty())?;
+    let is_name = icon.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !is_name || icon.len() > MAX_ICON_CHARS {
+        errors.push(FieldError::new("icon", "must be 1 to 64 letters, digits and hyphens"));
+    }
+    Some(icon)
+}
+
+fn check_cap(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
+    if texts.len() > MAX_SCOPES {
+        errors.push(FieldError::new("scope_cap", "must name at most 100 scopes"));
+        return vec![];
+    }
+    check_scope_list("scope_cap", texts, errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_bad_field_is_named() {
+        let fields = |request: serde_json::Value| -> Vec<String> {
+            let request: CreateTeamRequest = serde_json::from_value(request).unwrap();
+            request.validate().err().unwrap_or_default().into_iter().map(|e| e.field).collect()
+        };
+        let good = json!({"id":"ops","name":"Ops","color":"#00AAff","icon":"robot","scope_cap":[]});
+        assert_eq!(fields(good), Vec::<String>::new());
+        let bad = json!({"id":"-Ops","name":"","color":"red","icon":"a b","scope_cap":["*","a b"]});
+        assert_eq!(fields(bad), ["id", "name", "color", "icon", "scope_cap.1"]);
+    }
+
+    #[test]
+    fn a_cap_is_cleared_by_null_and_left_when_absent() {
+        let change = |text: &str| {
+            serde_json::from_str::<UpdateTeamRequest>(text).unwrap().validate().unwrap().scope_cap
+        };
+        assert_eq!(change(r#"{"scope_cap":null}"#), Some(None));
+        assert_eq!(change(r#"{"scope_cap":[]}"#), Some(Some(vec![])));
+        assert_eq!(change("{}"), None);
+    }
+}
