@@ -64,6 +64,14 @@ async fn verify(call: &Call, jwt: &str) -> Result<Session, Failure> {
     jwt.accept(holds, &call.config.session, call.now).map_err(|error| refuse(call, error))
 }
 
+/// Whether sessions can be checked at all.
+pub async fn has_keys(call: &Call) -> bool {
+    match &call.config.session_keys {
+        SessionKeys::Pinned(_) => true,
+        SessionKeys::Jwks(address) => jwks::find(address, None, &call.request_id).await.is_ok(),
+    }
+}
+
 /// All faults look alike to the caller, but for a session that has merely ended. Which it was is
 /// logged, without the token.
 fn refuse(call: &Call, error: SessionError) -> Failure {

@@ -8,7 +8,10 @@ pub mod audit;
 pub mod outbox;
 pub mod people;
 pub mod routes;
+pub mod settings;
+pub mod teams;
 pub mod tokens;
+pub mod upkeep;
 pub mod usage;
 
 /// The D1 binding.
@@ -150,6 +153,11 @@ impl Db {
     }
 }
 
+/// Undoes the whole batch where the statement before it changed nothing.
+pub fn or_abort(db: &Db) -> Result<Statement, StoreError> {
+    db.statement(sql!("changed_or_abort"), &[])
+}
+
 /// The number of rows that a statement changed.
 pub fn changes_of(result: &D1Result) -> Result<usize, StoreError> {
     Ok(result.meta()?.and_then(|meta| meta.changes).unwrap_or(0))
@@ -166,6 +174,11 @@ pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreEr
 /// nothing.
 pub fn json_column<T: DeserializeOwned + Default>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
+}
+
+/// A JSON column's text, where nothing may stand for what cannot be read.
+pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::Value(format!("a JSON column: {e}")))
 }
 
 /// The text of a JSON column or parameter.

@@ -1,9 +1,13 @@
 //! The endpoints: parse, check, act, respond.
 
+pub mod audit;
 pub mod health;
 mod idempotency;
+pub mod people;
 pub mod routes;
+pub mod teams;
 pub mod tokens;
+pub mod upkeep;
 pub mod usage;
 
 use crate::error::Failure;
@@ -12,6 +16,7 @@ use domain::api::Propagation;
 use domain::error::ApiError;
 use domain::id::TeamId;
 use domain::role::Caller;
+use domain::time::{UnixMs, parse_v1};
 
 /// 202 where KV has not taken the change yet: it is made, and not in force everywhere.
 fn status(done: u16, propagation: Propagation) -> u16 {
@@ -27,6 +32,11 @@ fn check_if_match(call: &Call, version: u64) -> Result<(), Failure> {
         Some(if_match) if !if_match.admits(version) => Err(ApiError::PreconditionFailed.into()),
         _ => Ok(()),
     }
+}
+
+/// The version that a write is held to: the one that was read, where the caller made it a condition.
+fn condition(call: &Call, version: u64) -> Option<u64> {
+    call.if_match().filter(|if_match| !if_match.is_any()).map(|_| version)
 }
 
 /// Somebody else was faster: 412 where the caller made a condition, 409 where he made none.
@@ -45,4 +55,13 @@ fn visible_teams(caller: &Caller, wanted: Option<&TeamId>) -> Result<Option<Stri
         (Some(teams), Some(wanted)) => teams.into_iter().filter(|team| *team == wanted).collect(),
     };
     Ok(Some(crate::db::to_json(&teams)?))
+}
+
+/// Unix ms, or RFC 3339; between 1970 and 9999, so that no arithmetic on it overflows.
+fn parse_time(field: &str, text: &str) -> Result<UnixMs, Failure> {
+    text.parse::<i64>()
+        .ok()
+        .or_else(|| parse_v1(text))
+        .filter(|at| (0..253_402_300_800_000).contains(at))
+        .ok_or_else(|| Failure::field(field, "must be unix milliseconds or an RFC 3339 time"))
 }

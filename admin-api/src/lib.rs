@@ -8,6 +8,7 @@
 //! | [`auth`] | who is calling: a session, or a token's holder |
 //! | [`db`] | typed statements over `db/queries/*.sql` |
 //! | [`publish`] | the outbox, and what KV is told |
+//! | [`reconcile`] | KV held against D1 |
 //! | [`intake`], [`consumer`] | the queue's messages: what is in them, and their way into D1 |
 //! | [`cron`] | each minute: the outbox again, and what is past its time deleted |
 //! | [`error`] | outcomes, turned into responses in one place |
@@ -22,6 +23,7 @@ mod handlers;
 pub mod intake;
 mod paging;
 mod publish;
+mod reconcile;
 mod request;
 mod router;
 

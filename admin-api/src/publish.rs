@@ -8,29 +8,41 @@
 //!   version after the writing is the one that was written does A take its row away.
 //! - Each publisher deletes the rows it came for and no others. If A dies between its writing and its
 //!   second look, A's row is still there, its lease ends, and the cron publishes what D1 says then.
+//! - A change is called published only when no row of its subject is left, its own or another's:
+//!   while there is one, somebody may still be writing.
 //! - A writing that KV refused, or that took too long, leaves the row with a later time; it is tried
 //!   again for ever, at most [`MAX_BACKOFF_MS`] apart, so nothing is dropped.
+//! - A writing that took too long may arrive after all, whenever it likes. Nothing here can see that;
+//!   [`crate::reconcile`] does, and mends it.
 
-use crate::db::{Db, StoreError, json_column, outbox, routes, tokens};
+mod value;
+
+use crate::db::{Db, StoreError, outbox, routes, to_json, tokens};
 use domain::api::Propagation;
-use domain::credential::SealedCredential;
 use domain::id::TokenId;
-use domain::kv::{ROUTES_KEY, RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState, token_key};
-use domain::time::UnixMs;
-use domain::upstream::origin_of;
+use domain::kv::{ROUTES_KEY, token_key};
+use domain::time::{MINUTE_MS, UnixMs};
 use edge::env::TOKENS;
 use edge::log::log;
+use futures_util::StreamExt;
 use futures_util::future::{Either, select};
+use futures_util::stream;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::pin::pin;
 use std::time::Duration;
-use url::Url;
+pub use value::{Entry, entries_of, record_of, route as route_of, route_table};
 use worker::{Date, Delay, Env};
 
 /// How long the writer of a change has to publish it himself before the cron does.
 pub const WRITER_LEASE_MS: i64 = 30_000;
+/// How long the claim of a run holds, should the run die.
+const CLAIM_MS: i64 = MINUTE_MS;
 /// A write that takes longer counts as failed.
 const WRITE_TIMEOUT_MS: u64 = 10_000;
+const READ_TIMEOUT_MS: u64 = 5_000;
+/// A Worker may have six connections open.
+pub const CONCURRENT_CALLS: usize = 6;
 const FIRST_BACKOFF_MS: i64 = 2_000;
 const MAX_BACKOFF_MS: i64 = 300_000;
 /// How often a publisher starts over because D1 has moved on meanwhile.
@@ -59,7 +71,7 @@ impl Subject {
         }
     }
 
-    pub fn of_row(row: &outbox::Row) -> Option<Self> {
+    fn of_row(row: &outbox::Row) -> Option<Self> {
         match row.kind.as_str() {
             "token" => Some(Self::Token(TokenId::from(row.entity_id.as_str()))),
             "routes" => Some(Self::Routes),
@@ -69,14 +81,20 @@ impl Subject {
 }
 
 /// Why a subject is not in KV yet.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 enum PublishError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
+    #[error("D1: {0}")]
+    Store(String),
     #[error("KV: {0}")]
     Kv(String),
     #[error("D1 changes faster than KV can be told")]
     Overtaken,
+}
+
+impl From<StoreError> for PublishError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.to_string())
+    }
 }
 
 pub fn now() -> UnixMs {
@@ -88,118 +106,151 @@ pub fn backoff_ms(attempts: u32) -> i64 {
     FIRST_BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(1)).min(MAX_BACKOFF_MS)
 }
 
-/// Publishes a subject and takes the rows that asked for it away; on failure gives them a later time.
-/// Never fails: the change itself is done, and only its propagation is in question.
-pub async fn publish(
-    env: &Env,
-    db: &Db,
-    subject: &Subject,
-    rows: &[RowId],
-    attempts: u32,
-    request_id: &str,
-) -> Propagation {
-    let published = match put_present_value(env, db, subject, request_id).await {
-        Ok(()) => outbox::done(db, rows).await.map_err(PublishError::from),
-        Err(error) => Err(error),
-    };
-    let Err(error) = published else { return Propagation::Published };
-    let cause = error.to_string();
-    log(request_id, "publication failed, to be tried again", &cause);
-    if let Err(error) = outbox::fail(db, rows, now() + backoff_ms(attempts), &cause).await {
-        // The row's lease ends by itself.
-        log(request_id, "outbox row cannot be updated", &error.to_string());
+/// Publishes the subject of one row. Never fails: the change itself is done, and only its
+/// propagation is in question.
+pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_id: &str) -> Propagation {
+    let (kind, entity_id) = subject.key();
+    let row = outbox::Row { id: row.0, kind: kind.to_owned(), entity_id: entity_id.to_owned(), attempts: 0 };
+    publish_rows(env, db, vec![row], request_id).await;
+    match outbox::is_pending(db, subject).await {
+        Ok(false) => Propagation::Published,
+        Ok(true) => Propagation::Pending,
+        Err(error) => {
+            log(request_id, "outbox cannot be read", &error.to_string());
+            Propagation::Pending
+        }
     }
-    Propagation::Pending
 }
 
-async fn put_present_value(
-    env: &Env,
-    db: &Db,
-    subject: &Subject,
-    request_id: &str,
-) -> Result<(), PublishError> {
-    for _ in 0..MAX_ROUNDS {
-        let is_present = match subject {
-            Subject::Token(id) => put_token(env, db, id).await?,
-            Subject::Routes => put_routes(env, db, request_id).await?,
+/// Publishes what is due, at most `limit` rows of it.
+pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<(), StoreError> {
+    let now = now();
+    let rows = outbox::claim(db, now, now + CLAIM_MS, limit).await?;
+    publish_rows(env, db, rows, request_id).await;
+    Ok(())
+}
+
+/// Publishes what the rows ask for, each subject once however many changes it has seen; takes the rows
+/// of what KV has taken away and gives the others a later time.
+pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id: &str) {
+    let mut due: BTreeMap<Subject, (Vec<RowId>, u32)> = BTreeMap::new();
+    for row in rows {
+        let Some(subject) = Subject::of_row(&row) else { continue };
+        let (ids, attempts) = due.entry(subject).or_default();
+        ids.push(RowId(row.id));
+        *attempts = row.attempts.max(*attempts);
+    }
+    let tokens: BTreeSet<TokenId> = due
+        .keys()
+        .filter_map(|subject| match subject {
+            Subject::Token(id) => Some(id.clone()),
+            Subject::Routes => None,
+        })
+        .collect();
+    let mut failures: BTreeMap<Subject, PublishError> = BTreeMap::new();
+    for (id, error) in put_tokens(env, db, tokens).await {
+        failures.insert(Subject::Token(id), error);
+    }
+    if due.contains_key(&Subject::Routes)
+        && let Err(error) = put_routes(env, db, request_id).await
+    {
+        failures.insert(Subject::Routes, error);
+    }
+
+    let mut done = Vec::new();
+    for (subject, (ids, attempts)) in due {
+        let Some(error) = failures.get(&subject) else {
+            done.extend(ids);
+            continue;
         };
-        if is_present {
+        let cause = error.to_string();
+        log(request_id, "publication failed, to be tried again", &cause);
+        if let Err(error) = outbox::fail(db, &ids, now() + backoff_ms(attempts), &cause).await {
+            // The row's lease ends by itself.
+            log(request_id, "outbox row cannot be updated", &error.to_string());
+        }
+    }
+    if let Err(error) = outbox::done(db, &done).await {
+        log(request_id, "outbox rows cannot be taken away", &error.to_string());
+    }
+}
+
+/// Writes the entries of tokens until D1 says that what was written is the present version; the
+/// tokens for which that could not be reached.
+async fn put_tokens(env: &Env, db: &Db, tokens: BTreeSet<TokenId>) -> BTreeMap<TokenId, PublishError> {
+    let mut failed = BTreeMap::new();
+    let mut open = tokens;
+    for _ in 0..MAX_ROUNDS {
+        if open.is_empty() {
+            return failed;
+        }
+        match put_tokens_once(env, db, &open).await {
+            Ok((overtaken, errors)) => {
+                failed.extend(errors);
+                open = overtaken;
+            }
+            Err(error) => {
+                failed.extend(open.into_iter().map(|id| (id, error.clone())));
+                return failed;
+            }
+        }
+    }
+    failed.extend(open.into_iter().map(|id| (id, PublishError::Overtaken)));
+    failed
+}
+
+type Round = (BTreeSet<TokenId>, BTreeMap<TokenId, PublishError>);
+
+/// One round: which tokens have moved on meanwhile, and which KV did not take.
+async fn put_tokens_once(env: &Env, db: &Db, ids: &BTreeSet<TokenId>) -> Result<Round, PublishError> {
+    let json = to_json(ids)?;
+    let published = tokens::published(db, &json, now()).await?;
+    let mut errors: BTreeMap<TokenId, PublishError> = BTreeMap::new();
+    let mut versions: BTreeMap<TokenId, u64> = BTreeMap::new();
+    let mut entries = Vec::new();
+    for token in &published {
+        versions.insert(token.id.clone(), token.version);
+        match entries_of(token, now()) {
+            Ok(list) => entries.extend(list.into_iter().map(|entry| (&token.id, entry))),
+            Err(error) => {
+                errors.insert(token.id.clone(), error.into());
+            }
+        }
+    }
+    let writes = stream::iter(entries).map(|(id, entry)| async move {
+        (id, put(env, &token_key(&entry.hash), &entry.record, entry.ttl_s).await)
+    });
+    for (id, result) in writes.buffer_unordered(CONCURRENT_CALLS).collect::<Vec<_>>().await {
+        if let Err(error) = result {
+            errors.insert(id.clone(), error);
+        }
+    }
+    let present = tokens::versions(db, &json).await?;
+    let has_moved_on = |(id, version): (TokenId, u64)| {
+        (versions.get(&id) != Some(&version) && !errors.contains_key(&id)).then_some(id)
+    };
+    Ok((present.into_iter().filter_map(has_moved_on).collect(), errors))
+}
+
+/// Writes the route table. One of the earlier system, which the gateway serves until it is imported,
+/// is not overwritten before: its routes would be gone.
+async fn put_routes(env: &Env, db: &Db, request_id: &str) -> Result<(), PublishError> {
+    if !routes::is_v1_imported(db).await? {
+        let present = read(env, ROUTES_KEY).await.map_err(PublishError::Kv)?;
+        if present.is_some_and(|text| is_v1_table(&text)) {
+            return Err(PublishError::Kv(
+                "the earlier system's routes are there: import them first".to_owned(),
+            ));
+        }
+    }
+    for _ in 0..MAX_ROUNDS {
+        let table = route_table(db, now(), request_id).await?;
+        put(env, ROUTES_KEY, &table, None).await?;
+        if routes::table_version(db, now()).await?.is_none_or(|version| version == table.version) {
             return Ok(());
         }
     }
     Err(PublishError::Overtaken)
-}
-
-/// Writes a record for each secret; whether the token is still at the version that was written.
-async fn put_token(env: &Env, db: &Db, id: &TokenId) -> Result<bool, PublishError> {
-    let Some(token) = tokens::get(db, id.as_str()).await? else { return Ok(true) };
-    // Read after the token: a secret added in between belongs to a newer version, which the second
-    // look below finds.
-    for secret in tokens::secrets(db, id.as_str()).await? {
-        let record = TokenRecord {
-            v: TokenRecord::VERSION,
-            id: token.id.clone(),
-            name: token.name.clone(),
-            team: token.team_id.clone(),
-            scopes: token.scopes.iter().filter_map(|s| s.parse().ok()).collect(),
-            expires_at: token.expires_at,
-            state: token.state,
-            secret_ends_at: secret.ends_at,
-            // A tombstone needs none, and nothing may stand in a revocation's way.
-            ip_allow: if token.state == TokenState::Revoked { vec![] } else { networks(&token.ip_allow)? },
-            version: token.version,
-        };
-        // A tombstone rather than a deletion: a deletion may be seen late or never.
-        let ttl_s = (token.state == TokenState::Revoked).then_some(TOMBSTONE_TTL_S);
-        put(env, &token_key(&secret.hash), &record, ttl_s).await?;
-    }
-    let after = tokens::get(db, id.as_str()).await?;
-    Ok(after.is_none_or(|after| after.version == token.version))
-}
-
-/// An entry that cannot be read must not be left out: with none left, any address could call.
-fn networks(texts: &[String]) -> Result<Vec<ipnet::IpNet>, StoreError> {
-    let parse = |text: &String| text.parse().map_err(|_| StoreError::Value(format!("ip_allow: {text}")));
-    texts.iter().map(parse).collect()
-}
-
-async fn put_routes(env: &Env, db: &Db, request_id: &str) -> Result<bool, PublishError> {
-    let (head, rows) = routes::published(db, now()).await?;
-    let table = RouteTableV2 {
-        v: 2,
-        version: head.version,
-        legacy_tokens: head.legacy_tokens == 1,
-        routes: rows.into_iter().filter_map(|row| route(row, request_id)).collect(),
-    };
-    put(env, ROUTES_KEY, &table, None).await?;
-    Ok(routes::table_version(db, now()).await?.is_none_or(|version| version == head.version))
-}
-
-/// `None` for a route whose address cannot be read: without one it could go nowhere.
-fn route(row: routes::PublishedRow, request_id: &str) -> Option<RouteV2> {
-    let Ok(url) = Url::parse(&row.backend_url) else {
-        log(request_id, "route left out of the table", row.id.as_str());
-        return None;
-    };
-    // A seal that is not for this origin would not open; it is published all the same, because the
-    // gateway then refuses the call where without it the call would go out bare.
-    // The same for one that cannot be read: an empty seal never opens.
-    let unopenable = || SealedCredential { iv: [0; 12], ciphertext: vec![] };
-    let credential = row.sealed.as_deref().map(|text| text.parse().unwrap_or_else(|_| unopenable()));
-    if row.sealed.is_some() && row.credential_origin != Some(origin_of(&url)) {
-        log(request_id, "credential does not belong to its route's origin", row.id.as_str());
-    }
-    Some(RouteV2 {
-        id: row.id,
-        path: row.path,
-        url,
-        tags: json_column(&row.tags),
-        methods: json_column(&row.methods),
-        timeout_ms: row.timeout_ms,
-        cors_origins: json_column(&row.cors_origins),
-        forward_cookies: row.forward_cookies == 1,
-        credential,
-    })
 }
 
 async fn put<T: Serialize>(env: &Env, key: &str, value: &T, ttl_s: Option<u64>) -> Result<(), PublishError> {
@@ -219,9 +270,35 @@ async fn put<T: Serialize>(env: &Env, key: &str, value: &T, ttl_s: Option<u64>) 
     }
 }
 
+pub fn is_v1_table(text: &str) -> bool {
+    serde_json::from_str::<serde_json::Value>(text).is_ok_and(|table| table.get("v").is_none())
+}
+
+/// The text of an entry; `None` where there is none.
+pub async fn read(env: &Env, key: &str) -> Result<Option<String>, String> {
+    let kv = env.kv(TOKENS).map_err(|e| e.to_string())?;
+    let read = pin!(async { kv.get(key).text().await });
+    let timeout = pin!(Delay::from(Duration::from_millis(READ_TIMEOUT_MS)));
+    match select(read, timeout).await {
+        Either::Left((result, _)) => result.map_err(|e| e.to_string()),
+        Either::Right(_) => Err("timed out".to_owned()),
+    }
+}
+
+/// Writes a tombstone over an entry that D1 does not know.
+pub async fn bury(env: &Env, key: &str, record: &domain::kv::TokenRecord) -> Result<(), String> {
+    put(env, key, record, Some(domain::kv::TOMBSTONE_TTL_S)).await.map_err(|e| e.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_table_of_the_earlier_system_is_known_by_its_lack_of_a_version() {
+        assert!(is_v1_table(r#"{"/api/x":"https://x.example"}"#) && is_v1_table("{}"));
+        assert!(!is_v1_table(r#"{"v":2,"routes":[]}"#) && !is_v1_table("?"));
+    }
 
     #[test]
     fn pauses_double_up_to_five_minutes() {
@@ -229,35 +306,5 @@ mod tests {
         assert_eq!(pauses[..4], [2_000, 4_000, 8_000, 16_000]);
         assert_eq!(pauses[8..], [300_000, 300_000]);
         assert_eq!(backoff_ms(u32::MAX), MAX_BACKOFF_MS);
-    }
-
-    fn published(sealed: Option<&str>) -> routes::PublishedRow {
-        routes::PublishedRow {
-            id: "rte_1".into(),
-            path: "/api/x".parse().unwrap(),
-            backend_url: "https://x.example/v1".into(),
-            tags: r#"["ai"]"#.into(),
-            methods: "[]".into(),
-            timeout_ms: None,
-            cors_origins: "[]".into(),
-            forward_cookies: 0,
-            sealed: sealed.map(str::to_owned),
-            credential_origin: sealed.map(|_| "https://x.example".to_owned()),
-        }
-    }
-
-    #[test]
-    fn a_route_is_published_with_its_seal() {
-        let sealed = "v1.AQEBAQEBAQEBAQEB._wA";
-        let with = route(published(Some(sealed)), "req").unwrap();
-        assert_eq!(with.credential.unwrap().to_string(), sealed);
-        assert_eq!(with.tags, ["ai"]);
-        assert!(route(published(None), "req").unwrap().credential.is_none());
-    }
-
-    #[test]
-    fn an_unreadable_network_stops_the_publication() {
-        assert!(networks(&["10.0.0.0/8".into()]).is_ok());
-        assert!(networks(&["10.0.0.0/8".into(), "?".into()]).is_err());
     }
 }

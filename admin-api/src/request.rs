@@ -32,7 +32,7 @@ pub struct Call {
     pub url: Url,
     request: Request,
     /// What stood in the pattern's braces, percent-decoded.
-    parameter: String,
+    parameters: Vec<String>,
 }
 
 /// What an action is done to, for the audit log.
@@ -54,15 +54,20 @@ impl Call {
         request_id: String,
     ) -> Result<Self, Failure> {
         let url = request.url()?;
-        Ok(Self { env, context, config, request_id, now: now(), url, request, parameter: String::new() })
+        Ok(Self { env, context, config, request_id, now: now(), url, request, parameters: vec![] })
     }
 
-    pub fn with_parameter(self, parameter: String) -> Self {
-        Self { parameter, ..self }
+    pub fn with_parameters(self, parameters: Vec<String>) -> Self {
+        Self { parameters, ..self }
     }
 
+    /// The first parameter of the path.
     pub fn id(&self) -> &str {
-        &self.parameter
+        self.parameter(0)
+    }
+
+    pub fn parameter(&self, index: usize) -> &str {
+        self.parameters.get(index).map_or("", String::as_str)
     }
 
     pub fn db(&self) -> Result<Db, StoreError> {
@@ -177,6 +182,11 @@ impl Call {
 pub struct IfMatch(String);
 
 impl IfMatch {
+    /// `*`: whatever version there is.
+    pub fn is_any(&self) -> bool {
+        self.0.split(',').any(|given| given.trim() == "*")
+    }
+
     /// Compared strongly: a weak tag matches nothing.
     pub fn admits(&self, version: u64) -> bool {
         let tag = etag(version);

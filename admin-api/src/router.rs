@@ -2,12 +2,16 @@
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::handlers::{health, routes, tokens, usage};
+use crate::handlers::{audit, health, people, routes, teams, tokens, upkeep, usage};
 use crate::request::Call;
 use domain::api::Endpoint;
 use domain::api::GetHealth;
+use domain::api::audit as audit_api;
+use domain::api::people as people_api;
 use domain::api::routes as route_api;
+use domain::api::teams as team_api;
 use domain::api::tokens as token_api;
+use domain::api::upkeep as upkeep_api;
 use domain::api::usage as usage_api;
 use domain::error::ApiError;
 use domain::headers::{REQUEST_ID, request_id};
@@ -26,14 +30,34 @@ enum Handler {
     DisableToken,
     EnableToken,
     RotateToken,
+    ExtendToken,
+    ExplainToken,
     ListTokenSecrets,
     CreateRoute,
     ListRoutes,
+    ListTags,
+    TestRoute,
     GetRoute,
     UpdateRoute,
     DeleteRoute,
     SetCredential,
     ClearCredential,
+    CreateTeam,
+    ListTeams,
+    GetTeam,
+    UpdateTeam,
+    DeleteTeam,
+    ListMembers,
+    Me,
+    ListPeople,
+    SetTeamRole,
+    AddMembership,
+    RemoveMembership,
+    ListAudit,
+    HealthDetailed,
+    ListNotifications,
+    Publication,
+    Reconcile,
     UsageStats,
     OwnUsage,
 }
@@ -55,14 +79,34 @@ const ROUTES: &[Row] = &[
     row::<token_api::DisableToken>(Handler::DisableToken),
     row::<token_api::EnableToken>(Handler::EnableToken),
     row::<token_api::RotateToken>(Handler::RotateToken),
+    row::<token_api::ExtendToken>(Handler::ExtendToken),
+    row::<token_api::ExplainToken>(Handler::ExplainToken),
     row::<token_api::ListTokenSecrets>(Handler::ListTokenSecrets),
     row::<route_api::CreateRoute>(Handler::CreateRoute),
     row::<route_api::ListRoutes>(Handler::ListRoutes),
+    row::<route_api::ListTags>(Handler::ListTags),
+    row::<route_api::TestRoute>(Handler::TestRoute),
     row::<route_api::GetRoute>(Handler::GetRoute),
     row::<route_api::UpdateRoute>(Handler::UpdateRoute),
     row::<route_api::DeleteRoute>(Handler::DeleteRoute),
     row::<route_api::SetCredential>(Handler::SetCredential),
     row::<route_api::ClearCredential>(Handler::ClearCredential),
+    row::<team_api::CreateTeam>(Handler::CreateTeam),
+    row::<team_api::ListTeams>(Handler::ListTeams),
+    row::<team_api::GetTeam>(Handler::GetTeam),
+    row::<team_api::UpdateTeam>(Handler::UpdateTeam),
+    row::<team_api::DeleteTeam>(Handler::DeleteTeam),
+    row::<team_api::ListMembers>(Handler::ListMembers),
+    row::<people_api::GetMe>(Handler::Me),
+    row::<people_api::ListPeople>(Handler::ListPeople),
+    row::<people_api::SetTeamRole>(Handler::SetTeamRole),
+    row::<people_api::AddMembership>(Handler::AddMembership),
+    row::<people_api::RemoveMembership>(Handler::RemoveMembership),
+    row::<audit_api::ListAudit>(Handler::ListAudit),
+    row::<upkeep_api::GetHealthDetailed>(Handler::HealthDetailed),
+    row::<upkeep_api::ListNotifications>(Handler::ListNotifications),
+    row::<upkeep_api::GetPublication>(Handler::Publication),
+    row::<upkeep_api::Reconcile>(Handler::Reconcile),
     row::<usage_api::GetUsageStats>(Handler::UsageStats),
     row::<usage_api::GetOwnUsage>(Handler::OwnUsage),
     row::<usage_api::GetOwnRecentCalls>(Handler::OwnUsage),
@@ -71,22 +115,21 @@ const ROUTES: &[Row] = &[
 /// Where a request goes.
 #[derive(Debug, PartialEq, Eq)]
 enum Destination {
-    Found(Handler, String),
+    Found(Handler, Vec<String>),
     /// The address exists and takes these methods.
     OtherMethods(Vec<&'static str>),
     Nowhere,
 }
 
-/// The parameter of `pattern` in `path`, percent-decoded; empty where the pattern has none. A
-/// parameter is one segment and not empty.
-fn parameter(pattern: &str, path: &str) -> Option<String> {
+/// The parameters of `pattern` in `path`, percent-decoded. Each is one segment and not empty.
+fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
     let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-    let mut found = String::new();
+    let mut found = vec![];
     loop {
         match (wanted.next(), given.next()) {
             (None, None) => return Some(found),
             (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {
-                found = String::from_utf8(percent_decode(given.as_bytes())).ok()?;
+                found.push(String::from_utf8(percent_decode(given.as_bytes())).ok()?);
             }
             (Some(wanted), Some(given)) if wanted == given => {}
             _ => return None,
@@ -94,12 +137,13 @@ fn parameter(pattern: &str, path: &str) -> Option<String> {
     }
 }
 
+/// Patterns without parameters stand before those that would match the same path.
 fn find(method: &str, path: &str) -> Destination {
     let mut methods = vec![];
     for (known, pattern, handler) in ROUTES {
-        if let Some(parameter) = parameter(pattern, path) {
+        if let Some(parameters) = parameters(pattern, path) {
             if *known == method {
-                return Destination::Found(*handler, parameter);
+                return Destination::Found(*handler, parameters);
             }
             methods.push(*known);
         }
@@ -159,12 +203,12 @@ async fn dispatch(
 ) -> std::result::Result<Response, Failure> {
     let method = request.inner().method();
     let call = Call::new(request, env, context, config, request_id.to_owned())?;
-    let (handler, parameter) = match find(&method, call.url.path()) {
-        Destination::Found(handler, parameter) => (handler, parameter),
+    let (handler, parameters) = match find(&method, call.url.path()) {
+        Destination::Found(handler, parameters) => (handler, parameters),
         Destination::OtherMethods(methods) => return Err(Failure::MethodNotAllowed(methods)),
         Destination::Nowhere => return Err(ApiError::NotFound.into()),
     };
-    let call = call.with_parameter(parameter);
+    let call = call.with_parameters(parameters);
     match handler {
         Handler::Health => health::get(&call),
         Handler::CreateToken => tokens::create(call).await,
@@ -175,14 +219,34 @@ async fn dispatch(
         Handler::DisableToken => tokens::disable(&call).await,
         Handler::EnableToken => tokens::enable(&call).await,
         Handler::RotateToken => tokens::rotate(call).await,
+        Handler::ExtendToken => tokens::extend(call).await,
+        Handler::ExplainToken => tokens::explain(call).await,
         Handler::ListTokenSecrets => tokens::list_secrets(&call).await,
         Handler::CreateRoute => routes::create(call).await,
         Handler::ListRoutes => routes::list(&call).await,
+        Handler::ListTags => routes::tags(&call).await,
+        Handler::TestRoute => routes::test(call).await,
         Handler::GetRoute => routes::get(&call).await,
         Handler::UpdateRoute => routes::update(call).await,
         Handler::DeleteRoute => routes::delete(&call).await,
         Handler::SetCredential => routes::set_credential(call).await,
         Handler::ClearCredential => routes::clear_credential(&call).await,
+        Handler::CreateTeam => teams::create(call).await,
+        Handler::ListTeams => teams::list(&call).await,
+        Handler::GetTeam => teams::get(&call).await,
+        Handler::UpdateTeam => teams::update(call).await,
+        Handler::DeleteTeam => teams::delete(&call).await,
+        Handler::ListMembers => teams::members(&call).await,
+        Handler::Me => people::me(&call).await,
+        Handler::ListPeople => people::list(&call).await,
+        Handler::SetTeamRole => people::set_team_role(call).await,
+        Handler::AddMembership => people::add_membership(call).await,
+        Handler::RemoveMembership => people::remove_membership(&call).await,
+        Handler::ListAudit => audit::list(&call).await,
+        Handler::HealthDetailed => health::detailed(&call).await,
+        Handler::ListNotifications => upkeep::notifications(&call).await,
+        Handler::Publication => upkeep::publication(&call).await,
+        Handler::Reconcile => upkeep::reconcile(call).await,
         Handler::UsageStats => usage::stats(&call).await,
         Handler::OwnUsage => usage::own(&call).await,
     }
@@ -202,8 +266,12 @@ mod tests {
 
     #[test]
     fn requests_find_their_handler() {
-        let found = |handler, id: &str| Destination::Found(handler, id.to_owned());
-        assert_eq!(find("GET", "/health"), found(Handler::Health, ""));
+        let found = |handler, id: &str| Destination::Found(handler, vec![id.to_owned()]);
+        assert_eq!(find("GET", "/health"), Destination::Found(Handler::Health, vec![]));
+        assert_eq!(find("GET", "/api/routes/tags"), Destination::Found(Handler::ListTags, vec![]));
+        let both = vec!["u 1".to_owned(), "ops".to_owned()];
+        let path = "/api/users/u%201/team-membership/ops";
+        assert_eq!(find("DELETE", path), Destination::Found(Handler::RemoveMembership, both));
         assert_eq!(find("GET", "/api/tokens/tok_1"), found(Handler::GetToken, "tok_1"));
         assert_eq!(find("GET", "/api/tokens/a%2Fb"), found(Handler::GetToken, "a/b"));
         assert_eq!(find("POST", "/api/tokens/t/rotate"), found(Handler::RotateToken, "t"));

@@ -290,15 +290,74 @@ fn a_second_rotation_does_not_lengthen_the_first_ones_grace() {
     let db = migrated();
     with_token(&db);
     let hash = |c: &str| c.repeat(64);
-    db.execute(&query("secret_insert"), params![hash("a"), "tok_1", "s", "e", 1]).unwrap();
-    db.execute(&query("secrets_end"), params!["tok_1", 100]).unwrap();
-    db.execute(&query("secret_insert"), params![hash("b"), "tok_1", "s", "e", 2]).unwrap();
-    db.execute(&query("secrets_end"), params!["tok_1", 500]).unwrap();
+    let rotate = |c: &str, at: i64, others_end: i64| {
+        db.execute(&query("token_touch"), params!["tok_1", at, None::<i64>]).unwrap();
+        db.execute(&query("secret_insert"), params![hash(c), "tok_1", "s", "e", at]).unwrap();
+        db.execute(&query("secrets_end"), params!["tok_1", others_end, hash(c)]).unwrap();
+    };
+    rotate("a", 1, 50);
+    rotate("b", 2, 100);
+    rotate("c", 3, 500);
     let end = |c: &str| -> i64 {
         db.query_row("SELECT ends_at FROM token_secrets WHERE hash = ?1", [hash(c)], |row| row.get(0))
             .unwrap()
     };
     assert_eq!((end("a"), end("b")), (100, 500));
+}
+
+/// A rotation that loses against a revocation leaves nothing behind: no secret, no end, no answer.
+#[test]
+fn a_rotation_of_a_revoked_token_changes_nothing() {
+    let db = migrated();
+    with_token(&db);
+    db.execute(&query("token_revoke"), params!["tok_1", 5, None::<i64>]).unwrap();
+    let hash = "d".repeat(64);
+    db.execute(&query("token_touch"), params!["tok_1", 6, None::<i64>]).unwrap();
+    db.execute(&query("secret_insert"), params![hash, "tok_1", "s", "e", 6]).unwrap();
+    db.execute(&query("secrets_end"), params!["tok_1", 7, hash]).unwrap();
+    db.execute(&query("idempotency_insert"), params!["u", "e", "k", "d", "tok_1", 6, hash]).unwrap();
+    for table in ["token_secrets", "idempotency_keys"] {
+        let rows: u32 = db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap();
+        assert_eq!(rows, 0, "{table}");
+    }
+}
+
+#[test]
+fn what_must_hold_of_teams_holds_whatever_the_code_does() {
+    let db = migrated();
+    let refused = |sql: &str, why: &str| {
+        let error = db.execute_batch(sql).unwrap_err().to_string();
+        assert!(error.contains(why), "{sql}: {error}");
+    };
+    db.execute_batch(
+        "INSERT INTO teams (id, name, created_at, updated_at) VALUES ('a', 'A', 1, 1), ('b', 'B', 1, 1);
+         INSERT INTO users (id, created_at, updated_at) VALUES ('u', 1, 1), ('v', 1, 1);
+         INSERT INTO memberships VALUES ('u', 'a', 'ADMIN', 1);",
+    )
+    .unwrap();
+    refused("DELETE FROM memberships WHERE user_id = 'u'", "last-admin");
+    refused("UPDATE memberships SET role = 'VIEWER' WHERE user_id = 'u'", "last-admin");
+    refused("DELETE FROM teams WHERE id = 'b'", "teams-are-kept");
+    refused("UPDATE teams SET deleted_at = 1 WHERE id = 'core-team'", "team-not-empty");
+    refused("UPDATE teams SET deleted_at = 1 WHERE id = 'a'", "team-not-empty");
+    db.execute_batch("UPDATE teams SET deleted_at = 1 WHERE id = 'b'").unwrap();
+    refused("INSERT INTO memberships VALUES ('u', 'b', 'VIEWER', 1)", "team-deleted");
+    refused(
+        "INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES ('t', 't', 'b', '[]', 1, 1)",
+        "team-deleted",
+    );
+    // Who is gone himself holds no place.
+    db.execute_batch(
+        "UPDATE users SET deleted_at = 1 WHERE id = 'u'; DELETE FROM memberships WHERE user_id = 'u';",
+    )
+    .unwrap();
+    // Nor does he count as the other ADMIN.
+    db.execute_batch(
+        "INSERT INTO memberships VALUES ('v', 'a', 'ADMIN', 1);
+         INSERT INTO memberships VALUES ('u', 'a', 'ADMIN', 1);",
+    )
+    .unwrap();
+    refused("DELETE FROM memberships WHERE user_id = 'v'", "last-admin");
 }
 
 #[test]
@@ -338,7 +397,7 @@ fn the_route_tables_version_only_grows_with_a_change() {
     .unwrap();
     db.execute(&query("routes_version_bump"), params![2]).unwrap();
     assert_eq!(version(), 1);
-    db.execute(&query("route_delete"), params!["rte_none"]).unwrap();
+    db.execute(&query("route_delete"), params!["rte_none", None::<i64>]).unwrap();
     db.execute(&query("routes_version_bump"), params![3]).unwrap();
     assert_eq!(version(), 1);
 }

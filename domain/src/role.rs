@@ -175,12 +175,6 @@ impl Action {
         match self {
             Self::ReadSelf => Self::ReadSelf,
             Self::ReadToken | Self::CreateToken | Self::ChangeToken => Self::ReadToken,
-            Self::ReadRoute
-            | Self::ReadUpstream
-            | Self::WriteRoute
-            | Self::SetCredential
-            | Self::DeleteRoute
-            | Self::TestRoute => Self::ReadRoute,
             Self::ReadUsage => Self::ReadUsage,
             Self::ReadTeam
             | Self::EditTeam
@@ -189,7 +183,13 @@ impl Action {
             | Self::AssignJunior
             | Self::AssignSenior => Self::ReadTeam,
             // No secret that they exist: whoever works in a team is told that his role is too low.
-            Self::CreateTeam
+            Self::ReadRoute
+            | Self::ReadUpstream
+            | Self::WriteRoute
+            | Self::SetCredential
+            | Self::DeleteRoute
+            | Self::TestRoute
+            | Self::CreateTeam
             | Self::ReadPeople
             | Self::ReadAudit
             | Self::ReadPublication

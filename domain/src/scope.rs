@@ -86,6 +86,26 @@ impl Scope {
     }
 }
 
+/// What is left of `scopes` inside a team's `cap`; `None` is no cap. A scope that lies inside the cap
+/// stays, a wider one shrinks to the parts of the cap that lie inside it, any other goes.
+pub fn within_cap(scopes: &[Scope], cap: Option<&[Scope]>) -> Vec<Scope> {
+    let Some(cap) = cap else { return scopes.to_vec() };
+    let mut inside: Vec<Scope> = Vec::new();
+    for scope in scopes {
+        let parts: Vec<&Scope> = if cap.iter().any(|bound| bound.contains(scope)) {
+            vec![scope]
+        } else {
+            cap.iter().filter(|bound| scope.contains(bound)).collect()
+        };
+        for part in parts {
+            if !inside.contains(part) {
+                inside.push(part.clone());
+            }
+        }
+    }
+    inside
+}
+
 impl PathPattern {
     fn covers(&self, path: &RequestPath) -> bool {
         // What an upstream might decode into a climb is outside every pattern.
@@ -232,6 +252,38 @@ mod tests {
         let mut openai = route("/api/openai", "https://api.openai.com/v1");
         openai.tags = vec!["ai".into()];
         scope.parse::<Scope>().unwrap().covers(method, &RequestPath::parse(path).unwrap(), &openai)
+    }
+
+    #[test]
+    fn a_cap_keeps_what_lies_inside_it_and_shrinks_what_is_wider() {
+        let list = |texts: &[&str]| -> Vec<Scope> { texts.iter().map(|t| t.parse().unwrap()).collect() };
+        let within = |scopes: &[&str], cap: &[&str]| within_cap(&list(scopes), Some(&list(cap)));
+        assert_eq!(within(&["*"], &["openai", "tag:ai"]), list(&["openai", "tag:ai"]));
+        assert_eq!(within(&["openai", "aws"], &["openai"]), list(&["openai"]));
+        assert_eq!(within(&["/api/openai/models"], &["openai"]), list(&["/api/openai/models"]));
+        assert_eq!(within(&["/api/openai/*"], &["GET /api/openai/*"]), list(&["GET /api/openai/*"]));
+        assert_eq!(within(&["*", "openai"], &[]), list(&[]), "an empty cap admits nothing");
+        assert_eq!(within_cap(&list(&["*"]), None), list(&["*"]));
+    }
+
+    proptest::proptest! {
+        /// Whatever the cap, what is left covers no call that the token or the cap does not cover.
+        #[test]
+        fn what_is_left_covers_only_what_both_cover(scopes in proptest::collection::vec(0..7_usize, 0..4), cap in proptest::collection::vec(0..7_usize, 0..4), path in 0..4_usize, post in proptest::bool::ANY) {
+            let texts = ["*", "x", "tag:t", "route:r1", "/api/x/a", "GET /api/x/*", "POST,GET /api/y/*"];
+            let list = |picked: &[usize]| -> Vec<Scope> { picked.iter().map(|i| texts[*i].parse().unwrap()).collect() };
+            let (scopes, cap) = (list(&scopes), list(&cap));
+            let path = RequestPath::parse(["/api/x/a", "/api/x/b", "/api/y/a", "/api/z"][path]).unwrap();
+            let mut route = crate::route::tests::route("/api/x", "https://x.example");
+            if !path.as_str().starts_with("/api/x") {
+                route = crate::route::tests::route(path.as_str(), "https://x.example");
+            }
+            let method = if post { "POST" } else { "GET" };
+            let covers = |list: &[Scope]| list.iter().any(|scope| scope.covers(method, &path, &route));
+            if covers(&within_cap(&scopes, Some(&cap))) {
+                proptest::prop_assert!(covers(&scopes) && covers(&cap));
+            }
+        }
     }
 
     #[test]

@@ -1,8 +1,11 @@
 //! The audit log: one row for each change, and one for each refused attempt.
 
-use super::{Db, Statement, StoreError, params, sql, to_json};
+use super::{Db, Statement, StoreError, from_json, params, sql, to_json};
+use domain::api::audit::{AuditEntry, AuditQuery, AuditResult};
+use domain::id::TeamId;
 use domain::time::UnixMs;
 use edge::crypto::random;
+use serde::Deserialize;
 use serde_json::Value;
 
 /// One entry. `before` and `after` hold what people may see; a secret is never among it.
@@ -53,6 +56,79 @@ fn statement(db: &Db, sql: &str, entry: &Entry) -> Result<Statement, StoreError>
             entry.request_id,
         ],
     )
+}
+
+/// Which entries, and from where on; `None` is all.
+#[derive(Debug)]
+pub struct ListFilter<'a> {
+    /// JSON.
+    pub teams: Option<&'a str>,
+    pub query: &'a AuditQuery,
+    pub from: UnixMs,
+    /// Exclusive.
+    pub to: UnixMs,
+    /// Time and id of the last one seen.
+    pub after: Option<(UnixMs, &'a str)>,
+    pub limit: u32,
+}
+
+/// Newest first.
+pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: String,
+        at: UnixMs,
+        actor: String,
+        actor_name: Option<String>,
+        action: String,
+        result: AuditResult,
+        entity: String,
+        entity_id: Option<String>,
+        team_id: Option<TeamId>,
+        before: Option<String>,
+        after: Option<String>,
+        client_ip: Option<String>,
+        request_id: String,
+    }
+    let query = filter.query;
+    let (at, id) = filter.after.unwrap_or((super::MAX_SAFE, ""));
+    let result = query.result.map(|result| match result {
+        AuditResult::Done => "done",
+        AuditResult::Refused => "refused",
+    });
+    let params = params![
+        filter.teams,
+        query.action.as_ref(),
+        query.entity.as_ref(),
+        query.entity_id.as_ref(),
+        query.actor.as_ref(),
+        query.team_id.as_ref().map(TeamId::as_str),
+        result,
+        filter.from,
+        filter.to,
+        at,
+        id,
+        filter.limit,
+    ];
+    let rows: Vec<Row> = db.rows(db.statement(sql!("audit_list"), params)?).await?;
+    let view = |row: Row| {
+        Ok(AuditEntry {
+            id: row.id,
+            at: row.at,
+            actor: row.actor,
+            actor_name: row.actor_name,
+            action: row.action,
+            result: row.result,
+            entity: row.entity,
+            entity_id: row.entity_id,
+            team_id: row.team_id,
+            before: row.before.as_deref().map(from_json).transpose()?,
+            after: row.after.as_deref().map(from_json).transpose()?,
+            client_ip: row.client_ip,
+            request_id: row.request_id,
+        })
+    };
+    rows.into_iter().map(view).collect()
 }
 
 /// A new id from the platform's CSPRNG.

@@ -1,10 +1,12 @@
 //! People and their roles.
 
-use super::{Db, Param, StoreError, audit, params, sql};
+use super::{Db, Param, StoreError, audit, params, sql, to_json};
+use domain::api::people::{PersonView, TeamRole};
 use domain::id::{TeamId, UserId};
 use domain::role::{Membership, Role};
 use domain::time::UnixMs;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -74,4 +76,84 @@ pub async fn insert_core_admin(
         vec![db.statement(sql!("core_admin_insert"), params)?, audit::insert_if_changed(db, &entry)?];
     db.batch(statements).await?;
     Ok(())
+}
+
+#[derive(Debug, Deserialize)]
+struct PersonRow {
+    id: UserId,
+    email: Option<String>,
+    name: Option<String>,
+    avatar_url: Option<String>,
+    last_sign_in_at: Option<UnixMs>,
+    created_at: UnixMs,
+}
+
+impl PersonRow {
+    fn view(self, memberships: Vec<TeamRole>) -> PersonView {
+        PersonView {
+            id: self.id,
+            email: self.email,
+            name: self.name,
+            avatar_url: self.avatar_url,
+            memberships,
+            last_sign_in_at: self.last_sign_in_at,
+            created_at: self.created_at,
+        }
+    }
+}
+
+/// The roles of people (`ids`) in `teams` (JSON, `None` is all).
+async fn memberships(
+    db: &Db,
+    ids: &[&UserId],
+    teams: Option<&str>,
+) -> Result<BTreeMap<UserId, Vec<TeamRole>>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        user_id: UserId,
+        #[serde(flatten)]
+        role: TeamRole,
+    }
+    let statement = db.statement(sql!("memberships_of"), params![&to_json(ids)?, teams])?;
+    let rows: Vec<Row> = db.rows(statement).await?;
+    let mut by_person: BTreeMap<UserId, Vec<TeamRole>> = BTreeMap::new();
+    for row in rows {
+        by_person.entry(row.user_id).or_default().push(row.role);
+    }
+    Ok(by_person)
+}
+
+/// Which people, and from where on.
+#[derive(Debug)]
+pub struct ListFilter<'a> {
+    /// Those who are in one of these teams (JSON); `None` is everybody. Also the teams whose roles
+    /// are shown.
+    pub teams: Option<&'a str>,
+    pub search: Option<&'a str>,
+    pub team: Option<&'a str>,
+    /// Time and id of the last one seen.
+    pub after: Option<(UnixMs, &'a str)>,
+    pub limit: u32,
+}
+
+/// Newest first.
+pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<PersonView>, StoreError> {
+    let (at, id) = filter.after.unwrap_or((super::MAX_SAFE, ""));
+    let params = params![filter.teams, filter.search, filter.team, at, id, filter.limit];
+    let rows: Vec<PersonRow> = db.rows(db.statement(sql!("people_list"), params)?).await?;
+    let ids: Vec<&UserId> = rows.iter().map(|row| &row.id).collect();
+    let mut roles = memberships(db, &ids, filter.teams).await?;
+    let view = |row: PersonRow| {
+        let memberships = roles.remove(&row.id).unwrap_or_default();
+        row.view(memberships)
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// A person with his roles in `teams` (JSON, `None` is all).
+pub async fn get(db: &Db, id: &UserId, teams: Option<&str>) -> Result<Option<PersonView>, StoreError> {
+    let row: Option<PersonRow> = db.first(db.statement(sql!("person_view"), params![id.as_str()])?).await?;
+    let Some(row) = row else { return Ok(None) };
+    let roles = memberships(db, &[id], teams).await?.remove(id).unwrap_or_default();
+    Ok(Some(row.view(roles)))
 }

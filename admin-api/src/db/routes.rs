@@ -1,7 +1,7 @@
 //! Routes and their sealed credentials.
 
-use super::{Db, Statement, StoreError, json_column, params, rows_of, sql, to_json};
-use domain::api::routes::{CredentialView, NewRoute, RouteView, UpstreamView};
+use super::{Db, Statement, StoreError, from_json, json_column, params, rows_of, sql, to_json};
+use domain::api::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
 use domain::credential::{CredentialKind, SealedCredential};
 use domain::id::RouteId;
 use domain::role::Grant;
@@ -57,10 +57,13 @@ impl Stored {
     }
 }
 
-impl From<RouteRow> for Stored {
-    fn from(row: RouteRow) -> Self {
+impl TryFrom<RouteRow> for Stored {
+    type Error = StoreError;
+
+    /// Methods that cannot be read are an error: taken for none given they would be all.
+    fn try_from(row: RouteRow) -> Result<Self, StoreError> {
         let credential = row.credential();
-        Self {
+        Ok(Self {
             upstream: UpstreamView {
                 backend_url: row.backend_url,
                 timeout_ms: row.timeout_ms,
@@ -74,20 +77,20 @@ impl From<RouteRow> for Stored {
                 path: row.path,
                 description: row.description,
                 tags: json_column(&row.tags),
-                methods: json_column(&row.methods),
+                methods: from_json(&row.methods)?,
                 enabled: row.enabled == 1,
                 upstream: None,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
                 version: row.version,
             },
-        }
+        })
     }
 }
 
 pub async fn get(db: &Db, id: &str) -> Result<Option<Stored>, StoreError> {
     let row: Option<RouteRow> = db.first(db.statement(sql!("route_get"), params![id])?).await?;
-    Ok(row.map(Stored::from))
+    row.map(Stored::try_from).transpose()
 }
 
 pub async fn is_path_taken(db: &Db, path: &RoutePath) -> Result<bool, StoreError> {
@@ -108,7 +111,7 @@ pub async fn list(
 ) -> Result<Vec<Stored>, StoreError> {
     let rows: Vec<RouteRow> =
         db.rows(db.statement(sql!("routes_list"), params![search, tag, after, limit])?).await?;
-    Ok(rows.into_iter().map(Stored::from).collect())
+    rows.into_iter().map(Stored::try_from).collect()
 }
 
 pub fn insert(
@@ -165,8 +168,9 @@ pub fn touch(db: &Db, _: &Grant, id: &RouteId, version: u64, now: UnixMs) -> Res
     db.statement(sql!("route_touch"), params![id.as_str(), now, version])
 }
 
-pub fn delete(db: &Db, _: &Grant, id: &RouteId) -> Result<Statement, StoreError> {
-    db.statement(sql!("route_delete"), params![id.as_str()])
+/// `version` is the one that the caller made a condition.
+pub fn delete(db: &Db, _: &Grant, id: &RouteId, version: Option<u64>) -> Result<Statement, StoreError> {
+    db.statement(sql!("route_delete"), params![id.as_str(), version])
 }
 
 /// Follows the statement that changes a route: the published table gets a new version.
@@ -218,7 +222,6 @@ pub struct PublishedRow {
     pub cors_origins: String,
     pub forward_cookies: u8,
     pub sealed: Option<String>,
-    pub credential_origin: Option<String>,
 }
 
 /// Version and routes out of one transaction, so that they belong together.
@@ -236,7 +239,27 @@ pub async fn published(db: &Db, now: UnixMs) -> Result<(TableHead, Vec<Published
     Ok((head, rows))
 }
 
+/// One route, enabled or not.
+pub async fn published_one(db: &Db, id: &str) -> Result<Option<PublishedRow>, StoreError> {
+    db.first(db.statement(sql!("route_published"), params![id])?).await
+}
+
 pub async fn table_version(db: &Db, now: UnixMs) -> Result<Option<u64>, StoreError> {
     let head: Option<TableHead> = db.first(db.statement(sql!("routes_version"), params![now])?).await?;
     Ok(head.map(|head| head.version))
+}
+
+/// Every tag with the number of routes that carry it.
+pub async fn tags(db: &Db) -> Result<Vec<Tag>, StoreError> {
+    db.rows(db.statement(sql!("routes_tags"), &[])?).await
+}
+
+/// Whether the earlier system's data has been imported.
+pub async fn is_v1_imported(db: &Db) -> Result<bool, StoreError> {
+    Ok(super::settings::get(db, super::settings::V1_IMPORTED).await?.is_some())
+}
+
+/// When the table last got a new version.
+pub async fn table_changed_at(db: &Db) -> Result<Option<UnixMs>, StoreError> {
+    Ok(super::settings::get(db, super::settings::ROUTES_VERSION).await?.map(|setting| setting.updated_at))
 }

@@ -1,14 +1,15 @@
 //! Tokens, their secrets, and what was answered under an `Idempotency-Key`.
 
-use super::{Db, Param, Statement, StoreError, json_column, params, sql, to_json};
+use super::{Db, Param, Statement, StoreError, from_json, json_column, params, rows_of, sql, to_json};
 use domain::api::tokens::{NewToken, SecretView, StateFilter, TokenSort, TokenView};
 use domain::id::{TeamId, TokenId, UserId};
 use domain::kv::TokenState;
 use domain::role::Grant;
 use domain::scope::Scope;
-use domain::time::UnixMs;
+use domain::time::{DAY_MS, UnixMs};
 use domain::token::{TokenHash, TokenHint, TokenSecret};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 struct TokenRow {
@@ -20,6 +21,7 @@ struct TokenRow {
     ip_allow: String,
     expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
+    disabled_by: Option<UserId>,
     revoked_at: Option<UnixMs>,
     created_by: Option<UserId>,
     created_at: UnixMs,
@@ -38,9 +40,13 @@ fn state_of(disabled_at: Option<UnixMs>, revoked_at: Option<UnixMs>) -> TokenSta
     }
 }
 
-impl From<TokenRow> for TokenView {
-    fn from(row: TokenRow) -> Self {
-        Self {
+impl TryFrom<TokenRow> for TokenView {
+    type Error = StoreError;
+
+    /// An allow-list that cannot be read is an error: taken for empty it would allow any address, and
+    /// be written back so.
+    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
+        Ok(Self {
             state: state_of(row.disabled_at, row.revoked_at),
             hint: row.hint_start.zip(row.hint_end).map(|(start, end)| TokenHint { start, end }),
             id: row.id,
@@ -48,20 +54,21 @@ impl From<TokenRow> for TokenView {
             team_id: row.team_id,
             description: row.description,
             scopes: json_column(&row.scopes),
-            ip_allow: json_column(&row.ip_allow),
+            ip_allow: from_json(&row.ip_allow)?,
             expires_at: row.expires_at,
+            disabled_by: row.disabled_by,
             created_by: row.created_by,
             created_at: row.created_at,
             updated_at: row.updated_at,
             last_used_at: row.last_used_at,
             version: row.version,
-        }
+        })
     }
 }
 
 pub async fn get(db: &Db, id: &str) -> Result<Option<TokenView>, StoreError> {
     let row: Option<TokenRow> = db.first(db.statement(sql!("token_get"), params![id])?).await?;
-    Ok(row.map(TokenView::from))
+    row.map(TokenView::try_from).transpose()
 }
 
 /// Which tokens, and from where on.
@@ -101,7 +108,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
     let statement =
         db.statement(sql, params![filter.teams, filter.search, state, filter.now, value, id, filter.limit])?;
     let rows: Vec<TokenRow> = db.rows(statement).await?;
-    Ok(rows.into_iter().map(TokenView::from).collect())
+    rows.into_iter().map(TokenView::try_from).collect()
 }
 
 /// The scopes that bound those of the team's tokens; `Ok(None)` where there is no such team.
@@ -172,26 +179,40 @@ pub enum StateChange {
     Revoke,
 }
 
+/// `version` is the one that the caller made a condition.
 pub fn change_state(
     db: &Db,
-    _: &Grant,
+    grant: &Grant,
     id: &TokenId,
     change: StateChange,
+    version: Option<u64>,
     now: UnixMs,
 ) -> Result<Statement, StoreError> {
-    let sql = match change {
-        StateChange::Disable => sql!("token_disable"),
-        StateChange::Enable => sql!("token_enable"),
-        StateChange::Revoke => sql!("token_revoke"),
-    };
-    db.statement(sql, params![id.as_str(), now])
+    let (id, actor) = (id.as_str(), grant.actor().as_str());
+    match change {
+        StateChange::Disable => db.statement(sql!("token_disable"), params![id, now, version, actor]),
+        StateChange::Enable => db.statement(sql!("token_enable"), params![id, now, version]),
+        StateChange::Revoke => db.statement(sql!("token_revoke"), params![id, now, version]),
+    }
 }
 
 /// Counts a change of the token's secrets.
-pub fn touch(db: &Db, _: &Grant, id: &TokenId, now: UnixMs) -> Result<Statement, StoreError> {
-    db.statement(sql!("token_touch"), params![id.as_str(), now])
+pub fn touch(
+    db: &Db,
+    _: &Grant,
+    id: &TokenId,
+    version: Option<u64>,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
+    db.statement(sql!("token_touch"), params![id.as_str(), now, version])
 }
 
+/// The same for every token of a team that can be used, if the statement before it changed something.
+pub fn touch_team(db: &Db, _: &Grant, team: &TeamId, now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("tokens_touch_team"), params![team.as_str(), now])
+}
+
+/// A new secret, if the statement before it changed something.
 pub fn insert_secret(
     db: &Db,
     _: &Grant,
@@ -206,8 +227,130 @@ pub fn insert_secret(
     )
 }
 
-pub fn end_secrets(db: &Db, _: &Grant, token: &TokenId, at: UnixMs) -> Result<Statement, StoreError> {
-    db.statement(sql!("secrets_end"), params![token.as_str(), at])
+/// Gives all secrets but `new` an end, if that is there.
+pub fn end_other_secrets(
+    db: &Db,
+    _: &Grant,
+    token: &TokenId,
+    new: &TokenSecret,
+    at: UnixMs,
+) -> Result<Statement, StoreError> {
+    db.statement(sql!("secrets_end"), params![token.as_str(), at, new.hash().as_str()])
+}
+
+/// What KV is to be told of a token.
+#[derive(Clone, Debug)]
+pub struct PublishedToken {
+    pub id: TokenId,
+    pub name: String,
+    pub team_id: TeamId,
+    pub scopes: Vec<String>,
+    /// The team's; `None` is no bound.
+    pub scope_cap: Option<Vec<Scope>>,
+    /// JSON.
+    pub ip_allow: String,
+    pub expires_at: Option<UnixMs>,
+    pub state: TokenState,
+    pub version: u64,
+    pub updated_at: UnixMs,
+    /// Those that have not ended long ago, with their ends.
+    pub secrets: Vec<(TokenHash, Option<UnixMs>)>,
+}
+
+/// Tokens (`ids` as JSON) with their secrets and caps, out of one transaction.
+pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedToken>, StoreError> {
+    #[derive(Deserialize)]
+    struct Token {
+        id: TokenId,
+        name: String,
+        team_id: TeamId,
+        scopes: String,
+        ip_allow: String,
+        expires_at: Option<UnixMs>,
+        disabled_at: Option<UnixMs>,
+        revoked_at: Option<UnixMs>,
+        version: u64,
+        updated_at: UnixMs,
+        scope_cap: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Secret {
+        token_id: TokenId,
+        hash: TokenHash,
+        ends_at: Option<UnixMs>,
+    }
+    let results = db
+        .batch(vec![
+            db.statement(sql!("tokens_published"), params![ids])?,
+            db.statement(sql!("secrets_published"), params![ids, now - DAY_MS])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    let tokens: Vec<Token> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let rows: Vec<Secret> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let mut secrets: BTreeMap<TokenId, Vec<(TokenHash, Option<UnixMs>)>> = BTreeMap::new();
+    for row in rows {
+        secrets.entry(row.token_id).or_default().push((row.hash, row.ends_at));
+    }
+    let token = |row: Token| PublishedToken {
+        secrets: secrets.remove(&row.id).unwrap_or_default(),
+        state: state_of(row.disabled_at, row.revoked_at),
+        scopes: json_column(&row.scopes),
+        scope_cap: row.scope_cap.map(|text| json_column(&text)),
+        id: row.id,
+        name: row.name,
+        team_id: row.team_id,
+        ip_allow: row.ip_allow,
+        expires_at: row.expires_at,
+        version: row.version,
+        updated_at: row.updated_at,
+    };
+    Ok(tokens.into_iter().map(token).collect())
+}
+
+#[derive(Debug, Deserialize)]
+struct Version {
+    id: TokenId,
+    version: u64,
+}
+
+/// The present versions of tokens (`ids` as JSON).
+pub async fn versions(db: &Db, ids: &str) -> Result<Vec<(TokenId, u64)>, StoreError> {
+    let rows: Vec<Version> = db.rows(db.statement(sql!("tokens_versions"), params![ids])?).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
+}
+
+#[derive(Debug, Deserialize)]
+struct Id {
+    id: TokenId,
+}
+
+/// Up to `limit` tokens after `after`, in the order of their ids.
+pub async fn slice(db: &Db, after: &str, limit: u32) -> Result<Vec<TokenId>, StoreError> {
+    let rows: Vec<Id> = db.rows(db.statement(sql!("tokens_slice"), params![after, limit])?).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Up to `limit` tokens that changed in a time.
+pub async fn changed_between(
+    db: &Db,
+    from: UnixMs,
+    to: UnixMs,
+    limit: u32,
+) -> Result<Vec<TokenId>, StoreError> {
+    let rows: Vec<Id> = db.rows(db.statement(sql!("tokens_recent"), params![from, to, limit])?).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Which of the hashes belong to no token.
+pub async fn unknown_secrets(db: &Db, hashes: &[TokenHash]) -> Result<Vec<TokenHash>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        hash: TokenHash,
+    }
+    let texts: Vec<&str> = hashes.iter().map(TokenHash::as_str).collect();
+    let rows: Vec<Row> = db.rows(db.statement(sql!("secrets_unknown"), params![&to_json(&texts)?])?).await?;
+    Ok(rows.into_iter().map(|row| row.hash).collect())
 }
 
 #[derive(Debug, Deserialize)]
@@ -282,11 +425,13 @@ pub async fn find_answered(
     db.first(db.statement(sql!("idempotency_find"), params)?).await
 }
 
+/// Kept if `secret`, which the request made, is there.
 pub fn insert_answered(
     db: &Db,
     grant: &Grant,
     idempotency: &Idempotency,
     token: &TokenId,
+    secret: &TokenSecret,
     now: UnixMs,
 ) -> Result<Statement, StoreError> {
     db.statement(
@@ -298,6 +443,7 @@ pub fn insert_answered(
             &idempotency.digest,
             token.as_str(),
             now,
+            secret.hash().as_str(),
         ],
     )
 }

@@ -1,18 +1,135 @@
 //! `/health`
 
+use crate::auth;
+use crate::db::{Db, StoreError, outbox, settings, upkeep};
 use crate::error::Failure;
+use crate::publish::{now, read};
 use crate::request::{Call, respond};
 use domain::api::Health;
+use domain::api::upkeep::{HealthCheck, HealthDetailed, HealthStatus};
+use domain::kv::ROUTES_KEY;
+use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
+use edge::log::log;
+use std::cell::RefCell;
 use worker::Response;
+
+const SERVICE: &str = "admin-api";
+/// Whoever asks more often is told the same again.
+const MAX_AGE_MS: i64 = 10 * SECOND_MS;
+/// A change that KV has not taken for longer is no matter of moments.
+const SLOW_PUBLICATION_MS: i64 = MINUTE_MS;
+/// The design promises an event in the reports within 10 s of its call.
+const SLOW_QUEUE_MS: i64 = 30 * SECOND_MS;
+/// What the consumer said longer ago says nothing of now.
+const QUEUE_NEWS_MS: i64 = 5 * MINUTE_MS;
+
+thread_local!(static LAST: RefCell<Option<HealthDetailed>> = const { RefCell::new(None) });
 
 /// `GET /health`: touches no store.
 pub fn get(_: &Call) -> Result<Response, Failure> {
-    respond(
-        200,
-        &Health {
-            status: "ok".to_owned(),
-            service: "admin-api".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        },
-    )
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    respond(200, &Health { status: "ok".to_owned(), service: SERVICE.to_owned(), version })
+}
+
+/// `GET /health/detailed`
+pub async fn detailed(call: &Call) -> Result<Response, Failure> {
+    let is_fresh = |health: &HealthDetailed| (0..MAX_AGE_MS).contains(&(call.now - health.checked_at));
+    let known = LAST.with_borrow(|last| last.as_ref().filter(|health| is_fresh(health)).cloned());
+    let health = if let Some(health) = known {
+        health
+    } else {
+        let health = measure(call).await;
+        LAST.set(Some(health.clone()));
+        health
+    };
+    respond(if health.status == HealthStatus::Down { 503 } else { 200 }, &health)
+}
+
+async fn measure(call: &Call) -> HealthDetailed {
+    let mut checks = Vec::new();
+    match stored(call).await {
+        Ok(stored) => {
+            checks.push(check("database", HealthStatus::Ok, None));
+            checks.extend(stored);
+        }
+        Err(error) => {
+            log(&call.request_id, "health: D1", &error.to_string());
+            checks.push(check("database", HealthStatus::Down, None));
+        }
+    }
+    let kv = read(&call.env, ROUTES_KEY).await.inspect_err(|e| log(&call.request_id, "health: KV", e));
+    checks.push(check("kv", if kv.is_ok() { HealthStatus::Ok } else { HealthStatus::Down }, None));
+    let sessions = if auth::has_keys(call).await { HealthStatus::Ok } else { HealthStatus::Down };
+    checks.push(check("sessions", sessions, None));
+    HealthDetailed {
+        status: checks.iter().map(|check| check.status).max().unwrap_or(HealthStatus::Ok),
+        service: SERVICE.to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        checked_at: now(),
+        checks,
+    }
+}
+
+fn check(name: &str, status: HealthStatus, note: Option<String>) -> HealthCheck {
+    HealthCheck { name: name.to_owned(), status, note }
+}
+
+/// What D1 knows of the others.
+async fn stored(call: &Call) -> Result<Vec<HealthCheck>, StoreError> {
+    let db: Db = call.db()?;
+    let outbox = outbox::summary(&db).await?;
+    let lag = settings::get(&db, settings::QUEUE_LAG).await?;
+    let drift = upkeep::drift_count(&db).await?;
+    Ok(vec![publication(&outbox, call.now), queue(lag.as_ref(), call.now), drifted(drift)])
+}
+
+fn publication(outbox: &outbox::Summary, now: UnixMs) -> HealthCheck {
+    let age_ms = outbox.oldest_at.map_or(0, |at| now - at);
+    let status = if age_ms > SLOW_PUBLICATION_MS { HealthStatus::Degraded } else { HealthStatus::Ok };
+    let note =
+        (outbox.pending > 0).then(|| format!("{} pending for {} s", outbox.pending, age_ms / SECOND_MS));
+    check("publication", status, note)
+}
+
+fn queue(lag: Option<&settings::Setting>, now: UnixMs) -> HealthCheck {
+    let recent = lag.filter(|lag| now - lag.updated_at < QUEUE_NEWS_MS);
+    let lag_ms: i64 = recent.and_then(|lag| lag.value.parse().ok()).unwrap_or(0);
+    if lag_ms > SLOW_QUEUE_MS {
+        return check("queue", HealthStatus::Degraded, Some(format!("{} s behind", lag_ms / SECOND_MS)));
+    }
+    check("queue", HealthStatus::Ok, None)
+}
+
+fn drifted(entries: u32) -> HealthCheck {
+    if entries > 0 {
+        return check("drift", HealthStatus::Degraded, Some(format!("{entries} entries")));
+    }
+    check("drift", HealthStatus::Ok, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_worst_of_all_counts() {
+        assert!(HealthStatus::Ok < HealthStatus::Degraded && HealthStatus::Degraded < HealthStatus::Down);
+    }
+
+    #[test]
+    fn a_backlog_shows_its_age() {
+        let with = |pending, oldest_at| publication(&outbox::Summary { pending, oldest_at }, 100_000);
+        assert_eq!(with(0, None), check("publication", HealthStatus::Ok, None));
+        assert_eq!(with(2, Some(90_000)).note.as_deref(), Some("2 pending for 10 s"));
+        assert_eq!(with(1, Some(10_000)).status, HealthStatus::Degraded);
+    }
+
+    #[test]
+    fn an_old_word_of_the_consumer_says_nothing() {
+        let lag = |value: &str, updated_at| settings::Setting { value: value.to_owned(), updated_at };
+        assert_eq!(queue(Some(&lag("45000", 0)), 10).status, HealthStatus::Degraded);
+        assert_eq!(queue(Some(&lag("45000", 0)), QUEUE_NEWS_MS).status, HealthStatus::Ok);
+        assert_eq!(queue(Some(&lag("500", 0)), 10).status, HealthStatus::Ok);
+        assert_eq!(queue(None, 10).status, HealthStatus::Ok);
+    }
 }

@@ -2,9 +2,11 @@
 
 mod change;
 mod credential;
+mod test;
 
 pub use change::{create, delete, update};
 pub use credential::{clear_credential, set_credential};
+pub use test::test;
 
 use crate::auth::caller;
 use crate::db::routes::{self as store, Stored};
@@ -14,8 +16,8 @@ use crate::handlers::status;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::publish::{Subject as Published, publish};
 use crate::request::{Attempt, Call, respond, respond_versioned};
-use domain::api::Propagation;
 use domain::api::routes::{CredentialView, RouteChanged, RouteQuery, RouteView};
+use domain::api::{Page, Propagation};
 use domain::credential::{Credential, SealedCredential};
 use domain::error::ApiError;
 use domain::id::RouteId;
@@ -44,6 +46,13 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
     let views = routes.into_iter().map(|route| view_for(&caller, route)).collect();
     let cursor_of = |route: &RouteView| Cursor::Text(route.path.as_str().to_owned(), route.id.to_string());
     respond(200, &page(views, limit, cursor_of))
+}
+
+/// `GET /api/routes/tags`: there are few, so they come at once.
+pub async fn tags(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    authorize(&caller, Action::ReadRoute, Subject::default())?;
+    respond(200, &Page { items: store::tags(&call.db()?).await?, next_cursor: None })
 }
 
 /// `GET /api/routes/{id}`
@@ -94,7 +103,7 @@ async fn commit(
     if !db.change(statements).await? {
         return Ok(None);
     }
-    Ok(Some(publish(&call.env, db, &Published::Routes, &[row], 0, &call.request_id).await))
+    Ok(Some(publish(&call.env, db, &Published::Routes, row, &call.request_id).await))
 }
 
 /// Seals a credential to a route and its origin, and gives the statement that stores it.

@@ -1,9 +1,11 @@
 //! `/api/tokens`
 
 mod change;
+mod explain;
 mod secret;
 
-pub use change::{disable, enable, revoke, update};
+pub use change::{disable, enable, extend, revoke, update};
+pub use explain::explain;
 pub use secret::{create, list_secrets, rotate};
 
 use crate::auth::caller;
@@ -83,7 +85,10 @@ async fn find_to_change(
     action: &'static str,
 ) -> Result<(TokenView, Grant), Failure> {
     let token = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
-    let subject = Subject::owned(&token.team_id, token.created_by.as_ref());
+    // Who may change a token because he made it may not undo what somebody else has disabled.
+    let is_undoing = action == "enable-token" && token.disabled_by.as_ref() != Some(&caller.user);
+    let owner = token.created_by.as_ref().filter(|_| !is_undoing);
+    let subject = Subject::owned(&token.team_id, owner);
     let grant = call.authorize(caller, Action::ChangeToken, subject, attempt(action, &token))?;
     Ok((token, grant))
 }
@@ -119,7 +124,8 @@ fn snapshot(token: &TokenView) -> Option<Value> {
     serde_json::to_value(token).ok()
 }
 
-/// Makes a change, its outbox row and its audit entry one transaction, then publishes at once.
+/// Makes a change, its outbox row and its audit entry one transaction, then publishes at once. `rest`
+/// follows the audit entry: its first statement can go by whether that was written.
 /// `None` where the first statement changed nothing: somebody else was faster.
 async fn commit(
     call: &Call,
@@ -137,7 +143,7 @@ async fn commit(
     if !db.change(statements).await? {
         return Ok(None);
     }
-    Ok(Some(publish(&call.env, db, &subject, &[row], 0, &call.request_id).await))
+    Ok(Some(publish(&call.env, db, &subject, row, &call.request_id).await))
 }
 
 /// Of a token that this call did not change.

@@ -3,7 +3,7 @@
 use crate::auth::{api_key, caller};
 use crate::db::usage::{self as store, Line, Range};
 use crate::error::Failure;
-use crate::handlers::visible_teams;
+use crate::handlers::{parse_time, visible_teams};
 use crate::paging::parse_query;
 use crate::request::{Call, respond};
 use domain::api::usage::{
@@ -11,7 +11,7 @@ use domain::api::usage::{
 };
 use domain::id::{RouteId, TokenId};
 use domain::rollup::Rollup;
-use domain::time::{DAY_MS, HOUR_MS, UnixMs, bucket_start, parse_v1};
+use domain::time::{DAY_MS, HOUR_MS, UnixMs, bucket_start};
 use worker::Response;
 
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
@@ -101,15 +101,6 @@ fn span_of(query: &UsageQuery, now: UnixMs) -> Result<Span, Failure> {
         Interval::Day => DAY_MS,
     };
     Ok(Span { from: bucket_start(from, width_ms), to, interval })
-}
-
-/// Unix ms, or RFC 3339; between 1970 and 9999, so that no arithmetic on it overflows.
-fn parse_time(field: &str, text: &str) -> Result<UnixMs, Failure> {
-    text.parse::<i64>()
-        .ok()
-        .or_else(|| parse_v1(text))
-        .filter(|at| (0..253_402_300_800_000).contains(at))
-        .ok_or_else(|| Failure::field(field, "must be unix milliseconds or an RFC 3339 time"))
 }
 
 /// `GET /api/usage/me` and, as the earlier system called it, `GET /api/usage/test-data`.

@@ -183,6 +183,7 @@ pub struct TokenView {
     pub expires_at: Option<UnixMs>,
     /// Of the newest secret.
     pub hint: Option<TokenHint>,
+    pub disabled_by: Option<UserId>,
     pub created_by: Option<UserId>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,

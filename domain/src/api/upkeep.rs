@@ -78,6 +78,19 @@ pub enum NotificationKind {
     EventsDropped,
 }
 
+impl NotificationKind {
+    /// The name on the wire and in D1.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::TokenExpiring => "token-expiring",
+            Self::RouteFailing => "route-failing",
+            Self::KvDrift => "kv-drift",
+            Self::DeadLetters => "dead-letters",
+            Self::EventsDropped => "events-dropped",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Notification {
     pub kind: NotificationKind,

@@ -1,1 +1,2 @@
-SELECT id, scope_cap FROM teams WHERE id = ?1
+-- A deleted team is none.
+SELECT id, scope_cap FROM teams WHERE id = ?1 AND deleted_at IS NULL

@@ -1,2 +1,3 @@
-UPDATE tokens SET disabled_at = NULL, updated_at = ?2, version = version + 1
-WHERE id = ?1 AND disabled_at IS NOT NULL AND revoked_at IS NULL
+-- ?3 the version that `If-Match` named, or NULL
+UPDATE tokens SET disabled_at = NULL, disabled_by = NULL, updated_at = ?2, version = version + 1
+WHERE id = ?1 AND disabled_at IS NOT NULL AND revoked_at IS NULL AND (?3 IS NULL OR version = ?3)

@@ -5,7 +5,7 @@ use crate::auth::caller;
 use crate::db::routes::{self as store, Stored};
 use crate::db::{StoreError, audit};
 use crate::error::Failure;
-use crate::handlers::{check_if_match, overtaken, status};
+use crate::handlers::{check_if_match, condition, overtaken, status};
 use crate::request::{Call, parse_body, respond};
 use domain::api::routes::{
     CreateRouteRequest, RouteChange, RouteChanged, RouteView, UpdateRouteRequest, UpstreamView,
@@ -140,9 +140,11 @@ pub async fn delete(call: &Call) -> Result<Response, Failure> {
         before: snapshot(&before),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
-    let first = store::delete(&db, &grant, &before.view.id)?;
+    let version = condition(call, before.view.version);
+    let first = store::delete(&db, &grant, &before.view.id, version)?;
     let propagation = commit(call, &db, &grant, first, &entry, None).await?;
-    let propagation = propagation.ok_or(ApiError::NotFound)?;
+    let propagation = propagation
+        .ok_or_else(|| if version.is_some() { overtaken(call) } else { ApiError::NotFound.into() })?;
     let route = view_for(&caller, before);
     respond(status(200, propagation), &RouteChanged { route, propagation, credential_dropped: false })
 }

@@ -2,15 +2,16 @@
 
 use super::{attempt, check_cap, commit, find_to_change, propagation_of, refuse_revoked, snapshot};
 use crate::auth::caller;
-use crate::db::audit;
 use crate::db::tokens::{self as store, StateChange};
+use crate::db::{Db, audit};
 use crate::error::Failure;
-use crate::handlers::{check_if_match, overtaken, status};
+use crate::handlers::{check_if_match, condition, overtaken, status};
 use crate::request::{Call, parse_body, respond_versioned};
 use domain::api::Propagation;
-use domain::api::tokens::{TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
+use domain::api::tokens::{ExtendTokenRequest, TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
 use domain::error::ApiError;
 use domain::kv::TokenState;
+use domain::role::Grant;
 use worker::Response;
 
 /// `PUT /api/tokens/{id}`
@@ -31,16 +32,28 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
         check_cap(&cap, scopes)?;
     }
     let after = changed(before.clone(), change);
+    write(&call, &db, &grant, "update-token", &before, &after).await
+}
+
+/// Writes the fields of `after` where the token is still as it was in `before`.
+async fn write(
+    call: &Call,
+    db: &Db,
+    grant: &Grant,
+    action: &'static str,
+    before: &TokenView,
+    after: &TokenView,
+) -> Result<Response, Failure> {
     let client_ip = call.client_ip();
     let entry = audit::Entry {
-        before: snapshot(&before),
-        after: snapshot(&after),
-        ..call.entry(grant.actor().as_str(), attempt("update-token", &before), client_ip.as_deref())
+        before: snapshot(before),
+        after: snapshot(after),
+        ..call.entry(grant.actor().as_str(), attempt(action, before), client_ip.as_deref())
     };
-    let first = store::update(&db, &grant, &after, call.now)?;
-    let propagation = commit(&call, &db, &grant, &before.id, first, &entry, vec![]).await?;
-    let propagation = propagation.ok_or_else(|| overtaken(&call))?;
-    respond_changed(&call, propagation).await
+    let first = store::update(db, grant, after, call.now)?;
+    let propagation = commit(call, db, grant, &before.id, first, &entry, vec![]).await?;
+    let propagation = propagation.ok_or_else(|| overtaken(call))?;
+    respond_changed(call, propagation).await
 }
 
 fn changed(token: TokenView, change: TokenChange) -> TokenView {
@@ -53,6 +66,20 @@ fn changed(token: TokenView, change: TokenChange) -> TokenView {
         ip_allow: change.ip_allow.map_or(token.ip_allow, texts),
         ..token
     }
+}
+
+/// `POST /api/tokens/{id}/extend`
+pub async fn extend(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let db = call.db()?;
+    let (before, grant) = find_to_change(&call, &db, &caller, "extend-token").await?;
+    let request: ExtendTokenRequest = parse_body(&body)?;
+    let expires_at = request.validate(before.expires_at, call.now)?;
+    check_if_match(&call, before.version)?;
+    refuse_revoked(&before)?;
+    let after = TokenView { expires_at, ..before.clone() };
+    write(&call, &db, &grant, "extend-token", &before, &after).await
 }
 
 /// `DELETE /api/tokens/{id}`: for ever. Repeating it changes nothing.
@@ -90,10 +117,12 @@ async fn change_state(call: &Call, action: &'static str, change: StateChange) ->
         after: snapshot(&TokenView { state: target, ..before.clone() }),
         ..call.entry(grant.actor().as_str(), attempt(action, &before), client_ip.as_deref())
     };
-    let first = store::change_state(&db, &grant, &before.id, change, call.now)?;
+    let version = condition(call, before.version);
+    let first = store::change_state(&db, &grant, &before.id, change, version, call.now)?;
     let propagation = commit(call, &db, &grant, &before.id, first, &entry, vec![]).await?;
     let propagation = match propagation {
         Some(propagation) => propagation,
+        None if version.is_some() => return Err(overtaken(call)),
         // Somebody else did the same meanwhile, or revoked it: the answer shows which.
         None => propagation_of(&db, &before.id).await?,
     };

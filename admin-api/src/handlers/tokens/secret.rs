@@ -5,7 +5,7 @@ use crate::auth::caller;
 use crate::db::tokens::{self as store, Idempotency};
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
-use crate::handlers::{check_if_match, idempotency, overtaken, status};
+use crate::handlers::{check_if_match, condition, idempotency, overtaken, status};
 use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
 use domain::api::tokens::{
     CreateTokenRequest, NewToken, RotateTokenRequest, SecretView, TokenCreated, TokenView,
@@ -14,9 +14,13 @@ use domain::api::{Page, Propagation};
 use domain::error::ApiError;
 use domain::id::{TokenId, UserId};
 use domain::role::{Action, Grant, Subject};
+use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
 use edge::crypto::random;
 use worker::Response;
+
+/// Secrets of one token that work at the same time.
+const MAX_WORKING_SECRETS: usize = 10;
 
 /// `POST /api/tokens`
 ///
@@ -27,11 +31,12 @@ use worker::Response;
 pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let body = call.body().await?;
-    let token = parse_body::<CreateTokenRequest>(&body)?.validate(call.now)?;
-    let team = token.team.clone();
+    let request: CreateTokenRequest = parse_body(&body)?;
+    let team = request.team_id.clone();
     let attempt =
         Attempt { action: "create-token", entity: "token", entity_id: None, team: Some(team.as_str()) };
     let grant = call.authorize(&caller, Action::CreateToken, Subject::team(&team), attempt)?;
+    let token = request.validate(call.now)?;
     let db = call.db()?;
     let idempotency = idempotency::read(&call, "create-token".to_owned(), &body)?;
     if let Some(view) = idempotency::replay(&db, grant.actor(), idempotency.as_ref()).await? {
@@ -80,7 +85,7 @@ async fn insert(
     let first = store::insert(db, grant, id, token, call.now)?;
     let mut rest = vec![store::insert_secret(db, grant, id, secret, call.now)?];
     if let Some(idempotency) = idempotency {
-        rest.push(store::insert_answered(db, grant, idempotency, id, call.now)?);
+        rest.push(store::insert_answered(db, grant, idempotency, id, secret, call.now)?);
     }
     commit(call, db, grant, id, first, &entry, rest).await
 }
@@ -104,6 +109,10 @@ pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
     check_if_match(&call, before.version)?;
     refuse_revoked(&before)?;
 
+    if grace_ms > 0 {
+        check_number_of_secrets(&db, &before.id, call.now).await?;
+    }
+
     let secret = mint_secret(&call)?;
     let client_ip = call.client_ip();
     let entry = audit::Entry {
@@ -111,13 +120,13 @@ pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
         after: Some(serde_json::json!({ "hint": secret.hint(), "grace_ms": grace_ms })),
         ..call.entry(grant.actor().as_str(), attempt("rotate-token", &before), client_ip.as_deref())
     };
-    let first = store::touch(&db, &grant, &before.id, call.now)?;
+    let first = store::touch(&db, &grant, &before.id, condition(&call, before.version), call.now)?;
     let mut rest = vec![
-        store::end_secrets(&db, &grant, &before.id, call.now + grace_ms)?,
         store::insert_secret(&db, &grant, &before.id, &secret, call.now)?,
+        store::end_other_secrets(&db, &grant, &before.id, &secret, call.now + grace_ms)?,
     ];
     if let Some(idempotency) = &idempotency {
-        rest.push(store::insert_answered(&db, &grant, idempotency, &before.id, call.now)?);
+        rest.push(store::insert_answered(&db, &grant, idempotency, &before.id, &secret, call.now)?);
     }
     match commit(&call, &db, &grant, &before.id, first, &entry, rest).await {
         Ok(propagation) => {
@@ -126,6 +135,17 @@ pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
         }
         Err(error) => replay_after(&db, grant.actor(), idempotency.as_ref(), error).await,
     }
+}
+
+/// Each working secret is an entry of its own in KV, which a revocation has to reach.
+async fn check_number_of_secrets(db: &Db, token: &TokenId, now: UnixMs) -> Result<(), Failure> {
+    let secrets = store::secrets(db, token.as_str()).await?;
+    let working = secrets.iter().filter(|secret| secret.ends_at.is_none_or(|end| end > now)).count();
+    if working < MAX_WORKING_SECRETS {
+        return Ok(());
+    }
+    let message = "the token has 10 working secrets; wait until one has ended, or rotate with a grace of 0";
+    Err(Failure::conflict("grace_hours", message))
 }
 
 /// `GET /api/tokens/{id}/secrets`

@@ -1,0 +1,7 @@
+-- Highest role first. ?1 team · ?2, ?3 rank and id of the last row seen · ?4 limit
+SELECT u.id, u.email, u.name, u.avatar_url, m.role, m.created_at AS since,
+    CASE m.role WHEN 'ADMIN' THEN 0 WHEN 'MANAGER' THEN 1 WHEN 'DEVELOPER' THEN 2 ELSE 3 END AS rank
+FROM memberships AS m JOIN users AS u ON u.id = m.user_id
+WHERE m.team_id = ?1 AND u.deleted_at IS NULL AND (rank, u.id) > (?2, ?3)
+ORDER BY rank, u.id
+LIMIT ?4

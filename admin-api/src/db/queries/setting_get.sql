@@ -1,0 +1,1 @@
+SELECT value, updated_at FROM settings WHERE key = ?1

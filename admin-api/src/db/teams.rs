@@ -1,0 +1,152 @@
+//! Teams and who is in them.
+
+use super::{Db, Param, Statement, StoreError, json_column, params, sql, to_json};
+use domain::api::people::Member;
+use domain::api::teams::{NewTeam, TeamView};
+use domain::id::{TeamId, UserId};
+use domain::role::{Caller, Grant, Role};
+use domain::scope::Scope;
+use domain::time::UnixMs;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct TeamRow {
+    id: TeamId,
+    name: String,
+    description: Option<String>,
+    color: Option<String>,
+    icon: Option<String>,
+    scope_cap: Option<String>,
+    members: u32,
+    tokens: u32,
+    your_role: Option<Role>,
+    created_at: UnixMs,
+    updated_at: UnixMs,
+    version: u64,
+}
+
+impl From<TeamRow> for TeamView {
+    fn from(row: TeamRow) -> Self {
+        Self {
+            id: row.id,
+            name: row.name,
+            description: row.description,
+            color: row.color,
+            icon: row.icon,
+            // What cannot be read admits nothing.
+            scope_cap: row.scope_cap.map(|text| json_column(&text)),
+            members: row.members,
+            tokens: row.tokens,
+            your_role: row.your_role,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+            version: row.version,
+        }
+    }
+}
+
+/// By name; `teams` (JSON, `None` is all) are those that may be seen.
+pub async fn list(
+    db: &Db,
+    caller: &Caller,
+    teams: Option<&str>,
+    search: Option<&str>,
+    after: (&str, &str),
+    limit: u32,
+) -> Result<Vec<TeamView>, StoreError> {
+    let (name, id) = after;
+    let params = params![teams, search, name, id, limit, caller.user.as_str()];
+    let rows: Vec<TeamRow> = db.rows(db.statement(sql!("teams_list"), params)?).await?;
+    Ok(rows.into_iter().map(TeamView::from).collect())
+}
+
+pub async fn get(db: &Db, caller: &Caller, id: &str) -> Result<Option<TeamView>, StoreError> {
+    let row: Option<TeamRow> =
+        db.first(db.statement(sql!("team_view"), params![id, caller.user.as_str()])?).await?;
+    Ok(row.map(TeamView::from))
+}
+
+fn cap_json(cap: Option<&[Scope]>) -> Result<Option<String>, StoreError> {
+    cap.map(to_json).transpose()
+}
+
+pub fn insert(db: &Db, _: &Grant, team: &NewTeam, now: UnixMs) -> Result<Statement, StoreError> {
+    let cap = cap_json(team.scope_cap.as_deref())?;
+    let params: &[Param] = params![
+        team.id.as_str(),
+        &team.name,
+        team.description.as_ref(),
+        team.color.as_ref(),
+        team.icon.as_ref(),
+        cap.as_ref(),
+        now,
+    ];
+    db.statement(sql!("team_insert"), params)
+}
+
+/// Writes the view's fields where the team is still at its version.
+pub fn update(db: &Db, _: &Grant, team: &TeamView, now: UnixMs) -> Result<Statement, StoreError> {
+    let cap = team.scope_cap.as_ref().map(to_json).transpose()?;
+    let params: &[Param] = params![
+        team.id.as_str(),
+        &team.name,
+        team.description.as_ref(),
+        team.color.as_ref(),
+        team.icon.as_ref(),
+        cap.as_ref(),
+        now,
+        team.version,
+    ];
+    db.statement(sql!("team_update"), params)
+}
+
+/// `version` is the one that the caller made a condition.
+pub fn delete(
+    db: &Db,
+    _: &Grant,
+    team: &TeamId,
+    version: Option<u64>,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
+    db.statement(sql!("team_delete"), params![team.as_str(), now, version])
+}
+
+/// Highest role first, with the rank that the order goes by.
+pub async fn members(
+    db: &Db,
+    team: &TeamId,
+    after: (i64, &str),
+    limit: u32,
+) -> Result<Vec<(i64, Member)>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        rank: i64,
+        #[serde(flatten)]
+        member: Member,
+    }
+    let params = params![team.as_str(), after.0, after.1, limit];
+    let rows: Vec<Row> = db.rows(db.statement(sql!("members_list"), params)?).await?;
+    Ok(rows.into_iter().map(|row| (row.rank, row.member)).collect())
+}
+
+/// What becomes of a person's place in a team.
+#[derive(Clone, Copy, Debug)]
+pub struct Assignment<'a> {
+    pub user: &'a UserId,
+    pub team: &'a TeamId,
+    /// As it was when leave was given; the write is held to it.
+    pub present: Option<Role>,
+    pub new: Option<Role>,
+}
+
+/// Makes the assignment, where his role is still what it was.
+pub fn assign(db: &Db, _: &Grant, change: Assignment, now: UnixMs) -> Result<Statement, StoreError> {
+    let (user, team) = (change.user.as_str(), change.team.as_str());
+    match (change.present.map(Role::as_str), change.new.map(Role::as_str)) {
+        (None, new) => db.statement(sql!("membership_insert"), params![user, team, new, now]),
+        (Some(present), Some(new)) => {
+            db.statement(sql!("membership_update"), params![user, team, present, new])
+        }
+        (Some(present), None) => db.statement(sql!("membership_delete"), params![user, team, present]),
+    }
+}

@@ -1,0 +1,168 @@
+//! `/api/me` and `/api/users`
+
+use crate::auth::caller;
+use crate::db::teams::{self, Assignment};
+use crate::db::{Db, StoreError, audit, or_abort, people as store};
+use crate::error::Failure;
+use crate::handlers::visible_teams;
+use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::request::{Attempt, Call, parse_body, respond};
+use domain::api::people::{AddMembershipRequest, Me, PeopleQuery, PersonView, SetTeamRoleRequest};
+use domain::error::ApiError;
+use domain::id::{TeamId, UserId};
+use domain::role::{Action, Caller, Role, Subject, authorize};
+use worker::Response;
+
+/// `GET /api/me`
+pub async fn me(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let person = store::get(&call.db()?, &caller.user, None).await?.ok_or(ApiError::Unauthenticated)?;
+    respond(
+        200,
+        &Me {
+            id: person.id,
+            email: person.email,
+            name: person.name,
+            avatar_url: person.avatar_url,
+            memberships: person.memberships,
+            is_platform_admin: caller.is_platform_admin(),
+        },
+    )
+}
+
+/// The teams whose members the caller may see, as JSON; `None` is everybody, in a team or not.
+fn teams_to_see(caller: &Caller) -> Result<Option<String>, Failure> {
+    if authorize(caller, Action::ReadPeople, Subject::default()).is_ok() {
+        return Ok(None);
+    }
+    let teams: Vec<&TeamId> = caller.memberships.iter().map(|m| &m.team).collect();
+    Ok(Some(crate::db::to_json(&teams)?))
+}
+
+/// `GET /api/users`
+pub async fn list(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: PeopleQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let after = match &cursor {
+        None => None,
+        Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+    };
+    let teams = teams_to_see(&caller)?;
+    let filter = store::ListFilter {
+        teams: teams.as_deref(),
+        search: query.search.as_deref(),
+        team: query.team_id.as_ref().map(TeamId::as_str),
+        after,
+        limit: limit + 1,
+    };
+    let items = store::list(&call.db()?, &filter).await?;
+    respond(200, &page(items, limit, |person| Cursor::Time(person.created_at, person.id.to_string())))
+}
+
+/// `PUT /api/users/{uid}/team-role`
+pub async fn set_team_role(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let (teams, role) = parse_body::<SetTeamRoleRequest>(&body)?.validate()?;
+    assign(&call, &caller, "set-team-role", &teams, Some(role), 200).await
+}
+
+/// `POST /api/users/{uid}/team-membership`
+pub async fn add_membership(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let request: AddMembershipRequest = parse_body(&body)?;
+    assign(&call, &caller, "add-member", &[request.team_id], Some(request.role), 201).await
+}
+
+/// `DELETE /api/users/{uid}/team-membership/{team}`
+pub async fn remove_membership(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let team = TeamId::from(call.parameter(1));
+    assign(call, &caller, "remove-member", &[team], None, 200).await
+}
+
+/// Gives the person that the path names `new` in each of `teams`, all or none.
+///
+/// 1. Leave for each team, by his present and new role there. A team that the caller may not see, or
+///    that is not there, is 404.
+/// 2. One transaction; each write is held to the role that leave was given for, and a trigger keeps
+///    the last ADMIN.
+async fn assign(
+    call: &Call,
+    caller: &Caller,
+    action: &'static str,
+    teams: &[TeamId],
+    new: Option<Role>,
+    done: u16,
+) -> Result<Response, Failure> {
+    let db = call.db()?;
+    let user = UserId::from(call.id());
+    for team in teams {
+        let attempt =
+            Attempt { action, entity: "user", entity_id: Some(user.as_str()), team: Some(team.as_str()) };
+        call.authorize(caller, Action::ReadTeam, Subject::team(team), attempt)?;
+    }
+    let person = store::get(&db, &user, None).await?.ok_or(ApiError::NotFound)?;
+    let is_visible =
+        caller.is_platform_admin() || person.memberships.iter().any(|m| caller.role_in(&m.team_id).is_some());
+    if !is_visible {
+        return Err(ApiError::NotFound.into());
+    }
+    let client_ip = call.client_ip();
+    let mut statements = Vec::new();
+    for team in teams {
+        let present = person.memberships.iter().find(|m| m.team_id == *team).map(|m| m.role);
+        let attempt =
+            Attempt { action, entity: "user", entity_id: Some(user.as_str()), team: Some(team.as_str()) };
+        let grant = call.authorize(caller, Action::assignment(present, new), Subject::team(team), attempt)?;
+        check_present(action, team, present)?;
+        if present == new {
+            continue;
+        }
+        let entry = audit::Entry {
+            before: Some(serde_json::json!({ "role": present })),
+            after: Some(serde_json::json!({ "role": new })),
+            ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+        };
+        let change = Assignment { user: &user, team, present, new };
+        statements.push(teams::assign(&db, &grant, change, call.now)?);
+        statements.push(or_abort(&db)?);
+        statements.push(audit::insert(&db, &entry)?);
+    }
+    if !statements.is_empty() {
+        db.batch(statements).await.map_err(refused)?;
+    }
+    respond(done, &view(&db, caller, &user).await?)
+}
+
+fn check_present(action: &str, team: &TeamId, present: Option<Role>) -> Result<(), Failure> {
+    match (action, present) {
+        ("add-member", Some(role)) => {
+            let message = format!("he is in {team} already, as {}", role.as_str());
+            Err(Failure::conflict("team_id", &message))
+        }
+        ("remove-member", None) => Err(ApiError::NotFound.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Why the transaction was undone.
+fn refused(error: StoreError) -> Failure {
+    match error {
+        StoreError::Constraint(cause) if cause.contains("last-admin") => {
+            Failure::conflict("role", "a team's last ADMIN cannot go; make somebody else ADMIN first")
+        }
+        // His role is another meanwhile, or the team is gone.
+        StoreError::Constraint(_) => ApiError::Conflict.into(),
+        other => other.into(),
+    }
+}
+
+async fn view(db: &Db, caller: &Caller, user: &UserId) -> Result<PersonView, Failure> {
+    let teams = visible_teams(caller, None)?;
+    Ok(store::get(db, user, teams.as_deref()).await?.ok_or(ApiError::NotFound)?)
+}

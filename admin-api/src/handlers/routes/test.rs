@@ -1,0 +1,115 @@
+//! One harmless call to a route's upstream.
+
+use super::attempt;
+use crate::auth::caller;
+use crate::db::routes as store;
+use crate::error::Failure;
+use crate::publish::{now, route_of};
+use crate::request::{Call, parse_body, respond};
+use domain::api::routes::{RouteTested, TestRouteRequest};
+use domain::credential::CredentialEdit;
+use domain::error::ApiError;
+use domain::headers::{LOOP_MARK, REQUEST_ID};
+use domain::role::{Action, Subject};
+use domain::route::{RequestPath, Route, RouteCredential};
+use domain::upstream::{build_url, origin_of, parse_base, without_parameter};
+use domain::usage::Outcome;
+use edge::log::log;
+use futures_util::future::{Either, select};
+use std::pin::pin;
+use std::time::Duration;
+use url::Url;
+use worker::{Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+
+/// Somebody is waiting for it before a screen.
+const MAX_TIMEOUT_MS: u32 = 15_000;
+
+/// `POST /api/routes/{id}/test`: enabled or not, so that a route can be tried before it is opened.
+///
+/// 1. The URL and the credential as the gateway makes them.
+/// 2. The call; redirects are not followed, and nothing of the answer but its status is read.
+pub async fn test(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let id = call.id().to_owned();
+    let attempt = attempt("test-route", Some(&id));
+    call.authorize(&caller, Action::TestRoute, Subject::default(), attempt)?;
+    let body = call.body().await?;
+    let request: TestRouteRequest =
+        if body.is_empty() { TestRouteRequest::default() } else { parse_body(&body)? };
+    let row = store::published_one(&call.db()?, &id).await?.ok_or(ApiError::NotFound)?;
+    let route = route_of(row).map(Route::from);
+    let route = route.ok_or_else(|| Failure::Internal("the route cannot be read".to_owned()))?;
+    let url = url_of(&call, &route, request.path.as_deref().unwrap_or_default())?;
+
+    let tested =
+        |status, latency_ms, outcome| RouteTested { url: url.to_string(), status, latency_ms, outcome };
+    let Ok(edit) = credential_of(&call, &route).await else {
+        return respond(200, &tested(None, 0, Outcome::CredentialUnavailable));
+    };
+    let started = now();
+    let took = || u32::try_from(now() - started).unwrap_or(0);
+    let upstream = send(&call, request.method.as_str(), url.clone(), edit.as_ref())?;
+    let timeout_ms = route.timeout_ms.min(MAX_TIMEOUT_MS);
+    let timeout = pin!(Delay::from(Duration::from_millis(timeout_ms.into())));
+    let answer = match select(pin!(Fetch::Request(upstream).send()), timeout).await {
+        Either::Left((Ok(response), _)) => {
+            let status = response.status_code();
+            tested(Some(status), took(), Outcome::of_status(status))
+        }
+        Either::Left((Err(error), _)) => {
+            log(&call.request_id, "route test: upstream not reached", &error.to_string());
+            tested(None, took(), Outcome::Unreachable)
+        }
+        Either::Right(_) => tested(None, took(), Outcome::Timeout),
+    };
+    respond(200, &answer)
+}
+
+/// Where the call goes, by the gateway's own rules.
+fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
+    let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
+    let refused = || Failure::field("path", "must be empty or begin with '/', and not climb");
+    if !path.is_empty() && !path.starts_with('/') {
+        return Err(refused());
+    }
+    let whole = format!("{}{path}", route.path.as_str());
+    let path = RequestPath::parse(&whole).ok_or_else(refused)?;
+    let url = build_url(route, &path, query).map_err(|_| refused())?;
+    // The same rules as when the route was made: it may have been made under others.
+    parse_base(route.upstream.as_str(), call.config.allow_insecure_upstreams)
+        .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
+    Ok(url)
+}
+
+async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEdit>, ()> {
+    let RouteCredential::Sealed(sealed) = &route.credential else { return Ok(None) };
+    let origin = origin_of(&route.upstream);
+    match edge::crypto::open(sealed, &route.id, &origin, &call.config.credential_keys).await {
+        Ok(credential) => Ok(Some(credential.edit())),
+        Err(error) => {
+            log(&call.request_id, "route test: credential cannot be used", &error.to_string());
+            Err(())
+        }
+    }
+}
+
+fn send(call: &Call, method: &str, mut url: Url, edit: Option<&CredentialEdit>) -> Result<Request, Failure> {
+    let headers = Headers::new();
+    headers.set(REQUEST_ID, &call.request_id)?;
+    headers.set(LOOP_MARK, "1")?;
+    headers.set("user-agent", "token-manager-route-test")?;
+    match edit {
+        Some(CredentialEdit::SetHeader { name, value }) => headers.set(name, value.expose())?,
+        Some(CredentialEdit::SetQuery { parameter, value }) => {
+            let others = url.query().and_then(|query| without_parameter(query, parameter));
+            url.set_query(others.as_deref());
+            url.query_pairs_mut().append_pair(parameter, value.expose());
+        }
+        None => {}
+    }
+    let mut init = RequestInit::new();
+    init.with_method(Method::from(method.to_owned()))
+        .with_headers(headers)
+        .with_redirect(RequestRedirect::Manual);
+    Ok(Request::new_with_init(url.as_str(), &init)?)
+}

@@ -1,0 +1,201 @@
+//! `/api/teams`
+
+use crate::auth::caller;
+use crate::db::{Db, StoreError, audit, outbox, teams as store, tokens};
+use crate::error::Failure;
+use crate::handlers::{check_if_match, condition, overtaken, status, visible_teams};
+use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::publish::publish_rows;
+use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
+use domain::api::teams::{
+    CreateTeamRequest, MemberQuery, TeamChange, TeamChanged, TeamQuery, TeamView, UpdateTeamRequest,
+};
+use domain::api::{Page, Propagation};
+use domain::error::ApiError;
+use domain::id::TeamId;
+use domain::role::{Action, Caller, Subject, authorize};
+use worker::Response;
+
+/// Tokens that a cut of the cap publishes at once; the cron publishes the others within a minute.
+const PUBLISHED_AT_ONCE: u32 = 50;
+
+/// `GET /api/teams`
+pub async fn list(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: TeamQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let after = match &cursor {
+        None => ("", ""),
+        Some(Cursor::Text(name, id)) => (name.as_str(), id.as_str()),
+        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+    };
+    let teams = visible_teams(&caller, None)?;
+    let db = call.db()?;
+    let items =
+        store::list(&db, &caller, teams.as_deref(), query.search.as_deref(), after, limit + 1).await?;
+    respond(200, &page(items, limit, |team| Cursor::Text(team.name.clone(), team.id.to_string())))
+}
+
+/// `GET /api/teams/{id}`
+pub async fn get(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let team = find(call, &call.db()?, &caller).await?;
+    respond_versioned(200, team.version, &team)
+}
+
+/// The team that the path names, if the caller may see it.
+async fn find(call: &Call, db: &Db, caller: &Caller) -> Result<TeamView, Failure> {
+    authorize(caller, Action::ReadTeam, Subject::team(&TeamId::from(call.id())))?;
+    Ok(store::get(db, caller, call.id()).await?.ok_or(ApiError::NotFound)?)
+}
+
+/// `GET /api/teams/{id}/members`
+pub async fn members(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: MemberQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let after = match &cursor {
+        None => (-1, ""),
+        Some(Cursor::Time(rank, id)) => (*rank, id.as_str()),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+    };
+    let db = call.db()?;
+    let team = find(call, &db, &caller).await?;
+    let rows = store::members(&db, &team.id, after, limit + 1).await?;
+    let Page { items, next_cursor } =
+        page(rows, limit, |(rank, member)| Cursor::Time(*rank, member.id.to_string()));
+    respond(200, &Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor })
+}
+
+fn attempt<'a>(action: &'static str, id: &'a str) -> Attempt<'a> {
+    Attempt { action, entity: "team", entity_id: Some(id), team: Some(id) }
+}
+
+/// What the audit log keeps of a team.
+fn snapshot(team: &TeamView) -> serde_json::Value {
+    serde_json::json!({
+        "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
+        "scope_cap": team.scope_cap,
+    })
+}
+
+/// `POST /api/teams`
+pub async fn create(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let request: CreateTeamRequest = parse_body(&body)?;
+    let id = request.id.clone();
+    let attempt = attempt("create-team", id.as_str());
+    let grant = call.authorize(&caller, Action::CreateTeam, Subject::default(), attempt)?;
+    let team = request.validate()?;
+    let db = call.db()?;
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        after: Some(serde_json::json!({
+            "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
+            "scope_cap": team.scope_cap,
+        })),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let statements =
+        vec![store::insert(&db, &grant, &team, call.now)?, audit::insert_if_changed(&db, &entry)?];
+    if !db.change(statements).await? {
+        return Err(Failure::conflict("id", "is, or was, another team's"));
+    }
+    let view = store::get(&db, &caller, id.as_str()).await?.ok_or(ApiError::NotFound)?;
+    respond_versioned(201, view.version, &view)
+}
+
+/// `PUT /api/teams/{id}`
+///
+/// 1. Read and check the fields that are given; `If-Match`.
+/// 2. A scope cap asks for the platform admin.
+/// 3. Write where the version is still the one that was read. A change of the cap counts for every
+///    token of the team and puts each into the outbox, in the same transaction.
+/// 4. Publish the first of them at once.
+pub async fn update(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let db = call.db()?;
+    let before = find(&call, &db, &caller).await?;
+    let attempt = attempt("update-team", before.id.as_str());
+    let subject = Subject::team(&before.id);
+    let grant = call.authorize(&caller, Action::EditTeam, subject, attempt)?;
+    let change = parse_body::<UpdateTeamRequest>(&body)?.validate()?;
+    if change.scope_cap.is_some() {
+        call.authorize(&caller, Action::SetScopeCap, subject, attempt)?;
+    }
+    check_if_match(&call, before.version)?;
+    let after = changed(before.clone(), change);
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: Some(snapshot(&before)),
+        after: Some(snapshot(&after)),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let cuts = after.scope_cap != before.scope_cap;
+    let mut statements =
+        vec![store::update(&db, &grant, &after, call.now)?, audit::insert_if_changed(&db, &entry)?];
+    if cuts {
+        statements.push(tokens::touch_team(&db, &grant, &before.id, call.now)?);
+        statements.push(outbox::insert_team(&db, &grant, &before.id, call.now)?);
+    }
+    if !db.change(statements).await? {
+        return Err(overtaken(&call));
+    }
+    let propagation = if cuts { publish_team(&call, &db, &before.id).await? } else { Propagation::Published };
+    let team = find(&call, &db, &caller).await?;
+    respond_versioned(status(200, propagation), team.version, &TeamChanged { team, propagation })
+}
+
+fn changed(team: TeamView, change: TeamChange) -> TeamView {
+    let texts = |cap: Vec<domain::scope::Scope>| cap.iter().map(ToString::to_string).collect();
+    TeamView {
+        name: change.name.unwrap_or(team.name),
+        description: change.description.unwrap_or(team.description),
+        color: change.color.unwrap_or(team.color),
+        icon: change.icon.unwrap_or(team.icon),
+        scope_cap: change.scope_cap.map_or(team.scope_cap, |cap| cap.map(texts)),
+        ..team
+    }
+}
+
+async fn publish_team(call: &Call, db: &Db, team: &TeamId) -> Result<Propagation, StoreError> {
+    let rows = outbox::of_team(db, team, PUBLISHED_AT_ONCE).await?;
+    publish_rows(&call.env, db, rows, &call.request_id).await;
+    let is_done = outbox::of_team(db, team, 1).await?.is_empty();
+    Ok(if is_done { Propagation::Published } else { Propagation::Pending })
+}
+
+/// `DELETE /api/teams/{id}`. That it is empty is a trigger's word, in the same transaction: nobody
+/// comes in between.
+pub async fn delete(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let db = call.db()?;
+    let before = find(call, &db, &caller).await?;
+    let attempt = attempt("delete-team", before.id.as_str());
+    let grant = call.authorize(&caller, Action::DeleteTeam, Subject::team(&before.id), attempt)?;
+    check_if_match(call, before.version)?;
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: Some(snapshot(&before)),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let version = condition(call, before.version);
+    let first = store::delete(&db, &grant, &before.id, version, call.now)?;
+    match db.change(vec![first, audit::insert_if_changed(&db, &entry)?]).await {
+        Ok(true) => respond(200, &before),
+        Ok(false) => Err(overtaken(call)),
+        Err(StoreError::Constraint(cause)) if cause.contains("team-not-empty") => Err(not_empty(&before)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn not_empty(team: &TeamView) -> Failure {
+    if team.id.is_core() {
+        return Failure::conflict("id", "core-team runs the platform and cannot be deleted");
+    }
+    Failure::conflict("id", "has members, or tokens that are not revoked")
+}

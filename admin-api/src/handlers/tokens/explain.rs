@@ -1,0 +1,98 @@
+//! Would this call be allowed? By the function that the gateway runs.
+
+use super::{find, propagation_of};
+use crate::auth::caller;
+use crate::db::to_json;
+use crate::db::tokens as store;
+use crate::error::Failure;
+use crate::publish::{record_of, route_table};
+use crate::request::{Call, parse_body, respond};
+use domain::access::{self, explain as steps_of};
+use domain::api::tokens::{ExplainRequest, Explanation};
+use domain::error::{ApiError, FieldError};
+use domain::kv::TokenRecord;
+use domain::method::Method;
+use domain::route::{RequestPath, Route, RouteTable};
+use std::net::IpAddr;
+use worker::Response;
+
+/// `POST /api/tokens/{id}/explain`: on what D1 says now. Whether KV says the same yet is in
+/// `propagation`.
+pub async fn explain(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let db = call.db()?;
+    let token = find(&call, &db, &caller).await?;
+    let request: ExplainRequest = parse_body(&body)?;
+    let question = Question::of(&request)?;
+
+    let published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
+    let record = record_of(published.first().ok_or(ApiError::NotFound)?)?;
+    let table = route_table(&db, call.now, &call.request_id).await?;
+    let (version, legacy_tokens) = (table.version, table.legacy_tokens);
+    let table = RouteTable::new(table.routes.into_iter().map(Route::from), legacy_tokens, version);
+    let propagation = propagation_of(&db, &token.id).await?;
+    respond(200, &answer(&record, &table, &question, call.now, propagation))
+}
+
+/// A call that was described acceptably.
+struct Question {
+    method: Method,
+    path: RequestPath,
+    client_ip: Option<IpAddr>,
+}
+
+impl Question {
+    fn of(request: &ExplainRequest) -> Result<Self, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let method: Option<Method> = request.method.to_ascii_uppercase().parse().ok();
+        if method.is_none() {
+            errors.push(FieldError::new("method", "must be 1 to 16 letters, such as GET"));
+        }
+        let path = request.path.split(['?', '#']).next().unwrap_or_default();
+        let path = RequestPath::parse(path);
+        if path.is_none() {
+            errors.push(FieldError::new("path", "must begin with '/', such as /api/openai/models"));
+        }
+        let client_ip = request.client_ip.as_deref().filter(|text| !text.is_empty());
+        let parsed: Option<IpAddr> = client_ip.and_then(|text| text.trim().parse().ok());
+        if client_ip.is_some() && parsed.is_none() {
+            errors.push(FieldError::new("client_ip", "must be an IPv4 or IPv6 address"));
+        }
+        match (method, path) {
+            (Some(method), Some(path)) if errors.is_empty() => Ok(Self { method, path, client_ip: parsed }),
+            _ => Err(errors),
+        }
+    }
+}
+
+fn answer(
+    record: &TokenRecord,
+    table: &RouteTable,
+    question: &Question,
+    now: domain::time::UnixMs,
+    propagation: domain::api::Propagation,
+) -> Explanation {
+    let call = access::Call {
+        method: question.method.as_str(),
+        path: &question.path,
+        client_ip: question.client_ip,
+        now,
+    };
+    let steps = steps_of(record, table, &call);
+    let denial = steps.iter().find_map(|step| step.denial);
+    let route = table.find(&question.path);
+    let covering = route.and_then(|route| {
+        record.scopes.iter().find(|scope| scope.covers(call.method, &question.path, route))
+    });
+    Explanation {
+        allowed: denial.is_none(),
+        route_id: route.map(|route| route.id.clone()),
+        route_path: route.map(|route| route.path.as_str().to_owned()),
+        scope: covering.map(ToString::to_string),
+        status: denial.map(|denial| denial.error().status()),
+        code: denial.map(|denial| denial.error().code().to_owned()),
+        steps,
+        propagation,
+    }
+}

@@ -1,0 +1,96 @@
+//! `/api/notifications` and `/api/publication`
+
+use crate::auth::caller;
+use crate::db::{audit, outbox, upkeep as store};
+use crate::error::Failure;
+use crate::handlers::visible_teams;
+use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::reconcile::{self, Position, ReconcileError};
+use crate::request::{Attempt, Call, parse_body, respond};
+use domain::api::upkeep::{NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
+use domain::role::{Action, Subject, authorize};
+use worker::Response;
+
+const SHOWN_ROWS: u32 = 50;
+
+/// `GET /api/notifications`
+pub async fn notifications(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: NotificationQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let after = match &cursor {
+        None => None,
+        Some(Cursor::Time(at, key)) => Some((*at, key.as_str())),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+    };
+    let teams = visible_teams(&caller, None)?;
+    let platform = caller.core_role().is_some();
+    let items = store::notifications(&call.db()?, teams.as_deref(), platform, after, limit + 1).await?;
+    let cursor_of = |n: &domain::api::upkeep::Notification| {
+        Cursor::Time(n.created_at, format!("{} {}", n.kind.as_str(), n.subject))
+    };
+    respond(200, &page(items, limit, cursor_of))
+}
+
+/// `GET /api/publication`
+pub async fn publication(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    authorize(&caller, Action::ReadPublication, Subject::default())?;
+    let db = call.db()?;
+    let summary = outbox::summary(&db).await?;
+    respond(
+        200,
+        &Publication {
+            pending: summary.pending,
+            oldest_at: summary.oldest_at,
+            rows: outbox::list(&db, SHOWN_ROWS).await?,
+            drift: store::drift_count(&db).await?,
+            compared_at: reconcile::progress(&db).await?.completed_at,
+        },
+    )
+}
+
+/// `POST /api/publication/reconcile`
+pub async fn reconcile(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let attempt = Attempt { action: "reconcile", entity: "publication", entity_id: None, team: None };
+    let grant = call.authorize(&caller, Action::Reconcile, Subject::default(), attempt)?;
+    let body = call.body().await?;
+    let request: ReconcileRequest =
+        if body.is_empty() { ReconcileRequest::default() } else { parse_body(&body)? };
+    let position = match request.cursor.as_deref() {
+        None => Position::START,
+        Some(text) => Position::parse(text)
+            .ok_or_else(|| Failure::field("cursor", "is not a cursor of this comparison"))?,
+    };
+    let db = call.db()?;
+    let (mut slice, next) = reconcile::compare(&call.env, &db, &position).await?;
+    if request.repair && !slice.drift.is_empty() {
+        let client_ip = call.client_ip();
+        let entry = audit::Entry {
+            after: serde_json::to_value(&slice.drift).ok(),
+            ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+        };
+        db.batch(vec![audit::insert(&db, &entry)?]).await?;
+        reconcile::repair(&call.env, &db, &mut slice, &call.request_id).await?;
+    }
+    reconcile::note(&db, &slice).await?;
+    respond(
+        200,
+        &ReconcileReport {
+            compared: slice.compared,
+            drift: slice.drift,
+            next_cursor: next.map(|position| position.text()),
+        },
+    )
+}
+
+impl From<ReconcileError> for Failure {
+    fn from(error: ReconcileError) -> Self {
+        match error {
+            ReconcileError::Store(error) => error.into(),
+            ReconcileError::Kv(cause) => Self::Unavailable(format!("KV: {cause}")),
+        }
+    }
+}

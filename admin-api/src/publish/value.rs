@@ -1,0 +1,179 @@
+//! What KV is to hold, computed from what D1 says now.
+
+use crate::db::tokens::PublishedToken;
+use crate::db::{Db, StoreError, json_column, routes};
+use domain::credential::SealedCredential;
+use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
+use domain::scope::{Scope, within_cap};
+use domain::time::{DAY_MS, UnixMs};
+use domain::token::TokenHash;
+use edge::log::log;
+use url::Url;
+
+/// KV keeps nothing for less, in seconds.
+const MIN_TTL_S: u64 = 60;
+
+/// The entry of one secret.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub hash: TokenHash,
+    pub record: TokenRecord,
+    /// After which KV may forget it; `None` is never.
+    pub ttl_s: Option<u64>,
+}
+
+/// The entries of a token: one for each secret that has not ended long ago.
+///
+/// # Errors
+/// An allow-list that cannot be read: with an entry left out, any address could call.
+pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, StoreError> {
+    let record = record_of(token)?;
+    let entry = |(hash, ends_at): &(TokenHash, Option<UnixMs>)| {
+        // A tombstone rather than a deletion: a deletion may be seen late or never.
+        let ttl_s = if record.state == TokenState::Revoked {
+            Some(TOMBSTONE_TTL_S)
+        } else {
+            // A day longer than it works, so that its holder is told that it has ended.
+            ends_at.map(|end| u64::try_from((end + DAY_MS - now) / 1_000).unwrap_or(0).max(MIN_TTL_S))
+        };
+        let record = TokenRecord { secret_ends_at: *ends_at, ..record.clone() };
+        Entry { hash: hash.clone(), record, ttl_s }
+    };
+    Ok(token.secrets.iter().map(entry).collect())
+}
+
+/// The record of a token, whichever secret it is found by. Its scopes are those that lie within the
+/// team's cap now, whatever was within it when they were given.
+pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
+    let scopes: Vec<Scope> = token.scopes.iter().filter_map(|text| text.parse().ok()).collect();
+    Ok(TokenRecord {
+        v: TokenRecord::VERSION,
+        id: token.id.clone(),
+        name: token.name.clone(),
+        team: token.team_id.clone(),
+        scopes: within_cap(&scopes, token.scope_cap.as_deref()),
+        expires_at: token.expires_at,
+        state: token.state,
+        secret_ends_at: None,
+        // A tombstone needs none, and nothing may stand in a revocation's way.
+        ip_allow: if token.state == TokenState::Revoked { vec![] } else { networks(&token.ip_allow)? },
+        version: token.version,
+    })
+}
+
+fn networks(json: &str) -> Result<Vec<ipnet::IpNet>, StoreError> {
+    serde_json::from_str(json).map_err(|e| StoreError::Value(format!("ip_allow: {e}")))
+}
+
+pub async fn route_table(db: &Db, now: UnixMs, request_id: &str) -> Result<RouteTableV2, StoreError> {
+    let (head, rows) = routes::published(db, now).await?;
+    Ok(RouteTableV2 {
+        v: 2,
+        version: head.version,
+        legacy_tokens: head.legacy_tokens == 1,
+        routes: rows.into_iter().filter_map(|row| route_or_log(row, request_id)).collect(),
+    })
+}
+
+fn route_or_log(row: routes::PublishedRow, request_id: &str) -> Option<RouteV2> {
+    let id = row.id.clone();
+    let route = route(row);
+    if route.is_none() {
+        log(request_id, "route left out of the table", id.as_str());
+    }
+    route
+}
+
+/// `None` for a route whose address or methods cannot be read: it could go nowhere, or take methods
+/// that it should not.
+pub fn route(row: routes::PublishedRow) -> Option<RouteV2> {
+    // A seal that is not for this origin, or that cannot be read (an empty one never opens), is
+    // published all the same: the gateway then refuses the call, where without it the call would go
+    // out bare.
+    let unopenable = || SealedCredential { iv: [0; 12], ciphertext: vec![] };
+    Some(RouteV2 {
+        url: Url::parse(&row.backend_url).ok()?,
+        methods: serde_json::from_str(&row.methods).ok()?,
+        id: row.id,
+        path: row.path,
+        tags: json_column(&row.tags),
+        timeout_ms: row.timeout_ms,
+        cors_origins: json_column(&row.cors_origins),
+        forward_cookies: row.forward_cookies == 1,
+        credential: row.sealed.as_deref().map(|text| text.parse().unwrap_or_else(|_| unopenable())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn published(sealed: Option<&str>) -> routes::PublishedRow {
+        routes::PublishedRow {
+            id: "rte_1".into(),
+            path: "/api/x".parse().unwrap(),
+            backend_url: "https://x.example/v1".into(),
+            tags: r#"["ai"]"#.into(),
+            methods: "[]".into(),
+            timeout_ms: None,
+            cors_origins: "[]".into(),
+            forward_cookies: 0,
+            sealed: sealed.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn a_route_is_published_with_its_seal() {
+        let sealed = "v1.AQEBAQEBAQEBAQEB._wA";
+        let with = route(published(Some(sealed))).unwrap();
+        assert_eq!(with.credential.unwrap().to_string(), sealed);
+        assert_eq!(with.tags, ["ai"]);
+        assert!(route(published(None)).unwrap().credential.is_none());
+    }
+
+    #[test]
+    fn a_route_whose_methods_cannot_be_read_is_left_out() {
+        assert!(route(routes::PublishedRow { methods: "[\"G T\"]".into(), ..published(None) }).is_none());
+        assert!(route(routes::PublishedRow { methods: "?".into(), ..published(None) }).is_none());
+    }
+
+    fn token(state: TokenState, ip_allow: &str, cap: Option<&str>) -> PublishedToken {
+        let hash = |digit: &str| -> TokenHash { digit.repeat(64).parse().unwrap() };
+        PublishedToken {
+            id: "tok_1".into(),
+            name: "n".into(),
+            team_id: "ops".into(),
+            scopes: vec!["*".into()],
+            scope_cap: cap.map(|scope| vec![scope.parse().unwrap()]),
+            ip_allow: ip_allow.into(),
+            expires_at: None,
+            state,
+            version: 3,
+            updated_at: 0,
+            secrets: vec![(hash("a"), None), (hash("b"), Some(5_000))],
+        }
+    }
+
+    #[test]
+    fn each_secret_has_an_entry_with_its_own_end() {
+        let entries = entries_of(&token(TokenState::Active, "[]", None), 0).unwrap();
+        let ends: Vec<_> = entries.iter().map(|e| (e.record.secret_ends_at, e.ttl_s)).collect();
+        assert_eq!(ends, [(None, None), (Some(5_000), Some(86_405))]);
+    }
+
+    #[test]
+    fn a_cut_cap_cuts_what_is_published() {
+        let record = record_of(&token(TokenState::Active, "[]", Some("openai"))).unwrap();
+        assert_eq!(record.scopes, ["openai".parse().unwrap()]);
+    }
+
+    #[test]
+    fn an_unreadable_network_stops_the_publication_but_not_a_revocation() {
+        assert!(record_of(&token(TokenState::Active, r#"["10.0.0.0/8"]"#, None)).is_ok());
+        for unreadable in [r#"["10.0.0.0/8","?"]"#, "?", "{}"] {
+            assert!(record_of(&token(TokenState::Active, unreadable, None)).is_err(), "{unreadable}");
+            let tombstones = entries_of(&token(TokenState::Revoked, unreadable, None), 0).unwrap();
+            assert!(tombstones.iter().all(|e| e.ttl_s == Some(TOMBSTONE_TTL_S)));
+        }
+    }
+}
