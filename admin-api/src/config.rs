@@ -17,6 +17,8 @@ const MIN_RETENTION_DAYS: u32 = 15;
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,
+    /// Without it there is no `/api/usage-log`.
+    pub usage_log_keys: Option<KeyRing>,
     pub session: SessionRules,
     pub session_keys: SessionKeys,
     /// User ids or verified e-mail addresses that count as platform admins.
@@ -50,6 +52,10 @@ impl Config {
         Ok(Self {
             check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
             credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
+            usage_log_keys: match vars.get("USAGE_LOG_KEY") {
+                Some(_) => Some(KeyRing::from_vars(vars, "USAGE_LOG_KEY")?),
+                None => None,
+            },
             session: SessionRules { issuer, allowed_origins: list(vars, "ALLOWED_ORIGINS") },
             session_keys,
             bootstrap_admins: list(vars, "BOOTSTRAP_ADMINS"),

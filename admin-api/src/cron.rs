@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::db::{Db, StoreError, usage};
 use crate::publish::{drain, now};
 use crate::reconcile;
+use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use domain::time::{DAY_MS, MINUTE_MS};
 use edge::log::log;
 use worker::Env;
@@ -20,7 +21,6 @@ const RECONCILE_EVERY: i64 = 10;
 /// than the design's 10 M in 90 days bring (77 a minute).
 const PURGE_ROWS: u32 = 2_000;
 const PURGE_ROUNDS: usize = 10;
-const HOURLY_KEPT_MS: i64 = 400 * DAY_MS;
 /// A client that repeats a request does so within minutes.
 const IDEMPOTENCY_KEPT_MS: i64 = DAY_MS;
 
@@ -53,9 +53,11 @@ async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
             break;
         }
     }
-    for _ in 0..PURGE_ROUNDS {
-        if !is_full(usage::purge_hourly(db, now - HOURLY_KEPT_MS, PURGE_ROWS).await?) {
-            break;
+    for (granularity, kept_ms) in [("5m", FINE_KEPT_MS), ("hour", HOURLY_KEPT_MS)] {
+        for _ in 0..PURGE_ROUNDS {
+            if !is_full(usage::purge_rollups(db, granularity, now - kept_ms, PURGE_ROWS).await?) {
+                break;
+            }
         }
     }
     usage::purge_idempotency(db, now - IDEMPOTENCY_KEPT_MS).await?;

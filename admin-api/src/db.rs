@@ -1,10 +1,12 @@
 //! D1: typed statements. Each SQL statement is a file of its own under `queries/`.
 
 use serde::de::DeserializeOwned;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Env};
 
 pub mod audit;
+pub mod dashboard;
 pub mod outbox;
 pub mod people;
 pub mod routes;
@@ -120,12 +122,12 @@ pub(crate) use sql;
 pub type Statement = D1PreparedStatement;
 
 /// The database, as one request sees it.
-#[derive(Debug)]
-pub struct Db(D1Database);
+#[derive(Clone, Debug)]
+pub struct Db(Rc<D1Database>);
 
 impl Db {
     pub fn open(env: &Env) -> Result<Self, StoreError> {
-        env.d1(DB).map(Self).map_err(|e| StoreError::Unreachable(e.to_string()))
+        env.d1(DB).map(|db| Self(Rc::new(db))).map_err(|e| StoreError::Unreachable(e.to_string()))
     }
 
     pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {

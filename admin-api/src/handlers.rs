@@ -1,6 +1,8 @@
 //! The endpoints: parse, check, act, respond.
 
 pub mod audit;
+mod csv;
+pub mod dashboard;
 pub mod health;
 mod idempotency;
 pub mod people;

@@ -26,6 +26,7 @@ mod publish;
 mod reconcile;
 mod request;
 mod router;
+mod zone;
 
 use worker::{Context, Env, MessageBatch, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 

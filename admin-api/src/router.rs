@@ -2,11 +2,12 @@
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::handlers::{audit, health, people, routes, teams, tokens, upkeep, usage};
+use crate::handlers::{audit, dashboard, health, people, routes, teams, tokens, upkeep, usage};
 use crate::request::Call;
 use domain::api::Endpoint;
 use domain::api::GetHealth;
 use domain::api::audit as audit_api;
+use domain::api::dashboard as dashboard_api;
 use domain::api::people as people_api;
 use domain::api::routes as route_api;
 use domain::api::teams as team_api;
@@ -54,11 +55,22 @@ enum Handler {
     AddMembership,
     RemoveMembership,
     ListAudit,
+    ExportAudit,
     HealthDetailed,
     ListNotifications,
     Publication,
     Reconcile,
+    Overview,
+    Counts,
     UsageStats,
+    TokenUsage,
+    RouteUsage,
+    TeamUsage,
+    ListTokenUsage,
+    ListRouteUsage,
+    ListEvents,
+    ExportEvents,
+    LogUsage,
     OwnUsage,
 }
 
@@ -103,11 +115,22 @@ const ROUTES: &[Row] = &[
     row::<people_api::AddMembership>(Handler::AddMembership),
     row::<people_api::RemoveMembership>(Handler::RemoveMembership),
     row::<audit_api::ListAudit>(Handler::ListAudit),
+    row::<audit_api::ExportAudit>(Handler::ExportAudit),
     row::<upkeep_api::GetHealthDetailed>(Handler::HealthDetailed),
     row::<upkeep_api::ListNotifications>(Handler::ListNotifications),
     row::<upkeep_api::GetPublication>(Handler::Publication),
     row::<upkeep_api::Reconcile>(Handler::Reconcile),
+    row::<dashboard_api::GetOverview>(Handler::Overview),
+    row::<dashboard_api::GetCounts>(Handler::Counts),
     row::<usage_api::GetUsageStats>(Handler::UsageStats),
+    row::<usage_api::GetTokenUsage>(Handler::TokenUsage),
+    row::<usage_api::GetRouteUsage>(Handler::RouteUsage),
+    row::<usage_api::GetTeamUsage>(Handler::TeamUsage),
+    row::<usage_api::ListTokenUsage>(Handler::ListTokenUsage),
+    row::<usage_api::ListRouteUsage>(Handler::ListRouteUsage),
+    row::<usage_api::ListEvents>(Handler::ListEvents),
+    row::<usage_api::ExportEvents>(Handler::ExportEvents),
+    row::<usage_api::LogUsage>(Handler::LogUsage),
     row::<usage_api::GetOwnUsage>(Handler::OwnUsage),
     row::<usage_api::GetOwnRecentCalls>(Handler::OwnUsage),
 ];
@@ -243,11 +266,22 @@ async fn dispatch(
         Handler::AddMembership => people::add_membership(call).await,
         Handler::RemoveMembership => people::remove_membership(&call).await,
         Handler::ListAudit => audit::list(&call).await,
+        Handler::ExportAudit => audit::export(&call).await,
         Handler::HealthDetailed => health::detailed(&call).await,
         Handler::ListNotifications => upkeep::notifications(&call).await,
         Handler::Publication => upkeep::publication(&call).await,
         Handler::Reconcile => upkeep::reconcile(call).await,
+        Handler::Overview => dashboard::overview(&call).await,
+        Handler::Counts => dashboard::counts(&call).await,
         Handler::UsageStats => usage::stats(&call).await,
+        Handler::TokenUsage => usage::of_token(&call).await,
+        Handler::RouteUsage => usage::of_route(&call).await,
+        Handler::TeamUsage => usage::of_team(&call).await,
+        Handler::ListTokenUsage => usage::list_tokens(&call).await,
+        Handler::ListRouteUsage => usage::list_routes(&call).await,
+        Handler::ListEvents => usage::events(&call).await,
+        Handler::ExportEvents => usage::export(&call).await,
+        Handler::LogUsage => usage::log_usage(call).await,
         Handler::OwnUsage => usage::own(&call).await,
     }
 }

@@ -5,6 +5,7 @@ use crate::role::Action;
 use serde::{Deserialize, Serialize};
 
 pub mod audit;
+pub mod dashboard;
 pub mod people;
 pub mod routes;
 pub mod teams;
@@ -136,11 +137,22 @@ pub const ENDPOINTS: &[EndpointRow] = &[
     row::<people::AddMembership>(),
     row::<people::RemoveMembership>(),
     row::<audit::ListAudit>(),
+    row::<audit::ExportAudit>(),
     row::<upkeep::GetHealthDetailed>(),
     row::<upkeep::ListNotifications>(),
     row::<upkeep::GetPublication>(),
     row::<upkeep::Reconcile>(),
+    row::<dashboard::GetOverview>(),
+    row::<dashboard::GetCounts>(),
     row::<usage::GetUsageStats>(),
+    row::<usage::GetTokenUsage>(),
+    row::<usage::GetRouteUsage>(),
+    row::<usage::GetTeamUsage>(),
+    row::<usage::ListTokenUsage>(),
+    row::<usage::ListRouteUsage>(),
+    row::<usage::ListEvents>(),
+    row::<usage::ExportEvents>(),
+    row::<usage::LogUsage>(),
     row::<usage::GetOwnUsage>(),
     row::<usage::GetOwnRecentCalls>(),
 ];

@@ -108,6 +108,8 @@ wire_errors! {
         InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
         MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key."),
         TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
+        IpNotAllowed => (403, "ip-not-allowed", "Permission Denied", "The token may not be used from this address."),
+        BadSignature => (401, "bad-signature", "Bad Signature", "The request's signature is missing, too old, or does not fit."),
         Forbidden => (403, "forbidden", "Forbidden", "Your role does not allow this."),
         NotFound => (404, "not-found", "Not Found", "There is nothing here, or nothing that you may see."),
         MethodNotAllowed => (405, "method-not-allowed", "Method Not Allowed", "This address does not take this method."),

@@ -14,7 +14,9 @@
 //! | [`headers`] | which headers pass |
 //! | [`cors`] | what a browser of another origin is told |
 //! | [`kv`] | the values the two Workers share through KV, in both versions |
-//! | [`usage`], [`rollup`] | what is recorded of a call, and how it adds up |
+//! | [`usage`], [`rollup`], [`span`] | what is recorded of a call, how it adds up, what a report reads |
+//! | [`csv`] | files for spreadsheets |
+//! | [`signature`] | signed requests of other systems |
 //! | [`role`] | what a signed-in person may do |
 //! | [`session`] | whether a session JWT's claims hold |
 //! | [`api`] | the admin API's endpoints, requests and responses |
@@ -24,6 +26,7 @@ pub mod access;
 pub mod api;
 pub mod cors;
 pub mod credential;
+pub mod csv;
 pub mod error;
 pub mod headers;
 pub mod id;
@@ -35,6 +38,8 @@ pub mod route;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod signature;
+pub mod span;
 pub mod time;
 pub mod token;
 pub mod upstream;

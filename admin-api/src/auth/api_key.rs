@@ -24,6 +24,10 @@ pub async fn holder(call: &Call) -> Result<Holder, Failure> {
     if holder.state() != TokenState::Active {
         return Err(ApiError::InvalidApiKey.into());
     }
+    let client_ip = call.client_ip().and_then(|text| text.parse().ok());
+    if !holder.allows(client_ip) {
+        return Err(ApiError::IpNotAllowed.into());
+    }
     let is_over = |end: Option<i64>| end.is_some_and(|end| end <= call.now);
     if is_over(holder.expires_at) || is_over(holder.ends_at) {
         return Err(ApiError::TokenExpired.into());

@@ -93,12 +93,14 @@ pub async fn get(db: &Db, id: &str) -> Result<Option<Stored>, StoreError> {
     row.map(Stored::try_from).transpose()
 }
 
-pub async fn is_path_taken(db: &Db, path: &RoutePath) -> Result<bool, StoreError> {
+/// The route at a path.
+pub async fn id_of(db: &Db, path: &str) -> Result<Option<RouteId>, StoreError> {
     #[derive(Deserialize)]
-    struct Row {}
-    let row: Option<Row> =
-        db.first(db.statement(sql!("route_find_by_path"), params![path.as_str()])?).await?;
-    Ok(row.is_some())
+    struct Row {
+        id: RouteId,
+    }
+    let row: Option<Row> = db.first(db.statement(sql!("route_find_by_path"), params![path])?).await?;
+    Ok(row.map(|row| row.id))
 }
 
 /// In the order of their paths, those after `after`.

@@ -8,8 +8,10 @@ use domain::role::Grant;
 use domain::scope::Scope;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::{TokenHash, TokenHint, TokenSecret};
+use ipnet::IpNet;
 use serde::Deserialize;
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 #[derive(Debug, Deserialize)]
 struct TokenRow {
@@ -384,6 +386,9 @@ pub async fn secrets(db: &Db, token: &str) -> Result<Vec<SecretRow>, StoreError>
 pub struct Holder {
     pub id: TokenId,
     pub name: String,
+    pub team_id: TeamId,
+    /// JSON.
+    ip_allow: String,
     pub expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
     revoked_at: Option<UnixMs>,
@@ -392,6 +397,14 @@ pub struct Holder {
 }
 
 impl Holder {
+    /// Whether its holder may be at `client_ip`; as at the gateway an allow-list refuses an address
+    /// that is not known, and one that cannot be read refuses any.
+    pub fn allows(&self, client_ip: Option<IpAddr>) -> bool {
+        let Ok(networks) = serde_json::from_str::<Vec<IpNet>>(&self.ip_allow) else { return false };
+        networks.is_empty()
+            || client_ip.is_some_and(|ip| networks.iter().any(|network| network.contains(&ip.to_canonical())))
+    }
+
     pub fn state(&self) -> TokenState {
         state_of(self.disabled_at, self.revoked_at)
     }

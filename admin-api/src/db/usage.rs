@@ -1,20 +1,22 @@
 //! Events in, reports out. Reports read rollups only.
 
-use super::{Db, Statement, StoreError, params, rows_of, sql};
-use domain::api::usage::{Interval, RecentCall};
-use domain::id::TokenId;
-use domain::rollup::Rollup;
+use super::{Db, Param, Statement, StoreError, params, rows_of, sql, to_json};
+use domain::api::usage::{CallView, RecentCall, UsageSort};
+use domain::id::{RouteId, TeamId, TokenId};
+use domain::rollup::{Histogram, Rollup};
+use domain::span::Span;
 use domain::time::UnixMs;
+use domain::usage::Outcome;
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use serde_json::Value;
+use worker::D1Result;
 
 /// Writes a chunk of events, each id once in it, and the counts of its messages, as one
 /// transaction: rollups of what is new first, the events last.
 pub async fn take_in(db: &Db, events: &str) -> Result<(), StoreError> {
     let statements = [
-        sql!("usage_hourly_add"),
-        sql!("usage_daily_add"),
-        sql!("usage_latency_add"),
+        sql!("usage_rollups_add"),
+        sql!("usage_pairs_add"),
         sql!("tokens_last_used"),
         sql!("usage_events_add"),
     ];
@@ -28,58 +30,98 @@ pub async fn add_losses(db: &Db, losses: &str, now: UnixMs) -> Result<(), StoreE
     Ok(())
 }
 
-/// What a report covers; `None` is all.
-#[derive(Debug)]
-pub struct Range<'a> {
-    pub from: UnixMs,
-    /// Exclusive.
-    pub to: UnixMs,
-    pub interval: Interval,
+/// Whose calls a report is of; `None` is all.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
     /// JSON array.
     pub teams: Option<&'a str>,
     pub token: Option<&'a str>,
     pub route: Option<&'a str>,
 }
 
+/// What a report is read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Dimension {
+    All,
+    Team,
+    Token,
+    Route,
+    Pair,
+}
+
+impl Dimension {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Team => "team",
+            Self::Token => "token",
+            Self::Route => "route",
+            Self::Pair => "pair",
+        }
+    }
+}
+
+impl Whose<'_> {
+    /// The coarsest dimension that knows these calls from others.
+    fn series(&self) -> Dimension {
+        match (self.teams, self.token, self.route) {
+            (None, None, None) => Dimension::All,
+            (Some(_), None, None) => Dimension::Team,
+            (_, Some(_), None) => Dimension::Token,
+            (None, None, Some(_)) => Dimension::Route,
+            (_, Some(_), Some(_)) | (Some(_), None, Some(_)) => Dimension::Pair,
+        }
+    }
+
+    fn by_token(&self) -> Dimension {
+        if self.route.is_none() { Dimension::Token } else { Dimension::Pair }
+    }
+
+    fn by_route(&self) -> Dimension {
+        if self.teams.is_none() && self.token.is_none() { Dimension::Route } else { Dimension::Pair }
+    }
+}
+
 /// One line of a report.
 #[derive(Debug)]
 pub struct Line {
+    /// A token's or a route's id; empty in a series.
     pub key: String,
+    /// Where the interval begins; 0 elsewhere.
+    pub at: UnixMs,
     pub label: Option<String>,
+    pub team: Option<TeamId>,
+    pub last_at: Option<UnixMs>,
     pub rollup: Rollup,
+    /// The value that a list is sorted by.
+    pub sort_value: Option<Value>,
 }
 
 /// A report's three groupings.
 #[derive(Debug)]
 pub struct Report {
-    /// Keyed by the bucket's start, as text.
-    pub buckets: Vec<Line>,
+    pub series: Vec<Line>,
+    /// Busiest first.
     pub tokens: Vec<Line>,
     pub routes: Vec<Line>,
 }
 
-/// A key is a number where it is a time, and text elsewhere.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Key {
-    Time(f64),
-    Text(String),
-}
-
-impl Key {
-    fn into_text(self) -> String {
-        match self {
-            Self::Text(text) => text,
-            // Whole and below 2^53: no fraction is written.
-            Self::Time(at) => format!("{at}"),
-        }
-    }
-}
-
 #[derive(Debug, Deserialize)]
 struct SumRow {
-    key: Key,
+    #[serde(default, alias = "part", alias = "id")]
+    key: String,
+    #[serde(default)]
+    at: f64,
+    #[serde(default)]
     label: Option<String>,
+    #[serde(default)]
+    team_id: Option<TeamId>,
+    #[serde(default)]
+    last_at: Option<UnixMs>,
+    #[serde(default)]
+    sort_value: Option<Value>,
+    /// JSON objects, separated by `;`.
+    histograms: Option<String>,
     calls: u64,
     ok: u64,
     client_errors: u64,
@@ -98,18 +140,17 @@ struct SumRow {
     cost_micros: u64,
 }
 
-#[derive(Debug, Deserialize)]
-struct BinRow {
-    key: Key,
-    bin: u32,
-    count: u64,
-}
-
 impl From<SumRow> for Line {
     fn from(row: SumRow) -> Self {
         Self {
-            key: row.key.into_text(),
+            key: row.key,
+            // Whole and below 2^53.
+            #[allow(clippy::cast_possible_truncation)]
+            at: row.at as i64,
             label: row.label,
+            team: row.team_id,
+            last_at: row.last_at,
+            sort_value: row.sort_value,
             rollup: Rollup {
                 calls: row.calls,
                 ok: row.ok,
@@ -127,66 +168,122 @@ impl From<SumRow> for Line {
                 completion_tokens: row.completion_tokens,
                 cached_tokens: row.cached_tokens,
                 cost_micros: row.cost_micros,
-                latency: domain::rollup::Histogram::default(),
+                latency: histogram(row.histograms.as_deref()),
             },
         }
     }
 }
 
-/// Puts sums and histograms together by key.
-fn lines(sums: Vec<SumRow>, bins: Vec<BinRow>) -> Vec<Line> {
-    let mut by_key: BTreeMap<String, Line> =
-        sums.into_iter().map(Line::from).map(|line| (line.key.clone(), line)).collect();
-    for row in bins {
-        if let Some(line) = by_key.get_mut(&row.key.into_text()) {
-            line.rollup.latency.add(row.bin, row.count);
+/// Adds up histograms as the queries join them. One that cannot be read counts for nothing.
+fn histogram(joined: Option<&str>) -> Histogram {
+    let mut sum = Histogram::default();
+    for text in joined.unwrap_or_default().split(';') {
+        let one: Histogram = serde_json::from_str(text).unwrap_or_default();
+        for (bin, count) in one.iter() {
+            sum.add(bin, count);
         }
     }
-    by_key.into_values().collect()
+    sum
+}
+
+fn lines_of(result: Option<&D1Result>) -> Result<Vec<Line>, StoreError> {
+    let rows: Vec<SumRow> = result.map(rows_of).transpose()?.unwrap_or_default();
+    Ok(rows.into_iter().map(Line::from).collect())
 }
 
 /// All of a report in one transaction, so that its parts add up.
-pub async fn report(db: &Db, range: &Range<'_>) -> Result<Report, StoreError> {
-    let (granularity, sums) = match range.interval {
-        Interval::Hour => (
-            "hour",
-            [sql!("usage_hourly_by_bucket"), sql!("usage_hourly_by_token"), sql!("usage_hourly_by_route")],
-        ),
-        Interval::Day => (
-            "day",
-            [sql!("usage_daily_by_bucket"), sql!("usage_daily_by_token"), sql!("usage_daily_by_route")],
-        ),
-    };
-    let bins =
-        [sql!("usage_latency_by_bucket"), sql!("usage_latency_by_token"), sql!("usage_latency_by_route")];
-    let (from, to) = (range.from, range.to);
-    let mut statements: Vec<Statement> = Vec::with_capacity(6);
-    for sql in sums {
-        statements.push(db.statement(sql, params![from, to, range.teams, range.token, range.route])?);
+pub async fn report(
+    db: &Db,
+    whose: Whose<'_>,
+    series: &[Span],
+    sums: &[Span],
+    split: u32,
+) -> Result<Report, StoreError> {
+    let Whose { teams, token, route } = whose;
+    let (series, sums) = (to_json(series)?, to_json(sums)?);
+    let results = db
+        .batch(vec![
+            db.statement(
+                sql!("usage_series"),
+                params![whose.series().as_str(), &series, teams, token, route],
+            )?,
+            db.statement(
+                sql!("usage_by_token"),
+                params![whose.by_token().as_str(), &sums, teams, token, route, split],
+            )?,
+            db.statement(
+                sql!("usage_by_route"),
+                params![whose.by_route().as_str(), &sums, teams, token, route, split],
+            )?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    Ok(Report {
+        series: lines_of(results.next())?,
+        tokens: lines_of(results.next())?,
+        routes: lines_of(results.next())?,
+    })
+}
+
+/// Which tokens or routes a list shows, and from where on.
+#[derive(Debug)]
+pub struct ListFilter<'a> {
+    /// JSON array; `None` is all.
+    pub teams: Option<&'a str>,
+    pub search: Option<&'a str>,
+    pub sort: UsageSort,
+    /// Sort value and id of the last one seen.
+    pub after: Option<(Param<'a>, &'a str)>,
+    pub limit: u32,
+}
+
+fn sort_name(sort: UsageSort) -> &'static str {
+    match sort {
+        UsageSort::Calls => "calls",
+        UsageSort::Errors => "errors",
+        UsageSort::LastUsed => "last_used",
+        UsageSort::Name => "name",
     }
-    for sql in bins {
-        statements
-            .push(db.statement(sql, params![from, to, range.teams, range.token, range.route, granularity])?);
-    }
-    let results = db.batch(statements).await?;
-    let (sums, bins) = results.split_at_checked(3).unwrap_or_default();
-    let mut lines_of = sums.iter().zip(bins).map(|(sums, bins)| Ok(lines(rows_of(sums)?, rows_of(bins)?)));
-    let mut next = || lines_of.next().unwrap_or_else(|| Ok::<_, StoreError>(vec![]));
-    Ok(Report { buckets: next()?, tokens: next()?, routes: next()? })
+}
+
+pub async fn list_tokens(db: &Db, spans: &[Span], filter: &ListFilter<'_>) -> Result<Vec<Line>, StoreError> {
+    list(db, sql!("usage_tokens_list"), Dimension::Token, spans, filter).await
+}
+
+pub async fn list_routes(db: &Db, spans: &[Span], filter: &ListFilter<'_>) -> Result<Vec<Line>, StoreError> {
+    let dimension = if filter.teams.is_none() { Dimension::Route } else { Dimension::Pair };
+    list(db, sql!("usage_routes_list"), dimension, spans, filter).await
+}
+
+async fn list(
+    db: &Db,
+    sql: &str,
+    dimension: Dimension,
+    spans: &[Span],
+    filter: &ListFilter<'_>,
+) -> Result<Vec<Line>, StoreError> {
+    let (value, id) = filter.after.map_or((Param::Null, None), |(value, id)| (value, Some(id)));
+    let statement = db.statement(
+        sql,
+        params![
+            dimension.as_str(),
+            &to_json(spans)?,
+            filter.teams,
+            filter.search,
+            sort_name(filter.sort),
+            value,
+            id,
+            filter.limit,
+        ],
+    )?;
+    let rows: Vec<SumRow> = db.rows(statement).await?;
+    Ok(rows.into_iter().map(Line::from).collect())
 }
 
 /// A token's sums since it was made.
 pub async fn own_total(db: &Db, token: &TokenId) -> Result<Rollup, StoreError> {
-    let results = db
-        .batch(vec![
-            db.statement(sql!("usage_own_total"), params![token.as_str()])?,
-            db.statement(sql!("usage_own_latency"), params![token.as_str()])?,
-        ])
-        .await?;
-    let mut results = results.iter();
-    let sums = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    let bins = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    Ok(lines(sums, bins).into_iter().next().map(|line| line.rollup).unwrap_or_default())
+    let results = db.batch(vec![db.statement(sql!("usage_own_total"), params![token.as_str()])?]).await?;
+    Ok(lines_of(results.first())?.into_iter().next().map(|line| line.rollup).unwrap_or_default())
 }
 
 /// The last calls of a token, newest first.
@@ -194,23 +291,74 @@ pub async fn own_recent(db: &Db, token: &TokenId, limit: u32) -> Result<Vec<Rece
     db.rows(db.statement(sql!("usage_own_recent"), params![token.as_str(), limit])?).await
 }
 
+/// Which calls, and from where on; `None` is all.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    pub from: UnixMs,
+    /// JSON array.
+    pub teams: Option<String>,
+    pub team: Option<TeamId>,
+    pub token: Option<TokenId>,
+    pub route: Option<RouteId>,
+    pub outcome: Option<Outcome>,
+    pub status_class: Option<u32>,
+    pub method: Option<String>,
+    pub path: Option<String>,
+    /// Time and id of the last one seen; at first the end of the time and ''.
+    pub before: (UnixMs, String),
+}
+
+/// Newest first, in the order of the index that leaves the least to look through.
+pub async fn events(db: &Db, filter: &EventFilter, limit: u32) -> Result<Vec<CallView>, StoreError> {
+    let sql = if filter.token.is_some() {
+        sql!("events_by_token")
+    } else if filter.route.is_some() {
+        sql!("events_by_route")
+    } else if filter.team.is_some() {
+        sql!("events_by_team")
+    } else {
+        sql!("events_by_time")
+    };
+    let statement = db.statement(
+        sql,
+        params![
+            filter.from,
+            filter.teams.as_ref(),
+            filter.token.as_ref().map(TokenId::as_str),
+            filter.route.as_ref().map(RouteId::as_str),
+            filter.outcome.map(Outcome::as_str),
+            filter.status_class,
+            filter.method.as_ref(),
+            filter.path.as_ref(),
+            filter.before.0,
+            &filter.before.1,
+            limit,
+            filter.team.as_ref().map(TeamId::as_str),
+        ],
+    )?;
+    db.rows(statement).await
+}
+
 /// Deletes up to `limit` raw events before `before`; how many there were.
 pub async fn purge_events(db: &Db, before: UnixMs, limit: u32) -> Result<usize, StoreError> {
     purge(db, db.statement(sql!("events_purge"), params![before, limit])?).await
 }
 
-/// Deletes up to `limit` hourly rollups, and as many bins, before `before`.
-pub async fn purge_hourly(db: &Db, before: UnixMs, limit: u32) -> Result<usize, StoreError> {
-    let rows = purge(db, db.statement(sql!("hourly_purge"), params![before, limit])?).await?;
-    let bins = purge(db, db.statement(sql!("latency_purge"), params![before, limit])?).await?;
-    Ok(rows.max(bins))
+/// Deletes up to `limit` rollups of a granularity before `before`; how many there were.
+pub async fn purge_rollups(
+    db: &Db,
+    granularity: &str,
+    before: UnixMs,
+    limit: u32,
+) -> Result<usize, StoreError> {
+    purge(db, db.statement(sql!("rollups_purge"), params![granularity, before, limit])?).await
 }
 
 pub async fn purge_idempotency(db: &Db, before: UnixMs) -> Result<usize, StoreError> {
     purge(db, db.statement(sql!("idempotency_purge"), params![before])?).await
 }
 
-async fn purge(db: &Db, statement: Statement) -> Result<usize, StoreError> {
+pub async fn purge(db: &Db, statement: Statement) -> Result<usize, StoreError> {
     let results = db.batch(vec![statement]).await?;
     results.first().map_or(Ok(0), super::changes_of)
 }
@@ -220,7 +368,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_as_key_is_written_whole() {
-        assert_eq!(Key::Time(1_763_856_000_000.0).into_text(), "1763856000000");
+    fn each_report_reads_the_coarsest_rollups_that_know_its_calls() {
+        let whose = |teams, token, route| Whose { teams, token, route };
+        for (whose, wanted) in [
+            (whose(None, None, None), [Dimension::All, Dimension::Token, Dimension::Route]),
+            (whose(Some("[]"), None, None), [Dimension::Team, Dimension::Token, Dimension::Pair]),
+            (whose(Some("[]"), Some("t"), None), [Dimension::Token, Dimension::Token, Dimension::Pair]),
+            (whose(None, None, Some("r")), [Dimension::Route, Dimension::Pair, Dimension::Route]),
+            (whose(Some("[]"), None, Some("r")), [Dimension::Pair, Dimension::Pair, Dimension::Pair]),
+            (whose(None, Some("t"), Some("r")), [Dimension::Pair, Dimension::Pair, Dimension::Pair]),
+        ] {
+            assert_eq!([whose.series(), whose.by_token(), whose.by_route()], wanted, "{whose:?}");
+        }
+    }
+
+    #[test]
+    fn histograms_add_up() {
+        let sum = histogram(Some(r#"{"3":1,"4":2};{"4":5};{}"#));
+        assert_eq!(sum.iter().collect::<Vec<_>>(), [(3, 1), (4, 7)]);
+        assert_eq!(histogram(None), Histogram::default());
     }
 }

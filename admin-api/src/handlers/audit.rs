@@ -4,15 +4,20 @@ use crate::auth::caller;
 use crate::db::audit as store;
 use crate::db::to_json;
 use crate::error::Failure;
-use crate::handlers::parse_time;
+use crate::handlers::{csv, parse_time};
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Call, respond};
-use domain::api::audit::AuditQuery;
+use domain::api::audit::{AuditEntry, AuditQuery, AuditResult};
+use domain::csv::push_row;
+use domain::id::TeamId;
 use domain::role::{Action, Caller, Subject, authorize};
+use domain::time::{UnixMs, to_rfc3339};
 use worker::Response;
 
 /// The latest time that a filter may name: the year 9999.
 const LAST: i64 = 253_402_300_800_000;
+/// Entries that are read at once for a file.
+const FILE_PAGE: u32 = 500;
 
 /// `GET /api/dashboard/audit-logs`
 pub async fn list(call: &Call) -> Result<Response, Failure> {
@@ -26,16 +31,92 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
-    let filter = store::ListFilter {
-        teams: teams.as_deref(),
-        query: &query,
-        from: query.from.as_deref().map_or(Ok(0), |text| parse_time("from", text))?,
-        to: query.to.as_deref().map_or(Ok(LAST), |text| parse_time("to", text))?,
-        after,
-        limit: limit + 1,
-    };
+    let (from, to) = times(&query)?;
+    let filter =
+        store::ListFilter { teams: teams.as_deref(), query: &query, from, to, after, limit: limit + 1 };
     let items = store::list(&call.db()?, &filter).await?;
     respond(200, &page(items, limit, |entry| Cursor::Time(entry.at, entry.id.clone())))
+}
+
+fn times(query: &AuditQuery) -> Result<(UnixMs, UnixMs), Failure> {
+    let from = query.from.as_deref().map_or(Ok(0), |text| parse_time("from", text))?;
+    let to = query.to.as_deref().map_or(Ok(LAST), |text| parse_time("to", text))?;
+    Ok((from, to))
+}
+
+/// `GET /api/dashboard/audit-logs/export`
+pub async fn export(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let teams = teams_to_see(&caller)?;
+    let query: AuditQuery = parse_query(call.query())?;
+    csv::refuse_paging(query.limit, query.cursor.as_deref())?;
+    let (from, to) = times(&query)?;
+    let db = call.db()?;
+    let start: Option<(UnixMs, String)> = None;
+    csv::respond(&call.request_id, "audit.csv", HEAD, start, move |after: Option<(UnixMs, String)>| {
+        let (db, teams, query) = (db.clone(), teams.clone(), query.clone());
+        async move {
+            let filter = store::ListFilter {
+                teams: teams.as_deref(),
+                query: &query,
+                from,
+                to,
+                after: after.as_ref().map(|(at, id)| (*at, id.as_str())),
+                limit: FILE_PAGE,
+            };
+            let entries = store::list(&db, &filter).await?;
+            let mut text = String::new();
+            for entry in &entries {
+                push(&mut text, entry);
+            }
+            let is_last = u32::try_from(entries.len()).is_ok_and(|n| n < FILE_PAGE);
+            let next = entries.last().filter(|_| !is_last).map(|last| Some((last.at, last.id.clone())));
+            Ok((text, next))
+        }
+    })
+}
+
+const HEAD: &[&str] = &[
+    "time",
+    "id",
+    "actor",
+    "actor_name",
+    "action",
+    "result",
+    "entity",
+    "entity_id",
+    "team_id",
+    "before",
+    "after",
+    "client_ip",
+    "request_id",
+];
+
+fn push(text: &mut String, entry: &AuditEntry) {
+    let json =
+        |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
+    let result = match entry.result {
+        AuditResult::Done => "done",
+        AuditResult::Refused => "refused",
+    };
+    let (before, after) = (json(&entry.before), json(&entry.after));
+    let time = to_rfc3339(entry.at).unwrap_or_default();
+    let cells = [
+        time.as_str(),
+        &entry.id,
+        &entry.actor,
+        entry.actor_name.as_deref().unwrap_or_default(),
+        &entry.action,
+        result,
+        &entry.entity,
+        entry.entity_id.as_deref().unwrap_or_default(),
+        entry.team_id.as_ref().map(TeamId::as_str).unwrap_or_default(),
+        &before,
+        &after,
+        entry.client_ip.as_deref().unwrap_or_default(),
+        &entry.request_id,
+    ];
+    push_row(text, cells);
 }
 
 /// The teams whose entries the caller may see, as JSON; `None` is all, and what concerns no team. Who

@@ -1,135 +1,283 @@
 //! `/api/usage`
 
-use crate::auth::{api_key, caller};
-use crate::db::usage::{self as store, Line, Range};
+mod events;
+mod log;
+mod own;
+
+pub use events::{export, list as events};
+pub use log::log_usage;
+pub use own::own;
+
+use crate::auth::caller;
+use crate::db::usage::{self as store, Line, ListFilter, Whose};
+use crate::db::{Db, Param, routes, tokens};
 use crate::error::Failure;
 use crate::handlers::{parse_time, visible_teams};
-use crate::paging::parse_query;
+use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Call, respond};
+use crate::zone::Zone;
 use domain::api::usage::{
-    Figures, Interval, OwnUsage, RouteUsage, TokenUsage, UsageBucket, UsageQuery, UsageStats,
+    Figures, Interval, RoutePathQuery, RouteUsage, SpanQuery, TokenUsage, UsageBucket, UsageListQuery,
+    UsageQuery, UsageStats,
 };
-use domain::id::{RouteId, TokenId};
+use domain::error::ApiError;
+use domain::id::{RouteId, TeamId, TokenId};
+use domain::role::{Action, Caller, Subject, authorize};
 use domain::rollup::Rollup;
-use domain::time::{DAY_MS, HOUR_MS, UnixMs, bucket_start};
+use domain::span::{
+    FINE_KEPT_MS, HOURLY_KEPT_MS, MAX_INTERVALS, Span, instant_of, interval_start, series_spans, sum_spans,
+};
+use domain::time::{DAY_MS, HOUR_MS, UnixMs};
+use serde_json::Value;
 use worker::Response;
 
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
-/// As long as hourly rollups are kept.
-const MAX_SPAN_MS: i64 = 400 * DAY_MS;
-/// Longer spans are shown by day unless hours are asked for: more points than that no chart shows.
+/// Longer spans are shown by day unless hours are asked for.
 const HOURLY_SPAN_MS: i64 = 14 * DAY_MS;
-const RECENT_CALLS: u32 = 10;
+/// Tokens and routes that a report is split by; the lists have all.
+const SPLIT: u32 = 200;
 
 /// `GET /api/usage/stats`: of the teams that the caller may see. Reads rollups only.
 pub async fn stats(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let query: UsageQuery = parse_query(call.query())?;
-    let span = span_of(&query, call.now)?;
     let teams = visible_teams(&caller, query.team_id.as_ref())?;
-    let range = Range {
-        from: span.from,
-        to: span.to,
-        interval: span.interval,
+    let whose = Whose {
         teams: teams.as_deref(),
         token: query.token_id.as_ref().map(TokenId::as_str),
         route: query.route_id.as_ref().map(RouteId::as_str),
     };
-    let report = store::report(&call.db()?, &range).await?;
+    let when = SpanQuery { from: query.from, to: query.to, interval: query.interval, tz: query.tz };
+    respond_stats(call, &call.db()?, whose, &when).await
+}
+
+/// `GET /api/usage/token/{id}`
+pub async fn of_token(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: SpanQuery = parse_query(call.query())?;
+    let db = call.db()?;
+    let token = tokens::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    authorize(&caller, Action::ReadUsage, Subject::team(&token.team_id))?;
+    let whose = Whose { teams: None, token: Some(call.id()), route: None };
+    respond_stats(call, &db, whose, &query).await
+}
+
+/// `GET /api/usage/route?route_path=`: the calls of the teams that the caller may see.
+pub async fn of_route(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    authorize(&caller, Action::ReadRoute, Subject::default())?;
+    let query: RoutePathQuery = parse_query(call.query())?;
+    let db = call.db()?;
+    let id = routes::id_of(&db, &query.route_path).await?.ok_or(ApiError::NotFound)?;
+    let teams = visible_teams(&caller, None)?;
+    let whose = Whose { teams: teams.as_deref(), token: None, route: Some(id.as_str()) };
+    let when = SpanQuery { from: query.from, to: query.to, interval: query.interval, tz: query.tz };
+    respond_stats(call, &db, whose, &when).await
+}
+
+/// `GET /api/usage/team/{id}`
+pub async fn of_team(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: SpanQuery = parse_query(call.query())?;
+    let team = TeamId::from(call.id());
+    authorize(&caller, Action::ReadUsage, Subject::team(&team))?;
+    let db = call.db()?;
+    if tokens::scope_cap(&db, &team).await?.is_none() {
+        return Err(ApiError::NotFound.into());
+    }
+    let teams = crate::db::to_json(&[&team])?;
+    let whose = Whose { teams: Some(&teams), token: None, route: None };
+    respond_stats(call, &db, whose, &query).await
+}
+
+async fn respond_stats(
+    call: &Call,
+    db: &Db,
+    whose: Whose<'_>,
+    query: &SpanQuery,
+) -> Result<Response, Failure> {
+    let range = range_of(query, call.now)?;
+    let report = store::report(db, whose, &range.series, &range.sums, SPLIT).await?;
     let mut total = Rollup::default();
-    for line in &report.buckets {
+    for line in &report.series {
         total.merge(&line.rollup);
     }
-    let bucket =
-        |line: &Line| Some(UsageBucket { at: line.key.parse().ok()?, figures: Figures::from(&line.rollup) });
-    let mut series: Vec<UsageBucket> = report.buckets.iter().filter_map(bucket).collect();
+    let bucket = |line: &Line| UsageBucket {
+        at: instant_of(line.at, &range.series),
+        figures: Figures::from(&line.rollup),
+    };
+    let mut series: Vec<UsageBucket> = report.series.iter().map(bucket).collect();
     series.sort_by_key(|bucket| bucket.at);
     respond(
         200,
         &UsageStats {
-            from: span.from,
-            to: span.to,
-            interval: span.interval,
+            from: range.from,
+            to: range.to,
+            interval: range.interval,
+            tz: query.tz.clone().unwrap_or_else(|| "UTC".to_owned()),
             total: Figures::from(&total),
             series,
-            by_token: busiest_first(report.tokens).map(token_usage).collect(),
-            by_route: busiest_first(report.routes).map(route_usage).collect(),
+            by_token: report.tokens.into_iter().map(token_usage).collect(),
+            by_route: report.routes.into_iter().map(route_usage).collect(),
         },
     )
 }
 
-fn busiest_first(mut lines: Vec<Line>) -> impl Iterator<Item = Line> {
-    lines.sort_by(|a, b| b.rollup.calls.cmp(&a.rollup.calls).then_with(|| a.key.cmp(&b.key)));
-    lines.into_iter()
+/// `GET /api/usage/tokens`
+pub async fn list_tokens(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let list = List::of(call, &caller)?;
+    let lines = store::list_tokens(&call.db()?, &list.spans, &list.filter()).await?;
+    let next = page(lines, list.limit, cursor_of);
+    respond(
+        200,
+        &domain::api::Page {
+            items: next.items.into_iter().map(token_usage).collect(),
+            next_cursor: next.next_cursor,
+        },
+    )
 }
 
-fn token_usage(line: Line) -> TokenUsage {
-    TokenUsage { token_id: TokenId::from(line.key), name: line.label, figures: Figures::from(&line.rollup) }
+/// `GET /api/usage/routes`
+pub async fn list_routes(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    authorize(&caller, Action::ReadRoute, Subject::default())?;
+    let list = List::of(call, &caller)?;
+    let lines = store::list_routes(&call.db()?, &list.spans, &list.filter()).await?;
+    let next = page(lines, list.limit, cursor_of);
+    respond(
+        200,
+        &domain::api::Page {
+            items: next.items.into_iter().map(route_usage).collect(),
+            next_cursor: next.next_cursor,
+        },
+    )
 }
 
-fn route_usage(line: Line) -> RouteUsage {
-    RouteUsage {
-        // The rollups' key cannot be NULL; calls that matched no route stand under ''.
-        route_id: (!line.key.is_empty()).then(|| RouteId::from(line.key)),
-        path: line.label,
-        figures: Figures::from(&line.rollup),
+/// A list's query, checked.
+struct List {
+    query: UsageListQuery,
+    spans: Vec<Span>,
+    teams: Option<String>,
+    cursor: Option<Cursor>,
+    limit: u32,
+}
+
+impl List {
+    fn of(call: &Call, caller: &Caller) -> Result<Self, Failure> {
+        let query: UsageListQuery = parse_query(call.query())?;
+        let limit = check_limit(query.limit)?;
+        let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+        let sorts_by_name = query.sort == Some(domain::api::usage::UsageSort::Name);
+        if cursor.as_ref().is_some_and(|c| matches!(c, Cursor::Text(..)) != sorts_by_name) {
+            return Err(Failure::field("cursor", "belongs to another sort order"));
+        }
+        let when = SpanQuery { from: query.from.clone(), to: query.to.clone(), ..SpanQuery::default() };
+        let spans = range_of(&when, call.now)?.sums;
+        let teams = visible_teams(caller, query.team_id.as_ref())?;
+        Ok(Self { query, spans, teams, cursor, limit })
+    }
+
+    fn filter(&self) -> ListFilter<'_> {
+        ListFilter {
+            teams: self.teams.as_deref(),
+            search: self.query.search.as_deref(),
+            sort: self.query.sort.unwrap_or_default(),
+            after: self.cursor.as_ref().map(|cursor| match cursor {
+                Cursor::Time(value, id) => (Param::Integer(*value), id.as_str()),
+                Cursor::Text(value, id) => (Param::Text(value), id.as_str()),
+            }),
+            limit: self.limit + 1,
+        }
     }
 }
 
-/// What a report covers: whole buckets from `from` on, up to and without `to`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Span {
-    from: UnixMs,
-    to: UnixMs,
-    interval: Interval,
+fn cursor_of(line: &Line) -> Cursor {
+    match &line.sort_value {
+        Some(Value::String(text)) => Cursor::Text(text.clone(), line.key.clone()),
+        #[allow(clippy::cast_possible_truncation)] // whole and below 2^53
+        Some(Value::Number(n)) => Cursor::Time(n.as_f64().unwrap_or(0.0) as i64, line.key.clone()),
+        _ => Cursor::Time(0, line.key.clone()),
+    }
 }
 
-fn span_of(query: &UsageQuery, now: UnixMs) -> Result<Span, Failure> {
+pub fn token_usage(line: Line) -> TokenUsage {
+    TokenUsage {
+        figures: Figures::from(&line.rollup),
+        token_id: TokenId::from(line.key),
+        name: line.label,
+        team_id: line.team,
+        last_used_at: line.last_at,
+    }
+}
+
+pub fn route_usage(line: Line) -> RouteUsage {
+    RouteUsage {
+        figures: Figures::from(&line.rollup),
+        // The rollups' key cannot be NULL; calls that matched no route stand under ''.
+        route_id: (!line.key.is_empty()).then(|| RouteId::from(line.key)),
+        path: line.label,
+        last_used_at: line.last_at,
+    }
+}
+
+/// What a report covers: whole intervals from `from` on, up to and without `to`.
+#[derive(Debug)]
+pub struct Range {
+    pub from: UnixMs,
+    pub to: UnixMs,
+    pub interval: Interval,
+    pub series: Vec<Span>,
+    pub sums: Vec<Span>,
+}
+
+pub fn range_of(query: &SpanQuery, now: UnixMs) -> Result<Range, Failure> {
+    let name = query.tz.as_deref().unwrap_or("UTC");
+    let zone =
+        Zone::named(name).ok_or_else(|| Failure::field("tz", "must be a time zone such as Asia/Taipei"))?;
+    range_in(query, now, |at| zone.offset_at(at))
+}
+
+fn range_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) -> Result<Range, Failure> {
     let to = query.to.as_deref().map(|text| parse_time("to", text)).transpose()?.unwrap_or(now);
     let from = query.from.as_deref().map(|text| parse_time("from", text)).transpose()?;
     let from = from.unwrap_or(to - DEFAULT_SPAN_MS);
     if from >= to {
         return Err(Failure::field("from", "must be before to"));
     }
-    if to - from > MAX_SPAN_MS {
+    if to - from > HOURLY_KEPT_MS {
         return Err(Failure::field("from", "must be at most 400 days before to"));
     }
     let default = if to - from > HOURLY_SPAN_MS { Interval::Day } else { Interval::Hour };
     let interval = query.interval.unwrap_or(default);
-    let width_ms = match interval {
-        Interval::Hour => HOUR_MS,
-        Interval::Day => DAY_MS,
-    };
-    Ok(Span { from: bucket_start(from, width_ms), to, interval })
-}
-
-/// `GET /api/usage/me` and, as the earlier system called it, `GET /api/usage/test-data`.
-pub async fn own(call: &Call) -> Result<Response, Failure> {
-    let holder = api_key::holder(call).await?;
-    let db = call.db()?;
-    let total = store::own_total(&db, &holder.id).await?;
-    let recent = store::own_recent(&db, &holder.id, RECENT_CALLS).await?;
-    respond(
-        200,
-        &OwnUsage {
-            token_id: holder.id,
-            name: holder.name,
-            expires_at: holder.expires_at,
-            total: Figures::from(&total),
-            recent,
-        },
-    )
+    if (to - from) / interval.width_ms() > MAX_INTERVALS {
+        return Err(Failure::field("interval", "is too short for the time: at most 600 fit"));
+    }
+    if interval == Interval::FiveMinutes && from < now - FINE_KEPT_MS {
+        return Err(Failure::field("interval", "5m is kept for the last 2 days"));
+    }
+    let from = interval_start(from, interval, offset_at(from));
+    let sums_from =
+        if interval == Interval::FiveMinutes { from } else { domain::time::bucket_start(from, HOUR_MS) };
+    Ok(Range {
+        from,
+        to,
+        interval,
+        series: series_spans(from, to, interval, offset_at),
+        sums: sum_spans(sums_from, to, interval),
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::time::bucket_start;
 
     const NOW: UnixMs = 1_763_870_461_000;
 
-    fn span(query: &str) -> Result<Span, String> {
-        let query: UsageQuery = parse_query(query).unwrap();
-        span_of(&query, NOW).map_err(|failure| match failure {
+    fn range(query: &str) -> Result<Range, String> {
+        let query: SpanQuery = parse_query(query).unwrap();
+        range_in(&query, NOW, |_| 0).map_err(|failure| match failure {
             Failure::Fields(_, fields) => fields.into_iter().map(|f| f.field).collect(),
             other => panic!("{other:?}"),
         })
@@ -137,29 +285,37 @@ mod tests {
 
     #[test]
     fn the_last_day_by_hour_is_the_default() {
-        let wanted = Span { from: bucket_start(NOW - DAY_MS, HOUR_MS), to: NOW, interval: Interval::Hour };
-        assert_eq!(span(""), Ok(wanted));
+        let range = range("").unwrap();
+        assert_eq!((range.from, range.to), (bucket_start(NOW - DAY_MS, HOUR_MS), NOW));
+        assert_eq!(range.interval, Interval::Hour);
     }
 
     #[test]
     fn times_are_milliseconds_or_rfc_3339() {
-        let a = span("from=1763856000000&to=1763859600000").unwrap();
-        let b = span("from=2025-11-23T00:00:00Z&to=2025-11-23T09:00:00%2B08:00").unwrap();
-        assert_eq!(a, b);
+        let a = range("from=1763856000000&to=1763859600000").unwrap();
+        let b = range("from=2025-11-23T00:00:00Z&to=2025-11-23T09:00:00%2B08:00").unwrap();
+        assert_eq!((a.from, a.to), (b.from, b.to));
     }
 
     #[test]
     fn what_cannot_be_a_range_is_refused_by_field() {
-        assert_eq!(span("from=yesterday"), Err("from".into()));
-        assert_eq!(span("to=-5"), Err("to".into()));
-        assert_eq!(span("to=9223372036854775807"), Err("to".into()));
-        assert_eq!(span("from=10&to=10"), Err("from".into()));
-        assert_eq!(span("from=0"), Err("from".into()));
+        for (query, field) in [
+            ("from=yesterday", "from"),
+            ("to=-5", "to"),
+            ("to=9223372036854775807", "to"),
+            ("from=10&to=10", "from"),
+            ("from=0", "from"),
+            ("from=2025-09-01T00:00:00Z&interval=hour", "interval"),
+            ("from=2025-11-20T00:00:00Z&interval=5m", "interval"),
+            ("from=2025-11-20T00:00:00Z&to=2025-11-20T01:00:00Z&interval=5m", "interval"),
+        ] {
+            assert_eq!(range(query).map(|_| ()), Err(field.to_owned()), "{query}");
+        }
     }
 
     #[test]
     fn days_begin_at_midnight_utc() {
-        let span = span("interval=day").unwrap();
-        assert_eq!(span.from % DAY_MS, 0);
+        let range = range("interval=day").unwrap();
+        assert_eq!(range.from % DAY_MS, 0);
     }
 }

@@ -12,6 +12,11 @@ endpoint!(
     ListAudit, "GET", "/api/dashboard/audit-logs", Some(Action::ReadAudit), 200, AuditQuery => Page<AuditEntry>
 );
 
+endpoint!(
+    /// The same as CSV, streamed to the end. `limit` and `cursor` are not taken.
+    ExportAudit, "GET", "/api/dashboard/audit-logs/export", Some(Action::ReadAudit), 200, AuditQuery => String
+);
+
 /// Query of the list, all optional. Times are unix ms or RFC 3339.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

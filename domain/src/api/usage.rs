@@ -1,15 +1,45 @@
 //! `/api/usage`: what was called, how often, how fast.
 
-use super::endpoint;
+use super::{Page, endpoint};
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::role::Action;
 use crate::rollup::Rollup;
-use crate::time::UnixMs;
+use crate::time::{UnixMs, parse_v1};
+use crate::token::TokenHash;
+use crate::usage::Outcome;
 use serde::{Deserialize, Serialize};
 
 endpoint!(
     /// Sums over the teams that the caller may see; see [`UsageQuery`].
     GetUsageStats, "GET", "/api/usage/stats", Some(Action::ReadUsage), 200, UsageQuery => UsageStats
+);
+endpoint!(
+    /// The same of one token, split by route.
+    GetTokenUsage, "GET", "/api/usage/token/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
+);
+endpoint!(
+    /// The same of one route, split by token.
+    GetRouteUsage, "GET", "/api/usage/route", Some(Action::ReadUsage), 200, RoutePathQuery => UsageStats
+);
+endpoint!(
+    /// The same of one team.
+    GetTeamUsage, "GET", "/api/usage/team/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
+);
+endpoint!(
+    /// Every token that the caller may see, called or not, with its figures.
+    ListTokenUsage, "GET", "/api/usage/tokens", Some(Action::ReadUsage), 200, UsageListQuery => Page<TokenUsage>
+);
+endpoint!(
+    /// Every route, called or not, with its figures.
+    ListRouteUsage, "GET", "/api/usage/routes", Some(Action::ReadUsage), 200, UsageListQuery => Page<RouteUsage>
+);
+endpoint!(
+    /// Single calls, newest first, as long as they are kept; see [`EventQuery`].
+    ListEvents, "GET", "/api/usage/events", Some(Action::ReadUsage), 200, EventQuery => Page<CallView>
+);
+endpoint!(
+    /// The same as CSV, streamed to the end. `limit` and `cursor` are not taken.
+    ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String
 );
 endpoint!(
     /// A token's own usage, with the token in `X-API-Key`.
@@ -19,25 +49,175 @@ endpoint!(
     /// The same, on the path of the earlier system.
     GetOwnRecentCalls, "GET", "/api/usage/test-data", None, 200, () => OwnUsage
 );
+endpoint!(
+    /// A call that another gateway served, as the earlier system reported it; signed with
+    /// `X-Signature` (see `domain::signature`). A repeat counts once.
+    LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged
+);
 
 /// All optional. Times are unix ms or RFC 3339; the default is the last 24 hours.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     pub from: Option<String>,
+    /// Exclusive.
     pub to: Option<String>,
+    /// Absent is hours up to 14 days, then days.
     pub interval: Option<Interval>,
+    /// The zone in which days begin, such as `Asia/Taipei` (IANA); absent is UTC.
+    pub tz: Option<String>,
     pub team_id: Option<TeamId>,
     pub token_id: Option<TokenId>,
     pub route_id: Option<RouteId>,
 }
 
+/// As [`UsageQuery`], where the path says of what.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpanQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub interval: Option<Interval>,
+    pub tz: Option<String>,
+}
+
+/// As [`SpanQuery`], of the route at a path.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RoutePathQuery {
+    pub route_path: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub interval: Option<Interval>,
+    pub tz: Option<String>,
+}
+
+/// Query of the lists of tokens and routes, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageListQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub team_id: Option<TeamId>,
+    /// Part of the name or path, any case.
+    pub search: Option<String>,
+    pub sort: Option<UsageSort>,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// Most first; `name` ascending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Interval {
+#[serde(rename_all = "snake_case")]
+pub enum UsageSort {
     #[default]
+    Calls,
+    /// Calls that did not end well.
+    Errors,
+    LastUsed,
+    Name,
+}
+
+/// Query of single calls, all optional; the default is all that are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub team_id: Option<TeamId>,
+    pub token_id: Option<TokenId>,
+    pub route_id: Option<RouteId>,
+    /// Such as `denied-scope`.
+    pub outcome: Option<Outcome>,
+    /// `2xx`, `3xx`, `4xx` or `5xx`.
+    pub status: Option<StatusClass>,
+    pub method: Option<String>,
+    /// Head of the path.
+    pub path: Option<String>,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StatusClass {
+    #[serde(rename = "2xx")]
+    Success,
+    #[serde(rename = "3xx")]
+    Redirect,
+    #[serde(rename = "4xx")]
+    ClientError,
+    #[serde(rename = "5xx")]
+    ServerError,
+}
+
+impl StatusClass {
+    pub fn hundreds(self) -> u32 {
+        match self {
+            Self::Success => 2,
+            Self::Redirect => 3,
+            Self::ClientError => 4,
+            Self::ServerError => 5,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Interval {
+    /// Of the last two days only.
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    #[default]
+    #[serde(rename = "hour")]
     Hour,
+    #[serde(rename = "day")]
     Day,
+}
+
+/// The nine fields of the earlier system.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UsageLogRequest {
+    /// Lower-case hex SHA-256 of the token.
+    pub token_hash: TokenHash,
+    /// The route's path, such as `/api/openai`, or a path below it.
+    pub route: String,
+    /// Unix ms, or RFC 3339; without a zone it is UTC.
+    pub timestamp: LoggedAt,
+    pub response_status: u16,
+    #[serde(default)]
+    pub response_time_ms: Option<f64>,
+    #[serde(default)]
+    pub ip_address: Option<String>,
+    #[serde(default)]
+    pub user_agent: Option<String>,
+    #[serde(default)]
+    pub request_method: Option<String>,
+    #[serde(default)]
+    pub error_message: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum LoggedAt {
+    UnixMs(i64),
+    Text(String),
+}
+
+impl LoggedAt {
+    pub fn unix_ms(&self) -> Option<UnixMs> {
+        match self {
+            Self::UnixMs(at) => Some(*at),
+            Self::Text(text) => parse_v1(text),
+        }
+    }
+}
+
+/// Whether the call is recorded: one with an unknown token is only counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageLogged {
+    pub recorded: bool,
+    /// The same for every repeat.
+    pub id: String,
 }
 
 /// The figures that a report shows.
@@ -59,6 +239,12 @@ pub struct Figures {
     pub p99_ms: Option<u32>,
     pub bytes_in: u64,
     pub bytes_out: u64,
+    /// Of AI calls.
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub cached_tokens: u64,
+    /// In micro-dollars.
+    pub cost_micros: u64,
 }
 
 impl From<&Rollup> for Figures {
@@ -80,6 +266,10 @@ impl From<&Rollup> for Figures {
             p99_ms: r.latency.percentile_ms(99),
             bytes_in: r.bytes_in,
             bytes_out: r.bytes_out,
+            prompt_tokens: r.prompt_tokens,
+            completion_tokens: r.completion_tokens,
+            cached_tokens: r.cached_tokens,
+            cost_micros: r.cost_micros,
         }
     }
 }
@@ -98,10 +288,12 @@ pub struct UsageStats {
     pub from: UnixMs,
     pub to: UnixMs,
     pub interval: Interval,
+    /// The zone in which days begin.
+    pub tz: String,
     pub total: Figures,
     /// Ascending; intervals without calls are left out.
     pub series: Vec<UsageBucket>,
-    /// Busiest first.
+    /// The busiest 200; [`ListTokenUsage`] has all.
     pub by_token: Vec<TokenUsage>,
     pub by_route: Vec<RouteUsage>,
 }
@@ -109,7 +301,12 @@ pub struct UsageStats {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TokenUsage {
     pub token_id: TokenId,
+    /// `None` for one that is not in the database.
     pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<TeamId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<UnixMs>,
     #[serde(flatten)]
     pub figures: Figures,
 }
@@ -118,7 +315,10 @@ pub struct TokenUsage {
 pub struct RouteUsage {
     /// `None` for calls that matched no route.
     pub route_id: Option<RouteId>,
+    /// `None` for one that has been deleted.
     pub path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<UnixMs>,
     #[serde(flatten)]
     pub figures: Figures,
 }
@@ -146,4 +346,33 @@ pub struct RecentCall {
     pub outcome: String,
     pub latency_ms: u32,
     pub request_id: String,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallView {
+    pub id: String,
+    pub at: UnixMs,
+    pub token_id: TokenId,
+    pub token_name: Option<String>,
+    pub team_id: TeamId,
+    pub route_id: Option<RouteId>,
+    pub route_path: Option<String>,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    pub outcome: String,
+    pub latency_ms: u32,
+    pub gateway_ms: u32,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub client_ip: Option<String>,
+    pub user_agent: Option<String>,
+    pub country: Option<String>,
+    pub request_id: String,
+    pub model: Option<String>,
+    pub prompt_tokens: Option<u64>,
+    pub completion_tokens: Option<u64>,
+    pub cached_tokens: Option<u64>,
+    pub cost_micros: Option<u64>,
 }

@@ -30,7 +30,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let route = parse_body::<CreateRouteRequest>(&body)?.validate(call.config.allow_insecure_upstreams)?;
     let db = call.db()?;
     let taken = || Failure::conflict("path", "another route has this path");
-    if store::is_path_taken(&db, &route.path).await? {
+    if store::id_of(&db, route.path.as_str()).await?.is_some() {
         return Err(taken());
     }
     let id = RouteId::from(audit::new_id("rte_")?);

@@ -1,0 +1,37 @@
+//! Counts for the first page.
+
+use super::{Db, StoreError, params, rows_of, sql};
+use domain::api::dashboard::{Counts, Created, Expiring, TeamTokens};
+use domain::time::{DAY_MS, UnixMs};
+
+const SOON_MS: i64 = 30 * DAY_MS;
+const SHOWN_EXPIRING: u32 = 20;
+
+/// Of `teams` (JSON, `None` is all).
+pub async fn counts(db: &Db, teams: Option<&str>, now: UnixMs) -> Result<Counts, StoreError> {
+    Ok(db.first(db.statement(sql!("counts"), params![teams, now])?).await?.unwrap_or_default())
+}
+
+/// What the first page says of tokens.
+#[derive(Debug, Default)]
+pub struct Tokens {
+    pub created: Vec<Created>,
+    pub by_team: Vec<TeamTokens>,
+    pub expiring: Vec<Expiring>,
+}
+
+pub async fn tokens(db: &Db, teams: Option<&str>, now: UnixMs) -> Result<Tokens, StoreError> {
+    let results = db
+        .batch(vec![
+            db.statement(sql!("tokens_created"), params![teams, now - SOON_MS])?,
+            db.statement(sql!("tokens_by_team"), params![teams])?,
+            db.statement(sql!("tokens_expiring"), params![teams, now, now + SOON_MS, SHOWN_EXPIRING])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    Ok(Tokens {
+        created: results.next().map(rows_of).transpose()?.unwrap_or_default(),
+        by_team: results.next().map(rows_of).transpose()?.unwrap_or_default(),
+        expiring: results.next().map(rows_of).transpose()?.unwrap_or_default(),
+    })
+}

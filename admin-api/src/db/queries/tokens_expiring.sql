@@ -1,0 +1,7 @@
+-- ?1 teams as JSON, NULL is all · ?2 now · ?3 until · ?4 limit
+SELECT id, name, team_id, expires_at
+FROM tokens
+WHERE revoked_at IS NULL AND expires_at > ?2 AND expires_at <= ?3
+    AND (?1 IS NULL OR team_id IN (SELECT value FROM json_each(?1)))
+ORDER BY expires_at, id
+LIMIT ?4

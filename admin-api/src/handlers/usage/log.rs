@@ -1,0 +1,155 @@
+//! Calls that another gateway served, as the earlier system reported them.
+
+use crate::db::tokens;
+use crate::error::Failure;
+use crate::request::{Call, parse_body, respond};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use domain::api::usage::{UsageLogRequest, UsageLogged};
+use domain::error::{ApiError, FieldError};
+use domain::route::RequestPath;
+use domain::time::{DAY_MS, UnixMs};
+use domain::usage::{MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, UsageMessage, clip};
+use domain::{id::TokenId, method::Method, signature};
+use edge::log::log;
+use sha2::{Digest, Sha256};
+use worker::Response;
+
+const QUEUE: &str = "USAGE";
+/// A repeat of an older call could find its raw event gone, and count twice.
+const MAX_AGE_MS: i64 = 14 * DAY_MS;
+/// Clocks differ.
+const MAX_AHEAD_MS: i64 = 5 * domain::time::MINUTE_MS;
+
+/// `POST /api/usage-log`
+///
+/// 1. The signature over the body as it came; without a key configured there is no such endpoint.
+/// 2. The fields. An unknown token is counted, by the same message that would carry its event.
+/// 3. Into the same queue as the gateway's events, under an id that every repeat has too.
+pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
+    let keys = call.config.usage_log_keys.clone().ok_or(ApiError::NotFound)?;
+    let header = call.header("x-signature").ok_or(ApiError::BadSignature)?;
+    let body = call.body().await?;
+    if let Err(error) = signature::verify(&header, &body, &keys, call.now) {
+        log(&call.request_id, "usage log refused", &error.to_string());
+        return Err(ApiError::BadSignature.into());
+    }
+    let request: UsageLogRequest = parse_body(&body)?;
+    let id = id_of(&request);
+    let found = tokens::find_by_secret(&call.db()?, &request.token_hash).await?;
+    let event = event_of(&request, &id, &call.request_id, call.now)?;
+    let message = match found {
+        Some(holder) => UsageMessage {
+            v: UsageMessage::VERSION,
+            events: vec![UsageEvent { token_id: holder.id, team: holder.team_id, ..event }],
+            dropped: 0,
+            unknown_tokens: 0,
+        },
+        None => UsageMessage { v: UsageMessage::VERSION, events: vec![], dropped: 0, unknown_tokens: 1 },
+    };
+    let recorded = !message.events.is_empty();
+    let text = serde_json::to_string(&message).map_err(|e| Failure::Internal(e.to_string()))?;
+    let queue = call.env.queue(QUEUE).map_err(|e| Failure::Unavailable(e.to_string()))?;
+    queue.send(text).await.map_err(|e| Failure::Unavailable(e.to_string()))?;
+    respond(202, &UsageLogged { recorded, id })
+}
+
+fn id_of(request: &UsageLogRequest) -> String {
+    let text = serde_json::to_string(request).unwrap_or_default();
+    let digest = Sha256::digest(text.as_bytes());
+    format!("log_{}", URL_SAFE_NO_PAD.encode(digest))
+}
+
+fn event_of(
+    request: &UsageLogRequest,
+    id: &str,
+    request_id: &str,
+    now: UnixMs,
+) -> Result<UsageEvent, Vec<FieldError>> {
+    let mut errors = Vec::new();
+    let at = request.timestamp.unix_ms();
+    match at {
+        None => errors.push(FieldError::new("timestamp", "must be unix milliseconds or an RFC 3339 time")),
+        Some(at) if at < now - MAX_AGE_MS || at > now + MAX_AHEAD_MS => {
+            errors.push(FieldError::new("timestamp", "must be within the last 14 days"));
+        }
+        Some(_) => {}
+    }
+    let path = RequestPath::parse(&request.route);
+    if path.is_none() {
+        errors.push(FieldError::new("route", "must begin with '/'"));
+    }
+    if !(100..=599).contains(&request.response_status) {
+        errors.push(FieldError::new("response_status", "must be 100 to 599"));
+    }
+    let method: Result<Method, _> = request.request_method.as_deref().unwrap_or("GET").parse();
+    if method.is_err() {
+        errors.push(FieldError::new("request_method", "must be 1 to 16 letters, such as GET"));
+    }
+    let latency_ms = request.response_time_ms.unwrap_or(0.0);
+    if !(0.0..=86_400_000.0).contains(&latency_ms) {
+        errors.push(FieldError::new("response_time_ms", "must be 0 to 86400000"));
+    }
+    let (Some(at), Some(path), Ok(method)) = (at, path, method) else { return Err(errors) };
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(UsageEvent {
+        id: id.to_owned(),
+        at,
+        token_id: TokenId::from(""),
+        team: "".into(),
+        route_id: None,
+        route_path: Some(clip(path.as_str(), MAX_PATH_LEN)),
+        path: clip(path.as_str(), MAX_PATH_LEN),
+        method: method.as_str().to_owned(),
+        status: request.response_status,
+        outcome: Outcome::of_status(request.response_status),
+        // Checked above.
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        latency_ms: latency_ms as u32,
+        gateway_ms: 0,
+        bytes_in: None,
+        bytes_out: None,
+        client_ip: request.ip_address.as_deref().map(|ip| clip(ip, 64)),
+        user_agent: request.user_agent.as_deref().map(|agent| clip(agent, MAX_USER_AGENT_LEN)),
+        country: None,
+        request_id: request_id.to_owned(),
+        ai: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn request(more: &serde_json::Value) -> UsageLogRequest {
+        let mut whole = json!({"token_hash": "a".repeat(64), "route": "/api/x", "timestamp": "2025-11-01T00:00:00", "response_status": 200});
+        whole.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        serde_json::from_value(whole).unwrap()
+    }
+
+    const NOW: UnixMs = 1_761_955_200_000 + DAY_MS; // 2025-11-02T00:00Z
+
+    #[test]
+    fn a_time_without_a_zone_is_utc() {
+        let event = event_of(&request(&json!({})), "i", "r", NOW).unwrap();
+        assert_eq!(event.at, NOW - DAY_MS);
+    }
+
+    #[test]
+    fn each_bad_field_is_named() {
+        let bad = json!({"route":"x","timestamp":"2020-01-01T00:00:00","response_status":42,"request_method":"G T","response_time_ms":-1});
+        let fields: Vec<String> =
+            event_of(&request(&bad), "i", "r", NOW).unwrap_err().into_iter().map(|e| e.field).collect();
+        assert_eq!(fields, ["timestamp", "route", "response_status", "request_method", "response_time_ms"]);
+    }
+
+    #[test]
+    fn a_repeat_has_the_same_id_and_another_call_has_not() {
+        let id = |more: serde_json::Value| id_of(&request(&more));
+        assert_eq!(id(json!({})), id(json!({})));
+        assert_ne!(id(json!({})), id(json!({"response_time_ms": 5})));
+        assert!(id(json!({})).len() <= 64);
+    }
+}

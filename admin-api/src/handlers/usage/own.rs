@@ -1,0 +1,28 @@
+//! A token's own usage, for its holder.
+
+use crate::auth::api_key;
+use crate::db::usage as store;
+use crate::error::Failure;
+use crate::request::{Call, respond};
+use domain::api::usage::{Figures, OwnUsage};
+use worker::Response;
+
+const RECENT_CALLS: u32 = 10;
+
+/// `GET /api/usage/me` and, as the earlier system called it, `GET /api/usage/test-data`.
+pub async fn own(call: &Call) -> Result<Response, Failure> {
+    let holder = api_key::holder(call).await?;
+    let db = call.db()?;
+    let total = store::own_total(&db, &holder.id).await?;
+    let recent = store::own_recent(&db, &holder.id, RECENT_CALLS).await?;
+    respond(
+        200,
+        &OwnUsage {
+            token_id: holder.id,
+            name: holder.name,
+            expires_at: holder.expires_at,
+            total: Figures::from(&total),
+            recent,
+        },
+    )
+}

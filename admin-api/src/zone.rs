@@ -1,0 +1,61 @@
+//! Time zones, as the runtime's `Intl` knows them: their rules are no part of the Worker.
+
+use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
+use js_sys::{Array, Date, Function, Object, Reflect};
+use wasm_bindgen::{JsCast, JsValue};
+
+/// A zone of the IANA database.
+#[derive(Debug)]
+pub struct Zone(Option<Function>);
+
+impl Zone {
+    /// `None` for a name that the runtime does not know.
+    pub fn named(name: &str) -> Option<Self> {
+        if name == "UTC" {
+            return Some(Self(None));
+        }
+        let options = Object::new();
+        for (key, value) in [("timeZone", name), ("timeZoneName", "longOffset")] {
+            Reflect::set(&options, &key.into(), &value.into()).ok()?;
+        }
+        let intl = Reflect::get(&js_sys::global(), &"Intl".into()).ok()?;
+        let class: Function = Reflect::get(&intl, &"DateTimeFormat".into()).ok()?.dyn_into().ok()?;
+        let format = Reflect::construct(&class, &Array::of2(&"en-US".into(), &options)).ok()?;
+        Some(Self(Some(Reflect::get(&format, &"format".into()).ok()?.dyn_into().ok()?)))
+    }
+
+    /// How far it is ahead of UTC at a time, in ms.
+    pub fn offset_at(&self, at: UnixMs) -> i64 {
+        let Some(format) = &self.0 else { return 0 };
+        #[allow(clippy::cast_precision_loss)] // times are far below 2^53
+        let date = Date::new(&JsValue::from_f64(at as f64));
+        let text = format.call1(&JsValue::UNDEFINED, &date).ok().and_then(|text| text.as_string());
+        text.as_deref().and_then(parse_offset).unwrap_or(0)
+    }
+}
+
+/// The offset at the end of `11/23/2026, GMT+05:30`; `GMT` alone is 0.
+fn parse_offset(text: &str) -> Option<i64> {
+    let (_, offset) = text.rsplit_once("GMT")?;
+    let (sign, rest) = match offset.split_at_checked(1)? {
+        ("+", rest) => (1, rest),
+        ("-" | "\u{2212}", rest) => (-1, rest),
+        _ => return Some(0),
+    };
+    let (hours, minutes) = rest.split_once(':')?;
+    Some(sign * (hours.parse::<i64>().ok()? * HOUR_MS + minutes.get(..2)?.parse::<i64>().ok()? * MINUTE_MS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_read_from_intls_text() {
+        for (text, minutes) in [("11/23/2026, GMT+08:00", 480), ("x, GMT-03:30", -210), ("x, GMT+05:30", 330)]
+        {
+            assert_eq!(parse_offset(text), Some(minutes * MINUTE_MS), "{text}");
+        }
+        assert_eq!(parse_offset("11/23/2026"), None);
+    }
+}
