@@ -35,7 +35,7 @@ const DEFAULT_SPAN_MS: i64 = DAY_MS;
 /// Longer spans are shown by day unless hours are asked for.
 const HOURLY_SPAN_MS: i64 = 14 * DAY_MS;
 /// Tokens and routes that a report is split by; the lists have all.
-const SPLIT: u32 = 200;
+const SPLIT: u32 = 50;
 
 /// `GET /api/usage/stats`: of the teams that the caller may see. Reads rollups only.
 pub async fn stats(call: &Call) -> Result<Response, Failure> {

@@ -293,7 +293,7 @@ pub struct UsageStats {
     pub total: Figures,
     /// Ascending; intervals without calls are left out.
     pub series: Vec<UsageBucket>,
-    /// The busiest 200; [`ListTokenUsage`] has all.
+    /// The busiest 50; [`ListTokenUsage`] has all.
     pub by_token: Vec<TokenUsage>,
     pub by_route: Vec<RouteUsage>,
 }
