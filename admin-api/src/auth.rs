@@ -37,8 +37,10 @@ pub async fn caller(call: &Call) -> Result<Caller, Failure> {
         name == session.user().as_str() || person.email.as_ref().is_some_and(|e| e.eq_ignore_ascii_case(name))
     });
     let mut caller = Caller { user: session.user().clone(), memberships: person.memberships };
-    if is_named && !caller.is_platform_admin() {
-        people::insert_core_admin(&db, &caller.user, call.now, &call.request_id).await?;
+    if is_named
+        && !caller.is_platform_admin()
+        && people::insert_core_admin(&db, &caller.user, call.now, &call.request_id).await?
+    {
         caller.memberships.retain(|m| !m.team.is_core());
         caller.memberships.push(Membership { team: TeamId::from(CORE_TEAM), role: Role::Admin });
     }

@@ -24,6 +24,7 @@ pub struct Config {
     /// User ids or verified e-mail addresses that count as platform admins.
     pub bootstrap_admins: Vec<String>,
     pub events_retention_ms: i64,
+    pub audit_retention_ms: i64,
     pub allow_insecure_upstreams: bool,
 }
 
@@ -60,6 +61,7 @@ impl Config {
             session_keys,
             bootstrap_admins: list(vars, "BOOTSTRAP_ADMINS"),
             events_retention_ms: i64::from(retention_days) * DAY_MS,
+            audit_retention_ms: i64::from(integer_or(vars, "AUDIT_RETENTION_DAYS", 400)?) * DAY_MS,
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
         })
     }

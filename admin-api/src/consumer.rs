@@ -17,6 +17,7 @@
 use crate::db::{Db, StoreError, to_json, usage};
 use crate::intake::{Loss, chunks, decode};
 use crate::publish::now;
+use domain::time::UnixMs;
 use domain::usage::UsageMessage;
 use edge::log::log;
 use js_sys::JSON;
@@ -42,8 +43,9 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
             }
         }
     }
+    let sent_at = good.iter().map(|(message, _)| sent_at(message)).min();
     let stored = match Db::open(env) {
-        Ok(db) => store(&db, &good, &bad).await,
+        Ok(db) => store(&db, &good, &bad, sent_at).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &stored {
@@ -59,7 +61,12 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     }
 }
 
-async fn store(db: &Db, good: &[(RawMessage, UsageMessage)], bad: &[RawMessage]) -> Result<(), StoreError> {
+async fn store(
+    db: &Db,
+    good: &[(RawMessage, UsageMessage)],
+    bad: &[RawMessage],
+    oldest: Option<UnixMs>,
+) -> Result<(), StoreError> {
     let events = good.iter().flat_map(|(_, message)| &message.events);
     let chunks = chunks(events).map_err(|e| StoreError::Value(e.to_string()))?;
     for chunk in &chunks {
@@ -82,6 +89,9 @@ async fn store(db: &Db, good: &[(RawMessage, UsageMessage)], bad: &[RawMessage])
     if !losses.is_empty() {
         usage::add_losses(db, &to_json(&losses)?, now()).await?;
     }
+    if let Some(oldest) = oldest {
+        usage::note_lag(db, now().saturating_sub(oldest).max(0), now()).await?;
+    }
     Ok(())
 }
 
@@ -89,10 +99,13 @@ fn finish(message: &RawMessage, is_done: bool) {
     if is_done {
         message.ack();
     } else {
-        let sent_at = i64::try_from(message.timestamp().as_millis()).unwrap_or(i64::MAX);
-        let delay_s = retry_delay_s(now().saturating_sub(sent_at));
+        let delay_s = retry_delay_s(now().saturating_sub(sent_at(message)));
         message.retry_with_options(&QueueRetryOptionsBuilder::new().with_delay_seconds(delay_s).build());
     }
+}
+
+fn sent_at(message: &RawMessage) -> UnixMs {
+    i64::try_from(message.timestamp().as_millis()).unwrap_or(i64::MAX)
 }
 
 /// Sends the message to the dead letters as it is. Where no such queue is bound, the log line is all

@@ -1,14 +1,14 @@
-//! Each minute: the outbox again, KV held against D1, and what is past its time deleted.
+//! Each minute: the outbox again, KV held against D1, the bell, and what is past its time deleted.
 //!
 //! Everything here is bounded, so that a run ends long before the next begins; what is left over
 //! waits a minute.
 
 use crate::config::Config;
-use crate::db::{Db, StoreError, usage};
+use crate::db::{Db, StoreError, upkeep, usage};
 use crate::publish::{drain, now};
 use crate::reconcile;
 use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
-use domain::time::{DAY_MS, MINUTE_MS};
+use domain::time::MINUTE_MS;
 use edge::log::log;
 use worker::Env;
 
@@ -21,8 +21,6 @@ const RECONCILE_EVERY: i64 = 10;
 /// than the design's 10 M in 90 days bring (77 a minute).
 const PURGE_ROWS: u32 = 2_000;
 const PURGE_ROUNDS: usize = 10;
-/// A client that repeats a request does so within minutes.
-const IDEMPOTENCY_KEPT_MS: i64 = DAY_MS;
 
 pub async fn run(env: &Env) {
     let db = match Db::open(env) {
@@ -35,6 +33,9 @@ pub async fn run(env: &Env) {
     let minute = now() / MINUTE_MS;
     if let Err(error) = reconcile::run(env, &db, minute % RECONCILE_EVERY == 0).await {
         log("cron", "KV not compared", &error.to_string());
+    }
+    if let Err(error) = upkeep::notify(&db, now()).await {
+        log("cron", "notifications not written", &error.to_string());
     }
     let config = match Config::get(env) {
         Ok(config) => config,
@@ -60,6 +61,5 @@ async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
             }
         }
     }
-    usage::purge_idempotency(db, now - IDEMPOTENCY_KEPT_MS).await?;
-    Ok(())
+    upkeep::purge(db, now, config.audit_retention_ms, PURGE_ROWS).await
 }

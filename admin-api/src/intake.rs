@@ -2,7 +2,7 @@
 
 use domain::rollup::bin_of;
 use domain::time::UnixMs;
-use domain::usage::{OutcomeClass, UsageEvent, UsageMessage};
+use domain::usage::{MAX_BYTES, OutcomeClass, UsageEvent, UsageMessage};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -122,7 +122,7 @@ fn is_in_range(event: &UsageEvent) -> bool {
     ];
     (1..=64).contains(&event.id.chars().count())
         && u64::try_from(event.at).is_ok_and(|at| at <= MAX_SAFE)
-        && numbers.into_iter().flatten().all(|n| n <= MAX_SAFE)
+        && numbers.into_iter().flatten().all(|n| n <= MAX_BYTES)
 }
 
 /// JSON arrays of events, each id once over all of them: the SQL counts what is not in the table

@@ -86,18 +86,18 @@ pub async fn find(address: &str, kid: Option<&str>, request_id: &str) -> Result<
         Lookup::Unknown => return Ok(None),
         Lookup::Ask(fallback) => fallback,
     };
+    CACHE.with_borrow_mut(|cache| {
+        // Said before the answer is there, so that others who come meanwhile do not ask too. With no
+        // keys at all every call asks: nobody could sign in otherwise.
+        cache.tried_at = cache.fetched_at.map(|_| now());
+    });
     match fetch(address).await {
         Ok(keys) => Ok(CACHE.with_borrow_mut(|cache| {
             *cache = Cache { keys, fetched_at: Some(now()), tried_at: Some(now()) };
             cache.find(kid)
         })),
         Err(cause) => {
-            let is_empty = CACHE.with_borrow_mut(|cache| {
-                // With no keys at all every call asks again: nobody could sign in otherwise.
-                cache.tried_at = cache.fetched_at.map(|_| now());
-                cache.fetched_at.is_none()
-            });
-            if is_empty {
+            if CACHE.with_borrow(|cache| cache.fetched_at.is_none()) {
                 return Err(Failure::Unavailable(format!("JWKS: {cause}")));
             }
             log(request_id, "JWKS cannot be fetched", &cause);

@@ -48,8 +48,8 @@ pub async fn insert(db: &Db, user: &UserId, now: UnixMs) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Makes a person whom the configuration names an admin of the core team. No [`Grant`] stands
-/// behind it: the deployment itself says so.
+/// Makes a person whom the configuration names an admin of the core team, while that has none; whether
+/// he is one now. No [`Grant`] stands behind it: the deployment itself says so.
 ///
 /// [`Grant`]: domain::role::Grant
 pub async fn insert_core_admin(
@@ -57,7 +57,7 @@ pub async fn insert_core_admin(
     user: &UserId,
     now: UnixMs,
     request_id: &str,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let entry = audit::Entry {
         at: now,
         actor: "system",
@@ -74,8 +74,7 @@ pub async fn insert_core_admin(
     let params: &[Param] = params![user.as_str(), now];
     let statements =
         vec![db.statement(sql!("core_admin_insert"), params)?, audit::insert_if_changed(db, &entry)?];
-    db.batch(statements).await?;
-    Ok(())
+    db.change(statements).await
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,5 +1,6 @@
 //! Events in, reports out. Reports read rollups only.
 
+use super::settings;
 use super::{Db, Param, Statement, StoreError, params, rows_of, sql, to_json};
 use domain::api::usage::{CallView, RecentCall, UsageSort};
 use domain::id::{RouteId, TeamId, TokenId};
@@ -22,6 +23,12 @@ pub async fn take_in(db: &Db, events: &str) -> Result<(), StoreError> {
     ];
     let statements = statements.iter().map(|sql| db.statement(sql, params![events]));
     db.batch(statements.collect::<Result<_, _>>()?).await?;
+    Ok(())
+}
+
+/// Keeps how old the oldest message of a batch was, for the health page.
+pub async fn note_lag(db: &Db, lag_ms: i64, now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![settings::put(db, settings::QUEUE_LAG, &lag_ms.to_string(), now)?]).await?;
     Ok(())
 }
 
@@ -354,11 +361,7 @@ pub async fn purge_rollups(
     purge(db, db.statement(sql!("rollups_purge"), params![granularity, before, limit])?).await
 }
 
-pub async fn purge_idempotency(db: &Db, before: UnixMs) -> Result<usize, StoreError> {
-    purge(db, db.statement(sql!("idempotency_purge"), params![before])?).await
-}
-
-pub async fn purge(db: &Db, statement: Statement) -> Result<usize, StoreError> {
+async fn purge(db: &Db, statement: Statement) -> Result<usize, StoreError> {
     let results = db.batch(vec![statement]).await?;
     results.first().map_or(Ok(0), super::changes_of)
 }

@@ -1,0 +1,1 @@
+UPDATE invitations SET state = 'expired' WHERE state = 'pending' AND expires_at <= ?1

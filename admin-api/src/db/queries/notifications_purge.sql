@@ -1,0 +1,1 @@
+DELETE FROM notifications WHERE resolved_at < ?1

@@ -1,0 +1,14 @@
+-- Routes of whose calls since ?2 that reached an upstream more than a fifth, and at least five, failed
+-- there. ?1 now
+INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
+SELECT 'route-failing', o.id, NULL,
+    json_object('path', o.path, 'calls', sum(r.calls - r.denied - r.limited),
+        'failed', sum(r.upstream_errors + r.timeouts + r.gateway_errors)), ?1, ?1
+FROM routes AS o JOIN usage_rollups AS r
+    ON r.dimension = 'route' AND r.granularity = '5m' AND r.key = o.id AND r.bucket_start >= ?2
+GROUP BY o.id
+HAVING sum(r.upstream_errors + r.timeouts + r.gateway_errors) >= 5
+    AND sum(r.upstream_errors + r.timeouts + r.gateway_errors) * 5 > sum(r.calls - r.denied - r.limited)
+ON CONFLICT (kind, subject) DO UPDATE SET
+    details = excluded.details, updated_at = excluded.updated_at, resolved_at = NULL,
+    created_at = iif(resolved_at IS NULL, created_at, excluded.created_at)
