@@ -10,8 +10,9 @@
 -- | pair      | token id, a space, route id    |
 CREATE TABLE usage_rollups (
     dimension TEXT NOT NULL CHECK (dimension IN ('all', 'team', 'token', 'route', 'pair')),
-    -- Kept 2 days, 400 days, for ever.
-    granularity TEXT NOT NULL CHECK (granularity IN ('5m', 'hour', 'day')),
+    -- Kept 2 days, 400 days, for ever, for ever. Weeks are counted from the epoch; they spare long
+    -- reports most of the days.
+    granularity TEXT NOT NULL CHECK (granularity IN ('5m', 'hour', 'day', 'week')),
     key TEXT NOT NULL,
     bucket_start INTEGER NOT NULL,
     calls INTEGER NOT NULL,
@@ -37,7 +38,7 @@ CREATE TABLE usage_rollups (
 ) STRICT, WITHOUT ROWID;
 
 -- What retention looks for.
-CREATE INDEX usage_rollups_by_age ON usage_rollups (granularity, bucket_start) WHERE granularity <> 'day';
+CREATE INDEX usage_rollups_by_age ON usage_rollups (granularity, bucket_start) WHERE granularity IN ('5m', 'hour');
 
 -- Which token has used which route, ever: the keys that a report looks up. A token's team never
 -- changes.
@@ -181,6 +182,21 @@ FROM (SELECT token_id || ' ' || route_id AS key, bucket_start, sum(calls) AS cal
         sum(denied) AS denied, sum(limited) AS limited, sum(latency_sum_ms) AS latency_sum_ms, sum(gateway_sum_ms) AS gateway_sum_ms, sum(bytes_in) AS bytes_in,
         sum(bytes_out) AS bytes_out, sum(prompt_tokens) AS prompt_tokens, sum(completion_tokens) AS completion_tokens, sum(cached_tokens) AS cached_tokens, sum(cost_micros) AS cost_micros
     FROM usage_daily GROUP BY 1, 2) AS s;
+
+INSERT INTO usage_rollups (dimension, granularity, key, bucket_start, calls, ok, client_errors, upstream_errors, timeouts, gateway_errors,
+    denied, limited, latency_sum_ms, gateway_sum_ms, bytes_in, bytes_out, prompt_tokens, completion_tokens, cached_tokens, cost_micros, histogram)
+SELECT d.dimension, 'week', d.key, d.bucket_start / 604800000 * 604800000, sum(calls), sum(ok), sum(client_errors), sum(upstream_errors), sum(timeouts), sum(gateway_errors),
+    sum(denied), sum(limited), sum(latency_sum_ms), sum(gateway_sum_ms), sum(bytes_in),
+    sum(bytes_out), sum(prompt_tokens), sum(completion_tokens), sum(cached_tokens), sum(cost_micros),
+    (SELECT json_group_object(b.bin, b.n) FROM (
+        SELECT j.key AS bin, sum(j.value) AS n
+        FROM usage_rollups AS w, json_each(w.histogram) AS j
+        WHERE w.dimension = d.dimension AND w.granularity = 'day' AND w.key = d.key
+            AND w.bucket_start / 604800000 = d.bucket_start / 604800000
+        GROUP BY j.key) AS b)
+FROM usage_rollups AS d
+WHERE d.granularity = 'day'
+GROUP BY 1, 3, 4;
 
 DROP TABLE usage_latency;
 DROP TABLE usage_hourly;

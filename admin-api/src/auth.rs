@@ -3,34 +3,45 @@
 pub mod api_key;
 mod jwks;
 
+use crate::clerk;
 use crate::config::SessionKeys;
-use crate::db::people;
+use crate::db::{Db, invitations, people};
 use crate::error::Failure;
 use crate::request::Call;
 use domain::error::ApiError;
-use domain::id::{CORE_TEAM, TeamId};
+use domain::id::{CORE_TEAM, TeamId, UserId};
 use domain::role::{Caller, Membership, Role};
 use domain::session::{Session, SessionError, UnverifiedJwt};
+use domain::time::{MINUTE_MS, UnixMs};
 use edge::crypto::{PublicKey, verify_rs256};
 use edge::log::log;
+
+/// How soon Clerk is asked again for a person it could not tell of.
+const ASK_AGAIN_MS: i64 = 10 * MINUTE_MS;
 
 /// The person whose session came with the call, with the roles that D1 gives him.
 ///
 /// 1. `Authorization: Bearer`, never a cookie.
 /// 2. The signature, by the key that the issuer publishes or that is pinned.
 /// 3. Issuer, times, authorized party.
-/// 4. Roles, in one query. Who is not known yet is taken in by id.
+/// 4. Roles, in one query. Who is not known yet is taken in by id, and Clerk asked for the rest.
 pub async fn caller(call: &Call) -> Result<Caller, Failure> {
     let header = call.header("authorization").ok_or(ApiError::Unauthenticated)?;
     let jwt = bearer(&header).ok_or(ApiError::Unauthenticated)?;
     let session = verify(call, jwt).await?;
     let db = call.db()?;
-    let person = people::load(&db, session.user()).await?;
+    let mut person = people::load(&db, session.user()).await?;
     if person.is_deleted {
         return Err(ApiError::Unauthenticated.into());
     }
     if !person.is_known {
         people::insert(&db, session.user(), call.now).await?;
+    }
+    if !person.is_described && ask_clerk(call, &db, session.user(), person.asked_at).await? {
+        person = people::load(&db, session.user()).await?;
+        if person.is_deleted {
+            return Err(ApiError::Unauthenticated.into());
+        }
     }
     let named = &call.config.bootstrap_admins;
     let is_named = named.iter().any(|name| {
@@ -45,6 +56,27 @@ pub async fn caller(call: &Call) -> Result<Caller, Failure> {
         caller.memberships.push(Membership { team: TeamId::from(CORE_TEAM), role: Role::Admin });
     }
     Ok(caller)
+}
+
+/// Asks Clerk for a person of whom it has told us nothing; whether it has now. That Clerk is away fails
+/// no sign-in: he is known by his id, and Clerk is asked again after [`ASK_AGAIN_MS`].
+async fn ask_clerk(call: &Call, db: &Db, user: &UserId, asked_at: Option<UnixMs>) -> Result<bool, Failure> {
+    let Some(api) = &call.config.clerk_api else { return Ok(false) };
+    if asked_at.is_some_and(|at| call.now - at < ASK_AGAIN_MS) {
+        return Ok(false);
+    }
+    people::note_asked(db, user, call.now).await?;
+    match clerk::user(api, user).await {
+        Ok(Some(found)) if found.id == *user => {
+            db.batch(invitations::put_person(db, &found, call.now, &call.request_id)?).await?;
+            Ok(true)
+        }
+        Ok(_) => Ok(false),
+        Err(error) => {
+            log(&call.request_id, "person not fetched", &error.to_string());
+            Ok(false)
+        }
+    }
 }
 
 fn bearer(header: &str) -> Option<&str> {

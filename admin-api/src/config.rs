@@ -1,6 +1,8 @@
 //! The admin API's configuration, read once per isolate.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::clerk::WebhookSecret;
+use domain::secret::Secret;
 use domain::session::SessionRules;
 use domain::time::DAY_MS;
 use domain::vars::{KeyRing, VarError, Vars, flag, integer_or, list, required};
@@ -13,6 +15,8 @@ use worker::Env;
 /// is known by its raw event: if that were gone, the call would count twice.
 const MIN_RETENTION_DAYS: u32 = 15;
 
+const CLERK_API_URL: &str = "https://api.clerk.com";
+
 #[derive(Debug)]
 pub struct Config {
     pub check_keys: KeyRing,
@@ -21,11 +25,23 @@ pub struct Config {
     pub usage_log_keys: Option<KeyRing>,
     pub session: SessionRules,
     pub session_keys: SessionKeys,
+    /// Clerk's Backend API; `None` is without.
+    pub clerk_api: Option<ClerkApi>,
+    /// Without it there are no webhooks.
+    pub webhook_secret: Option<WebhookSecret>,
     /// User ids or verified e-mail addresses that count as platform admins.
     pub bootstrap_admins: Vec<String>,
     pub events_retention_ms: i64,
     pub audit_retention_ms: i64,
     pub allow_insecure_upstreams: bool,
+}
+
+/// Clerk's Backend API.
+#[derive(Clone, Debug)]
+pub struct ClerkApi {
+    /// Without a slash at the end.
+    pub url: String,
+    pub key: Secret,
 }
 
 /// Where the keys come from that sessions are signed with.
@@ -59,6 +75,19 @@ impl Config {
             },
             session: SessionRules { issuer, allowed_origins: list(vars, "ALLOWED_ORIGINS") },
             session_keys,
+            clerk_api: vars.get("CLERK_SECRET_KEY").map(|key| ClerkApi {
+                url: vars
+                    .get("CLERK_API_URL")
+                    .map_or_else(|| CLERK_API_URL.to_owned(), |url| url.trim_end_matches('/').to_owned()),
+                key: Secret::new(key.trim().to_owned()),
+            }),
+            webhook_secret: match vars.get("CLERK_WEBHOOK_SECRET") {
+                None => None,
+                Some(text) => Some(WebhookSecret::parse(&text).ok_or(VarError::Invalid {
+                    name: "CLERK_WEBHOOK_SECRET",
+                    wanted: "a Svix secret, whsec_ and base64",
+                })?),
+            },
             bootstrap_admins: list(vars, "BOOTSTRAP_ADMINS"),
             events_retention_ms: i64::from(retention_days) * DAY_MS,
             audit_retention_ms: i64::from(integer_or(vars, "AUDIT_RETENTION_DAYS", 400)?) * DAY_MS,

@@ -5,6 +5,7 @@
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, upkeep, usage};
+use crate::handlers::invitations;
 use crate::publish::{drain, now};
 use crate::reconcile;
 use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
@@ -41,6 +42,9 @@ pub async fn run(env: &Env) {
         Ok(config) => config,
         Err(error) => return log("cron", "nothing purged", &error.to_string()),
     };
+    if let Err(error) = invitations::send_due(&config, &db, now()).await {
+        log("cron", "invitations not sent", &error.to_string());
+    }
     if let Err(error) = purge(&db, &config).await {
         log("cron", "purge broke off", &error.to_string());
     }

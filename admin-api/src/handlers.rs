@@ -5,12 +5,14 @@ mod csv;
 pub mod dashboard;
 pub mod health;
 mod idempotency;
+pub mod invitations;
 pub mod people;
 pub mod routes;
 pub mod teams;
 pub mod tokens;
 pub mod upkeep;
 pub mod usage;
+pub mod webhooks;
 
 use crate::error::Failure;
 use crate::request::Call;

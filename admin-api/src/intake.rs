@@ -7,7 +7,7 @@ use serde::Serialize;
 use std::collections::HashSet;
 
 /// Events in one D1 batch.
-pub const MAX_CHUNK_EVENTS: usize = 500;
+pub const MAX_CHUNK_EVENTS: usize = 2_000;
 /// Bytes of one JSON parameter; D1 takes 2 MB.
 pub const MAX_CHUNK_BYTES: usize = 900_000;
 /// Integers are exact in JSON and JavaScript up to here.

@@ -6,6 +6,7 @@
 //! | [`router`] | method and pattern to handler, CORS, the one way out |
 //! | `handlers` | parse, check, act, respond |
 //! | [`auth`] | who is calling: a session, or a token's holder |
+//! | [`clerk`] | Clerk's Backend API |
 //! | [`db`] | typed statements over `db/queries/*.sql` |
 //! | [`publish`] | the outbox, and what KV is told |
 //! | [`reconcile`] | KV held against D1 |
@@ -14,6 +15,7 @@
 //! | [`error`] | outcomes, turned into responses in one place |
 
 mod auth;
+mod clerk;
 mod config;
 mod consumer;
 mod cron;

@@ -2,12 +2,15 @@
 
 use crate::config::Config;
 use crate::error::Failure;
-use crate::handlers::{audit, dashboard, health, people, routes, teams, tokens, upkeep, usage};
+use crate::handlers::{
+    audit, dashboard, health, invitations, people, routes, teams, tokens, upkeep, usage, webhooks,
+};
 use crate::request::Call;
 use domain::api::Endpoint;
 use domain::api::GetHealth;
 use domain::api::audit as audit_api;
 use domain::api::dashboard as dashboard_api;
+use domain::api::invitations as invitation_api;
 use domain::api::people as people_api;
 use domain::api::routes as route_api;
 use domain::api::teams as team_api;
@@ -54,6 +57,11 @@ enum Handler {
     SetTeamRole,
     AddMembership,
     RemoveMembership,
+    CreateInvitation,
+    ListInvitations,
+    RevokeInvitation,
+    ResendInvitation,
+    TakeWebhook,
     ListAudit,
     ExportAudit,
     HealthDetailed,
@@ -114,6 +122,11 @@ const ROUTES: &[Row] = &[
     row::<people_api::SetTeamRole>(Handler::SetTeamRole),
     row::<people_api::AddMembership>(Handler::AddMembership),
     row::<people_api::RemoveMembership>(Handler::RemoveMembership),
+    row::<invitation_api::CreateInvitation>(Handler::CreateInvitation),
+    row::<invitation_api::ListInvitations>(Handler::ListInvitations),
+    row::<invitation_api::RevokeInvitation>(Handler::RevokeInvitation),
+    row::<invitation_api::ResendInvitation>(Handler::ResendInvitation),
+    row::<invitation_api::TakeWebhook>(Handler::TakeWebhook),
     row::<audit_api::ListAudit>(Handler::ListAudit),
     row::<audit_api::ExportAudit>(Handler::ExportAudit),
     row::<upkeep_api::GetHealthDetailed>(Handler::HealthDetailed),
@@ -265,6 +278,11 @@ async fn dispatch(
         Handler::SetTeamRole => people::set_team_role(call).await,
         Handler::AddMembership => people::add_membership(call).await,
         Handler::RemoveMembership => people::remove_membership(&call).await,
+        Handler::CreateInvitation => invitations::create(call).await,
+        Handler::ListInvitations => invitations::list(&call).await,
+        Handler::RevokeInvitation => invitations::revoke(&call).await,
+        Handler::ResendInvitation => invitations::resend(&call).await,
+        Handler::TakeWebhook => webhooks::take(call).await,
         Handler::ListAudit => audit::list(&call).await,
         Handler::ExportAudit => audit::export(&call).await,
         Handler::HealthDetailed => health::detailed(&call).await,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod dashboard;
+pub mod invitations;
 pub mod people;
 pub mod routes;
 pub mod teams;
@@ -136,6 +137,11 @@ pub const ENDPOINTS: &[EndpointRow] = &[
     row::<people::SetTeamRole>(),
     row::<people::AddMembership>(),
     row::<people::RemoveMembership>(),
+    row::<invitations::CreateInvitation>(),
+    row::<invitations::ListInvitations>(),
+    row::<invitations::RevokeInvitation>(),
+    row::<invitations::ResendInvitation>(),
+    row::<invitations::TakeWebhook>(),
     row::<audit::ListAudit>(),
     row::<audit::ExportAudit>(),
     row::<upkeep::GetHealthDetailed>(),

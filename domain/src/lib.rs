@@ -18,12 +18,14 @@
 //! | [`csv`] | files for spreadsheets |
 //! | [`signature`] | signed requests of other systems |
 //! | [`role`] | what a signed-in person may do |
+//! | [`clerk`] | what Clerk says of people, and whether it was Clerk |
 //! | [`session`] | whether a session JWT's claims hold |
 //! | [`api`] | the admin API's endpoints, requests and responses |
 //! | [`error`] | every error code on the wire, and the envelope |
 
 pub mod access;
 pub mod api;
+pub mod clerk;
 pub mod cors;
 pub mod credential;
 pub mod csv;

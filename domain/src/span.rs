@@ -1,6 +1,6 @@
 //! What a report covers, cut into the rollups that it is read from.
 //!
-//! Rollups are kept per five minutes, hour and day in UTC. A day of a zone whose offset is not zero is
+//! Rollups are kept per five minutes, hour, day and week in UTC. A day of a zone whose offset is not zero is
 //! put together from hours, each counted in the day of its start; so where an offset is not whole
 //! hours (India, Nepal), up to 45 minutes of calls stand in the neighbouring day.
 
@@ -17,10 +17,13 @@ pub const HOURLY_KEPT_MS: i64 = 400 * DAY_MS;
 /// The most intervals that one series has: two days of five minutes.
 pub const MAX_INTERVALS: i64 = 600;
 
+/// Weeks are counted from the epoch, so they begin on Thursdays; nobody is shown one.
+const WEEK_MS: i64 = 7 * DAY_MS;
+
 /// A stretch of rollups of one granularity, and the intervals that they are shown in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Span {
-    /// `5m`, `hour` or `day`.
+    /// `5m`, `hour`, `day` or `week`.
     pub granularity: &'static str,
     pub from: UnixMs,
     /// Exclusive.
@@ -105,21 +108,30 @@ pub fn instant_of(wall: i64, spans: &[Span]) -> UnixMs {
     wall - within.map_or(0, |span| span.offset_ms)
 }
 
-/// The spans of a sum over all of a time: whole days by the day, the hours at its ends by the hour.
-pub fn sum_spans(from: UnixMs, to: UnixMs, interval: Interval) -> Vec<Span> {
+/// The spans of a sum over all of a time, in the largest rollups that fit: hours at its ends, then
+/// days, then weeks. Nothing has happened after `now`, so what begins before it is taken whole.
+pub fn sum_spans(from: UnixMs, to: UnixMs, interval: Interval, now: UnixMs) -> Vec<Span> {
     let span = |granularity, from, to| Span { granularity, from, to, offset_ms: 0, width_ms: DAY_MS };
     if interval == Interval::FiveMinutes {
         return vec![span("5m", from, to)];
     }
-    let first_day = bucket_start(from + DAY_MS - 1, DAY_MS);
-    let last_day = bucket_start(to, DAY_MS);
-    if first_day >= last_day {
-        return vec![span("hour", from, to)];
-    }
-    [span("hour", from, first_day), span("day", first_day, last_day), span("hour", last_day, to)]
-        .into_iter()
-        .filter(|span| span.from < span.to)
-        .collect()
+    let up = |at: UnixMs, width_ms| bucket_start(at + width_ms - 1, width_ms);
+    let down = |at: UnixMs, width_ms| if at >= now { up(at, width_ms) } else { bucket_start(at, width_ms) };
+    // Each border lies between those around it, also where no whole day or week fits.
+    let (first_day, last_day) = (up(from, DAY_MS).min(to), down(to, DAY_MS));
+    let last_day = last_day.max(first_day);
+    let first_week = up(first_day, WEEK_MS).min(last_day);
+    let last_week = bucket_start(last_day, WEEK_MS).max(first_week);
+    [
+        span("hour", from, first_day),
+        span("day", first_day, first_week),
+        span("week", first_week, last_week),
+        span("day", last_week, last_day),
+        span("hour", last_day, to),
+    ]
+    .into_iter()
+    .filter(|span| span.from < span.to)
+    .collect()
 }
 
 #[cfg(test)]
@@ -173,18 +185,26 @@ mod tests {
     }
 
     #[test]
-    fn sums_read_days_where_they_can() {
-        let spans = sum_spans(DAY_MS - HOUR_MS, 5 * DAY_MS + 2 * HOUR_MS, Interval::Day);
-        let parts: Vec<_> = spans.iter().map(|s| (s.granularity, s.from, s.to)).collect();
+    fn sums_read_the_largest_rollups_that_fit() {
+        let parts = |from, to, now| -> Vec<(&str, i64, i64)> {
+            let spans = sum_spans(from, to, Interval::Day, now);
+            spans.iter().map(|s| (s.granularity, s.from / HOUR_MS, s.to / HOUR_MS)).collect()
+        };
+        let late = 1_000 * DAY_MS;
         assert_eq!(
-            parts,
+            parts(5 * DAY_MS - HOUR_MS, 23 * DAY_MS + 2 * HOUR_MS, late),
             [
-                ("hour", DAY_MS - HOUR_MS, DAY_MS),
-                ("day", DAY_MS, 5 * DAY_MS),
-                ("hour", 5 * DAY_MS, 5 * DAY_MS + 2 * HOUR_MS)
+                ("hour", 119, 120),
+                ("day", 120, 168),
+                ("week", 168, 504),
+                ("day", 504, 552),
+                ("hour", 552, 554)
             ]
         );
-        assert_eq!(sum_spans(HOUR_MS, 2 * HOUR_MS, Interval::Hour).len(), 1);
+        assert_eq!(parts(HOUR_MS, 2 * HOUR_MS, late), [("hour", 1, 2)]);
+        assert_eq!(parts(HOUR_MS, 25 * HOUR_MS, late), [("hour", 1, 24), ("hour", 24, 25)]);
+        let now = 2 * DAY_MS + 5 * HOUR_MS;
+        assert_eq!(parts(DAY_MS, now, now), [("day", 24, 72)], "today is taken whole");
     }
 
     proptest! {
@@ -192,7 +212,7 @@ mod tests {
         #[test]
         fn spans_cover_the_time_without_gap_or_overlap(from in 0_i64..2_000, hours in 1_i64..2_000) {
             let (from, to) = (SPRING - 1_000 * HOUR_MS + from * HOUR_MS, SPRING - 1_000 * HOUR_MS + (from + hours) * HOUR_MS);
-            for spans in [sum_spans(from, to, Interval::Hour), series_spans(from, to, Interval::Day, berlin)] {
+            for spans in [sum_spans(from, to, Interval::Hour, to + 1), series_spans(from, to, Interval::Day, berlin)] {
                 prop_assert_eq!(spans.first().unwrap().from, from);
                 prop_assert_eq!(spans.last().unwrap().to, to);
                 for pair in spans.windows(2) {

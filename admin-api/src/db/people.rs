@@ -14,6 +14,7 @@ struct Row {
     email: Option<String>,
     email_verified: Option<u8>,
     deleted_at: Option<UnixMs>,
+    asked_at: Option<UnixMs>,
     team_id: Option<String>,
     role: Option<Role>,
 }
@@ -23,6 +24,10 @@ struct Row {
 pub struct Person {
     pub is_known: bool,
     pub is_deleted: bool,
+    /// Whether Clerk has told us anything of him.
+    pub is_described: bool,
+    /// When Clerk was last asked for him.
+    pub asked_at: Option<UnixMs>,
     /// Only where it is verified.
     pub email: Option<String>,
     pub memberships: Vec<Membership>,
@@ -34,6 +39,8 @@ pub async fn load(db: &Db, user: &UserId) -> Result<Person, StoreError> {
     Ok(Person {
         is_known: first.is_some_and(|r| r.user_id.is_some()),
         is_deleted: first.is_some_and(|r| r.deleted_at.is_some()),
+        is_described: first.is_some_and(|r| r.email.is_some()),
+        asked_at: first.and_then(|r| r.asked_at),
         email: first.filter(|r| r.email_verified == Some(1)).and_then(|r| r.email.clone()),
         memberships: rows
             .into_iter()
@@ -45,6 +52,12 @@ pub async fn load(db: &Db, user: &UserId) -> Result<Person, StoreError> {
 /// Takes in a person by id alone; the rest comes when it is known.
 pub async fn insert(db: &Db, user: &UserId, now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![db.statement(sql!("person_insert"), params![user.as_str(), now])?]).await?;
+    Ok(())
+}
+
+/// Keeps that Clerk was asked for him.
+pub async fn note_asked(db: &Db, user: &UserId, now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("person_asked"), params![user.as_str(), now])?]).await?;
     Ok(())
 }
 

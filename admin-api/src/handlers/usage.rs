@@ -264,7 +264,7 @@ fn range_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) -
         to,
         interval,
         series: series_spans(from, to, interval, offset_at),
-        sums: sum_spans(sums_from, to, interval),
+        sums: sum_spans(sums_from, to, interval, now),
     })
 }
 

@@ -12,7 +12,8 @@ WITH new AS MATERIALIZED (
     FROM json_each(?1)
     WHERE NOT EXISTS (SELECT 1 FROM usage_events AS seen WHERE seen.id = value ->> 'id')),
 dimensions(dimension) AS (VALUES ('all'), ('team'), ('token'), ('route'), ('pair')),
-granularities(granularity, width) AS (VALUES ('5m', 300000), ('hour', 3600000), ('day', 86400000)),
+granularities(granularity, width) AS (VALUES ('5m', 300000), ('hour', 3600000), ('day', 86400000),
+    ('week', 604800000)),
 bins AS (
     SELECT dimension, granularity,
         CASE dimension WHEN 'all' THEN '' WHEN 'team' THEN new.team_id WHEN 'token' THEN new.token_id

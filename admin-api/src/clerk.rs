@@ -1,0 +1,112 @@
+//! Clerk's Backend API. Nothing here fails a request of ours unless Clerk refuses what was asked.
+
+use crate::config::ClerkApi;
+use domain::clerk::{ClerkErrors, ClerkUser};
+use domain::error::FieldError;
+use domain::id::UserId;
+use futures_util::future::{Either, select};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::pin::pin;
+use std::time::Duration;
+use worker::{Delay, Fetch, Headers, Method, Request, RequestInit};
+
+/// Somebody is waiting: a sign-in, or a click.
+const TIMEOUT_MS: u64 = 3_000;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClerkError {
+    /// Clerk does not take it; trying again would not help.
+    #[error("Clerk refuses: {0:?}")]
+    Refused(Vec<FieldError>),
+    #[error("Clerk cannot be reached: {0}")]
+    Away(String),
+}
+
+#[allow(clippy::needless_pass_by_value)] // for map_err
+fn away(cause: impl ToString) -> ClerkError {
+    ClerkError::Away(cause.to_string())
+}
+
+/// A person; `None` where Clerk does not know him.
+pub async fn user(api: &ClerkApi, id: &UserId) -> Result<Option<ClerkUser>, ClerkError> {
+    let id: String = url::form_urlencoded::byte_serialize(id.as_str().as_bytes()).collect();
+    match call(api, Method::Get, &format!("/v1/users/{id}"), None).await? {
+        (404, _) => Ok(None),
+        (status, text) => read(status, &text).map(Some),
+    }
+}
+
+/// Clerk's id of the new invitation. One that exists already is no obstacle.
+pub async fn invite(api: &ClerkApi, email: &str, redirect: Option<&str>) -> Result<String, ClerkError> {
+    #[derive(Deserialize)]
+    struct Created {
+        id: String,
+    }
+    let body =
+        json!({ "email_address": email, "redirect_url": redirect, "notify": true, "ignore_existing": true });
+    let (status, text) = call(api, Method::Post, "/v1/invitations", Some(&body)).await?;
+    read::<Created>(status, &text).map(|created| created.id)
+}
+
+pub async fn revoke(api: &ClerkApi, invitation: &str) -> Result<(), ClerkError> {
+    let id: String = url::form_urlencoded::byte_serialize(invitation.as_bytes()).collect();
+    let (status, text) = call(api, Method::Post, &format!("/v1/invitations/{id}/revoke"), None).await?;
+    read::<Value>(status, &text).map(|_| ())
+}
+
+fn read<T: DeserializeOwned>(status: u16, text: &str) -> Result<T, ClerkError> {
+    match status {
+        200..300 => serde_json::from_str(text).map_err(|_| away("its answer cannot be read")),
+        400..500 if !matches!(status, 401 | 403 | 408 | 429) => {
+            let errors: Option<ClerkErrors> = serde_json::from_str(text).ok();
+            Err(ClerkError::Refused(errors.map(|e| e.fields()).unwrap_or_default()))
+        }
+        _ => Err(away(format!("status {status}"))),
+    }
+}
+
+async fn call(
+    api: &ClerkApi,
+    method: Method,
+    path: &str,
+    body: Option<&Value>,
+) -> Result<(u16, String), ClerkError> {
+    let headers = Headers::new();
+    headers.set("authorization", &format!("Bearer {}", api.key.expose())).map_err(away)?;
+    headers.set("content-type", "application/json").map_err(away)?;
+    let mut init = RequestInit::new();
+    init.with_method(method).with_headers(headers);
+    if let Some(body) = body {
+        init.with_body(Some(body.to_string().into()));
+    }
+    let request = Request::new_with_init(&format!("{}{path}", api.url), &init).map_err(away)?;
+    let answer = async {
+        let mut response = Fetch::Request(request).send().await.map_err(away)?;
+        let text = response.text().await.map_err(away)?;
+        Ok((response.status_code(), text))
+    };
+    match select(pin!(answer), pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)))).await {
+        Either::Left((answer, _)) => answer,
+        Either::Right(_) => Err(away("timed out")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_clerk_refuses_is_told_from_what_may_be_tried_again() {
+        let refused = r#"{"errors":[{"message":"m","code":"c","meta":{"param_name":"email_address"}}]}"#;
+        assert!(
+            matches!(read::<Value>(422, refused), Err(ClerkError::Refused(fields)) if fields[0].field == "email")
+        );
+        for status in [401, 403, 408, 429, 500, 503, 302] {
+            assert!(matches!(read::<Value>(status, refused), Err(ClerkError::Away(_))), "{status}");
+        }
+        assert!(matches!(read::<Value>(200, "no json"), Err(ClerkError::Away(_))));
+        assert!(read::<Value>(200, "{}").is_ok());
+    }
+}

@@ -1,0 +1,182 @@
+//! Invitations, and what becomes of them.
+
+use super::{Db, Statement, StoreError, from_json, params, sql, to_json};
+use domain::api::invitations::{InvitationState, InvitedTeam};
+use domain::api::people::TeamRole;
+use domain::clerk::ClerkUser;
+use domain::id::UserId;
+use domain::role::Grant;
+use domain::time::UnixMs;
+use serde::Deserialize;
+
+#[derive(Debug, Deserialize)]
+struct Row {
+    id: String,
+    email: String,
+    state: InvitationState,
+    clerk_id: Option<String>,
+    sent_at: Option<UnixMs>,
+    invited_by: UserId,
+    created_at: UnixMs,
+    expires_at: UnixMs,
+    accepted_at: Option<UnixMs>,
+    /// JSON.
+    teams: String,
+}
+
+/// An invitation as it is stored.
+#[derive(Clone, Debug)]
+pub struct Invitation {
+    pub id: String,
+    pub email: String,
+    pub teams: Vec<TeamRole>,
+    pub state: InvitationState,
+    pub clerk_id: Option<String>,
+    pub sent_at: Option<UnixMs>,
+    pub invited_by: UserId,
+    pub created_at: UnixMs,
+    pub expires_at: UnixMs,
+    pub accepted_at: Option<UnixMs>,
+}
+
+impl TryFrom<Row> for Invitation {
+    type Error = StoreError;
+
+    fn try_from(row: Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            teams: from_json(&row.teams)?,
+            id: row.id,
+            email: row.email,
+            state: row.state,
+            clerk_id: row.clerk_id,
+            sent_at: row.sent_at,
+            invited_by: row.invited_by,
+            created_at: row.created_at,
+            expires_at: row.expires_at,
+            accepted_at: row.accepted_at,
+        })
+    }
+}
+
+pub async fn get(db: &Db, id: &str) -> Result<Option<Invitation>, StoreError> {
+    let row: Option<Row> = db.first(db.statement(sql!("invitation_get"), params![id])?).await?;
+    row.map(Invitation::try_from).transpose()
+}
+
+/// Newest first; `teams` (JSON, `None` is all): those that touch one of them.
+pub async fn list(
+    db: &Db,
+    teams: Option<&str>,
+    state: Option<InvitationState>,
+    after: Option<(UnixMs, &str)>,
+    limit: u32,
+) -> Result<Vec<Invitation>, StoreError> {
+    let (at, id) = after.unwrap_or((super::MAX_SAFE, ""));
+    let params = params![teams, state.map(InvitationState::as_str), at, id, limit];
+    let rows: Vec<Row> = db.rows(db.statement(sql!("invitations_list"), params)?).await?;
+    rows.into_iter().map(Invitation::try_from).collect()
+}
+
+/// The invitation and its teams.
+pub fn insert(
+    db: &Db,
+    grant: &Grant,
+    id: &str,
+    email: &str,
+    teams: &[InvitedTeam],
+    now: UnixMs,
+    expires_at: UnixMs,
+) -> Result<[Statement; 2], StoreError> {
+    let params = params![id, email, grant.actor().as_str(), now, expires_at];
+    Ok([
+        db.statement(sql!("invitation_insert"), params)?,
+        db.statement(sql!("invitation_teams_insert"), params![id, &to_json(teams)?])?,
+    ])
+}
+
+/// Makes whoever has the address, verified, a member as all pending invitations to it say, with an
+/// audit entry for each membership.
+pub fn accept(db: &Db, email: &str, now: UnixMs, request_id: &str) -> Result<[Statement; 3], StoreError> {
+    Ok([
+        db.statement(sql!("accept_audit"), params![email, now, request_id])?,
+        db.statement(sql!("accept_memberships"), params![email, now])?,
+        db.statement(sql!("accept_done"), params![email, now])?,
+    ])
+}
+
+pub fn revoke(db: &Db, _: &Grant, id: &str) -> Result<Statement, StoreError> {
+    db.statement(sql!("invitation_revoke"), params![id])
+}
+
+pub fn renew(db: &Db, _: &Grant, id: &str, expires_at: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("invitation_renew"), params![id, expires_at])
+}
+
+pub async fn sent(db: &Db, id: &str, clerk_id: &str, now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("invitation_sent"), params![id, clerk_id, now])?]).await?;
+    Ok(())
+}
+
+pub async fn unsent(db: &Db, id: &str, cause: &str, now: UnixMs) -> Result<(), StoreError> {
+    let cause = domain::usage::clip(cause, 500);
+    db.batch(vec![db.statement(sql!("invitation_unsent"), params![id, now, &cause])?]).await?;
+    Ok(())
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Due {
+    pub id: String,
+    pub email: String,
+}
+
+/// What Clerk is to send and was not asked to since `before`.
+pub async fn due(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<Vec<Due>, StoreError> {
+    db.rows(db.statement(sql!("invitations_due"), params![before, now, limit])?).await
+}
+
+/// What Clerk says of a person, and the memberships that his address was invited to.
+pub fn put_person(
+    db: &Db,
+    user: &ClerkUser,
+    now: UnixMs,
+    request_id: &str,
+) -> Result<Vec<Statement>, StoreError> {
+    let name = user.name();
+    let params = params![
+        user.id.as_str(),
+        user.email(),
+        user.is_verified(),
+        name.as_ref(),
+        user.image_url.as_ref(),
+        user.last_sign_in_at,
+        if user.created_at > 0 { user.created_at } else { now },
+        now,
+        user.updated_at,
+    ];
+    let mut statements = vec![db.statement(sql!("person_put"), params)?];
+    if let Some(email) = user.email() {
+        statements.push(db.statement(sql!("email_moved"), params![user.id.as_str(), email])?);
+        statements.extend(accept(db, email, now, request_id)?);
+    }
+    Ok(statements)
+}
+
+/// Marks a person as gone and takes his memberships: in this order, for the last ADMIN of a team may
+/// only go when he is gone altogether.
+pub fn delete_person(db: &Db, id: &UserId, now: UnixMs) -> Result<Vec<Statement>, StoreError> {
+    Ok(vec![
+        db.statement(sql!("person_delete"), params![id.as_str(), now])?,
+        db.statement(sql!("memberships_delete"), params![id.as_str()])?,
+    ])
+}
+
+pub async fn is_webhook_known(db: &Db, id: &str) -> Result<bool, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {}
+    let row: Option<Row> = db.first(db.statement(sql!("webhook_find"), params![id])?).await?;
+    Ok(row.is_some())
+}
+
+pub fn insert_webhook(db: &Db, id: &str, now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("webhook_insert"), params![id, now])
+}

@@ -1,0 +1,1 @@
+UPDATE invitations SET state = 'revoked' WHERE id = ?1 AND state IN ('pending', 'expired')

@@ -1,0 +1,1 @@
+UPDATE users SET asked_at = ?2 WHERE id = ?1

@@ -1,0 +1,1 @@
+SELECT id FROM webhook_messages WHERE id = ?1

@@ -1,0 +1,250 @@
+//! `/api/invitations`
+//!
+//! D1 comes first, Clerk after: an invitation that D1 holds gives its memberships whoever sent it, and
+//! one that D1 does not hold gives none. Died in between: it is pending and not sent, and the cron
+//! sends it. What Clerk refuses outright is taken back, so that nothing is left that nobody can use.
+
+use crate::auth::caller;
+use crate::clerk::{self, ClerkError};
+use crate::config::Config;
+use crate::db::invitations::{self as store, Invitation};
+use crate::db::{Db, StoreError, audit, to_json, tokens};
+use crate::error::Failure;
+use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::request::{Attempt, Call, parse_body, respond};
+use domain::api::invitations::{
+    CreateInvitationRequest, Delivery, InvitationQuery, InvitationState, InvitationView, InvitedTeam,
+    VALID_MS,
+};
+use domain::error::{ApiError, FieldError};
+use domain::id::TeamId;
+use domain::role::{Action, Caller, Grant, Role, Subject};
+use domain::time::{MINUTE_MS, UnixMs};
+use edge::log::log;
+use worker::Response;
+
+/// Sendings that the cron makes up for in one run.
+const SENT_AT_ONCE: u32 = 20;
+const RETRY_MS: i64 = 5 * MINUTE_MS;
+
+/// `GET /api/invitations`
+pub async fn list(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let query: InvitationQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let after = match &cursor {
+        None => None,
+        Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+    };
+    let teams = caller.teams_for(Action::AssignJunior);
+    let teams = teams.as_ref().map(to_json).transpose()?;
+    let items = store::list(&call.db()?, teams.as_deref(), query.state, after, limit + 1).await?;
+    let page = page(items, limit, |i| Cursor::Time(i.created_at, i.id.clone()));
+    let items = page.items.into_iter().map(|invitation| view(&call.config, invitation)).collect();
+    respond(200, &domain::api::Page::<InvitationView> { items, next_cursor: page.next_cursor })
+}
+
+fn view(config: &Config, invitation: Invitation) -> InvitationView {
+    let delivery = match (&config.clerk_api, invitation.sent_at) {
+        (_, Some(_)) => Delivery::Sent,
+        (Some(_), None) => Delivery::Due,
+        (None, None) => Delivery::Link,
+    };
+    let is_open = delivery == Delivery::Link && invitation.state == InvitationState::Pending;
+    InvitationView {
+        link: sign_up(config).filter(|_| is_open),
+        delivery,
+        id: invitation.id,
+        email: invitation.email,
+        teams: invitation.teams,
+        state: invitation.state,
+        invited_by: invitation.invited_by,
+        created_at: invitation.created_at,
+        expires_at: invitation.expires_at,
+        accepted_at: invitation.accepted_at,
+    }
+}
+
+/// Where one signs up: the UI.
+fn sign_up(config: &Config) -> Option<String> {
+    config.session.allowed_origins.first().map(|origin| format!("{origin}/sign-in"))
+}
+
+fn attempt<'a>(action: &'static str, id: Option<&'a str>, team: &'a TeamId) -> Attempt<'a> {
+    Attempt { action, entity: "invitation", entity_id: id, team: Some(team.as_str()) }
+}
+
+/// Leave to give each of these roles in its team.
+fn authorize_all<'a>(
+    call: &Call,
+    caller: &Caller,
+    action: &'static str,
+    id: Option<&str>,
+    teams: impl Iterator<Item = (&'a TeamId, Role)>,
+) -> Result<Grant, Failure> {
+    let mut grant = None;
+    for (team, role) in teams {
+        let needed = Action::assignment(None, Some(role));
+        grant = Some(call.authorize(caller, needed, Subject::team(team), attempt(action, id, team))?);
+    }
+    Ok(grant.ok_or(ApiError::NotFound)?)
+}
+
+/// `POST /api/invitations`
+///
+/// 1. Read and check; leave for each team, all of which must be there.
+/// 2. The invitation, its audit entries, and at once the memberships of who has the address already.
+/// 3. Clerk sends it, if that is configured and nobody has accepted it yet.
+pub async fn create(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let body = call.body().await?;
+    let (email, teams) = parse_body::<CreateInvitationRequest>(&body)?.validate()?;
+    let pairs = teams.iter().map(|team| (&team.team_id, team.role));
+    let grant = authorize_all(&call, &caller, "create-invitation", None, pairs)?;
+    let db = call.db()?;
+    check_teams(&db, &teams).await?;
+
+    let id = audit::new_id("inv_")?;
+    let mut statements: Vec<_> =
+        store::insert(&db, &grant, &id, &email, &teams, call.now, call.now + VALID_MS)?.into();
+    let client_ip = call.client_ip();
+    for team in &teams {
+        let entry = audit::Entry {
+            after: Some(serde_json::json!({ "email": email, "role": team.role })),
+            ..call.entry(
+                grant.actor().as_str(),
+                attempt("create-invitation", Some(&id), &team.team_id),
+                client_ip.as_deref(),
+            )
+        };
+        statements.push(audit::insert(&db, &entry)?);
+    }
+    statements.extend(store::accept(&db, &email, call.now, &call.request_id)?);
+    db.batch(statements).await?;
+    send(&call, &db, &grant, &id).await?;
+    let invitation = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
+    respond(201, &view(&call.config, invitation))
+}
+
+async fn check_teams(db: &Db, teams: &[InvitedTeam]) -> Result<(), Failure> {
+    let mut errors = Vec::new();
+    for (i, team) in teams.iter().enumerate() {
+        if tokens::scope_cap(db, &team.team_id).await?.is_none() {
+            errors.push(FieldError::new(format!("teams.{i}.team_id"), "is not a team"));
+        }
+    }
+    if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
+}
+
+/// Has Clerk send a pending invitation. Where Clerk is away it stays due; where Clerk refuses it, it is
+/// taken back and the caller told why.
+async fn send(call: &Call, db: &Db, grant: &Grant, id: &str) -> Result<(), Failure> {
+    let Some(api) = &call.config.clerk_api else { return Ok(()) };
+    let Some(invitation) = store::get(db, id).await? else { return Ok(()) };
+    if invitation.state != InvitationState::Pending {
+        return Ok(());
+    }
+    match clerk::invite(api, &invitation.email, sign_up(&call.config).as_deref()).await {
+        Ok(clerk_id) => store::sent(db, id, &clerk_id, call.now).await?,
+        Err(ClerkError::Refused(fields)) => {
+            db.batch(vec![store::revoke(db, grant, id)?]).await?;
+            return Err(fields.into());
+        }
+        Err(error @ ClerkError::Away(_)) => {
+            log(&call.request_id, "invitation not sent, to be tried again", &error.to_string());
+            store::unsent(db, id, &error.to_string(), call.now).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The invitation that the path names, with leave to give every role in it.
+async fn find_to_change(
+    call: &Call,
+    db: &Db,
+    caller: &Caller,
+    action: &'static str,
+) -> Result<(Invitation, Grant), Failure> {
+    let invitation = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    let pairs = invitation.teams.iter().map(|team| (&team.team_id, team.role));
+    let grant = authorize_all(call, caller, action, Some(call.id()), pairs)?;
+    match invitation.state {
+        InvitationState::Pending | InvitationState::Expired => Ok((invitation, grant)),
+        state => Err(Failure::conflict("state", &format!("it is {} already", state.as_str()))),
+    }
+}
+
+/// `DELETE /api/invitations/{id}`. In force at once; that Clerk is told only spares its addressee a
+/// link that leads nowhere.
+pub async fn revoke(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let db = call.db()?;
+    let (before, grant) = find_to_change(call, &db, &caller, "revoke-invitation").await?;
+    commit(call, &db, &grant, &before, "revoke-invitation", store::revoke(&db, &grant, &before.id)?).await?;
+    tell_clerk(call, &before).await;
+    let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    respond(200, &view(&call.config, invitation))
+}
+
+async fn tell_clerk(call: &Call, invitation: &Invitation) {
+    let (Some(api), Some(clerk_id)) = (&call.config.clerk_api, &invitation.clerk_id) else { return };
+    if let Err(error) = clerk::revoke(api, clerk_id).await {
+        log(&call.request_id, "Clerk's invitation not revoked", &error.to_string());
+    }
+}
+
+/// `POST /api/invitations/{id}/resend`. Clerk has no resending: the old one is revoked there, and a new
+/// one made.
+pub async fn resend(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let db = call.db()?;
+    let (before, grant) = find_to_change(call, &db, &caller, "resend-invitation").await?;
+    let renew = store::renew(&db, &grant, &before.id, call.now + VALID_MS)?;
+    commit(call, &db, &grant, &before, "resend-invitation", renew).await?;
+    tell_clerk(call, &before).await;
+    send(call, &db, &grant, &before.id).await?;
+    let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    respond(200, &view(&call.config, invitation))
+}
+
+/// The change with an audit entry for each team concerned.
+async fn commit(
+    call: &Call,
+    db: &Db,
+    grant: &Grant,
+    invitation: &Invitation,
+    action: &'static str,
+    first: crate::db::Statement,
+) -> Result<(), Failure> {
+    let client_ip = call.client_ip();
+    let mut statements = vec![first];
+    for team in &invitation.teams {
+        let entry = audit::Entry {
+            before: Some(serde_json::json!({ "email": invitation.email, "role": team.role })),
+            ..call.entry(
+                grant.actor().as_str(),
+                attempt(action, Some(&invitation.id), &team.team_id),
+                client_ip.as_deref(),
+            )
+        };
+        statements.push(audit::insert_if_changed(db, &entry)?);
+    }
+    if db.change(statements).await? { Ok(()) } else { Err(ApiError::Conflict.into()) }
+}
+
+/// The cron's part: what Clerk could not be asked to send.
+pub async fn send_due(config: &Config, db: &Db, now: UnixMs) -> Result<(), StoreError> {
+    let Some(api) = &config.clerk_api else { return Ok(()) };
+    for due in store::due(db, now - RETRY_MS, now, SENT_AT_ONCE).await? {
+        match clerk::invite(api, &due.email, sign_up(config).as_deref()).await {
+            Ok(clerk_id) => store::sent(db, &due.id, &clerk_id, now).await?,
+            Err(error) => {
+                log("cron", "invitation not sent", &error.to_string());
+                store::unsent(db, &due.id, &error.to_string(), now).await?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,49 @@
+//! `/api/webhooks/clerk`
+
+use crate::db::{audit, invitations as store};
+use crate::error::Failure;
+use crate::request::{Attempt, Call, parse_body, respond};
+use domain::api::invitations::WebhookTaken;
+use domain::clerk::{Event, Webhook};
+use domain::error::ApiError;
+use edge::log::log;
+use worker::Response;
+
+/// `POST /api/webhooks/clerk`
+///
+/// 1. Svix's signature over the body as it came; without a secret there is no such endpoint.
+/// 2. A message that was taken in before changes nothing.
+/// 3. The message's id and what it means in one batch. Two copies at once both come this far, and
+///    the second changes nothing either: everything here can be said twice.
+pub async fn take(mut call: Call) -> Result<Response, Failure> {
+    let secret = call.config.webhook_secret.clone().ok_or(ApiError::NotFound)?;
+    let header = |name: &str| call.header(name).ok_or(ApiError::BadSignature);
+    let (id, timestamp, signatures) =
+        (header("svix-id")?, header("svix-timestamp")?, header("svix-signature")?);
+    let body = call.body().await?;
+    if let Err(error) = secret.verify(&id, &timestamp, &signatures, &body, call.now) {
+        log(&call.request_id, "webhook refused", &error.to_string());
+        return Err(ApiError::BadSignature.into());
+    }
+    let event = parse_body::<Webhook>(&body)?.event();
+    let event = event.ok_or_else(|| Failure::field("data", "is not what its type says"))?;
+    let db = call.db()?;
+    if event == Event::Other || store::is_webhook_known(&db, &id).await? {
+        return respond(200, &WebhookTaken { taken: false });
+    }
+    let mut statements = match &event {
+        Event::Person(user) => store::put_person(&db, user, call.now, &call.request_id)?,
+        Event::Deleted(user) => {
+            let attempt =
+                Attempt { action: "delete-user", entity: "user", entity_id: Some(user.as_str()), team: None };
+            let entry = call.entry("system", attempt, None);
+            let mut statements = store::delete_person(&db, user, call.now)?;
+            statements.insert(1, audit::insert_if_changed(&db, &entry)?);
+            statements
+        }
+        Event::Other => vec![],
+    };
+    statements.push(store::insert_webhook(&db, &id, call.now)?);
+    db.batch(statements).await?;
+    respond(200, &WebhookTaken { taken: true })
+}

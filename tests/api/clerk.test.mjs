@@ -1,0 +1,182 @@
+// People as Clerk tells of them, webhooks, and invitations, against a stand-in that speaks Clerk's format.
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { after, before, test } from "node:test";
+import { clerkUser, startClerk, webhook } from "../../local/clerk.mjs";
+import { as, eventually, startOnSockets } from "../support/harness.mjs";
+
+const SECRET = `whsec_${randomBytes(24).toString("base64")}`;
+let clerk;
+let system;
+before(async () => {
+  clerk = await startClerk();
+  system = await startOnSockets({ apiVars: { CLERK_SECRET_KEY: clerk.secretKey, CLERK_API_URL: clerk.url, CLERK_WEBHOOK_SECRET: SECRET, BOOTSTRAP_ADMINS: "boot@example.test" } });
+  await system.db.prepare("INSERT OR IGNORE INTO memberships VALUES ('user_admin', 'core-team', 'ADMIN', 1)").run();
+});
+after(async () => {
+  await system?.stop();
+  await clerk?.close();
+});
+
+const ask = (user, method, where, body) => as(system, user, method, where, body);
+const fields = (answer) => answer.body.details?.map((d) => d.field);
+const send = async ({ headers, body }) => {
+  const response = await system.call("/api/webhooks/clerk", { method: "POST", headers, body });
+  return { status: response.status, body: await response.json() };
+};
+const tell = (type, data, options) => send(webhook(SECRET, type, data, options));
+const row = (id) => system.db.prepare("SELECT * FROM users WHERE id = ?").bind(id).first();
+const roles = async (id) => (await system.db.prepare("SELECT team_id || ' ' || role AS r FROM memberships WHERE user_id = ? ORDER BY 1").bind(id).all()).results.map((r) => r.r);
+
+test("only what Svix signed is taken, and a repeat changes nothing", async () => {
+  const user = clerkUser({ id: "user_hook", email: "hook@example.test", first_name: "Hugo", last_name: "Hook" });
+  const good = webhook(SECRET, "user.created", user);
+  const refused = async (what, change) => {
+    const answer = await send({ ...good, ...change });
+    assert.deepEqual([answer.status, answer.body.code], [401, "bad-signature"], what);
+  };
+  await refused("no headers", { headers: {} });
+  await refused("another body", { body: `${good.body} ` });
+  await refused("another id", { headers: { ...good.headers, "svix-id": "msg_other" } });
+  await refused("another secret", webhook(`whsec_${randomBytes(24).toString("base64")}`, "user.created", user));
+  await refused("too old", webhook(SECRET, "user.created", user, { at: Math.floor(Date.now() / 1000) - 301 }));
+  assert.equal(await row("user_hook"), null);
+  assert.deepEqual((await send(good)).body, { taken: true });
+  assert.deepEqual((await send(good)).body, { taken: false });
+  const { email, email_verified, name } = await row("user_hook");
+  assert.deepEqual([email, email_verified, name], ["hook@example.test", 1, "Hugo Hook"]);
+  assert.deepEqual((await tell("session.created", { id: "sess_1" })).body, { taken: false });
+  assert.equal((await tell("user.created", { id: 5 })).status, 422);
+});
+
+test("an older message does not overwrite a newer one, and who is deleted stays so", async () => {
+  const at = Date.now();
+  await tell("user.updated", clerkUser({ id: "user_order", email: "new@example.test", at }));
+  await tell("user.created", clerkUser({ id: "user_order", email: "old@example.test", at: at - 1000 }));
+  assert.equal((await row("user_order")).email, "new@example.test");
+  await system.db.prepare("INSERT INTO memberships VALUES ('user_order', 'automation', 'ADMIN', 1)").run();
+  await tell("user.deleted", { id: "user_order", object: "user", deleted: true });
+  assert.ok((await row("user_order")).deleted_at);
+  assert.deepEqual(await roles("user_order"), [], "even the last ADMIN of a team");
+  await tell("user.updated", clerkUser({ id: "user_order", email: "back@example.test", at: at + 1000 }));
+  assert.equal((await row("user_order")).email, "new@example.test");
+  assert.equal((await ask("order", "GET", "/api/me")).status, 401);
+});
+
+test("a verified address belongs to the account that Clerk told of last", async () => {
+  await tell("user.created", clerkUser({ id: "user_first", email: "moved@example.test" }));
+  await tell("user.created", clerkUser({ id: "user_second", email: "Moved@example.test" }));
+  assert.deepEqual([(await row("user_first")).email_verified, (await row("user_second")).email_verified], [0, 1]);
+});
+
+test("who signs in before any webhook is fetched from Clerk once", async () => {
+  clerk.users.set("user_fetched", clerkUser({ id: "user_fetched", email: "fetched@example.test", first_name: "Fee" }));
+  const seen = clerk.requests.length;
+  for (let i = 0; i < 3; i++) assert.equal((await ask("fetched", "GET", "/api/me")).body.email, "fetched@example.test");
+  assert.equal(clerk.requests.length - seen, 1);
+  clerk.state.failing = 500;
+  const away = await ask("away", "GET", "/api/me");
+  assert.deepEqual([away.status, away.body.email], [200, null], "Clerk away fails no sign-in");
+  assert.equal((await ask("away", "GET", "/api/me")).status, 200);
+  clerk.state.failing = null;
+  assert.equal(clerk.requests.filter((r) => r.path === "/v1/users/user_away").length, 1, "not asked again at once");
+});
+
+test("BOOTSTRAP_ADMINS names by verified address, and only while there is no admin", async () => {
+  clerk.users.set("user_boot", clerkUser({ id: "user_boot", email: "boot@example.test" }));
+  assert.equal((await ask("boot", "GET", "/api/me")).body.is_platform_admin, false, "there is one already");
+  await system.db.prepare("UPDATE users SET deleted_at = 1 WHERE id = 'user_admin'").run();
+  assert.equal((await ask("boot", "GET", "/api/me")).body.is_platform_admin, true);
+  await system.db.prepare("UPDATE users SET deleted_at = NULL WHERE id = 'user_admin'").run();
+  assert.equal((await ask("admin", "DELETE", "/api/users/user_boot/team-membership/core-team")).status, 200);
+  assert.equal((await ask("boot", "GET", "/api/me")).body.is_platform_admin, false, "who was removed stays removed");
+});
+
+const invite = (user, email, teams) => ask(user, "POST", "/api/invitations", { email, teams });
+
+test("parity fault 11: an invitation is sent, accepted by signing up, and shows in the audit log", async () => {
+  await ask("admin", "POST", "/api/teams", { id: "web", name: "Web" });
+  const made = await invite("admin", "new.person@example.test", [{ team_id: "automation", role: "VIEWER" }, { team_id: "web", role: "ADMIN" }]);
+  assert.deepEqual([made.status, made.body.state, made.body.delivery, made.body.link], [201, "pending", "sent", null]);
+  const sent = clerk.invitations.at(-1);
+  assert.equal(sent.email_address, "new.person@example.test");
+  await tell("user.created", clerkUser({ id: "user_invited", email: "New.Person@example.test", verified: false }));
+  assert.deepEqual(await roles("user_invited"), [], "not before the address is his");
+  await tell("user.updated", clerkUser({ id: "user_invited", email: "New.Person@example.test", at: Date.now() + 1000 }));
+  assert.deepEqual(await roles("user_invited"), ["automation VIEWER", "web ADMIN"]);
+  const list = (await ask("admin", "GET", "/api/invitations?state=accepted")).body.items;
+  assert.ok(list.some((i) => i.id === made.body.id && i.accepted_at));
+  const audit = (await ask("admin", "GET", "/api/dashboard/audit-logs?action=accept-invitation&entity_id=user_invited")).body.items;
+  assert.deepEqual(audit.map((e) => e.team_id).sort(), ["automation", "web"]);
+});
+
+test("who has the address already is a member at once, and Clerk is not asked", async () => {
+  const before = clerk.invitations.length;
+  const made = await invite("admin", "HOOK@example.test", [{ team_id: "web", role: "DEVELOPER" }]);
+  assert.deepEqual([made.status, made.body.state], [201, "accepted"]);
+  assert.deepEqual(await roles("user_hook"), ["web DEVELOPER"]);
+  assert.equal(clerk.invitations.length, before);
+});
+
+test("nobody invites above what he may assign, nor into a team that is not his", async () => {
+  assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "DEVELOPER" }])).status, 201);
+  assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "MANAGER" }])).status, 403);
+  assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "VIEWER" }, { team_id: "web", role: "VIEWER" }])).status, 404);
+  assert.equal((await invite("developer", "x@example.test", [{ team_id: "automation", role: "VIEWER" }])).status, 403);
+  assert.deepEqual(fields(await invite("admin", "x@example.test", [{ team_id: "none", role: "VIEWER" }])), ["teams.0.team_id"]);
+  assert.deepEqual(fields(await invite("admin", "nobody", [])), ["email", "teams"]);
+  const own = (await ask("manager", "GET", "/api/invitations")).body.items;
+  assert.ok(own.length > 0 && own.every((i) => i.teams.some((t) => t.team_id === "automation")));
+  assert.deepEqual((await ask("viewer", "GET", "/api/invitations")).body.items, []);
+  const mixed = own.find((i) => i.email === "new.person@example.test");
+  assert.equal((await ask("manager", "DELETE", `/api/invitations/${mixed.id}`)).status, 404, "it reaches into another team");
+});
+
+test("resend and revoke; Clerk refusing, Clerk away", async () => {
+  const made = (await invite("admin", "again@example.test", [{ team_id: "web", role: "VIEWER" }])).body;
+  const first = clerk.invitations.at(-1);
+  await system.db.prepare("UPDATE invitations SET state = 'expired', expires_at = 1 WHERE id = ?").bind(made.id).run();
+  const resent = await ask("admin", "POST", `/api/invitations/${made.id}/resend`);
+  assert.deepEqual([resent.status, resent.body.state, resent.body.delivery], [200, "pending", "sent"]);
+  assert.equal(first.status, "revoked");
+  assert.ok(resent.body.expires_at > Date.now() + 29 * 86_400_000);
+  assert.equal((await ask("admin", "DELETE", `/api/invitations/${made.id}`)).body.state, "revoked");
+  assert.equal(clerk.invitations.at(-1).status, "revoked");
+  assert.equal((await ask("admin", "POST", `/api/invitations/${made.id}/resend`)).status, 409);
+  await tell("user.created", clerkUser({ id: "user_again", email: "again@example.test" }));
+  assert.deepEqual(await roles("user_again"), [], "a revoked invitation gives nothing");
+
+  const refused = await invite("admin", "x@blocked.example", [{ team_id: "web", role: "VIEWER" }]);
+  assert.deepEqual([refused.status, fields(refused)], [422, ["email"]]);
+  assert.match(refused.body.details[0].message, /not allowed/);
+
+  clerk.state.failing = 503;
+  const due = (await invite("admin", "later@example.test", [{ team_id: "web", role: "VIEWER" }])).body;
+  assert.deepEqual([due.state, due.delivery], ["pending", "due"]);
+  clerk.state.failing = null;
+  await system.db.prepare("UPDATE invitations SET tried_at = 1 WHERE id = ?").bind(due.id).run();
+  await system.cron();
+  await eventually(async () => (await ask("admin", "GET", "/api/invitations")).body.items.find((i) => i.id === due.id).delivery === "sent", 10_000, "the cron's sending");
+  assert.equal(clerk.invitations.at(-1).email_address, "later@example.test");
+});
+
+test("invitations expire by cron", async () => {
+  const made = (await invite("admin", "late@example.test", [{ team_id: "web", role: "VIEWER" }])).body;
+  await system.db.prepare("UPDATE invitations SET expires_at = 1 WHERE id = ?").bind(made.id).run();
+  await system.cron();
+  await eventually(async () => (await ask("admin", "GET", "/api/invitations?state=expired")).body.items.some((i) => i.id === made.id), 10_000, "expiry");
+  await tell("user.created", clerkUser({ id: "user_late", email: "late@example.test" }));
+  assert.deepEqual(await roles("user_late"), []);
+});
+
+test("without Clerk's secret there is a link to hand over, and without a webhook secret no endpoint", async () => {
+  const bare = await startOnSockets();
+  try {
+    const made = await as(bare, "admin", "POST", "/api/invitations", { email: "link@example.test", teams: [{ team_id: "automation", role: "VIEWER" }] });
+    assert.deepEqual([made.body.delivery, made.body.link], ["link", `${bare.origin}/sign-in`]);
+    const { headers, body } = webhook(SECRET, "user.created", clerkUser({ email: "x@example.test" }));
+    assert.equal((await bare.call("/api/webhooks/clerk", { method: "POST", headers, body })).status, 404);
+  } finally {
+    await bare.stop();
+  }
+});
