@@ -128,6 +128,23 @@ export async function ensureCommands() {
   if (!(await apt("curl", "jq", "procps"))) throw new Error(`the tests need ${missing.join(", ")}`);
 }
 
+const SCHEMATHESIS = "4.32.5";
+
+/** Schemathesis, which tries the API from its own document; in a Python environment of its own. */
+export async function ensureSchemathesis() {
+  const folder = path.join(tools, `schemathesis-${SCHEMATHESIS}`);
+  const command = path.join(folder, "bin", "schemathesis");
+  if (spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0) return command;
+  say(`installing schemathesis ${SCHEMATHESIS}`);
+  const make = () => run("python3", ["-m", "venv", "--clear", folder], { quiet: true });
+  await make().catch(async (error) => {
+    if (!(await apt("python3", "python3-venv"))) throw new Error(`the tests need python3 with venv: ${error.message}`);
+    await make();
+  });
+  await run(path.join(folder, "bin", "pip"), ["install", "--quiet", "--disable-pip-version-check", `schemathesis==${SCHEMATHESIS}`], { quiet: true });
+  return command;
+}
+
 /** The browser for the tests: CHROME_PATH, the system's, or Playwright's own. */
 export async function ensureBrowser() {
   const known = [process.env.CHROME_PATH, "/usr/bin/chromium", "/usr/bin/google-chrome"];

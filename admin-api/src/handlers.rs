@@ -3,6 +3,7 @@
 pub mod audit;
 mod csv;
 pub mod dashboard;
+pub mod docs;
 pub mod health;
 mod idempotency;
 pub mod invitations;

@@ -55,14 +55,10 @@ pub fn page<T>(mut items: Vec<T>, limit: u32, cursor_of: impl Fn(&T) -> Cursor) 
     Page { items, next_cursor }
 }
 
-/// Reads a query string. Parameters that are empty count as absent, unknown and repeated ones are
-/// refused by name.
+/// Reads a query string. Unknown and repeated parameters are refused by name.
 pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     let mut map = Map::new();
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
-        if text.is_empty() {
-            continue;
-        }
         let value = match text.parse::<u32>() {
             // The one parameter that is a number; ids and search texts may look like one.
             Ok(number) if name == "limit" => Value::from(number),

@@ -3,11 +3,9 @@
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, dashboard, health, invitations, people, routes, teams, tokens, upkeep, usage, webhooks,
+    audit, dashboard, docs, health, invitations, people, routes, teams, tokens, upkeep, usage, webhooks,
 };
 use crate::request::Call;
-use domain::api::Endpoint;
-use domain::api::GetHealth;
 use domain::api::audit as audit_api;
 use domain::api::dashboard as dashboard_api;
 use domain::api::invitations as invitation_api;
@@ -17,6 +15,7 @@ use domain::api::teams as team_api;
 use domain::api::tokens as token_api;
 use domain::api::upkeep as upkeep_api;
 use domain::api::usage as usage_api;
+use domain::api::{Endpoint, GetDocs, GetHealth, GetOpenApi};
 use domain::error::ApiError;
 use domain::headers::{REQUEST_ID, request_id};
 use domain::route::percent_decode;
@@ -80,6 +79,8 @@ enum Handler {
     ExportEvents,
     LogUsage,
     OwnUsage,
+    OpenApi,
+    Docs,
 }
 
 type Row = (&'static str, &'static str, Handler);
@@ -146,6 +147,8 @@ const ROUTES: &[Row] = &[
     row::<usage_api::LogUsage>(Handler::LogUsage),
     row::<usage_api::GetOwnUsage>(Handler::OwnUsage),
     row::<usage_api::GetOwnRecentCalls>(Handler::OwnUsage),
+    row::<GetOpenApi>(Handler::OpenApi),
+    row::<GetDocs>(Handler::Docs),
 ];
 
 /// Where a request goes.
@@ -301,6 +304,8 @@ async fn dispatch(
         Handler::ExportEvents => usage::export(&call).await,
         Handler::LogUsage => usage::log_usage(call).await,
         Handler::OwnUsage => usage::own(&call).await,
+        Handler::OpenApi => docs::document(),
+        Handler::Docs => docs::page(),
     }
 }
 

@@ -25,6 +25,7 @@ pub struct Call<'a> {
 
 /// Why a known token may not make a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Denial {
     #[error("the token was revoked")]
@@ -90,6 +91,7 @@ impl Permit {
 
 /// The checks in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
     State,
@@ -102,6 +104,7 @@ pub enum Step {
 
 /// One step of an explanation; `denial` is `None` where the step passed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepResult {
     pub step: Step,
     pub denial: Option<Denial>,

@@ -23,6 +23,8 @@ pub trait Endpoint {
     const ACTION: Option<Action>;
     /// The status of success.
     const STATUS: u16 = 200;
+    /// What it does, for people.
+    const ABOUT: &'static str;
     type Request;
     type Response;
 
@@ -42,8 +44,8 @@ pub trait Endpoint {
 }
 
 macro_rules! endpoint {
-    ($(#[$doc:meta])* $name:ident, $method:literal, $pattern:literal, $action:expr, $status:literal, $request:ty => $response:ty) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident, $method:literal, $pattern:literal, $action:expr, $status:literal, $request:ty => $response:ty) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Copy, Debug)]
         pub struct $name;
 
@@ -52,6 +54,7 @@ macro_rules! endpoint {
             const PATTERN: &'static str = $pattern;
             const ACTION: Option<$crate::role::Action> = $action;
             const STATUS: u16 = $status;
+            const ABOUT: &'static str = concat!($($doc, "\n"),*);
             type Request = $request;
             type Response = $response;
         }
@@ -61,6 +64,7 @@ pub(crate) use endpoint;
 
 /// One page of a list. `next_cursor` is handed back as `cursor` for the next; absent at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PageOf{T}"))]
 pub struct Page<T> {
     pub items: Vec<T>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -73,6 +77,7 @@ pub const MAX_LIMIT: u32 = 200;
 
 /// The answer of `GET /health`, of both Workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
     /// Always `ok`: that it answers is the news.
     pub status: String,
@@ -83,6 +88,7 @@ pub struct Health {
 
 /// Whether KV has a change already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Propagation {
     /// KV has taken it; every location shows it within about a minute.
@@ -96,6 +102,15 @@ endpoint!(
     GetHealth, "GET", "/health", None, 200, () => Health
 );
 
+endpoint!(
+    /// This document (OpenAPI 3.1).
+    GetOpenApi, "GET", "/openapi.json", None, 200, () => serde_json::Value
+);
+endpoint!(
+    /// This document, for people.
+    GetDocs, "GET", "/docs", None, 200, () => String
+);
+
 /// Method, pattern and action of one endpoint, for tables over all of them.
 pub type EndpointRow = (&'static str, &'static str, Option<Action>);
 
@@ -103,65 +118,79 @@ const fn row<E: Endpoint>() -> EndpointRow {
     (E::METHOD, E::PATTERN, E::ACTION)
 }
 
-/// Every endpoint there is. The router is checked against it.
-pub const ENDPOINTS: &[EndpointRow] = &[
-    row::<GetHealth>(),
-    row::<tokens::CreateToken>(),
-    row::<tokens::ListTokens>(),
-    row::<tokens::GetToken>(),
-    row::<tokens::UpdateToken>(),
-    row::<tokens::RevokeToken>(),
-    row::<tokens::DisableToken>(),
-    row::<tokens::EnableToken>(),
-    row::<tokens::RotateToken>(),
-    row::<tokens::ExtendToken>(),
-    row::<tokens::ExplainToken>(),
-    row::<tokens::ListTokenSecrets>(),
-    row::<routes::CreateRoute>(),
-    row::<routes::ListRoutes>(),
-    row::<routes::ListTags>(),
-    row::<routes::TestRoute>(),
-    row::<routes::GetRoute>(),
-    row::<routes::UpdateRoute>(),
-    row::<routes::DeleteRoute>(),
-    row::<routes::SetCredential>(),
-    row::<routes::ClearCredential>(),
-    row::<teams::CreateTeam>(),
-    row::<teams::ListTeams>(),
-    row::<teams::GetTeam>(),
-    row::<teams::UpdateTeam>(),
-    row::<teams::DeleteTeam>(),
-    row::<teams::ListMembers>(),
-    row::<people::GetMe>(),
-    row::<people::ListPeople>(),
-    row::<people::SetTeamRole>(),
-    row::<people::AddMembership>(),
-    row::<people::RemoveMembership>(),
-    row::<invitations::CreateInvitation>(),
-    row::<invitations::ListInvitations>(),
-    row::<invitations::RevokeInvitation>(),
-    row::<invitations::ResendInvitation>(),
-    row::<invitations::TakeWebhook>(),
-    row::<audit::ListAudit>(),
-    row::<audit::ExportAudit>(),
-    row::<upkeep::GetHealthDetailed>(),
-    row::<upkeep::ListNotifications>(),
-    row::<upkeep::GetPublication>(),
-    row::<upkeep::Reconcile>(),
-    row::<dashboard::GetOverview>(),
-    row::<dashboard::GetCounts>(),
-    row::<usage::GetUsageStats>(),
-    row::<usage::GetTokenUsage>(),
-    row::<usage::GetRouteUsage>(),
-    row::<usage::GetTeamUsage>(),
-    row::<usage::ListTokenUsage>(),
-    row::<usage::ListRouteUsage>(),
-    row::<usage::ListEvents>(),
-    row::<usage::ExportEvents>(),
-    row::<usage::LogUsage>(),
-    row::<usage::GetOwnUsage>(),
-    row::<usage::GetOwnRecentCalls>(),
-];
+macro_rules! endpoints {
+    ($($endpoint:ty),+ $(,)?) => {
+        /// Every endpoint there is. The router is checked against it.
+        pub const ENDPOINTS: &[EndpointRow] = &[$(row::<$endpoint>()),+];
+
+        /// Visits every endpoint with its types.
+        #[cfg(feature = "schema")]
+        pub fn visit(visitor: &mut impl crate::openapi::Visitor) {
+            $(visitor.visit::<$endpoint>();)+
+        }
+    };
+}
+
+endpoints!(
+    GetHealth,
+    tokens::CreateToken,
+    tokens::ListTokens,
+    tokens::GetToken,
+    tokens::UpdateToken,
+    tokens::RevokeToken,
+    tokens::DisableToken,
+    tokens::EnableToken,
+    tokens::RotateToken,
+    tokens::ExtendToken,
+    tokens::ExplainToken,
+    tokens::ListTokenSecrets,
+    routes::CreateRoute,
+    routes::ListRoutes,
+    routes::ListTags,
+    routes::TestRoute,
+    routes::GetRoute,
+    routes::UpdateRoute,
+    routes::DeleteRoute,
+    routes::SetCredential,
+    routes::ClearCredential,
+    teams::CreateTeam,
+    teams::ListTeams,
+    teams::GetTeam,
+    teams::UpdateTeam,
+    teams::DeleteTeam,
+    teams::ListMembers,
+    people::GetMe,
+    people::ListPeople,
+    people::SetTeamRole,
+    people::AddMembership,
+    people::RemoveMembership,
+    invitations::CreateInvitation,
+    invitations::ListInvitations,
+    invitations::RevokeInvitation,
+    invitations::ResendInvitation,
+    invitations::TakeWebhook,
+    audit::ListAudit,
+    audit::ExportAudit,
+    upkeep::GetHealthDetailed,
+    upkeep::ListNotifications,
+    upkeep::GetPublication,
+    upkeep::Reconcile,
+    dashboard::GetOverview,
+    dashboard::GetCounts,
+    usage::GetUsageStats,
+    usage::GetTokenUsage,
+    usage::GetRouteUsage,
+    usage::GetTeamUsage,
+    usage::ListTokenUsage,
+    usage::ListRouteUsage,
+    usage::ListEvents,
+    usage::ExportEvents,
+    usage::LogUsage,
+    usage::GetOwnUsage,
+    usage::GetOwnRecentCalls,
+    GetOpenApi,
+    GetDocs,
+);
 
 #[cfg(test)]
 mod tests {

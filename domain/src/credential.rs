@@ -15,6 +15,7 @@ pub const MAX_SECRET_LEN: usize = 8_192;
 
 /// An upstream credential in the clear. As JSON it is what an admin sends, tagged by `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Credential {
     /// `Authorization: Bearer <token>`
@@ -34,6 +35,7 @@ pub enum Credential {
 
 /// The kind alone, which may be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CredentialKind {
     Bearer,

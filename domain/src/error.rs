@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 /// The body of every error of both Workers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorEnvelope {
     pub error: String,
     pub message: String,
@@ -19,6 +20,7 @@ pub struct ErrorEnvelope {
 
 /// One field that was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct FieldError {
     /// The field's name, dotted where nested: `credential.token`.
     pub field: String,

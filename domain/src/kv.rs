@@ -33,6 +33,7 @@ pub fn token_key(hash: &TokenHash) -> String {
 
 /// Whether a token may be used at all.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum TokenState {
     #[default]

@@ -34,6 +34,8 @@ pub mod headers;
 pub mod id;
 pub mod kv;
 pub mod method;
+#[cfg(feature = "schema")]
+pub mod openapi;
 pub mod role;
 pub mod rollup;
 pub mod route;

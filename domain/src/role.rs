@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 /// A role in one team, ascending.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Role {
     Viewer,
@@ -72,6 +73,7 @@ impl Caller {
 
 /// Everything that is subject to a role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Of oneself: any session will do.
@@ -168,6 +170,16 @@ impl Action {
             | Self::Reconcile
             | Self::Import => Rule::core(Role::Admin),
         }
+    }
+
+    /// Who is told openly that he may not: all others are told that there is nothing.
+    pub const fn visible_by(self) -> Rule {
+        self.visibility().rule()
+    }
+
+    /// Whether somebody may be told openly that he may not.
+    pub fn may_be_forbidden(self) -> bool {
+        self.rule() != self.visible_by()
     }
 
     /// What must be visible before the action may be refused openly.

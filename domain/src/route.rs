@@ -20,6 +20,7 @@ pub const MAX_PATH_LEN: usize = 200;
 
 /// The path a route answers under, such as `/api/openai`: whole segments, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(try_from = "String", into = "String")]
 pub struct RoutePath(String);
 

@@ -8,6 +8,7 @@ use subtle::ConstantTimeEq;
 /// It can be read from a request. It is written in one place only, [`crate::credential`]'s plain
 /// text that goes straight into AES-GCM.
 #[derive(Clone)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(transparent, inline))]
 pub struct Secret(String);
 
 impl Secret {

@@ -112,11 +112,20 @@ pub fn instant_of(wall: i64, spans: &[Span]) -> UnixMs {
 /// days, then weeks. Nothing has happened after `now`, so what begins before it is taken whole.
 pub fn sum_spans(from: UnixMs, to: UnixMs, interval: Interval, now: UnixMs) -> Vec<Span> {
     let span = |granularity, from, to| Span { granularity, from, to, offset_ms: 0, width_ms: DAY_MS };
-    if interval == Interval::FiveMinutes {
-        return vec![span("5m", from, to)];
-    }
     let up = |at: UnixMs, width_ms| bucket_start(at + width_ms - 1, width_ms);
     let down = |at: UnixMs, width_ms| if at >= now { up(at, width_ms) } else { bucket_start(at, width_ms) };
+    if interval == Interval::FiveMinutes {
+        let first_hour = up(from, HOUR_MS).min(to);
+        let last_hour = down(to, HOUR_MS).max(first_hour);
+        return [
+            span("5m", from, first_hour),
+            span("hour", first_hour, last_hour),
+            span("5m", last_hour, to),
+        ]
+        .into_iter()
+        .filter(|span| span.from < span.to)
+        .collect();
+    }
     // Each border lies between those around it, also where no whole day or week fits.
     let (first_day, last_day) = (up(from, DAY_MS).min(to), down(to, DAY_MS));
     let last_day = last_day.max(first_day);
@@ -203,6 +212,16 @@ mod tests {
         );
         assert_eq!(parts(HOUR_MS, 2 * HOUR_MS, late), [("hour", 1, 2)]);
         assert_eq!(parts(HOUR_MS, 25 * HOUR_MS, late), [("hour", 1, 24), ("hour", 24, 25)]);
+        let fine = sum_spans(HOUR_MS - FINE_MS, 2 * HOUR_MS + FINE_MS, Interval::FiveMinutes, late);
+        let fine: Vec<_> = fine.iter().map(|s| (s.granularity, s.from, s.to)).collect();
+        assert_eq!(
+            fine,
+            [
+                ("5m", HOUR_MS - FINE_MS, HOUR_MS),
+                ("hour", HOUR_MS, 2 * HOUR_MS),
+                ("5m", 2 * HOUR_MS, 2 * HOUR_MS + FINE_MS)
+            ]
+        );
         let now = 2 * DAY_MS + 5 * HOUR_MS;
         assert_eq!(parts(DAY_MS, now, now), [("day", 24, 72)], "today is taken whole");
     }

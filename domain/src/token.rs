@@ -142,6 +142,7 @@ impl TokenSecret {
 
 /// What the UI shows of a secret: `start…end`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenHint {
     pub start: String,
     pub end: String,
@@ -149,6 +150,7 @@ pub struct TokenHint {
 
 /// Lower-case hex SHA-256 of a whole token: its key in KV and D1.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline, extend("pattern" = "^[0-9a-f]{64}$")))]
 #[serde(try_from = "String", into = "String")]
 pub struct TokenHash(String);
 

@@ -18,6 +18,7 @@ pub const MAX_BYTES: u64 = 1 << 50;
 
 /// How a call ended. A closed set: dashboards and alarms are written against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
     /// The upstream answered below 400.

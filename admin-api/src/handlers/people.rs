@@ -106,19 +106,25 @@ async fn assign(
             Attempt { action, entity: "user", entity_id: Some(user.as_str()), team: Some(team.as_str()) };
         call.authorize(caller, Action::ReadTeam, Subject::team(team), attempt)?;
     }
-    let person = store::get(&db, &user, None).await?.ok_or(ApiError::NotFound)?;
+    let person = store::get(&db, &user, None).await?;
+    let memberships = person.as_ref().map(|person| person.memberships.as_slice()).unwrap_or_default();
+    let mut changes = Vec::new();
+    for team in teams {
+        let present = memberships.iter().find(|m| m.team_id == *team).map(|m| m.role);
+        let attempt =
+            Attempt { action, entity: "user", entity_id: Some(user.as_str()), team: Some(team.as_str()) };
+        let grant = call.authorize(caller, Action::assignment(present, new), Subject::team(team), attempt)?;
+        changes.push((team, present, attempt, grant));
+    }
+    // Whom the caller cannot see he cannot pull in.
     let is_visible =
-        caller.is_platform_admin() || person.memberships.iter().any(|m| caller.role_in(&m.team_id).is_some());
-    if !is_visible {
+        caller.is_platform_admin() || memberships.iter().any(|m| caller.role_in(&m.team_id).is_some());
+    if person.is_none() || !is_visible {
         return Err(ApiError::NotFound.into());
     }
     let client_ip = call.client_ip();
     let mut statements = Vec::new();
-    for team in teams {
-        let present = person.memberships.iter().find(|m| m.team_id == *team).map(|m| m.role);
-        let attempt =
-            Attempt { action, entity: "user", entity_id: Some(user.as_str()), team: Some(team.as_str()) };
-        let grant = call.authorize(caller, Action::assignment(present, new), Subject::team(team), attempt)?;
+    for (team, present, attempt, grant) in changes {
         check_present(action, team, present)?;
         if present == new {
             continue;

@@ -19,6 +19,7 @@ endpoint!(
 
 /// Query of the list, all optional. Times are unix ms or RFC 3339.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
     /// Such as `create-token`.
@@ -33,11 +34,14 @@ pub struct AuditQuery {
     pub from: Option<String>,
     /// Exclusive.
     pub to: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditResult {
     Done,
@@ -47,6 +51,7 @@ pub enum AuditResult {
 
 /// One change, or one refused attempt. Secrets are never in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
     pub id: String,
     pub at: UnixMs,

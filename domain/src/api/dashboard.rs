@@ -19,6 +19,7 @@ endpoint!(
 
 /// All optional; the default is the last 24 hours.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OverviewQuery {
     pub from: Option<String>,
@@ -26,6 +27,7 @@ pub struct OverviewQuery {
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
     /// That are not revoked.
     pub tokens: u32,
@@ -42,6 +44,7 @@ pub struct Counts {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Overview {
     pub from: UnixMs,
     pub to: UnixMs,
@@ -60,12 +63,14 @@ pub struct Overview {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Created {
     pub day: UnixMs,
     pub tokens: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamTokens {
     pub team_id: TeamId,
     pub name: String,
@@ -73,6 +78,7 @@ pub struct TeamTokens {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Expiring {
     pub id: TokenId,
     pub name: String,

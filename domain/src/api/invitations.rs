@@ -37,13 +37,17 @@ endpoint!(
 );
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateInvitationRequest {
+    #[cfg_attr(feature = "schema", schemars(length(max = 254)))]
     pub email: String,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
     pub teams: Vec<InvitedTeam>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitedTeam {
     pub team_id: TeamId,
@@ -78,14 +82,18 @@ impl CreateInvitationRequest {
 
 /// Query of the list, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationQuery {
     pub state: Option<InvitationState>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InvitationState {
     Pending,
@@ -107,6 +115,7 @@ impl InvitationState {
 
 /// How an invitation reaches its addressee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Delivery {
     /// Clerk has sent it.
@@ -118,6 +127,7 @@ pub enum Delivery {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InvitationView {
     pub id: String,
     pub email: String,
@@ -134,6 +144,7 @@ pub struct InvitationView {
 
 /// Whether a webhook changed anything.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WebhookTaken {
     /// `false` for a repeat, and for kinds that do not concern us.
     pub taken: bool,

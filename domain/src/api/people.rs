@@ -34,6 +34,7 @@ endpoint!(
 );
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Me {
     pub id: UserId,
     pub email: Option<String>,
@@ -54,6 +55,7 @@ impl Me {
 
 /// A person's role in a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamRole {
     pub team_id: TeamId,
     pub team_name: String,
@@ -61,6 +63,7 @@ pub struct TeamRole {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonView {
     pub id: UserId,
     pub email: Option<String>,
@@ -74,6 +77,7 @@ pub struct PersonView {
 
 /// One member of one team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Member {
     pub id: UserId,
     pub email: Option<String>,
@@ -86,17 +90,21 @@ pub struct Member {
 
 /// Query of the list, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PeopleQuery {
     /// Part of the name, e-mail address or id, any case.
     pub search: Option<String>,
     pub team_id: Option<TeamId>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 /// `team_id` for one team, `team_ids` for several; one of the two.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetTeamRoleRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +130,7 @@ impl SetTeamRoleRequest {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddMembershipRequest {
     pub team_id: TeamId,

@@ -23,7 +23,9 @@ endpoint!(
     /// Makes a route. A credential in the same call asks for the role that sets credentials.
     CreateRoute, "POST", "/api/routes", Some(Action::WriteRoute), 201, CreateRouteRequest => RouteChanged
 );
-endpoint!(ListRoutes, "GET", "/api/routes", Some(Action::ReadRoute), 200, RouteQuery => Page<RouteView>);
+endpoint!(
+    /// Routes in the order of their paths; see [`RouteQuery`].
+    ListRoutes, "GET", "/api/routes", Some(Action::ReadRoute), 200, RouteQuery => Page<RouteView>);
 endpoint!(
     /// Every tag with the number of routes that carry it, by name.
     ListTags, "GET", "/api/routes/tags", Some(Action::ReadRoute), 200, () => Page<Tag>
@@ -33,24 +35,36 @@ endpoint!(
     /// neither headers nor body.
     TestRoute, "POST", "/api/routes/{id}/test", Some(Action::TestRoute), 200, TestRouteRequest => RouteTested
 );
-endpoint!(GetRoute, "GET", "/api/routes/{id}", Some(Action::ReadRoute), 200, () => RouteView);
+endpoint!(
+    /// One route.
+    GetRoute, "GET", "/api/routes/{id}", Some(Action::ReadRoute), 200, () => RouteView);
 endpoint!(
     /// Changes the fields that are given; `path` never changes. A change of origin drops the
     /// credential, which is sealed to the old one. `If-Match` is heeded.
     UpdateRoute, "PUT", "/api/routes/{id}", Some(Action::WriteRoute), 200, UpdateRouteRequest => RouteChanged
 );
-endpoint!(DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged);
-endpoint!(SetCredential, "PUT", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, Credential => RouteChanged);
-endpoint!(ClearCredential, "DELETE", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, () => RouteChanged);
+endpoint!(
+    /// Deletes the route and its credential.
+    DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged);
+endpoint!(
+    /// Sets the credential, sealed to the route and its origin. It is never shown again.
+    SetCredential, "PUT", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, Credential => RouteChanged);
+endpoint!(
+    /// Takes the credential away: calls go out without.
+    ClearCredential, "DELETE", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, () => RouteChanged);
 
 #[derive(Clone, Debug, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateRouteRequest {
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     pub name: String,
     pub path: String,
     pub backend_url: String,
+    #[cfg_attr(feature = "schema", schemars(length(max = 500)))]
     #[serde(default)]
     pub description: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(length(max = 20)))]
     #[serde(default)]
     pub tags: Vec<String>,
     #[serde(default)]
@@ -59,6 +73,7 @@ pub struct CreateRouteRequest {
     pub enabled: bool,
     #[serde(default)]
     pub timeout_ms: Option<u32>,
+    #[cfg_attr(feature = "schema", schemars(length(max = 20)))]
     #[serde(default)]
     pub cors_origins: Vec<String>,
     #[serde(default)]
@@ -72,6 +87,7 @@ fn enabled_by_default() -> bool {
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateRouteRequest {
     #[serde(default)]
@@ -96,22 +112,27 @@ pub struct UpdateRouteRequest {
 
 /// Query of the list, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteQuery {
     /// Part of the name or path, any case.
     pub search: Option<String>,
     pub tag: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Tag {
     pub tag: String,
     pub routes: u32,
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TestRouteRequest {
     /// Below the route's path, such as `/models`; absent is the route's path itself. May hold a
@@ -124,6 +145,7 @@ pub struct TestRouteRequest {
 
 /// Methods that change nothing (RFC 9110, section 9.2.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum TestMethod {
     #[default]
@@ -144,6 +166,7 @@ impl TestMethod {
 
 /// What became of a test call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteTested {
     /// Where it went, without a credential in the query.
     pub url: String,
@@ -158,6 +181,7 @@ pub struct RouteTested {
 
 /// A route as people see it. What only the core team may see is absent for others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteView {
     pub id: RouteId,
     pub name: String,
@@ -176,6 +200,7 @@ pub struct RouteView {
 
 /// The part of a route that only the core team sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UpstreamView {
     pub backend_url: String,
     pub timeout_ms: Option<u32>,
@@ -186,6 +211,7 @@ pub struct UpstreamView {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CredentialView {
     pub kind: CredentialKind,
     /// What it is sealed to.
@@ -194,6 +220,7 @@ pub struct CredentialView {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteChanged {
     #[serde(flatten)]
     pub route: RouteView,

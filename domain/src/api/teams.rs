@@ -21,7 +21,9 @@ endpoint!(
     /// Teams that the caller may see, by name; see [`TeamQuery`].
     ListTeams, "GET", "/api/teams", Some(Action::ReadTeam), 200, TeamQuery => Page<TeamView>
 );
-endpoint!(GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView);
+endpoint!(
+    /// One team.
+    GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView);
 endpoint!(
     /// Changes the fields that are given; the scope cap asks for the platform admin, and cutting it
     /// cuts every token of the team. `If-Match` is heeded.
@@ -37,11 +39,14 @@ endpoint!(
 );
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateTeamRequest {
     /// Lower-case letters, digits and inner hyphens, 1 to 63.
     pub id: TeamId,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     pub name: String,
+    #[cfg_attr(feature = "schema", schemars(length(max = 500)))]
     #[serde(default)]
     pub description: Option<String>,
     /// `#rrggbb`.
@@ -58,6 +63,7 @@ pub struct CreateTeamRequest {
 
 /// Only what is present changes; `null` clears what may be empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateTeamRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,23 +80,30 @@ pub struct UpdateTeamRequest {
 
 /// Query of the list, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TeamQuery {
     /// Part of the name or id, any case.
     pub search: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 /// Query of a team's members, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MemberQuery {
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamView {
     pub id: TeamId,
     pub name: String,
@@ -111,6 +124,7 @@ pub struct TeamView {
 
 /// The answer to a change; pending where tokens that a cut of the cap concerns are not in KV yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamChanged {
     #[serde(flatten)]
     pub team: TeamView,

@@ -26,7 +26,9 @@ endpoint!(
     /// Tokens of the teams that the caller may see; see [`TokenQuery`].
     ListTokens, "GET", "/api/tokens", Some(Action::ReadToken), 200, TokenQuery => Page<TokenView>
 );
-endpoint!(GetToken, "GET", "/api/tokens/{id}", Some(Action::ReadToken), 200, () => TokenView);
+endpoint!(
+    /// One token.
+    GetToken, "GET", "/api/tokens/{id}", Some(Action::ReadToken), 200, () => TokenView);
 endpoint!(
     /// Changes the fields that are given. `If-Match` is heeded.
     UpdateToken, "PUT", "/api/tokens/{id}", Some(Action::ChangeToken), 200, UpdateTokenRequest => TokenChanged
@@ -35,8 +37,12 @@ endpoint!(
     /// Revokes for ever.
     RevokeToken, "DELETE", "/api/tokens/{id}", Some(Action::ChangeToken), 200, () => TokenChanged
 );
-endpoint!(DisableToken, "POST", "/api/tokens/{id}/disable", Some(Action::ChangeToken), 200, () => TokenChanged);
-endpoint!(EnableToken, "POST", "/api/tokens/{id}/enable", Some(Action::ChangeToken), 200, () => TokenChanged);
+endpoint!(
+    /// Refuses the token's calls until it is enabled. Repeating it changes nothing.
+    DisableToken, "POST", "/api/tokens/{id}/disable", Some(Action::ChangeToken), 200, () => TokenChanged);
+endpoint!(
+    /// Lets a disabled token work again.
+    EnableToken, "POST", "/api/tokens/{id}/enable", Some(Action::ChangeToken), 200, () => TokenChanged);
 endpoint!(
     /// Adds a secret and gives the others an end. Takes `Idempotency-Key`.
     RotateToken, "POST", "/api/tokens/{id}/rotate", Some(Action::ChangeToken), 201, RotateTokenRequest => TokenCreated
@@ -50,36 +56,47 @@ endpoint!(
     /// function that the gateway runs, on what D1 says now.
     ExplainToken, "POST", "/api/tokens/{id}/explain", Some(Action::ReadToken), 200, ExplainRequest => Explanation
 );
-endpoint!(ListTokenSecrets, "GET", "/api/tokens/{id}/secrets", Some(Action::ReadToken), 200, () => Page<SecretView>);
+endpoint!(
+    /// The token's secrets, newest first, without the secrets themselves.
+    ListTokenSecrets, "GET", "/api/tokens/{id}/secrets", Some(Action::ReadToken), 200, () => Page<SecretView>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateTokenRequest {
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     pub name: String,
     pub team_id: TeamId,
+    #[cfg_attr(feature = "schema", schemars(length(max = 500)))]
     #[serde(default)]
     pub description: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     pub scopes: Vec<String>,
     /// 1 to 3650; null or absent means never.
     #[serde(default)]
     pub expires_days: Option<i64>,
+    #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default)]
     pub ip_allow: Vec<String>,
 }
 
 /// Only what is present changes; `null` clears what may be empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateTokenRequest {
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub description: Option<Option<String>>,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
     /// Counted from now; `null` means never.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_days: Option<Option<i64>>,
+    #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_allow: Option<Vec<String>>,
 }
@@ -92,6 +109,7 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateTokenRequest {
     /// How long the present secrets go on working: 0 to 720, default 24.
@@ -100,6 +118,7 @@ pub struct RotateTokenRequest {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExtendTokenRequest {
     /// 1 to 3650; null means never to end.
@@ -107,6 +126,7 @@ pub struct ExtendTokenRequest {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
     pub method: String,
@@ -118,6 +138,7 @@ pub struct ExplainRequest {
 
 /// What the gateway would decide.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Explanation {
     pub allowed: bool,
     /// All steps, also those after the first denial.
@@ -136,6 +157,7 @@ pub struct Explanation {
 
 /// Query of the list, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenQuery {
     pub team_id: Option<TeamId>,
@@ -143,11 +165,14 @@ pub struct TokenQuery {
     pub search: Option<String>,
     pub state: Option<StateFilter>,
     pub sort: Option<TokenSort>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StateFilter {
     Active,
@@ -158,6 +183,7 @@ pub enum StateFilter {
 
 /// A leading `-` means descending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TokenSort {
     #[default]
     #[serde(rename = "-created_at")]
@@ -172,6 +198,7 @@ pub enum TokenSort {
 
 /// A token as people see it. Times are unix ms, UTC.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenView {
     pub id: TokenId,
     pub name: String,
@@ -194,6 +221,7 @@ pub struct TokenView {
 
 /// The answer to a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenChanged {
     #[serde(flatten)]
     pub token: TokenView,
@@ -202,6 +230,7 @@ pub struct TokenChanged {
 
 /// The one answer that shows a secret. A repeat under the same `Idempotency-Key` has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenCreated {
     /// The plain text, shown once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -213,6 +242,7 @@ pub struct TokenCreated {
 
 /// One secret of a token, without the secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SecretView {
     pub hint: TokenHint,
     pub created_at: UnixMs,

@@ -27,6 +27,7 @@ endpoint!(
 );
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HealthStatus {
     Ok,
@@ -36,6 +37,7 @@ pub enum HealthStatus {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthDetailed {
     /// The worst of all.
     pub status: HealthStatus,
@@ -47,6 +49,7 @@ pub struct HealthDetailed {
 
 /// `database`, `kv`, `queue`, `publication`, `sessions`, `drift`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthCheck {
     pub name: String,
     pub status: HealthStatus,
@@ -56,13 +59,17 @@ pub struct HealthCheck {
 
 /// Query of the list, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NotificationQuery {
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NotificationKind {
     /// `subject` is a token that ends within 14 days. `details`: `name`, `expires_at`.
@@ -92,6 +99,7 @@ impl NotificationKind {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notification {
     pub kind: NotificationKind,
     pub subject: String,
@@ -103,6 +111,7 @@ pub struct Notification {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Publication {
     /// Changes that KV has not taken yet.
     pub pending: u32,
@@ -116,6 +125,7 @@ pub struct Publication {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PendingChange {
     /// `token` or `routes`.
     pub kind: String,
@@ -128,6 +138,7 @@ pub struct PendingChange {
 }
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReconcileRequest {
     /// Publishes anew what differs. Absent is no: only look.
@@ -138,6 +149,7 @@ pub struct ReconcileRequest {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReconcileReport {
     /// KV entries that were compared.
     pub compared: u32,
@@ -148,6 +160,7 @@ pub struct ReconcileReport {
 
 /// An entry of KV that is not what D1 says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Drift {
     pub kind: DriftKind,
     /// A token's id, `routes`, or for what D1 does not know the KV key.
@@ -157,6 +170,7 @@ pub struct Drift {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DriftKind {
     /// D1 says it should be there.

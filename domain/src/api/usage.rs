@@ -19,7 +19,7 @@ endpoint!(
 );
 endpoint!(
     /// The same of one route, split by token.
-    GetRouteUsage, "GET", "/api/usage/route", Some(Action::ReadUsage), 200, RoutePathQuery => UsageStats
+    GetRouteUsage, "GET", "/api/usage/route", Some(Action::ReadRoute), 200, RoutePathQuery => UsageStats
 );
 endpoint!(
     /// The same of one team.
@@ -31,7 +31,7 @@ endpoint!(
 );
 endpoint!(
     /// Every route, called or not, with its figures.
-    ListRouteUsage, "GET", "/api/usage/routes", Some(Action::ReadUsage), 200, UsageListQuery => Page<RouteUsage>
+    ListRouteUsage, "GET", "/api/usage/routes", Some(Action::ReadRoute), 200, UsageListQuery => Page<RouteUsage>
 );
 endpoint!(
     /// Single calls, newest first, as long as they are kept; see [`EventQuery`].
@@ -57,6 +57,7 @@ endpoint!(
 
 /// All optional. Times are unix ms or RFC 3339; the default is the last 24 hours.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     pub from: Option<String>,
@@ -73,6 +74,7 @@ pub struct UsageQuery {
 
 /// As [`UsageQuery`], where the path says of what.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SpanQuery {
     pub from: Option<String>,
@@ -83,6 +85,7 @@ pub struct SpanQuery {
 
 /// As [`SpanQuery`], of the route at a path.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoutePathQuery {
     pub route_path: String,
@@ -94,6 +97,7 @@ pub struct RoutePathQuery {
 
 /// Query of the lists of tokens and routes, all optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageListQuery {
     pub from: Option<String>,
@@ -102,12 +106,15 @@ pub struct UsageListQuery {
     /// Part of the name or path, any case.
     pub search: Option<String>,
     pub sort: Option<UsageSort>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 /// Most first; `name` ascending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsageSort {
     #[default]
@@ -120,6 +127,7 @@ pub enum UsageSort {
 
 /// Query of single calls, all optional; the default is all that are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EventQuery {
     pub from: Option<String>,
@@ -134,11 +142,14 @@ pub struct EventQuery {
     pub method: Option<String>,
     /// Head of the path.
     pub path: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StatusClass {
     #[serde(rename = "2xx")]
     Success,
@@ -162,6 +173,7 @@ impl StatusClass {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Interval {
     /// Of the last two days only.
     #[serde(rename = "5m")]
@@ -175,6 +187,7 @@ pub enum Interval {
 
 /// The nine fields of the earlier system.
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageLogRequest {
     /// Lower-case hex SHA-256 of the token.
@@ -197,6 +210,7 @@ pub struct UsageLogRequest {
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum LoggedAt {
     UnixMs(i64),
@@ -214,6 +228,7 @@ impl LoggedAt {
 
 /// Whether the call is recorded: one with an unknown token is only counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageLogged {
     pub recorded: bool,
     /// The same for every repeat.
@@ -222,6 +237,7 @@ pub struct UsageLogged {
 
 /// The figures that a report shows.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
     pub calls: u64,
     pub ok: u64,
@@ -276,6 +292,7 @@ impl From<&Rollup> for Figures {
 
 /// Figures of one interval.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageBucket {
     /// Where it begins.
     pub at: UnixMs,
@@ -284,6 +301,7 @@ pub struct UsageBucket {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageStats {
     pub from: UnixMs,
     pub to: UnixMs,
@@ -299,6 +317,7 @@ pub struct UsageStats {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenUsage {
     pub token_id: TokenId,
     /// `None` for one that is not in the database.
@@ -312,6 +331,7 @@ pub struct TokenUsage {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteUsage {
     /// `None` for calls that matched no route.
     pub route_id: Option<RouteId>,
@@ -325,6 +345,7 @@ pub struct RouteUsage {
 
 /// What a token's holder may see of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OwnUsage {
     pub token_id: TokenId,
     pub name: String,
@@ -336,6 +357,7 @@ pub struct OwnUsage {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RecentCall {
     pub id: String,
     pub at: UnixMs,
@@ -350,6 +372,7 @@ pub struct RecentCall {
 
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CallView {
     pub id: String,
     pub at: UnixMs,

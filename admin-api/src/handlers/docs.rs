@@ -1,0 +1,31 @@
+//! The API's own description: made from the types at build time, served as it is.
+
+use crate::error::Failure;
+use worker::Response;
+
+const DOCUMENT: &str = include_str!("../../openapi/openapi.json");
+const PAGE: &str = include_str!("../../openapi/docs.html");
+
+/// `GET /openapi.json`
+pub fn document() -> Result<Response, Failure> {
+    respond(DOCUMENT, "application/json")
+}
+
+/// `GET /docs`: no script, nothing from elsewhere, in no frame.
+pub fn page() -> Result<Response, Failure> {
+    let response = respond(PAGE, "text/html; charset=utf-8")?;
+    let headers = response.headers();
+    headers.set(
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    )?;
+    headers.set("x-content-type-options", "nosniff")?;
+    Ok(response)
+}
+
+fn respond(text: &str, media: &str) -> Result<Response, Failure> {
+    let response = Response::ok(text)?;
+    response.headers().set("content-type", media)?;
+    response.headers().set("cache-control", "public, max-age=300")?;
+    Ok(response)
+}

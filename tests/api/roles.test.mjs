@@ -1,0 +1,159 @@
+// Every role at every endpoint of /openapi.json, held against the matrix that stands in it, which is
+// made from `domain::role`.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startOnSockets } from "../support/harness.mjs";
+
+const ROLES = ["VIEWER", "DEVELOPER", "MANAGER", "ADMIN"];
+let system;
+let document;
+let serial = 0;
+
+/** Who calls: his role in core-team, in the subject's team, in another team. */
+const callers = { nobody: {} };
+for (const role of ROLES) {
+  callers[`core_${role}`] = { core: role };
+  callers[`team_${role}`] = { team: role };
+  callers[`other_${role}`] = { other: role };
+}
+
+before(async () => {
+  system = await startOnSockets();
+  const { db } = system;
+  await db.prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES ('subject', 'S', 1, 1), ('elsewhere', 'E', 1, 1)").run();
+  // A second ADMIN each, so that no refusal is about the last one.
+  await db.prepare("INSERT INTO users (id, created_at, updated_at) VALUES ('user_spare', 1, 1)").run();
+  for (const team of ["subject", "elsewhere"]) await db.prepare("INSERT INTO memberships VALUES ('user_spare', ?, 'ADMIN', 1)").bind(team).run();
+  const teams = { core: "core-team", team: "subject", other: "elsewhere" };
+  for (const [name, roles] of Object.entries(callers)) {
+    await db.prepare("INSERT INTO users (id, email, created_at, updated_at) VALUES (?, ?, 1, 1)").bind(`user_${name}`, `${name}@example.test`).run();
+    for (const [where, role] of Object.entries(roles)) await db.prepare("INSERT INTO memberships VALUES (?, ?, ?, 1)").bind(`user_${name}`, teams[where], role).run();
+  }
+  document = await (await system.call("/openapi.json")).json();
+});
+after(() => system?.stop());
+
+const rank = (role) => ROLES.indexOf(role);
+const meets = (rule, who) =>
+  rule.anyone || (rule.any_team && Object.keys(who).length > 0) ||
+  (rule.core && rank(who.core) >= rank(rule.core)) || (rule.team && rank(who.team) >= rank(rule.team)) || false;
+
+/** Something of the subject's team to call the endpoint with: `[path, body]`. */
+async function subjectOf(method, pattern, operation) {
+  const id = `x${serial++}`;
+  const { db } = system;
+  const body = operation.requestBody?.content["application/json"].example;
+  const now = Date.now();
+  if (pattern.includes("/tokens/{id}") || pattern === "/api/usage/token/{id}") {
+    await db.prepare("INSERT INTO tokens (id, name, team_id, scopes, created_by, created_at, updated_at) VALUES (?, 'x', 'subject', '[\"*\"]', 'user_spare', ?, ?)").bind(`tok_${id}`, now, now).run();
+    return [pattern.replace("{id}", `tok_${id}`), pattern.endsWith("/{id}") && method === "PUT" ? { name: "changed" } : body];
+  }
+  if (pattern.includes("/routes/{id}")) {
+    await db.prepare("INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, 'x', ?, ?, 1, 1)").bind(`rte_${id}`, `/api/${id}`, `${system.upstream.url}/echo`).run();
+    return [pattern.replace("{id}", `rte_${id}`), body];
+  }
+  if (pattern.includes("/teams/{id}") || pattern === "/api/usage/team/{id}") {
+    // Of the members nobody may go, so a team of its own with the caller's roles would be empty: the
+    // refusal to delete one that is not empty comes after the question of the role.
+    return [pattern.replace("{id}", "subject"), body];
+  }
+  if (pattern.includes("/users/{uid}")) {
+    await db.prepare("INSERT INTO users (id, created_at, updated_at) VALUES (?, 1, 1)").bind(`user_${id}`).run();
+    // In both teams, so that every caller who is in one sees him.
+    if (method !== "POST") await db.prepare("INSERT INTO memberships VALUES (?, 'subject', 'VIEWER', 1)").bind(`user_${id}`).run();
+    await db.prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES (?, 't', 1, 1)").bind(`t-${id}`).run();
+    if (method === "POST") await shareTeam(`user_${id}`, `t-${id}`);
+    const where = pattern.replace("{uid}", `user_${id}`).replace("{team}", "subject");
+    return [where, method === "PUT" ? { team_id: "subject", role: "DEVELOPER" } : method === "POST" ? { team_id: "subject", role: "VIEWER" } : undefined];
+  }
+  if (pattern.includes("/invitations/{id}")) {
+    await db.batch([
+      db.prepare("INSERT INTO invitations (id, email, invited_by, created_at, expires_at) VALUES (?, ?, 'user_spare', ?, ?)").bind(`inv_${id}`, `${id}@example.test`, now, now + 1e9),
+      db.prepare("INSERT INTO invitation_teams VALUES (?, 'subject', 'VIEWER')").bind(`inv_${id}`),
+    ]);
+    return [pattern.replace("{id}", `inv_${id}`), body];
+  }
+  if (pattern === "/api/tokens" && method === "POST") return [pattern, { ...body, team_id: "subject", scopes: ["*"] }];
+  if (pattern === "/api/routes" && method === "POST") return [pattern, { name: "x", path: `/api/${id}`, backend_url: `${system.upstream.url}/echo` }];
+  if (pattern === "/api/teams" && method === "POST") return [pattern, { ...body, id: `t-${id}` }];
+  if (pattern === "/api/invitations" && method === "POST") return [pattern, { email: `${id}@example.test`, teams: [{ team_id: "subject", role: "VIEWER" }] }];
+  if (pattern === "/api/usage/route") {
+    await db.prepare("INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, 'x', ?, 'https://x.example/', 1, 1)").bind(`rte_${id}`, `/api/${id}`).run();
+    return [`${pattern}?route_path=/api/${id}`, body];
+  }
+  return [pattern, body];
+}
+
+/** Puts a person into a team with everybody who is in the subject's team, so that they see him. */
+async function shareTeam(user, team) {
+  await system.db.prepare("INSERT INTO memberships VALUES (?, ?, 'VIEWER', 1)").bind(user, team).run();
+  for (const name of Object.keys(callers)) await system.db.prepare("INSERT OR IGNORE INTO memberships SELECT ?, ?, 'VIEWER', 1 WHERE EXISTS (SELECT 1 FROM memberships WHERE user_id = ? AND team_id = 'subject')").bind(`user_${name}`, team, `user_${name}`).run();
+}
+
+const call = async (method, where, body, authorization) => {
+  const response = await system.call(where, {
+    method, body: body === undefined ? undefined : JSON.stringify(body),
+    headers: { "content-type": "application/json", ...(authorization && { authorization }) },
+  });
+  const text = await response.text();
+  return { status: response.status, code: text.startsWith("{") ? JSON.parse(text).code : undefined };
+};
+
+/** Lists and reports answer everybody who is signed in, with what he may see: often nothing. */
+const SHOWS_WHAT_ONE_SEES = new Set([
+  "GET /api/tokens", "GET /api/routes", "GET /api/teams", "GET /api/users", "GET /api/invitations", "GET /api/notifications",
+  "GET /api/usage/stats", "GET /api/usage/tokens", "GET /api/usage/events", "GET /api/usage/export",
+  "GET /api/dashboard/overview", "GET /api/stats",
+]);
+const operations = () => Object.entries(document.paths).flatMap(([pattern, methods]) => Object.entries(methods).map(([method, operation]) => [method.toUpperCase(), pattern, operation]));
+
+test("every role at every endpoint is answered as the matrix says", { timeout: 300_000 }, async () => {
+  let checked = 0;
+  for (const [method, pattern, operation] of operations()) {
+    const access = operation["x-access"];
+    if (!access) continue;
+    for (const [name, who] of Object.entries(callers)) {
+      const [where, body] = await subjectOf(method, pattern, operation);
+      const answer = await call(method, where, body, `Bearer ${system.jwt(name)}`);
+      const what = `${name}: ${method} ${pattern} -> ${answer.status} ${answer.code}`;
+      checked++;
+      assert.ok(answer.status < 500, what);
+      if (meets(access.may, who) || SHOWS_WHAT_ONE_SEES.has(`${method} ${pattern}`)) {
+        assert.ok(![401, 403, 404].includes(answer.status), `should be let through: ${what}`);
+      } else if (pattern.startsWith("/api/dashboard/audit-logs") && rank(who.team ?? who.other) >= rank(access.may.team)) {
+        assert.equal(answer.status, 200, `his own team's entries: ${what}`);
+      } else {
+        assert.equal(answer.status, meets(access.sees, who) ? 403 : 404, `should be refused: ${what}`);
+      }
+    }
+  }
+  assert.ok(checked > 600, `${checked} calls`);
+});
+
+test("without a good session every endpoint that asks for one is 401", { timeout: 120_000 }, async () => {
+  const sessions = {
+    none: undefined,
+    expired: `Bearer ${system.jwt("core_ADMIN", { expiresIn: -60 })}`,
+    "another issuer": `Bearer ${system.jwt("core_ADMIN", { claims: { iss: "https://evil.example" } })}`,
+    "another azp": `Bearer ${system.jwt("core_ADMIN", { claims: { azp: "https://evil.example" } })}`,
+    "alg none": `Bearer ${system.jwt("core_ADMIN", { alg: "none" })}`,
+    "HS256 with the public key": `Bearer ${system.jwt("core_ADMIN", { alg: "HS256" })}`,
+  };
+  for (const [method, pattern, operation] of operations()) {
+    if (!operation["x-access"]) continue;
+    const where = pattern.replace(/\{\w+\}/g, "x");
+    for (const [what, authorization] of Object.entries(sessions)) {
+      const answer = await call(method, where, operation.requestBody?.content["application/json"].example, authorization);
+      assert.equal(answer.status, 401, `${what}: ${method} ${pattern}`);
+      assert.equal(answer.code, what === "expired" ? "session-expired" : "unauthenticated", `${what}: ${method} ${pattern}`);
+    }
+  }
+});
+
+test("what asks for no session is open on purpose: a fixed list", () => {
+  const open = operations().filter(([, , operation]) => !operation["x-access"]).map(([method, pattern]) => `${method} ${pattern}`);
+  assert.deepEqual(open.sort(), [
+    "GET /api/usage/me", "GET /api/usage/test-data", "GET /docs", "GET /health", "GET /health/detailed", "GET /openapi.json",
+    "POST /api/usage-log", "POST /api/webhooks/clerk",
+  ].sort());
+});
