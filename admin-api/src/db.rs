@@ -7,6 +7,7 @@ use worker::{D1Database, D1PreparedStatement, D1Result, Env};
 
 pub mod audit;
 pub mod dashboard;
+pub mod import;
 pub mod invitations;
 pub mod outbox;
 pub mod people;

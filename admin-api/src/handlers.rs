@@ -6,6 +6,7 @@ pub mod dashboard;
 pub mod docs;
 pub mod health;
 mod idempotency;
+pub mod import;
 pub mod invitations;
 pub mod people;
 pub mod routes;

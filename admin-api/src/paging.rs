@@ -148,10 +148,10 @@ mod tests {
 
     #[test]
     fn queries_are_read_and_their_faults_named() {
-        let query: TokenQuery =
-            parse_query("limit=7&search=12&sort=-name&state=expired&team_id=&cursor=ab").unwrap();
+        let query: TokenQuery = parse_query("limit=7&search=12&sort=-name&state=expired&cursor=ab").unwrap();
         assert_eq!((query.limit, query.search.as_deref()), (Some(7), Some("12")));
         assert_eq!(query.team_id, None);
+        assert_eq!(refused(parse_query::<TokenQuery>("sort=")), "sort");
         assert_eq!(refused(parse_query::<TokenQuery>("limit=-1")), "limit");
         assert_eq!(refused(parse_query::<TokenQuery>("limit=x")), "limit");
         assert_eq!(refused(parse_query::<TokenQuery>("nonsense=1")), "nonsense");

@@ -92,6 +92,11 @@ impl Call {
     /// What is too long is read on for a while and thrown away, because many clients see a reset
     /// instead of the answer when it comes before they have sent everything.
     pub async fn body(&mut self) -> Result<Vec<u8>, Failure> {
+        self.body_up_to(MAX_BODY).await
+    }
+
+    /// The same, up to `max` bytes.
+    pub async fn body_up_to(&mut self, max: usize) -> Result<Vec<u8>, Failure> {
         let announced = self.header("content-length").and_then(|n| n.parse::<u64>().ok());
         if announced.is_some_and(|n| n > MAX_DISCARDED as u64) {
             return Err(ApiError::PayloadTooLarge.into());
@@ -106,13 +111,13 @@ impl Call {
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(unreadable)?;
             length = length.saturating_add(chunk.len());
-            if length <= MAX_BODY {
+            if length <= max {
                 body.extend_from_slice(&chunk);
             } else if length > MAX_DISCARDED {
                 break;
             }
         }
-        if length > MAX_BODY { Err(ApiError::PayloadTooLarge.into()) } else { Ok(body) }
+        if length > max { Err(ApiError::PayloadTooLarge.into()) } else { Ok(body) }
     }
 
     /// Whether the caller may do what is asked. A refused attempt to change something is written to

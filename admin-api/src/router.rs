@@ -3,11 +3,13 @@
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, dashboard, docs, health, invitations, people, routes, teams, tokens, upkeep, usage, webhooks,
+    audit, dashboard, docs, health, import, invitations, people, routes, teams, tokens, upkeep, usage,
+    webhooks,
 };
 use crate::request::Call;
 use domain::api::audit as audit_api;
 use domain::api::dashboard as dashboard_api;
+use domain::api::import as import_api;
 use domain::api::invitations as invitation_api;
 use domain::api::people as people_api;
 use domain::api::routes as route_api;
@@ -61,6 +63,7 @@ enum Handler {
     RevokeInvitation,
     ResendInvitation,
     TakeWebhook,
+    Import,
     ListAudit,
     ExportAudit,
     HealthDetailed,
@@ -128,6 +131,7 @@ const ROUTES: &[Row] = &[
     row::<invitation_api::RevokeInvitation>(Handler::RevokeInvitation),
     row::<invitation_api::ResendInvitation>(Handler::ResendInvitation),
     row::<invitation_api::TakeWebhook>(Handler::TakeWebhook),
+    row::<import_api::Import>(Handler::Import),
     row::<audit_api::ListAudit>(Handler::ListAudit),
     row::<audit_api::ExportAudit>(Handler::ExportAudit),
     row::<upkeep_api::GetHealthDetailed>(Handler::HealthDetailed),
@@ -286,6 +290,7 @@ async fn dispatch(
         Handler::RevokeInvitation => invitations::revoke(&call).await,
         Handler::ResendInvitation => invitations::resend(&call).await,
         Handler::TakeWebhook => webhooks::take(call).await,
+        Handler::Import => import::import(call).await,
         Handler::ListAudit => audit::list(&call).await,
         Handler::ExportAudit => audit::export(&call).await,
         Handler::HealthDetailed => health::detailed(&call).await,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod dashboard;
+pub mod import;
 pub mod invitations;
 pub mod people;
 pub mod routes;
@@ -169,6 +170,7 @@ endpoints!(
     invitations::RevokeInvitation,
     invitations::ResendInvitation,
     invitations::TakeWebhook,
+    import::Import,
     audit::ListAudit,
     audit::ExportAudit,
     upkeep::GetHealthDetailed,

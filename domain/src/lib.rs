@@ -16,6 +16,7 @@
 //! | [`kv`] | the values the two Workers share through KV, in both versions |
 //! | [`usage`], [`rollup`], [`span`] | what is recorded of a call, how it adds up, what a report reads |
 //! | [`csv`] | files for spreadsheets |
+//! | [`import`] | what becomes of the earlier system's data |
 //! | [`signature`] | signed requests of other systems |
 //! | [`role`] | what a signed-in person may do |
 //! | [`clerk`] | what Clerk says of people, and whether it was Clerk |
@@ -32,6 +33,7 @@ pub mod csv;
 pub mod error;
 pub mod headers;
 pub mod id;
+pub mod import;
 pub mod kv;
 pub mod method;
 #[cfg(feature = "schema")]

@@ -78,6 +78,9 @@ pub fn example(method: &str, pattern: &str) -> Option<Value> {
         ("POST", "/api/usage-log") => {
             json!({ "token_hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "route": "/api/openai", "timestamp": "2026-11-01T00:00:00Z", "response_status": 200 })
         }
+        ("POST", "/api/import") => {
+            json!({ "mode": "check", "kv": { "routes": { "/api/x": "https://x.example" } }, "tables": {} })
+        }
         _ => return None,
     })
 }

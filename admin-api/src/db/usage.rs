@@ -15,6 +15,11 @@ use worker::D1Result;
 /// Writes a chunk of events, each id once in it, and the counts of its messages, as one
 /// transaction: rollups of what is new first, the events last.
 pub async fn take_in(db: &Db, events: &str) -> Result<(), StoreError> {
+    take_in_with(db, events, None).await
+}
+
+/// The same with one statement more in the transaction.
+pub async fn take_in_with(db: &Db, events: &str, more: Option<Statement>) -> Result<(), StoreError> {
     let statements = [
         sql!("usage_rollups_add"),
         sql!("usage_pairs_add"),
@@ -22,7 +27,9 @@ pub async fn take_in(db: &Db, events: &str) -> Result<(), StoreError> {
         sql!("usage_events_add"),
     ];
     let statements = statements.iter().map(|sql| db.statement(sql, params![events]));
-    db.batch(statements.collect::<Result<_, _>>()?).await?;
+    let mut statements: Vec<Statement> = statements.collect::<Result<_, _>>()?;
+    statements.extend(more);
+    db.batch(statements).await?;
     Ok(())
 }
 

@@ -1,0 +1,112 @@
+//! The earlier system's data, on its way in.
+
+use super::{Db, Statement, StoreError, params, settings, sql, to_json};
+use domain::id::{TeamId, TokenId};
+use domain::import::{ImportedRoute, ImportedTeam, ImportedToken};
+use domain::role::Grant;
+use domain::time::UnixMs;
+use domain::token::TokenHash;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What of a dump is there already: (kind, subject).
+pub async fn existing(
+    db: &Db,
+    teams: &[&TeamId],
+    hashes: &[&TokenHash],
+    paths: &[&str],
+) -> Result<BTreeSet<(String, String)>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        kind: String,
+        subject: String,
+    }
+    let statement = db
+        .statement(sql!("import_existing"), params![&to_json(teams)?, &to_json(hashes)?, &to_json(paths)?])?;
+    let rows: Vec<Row> = db.rows(statement).await?;
+    Ok(rows.into_iter().map(|row| (row.kind, row.subject)).collect())
+}
+
+/// A credential sealed to its route.
+#[derive(Debug, Serialize)]
+pub struct SealedRow {
+    pub route_id: String,
+    pub kind: &'static str,
+    pub origin: String,
+    pub sealed: String,
+}
+
+/// Everything but calls, in one batch with its outbox rows.
+pub fn write(
+    db: &Db,
+    grant: &Grant,
+    teams: &[&ImportedTeam],
+    tokens: &[&ImportedToken],
+    routes: &[&ImportedRoute],
+    credentials: &[SealedRow],
+    now: UnixMs,
+) -> Result<Vec<Statement>, StoreError> {
+    let actor = grant.actor().as_str();
+    let teams: Vec<Value> =
+        teams.iter().map(|t| json!({ "id": t.id, "name": t.name, "description": t.description })).collect();
+    let rows: Vec<Value> = tokens
+        .iter()
+        .map(|t| {
+            json!({
+                "id": t.id, "hash": t.hash, "name": t.name, "team": t.team, "description": t.description,
+                "scopes": t.scopes, "expires_at": t.expires_at, "created_at": t.created_at,
+                "is_disabled": t.is_disabled,
+            })
+        })
+        .collect();
+    let paths: Vec<Value> = routes
+        .iter()
+        .map(|r| {
+            json!({
+                "id": r.id, "name": r.name, "path": r.path, "upstream": r.upstream,
+                "description": r.description, "tags": r.tags, "enabled": i64::from(r.enabled),
+            })
+        })
+        .collect();
+    let ids: Vec<&TokenId> = tokens.iter().map(|t| &t.id).collect();
+    let (tokens, routes) = (to_json(&rows)?, to_json(&paths)?);
+    Ok(vec![
+        db.statement(sql!("import_teams"), params![&to_json(&teams)?, now])?,
+        db.statement(sql!("import_tokens"), params![&tokens, now, actor])?,
+        db.statement(sql!("import_secrets"), params![&tokens, now])?,
+        db.statement(sql!("import_routes"), params![&routes, now, actor])?,
+        db.statement(sql!("import_credentials"), params![&to_json(credentials)?, now, actor])?,
+        db.statement(sql!("outbox_insert_tokens"), params![&to_json(&ids)?, now, now])?,
+        settings::put(db, settings::V1_IMPORTED, "true", now)?,
+        db.statement(sql!("routes_version_bump_always"), params![now])?,
+        db.statement(sql!("outbox_insert_routes"), params![&super::audit::new_id("obx_")?, now])?,
+    ])
+}
+
+/// The tokens that hashes belong to.
+pub async fn holders(
+    db: &Db,
+    hashes: &BTreeSet<&TokenHash>,
+) -> Result<BTreeMap<TokenHash, (TokenId, TeamId)>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        hash: TokenHash,
+        id: TokenId,
+        team_id: TeamId,
+    }
+    let rows: Vec<Row> = db.rows(db.statement(sql!("import_holders"), params![&to_json(hashes)?])?).await?;
+    Ok(rows.into_iter().map(|row| (row.hash, (row.id, row.team_id))).collect())
+}
+
+pub async fn is_part_known(db: &Db, digest: &str) -> Result<bool, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {}
+    let row: Option<Row> = db.first(db.statement(sql!("import_part_find"), params![digest])?).await?;
+    Ok(row.is_some())
+}
+
+/// Marks a part as taken in; where it was already, the whole batch is undone.
+pub fn insert_part(db: &Db, digest: &str, now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("import_part"), params![digest, now])
+}

@@ -1,0 +1,1 @@
+INSERT INTO imported_parts (digest, at) VALUES (?1, ?2)

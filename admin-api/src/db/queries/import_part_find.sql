@@ -1,0 +1,1 @@
+SELECT digest FROM imported_parts WHERE digest = ?1

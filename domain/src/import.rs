@@ -1,0 +1,468 @@
+//! What becomes of the earlier system's data: a plan, made without touching anything.
+//!
+//! | there | here |
+//! |---|---|
+//! | `token:<hash>` in KV, rows of `tokens` | a token with the same hash, scopes and end; without scopes it grants nothing |
+//! | `routes` in KV | routes; a secret that the dump has is sealed to its route, one that it lacks leaves the route disabled |
+//! | rows of `teams`, and teams that tokens name | teams |
+//! | rows of `token_usage_logs` | calls |
+//!
+//! Ids are made from what was there, so a second plan finds what the first made.
+
+use crate::api::import::{ImportItem, ImportOutcome, Table};
+use crate::credential::Credential;
+use crate::id::{RouteId, TeamId, TokenId};
+use crate::kv::{self, v1};
+use crate::route::{RequestPath, RouteCredential, RoutePath};
+use crate::scope::Scope;
+use crate::time::{UnixMs, parse_v1};
+use crate::token::TokenHash;
+use crate::usage::{MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use url::Url;
+
+/// Where tokens go whose team cannot be told.
+const UNKNOWN_TEAM: &str = "imported";
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedTeam {
+    pub id: TeamId,
+    pub name: String,
+    pub description: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImportedToken {
+    pub id: TokenId,
+    pub hash: TokenHash,
+    pub name: String,
+    pub team: TeamId,
+    pub description: Option<String>,
+    pub scopes: Vec<Scope>,
+    pub expires_at: Option<UnixMs>,
+    pub created_at: Option<UnixMs>,
+    pub is_disabled: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct ImportedRoute {
+    pub id: RouteId,
+    pub path: RoutePath,
+    pub name: String,
+    pub description: Option<String>,
+    pub upstream: Url,
+    pub tags: Vec<String>,
+    pub credential: Option<Credential>,
+    pub enabled: bool,
+}
+
+/// A call, by the token's hash.
+#[derive(Clone, Debug)]
+pub struct ImportedCall {
+    pub hash: TokenHash,
+    /// Without token and team.
+    pub event: UsageEvent,
+}
+
+/// Everything that the dump holds, each thing with what there is to say of it.
+#[derive(Debug, Default)]
+pub struct Plan {
+    pub teams: Vec<(ImportedTeam, Vec<String>)>,
+    pub tokens: Vec<(ImportedToken, Vec<String>)>,
+    pub routes: Vec<(ImportedRoute, Vec<String>)>,
+    pub calls: Vec<ImportedCall>,
+    pub refused: Vec<ImportItem>,
+}
+
+impl Plan {
+    fn refuse(&mut self, kind: &str, subject: &str, why: impl Into<String>) {
+        self.refused.push(ImportItem {
+            kind: kind.to_owned(),
+            subject: clip(subject, 200),
+            outcome: ImportOutcome::Refused,
+            notes: vec![why.into()],
+        });
+    }
+}
+
+type Row = Map<String, Value>;
+
+/// Reads a dump. `allow_insecure` is passed to [`crate::upstream::parse_base`].
+pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
+    let mut plan = Plan::default();
+    let mut rows = |table: Table, name: &str| {
+        tables.get(&table).map_or(Some(vec![]), rows_of).unwrap_or_else(|| {
+            plan.refuse("entry", name, "is neither a list of objects nor CSV");
+            vec![]
+        })
+    };
+    let team_rows = rows(Table::Teams, "teams");
+    let token_rows = rows(Table::Tokens, "tokens");
+    let route_rows = rows(Table::Routes, "routes");
+    let call_rows = rows(Table::TokenUsageLogs, "token_usage_logs");
+
+    plan_tokens(&mut plan, kv, &token_rows);
+    plan_teams(&mut plan, &team_rows);
+    plan_routes(&mut plan, kv, &route_rows, allow_insecure);
+    plan_calls(&mut plan, &call_rows);
+    for key in kv.keys() {
+        let is_known = key == kv::ROUTES_KEY || key.starts_with("token:") || key.starts_with("secret:");
+        if !is_known {
+            plan.refuse("entry", key, "is no key of the earlier system");
+        }
+    }
+    plan
+}
+
+/// A table as a list of objects, or as CSV; nothing is an empty one.
+fn rows_of(table: &Value) -> Option<Vec<Row>> {
+    match table {
+        Value::Null => Some(vec![]),
+        Value::Array(rows) => rows.iter().map(|row| row.as_object().cloned()).collect(),
+        Value::String(text) => {
+            let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+            let names = reader.headers().ok()?.clone();
+            let row = |record: csv::StringRecord| -> Row {
+                let pairs = names.iter().zip(record.iter());
+                let value = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
+                pairs.map(|(name, text)| (name.trim().to_owned(), value(text))).collect()
+            };
+            reader.records().map(|record| record.ok().map(row)).collect()
+        }
+        _ => None,
+    }
+}
+
+fn text<'a>(row: &'a Row, names: &[&str]) -> Option<&'a str> {
+    names.iter().find_map(|name| row.get(*name)?.as_str()).map(str::trim).filter(|text| !text.is_empty())
+}
+
+/// A list that stands as JSON, as JSON in a text, or separated by commas.
+fn list(value: Option<&Value>) -> Option<Vec<String>> {
+    match value? {
+        Value::Array(items) => Some(items.iter().filter_map(|i| i.as_str().map(str::to_owned)).collect()),
+        Value::String(text) if text.trim_start().starts_with('[') => {
+            list(serde_json::from_str(text).ok().as_ref())
+        }
+        Value::String(text) => {
+            Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
+        }
+        _ => None,
+    }
+}
+
+fn flag(row: &Row, name: &str) -> Option<bool> {
+    match row.get(name)? {
+        Value::Bool(flag) => Some(*flag),
+        Value::Number(n) => n.as_i64().map(|n| n != 0),
+        Value::String(text) => match text.to_ascii_lowercase().as_str() {
+            "true" | "t" | "1" | "yes" => Some(true),
+            "false" | "f" | "0" | "no" => Some(false),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+fn digest(parts: &[&str], chars: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    clip(&URL_SAFE_NO_PAD.encode(hash.finalize()).replace(['-', '_'], "0"), chars)
+}
+
+/// A team's slug made of whatever it was called.
+fn slug(name: &str) -> TeamId {
+    let mapped: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .collect();
+    let slug = clip(mapped.trim_matches('-'), 63);
+    let slug = slug.trim_matches('-');
+    // A name without one Latin letter is told from others by its digest.
+    if slug.is_empty() && !name.trim().is_empty() {
+        return TeamId::from(format!("team-{}", digest(&[name], 8).to_lowercase()));
+    }
+    TeamId::from(if slug.is_empty() { UNKNOWN_TEAM } else { slug })
+}
+
+fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
+    let mut by_hash: BTreeMap<String, (Row, Vec<String>)> = BTreeMap::new();
+    for row in rows {
+        match text(row, &["token_hash", "hash"]) {
+            Some(hash) => {
+                let only_row =
+                    vec!["was in the table and not in KV, so it did not work: disabled".to_owned()];
+                by_hash.insert(hash.to_owned(), (row.clone(), only_row));
+            }
+            None => plan.refuse("token", text(row, &["name"]).unwrap_or("?"), "has no token_hash"),
+        }
+    }
+    let mut tokens = Vec::new();
+    for (key, value) in kv {
+        let Some(hash) = key.strip_prefix("token:") else { continue };
+        let row = by_hash.remove(hash).map(|(row, _)| row).unwrap_or_default();
+        let Some(entry) = object_of(value) else {
+            plan.refuse("token", hash, "its entry is not JSON");
+            continue;
+        };
+        tokens.push((hash.to_owned(), entry, row, vec![], false));
+    }
+    for (hash, (row, notes)) in by_hash {
+        tokens.push((hash, row.clone(), row, notes, true));
+    }
+    for (hash, entry, row, notes, is_dead) in tokens {
+        if entry.contains_key("v") {
+            plan.refuse("token", &hash, "is an entry of this system, not of the earlier one");
+            continue;
+        }
+        match token(&hash, &entry, &row, notes, is_dead) {
+            Ok(token) => plan.tokens.push(token),
+            Err(why) => plan.refuse("token", &hash, why),
+        }
+    }
+}
+
+fn object_of(value: &Value) -> Option<Row> {
+    match value {
+        Value::Object(object) => Some(object.clone()),
+        Value::String(text) => serde_json::from_str(text).ok(),
+        _ => None,
+    }
+}
+
+fn token(
+    hash: &str,
+    entry: &Row,
+    row: &Row,
+    mut notes: Vec<String>,
+    is_dead: bool,
+) -> Result<(ImportedToken, Vec<String>), String> {
+    let hash: TokenHash = hash.parse().map_err(|_| "its hash is not 64 lower-case hex digits".to_owned())?;
+    let name = text(entry, &["name"]).or_else(|| text(row, &["name"])).ok_or("has no name")?;
+    let time = |names: &[&str]| -> Result<Option<UnixMs>, String> {
+        let found = names.iter().find_map(|n| entry.get(*n).or_else(|| row.get(*n)).filter(|v| !v.is_null()));
+        let Some(value) = found else { return Ok(None) };
+        // An end that cannot be read must not become no end.
+        let at = value.as_str().and_then(parse_v1);
+        at.map(Some).ok_or_else(|| format!("{} cannot be read", names.first().unwrap_or(&"a time")))
+    };
+    let mut scopes = Vec::new();
+    for text in list(entry.get("scopes").or_else(|| row.get("scopes"))).unwrap_or_default() {
+        match text.parse::<Scope>() {
+            Ok(scope) if !scopes.contains(&scope) => scopes.push(scope),
+            Ok(_) => {}
+            Err(why) => notes.push(format!("scope {text:?} left out: {why}")),
+        }
+    }
+    if scopes.is_empty() {
+        notes.push("has no scopes, so it grants nothing".to_owned());
+    }
+    let team = text(entry, &["team_id", "department"]).or_else(|| text(row, &["team_id", "department"]));
+    if team.is_none() {
+        notes.push(format!("names no team: goes to {UNKNOWN_TEAM}"));
+    }
+    let is_off = flag(row, "is_active") == Some(false);
+    if is_off {
+        notes.push("was not active: disabled".to_owned());
+    }
+    let token = ImportedToken {
+        id: TokenId::from(format!("tok_v1{}", digest(&["token", hash.as_str()], 22))),
+        name: clip(name, 255),
+        team: slug(team.unwrap_or_default()),
+        description: text(row, &["description"]).map(|text| text.chars().take(500).collect()),
+        expires_at: time(&["expires_at"])?,
+        created_at: time(&["created_at"]).unwrap_or(None),
+        is_disabled: is_off || is_dead,
+        scopes,
+        hash,
+    };
+    Ok((token, notes))
+}
+
+fn plan_teams(plan: &mut Plan, rows: &[Row]) {
+    let mut teams: BTreeMap<TeamId, (ImportedTeam, Vec<String>)> = BTreeMap::new();
+    for row in rows {
+        let Some(key) = text(row, &["id", "slug", "name"]) else {
+            plan.refuse("team", "?", "has neither id nor name");
+            continue;
+        };
+        let id = slug(key);
+        let notes = if id.as_str() == key { vec![] } else { vec![format!("{key:?} becomes {id}")] };
+        let team = ImportedTeam {
+            name: text(row, &["name"]).unwrap_or(key).chars().take(255).collect(),
+            description: text(row, &["description"]).map(|text| text.chars().take(500).collect()),
+            id: id.clone(),
+        };
+        teams.insert(id, (team, notes));
+    }
+    for (token, _) in &plan.tokens {
+        teams.entry(token.team.clone()).or_insert_with(|| {
+            let name = token.team.to_string();
+            let team = ImportedTeam { id: token.team.clone(), name, description: None };
+            (team, vec!["named by a token".to_owned()])
+        });
+    }
+    plan.teams.extend(teams.into_values());
+}
+
+fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allow_insecure: bool) {
+    let about = |path: &str| rows.iter().find(|row| text(row, &["path"]) == Some(path));
+    let table = match kv.get(kv::ROUTES_KEY) {
+        None => Value::Null,
+        Some(value) => object_of(value).map_or(Value::Bool(false), Value::Object),
+    };
+    if table == Value::Bool(false) {
+        plan.refuse("route", "routes", "the table is not JSON");
+    }
+    let parsed = table.as_object().and_then(|_| kv::parse_routes(&table.to_string(), allow_insecure).ok());
+    if let Some(parsed) = parsed {
+        for path in parsed.unreadable {
+            plan.refuse("route", &path, "its address or credential type cannot be taken");
+        }
+        for route in parsed.table.iter() {
+            let mut notes = Vec::new();
+            let credential = credential(&route.credential, kv, &mut notes);
+            let row = about(route.path.as_str());
+            let name = row.and_then(|row| text(row, &["name"])).unwrap_or(route.path.as_str());
+            plan.routes.push((
+                ImportedRoute {
+                    id: RouteId::from(format!("rte_v1{}", digest(&["route", route.path.as_str()], 22))),
+                    path: route.path.clone(),
+                    name: name.chars().take(255).collect(),
+                    description: row
+                        .and_then(|row| text(row, &["description"]))
+                        .map(|text| text.chars().take(500).collect()),
+                    upstream: route.upstream.clone(),
+                    tags: route.tags.iter().filter(|tag| crate::scope::is_label(tag)).cloned().collect(),
+                    enabled: credential.is_ok(),
+                    credential: credential.unwrap_or_default(),
+                },
+                notes,
+            ));
+        }
+    }
+    for row in rows {
+        let path = text(row, &["path"]).unwrap_or("?");
+        if !plan.routes.iter().any(|(route, _)| route.path.as_str() == path) {
+            plan.refuse(
+                "route",
+                path,
+                "was in the table and not in KV, so it did not work, and its credential is not told",
+            );
+        }
+    }
+}
+
+/// `Err` where there ought to be a credential and is none: the route must not be called bare.
+fn credential(
+    wanted: &RouteCredential,
+    kv: &BTreeMap<String, Value>,
+    notes: &mut Vec<String>,
+) -> Result<Option<Credential>, ()> {
+    let auth = match wanted {
+        RouteCredential::None => return Ok(None),
+        RouteCredential::V1(auth) => auth,
+        RouteCredential::Sealed(_) | RouteCredential::Unreadable => {
+            notes.push("its credential cannot be read: disabled".to_owned());
+            return Err(());
+        }
+    };
+    let mut secrets = Vec::new();
+    for name in auth.references() {
+        let value = kv.get(&name.kv_key()).map(|value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        });
+        let Some(secret) = value.as_deref().and_then(v1::secret_value) else {
+            let name = name.as_str();
+            notes.push(format!("the dump lacks the secret {name}: disabled until its credential is set"));
+            return Err(());
+        };
+        secrets.push(secret);
+    }
+    auth.resolve(secrets).map(Some).ok_or_else(|| {
+        notes.push("its secret cannot be sent in a header: disabled".to_owned());
+    })
+}
+
+fn plan_calls(plan: &mut Plan, rows: &[Row]) {
+    let mut bad = 0_u32;
+    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
+    for row in rows {
+        match call(row) {
+            Some(mut call) => {
+                // Two calls may look alike in every field; the second is one all the same.
+                let times = seen.entry(call.event.id.clone()).or_default();
+                if *times > 0 {
+                    call.event.id = format!("{}.{times}", call.event.id);
+                }
+                *times += 1;
+                plan.calls.push(call);
+            }
+            None => bad += 1,
+        }
+    }
+    if bad > 0 {
+        plan.refuse("calls", "token_usage_logs", format!("{bad} rows lack a hash, a time or a status"));
+    }
+}
+
+fn call(row: &Row) -> Option<ImportedCall> {
+    let number = |name: &str| match row.get(name)? {
+        Value::Number(n) => n.as_f64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    let hash: TokenHash = text(row, &["token_hash"])?.parse().ok()?;
+    let at = match row.get("timestamp").or_else(|| row.get("created_at"))? {
+        Value::Number(n) => n.as_i64()?,
+        Value::String(text) => parse_v1(text)?,
+        _ => return None,
+    };
+    let status = number("response_status").filter(|n| (100.0..600.0).contains(n))?;
+    let path = RequestPath::parse(text(row, &["route"])?)?;
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked, or clamped
+    let (status, latency_ms) =
+        (status as u16, number("response_time_ms").unwrap_or(0.0).clamp(0.0, 86_400_000.0) as u32);
+    let id = digest(&["call", &serde_json::to_string(row).ok()?], 43);
+    Some(ImportedCall {
+        hash,
+        event: UsageEvent {
+            id: format!("imp_{id}"),
+            at,
+            token_id: TokenId::from(""),
+            team: TeamId::from(""),
+            route_id: None,
+            route_path: Some(clip(path.as_str(), MAX_PATH_LEN)),
+            path: clip(path.as_str(), MAX_PATH_LEN),
+            method: text(row, &["request_method"])
+                .unwrap_or("GET")
+                .to_ascii_uppercase()
+                .chars()
+                .take(16)
+                .collect(),
+            status,
+            outcome: Outcome::of_status(status),
+            latency_ms,
+            gateway_ms: 0,
+            bytes_in: None,
+            bytes_out: None,
+            client_ip: text(row, &["ip_address"]).map(|ip| clip(ip, 64)),
+            user_agent: text(row, &["user_agent"]).map(|agent| clip(agent, MAX_USER_AGENT_LEN)),
+            country: None,
+            request_id: "import".to_owned(),
+            ai: None,
+        },
+    })
+}
+
+#[cfg(test)]
+#[path = "import_tests.rs"]
+mod tests;

@@ -1,0 +1,140 @@
+use super::*;
+use serde_json::json;
+
+fn dump(kv: &Value, tables: Value) -> Plan {
+    let kv = kv.as_object().unwrap().iter().map(|(k, v)| (k.clone(), v.clone())).collect();
+    plan(&kv, &serde_json::from_value(tables).unwrap(), false)
+}
+
+fn hash(digit: &str) -> String {
+    digit.repeat(64)
+}
+
+fn token_key(digit: &str) -> String {
+    format!("token:{}", hash(digit))
+}
+
+#[test]
+fn a_token_keeps_its_hash_scopes_and_end() {
+    let entry = r#"{"name":"n8n","department":"Marketing","scopes":["openai","tag:ai","a b"],"created_at":"2025-11-01T00:00:00","expires_at":"2026-11-01T08:00:00+08:00"}"#;
+    let plan = dump(&json!({ token_key("a"): entry }), json!({}));
+    let (token, notes) = &plan.tokens[0];
+    assert_eq!(token.hash.as_str(), hash("a"));
+    assert_eq!(token.team.as_str(), "marketing");
+    assert_eq!(token.scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["openai", "tag:ai"]);
+    assert_eq!(token.created_at, Some(1_761_955_200_000), "without a zone it is UTC");
+    assert_eq!(token.expires_at, Some(1_793_491_200_000));
+    assert!(notes[0].contains("\"a b\"") && !token.is_disabled);
+    assert_eq!(plan.teams[0].0.id.as_str(), "marketing");
+}
+
+/// Parity fault 4: a missing scope list became `*`.
+#[test]
+fn a_token_without_scopes_grants_nothing_and_that_is_said() {
+    let plan = dump(&json!({ token_key("a"): {"name": "n", "team_id": "x"} }), json!({}));
+    assert_eq!(plan.tokens[0].0.scopes, []);
+    assert!(plan.tokens[0].1[0].contains("grants nothing"));
+}
+
+#[test]
+fn what_cannot_be_taken_is_named() {
+    let plan = dump(
+        &json!({
+            "token:short": {"name": "n"},
+            token_key("a"): "not json",
+            token_key("b"): {"name": "n", "expires_at": "soon"},
+            token_key("c"): {"v": 2, "name": "n"},
+            token_key("d"): {},
+            "stray": "x",
+            "routes": {"/api/bad": "ftp://x.example", "/api/local": "https://127.0.0.1"},
+        }),
+        json!({"tokens": [{"name": "no hash"}], "routes": [{"path": "/api/only-in-table"}], "token_usage_logs": 5}),
+    );
+    let subjects: Vec<&str> = plan.refused.iter().map(|item| item.subject.as_str()).collect();
+    for subject in [
+        "short",
+        &hash("a"),
+        &hash("b"),
+        &hash("c"),
+        &hash("d"),
+        "stray",
+        "/api/bad",
+        "/api/local",
+        "no hash",
+        "/api/only-in-table",
+        "token_usage_logs",
+    ] {
+        assert!(subjects.contains(&subject), "{subject}: {subjects:?}");
+    }
+    assert!(plan.tokens.is_empty() && plan.routes.is_empty());
+}
+
+/// Parity fault 5: a missing credential meant the call went out without one.
+#[test]
+fn a_route_takes_its_secret_along_or_is_disabled() {
+    let plan = dump(
+        &json!({
+            "routes": {
+                "/api/openai": {"url": "https://api.openai.com/v1", "tags": ["ai"], "auth": {"type": "bearer", "config": {"token_ref": "OPENAI_API_KEY"}}},
+                "/api/lost": {"url": "https://lost.example", "auth": {"type": "api-key", "config": {"key_ref": "LOST"}}},
+                "/api/open": "https://open.example",
+            },
+            "secret:OPENAI_API_KEY": {"value": "vendor-key"},
+        }),
+        json!({"routes": "path,name,description\n/api/openai,OpenAI,\"Models, mostly\"\n"}),
+    );
+    let route = |path: &str| plan.routes.iter().find(|(r, _)| r.path.as_str() == path).unwrap();
+    let (openai, _) = route("/api/openai");
+    assert_eq!((openai.name.as_str(), openai.description.as_deref()), ("OpenAI", Some("Models, mostly")));
+    assert!(
+        matches!(&openai.credential, Some(Credential::Bearer { token }) if token.expose() == "vendor-key")
+    );
+    assert!(openai.enabled && route("/api/open").0.enabled);
+    let (lost, notes) = route("/api/lost");
+    assert!(!lost.enabled && lost.credential.is_none() && notes[0].contains("LOST"));
+}
+
+#[test]
+fn a_token_that_is_only_in_the_table_did_not_work_and_does_not() {
+    let rows = json!([{"token_hash": hash("a"), "name": "gone", "team_id": "ops", "scopes": "[\"*\"]"}, {"token_hash": hash("b"), "name": "off", "team_id": "ops", "is_active": "false", "scopes": "a,b"}]);
+    let plan = dump(
+        &json!({ token_key("b"): {"name": "off", "team_id": "ops", "scopes": ["a", "b"]} }),
+        json!({ "tokens": rows }),
+    );
+    assert_eq!(plan.tokens.len(), 2);
+    assert!(plan.tokens.iter().all(|(token, notes)| token.is_disabled && !notes.is_empty()));
+}
+
+#[test]
+fn calls_come_from_json_and_csv_alike_and_keep_their_ids() {
+    let h = hash("a");
+    let list = json!([{"token_hash": h, "route": "/api/openai", "timestamp": "2025-11-01T00:00:00", "response_status": "200", "response_time_ms": "12.5", "request_method": "POST"}]);
+    let csv = format!(
+        "token_hash,route,timestamp,response_status,response_time_ms,request_method\n{h},/api/openai,2025-11-01T00:00:00,200,12.5,POST\n,,,,,\n"
+    );
+    let a = dump(&json!({}), json!({ "token_usage_logs": list }));
+    let b = dump(&json!({}), json!({ "token_usage_logs": csv }));
+    assert_eq!(a.calls[0].event, b.calls[0].event);
+    assert_eq!((a.calls[0].event.status, a.calls[0].event.latency_ms), (200, 12));
+    assert!(a.calls[0].event.id.len() <= 64);
+    assert!(b.refused[0].notes[0].starts_with("1 rows"));
+}
+
+#[test]
+fn two_calls_that_look_alike_are_two() {
+    let row = json!({"token_hash": hash("a"), "route": "/x", "timestamp": 1, "response_status": 200});
+    let plan = dump(&json!({}), json!({"token_usage_logs": [row, row]}));
+    assert_ne!(plan.calls[0].event.id, plan.calls[1].event.id);
+    assert!(plan.calls[1].event.id.len() <= 64);
+}
+
+#[test]
+fn teams_become_slugs_and_different_ones_stay_different() {
+    let id = |name: &str| slug(name).to_string();
+    assert_eq!(id("Growth & Data"), "growth---data");
+    assert_eq!(id("  "), UNKNOWN_TEAM);
+    assert_ne!(id("行銷"), id("工程"));
+    for name in ["Growth & Data", "行銷", "--", "x".repeat(99).as_str()] {
+        assert!(slug(name).is_well_formed(), "{name}");
+    }
+}
