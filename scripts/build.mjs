@@ -38,6 +38,8 @@ async function worker(crate) {
 
 async function ui() {
   const cwd = path.join(root, "admin-ui");
+  const charts = ["charts.js", "--bundle", "--minify", "--format=esm", "--target=es2022", "--outfile=build/charts.js"];
+  await run(bin("esbuild"), [...charts, "--legal-comments=none", "--log-level=error"], { cwd, quiet: true });
   await run(path.join(tools, "bin/trunk"), ["build", "--release", "--offline"], {
     cwd,
     env: { CARGO_TARGET_DIR: targetDir },

@@ -1,13 +1,21 @@
 //! Calls to the admin API. Errors stay typed until they are shown.
 
-use domain::api::Endpoint;
-use domain::error::ErrorEnvelope;
+use domain::api::{Endpoint, Page};
+use domain::error::{ErrorEnvelope, FieldError};
 use gloo::net::http::{Method, RequestBuilder};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::rc::Rc;
 use web_sys::AbortSignal;
+use yew::prelude::*;
 
 /// A person waits for the answer; the API itself gives its stores less than this.
 pub const TIMEOUT_S: u32 = 10;
+/// A file of many thousand lines takes its time.
+const DOWNLOAD_TIMEOUT_S: u32 = 120;
+/// A bound on lists that are read to their end, such as the routes of the scope picker.
+const MAX_PAGES: usize = 25;
 
 /// A call that brought no usable answer, and to where it went.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,40 +40,233 @@ pub enum Reason {
     },
 }
 
-/// Calls an endpoint that takes no body.
-pub async fn call<E>(origin: &str, parameters: &[&str]) -> Result<E::Response, CallError>
-where
-    E: Endpoint<Request = ()>,
-    E::Response: DeserializeOwned,
-{
-    let url = format!("{}{}", origin.trim_end_matches('/'), E::path(parameters));
-    send(E::METHOD, url).await
+impl CallError {
+    pub fn status(&self) -> Option<u16> {
+        match self.reason {
+            Reason::Refused { status, .. } | Reason::Unreadable { status } => Some(status),
+            Reason::Unreachable | Reason::TimedOut => None,
+        }
+    }
+
+    /// The fields that were refused, where that is what is wrong.
+    pub fn fields(&self) -> &[FieldError] {
+        match &self.reason {
+            Reason::Refused { envelope: Some(envelope), .. } => &envelope.details,
+            _ => &[],
+        }
+    }
+}
+
+/// The admin API as one person sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Api {
+    origin: Rc<str>,
+    /// The session token; without one only what asks for no session can be called.
+    session: Option<Rc<str>>,
+    /// The API took the session for ended.
+    on_refused: Callback<()>,
+}
+
+impl Api {
+    pub fn new(origin: &str, session: Option<Rc<str>>, on_refused: Callback<()>) -> Self {
+        Self { origin: origin.trim_end_matches('/').into(), session, on_refused }
+    }
+
+    pub fn origin(&self) -> &str {
+        &self.origin
+    }
+
+    /// Calls an endpoint that takes neither query nor body.
+    pub async fn call<E>(&self, parameters: &[&str]) -> Result<E::Response, CallError>
+    where
+        E: Endpoint<Request = ()>,
+        E::Response: DeserializeOwned,
+    {
+        self.request::<E>(parameters, "", None, &[]).await
+    }
+
+    /// The same, where the answer with `status` is as good as one of success.
+    pub async fn call_or<E>(&self, status: u16) -> Result<E::Response, CallError>
+    where
+        E: Endpoint<Request = ()>,
+        E::Response: DeserializeOwned,
+    {
+        let url = self.url::<E>(&[], "");
+        let reply = exchange(E::METHOD, &url, &[], None, TIMEOUT_S)
+            .await
+            .and_then(|reply| read_reply(if reply.0 == status { E::STATUS } else { reply.0 }, &reply.1));
+        reply.map_err(|reason| CallError { url, reason })
+    }
+
+    /// Reads with a query.
+    pub async fn read<E>(&self, parameters: &[&str], query: &E::Request) -> Result<E::Response, CallError>
+    where
+        E: Endpoint,
+        E::Request: Serialize,
+        E::Response: DeserializeOwned,
+    {
+        self.request::<E>(parameters, &query_of(query), None, &[]).await
+    }
+
+    /// Reads a list to its end.
+    pub async fn read_all<E, T>(&self, query: &E::Request) -> Result<Vec<T>, CallError>
+    where
+        E: Endpoint<Response = Page<T>>,
+        E::Request: Serialize,
+        T: DeserializeOwned,
+    {
+        let mut items = Vec::new();
+        let mut cursor: Option<String> = None;
+        for _ in 0..MAX_PAGES {
+            let mut parameters = serde_json::to_value(query).unwrap_or_default();
+            if let Some(parameters) = parameters.as_object_mut() {
+                parameters.insert("limit".to_owned(), domain::api::MAX_LIMIT.into());
+                parameters.insert("cursor".to_owned(), cursor.clone().into());
+            }
+            let page: Page<T> = self.request::<E>(&[], &query_of(&parameters), None, &[]).await?;
+            items.extend(page.items);
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(items)
+    }
+
+    /// Reads a file that the API writes as it goes, to its end.
+    pub async fn download<E>(&self, query: &E::Request) -> Result<String, CallError>
+    where
+        E: Endpoint,
+        E::Request: Serialize,
+    {
+        let url = self.url::<E>(&[], &query_of(query));
+        let reply = exchange(E::METHOD, &url, &self.session_header(), None, DOWNLOAD_TIMEOUT_S).await;
+        reply
+            .and_then(|(status, text)| match status {
+                200..300 => Ok(text),
+                _ => Err(Reason::Refused { status, envelope: serde_json::from_str(&text).ok() }),
+            })
+            .map_err(|reason| CallError { url, reason })
+    }
+
+    fn session_header(&self) -> Vec<(&'static str, String)> {
+        self.session.iter().map(|session| ("Authorization", format!("Bearer {session}"))).collect()
+    }
+
+    /// Sends a body.
+    pub async fn send<E>(&self, parameters: &[&str], body: &E::Request) -> Result<E::Response, CallError>
+    where
+        E: Endpoint,
+        E::Request: Serialize,
+        E::Response: DeserializeOwned,
+    {
+        let body = serde_json::to_value(body).unwrap_or_default();
+        self.request::<E>(parameters, "", Some(&body), &[]).await
+    }
+
+    /// Sends a body that has no type of its own on this side (secrets cannot be serialised), or that
+    /// goes with headers: a version to change, or a key that makes a repeat harmless.
+    pub async fn send_value<E>(
+        &self,
+        parameters: &[&str],
+        body: &Value,
+        headers: &[(&str, String)],
+    ) -> Result<E::Response, CallError>
+    where
+        E: Endpoint,
+        E::Response: DeserializeOwned,
+    {
+        self.request::<E>(parameters, "", Some(body), headers).await
+    }
+
+    fn url<E: Endpoint>(&self, parameters: &[&str], query: &str) -> String {
+        let mark = if query.is_empty() { "" } else { "?" };
+        format!("{}{}{mark}{query}", self.origin, E::path(parameters))
+    }
+
+    async fn request<E>(
+        &self,
+        parameters: &[&str],
+        query: &str,
+        body: Option<&Value>,
+        headers: &[(&str, String)],
+    ) -> Result<E::Response, CallError>
+    where
+        E: Endpoint,
+        E::Response: DeserializeOwned,
+    {
+        let url = self.url::<E>(parameters, query);
+        let mut headers = headers.to_vec();
+        // Only where it is asked for: whatever stands outside a session is never sent one.
+        if E::ACTION.is_some() {
+            headers.extend(self.session_header());
+        }
+        let reply = exchange(E::METHOD, &url, &headers, body, TIMEOUT_S).await;
+        if E::ACTION.is_some() && matches!(reply, Ok((401, _))) {
+            self.on_refused.emit(());
+        }
+        let reply = reply.and_then(|(status, text)| read_reply(status, &text));
+        reply.map_err(|reason| CallError { url, reason })
+    }
+}
+
+/// The admin API in the session that is open.
+#[hook]
+pub fn use_api() -> Api {
+    use_context().unwrap_or_else(|| Api::new("", None, Callback::noop()))
+}
+
+/// `If-Match` on a version that was read.
+pub fn if_match(version: u64) -> (&'static str, String) {
+    ("If-Match", format!("\"{version}\""))
 }
 
 /// Reads a JSON file of this site.
 pub async fn get_json<T: DeserializeOwned>(path: String) -> Result<T, CallError> {
-    send("GET", path).await
+    let reply = exchange("GET", &path, &[], None, TIMEOUT_S)
+        .await
+        .and_then(|(status, body)| read_reply(status, &body));
+    reply.map_err(|reason| CallError { url: path, reason })
 }
 
-async fn send<T: DeserializeOwned>(method: &str, url: String) -> Result<T, CallError> {
-    match exchange(method, &url).await.and_then(|(status, body)| read_reply(status, &body)) {
-        Ok(value) => Ok(value),
-        Err(reason) => Err(CallError { url, reason }),
+/// The fields that are set, as a query.
+fn query_of(parameters: &impl Serialize) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    if let Ok(Value::Object(fields)) = serde_json::to_value(parameters) {
+        for (name, value) in &fields {
+            match value {
+                Value::Null => {}
+                Value::String(text) => _ = query.append_pair(name, text),
+                other => _ = query.append_pair(name, &other.to_string()),
+            }
+        }
     }
+    query.finish()
 }
 
-async fn exchange(method: &str, url: &str) -> Result<(u16, String), Reason> {
-    let signal = AbortSignal::timeout_with_u32(TIMEOUT_S * 1000);
-    let response = RequestBuilder::new(url)
+async fn exchange(
+    method: &str,
+    url: &str,
+    headers: &[(&str, String)],
+    body: Option<&Value>,
+    timeout_s: u32,
+) -> Result<(u16, String), Reason> {
+    let signal = AbortSignal::timeout_with_u32(timeout_s * 1000);
+    let mut request = RequestBuilder::new(url)
         // Always one of the contract's constants; were it not, the API would refuse the GET.
         .method(method.parse().unwrap_or(Method::GET))
         .header("Accept", "application/json")
-        .abort_signal(Some(&signal))
-        .send()
-        .await
-        .map_err(reason_of)?;
-    let body = response.text().await.map_err(reason_of)?;
-    Ok((response.status(), body))
+        .abort_signal(Some(&signal));
+    for (name, value) in headers {
+        request = request.header(name, value);
+    }
+    let response = match body {
+        Some(body) => request.json(body).map_err(|_| Reason::Unreachable)?.send().await,
+        None => request.send().await,
+    };
+    let response = response.map_err(reason_of)?;
+    let text = response.text().await.map_err(reason_of)?;
+    Ok((response.status(), text))
 }
 
 fn reason_of(error: gloo::net::Error) -> Reason {
@@ -87,6 +288,7 @@ fn read_reply<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, Reason>
 mod tests {
     use super::*;
     use domain::api::Health;
+    use domain::api::tokens::{StateFilter, TokenQuery, TokenSort};
     use domain::error::ApiError;
 
     #[test]
@@ -113,5 +315,17 @@ mod tests {
     fn a_page_served_in_place_of_the_answer_is_unreadable() {
         let reply = read_reply::<Health>(200, "<!doctype html>");
         assert_eq!(reply, Err(Reason::Unreadable { status: 200 }));
+    }
+
+    #[test]
+    fn a_query_holds_what_is_set_escaped() {
+        let query = TokenQuery {
+            search: Some("a&b=c".to_owned()),
+            state: Some(StateFilter::Active),
+            sort: Some(TokenSort::NewestFirst),
+            limit: Some(50),
+            ..TokenQuery::default()
+        };
+        assert_eq!(query_of(&query), "limit=50&search=a%26b%3Dc&sort=-created_at&state=active");
     }
 }

@@ -1,12 +1,15 @@
-//! Wraps every page in what it needs: preferences, addresses, frame and router.
+//! Wraps every page in what it needs: preferences, addresses, session, frame and router.
 
-use crate::api;
+use crate::api::{self, use_api};
 use crate::components::{AsyncView, Shell};
 use crate::config::{Config, PATH};
 use crate::hooks::{AsyncState, use_remote};
-use crate::pages::{HealthPage, NotFoundPage};
+use crate::pages;
 use crate::route::Route;
 use crate::state::preferences::PreferencesProvider;
+use crate::state::session::{SessionProvider, use_me, use_session};
+use crate::state::toasts::ToastProvider;
+use domain::api::people::{GetMe, Me};
 use patternfly_yew::prelude::PageSection;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -17,28 +20,27 @@ pub fn App() -> Html {
     html! {
         <PreferencesProvider>
             <BrowserRouter>
-                <Shell>
+                <ToastProvider>
                     <Configured />
-                </Shell>
+                </ToastProvider>
             </BrowserRouter>
         </PreferencesProvider>
     }
 }
 
-/// No page is shown before the addresses are known.
+/// Nothing is shown before the addresses are known.
 #[component]
 fn Configured() -> Html {
     let config = use_remote((), |()| api::get_json::<Config>(PATH.to_owned()));
     let render = Callback::from(|config: Rc<Config>| {
         html! {
             <ContextProvider<Rc<Config>> context={config}>
-                <Switch<Route> render={page} />
+                <SessionProvider><Identified /></SessionProvider>
             </ContextProvider<Rc<Config>>>
         }
     });
     let is_ready = matches!(config.state, AsyncState::Ready(_));
     let view = html! { <AsyncView<Config> state={config.state} on_retry={config.on_refresh} {render} /> };
-    // Pages bring sections of their own.
     if is_ready {
         view
     } else {
@@ -46,10 +48,86 @@ fn Configured() -> Html {
     }
 }
 
+/// Asks who is signed in, once a session, and draws the frame accordingly.
+#[component]
+fn Identified() -> Html {
+    let session = use_session();
+    match session.token {
+        Some(token) => html! { <SignedIn key={token.to_string()} /> },
+        None => html! { <Shell><Switch<Route> render={|route: Route| signed_out(&route)} /></Shell> },
+    }
+}
+
+fn signed_out(route: &Route) -> Html {
+    if route.is_public() {
+        public(route)
+    } else {
+        html! { <pages::SignInPage /> }
+    }
+}
+
+#[component]
+fn SignedIn() -> Html {
+    let api = use_api();
+    let me = use_remote((), move |()| {
+        let api = api.clone();
+        async move { api.call::<GetMe>(&[]).await }
+    });
+    let render = Callback::from(|me: Rc<Me>| {
+        html! {
+            <ContextProvider<Rc<Me>> context={me}>
+                <Shell><Member /></Shell>
+            </ContextProvider<Rc<Me>>>
+        }
+    });
+    let is_ready = matches!(me.state, AsyncState::Ready(_));
+    let view = html! { <AsyncView<Me> state={me.state} on_retry={me.on_refresh} {render} /> };
+    if is_ready {
+        view
+    } else {
+        html! { <Shell><PageSection>{ view }</PageSection></Shell> }
+    }
+}
+
+/// Whoever is in no team yet waits, wherever he goes.
+#[component]
+fn Member() -> Html {
+    let is_member = !use_me().memberships.is_empty();
+    let render = Callback::from(move |route: Route| match route {
+        Route::SignIn => html! { <Redirect<Route> to={Route::Dashboard} /> },
+        route if route.is_public() => public(&route),
+        _ if !is_member => html! { <pages::WaitingPage /> },
+        route => page(route),
+    });
+    html! { <Switch<Route> {render} /> }
+}
+
+fn public(route: &Route) -> Html {
+    match route {
+        Route::SignIn => html! { <pages::SignInPage /> },
+        Route::SystemHealth => html! { <pages::HealthPage /> },
+        _ => html! { <pages::NotFoundPage /> },
+    }
+}
+
 fn page(route: Route) -> Html {
     match route {
-        Route::Home => html! { <Redirect<Route> to={Route::SystemHealth} /> },
-        Route::SystemHealth => html! { <HealthPage /> },
-        Route::NotFound => html! { <NotFoundPage /> },
+        Route::Home => html! { <Redirect<Route> to={Route::Dashboard} /> },
+        Route::Dashboard => html! { <pages::DashboardPage /> },
+        Route::UsageAnalytics => html! { <pages::UsageAnalyticsPage /> },
+        Route::TokenUsageList => html! { <pages::TokenUsageListPage /> },
+        Route::TokenUsage { id } => html! { <pages::TokenUsagePage {id} /> },
+        Route::RouteUsageList => html! { <pages::RouteUsageListPage /> },
+        Route::RouteUsage => html! { <pages::RouteUsagePage /> },
+        Route::Stats => html! { <pages::StatsPage /> },
+        Route::Teams => html! { <pages::TeamsPage /> },
+        Route::Team { id } => html! { <pages::TeamPage {id} /> },
+        Route::Users => html! { <pages::UsersPage /> },
+        Route::AuditLogs => html! { <pages::AuditPage /> },
+        Route::Tokens => html! { <pages::TokensPage /> },
+        Route::Token { id } => html! { <pages::TokenPage {id} /> },
+        Route::Routes => html! { <pages::RoutesPage /> },
+        Route::RouteDetail { id } => html! { <pages::RoutePage {id} /> },
+        other => public(&other),
     }
 }

@@ -6,16 +6,28 @@ use yew::prelude::*;
 
 pub const PATH: &str = "/config.json";
 
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// Origins, without a slash at the end.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Config {
-    /// Origin of the admin API.
     pub api: String,
+    /// What workflows call: shown in snippets, never called from here.
+    pub gateway: String,
+    /// Signs sessions.
+    pub issuer: String,
+}
+
+impl Config {
+    /// `http:` upstreams on private hosts are for local systems alone, as in both Workers; here it
+    /// decides only what a form says before the API decides.
+    pub fn is_local(&self) -> bool {
+        self.api.starts_with("http://")
+    }
 }
 
 /// The addresses. Pages are rendered only once they are known.
 #[hook]
-pub fn use_config() -> Option<Rc<Config>> {
-    use_context()
+pub fn use_config() -> Rc<Config> {
+    use_context().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -29,6 +41,7 @@ mod tests {
     fn the_production_config_can_be_read() {
         let config: Config = serde_json::from_str(PRODUCTION).unwrap();
         assert!(config.api.starts_with("https://") && !config.api.ends_with('/'));
+        assert!(!config.is_local());
     }
 
     #[test]

@@ -5,10 +5,12 @@ mod api;
 mod app;
 mod components;
 mod config;
+mod format;
 mod hooks;
 mod i18n;
 mod pages;
 mod route;
+mod snippets;
 mod state;
 
 fn main() {

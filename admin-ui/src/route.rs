@@ -2,13 +2,99 @@
 
 use yew_router::prelude::*;
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Routable)]
+#[derive(Clone, Debug, PartialEq, Eq, Routable)]
+#[expect(clippy::enum_variant_names, reason = "pages about the gateway's routes are named after those")]
 pub enum Route {
     #[at("/")]
     Home,
+    #[at("/sign-in")]
+    SignIn,
+    #[at("/dashboard")]
+    Dashboard,
+    #[at("/usage-analytics")]
+    UsageAnalytics,
+    #[at("/token-usage")]
+    TokenUsageList,
+    #[at("/token-usage/:id")]
+    TokenUsage { id: String },
+    #[at("/route-usage-list")]
+    RouteUsageList,
+    /// Of the route that `?path=` names.
+    #[at("/route-usage")]
+    RouteUsage,
+    #[at("/stats")]
+    Stats,
+    #[at("/tokens")]
+    Tokens,
+    #[at("/tokens/:id")]
+    Token { id: String },
+    #[at("/routes")]
+    Routes,
+    #[at("/routes/:id")]
+    RouteDetail { id: String },
+    #[at("/teams")]
+    Teams,
+    #[at("/teams/:id")]
+    Team { id: String },
+    #[at("/users")]
+    Users,
+    #[at("/audit-logs")]
+    AuditLogs,
     #[at("/system-health")]
     SystemHealth,
     #[not_found]
     #[at("/404")]
     NotFound,
+}
+
+impl Route {
+    /// Whether the page can be seen by whoever comes.
+    pub fn is_public(&self) -> bool {
+        matches!(self, Self::SystemHealth | Self::SignIn | Self::NotFound)
+    }
+
+    /// The page of the navigation that this one belongs to.
+    pub fn section(&self) -> Self {
+        match self {
+            Self::Home => Self::Dashboard,
+            Self::TokenUsage { .. } => Self::TokenUsageList,
+            Self::RouteUsage => Self::RouteUsageList,
+            Self::Token { .. } => Self::Tokens,
+            Self::RouteDetail { .. } => Self::Routes,
+            Self::Team { .. } => Self::Teams,
+            other => other.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The links that people have bookmarked in the earlier system.
+    #[test]
+    fn every_link_of_the_earlier_system_leads_to_a_page() {
+        for path in [
+            "/",
+            "/dashboard",
+            "/usage-analytics",
+            "/token-usage",
+            "/token-usage/tok_1",
+            "/route-usage-list",
+            "/route-usage",
+            "/tokens",
+            "/routes",
+            "/stats",
+            "/audit-logs",
+            "/system-health",
+            "/users",
+            "/teams",
+            "/sign-in",
+        ] {
+            let route = Route::recognize(path).unwrap();
+            assert_ne!(route, Route::NotFound, "{path}");
+            assert_eq!(route.to_path(), path);
+        }
+        assert_eq!(Route::recognize("/no-such-page"), Some(Route::NotFound));
+    }
 }

@@ -86,6 +86,39 @@ impl Scope {
     }
 }
 
+/// How much of a route a scope opens, as far as its path tells: a deeper route may take part of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reach {
+    Nothing,
+    /// Some methods or some paths.
+    Part,
+    Whole,
+}
+
+impl Scope {
+    /// How much of `route` this scope opens; for people who choose scopes.
+    pub fn reach(&self, route: &Route) -> Reach {
+        let whole_if = |matches: bool| if matches { Reach::Whole } else { Reach::Nothing };
+        match self {
+            Self::All => Reach::Whole,
+            Self::Service(service) => whole_if(route.path.service() == Some(service)),
+            Self::Tag(tag) => whole_if(route.tags.iter().any(|t| t == tag)),
+            Self::Route(id) => whole_if(route.id == *id),
+            Self::Path { methods, pattern } => {
+                if !methods.is_empty() && !methods.iter().any(|method| route.allows(method.as_str())) {
+                    return Reach::Nothing;
+                }
+                let takes_each = methods.is_empty()
+                    || (!route.methods.is_empty() && route.methods.iter().all(|m| methods.contains(m)));
+                match (pattern.reach(route.path.as_str()), takes_each) {
+                    (Reach::Whole, false) => Reach::Part,
+                    (reach, _) => reach,
+                }
+            }
+        }
+    }
+}
+
 /// What is left of `scopes` inside a team's `cap`; `None` is no cap. A scope that lies inside the cap
 /// stays, a wider one shrinks to the parts of the cap that lie inside it, any other goes.
 pub fn within_cap(scopes: &[Scope], cap: Option<&[Scope]>) -> Vec<Scope> {
@@ -128,6 +161,17 @@ impl PathPattern {
                 path.len() > prefix.len() && path.starts_with(prefix.as_str())
             }
             (Self::Below(prefix), Self::Below(deeper)) => deeper.starts_with(prefix.as_str()),
+        }
+    }
+
+    /// How much of the route at `path` lies in this pattern.
+    fn reach(&self, path: &str) -> Reach {
+        let inside =
+            |text: &str| text.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        match self {
+            Self::Below(prefix) if path.starts_with(prefix.as_str()) => Reach::Whole,
+            Self::Exact(text) | Self::Below(text) if inside(text) => Reach::Part,
+            _ => Reach::Nothing,
         }
     }
 
@@ -301,6 +345,40 @@ mod tests {
             "GET /api/openai/models/*",
         ] {
             assert!(!covers(scope, "GET", "/api/openai/models"), "{scope}");
+        }
+    }
+
+    #[test]
+    fn a_scope_tells_how_much_of_a_route_it_opens() {
+        let mut openai = route("/api/openai", "https://api.openai.com/v1");
+        openai.tags = vec!["ai".into()];
+        openai.methods = vec!["GET".parse().unwrap(), "POST".parse().unwrap()];
+        let reach = |scope: &str| scope.parse::<Scope>().unwrap().reach(&openai);
+        for whole in ["*", "openai", "tag:ai", "route:rte_/api/openai", "/api/*", "GET,POST /api/*"] {
+            assert_eq!(reach(whole), Reach::Whole, "{whole}");
+        }
+        // `/api/openai/*` leaves out `/api/openai` itself.
+        for part in ["/api/openai/*", "/api/openai", "GET /api/openai/models", "GET /api/*"] {
+            assert_eq!(reach(part), Reach::Part, "{part}");
+        }
+        for nothing in ["open", "tag:a", "route:rte_other", "DELETE /api/*", "/api/openai2", "/api", "/x/*"] {
+            assert_eq!(reach(nothing), Reach::Nothing, "{nothing}");
+        }
+    }
+
+    proptest! {
+        /// What is told to reach nothing covers no call of the route.
+        #[test]
+        fn what_reaches_nothing_covers_nothing(scope in 0..9_usize, path in 0..4_usize, post in proptest::bool::ANY) {
+            let scope: Scope = ["*", "x", "y", "tag:t", "/api/x", "/api/x/*", "GET /api/*", "POST /api/x/a", "/api/y/*"][scope].parse().unwrap();
+            let route = route("/api/x", "https://x.example");
+            let path = RequestPath::parse(["/api/x", "/api/x/a", "/api/x/a/b", "/api/x/"][path]).unwrap();
+            let covers = scope.covers(if post { "POST" } else { "GET" }, &path, &route);
+            match scope.reach(&route) {
+                Reach::Nothing => prop_assert!(!covers),
+                Reach::Whole => prop_assert!(covers),
+                Reach::Part => {}
+            }
         }
     }
 

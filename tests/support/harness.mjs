@@ -99,7 +99,7 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
 }
 
 /** `count` ports that nobody listens on. */
-async function freePorts(count) {
+export async function freePorts(count) {
   const servers = await Promise.all(
     Array.from({ length: count }, () => new Promise((resolve) => {
       const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
@@ -175,7 +175,7 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
   };
 }
 
-async function applySchema(db) {
+export async function applySchema(db) {
   const folder = path.join(root, "d1-migrations");
   const files = readdirSync(folder).filter((name) => name.endsWith(".sql")).sort();
   const texts = [...files.map((name) => path.join(folder, name)), path.join(root, "local/seed.sql")];

@@ -13,6 +13,9 @@ pub struct AsyncViewProps<T: PartialEq + 'static> {
     /// Whether there is nothing in it; never, unless given.
     #[prop_or_default]
     pub is_empty: Option<Callback<Rc<T>, bool>>,
+    /// What is shown then.
+    #[prop_or_default]
+    pub empty: Option<Html>,
 }
 
 /// Loading, empty, failed or ready: the one place that shows each of them.
@@ -22,7 +25,9 @@ pub fn AsyncView<T: PartialEq + 'static>(props: &AsyncViewProps<T>) -> Html {
     match &props.state {
         AsyncState::Loading => html! {
             <Bullseye>
-                <div role="status"><Spinner aria_label={i18n.t("async.loading").to_string()} /></div>
+                <div class="tm-loading" role="status">
+                    <Spinner aria_label={i18n.t("async.loading").to_string()} />
+                </div>
             </Bullseye>
         },
         AsyncState::Failed(error) => html! {
@@ -31,9 +36,9 @@ pub fn AsyncView<T: PartialEq + 'static>(props: &AsyncViewProps<T>) -> Html {
         AsyncState::Ready(value)
             if props.is_empty.as_ref().is_some_and(|test| test.emit(Rc::clone(value))) =>
         {
-            html! {
-                <EmptyState title={i18n.t("async.empty").to_string()} icon={Icon::Search} />
-            }
+            props.empty.clone().unwrap_or_else(|| {
+                html! { <EmptyState title={i18n.t("async.empty").to_string()} icon={Icon::Search} /> }
+            })
         }
         AsyncState::Ready(value) => props.render.emit(Rc::clone(value)),
     }

@@ -1,4 +1,5 @@
 use crate::api::{CallError, Reason, TIMEOUT_S};
+use crate::components::CopyButton;
 use crate::i18n::{I18n, use_i18n};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
@@ -7,66 +8,94 @@ use yew::prelude::*;
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct CallErrorViewProps {
     pub error: Rc<CallError>,
-    pub on_retry: Callback<()>,
+    /// Without it there is nothing to try again, such as under a form that has its own button.
+    #[prop_or_default]
+    pub on_retry: Option<Callback<()>>,
 }
 
 /// What went wrong, what to do about it, and what an administrator needs to be told.
 #[component]
 pub fn CallErrorView(props: &CallErrorViewProps) -> Html {
     let i18n = use_i18n();
-    let (title, advice) = explain(&i18n, &props.error.reason);
+    let (title, advice) = explain(&i18n, &props.error);
     let details = details(&i18n, &props.error).into_iter().map(|(term, value)| {
         html! { <DescriptionGroup {term}><span class="tm-address">{ value }</span></DescriptionGroup> }
     });
+    let request_id = request_id(&props.error).map(|id| {
+        html! {
+            <DescriptionGroup term={i18n.t("error.request-id")}>
+                <span class="tm-address">{ id }</span>
+                <CopyButton text={id.to_owned()} label={i18n.t("error.copy-request-id")} />
+            </DescriptionGroup>
+        }
+    });
     html! {
-        <Card>
-            <CardBody>
-                // Not the library's `Alert`: that one speaks English to screen readers.
-                <div class="pf-v6-c-alert pf-m-inline pf-m-plain pf-m-danger" role="alert">
-                    <div class="pf-v6-c-alert__icon">{ Icon::ExclamationCircle }</div>
-                    <h2 class="pf-v6-c-alert__title">{ title }</h2>
-                    <div class="pf-v6-c-alert__description">{ advice }</div>
+        <div class="tm-error">
+            // Not the library's `Alert`: that one speaks English to screen readers.
+            <div class="pf-v6-c-alert pf-m-inline pf-m-danger" role="alert">
+                <div class="pf-v6-c-alert__icon">{ Icon::ExclamationCircle }</div>
+                <p class="pf-v6-c-alert__title">{ title }</p>
+                <div class="pf-v6-c-alert__description">
+                    <p>{ advice }</p>
+                    <details class="tm-details">
+                        <summary>{ i18n.t("error.details") }</summary>
+                        <DescriptionList compact=true mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
+                            { for details }
+                            { request_id.unwrap_or_default() }
+                        </DescriptionList>
+                    </details>
                 </div>
-            </CardBody>
-            <CardBody>
-                <DescriptionList compact=true mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
-                    { for details }
-                </DescriptionList>
-            </CardBody>
-            <CardFooter>
+            </div>
+            if let Some(on_retry) = &props.on_retry {
                 <Button
                     variant={ButtonVariant::Primary}
                     label={i18n.t("async.retry").to_string()}
-                    onclick={props.on_retry.reform(|_| ())}
+                    onclick={on_retry.reform(|_| ())}
                 />
-            </CardFooter>
-        </Card>
+            }
+        </div>
     }
 }
 
-fn explain(i18n: &I18n, reason: &Reason) -> (AttrValue, AttrValue) {
+fn explain(i18n: &I18n, error: &CallError) -> (AttrValue, AttrValue) {
     let seconds = TIMEOUT_S.to_string();
-    match reason {
+    match &error.reason {
         Reason::Unreachable => (i18n.t("error.unreachable"), i18n.t("error.unreachable-advice")),
         Reason::TimedOut => {
             (i18n.t("error.timed-out"), i18n.fill("error.timed-out-advice", &[("seconds", &seconds)]))
         }
         Reason::Refused { status: 500.., .. } => (i18n.t("error.failed"), i18n.t("error.failed-advice")),
+        Reason::Refused { status: 403, .. } => (i18n.t("error.forbidden"), i18n.t("error.forbidden-advice")),
+        Reason::Refused { status: 404, .. } => (i18n.t("error.not-found"), i18n.t("error.not-found-advice")),
+        Reason::Refused { status: 412, .. } => (i18n.t("error.overtaken"), i18n.t("error.overtaken-advice")),
+        Reason::Refused { status: 409 | 422, envelope: Some(envelope) } => {
+            let said = envelope.details.first().map_or(&envelope.message, |detail| &detail.message);
+            (i18n.t("error.invalid"), i18n.message(said))
+        }
         Reason::Refused { .. } => (i18n.t("error.refused"), i18n.t("error.refused-advice")),
         Reason::Unreadable { .. } => (i18n.t("error.unreadable"), i18n.t("error.unreadable-advice")),
+    }
+}
+
+fn request_id(error: &CallError) -> Option<&str> {
+    match &error.reason {
+        Reason::Refused { envelope: Some(envelope), .. } => Some(&envelope.request_id),
+        _ => None,
     }
 }
 
 /// Terms and values, as far as they are known.
 fn details(i18n: &I18n, error: &CallError) -> Vec<(AttrValue, String)> {
     let mut details = vec![(i18n.t("error.address"), error.url.clone())];
-    if let Reason::Refused { status, .. } | Reason::Unreadable { status } = &error.reason {
+    if let Some(status) = error.status() {
         details.push((i18n.t("error.status"), status.to_string()));
     }
     if let Reason::Refused { envelope: Some(envelope), .. } = &error.reason {
         details.push((i18n.t("error.message"), format!("{}: {}", envelope.error, envelope.message)));
+        for field in &envelope.details {
+            details.push((i18n.t("error.field"), format!("{}: {}", field.field, field.message)));
+        }
         details.push((i18n.t("error.code"), envelope.code.clone()));
-        details.push((i18n.t("error.request-id"), envelope.request_id.clone()));
     }
     details
 }
@@ -74,7 +103,6 @@ fn details(i18n: &I18n, error: &CallError) -> Vec<(AttrValue, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::preferences::Language;
     use domain::error::ApiError;
 
     #[test]
@@ -82,7 +110,6 @@ mod tests {
         let envelope = Some(ApiError::InternalServerError.envelope("req_7"));
         let reason = Reason::Refused { status: 500, envelope };
         let error = CallError { url: "https://api.example/health".to_owned(), reason };
-        let shown = details(&I18n::new(Language::English), &error);
-        assert!(shown.contains(&("Request id".into(), "req_7".to_owned())), "{shown:?}");
+        assert_eq!(request_id(&error), Some("req_7"));
     }
 }

@@ -1,11 +1,31 @@
 mod async_view;
 mod call_error_view;
+mod chart;
 mod choice;
-mod page_header;
+mod copy;
+mod dialog;
+mod field;
+mod labels;
+mod menu;
+mod page;
+mod scope_picker;
 mod shell;
+mod table;
+mod time;
 
 pub use async_view::AsyncView;
 pub use call_error_view::CallErrorView;
+pub use chart::{Chart, Series, over_time, shares};
 pub use choice::{Choice, ChoiceOption};
-pub use page_header::PageHeader;
+pub use copy::{CopyButton, use_copy};
+pub use dialog::Dialog;
+pub use field::{
+    CheckField, Select, SelectField, TextAreaField, TextField, as_field_error, error_of, error_within,
+};
+pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, role_name};
+pub use menu::{Menu, MenuItem};
+pub use page::Page;
+pub use scope_picker::{ScopePicker, is_stale, name_of, opened};
 pub use shell::Shell;
+pub use table::{Column, DataTable, Pager, Row};
+pub use time::Time;

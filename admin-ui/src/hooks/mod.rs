@@ -1,7 +1,19 @@
+mod use_action;
+mod use_catalogue;
+mod use_debounced;
+mod use_id;
 mod use_interval_while_visible;
+mod use_paged;
+mod use_query;
 mod use_remote;
 mod use_title;
 
+pub use use_action::use_action;
+pub use use_catalogue::{as_decided_on, use_routes, use_teams};
+pub use use_debounced::use_debounced;
+pub use use_id::use_id;
 pub use use_interval_while_visible::use_interval_while_visible;
-pub use use_remote::{AsyncState, use_remote};
+pub use use_paged::{Paged, use_paged};
+pub use use_query::use_query;
+pub use use_remote::{AsyncState, Remote, use_remote};
 pub use use_title::use_title;

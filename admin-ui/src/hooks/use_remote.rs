@@ -1,6 +1,7 @@
 //! Data from elsewhere: fetched when the page opens, when its parameters change, and on demand.
 
 use crate::api::CallError;
+use domain::time::UnixMs;
 use std::future::Future;
 use std::rc::Rc;
 use yew::platform::spawn_local;
@@ -24,27 +25,36 @@ impl<T> Clone for AsyncState<T> {
     }
 }
 
+impl<T> AsyncState<T> {
+    pub fn ready(&self) -> Option<&Rc<T>> {
+        match self {
+            Self::Ready(value) => Some(value),
+            Self::Loading | Self::Failed(_) => None,
+        }
+    }
+}
+
 /// What a page has of its data.
 #[derive(Clone, Debug)]
 pub struct Remote<T> {
     pub state: AsyncState<T>,
     /// A call is under way; `state` keeps what was there before it.
     pub is_loading: bool,
-    /// When the last call ended, in ms since 1970.
-    pub finished_at: Option<f64>,
+    /// When the last call ended.
+    pub finished_at: Option<UnixMs>,
     pub on_refresh: Callback<()>,
 }
 
 struct Progress<T> {
     state: AsyncState<T>,
-    finished_at: Option<f64>,
+    finished_at: Option<UnixMs>,
     /// The number of the call under way. An answer to an earlier one comes too late to be shown.
     awaited: Option<u32>,
 }
 
 enum Step<T> {
     Start(u32),
-    Finish { call: u32, result: Result<T, CallError>, now: f64 },
+    Finish { call: u32, result: Result<T, CallError>, now: UnixMs },
 }
 
 impl<T> Default for Progress<T> {
@@ -97,7 +107,7 @@ where
             let dispatcher = dispatcher.clone();
             spawn_local(async move {
                 let result = answer.await;
-                dispatcher.dispatch(Step::Finish { call, result, now: js_sys::Date::now() });
+                dispatcher.dispatch(Step::Finish { call, result, now: crate::format::now() });
             });
         })
     };
@@ -117,7 +127,7 @@ mod tests {
     use crate::api::Reason;
 
     fn finish(call: u32, result: Result<&'static str, CallError>) -> Step<&'static str> {
-        Step::Finish { call, result, now: 1.0 }
+        Step::Finish { call, result, now: 1 }
     }
 
     #[test]

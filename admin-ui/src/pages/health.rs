@@ -1,9 +1,9 @@
-use crate::api;
-use crate::components::{AsyncView, PageHeader};
-use crate::config::use_config;
-use crate::hooks::{use_interval_while_visible, use_remote, use_title};
+use crate::api::use_api;
+use crate::components::{AsyncView, Column, DataTable, Page};
+use crate::format;
+use crate::hooks::{use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
-use domain::api::{GetHealth, Health};
+use domain::api::upkeep::{GetHealthDetailed, HealthDetailed, HealthStatus};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -14,68 +14,103 @@ const REFRESH_S: u32 = 30;
 #[component]
 pub fn HealthPage() -> Html {
     let i18n = use_i18n();
-    let config = use_config();
-    let title = i18n.t("health.title");
-    use_title(title.clone(), i18n.t("app.name"));
-
-    let api = config.map(|config| config.api.clone()).unwrap_or_default();
-    let health = use_remote(api.clone(), |api| async move { api::call::<GetHealth>(&api, &[]).await });
+    let api = use_api();
+    let origin = AttrValue::from(api.origin().to_owned());
+    let health = use_remote((), move |()| {
+        let api = api.clone();
+        async move { api.call_or::<GetHealthDetailed>(503).await }
+    });
     use_interval_while_visible(REFRESH_S * 1000, health.on_refresh.clone());
 
     let render = {
         let i18n = i18n.clone();
-        Callback::from(move |health: Rc<Health>| card(&i18n, &health, &api))
+        Callback::from(move |health: Rc<HealthDetailed>| card(&i18n, &health, &origin))
+    };
+    let actions = html! {
+        <>
+            if let Some(health) = health.state.ready() {
+                <span class="tm-subtle">{ checked_at(&i18n, health.checked_at) }</span>
+            }
+            <Button
+                variant={ButtonVariant::Secondary}
+                icon={Icon::SyncAlt}
+                label={i18n.t("health.refresh").to_string()}
+                disabled={health.is_loading}
+                onclick={health.on_refresh.reform(|_| ())}
+            />
+        </>
     };
     html! {
-        <>
-            <PageSection>
-                <PageHeader {title} summary={i18n.t("health.summary")}>
-                    if let Some(finished_at) = health.finished_at {
-                        <span class="tm-subtle">{ checked_at(&i18n, finished_at) }</span>
-                    }
-                    <Button
-                        variant={ButtonVariant::Secondary}
-                        icon={Icon::SyncAlt}
-                        label={i18n.t("health.refresh").to_string()}
-                        disabled={health.is_loading}
-                        onclick={health.on_refresh.reform(|_| ())}
-                    />
-                </PageHeader>
-            </PageSection>
-            <PageSection>
-                <AsyncView<Health> state={health.state} on_retry={health.on_refresh} {render} />
-            </PageSection>
-        </>
+        <Page title={i18n.t("health.title")} summary={i18n.t("health.summary")} {actions}>
+            <AsyncView<HealthDetailed> state={health.state} on_retry={health.on_refresh} {render} />
+        </Page>
     }
 }
 
-fn checked_at(i18n: &I18n, at_ms: f64) -> AttrValue {
-    let time = js_sys::Date::new(&at_ms.into()).to_locale_time_string(i18n.language.tag());
+fn checked_at(i18n: &I18n, at: i64) -> AttrValue {
     let seconds = REFRESH_S.to_string();
-    i18n.fill("health.checked-at", &[("time", &String::from(time)), ("seconds", &seconds)])
+    i18n.fill("health.checked-at", &[("time", &format::time(i18n, at)), ("seconds", &seconds)])
 }
 
-fn card(i18n: &I18n, health: &Health, api: &str) -> Html {
-    // `ok` is the only word there is so far; another one is shown as it came.
-    let (status, color, icon) = match health.status.as_str() {
-        "ok" => (i18n.t("health.status-ok").to_string(), Color::Green, Icon::CheckCircle),
-        other => (other.to_owned(), Color::Orange, Icon::ExclamationTriangle),
+fn status_label(i18n: &I18n, status: HealthStatus) -> Html {
+    let (label, color, icon) = match status {
+        HealthStatus::Ok => (i18n.t("health.status-ok"), Color::Green, Icon::CheckCircle),
+        HealthStatus::Degraded => {
+            (i18n.t("health.status-degraded"), Color::Orange, Icon::ExclamationTriangle)
+        }
+        HealthStatus::Down => (i18n.t("health.status-down"), Color::Red, Icon::ExclamationCircle),
     };
+    html! { <Label label={label.to_string()} {color} {icon} /> }
+}
+
+/// A dependency in the reader's language; one that is not known yet keeps its name.
+fn name_of(i18n: &I18n, name: &str) -> AttrValue {
+    match name {
+        "database" => i18n.t("health.database"),
+        "kv" => i18n.t("health.kv"),
+        "queue" => i18n.t("health.queue"),
+        "publication" => i18n.t("health.publication"),
+        "sessions" => i18n.t("health.sessions"),
+        "drift" => i18n.t("health.drift"),
+        other => AttrValue::from(other.to_owned()),
+    }
+}
+
+fn card(i18n: &I18n, health: &HealthDetailed, api: &AttrValue) -> Html {
+    let columns =
+        [i18n.t("health.dependency"), i18n.t("health.status"), i18n.t("health.note")].map(Column::new);
+    let rows = health.checks.iter().map(|check| {
+        let remark = check.note.clone().unwrap_or_default();
+        let cells = vec![
+            html! { name_of(i18n, &check.name) },
+            status_label(i18n, check.status),
+            html! { <span class="tm-address">{ remark }</span> },
+        ];
+        (check.name.clone(), cells)
+    });
     html! {
-        <Card>
-            <CardTitle component="h2">{ i18n.t("health.api") }</CardTitle>
-            <CardBody>
-                <DescriptionList mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
-                    <DescriptionGroup term={i18n.t("health.status")}>
-                        <Label label={status} {color} {icon} />
-                    </DescriptionGroup>
-                    <DescriptionGroup term={i18n.t("health.service")}>{ &health.service }</DescriptionGroup>
-                    <DescriptionGroup term={i18n.t("health.version")}>{ &health.version }</DescriptionGroup>
-                    <DescriptionGroup term={i18n.t("health.address")}>
-                        <span class="tm-address">{ api }</span>
-                    </DescriptionGroup>
-                </DescriptionList>
-            </CardBody>
-        </Card>
+        <div class="tm-stack">
+            <Card>
+                <CardTitle component="h2">{ i18n.t("health.api") }</CardTitle>
+                <CardBody>
+                    <DescriptionList mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
+                        <DescriptionGroup term={i18n.t("health.status")}>
+                            { status_label(i18n, health.status) }
+                        </DescriptionGroup>
+                        <DescriptionGroup term={i18n.t("health.service")}>{ &health.service }</DescriptionGroup>
+                        <DescriptionGroup term={i18n.t("health.version")}>{ &health.version }</DescriptionGroup>
+                        <DescriptionGroup term={i18n.t("health.address")}>
+                            <span class="tm-address">{ api }</span>
+                        </DescriptionGroup>
+                    </DescriptionList>
+                </CardBody>
+            </Card>
+            <Card>
+                <CardTitle component="h2">{ i18n.t("health.dependencies") }</CardTitle>
+                <CardBody>
+                    <DataTable label={i18n.t("health.dependencies")} columns={columns.to_vec()} rows={rows.collect::<Vec<_>>()} />
+                </CardBody>
+            </Card>
+        </div>
     }
 }

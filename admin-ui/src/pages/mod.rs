@@ -1,5 +1,24 @@
+mod audit;
 mod health;
 mod not_found;
+mod people;
+mod routes;
+mod sign_in;
+mod teams;
+mod tokens;
+mod usage;
+mod waiting;
 
+pub use audit::AuditPage;
 pub use health::HealthPage;
 pub use not_found::NotFoundPage;
+pub use people::UsersPage;
+pub use routes::{RoutePage, RoutesPage};
+pub use sign_in::SignInPage;
+pub use teams::{TeamPage, TeamsPage};
+pub use tokens::{TokenPage, TokensPage};
+pub use usage::{
+    DashboardPage, RouteUsageListPage, RouteUsagePage, StatsPage, TokenUsageListPage, TokenUsagePage,
+    UsageAnalyticsPage,
+};
+pub use waiting::WaitingPage;

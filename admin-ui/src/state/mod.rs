@@ -1,1 +1,3 @@
 pub mod preferences;
+pub mod session;
+pub mod toasts;

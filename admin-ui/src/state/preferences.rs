@@ -1,4 +1,4 @@
-//! Theme and language: remembered in local storage, applied to the document. `boot.js` applies the
+//! Theme, language and sidebar: remembered in local storage, applied to the document. `boot.js` applies the
 //! same before the first paint.
 
 use std::rc::Rc;
@@ -7,6 +7,9 @@ use yew::prelude::*;
 
 const THEME: &str = "theme";
 const LANGUAGE: &str = "language";
+const SIDEBAR: &str = "sidebar";
+const CLOSED: &str = "closed";
+const OPEN: &str = "open";
 /// The class by which the component library turns dark.
 const DARK_CLASS: &str = "pf-v6-theme-dark";
 
@@ -64,16 +67,19 @@ impl Language {
 pub struct Preferences {
     pub theme: Theme,
     pub language: Language,
+    pub is_sidebar_open: bool,
 }
 
 impl Preferences {
-    const DEFAULT: Self = Self { theme: Theme::System, language: Language::English };
+    const DEFAULT: Self = Self { theme: Theme::System, language: Language::English, is_sidebar_open: true };
 
     fn load() -> Self {
         let preferred = gloo::utils::window().navigator().language();
         Self {
             theme: Theme::from_name(recall(THEME).as_deref()),
             language: Language::choose(recall(LANGUAGE).as_deref(), preferred.as_deref()),
+            // Where it would cover the page it is closed until asked for.
+            is_sidebar_open: recall(SIDEBAR).map_or_else(is_wide, |sidebar| sidebar != CLOSED && is_wide()),
         }
     }
 }
@@ -82,6 +88,7 @@ impl Preferences {
 pub enum SetPreference {
     Theme(Theme),
     Language(Language),
+    Sidebar(bool),
 }
 
 impl Reducible for Preferences {
@@ -91,6 +98,7 @@ impl Reducible for Preferences {
         Rc::new(match action {
             SetPreference::Theme(theme) => Self { theme, ..*self },
             SetPreference::Language(language) => Self { language, ..*self },
+            SetPreference::Sidebar(is_sidebar_open) => Self { is_sidebar_open, ..*self },
         })
     }
 }
@@ -107,6 +115,12 @@ fn recall(name: &str) -> Option<String> {
 fn remember(name: &str, value: &str) {
     // Refused when storage is full or forbidden: the choice then lasts as long as the page.
     let _ = storage().map(|storage| storage.set_item(name, value));
+}
+
+/// From here on the sidebar lies beside the page and not over it.
+fn is_wide() -> bool {
+    let query = gloo::utils::window().match_media("(min-width: 1200px)").ok().flatten();
+    query.is_some_and(|query| query.matches())
 }
 
 fn system_is_dark() -> Option<MediaQueryList> {
@@ -165,6 +179,11 @@ pub fn use_set_preference() -> Callback<SetPreference> {
         match action {
             SetPreference::Theme(theme) => remember(THEME, theme.name()),
             SetPreference::Language(language) => remember(LANGUAGE, language.tag()),
+            // On a narrow screen it opens and closes all the time; that is no preference.
+            SetPreference::Sidebar(is_open) if is_wide() => {
+                remember(SIDEBAR, if is_open { OPEN } else { CLOSED });
+            }
+            SetPreference::Sidebar(_) => {}
         }
         if let Some(handle) = &handle {
             handle.dispatch(action);

@@ -1,0 +1,122 @@
+//! Charts, drawn by `ECharts`. Its code is no part of the first load: the first chart that is shown
+//! asks for it. What is handed over is data, so no function crosses over and nothing is evaluated.
+
+use gloo::utils::document;
+use serde_json::{Value, json};
+use yew::prelude::*;
+
+const SCRIPT: &str = "/charts.js";
+const SCRIPT_ID: &str = "charts";
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct ChartProps {
+    /// Says what it shows to those who do not see it; the figures are in a table nearby.
+    pub label: AttrValue,
+    /// Of `ECharts`.
+    pub options: Value,
+}
+
+#[component]
+pub fn Chart(props: &ChartProps) -> Html {
+    use_effect_with((), |()| load());
+    html! {
+        <tm-chart class="tm-chart" role="img" aria-label={&props.label} options={props.options.to_string()} />
+    }
+}
+
+/// Once a page load, whoever comes first.
+fn load() {
+    let document = document();
+    if document.get_element_by_id(SCRIPT_ID).is_some() {
+        return;
+    }
+    // None of these can fail: the names are constants, and the page has a head.
+    if let (Ok(script), Some(head)) = (document.create_element("script"), document.head()) {
+        let _ = script.set_attribute("type", "module");
+        let _ = script.set_attribute("src", SCRIPT);
+        script.set_id(SCRIPT_ID);
+        let _ = head.append_child(&script);
+    }
+}
+
+/// One series of a chart over time.
+#[derive(Clone, Debug)]
+pub struct Series {
+    pub name: String,
+    pub values: Vec<Option<u64>>,
+    pub is_line: bool,
+    /// On the axis at the right, in ms.
+    pub is_latency: bool,
+    /// Where it means something; else the palette's next.
+    pub color: Option<&'static str>,
+}
+
+/// Bars and lines over time; counts on the left axis, latencies on the right one.
+pub fn over_time(labels: &[String], series: &[Series], counts: &str, latency: Option<&str>) -> Value {
+    let drawn: Vec<Value> = series
+        .iter()
+        .map(|series| {
+            json!({
+                "name": series.name,
+                "type": if series.is_line { "line" } else { "bar" },
+                "data": series.values,
+                "yAxisIndex": u8::from(series.is_latency),
+                "symbolSize": 5,
+                "stack": if series.is_line { Value::Null } else { "counts".into() },
+                "barMaxWidth": 28,
+                "itemStyle": {"color": series.color},
+                "lineStyle": {"color": series.color},
+                "connectNulls": false,
+            })
+        })
+        .collect();
+    let mut axes =
+        vec![json!({"type": "value", "name": counts, "minInterval": 1, "nameTextStyle": {"align": "left"}})];
+    if let Some(latency) = latency {
+        axes.push(json!({"type": "value", "name": latency, "splitLine": {"show": false}, "nameTextStyle": {"align": "right"}}));
+    }
+    json!({
+        "tooltip": {"trigger": "axis"},
+        "legend": {"bottom": 0, "type": "plain"},
+        "grid": {"left": 8, "right": 8, "top": 40, "bottom": 44, "containLabel": true},
+        "xAxis": {"type": "category", "data": labels},
+        "yAxis": axes,
+        "series": drawn,
+    })
+}
+
+/// Shares of a whole.
+pub fn shares(slices: &[(String, u64)]) -> Value {
+    let data: Vec<Value> = slices.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
+    json!({
+        "tooltip": {"trigger": "item", "formatter": "{b}: {c} ({d} %)"},
+        "legend": {"bottom": 0, "type": "scroll"},
+        "series": [{"type": "pie", "radius": ["40%", "68%"], "center": ["50%", "44%"], "data": data, "label": {"show": false}}],
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_stand_on_an_axis_of_their_own() {
+        let series = |name: &str, is_latency| Series {
+            name: name.into(),
+            values: vec![Some(1), None],
+            is_line: is_latency,
+            is_latency,
+            color: None,
+        };
+        let options = over_time(
+            &["a".into(), "b".into()],
+            &[series("calls", false), series("p95", true)],
+            "n",
+            Some("ms"),
+        );
+        assert_eq!(options["series"][0]["yAxisIndex"], 0);
+        assert_eq!(options["series"][1]["yAxisIndex"], 1);
+        assert_eq!(options["yAxis"].as_array().unwrap().len(), 2);
+        assert_eq!(options["series"][1]["data"][1], Value::Null, "no calls are no zero");
+    }
+}

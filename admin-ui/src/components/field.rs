@@ -1,0 +1,308 @@
+//! Fields of forms. The library's `FormGroup` ties neither label nor help nor error to its input.
+
+use crate::hooks::use_id;
+use crate::i18n::use_i18n;
+use domain::error::FieldError;
+use web_sys::wasm_bindgen::JsCast;
+use web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
+use yew::prelude::*;
+
+/// A message of `domain` that is found out here, without a call.
+pub fn as_field_error(message: &'static str) -> AttrValue {
+    AttrValue::Static(message)
+}
+
+/// The message for `field`, if it was refused.
+pub fn error_of(errors: &[FieldError], field: &str) -> Option<AttrValue> {
+    errors.iter().find(|error| error.field == field).map(|error| AttrValue::from(error.message.clone()))
+}
+
+/// The message for any element of `field`: `scopes` and `scopes.3`.
+pub fn error_within(errors: &[FieldError], field: &str) -> Option<AttrValue> {
+    let is_of = |error: &&FieldError| {
+        error.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    };
+    errors.iter().find(is_of).map(|error| AttrValue::from(error.message.clone()))
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct FieldProps {
+    pub label: AttrValue,
+    /// The input's id; its help has the same with `-help` at the end.
+    pub id: AttrValue,
+    #[prop_or_default]
+    pub help: Option<AttrValue>,
+    /// As `domain` or the API words it.
+    #[prop_or_default]
+    pub error: Option<AttrValue>,
+    #[prop_or_default]
+    pub is_required: bool,
+    pub children: Html,
+}
+
+/// Label, input, help and error.
+#[component]
+pub fn Field(props: &FieldProps) -> Html {
+    let i18n = use_i18n();
+    html! {
+        <div class="pf-v6-c-form__group">
+            <div class="pf-v6-c-form__group-label">
+                <label class="pf-v6-c-form__label" for={&props.id}>
+                    <span class="pf-v6-c-form__label-text">{ &props.label }</span>
+                    if props.is_required {
+                        <span class="pf-v6-c-form__label-required" aria-hidden="true">{ "\u{a0}*" }</span>
+                    }
+                </label>
+            </div>
+            <div class="pf-v6-c-form__group-control">
+                { props.children.clone() }
+                <div class="pf-v6-c-form__helper-text" id={format!("{}-help", props.id)} aria-live="polite">
+                    if let Some(error) = &props.error {
+                        <div class="pf-v6-c-helper-text">
+                            <div class="pf-v6-c-helper-text__item pf-m-error">
+                                <span class="pf-v6-c-helper-text__item-icon">
+                                    <i class="fas fa-exclamation-circle" aria-hidden="true" />
+                                </span>
+                                <span class="pf-v6-c-helper-text__item-text">{ i18n.message(error) }</span>
+                            </div>
+                        </div>
+                    } else if let Some(help) = &props.help {
+                        <div class="pf-v6-c-helper-text">
+                            <div class="pf-v6-c-helper-text__item">
+                                <span class="pf-v6-c-helper-text__item-text">{ help }</span>
+                            </div>
+                        </div>
+                    }
+                </div>
+            </div>
+        </div>
+    }
+}
+
+fn control_class(error: Option<&AttrValue>) -> Classes {
+    classes!("pf-v6-c-form-control", error.map(|_| "pf-m-error"))
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct TextFieldProps {
+    pub label: AttrValue,
+    pub value: AttrValue,
+    pub on_change: Callback<String>,
+    #[prop_or_default]
+    pub help: Option<AttrValue>,
+    #[prop_or_default]
+    pub error: Option<AttrValue>,
+    #[prop_or_default]
+    pub placeholder: Option<AttrValue>,
+    #[prop_or(AttrValue::Static("text"))]
+    pub kind: AttrValue,
+    #[prop_or_default]
+    pub is_required: bool,
+    #[prop_or_default]
+    pub is_disabled: bool,
+    /// Holds the focus when it appears.
+    #[prop_or_default]
+    pub is_first: bool,
+    /// Completions, offered as one types.
+    #[prop_or_default]
+    pub suggestions: Vec<AttrValue>,
+}
+
+#[component]
+pub fn TextField(props: &TextFieldProps) -> Html {
+    let id = use_id();
+    let list = (!props.suggestions.is_empty()).then(|| format!("{id}-list"));
+    let oninput =
+        props.on_change.reform(|event: InputEvent| event.target_unchecked_into::<HtmlInputElement>().value());
+    html! {
+        <Field
+            label={&props.label}
+            id={&id}
+            help={props.help.clone()}
+            error={props.error.clone()}
+            is_required={props.is_required}
+        >
+            <span class={control_class(props.error.as_ref())}>
+                <input
+                    id={&id}
+                    type={&props.kind}
+                    value={&props.value}
+                    {oninput}
+                    placeholder={props.placeholder.clone()}
+                    disabled={props.is_disabled}
+                    autofocus={props.is_first}
+                    autocomplete={if props.kind == "password" { "new-password" } else { "off" }}
+                    spellcheck="false"
+                    list={list.clone()}
+                    aria-required={props.is_required.to_string()}
+                    aria-invalid={props.error.is_some().to_string()}
+                    aria-describedby={format!("{id}-help")}
+                />
+            </span>
+            if let Some(list) = list {
+                <datalist id={list}>
+                    { for props.suggestions.iter().map(|text| html! { <option value={text} /> }) }
+                </datalist>
+            }
+        </Field>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct TextAreaFieldProps {
+    pub label: AttrValue,
+    pub value: AttrValue,
+    pub on_change: Callback<String>,
+    #[prop_or_default]
+    pub help: Option<AttrValue>,
+    #[prop_or_default]
+    pub error: Option<AttrValue>,
+    #[prop_or(2)]
+    pub rows: u32,
+}
+
+#[component]
+pub fn TextAreaField(props: &TextAreaFieldProps) -> Html {
+    let id = use_id();
+    let oninput = props
+        .on_change
+        .reform(|event: InputEvent| event.target_unchecked_into::<HtmlTextAreaElement>().value());
+    html! {
+        <Field label={&props.label} id={&id} help={props.help.clone()} error={props.error.clone()}>
+            <span class={classes!(control_class(props.error.as_ref()), "pf-m-resize-vertical")}>
+                <textarea
+                    id={&id}
+                    value={props.value.clone()}
+                    {oninput}
+                    rows={props.rows.to_string()}
+                    aria-invalid={props.error.is_some().to_string()}
+                    aria-describedby={format!("{id}-help")}
+                />
+            </span>
+        </Field>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct SelectProps {
+    /// Of what is around it; a bare one is named by `label` itself.
+    #[prop_or_default]
+    pub id: Option<AttrValue>,
+    #[prop_or_default]
+    pub label: Option<AttrValue>,
+    /// Value and text.
+    pub options: Vec<(AttrValue, AttrValue)>,
+    pub value: AttrValue,
+    pub on_change: Callback<String>,
+    #[prop_or_default]
+    pub is_disabled: bool,
+}
+
+/// One of a list.
+#[component]
+pub fn Select(props: &SelectProps) -> Html {
+    let onchange = props.on_change.reform(|event: Event| {
+        let select = event.target().and_then(|target| target.dyn_into::<HtmlSelectElement>().ok());
+        select.map(|select| select.value()).unwrap_or_default()
+    });
+    let options = props.options.iter().map(|(value, text)| {
+        html! { <option key={value.to_string()} value={value} selected={*value == props.value}>{ text }</option> }
+    });
+    html! {
+        <span class="pf-v6-c-form-control">
+            <select
+                id={props.id.clone()}
+                aria-label={props.label.clone()}
+                {onchange}
+                disabled={props.is_disabled}
+                aria-describedby={props.id.as_ref().map(|id| format!("{id}-help"))}
+            >
+                { for options }
+            </select>
+            <span class="pf-v6-c-form-control__utilities">
+                <span class="pf-v6-c-form-control__toggle-icon">
+                    <i class="fas fa-caret-down" aria-hidden="true" />
+                </span>
+            </span>
+        </span>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct SelectFieldProps {
+    pub label: AttrValue,
+    pub options: Vec<(AttrValue, AttrValue)>,
+    pub value: AttrValue,
+    pub on_change: Callback<String>,
+    #[prop_or_default]
+    pub help: Option<AttrValue>,
+    #[prop_or_default]
+    pub error: Option<AttrValue>,
+    #[prop_or_default]
+    pub is_disabled: bool,
+}
+
+#[component]
+pub fn SelectField(props: &SelectFieldProps) -> Html {
+    let id = use_id();
+    html! {
+        <Field label={&props.label} id={&id} help={props.help.clone()} error={props.error.clone()}>
+            <Select
+                {id}
+                options={props.options.clone()}
+                value={&props.value}
+                on_change={props.on_change.clone()}
+                is_disabled={props.is_disabled}
+            />
+        </Field>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct CheckFieldProps {
+    pub label: AttrValue,
+    pub is_checked: bool,
+    pub on_change: Callback<bool>,
+    #[prop_or_default]
+    pub help: Option<AttrValue>,
+    #[prop_or_default]
+    pub is_disabled: bool,
+}
+
+#[component]
+pub fn CheckField(props: &CheckFieldProps) -> Html {
+    let id = use_id();
+    let onchange =
+        props.on_change.reform(|event: Event| event.target_unchecked_into::<HtmlInputElement>().checked());
+    html! {
+        <div class="pf-v6-c-check">
+            <input
+                class="pf-v6-c-check__input"
+                type="checkbox"
+                id={&id}
+                checked={props.is_checked}
+                disabled={props.is_disabled}
+                {onchange}
+                aria-describedby={props.help.as_ref().map(|_| format!("{id}-help"))}
+            />
+            <label class="pf-v6-c-check__label" for={&id}>{ &props.label }</label>
+            if let Some(help) = &props.help {
+                <span class="pf-v6-c-check__description" id={format!("{id}-help")}>{ help }</span>
+            }
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_belongs_to_its_field_or_to_an_element_of_it() {
+        let errors = [FieldError::new("scopes.1", "bad"), FieldError::new("name", "short")];
+        assert_eq!(error_of(&errors, "name").as_deref(), Some("short"));
+        assert_eq!(error_of(&errors, "scopes"), None);
+        assert_eq!(error_within(&errors, "scopes").as_deref(), Some("bad"));
+        assert_eq!(error_within(&errors, "scope"), None);
+    }
+}

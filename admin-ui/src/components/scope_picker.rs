@@ -1,0 +1,300 @@
+//! Chooses scopes by route, service, tag or path, and tells which routes a choice opens.
+
+use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField};
+use crate::hooks::as_decided_on;
+use crate::i18n::use_i18n;
+use domain::api::routes::RouteView;
+use domain::scope::{InvalidScope, Reach, Scope};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+use yew::prelude::*;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    Service,
+    Tag,
+    Route,
+    Path,
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct ScopePickerProps {
+    pub label: AttrValue,
+    pub routes: Rc<Vec<RouteView>>,
+    pub scopes: Vec<String>,
+    pub on_change: Callback<Vec<String>>,
+    /// The team's bound; `None` is none.
+    #[prop_or_default]
+    pub cap: Option<Vec<String>>,
+    #[prop_or_default]
+    pub error: Option<AttrValue>,
+}
+
+#[component]
+pub fn ScopePicker(props: &ScopePickerProps) -> Html {
+    let i18n = use_i18n();
+    let by = use_state_eq(|| By::Service);
+    let kinds = [
+        (By::Service, i18n.t("scope.by-service")),
+        (By::Tag, i18n.t("scope.by-tag")),
+        (By::Route, i18n.t("scope.by-route")),
+        (By::Path, i18n.t("scope.by-path")),
+    ];
+    let kinds = kinds.map(|(value, text)| ChoiceOption { value, text, icon: None, lang: None });
+    let on_choose = {
+        let by = by.setter();
+        Callback::from(move |kind| by.set(kind))
+    };
+    let toggle = |scope: String| {
+        let (scopes, on_change) = (props.scopes.clone(), props.on_change.clone());
+        Callback::from(move |is_chosen: bool| {
+            let mut scopes = scopes.clone();
+            scopes.retain(|other| *other != scope);
+            if is_chosen {
+                scopes.push(scope.clone());
+            }
+            on_change.emit(scopes);
+        })
+    };
+    let option = |scope: String, label: AttrValue, help: Option<AttrValue>| {
+        let is_checked = props.scopes.contains(&scope);
+        // What lies outside can still be taken away.
+        let is_disabled = !is_checked && !is_inside(&scope, props.cap.as_deref());
+        html! {
+            <li key={scope.clone()}>
+                <CheckField {label} {help} {is_checked} {is_disabled} on_change={toggle(scope)} />
+            </li>
+        }
+    };
+    let options: Vec<Html> = match *by {
+        By::Service => services(&props.routes)
+            .into_iter()
+            .map(|service| option(service.clone(), AttrValue::from(service), None))
+            .collect(),
+        By::Tag => tags(&props.routes)
+            .into_iter()
+            .map(|tag| option(format!("tag:{tag}"), AttrValue::from(tag), None))
+            .collect(),
+        By::Route => props
+            .routes
+            .iter()
+            .map(|route| {
+                let path = AttrValue::from(route.path.as_str().to_owned());
+                option(format!("route:{}", route.id), AttrValue::from(route.name.clone()), Some(path))
+            })
+            .collect(),
+        By::Path => vec![],
+    };
+    let chosen = props.scopes.iter().map(|scope| {
+        let on_remove = toggle(scope.clone()).reform(|_: MouseEvent| false);
+        let name = name_of(scope, &props.routes);
+        html! {
+            <li key={scope.clone()} class="tm-chip">
+                <ScopeLabel scope={name.clone()} is_stale={is_stale(scope, &props.routes)} />
+                <button
+                    type="button"
+                    class="pf-v6-c-button pf-m-plain pf-m-small"
+                    aria-label={i18n.fill("scope.remove", &[("scope", &name)])}
+                    onclick={on_remove}
+                >
+                    <i class="fas fa-times" aria-hidden="true" />
+                </button>
+            </li>
+        }
+    });
+    html! {
+        <fieldset class="tm-fieldset">
+            <legend class="pf-v6-c-form__label-text">{ &props.label }</legend>
+            { option("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help"))) }
+            <Choice<By> label={i18n.t("scope.by")} options={kinds.to_vec()} selected={*by} {on_choose} />
+            if *by == By::Path {
+                <PathScope scopes={props.scopes.clone()} on_change={props.on_change.clone()} />
+            } else if options.is_empty() {
+                <p class="tm-subtle">{ i18n.t("scope.none-to-choose") }</p>
+            } else {
+                <ul class="tm-options" role="list">{ for options }</ul>
+            }
+            if !props.scopes.is_empty() {
+                <ul class="tm-labels" role="list" aria-label={i18n.t("scope.chosen")}>{ for chosen }</ul>
+            }
+            if let Some(cap) = &props.cap {
+                <p class="tm-subtle">{ i18n.fill("scope.cap", &[("scopes", &cap.join(", "))]) }</p>
+            }
+            <div aria-live="polite">
+                if let Some(error) = &props.error {
+                    <p class="tm-danger">{ i18n.message(error) }</p>
+                }
+                <Opened routes={Rc::clone(&props.routes)} scopes={props.scopes.clone()} />
+            </div>
+        </fieldset>
+    }
+}
+
+/// A pattern with methods, typed in.
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct PathScopeProps {
+    scopes: Vec<String>,
+    on_change: Callback<Vec<String>>,
+}
+
+#[component]
+fn PathScope(props: &PathScopeProps) -> Html {
+    let i18n = use_i18n();
+    let (methods, path) = (use_state_eq(String::new), use_state_eq(String::new));
+    let error = use_state_eq(|| None::<InvalidScope>);
+    let on_add = {
+        let (methods, path, error) = (methods.clone(), path.clone(), error.setter());
+        let (scopes, on_change) = (props.scopes.clone(), props.on_change.clone());
+        Callback::from(move |_: MouseEvent| {
+            let text = format!("{} {}", methods.replace(' ', "").to_ascii_uppercase(), path.trim());
+            match text.parse::<Scope>() {
+                // A word without a slash would be a service, which is chosen by its own list.
+                Ok(scope @ Scope::Path { .. }) => {
+                    let mut scopes = scopes.clone();
+                    if !scopes.contains(&scope.to_string()) {
+                        scopes.push(scope.to_string());
+                    }
+                    on_change.emit(scopes);
+                    path.set(String::new());
+                    error.set(None);
+                }
+                Ok(_) => error.set(Some(InvalidScope::Path)),
+                Err(why) => error.set(Some(why)),
+            }
+        })
+    };
+    let set = |state: &UseStateHandle<String>| {
+        let state = state.setter();
+        Callback::from(move |text| state.set(text))
+    };
+    html! {
+        <div class="tm-form-row">
+            <TextField
+                label={i18n.t("scope.methods")}
+                value={(*methods).clone()}
+                on_change={set(&methods)}
+                placeholder="GET,POST"
+                help={i18n.t("scope.methods-help")}
+            />
+            <TextField
+                label={i18n.t("scope.path")}
+                value={(*path).clone()}
+                on_change={set(&path)}
+                placeholder="/api/openai/*"
+                help={i18n.t("scope.path-help")}
+                error={error.map(|why| AttrValue::from(why.to_string()))}
+            />
+            <button type="button" class="pf-v6-c-button pf-m-secondary" onclick={on_add}>
+                { i18n.t("scope.add") }
+            </button>
+        </div>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct OpenedProps {
+    routes: Rc<Vec<RouteView>>,
+    scopes: Vec<String>,
+}
+
+/// Which routes the choice opens, and how much of each.
+#[component]
+fn Opened(props: &OpenedProps) -> Html {
+    let i18n = use_i18n();
+    if props.scopes.is_empty() {
+        return html! { <p class="tm-subtle">{ i18n.t("scope.opens-nothing") }</p> };
+    }
+    let opened = opened(&props.scopes, &props.routes);
+    if opened.is_empty() {
+        return html! { <p class="tm-danger">{ i18n.t("scope.opens-no-route") }</p> };
+    }
+    let count = u64::try_from(opened.len()).unwrap_or_default();
+    html! {
+        <details class="tm-details" open={opened.len() <= 8}>
+            <summary>{ i18n.count("scope.opens-one", "scope.opens", count) }</summary>
+            <ul class="tm-opened">
+                { for opened.iter().map(|(route, reach)| html! {
+                    <li>
+                        <code>{ route.path.as_str() }</code>
+                        if *reach == Reach::Part {
+                            <span class="tm-subtle">{ i18n.t("scope.opens-part") }</span>
+                        }
+                    </li>
+                }) }
+            </ul>
+        </details>
+    }
+}
+
+fn services(routes: &[RouteView]) -> BTreeSet<String> {
+    routes.iter().filter_map(|route| route.path.service().map(ToOwned::to_owned)).collect()
+}
+
+fn tags(routes: &[RouteView]) -> BTreeSet<String> {
+    routes.iter().flat_map(|route| route.tags.iter().cloned()).collect()
+}
+
+fn is_inside(scope: &str, cap: Option<&[String]>) -> bool {
+    let (Some(cap), Ok(scope)) = (cap, scope.parse::<Scope>()) else { return true };
+    cap.iter().filter_map(|bound| bound.parse::<Scope>().ok()).any(|bound| bound.contains(&scope))
+}
+
+/// A route's scope by the route's path, which says more than its id.
+pub fn name_of(scope: &str, routes: &[RouteView]) -> String {
+    let id = scope.strip_prefix("route:");
+    let route = id.and_then(|id| routes.iter().find(|route| route.id.as_str() == id));
+    route.map_or_else(|| scope.to_owned(), |route| route.path.as_str().to_owned())
+}
+
+/// Whether a scope matches no route there is.
+pub fn is_stale(scope: &str, routes: &[RouteView]) -> bool {
+    let Ok(scope) = scope.parse::<Scope>() else { return true };
+    !routes.iter().filter_map(as_decided_on).any(|route| scope.reach(&route) > Reach::Nothing)
+}
+
+/// Routes that any of `scopes` opens, with the most that one of them opens.
+pub fn opened<'a>(scopes: &[String], routes: &'a [RouteView]) -> Vec<(&'a RouteView, Reach)> {
+    let scopes: Vec<Scope> = scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
+    let reach = |view: &'a RouteView| {
+        let route = as_decided_on(view)?;
+        let reach = scopes.iter().map(|scope| scope.reach(&route)).max().unwrap_or(Reach::Nothing);
+        (reach > Reach::Nothing).then_some((view, reach))
+    };
+    routes.iter().filter_map(reach).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn routes() -> Vec<RouteView> {
+        serde_json::from_value(serde_json::json!([
+            {"id":"rte_1","name":"OpenAI","path":"/api/openai","description":null,"tags":["ai"],"methods":[],
+             "enabled":true,"created_at":0,"updated_at":0,"version":1},
+            {"id":"rte_2","name":"Echo","path":"/api/demo","description":null,"tags":["demo"],"methods":["GET"],
+             "enabled":true,"created_at":0,"updated_at":0,"version":1}]))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_selection_tells_what_it_opens() {
+        let paths = |scopes: &[&str]| -> Vec<String> {
+            let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
+            opened(&scopes, &routes()).iter().map(|(route, _)| route.path.as_str().to_owned()).collect()
+        };
+        assert_eq!(paths(&["tag:ai"]), ["/api/openai"]);
+        assert_eq!(paths(&["*"]), ["/api/openai", "/api/demo"]);
+        assert_eq!(paths(&["POST /api/*"]), ["/api/openai"]);
+        assert!(paths(&["nothing"]).is_empty());
+        assert!(is_stale("nothing", &routes()) && !is_stale("route:rte_2", &routes()));
+        assert_eq!(name_of("route:rte_2", &routes()), "/api/demo");
+    }
+
+    #[test]
+    fn a_scope_outside_the_teams_bound_cannot_be_chosen() {
+        let cap = ["openai".to_owned()];
+        assert!(is_inside("openai", Some(&cap)) && is_inside("GET /api/openai/models", Some(&cap)));
+        assert!(!is_inside("*", Some(&cap)) && !is_inside("tag:ai", Some(&cap)));
+        assert!(is_inside("*", None));
+    }
+}

@@ -1,0 +1,91 @@
+//! The frame of every page. The library's `Page` nests one `main` in another and has no skip link,
+//! so its markup is written here.
+
+mod bell;
+mod navigation;
+mod preferences;
+mod search;
+mod status_dot;
+mod user_menu;
+
+use crate::i18n::use_i18n;
+use crate::route::Route;
+use crate::state::preferences::{SetPreference, use_preferences, use_set_preference};
+use crate::state::session::use_me;
+use bell::Bell;
+use navigation::Navigation;
+use preferences::{LanguageChoice, ThemeChoice};
+use search::Search;
+use status_dot::StatusDot;
+use user_menu::UserMenu;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct ShellProps {
+    pub children: Html,
+}
+
+#[component]
+pub fn Shell(props: &ShellProps) -> Html {
+    let i18n = use_i18n();
+    // Whoever is in no team yet can go nowhere.
+    let is_member = !use_me().memberships.is_empty();
+    let is_signed_in = !use_me().id.as_str().is_empty();
+    let is_open = use_preferences().is_sidebar_open;
+    let on_toggle = use_set_preference().reform(move |_: MouseEvent| SetPreference::Sidebar(!is_open));
+    let sidebar = if is_open { "pf-m-expanded" } else { "pf-m-collapsed" };
+    html! {
+        <div class={classes!("pf-v6-c-page", "tm-page")}>
+            <div class="pf-v6-c-skip-to-content">
+                <a class="pf-v6-c-button pf-m-primary" href="#content">{ i18n.t("app.skip-to-content") }</a>
+            </div>
+            <header class="pf-v6-c-masthead pf-m-display-inline tm-masthead">
+                <div class="pf-v6-c-masthead__main">
+                    if is_member {
+                        <button
+                            type="button"
+                            class="pf-v6-c-button pf-m-plain"
+                            aria-label={i18n.t("nav.toggle")}
+                            title={i18n.t("nav.toggle")}
+                            aria-expanded={is_open.to_string()}
+                            aria-controls="sidebar"
+                            onclick={on_toggle}
+                        >
+                            <i class="fas fa-bars" aria-hidden="true" />
+                        </button>
+                    }
+                    <Link<Route> to={Route::Home} classes="tm-brand">
+                        <i class="fas fa-key tm-brand__icon" aria-hidden="true" />
+                        <span class="tm-brand__name">{ i18n.t("app.name") }</span>
+                    </Link<Route>>
+                </div>
+                <div class="pf-v6-c-masthead__content">
+                    if is_member {
+                        <Search />
+                    }
+                    <div class="tm-masthead-tools">
+                        <StatusDot />
+                        if is_member {
+                            <Bell />
+                        }
+                        if is_signed_in {
+                            <UserMenu />
+                        } else {
+                            <ThemeChoice />
+                            <LanguageChoice />
+                        }
+                    </div>
+                </div>
+            </header>
+            if is_member {
+                <aside id="sidebar" class={classes!("pf-v6-c-page__sidebar", "tm-sidebar", sidebar)} hidden={!is_open}>
+                    <div class="pf-v6-c-page__sidebar-body"><Navigation /></div>
+                </aside>
+            }
+            <div class="pf-v6-c-page__main-container">
+                <main id="content" class="pf-v6-c-page__main" tabindex="-1">{ props.children.clone() }</main>
+            </div>
+        </div>
+    }
+}

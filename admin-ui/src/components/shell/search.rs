@@ -1,0 +1,131 @@
+use crate::api::{CallError, use_api};
+use crate::hooks::{AsyncState, use_debounced, use_id, use_remote};
+use crate::i18n::use_i18n;
+use crate::route::Route;
+use domain::api::routes::{ListRoutes, RouteQuery, RouteView};
+use domain::api::tokens::{ListTokens, TokenQuery, TokenView};
+use web_sys::wasm_bindgen::JsCast;
+use web_sys::{HtmlInputElement, Node};
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+/// Of tokens and of routes each.
+const SHOWN: u32 = 5;
+const STILL_MS: u32 = 250;
+
+type Found = (Vec<TokenView>, Vec<RouteView>);
+
+/// Finds tokens and routes by name from every page.
+#[component]
+pub fn Search() -> Html {
+    let i18n = use_i18n();
+    let api = use_api();
+    let (text, is_open) = (use_state_eq(String::new), use_state_eq(|| false));
+    let settled = use_debounced((*text).clone(), STILL_MS);
+    let found = use_remote(settled.trim().to_owned(), move |search| {
+        let api = api.clone();
+        async move { find(&api, search).await }
+    });
+    let (node, panel) = (use_node_ref(), use_id());
+
+    let oninput = {
+        let (text, is_open) = (text.setter(), is_open.setter());
+        Callback::from(move |event: InputEvent| {
+            text.set(event.target_unchecked_into::<HtmlInputElement>().value());
+            is_open.set(true);
+        })
+    };
+    let onkeydown = {
+        let (text, is_open) = (text.setter(), is_open.setter());
+        Callback::from(move |event: KeyboardEvent| {
+            if event.key() == "Escape" {
+                text.set(String::new());
+                is_open.set(false);
+            }
+        })
+    };
+    let onfocusout = {
+        let (is_open, node) = (is_open.setter(), node.clone());
+        Callback::from(move |event: FocusEvent| {
+            let next = event.related_target().and_then(|target| target.dyn_into::<Node>().ok());
+            if !node.cast::<Node>().is_some_and(|node| node.contains(next.as_ref())) {
+                is_open.set(false);
+            }
+        })
+    };
+    let onfocusin = {
+        let is_open = is_open.setter();
+        Callback::from(move |_: FocusEvent| is_open.set(true))
+    };
+    let on_choose = {
+        let (text, is_open) = (text.setter(), is_open.setter());
+        Callback::from(move |_: MouseEvent| {
+            text.set(String::new());
+            is_open.set(false);
+        })
+    };
+    let is_shown = *is_open && !text.trim().is_empty();
+    let link = |to: Route, name: &str, more: &str, icon: &'static str| {
+        html! {
+            <li onclick={on_choose.clone()} role="presentation">
+                <Link<Route> {to} classes="tm-menu__item">
+                    <i class={icon} aria-hidden="true" />
+                    <span>{ name }<span class="tm-subtle tm-search__more">{ more }</span></span>
+                </Link<Route>>
+            </li>
+        }
+    };
+    let results = match &found.state {
+        AsyncState::Loading => html! { <p class="tm-search__note">{ i18n.t("async.loading") }</p> },
+        AsyncState::Failed(_) => html! { <p class="tm-search__note">{ i18n.t("search.failed") }</p> },
+        AsyncState::Ready(found) if found.0.is_empty() && found.1.is_empty() => {
+            html! { <p class="tm-search__note">{ i18n.fill("search.nothing", &[("text", text.trim())]) }</p> }
+        }
+        AsyncState::Ready(found) => html! {
+            <>
+                if !found.0.is_empty() {
+                    <h2 class="tm-search__group">{ i18n.t("tokens.title") }</h2>
+                    <ul role="list">{ for found.0.iter().map(|token| {
+                        link(Route::Token { id: token.id.to_string() }, &token.name, token.team_id.as_str(), "fas fa-key")
+                    }) }</ul>
+                }
+                if !found.1.is_empty() {
+                    <h2 class="tm-search__group">{ i18n.t("routes.title") }</h2>
+                    <ul role="list">{ for found.1.iter().map(|route| {
+                        link(Route::RouteDetail { id: route.id.to_string() }, &route.name, route.path.as_str(), "fas fa-route")
+                    }) }</ul>
+                }
+            </>
+        },
+    };
+    html! {
+        <div class="tm-search" role="search" ref={node} {onfocusout} {onfocusin} {onkeydown}>
+            <span class="pf-v6-c-form-control tm-search__field">
+                <input
+                    type="search"
+                    value={(*text).clone()}
+                    {oninput}
+                    placeholder={i18n.t("search.label")}
+                    aria-label={i18n.t("search.label")}
+                    aria-controls={is_shown.then(|| panel.clone())}
+                    autocomplete="off"
+                />
+            </span>
+            if is_shown {
+                <div class="tm-menu__panel pf-v6-c-menu tm-search__panel" id={panel} aria-live="polite">{ results }</div>
+            }
+        </div>
+    }
+}
+
+async fn find(api: &crate::api::Api, search: String) -> Result<Found, CallError> {
+    if search.is_empty() {
+        return Ok((vec![], vec![]));
+    }
+    let (limit, search) = (Some(SHOWN), Some(search));
+    let tokens = TokenQuery { search: search.clone(), limit, ..TokenQuery::default() };
+    let routes = RouteQuery { search, limit, ..RouteQuery::default() };
+    let tokens = api.read::<ListTokens>(&[], &tokens).await?;
+    let routes = api.read::<ListRoutes>(&[], &routes).await?;
+    Ok((tokens.items, routes.items))
+}

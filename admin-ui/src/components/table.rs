@@ -1,0 +1,143 @@
+//! Tables on the library's style sheet. Its own component sorts what it holds, while these sort on
+//! the server, and it gives a narrow screen no names of columns.
+
+use crate::i18n::use_i18n;
+use yew::prelude::*;
+
+/// A column. With `sort` its head is a button that says whether it is sorted by, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    pub label: AttrValue,
+    pub sort: Option<Sort>,
+    pub is_number: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sort {
+    pub is_ascending: Option<bool>,
+    pub on_sort: Callback<()>,
+}
+
+impl Column {
+    pub fn new(label: AttrValue) -> Self {
+        Self { label, sort: None, is_number: false }
+    }
+
+    pub fn number(label: AttrValue) -> Self {
+        Self { label, sort: None, is_number: true }
+    }
+
+    pub fn sorted(mut self, is_ascending: Option<bool>, on_sort: Callback<()>) -> Self {
+        self.sort = Some(Sort { is_ascending, on_sort });
+        self
+    }
+}
+
+/// A row: its key, and a cell for each column.
+pub type Row = (String, Vec<Html>);
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct DataTableProps {
+    /// Names the table to screen readers.
+    pub label: AttrValue,
+    pub columns: Vec<Column>,
+    pub rows: Vec<Row>,
+    #[prop_or_default]
+    pub is_busy: bool,
+}
+
+#[component]
+pub fn DataTable(props: &DataTableProps) -> Html {
+    let rows = props.rows.iter().map(|(key, cells)| {
+        let cells = props.columns.iter().zip(cells).map(|(column, cell)| {
+            let class = classes!("pf-v6-c-table__td", column.is_number.then_some("tm-number"));
+            html! { <td {class} role="cell" data-label={&column.label}>{ cell.clone() }</td> }
+        });
+        html! { <tr key={key.clone()} class="pf-v6-c-table__tr" role="row">{ for cells }</tr> }
+    });
+    html! {
+        <div class="tm-table-wrap">
+            <table
+                class="pf-v6-c-table pf-m-grid-md pf-m-compact"
+                role="table"
+                aria-label={&props.label}
+                aria-busy={props.is_busy.to_string()}
+            >
+                <thead class="pf-v6-c-table__thead" role="rowgroup">
+                    <tr class="pf-v6-c-table__tr" role="row">
+                        { for props.columns.iter().map(head) }
+                    </tr>
+                </thead>
+                <tbody class="pf-v6-c-table__tbody" role="rowgroup">{ for rows }</tbody>
+            </table>
+        </div>
+    }
+}
+
+fn head(column: &Column) -> Html {
+    let number = column.is_number.then_some("tm-number");
+    let Some(sort) = &column.sort else {
+        let class = classes!("pf-v6-c-table__th", number);
+        return html! { <th {class} role="columnheader" scope="col">{ &column.label }</th> };
+    };
+    let (order, icon) = match sort.is_ascending {
+        Some(true) => ("ascending", "fas fa-long-arrow-alt-up"),
+        Some(false) => ("descending", "fas fa-long-arrow-alt-down"),
+        None => ("none", "fas fa-arrows-alt-v"),
+    };
+    let selected = sort.is_ascending.map(|_| "pf-m-selected");
+    html! {
+        <th
+            class={classes!("pf-v6-c-table__th", "pf-v6-c-table__sort", selected, number)}
+            role="columnheader"
+            scope="col"
+            aria-sort={order}
+        >
+            <button type="button" class="pf-v6-c-table__button" onclick={sort.on_sort.reform(|_| ())}>
+                <span class="pf-v6-c-table__button-content">
+                    <span class="pf-v6-c-table__text">{ &column.label }</span>
+                    <span class="pf-v6-c-table__sort-indicator"><i class={icon} aria-hidden="true" /></span>
+                </span>
+            </button>
+        </th>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct PagerProps {
+    pub number: usize,
+    #[prop_or_default]
+    pub on_previous: Option<Callback<()>>,
+    #[prop_or_default]
+    pub on_next: Option<Callback<()>>,
+}
+
+/// To the page before and after. Pages are found by cursors, so how many there are nobody knows.
+#[component]
+pub fn Pager(props: &PagerProps) -> Html {
+    let i18n = use_i18n();
+    if props.on_previous.is_none() && props.on_next.is_none() {
+        return html! {};
+    }
+    let button = |go: &Option<Callback<()>>, label: AttrValue, icon: &'static str| {
+        let onclick = go.clone().map(|go| go.reform(|_: MouseEvent| ()));
+        html! {
+            <button
+                type="button"
+                class="pf-v6-c-button pf-m-secondary pf-m-small"
+                disabled={onclick.is_none()}
+                {onclick}
+            >
+                <span class="pf-v6-c-button__icon pf-m-start"><i class={icon} aria-hidden="true" /></span>
+                <span class="pf-v6-c-button__text">{ label }</span>
+            </button>
+        }
+    };
+    html! {
+        <nav class="tm-pager" aria-label={i18n.t("table.pages")}>
+            { button(&props.on_previous, i18n.t("table.previous"), "fas fa-angle-left") }
+            <span aria-live="polite">{ i18n.fill("table.page", &[("number", &props.number.to_string())]) }</span>
+            { button(&props.on_next, i18n.t("table.next"), "fas fa-angle-right") }
+        </nav>
+    }
+}

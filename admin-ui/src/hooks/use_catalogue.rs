@@ -1,0 +1,47 @@
+//! Lists that many pages choose from.
+
+use super::{Remote, use_remote};
+use crate::api::use_api;
+use domain::api::routes::{ListRoutes, RouteQuery, RouteView};
+use domain::api::teams::{ListTeams, TeamQuery, TeamView};
+use domain::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential};
+use url::Url;
+use yew::prelude::*;
+
+/// Every route that the caller may see.
+#[hook]
+pub fn use_routes() -> Remote<Vec<RouteView>> {
+    let api = use_api();
+    use_remote((), move |()| {
+        let api = api.clone();
+        async move { api.read_all::<ListRoutes, _>(&RouteQuery::default()).await }
+    })
+}
+
+/// Every team that the caller may see.
+#[hook]
+pub fn use_teams() -> Remote<Vec<TeamView>> {
+    let api = use_api();
+    use_remote((), move |()| {
+        let api = api.clone();
+        async move { api.read_all::<ListTeams, _>(&TeamQuery::default()).await }
+    })
+}
+
+/// A route as the gateway's own decisions take it. Its upstream is made up where the caller may not
+/// see it, which no decision looks at; `None` where methods cannot be read.
+pub fn as_decided_on(view: &RouteView) -> Option<Route> {
+    let upstream =
+        view.upstream.as_ref().map_or("https://upstream.invalid", |upstream| &upstream.backend_url);
+    Some(Route {
+        id: view.id.clone(),
+        path: view.path.clone(),
+        upstream: Url::parse(upstream).ok()?,
+        tags: view.tags.clone(),
+        methods: view.methods.iter().map(|method| method.parse().ok()).collect::<Option<_>>()?,
+        timeout_ms: DEFAULT_TIMEOUT_MS,
+        cors_origins: vec![],
+        forward_cookies: false,
+        credential: RouteCredential::None,
+    })
+}

@@ -1,0 +1,24 @@
+use crate::route::Route;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+/// A list's filters in the address, so that they survive reload, Back and a bookmark. What cannot be
+/// read is as if it were not there.
+#[hook]
+pub fn use_query<Q>() -> (Q, Callback<Q>)
+where
+    Q: Clone + Default + PartialEq + Serialize + DeserializeOwned + 'static,
+{
+    let query = use_location().and_then(|location| location.query::<Q>().ok()).unwrap_or_default();
+    let (navigator, route) = (use_navigator(), use_route::<Route>());
+    let set = Callback::from(move |query: Q| {
+        if let (Some(navigator), Some(route)) = (&navigator, &route) {
+            // Replaces: a letter typed into a search field is no page to come back to. Fails only for
+            // what has no form as a query, which filters have.
+            let _ = navigator.replace_with_query(route, &query);
+        }
+    });
+    (query, set)
+}

@@ -1,0 +1,195 @@
+use super::form::RouteForm;
+use super::{SnippetButtons, credential_label};
+use crate::api::use_api;
+use crate::components::{AsyncView, Column, CopyButton, DataTable, Page, Pager, Select};
+use crate::hooks::{use_debounced, use_paged, use_query, use_remote};
+use crate::i18n::{I18n, use_i18n};
+use crate::route::Route;
+use crate::state::session::{can, use_me};
+use domain::api::Page as Items;
+use domain::api::routes::{ListRoutes, ListTags, RouteQuery, RouteView};
+use domain::role::{Action, Subject};
+use patternfly_yew::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::rc::Rc;
+use web_sys::HtmlInputElement;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+const STILL_MS: u32 = 250;
+
+/// What stands in the address.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Filter {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    search: String,
+    tag: Option<String>,
+}
+
+impl Filter {
+    fn query(self, cursor: Option<String>) -> RouteQuery {
+        let search = Some(self.search.trim().to_owned()).filter(|text| !text.is_empty());
+        RouteQuery { search, tag: self.tag, limit: None, cursor }
+    }
+}
+
+/// `/routes`
+#[component]
+pub fn RoutesPage() -> Html {
+    let i18n = use_i18n();
+    let (api, me) = (use_api(), use_me());
+    let (filter, on_filter) = use_query::<Filter>();
+    let asked = use_debounced(filter.clone(), STILL_MS);
+    let routes = {
+        let api = api.clone();
+        use_paged(asked, move |filter: Filter, cursor| {
+            let api = api.clone();
+            async move { api.read::<ListRoutes>(&[], &filter.query(cursor)).await }
+        })
+    };
+    let tags = use_remote((), move |()| {
+        let api = api.clone();
+        async move { api.call::<ListTags>(&[]).await }
+    });
+    let is_creating = use_state_eq(|| false);
+    let set_creating = |value: bool| {
+        let is_creating = is_creating.setter();
+        Callback::from(move |()| is_creating.set(value))
+    };
+    let sees_upstream = can(&me, Action::ReadUpstream, Subject::default());
+    let actions = html! {
+        if can(&me, Action::WriteRoute, Subject::default()) {
+            <Button
+                variant={ButtonVariant::Primary}
+                icon={Icon::PlusCircle}
+                label={i18n.t("routes.create").to_string()}
+                onclick={set_creating(true).reform(|_| ())}
+            />
+        }
+    };
+    let is_busy = routes.remote.is_loading;
+    let on_tag = {
+        let (filter, on_filter) = (filter.clone(), on_filter.clone());
+        on_filter
+            .reform(move |tag: String| Filter { tag: Some(tag).filter(|t| !t.is_empty()), ..filter.clone() })
+    };
+    let render = {
+        let (i18n, on_tag) = (i18n.clone(), on_tag.clone());
+        Callback::from(move |page: Rc<Items<RouteView>>| {
+            let rows: Vec<_> =
+                page.items.iter().map(|route| row(&i18n, route, sees_upstream, &on_tag)).collect();
+            html! { <DataTable label={i18n.t("routes.title")} columns={columns(&i18n, sees_upstream)} {rows} {is_busy} /> }
+        })
+    };
+    let on_search = {
+        let filter = filter.clone();
+        on_filter.reform(move |event: InputEvent| Filter {
+            search: event.target_unchecked_into::<HtmlInputElement>().value(),
+            ..filter.clone()
+        })
+    };
+    let mut tag_options = vec![(AttrValue::Static(""), i18n.t("routes.any-tag"))];
+    if let Some(tags) = tags.state.ready() {
+        tag_options.extend(
+            tags.items
+                .iter()
+                .map(|tag| (tag.tag.clone().into(), format!("{} ({})", tag.tag, tag.routes).into())),
+        );
+    }
+    let empty = html! {
+        if filter == Filter::default() {
+            <EmptyState title={i18n.t("routes.none").to_string()} icon={Icon::Search}>{ i18n.t("routes.none-advice") }</EmptyState>
+        } else {
+            <EmptyState title={i18n.t("routes.none-found").to_string()} icon={Icon::Search} />
+        }
+    };
+    let on_changed = {
+        let (routes, tags) = (routes.remote.on_refresh.clone(), tags.on_refresh.clone());
+        Callback::from(move |()| {
+            routes.emit(());
+            tags.emit(());
+        })
+    };
+    html! {
+        <Page title={i18n.t("routes.title")} summary={i18n.t("routes.summary")} {actions}>
+            <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
+                <span class="pf-v6-c-form-control tm-toolbar__search">
+                    <input
+                        type="search"
+                        value={filter.search.clone()}
+                        oninput={on_search}
+                        placeholder={i18n.t("routes.search")}
+                        aria-label={i18n.t("routes.search")}
+                    />
+                </span>
+                <Select label={i18n.t("routes.tag")} options={tag_options} value={filter.tag.clone().unwrap_or_default()} on_change={on_tag} />
+            </div>
+            <AsyncView<Items<RouteView>>
+                state={routes.remote.state}
+                on_retry={routes.remote.on_refresh}
+                {render}
+                is_empty={Callback::from(|page: Rc<Items<RouteView>>| page.items.is_empty())}
+                {empty}
+            />
+            <Pager number={routes.number} on_previous={routes.on_previous} on_next={routes.on_next} />
+            if *is_creating {
+                <RouteForm on_close={set_creating(false)} {on_changed} />
+            }
+        </Page>
+    }
+}
+
+fn columns(i18n: &I18n, sees_upstream: bool) -> Vec<Column> {
+    let mut columns = vec![Column::new(i18n.t("route.name")), Column::new(i18n.t("route.path"))];
+    if sees_upstream {
+        columns.push(Column::new(i18n.t("route.backend")));
+        columns.push(Column::new(i18n.t("route.credential")));
+    }
+    columns.push(Column::new(i18n.t("route.tags")));
+    columns.push(Column::new(i18n.t("route.use")));
+    columns
+}
+
+fn row(
+    i18n: &I18n,
+    route: &RouteView,
+    sees_upstream: bool,
+    on_tag: &Callback<String>,
+) -> (String, Vec<Html>) {
+    let tags = route.tags.iter().map(|tag| {
+        let on_choose = {
+            let tag = tag.clone();
+            on_tag.reform(move |()| tag.clone())
+        };
+        html! { <Label label={tag.clone()} color={Color::Blue} compact=true onclick={on_choose} /> }
+    });
+    let mut cells = vec![
+        html! {
+            <>
+                <Link<Route> to={Route::RouteDetail { id: route.id.to_string() }}>{ &route.name }</Link<Route>>
+                if !route.enabled {
+                    { " " }<Label label={i18n.t("standing.disabled").to_string()} compact=true />
+                }
+            </>
+        },
+        copyable(i18n.t("route.copy-path"), route.path.as_str()),
+    ];
+    if sees_upstream {
+        let backend =
+            route.upstream.as_ref().map(|upstream| upstream.backend_url.as_str()).unwrap_or_default();
+        cells.push(copyable(i18n.t("route.copy-backend"), backend));
+        cells.push(credential_label(i18n, route));
+    }
+    cells.push(html! { <span class="tm-labels">{ for tags }</span> });
+    cells.push(html! { <SnippetButtons route={route.clone()} /> });
+    (route.id.to_string(), cells)
+}
+
+fn copyable(label: AttrValue, text: &str) -> Html {
+    html! {
+        <span class="tm-copyable">
+            <code>{ text }</code>
+            <CopyButton text={text.to_owned()} {label} />
+        </span>
+    }
+}

@@ -1,0 +1,92 @@
+//! Routes: the list, the form, and what is done to one.
+
+mod credential;
+mod delete;
+mod detail;
+mod form;
+mod list;
+mod preview;
+mod test_call;
+
+pub use detail::RoutePage;
+pub use list::RoutesPage;
+
+use crate::components::use_copy;
+use crate::config::use_config;
+use crate::i18n::{I18n, use_i18n};
+use crate::snippets;
+use domain::api::routes::RouteView;
+use domain::credential::CredentialKind;
+use patternfly_yew::prelude::*;
+use yew::prelude::*;
+
+/// The method to try a route with: its first, where it does not take all.
+fn first_method(route: &RouteView) -> &str {
+    route.methods.first().map_or("GET", String::as_str)
+}
+
+fn kind_name(i18n: &I18n, kind: CredentialKind) -> AttrValue {
+    match kind {
+        CredentialKind::Bearer => i18n.t("credential.bearer"),
+        CredentialKind::Header => i18n.t("credential.header"),
+        CredentialKind::Basic => i18n.t("credential.basic"),
+        CredentialKind::Query => i18n.t("credential.query"),
+    }
+}
+
+/// Whether the upstream gets a credential, for those who may know.
+fn credential_label(i18n: &I18n, route: &RouteView) -> Html {
+    let Some(upstream) = &route.upstream else { return html! {} };
+    match &upstream.credential {
+        Some(credential) => {
+            html! { <Label label={kind_name(i18n, credential.kind).to_string()} color={Color::Green} icon={Icon::Lock} compact=true /> }
+        }
+        None => html! { <Label label={i18n.t("credential.none").to_string()} compact=true /> },
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct SnippetButtonsProps {
+    route: RouteView,
+}
+
+/// Copy cURL and Copy n8n node.
+#[component]
+fn SnippetButtons(props: &SnippetButtonsProps) -> Html {
+    let i18n = use_i18n();
+    let config = use_config();
+    let on_copy = use_copy();
+    let route = &props.route;
+    let (method, url) =
+        (first_method(route).to_owned(), format!("{}{}", config.gateway, route.path.as_str()));
+    let on_curl = {
+        let (method, url) = (method.clone(), url.clone());
+        on_copy.reform(move |_: MouseEvent| snippets::curl(&method, &url, snippets::TOKEN_VARIABLE).into())
+    };
+    let on_node = {
+        let name = route.name.clone();
+        on_copy.reform(move |_: MouseEvent| {
+            let id = gloo::utils::window().crypto().map(|crypto| crypto.random_uuid()).unwrap_or_default();
+            snippets::n8n_node(&id, &name, &method, &url).into()
+        })
+    };
+    let button = |text: AttrValue, icon: &'static str, onclick: Callback<MouseEvent>| {
+        html! {
+            <button
+                type="button"
+                class="pf-v6-c-button pf-m-link pf-m-inline pf-m-small"
+                aria-label={format!("{text}: {}", route.name)}
+                {onclick}
+            >
+                <span class="pf-v6-c-button__icon pf-m-start"><i class={icon} aria-hidden="true" /></span>
+                <span class="pf-v6-c-button__text">{ text }</span>
+            </button>
+        }
+    };
+    html! {
+        <span class="tm-labels tm-snippets">
+            { button(i18n.t("routes.copy-curl"), "fas fa-terminal", on_curl) }
+            { button(i18n.t("routes.copy-n8n"), "fas fa-project-diagram", on_node) }
+        </span>
+    }
+}

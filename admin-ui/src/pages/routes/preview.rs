@@ -1,0 +1,78 @@
+use crate::components::TextField;
+use crate::config::use_config;
+use crate::hooks::use_id;
+use crate::i18n::use_i18n;
+use domain::route::{DEFAULT_TIMEOUT_MS, RequestPath, Route, RouteCredential};
+use domain::upstream::{build_url, parse_base};
+use yew::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct PreviewProps {
+    pub path: String,
+    pub backend_url: String,
+}
+
+/// Where a call would go, by the function that the gateway builds its URLs with.
+#[component]
+pub fn Preview(props: &PreviewProps) -> Html {
+    let i18n = use_i18n();
+    let config = use_config();
+    let sample = use_state_eq(|| "/models?limit=5".to_owned());
+    let id = use_id();
+    let on_change = {
+        let sample = sample.setter();
+        Callback::from(move |text| sample.set(text))
+    };
+    let url = upstream_url(&props.path, &props.backend_url, &sample, config.is_local());
+    html! {
+        <div class="tm-fieldset" role="group" aria-labelledby={id.clone()}>
+            <p class="tm-heading" {id}>{ i18n.t("preview.title") }</p>
+            <TextField label={i18n.t("preview.sample")} value={(*sample).clone()} {on_change} />
+            <p class="tm-address"><code>{ format!("{}{}{}", config.gateway, props.path, *sample) }</code></p>
+            <p class="tm-address" aria-live="polite">
+                <i class="fas fa-long-arrow-alt-right" aria-hidden="true" />{ " " }
+                { match url {
+                    Ok(url) => html! { <code data-preview="true">{ url }</code> },
+                    Err(why) => html! { <span class="tm-subtle">{ i18n.message(&why) }</span> },
+                } }
+            </p>
+        </div>
+    }
+}
+
+/// The upstream's URL for `sample` below a route, or why there is none, as `domain` words it.
+fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: bool) -> Result<String, String> {
+    let path = path.parse().map_err(|why: domain::route::InvalidRoutePath| why.to_string())?;
+    let upstream = parse_base(backend_url, allow_insecure).map_err(|why| why.to_string())?;
+    let route = Route {
+        id: "".into(),
+        path,
+        upstream,
+        tags: vec![],
+        methods: vec![],
+        timeout_ms: DEFAULT_TIMEOUT_MS,
+        cors_origins: vec![],
+        forward_cookies: false,
+        credential: RouteCredential::None,
+    };
+    let (below, query) = sample.split_once('?').map_or((sample, None), |(path, query)| (path, Some(query)));
+    // What begins with a route's path begins with a slash.
+    let asked = RequestPath::parse(&format!("{}{below}", route.path.as_str()))
+        .unwrap_or_else(|| RequestPath::of(&route.upstream));
+    build_url(&route, &asked, query).map(String::from).map_err(|why| why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_preview_says_where_the_gateway_would_go() {
+        let url = |sample| upstream_url("/api/openai", "https://api.openai.com/v1", sample, false);
+        assert_eq!(url("/models?limit=5").unwrap(), "https://api.openai.com/v1/models?limit=5");
+        assert_eq!(url("").unwrap(), "https://api.openai.com/v1");
+        assert_eq!(url("/a//b%2F").unwrap(), "https://api.openai.com/v1/a//b%2F");
+        assert!(url("/..%2f..").is_err() && url("evil").is_err());
+        assert!(upstream_url("/api/x", "http://127.0.0.1", "", false).is_err());
+    }
+}

@@ -1,0 +1,93 @@
+use super::first_method;
+use crate::api::use_api;
+use crate::components::{CallErrorView, SelectField, TextField, error_of};
+use crate::format;
+use crate::hooks::use_action;
+use crate::i18n::use_i18n;
+use domain::api::routes::{RouteTested, RouteView, TestMethod, TestRoute, TestRouteRequest};
+use patternfly_yew::prelude::*;
+use std::rc::Rc;
+use yew::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct TestCallProps {
+    pub route: Rc<RouteView>,
+}
+
+const METHODS: [TestMethod; 3] = [TestMethod::Get, TestMethod::Head, TestMethod::Options];
+
+/// One harmless call to the upstream, with the credential.
+#[component]
+pub fn TestCall(props: &TestCallProps) -> Html {
+    let i18n = use_i18n();
+    let api = use_api();
+    let path = use_state_eq(String::new);
+    let first = METHODS.into_iter().find(|method| method.as_str() == first_method(&props.route));
+    let method = use_state_eq(|| first.unwrap_or_default());
+    let answer = use_state_eq(|| None::<RouteTested>);
+    let id = props.route.id.clone();
+    let on_done = {
+        let answer = answer.setter();
+        Callback::from(move |tested| answer.set(Some(tested)))
+    };
+    let action = use_action(
+        move |request: TestRouteRequest| {
+            let (api, id) = (api.clone(), id.clone());
+            async move { api.send::<TestRoute>(&[id.as_str()], &request).await }
+        },
+        on_done,
+    );
+    let on_test = {
+        let (on_run, path, method) = (action.on_run.clone(), path.clone(), *method);
+        Callback::from(move |_: MouseEvent| {
+            let path = Some(path.trim().to_owned()).filter(|path| !path.is_empty());
+            on_run.emit(TestRouteRequest { path, method });
+        })
+    };
+    let on_path = {
+        let path = path.setter();
+        Callback::from(move |text| path.set(text))
+    };
+    let on_method = {
+        let method = method.setter();
+        Callback::from(move |name: String| {
+            method.set(METHODS.into_iter().find(|method| method.as_str() == name).unwrap_or_default());
+        })
+    };
+    let fields = action.error.as_ref().map(|error| error.fields().to_vec()).unwrap_or_default();
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("test.title") }</CardTitle>
+            <CardBody>
+                <p>{ i18n.t("test.advice") }</p>
+                <div class="tm-form-row">
+                    <SelectField
+                        label={i18n.t("tester.method")}
+                        options={METHODS.map(|m| (AttrValue::Static(m.as_str()), AttrValue::Static(m.as_str()))).to_vec()}
+                        value={method.as_str()}
+                        on_change={on_method}
+                    />
+                    <TextField label={i18n.t("test.path")} value={(*path).clone()} on_change={on_path} help={i18n.t("test.path-help")} error={error_of(&fields, "path")} />
+                </div>
+                <div class="tm-server-answer">
+                    <Button variant={ButtonVariant::Secondary} label={i18n.t("test.go").to_string()} loading={action.is_busy} disabled={action.is_busy} onclick={on_test} />
+                    <div aria-live="polite">
+                        if let Some(tested) = (*answer).clone().filter(|_| !action.is_busy && action.error.is_none()) {
+                            <p class="tm-address">
+                                if let Some(status) = tested.status {
+                                    <Label label={status.to_string()} color={if status < 400 { Color::Green } else { Color::Orange }} />
+                                } else {
+                                    <Label label={tested.outcome.as_str().to_owned()} color={Color::Red} />
+                                }
+                                { " " }{ format::milliseconds(&i18n, u64::from(tested.latency_ms)) }{ " · " }<code>{ &tested.url }</code>
+                            </p>
+                        }
+                    </div>
+                </div>
+                if let Some(error) = action.error.filter(|error| error_of(error.fields(), "path").is_none()) {
+                    <CallErrorView {error} />
+                }
+            </CardBody>
+        </Card>
+    }
+}

@@ -1,0 +1,192 @@
+use super::badge_of;
+use super::form::TeamForm;
+use crate::api::{Api, CallError, use_api};
+use crate::components::{
+    AsyncView, Avatar, CallErrorView, Column, DataTable, Dialog, Page, RoleLabel, Row, ScopeLabel, Time,
+};
+use crate::hooks::{use_action, use_remote};
+use crate::i18n::{I18n, use_i18n};
+use crate::route::Route;
+use crate::state::session::{can, use_me};
+use crate::state::toasts::{Tone, use_toast};
+use domain::api::people::Member;
+use domain::api::teams::{DeleteTeam, GetTeam, ListMembers, MemberQuery, TeamView};
+use domain::role::{Action, Subject};
+use patternfly_yew::prelude::*;
+use std::rc::Rc;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct TeamPageProps {
+    pub id: String,
+}
+
+type Shown = (Rc<TeamView>, Vec<Member>);
+
+async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
+    let team = api.call::<GetTeam>(&[id]).await?;
+    let query = MemberQuery { limit: Some(domain::api::MAX_LIMIT), cursor: None };
+    let members = api.read::<ListMembers>(&[id], &query).await?;
+    Ok((Rc::new(team), members.items))
+}
+
+/// `/teams/:id`
+#[component]
+pub fn TeamPage(props: &TeamPageProps) -> Html {
+    let i18n = use_i18n();
+    let (api, me, toast, navigator) = (use_api(), use_me(), use_toast(), use_navigator());
+    let shown = {
+        let api = api.clone();
+        use_remote(props.id.clone(), move |id| {
+            let api = api.clone();
+            async move { read(&api, &id).await }
+        })
+    };
+    let (is_editing, is_deleting) = (use_state_eq(|| false), use_state_eq(|| false));
+    let set = |state: &UseStateHandle<bool>, value: bool| {
+        let state = state.setter();
+        Callback::from(move |()| state.set(value))
+    };
+    let on_deleted = {
+        let i18n = i18n.clone();
+        Callback::from(move |_: TeamView| {
+            toast.emit((Tone::Success, i18n.t("teams.deleted")));
+            if let Some(navigator) = &navigator {
+                navigator.push(&Route::Teams);
+            }
+        })
+    };
+    let delete = {
+        let id = props.id.clone();
+        use_action(
+            move |()| {
+                let (api, id) = (api.clone(), id.clone());
+                async move { api.call::<DeleteTeam>(&[&id]).await }
+            },
+            on_deleted,
+        )
+    };
+    let team = shown.state.ready().map(|shown| Rc::clone(&shown.0));
+    let actions = team.as_ref().map(|team| {
+        let may = |action| can(&me, action, Subject::team(&team.id));
+        let is_empty = team.members == 0 && team.tokens == 0 && !team.id.is_core();
+        html! {
+            <>
+                if may(Action::EditTeam) {
+                    <Button variant={ButtonVariant::Primary} label={i18n.t("teams.edit").to_string()} onclick={set(&is_editing, true).reform(|_| ())} />
+                }
+                if may(Action::DeleteTeam) && is_empty {
+                    <Button variant={ButtonVariant::DangerSecondary} label={i18n.t("teams.delete").to_string()} onclick={set(&is_deleting, true).reform(|_| ())} />
+                }
+            </>
+        }
+    });
+    let render = {
+        let i18n = i18n.clone();
+        Callback::from(move |shown: Rc<Shown>| {
+            html! { <div class="tm-stack">{ summary(&i18n, &shown.0) }{ members(&i18n, &shown.1) }</div> }
+        })
+    };
+    let title = team.as_ref().map_or_else(|| i18n.t("team.title"), |team| team.name.clone().into());
+    let parent = html! { <Link<Route> to={Route::Teams}>{ i18n.t("teams.title") }</Link<Route>> };
+    let delete_footer = html! {
+        <>
+            <Button r#type={ButtonType::Submit} variant={ButtonVariant::Danger} label={i18n.t("teams.delete").to_string()} loading={delete.is_busy} disabled={delete.is_busy} />
+            <Button variant={ButtonVariant::Link} label={i18n.t("app.cancel").to_string()} onclick={set(&is_deleting, false).reform(|_| ())} />
+        </>
+    };
+    html! {
+        <Page {title} {parent} actions={actions.unwrap_or_default()}>
+            <AsyncView<Shown> state={shown.state} on_retry={shown.on_refresh.clone()} {render} />
+            if *is_editing {
+                if let Some(team) = team.clone() {
+                    <TeamForm {team} on_close={set(&is_editing, false)} on_changed={shown.on_refresh} />
+                }
+            }
+            if *is_deleting {
+                <Dialog title={i18n.t("teams.delete")} footer={delete_footer} on_close={set(&is_deleting, false)} on_submit={delete.on_run}>
+                    <p>{ i18n.fill("teams.delete-advice", &[("name", team.as_ref().map(|team| team.name.as_str()).unwrap_or_default())]) }</p>
+                    if let Some(error) = delete.error {
+                        <CallErrorView {error} />
+                    }
+                </Dialog>
+            }
+        </Page>
+    }
+}
+
+/// What `/tokens` and `/usage-analytics` are filtered by.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+struct OfTeam {
+    team: String,
+}
+
+fn summary(i18n: &I18n, team: &TeamView) -> Html {
+    let query = OfTeam { team: team.id.to_string() };
+    html! {
+        <Card>
+            <CardBody>
+                <div class="tm-person">{ badge_of(team) }<code>{ team.id.to_string() }</code></div>
+                <DescriptionList mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
+                    if let Some(description) = &team.description {
+                        <DescriptionGroup term={i18n.t("team.description")}>{ description }</DescriptionGroup>
+                    }
+                    <DescriptionGroup term={i18n.t("tokens.title")}>
+                        <Link<Route, OfTeam> to={Route::Tokens} query={query.clone()}>{ team.tokens }</Link<Route, OfTeam>>
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("usage.calls")}>
+                        <Link<Route, OfTeam> to={Route::UsageAnalytics} {query}>{ i18n.t("token.see-usage") }</Link<Route, OfTeam>>
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("team.cap")}>
+                        if let Some(cap) = &team.scope_cap {
+                            <span class="tm-labels">{ for cap.iter().map(|scope| html! { <ScopeLabel scope={scope.clone()} /> }) }</span>
+                        } else {
+                            { i18n.t("team.unbound") }
+                        }
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("token.created")}><Time at={team.created_at} /></DescriptionGroup>
+                </DescriptionList>
+            </CardBody>
+        </Card>
+    }
+}
+
+fn members(i18n: &I18n, members: &[Member]) -> Html {
+    let columns = [i18n.t("users.person"), i18n.t("team.role"), i18n.t("team.since")].map(Column::new);
+    let rows: Vec<Row> = members
+        .iter()
+        .map(|member| {
+            let name =
+                member.name.clone().or_else(|| member.email.clone()).unwrap_or_else(|| member.id.to_string());
+            let cells = vec![
+                html! {
+                    <span class="tm-person">
+                        <Avatar name={name.clone()} url={member.avatar_url.clone()} />
+                        <span>
+                            { &name }
+                            if let Some(email) = &member.email {
+                                <div class="tm-subtle tm-address">{ email }</div>
+                            }
+                        </span>
+                    </span>
+                },
+                html! { <RoleLabel role={member.role} /> },
+                html! { <Time at={member.since} /> },
+            ];
+            (member.id.to_string(), cells)
+        })
+        .collect();
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("team.members") }</CardTitle>
+            <CardBody>
+                if rows.is_empty() {
+                    <p class="tm-subtle">{ i18n.t("team.no-members") }</p>
+                } else {
+                    <DataTable label={i18n.t("team.members")} columns={columns.to_vec()} {rows} />
+                }
+            </CardBody>
+        </Card>
+    }
+}

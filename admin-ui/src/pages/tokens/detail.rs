@@ -1,0 +1,225 @@
+use super::dialogs::{Extend, Revoke, Rotate};
+use super::edit::EditToken;
+use super::tester::Tester;
+use super::{may_change, saved};
+use crate::api::{Api, CallError, use_api};
+use crate::components::{
+    AsyncView, CallErrorView, Column, CopyButton, DataTable, Menu, MenuItem, Page, ScopeLabel, Standing,
+    StandingLabel, Time, is_stale, name_of,
+};
+use crate::format;
+use crate::hooks::{use_action, use_remote, use_routes, use_teams};
+use crate::i18n::{I18n, use_i18n};
+use crate::route::Route;
+use crate::state::session::use_me;
+use crate::state::toasts::use_toast;
+use domain::api::Page as Items;
+use domain::api::routes::RouteView;
+use domain::api::tokens::{
+    DisableToken, EnableToken, GetToken, ListTokenSecrets, SecretView, TokenChanged, TokenView,
+};
+use domain::kv::TokenState;
+use patternfly_yew::prelude::*;
+use std::rc::Rc;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct TokenPageProps {
+    pub id: String,
+}
+
+type Shown = (Rc<TokenView>, Items<SecretView>);
+
+async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
+    let token = api.call::<GetToken>(&[id]).await?;
+    let secrets = api.call::<ListTokenSecrets>(&[id]).await?;
+    Ok((Rc::new(token), secrets))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Open {
+    Edit,
+    Rotate,
+    Extend,
+    Revoke,
+}
+
+/// `/tokens/:id`
+#[component]
+pub fn TokenPage(props: &TokenPageProps) -> Html {
+    let i18n = use_i18n();
+    let (api, me, toast) = (use_api(), use_me(), use_toast());
+    let shown = {
+        let api = api.clone();
+        use_remote(props.id.clone(), move |id| {
+            let api = api.clone();
+            async move { read(&api, &id).await }
+        })
+    };
+    let (routes, teams) = (use_routes(), use_teams());
+    let open = use_state_eq(|| None::<Open>);
+    let on_refresh = shown.on_refresh.clone();
+    let switch = {
+        let (i18n, on_refresh) = (i18n.clone(), on_refresh.clone());
+        let on_done = Callback::from(move |changed: TokenChanged| {
+            toast.emit(saved(&i18n, changed.propagation));
+            on_refresh.emit(());
+        });
+        let id = props.id.clone();
+        use_action(
+            move |is_enabled: bool| {
+                let (api, id) = (api.clone(), id.clone());
+                async move {
+                    if is_enabled {
+                        api.call::<EnableToken>(&[&id]).await
+                    } else {
+                        api.call::<DisableToken>(&[&id]).await
+                    }
+                }
+            },
+            on_done,
+        )
+    };
+    let token = shown.state.ready().map(|shown| Rc::clone(&shown.0));
+    let known_routes = routes.state.ready().cloned().unwrap_or_default();
+    let set_open = |what: Option<Open>| {
+        let open = open.setter();
+        Callback::from(move |()| open.set(what))
+    };
+    let actions = token.as_ref().filter(|token| may_change(&me, token) && token.state != TokenState::Revoked).map(|token| {
+        let is_active = token.state == TokenState::Active;
+        let toggle_label = if is_active { i18n.t("tokens.disable") } else { i18n.t("tokens.enable") };
+        let toggle_icon = if is_active { "fas fa-pause-circle" } else { "fas fa-play-circle" };
+        html! {
+            <>
+                <Button variant={ButtonVariant::Primary} label={i18n.t("tokens.edit").to_string()} onclick={set_open(Some(Open::Edit)).reform(|_| ())} />
+                <Button variant={ButtonVariant::Secondary} label={i18n.t("tokens.rotate").to_string()} onclick={set_open(Some(Open::Rotate)).reform(|_| ())} />
+                <Menu label={i18n.t("app.more")} toggle={html! { <i class="fas fa-ellipsis-v" aria-hidden="true" /> }}>
+                    <MenuItem text={i18n.t("tokens.extend")} icon="fas fa-hourglass-half" on_choose={set_open(Some(Open::Extend))} />
+                    <MenuItem text={toggle_label} icon={toggle_icon} on_choose={switch.on_run.reform(move |()| !is_active)} />
+                    <MenuItem text={i18n.t("tokens.revoke")} icon="fas fa-ban" is_danger=true on_choose={set_open(Some(Open::Revoke))} />
+                </Menu>
+            </>
+        }
+    });
+    let parent = html! { <Link<Route> to={Route::Tokens}>{ i18n.t("tokens.title") }</Link<Route>> };
+    let title = token.as_ref().map_or_else(|| i18n.t("token.title"), |token| token.name.clone().into());
+    let cap = token.as_ref().and_then(|token| {
+        let team = teams.state.ready()?.iter().find(|team| team.id == token.team_id)?;
+        team.scope_cap.clone()
+    });
+    let render = {
+        let (i18n, routes, cap) = (i18n.clone(), Rc::clone(&known_routes), cap.clone());
+        let is_ready = routes_and_teams_are_ready(&routes, teams.state.ready().is_some());
+        Callback::from(move |shown: Rc<Shown>| {
+            html! {
+                <div class="tm-stack">
+                    { summary(&i18n, &shown.0, &routes) }
+                    { secrets(&i18n, &shown.1.items) }
+                    if is_ready {
+                        <Tester token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} cap={cap.clone()} />
+                    }
+                </div>
+            }
+        })
+    };
+    let dialog = token.zip(*open).map(|(token, open)| {
+        let (routes, on_close, on_changed) = (Rc::clone(&known_routes), set_open(None), on_refresh.clone());
+        match open {
+            Open::Edit => html! { <EditToken {token} {routes} {cap} {on_close} {on_changed} /> },
+            Open::Rotate => html! { <Rotate {token} {routes} {on_close} {on_changed} /> },
+            Open::Extend => html! { <Extend {token} {routes} {on_close} {on_changed} /> },
+            Open::Revoke => html! { <Revoke {token} {routes} {on_close} {on_changed} /> },
+        }
+    });
+    html! {
+        <Page {title} {parent} actions={actions.unwrap_or_default()}>
+            if let Some(error) = switch.error {
+                <CallErrorView {error} />
+            }
+            <AsyncView<Shown> state={shown.state} on_retry={on_refresh} {render} />
+            { dialog.unwrap_or_default() }
+        </Page>
+    }
+}
+
+/// The tester needs both: without the team's bound it would allow too much.
+fn routes_and_teams_are_ready(routes: &[RouteView], teams: bool) -> bool {
+    !routes.is_empty() && teams
+}
+
+fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
+    let scopes = token.scopes.iter().map(|scope| {
+        html! { <ScopeLabel scope={name_of(scope, routes)} is_stale={!routes.is_empty() && is_stale(scope, routes)} /> }
+    });
+    let id = token.id.to_string();
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("token.title") }</CardTitle>
+            <CardBody>
+                <DescriptionList mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
+                    <DescriptionGroup term={i18n.t("token.state")}>
+                        <StandingLabel standing={Standing::of(token, format::now())} />
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("token.team")}>
+                        <Link<Route> to={Route::Team { id: token.team_id.to_string() }}>{ token.team_id.to_string() }</Link<Route>>
+                    </DescriptionGroup>
+                    if let Some(description) = &token.description {
+                        <DescriptionGroup term={i18n.t("token.description")}>{ description }</DescriptionGroup>
+                    }
+                    <DescriptionGroup term={i18n.t("token.scopes")}><span class="tm-labels">{ for scopes }</span></DescriptionGroup>
+                    if !token.ip_allow.is_empty() {
+                        <DescriptionGroup term={i18n.t("token.ip-allow")}><code>{ token.ip_allow.join(", ") }</code></DescriptionGroup>
+                    }
+                    <DescriptionGroup term={i18n.t("token.expires")}>
+                        { token.expires_at.map_or_else(|| html! { i18n.t("token.never-expires") }, |at| html! { <Time {at} /> }) }
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("token.created")}><Time at={token.created_at} /></DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("token.last-used")}>
+                        { token.last_used_at.map_or_else(|| html! { i18n.t("token.never-used") }, |at| html! { <Time {at} /> }) }
+                        { " · " }
+                        <Link<Route> to={Route::TokenUsage { id: id.clone() }}>{ i18n.t("token.see-usage") }</Link<Route>>
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("token.id")}>
+                        <code class="tm-address">{ &id }</code>
+                        <CopyButton text={id.clone()} label={i18n.t("token.copy-id")} />
+                    </DescriptionGroup>
+                </DescriptionList>
+            </CardBody>
+        </Card>
+    }
+}
+
+fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
+    let columns = [i18n.t("secret.hint"), i18n.t("token.created"), i18n.t("secret.ends")].map(Column::new);
+    let rows: Vec<_> = secrets
+        .iter()
+        .map(|secret| {
+            let hint = format!("{}…{}", secret.hint.start, secret.hint.end);
+            let cells = vec![
+                html! {
+                    <>
+                        <code>{ &hint }</code>
+                        if secret.legacy {
+                            { " " }<Label label={i18n.t("secret.legacy").to_string()} compact=true />
+                        }
+                    </>
+                },
+                html! { <Time at={secret.created_at} /> },
+                match secret.ends_at {
+                    Some(at) if at <= format::now() => html! { i18n.t("secret.ended") },
+                    Some(at) => html! { <Time {at} is_relative=true /> },
+                    None => html! { i18n.t("secret.with-token") },
+                },
+            ];
+            (hint, cells)
+        })
+        .collect();
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("secret.title") }</CardTitle>
+            <CardBody><DataTable label={i18n.t("secret.title")} columns={columns.to_vec()} {rows} /></CardBody>
+        </Card>
+    }
+}

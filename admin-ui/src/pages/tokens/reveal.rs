@@ -1,0 +1,75 @@
+use crate::components::{CheckField, CopyButton, Dialog, opened};
+use crate::config::use_config;
+use crate::i18n::use_i18n;
+use crate::snippets;
+use domain::api::routes::RouteView;
+use domain::api::tokens::TokenCreated;
+use patternfly_yew::prelude::*;
+use std::rc::Rc;
+use yew::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct RevealProps {
+    pub created: TokenCreated,
+    pub routes: Rc<Vec<RouteView>>,
+    pub on_close: Callback<()>,
+}
+
+/// The plain text, once. It is in memory and on the screen alone, and both let go of it with this
+/// dialog, which therefore closes only after its reader says that he has it.
+#[component]
+pub fn Reveal(props: &RevealProps) -> Html {
+    let i18n = use_i18n();
+    let config = use_config();
+    let is_kept = use_state_eq(|| false);
+    let on_kept = {
+        let is_kept = is_kept.setter();
+        Callback::from(move |value| is_kept.set(value))
+    };
+    let on_close = {
+        let (is_kept, on_close) = (*is_kept, props.on_close.clone());
+        Callback::from(move |()| {
+            if is_kept {
+                on_close.emit(());
+            }
+        })
+    };
+    let token = AttrValue::from(props.created.token.clone().unwrap_or_default());
+    let route = opened(&props.created.view.scopes, &props.routes).first().map(|(route, _)| *route);
+    let path = route.map_or("/api/…", |route| route.path.as_str());
+    let method = route.and_then(|route| route.methods.first()).map_or("GET", String::as_str);
+    let url = format!("{}{path}", config.gateway);
+    let command = AttrValue::from(snippets::curl(method, &url, &token));
+    let footer = html! {
+        <Button
+            variant={ButtonVariant::Primary}
+            label={i18n.t("app.close").to_string()}
+            disabled={!*is_kept}
+            onclick={props.on_close.reform(|_| ())}
+        />
+    };
+    html! {
+        <Dialog title={i18n.t("reveal.title")} {footer} {on_close} is_wide=true>
+            <div class="tm-form">
+                <p>{ i18n.fill("reveal.advice", &[("name", &props.created.view.name)]) }</p>
+                <div class="tm-secret">
+                    <code data-secret="true">{ &token }</code>
+                    <CopyButton text={&token} label={i18n.t("reveal.copy")} caption={i18n.t("copy.copy")} />
+                </div>
+                <h3 class="tm-heading">{ i18n.t("reveal.n8n") }</h3>
+                <ol class="pf-v6-c-list">
+                    <li>{ i18n.t("reveal.n8n-credential") }</li>
+                    <li>{ i18n.t("reveal.n8n-name") }{ " " }<code>{ "X-API-Key" }</code></li>
+                    <li>{ i18n.t("reveal.n8n-value") }</li>
+                    <li>{ i18n.t("reveal.n8n-url") }{ " " }<code class="tm-address">{ &url }</code></li>
+                </ol>
+                <h3 class="tm-heading">{ i18n.t("reveal.shell") }</h3>
+                <div class="tm-secret">
+                    <code>{ &command }</code>
+                    <CopyButton text={command.clone()} label={i18n.t("routes.copy-curl")} caption={i18n.t("copy.copy")} />
+                </div>
+                <CheckField label={i18n.t("reveal.kept")} is_checked={*is_kept} on_change={on_kept} />
+            </div>
+        </Dialog>
+    }
+}

@@ -1,0 +1,247 @@
+//! Figures as cards, as columns of tables and as charts.
+
+use crate::components::{Chart, Column, DataTable, Row, Series, over_time, shares};
+use crate::format;
+use crate::i18n::I18n;
+use crate::route::Route;
+use domain::api::usage::{Figures, Interval, RouteUsage, TokenUsage, UsageStats};
+use patternfly_yew::prelude::*;
+use serde::Serialize;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+/// More slices than this are one.
+const SLICES: usize = 7;
+
+/// What `/route-usage` is about.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct OfPath {
+    pub path: String,
+}
+
+pub fn card(title: AttrValue, figure: String, remark: Option<AttrValue>) -> Html {
+    html! {
+        <Card>
+            <CardBody>
+                <dl>
+                    <dt class="tm-subtle">{ title }</dt>
+                    <dd class="tm-figure">{ figure }</dd>
+                    if let Some(remark) = remark {
+                        <dd class="tm-subtle">{ remark }</dd>
+                    }
+                </dl>
+            </CardBody>
+        </Card>
+    }
+}
+
+pub fn errors_of(figures: &Figures) -> u64 {
+    figures.client_errors + figures.upstream_errors + figures.timeouts + figures.gateway_errors
+}
+
+fn or_dash(text: Option<String>) -> String {
+    text.unwrap_or_else(|| "–".to_owned())
+}
+
+pub fn success(i18n: &I18n, figures: &Figures) -> String {
+    or_dash(figures.success_permille.map(|permille| format::permille(i18n, permille)))
+}
+
+pub fn latency(i18n: &I18n, ms: Option<impl Into<u64>>) -> String {
+    or_dash(ms.map(|ms| format::milliseconds(i18n, ms.into())))
+}
+
+/// The cards of a report.
+pub fn cards(i18n: &I18n, figures: &Figures) -> Html {
+    let errors = errors_of(figures);
+    html! {
+        <div class="tm-cards">
+            { card(i18n.t("usage.calls"), format::number(i18n, figures.calls), None) }
+            { card(i18n.t("usage.success"), success(i18n, figures), None) }
+            { card(i18n.t("usage.errors"), format::number(i18n, errors), Some(i18n.fill("usage.denied-note", &[
+                ("denied", &format::number(i18n, figures.denied + figures.limited)),
+            ]))) }
+            { card(i18n.t("usage.p50"), latency(i18n, figures.p50_ms), Some(i18n.fill("usage.mean-note", &[
+                ("mean", &latency(i18n, figures.mean_ms)),
+            ]))) }
+            { card(i18n.t("usage.p95"), latency(i18n, figures.p95_ms), Some(i18n.fill("usage.p99-note", &[
+                ("p99", &latency(i18n, figures.p99_ms)),
+            ]))) }
+            { card(i18n.t("usage.bytes"), format::bytes(i18n, figures.bytes_out), Some(i18n.fill("usage.bytes-in-note", &[
+                ("bytes", &format::bytes(i18n, figures.bytes_in)),
+            ]))) }
+            if figures.prompt_tokens + figures.completion_tokens > 0 {
+                { card(i18n.t("usage.ai-tokens"), format::number(i18n, figures.prompt_tokens + figures.completion_tokens), Some(i18n.fill("usage.cost-note", &[
+                    ("cost", &dollars(figures.cost_micros)),
+                ]))) }
+            }
+        </div>
+    }
+}
+
+/// Of micro-dollars.
+fn dollars(micros: u64) -> String {
+    format!("US${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
+}
+
+/// Columns that every list of figures has.
+pub fn columns(i18n: &I18n) -> Vec<Column> {
+    vec![
+        Column::number(i18n.t("usage.calls")),
+        Column::number(i18n.t("usage.success")),
+        Column::number(i18n.t("usage.errors")),
+        Column::number(i18n.t("usage.denied")),
+        Column::number(i18n.t("usage.p50")),
+        Column::number(i18n.t("usage.p95")),
+        Column::number(i18n.t("usage.p99")),
+    ]
+}
+
+pub fn cells(i18n: &I18n, figures: &Figures) -> Vec<Html> {
+    [
+        format::number(i18n, figures.calls),
+        success(i18n, figures),
+        format::number(i18n, errors_of(figures)),
+        format::number(i18n, figures.denied + figures.limited),
+        latency(i18n, figures.p50_ms),
+        latency(i18n, figures.p95_ms),
+        latency(i18n, figures.p99_ms),
+    ]
+    .into_iter()
+    .map(|text| html! { text })
+    .collect()
+}
+
+pub fn token_link(token: &TokenUsage) -> Html {
+    let name = token.name.clone().unwrap_or_else(|| token.token_id.to_string());
+    html! { <Link<Route> to={Route::TokenUsage { id: token.token_id.to_string() }}>{ name }</Link<Route>> }
+}
+
+pub fn route_name(i18n: &I18n, route: &RouteUsage) -> String {
+    match (&route.path, &route.route_id) {
+        (Some(path), _) => path.clone(),
+        (None, Some(id)) => id.to_string(),
+        (None, None) => i18n.t("usage.no-route").to_string(),
+    }
+}
+
+pub fn route_link(i18n: &I18n, route: &RouteUsage) -> Html {
+    let name = route_name(i18n, route);
+    match &route.path {
+        Some(path) => {
+            let query = OfPath { path: path.clone() };
+            html! { <Link<Route, OfPath> to={Route::RouteUsage} {query}>{ name }</Link<Route, OfPath>> }
+        }
+        None => html! { name },
+    }
+}
+
+fn table(i18n: &I18n, label: AttrValue, first: AttrValue, rows: Vec<Row>) -> Html {
+    let mut all = vec![Column::new(first)];
+    all.extend(columns(i18n));
+    html! {
+        <Card>
+            <CardTitle component="h2">{ &label }</CardTitle>
+            <CardBody>
+                if rows.is_empty() {
+                    <p class="tm-subtle">{ i18n.t("usage.none") }</p>
+                } else {
+                    <DataTable {label} columns={all} {rows} />
+                }
+            </CardBody>
+        </Card>
+    }
+}
+
+pub fn tokens_table(i18n: &I18n, label: AttrValue, tokens: &[TokenUsage]) -> Html {
+    let row = |token: &TokenUsage| {
+        let mut row = vec![token_link(token)];
+        row.extend(cells(i18n, &token.figures));
+        (token.token_id.to_string(), row)
+    };
+    table(i18n, label, i18n.t("token.title"), tokens.iter().map(row).collect())
+}
+
+pub fn routes_table(i18n: &I18n, label: AttrValue, routes: &[RouteUsage]) -> Html {
+    let row = |route: &RouteUsage| {
+        let mut row = vec![route_link(i18n, route)];
+        row.extend(cells(i18n, &route.figures));
+        (route_name(i18n, route), row)
+    };
+    table(i18n, label, i18n.t("route.title"), routes.iter().map(row).collect())
+}
+
+/// Calls that ended well, did not, and were denied, as bars; latencies as lines.
+pub fn series_chart(i18n: &I18n, stats: &UsageStats) -> Html {
+    let is_day = stats.interval == Interval::Day;
+    let labels: Vec<String> = stats.series.iter().map(|b| format::bucket(i18n, b.at, is_day)).collect();
+    let counts = |name: AttrValue, color: &'static str, value: fn(&Figures) -> u64| Series {
+        name: name.to_string(),
+        values: stats.series.iter().map(|bucket| Some(value(&bucket.figures))).collect(),
+        is_line: false,
+        is_latency: false,
+        color: Some(color),
+    };
+    let latencies = |name: AttrValue, color: &'static str, value: fn(&Figures) -> Option<u32>| Series {
+        name: name.to_string(),
+        values: stats.series.iter().map(|bucket| value(&bucket.figures).map(u64::from)).collect(),
+        is_line: true,
+        is_latency: true,
+        color: Some(color),
+    };
+    let series = [
+        counts(i18n.t("usage.ok"), "#3f8f3f", |figures| figures.ok),
+        counts(i18n.t("usage.errors"), "#c9550a", errors_of),
+        counts(i18n.t("usage.denied"), "#7d6a5c", |figures| figures.denied + figures.limited),
+        latencies(i18n.t("usage.p50-ms"), "#2b7fd4", |figures| figures.p50_ms),
+        latencies(i18n.t("usage.p95-ms"), "#a05fc4", |figures| figures.p95_ms),
+    ];
+    let options = over_time(&labels, &series, &i18n.t("usage.calls"), Some(&i18n.t("usage.latency-ms")));
+    let label = i18n.fill("usage.chart-label", &[("calls", &format::number(i18n, stats.total.calls))]);
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("usage.over-time") }</CardTitle>
+            <CardBody>
+                if stats.series.is_empty() {
+                    <p class="tm-subtle">{ i18n.t("usage.none") }</p>
+                } else {
+                    <Chart {label} {options} />
+                    <p class="tm-subtle">{ i18n.fill("usage.zone", &[("zone", &stats.tz)]) }</p>
+                }
+            </CardBody>
+        </Card>
+    }
+}
+
+/// Each name's share of the calls; the least ones together.
+pub fn share_chart(i18n: &I18n, title: AttrValue, calls: &[(String, u64)]) -> Html {
+    let mut slices: Vec<(String, u64)> =
+        calls.iter().filter(|(_, calls)| *calls > 0).take(SLICES).cloned().collect();
+    let rest: u64 = calls.iter().skip(SLICES).map(|(_, calls)| calls).sum();
+    if rest > 0 {
+        slices.push((i18n.t("usage.others").to_string(), rest));
+    }
+    html! {
+        <Card>
+            <CardTitle component="h2">{ &title }</CardTitle>
+            <CardBody>
+                if slices.is_empty() {
+                    <p class="tm-subtle">{ i18n.t("usage.none") }</p>
+                } else {
+                    <Chart label={title} options={shares(&slices)} />
+                }
+            </CardBody>
+        </Card>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_are_shown_to_the_hundredth_of_a_cent() {
+        assert_eq!(dollars(1_234_567), "US$1.2345");
+        assert_eq!(dollars(99), "US$0.0000");
+    }
+}

@@ -1,0 +1,23 @@
+use crate::components::Page;
+use crate::i18n::use_i18n;
+use crate::state::session::use_me;
+use patternfly_yew::prelude::*;
+use yew::prelude::*;
+
+/// For whoever is signed in and in no team.
+#[component]
+pub fn WaitingPage() -> Html {
+    let i18n = use_i18n();
+    let me = use_me();
+    let who = me.email.clone().unwrap_or_else(|| me.id.to_string());
+    html! {
+        <Page title={i18n.t("waiting.title")} summary={i18n.t("waiting.summary")}>
+            <Card>
+                <CardBody>
+                    <p>{ i18n.t("waiting.advice") }</p>
+                    <p class="tm-address">{ i18n.fill("waiting.who", &[("who", &who)]) }</p>
+                </CardBody>
+            </Card>
+        </Page>
+    }
+}

@@ -1,0 +1,69 @@
+//! What is copied for other programs: commands for a shell, nodes for n8n.
+
+use serde_json::{Value, json};
+
+/// Where the reader's own token goes: the variable that the shell fills in.
+pub const TOKEN_VARIABLE: &str = "$TOKEN";
+
+/// A `curl` command that n8n's "Import cURL" takes too.
+pub fn curl(method: &str, url: &str, token: &str) -> String {
+    // Double quotes around the token alone: the shell is to fill in its variable.
+    let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
+    format!("curl {method}{} -H \"X-API-Key: {token}\"", quoted(url))
+}
+
+/// Between single quotes, as a POSIX shell reads it back.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// What pastes onto n8n's canvas as one HTTP Request node. It holds no token: the node asks for a
+/// "Header Auth" credential, which n8n keeps.
+pub fn n8n_node(id: &str, name: &str, method: &str, url: &str) -> String {
+    let node = json!({
+        "nodes": [{
+            "parameters": {
+                "method": method,
+                "url": url,
+                "authentication": "genericCredentialType",
+                "genericAuthType": "httpHeaderAuth",
+                "options": {},
+            },
+            "type": "n8n-nodes-base.httpRequest",
+            "typeVersion": 4.2,
+            "position": [0, 0],
+            "id": id,
+            "name": name,
+        }],
+        "connections": {},
+        "pinData": {},
+    });
+    pretty(&node)
+}
+
+pub fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_cannot_break_out_of_its_quotes() {
+        let command = curl("POST", "https://gw.example/api/x?a='$(id)'", TOKEN_VARIABLE);
+        assert_eq!(
+            command,
+            r#"curl -X POST 'https://gw.example/api/x?a='\''$(id)'\''' -H "X-API-Key: $TOKEN""#
+        );
+        assert!(!curl("GET", "https://gw.example", "t").contains("-X"));
+    }
+
+    #[test]
+    fn a_node_names_no_secret_and_asks_for_header_auth() {
+        let node: Value =
+            serde_json::from_str(&n8n_node("1", "Open AI", "GET", "https://gw.example/a")).unwrap();
+        assert_eq!(node["nodes"][0]["parameters"]["genericAuthType"], "httpHeaderAuth");
+        assert_eq!(node["nodes"][0]["type"], "n8n-nodes-base.httpRequest");
+    }
+}

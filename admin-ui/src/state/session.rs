@@ -1,0 +1,185 @@
+//! Who is signed in, by the session token that the issuer hands over.
+//!
+//! The issuer's page comes back with the token in the address's fragment, which no server is sent.
+//! It is taken out of the address before anything is drawn. It is kept in this tab's session storage
+//! as well as in memory, so that a reload is no sign-out: it opens nothing but the admin API, for an
+//! hour at most, it ends with the tab, and a script that could read it there could as well send
+//! calls itself. API tokens and upstream credentials are never stored.
+
+use crate::api::Api;
+use crate::config::use_config;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::api::people::Me;
+use domain::role::{Action, Subject, authorize};
+use domain::time::UnixMs;
+use std::rc::Rc;
+use yew::prelude::*;
+
+const STORED: &str = "session";
+const FRAGMENT: &str = "#__session=";
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Session {
+    pub token: Option<Rc<str>>,
+    /// There was one, and it has ended by itself.
+    pub has_ended: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum EndSession {
+    SignedOut,
+    Expired,
+}
+
+impl Session {
+    /// From the address, else from what this tab remembers.
+    fn load(now: UnixMs) -> Self {
+        if let Some(token) = take_from_address() {
+            remember(&token);
+            return Self::of(Some(token), now);
+        }
+        Self::of(storage().and_then(|storage| storage.get_item(STORED).ok().flatten()), now)
+    }
+
+    fn of(token: Option<String>, now: UnixMs) -> Self {
+        match token {
+            Some(token) if expires_at(&token).is_some_and(|end| end > now) => {
+                Self { token: Some(token.into()), has_ended: false }
+            }
+            other => Self { token: None, has_ended: other.is_some() },
+        }
+    }
+}
+
+impl Reducible for Session {
+    type Action = EndSession;
+
+    fn reduce(self: Rc<Self>, action: EndSession) -> Rc<Self> {
+        Rc::new(Self { token: None, has_ended: matches!(action, EndSession::Expired) })
+    }
+}
+
+fn storage() -> Option<web_sys::Storage> {
+    gloo::utils::window().session_storage().ok().flatten()
+}
+
+fn remember(token: &str) {
+    // Refused when storage is forbidden: the session then lasts until the next reload.
+    let _ = storage().map(|storage| storage.set_item(STORED, token));
+}
+
+fn forget() {
+    let _ = storage().map(|storage| storage.remove_item(STORED));
+}
+
+/// The token of the address's fragment, which is then gone from the address and from history.
+fn take_from_address() -> Option<String> {
+    let location = gloo::utils::window().location();
+    let token = location.hash().ok()?.strip_prefix(FRAGMENT)?.to_owned();
+    let address = format!("{}{}", location.pathname().ok()?, location.search().ok()?);
+    let history = gloo::utils::window().history().ok()?;
+    history.replace_state_with_url(&web_sys::wasm_bindgen::JsValue::NULL, "", Some(&address)).ok()?;
+    Some(token)
+}
+
+/// When a JWT ends. Read without a check of its signature, which is the API's task: here it only
+/// spares a call that would be refused.
+fn expires_at(token: &str) -> Option<UnixMs> {
+    let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
+    let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
+    claims.get("exp")?.as_i64()?.checked_mul(1000)
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct SessionProviderProps {
+    pub children: Html,
+}
+
+pub type SessionHandle = UseReducerHandle<Session>;
+
+/// Gives what is inside the session and the API in it.
+#[component]
+pub fn SessionProvider(props: &SessionProviderProps) -> Html {
+    let session = use_reducer(|| Session::load(crate::format::now()));
+    let config = use_config();
+    let on_refused = {
+        let dispatcher = session.dispatcher();
+        use_callback((), move |(), ()| {
+            forget();
+            dispatcher.dispatch(EndSession::Expired);
+        })
+    };
+    let api = Api::new(&config.api, session.token.clone(), on_refused);
+    html! {
+        <ContextProvider<SessionHandle> context={session}>
+            <ContextProvider<Api> context={api}>{ props.children.clone() }</ContextProvider<Api>>
+        </ContextProvider<SessionHandle>>
+    }
+}
+
+#[hook]
+pub fn use_session() -> Session {
+    use_context::<SessionHandle>().map(|handle| (*handle).clone()).unwrap_or_default()
+}
+
+/// Ends the session on this machine. The token itself ends by its own time.
+#[hook]
+pub fn use_sign_out() -> Callback<()> {
+    let handle = use_context::<SessionHandle>();
+    Callback::from(move |()| {
+        forget();
+        if let Some(handle) = &handle {
+            handle.dispatch(EndSession::SignedOut);
+        }
+    })
+}
+
+/// Leaves for the issuer's page, which comes back to the page that is open now.
+#[hook]
+pub fn use_sign_in() -> Callback<()> {
+    let config = use_config();
+    Callback::from(move |()| {
+        let location = gloo::utils::window().location();
+        let back = location.href().unwrap_or_default();
+        let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
+        // Cannot fail for an address that came out of the configuration as a URL.
+        let _ = location.set_href(&format!("{}/sign-in?redirect_url={back}", config.issuer));
+    })
+}
+
+/// Who is signed in. Only pages that ask for a session are drawn with one.
+#[hook]
+pub fn use_me() -> Rc<Me> {
+    let nobody = || Me {
+        id: "".into(),
+        email: None,
+        name: None,
+        avatar_url: None,
+        memberships: vec![],
+        is_platform_admin: false,
+    };
+    use_context().unwrap_or_else(|| Rc::new(nobody()))
+}
+
+/// By the function that the API decides with; the API decides again.
+pub fn can(me: &Me, action: Action, subject: Subject) -> bool {
+    authorize(&me.caller(), action, subject).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(exp: i64) -> String {
+        format!("e30.{}.c2ln", URL_SAFE_NO_PAD.encode(format!(r#"{{"sub":"u","exp":{exp}}}"#)))
+    }
+
+    #[test]
+    fn a_session_that_has_ended_is_not_used_and_is_told_from_none() {
+        assert!(Session::of(Some(token(2)), 1_000).token.is_some());
+        assert_eq!(Session::of(Some(token(2)), 2_000), Session { token: None, has_ended: true });
+        assert_eq!(Session::of(Some("nonsense".to_owned()), 0), Session { token: None, has_ended: true });
+        assert_eq!(Session::of(None, 0), Session::default());
+    }
+}

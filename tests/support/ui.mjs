@@ -1,0 +1,94 @@
+// The whole system with the UI on ports of its own, a browser, and the steps that several tests take.
+import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
+import { chromium } from "playwright-core";
+import { startIssuer } from "../../local/issuer.mjs";
+import { startUpstream } from "../../local/upstream.mjs";
+import { startWorkers } from "../../local/system.mjs";
+import { ensureBrowser } from "../../scripts/setup.mjs";
+import { applySchema, freePorts } from "./harness.mjs";
+
+const key = () => randomBytes(32).toString("base64");
+
+/** Gateway, admin API, UI, issuer and upstream; `call` is the admin API as a person. */
+export async function startWithUi({ apiVars = {} } = {}) {
+  const [gateway, api, ui, issuerPort] = await freePorts(4);
+  const origin = `http://localhost:${ui}`;
+  const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ port: issuerPort, origin })]);
+  const secrets = { TOKEN_CHECK_KEY: key(), CREDENTIAL_KEY: key(), USAGE_LOG_KEY: key() };
+  const workers = await startWorkers(
+    { gateway, api, ui, issuer: issuerPort },
+    {
+      onLog: () => {},
+      vars: { gateway: { ...secrets, USAGE_FLUSH_MS: "100" }, "admin-api": { ...secrets, ...apiVars } },
+    },
+  );
+  await applySchema(await workers.getD1Database("DB", "admin-api"));
+  const urls = { gateway: `http://localhost:${gateway}`, api: `http://localhost:${api}`, ui: origin };
+  const call = async (user, method, where, body) => {
+    const response = await fetch(urls.api + where, {
+      method,
+      headers: { authorization: `Bearer ${issuer.sign(`user_${user}`)}`, "content-type": "application/json" },
+      body: body && JSON.stringify(body),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(`${method} ${where}: ${response.status} ${JSON.stringify(answer)}`);
+    return answer;
+  };
+  return {
+    urls,
+    upstream,
+    issuer,
+    call,
+    /** A route to the demo upstream. */
+    addRoute: (name, path, to, more = {}) =>
+      call("admin", "POST", "/api/routes", { name, path, backend_url: upstream.url + to, tags: ["demo"], ...more }),
+    async stop() {
+      await workers.dispose();
+      await Promise.all([upstream.close(), issuer.close()]);
+    },
+  };
+}
+
+export async function launchBrowser() {
+  return chromium.launch({
+    executablePath: process.env.CHROME_PATH ?? (await ensureBrowser()),
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+  });
+}
+
+/** A page of its own context that collects what the browser complains of. */
+export async function openPage(browser, system, { theme = "light", language = "en", width = 1440, height = 900, ...more } = {}) {
+  const context = await browser.newContext({ locale: "en-GB", timezoneId: "Asia/Taipei", viewport: { width, height }, ...more });
+  await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: system.urls.ui });
+  await context.addInitScript(([theme, language]) => {
+    localStorage.getItem("theme") ?? localStorage.setItem("theme", theme);
+    localStorage.getItem("language") ?? localStorage.setItem("language", language);
+  }, [theme, language]);
+  const page = await context.newPage();
+  page.setDefaultTimeout(15_000);
+  page.problems = [];
+  page.on("console", (message) => {
+    // The issuer's page is not ours.
+    const isOurs = !message.location().url.startsWith(system.issuer.url);
+    if (message.type() === "error" && isOurs) page.problems.push(`${message.text()} ${message.location().url}`);
+  });
+  page.on("pageerror", (error) => page.problems.push(String(error)));
+  return page;
+}
+
+/** Signs in by the issuer's page, from the page that is asked for and back to it. */
+export async function signIn(page, system, user, path = "/dashboard") {
+  await page.goto(system.urls.ui + path);
+  await page.getByRole("button", { name: /^(Sign in|登入)$/ }).click();
+  await page.locator(`button[value="${user}"]`).click();
+  await page.waitForURL((url) => url.href.startsWith(system.urls.ui) && !url.hash);
+  await page.getByRole("heading", { level: 1 }).waitFor();
+}
+
+/** What it was copied: the browser's clipboard. */
+export const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText());
+
+export function assertNoProblems(page) {
+  assert.deepEqual(page.problems, []);
+}

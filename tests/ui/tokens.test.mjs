@@ -1,0 +1,216 @@
+// What people do with tokens, in a browser against the running system.
+import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
+import { after, before, test } from "node:test";
+import { eventually } from "../support/harness.mjs";
+import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+
+let system;
+let browser;
+before(async () => {
+  system = await startWithUi();
+  browser = await launchBrowser();
+  await system.addRoute("Echo", "/api/demo", "/echo", { credential: { kind: "bearer", token: "vendor-key" } });
+  await system.addRoute("Models", "/api/openai", "/v1", { tags: ["ai"] });
+}, { timeout: 120_000 });
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+const call = (token, path = "/api/demo/hello", method = "GET") =>
+  fetch(system.urls.gateway + path, { method, headers: { "x-api-key": token } });
+const dialog = (page) => page.getByRole("dialog");
+const secret = (page) => page.locator("[data-secret]");
+
+/** Everywhere that a page could have left a text. */
+const traces = (page, text) =>
+  page.evaluate(
+    (text) => ({
+      dom: document.documentElement.outerHTML.includes(text),
+      inputs: [...document.querySelectorAll("input, textarea")].some((input) => input.value.includes(text)),
+      storage: [localStorage, sessionStorage].some((storage) => JSON.stringify({ ...storage }).includes(text)),
+      url: location.href.includes(text),
+    }),
+    text,
+  );
+const NO_TRACES = { dom: false, inputs: false, storage: false, url: false };
+
+test("a token is made, shown once, called with and seen in the list; no secret stays behind", async () => {
+  const page = await openPage(browser, system);
+  const said = [];
+  page.on("console", (message) => said.push(message.text()));
+  await signIn(page, system, "manager", "/tokens");
+  await page.getByText("There are no tokens yet").waitFor();
+  await page.getByRole("button", { name: "Create token" }).click();
+  const form = dialog(page);
+  await form.getByLabel("Name").fill("Daily digest");
+  const save = form.getByRole("button", { name: "Create token" });
+  assert.ok(await save.isDisabled(), "nothing selected cannot be saved");
+  await form.getByLabel("demo", { exact: true }).check();
+  await form.getByText("This opens 1 route").waitFor();
+  await save.click();
+  const token = await secret(page).textContent();
+  assert.match(token, /^ntk_[0-9A-Za-z]{49}$/);
+  await page.getByRole("button", { name: "Copy the token" }).click();
+  assert.equal(await clipboard(page), token);
+  await page.getByRole("button", { name: "Copy cURL" }).click();
+  const command = await clipboard(page);
+  assert.equal(execFileSync("bash", ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`], { encoding: "utf8" }), "200");
+
+  await page.keyboard.press("Escape");
+  assert.ok(await secret(page).isVisible(), "it closes only after its reader says that he has it");
+  await page.getByLabel("I have stored the token in a safe place").check();
+  await dialog(page).getByRole("button", { name: "Close" }).last().click();
+  await dialog(page).waitFor({ state: "detached" });
+  assert.deepEqual(await traces(page, token), NO_TRACES);
+  assert.ok(!said.join("\n").includes(token), "not in the console");
+
+  await page.getByRole("link", { name: "Daily digest" }).waitFor();
+  await eventually(async () => {
+    await page.reload();
+    const row = page.getByRole("row").filter({ hasText: "Daily digest" });
+    await row.waitFor();
+    return !(await row.textContent()).includes("Never");
+  }, 20_000, "the call being seen in the list");
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("rotate, disable, enable, extend and revoke do what they say", async () => {
+  const { id, token } = await system.call("manager", "POST", "/api/tokens", { name: "Rotated", team_id: "automation", scopes: ["demo"], expires_days: 30 });
+  assert.equal((await call(token)).status, 200);
+  const page = await openPage(browser, system);
+  await signIn(page, system, "manager", `/tokens/${id}`);
+  await page.getByRole("heading", { name: "Rotated" }).waitFor();
+
+  await page.getByRole("button", { name: "Rotate" }).click();
+  await dialog(page).getByRole("button", { name: "Rotate" }).click();
+  const fresh = await secret(page).textContent();
+  assert.notEqual(fresh, token);
+  await page.getByLabel("I have stored the token in a safe place").check();
+  await dialog(page).getByRole("button", { name: "Close" }).last().click();
+  assert.equal((await call(fresh)).status, 200);
+  assert.equal((await call(token)).status, 200, "within its grace");
+  const secrets = page.getByRole("table", { name: "Secrets" });
+  await secrets.getByText("With the token").waitFor();
+  assert.equal(await secrets.getByRole("row").count(), 3, "head and two secrets");
+
+  const more = async (name) => {
+    await page.getByRole("button", { name: "More actions" }).click();
+    await page.getByRole("button", { name, exact: true }).click();
+  };
+  await more("Disable");
+  await page.getByText("Disabled", { exact: true }).waitFor();
+  await more("Enable");
+  await page.getByText("Active", { exact: true }).waitFor();
+  await more("Extend");
+  await dialog(page).getByText("New end:").waitFor();
+  await dialog(page).getByRole("button", { name: "Extend" }).click();
+  await dialog(page).waitFor({ state: "detached" });
+
+  await more("Revoke");
+  await dialog(page).getByText(/It was used \d+ times since/).waitFor();
+  await dialog(page).getByText("/api/demo").waitFor();
+  await dialog(page).getByRole("button", { name: "Revoke" }).click();
+  await page.getByText("Revoked", { exact: true }).waitFor();
+  assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "nothing can be done to it any more");
+  await eventually(async () => (await call(fresh)).status === 401, 40_000, "the gateway refusing the token");
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("two windows: the second to save is told, and nothing is lost", async () => {
+  const { id } = await system.call("manager", "POST", "/api/tokens", { name: "Both", team_id: "automation", scopes: ["demo"], expires_days: 30 });
+  const [first, second] = await Promise.all([openPage(browser, system), openPage(browser, system)]);
+  await signIn(first, system, "manager", `/tokens/${id}`);
+  await signIn(second, system, "admin", `/tokens/${id}`);
+  for (const page of [first, second]) {
+    await page.getByRole("button", { name: "Edit" }).click();
+    await dialog(page).getByLabel("Description").waitFor();
+  }
+  await dialog(first).getByLabel("Name").fill("First");
+  await dialog(first).getByRole("button", { name: "Save" }).click();
+  await first.getByRole("heading", { name: "First" }).waitFor();
+  await dialog(second).getByLabel("Name").fill("Second");
+  await dialog(second).getByRole("button", { name: "Save" }).click();
+  await dialog(second).getByText("Somebody else has changed this").waitFor();
+  assert.equal((await system.call("admin", "GET", `/api/tokens/${id}`)).name, "First");
+  await Promise.all([first.context().close(), second.context().close()]);
+});
+
+test("the tester says in the browser what the server says", async () => {
+  const { id } = await system.call("manager", "POST", "/api/tokens", { name: "Tested", team_id: "automation", scopes: ["GET /api/demo/*"], expires_days: 30 });
+  const page = await openPage(browser, system);
+  await signIn(page, system, "viewer", `/tokens/${id}`);
+  const path = page.getByLabel("Path", { exact: true });
+  for (const [asked, verdict] of [["/api/demo/x", "Allowed"], ["/api/openai/models", "Denied"], ["/nowhere", "Denied"]]) {
+    await path.fill(asked);
+    await page.getByText(verdict, { exact: true }).waitFor();
+    await page.getByRole("button", { name: "Ask the server too" }).click();
+    await page.getByText("It decides each step alike.").waitFor();
+  }
+  assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "a viewer changes nothing");
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("filters and sort order survive reload and Back", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/tokens?state=revoked&sort=name");
+  await page.getByRole("link", { name: "Rotated" }).waitFor();
+  assert.equal(await page.getByRole("combobox", { name: "State" }).inputValue(), "revoked");
+  await page.getByRole("searchbox", { name: "Search by name" }).fill("nothing like it");
+  await page.getByText("No token matches the filters").waitFor();
+  assert.match(page.url(), /search=nothing/);
+  await page.reload();
+  await page.getByText("No token matches the filters").waitFor();
+  await page.getByRole("searchbox", { name: "Search by name" }).fill("");
+  await page.getByRole("link", { name: "Rotated" }).click();
+  await page.getByRole("heading", { name: "Rotated" }).waitFor();
+  await page.goBack();
+  await page.getByRole("link", { name: "Rotated" }).waitFor();
+  assert.match(page.url(), /state=revoked/);
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("by keyboard alone: sign in, make a token, keep it", async () => {
+  const page = await openPage(browser, system);
+  /** Presses Tab until what has the focus is called `name`. */
+  const tabTo = async (name) => {
+    for (let i = 0; i < 80; i++) {
+      await page.keyboard.press("Tab");
+      const found = await page.evaluate(() => {
+        const element = document.activeElement;
+        return element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent;
+      });
+      if (found.trim().startsWith(name)) return;
+    }
+    throw new Error(`${name} cannot be reached by Tab`);
+  };
+  await page.goto(`${system.urls.ui}/tokens`);
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  await tabTo("Sign in");
+  await page.keyboard.press("Enter");
+  await page.locator('button[value="developer"]').focus();
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Tokens" }).waitFor();
+  await tabTo("Create token");
+  await page.keyboard.press("Enter");
+  await dialog(page).waitFor();
+  await tabTo("Name");
+  await page.keyboard.type("By keyboard");
+  await tabTo("demo");
+  await page.keyboard.press("Space");
+  await page.keyboard.press("Enter");
+  await secret(page).waitFor();
+  await tabTo("I have stored");
+  await page.keyboard.press("Space");
+  await tabTo("Close");
+  await page.keyboard.press("Enter");
+  await dialog(page).waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "By keyboard" }).waitFor();
+  assertNoProblems(page);
+  await page.context().close();
+});
