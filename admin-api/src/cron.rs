@@ -20,8 +20,8 @@ const MAX_ROWS: u32 = 500;
 const RECONCILE_EVERY: i64 = 10;
 /// Rows deleted by one statement, and statements in one run: 20,000 events a minute, which is more
 /// than the design's 10 M in 90 days bring (77 a minute).
-const PURGE_ROWS: u32 = 2_000;
-const PURGE_ROUNDS: usize = 10;
+const PURGE_ROWS: u32 = 500;
+const PURGE_ROUNDS: usize = 40;
 
 pub async fn run(env: &Env) {
     let db = match Db::open(env) {
