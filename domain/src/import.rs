@@ -254,7 +254,8 @@ fn token(
         at.map(Some).ok_or_else(|| format!("{} cannot be read", names.first().unwrap_or(&"a time")))
     };
     let mut scopes = Vec::new();
-    for text in list(entry.get("scopes").or_else(|| row.get("scopes"))).unwrap_or_default() {
+    // Of a token in KV the table does not widen what KV says: without scopes there it granted nothing.
+    for text in list(entry.get("scopes")).unwrap_or_default() {
         match text.parse::<Scope>() {
             Ok(scope) if !scopes.contains(&scope) => scopes.push(scope),
             Ok(_) => {}

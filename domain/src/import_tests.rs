@@ -37,6 +37,13 @@ fn a_token_without_scopes_grants_nothing_and_that_is_said() {
 }
 
 #[test]
+fn the_table_does_not_widen_what_kv_says() {
+    let row = json!([{"token_hash": hash("a"), "name": "n", "team_id": "x", "scopes": ["*"]}]);
+    let plan = dump(&json!({ token_key("a"): {"name": "n", "team_id": "x"} }), json!({ "tokens": row }));
+    assert_eq!(plan.tokens[0].0.scopes, []);
+}
+
+#[test]
 fn what_cannot_be_taken_is_named() {
     let plan = dump(
         &json!({

@@ -71,17 +71,23 @@ pub fn write(
         .collect();
     let ids: Vec<&TokenId> = tokens.iter().map(|t| &t.id).collect();
     let (tokens, routes) = (to_json(&rows)?, to_json(&paths)?);
-    Ok(vec![
+    let mut statements = vec![
         db.statement(sql!("import_teams"), params![&to_json(&teams)?, now])?,
         db.statement(sql!("import_tokens"), params![&tokens, now, actor])?,
         db.statement(sql!("import_secrets"), params![&tokens, now])?,
         db.statement(sql!("import_routes"), params![&routes, now, actor])?,
         db.statement(sql!("import_credentials"), params![&to_json(credentials)?, now, actor])?,
         db.statement(sql!("outbox_insert_tokens"), params![&to_json(&ids)?, now, now])?,
-        settings::put(db, settings::V1_IMPORTED, "true", now)?,
-        db.statement(sql!("routes_version_bump_always"), params![now])?,
-        db.statement(sql!("outbox_insert_routes"), params![&super::audit::new_id("obx_")?, now])?,
-    ])
+    ];
+    // Without routes in the dump the earlier table stays in KV, and goes on being served.
+    if !paths.is_empty() {
+        statements.extend([
+            settings::put(db, settings::V1_IMPORTED, "true", now)?,
+            db.statement(sql!("routes_version_bump_always"), params![now])?,
+            db.statement(sql!("outbox_insert_routes"), params![&super::audit::new_id("obx_")?, now])?,
+        ]);
+    }
+    Ok(statements)
 }
 
 /// The tokens that hashes belong to.
