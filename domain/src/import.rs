@@ -62,6 +62,8 @@ pub struct ImportedRoute {
 /// A call, by the token's hash.
 #[derive(Clone, Debug)]
 pub struct ImportedCall {
+    /// Its place in the table, from 0.
+    pub row: usize,
     pub hash: TokenHash,
     /// Without token and team.
     pub event: UsageEvent,
@@ -73,6 +75,8 @@ pub struct Plan {
     pub teams: Vec<(ImportedTeam, Vec<String>)>,
     pub tokens: Vec<(ImportedToken, Vec<String>)>,
     pub routes: Vec<(ImportedRoute, Vec<String>)>,
+    /// Whether the dump has a route table that could be read. Only then may the one in KV be replaced.
+    pub has_route_table: bool,
     pub calls: Vec<ImportedCall>,
     pub refused: Vec<ImportItem>,
 }
@@ -93,6 +97,7 @@ type Row = Map<String, Value>;
 /// Reads a dump. `allow_insecure` is passed to [`crate::upstream::parse_base`].
 pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
     let mut plan = Plan::default();
+    let kv = &kv.iter().map(|(key, value)| (key.clone(), unwrapped(key, value))).collect();
     let mut rows = |table: Table, name: &str| {
         tables.get(&table).map_or(Some(vec![]), rows_of).unwrap_or_else(|| {
             plan.refuse("entry", name, "is neither a list of objects nor CSV");
@@ -115,6 +120,19 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
         }
     }
     plan
+}
+
+/// The value itself where `wrangler kv bulk get` has put it into `{"value": …}`, with or without
+/// metadata. A secret of the earlier system looks the same by itself: it is unwrapped only where
+/// another such object is inside.
+fn unwrapped(key: &str, value: &Value) -> Value {
+    let is_secret = |text: &str| v1::secret_value(text).is_some();
+    let inner = value
+        .as_object()
+        .filter(|object| object.keys().all(|k| matches!(k.as_str(), "value" | "metadata" | "expiration")))
+        .and_then(|object| object.get("value")?.as_str())
+        .filter(|text| !key.starts_with("secret:") || is_secret(text));
+    inner.map_or_else(|| value.clone(), Value::from)
 }
 
 /// A table as a list of objects, or as CSV; nothing is an empty one.
@@ -254,7 +272,7 @@ fn token(
         at.map(Some).ok_or_else(|| format!("{} cannot be read", names.first().unwrap_or(&"a time")))
     };
     let mut scopes = Vec::new();
-    // Of a token in KV the table does not widen what KV says: without scopes there it granted nothing.
+    // Those of KV alone, where it has the token: what the table says besides was never in force.
     for text in list(entry.get("scopes")).unwrap_or_default() {
         match text.parse::<Scope>() {
             Ok(scope) if !scopes.contains(&scope) => scopes.push(scope),
@@ -323,6 +341,7 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
         plan.refuse("route", "routes", "the table is not JSON");
     }
     let parsed = table.as_object().and_then(|_| kv::parse_routes(&table.to_string(), allow_insecure).ok());
+    plan.has_route_table = parsed.is_some();
     if let Some(parsed) = parsed {
         for path in parsed.unreadable {
             plan.refuse("route", &path, "its address or credential type cannot be taken");
@@ -396,8 +415,8 @@ fn credential(
 fn plan_calls(plan: &mut Plan, rows: &[Row]) {
     let mut bad = 0_u32;
     let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for row in rows {
-        match call(row) {
+    for (i, row) in rows.iter().enumerate() {
+        match call(i, row) {
             Some(mut call) => {
                 // Two calls may look alike in every field; the second is one all the same.
                 let times = seen.entry(call.event.id.clone()).or_default();
@@ -415,7 +434,7 @@ fn plan_calls(plan: &mut Plan, rows: &[Row]) {
     }
 }
 
-fn call(row: &Row) -> Option<ImportedCall> {
+fn call(place: usize, row: &Row) -> Option<ImportedCall> {
     let number = |name: &str| match row.get(name)? {
         Value::Number(n) => n.as_f64(),
         Value::String(text) => text.trim().parse().ok(),
@@ -434,6 +453,7 @@ fn call(row: &Row) -> Option<ImportedCall> {
         (status as u16, number("response_time_ms").unwrap_or(0.0).clamp(0.0, 86_400_000.0) as u32);
     let id = digest(&["call", &serde_json::to_string(row).ok()?], 43);
     Some(ImportedCall {
+        row: place,
         hash,
         event: UsageEvent {
             id: format!("imp_{id}"),

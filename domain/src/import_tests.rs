@@ -37,13 +37,6 @@ fn a_token_without_scopes_grants_nothing_and_that_is_said() {
 }
 
 #[test]
-fn the_table_does_not_widen_what_kv_says() {
-    let row = json!([{"token_hash": hash("a"), "name": "n", "team_id": "x", "scopes": ["*"]}]);
-    let plan = dump(&json!({ token_key("a"): {"name": "n", "team_id": "x"} }), json!({ "tokens": row }));
-    assert_eq!(plan.tokens[0].0.scopes, []);
-}
-
-#[test]
 fn what_cannot_be_taken_is_named() {
     let plan = dump(
         &json!({
@@ -144,4 +137,40 @@ fn teams_become_slugs_and_different_ones_stay_different() {
     for name in ["Growth & Data", "行銷", "--", "x".repeat(99).as_str()] {
         assert!(slug(name).is_well_formed(), "{name}");
     }
+}
+
+#[test]
+fn every_form_that_wrangler_writes_is_read() {
+    let token = r#"{"name":"n","team_id":"ops","scopes":["*"]}"#;
+    let routes =
+        r#"{"/api/x":{"url":"https://x.example","auth":{"type":"bearer","config":{"token_ref":"K"}}}}"#;
+    let secret = r#"{"value":"vendor-key"}"#;
+    let texts = json!({ token_key("a"): token, "routes": routes, "secret:K": secret });
+    let wrapped = json!({
+        token_key("a"): { "value": token }, "routes": { "value": routes, "metadata": null },
+        "secret:K": { "value": secret },
+    });
+    let objects = json!({
+        token_key("a"): serde_json::from_str::<Value>(token).unwrap(),
+        "routes": serde_json::from_str::<Value>(routes).unwrap(), "secret:K": { "value": "vendor-key" },
+    });
+    for kv in [texts, wrapped, objects] {
+        let plan = dump(&kv, json!({}));
+        assert_eq!(plan.tokens[0].0.scopes, [Scope::All], "{kv}");
+        assert!(
+            matches!(&plan.routes[0].0.credential, Some(Credential::Bearer { token }) if token.expose() == "vendor-key"),
+            "{kv}"
+        );
+        assert!(plan.has_route_table && plan.refused.is_empty(), "{kv}");
+    }
+    assert!(!dump(&json!({ token_key("a"): token }), json!({})).has_route_table);
+    assert!(!dump(&json!({ "routes": "no table" }), json!({})).has_route_table);
+}
+
+/// Parity fault 4: a missing scope list became `*`.
+#[test]
+fn the_table_gives_no_scopes_to_a_token_that_has_none_in_kv() {
+    let rows = json!([{"token_hash": hash("a"), "name": "n", "team_id": "ops", "scopes": ["*"]}]);
+    let plan = dump(&json!({ token_key("a"): {"name": "n", "team_id": "ops"} }), json!({ "tokens": rows }));
+    assert!(plan.tokens[0].0.scopes.is_empty() && !plan.tokens[0].0.is_disabled);
 }

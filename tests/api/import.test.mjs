@@ -69,8 +69,29 @@ test("a check shows what would happen and changes nothing", async () => {
   assert.match(output, /created  route  \/api\/lost: the dump lacks the secret LOST_KEY/);
   assert.match(output, /refused  token  oops: its hash is not/);
   assert.match(output, /refused  calls  token_usage_logs: 1 rows lack/);
+  assert.match(output, /created  calls  token_usage_logs: 2000 calls; 2000 of tokens that are not here yet/);
   assert.match(output, /would be: /);
   assert.deepEqual(await Promise.all(["tokens", "routes", "teams", "usage_events", "audit"].map(rows)), before);
+});
+
+test("an import without the route table leaves the one in KV alone", async () => {
+  const token = mintLegacyToken();
+  const entry = { value: JSON.stringify({ name: "Early", team_id: "automation", scopes: ["*"] }) };
+  const { status, body } = await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: { [`token:${sha256(token)}`]: entry } });
+  assert.deepEqual([status, body.items.map((i) => `${i.kind} ${i.outcome}`)], [200, ["team exists", "token created"]], JSON.stringify(body));
+  await system.cron();
+  assert.equal(await system.kv.get("routes"), kv.routes);
+  assert.equal((await call(token, "/api/open"))[0], 200);
+});
+
+test("a token whose team was deleted here is refused, and the others are taken", async () => {
+  assert.equal((await as(system, "admin", "POST", "/api/teams", { id: "closed", name: "Closed" })).status, 201);
+  assert.equal((await as(system, "admin", "DELETE", "/api/teams/closed")).status, 200);
+  const entries = ["closed", "automation"].map((team_id) => [`token:${sha256(mintLegacyToken())}`, { name: `Of ${team_id}`, team_id, scopes: ["*"] }]);
+  const { status, body } = await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: Object.fromEntries(entries) });
+  assert.equal(status, 200, JSON.stringify(body));
+  const outcomes = Object.fromEntries(body.items.map((i) => [i.subject.split(" (")[0], i.outcome]));
+  assert.deepEqual(outcomes, { automation: "exists", closed: "refused", "Of automation": "created", "Of closed": "refused" });
 });
 
 test("applied, the same tokens work, with what they may and no more", async () => {
@@ -90,6 +111,9 @@ test("applied, the same tokens work, with what they may and no more", async () =
   assert.equal((await call(tokens.dead))[0], 401, "what was only in the table did not work");
   const own = await (await system.call("/api/usage/me", { headers: { "x-api-key": tokens.marketing } })).json();
   assert.ok(own.total.calls >= 2_500 && own.total.upstream_errors === 250, JSON.stringify(own.total));
+  const from = new Date(Date.now() - 70 * 86_400_000).toISOString();
+  const route = await as(system, "admin", "GET", `/api/usage/route?route_path=/api/vendor&from=${from}`);
+  assert.ok(route.body.total.calls >= 2_500, "the calls are the route's, too");
   const list = (await as(system, "admin", "GET", "/api/tokens?team_id=marketing")).body.items;
   assert.deepEqual([list[0].name, list[0].created_at], ["Marketing n8n", Date.UTC(2025, 10, 1)]);
   const dump = JSON.stringify((await system.db.prepare("SELECT * FROM credentials").all()).results);

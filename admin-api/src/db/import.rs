@@ -1,7 +1,7 @@
 //! The earlier system's data, on its way in.
 
 use super::{Db, Statement, StoreError, params, settings, sql, to_json};
-use domain::id::{TeamId, TokenId};
+use domain::id::{RouteId, TeamId, TokenId};
 use domain::import::{ImportedRoute, ImportedTeam, ImportedToken};
 use domain::role::Grant;
 use domain::time::UnixMs;
@@ -37,17 +37,26 @@ pub struct SealedRow {
     pub sealed: String,
 }
 
-/// Everything but calls, in one batch with its outbox rows.
+/// What an import makes.
+#[derive(Debug)]
+pub struct Made<'a> {
+    pub teams: Vec<&'a ImportedTeam>,
+    pub tokens: Vec<&'a ImportedToken>,
+    pub routes: Vec<&'a ImportedRoute>,
+    pub credentials: Vec<SealedRow>,
+}
+
+/// Everything but calls, in one batch with its outbox rows. The route table is told of only where the
+/// dump has one (`with_table`): else what the earlier system has in KV would be replaced by nothing.
 pub fn write(
     db: &Db,
     grant: &Grant,
-    teams: &[&ImportedTeam],
-    tokens: &[&ImportedToken],
-    routes: &[&ImportedRoute],
-    credentials: &[SealedRow],
+    made: &Made,
+    with_table: bool,
     now: UnixMs,
 ) -> Result<Vec<Statement>, StoreError> {
     let actor = grant.actor().as_str();
+    let Made { teams, tokens, routes, credentials } = made;
     let teams: Vec<Value> =
         teams.iter().map(|t| json!({ "id": t.id, "name": t.name, "description": t.description })).collect();
     let rows: Vec<Value> = tokens
@@ -79,8 +88,7 @@ pub fn write(
         db.statement(sql!("import_credentials"), params![&to_json(credentials)?, now, actor])?,
         db.statement(sql!("outbox_insert_tokens"), params![&to_json(&ids)?, now, now])?,
     ];
-    // Without routes in the dump the earlier table stays in KV, and goes on being served.
-    if !paths.is_empty() {
+    if with_table {
         statements.extend([
             settings::put(db, settings::V1_IMPORTED, "true", now)?,
             db.statement(sql!("routes_version_bump_always"), params![now])?,
@@ -105,14 +113,34 @@ pub async fn holders(
     Ok(rows.into_iter().map(|row| (row.hash, (row.id, row.team_id))).collect())
 }
 
-pub async fn is_part_known(db: &Db, digest: &str) -> Result<bool, StoreError> {
+/// Which of the parts were taken in.
+pub async fn known_parts(db: &Db, digests: &[String]) -> Result<BTreeSet<String>, StoreError> {
     #[derive(Deserialize)]
-    struct Row {}
-    let row: Option<Row> = db.first(db.statement(sql!("import_part_find"), params![digest])?).await?;
-    Ok(row.is_some())
+    struct Row {
+        digest: String,
+    }
+    let statement = db.statement(sql!("import_parts_find"), params![&to_json(digests)?])?;
+    let rows: Vec<Row> = db.rows(statement).await?;
+    Ok(rows.into_iter().map(|row| row.digest).collect())
 }
 
 /// Marks a part as taken in; where it was already, the whole batch is undone.
 pub fn insert_part(db: &Db, digest: &str, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("import_part"), params![digest, now])
+}
+
+/// Whether a batch was undone because another import had taken in the part meanwhile.
+pub fn is_taken(error: &StoreError) -> bool {
+    matches!(error, StoreError::Constraint(cause) if cause.contains("imported_parts.digest"))
+}
+
+/// Every route, enabled or not, by path.
+pub async fn routes(db: &Db) -> Result<Vec<(String, RouteId)>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        path: String,
+        id: RouteId,
+    }
+    let rows: Vec<Row> = db.rows(db.statement(sql!("routes_paths"), &[])?).await?;
+    Ok(rows.into_iter().map(|row| (row.path, row.id)).collect())
 }

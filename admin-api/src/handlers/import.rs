@@ -2,14 +2,14 @@
 
 use crate::auth::caller;
 use crate::db::import::{self as store, SealedRow};
-use crate::db::{Db, StoreError, audit, usage};
+use crate::db::{Db, StoreError, audit, routes, usage};
 use crate::error::Failure;
 use crate::intake::chunks;
 use crate::publish::drain;
 use crate::request::{Attempt, Call, parse_body, respond};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::api::import::{ImportItem, ImportMode, ImportOutcome, ImportReport, ImportRequest};
-use domain::id::TeamId;
+use domain::id::{RouteId, TeamId};
 use domain::import::{ImportedCall, ImportedRoute, ImportedTeam, ImportedToken, Plan, plan};
 use domain::role::{Action, Grant, Subject};
 use domain::token::TokenHash;
@@ -25,6 +25,9 @@ const MAX_BODY: usize = 10 * 1_024 * 1_024;
 /// Tokens, and calls, of one request: what D1 takes in one batch. A larger dump comes in parts.
 const MAX_TOKENS: usize = 2_000;
 const MAX_CALLS: usize = 5_000;
+/// Rows of calls that count as one part. They are cut in the order in which they come, so a client that cuts a
+/// dump at multiples of this may cut it anywhere; and their events fit one D1 parameter.
+const PART_CALLS: usize = 400;
 /// What is published at once; the cron does the rest.
 const PUBLISHED_AT_ONCE: u32 = 300;
 
@@ -33,7 +36,7 @@ const PUBLISHED_AT_ONCE: u32 = 300;
 /// 1. A plan of everything that the dump holds, and what of it is there already.
 /// 2. To apply it: teams, tokens, routes with their credentials, outbox rows and an audit entry in one
 ///    batch, each only where it is not there yet; then KV is told.
-/// 3. Calls in a batch of their own with the digest of the part that they came in.
+/// 3. Calls, each part in a batch of its own with its digest.
 pub async fn import(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let attempt = Attempt { action: "import", entity: "import", entity_id: None, team: None };
@@ -95,22 +98,31 @@ async fn sort_out(db: &Db, plan: &Plan) -> Result<Vec<ImportItem>, Failure> {
     let hashes: Vec<&TokenHash> = plan.tokens.iter().map(|(token, _)| &token.hash).collect();
     let paths: Vec<&str> = plan.routes.iter().map(|(route, _)| route.path.as_str()).collect();
     let existing = store::existing(db, &teams, &hashes, &paths).await?;
-    let item = |kind: &str, key: &str, subject: String, notes: &[String]| {
-        let exists = existing.contains(&(kind.to_owned(), key.to_owned()));
-        let outcome = if exists { ImportOutcome::Exists } else { ImportOutcome::Created };
-        ImportItem { kind: kind.to_owned(), subject, outcome, notes: notes.to_vec() }
+    let has = |kind: &str, key: &str| existing.contains(&(kind.to_owned(), key.to_owned()));
+    let item = |kind: &str, key: &str, team: Option<&TeamId>, subject: String, notes: &[String]| {
+        let mut notes = notes.to_vec();
+        let is_gone = team.is_some_and(|team| has("deleted-team", team.as_str()));
+        let outcome = match (has(kind, key), is_gone) {
+            (true, false) => ImportOutcome::Exists,
+            (false, false) => ImportOutcome::Created,
+            (_, true) => {
+                notes.push("its team was deleted here".to_owned());
+                ImportOutcome::Refused
+            }
+        };
+        ImportItem { kind: kind.to_owned(), subject, outcome, notes }
     };
     let mut items = Vec::new();
     for (team, notes) in &plan.teams {
-        items.push(item("team", team.id.as_str(), team.id.to_string(), notes));
+        items.push(item("team", team.id.as_str(), Some(&team.id), team.id.to_string(), notes));
     }
     for (token, notes) in &plan.tokens {
         let hash = token.hash.as_str();
         let head = hash.get(..8).unwrap_or_default();
-        items.push(item("token", hash, format!("{} ({head}…)", token.name), notes));
+        items.push(item("token", hash, Some(&token.team), format!("{} ({head}…)", token.name), notes));
     }
     for (route, notes) in &plan.routes {
-        items.push(item("route", route.path.as_str(), route.path.as_str().to_owned(), notes));
+        items.push(item("route", route.path.as_str(), None, route.path.as_str().to_owned(), notes));
     }
     Ok(items)
 }
@@ -128,12 +140,14 @@ async fn write(
     let mut is_new = || outcomes.next() == Some(ImportOutcome::Created);
     let teams: Vec<&ImportedTeam> = plan.teams.iter().map(|(t, _)| t).filter(|_| is_new()).collect();
     let tokens: Vec<&ImportedToken> = plan.tokens.iter().map(|(t, _)| t).filter(|_| is_new()).collect();
-    let routes: Vec<&ImportedRoute> = plan.routes.iter().map(|(r, _)| r).filter(|_| is_new()).collect();
-    if teams.is_empty() && tokens.is_empty() && routes.is_empty() {
+    let routes_to_make: Vec<&ImportedRoute> =
+        plan.routes.iter().map(|(r, _)| r).filter(|_| is_new()).collect();
+    let ends_v1 = plan.has_route_table && !routes::is_v1_imported(db).await?;
+    if teams.is_empty() && tokens.is_empty() && routes_to_make.is_empty() && !ends_v1 {
         return Ok(());
     }
     let mut credentials = Vec::new();
-    for route in &routes {
+    for route in &routes_to_make {
         let Some(credential) = &route.credential else { continue };
         let origin = origin_of(&route.upstream);
         let sealed = seal(credential, &route.id, &origin, &call.config.credential_keys).await?;
@@ -144,18 +158,21 @@ async fn write(
             sealed: sealed.to_string(),
         });
     }
-    let mut statements = store::write(db, grant, &teams, &tokens, &routes, &credentials, call.now)?;
+    let made = store::Made { teams, tokens, routes: routes_to_make, credentials };
+    let mut statements = store::write(db, grant, &made, plan.has_route_table, call.now)?;
     statements.push(audit::insert(db, entry)?);
     match db.batch(statements).await {
         Ok(_) => Ok(()),
+        // Between our look and the writing.
         Err(StoreError::Constraint(cause)) if cause.contains("team-deleted") => {
-            Err(Failure::conflict("tables.teams", "a token belongs to a team that was deleted here"))
+            Err(Failure::conflict("tables.teams", "a team was deleted just now: try again"))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// Calls of tokens that nobody knows are counted and left.
+/// Calls of tokens that nobody knows are counted and left. A part's mark stands in the batch of its
+/// calls: it counts once, however often it comes and however long its raw calls are gone.
 async fn take_calls(
     call: &Call,
     db: &Db,
@@ -164,33 +181,36 @@ async fn take_calls(
 ) -> Result<ImportItem, Failure> {
     let hashes: BTreeSet<&TokenHash> = calls.iter().map(|call| &call.hash).collect();
     let holders = store::holders(db, &hashes).await?;
-    let events: Vec<UsageEvent> = calls
-        .iter()
-        .filter_map(|call| {
-            let (token_id, team) = holders.get(&call.hash)?.clone();
-            Some(UsageEvent { token_id, team, ..call.event.clone() })
-        })
-        .collect();
-    let mut notes = vec![format!("{} calls", events.len())];
-    // Before the tokens are there it cannot be told whose the calls are.
-    if applies && events.len() < calls.len() {
-        notes.push(format!("{} calls of unknown tokens left out", calls.len() - events.len()));
-    }
-    let mut digest = Sha256::new();
-    for call in calls {
-        digest.update(call.event.id.as_bytes());
-    }
-    let digest = URL_SAFE_NO_PAD.encode(digest.finalize());
-    let exists = store::is_part_known(db, &digest).await?;
-    if applies && !exists {
-        // The mark goes with the last chunk: a part that broke off before is finished by the next
-        // attempt, and its raw calls tell which are there.
-        let chunks = chunks(&events).map_err(|e| Failure::Internal(e.to_string()))?;
-        let last = chunks.len().saturating_sub(1);
-        for (i, chunk) in chunks.iter().enumerate() {
-            let mark = if i == last { Some(store::insert_part(db, &digest, call.now)?) } else { None };
-            usage::take_in_with(db, chunk, mark).await?;
+    let routes = store::routes(db).await?;
+    let parts: Vec<&[ImportedCall]> =
+        calls.chunk_by(|a, b| a.row / PART_CALLS == b.row / PART_CALLS).collect();
+    let digests: Vec<String> = parts.iter().map(|part| digest_of(part)).collect();
+    let known = store::known_parts(db, &digests).await?;
+    let (mut taken, mut left) = (0_usize, 0_usize);
+    for (part, digest) in parts.iter().zip(&digests).filter(|(_, d)| !known.contains(*d)) {
+        let events: Vec<UsageEvent> = part
+            .iter()
+            .filter_map(|call| {
+                let (token_id, team) = holders.get(&call.hash)?.clone();
+                let route_id = route_of(&routes, &call.event.path);
+                Some(UsageEvent { token_id, team, route_id, ..call.event.clone() })
+            })
+            .collect();
+        if applies {
+            take_part(call, db, &events, digest).await?;
         }
+        taken += events.len();
+        left += part.len() - events.len();
+    }
+    let exists = known.len() == digests.len();
+    let mut notes = vec![format!("{} calls", calls.len())];
+    if !exists && left > 0 {
+        // Before the tokens are there it cannot be told whose the calls are.
+        notes.push(if applies {
+            format!("{taken} taken, {left} of unknown tokens left out")
+        } else {
+            format!("{left} of tokens that are not here yet")
+        });
     }
     Ok(ImportItem {
         kind: "calls".to_owned(),
@@ -198,4 +218,53 @@ async fn take_calls(
         outcome: if exists { ImportOutcome::Exists } else { ImportOutcome::Created },
         notes,
     })
+}
+
+async fn take_part(call: &Call, db: &Db, events: &[UsageEvent], digest: &str) -> Result<(), Failure> {
+    let chunks = chunks(events).map_err(|e| Failure::Internal(e.to_string()))?;
+    // One chunk as a rule. Of several the mark goes with the last: a part that broke off before is
+    // finished by the next attempt, and its raw calls tell which are there.
+    let (last, before) = chunks.split_last().map_or(("[]", &[][..]), |(last, rest)| (last.as_str(), rest));
+    for chunk in before {
+        usage::take_in(db, chunk).await?;
+    }
+    let mark = store::insert_part(db, digest, call.now)?;
+    match usage::take_in_with(db, last, Some(mark)).await {
+        Err(error) if store::is_taken(&error) => Ok(()),
+        result => Ok(result?),
+    }
+}
+
+fn digest_of(part: &[ImportedCall]) -> String {
+    let mut digest = Sha256::new();
+    for call in part {
+        digest.update(call.event.id.as_bytes());
+    }
+    URL_SAFE_NO_PAD.encode(digest.finalize())
+}
+
+/// The route that serves a path now: the longest, by whole segments.
+fn route_of(routes: &[(String, RouteId)], path: &str) -> Option<RouteId> {
+    let serves =
+        |route: &str| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    routes
+        .iter()
+        .filter(|(route, _)| serves(route))
+        .max_by_key(|(route, _)| route.len())
+        .map(|(_, id)| id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_belongs_to_the_longest_route_of_whole_segments() {
+        let routes: Vec<(String, RouteId)> =
+            [("/api/a", "1"), ("/api/a/b", "2")].map(|(path, id)| (path.to_owned(), id.into())).into();
+        let found = |path| route_of(&routes, path).map(|id| id.to_string());
+        assert_eq!(found("/api/a/b/c").as_deref(), Some("2"));
+        assert_eq!(found("/api/a").as_deref(), Some("1"));
+        assert_eq!(found("/api/ab"), None);
+    }
 }

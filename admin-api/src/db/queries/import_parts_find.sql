@@ -1,0 +1,1 @@
+SELECT digest FROM imported_parts WHERE digest IN (SELECT value FROM json_each(?1))

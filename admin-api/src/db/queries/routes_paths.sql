@@ -1,0 +1,1 @@
+SELECT path, id FROM routes
