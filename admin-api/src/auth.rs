@@ -62,10 +62,11 @@ pub async fn caller(call: &Call) -> Result<Caller, Failure> {
 /// no sign-in: he is known by his id, and Clerk is asked again after [`ASK_AGAIN_MS`].
 async fn ask_clerk(call: &Call, db: &Db, user: &UserId, asked_at: Option<UnixMs>) -> Result<bool, Failure> {
     let Some(api) = &call.config.clerk_api else { return Ok(false) };
-    if asked_at.is_some_and(|at| call.now - at < ASK_AGAIN_MS) {
+    let before = call.now - ASK_AGAIN_MS;
+    // The first look spares a write at every call; the claim, several askers at once.
+    if asked_at.is_some_and(|at| at > before) || !people::claim_asking(db, user, call.now, before).await? {
         return Ok(false);
     }
-    people::note_asked(db, user, call.now).await?;
     match clerk::user(api, user).await {
         Ok(Some(found)) if found.id == *user => {
             db.batch(invitations::put_person(db, &found, call.now, &call.request_id)?).await?;

@@ -10,10 +10,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::pin::pin;
 use std::time::Duration;
-use worker::{Delay, Fetch, Headers, Method, Request, RequestInit};
+use worker::{Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
 /// Somebody is waiting: a sign-in, or a click.
 const TIMEOUT_MS: u64 = 3_000;
+
+/// People on a page of Clerk's list; it gives up to 500.
+pub const PAGE: u32 = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClerkError {
@@ -36,6 +39,17 @@ pub async fn user(api: &ClerkApi, id: &UserId) -> Result<Option<ClerkUser>, Cler
         (404, _) => Ok(None),
         (status, text) => read(status, &text).map(Some),
     }
+}
+
+/// A page of everybody, oldest first: who comes meanwhile comes last. Also how many entries it had, of
+/// which one that cannot be read is left out.
+pub async fn users(api: &ClerkApi, offset: u32) -> Result<(Vec<ClerkUser>, u32), ClerkError> {
+    let path = format!("/v1/users?limit={PAGE}&offset={offset}&order_by=%2Bcreated_at");
+    let (status, text) = call(api, Method::Get, &path, None).await?;
+    let entries: Vec<Value> = read(status, &text)?;
+    let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
+    let users = entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok());
+    Ok((users.collect(), count))
 }
 
 /// Clerk's id of the new invitation. One that exists already is no obstacle.
@@ -77,7 +91,8 @@ async fn call(
     headers.set("authorization", &format!("Bearer {}", api.key.expose())).map_err(away)?;
     headers.set("content-type", "application/json").map_err(away)?;
     let mut init = RequestInit::new();
-    init.with_method(method).with_headers(headers);
+    // The key is for Clerk alone.
+    init.with_method(method).with_headers(headers).with_redirect(RequestRedirect::Manual);
     if let Some(body) = body {
         init.with_body(Some(body.to_string().into()));
     }

@@ -17,6 +17,8 @@ pub enum Failure {
     MethodNotAllowed(Vec<&'static str>),
     /// D1, or the issuer's keys, cannot be reached.
     Unavailable(String),
+    /// Clerk cannot be reached, or does not do what it is asked.
+    Clerk(String),
     Internal(String),
 }
 
@@ -34,6 +36,7 @@ impl Failure {
             Self::Api(error) | Self::Fields(error, _) => *error,
             Self::MethodNotAllowed(_) => ApiError::MethodNotAllowed,
             Self::Unavailable(_) => ApiError::StoreUnavailable,
+            Self::Clerk(_) => ApiError::ClerkUnavailable,
             Self::Internal(_) => ApiError::InternalServerError,
         }
     }
@@ -43,6 +46,7 @@ impl Failure {
         let mut envelope = error.envelope(request_id);
         match &self {
             Self::Unavailable(cause) => log(request_id, "store unavailable", cause),
+            Self::Clerk(cause) => log(request_id, "Clerk unavailable", cause),
             Self::Internal(cause) => log(request_id, "internal error", cause),
             Self::Fields(_, details) => envelope.details.clone_from(details),
             Self::Api(_) | Self::MethodNotAllowed(_) => {}

@@ -165,6 +165,7 @@ endpoints!(
     people::SetTeamRole,
     people::AddMembership,
     people::RemoveMembership,
+    people::SyncPeople,
     invitations::CreateInvitation,
     invitations::ListInvitations,
     invitations::RevokeInvitation,

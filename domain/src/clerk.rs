@@ -81,14 +81,21 @@ impl Webhook {
     /// `None` where the data is not what its kind says.
     pub fn event(self) -> Option<Event> {
         match self.kind.as_str() {
-            "user.created" | "user.updated" => serde_json::from_value(self.data).ok().map(Event::Person),
+            "user.created" | "user.updated" => {
+                let user: ClerkUser = serde_json::from_value(self.data).ok()?;
+                is_id(user.id.as_str()).then_some(Event::Person(user))
+            }
             "user.deleted" => {
-                let id = self.data.get("id")?.as_str().filter(|id| (1..=128).contains(&id.len()))?;
+                let id = self.data.get("id")?.as_str().filter(|id| is_id(id))?;
                 Some(Event::Deleted(UserId::from(id)))
             }
             _ => Some(Event::Other),
         }
     }
+}
+
+fn is_id(id: &str) -> bool {
+    (1..=128).contains(&id.len())
 }
 
 /// A person, as the Backend API and the webhooks describe him. Times are unix ms.
@@ -104,7 +111,7 @@ pub struct ClerkUser {
     #[serde(default)]
     last_name: Option<String>,
     #[serde(default)]
-    pub image_url: Option<String>,
+    image_url: Option<String>,
     #[serde(default)]
     pub last_sign_in_at: Option<UnixMs>,
     #[serde(default)]
@@ -143,6 +150,11 @@ impl ClerkUser {
     pub fn is_verified(&self) -> bool {
         let status = self.primary().and_then(|address| address.verification.as_ref()?.status.as_deref());
         status == Some("verified")
+    }
+
+    /// Only an https address: it goes into an `img`.
+    pub fn avatar_url(&self) -> Option<&str> {
+        self.image_url.as_deref().filter(|url| url.starts_with("https://") && url.len() <= 2_000)
     }
 
     pub fn name(&self) -> Option<String> {

@@ -120,6 +120,7 @@ wire_errors! {
         PayloadTooLarge => (413, "payload-too-large", "Payload Too Large", "The body is larger than is accepted."),
         ValidationFailed => (422, "validation-failed", "Validation Failed", "Some fields are not acceptable."),
         InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong. Quote the request id when you report it."),
+        ClerkUnavailable => (502, "clerk-unavailable", "Clerk Unavailable", "Clerk cannot be reached, or refuses our key. Try again shortly."),
         StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The database cannot be reached. Try again shortly."),
     }
 }

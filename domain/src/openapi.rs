@@ -74,6 +74,7 @@ pub fn example(method: &str, pattern: &str) -> Option<Value> {
         ("POST", "/api/webhooks/clerk") => {
             json!({ "type": "user.deleted", "object": "event", "data": { "id": "user_1", "object": "user", "deleted": true } })
         }
+        ("POST", "/api/users/sync") => json!({}),
         ("POST", "/api/publication/reconcile") => json!({ "repair": false }),
         ("POST", "/api/usage-log") => {
             json!({ "token_hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "route": "/api/openai", "timestamp": "2026-11-01T00:00:00Z", "response_status": 200 })
@@ -138,6 +139,9 @@ impl Builder {
             errors.push(ApiError::Conflict);
             // The idempotency key, or what belongs to a clock or an order.
             errors.push(ApiError::ValidationFailed);
+        }
+        if E::PATTERN == "/api/users/sync" {
+            errors.push(ApiError::ClerkUnavailable);
         }
         if heeds_if_match::<E>() {
             errors.push(ApiError::PreconditionFailed);

@@ -69,17 +69,47 @@ test("a verified address belongs to the account that Clerk told of last", async 
   assert.deepEqual([(await row("user_first")).email_verified, (await row("user_second")).email_verified], [0, 1]);
 });
 
+test("in whatever order Clerk's messages come", async () => {
+  const at = Date.now();
+  await tell("user.updated", clerkUser({ id: "user_late", email: "order@example.test", at }));
+  await tell("user.created", clerkUser({ id: "user_early", email: "order@example.test", at: at - 5_000 }));
+  await tell("user.updated", clerkUser({ id: "user_early", email: "order@example.test", at: at - 2_000 }));
+  assert.deepEqual([(await row("user_early")).email_verified, (await row("user_late")).email_verified], [0, 1]);
+});
+
+test("who is deleted is taken out of his teams, and each is written down", async () => {
+  await tell("user.created", clerkUser({ id: "user_leaver", email: "leaver@example.test" }));
+  await system.db.batch(["automation", "core-team"].map((team) => system.db.prepare("INSERT INTO memberships VALUES ('user_leaver', ?, 'VIEWER', 1)").bind(team)));
+  await tell("user.deleted", { id: "user_leaver", object: "user", deleted: true });
+  const { body } = await ask("admin", "GET", "/api/dashboard/audit-logs?entity_id=user_leaver");
+  assert.deepEqual(body.items.map((e) => `${e.action} ${e.team_id ?? ""}`).sort(), ["delete-user ", "remove-member automation", "remove-member core-team"]);
+});
+
 test("who signs in before any webhook is fetched from Clerk once", async () => {
   clerk.users.set("user_fetched", clerkUser({ id: "user_fetched", email: "fetched@example.test", first_name: "Fee" }));
   const seen = clerk.requests.length;
-  for (let i = 0; i < 3; i++) assert.equal((await ask("fetched", "GET", "/api/me")).body.email, "fetched@example.test");
+  await Promise.all([1, 2, 3].map(() => ask("fetched", "GET", "/api/me")));
+  assert.equal((await ask("fetched", "GET", "/api/me")).body.email, "fetched@example.test");
   assert.equal(clerk.requests.length - seen, 1);
   clerk.state.failing = 500;
   const away = await ask("away", "GET", "/api/me");
   assert.deepEqual([away.status, away.body.email], [200, null], "Clerk away fails no sign-in");
   assert.equal((await ask("away", "GET", "/api/me")).status, 200);
   clerk.state.failing = null;
-  assert.equal(clerk.requests.filter((r) => r.path === "/v1/users/user_away").length, 1, "not asked again at once");
+  const asked = (who) => clerk.requests.filter((r) => r.path === `/v1/users/user_${who}`).length;
+  assert.equal(asked("away"), 1, "not asked again at once");
+  await system.db.prepare("UPDATE users SET asked_at = asked_at - 660000 WHERE id = 'user_away'").run();
+  clerk.users.set("user_away", { ...clerkUser({ id: "user_away", first_name: "Ava" }), image_url: "javascript:alert(1)" });
+  for (let i = 0; i < 2; i++) assert.equal((await ask("away", "GET", "/api/me")).body.name, "Ava", "ten minutes later");
+  await system.db.prepare("UPDATE users SET asked_at = 1 WHERE id = 'user_away'").run();
+  await ask("away", "GET", "/api/me");
+  assert.equal(asked("away"), 2, "who has no address is known all the same");
+  assert.equal((await row("user_away")).avatar_url, null);
+  clerk.state.delayMs = 6_000;
+  const start = Date.now();
+  assert.equal((await ask("slow", "GET", "/api/me")).status, 200, "nor does Clerk being slow");
+  assert.ok(Date.now() - start < 5_000, `took ${Date.now() - start} ms`);
+  clerk.state.delayMs = 0;
 });
 
 test("BOOTSTRAP_ADMINS names by verified address, and only while there is no admin", async () => {
@@ -118,6 +148,18 @@ test("who has the address already is a member at once, and Clerk is not asked", 
   assert.equal(clerk.invitations.length, before);
 });
 
+test("of two roles in a team the higher stays", async () => {
+  await system.db.prepare("INSERT INTO memberships VALUES ('user_first', 'web', 'VIEWER', 1)").run();
+  const waiting = async (role) => invite("admin", "both@example.test", [{ team_id: "web", role }]);
+  for (const role of ["DEVELOPER", "MANAGER", "VIEWER"]) assert.equal((await waiting(role)).body.state, "pending");
+  await tell("user.updated", clerkUser({ id: "user_first", email: "both@example.test", at: Date.now() + 1_000 }));
+  assert.deepEqual(await roles("user_first"), ["web MANAGER"]);
+  assert.equal((await waiting("VIEWER")).body.state, "accepted");
+  assert.deepEqual(await roles("user_first"), ["web MANAGER"]);
+  const { body } = await ask("admin", "GET", "/api/dashboard/audit-logs?action=accept-invitation&entity_id=user_first");
+  assert.deepEqual(body.items.map((e) => [e.before.role, e.after.role]), [["VIEWER", "MANAGER"]], "what changed nothing is not written down");
+});
+
 test("nobody invites above what he may assign, nor into a team that is not his", async () => {
   assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "DEVELOPER" }])).status, 201);
   assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "MANAGER" }])).status, 403);
@@ -129,6 +171,7 @@ test("nobody invites above what he may assign, nor into a team that is not his",
   assert.ok(own.length > 0 && own.every((i) => i.teams.some((t) => t.team_id === "automation")));
   assert.deepEqual((await ask("viewer", "GET", "/api/invitations")).body.items, []);
   const mixed = own.find((i) => i.email === "new.person@example.test");
+  assert.deepEqual(mixed.teams.map((t) => t.team_id), ["automation"], "the others are not his to see");
   assert.equal((await ask("manager", "DELETE", `/api/invitations/${mixed.id}`)).status, 404, "it reaches into another team");
 });
 
@@ -149,15 +192,22 @@ test("resend and revoke; Clerk refusing, Clerk away", async () => {
   const refused = await invite("admin", "x@blocked.example", [{ team_id: "web", role: "VIEWER" }]);
   assert.deepEqual([refused.status, fields(refused)], [422, ["email"]]);
   assert.match(refused.body.details[0].message, /not allowed/);
+  const takenBack = async (email) => (await ask("admin", "GET", "/api/invitations?state=revoked")).body.items.find((i) => i.email === email)?.error;
+  assert.match(await takenBack("x@blocked.example"), /not allowed/);
 
   clerk.state.failing = 503;
   const due = (await invite("admin", "later@example.test", [{ team_id: "web", role: "VIEWER" }])).body;
   assert.deepEqual([due.state, due.delivery], ["pending", "due"]);
+  const dueToo = (await invite("admin", "later@blocked.example", [{ team_id: "web", role: "VIEWER" }])).body;
+  assert.match(dueToo.error, /503/);
   clerk.state.failing = null;
-  await system.db.prepare("UPDATE invitations SET tried_at = 1 WHERE id = ?").bind(due.id).run();
+  await system.cron();
+  assert.equal(clerk.invitations.some((i) => i.email_address === "later@example.test"), false, "not at once: he who made it may be at it");
+  await system.db.prepare("UPDATE invitations SET tried_at = 1 WHERE id IN (?, ?)").bind(due.id, dueToo.id).run();
   await system.cron();
   await eventually(async () => (await ask("admin", "GET", "/api/invitations")).body.items.find((i) => i.id === due.id).delivery === "sent", 10_000, "the cron's sending");
   assert.equal(clerk.invitations.at(-1).email_address, "later@example.test");
+  await eventually(() => takenBack("later@blocked.example"), 10_000, "Clerk's refusal");
 });
 
 test("invitations expire by cron", async () => {
@@ -169,11 +219,38 @@ test("invitations expire by cron", async () => {
   assert.deepEqual(await roles("user_late"), []);
 });
 
+/** Everybody, page by page. */
+async function sync(user = "admin") {
+  let people = 0;
+  for (let cursor; ;) {
+    const { status, body } = await ask(user, "POST", "/api/users/sync", cursor ? { cursor } : {});
+    assert.equal(status, 200, JSON.stringify(body));
+    people += body.people;
+    if (!body.next_cursor) return people;
+    cursor = body.next_cursor;
+  }
+}
+
+test("parity fault 7: the synchronisation takes in everybody, past the first hundred", async () => {
+  await invite("admin", "many200@example.test", [{ team_id: "web", role: "VIEWER" }]);
+  for (let i = 0; i < 250; i++) clerk.users.set(`user_many${i}`, clerkUser({ id: `user_many${i}`, email: `many${i}@example.test`, first_name: "Many" }));
+  assert.equal(await sync(), clerk.users.size);
+  assert.equal(await system.db.prepare("SELECT count(*) AS n FROM users WHERE name = 'Many'").first("n"), 250);
+  assert.deepEqual(await roles("user_many200"), ["web VIEWER"]);
+  assert.equal((await ask("manager", "POST", "/api/users/sync", {})).status, 403);
+  assert.deepEqual(fields(await ask("admin", "POST", "/api/users/sync", { cursor: "x" })), ["cursor"]);
+  clerk.state.failing = 500;
+  const away = await ask("admin", "POST", "/api/users/sync", {});
+  assert.deepEqual([away.status, away.body.code], [502, "clerk-unavailable"]);
+  clerk.state.failing = null;
+});
+
 test("without Clerk's secret there is a link to hand over, and without a webhook secret no endpoint", async () => {
   const bare = await startOnSockets();
   try {
     const made = await as(bare, "admin", "POST", "/api/invitations", { email: "link@example.test", teams: [{ team_id: "automation", role: "VIEWER" }] });
     assert.deepEqual([made.body.delivery, made.body.link], ["link", `${bare.origin}/sign-in`]);
+    assert.equal((await as(bare, "admin", "POST", "/api/users/sync", {})).status, 409);
     const { headers, body } = webhook(SECRET, "user.created", clerkUser({ email: "x@example.test" }));
     assert.equal((await bare.call("/api/webhooks/clerk", { method: "POST", headers, body })).status, 404);
   } finally {

@@ -1,6 +1,6 @@
 //! Invitations, and what becomes of them.
 
-use super::{Db, Statement, StoreError, from_json, params, sql, to_json};
+use super::{Db, Statement, StoreError, audit, from_json, params, sql, to_json};
 use domain::api::invitations::{InvitationState, InvitedTeam};
 use domain::api::people::TeamRole;
 use domain::clerk::ClerkUser;
@@ -20,6 +20,7 @@ struct Row {
     created_at: UnixMs,
     expires_at: UnixMs,
     accepted_at: Option<UnixMs>,
+    last_error: Option<String>,
     /// JSON.
     teams: String,
 }
@@ -37,6 +38,7 @@ pub struct Invitation {
     pub created_at: UnixMs,
     pub expires_at: UnixMs,
     pub accepted_at: Option<UnixMs>,
+    pub last_error: Option<String>,
 }
 
 impl TryFrom<Row> for Invitation {
@@ -54,6 +56,7 @@ impl TryFrom<Row> for Invitation {
             created_at: row.created_at,
             expires_at: row.expires_at,
             accepted_at: row.accepted_at,
+            last_error: row.last_error,
         })
     }
 }
@@ -108,8 +111,38 @@ pub fn revoke(db: &Db, _: &Grant, id: &str) -> Result<Statement, StoreError> {
     db.statement(sql!("invitation_revoke"), params![id])
 }
 
-pub fn renew(db: &Db, _: &Grant, id: &str, expires_at: UnixMs) -> Result<Statement, StoreError> {
-    db.statement(sql!("invitation_renew"), params![id, expires_at])
+/// Takes back what Clerk refuses, with an entry in the audit log.
+pub async fn refused(
+    db: &Db,
+    invitation: &str,
+    why: &str,
+    now: UnixMs,
+    request_id: &str,
+) -> Result<(), StoreError> {
+    let why = domain::usage::clip(why, 500);
+    let entry = audit::Entry {
+        at: now,
+        actor: "system",
+        action: "revoke-invitation",
+        refused: false,
+        entity: "invitation",
+        entity_id: Some(invitation),
+        team: None,
+        before: None,
+        after: Some(serde_json::json!({ "reason": why })),
+        client_ip: None,
+        request_id,
+    };
+    db.batch(vec![
+        db.statement(sql!("invitation_refused"), params![invitation, &why, now])?,
+        audit::insert_if_changed(db, &entry)?,
+    ])
+    .await?;
+    Ok(())
+}
+
+pub fn renew(db: &Db, _: &Grant, id: &str, expires_at: UnixMs, now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("invitation_renew"), params![id, expires_at, now])
 }
 
 pub async fn sent(db: &Db, id: &str, clerk_id: &str, now: UnixMs) -> Result<(), StoreError> {
@@ -147,7 +180,7 @@ pub fn put_person(
         user.email(),
         user.is_verified(),
         name.as_ref(),
-        user.image_url.as_ref(),
+        user.avatar_url(),
         user.last_sign_in_at,
         if user.created_at > 0 { user.created_at } else { now },
         now,
@@ -163,9 +196,15 @@ pub fn put_person(
 
 /// Marks a person as gone and takes his memberships: in this order, for the last ADMIN of a team may
 /// only go when he is gone altogether.
-pub fn delete_person(db: &Db, id: &UserId, now: UnixMs) -> Result<Vec<Statement>, StoreError> {
+pub fn delete_person(
+    db: &Db,
+    id: &UserId,
+    now: UnixMs,
+    request_id: &str,
+) -> Result<Vec<Statement>, StoreError> {
     Ok(vec![
         db.statement(sql!("person_delete"), params![id.as_str(), now])?,
+        db.statement(sql!("memberships_delete_audit"), params![id.as_str(), now, request_id])?,
         db.statement(sql!("memberships_delete"), params![id.as_str()])?,
     ])
 }

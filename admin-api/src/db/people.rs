@@ -14,6 +14,7 @@ struct Row {
     email: Option<String>,
     email_verified: Option<u8>,
     deleted_at: Option<UnixMs>,
+    clerk_updated_at: Option<UnixMs>,
     asked_at: Option<UnixMs>,
     team_id: Option<String>,
     role: Option<Role>,
@@ -39,7 +40,7 @@ pub async fn load(db: &Db, user: &UserId) -> Result<Person, StoreError> {
     Ok(Person {
         is_known: first.is_some_and(|r| r.user_id.is_some()),
         is_deleted: first.is_some_and(|r| r.deleted_at.is_some()),
-        is_described: first.is_some_and(|r| r.email.is_some()),
+        is_described: first.is_some_and(|r| r.email.is_some() || r.clerk_updated_at.is_some_and(|at| at > 0)),
         asked_at: first.and_then(|r| r.asked_at),
         email: first.filter(|r| r.email_verified == Some(1)).and_then(|r| r.email.clone()),
         memberships: rows
@@ -55,10 +56,10 @@ pub async fn insert(db: &Db, user: &UserId, now: UnixMs) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Keeps that Clerk was asked for him.
-pub async fn note_asked(db: &Db, user: &UserId, now: UnixMs) -> Result<(), StoreError> {
-    db.batch(vec![db.statement(sql!("person_asked"), params![user.as_str(), now])?]).await?;
-    Ok(())
+/// Keeps that Clerk is asked for him; whether this call is the one to do it, since nobody has since
+/// `before`.
+pub async fn claim_asking(db: &Db, user: &UserId, now: UnixMs, before: UnixMs) -> Result<bool, StoreError> {
+    db.change(vec![db.statement(sql!("person_asked"), params![user.as_str(), now, before])?]).await
 }
 
 /// Makes a person whom the configuration names an admin of the core team, while that has none; whether

@@ -64,6 +64,7 @@ fn view(config: &Config, invitation: Invitation) -> InvitationView {
         created_at: invitation.created_at,
         expires_at: invitation.expires_at,
         accepted_at: invitation.accepted_at,
+        error: invitation.last_error,
     }
 }
 
@@ -123,7 +124,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     }
     statements.extend(store::accept(&db, &email, call.now, &call.request_id)?);
     db.batch(statements).await?;
-    send(&call, &db, &grant, &id).await?;
+    send(&call, &db, &id).await?;
     let invitation = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
     respond(201, &view(&call.config, invitation))
 }
@@ -140,7 +141,7 @@ async fn check_teams(db: &Db, teams: &[InvitedTeam]) -> Result<(), Failure> {
 
 /// Has Clerk send a pending invitation. Where Clerk is away it stays due; where Clerk refuses it, it is
 /// taken back and the caller told why.
-async fn send(call: &Call, db: &Db, grant: &Grant, id: &str) -> Result<(), Failure> {
+async fn send(call: &Call, db: &Db, id: &str) -> Result<(), Failure> {
     let Some(api) = &call.config.clerk_api else { return Ok(()) };
     let Some(invitation) = store::get(db, id).await? else { return Ok(()) };
     if invitation.state != InvitationState::Pending {
@@ -149,7 +150,7 @@ async fn send(call: &Call, db: &Db, grant: &Grant, id: &str) -> Result<(), Failu
     match clerk::invite(api, &invitation.email, sign_up(&call.config).as_deref()).await {
         Ok(clerk_id) => store::sent(db, id, &clerk_id, call.now).await?,
         Err(ClerkError::Refused(fields)) => {
-            db.batch(vec![store::revoke(db, grant, id)?]).await?;
+            store::refused(db, id, &reason(&fields), call.now, &call.request_id).await?;
             return Err(fields.into());
         }
         Err(error @ ClerkError::Away(_)) => {
@@ -158,6 +159,10 @@ async fn send(call: &Call, db: &Db, grant: &Grant, id: &str) -> Result<(), Failu
         }
     }
     Ok(())
+}
+
+fn reason(fields: &[FieldError]) -> String {
+    fields.iter().map(|field| field.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// The invitation that the path names, with leave to give every role in it.
@@ -201,10 +206,10 @@ pub async fn resend(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let db = call.db()?;
     let (before, grant) = find_to_change(call, &db, &caller, "resend-invitation").await?;
-    let renew = store::renew(&db, &grant, &before.id, call.now + VALID_MS)?;
+    let renew = store::renew(&db, &grant, &before.id, call.now + VALID_MS, call.now)?;
     commit(call, &db, &grant, &before, "resend-invitation", renew).await?;
     tell_clerk(call, &before).await;
-    send(call, &db, &grant, &before.id).await?;
+    send(call, &db, &before.id).await?;
     let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     respond(200, &view(&call.config, invitation))
 }
@@ -240,7 +245,10 @@ pub async fn send_due(config: &Config, db: &Db, now: UnixMs) -> Result<(), Store
     for due in store::due(db, now - RETRY_MS, now, SENT_AT_ONCE).await? {
         match clerk::invite(api, &due.email, sign_up(config).as_deref()).await {
             Ok(clerk_id) => store::sent(db, &due.id, &clerk_id, now).await?,
-            Err(error) => {
+            Err(ClerkError::Refused(fields)) => {
+                store::refused(db, &due.id, &reason(&fields), now, "cron").await?;
+            }
+            Err(error @ ClerkError::Away(_)) => {
                 log("cron", "invitation not sent", &error.to_string());
                 store::unsent(db, &due.id, &error.to_string(), now).await?;
             }

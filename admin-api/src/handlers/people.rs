@@ -1,13 +1,16 @@
 //! `/api/me` and `/api/users`
 
 use crate::auth::caller;
+use crate::clerk;
 use crate::db::teams::{self, Assignment};
-use crate::db::{Db, StoreError, audit, or_abort, people as store};
+use crate::db::{Db, StoreError, audit, invitations, or_abort, people as store};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Attempt, Call, parse_body, respond};
-use domain::api::people::{AddMembershipRequest, Me, PeopleQuery, PersonView, SetTeamRoleRequest};
+use domain::api::people::{
+    AddMembershipRequest, Me, PeopleQuery, PeopleSynced, PersonView, SetTeamRoleRequest, SyncPeopleRequest,
+};
 use domain::error::ApiError;
 use domain::id::{TeamId, UserId};
 use domain::role::{Action, Caller, Role, Subject, authorize};
@@ -143,6 +146,42 @@ async fn assign(
         db.batch(statements).await.map_err(refused)?;
     }
     respond(done, &view(&db, caller, &user).await?)
+}
+
+/// `POST /api/users/sync`: as if a webhook had told of each. Who is gone from Clerk stays here; he can no
+/// longer sign in.
+///
+/// One page a call: five statements for each of its people are half of what D1 takes of one call.
+pub async fn sync(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let attempt = Attempt { action: "sync-people", entity: "user", entity_id: None, team: None };
+    let grant = call.authorize(&caller, Action::ReadPeople, Subject::default(), attempt)?;
+    let body = call.body().await?;
+    let request: SyncPeopleRequest = parse_body(&body)?;
+    let offset = request.cursor.as_deref().map_or(Ok(0), str::parse::<u32>);
+    let offset = offset
+        .ok()
+        .filter(|offset| *offset <= 10_000_000)
+        .ok_or_else(|| Failure::field("cursor", "is not a cursor of this list"))?;
+    let api = call.config.clerk_api.as_ref();
+    let api =
+        api.ok_or_else(|| Failure::conflict("CLERK_SECRET_KEY", "is not set: Clerk cannot be asked"))?;
+    let db = call.db()?;
+    let (users, count) =
+        clerk::users(api, offset).await.map_err(|error| Failure::Clerk(error.to_string()))?;
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        after: Some(serde_json::json!({ "people": users.len(), "offset": offset })),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let mut statements = vec![audit::insert(&db, &entry)?];
+    for user in &users {
+        statements.extend(invitations::put_person(&db, user, call.now, &call.request_id)?);
+    }
+    db.batch(statements).await?;
+    let people = u32::try_from(users.len()).unwrap_or(u32::MAX);
+    let next_cursor = (count >= clerk::PAGE).then(|| offset.saturating_add(count).to_string());
+    respond(200, &PeopleSynced { people, next_cursor })
 }
 
 fn check_present(action: &str, team: &TeamId, present: Option<Role>) -> Result<(), Failure> {

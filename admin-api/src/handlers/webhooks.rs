@@ -37,7 +37,7 @@ pub async fn take(mut call: Call) -> Result<Response, Failure> {
             let attempt =
                 Attempt { action: "delete-user", entity: "user", entity_id: Some(user.as_str()), team: None };
             let entry = call.entry("system", attempt, None);
-            let mut statements = store::delete_person(&db, user, call.now)?;
+            let mut statements = store::delete_person(&db, user, call.now, &call.request_id)?;
             statements.insert(1, audit::insert_if_changed(&db, &entry)?);
             statements
         }

@@ -131,6 +131,7 @@ pub enum Delivery {
 pub struct InvitationView {
     pub id: String,
     pub email: String,
+    /// Those in which the caller may assign roles.
     pub teams: Vec<TeamRole>,
     pub state: InvitationState,
     pub delivery: Delivery,
@@ -140,6 +141,9 @@ pub struct InvitationView {
     pub created_at: UnixMs,
     pub expires_at: UnixMs,
     pub accepted_at: Option<UnixMs>,
+    /// Why Clerk has not sent it, or what it said when it refused it.
+    #[serde(default)]
+    pub error: Option<String>,
 }
 
 /// Whether a webhook changed anything.

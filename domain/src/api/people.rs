@@ -33,6 +33,30 @@ endpoint!(
     RemoveMembership, "DELETE", "/api/users/{uid}/team-membership/{team}", Some(Action::AssignJunior), 200, () => PersonView
 );
 
+endpoint!(
+    /// Takes in everybody whom Clerk knows, 100 people a call; `next_cursor` is handed back as
+    /// `cursor` until there is none. For where the webhook was not set up from the start.
+    SyncPeople, "POST", "/api/users/sync", Some(Action::ReadPeople), 200, SyncPeopleRequest => PeopleSynced
+);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SyncPeopleRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PeopleSynced {
+    /// People taken in by this call.
+    pub people: u32,
+    /// Absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Me {

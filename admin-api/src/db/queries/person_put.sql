@@ -1,6 +1,10 @@
--- What Clerk says of a person, unless we have it newer, or he is gone. ?9 Clerk's time of it
+-- What Clerk says of a person, unless we have it newer, or he is gone. ?9 Clerk's time of it. An address
+-- that another has by a later word of Clerk's is not his: messages may come in any order.
 INSERT INTO users (id, email, email_verified, name, avatar_url, last_sign_in_at, created_at, updated_at, clerk_updated_at)
-VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+VALUES (?1, ?2, ?3 AND NOT EXISTS (SELECT 1 FROM users AS o
+        WHERE o.email = ?2 COLLATE NOCASE AND o.id <> ?1 AND o.email_verified = 1
+            AND (o.clerk_updated_at, o.id) > (?9, ?1)),
+    ?4, ?5, ?6, ?7, ?8, ?9)
 ON CONFLICT (id) DO UPDATE SET
     email = excluded.email, email_verified = excluded.email_verified, name = excluded.name,
     avatar_url = excluded.avatar_url, last_sign_in_at = coalesce(excluded.last_sign_in_at, last_sign_in_at),

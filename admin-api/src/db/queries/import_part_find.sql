@@ -1,1 +1,0 @@
-SELECT digest FROM imported_parts WHERE digest = ?1
