@@ -1,7 +1,7 @@
-// `npm run bench:d1 -- [--events 10000000] [--runs 30] [--json]`: reports, ingest and retention with that
-// many calls in D1's local SQLite, on the real runtime. The calls lie over 95 days, from 200 tokens of
+// `npm run bench:d1 -- [--events 10000000] [--runs 30] [--json] [--state folder]`: reports, ingest and retention
+// with that many calls in D1's local SQLite, on the real runtime. The calls lie over 95 days, from 200 tokens of
 // 10 teams on 40 routes, some far busier than others, with log-normal latencies.
-import { readdirSync, mkdtempSync, rmSync } from "node:fs";
+import { existsSync, readdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -10,17 +10,21 @@ import { startOnSockets } from "../tests/support/harness.mjs";
 
 const DAY = 86_400_000;
 const { values: options } = parseArgs({
-  options: { events: { type: "string", default: "10000000" }, runs: { type: "string", default: "30" }, json: { type: "boolean", default: false } },
+  options: { events: { type: "string", default: "10000000" }, runs: { type: "string", default: "30" }, json: { type: "boolean", default: false }, state: { type: "string" } },
 });
 const [count, runs] = [Number(options.events), Number(options.runs)];
 const say = (text) => options.json || console.log(text);
 
-const folder = mkdtempSync(path.join(tmpdir(), "bench-d1-"));
+// A folder that is named is kept, and measured as it is the next time.
+const folder = options.state ?? mkdtempSync(path.join(tmpdir(), "bench-d1-"));
+const isFilled = options.state !== undefined && existsSync(options.state);
 const results = { events: count, runs, reports: {}, ingest: {}, retention: {} };
 try {
-  const first = await startOnSockets({ persist: folder });
-  await first.stop();
-  fill(databaseIn(folder));
+  if (!isFilled) {
+    const first = await startOnSockets({ persist: folder });
+    await first.stop();
+    fill(databaseIn(folder));
+  }
   const system = await startOnSockets({ persist: folder, schema: false });
   try {
     await measure(system);
@@ -28,7 +32,7 @@ try {
     await system.stop();
   }
 } finally {
-  rmSync(folder, { recursive: true, force: true });
+  if (!options.state) rmSync(folder, { recursive: true, force: true });
 }
 if (options.json) console.log(JSON.stringify(results, null, 2));
 

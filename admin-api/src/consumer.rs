@@ -11,11 +11,14 @@
 //!    high by at most one message and never low.
 //! 3. What cannot be read is sent to the dead letters after that. Died before its acknowledgement:
 //!    the letter is there twice, which whoever reads it can see; `usage_losses` has it once.
-//! 4. Messages are acknowledged last. Two consumers with the same event at once are put one after the
+//! 4. An id is known as long as its raw row is kept. What comes later than that is dropped and counted
+//!    as such (`intake::drop_late`), as it could not be told from a repeat.
+//! 5. Messages are acknowledged last. Two consumers with the same event at once are put one after the
 //!    other by D1, which runs one transaction at a time.
 
+use crate::config::Config;
 use crate::db::{Db, StoreError, to_json, usage};
-use crate::intake::{Loss, chunks, decode};
+use crate::intake::{Loss, chunks, decode, drop_late};
 use crate::publish::now;
 use domain::time::UnixMs;
 use domain::usage::UsageMessage;
@@ -32,11 +35,21 @@ const FIRST_RETRY_S: u32 = 2;
 const MAX_RETRY_S: u32 = 300;
 
 pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
+    let kept_since = match Config::get(env) {
+        Ok(config) => now() - config.events_retention_ms,
+        Err(error) => {
+            log("queue", "nothing stored, to be tried again", &error.to_string());
+            return batch.raw_iter().for_each(|message| finish(&message, false));
+        }
+    };
     let mut good: Vec<(RawMessage, UsageMessage)> = Vec::new();
     let mut bad: Vec<RawMessage> = Vec::new();
     for message in batch.raw_iter() {
         match decode(&text_of(&message.body())) {
-            Ok(decoded) => good.push((message, decoded)),
+            Ok(mut decoded) => {
+                decoded.dropped = decoded.dropped.saturating_add(drop_late(&mut decoded, kept_since));
+                good.push((message, decoded));
+            }
             Err(why) => {
                 log(&message.id(), "queue message cannot be read", &why.to_string());
                 bad.push(message);

@@ -2,7 +2,7 @@
 
 use domain::rollup::bin_of;
 use domain::time::UnixMs;
-use domain::usage::{MAX_BYTES, OutcomeClass, UsageEvent, UsageMessage};
+use domain::usage::{OutcomeClass, UsageEvent, UsageMessage};
 use serde::Serialize;
 use std::collections::HashSet;
 
@@ -100,29 +100,33 @@ pub enum Undecodable {
 }
 
 /// Reads a message. What the schema would refuse is refused here, so that one bad event cannot make
-/// the batch of all the others fail.
+/// the batch of all the others fail; counts that no call can have are taken down.
 pub fn decode(text: &str) -> Result<UsageMessage, Undecodable> {
-    let message: UsageMessage = serde_json::from_str(text).map_err(|_| Undecodable::Syntax)?;
+    let mut message: UsageMessage = serde_json::from_str(text).map_err(|_| Undecodable::Syntax)?;
     if message.v != UsageMessage::VERSION {
         return Err(Undecodable::Version);
     }
     let counts_fit = message.dropped <= MAX_SAFE && message.unknown_tokens <= MAX_SAFE;
-    if counts_fit && message.events.iter().all(is_in_range) { Ok(message) } else { Err(Undecodable::Range) }
+    if !counts_fit || !message.events.iter().all(is_in_range) {
+        return Err(Undecodable::Range);
+    }
+    message.events.iter_mut().for_each(UsageEvent::cap_counts);
+    Ok(message)
 }
 
 fn is_in_range(event: &UsageEvent) -> bool {
-    let ai = event.ai.as_ref();
-    let numbers = [
-        event.bytes_in,
-        event.bytes_out,
-        ai.and_then(|ai| ai.prompt_tokens),
-        ai.and_then(|ai| ai.completion_tokens),
-        ai.and_then(|ai| ai.cached_tokens),
-        ai.and_then(|ai| ai.cost_micros),
-    ];
-    (1..=64).contains(&event.id.chars().count())
-        && u64::try_from(event.at).is_ok_and(|at| at <= MAX_SAFE)
-        && numbers.into_iter().flatten().all(|n| n <= MAX_BYTES)
+    (1..=64).contains(&event.id.chars().count()) && u64::try_from(event.at).is_ok_and(|at| at <= MAX_SAFE)
+}
+
+/// Takes out the events from before `since`, whose raw rows retention deletes: without its row a second
+/// delivery would count again. How many there were; they are counted as dropped.
+///
+/// From the gateway none come: a queue holds a message for at most 14 days, and raw events are kept for
+/// at least 15 (`config`).
+pub fn drop_late(message: &mut UsageMessage, since: UnixMs) -> u64 {
+    let before = message.events.len();
+    message.events.retain(|event| event.at >= since);
+    u64::try_from(before - message.events.len()).unwrap_or(u64::MAX)
 }
 
 /// JSON arrays of events, each id once over all of them: the SQL counts what is not in the table

@@ -4,9 +4,9 @@
 // A test file as a whole, which clippy does not see as one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use admin_api::intake::chunks;
+use admin_api::intake::{chunks, decode, drop_late};
 use domain::rollup::Rollup;
-use domain::usage::{AiUsage, Outcome, UsageEvent};
+use domain::usage::{AiUsage, MAX_BYTES, Outcome, UsageEvent, UsageMessage};
 use proptest::prelude::*;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
@@ -447,6 +447,53 @@ fn a_thousand_schedules_count_exactly_what_was_sent() {
         db.execute_batch("DELETE FROM usage_rollups; DELETE FROM usage_events; DELETE FROM usage_pairs;")
             .unwrap();
     }
+}
+
+/// A repeat is known by its raw row. Retention takes that away, so what comes after it is dropped.
+#[test]
+fn a_repeat_after_retention_counts_nothing() {
+    const KEPT_MS: i64 = 15 * DAY_MS;
+    let mut db = migrated();
+    let mut dice = Dice(7);
+    let events: Vec<UsageEvent> = (0..20).map(|id| rolled_event(&mut dice, id)).collect();
+    let text =
+        serde_json::to_string(&UsageMessage { v: 1, events: events.clone(), dropped: 0, unknown_tokens: 0 });
+    let text = text.unwrap();
+    let mut dropped = vec![];
+    // The events lie in the first three days. As they are kept, as half of them are gone, and as all are.
+    for now in [3 * DAY_MS, KEPT_MS + DAY_MS, KEPT_MS + 2 * DAY_MS, KEPT_MS + 3 * DAY_MS] {
+        db.execute(&query("events_purge"), params![now - KEPT_MS, 1_000]).unwrap();
+        let mut message = decode(&text).unwrap();
+        dropped.push(drop_late(&mut message, now - KEPT_MS));
+        take_in(&mut db, &message.events);
+        assert_eq!(stored(&db), folded(&events), "at {now}");
+    }
+    assert!(dropped[0] == 0 && 0 < dropped[1] && dropped[1] < dropped[2] && dropped[3] == 20, "{dropped:?}");
+}
+
+/// Whatever upstreams claim, the sums stay within what a column holds.
+#[test]
+fn the_largest_counts_add_up() {
+    let mut db = migrated();
+    let mut dice = Dice(8);
+    let events = (0..4_000).map(|id| UsageEvent {
+        at: 1,
+        bytes_in: Some(u64::MAX),
+        bytes_out: Some(u64::MAX),
+        ai: Some(AiUsage {
+            prompt_tokens: Some(u64::MAX),
+            cost_micros: Some(u64::MAX),
+            ..AiUsage::default()
+        }),
+        ..rolled_event(&mut dice, id)
+    });
+    let message = UsageMessage { v: 1, events: events.collect(), dropped: 0, unknown_tokens: 0 };
+    let message = decode(&serde_json::to_string(&message).unwrap()).unwrap();
+    take_in(&mut db, &message.events);
+    let all = ("all".to_owned(), "day".to_owned(), String::new(), 0);
+    assert_eq!(stored(&db)[&all].bytes_in, 4_000 * MAX_BYTES);
+    // Every row could take thousands of times as much.
+    assert!(stored(&db).values().all(|rollup| rollup.bytes_out < 1 << 53));
 }
 
 #[test]

@@ -43,15 +43,17 @@ impl Interval {
     }
 }
 
-/// Where the interval that holds `at` begins, in a zone that is `offset_ms` ahead of UTC there.
-pub fn interval_start(at: UnixMs, interval: Interval, offset_ms: i64) -> UnixMs {
+/// Where the interval that holds `at` begins. `offset_at` gives how far the zone is ahead of UTC, in ms.
+pub fn interval_start(at: UnixMs, interval: Interval, offset_at: impl Fn(UnixMs) -> i64) -> UnixMs {
     match interval {
         // Hours and minutes are UTC's own; only days have a zone.
         Interval::FiveMinutes | Interval::Hour => bucket_start(at, interval.width_ms()),
         Interval::Day => {
-            let local = bucket_start(at + offset_ms, DAY_MS) - offset_ms;
+            let midnight = bucket_start(at + offset_at(at), DAY_MS);
+            // The clock may have changed since, so the offset is that of midnight itself.
+            let start = midnight - offset_at(midnight - offset_at(at));
             // A day begins with an hour that the rollups know.
-            bucket_start(local + HOUR_MS - 1, HOUR_MS)
+            bucket_start(start + HOUR_MS - 1, HOUR_MS)
         }
     }
 }
@@ -101,11 +103,18 @@ pub fn series_spans(
     spans
 }
 
-/// The instant at which the zone's clock shows `wall` (unix ms as if it were UTC). Of the hour that a
-/// change skips there is none, and of the one that it repeats two: the first that the spans know.
+/// The instant at which the zone's clock shows `wall` (unix ms as if it were UTC). Of an hour that the
+/// clock repeats there are two: the first. Of one that it skips there is none: where it goes on.
 pub fn instant_of(wall: i64, spans: &[Span]) -> UnixMs {
-    let within = spans.iter().find(|span| wall - span.offset_ms < span.to).or(spans.last());
-    wall - within.map_or(0, |span| span.offset_ms)
+    let mut earliest = UnixMs::MIN;
+    for span in spans {
+        let at = wall - span.offset_ms;
+        if at < span.to {
+            return at.max(earliest);
+        }
+        earliest = span.to;
+    }
+    wall - spans.last().map_or(0, |span| span.offset_ms)
 }
 
 /// The spans of a sum over all of a time, in the largest rollups that fit: hours at its ends, then
@@ -173,7 +182,7 @@ mod tests {
     #[test]
     fn a_day_in_taipei_begins_at_four_in_the_afternoon_of_utc() {
         let taipei = 8 * HOUR_MS;
-        let start = interval_start(10 * DAY_MS + HOUR_MS, Interval::Day, taipei);
+        let start = interval_start(10 * DAY_MS + HOUR_MS, Interval::Day, |_| taipei);
         assert_eq!(start, 10 * DAY_MS - 8 * HOUR_MS);
         let spans = series_spans(start, start + DAY_MS, Interval::Day, |_| taipei);
         assert_eq!(spans[0].granularity, "hour");
@@ -191,6 +200,31 @@ mod tests {
         assert_eq!(day_of(midnight + 22 * HOUR_MS, &spans), midnight, "one day, however long");
         // The next day begins 23 hours later.
         assert_eq!(day_of(midnight + 23 * HOUR_MS, &spans), midnight + 23 * HOUR_MS);
+    }
+
+    #[test]
+    fn the_day_of_a_change_begins_at_its_own_midnight() {
+        let midnight = SPRING - 2 * HOUR_MS;
+        for hours in [0, 1, 2, 12, 22] {
+            assert_eq!(
+                interval_start(midnight + hours * HOUR_MS, Interval::Day, berlin),
+                midnight,
+                "{hours}"
+            );
+        }
+        assert_eq!(interval_start(midnight + 23 * HOUR_MS, Interval::Day, berlin), midnight + 23 * HOUR_MS);
+    }
+
+    /// As in Cairo, where the clock goes from midnight to one.
+    #[test]
+    fn a_day_whose_midnight_is_skipped_begins_as_the_clock_goes_on() {
+        let change = 1_000 * DAY_MS - 2 * HOUR_MS;
+        let cairo = |at: UnixMs| if at < change { 2 * HOUR_MS } else { 3 * HOUR_MS };
+        assert_eq!(interval_start(change + 9 * HOUR_MS, Interval::Day, cairo), change);
+        let spans = series_spans(change - DAY_MS, change + 2 * DAY_MS, Interval::Day, cairo);
+        assert_eq!(day_of(change - 1, &spans), change - DAY_MS);
+        assert_eq!(day_of(change, &spans), change);
+        assert_eq!(day_of(change + 23 * HOUR_MS, &spans), change + 23 * HOUR_MS);
     }
 
     #[test]

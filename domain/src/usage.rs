@@ -12,9 +12,12 @@ pub const MAX_PATH_LEN: usize = 512;
 /// Longest user agent that is recorded, in bytes.
 pub const MAX_USER_AGENT_LEN: usize = 200;
 
-/// A longer body than this (1 PiB) is no length but an attack on the sums: 2^50 bytes fit 8,192 times
-/// into D1's 64-bit integers, and into a JavaScript number exactly.
-pub const MAX_BYTES: u64 = 1 << 50;
+/// A longer body than this (256 GiB) is no length but an attack on the sums: 2^38 fits 2^25 times, 33
+/// million calls, into D1's 64-bit integers.
+pub const MAX_BYTES: u64 = 1 << 38;
+/// The most AI tokens of one call that are counted, and the most micro-dollars (about $1,000): an
+/// upstream can say what it likes. 2^30 fits 2^33 times, 8 thousand million calls.
+pub const MAX_AI_COUNT: u64 = 1 << 30;
 
 /// How a call ended. A closed set: dashboards and alarms are written against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -192,6 +195,21 @@ pub struct UsageEvent {
     pub ai: Option<AiUsage>,
 }
 
+impl UsageEvent {
+    /// Takes down what no call can have, so that no sum of many overflows.
+    pub fn cap_counts(&mut self) {
+        let cap = |count: &mut Option<u64>, most: u64| *count = count.map(|n| n.min(most));
+        cap(&mut self.bytes_in, MAX_BYTES);
+        cap(&mut self.bytes_out, MAX_BYTES);
+        if let Some(ai) = &mut self.ai {
+            let AiUsage { prompt_tokens, completion_tokens, cached_tokens, cost_micros, .. } = ai;
+            for count in [prompt_tokens, completion_tokens, cached_tokens, cost_micros] {
+                cap(count, MAX_AI_COUNT);
+            }
+        }
+    }
+}
+
 /// A queue message: several events, so that one call does not cost one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageMessage {
@@ -275,6 +293,19 @@ mod tests {
         // A URL's path holds no control characters, so one byte is one byte.
         large.path = "x".repeat(MAX_PATH_LEN);
         assert!(size(&large) * MAX_EVENTS_PER_MESSAGE < 100_000, "{}", size(&large));
+    }
+
+    #[test]
+    fn what_an_upstream_claims_is_capped() {
+        let mut event = event();
+        event.bytes_in = Some(u64::MAX);
+        event.ai =
+            Some(AiUsage { prompt_tokens: Some(u64::MAX), completion_tokens: Some(7), ..AiUsage::default() });
+        event.cap_counts();
+        let ai = event.ai.unwrap();
+        assert_eq!((event.bytes_in, event.bytes_out), (Some(MAX_BYTES), Some(9)));
+        assert_eq!((ai.prompt_tokens, ai.completion_tokens), (Some(MAX_AI_COUNT), Some(7)));
+        assert_eq!(ai.cached_tokens, None, "unknown stays unknown");
     }
 
     #[test]

@@ -8,7 +8,8 @@ import { mintLegacyToken, sha256 } from "../support/tokens.mjs";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 let system;
-before(async () => (system = await startOnSockets()));
+// Calls of months ago are delivered here, which the consumer takes as long as raw calls are kept.
+before(async () => (system = await startOnSockets({ apiVars: { EVENTS_RETENTION_DAYS: "1000" } })));
 after(() => system?.stop());
 
 const ask = (user, where, method = "GET", body) => as(system, user, method, where, body);
@@ -89,6 +90,8 @@ test("days are those of the viewer's zone, also where the clock changes", async 
     return body.series.map((b) => [new Date(b.at).toISOString().slice(0, 16), b.calls]);
   };
   assert.deepEqual(await series("Europe/Berlin"), [["2026-03-27T23:00", 1], ["2026-03-28T23:00", 2], ["2026-03-29T22:00", 1]]);
+  // A range that begins after the change begins with that day's own midnight.
+  assert.deepEqual(await series("Europe/Berlin", midnight + 12 * HOUR), [["2026-03-28T23:00", 2], ["2026-03-29T22:00", 1]]);
   assert.deepEqual(await series("UTC"), [["2026-03-28T00:00", 2], ["2026-03-29T00:00", 2]]);
   assert.deepEqual(await series("Asia/Taipei"), [["2026-03-28T16:00", 2], ["2026-03-29T16:00", 2]]);
   assert.deepEqual(fields(await ask("admin", "/api/usage/stats?tz=Mars/Olympus")), ["tz"]);
@@ -197,6 +200,28 @@ test("parity fault 3: the usage log takes signed calls alone, and a repeat count
   assert.deepEqual([call.method, call.path, call.status, call.latency_ms], ["POST", "/api/openai", 200, 12]);
   const bad = "{\"token_hash\":\"x\"}";
   assert.equal((await post(bad, sign(bad))).status, 422);
+});
+
+test("what a call cannot have is taken down, and what comes after retention is dropped, visibly", async () => {
+  const ai = { prompt_tokens: 2 ** 53 - 1, completion_tokens: 3, cost_micros: 2 ** 53 - 1 };
+  await deliver([...Array.from({ length: 40 }, () => event({ token_id: "tok_vast", bytes_out: 2 ** 53 - 1, ai }))]);
+  const { status, body } = await ask("admin", "/api/usage/stats?token_id=tok_vast");
+  assert.equal(status, 200, JSON.stringify(body));
+  assert.deepEqual([body.total.calls, body.total.bytes_out, body.total.prompt_tokens, body.total.completion_tokens], [40, 40 * 2 ** 38, 40 * 2 ** 30, 120]);
+  const id = `q${serial++}`;
+  const late = event({ token_id: "tok_late", at: Date.now() - 1001 * DAY });
+  for (let i = 0; i < 2; i++) await system.deliver([{ id, body: JSON.stringify({ v: 1, events: [late, event({ id: "on time", token_id: "tok_late" })] }) }]);
+  const counted = await system.db.prepare("SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'token' AND granularity = 'week' AND key = 'tok_late'").first("n");
+  assert.equal(counted, 1);
+  assert.equal(await system.db.prepare("SELECT dropped FROM usage_losses WHERE message_id = ?").bind(id).first("dropped"), 1);
+});
+
+test("what is over 400 days ago is shown by whole days of UTC, and refused otherwise", async () => {
+  const day = Math.floor(Date.now() / DAY) * DAY - 500 * DAY;
+  await deliver([event({ token_id: "tok_old", at: day + HOUR })]);
+  const of = (query) => ask("admin", `/api/usage/stats?token_id=tok_old&from=${day}&to=${day + 2 * DAY}&${query}`);
+  assert.deepEqual((await of("interval=day")).body.series.map((b) => [b.at, b.calls]), [[day, 1]]);
+  for (const query of ["interval=hour", "interval=day&tz=Asia/Taipei"]) assert.deepEqual(fields(await of(query)), ["from"], query);
 });
 
 test("a token's own usage heeds its allow-list, and an unknown legacy token is refused", async () => {

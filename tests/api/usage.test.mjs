@@ -3,7 +3,8 @@ import { after, before, test } from "node:test";
 import { as, startOnSockets } from "../support/harness.mjs";
 
 let system;
-before(async () => (system = await startOnSockets()));
+// Calls of months ago are delivered here, which the consumer takes as long as raw calls are kept.
+before(async () => (system = await startOnSockets({ apiVars: { EVENTS_RETENTION_DAYS: "1000" } })));
 after(() => system?.stop());
 
 const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);

@@ -414,6 +414,16 @@ pub async fn find_by_secret(db: &Db, hash: &TokenHash) -> Result<Option<Holder>,
     db.first(db.statement(sql!("secret_find"), params![hash.as_str()])?).await
 }
 
+/// Whether there is any secret of the earlier form.
+pub async fn has_legacy_secrets(db: &Db) -> Result<bool, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        legacy: u8,
+    }
+    let row: Option<Row> = db.first(db.statement(sql!("secrets_legacy_exist"), &[])?).await?;
+    Ok(row.is_some_and(|row| row.legacy == 1))
+}
+
 /// What an `Idempotency-Key` stands for: same actor, same endpoint, same key.
 #[derive(Debug)]
 pub struct Idempotency {

@@ -120,6 +120,18 @@ pub struct Report {
     pub routes: Vec<Line>,
 }
 
+/// D1 hands numbers over as JavaScript's: whole up to 2^53, rounded above.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(from = "f64")]
+struct Sum(u64);
+
+impl From<f64> for Sum {
+    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and no sum is below 0
+    fn from(n: f64) -> Self {
+        Self(n as u64)
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct SumRow {
     #[serde(default, alias = "part", alias = "id")]
@@ -136,22 +148,22 @@ struct SumRow {
     sort_value: Option<Value>,
     /// JSON objects, separated by `;`.
     histograms: Option<String>,
-    calls: u64,
-    ok: u64,
-    client_errors: u64,
-    upstream_errors: u64,
-    timeouts: u64,
-    gateway_errors: u64,
-    denied: u64,
-    limited: u64,
-    latency_sum_ms: u64,
-    gateway_sum_ms: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    prompt_tokens: u64,
-    completion_tokens: u64,
-    cached_tokens: u64,
-    cost_micros: u64,
+    calls: Sum,
+    ok: Sum,
+    client_errors: Sum,
+    upstream_errors: Sum,
+    timeouts: Sum,
+    gateway_errors: Sum,
+    denied: Sum,
+    limited: Sum,
+    latency_sum_ms: Sum,
+    gateway_sum_ms: Sum,
+    bytes_in: Sum,
+    bytes_out: Sum,
+    prompt_tokens: Sum,
+    completion_tokens: Sum,
+    cached_tokens: Sum,
+    cost_micros: Sum,
 }
 
 impl From<SumRow> for Line {
@@ -166,22 +178,22 @@ impl From<SumRow> for Line {
             last_at: row.last_at,
             sort_value: row.sort_value,
             rollup: Rollup {
-                calls: row.calls,
-                ok: row.ok,
-                client_errors: row.client_errors,
-                upstream_errors: row.upstream_errors,
-                timeouts: row.timeouts,
-                gateway_errors: row.gateway_errors,
-                denied: row.denied,
-                limited: row.limited,
-                latency_sum_ms: row.latency_sum_ms,
-                gateway_sum_ms: row.gateway_sum_ms,
-                bytes_in: row.bytes_in,
-                bytes_out: row.bytes_out,
-                prompt_tokens: row.prompt_tokens,
-                completion_tokens: row.completion_tokens,
-                cached_tokens: row.cached_tokens,
-                cost_micros: row.cost_micros,
+                calls: row.calls.0,
+                ok: row.ok.0,
+                client_errors: row.client_errors.0,
+                upstream_errors: row.upstream_errors.0,
+                timeouts: row.timeouts.0,
+                gateway_errors: row.gateway_errors.0,
+                denied: row.denied.0,
+                limited: row.limited.0,
+                latency_sum_ms: row.latency_sum_ms.0,
+                gateway_sum_ms: row.gateway_sum_ms.0,
+                bytes_in: row.bytes_in.0,
+                bytes_out: row.bytes_out.0,
+                prompt_tokens: row.prompt_tokens.0,
+                completion_tokens: row.completion_tokens.0,
+                cached_tokens: row.cached_tokens.0,
+                cost_micros: row.cost_micros.0,
                 latency: histogram(row.histograms.as_deref()),
             },
         }
@@ -390,6 +402,14 @@ mod tests {
         ] {
             assert_eq!([whose.series(), whose.by_token(), whose.by_route()], wanted, "{whose:?}");
         }
+    }
+
+    #[test]
+    fn a_sum_that_javascript_rounds_is_read() {
+        let read = |json: &str| serde_json::from_str::<Sum>(json).unwrap().0;
+        assert_eq!(read("7"), 7);
+        assert_eq!(read("9007199254740992.0"), 1 << 53);
+        assert_eq!(read("36893488147419103232.0"), u64::MAX, "2^65");
     }
 
     #[test]

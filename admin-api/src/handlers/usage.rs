@@ -27,7 +27,7 @@ use domain::rollup::Rollup;
 use domain::span::{
     FINE_KEPT_MS, HOURLY_KEPT_MS, MAX_INTERVALS, Span, instant_of, interval_start, series_spans, sum_spans,
 };
-use domain::time::{DAY_MS, HOUR_MS, UnixMs};
+use domain::time::{DAY_MS, UnixMs};
 use serde_json::Value;
 use worker::Response;
 
@@ -256,22 +256,22 @@ fn range_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) -
     if interval == Interval::FiveMinutes && from < now - FINE_KEPT_MS {
         return Err(Failure::field("interval", "5m is kept for the last 2 days"));
     }
-    let from = interval_start(from, interval, offset_at(from));
-    let sums_from =
-        if interval == Interval::FiveMinutes { from } else { domain::time::bucket_start(from, HOUR_MS) };
-    Ok(Range {
-        from,
-        to,
-        interval,
-        series: series_spans(from, to, interval, offset_at),
-        sums: sum_spans(sums_from, to, interval, now),
-    })
+    let from = interval_start(from, interval, &offset_at);
+    let series = series_spans(from, to, interval, offset_at);
+    let sums = sum_spans(from, to, interval, now);
+    // Zeros would be a lie where hours are needed that are no longer kept. A day of grace, as the first
+    // interval may begin that much before `from`.
+    let hours_since = now - HOURLY_KEPT_MS - DAY_MS;
+    if series.iter().chain(&sums).any(|span| span.granularity == "hour" && span.from < hours_since) {
+        return Err(Failure::field("from", "is over 400 days ago, of which whole days of UTC are kept"));
+    }
+    Ok(Range { from, to, interval, series, sums })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::time::bucket_start;
+    use domain::time::{HOUR_MS, bucket_start};
 
     const NOW: UnixMs = 1_763_870_461_000;
 
@@ -308,9 +308,17 @@ mod tests {
             ("from=2025-09-01T00:00:00Z&interval=hour", "interval"),
             ("from=2025-11-20T00:00:00Z&interval=5m", "interval"),
             ("from=2025-11-20T00:00:00Z&to=2025-11-20T01:00:00Z&interval=5m", "interval"),
+            ("from=2023-11-20T00:00:00Z&to=2023-11-21T00:00:00Z&interval=hour", "from"),
+            ("from=2023-11-20T00:00:00Z&to=2023-11-21T09:00:00Z&interval=day", "from"),
         ] {
             assert_eq!(range(query).map(|_| ()), Err(field.to_owned()), "{query}");
         }
+    }
+
+    #[test]
+    fn whole_days_are_shown_of_any_time() {
+        let range = range("from=2023-11-20T00:00:00Z&to=2023-11-23T00:00:00Z&interval=day").unwrap();
+        assert!(range.series.iter().chain(&range.sums).all(|span| span.granularity != "hour"));
     }
 
     #[test]
