@@ -66,7 +66,7 @@ function fill(file) {
   const indexes = db.prepare("SELECT name, sql FROM sqlite_master WHERE tbl_name = 'usage_events' AND type = 'index' AND sql IS NOT NULL").all();
   for (const { name } of indexes) db.exec(`DROP INDEX ${name}`);
   // A product of two uniform numbers makes low numbers likelier: some tokens and routes are far busier.
-  // Each token uses about ten routes.
+  // Each token uses about ten routes. Ids are as random as the gateway's.
   db.exec(`
     WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${count - 1}),
     rolled AS MATERIALIZED (SELECT i, abs(random()) % 10000 / 10000.0 AS a, abs(random()) % 10000 / 10000.0 AS b,
@@ -74,11 +74,11 @@ function fill(file) {
     calls AS (SELECT *, CAST(200 * a * b AS INTEGER) AS token FROM rolled)
     INSERT INTO usage_events (id, at, token_id, team_id, route_id, route_path, path, method, status, outcome, latency_ms, gateway_ms,
       bytes_in, bytes_out, client_ip, user_agent, request_id)
-    SELECT printf('%010d', i), ${now - 95 * DAY} + CAST(${95 * DAY - 60_000}.0 * i / ${count} AS INTEGER), 'tok_' || token, 'team-' || (token % 10),
+    SELECT hex(randomblob(11)), ${now - 95 * DAY} + CAST(${95 * DAY - 60_000}.0 * i / ${count} AS INTEGER), 'tok_' || token, 'team-' || (token % 10),
       'rte_' || ((token * 7 + CAST(10 * c * c AS INTEGER)) % 40), '/api/route', '/api/route/v1/things', 'POST',
       iif(e < 960, 200, iif(e < 985, 404, 502)), iif(e < 960, 'ok', iif(e < 985, 'client-error', 'upstream-error')),
       CAST(exp(4.5 + 1.1 * (a + b + c + d - 2) * 1.7) AS INTEGER), 1, 300, 2000, '203.0.113.7', 'n8n', 'req_' || i
-    FROM calls`);
+    FROM calls ORDER BY 1`);
   step(`${count} calls`);
   for (const { sql } of indexes) db.exec(sql);
   step("indexes of calls");

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, putRoutes, startOnSockets } from "../support/harness.mjs";
-import { sha256 } from "../support/tokens.mjs";
+import { mintLegacyToken, sha256 } from "../support/tokens.mjs";
 
 let system;
 before(async () => (system = await startOnSockets({ faults: true })));
@@ -75,4 +75,14 @@ test("events that D1 refused are retried by the queue and counted once", async (
     return answer.total?.calls === 3 && answer;
   }, 60_000, "the retried events");
   assert.equal(own.recent.length, 3);
+});
+
+test("a flood of forged tokens, also of the earlier form, costs the database nothing", async () => {
+  const ask = (token) => system.call("/api/usage/me", { headers: { "x-api-key": token } });
+  assert.equal((await ask(mintLegacyToken())).status, 401);
+  const queries = async () => (await system.faults("api")).counts.d1;
+  const before = await queries();
+  const forged = Array.from({ length: 40 }, (_, i) => ask(i % 2 ? mintLegacyToken() : `${mintLegacyToken().replace(/[-_]/g, "x")}000000`));
+  for (const response of await Promise.all(forged)) assert.equal(response.status, 401);
+  assert.equal(await queries(), before);
 });
