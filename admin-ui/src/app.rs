@@ -123,6 +123,7 @@ fn page(route: Route) -> Html {
         Route::Teams => html! { <pages::TeamsPage /> },
         Route::Team { id } => html! { <pages::TeamPage {id} /> },
         Route::Users => html! { <pages::UsersPage /> },
+        Route::Import => html! { <pages::ImportPage /> },
         Route::AuditLogs => html! { <pages::AuditPage /> },
         Route::Tokens => html! { <pages::TokensPage /> },
         Route::Token { id } => html! { <pages::TokenPage {id} /> },

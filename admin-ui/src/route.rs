@@ -40,6 +40,8 @@ pub enum Route {
     Users,
     #[at("/audit-logs")]
     AuditLogs,
+    #[at("/import")]
+    Import,
     #[at("/system-health")]
     SystemHealth,
     #[not_found]

@@ -113,7 +113,7 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   await dialog(page).waitFor({ state: "detached" });
 
   await more("Revoke");
-  await dialog(page).getByText(/It was used \d+ times since/).waitFor();
+  await dialog(page).getByText(/Calls since .*: \d+\. They will be refused/).waitFor();
   await dialog(page).getByText("/api/demo").waitFor();
   await dialog(page).getByRole("button", { name: "Revoke" }).click();
   await page.getByText("Revoked", { exact: true }).waitFor();

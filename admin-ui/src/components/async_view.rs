@@ -1,4 +1,4 @@
-use crate::components::CallErrorView;
+use crate::components::{CallErrorView, Empty};
 use crate::hooks::AsyncState;
 use crate::i18n::use_i18n;
 use patternfly_yew::prelude::*;
@@ -37,7 +37,7 @@ pub fn AsyncView<T: PartialEq + 'static>(props: &AsyncViewProps<T>) -> Html {
             if props.is_empty.as_ref().is_some_and(|test| test.emit(Rc::clone(value))) =>
         {
             props.empty.clone().unwrap_or_else(|| {
-                html! { <EmptyState title={i18n.t("async.empty").to_string()} icon={Icon::Search} /> }
+                html! { <Empty title={i18n.t("async.empty")} /> }
             })
         }
         AsyncState::Ready(value) => props.render.emit(Rc::clone(value)),

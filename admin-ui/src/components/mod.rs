@@ -4,6 +4,7 @@ mod chart;
 mod choice;
 mod copy;
 mod dialog;
+mod empty;
 mod field;
 mod labels;
 mod menu;
@@ -19,6 +20,7 @@ pub use chart::{Chart, Series, over_time, shares};
 pub use choice::{Choice, ChoiceOption};
 pub use copy::{CopyButton, use_copy};
 pub use dialog::Dialog;
+pub use empty::Empty;
 pub use field::{
     CheckField, Select, SelectField, TextAreaField, TextField, as_field_error, error_of, error_within,
 };

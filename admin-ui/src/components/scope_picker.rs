@@ -105,7 +105,7 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
     html! {
         <fieldset class="tm-fieldset">
             <legend class="pf-v6-c-form__label-text">{ &props.label }</legend>
-            { option("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help"))) }
+            <ul role="list">{ option("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help"))) }</ul>
             <Choice<By> label={i18n.t("scope.by")} options={kinds.to_vec()} selected={*by} {on_choose} />
             if *by == By::Path {
                 <PathScope scopes={props.scopes.clone()} on_change={props.on_change.clone()} />

@@ -1,7 +1,7 @@
 //! The audit log: who changed what, and who tried to.
 
 use crate::api::use_api;
-use crate::components::{AsyncView, CallErrorView, Column, DataTable, Page, Pager, Row, Select, Time};
+use crate::components::{AsyncView, CallErrorView, Column, DataTable, Empty, Page, Pager, Row, Select, Time};
 use crate::format;
 use crate::hooks::{use_action, use_debounced, use_paged, use_query};
 use crate::i18n::{I18n, use_i18n};
@@ -165,7 +165,7 @@ pub fn AuditPage() -> Html {
                 on_retry={entries.remote.on_refresh}
                 {render}
                 is_empty={Callback::from(|page: Rc<Items<AuditEntry>>| page.items.is_empty())}
-                empty={html! { <EmptyState title={i18n.t("audit.none").to_string()} icon={Icon::Search} /> }}
+                empty={html! { <Empty title={i18n.t("audit.none")} /> }}
             />
             <Pager number={entries.number} on_previous={entries.on_previous} on_next={entries.on_next} />
         </Page>

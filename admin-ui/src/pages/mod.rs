@@ -1,5 +1,6 @@
 mod audit;
 mod health;
+mod import;
 mod not_found;
 mod people;
 mod routes;
@@ -11,6 +12,7 @@ mod waiting;
 
 pub use audit::AuditPage;
 pub use health::HealthPage;
+pub use import::ImportPage;
 pub use not_found::NotFoundPage;
 pub use people::UsersPage;
 pub use routes::{RoutePage, RoutesPage};

@@ -11,7 +11,7 @@ mod user_menu;
 use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_preferences, use_set_preference};
-use crate::state::session::use_me;
+use crate::state::session::{use_me, use_sign_in};
 use bell::Bell;
 use navigation::Navigation;
 use preferences::{LanguageChoice, ThemeChoice};
@@ -74,6 +74,7 @@ pub fn Shell(props: &ShellProps) -> Html {
                         } else {
                             <ThemeChoice />
                             <LanguageChoice />
+                            <SignInButton />
                         }
                     </div>
                 </div>
@@ -87,5 +88,20 @@ pub fn Shell(props: &ShellProps) -> Html {
                 <main id="content" class="pf-v6-c-page__main" tabindex="-1">{ props.children.clone() }</main>
             </div>
         </div>
+    }
+}
+
+/// On pages that can be seen without a session; any other has a button of its own by then.
+#[component]
+fn SignInButton() -> Html {
+    let i18n = use_i18n();
+    let on_sign_in = use_sign_in();
+    let is_elsewhere = use_route::<Route>().is_some_and(|route| route.is_public() && route != Route::SignIn);
+    html! {
+        if is_elsewhere {
+            <button type="button" class="pf-v6-c-button pf-m-primary pf-m-small" onclick={on_sign_in.reform(|_| ())}>
+                { i18n.t("sign-in.go") }
+            </button>
+        }
     }
 }

@@ -1,8 +1,8 @@
 use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_set_preference};
-use crate::state::session::use_me;
-use domain::role::Action;
+use crate::state::session::{can, use_me};
+use domain::role::{Action, Subject};
 use yew::prelude::*;
 use yew_router::prelude::*;
 
@@ -68,6 +68,9 @@ pub fn Navigation() -> Html {
                 <>
                     if may_audit {
                         { item(Route::AuditLogs, i18n.t("audit.title"), "fas fa-history") }
+                    }
+                    if can(&me, Action::Import, Subject::default()) {
+                        { item(Route::Import, i18n.t("import.title"), "fas fa-file-import") }
                     }
                     { item(Route::SystemHealth, i18n.t("health.title"), "fas fa-heartbeat") }
                 </>

@@ -1,7 +1,7 @@
 use super::invitations::Invitations;
 use super::roles::EditRoles;
 use crate::api::use_api;
-use crate::components::{AsyncView, Avatar, Column, DataTable, Page, Pager, RoleLabel, Row, Time};
+use crate::components::{AsyncView, Avatar, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, Time};
 use crate::hooks::{use_debounced, use_paged, use_query, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
@@ -80,7 +80,7 @@ pub fn UsersPage() -> Html {
                 on_retry={people.remote.on_refresh}
                 {render}
                 is_empty={Callback::from(|page: Rc<Items<PersonView>>| page.items.is_empty())}
-                empty={html! { <EmptyState title={i18n.t("users.none").to_string()} icon={Icon::Search} /> }}
+                empty={html! { <Empty title={i18n.t("users.none")} /> }}
             />
             <Pager number={people.number} on_previous={people.on_previous} on_next={people.on_next} />
             if assigns {
@@ -149,7 +149,7 @@ fn row(
             on_edit.reform(move |_: MouseEvent| Some(Rc::clone(&person)))
         };
         cells.push(html! {
-            <Button variant={ButtonVariant::Secondary} class="pf-m-small" label={i18n.t("users.edit-roles").to_string()} aria_label={i18n.fill("roles.title", &[("name", &name)])} {onclick} />
+            <Button variant={ButtonVariant::Secondary} class="pf-m-small" label={i18n.t("users.edit-roles").to_string()} aria_label={format!("{} · {name}", i18n.t("users.edit-roles"))} {onclick} />
         });
     }
     (person.id.to_string(), cells)

@@ -1,7 +1,7 @@
 use super::form::RouteForm;
 use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
-use crate::components::{AsyncView, Column, CopyButton, DataTable, Page, Pager, Select};
+use crate::components::{AsyncView, Column, CopyButton, DataTable, Empty, Page, Pager, Select};
 use crate::hooks::{use_debounced, use_paged, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
@@ -98,9 +98,9 @@ pub fn RoutesPage() -> Html {
     }
     let empty = html! {
         if filter == Filter::default() {
-            <EmptyState title={i18n.t("routes.none").to_string()} icon={Icon::Search}>{ i18n.t("routes.none-advice") }</EmptyState>
+            <Empty title={i18n.t("routes.none")}>{ i18n.t("routes.none-advice") }</Empty>
         } else {
-            <EmptyState title={i18n.t("routes.none-found").to_string()} icon={Icon::Search} />
+            <Empty title={i18n.t("routes.none-found")} />
         }
     };
     let on_changed = {

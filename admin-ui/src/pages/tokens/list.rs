@@ -1,8 +1,8 @@
 use super::create::CreateToken;
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, Column, DataTable, Page, Pager, ScopeLabel, Select, Standing, StandingLabel, Time, is_stale,
-    name_of,
+    AsyncView, Column, DataTable, Empty, Page, Pager, ScopeLabel, Select, Standing, StandingLabel, Time,
+    is_stale, name_of,
 };
 use crate::format;
 use crate::hooks::{Remote, use_debounced, use_paged, use_query, use_routes, use_teams};
@@ -82,9 +82,9 @@ pub fn TokensPage() -> Html {
     let is_filtered = filter != Filter::default();
     let empty = html! {
         if is_filtered {
-            <EmptyState title={i18n.t("tokens.none-found").to_string()} icon={Icon::Search} />
+            <Empty title={i18n.t("tokens.none-found")} />
         } else {
-            <EmptyState title={i18n.t("tokens.none").to_string()} icon={Icon::Key}>{ i18n.t("tokens.none-advice") }</EmptyState>
+            <Empty title={i18n.t("tokens.none")}>{ i18n.t("tokens.none-advice") }</Empty>
         }
     };
     let Remote { state, on_refresh, .. } = tokens.remote.clone();

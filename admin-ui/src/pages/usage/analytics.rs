@@ -2,7 +2,7 @@ use super::calls::Calls;
 use super::figures::{cards, route_name, routes_table, series_chart, share_chart, tokens_table};
 use super::range::{Range, RangePicker};
 use crate::api::use_api;
-use crate::components::{AsyncView, Page, Select};
+use crate::components::{AsyncView, Empty, Page, Select};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_teams};
 use crate::i18n::use_i18n;
@@ -48,9 +48,9 @@ pub fn UsageAnalyticsPage() -> Html {
         Callback::from(move |stats: Rc<UsageStats>| {
             if stats.total.calls == 0 {
                 return html! {
-                    <EmptyState title={i18n.t("usage.empty").to_string()} icon={Icon::Search}>
+                    <Empty title={i18n.t("usage.empty")}>
                         <p>{ i18n.t("usage.empty-advice") }</p>
-                    </EmptyState>
+                    </Empty>
                 };
             }
             let shares: Vec<_> =

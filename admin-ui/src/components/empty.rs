@@ -1,0 +1,25 @@
+use yew::prelude::*;
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct EmptyProps {
+    pub title: AttrValue,
+    /// What to do about it.
+    #[prop_or_default]
+    pub children: Html,
+}
+
+/// In place of what is not there. The library's own makes its title the page's.
+#[component]
+pub fn Empty(props: &EmptyProps) -> Html {
+    html! {
+        <div class="pf-v6-c-empty-state">
+            <div class="pf-v6-c-empty-state__content">
+                <div class="pf-v6-c-empty-state__header">
+                    <div class="pf-v6-c-empty-state__icon"><i class="fas fa-search" aria-hidden="true" /></div>
+                    <h2 class="pf-v6-c-empty-state__title-text">{ &props.title }</h2>
+                </div>
+                <div class="pf-v6-c-empty-state__body">{ props.children.clone() }</div>
+            </div>
+        </div>
+    }
+}

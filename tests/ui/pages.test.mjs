@@ -1,0 +1,266 @@
+// Every page: as each of the five people, in both languages and themes, at three widths, by axe, and
+// when the API is away, slow or takes the session for ended.
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { after, before, test } from "node:test";
+import { root } from "../../scripts/setup.mjs";
+import { assertNoProblems, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+
+let system;
+let browser;
+let pages;
+before(async () => {
+  system = await startWithUi();
+  browser = await launchBrowser();
+  const route = await system.addRoute("Echo", "/api/demo", "/echo", { credential: { kind: "bearer", token: "vendor-key" } });
+  const token = await system.call("manager", "POST", "/api/tokens", { name: "Digest", team_id: "automation", scopes: ["demo", "tag:gone"], expires_days: 10 });
+  for (let i = 0; i < 3; i++) await (await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token.token } })).text();
+  pages = [
+    "/dashboard", "/usage-analytics", "/token-usage", `/token-usage/${token.id}`, "/route-usage-list", "/route-usage?path=/api/demo",
+    "/stats", "/tokens", `/tokens/${token.id}`, "/routes", `/routes/${route.id}`, "/teams", "/teams/automation", "/users",
+    "/audit-logs", "/import", "/system-health", "/no-such-page",
+  ];
+}, { timeout: 120_000 });
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+/** Waits until nothing is loading any more. */
+async function settle(page) {
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.locator(".tm-loading").first().waitFor({ state: "detached" });
+  await page.waitForFunction(() => [...document.querySelectorAll("tm-chart")].every((chart) => chart.querySelector("svg")));
+}
+
+const axe = readFileSync(path.join(root, "node_modules/axe-core/axe.min.js"), "utf8");
+
+/** Violations of WCAG 2.1 A and AA, each with where it is. */
+async function violations(page) {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  });
+}
+
+for (const [theme, language] of [["light", "en"], ["dark", "zh-Hant"]]) {
+  test(`axe finds nothing on any page, ${theme}, ${language}`, { timeout: 240_000 }, async () => {
+    const page = await openPage(browser, system, { theme, language });
+    await page.goto(`${system.urls.ui}/sign-in`);
+    await settle(page);
+    assert.deepEqual(await violations(page), [], "/sign-in");
+    await signIn(page, system, "admin", "/dashboard");
+    for (const where of pages) {
+      await page.goto(system.urls.ui + where);
+      await settle(page);
+      assert.deepEqual(await violations(page), [], where);
+    }
+    const open = async (where, name) => {
+      await page.goto(system.urls.ui + where);
+      await settle(page);
+      await page.getByRole("button", { name }).first().click();
+      await page.getByRole("dialog").waitFor();
+      assert.deepEqual(await violations(page), [], `${where}: ${name}`);
+    };
+    await open("/tokens", /^(Create token|建立權杖)$/);
+    await open("/routes", /^(Create route|建立路由)$/);
+    await open("/teams", /^(Create team|建立團隊)$/);
+    await open("/users", /^(Invite|邀請)$/);
+    assertNoProblems(page);
+    await page.context().close();
+  });
+}
+
+test("nothing is wider than the screen, at 1440, 1024 and 400 px", { timeout: 240_000 }, async () => {
+  for (const width of [1440, 1024, 400]) {
+    const page = await openPage(browser, system, { width });
+    await signIn(page, system, "admin", "/dashboard");
+    for (const where of pages) {
+      await page.goto(system.urls.ui + where);
+      await settle(page);
+      const over = await page.evaluate(() => {
+        const main = document.querySelector("main");
+        return Math.max(document.documentElement.scrollWidth - innerWidth, main.scrollWidth - main.clientWidth);
+      });
+      assert.ok(over <= 0, `${where} is ${over} px too wide at ${width}`);
+    }
+    await page.context().close();
+  }
+});
+
+test("no page shows a key, or a text of the other language", { timeout: 120_000 }, async () => {
+  const page = await openPage(browser, system, { language: "zh-Hant" });
+  const english = JSON.parse(readFileSync(path.join(root, "admin-ui/i18n/en.json"), "utf8"));
+  const chinese = JSON.parse(readFileSync(path.join(root, "admin-ui/i18n/zh-Hant.json"), "utf8"));
+  // A text of one word may be a name, and some are the same in both.
+  const telling = Object.entries(english).filter(([key, text]) => text !== chinese[key] && /\w \w/.test(text) && !text.includes("{"));
+  assert.ok(telling.length > 150);
+  await signIn(page, system, "admin", "/dashboard");
+  for (const where of pages) {
+    await page.goto(system.urls.ui + where);
+    await settle(page);
+    const text = await page.locator("body").innerText();
+    for (const [key, words] of telling) assert.ok(!text.includes(words), `${where} says “${words}” (${key})`);
+    for (const key of Object.keys(english)) assert.ok(!text.split(/\s/).includes(key), `${where} shows the key ${key}`);
+  }
+  await page.context().close();
+});
+
+test("each of the five people sees what he may do", async () => {
+  const sees = async (user, where, names) => {
+    const page = await openPage(browser, system);
+    await signIn(page, system, user, where);
+    await settle(page);
+    for (const [name, isThere] of Object.entries(names)) {
+      assert.equal((await page.getByRole("button", { name, exact: true }).count()) > 0, isThere, `${user}, ${where}: ${name}`);
+    }
+    assertNoProblems(page);
+    await page.context().close();
+  };
+  for (const [user, may] of Object.entries({ admin: true, manager: true, developer: true, viewer: false })) {
+    await sees(user, "/tokens", { "Create token": may });
+  }
+  for (const user of ["admin", "manager", "developer", "viewer"]) await sees(user, "/routes", { "Create route": user === "admin" });
+  await sees("viewer", "/users", { Invite: false });
+  await sees("manager", "/users", { Invite: true });
+
+  const page = await openPage(browser, system);
+  await signIn(page, system, "newcomer", "/tokens");
+  await page.getByRole("heading", { name: "Waiting for access" }).waitFor();
+  await page.getByText("newcomer@example.test").first().waitFor();
+  assert.equal(await page.getByRole("navigation", { name: "Main navigation" }).count(), 0);
+  await page.context().close();
+});
+
+test("the session is not in the address, survives a reload, and ends with sign-out", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "viewer", "/routes?search=echo");
+  assert.match(page.url(), /\/routes\?search=echo$/, "back on the page that was asked for, without the token");
+  await page.reload();
+  await page.getByRole("link", { name: "Echo" }).waitFor();
+  await page.getByRole("button", { name: "Account of Vera Viewer" }).click();
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.getByRole("heading", { name: "Sign in" }).waitFor();
+  assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage })), "{}");
+  await page.context().close();
+});
+
+test("a session that has ended leads to sign-in and back", async () => {
+  const page = await openPage(browser, system);
+  await page.goto(`${system.urls.ui}/teams#__session=${system.issuer.sign("user_admin", { expiresIn: -60 })}`);
+  await page.getByText("Your session has ended.").waitFor();
+  assert.ok(!page.url().includes("__session"));
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator('button[value="admin"]').click();
+  await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
+
+  // The API takes it for ended while the page is open.
+  await page.route(`${system.urls.api}/api/routes**`, (route) =>
+    route.fulfill({ status: 401, contentType: "application/json", headers: { "access-control-allow-origin": system.urls.ui }, body: JSON.stringify({ error: "Session Expired", message: "The session has ended.", code: "session-expired", request_id: "r" }) }),
+  );
+  await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Routes" }).click();
+  await page.getByText("Your session has ended.").waitFor();
+  assert.match(page.url(), /\/routes$/);
+  await page.context().close();
+});
+
+test("an API that is away, fails or refuses says so, with the request id, and can be tried again", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/stats");
+  await settle(page);
+  const answer = (status, code) => (route) =>
+    route.fulfill({ status, contentType: "application/json", headers: { "access-control-allow-origin": system.urls.ui }, body: JSON.stringify({ error: code, message: "Said so.", code, request_id: "req_seen" }) });
+  for (const [handler, text, id] of [
+    [(route) => route.abort(), "No answer", false],
+    [answer(503, "store-unavailable"), "The service reports an error", true],
+    [answer(403, "forbidden"), "Your role does not allow this", true],
+  ]) {
+    await page.route(`${system.urls.api}/api/stats`, handler);
+    await page.reload();
+    await page.getByText(text, { exact: true }).waitFor();
+    if (id) {
+      await page.getByText("Details", { exact: true }).click();
+      await page.getByText("req_seen").waitFor();
+    }
+    await page.unroute(`${system.urls.api}/api/stats`);
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByText("since the beginning").waitFor();
+  }
+  await page.context().close();
+});
+
+test("search finds tokens and routes from every page, and the bell and status answer", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/system-health");
+  await page.getByRole("searchbox", { name: "Search tokens and routes" }).fill("dig");
+  await page.getByRole("search").getByRole("link", { name: /Digest/ }).click();
+  await page.getByRole("heading", { name: "Digest", level: 1 }).waitFor();
+  await page.getByRole("button", { name: /^Notifications/ }).click();
+  await page.getByRole("heading", { name: "Notifications" }).waitFor();
+  await page.keyboard.press("Escape");
+  assert.equal(await page.getByRole("heading", { name: "Notifications" }).count(), 0);
+  await page.getByRole("link", { name: /System status/ }).click();
+  await page.getByRole("heading", { name: "System health" }).waitFor();
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("theme, language and sidebar are remembered", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/stats");
+  await page.getByRole("button", { name: "Show or hide the navigation" }).click();
+  assert.equal(await page.getByRole("navigation", { name: "Main navigation" }).count(), 0);
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.getByRole("button", { name: "Dark" }).click();
+  await page.getByRole("button", { name: "繁體中文" }).click();
+  await page.getByRole("heading", { name: "統計", level: 1 }).waitFor();
+  await page.reload();
+  await page.getByRole("heading", { name: "統計", level: 1 }).waitFor();
+  assert.ok(await page.evaluate(() => document.documentElement.classList.contains("pf-v6-theme-dark")));
+  assert.equal(await page.getByRole("navigation").filter({ hasText: "儀表板" }).count(), 0);
+  await page.context().close();
+});
+
+test("the import wizard shows what would happen, does it once, and says what it could not take", async () => {
+  const hash = "ab".repeat(32);
+  const kv = {
+    [`token:${hash}`]: JSON.stringify({ name: "Old workflow", team_id: "automation", scopes: ["old"], created_at: "2025-11-01T00:00:00", expires_at: null }),
+    routes: JSON.stringify({ "/api/old": { url: "https://old.example/v1", tags: ["old"], auth: { type: "none" } }, "no path": { url: "https://x.example" } }),
+  };
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/import");
+  await page.getByLabel("Files of the earlier system").setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("x") });
+  await page.getByText(/notes\.txt is not one of these files/).waitFor();
+  await page.getByLabel("Files of the earlier system").setInputFiles({ name: "kv.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(kv)) });
+  const go = page.getByRole("button", { name: "Import now" });
+  await page.getByRole("button", { name: "See what would happen" }).click();
+  await page.getByText("2 created, 1 there already, 1 refused").waitFor();
+  assert.deepEqual((await system.call("admin", "GET", "/api/tokens?search=Old")).items, [], "nothing was done yet");
+  await go.click();
+  await page.getByRole("heading", { name: "What was done" }).waitFor();
+  assert.equal((await system.call("admin", "GET", "/api/tokens?search=Old")).items.length, 1);
+  await page.getByRole("button", { name: "See what would happen" }).click();
+  await page.getByText("0 created, 3 there already, 1 refused").waitFor();
+  assert.ok(await go.isDisabled());
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("the charts' code is no part of the first load, which stays within 900 KiB", async (t) => {
+  const { brotliCompressSync } = await import("node:zlib");
+  const page = await openPage(browser, system);
+  const loaded = [];
+  page.on("response", async (response) => {
+    if (response.url().startsWith(system.urls.ui) && response.ok()) loaded.push([new URL(response.url()).pathname, await response.body().catch(() => Buffer.alloc(0))]);
+  });
+  await page.goto(`${system.urls.ui}/sign-in`);
+  await settle(page);
+  await page.waitForLoadState("networkidle");
+  const kib = loaded.reduce((sum, [name, body]) => sum + (/\.woff2$/.test(name) ? body.length : brotliCompressSync(body).length), 0) / 1024;
+  t.diagnostic(`first load: ${kib.toFixed(0)} KiB in brotli, ${loaded.length} files`);
+  assert.ok(kib < 900, `${kib} KiB`);
+  assert.ok(!loaded.some(([name]) => name.includes("charts")));
+  await page.context().close();
+});

@@ -1,0 +1,137 @@
+// What people do with routes, in a browser against the running system.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { eventually } from "../support/harness.mjs";
+import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+
+let system;
+let browser;
+let token;
+before(async () => {
+  system = await startWithUi();
+  browser = await launchBrowser();
+  ({ token } = await system.call("admin", "POST", "/api/tokens", { name: "All", team_id: "automation", scopes: ["*"], expires_days: 1 }));
+}, { timeout: 120_000 });
+after(async () => {
+  await browser?.close();
+  await system?.stop();
+});
+
+const dialog = (page) => page.getByRole("dialog");
+const echo = async (path) => (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).json();
+
+for (const [kind, label, fields, arrived] of [
+  ["none", "None", {}, (got) => !got.headers.authorization],
+  ["bearer", "Bearer token", { Token: "s3cret-bearer" }, (got) => got.headers.authorization === "Bearer s3cret-bearer"],
+  ["header", "Header", { Header: "X-Vendor", Value: "s3cret-header" }, (got) => got.headers["x-vendor"] === "s3cret-header"],
+  ["basic", "User name and password", { "User name": "u", Password: "s3cret-basic" }, (got) => got.headers.authorization === `Basic ${Buffer.from("u:s3cret-basic").toString("base64")}`],
+  ["query", "Query parameter", { Parameter: "key", Value: "s3cret-query" }, (got) => JSON.stringify(got).includes("key=s3cret-query")],
+]) {
+  test(`a route with a credential of kind ${kind} is made and called`, async () => {
+    const page = await openPage(browser, system);
+    await signIn(page, system, "admin", "/routes");
+    await page.getByRole("button", { name: "Create route" }).click();
+    const form = dialog(page);
+    await form.getByLabel("Name", { exact: false }).first().fill(`By ${kind}`);
+    await form.getByLabel("Path", { exact: false }).first().fill(`/api/${kind}`);
+    await form.getByLabel("Upstream address").fill(`${system.upstream.url}/echo`);
+    await form.getByLabel("Sample path below the route").fill("/a?b=1");
+    assert.equal(await form.locator("[data-preview]").textContent(), `${system.upstream.url}/echo/a?b=1`);
+    if (kind !== "none") {
+      await form.getByLabel("Kind").selectOption({ label });
+      for (const [name, value] of Object.entries(fields)) await form.getByRole("group", { name: "Credential" }).getByRole("textbox", { name, exact: true }).fill(value);
+    }
+    await form.getByLabel("Tags").fill("demo, new");
+    await form.getByRole("button", { name: "Create route" }).click();
+    await form.waitFor({ state: "detached" });
+    await page.getByRole("link", { name: `By ${kind}` }).waitFor();
+    const html = await page.content();
+    assert.ok(!html.includes("s3cret"), "no secret stays in the page");
+    const got = await eventually(async () => {
+      const answer = await echo(`/api/${kind}/x`);
+      return answer.headers && answer;
+    }, 40_000, "the route being published");
+    assert.ok(arrived(got), JSON.stringify(got));
+    assertNoProblems(page);
+    await page.context().close();
+  });
+}
+
+test("a blank secret keeps what is set, another origin asks for it again", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/routes");
+  await page.getByRole("link", { name: "By bearer" }).click();
+  await page.getByRole("button", { name: "Edit" }).click();
+  await dialog(page).getByLabel("Description").fill("Changed");
+  await dialog(page).getByLabel("Kind").selectOption({ label: "Bearer token" });
+  await dialog(page).getByText("Leave blank to keep what is set.").waitFor();
+  await dialog(page).getByRole("button", { name: "Save" }).click();
+  await page.getByText("Changed", { exact: true }).first().waitFor();
+  assert.equal((await echo("/api/bearer/x")).headers.authorization, "Bearer s3cret-bearer");
+  await page.getByRole("button", { name: "Edit" }).click();
+  await dialog(page).getByLabel("Upstream address").fill("https://elsewhere.example/v1");
+  await dialog(page).getByText(/This is another origin/).waitFor();
+  await page.keyboard.press("Escape");
+  await dialog(page).waitFor({ state: "detached" });
+  await page.getByRole("button", { name: "Call", exact: true }).click();
+  await page.getByText("200", { exact: true }).waitFor();
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("a bad field is named beside the field, in the reader's language", async () => {
+  const page = await openPage(browser, system, { language: "zh-Hant" });
+  await signIn(page, system, "admin", "/routes");
+  await page.getByRole("button", { name: "建立路由" }).click();
+  await dialog(page).getByRole("button", { name: "建立路由" }).click();
+  await dialog(page).getByText("必須為 1 到 255 個字元").waitFor();
+  assert.equal(await dialog(page).getByLabel("名稱").first().getAttribute("aria-invalid"), "true");
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "viewer", "/routes");
+  await page.getByRole("button", { name: "Copy cURL: By bearer" }).click();
+  const command = await clipboard(page);
+  const { stdout } = await promisify(execFile)("bash", ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`], { env: { ...process.env, TOKEN: token } });
+  assert.equal(stdout, "200");
+  await page.getByRole("button", { name: "Copy n8n node: By bearer" }).click();
+  const { nodes, connections } = JSON.parse(await clipboard(page));
+  assert.deepEqual(connections, {});
+  assert.equal(nodes.length, 1);
+  const { id, ...node } = nodes[0];
+  assert.match(id, /^[0-9a-f-]{36}$/);
+  assert.deepEqual(node, {
+    name: "By bearer",
+    type: "n8n-nodes-base.httpRequest",
+    typeVersion: 4.2,
+    position: [0, 0],
+    parameters: { method: "GET", url: `${system.urls.gateway}/api/bearer`, authentication: "genericCredentialType", genericAuthType: "httpHeaderAuth", options: {} },
+  });
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("deleting a route says who uses it, and the audit log has it", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/routes?search=none");
+  await page.getByRole("link", { name: "By none" }).click();
+  await page.getByRole("button", { name: "Delete" }).click();
+  await dialog(page).getByText(/Calls since .*: \d+\. They came from/).waitFor();
+  await dialog(page).getByRole("listitem").filter({ hasText: "All" }).waitFor();
+  await dialog(page).getByRole("button", { name: "Delete" }).click();
+  await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
+  await page.goto(`${system.urls.ui}/audit-logs?action=delete-route`);
+  const row = page.getByRole("row").filter({ hasText: "Route deleted" });
+  await row.getByText("Show what changed").click();
+  await row.getByText("By none").waitFor();
+  assert.ok(!(await page.content()).includes("s3cret"));
+  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download CSV" }).click()]);
+  assert.equal(file.suggestedFilename(), "audit.csv");
+  assertNoProblems(page);
+  await page.context().close();
+});
