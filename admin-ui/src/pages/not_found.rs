@@ -10,9 +10,11 @@ pub fn NotFoundPage() -> Html {
     let path = use_location().map(|location| location.path().to_owned()).unwrap_or_default();
     html! {
         <Page title={i18n.t("not-found.title")} summary={i18n.fill("not-found.advice", &[("path", &path)])}>
-            <Link<Route> to={Route::Home} classes="pf-v6-c-button pf-m-primary">
-                { i18n.t("not-found.home") }
-            </Link<Route>>
+            <div>
+                <Link<Route> to={Route::Home} classes="pf-v6-c-button pf-m-primary">
+                    { i18n.t("not-found.home") }
+                </Link<Route>>
+            </div>
         </Page>
     }
 }

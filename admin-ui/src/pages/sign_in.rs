@@ -14,11 +14,13 @@ pub fn SignInPage() -> Html {
     let summary = if has_ended { i18n.t("sign-in.ended") } else { i18n.t("sign-in.summary") };
     html! {
         <Page title={i18n.t("sign-in.title")} {summary}>
-            <Button
-                variant={ButtonVariant::Primary}
-                label={i18n.t("sign-in.go").to_string()}
-                onclick={on_sign_in.reform(|_| ())}
-            />
+            <div>
+                <Button
+                    variant={ButtonVariant::Primary}
+                    label={i18n.t("sign-in.go").to_string()}
+                    onclick={on_sign_in.reform(|_| ())}
+                />
+            </div>
         </Page>
     }
 }
