@@ -77,11 +77,7 @@ fn lists_and_reports_search_an_index() {
             "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=? AND bucket_start>?",
         ),
         (
-            "usage_by_token",
-            "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=? AND bucket_start>?",
-        ),
-        (
-            "usage_by_route",
+            "usage_split",
             "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=? AND bucket_start>?",
         ),
         (

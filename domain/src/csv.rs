@@ -1,33 +1,25 @@
 //! Comma-separated values (RFC 4180) that spreadsheet programs cannot be tricked by.
 
+use csv::{Terminator, WriterBuilder};
+use std::borrow::Cow;
+
 /// What a file begins with, so that Excel reads it as UTF-8.
 pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Appends a row. A cell that a spreadsheet would take for a formula gets a `'` in front, which it
 /// shows as text (OWASP, "CSV Injection").
 pub fn push_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
-    for (i, cell) in cells.into_iter().enumerate() {
-        if i > 0 {
-            out.push(',');
-        }
-        push_cell(out, cell);
-    }
-    out.push_str("\r\n");
+    let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
+    // Writing to memory cannot fail, and what went in as text comes out as text.
+    let written = writer.write_record(cells.into_iter().map(|cell| guarded(cell).into_owned()));
+    let row = written.ok().and_then(|()| String::from_utf8(writer.into_inner().ok()?).ok());
+    out.push_str(&row.unwrap_or_default());
 }
 
-fn push_cell(out: &mut String, cell: &str) {
+fn guarded(cell: &str) -> Cow<'_, str> {
     let looks_like_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let is_number = cell.parse::<f64>().is_ok();
-    let guard = if looks_like_formula && !is_number { "'" } else { "" };
-    if cell.contains(['"', ',', '\n', '\r']) {
-        out.push('"');
-        out.push_str(guard);
-        out.push_str(&cell.replace('"', "\"\""));
-        out.push('"');
-    } else {
-        out.push_str(guard);
-        out.push_str(cell);
-    }
+    if looks_like_formula && !is_number { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
 }
 
 #[cfg(test)]

@@ -127,6 +127,11 @@ pub(crate) fn hides_climb(path: &str) -> bool {
     [once, twice].iter().any(|bytes| bytes.split(|b| matches!(b, b'/' | b'\\')).any(climbs))
 }
 
+/// Whether `path` is `prefix` or below it, by whole segments: `/api/image` does not hold `/api/images`.
+pub fn is_under(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 /// `bytes` with every well-formed `%XX` decoded once; anything else stays as it is.
 pub fn percent_decode(bytes: &[u8]) -> Vec<u8> {
     let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());

@@ -12,7 +12,7 @@
 
 use crate::id::RouteId;
 use crate::method::Method;
-use crate::route::{RequestPath, Route};
+use crate::route::{RequestPath, Route, is_under};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -166,11 +166,9 @@ impl PathPattern {
 
     /// How much of the route at `path` lies in this pattern.
     fn reach(&self, path: &str) -> Reach {
-        let inside =
-            |text: &str| text.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         match self {
             Self::Below(prefix) if path.starts_with(prefix.as_str()) => Reach::Whole,
-            Self::Exact(text) | Self::Below(text) if inside(text) => Reach::Part,
+            Self::Exact(text) | Self::Below(text) if is_under(text, path) => Reach::Part,
             _ => Reach::Nothing,
         }
     }

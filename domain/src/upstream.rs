@@ -3,7 +3,7 @@
 //! URLs are built by a URL parser and never by joining strings; scheme, host and port are compared
 //! with the configured ones before any credential is attached.
 
-use crate::route::{RequestPath, Route, hides_climb};
+use crate::route::{RequestPath, Route, hides_climb, is_under};
 use std::net::IpAddr;
 use url::{Host, Url};
 
@@ -125,11 +125,6 @@ pub enum BuildError {
 /// The base's path without its last slash: `""` for `https://x.example/`.
 fn base_path(base: &Url) -> &str {
     base.path().trim_end_matches('/')
-}
-
-/// Whether `path` is `prefix` or below it, by whole segments.
-fn is_under(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// The upstream URL of a request: base, remainder, query untouched.

@@ -234,12 +234,12 @@ pub async fn report(
                 params![whose.series().as_str(), &series, teams, token, route],
             )?,
             db.statement(
-                sql!("usage_by_token"),
-                params![whose.by_token().as_str(), &sums, teams, token, route, split],
+                sql!("usage_split"),
+                params![whose.by_token().as_str(), &sums, teams, token, route, split, "token"],
             )?,
             db.statement(
-                sql!("usage_by_route"),
-                params![whose.by_route().as_str(), &sums, teams, token, route, split],
+                sql!("usage_split"),
+                params![whose.by_route().as_str(), &sums, teams, token, route, split, "route"],
             )?,
         ])
         .await?;

@@ -12,6 +12,7 @@ use domain::api::import::{ImportItem, ImportMode, ImportOutcome, ImportReport, I
 use domain::id::{RouteId, TeamId};
 use domain::import::{ImportedCall, ImportedRoute, ImportedTeam, ImportedToken, Plan, plan};
 use domain::role::{Action, Grant, Subject};
+use domain::route::is_under;
 use domain::token::TokenHash;
 use domain::upstream::origin_of;
 use domain::usage::UsageEvent;
@@ -245,11 +246,9 @@ fn digest_of(part: &[ImportedCall]) -> String {
 
 /// The route that serves a path now: the longest, by whole segments.
 fn route_of(routes: &[(String, RouteId)], path: &str) -> Option<RouteId> {
-    let serves =
-        |route: &str| path.strip_prefix(route).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     routes
         .iter()
-        .filter(|(route, _)| serves(route))
+        .filter(|(route, _)| is_under(path, route))
         .max_by_key(|(route, _)| route.len())
         .map(|(_, id)| id.clone())
 }

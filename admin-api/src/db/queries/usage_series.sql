@@ -1,13 +1,12 @@
 -- ?1 dimension of the rows that are read · ?2 spans as JSON (`domain::span::Span`) · ?3 teams as JSON,
 -- ?4 token, ?5 route: NULL is all
 -- `at` is by the zone's own clock (`domain::span::instant_of`): the day of a change of the clock is one.
-WITH keys(key, part) AS (
-    SELECT '', '' WHERE ?1 = 'all'
-    UNION ALL
-    SELECT value, value FROM json_each(?3) WHERE ?1 = 'team'
+WITH keys(key) AS (
+    SELECT '' WHERE ?1 = 'all'
     UNION
-    SELECT CASE ?1 WHEN 'token' THEN p.token_id WHEN 'route' THEN p.route_id ELSE p.token_id || ' ' || p.route_id END,
-        ''
+    SELECT value FROM json_each(?3) WHERE ?1 = 'team'
+    UNION
+    SELECT CASE ?1 WHEN 'token' THEN p.token_id WHEN 'route' THEN p.route_id ELSE p.token_id || ' ' || p.route_id END
     FROM usage_pairs AS p
     WHERE ?1 IN ('token', 'route', 'pair')
         AND (?3 IS NULL OR p.team_id IN (SELECT value FROM json_each(?3)))

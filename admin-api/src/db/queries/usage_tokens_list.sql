@@ -2,7 +2,7 @@
 -- of the name · ?5 sort: calls, errors, last_used or name · ?6, ?7 sort value and id of the last row
 -- seen, NULL at the start · ?8 limit
 WITH entities AS (
-    SELECT t.id, t.name, t.team_id, t.last_used_at AS last_at, t.revoked_at IS NULL AS live FROM tokens AS t
+    SELECT t.id, t.name, t.team_id, t.last_used_at AS last_at FROM tokens AS t
     WHERE (?3 IS NULL OR t.team_id IN (SELECT value FROM json_each(?3)))
         AND (?4 IS NULL OR instr(lower(t.name), lower(?4)) > 0)),
 spans AS MATERIALIZED (
@@ -19,7 +19,7 @@ sums AS MATERIALIZED (
         AND r.bucket_start >= spans.since AND r.bucket_start < spans.until
     GROUP BY keys.part),
 listed AS (
-    SELECT e.id, e.name AS label, e.team_id, e.last_at, e.live, coalesce(s.calls, 0) AS calls, coalesce(s.ok, 0) AS ok, coalesce(s.client_errors, 0) AS client_errors, coalesce(s.upstream_errors, 0) AS upstream_errors,
+    SELECT e.id, e.name AS label, e.team_id, e.last_at, coalesce(s.calls, 0) AS calls, coalesce(s.ok, 0) AS ok, coalesce(s.client_errors, 0) AS client_errors, coalesce(s.upstream_errors, 0) AS upstream_errors,
         coalesce(s.timeouts, 0) AS timeouts, coalesce(s.gateway_errors, 0) AS gateway_errors, coalesce(s.denied, 0) AS denied, coalesce(s.limited, 0) AS limited,
         coalesce(s.latency_sum_ms, 0) AS latency_sum_ms, coalesce(s.gateway_sum_ms, 0) AS gateway_sum_ms, coalesce(s.bytes_in, 0) AS bytes_in,
         coalesce(s.bytes_out, 0) AS bytes_out, coalesce(s.prompt_tokens, 0) AS prompt_tokens, coalesce(s.completion_tokens, 0) AS completion_tokens,

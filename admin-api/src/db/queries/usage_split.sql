@@ -1,23 +1,17 @@
--- ?1 dimension of the rows that are read · ?2 spans as JSON (`domain::span::Span`) · ?3 teams as JSON,
--- ?4 token, ?5 route: NULL is all · ?6 limit
--- Busiest first. The histograms are fetched for those alone that are shown.
+-- Busiest first; the histograms are fetched for those alone that are shown. ?1 dimension of the rows
+-- that are read: token, route or pair · ?2 spans as JSON (`domain::span::Span`) · ?3 teams as JSON,
+-- ?4 token, ?5 route: NULL is all · ?6 limit · ?7 what it is split by: token or route
 WITH keys(key, part) AS (
-    SELECT '', '' WHERE ?1 = 'all'
-    UNION ALL
-    SELECT value, value FROM json_each(?3) WHERE ?1 = 'team'
-    UNION
-    SELECT CASE ?1 WHEN 'token' THEN p.token_id WHEN 'route' THEN p.route_id ELSE p.token_id || ' ' || p.route_id END,
-        p.token_id
+    SELECT DISTINCT
+        CASE ?1 WHEN 'token' THEN p.token_id WHEN 'route' THEN p.route_id ELSE p.token_id || ' ' || p.route_id END,
+        iif(?7 = 'token', p.token_id, p.route_id)
     FROM usage_pairs AS p
-    WHERE ?1 IN ('token', 'route', 'pair')
-        AND (?3 IS NULL OR p.team_id IN (SELECT value FROM json_each(?3)))
+    WHERE (?3 IS NULL OR p.team_id IN (SELECT value FROM json_each(?3)))
         AND (?4 IS NULL OR p.token_id = ?4)
         AND (?5 IS NULL OR p.route_id = ?5)),
 spans AS MATERIALIZED (
-    SELECT value ->> 'granularity' AS granularity, value ->> 'from' AS since, value ->> 'to' AS until,
-        value ->> 'offset_ms' AS offset_ms, value ->> 'width_ms' AS width_ms
-    FROM json_each(?2))
-,
+    SELECT value ->> 'granularity' AS granularity, value ->> 'from' AS since, value ->> 'to' AS until
+    FROM json_each(?2)),
 busiest AS MATERIALIZED (
     SELECT keys.part, sum(r.calls) AS calls, sum(r.ok) AS ok, sum(r.client_errors) AS client_errors, sum(r.upstream_errors) AS upstream_errors,
         sum(r.timeouts) AS timeouts, sum(r.gateway_errors) AS gateway_errors, sum(r.denied) AS denied, sum(r.limited) AS limited,
@@ -29,7 +23,9 @@ busiest AS MATERIALIZED (
     GROUP BY keys.part
     ORDER BY 2 DESC, 1
     LIMIT ?6)
-SELECT busiest.*, (SELECT t.name FROM tokens AS t WHERE t.id = busiest.part) AS label,
+SELECT busiest.*,
+    iif(?7 = 'token', (SELECT t.name FROM tokens AS t WHERE t.id = busiest.part),
+        (SELECT o.path FROM routes AS o WHERE o.id = busiest.part)) AS label,
     (SELECT group_concat(r.histogram, ';')
         FROM keys CROSS JOIN spans CROSS JOIN usage_rollups AS r
         WHERE keys.part = busiest.part AND r.dimension = ?1 AND r.granularity = spans.granularity

@@ -1,0 +1,126 @@
+//! What KV is to be told of tokens, and what it is held against.
+
+use super::state_of;
+use crate::db::{Db, StoreError, json_column, params, rows_of, sql, to_json};
+use domain::id::{TeamId, TokenId};
+use domain::kv::TokenState;
+use domain::scope::Scope;
+use domain::time::{DAY_MS, UnixMs};
+use domain::token::TokenHash;
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// What KV is to be told of a token.
+#[derive(Clone, Debug)]
+pub struct PublishedToken {
+    pub id: TokenId,
+    pub name: String,
+    pub team_id: TeamId,
+    pub scopes: Vec<String>,
+    /// The team's; `None` is no bound.
+    pub scope_cap: Option<Vec<Scope>>,
+    /// JSON.
+    pub ip_allow: String,
+    pub expires_at: Option<UnixMs>,
+    pub state: TokenState,
+    pub version: u64,
+    pub updated_at: UnixMs,
+    /// Those that have not ended long ago, with their ends.
+    pub secrets: Vec<(TokenHash, Option<UnixMs>)>,
+}
+
+/// Tokens (`ids` as JSON) with their secrets and caps, out of one transaction.
+pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedToken>, StoreError> {
+    #[derive(Deserialize)]
+    struct Token {
+        id: TokenId,
+        name: String,
+        team_id: TeamId,
+        scopes: String,
+        ip_allow: String,
+        expires_at: Option<UnixMs>,
+        disabled_at: Option<UnixMs>,
+        revoked_at: Option<UnixMs>,
+        version: u64,
+        updated_at: UnixMs,
+        scope_cap: Option<String>,
+    }
+    #[derive(Deserialize)]
+    struct Secret {
+        token_id: TokenId,
+        hash: TokenHash,
+        ends_at: Option<UnixMs>,
+    }
+    let results = db
+        .batch(vec![
+            db.statement(sql!("tokens_published"), params![ids])?,
+            db.statement(sql!("secrets_published"), params![ids, now - DAY_MS])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    let tokens: Vec<Token> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let rows: Vec<Secret> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let mut secrets: BTreeMap<TokenId, Vec<(TokenHash, Option<UnixMs>)>> = BTreeMap::new();
+    for row in rows {
+        secrets.entry(row.token_id).or_default().push((row.hash, row.ends_at));
+    }
+    let token = |row: Token| PublishedToken {
+        secrets: secrets.remove(&row.id).unwrap_or_default(),
+        state: state_of(row.disabled_at, row.revoked_at),
+        scopes: json_column(&row.scopes),
+        scope_cap: row.scope_cap.map(|text| json_column(&text)),
+        id: row.id,
+        name: row.name,
+        team_id: row.team_id,
+        ip_allow: row.ip_allow,
+        expires_at: row.expires_at,
+        version: row.version,
+        updated_at: row.updated_at,
+    };
+    Ok(tokens.into_iter().map(token).collect())
+}
+
+#[derive(Debug, Deserialize)]
+struct Version {
+    id: TokenId,
+    version: u64,
+}
+
+/// The present versions of tokens (`ids` as JSON).
+pub async fn versions(db: &Db, ids: &str) -> Result<Vec<(TokenId, u64)>, StoreError> {
+    let rows: Vec<Version> = db.rows(db.statement(sql!("tokens_versions"), params![ids])?).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
+}
+
+#[derive(Debug, Deserialize)]
+struct Id {
+    id: TokenId,
+}
+
+/// Up to `limit` tokens after `after`, in the order of their ids.
+pub async fn slice(db: &Db, after: &str, limit: u32) -> Result<Vec<TokenId>, StoreError> {
+    let rows: Vec<Id> = db.rows(db.statement(sql!("tokens_slice"), params![after, limit])?).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Up to `limit` tokens that changed in a time.
+pub async fn changed_between(
+    db: &Db,
+    from: UnixMs,
+    to: UnixMs,
+    limit: u32,
+) -> Result<Vec<TokenId>, StoreError> {
+    let rows: Vec<Id> = db.rows(db.statement(sql!("tokens_recent"), params![from, to, limit])?).await?;
+    Ok(rows.into_iter().map(|row| row.id).collect())
+}
+
+/// Which of the hashes belong to no token.
+pub async fn unknown_secrets(db: &Db, hashes: &[TokenHash]) -> Result<Vec<TokenHash>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        hash: TokenHash,
+    }
+    let texts: Vec<&str> = hashes.iter().map(TokenHash::as_str).collect();
+    let rows: Vec<Row> = db.rows(db.statement(sql!("secrets_unknown"), params![&to_json(&texts)?])?).await?;
+    Ok(rows.into_iter().map(|row| row.hash).collect())
+}

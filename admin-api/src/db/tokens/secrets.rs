@@ -1,0 +1,155 @@
+//! The secrets of tokens: made, ended, found, and what was answered under an `Idempotency-Key`.
+
+use super::state_of;
+use crate::db::{Db, Statement, StoreError, params, sql};
+use domain::api::tokens::SecretView;
+use domain::id::{TeamId, TokenId, UserId};
+use domain::kv::TokenState;
+use domain::role::Grant;
+use domain::time::UnixMs;
+use domain::token::{TokenHash, TokenHint, TokenSecret};
+use ipnet::IpNet;
+use serde::Deserialize;
+use std::net::IpAddr;
+
+/// A new secret, if the statement before it changed something.
+pub fn insert_secret(
+    db: &Db,
+    _: &Grant,
+    token: &TokenId,
+    secret: &TokenSecret,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
+    let hint = secret.hint();
+    db.statement(
+        sql!("secret_insert"),
+        params![secret.hash().as_str(), token.as_str(), &hint.start, &hint.end, now],
+    )
+}
+
+/// Gives all secrets but `new` an end, if that is there.
+pub fn end_other_secrets(
+    db: &Db,
+    _: &Grant,
+    token: &TokenId,
+    new: &TokenSecret,
+    at: UnixMs,
+) -> Result<Statement, StoreError> {
+    db.statement(sql!("secrets_end"), params![token.as_str(), at, new.hash().as_str()])
+}
+
+#[derive(Debug, Deserialize)]
+pub struct SecretRow {
+    pub hash: TokenHash,
+    hint_start: String,
+    hint_end: String,
+    legacy: u8,
+    created_at: UnixMs,
+    pub ends_at: Option<UnixMs>,
+}
+
+impl From<SecretRow> for SecretView {
+    fn from(row: SecretRow) -> Self {
+        Self {
+            hint: TokenHint { start: row.hint_start, end: row.hint_end },
+            created_at: row.created_at,
+            ends_at: row.ends_at,
+            legacy: row.legacy == 1,
+        }
+    }
+}
+
+/// Newest first.
+pub async fn secrets(db: &Db, token: &str) -> Result<Vec<SecretRow>, StoreError> {
+    db.rows(db.statement(sql!("secrets_list"), params![token])?).await
+}
+
+/// A token as one of its secrets finds it.
+#[derive(Debug, Deserialize)]
+pub struct Holder {
+    pub id: TokenId,
+    pub name: String,
+    pub team_id: TeamId,
+    /// JSON.
+    ip_allow: String,
+    pub expires_at: Option<UnixMs>,
+    disabled_at: Option<UnixMs>,
+    revoked_at: Option<UnixMs>,
+    /// Of the secret.
+    pub ends_at: Option<UnixMs>,
+}
+
+impl Holder {
+    /// Whether its holder may be at `client_ip`; as at the gateway an allow-list refuses an address
+    /// that is not known, and one that cannot be read refuses any.
+    pub fn allows(&self, client_ip: Option<IpAddr>) -> bool {
+        let Ok(networks) = serde_json::from_str::<Vec<IpNet>>(&self.ip_allow) else { return false };
+        networks.is_empty()
+            || client_ip.is_some_and(|ip| networks.iter().any(|network| network.contains(&ip.to_canonical())))
+    }
+
+    pub fn state(&self) -> TokenState {
+        state_of(self.disabled_at, self.revoked_at)
+    }
+}
+
+pub async fn find_by_secret(db: &Db, hash: &TokenHash) -> Result<Option<Holder>, StoreError> {
+    db.first(db.statement(sql!("secret_find"), params![hash.as_str()])?).await
+}
+
+/// Whether there is any secret of the earlier form.
+pub async fn has_legacy_secrets(db: &Db) -> Result<bool, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        legacy: u8,
+    }
+    let row: Option<Row> = db.first(db.statement(sql!("secrets_legacy_exist"), &[])?).await?;
+    Ok(row.is_some_and(|row| row.legacy == 1))
+}
+
+/// What an `Idempotency-Key` stands for: same actor, same endpoint, same key.
+#[derive(Debug)]
+pub struct Idempotency {
+    pub endpoint: String,
+    pub key: String,
+    /// Hex SHA-256 of the request.
+    pub digest: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Answered {
+    pub request_digest: String,
+    pub entity_id: String,
+}
+
+pub async fn find_answered(
+    db: &Db,
+    actor: &UserId,
+    idempotency: &Idempotency,
+) -> Result<Option<Answered>, StoreError> {
+    let params = params![actor.as_str(), &idempotency.endpoint, &idempotency.key];
+    db.first(db.statement(sql!("idempotency_find"), params)?).await
+}
+
+/// Kept if `secret`, which the request made, is there.
+pub fn insert_answered(
+    db: &Db,
+    grant: &Grant,
+    idempotency: &Idempotency,
+    token: &TokenId,
+    secret: &TokenSecret,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
+    db.statement(
+        sql!("idempotency_insert"),
+        params![
+            grant.actor().as_str(),
+            &idempotency.endpoint,
+            &idempotency.key,
+            &idempotency.digest,
+            token.as_str(),
+            now,
+            secret.hash().as_str(),
+        ],
+    )
+}
