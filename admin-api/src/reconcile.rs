@@ -324,6 +324,8 @@ mod tests {
                 state,
                 secret_ends_at,
                 ip_allow: vec![],
+                limits: domain::limit::Limits::default(),
+                inject_faults: false,
                 version: 7,
             },
             ttl_s: None,

@@ -179,6 +179,7 @@ pub fn explain(token: &TokenRecord, table: &RouteTable, call: &Call) -> Vec<Step
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::limit::Limits;
     use crate::route::tests::route;
     use proptest::prelude::*;
 
@@ -193,6 +194,8 @@ mod tests {
             state: TokenState::Active,
             secret_ends_at: None,
             ip_allow: vec![],
+            limits: Limits::default(),
+            inject_faults: false,
             version: 1,
         }
     }

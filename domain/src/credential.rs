@@ -12,6 +12,8 @@ use std::str::FromStr;
 
 /// The longest secret that is accepted, in bytes.
 pub const MAX_SECRET_LEN: usize = 8_192;
+/// The most headers of one credential.
+pub const MAX_HEADERS: usize = 10;
 
 /// An upstream credential in the clear. As JSON it is what an admin sends, tagged by `kind`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -31,6 +33,69 @@ pub enum Credential {
     Basic { username: String, password: Secret },
     /// `?<parameter>=<value>`
     Query { parameter: String, value: Secret },
+    /// Several headers, such as a key and its account.
+    Headers {
+        #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 10)))]
+        headers: Vec<HeaderValue>,
+    },
+    /// A bearer token fetched with the client credentials grant of OAuth 2 (RFC 6749, section 4.4).
+    Oauth2ClientCredentials(ClientCredentials),
+    /// AWS Signature Version 4.
+    AwsSigv4(AwsKeys),
+}
+
+/// `<name>: <value>`
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct HeaderValue {
+    pub name: String,
+    pub value: Secret,
+}
+
+/// A client of an OAuth 2 authorization server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClientCredentials {
+    /// Where the token comes from.
+    pub token_url: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Whom the token is for, where the server asks for it.
+    #[serde(default)]
+    pub audience: Option<String>,
+    #[serde(default)]
+    pub client_auth: ClientAuth,
+}
+
+/// How the client's secret is sent (RFC 6749, section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// `Authorization: Basic`
+    #[default]
+    Basic,
+    /// In the form.
+    Body,
+}
+
+/// Keys of an AWS principal, and what they sign for.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AwsKeys {
+    pub access_key_id: String,
+    pub secret_access_key: Secret,
+    #[serde(default)]
+    pub session_token: Option<Secret>,
+    /// Such as `eu-west-1`.
+    pub region: String,
+    /// Such as `s3` or `execute-api`.
+    pub service: String,
 }
 
 /// The kind alone, which may be shown.
@@ -42,6 +107,9 @@ pub enum CredentialKind {
     Header,
     Basic,
     Query,
+    Headers,
+    Oauth2ClientCredentials,
+    AwsSigv4,
 }
 
 impl CredentialKind {
@@ -51,6 +119,9 @@ impl CredentialKind {
             Self::Header => "header",
             Self::Basic => "basic",
             Self::Query => "query",
+            Self::Headers => "headers",
+            Self::Oauth2ClientCredentials => "oauth2_client_credentials",
+            Self::AwsSigv4 => "aws_sigv4",
         }
     }
 }
@@ -66,8 +137,15 @@ pub struct InvalidCredential {
 /// What a credential adds to the upstream request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CredentialEdit {
-    SetHeader { name: String, value: Secret },
-    SetQuery { parameter: String, value: Secret },
+    SetHeaders(Vec<(String, Secret)>),
+    SetQuery {
+        parameter: String,
+        value: Secret,
+    },
+    /// A bearer token is to be fetched.
+    FetchToken(ClientCredentials),
+    /// The request is to be signed.
+    Sign(AwsKeys),
 }
 
 impl Credential {
@@ -77,56 +155,26 @@ impl Credential {
             Self::Header { .. } => CredentialKind::Header,
             Self::Basic { .. } => CredentialKind::Basic,
             Self::Query { .. } => CredentialKind::Query,
+            Self::Headers { .. } => CredentialKind::Headers,
+            Self::Oauth2ClientCredentials(_) => CredentialKind::Oauth2ClientCredentials,
+            Self::AwsSigv4(_) => CredentialKind::AwsSigv4,
         }
     }
 
     /// Refuses what could not be sent as it stands, or would overwrite what the gateway must set.
-    pub fn validate(&self) -> Result<(), InvalidCredential> {
-        let secret = |field, secret: &Secret| {
-            let text = secret.expose();
-            if text.is_empty() || text.len() > MAX_SECRET_LEN {
-                Err(InvalidCredential { field, reason: "must have 1 to 8192 bytes" })
-            } else if text.bytes().any(|b| b.is_ascii_control()) {
-                Err(InvalidCredential {
-                    field,
-                    reason: "must not hold control characters such as line breaks",
-                })
-            } else {
-                Ok(())
-            }
-        };
-        let header_value = |field, text: &str| {
-            if text.chars().all(|c| ('\u{20}'..='\u{7e}').contains(&c)) {
-                Ok(())
-            } else {
-                Err(InvalidCredential {
-                    field,
-                    reason: "must be printable ASCII, since it goes into a header",
-                })
-            }
-        };
+    ///
+    /// `allow_insecure` is passed to [`crate::upstream::parse_base`], which a token's address must pass.
+    pub fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
         match self {
-            Self::Bearer { token } => {
-                secret("token", token)?;
-                header_value("token", token.expose())
-            }
+            Self::Bearer { token } => header_secret("token", token),
             Self::Header { name, prefix, value } => {
-                if !crate::headers::is_settable(name) {
-                    return Err(InvalidCredential {
-                        field: "name",
-                        reason: "is not a header that may be set",
-                    });
-                }
+                check_header_name("name", name)?;
                 let prefix = prefix.as_deref().unwrap_or_default();
                 if prefix.len() > 64 {
-                    return Err(InvalidCredential {
-                        field: "prefix",
-                        reason: "must have at most 64 characters",
-                    });
+                    return Err(invalid("prefix", "must have at most 64 characters"));
                 }
-                header_value("prefix", prefix)?;
-                secret("value", value)?;
-                header_value("value", value.expose())
+                printable("prefix", prefix)?;
+                header_secret("value", value)
             }
             Self::Basic { username, password } => {
                 if username.is_empty()
@@ -134,12 +182,9 @@ impl Credential {
                     || username.contains(':')
                     || username.chars().any(char::is_control)
                 {
-                    return Err(InvalidCredential {
-                        field: "username",
-                        reason: "must have 1 to 255 characters and no colon",
-                    });
+                    return Err(invalid("username", "must have 1 to 255 characters and no colon"));
                 }
-                secret("password", password)
+                sendable("password", password)
             }
             Self::Query { parameter, value } => {
                 let legal = (1..=64).contains(&parameter.len())
@@ -147,20 +192,33 @@ impl Credential {
                         .bytes()
                         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
                 if !legal {
-                    return Err(InvalidCredential {
-                        field: "parameter",
-                        reason: "must be 1 to 64 letters, digits, '-', '_' or '.'",
-                    });
+                    return Err(invalid("parameter", "must be 1 to 64 letters, digits, '-', '_' or '.'"));
                 }
-                secret("value", value)
+                sendable("value", value)
             }
+            Self::Headers { headers } => {
+                if !(1..=MAX_HEADERS).contains(&headers.len()) {
+                    return Err(invalid("headers", "must be 1 to 10 headers"));
+                }
+                let mut names: Vec<_> = headers.iter().map(|h| h.name.to_ascii_lowercase()).collect();
+                names.sort_unstable();
+                names.dedup();
+                if names.len() < headers.len() {
+                    return Err(invalid("headers", "must name each header once"));
+                }
+                headers.iter().try_for_each(|header| {
+                    check_header_name("headers", &header.name)?;
+                    header_secret("headers", &header.value)
+                })
+            }
+            Self::Oauth2ClientCredentials(client) => client.validate(allow_insecure),
+            Self::AwsSigv4(keys) => keys.validate(),
         }
     }
 
     pub fn edit(&self) -> CredentialEdit {
-        let header = |name: &str, value: String| CredentialEdit::SetHeader {
-            name: name.to_ascii_lowercase(),
-            value: Secret::new(value),
+        let header = |name: &str, value: String| {
+            CredentialEdit::SetHeaders(vec![(name.to_ascii_lowercase(), Secret::new(value))])
         };
         match self {
             Self::Bearer { token } => header("authorization", format!("Bearer {}", token.expose())),
@@ -174,6 +232,11 @@ impl Credential {
             Self::Query { parameter, value } => {
                 CredentialEdit::SetQuery { parameter: parameter.clone(), value: value.clone() }
             }
+            Self::Headers { headers } => CredentialEdit::SetHeaders(
+                headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.clone())).collect(),
+            ),
+            Self::Oauth2ClientCredentials(client) => CredentialEdit::FetchToken(client.clone()),
+            Self::AwsSigv4(keys) => CredentialEdit::Sign(keys.clone()),
         }
     }
 
@@ -187,7 +250,88 @@ impl Credential {
     }
 }
 
+fn invalid(field: &'static str, reason: &'static str) -> InvalidCredential {
+    InvalidCredential { field, reason }
+}
+
+fn sendable(field: &'static str, secret: &Secret) -> Result<(), InvalidCredential> {
+    let text = secret.expose();
+    if text.is_empty() || text.len() > MAX_SECRET_LEN {
+        Err(invalid(field, "must have 1 to 8192 bytes"))
+    } else if text.bytes().any(|b| b.is_ascii_control()) {
+        Err(invalid(field, "must not hold control characters such as line breaks"))
+    } else {
+        Ok(())
+    }
+}
+
+fn printable(field: &'static str, text: &str) -> Result<(), InvalidCredential> {
+    if text.chars().all(|c| ('\u{20}'..='\u{7e}').contains(&c)) {
+        Ok(())
+    } else {
+        Err(invalid(field, "must be printable ASCII, since it goes into a header"))
+    }
+}
+
+fn header_secret(field: &'static str, secret: &Secret) -> Result<(), InvalidCredential> {
+    sendable(field, secret)?;
+    printable(field, secret.expose())
+}
+
+fn check_header_name(field: &'static str, name: &str) -> Result<(), InvalidCredential> {
+    if crate::headers::is_settable(name) {
+        Ok(())
+    } else {
+        Err(invalid(field, "is not a header that may be set"))
+    }
+}
+
+/// A short text that is no secret.
+fn word(field: &'static str, text: &str, legal: fn(char) -> bool) -> Result<(), InvalidCredential> {
+    if (1..=255).contains(&text.len()) && text.chars().all(legal) {
+        Ok(())
+    } else {
+        Err(invalid(field, "must have 1 to 255 characters that this field may hold"))
+    }
+}
+
+impl ClientCredentials {
+    fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
+        if crate::upstream::parse_base(&self.token_url, allow_insecure).is_err() {
+            return Err(invalid("token_url", "must be an https address of a public host, without a query"));
+        }
+        let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);
+        word("client_id", &self.client_id, is_text)?;
+        sendable("client_secret", &self.client_secret)?;
+        self.scope.iter().try_for_each(|scope| word("scope", scope, is_text))?;
+        self.audience.iter().try_for_each(|audience| word("audience", audience, is_text))
+    }
+}
+
+impl AwsKeys {
+    fn validate(&self) -> Result<(), InvalidCredential> {
+        word("access_key_id", &self.access_key_id, |c| c.is_ascii_alphanumeric() || c == '_')?;
+        header_secret("secret_access_key", &self.secret_access_key)?;
+        self.session_token.iter().try_for_each(|token| header_secret("session_token", token))?;
+        let is_slug = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
+        word("region", &self.region, is_slug)?;
+        word("service", &self.service, is_slug)
+    }
+}
+
 struct Plaintext<'a>(&'a Credential);
+
+struct PlainHeader<'a>(&'a HeaderValue);
+
+impl Serialize for PlainHeader<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeMap;
+        let mut map = serializer.serialize_map(Some(2))?;
+        map.serialize_entry("name", &self.0.name)?;
+        map.serialize_entry("value", self.0.value.expose())?;
+        map.end()
+    }
+}
 
 impl Serialize for Plaintext<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -208,6 +352,25 @@ impl Serialize for Plaintext<'_> {
             Credential::Query { parameter, value } => {
                 map.serialize_entry("parameter", parameter)?;
                 map.serialize_entry("value", value.expose())?;
+            }
+            Credential::Headers { headers } => {
+                let headers: Vec<_> = headers.iter().map(PlainHeader).collect();
+                map.serialize_entry("headers", &headers)?;
+            }
+            Credential::Oauth2ClientCredentials(client) => {
+                map.serialize_entry("token_url", &client.token_url)?;
+                map.serialize_entry("client_id", &client.client_id)?;
+                map.serialize_entry("client_secret", client.client_secret.expose())?;
+                map.serialize_entry("scope", &client.scope)?;
+                map.serialize_entry("audience", &client.audience)?;
+                map.serialize_entry("client_auth", &client.client_auth)?;
+            }
+            Credential::AwsSigv4(keys) => {
+                map.serialize_entry("access_key_id", &keys.access_key_id)?;
+                map.serialize_entry("secret_access_key", keys.secret_access_key.expose())?;
+                map.serialize_entry("session_token", &keys.session_token.as_ref().map(Secret::expose))?;
+                map.serialize_entry("region", &keys.region)?;
+                map.serialize_entry("service", &keys.service)?;
             }
         }
         map.end()
@@ -274,6 +437,9 @@ mod tests {
             r#"{"kind":"header","name":"X-Api-Key","prefix":"Key ","value":"s3cret"}"#,
             r#"{"kind":"basic","username":"u","password":"s3cret"}"#,
             r#"{"kind":"query","parameter":"key","value":"s3cret"}"#,
+            r#"{"kind":"headers","headers":[{"name":"X-Account","value":"a1"},{"name":"X-Key","value":"s3cret"}]}"#,
+            r#"{"kind":"oauth2_client_credentials","token_url":"https://login.example/token","client_id":"c","client_secret":"s3cret","scope":"read"}"#,
+            r#"{"kind":"aws_sigv4","access_key_id":"AKID","secret_access_key":"s3cret","session_token":"s3cret","region":"eu-west-1","service":"s3"}"#,
         ]
         .iter()
         .map(|json| serde_json::from_str(json).unwrap())
@@ -283,7 +449,7 @@ mod tests {
     #[test]
     fn each_kind_survives_sealing_and_shows_nothing() {
         for credential in all() {
-            credential.validate().unwrap();
+            credential.validate(false).unwrap();
             let plaintext = credential.to_plaintext().unwrap();
             assert_eq!(Credential::from_plaintext(plaintext.expose().as_bytes()), Some(credential.clone()));
             assert!(!format!("{credential:?} {:?}", credential.edit()).contains("s3cret"));
@@ -294,11 +460,14 @@ mod tests {
     fn each_kind_edits_what_it_says() {
         let edits: Vec<(String, String)> = all()
             .iter()
-            .map(|c| match c.edit() {
-                CredentialEdit::SetHeader { name, value } => (name, value.expose().to_owned()),
-                CredentialEdit::SetQuery { parameter, value } => {
-                    (format!("?{parameter}"), value.expose().to_owned())
+            .flat_map(|c| match c.edit() {
+                CredentialEdit::SetHeaders(headers) => {
+                    headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
                 }
+                CredentialEdit::SetQuery { parameter, value } => {
+                    vec![(format!("?{parameter}"), value.expose().to_owned())]
+                }
+                CredentialEdit::FetchToken(_) | CredentialEdit::Sign(_) => vec![],
             })
             .collect();
         let wanted = [
@@ -306,6 +475,8 @@ mod tests {
             ("x-api-key", "Key s3cret"),
             ("authorization", "Basic dTpzM2NyZXQ="),
             ("?key", "s3cret"),
+            ("x-account", "a1"),
+            ("x-key", "s3cret"),
         ];
         assert_eq!(edits, wanted.map(|(a, b)| (a.to_owned(), b.to_owned())));
     }
@@ -321,9 +492,22 @@ mod tests {
             (r#"{"kind":"header","name":"a b","value":"a"}"#, "name"),
             (r#"{"kind":"basic","username":"a:b","password":"a"}"#, "username"),
             (r#"{"kind":"query","parameter":"a&b","value":"a"}"#, "parameter"),
+            (r#"{"kind":"headers","headers":[]}"#, "headers"),
+            (
+                r#"{"kind":"headers","headers":[{"name":"A","value":"a"},{"name":"a","value":"b"}]}"#,
+                "headers",
+            ),
+            (
+                r#"{"kind":"oauth2_client_credentials","token_url":"https://127.0.0.1/","client_id":"c","client_secret":"a"}"#,
+                "token_url",
+            ),
+            (
+                r#"{"kind":"aws_sigv4","access_key_id":"A","secret_access_key":"a","region":"EU WEST","service":"s3"}"#,
+                "region",
+            ),
         ] {
             let credential: Credential = serde_json::from_str(json).unwrap();
-            assert_eq!(credential.validate().unwrap_err().field, field, "{json}");
+            assert_eq!(credential.validate(false).unwrap_err().field, field, "{json}");
         }
         assert!(serde_json::from_str::<Credential>(r#"{"kind":"magic"}"#).is_err());
     }

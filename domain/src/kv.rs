@@ -8,9 +8,11 @@
 
 use crate::credential::SealedCredential;
 use crate::id::{RouteId, TeamId, TokenId};
+use crate::limit::Limits;
 use crate::method::Method;
 use crate::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential, RoutePath, RouteTable};
 use crate::scope::Scope;
+use crate::settings::RouteSettings;
 use crate::time::UnixMs;
 use crate::token::TokenHash;
 use ipnet::IpNet;
@@ -63,6 +65,12 @@ pub struct TokenRecord {
     /// Networks that may call; empty means any.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ip_allow: Vec<IpNet>,
+    /// The token's own limits, and its team's where it has none.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+    /// Whether its calls may ask for faults, to test a workflow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inject_faults: bool,
     pub version: u64,
 }
 
@@ -116,8 +124,14 @@ pub struct RouteV2 {
     pub cors_origins: Vec<String>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward_cookies: bool,
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub settings: RouteSettings,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<SealedCredential>,
+}
+
+fn is_default(settings: &RouteSettings) -> bool {
+    *settings == RouteSettings::default()
 }
 
 impl From<RouteV2> for Route {
@@ -131,6 +145,7 @@ impl From<RouteV2> for Route {
             timeout_ms: route.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
             cors_origins: route.cors_origins,
             forward_cookies: route.forward_cookies,
+            settings: route.settings,
             credential: route.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
         }
     }

@@ -9,6 +9,7 @@
 //! | [`scope`] | what a token may call |
 //! | [`route`] | which upstream a path belongs to |
 //! | [`upstream`] | the upstream URL, and how `Location` and `Set-Cookie` are mapped back |
+//! | [`settings`], [`limit`] | what few routes do besides; what a token may use up |
 //! | [`access`] | the whole decision: record + route + scope → [`access::Permit`] |
 //! | [`credential`] | what is attached to the upstream call, and what it is sealed to |
 //! | [`headers`] | which headers pass |
@@ -35,6 +36,7 @@ pub mod headers;
 pub mod id;
 pub mod import;
 pub mod kv;
+pub mod limit;
 pub mod method;
 #[cfg(feature = "schema")]
 pub mod openapi;
@@ -44,6 +46,7 @@ pub mod route;
 pub mod scope;
 pub mod secret;
 pub mod session;
+pub mod settings;
 pub mod signature;
 pub mod span;
 pub mod time;

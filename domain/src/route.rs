@@ -3,6 +3,7 @@
 use crate::credential::SealedCredential;
 use crate::id::RouteId;
 use crate::method::Method;
+use crate::settings::RouteSettings;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::str::FromStr;
@@ -165,6 +166,7 @@ pub struct Route {
     /// Whether the client's `Cookie` goes to the upstream. Off by default: a browser would send
     /// every upstream the cookies of the domain that the gateway shares with other applications.
     pub forward_cookies: bool,
+    pub settings: RouteSettings,
     pub credential: RouteCredential,
 }
 
@@ -243,6 +245,7 @@ pub(crate) mod tests {
             timeout_ms: DEFAULT_TIMEOUT_MS,
             cors_origins: vec![],
             forward_cookies: false,
+            settings: RouteSettings::default(),
             credential: RouteCredential::None,
         }
     }

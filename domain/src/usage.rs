@@ -40,6 +40,12 @@ pub enum Outcome {
     Loop,
     /// The gateway failed.
     InternalError,
+    /// The client hung up before the upstream's first byte.
+    ClientGone,
+    /// The route is closed for maintenance.
+    Maintenance,
+    /// A fault that the call itself asked for, to test a workflow.
+    InjectedFault,
     DeniedRevoked,
     DeniedDisabled,
     DeniedExpired,
@@ -65,7 +71,7 @@ pub enum OutcomeClass {
 }
 
 impl Outcome {
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 21] = [
         Self::Ok,
         Self::ClientError,
         Self::UpstreamError,
@@ -74,6 +80,9 @@ impl Outcome {
         Self::CredentialUnavailable,
         Self::Loop,
         Self::InternalError,
+        Self::ClientGone,
+        Self::Maintenance,
+        Self::InjectedFault,
         Self::DeniedRevoked,
         Self::DeniedDisabled,
         Self::DeniedExpired,
@@ -98,10 +107,14 @@ impl Outcome {
     pub fn class(self) -> OutcomeClass {
         match self {
             Self::Ok => OutcomeClass::Ok,
-            Self::ClientError => OutcomeClass::ClientError,
+            Self::ClientError | Self::ClientGone => OutcomeClass::ClientError,
             Self::UpstreamError | Self::Unreachable => OutcomeClass::UpstreamError,
             Self::Timeout => OutcomeClass::Timeout,
-            Self::CredentialUnavailable | Self::Loop | Self::InternalError => OutcomeClass::GatewayError,
+            Self::CredentialUnavailable
+            | Self::Loop
+            | Self::InternalError
+            | Self::Maintenance
+            | Self::InjectedFault => OutcomeClass::GatewayError,
             Self::DeniedRevoked
             | Self::DeniedDisabled
             | Self::DeniedExpired
@@ -124,6 +137,9 @@ impl Outcome {
             Self::CredentialUnavailable => "credential-unavailable",
             Self::Loop => "loop",
             Self::InternalError => "internal-error",
+            Self::ClientGone => "client-gone",
+            Self::Maintenance => "maintenance",
+            Self::InjectedFault => "injected-fault",
             Self::DeniedRevoked => "denied-revoked",
             Self::DeniedDisabled => "denied-disabled",
             Self::DeniedExpired => "denied-expired",
@@ -149,6 +165,9 @@ pub struct AiUsage {
     pub completion_tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// Part of the completion tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reasoning_tokens: Option<u64>,
     /// Micro-dollars.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost_micros: Option<u64>,
@@ -202,8 +221,15 @@ impl UsageEvent {
         cap(&mut self.bytes_in, MAX_BYTES);
         cap(&mut self.bytes_out, MAX_BYTES);
         if let Some(ai) = &mut self.ai {
-            let AiUsage { prompt_tokens, completion_tokens, cached_tokens, cost_micros, .. } = ai;
-            for count in [prompt_tokens, completion_tokens, cached_tokens, cost_micros] {
+            let AiUsage {
+                model: _,
+                prompt_tokens,
+                completion_tokens,
+                cached_tokens,
+                reasoning_tokens,
+                cost_micros,
+            } = ai;
+            for count in [prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros] {
                 cap(count, MAX_AI_COUNT);
             }
         }

@@ -30,13 +30,15 @@ impl From<GatewayError> for Failure {
             GatewayError::PermissionDenied => Outcome::DeniedScope,
             GatewayError::IpNotAllowed => Outcome::DeniedIp,
             GatewayError::TokenExpired => Outcome::DeniedExpired,
-            GatewayError::RateLimitExceeded => Outcome::LimitedRate,
+            GatewayError::RateLimitExceeded | GatewayError::TooManyConcurrentCalls => Outcome::LimitedRate,
             GatewayError::QuotaExceeded => Outcome::LimitedQuota,
+            GatewayError::UnderMaintenance => Outcome::Maintenance,
             GatewayError::PayloadTooLarge => Outcome::LimitedSize,
             GatewayError::MissingApiKey
             | GatewayError::InvalidApiKey
             | GatewayError::RoutesNotConfigured
             | GatewayError::InternalServerError
+            | GatewayError::LimitsUnavailable
             | GatewayError::StoreUnavailable => Outcome::InternalError,
         };
         Self { error, outcome }

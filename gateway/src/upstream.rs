@@ -45,8 +45,13 @@ pub async fn forward(
         .map_err(|why| UpstreamError { error: GatewayError::RouteNotFound, cause: why.to_string() })?;
     let headers = request_headers(arrival, route.forward_cookies).map_err(|e| unreachable(&e))?;
     match credential {
-        Some(CredentialEdit::SetHeader { name, value }) => {
-            headers.set(name, value.expose()).map_err(|e| unreachable(&e))?;
+        Some(CredentialEdit::SetHeaders(edits)) => {
+            for (name, value) in edits {
+                headers.set(name, value.expose()).map_err(|e| unreachable(&e))?;
+            }
+        }
+        Some(CredentialEdit::FetchToken(_) | CredentialEdit::Sign(_)) => {
+            return Err(UpstreamError { error: GatewayError::CredentialUnavailable, cause: String::new() });
         }
         Some(CredentialEdit::SetQuery { parameter, value }) => {
             let others = url.query().and_then(|query| without_parameter(query, parameter));

@@ -4,7 +4,9 @@ use crate::db::tokens::PublishedToken;
 use crate::db::{Db, StoreError, json_column, routes};
 use domain::credential::SealedCredential;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
+use domain::limit::Limits;
 use domain::scope::{Scope, within_cap};
+use domain::settings::RouteSettings;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use edge::log::log;
@@ -56,6 +58,8 @@ pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
         state: token.state,
         secret_ends_at: None,
         // A tombstone needs none, and nothing may stand in a revocation's way.
+        limits: Limits::default(),
+        inject_faults: false,
         ip_allow: if token.state == TokenState::Revoked { vec![] } else { networks(&token.ip_allow)? },
         version: token.version,
     })
@@ -100,6 +104,7 @@ pub fn route(row: routes::PublishedRow) -> Option<RouteV2> {
         timeout_ms: row.timeout_ms,
         cors_origins: json_column(&row.cors_origins),
         forward_cookies: row.forward_cookies == 1,
+        settings: RouteSettings::default(),
         credential: row.sealed.as_deref().map(|text| text.parse().unwrap_or_else(|_| unopenable())),
     })
 }

@@ -276,7 +276,7 @@ impl CreateRouteRequest {
         let timeout_ms = check_timeout(self.timeout_ms, &mut errors);
         let cors_origins = check_origins(self.cors_origins, &mut errors);
         if let Some(credential) = &self.credential {
-            check_credential("credential.", credential, &mut errors);
+            check_credential("credential.", credential, allow_insecure, &mut errors);
         }
         match (path, upstream) {
             (Some(path), Some(upstream)) if errors.is_empty() => Ok(NewRoute {
@@ -316,8 +316,13 @@ impl UpdateRouteRequest {
 }
 
 /// `prefix` stands before the field's name: `credential.` inside a route, nothing alone.
-pub fn check_credential(prefix: &str, credential: &Credential, errors: &mut Vec<FieldError>) {
-    if let Err(invalid) = credential.validate() {
+pub fn check_credential(
+    prefix: &str,
+    credential: &Credential,
+    allow_insecure: bool,
+    errors: &mut Vec<FieldError>,
+) {
+    if let Err(invalid) = credential.validate(allow_insecure) {
         errors.push(FieldError::new(format!("{prefix}{}", invalid.field), invalid.reason));
     }
 }

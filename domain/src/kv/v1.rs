@@ -10,9 +10,11 @@
 use super::{KvError, ParsedRoutes, TokenRecord, TokenState};
 use crate::credential::Credential;
 use crate::id::{RouteId, TeamId, TokenId};
+use crate::limit::Limits;
 use crate::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential, RouteTable};
 use crate::scope::Scope;
 use crate::secret::Secret;
+use crate::settings::RouteSettings;
 use crate::time::parse_v1;
 use crate::token::TokenHash;
 use serde_json::Value;
@@ -112,7 +114,7 @@ impl Auth {
                 Credential::Basic { username: first.expose().to_owned(), password: secrets.next()? }
             }
         };
-        credential.validate().ok().map(|()| credential)
+        credential.validate(false).ok().map(|()| credential)
     }
 }
 
@@ -137,6 +139,8 @@ pub(super) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
         state: TokenState::Active,
         secret_ends_at: None,
         ip_allow: vec![],
+        limits: Limits::default(),
+        inject_faults: false,
         version: 0,
     })
 }
@@ -173,6 +177,7 @@ fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
         methods: vec![],
         timeout_ms: DEFAULT_TIMEOUT_MS,
         cors_origins: vec![],
+        settings: RouteSettings::default(),
         forward_cookies: false,
         credential,
     })

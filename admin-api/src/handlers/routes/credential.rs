@@ -23,7 +23,7 @@ pub async fn set_credential(mut call: Call) -> Result<Response, Failure> {
     let body = call.body().await?;
     let credential: Credential = parse_body(&body)?;
     let mut errors = Vec::new();
-    check_credential("", &credential, &mut errors);
+    check_credential("", &credential, call.config.allow_insecure_upstreams, &mut errors);
     if !errors.is_empty() {
         return Err(errors.into());
     }

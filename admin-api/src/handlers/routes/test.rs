@@ -99,7 +99,14 @@ fn send(call: &Call, method: &str, mut url: Url, edit: Option<&CredentialEdit>) 
     headers.set(LOOP_MARK, "1")?;
     headers.set("user-agent", "token-manager-route-test")?;
     match edit {
-        Some(CredentialEdit::SetHeader { name, value }) => headers.set(name, value.expose())?,
+        Some(CredentialEdit::SetHeaders(edits)) => {
+            for (name, value) in edits {
+                headers.set(name, value.expose())?;
+            }
+        }
+        Some(CredentialEdit::FetchToken(_) | CredentialEdit::Sign(_)) => {
+            return Err(ApiError::InternalServerError.into());
+        }
         Some(CredentialEdit::SetQuery { parameter, value }) => {
             let others = url.query().and_then(|query| without_parameter(query, parameter));
             url.set_query(others.as_deref());

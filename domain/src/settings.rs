@@ -1,0 +1,123 @@
+//! What few routes do beside passing calls on.
+
+use crate::error::FieldError;
+use crate::id::RouteId;
+use serde::{Deserialize, Serialize};
+
+/// The longest text of a maintenance notice, in characters.
+pub const MAX_NOTICE_CHARS: usize = 500;
+/// The longest `Retry-After` of a maintenance notice: a day.
+pub const MAX_RETRY_AFTER_S: u32 = 86_400;
+
+/// Settings of a route; the default is none of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RouteSettings {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ai: Option<AiSettings>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failover: Option<Failover>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
+}
+
+/// Whose API the upstream speaks, so that what its calls use can be read from its answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AiSettings {
+    pub provider: AiProvider,
+    /// Whether `stream_options.include_usage` is asked for in streamed `OpenAI` calls that do not say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub include_usage: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum AiProvider {
+    Openai,
+    Anthropic,
+    Gemini,
+    /// Speaks `OpenAI`'s chat completions, such as Groq, Mistral, vLLM or Ollama.
+    OpenaiCompatible,
+}
+
+/// A second upstream for when the first cannot be reached or answers 502, 503 or 504.
+///
+/// It is another route, so that it has its own address and its own credential; the rest of the path
+/// goes to its upstream as it would have gone to the first.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Failover {
+    pub route_id: RouteId,
+    /// Whether methods that change something are tried again too; idempotent ones (RFC 9110, section
+    /// 9.2.2) always are. A call with a body is tried again only where the body was not sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub any_method: bool,
+}
+
+/// The route is closed: 503 with this text and `Retry-After`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Maintenance {
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 500)))]
+    pub message: String,
+    /// Seconds, 1 to 86400.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 86_400)))]
+    pub retry_after_s: u32,
+}
+
+impl RouteSettings {
+    /// What is wrong, by field below `settings.`. Whether the second route exists is for the caller
+    /// to see.
+    pub fn check(&self, errors: &mut Vec<FieldError>) {
+        if let Some(ai) = &self.ai
+            && ai.include_usage
+            && matches!(ai.provider, AiProvider::Anthropic | AiProvider::Gemini)
+        {
+            errors.push(FieldError::new("settings.ai.include_usage", "is for OpenAI's API only"));
+        }
+        if let Some(Maintenance { message, retry_after_s }) = &self.maintenance {
+            if !(1..=MAX_NOTICE_CHARS).contains(&message.chars().count())
+                || message.chars().any(char::is_control)
+            {
+                let reason = "must have 1 to 500 characters and no control characters";
+                errors.push(FieldError::new("settings.maintenance.message", reason));
+            }
+            if !(1..=MAX_RETRY_AFTER_S).contains(retry_after_s) {
+                errors.push(FieldError::new("settings.maintenance.retry_after_s", "must be 1 to 86400"));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn fields(settings: serde_json::Value) -> Vec<String> {
+        let mut errors = Vec::new();
+        serde_json::from_value::<RouteSettings>(settings).unwrap().check(&mut errors);
+        errors.into_iter().map(|e| e.field).collect()
+    }
+
+    #[test]
+    fn each_bad_setting_is_named() {
+        assert_eq!(fields(json!({})), [""; 0]);
+        assert_eq!(
+            fields(json!({"ai": {"provider": "anthropic", "include_usage": true},
+                "maintenance": {"message": "", "retry_after_s": 0}})),
+            [
+                "settings.ai.include_usage",
+                "settings.maintenance.message",
+                "settings.maintenance.retry_after_s"
+            ]
+        );
+        assert!(serde_json::from_value::<RouteSettings>(json!({"magic": 1})).is_err());
+    }
+}
