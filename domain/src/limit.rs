@@ -3,6 +3,8 @@
 use crate::error::FieldError;
 use serde::{Deserialize, Serialize};
 
+pub mod ledger;
+
 /// The most calls of any window, and of AI tokens.
 pub const MAX_COUNT: u64 = 1_000_000_000_000;
 /// The most calls at once.

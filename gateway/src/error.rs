@@ -31,7 +31,9 @@ impl From<GatewayError> for Failure {
             GatewayError::IpNotAllowed => Outcome::DeniedIp,
             GatewayError::TokenExpired => Outcome::DeniedExpired,
             GatewayError::RateLimitExceeded | GatewayError::TooManyConcurrentCalls => Outcome::LimitedRate,
-            GatewayError::QuotaExceeded => Outcome::LimitedQuota,
+            GatewayError::QuotaExceeded
+            | GatewayError::AiTokenQuotaExceeded
+            | GatewayError::CostQuotaExceeded => Outcome::LimitedQuota,
             GatewayError::UnderMaintenance => Outcome::Maintenance,
             GatewayError::PayloadTooLarge => Outcome::LimitedSize,
             GatewayError::MissingApiKey

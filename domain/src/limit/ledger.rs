@@ -1,0 +1,591 @@
+//! The ledger of one token: what it has used, and whether one more call fits.
+//!
+//! One ledger exists per limited token and sees its calls one after the other, so what it decides is
+//! exact. It is plain data: saved after each change, it goes on where it was after a restart.
+//!
+//! **Rates** count in sliding windows of [`SLOTS`] slots. A slot counts until the last instant that
+//! it could hold has left the window, so no window of that length ever sees more calls than the limit,
+//! and a call waits at most 1/50 of the window longer than it would have to.
+//!
+//! **Budgets** (AI tokens, money) are reserved for before the call, at the most that it can cost, and
+//! settled when its answer has ended. A call is let in while what is spent and what is reserved lie
+//! below the limit; so however many calls run at once, the limit is passed by less than one
+//! reservation. One that is never settled ends after its lease and stays spent in full.
+
+use super::Limits;
+use crate::error::GatewayError;
+use crate::time::{DAY_MS, HOUR_MS, UnixMs};
+use chrono::{DateTime, Datelike, Months, Utc};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+
+/// Slots of a sliding window.
+const SLOTS: i64 = 50;
+/// How long a call that finds too many others is told to wait.
+const CONCURRENT_RETRY_MS: i64 = 1_000;
+/// How long a reservation waits for its settlement. The longest streams of the vendors end before.
+pub const LEASE_MS: i64 = 15 * 60_000;
+
+/// Which limit: what is counted, and over what time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum LimitKind {
+    CallsPerSecond,
+    CallsPerMinute,
+    CallsPerHour,
+    CallsPerDay,
+    CallsPerMonth,
+    ConcurrentCalls,
+    AiTokensPerDay,
+    AiTokensPerMonth,
+    CostMicrosPerDay,
+    CostMicrosPerMonth,
+}
+
+/// The sliding windows, each with its length.
+const WINDOWS: [(LimitKind, i64); 4] = [
+    (LimitKind::CallsPerSecond, 1_000),
+    (LimitKind::CallsPerMinute, 60_000),
+    (LimitKind::CallsPerHour, HOUR_MS),
+    (LimitKind::CallsPerDay, DAY_MS),
+];
+
+impl LimitKind {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CallsPerSecond => "calls-per-second",
+            Self::CallsPerMinute => "calls-per-minute",
+            Self::CallsPerHour => "calls-per-hour",
+            Self::CallsPerDay => "calls-per-day",
+            Self::CallsPerMonth => "calls-per-month",
+            Self::ConcurrentCalls => "concurrent-calls",
+            Self::AiTokensPerDay => "ai-tokens-per-day",
+            Self::AiTokensPerMonth => "ai-tokens-per-month",
+            Self::CostMicrosPerDay => "cost-micros-per-day",
+            Self::CostMicrosPerMonth => "cost-micros-per-month",
+        }
+    }
+
+    /// What a client that has reached it is told.
+    pub fn error(self) -> GatewayError {
+        match self {
+            Self::CallsPerSecond | Self::CallsPerMinute | Self::CallsPerHour | Self::CallsPerDay => {
+                GatewayError::RateLimitExceeded
+            }
+            Self::CallsPerMonth => GatewayError::QuotaExceeded,
+            Self::ConcurrentCalls => GatewayError::TooManyConcurrentCalls,
+            Self::AiTokensPerDay | Self::AiTokensPerMonth => GatewayError::AiTokenQuotaExceeded,
+            Self::CostMicrosPerDay | Self::CostMicrosPerMonth => GatewayError::CostQuotaExceeded,
+        }
+    }
+
+    /// Seconds that it counts over; `None` where it is no span of time.
+    pub fn window_s(self) -> Option<u64> {
+        match self {
+            Self::CallsPerSecond => Some(1),
+            Self::CallsPerMinute => Some(60),
+            Self::CallsPerHour => Some(3_600),
+            Self::CallsPerDay | Self::AiTokensPerDay | Self::CostMicrosPerDay => Some(86_400),
+            Self::CallsPerMonth | Self::AiTokensPerMonth | Self::CostMicrosPerMonth => Some(30 * 86_400),
+            Self::ConcurrentCalls => None,
+        }
+    }
+}
+
+/// How far one limit is used up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LimitUse {
+    pub kind: LimitKind,
+    pub limit: u64,
+    /// Spent; of a sliding window, what it holds now.
+    pub used: u64,
+    /// Held for calls that have not ended.
+    pub reserved: u64,
+    /// When it is free again as a whole, unix ms.
+    pub resets_at: UnixMs,
+}
+
+impl LimitUse {
+    pub fn remaining(&self) -> u64 {
+        self.limit.saturating_sub(self.used).saturating_sub(self.reserved)
+    }
+}
+
+/// The most that a call can use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    pub tokens: u64,
+    pub micros: u64,
+}
+
+/// What a call did use; `None` is unknown and keeps what was reserved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settlement {
+    pub tokens: Option<u64>,
+    pub micros: Option<u64>,
+}
+
+impl Settlement {
+    /// Of a call that was never sent.
+    pub const NOTHING: Self = Self { tokens: Some(0), micros: Some(0) };
+}
+
+/// The answer to a call that fits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Granted {
+    /// To be settled; absent where nothing has to be.
+    pub reservation: Option<u64>,
+    pub uses: Vec<LimitUse>,
+}
+
+/// The answer to a call that does not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limited {
+    pub kind: LimitKind,
+    pub retry_after_ms: i64,
+    pub uses: Vec<LimitUse>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Reservation {
+    tokens: u64,
+    micros: u64,
+    ends_at: UnixMs,
+}
+
+/// Calls per slot, oldest first; slots without calls are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+struct Sliding(VecDeque<(i64, u64)>);
+
+impl Sliding {
+    /// When a slot stops counting.
+    fn leaves_at(slot: i64, window_ms: i64) -> UnixMs {
+        (slot + 1) * (window_ms / SLOTS) + window_ms
+    }
+
+    fn forget(&mut self, window_ms: i64, now: UnixMs) {
+        while self.0.front().is_some_and(|(slot, _)| Self::leaves_at(*slot, window_ms) <= now) {
+            self.0.pop_front();
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.0.iter().map(|(_, count)| count).sum()
+    }
+
+    /// When fewer than `limit` are left.
+    fn free_at(&self, limit: u64, window_ms: i64, now: UnixMs) -> UnixMs {
+        let mut left = self.count();
+        for (slot, count) in &self.0 {
+            if left < limit {
+                break;
+            }
+            left -= count;
+            if left < limit {
+                return Self::leaves_at(*slot, window_ms);
+            }
+        }
+        now
+    }
+
+    fn add(&mut self, window_ms: i64, now: UnixMs) {
+        let slot = now / (window_ms / SLOTS);
+        match self.0.back_mut() {
+            Some((last, count)) if *last >= slot => *count += 1,
+            _ => self.0.push_back((slot, 1)),
+        }
+    }
+}
+
+/// What was spent in one calendar day or month, named by its end.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Spent {
+    ends_at: UnixMs,
+    calls: u64,
+    tokens: u64,
+    micros: u64,
+}
+
+impl Spent {
+    fn roll(&mut self, now: UnixMs, end: fn(UnixMs) -> UnixMs) {
+        if now >= self.ends_at {
+            *self = Self { ends_at: end(now), ..Self::default() };
+        }
+    }
+
+    fn add(&mut self, tokens: u64, micros: u64) {
+        self.tokens = self.tokens.saturating_add(tokens);
+        self.micros = self.micros.saturating_add(micros);
+    }
+}
+
+fn end_of_day(now: UnixMs) -> UnixMs {
+    now - now.rem_euclid(DAY_MS) + DAY_MS
+}
+
+fn end_of_month(now: UnixMs) -> UnixMs {
+    let first = |at: DateTime<Utc>| at.date_naive().with_day(1)?.checked_add_months(Months::new(1));
+    DateTime::from_timestamp_millis(now)
+        .and_then(first)
+        .and_then(|date| date.and_hms_opt(0, 0, 0))
+        .map_or(now + 30 * DAY_MS, |end| end.and_utc().timestamp_millis())
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    windows: [Sliding; WINDOWS.len()],
+    day: Spent,
+    month: Spent,
+    open: BTreeMap<u64, Reservation>,
+    last_id: u64,
+    /// The latest time seen: a clock that steps back must not free anything.
+    clock: UnixMs,
+}
+
+impl Ledger {
+    /// Lets one more call in, or says which limit is reached.
+    ///
+    /// # Errors
+    /// The limit that frees last, since before that the call would be refused again.
+    pub fn take(&mut self, limits: &Limits, ask: Ask, now: UnixMs) -> Result<Granted, Box<Limited>> {
+        let now = self.advance(now);
+        let uses = self.uses_now(limits, now);
+        let reached = uses.iter().filter(|used| used.remaining() == 0);
+        let free_at = |used: &LimitUse| match WINDOWS.iter().position(|(kind, _)| *kind == used.kind) {
+            Some(i) => match (self.windows.get(i), WINDOWS.get(i)) {
+                (Some(window), Some((_, length))) => window.free_at(used.limit, *length, now),
+                _ => now,
+            },
+            None => used.resets_at,
+        };
+        if let Some((kind, at)) = reached.map(|used| (used.kind, free_at(used))).max_by_key(|(_, at)| *at) {
+            return Err(Box::new(Limited { kind, retry_after_ms: (at - now).max(1), uses }));
+        }
+        for (window, (_, length)) in self.windows.iter_mut().zip(WINDOWS) {
+            window.add(length, now);
+        }
+        self.day.calls += 1;
+        self.month.calls += 1;
+        let reservation = (limits.has_budget() || limits.concurrent_calls.is_some()).then(|| {
+            self.last_id += 1;
+            let held = Reservation { tokens: ask.tokens, micros: ask.micros, ends_at: now + LEASE_MS };
+            self.open.insert(self.last_id, held);
+            self.last_id
+        });
+        Ok(Granted { reservation, uses: self.uses_now(limits, now) })
+    }
+
+    /// Ends a reservation. One that is not open (settled before, or ended) changes nothing, so a
+    /// settlement may be sent again. Returns whether it was open.
+    pub fn settle(&mut self, reservation: u64, settlement: Settlement, now: UnixMs) -> bool {
+        self.advance(now);
+        let Some(held) = self.open.remove(&reservation) else { return false };
+        self.spend(settlement.tokens.unwrap_or(held.tokens), settlement.micros.unwrap_or(held.micros));
+        true
+    }
+
+    /// How far each of the limits is used up.
+    pub fn uses(&mut self, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
+        let now = self.advance(now);
+        self.uses_now(limits, now)
+    }
+
+    /// When the next reservation ends unsettled.
+    pub fn next_end(&self) -> Option<UnixMs> {
+        self.open.values().map(|held| held.ends_at).min()
+    }
+
+    fn spend(&mut self, tokens: u64, micros: u64) {
+        self.day.add(tokens, micros);
+        self.month.add(tokens, micros);
+    }
+
+    /// Forgets what has left its time and spends what was never settled.
+    fn advance(&mut self, now: UnixMs) -> UnixMs {
+        let now = now.max(self.clock);
+        self.clock = now;
+        self.day.roll(now, end_of_day);
+        self.month.roll(now, end_of_month);
+        for (window, (_, length)) in self.windows.iter_mut().zip(WINDOWS) {
+            window.forget(length, now);
+        }
+        let ended: Vec<u64> =
+            self.open.iter().filter(|(_, held)| held.ends_at <= now).map(|(id, _)| *id).collect();
+        for id in ended {
+            if let Some(held) = self.open.remove(&id) {
+                self.spend(held.tokens, held.micros);
+            }
+        }
+        now
+    }
+
+    fn uses_now(&self, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
+        let held =
+            |part: fn(&Reservation) -> u64| self.open.values().map(part).fold(0_u64, u64::saturating_add);
+        let open = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
+        let windows = self.windows.iter().zip(WINDOWS).map(|(window, (kind, length))| {
+            let limit = match kind {
+                LimitKind::CallsPerSecond => limits.calls_per_second,
+                LimitKind::CallsPerMinute => limits.calls_per_minute,
+                LimitKind::CallsPerHour => limits.calls_per_hour,
+                _ => limits.calls_per_day,
+            };
+            let resets_at = window.free_at(1, length, now);
+            (kind, limit, window.count(), 0, resets_at)
+        });
+        let (day, month) = (&self.day, &self.month);
+        let (tokens, micros) = (held(|r| r.tokens), held(|r| r.micros));
+        let others = [
+            (LimitKind::CallsPerMonth, limits.calls_per_month, month.calls, 0, month.ends_at),
+            (
+                LimitKind::ConcurrentCalls,
+                limits.concurrent_calls.map(u64::from),
+                0,
+                open,
+                now + CONCURRENT_RETRY_MS,
+            ),
+            (LimitKind::AiTokensPerDay, limits.ai_tokens_per_day, day.tokens, tokens, day.ends_at),
+            (LimitKind::AiTokensPerMonth, limits.ai_tokens_per_month, month.tokens, tokens, month.ends_at),
+            (LimitKind::CostMicrosPerDay, limits.cost_micros_per_day, day.micros, micros, day.ends_at),
+            (
+                LimitKind::CostMicrosPerMonth,
+                limits.cost_micros_per_month,
+                month.micros,
+                micros,
+                month.ends_at,
+            ),
+        ];
+        windows
+            .chain(others)
+            .filter_map(|(kind, limit, used, reserved, resets_at)| {
+                Some(LimitUse { kind, limit: limit?, used, reserved, resets_at })
+            })
+            .collect()
+    }
+}
+
+/// `Retry-After` in whole seconds, never 0.
+pub fn retry_after_s(retry_after_ms: i64) -> i64 {
+    retry_after_ms.max(1).saturating_add(999) / 1_000
+}
+
+/// The values of `RateLimit-Policy` and `RateLimit`
+/// (draft-ietf-httpapi-ratelimit-headers-10): quota and window, what remains and when it resets.
+pub fn headers(uses: &[LimitUse], now: UnixMs) -> Option<(String, String)> {
+    let mut policy = Vec::with_capacity(uses.len());
+    let mut standing = Vec::with_capacity(uses.len());
+    for used in uses {
+        let name = used.kind.as_str();
+        let window = used.kind.window_s().map(|s| format!(";w={s}")).unwrap_or_default();
+        policy.push(format!("\"{name}\";q={}{window}", used.limit));
+        let reset = retry_after_s(used.resets_at - now);
+        standing.push(format!("\"{name}\";r={};t={reset}", used.remaining()));
+    }
+    (!uses.is_empty()).then(|| (policy.join(", "), standing.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: UnixMs = 1_780_000_000_000;
+
+    fn rate(per_second: u64) -> Limits {
+        Limits { calls_per_second: Some(per_second), ..Limits::default() }
+    }
+
+    #[test]
+    fn a_full_window_refuses_and_says_how_long() {
+        let mut ledger = Ledger::default();
+        for i in 0..3 {
+            assert!(ledger.take(&rate(3), Ask::default(), NOW + i * 100).is_ok());
+        }
+        let limited = ledger.take(&rate(3), Ask::default(), NOW + 300).unwrap_err();
+        assert_eq!(limited.kind, LimitKind::CallsPerSecond);
+        assert!((700..=740).contains(&limited.retry_after_ms), "{}", limited.retry_after_ms);
+        assert!(ledger.take(&rate(3), Ask::default(), NOW + 300 + limited.retry_after_ms).is_ok());
+    }
+
+    #[test]
+    fn a_refused_call_costs_nothing() {
+        let mut ledger = Ledger::default();
+        let limits = Limits { calls_per_minute: Some(5), ..rate(1) };
+        ledger.take(&limits, Ask::default(), NOW).unwrap();
+        for _ in 0..10 {
+            ledger.take(&limits, Ask::default(), NOW).unwrap_err();
+        }
+        let uses = ledger.uses(&limits, NOW);
+        assert_eq!(uses.iter().map(|u| u.used).collect::<Vec<_>>(), [1, 1]);
+    }
+
+    #[test]
+    fn of_two_limits_reached_the_longer_wait_is_told() {
+        let mut ledger = Ledger::default();
+        let limits = Limits { calls_per_month: Some(1), ..rate(1) };
+        ledger.take(&limits, Ask::default(), NOW).unwrap();
+        let limited = ledger.take(&limits, Ask::default(), NOW).unwrap_err();
+        assert_eq!(limited.kind, LimitKind::CallsPerMonth);
+        assert_eq!(NOW + limited.retry_after_ms, end_of_month(NOW));
+    }
+
+    #[test]
+    fn calls_at_once_are_bounded_until_they_are_settled() {
+        let mut ledger = Ledger::default();
+        let limits = Limits { concurrent_calls: Some(2), ..Limits::default() };
+        let first = ledger.take(&limits, Ask::default(), NOW).unwrap().reservation.unwrap();
+        ledger.take(&limits, Ask::default(), NOW).unwrap();
+        let limited = ledger.take(&limits, Ask::default(), NOW).unwrap_err();
+        assert_eq!((limited.kind, limited.retry_after_ms), (LimitKind::ConcurrentCalls, 1_000));
+        assert!(ledger.settle(first, Settlement::NOTHING, NOW));
+        assert!(!ledger.settle(first, Settlement::NOTHING, NOW), "a second settlement changes nothing");
+        assert!(ledger.take(&limits, Ask::default(), NOW).is_ok());
+    }
+
+    #[test]
+    fn a_budget_begins_anew_with_its_month() {
+        let mut ledger = Ledger::default();
+        let limits = Limits { cost_micros_per_month: Some(10), ..Limits::default() };
+        let ask = Ask { tokens: 0, micros: 10 };
+        let id = ledger.take(&limits, ask, NOW).unwrap().reservation.unwrap();
+        let limited = ledger.take(&limits, ask, NOW).unwrap_err();
+        assert_eq!(limited.kind, LimitKind::CostMicrosPerMonth);
+        ledger.settle(id, Settlement { tokens: None, micros: Some(10) }, NOW);
+        ledger.take(&limits, ask, NOW + LEASE_MS).unwrap_err();
+        assert!(ledger.take(&limits, ask, end_of_month(NOW)).is_ok());
+    }
+
+    #[test]
+    fn an_unsettled_reservation_ends_and_stays_spent() {
+        let mut ledger = Ledger::default();
+        let limits = Limits { cost_micros_per_month: Some(100), ..Limits::default() };
+        ledger.take(&limits, Ask { tokens: 0, micros: 30 }, NOW).unwrap();
+        assert_eq!(ledger.next_end(), Some(NOW + LEASE_MS));
+        let uses = ledger.uses(&limits, NOW + LEASE_MS);
+        assert_eq!(uses.iter().map(|u| (u.used, u.reserved)).collect::<Vec<_>>(), [(30, 0)]);
+        assert_eq!(ledger.next_end(), None);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_frees_nothing() {
+        let mut ledger = Ledger::default();
+        ledger.take(&rate(1), Ask::default(), NOW).unwrap();
+        ledger.take(&rate(1), Ask::default(), NOW - DAY_MS).unwrap_err();
+    }
+
+    #[test]
+    fn months_and_days_end_at_midnight_utc() {
+        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap().timestamp_millis();
+        assert_eq!(end_of_month(at("2026-12-31T23:59:59.999Z")), at("2027-01-01T00:00:00Z"));
+        assert_eq!(end_of_month(at("2028-02-01T00:00:00Z")), at("2028-03-01T00:00:00Z"));
+        assert_eq!(end_of_day(at("2026-11-23T00:00:00Z")), at("2026-11-24T00:00:00Z"));
+    }
+
+    #[test]
+    fn the_headers_are_pinned() {
+        let mut ledger = Ledger::default();
+        let limits = Limits { calls_per_minute: Some(10), concurrent_calls: Some(2), ..Limits::default() };
+        let at = NOW - NOW % 60_000;
+        let granted = ledger.take(&limits, Ask::default(), at).unwrap();
+        let (policy, standing) = headers(&granted.uses, at).unwrap();
+        assert_eq!(policy, r#""calls-per-minute";q=10;w=60, "concurrent-calls";q=2"#);
+        assert_eq!(standing, r#""calls-per-minute";r=9;t=62, "concurrent-calls";r=1;t=1"#);
+        assert_eq!(headers(&[], at), None);
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Take {
+            tokens: u64,
+            micros: u64,
+        },
+        /// Settles the n-th open one at so many percent of what it reserved; above 100 it is unknown.
+        Settle {
+            nth: usize,
+            percent: u64,
+        },
+        Wait {
+            ms: i64,
+        },
+        /// The Durable Object begins anew from what was saved.
+        Restart,
+    }
+
+    fn steps() -> impl Strategy<Value = Vec<Step>> {
+        let step = prop_oneof![
+            6 => (1_u64..500, 1_u64..500).prop_map(|(tokens, micros)| Step::Take { tokens, micros }),
+            4 => (0_usize..50, 0_u64..130).prop_map(|(nth, percent)| Step::Settle { nth, percent }),
+            2 => (1_i64..120_000).prop_map(|ms| Step::Wait { ms }),
+            1 => Just(Step::Restart),
+        ];
+        proptest::collection::vec(step, 1..200)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        /// Any number of calls at once, in any order of ends, with restarts between: what is spent
+        /// never passes the budget by a whole reservation, and nothing stays reserved for ever.
+        #[test]
+        fn a_budget_is_never_passed_by_more_than_one_reservation(steps in steps(), cap in 1_u64..5_000) {
+            let limits = Limits { cost_micros_per_month: Some(cap), ..Limits::default() };
+            let mut ledger = Ledger::default();
+            let (mut now, mut open, mut spent, mut largest) = (NOW, Vec::new(), 0_u64, 0_u64);
+            for step in steps {
+                match step {
+                    Step::Take { tokens, micros } => {
+                        if let Ok(granted) = ledger.take(&limits, Ask { tokens, micros }, now) {
+                            largest = largest.max(micros);
+                            open.push((granted.reservation.unwrap(), micros, now + LEASE_MS));
+                        }
+                    }
+                    Step::Settle { nth, percent } => {
+                        if !open.is_empty() {
+                            let (id, micros, ends) = open.remove(nth % open.len());
+                            let actual = (percent <= 100).then(|| micros * percent / 100);
+                            let was_open = ledger.settle(id, Settlement { tokens: None, micros: actual }, now);
+                            prop_assert_eq!(was_open, ends > now, "open until its lease ends");
+                            spent += if was_open { actual.unwrap_or(micros) } else { micros };
+                        }
+                    }
+                    Step::Wait { ms } => now += ms,
+                    Step::Restart => {
+                        let saved = serde_json::to_string(&ledger).unwrap();
+                        ledger = serde_json::from_str(&saved).unwrap();
+                    }
+                }
+                prop_assert!(spent < cap + largest.max(1), "{spent} of {cap}, largest {largest}");
+            }
+            now += LEASE_MS;
+            spent += open.iter().map(|(_, micros, _)| micros).sum::<u64>();
+            let uses = ledger.uses(&limits, now);
+            prop_assert_eq!((uses[0].used, uses[0].reserved), (spent, 0), "the sums agree to the last one");
+            prop_assert!(spent < cap + largest.max(1));
+        }
+
+        /// Against a list of every call let in: no window of a second holds more than the limit, and
+        /// no call is refused that a window longer by a slot would have let in.
+        #[test]
+        fn a_rate_is_exact_within_a_slot(
+            limit in 1_u64..20,
+            pauses in proptest::collection::vec(0_i64..300, 1..300),
+        ) {
+            let mut ledger = Ledger::default();
+            let (mut now, mut let_in) = (NOW, Vec::new());
+            for pause in pauses {
+                now += pause;
+                let within = |ms: i64| let_in.iter().filter(|at| **at > now - ms).count() as u64;
+                let verdict = ledger.take(&rate(limit), Ask::default(), now);
+                prop_assert!(verdict.is_err() || within(1_000) < limit);
+                prop_assert!(verdict.is_ok() || within(1_000 + 1_000 / SLOTS) >= limit);
+                if verdict.is_ok() {
+                    let_in.push(now);
+                }
+            }
+        }
+    }
+}
