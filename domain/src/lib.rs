@@ -19,6 +19,7 @@
 //! | [`csv`] | files for spreadsheets |
 //! | [`import`] | what becomes of the earlier system's data |
 //! | [`signature`] | signed requests of other systems |
+//! | [`sigv4`] | requests signed for AWS |
 //! | [`role`] | what a signed-in person may do |
 //! | [`clerk`] | what Clerk says of people, and whether it was Clerk |
 //! | [`session`] | whether a session JWT's claims hold |
@@ -48,6 +49,7 @@ pub mod secret;
 pub mod session;
 pub mod settings;
 pub mod signature;
+pub mod sigv4;
 pub mod span;
 pub mod time;
 pub mod token;
