@@ -86,7 +86,7 @@ fn canonical_request(
     digest: &str,
 ) -> (String, String) {
     // Stable, so that the values of one name keep their order.
-    headers.sort_by(|(a, _), (b, _)| a.cmp(b));
+    headers.sort_by_key(|(name, _)| *name);
     let mut lines = String::new();
     let mut names: Vec<&str> = Vec::with_capacity(headers.len());
     for (name, value) in &headers {
@@ -215,13 +215,12 @@ mod tests {
         let (path, query) = target.split_once('?').map_or((target, None), |(p, q)| (p, Some(q.to_owned())));
         let mut headers: Vec<(String, String)> = Vec::new();
         for line in lines {
-            match line.split_once(':').filter(|_| !line.starts_with(' ')) {
-                Some((name, value)) => headers.push((name.to_ascii_lowercase(), value.to_owned())),
-                None => {
-                    let last = &mut headers.last_mut().unwrap().1;
-                    last.push('\n');
-                    last.push_str(line);
-                }
+            if let Some((name, value)) = line.split_once(':').filter(|_| !line.starts_with(' ')) {
+                headers.push((name.to_ascii_lowercase(), value.to_owned()));
+            } else {
+                let last = &mut headers.last_mut().unwrap().1;
+                last.push('\n');
+                last.push_str(line);
             }
         }
         let host = headers.iter().position(|(name, _)| name == "host").map(|i| headers.remove(i).1).unwrap();
