@@ -132,12 +132,24 @@ impl Settlement {
     pub const NOTHING: Self = Self { tokens: Some(0), micros: Some(0) };
 }
 
+/// What the ledger's keeper is asked, as JSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "kebab-case")]
+pub enum Command {
+    /// Answered with `Result<Granted, Limited>`.
+    Take { call: String, limits: Limits, ask: Ask },
+    /// Answered with whether it was open.
+    Settle { call: String, settlement: Settlement },
+    /// Answered with `Vec<LimitUse>`.
+    Uses { limits: Limits },
+}
+
 /// The answer to a call that fits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
-    /// To be settled; absent where nothing has to be.
-    pub reservation: Option<u64>,
     pub uses: Vec<LimitUse>,
+    /// Whether the call's end has to be told.
+    pub to_settle: bool,
 }
 
 /// The answer to a call that does not.
@@ -240,19 +252,29 @@ pub struct Ledger {
     windows: [Sliding; WINDOWS.len()],
     day: Spent,
     month: Spent,
-    open: BTreeMap<u64, Reservation>,
-    last_id: u64,
+    /// By the call's id.
+    open: BTreeMap<String, Reservation>,
     /// The latest time seen: a clock that steps back must not free anything.
     clock: UnixMs,
 }
 
 impl Ledger {
-    /// Lets one more call in, or says which limit is reached.
+    /// Lets one more call in, or says which limit is reached. A call that holds a reservation is let
+    /// in again and counted once, so it may be asked for again when the answer was lost.
     ///
     /// # Errors
     /// The limit that frees last, since before that the call would be refused again.
-    pub fn take(&mut self, limits: &Limits, ask: Ask, now: UnixMs) -> Result<Granted, Box<Limited>> {
+    pub fn take(
+        &mut self,
+        limits: &Limits,
+        call: &str,
+        ask: Ask,
+        now: UnixMs,
+    ) -> Result<Granted, Box<Limited>> {
         let now = self.advance(now);
+        if self.open.contains_key(call) {
+            return Ok(Granted { uses: self.uses_now(limits, now), to_settle: true });
+        }
         let uses = self.uses_now(limits, now);
         let reached = uses.iter().filter(|used| used.remaining() == 0);
         let free_at = |used: &LimitUse| match WINDOWS.iter().position(|(kind, _)| *kind == used.kind) {
@@ -270,20 +292,19 @@ impl Ledger {
         }
         self.day.calls += 1;
         self.month.calls += 1;
-        let reservation = (limits.has_budget() || limits.concurrent_calls.is_some()).then(|| {
-            self.last_id += 1;
+        let to_settle = limits.needs_settlement();
+        if to_settle {
             let held = Reservation { tokens: ask.tokens, micros: ask.micros, ends_at: now + LEASE_MS };
-            self.open.insert(self.last_id, held);
-            self.last_id
-        });
-        Ok(Granted { reservation, uses: self.uses_now(limits, now) })
+            self.open.insert(call.to_owned(), held);
+        }
+        Ok(Granted { uses: self.uses_now(limits, now), to_settle })
     }
 
     /// Ends a reservation. One that is not open (settled before, or ended) changes nothing, so a
     /// settlement may be sent again. Returns whether it was open.
-    pub fn settle(&mut self, reservation: u64, settlement: Settlement, now: UnixMs) -> bool {
+    pub fn settle(&mut self, call: &str, settlement: Settlement, now: UnixMs) -> bool {
         self.advance(now);
-        let Some(held) = self.open.remove(&reservation) else { return false };
+        let Some(held) = self.open.remove(call) else { return false };
         self.spend(settlement.tokens.unwrap_or(held.tokens), settlement.micros.unwrap_or(held.micros));
         true
     }
@@ -313,13 +334,16 @@ impl Ledger {
         for (window, (_, length)) in self.windows.iter_mut().zip(WINDOWS) {
             window.forget(length, now);
         }
-        let ended: Vec<u64> =
-            self.open.iter().filter(|(_, held)| held.ends_at <= now).map(|(id, _)| *id).collect();
-        for id in ended {
-            if let Some(held) = self.open.remove(&id) {
-                self.spend(held.tokens, held.micros);
+        let mut ended = Ask::default();
+        self.open.retain(|_, held| {
+            let lasts = held.ends_at > now;
+            if !lasts {
+                ended.tokens = ended.tokens.saturating_add(held.tokens);
+                ended.micros = ended.micros.saturating_add(held.micros);
             }
-        }
+            lasts
+        });
+        self.spend(ended.tokens, ended.micros);
         now
     }
 
@@ -403,21 +427,21 @@ mod tests {
     fn a_full_window_refuses_and_says_how_long() {
         let mut ledger = Ledger::default();
         for i in 0..3 {
-            assert!(ledger.take(&rate(3), Ask::default(), NOW + i * 100).is_ok());
+            assert!(ledger.take(&rate(3), "c", Ask::default(), NOW + i * 100).is_ok());
         }
-        let limited = ledger.take(&rate(3), Ask::default(), NOW + 300).unwrap_err();
+        let limited = ledger.take(&rate(3), "c", Ask::default(), NOW + 300).unwrap_err();
         assert_eq!(limited.kind, LimitKind::CallsPerSecond);
         assert!((700..=740).contains(&limited.retry_after_ms), "{}", limited.retry_after_ms);
-        assert!(ledger.take(&rate(3), Ask::default(), NOW + 300 + limited.retry_after_ms).is_ok());
+        assert!(ledger.take(&rate(3), "c", Ask::default(), NOW + 300 + limited.retry_after_ms).is_ok());
     }
 
     #[test]
     fn a_refused_call_costs_nothing() {
         let mut ledger = Ledger::default();
         let limits = Limits { calls_per_minute: Some(5), ..rate(1) };
-        ledger.take(&limits, Ask::default(), NOW).unwrap();
+        ledger.take(&limits, "c", Ask::default(), NOW).unwrap();
         for _ in 0..10 {
-            ledger.take(&limits, Ask::default(), NOW).unwrap_err();
+            ledger.take(&limits, "c", Ask::default(), NOW).unwrap_err();
         }
         let uses = ledger.uses(&limits, NOW);
         assert_eq!(uses.iter().map(|u| u.used).collect::<Vec<_>>(), [1, 1]);
@@ -427,8 +451,8 @@ mod tests {
     fn of_two_limits_reached_the_longer_wait_is_told() {
         let mut ledger = Ledger::default();
         let limits = Limits { calls_per_month: Some(1), ..rate(1) };
-        ledger.take(&limits, Ask::default(), NOW).unwrap();
-        let limited = ledger.take(&limits, Ask::default(), NOW).unwrap_err();
+        ledger.take(&limits, "c", Ask::default(), NOW).unwrap();
+        let limited = ledger.take(&limits, "c", Ask::default(), NOW).unwrap_err();
         assert_eq!(limited.kind, LimitKind::CallsPerMonth);
         assert_eq!(NOW + limited.retry_after_ms, end_of_month(NOW));
     }
@@ -437,13 +461,14 @@ mod tests {
     fn calls_at_once_are_bounded_until_they_are_settled() {
         let mut ledger = Ledger::default();
         let limits = Limits { concurrent_calls: Some(2), ..Limits::default() };
-        let first = ledger.take(&limits, Ask::default(), NOW).unwrap().reservation.unwrap();
-        ledger.take(&limits, Ask::default(), NOW).unwrap();
-        let limited = ledger.take(&limits, Ask::default(), NOW).unwrap_err();
+        assert!(ledger.take(&limits, "a", Ask::default(), NOW).unwrap().to_settle);
+        ledger.take(&limits, "b", Ask::default(), NOW).unwrap();
+        ledger.take(&limits, "b", Ask::default(), NOW).expect("the same call, asked for again");
+        let limited = ledger.take(&limits, "c", Ask::default(), NOW).unwrap_err();
         assert_eq!((limited.kind, limited.retry_after_ms), (LimitKind::ConcurrentCalls, 1_000));
-        assert!(ledger.settle(first, Settlement::NOTHING, NOW));
-        assert!(!ledger.settle(first, Settlement::NOTHING, NOW), "a second settlement changes nothing");
-        assert!(ledger.take(&limits, Ask::default(), NOW).is_ok());
+        assert!(ledger.settle("a", Settlement::NOTHING, NOW));
+        assert!(!ledger.settle("a", Settlement::NOTHING, NOW), "a second settlement changes nothing");
+        assert!(ledger.take(&limits, "c", Ask::default(), NOW).is_ok());
     }
 
     #[test]
@@ -451,19 +476,19 @@ mod tests {
         let mut ledger = Ledger::default();
         let limits = Limits { cost_micros_per_month: Some(10), ..Limits::default() };
         let ask = Ask { tokens: 0, micros: 10 };
-        let id = ledger.take(&limits, ask, NOW).unwrap().reservation.unwrap();
-        let limited = ledger.take(&limits, ask, NOW).unwrap_err();
+        ledger.take(&limits, "a", ask, NOW).unwrap();
+        let limited = ledger.take(&limits, "c", ask, NOW).unwrap_err();
         assert_eq!(limited.kind, LimitKind::CostMicrosPerMonth);
-        ledger.settle(id, Settlement { tokens: None, micros: Some(10) }, NOW);
-        ledger.take(&limits, ask, NOW + LEASE_MS).unwrap_err();
-        assert!(ledger.take(&limits, ask, end_of_month(NOW)).is_ok());
+        ledger.settle("a", Settlement { tokens: None, micros: Some(10) }, NOW);
+        ledger.take(&limits, "c", ask, NOW + LEASE_MS).unwrap_err();
+        assert!(ledger.take(&limits, "c", ask, end_of_month(NOW)).is_ok());
     }
 
     #[test]
     fn an_unsettled_reservation_ends_and_stays_spent() {
         let mut ledger = Ledger::default();
         let limits = Limits { cost_micros_per_month: Some(100), ..Limits::default() };
-        ledger.take(&limits, Ask { tokens: 0, micros: 30 }, NOW).unwrap();
+        ledger.take(&limits, "c", Ask { tokens: 0, micros: 30 }, NOW).unwrap();
         assert_eq!(ledger.next_end(), Some(NOW + LEASE_MS));
         let uses = ledger.uses(&limits, NOW + LEASE_MS);
         assert_eq!(uses.iter().map(|u| (u.used, u.reserved)).collect::<Vec<_>>(), [(30, 0)]);
@@ -473,8 +498,8 @@ mod tests {
     #[test]
     fn a_clock_that_steps_back_frees_nothing() {
         let mut ledger = Ledger::default();
-        ledger.take(&rate(1), Ask::default(), NOW).unwrap();
-        ledger.take(&rate(1), Ask::default(), NOW - DAY_MS).unwrap_err();
+        ledger.take(&rate(1), "c", Ask::default(), NOW).unwrap();
+        ledger.take(&rate(1), "c", Ask::default(), NOW - DAY_MS).unwrap_err();
     }
 
     #[test]
@@ -490,7 +515,7 @@ mod tests {
         let mut ledger = Ledger::default();
         let limits = Limits { calls_per_minute: Some(10), concurrent_calls: Some(2), ..Limits::default() };
         let at = NOW - NOW % 60_000;
-        let granted = ledger.take(&limits, Ask::default(), at).unwrap();
+        let granted = ledger.take(&limits, "c", Ask::default(), at).unwrap();
         let (policy, standing) = headers(&granted.uses, at).unwrap();
         assert_eq!(policy, r#""calls-per-minute";q=10;w=60, "concurrent-calls";q=2"#);
         assert_eq!(standing, r#""calls-per-minute";r=9;t=62, "concurrent-calls";r=1;t=1"#);
@@ -535,19 +560,22 @@ mod tests {
             let limits = Limits { cost_micros_per_month: Some(cap), ..Limits::default() };
             let mut ledger = Ledger::default();
             let (mut now, mut open, mut spent, mut largest) = (NOW, Vec::new(), 0_u64, 0_u64);
+            let mut calls = 0;
             for step in steps {
                 match step {
                     Step::Take { tokens, micros } => {
-                        if let Ok(granted) = ledger.take(&limits, Ask { tokens, micros }, now) {
+                        calls += 1;
+                        let call = calls.to_string();
+                        if ledger.take(&limits, &call, Ask { tokens, micros }, now).is_ok() {
                             largest = largest.max(micros);
-                            open.push((granted.reservation.unwrap(), micros, now + LEASE_MS));
+                            open.push((call, micros, now + LEASE_MS));
                         }
                     }
                     Step::Settle { nth, percent } => {
                         if !open.is_empty() {
-                            let (id, micros, ends) = open.remove(nth % open.len());
+                            let (call, micros, ends) = open.remove(nth % open.len());
                             let actual = (percent <= 100).then(|| micros * percent / 100);
-                            let was_open = ledger.settle(id, Settlement { tokens: None, micros: actual }, now);
+                            let was_open = ledger.settle(&call, Settlement { tokens: None, micros: actual }, now);
                             prop_assert_eq!(was_open, ends > now, "open until its lease ends");
                             spent += if was_open { actual.unwrap_or(micros) } else { micros };
                         }
@@ -579,7 +607,7 @@ mod tests {
             for pause in pauses {
                 now += pause;
                 let within = |ms: i64| let_in.iter().filter(|at| **at > now - ms).count() as u64;
-                let verdict = ledger.take(&rate(limit), Ask::default(), now);
+                let verdict = ledger.take(&rate(limit), "c", Ask::default(), now);
                 prop_assert!(verdict.is_err() || within(1_000) < limit);
                 prop_assert!(verdict.is_ok() || within(1_000 + 1_000 / SLOTS) >= limit);
                 if verdict.is_ok() {
