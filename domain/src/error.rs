@@ -81,6 +81,7 @@ macro_rules! wire_errors {
 wire_errors! {
     /// The gateway's own errors.
     GatewayError {
+        BadFault => (400, "bad-fault", "Bad Request", "X-Token-Manager-Fault must be latency=<0 to 60000>, status=<400 to 599>, cut=<bytes>."),
         MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key, or as Authorization: Bearer ntk_…."),
         InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
         TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
@@ -88,6 +89,7 @@ wire_errors! {
         IpNotAllowed => (403, "ip-not-allowed", "Permission Denied", "The token may not be used from this address."),
         RouteNotFound => (404, "route-not-found", "Route Not Found", "No route matches this path."),
         MethodNotAllowed => (405, "method-not-allowed", "Method Not Allowed", "The route does not take this method."),
+        BodyNotSignable => (413, "body-not-signable", "Payload Too Large", "This upstream's signature covers the whole body: send at most 10 MiB, with Content-Length."),
         PayloadTooLarge => (413, "payload-too-large", "Payload Too Large", "The body is larger than the token allows."),
         TooManyConcurrentCalls => (429, "too-many-concurrent-calls", "Rate Limit Exceeded", "The token has too many calls at once. Try again when one has ended."),
         RateLimitExceeded => (429, "rate-limit-exceeded", "Rate Limit Exceeded", "Too many calls. Wait as long as Retry-After says."),

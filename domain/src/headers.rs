@@ -20,7 +20,12 @@ const HOP_BY_HOP: [&str; 9] = [
 /// What the platform or another proxy says about the client. It is not the upstream's business, and
 /// from a client it would be a lie.
 const DROPPED_PREFIXES: [&str; 2] = ["cf-", "x-forwarded-"];
-const DROPPED: [&str; 6] = ["x-real-ip", "true-client-ip", "forwarded", "cdn-loop", "host", REQUEST_ID];
+const DROPPED: [&str; 7] =
+    ["x-real-ip", "true-client-ip", "forwarded", "cdn-loop", "host", REQUEST_ID, crate::fault::FAULT];
+
+/// Some upstreams heed these in place of the method and path that were decided on.
+const OVERRIDES: [&str; 5] =
+    ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
 
 pub const REQUEST_ID: &str = "x-request-id";
 pub const SERVER_TIMING: &str = "server-timing";
@@ -44,6 +49,7 @@ impl RequestHygiene<'_> {
     pub fn forwards(&self, name: &str) -> bool {
         !(HOP_BY_HOP.contains(&name)
             || DROPPED.contains(&name)
+            || OVERRIDES.contains(&name)
             || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
             || self.carrier.is_some_and(|carrier| carrier.header() == name)
             || (name == "cookie" && !self.forward_cookies)
@@ -53,10 +59,10 @@ impl RequestHygiene<'_> {
     }
 }
 
-/// Whether `value` of any header holds one of our tokens: a client that sends its token twice must
-/// not have the second copy forwarded.
-pub fn holds_token(carrier: Carrier, value: &str) -> bool {
-    carrier.token_in(value).is_some_and(|token| token.starts_with(crate::token::PREFIX))
+/// Whether the value of a carrier's header holds one of our tokens, in whatever form: a client that
+/// sends its token twice must not have the second copy forwarded.
+pub fn holds_token(value: &str) -> bool {
+    value.split([' ', ',', '.', '\t']).any(|word| word.starts_with(crate::token::PREFIX))
 }
 
 /// Whether a credential may set the header `name`.
@@ -115,6 +121,22 @@ mod tests {
         {
             assert!(PLAIN.forwards(name), "{name}");
         }
+    }
+
+    /// A token for `GET` alone could have an upstream `DELETE`.
+    #[test]
+    fn what_would_stand_in_for_the_method_or_path_is_not_forwarded() {
+        for name in OVERRIDES {
+            assert!(!PLAIN.forwards(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_second_token_is_seen_in_any_form() {
+        for value in ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x"] {
+            assert!(holds_token(value), "{value}");
+        }
+        assert!(!holds_token("Bearer sk-ntk_x"));
     }
 
     #[test]

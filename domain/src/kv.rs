@@ -175,16 +175,24 @@ pub fn parse_routes(text: &str, allow_insecure: bool) -> Result<ParsedRoutes, Kv
 fn routes_v2(value: &Value, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
     let entries = value.get("routes").and_then(Value::as_array).ok_or(KvError::Syntax)?;
     let mut unreadable = Vec::new();
+    let mut blocked = Vec::new();
     let mut routes = Vec::with_capacity(entries.len());
     for entry in entries {
-        match route_v2(entry, allow_insecure) {
-            Some(route) => routes.push(route),
-            None => unreadable.push(entry.get("id").and_then(Value::as_str).unwrap_or("?").to_owned()),
+        if let Some(route) = route_v2(entry, allow_insecure) {
+            routes.push(route);
+        } else {
+            let text = |name: &str| entry.get(name).and_then(Value::as_str);
+            unreadable.push(text("id").unwrap_or("?").to_owned());
+            blocked.extend(text("path").and_then(|path| path.parse::<RoutePath>().ok()));
         }
     }
     let legacy_tokens = value.get("legacy_tokens").and_then(Value::as_bool).unwrap_or(false);
     let version = value.get("version").and_then(Value::as_u64).unwrap_or(0);
-    Ok(ParsedRoutes { table: RouteTable::new(routes, legacy_tokens, version), unreadable })
+    let mut table = RouteTable::new(routes, legacy_tokens, version);
+    for path in blocked {
+        table.block(path);
+    }
+    Ok(ParsedRoutes { table, unreadable })
 }
 
 /// A route whose credential alone is unreadable is kept, and refuses its calls: without it a
@@ -247,7 +255,10 @@ mod tests {
             {"id":"d","path":"/api/d","url":"https://d.example","credential":"garbage"}]}"#;
         let parsed = parse_routes(text, false).unwrap();
         assert_eq!(parsed.unreadable, ["b", "c"]);
-        assert_eq!((parsed.table.len(), parsed.table.version, parsed.table.legacy_tokens), (2, 7, true));
+        assert_eq!(
+            (parsed.table.iter().count(), parsed.table.version, parsed.table.legacy_tokens),
+            (2, 7, true)
+        );
         let d = parsed.table.iter().find(|r| r.id.as_str() == "d").unwrap().clone();
         assert_eq!(d.credential, RouteCredential::Unreadable);
     }

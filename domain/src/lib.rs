@@ -12,6 +12,7 @@
 //! | [`settings`], [`limit`] | what few routes do besides; what a token may use up |
 //! | [`access`] | the whole decision: record + route + scope → [`access::Permit`] |
 //! | [`credential`] | what is attached to the upstream call, and what it is sealed to |
+//! | [`breaker`], [`fault`] | when an upstream is left alone; faults that a call asks for |
 //! | [`headers`] | which headers pass |
 //! | [`cors`] | what a browser of another origin is told |
 //! | [`kv`] | the values the two Workers share through KV, in both versions |
@@ -28,11 +29,13 @@
 
 pub mod access;
 pub mod api;
+pub mod breaker;
 pub mod clerk;
 pub mod cors;
 pub mod credential;
 pub mod csv;
 pub mod error;
+pub mod fault;
 pub mod headers;
 pub mod id;
 pub mod import;

@@ -131,14 +131,9 @@ impl Limits {
             || self.cost_micros_per_month.is_some()
     }
 
-    /// Whether a call's end has to be told to the counter.
-    pub fn needs_settlement(&self) -> bool {
-        self.has_budget() || self.concurrent_calls.is_some()
-    }
-
-    /// Whether a counter has to be asked; the size of a body needs none.
-    pub fn needs_counter(&self) -> bool {
-        self.needs_settlement()
+    /// Whether calls are counted, whatever they cost.
+    pub fn counts_calls(&self) -> bool {
+        self.concurrent_calls.is_some()
             || self.calls_per_second.is_some()
             || self.calls_per_minute.is_some()
             || self.calls_per_hour.is_some()

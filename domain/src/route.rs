@@ -5,6 +5,7 @@ use crate::id::RouteId;
 use crate::method::Method;
 use crate::settings::RouteSettings;
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -94,8 +95,10 @@ impl From<RoutePath> for String {
 pub struct RequestPath(String);
 
 impl RequestPath {
+    /// Unreserved characters that were percent-encoded for nothing are decoded (RFC 3986, section
+    /// 6.2.2.2): `/api/x/%61dmin` is `/api/x/admin`, which may be a route of its own.
     pub fn of(url: &Url) -> Self {
-        Self(url.path().to_owned())
+        Self(without_needless_encoding(url.path()).into_owned())
     }
 
     /// Parses a bare path, for the tester and for tests. `None` where it does not begin with `/`.
@@ -113,6 +116,28 @@ impl RequestPath {
     pub fn has_encoded_climb(&self) -> bool {
         hides_climb(&self.0)
     }
+}
+
+fn without_needless_encoding(path: &str) -> Cow<'_, str> {
+    if !path.contains('%') {
+        return Cow::Borrowed(path);
+    }
+    let mut parts = path.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let decoded = part.get(..2).map(|hex| percent_decode(format!("%{hex}").as_bytes()));
+        match decoded.as_deref() {
+            Some([byte]) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
+                plain.push(char::from(*byte));
+                plain.push_str(part.get(2..).unwrap_or_default());
+            }
+            _ => {
+                plain.push('%');
+                plain.push_str(part);
+            }
+        }
+    }
+    Cow::Owned(plain)
 }
 
 /// Whether `path`, percent-decoded once or twice, has a `..` segment, `\` taken as `/`.
@@ -190,7 +215,8 @@ impl Route {
 /// All routes, ready to be matched.
 #[derive(Clone, Debug, Default)]
 pub struct RouteTable {
-    by_path: HashMap<String, Arc<Route>>,
+    /// `None` stands for a route that cannot be used: a shorter one must not take its calls.
+    by_path: HashMap<String, Option<Arc<Route>>>,
     /// Whether tokens of the legacy form are looked up at all.
     pub legacy_tokens: bool,
     pub version: u64,
@@ -199,20 +225,17 @@ pub struct RouteTable {
 impl RouteTable {
     /// Of two routes with one path the later wins; D1 keeps paths unique.
     pub fn new(routes: impl IntoIterator<Item = Route>, legacy_tokens: bool, version: u64) -> Self {
-        let by_path = routes.into_iter().map(|r| (r.path.as_str().to_owned(), Arc::new(r))).collect();
+        let by_path = routes.into_iter().map(|r| (r.path.as_str().to_owned(), Some(Arc::new(r)))).collect();
         Self { by_path, legacy_tokens, version }
     }
 
-    pub fn len(&self) -> usize {
-        self.by_path.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.by_path.is_empty()
+    /// Calls under `path` find no route.
+    pub fn block(&mut self, path: RoutePath) {
+        self.by_path.insert(path.into(), None);
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.by_path.values()
+        self.by_path.values().flatten()
     }
 
     /// The route with the longest path that is a prefix of `path` by whole segments.
@@ -223,7 +246,7 @@ impl RouteTable {
         let mut prefix = path.get(..path.floor_char_boundary(MAX_PATH_LEN + 1)).unwrap_or_default();
         loop {
             if let Some(route) = self.by_path.get(prefix) {
-                return Some(route);
+                return route.as_ref();
             }
             prefix = prefix.get(..prefix.rfind('/')?)?;
         }
@@ -279,6 +302,22 @@ pub(crate) mod tests {
     fn dot_segments_are_resolved_before_matching() {
         assert_eq!(RequestPath::parse("/api/a/../b/%2e%2E/c").unwrap().as_str(), "/api/c");
         assert_eq!(RequestPath::parse("/a//b/%2F/").unwrap().as_str(), "/a//b/%2F/");
+    }
+
+    #[test]
+    fn needless_encoding_does_not_lead_to_another_route() {
+        let table = table(&["/api/x", "/api/x/admin"]);
+        assert_eq!(found(&table, "/api/x/%61dmin/%7e%2F%zz%").as_deref(), Some("/api/x/admin"));
+        let kept = RequestPath::parse("/a/%61%2Fb%C3%A9%2f%zz%").unwrap();
+        assert_eq!(kept.as_str(), "/a/a%2Fb%C3%A9%2f%zz%");
+    }
+
+    #[test]
+    fn a_shorter_route_does_not_take_the_calls_of_one_that_cannot_be_used() {
+        let mut table = table(&["/api"]);
+        table.block("/api/x".parse().unwrap());
+        assert_eq!(found(&table, "/api/x/1"), None);
+        assert_eq!(found(&table, "/api/y").as_deref(), Some("/api"));
     }
 
     #[test]

@@ -206,11 +206,14 @@ pub enum Carrier {
     Authorization,
     ApiKey,
     XGoogApiKey,
+    /// A browser's WebSocket can send no other header.
+    WebSocketProtocol,
 }
 
 impl Carrier {
     /// In the order in which they are looked at.
-    pub const ALL: [Self; 4] = [Self::XApiKey, Self::Authorization, Self::ApiKey, Self::XGoogApiKey];
+    pub const ALL: [Self; 5] =
+        [Self::XApiKey, Self::Authorization, Self::ApiKey, Self::XGoogApiKey, Self::WebSocketProtocol];
 
     /// The header's name in lower case.
     pub fn header(self) -> &'static str {
@@ -219,6 +222,7 @@ impl Carrier {
             Self::Authorization => "authorization",
             Self::ApiKey => "api-key",
             Self::XGoogApiKey => "x-goog-api-key",
+            Self::WebSocketProtocol => "sec-websocket-protocol",
         }
     }
 
@@ -233,8 +237,26 @@ impl Carrier {
                 (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(PREFIX)).then_some(token)
             }
             Self::ApiKey | Self::XGoogApiKey => Some(value.trim()).filter(|v| v.starts_with(PREFIX)),
+            Self::WebSocketProtocol => value.split(',').find_map(token_in_protocol),
         }
     }
+}
+
+/// The token in one offered protocol: alone, or after a vendor's prefix as `OpenAI`'s clients write it,
+/// `openai-insecure-api-key.ntk_…`.
+fn token_in_protocol(protocol: &str) -> Option<&str> {
+    let last = protocol.trim().rsplit('.').next().unwrap_or_default();
+    last.starts_with(PREFIX).then_some(last)
+}
+
+/// The protocols that go on to the upstream: what was offered without those that hold a token.
+pub fn protocols_without_token(offered: &str) -> Option<String> {
+    let rest: Vec<&str> = offered
+        .split(',')
+        .map(str::trim)
+        .filter(|p| token_in_protocol(p).is_none() && !p.is_empty())
+        .collect();
+    (!rest.is_empty()).then(|| rest.join(", "))
 }
 
 #[cfg(test)]
@@ -286,6 +308,12 @@ mod tests {
         assert_eq!(Carrier::Authorization.token_in("Basic ntk_x"), None);
         assert_eq!(Carrier::ApiKey.token_in("ntk_x"), Some("ntk_x"));
         assert_eq!(Carrier::XGoogApiKey.token_in("AIza"), None);
+        let offered = "realtime, openai-insecure-api-key.ntk_x, openai-beta.realtime-v1";
+        assert_eq!(Carrier::WebSocketProtocol.token_in(offered), Some("ntk_x"));
+        assert_eq!(Carrier::WebSocketProtocol.token_in("chat, ntk_x"), Some("ntk_x"));
+        assert_eq!(Carrier::WebSocketProtocol.token_in("realtime"), None);
+        assert_eq!(protocols_without_token(offered).as_deref(), Some("realtime, openai-beta.realtime-v1"));
+        assert_eq!(protocols_without_token("ntk_x"), None);
     }
 
     proptest! {

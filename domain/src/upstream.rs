@@ -182,13 +182,10 @@ pub fn location_without(location: &str, parameter: &str) -> String {
 ///
 /// What points into the upstream's base path comes back under the gateway's origin and the route's
 /// path. What points elsewhere on the upstream's origin is given in full, since as a bare path it
-/// would name something on the gateway. Other origins and relative paths are left alone.
+/// would name something on the gateway. A relative path is resolved first: on the gateway it could
+/// climb to another route. Other origins are left alone.
 pub fn map_location(location: &str, sent_to: &Url, route: &Route, gateway_origin: &str) -> Option<String> {
     let location = location.trim();
-    let is_rooted = location.starts_with('/') || location.starts_with('\\');
-    if !is_rooted && Url::parse(location).is_err() {
-        return None;
-    }
     let target = sent_to.join(location).ok()?;
     if target.origin() != route.upstream.origin() {
         return None;

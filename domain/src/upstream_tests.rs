@@ -108,8 +108,9 @@ fn location_comes_back_to_the_gateway_with_the_base_path_taken_off() {
         ("http://h.example:8443/v1/jobs/2", None),
         ("//other.example/v1", None),
         ("https://other.example/", None),
-        ("2", None),
-        ("?page=2", None),
+        ("2", Some("https://gw.example/api/x/jobs/2")),
+        ("?page=2", Some("https://gw.example/api/x/jobs/1?page=2")),
+        ("../../login", Some("https://h.example:8443/login")),
     ] {
         assert_eq!(location(given).as_deref(), wanted, "{given}");
     }

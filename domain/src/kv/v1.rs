@@ -155,7 +155,11 @@ pub(super) fn routes(value: &Value, allow_insecure: bool) -> Result<ParsedRoutes
             None => unreadable.push(path.clone()),
         }
     }
-    Ok(ParsedRoutes { table: RouteTable::new(routes, true, 0), unreadable })
+    let mut table = RouteTable::new(routes, true, 0);
+    for path in unreadable.iter().filter_map(|path| path.parse().ok()) {
+        table.block(path);
+    }
+    Ok(ParsedRoutes { table, unreadable })
 }
 
 fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {

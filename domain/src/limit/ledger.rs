@@ -67,6 +67,14 @@ impl LimitKind {
         }
     }
 
+    /// Whether it bounds AI tokens or money. A call that costs neither passes it.
+    pub fn is_budget(self) -> bool {
+        matches!(
+            self,
+            Self::AiTokensPerDay | Self::AiTokensPerMonth | Self::CostMicrosPerDay | Self::CostMicrosPerMonth
+        )
+    }
+
     /// What a client that has reached it is told.
     pub fn error(self) -> GatewayError {
         match self {
@@ -113,7 +121,7 @@ impl LimitUse {
     }
 }
 
-/// The most that a call can use.
+/// The most that a call can use; nothing for a call that is none of an AI's.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     pub tokens: u64,
@@ -276,7 +284,8 @@ impl Ledger {
             return Ok(Granted { uses: self.uses_now(limits, now), to_settle: true });
         }
         let uses = self.uses_now(limits, now);
-        let reached = uses.iter().filter(|used| used.remaining() == 0);
+        let costs = ask != Ask::default();
+        let reached = uses.iter().filter(|used| used.remaining() == 0 && (costs || !used.kind.is_budget()));
         let free_at = |used: &LimitUse| match WINDOWS.iter().position(|(kind, _)| *kind == used.kind) {
             Some(i) => match (self.windows.get(i), WINDOWS.get(i)) {
                 (Some(window), Some((_, length))) => window.free_at(used.limit, *length, now),
@@ -292,7 +301,7 @@ impl Ledger {
         }
         self.day.calls += 1;
         self.month.calls += 1;
-        let to_settle = limits.needs_settlement();
+        let to_settle = costs || limits.concurrent_calls.is_some();
         if to_settle {
             let held = Reservation { tokens: ask.tokens, micros: ask.micros, ends_at: now + LEASE_MS };
             self.open.insert(call.to_owned(), held);
