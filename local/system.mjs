@@ -54,6 +54,9 @@ export function localVars(at) {
 function worker(env, port, vars, entry) {
   const options = workerOptions(path.join(root, "wrangler.toml"), env);
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
+  for (const object of Object.values(rest.durableObjects)) {
+    if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
+  }
   const file = (type, name) => ({ type, path: path.join(root, env, "build", name) });
   return {
     ...rest,

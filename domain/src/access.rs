@@ -77,6 +77,8 @@ impl Denial {
 pub struct Permit {
     token: Arc<TokenRecord>,
     route: Arc<Route>,
+    /// The route in the table, whose credential goes with the call.
+    origin: Arc<Route>,
 }
 
 impl Permit {
@@ -86,6 +88,27 @@ impl Permit {
 
     pub fn route(&self) -> &Arc<Route> {
         &self.route
+    }
+
+    /// The table's own entry of the route: what its credential is kept under.
+    pub fn origin(&self) -> &Arc<Route> {
+        &self.origin
+    }
+
+    /// The same call by the second upstream that the route names: that route's address and credential
+    /// under this route's path, in this route's time.
+    pub fn failover(&self, table: &RouteTable) -> Option<Self> {
+        let id = &self.route.settings.failover.as_ref()?.route_id;
+        let second = table.iter().find(|route| route.id == *id)?;
+        let route = Route {
+            path: self.route.path.clone(),
+            timeout_ms: self.route.timeout_ms,
+            forward_cookies: self.route.forward_cookies,
+            cors_origins: self.route.cors_origins.clone(),
+            settings: self.route.settings.clone(),
+            ..Route::clone(second)
+        };
+        Some(Self { token: Arc::clone(&self.token), route: Arc::new(route), origin: Arc::clone(second) })
     }
 }
 
@@ -155,7 +178,7 @@ pub fn decide(token: &Arc<TokenRecord>, table: &RouteTable, call: &Call) -> Resu
     let route = table.find(call.path).ok_or(Denial::NoRoute)?;
     check_method(route, call.method)?;
     check_scope(token, route, call)?;
-    Ok(Permit { token: Arc::clone(token), route: Arc::clone(route) })
+    Ok(Permit { token: Arc::clone(token), route: Arc::clone(route), origin: Arc::clone(route) })
 }
 
 /// Every step of [`decide`] with its result, also those after the first denial. Steps that need a

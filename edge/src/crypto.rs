@@ -59,6 +59,15 @@ fn to_vec(buffer: JsValue) -> Result<Vec<u8>, CryptoError> {
         .map_err(|_| CryptoError::Unavailable)
 }
 
+/// Lower-case hex SHA-256 of bytes that stay in the runtime's memory.
+pub async fn sha256_hex(bytes: &Uint8Array) -> Result<String, CryptoError> {
+    let promise = subtle()?
+        .digest_with_str_and_buffer_source("SHA-256", bytes)
+        .map_err(|_| CryptoError::Unavailable)?;
+    let digest = to_vec(JsFuture::from(promise).await.map_err(|_| CryptoError::Unavailable)?)?;
+    Ok(domain::sigv4::hex(&digest))
+}
+
 async fn import(
     format: &str,
     data: &Object,

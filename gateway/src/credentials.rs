@@ -3,12 +3,12 @@
 //! Whatever goes wrong here, the call is refused; it is never sent without its credential.
 
 use crate::config::MAX_AGE_MS;
-use crate::store::{Routes, Store, now, read};
+use crate::store::{Routes, Store, StoreError, now, read};
 use domain::access::Permit;
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::kv::v1;
-use domain::route::{Route, RouteCredential, RoutePath};
+use domain::route::{Route, RouteCredential};
 use domain::secret::Secret;
 use domain::time::UnixMs;
 use domain::upstream::origin_of;
@@ -17,19 +17,19 @@ use edge::env::EnvVars;
 use edge::log::log;
 use std::collections::HashMap;
 use std::rc::Rc;
+use std::sync::Arc;
 
-/// Opened credentials by route path, which is unique in a table where an id need not be: a second
-/// entry with the id of the first, pointed elsewhere, must open its seal itself. It lives and dies
-/// with its route table.
+/// Opened credentials by their entry in the table: not by id, which a second entry, pointed elsewhere,
+/// could carry too. They live and die with their table, so the entries' places in memory are theirs.
 #[derive(Debug, Default)]
-pub struct Opened(HashMap<RoutePath, (Rc<CredentialEdit>, UnixMs)>);
+pub struct Opened(HashMap<*const Route, (Rc<CredentialEdit>, UnixMs)>);
 
 impl Opened {
     /// A sealed credential is as good as its table; a v1 secret lies elsewhere in KV and may
     /// change without the table, so it is read again after the cache's age.
-    fn get(&self, route: &Route, now: UnixMs) -> Option<Rc<CredentialEdit>> {
-        let (edit, opened_at) = self.0.get(&route.path)?;
-        let lasts = matches!(route.credential, RouteCredential::Sealed(_)) || now - opened_at < MAX_AGE_MS;
+    fn get(&self, route: &Arc<Route>, max_age_ms: i64) -> Option<Rc<CredentialEdit>> {
+        let (edit, opened_at) = self.0.get(&Arc::as_ptr(route))?;
+        let lasts = matches!(route.credential, RouteCredential::Sealed(_)) || now() - opened_at < max_age_ms;
         lasts.then(|| Rc::clone(edit))
     }
 }
@@ -40,22 +40,27 @@ pub async fn for_call(
     routes: &Routes,
     store: &Store<'_>,
 ) -> Result<Option<Rc<CredentialEdit>>, GatewayError> {
-    let route = permit.route();
+    let route = permit.origin();
     if route.credential == RouteCredential::None {
         return Ok(None);
     }
-    if let Some(edit) = routes.opened.borrow().get(route, now()) {
+    if let Some(edit) = routes.opened.borrow().get(route, MAX_AGE_MS) {
         return Ok(Some(edit));
     }
     match open(route, store).await {
         Ok(edit) => {
             let edit = Rc::new(edit);
-            routes.opened.borrow_mut().0.insert(route.path.clone(), (Rc::clone(&edit), now()));
+            routes.opened.borrow_mut().0.insert(Arc::as_ptr(route), (Rc::clone(&edit), now()));
             Ok(Some(edit))
         }
         Err(cause) => {
             log(store.request_id, "credential cannot be used", &format!("route {}: {cause}", route.id));
-            Err(GatewayError::CredentialUnavailable)
+            let stale = routes.opened.borrow().get(route, store.config.stale_max_ms);
+            match (cause, stale) {
+                // As with tokens: what was known may serve for a while when KV is away.
+                (OpenError::Store(StoreError::Unreachable(_)), Some(edit)) => Ok(Some(edit)),
+                _ => Err(GatewayError::CredentialUnavailable),
+            }
         }
     }
 }
@@ -71,7 +76,7 @@ enum OpenError {
     #[error("the secret is not fit to be sent")]
     Unfit,
     #[error(transparent)]
-    Store(#[from] crate::store::StoreError),
+    Store(#[from] StoreError),
 }
 
 async fn open(route: &Route, store: &Store<'_>) -> Result<CredentialEdit, OpenError> {

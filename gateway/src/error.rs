@@ -1,20 +1,49 @@
 //! Failures, and the one place that turns them into responses.
 
+use crate::limiter;
 use domain::access::Denial;
 use domain::error::GatewayError;
+use domain::limit::ledger::LimitUse;
+use domain::settings::Maintenance;
 use domain::usage::Outcome;
 use worker::Result;
 
 /// How a call failed: what the client is told and what is recorded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub error: GatewayError,
+    /// The status where it is not the error's own.
+    pub status: Option<u16>,
+    /// The text where it is not the error's own.
+    pub message: Option<String>,
     pub outcome: Outcome,
+    pub retry_after_s: Option<i64>,
+    /// How the token's limits stand, where they were asked.
+    pub uses: Vec<LimitUse>,
+}
+
+impl Failure {
+    fn of(error: GatewayError, outcome: Outcome) -> Self {
+        Self { error, status: None, message: None, outcome, retry_after_s: None, uses: vec![] }
+    }
+
+    pub fn maintenance(notice: &Maintenance) -> Self {
+        Self {
+            message: Some(notice.message.clone()),
+            retry_after_s: Some(notice.retry_after_s.into()),
+            ..GatewayError::UnderMaintenance.into()
+        }
+    }
+
+    /// A status that the call itself asked for.
+    pub fn injected(status: u16) -> Self {
+        Self { status: Some(status), ..GatewayError::InjectedFault.into() }
+    }
 }
 
 impl From<Denial> for Failure {
     fn from(denial: Denial) -> Self {
-        Self { error: denial.error(), outcome: denial.outcome() }
+        Self::of(denial.error(), denial.outcome())
     }
 }
 
@@ -35,7 +64,10 @@ impl From<GatewayError> for Failure {
             | GatewayError::AiTokenQuotaExceeded
             | GatewayError::CostQuotaExceeded => Outcome::LimitedQuota,
             GatewayError::UnderMaintenance => Outcome::Maintenance,
-            GatewayError::PayloadTooLarge => Outcome::LimitedSize,
+            GatewayError::InjectedFault | GatewayError::BadFault => Outcome::InjectedFault,
+            GatewayError::PayloadTooLarge | GatewayError::BodyNotSignable | GatewayError::LengthRequired => {
+                Outcome::LimitedSize
+            }
             GatewayError::MissingApiKey
             | GatewayError::InvalidApiKey
             | GatewayError::RoutesNotConfigured
@@ -43,14 +75,23 @@ impl From<GatewayError> for Failure {
             | GatewayError::LimitsUnavailable
             | GatewayError::StoreUnavailable => Outcome::InternalError,
         };
-        Self { error, outcome }
+        Self::of(error, outcome)
     }
 }
 
 impl Failure {
     /// The response: status and envelope. No cause, no inner text.
-    pub fn respond(self, request_id: &str) -> Result<web_sys::Response> {
-        let response = edge::respond::error(self.error.status(), &self.error.envelope(request_id))?;
-        Ok(response.into())
+    pub fn respond(&self, request_id: &str) -> Result<web_sys::Response> {
+        let mut envelope = self.error.envelope(request_id);
+        if let Some(message) = &self.message {
+            envelope.message.clone_from(message);
+        }
+        let response = edge::respond::error(self.status.unwrap_or(self.error.status()), &envelope)?;
+        if let Some(seconds) = self.retry_after_s {
+            response.headers().set("retry-after", &seconds.to_string())?;
+        }
+        let response: web_sys::Response = response.into();
+        limiter::tell(&response, &self.uses)?;
+        Ok(response)
     }
 }

@@ -6,22 +6,31 @@
 //! | [`serve`] | the order of work, one step after the other |
 //! | [`store`] | tokens and routes from KV, through [`cache`] |
 //! | [`credentials`] | sealed credentials opened, v1 references resolved |
-//! | [`upstream`] | the call to the upstream and its answer on the way back |
-//! | [`meter`] | usage events, packed and sent after the answer |
+//! | [`limiter`] | limits, counted by the token's Durable Object |
+//! | [`upstream`], [`body`] | the call to the upstream and its answer on the way back |
+//! | [`watch`], [`websocket`] | bodies and sockets whose end has to be known |
+//! | [`record`], [`meter`] | usage events: what is in them; packed and sent after the answer |
 //! | [`error`] | failures, and the one place that turns them into responses |
 
+mod arrival;
+mod body;
 mod cache;
 mod config;
 mod credentials;
 mod error;
+mod limiter;
 mod meter;
+mod record;
 mod serve;
 mod store;
 mod upstream;
+mod watch;
+mod websocket;
 
+use std::rc::Rc;
 use worker::{Context, Env, Result, event};
 
 #[event(fetch)]
 async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
-    serve::serve(request, &env, &context).await
+    serve::serve(request, &env, &Rc::new(context)).await
 }

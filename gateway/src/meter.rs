@@ -4,8 +4,7 @@
 //! the last `USAGE_FLUSH_MS`; what the queue refuses is tried again and then counted as dropped,
 //! and the count travels with the next message that gets through.
 
-use crate::config::Config;
-use crate::store::now;
+use crate::store::{Keep, now};
 use domain::time::UnixMs;
 use domain::usage::{MAX_EVENTS_PER_MESSAGE, UsageEvent, UsageMessage};
 use edge::env::USAGE;
@@ -13,7 +12,7 @@ use edge::log::log;
 use std::cell::RefCell;
 use std::time::Duration;
 use wasm_bindgen::JsValue;
-use worker::{Context, Delay, Env, QueueContentType, RawMessageBuilder};
+use worker::{Delay, Env, QueueContentType, RawMessageBuilder};
 
 /// Pauses between the tries to send, in ms.
 const RETRY_PAUSES_MS: [u64; 3] = [100, 500, 2_000];
@@ -31,7 +30,8 @@ struct Buffer {
 thread_local!(static BUFFER: RefCell<Buffer> = RefCell::default());
 
 /// Records a call.
-pub fn record(event: UsageEvent, env: &Env, context: &Context, config: &Config) {
+pub fn record(event: UsageEvent, keep: &Keep) {
+    let Keep { env, context, config, .. } = keep;
     let flush_ms = config.usage_flush_ms;
     let now = now();
     let (full, starts_flush) = BUFFER.with_borrow_mut(|buffer| {

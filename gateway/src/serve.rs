@@ -1,92 +1,46 @@
 //! One call from arrival to answer.
 
+use crate::arrival::Arrival;
+use crate::body::Body;
 use crate::config::Config;
 use crate::error::Failure;
-use crate::meter;
-use crate::store::{Routes, Store, now};
-use crate::{credentials, upstream};
+use crate::limiter::{self, Admission};
+use crate::record::{self, Account};
+use crate::store::{Keep, Routes, Store, now};
+use crate::upstream;
+use crate::watch::{End, Watcher, watched};
+use crate::{meter, websocket};
 use domain::access::{Call, Permit, decide};
 use domain::api::Health;
 use domain::cors::{self, EXPOSED, PREFLIGHT_MAX_AGE_S};
 use domain::error::GatewayError;
-use domain::headers::{LOOP_MARK, REQUEST_ID, SERVER_TIMING, request_id};
-use domain::kv::TokenRecord;
-use domain::route::{RequestPath, Route};
-use domain::time::UnixMs;
-use domain::token::{Carrier, Form, TokenSecret, base62};
-use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use domain::fault::{FAULT, Fault};
+use domain::headers::{LOOP_MARK, REQUEST_ID, SERVER_TIMING};
+use domain::limit::ledger::{Ask, Settlement};
+use domain::token::{Carrier, Form, TokenSecret};
+use domain::usage::{Outcome, UsageEvent};
 use edge::log::log;
+use futures_channel::oneshot;
 use futures_util::future::join;
-use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use url::Url;
+use std::time::Duration;
 use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
-use worker::{Context, Env, Error, Result};
+use worker::{Context, Delay, Env, Error, Result};
 
-/// A call as it came in.
-#[derive(Debug)]
-pub struct Arrival {
-    pub request: Request,
-    pub url: Url,
-    pub path: RequestPath,
-    /// In upper case.
-    pub method: String,
-    pub request_id: String,
-    /// The header that held our token, once it was found.
-    pub carrier: Option<Carrier>,
-    event_id: String,
-    at: UnixMs,
-    client_ip: Option<IpAddr>,
-    origin: Option<String>,
-}
+type Handled<T> = std::result::Result<T, Box<Failure>>;
 
-/// What becomes known on the way, for the record of the call.
-#[derive(Debug, Default)]
-struct Account {
-    token: Option<Arc<TokenRecord>>,
-    route: Option<Arc<Route>>,
-    /// Time to the decision, and from sending to the first byte.
-    auth_ms: i64,
-    upstream_ms: i64,
-}
-
-impl Arrival {
-    fn read(request: Request) -> Result<Self> {
-        let at = now();
-        let random = edge::crypto::random::<32>().map_err(|e| Error::RustError(e.to_string()))?;
-        let (for_request, for_event) = random.split_at(16);
-        let url = Url::parse(&request.url())?;
-        let headers = request.headers();
-        let header = |name: &str| headers.get(name).ok().flatten();
-        Ok(Self {
-            path: RequestPath::of(&url),
-            method: request.method().to_ascii_uppercase(),
-            request_id: request_id(header(REQUEST_ID).as_deref(), for_request.try_into().unwrap_or_default()),
-            carrier: None,
-            event_id: base62(for_event, 22),
-            at,
-            client_ip: header("cf-connecting-ip").and_then(|ip| ip.parse().ok()),
-            origin: header("origin"),
-            url,
-            request,
-        })
-    }
-
-    fn header(&self, name: &str) -> Option<String> {
-        self.request.headers().get(name).ok().flatten()
-    }
-
-    /// The gateway's own origin as the client sees it.
-    fn gateway(&self) -> String {
-        self.url.origin().ascii_serialization()
+impl From<GatewayError> for Box<Failure> {
+    fn from(error: GatewayError) -> Self {
+        Box::new(error.into())
     }
 }
 
 /// Serves one call. In order: health · loop · preflight · token syntax · token record · decision
-/// (state, expiry, client address, route, method, scope) · credential · upstream · answer · usage.
-pub async fn serve(request: Request, env: &Env, context: &Context) -> Result<Response> {
+/// (state, expiry, client address, route, method, scope) · maintenance · limits · credential ·
+/// upstream · answer · usage.
+pub async fn serve(request: Request, env: &Env, context: &Rc<Context>) -> Result<Response> {
     let mut arrival = Arrival::read(request)?;
     if arrival.path.as_str() == "/health" {
         return health(&arrival);
@@ -101,18 +55,17 @@ pub async fn serve(request: Request, env: &Env, context: &Context) -> Result<Res
     let id = arrival.request_id.clone();
     let store = Store { env, context, config: &config, request_id: &id };
     let mut account = Account::default();
-    let (response, outcome) = match handle(&mut arrival, &store, &mut account).await {
-        Ok(response) => {
-            let outcome = Outcome::of_status(response.status());
-            (response, outcome)
+    let (answer, outcome) = match handle(&mut arrival, &store, &mut account).await {
+        Ok(answer) => {
+            let outcome = Outcome::of_status(answer.response.status());
+            (answer, outcome)
         }
-        Err(failure) => (failure.respond(&id)?, failure.outcome),
+        Err(failure) => (Answered::plain(failure.respond(&id)?), failure.outcome),
     };
-    finish(&response, &arrival, &account, &store).await?;
-    if let Some(event) = event(&arrival, &account, &response, outcome) {
-        meter::record(event, env, context, &config);
-    }
-    Ok(response)
+    let outcome = if account.sent && arrival.is_abandoned() { Outcome::ClientGone } else { outcome };
+    finish(&answer.response, &arrival, &account, &store).await?;
+    let event = record::event(&arrival, &account, &answer.response, outcome);
+    answer.deliver(event, &store)
 }
 
 fn health(arrival: &Arrival) -> Result<Response> {
@@ -125,42 +78,105 @@ fn health(arrival: &Arrival) -> Result<Response> {
     Ok(response.into())
 }
 
-async fn handle(
-    arrival: &mut Arrival,
-    store: &Store<'_>,
-    account: &mut Account,
-) -> std::result::Result<Response, Failure> {
+async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account) -> Handled<Answered> {
     if arrival.header(LOOP_MARK).is_some() {
         return Err(GatewayError::LoopDetected.into());
     }
     if let Some(response) = preflight(arrival, store).await? {
-        return Ok(response);
+        return Ok(Answered::plain(response));
     }
     let secret = present(arrival, store.config)?;
     let (permit, routes) = permit(&secret, arrival, store, account).await?;
-    let credential = credentials::for_call(&permit, &routes, store).await?;
+    let token = permit.token();
+    if let Some(notice) = &permit.route().settings.maintenance {
+        return Err(Box::new(Failure::maintenance(notice)));
+    }
+    let fault = if token.inject_faults { injected(arrival).await? } else { Fault::default() };
+    let body = Body::of(arrival);
+    check_size(&permit, arrival, &body)?;
+    let admission = limiter::take(&permit, &arrival.call_id, Ask::default(), store).await?;
+    let Admission { uses, reservation } = admission;
+    account.uses = uses;
+    match call(&permit, body, arrival, &routes, store, account).await {
+        Ok((response, socket)) => Ok(Answered { response, reservation, cut: fault.cut, socket }),
+        Err(failure) => {
+            if let Some(reservation) = reservation {
+                // What was sent and not answered in time may have been charged for.
+                let settlement = match failure.outcome {
+                    Outcome::Timeout => Settlement::default(),
+                    _ => Settlement::NOTHING,
+                };
+                reservation.settle(settlement, &store.keep());
+            }
+            Err(failure)
+        }
+    }
+}
+
+/// The upstream called, its answer ready to be handed on.
+async fn call(
+    permit: &Permit,
+    mut body: Body,
+    arrival: &Arrival,
+    routes: &Routes,
+    store: &Store<'_>,
+    account: &mut Account,
+) -> Handled<(Response, Option<websocket::Joined>)> {
     let sent_at = now();
     account.auth_ms = sent_at - arrival.at;
-    let answer = upstream::forward(&permit, credential.as_deref(), arrival).await;
+    account.sent = true;
+    // A client that hangs up ends its request here and now, unless something is waited for: so the call
+    // is recorded all the same.
+    let (answered, waited_for) = oneshot::channel::<()>();
+    store.context.wait_until(async move {
+        let _ = waited_for.await;
+    });
+    let answer = upstream::forward(permit, &mut body, arrival, routes, store).await;
+    drop(answered);
     account.upstream_ms = now() - sent_at;
-    let (answer, sent_to) = answer.map_err(|failed| {
-        log(
-            store.request_id,
-            "upstream call failed",
-            &format!("route {}: {}", permit.route().id, failed.cause),
-        );
-        Failure::from(failed.error)
+    let route = permit.route();
+    let answer = answer.map_err(|failed| {
+        log(store.request_id, "upstream call failed", &format!("route {}: {}", route.id, failed.cause));
+        Box::<Failure>::from(failed.error)
     })?;
-    upstream::returned(&answer, &sent_to, &permit, credential.as_deref(), &arrival.gateway()).map_err(
-        |cause| {
-            log(store.request_id, "answer cannot be handed on", &format!("{cause:?}"));
-            Failure::from(GatewayError::BadGateway)
-        },
-    )
+    let failed = |cause: &dyn std::fmt::Debug| {
+        log(store.request_id, "answer cannot be handed on", &format!("{cause:?}"));
+        Box::<Failure>::from(GatewayError::BadGateway)
+    };
+    if arrival.is_websocket
+        && let Some(socket) = websocket::of(&answer.response)
+    {
+        let offered = arrival.header(Carrier::WebSocketProtocol.header());
+        let joined = websocket::join(socket, &answer.response, offered.as_deref());
+        return joined.map(|(response, joined)| (response, Some(joined))).map_err(|e| failed(&e));
+    }
+    answer.returned(arrival).map(|response| (response, None)).map_err(|e| failed(&e))
+}
+
+/// What the call asks to go wrong; its latency has passed when this returns.
+async fn injected(arrival: &Arrival) -> Handled<Fault> {
+    let Some(text) = arrival.header(FAULT) else { return Ok(Fault::default()) };
+    let fault = Fault::parse(&text).map_err(|_| GatewayError::BadFault)?;
+    if fault.latency_ms > 0 {
+        Delay::from(Duration::from_millis(fault.latency_ms.into())).await;
+    }
+    match fault.status {
+        Some(status) => Err(Box::new(Failure::injected(status))),
+        None => Ok(fault),
+    }
+}
+
+fn check_size(permit: &Permit, arrival: &Arrival, body: &Body) -> Handled<()> {
+    let (Some(most), Body::Stream) = (permit.token().limits.body_bytes, body) else { return Ok(()) };
+    match arrival.content_length() {
+        Some(length) if length <= most => Ok(()),
+        Some(_) => Err(GatewayError::PayloadTooLarge.into()),
+        None => Err(GatewayError::LengthRequired.into()),
+    }
 }
 
 /// The token that the call presents, its carrier noted. Costs no KV read.
-fn present(arrival: &mut Arrival, config: &Config) -> std::result::Result<TokenSecret, Failure> {
+fn present(arrival: &mut Arrival, config: &Config) -> Handled<TokenSecret> {
     for carrier in Carrier::ALL {
         let Some(value) = arrival.header(carrier.header()) else { continue };
         if let Some(token) = carrier.token_in(&value) {
@@ -180,14 +196,14 @@ async fn permit(
     arrival: &Arrival,
     store: &Store<'_>,
     account: &mut Account,
-) -> std::result::Result<(Permit, Rc<Routes>), Failure> {
+) -> Handled<(Permit, Rc<Routes>)> {
     let unknown = || {
         meter::count_unknown_token();
-        Failure::from(GatewayError::InvalidApiKey)
+        Box::<Failure>::from(GatewayError::InvalidApiKey)
     };
     if secret.form() == Form::Legacy {
         // Without a check anything of this shape could be a token: look only while there are any.
-        let routes = store.routes().await.map_err(|e| Failure::from(GatewayError::from(&e)))?;
+        let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
         if !routes.is_some_and(|routes| routes.table.legacy_tokens) {
             return Err(unknown());
         }
@@ -196,28 +212,28 @@ async fn permit(
     let (token, routes) = join(store.token(&hash), store.routes()).await;
     let token = token.map_err(|cause| {
         log(store.request_id, "token cannot be read", &cause);
-        Failure::from(GatewayError::from(&cause))
+        GatewayError::from(&cause)
     })?;
     let token = token.ok_or_else(unknown)?;
     account.token = Some(Arc::clone(&token));
-    let routes = routes.map_err(|e| Failure::from(GatewayError::from(&e)))?;
+    let routes = routes.map_err(|e| GatewayError::from(&e))?;
     let routes = routes.ok_or(GatewayError::RoutesNotConfigured)?;
     let call =
         Call { method: &arrival.method, path: &arrival.path, client_ip: arrival.client_ip, now: arrival.at };
     account.route = routes.table.find(&arrival.path).cloned();
-    let permit = decide(&token, &routes.table, &call)?;
+    let permit = decide(&token, &routes.table, &call).map_err(|denial| Box::new(Failure::from(denial)))?;
     Ok((permit, routes))
 }
 
 /// The answer to a CORS preflight, where the route lists the origin. It carries no token, so it
 /// cannot be asked for one.
-async fn preflight(arrival: &Arrival, store: &Store<'_>) -> std::result::Result<Option<Response>, Failure> {
-    let wanted = arrival.header("access-control-request-method");
-    let (Some(origin), Some(wanted)) = (&arrival.origin, wanted) else { return Ok(None) };
+async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Response>> {
     if arrival.method != "OPTIONS" {
         return Ok(None);
     }
-    let routes = store.routes().await.map_err(|e| Failure::from(GatewayError::from(&e)))?;
+    let wanted = arrival.header("access-control-request-method");
+    let (Some(origin), Some(wanted)) = (&arrival.origin, wanted) else { return Ok(None) };
+    let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
     let Some(route) = routes.as_ref().and_then(|routes| routes.table.find(&arrival.path)) else {
         return Ok(None);
     };
@@ -241,13 +257,14 @@ async fn preflight(arrival: &Arrival, store: &Store<'_>) -> std::result::Result<
     })
 }
 
-/// What every response carries, errors included: request id, timing, CORS.
+/// What every response carries, errors included: request id, timing, how limits stand, CORS.
 async fn finish(response: &Response, arrival: &Arrival, account: &Account, store: &Store<'_>) -> Result<()> {
     let failed = |cause: JsValue| Error::from(cause);
     let headers = response.headers();
     headers.set(REQUEST_ID, &arrival.request_id).map_err(failed)?;
     let timing = format!("auth;dur={}, upstream;dur={}", account.auth_ms, account.upstream_ms);
     headers.append(SERVER_TIMING, &timing).map_err(failed)?;
+    limiter::tell(response, &account.uses)?;
     let Some(origin) = &arrival.origin else { return Ok(()) };
     let routes = store.routes().await.ok().flatten();
     let Some(route) = routes.as_ref().and_then(|routes| routes.table.find(&arrival.path)) else {
@@ -265,38 +282,56 @@ async fn finish(response: &Response, arrival: &Arrival, account: &Account, store
     Ok(())
 }
 
-/// The record of a call whose token is known.
-fn event(arrival: &Arrival, account: &Account, response: &Response, outcome: Outcome) -> Option<UsageEvent> {
-    let token = account.token.as_ref()?;
-    let length = |headers: web_sys::Headers| {
-        let announced = headers.get("content-length").ok().flatten()?.parse().ok()?;
-        (announced <= MAX_BYTES).then_some(announced)
-    };
-    let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);
-    let latency_ms = if account.auth_ms == 0 && account.upstream_ms == 0 {
-        now() - arrival.at
-    } else {
-        account.auth_ms + account.upstream_ms
-    };
-    Some(UsageEvent {
-        id: arrival.event_id.clone(),
-        at: arrival.at,
-        token_id: token.id.clone(),
-        team: token.team.clone(),
-        route_id: account.route.as_ref().map(|route| route.id.clone()),
-        route_path: account.route.as_ref().map(|route| route.path.as_str().to_owned()),
-        path: clip(arrival.path.as_str(), MAX_PATH_LEN),
-        method: arrival.method.clone(),
-        status: response.status(),
-        outcome,
-        latency_ms: millis(latency_ms),
-        gateway_ms: millis(latency_ms - account.upstream_ms),
-        bytes_in: length(arrival.request.headers()),
-        bytes_out: length(response.headers()),
-        client_ip: arrival.client_ip.map(|ip| ip.to_string()),
-        user_agent: arrival.header("user-agent").map(|text| clip(&text, MAX_USER_AGENT_LEN)),
-        country: arrival.header("cf-ipcountry"),
-        request_id: arrival.request_id.clone(),
-        ai: None,
-    })
+/// An answer, and what its end is waited for.
+#[derive(Debug)]
+struct Answered {
+    response: Response,
+    reservation: Option<limiter::Reservation>,
+    cut: Option<u64>,
+    socket: Option<websocket::Joined>,
+}
+
+impl Answered {
+    fn plain(response: Response) -> Self {
+        Self { response, reservation: None, cut: None, socket: None }
+    }
+
+    /// Records the call and settles what was reserved: now, or when the answer has ended where that
+    /// makes a difference.
+    fn deliver(self, event: Option<UsageEvent>, store: &Store<'_>) -> Result<Response> {
+        let Some(mut event) = event else { return Ok(self.response) };
+        let keep = store.keep();
+        let reservation = self.reservation;
+        if let Some(socket) = self.socket {
+            store.context.wait_until(async move {
+                let traffic = websocket::pass(socket).await;
+                (event.bytes_in, event.bytes_out) = (Some(traffic.bytes_in), Some(traffic.bytes_out));
+                end(event, reservation, Settlement::NOTHING, &keep);
+            });
+            return Ok(self.response);
+        }
+        if reservation.is_none() && self.cut.is_none() {
+            meter::record(event, &keep);
+            return Ok(self.response);
+        }
+        let mut watcher = Watcher::new(move |how, bytes| {
+            event.bytes_out = Some(bytes);
+            match how {
+                End::Whole => {}
+                End::Broken => event.outcome = Outcome::UpstreamError,
+                End::Abandoned => event.outcome = Outcome::ClientGone,
+                End::Cut => event.outcome = Outcome::InjectedFault,
+            }
+            end(event, reservation, Settlement::NOTHING, &keep);
+        });
+        watcher.cut = self.cut;
+        watched(self.response, watcher).map_err(Error::from)
+    }
+}
+
+fn end(event: UsageEvent, reservation: Option<limiter::Reservation>, used: Settlement, keep: &Keep) {
+    if let Some(reservation) = reservation {
+        reservation.settle(used, keep);
+    }
+    meter::record(event, keep);
 }

@@ -130,12 +130,30 @@ async fn fetch_routes(
 #[derive(Clone, Copy, Debug)]
 pub struct Store<'a> {
     pub env: &'a Env,
-    pub context: &'a Context,
+    pub context: &'a Rc<Context>,
     pub config: &'a Rc<Config>,
     pub request_id: &'a str,
 }
 
+/// What outlives the handler of a request, for what is done when its answer has ended.
+#[derive(Clone, Debug)]
+pub struct Keep {
+    pub env: Env,
+    pub context: Rc<Context>,
+    pub config: Rc<Config>,
+    pub request_id: String,
+}
+
 impl Store<'_> {
+    pub fn keep(&self) -> Keep {
+        Keep {
+            env: self.env.clone(),
+            context: Rc::clone(self.context),
+            config: Rc::clone(self.config),
+            request_id: self.request_id.to_owned(),
+        }
+    }
+
     /// The token under `hash`; `None` where there is none.
     pub async fn token(&self, hash: &TokenHash) -> Result<Token, StoreError> {
         let cached = TOKEN_CACHE.with_borrow_mut(|cache| {

@@ -3,7 +3,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 
 const faults = {};
-const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0 };
+const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, limiter: 0 };
 
 async function pass(kind, forward) {
   counts[kind] += 1;
@@ -55,8 +55,17 @@ class D1Database {
     this.batch = (statements) => pass("d1", () => real.batch(statements.map((statement) => statement.real)));
   }
 }
+class DurableObjectNamespace {
+  constructor(real) {
+    this.idFromName = (name) => real.idFromName(name);
+    this.get = (id) => {
+      const object = real.get(id);
+      return { fetch: (...args) => pass("limiter", () => object.fetch(...args)) };
+    };
+  }
+}
 
-const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, DB: D1Database };
+const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, DB: D1Database, LIMITER: DurableObjectNamespace };
 
 function wrap(env) {
   const replaced = Object.entries(wrappers)

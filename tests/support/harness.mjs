@@ -117,7 +117,8 @@ function faultyEntry(worker) {
     {
       type: "ESModule",
       path: path.join(folder, `faulty-${worker}.mjs`),
-      contents: `import Base from "../../${worker}/build/index.js"; import { faulty } from "./faulty.mjs"; export default faulty(Base);`,
+      contents: `import Base from "../../${worker}/build/index.js"; import { faulty } from "./faulty.mjs";
+        export * from "../../${worker}/build/index.js"; export default faulty(Base);`,
     },
     { type: "ESModule", path: path.join(folder, "faulty.mjs") },
   ];

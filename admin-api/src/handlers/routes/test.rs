@@ -12,8 +12,10 @@ use domain::error::ApiError;
 use domain::headers::{LOOP_MARK, REQUEST_ID};
 use domain::role::{Action, Subject};
 use domain::route::{RequestPath, Route, RouteCredential};
-use domain::upstream::{build_url, origin_of, parse_base, without_parameter};
+use domain::sigv4::Payload;
+use domain::upstream::{build_url, origin_of, parse_base};
 use domain::usage::Outcome;
+use edge::credential::{Outgoing, attach};
 use edge::log::log;
 use futures_util::future::{Either, select};
 use std::pin::pin;
@@ -48,7 +50,10 @@ pub async fn test(mut call: Call) -> Result<Response, Failure> {
     };
     let started = now();
     let took = || u32::try_from(now() - started).unwrap_or(0);
-    let upstream = send(&call, request.method.as_str(), url.clone(), edit.as_ref())?;
+    let upstream = self::request(&call, request.method.as_str(), url.clone(), edit.as_ref()).await?;
+    let Some(upstream) = upstream else {
+        return respond(200, &tested(None, took(), Outcome::CredentialUnavailable));
+    };
     let timeout_ms = route.timeout_ms.min(MAX_TIMEOUT_MS);
     let timeout = pin!(Delay::from(Duration::from_millis(timeout_ms.into())));
     let answer = match select(pin!(Fetch::Request(upstream).send()), timeout).await {
@@ -93,30 +98,27 @@ async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEd
     }
 }
 
-fn send(call: &Call, method: &str, mut url: Url, edit: Option<&CredentialEdit>) -> Result<Request, Failure> {
+/// The request as the gateway would send it; `None` where the credential cannot be attached.
+async fn request(
+    call: &Call,
+    method: &str,
+    url: Url,
+    edit: Option<&CredentialEdit>,
+) -> Result<Option<Request>, Failure> {
     let headers = Headers::new();
     headers.set(REQUEST_ID, &call.request_id)?;
     headers.set(LOOP_MARK, "1")?;
     headers.set("user-agent", "token-manager-route-test")?;
-    match edit {
-        Some(CredentialEdit::SetHeaders(edits)) => {
-            for (name, value) in edits {
-                headers.set(name, value.expose())?;
-            }
-        }
-        Some(CredentialEdit::FetchToken(_) | CredentialEdit::Sign(_)) => {
-            return Err(ApiError::InternalServerError.into());
-        }
-        Some(CredentialEdit::SetQuery { parameter, value }) => {
-            let others = url.query().and_then(|query| without_parameter(query, parameter));
-            url.set_query(others.as_deref());
-            url.query_pairs_mut().append_pair(parameter, value.expose());
-        }
-        None => {}
+    let mut outgoing = Outgoing { method, url, headers: headers.0, payload: Payload::Empty };
+    if let Some(edit) = edit
+        && let Err(why) = attach(edit, &mut outgoing, now()).await
+    {
+        log(&call.request_id, "route test: credential cannot be used", &why);
+        return Ok(None);
     }
     let mut init = RequestInit::new();
     init.with_method(Method::from(method.to_owned()))
-        .with_headers(headers)
+        .with_headers(Headers(outgoing.headers))
         .with_redirect(RequestRedirect::Manual);
-    Ok(Request::new_with_init(url.as_str(), &init)?)
+    Ok(Some(Request::new_with_init(outgoing.url.as_str(), &init)?))
 }

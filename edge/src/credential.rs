@@ -1,0 +1,94 @@
+//! A credential attached to a request that is about to be sent.
+
+use crate::oauth::{self, OauthError};
+use domain::credential::CredentialEdit;
+use domain::secret::Secret;
+use domain::sigv4::{self, Payload};
+use domain::time::UnixMs;
+use domain::upstream::without_parameter;
+use url::Url;
+use wasm_bindgen::JsValue;
+use web_sys::Headers;
+
+/// A request as it will be sent, its body left out.
+#[derive(Debug)]
+pub struct Outgoing<'a> {
+    pub method: &'a str,
+    pub url: Url,
+    pub headers: Headers,
+    /// What a signature is to say of the body.
+    pub payload: Payload<'a>,
+}
+
+/// Why a credential could not be attached; nothing is sent then.
+#[derive(Debug, thiserror::Error)]
+pub enum AttachError {
+    #[error(transparent)]
+    Token(#[from] OauthError),
+    #[error("a header cannot be set: {0}")]
+    Header(String),
+}
+
+impl From<JsValue> for AttachError {
+    fn from(cause: JsValue) -> Self {
+        Self::Header(format!("{cause:?}"))
+    }
+}
+
+/// Headers of an AWS request that a signature must cover besides `host` and all of `x-amz-*`.
+const SIGNED: [&str; 3] = ["content-type", "content-md5", "range"];
+/// What a client of its own would have signed with.
+const REPLACED: [&str; 4] = ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
+
+/// Attaches `edit`. The bearer token that was used, where it was fetched: it can be refused.
+pub async fn attach(
+    edit: &CredentialEdit,
+    call: &mut Outgoing<'_>,
+    now: UnixMs,
+) -> Result<Option<Secret>, AttachError> {
+    match edit {
+        CredentialEdit::SetHeaders(headers) => {
+            for (name, value) in headers {
+                call.headers.set(name, value.expose())?;
+            }
+        }
+        CredentialEdit::SetQuery { parameter, value } => {
+            let others = call.url.query().and_then(|query| without_parameter(query, parameter));
+            call.url.set_query(others.as_deref());
+            call.url.query_pairs_mut().append_pair(parameter, value.expose());
+        }
+        CredentialEdit::FetchToken(client) => {
+            let token = oauth::token(client).await?;
+            call.headers.set("authorization", &format!("Bearer {}", token.expose()))?;
+            return Ok(Some(token));
+        }
+        CredentialEdit::Sign(keys) => {
+            for name in REPLACED {
+                call.headers.delete(name)?;
+            }
+            let mut covered = Vec::new();
+            for name in call.headers.keys() {
+                let Some(name) = name?.as_string() else { continue };
+                if (name.starts_with("x-amz-") || SIGNED.contains(&name.as_str()))
+                    && let Some(value) = call.headers.get(&name)?
+                {
+                    covered.push((name, value));
+                }
+            }
+            let host = call.url.host_str().unwrap_or_default();
+            let host = call.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+            let request = sigv4::Request {
+                method: call.method,
+                host: &host,
+                path: call.url.path(),
+                query: call.url.query(),
+                headers: &covered,
+                payload: call.payload,
+            };
+            for (name, value) in sigv4::sign(&request, keys, now) {
+                call.headers.set(name, value.expose())?;
+            }
+        }
+    }
+    Ok(None)
+}

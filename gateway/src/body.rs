@@ -1,0 +1,44 @@
+//! The request's body on its way to the upstream.
+//!
+//! As a rule it is a stream that nobody reads. Only what has to be seen or sent twice is taken in
+//! whole, into the runtime's memory and bounded: what a signature covers, what may go to a second
+//! upstream, what an AI call asks for.
+
+use crate::arrival::Arrival;
+use domain::sigv4::MAX_SIGNED_BODY;
+use js_sys::{ArrayBuffer, Uint8Array};
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::JsFuture;
+
+/// The longest body that is taken in whole, in bytes.
+pub const MAX_WHOLE: u64 = MAX_SIGNED_BODY;
+
+#[derive(Debug)]
+pub enum Body {
+    None,
+    /// Sent once, as it comes.
+    Stream,
+    Whole(Uint8Array),
+}
+
+impl Body {
+    pub fn of(arrival: &Arrival) -> Self {
+        // `Content-Length: 0` comes as a stream too.
+        if arrival.request.body().is_some() { Self::Stream } else { Self::None }
+    }
+
+    /// Takes a stream in whole where its announced length allows; otherwise it stays one.
+    pub async fn take_in(&mut self, arrival: &Arrival) -> Result<(), JsValue> {
+        let fits = arrival.content_length().is_some_and(|length| length <= MAX_WHOLE);
+        if matches!(self, Self::Stream) && fits {
+            let buffer = JsFuture::from(arrival.request.array_buffer()?).await?;
+            *self = Self::Whole(Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>()));
+        }
+        Ok(())
+    }
+
+    /// Whether it can be sent a second time.
+    pub fn can_repeat(&self) -> bool {
+        !matches!(self, Self::Stream)
+    }
+}

@@ -1,0 +1,72 @@
+//! What is recorded of a call whose token is known.
+
+use crate::arrival::Arrival;
+use crate::store::now;
+use domain::kv::TokenRecord;
+use domain::limit::ledger::LimitUse;
+use domain::route::Route;
+use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use std::sync::Arc;
+use web_sys::Response;
+
+/// What becomes known on the way.
+#[derive(Debug, Default)]
+pub struct Account {
+    pub token: Option<Arc<TokenRecord>>,
+    pub route: Option<Arc<Route>>,
+    /// Whether an upstream was called.
+    pub sent: bool,
+    /// Time to the decision, and from sending to the first byte.
+    pub auth_ms: i64,
+    pub upstream_ms: i64,
+    /// How the token's limits stand, where they were asked.
+    pub uses: Vec<LimitUse>,
+}
+
+/// What is recorded where nobody was there to be answered: nginx's "Client Closed Request".
+const CLIENT_GONE: u16 = 499;
+
+/// Statuses and methods whose answers have no body, whatever length they announce.
+fn has_body(method: &str, status: u16) -> bool {
+    method != "HEAD" && !matches!(status, 101 | 204 | 205 | 304)
+}
+
+pub fn event(
+    arrival: &Arrival,
+    account: &Account,
+    response: &Response,
+    outcome: Outcome,
+) -> Option<UsageEvent> {
+    let token = account.token.as_ref()?;
+    let status = if outcome == Outcome::ClientGone { CLIENT_GONE } else { response.status() };
+    let in_range = |length: u64| (length <= MAX_BYTES).then_some(length);
+    let announced = || response.headers().get("content-length").ok().flatten()?.parse().ok();
+    let bytes_out = if has_body(&arrival.method, status) { announced().and_then(in_range) } else { Some(0) };
+    let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);
+    let latency_ms = if account.auth_ms == 0 && account.upstream_ms == 0 {
+        now() - arrival.at
+    } else {
+        account.auth_ms + account.upstream_ms
+    };
+    Some(UsageEvent {
+        id: arrival.call_id.clone(),
+        at: arrival.at,
+        token_id: token.id.clone(),
+        team: token.team.clone(),
+        route_id: account.route.as_ref().map(|route| route.id.clone()),
+        route_path: account.route.as_ref().map(|route| route.path.as_str().to_owned()),
+        path: clip(arrival.path.as_str(), MAX_PATH_LEN),
+        method: arrival.method.clone(),
+        status,
+        outcome,
+        latency_ms: millis(latency_ms),
+        gateway_ms: millis(latency_ms - account.upstream_ms),
+        bytes_in: arrival.content_length().and_then(in_range),
+        bytes_out,
+        client_ip: arrival.client_ip.map(|ip| ip.to_string()),
+        user_agent: arrival.header("user-agent").map(|text| clip(&text, MAX_USER_AGENT_LEN)),
+        country: arrival.header("cf-ipcountry"),
+        request_id: arrival.request_id.clone(),
+        ai: None,
+    })
+}

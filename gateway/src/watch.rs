@@ -1,0 +1,108 @@
+//! An answer's body watched on its way to the client, for the calls whose end has to be known: a
+//! reservation to settle, an AI's usage to read, a cut that was asked for. All other bodies pass
+//! untouched by us.
+
+use futures_util::{StreamExt, stream::unfold};
+use js_sys::Uint8Array;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_streams::ReadableStream;
+use web_sys::{Response, ResponseInit};
+
+/// How a body ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// With its last byte.
+    Whole,
+    /// The upstream broke off.
+    Broken,
+    /// The client hung up.
+    Abandoned,
+    /// We broke it off, because the call asked for that.
+    Cut,
+}
+
+type OnChunk = Box<dyn FnMut(&Uint8Array)>;
+type OnEnd = Box<dyn FnOnce(End, u64)>;
+
+/// Looks at each piece and at the end, which comes exactly once.
+pub struct Watcher {
+    /// Sees each piece, in order.
+    pub on_chunk: Option<OnChunk>,
+    on_end: Option<OnEnd>,
+    /// Bytes after which the body is broken off.
+    pub cut: Option<u64>,
+    bytes: u64,
+}
+
+impl Watcher {
+    pub fn new(on_end: impl FnOnce(End, u64) + 'static) -> Self {
+        Self { on_chunk: None, on_end: Some(Box::new(on_end)), cut: None, bytes: 0 }
+    }
+
+    fn end(&mut self, end: End) {
+        if let Some(on_end) = self.on_end.take() {
+            on_end(end, self.bytes);
+        }
+    }
+
+    /// The piece as it goes on; an error where the body is to be cut here.
+    fn pass(&mut self, chunk: JsValue) -> Result<JsValue, JsValue> {
+        let piece: &Uint8Array = chunk.unchecked_ref();
+        let left = self.cut.map(|cut| cut.saturating_sub(self.bytes));
+        if left == Some(0) {
+            self.end(End::Cut);
+            return Err(JsValue::from_str("cut, as the call asked"));
+        }
+        let length = u64::from(piece.byte_length());
+        let short = left.filter(|left| *left < length).and_then(|left| u32::try_from(left).ok());
+        let piece = short.map(|left| piece.subarray(0, left));
+        self.bytes += short.map_or(length, u64::from);
+        let chunk = piece.map_or(chunk, JsValue::from);
+        if let Some(on_chunk) = &mut self.on_chunk {
+            on_chunk(chunk.unchecked_ref());
+        }
+        Ok(chunk)
+    }
+}
+
+/// A body that is dropped unread, or whose reader goes away, was abandoned.
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        self.end(End::Abandoned);
+    }
+}
+
+impl std::fmt::Debug for Watcher {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Watcher").field("cut", &self.cut).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
+/// The response with its body watched; one without a body has ended already.
+pub fn watched(response: Response, mut watcher: Watcher) -> Result<Response, JsValue> {
+    let Some(body) = response.body() else {
+        watcher.end(End::Whole);
+        return Ok(response);
+    };
+    let pieces = ReadableStream::from_raw(body.unchecked_into()).into_stream();
+    let passed = unfold(Some((pieces, watcher)), |state| async move {
+        let (mut pieces, mut watcher) = state?;
+        match pieces.next().await {
+            Some(Ok(chunk)) => match watcher.pass(chunk) {
+                Ok(chunk) => Some((Ok(chunk), Some((pieces, watcher)))),
+                Err(cut) => Some((Err(cut), None)),
+            },
+            Some(Err(cause)) => {
+                watcher.end(End::Broken);
+                Some((Err(cause), None))
+            }
+            None => {
+                watcher.end(End::Whole);
+                None
+            }
+        }
+    });
+    let body: web_sys::ReadableStream = ReadableStream::from_stream(passed).into_raw().unchecked_into();
+    let init: &ResponseInit = response.unchecked_ref();
+    Response::new_with_opt_readable_stream_and_init(Some(&body), init)
+}
