@@ -45,14 +45,14 @@ impl Watcher {
         }
     }
 
-    /// The piece as it goes on; an error where the body is to be cut here.
-    fn pass(&mut self, chunk: JsValue) -> Result<JsValue, JsValue> {
+    fn is_cut(&self) -> bool {
+        self.cut.is_some_and(|cut| self.bytes >= cut)
+    }
+
+    /// The piece as it goes on, shortened where the body is to be cut in it.
+    fn pass(&mut self, chunk: JsValue) -> JsValue {
         let piece: &Uint8Array = chunk.unchecked_ref();
         let left = self.cut.map(|cut| cut.saturating_sub(self.bytes));
-        if left == Some(0) {
-            self.end(End::Cut);
-            return Err(JsValue::from_str("cut, as the call asked"));
-        }
         let length = u64::from(piece.byte_length());
         let short = left.filter(|left| *left < length).and_then(|left| u32::try_from(left).ok());
         let piece = short.map(|left| piece.subarray(0, left));
@@ -61,7 +61,7 @@ impl Watcher {
         if let Some(on_chunk) = &mut self.on_chunk {
             on_chunk(chunk.unchecked_ref());
         }
-        Ok(chunk)
+        chunk
     }
 }
 
@@ -87,11 +87,15 @@ pub fn watched(response: Response, mut watcher: Watcher) -> Result<Response, JsV
     let pieces = ReadableStream::from_raw(body.unchecked_into()).into_stream();
     let passed = unfold(Some((pieces, watcher)), |state| async move {
         let (mut pieces, mut watcher) = state?;
+        if watcher.is_cut() {
+            watcher.end(End::Cut);
+            return Some((Err(JsValue::from_str("cut, as the call asked")), None));
+        }
         match pieces.next().await {
-            Some(Ok(chunk)) => match watcher.pass(chunk) {
-                Ok(chunk) => Some((Ok(chunk), Some((pieces, watcher)))),
-                Err(cut) => Some((Err(cut), None)),
-            },
+            Some(Ok(chunk)) => {
+                let chunk = watcher.pass(chunk);
+                Some((Ok(chunk), Some((pieces, watcher))))
+            }
             Some(Err(cause)) => {
                 watcher.end(End::Broken);
                 Some((Err(cause), None))

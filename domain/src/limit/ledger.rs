@@ -142,7 +142,7 @@ impl Settlement {
 
 /// What the ledger's keeper is asked, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "kebab-case")]
+#[serde(rename_all = "kebab-case")]
 pub enum Command {
     /// Answered with `Result<Granted, Limited>`.
     Take { call: String, limits: Limits, ask: Ask },
