@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
 import { gzipSync } from "node:zlib";
+import { WebSocketServer } from "ws";
 
 const KEEP = 64 * 1024;
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -94,6 +95,8 @@ async function bytes(request, response, url) {
   response.end();
 }
 
+let issued = 0;
+
 const handlers = {
   echo: ({ response, url, record }) => echo(response, url, record),
   health: ({ response }) => json(response, 200, { status: "ok" }),
@@ -125,6 +128,24 @@ const handlers = {
   gzip: ({ response }) => {
     response.writeHead(200, { "content-type": "text/plain", "content-encoding": "gzip" });
     response.end(gzipSync("squeezed ".repeat(100)));
+  },
+  /** A token by the client credentials grant: `?life=` seconds, refused to all but `client:s3cret`. */
+  token: ({ response, url, record }) => {
+    const form = new URLSearchParams(record.body);
+    const basic = `Basic ${Buffer.from("client:s3cret").toString("base64")}`;
+    const isKnown = record.headers.authorization === basic || (form.get("client_id") === "client" && form.get("client_secret") === "s3cret");
+    if (!isKnown || form.get("grant_type") !== "client_credentials") return json(response, 401, { error: "invalid_client" });
+    issued += 1;
+    const token = `at_${issued}_${form.get("scope") ?? ""}`;
+    json(response, 200, { access_token: token, token_type: "Bearer", expires_in: Number(url.searchParams.get("life") ?? 3600) });
+  },
+  /** Echo for whoever shows the token that was issued last. */
+  protected: ({ response, url, record }) =>
+    record.headers.authorization?.startsWith(`Bearer at_${issued}_`) ? echo(response, url, record) : json(response, 401, { error: "invalid_token" }),
+  /** From now on the token that was issued last is refused. */
+  withdraw: ({ response }) => {
+    issued += 1;
+    json(response, 200, { status: "ok" });
   },
   reset: ({ response }) => response.destroy(),
   "reset-after": async ({ response, url }) => {
@@ -163,6 +184,20 @@ export async function startUpstream({ port = 0, host = "127.0.0.1" } = {}) {
       record.aborted = true;
       response.destroy();
     }
+  });
+  // Every message comes back; `close` closes with a code of its own, `die` breaks the connection off.
+  const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (offered.has("realtime") ? "realtime" : false) });
+  server.on("upgrade", (request, socket, head) => {
+    requests.push({ method: request.method, url: request.url, headers: request.headers, body_bytes: 0, body: "" });
+    if (!request.url.startsWith("/socket")) return socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    sockets.handleUpgrade(request, socket, head, (peer) => {
+      peer.on("error", () => {});
+      peer.on("message", (data, isBinary) => {
+        if (String(data) === "close") return peer.close(4001, "as asked");
+        if (String(data) === "die") return peer.terminate();
+        peer.send(data, { binary: isBinary });
+      });
+    });
   });
   server.keepAliveTimeout = 60_000;
   await new Promise((resolve, reject) => server.once("error", reject).listen(port, host, resolve));

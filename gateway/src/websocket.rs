@@ -5,7 +5,7 @@ use domain::token::Carrier;
 use futures_util::{StreamExt, future::Either, future::select};
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::Response;
+use web_sys::{BinaryType, Response};
 use worker::{Error, Result, WebSocket, WebSocketPair, WebsocketEvent};
 
 /// Close codes that stand for the lack of one and cannot be sent (RFC 6455, section 7.4.1).
@@ -53,6 +53,10 @@ const OWN_PROTOCOL: &str = "token-manager";
 /// Passes messages both ways until one side closes or breaks off.
 pub async fn pass(Joined { client, upstream }: Joined) -> Traffic {
     let mut traffic = Traffic::default();
+    // As bytes rather than as a `Blob`, which would have to be read first.
+    for socket in [&client, &upstream] {
+        socket.as_ref().set_binary_type(BinaryType::Arraybuffer);
+    }
     // Listening before accepting, so that no message is missed.
     let (Ok(mut from_client), Ok(mut from_upstream)) = (client.events(), upstream.events()) else {
         return traffic;

@@ -1,0 +1,83 @@
+// A second upstream for when the first is away.
+import assert from "node:assert/strict";
+import { createServer } from "node:http";
+import { after, before, test } from "node:test";
+import { eventually, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
+
+let system;
+let token;
+let first;
+/** What the first upstream does: a status, or `reset`. */
+let mood = 200;
+let seen = 0;
+
+before(async () => {
+  system = await startOnSockets();
+  first = createServer((request, response) => {
+    seen += 1;
+    if (mood === "reset") return request.socket.destroy();
+    request.resume();
+    request.on("end", () => response.writeHead(mood, { "content-type": "application/json" }).end('{"from":"first"}'));
+  });
+  await new Promise((resolve) => first.listen(0, "127.0.0.1", resolve));
+  const base = `http://127.0.0.1:${first.address().port}`;
+  const failover = (more) => ({ settings: { failover: { route_id: "rte__api_second", ...more } }, credential: { kind: "bearer", token: "for-the-first" } });
+  await putRoutes(system, [
+    ["/api/one", base, failover({})],
+    ["/api/any", base, failover({ any_method: true })],
+    ["/api/breaks", base, failover({})],
+    ["/api/second", "/echo", { credential: { kind: "bearer", token: "for-the-second" } }],
+  ]);
+  token = await putToken(system);
+  await eventually(async () => (await call("/api/one")).status === 200);
+});
+after(async () => {
+  await system?.stop();
+  first?.close();
+});
+
+const call = async (where, init = {}) => {
+  const response = await system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
+  const text = await response.text();
+  return { status: response.status, body: text.startsWith("{") ? JSON.parse(text) : text };
+};
+const during = async (what, work) => {
+  mood = what;
+  try {
+    return await work();
+  } finally {
+    mood = 200;
+  }
+};
+
+test("a first upstream that is well is the only one asked", async () => {
+  assert.equal((await call("/api/one/x")).body.from, "first");
+  assert.equal((await during(500, () => call("/api/one/x"))).status, 500, "an error of its own is its answer");
+});
+
+for (const failure of ["reset", 502, 503, 504]) {
+  test(`${failure}: an idempotent call goes to the second, with the second's credential`, async () => {
+    const { status, body } = await during(failure, () => call("/api/one/x/y?q=1"));
+    assert.deepEqual([status, body.path, body.query], [200, "/echo/x/y", "?q=1"]);
+    assert.equal(body.headers.authorization, "Bearer for-the-second");
+    await call("/api/one/x");
+  });
+}
+
+test("a call that changes something is sent once, unless the route says otherwise", async () => {
+  const post = (where) => call(where, { method: "POST", body: "payload" });
+  assert.equal((await during(503, () => post("/api/one/x"))).status, 503);
+  const { status, body } = await during(503, () => post("/api/any/x"));
+  assert.deepEqual([status, body.body], [200, "payload"], "with the whole body");
+  await call("/api/any/x");
+});
+
+test("after five failures in a row the first is left alone, then tried by one call", async () => {
+  await during(503, async () => {
+    for (let i = 0; i < 5; i++) await call("/api/breaks/x");
+    const before = seen;
+    for (let i = 0; i < 10; i++) assert.equal((await call("/api/breaks/x")).body.path, "/echo/x");
+    assert.equal(seen, before, "the first is not asked while the breaker is open");
+  });
+  await eventually(async () => (await call("/api/breaks/x")).body.from === "first", 12_000, "the first being used again");
+});
