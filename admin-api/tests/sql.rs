@@ -205,7 +205,8 @@ prop_compose! {
             user_agent: Some("it's \"quoted\"".into()), country: None, request_id: "req_1".into(),
             ai: model.map(|n| AiUsage {
                 model: Some("m".into()), prompt_tokens: Some(n), completion_tokens: None,
-                cached_tokens: Some(1), reasoning_tokens: None,
+                cached_tokens: Some(1), cache_write_tokens: None,
+                reasoning_tokens: None,
                 cost_micros: Some(n * 3),
             }),
         }

@@ -17,6 +17,7 @@
 //! | [`cors`] | what a browser of another origin is told |
 //! | [`kv`] | the values the two Workers share through KV, in both versions |
 //! | [`usage`], [`rollup`], [`span`] | what is recorded of a call, how it adds up, what a report reads |
+//! | [`ai`], [`price`] | what an AI call used and what it costs |
 //! | [`csv`] | files for spreadsheets |
 //! | [`import`] | what becomes of the earlier system's data |
 //! | [`signature`] | signed requests of other systems |
@@ -28,6 +29,7 @@
 //! | [`error`] | every error code on the wire, and the envelope |
 
 pub mod access;
+pub mod ai;
 pub mod api;
 pub mod breaker;
 pub mod clerk;
@@ -44,6 +46,7 @@ pub mod limit;
 pub mod method;
 #[cfg(feature = "schema")]
 pub mod openapi;
+pub mod price;
 pub mod role;
 pub mod rollup;
 pub mod route;

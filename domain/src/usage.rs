@@ -165,6 +165,9 @@ pub struct AiUsage {
     pub completion_tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
+    /// Part of the prompt tokens, as `cached_tokens` are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_write_tokens: Option<u64>,
     /// Part of the completion tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reasoning_tokens: Option<u64>,
@@ -226,10 +229,18 @@ impl UsageEvent {
                 prompt_tokens,
                 completion_tokens,
                 cached_tokens,
+                cache_write_tokens,
                 reasoning_tokens,
                 cost_micros,
             } = ai;
-            for count in [prompt_tokens, completion_tokens, cached_tokens, reasoning_tokens, cost_micros] {
+            for count in [
+                prompt_tokens,
+                completion_tokens,
+                cached_tokens,
+                cache_write_tokens,
+                reasoning_tokens,
+                cost_micros,
+            ] {
                 cap(count, MAX_AI_COUNT);
             }
         }

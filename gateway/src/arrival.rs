@@ -64,9 +64,4 @@ impl Arrival {
     pub fn content_length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()
     }
-
-    /// Whether the client has hung up.
-    pub fn is_abandoned(&self) -> bool {
-        self.request.signal().aborted()
-    }
 }

@@ -37,6 +37,15 @@ impl Body {
         Ok(())
     }
 
+    /// Its bytes, copied; `None` where it is not held whole.
+    pub fn bytes(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::None => Some(vec![]),
+            Self::Stream => None,
+            Self::Whole(bytes) => Some(bytes.to_vec()),
+        }
+    }
+
     /// Whether it can be sent a second time.
     pub fn can_repeat(&self) -> bool {
         !matches!(self, Self::Stream)

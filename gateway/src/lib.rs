@@ -8,10 +8,12 @@
 //! | [`credentials`] | sealed credentials opened, v1 references resolved |
 //! | [`limiter`] | limits, counted by the token's Durable Object |
 //! | [`upstream`], [`body`] | the call to the upstream and its answer on the way back |
+//! | [`ai`] | what AI calls may use and did use |
 //! | [`watch`], [`websocket`] | bodies and sockets whose end has to be known |
 //! | [`record`], [`meter`] | usage events: what is in them; packed and sent after the answer |
 //! | [`error`] | failures, and the one place that turns them into responses |
 
+mod ai;
 mod arrival;
 mod body;
 mod cache;

@@ -14,8 +14,8 @@ use web_sys::Response;
 pub struct Account {
     pub token: Option<Arc<TokenRecord>>,
     pub route: Option<Arc<Route>>,
-    /// Whether an upstream was called.
-    pub sent: bool,
+    /// Whether the client hung up before the upstream's first byte.
+    pub abandoned: bool,
     /// Time to the decision, and from sending to the first byte.
     pub auth_ms: i64,
     pub upstream_ms: i64,

@@ -6,10 +6,10 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::limiter::{self, Admission};
 use crate::record::{self, Account};
-use crate::store::{Keep, Routes, Store, now};
+use crate::store::{Keep, Routes, Store, now, prices};
 use crate::upstream;
-use crate::watch::{End, Watcher, watched};
-use crate::{meter, websocket};
+use crate::watch::{End, Seen, Watcher, watched};
+use crate::{ai, meter, websocket};
 use domain::access::{Call, Permit, decide};
 use domain::api::Health;
 use domain::cors::{self, EXPOSED, PREFLIGHT_MAX_AGE_S};
@@ -17,8 +17,10 @@ use domain::error::GatewayError;
 use domain::fault::{FAULT, Fault};
 use domain::headers::{LOOP_MARK, REQUEST_ID, SERVER_TIMING};
 use domain::limit::ledger::{Ask, Settlement};
+use domain::price::PriceList;
+use domain::settings::AiSettings;
 use domain::token::{Carrier, Form, TokenSecret};
-use domain::usage::{Outcome, UsageEvent};
+use domain::usage::{AiUsage, Outcome, UsageEvent};
 use edge::log::log;
 use futures_channel::oneshot;
 use futures_util::future::join;
@@ -62,7 +64,7 @@ pub async fn serve(request: Request, env: &Env, context: &Rc<Context>) -> Result
         }
         Err(failure) => (Answered::plain(failure.respond(&id)?), failure.outcome),
     };
-    let outcome = if account.sent && arrival.is_abandoned() { Outcome::ClientGone } else { outcome };
+    let outcome = if account.abandoned { Outcome::ClientGone } else { outcome };
     finish(&answer.response, &arrival, &account, &store).await?;
     let event = record::event(&arrival, &account, &answer.response, outcome);
     answer.deliver(event, &store)
@@ -92,13 +94,24 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
         return Err(Box::new(Failure::maintenance(notice)));
     }
     let fault = if token.inject_faults { injected(arrival).await? } else { Fault::default() };
-    let body = Body::of(arrival);
+    let mut body = Body::of(arrival);
     check_size(&permit, arrival, &body)?;
-    let admission = limiter::take(&permit, &arrival.call_id, Ask::default(), store).await?;
+    let mut ask = Ask::default();
+    let mut ai_call = None;
+    if let Some(settings) = permit.route().settings.ai.clone() {
+        let prices = prices(store.env, store.request_id).await;
+        let asked = ai::read_ask(&settings, &token.limits, arrival, &mut body).await.map_err(|cause| {
+            log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
+            GatewayError::BadGateway
+        })?;
+        ask = ai::most(asked.as_ref(), &token.limits, &prices);
+        ai_call = Some(AiCall { settings, prices, model: asked.and_then(|ask| ask.model) });
+    }
+    let admission = limiter::take(&permit, &arrival.call_id, ask, store).await?;
     let Admission { uses, reservation } = admission;
     account.uses = uses;
     match call(&permit, body, arrival, &routes, store, account).await {
-        Ok((response, socket)) => Ok(Answered { response, reservation, cut: fault.cut, socket }),
+        Ok((response, socket)) => Ok(Answered { response, reservation, cut: fault.cut, socket, ai: ai_call }),
         Err(failure) => {
             if let Some(reservation) = reservation {
                 // What was sent and not answered in time may have been charged for.
@@ -124,14 +137,16 @@ async fn call(
 ) -> Handled<(Response, Option<websocket::Joined>)> {
     let sent_at = now();
     account.auth_ms = sent_at - arrival.at;
-    account.sent = true;
     // A client that hangs up ends its request here and now, unless something is waited for: so the call
     // is recorded all the same.
     let (answered, waited_for) = oneshot::channel::<()>();
     store.context.wait_until(async move {
         let _ = waited_for.await;
     });
+    // Asked for later it would not know of what happened before.
+    let client = arrival.request.signal();
     let answer = upstream::forward(permit, &mut body, arrival, routes, store).await;
+    account.abandoned = client.aborted();
     drop(answered);
     account.upstream_ms = now() - sent_at;
     let route = permit.route();
@@ -289,11 +304,21 @@ struct Answered {
     reservation: Option<limiter::Reservation>,
     cut: Option<u64>,
     socket: Option<websocket::Joined>,
+    ai: Option<AiCall>,
+}
+
+/// What is needed to know an AI call's cost when its answer has ended.
+#[derive(Debug)]
+struct AiCall {
+    settings: AiSettings,
+    prices: Rc<PriceList>,
+    /// As the request names it, where it was read.
+    model: Option<String>,
 }
 
 impl Answered {
     fn plain(response: Response) -> Self {
-        Self { response, reservation: None, cut: None, socket: None }
+        Self { response, reservation: None, cut: None, socket: None, ai: None }
     }
 
     /// Records the call and settles what was reserved: now, or when the answer has ended where that
@@ -310,20 +335,33 @@ impl Answered {
             });
             return Ok(self.response);
         }
-        if reservation.is_none() && self.cut.is_none() {
+        let ai = self.ai.and_then(|call| Some((ai::reader(&call.settings, &self.response)?, call)));
+        if reservation.is_none() && self.cut.is_none() && ai.is_none() {
             meter::record(event, &keep);
             return Ok(self.response);
         }
-        let mut watcher = Watcher::new(move |how, bytes| {
-            event.bytes_out = Some(bytes);
-            match how {
+        let (ended, waited_for) = oneshot::channel::<()>();
+        store.context.wait_until(async move {
+            let _ = waited_for.await;
+        });
+        let (reader, call) = ai.unzip();
+        let mut watcher = Watcher::new(move |seen: Seen| {
+            let _ended = ended;
+            event.bytes_out = Some(seen.bytes);
+            match seen.end {
                 End::Whole => {}
                 End::Broken => event.outcome = Outcome::UpstreamError,
                 End::Abandoned => event.outcome = Outcome::ClientGone,
                 End::Cut => event.outcome = Outcome::InjectedFault,
             }
-            end(event, reservation, Settlement::NOTHING, &keep);
+            let is_whole = seen.end == End::Whole;
+            let priced =
+                |(usage, call): (AiUsage, AiCall)| ai::priced(usage, call.model, &call.prices, is_whole);
+            event.ai = seen.ai.zip(call).map(priced);
+            let used = event.ai.as_ref().map_or(Settlement::NOTHING, |ai| ai::settlement(ai, is_whole));
+            end(event, reservation, used, &keep);
         });
+        watcher.reader = reader;
         watcher.cut = self.cut;
         watched(self.response, watcher).map_err(Error::from)
     }

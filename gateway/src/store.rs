@@ -11,6 +11,7 @@ use crate::config::{Config, MAX_AGE_MS};
 use crate::credentials::Opened;
 use domain::error::GatewayError;
 use domain::kv::{ROUTES_KEY, TokenRecord, TokenState, parse_routes, token_key};
+use domain::price::{PRICES_KEY, PriceList};
 use domain::route::RouteTable;
 use domain::time::UnixMs;
 use domain::token::TokenHash;
@@ -62,6 +63,7 @@ type Token = Option<Arc<TokenRecord>>;
 
 thread_local! {
     static TOKEN_CACHE: RefCell<Cache<TokenHash, Token>> = RefCell::new(Cache::new(TOKEN_CAPACITY));
+    static PRICE_CACHE: RefCell<Option<Entry<Rc<PriceList>>>> = const { RefCell::new(None) };
     static ROUTE_CACHE: RefCell<Option<Entry<Option<Rc<Routes>>>>> = const { RefCell::new(None) };
 }
 
@@ -142,6 +144,36 @@ pub struct Keep {
     pub context: Rc<Context>,
     pub config: Rc<Config>,
     pub request_id: String,
+}
+
+/// How old the price list may get, in ms.
+const PRICES_MAX_AGE_MS: i64 = 60_000;
+
+/// The prices of AI models; empty where none were published. Read for AI routes alone. While KV is away
+/// the last known ones go on: an old price is nearer to the truth than none.
+pub async fn prices(env: &Env, request_id: &str) -> Rc<PriceList> {
+    let cached = PRICE_CACHE.with_borrow_mut(|entry| {
+        let entry = entry.as_mut()?;
+        Some((Rc::clone(entry.value()), entry.freshness(now(), PRICES_MAX_AGE_MS)))
+    });
+    if let Some((prices, Freshness::Fresh)) = cached {
+        return prices;
+    }
+    let read_at = now();
+    let fetched = match read(env, PRICES_KEY).await {
+        Ok(None) => Ok(PriceList::default()),
+        Ok(Some(text)) => PriceList::parse(&text).map_err(StoreError::from),
+        Err(cause) => Err(cause),
+    };
+    let prices = match fetched {
+        Ok(prices) => Rc::new(prices),
+        Err(cause) => {
+            log(request_id, "prices cannot be read", &cause);
+            cached.map(|(prices, _)| prices).unwrap_or_default()
+        }
+    };
+    PRICE_CACHE.set(Some(Entry::new(Rc::clone(&prices), read_at)));
+    prices
 }
 
 impl Store<'_> {

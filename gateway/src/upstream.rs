@@ -148,6 +148,10 @@ async fn attempt(
         let url = build_url(route, &arrival.path, arrival.url.query())
             .map_err(|why| UpstreamError::new(GatewayError::RouteNotFound, why.to_string()))?;
         let headers = request_headers(arrival, route.forward_cookies).map_err(|e| unreachable(&e))?;
+        if matches!(body, Body::Whole(_)) {
+            // The runtime announces the length itself; it may not be the client's.
+            headers.delete("content-length").map_err(|e| unreachable(&e))?;
+        }
         let mut call = Outgoing { method: &arrival.method, url, headers, payload };
         let fetched = match credential.as_deref() {
             Some(edit) => attach(edit, &mut call, now())

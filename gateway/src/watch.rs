@@ -2,6 +2,8 @@
 //! reservation to settle, an AI's usage to read, a cut that was asked for. All other bodies pass
 //! untouched by us.
 
+use domain::ai::UsageReader;
+use domain::usage::AiUsage;
 use futures_util::{StreamExt, stream::unfold};
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
@@ -21,27 +23,36 @@ pub enum End {
     Cut,
 }
 
-type OnChunk = Box<dyn FnMut(&Uint8Array)>;
-type OnEnd = Box<dyn FnOnce(End, u64)>;
+type OnEnd = Box<dyn FnOnce(Seen)>;
+
+/// What was seen of a body that has ended.
+#[derive(Debug)]
+pub struct Seen {
+    pub end: End,
+    pub bytes: u64,
+    /// What an AI's answer said that it used.
+    pub ai: Option<AiUsage>,
+}
 
 /// Looks at each piece and at the end, which comes exactly once.
 pub struct Watcher {
-    /// Sees each piece, in order.
-    pub on_chunk: Option<OnChunk>,
-    on_end: Option<OnEnd>,
+    /// Reads the answer of an AI.
+    pub reader: Option<UsageReader>,
     /// Bytes after which the body is broken off.
     pub cut: Option<u64>,
+    on_end: Option<OnEnd>,
     bytes: u64,
 }
 
 impl Watcher {
-    pub fn new(on_end: impl FnOnce(End, u64) + 'static) -> Self {
-        Self { on_chunk: None, on_end: Some(Box::new(on_end)), cut: None, bytes: 0 }
+    pub fn new(on_end: impl FnOnce(Seen) + 'static) -> Self {
+        Self { reader: None, cut: None, on_end: Some(Box::new(on_end)), bytes: 0 }
     }
 
     fn end(&mut self, end: End) {
         if let Some(on_end) = self.on_end.take() {
-            on_end(end, self.bytes);
+            let ai = self.reader.take().map(UsageReader::finish);
+            on_end(Seen { end, bytes: self.bytes, ai });
         }
     }
 
@@ -58,8 +69,9 @@ impl Watcher {
         let piece = short.map(|left| piece.subarray(0, left));
         self.bytes += short.map_or(length, u64::from);
         let chunk = piece.map_or(chunk, JsValue::from);
-        if let Some(on_chunk) = &mut self.on_chunk {
-            on_chunk(chunk.unchecked_ref());
+        if let Some(reader) = &mut self.reader {
+            let piece: &Uint8Array = chunk.unchecked_ref();
+            reader.feed(&piece.to_vec());
         }
         chunk
     }

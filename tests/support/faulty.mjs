@@ -74,6 +74,20 @@ function wrap(env) {
   return { ...env, ...Object.fromEntries(replaced) };
 }
 
+/** A Durable Object that is reset by the platform's own means where a request asks for it. */
+export const restartable = (Base) =>
+  class extends Base {
+    #state;
+    constructor(state, env) {
+      super(state, env);
+      this.#state = state;
+    }
+    fetch(request) {
+      if (request.headers.has("x-restart")) this.#state.abort("restarted by a test");
+      return super.fetch(request);
+    }
+  };
+
 /** The Worker `Base` with its bindings wrapped. `PUT /__faults` sets what fails and answers the counts. */
 export const faulty = (Base) =>
   class extends WorkerEntrypoint {
@@ -81,6 +95,12 @@ export const faulty = (Base) =>
       if (new URL(request.url).pathname === "/__faults") {
         Object.assign(faults, await request.json());
         return Response.json({ faults, counts });
+      }
+      const restart = /^\/__restart\/(.+)$/.exec(new URL(request.url).pathname);
+      if (restart) {
+        const object = this.env.LIMITER.get(this.env.LIMITER.idFromName(restart[1]));
+        await object.fetch("https://limiter/", { headers: { "x-restart": "1" } }).catch(() => {});
+        return new Response("restarted");
       }
       return new Base(this.ctx, wrap(this.env)).fetch(request);
     }

@@ -110,6 +110,10 @@ export async function freePorts(count) {
   return ports;
 }
 
+/** The counter's object, which begins anew from what it saved when it is told to. */
+const limiter = `import { TokenLimiter as Limiter } from "../../gateway/build/index.js"; import { restartable } from "./faulty.mjs";
+  export class TokenLimiter extends restartable(Limiter) {}`;
+
 /** Modules that put `faulty.mjs` in front of a Worker. */
 function faultyEntry(worker) {
   const folder = path.join(root, "tests/support");
@@ -118,7 +122,8 @@ function faultyEntry(worker) {
       type: "ESModule",
       path: path.join(folder, `faulty-${worker}.mjs`),
       contents: `import Base from "../../${worker}/build/index.js"; import { faulty } from "./faulty.mjs";
-        export * from "../../${worker}/build/index.js"; export default faulty(Base);`,
+        export * from "../../${worker}/build/index.js"; export default faulty(Base);
+        ${worker === "gateway" ? limiter : ""}`,
     },
     { type: "ESModule", path: path.join(folder, "faulty.mjs") },
   ];
