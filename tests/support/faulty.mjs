@@ -96,9 +96,10 @@ export const faulty = (Base) =>
         Object.assign(faults, await request.json());
         return Response.json({ faults, counts });
       }
-      const restart = /^\/__restart\/(.+)$/.exec(new URL(request.url).pathname);
-      if (restart) {
-        const object = this.env.LIMITER.get(this.env.LIMITER.idFromName(restart[1]));
+      const [, verb, token] = /^\/__(restart|limiter)\/(.+)$/.exec(new URL(request.url).pathname) ?? [];
+      if (token) {
+        const object = this.env.LIMITER.get(this.env.LIMITER.idFromName(token));
+        if (verb === "limiter") return object.fetch(request);
         await object.fetch("https://limiter/", { headers: { "x-restart": "1" } }).catch(() => {});
         return new Response("restarted");
       }
