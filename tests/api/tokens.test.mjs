@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { as, startSystem } from "../support/harness.mjs";
+import { as, eventually, startSystem } from "../support/harness.mjs";
 import { sha256 } from "../support/tokens.mjs";
 
 let system;
@@ -231,4 +231,21 @@ test("limits that cannot be read publish nothing, and never no limits", async ()
   await system.cron();
   assert.deepEqual([(await recordOf(made.token)).name, (await recordOf(made.token)).limits], ["n8n", { calls_per_minute: 10 }]);
   await system.db.prepare("UPDATE tokens SET limits = NULL WHERE id = ?").bind(made.id).run();
+});
+
+test("how far limits are used up is what the gateway's counter says, for people and for the holder", async () => {
+  const route = { name: "Echo", path: "/api/counted", backend_url: `${system.upstream.url}/echo` };
+  assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
+  const { id, token } = (await create("developer", { scopes: ["counted"], limits: { calls_per_minute: 10, body_bytes: 100 } })).body;
+  const uses = async () => (await as(system, "viewer", "GET", `/api/tokens/${id}/limits`)).body.uses;
+  const [unused] = await uses();
+  assert.deepEqual([unused.kind, unused.limit, unused.used], ["calls-per-minute", 10, 0]);
+  let calls = 0;
+  await eventually(async () => (await system.gateway("/api/counted", { headers: { "x-api-key": token } })).status === 200 && ++calls === 3, 40_000, "three calls");
+  assert.deepEqual((await uses()).map((use) => use.used), [3]);
+  const own = await (await system.call("/api/usage/me", { headers: { "x-api-key": token } })).json();
+  assert.deepEqual(own.uses.map((use) => [use.kind, use.used]), [["calls-per-minute", 3]]);
+  const cleared = await as(system, "manager", "PUT", `/api/tokens/${id}`, { limits: { body_bytes: 100 } });
+  assert.equal(cleared.status, 200);
+  assert.deepEqual(await uses(), [], "what is not counted");
 });
