@@ -9,6 +9,7 @@ pub mod audit;
 pub mod dashboard;
 pub mod import;
 pub mod invitations;
+pub mod limits;
 pub mod outbox;
 pub mod people;
 pub mod routes;

@@ -23,6 +23,7 @@ mod db;
 mod error;
 mod handlers;
 pub mod intake;
+mod limiter;
 mod paging;
 mod publish;
 mod reconcile;

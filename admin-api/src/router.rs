@@ -11,6 +11,7 @@ use domain::api::audit as audit_api;
 use domain::api::dashboard as dashboard_api;
 use domain::api::import as import_api;
 use domain::api::invitations as invitation_api;
+use domain::api::limits as limit_api;
 use domain::api::people as people_api;
 use domain::api::routes as route_api;
 use domain::api::teams as team_api;
@@ -38,6 +39,7 @@ enum Handler {
     ExtendToken,
     ExplainToken,
     ListTokenSecrets,
+    TokenLimits,
     CreateRoute,
     ListRoutes,
     ListTags,
@@ -107,6 +109,7 @@ const ROUTES: &[Row] = &[
     row::<token_api::ExtendToken>(Handler::ExtendToken),
     row::<token_api::ExplainToken>(Handler::ExplainToken),
     row::<token_api::ListTokenSecrets>(Handler::ListTokenSecrets),
+    row::<limit_api::GetTokenLimits>(Handler::TokenLimits),
     row::<route_api::CreateRoute>(Handler::CreateRoute),
     row::<route_api::ListRoutes>(Handler::ListRoutes),
     row::<route_api::ListTags>(Handler::ListTags),
@@ -267,6 +270,7 @@ async fn dispatch(
         Handler::ExtendToken => tokens::extend(call).await,
         Handler::ExplainToken => tokens::explain(call).await,
         Handler::ListTokenSecrets => tokens::list_secrets(&call).await,
+        Handler::TokenLimits => tokens::get_limits(&call).await,
         Handler::CreateRoute => routes::create(call).await,
         Handler::ListRoutes => routes::list(&call).await,
         Handler::ListTags => routes::tags(&call).await,

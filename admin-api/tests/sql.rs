@@ -244,7 +244,19 @@ proptest! {
 fn with_token(db: &Connection) {
     db.execute(
         &query("token_insert"),
-        params!["tok_1", "n", "core-team", None::<&str>, r#"["*"]"#, "[]", None::<i64>, "u", 1],
+        params![
+            "tok_1",
+            "n",
+            "core-team",
+            None::<&str>,
+            r#"["*"]"#,
+            "[]",
+            None::<&str>,
+            0,
+            None::<i64>,
+            "u",
+            1
+        ],
     )
     .unwrap();
 }
@@ -258,7 +270,7 @@ fn the_loser_of_two_writers_leaves_no_trace() {
         batch
             .execute(
                 &query("token_update"),
-                params!["tok_1", name, None::<&str>, r#"["*"]"#, "[]", None::<i64>, 5, 1],
+                params!["tok_1", name, None::<&str>, r#"["*"]"#, "[]", None::<&str>, 0, None::<i64>, 5, 1],
             )
             .unwrap();
         batch.execute(&query("outbox_insert"), params![request, "token", "tok_1", 5, 5]).unwrap();
@@ -599,6 +611,7 @@ fn the_route_tables_version_only_grows_with_a_change() {
             None::<i64>,
             "[]",
             0,
+            "{}",
             "u",
             1
         ],

@@ -123,8 +123,8 @@ mod tests {
                 found += 1;
             }
         }
-        for name in ["tokens", "routes", "teams", "people"] {
-            let code = program(&domain.join(format!("api/{name}.rs")));
+        for name in ["api/tokens", "api/routes", "api/teams", "api/people", "limit", "settings"] {
+            let code = program(&domain.join(format!("{name}.rs")));
             for part in code.split("FieldError::new(").skip(1) {
                 let is_message =
                     |text: &&str| ["must ", "is not ", "would "].iter().any(|start| text.starts_with(start));

@@ -8,6 +8,7 @@ pub mod audit;
 pub mod dashboard;
 pub mod import;
 pub mod invitations;
+pub mod limits;
 pub mod people;
 pub mod routes;
 pub mod teams;
@@ -145,6 +146,7 @@ endpoints!(
     tokens::ExtendToken,
     tokens::ExplainToken,
     tokens::ListTokenSecrets,
+    limits::GetTokenLimits,
     routes::CreateRoute,
     routes::ListRoutes,
     routes::ListTags,

@@ -42,10 +42,10 @@ struct Builder {
 pub fn example(method: &str, pattern: &str) -> Option<Value> {
     Some(match (method, pattern) {
         ("POST", "/api/tokens") => {
-            json!({ "name": "Invoices", "team_id": "automation", "scopes": ["openai", "GET /api/echo/*"], "expires_days": 90 })
+            json!({ "name": "Invoices", "team_id": "automation", "scopes": ["openai", "GET /api/echo/*"], "expires_days": 90, "limits": { "calls_per_minute": 60, "cost_micros_per_day": 5_000_000 } })
         }
         ("PUT", "/api/tokens/{id}") => {
-            json!({ "description": "Sends invoices", "ip_allow": ["203.0.113.0/24"] })
+            json!({ "description": "Sends invoices", "ip_allow": ["203.0.113.0/24"], "limits": { "calls_per_minute": 30 } })
         }
         ("POST", "/api/tokens/{id}/rotate") => json!({ "grace_hours": 24 }),
         ("POST", "/api/tokens/{id}/extend") => json!({ "days": 90 }),
@@ -55,7 +55,9 @@ pub fn example(method: &str, pattern: &str) -> Option<Value> {
         ("POST", "/api/routes") => {
             json!({ "name": "Example", "path": "/api/example", "backend_url": "https://upstream.example/v1", "tags": ["ai"], "credential": { "kind": "bearer", "token": "the vendor's key" } })
         }
-        ("PUT", "/api/routes/{id}") => json!({ "description": "An example", "enabled": true }),
+        ("PUT", "/api/routes/{id}") => {
+            json!({ "description": "An example", "settings": { "maintenance": { "message": "Back at noon", "retry_after_s": 3_600 } } })
+        }
         ("PUT", "/api/routes/{id}/credential") => {
             json!({ "kind": "header", "name": "x-api-key", "value": "the vendor's key" })
         }
@@ -115,7 +117,7 @@ impl Builder {
                 if action != Action::ReadSelf {
                     errors.push(ApiError::NotFound);
                 }
-                // A scope cap, a credential or a senior role may ask for more than the endpoint does.
+                // A scope cap, limits, a credential or a senior role may ask for more than the endpoint does.
                 if action.may_be_forbidden() {
                     errors.push(ApiError::Forbidden);
                 }

@@ -82,6 +82,8 @@ pub enum Action {
     CreateToken,
     /// Edit, rotate, disable, enable, revoke.
     ChangeToken,
+    /// Allow a token more than it was allowed, or than its team's limits say.
+    LoosenLimits,
     /// Path, name, tags.
     ReadRoute,
     /// Upstream URL and credential state.
@@ -97,6 +99,7 @@ pub enum Action {
     CreateTeam,
     /// Name, description, colour, icon.
     EditTeam,
+    /// What bounds all its tokens: scopes and limits.
     SetScopeCap,
     DeleteTeam,
     /// Add, change, remove or invite a person whose present and new roles are DEVELOPER or VIEWER.
@@ -114,11 +117,12 @@ pub enum Action {
 }
 
 impl Action {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::ReadSelf,
         Self::ReadToken,
         Self::CreateToken,
         Self::ChangeToken,
+        Self::LoosenLimits,
         Self::ReadRoute,
         Self::ReadUpstream,
         Self::WriteRoute,
@@ -156,7 +160,7 @@ impl Action {
                 Rule { own: Some(Role::Developer), ..Rule::team(Role::Admin, Role::Manager) }
             }
             Self::EditTeam | Self::AssignSenior => Rule::team(Role::Admin, Role::Admin),
-            Self::AssignJunior => Rule::team(Role::Admin, Role::Manager),
+            Self::LoosenLimits | Self::AssignJunior => Rule::team(Role::Admin, Role::Manager),
             Self::ReadAudit => Rule::team(Role::Manager, Role::Manager),
             Self::ReadRoute => Rule { any_team: true, ..Rule::core(Role::Viewer) },
             Self::ReadUpstream | Self::ReadPublication => Rule::core(Role::Viewer),
@@ -186,7 +190,7 @@ impl Action {
     const fn visibility(self) -> Self {
         match self {
             Self::ReadSelf => Self::ReadSelf,
-            Self::ReadToken | Self::CreateToken | Self::ChangeToken => Self::ReadToken,
+            Self::ReadToken | Self::CreateToken | Self::ChangeToken | Self::LoosenLimits => Self::ReadToken,
             Self::ReadUsage => Self::ReadUsage,
             Self::ReadTeam
             | Self::EditTeam
@@ -336,6 +340,7 @@ mod tests {
             (Action::ReadToken, "yyyy", "yyyy", "----"),
             (Action::CreateToken, "fyyy", "fffy", "----"),
             (Action::ChangeToken, "ffyy", "fffy", "----"),
+            (Action::LoosenLimits, "ffyy", "fffy", "----"),
             (Action::ReadRoute, "yyyy", "yyyy", "yyyy"),
             (Action::ReadUpstream, "ffff", "yyyy", "ffff"),
             (Action::WriteRoute, "ffff", "fyyy", "ffff"),

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, startSystem } from "../support/harness.mjs";
+import { sha256 } from "../support/tokens.mjs";
 
 let system;
 before(async () => (system = await startSystem()));
@@ -54,6 +55,21 @@ test("a team's life: made, edited, capped, deleted only when empty", async () =>
   assert.equal((await ask("admin", "POST", "/api/teams", { id: "web", name: "again" })).status, 409, "an id is never given again");
   assert.equal((await ask("admin", "POST", "/api/tokens", { name: "t", team_id: "web", scopes: ["*"] })).status, 422);
   assert.equal((await ask("admin", "DELETE", "/api/teams/core-team")).status, 409, "core-team stays");
+});
+
+test("a team's limits are the platform admin's to set and reach every token of the team", async () => {
+  await newTeam("limited", { limits: { calls_per_day: 100 } });
+  await person("limits-admin", { limited: "ADMIN" });
+  const tokens = await Promise.all([undefined, { calls_per_day: 7 }].map((limits) => ask("admin", "POST", "/api/tokens", { name: "t", team_id: "limited", scopes: ["*"], limits })));
+  const published = () => Promise.all(tokens.map(async ({ body }) => JSON.parse(await system.kv.get(`token:${sha256(body.token)}`)).limits));
+  assert.deepEqual(await published(), [{ calls_per_day: 100 }, { calls_per_day: 7 }]);
+  assert.equal((await ask("limits-admin", "PUT", "/api/teams/limited", { limits: null })).status, 403);
+  assert.deepEqual(fields(await ask("admin", "PUT", "/api/teams/limited", { limits: { body_bytes: 0 } })), ["limits.body_bytes"]);
+  const cut = await ask("admin", "PUT", "/api/teams/limited", { limits: { calls_per_day: 5, concurrent_calls: 2 } });
+  assert.deepEqual([cut.status, cut.body.limits], [200, { calls_per_day: 5, concurrent_calls: 2 }]);
+  assert.deepEqual(await published(), [{ calls_per_day: 5, concurrent_calls: 2 }, { calls_per_day: 7, concurrent_calls: 2 }]);
+  const [entry] = (await ask("admin", "GET", "/api/dashboard/audit-logs?entity_id=limited")).body.items.filter((item) => item.action === "update-team" && item.result === "done");
+  assert.deepEqual([entry.before.limits, entry.after.limits], [{ calls_per_day: 100 }, { calls_per_day: 5, concurrent_calls: 2 }]);
 });
 
 test("a cut of the cap reaches every token of the team", async () => {

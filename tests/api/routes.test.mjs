@@ -11,12 +11,21 @@ const good = (more = {}) => ({ name: "Echo", path: `/api/r${counter++}`, backend
 const create = (user, more) => as(system, user, "POST", "/api/routes", good(more));
 const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);
 
+const oauth2 = { kind: "oauth2_client_credentials", token_url: "https://login.example.com/token", client_id: "c", client_secret: "s3cret-value" };
+const aws = { kind: "aws_sigv4", access_key_id: "AKIDEXAMPLE", secret_access_key: "s3cret-value", region: "eu-west-1", service: "s3" };
+const newer = [
+  { kind: "headers", headers: [{ name: "X-Account", value: "s3cret-value" }, { name: "X-Key", value: "s3cret-value" }] },
+  { ...oauth2, scope: "read", audience: "api", client_auth: "body" },
+  { ...aws, session_token: "s3cret-value" },
+];
+
 test("201: a route with a credential is made and shows neither secret nor seal", async () => {
   for (const credential of [
     { kind: "bearer", token: "s3cret-value" },
     { kind: "header", name: "X-Key", prefix: "Key ", value: "s3cret-value" },
     { kind: "basic", username: "u", password: "s3cret-value" },
     { kind: "query", parameter: "key", value: "s3cret-value" },
+    ...newer,
   ]) {
     const made = await create("admin", { credential });
     assert.equal(made.status, 201, JSON.stringify(made.body));
@@ -64,6 +73,25 @@ test("422: every bad field is named and nothing is written", async () => {
     [{ cors_origins: ["https://a.example/path"] }, "cors_origins.0"],
     [{ credential: { kind: "bearer", token: "" } }, "credential.token"],
     [{ credential: { kind: "header", name: "Host", value: "x" } }, "credential.name"],
+    [{ credential: { kind: "headers", headers: [] } }, "credential.headers"],
+    [{ credential: { kind: "headers", headers: [{ name: "Host", value: "x" }] } }, "credential.headers"],
+    [{ credential: { kind: "headers", headers: [{ name: "A", value: "x" }, { name: "a", value: "y" }] } }, "credential.headers"],
+    [{ credential: { ...oauth2, token_url: "ftp://login.example.com" } }, "credential.token_url"],
+    [{ credential: { ...oauth2, client_id: "" } }, "credential.client_id"],
+    [{ credential: { ...oauth2, client_secret: "a\nb" } }, "credential.client_secret"],
+    [{ credential: { ...oauth2, scope: "" } }, "credential.scope"],
+    [{ credential: { ...oauth2, audience: "é" } }, "credential.audience"],
+    [{ credential: { ...aws, access_key_id: "a b" } }, "credential.access_key_id"],
+    [{ credential: { ...aws, secret_access_key: "" } }, "credential.secret_access_key"],
+    [{ credential: { ...aws, session_token: "é" } }, "credential.session_token"],
+    [{ credential: { ...aws, region: "EU" } }, "credential.region"],
+    [{ credential: { ...aws, service: "" } }, "credential.service"],
+    [{ settings: { ai: { provider: "anthropic", include_usage: true } } }, "settings.ai.include_usage"],
+    [{ settings: { ai: { provider: "magic" } } }, "settings.ai.provider"],
+    [{ settings: { maintenance: { message: "", retry_after_s: 5 } } }, "settings.maintenance.message"],
+    [{ settings: { maintenance: { message: "x", retry_after_s: 0 } } }, "settings.maintenance.retry_after_s"],
+    [{ settings: { failover: { route_id: "rte_nowhere" } } }, "settings.failover.route_id"],
+    [{ settings: { magic: 1 } }, "settings.magic"],
     [{ surprise: 1 }, "surprise"],
   ]) {
     const answer = await create("admin", more);
@@ -130,6 +158,46 @@ test("a credential is set and cleared; 412 guards a route too", async () => {
   assert.equal(stale.status, 412);
   const cleared = await as(system, "admin", "DELETE", `${where}/credential`);
   assert.deepEqual([cleared.status, cleared.body.upstream.credential], [200, null]);
+});
+
+test("each kind of credential is set and never shown, in the audit log neither", async () => {
+  const made = await create("admin");
+  for (const credential of newer) {
+    const set = await as(system, "admin", "PUT", `/api/routes/${made.body.id}/credential`, credential);
+    assert.deepEqual([set.status, set.body.upstream.credential.kind], [200, credential.kind], JSON.stringify(set.body));
+    const bad = await as(system, "admin", "PUT", `/api/routes/${made.body.id}/credential`, { ...credential, surprise: 1 });
+    assert.equal(bad.status, 422);
+    for (const where of [`/api/routes/${made.body.id}`, `/api/dashboard/audit-logs?entity_id=${made.body.id}`]) {
+      assert.doesNotMatch(JSON.stringify((await as(system, "admin", "GET", where)).body), /s3cret-value|v1\./);
+    }
+  }
+  assert.doesNotMatch(system.logs(), /s3cret-value/);
+});
+
+test("settings are kept, published and cleared; that a route is closed is seen by all who see it", async () => {
+  const second = await create("admin");
+  const settings = {
+    ai: { provider: "openai", include_usage: true },
+    failover: { route_id: second.body.id, any_method: true },
+    maintenance: { message: "Back at noon", retry_after_s: 3_600 },
+  };
+  const made = await create("admin", { settings });
+  assert.deepEqual([made.status, made.body.upstream?.settings], [201, settings], JSON.stringify(made.body));
+  const published = async () => JSON.parse(await system.kv.get("routes")).routes.find((route) => route.id === made.body.id);
+  assert.deepEqual((await published()).settings, settings);
+  const seen = (await as(system, "viewer", "GET", `/api/routes/${made.body.id}`)).body;
+  assert.deepEqual([seen.maintenance, seen.upstream], [settings.maintenance, undefined]);
+  const itself = await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { settings: { failover: { route_id: made.body.id } } });
+  assert.deepEqual([itself.status, fields(itself)], [422, ["settings.failover.route_id"]]);
+
+  const used = await as(system, "admin", "DELETE", `/api/routes/${second.body.id}`);
+  assert.equal(used.status, 409);
+  assert.ok(used.body.details[0].message.includes(made.body.path), JSON.stringify(used.body));
+  const renamed = await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { name: "Renamed" });
+  assert.deepEqual(renamed.body.upstream.settings, settings);
+  const cleared = await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { settings: {} });
+  assert.deepEqual([cleared.body.upstream.settings, cleared.body.maintenance, (await published()).settings], [{}, undefined, undefined]);
+  assert.equal((await as(system, "admin", "DELETE", `/api/routes/${second.body.id}`)).status, 200);
 });
 
 test("a disabled or deleted route is not published, and the table's version only grows", async () => {

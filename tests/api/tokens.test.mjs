@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { as, startSystem } from "../support/harness.mjs";
+import { as, eventually, startSystem } from "../support/harness.mjs";
+import { sha256 } from "../support/tokens.mjs";
 
 let system;
 before(async () => (system = await startSystem()));
@@ -63,6 +64,15 @@ test("422 and 400: every bad field is named and nothing is written", async () =>
     [{ expires_days: "90" }, "expires_days"],
     [{ description: "x".repeat(501) }, "description"],
     [{ ip_allow: ["10.0.0.0/99"] }, "ip_allow.0"],
+    [{ limits: { calls_per_second: 0 } }, "limits.calls_per_second"],
+    [{ limits: { concurrent_calls: 1_001 } }, "limits.concurrent_calls"],
+    [{ limits: { cost_micros_per_day: -1 } }, "limits.cost_micros_per_day"],
+    [{ limits: { cost_micros_per_month: 1e30 } }, "limits.cost_micros_per_month"],
+    [{ limits: { body_bytes: 1.5 } }, "limits.body_bytes"],
+    [{ limits: { on_limit_failure: "maybe" } }, "limits.on_limit_failure"],
+    [{ limits: { calls_per_week: 5 } }, "limits.calls_per_week"],
+    [{ limits: 5 }, "limits"],
+    [{ inject_faults: "yes" }, "inject_faults"],
     [{ surprise: true }, "surprise"],
   ]) {
     const answer = await create("admin", more);
@@ -158,4 +168,84 @@ test("422: scopes lie inside the team's cap", async () => {
   } finally {
     await system.db.prepare("UPDATE teams SET scope_cap = NULL WHERE id = 'automation'").run();
   }
+});
+
+/** The published record of a token's newest secret. */
+const recordOf = async (token) => JSON.parse(await system.kv.get(`token:${sha256(token)}`));
+
+test("limits are kept, published with the team's defaults, and cleared by null", async () => {
+  await system.db.prepare("UPDATE teams SET limits = ? WHERE id = 'automation'").bind('{"calls_per_minute":60,"concurrent_calls":3}').run();
+  try {
+    const made = await create("developer", { limits: { calls_per_minute: 10, cost_micros_per_day: 5_000_000 }, inject_faults: true });
+    assert.equal(made.status, 201, JSON.stringify(made.body));
+    assert.deepEqual([made.body.limits, made.body.inject_faults], [{ calls_per_minute: 10, cost_micros_per_day: 5_000_000 }, true]);
+    const inForce = { calls_per_minute: 10, concurrent_calls: 3, cost_micros_per_day: 5_000_000 };
+    const record = await recordOf(made.body.token);
+    assert.deepEqual([record.limits, record.inject_faults], [inForce, true]);
+    const limits = await as(system, "viewer", "GET", `/api/tokens/${made.body.id}/limits`);
+    assert.deepEqual([limits.status, limits.body.limits], [200, inForce]);
+    assert.equal((await as(system, "newcomer", "GET", `/api/tokens/${made.body.id}/limits`)).status, 404);
+    const own = await system.call("/api/usage/me", { headers: { "x-api-key": made.body.token } });
+    assert.deepEqual((await own.json()).limits, inForce);
+
+    const cleared = await as(system, "manager", "PUT", `/api/tokens/${made.body.id}`, { limits: null, inject_faults: false });
+    assert.deepEqual([cleared.status, cleared.body.limits, cleared.body.inject_faults], [200, {}, false]);
+    const after = await recordOf(made.body.token);
+    assert.deepEqual([after.limits, after.inject_faults], [{ calls_per_minute: 60, concurrent_calls: 3 }, undefined]);
+    const entries = (await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${made.body.id}`)).body.items;
+    const [update] = entries.filter((entry) => entry.action === "update-token");
+    assert.deepEqual([update.before.limits.calls_per_minute, update.after.limits], [10, {}]);
+  } finally {
+    await system.db.prepare("UPDATE teams SET limits = NULL WHERE id = 'automation'").run();
+  }
+});
+
+test("403: a developer tightens limits and never loosens them, neither his token's nor his team's", async () => {
+  await system.db.prepare("UPDATE teams SET limits = ? WHERE id = 'automation'").bind('{"calls_per_minute":60}').run();
+  try {
+    assert.equal((await create("developer", { limits: { calls_per_minute: 61 } })).status, 403);
+    const { id } = (await create("developer", { limits: { calls_per_minute: 30 } })).body;
+    const set = async (user, limits) => (await as(system, user, "PUT", `/api/tokens/${id}`, { limits })).status;
+    assert.equal(await set("developer", { calls_per_minute: 20, calls_per_day: 100 }), 200);
+    for (const looser of [{ calls_per_minute: 21, calls_per_day: 100 }, { calls_per_minute: 20 }, {}, null]) {
+      assert.equal(await set("developer", looser), 403, JSON.stringify(looser));
+    }
+    assert.deepEqual((await as(system, "viewer", "GET", `/api/tokens/${id}`)).body.limits, { calls_per_minute: 20, calls_per_day: 100 });
+    assert.equal(await set("manager", { calls_per_minute: 500 }), 200);
+    const refused = (await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${id}&result=refused`)).body.items;
+    assert.equal(refused.length, 4);
+  } finally {
+    await system.db.prepare("UPDATE teams SET limits = NULL WHERE id = 'automation'").run();
+  }
+});
+
+test("limits that cannot be read publish nothing, and never no limits", async () => {
+  const made = (await create("manager", { limits: { calls_per_minute: 10 } })).body;
+  await system.db.prepare("UPDATE tokens SET limits = '{\"calls_per_minute\":\"ten\"}' WHERE id = ?").bind(made.id).run();
+  const renamed = await as(system, "manager", "PUT", `/api/tokens/${made.id}`, { name: "renamed" });
+  assert.ok(renamed.status >= 500, String(renamed.status));
+  await system.db.batch([
+    system.db.prepare("UPDATE tokens SET name = 'renamed', version = version + 1 WHERE id = ?").bind(made.id),
+    system.db.prepare("INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES ('obx_x', 'token', ?, 0, 0)").bind(made.id),
+  ]);
+  await system.cron();
+  assert.deepEqual([(await recordOf(made.token)).name, (await recordOf(made.token)).limits], ["n8n", { calls_per_minute: 10 }]);
+  await system.db.prepare("UPDATE tokens SET limits = NULL WHERE id = ?").bind(made.id).run();
+});
+
+test("how far limits are used up is what the gateway's counter says, for people and for the holder", async () => {
+  const route = { name: "Echo", path: "/api/counted", backend_url: `${system.upstream.url}/echo` };
+  assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
+  const { id, token } = (await create("developer", { scopes: ["counted"], limits: { calls_per_minute: 10, body_bytes: 100 } })).body;
+  const uses = async () => (await as(system, "viewer", "GET", `/api/tokens/${id}/limits`)).body.uses;
+  const [unused] = await uses();
+  assert.deepEqual([unused.kind, unused.limit, unused.used], ["calls-per-minute", 10, 0]);
+  let calls = 0;
+  await eventually(async () => (await system.gateway("/api/counted", { headers: { "x-api-key": token } })).status === 200 && ++calls === 3, 40_000, "three calls");
+  assert.deepEqual((await uses()).map((use) => use.used), [3]);
+  const own = await (await system.call("/api/usage/me", { headers: { "x-api-key": token } })).json();
+  assert.deepEqual(own.uses.map((use) => [use.kind, use.used]), [["calls-per-minute", 3]]);
+  const cleared = await as(system, "manager", "PUT", `/api/tokens/${id}`, { limits: { body_bytes: 100 } });
+  assert.equal(cleared.status, 200);
+  assert.deepEqual(await uses(), [], "what is not counted");
 });

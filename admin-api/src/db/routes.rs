@@ -6,6 +6,7 @@ use domain::credential::{CredentialKind, SealedCredential};
 use domain::id::RouteId;
 use domain::role::Grant;
 use domain::route::RoutePath;
+use domain::settings::RouteSettings;
 use domain::time::UnixMs;
 use serde::Deserialize;
 
@@ -22,6 +23,7 @@ struct RouteRow {
     timeout_ms: Option<u32>,
     cors_origins: String,
     forward_cookies: u8,
+    settings: String,
     created_at: UnixMs,
     updated_at: UnixMs,
     version: u64,
@@ -60,15 +62,19 @@ impl Stored {
 impl TryFrom<RouteRow> for Stored {
     type Error = StoreError;
 
-    /// Methods that cannot be read are an error: taken for none given they would be all.
+    /// Methods or settings that cannot be read are an error: taken for none given they would be all
+    /// methods, or a closed route open.
     fn try_from(row: RouteRow) -> Result<Self, StoreError> {
         let credential = row.credential();
+        let settings: RouteSettings = from_json(&row.settings)?;
+        let maintenance = settings.maintenance.clone();
         Ok(Self {
             upstream: UpstreamView {
                 backend_url: row.backend_url,
                 timeout_ms: row.timeout_ms,
                 cors_origins: json_column(&row.cors_origins),
                 forward_cookies: row.forward_cookies == 1,
+                settings,
                 credential,
             },
             view: RouteView {
@@ -79,6 +85,7 @@ impl TryFrom<RouteRow> for Stored {
                 tags: json_column(&row.tags),
                 methods: from_json(&row.methods)?,
                 enabled: row.enabled == 1,
+                maintenance,
                 upstream: None,
                 created_at: row.created_at,
                 updated_at: row.updated_at,
@@ -137,6 +144,7 @@ pub fn insert(
             route.timeout_ms,
             &to_json(&route.cors_origins)?,
             route.forward_cookies,
+            &to_json(&route.settings)?,
             grant.actor().as_str(),
             now,
         ],
@@ -159,6 +167,7 @@ pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Stateme
             upstream.timeout_ms,
             &to_json(&upstream.cors_origins)?,
             upstream.forward_cookies,
+            &to_json(&upstream.settings)?,
             now,
             view.version,
         ],
@@ -168,6 +177,16 @@ pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Stateme
 /// Counts a change of the route's credential, where the route is still at `version`.
 pub fn touch(db: &Db, _: &Grant, id: &RouteId, version: u64, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("route_touch"), params![id.as_str(), now, version])
+}
+
+/// The paths of routes whose second upstream this one is.
+pub async fn failing_over_to(db: &Db, id: &RouteId) -> Result<Vec<RoutePath>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        path: RoutePath,
+    }
+    let rows: Vec<Row> = db.rows(db.statement(sql!("routes_failing_over"), params![id.as_str()])?).await?;
+    Ok(rows.into_iter().map(|row| row.path).collect())
 }
 
 /// `version` is the one that the caller made a condition.
@@ -223,6 +242,7 @@ pub struct PublishedRow {
     pub timeout_ms: Option<u32>,
     pub cors_origins: String,
     pub forward_cookies: u8,
+    pub settings: String,
     pub sealed: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Teams and who is in them.
 
-use super::{Db, Param, Statement, StoreError, json_column, params, sql, to_json};
+use super::{Db, Param, Statement, StoreError, json_column, limits, params, sql, to_json};
 use domain::api::people::Member;
 use domain::api::teams::{NewTeam, TeamView};
 use domain::id::{TeamId, UserId};
@@ -17,6 +17,7 @@ struct TeamRow {
     color: Option<String>,
     icon: Option<String>,
     scope_cap: Option<String>,
+    limits: Option<String>,
     members: u32,
     tokens: u32,
     your_role: Option<Role>,
@@ -25,9 +26,11 @@ struct TeamRow {
     version: u64,
 }
 
-impl From<TeamRow> for TeamView {
-    fn from(row: TeamRow) -> Self {
-        Self {
+impl TryFrom<TeamRow> for TeamView {
+    type Error = StoreError;
+
+    fn try_from(row: TeamRow) -> Result<Self, StoreError> {
+        Ok(Self {
             id: row.id,
             name: row.name,
             description: row.description,
@@ -35,13 +38,14 @@ impl From<TeamRow> for TeamView {
             icon: row.icon,
             // What cannot be read admits nothing.
             scope_cap: row.scope_cap.map(|text| json_column(&text)),
+            limits: limits::read(row.limits.as_deref())?,
             members: row.members,
             tokens: row.tokens,
             your_role: row.your_role,
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
-        }
+        })
     }
 }
 
@@ -57,13 +61,13 @@ pub async fn list(
     let (name, id) = after;
     let params = params![teams, search, name, id, limit, caller.user.as_str()];
     let rows: Vec<TeamRow> = db.rows(db.statement(sql!("teams_list"), params)?).await?;
-    Ok(rows.into_iter().map(TeamView::from).collect())
+    rows.into_iter().map(TeamView::try_from).collect()
 }
 
 pub async fn get(db: &Db, caller: &Caller, id: &str) -> Result<Option<TeamView>, StoreError> {
     let row: Option<TeamRow> =
         db.first(db.statement(sql!("team_view"), params![id, caller.user.as_str()])?).await?;
-    Ok(row.map(TeamView::from))
+    row.map(TeamView::try_from).transpose()
 }
 
 fn cap_json(cap: Option<&[Scope]>) -> Result<Option<String>, StoreError> {
@@ -72,6 +76,7 @@ fn cap_json(cap: Option<&[Scope]>) -> Result<Option<String>, StoreError> {
 
 pub fn insert(db: &Db, _: &Grant, team: &NewTeam, now: UnixMs) -> Result<Statement, StoreError> {
     let cap = cap_json(team.scope_cap.as_deref())?;
+    let limits = limits::write(&team.limits)?;
     let params: &[Param] = params![
         team.id.as_str(),
         &team.name,
@@ -79,6 +84,7 @@ pub fn insert(db: &Db, _: &Grant, team: &NewTeam, now: UnixMs) -> Result<Stateme
         team.color.as_ref(),
         team.icon.as_ref(),
         cap.as_ref(),
+        limits.as_ref(),
         now,
     ];
     db.statement(sql!("team_insert"), params)
@@ -87,6 +93,7 @@ pub fn insert(db: &Db, _: &Grant, team: &NewTeam, now: UnixMs) -> Result<Stateme
 /// Writes the view's fields where the team is still at its version.
 pub fn update(db: &Db, _: &Grant, team: &TeamView, now: UnixMs) -> Result<Statement, StoreError> {
     let cap = team.scope_cap.as_ref().map(to_json).transpose()?;
+    let limits = limits::write(&team.limits)?;
     let params: &[Param] = params![
         team.id.as_str(),
         &team.name,
@@ -94,6 +101,7 @@ pub fn update(db: &Db, _: &Grant, team: &TeamView, now: UnixMs) -> Result<Statem
         team.color.as_ref(),
         team.icon.as_ref(),
         cap.as_ref(),
+        limits.as_ref(),
         now,
         team.version,
     ];

@@ -6,10 +6,12 @@ mod secrets;
 pub use published::*;
 pub use secrets::*;
 
+use super::limits;
 use super::{Db, Param, Statement, StoreError, from_json, json_column, params, sql, to_json};
 use domain::api::tokens::{NewToken, StateFilter, TokenSort, TokenView};
 use domain::id::{TeamId, TokenId, UserId};
 use domain::kv::TokenState;
+use domain::limit::Limits;
 use domain::role::Grant;
 use domain::scope::Scope;
 use domain::time::UnixMs;
@@ -24,6 +26,8 @@ struct TokenRow {
     description: Option<String>,
     scopes: String,
     ip_allow: String,
+    limits: Option<String>,
+    inject_faults: u8,
     expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
     disabled_by: Option<UserId>,
@@ -48,8 +52,8 @@ fn state_of(disabled_at: Option<UnixMs>, revoked_at: Option<UnixMs>) -> TokenSta
 impl TryFrom<TokenRow> for TokenView {
     type Error = StoreError;
 
-    /// An allow-list that cannot be read is an error: taken for empty it would allow any address, and
-    /// be written back so.
+    /// An allow-list or limits that cannot be read are an error: taken for empty they would allow
+    /// anything, and be written back so.
     fn try_from(row: TokenRow) -> Result<Self, StoreError> {
         Ok(Self {
             state: state_of(row.disabled_at, row.revoked_at),
@@ -60,6 +64,8 @@ impl TryFrom<TokenRow> for TokenView {
             description: row.description,
             scopes: json_column(&row.scopes),
             ip_allow: from_json(&row.ip_allow)?,
+            limits: limits::read(row.limits.as_deref())?,
+            inject_faults: row.inject_faults == 1,
             expires_at: row.expires_at,
             disabled_by: row.disabled_by,
             created_by: row.created_by,
@@ -116,14 +122,29 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
     rows.into_iter().map(TokenView::try_from).collect()
 }
 
-/// The scopes that bound those of the team's tokens; `Ok(None)` where there is no such team.
-pub async fn scope_cap(db: &Db, team: &TeamId) -> Result<Option<ScopeCap>, StoreError> {
+/// What a team says of its tokens.
+#[derive(Debug)]
+pub struct TeamBounds {
+    pub cap: ScopeCap,
+    /// Of tokens that have none of their own.
+    pub limits: Limits,
+}
+
+/// `Ok(None)` where there is no such team.
+pub async fn team_bounds(db: &Db, team: &TeamId) -> Result<Option<TeamBounds>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         scope_cap: Option<String>,
+        limits: Option<String>,
     }
     let row: Option<Row> = db.first(db.statement(sql!("team_get"), params![team.as_str()])?).await?;
-    Ok(row.map(|row| ScopeCap(row.scope_cap.map(|text| json_column(&text)))))
+    let bounds = |row: Row| {
+        Ok(TeamBounds {
+            cap: ScopeCap(row.scope_cap.map(|text| json_column(&text))),
+            limits: limits::read(row.limits.as_deref())?,
+        })
+    };
+    row.map(bounds).transpose()
 }
 
 /// `None` inside is no bound; an empty list admits nothing.
@@ -152,6 +173,8 @@ pub fn insert(
             token.description.as_ref(),
             &to_json(&token.scopes)?,
             &to_json(&token.ip_allow)?,
+            limits::write(&token.limits)?.as_ref(),
+            token.inject_faults,
             token.expires_at,
             grant.actor().as_str(),
             now,
@@ -169,6 +192,8 @@ pub fn update(db: &Db, _: &Grant, token: &TokenView, now: UnixMs) -> Result<Stat
             token.description.as_ref(),
             &to_json(&token.scopes)?,
             &to_json(&token.ip_allow)?,
+            limits::write(&token.limits)?.as_ref(),
+            token.inject_faults,
             token.expires_at,
             now,
             token.version,

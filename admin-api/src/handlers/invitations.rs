@@ -132,7 +132,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
 async fn check_teams(db: &Db, teams: &[InvitedTeam]) -> Result<(), Failure> {
     let mut errors = Vec::new();
     for (i, team) in teams.iter().enumerate() {
-        if tokens::scope_cap(db, &team.team_id).await?.is_none() {
+        if tokens::team_bounds(db, &team.team_id).await?.is_none() {
             errors.push(FieldError::new(format!("teams.{i}.team_id"), "is not a team"));
         }
     }

@@ -16,7 +16,7 @@ use domain::id::TeamId;
 use domain::role::{Action, Caller, Subject, authorize};
 use worker::Response;
 
-/// Tokens that a cut of the cap publishes at once; the cron publishes the others within a minute.
+/// Tokens that a change of cap or limits publishes at once; the cron publishes the others within a minute.
 const PUBLISHED_AT_ONCE: u32 = 50;
 
 /// `GET /api/teams`
@@ -77,7 +77,7 @@ fn attempt<'a>(action: &'static str, id: &'a str) -> Attempt<'a> {
 fn snapshot(team: &TeamView) -> serde_json::Value {
     serde_json::json!({
         "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
-        "scope_cap": team.scope_cap,
+        "scope_cap": team.scope_cap, "limits": team.limits,
     })
 }
 
@@ -95,7 +95,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let entry = audit::Entry {
         after: Some(serde_json::json!({
             "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
-            "scope_cap": team.scope_cap,
+            "scope_cap": team.scope_cap, "limits": team.limits,
         })),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
@@ -111,9 +111,9 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
 /// `PUT /api/teams/{id}`
 ///
 /// 1. Read and check the fields that are given; `If-Match`.
-/// 2. A scope cap asks for the platform admin.
-/// 3. Write where the version is still the one that was read. A change of the cap counts for every
-///    token of the team and puts each into the outbox, in the same transaction.
+/// 2. A scope cap and limits ask for the platform admin.
+/// 3. Write where the version is still the one that was read. A change of either counts for
+///    every token of the team and puts each into the outbox, in the same transaction.
 /// 4. Publish the first of them at once.
 pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
@@ -124,7 +124,7 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let subject = Subject::team(&before.id);
     let grant = call.authorize(&caller, Action::EditTeam, subject, attempt)?;
     let change = parse_body::<UpdateTeamRequest>(&body)?.validate()?;
-    if change.scope_cap.is_some() {
+    if change.scope_cap.is_some() || change.limits.is_some() {
         call.authorize(&caller, Action::SetScopeCap, subject, attempt)?;
     }
     check_if_match(&call, before.version)?;
@@ -135,17 +135,18 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
         after: Some(snapshot(&after)),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
-    let cuts = after.scope_cap != before.scope_cap;
+    let concerns_tokens = after.scope_cap != before.scope_cap || after.limits != before.limits;
     let mut statements =
         vec![store::update(&db, &grant, &after, call.now)?, audit::insert_if_changed(&db, &entry)?];
-    if cuts {
+    if concerns_tokens {
         statements.push(tokens::touch_team(&db, &grant, &before.id, call.now)?);
         statements.push(outbox::insert_team(&db, &grant, &before.id, call.now)?);
     }
     if !db.change(statements).await? {
         return Err(overtaken(&call));
     }
-    let propagation = if cuts { publish_team(&call, &db, &before.id).await? } else { Propagation::Published };
+    let propagation =
+        if concerns_tokens { publish_team(&call, &db, &before.id).await? } else { Propagation::Published };
     let team = find(&call, &db, &caller).await?;
     respond_versioned(status(200, propagation), team.version, &TeamChanged { team, propagation })
 }
@@ -158,6 +159,7 @@ fn changed(team: TeamView, change: TeamChange) -> TeamView {
         color: change.color.unwrap_or(team.color),
         icon: change.icon.unwrap_or(team.icon),
         scope_cap: change.scope_cap.map_or(team.scope_cap, |cap| cap.map(texts)),
+        limits: change.limits.unwrap_or(team.limits),
         ..team
     }
 }

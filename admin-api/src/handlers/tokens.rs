@@ -2,10 +2,12 @@
 
 mod change;
 mod explain;
+mod limits;
 mod secret;
 
 pub use change::{disable, enable, extend, revoke, update};
 pub use explain::explain;
+pub use limits::get as get_limits;
 pub use secret::{create, list_secrets, rotate};
 
 use crate::auth::caller;

@@ -82,7 +82,7 @@ pub async fn of_team(call: &Call) -> Result<Response, Failure> {
     let team = TeamId::from(call.id());
     authorize(&caller, Action::ReadUsage, Subject::team(&team))?;
     let db = call.db()?;
-    if tokens::scope_cap(&db, &team).await?.is_none() {
+    if tokens::team_bounds(&db, &team).await?.is_none() {
         return Err(ApiError::NotFound.into());
     }
     let teams = crate::db::to_json(&[&team])?;

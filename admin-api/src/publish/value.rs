@@ -1,12 +1,11 @@
 //! What KV is to hold, computed from what D1 says now.
 
 use crate::db::tokens::PublishedToken;
-use crate::db::{Db, StoreError, json_column, routes};
+use crate::db::{Db, StoreError, json_column, limits, routes};
 use domain::credential::SealedCredential;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
 use domain::limit::Limits;
 use domain::scope::{Scope, within_cap};
-use domain::settings::RouteSettings;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use edge::log::log;
@@ -27,7 +26,7 @@ pub struct Entry {
 /// The entries of a token: one for each secret that has not ended long ago.
 ///
 /// # Errors
-/// An allow-list that cannot be read: with an entry left out, any address could call.
+/// An allow-list or limits that cannot be read: without them, any address could call, or without end.
 pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, StoreError> {
     let record = record_of(token)?;
     let entry = |(hash, ends_at): &(TokenHash, Option<UnixMs>)| {
@@ -47,6 +46,12 @@ pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, Sto
 /// The record of a token, whichever secret it is found by. Its scopes are those that lie within the
 /// team's cap now, whatever was within it when they were given.
 pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
+    // A tombstone needs neither networks nor limits, and nothing may stand in a revocation's way.
+    let (ip_allow, limits) = if token.state == TokenState::Revoked {
+        (vec![], Limits::default())
+    } else {
+        (networks(&token.ip_allow)?, limits_of(token)?)
+    };
     let scopes: Vec<Scope> = token.scopes.iter().filter_map(|text| text.parse().ok()).collect();
     Ok(TokenRecord {
         v: TokenRecord::VERSION,
@@ -57,16 +62,19 @@ pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
         expires_at: token.expires_at,
         state: token.state,
         secret_ends_at: None,
-        // A tombstone needs none, and nothing may stand in a revocation's way.
-        limits: Limits::default(),
-        inject_faults: false,
-        ip_allow: if token.state == TokenState::Revoked { vec![] } else { networks(&token.ip_allow)? },
+        ip_allow,
+        limits,
+        inject_faults: token.inject_faults,
         version: token.version,
     })
 }
 
 fn networks(json: &str) -> Result<Vec<ipnet::IpNet>, StoreError> {
     serde_json::from_str(json).map_err(|e| StoreError::Value(format!("ip_allow: {e}")))
+}
+
+fn limits_of(token: &PublishedToken) -> Result<Limits, StoreError> {
+    Ok(limits::read(token.limits.as_deref())?.or(&limits::read(token.team_limits.as_deref())?))
 }
 
 pub async fn route_table(db: &Db, now: UnixMs, request_id: &str) -> Result<RouteTableV2, StoreError> {
@@ -88,8 +96,8 @@ fn route_or_log(row: routes::PublishedRow, request_id: &str) -> Option<RouteV2> 
     route
 }
 
-/// `None` for a route whose address or methods cannot be read: it could go nowhere, or take methods
-/// that it should not.
+/// `None` for a route whose address, methods or settings cannot be read: it could go nowhere, or take
+/// calls that it should not.
 pub fn route(row: routes::PublishedRow) -> Option<RouteV2> {
     // A seal that is not for this origin, or that cannot be read (an empty one never opens), is
     // published all the same: the gateway then refuses the call, where without it the call would go
@@ -104,7 +112,7 @@ pub fn route(row: routes::PublishedRow) -> Option<RouteV2> {
         timeout_ms: row.timeout_ms,
         cors_origins: json_column(&row.cors_origins),
         forward_cookies: row.forward_cookies == 1,
-        settings: RouteSettings::default(),
+        settings: serde_json::from_str(&row.settings).ok()?,
         credential: row.sealed.as_deref().map(|text| text.parse().unwrap_or_else(|_| unopenable())),
     })
 }
@@ -123,6 +131,7 @@ mod tests {
             timeout_ms: None,
             cors_origins: "[]".into(),
             forward_cookies: 0,
+            settings: "{}".into(),
             sealed: sealed.map(str::to_owned),
         }
     }
@@ -137,9 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn a_route_whose_methods_cannot_be_read_is_left_out() {
+    fn a_route_whose_methods_or_settings_cannot_be_read_is_left_out() {
         assert!(route(routes::PublishedRow { methods: "[\"G T\"]".into(), ..published(None) }).is_none());
         assert!(route(routes::PublishedRow { methods: "?".into(), ..published(None) }).is_none());
+        let settings = r#"{"maintenance":{"message":"x"}}"#.into();
+        assert!(route(routes::PublishedRow { settings, ..published(None) }).is_none());
     }
 
     fn token(state: TokenState, ip_allow: &str, cap: Option<&str>) -> PublishedToken {
@@ -151,6 +162,9 @@ mod tests {
             scopes: vec!["*".into()],
             scope_cap: cap.map(|scope| vec![scope.parse().unwrap()]),
             ip_allow: ip_allow.into(),
+            limits: Some(r#"{"calls_per_day":5}"#.into()),
+            team_limits: Some(r#"{"calls_per_day":9,"concurrent_calls":2}"#.into()),
+            inject_faults: true,
             expires_at: None,
             state,
             version: 3,
@@ -170,6 +184,28 @@ mod tests {
     fn a_cut_cap_cuts_what_is_published() {
         let record = record_of(&token(TokenState::Active, "[]", Some("openai"))).unwrap();
         assert_eq!(record.scopes, ["openai".parse().unwrap()]);
+    }
+
+    #[test]
+    fn the_tokens_own_limits_come_before_its_teams() {
+        let limits = record_of(&token(TokenState::Active, "[]", None)).unwrap().limits;
+        assert_eq!((limits.calls_per_day, limits.concurrent_calls), (Some(5), Some(2)));
+    }
+
+    #[test]
+    fn unreadable_limits_stop_the_publication_but_not_a_revocation() {
+        for unreadable in ["?", r#"{"calls_per_day":"5"}"#, r#"{"calls_per_dya":5}"#] {
+            let unreadable = Some(unreadable.to_owned());
+            for (own, team) in [(unreadable.clone(), None), (None, unreadable)] {
+                let of = |state| PublishedToken {
+                    limits: own.clone(),
+                    team_limits: team.clone(),
+                    ..token(state, "[]", None)
+                };
+                assert!(record_of(&of(TokenState::Active)).is_err(), "{own:?} {team:?}");
+                assert!(record_of(&of(TokenState::Revoked)).unwrap().limits.is_empty());
+            }
+        }
     }
 
     #[test]

@@ -141,7 +141,7 @@ mod tests {
     #[test]
     fn a_revoked_token_is_revoked_and_a_disabled_one_past_its_end_has_expired() {
         let mut token: TokenView = serde_json::from_value(serde_json::json!({
-            "id":"tok_1","name":"n","team_id":"ops","description":null,"scopes":["*"],"ip_allow":[],
+            "id":"tok_1","name":"n","team_id":"ops","description":null,"scopes":["*"],"ip_allow":[],"limits":{},"inject_faults":false,
             "state":"active","expires_at":null,"hint":null,"disabled_by":null,"created_by":null,
             "created_at":0,"updated_at":0,"last_used_at":null,"version":1}))
         .unwrap();

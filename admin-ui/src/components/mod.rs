@@ -7,6 +7,7 @@ mod dialog;
 mod empty;
 mod field;
 mod labels;
+mod limits;
 mod menu;
 mod page;
 mod scope_picker;
@@ -25,6 +26,7 @@ pub use field::{
     CheckField, Select, SelectField, TextAreaField, TextField, as_field_error, error_of, error_within,
 };
 pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, role_name};
+pub use limits::{LimitUses, LimitsDraft, LimitsFields, limits_list};
 pub use menu::{Menu, MenuItem};
 pub use page::Page;
 pub use scope_picker::{ScopePicker, is_stale, name_of, opened};

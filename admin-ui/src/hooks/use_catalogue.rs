@@ -5,6 +5,7 @@ use crate::api::use_api;
 use domain::api::routes::{ListRoutes, RouteQuery, RouteView};
 use domain::api::teams::{ListTeams, TeamQuery, TeamView};
 use domain::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential};
+use domain::settings::RouteSettings;
 use url::Url;
 use yew::prelude::*;
 
@@ -42,6 +43,7 @@ pub fn as_decided_on(view: &RouteView) -> Option<Route> {
         timeout_ms: DEFAULT_TIMEOUT_MS,
         cors_origins: vec![],
         forward_cookies: false,
+        settings: RouteSettings::default(),
         credential: RouteCredential::None,
     })
 }

@@ -10,6 +10,7 @@ use crate::method::Method;
 use crate::role::Action;
 use crate::route::{MAX_TIMEOUT_MS, RoutePath};
 use crate::scope::is_label;
+use crate::settings::{Maintenance, RouteSettings};
 use crate::time::UnixMs;
 use crate::upstream::parse_base;
 use crate::usage::Outcome;
@@ -44,7 +45,7 @@ endpoint!(
     UpdateRoute, "PUT", "/api/routes/{id}", Some(Action::WriteRoute), 200, UpdateRouteRequest => RouteChanged
 );
 endpoint!(
-    /// Deletes the route and its credential.
+    /// Deletes the route and its credential; not while it is another's second upstream.
     DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged);
 endpoint!(
     /// Sets the credential, sealed to the route and its origin. It is never shown again.
@@ -79,6 +80,8 @@ pub struct CreateRouteRequest {
     #[serde(default)]
     pub forward_cookies: bool,
     #[serde(default)]
+    pub settings: RouteSettings,
+    #[serde(default)]
     pub credential: Option<Credential>,
 }
 
@@ -108,6 +111,9 @@ pub struct UpdateRouteRequest {
     pub cors_origins: Option<Vec<String>>,
     #[serde(default)]
     pub forward_cookies: Option<bool>,
+    /// Take the place of all that the route has.
+    #[serde(default)]
+    pub settings: Option<RouteSettings>,
 }
 
 /// Query of the list, all optional.
@@ -190,6 +196,9 @@ pub struct RouteView {
     pub tags: Vec<String>,
     pub methods: Vec<String>,
     pub enabled: bool,
+    /// That it is closed, and what its callers are told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maintenance: Option<Maintenance>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamView>,
     pub created_at: UnixMs,
@@ -206,6 +215,7 @@ pub struct UpstreamView {
     pub timeout_ms: Option<u32>,
     pub cors_origins: Vec<String>,
     pub forward_cookies: bool,
+    pub settings: RouteSettings,
     /// `None` where no credential is set.
     pub credential: Option<CredentialView>,
 }
@@ -243,6 +253,7 @@ pub struct NewRoute {
     pub timeout_ms: Option<u32>,
     pub cors_origins: Vec<String>,
     pub forward_cookies: bool,
+    pub settings: RouteSettings,
     pub credential: Option<Credential>,
 }
 
@@ -258,6 +269,7 @@ pub struct RouteChange {
     pub timeout_ms: Option<Option<u32>>,
     pub cors_origins: Option<Vec<String>>,
     pub forward_cookies: Option<bool>,
+    pub settings: Option<RouteSettings>,
 }
 
 impl CreateRouteRequest {
@@ -275,6 +287,7 @@ impl CreateRouteRequest {
         let methods = check_methods(&self.methods, &mut errors);
         let timeout_ms = check_timeout(self.timeout_ms, &mut errors);
         let cors_origins = check_origins(self.cors_origins, &mut errors);
+        self.settings.check(&mut errors);
         if let Some(credential) = &self.credential {
             check_credential("credential.", credential, allow_insecure, &mut errors);
         }
@@ -290,6 +303,7 @@ impl CreateRouteRequest {
                 timeout_ms,
                 cors_origins,
                 forward_cookies: self.forward_cookies,
+                settings: self.settings,
                 credential: self.credential,
             }),
             _ => Err(errors),
@@ -300,6 +314,9 @@ impl CreateRouteRequest {
 impl UpdateRouteRequest {
     pub fn validate(self, allow_insecure: bool) -> Result<RouteChange, Vec<FieldError>> {
         let mut errors = Vec::new();
+        if let Some(settings) = &self.settings {
+            settings.check(&mut errors);
+        }
         let change = RouteChange {
             name: self.name.map(|name| check_name("name", &name, &mut errors)),
             upstream: self.backend_url.and_then(|url| check_upstream(&url, allow_insecure, &mut errors)),
@@ -310,6 +327,7 @@ impl UpdateRouteRequest {
             timeout_ms: self.timeout_ms.map(|ms| check_timeout(ms, &mut errors)),
             cors_origins: self.cors_origins.map(|origins| check_origins(origins, &mut errors)),
             forward_cookies: self.forward_cookies,
+            settings: self.settings,
         };
         if errors.is_empty() { Ok(change) } else { Err(errors) }
     }
@@ -396,7 +414,8 @@ mod tests {
     fn each_bad_field_is_named() {
         let request: CreateRouteRequest = serde_json::from_value(json!({
             "name":"", "path":"api/x", "backend_url":"http://127.0.0.1", "tags":["a b"], "methods":["G T"],
-            "timeout_ms":0, "cors_origins":["https://a.example/"], "credential":{"kind":"bearer","token":""}}))
+            "timeout_ms":0, "cors_origins":["https://a.example/"],
+            "settings":{"maintenance":{"message":"","retry_after_s":1}}, "credential":{"kind":"bearer","token":""}}))
         .unwrap();
         let fields: Vec<_> = request.validate(false).unwrap_err().into_iter().map(|e| e.field).collect();
         assert_eq!(
@@ -409,6 +428,7 @@ mod tests {
                 "methods.0",
                 "timeout_ms",
                 "cors_origins.0",
+                "settings.maintenance.message",
                 "credential.token"
             ]
         );

@@ -1,10 +1,12 @@
 //! `/api/teams`: requests, responses and what makes a request acceptable.
 
+use super::limits::check_limits;
 use super::tokens::{check_description, check_name, check_scope_list, present};
 use super::{Page, Propagation, endpoint};
 use crate::api::people::Member;
 use crate::error::FieldError;
 use crate::id::TeamId;
+use crate::limit::Limits;
 use crate::role::{Action, Role};
 use crate::scope::{MAX_SCOPES, Scope};
 use crate::time::UnixMs;
@@ -25,8 +27,8 @@ endpoint!(
     /// One team.
     GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView);
 endpoint!(
-    /// Changes the fields that are given; the scope cap asks for the platform admin, and cutting it
-    /// cuts every token of the team. `If-Match` is heeded.
+    /// Changes the fields that are given; the scope cap and the limits ask for the platform admin, and
+    /// change what every token of the team may do. `If-Match` is heeded.
     UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged
 );
 endpoint!(
@@ -59,6 +61,9 @@ pub struct CreateTeamRequest {
     /// admits none.
     #[serde(default)]
     pub scope_cap: Option<Vec<String>>,
+    /// Of each token of the team, where it has none of its own.
+    #[serde(default)]
+    pub limits: Option<Limits>,
 }
 
 /// Only what is present changes; `null` clears what may be empty.
@@ -76,6 +81,9 @@ pub struct UpdateTeamRequest {
     pub icon: Option<Option<String>>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub scope_cap: Option<Option<Vec<String>>>,
+    /// Takes the place of all that the team has.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Option<Limits>>,
 }
 
 /// Query of the list, all optional.
@@ -111,6 +119,8 @@ pub struct TeamView {
     pub color: Option<String>,
     pub icon: Option<String>,
     pub scope_cap: Option<Vec<String>>,
+    /// Of each token of the team, where it has none of its own.
+    pub limits: Limits,
     pub members: u32,
     /// Tokens that are not revoked.
     pub tokens: u32,
@@ -122,7 +132,8 @@ pub struct TeamView {
     pub version: u64,
 }
 
-/// The answer to a change; pending where tokens that a cut of the cap concerns are not in KV yet.
+/// The answer to a change; pending where tokens that a change of cap or limits concerns are not in
+/// KV yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamChanged {
@@ -140,6 +151,7 @@ pub struct NewTeam {
     pub color: Option<String>,
     pub icon: Option<String>,
     pub scope_cap: Option<Vec<Scope>>,
+    pub limits: Limits,
 }
 
 /// A change that was found acceptable; `None` leaves as it is.
@@ -150,6 +162,7 @@ pub struct TeamChange {
     pub color: Option<Option<String>>,
     pub icon: Option<Option<String>>,
     pub scope_cap: Option<Option<Vec<Scope>>>,
+    pub limits: Option<Limits>,
 }
 
 impl CreateTeamRequest {
@@ -164,6 +177,7 @@ impl CreateTeamRequest {
             color: check_color(self.color, &mut errors),
             icon: check_icon(self.icon, &mut errors),
             scope_cap: self.scope_cap.map(|cap| check_cap(&cap, &mut errors)),
+            limits: check_limits(self.limits, &mut errors),
             id: self.id,
         };
         if errors.is_empty() { Ok(team) } else { Err(errors) }
@@ -179,6 +193,7 @@ impl UpdateTeamRequest {
             color: self.color.map(|color| check_color(color, &mut errors)),
             icon: self.icon.map(|icon| check_icon(icon, &mut errors)),
             scope_cap: self.scope_cap.map(|cap| cap.map(|cap| check_cap(&cap, &mut errors))),
+            limits: self.limits.map(|limits| check_limits(limits, &mut errors)),
         };
         if errors.is_empty() { Ok(change) } else { Err(errors) }
     }
@@ -225,8 +240,9 @@ mod tests {
         };
         let good = json!({"id":"ops","name":"Ops","color":"#00AAff","icon":"robot","scope_cap":[]});
         assert_eq!(fields(good), Vec::<String>::new());
-        let bad = json!({"id":"-Ops","name":"","color":"red","icon":"a b","scope_cap":["*","a b"]});
-        assert_eq!(fields(bad), ["id", "name", "color", "icon", "scope_cap.1"]);
+        let bad = json!({"id":"-Ops","name":"","color":"red","icon":"a b","scope_cap":["*","a b"],
+            "limits":{"body_bytes":0}});
+        assert_eq!(fields(bad), ["id", "name", "color", "icon", "scope_cap.1", "limits.body_bytes"]);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! `/api/tokens`: requests, responses and what makes a request acceptable.
 
+use super::limits::check_limits;
 use super::{Page, Propagation, endpoint};
 use crate::access::StepResult;
 use crate::error::FieldError;
 use crate::id::{RouteId, TeamId, TokenId, UserId};
 use crate::kv::TokenState;
+use crate::limit::Limits;
 use crate::role::Action;
 use crate::scope::{MAX_SCOPES, Scope};
 use crate::time::{DAY_MS, HOUR_MS, UnixMs};
@@ -78,6 +80,12 @@ pub struct CreateTokenRequest {
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default)]
     pub ip_allow: Vec<String>,
+    /// Whoever may not loosen limits may give none that are looser than the team's.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+    /// Whether calls may ask the gateway for faults, to test a workflow.
+    #[serde(default)]
+    pub inject_faults: bool,
 }
 
 /// Only what is present changes; `null` clears what may be empty.
@@ -99,6 +107,11 @@ pub struct UpdateTokenRequest {
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_allow: Option<Vec<String>>,
+    /// Takes the place of all that the token has; loosening them asks for MANAGER.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Option<Limits>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inject_faults: Option<bool>,
 }
 
 /// Tells `null` (`Some(None)`) from absent (`None`).
@@ -206,6 +219,9 @@ pub struct TokenView {
     pub description: Option<String>,
     pub scopes: Vec<String>,
     pub ip_allow: Vec<String>,
+    /// The token's own; what it does not name is as the team says.
+    pub limits: Limits,
+    pub inject_faults: bool,
     pub state: TokenState,
     pub expires_at: Option<UnixMs>,
     /// Of the newest secret.
@@ -260,6 +276,8 @@ pub struct NewToken {
     pub scopes: Vec<Scope>,
     pub expires_at: Option<UnixMs>,
     pub ip_allow: Vec<IpNet>,
+    pub limits: Limits,
+    pub inject_faults: bool,
 }
 
 /// A change that was found acceptable; `None` leaves as it is.
@@ -270,6 +288,8 @@ pub struct TokenChange {
     pub scopes: Option<Vec<Scope>>,
     pub expires_at: Option<Option<UnixMs>>,
     pub ip_allow: Option<Vec<IpNet>>,
+    pub limits: Option<Limits>,
+    pub inject_faults: Option<bool>,
 }
 
 impl CreateTokenRequest {
@@ -282,12 +302,17 @@ impl CreateTokenRequest {
         }
         let scopes = check_scopes(&self.scopes, &mut errors);
         let expires_at = check_expires_days(self.expires_days, now, &mut errors);
-        let ip_allow = check_ip_allow(&self.ip_allow, &mut errors);
-        if errors.is_empty() {
-            Ok(NewToken { name, team: self.team_id, description, scopes, expires_at, ip_allow })
-        } else {
-            Err(errors)
-        }
+        let token = NewToken {
+            name,
+            team: self.team_id,
+            description,
+            scopes,
+            expires_at,
+            ip_allow: check_ip_allow(&self.ip_allow, &mut errors),
+            limits: check_limits(self.limits, &mut errors),
+            inject_faults: self.inject_faults,
+        };
+        if errors.is_empty() { Ok(token) } else { Err(errors) }
     }
 }
 
@@ -300,6 +325,8 @@ impl UpdateTokenRequest {
             scopes: self.scopes.map(|scopes| check_scopes(&scopes, &mut errors)),
             expires_at: self.expires_days.map(|days| check_expires_days(days, now, &mut errors)),
             ip_allow: self.ip_allow.map(|list| check_ip_allow(&list, &mut errors)),
+            limits: self.limits.map(|limits| check_limits(limits, &mut errors)),
+            inject_faults: self.inject_faults,
         };
         if errors.is_empty() { Ok(change) } else { Err(errors) }
     }
@@ -421,8 +448,19 @@ mod tests {
     fn each_bad_field_is_named() {
         let good = json!({"name":"n","team_id":"ops","scopes":["*"],"expires_days":90});
         assert_eq!(fields(good), Vec::<String>::new());
-        let bad = json!({"name":" ","team_id":"No Team","description":"x".repeat(501),"scopes":["*","a b"],"expires_days":0,"ip_allow":["10.0.0.0/99"]});
-        assert_eq!(fields(bad), ["name", "description", "team_id", "scopes.1", "expires_days", "ip_allow.0"]);
+        let bad = json!({"name":" ","team_id":"No Team","description":"x".repeat(501),"scopes":["*","a b"],"expires_days":0,"ip_allow":["10.0.0.0/99"],"limits":{"calls_per_day":0}});
+        assert_eq!(
+            fields(bad),
+            [
+                "name",
+                "description",
+                "team_id",
+                "scopes.1",
+                "expires_days",
+                "ip_allow.0",
+                "limits.calls_per_day"
+            ]
+        );
         assert_eq!(
             fields(json!({"name":"n","team_id":"ops","scopes":[],"expires_days":99_999})),
             ["scopes", "expires_days"]
@@ -438,10 +476,12 @@ mod tests {
 
     #[test]
     fn null_clears_and_absent_leaves() {
-        let request: UpdateTokenRequest = serde_json::from_value(json!({"expires_days":null})).unwrap();
+        let request = json!({"expires_days":null,"limits":null});
+        let request: UpdateTokenRequest = serde_json::from_value(request).unwrap();
         let change = request.validate(0).unwrap();
         assert_eq!(change.expires_at, Some(None));
-        assert_eq!(change.description, None);
+        assert_eq!(change.limits, Some(Limits::default()));
+        assert_eq!((change.description, change.inject_faults), (None, None));
         assert!(serde_json::from_value::<UpdateTokenRequest>(json!({"team_id":"x"})).is_err());
     }
 

@@ -1,5 +1,6 @@
 //! `/api/usage`: what was called, how often, how fast.
 
+use super::limits::TokenLimits;
 use super::{Page, endpoint};
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::role::Action;
@@ -350,6 +351,8 @@ pub struct OwnUsage {
     pub token_id: TokenId,
     pub name: String,
     pub expires_at: Option<UnixMs>,
+    #[serde(flatten)]
+    pub limits: TokenLimits,
     /// Since the token was made.
     pub total: Figures,
     /// The last ten calls, newest first.

@@ -1,2 +1,2 @@
 -- A deleted team is none.
-SELECT id, scope_cap FROM teams WHERE id = ?1 AND deleted_at IS NULL
+SELECT id, scope_cap, limits FROM teams WHERE id = ?1 AND deleted_at IS NULL

@@ -1,5 +1,5 @@
 -- What KV is to be told of tokens. ?1 ids as JSON
-SELECT t.id, t.name, t.team_id, t.scopes, t.ip_allow, t.expires_at, t.disabled_at, t.revoked_at, t.version, t.updated_at,
-    teams.scope_cap
+SELECT t.id, t.name, t.team_id, t.scopes, t.ip_allow, t.limits, t.inject_faults, t.expires_at, t.disabled_at, t.revoked_at, t.version, t.updated_at,
+    teams.scope_cap, teams.limits AS team_limits
 FROM tokens AS t JOIN teams ON teams.id = t.team_id
 WHERE t.id IN (SELECT value FROM json_each(?1))

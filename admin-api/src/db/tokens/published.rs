@@ -21,6 +21,10 @@ pub struct PublishedToken {
     pub scope_cap: Option<Vec<Scope>>,
     /// JSON.
     pub ip_allow: String,
+    /// JSON; `None` is none.
+    pub limits: Option<String>,
+    pub team_limits: Option<String>,
+    pub inject_faults: bool,
     pub expires_at: Option<UnixMs>,
     pub state: TokenState,
     pub version: u64,
@@ -29,7 +33,7 @@ pub struct PublishedToken {
     pub secrets: Vec<(TokenHash, Option<UnixMs>)>,
 }
 
-/// Tokens (`ids` as JSON) with their secrets and caps, out of one transaction.
+/// Tokens (`ids` as JSON) with their secrets and what their teams say, out of one transaction.
 pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedToken>, StoreError> {
     #[derive(Deserialize)]
     struct Token {
@@ -38,6 +42,9 @@ pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedT
         team_id: TeamId,
         scopes: String,
         ip_allow: String,
+        limits: Option<String>,
+        team_limits: Option<String>,
+        inject_faults: u8,
         expires_at: Option<UnixMs>,
         disabled_at: Option<UnixMs>,
         revoked_at: Option<UnixMs>,
@@ -73,6 +80,9 @@ pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedT
         name: row.name,
         team_id: row.team_id,
         ip_allow: row.ip_allow,
+        limits: row.limits,
+        team_limits: row.team_limits,
+        inject_faults: row.inject_faults == 1,
         expires_at: row.expires_at,
         version: row.version,
         updated_at: row.updated_at,

@@ -3,7 +3,7 @@
 use super::{attempt, commit, respond_changed, seal_for, snapshot, view_for};
 use crate::auth::caller;
 use crate::db::routes::{self as store, Stored};
-use crate::db::{StoreError, audit};
+use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, status};
 use crate::request::{Call, parse_body, respond};
@@ -13,6 +13,8 @@ use domain::api::routes::{
 use domain::error::ApiError;
 use domain::id::RouteId;
 use domain::role::{Action, Subject};
+use domain::route::RoutePath;
+use domain::settings::RouteSettings;
 use domain::upstream::origin_of;
 use url::Url;
 use worker::Response;
@@ -20,7 +22,7 @@ use worker::Response;
 /// `POST /api/routes`
 ///
 /// 1. Leave to write routes, and to set credentials where one is sent along.
-/// 2. Read and check; the path must be free.
+/// 2. Read and check; the path must be free, and the second upstream another route.
 /// 3. Route, sealed credential, table version, outbox row, audit entry in one batch; publish.
 pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
@@ -34,6 +36,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
         return Err(taken());
     }
     let id = RouteId::from(audit::new_id("rte_")?);
+    check_failover(&db, &id, &route.settings).await?;
     let credential = match &route.credential {
         None => None,
         Some(credential) => {
@@ -48,7 +51,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
             "name": route.name, "path": route.path, "backend_url": route.upstream,
             "description": route.description, "tags": route.tags, "methods": route.methods,
             "enabled": route.enabled, "timeout_ms": route.timeout_ms, "cors_origins": route.cors_origins,
-            "forward_cookies": route.forward_cookies,
+            "forward_cookies": route.forward_cookies, "settings": route.settings,
             "credential": route.credential.as_ref().map(domain::credential::Credential::kind),
         })),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
@@ -63,7 +66,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
 
 /// `PUT /api/routes/{id}`
 ///
-/// 1. Read and check the fields that are given; `If-Match`.
+/// 1. Read and check the fields that are given; `If-Match`; the second upstream is another route.
 /// 2. Where the origin changes, the credential, sealed to the old one, is dropped.
 /// 3. Write where the version is still the one that was read; publish.
 pub async fn update(mut call: Call) -> Result<Response, Failure> {
@@ -76,6 +79,9 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let db = call.db()?;
     let before = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
     check_if_match(&call, before.view.version)?;
+    if let Some(settings) = &change.settings {
+        check_failover(&db, &before.view.id, settings).await?;
+    }
     let after = changed(before.clone(), change);
     let drops = after.upstream.credential.is_none() && before.upstream.credential.is_some();
     if drops {
@@ -97,17 +103,33 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     respond_changed(&db, &caller, route_id, 200, propagation, drops).await
 }
 
+/// The second upstream is a route that there is, and another.
+async fn check_failover(db: &Db, id: &RouteId, settings: &RouteSettings) -> Result<(), Failure> {
+    let Some(failover) = &settings.failover else { return Ok(()) };
+    let message = if failover.route_id == *id {
+        "must be another route"
+    } else if store::get(db, failover.route_id.as_str()).await?.is_none() {
+        "is not a route"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::field("settings.failover.route_id", message))
+}
+
 /// The route after the change; without its credential where that is sealed to another origin.
 fn changed(route: Stored, change: RouteChange) -> Stored {
     let Stored { view, upstream } = route;
     let origin = change.upstream.as_ref().map(origin_of).or_else(|| origin_in(&upstream.backend_url));
     let credential = upstream.credential.filter(|c| origin.as_ref() == Some(&c.origin));
+    let settings = change.settings.unwrap_or(upstream.settings);
+    let maintenance = settings.maintenance.clone();
     Stored {
         upstream: UpstreamView {
             backend_url: change.upstream.map_or(upstream.backend_url, String::from),
             timeout_ms: change.timeout_ms.unwrap_or(upstream.timeout_ms),
             cors_origins: change.cors_origins.unwrap_or(upstream.cors_origins),
             forward_cookies: change.forward_cookies.unwrap_or(upstream.forward_cookies),
+            settings,
             credential,
         },
         view: RouteView {
@@ -118,6 +140,7 @@ fn changed(route: Stored, change: RouteChange) -> Stored {
                 .methods
                 .map_or(view.methods, |list| list.iter().map(|m| m.as_str().to_owned()).collect()),
             enabled: change.enabled.unwrap_or(view.enabled),
+            maintenance,
             ..view
         },
     }
@@ -127,7 +150,8 @@ fn origin_in(backend_url: &str) -> Option<String> {
     Url::parse(backend_url).ok().as_ref().map(origin_of)
 }
 
-/// `DELETE /api/routes/{id}`: the route and its credential; the audit log remembers.
+/// `DELETE /api/routes/{id}`: the route and its credential; the audit log remembers. Not while others
+/// fail over to it.
 pub async fn delete(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let attempt = attempt("delete-route", Some(call.id()));
@@ -135,6 +159,12 @@ pub async fn delete(call: &Call) -> Result<Response, Failure> {
     let db = call.db()?;
     let before = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, before.view.version)?;
+    let others = store::failing_over_to(&db, &before.view.id).await?;
+    if !others.is_empty() {
+        let paths: Vec<&str> = others.iter().map(RoutePath::as_str).collect();
+        let message = format!("is the second upstream of {}", paths.join(", "));
+        return Err(Failure::conflict("id", &message));
+    }
     let client_ip = call.client_ip();
     let entry = audit::Entry {
         before: snapshot(&before),
@@ -165,6 +195,7 @@ mod tests {
                 tags: vec![],
                 methods: vec![],
                 enabled: true,
+                maintenance: None,
                 upstream: None,
                 created_at: 1,
                 updated_at: 1,
@@ -175,6 +206,7 @@ mod tests {
                 timeout_ms: None,
                 cors_origins: vec![],
                 forward_cookies: false,
+                settings: RouteSettings::default(),
                 credential: Some(CredentialView {
                     kind: CredentialKind::Bearer,
                     origin: "https://x.example".into(),

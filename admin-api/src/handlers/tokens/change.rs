@@ -1,5 +1,6 @@
 //! Changes of a token that leave its secrets as they are.
 
+use super::limits::check_change;
 use super::{attempt, check_cap, commit, find_to_change, propagation_of, refuse_revoked, snapshot};
 use crate::auth::caller;
 use crate::db::tokens::{self as store, StateChange};
@@ -17,7 +18,7 @@ use worker::Response;
 /// `PUT /api/tokens/{id}`
 ///
 /// 1. Read and check the fields that are given.
-/// 2. `If-Match`, and scopes inside the team's cap.
+/// 2. `If-Match`, scopes inside the team's cap, and leave to loosen limits where they are.
 /// 3. Write where the version is still the one that was read; publish.
 pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
@@ -27,9 +28,12 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let change = parse_body::<UpdateTokenRequest>(&body)?.validate(call.now)?;
     check_if_match(&call, before.version)?;
     refuse_revoked(&before)?;
-    if let Some(scopes) = &change.scopes {
-        let cap = store::scope_cap(&db, &before.team_id).await?.ok_or(ApiError::NotFound)?;
-        check_cap(&cap, scopes)?;
+    if change.scopes.is_some() || change.limits.is_some() {
+        let team = store::team_bounds(&db, &before.team_id).await?.ok_or(ApiError::NotFound)?;
+        check_cap(&team.cap, change.scopes.as_deref().unwrap_or_default())?;
+        let after = change.limits.as_ref().unwrap_or(&before.limits);
+        let attempt = attempt("update-token", &before);
+        check_change(&call, &caller, (&before.team_id, &team.limits), (&before.limits, after), attempt)?;
     }
     let after = changed(before.clone(), change);
     write(&call, &db, &grant, "update-token", &before, &after).await
@@ -64,6 +68,8 @@ fn changed(token: TokenView, change: TokenChange) -> TokenView {
         scopes: change.scopes.map_or(token.scopes, |s| s.iter().map(ToString::to_string).collect()),
         expires_at: change.expires_at.unwrap_or(token.expires_at),
         ip_allow: change.ip_allow.map_or(token.ip_allow, texts),
+        limits: change.limits.unwrap_or(token.limits),
+        inject_faults: change.inject_faults.unwrap_or(token.inject_faults),
         ..token
     }
 }

@@ -1,5 +1,6 @@
 //! Where secrets come from: a new token, a rotation. The only answers that show one.
 
+use super::limits::check_change;
 use super::{attempt, check_cap, commit, find, find_to_change, propagation_of, refuse_revoked, snapshot};
 use crate::auth::caller;
 use crate::db::tokens::{self as store, Idempotency};
@@ -13,6 +14,7 @@ use domain::api::tokens::{
 use domain::api::{Page, Propagation};
 use domain::error::ApiError;
 use domain::id::{TokenId, UserId};
+use domain::limit::Limits;
 use domain::role::{Action, Grant, Subject};
 use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
@@ -26,7 +28,7 @@ const MAX_WORKING_SECRETS: usize = 10;
 ///
 /// 1. Read and check; a team that the caller cannot see is 404.
 /// 2. A repeat under the same `Idempotency-Key` ends here.
-/// 3. Scopes inside the team's cap.
+/// 3. Scopes inside the team's cap; limits no looser than its defaults, or leave to loosen them.
 /// 4. Token, secret, outbox row, audit entry and idempotency key in one batch; publish.
 pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
@@ -43,9 +45,10 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
         return respond_again(&db, view).await;
     }
     // Only who sees every team comes as far as this with one that does not exist.
-    let cap = store::scope_cap(&db, &team).await?;
-    let cap = cap.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
-    check_cap(&cap, &token.scopes)?;
+    let bounds = store::team_bounds(&db, &team).await?;
+    let bounds = bounds.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
+    check_cap(&bounds.cap, &token.scopes)?;
+    check_change(&call, &caller, (&team, &bounds.limits), (&Limits::default(), &token.limits), attempt)?;
 
     let id = TokenId::from(audit::new_id("tok_")?);
     let secret = mint_secret(&call)?;
@@ -78,7 +81,7 @@ async fn insert(
         after: Some(serde_json::json!({
             "name": token.name, "team_id": token.team, "description": token.description,
             "scopes": token.scopes, "expires_at": token.expires_at, "ip_allow": token.ip_allow,
-            "hint": secret.hint(),
+            "limits": token.limits, "inject_faults": token.inject_faults, "hint": secret.hint(),
         })),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };

@@ -1,10 +1,12 @@
 //! A token's own usage, for its holder.
 
 use crate::auth::api_key;
-use crate::db::usage as store;
+use crate::db::{limits, usage as store};
 use crate::error::Failure;
+use crate::limiter::standing;
 use crate::request::{Call, respond};
 use domain::api::usage::{Figures, OwnUsage};
+use domain::error::ApiError;
 use worker::Response;
 
 const RECENT_CALLS: u32 = 10;
@@ -15,12 +17,15 @@ pub async fn own(call: &Call) -> Result<Response, Failure> {
     let db = call.db()?;
     let total = store::own_total(&db, &holder.id).await?;
     let recent = store::own_recent(&db, &holder.id, RECENT_CALLS).await?;
+    let limits = limits::in_force(&db, &holder.id).await?.ok_or(ApiError::InvalidApiKey)?;
+    let limits = standing(call, &holder.id, limits).await?;
     respond(
         200,
         &OwnUsage {
             token_id: holder.id,
             name: holder.name,
             expires_at: holder.expires_at,
+            limits,
             total: Figures::from(&total),
             recent,
         },

@@ -1,5 +1,6 @@
 use super::delete::DeleteRoute;
 use super::form::RouteForm;
+use super::settings::provider_name;
 use super::test_call::TestCall;
 use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
@@ -104,6 +105,12 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str) -> Html {
                             <Label label={i18n.t("standing.disabled").to_string()} compact=true />
                         }
                     </DescriptionGroup>
+                    if let Some(maintenance) = &route.maintenance {
+                        <DescriptionGroup term={i18n.t("route.maintenance")}>
+                            <Label label={i18n.t("route.closed").to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true />
+                            { " " }{ &maintenance.message }
+                        </DescriptionGroup>
+                    }
                     <DescriptionGroup term={i18n.t("route.url")}>
                         <code class="tm-address">{ &url }</code>
                         <CopyButton text={url.clone()} label={i18n.t("route.copy-url")} />
@@ -130,6 +137,14 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str) -> Html {
                                 { " " }<span class="tm-subtle">{ i18n.t("credential.set-at") }{ " " }<Time at={credential.updated_at} /></span>
                             }
                         </DescriptionGroup>
+                        if let Some(ai) = &upstream.settings.ai {
+                            <DescriptionGroup term={i18n.t("route.ai")}>{ provider_name(i18n, ai.provider) }</DescriptionGroup>
+                        }
+                        if let Some(failover) = &upstream.settings.failover {
+                            <DescriptionGroup term={i18n.t("route.failover")}>
+                                <Link<Route> to={Route::RouteDetail { id: failover.route_id.to_string() }}>{ failover.route_id.to_string() }</Link<Route>>
+                            </DescriptionGroup>
+                        }
                     }
                     <DescriptionGroup term={i18n.t("route.created")}><Time at={route.created_at} /></DescriptionGroup>
                     <DescriptionGroup term={i18n.t("route.changed")}><Time at={route.updated_at} /></DescriptionGroup>

@@ -1,11 +1,12 @@
 use super::credential::{Choice, CredentialDraft, CredentialFields};
 use super::preview::Preview;
+use super::settings::{SettingsDraft, SettingsFields};
 use crate::api::{Api, CallError, if_match, use_api};
 use crate::components::{
     CallErrorView, CheckField, Dialog, TextAreaField, TextField, error_of, error_within,
 };
 use crate::config::use_config;
-use crate::hooks::use_action;
+use crate::hooks::{use_action, use_routes};
 use crate::i18n::use_i18n;
 use crate::state::session::{can, use_me};
 use crate::state::toasts::{Tone, use_toast};
@@ -17,6 +18,7 @@ use domain::api::routes::{
 use domain::credential::CredentialKind;
 use domain::error::FieldError;
 use domain::role::{Action, Subject};
+use domain::settings::RouteSettings;
 use domain::upstream::{origin_of, parse_base};
 use patternfly_yew::prelude::*;
 use serde_json::{Map, Value, json};
@@ -45,6 +47,7 @@ struct Draft {
     cors_origins: String,
     is_enabled: bool,
     forwards_cookies: bool,
+    settings: SettingsDraft,
     credential: CredentialDraft,
 }
 
@@ -63,6 +66,7 @@ impl Draft {
             cors_origins: upstream.map(|upstream| upstream.cors_origins.join(", ")).unwrap_or_default(),
             is_enabled: route.is_none_or(|route| route.enabled),
             forwards_cookies: upstream.is_some_and(|upstream| upstream.forward_cookies),
+            settings: SettingsDraft::of(&upstream.map(|u| u.settings.clone()).unwrap_or_default()),
             credential: CredentialDraft::default(),
         }
     }
@@ -80,6 +84,7 @@ impl Draft {
             "cors_origins": words(&self.cors_origins),
             "enabled": self.is_enabled,
             "forward_cookies": self.forwards_cookies,
+            "settings": self.settings.settings(),
         });
         match fields {
             Value::Object(fields) => fields,
@@ -122,7 +127,7 @@ impl Draft {
         }
         .err()
         .unwrap_or_default();
-        errors.extend(self.credential.errors(present));
+        errors.extend(self.credential.errors(present, is_local));
         errors
     }
 }
@@ -193,9 +198,11 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
     let (api, me, toast, config) = (use_api(), use_me(), use_toast(), use_config());
     let route = props.route.clone();
     let draft = use_state_eq(|| Draft::of(route.as_deref()));
+    let routes = use_routes().state.ready().cloned().unwrap_or_default();
     let errors = use_state_eq(Vec::<FieldError>::new);
     let present = present_kind(route.as_deref());
     let is_local = config.is_local();
+    let has_settings = *use_memo((), |()| draft.settings != SettingsDraft::of(&RouteSettings::default()));
     let on_done = {
         let (i18n, on_changed, on_close) = (i18n.clone(), props.on_changed.clone(), props.on_close.clone());
         Callback::from(move |changed: RouteChanged| {
@@ -246,6 +253,10 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
     let on_credential = {
         let draft = draft.clone();
         Callback::from(move |credential| draft.set(Draft { credential, ..(*draft).clone() }))
+    };
+    let on_settings = {
+        let draft = draft.clone();
+        Callback::from(move |settings| draft.set(Draft { settings, ..(*draft).clone() }))
     };
     let title = if route.is_some() { i18n.t("routes.edit") } else { i18n.t("routes.create") };
     let footer = html! {
@@ -301,12 +312,13 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
                     <TextField label={i18n.t("route.methods")} value={draft.methods.clone()} on_change={set(|d, text| d.methods = text)} error={error_within(refused, "methods")} help={i18n.t("scope.methods-help")} />
                 </div>
                 <TextAreaField label={i18n.t("route.description")} value={draft.description.clone()} on_change={set(|d, text| d.description = text)} error={error_of(refused, "description")} />
-                <details class="tm-details">
+                <details class="tm-details" open={has_settings || error_within(refused, "settings").is_some()}>
                     <summary>{ i18n.t("routes.more-settings") }</summary>
                     <div class="tm-form">
                         <TextField label={i18n.t("route.timeout")} value={draft.timeout_s.clone()} on_change={set(|d, text| d.timeout_s = text)} error={error_of(refused, "timeout_ms")} help={i18n.t("route.timeout-help")} />
                         <TextField label={i18n.t("route.cors")} value={draft.cors_origins.clone()} on_change={set(|d, text| d.cors_origins = text)} error={error_within(refused, "cors_origins")} help={i18n.t("route.cors-help")} />
                         <CheckField label={i18n.t("route.cookies")} is_checked={draft.forwards_cookies} on_change={switch(|d, value| d.forwards_cookies = value)} help={i18n.t("route.cookies-help")} />
+                        <SettingsFields draft={draft.settings.clone()} on_change={on_settings} {routes} itself={route.as_ref().map(|route| route.id.clone())} errors={refused.to_vec()} />
                     </div>
                 </details>
                 <CheckField label={i18n.t("route.enabled")} is_checked={draft.is_enabled} on_change={switch(|d, value| d.is_enabled = value)} help={i18n.t("route.enabled-help")} />
@@ -327,7 +339,7 @@ mod tests {
             "id":"rte_1","name":"OpenAI","path":"/api/openai","description":null,"tags":["ai"],"methods":["GET"],
             "enabled":true,"created_at":0,"updated_at":0,"version":3,
             "upstream":{"backend_url":"https://api.openai.com/v1","timeout_ms":2500,"cors_origins":[],
-                "forward_cookies":false,"credential":{"kind":"bearer","origin":"https://api.openai.com","updated_at":0}}}))
+                "forward_cookies":false,"settings":{},"credential":{"kind":"bearer","origin":"https://api.openai.com","updated_at":0}}}))
         .unwrap()
     }
 

@@ -6,6 +6,7 @@ mod detail;
 mod form;
 mod list;
 mod preview;
+mod settings;
 mod test_call;
 
 pub use detail::RoutePage;
@@ -31,6 +32,9 @@ fn kind_name(i18n: &I18n, kind: CredentialKind) -> AttrValue {
         CredentialKind::Header => i18n.t("credential.header"),
         CredentialKind::Basic => i18n.t("credential.basic"),
         CredentialKind::Query => i18n.t("credential.query"),
+        CredentialKind::Headers => i18n.t("credential.headers"),
+        CredentialKind::Oauth2ClientCredentials => i18n.t("credential.oauth2"),
+        CredentialKind::AwsSigv4 => i18n.t("credential.aws"),
     }
 }
 

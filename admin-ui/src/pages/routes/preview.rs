@@ -3,6 +3,7 @@ use crate::config::use_config;
 use crate::hooks::use_id;
 use crate::i18n::use_i18n;
 use domain::route::{DEFAULT_TIMEOUT_MS, RequestPath, Route, RouteCredential};
+use domain::settings::RouteSettings;
 use domain::upstream::{build_url, parse_base};
 use yew::prelude::*;
 
@@ -53,6 +54,7 @@ fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: boo
         timeout_ms: DEFAULT_TIMEOUT_MS,
         cors_origins: vec![],
         forward_cookies: false,
+        settings: RouteSettings::default(),
         credential: RouteCredential::None,
     };
     let (below, query) = sample.split_once('?').map_or((sample, None), |(path, query)| (path, Some(query)));

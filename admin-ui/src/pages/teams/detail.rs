@@ -3,6 +3,7 @@ use super::form::TeamForm;
 use crate::api::{Api, CallError, use_api};
 use crate::components::{
     AsyncView, Avatar, CallErrorView, Column, DataTable, Dialog, Page, RoleLabel, Row, ScopeLabel, Time,
+    limits_list,
 };
 use crate::hooks::{use_action, use_remote};
 use crate::i18n::{I18n, use_i18n};
@@ -143,6 +144,13 @@ fn summary(i18n: &I18n, team: &TeamView) -> Html {
                             <span class="tm-labels">{ for cap.iter().map(|scope| html! { <ScopeLabel scope={scope.clone()} /> }) }</span>
                         } else {
                             { i18n.t("team.unbound") }
+                        }
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("limit.defaults")}>
+                        if team.limits.is_empty() {
+                            { i18n.t("limit.none") }
+                        } else {
+                            { limits_list(i18n, &team.limits) }
                         }
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.created")}><Time at={team.created_at} /></DescriptionGroup>

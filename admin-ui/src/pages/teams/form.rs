@@ -1,8 +1,8 @@
 use super::{DEFAULT_COLOR, ICONS, badge};
 use crate::api::{Api, CallError, if_match, use_api};
 use crate::components::{
-    CallErrorView, CheckField, Dialog, ScopePicker, SelectField, TextAreaField, TextField, error_of,
-    error_within,
+    CallErrorView, CheckField, Dialog, LimitsDraft, LimitsFields, ScopePicker, SelectField, TextAreaField,
+    TextField, error_of, error_within,
 };
 use crate::hooks::{use_action, use_routes};
 use crate::i18n::use_i18n;
@@ -11,6 +11,7 @@ use crate::state::toasts::{Tone, use_toast};
 use domain::api::Propagation;
 use domain::api::teams::{CreateTeam, CreateTeamRequest, TeamView, UpdateTeam, UpdateTeamRequest};
 use domain::error::FieldError;
+use domain::limit::Limits;
 use domain::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
@@ -34,6 +35,7 @@ struct Draft {
     icon: String,
     is_bound: bool,
     cap: Vec<String>,
+    limits: LimitsDraft,
 }
 
 impl Draft {
@@ -47,6 +49,7 @@ impl Draft {
             icon: team.and_then(|team| team.icon.clone()).unwrap_or_else(|| "users".to_owned()),
             is_bound: team.is_some_and(|team| team.scope_cap.is_some()),
             cap: team.and_then(|team| team.scope_cap.clone()).unwrap_or_default(),
+            limits: team.map(|team| LimitsDraft::of(&team.limits)).unwrap_or_default(),
         }
     }
 
@@ -58,6 +61,10 @@ impl Draft {
         self.is_bound.then(|| self.cap.clone())
     }
 
+    fn limits(&self) -> Option<Limits> {
+        Some(self.limits.limits()).filter(|limits| !limits.is_empty())
+    }
+
     fn create(&self) -> CreateTeamRequest {
         CreateTeamRequest {
             id: self.id.trim().into(),
@@ -66,10 +73,11 @@ impl Draft {
             color: Some(self.color.clone()),
             icon: Some(self.icon.clone()),
             scope_cap: self.scope_cap(),
+            limits: self.limits(),
         }
     }
 
-    /// Only what differs: the bound asks for another role than the rest.
+    /// Only what differs: the bound and the limits ask for another role than the rest.
     fn update(&self, team: &TeamView) -> UpdateTeamRequest {
         let before = Self::of(Some(team));
         UpdateTeamRequest {
@@ -78,6 +86,7 @@ impl Draft {
             color: (self.color != before.color).then(|| Some(self.color.clone())),
             icon: (self.icon != before.icon).then(|| Some(self.icon.clone())),
             scope_cap: (self.scope_cap() != before.scope_cap()).then(|| self.scope_cap()),
+            limits: (self.limits != before.limits).then(|| self.limits()),
         }
     }
 }
@@ -149,6 +158,10 @@ pub fn TeamForm(props: &TeamFormProps) -> Html {
         let draft = draft.clone();
         Callback::from(move |cap| draft.set(Draft { cap, ..(*draft).clone() }))
     };
+    let on_limits = {
+        let draft = draft.clone();
+        Callback::from(move |limits| draft.set(Draft { limits, ..(*draft).clone() }))
+    };
     let may_bind =
         can(&me, Action::SetScopeCap, Subject { team: team.as_ref().map(|team| &team.id), created_by: None });
     let label = if team.is_some() { i18n.t("app.save") } else { i18n.t("teams.create") };
@@ -192,6 +205,7 @@ pub fn TeamForm(props: &TeamFormProps) -> Html {
                             error={error_within(refused, "scope_cap")}
                         />
                     }
+                    <LimitsFields draft={draft.limits.clone()} on_change={on_limits} help={i18n.t("limit.team-help")} errors={refused.to_vec()} />
                 }
                 if let Some(error) = action.error.filter(|error| error.fields().is_empty()) {
                     <CallErrorView {error} />
@@ -208,7 +222,7 @@ mod tests {
     #[test]
     fn what_was_not_touched_is_not_sent() {
         let team: TeamView = serde_json::from_value(serde_json::json!({
-            "id":"ops","name":"Ops","description":null,"color":null,"icon":null,"scope_cap":null,"members":1,
+            "id":"ops","name":"Ops","description":null,"color":null,"icon":null,"scope_cap":null,"limits":{},"members":1,
             "tokens":0,"your_role":null,"created_at":0,"updated_at":0,"version":1}))
         .unwrap();
         let draft = Draft::of(Some(&team));

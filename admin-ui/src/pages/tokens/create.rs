@@ -2,7 +2,8 @@ use super::reveal::Reveal;
 use super::saved;
 use crate::api::use_api;
 use crate::components::{
-    CallErrorView, Dialog, ScopePicker, SelectField, TextAreaField, TextField, error_of, error_within,
+    CallErrorView, CheckField, Dialog, LimitsDraft, LimitsFields, ScopePicker, SelectField, TextAreaField,
+    TextField, error_of, error_within,
 };
 use crate::format;
 use crate::hooks::use_action;
@@ -41,6 +42,8 @@ pub(super) struct Draft {
     pub days: String,
     /// One address or network a line.
     pub ip_allow: String,
+    pub limits: LimitsDraft,
+    pub injects_faults: bool,
 }
 
 impl Draft {
@@ -53,6 +56,8 @@ impl Draft {
             // What is no number is refused like one out of range.
             expires_days: (!self.days.is_empty()).then(|| self.days.parse().unwrap_or(-1)),
             ip_allow: lines(&self.ip_allow),
+            limits: Some(self.limits.limits()).filter(|limits| !limits.is_empty()),
+            inject_faults: self.injects_faults,
         }
     }
 }
@@ -137,8 +142,17 @@ pub fn CreateToken(props: &CreateTokenProps) -> Html {
         let draft = draft.clone();
         Callback::from(move |scopes| draft.set(Draft { scopes, ..(*draft).clone() }))
     };
-    let cap =
-        teams.iter().find(|team| team.id.as_str() == draft.team).and_then(|team| team.scope_cap.clone());
+    let on_limits = {
+        let draft = draft.clone();
+        Callback::from(move |limits| draft.set(Draft { limits, ..(*draft).clone() }))
+    };
+    let on_faults = {
+        let draft = draft.clone();
+        Callback::from(move |injects_faults| draft.set(Draft { injects_faults, ..(*draft).clone() }))
+    };
+    let team = teams.iter().find(|team| team.id.as_str() == draft.team);
+    let cap = team.and_then(|team| team.scope_cap.clone());
+    let defaults = team.map(|team| team.limits.clone()).unwrap_or_default();
     let footer = html! {
         <>
             <Button
@@ -192,6 +206,8 @@ pub fn CreateToken(props: &CreateTokenProps) -> Html {
                     help={i18n.t("token.ip-allow-help")}
                     error={error_within(refused, "ip_allow")}
                 />
+                <LimitsFields draft={draft.limits.clone()} on_change={on_limits} {defaults} help={i18n.t("limit.token-help")} errors={refused.to_vec()} />
+                <CheckField label={i18n.t("token.faults")} is_checked={draft.injects_faults} on_change={on_faults} help={i18n.t("token.faults-help")} />
                 if let Some(error) = action.error.filter(|error| error.fields().is_empty()) {
                     <CallErrorView {error} />
                 }

@@ -4,8 +4,8 @@ use super::tester::Tester;
 use super::{may_change, saved};
 use crate::api::{Api, CallError, use_api};
 use crate::components::{
-    AsyncView, CallErrorView, Column, CopyButton, DataTable, Menu, MenuItem, Page, ScopeLabel, Standing,
-    StandingLabel, Time, is_stale, name_of,
+    AsyncView, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page, ScopeLabel,
+    Standing, StandingLabel, Time, is_stale, name_of,
 };
 use crate::format;
 use crate::hooks::{use_action, use_remote, use_routes, use_teams};
@@ -14,6 +14,7 @@ use crate::route::Route;
 use crate::state::session::use_me;
 use crate::state::toasts::use_toast;
 use domain::api::Page as Items;
+use domain::api::limits::{GetTokenLimits, TokenLimits};
 use domain::api::routes::RouteView;
 use domain::api::tokens::{
     DisableToken, EnableToken, GetToken, ListTokenSecrets, SecretView, TokenChanged, TokenView,
@@ -29,12 +30,13 @@ pub struct TokenPageProps {
     pub id: String,
 }
 
-type Shown = (Rc<TokenView>, Items<SecretView>);
+type Shown = (Rc<TokenView>, Items<SecretView>, TokenLimits);
 
 async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
     let token = api.call::<GetToken>(&[id]).await?;
     let secrets = api.call::<ListTokenSecrets>(&[id]).await?;
-    Ok((Rc::new(token), secrets))
+    let limits = api.call::<GetTokenLimits>(&[id]).await?;
+    Ok((Rc::new(token), secrets, limits))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,10 +107,11 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     });
     let parent = html! { <Link<Route> to={Route::Tokens}>{ i18n.t("tokens.title") }</Link<Route>> };
     let title = token.as_ref().map_or_else(|| i18n.t("token.title"), |token| token.name.clone().into());
-    let cap = token.as_ref().and_then(|token| {
-        let team = teams.state.ready()?.iter().find(|team| team.id == token.team_id)?;
-        team.scope_cap.clone()
-    });
+    let team = token
+        .as_ref()
+        .and_then(|token| teams.state.ready()?.iter().find(|team| team.id == token.team_id).cloned());
+    let cap = team.as_ref().and_then(|team| team.scope_cap.clone());
+    let defaults = team.map(|team| team.limits).unwrap_or_default();
     let render = {
         let (i18n, routes, cap) = (i18n.clone(), Rc::clone(&known_routes), cap.clone());
         let is_ready = routes_and_teams_are_ready(&routes, teams.state.ready().is_some());
@@ -116,6 +119,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
             html! {
                 <div class="tm-stack">
                     { summary(&i18n, &shown.0, &routes) }
+                    { limits(&i18n, &shown.2) }
                     { secrets(&i18n, &shown.1.items) }
                     if is_ready {
                         <Tester token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} cap={cap.clone()} />
@@ -127,7 +131,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let dialog = token.zip(*open).map(|(token, open)| {
         let (routes, on_close, on_changed) = (Rc::clone(&known_routes), set_open(None), on_refresh.clone());
         match open {
-            Open::Edit => html! { <EditToken {token} {routes} {cap} {on_close} {on_changed} /> },
+            Open::Edit => html! { <EditToken {token} {routes} {cap} {defaults} {on_close} {on_changed} /> },
             Open::Rotate => html! { <Rotate {token} {routes} {on_close} {on_changed} /> },
             Open::Extend => html! { <Extend {token} {routes} {on_close} {on_changed} /> },
             Open::Revoke => html! { <Revoke {token} {routes} {on_close} {on_changed} /> },
@@ -172,6 +176,9 @@ fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
                     if !token.ip_allow.is_empty() {
                         <DescriptionGroup term={i18n.t("token.ip-allow")}><code>{ token.ip_allow.join(", ") }</code></DescriptionGroup>
                     }
+                    if token.inject_faults {
+                        <DescriptionGroup term={i18n.t("token.faults")}>{ i18n.t("token.faults-on") }</DescriptionGroup>
+                    }
                     <DescriptionGroup term={i18n.t("token.expires")}>
                         { token.expires_at.map_or_else(|| html! { i18n.t("token.never-expires") }, |at| html! { <Time {at} /> }) }
                     </DescriptionGroup>
@@ -187,6 +194,15 @@ fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
                     </DescriptionGroup>
                 </DescriptionList>
             </CardBody>
+        </Card>
+    }
+}
+
+fn limits(i18n: &I18n, limits: &TokenLimits) -> Html {
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("limit.title") }</CardTitle>
+            <CardBody><LimitUses limits={limits.clone()} /></CardBody>
         </Card>
     }
 }

@@ -2,7 +2,8 @@ use super::create::lines;
 use super::saved;
 use crate::api::{if_match, use_api};
 use crate::components::{
-    CallErrorView, Dialog, ScopePicker, TextAreaField, TextField, error_of, error_within,
+    CallErrorView, CheckField, Dialog, LimitsDraft, LimitsFields, ScopePicker, TextAreaField, TextField,
+    error_of, error_within,
 };
 use crate::format;
 use crate::hooks::use_action;
@@ -11,6 +12,7 @@ use crate::state::toasts::use_toast;
 use domain::api::routes::RouteView;
 use domain::api::tokens::{TokenChanged, TokenView, UpdateToken, UpdateTokenRequest};
 use domain::error::FieldError;
+use domain::limit::Limits;
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -21,6 +23,8 @@ pub struct EditTokenProps {
     pub routes: Rc<Vec<RouteView>>,
     /// The team's bound.
     pub cap: Option<Vec<String>>,
+    /// The team's.
+    pub defaults: Limits,
     pub on_close: Callback<()>,
     pub on_changed: Callback<()>,
 }
@@ -31,6 +35,8 @@ struct Draft {
     description: String,
     scopes: Vec<String>,
     ip_allow: String,
+    limits: LimitsDraft,
+    injects_faults: bool,
 }
 
 impl Draft {
@@ -40,6 +46,8 @@ impl Draft {
             description: token.description.clone().unwrap_or_default(),
             scopes: token.scopes.clone(),
             ip_allow: token.ip_allow.join("\n"),
+            limits: LimitsDraft::of(&token.limits),
+            injects_faults: token.inject_faults,
         }
     }
 
@@ -52,6 +60,9 @@ impl Draft {
             description: (self.description != before.description).then_some(description),
             scopes: (self.scopes != before.scopes).then(|| self.scopes.clone()),
             ip_allow: (self.ip_allow != before.ip_allow).then(|| lines(&self.ip_allow)),
+            limits: (self.limits != before.limits)
+                .then(|| Some(self.limits.limits()).filter(|limits| !limits.is_empty())),
+            inject_faults: (self.injects_faults != before.injects_faults).then_some(self.injects_faults),
             ..UpdateTokenRequest::default()
         }
     }
@@ -106,6 +117,14 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
         let draft = draft.clone();
         Callback::from(move |scopes| draft.set(Draft { scopes, ..(*draft).clone() }))
     };
+    let on_limits = {
+        let draft = draft.clone();
+        Callback::from(move |limits| draft.set(Draft { limits, ..(*draft).clone() }))
+    };
+    let on_faults = {
+        let draft = draft.clone();
+        Callback::from(move |injects_faults| draft.set(Draft { injects_faults, ..(*draft).clone() }))
+    };
     let footer = html! {
         <>
             <Button
@@ -150,6 +169,8 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
                     help={i18n.t("token.ip-allow-help")}
                     error={error_within(refused, "ip_allow")}
                 />
+                <LimitsFields draft={draft.limits.clone()} on_change={on_limits} defaults={props.defaults.clone()} help={i18n.t("limit.token-help")} errors={refused.to_vec()} />
+                <CheckField label={i18n.t("token.faults")} is_checked={draft.injects_faults} on_change={on_faults} help={i18n.t("token.faults-help")} />
                 if let Some(error) = action.error.filter(|error| error.fields().is_empty()) {
                     <CallErrorView {error} />
                 }

@@ -237,6 +237,8 @@ fn record_of(token: &TokenView, cap: Option<&[String]>) -> Option<TokenRecord> {
         // The newest secret is asked about, which has no end of its own.
         secret_ends_at: None,
         ip_allow: token.ip_allow.iter().map(network).collect::<Option<_>>()?,
+        limits: token.limits.clone(),
+        inject_faults: token.inject_faults,
         version: token.version,
     })
 }
@@ -248,7 +250,7 @@ mod tests {
 
     fn denial(cap: Option<&[String]>, path: &str, ip: Option<&str>) -> Result<Option<Denial>, Unreadable> {
         let token: TokenView = serde_json::from_value(json!({
-            "id":"tok_1","name":"n","team_id":"ops","description":null,"scopes":["*"],"ip_allow":["10.0.0.0/8"],
+            "id":"tok_1","name":"n","team_id":"ops","description":null,"scopes":["*"],"ip_allow":["10.0.0.0/8"],"limits":{},"inject_faults":false,
             "state":"active","expires_at":null,"hint":null,"disabled_by":null,"created_by":null,
             "created_at":0,"updated_at":0,"last_used_at":null,"version":1}))
         .unwrap();

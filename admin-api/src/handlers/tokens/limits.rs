@@ -1,0 +1,39 @@
+//! What a token may use up, and who may allow it more.
+
+use super::find;
+use crate::auth::caller;
+use crate::db::limits as store;
+use crate::error::Failure;
+use crate::limiter::standing;
+use crate::request::{Attempt, Call, respond};
+use domain::api::limits::loosens;
+use domain::error::ApiError;
+use domain::id::TeamId;
+use domain::limit::Limits;
+use domain::role::{Action, Caller, Subject};
+use worker::Response;
+
+/// `GET /api/tokens/{id}/limits`
+pub async fn get(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let db = call.db()?;
+    let token = find(call, &db, &caller).await?;
+    let limits = store::in_force(&db, &token.id).await?.ok_or(ApiError::NotFound)?;
+    respond(200, &standing(call, &token.id, limits).await?)
+}
+
+/// 403 where a change allows more and the caller may not. What counts is what is in force, with the
+/// team's defaults: a new token begins at those.
+pub fn check_change(
+    call: &Call,
+    caller: &Caller,
+    team: (&TeamId, &Limits),
+    (before, after): (&Limits, &Limits),
+    attempt: Attempt,
+) -> Result<(), Failure> {
+    let (team, defaults) = team;
+    if loosens(&before.or(defaults), &after.or(defaults)) {
+        call.authorize(caller, Action::LoosenLimits, Subject::team(team), attempt)?;
+    }
+    Ok(())
+}

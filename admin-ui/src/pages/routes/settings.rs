@@ -1,0 +1,189 @@
+//! What few routes have: an AI provider, a second upstream, a notice that they are closed.
+
+use crate::components::{CheckField, SelectField, TextField, error_of};
+use crate::i18n::{I18n, use_i18n};
+use domain::api::routes::RouteView;
+use domain::error::FieldError;
+use domain::id::RouteId;
+use domain::settings::{AiProvider, AiSettings, Failover, Maintenance, RouteSettings};
+use std::rc::Rc;
+use yew::prelude::*;
+
+/// Told to a client of a closed route unless something else is typed in.
+const DEFAULT_RETRY_S: &str = "600";
+
+/// What is typed in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SettingsDraft {
+    provider: Option<AiProvider>,
+    includes_usage: bool,
+    /// The other route's id; empty is none.
+    failover: String,
+    any_method: bool,
+    is_closed: bool,
+    notice: String,
+    retry_s: String,
+}
+
+const PROVIDERS: [AiProvider; 4] =
+    [AiProvider::Openai, AiProvider::Anthropic, AiProvider::Gemini, AiProvider::OpenaiCompatible];
+
+fn wire_name(provider: AiProvider) -> &'static str {
+    match provider {
+        AiProvider::Openai => "openai",
+        AiProvider::Anthropic => "anthropic",
+        AiProvider::Gemini => "gemini",
+        AiProvider::OpenaiCompatible => "openai-compatible",
+    }
+}
+
+/// As its maker writes it.
+pub fn provider_name(i18n: &I18n, provider: AiProvider) -> AttrValue {
+    match provider {
+        AiProvider::Openai => "OpenAI".into(),
+        AiProvider::Anthropic => "Anthropic".into(),
+        AiProvider::Gemini => "Gemini".into(),
+        AiProvider::OpenaiCompatible => i18n.t("route.ai-compatible"),
+    }
+}
+
+fn may_include_usage(provider: Option<AiProvider>) -> bool {
+    matches!(provider, Some(AiProvider::Openai | AiProvider::OpenaiCompatible))
+}
+
+impl SettingsDraft {
+    pub fn of(settings: &RouteSettings) -> Self {
+        let (ai, failover, maintenance) = (&settings.ai, &settings.failover, &settings.maintenance);
+        Self {
+            provider: ai.as_ref().map(|ai| ai.provider),
+            includes_usage: ai.as_ref().is_some_and(|ai| ai.include_usage),
+            failover: failover.as_ref().map(|f| f.route_id.to_string()).unwrap_or_default(),
+            any_method: failover.as_ref().is_some_and(|f| f.any_method),
+            is_closed: maintenance.is_some(),
+            notice: maintenance.as_ref().map(|m| m.message.clone()).unwrap_or_default(),
+            retry_s: maintenance
+                .as_ref()
+                .map_or_else(|| DEFAULT_RETRY_S.to_owned(), |m| m.retry_after_s.to_string()),
+        }
+    }
+
+    /// What is no number is refused like one out of range.
+    pub fn settings(&self) -> RouteSettings {
+        let include_usage = self.includes_usage && may_include_usage(self.provider);
+        RouteSettings {
+            ai: self.provider.map(|provider| AiSettings { provider, include_usage }),
+            failover: (!self.failover.is_empty()).then(|| Failover {
+                route_id: RouteId::from(self.failover.as_str()),
+                any_method: self.any_method,
+            }),
+            maintenance: self.is_closed.then(|| Maintenance {
+                message: self.notice.trim().to_owned(),
+                retry_after_s: self.retry_s.trim().parse().unwrap_or(0),
+            }),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct SettingsFieldsProps {
+    pub draft: SettingsDraft,
+    pub on_change: Callback<SettingsDraft>,
+    /// Those that may be the second upstream, and the route itself.
+    pub routes: Rc<Vec<RouteView>>,
+    #[prop_or_default]
+    pub itself: Option<RouteId>,
+    pub errors: Vec<FieldError>,
+}
+
+#[component]
+pub fn SettingsFields(props: &SettingsFieldsProps) -> Html {
+    let i18n = use_i18n();
+    let draft = &props.draft;
+    let set = |change: fn(&mut SettingsDraft, String)| {
+        let draft = draft.clone();
+        props.on_change.reform(move |text: String| {
+            let mut draft = draft.clone();
+            change(&mut draft, text);
+            draft
+        })
+    };
+    let switch = |change: fn(&mut SettingsDraft, bool)| {
+        let draft = draft.clone();
+        props.on_change.reform(move |is_on: bool| {
+            let mut draft = draft.clone();
+            change(&mut draft, is_on);
+            draft
+        })
+    };
+    let error = |name: &str| error_of(&props.errors, &format!("settings.{name}"));
+    let mut providers = vec![(AttrValue::Static(""), i18n.t("route.ai-none"))];
+    providers.extend(PROVIDERS.map(|one| (AttrValue::Static(wire_name(one)), provider_name(&i18n, one))));
+    let mut others = vec![(AttrValue::Static(""), i18n.t("route.failover-none"))];
+    others.extend(props.routes.iter().filter(|route| Some(&route.id) != props.itself.as_ref()).map(
+        |route| (route.id.to_string().into(), format!("{} {}", route.name, route.path.as_str()).into()),
+    ));
+    html! {
+        <>
+            <SelectField
+                label={i18n.t("route.ai")}
+                options={providers}
+                value={draft.provider.map(wire_name).unwrap_or_default()}
+                on_change={set(|d, text| d.provider = PROVIDERS.into_iter().find(|one| wire_name(*one) == text))}
+                help={i18n.t("route.ai-help")}
+                error={error("ai.provider")}
+            />
+            if may_include_usage(draft.provider) {
+                <CheckField label={i18n.t("route.include-usage")} is_checked={draft.includes_usage} on_change={switch(|d, is_on| d.includes_usage = is_on)} help={i18n.t("route.include-usage-help")} />
+            }
+            <SelectField
+                label={i18n.t("route.failover")}
+                options={others}
+                value={draft.failover.clone()}
+                on_change={set(|d, text| d.failover = text)}
+                help={i18n.t("route.failover-help")}
+                error={error("failover.route_id")}
+            />
+            if !draft.failover.is_empty() {
+                <CheckField label={i18n.t("route.any-method")} is_checked={draft.any_method} on_change={switch(|d, is_on| d.any_method = is_on)} help={i18n.t("route.any-method-help")} />
+            }
+            <CheckField label={i18n.t("route.maintenance")} is_checked={draft.is_closed} on_change={switch(|d, is_on| d.is_closed = is_on)} help={i18n.t("route.maintenance-help")} />
+            if draft.is_closed {
+                <div class="tm-form-row">
+                    <TextField label={i18n.t("route.notice")} value={draft.notice.clone()} on_change={set(|d, text| d.notice = text)} error={error("maintenance.message")} is_required=true />
+                    <TextField label={i18n.t("route.retry-after")} value={draft.retry_s.clone()} on_change={set(|d, text| d.retry_s = text)} error={error("maintenance.retry_after_s")} is_required=true />
+                </div>
+            }
+        </>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn settings_survive_the_way_there_and_back() {
+        for settings in [
+            json!({}),
+            json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true},
+                "maintenance":{"message":"Back at noon","retry_after_s":60}}),
+        ] {
+            let settings: RouteSettings = serde_json::from_value(settings).unwrap();
+            assert_eq!(SettingsDraft::of(&settings).settings(), settings);
+        }
+        for provider in PROVIDERS {
+            assert_eq!(json!(provider), wire_name(provider));
+        }
+    }
+
+    #[test]
+    fn what_another_provider_does_not_know_is_not_sent() {
+        let draft = SettingsDraft {
+            provider: Some(AiProvider::Anthropic),
+            includes_usage: true,
+            ..SettingsDraft::default()
+        };
+        assert!(!draft.settings().ai.unwrap().include_usage);
+    }
+}
