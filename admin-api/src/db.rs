@@ -12,6 +12,7 @@ pub mod invitations;
 pub mod limits;
 pub mod outbox;
 pub mod people;
+pub mod prices;
 pub mod routes;
 pub mod settings;
 pub mod teams;

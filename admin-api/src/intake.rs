@@ -30,6 +30,7 @@ struct Row<'a> {
     bin: u32,
     latency_ms: u32,
     gateway_ms: u32,
+    duration_ms: Option<u32>,
     bytes_in: Option<u64>,
     bytes_out: Option<u64>,
     client_ip: Option<&'a str>,
@@ -40,6 +41,8 @@ struct Row<'a> {
     prompt_tokens: Option<u64>,
     completion_tokens: Option<u64>,
     cached_tokens: Option<u64>,
+    cache_write_tokens: Option<u64>,
+    reasoning_tokens: Option<u64>,
     cost_micros: Option<u64>,
 }
 
@@ -73,6 +76,7 @@ impl<'a> From<&'a UsageEvent> for Row<'a> {
             bin: bin_of(event.latency_ms),
             latency_ms: event.latency_ms,
             gateway_ms: event.gateway_ms,
+            duration_ms: event.duration_ms,
             bytes_in: event.bytes_in,
             bytes_out: event.bytes_out,
             client_ip: event.client_ip.as_deref(),
@@ -83,6 +87,8 @@ impl<'a> From<&'a UsageEvent> for Row<'a> {
             prompt_tokens: ai.and_then(|ai| ai.prompt_tokens),
             completion_tokens: ai.and_then(|ai| ai.completion_tokens),
             cached_tokens: ai.and_then(|ai| ai.cached_tokens),
+            cache_write_tokens: ai.and_then(|ai| ai.cache_write_tokens),
+            reasoning_tokens: ai.and_then(|ai| ai.reasoning_tokens),
             cost_micros: ai.and_then(|ai| ai.cost_micros),
         }
     }

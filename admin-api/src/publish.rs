@@ -17,10 +17,11 @@
 
 mod value;
 
-use crate::db::{Db, StoreError, outbox, routes, to_json, tokens};
+use crate::db::{Db, StoreError, outbox, prices, routes, to_json, tokens};
 use domain::api::Propagation;
 use domain::id::TokenId;
 use domain::kv::{ROUTES_KEY, token_key};
+use domain::price::PRICES_KEY;
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::env::TOKENS;
 use edge::log::log;
@@ -60,6 +61,8 @@ pub enum Subject {
     Token(TokenId),
     /// The route table.
     Routes,
+    /// What AI models cost.
+    Prices,
 }
 
 impl Subject {
@@ -68,6 +71,7 @@ impl Subject {
         match self {
             Self::Token(id) => ("token", id.as_str()),
             Self::Routes => ("routes", ""),
+            Self::Prices => ("prices", ""),
         }
     }
 
@@ -75,6 +79,7 @@ impl Subject {
         match row.kind.as_str() {
             "token" => Some(Self::Token(TokenId::from(row.entity_id.as_str()))),
             "routes" => Some(Self::Routes),
+            "prices" => Some(Self::Prices),
             _ => None,
         }
     }
@@ -144,7 +149,7 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
         .keys()
         .filter_map(|subject| match subject {
             Subject::Token(id) => Some(id.clone()),
-            Subject::Routes => None,
+            Subject::Routes | Subject::Prices => None,
         })
         .collect();
     let mut failures: BTreeMap<Subject, PublishError> = BTreeMap::new();
@@ -155,6 +160,11 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
         && let Err(error) = put_routes(env, db, request_id).await
     {
         failures.insert(Subject::Routes, error);
+    }
+    if due.contains_key(&Subject::Prices)
+        && let Err(error) = put_prices(env, db).await
+    {
+        failures.insert(Subject::Prices, error);
     }
 
     let mut done = Vec::new();
@@ -247,6 +257,18 @@ async fn put_routes(env: &Env, db: &Db, request_id: &str) -> Result<(), PublishE
         let table = route_table(db, now(), request_id).await?;
         put(env, ROUTES_KEY, &table, None).await?;
         if routes::table_version(db, now()).await?.is_none_or(|version| version == table.version) {
+            return Ok(());
+        }
+    }
+    Err(PublishError::Overtaken)
+}
+
+/// Writes the price list.
+async fn put_prices(env: &Env, db: &Db) -> Result<(), PublishError> {
+    for _ in 0..MAX_ROUNDS {
+        let (list, version) = prices::published(db, now()).await?;
+        put(env, PRICES_KEY, &list, None).await?;
+        if prices::version(db).await? == version {
             return Ok(());
         }
     }

@@ -3,8 +3,8 @@
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, dashboard, docs, health, import, invitations, people, routes, teams, tokens, upkeep, usage,
-    webhooks,
+    audit, dashboard, docs, health, import, invitations, people, prices, routes, teams, tokens, upkeep,
+    usage, webhooks,
 };
 use crate::request::Call;
 use domain::api::audit as audit_api;
@@ -13,6 +13,7 @@ use domain::api::import as import_api;
 use domain::api::invitations as invitation_api;
 use domain::api::limits as limit_api;
 use domain::api::people as people_api;
+use domain::api::prices as price_api;
 use domain::api::routes as route_api;
 use domain::api::teams as team_api;
 use domain::api::tokens as token_api;
@@ -73,6 +74,9 @@ enum Handler {
     ListNotifications,
     Publication,
     Reconcile,
+    ListPrices,
+    SetPrice,
+    DeletePrice,
     Overview,
     Counts,
     UsageStats,
@@ -143,6 +147,9 @@ const ROUTES: &[Row] = &[
     row::<upkeep_api::ListNotifications>(Handler::ListNotifications),
     row::<upkeep_api::GetPublication>(Handler::Publication),
     row::<upkeep_api::Reconcile>(Handler::Reconcile),
+    row::<price_api::ListPrices>(Handler::ListPrices),
+    row::<price_api::SetPrice>(Handler::SetPrice),
+    row::<price_api::DeletePrice>(Handler::DeletePrice),
     row::<dashboard_api::GetOverview>(Handler::Overview),
     row::<dashboard_api::GetCounts>(Handler::Counts),
     row::<usage_api::GetUsageStats>(Handler::UsageStats),
@@ -304,6 +311,9 @@ async fn dispatch(
         Handler::ListNotifications => upkeep::notifications(&call).await,
         Handler::Publication => upkeep::publication(&call).await,
         Handler::Reconcile => upkeep::reconcile(call).await,
+        Handler::ListPrices => prices::list(&call).await,
+        Handler::SetPrice => prices::set(call).await,
+        Handler::DeletePrice => prices::delete(&call).await,
         Handler::Overview => dashboard::overview(&call).await,
         Handler::Counts => dashboard::counts(&call).await,
         Handler::UsageStats => usage::stats(&call).await,

@@ -192,7 +192,7 @@ fn stored(db: &Connection) -> BTreeMap<Key, Rollup> {
 prop_compose! {
     fn any_event()(
         id in 0_u32..40, at in 0_i64..3 * DAY_MS, token in 0_u8..3, route in proptest::option::of(0_u8..2),
-        outcome in 0_usize..18, latency_ms in 0_u32..200_000, gateway_ms in 0_u32..50,
+        outcome in 0_usize..Outcome::ALL.len(), latency_ms in 0_u32..200_000, gateway_ms in 0_u32..50,
         bytes_in in proptest::option::of(0_u64..1_000_000), model in proptest::option::of(0_u64..5_000),
     ) -> UsageEvent {
         UsageEvent {
@@ -202,6 +202,7 @@ prop_compose! {
             route_id: route.map(|r| format!("rte_{r}").as_str().into()), route_path: None,
             path: "/api/x".into(), method: "GET".into(), status: 200, outcome: Outcome::ALL[outcome],
             latency_ms, gateway_ms, bytes_in, bytes_out: bytes_in.map(|n| n * 2), client_ip: None,
+            duration_ms: None,
             user_agent: Some("it's \"quoted\"".into()), country: None, request_id: "req_1".into(),
             ai: model.map(|n| AiUsage {
                 model: Some("m".into()), prompt_tokens: Some(n), completion_tokens: None,
@@ -381,6 +382,7 @@ fn rolled_event(dice: &mut Dice, id: usize) -> UsageEvent {
         outcome: Outcome::ALL[dice.roll(Outcome::ALL.len())],
         latency_ms: u32::try_from(dice.roll(5_000)).unwrap(),
         gateway_ms: 1,
+        duration_ms: None,
         bytes_in: None,
         bytes_out: Some(dice.roll(9_999) as u64),
         client_ip: None,

@@ -10,6 +10,7 @@ pub mod import;
 pub mod invitations;
 pub mod limits;
 pub mod people;
+pub mod prices;
 pub mod routes;
 pub mod teams;
 pub mod tokens;
@@ -180,6 +181,9 @@ endpoints!(
     upkeep::ListNotifications,
     upkeep::GetPublication,
     upkeep::Reconcile,
+    prices::ListPrices,
+    prices::SetPrice,
+    prices::DeletePrice,
     dashboard::GetOverview,
     dashboard::GetCounts,
     usage::GetUsageStats,

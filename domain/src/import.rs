@@ -473,6 +473,7 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             outcome: Outcome::of_status(status),
             latency_ms,
             gateway_ms: 0,
+            duration_ms: None,
             bytes_in: None,
             bytes_out: None,
             client_ip: text(row, &["ip_address"]).map(|ip| clip(ip, 64)),

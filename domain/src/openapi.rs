@@ -77,6 +77,9 @@ pub fn example(method: &str, pattern: &str) -> Option<Value> {
             json!({ "type": "user.deleted", "object": "event", "data": { "id": "user_1", "object": "user", "deleted": true } })
         }
         ("POST", "/api/users/sync") => json!({}),
+        ("PUT", "/api/prices/{model}") => {
+            json!({ "prompt": 2_500_000, "completion": 10_000_000, "cached": 1_250_000, "source": "openai.com/api/pricing, 2026-11-01" })
+        }
         ("POST", "/api/publication/reconcile") => json!({ "repair": false }),
         ("POST", "/api/usage-log") => {
             json!({ "token_hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "route": "/api/openai", "timestamp": "2026-11-01T00:00:00Z", "response_status": 200 })

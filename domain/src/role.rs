@@ -114,10 +114,12 @@ pub enum Action {
     /// Mending what KV holds.
     Reconcile,
     Import,
+    /// What AI models cost, for all.
+    SetPrices,
 }
 
 impl Action {
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::ReadSelf,
         Self::ReadToken,
         Self::CreateToken,
@@ -142,6 +144,7 @@ impl Action {
         Self::ReadPublication,
         Self::Reconcile,
         Self::Import,
+        Self::SetPrices,
     ];
 
     /// What it takes to change a person's role in a team from `present` to `new`; `None` is not
@@ -172,7 +175,8 @@ impl Action {
             | Self::DeleteTeam
             | Self::ReadPeople
             | Self::Reconcile
-            | Self::Import => Rule::core(Role::Admin),
+            | Self::Import
+            | Self::SetPrices => Rule::core(Role::Admin),
         }
     }
 
@@ -210,7 +214,8 @@ impl Action {
             | Self::ReadAudit
             | Self::ReadPublication
             | Self::Reconcile
-            | Self::Import => Self::ReadRoute,
+            | Self::Import
+            | Self::SetPrices => Self::ReadRoute,
         }
     }
 }
@@ -359,6 +364,7 @@ mod tests {
             (Action::ReadAudit, "ffyy", "ffyy", "ffff"),
             (Action::ReadPublication, "ffff", "yyyy", "ffff"),
             (Action::Reconcile, "ffff", "fffy", "ffff"),
+            (Action::SetPrices, "ffff", "fffy", "ffff"),
             (Action::Import, "ffff", "fffy", "ffff"),
         ] {
             assert_eq!(

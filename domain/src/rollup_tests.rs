@@ -16,6 +16,7 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         outcome,
         latency_ms,
         gateway_ms: latency_ms / 2,
+        duration_ms: None,
         bytes_in: bytes,
         bytes_out: bytes,
         client_ip: None,

@@ -200,6 +200,9 @@ pub struct UsageEvent {
     pub latency_ms: u32,
     /// The part of it that was the gateway's own.
     pub gateway_ms: u32,
+    /// Of the whole call, where its end was seen: web sockets, AI calls, calls with a reservation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u32>,
     /// `None` where the length was not announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_in: Option<u64>,
@@ -292,6 +295,7 @@ mod tests {
             outcome: Outcome::Ok,
             latency_ms: 5,
             gateway_ms: 1,
+            duration_ms: None,
             bytes_in: None,
             bytes_out: Some(9),
             client_ip: Some("10.0.0.1".into()),

@@ -61,6 +61,7 @@ pub fn event(
         outcome,
         latency_ms: millis(latency_ms),
         gateway_ms: millis(latency_ms - account.upstream_ms),
+        duration_ms: None,
         bytes_in: arrival.content_length().and_then(in_range),
         bytes_out,
         client_ip: arrival.client_ip.map(|ip| ip.to_string()),

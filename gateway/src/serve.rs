@@ -330,6 +330,7 @@ impl Answered {
         if let Some(socket) = self.socket {
             store.context.wait_until(async move {
                 let traffic = websocket::pass(socket).await;
+                event.duration_ms = u32::try_from(now() - event.at).ok();
                 (event.bytes_in, event.bytes_out) = (Some(traffic.bytes_in), Some(traffic.bytes_out));
                 end(event, reservation, Settlement::NOTHING, &keep);
             });
@@ -348,6 +349,7 @@ impl Answered {
         let mut watcher = Watcher::new(move |seen: Seen| {
             let _ended = ended;
             event.bytes_out = Some(seen.bytes);
+            event.duration_ms = u32::try_from(now() - event.at).ok();
             match seen.end {
                 End::Whole => {}
                 End::Broken => event.outcome = Outcome::UpstreamError,

@@ -390,6 +390,8 @@ pub struct CallView {
     pub outcome: String,
     pub latency_ms: u32,
     pub gateway_ms: u32,
+    /// Of the whole call, where its end was seen: web sockets, AI calls, calls with a reservation.
+    pub duration_ms: Option<u32>,
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,
     pub client_ip: Option<String>,
@@ -399,6 +401,9 @@ pub struct CallView {
     pub model: Option<String>,
     pub prompt_tokens: Option<u64>,
     pub completion_tokens: Option<u64>,
+    /// Parts of the prompt tokens, and of the completion tokens.
     pub cached_tokens: Option<u64>,
+    pub cache_write_tokens: Option<u64>,
+    pub reasoning_tokens: Option<u64>,
     pub cost_micros: Option<u64>,
 }

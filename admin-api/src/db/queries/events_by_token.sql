@@ -4,7 +4,7 @@
 SELECT e.id, e.at, e.token_id, (SELECT t.name FROM tokens AS t WHERE t.id = e.token_id) AS token_name, e.team_id,
     nullif(e.route_id, '') AS route_id, e.route_path, e.method, e.path, e.status, e.outcome, e.latency_ms, e.gateway_ms,
     e.bytes_in, e.bytes_out, e.client_ip, e.user_agent, e.country, e.request_id, e.model, e.prompt_tokens,
-    e.completion_tokens, e.cached_tokens, e.cost_micros
+    e.completion_tokens, e.cached_tokens, e.cache_write_tokens, e.reasoning_tokens, e.cost_micros, e.duration_ms
 FROM usage_events AS e
 WHERE e.token_id = ?3 AND e.at >= ?1 AND (e.at, e.id) < (?9, ?10)
     AND (?2 IS NULL OR e.team_id IN (SELECT value FROM json_each(?2)))

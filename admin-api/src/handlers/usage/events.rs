@@ -83,6 +83,7 @@ const HEAD: &[&str] = &[
     "outcome",
     "latency_ms",
     "gateway_ms",
+    "duration_ms",
     "bytes_in",
     "bytes_out",
     "client_ip",
@@ -93,6 +94,8 @@ const HEAD: &[&str] = &[
     "prompt_tokens",
     "completion_tokens",
     "cached_tokens",
+    "cache_write_tokens",
+    "reasoning_tokens",
     "cost_micros",
 ];
 
@@ -113,6 +116,7 @@ fn push(text: &mut String, event: &CallView) {
         event.outcome.clone(),
         event.latency_ms.to_string(),
         event.gateway_ms.to_string(),
+        number(event.duration_ms.map(u64::from)),
         number(event.bytes_in),
         number(event.bytes_out),
         event.client_ip.clone().unwrap_or_default(),
@@ -123,6 +127,8 @@ fn push(text: &mut String, event: &CallView) {
         number(event.prompt_tokens),
         number(event.completion_tokens),
         number(event.cached_tokens),
+        number(event.cache_write_tokens),
+        number(event.reasoning_tokens),
         number(event.cost_micros),
     ];
     push_row(text, cells.iter().map(String::as_str));

@@ -108,6 +108,7 @@ fn event_of(
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         latency_ms: latency_ms as u32,
         gateway_ms: 0,
+        duration_ms: None,
         bytes_in: None,
         bytes_out: None,
         client_ip: request.ip_address.as_deref().map(|ip| clip(ip, 64)),

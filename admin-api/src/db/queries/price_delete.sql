@@ -1,0 +1,1 @@
+DELETE FROM ai_prices WHERE model = ?1

@@ -1,0 +1,87 @@
+//! `/api/prices`
+
+use crate::auth::caller;
+use crate::db::{Statement, StoreError, audit, outbox, prices as store};
+use crate::error::Failure;
+use crate::handlers::status;
+use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::publish::{Subject as Published, publish};
+use crate::request::{Attempt, Call, parse_body, respond};
+use domain::api::prices::{ModelPrice, PriceChanged, PriceQuery, SetPriceRequest};
+use domain::error::ApiError;
+use domain::role::{Action, Grant, Subject, authorize};
+use worker::Response;
+
+/// `GET /api/prices`
+pub async fn list(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    authorize(&caller, Action::ReadRoute, Subject::default())?;
+    let query: PriceQuery = parse_query(call.query())?;
+    let limit = check_limit(query.limit)?;
+    let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+    let after = match &cursor {
+        None => "",
+        Some(Cursor::Text(model, _)) => model.as_str(),
+        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+    };
+    let items = store::list(&call.db()?, call.now, query.search.as_deref(), after, limit + 1).await?;
+    respond(200, &page(items, limit, |price| Cursor::Text(price.model.clone(), String::new())))
+}
+
+fn attempt<'a>(action: &'static str, model: &'a str) -> Attempt<'a> {
+    Attempt { action, entity: "price", entity_id: Some(model), team: None }
+}
+
+/// `PUT /api/prices/{model}`
+pub async fn set(mut call: Call) -> Result<Response, Failure> {
+    let caller = caller(&call).await?;
+    let model = call.id().to_owned();
+    let attempt = attempt("set-price", &model);
+    let grant = call.authorize(&caller, Action::SetPrices, Subject::default(), attempt)?;
+    let body = call.body().await?;
+    let (price, source) = parse_body::<SetPriceRequest>(&body)?.validate(&model)?;
+    let db = call.db()?;
+    let before = store::get(&db, &model, call.now).await?;
+    let after = ModelPrice { model: model.clone(), price, source, effective_at: call.now };
+    let statement = store::put(&db, &grant, &after)?;
+    change(&call, &grant, attempt, before, Some(after), statement).await
+}
+
+/// `DELETE /api/prices/{model}`
+pub async fn delete(call: &Call) -> Result<Response, Failure> {
+    let caller = caller(call).await?;
+    let model = call.id().to_owned();
+    let attempt = attempt("delete-price", &model);
+    let grant = call.authorize(&caller, Action::SetPrices, Subject::default(), attempt)?;
+    let db = call.db()?;
+    let before = store::get(&db, &model, call.now).await?.ok_or(ApiError::NotFound)?;
+    let statement = store::delete(&db, &grant, &model)?;
+    change(call, &grant, attempt, Some(before), None, statement).await
+}
+
+/// The change, its version, its outbox row and its audit entry in one batch; then KV is told.
+async fn change(
+    call: &Call,
+    grant: &Grant,
+    attempt: Attempt<'_>,
+    before: Option<ModelPrice>,
+    after: Option<ModelPrice>,
+    statement: Statement,
+) -> Result<Response, Failure> {
+    let db = call.db()?;
+    let json = |price: &Option<ModelPrice>| price.as_ref().and_then(|p| serde_json::to_value(p).ok());
+    let client_ip = call.client_ip();
+    let entry = audit::Entry {
+        before: json(&before),
+        after: json(&after),
+        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
+    };
+    let (row, row_statement) = outbox::insert(&db, grant, &Published::Prices, call.now)?;
+    let statements: Result<Vec<Statement>, StoreError> =
+        [Ok(statement), store::bump(&db, call.now), Ok(row_statement), audit::insert(&db, &entry)]
+            .into_iter()
+            .collect();
+    db.batch(statements?).await?;
+    let propagation = publish(&call.env, &db, &Published::Prices, row, &call.request_id).await;
+    respond(status(200, propagation), &PriceChanged { price: after, propagation })
+}
