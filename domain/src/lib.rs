@@ -44,6 +44,7 @@ pub mod import;
 pub mod kv;
 pub mod limit;
 pub mod method;
+mod object;
 #[cfg(feature = "schema")]
 pub mod openapi;
 pub mod price;

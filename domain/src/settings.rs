@@ -2,6 +2,7 @@
 
 use crate::error::FieldError;
 use crate::id::RouteId;
+use crate::object::optional_object;
 use serde::{Deserialize, Serialize};
 
 /// The longest text of a maintenance notice, in characters.
@@ -14,11 +15,11 @@ pub const MAX_RETRY_AFTER_S: u32 = 86_400;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RouteSettings {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiSettings>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
 }
 

@@ -27,6 +27,9 @@ for (const [kind, label, fields, arrived] of [
   ["bearer", "Bearer token", { Token: "s3cret-bearer" }, (got) => got.headers.authorization === "Bearer s3cret-bearer"],
   ["header", "Header", { Header: "X-Vendor", Value: "s3cret-header" }, (got) => got.headers["x-vendor"] === "s3cret-header"],
   ["basic", "User name and password", { "User name": "u", Password: "s3cret-basic" }, (got) => got.headers.authorization === `Basic ${Buffer.from("u:s3cret-basic").toString("base64")}`],
+  ["headers", "Several headers", { Header: "X-Vendor", Value: "s3cret-first", "Header 2": "X-Account", "Value 2": "s3cret-second" }, (got) => got.headers["x-vendor"] === "s3cret-first" && got.headers["x-account"] === "s3cret-second"],
+  ["oauth2", "OAuth 2 client credentials", { "Token address": "/token", "Client id": "client", "Client secret": "s3cret", Scope: "read" }, (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization)],
+  ["aws", "AWS signature (SigV4)", { "Access key id": "AKIDEXAMPLE", "Secret access key": "s3cret-aws", Region: "eu-west-1", Service: "lambda" }, (got) => got.headers.authorization?.startsWith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")],
   ["query", "Query parameter", { Parameter: "key", Value: "s3cret-query" }, (got) => JSON.stringify(got).includes("key=s3cret-query")],
 ]) {
   test(`a route with a credential of kind ${kind} is made and called`, async () => {
@@ -41,7 +44,11 @@ for (const [kind, label, fields, arrived] of [
     assert.equal(await form.locator("[data-preview]").textContent(), `${system.upstream.url}/echo/a?b=1`);
     if (kind !== "none") {
       await form.getByLabel("Kind").selectOption({ label });
-      for (const [name, value] of Object.entries(fields)) await form.getByRole("group", { name: "Credential" }).getByRole("textbox", { name, exact: true }).fill(value);
+      const group = form.getByRole("group", { name: "Credential" });
+      if (kind === "headers") await group.getByRole("button", { name: "Add a header" }).click();
+      for (const [name, value] of Object.entries(fields)) {
+        await group.getByRole("textbox", { name, exact: true }).fill(value.startsWith("/") ? system.upstream.url + value : value);
+      }
     }
     await form.getByLabel("Tags").fill("demo, new");
     await form.getByRole("button", { name: "Create route" }).click();
@@ -77,6 +84,43 @@ test("a blank secret keeps what is set, another origin asks for it again", async
   await dialog(page).waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Call", exact: true }).click();
   await page.getByText("200", { exact: true }).waitFor();
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("a route is closed for maintenance with a text, and opened again", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/routes");
+  await page.getByRole("link", { name: "By basic" }).click();
+  await page.getByRole("button", { name: "Edit" }).click();
+  const form = dialog(page);
+  await form.getByText("More settings").click();
+  await form.getByLabel("AI provider").selectOption({ label: "OpenAI" });
+  await form.getByLabel("Ask for usage in streamed answers").check();
+  await form.getByLabel("Second upstream").selectOption({ label: "By none /api/none" });
+  await form.getByLabel("Closed for maintenance").check();
+  await form.getByRole("button", { name: "Save" }).click();
+  await form.getByText("must have 1 to 500 characters and no control characters").waitFor();
+  await form.getByLabel("Notice").fill("Back at noon");
+  await form.getByLabel("Try again after (seconds)").fill("90");
+  await form.getByRole("button", { name: "Save" }).click();
+  await form.waitFor({ state: "detached" });
+  await page.getByText("Back at noon").waitFor();
+  const closed = await eventually(async () => {
+    const answer = await fetch(`${system.urls.gateway}/api/basic/x`, { headers: { "x-api-key": token } });
+    return answer.status === 503 && answer;
+  }, 40_000, "the route being closed");
+  assert.equal(closed.headers.get("retry-after"), "90");
+  assert.equal((await closed.json()).message, "Back at noon");
+  const { id, upstream } = (await system.call("admin", "GET", "/api/routes?search=/api/basic")).items[0];
+  assert.deepEqual([upstream.settings.ai, upstream.settings.failover.any_method], [{ provider: "openai", include_usage: true }, undefined]);
+
+  await page.getByRole("button", { name: "Edit" }).click();
+  await form.getByLabel("Closed for maintenance").uncheck();
+  await form.getByLabel("Second upstream").selectOption({ label: "None" });
+  await form.getByRole("button", { name: "Save" }).click();
+  await form.waitFor({ state: "detached" });
+  assert.deepEqual((await system.call("admin", "GET", `/api/routes/${id}`)).upstream.settings, { ai: { provider: "openai", include_usage: true } });
   assertNoProblems(page);
   await page.context().close();
 });

@@ -217,3 +217,61 @@ test("by keyboard alone: sign in, make a token, keep it", async () => {
   assertNoProblems(page);
   await page.context().close();
 });
+
+test("limits are set on a token, in dollars too, and how far they are used up is seen", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "manager", "/tokens");
+  await page.getByRole("button", { name: "Create token" }).click();
+  const form = dialog(page);
+  await form.getByLabel("Name").fill("Limited");
+  await form.getByLabel("demo", { exact: true }).check();
+  assert.ok(!(await form.getByLabel("Calls per minute").isVisible()), "closed until something is set");
+  await form.getByText("Limits", { exact: true }).click();
+  await form.getByLabel("Calls per minute").fill("10");
+  await form.getByLabel("Dollars per day").fill("zero");
+  await form.getByRole("button", { name: "Create token" }).click();
+  await form.getByText(/must be more than 0/).waitFor();
+  await form.getByLabel("Dollars per day").fill("2.5");
+  await form.getByLabel("May ask for faults").check();
+  await form.getByRole("button", { name: "Create token" }).click();
+  const token = await secret(page).textContent();
+  await page.getByLabel("I have stored the token in a safe place").check();
+  await dialog(page).getByRole("button", { name: "Close" }).last().click();
+  const { id, limits, inject_faults } = (await system.call("manager", "GET", "/api/tokens?search=Limited")).items[0];
+  assert.deepEqual([limits, inject_faults], [{ calls_per_minute: 10, cost_micros_per_day: 2_500_000 }, true]);
+
+  await eventually(async () => (await call(token)).status === 200, 40_000, "a call");
+  await page.goto(`${system.urls.ui}/tokens/${id}`);
+  await page.getByText("1 of 10").waitFor();
+  await page.getByText("0 of 2.5").waitFor();
+  assert.equal(await page.getByRole("meter", { name: "Calls per minute" }).getAttribute("value"), "1");
+  await page.getByRole("button", { name: "Edit" }).click();
+  assert.equal(await form.getByLabel("Dollars per day").inputValue(), "2.5");
+  await form.getByLabel("Dollars per day").fill("");
+  await form.getByLabel("Calls at once").fill("3");
+  await form.getByRole("button", { name: "Save" }).click();
+  await form.waitFor({ state: "detached" });
+  await page.getByText("0 of 3").waitFor();
+  assert.deepEqual((await system.call("manager", "GET", `/api/tokens/${id}`)).limits, { calls_per_minute: 10, concurrent_calls: 3 });
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("a team's limits are shown where a token has none of its own", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/teams/automation");
+  await page.getByRole("button", { name: "Edit" }).click();
+  await dialog(page).getByText("Limits", { exact: true }).click();
+  await dialog(page).getByLabel("Calls per day").fill("500");
+  await dialog(page).getByRole("button", { name: "Save" }).click();
+  await dialog(page).waitFor({ state: "detached" });
+  await page.getByText("Calls per day: 500").waitFor();
+  await page.goto(`${system.urls.ui}/tokens`);
+  await page.getByRole("button", { name: "Create token" }).click();
+  await dialog(page).getByLabel("Team").selectOption("automation");
+  await dialog(page).getByText("Limits", { exact: true }).click();
+  assert.equal(await dialog(page).getByLabel("Calls per day").getAttribute("placeholder"), "500, as the team says");
+  await system.call("admin", "PUT", "/api/teams/automation", { limits: null });
+  assertNoProblems(page);
+  await page.context().close();
+});

@@ -7,6 +7,7 @@ use crate::credential::{Credential, CredentialKind};
 use crate::error::FieldError;
 use crate::id::RouteId;
 use crate::method::Method;
+use crate::object::{object, optional_object};
 use crate::role::Action;
 use crate::route::{MAX_TIMEOUT_MS, RoutePath};
 use crate::scope::is_label;
@@ -79,7 +80,7 @@ pub struct CreateRouteRequest {
     pub cors_origins: Vec<String>,
     #[serde(default)]
     pub forward_cookies: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "object")]
     pub settings: RouteSettings,
     #[serde(default)]
     pub credential: Option<Credential>,
@@ -112,7 +113,7 @@ pub struct UpdateRouteRequest {
     #[serde(default)]
     pub forward_cookies: Option<bool>,
     /// Take the place of all that the route has.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub settings: Option<RouteSettings>,
 }
 

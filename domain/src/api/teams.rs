@@ -7,6 +7,7 @@ use crate::api::people::Member;
 use crate::error::FieldError;
 use crate::id::TeamId;
 use crate::limit::Limits;
+use crate::object::{optional_object, present_object};
 use crate::role::{Action, Role};
 use crate::scope::{MAX_SCOPES, Scope};
 use crate::time::UnixMs;
@@ -62,7 +63,7 @@ pub struct CreateTeamRequest {
     #[serde(default)]
     pub scope_cap: Option<Vec<String>>,
     /// Of each token of the team, where it has none of its own.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub limits: Option<Limits>,
 }
 
@@ -82,7 +83,7 @@ pub struct UpdateTeamRequest {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub scope_cap: Option<Option<Vec<String>>>,
     /// Takes the place of all that the team has.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
 }
 

@@ -7,6 +7,7 @@ use crate::error::FieldError;
 use crate::id::{RouteId, TeamId, TokenId, UserId};
 use crate::kv::TokenState;
 use crate::limit::Limits;
+use crate::object::{optional_object, present_object};
 use crate::role::Action;
 use crate::scope::{MAX_SCOPES, Scope};
 use crate::time::{DAY_MS, HOUR_MS, UnixMs};
@@ -81,7 +82,7 @@ pub struct CreateTokenRequest {
     #[serde(default)]
     pub ip_allow: Vec<String>,
     /// Whoever may not loosen limits may give none that are looser than the team's.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_object")]
     pub limits: Option<Limits>,
     /// Whether calls may ask the gateway for faults, to test a workflow.
     #[serde(default)]
@@ -108,7 +109,7 @@ pub struct UpdateTokenRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_allow: Option<Vec<String>>,
     /// Takes the place of all that the token has; loosening them asks for MANAGER.
-    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inject_faults: Option<bool>,
