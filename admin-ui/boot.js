@@ -16,6 +16,24 @@
   document.documentElement.lang =
     stored("language") ?? (navigator.language.startsWith("zh") ? "zh-Hant" : "en");
 
+  /**
+   * For the moment of a deployment: a location that has the new page and not yet its files answers for them
+   * with the page, which the browser would keep for ever. Once, they are fetched anew and the page is opened
+   * again. Answers whether it is.
+   */
+  async function hasMended(files) {
+    try {
+      if (sessionStorage.getItem("mended") === files.join()) return false;
+      sessionStorage.setItem("mended", files.join());
+    } catch {
+      return false;
+    }
+    const styles = [...document.querySelectorAll("link[rel=stylesheet]")].map((link) => link.href);
+    await Promise.allSettled([...files, ...styles].map((file) => fetch(file, { cache: "reload" })));
+    location.reload();
+    return true;
+  }
+
   addEventListener("DOMContentLoaded", async () => {
     const { module, wasm } = document.getElementById("program").dataset;
     try {
@@ -23,6 +41,7 @@
       await start({ module_or_path: wasm });
     } catch (error) {
       console.error(error);
+      if (await hasMended([module, wasm])) return;
       document.getElementById("boot-loading")?.setAttribute("hidden", "");
       document.getElementById("boot-failed")?.removeAttribute("hidden");
     }

@@ -24,7 +24,7 @@ ALTER TABLE outbox_with_prices RENAME TO outbox;
 CREATE INDEX outbox_by_next_attempt ON outbox (next_attempt_at, id);
 CREATE INDEX outbox_by_entity ON outbox (kind, entity_id);
 
--- Grows with every change to a price.
+-- Grows with every change to a price; 0 until the first list was published.
 INSERT INTO settings (key, value, updated_at) VALUES ('prices-version', '0', unixepoch() * 1000);
 
 -- List prices in micro-dollars for a million tokens, as published when they were read. An admin keeps
@@ -61,6 +61,3 @@ INSERT INTO ai_prices (model, effective_at, prompt_micros, completion_micros, ca
     ('gemini-2.5-pro', 1774051200000, 1250000, 10000000, NULL, NULL, 'ai.google.dev, pricing, March 2026; prompts up to 200,000 tokens'),
     ('gemini-2.5-flash', 1774051200000, 300000, 2500000, NULL, NULL, 'ai.google.dev, pricing, March 2026'),
     ('gemini-2.5-flash-lite', 1774051200000, 100000, 400000, NULL, NULL, 'ai.google.dev, pricing, January 2026');
-
--- So that the gateway is told of them.
-INSERT INTO outbox (id, kind, created_at, next_attempt_at) VALUES ('obx_first_prices', 'prices', unixepoch() * 1000, unixepoch() * 1000);

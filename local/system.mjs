@@ -5,6 +5,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
+import { policy } from "../scripts/headers.mjs";
 import { root, run } from "../scripts/setup.mjs";
 
 /** State and what belongs to it; both survive restarts and are ignored by git. */
@@ -69,27 +70,24 @@ function worker(env, port, vars, entry) {
 }
 
 /** The UI's files, with the configuration of this system in place of production's. */
-function uiWorker(port, at) {
-  const config = JSON.stringify({
+function uiWorker(port, at, clerkKey) {
+  const config = {
     api: `http://localhost:${at.api}`,
     gateway: `http://localhost:${at.gateway}`,
     issuer: `http://localhost:${at.issuer}`,
-    clerk_publishable_key: null,
-  });
-  const hosts = `http://localhost:${at.api} http://localhost:${at.gateway} http://localhost:${at.issuer}`;
+    clerk_publishable_key: clerkKey,
+  };
   return {
     name: "ui",
     compatibilityDate: "2026-11-01",
     modules: true,
-    script: `const config = ${JSON.stringify(config)}, hosts = ${JSON.stringify(hosts)};
+    script: `const config = ${JSON.stringify(JSON.stringify(config))}, policy = ${JSON.stringify(policy(config))};
       export default { async fetch(request, env) {
         if (new URL(request.url).pathname === "/config.json")
           return new Response(config, { headers: { "content-type": "application/json", "cache-control": "no-store" } });
         const answer = await env.ASSETS.fetch(request);
-        const policy = answer.headers.get("content-security-policy");
-        if (!policy) return answer;
         const local = new Response(answer.body, answer);
-        local.headers.set("content-security-policy", policy.replace(/connect-src /, "connect-src " + hosts + " "));
+        local.headers.set("content-security-policy", policy);
         return local;
       } };`,
     assets: {
@@ -105,14 +103,14 @@ function uiWorker(port, at) {
 /**
  * Starts both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and
  * `entries` are modules to go in front; without `persist` nothing outlives the process; `onLog`
- * takes what the Workers log instead of the console.
+ * takes what the Workers log instead of the console. With `clerkKey` the UI signs in by Clerk's script.
  */
-export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, onLog } = {}) {
+export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, clerkKey = null, onLog } = {}) {
   const base = localVars(at);
   const workers = ["gateway", "admin-api"].map((env) =>
     worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, entries[env]),
   );
-  if (ui) workers.push(uiWorker(at.ui, at));
+  if (ui) workers.push(uiWorker(at.ui, at, clerkKey));
   const options = { workers, cf: false, log: new Log(LogLevel.WARN) };
   if (onLog) options.handleStructuredLogs = ({ message }) => onLog(message);
   if (persist) {

@@ -1,11 +1,13 @@
 // Builds what is named (gateway, admin-api, ui; all without a name). What has not changed since its
 // last build is left alone, so wrangler can call this at every start.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
+import { writeHeaders } from "./headers.mjs";
 import { root, run, say, setUp, targetDir, tools } from "./setup.mjs";
+import { buildStyles } from "./styles.mjs";
 
 const bin = (name) => path.join(root, "node_modules/.bin", name);
 
@@ -38,6 +40,8 @@ async function worker(crate) {
 
 async function ui() {
   const cwd = path.join(root, "admin-ui");
+  rmSync(path.join(cwd, "build"), { recursive: true, force: true });
+  await buildStyles(cwd);
   const charts = ["charts.js", "--bundle", "--minify", "--format=esm", "--target=es2022", "--outfile=build/charts.js"];
   await run(bin("esbuild"), [...charts, "--legal-comments=none", "--log-level=error"], { cwd, quiet: true });
   await run(path.join(tools, "bin/trunk"), ["build", "--release", "--offline"], {
@@ -45,6 +49,7 @@ async function ui() {
     env: { CARGO_TARGET_DIR: targetDir },
     quiet: true,
   });
+  writeHeaders(path.join(cwd, "dist"));
 }
 
 function* files(folder) {
@@ -58,7 +63,7 @@ function* files(folder) {
 
 function digest(sources) {
   const hash = createHash("sha256");
-  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs"];
+  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs", "scripts/headers.mjs", "scripts/styles.mjs"];
   const all = [...shared.map((file) => path.join(root, file)), ...sources.flatMap((s) => [...files(path.join(root, s))])];
   for (const file of all) {
     if (!statSync(file).isFile()) continue;

@@ -2,7 +2,7 @@
 // in `.tools` (or where TOKEN_MANAGER_TOOLS says). Whatever is there already costs nothing.
 // Uses Node's own modules only, since it runs before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -153,4 +153,27 @@ export async function ensureBrowser() {
   if (await apt("chromium", "fonts-noto-cjk")) return "/usr/bin/chromium";
   await run("npx", ["playwright-core", "install", "chromium"]);
   return createRequire(import.meta.url)("playwright-core").chromium.executablePath();
+}
+
+const CLERK = { "@clerk/clerk-js": "6.40.0", "@clerk/ui": "1.34.0" };
+
+/**
+ * Clerk's published browser scripts, for the tests; the folder that has them. Packed and not installed: the
+ * packages name a thousand others (React Native among them) that the bundled scripts have no need of.
+ */
+export async function ensureClerkScripts() {
+  const folder = path.join(tools, `clerk-${Object.values(CLERK).join("-")}`);
+  if (existsSync(folder)) return folder;
+  say("fetching Clerk's scripts");
+  const fresh = `${folder}.new`;
+  rmSync(fresh, { recursive: true, force: true });
+  for (const [name, wanted] of Object.entries(CLERK)) {
+    const to = path.join(fresh, name);
+    mkdirSync(to, { recursive: true });
+    await run("npm", ["pack", `${name}@${wanted}`, "--pack-destination", fresh, "--loglevel=error"], { quiet: true });
+    const archive = `${name.slice(1).replace("/", "-")}-${wanted}.tgz`;
+    await run("tar", ["xzf", path.join(fresh, archive), "-C", to, "--strip-components=1"], { quiet: true });
+  }
+  renameSync(fresh, folder);
+  return folder;
 }

@@ -6,7 +6,7 @@
 use crate::config::Config;
 use crate::db::{Db, StoreError, upkeep, usage};
 use crate::handlers::invitations;
-use crate::publish::{drain, now};
+use crate::publish::{drain, first_prices, now};
 use crate::reconcile;
 use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use domain::time::MINUTE_MS;
@@ -30,6 +30,9 @@ pub async fn run(env: &Env) {
     };
     if let Err(error) = drain(env, &db, MAX_ROWS, "cron").await {
         log("cron", "outbox not drained", &error.to_string());
+    }
+    if let Err(error) = first_prices(env, &db, "cron").await {
+        log("cron", "prices not published", &error.to_string());
     }
     let minute = now() / MINUTE_MS;
     if let Err(error) = reconcile::run(env, &db, minute % RECONCILE_EVERY == 0).await {

@@ -263,6 +263,20 @@ async fn put_routes(env: &Env, db: &Db, request_id: &str) -> Result<(), PublishE
     Err(PublishError::Overtaken)
 }
 
+/// Publishes the prices that the database came with, once.
+pub async fn first_prices(env: &Env, db: &Db, request_id: &str) -> Result<(), StoreError> {
+    if prices::version(db).await? > 0 {
+        return Ok(());
+    }
+    match put_prices(env, db).await {
+        Ok(()) => prices::note_first(db, now()).await,
+        Err(cause) => {
+            log(request_id, "prices cannot be published", &cause);
+            Ok(())
+        }
+    }
+}
+
 /// Writes the price list.
 async fn put_prices(env: &Env, db: &Db) -> Result<(), PublishError> {
     for _ in 0..MAX_ROUNDS {

@@ -1,5 +1,6 @@
 //! Calls to the admin API. Errors stay typed until they are shown.
 
+use crate::state::session::Pass;
 use domain::api::{Endpoint, Page};
 use domain::error::{ErrorEnvelope, FieldError};
 use gloo::net::http::{Method, RequestBuilder};
@@ -61,14 +62,14 @@ impl CallError {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Api {
     origin: Rc<str>,
-    /// The session token; without one only what asks for no session can be called.
-    session: Option<Rc<str>>,
+    /// Without one only what asks for no session can be called.
+    session: Option<Pass>,
     /// The API took the session for ended.
     on_refused: Callback<()>,
 }
 
 impl Api {
-    pub fn new(origin: &str, session: Option<Rc<str>>, on_refused: Callback<()>) -> Self {
+    pub fn new(origin: &str, session: Option<Pass>, on_refused: Callback<()>) -> Self {
         Self { origin: origin.trim_end_matches('/').into(), session, on_refused }
     }
 
@@ -140,8 +141,11 @@ impl Api {
         E::Request: Serialize,
     {
         let url = self.url::<E>(&[], &query_of(query));
-        let reply = exchange(E::METHOD, &url, &self.session_header(), None, DOWNLOAD_TIMEOUT_S).await;
+        let reply = async {
+            exchange(E::METHOD, &url, &self.session_header().await?, None, DOWNLOAD_TIMEOUT_S).await
+        };
         reply
+            .await
             .and_then(|(status, text)| match status {
                 200..300 => Ok(text),
                 _ => Err(Reason::Refused { status, envelope: serde_json::from_str(&text).ok() }),
@@ -149,8 +153,9 @@ impl Api {
             .map_err(|reason| CallError { url, reason })
     }
 
-    fn session_header(&self) -> Vec<(&'static str, String)> {
-        self.session.iter().map(|session| ("Authorization", format!("Bearer {session}"))).collect()
+    async fn session_header(&self) -> Result<Vec<(&'static str, String)>, Reason> {
+        let Some(session) = &self.session else { return Ok(vec![]) };
+        Ok(session.token().await?.iter().map(|token| ("Authorization", format!("Bearer {token}"))).collect())
     }
 
     /// Sends a body.
@@ -196,12 +201,15 @@ impl Api {
         E::Response: DeserializeOwned,
     {
         let url = self.url::<E>(parameters, query);
-        let mut headers = headers.to_vec();
-        // Only where it is asked for: whatever stands outside a session is never sent one.
-        if E::ACTION.is_some() {
-            headers.extend(self.session_header());
-        }
-        let reply = exchange(E::METHOD, &url, &headers, body, TIMEOUT_S).await;
+        let reply = async {
+            let mut headers = headers.to_vec();
+            // Only where it is asked for: whatever stands outside a session is never sent one.
+            if E::ACTION.is_some() {
+                headers.extend(self.session_header().await?);
+            }
+            exchange(E::METHOD, &url, &headers, body, TIMEOUT_S).await
+        };
+        let reply = reply.await;
         if E::ACTION.is_some() && matches!(reply, Ok((401, _))) {
             self.on_refused.emit(());
         }

@@ -52,8 +52,8 @@ fn Configured() -> Html {
 #[component]
 fn Identified() -> Html {
     let session = use_session();
-    match session.token {
-        Some(token) => html! { <SignedIn key={token.to_string()} /> },
+    match session.pass {
+        Some(pass) => html! { <SignedIn key={pass.key().to_owned()} /> },
         None => html! { <Shell><Switch<Route> render={|route: Route| signed_out(&route)} /></Shell> },
     }
 }

@@ -56,9 +56,7 @@ impl I18n {
     pub fn message(&self, english: &str) -> AttrValue {
         let translated = match self.language {
             Language::English => None,
-            Language::TraditionalChinese => {
-                CATALOGUES.with(|[_, _, messages]| messages.get(english).cloned())
-            }
+            Language::TraditionalChinese => CATALOGUES.with(|[_, _, messages]| translate(messages, english)),
         };
         translated.map_or_else(|| AttrValue::from(english.to_owned()), AttrValue::Rc)
     }
@@ -68,6 +66,36 @@ impl I18n {
         let number = crate::format::number(self, count);
         self.fill(if count == 1 { one } else { other }, &[("count", &number)])
     }
+}
+
+/// By the message's own words, else by those around what stands for each `{}`. That is itself a message, or
+/// a name that stays as it is.
+fn translate(messages: &Catalogue, english: &str) -> Option<Rc<str>> {
+    messages.get(english).cloned().or_else(|| {
+        messages.iter().filter(|(pattern, _)| pattern.contains("{}")).find_map(|(pattern, translation)| {
+            let parts = parts_between(pattern, english)?;
+            let fill = |text: String, part: &&str| {
+                text.replacen("{}", &translate(messages, part).unwrap_or_else(|| Rc::from(*part)), 1)
+            };
+            Some(parts.iter().fold(translation.to_string(), fill).into())
+        })
+    })
+}
+
+/// What stands for each `{}` of `pattern` in `text`.
+fn parts_between<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
+    let mut fixed = pattern.split("{}");
+    let mut rest = text.strip_prefix(fixed.next()?)?;
+    let mut parts = vec![];
+    let mut fixed = fixed.peekable();
+    while let Some(words) = fixed.next() {
+        // The last words are the text's end; others are looked for from the left.
+        let at = if fixed.peek().is_none() { rest.strip_suffix(words)?.len() } else { rest.find(words)? };
+        let (part, after) = rest.split_at(at);
+        parts.push(part);
+        rest = after.strip_prefix(words)?;
+    }
+    Some(parts)
 }
 
 #[hook]
@@ -186,6 +214,27 @@ mod tests {
         }
         for key in english.keys() {
             assert!(code.contains(&format!("\"{key}\"")), "{key} is translated and not used");
+        }
+    }
+
+    #[test]
+    fn a_message_with_names_in_it_is_translated_around_them() {
+        let chinese = I18n::new(Language::TraditionalChinese);
+        assert_eq!(chinese.message("2 pending for 10 s").as_str(), "2 筆待發布，最久 10 秒");
+        assert_eq!(
+            chinese.message("scope \"a b\" left out: must have at most 64 characters").as_str(),
+            "略過範圍 \"a b\"：最多 64 個字元"
+        );
+        assert_eq!(chinese.message("something new").as_str(), "something new");
+        assert_eq!(I18n::new(Language::English).message("2 pending for 10 s").as_str(), "2 pending for 10 s");
+    }
+
+    /// Every outcome of a call stands in the table of calls.
+    #[test]
+    fn every_outcome_is_translated() {
+        let messages = catalogue(MESSAGES);
+        for outcome in domain::usage::Outcome::ALL.iter().filter(|outcome| outcome.as_str() != "ok") {
+            assert!(messages.contains_key(outcome.as_str()), "{}", outcome.as_str());
         }
     }
 

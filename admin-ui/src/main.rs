@@ -3,6 +3,7 @@
 
 mod api;
 mod app;
+mod clerk;
 mod components;
 mod config;
 mod format;

@@ -1,17 +1,20 @@
 // The whole system with the UI on ports of its own, a browser, and the steps that several tests take.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { brotliCompressSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
 import { startWorkers } from "../../local/system.mjs";
-import { ensureBrowser } from "../../scripts/setup.mjs";
+import { ensureBrowser, root } from "../../scripts/setup.mjs";
 import { applySchema, freePorts } from "./harness.mjs";
 
 const key = () => randomBytes(32).toString("base64");
 
 /** Gateway, admin API, UI, issuer and upstream; `call` is the admin API as a person. */
-export async function startWithUi({ apiVars = {} } = {}) {
+export async function startWithUi({ apiVars = {}, clerkKey } = {}) {
   const [gateway, api, ui, issuerPort] = await freePorts(4);
   const origin = `http://localhost:${ui}`;
   const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ port: issuerPort, origin })]);
@@ -20,6 +23,7 @@ export async function startWithUi({ apiVars = {} } = {}) {
     { gateway, api, ui, issuer: issuerPort },
     {
       onLog: () => {},
+      clerkKey,
       vars: { gateway: { ...secrets, USAGE_FLUSH_MS: "100" }, "admin-api": { ...secrets, ...apiVars } },
     },
   );
@@ -86,9 +90,48 @@ export async function signIn(page, system, user, path = "/dashboard") {
   await page.getByRole("heading", { level: 1 }).waitFor();
 }
 
+/** A load from a cold cache: what was fetched, in brotli; first paint, and when the page can be used, in ms. */
+export async function firstLoad(browser, system) {
+  const page = await openPage(browser, system);
+  const answers = [];
+  page.on("response", (answer) => answer.url().startsWith(system.urls.ui) && answer.ok() && answers.push(answer));
+  await page.goto(`${system.urls.ui}/sign-in`);
+  await page.getByRole("button", { name: "Sign in" }).waitFor();
+  const usable_ms = await page.evaluate(() => performance.now());
+  await page.waitForLoadState("networkidle");
+  const paint_ms = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime);
+  const files = await Promise.all(
+    answers.map(async (answer) => {
+      const [name, body] = [new URL(answer.url()).pathname, await answer.body()];
+      // These are compressed already.
+      return { name, bytes: name.endsWith(".woff2") ? body.length : brotliCompressSync(body).length };
+    }),
+  );
+  await page.context().close();
+  return { files, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), paint_ms, usable_ms };
+}
+
 /** What it was copied: the browser's clipboard. */
 export const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText());
 
 export function assertNoProblems(page) {
   assert.deepEqual(page.problems, []);
+}
+
+/** Waits until nothing is loading any more. */
+export async function settle(page) {
+  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.locator(".tm-loading").first().waitFor({ state: "detached" });
+  await page.waitForFunction(() => [...document.querySelectorAll("tm-chart")].every((chart) => chart.querySelector("svg")));
+}
+
+const axe = readFileSync(path.join(root, "node_modules/axe-core/axe.min.js"), "utf8");
+
+/** Violations of WCAG 2.1 A and AA, each with where it is. */
+export async function violations(page) {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
+    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+  });
 }

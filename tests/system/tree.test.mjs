@@ -18,8 +18,10 @@ test("the hosts of production stand in configuration and documents alone", () =>
 test("no token, private key or key file is in the tree", () => {
   // The golden token of the format's test is under the key 0x01…01, which nobody uses.
   const golden = /ntk_ehv1hsdOHPxDuX3xn9YyIKbgl4yJuySCWzdimD4heup7j1abW/g;
+  // AWS's own example key, in the tests of its signature.
+  const example = /AKIAIOSFODNN7EXAMPLE/g;
   const suspicious = tracked.filter((file) => {
-    const text = readFileSync(path.join(root, file), "latin1").replace(golden, "");
+    const text = readFileSync(path.join(root, file), "latin1").replace(golden, "").replace(example, "");
     return /ntk_[0-9A-Za-z_-]{43}|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9]|sk-[A-Za-z0-9]{32}|AKIA[0-9A-Z]{16}/.test(text);
   });
   assert.deepEqual(suspicious, []);

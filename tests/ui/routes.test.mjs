@@ -1,8 +1,11 @@
 // What people do with routes, in a browser against the running system.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
+import { root } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
 import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
 
@@ -156,6 +159,10 @@ test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () =
     position: [0, 0],
     parameters: { method: "GET", url: `${system.urls.gateway}/api/bearer`, authentication: "genericCredentialType", genericAuthType: "httpHeaderAuth", options: {} },
   });
+  const published = JSON.parse(readFileSync(path.join(root, "tests/support/n8n-http-request.json"), "utf8"));
+  assert.ok(published.versions.includes(node.typeVersion));
+  for (const name of Object.keys(node.parameters)) assert.ok(published.parameters.includes(name), `n8n has no parameter ${name}`);
+  for (const name of ["method", "authentication", "genericAuthType"]) assert.ok(published[name].includes(node.parameters[name]), name);
   assertNoProblems(page);
   await page.context().close();
 });

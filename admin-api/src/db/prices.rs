@@ -69,6 +69,12 @@ pub fn bump(db: &Db, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("prices_version_bump"), params![now])
 }
 
+/// Notes that the first list was published.
+pub async fn note_first(db: &Db, now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("prices_first"), params![now])?]).await?;
+    Ok(())
+}
+
 /// What KV is to hold, and the version that it was read at: read before the list, so that a change in
 /// between is seen as one.
 pub async fn published(db: &Db, now: UnixMs) -> Result<(PriceList, u64), StoreError> {

@@ -169,7 +169,7 @@ fn cells(i18n: &I18n, item: &ImportItem) -> Vec<Html> {
         html! { <Label label={text.to_string()} {color} compact=true /> },
         html! { &item.kind },
         html! { <span class="tm-mono tm-address">{ &item.subject }</span> },
-        html! { item.notes.join("; ") },
+        html! { <>{ for item.notes.iter().map(|note| html! { <p>{ i18n.message(note) }</p> }) }</> },
     ]
 }
 

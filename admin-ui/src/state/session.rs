@@ -1,35 +1,73 @@
-//! Who is signed in, by the session token that the issuer hands over.
+//! Who is signed in: by Clerk's script where a publishable key is configured, else by the session token that
+//! the local issuer hands over.
 //!
-//! The issuer's page comes back with the token in the address's fragment, which no server is sent.
+//! Clerk keeps its session itself and gives a token of a minute for each call. The issuer's page comes back with the token in the address's fragment, which no server is sent.
 //! It is taken out of the address before anything is drawn. It is kept in this tab's session storage
 //! as well as in memory, so that a reload is no sign-out: it opens nothing but the admin API, for an
 //! hour at most, it ends with the tab, and a script that could read it there could as well send
 //! calls itself. API tokens and upstream credentials are never stored.
 
-use crate::api::Api;
+use crate::api::{Api, CallError, Reason};
+use crate::clerk;
+use crate::components::AsyncView;
 use crate::config::use_config;
+use crate::hooks::use_remote;
+use crate::route::Route;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::api::people::Me;
 use domain::role::{Action, Subject, authorize};
 use domain::time::UnixMs;
 use std::rc::Rc;
+use web_sys::wasm_bindgen::prelude::*;
 use yew::prelude::*;
+use yew_router::prelude::use_navigator;
 
 const STORED: &str = "session";
 const FRAGMENT: &str = "#__session=";
 
+/// What opens the admin API.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pass {
+    /// The local issuer's token.
+    Token(Rc<str>),
+    /// The id of Clerk's session.
+    Clerk(Rc<str>),
+}
+
+impl Pass {
+    /// Another one is another person, or the same again.
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Token(key) | Self::Clerk(key) => key,
+        }
+    }
+
+    /// For one call. Clerk has none to give when it cannot be reached, or its session has ended by now.
+    pub async fn token(&self) -> Result<Option<Rc<str>>, Reason> {
+        match self {
+            Self::Token(token) => Ok(Some(Rc::clone(token))),
+            Self::Clerk(_) => {
+                let token = clerk::get_token().await.map_err(|_| Reason::Unreachable)?;
+                Ok(token.as_string().map(Rc::from))
+            }
+        }
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {
-    pub token: Option<Rc<str>>,
+    pub pass: Option<Pass>,
     /// There was one, and it has ended by itself.
     pub has_ended: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-pub enum EndSession {
+#[derive(Clone, Debug)]
+pub enum ChangeSession {
     SignedOut,
     Expired,
+    /// Clerk says that this session is open, or none.
+    Clerk(Option<Rc<str>>),
 }
 
 impl Session {
@@ -45,18 +83,23 @@ impl Session {
     fn of(token: Option<String>, now: UnixMs) -> Self {
         match token {
             Some(token) if expires_at(&token).is_some_and(|end| end > now) => {
-                Self { token: Some(token.into()), has_ended: false }
+                Self { pass: Some(Pass::Token(token.into())), has_ended: false }
             }
-            other => Self { token: None, has_ended: other.is_some() },
+            other => Self { pass: None, has_ended: other.is_some() },
         }
     }
 }
 
 impl Reducible for Session {
-    type Action = EndSession;
+    type Action = ChangeSession;
 
-    fn reduce(self: Rc<Self>, action: EndSession) -> Rc<Self> {
-        Rc::new(Self { token: None, has_ended: matches!(action, EndSession::Expired) })
+    fn reduce(self: Rc<Self>, action: ChangeSession) -> Rc<Self> {
+        Rc::new(match action {
+            ChangeSession::SignedOut => Self::default(),
+            ChangeSession::Expired => Self { pass: None, has_ended: true },
+            ChangeSession::Clerk(Some(id)) => Self { pass: Some(Pass::Clerk(id)), has_ended: false },
+            ChangeSession::Clerk(None) => Self { pass: None, has_ended: self.has_ended },
+        })
     }
 }
 
@@ -79,7 +122,7 @@ fn take_from_address() -> Option<String> {
     let token = location.hash().ok()?.strip_prefix(FRAGMENT)?.to_owned();
     let address = format!("{}{}", location.pathname().ok()?, location.search().ok()?);
     let history = gloo::utils::window().history().ok()?;
-    history.replace_state_with_url(&web_sys::wasm_bindgen::JsValue::NULL, "", Some(&address)).ok()?;
+    history.replace_state_with_url(&JsValue::NULL, "", Some(&address)).ok()?;
     Some(token)
 }
 
@@ -101,20 +144,71 @@ pub type SessionHandle = UseReducerHandle<Session>;
 /// Gives what is inside the session and the API in it.
 #[component]
 pub fn SessionProvider(props: &SessionProviderProps) -> Html {
-    let session = use_reducer(|| Session::load(crate::format::now()));
     let config = use_config();
+    let key = config.clerk_key();
+    let is_clerk = key.is_some();
+    let session =
+        use_reducer(|| if is_clerk { Session::default() } else { Session::load(crate::format::now()) });
     let on_refused = {
         let dispatcher = session.dispatcher();
-        use_callback((), move |(), ()| {
-            forget();
-            dispatcher.dispatch(EndSession::Expired);
+        use_callback(is_clerk, move |(), is_clerk| {
+            dispatcher.dispatch(ChangeSession::Expired);
+            close(*is_clerk);
         })
     };
-    let api = Api::new(&config.api, session.token.clone(), on_refused);
+    let api = Api::new(&config.api, session.pass.clone(), on_refused);
     html! {
         <ContextProvider<SessionHandle> context={session}>
-            <ContextProvider<Api> context={api}>{ props.children.clone() }</ContextProvider<Api>>
+            <ContextProvider<Api> context={api}>
+                if let Some(publishable_key) = key {
+                    <Clerk {publishable_key}>{ props.children.clone() }</Clerk>
+                } else {
+                    { props.children.clone() }
+                }
+            </ContextProvider<Api>>
         </ContextProvider<SessionHandle>>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct ClerkProps {
+    publishable_key: Rc<str>,
+    children: Html,
+}
+
+/// Draws what is inside once Clerk has said whether somebody is signed in.
+#[component]
+fn Clerk(props: &ClerkProps) -> Html {
+    let session = use_context::<SessionHandle>();
+    let loading = use_remote(props.publishable_key.clone(), move |key: Rc<str>| {
+        let dispatcher = session.as_ref().map(UseReducerHandle::dispatcher);
+        let on_session = move |id: Option<String>| {
+            if let Some(dispatcher) = &dispatcher {
+                dispatcher.dispatch(ChangeSession::Clerk(id.map(Rc::from)));
+            }
+        };
+        async move {
+            // Clerk calls it as long as the page is open.
+            let heard = Closure::<dyn Fn(Option<String>)>::new(on_session.clone()).into_js_value();
+            let id = clerk::load(&key, heard).await.map_err(|address| CallError {
+                url: address.as_string().unwrap_or_default(),
+                reason: Reason::Unreachable,
+            })?;
+            on_session(id.as_string());
+            Ok(())
+        }
+    });
+    let children = props.children.clone();
+    let render = Callback::from(move |_: Rc<()>| children.clone());
+    html! { <AsyncView<()> state={loading.state} on_retry={loading.on_refresh} {render} /> }
+}
+
+/// Ends the session on this machine. The token itself ends by its own time.
+fn close(is_clerk: bool) {
+    if is_clerk {
+        clerk::sign_out();
+    } else {
+        forget();
     }
 }
 
@@ -123,23 +217,29 @@ pub fn use_session() -> Session {
     use_context::<SessionHandle>().map(|handle| (*handle).clone()).unwrap_or_default()
 }
 
-/// Ends the session on this machine. The token itself ends by its own time.
 #[hook]
 pub fn use_sign_out() -> Callback<()> {
     let handle = use_context::<SessionHandle>();
+    let is_clerk = use_config().clerk_key().is_some();
     Callback::from(move |()| {
-        forget();
         if let Some(handle) = &handle {
-            handle.dispatch(EndSession::SignedOut);
+            handle.dispatch(ChangeSession::SignedOut);
         }
+        close(is_clerk);
     })
 }
 
-/// Leaves for the issuer's page, which comes back to the page that is open now.
+/// Leaves for the issuer's page, which comes back to the page that is open now; or for the page with Clerk's
+/// form.
 #[hook]
 pub fn use_sign_in() -> Callback<()> {
     let config = use_config();
+    let navigator = use_navigator();
     Callback::from(move |()| {
+        if let (Some(_), Some(navigator)) = (config.clerk_key(), &navigator) {
+            navigator.push(&Route::SignIn);
+            return;
+        }
         let location = gloo::utils::window().location();
         let back = location.href().unwrap_or_default();
         let back: String = url::form_urlencoded::byte_serialize(back.as_bytes()).collect();
@@ -177,9 +277,19 @@ mod tests {
 
     #[test]
     fn a_session_that_has_ended_is_not_used_and_is_told_from_none() {
-        assert!(Session::of(Some(token(2)), 1_000).token.is_some());
-        assert_eq!(Session::of(Some(token(2)), 2_000), Session { token: None, has_ended: true });
-        assert_eq!(Session::of(Some("nonsense".to_owned()), 0), Session { token: None, has_ended: true });
+        assert!(Session::of(Some(token(2)), 1_000).pass.is_some());
+        assert_eq!(Session::of(Some(token(2)), 2_000), Session { pass: None, has_ended: true });
+        assert_eq!(Session::of(Some("nonsense".to_owned()), 0), Session { pass: None, has_ended: true });
         assert_eq!(Session::of(None, 0), Session::default());
+    }
+
+    #[test]
+    fn what_clerk_says_after_a_session_has_ended_leaves_that_to_be_read() {
+        let after = |session: Session, action| (*Rc::new(session).reduce(action)).clone();
+        let open = after(Session::default(), ChangeSession::Clerk(Some("sess_1".into())));
+        assert_eq!(open.pass, Some(Pass::Clerk("sess_1".into())));
+        let ended = after(after(open, ChangeSession::Expired), ChangeSession::Clerk(None));
+        assert_eq!(ended, Session { pass: None, has_ended: true });
+        assert_eq!(after(ended, ChangeSession::SignedOut), Session::default());
     }
 }

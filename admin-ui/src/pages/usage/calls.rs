@@ -13,6 +13,8 @@ use yew::prelude::*;
 use yew_router::prelude::*;
 
 const SHOWN: u32 = 20;
+/// While calls are followed, from one answer to the next question.
+const FOLLOW_MS: u32 = 2_000;
 
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct CallsProps {
@@ -37,12 +39,13 @@ const CLASSES: [(StatusClass, &str); 4] = [
     (StatusClass::ServerError, "5xx"),
 ];
 
-/// Single calls, newest first; the first page reads itself again.
+/// Single calls, newest first; the first page reads itself again, and often while its reader follows it.
 #[component]
 pub fn Calls(props: &CallsProps) -> Html {
     let i18n = use_i18n();
     let api = use_api();
     let status = use_state_eq(|| None::<StatusClass>);
+    let is_followed = use_state_eq(|| false);
     let asked = Asked { token_id: props.token_id.clone(), route_id: props.route_id.clone(), status: *status };
     let query = |asked: &Asked, cursor, limit| EventQuery {
         token_id: asked.token_id.clone(),
@@ -60,14 +63,19 @@ pub fn Calls(props: &CallsProps) -> Html {
         })
     };
     let on_tick = {
-        let (on_refresh, is_first) = (calls.remote.on_refresh.clone(), calls.number == 1);
-        use_callback((on_refresh, is_first), |(): (), (on_refresh, is_first)| {
-            if *is_first {
+        // One question at a time: asked again meanwhile, the earlier answer would be thrown away.
+        let is_due = calls.number == 1 && !calls.remote.is_loading;
+        use_callback((calls.remote.on_refresh.clone(), is_due), |(): (), (on_refresh, is_due)| {
+            if *is_due {
                 on_refresh.emit(());
             }
         })
     };
-    use_interval_while_visible(super::REFRESH_MS, on_tick);
+    use_interval_while_visible(if *is_followed { FOLLOW_MS } else { super::REFRESH_MS }, on_tick);
+    let on_follow = {
+        let is_followed = is_followed.clone();
+        Callback::from(move |_: MouseEvent| is_followed.set(!*is_followed))
+    };
     let export = use_action(
         move |asked: Asked| {
             let (api, query) = (api.clone(), query(&asked, None, None));
@@ -88,7 +96,7 @@ pub fn Calls(props: &CallsProps) -> Html {
             status.set(CLASSES.iter().find(|(_, other)| *other == name).map(|(class, _)| *class));
         })
     };
-    let is_busy = calls.remote.is_loading;
+    let is_busy = calls.remote.is_loading && !*is_followed;
     let render = {
         let i18n = i18n.clone();
         Callback::from(move |page: Rc<Items<CallView>>| {
@@ -103,6 +111,17 @@ pub fn Calls(props: &CallsProps) -> Html {
                 <div class="tm-toolbar">
                     <Select label={i18n.t("calls.status")} options={classes} value={chosen} on_change={on_status} />
                     <div class="tm-toolbar__end">
+                        if *is_followed {
+                            <span class="tm-live" role="status">{ i18n.t("calls.live") }</span>
+                        }
+                        if calls.number == 1 {
+                            <Button
+                                variant={ButtonVariant::Secondary}
+                                label={if *is_followed { i18n.t("calls.pause") } else { i18n.t("calls.follow") }.to_string()}
+                                icon={if *is_followed { Icon::Pause } else { Icon::Play }}
+                                onclick={on_follow}
+                            />
+                        }
                         <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} disabled={export.is_busy} onclick={on_export} />
                     </div>
                 </div>
@@ -149,7 +168,7 @@ fn row(i18n: &I18n, call: &CallView) -> Row {
             <span class="tm-labels">
                 <Label label={call.status.to_string()} {color} compact=true />
                 if call.outcome != "ok" {
-                    <span class="tm-subtle">{ &call.outcome }</span>
+                    <span class="tm-subtle">{ i18n.message(&call.outcome) }</span>
                 }
             </span>
         },

@@ -1,0 +1,65 @@
+// Clerk's own scripts, from the Frontend API that the publishable key names (`pk_live_` + base64 of `host$`).
+// Majors are named, so that Clerk's fixes arrive by themselves.
+const SCRIPTS = ["@clerk/clerk-js@6/dist/clerk.browser.js", "@clerk/ui@1/dist/ui.browser.js"];
+
+const append = (src, key) =>
+  new Promise((resolve, reject) => {
+    const script = Object.assign(document.createElement("script"), { src, async: true, crossOrigin: "anonymous" });
+    script.dataset.clerkPublishableKey = key;
+    script.onload = resolve;
+    script.onerror = () => {
+      script.remove(); // So that it can be tried again.
+      reject(src);
+    };
+    document.head.append(script);
+  });
+
+/** The router's own way: an address, and word that it has changed. */
+const to = (change) => (address) => {
+  history[change](null, "", address);
+  dispatchEvent(new PopStateEvent("popstate"));
+};
+
+const token = (name) => `var(--pf-t--global--${name})`;
+const appearance = {
+  variables: {
+    colorPrimary: token("color--brand--default"),
+    colorPrimaryForeground: token("text--color--on-brand--default"),
+    colorBackground: token("background--color--floating--default"),
+    colorForeground: token("text--color--regular"),
+    colorMutedForeground: token("text--color--subtle"),
+    colorInput: token("background--color--control--default"),
+    colorInputForeground: token("text--color--regular"),
+    colorNeutral: token("text--color--regular"),
+    colorDanger: token("text--color--status--danger--default"),
+    fontFamily: token("font--family--body"),
+    borderRadius: "6px",
+  },
+};
+
+/** The session that is open, if any. `onSession` hears of every other one. Rejects with what did not answer. */
+export async function load(key, onSession) {
+  let origin = key;
+  try {
+    origin = `https://${atob(key.split("_")[2]).slice(0, -1)}`;
+    const missing = [globalThis.Clerk, globalThis.__internal_ClerkUICtor].map((loaded, i) => !loaded && SCRIPTS[i]);
+    await Promise.all(missing.filter(Boolean).map((script) => append(`${origin}/npm/${script}`, key)));
+    const routes = { routerPush: to("pushState"), routerReplace: to("replaceState"), signInUrl: "/sign-in" };
+    await Clerk.load({ ui: { ClerkUI: globalThis.__internal_ClerkUICtor }, appearance, ...routes });
+  } catch (error) {
+    console.error(error);
+    throw typeof error === "string" ? error : origin;
+  }
+  Clerk.addListener(({ session }) => onSession(session?.id));
+  return Clerk.session?.id;
+}
+
+/** Signs a call. Clerk keeps it until shortly before its end, a minute later. */
+export const getToken = async () => (await Clerk.session?.getToken()) ?? undefined;
+
+const here = () => ({ fallbackRedirectUrl: location.href, signUpFallbackRedirectUrl: location.href });
+/** Also for those who have no account yet, where the instance lets people make one. */
+export const mountSignIn = (node) => Clerk.mountSignIn(node, { routing: "hash", withSignUp: true, ...here() });
+export const unmountSignIn = (node) => Clerk.unmountSignIn(node);
+export const openProfile = () => Clerk.openUserProfile();
+export const signOut = () => Clerk.signOut({ redirectUrl: location.href }).catch(console.error);

@@ -1,0 +1,21 @@
+//! Clerk in the browser: its script's few functions that are used. `clerk.js` loads the script itself.
+
+use web_sys::Element;
+use web_sys::wasm_bindgen::prelude::*;
+
+#[wasm_bindgen(module = "/src/clerk.js")]
+extern "C" {
+    /// The id of the session that is open; the error is the address that did not answer.
+    #[wasm_bindgen(catch)]
+    pub async fn load(key: &str, on_session: JsValue) -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(catch, js_name = getToken)]
+    pub async fn get_token() -> Result<JsValue, JsValue>;
+    #[wasm_bindgen(js_name = mountSignIn)]
+    pub fn mount_sign_in(node: &Element);
+    #[wasm_bindgen(js_name = unmountSignIn)]
+    pub fn unmount_sign_in(node: &Element);
+    #[wasm_bindgen(js_name = openProfile)]
+    pub fn open_profile();
+    #[wasm_bindgen(js_name = signOut)]
+    pub fn sign_out();
+}
