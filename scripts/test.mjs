@@ -9,7 +9,7 @@ import { build } from "./build.mjs";
 await setUp(import.meta.url);
 const totals = { passed: 0, failed: 0 };
 const failures = [];
-const wasmCrates = ["edge", "gateway", "admin-api", "admin-ui"].flatMap((crate) => ["-p", crate]);
+const wasmCrates = ["edge", "gateway", "admin-api", "admin-ui", "rust-pass-through"].flatMap((crate) => ["-p", crate]);
 
 const cargo = (...args) => run("cargo", args, { quiet: true, env: { CARGO_TARGET_DIR: targetDir } });
 

@@ -1,10 +1,8 @@
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { readFileSync } from "node:fs";
 import { request } from "node:http";
 import { after, before, test } from "node:test";
-import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
+import { eventually, putRoutes, putToken, runtimeMemory, sleep, startOnSockets } from "../support/harness.mjs";
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
@@ -31,13 +29,6 @@ before(async () => {
 after(() => system?.stop());
 
 const call = (where, init = {}) => system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
-
-/** Resident memory of the runtime that this process started, in bytes. */
-function runtimeMemory() {
-  const children = execFileSync("pgrep", ["-P", String(process.pid), "workerd"], { encoding: "utf8" }).trim().split("\n");
-  const resident = (pid) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
-  return Math.max(...children.map(resident));
-}
 
 /** Watches the runtime's memory while `work` goes on; answers its growth. */
 async function growthDuring(work) {

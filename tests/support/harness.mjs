@@ -4,6 +4,7 @@
 // does and routes by host. Its Workers call out through Node's `fetch`, which follows redirects and
 // answers for a dead upstream, so whatever depends on the network itself runs on `startOnSockets`:
 // what `npm start` runs, on ports of its own.
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
@@ -27,6 +28,17 @@ export async function eventually(check, ms = 10_000, what = "it") {
     if (Date.now() > end) throw new Error(`${what} did not happen within ${ms} ms`);
     await sleep(100);
   }
+}
+
+/** The processes of the runtime that this one started. */
+export function runtimePids() {
+  return execFileSync("pgrep", ["-P", String(process.pid), "workerd"], { encoding: "utf8" }).trim().split("\n").map(Number);
+}
+
+/** Resident memory of the largest of them, in bytes. */
+export function runtimeMemory() {
+  const resident = (pid) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
+  return Math.max(...runtimePids().map(resident));
 }
 
 const key = () => randomBytes(32).toString("base64");
