@@ -5,8 +5,8 @@ use crate::format;
 use crate::i18n::{I18n, use_i18n};
 use domain::api::limits::TokenLimits;
 use domain::error::FieldError;
-use domain::limit::Limits;
 use domain::limit::ledger::{LimitKind, LimitUse};
+use domain::limit::{DEFAULT_CEILING_MICROS, DEFAULT_CEILING_TOKENS, Limits};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use yew::prelude::*;
@@ -137,15 +137,21 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
     let fields = FIELDS.into_iter().map(|(name, label, unit)| {
         let error = error_of(&props.errors, &format!("limits.{name}"));
         // The domain counts in millionths; people do not.
-        let error = error.map(|message| if unit == Unit::Million { i18n.t("limit.out-of-range") } else { message });
-        let default = defaults.get(name);
+        let error =
+            error.map(|message| if unit == Unit::Million { i18n.t("limit.out-of-range") } else { message });
+        let placeholder = match (defaults.get(name), name) {
+            ("", "ai_tokens_per_call") => text(DEFAULT_CEILING_TOKENS, unit).into(),
+            ("", "cost_micros_per_call") => text(DEFAULT_CEILING_MICROS, unit).into(),
+            ("", _) => i18n.t("limit.none"),
+            (value, _) => i18n.fill("limit.team-default", &[("value", value)]),
+        };
         html! {
             <TextField
                 label={label(&i18n)}
                 value={props.draft.get(name).to_owned()}
                 on_change={set(name)}
                 {error}
-                placeholder={if default.is_empty() { i18n.t("limit.none") } else { i18n.fill("limit.team-default", &[("value", default)]) }}
+                {placeholder}
             />
         }
     });
