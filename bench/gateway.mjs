@@ -101,7 +101,8 @@ const upstream = await startWorker({ modules: true, script: upstreamScript });
 const js = await startWorker({ modules: true, script: bareScript, bindings: { UPSTREAM: upstream.url } });
 const rust = await startWorker(rustWorker({ UPSTREAM: upstream.url }));
 const results = { cores: (await import("node:os")).availableParallelism(), rounds, seconds, connections, throughput: {}, scale: {}, streams: {} };
-const system = await startOnSockets({ gatewayVars: { USAGE_FLUSH_MS: "500" } });
+// In production the consumer of the events runs elsewhere.
+const system = await startOnSockets({ gatewayVars: { USAGE_FLUSH_MS: "500" }, withApi: false });
 try {
   await fill(10);
   const plain = await putToken(system);

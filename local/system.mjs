@@ -105,9 +105,9 @@ function uiWorker(port, at, clerkKey) {
  * `entries` are modules to go in front; without `persist` nothing outlives the process; `onLog`
  * takes what the Workers log instead of the console. With `clerkKey` the UI signs in by Clerk's script.
  */
-export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, clerkKey = null, onLog } = {}) {
+export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, api = true, clerkKey = null, onLog } = {}) {
   const base = localVars(at);
-  const workers = ["gateway", "admin-api"].map((env) =>
+  const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
     worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, entries[env]),
   );
   if (ui) workers.push(uiWorker(at.ui, at, clerkKey));

@@ -143,11 +143,11 @@ function faultyEntry(worker) {
 
 /**
  * On sockets, as `npm start` runs it. With `faults` their KV, queue and database can be told to fail
- * (`faults()`); `persist` keeps the state in a folder.
+ * (`faults()`); `persist` keeps the state in a folder; without the API the gateway's events wait in the queue.
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
 
-async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false } = {}) {
+async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false, withApi = true } = {}) {
   const { secrets, vars } = around;
   const [gateway, api, uiPort] = await freePorts(3);
   const lines = [];
@@ -158,12 +158,13 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
       onLog: (line) => lines.push(line),
       persist,
       ui,
+      api: withApi,
       vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...apiVars } },
       entries: faults ? { gateway: faultyEntry("gateway"), "admin-api": faultyEntry("admin-api") } : {},
     },
   );
-  const db = await workers.getD1Database("DB", "admin-api");
-  if (schema) await applySchema(db);
+  const db = withApi ? await workers.getD1Database("DB", "admin-api") : undefined;
+  if (schema && db) await applySchema(db);
   const urls = { gateway: `http://127.0.0.1:${gateway}`, api: `http://127.0.0.1:${api}`, ui: `http://127.0.0.1:${uiPort}` };
   return {
     ...around,

@@ -3,13 +3,14 @@
 
 use wasm_bindgen::JsCast;
 use wasm_bindgen_futures::JsFuture;
-use web_sys::{Request, RequestInit, Response, Url, WorkerGlobalScope};
+use web_sys::{Request, RequestInit, Response, WorkerGlobalScope};
 use worker::{Context, Env, Error, Result, event};
 
 #[event(fetch)]
 async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
-    let url = Url::new(&request.url()).map_err(Error::from)?;
-    let target = format!("{}{}{}", env.var("UPSTREAM")?, url.pathname(), url.search());
+    let url = url::Url::parse(&request.url())?;
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let target = format!("{}{}{query}", env.var("UPSTREAM")?, url.path());
     let init: &RequestInit = request.unchecked_ref();
     let onward = Request::new_with_str_and_init(&target, init).map_err(Error::from)?;
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
