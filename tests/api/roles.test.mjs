@@ -66,6 +66,10 @@ async function subjectOf(method, pattern, operation) {
     const where = pattern.replace("{uid}", `user_${id}`).replace("{team}", "subject");
     return [where, method === "PUT" ? { team_id: "subject", role: "DEVELOPER" } : method === "POST" ? { team_id: "subject", role: "VIEWER" } : undefined];
   }
+  if (pattern.includes("/prices/{model}")) {
+    await db.prepare("INSERT INTO ai_prices (model, effective_at, prompt_micros, completion_micros, source) VALUES (?, 1, 1, 1, 'x')").bind(id).run();
+    return [pattern.replace("{model}", id), body];
+  }
   if (pattern.includes("/invitations/{id}")) {
     await db.batch([
       db.prepare("INSERT INTO invitations (id, email, invited_by, created_at, expires_at) VALUES (?, ?, 'user_spare', ?, ?)").bind(`inv_${id}`, `${id}@example.test`, now, now + 1e9),
