@@ -3,7 +3,7 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 
 const faults = {};
-const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, limiter: 0 };
+const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, d1_rows_written: 0, limiter: 0 };
 
 async function pass(kind, forward) {
   counts[kind] += 1;
@@ -52,7 +52,11 @@ class Statement {
 class D1Database {
   constructor(real) {
     this.prepare = (sql) => new Statement(real.prepare(sql));
-    this.batch = (statements) => pass("d1", () => real.batch(statements.map((statement) => statement.real)));
+    this.batch = async (statements) => {
+      const results = await pass("d1", () => real.batch(statements.map((statement) => statement.real)));
+      for (const { meta } of results) counts.d1_rows_written += meta?.rows_written ?? 0;
+      return results;
+    };
   }
 }
 class DurableObjectNamespace {
