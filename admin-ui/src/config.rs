@@ -56,6 +56,9 @@ mod tests {
         let key = |json: &str| serde_json::from_str::<Config>(json).unwrap().clerk_key();
         assert_eq!(key(r#"{"api": "", "gateway": "", "clerk_publishable_key": ""}"#), None);
         assert_eq!(key(r#"{"api": "", "gateway": "", "clerk_publishable_key": null}"#), None);
-        assert_eq!(key(r#"{"api": "", "gateway": "", "clerk_publishable_key": "pk"}"#).as_deref(), Some("pk"));
+        assert_eq!(
+            key(r#"{"api": "", "gateway": "", "clerk_publishable_key": "pk"}"#).as_deref(),
+            Some("pk")
+        );
     }
 }

@@ -76,6 +76,8 @@ test("no page shows a key, or a text of the other language", { timeout: 120_000 
     const text = await page.locator("body").innerText();
     for (const [key, words] of telling) assert.ok(!text.includes(words), `${where} says “${words}” (${key})`);
     for (const key of Object.keys(english)) assert.ok(!text.split(/\s/).includes(key), `${where} shows the key ${key}`);
+    const bare = await page.evaluate(() => [...document.querySelectorAll("i.fas")].filter((icon) => getComputedStyle(icon, "::before").content === "none").map((icon) => icon.className));
+    assert.deepEqual(bare, [], `${where} has icons that the style sheet lacks`);
   }
   await page.context().close();
 });
