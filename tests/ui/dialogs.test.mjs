@@ -25,8 +25,7 @@ after(async () => {
 for (const [theme, language] of [["light", "en"], ["dark", "zh-Hant"]]) {
   test(`axe finds nothing in any dialog, ${theme}, ${language}`, { timeout: 240_000 }, async () => {
     const texts = JSON.parse(readFileSync(path.join(root, `admin-ui/i18n/${language}.json`), "utf8"));
-    // Without motion, since a text that is still fading in has no contrast yet.
-    const page = await openPage(browser, system, { theme, language, reducedMotion: "reduce" });
+    const page = await openPage(browser, system, { theme, language });
     await signIn(page, system, "admin", "/dashboard");
     const dialog = page.getByRole("dialog");
     const button = (within, key) => within.getByRole("button", { name: texts[key], exact: true }).first();
