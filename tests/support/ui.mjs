@@ -87,7 +87,8 @@ export async function signIn(page, system, user, path = "/dashboard") {
   await page.getByRole("button", { name: /^(Sign in|登入)$/ }).click();
   await page.locator(`button[value="${user}"]`).click();
   await page.waitForURL((url) => url.href.startsWith(system.urls.ui) && !url.hash);
-  await page.getByRole("heading", { level: 1 }).waitFor();
+  // Not the heading of the first paint, which stands there before the program.
+  await page.locator("main h1").first().waitFor();
 }
 
 /** A load from a cold cache: what was fetched, in brotli; first paint, and when the page can be used, in ms. */
@@ -120,7 +121,8 @@ export function assertNoProblems(page) {
 
 /** Waits until nothing is loading any more. */
 export async function settle(page) {
-  await page.getByRole("heading", { level: 1 }).waitFor();
+  // Not the heading of the first paint, which stands there before the program.
+  await page.locator("main h1").first().waitFor();
   await page.locator(".tm-loading").first().waitFor({ state: "detached" });
   await page.waitForFunction(() => [...document.querySelectorAll("tm-chart")].every((chart) => chart.querySelector("svg")));
 }
