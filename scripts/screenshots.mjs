@@ -43,13 +43,13 @@ try {
   };
   const page = await openPage(browser, system, { ...values, width: Number(values.width), height: 900 });
   await page.goto(`${system.urls.ui}/sign-in`);
-  await page.getByRole("heading", { level: 1 }).waitFor();
+  await page.locator("main h1").first().waitFor();
   await page.screenshot({ path: path.join(out, "sign-in.png") });
   await signIn(page, system, values.user);
   for (const [name, where] of Object.entries(pages)) {
     await page.setViewportSize({ width: Number(values.width), height: 900 });
     await page.goto(system.urls.ui + where);
-    await page.getByRole("heading", { level: 1 }).waitFor();
+    await page.locator("main h1").first().waitFor();
     await page.locator(".tm-loading").first().waitFor({ state: "detached" });
     // The page scrolls inside its frame: the window grows until all of it is in view.
     const height = await page.evaluate(() => document.querySelector("main").scrollHeight + 120);

@@ -13,7 +13,7 @@ function words(folder) {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || !entry.name.endsWith(".rs")) continue;
     const code = readFileSync(path.join(entry.parentPath, entry.name), "utf8");
-    for (const [word] of code.matchAll(/[a-z0-9]+(-[a-z0-9]+)*/g)) found.add(word);
+    for (const [, word] of code.matchAll(/\b(?:fa-)?([a-z0-9]+(?:-[a-z0-9]+)*)/g)) found.add(word);
     for (const [, name] of code.matchAll(/Icon::(\w+)/g)) found.add(name.replace(/(?<=.)[A-Z]/g, "-$&").toLowerCase());
   }
   return found;

@@ -58,8 +58,8 @@ export async function load(key, onSession) {
 export const getToken = async () => (await Clerk.session?.getToken()) ?? undefined;
 
 const here = () => ({ fallbackRedirectUrl: location.href, signUpFallbackRedirectUrl: location.href });
-/** Also for those who have no account yet, where the instance lets people make one. */
-export const mountSignIn = (node) => Clerk.mountSignIn(node, { routing: "hash", withSignUp: true, ...here() });
+/** Also for those who have no account yet, where the instance lets people make one: Clerk decides. */
+export const mountSignIn = (node) => Clerk.mountSignIn(node, { routing: "hash", ...here() });
 export const unmountSignIn = (node) => Clerk.unmountSignIn(node);
 export const openProfile = () => Clerk.openUserProfile();
 export const signOut = () => Clerk.signOut({ redirectUrl: location.href }).catch(console.error);

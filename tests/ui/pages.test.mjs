@@ -76,6 +76,8 @@ test("no page shows a key, or a text of the other language", { timeout: 120_000 
     const text = await page.locator("body").innerText();
     for (const [key, words] of telling) assert.ok(!text.includes(words), `${where} says “${words}” (${key})`);
     for (const key of Object.keys(english)) assert.ok(!text.split(/\s/).includes(key), `${where} shows the key ${key}`);
+    const bare = await page.evaluate(() => [...document.querySelectorAll("i.fas")].filter((icon) => getComputedStyle(icon, "::before").content === "none").map((icon) => icon.className));
+    assert.deepEqual(bare, [], `${where} has icons that the style sheet lacks`);
   }
   await page.context().close();
 });
@@ -169,12 +171,12 @@ test("an API that is slow shows that it loads, then what it says; offline is sai
   await settle(page);
   let answer;
   const isAllowed = new Promise((resolve) => (answer = resolve));
-  await page.route(`${system.urls.api}/api/tokens?**`, async (route) => {
+  await page.route(/\/api\/tokens(\?|$)/, async (route) => {
     await isAllowed;
     await route.continue();
   });
   await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Tokens", exact: true }).click();
-  await page.getByRole("progressbar").or(page.locator(".tm-loading")).first().waitFor();
+  await page.locator("main .tm-loading").waitFor();
   assert.equal(await page.getByRole("link", { name: "Digest" }).count(), 0);
   answer();
   await page.getByRole("link", { name: "Digest" }).first().waitFor();
