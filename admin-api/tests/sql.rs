@@ -203,6 +203,7 @@ prop_compose! {
             path: "/api/x".into(), method: "GET".into(), status: 200, outcome: Outcome::ALL[outcome],
             latency_ms, gateway_ms, bytes_in, bytes_out: bytes_in.map(|n| n * 2), client_ip: None,
             duration_ms: None,
+            secret: None,
             user_agent: Some("it's \"quoted\"".into()), country: None, request_id: "req_1".into(),
             ai: model.map(|n| AiUsage {
                 model: Some("m".into()), prompt_tokens: Some(n), completion_tokens: None,
@@ -383,6 +384,7 @@ fn rolled_event(dice: &mut Dice, id: usize) -> UsageEvent {
         latency_ms: u32::try_from(dice.roll(5_000)).unwrap(),
         gateway_ms: 1,
         duration_ms: None,
+        secret: None,
         bytes_in: None,
         bytes_out: Some(dice.roll(9_999) as u64),
         client_ip: None,

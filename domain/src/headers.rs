@@ -62,7 +62,8 @@ impl RequestHygiene<'_> {
 /// Whether the value of a carrier's header holds one of our tokens, in whatever form: a client that
 /// sends its token twice must not have the second copy forwarded.
 pub fn holds_token(value: &str) -> bool {
-    value.split([' ', ',', '.', '\t']).any(|word| word.starts_with(crate::token::PREFIX))
+    let is_border = |c: char| c.is_whitespace() || matches!(c, ',' | '.');
+    value.split(is_border).any(|word| word.starts_with(crate::token::PREFIX))
 }
 
 /// Whether a credential may set the header `name`.

@@ -474,6 +474,7 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             latency_ms,
             gateway_ms: 0,
             duration_ms: None,
+            secret: None,
             bytes_in: None,
             bytes_out: None,
             client_ip: text(row, &["ip_address"]).map(|ip| clip(ip, 64)),

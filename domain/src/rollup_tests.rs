@@ -17,6 +17,7 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         latency_ms,
         gateway_ms: latency_ms / 2,
         duration_ms: None,
+        secret: None,
         bytes_in: bytes,
         bytes_out: bytes,
         client_ip: None,

@@ -8,6 +8,7 @@
 //! The check is the head of HMAC-SHA-256 (RFC 2104) under `TOKEN_CHECK_KEY` over what stands before
 //! it. A forger meets it once in 62^6 ≈ 5.7e10 tries, so forged tokens cost no KV read.
 
+use crate::headers::holds_token;
 use crate::secret::Secret;
 use crate::time::UnixMs;
 use crate::vars::{Key256, KeyRing};
@@ -251,11 +252,8 @@ fn token_in_protocol(protocol: &str) -> Option<&str> {
 
 /// The protocols that go on to the upstream: what was offered without those that hold a token.
 pub fn protocols_without_token(offered: &str) -> Option<String> {
-    let rest: Vec<&str> = offered
-        .split(',')
-        .map(str::trim)
-        .filter(|p| token_in_protocol(p).is_none() && !p.is_empty())
-        .collect();
+    let rest: Vec<&str> =
+        offered.split(',').map(str::trim).filter(|p| !holds_token(p) && !p.is_empty()).collect();
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 

@@ -19,6 +19,9 @@ pub const MAX_BYTES: u64 = 1 << 38;
 /// upstream can say what it likes. 2^30 fits 2^33 times, 8 thousand million calls.
 pub const MAX_AI_COUNT: u64 = 1 << 30;
 
+/// Hex digits of a secret's hash that a usage event carries.
+pub const SECRET_HEAD: usize = 12;
+
 /// How a call ended. A closed set: dashboards and alarms are written against it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -185,6 +188,10 @@ pub struct UsageEvent {
     pub at: UnixMs,
     pub token_id: TokenId,
     pub team: TeamId,
+    /// The head of the secret's hash, [`SECRET_HEAD`] hex digits: enough to tell a token's few secrets
+    /// apart, and of no use to anybody who would guess the secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret: Option<String>,
     /// `None` where no route matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_id: Option<RouteId>,
@@ -287,6 +294,7 @@ mod tests {
             at: 1,
             token_id: "tok_1".into(),
             team: "ops".into(),
+            secret: None,
             route_id: Some("rte_1".into()),
             route_path: Some("/api/x".into()),
             path: "/api/x/1".into(),

@@ -13,6 +13,8 @@ use web_sys::Response;
 #[derive(Debug, Default)]
 pub struct Account {
     pub token: Option<Arc<TokenRecord>>,
+    /// The head of its secret's hash.
+    pub secret: Option<String>,
     pub route: Option<Arc<Route>>,
     /// Whether the client hung up before the upstream's first byte.
     pub abandoned: bool,
@@ -53,6 +55,7 @@ pub fn event(
         at: arrival.at,
         token_id: token.id.clone(),
         team: token.team.clone(),
+        secret: account.secret.clone(),
         route_id: account.route.as_ref().map(|route| route.id.clone()),
         route_path: account.route.as_ref().map(|route| route.path.as_str().to_owned()),
         path: clip(arrival.path.as_str(), MAX_PATH_LEN),

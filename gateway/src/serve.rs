@@ -20,7 +20,7 @@ use domain::limit::ledger::{Ask, Settlement};
 use domain::price::PriceList;
 use domain::settings::AiSettings;
 use domain::token::{Carrier, Form, TokenSecret};
-use domain::usage::{AiUsage, Outcome, UsageEvent};
+use domain::usage::{AiUsage, Outcome, SECRET_HEAD, UsageEvent};
 use edge::log::log;
 use futures_channel::oneshot;
 use futures_util::future::join;
@@ -231,6 +231,7 @@ async fn permit(
     })?;
     let token = token.ok_or_else(unknown)?;
     account.token = Some(Arc::clone(&token));
+    account.secret = hash.as_str().get(..SECRET_HEAD).map(str::to_owned);
     let routes = routes.map_err(|e| GatewayError::from(&e))?;
     let routes = routes.ok_or(GatewayError::RoutesNotConfigured)?;
     let call =

@@ -101,6 +101,8 @@ test("rotation with grace: both secrets work, then one", async () => {
   assert.equal(rotated.status, 201, JSON.stringify(rotated.body));
   assert.equal(rotated.body.id, token.id);
   assert.deepEqual([await use(token.token), await use(rotated.body.token)], [200, 200]);
+  const inUse = async () => (await as(system, "admin", "GET", `/api/tokens/${token.id}/secrets`)).body.items.map((secret) => secret.last_used_at);
+  await eventually(async () => (await inUse()).every((at) => at > 0), 10_000, "the use of both secrets being seen");
   const third = await as(system, "admin", "POST", `/api/tokens/${token.id}/rotate`, { grace_hours: 0 });
   await Promise.all([seen(token.token, 401), seen(rotated.body.token, 401), seen(third.body.token, 200)]);
   const secrets = await as(system, "admin", "GET", `/api/tokens/${token.id}/secrets`);

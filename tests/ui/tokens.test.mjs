@@ -98,6 +98,9 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   const secrets = page.getByRole("table", { name: "Secrets" });
   await secrets.getByText("With the token").waitFor();
   assert.equal(await secrets.getByRole("row").count(), 3, "head and two secrets");
+  // Without a click: which of the two is still in use shows by itself.
+  await secrets.getByText("Not yet").first().waitFor({ state: "detached", timeout: 20_000 });
+  assert.equal(await secrets.getByText(/ago|now/).count(), 2, await secrets.innerText());
 
   const more = async (name) => {
     await page.getByRole("button", { name: "More actions" }).click();

@@ -24,6 +24,7 @@ pub async fn take_in_with(db: &Db, events: &str, more: Option<Statement>) -> Res
         sql!("usage_rollups_add"),
         sql!("usage_pairs_add"),
         sql!("tokens_last_used"),
+        sql!("secrets_last_used"),
         sql!("usage_events_add"),
     ];
     let statements = statements.iter().map(|sql| db.statement(sql, params![events]));

@@ -264,6 +264,8 @@ pub struct SecretView {
     pub hint: TokenHint,
     pub created_at: UnixMs,
     pub ends_at: Option<UnixMs>,
+    /// As far as usage events have come in; `null` for a secret that was last used before it was kept.
+    pub last_used_at: Option<UnixMs>,
     /// Of the earlier system's form, without a check.
     pub legacy: bool,
 }

@@ -46,6 +46,7 @@ pub struct SecretRow {
     legacy: u8,
     created_at: UnixMs,
     pub ends_at: Option<UnixMs>,
+    last_used_at: Option<UnixMs>,
 }
 
 impl From<SecretRow> for SecretView {
@@ -54,6 +55,7 @@ impl From<SecretRow> for SecretView {
             hint: TokenHint { start: row.hint_start, end: row.hint_end },
             created_at: row.created_at,
             ends_at: row.ends_at,
+            last_used_at: row.last_used_at,
             legacy: row.legacy == 1,
         }
     }

@@ -109,6 +109,7 @@ fn event_of(
         latency_ms: latency_ms as u32,
         gateway_ms: 0,
         duration_ms: None,
+        secret: None,
         bytes_in: None,
         bytes_out: None,
         client_ip: request.ip_address.as_deref().map(|ip| clip(ip, 64)),

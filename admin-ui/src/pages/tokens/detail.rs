@@ -8,7 +8,7 @@ use crate::components::{
     Standing, StandingLabel, Time, is_stale, name_of,
 };
 use crate::format;
-use crate::hooks::{use_action, use_remote, use_routes, use_teams};
+use crate::hooks::{use_action, use_interval_while_visible, use_remote, use_routes, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
@@ -62,6 +62,17 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let (routes, teams) = (use_routes(), use_teams());
     let open = use_state_eq(|| None::<Open>);
     let on_refresh = shown.on_refresh.clone();
+    // While an old secret has its grace, the page shows live which ones are still in use.
+    let is_followed = open.is_none() && shown.state.ready().is_some_and(|shown| has_grace(&shown.1.items));
+    let on_tick = {
+        let on_refresh = on_refresh.clone();
+        Callback::from(move |()| {
+            if is_followed {
+                on_refresh.emit(());
+            }
+        })
+    };
+    use_interval_while_visible(FOLLOW_MS, on_tick);
     let switch = {
         let (i18n, on_refresh) = (i18n.clone(), on_refresh.clone());
         let on_done = Callback::from(move |changed: TokenChanged| {
@@ -207,8 +218,17 @@ fn limits(i18n: &I18n, limits: &TokenLimits) -> Html {
     }
 }
 
+/// How often the secrets are read again while one has its grace, in ms.
+const FOLLOW_MS: u32 = 3_000;
+
+fn has_grace(secrets: &[SecretView]) -> bool {
+    secrets.iter().any(|secret| secret.ends_at.is_some_and(|end| end > format::now()))
+}
+
 fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
-    let columns = [i18n.t("secret.hint"), i18n.t("token.created"), i18n.t("secret.ends")].map(Column::new);
+    let columns =
+        [i18n.t("secret.hint"), i18n.t("token.created"), i18n.t("secret.last-used"), i18n.t("secret.ends")]
+            .map(Column::new);
     let rows: Vec<_> = secrets
         .iter()
         .map(|secret| {
@@ -223,6 +243,10 @@ fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
                     </>
                 },
                 html! { <Time at={secret.created_at} /> },
+                match secret.last_used_at {
+                    Some(at) => html! { <Time {at} is_relative=true /> },
+                    None => html! { i18n.t("secret.not-used") },
+                },
                 match secret.ends_at {
                     Some(at) if at <= format::now() => html! { i18n.t("secret.ended") },
                     Some(at) => html! { <Time {at} is_relative=true /> },

@@ -1,0 +1,100 @@
+// `npm run check -- --gateway https://… --api https://… --ui https://… --token ntk_… [--path /api/demo]`: looks after a
+// deployment from outside, as its users do. Each line says what was looked at; the exit code is 1 where one failed.
+import { parseArgs } from "node:util";
+
+const { values: options } = parseArgs({
+  options: { gateway: { type: "string" }, api: { type: "string" }, ui: { type: "string" }, token: { type: "string" }, path: { type: "string", default: "/api/demo" } },
+});
+for (const name of ["gateway", "api", "ui"]) {
+  if (!options[name]) {
+    console.error(`--${name} is missing: npm run check -- --gateway https://… --api https://… --ui https://… [--token ntk_…]`);
+    process.exit(2);
+  }
+}
+const at = (name) => options[name].replace(/\/$/, "");
+const ask = (url, init = {}) => fetch(url, { redirect: "manual", signal: AbortSignal.timeout(15_000), ...init });
+let failed = 0;
+
+function must(holds, what) {
+  if (!holds) throw new Error(what);
+}
+
+async function look(what, work) {
+  try {
+    const note = await work();
+    console.log(`ok      ${what}${note ? `: ${note}` : ""}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAILED  ${what}: ${error.cause?.message ?? error.message}`);
+  }
+}
+
+for (const name of ["gateway", "api", "ui"]) {
+  await look(`${name} by TLS`, async () => {
+    const { protocol, hostname } = new URL(at(name));
+    must(protocol === "https:" || ["localhost", "127.0.0.1"].includes(hostname), "is not https");
+    return protocol === "https:" ? "https" : "local, plain http";
+  });
+}
+for (const name of ["gateway", "api"]) {
+  await look(`${name} is alive`, async () => {
+    const response = await ask(`${at(name)}/health`);
+    must(response.status === 200, `/health answers ${response.status}`);
+    const { version } = await response.json();
+    return `version ${version}`;
+  });
+}
+await look("the API in detail", async () => {
+  const response = await ask(`${at("api")}/health/detailed`);
+  const { status, checks } = await response.json();
+  must(response.status === 200, `${status}: ${JSON.stringify(checks)}`);
+  return status;
+});
+await look("the gateway refuses a call without a token", async () => {
+  const response = await ask(at("gateway") + options.path);
+  must(response.status === 401 && (await response.json()).code === "missing-api-key", `answers ${response.status}`);
+});
+await look("the API refuses a call without a session, to the UI's origin alone", async () => {
+  const response = await ask(`${at("api")}/api/me`, { headers: { origin: new URL(at("ui")).origin } });
+  must(response.status === 401, `answers ${response.status}`);
+  must(response.headers.get("access-control-allow-origin") === new URL(at("ui")).origin, "the UI's origin may not read it: ALLOWED_ORIGINS");
+  const other = await ask(`${at("api")}/api/me`, { headers: { origin: "https://elsewhere.example" } });
+  must(other.headers.get("access-control-allow-origin") === null, "any origin may read it");
+});
+for (const page of ["/dashboard", "/usage-analytics"]) {
+  await look(`the UI's ${page}`, async () => {
+    const response = await ask(at("ui") + page);
+    must(response.status === 200 && /<html/.test(await response.text()), `answers ${response.status}`);
+    const policy = response.headers.get("content-security-policy") ?? "";
+    must(/default-src|script-src/.test(policy), "has no Content-Security-Policy");
+    must(!/script-src[^;]*'unsafe-inline'/.test(policy), "its Content-Security-Policy lets inline scripts run");
+  });
+}
+await look("the UI knows the API and the gateway", async () => {
+  const config = await (await ask(`${at("ui")}/config.json`)).json();
+  const same = (a, b) => new URL(a).port === new URL(b).port && new URL(a).protocol === new URL(b).protocol;
+  must(same(config.api, at("api")) && same(config.gateway, at("gateway")), `config.json names ${config.api} and ${config.gateway}`);
+});
+if (!options.token) {
+  console.log("skipped a call with a token: --token is missing");
+} else {
+  const id = `check-${Date.now()}`;
+  await look("a call through the gateway", async () => {
+    const response = await ask(at("gateway") + options.path, { headers: { "x-api-key": options.token, "x-request-id": id } });
+    await response.arrayBuffer();
+    must(response.headers.get("x-request-id") === id, "the answer is not the gateway's");
+    must(response.status < 400, `answers ${response.status}`);
+    return response.headers.get("server-timing");
+  });
+  await look("the call is counted within ten seconds", async () => {
+    const started = Date.now();
+    while (Date.now() - started < 10_000) {
+      const response = await ask(`${at("api")}/api/usage/test-data`, { headers: { "x-api-key": options.token } });
+      if (response.ok && (await response.text()).includes(id)) return `after ${((Date.now() - started) / 1000).toFixed(1)} s`;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    throw new Error("it is not in /api/usage/test-data");
+  });
+}
+console.log(failed === 0 ? "\nall well" : `\n${failed} failed`);
+process.exit(failed === 0 ? 0 : 1);
