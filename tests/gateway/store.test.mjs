@@ -87,6 +87,28 @@ test("KV down: a cached token serves, an uncached one gets 503, a revoked one no
   await eventually(async () => (await status(cached)) === 200, 3_000, "service after KV is back");
 });
 
+test("KV slow: an uncached call waits for it, a cached one does not, and one that takes too long is 503", async () => {
+  const cached = await putToken(system);
+  assert.equal(await status(cached), 200);
+  const [waits, gives] = [await putToken(system), await putToken(system)];
+  const took = async (token) => {
+    const started = Date.now();
+    return [await status(token), Date.now() - started];
+  };
+  try {
+    await system.faults("gateway", { kv_get: { delay_ms: 2_000 } });
+    const [[late, lateMs], [quick, quickMs]] = await Promise.all([took(waits), took(cached)]);
+    assert.deepEqual([late, quick], [200, 200]);
+    assert.ok(lateMs >= 1_900 && quickMs < 1_000, `${lateMs} and ${quickMs} ms`);
+    await system.faults("gateway", { kv_get: { delay_ms: 20_000 } });
+    const [refused, refusedMs] = await took(gives);
+    assert.deepEqual([refused, refusedMs < 9_000], [503, true]);
+  } finally {
+    await system.faults("gateway", { kv_get: {} });
+  }
+  assert.equal(await status(gives), 200, "the next call is fine");
+});
+
 test("queue down: calls go on and the drop is counted", async () => {
   const token = await putToken(system);
   await system.faults("gateway", { queue: { fail: true } });
