@@ -151,6 +151,7 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
   const { secrets, vars } = around;
   const [gateway, api, uiPort] = await freePorts(3);
   const lines = [];
+  const origins = ui ? { ALLOWED_ORIGINS: `${UI},http://localhost:${uiPort}` } : {};
   const issuerPort = Number(new URL(around.issuer.url).port);
   const workers = await startWorkers(
     { gateway, api, ui: uiPort, issuer: issuerPort },
@@ -159,7 +160,7 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
       persist,
       ui,
       api: withApi,
-      vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...apiVars } },
+      vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...origins, ...apiVars } },
       entries: faults ? { gateway: faultyEntry("gateway"), "admin-api": faultyEntry("admin-api") } : {},
     },
   );

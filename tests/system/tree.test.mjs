@@ -20,8 +20,10 @@ test("no token, private key or key file is in the tree", () => {
   const golden = /ntk_ehv1hsdOHPxDuX3xn9YyIKbgl4yJuySCWzdimD4heup7j1abW/g;
   // AWS's own example key, in the tests of its signature.
   const example = /AKIAIOSFODNN7EXAMPLE/g;
+  // Seeds of the fuzzing have a token's form and one letter.
+  const oneLetter = /ntk_(.)\1{42,}/g;
   const suspicious = tracked.filter((file) => {
-    const text = readFileSync(path.join(root, file), "latin1").replace(golden, "").replace(example, "");
+    const text = readFileSync(path.join(root, file), "latin1").replace(golden, "").replace(example, "").replace(oneLetter, "");
     return /ntk_[0-9A-Za-z_-]{43}|-----BEGIN [A-Z ]*PRIVATE KEY-----\n[A-Za-z0-9]|sk-[A-Za-z0-9]{32}|AKIA[0-9A-Z]{16}/.test(text);
   });
   assert.deepEqual(suspicious, []);
