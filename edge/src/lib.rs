@@ -5,6 +5,7 @@
 pub mod credential;
 pub mod crypto;
 pub mod env;
+pub mod limiter;
 pub mod log;
 pub mod oauth;
 pub mod respond;

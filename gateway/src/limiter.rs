@@ -12,18 +12,12 @@ use domain::error::GatewayError;
 use domain::id::TokenId;
 use domain::limit::OnLimitFailure;
 use domain::limit::ledger::{Ask, Command, Granted, LimitUse, Limited, Settlement, headers, retry_after_s};
+use edge::limiter::ask;
 use edge::log::log;
-use futures_util::future::{Either, select};
-use serde::de::DeserializeOwned;
-use std::pin::pin;
 use std::time::Duration;
 use web_sys::Response;
-use worker::{Delay, Env, Method, Request, RequestInit};
+use worker::Delay;
 
-/// The Durable Objects' binding.
-pub const LIMITER: &str = "LIMITER";
-/// An object that takes longer counts as failed, in ms.
-const TIMEOUT_MS: u64 = 2_000;
 /// Pauses between the tries to settle, in ms. After the last the reservation ends by itself.
 const SETTLE_PAUSES_MS: [u64; 3] = [100, 1_000, 5_000];
 
@@ -50,21 +44,20 @@ pub struct Admission {
 pub async fn take(
     permit: &Permit,
     call: &str,
-    ask: Ask,
+    most: Ask,
     store: &Store<'_>,
 ) -> Result<Admission, Box<Failure>> {
     let token = permit.token();
-    let is_counted = token.limits.counts_calls() || (ask != Ask::default() && token.limits.has_budget());
+    let is_counted = token.limits.counts_calls() || (most != Ask::default() && token.limits.has_budget());
     if !is_counted {
         return Ok(Admission::default());
     }
-    let command = Command::Take { call: call.to_owned(), limits: token.limits.clone(), ask };
-    let answer: Result<Result<Granted, Limited>, String> =
-        match ask_once(store.env, &token.id, &command).await {
-            // The object may have moved; it counts a call that it knows only once.
-            Err(_) => ask_once(store.env, &token.id, &command).await,
-            answer => answer,
-        };
+    let command = Command::Take { call: call.to_owned(), limits: token.limits.clone(), ask: most };
+    let answer: Result<Result<Granted, Limited>, String> = match ask(store.env, &token.id, &command).await {
+        // The object may have moved; it counts a call that it knows only once.
+        Err(_) => ask(store.env, &token.id, &command).await,
+        answer => answer,
+    };
     match answer {
         Ok(Ok(granted)) => Ok(Admission {
             uses: granted.uses,
@@ -97,34 +90,12 @@ impl Reservation {
                 if pause > 0 {
                     Delay::from(Duration::from_millis(pause)).await;
                 }
-                match ask_once::<bool>(&env, &self.token, &command).await {
+                match ask::<bool>(&env, &self.token, &command).await {
                     Ok(_) => return,
                     Err(cause) => log(&request_id, "a reservation cannot be settled", &cause),
                 }
             }
         });
-    }
-}
-
-async fn ask_once<T: DeserializeOwned>(env: &Env, token: &TokenId, command: &Command) -> Result<T, String> {
-    let ask = async {
-        let text = serde_json::to_string(command).map_err(|e| e.to_string())?;
-        let objects = env.durable_object(LIMITER).map_err(|e| e.to_string())?;
-        let object =
-            objects.id_from_name(token.as_str()).and_then(|id| id.get_stub()).map_err(|e| e.to_string())?;
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(text.into()));
-        let request = Request::new_with_init("https://limiter/", &init).map_err(|e| e.to_string())?;
-        let mut answer = object.fetch_with_request(request).await.map_err(|e| e.to_string())?;
-        let text = answer.text().await.map_err(|e| e.to_string())?;
-        if answer.status_code() != 200 {
-            return Err(format!("the object answers {}", answer.status_code()));
-        }
-        serde_json::from_str(&text).map_err(|e| e.to_string())
-    };
-    match select(pin!(ask), pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)))).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err("timed out".to_owned()),
     }
 }
 

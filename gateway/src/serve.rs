@@ -104,7 +104,9 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
             log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
             GatewayError::BadGateway
         })?;
-        ask = ai::most(asked.as_ref(), &token.limits, &prices);
+        if token.limits.has_budget() {
+            ask = ai::most(asked.as_ref(), &token.limits, &prices);
+        }
         ai_call = Some(AiCall { settings, prices, model: asked.and_then(|ask| ask.model) });
     }
     let admission = limiter::take(&permit, &arrival.call_id, ask, store).await?;

@@ -127,6 +127,15 @@ test("a reached budget refuses AI calls alone, until it begins anew", async () =
   assert.equal((await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status, 200, "what costs nothing goes on");
 });
 
+test("an AI call under a mere rate limit asks its counter once, and reserves nothing", async () => {
+  const token = await putToken(system, { limits: { calls_per_day: 100 } });
+  const before = (await system.faults("gateway")).counts.limiter;
+  const response = await post(token, "/api/openai/chat/completions", { model: "demo-1", max_tokens: 6 });
+  await response.text();
+  await sleep(1_000);
+  assert.equal((await system.faults("gateway")).counts.limiter - before, 1);
+});
+
 test("AI tokens are a budget of their own", async () => {
   const token = await putToken(system, { limits: { ai_tokens_per_day: 10 } });
   const ask = async () => {
