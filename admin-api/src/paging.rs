@@ -98,6 +98,12 @@ pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (Strin
     let field = if path.is_empty() { "body" } else { path };
     let wanted = text.rsplit_once(", expected ").map(|(_, wanted)| wanted);
     let wanted = wanted.map(|w| w.split(" at line ").next().unwrap_or(w));
+    // What serde calls by Rust's names.
+    let wanted = wanted.map(|wanted| match wanted {
+        "u8" | "u16" | "u32" | "u64" => "a whole number, 0 or more",
+        "i64" => "a whole number",
+        other => other,
+    });
     (field.to_owned(), wanted.map_or("is not acceptable".to_owned(), |w| format!("must be {w}")))
 }
 
@@ -125,6 +131,21 @@ mod tests {
     fn a_bad_cursor_is_refused_by_field() {
         for bad in ["x", "!!", "e30", &"A".repeat(5_000)] {
             assert_eq!(refused(Cursor::decode(bad)), "cursor");
+        }
+    }
+
+    #[test]
+    fn a_wrong_number_is_told_in_words_of_the_api() {
+        let message = "must be a whole number, 0 or more";
+        for limit in ["x", "-1", "1.5"] {
+            match parse_query::<TokenQuery>(&format!("limit={limit}")) {
+                Err(Failure::Fields(_, fields)) => {
+                    let told: Vec<_> =
+                        fields.iter().map(|f| (f.field.as_str(), f.message.as_str())).collect();
+                    assert_eq!(told, [("limit", message)]);
+                }
+                _ => panic!("was not refused by field"),
+            }
         }
     }
 
