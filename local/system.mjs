@@ -46,7 +46,6 @@ export function localVars(at) {
       ALLOW_INSECURE_UPSTREAMS: "true",
       ALLOWED_ORIGINS: `http://localhost:${at.ui},http://127.0.0.1:${at.ui}`,
       CLERK_ISSUER: `http://localhost:${at.issuer}`,
-      GATEWAY_URL: `http://localhost:${at.gateway}`,
       BOOTSTRAP_ADMINS: "user_admin",
     },
   };

@@ -1,9 +1,10 @@
-// `npm run check -- --gateway https://… --api https://… --ui https://… --token ntk_… [--path /api/demo]`: looks after a
-// deployment from outside, as its users do. Each line says what was looked at; the exit code is 1 where one failed.
+// `npm run check -- --gateway https://… --api https://… --ui https://… --token ntk_… [--path /api/demo] [--wait 180]`:
+// looks after a deployment from outside, as its users do. Each line says what was looked at; the exit code is 1 where
+// one failed. For so many seconds a failure is looked at again: a new host's certificate takes a while.
 import { parseArgs } from "node:util";
 
 const { values: options } = parseArgs({
-  options: { gateway: { type: "string" }, api: { type: "string" }, ui: { type: "string" }, token: { type: "string" }, path: { type: "string", default: "/api/demo" } },
+  options: { gateway: { type: "string" }, api: { type: "string" }, ui: { type: "string" }, token: { type: "string" }, path: { type: "string", default: "/api/demo" }, wait: { type: "string", default: "0" } },
 });
 for (const name of ["gateway", "api", "ui"]) {
   if (!options[name]) {
@@ -13,6 +14,7 @@ for (const name of ["gateway", "api", "ui"]) {
 }
 const at = (name) => options[name].replace(/\/$/, "");
 const ask = (url, init = {}) => fetch(url, { redirect: "manual", signal: AbortSignal.timeout(15_000), ...init });
+const patience = Date.now() + Number(options.wait) * 1_000;
 let failed = 0;
 
 function must(holds, what) {
@@ -20,12 +22,18 @@ function must(holds, what) {
 }
 
 async function look(what, work) {
-  try {
-    const note = await work();
-    console.log(`ok      ${what}${note ? `: ${note}` : ""}`);
-  } catch (error) {
-    failed += 1;
-    console.log(`FAILED  ${what}: ${error.cause?.message ?? error.message}`);
+  for (;;) {
+    try {
+      const note = await work();
+      return console.log(`ok      ${what}${note ? `: ${note}` : ""}`);
+    } catch (error) {
+      if (Date.now() < patience) {
+        await new Promise((resolve) => setTimeout(resolve, 3_000));
+        continue;
+      }
+      failed += 1;
+      return console.log(`FAILED  ${what}: ${error.cause?.message ?? error.message}`);
+    }
   }
 }
 
@@ -72,7 +80,8 @@ for (const page of ["/dashboard", "/usage-analytics"]) {
 }
 await look("the UI knows the API and the gateway", async () => {
   const config = await (await ask(`${at("ui")}/config.json`)).json();
-  const same = (a, b) => new URL(a).port === new URL(b).port && new URL(a).protocol === new URL(b).protocol;
+  const origin = (text) => new URL(text).origin.replace("//127.0.0.1", "//localhost");
+  const same = (a, b) => origin(a) === origin(b);
   must(same(config.api, at("api")) && same(config.gateway, at("gateway")), `config.json names ${config.api} and ${config.gateway}`);
 });
 if (!options.token) {

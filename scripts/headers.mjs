@@ -5,7 +5,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 /** Where Clerk's scripts and its Frontend API are, which a publishable key says: `pk_live_` + base64 of `host$`. */
-function clerkOrigin(key) {
+export function clerkOrigin(key) {
   if (!key) return null;
   const host = Buffer.from(key.replace(/^pk_(test|live)_/, ""), "base64").toString("latin1");
   if (!/^pk_(test|live)_/.test(key) || !/^[a-z0-9.-]+\$$/.test(host)) throw new Error("config.json: clerk_publishable_key is none of Clerk's");

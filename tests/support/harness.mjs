@@ -52,7 +52,6 @@ async function surroundings() {
       ALLOW_INSECURE_UPSTREAMS: "true",
       ALLOWED_ORIGINS: UI,
       CLERK_ISSUER: issuer.url,
-      GATEWAY_URL: "http://gateway.test",
       BOOTSTRAP_ADMINS: "user_admin",
     },
   };

@@ -1,0 +1,50 @@
+// The Workers' secrets: which there are, and the operator's own copy of those that are made here.
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { root } from "../setup.mjs";
+import { Stop, WORKERS } from "./stage.mjs";
+
+/** Made at random, by the Workers that have them. */
+export const KEYS = { TOKEN_CHECK_KEY: WORKERS, CREDENTIAL_KEY: WORKERS, USAGE_LOG_KEY: ["admin-api"] };
+/** Made by Clerk, for the admin API alone; each is set where the environment has it. */
+export const CLERK = ["CLERK_SECRET_KEY", "CLERK_WEBHOOK_SECRET", "CLERK_JWT_KEY"];
+
+/** 256 random bits in base64. */
+export const newKey = () => randomBytes(32).toString("base64");
+
+/** Ignored by git. Cloudflare never shows a secret again, so this is the only copy until it lies in a vault. */
+export const vaultFile = (stage) => path.join(root, ".secrets", `${stage}.env`);
+
+export function readVault(stage) {
+  if (!existsSync(vaultFile(stage))) return {};
+  const lines = readFileSync(vaultFile(stage), "utf8").split("\n").filter((line) => line.includes("="));
+  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+}
+
+export function writeVault(stage, values) {
+  mkdirSync(path.dirname(vaultFile(stage)), { recursive: true, mode: 0o700 });
+  writeFileSync(vaultFile(stage), Object.entries(values).map(([name, value]) => `${name}=${value}\n`).join(""), { mode: 0o600 });
+}
+
+/**
+ * What has to be set, by Worker: `{ gateway: { NAME: value }, … }`. `present` is what `secretsOf` answers and
+ * `known` what the vault's copy, or the environment, has. A key that both Workers share cannot be read back from
+ * the one that has it, so where it is missing from one alone and nobody knows it, there is nothing to guess.
+ */
+export function missingSecrets(present, known, environment) {
+  const wanted = { gateway: {}, "admin-api": {} };
+  for (const [name, workers] of Object.entries(KEYS)) {
+    const without = workers.filter((worker) => !present[worker]?.includes(name));
+    if (without.length === 0) continue;
+    const value = environment[name] ?? known[name];
+    // Where the admin API was never there, nothing was minted or sealed, and a new key harms nobody.
+    if (!value && without.length < workers.length && present["admin-api"] !== null) {
+      throw new Stop(`${name} is missing from ${without.join(" and ")} alone, and Cloudflare does not show the other's. Set ${name} in the environment to the value from your vault and run this again.`);
+    }
+    const key = value ?? newKey();
+    for (const worker of value ? without : workers) wanted[worker][name] = key;
+  }
+  for (const name of CLERK) if (environment[name]) wanted["admin-api"][name] = environment[name];
+  return wanted;
+}
