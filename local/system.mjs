@@ -41,9 +41,10 @@ export function ensureSecrets() {
 /** What differs from production: addresses, and that upstreams may be local. */
 export function localVars(at) {
   return {
-    gateway: { ALLOW_INSECURE_UPSTREAMS: "true" },
+    gateway: { ALLOW_INSECURE_UPSTREAMS: "true", LOG_CALLS: "false" },
     "admin-api": {
       ALLOW_INSECURE_UPSTREAMS: "true",
+      LOG_CALLS: "false",
       ALLOWED_ORIGINS: `http://localhost:${at.ui},http://127.0.0.1:${at.ui}`,
       CLERK_ISSUER: `http://localhost:${at.issuer}`,
       BOOTSTRAP_ADMINS: "user_admin",
@@ -103,12 +104,23 @@ function uiWorker(port, at, clerkKey) {
  * Starts both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and
  * `entries` are modules to go in front; without `persist` nothing outlives the process; `onLog`
  * takes what the Workers log instead of the console. With `clerkKey` the UI signs in by Clerk's script.
+ * `versions` are further instances of both Workers on the same stores, `{ name, at, vars }` each, as the edge has
+ * them while a deployment goes out. With `metrics` the gateway has its dataset.
  */
-export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, api = true, clerkKey = null, onLog } = {}) {
+export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false } = {}) {
   const base = localVars(at);
   const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
     worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, entries[env]),
   );
+  if (metrics) workers[0].analyticsEngineDatasets = { METRICS: { dataset: "calls" } };
+  for (const version of versions) {
+    for (const env of ["gateway", "admin-api"]) {
+      const port = env === "gateway" ? version.at.gateway : version.at.api;
+      // A queue has one consumer here.
+      const { queueConsumers: _, ...rest } = worker(env, port, { ...base[env], ...vars[env], ...version.vars }, entries[env]);
+      workers.push({ ...rest, name: `${env}-${version.name}` });
+    }
+  }
   if (ui) workers.push(uiWorker(at.ui, at, clerkKey));
   const options = { workers, cf: false, log: new Log(LogLevel.WARN) };
   if (onLog) options.handleStructuredLogs = ({ message }) => onLog(message);

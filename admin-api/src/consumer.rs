@@ -13,7 +13,8 @@
 //!    the letter is there twice, which whoever reads it can see; `usage_losses` has it once.
 //! 4. An id is known as long as its raw row is kept. What comes later than that is dropped and counted
 //!    as such (`intake::drop_late`), as it could not be told from a repeat.
-//! 5. Messages are acknowledged last. Two consumers with the same event at once are put one after the
+//! 5. A letter that is read after all counts as any message does: its events' ids are looked for.
+//! 6. Messages are acknowledged last. Two consumers with the same event at once are put one after the
 //!    other by D1, which runs one transaction at a time.
 
 use crate::config::Config;
@@ -31,6 +32,9 @@ use worker::{
 
 /// Where messages go that can never be read.
 const DEAD_LETTERS: &str = "USAGE_DLQ";
+/// What the name of that queue holds on every stage. An operator who makes this Worker its consumer has
+/// the letters read again, as a newer build may understand them.
+const DEAD_LETTERS_NAME: &str = "-dlq";
 const FIRST_RETRY_S: u32 = 2;
 const MAX_RETRY_S: u32 = 300;
 
@@ -57,6 +61,14 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
         }
     }
     let sent_at = good.iter().map(|(message, _)| sent_at(message)).min();
+    // A letter that still cannot be read is counted already, and stays where it is.
+    let are_letters = batch.queue().contains(DEAD_LETTERS_NAME);
+    let (bad, kept) = if are_letters { (vec![], bad) } else { (bad, vec![]) };
+    for message in &kept {
+        finish(message, false);
+    }
+    // How old a letter is says nothing of the queue.
+    let sent_at = if are_letters { None } else { sent_at };
     let stored = match Db::open(env) {
         Ok(db) => store(&db, &good, &bad, sent_at).await,
         Err(error) => Err(error),

@@ -4,17 +4,19 @@
 //! waits a minute.
 
 use crate::config::Config;
-use crate::db::{Db, StoreError, upkeep, usage};
+use crate::db::{Db, StoreError, settings, upkeep, usage};
 use crate::handlers::invitations;
 use crate::publish::{drain, first_prices, now};
-use crate::reconcile;
+use crate::{reconcile, reseal};
 use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use domain::time::MINUTE_MS;
+use domain::vars::KeyRing;
 use edge::log::log;
 use worker::Env;
 
-/// Outbox rows in one run.
+/// Outbox rows taken at once, and how long a run takes more of them, in ms.
 const MAX_ROWS: u32 = 500;
+const DRAIN_MS: i64 = 30_000;
 /// A slice of all tokens is compared with KV every so many minutes: 14,400 tokens a day, or
 /// $0.22 a month in KV reads.
 const RECONCILE_EVERY: i64 = 10;
@@ -28,7 +30,15 @@ pub async fn run(env: &Env) {
         Ok(db) => db,
         Err(error) => return log("cron", "nothing done", &error.to_string()),
     };
-    if let Err(error) = drain(env, &db, MAX_ROWS, "cron").await {
+    if let Ok(config) = Config::get(env) {
+        if let Err(error) = note_keys(&db, &config).await {
+            log("cron", "keys not noted", &error.to_string());
+        }
+        if let Err(error) = reseal::run(&db, &config, "cron").await {
+            log("cron", "credentials not sealed anew", &error.to_string());
+        }
+    }
+    if let Err(error) = drain_all(env, &db).await {
         log("cron", "outbox not drained", &error.to_string());
     }
     if let Err(error) = first_prices(env, &db, "cron").await {
@@ -51,6 +61,28 @@ pub async fn run(env: &Env) {
     if let Err(error) = purge(&db, &config).await {
         log("cron", "purge broke off", &error.to_string());
     }
+}
+
+/// Tells those who rotate a key which ones are at work here.
+async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
+    let keys = serde_json::json!({
+        "TOKEN_CHECK_KEY": config.check_keys.fingerprints(),
+        "CREDENTIAL_KEY": config.credential_keys.fingerprints(),
+        "USAGE_LOG_KEY": config.usage_log_keys.as_ref().map(KeyRing::fingerprints),
+    })
+    .to_string();
+    if settings::get(db, settings::KEYS).await?.is_some_and(|known| known.value == keys) {
+        return Ok(());
+    }
+    db.batch(vec![settings::put(db, settings::KEYS, &keys, now())?]).await?;
+    Ok(())
+}
+
+/// Publishes what is due, for as long as a run may take: after a republication that is every token.
+async fn drain_all(env: &Env, db: &Db) -> Result<(), StoreError> {
+    let until = now() + DRAIN_MS;
+    while drain(env, db, MAX_ROWS, "cron").await? == MAX_ROWS && now() < until {}
+    Ok(())
 }
 
 async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {

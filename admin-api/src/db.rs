@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod people;
 pub mod prices;
 pub mod routes;
+pub mod seals;
 pub mod settings;
 pub mod teams;
 pub mod tokens;

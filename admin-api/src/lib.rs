@@ -10,6 +10,7 @@
 //! | [`db`] | typed statements over `db/queries/*.sql` |
 //! | [`publish`] | the outbox, and what KV is told |
 //! | [`reconcile`] | KV held against D1 |
+//! | [`reseal`] | credentials from an older key to the present one |
 //! | [`intake`], [`consumer`] | the queue's messages: what is in them, and their way into D1 |
 //! | [`cron`] | each minute: the outbox again, and what is past its time deleted |
 //! | [`error`] | outcomes, turned into responses in one place |
@@ -28,6 +29,7 @@ mod paging;
 mod publish;
 mod reconcile;
 mod request;
+mod reseal;
 mod router;
 mod zone;
 

@@ -127,12 +127,13 @@ pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_
     }
 }
 
-/// Publishes what is due, at most `limit` rows of it.
-pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<(), StoreError> {
+/// Publishes what is due, at most `limit` rows of it; how many rows there were.
+pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<u32, StoreError> {
     let now = now();
     let rows = outbox::claim(db, now, now + CLAIM_MS, limit).await?;
+    let taken = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     publish_rows(env, db, rows, request_id).await;
-    Ok(())
+    Ok(taken)
 }
 
 /// Publishes what the rows ask for, each subject once however many changes it has seen; takes the rows

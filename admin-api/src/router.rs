@@ -6,6 +6,7 @@ use crate::handlers::{
     audit, dashboard, docs, health, import, invitations, people, prices, routes, teams, tokens, upkeep,
     usage, webhooks,
 };
+use crate::publish::now;
 use crate::request::Call;
 use domain::api::audit as audit_api;
 use domain::api::dashboard as dashboard_api;
@@ -23,6 +24,8 @@ use domain::api::{Endpoint, GetDocs, GetHealth, GetOpenApi};
 use domain::error::ApiError;
 use domain::headers::{REQUEST_ID, request_id};
 use domain::route::percent_decode;
+use edge::log::log_call;
+use serde::Serialize;
 use std::rc::Rc;
 use worker::{Context, Env, Headers, Request, Response, Result};
 
@@ -209,17 +212,18 @@ fn find(method: &str, path: &str) -> Destination {
 /// The way in and the only way out: every answer, whatever became of the request, has its request
 /// id and, for a listed origin, its CORS headers.
 pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response> {
+    let started = now();
+    let (method, path) = (request.inner().method(), request.path());
     let given = request.headers().get(REQUEST_ID)?;
     let random = edge::crypto::random().map_err(|e| worker::Error::RustError(e.to_string()))?;
     let request_id = request_id(given.as_deref(), random);
     let origin = request.headers().get("origin")?;
     let config = Config::get(&env);
+    let logs = config.as_ref().is_ok_and(|config| config.log_calls);
     let allowed = origin.filter(|origin| config.as_ref().is_ok_and(|c| c.allows_origin(origin)));
 
     let answer = match config {
-        Ok(_) if request.inner().method() == "OPTIONS" => {
-            Response::empty().map(|r| r.with_status(204)).map_err(Failure::from)
-        }
+        Ok(_) if method == "OPTIONS" => Response::empty().map(|r| r.with_status(204)).map_err(Failure::from),
         Ok(config) => dispatch(request, env, context, config, &request_id).await,
         Err(cause) => Err(Failure::Internal(cause.to_string())),
     };
@@ -227,9 +231,33 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
         Ok(response) => response,
         Err(failure) => failure.respond(&request_id)?,
     };
+    if logs {
+        let status = response.status_code();
+        log_call(&Line {
+            level: if status < 400 { "info" } else { "warn" },
+            event: "request",
+            request_id: &request_id,
+            method: &method,
+            path: &path,
+            status,
+            ms: now() - started,
+        });
+    }
     response.headers().set(REQUEST_ID, &request_id)?;
     set_cors(response.headers(), allowed.as_deref(), response.status_code() == 204)?;
     Ok(response)
+}
+
+/// A request as it is logged; the path is without its query.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    level: &'static str,
+    event: &'static str,
+    request_id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    status: u16,
+    ms: i64,
 }
 
 /// No wildcard and no credentials: a session travels in `Authorization`, never in a cookie.

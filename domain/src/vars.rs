@@ -3,6 +3,7 @@
 
 use crate::secret::Secret;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 
 /// Where variables and secrets are read from.
@@ -63,6 +64,13 @@ impl Key256 {
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
+
+    /// Tells keys apart without showing one: 64 bits of the SHA-256 of a name and the key, in hex. A key
+    /// has 256 random bits, so nothing can be learnt of it.
+    pub fn fingerprint(&self) -> String {
+        let digest = Sha256::new().chain_update("token-manager key").chain_update(self.0).finalize();
+        digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+    }
 }
 
 impl std::fmt::Debug for Key256 {
@@ -106,6 +114,11 @@ impl KeyRing {
     pub fn iter(&self) -> impl Iterator<Item = &Key256> {
         std::iter::once(&self.first).chain(&self.older)
     }
+
+    /// Of all keys in their order, comma separated.
+    pub fn fingerprints(&self) -> String {
+        self.iter().map(Key256::fingerprint).collect::<Vec<_>>().join(",")
+    }
 }
 
 #[cfg(test)]
@@ -129,6 +142,12 @@ mod tests {
         let ring = KeyRing::from_vars(&vars(&[("K", &format!("{a}, {b}"))]), "K").unwrap();
         assert_eq!(ring.first().expose(), &[1; 32]);
         assert_eq!(ring.iter().count(), 2);
+    }
+
+    #[test]
+    fn a_fingerprint_tells_keys_apart_and_shows_none() {
+        let (a, b) = (Key256::new([1; 32]).fingerprint(), Key256::new([2; 32]).fingerprint());
+        assert!(a != b && a.len() == 16 && !a.contains("0101"));
     }
 
     #[test]

@@ -8,6 +8,9 @@ pub const TOKENS: &str = "TOKENS";
 /// The queue that carries usage events.
 pub const USAGE: &str = "USAGE";
 
+/// An Analytics Engine dataset for the gateway's calls, where it is bound.
+pub const METRICS: &str = "METRICS";
+
 /// A Worker's variables and secrets.
 #[derive(Debug)]
 pub struct EnvVars<'a>(pub &'a Env);

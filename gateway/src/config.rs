@@ -1,7 +1,7 @@
 //! The gateway's configuration, read once per isolate.
 
 use domain::vars::{KeyRing, VarError, Vars, flag, integer_or};
-use edge::env::EnvVars;
+use edge::env::{EnvVars, METRICS};
 use std::cell::OnceCell;
 use std::rc::Rc;
 use worker::Env;
@@ -19,6 +19,10 @@ pub struct Config {
     /// How long events are collected before they are sent; 0 sends each at once.
     pub usage_flush_ms: u32,
     pub allow_insecure_upstreams: bool,
+    /// Whether each call is logged.
+    pub log_calls: bool,
+    /// Whether there is a `METRICS` binding.
+    pub has_metrics: bool,
 }
 
 impl Config {
@@ -29,6 +33,8 @@ impl Config {
             stale_max_ms: i64::from(integer_or(vars, "STALE_MAX_S", 300)?) * 1_000,
             usage_flush_ms: integer_or(vars, "USAGE_FLUSH_MS", 500)?.min(10_000),
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
+            log_calls: flag(vars, "LOG_CALLS")?,
+            has_metrics: false,
         })
     }
 
@@ -39,7 +45,8 @@ impl Config {
             if let Some(config) = cell.get() {
                 return Ok(Rc::clone(config));
             }
-            let config = Rc::new(Self::from_vars(&EnvVars(env))?);
+            let has_metrics = js_sys::Reflect::has(env, &METRICS.into()).unwrap_or(false);
+            let config = Rc::new(Self { has_metrics, ..Self::from_vars(&EnvVars(env))? });
             Ok(Rc::clone(cell.get_or_init(|| config)))
         })
     }

@@ -11,6 +11,7 @@
 //! | [`ai`] | what AI calls may use and did use |
 //! | [`watch`], [`websocket`] | bodies and sockets whose end has to be known |
 //! | [`record`], [`meter`] | usage events: what is in them; packed and sent after the answer |
+//! | [`metrics`] | calls as data points, where a dataset is bound |
 //! | [`error`] | failures, and the one place that turns them into responses |
 
 mod ai;
@@ -22,6 +23,7 @@ mod credentials;
 mod error;
 mod limiter;
 mod meter;
+mod metrics;
 mod record;
 mod serve;
 mod store;

@@ -4,6 +4,7 @@
 //! the last `USAGE_FLUSH_MS`; what the queue refuses is tried again and then counted as dropped,
 //! and the count travels with the next message that gets through.
 
+use crate::metrics;
 use crate::store::{Keep, now};
 use domain::time::UnixMs;
 use domain::usage::{MAX_EVENTS_PER_MESSAGE, UsageEvent, UsageMessage};
@@ -32,6 +33,9 @@ thread_local!(static BUFFER: RefCell<Buffer> = RefCell::default());
 /// Records a call.
 pub fn record(event: UsageEvent, keep: &Keep) {
     let Keep { env, context, config, .. } = keep;
+    if config.has_metrics {
+        metrics::write(&event, env);
+    }
     let flush_ms = config.usage_flush_ms;
     let now = now();
     let (full, starts_flush) = BUFFER.with_borrow_mut(|buffer| {

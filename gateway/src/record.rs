@@ -6,6 +6,7 @@ use domain::kv::TokenRecord;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
 use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use serde::Serialize;
 use std::sync::Arc;
 use web_sys::Response;
 
@@ -31,6 +32,49 @@ const CLIENT_GONE: u16 = 499;
 /// Statuses and methods whose answers have no body, whatever length they announce.
 fn has_body(method: &str, status: u16) -> bool {
     method != "HEAD" && !matches!(status, 101 | 204 | 205 | 304)
+}
+
+/// A call as it is logged, when its answer begins. The path is without its query.
+#[derive(Debug, Serialize)]
+pub struct Line<'a> {
+    level: &'static str,
+    event: &'static str,
+    request_id: &'a str,
+    /// The id of its usage event.
+    call_id: &'a str,
+    method: &'a str,
+    path: &'a str,
+    status: u16,
+    outcome: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    team: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    route_id: Option<&'a str>,
+    auth_ms: i64,
+    upstream_ms: i64,
+}
+
+impl<'a> Line<'a> {
+    pub fn new(arrival: &'a Arrival, account: &'a Account, status: u16, outcome: Outcome) -> Self {
+        let token = account.token.as_deref();
+        Self {
+            level: if outcome == Outcome::Ok { "info" } else { "warn" },
+            event: "call",
+            request_id: &arrival.request_id,
+            call_id: &arrival.call_id,
+            method: &arrival.method,
+            path: arrival.path.as_str(),
+            status,
+            outcome: outcome.as_str(),
+            token_id: token.map(|token| token.id.as_str()),
+            team: token.map(|token| token.team.as_str()),
+            route_id: account.route.as_ref().map(|route| route.id.as_str()),
+            auth_ms: account.auth_ms,
+            upstream_ms: account.upstream_ms,
+        }
+    }
 }
 
 pub fn event(

@@ -5,7 +5,7 @@ use crate::body::Body;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::limiter::{self, Admission};
-use crate::record::{self, Account};
+use crate::record::{self, Account, Line};
 use crate::store::{Keep, Routes, Store, now, prices};
 use crate::upstream;
 use crate::watch::{End, Seen, Watcher, watched};
@@ -21,7 +21,7 @@ use domain::price::PriceList;
 use domain::settings::AiSettings;
 use domain::token::{Carrier, Form, TokenSecret};
 use domain::usage::{AiUsage, Outcome, SECRET_HEAD, UsageEvent};
-use edge::log::log;
+use edge::log::{log, log_call};
 use futures_channel::oneshot;
 use futures_util::future::join;
 use std::rc::Rc;
@@ -66,6 +66,9 @@ pub async fn serve(request: Request, env: &Env, context: &Rc<Context>) -> Result
     };
     let outcome = if account.abandoned { Outcome::ClientGone } else { outcome };
     finish(&answer.response, &arrival, &account, &store).await?;
+    if config.log_calls {
+        log_call(&Line::new(&arrival, &account, answer.response.status(), outcome));
+    }
     let event = record::event(&arrival, &account, &answer.response, outcome);
     answer.deliver(event, &store)
 }

@@ -1,6 +1,9 @@
 // What a Cloudflare account has, asked of wrangler, and what is made there where it is missing.
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { root } from "../setup.mjs";
+import { Stop, WORKERS, addresses, configured, plan as planOf, readSettings } from "./stage.mjs";
 import { WranglerError, json, wrangler } from "./wrangler.mjs";
-import { Stop, WORKERS } from "./stage.mjs";
 
 /** The account that wrangler may act on, or null where nobody is signed in. */
 export async function signedIn() {
@@ -97,3 +100,26 @@ export async function attachDomain(account, project, host) {
   const known = (await ask("GET", "")).find((domain) => domain.name === host);
   return (known ?? (await ask("POST", "", { name: host }))).status;
 }
+
+/** A stage that is deployed, for the scripts that operate it: its plan, with wrangler's configuration written. */
+export async function open(stage) {
+  const account = await signedIn();
+  if (!account) throw new Stop("Nobody is signed in to Cloudflare: npx wrangler login, or set CLOUDFLARE_API_TOKEN");
+  process.env.CLOUDFLARE_ACCOUNT_ID = account.id;
+  const plan = planOf(stage);
+  const settings = readSettings(stage);
+  const ids = await existing(plan);
+  const missing = [...plan.namespaces, ...plan.databases].filter((name) => !ids.has(name));
+  if (missing.length > 0) throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
+  const at = addresses(stage, plan.config, settings);
+  writeFileSync(plan.configFile, `${JSON.stringify(configured(plan, { ids, at, settings: { bootstrap_admins: [], ...settings } }), null, 2)}\n`);
+  const withConfig = ["--env", "admin-api", "--config", plan.configFile];
+  return {
+    plan,
+    /** Runs SQL on the stage's D1 and answers the rows of its last statement. */
+    sql: async (text) => json(await wrangler(["d1", "execute", "DB", "--remote", "--json", "--command", text, ...withConfig])).at(-1).results,
+  };
+}
+
+/** A text file beside the scripts. */
+export const sqlFile = (name) => path.join(root, "scripts/sql", name);

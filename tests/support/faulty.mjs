@@ -69,7 +69,17 @@ class DurableObjectNamespace {
   }
 }
 
-const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, DB: D1Database, LIMITER: DurableObjectNamespace };
+/** Says what it is given, as the local runtime keeps nothing of it. */
+class AnalyticsEngineDataset {
+  constructor(real) {
+    this.writeDataPoint = (metrics) => {
+      console.log(JSON.stringify({ metrics }));
+      real.writeDataPoint(metrics);
+    };
+  }
+}
+
+const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, DB: D1Database, LIMITER: DurableObjectNamespace, METRICS: AnalyticsEngineDataset };
 
 function wrap(env) {
   const replaced = Object.entries(wrappers)

@@ -47,9 +47,10 @@ async function surroundings() {
   const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ origin: UI })]);
   const secrets = { TOKEN_CHECK_KEY: key(), CREDENTIAL_KEY: key(), USAGE_LOG_KEY: key() };
   const vars = {
-    gateway: { ALLOW_INSECURE_UPSTREAMS: "true", USAGE_FLUSH_MS: "100" },
+    gateway: { ALLOW_INSECURE_UPSTREAMS: "true", USAGE_FLUSH_MS: "100", LOG_CALLS: "false" },
     api: {
       ALLOW_INSECURE_UPSTREAMS: "true",
+      LOG_CALLS: "false",
       ALLOWED_ORIGINS: UI,
       CLERK_ISSUER: issuer.url,
       BOOTSTRAP_ADMINS: "user_admin",
@@ -146,9 +147,13 @@ function faultyEntry(worker) {
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
 
-async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false, withApi = true } = {}) {
+async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false, withApi = true, versions = [], metrics = false } = {}) {
   const { secrets, vars } = around;
   const [gateway, api, uiPort] = await freePorts(3);
+  const more = await Promise.all(versions.map(async (version) => {
+    const [gateway, api] = await freePorts(2);
+    return { ...version, at: { gateway, api } };
+  }));
   const lines = [];
   const origins = ui ? { ALLOWED_ORIGINS: `${UI},http://localhost:${uiPort}` } : {};
   const issuerPort = Number(new URL(around.issuer.url).port);
@@ -159,6 +164,8 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
       persist,
       ui,
       api: withApi,
+      versions: more,
+      metrics,
       vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...origins, ...apiVars } },
       entries: faults ? { gateway: faultyEntry("gateway"), "admin-api": faultyEntry("admin-api") } : {},
     },
@@ -174,12 +181,14 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
     db,
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
     call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
-    cron: async () => (await workers.getWorker("admin-api")).scheduled({ cron: "* * * * *" }),
+    /** Where the further versions answer, by their names. */
+    versions: Object.fromEntries(more.map(({ name, at }) => [name, { gateway: `http://127.0.0.1:${at.gateway}`, api: `http://127.0.0.1:${at.api}` }])),
+    cron: async (version) => (await workers.getWorker(version ? `admin-api-${version}` : "admin-api")).scheduled({ cron: "* * * * *" }),
     /** Delivers a batch to the consumer, as the queue would: `[{ id, body, attempts? }]`. */
-    deliver: async (messages) => {
+    deliver: async (messages, queue = "token-manager-usage") => {
       const consumer = await workers.getWorker("admin-api");
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
-      return consumer.queue("token-manager-usage", batch);
+      return consumer.queue(queue, batch);
     },
     /** Says what fails at "gateway" or "api" from now on, and reads the counts. */
     faults: async (at, change = {}) => {

@@ -35,6 +35,7 @@ pub struct SealedRow {
     pub kind: &'static str,
     pub origin: String,
     pub sealed: String,
+    pub sealed_under: String,
 }
 
 /// What an import makes.

@@ -206,6 +206,7 @@ pub fn put_credential(
     route: &RouteId,
     credential: &CredentialView,
     sealed: &SealedCredential,
+    sealed_under: &str,
 ) -> Result<Statement, StoreError> {
     db.statement(
         sql!("credential_put"),
@@ -214,6 +215,7 @@ pub fn put_credential(
             credential.kind.as_str(),
             &credential.origin,
             &sealed.to_string(),
+            sealed_under,
             grant.actor().as_str(),
             credential.updated_at,
         ],

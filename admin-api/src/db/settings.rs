@@ -13,6 +13,9 @@ pub const RECONCILE: &str = "reconcile";
 /// How old the oldest message of the consumer's last batch was, in ms.
 pub const QUEUE_LAG: &str = "queue-lag";
 
+/// The fingerprints of the keys that this Worker runs with, by the names of their secrets.
+pub const KEYS: &str = "keys";
+
 #[derive(Clone, Debug, Deserialize)]
 pub struct Setting {
     /// JSON.

@@ -1,6 +1,7 @@
 //! `/health`
 
 use crate::auth;
+use crate::db::seals::{self, Seals};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
 use crate::error::Failure;
 use crate::publish::{now, read};
@@ -80,7 +81,13 @@ async fn stored(call: &Call) -> Result<Vec<HealthCheck>, StoreError> {
     let outbox = outbox::summary(&db).await?;
     let lag = settings::get(&db, settings::QUEUE_LAG).await?;
     let drift = upkeep::drift_count(&db).await?;
-    Ok(vec![publication(&outbox, call.now), queue(lag.as_ref(), call.now), drifted(drift)])
+    let seals = seals::count(&db, &call.config.credential_keys.first().fingerprint()).await?;
+    Ok(vec![
+        publication(&outbox, call.now),
+        queue(lag.as_ref(), call.now),
+        drifted(drift),
+        credentials(seals),
+    ])
 }
 
 fn publication(outbox: &outbox::Summary, now: UnixMs) -> HealthCheck {
@@ -105,6 +112,18 @@ fn drifted(entries: u32) -> HealthCheck {
         return check("drift", HealthStatus::Degraded, Some(format!("{entries} entries")));
     }
     check("drift", HealthStatus::Ok, None)
+}
+
+fn credentials(seals: Seals) -> HealthCheck {
+    let Seals { older, lost } = seals;
+    if lost > 0 {
+        return check(
+            "credentials",
+            HealthStatus::Degraded,
+            Some(format!("{lost} under a key that is gone")),
+        );
+    }
+    check("credentials", HealthStatus::Ok, (older > 0).then(|| format!("{older} under an older key")))
 }
 
 #[cfg(test)]

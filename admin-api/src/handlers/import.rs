@@ -157,6 +157,7 @@ async fn write(
             kind: credential.kind().as_str(),
             origin,
             sealed: sealed.to_string(),
+            sealed_under: call.config.credential_keys.first().fingerprint(),
         });
     }
     let made = store::Made { teams, tokens, routes: routes_to_make, credentials };

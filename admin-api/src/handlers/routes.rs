@@ -115,9 +115,10 @@ async fn seal_for(
     origin: String,
     credential: &Credential,
 ) -> Result<Statement, Failure> {
-    let sealed: SealedCredential = seal(credential, route, &origin, &call.config.credential_keys).await?;
+    let keys = &call.config.credential_keys;
+    let sealed: SealedCredential = seal(credential, route, &origin, keys).await?;
     let view = CredentialView { kind: credential.kind(), origin, updated_at: call.now };
-    Ok(store::put_credential(db, grant, route, &view, &sealed)?)
+    Ok(store::put_credential(db, grant, route, &view, &sealed, &keys.first().fingerprint())?)
 }
 
 async fn respond_changed(

@@ -71,6 +71,7 @@ fn name_of(i18n: &I18n, name: &str) -> AttrValue {
         "queue" => i18n.t("health.queue"),
         "publication" => i18n.t("health.publication"),
         "sessions" => i18n.t("health.sessions"),
+        "credentials" => i18n.t("health.credentials"),
         "drift" => i18n.t("health.drift"),
         other => AttrValue::from(other.to_owned()),
     }

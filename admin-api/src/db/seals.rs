@@ -1,0 +1,57 @@
+//! Under which key credentials are sealed.
+
+use super::audit::new_id;
+use super::{Db, StoreError, changes_of, params, sql, to_json};
+use domain::id::RouteId;
+use domain::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Deserialize)]
+pub struct Credential {
+    pub route_id: RouteId,
+    pub origin: String,
+    pub sealed: String,
+}
+
+/// What was sealed anew.
+#[derive(Debug, Serialize)]
+pub struct Resealed {
+    pub route_id: RouteId,
+    pub was: String,
+    pub sealed: String,
+}
+
+/// Credentials that are sealed under another key than `key`, at most `limit`.
+pub async fn under_others(db: &Db, key: &str, limit: u32) -> Result<Vec<Credential>, StoreError> {
+    db.rows(db.statement(sql!("credentials_under_others"), params![key, limit])?).await
+}
+
+/// Stores what was sealed anew under `key` and has the route table published with it; how many that were.
+pub async fn put(db: &Db, key: &str, resealed: &[Resealed], now: UnixMs) -> Result<usize, StoreError> {
+    let results = db
+        .batch(vec![
+            db.statement(sql!("credentials_reseal"), params![&to_json(resealed)?, key])?,
+            db.statement(sql!("routes_version_bump"), params![now])?,
+            db.statement(sql!("outbox_insert_routes"), params![&new_id("obx_")?, now])?,
+        ])
+        .await?;
+    results.first().map_or(Ok(0), changes_of)
+}
+
+/// Remembers that no key opens these, so that they are not tried again until there is another key.
+pub async fn note_lost(db: &Db, key: &str, routes: &[RouteId]) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("credentials_lost"), params![&to_json(routes)?, key])?]).await?;
+    Ok(())
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Seals {
+    /// Sealed under an older key, to be sealed anew.
+    pub older: u32,
+    /// Sealed under a key that is gone.
+    pub lost: u32,
+}
+
+pub async fn count(db: &Db, key: &str) -> Result<Seals, StoreError> {
+    Ok(db.first(db.statement(sql!("credentials_seals"), params![key])?).await?.unwrap_or_default())
+}
