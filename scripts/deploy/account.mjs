@@ -117,7 +117,10 @@ export async function open(stage) {
   return {
     plan,
     /** Runs SQL on the stage's D1 and answers the rows of its last statement. */
-    sql: async (text) => json(await wrangler(["d1", "execute", "DB", "--remote", "--json", "--command", text, ...withConfig])).at(-1).results,
+    sql: async (text) => {
+      const command = text.replace(/^--.*$/gm, "").trim();
+      return json(await wrangler(["d1", "execute", "DB", "--remote", "--json", "--command", command, ...withConfig])).at(-1).results;
+    },
   };
 }
 

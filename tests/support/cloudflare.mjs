@@ -14,8 +14,11 @@ const failure = (status, code, message) => ({ status, body: { success: false, er
 const ok = (result, result_info) => ({ status: 200, body: { success: true, errors: [], messages: [], result, result_info } });
 const paged = (list) => ok(list, { page: 1, per_page: 100, count: list.length, total_count: list.length, total_pages: 1 });
 
-/** Starts it; `account` is what it holds, `changes` what was changed, and `refuse` makes a change fail. */
-export async function startCloudflare() {
+/**
+ * Starts it; `account` is what it holds, `changes` what was changed, and `refuse` makes a change fail. `onSecret` is
+ * told of each secret that is set by itself.
+ */
+export async function startCloudflare({ onSecret = () => {} } = {}) {
   const account = { namespaces: [], databases: [], queues: [], workers: new Map(), projects: [], deployments: [], values: new Map() };
   const changes = [];
   const unknown = [];
@@ -108,6 +111,7 @@ export async function startCloudflare() {
     }],
     ["PUT", /^\/workers\/scripts\/([^/]+)\/secrets$/, ({ json }, name) => {
       account.workers.get(name).secrets.set(json.name, json.text);
+      onSecret(name, json.name, json.text);
       return ok({ name: json.name, type: "secret_text" });
     }],
     ["PUT", /^\/workers\/scripts\/([^/]+)$/, (call, name) => upload(call, name)],
@@ -221,7 +225,7 @@ function splitStatements(sql) {
   let rest = "";
   for (const piece of sql.replace(/^\s*--.*$/gm, "").split(";")) {
     rest += piece;
-    const isOpen = (rest.match(/'/g) ?? []).length % 2 === 1 || /\bCREATE\s+TRIGGER\b/i.test(rest) && !/\bEND\s*$/i.test(rest);
+    const isOpen = (rest.match(/'/g) ?? []).length % 2 === 1 || (/\bCREATE\s+TRIGGER\b/i.test(rest) && !/\bEND\s*$/i.test(rest));
     if (isOpen) rest += ";";
     else {
       if (rest.trim()) statements.push(rest);
