@@ -1,31 +1,118 @@
-// Both Workers as `wrangler deploy` would upload them.
+// `npm run deploy`, with the real wrangler, against a stand-in for Cloudflare's API.
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { execFile } from "node:child_process";
+import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
 import path from "node:path";
-import { test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
+import { missingSecrets, newKey } from "../../scripts/deploy/secrets.mjs";
+import { startCloudflare } from "../support/cloudflare.mjs";
 
-const dryRun = (env) =>
-  execFileSync(path.join(root, "node_modules/.bin/wrangler"), ["deploy", "--dry-run", "--env", env], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+const STAGE = "trial";
+const PUBLISHABLE = `pk_test_${Buffer.from("clerk.example.com$").toString("base64")}`;
+const files = { config: `wrangler.${STAGE}.json`, settings: `stages/${STAGE}.json`, vault: `.secrets/${STAGE}.env` };
+const at = (name) => path.join(root, files[name]);
+const read = (name) => JSON.parse(readFileSync(at(name), "utf8"));
+const clean = () => Object.keys(files).forEach((name) => rmSync(at(name), { force: true }));
 
-test("the gateway deploys with KV and a queue and no database", () => {
-  const output = dryRun("gateway");
-  assert.match(output, /env\.TOKENS .*KV Namespace/);
-  assert.match(output, /env\.USAGE .*Queue/);
-  assert.doesNotMatch(output, /D1 Database/);
+let cloudflare;
+before(async () => {
+  clean();
+  cloudflare = await startCloudflare();
+});
+after(async () => {
+  clean();
+  await cloudflare?.close();
 });
 
-test("the admin API deploys with its database, KV and both queues", () => {
-  const output = dryRun("admin-api");
-  for (const binding of [/env\.DB .*D1 Database/, /env\.TOKENS .*KV Namespace/, /env\.USAGE .*Queue/, /env\.USAGE_DLQ .*Queue/]) assert.match(output, binding);
-});
-
-for (const [worker, most] of [["gateway", 400], ["admin-api", 1024]]) {
-  test(`the wasm of ${worker} stays within ${most} KiB gzipped`, (t) => {
-    const size = gzipSync(readFileSync(path.join(root, worker, "build/index_bg.wasm")), { level: 9 }).length / 1024;
-    t.diagnostic(`${size.toFixed(0)} KiB`);
-    assert.ok(size <= most, `${size} KiB`);
+const deploy = (args, env = {}) =>
+  new Promise((resolve) => {
+    const all = [path.join(root, "scripts/deploy.mjs"), "--stage", STAGE, "--yes", "--skip-check", ...args];
+    execFile(process.execPath, all, { cwd: root, env: { ...process.env, ...cloudflare.env, ...env } }, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
   });
-}
+const worker = (name) => cloudflare.account.workers.get(`token-manager-${name}-${STAGE}`);
+const vars = (name) => Object.fromEntries(worker(name).bindings.filter(({ type }) => type === "plain_text").map(({ name, text }) => [name, text]));
+const decided = ["--clerk-publishable-key", PUBLISHABLE, "--admin", "admin@example.com", "--api", "https://tapi.example.com"];
+
+test("a dry run prints the whole plan and changes nothing", async () => {
+  const { code, text } = await deploy(["--dry-run"]);
+  assert.equal(code, 0, text);
+  for (const part of [/create KV namespace token-manager-tokens-trial/, /create D1 database token-manager-trial/, /create queue token-manager-usage-dlq-trial/, /apply the migrations/, /deploy token-manager-gateway-trial .*CREDENTIAL_KEY/, /Total Upload: .* gzip: \d+/, /deploy the UI/, /Nothing was changed/]) assert.match(text, part);
+  assert.deepEqual(cloudflare.changes, []);
+  assert.deepEqual(Object.values(files).filter((file) => existsSync(path.join(root, file))), []);
+});
+
+test("what the operator must decide is asked for by name", async () => {
+  const nobody = await deploy(["--clerk-publishable-key", PUBLISHABLE]);
+  assert.deepEqual([nobody.code, /Nobody would be platform admin: --admin/.test(nobody.text)], [1, true], nobody.text);
+  const wrong = await deploy(["--clerk-publishable-key", PUBLISHABLE, "--admin", "a@example.com", "--gateway", "http://x"]);
+  assert.match(wrong.text, /gateway: http:\/\/x is neither https:\/\/host nor workers\.dev/);
+  const signedOut = await deploy(decided, { CLOUDFLARE_API_TOKEN: "", HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent", CARGO_HOME: process.env.CARGO_HOME ?? path.join(process.env.HOME, ".cargo"), RUSTUP_HOME: process.env.RUSTUP_HOME ?? path.join(process.env.HOME, ".rustup") });
+  assert.match(signedOut.text, /Nobody is signed in to Cloudflare: npx wrangler login/);
+  assert.deepEqual(cloudflare.changes, []);
+});
+
+test("a first deployment that breaks off goes on where it stopped, with the keys that it made", async () => {
+  cloudflare.refuse(/PUT \/workers\/scripts\/token-manager-admin-api/);
+  const broken = await deploy(decided);
+  assert.equal(broken.code, 1, broken.text);
+  assert.match(broken.text, /wrangler deploy --env admin-api .* ended with 1/);
+  assert.match(broken.text, /npm run deploy goes on from here/);
+  const key = worker("gateway").secrets.get("CREDENTIAL_KEY");
+  assert.match(key, /^[A-Za-z0-9+/]{43}=$/);
+  assert.doesNotMatch(broken.text, new RegExp(key.replace(/[+/]/g, "\\$&")), "a key was printed");
+
+  cloudflare.refuse(null);
+  const done = await deploy(decided, { CLERK_SECRET_KEY: "sk_test_x" });
+  assert.equal(done.code, 0, done.text);
+  assert.deepEqual(cloudflare.unknown, []);
+  for (const name of ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY"]) assert.equal(worker("gateway").secrets.get(name), worker("admin-api").secrets.get(name), name);
+  assert.equal(worker("gateway").secrets.get("CREDENTIAL_KEY"), key);
+  assert.deepEqual([...worker("admin-api").secrets.keys()].sort(), ["CLERK_SECRET_KEY", "CREDENTIAL_KEY", "TOKEN_CHECK_KEY", "USAGE_LOG_KEY"]);
+});
+
+test("both Workers have what they need and no more, and the UI knows where they are", () => {
+  const { account } = cloudflare;
+  const kv = account.namespaces[0].id;
+  const bindings = (name) => worker(name).bindings.filter(({ type }) => type !== "plain_text").map(({ name, type }) => `${name} ${type}`).sort();
+  assert.deepEqual(bindings("gateway"), ["LIMITER durable_object_namespace", "TOKENS kv_namespace", "USAGE queue"]);
+  assert.deepEqual(bindings("admin-api"), ["DB d1", "LIMITER durable_object_namespace", "TOKENS kv_namespace", "USAGE queue", "USAGE_DLQ queue"]);
+  for (const name of ["gateway", "admin-api"]) assert.equal(worker(name).bindings.find(({ name }) => name === "TOKENS").namespace_id, kv);
+  assert.deepEqual(worker("admin-api").domains, ["tapi.example.com"]);
+  assert.deepEqual(worker("admin-api").schedules, ["* * * * *"]);
+  assert.equal(vars("admin-api").ALLOWED_ORIGINS, `https://token-manager-${STAGE}.pages.dev`);
+  assert.equal(vars("admin-api").CLERK_ISSUER, "https://clerk.example.com");
+  assert.equal(vars("admin-api").BOOTSTRAP_ADMINS, "admin@example.com");
+  const [usage, dead] = account.queues;
+  assert.deepEqual([usage.consumers.length, usage.consumers[0].dead_letter_queue, dead.consumers.length], [1, dead.queue_name, 0]);
+  const tables = account.databases[0].sqlite.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('api_tokens', 'tokens', 'routes', 'usage_rollups')").get();
+  assert.ok(tables.n >= 3, "the migrations were not applied");
+  const deployed = account.deployments.at(-1);
+  assert.equal(deployed.branch, "main");
+  for (const file of ["/index.html", "/config.json"]) assert.ok(deployed.files.includes(file), file);
+  const config = JSON.parse(readFileSync(path.join(root, `.wrangler/pages/${STAGE}/config.json`), "utf8"));
+  assert.deepEqual(config, { api: "https://tapi.example.com", gateway: "https://token-manager-gateway-trial.acme.workers.dev", issuer: "https://clerk.example.com", clerk_publishable_key: PUBLISHABLE });
+  assert.deepEqual(read("settings"), { gateway: config.gateway, api: config.api, ui: vars("admin-api").ALLOWED_ORIGINS, clerk_publishable_key: PUBLISHABLE, bootstrap_admins: ["admin@example.com"] });
+  assert.equal(statSync(at("vault")).mode & 0o777, 0o600);
+});
+
+test("a second deployment makes nothing twice, keeps every secret, and takes the API first", async () => {
+  const secrets = new Map(worker("admin-api").secrets);
+  cloudflare.changes.length = 0;
+  const { code, text } = await deploy([]);
+  assert.equal(code, 0, text);
+  assert.deepEqual(worker("admin-api").secrets, secrets);
+  assert.deepEqual(cloudflare.changes.filter((change) => /POST .*(namespaces|database|queues|projects)$/.test(change)), []);
+  const uploads = cloudflare.changes.map((change) => change.match(/^POST \/workers\/scripts\/([^/]+)\/versions$/)?.[1]).filter(Boolean);
+  assert.deepEqual(uploads, ["token-manager-admin-api-trial", "token-manager-gateway-trial"]);
+  assert.equal(cloudflare.account.queues[0].consumers.length, 1);
+});
+
+test("a key that one Worker alone has is asked for and never guessed", () => {
+  const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
+  const halfway = { gateway: ["TOKEN_CHECK_KEY"], "admin-api": both };
+  assert.throws(() => missingSecrets(halfway, {}, {}), /CREDENTIAL_KEY is missing from gateway alone/);
+  const key = newKey();
+  assert.deepEqual(missingSecrets(halfway, { CREDENTIAL_KEY: key }, {}), { gateway: { CREDENTIAL_KEY: key }, "admin-api": {} });
+  assert.deepEqual(missingSecrets({ gateway: both, "admin-api": both }, {}, {}), { gateway: {}, "admin-api": {} });
+});
