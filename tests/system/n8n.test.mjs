@@ -1,0 +1,103 @@
+// docs/n8n.md and its workflow.
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { test } from "node:test";
+import { promisify } from "node:util";
+import { root } from "../../scripts/setup.mjs";
+import { putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
+
+const text = (file) => readFileSync(path.join(root, file), "utf8");
+const workflow = JSON.parse(text("docs/n8n/token-manager-demo.json"));
+const node = (name) => workflow.nodes.find((one) => one.name === name);
+
+/** The expressions of a node, each a function of what n8n gives it. */
+function evaluate(expression, { json, settings, runIndex = 0 }) {
+  const of = (name) => ({ first: () => ({ json: { Settings: settings }[name] }) });
+  const value = (code) => Function("$json", "$", "$runIndex", `return (${code});`)(json, of, runIndex);
+  const whole = expression.match(/^=\{\{(.*)\}\}$/s);
+  if (whole && !whole[1].includes("{{")) return value(whole[1]);
+  return expression.replace(/^=/, "").replace(/\{\{(.*?)\}\}/gs, (_, code) => value(code));
+}
+
+test("the workflow is whole: known nodes, connections to nodes that are there, no token", () => {
+  const published = JSON.parse(text("tests/support/n8n-http-request.json"));
+  const names = workflow.nodes.map((one) => one.name);
+  assert.equal(new Set(names).size, names.length);
+  for (const [from, { main }] of Object.entries(workflow.connections)) {
+    assert.ok(names.includes(from), from);
+    for (const target of main.flat()) assert.ok(names.includes(target.node), target.node);
+  }
+  const reached = new Set(Object.values(workflow.connections).flatMap(({ main }) => main.flat().map((target) => target.node)));
+  assert.deepEqual(names.filter((name) => !reached.has(name)), ["Start"]);
+  for (const name of Object.keys(node("Call").parameters)) assert.ok(published.parameters.includes(name), name);
+  assert.ok(published.versions.includes(node("Call").typeVersion));
+  assert.doesNotMatch(JSON.stringify(workflow), /ntk_|X-API-Key/);
+  assert.deepEqual(workflow.pinData, {});
+});
+
+test("each answer of the gateway takes its branch: done, wait as long as told, or stop and tell", async () => {
+  const system = await startOnSockets();
+  try {
+    await putRoutes(system, [["/api/demo", "/echo"], ["/api/status", "/status"], ["/api/dead", "http://127.0.0.1:9"]]);
+    const settings = Object.fromEntries(node("Settings").parameters.assignments.assignments.map(({ name, value }) => [name, value]));
+    const rules = node("What came back").parameters.rules.values;
+    const holds = ({ leftValue, rightValue, operator }, context) => {
+      const left = evaluate(leftValue, context);
+      assert.equal(typeof left, operator.type, leftValue);
+      return operator.operation === "lt" ? left < rightValue : left === true;
+    };
+    const branch = (context) => rules.find((rule) => rule.conditions.conditions.every((one) => holds(one, context)))?.outputKey ?? "stop";
+    const url = (where) => evaluate(node("Call").parameters.url, { settings: { ...settings, gateway: system.urls.gateway, path: where } });
+    const call = async (where, token, runIndex) => {
+      const response = await fetch(url(where), { headers: { "x-api-key": token } });
+      const body = await response.text();
+      const json = { statusCode: response.status, headers: Object.fromEntries(response.headers), body: body.startsWith("{") ? JSON.parse(body) : body };
+      const context = { json, settings, runIndex };
+      return { context, json, to: branch(context) };
+    };
+    const token = await putToken(system);
+    const done = await call("/api/demo/hello", token);
+    assert.equal(done.to, "done");
+    assert.equal(JSON.parse(evaluate(node("Result").parameters.jsonOutput, done.context)).request_id, done.json.headers["x-request-id"]);
+
+    const narrow = await putToken(system, { scopes: ["nothing"] });
+    const refused = await call("/api/demo/hello", narrow);
+    assert.equal(refused.to, "stop");
+    assert.match(evaluate(node("Stop and tell").parameters.errorMessage, refused.context), /^403 permission-denied: .+ \(request [\w-]{8,}\)$/);
+    assert.equal((await call("/api/demo/hello", "ntk_nobody")).to, "stop");
+
+    const limited = await putToken(system, { limits: { calls_per_minute: 1 } });
+    assert.equal((await call("/api/demo/hello", limited)).to, "done");
+    const again = await call("/api/demo/hello", limited);
+    assert.deepEqual([again.json.statusCode, again.json.body.code, again.to], [429, "rate-limit-exceeded", "wait"]);
+    const seconds = evaluate(node("Wait as told").parameters.amount, again.context);
+    assert.ok(seconds >= 1 && seconds <= 61, `${seconds} s`);
+    assert.equal((await call("/api/demo/hello", limited, settings.tries - 1)).to, "stop", "it tries for ever");
+    const monthly = await putToken(system, { limits: { calls_per_month: 1 } });
+    await call("/api/demo/hello", monthly);
+    const used = await call("/api/demo/hello", monthly);
+    const left = Number(used.json.headers["retry-after"]);
+    assert.equal(used.to, left <= settings.longest_wait_s ? "wait" : "stop");
+
+    assert.equal((await call("/api/dead", token)).to, "wait");
+    const broken = await call("/api/status/500", token);
+    assert.deepEqual([broken.json.statusCode, broken.to], [500, "stop"]);
+    assert.match(evaluate(node("Stop and tell").parameters.errorMessage, broken.context), /^500 from the upstream: /);
+
+    const [line] = text("docs/n8n.md").match(/^curl .*$/m);
+    const { stdout } = await promisify(execFile)("sh", ["-c", line.replace("http://localhost:8787", system.urls.gateway)], { env: { ...process.env, TOKEN: token } });
+    assert.match(stdout, /\/echo\/hello/);
+  } finally {
+    await system.stop();
+  }
+});
+
+test("every code that the document names is one of the gateway's", () => {
+  const codes = new Set([...text("docs/gateway.md").matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map(([, code]) => code));
+  const table = text("docs/n8n.md").split("\n").filter((line) => line.startsWith("| `") && !line.includes("ntk_"));
+  const named = table.flatMap((line) => [...line.split("|")[1].matchAll(/`([^`]+)`/g)].map(([, code]) => code)).filter((code) => code !== "code");
+  assert.ok(named.length > 12);
+  assert.deepEqual(named.filter((code) => !codes.has(code)), []);
+});
