@@ -152,7 +152,8 @@ mod tests {
             }
         }
         let fields = ["api/tokens", "api/routes", "api/teams", "api/people", "limit", "settings"];
-        let calls = fields.map(|name| (name, "FieldError::new(")).into_iter().chain([("credential", "invalid(")]);
+        let calls =
+            fields.map(|name| (name, "FieldError::new(")).into_iter().chain([("credential", "invalid(")]);
         for (name, call) in calls {
             let code = program(&domain.join(format!("{name}.rs")));
             for part in code.split(call).skip(1) {
