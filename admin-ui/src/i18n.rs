@@ -151,9 +151,12 @@ mod tests {
                 found += 1;
             }
         }
-        for name in ["api/tokens", "api/routes", "api/teams", "api/people", "limit", "settings"] {
+        let fields = ["api/tokens", "api/routes", "api/teams", "api/people", "limit", "settings"];
+        let calls =
+            fields.map(|name| (name, "FieldError::new(")).into_iter().chain([("credential", "invalid(")]);
+        for (name, call) in calls {
             let code = program(&domain.join(format!("{name}.rs")));
-            for part in code.split("FieldError::new(").skip(1) {
+            for part in code.split(call).skip(1) {
                 let is_message =
                     |text: &&str| ["must ", "is not ", "would "].iter().any(|start| text.starts_with(start));
                 let Some(message) = literals(part, "\"").into_iter().find(is_message) else { continue };
