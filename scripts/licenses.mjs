@@ -54,6 +54,7 @@ export async function writeLicenses(dist) {
     "",
     "Fonts, cut down to the letters and icons in use, from @patternfly/patternfly: Red Hat Display, Text and Mono",
     "(Red Hat) and Font Awesome Free (Fonticons), all under the SIL Open Font License 1.1, https://openfontlicense.org",
+    "popper-rs-sys contains @popperjs/core 2 (Federico Zivolo, MIT), https://github.com/floating-ui/floating-ui",
     "",
     "Without a text of their own:",
     ...without.map(line),
