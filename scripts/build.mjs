@@ -6,6 +6,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { writeHeaders } from "./headers.mjs";
+import { writeLicenses } from "./licenses.mjs";
 import { root, run, say, setUp, targetDir, tools } from "./setup.mjs";
 import { buildStyles } from "./styles.mjs";
 
@@ -57,6 +58,7 @@ async function ui() {
     quiet: true,
   });
   writeHeaders(path.join(cwd, "dist"));
+  await writeLicenses(path.join(cwd, "dist"));
 }
 
 function* files(folder) {
@@ -70,7 +72,7 @@ function* files(folder) {
 
 function digest(sources) {
   const hash = createHash("sha256");
-  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs", "scripts/headers.mjs", "scripts/styles.mjs"];
+  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs", "scripts/headers.mjs", "scripts/licenses.mjs", "scripts/styles.mjs"];
   const all = [...shared.map((file) => path.join(root, file)), ...sources.flatMap((s) => [...files(path.join(root, s))])];
   for (const file of all) {
     if (!statSync(file).isFile()) continue;

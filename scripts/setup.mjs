@@ -53,7 +53,9 @@ async function ensurePackages() {
 }
 
 function version(tool) {
-  const found = spawnSync(path.join(tools, "bin", tool), ["--version"], { encoding: "utf8" });
+  // A cargo plugin takes its own name first, as cargo calls it.
+  const args = tool.startsWith("cargo-") ? [tool.slice("cargo-".length), "--version"] : ["--version"];
+  const found = spawnSync(path.join(tools, "bin", tool), args, { encoding: "utf8" });
   return found.stdout?.trim().split(" ").at(-1);
 }
 
@@ -86,6 +88,15 @@ async function ensureTools() {
   await ensureTool("worker-build", "worker-build", "0.8.7", ["--locked"], 4);
   await ensureTool("trunk", "trunk", "0.21.14", ["--locked", "--debug"], 4);
 }
+
+// Run for seconds, so they are compiled without optimisation, which is the quicker half.
+const UNOPTIMISED = ["--locked", "--debug", "--config", "profile.dev.debug=false"];
+
+/** Checks what the crates stand on: licences, origins, duplicates, advisories. */
+export const ensureCargoDeny = () => ensureTool("cargo-deny", "cargo-deny", "0.20.2", UNOPTIMISED, 2);
+
+/** Lists what a crate consists of. */
+export const ensureCyclonedx = () => ensureTool("cargo-cyclonedx", "cargo-cyclonedx", "0.5.9", UNOPTIMISED, 2);
 
 /** Goes on under the Node that the project installs, where the one that started us is too old. */
 function underProjectNode(script) {

@@ -5,6 +5,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { ensureBrowser, ensureCommands, root, run, say, setUp, targetDir } from "./setup.mjs";
 import { build } from "./build.mjs";
+import { checkSupplyChain } from "./supply-chain.mjs";
 
 await setUp(import.meta.url);
 const totals = { passed: 0, failed: 0 };
@@ -51,6 +52,7 @@ const checks = {
     const found = tree.match(/^.*(wasm-bindgen|js-sys|web-sys|worker|yew) v.*$/m);
     if (found) throw new Error(`domain depends on the platform: ${found[0]}`);
   },
+  "supply chain": () => checkSupplyChain(),
   "unit and SQL": () => runTests("cargo", ["test", "--workspace"], cargoCounts),
   build: async () => {
     for (const part of ["gateway", "admin-api", "ui"]) await build(part);
