@@ -35,9 +35,9 @@ test("a key that is none of Clerk's, or names more than a host, is refused", () 
 });
 
 test("a name with a hash is kept for ever, anything else is asked for again", () => {
-  const text = headers(config, ["admin-ui-0123456789abcdef_bg.wasm", "boot-0123456789abcdef.js", "index.html", "charts.js", "config.json"]);
+  const text = headers(config, ["admin-ui-0123456789abcdef_bg.wasm", "boot-0123456789abcdef.js", "style-123456789abcdef.css", "index.html", "charts.js", "config.json"]);
   const rules = text.split("\n\n").filter((rule) => rule.includes("immutable")).map((rule) => rule.trim().split("\n")[0]);
-  assert.deepEqual(rules, ["/assets/*", "/admin-ui-0123456789abcdef_bg.wasm", "/boot-0123456789abcdef.js"]);
+  assert.deepEqual(rules, ["/assets/*", "/admin-ui-0123456789abcdef_bg.wasm", "/boot-0123456789abcdef.js", "/style-123456789abcdef.css"]);
   assert.match(text, /\/config\.json\n {2}Cache-Control: no-store/);
 });
 
