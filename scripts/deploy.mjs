@@ -5,6 +5,7 @@ import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline/promises";
+import { Writable } from "node:stream";
 import { parseArgs } from "node:util";
 import { root, run, setUp } from "./setup.mjs";
 import { build } from "./build.mjs";
@@ -37,13 +38,17 @@ async function step(options, text, work) {
   return options["dry-run"] ? undefined : work();
 }
 
-async function ask(options, name, question) {
+/** Asks whoever sits there; a secret is not shown while it is typed. Undefined where nobody does, or says nothing. */
+async function ask(options, question, { secret = false } = {}) {
   if (options.yes || options["dry-run"] || !process.stdin.isTTY) return undefined;
-  const terminal = createInterface({ input: process.stdin, output: process.stdout });
+  if (secret) process.stdout.write(`${question}: `);
+  const output = secret ? new Writable({ write: (_chunk, _encoding, done) => done() }) : process.stdout;
+  const terminal = createInterface({ input: process.stdin, output, terminal: true });
   try {
     return (await terminal.question(`${question}: `)).trim() || undefined;
   } finally {
     terminal.close();
+    if (secret) process.stdout.write("\n");
   }
 }
 
@@ -53,8 +58,8 @@ async function settle(options) {
   for (const name of ["gateway", "api", "ui"]) if (options[name]) settings[name] = options[name];
   settings.clerk_publishable_key =
     options["clerk-publishable-key"] ?? process.env.CLERK_PUBLISHABLE_KEY ?? settings.clerk_publishable_key ??
-    (await ask(options, "clerk", "Clerk's publishable key (pk_live_… or pk_test_…, Clerk's dashboard, API keys)"));
-  const admin = options.admin ?? (settings.bootstrap_admins ? undefined : await ask(options, "admin", "First platform admin (e-mail address or Clerk user id)"));
+    (await ask(options, "Clerk's publishable key (pk_live_… or pk_test_…, Clerk's dashboard, API keys)"));
+  const admin = options.admin ?? (settings.bootstrap_admins ? undefined : await ask(options, "First platform admin (e-mail address or Clerk user id)"));
   if (admin) settings.bootstrap_admins = admin.split(",").map((one) => one.trim());
   if (options["dry-run"]) return { clerk_publishable_key: undefined, bootstrap_admins: [], ...settings };
   if (!settings.clerk_publishable_key) throw new Stop("Clerk's publishable key is missing: --clerk-publishable-key pk_…, or CLERK_PUBLISHABLE_KEY");
@@ -90,6 +95,9 @@ async function main() {
   await ensure(`Pages project ${plan.project}`, `pages:${plan.project}`, () => create.project(plan));
   if (at.ui === PAGES_DEV && ids.get(`pages:${plan.project}`)) at = { ...at, ui: `https://${ids.get(`pages:${plan.project}`)}` };
 
+  if (!present["admin-api"]?.includes("CLERK_SECRET_KEY")) {
+    process.env.CLERK_SECRET_KEY ||= (await ask(options, "Clerk's secret key (sk_…, for people and invitations; Enter leaves it out)", { secret: true })) ?? "";
+  }
   const vault = readVault(options.stage);
   const secrets = missingSecrets(present, vault, process.env);
   const made = Object.assign({}, ...Object.values(secrets));
@@ -134,7 +142,7 @@ async function main() {
   if (dry) return say("\nNothing was changed.");
   say(`
 It runs. What is left to do by hand, once:
-  1. ${secrets["admin-api"].CLERK_WEBHOOK_SECRET || present["admin-api"]?.includes("CLERK_WEBHOOK_SECRET") ? "(done) " : ""}Clerk's dashboard, Webhooks: endpoint ${at.api}/api/webhooks/clerk, events user.*; then CLERK_WEBHOOK_SECRET=whsec_… npm run deploy
+  1. ${secrets["admin-api"].CLERK_WEBHOOK_SECRET || present["admin-api"]?.includes("CLERK_WEBHOOK_SECRET") ? "(done) " : ""}Clerk's dashboard, Webhooks: endpoint ${at.api}/api/webhooks/clerk, events user.*; then CLERK_WEBHOOK_SECRET=whsec_… npm run deploy${options.stage === PRODUCTION ? "" : ` -- --stage ${options.stage}`}
   2. Sign in at ${at.ui} as ${settings.bootstrap_admins.join(" or ")}; make a route and a token
   3. npm run check -- --gateway ${at.gateway} --api ${at.api} --ui ${at.ui} --token ntk_… --path /api/<your route>`);
 }

@@ -1,8 +1,10 @@
 // `npm test`: every check, in the order in which it is cheap to fail. Names of checks as arguments run
-// only those. The last line sums up all tests.
+// only those. The last line sums up all tests. Tests that passed on this very tree are not run again, but
+// with `--again`, and in CI.
 import { spawnSync } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
+import { digestOfTree, notePassed, passedBefore } from "./passed.mjs";
 import { ensureBrowser, ensureCommands, root, run, say, setUp, targetDir } from "./setup.mjs";
 import { build } from "./build.mjs";
 import { checkSupplyChain } from "./supply-chain.mjs";
@@ -67,12 +69,22 @@ const checks = {
   },
 };
 
-const wanted = process.argv.slice(2);
+const isAgain = process.argv.includes("--again") || Boolean(process.env.CI);
+const wanted = process.argv.slice(2).filter((argument) => argument !== "--again");
+const digest = digestOfTree();
 for (const [name, check] of Object.entries(checks)) {
   if (wanted.length > 0 && !wanted.includes(name)) continue;
+  const before = isAgain ? undefined : passedBefore(name, digest);
+  if (before) {
+    say(`${name}: nothing has changed since its ${before.tests} tests passed (${before.at}; --again runs them)`);
+    totals.passed += before.tests;
+    continue;
+  }
   say(name);
+  const counted = totals.passed;
   try {
     await check();
+    if (totals.passed > counted) notePassed(name, digest, totals.passed - counted);
   } catch (error) {
     failures.push(name);
     console.error(`✗ ${name}: ${error.message}`);

@@ -116,6 +116,7 @@ export async function open(stage) {
   const withConfig = ["--env", "admin-api", "--config", plan.configFile];
   return {
     plan,
+    withConfig,
     /** Runs SQL on the stage's D1 and answers the rows of its last statement. */
     sql: async (text) => {
       const command = text.replace(/^--.*$/gm, "").trim();

@@ -37,7 +37,7 @@ export function missingSecrets(present, known, environment) {
   for (const [name, workers] of Object.entries(KEYS)) {
     const without = workers.filter((worker) => !present[worker]?.includes(name));
     if (without.length === 0) continue;
-    const value = environment[name] ?? known[name];
+    const value = environment[name] || known[name];
     // Where the admin API was never there, nothing was minted or sealed, and a new key harms nobody.
     if (!value && without.length < workers.length && present["admin-api"] !== null) {
       throw new Stop(`${name} is missing from ${without.join(" and ")} alone, and Cloudflare does not show the other's. Set ${name} in the environment to the value from your vault and run this again.`);

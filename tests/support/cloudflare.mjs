@@ -77,6 +77,12 @@ export async function startCloudflare({ onSecret = () => {} } = {}) {
       }
     }],
 
+    ["GET", /^\/d1\/database\/([^/]+)\/time_travel\/bookmark$/, () => ok({ bookmark: "00000001-00000000-00000000-0" })],
+    ["POST", /^\/d1\/database\/([^/]+)\/time_travel\/restore$/, (_, id) => {
+      byId(account.databases, id).restore();
+      return ok({ bookmark: "00000001-00000000-00000000-0", previous_bookmark: "00000002-00000000-00000000-0", message: "restored" });
+    }],
+
     ["GET", /^\/queues$/, ({ url }) => paged(account.queues.filter((queue) => !url.searchParams.get("name") || url.searchParams.get("name") === queue.queue_name).map(queueView))],
     ["POST", /^\/queues$/, ({ json }) => {
       if (account.queues.some((queue) => queue.queue_name === json.queue_name)) return failure(409, 11009, "Queue already exists");

@@ -51,7 +51,7 @@ before(async () => {
 });
 after(async () => {
   clearInterval(clock);
-  for (const file of [vaultFile(STAGE), path.join(root, `wrangler.${STAGE}.json`)]) rmSync(file, { force: true });
+  for (const file of [vaultFile(STAGE), path.join(root, `wrangler.${STAGE}.json`), path.join(root, `.wrangler/refused-${STAGE}.json`)]) rmSync(file, { force: true });
   await cloudflare?.close();
 });
 
@@ -115,6 +115,26 @@ test("rebuild-rollups makes each day anew and says how many calls it has", async
   const calls = db.prepare("SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'all' AND granularity = 'week'").get().n;
   assert.equal(calls, 40);
   assert.equal([...text.matchAll(/(\d+) calls/g)].reduce((sum, [, n]) => sum + Number(n), 0), 40, text);
+});
+
+test("a database of yesterday brings no revoked, disabled or rotated secret back to life", async () => {
+  const at = "2026-11-22T00:00:00Z";
+  const token = db.prepare("INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES (?, ?, 'automation', '[]', 1, 1)");
+  const secret = db.prepare("INSERT INTO token_secrets (hash, token_id, hint_start, hint_end, created_at) VALUES (?, ?, 'ntk_', 'aaaa', 1)");
+  for (const [i, id] of ["leaked", "off", "rotated", "fine"].entries()) {
+    token.run(id, `It's ${id}`);
+    secret.run(String(i).repeat(64), id);
+  }
+  db.exec("UPDATE tokens SET revoked_at = 5 WHERE id = 'leaked'; UPDATE tokens SET disabled_at = 6 WHERE id = 'off'; UPDATE token_secrets SET ends_at = 7 WHERE token_id = 'rotated'");
+  // As Time Travel would leave it: all of that had not happened yet.
+  cloudflare.account.databases[0].restore = () => db.exec("UPDATE tokens SET revoked_at = NULL, disabled_at = NULL WHERE id IN ('leaked', 'off'); UPDATE token_secrets SET ends_at = NULL");
+  const { code, text } = await operate("restore", ["--timestamp", at]);
+  assert.equal(code, 0, text);
+  const state = db.prepare("SELECT t.id, revoked_at, disabled_at, ends_at FROM tokens AS t JOIN token_secrets ON token_id = t.id WHERE name GLOB 'It*' ORDER BY hash").all().map((row) => Object.values(row));
+  assert.deepEqual(state, [["leaked", 5, null, null], ["off", null, 6, null], ["rotated", null, null, 7], ["fine", null, null, null]]);
+  assert.match(text, /KV holds what D1 says/);
+  const when = await operate("restore", ["--timestamp", "yesterday"]);
+  assert.match(when.text, /--timestamp says to which moment/);
 });
 
 test("a stage that is not deployed is named, and so is a wrong option", async () => {
