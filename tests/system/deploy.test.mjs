@@ -1,7 +1,8 @@
 // `npm run deploy`, with the real wrangler, against a stand-in for Cloudflare's API.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { existsSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
@@ -47,7 +48,9 @@ test("what the operator must decide is asked for by name", async () => {
   assert.deepEqual([nobody.code, /Nobody would be platform admin: --admin/.test(nobody.text)], [1, true], nobody.text);
   const wrong = await deploy(["--clerk-publishable-key", PUBLISHABLE, "--admin", "a@example.com", "--gateway", "http://x"]);
   assert.match(wrong.text, /gateway: http:\/\/x is neither https:\/\/host nor workers\.dev/);
-  const signedOut = await deploy(decided, { CLOUDFLARE_API_TOKEN: "", HOME: "/nonexistent", XDG_CONFIG_HOME: "/nonexistent", CARGO_HOME: process.env.CARGO_HOME ?? path.join(process.env.HOME, ".cargo"), RUSTUP_HOME: process.env.RUSTUP_HOME ?? path.join(process.env.HOME, ".rustup") });
+  const home = mkdtempSync(path.join(tmpdir(), "nobody-"));
+  const signedOut = await deploy(decided, { CLOUDFLARE_API_TOKEN: "", HOME: home, XDG_CONFIG_HOME: home, CARGO_HOME: process.env.CARGO_HOME ?? path.join(process.env.HOME, ".cargo"), RUSTUP_HOME: process.env.RUSTUP_HOME ?? path.join(process.env.HOME, ".rustup") });
+  rmSync(home, { recursive: true, force: true });
   assert.match(signedOut.text, /Nobody is signed in to Cloudflare: npx wrangler login/);
   assert.deepEqual(cloudflare.changes, []);
 });
