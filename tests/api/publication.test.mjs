@@ -118,7 +118,7 @@ test("health in detail says a word of each, without a session", async () => {
     const response = await system.call("/health/detailed");
     const body = await response.json();
     const names = body.checks.map((c) => c.name).sort();
-    assert.deepEqual(names, ["database", "drift", "kv", "publication", "queue", "sessions"]);
+    assert.deepEqual(names, ["credentials", "database", "drift", "kv", "publication", "queue", "sessions"]);
     return response.status === 200 && body.status === "ok";
   }, 15_000, "health");
   await system.faults("api", { d1: { fail: true } });
