@@ -24,10 +24,14 @@ await operate(import.meta.url, { "drop-old": { type: "boolean", default: false }
 
   const set = async ({ what, value }) => {
     console.log(`  ${what}`);
-    writeVault(options.stage, { ...readVault(options.stage), [name]: value });
+    const keep = () => writeVault(options.stage, { ...readVault(options.stage), [name]: value });
+    // A new key is kept before it is at work, an old one until it is not: so that this can break off anywhere.
+    const isDrop = !value.includes(",");
+    if (!isDrop) keep();
     // The gateway first: it only reads what the admin API makes.
     for (const worker of KEYS[name]) await wrangler(["secret", "put", name, "--name", plan.config.env[worker].name], { input: value });
     await waitUntil(async () => ((await atWork()) === fingerprints(value) ? null : "the admin API has still to say that it runs with it (each minute)"));
+    if (isDrop) keep();
     // An isolate goes on with what it has until its requests are done.
     await pause(Number(process.env.SETTLE_S ?? 30));
   };

@@ -16,9 +16,9 @@ const paged = (list) => ok(list, { page: 1, per_page: 100, count: list.length, t
 
 /**
  * Starts it; `account` is what it holds, `changes` what was changed, and `refuse` makes a change fail. `onSecret` is
- * told of each secret that is set by itself.
+ * told of each secret that is set by itself, and `refuseSecret` says whether one fails.
  */
-export async function startCloudflare({ onSecret = () => {} } = {}) {
+export async function startCloudflare({ onSecret = () => {}, refuseSecret = () => false } = {}) {
   const account = { namespaces: [], databases: [], queues: [], workers: new Map(), projects: [], deployments: [], values: new Map() };
   const changes = [];
   const unknown = [];
@@ -116,6 +116,7 @@ export async function startCloudflare({ onSecret = () => {} } = {}) {
       return worker ? ok([...worker.secrets.keys()].map((secret) => ({ name: secret, type: "secret_text" }))) : failure(404, 10007, "This Worker does not exist on your account.");
     }],
     ["PUT", /^\/workers\/scripts\/([^/]+)\/secrets$/, ({ json }, name) => {
+      if (refuseSecret()) return failure(500, 10013, "An unknown error has occurred");
       account.workers.get(name).secrets.set(json.name, json.text);
       onSecret(name, json.name, json.text);
       return ok({ name: json.name, type: "secret_text" });

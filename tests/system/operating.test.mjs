@@ -18,6 +18,7 @@ const held = { TOKEN_CHECK_KEY: newKey(), CREDENTIAL_KEY: newKey(), USAGE_LOG_KE
 let cloudflare;
 let db;
 let clock;
+let breakOff = () => false;
 const set = [];
 /** What the admin API's cron does each minute: says which keys are at work, seals anew, publishes. */
 function cron() {
@@ -29,7 +30,7 @@ function cron() {
 const worker = (text) => cloudflare.account.workers.get(name(text)).secrets;
 
 before(async () => {
-  cloudflare = await startCloudflare({ onSecret: (script, key, value) => set.push([script, key, value]) });
+  cloudflare = await startCloudflare({ onSecret: (script, key, value) => set.push([script, key, value]), refuseSecret: () => breakOff() });
   const { account } = cloudflare;
   account.namespaces.push({ id: "0".repeat(32), title: `token-manager-tokens-${STAGE}` });
   for (const text of ["gateway", "admin-api"]) account.workers.set(name(text), { secrets: new Map(Object.entries(held)), bindings: [] });
@@ -73,6 +74,20 @@ test("CREDENTIAL_KEY goes through old, old and new, new and old, to new alone, a
   assert.deepEqual(set, steps);
   assert.equal(db.prepare("SELECT sealed_under FROM credentials").get().sealed_under, fingerprint(fresh));
   assert.equal(readVault(STAGE).TOKEN_CHECK_KEY, held.TOKEN_CHECK_KEY);
+});
+
+test("a rotation that breaks off at its last step goes on with --drop-old", async () => {
+  const present = readVault(STAGE).CREDENTIAL_KEY;
+  let puts = 0;
+  breakOff = () => (puts += 1) > 4;
+  const broken = await operate("rotate", ["CREDENTIAL_KEY"]);
+  breakOff = () => false;
+  assert.equal(broken.code, 1, broken.text);
+  const list = readVault(STAGE).CREDENTIAL_KEY.split(",");
+  assert.deepEqual([list.length, list[1]], [2, present], "a key that is still at work is not held any more");
+  const { code, text } = await operate("rotate", ["CREDENTIAL_KEY", "--drop-old"]);
+  assert.equal(code, 0, text);
+  assert.deepEqual([readVault(STAGE).CREDENTIAL_KEY, worker("gateway").get("CREDENTIAL_KEY"), worker("admin-api").get("CREDENTIAL_KEY")], [list[0], list[0], list[0]]);
 });
 
 test("TOKEN_CHECK_KEY keeps its old key until no live token needs it", async () => {
