@@ -33,6 +33,10 @@ test("the workflow is whole: known nodes, connections to nodes that are there, n
   assert.deepEqual(names.filter((name) => !reached.has(name)), ["Start"]);
   for (const name of Object.keys(node("Call").parameters)) assert.ok(published.parameters.includes(name), name);
   assert.ok(published.versions.includes(node("Call").typeVersion));
+  const { redirect } = node("Call").parameters.options;
+  assert.equal(redirect.redirect.followRedirects, false, "n8n sends the token along to another host");
+  const { includeOtherFields, options } = node("Result").parameters;
+  assert.deepEqual([includeOtherFields, options.stripBinary], [true, false], "n8n drops a file that the call fetched");
   assert.doesNotMatch(JSON.stringify(workflow), /ntk_|X-API-Key/);
   assert.deepEqual(workflow.pinData, {});
 });
@@ -40,7 +44,7 @@ test("the workflow is whole: known nodes, connections to nodes that are there, n
 test("each answer of the gateway takes its branch: done, wait as long as told, or stop and tell", async () => {
   const system = await startOnSockets();
   try {
-    await putRoutes(system, [["/api/demo", "/echo"], ["/api/status", "/status"], ["/api/dead", "http://127.0.0.1:9"]]);
+    await putRoutes(system, [["/api/demo", "/echo"], ["/api/status", "/status"], ["/api/dead", "http://127.0.0.1:9"], ["/api/text", "/gzip"]]);
     const settings = Object.fromEntries(node("Settings").parameters.assignments.assignments.map(({ name, value }) => [name, value]));
     const rules = node("What came back").parameters.rules.values;
     const holds = ({ leftValue, rightValue, operator }, context) => {
@@ -53,7 +57,9 @@ test("each answer of the gateway takes its branch: done, wait as long as told, o
     const call = async (where, token, runIndex) => {
       const response = await fetch(url(where), { headers: { "x-api-key": token } });
       const body = await response.text();
-      const json = { statusCode: response.status, headers: Object.fromEntries(response.headers), body: body.startsWith("{") ? JSON.parse(body) : body };
+      // As the HTTP Request node does: what is not JSON is `data`, and there is no `body`.
+      const isJson = response.headers.get("content-type")?.includes("application/json");
+      const json = { statusCode: response.status, headers: Object.fromEntries(response.headers), ...(isJson ? { body: JSON.parse(body) } : { data: body }) };
       const context = { json, settings, runIndex };
       return { context, json, to: branch(context) };
     };
@@ -61,6 +67,12 @@ test("each answer of the gateway takes its branch: done, wait as long as told, o
     const done = await call("/api/demo/hello", token);
     assert.equal(done.to, "done");
     assert.equal(JSON.parse(evaluate(node("Result").parameters.jsonOutput, done.context)).request_id, done.json.headers["x-request-id"]);
+
+    const plain = await call("/api/text", token);
+    assert.equal(plain.to, "done");
+    assert.match(JSON.parse(evaluate(node("Result").parameters.jsonOutput, plain.context)).answer, /^squeezed /);
+    const page = { json: { ...plain.json, statusCode: 500 }, settings };
+    assert.match(evaluate(node("Stop and tell").parameters.errorMessage, page), /^500 from the upstream: squeezed /);
 
     const narrow = await putToken(system, { scopes: ["nothing"] });
     const refused = await call("/api/demo/hello", narrow);
