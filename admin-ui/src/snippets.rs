@@ -27,7 +27,8 @@ pub fn n8n_node(id: &str, name: &str, method: &str, url: &str) -> String {
                 "url": url,
                 "authentication": "genericCredentialType",
                 "genericAuthType": "httpHeaderAuth",
-                "options": {},
+                // n8n sends the token along when it follows a redirect to another host.
+                "options": { "redirect": { "redirect": { "followRedirects": false } } },
             },
             "type": "n8n-nodes-base.httpRequest",
             "typeVersion": 4.2,
@@ -65,5 +66,12 @@ mod tests {
             serde_json::from_str(&n8n_node("1", "Open AI", "GET", "https://gw.example/a")).unwrap();
         assert_eq!(node["nodes"][0]["parameters"]["genericAuthType"], "httpHeaderAuth");
         assert_eq!(node["nodes"][0]["type"], "n8n-nodes-base.httpRequest");
+    }
+
+    #[test]
+    fn a_node_sends_the_token_to_no_other_host() {
+        let node: Value = serde_json::from_str(&n8n_node("1", "a", "GET", "https://gw.example/a")).unwrap();
+        let options = &node["nodes"][0]["parameters"]["options"];
+        assert_eq!(options["redirect"]["redirect"]["followRedirects"], false);
     }
 }

@@ -157,7 +157,7 @@ test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () =
     type: "n8n-nodes-base.httpRequest",
     typeVersion: 4.2,
     position: [0, 0],
-    parameters: { method: "GET", url: `${system.urls.gateway}/api/bearer`, authentication: "genericCredentialType", genericAuthType: "httpHeaderAuth", options: {} },
+    parameters: { method: "GET", url: `${system.urls.gateway}/api/bearer`, authentication: "genericCredentialType", genericAuthType: "httpHeaderAuth", options: { redirect: { redirect: { followRedirects: false } } } },
   });
   const published = JSON.parse(readFileSync(path.join(root, "tests/support/n8n-http-request.json"), "utf8"));
   assert.ok(published.versions.includes(node.typeVersion));
