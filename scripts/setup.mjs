@@ -84,12 +84,12 @@ async function ensureTools() {
     say("adding the wasm32 target");
     await run("rustup", ["target", "add", "wasm32-unknown-unknown"]);
   }
-  await ensureTool("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"), [], 3);
-  await ensureTool("worker-build", "worker-build", "0.8.7", ["--locked"], 4);
-  await ensureTool("trunk", "trunk", "0.21.14", ["--locked", "--debug"], 4);
+  await ensureTool("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"), UNOPTIMISED.slice(1), 2);
+  await ensureTool("worker-build", "worker-build", "0.8.7", UNOPTIMISED, 2);
+  await ensureTool("trunk", "trunk", "0.21.14", UNOPTIMISED, 4);
 }
 
-// Run for seconds, so they are compiled without optimisation, which is the quicker half.
+// Tools run for seconds: compiled without optimisation they are ready in half the time.
 const UNOPTIMISED = ["--locked", "--debug", "--config", "profile.dev.debug=false"];
 
 /** Checks what the crates stand on: licences, origins, duplicates, advisories. */
