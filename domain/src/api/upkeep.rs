@@ -83,6 +83,12 @@ pub enum NotificationKind {
     DeadLetters,
     /// Events that the gateway had to give up. `details`: `events`.
     EventsDropped,
+    /// The queue's consumer has stored nothing for minutes. `details`: `since` (unix ms).
+    QueueStalled,
+    /// `subject` is an AI model that was called and has no price. `details`: `calls`.
+    ModelUnpriced,
+    /// `subject` is a live token whose maker may no longer manage it. `details`: `name`, `person`.
+    TokenUnattended,
 }
 
 impl NotificationKind {
@@ -94,6 +100,9 @@ impl NotificationKind {
             Self::KvDrift => "kv-drift",
             Self::DeadLetters => "dead-letters",
             Self::EventsDropped => "events-dropped",
+            Self::QueueStalled => "queue-stalled",
+            Self::ModelUnpriced => "model-unpriced",
+            Self::TokenUnattended => "token-unattended",
         }
     }
 }

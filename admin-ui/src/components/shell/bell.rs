@@ -53,7 +53,7 @@ pub fn Bell() -> Html {
 
 fn item(i18n: &I18n, notice: &Notification) -> Html {
     let (to, icon) = match notice.kind {
-        NotificationKind::TokenExpiring => {
+        NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => {
             (Route::Token { id: notice.subject.clone() }, "fas fa-hourglass-half")
         }
         NotificationKind::RouteFailing => {
@@ -94,5 +94,16 @@ fn text(i18n: &I18n, note: &Notification) -> AttrValue {
         NotificationKind::KvDrift => i18n.fill("bell.kv-drift", &[("entries", &detail("entries"))]),
         NotificationKind::DeadLetters => i18n.fill("bell.dead-letters", &[("messages", &detail("messages"))]),
         NotificationKind::EventsDropped => i18n.fill("bell.events-dropped", &[("events", &detail("events"))]),
+        NotificationKind::QueueStalled => {
+            let since = note.details.get("since").and_then(Value::as_i64);
+            let since = since.map(|at| format::relative(i18n, at)).unwrap_or_default();
+            i18n.fill("bell.queue-stalled", &[("since", &since)])
+        }
+        NotificationKind::ModelUnpriced => {
+            i18n.fill("bell.model-unpriced", &[("model", &note.subject), ("calls", &detail("calls"))])
+        }
+        NotificationKind::TokenUnattended => {
+            i18n.fill("bell.token-unattended", &[("name", &detail("name")), ("person", &detail("person"))])
+        }
     }
 }
