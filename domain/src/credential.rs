@@ -240,6 +240,29 @@ impl Credential {
         }
     }
 
+    /// Everything in it that must not be handed to a client: see [`crate::headers::search`].
+    pub fn secrets(&self) -> Vec<Secret> {
+        /// Some vendors take their key for a user name.
+        const KEY_LEN: usize = 16;
+        match self {
+            Self::Bearer { token } => vec![token.clone()],
+            Self::Header { value, .. } | Self::Query { value, .. } => vec![value.clone()],
+            Self::Basic { username, password } => {
+                let is_key = username.len() >= KEY_LEN && !username.contains('@');
+                let name = is_key.then(|| Secret::new(username.clone()));
+                name.into_iter().chain([password.clone()]).collect()
+            }
+            Self::Headers { headers } => {
+                headers.iter().filter(|h| !is_plain_header(&h.name)).map(|h| h.value.clone()).collect()
+            }
+            Self::Oauth2ClientCredentials(client) => vec![client.client_secret.clone()],
+            Self::AwsSigv4(keys) => [Secret::new(keys.access_key_id.clone()), keys.secret_access_key.clone()]
+                .into_iter()
+                .chain(keys.session_token.clone())
+                .collect(),
+        }
+    }
+
     /// The plain text that is sealed. The only place where a secret is serialized.
     pub fn to_plaintext(&self) -> Option<Secret> {
         serde_json::to_string(&Plaintext(self)).ok().map(Secret::new)
@@ -248,6 +271,13 @@ impl Credential {
     pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
         serde_json::from_slice(plaintext).ok()
     }
+}
+
+/// Headers beside a key whose values are no secret and stand in many responses, such as
+/// `Anthropic-Version: 2023-06-01` or `Content-Type: application/json`.
+fn is_plain_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("accept") || name.ends_with("-version") || matches!(name.as_str(), "content-type" | "user-agent")
 }
 
 fn invalid(field: &'static str, reason: &'static str) -> InvalidCredential {
