@@ -277,7 +277,9 @@ impl Credential {
 /// `Anthropic-Version: 2023-06-01` or `Content-Type: application/json`.
 fn is_plain_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    name.starts_with("accept") || name.ends_with("-version") || matches!(name.as_str(), "content-type" | "user-agent")
+    name.starts_with("accept")
+        || name.ends_with("-version")
+        || matches!(name.as_str(), "content-type" | "user-agent")
 }
 
 fn invalid(field: &'static str, reason: &'static str) -> InvalidCredential {

@@ -48,13 +48,15 @@ const MAX_HOPS: usize = 4;
 pub fn next_hop(mark: Option<&str>, own: &str) -> Option<String> {
     let Some(mark) = mark else { return Some(own.to_owned()) };
     let hops: Vec<&str> = mark.split(',').map(str::trim).collect();
-    let is_loop = hops.len() >= MAX_HOPS || hops.iter().any(|hop| *hop == "1" || hop.eq_ignore_ascii_case(own));
+    let is_loop =
+        hops.len() >= MAX_HOPS || hops.iter().any(|hop| *hop == "1" || hop.eq_ignore_ascii_case(own));
     (!is_loop).then(|| format!("{}, {own}", hops.join(", ")))
 }
 
 /// Headers in which a client sends a key. On a route with a credential only that goes on: the upstream
 /// might heed the other.
-const KEY_HEADERS: [&str; 5] = ["authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token"];
+const KEY_HEADERS: [&str; 5] =
+    ["authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token"];
 
 /// Headers that a browser adds by itself. They end at a gateway that answers for CORS; Anthropic, for
 /// one, refuses a call that has an `Origin`.
@@ -208,7 +210,8 @@ mod tests {
     #[test]
     fn a_second_token_is_seen_in_any_form() {
         let whole = format!("sk-ntk_{}", "x".repeat(43));
-        let texts = ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x", "\"ntk_x\"", "key=ntk_x", &whole];
+        let texts =
+            ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x", "\"ntk_x\"", "key=ntk_x", &whole];
         for text in texts {
             assert!(holds_token(text), "{text}");
         }
@@ -226,7 +229,10 @@ mod tests {
     fn our_token_goes_on_in_no_header_whatever_the_encoding() {
         let hygiene = RequestHygiene { forward_cookies: true, ..PLAIN };
         let quoted = format!("\"{TOKEN}\"");
-        let basic = format!("Basic {}", base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("u:{TOKEN}")));
+        let basic = format!(
+            "Basic {}",
+            base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("u:{TOKEN}"))
+        );
         let referer = format!("https://app.example/?key={}", TOKEN.replace('_', "%5F"));
         for (name, value) in [
             ("x-api-key", TOKEN),
@@ -292,7 +298,8 @@ mod tests {
         assert_eq!(next_hop(Some(&second), "GW.example"), None);
         assert_eq!(next_hop(Some("1"), "gw.example"), None, "an earlier version, or the route test");
         let names = ["a", "b", "c", "d", "e", "f"];
-        let mark = names.iter().try_fold(None::<String>, |mark, own| next_hop(mark.as_deref(), own).map(Some));
+        let mark =
+            names.iter().try_fold(None::<String>, |mark, own| next_hop(mark.as_deref(), own).map(Some));
         assert_eq!(mark, None, "too many in a row");
     }
 

@@ -207,6 +207,11 @@ pub enum RouteCredential {
 }
 
 impl Route {
+    /// The methods that pass, as `Allow` lists them; empty if all do.
+    pub fn methods_listed(&self) -> String {
+        self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+
     pub fn allows(&self, method: &str) -> bool {
         self.methods.is_empty() || self.methods.iter().any(|m| m.as_str() == method)
     }

@@ -355,7 +355,10 @@ mod tests {
         assert_eq!(rest(offered, false).as_deref(), Some("realtime, openai-beta.realtime-v1"));
         assert_eq!(rest("ntk_x", false), None);
         assert_eq!(rest("a, openai-insecure-api-key.sk-own", true).as_deref(), Some("a"));
-        assert_eq!(rest("openai-insecure-api-key.sk-own", false).as_deref(), Some("openai-insecure-api-key.sk-own"));
+        assert_eq!(
+            rest("openai-insecure-api-key.sk-own", false).as_deref(),
+            Some("openai-insecure-api-key.sk-own")
+        );
     }
 
     /// Claude Code sends a stale `X-API-Key` beside a good bearer.
@@ -378,7 +381,10 @@ mod tests {
         assert_eq!(found(&[("x-api-key", b.expose()), ("authorization", &good)]), first, "the first of two");
         assert_eq!(found(&[("x-api-key", &legacy)]), Ok((Carrier::XApiKey, legacy.clone())));
         assert_eq!(found(&[("x-api-key", "sk-x")]), Err(NotPresented::Invalid));
-        assert_eq!(found(&[("authorization", "Bearer sk-x"), ("api-key", "own")]), Err(NotPresented::Missing));
+        assert_eq!(
+            found(&[("authorization", "Bearer sk-x"), ("api-key", "own")]),
+            Err(NotPresented::Missing)
+        );
     }
 
     proptest! {

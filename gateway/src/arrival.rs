@@ -1,7 +1,9 @@
 //! A call as it came in.
 
+use crate::headers;
 use crate::store::now;
-use domain::headers::{REQUEST_ID, request_id};
+use domain::headers::search::Guarded;
+use domain::headers::{LOOP_MARK, REQUEST_ID, next_hop, request_id};
 use domain::route::RequestPath;
 use domain::time::UnixMs;
 use domain::token::{Carrier, base62};
@@ -26,6 +28,11 @@ pub struct Arrival {
     pub is_websocket: bool,
     /// The header that held our token, once it was found.
     pub carrier: Option<Carrier>,
+    /// Our token, once it was found: it goes on nowhere.
+    pub presented: Guarded,
+    /// The mark to send on; `None` if the call has been here before.
+    pub hop: Option<String>,
+    headers: headers::List,
 }
 
 impl Arrival {
@@ -34,25 +41,33 @@ impl Arrival {
         let random = edge::crypto::random::<32>().map_err(|e| Error::RustError(e.to_string()))?;
         let (for_request, for_call) = random.split_at(16);
         let url = Url::parse(&request.url())?;
-        let headers = request.headers();
-        let header = |name: &str| headers.get(name).ok().flatten();
+        let headers = headers::read(&request.headers())?;
+        let header = |name: &str| headers::get(&headers, name);
         Ok(Self {
             path: RequestPath::of(&url),
             method: request.method().to_ascii_uppercase(),
-            request_id: request_id(header(REQUEST_ID).as_deref(), for_request.try_into().unwrap_or_default()),
+            request_id: request_id(header(REQUEST_ID), for_request.try_into().unwrap_or_default()),
             call_id: base62(for_call, 22),
             at,
             client_ip: header("cf-connecting-ip").and_then(|ip| ip.parse().ok()),
-            origin: header("origin"),
+            origin: header("origin").map(str::to_owned),
             is_websocket: header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")),
             carrier: None,
+            presented: Guarded::default(),
+            hop: next_hop(header(LOOP_MARK), url.authority()),
+            headers,
             url,
             request,
         })
     }
 
     pub fn header(&self, name: &str) -> Option<String> {
-        self.request.headers().get(name).ok().flatten()
+        headers::get(&self.headers, name).map(str::to_owned)
+    }
+
+    /// All headers, names in lower case.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
     }
 
     /// The gateway's own origin as the client sees it.

@@ -12,6 +12,10 @@ const REFRESH_PATIENCE_MS: i64 = 3_000;
 /// How long a store that failed is left alone.
 const RETRY_PAUSE_MS: i64 = 1_000;
 
+/// How old a value may be for a refusal to rest on it, and so the least time between two readings for
+/// that reason.
+const REFUSAL_AGE_MS: i64 = 1_000;
+
 /// A value with the time at which its reading began.
 #[derive(Clone, Debug)]
 pub struct Entry<T> {
@@ -32,6 +36,17 @@ pub enum Freshness {
     Expired,
     /// As `Expired`, but the store failed a moment ago: do not ask it now.
     ExpiredUnreachable,
+}
+
+/// What has to be done before a call is refused because of an entry.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: it is young, or its store failed a moment ago.
+    Recent,
+    /// Read it again.
+    Read,
+    /// Another call is reading it: look again shortly.
+    Wait,
 }
 
 impl<T> Entry<T> {
@@ -65,6 +80,20 @@ impl<T> Entry<T> {
             Freshness::Refresh
         } else {
             Freshness::Fresh
+        }
+    }
+
+    /// Prepares a refusal that rests on this entry. Notes that a reading begins if it says
+    /// [`Claim::Read`].
+    pub fn claim(&mut self, now: UnixMs) -> Claim {
+        let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
+        if self.age(now) < REFUSAL_AGE_MS || recently(self.failed_at, RETRY_PAUSE_MS) {
+            Claim::Recent
+        } else if recently(self.refreshing_since, REFRESH_PATIENCE_MS) {
+            Claim::Wait
+        } else {
+            self.refreshing_since = Some(now);
+            Claim::Read
         }
     }
 
@@ -127,6 +156,18 @@ mod tests {
         entry.note_failure(10_000);
         assert_eq!(entry.freshness(10_999, 10_000), Freshness::ExpiredUnreachable);
         assert_eq!(entry.freshness(11_000, 10_000), Freshness::Expired);
+    }
+
+    #[test]
+    fn a_refusal_costs_at_most_one_reading_a_second() {
+        let mut entry = Entry::new((), 0);
+        assert_eq!(entry.claim(999), Claim::Recent);
+        assert_eq!(entry.claim(1_000), Claim::Read);
+        assert_eq!(entry.claim(1_001), Claim::Wait, "one at a time");
+        assert_eq!(entry.claim(4_000), Claim::Read, "a lost reading is taken over");
+        entry.note_failure(4_000);
+        assert_eq!(entry.claim(4_999), Claim::Recent, "a store that failed is left alone");
+        assert_eq!(Entry::new((), 4_000).claim(4_999), Claim::Recent);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 //! Age: an entry serves for at most [`MAX_AGE_MS`] after its reading *began*, so a change is seen
 //! within 10 s of the moment KV shows it at this location.
 
-use crate::cache::{Cache, Entry, Freshness};
+use crate::cache::{Cache, Claim, Entry, Freshness};
 use crate::config::{Config, MAX_AGE_MS};
 use crate::credentials::Opened;
 use domain::error::GatewayError;
@@ -14,11 +14,11 @@ use domain::kv::{ROUTES_KEY, TokenRecord, TokenState, parse_routes, token_key};
 use domain::price::{PRICES_KEY, PriceList};
 use domain::route::RouteTable;
 use domain::time::UnixMs;
-use domain::token::TokenHash;
+use domain::token::{Form, TokenHash};
 use edge::env::TOKENS;
 use edge::log::log;
 use futures_util::future::{Either, select};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -40,6 +40,12 @@ pub struct Routes {
     pub table: RouteTable,
     pub opened: RefCell<Opened>,
 }
+
+/// Pause between looks at whether another call's reading is done, in ms.
+const LOOK_AGAIN_MS: u64 = 10;
+/// Readings for tokens of the legacy form that are not cached, a second and isolate: they have no check,
+/// so anybody can ask for them without end.
+const LEGACY_READS_A_SECOND: u32 = 100;
 
 /// Why the store has no answer.
 #[derive(Debug, thiserror::Error)]
@@ -188,8 +194,43 @@ impl Store<'_> {
         }
     }
 
+    /// Brings the cached token up to date before a refusal rests on it: read again if it is older than a
+    /// second, at most once a second. Returns whether it was read.
+    pub async fn refresh_token(&self, hash: &TokenHash, form: Form) -> bool {
+        let claim = || {
+            TOKEN_CACHE.with_borrow_mut(|cache| {
+                let entry = cache
+                    .get_mut(hash)
+                    .filter(|e| e.value().is_some() || form == Form::Current || may_read_legacy());
+                entry.map_or(Claim::Recent, |entry| entry.claim(now()))
+            })
+        };
+        again(claim, async {
+            if let Err(cause) = fetch_token(self.env, hash).await {
+                log(self.request_id, "token cannot be read again", &cause);
+                note_token_failure(hash);
+            }
+        })
+        .await
+    }
+
+    /// The same for the route table.
+    pub async fn refresh_routes(&self) -> bool {
+        let claim = || {
+            ROUTE_CACHE
+                .with_borrow_mut(|entry| entry.as_mut().map_or(Claim::Recent, |entry| entry.claim(now())))
+        };
+        again(claim, async {
+            if let Err(cause) = fetch_routes(self.env, self.config, self.request_id).await {
+                log(self.request_id, "routes cannot be read again", &cause);
+                note_routes_failure();
+            }
+        })
+        .await
+    }
+
     /// The token under `hash`; `None` where there is none.
-    pub async fn token(&self, hash: &TokenHash) -> Result<Token, StoreError> {
+    pub async fn token(&self, hash: &TokenHash, form: Form) -> Result<Token, StoreError> {
         let cached = TOKEN_CACHE.with_borrow_mut(|cache| {
             let entry = cache.get_mut(hash)?;
             Some((entry.value().clone(), entry.freshness(now(), MAX_AGE_MS)))
@@ -211,6 +252,9 @@ impl Store<'_> {
                     .ok_or_else(|| StoreError::Unreachable("failed a moment ago".into()));
             }
             Some((_, Freshness::Expired)) | None => {}
+        }
+        if form == Form::Legacy && !may_read_legacy() {
+            return Err(StoreError::Unreachable("too many unknown tokens of the legacy form".into()));
         }
         match fetch_token(self.env, hash).await {
             Err(StoreError::Unreachable(cause)) => {
@@ -266,6 +310,35 @@ impl Store<'_> {
             ok => ok,
         }
     }
+}
+
+/// Brings an entry up to date before a refusal rests on it. Returns whether it was read meanwhile.
+async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> bool {
+    let mut has_waited = false;
+    loop {
+        match claim() {
+            Claim::Recent => return has_waited,
+            Claim::Read => {
+                read.await;
+                return true;
+            }
+            // A promise of one request cannot be awaited in another.
+            Claim::Wait => Delay::from(Duration::from_millis(LOOK_AGAIN_MS)).await,
+        }
+        has_waited = true;
+    }
+}
+
+/// Takes one reading from this second's allowance for legacy tokens.
+fn may_read_legacy() -> bool {
+    thread_local!(static TAKEN: Cell<(UnixMs, u32)> = const { Cell::new((0, 0)) });
+    let second = now() / 1_000;
+    let taken = match TAKEN.get() {
+        (then, taken) if then == second => taken,
+        _ => 0,
+    };
+    TAKEN.set((second, taken + 1));
+    taken < LEGACY_READS_A_SECOND
 }
 
 fn note_token_failure(hash: &TokenHash) {

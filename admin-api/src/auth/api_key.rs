@@ -6,7 +6,7 @@ use crate::request::Call;
 use domain::error::ApiError;
 use domain::kv::TokenState;
 use domain::time::{MINUTE_MS, UnixMs};
-use domain::token::{Carrier, Form, TokenSecret};
+use domain::token::{Form, NotPresented, presented};
 use std::cell::Cell;
 
 /// The token that came with the call, in any header that the gateway takes it from.
@@ -14,14 +14,11 @@ use std::cell::Cell;
 /// A current one that fails its check is refused without a query. One of the earlier form has no check,
 /// so it is looked up, but only where there are any at all.
 pub async fn holder(call: &Call) -> Result<Holder, Failure> {
-    let text = Carrier::ALL
-        .iter()
-        .find_map(|carrier| {
-            let value = call.header(carrier.header())?;
-            carrier.token_in(&value).map(str::to_owned)
-        })
-        .ok_or(ApiError::MissingApiKey)?;
-    let secret = TokenSecret::parse(&text, &call.config.check_keys).map_err(|_| ApiError::InvalidApiKey)?;
+    let found = presented(|name| call.header(name), &call.config.check_keys);
+    let (_, secret) = found.map_err(|why| match why {
+        NotPresented::Missing => ApiError::MissingApiKey,
+        NotPresented::Invalid => ApiError::InvalidApiKey,
+    })?;
     if secret.form() == Form::Legacy && !legacy_exist(call).await? {
         return Err(ApiError::InvalidApiKey.into());
     }

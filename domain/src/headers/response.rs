@@ -179,7 +179,8 @@ impl Returning<'_> {
         let is_ours = target.is_some_and(|target| origin_of(&target) == origin_of(&self.route.upstream));
         let parameter = self.parameter.filter(|_| is_ours);
         let cleaned = without_pairs(address, |name, pair| {
-            parameter.is_some_and(|parameter| name.eq_ignore_ascii_case(parameter)) || self.guarded.are_in(pair)
+            parameter.is_some_and(|parameter| name.eq_ignore_ascii_case(parameter))
+                || self.guarded.are_in(pair)
         });
         let mapped = map_location(&cleaned, self.sent_to, self.route, self.gateway).unwrap_or(cleaned);
         (mapped != address).then_some(mapped)

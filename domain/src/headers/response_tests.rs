@@ -56,7 +56,11 @@ fn addresses_lead_back_to_the_gateway_without_the_credential() {
         ("content-location", "/v1/items?key=VENDOR-SECRET/1", "https://gw.example/api/x/items"),
         ("azure-asyncoperation", "https://h.example/v1/op/1?v=2", "https://gw.example/api/x/op/1?v=2"),
         ("operation-location", "https://h.example/v1/op/1", "https://gw.example/api/x/op/1"),
-        ("x-goog-upload-url", "https://h.example/v1/up?key=VENDOR-SECRET/1&id=2", "https://gw.example/api/x/up?id=2"),
+        (
+            "x-goog-upload-url",
+            "https://h.example/v1/up?key=VENDOR-SECRET/1&id=2",
+            "https://gw.example/api/x/up?id=2",
+        ),
         ("x-short-url", "/v1/relative", "/v1/relative"),
         ("link", "<https://h.example/v1/items?x=1&key=VENDOR-SECRET/1&page=2>; rel=\"next\"", next),
         (

@@ -11,10 +11,16 @@ const MIN_LEN_INSIDE: usize = 8;
 const ROUNDS: usize = 3;
 
 /// Secrets that must not be seen on the other side of the gateway.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Guarded {
     secrets: Vec<Secret>,
     shortest: usize,
+}
+
+impl Default for Guarded {
+    fn default() -> Self {
+        Self::new([])
+    }
 }
 
 impl Guarded {
@@ -94,7 +100,8 @@ fn without_escapes(bytes: &[u8]) -> Option<Vec<u8>> {
 fn holds(text: &[u8], secret: &[u8], anywhere: bool) -> bool {
     let is_word = |at: usize| {
         let is_part = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphanumeric);
-        !is_part(at.checked_sub(1).and_then(|before| text.get(before))) && !is_part(text.get(at + secret.len()))
+        !is_part(at.checked_sub(1).and_then(|before| text.get(before)))
+            && !is_part(text.get(at + secret.len()))
     };
     let mut found = text.windows(secret.len().max(1)).enumerate().filter(|(_, window)| *window == secret);
     found.any(|(at, _)| anywhere || is_word(at))
@@ -117,7 +124,8 @@ fn sextet(byte: u8) -> Option<u32> {
 fn base64_decode(run: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(run.len() * 3 / 4);
     for quad in run.chunks(4) {
-        let bits = quad.iter().fold(0, |bits, b| bits << 6 | sextet(*b).unwrap_or(0)) << (6 * (4 - quad.len()));
+        let bits =
+            quad.iter().fold(0, |bits, b| bits << 6 | sextet(*b).unwrap_or(0)) << (6 * (4 - quad.len()));
         let [_, decoded @ ..] = u32::to_be_bytes(bits);
         bytes.extend(decoded.iter().take(quad.len() * 3 / 4));
     }
@@ -147,7 +155,9 @@ mod tests {
     #[test]
     fn an_ordinary_value_holds_no_secret() {
         let guarded = guarded(concat!("sk-", "proj-0123456789abcdefghijABCDEFGHIJ"));
-        for value in ["", "application/json", "W/\"33a64df551425fcc55e4d42a148795d9f25f89d4\"", "%", "a%2", "====="] {
+        for value in
+            ["", "application/json", "W/\"33a64df551425fcc55e4d42a148795d9f25f89d4\"", "%", "a%2", "====="]
+        {
             assert!(!guarded.are_in(value), "{value}");
         }
     }
