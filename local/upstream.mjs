@@ -125,6 +125,12 @@ const handlers = {
     const cookies = ["a=1; Path=/; Domain=demo.example; HttpOnly", "b=2; Path=/cookies/deep; Secure", "c=3; Expires=Wed, 21 Oct 2037 07:28:00 GMT"];
     json(response, 200, { status: "ok" }, { "set-cookie": cookies });
   },
+  /** The headers of `?h=[[name, value], …]`; a value `$name` is what the request has under that name. */
+  says: ({ response, url, record }) => {
+    const pairs = JSON.parse(url.searchParams.get("h") ?? "[]").map(([name, value]) => [name, value.startsWith("$") ? (record.headers[value.slice(1)] ?? "") : value]);
+    response.writeHead(200, [["content-type", "application/json"], ...pairs].flat());
+    response.end("{}");
+  },
   gzip: ({ response }) => {
     response.writeHead(200, { "content-type": "text/plain", "content-encoding": "gzip" });
     response.end(gzipSync("squeezed ".repeat(100)));
