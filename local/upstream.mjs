@@ -135,15 +135,22 @@ const handlers = {
     response.writeHead(200, { "content-type": "text/plain", "content-encoding": "gzip" });
     response.end(gzipSync("squeezed ".repeat(100)));
   },
-  /** A token by the client credentials grant: `?life=` seconds, refused to all but `client:s3cret`. */
-  token: ({ response, url, record }) => {
+  /** A token by the client credentials grant, refused to all but `client:s3cret`; `/slow/4` after a second, of 4 s of life. */
+  token: async ({ response, url, record }) => {
+    const [, , kind, life] = url.pathname.split("/");
+    if (kind === "endless") {
+      response.writeHead(200, { "content-type": "application/json" });
+      while (!response.destroyed) response.write(" ".repeat(32_768)) || (await sleep(10));
+      return;
+    }
+    if (kind === "slow") await sleep(1_000);
     const form = new URLSearchParams(record.body);
     const basic = `Basic ${Buffer.from("client:s3cret").toString("base64")}`;
     const isKnown = record.headers.authorization === basic || (form.get("client_id") === "client" && form.get("client_secret") === "s3cret");
     if (!isKnown || form.get("grant_type") !== "client_credentials") return json(response, 401, { error: "invalid_client" });
     issued += 1;
     const token = `at_${issued}_${form.get("scope") ?? ""}`;
-    json(response, 200, { access_token: token, token_type: "Bearer", expires_in: Number(url.searchParams.get("life") ?? 3600) });
+    json(response, 200, { access_token: token, token_type: "Bearer", expires_in: Number(life ?? 3600) });
   },
   /** Echo for whoever shows the token that was issued last. */
   protected: ({ response, url, record }) =>

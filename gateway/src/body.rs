@@ -9,6 +9,7 @@ use domain::sigv4::MAX_SIGNED_BODY;
 use js_sys::{ArrayBuffer, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
+use web_sys::Request;
 
 /// The longest body that is taken in whole, in bytes.
 pub const MAX_WHOLE: u64 = MAX_SIGNED_BODY;
@@ -23,18 +24,32 @@ pub enum Body {
 
 impl Body {
     pub fn of(arrival: &Arrival) -> Self {
-        // `Content-Length: 0` comes as a stream too.
-        if arrival.request.body().is_some() { Self::Stream } else { Self::None }
+        // `Content-Length: 0` comes as a stream too; with GET and HEAD it would count as a body.
+        let is_empty = is_bodiless(arrival) && arrival.content_length() == Some(0);
+        if arrival.request.body().is_some() && !is_empty { Self::Stream } else { Self::None }
     }
 
-    /// Takes a stream in whole where its announced length allows; otherwise it stays one.
+    /// Takes a stream in whole if its announced length allows; otherwise it stays one. So does the body
+    /// of GET and HEAD, which `fetch` refuses but from the client's own request.
     pub async fn take_in(&mut self, arrival: &Arrival) -> Result<(), JsValue> {
-        let fits = arrival.content_length().is_some_and(|length| length <= MAX_WHOLE);
-        if matches!(self, Self::Stream) && fits {
-            let buffer = JsFuture::from(arrival.request.array_buffer()?).await?;
-            *self = Self::Whole(Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>()));
+        if matches!(self, Self::Stream) && fits(arrival) && !is_bodiless(arrival) {
+            *self = Self::Whole(bytes_of(&arrival.request).await?);
         }
         Ok(())
+    }
+
+    /// The bytes that a signature has to cover; `None` if the body is too long for that, or does not
+    /// announce its length. The body can still be sent.
+    pub async fn signable(&mut self, arrival: &Arrival) -> Result<Option<Uint8Array>, JsValue> {
+        if matches!(self, Self::Stream) && fits(arrival) && is_bodiless(arrival) {
+            return bytes_of(&arrival.request.clone()?).await.map(Some);
+        }
+        self.take_in(arrival).await?;
+        Ok(match self {
+            Self::None => Some(Uint8Array::new_with_length(0)),
+            Self::Stream => None,
+            Self::Whole(bytes) => Some(bytes.clone()),
+        })
     }
 
     /// Its bytes, copied; `None` where it is not held whole.
@@ -50,4 +65,17 @@ impl Body {
     pub fn can_repeat(&self) -> bool {
         !matches!(self, Self::Stream)
     }
+}
+
+fn is_bodiless(arrival: &Arrival) -> bool {
+    matches!(arrival.method.as_str(), "GET" | "HEAD")
+}
+
+fn fits(arrival: &Arrival) -> bool {
+    arrival.content_length().is_some_and(|length| length <= MAX_WHOLE)
+}
+
+async fn bytes_of(request: &Request) -> Result<Uint8Array, JsValue> {
+    let buffer = JsFuture::from(request.array_buffer()?).await?;
+    Ok(Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>()))
 }

@@ -4,9 +4,6 @@ use domain::time::UnixMs;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// From this age on, one request reads the entry again in the background while it still serves,
-/// so that busy tokens never wait for KV.
-const REFRESH_AT_MS: i64 = 5_000;
 /// How long a started refresh is trusted to be under way: its request may have been cancelled.
 const REFRESH_PATIENCE_MS: i64 = 3_000;
 /// How long a store that failed is left alone.
@@ -62,7 +59,9 @@ impl<T> Entry<T> {
         now - self.read_at
     }
 
-    /// Notes that a refresh begins where it answers [`Freshness::Refresh`].
+    /// From half of `max_age_ms` on, one request reads the entry again in the background while it still
+    /// serves, so that a busy one never waits for KV. Notes that a refresh begins if it says
+    /// [`Freshness::Refresh`].
     pub fn freshness(&mut self, now: UnixMs, max_age_ms: i64) -> Freshness {
         let age = self.age(now);
         let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
@@ -72,7 +71,7 @@ impl<T> Entry<T> {
             } else {
                 Freshness::Expired
             }
-        } else if age >= REFRESH_AT_MS
+        } else if age >= max_age_ms / 2
             && !recently(self.refreshing_since, REFRESH_PATIENCE_MS)
             && !recently(self.failed_at, RETRY_PAUSE_MS)
         {

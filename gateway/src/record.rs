@@ -87,7 +87,9 @@ pub fn event(
     let status = if outcome == Outcome::ClientGone { CLIENT_GONE } else { response.status() };
     let in_range = |length: u64| (length <= MAX_BYTES).then_some(length);
     let announced = || response.headers().get("content-length").ok().flatten()?.parse().ok();
-    let bytes_out = if has_body(&arrival.method, status) { announced().and_then(in_range) } else { Some(0) };
+    // A client that is gone received nothing of what was announced.
+    let is_read = outcome != Outcome::ClientGone && has_body(&arrival.method, status);
+    let bytes_out = if is_read { announced().and_then(in_range) } else { Some(0) };
     let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);
     let latency_ms = if account.auth_ms == 0 && account.upstream_ms == 0 {
         now() - arrival.at

@@ -105,7 +105,7 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     let mut ask = Ask::default();
     let mut ai_call = None;
     if let Some(settings) = permit.route().settings.ai.clone() {
-        let prices = prices(store.env, store.request_id).await;
+        let prices = prices(store).await;
         let asked = ai::read_ask(&settings, &token.limits, arrival, &mut body).await.map_err(|cause| {
             log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
             GatewayError::BadGateway

@@ -159,28 +159,45 @@ const PRICES_MAX_AGE_MS: i64 = 60_000;
 
 /// The prices of AI models; empty where none were published. Read for AI routes alone. While KV is away
 /// the last known ones go on: an old price is nearer to the truth than none.
-pub async fn prices(env: &Env, request_id: &str) -> Rc<PriceList> {
+pub async fn prices(store: &Store<'_>) -> Rc<PriceList> {
     let cached = PRICE_CACHE.with_borrow_mut(|entry| {
         let entry = entry.as_mut()?;
         Some((Rc::clone(entry.value()), entry.freshness(now(), PRICES_MAX_AGE_MS)))
     });
-    if let Some((prices, Freshness::Fresh)) = cached {
-        return prices;
+    match cached {
+        Some((prices, Freshness::Fresh)) => prices,
+        Some((prices, Freshness::Refresh)) => {
+            let (env, id) = (store.env.clone(), store.request_id.to_owned());
+            store.context.wait_until(async move {
+                fetch_prices(&env, &id).await;
+            });
+            prices
+        }
+        Some((prices, Freshness::ExpiredUnreachable)) => prices,
+        Some((prices, Freshness::Expired)) => {
+            fetch_prices(store.env, store.request_id).await.unwrap_or(prices)
+        }
+        None => fetch_prices(store.env, store.request_id).await.unwrap_or_default(),
     }
+}
+
+async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
     let read_at = now();
     let fetched = match read(env, PRICES_KEY).await {
         Ok(None) => Ok(PriceList::default()),
         Ok(Some(text)) => PriceList::parse(&text).map_err(StoreError::from),
         Err(cause) => Err(cause),
     };
-    let prices = match fetched {
-        Ok(prices) => Rc::new(prices),
-        Err(cause) => {
-            log(request_id, "prices cannot be read", &cause);
-            cached.map(|(prices, _)| prices).unwrap_or_default()
+    let prices =
+        fetched.map(Rc::new).inspect_err(|cause| log(request_id, "prices cannot be read", cause)).ok();
+    PRICE_CACHE.with_borrow_mut(|entry| match &prices {
+        // As with tokens, the later begun reading stays.
+        Some(prices) if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) => {
+            *entry = Some(Entry::new(Rc::clone(prices), read_at));
         }
-    };
-    PRICE_CACHE.set(Some(Entry::new(Rc::clone(&prices), read_at)));
+        Some(_) => {}
+        None => entry.get_or_insert_with(|| Entry::new(Rc::default(), read_at)).note_failure(now()),
+    });
     prices
 }
 

@@ -140,7 +140,7 @@ async fn attempt(
     let edit = credential.as_deref().map(|ready| &ready.edit);
     let digest = match edit {
         Some(CredentialEdit::Sign(keys)) if !takes_unsigned_payload(&keys.service) => {
-            signable(body, arrival).await?
+            digest_of(body, arrival).await?
         }
         _ => None,
     };
@@ -168,6 +168,11 @@ async fn attempt(
                 .map_err(|why| UpstreamError::new(GatewayError::CredentialUnavailable, why.to_string()))?,
             None => None,
         };
+        if let Some(CredentialEdit::FetchToken(client)) = edit
+            && let Some(refresh) = edge::oauth::refresh_ahead(client)
+        {
+            store.context.wait_until(refresh);
+        }
         let response = send(&call, body, arrival, route.timeout_ms).await?;
         if response.status() == 401
             && let (Some(CredentialEdit::FetchToken(client)), Some(token)) = (edit, &fetched)
@@ -200,20 +205,21 @@ fn let_go(response: &Response) {
     }
 }
 
-/// The digest of a body that a signature has to cover; `None` where there is no body.
-async fn signable(body: &mut Body, arrival: &Arrival) -> Result<Option<String>, UpstreamError> {
-    body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
-    match body {
-        Body::None => Ok(None),
-        Body::Whole(bytes) => edge::crypto::sha256_hex(bytes)
-            .await
-            .map(Some)
-            .map_err(|why| UpstreamError::new(GatewayError::InternalServerError, why.to_string())),
-        Body::Stream => Err(UpstreamError::new(
+/// The digest of a body that a signature has to cover; `None` if there is no body.
+async fn digest_of(body: &mut Body, arrival: &Arrival) -> Result<Option<String>, UpstreamError> {
+    if matches!(body, Body::None) {
+        return Ok(None);
+    }
+    let Some(bytes) = body.signable(arrival).await.map_err(|e| unreachable(&e))? else {
+        return Err(UpstreamError::new(
             GatewayError::BodyNotSignable,
             "the body is too long to be signed, or does not announce its length",
-        )),
-    }
+        ));
+    };
+    edge::crypto::sha256_hex(&bytes)
+        .await
+        .map(Some)
+        .map_err(|why| UpstreamError::new(GatewayError::InternalServerError, why.to_string()))
 }
 
 async fn send(

@@ -1,9 +1,10 @@
 // What is attached to a call, seen at the upstream: several headers, fetched bearer tokens, AWS
 // signatures held against another implementation of them.
 import assert from "node:assert/strict";
+import { request } from "node:http";
 import { after, before, test } from "node:test";
 import { AwsV4Signer } from "aws4fetch";
-import { eventually, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
+import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
 
 let system;
 let token;
@@ -21,6 +22,8 @@ before(async () => {
     ["/api/oauth", "/protected", oauth("", { scope: "read" })],
     ["/api/oauth-body", "/protected", oauth("", { scope: "body", client_auth: "body" })],
     ["/api/oauth-bad", "/protected", oauth("", { client_secret: "wrong" })],
+    ["/api/oauth-short", "/echo", oauth("", { token_url: `${system.upstream.url}/token/slow/4` })],
+    ["/api/oauth-endless", "/echo", oauth("", { token_url: `${system.upstream.url}/token/endless` })],
     ["/api/s3", "/echo", aws("s3", { session_token: "session/of+aws" })],
     ["/api/lambda", "/echo", aws("lambda")],
   ]);
@@ -110,4 +113,44 @@ test("other services have their bodies covered, and a body that cannot be is a c
   const stream = new ReadableStream({ start: (c) => (c.enqueue(new TextEncoder().encode("chunk")), c.close()) });
   const refused = await call("/api/lambda/x", { method: "POST", body: stream, duplex: "half" });
   assert.deepEqual([refused.status, refused.body.code], [413, "body-not-signable"]);
+});
+
+test("bearer tokens of short life are fetched once for calls at once, and the next one ahead of the end", async () => {
+  const before = tokensIssued();
+  const answers = await Promise.all(Array.from({ length: 12 }, () => call("/api/oauth-short")));
+  assert.deepEqual([...new Set(answers.map((a) => a.status))], [200]);
+  assert.equal(tokensIssued() - before, 1);
+  const started = Date.now();
+  let slowest = 0;
+  while (Date.now() - started < 7_000) {
+    const asked = Date.now();
+    assert.equal((await call("/api/oauth-short")).status, 200);
+    slowest = Math.max(slowest, Date.now() - asked);
+    await sleep(200);
+  }
+  const fetched = tokensIssued() - before;
+  assert.ok(fetched >= 3 && fetched <= 6, `${fetched} tokens of 4 s in 7 s`);
+  assert.ok(slowest < 700, `${slowest} ms: nobody waits for the slow server of tokens`);
+});
+
+test("the answer of a server of tokens is read no further than it may be long", async () => {
+  const asked = Date.now();
+  const refused = await call("/api/oauth-endless");
+  assert.deepEqual([refused.status, refused.body.code], [502, "upstream-credential-unavailable"]);
+  assert.ok(Date.now() - asked < 5_000);
+});
+
+test("a GET with a body is signed and sent", async () => {
+  const received = await new Promise((resolve, reject) => {
+    const body = '{"query":"a"}';
+    const outgoing = request(`${system.urls.gateway}/api/lambda/_search`, { headers: { "x-api-key": token, "content-length": body.length } }, async (response) => {
+      const chunks = [];
+      for await (const chunk of response) chunks.push(chunk);
+      resolve({ status: response.statusCode, body: JSON.parse(Buffer.concat(chunks)) });
+    });
+    outgoing.on("error", reject).end(body);
+  });
+  assert.deepEqual([received.status, received.body.body], [200, '{"query":"a"}']);
+  const sent = system.upstream.requests.at(-1);
+  assert.equal(sent.headers.authorization, await expected(sent, "lambda", '{"query":"a"}'));
 });
