@@ -20,6 +20,7 @@ pub struct Entry<T> {
     read_at: UnixMs,
     refreshing_since: Option<UnixMs>,
     failed_at: Option<UnixMs>,
+    has_refused: bool,
 }
 
 /// What may be done with an entry.
@@ -38,17 +39,18 @@ pub enum Freshness {
 /// What has to be done before a call is refused because of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: it is young, or its store failed a moment ago.
-    Recent,
+    /// Nothing: it is young and has refused before, or was read for this call, or its store failed a
+    /// moment ago.
+    Settled,
     /// Read it again.
     Read,
-    /// Another call is reading it: look again shortly.
+    /// Look again shortly: it may not be read yet, or another call is reading it.
     Wait,
 }
 
 impl<T> Entry<T> {
     pub fn new(value: T, read_at: UnixMs) -> Self {
-        Self { value, read_at, refreshing_since: None, failed_at: None }
+        Self { value, read_at, refreshing_since: None, failed_at: None, has_refused: false }
     }
 
     pub fn value(&self) -> &T {
@@ -82,18 +84,26 @@ impl<T> Entry<T> {
         }
     }
 
-    /// Prepares a refusal that rests on this entry. Notes that a reading begins if it says
-    /// [`Claim::Read`].
-    pub fn claim(&mut self, now: UnixMs) -> Claim {
+    /// Prepares the refusal of a call that came at `since` and rests on this entry. Notes that a reading
+    /// begins if it says [`Claim::Read`].
+    pub fn claim(&mut self, since: UnixMs, now: UnixMs) -> Claim {
         let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
-        if self.age(now) < REFUSAL_AGE_MS || recently(self.failed_at, RETRY_PAUSE_MS) {
-            Claim::Recent
-        } else if recently(self.refreshing_since, REFRESH_PATIENCE_MS) {
+        let is_young = self.age(now) < REFUSAL_AGE_MS;
+        if recently(self.failed_at, RETRY_PAUSE_MS)
+            || (is_young && (self.has_refused || self.read_at >= since))
+        {
+            Claim::Settled
+        } else if is_young || recently(self.refreshing_since, REFRESH_PATIENCE_MS) {
             Claim::Wait
         } else {
             self.refreshing_since = Some(now);
             Claim::Read
         }
+    }
+
+    /// Notes that a call was refused because of this entry: while it is young, others need not wait.
+    pub fn note_refusal(&mut self) {
+        self.has_refused = true;
     }
 
     pub fn note_failure(&mut self, now: UnixMs) {
@@ -160,13 +170,15 @@ mod tests {
     #[test]
     fn a_refusal_costs_at_most_one_reading_a_second() {
         let mut entry = Entry::new((), 0);
-        assert_eq!(entry.claim(999), Claim::Recent);
-        assert_eq!(entry.claim(1_000), Claim::Read);
-        assert_eq!(entry.claim(1_001), Claim::Wait, "one at a time");
-        assert_eq!(entry.claim(4_000), Claim::Read, "a lost reading is taken over");
+        assert_eq!(entry.claim(0, 500), Claim::Settled, "read for this very call");
+        assert_eq!(entry.claim(400, 500), Claim::Wait, "read before it, and no refusal rests on it yet");
+        entry.note_refusal();
+        assert_eq!(entry.claim(400, 999), Claim::Settled);
+        assert_eq!(entry.claim(400, 1_000), Claim::Read);
+        assert_eq!(entry.claim(400, 1_001), Claim::Wait, "one at a time");
+        assert_eq!(entry.claim(400, 4_000), Claim::Read, "a lost reading is taken over");
         entry.note_failure(4_000);
-        assert_eq!(entry.claim(4_999), Claim::Recent, "a store that failed is left alone");
-        assert_eq!(Entry::new((), 4_000).claim(4_999), Claim::Recent);
+        assert_eq!(entry.claim(400, 4_999), Claim::Settled, "a store that failed is left alone");
     }
 
     #[test]

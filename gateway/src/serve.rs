@@ -257,24 +257,30 @@ async fn permit(
     let refusal = match judge(secret, &hash, arrival, store, account).await? {
         Ok(permitted) if has_credential(&permitted, store).await => return Ok(permitted),
         // Whether it matters is decided later: the route may be under maintenance.
-        Ok(permitted) if !store.refresh_routes().await => return Ok(permitted),
+        Ok(permitted) if !store.refresh_routes(arrival.at).await => return Ok(permitted),
         Ok(_) => Refusal::by_routes(GatewayError::CredentialUnavailable),
         Err(refusal) => {
-            let again =
-                join(async { refusal.by_token && store.refresh_token(&hash, secret.form()).await }, async {
-                    refusal.by_routes && store.refresh_routes().await
-                });
+            let again = join(
+                async { refusal.by_token && store.refresh_token(&hash, secret.form(), arrival.at).await },
+                async { refusal.by_routes && store.refresh_routes(arrival.at).await },
+            );
             if again.await == (false, false) {
-                return Err(refused(refusal, account));
+                return Err(refused(refusal, &hash, account));
             }
             refusal
         }
     };
     drop(refusal);
-    judge(secret, &hash, arrival, store, account).await?.map_err(|refusal| refused(refusal, account))
+    judge(secret, &hash, arrival, store, account).await?.map_err(|refusal| refused(refusal, &hash, account))
 }
 
-fn refused(refusal: Refusal, account: &Account) -> Box<Failure> {
+fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Box<Failure> {
+    if refusal.by_token {
+        Store::note_token_refusal(hash);
+    }
+    if refusal.by_routes {
+        Store::note_routes_refusal();
+    }
     if account.token.is_none() && refusal.failure.error == GatewayError::InvalidApiKey {
         meter::count_unknown_token();
     }
@@ -333,10 +339,13 @@ async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Respo
         Ok(route.filter(|route| cors::allow(route, origin).is_some()).cloned())
     };
     let route = match listed().await? {
-        None if store.refresh_routes().await => listed().await?,
+        None if store.refresh_routes(arrival.at).await => listed().await?,
         found => found,
     };
-    let Some(route) = route else { return Ok(None) };
+    let Some(route) = route else {
+        Store::note_routes_refusal();
+        return Ok(None);
+    };
     let methods = route.methods_listed();
     let respond = || -> Result<Response> {
         let response = worker::Response::empty()?.with_status(204);

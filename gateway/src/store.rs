@@ -42,7 +42,7 @@ pub struct Routes {
 }
 
 /// Pause between looks at whether another call's reading is done, in ms.
-const LOOK_AGAIN_MS: u64 = 10;
+const LOOK_AGAIN_MS: u64 = 20;
 /// Readings for tokens of the legacy form that are not cached, a second and isolate: they have no check,
 /// so anybody can ask for them without end.
 const LEGACY_READS_A_SECOND: u32 = 100;
@@ -211,15 +211,15 @@ impl Store<'_> {
         }
     }
 
-    /// Brings the cached token up to date before a refusal rests on it: read again if it is older than a
-    /// second, at most once a second. Returns whether it was read.
-    pub async fn refresh_token(&self, hash: &TokenHash, form: Form) -> bool {
+    /// Brings the cached token up to date before a call that came at `since` is refused because of it, by
+    /// at most one reading a second. Returns whether it was read meanwhile.
+    pub async fn refresh_token(&self, hash: &TokenHash, form: Form, since: UnixMs) -> bool {
         let claim = || {
             TOKEN_CACHE.with_borrow_mut(|cache| {
                 let entry = cache
                     .get_mut(hash)
                     .filter(|e| e.value().is_some() || form == Form::Current || may_read_legacy());
-                entry.map_or(Claim::Recent, |entry| entry.claim(now()))
+                entry.map_or(Claim::Settled, |entry| entry.claim(since, now()))
             })
         };
         again(claim, async {
@@ -231,11 +231,30 @@ impl Store<'_> {
         .await
     }
 
-    /// The same for the route table.
-    pub async fn refresh_routes(&self) -> bool {
+    /// Notes that calls are refused because of the token.
+    pub fn note_token_refusal(hash: &TokenHash) {
+        TOKEN_CACHE.with_borrow_mut(|cache| {
+            if let Some(entry) = cache.get_mut(hash) {
+                entry.note_refusal();
+            }
+        });
+    }
+
+    /// Notes that calls are refused because of the route table.
+    pub fn note_routes_refusal() {
+        ROUTE_CACHE.with_borrow_mut(|entry| {
+            if let Some(entry) = entry {
+                entry.note_refusal();
+            }
+        });
+    }
+
+    /// The same as [`Store::refresh_token`], for the route table.
+    pub async fn refresh_routes(&self, since: UnixMs) -> bool {
         let claim = || {
-            ROUTE_CACHE
-                .with_borrow_mut(|entry| entry.as_mut().map_or(Claim::Recent, |entry| entry.claim(now())))
+            ROUTE_CACHE.with_borrow_mut(|entry| {
+                entry.as_mut().map_or(Claim::Settled, |entry| entry.claim(since, now()))
+            })
         };
         again(claim, async {
             if let Err(cause) = fetch_routes(self.env, self.config, self.request_id).await {
@@ -334,7 +353,7 @@ async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> boo
     let mut has_waited = false;
     loop {
         match claim() {
-            Claim::Recent => return has_waited,
+            Claim::Settled => return has_waited,
             Claim::Read => {
                 read.await;
                 return true;

@@ -42,6 +42,14 @@ test("a new route and a new token work on the first call after the API has answe
   assert.equal(await status(token, "/api/second"), 200);
 });
 
+test("several routes made one after the other each work on their first call", async () => {
+  const { token } = await createToken(["*"]);
+  for (const path of ["/api/a1", "/api/a2", "/api/a3"]) {
+    await createRoute(path);
+    assert.equal(await status(token, path), 200, path);
+  }
+});
+
 test("a wider scope, an enabled token and a further method count at the first call", async () => {
   const route = await createRoute("/api/third", { methods: ["GET"] });
   const { id, token } = await createToken(["first"]);
