@@ -254,27 +254,35 @@ async fn permit(
     account: &mut Account,
 ) -> Handled<Permitted> {
     let hash = secret.hash();
-    let refusal = match judge(secret, &hash, arrival, store, account).await? {
-        Ok(permitted) if has_credential(&permitted, store).await => return Ok(permitted),
-        // Whether it matters is decided later: the route may be under maintenance.
-        Ok(permitted) if !store.refresh_routes(arrival.at).await => return Ok(permitted),
-        Ok(_) => Refusal::by_routes(GatewayError::CredentialUnavailable),
+    match judge(secret, &hash, arrival, store, account).await? {
+        Ok(permitted) => {
+            // Whether a credential that cannot be opened matters is decided later: the route may be under
+            // maintenance.
+            if has_credential(&permitted, store).await {
+                return Ok(permitted);
+            }
+            let was_read = store.refresh_routes(arrival.at).await;
+            Store::note_routes_refusal();
+            if !was_read {
+                return Ok(permitted);
+            }
+        }
         Err(refusal) => {
             let again = join(
                 async { refusal.by_token && store.refresh_token(&hash, secret.form(), arrival.at).await },
                 async { refusal.by_routes && store.refresh_routes(arrival.at).await },
             );
             if again.await == (false, false) {
-                return Err(refused(refusal, &hash, account));
+                return Err(refused(refusal, &hash, account).into());
             }
-            refusal
         }
-    };
-    drop(refusal);
-    judge(secret, &hash, arrival, store, account).await?.map_err(|refusal| refused(refusal, &hash, account))
+    }
+    judge(secret, &hash, arrival, store, account)
+        .await?
+        .map_err(|refusal| refused(refusal, &hash, account).into())
 }
 
-fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Box<Failure> {
+fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Failure {
     if refusal.by_token {
         Store::note_token_refusal(hash);
     }
@@ -284,7 +292,7 @@ fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Box<Failure
     if account.token.is_none() && refusal.failure.error == GatewayError::InvalidApiKey {
         meter::count_unknown_token();
     }
-    refusal.failure
+    *refusal.failure
 }
 
 /// Whether the route's credential can be opened. One of the earlier system lies in KV by itself.
@@ -372,13 +380,11 @@ async fn finish(response: &Response, arrival: &Arrival, account: &Account, store
     headers.append(SERVER_TIMING, &timing).map_err(failed)?;
     limiter::tell(response, &account.uses)?;
     let Some(origin) = &arrival.origin else { return Ok(()) };
-    let route = match &account.route {
-        Some(route) => Some(Arc::clone(route)),
-        None => {
-            let routes = store.routes().await.ok().flatten();
-            routes.and_then(|routes| routes.table.find(&arrival.path).cloned())
-        }
-    };
+    let mut route = account.route.clone();
+    if route.is_none() {
+        let routes = store.routes().await.ok().flatten();
+        route = routes.and_then(|routes| routes.table.find(&arrival.path).cloned());
+    }
     let Some(route) = route else { return Ok(()) };
     if route.cors_origins.is_empty() {
         return Ok(());

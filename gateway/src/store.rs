@@ -165,7 +165,7 @@ pub async fn prices(store: &Store<'_>) -> Rc<PriceList> {
         Some((Rc::clone(entry.value()), entry.freshness(now(), PRICES_MAX_AGE_MS)))
     });
     match cached {
-        Some((prices, Freshness::Fresh)) => prices,
+        Some((prices, Freshness::Fresh | Freshness::ExpiredUnreachable)) => prices,
         Some((prices, Freshness::Refresh)) => {
             let (env, id) = (store.env.clone(), store.request_id.to_owned());
             store.context.wait_until(async move {
@@ -173,7 +173,6 @@ pub async fn prices(store: &Store<'_>) -> Rc<PriceList> {
             });
             prices
         }
-        Some((prices, Freshness::ExpiredUnreachable)) => prices,
         Some((prices, Freshness::Expired)) => {
             fetch_prices(store.env, store.request_id).await.unwrap_or(prices)
         }

@@ -32,7 +32,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope,
 };
-use worker::{Delay, worker_sys::ext::HeadersExt};
+use worker::Delay;
 
 /// Why there is no answer, with the cause for the log.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 use super::*;
 use crate::credential::Credential;
+use crate::headers::search::percent_encoded;
 use crate::route::tests::route;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -151,7 +152,6 @@ proptest! {
         shape in 0..12_usize,
         rounds in 0..3_usize,
     ) {
-        let percent = |text: &str| -> String { text.bytes().map(|b| format!("%{b:02X}")).collect() };
         for credential in credentials(&a, &b) {
             let guarded = Guarded::new(credential.secrets());
             let route = route("/api/x", "https://h.example/v1");
@@ -165,7 +165,7 @@ proptest! {
             };
             for secret in credential.secrets() {
                 let secret = secret.expose();
-                let encoded = (0..rounds).fold(secret.to_owned(), |text, _| percent(&text));
+                let encoded = (0..rounds).fold(secret.to_owned(), |text, _| percent_encoded(&text));
                 let form: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
                 let value = match shape {
                     0 => encoded,
@@ -177,7 +177,7 @@ proptest! {
                     6 => format!("<{before}?other={form}>; rel=next, <https://o.example/{form}>"),
                     7 => format!("5; url=/v1/x?a={encoded}"),
                     8 => format!("Basic {}", STANDARD.encode(format!("{before}{secret}"))),
-                    9 => format!("https://o.example/login?return={}", percent(&format!("/v1/x?key={form}"))),
+                    9 => format!("https://o.example/login?return={}", percent_encoded(&format!("/v1/x?key={form}"))),
                     10 => format!("sid={encoded}; Path=/"),
                     _ => serde_json::to_string(&json!({ "echo": format!("{before}{secret}") })).unwrap(),
                 };

@@ -133,6 +133,15 @@ fn base64_decode(run: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
+pub(super) fn percent_encoded(text: &str) -> String {
+    use std::fmt::Write;
+    text.bytes().fold(String::new(), |mut encoded, b| {
+        let _ = write!(encoded, "%{b:02x}");
+        encoded
+    })
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
     use base64::Engine;
@@ -169,18 +178,17 @@ mod tests {
             before in "[ -~]{0,9}",
             after in "[ -~]{0,9}",
         ) {
-            let percent = |text: &str| -> String { text.bytes().map(|b| format!("%{b:02x}")).collect() };
             let form: String = byte_serialize(secret.as_bytes()).collect();
             let latin1: String = secret.bytes().map(char::from).collect();
             let pair = format!("{before}{secret}{after}");
             for text in [
                 pair.clone(),
                 format!("/x?a={form}&b={after}"),
-                format!("/x?return={}", percent(&format!("/y?key={form}"))),
-                percent(&percent(&secret)),
+                format!("/x?return={}", percent_encoded(&format!("/y?key={form}"))),
+                percent_encoded(&percent_encoded(&secret)),
                 format!("Basic {}", STANDARD.encode(&pair)),
                 format!("x{}", URL_SAFE_NO_PAD.encode(&pair)),
-                percent(&STANDARD.encode(&pair)),
+                percent_encoded(&STANDARD.encode(&pair)),
                 serde_json::to_string(&pair).unwrap(),
                 latin1,
             ] {
