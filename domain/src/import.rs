@@ -17,7 +17,7 @@ use crate::route::{RequestPath, RouteCredential, RoutePath};
 use crate::scope::Scope;
 use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
-use crate::usage::{MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use crate::usage::{Outcome, UsageEvent, clip};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -461,14 +461,9 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             token_id: TokenId::from(""),
             team: TeamId::from(""),
             route_id: None,
-            route_path: Some(clip(path.as_str(), MAX_PATH_LEN)),
-            path: clip(path.as_str(), MAX_PATH_LEN),
-            method: text(row, &["request_method"])
-                .unwrap_or("GET")
-                .to_ascii_uppercase()
-                .chars()
-                .take(16)
-                .collect(),
+            route_path: Some(path.as_str().into()),
+            path: path.as_str().into(),
+            method: text(row, &["request_method"]).unwrap_or("GET").to_ascii_uppercase().into(),
             status,
             outcome: Outcome::of_status(status),
             latency_ms,
@@ -477,10 +472,10 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             secret: None,
             bytes_in: None,
             bytes_out: None,
-            client_ip: text(row, &["ip_address"]).map(|ip| clip(ip, 64)),
-            user_agent: text(row, &["user_agent"]).map(|agent| clip(agent, MAX_USER_AGENT_LEN)),
+            client_ip: text(row, &["ip_address"]).map(Into::into),
+            user_agent: text(row, &["user_agent"]).map(Into::into),
             country: None,
-            request_id: "import".to_owned(),
+            request_id: "import".into(),
             ai: None,
         },
     })

@@ -5,7 +5,7 @@ use crate::store::now;
 use domain::kv::TokenRecord;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
-use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use domain::usage::{MAX_BYTES, Outcome, UsageEvent};
 use serde::Serialize;
 use std::sync::Arc;
 use web_sys::Response;
@@ -99,11 +99,11 @@ pub fn event(
         at: arrival.at,
         token_id: token.id.clone(),
         team: token.team.clone(),
-        secret: account.secret.clone(),
+        secret: account.secret.as_deref().map(Into::into),
         route_id: account.route.as_ref().map(|route| route.id.clone()),
-        route_path: account.route.as_ref().map(|route| route.path.as_str().to_owned()),
-        path: clip(arrival.path.as_str(), MAX_PATH_LEN),
-        method: arrival.method.clone(),
+        route_path: account.route.as_ref().map(|route| route.path.as_str().into()),
+        path: arrival.path.as_str().into(),
+        method: arrival.method.as_str().into(),
         status,
         outcome,
         latency_ms: millis(latency_ms),
@@ -111,10 +111,10 @@ pub fn event(
         duration_ms: None,
         bytes_in: arrival.content_length().and_then(in_range),
         bytes_out,
-        client_ip: arrival.client_ip.map(|ip| ip.to_string()),
-        user_agent: arrival.header("user-agent").map(|text| clip(&text, MAX_USER_AGENT_LEN)),
-        country: arrival.header("cf-ipcountry"),
-        request_id: arrival.request_id.clone(),
+        client_ip: arrival.client_ip.map(|ip| ip.to_string().into()),
+        user_agent: arrival.header("user-agent").map(Into::into),
+        country: arrival.header("cf-ipcountry").map(Into::into),
+        request_id: arrival.request_id.as_str().into(),
         ai: None,
     })
 }

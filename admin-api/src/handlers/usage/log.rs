@@ -8,7 +8,7 @@ use domain::api::usage::{UsageLogRequest, UsageLogged};
 use domain::error::{ApiError, FieldError};
 use domain::route::RequestPath;
 use domain::time::{DAY_MS, UnixMs};
-use domain::usage::{MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, UsageMessage, clip};
+use domain::usage::{Outcome, UsageEvent, UsageMessage};
 use domain::{id::TokenId, method::Method, signature};
 use edge::log::log;
 use sha2::{Digest, Sha256};
@@ -99,9 +99,9 @@ fn event_of(
         token_id: TokenId::from(""),
         team: "".into(),
         route_id: None,
-        route_path: Some(clip(path.as_str(), MAX_PATH_LEN)),
-        path: clip(path.as_str(), MAX_PATH_LEN),
-        method: method.as_str().to_owned(),
+        route_path: Some(path.as_str().into()),
+        path: path.as_str().into(),
+        method: method.as_str().into(),
         status: request.response_status,
         outcome: Outcome::of_status(request.response_status),
         // Checked above.
@@ -112,10 +112,10 @@ fn event_of(
         secret: None,
         bytes_in: None,
         bytes_out: None,
-        client_ip: request.ip_address.as_deref().map(|ip| clip(ip, 64)),
-        user_agent: request.user_agent.as_deref().map(|agent| clip(agent, MAX_USER_AGENT_LEN)),
+        client_ip: request.ip_address.as_deref().map(Into::into),
+        user_agent: request.user_agent.as_deref().map(Into::into),
         country: None,
-        request_id: request_id.to_owned(),
+        request_id: request_id.into(),
         ai: None,
     })
 }
