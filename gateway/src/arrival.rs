@@ -26,6 +26,8 @@ pub struct Arrival {
     pub is_websocket: bool,
     /// The header that held our token, once it was found.
     pub carrier: Option<Carrier>,
+    /// Whether the response is to be read for an AI's usage, so that it must come in a form that can be.
+    pub is_metered: bool,
 }
 
 impl Arrival {
@@ -46,6 +48,7 @@ impl Arrival {
             origin: header("origin"),
             is_websocket: header("upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")),
             carrier: None,
+            is_metered: false,
             url,
             request,
         })

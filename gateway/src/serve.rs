@@ -1,5 +1,6 @@
 //! One call from arrival to answer.
 
+use crate::ai::{self, AiCall};
 use crate::arrival::Arrival;
 use crate::body::Body;
 use crate::config::Config;
@@ -9,7 +10,7 @@ use crate::record::{self, Account, Line};
 use crate::store::{Keep, Routes, Store, now, prices};
 use crate::upstream;
 use crate::watch::{End, Seen, Watcher, watched};
-use crate::{ai, meter, websocket};
+use crate::{meter, websocket};
 use domain::access::{Call, Permit, decide};
 use domain::api::Health;
 use domain::cors::{self, EXPOSED, PREFLIGHT_MAX_AGE_S};
@@ -17,8 +18,6 @@ use domain::error::GatewayError;
 use domain::fault::{FAULT, Fault};
 use domain::headers::{LOOP_MARK, REQUEST_ID, SERVER_TIMING};
 use domain::limit::ledger::{Ask, Settlement};
-use domain::price::PriceList;
-use domain::settings::AiSettings;
 use domain::token::{Carrier, Form, TokenSecret};
 use domain::usage::{AiUsage, Outcome, SECRET_HEAD, UsageEvent};
 use edge::log::{log, log_call};
@@ -101,16 +100,20 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     check_size(&permit, arrival, &body)?;
     let mut ask = Ask::default();
     let mut ai_call = None;
-    if let Some(settings) = permit.route().settings.ai.clone() {
+    if let Some(settings) = &permit.route().settings.ai
+        && let Some((kind, path)) = ai::metered(&permit, arrival)
+    {
+        arrival.is_metered = true;
         let prices = prices(store.env, store.request_id).await;
-        let asked = ai::read_ask(&settings, &token.limits, arrival, &mut body).await.map_err(|cause| {
+        let asked = ai::read_ask((kind, &path), settings, &token.limits, arrival, &mut body).await;
+        let asked = asked.map_err(|cause| {
             log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
             GatewayError::BadGateway
         })?;
         if token.limits.has_budget() {
             ask = ai::most(asked.as_ref(), &token.limits, &prices);
         }
-        ai_call = Some(AiCall { settings, prices, model: asked.and_then(|ask| ask.model) });
+        ai_call = Some(AiCall { prices, model: asked.and_then(|ask| ask.model) });
     }
     let admission = limiter::take(&permit, &arrival.call_id, ask, store).await?;
     let Admission { uses, reservation } = admission;
@@ -313,15 +316,6 @@ struct Answered {
     ai: Option<AiCall>,
 }
 
-/// What is needed to know an AI call's cost when its answer has ended.
-#[derive(Debug)]
-struct AiCall {
-    settings: AiSettings,
-    prices: Rc<PriceList>,
-    /// As the request names it, where it was read.
-    model: Option<String>,
-}
-
 impl Answered {
     fn plain(response: Response) -> Self {
         Self { response, reservation: None, cut: None, socket: None, ai: None }
@@ -338,12 +332,17 @@ impl Answered {
                 let traffic = websocket::pass(socket).await;
                 event.duration_ms = u32::try_from(now() - event.at).ok();
                 (event.bytes_in, event.bytes_out) = (Some(traffic.bytes_in), Some(traffic.bytes_out));
-                end(event, reservation, Settlement::NOTHING, &keep);
+                // Messages are not read, so the usage of an AI's is unknown.
+                let used = account_for(&mut event, self.ai, AiUsage::default());
+                end(event, reservation, used, &keep);
             });
             return Ok(self.response);
         }
-        let ai = self.ai.and_then(|call| Some((ai::reader(&call.settings, &self.response)?, call)));
-        if reservation.is_none() && self.cut.is_none() && ai.is_none() {
+        // A failure costs nothing.
+        let call = self.ai.filter(|_| self.response.ok());
+        let reader = call.as_ref().and_then(|_| ai::reader(&self.response));
+        if reservation.is_none() && self.cut.is_none() && reader.is_none() {
+            account_for(&mut event, call, AiUsage::default());
             meter::record(event, &keep);
             return Ok(self.response);
         }
@@ -351,7 +350,6 @@ impl Answered {
         store.context.wait_until(async move {
             let _ = waited_for.await;
         });
-        let (reader, call) = ai.unzip();
         let mut watcher = Watcher::new(move |seen: Seen| {
             let _ended = ended;
             event.bytes_out = Some(seen.bytes);
@@ -362,17 +360,19 @@ impl Answered {
                 End::Abandoned => event.outcome = Outcome::ClientGone,
                 End::Cut => event.outcome = Outcome::InjectedFault,
             }
-            let is_whole = seen.end == End::Whole;
-            let priced =
-                |(usage, call): (AiUsage, AiCall)| ai::priced(usage, call.model, &call.prices, is_whole);
-            event.ai = seen.ai.zip(call).map(priced);
-            let used = event.ai.as_ref().map_or(Settlement::NOTHING, |ai| ai::settlement(ai, is_whole));
+            let used = account_for(&mut event, call, seen.ai.unwrap_or_default());
             end(event, reservation, used, &keep);
         });
         watcher.reader = reader;
         watcher.cut = self.cut;
         watched(self.response, watcher).map_err(Error::from)
     }
+}
+
+/// Notes the usage of a metered call in its event; calls that are not metered use nothing.
+fn account_for(event: &mut UsageEvent, call: Option<AiCall>, usage: AiUsage) -> Settlement {
+    event.ai = call.map(|call| ai::priced(usage, call));
+    event.ai.as_ref().map_or(Settlement::NOTHING, ai::settlement)
 }
 
 fn end(event: UsageEvent, reservation: Option<limiter::Reservation>, used: Settlement, keep: &Keep) {

@@ -255,6 +255,10 @@ fn request_headers(arrival: &Arrival, forward_cookies: bool) -> Result<Headers, 
             headers.set(Carrier::WebSocketProtocol.header(), &protocols)?;
         }
     }
+    if arrival.is_metered {
+        // A browser's `zstd` is opaque to us, and a stream compressed again would lose its flushes.
+        headers.set("accept-encoding", "identity")?;
+    }
     headers.set(REQUEST_ID, &arrival.request_id)?;
     headers.set(LOOP_MARK, "1")?;
     Ok(headers)
