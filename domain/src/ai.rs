@@ -22,7 +22,7 @@ pub use metering::{Metering, metering};
 
 use crate::usage::{AiUsage, Clipped, MAX_MODEL_LEN};
 use counts::{Counts, Slot};
-use parts::{Events, Frames, Part};
+use parts::{Events, Frames, MARK, Part};
 use scan::{Alone, Captured, Scanner};
 use serde_json::Value;
 
@@ -45,24 +45,14 @@ pub struct UsageReader {
 
 #[derive(Debug)]
 enum Format {
+    /// JSON by its type, of which nothing has been seen yet.
+    Unsure,
     Json,
     /// One JSON a line.
     Lines,
     Events(Events),
     Frames(Frames),
 }
-
-/// Media types that are read, without their parameters; `+json` is read too. Bodies of other types, such
-/// as files, sound and pictures, are not looked at.
-const FORMATS: [(&str, fn() -> Format); 7] = [
-    ("application/json", || Format::Json),
-    ("text/event-stream", || Format::Events(Events::default())),
-    ("application/x-ndjson", || Format::Lines),
-    ("application/ndjson", || Format::Lines),
-    ("application/jsonl", || Format::Lines),
-    ("application/stream+json", || Format::Lines),
-    ("application/vnd.amazon.eventstream", || Format::Frames(Frames::default())),
-];
 
 /// Codings that the runtime undoes before a body is seen.
 const READABLE_ENCODINGS: [&str; 4] = ["", "identity", "gzip", "br"];
@@ -99,7 +89,7 @@ impl UsageReader {
             return None;
         }
         let mut reader = Self::new(&header("content-type")?)?;
-        if matches!(reader.format, Format::Json) {
+        if matches!(reader.format, Format::Unsure) {
             for (name, slot) in COUNT_HEADERS {
                 let Some(count) = header(name) else { break };
                 reader.counts.put(slot, count.trim().parse().ok());
@@ -111,8 +101,7 @@ impl UsageReader {
     /// A reader of a body of this type; `None` for those that are not looked at.
     pub fn new(content_type: &str) -> Option<Self> {
         let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-        let known = FORMATS.iter().find(|(name, _)| *name == media).map(|(_, format)| format());
-        let format = known.or_else(|| media.ends_with("+json").then_some(Format::Json))?;
+        let format = format_named(&media)?;
         Some(Self {
             format,
             scanner: Scanner::default(),
@@ -128,6 +117,12 @@ impl UsageReader {
     pub fn feed(&mut self, chunk: &[u8]) {
         // Taken out for the time of the call, so that its parts can be handed on.
         match std::mem::replace(&mut self.format, Format::Json) {
+            Format::Unsure => {
+                self.format = format_of(chunk);
+                if !matches!(self.format, Format::Unsure) {
+                    self.feed(chunk);
+                }
+            }
             Format::Json => self.data(chunk),
             Format::Lines => {
                 for line in chunk.split_inclusive(|byte| *byte == b'\n') {
@@ -171,17 +166,17 @@ impl UsageReader {
         if said.is_blank() {
             return;
         }
-        if said.is_first {
+        if said.place == Some(Place::First) {
             said.counts.forget_answer();
         }
         self.counts.merge(&said.counts);
         self.model = said.model.or(self.model.take());
         self.has_finished |= said.has_finish;
-        if said.is_last || said.done == DONE || (self.has_finished && said.has_counts) {
+        if said.place == Some(Place::Last) || said.done == DONE || (self.has_finished && said.has_counts) {
             self.is_whole = true;
         }
         // `[DONE]` and the like say nothing else.
-        self.ends_with_counts = said.has_counts && !said.is_first;
+        self.ends_with_counts = said.has_counts && said.place != Some(Place::First);
     }
 
     /// Bytes held of the response.
@@ -197,7 +192,7 @@ impl UsageReader {
     /// response has said its last word, also if the connection broke after that; otherwise they would be
     /// a part, and are left out.
     pub fn finish(mut self, has_ended: bool) -> AiUsage {
-        let is_json = matches!(self.format, Format::Json);
+        let is_json = matches!(self.format, Format::Json | Format::Unsure);
         let is_closed = self.scanner.is_closed();
         if !is_closed {
             // An event that broke off may have said a part of its counts.
@@ -210,6 +205,37 @@ impl UsageReader {
     }
 }
 
+/// The format of a media type. Bodies of other types, such as files, sound and pictures, are not looked at.
+fn format_named(media: &str) -> Option<Format> {
+    match media {
+        "application/json" => Some(Format::Unsure),
+        "text/event-stream" => Some(Format::Events(Events::default())),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/stream+json" => {
+            Some(Format::Lines)
+        }
+        "application/vnd.amazon.eventstream" => Some(Format::Frames(Frames::default())),
+        other => other.ends_with("+json").then_some(Format::Unsure),
+    }
+}
+
+/// The format of a body that is called JSON, by its first visible byte: some servers send events under
+/// that name.
+fn format_of(chunk: &[u8]) -> Format {
+    let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace() && !MARK.contains(byte));
+    match first {
+        None => Format::Unsure,
+        Some(b'd' | b'e' | b'i' | b'r' | b':') => Format::Events(Events::default()),
+        Some(_) => Format::Json,
+    }
+}
+
+/// Places of an event that its type tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    First,
+    Last,
+}
+
 /// Values that one event said.
 #[derive(Debug, Default)]
 struct Said {
@@ -217,8 +243,7 @@ struct Said {
     model: Option<Clipped<MAX_MODEL_LEN>>,
     has_counts: bool,
     has_finish: bool,
-    is_first: bool,
-    is_last: bool,
+    place: Option<Place>,
     /// The first bytes of its data, as many as tell `[DONE]` from anything else.
     done: Vec<u8>,
 }
@@ -247,8 +272,8 @@ impl Said {
             }
             Captured::Type => {
                 let kind = value.as_str().unwrap_or_default();
-                self.is_first |= kind == FIRST_TYPE;
-                self.is_last |= LAST_TYPES.contains(&kind);
+                let place = (kind == FIRST_TYPE).then_some(Place::First);
+                self.place = self.place.or(place).or(LAST_TYPES.contains(&kind).then_some(Place::Last));
             }
             Captured::Finish => {
                 self.has_finish |=
@@ -263,8 +288,8 @@ impl Said {
     }
 
     fn is_blank(&self) -> bool {
-        let Self { model, has_counts, has_finish, is_first, is_last, done, counts: _ } = self;
-        model.is_none() && !(*has_counts || *has_finish || *is_first || *is_last) && done.is_empty()
+        let Self { model, has_counts, has_finish, place, done, counts: _ } = self;
+        model.is_none() && !has_counts && !has_finish && place.is_none() && done.is_empty()
     }
 }
 

@@ -180,7 +180,7 @@ const BEDROCK: &[Row] = &[
     ("POST", "/model-invocation-job/*/stop", Free),
 ];
 
-/// Paths of Cohere, DeepSeek, Groq, Mistral, Ollama, `OpenRouter`, Together and xAI that are not, or do
+/// Paths of Cohere, `DeepSeek`, Groq, Mistral, Ollama, `OpenRouter`, Together and xAI that are not, or do
 /// not mean, those of `OpenAI`.
 const COMPATIBLE: &[Row] = &[
     ("POST", "/chat", Generates),

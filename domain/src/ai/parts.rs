@@ -37,7 +37,8 @@ impl Default for Line {
 }
 
 const DATA: &[u8] = b"data:";
-const MARK: &[u8] = b"\xEF\xBB\xBF";
+/// The byte order mark in UTF-8.
+pub const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 impl Events {
     pub fn feed(&mut self, chunk: &[u8], mut each: impl FnMut(Part)) {

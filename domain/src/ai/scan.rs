@@ -87,14 +87,14 @@ pub struct Scanner {
     /// The wanted value that is being read, and its text.
     capture: Option<Captured>,
     value: Vec<u8>,
-    /// Whether a whole document has been seen.
-    is_closed: bool,
+    /// Documents that have ended.
+    ended: usize,
 }
 
 impl Scanner {
-    /// Whether the document has ended.
+    /// Whether a whole document has been seen.
     pub fn is_closed(&self) -> bool {
-        self.is_closed
+        self.ended > 0
     }
 
     /// Looks through `bytes`; `found` gets each wanted value's text when it has ended.
@@ -183,7 +183,7 @@ impl Scanner {
                     self.keep(&[byte]);
                 }
                 self.depth = self.depth.saturating_sub(1);
-                self.is_closed |= self.depth == 0;
+                self.ended += usize::from(self.depth == 0);
             }
             b',' if self.is_live() => {
                 self.end_value(found);

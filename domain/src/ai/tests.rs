@@ -336,6 +336,17 @@ fn a_byte_order_mark_hides_nothing() {
 }
 
 #[test]
+fn events_that_are_called_json_are_read() {
+    for before in ["", "\u{feff}", "\r\n", ": ping\n\n", "event: x\n"] {
+        let text = format!(
+            "{before}data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":9,\"completion_tokens\":6}}}}\n\ndata: [DONE]\n\n"
+        );
+        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        assert_eq!(read(JSON, &bytes).prompt_tokens, Some(9), "{text:?}");
+    }
+}
+
+#[test]
 fn only_what_can_hold_usage_is_looked_at() {
     let with = |content_type: &str, encoding: &str| {
         UsageReader::of(|name| match name {
@@ -571,7 +582,8 @@ proptest! {
     fn repeated_counts_are_one_in_any_order(
         (usages, prompt, most) in usages().prop_flat_map(|(all, prompt, most)| (Just(all).prop_shuffle(), Just(prompt), Just(most))),
     ) {
-        let events: String = usages.iter().map(|usage| format!("data: {}\n\n", json!({"choices": [], "usage": usage}))).collect();
+        let event = |usage| format!("data: {}\n\n", json!({"choices": [], "usage": usage}));
+        let events = usages.iter().map(event).collect::<Vec<_>>().concat();
         let usage = read(EVENTS, &[events.as_bytes(), b"data: [DONE]\n\n"]);
         prop_assert_eq!(counts(&usage), [Some(prompt), Some(most), None, None, None]);
     }
