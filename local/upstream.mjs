@@ -156,11 +156,34 @@ const handlers = {
   },
 };
 
+const used = { input_tokens: 36, output_tokens: 87, total_tokens: 123 };
+const completion = { id: "chatcmpl-demo", object: "chat.completion", model: "demo-1", choices: [], usage: { prompt_tokens: 9, completion_tokens: 6, total_tokens: 15 } };
+
+/** What an AI's API answers beside chat: lists, uploads, work in the background, sound. By method and path. */
+const answers = {
+  "GET /v1/models": () => ({ object: "list", data: [{ id: "demo-1", object: "model" }] }),
+  "POST /v1/files": () => ({ id: "file-demo", object: "file" }),
+  "POST /v1/moderations": () => ({ id: "modr-demo", model: "demo-1", results: [{ flagged: false }] }),
+  "POST /v1/batches": () => ({ id: "batch-demo", object: "batch", status: "validating" }),
+  "GET /v1/batches/batch-demo": () => ({ id: "batch-demo", object: "batch", status: "completed", usage: used }),
+  "GET /v1/chat/completions/chatcmpl-demo": () => completion,
+  "GET /v1/responses/resp-demo": () => ({ id: "resp-demo", object: "response", status: "completed", model: "demo-1", usage: used }),
+  "POST /v1/responses": (asked) => ({
+    id: "resp-demo",
+    object: "response",
+    model: "demo-1",
+    ...(asked.background ? { status: "queued", usage: null } : { status: "completed", usage: used }),
+  }),
+};
+
 async function openai({ response, url, record }) {
-  if (url.pathname === "/v1/models") {
-    return json(response, 200, { object: "list", data: [{ id: "demo-1", object: "model" }] });
+  if (url.pathname === "/v1/chat/completions" && record.method === "POST") return chat(response, record);
+  if (url.pathname === "/v1/audio/speech") return response.writeHead(200, { "content-type": "audio/mpeg" }).end(Buffer.alloc(4096, 1));
+  const answer = answers[`${record.method} ${url.pathname}`];
+  if (answer) {
+    const isJson = record.headers["content-type"]?.startsWith("application/json");
+    return json(response, 200, answer(isJson ? JSON.parse(record.body) : {}));
   }
-  if (url.pathname === "/v1/chat/completions") return chat(response, record);
   json(response, 404, { error: { message: `no such path ${url.pathname}`, type: "invalid_request_error" } });
 }
 
