@@ -16,24 +16,15 @@ impl<const MAX: usize> Clipped<MAX> {
 }
 
 impl<const MAX: usize> From<String> for Clipped<MAX> {
-    fn from(mut text: String) -> Self {
-        let mut length = 0;
-        let fits = text.char_indices().find(|(_, c)| {
-            length += in_json(*c);
-            length > MAX
-        });
-        if let Some((end, _)) = fits {
-            text.truncate(end);
-            text.shrink_to_fit();
-        }
-        Self(text)
+    fn from(text: String) -> Self {
+        Self(clipped(text, MAX))
     }
 }
 
 impl<const MAX: usize> From<&str> for Clipped<MAX> {
     fn from(text: &str) -> Self {
         // A character takes at least a byte, so the rest need not be copied first.
-        text.get(..text.floor_char_boundary(MAX)).unwrap_or_default().to_owned().into()
+        super::clip(text, MAX).into()
     }
 }
 
@@ -49,6 +40,20 @@ impl<'de, const MAX: usize> Deserialize<'de> for Clipped<MAX> {
     fn deserialize<D: Deserializer<'de>>(text: D) -> Result<Self, D::Error> {
         String::deserialize(text).map(Self::from)
     }
+}
+
+/// Not generic, so that each length does not carry its own copy into the Worker.
+fn clipped(mut text: String, most: usize) -> String {
+    let mut length = 0;
+    let end = text.char_indices().find(|(_, c)| {
+        length += in_json(*c);
+        length > most
+    });
+    if let Some((end, _)) = end {
+        text.truncate(end);
+        text.shrink_to_fit();
+    }
+    text
 }
 
 /// Bytes that `serde_json` writes for a character.
