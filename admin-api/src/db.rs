@@ -1,5 +1,6 @@
 //! D1: typed statements. Each SQL statement is a file of its own under `queries/`.
 
+use edge::log::log;
 use serde::de::DeserializeOwned;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
@@ -36,6 +37,9 @@ pub enum StoreError {
     Constraint(String),
     #[error("a value does not fit: {0}")]
     Value(String),
+    /// By a newer version, or damaged.
+    #[error("a stored value cannot be read: {0}")]
+    Unreadable(String),
 }
 
 impl From<worker::Error> for StoreError {
@@ -144,8 +148,10 @@ impl Db {
         rows_of(&statement.all().await?)
     }
 
+    /// # Errors
+    /// Also if the row cannot be read: that must not look like no row.
     pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
-        Ok(self.rows(statement).await?.into_iter().next())
+        Ok(all_rows_of(&statement.all().await?)?.into_iter().next())
     }
 
     /// Runs the statements as one transaction.
@@ -170,11 +176,32 @@ pub fn changes_of(result: &D1Result) -> Result<usize, StoreError> {
     Ok(result.meta()?.and_then(|meta| meta.changes).unwrap_or(0))
 }
 
+/// The rows that can be read. One that cannot, say with a kind or role of a newer version, is logged and
+/// left out: it must not take the list with it, and grants nothing.
 pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
+    all_rows_of(result).or_else(|error| match error {
+        StoreError::Unreadable(_) => {
+            let rows: Vec<serde_json::Value> = all_rows_of(result)?;
+            let read = |row| {
+                serde_json::from_value(row).inspect_err(|e| log("-", "row left out", &e.to_string())).ok()
+            };
+            Ok(rows.into_iter().filter_map(read).collect())
+        }
+        other => Err(other),
+    })
+}
+
+fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
     if let Some(error) = result.error() {
         return Err(StoreError::Unreachable(error));
     }
-    result.results().map_err(|e| StoreError::Value(e.to_string()))
+    result.results().map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+/// The items that can be made of rows, as [`rows_of`] does.
+pub fn readable<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
+    let read = |row| T::try_from(row).inspect_err(|error| log("-", "row left out", &error.to_string())).ok();
+    rows.into_iter().filter_map(read).collect()
 }
 
 /// A JSON column's text, or the empty value where it cannot be read: what is unreadable grants
@@ -183,9 +210,26 @@ pub fn json_column<T: DeserializeOwned + Default>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// A JSON column's text for a view; the name of one that cannot be read is added to `unreadable`.
+pub fn column_or_note<T: DeserializeOwned + Default>(
+    text: &str,
+    name: &str,
+    unreadable: &mut Vec<String>,
+) -> T {
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        unreadable.push(name.to_owned());
+        T::default()
+    })
+}
+
+/// Refuses to write a view back that lacks what could not be read.
+pub fn refuse_unreadable(unreadable: &[String]) -> Result<(), StoreError> {
+    if unreadable.is_empty() { Ok(()) } else { Err(StoreError::Unreadable(unreadable.join(", "))) }
+}
+
 /// A JSON column's text, where nothing may stand for what cannot be read.
 pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Value(format!("a JSON column: {e}")))
+    serde_json::from_str(text).map_err(|e| StoreError::Unreadable(format!("a JSON column: {e}")))
 }
 
 /// The text of a JSON column or parameter.

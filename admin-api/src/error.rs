@@ -87,6 +87,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unreachable(cause) => Self::Unavailable(cause),
+            StoreError::Unreadable(cause) => {
+                log("-", "stored value", &cause);
+                Self::conflict("stored", "holds a value that this version cannot read")
+            }
             other => Self::Internal(other.to_string()),
         }
     }

@@ -124,6 +124,22 @@ impl CredentialKind {
             Self::AwsSigv4 => "aws_sigv4",
         }
     }
+
+    /// The fields of a credential of this kind. Beside a new one without which the upstream would be sent
+    /// more than was meant, `Plaintext` writes `"critical": ["its_name"]`.
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Bearer => &["token"],
+            Self::Header => &["name", "prefix", "value"],
+            Self::Basic => &["username", "password"],
+            Self::Query => &["parameter", "value"],
+            Self::Headers => &["headers"],
+            Self::Oauth2ClientCredentials => {
+                &["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"]
+            }
+            Self::AwsSigv4 => &["access_key_id", "secret_access_key", "session_token", "region", "service"],
+        }
+    }
 }
 
 /// Why a credential cannot be used; names the field.
@@ -245,8 +261,18 @@ impl Credential {
         serde_json::to_string(&Plaintext(self)).ok().map(Secret::new)
     }
 
+    /// Reads what [`Credential::to_plaintext`] wrote, in this version or a newer one. `None` for a kind
+    /// that is not known, and for one with a critical field that is not.
     pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
-        serde_json::from_slice(plaintext).ok()
+        let mut stored: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(plaintext).ok()?;
+        let kind = CredentialKind::deserialize(stored.get("kind")?).ok()?;
+        let known = |name: &str| name == "kind" || kind.fields().contains(&name);
+        if crate::stored::forbids_use(&stored.clone().into(), kind.fields()) {
+            return None;
+        }
+        stored.retain(|name, _| known(name));
+        serde_json::from_value(stored.into()).ok()
     }
 }
 

@@ -16,6 +16,7 @@
 //! | [`headers`] | which headers pass |
 //! | [`cors`] | what a browser of another origin is told |
 //! | [`kv`] | the values the two Workers share through KV, in both versions |
+//! | [`stored`] | what a version does with values of a newer one |
 //! | [`usage`], [`rollup`], [`span`] | what is recorded of a call, how it adds up, what a report reads |
 //! | [`ai`], [`price`] | what an AI call used and what it costs |
 //! | [`csv`] | files for spreadsheets |
@@ -58,6 +59,7 @@ pub mod settings;
 pub mod signature;
 pub mod sigv4;
 pub mod span;
+pub mod stored;
 pub mod time;
 pub mod token;
 pub mod upstream;

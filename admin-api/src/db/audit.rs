@@ -1,6 +1,6 @@
 //! The audit log: one row for each change, and one for each refused attempt.
 
-use super::{Db, Statement, StoreError, from_json, params, sql, to_json};
+use super::{Db, Statement, StoreError, params, sql, to_json};
 use domain::api::audit::{AuditEntry, AuditQuery, AuditResult};
 use domain::id::TeamId;
 use domain::time::UnixMs;
@@ -111,24 +111,27 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
         filter.limit,
     ];
     let rows: Vec<Row> = db.rows(db.statement(sql!("audit_list"), params)?).await?;
-    let view = |row: Row| {
-        Ok(AuditEntry {
-            id: row.id,
-            at: row.at,
-            actor: row.actor,
-            actor_name: row.actor_name,
-            action: row.action,
-            result: row.result,
-            entity: row.entity,
-            entity_id: row.entity_id,
-            team_id: row.team_id,
-            before: row.before.as_deref().map(from_json).transpose()?,
-            after: row.after.as_deref().map(from_json).transpose()?,
-            client_ip: row.client_ip,
-            request_id: row.request_id,
-        })
+    let view = |row: Row| AuditEntry {
+        id: row.id,
+        at: row.at,
+        actor: row.actor,
+        actor_name: row.actor_name,
+        action: row.action,
+        result: row.result,
+        entity: row.entity,
+        entity_id: row.entity_id,
+        team_id: row.team_id,
+        before: row.before.map(json_or_text),
+        after: row.after.map(json_or_text),
+        client_ip: row.client_ip,
+        request_id: row.request_id,
     };
-    rows.into_iter().map(view).collect()
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// A snapshot; one that is no JSON is shown as it is.
+fn json_or_text(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 /// A new id from the platform's CSPRNG.

@@ -1,6 +1,6 @@
 //! Invitations, and what becomes of them.
 
-use super::{Db, Statement, StoreError, audit, from_json, params, sql, to_json};
+use super::{Db, Statement, StoreError, audit, from_json, params, readable, sql, to_json};
 use domain::api::invitations::{InvitationState, InvitedTeam};
 use domain::api::people::TeamRole;
 use domain::clerk::ClerkUser;
@@ -46,7 +46,11 @@ impl TryFrom<Row> for Invitation {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
-            teams: from_json(&row.teams)?,
+            // A role of a newer version is left out: it would grant nothing.
+            teams: from_json::<Vec<serde_json::Value>>(&row.teams)?
+                .into_iter()
+                .filter_map(|team| serde_json::from_value(team).ok())
+                .collect(),
             id: row.id,
             email: row.email,
             state: row.state,
@@ -77,7 +81,7 @@ pub async fn list(
     let (at, id) = after.unwrap_or((super::MAX_SAFE, ""));
     let params = params![teams, state.map(InvitationState::as_str), at, id, limit];
     let rows: Vec<Row> = db.rows(db.statement(sql!("invitations_list"), params)?).await?;
-    rows.into_iter().map(Invitation::try_from).collect()
+    Ok(readable(rows))
 }
 
 /// The invitation and its teams.

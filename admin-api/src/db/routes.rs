@@ -1,8 +1,10 @@
 //! Routes and their sealed credentials.
 
-use super::{Db, Statement, StoreError, from_json, json_column, params, rows_of, sql, to_json};
+use super::{
+    Db, Statement, StoreError, column_or_note, json_column, params, refuse_unreadable, rows_of, sql, to_json,
+};
 use domain::api::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
-use domain::credential::{CredentialKind, SealedCredential};
+use domain::credential::SealedCredential;
 use domain::id::RouteId;
 use domain::role::Grant;
 use domain::route::RoutePath;
@@ -27,15 +29,20 @@ struct RouteRow {
     created_at: UnixMs,
     updated_at: UnixMs,
     version: u64,
-    credential_kind: Option<CredentialKind>,
+    credential_kind: Option<String>,
     credential_origin: Option<String>,
     credential_updated_at: Option<UnixMs>,
 }
 
 impl RouteRow {
-    fn credential(&self) -> Option<CredentialView> {
+    fn credential(&self, unreadable: &mut Vec<String>) -> Option<CredentialView> {
+        let name = self.credential_kind.as_deref()?;
+        let kind = serde_json::from_value(name.into()).ok();
+        if kind.is_none() {
+            unreadable.push("credential".to_owned());
+        }
         Some(CredentialView {
-            kind: self.credential_kind?,
+            kind: kind?,
             origin: self.credential_origin.clone()?,
             updated_at: self.credential_updated_at?,
         })
@@ -59,16 +66,15 @@ impl Stored {
     }
 }
 
-impl TryFrom<RouteRow> for Stored {
-    type Error = StoreError;
-
-    /// Methods or settings that cannot be read are an error: taken for none given they would be all
-    /// methods, or a closed route open.
-    fn try_from(row: RouteRow) -> Result<Self, StoreError> {
-        let credential = row.credential();
-        let settings: RouteSettings = from_json(&row.settings)?;
+impl From<RouteRow> for Stored {
+    /// Methods or settings that cannot be read are noted: [`update`] then refuses to write them back as
+    /// none, which would be all methods, or a closed route open.
+    fn from(row: RouteRow) -> Self {
+        let mut unreadable = vec![];
+        let credential = row.credential(&mut unreadable);
+        let settings: RouteSettings = column_or_note(&row.settings, "settings", &mut unreadable);
         let maintenance = settings.maintenance.clone();
-        Ok(Self {
+        Self {
             upstream: UpstreamView {
                 backend_url: row.backend_url,
                 timeout_ms: row.timeout_ms,
@@ -83,7 +89,8 @@ impl TryFrom<RouteRow> for Stored {
                 path: row.path,
                 description: row.description,
                 tags: json_column(&row.tags),
-                methods: from_json(&row.methods)?,
+                methods: column_or_note(&row.methods, "methods", &mut unreadable),
+                unreadable,
                 enabled: row.enabled == 1,
                 maintenance,
                 upstream: None,
@@ -91,13 +98,13 @@ impl TryFrom<RouteRow> for Stored {
                 updated_at: row.updated_at,
                 version: row.version,
             },
-        })
+        }
     }
 }
 
 pub async fn get(db: &Db, id: &str) -> Result<Option<Stored>, StoreError> {
     let row: Option<RouteRow> = db.first(db.statement(sql!("route_get"), params![id])?).await?;
-    row.map(Stored::try_from).transpose()
+    Ok(row.map(Stored::from))
 }
 
 /// The route at a path.
@@ -120,7 +127,7 @@ pub async fn list(
 ) -> Result<Vec<Stored>, StoreError> {
     let rows: Vec<RouteRow> =
         db.rows(db.statement(sql!("routes_list"), params![search, tag, after, limit])?).await?;
-    rows.into_iter().map(Stored::try_from).collect()
+    Ok(rows.into_iter().map(Stored::from).collect())
 }
 
 pub fn insert(
@@ -154,6 +161,7 @@ pub fn insert(
 /// Writes the route's fields where it is still at its version.
 pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Statement, StoreError> {
     let (view, upstream) = (&route.view, &route.upstream);
+    refuse_unreadable(&view.unreadable)?;
     db.statement(
         sql!("route_update"),
         params![

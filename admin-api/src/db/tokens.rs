@@ -7,7 +7,9 @@ pub use published::*;
 pub use secrets::*;
 
 use super::limits;
-use super::{Db, Param, Statement, StoreError, from_json, json_column, params, sql, to_json};
+use super::{
+    Db, Param, Statement, StoreError, column_or_note, json_column, params, refuse_unreadable, sql, to_json,
+};
 use domain::api::tokens::{NewToken, StateFilter, TokenSort, TokenView};
 use domain::id::{TeamId, TokenId, UserId};
 use domain::kv::TokenState;
@@ -49,22 +51,22 @@ fn state_of(disabled_at: Option<UnixMs>, revoked_at: Option<UnixMs>) -> TokenSta
     }
 }
 
-impl TryFrom<TokenRow> for TokenView {
-    type Error = StoreError;
-
-    /// An allow-list or limits that cannot be read are an error: taken for empty they would allow
-    /// anything, and be written back so.
-    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
-        Ok(Self {
+impl From<TokenRow> for TokenView {
+    /// An allow-list or limits that cannot be read are noted: [`update`] then refuses to write them back
+    /// as empty, which would allow anything.
+    fn from(row: TokenRow) -> Self {
+        let mut unreadable = vec![];
+        Self {
             state: state_of(row.disabled_at, row.revoked_at),
             hint: row.hint_start.zip(row.hint_end).map(|(start, end)| TokenHint { start, end }),
             id: row.id,
             name: row.name,
             team_id: row.team_id,
             description: row.description,
-            scopes: json_column(&row.scopes),
-            ip_allow: from_json(&row.ip_allow)?,
-            limits: limits::read(row.limits.as_deref())?,
+            scopes: column_or_note(&row.scopes, "scopes", &mut unreadable),
+            ip_allow: column_or_note(&row.ip_allow, "ip_allow", &mut unreadable),
+            limits: column_or_note(row.limits.as_deref().unwrap_or("{}"), "limits", &mut unreadable),
+            unreadable,
             inject_faults: row.inject_faults == 1,
             expires_at: row.expires_at,
             disabled_by: row.disabled_by,
@@ -73,13 +75,13 @@ impl TryFrom<TokenRow> for TokenView {
             updated_at: row.updated_at,
             last_used_at: row.last_used_at,
             version: row.version,
-        })
+        }
     }
 }
 
 pub async fn get(db: &Db, id: &str) -> Result<Option<TokenView>, StoreError> {
     let row: Option<TokenRow> = db.first(db.statement(sql!("token_get"), params![id])?).await?;
-    row.map(TokenView::try_from).transpose()
+    Ok(row.map(TokenView::from))
 }
 
 /// Which tokens, and from where on.
@@ -119,7 +121,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
     let statement =
         db.statement(sql, params![filter.teams, filter.search, state, filter.now, value, id, filter.limit])?;
     let rows: Vec<TokenRow> = db.rows(statement).await?;
-    rows.into_iter().map(TokenView::try_from).collect()
+    Ok(rows.into_iter().map(TokenView::from).collect())
 }
 
 /// What a team says of its tokens.
@@ -184,6 +186,7 @@ pub fn insert(
 
 /// Writes the view's fields where the token is still at its version.
 pub fn update(db: &Db, _: &Grant, token: &TokenView, now: UnixMs) -> Result<Statement, StoreError> {
+    refuse_unreadable(&token.unreadable)?;
     db.statement(
         sql!("token_update"),
         params![

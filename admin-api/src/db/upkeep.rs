@@ -1,6 +1,6 @@
 //! Notifications, and what the comparison of KV with D1 found.
 
-use super::{Db, Statement, StoreError, from_json, params, sql, to_json};
+use super::{Db, Statement, StoreError, params, sql, to_json};
 use domain::api::upkeep::{Drift, Notification, NotificationKind};
 use domain::id::TeamId;
 use domain::span::HOURLY_KEPT_MS;
@@ -58,17 +58,15 @@ pub async fn notifications(
     let (at, key) = after.unwrap_or((super::MAX_SAFE, ""));
     let statement = db.statement(sql!("notifications_list"), params![teams, platform, at, key, limit])?;
     let rows: Vec<Row> = db.rows(statement).await?;
-    let view = |row: Row| {
-        Ok(Notification {
-            kind: row.kind,
-            subject: row.subject,
-            team_id: row.team_id,
-            details: from_json(&row.details)?,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
+    let view = |row: Row| Notification {
+        kind: row.kind,
+        subject: row.subject,
+        team_id: row.team_id,
+        details: serde_json::from_str(&row.details).unwrap_or_default(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
     };
-    rows.into_iter().map(view).collect()
+    Ok(rows.into_iter().map(view).collect())
 }
 
 /// Writes what the bell is to show, and resolves what is over.

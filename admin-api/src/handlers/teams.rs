@@ -159,7 +159,7 @@ fn changed(team: TeamView, change: TeamChange) -> TeamView {
         color: change.color.unwrap_or(team.color),
         icon: change.icon.unwrap_or(team.icon),
         scope_cap: change.scope_cap.map_or(team.scope_cap, |cap| cap.map(texts)),
-        limits: change.limits.unwrap_or(team.limits),
+        limits: change.limits.map(|limits| limits.over(&team.limits)).unwrap_or(team.limits),
         ..team
     }
 }

@@ -121,7 +121,8 @@ fn changed(route: Stored, change: RouteChange) -> Stored {
     let Stored { view, upstream } = route;
     let origin = change.upstream.as_ref().map(origin_of).or_else(|| origin_in(&upstream.backend_url));
     let credential = upstream.credential.filter(|c| origin.as_ref() == Some(&c.origin));
-    let settings = change.settings.unwrap_or(upstream.settings);
+    let settings =
+        change.settings.map(|settings| settings.over(&upstream.settings)).unwrap_or(upstream.settings);
     let maintenance = settings.maintenance.clone();
     Stored {
         upstream: UpstreamView {
@@ -197,6 +198,7 @@ mod tests {
                 enabled: true,
                 maintenance: None,
                 upstream: None,
+                unreadable: vec![],
                 created_at: 1,
                 updated_at: 1,
                 version: 1,

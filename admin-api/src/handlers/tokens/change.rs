@@ -68,7 +68,7 @@ fn changed(token: TokenView, change: TokenChange) -> TokenView {
         scopes: change.scopes.map_or(token.scopes, |s| s.iter().map(ToString::to_string).collect()),
         expires_at: change.expires_at.unwrap_or(token.expires_at),
         ip_allow: change.ip_allow.map_or(token.ip_allow, texts),
-        limits: change.limits.unwrap_or(token.limits),
+        limits: change.limits.map(|limits| limits.over(&token.limits)).unwrap_or(token.limits),
         inject_faults: change.inject_faults.unwrap_or(token.inject_faults),
         ..token
     }
