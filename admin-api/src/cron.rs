@@ -10,9 +10,12 @@ use crate::publish::{drain, first_prices, now};
 use crate::{reconcile, reseal};
 use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use domain::time::MINUTE_MS;
+use domain::usage::UsageMessage;
 use domain::vars::KeyRing;
+use edge::env::USAGE;
 use edge::log::log;
-use worker::Env;
+use wasm_bindgen::JsValue;
+use worker::{Env, QueueContentType, RawMessageBuilder};
 
 /// Outbox rows taken at once, and how long a run takes more of them, in ms.
 const MAX_ROWS: u32 = 500;
@@ -24,12 +27,17 @@ const RECONCILE_EVERY: i64 = 10;
 /// than the design's 10 M in 90 days bring (77 a minute).
 const PURGE_ROWS: u32 = 500;
 const PURGE_ROUNDS: usize = 40;
+/// What looks further than an index leads runs once in so many minutes.
+const HOURLY: i64 = 60;
 
 pub async fn run(env: &Env) {
     let db = match Db::open(env) {
         Ok(db) => db,
         Err(error) => return log("cron", "nothing done", &error.to_string()),
     };
+    if let Err(error) = beat(env, &db).await {
+        log("cron", "no heartbeat", &error);
+    }
     if let Ok(config) = Config::get(env) {
         if let Err(error) = note_keys(&db, &config).await {
             log("cron", "keys not noted", &error.to_string());
@@ -50,6 +58,9 @@ pub async fn run(env: &Env) {
     }
     if let Err(error) = upkeep::notify(&db, now()).await {
         log("cron", "notifications not written", &error.to_string());
+    }
+    if let Err(error) = upkeep::resolve_unpriced(&db, now()).await {
+        log("cron", "models without a price not looked at", &error.to_string());
     }
     let config = match Config::get(env) {
         Ok(config) => config,
@@ -89,7 +100,7 @@ async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
     let now = now();
     let is_full = |deleted: usize| u32::try_from(deleted).is_ok_and(|n| n >= PURGE_ROWS);
     for _ in 0..PURGE_ROUNDS {
-        if !is_full(usage::purge_events(db, now - config.events_retention_ms, PURGE_ROWS).await?) {
+        if !is_full(usage::purge_events(db, now - config.events_retention_ms, now, PURGE_ROWS).await?) {
             break;
         }
     }
@@ -100,5 +111,22 @@ async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
             }
         }
     }
-    upkeep::purge(db, now, config.audit_retention_ms, PURGE_ROWS).await
+    upkeep::purge(db, now, config.audit_retention_ms, PURGE_ROWS).await?;
+    if now / MINUTE_MS % HOURLY == 0 {
+        upkeep::purge_secrets(db, now, PURGE_ROWS).await?;
+    }
+    Ok(())
+}
+
+/// Sends an empty message through the queue. The consumer notes when it last stored anything; what it
+/// leaves unanswered shows in health and rings the bell. To a consumer of any version it is a message
+/// without events.
+async fn beat(env: &Env, db: &Db) -> Result<(), String> {
+    upkeep::note_heartbeat(db, now()).await.map_err(|error| error.to_string())?;
+    let empty = UsageMessage { v: UsageMessage::VERSION, events: vec![], dropped: 0, unknown_tokens: 0 };
+    let text = serde_json::to_string(&empty).map_err(|error| error.to_string())?;
+    let message =
+        RawMessageBuilder::new(JsValue::from_str(&text)).build_with_content_type(QueueContentType::Text);
+    let queue = env.queue(USAGE).map_err(|error| error.to_string())?;
+    queue.send_raw(message).await.map_err(|error| error.to_string())
 }

@@ -104,6 +104,7 @@ wire_errors! {
         LimitsUnavailable => (503, "limits-unavailable", "Store Unavailable", "The token's limits cannot be checked. Try again shortly."),
         InjectedFault => (500, "injected-fault", "Injected Fault", "The call asked for this fault, to test its workflow."),
         UnderMaintenance => (503, "under-maintenance", "Under Maintenance", "The route is closed for maintenance. Wait as long as Retry-After says."),
+        TokenNotUnderstood => (503, "token-not-understood", "Store Unavailable", "The token was stored by a newer version than this gateway, which cannot judge it. Try again shortly."),
         StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The token store cannot be reached. Try again shortly."),
         GatewayTimeout => (504, "gateway-timeout", "Gateway Timeout", "The upstream did not answer in time."),
         LoopDetected => (508, "loop-detected", "Loop Detected", "The route leads back to the gateway itself."),

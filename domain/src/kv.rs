@@ -139,6 +139,19 @@ pub struct RouteTableV2 {
     pub routes: Vec<RouteV2>,
 }
 
+impl RouteTableV2 {
+    /// The table as the gateway reads it back.
+    pub fn table(self) -> RouteTable {
+        let (refused, open): (Vec<RouteV2>, Vec<RouteV2>) =
+            self.routes.into_iter().partition(|route| route.settings.forbid_use());
+        let mut table = RouteTable::new(open.into_iter().map(Route::from), self.legacy_tokens, self.version);
+        for route in refused {
+            table.block(route.path);
+        }
+        table
+    }
+}
+
 /// One route of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteV2 {

@@ -143,6 +143,11 @@ impl RouteSettings {
         .flatten()
     }
 
+    /// Settings that every version refuses: what stands for those that cannot be read.
+    pub fn unreadable() -> Self {
+        Self { unread: Unread::critical("unreadable"), ..Self::default() }
+    }
+
     /// Whether a newer version has marked something as critical that this one does not know.
     pub fn forbid_use(&self) -> bool {
         self.parts().any(|(_, unread)| unread.forbids_use())
@@ -191,6 +196,18 @@ mod tests {
                 "settings.maintenance.retry_after_s"
             ]
         );
-        assert!(serde_json::from_value::<RouteSettings>(json!({"magic": 1})).is_err());
+        assert_eq!(
+            fields(json!({"magic": 1, "ai": {"provider": "newer", "mode": 1}, "critical": [],
+                "failover": {"route_id": "r", "x": 1}, "maintenance": {"message": "m", "retry_after_s": 1, "y": 1}})),
+            [
+                "settings.critical",
+                "settings.magic",
+                "settings.ai.mode",
+                "settings.ai.provider",
+                "settings.failover.x",
+                "settings.maintenance.y"
+            ]
+        );
+        assert!(serde_json::from_value::<RouteSettings>(json!({"ai": {}})).is_err(), "a provider is needed");
     }
 }

@@ -32,6 +32,11 @@ impl Unread {
         self.0.is_empty()
     }
 
+    /// One field that no version knows or may ignore.
+    pub(crate) fn critical(name: &str) -> Self {
+        Self([(name.to_owned(), Value::Bool(true)), (CRITICAL.to_owned(), vec![name].into())].into())
+    }
+
     /// Whether a newer version has marked one of these fields as critical. A list that cannot be read
     /// may name any of them.
     pub fn forbids_use(&self) -> bool {

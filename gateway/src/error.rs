@@ -73,6 +73,7 @@ impl From<GatewayError> for Failure {
             | GatewayError::RoutesNotConfigured
             | GatewayError::InternalServerError
             | GatewayError::LimitsUnavailable
+            | GatewayError::TokenNotUnderstood
             | GatewayError::StoreUnavailable => Outcome::InternalError,
         };
         Self::of(error, outcome)

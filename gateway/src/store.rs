@@ -54,6 +54,7 @@ impl From<&StoreError> for GatewayError {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unreachable(_) => Self::StoreUnavailable,
+            StoreError::Unreadable(domain::kv::KvError::NotUnderstood) => Self::TokenNotUnderstood,
             StoreError::Unreadable(_) => Self::InternalServerError,
         }
     }

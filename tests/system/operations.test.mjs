@@ -97,15 +97,15 @@ test("a day whose events are partly deleted is not made anew", () => {
   assert.equal(rebuildable(now - 30 * day, now, 30)[0], 72 * day);
 });
 
-test("dead letters are read again by a build that understands them, and stay where they are while none does", async () => {
+test("dead letters are read again by a build that understands them, and stay letters while none does", async () => {
   const losses = async () => system.db.prepare("SELECT coalesce(sum(undecodable), 0) AS n FROM usage_losses").first("n");
   const event = { id: "letter-1", at: Date.now(), token_id: "tok_letter", team: "automation", path: "/x", method: "GET", status: 200, outcome: "ok", latency_ms: 1, gateway_ms: 0, request_id: "r" };
   const before = await losses();
   const first = await system.deliver([{ id: "m-bad", body: JSON.stringify({ v: 99 }) }]);
   assert.deepEqual([first.explicitAcks, await losses()], [["m-bad"], before + 1], "buried and counted");
   const replayed = await system.deliver([{ id: "l-good", body: JSON.stringify({ v: 1, events: [event] }) }, { id: "l-bad", body: JSON.stringify({ v: 99 }) }], "token-manager-usage-dlq");
-  assert.deepEqual(replayed.explicitAcks, ["l-good"]);
-  assert.deepEqual(replayed.retryMessages.map((message) => message.msgId), ["l-bad"]);
+  assert.deepEqual(replayed.explicitAcks.sort(), ["l-bad", "l-good"], "sent to the letters again, as the platform would drop it in the end");
+  assert.deepEqual(replayed.retryMessages, []);
   assert.equal(await losses(), before + 1, "a letter was counted twice");
   assert.equal(await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE id = 'letter-1'").first("n"), 1);
 });

@@ -12,6 +12,10 @@ pub const V1_IMPORTED: &str = "v1-imported";
 pub const RECONCILE: &str = "reconcile";
 /// How old the oldest message of the consumer's last batch was, in ms.
 pub const QUEUE_LAG: &str = "queue-lag";
+/// When the oldest heartbeat was sent that the consumer has not answered; updated with each.
+pub const HEARTBEAT: &str = "heartbeat";
+/// Raw calls from before this time are, or are being, deleted.
+pub const EVENTS_PURGED: &str = "events-purged";
 
 /// The fingerprints of the keys that this Worker runs with, by the names of their secrets.
 pub const KEYS: &str = "keys";

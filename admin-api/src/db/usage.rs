@@ -335,16 +335,25 @@ pub struct EventFilter {
     pub before: (UnixMs, String),
 }
 
-/// Newest first, in the order of the index that leaves the least to look through.
-pub async fn events(db: &Db, filter: &EventFilter, limit: u32) -> Result<Vec<CallView>, StoreError> {
-    let sql = if filter.token.is_some() {
-        sql!("events_by_token")
+/// Calls that were found, and where the look for them ended if it was not at the end of all.
+#[derive(Debug)]
+pub struct Found {
+    pub calls: Vec<CallView>,
+    /// Time and id of the last call looked at.
+    pub searched_to: Option<(UnixMs, String)>,
+}
+
+/// Newest first, in the order of the index that leaves the least to look through, and of at most `scan`
+/// calls of it: D1 runs one statement at a time, and everybody else waits.
+pub async fn events(db: &Db, filter: &EventFilter, limit: u32, scan: u32) -> Result<Found, StoreError> {
+    let (sql, end) = if filter.token.is_some() {
+        (sql!("events_by_token"), sql!("events_by_token_end"))
     } else if filter.route.is_some() {
-        sql!("events_by_route")
+        (sql!("events_by_route"), sql!("events_by_route_end"))
     } else if filter.team.is_some() {
-        sql!("events_by_team")
+        (sql!("events_by_team"), sql!("events_by_team_end"))
     } else {
-        sql!("events_by_time")
+        (sql!("events_by_time"), sql!("events_by_time_end"))
     };
     let statement = db.statement(
         sql,
@@ -361,14 +370,52 @@ pub async fn events(db: &Db, filter: &EventFilter, limit: u32) -> Result<Vec<Cal
             &filter.before.1,
             limit,
             filter.team.as_ref().map(TeamId::as_str),
+            scan,
         ],
     )?;
-    db.rows(statement).await
+    let calls: Vec<CallView> = db.rows(statement).await?;
+    let is_full = u32::try_from(calls.len()).is_ok_and(|n| n >= limit);
+    let searched_to = if is_full {
+        calls.last().map(|last| (last.at, last.id.clone()))
+    } else {
+        #[derive(Deserialize)]
+        struct End {
+            at: UnixMs,
+            id: String,
+        }
+        let key = match (&filter.token, &filter.route, &filter.team) {
+            (Some(token), _, _) => Some(token.as_str()),
+            (_, Some(route), _) => Some(route.as_str()),
+            (_, _, team) => team.as_ref().map(TeamId::as_str),
+        };
+        let params = params![filter.from, key, filter.before.0, &filter.before.1, scan];
+        let end: Option<End> = db.first(db.statement(end, params)?).await?;
+        end.map(|end| (end.at, end.id))
+    };
+    Ok(Found { calls, searched_to })
 }
 
 /// Deletes up to `limit` raw events before `before`; how many there were.
-pub async fn purge_events(db: &Db, before: UnixMs, limit: u32) -> Result<usize, StoreError> {
-    purge(db, db.statement(sql!("events_purge"), params![before, limit])?).await
+pub async fn purge_events(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
+    let results = db
+        .batch(vec![
+            db.statement(sql!("events_purge"), params![before, limit])?,
+            db.statement(sql!("events_purge_note"), params![before, now])?,
+        ])
+        .await?;
+    results.first().map_or(Ok(0), super::changes_of)
+}
+
+/// From when on no raw event has been deleted, whatever retention any version has had.
+pub async fn whole_since(db: &Db) -> Result<UnixMs, StoreError> {
+    let purged = settings::get(db, settings::EVENTS_PURGED).await?;
+    Ok(purged.and_then(|setting| setting.value.parse().ok()).unwrap_or(0))
+}
+
+/// Rings the bell about models that were called without a price: JSON of models and calls.
+pub async fn note_unpriced(db: &Db, models: &str, now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("notify_unpriced"), params![models, now])?]).await?;
+    Ok(())
 }
 
 /// Deletes up to `limit` rollups of a granularity before `before`; how many there were.

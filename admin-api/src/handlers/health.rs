@@ -7,7 +7,7 @@ use crate::error::Failure;
 use crate::publish::{now, read};
 use crate::request::{Call, respond};
 use domain::api::Health;
-use domain::api::upkeep::{HealthCheck, HealthDetailed, HealthStatus};
+use domain::api::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
 use domain::kv::ROUTES_KEY;
 use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
 use edge::log::log;
@@ -80,11 +80,12 @@ async fn stored(call: &Call) -> Result<Vec<HealthCheck>, StoreError> {
     let db: Db = call.db()?;
     let outbox = outbox::summary(&db).await?;
     let lag = settings::get(&db, settings::QUEUE_LAG).await?;
+    let waiting_since = upkeep::waiting_since(&db).await?;
     let drift = upkeep::drift_count(&db).await?;
     let seals = seals::count(&db, &call.config.credential_keys.first().fingerprint()).await?;
     Ok(vec![
         publication(&outbox, call.now),
-        queue(lag.as_ref(), call.now),
+        queue(lag.as_ref(), waiting_since, call.now),
         drifted(drift),
         credentials(seals),
     ])
@@ -98,7 +99,12 @@ fn publication(outbox: &outbox::Summary, now: UnixMs) -> HealthCheck {
     check("publication", status, note)
 }
 
-fn queue(lag: Option<&settings::Setting>, now: UnixMs) -> HealthCheck {
+fn queue(lag: Option<&settings::Setting>, waiting_since: Option<UnixMs>, now: UnixMs) -> HealthCheck {
+    let stored_at = lag.map(|lag| lag.updated_at);
+    if let Some(since) = waiting_since.and_then(|waiting| stalled_since(waiting, stored_at, now)) {
+        let note = format!("nothing stored for {} s", (now - since) / SECOND_MS);
+        return check("queue", HealthStatus::Degraded, Some(note));
+    }
     let recent = lag.filter(|lag| now - lag.updated_at < QUEUE_NEWS_MS);
     let lag_ms: i64 = recent.and_then(|lag| lag.value.parse().ok()).unwrap_or(0);
     if lag_ms > SLOW_QUEUE_MS {
@@ -129,6 +135,7 @@ fn credentials(seals: Seals) -> HealthCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::api::upkeep::STALLED_AFTER_MS;
 
     #[test]
     fn the_worst_of_all_counts() {
@@ -146,9 +153,21 @@ mod tests {
     #[test]
     fn an_old_word_of_the_consumer_says_nothing() {
         let lag = |value: &str, updated_at| settings::Setting { value: value.to_owned(), updated_at };
-        assert_eq!(queue(Some(&lag("45000", 0)), 10).status, HealthStatus::Degraded);
-        assert_eq!(queue(Some(&lag("45000", 0)), QUEUE_NEWS_MS).status, HealthStatus::Ok);
-        assert_eq!(queue(Some(&lag("500", 0)), 10).status, HealthStatus::Ok);
-        assert_eq!(queue(None, 10).status, HealthStatus::Ok);
+        assert_eq!(queue(Some(&lag("45000", 0)), None, 10).status, HealthStatus::Degraded);
+        assert_eq!(queue(Some(&lag("45000", 0)), None, QUEUE_NEWS_MS).status, HealthStatus::Ok);
+        assert_eq!(queue(Some(&lag("500", 0)), None, 10).status, HealthStatus::Ok);
+        assert_eq!(queue(None, None, 10).status, HealthStatus::Ok);
+    }
+
+    #[test]
+    fn a_silent_consumer_is_seen_whether_or_not_it_ever_spoke() {
+        let lag = settings::Setting { value: "500".to_owned(), updated_at: 1_000 };
+        let silent = queue(Some(&lag), Some(2_000), 2_000 + STALLED_AFTER_MS);
+        assert_eq!(
+            (silent.status, silent.note.as_deref()),
+            (HealthStatus::Degraded, Some("nothing stored for 181 s"))
+        );
+        assert_eq!(queue(None, Some(0), STALLED_AFTER_MS).status, HealthStatus::Degraded);
+        assert_eq!(queue(Some(&lag), Some(1_000), 1_000_000).status, HealthStatus::Ok, "answered");
     }
 }

@@ -6,6 +6,7 @@ use domain::credential::SealedCredential;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
 use domain::limit::Limits;
 use domain::scope::{Scope, within_cap};
+use domain::settings::RouteSettings;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use edge::log::log;
@@ -83,17 +84,29 @@ pub async fn route_table(db: &Db, now: UnixMs, request_id: &str) -> Result<Route
         v: 2,
         version: head.version,
         legacy_tokens: head.legacy_tokens == 1,
-        routes: rows.into_iter().filter_map(|row| route_or_log(row, request_id)).collect(),
+        routes: rows.into_iter().filter_map(|row| route_or_closed(row, request_id)).collect(),
     })
 }
 
-fn route_or_log(row: routes::PublishedRow, request_id: &str) -> Option<RouteV2> {
-    let id = row.id.clone();
-    let route = route(row);
-    if route.is_none() {
-        log(request_id, "route left out of the table", id.as_str());
-    }
-    route
+/// A route that cannot be read is published as closed: if it were left out, a shorter route could match
+/// its calls and send them elsewhere.
+fn route_or_closed(row: routes::PublishedRow, request_id: &str) -> Option<RouteV2> {
+    let (id, path) = (row.id.clone(), row.path.clone());
+    route(row).or_else(|| {
+        log(request_id, "route cannot be read, and is published as closed", id.as_str());
+        Some(RouteV2 {
+            id,
+            path,
+            url: Url::parse("https://unreadable.invalid").ok()?,
+            tags: vec![],
+            methods: vec![],
+            timeout_ms: None,
+            cors_origins: vec![],
+            forward_cookies: false,
+            settings: RouteSettings::unreadable(),
+            credential: None,
+        })
+    })
 }
 
 /// `None` for a route whose address, methods or settings cannot be read: it could go nowhere, or take
@@ -146,7 +159,20 @@ mod tests {
     }
 
     #[test]
-    fn a_route_whose_methods_or_settings_cannot_be_read_is_left_out() {
+    fn a_route_whose_methods_or_settings_cannot_be_read_is_published_as_closed() {
+        let closed =
+            route_or_closed(routes::PublishedRow { methods: "?".into(), ..published(None) }, "-").unwrap();
+        let path = closed.path.clone();
+        let table = RouteTableV2 { v: 2, version: 1, legacy_tokens: false, routes: vec![closed] };
+        let parsed = domain::kv::parse_routes(&serde_json::to_string(&table).unwrap(), false).unwrap();
+        assert_eq!(
+            parsed.unreadable,
+            ["rte_1"],
+            "its path is blocked, so that no shorter route takes its calls"
+        );
+        let request = domain::route::RequestPath::parse(path.as_str()).unwrap();
+        assert!(parsed.table.find(&request).is_none() && table.table().find(&request).is_none());
+
         assert!(route(routes::PublishedRow { methods: "[\"G T\"]".into(), ..published(None) }).is_none());
         assert!(route(routes::PublishedRow { methods: "?".into(), ..published(None) }).is_none());
         let settings = r#"{"maintenance":{"message":"x"}}"#.into();
@@ -194,7 +220,7 @@ mod tests {
 
     #[test]
     fn unreadable_limits_stop_the_publication_but_not_a_revocation() {
-        for unreadable in ["?", r#"{"calls_per_day":"5"}"#, r#"{"calls_per_dya":5}"#] {
+        for unreadable in ["?", r#"{"calls_per_day":"5"}"#] {
             let unreadable = Some(unreadable.to_owned());
             for (own, team) in [(unreadable.clone(), None), (None, unreadable)] {
                 let of = |state| PublishedToken {
@@ -206,6 +232,23 @@ mod tests {
                 assert!(record_of(&of(TokenState::Revoked)).unwrap().limits.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn a_limit_and_a_setting_of_a_newer_version_are_published_as_they_are_stored() {
+        let newer = r#"{"calls_per_day":5,"calls_per_fortnight":9}"#;
+        let record = record_of(&PublishedToken {
+            limits: Some(newer.into()),
+            team_limits: Some(r#"{"critical":["hours"],"hours":"9-17"}"#.into()),
+            ..token(TokenState::Active, "[]", None)
+        });
+        let limits = serde_json::to_value(record.unwrap()).unwrap()["limits"].clone();
+        let wanted = serde_json::json!({"calls_per_day": 5, "calls_per_fortnight": 9, "critical": ["hours"], "hours": "9-17"});
+        assert_eq!(limits, wanted);
+        let settings = r#"{"ai":{"provider":"newer","mode":1},"magic":{"a":[1]}}"#;
+        let route = route(routes::PublishedRow { settings: settings.into(), ..published(None) }).unwrap();
+        let text = serde_json::to_value(route.settings).unwrap();
+        assert_eq!(text, serde_json::from_str::<serde_json::Value>(settings).unwrap());
     }
 
     #[test]
