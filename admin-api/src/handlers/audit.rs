@@ -76,7 +76,7 @@ pub async fn export(call: &Call) -> Result<Response, Failure> {
         }
     };
     let resume =
-        |after: &Option<(UnixMs, String)>| csv::resume("to", after.as_ref().map_or(to, |(at, _)| *at));
+        move |after: &Option<(UnixMs, String)>| csv::resume("to", after.as_ref().map_or(to, |(at, _)| *at));
     csv::respond(&call.request_id, "audit.csv", HEAD, start, read, resume)
 }
 
