@@ -3,8 +3,10 @@
 use crate::db::tokens::PublishedToken;
 use crate::db::{Db, StoreError, json_column, limits, routes};
 use domain::credential::SealedCredential;
+use domain::id::RouteId;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
 use domain::limit::Limits;
+use domain::route::RoutePath;
 use domain::scope::{Scope, within_cap};
 use domain::settings::RouteSettings;
 use domain::time::{DAY_MS, UnixMs};
@@ -94,18 +96,22 @@ fn route_or_closed(row: routes::PublishedRow, request_id: &str) -> Option<RouteV
     let (id, path) = (row.id.clone(), row.path.clone());
     route(row).or_else(|| {
         log(request_id, "route cannot be read, and is published as closed", id.as_str());
-        Some(RouteV2 {
-            id,
-            path,
-            url: Url::parse("https://unreadable.invalid").ok()?,
-            tags: vec![],
-            methods: vec![],
-            timeout_ms: None,
-            cors_origins: vec![],
-            forward_cookies: false,
-            settings: RouteSettings::unreadable(),
-            credential: None,
-        })
+        closed(id, path)
+    })
+}
+
+fn closed(id: RouteId, path: RoutePath) -> Option<RouteV2> {
+    Some(RouteV2 {
+        id,
+        path,
+        url: Url::parse("https://unreadable.invalid").ok()?,
+        tags: vec![],
+        methods: vec![],
+        timeout_ms: None,
+        cors_origins: vec![],
+        forward_cookies: false,
+        settings: RouteSettings::unreadable(),
+        credential: None,
     })
 }
 
@@ -160,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_route_whose_methods_or_settings_cannot_be_read_is_published_as_closed() {
-        let closed =
-            route_or_closed(routes::PublishedRow { methods: "?".into(), ..published(None) }, "-").unwrap();
+        let row = published(None);
+        let closed = closed(row.id, row.path).unwrap();
         let path = closed.path.clone();
         let table = RouteTableV2 { v: 2, version: 1, legacy_tokens: false, routes: vec![closed] };
         let parsed = domain::kv::parse_routes(&serde_json::to_string(&table).unwrap(), false).unwrap();
