@@ -399,11 +399,11 @@ pub async fn events(db: &Db, filter: &EventFilter, limit: u32, scan: u32) -> Res
 pub async fn purge_events(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
     let results = db
         .batch(vec![
-            db.statement(sql!("events_purge"), params![before, limit])?,
             db.statement(sql!("events_purge_note"), params![before, now])?,
+            db.statement(sql!("events_purge"), params![before, limit])?,
         ])
         .await?;
-    results.first().map_or(Ok(0), super::changes_of)
+    results.last().map_or(Ok(0), super::changes_of)
 }
 
 /// From when on no raw event has been deleted, whatever retention any version has had.
