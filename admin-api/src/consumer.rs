@@ -149,7 +149,7 @@ async fn store(db: &Db, sorted: &mut Sorted, retention_ms: i64, are_letters: boo
             undecodable: 0,
         });
     // A letter that still cannot be read is counted already, under the id that it had before.
-    let unread = bad.iter().filter(|_| !are_letters).map(|message| unread(message));
+    let unread = bad.iter().filter(|_| !are_letters).map(unread);
     let losses: Vec<Loss> = counted.chain(unread).collect();
     if !losses.is_empty() {
         usage::add_losses(db, &to_json(&losses)?, now()).await?;
