@@ -718,7 +718,6 @@ fn nothing_that_the_cron_runs_walks_a_table_that_grows() {
         }
         let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
         let scanned = statement.get_status(rusqlite::StatementStatus::FullscanStep);
-        println!("{name}: {steps} steps, {scanned} scanned");
         assert!(steps < MOST_STEPS, "{name} takes {steps} steps:\n{}", plan(&db, name));
         assert!(scanned < 100, "{name} scans {scanned} rows:\n{}", plan(&db, name));
     }
