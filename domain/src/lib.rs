@@ -11,6 +11,7 @@
 //! | [`upstream`] | the upstream URL, and how `Location` and `Set-Cookie` are mapped back |
 //! | [`settings`], [`limit`] | what few routes do besides; what a token may use up |
 //! | [`access`] | the whole decision: record + route + scope → [`access::Permit`] |
+//! | [`network`] | which client addresses a token's allow-list holds |
 //! | [`credential`] | what is attached to the upstream call, and what it is sealed to |
 //! | [`breaker`], [`fault`] | when an upstream is left alone; faults that a call asks for |
 //! | [`headers`] | which headers pass |
@@ -44,6 +45,7 @@ pub mod import;
 pub mod kv;
 pub mod limit;
 pub mod method;
+pub mod network;
 mod object;
 #[cfg(feature = "schema")]
 pub mod openapi;
