@@ -323,6 +323,7 @@ mod tests {
                 expires_at: None,
                 state,
                 secret_ends_at,
+                cap: None,
                 ip_allow: vec![],
                 limits: domain::limit::Limits::default(),
                 inject_faults: false,

@@ -55,6 +55,9 @@ pub struct TokenRecord {
     pub team: TeamId,
     #[serde(default)]
     pub scopes: Vec<Scope>,
+    /// Bounds that `scopes`, narrowed to the team's cap, do not keep by themselves: a call must lie within both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Vec<Scope>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMs>,
     #[serde(default)]

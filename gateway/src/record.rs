@@ -5,6 +5,7 @@ use crate::store::now;
 use domain::kv::TokenRecord;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
+use domain::settings::AiSettings;
 use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
 use serde::Serialize;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ pub struct Account {
     pub upstream_ms: i64,
     /// How the token's limits stand, where they were asked.
     pub uses: Vec<LimitUse>,
+    /// AI settings of the route that answered, if it has any.
+    pub answered_ai: Option<AiSettings>,
 }
 
 /// What is recorded where nobody was there to be answered: nginx's "Client Closed Request".

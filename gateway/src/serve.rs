@@ -101,7 +101,7 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     check_size(&permit, arrival, &body)?;
     let mut ask = Ask::default();
     let mut ai_call = None;
-    if let Some(settings) = permit.route().settings.ai.clone() {
+    if let Some(settings) = permit.ai_before(&arrival.method, &routes.table) {
         let prices = prices(store.env, store.request_id).await;
         let asked = ai::read_ask(&settings, &token.limits, arrival, &mut body).await.map_err(|cause| {
             log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
@@ -116,7 +116,13 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     let Admission { uses, reservation } = admission;
     account.uses = uses;
     match call(&permit, body, arrival, &routes, store, account).await {
-        Ok((response, socket)) => Ok(Answered { response, reservation, cut: fault.cut, socket, ai: ai_call }),
+        Ok((response, socket)) => {
+            // A second upstream may speak another provider's API, with which its response is read.
+            if let (Some(call), Some(settings)) = (&mut ai_call, account.answered_ai.take()) {
+                call.settings = settings;
+            }
+            Ok(Answered { response, reservation, cut: fault.cut, socket, ai: ai_call })
+        }
         Err(failure) => {
             if let Some(reservation) = reservation {
                 // What was sent and not answered in time may have been charged for.
@@ -159,6 +165,7 @@ async fn call(
         log(store.request_id, "upstream call failed", &format!("route {}: {}", route.id, failed.cause));
         Box::<Failure>::from(failed.error)
     })?;
+    account.answered_ai = answer.ai();
     let failed = |cause: &dyn std::fmt::Debug| {
         log(store.request_id, "answer cannot be handed on", &format!("{cause:?}"));
         Box::<Failure>::from(GatewayError::BadGateway)

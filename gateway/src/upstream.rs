@@ -11,6 +11,7 @@ use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, holds_token};
 use domain::id::RouteId;
+use domain::settings::AiSettings;
 use domain::sigv4::{Payload, takes_unsigned_payload};
 use domain::token::{Carrier, protocols_without_token};
 use domain::upstream::{build_url, location_without, map_location, map_set_cookie};
@@ -79,7 +80,7 @@ pub async fn forward(
     let is_idempotent =
         matches!(arrival.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE");
     let second = permit
-        .failover(&routes.table)
+        .failover(&arrival.method, &routes.table)
         .filter(|_| body.can_repeat() && (is_idempotent || failover.any_method));
     let Some(second) = second else {
         return attempt(permit, body, arrival, routes, store).await;
@@ -261,6 +262,11 @@ fn request_headers(arrival: &Arrival, forward_cookies: bool) -> Result<Headers, 
 }
 
 impl Answer {
+    /// AI settings of the route that answered, if it has any.
+    pub fn ai(&self) -> Option<AiSettings> {
+        self.permit.route().settings.ai.clone()
+    }
+
     /// The upstream's answer as the client gets it: status, headers and body as they are, `Location`
     /// and `Set-Cookie` mapped back.
     pub fn returned(&self, arrival: &Arrival) -> Result<Response, JsValue> {

@@ -128,6 +128,7 @@ pub fn insert(
     grant: &Grant,
     id: &RouteId,
     route: &NewRoute,
+    lends: Option<Lends>,
     now: UnixMs,
 ) -> Result<Statement, StoreError> {
     db.statement(
@@ -147,12 +148,27 @@ pub fn insert(
             &to_json(&route.settings)?,
             grant.actor().as_str(),
             now,
+            lends.map(|lends| lends.second.as_str()),
+            lends.is_some_and(|lends| lends.credential),
         ],
     )
 }
 
-/// Writes the route's fields where it is still at its version.
-pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Statement, StoreError> {
+/// The second upstream of a route to be written, and whether it may have a credential.
+#[derive(Clone, Copy, Debug)]
+pub struct Lends<'a> {
+    pub second: &'a RouteId,
+    pub credential: bool,
+}
+
+/// Writes the route's fields where it is still at its version, and its second upstream is still there.
+pub fn update(
+    db: &Db,
+    _: &Grant,
+    route: &Stored,
+    lends: Option<Lends>,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
     let (view, upstream) = (&route.view, &route.upstream);
     db.statement(
         sql!("route_update"),
@@ -170,6 +186,8 @@ pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Stateme
             &to_json(&upstream.settings)?,
             now,
             view.version,
+            lends.map(|lends| lends.second.as_str()),
+            lends.is_some_and(|lends| lends.credential),
         ],
     )
 }

@@ -5,7 +5,7 @@ use crate::db::{Db, StoreError, json_column, limits, routes};
 use domain::credential::SealedCredential;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
 use domain::limit::Limits;
-use domain::scope::{Scope, within_cap};
+use domain::scope::{Scope, cap_to_check, within_cap};
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use edge::log::log;
@@ -44,7 +44,8 @@ pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, Sto
 }
 
 /// The record of a token, whichever secret it is found by. Its scopes are those that lie within the
-/// team's cap now, whatever was within it when they were given.
+/// team's cap now, whatever was within it when they were given; the cap itself goes along if a call has
+/// to be held to both. A gateway that does not know `cap` yet still has the narrowed scopes.
 pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
     // A tombstone needs neither networks nor limits, and nothing may stand in a revocation's way.
     let (ip_allow, limits) = if token.state == TokenState::Revoked {
@@ -53,12 +54,14 @@ pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
         (networks(&token.ip_allow)?, limits_of(token)?)
     };
     let scopes: Vec<Scope> = token.scopes.iter().filter_map(|text| text.parse().ok()).collect();
+    let inside = within_cap(&scopes, token.scope_cap.as_deref());
     Ok(TokenRecord {
         v: TokenRecord::VERSION,
         id: token.id.clone(),
         name: token.name.clone(),
         team: token.team_id.clone(),
-        scopes: within_cap(&scopes, token.scope_cap.as_deref()),
+        cap: cap_to_check(&scopes, token.scope_cap.as_deref(), &inside),
+        scopes: inside,
         expires_at: token.expires_at,
         state: token.state,
         secret_ends_at: None,
@@ -183,7 +186,18 @@ mod tests {
     #[test]
     fn a_cut_cap_cuts_what_is_published() {
         let record = record_of(&token(TokenState::Active, "[]", Some("openai"))).unwrap();
-        assert_eq!(record.scopes, ["openai".parse().unwrap()]);
+        assert_eq!((record.scopes, record.cap), (vec!["openai".parse().unwrap()], None));
+        let path = PublishedToken {
+            scopes: vec!["/api/openai/*".into()],
+            ..token(TokenState::Active, "[]", Some("openai"))
+        };
+        let record = record_of(&path).unwrap();
+        assert_eq!(record.scopes, ["/api/openai/*".parse().unwrap()]);
+        assert_eq!(
+            record.cap,
+            Some(vec!["openai".parse().unwrap()]),
+            "which route it opens is not known yet"
+        );
     }
 
     #[test]

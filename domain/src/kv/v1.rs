@@ -138,6 +138,7 @@ pub(super) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
         expires_at,
         state: TokenState::Active,
         secret_ends_at: None,
+        cap: None,
         ip_allow: vec![],
         limits: Limits::default(),
         inject_faults: false,
