@@ -52,12 +52,13 @@ export function localVars(at) {
   };
 }
 
-function worker(env, port, vars, entry) {
+function worker(env, port, vars, entry, rates = {}) {
   const options = workerOptions(path.join(root, "wrangler.toml"), env);
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
   for (const object of Object.values(rest.durableObjects)) {
     if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
   }
+  for (const [name, limit] of Object.entries(rates)) if (rest.ratelimits?.[name]) rest.ratelimits[name].simple.limit = limit;
   const file = (type, name) => ({ type, path: path.join(root, env, "build", name) });
   return {
     ...rest,
@@ -105,12 +106,13 @@ function uiWorker(port, at, clerkKey) {
  * `entries` are modules to go in front; without `persist` nothing outlives the process; `onLog`
  * takes what the Workers log instead of the console. With `clerkKey` the UI signs in by Clerk's script.
  * `versions` are further instances of both Workers on the same stores, `{ name, at, vars }` each, as the edge has
- * them while a deployment goes out. With `metrics` the gateway has its dataset.
+ * them while a deployment goes out. With `metrics` the gateway has its dataset. `rates` are limits of rate limit
+ * bindings by name, in place of those of `wrangler.toml`.
  */
-export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false } = {}) {
+export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false, rates } = {}) {
   const base = localVars(at);
   const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
-    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, entries[env]),
+    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, entries[env], rates),
   );
   if (metrics) workers[0].analyticsEngineDatasets = { METRICS: { dataset: "calls" } };
   for (const version of versions) {

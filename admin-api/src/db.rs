@@ -18,6 +18,7 @@ pub mod seals;
 pub mod settings;
 pub mod teams;
 pub mod tokens;
+pub mod unattended;
 pub mod upkeep;
 pub mod usage;
 

@@ -4,6 +4,9 @@
 // A test file as a whole, which clippy does not see as one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "sql/people.rs"]
+mod people;
+
 use admin_api::intake::{chunks, decode, drop_late};
 use domain::rollup::Rollup;
 use domain::usage::{AiUsage, MAX_BYTES, Outcome, UsageEvent, UsageMessage};
@@ -617,7 +620,9 @@ fn the_route_tables_version_only_grows_with_a_change() {
             0,
             "{}",
             "u",
-            1
+            1,
+            None::<&str>,
+            0
         ],
     )
     .unwrap();

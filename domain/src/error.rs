@@ -128,6 +128,7 @@ wire_errors! {
         PreconditionFailed => (412, "precondition-failed", "Precondition Failed", "Somebody else has changed this since you read it. Read it again."),
         PayloadTooLarge => (413, "payload-too-large", "Payload Too Large", "The body is larger than is accepted."),
         ValidationFailed => (422, "validation-failed", "Validation Failed", "Some fields are not acceptable."),
+        TooManyRequests => (429, "too-many-requests", "Too Many Requests", "Too many requests within a minute. Wait as long as Retry-After says."),
         InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong. Quote the request id when you report it."),
         ClerkUnavailable => (502, "clerk-unavailable", "Clerk Unavailable", "Clerk cannot be reached, or refuses our key. Try again shortly."),
         StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The database cannot be reached. Try again shortly."),

@@ -147,7 +147,7 @@ function faultyEntry(worker) {
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
 
-async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false, withApi = true, versions = [], metrics = false } = {}) {
+async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false, withApi = true, versions = [], metrics = false, rates } = {}) {
   const { secrets, vars } = around;
   const [gateway, api, uiPort] = await freePorts(3);
   const more = await Promise.all(versions.map(async (version) => {
@@ -166,6 +166,7 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
       api: withApi,
       versions: more,
       metrics,
+      rates,
       vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...origins, ...apiVars } },
       entries: faults ? { gateway: faultyEntry("gateway"), "admin-api": faultyEntry("admin-api") } : {},
     },

@@ -1,5 +1,6 @@
 //! A token's holder, by the token itself.
 
+use super::rate;
 use crate::db::tokens::{self, Holder};
 use crate::error::Failure;
 use crate::request::Call;
@@ -12,7 +13,7 @@ use std::cell::Cell;
 /// The token that came with the call, in any header that the gateway takes it from.
 ///
 /// A current one that fails its check is refused without a query. One of the earlier form has no check,
-/// so it is looked up, but only where there are any at all.
+/// so it is looked up, but only if there are any at all, and not more often than an address may ask.
 pub async fn holder(call: &Call) -> Result<Holder, Failure> {
     let text = Carrier::ALL
         .iter()
@@ -22,10 +23,17 @@ pub async fn holder(call: &Call) -> Result<Holder, Failure> {
         })
         .ok_or(ApiError::MissingApiKey)?;
     let secret = TokenSecret::parse(&text, &call.config.check_keys).map_err(|_| ApiError::InvalidApiKey)?;
-    if secret.form() == Form::Legacy && !legacy_exist(call).await? {
-        return Err(ApiError::InvalidApiKey.into());
+    let hash = secret.hash();
+    if secret.form() == Form::Legacy {
+        if !legacy_exist(call).await? {
+            return Err(ApiError::InvalidApiKey.into());
+        }
+        // A guess looks like any other, and each would be a query.
+        let address = call.client_ip().unwrap_or_default();
+        rate::check(call, rate::TOKENS, &format!("address {address}")).await?;
     }
-    let holder = tokens::find_by_secret(&call.db()?, &secret.hash()).await?.ok_or(ApiError::InvalidApiKey)?;
+    rate::check(call, rate::TOKENS, hash.as_str()).await?;
+    let holder = tokens::find_by_secret(&call.db()?, &hash).await?.ok_or(ApiError::InvalidApiKey)?;
     if holder.state() != TokenState::Active {
         return Err(ApiError::InvalidApiKey.into());
     }

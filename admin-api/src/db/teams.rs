@@ -125,6 +125,7 @@ pub async fn members(
     team: &TeamId,
     after: (i64, &str),
     limit: u32,
+    now: UnixMs,
 ) -> Result<Vec<(i64, Member)>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -132,7 +133,7 @@ pub async fn members(
         #[serde(flatten)]
         member: Member,
     }
-    let params = params![team.as_str(), after.0, after.1, limit];
+    let params = params![team.as_str(), after.0, after.1, limit, now];
     let rows: Vec<Row> = db.rows(db.statement(sql!("members_list"), params)?).await?;
     Ok(rows.into_iter().map(|row| (row.rank, row.member)).collect())
 }

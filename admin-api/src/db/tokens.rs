@@ -103,11 +103,22 @@ fn last_name() -> String {
 
 pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, StoreError> {
     let last_name = last_name();
-    let (sql, start) = match filter.sort {
-        TokenSort::NewestFirst => (sql!("tokens_list_newest"), Param::Integer(super::MAX_SAFE)),
-        TokenSort::OldestFirst => (sql!("tokens_list_oldest"), Param::Integer(-1)),
-        TokenSort::Name => (sql!("tokens_list_name"), Param::Text("")),
-        TokenSort::NameDescending => (sql!("tokens_list_name_descending"), Param::Text(&last_name)),
+    let start = match filter.sort {
+        TokenSort::NewestFirst => Param::Integer(super::MAX_SAFE),
+        TokenSort::OldestFirst => Param::Integer(-1),
+        TokenSort::Name => Param::Text(""),
+        TokenSort::NameDescending => Param::Text(&last_name),
+    };
+    // A walk of the index on all tokens would look at those of every other team too.
+    let sql = match (filter.sort, filter.teams.is_some()) {
+        (TokenSort::NewestFirst, false) => sql!("tokens_list_newest"),
+        (TokenSort::NewestFirst, true) => sql!("tokens_of_teams_newest"),
+        (TokenSort::OldestFirst, false) => sql!("tokens_list_oldest"),
+        (TokenSort::OldestFirst, true) => sql!("tokens_of_teams_oldest"),
+        (TokenSort::Name, false) => sql!("tokens_list_name"),
+        (TokenSort::Name, true) => sql!("tokens_of_teams_name"),
+        (TokenSort::NameDescending, false) => sql!("tokens_list_name_descending"),
+        (TokenSort::NameDescending, true) => sql!("tokens_of_teams_name_descending"),
     };
     let state = filter.state.map(|state| match state {
         StateFilter::Active => "active",
@@ -201,11 +212,17 @@ pub fn update(db: &Db, _: &Grant, token: &TokenView, now: UnixMs) -> Result<Stat
     )
 }
 
-/// A change of state, all of one shape.
+/// A change of state, with what it is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateChange {
-    Disable,
-    Enable,
+pub enum StateChange<'a> {
+    Disable {
+        /// Whether it takes over from whoever disabled the token before.
+        takes_over: bool,
+    },
+    Enable {
+        /// Who had disabled it when permission was given.
+        disabled_by: Option<&'a UserId>,
+    },
     Revoke,
 }
 
@@ -214,14 +231,18 @@ pub fn change_state(
     db: &Db,
     grant: &Grant,
     id: &TokenId,
-    change: StateChange,
+    change: StateChange<'_>,
     version: Option<u64>,
     now: UnixMs,
 ) -> Result<Statement, StoreError> {
     let (id, actor) = (id.as_str(), grant.actor().as_str());
     match change {
-        StateChange::Disable => db.statement(sql!("token_disable"), params![id, now, version, actor]),
-        StateChange::Enable => db.statement(sql!("token_enable"), params![id, now, version]),
+        StateChange::Disable { takes_over } => {
+            db.statement(sql!("token_disable"), params![id, now, version, actor, takes_over])
+        }
+        StateChange::Enable { disabled_by } => {
+            db.statement(sql!("token_enable"), params![id, now, version, disabled_by.map(UserId::as_str)])
+        }
         StateChange::Revoke => db.statement(sql!("token_revoke"), params![id, now, version]),
     }
 }

@@ -82,6 +82,7 @@ pub async fn notify(db: &Db, now: UnixMs) -> Result<(), StoreError> {
         db.statement(sql!("notify_losses"), params![now, now - DAY_MS])?,
         db.statement(sql!("notify_losses_resolve"), params![now])?,
         db.statement(sql!("invitations_expire"), params![now])?,
+        super::unattended::resolve(db, now)?,
     ])
     .await?;
     Ok(())

@@ -63,7 +63,7 @@ pub async fn members(call: &Call) -> Result<Response, Failure> {
     };
     let db = call.db()?;
     let team = find(call, &db, &caller).await?;
-    let rows = store::members(&db, &team.id, after, limit + 1).await?;
+    let rows = store::members(&db, &team.id, after, limit + 1, call.now).await?;
     let Page { items, next_cursor } =
         page(rows, limit, |(rank, member)| Cursor::Time(*rank, member.id.to_string()));
     respond(200, &Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor })
