@@ -1,66 +1,112 @@
-//! Each minute: the outbox again, KV held against D1, the bell, and what is past its time deleted.
+//! Each minute: the outbox again, KV compared with D1, the bell, and what is past its time deleted.
 //!
 //! Everything here is bounded, so that a run ends long before the next begins; what is left over
 //! waits a minute.
 
 use crate::config::Config;
-use crate::db::{Db, StoreError, settings, upkeep, usage};
+use crate::db::{Db, StoreError, audit, settings, to_json, upkeep, usage};
 use crate::handlers::invitations;
-use crate::publish::{drain, first_prices, now};
+use crate::publish::{KvError, Writer, drain_all, first_prices, now, relay};
 use crate::{reconcile, reseal};
 use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
-use domain::time::MINUTE_MS;
 use domain::vars::KeyRing;
 use edge::log::log;
 use worker::Env;
 
-/// Outbox rows taken at once, and how long a run takes more of them, in ms.
-const MAX_ROWS: u32 = 500;
+/// How long a run publishes, in ms, and the KV operations that it leaves for the comparison.
 const DRAIN_MS: i64 = 30_000;
-/// A slice of all tokens is compared with KV every so many minutes: 14,400 tokens a day, or
-/// $0.22 a month in KV reads.
-const RECONCILE_EVERY: i64 = 10;
+const RECONCILE_OPERATIONS: u32 = 150;
 /// Rows deleted by one statement, and statements in one run: 20,000 events a minute, which is more
 /// than the design's 10 M in 90 days bring (77 a minute).
 const PURGE_ROWS: u32 = 500;
 const PURGE_ROUNDS: usize = 40;
 
+/// One run, unless the one before is still at work.
 pub async fn run(env: &Env) {
-    let db = match Db::open(env) {
-        Ok(db) => db,
+    let lease = async {
+        let (db, holder) = (Db::open(env)?, to_json(&audit::new_id("run_")?)?);
+        let is_free = settings::lease(&db, settings::CRON_LEASE, &holder, now()).await?;
+        Ok::<_, StoreError>(is_free.then_some((db, holder)))
+    };
+    let (db, holder) = match lease.await {
+        Ok(Some(lease)) => lease,
+        Ok(None) => return log("cron", "nothing done", "the run before is still at work"),
         Err(error) => return log("cron", "nothing done", &error.to_string()),
     };
-    if let Ok(config) = Config::get(env) {
-        if let Err(error) = note_keys(&db, &config).await {
-            log("cron", "keys not noted", &error.to_string());
-        }
-        if let Err(error) = reseal::run(&db, &config, "cron").await {
-            log("cron", "credentials not sealed anew", &error.to_string());
-        }
+    run_steps(env, &db).await;
+    if let Err(error) = settings::give_back(&db, settings::CRON_LEASE, &holder).await {
+        log("cron", "lease not given back", &error.to_string());
     }
-    if let Err(error) = drain_all(env, &db).await {
-        log("cron", "outbox not drained", &error.to_string());
-    }
-    if let Err(error) = first_prices(env, &db, "cron").await {
-        log("cron", "prices not published", &error.to_string());
-    }
-    let minute = now() / MINUTE_MS;
-    if let Err(error) = reconcile::run(env, &db, minute % RECONCILE_EVERY == 0).await {
-        log("cron", "KV not compared", &error.to_string());
-    }
-    if let Err(error) = upkeep::notify(&db, now()).await {
+}
+
+async fn run_steps(env: &Env, db: &Db) {
+    publish(env, db).await;
+    if let Err(error) = upkeep::notify(db, now()).await {
         log("cron", "notifications not written", &error.to_string());
     }
     let config = match Config::get(env) {
         Ok(config) => config,
         Err(error) => return log("cron", "nothing purged", &error.to_string()),
     };
-    if let Err(error) = invitations::send_due(&config, &db, now()).await {
+    if let Err(error) = invitations::send_due(&config, db, now()).await {
         log("cron", "invitations not sent", &error.to_string());
     }
-    if let Err(error) = purge(&db, &config).await {
+    if let Err(error) = purge(db, &config).await {
         log("cron", "purge broke off", &error.to_string());
     }
+}
+
+/// Tells KV what is due, the most urgent first; then what takes its time.
+async fn publish(env: &Env, db: &Db) {
+    let writer = match Writer::begin(env, db).await {
+        Ok(writer) => Some(writer),
+        Err(error) => {
+            log("cron", "nothing published", &error.to_string());
+            if !matches!(error, KvError::Held(_))
+                && let Err(error) = reconcile::note_failure(db, &error.to_string()).await
+            {
+                log("cron", "failure not noted", &error.to_string());
+            }
+            None
+        }
+    };
+    if let Some(writer) = &writer {
+        writer.bound(RECONCILE_OPERATIONS, now() + DRAIN_MS);
+        if drain(writer, db).await && !writer.is_away() {
+            relay::begin(env, db).await;
+        }
+    }
+    let is_resealed = reseal(env, db).await;
+    let Some(writer) = writer else { return };
+    if is_resealed {
+        drain(&writer, db).await;
+    }
+    if let Err(error) = first_prices(&writer, db, "cron").await {
+        log("cron", "prices not published", &error.to_string());
+    }
+    if let Err(error) = reconcile::run(&writer, db).await {
+        log("cron", "KV not compared", &error.to_string());
+    }
+}
+
+/// Whether something may be left.
+async fn drain(writer: &Writer, db: &Db) -> bool {
+    drain_all(writer, db, "cron").await.unwrap_or_else(|error| {
+        log("cron", "outbox not drained", &error.to_string());
+        false
+    })
+}
+
+/// Whether credentials were sealed again, so that the route table has changed.
+async fn reseal(env: &Env, db: &Db) -> bool {
+    let Ok(config) = Config::get(env) else { return false };
+    if let Err(error) = note_keys(db, &config).await {
+        log("cron", "keys not noted", &error.to_string());
+    }
+    reseal::run(db, &config, "cron").await.unwrap_or_else(|error| {
+        log("cron", "credentials not sealed again", &error.to_string());
+        false
+    })
 }
 
 /// Tells those who rotate a key which ones are at work here.
@@ -75,13 +121,6 @@ async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
         return Ok(());
     }
     db.batch(vec![settings::put(db, settings::KEYS, &keys, now())?]).await?;
-    Ok(())
-}
-
-/// Publishes what is due, for as long as a run may take: after a republication that is every token.
-async fn drain_all(env: &Env, db: &Db) -> Result<(), StoreError> {
-    let until = now() + DRAIN_MS;
-    while drain(env, db, MAX_ROWS, "cron").await? == MAX_ROWS && now() < until {}
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! D1: typed statements. Each SQL statement is a file of its own under `queries/`.
 
+use crate::budget::Budget;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Env};
@@ -28,7 +30,7 @@ const DB: &str = "DB";
 pub const MAX_SAFE: i64 = (1 << 53) - 1;
 
 /// Why D1 gave no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("D1 cannot be reached: {0}")]
     Unreachable(String),
@@ -126,21 +128,30 @@ pub(crate) use sql;
 
 pub type Statement = D1PreparedStatement;
 
-/// The database, as one request sees it.
+/// The database, as one invocation sees it. Each query counts in its budget.
 #[derive(Clone, Debug)]
-pub struct Db(Rc<D1Database>);
+pub struct Db {
+    d1: Rc<D1Database>,
+    budget: Budget,
+}
 
 impl Db {
     pub fn open(env: &Env) -> Result<Self, StoreError> {
-        env.d1(DB).map(|db| Self(Rc::new(db))).map_err(|e| StoreError::Unreachable(e.to_string()))
+        let d1 = env.d1(DB).map_err(|e| StoreError::Unreachable(e.to_string()))?;
+        Ok(Self { d1: Rc::new(d1), budget: Budget::default() })
+    }
+
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {
         let values = params.iter().map(|p| p.to_js()).collect::<Result<Vec<_>, _>>()?;
-        Ok(self.0.prepare(sql).bind(&values)?)
+        Ok(self.d1.prepare(sql).bind(&values)?)
     }
 
     pub async fn rows<T: DeserializeOwned>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        self.budget.note_d1(1);
         rows_of(&statement.all().await?)
     }
 
@@ -150,7 +161,8 @@ impl Db {
 
     /// Runs the statements as one transaction.
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<D1Result>, StoreError> {
-        Ok(self.0.batch(statements).await?)
+        self.budget.note_d1(statements.len());
+        Ok(self.d1.batch(statements).await?)
     }
 
     /// Runs the statements as one transaction; whether the first changed anything.
@@ -175,6 +187,18 @@ pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreEr
         return Err(StoreError::Unreachable(error));
     }
     result.results().map_err(|e| StoreError::Value(e.to_string()))
+}
+
+/// A row as it came, and as it was read.
+pub type ReadRow<T> = (Value, Result<T, StoreError>);
+
+/// The same, each row by itself: one that cannot be read fails no other.
+pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow<T>>, StoreError> {
+    let read = |row: Value| {
+        let parsed = serde_json::from_value(row.clone()).map_err(|e| StoreError::Value(e.to_string()));
+        (row, parsed)
+    };
+    Ok(rows_of::<Value>(result)?.into_iter().map(read).collect())
 }
 
 /// A JSON column's text, or the empty value where it cannot be read: what is unreadable grants

@@ -3,6 +3,8 @@
 import { WorkerEntrypoint } from "cloudflare:workers";
 
 const faults = {};
+/** When each key was last written, for `kv_put: { once_a_second: true }`. */
+const written = new Map();
 const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, d1_rows_written: 0, limiter: 0 };
 
 async function pass(kind, forward) {
@@ -19,7 +21,14 @@ class KvNamespace {
     this.get = (...args) => pass("kv_get", () => real.get(...args));
     this.getWithMetadata = (...args) => pass("kv_get", () => real.getWithMetadata(...args));
     this.list = (...args) => pass("kv_get", () => real.list(...args));
-    this.put = (...args) => pass("kv_put", () => real.put(...args));
+    this.put = (key, ...args) =>
+      pass("kv_put", () => {
+        if (faults.kv_put?.once_a_second) {
+          if (Date.now() - (written.get(key) ?? 0) < 1_000) throw new Error("KV PUT failed: 429 Too Many Requests");
+          written.set(key, Date.now());
+        }
+        return real.put(key, ...args);
+      });
     this.delete = (...args) => pass("kv_put", () => real.delete(...args));
   }
 }

@@ -1,6 +1,6 @@
 //! Routes and their sealed credentials.
 
-use super::{Db, Statement, StoreError, from_json, json_column, params, rows_of, sql, to_json};
+use super::{Db, Statement, StoreError, each_row_of, from_json, json_column, params, rows_of, sql, to_json};
 use domain::api::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
 use domain::credential::{CredentialKind, SealedCredential};
 use domain::id::RouteId;
@@ -248,8 +248,12 @@ pub struct PublishedRow {
     pub sealed: Option<String>,
 }
 
-/// Version and routes out of one transaction, so that they belong together.
-pub async fn published(db: &Db, now: UnixMs) -> Result<(TableHead, Vec<PublishedRow>), StoreError> {
+/// Version and routes out of one transaction, so that they belong together. A route that cannot be read is an error
+/// of its own.
+pub async fn published(
+    db: &Db,
+    now: UnixMs,
+) -> Result<(TableHead, Vec<Result<PublishedRow, StoreError>>), StoreError> {
     let results = db
         .batch(vec![
             db.statement(sql!("routes_version"), params![now])?,
@@ -258,7 +262,8 @@ pub async fn published(db: &Db, now: UnixMs) -> Result<(TableHead, Vec<Published
         .await?;
     let mut results = results.iter();
     let head = results.next().map(rows_of).transpose()?.and_then(|rows| rows.into_iter().next());
-    let rows = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let rows = results.next().map(each_row_of).transpose()?.unwrap_or_default();
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
     let head = head.ok_or_else(|| StoreError::Value("settings lack routes-version".to_owned()))?;
     Ok((head, rows))
 }

@@ -167,8 +167,8 @@ fn changed(team: TeamView, change: TeamChange) -> TeamView {
 async fn publish_team(call: &Call, db: &Db, team: &TeamId) -> Result<Propagation, StoreError> {
     let rows = outbox::of_team(db, team, PUBLISHED_AT_ONCE).await?;
     publish_rows(&call.env, db, rows, &call.request_id).await;
-    let is_done = outbox::of_team(db, team, 1).await?.is_empty();
-    Ok(if is_done { Propagation::Published } else { Propagation::Pending })
+    let is_pending = outbox::is_team_pending(db, team).await?;
+    Ok(if is_pending { Propagation::Pending } else { Propagation::Published })
 }
 
 /// `DELETE /api/teams/{id}`. That it is empty is a trigger's word, in the same transaction: nobody

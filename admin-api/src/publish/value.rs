@@ -87,7 +87,8 @@ pub async fn route_table(db: &Db, now: UnixMs, request_id: &str) -> Result<Route
     })
 }
 
-fn route_or_log(row: routes::PublishedRow, request_id: &str) -> Option<RouteV2> {
+fn route_or_log(row: Result<routes::PublishedRow, StoreError>, request_id: &str) -> Option<RouteV2> {
+    let row = row.inspect_err(|e| log(request_id, "route left out of the table", &e.to_string())).ok()?;
     let id = row.id.clone();
     let route = route(row);
     if route.is_none() {

@@ -131,6 +131,9 @@ pub struct Publication {
     pub drift: u32,
     /// When the job last came to the end of all tokens.
     pub compared_at: Option<UnixMs>,
+    /// Why the job's last run broke off, if it did.
+    #[serde(default)]
+    pub compare_error: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,6 +189,8 @@ pub enum DriftKind {
     Missing,
     /// It is there and says something else.
     Different,
+    /// D1's own record of it cannot be read, so nothing can be published of it. KV keeps what it has.
+    Unreadable,
     /// The gateway would take it, and D1 does not know it. Such an entry of version 1 may wait for
     /// its import; of version 2 it can only be left from a state of D1 that is gone.
     Unknown,

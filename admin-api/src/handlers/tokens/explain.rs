@@ -26,8 +26,8 @@ pub async fn explain(mut call: Call) -> Result<Response, Failure> {
     let request: ExplainRequest = parse_body(&body)?;
     let question = Question::of(&request)?;
 
-    let published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
-    let record = record_of(published.first().ok_or(ApiError::NotFound)?)?;
+    let mut published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
+    let record = record_of(&published.remove(&token.id).ok_or(ApiError::NotFound)??)?;
     let table = route_table(&db, call.now, &call.request_id).await?;
     let (version, legacy_tokens) = (table.version, table.legacy_tokens);
     let table = RouteTable::new(table.routes.into_iter().map(Route::from), legacy_tokens, version);
