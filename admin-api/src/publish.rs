@@ -35,8 +35,9 @@ use futures_util::stream;
 pub use kv::{KEYS_AT_ONCE, Kv, KvError, Writer};
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::time::Duration;
 pub use value::{Entry, entries_of, record_of, route as route_of, route_table};
-use worker::{Date, Env};
+use worker::{Date, Delay, Env};
 
 /// How long the writer of a change may take to publish it before the cron does.
 pub const WRITER_LEASE_MS: i64 = 30_000;
@@ -50,6 +51,9 @@ const FIRST_BACKOFF_MS: i64 = 2_000;
 const MAX_BACKOFF_MS: i64 = 300_000;
 /// How often a publisher starts over because D1 has moved on, or KV was busy with the key.
 const MAX_ROUNDS: usize = 4;
+/// How often, and with what pauses, a publisher that is done looks whether the others of its subject are.
+const LOOKS: u32 = 6;
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
 /// Characters of a cause that an outbox row keeps.
 const MAX_CAUSE: usize = 200;
 
@@ -138,24 +142,30 @@ pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_
         Ok(more) => rows.extend(more),
         Err(error) => log(request_id, "outbox cannot be read", &error.to_string()),
     }
-    publish_rows(env, db, rows, request_id).await;
-    match outbox::is_pending(db, subject).await {
-        Ok(false) => Propagation::Published,
-        Ok(true) => Propagation::Pending,
-        Err(error) => {
-            log(request_id, "outbox cannot be read", &error.to_string());
-            Propagation::Pending
+    let is_done = publish_rows(env, db, rows, request_id).await;
+    // Another publisher of the subject may be waiting for KV to take its key again.
+    let looks = if is_done { LOOKS } else { 1 };
+    for look in 1..=looks {
+        match outbox::is_pending(db, subject).await {
+            Ok(false) => return Propagation::Published,
+            Ok(true) if look < looks => Delay::from(LOOK_PAUSE).await,
+            Ok(true) => {}
+            Err(error) => {
+                log(request_id, "outbox cannot be read", &error.to_string());
+                return Propagation::Pending;
+            }
         }
     }
+    Propagation::Pending
 }
 
-/// Publishes what the rows ask for. During a hold they stay as they are.
-pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id: &str) {
+/// Publishes what the rows ask for; whether KV has it all. During a hold they stay as they are.
+pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id: &str) -> bool {
     if rows.is_empty() {
-        return;
+        return true;
     }
     match Writer::begin(env, db).await {
-        Ok(writer) => publish_with(&writer, db, rows, request_id).await,
+        Ok(writer) => return publish_with(&writer, db, rows, request_id).await,
         Err(KvError::Held(_)) => {}
         Err(error) => {
             let failures =
@@ -164,6 +174,7 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
             settle(db, due(rows), &failures, request_id).await;
         }
     }
+    false
 }
 
 /// Publishes what is due, at most `limit` rows of it.
@@ -222,8 +233,9 @@ fn due(rows: Vec<outbox::Row>) -> Due {
     due
 }
 
-/// Publishes what the rows ask for, each subject once however many changes it has seen, the most urgent tokens first.
-async fn publish_with(writer: &Writer, db: &Db, rows: Vec<outbox::Row>, request_id: &str) {
+/// Publishes what the rows ask for, each subject once however many changes it has seen, the most urgent tokens first;
+/// whether KV has it all.
+async fn publish_with(writer: &Writer, db: &Db, rows: Vec<outbox::Row>, request_id: &str) -> bool {
     let due = due(rows);
     let mut failures: BTreeMap<Subject, PublishError> = BTreeMap::new();
     if due.contains_key(&Subject::Routes)
@@ -248,6 +260,7 @@ async fn publish_with(writer: &Writer, db: &Db, rows: Vec<outbox::Row>, request_
     let errors = put_tokens(writer, db, tokens).await;
     failures.extend(errors.into_iter().map(|(id, error)| (Subject::Token(id), error)));
     settle(db, due, &failures, request_id).await;
+    failures.is_empty()
 }
 
 /// Takes the rows of what KV holds away and gives the failed ones a later time. What was not tried keeps its claim,

@@ -656,7 +656,10 @@ fn claimed(db: &Connection, now: i64) -> Vec<String> {
     let mut order = Vec::new();
     let mut claim = db.prepare(&query("outbox_claim")).unwrap();
     loop {
-        let row = claim.query_map(params![now, i64::MAX, 1], |row| row.get::<_, String>("entity_id")).unwrap().next();
+        let row = claim
+            .query_map(params![now, i64::MAX, 1], |row| row.get::<_, String>("entity_id"))
+            .unwrap()
+            .next();
         let Some(row) = row else { return order };
         order.push(row.unwrap());
     }
@@ -702,7 +705,8 @@ fn what_was_published_is_watched_but_for_a_republication() {
         db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
     };
     assert_eq!((count("outbox"), count("outbox_watch")), (0, 4));
-    let done = r#"[{"due_at":77,"kind":"token","entity_id":"new"},{"due_at":78,"kind":"token","entity_id":"gone"}]"#;
+    let done =
+        r#"[{"due_at":77,"kind":"token","entity_id":"new"},{"due_at":78,"kind":"token","entity_id":"gone"}]"#;
     db.execute(&query("outbox_watch_done"), params![done]).unwrap();
     assert_eq!(count("outbox_watch"), 3);
 }
@@ -734,7 +738,9 @@ fn all_failures_of_a_run_are_one_statement() {
 #[test]
 fn one_run_holds_the_lease_until_it_gives_it_back_or_dies() {
     let db = migrated();
-    let take = |holder: &str, now: i64| db.execute(&query("lease_take"), params!["l", holder, now, now - 100]).unwrap();
+    let take = |holder: &str, now: i64| {
+        db.execute(&query("lease_take"), params!["l", holder, now, now - 100]).unwrap()
+    };
     assert_eq!((take("1", 1_000), take("2", 1_050)), (1, 0));
     assert_eq!(db.execute(&query("lease_give_back"), params!["l", "2"]).unwrap(), 0, "it is another's");
     assert_eq!(db.execute(&query("lease_give_back"), params!["l", "1"]).unwrap(), 1);
@@ -761,10 +767,15 @@ fn a_credential_that_no_key_opens_is_in_nobodys_way() {
     };
     assert_eq!(left(10), ["c", "d", "e"]);
     let count = || -> (u32, u32) {
-        db.query_row(&query("credentials_seals"), params!["fp"], |row| Ok((row.get(0)?, row.get(1)?))).unwrap()
+        db.query_row(&query("credentials_seals"), params!["fp"], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
     };
     assert_eq!(count(), (3, 1));
     let lost = r#"[{"route_id":"c","was":"s"},{"route_id":"d","was":"another"}]"#;
-    assert_eq!(db.execute(&query("credentials_lost"), params![lost, "fp"]).unwrap(), 1, "one was set meanwhile");
+    assert_eq!(
+        db.execute(&query("credentials_lost"), params![lost, "fp"]).unwrap(),
+        1,
+        "one was set meanwhile"
+    );
     assert_eq!((left(10), count()), (vec!["d".to_owned(), "e".to_owned()], (2, 2)));
 }
