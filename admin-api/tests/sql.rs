@@ -754,7 +754,7 @@ fn a_credential_that_no_key_opens_is_in_nobodys_way() {
         "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at)
          SELECT value, 'r', '/api/' || value, 'https://x.example', 0, 0 FROM json_each('[\"a\",\"b\",\"c\",\"d\",\"e\"]');
          INSERT INTO credentials (route_id, kind, origin, sealed, sealed_under, updated_by, updated_at)
-         SELECT value ->> 0, 'bearer', 'https://x.example', 's', value ->> 1, 'u', 0
+         SELECT value ->> 0, 'bearer', 'https://x.example', 'v1.s.s', value ->> 1, 'u', 0
          FROM json_each('[[\"a\",\"!fp\"],[\"b\",\"fp\"],[\"c\",\"\"],[\"d\",\"aa\"],[\"e\",\"!zz\"]]');",
     )
     .unwrap();
@@ -771,7 +771,7 @@ fn a_credential_that_no_key_opens_is_in_nobodys_way() {
             .unwrap()
     };
     assert_eq!(count(), (3, 1));
-    let lost = r#"[{"route_id":"c","was":"s"},{"route_id":"d","was":"another"}]"#;
+    let lost = r#"[{"route_id":"c","was":"v1.s.s"},{"route_id":"d","was":"another"}]"#;
     assert_eq!(
         db.execute(&query("credentials_lost"), params![lost, "fp"]).unwrap(),
         1,
