@@ -10,11 +10,11 @@ use domain::time::SECOND_MS;
 use edge::crypto::{CryptoError, open, seal};
 use edge::log::log;
 
-/// Credentials in one batch.
-const BATCH: u32 = 250;
+/// Credentials in one batch. Between two, other requests of the isolate have their turn.
+const BATCH: u32 = 100;
 /// Batches in one run, and how long a run may begin further ones. Each credential takes about a millisecond of the
 /// thirty seconds that a run has.
-const BATCHES: u32 = 40;
+const BATCHES: u32 = 60;
 const RUN_MS: i64 = 10 * SECOND_MS;
 
 /// Seals again what is under another key than the first, until the run has done its part. The publication is left to
