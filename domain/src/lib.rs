@@ -21,7 +21,7 @@
 //! | [`csv`] | files for spreadsheets |
 //! | [`import`] | what becomes of the earlier system's data |
 //! | [`signature`] | signed requests of other systems |
-//! | [`sigv4`] | requests signed for AWS |
+//! | [`sigv4`], [`aws_chunked`] | requests signed for AWS, and the framing of its uploads |
 //! | [`role`] | what a signed-in person may do |
 //! | [`clerk`] | what Clerk says of people, and whether it was Clerk |
 //! | [`session`] | whether a session JWT's claims hold |
@@ -31,6 +31,7 @@
 pub mod access;
 pub mod ai;
 pub mod api;
+pub mod aws_chunked;
 pub mod breaker;
 pub mod clerk;
 pub mod cors;

@@ -235,12 +235,24 @@ impl Carrier {
             Self::Authorization => {
                 let (scheme, token) = value.trim().split_once(' ')?;
                 let token = token.trim();
+                if scheme.eq_ignore_ascii_case(SIGV4_SCHEME) {
+                    return token_in_signature(token);
+                }
                 (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(PREFIX)).then_some(token)
             }
             Self::ApiKey | Self::XGoogApiKey => Some(value.trim()).filter(|v| v.starts_with(PREFIX)),
             Self::WebSocketProtocol => value.split(',').find_map(token_in_protocol),
         }
     }
+}
+
+const SIGV4_SCHEME: &str = "AWS4-HMAC-SHA256";
+
+/// The token that a client of AWS has as its access key id. The signature itself is not looked at: the
+/// token's check says more than it could.
+fn token_in_signature(parameters: &str) -> Option<&str> {
+    let credential = parameters.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
+    credential.split('/').next().filter(|id| id.starts_with(PREFIX))
 }
 
 /// The token in one offered protocol: alone, or after a vendor's prefix as `OpenAI`'s clients write it,
@@ -304,6 +316,9 @@ mod tests {
         assert_eq!(Carrier::Authorization.token_in("bearer  ntk_x"), Some("ntk_x"));
         assert_eq!(Carrier::Authorization.token_in("Bearer sk-x"), None);
         assert_eq!(Carrier::Authorization.token_in("Basic ntk_x"), None);
+        let signed = |id| format!("AWS4-HMAC-SHA256 Credential={id}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=ab");
+        assert_eq!(Carrier::Authorization.token_in(&signed("ntk_x")), Some("ntk_x"));
+        assert_eq!(Carrier::Authorization.token_in(&signed("AKIDEXAMPLE")), None);
         assert_eq!(Carrier::ApiKey.token_in("ntk_x"), Some("ntk_x"));
         assert_eq!(Carrier::XGoogApiKey.token_in("AIza"), None);
         let offered = "realtime, openai-insecure-api-key.ntk_x, openai-beta.realtime-v1";
