@@ -61,7 +61,8 @@ pub fn form(header: impl Fn(&str) -> Option<String>, takes_chunks: bool) -> Resu
     let length = header(DECODED_LENGTH).map(|text| text.trim().parse().map_err(|_| Malformed::NoLength));
     let is_coded = header("content-encoding").is_some_and(|codings| codings_of(&codings).any(is_chunked));
     // `aws-chunked` alone proves nothing: servers that kept it as the object's own coding hand it out.
-    if !payload.starts_with("STREAMING-") && !(is_coded && length.is_some()) {
+    let is_framed = payload.starts_with("STREAMING-") || (is_coded && length.is_some());
+    if !is_framed {
         return Ok(None);
     }
     if takes_chunks && payload == UNSIGNED_TRAILER {

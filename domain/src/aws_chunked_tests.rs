@@ -3,7 +3,10 @@ use proptest::prelude::*;
 
 /// The example of AWS's documentation, "Transferring Payload in Multiple Chunks": 65 KiB and 1 KiB.
 fn documented() -> Vec<u8> {
-    let (first, second) = ("ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648", "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497");
+    let (first, second) = (
+        "ad80c730a21e5b8d04586a2213dd63b9a0e99e0e2307b0ade35a65485a288648",
+        "0055627c9e194cb4542bae2aa5492e3c1575bbb81b612b7d234b86a503ef5497",
+    );
     let last = "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9";
     let mut body = format!("10000;chunk-signature={first}\r\n").into_bytes();
     body.extend([b'a'; 65536]);
@@ -72,7 +75,11 @@ fn the_form_follows_from_the_headers() {
     assert_eq!(decided(&[coded, length, trailer, signed_trailer], true), Ok(Some(Form::Unsigned)));
     assert_eq!(decided(&[coded, length, signed], true), plain);
     assert_eq!(decided(&[length, signed], true), plain, "minio's clients leave the coding out");
-    assert_eq!(decided(&[coded, length, trailer], true), Ok(Some(Form::Unsigned)), "a client that does not sign");
+    assert_eq!(
+        decided(&[coded, length, trailer], true),
+        Ok(Some(Form::Unsigned)),
+        "a client that does not sign"
+    );
     assert_eq!(decided(&[coded, length, trailer, unsigned], false), plain, "a service without chunks");
     assert_eq!(decided(&[coded, signed], true), Err(Malformed::NoLength));
     assert_eq!(decided(&[(DECODED_LENGTH, "-1"), signed], true), Err(Malformed::NoLength));

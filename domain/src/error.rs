@@ -82,6 +82,7 @@ wire_errors! {
     /// The gateway's own errors.
     GatewayError {
         BadFault => (400, "bad-fault", "Bad Request", "X-Token-Manager-Fault must be latency=<0 to 60000>, status=<400 to 599>, cut=<bytes>."),
+        BadChunks => (400, "bad-chunks", "Bad Request", "The aws-chunked body is not what its framing or X-Amz-Decoded-Content-Length says."),
         MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key, or as Authorization: Bearer ntk_…."),
         InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
         TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),

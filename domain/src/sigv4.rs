@@ -419,7 +419,10 @@ mod tests {
                          %58-Amz-Signature=s";
         assert_eq!(query_without_signature(presigned).as_deref(), Some("versionId=a%20b&x-id=GetObject"));
         assert_eq!(query_without_signature("AWSAccessKeyId=a&Signature=s&Expires=1"), None);
-        assert_eq!(query_without_signature("expires=1&signature=s").as_deref(), Some("expires=1&signature=s"));
+        assert_eq!(
+            query_without_signature("expires=1&signature=s").as_deref(),
+            Some("expires=1&signature=s")
+        );
     }
 
     #[test]

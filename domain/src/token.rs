@@ -316,7 +316,11 @@ mod tests {
         assert_eq!(Carrier::Authorization.token_in("bearer  ntk_x"), Some("ntk_x"));
         assert_eq!(Carrier::Authorization.token_in("Bearer sk-x"), None);
         assert_eq!(Carrier::Authorization.token_in("Basic ntk_x"), None);
-        let signed = |id| format!("AWS4-HMAC-SHA256 Credential={id}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=ab");
+        let signed = |id| {
+            format!(
+                "AWS4-HMAC-SHA256 Credential={id}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=ab"
+            )
+        };
         assert_eq!(Carrier::Authorization.token_in(&signed("ntk_x")), Some("ntk_x"));
         assert_eq!(Carrier::Authorization.token_in(&signed("AKIDEXAMPLE")), None);
         assert_eq!(Carrier::ApiKey.token_in("ntk_x"), Some("ntk_x"));

@@ -60,6 +60,11 @@ impl Arrival {
         self.url.origin().ascii_serialization()
     }
 
+    /// Whether a body can be sent on only out of the client's own request: `fetch` refuses one with a GET.
+    pub fn must_keep_request(&self) -> bool {
+        matches!(self.method.as_str(), "GET" | "HEAD")
+    }
+
     /// The announced length of the body.
     pub fn content_length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()

@@ -68,6 +68,7 @@ impl From<GatewayError> for Failure {
             GatewayError::PayloadTooLarge | GatewayError::BodyNotSignable | GatewayError::LengthRequired => {
                 Outcome::LimitedSize
             }
+            GatewayError::BadChunks => Outcome::ClientError,
             GatewayError::MissingApiKey
             | GatewayError::InvalidApiKey
             | GatewayError::RoutesNotConfigured

@@ -4,6 +4,7 @@
 use crate::arrival::Arrival;
 use crate::body::Body;
 use crate::credentials;
+use crate::signing::{self, bad_chunks};
 use crate::store::{Routes, Store, now};
 use domain::access::Permit;
 use domain::breaker::Breaker;
@@ -11,7 +12,6 @@ use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, holds_token};
 use domain::id::RouteId;
-use domain::sigv4::{Payload, takes_unsigned_payload};
 use domain::token::{Carrier, protocols_without_token};
 use domain::upstream::{build_url, location_without, map_location, map_set_cookie};
 use edge::credential::{Outgoing, attach};
@@ -38,12 +38,12 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
-    fn new(error: GatewayError, cause: impl Into<String>) -> Self {
+    pub fn new(error: GatewayError, cause: impl Into<String>) -> Self {
         Self { error, cause: cause.into() }
     }
 }
 
-fn unreachable(cause: &JsValue) -> UpstreamError {
+pub fn unreachable(cause: &JsValue) -> UpstreamError {
     UpstreamError::new(GatewayError::BadGateway, format!("{cause:?}"))
 }
 
@@ -131,17 +131,8 @@ async fn attempt(
     let credential = credentials::for_call(permit, routes, store)
         .await
         .map_err(|error| UpstreamError::new(error, "its credential cannot be opened"))?;
-    let digest = match credential.as_deref() {
-        Some(CredentialEdit::Sign(keys)) if !takes_unsigned_payload(&keys.service) => {
-            signable(body, arrival).await?
-        }
-        _ => None,
-    };
-    let payload = match (&digest, &body) {
-        (Some(digest), _) => Payload::Digest(digest),
-        (None, Body::None) => Payload::Empty,
-        (None, _) => Payload::Unsigned,
-    };
+    let prepared = signing::prepare(credential.as_deref(), body, arrival).await?;
+    let body = prepared.body.as_ref().unwrap_or(body);
     let mut tries = 0;
     loop {
         tries += 1;
@@ -152,6 +143,8 @@ async fn attempt(
             // The runtime announces the length itself; it may not be the client's.
             headers.delete("content-length").map_err(|e| unreachable(&e))?;
         }
+        prepared.edit(&headers).map_err(|e| unreachable(&e))?;
+        let payload = prepared.payload.clone();
         let mut call = Outgoing { method: &arrival.method, url, headers, payload };
         let fetched = match credential.as_deref() {
             Some(edit) => attach(edit, &mut call, now())
@@ -172,22 +165,6 @@ async fn attempt(
     }
 }
 
-/// The digest of a body that a signature has to cover; `None` where there is no body.
-async fn signable(body: &mut Body, arrival: &Arrival) -> Result<Option<String>, UpstreamError> {
-    body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
-    match body {
-        Body::None => Ok(None),
-        Body::Whole(bytes) => edge::crypto::sha256_hex(bytes)
-            .await
-            .map(Some)
-            .map_err(|why| UpstreamError::new(GatewayError::InternalServerError, why.to_string())),
-        Body::Stream => Err(UpstreamError::new(
-            GatewayError::BodyNotSignable,
-            "the body is too long to be signed, or does not announce its length",
-        )),
-    }
-}
-
 async fn send(
     call: &Outgoing<'_>,
     body: &Body,
@@ -205,9 +182,20 @@ async fn send(
             init.set_method(call.method);
             scope.fetch_with_str_and_init(call.url.as_str(), &init)
         }
+        Body::Whole(_) if arrival.must_keep_request() => {
+            // A search of OpenSearch's. A copy of the request can be sent again.
+            let given = arrival.request.clone().map_err(|e| unreachable(&e))?;
+            let request = Request::new_with_str_and_init(call.url.as_str(), given.unchecked_ref());
+            scope.fetch_with_request_and_init(&request.map_err(|e| unreachable(&e))?, &init)
+        }
         Body::Whole(bytes) => {
             init.set_method(call.method);
             init.set_body(bytes);
+            scope.fetch_with_str_and_init(call.url.as_str(), &init)
+        }
+        Body::Piped { stream, .. } => {
+            init.set_method(call.method);
+            init.set_body(stream);
             scope.fetch_with_str_and_init(call.url.as_str(), &init)
         }
         Body::Stream => {
@@ -224,7 +212,10 @@ async fn send(
     let timeout = pin!(Delay::from(Duration::from_millis(u64::from(timeout_ms))));
     match select(pin!(JsFuture::from(fetch)), timeout).await {
         Either::Left((answer, _)) => {
-            answer.and_then(JsCast::dyn_into::<Response>).map_err(|e| unreachable(&e))
+            answer.and_then(JsCast::dyn_into::<Response>).map_err(|cause| match body {
+                Body::Piped { broken, .. } => broken.get().map_or_else(|| unreachable(&cause), bad_chunks),
+                _ => unreachable(&cause),
+            })
         }
         Either::Right(_) => Err(UpstreamError::new(
             GatewayError::GatewayTimeout,
