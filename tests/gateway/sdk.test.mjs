@@ -11,6 +11,7 @@ import path from "node:path";
 import { Readable } from "node:stream";
 import { after, before, test } from "node:test";
 import { createServer as createTlsServer } from "node:tls";
+import { crc32 } from "node:zlib";
 import Anthropic from "@anthropic-ai/sdk";
 import * as S3 from "@aws-sdk/client-s3";
 import { Upload } from "@aws-sdk/lib-storage";
@@ -79,18 +80,6 @@ test("openai: chat, responses and embeddings use what the response says, plain a
     completion_tokens: usage.completion_tokens,
     reasoning_tokens: usage.completion_tokens_details.reasoning_tokens,
   });
-  const plain = await used(openai, (client) => client.chat.completions.create(prompt));
-  assert.equal(plain.answer.choices[0].message.content, "Hello");
-  assert.deepEqual(figures(plain.event), ofChat(plain.answer.usage));
-  assert.equal(plain.event.model, plain.answer.model);
-
-  const streamed = await used(openai, async (client) => {
-    const stream = client.chat.completions.stream({ ...prompt, stream_options: { include_usage: true } });
-    return stream.finalChatCompletion();
-  });
-  assert.equal(streamed.answer.choices[0].message.content, "Hello");
-  assert.deepEqual(figures(streamed.event), ofChat(streamed.answer.usage));
-
   const ofResponse = (usage) => ({
     prompt_tokens: usage.input_tokens,
     cached_tokens: usage.input_tokens_details.cached_tokens,
@@ -98,39 +87,50 @@ test("openai: chat, responses and embeddings use what the response says, plain a
     reasoning_tokens: usage.output_tokens_details.reasoning_tokens,
   });
   const ask = { model: "gpt-5", input: "Hello" };
-  const response = await used(openai, (client) => client.responses.create(ask));
-  assert.equal(response.answer.output_text, "Hello");
-  assert.deepEqual(figures(response.event), ofResponse(response.answer.usage));
-  const events = await used(openai, (client) => client.responses.stream(ask).finalResponse());
-  assert.equal(events.answer.output_text, "Hello");
-  assert.deepEqual(figures(events.event), ofResponse(events.answer.usage));
-
-  const embedded = await used(openai, (client) => client.embeddings.create({ model: "text-embedding-3-small", input: "Hello" }));
+  const [plain, streamed, response, events, embedded] = await Promise.all([
+    used(openai, (client) => client.chat.completions.create(prompt)),
+    used(openai, (client) => client.chat.completions.stream({ ...prompt, stream_options: { include_usage: true } }).finalChatCompletion()),
+    used(openai, (client) => client.responses.create(ask)),
+    used(openai, (client) => client.responses.stream(ask).finalResponse()),
+    used(openai, (client) => client.embeddings.create({ model: "text-embedding-3-small", input: "Hello" })),
+  ]);
+  for (const { answer, event } of [plain, streamed]) {
+    assert.equal(answer.choices[0].message.content, "Hello");
+    assert.deepEqual(figures(event), ofChat(answer.usage));
+    assert.equal(event.model, answer.model);
+  }
+  for (const { answer, event } of [response, events]) {
+    assert.equal(answer.output_text, "Hello");
+    assert.deepEqual(figures(event), ofResponse(answer.usage));
+  }
   assert.deepEqual(embedded.answer.data[0].embedding, [0.5, -0.25, 1]);
   assert.deepEqual(figures(embedded.event), { prompt_tokens: embedded.answer.usage.prompt_tokens });
 });
 
 test("openai: what uses no tokens counts none, files and sound arrive whole, a refusal is tried again", async () => {
-  const models = await used(openai, async (client) => (await client.models.list()).data.map((model) => model.id));
-  assert.deepEqual([models.answer, figures(models.event)], [["gpt-4o"], {}]);
   const text = '{"a":"測試"}\n'.repeat(1000);
-  const file = await used(openai, async (client) => client.files.create({ file: await toFile(Buffer.from(text), "a.jsonl"), purpose: "fine-tune" }));
+  const [models, file, speech, moderated] = await Promise.all([
+    used(openai, async (client) => (await client.models.list()).data.map((model) => model.id)),
+    used(openai, async (client) => client.files.create({ file: await toFile(Buffer.from(text), "a.jsonl"), purpose: "fine-tune" })),
+    used(openai, async (client) => (await client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "Hello" })).arrayBuffer()),
+    used(openai, (client) => client.moderations.create({ input: "Hello" })),
+  ]);
+  assert.deepEqual([models.answer, figures(models.event)], [["gpt-4o"], {}]);
   assert.deepEqual([file.answer.bytes, figures(file.event)], [text.length, {}]);
-  const speech = await used(openai, async (client) => (await client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "Hello" })).arrayBuffer());
   assert.deepEqual([...new Uint8Array(speech.answer)], [0xff, 0xfb, 0x90, 0x00]);
-  const moderated = await used(openai, (client) => client.moderations.create({ input: "Hello" }));
   assert.equal(moderated.answer.results[0].flagged, false);
   const { headers } = vendors.seen.findLast((call) => call.url.endsWith("/moderations"));
   assert.equal(headers["x-stainless-retry-count"], "1");
 });
 
 test("openai: the gateway's own refusal is the client's own error", async () => {
-  const unknown = openai("ntk_unknown");
-  await assert.rejects(unknown.models.list(), (error) => error instanceof OpenAI.AuthenticationError && error.code === undefined && error.status === 401);
+  await assert.rejects(openai("ntk_unknown").models.list(), (error) => error instanceof OpenAI.AuthenticationError);
 });
 
-// Claude Code sends its key in both headers.
-const anthropic = (token) => new Anthropic({ apiKey: token, authToken: token, baseURL: `${system.urls.gateway}/api/anthropic`, maxRetries: 0 });
+const anthropicClient = (key) => new Anthropic({ ...key, baseURL: `${system.urls.gateway}/api/anthropic`, maxRetries: 0 });
+const anthropic = (apiKey) => anthropicClient({ apiKey });
+/** As Claude Code sends its key: in both headers. */
+const claudeCode = (authToken) => anthropicClient({ authToken, defaultHeaders: { "x-api-key": authToken } });
 
 test("anthropic: messages use what the response says, plain and streamed; counting and listing use nothing", async () => {
   const ask = { model: "claude-sonnet-4-20250514", max_tokens: 100, messages: [{ role: "user", content: "Hello" }] };
@@ -140,16 +140,22 @@ test("anthropic: messages use what the response says, plain and streamed; counti
     cache_write_tokens: usage.cache_creation_input_tokens,
     completion_tokens: usage.output_tokens,
   });
-  for (const use of [(client) => client.messages.create(ask), (client) => client.messages.stream(ask).finalMessage()]) {
-    const { answer, event } = await used(anthropic, use);
+  const plain = (client) => client.messages.create(ask);
+  const streamed = (client) => client.messages.stream(ask).finalMessage();
+  const [counted, models, ...messages] = await Promise.all([
+    used(anthropic, (client) => client.messages.countTokens({ model: ask.model, messages: ask.messages })),
+    used(anthropic, async (client) => (await client.models.list()).data.map((model) => model.id)),
+    used(anthropic, plain),
+    used(anthropic, streamed),
+    used(claudeCode, streamed),
+  ]);
+  for (const { answer, event } of messages) {
     assert.equal(answer.content[0].text, "Hello");
     assert.deepEqual(figures(event), of(answer.usage));
     assert.equal(event.model, answer.model);
   }
-  const counted = await used(anthropic, ({ messages }) => messages.countTokens({ model: ask.model, messages: ask.messages }));
   assert.equal(counted.answer.input_tokens, 2095);
   assert.equal(counted.event.completion_tokens, null);
-  const models = await used(anthropic, async (client) => (await client.models.list()).data.map((model) => model.id));
   assert.deepEqual([models.answer, figures(models.event)], [["claude-sonnet-4-20250514"], {}]);
 });
 
@@ -163,13 +169,15 @@ test("google-genai: content uses what the response says, plain and streamed; lis
     completion_tokens: usage.candidatesTokenCount + usage.thoughtsTokenCount,
     reasoning_tokens: usage.thoughtsTokenCount,
   });
-  const plain = await used(google, (client) => client.models.generateContent(ask));
+  const [plain, streamed, models] = await Promise.all([
+    used(google, (client) => client.models.generateContent(ask)),
+    used(google, async (client) => Array.fromAsync(await client.models.generateContentStream(ask))),
+    used(google, async (client) => Array.fromAsync(await client.models.list(), (model) => model.name)),
+  ]);
   assert.equal(plain.answer.text, "Hello");
   assert.deepEqual(figures(plain.event), of(plain.answer.usageMetadata));
-  const streamed = await used(google, async (client) => Array.fromAsync(await client.models.generateContentStream(ask)));
   assert.equal(streamed.answer.map((piece) => piece.text).join(""), "Hello");
   assert.deepEqual(figures(streamed.event), of(streamed.answer.at(-1).usageMetadata));
-  const models = await used(google, async (client) => Array.fromAsync(await client.models.list(), (model) => model.name));
   assert.deepEqual([models.answer, figures(models.event)], [["models/gemini-2.5-flash"], {}]);
 });
 
@@ -241,6 +249,33 @@ test("@aws-sdk/client-s3: objects arrive as they were sent, whatever they are ca
 
   await client.send(new S3.DeleteObjectCommand({ Bucket: "by-js", Key: "plain.txt" }));
   await assert.rejects(fetched("plain.txt"), (error) => error.name === "NoSuchKey");
+});
+
+// Java's and .NET's SDKs and MinIO's clients sign every chunk; none of them runs on Node.
+test("an object sent in signed chunks is stored without them, and its checksum is compared", async () => {
+  const token = await putToken(system);
+  const signature = `;chunk-signature=${"0".repeat(64)}\r\n`;
+  const data = `${hello.length.toString(16)}${signature}${hello}\r\n0${signature}`;
+  const put = (Key, trailer) => system.gateway(`/api/s3/by-js/${Key}`, {
+    method: "PUT",
+    body: `${data}${trailer ? `x-amz-checksum-crc32:${trailer}\r\nx-amz-trailer-signature:${"0".repeat(64)}\r\n` : ""}\r\n`,
+    headers: {
+      "x-api-key": token,
+      "content-encoding": "aws-chunked",
+      "x-amz-content-sha256": `STREAMING-AWS4-HMAC-SHA256-PAYLOAD${trailer ? "-TRAILER" : ""}`,
+      "x-amz-decoded-content-length": String(hello.length),
+      ...(trailer && { "x-amz-trailer": "x-amz-checksum-crc32" }),
+    },
+  });
+  const checksum = Buffer.alloc(4);
+  checksum.writeUInt32BE(crc32(hello));
+  for (const [key, trailer] of [["signed", undefined], ["signed-trailer", checksum.toString("base64")]]) {
+    const response = await put(key, trailer);
+    assert.equal(response.status, 200, await response.text());
+    const stored = await s3Client(token).send(new S3.GetObjectCommand({ Bucket: "by-js", Key: key }));
+    assert.deepEqual(Buffer.from(await stored.Body.transformToByteArray()), hello);
+  }
+  assert.equal((await put("signed-wrong", "AAAAAA==")).status, 400);
 });
 
 /** A Bedrock that answers if the signature is aws4fetch's. */

@@ -42,7 +42,7 @@ const openai = {
       return json(response, { ...base, object: "chat.completion", choices, usage: chatUsage });
     }
     const chunk = (choices, usage = null) => ({ ...base, object: "chat.completion.chunk", choices, usage });
-    const delta = (content, finish_reason = null) => chunk([{ index: 0, delta: { content }, logprobs: null, finish_reason }]);
+    const delta = (content, finish_reason = null) => chunk([{ index: 0, delta: { role: "assistant", content }, logprobs: null, finish_reason }]);
     const last = asked.stream_options?.include_usage ? [chunk([], chatUsage)] : [];
     sse(response, [delta("Hel"), delta("lo"), delta("", "stop"), ...last, "[DONE]"]);
   },
@@ -141,7 +141,7 @@ export async function startVendors() {
     const retried = seen.some((call) => call.url === request.url);
     seen.push({ url: request.url, headers: request.headers });
     if (!handler) return json(response, { error: { message: `no ${request.method} ${where}` } }, 404);
-    const asked = request.headers["content-type"]?.startsWith("application/json") ? JSON.parse(body) : undefined;
+    const asked = body.length > 0 && request.headers["content-type"].startsWith("application/json") ? JSON.parse(body) : undefined;
     handler({ response, body, asked, headers: request.headers, retried });
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
