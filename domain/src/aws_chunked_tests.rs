@@ -9,7 +9,7 @@ fn documented() -> Vec<u8> {
     );
     let last = "b6c6ea8a5354eaf15b3cb7646744f4275b71ea724fed81ceb9323e279d449df9";
     let mut body = format!("10000;chunk-signature={first}\r\n").into_bytes();
-    body.extend([b'a'; 65536]);
+    body.extend(vec![b'a'; 65536]);
     body.extend(format!("\r\n400;chunk-signature={second}\r\n").bytes());
     body.extend([b'a'; 1024]);
     body.extend(format!("\r\n0;chunk-signature={last}\r\n\r\n").bytes());
