@@ -1,7 +1,7 @@
 // Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be told to
 // fail or be slow, and their calls are counted. Everything is passed on to the real bindings; the Worker knows nothing of it.
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { Invocation, LIMITS, Location, Writes, checkMessages, checkValues, disturb, noteRows, noting, refuse, report, unacknowledged } from "./strict.mjs";
+import { Invocation, LIMITS, Location, Writes, checkMessages, checkValues, checkWrite, disturb, noteRows, noting, report, unacknowledged } from "./strict.mjs";
 
 const faults = {};
 const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, d1_rows_written: 0, limiter: 0 };
@@ -21,11 +21,11 @@ class KvNamespace {
   constructor(real, invocation, { strict, accepts }) {
     const operation = (kind, subject, forward) => {
       invocation.take("kv_operations", subject);
-      return pass(kind, () => invocation.connected(() => noting("kv", subject, forward)));
+      return pass(kind, () => invocation.connected(forward));
     };
     const read = (method, key, options) => {
       const { type = "text", cacheTtl = LIMITS.kv_cache_ttl_s } = typeof options === "string" ? { type: options } : (options ?? {});
-      const forward = () => real[method](key, options);
+      const forward = () => noting("kv", String(key), () => real[method](key, options));
       // Many keys at once, streams and buffers are not kept; invalid options are for the runtime to refuse.
       if (typeof key !== "string" || !["text", "json"].includes(type) || !(cacheTtl >= 30)) return operation("kv_get", String(key), forward);
       const forMs = Math.min(cacheTtl * 1_000, strict.kvLateMs);
@@ -33,13 +33,13 @@ class KvNamespace {
     };
     const write = (verb, key, forward) =>
       operation("kv_put", key, async () => {
-        if (!(await accepts(key))) throw refuse("kv_writes_a_second", key, `KV ${verb} failed: 429 Too Many Requests`);
-        return forward();
+        checkWrite(await accepts(key), verb, key);
+        return noting("kv", key, forward);
       });
     this.get = (key, options) => read("get", key, options);
     this.getWithMetadata = (key, options) => read("getWithMetadata", key, options);
     this.list = (options) =>
-      operation("kv_get", "list", () => location.read(`list ${JSON.stringify(options)}`, strict.kvLateMs, () => real.list(options)));
+      operation("kv_get", "list", () => location.read(`list ${JSON.stringify(options)}`, strict.kvLateMs, () => noting("kv", "list", () => real.list(options))));
     this.put = (key, ...args) => write("PUT", key, () => real.put(key, ...args));
     this.delete = (key) => write("DELETE", key, () => real.delete(key));
   }

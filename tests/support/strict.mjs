@@ -19,17 +19,30 @@ export const LIMITS = {
 
 const refused = {};
 const rows = {};
+/** Keys of which a write was refused and none has succeeded since. */
+const busyKeys = new Set();
 let openConnections = 0;
 
 /** Notes a refusal and returns its error. Each kind keeps its first subject. */
 export function refuse(kind, subject, message) {
-  refused[kind] ??= { count: 0, first: subject };
+  refused[kind] ??= { count: 0, unresolved: 0, first: subject };
   refused[kind].count += 1;
+  refused[kind].unresolved += 1;
   return new Error(message);
 }
 
+/** Refuses a write that comes too soon after another of its key. It is resolved when the Worker's next one is taken. */
+export function checkWrite(isAccepted, verb, key) {
+  if (isAccepted) return busyKeys.delete(key);
+  busyKeys.add(key);
+  throw refuse("kv_writes_a_second", key, `KV ${verb} failed: 429 Too Many Requests`);
+}
+
 /** Refusals by kind, rows written by statement, and the most connections that one invocation had open. */
-export const report = () => ({ refused, rows, open_connections: openConnections });
+export function report() {
+  if (refused.kv_writes_a_second) refused.kv_writes_a_second.unresolved = busyKeys.size;
+  return { refused, rows, open_connections: openConnections };
+}
 
 /** Adds what one statement wrote. */
 export function noteRows(sql, written) {

@@ -61,6 +61,16 @@ describe("a Worker that exceeds", () => {
     });
   }
 
+  test("a write that was refused is resolved once a later one of its key is taken", async () => {
+    const unresolved = async () => (await report()).refused.kv_writes_a_second.unresolved;
+    const before = await unresolved();
+    await attempt("a key written twice", "again");
+    assert.equal(await unresolved(), before + 1);
+    await sleep(1_050);
+    await attempt("a key written twice in two seconds", "again");
+    assert.equal(await unresolved(), before);
+  });
+
   for (const what of ["a key written twice in two seconds", "1,000 reads of KV", "1,000 queries"]) {
     test(`not: ${what}`, async () => assert.equal((await attempt(what)).error, undefined));
   }
@@ -135,9 +145,10 @@ for (const [name, start] of [["wrangler's test harness", startSystem], ["sockets
       assert.equal(made.status, 201, JSON.stringify(made.body));
       assert.deepEqual((await system.strictness()).refused, {});
       assert.ok(Object.values((await system.strictness()).rows).some((rows) => rows > 0), "rows by statement");
-      const met = { api: async () => Response.json({ refused: { kv_writes_a_second: { count: 1, first: "routes" } } }) };
-      await assert.rejects(watch(met).stopWatching(async () => {}), /production would have refused this/);
-      await watch(met, ["kv_writes_a_second"]).stopWatching(async () => {});
+      const met = (unresolved) => ({ api: async () => Response.json({ refused: { kv_writes_a_second: { count: 1, unresolved, first: "routes" } } }) });
+      await assert.rejects(watch(met(1)).stopWatching(async () => {}), /production would have refused this/);
+      await watch(met(1), ["kv_writes_a_second"]).stopWatching(async () => {});
+      await watch(met(0)).stopWatching(async () => {});
     } finally {
       await system.stop();
     }
@@ -214,7 +225,7 @@ test("with KV as late as in production a revoked token is refused within its cac
     const made = (await as(system, "admin", "POST", "/api/tokens", { name: "late", team_id: "automation", scopes: ["*"] })).body;
     const status = async () => (await system.gateway("/api/echo", { headers: { "x-api-key": made.token } })).status;
     assert.equal(await status(), 200);
-    assert.equal((await as(system, "admin", "POST", `/api/tokens/${made.id}/revoke`)).status, 200);
+    assert.equal((await as(system, "admin", "DELETE", `/api/tokens/${made.id}`)).status, 200);
     const revoked = Date.now();
     assert.equal(await status(), 200, "KV shows the old value still");
     await eventually(async () => (await status()) !== 200, 41_000, "the refusal");
