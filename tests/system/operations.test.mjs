@@ -70,10 +70,14 @@ test("KV emptied under load: republished it serves again, and grants nothing tha
   const before = await kvContent();
 
   const seen = [];
+  const refusals = new Set();
   let goesOn = true;
   const load = (async () => {
     while (goesOn) {
-      seen.push(await call(kept));
+      const response = await system.gateway("/api/again", { headers: { "x-api-key": kept.token } });
+      const body = await response.json();
+      if (!response.ok) refusals.add(`${response.status} ${body.error}`);
+      seen.push(response.status);
       await sleep(20);
     }
   })();
@@ -85,7 +89,9 @@ test("KV emptied under load: republished it serves again, and grants nothing tha
   await eventually(() => seen.slice(-20).every((status) => status === 200), 20_000, "the service");
   goesOn = false;
   await load;
-  assert.deepEqual(new Set(seen), new Set([200, seen.find((status) => status !== 200)]), "something else than 'unknown' was answered");
+  // KV shows each key at its own time, so that the token or the table alone may be missing.
+  const unknown = ["401 Invalid API Key", "500 Routes Not Configured"];
+  assert.deepEqual([...refusals].filter((refusal) => !unknown.includes(refusal)), [], "something else than 'unknown' was returned");
   const restored = await kvContent();
   assert.deepEqual(restored, before);
   assert.deepEqual(await granted(), wanted);
