@@ -52,12 +52,13 @@ export function localVars(at) {
   };
 }
 
-function worker(env, port, vars, { entry = [], folder = root } = {}) {
+function worker(env, port, vars, { entry = [], folder = root, rates = {} } = {}) {
   const options = workerOptions(path.join(root, "wrangler.toml"), env);
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
   for (const object of Object.values(rest.durableObjects)) {
     if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
   }
+  for (const [name, limit] of Object.entries(rates)) if (rest.ratelimits?.[name]) rest.ratelimits[name].simple.limit = limit;
   const file = (type, name) => ({ type, path: path.join(folder, env, "build", name) });
   return {
     ...rest,
@@ -106,16 +107,17 @@ function uiWorker(port, at, clerkKey) {
  * outlives the process; `onLog` takes what the Workers log instead of the console. With `clerkKey` the UI signs in by
  * Clerk's script. `versions` are further instances of both Workers on the same stores, `{ name, at, vars, builds }` each,
  * as the edge has them while a deployment goes out. With `metrics` the gateway has its dataset. `consumer` changes how
- * the queue is consumed, `services` are bindings of each Worker, and `extra` are Workers to run beside them.
+ * the queue is consumed, `services` are bindings of each Worker, `extra` are Workers to run beside them, and `rates` are
+ * limits of rate limit bindings by name, in place of those of `wrangler.toml`.
  */
 export async function startWorkers(
   at,
-  { persist, vars = {}, builds = {}, entries, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false, consumer, services, extra = [] } = {},
+  { persist, vars = {}, builds = {}, entries, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false, consumer, services, extra = [], rates } = {},
 ) {
   const base = localVars(at);
   const start = (env, port, version = {}) => {
     const folder = (version.builds ?? builds)[env] ?? root;
-    const made = worker(env, port, { ...base[env], ...vars[env], ...version.vars }, { entry: entries?.(env, folder), folder });
+    const made = worker(env, port, { ...base[env], ...vars[env], ...version.vars }, { entry: entries?.(env, folder), folder, rates });
     return services ? { ...made, serviceBindings: { ...made.serviceBindings, ...services } } : made;
   };
   const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) => start(env, env === "gateway" ? at.gateway : at.api));

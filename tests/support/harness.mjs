@@ -148,7 +148,7 @@ export const startOnSockets = (options) => withSurroundings((around) => onSocket
 
 async function onSockets(
   around,
-  { gatewayVars = {}, apiVars = {}, schema = true, persist, ui = false, withApi = true, versions = [], builds, metrics = false, strict = {}, expected, consumer, keepLetters = false } = {},
+  { gatewayVars = {}, apiVars = {}, schema = true, persist, ui = false, withApi = true, versions = [], builds, metrics = false, strict = {}, expected, consumer, keepLetters = false, rates } = {},
 ) {
   const { secrets, vars } = around;
   const [gateway, api, uiPort, frontPort] = await freePorts(4);
@@ -172,6 +172,7 @@ async function onSockets(
       metrics,
       builds,
       consumer,
+      rates,
       vars: { gateway: { ...secrets, ...vars.gateway, ...limits, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...limits, ...origins, ...apiVars } },
       extra: [front(frontPort), ...(keepLetters ? [deadLetters(letters)] : [])],
       ...(strict && strictOptions()),
