@@ -4,14 +4,15 @@
 //! waits a minute.
 
 use crate::config::Config;
-use crate::db::{Db, StoreError, settings, upkeep, usage};
+use crate::db::{Db, StoreError, settings, to_json, upkeep, usage};
 use crate::handlers::invitations;
 use crate::publish::{drain, first_prices, now};
 use crate::{reconcile, reseal};
 use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use domain::time::MINUTE_MS;
-use domain::vars::KeyRing;
+use domain::vars::{KeyRing, LedSince, led_since};
 use edge::log::log;
+use std::collections::BTreeMap;
 use worker::Env;
 
 /// Outbox rows taken at once, and how long a run takes more of them, in ms.
@@ -65,16 +66,27 @@ pub async fn run(env: &Env) {
 
 /// Tells those who rotate a key which ones are at work here.
 async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
-    let keys = serde_json::json!({
-        "TOKEN_CHECK_KEY": config.check_keys.fingerprints(),
-        "CREDENTIAL_KEY": config.credential_keys.fingerprints(),
-        "USAGE_LOG_KEY": config.usage_log_keys.as_ref().map(KeyRing::fingerprints),
-    })
-    .to_string();
-    if settings::get(db, settings::KEYS).await?.is_some_and(|known| known.value == keys) {
+    let keys = BTreeMap::from([
+        ("TOKEN_CHECK_KEY", Some(config.check_keys.fingerprints())),
+        ("CREDENTIAL_KEY", Some(config.credential_keys.fingerprints())),
+        ("USAGE_LOG_KEY", config.usage_log_keys.as_ref().map(KeyRing::fingerprints)),
+    ]);
+    let known = settings::get(db, settings::KEYS).await?;
+    let since = settings::get(db, settings::KEYS_SINCE).await?;
+    let text = to_json(&keys)?;
+    let is_known = known.as_ref().is_some_and(|known| known.value == text);
+    if is_known && since.is_some() {
         return Ok(());
     }
-    db.batch(vec![settings::put(db, settings::KEYS, &keys, now())?]).await?;
+    // Keys that were at work before this was noted have been since they were last seen to change.
+    let at = known.filter(|_| is_known).map_or_else(now, |known| known.updated_at);
+    let since: LedSince = since.and_then(|since| serde_json::from_str(&since.value).ok()).unwrap_or_default();
+    let since = to_json(&led_since(&since, &keys, at))?;
+    db.batch(vec![
+        settings::put(db, settings::KEYS, &text, now())?,
+        settings::put(db, settings::KEYS_SINCE, &since, now())?,
+    ])
+    .await?;
     Ok(())
 }
 

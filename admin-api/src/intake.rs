@@ -1,7 +1,8 @@
 //! What is in the queue's messages: decoded, checked, each event once, cut into chunks.
 
 use domain::rollup::bin_of;
-use domain::time::UnixMs;
+use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
+use domain::time::{DAY_MS, HOUR_MS, UnixMs};
 use domain::usage::{OutcomeClass, UsageEvent, UsageMessage};
 use serde::Serialize;
 use std::collections::HashSet;
@@ -45,6 +46,18 @@ struct Row<'a> {
     cache_write_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
     cost_micros: Option<u64>,
+    /// Width of the finest rollup that is still kept for a call of that time; absent is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finest_ms: Option<i64>,
+}
+
+/// Calls of long ago count in no rollup that retention would delete at once.
+fn finest_ms(at: UnixMs, now: UnixMs) -> Option<i64> {
+    let age = now - at;
+    if age > HOURLY_KEPT_MS {
+        return Some(DAY_MS);
+    }
+    (age > FINE_KEPT_MS).then_some(HOUR_MS)
 }
 
 fn class_of(event: &UsageEvent) -> &'static str {
@@ -92,6 +105,7 @@ impl<'a> From<&'a UsageEvent> for Row<'a> {
             cache_write_tokens: ai.and_then(|ai| ai.cache_write_tokens),
             reasoning_tokens: ai.and_then(|ai| ai.reasoning_tokens),
             cost_micros: ai.and_then(|ai| ai.cost_micros),
+            finest_ms: None,
         }
     }
 }
@@ -140,15 +154,27 @@ pub fn drop_late(message: &mut UsageMessage, since: UnixMs) -> u64 {
 /// JSON arrays of events, each id once over all of them: the SQL counts what is not in the table
 /// yet, and two of one id in one statement would both be new.
 pub fn chunks<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> serde_json::Result<Vec<String>> {
+    cut(events.into_iter().map(Row::from))
+}
+
+/// [`chunks`] of calls that may be of long ago.
+pub fn chunks_of_past<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    now: UnixMs,
+) -> serde_json::Result<Vec<String>> {
+    cut(events.into_iter().map(|event| Row { finest_ms: finest_ms(event.at, now), ..Row::from(event) }))
+}
+
+fn cut<'a>(rows: impl Iterator<Item = Row<'a>>) -> serde_json::Result<Vec<String>> {
     let mut seen = HashSet::new();
     let mut chunks = Vec::new();
     let mut chunk = String::new();
     let mut count = 0;
-    for event in events {
-        if !seen.insert(event.id.as_str()) {
+    for row in rows {
+        if !seen.insert(row.id) {
             continue;
         }
-        let row = serde_json::to_string(&Row::from(event))?;
+        let row = serde_json::to_string(&row)?;
         if count == MAX_CHUNK_EVENTS || chunk.len() + row.len() > MAX_CHUNK_BYTES {
             chunks.push(format!("[{}]", std::mem::take(&mut chunk)));
             count = 0;

@@ -4,7 +4,7 @@
 // A test file as a whole, which clippy does not see as one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use admin_api::intake::{chunks, decode, drop_late};
+use admin_api::intake::{chunks, chunks_of_past, decode, drop_late};
 use domain::rollup::Rollup;
 use domain::usage::{AiUsage, MAX_BYTES, Outcome, UsageEvent, UsageMessage};
 use proptest::prelude::*;
@@ -118,7 +118,11 @@ fn no_statement_scans_the_raw_events() {
 
 /// The consumer's batch, as one transaction.
 fn take_in(db: &mut Connection, events: &[UsageEvent]) {
-    for chunk in chunks(events).unwrap() {
+    take_chunks_in(db, &chunks(events).unwrap());
+}
+
+fn take_chunks_in(db: &mut Connection, chunks: &[String]) {
+    for chunk in chunks {
         let transaction = db.transaction().unwrap();
         for name in ["usage_rollups_add", "usage_pairs_add", "tokens_last_used", "usage_events_add"] {
             transaction.execute(&query(name), params![chunk]).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -241,6 +245,60 @@ proptest! {
         let rows: u32 = db.query_row("SELECT count(*) FROM usage_events", [], |row| row.get(0)).unwrap();
         prop_assert_eq!(rows as usize, events.len());
     }
+}
+
+#[test]
+fn calls_of_long_ago_count_in_no_rollup_that_retention_deletes_at_once() {
+    let now = 1_000 * DAY_MS;
+    let mut db = migrated();
+    let event = |id: &str, age: i64| {
+        UsageEvent {
+        id: id.to_owned(),
+        at: now - age,
+        ..decode(r#"{"v":1,"events":[{"id":"e","at":1,"token_id":"t","team":"core-team","path":"/x","method":"GET","status":200,"outcome":"ok","latency_ms":1,"gateway_ms":0,"request_id":"r"}]}"#).unwrap().events.remove(0)
+    }
+    };
+    let events = [event("today", HOUR_MS), event("last week", 7 * DAY_MS), event("years ago", 900 * DAY_MS)];
+    take_chunks_in(&mut db, &chunks_of_past(&events, now).unwrap());
+    let mut counted = db
+        .prepare(
+            "SELECT granularity, sum(calls) FROM usage_rollups WHERE dimension = 'all' GROUP BY 1 ORDER BY 1",
+        )
+        .unwrap();
+    let rows: Vec<(String, i64)> =
+        counted.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    let wanted = [("5m", 1), ("day", 3), ("hour", 2), ("week", 3)];
+    assert_eq!(rows, wanted.map(|(granularity, calls)| (granularity.to_owned(), calls)));
+}
+
+#[test]
+fn the_first_token_of_the_earlier_form_has_the_table_published_again() {
+    let db = migrated();
+    let import = |hash: &str| {
+        let version = || {
+            db.query_row(
+                "SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'routes-version'",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
+            .unwrap()
+        };
+        let before = version();
+        db.execute(&query("routes_version_bump_first_legacy"), params![1]).unwrap();
+        db.execute(&query("outbox_insert_routes_if_changed"), params![format!("obx_{hash}"), 1]).unwrap();
+        let tokens = serde_json::json!([{"id": format!("tok_{hash}"), "hash": hash.repeat(64), "name": "n", "team": "core-team", "scopes": ["*"]}]).to_string();
+        db.execute(&query("import_tokens"), params![tokens, 1, "a"]).unwrap();
+        db.execute(&query("import_secrets"), params![tokens, 1]).unwrap();
+        let told: i64 =
+            db.query_row("SELECT count(*) FROM outbox WHERE kind = 'routes'", [], |row| row.get(0)).unwrap();
+        (version() - before, told)
+    };
+    assert_eq!(import("a"), (1, 1));
+    assert_eq!(import("b"), (0, 1), "the table says so already");
+    db.execute("UPDATE tokens SET revoked_at = 1", []).unwrap();
+    assert_eq!(import("c"), (1, 2), "it had ceased to say so");
+    let legacy: i64 = db.query_row(&query("routes_version"), params![2], |row| row.get(1)).unwrap();
+    assert_eq!(legacy, 1);
 }
 
 fn with_token(db: &Connection) {

@@ -15,6 +15,8 @@ pub const QUEUE_LAG: &str = "queue-lag";
 
 /// The fingerprints of the keys that this Worker runs with, by the names of their secrets.
 pub const KEYS: &str = "keys";
+/// Since when each of those keys that come first has been the first.
+pub const KEYS_SINCE: &str = "keys-since";
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Setting {

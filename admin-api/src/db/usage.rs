@@ -15,11 +15,12 @@ use worker::D1Result;
 /// Writes a chunk of events, each id once in it, and the counts of its messages, as one
 /// transaction: rollups of what is new first, the events last.
 pub async fn take_in(db: &Db, events: &str) -> Result<(), StoreError> {
-    take_in_with(db, events, None).await
+    db.batch(statements(db, events)?).await?;
+    Ok(())
 }
 
-/// The same with one statement more in the transaction.
-pub async fn take_in_with(db: &Db, events: &str, more: Option<Statement>) -> Result<(), StoreError> {
+/// The statements that take a chunk in, for one transaction.
+pub fn statements(db: &Db, events: &str) -> Result<Vec<Statement>, StoreError> {
     let statements = [
         sql!("usage_rollups_add"),
         sql!("usage_pairs_add"),
@@ -27,11 +28,7 @@ pub async fn take_in_with(db: &Db, events: &str, more: Option<Statement>) -> Res
         sql!("secrets_last_used"),
         sql!("usage_events_add"),
     ];
-    let statements = statements.iter().map(|sql| db.statement(sql, params![events]));
-    let mut statements: Vec<Statement> = statements.collect::<Result<_, _>>()?;
-    statements.extend(more);
-    db.batch(statements).await?;
-    Ok(())
+    statements.iter().map(|sql| db.statement(sql, params![events])).collect()
 }
 
 /// Keeps how old the oldest message of a batch was, for the health page.

@@ -52,7 +52,8 @@ endpoint!(
 );
 endpoint!(
     /// A call that another gateway served, as the earlier system reported it; signed with
-    /// `X-Signature` (see `domain::signature`). A repeat counts once.
+    /// `X-Signature` (see `domain::signature`). A repeat counts once: of calls with a `request_id`, the same id; of
+    /// others, the same fields.
     LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged
 );
 
@@ -208,6 +209,10 @@ pub struct UsageLogRequest {
     pub request_method: Option<String>,
     #[serde(default)]
     pub error_message: Option<String>,
+    /// The call's own id where it was served, at most 128 characters: calls that are alike in every other field are
+    /// told apart by it. Without one, such calls count once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
