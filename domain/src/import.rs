@@ -139,8 +139,8 @@ pub fn settings_parts(
     }
     let mut nameless = Vec::new();
     for row in tables.remove(&Table::Tokens).map_or(Some(vec![]), |table| rows_of(&table))? {
-        match text(&row, &["token_hash", "hash"]) {
-            Some(hash) => tokens.entry(hash.to_owned()).or_default().1 = Some(row.into()),
+        match text(&row, &["token_hash", "hash"]).map(str::to_owned) {
+            Some(hash) => tokens.entry(hash).or_default().1 = Some(row.into()),
             None => nameless.push(Value::from(row)),
         }
     }
