@@ -19,7 +19,7 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
   const { Stop } = await import("./deploy/stage.mjs");
   const { open } = await import("./deploy/account.mjs");
   const { wrangler } = await import("./deploy/wrangler.mjs");
-  const { forget, keepAll, keepChanges, keptFolder, readState, writeState } = await import("./deploy/kept.mjs");
+  const { forget, keepAll, keepChanges, keptFolder, notesOf, readState, writeState } = await import("./deploy/kept.mjs");
   const { takeBack } = await import("./deploy/giving-back.mjs");
   const { askForAll, published } = await import("./deploy/publication.mjs");
   if (!timestamp || Number.isNaN(Date.parse(timestamp))) throw new Stop("--timestamp says to which moment: 2026-11-20T08:00:00Z");
@@ -65,9 +65,9 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
 
   const narrow = async () => {
     if ((await migrations()) < state.migrations) await wrangler(["d1", "migrations", "apply", "DB", "--remote", ...withConfig]);
-    const notes = await takeBack(sql, stage);
+    await takeBack(sql, stage);
     console.log("  what was refused is refused again");
-    enter("narrowed", { notes });
+    enter("narrowed");
   };
 
   if (state && state.step !== "asked") await hold();
@@ -80,7 +80,7 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
     enter("asked", { asked: await askForAll(sql) });
   }
   await kv.delete(HOLD);
-  for (const note of state.notes) console.log(`    ${note}`);
+  for (const note of notesOf(stage)) console.log(`    ${note}`);
   await published(sql, state.asked);
   console.log("  KV holds what D1 says");
   forget(stage);

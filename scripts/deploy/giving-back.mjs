@@ -1,6 +1,6 @@
 // After a restore: takes from the database of then what is not allowed now. Each step can be done twice.
 import { counter } from "../operate.mjs";
-import { keptPages, keptRows } from "./kept.mjs";
+import { keptPages, keptRows, note, notesOf } from "./kept.mjs";
 import { credentialOf, mayAssign, narrowInvitation, narrowRole, narrowRoute, narrowSecret, narrowTeam, narrowToken, settingOf } from "./narrowed.mjs";
 import { all, insert, pages, remove, rowsOf, update } from "./tables.mjs";
 
@@ -10,7 +10,7 @@ const STAND_IN = "restore-stand-in";
 
 /** Carries everything over; answers what the operator must know, a line each. */
 export async function takeBack(sql, stage) {
-  const notes = [];
+  const notes = { push: (...texts) => texts.forEach((text) => note(stage, text)) };
   const say = (result) => result && notes.push(...result.notes);
   const now = Date.now();
   await settings(sql, stage, now);
@@ -25,7 +25,7 @@ export async function takeBack(sql, stage) {
   // Last: only an empty team can be deleted.
   const deleted = teams.now.filter((team) => team.deleted_at !== null);
   await update(sql, "teams", deleted.map(({ id, deleted_at }) => ({ id, deleted_at })));
-  return notes;
+  return notesOf(stage);
 }
 
 async function insertKept(sql, stage, table) {
@@ -70,6 +70,8 @@ async function memberships(sql, stage, now, notes) {
     if (role === null) gone.push(member);
     else if (role !== member.role) lowered.push({ ...member, role });
   }
+  for (const { user_id, team_id, role } of gone) notes.push(`${user_id} is not ${role} of ${team_id} any more`);
+  for (const { user_id, team_id, role } of lowered) notes.push(`${user_id} is ${role} of ${team_id}, as now`);
   const touched = [...new Set([...gone, ...lowered].map(({ team_id }) => team_id))];
   if (touched.length > 0) {
     await insert(sql, "users", [{ id: STAND_IN, created_at: now, updated_at: now, deleted_at: null }], { replace: true });
@@ -81,9 +83,8 @@ async function memberships(sql, stage, now, notes) {
   await sql("UPDATE users SET deleted_at = ?2 WHERE id = ?1", [STAND_IN, now]);
   await sql("DELETE FROM memberships WHERE user_id = ?1", [STAND_IN]);
   await sql("DELETE FROM users WHERE id = ?1", [STAND_IN]);
-  if (gone.length + lowered.length > 0) notes.push(`${gone.length} memberships removed and ${lowered.length} lowered since stay so`);
-  const without = await sql(`SELECT t.id FROM teams AS t WHERE t.deleted_at IS NULL AND t.id IN (SELECT value FROM json_each(?1))
-    AND NOT EXISTS (SELECT 1 FROM memberships AS m JOIN users AS u ON u.id = m.user_id WHERE m.team_id = t.id AND m.role = 'ADMIN' AND u.deleted_at IS NULL)`, [JSON.stringify(touched)]);
+  const without = await sql(`SELECT t.id FROM teams AS t WHERE t.deleted_at IS NULL AND EXISTS (SELECT 1 FROM memberships AS m WHERE m.team_id = t.id)
+    AND NOT EXISTS (SELECT 1 FROM memberships AS m JOIN users AS u ON u.id = m.user_id WHERE m.team_id = t.id AND m.role = 'ADMIN' AND u.deleted_at IS NULL)`);
   for (const { id } of without) notes.push(`team ${id} has no ADMIN: who was it then is not any more. A platform admin names one`);
 }
 
@@ -114,7 +115,7 @@ async function tokens(sql, stage, teams, now, notes, say) {
   const nowTeams = by(teams.now, "id");
   const [{ total }] = await sql("SELECT count(*) AS total FROM tokens");
   const progress = counter("tokens compared", total);
-  let [done, made] = [0, 0];
+  let done = 0;
   for await (const page of keptPages(stage, "tokens")) {
     const is = [...by(page, "id").values()];
     const was = by(await rowsOf(sql, "tokens", is.map(({ id }) => id)), "id");
@@ -123,11 +124,10 @@ async function tokens(sql, stage, teams, now, notes, say) {
     results.forEach(say);
     await update(sql, "tokens", results.map(({ row }) => ({ ...row, updated_at: now })));
     const since = is.filter(({ id }) => !was.has(id)).map((token) => ({ ...token, revoked_at: token.revoked_at ?? now, version: token.version + 1, updated_at: now }));
+    for (const { id, name } of since) notes.push(`token ${id} (${name}) was made since: it is revoked`);
     await insert(sql, "tokens", since);
-    made += since.length;
     progress((done += known.length));
   }
-  if (made > 0) notes.push(`${made} tokens made since are revoked`);
 }
 
 /** A secret that is not there any more had ended; one made since goes on, as its token's only one perhaps. */
@@ -141,13 +141,11 @@ async function secrets(sql, stage, now, notes) {
     await update(sql, "token_secrets", results.map(({ row }) => row));
     await insert(sql, "token_secrets", is.filter(({ hash }) => !was.has(hash)));
   }
-  let ended = 0;
   for await (const page of pages(sql, "token_secrets", `(ends_at IS NULL OR ends_at > ${now})`)) {
     const gone = page.filter(({ hash }) => !known.has(hash));
+    for (const { token_id, hint_end } of gone) notes.push(`the secret …${hint_end} of token ${token_id} had ended since: it stays so`);
     await update(sql, "token_secrets", gone.map(({ hash }) => ({ hash, ends_at: now })));
-    ended += gone.length;
   }
-  if (ended > 0) notes.push(`${ended} secrets that had ended since stay so`);
 }
 
 async function routes(sql, stage, now, notes, say) {

@@ -21,11 +21,19 @@ export function writeState(stage, state) {
   renameSync(`${file}.new`, file);
 }
 
+const notesFile = (stage) => path.join(keptFolder(stage), "notes.txt");
+
+/** Remembers what the operator must know, before the change that it tells of: a second run would not see it any more. */
+export const note = (stage, text) => appendFileSync(notesFile(stage), `${text}\n`, { mode: 0o600 });
+
+export const notesOf = (stage) => (existsSync(notesFile(stage)) ? [...new Set(readFileSync(notesFile(stage), "utf8").trim().split("\n"))].filter(Boolean) : []);
+
 export const forget = (stage) => rmSync(keptFolder(stage), { recursive: true, force: true });
 
 /** Writes every table to the folder, a page a line; of the audit log what came since `since`. */
 export async function keepAll(sql, stage, since) {
   mkdirSync(keptFolder(stage), { recursive: true, mode: 0o700 });
+  rmSync(notesFile(stage), { force: true });
   for (const table of Object.keys(KEYS)) {
     const where = table === "audit" ? `at >= ${since}` : "true";
     const [{ total }] = await sql(`SELECT count(*) AS total FROM ${table} WHERE ${where}`);

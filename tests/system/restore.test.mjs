@@ -98,5 +98,5 @@ test("a restore of many tokens refuses each again, in pieces that D1 takes", { t
   assert.equal(one("SELECT count(*) FROM tokens WHERE revoked_at IS NULL"), total - refused);
   assert.equal(one("SELECT count(*) FROM token_secrets WHERE ends_at = 5"), refused);
   assert.equal(one("SELECT count(*) FROM token_secrets WHERE ends_at > 5"), 100, "ended and purged since");
-  assert.ok(notes.includes("100 secrets that had ended since stay so"), notes.join());
+  assert.equal(notes.filter((note) => /^the secret …aaaa of token tok_\d+ had ended since: it stays so$/.test(note)).length, 100);
 });
