@@ -203,9 +203,9 @@ fn parts_of(files: &[File]) -> Result<Vec<ImportRequest>, String> {
             _ => return Err(name.clone()),
         }
     }
-    let settings =
-        settings_parts(kv, tables, TOKENS_AT_ONCE).ok_or_else(|| "tokens".to_owned())?;
-    let mut parts: Vec<ImportRequest> = settings.into_iter().map(|(kv, tables)| request(kv, tables)).collect();
+    let settings = settings_parts(kv, tables, TOKENS_AT_ONCE).ok_or_else(|| "tokens".to_owned())?;
+    let mut parts: Vec<ImportRequest> =
+        settings.into_iter().map(|(kv, tables)| request(kv, tables)).collect();
     parts.extend(
         calls
             .into_iter()
