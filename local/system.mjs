@@ -52,18 +52,19 @@ export function localVars(at) {
   };
 }
 
-function worker(env, port, vars, entry) {
+function worker(env, port, vars, { entry = [], folder = root, rates = {} } = {}) {
   const options = workerOptions(path.join(root, "wrangler.toml"), env);
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
   for (const object of Object.values(rest.durableObjects)) {
     if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
   }
-  const file = (type, name) => ({ type, path: path.join(root, env, "build", name) });
+  for (const [name, limit] of Object.entries(rates)) if (rest.ratelimits?.[name]) rest.ratelimits[name].simple.limit = limit;
+  const file = (type, name) => ({ type, path: path.join(folder, env, "build", name) });
   return {
     ...rest,
     name: env,
     modulesRoot: root,
-    modules: [...(entry ? [entry] : []), file("ESModule", "index.js"), file("CompiledWasm", "index_bg.wasm")].flat(),
+    modules: [...entry, file("ESModule", "index.js"), file("CompiledWasm", "index_bg.wasm")],
     bindings: { ...rest.bindings, ...vars },
     unsafeDirectSockets: [{ host: "127.0.0.1", port }],
   };
@@ -101,26 +102,36 @@ function uiWorker(port, at, clerkKey) {
 }
 
 /**
- * Starts both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and
- * `entries` are modules to go in front; without `persist` nothing outlives the process; `onLog`
- * takes what the Workers log instead of the console. With `clerkKey` the UI signs in by Clerk's script.
- * `versions` are further instances of both Workers on the same stores, `{ name, at, vars }` each, as the edge has
- * them while a deployment goes out. With `metrics` the gateway has its dataset.
+ * Starts both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and `builds` names another
+ * folder that holds its crate's `build`; `entries(env, folder)` are modules to go in front; without `persist` nothing
+ * outlives the process; `onLog` takes what the Workers log instead of the console. With `clerkKey` the UI signs in by
+ * Clerk's script. `versions` are further instances of both Workers on the same stores, `{ name, at, vars, builds }` each,
+ * as the edge has them while a deployment goes out. With `metrics` the gateway has its dataset. `consumer` changes how
+ * the queue is consumed, `services` are bindings of each Worker, `extra` are Workers to run beside them, and `rates` are
+ * limits of rate limit bindings by name, in place of those of `wrangler.toml`.
  */
-export async function startWorkers(at, { persist, vars = {}, entries = {}, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false } = {}) {
+export async function startWorkers(
+  at,
+  { persist, vars = {}, builds = {}, entries, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false, consumer, services, extra = [], rates } = {},
+) {
   const base = localVars(at);
-  const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
-    worker(env, env === "gateway" ? at.gateway : at.api, { ...base[env], ...vars[env] }, entries[env]),
-  );
+  const start = (env, port, version = {}) => {
+    const folder = (version.builds ?? builds)[env] ?? root;
+    const made = worker(env, port, { ...base[env], ...vars[env], ...version.vars }, { entry: entries?.(env, folder), folder, rates });
+    return services ? { ...made, serviceBindings: { ...made.serviceBindings, ...services } } : made;
+  };
+  const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) => start(env, env === "gateway" ? at.gateway : at.api));
   if (metrics) workers[0].analyticsEngineDatasets = { METRICS: { dataset: "calls" } };
+  if (consumer) for (const queue of Object.values(workers[1].queueConsumers)) Object.assign(queue, consumer);
   for (const version of versions) {
     for (const env of ["gateway", "admin-api"]) {
-      const port = env === "gateway" ? version.at.gateway : version.at.api;
-      // A queue has one consumer here.
-      const { queueConsumers: _, ...rest } = worker(env, port, { ...base[env], ...vars[env], ...version.vars }, entries[env]);
+      // A queue has one consumer here, and a token one counter, whichever version asks it.
+      const { queueConsumers: _, ...rest } = start(env, env === "gateway" ? version.at.gateway : version.at.api, version);
+      for (const object of Object.values(rest.durableObjects)) object.scriptName ??= "gateway";
       workers.push({ ...rest, name: `${env}-${version.name}` });
     }
   }
+  workers.push(...extra);
   if (ui) workers.push(uiWorker(at.ui, at, clerkKey));
   const options = { workers, cf: false, log: new Log(LogLevel.WARN) };
   if (onLog) options.handleStructuredLogs = ({ message }) => onLog(message);

@@ -125,19 +125,32 @@ const handlers = {
     const cookies = ["a=1; Path=/; Domain=demo.example; HttpOnly", "b=2; Path=/cookies/deep; Secure", "c=3; Expires=Wed, 21 Oct 2037 07:28:00 GMT"];
     json(response, 200, { status: "ok" }, { "set-cookie": cookies });
   },
+  /** The headers of `?h=[[name, value], …]`; a value `$name` is what the request has under that name. */
+  says: ({ response, url, record }) => {
+    const pairs = JSON.parse(url.searchParams.get("h") ?? "[]").map(([name, value]) => [name, value.startsWith("$") ? (record.headers[value.slice(1)] ?? "") : value]);
+    response.writeHead(200, [["content-type", "application/json"], ...pairs].flat());
+    response.end("{}");
+  },
   gzip: ({ response }) => {
     response.writeHead(200, { "content-type": "text/plain", "content-encoding": "gzip" });
     response.end(gzipSync("squeezed ".repeat(100)));
   },
-  /** A token by the client credentials grant: `?life=` seconds, refused to all but `client:s3cret`. */
-  token: ({ response, url, record }) => {
+  /** A token by the client credentials grant, refused to all but `client:s3cret`; `/slow/4` after a second, of 4 s of life. */
+  token: async ({ response, url, record }) => {
+    const [, , kind, life] = url.pathname.split("/");
+    if (kind === "endless") {
+      response.writeHead(200, { "content-type": "application/json" });
+      while (!response.destroyed) response.write(" ".repeat(32_768)) || (await sleep(10));
+      return;
+    }
+    if (kind === "slow") await sleep(1_000);
     const form = new URLSearchParams(record.body);
     const basic = `Basic ${Buffer.from("client:s3cret").toString("base64")}`;
     const isKnown = record.headers.authorization === basic || (form.get("client_id") === "client" && form.get("client_secret") === "s3cret");
     if (!isKnown || form.get("grant_type") !== "client_credentials") return json(response, 401, { error: "invalid_client" });
     issued += 1;
     const token = `at_${issued}_${form.get("scope") ?? ""}`;
-    json(response, 200, { access_token: token, token_type: "Bearer", expires_in: Number(url.searchParams.get("life") ?? 3600) });
+    json(response, 200, { access_token: token, token_type: "Bearer", expires_in: Number(life ?? 3600) });
   },
   /** Echo for whoever shows the token that was issued last. */
   protected: ({ response, url, record }) =>
@@ -156,11 +169,34 @@ const handlers = {
   },
 };
 
+const used = { input_tokens: 36, output_tokens: 87, total_tokens: 123 };
+const completion = { id: "chatcmpl-demo", object: "chat.completion", model: "demo-1", choices: [], usage: { prompt_tokens: 9, completion_tokens: 6, total_tokens: 15 } };
+
+/** What an AI's API answers beside chat: lists, uploads, work in the background, sound. By method and path. */
+const answers = {
+  "GET /v1/models": () => ({ object: "list", data: [{ id: "demo-1", object: "model" }] }),
+  "POST /v1/files": () => ({ id: "file-demo", object: "file" }),
+  "POST /v1/moderations": () => ({ id: "modr-demo", model: "demo-1", results: [{ flagged: false }] }),
+  "POST /v1/batches": () => ({ id: "batch-demo", object: "batch", status: "validating" }),
+  "GET /v1/batches/batch-demo": () => ({ id: "batch-demo", object: "batch", status: "completed", usage: used }),
+  "GET /v1/chat/completions/chatcmpl-demo": () => completion,
+  "GET /v1/responses/resp-demo": () => ({ id: "resp-demo", object: "response", status: "completed", model: "demo-1", usage: used }),
+  "POST /v1/responses": (asked) => ({
+    id: "resp-demo",
+    object: "response",
+    model: "demo-1",
+    ...(asked.background ? { status: "queued", usage: null } : { status: "completed", usage: used }),
+  }),
+};
+
 async function openai({ response, url, record }) {
-  if (url.pathname === "/v1/models") {
-    return json(response, 200, { object: "list", data: [{ id: "demo-1", object: "model" }] });
+  if (url.pathname === "/v1/chat/completions" && record.method === "POST") return chat(response, record);
+  if (url.pathname === "/v1/audio/speech") return response.writeHead(200, { "content-type": "audio/mpeg" }).end(Buffer.alloc(4096, 1));
+  const answer = answers[`${record.method} ${url.pathname}`];
+  if (answer) {
+    const isJson = record.headers["content-type"]?.startsWith("application/json");
+    return json(response, 200, answer(isJson ? JSON.parse(record.body) : {}));
   }
-  if (url.pathname === "/v1/chat/completions") return chat(response, record);
   json(response, 404, { error: { message: `no such path ${url.pathname}`, type: "invalid_request_error" } });
 }
 

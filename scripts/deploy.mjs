@@ -13,8 +13,8 @@ import { clerkOrigin, writeHeaders } from "./headers.mjs";
 
 await setUp(import.meta.url);
 const { PAGES_DEV, PRODUCTION, Stop, WORKERS, addresses, configured, isPlatforms, plan: planOf, readSettings, settingsFile, writeSettings } = await import("./deploy/stage.mjs");
-const { attachDomain, create, existing, secretsOf, signedIn } = await import("./deploy/account.mjs");
-const { missingSecrets, readVault, vaultFile, writeVault } = await import("./deploy/secrets.mjs");
+const { attachDomain, cloudflare, create, database, existing, secretsOf, signedIn } = await import("./deploy/account.mjs");
+const { isHalfSet, missingSecrets, readVault, vaultFile, writeVault } = await import("./deploy/secrets.mjs");
 const { withOutput, wrangler } = await import("./deploy/wrangler.mjs");
 
 const relative = (file) => path.relative(root, file);
@@ -99,7 +99,8 @@ async function main() {
     process.env.CLERK_SECRET_KEY ||= (await ask(options, "Clerk's secret key (sk_…, for people and invitations; Enter leaves it out)", { secret: true })) ?? "";
   }
   const vault = readVault(options.stage);
-  const secrets = missingSecrets(present, vault, process.env);
+  const atWork = account && isHalfSet(present) ? await keysAtWork(account, has.get(plan.databases[0])) : {};
+  const secrets = missingSecrets(present, vault, process.env, atWork);
   const made = Object.assign({}, ...Object.values(secrets));
   if (Object.keys(made).length > 0) {
     await step(options, `keep a copy of ${Object.keys(made).join(", ")} in ${relative(vaultFile(options.stage))}: put it into your vault`, () => writeVault(options.stage, { ...vault, ...made }));
@@ -145,6 +146,14 @@ It runs. What is left to do by hand, once:
   1. ${secrets["admin-api"].CLERK_WEBHOOK_SECRET || present["admin-api"]?.includes("CLERK_WEBHOOK_SECRET") ? "(done) " : ""}Clerk's dashboard, Webhooks: endpoint ${at.api}/api/webhooks/clerk, events user.*; then CLERK_WEBHOOK_SECRET=whsec_… npm run deploy${options.stage === PRODUCTION ? "" : ` -- --stage ${options.stage}`}
   2. Sign in at ${at.ui} as ${settings.bootstrap_admins.join(" or ")}; make a route and a token
   3. npm run check -- --gateway ${at.gateway} --api ${at.api} --ui ${at.ui} --token ntk_… --path /api/<your route>`);
+}
+
+/** The fingerprints of the keys that the admin API runs with, by name; none before it has said so. */
+async function keysAtWork(account, databaseId) {
+  if (!databaseId) return {};
+  const sql = database(cloudflare(account.id), databaseId);
+  const hasSettings = (await sql("SELECT 1 FROM sqlite_schema WHERE name = 'settings'")).length > 0;
+  return hasSettings ? JSON.parse((await sql("SELECT value FROM settings WHERE key = 'keys'"))[0]?.value ?? "{}") : {};
 }
 
 /** Deploys one Worker together with its new secrets; the address that Cloudflare gave it. */

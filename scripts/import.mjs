@@ -1,17 +1,19 @@
 // `npm run import -- <folder> --api <address> [--apply]`: the earlier system's data. The folder holds
 // `kv.json` (an object of key to value, or a list of {key, value} or {name, value}) and `teams`, `tokens`,
-// `routes` and `token_usage_logs` as .json or .csv; what is not there is left out. The session token
-// stands in TOKEN_MANAGER_SESSION. Without --apply it only shows what would happen.
+// `routes` and `token_usage_logs` as .json or .csv; what is not there is left out. How the session is had and
+// renewed: session.mjs. Without --apply it only shows what would happen. What was taken in counts once, so it can
+// break off anywhere and be run again.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
+import { callParts, settingsParts } from "./import/parts.mjs";
+import { session as sessionOf } from "./session.mjs";
 
-const CALLS_AT_ONCE = 2_000;
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { api: { type: "string" }, apply: { type: "boolean", default: false } } });
 const [folder] = positionals;
-const session = process.env.TOKEN_MANAGER_SESSION;
+const session = sessionOf();
 if (!folder || !values.api || !session) {
-  console.error("usage: TOKEN_MANAGER_SESSION=<session token> npm run import -- <folder> --api <address> [--apply]");
+  console.error("usage: TOKEN_MANAGER_SESSION=<session token> npm run import -- <folder> --api <address> [--apply]\n  a session that ends is renewed with CLERK_SECRET_KEY, or by TOKEN_MANAGER_SESSION_COMMAND, which prints one");
   process.exit(2);
 }
 
@@ -21,39 +23,54 @@ function read(name) {
   return existsSync(file("csv")) ? readFileSync(file("csv"), "utf8") : undefined;
 }
 
-/** KV as an object, however `wrangler` wrote it. */
-function kvOf(dump) {
-  if (!Array.isArray(dump)) return dump ?? {};
-  return Object.fromEntries(dump.map((entry) => [entry.key ?? entry.name, entry.value]));
+function fail(text) {
+  console.error(`${text}\nNothing is lost: what was taken in stays, and the same command goes on from here.`);
+  process.exit(1);
 }
 
-/** Rows in parts that are the same at every run. A quoted line break stays in its row. */
-function partsOf(table) {
-  if (table === undefined) return [];
-  const cut = (rows) => Array.from({ length: Math.ceil(rows.length / CALLS_AT_ONCE) }, (_, i) => rows.slice(i * CALLS_AT_ONCE, (i + 1) * CALLS_AT_ONCE));
-  if (Array.isArray(table)) return cut(table);
-  const rows = table.trim().match(/(?:"(?:[^"]|"")*"|[^"\n])+/g) ?? [];
-  const [names, ...rest] = rows;
-  return cut(rest).map((part) => [names, ...part].join("\n"));
-}
-
-async function send(what, body) {
-  const response = await fetch(`${values.api.replace(/\/$/, "")}/api/import`, {
+const post = async (body) =>
+  fetch(`${values.api.replace(/\/$/, "")}/api/import`, {
     method: "POST",
-    headers: { authorization: `Bearer ${session}`, "content-type": "application/json" },
+    headers: { authorization: `Bearer ${await session.token()}`, "content-type": "application/json" },
     body: JSON.stringify({ mode: values.apply ? "apply" : "check", ...body }),
   });
-  const answer = await response.json();
-  if (!response.ok) {
-    console.error(`${what}: ${response.status} ${answer.message} ${JSON.stringify(answer.details ?? "")} (request ${answer.request_id})`);
-    process.exit(1);
+
+/** Sends a part. A session that has ended is renewed once; what is away for a moment is asked again. */
+async function send(what, body) {
+  for (let tries = 1; ; tries += 1) {
+    const response = await post(body).catch((error) => ({ status: 503, ok: false, json: async () => ({ message: error.cause?.message ?? error.message }) }));
+    const answer = await response.json().catch(() => ({}));
+    if (response.ok) return answer;
+    if (response.status === 401 && session.canRenew && tries === 1) await session.renew();
+    else if ((response.status === 503 || response.status === 429) && tries < 5) await new Promise((resolve) => setTimeout(resolve, 1_000 * 2 ** tries));
+    else {
+      const advice = response.status === 401 && !session.canRenew ? "\nThe session has ended: give CLERK_SECRET_KEY, or TOKEN_MANAGER_SESSION_COMMAND, to have it renewed" : "";
+      fail(`${what}: ${response.status} ${answer.message} ${JSON.stringify(answer.details ?? "")} (request ${answer.request_id})${advice}`);
+    }
   }
-  for (const item of answer.items) console.log(`${item.outcome.padEnd(8)} ${item.kind.padEnd(6)} ${item.subject}${item.notes.length ? `: ${item.notes.join("; ")}` : ""}`);
-  return answer;
 }
 
-const totals = { created: 0, existing: 0, refused: 0 };
-const add = (answer) => Object.keys(totals).forEach((key) => (totals[key] += answer[key]));
-add(await send("settings", { kv: kvOf(read("kv")), tables: { teams: read("teams") ?? [], tokens: read("tokens") ?? [], routes: read("routes") ?? [] } }));
-for (const [i, part] of partsOf(read("token_usage_logs")).entries()) add(await send(`calls, part ${i + 1}`, { tables: { token_usage_logs: part } }));
-console.log(`\n${values.apply ? "done" : "would be"}: ${totals.created} created, ${totals.existing} there already, ${totals.refused} refused`);
+const totals = { created: 0, exists: 0, refused: 0 };
+const seen = new Set();
+
+/** Prints and counts what became of each thing. A team that several parts name counts once. */
+function tell({ items }) {
+  for (const item of items) {
+    const key = `${item.kind} ${item.subject}`;
+    if (item.kind === "team" && seen.has(key)) continue;
+    seen.add(key);
+    totals[item.outcome] += 1;
+    console.log(`${item.outcome.padEnd(8)} ${item.kind.padEnd(6)} ${item.subject}${item.notes.length ? `: ${item.notes.join("; ")}` : ""}`);
+  }
+}
+
+const settings = settingsParts({ kv: read("kv"), teams: read("teams"), tokens: read("tokens"), routes: read("routes") });
+const calls = callParts(read("token_usage_logs"));
+const parts = [...settings.map((body) => ["settings", body]), ...calls.map((part) => ["calls", { tables: { token_usage_logs: part } }])];
+const started = Date.now();
+for (const [i, [what, body]] of parts.entries()) {
+  tell(await send(`part ${i + 1} of ${parts.length} (${what})`, body));
+  const left = Math.ceil(((Date.now() - started) / (i + 1)) * (parts.length - i - 1) / 1_000);
+  console.error(`part ${i + 1} of ${parts.length} (${what})${left > 0 ? `, ${left} s more` : ""}`);
+}
+console.log(`\n${values.apply ? "done" : "would be"}: ${totals.created} created, ${totals.exists} there already, ${totals.refused} refused`);

@@ -47,7 +47,7 @@ export async function writeLicenses(dist) {
   const without = byText.get("") ?? [];
   byText.delete("");
   const line = ({ name, version, license, repository }) => `${name} ${version} (${license})${repository ? ` ${repository}` : ""}`;
-  const sections = [...byText].map(([text, holders]) => `${holders.map(line).join("\n")}\n\n${text}`);
+  const sections = [...byText].map(([text, holders]) => `${[...new Set(holders.map(line))].join("\n")}\n\n${text}`);
   const head = [
     "Token Manager's admin UI contains the following works. Its own code is under the MIT licence.",
     "Of two licences to choose from, the MIT licence was chosen where its text comes with the work, else Apache-2.0.",

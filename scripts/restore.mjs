@@ -1,31 +1,87 @@
 // `npm run restore -- --timestamp 2026-11-20T08:00:00Z [--stage staging]`: D1 back to a point in time (Time Travel, the
-// last 30 days), and KV with it. What was revoked, disabled or rotated out since then stays refused: a database of
-// yesterday must not bring a leaked token back to life.
-import { readFileSync, writeFileSync } from "node:fs";
+// last 30 days), and KV with it. Nothing that was taken from anybody since is given back: a database of yesterday must
+// not bring a leaked token, or a removed admin, back to life. Run again where it broke off, it goes on.
+import { randomUUID } from "node:crypto";
 import path from "node:path";
-import { operate, waitUntil } from "./operate.mjs";
+import { operate, pause } from "./operate.mjs";
 import { root } from "./setup.mjs";
+
+/** While this is in KV and in the future, the admin API publishes nothing. */
+const HOLD = "publication-hold";
+/** Longer than a break: a hold that ran out would publish a database that gives things back. */
+const HOLD_MS = 24 * 3_600_000;
+/** Until KV shows the hold everywhere (a minute), and a run of the cron that began before has ended. */
+const WAIT_S = Number(process.env.PROPAGATE_S ?? 130);
+/** Tells a database that is not restored yet from one that is. */
+const MARK = "restore";
 
 await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage, timestamp }) => {
   const { Stop } = await import("./deploy/stage.mjs");
-  const { open, sqlFile } = await import("./deploy/account.mjs");
-  const { REFUSED, refuseAgain } = await import("./deploy/refused.mjs");
+  const { open } = await import("./deploy/account.mjs");
   const { wrangler } = await import("./deploy/wrangler.mjs");
+  const { forget, keepAll, keepChanges, keptFolder, notesOf, readState, writeState } = await import("./deploy/kept.mjs");
+  const { takeBack } = await import("./deploy/giving-back.mjs");
+  const { askForAll, published } = await import("./deploy/publication.mjs");
   if (!timestamp || Number.isNaN(Date.parse(timestamp))) throw new Stop("--timestamp says to which moment: 2026-11-20T08:00:00Z");
-  const { sql, withConfig } = await open(stage);
+  let state = readState(stage);
+  if (state && state.timestamp !== timestamp) {
+    throw new Stop(`A restore to ${state.timestamp} has begun and is not through: run it with that --timestamp again`);
+  }
+  const { sql, kv, withConfig } = await open(stage);
+  const enter = (step, more = {}) => writeState(stage, (state = { ...state, ...more, timestamp, step }));
+  const isRestored = async () => (await sql("SELECT 1 FROM settings WHERE key = ?1 AND value = ?2", [MARK, JSON.stringify(state.mark)])).length === 0;
+  const hold = () => kv.put(HOLD, JSON.stringify({ until: Date.now() + HOLD_MS, why: "restore" }));
+  const migrations = async () => {
+    const hasTable = (await sql("SELECT 1 FROM sqlite_schema WHERE name = 'd1_migrations'")).length > 0;
+    return hasTable ? (await sql("SELECT count(*) AS n FROM d1_migrations"))[0].n : 0;
+  };
 
-  const kept = path.join(root, ".wrangler", `refused-${stage}.json`);
-  const [refused] = await sql(REFUSED);
-  writeFileSync(kept, JSON.stringify(refused), { mode: 0o600 });
-  console.log(`  what is refused now is kept in ${path.relative(root, kept)}`);
-  await wrangler(["d1", "time-travel", "restore", "DB", "--timestamp", timestamp, ...withConfig]);
-  console.log(`  the database is as it was at ${timestamp}`);
-  for (const statement of refuseAgain(refused)) await sql(statement);
-  console.log("  what was refused is refused again");
-  await sql(readFileSync(sqlFile("republish.sql"), "utf8"));
-  await waitUntil(async () => {
-    const [{ pending }] = await sql("SELECT count(*) AS pending FROM outbox");
-    return pending === 0 ? null : `${pending} entries to be written to KV`;
-  });
+  /** Publication stands still, and how things are now lies on this machine. */
+  const keep = async () => {
+    await hold();
+    enter("keeping", { mark: randomUUID(), migrations: await migrations() });
+    console.log(`  publication stands still; what is refused now is kept in ${path.relative(root, keptFolder(stage))}`);
+    await pause(WAIT_S);
+    const since = Date.now();
+    await keepAll(sql, stage, Date.parse(timestamp));
+    await sql("INSERT INTO settings (key, value, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [MARK, JSON.stringify(state.mark), since]);
+    // A minute earlier: the clocks of the Workers are not this one's.
+    await keepChanges(sql, stage, since - 60_000);
+    enter("restoring");
+  };
+
+  /** The database as it was then; its schema as the Workers want it now. */
+  const restore = async () => {
+    try {
+      await wrangler(["d1", "time-travel", "restore", "DB", "--timestamp", timestamp, ...withConfig]);
+    } catch (error) {
+      if (await isRestored()) throw error;
+      await kv.delete(HOLD);
+      forget(stage);
+      throw error;
+    }
+    console.log(`  the database is as it was at ${timestamp}`);
+  };
+
+  const narrow = async () => {
+    if ((await migrations()) < state.migrations) await wrangler(["d1", "migrations", "apply", "DB", "--remote", ...withConfig]);
+    await takeBack(sql, stage);
+    console.log("  what was refused is refused again");
+    enter("narrowed");
+  };
+
+  if (state && state.step !== "asked") await hold();
+  if (!state || state.step === "keeping" || (state.step === "restoring" && !(await isRestored()))) {
+    await keep();
+    await restore();
+  } else console.log(`  goes on where it broke off (${state.step})`);
+  if (state.step === "restoring") await narrow();
+  if (state.step === "narrowed") {
+    enter("asked", { asked: await askForAll(sql) });
+  }
+  await kv.delete(HOLD);
+  for (const note of notesOf(stage)) console.log(`    ${note}`);
+  await published(sql, state.asked);
   console.log("  KV holds what D1 says");
+  forget(stage);
 });

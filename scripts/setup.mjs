@@ -2,7 +2,7 @@
 // in `.tools` (or where TOKEN_MANAGER_TOOLS says). Whatever is there already costs nothing.
 // Uses Node's own modules only, since it runs before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -139,22 +139,37 @@ export async function ensureCommands() {
   if (!(await apt("curl", "jq", "procps"))) throw new Error(`the tests need ${missing.join(", ")}`);
 }
 
-const SCHEMATHESIS = "4.32.5";
+/** An S3 server that checks signatures and knows `aws-chunked`; the command. */
+export async function ensureS3Server() {
+  await ensureTool("s3s-fs", "s3s-fs", "0.14.1", [...UNOPTIMISED, "--features", "binary"], 2);
+  return path.join(tools, "bin", "s3s-fs");
+}
 
-/** Schemathesis, which tries the API from its own document; in a Python environment of its own. */
-export async function ensureSchemathesis() {
-  const folder = path.join(tools, `schemathesis-${SCHEMATHESIS}`);
-  const command = path.join(folder, "bin", "schemathesis");
-  if (spawnSync(command, ["--version"], { stdio: "ignore" }).status === 0) return command;
-  say(`installing schemathesis ${SCHEMATHESIS}`);
+const PYTHON = { schemathesis: "4.32.5", botocore: "1.44.8" };
+
+/** The Python environment of the tests: its folder of commands. */
+async function ensurePython() {
+  const folder = path.join(tools, `python-${Object.values(PYTHON).join("-")}`);
+  const ready = path.join(folder, "ready");
+  const bin = path.join(folder, "bin");
+  if (existsSync(ready)) return bin;
+  const wanted = Object.entries(PYTHON).map(([name, version]) => `${name}==${version}`);
+  say(`installing ${wanted.join(", ")}`);
   const make = () => run("python3", ["-m", "venv", "--clear", folder], { quiet: true });
   await make().catch(async (error) => {
     if (!(await apt("python3", "python3-venv"))) throw new Error(`the tests need python3 with venv: ${error.message}`);
     await make();
   });
-  await run(path.join(folder, "bin", "pip"), ["install", "--quiet", "--disable-pip-version-check", `schemathesis==${SCHEMATHESIS}`], { quiet: true });
-  return command;
+  await run(path.join(bin, "pip"), ["install", "--quiet", "--disable-pip-version-check", ...wanted], { quiet: true });
+  writeFileSync(ready, "");
+  return bin;
 }
+
+/** Schemathesis, which tries the API from its own document; the command. */
+export const ensureSchemathesis = async () => path.join(await ensurePython(), "schemathesis");
+
+/** Python with botocore, which AWS's command line and boto3 are made of; the command. */
+export const ensureBotocore = async () => path.join(await ensurePython(), "python3");
 
 /** The browser for the tests: CHROME_PATH, the system's, or Playwright's own. */
 export async function ensureBrowser() {

@@ -2,9 +2,11 @@
 
 pub mod api_key;
 mod jwks;
+mod rate;
 
 use crate::clerk;
 use crate::config::SessionKeys;
+use crate::db::people::Person;
 use crate::db::{Db, invitations, people};
 use crate::error::Failure;
 use crate::request::Call;
@@ -19,29 +21,29 @@ use edge::log::log;
 /// How soon Clerk is asked again for a person it could not tell of.
 const ASK_AGAIN_MS: i64 = 10 * MINUTE_MS;
 
-/// The person whose session came with the call, with the roles that D1 gives him.
+/// The person whose session came with the call, with the roles that D1 gives them.
 ///
 /// 1. `Authorization: Bearer`, never a cookie.
-/// 2. The signature, by the key that the issuer publishes or that is pinned.
-/// 3. Issuer, times, authorized party.
-/// 4. Roles, in one query. Who is not known yet is taken in by id, and Clerk asked for the rest.
+/// 2. The signature, by the key that the issuer publishes or that is pinned; issuer, times, authorized party.
+/// 3. How often this person may call.
+/// 4. Roles, in one query. Somebody not known yet is taken in by id, and Clerk asked for the rest; an
+///    invitation that waits for their address is accepted.
 pub async fn caller(call: &Call) -> Result<Caller, Failure> {
     let header = call.header("authorization").ok_or(ApiError::Unauthenticated)?;
     let jwt = bearer(&header).ok_or(ApiError::Unauthenticated)?;
     let session = verify(call, jwt).await?;
+    rate::check(call, rate::PEOPLE, session.user().as_str()).await?;
     let db = call.db()?;
-    let mut person = people::load(&db, session.user()).await?;
-    if person.is_deleted {
-        return Err(ApiError::Unauthenticated.into());
-    }
+    let mut person = load(&db, &session, call).await?;
     if !person.is_known {
         people::insert(&db, session.user(), call.now).await?;
     }
     if !person.is_described && ask_clerk(call, &db, session.user(), person.asked_at).await? {
-        person = people::load(&db, session.user()).await?;
-        if person.is_deleted {
-            return Err(ApiError::Unauthenticated.into());
-        }
+        person = load(&db, &session, call).await?;
+    }
+    if let Some(email) = &person.invited {
+        db.batch(invitations::accept(&db, &[email.as_str()], None, call.now, &call.request_id)?).await?;
+        person = load(&db, &session, call).await?;
     }
     let named = &call.config.bootstrap_admins;
     let is_named = named.iter().any(|name| {
@@ -58,18 +60,24 @@ pub async fn caller(call: &Call) -> Result<Caller, Failure> {
     Ok(caller)
 }
 
-/// Asks Clerk for a person of whom it has told us nothing; whether it has now. That Clerk is away fails
-/// no sign-in: he is known by his id, and Clerk is asked again after [`ASK_AGAIN_MS`].
+/// The person of a session, who must not be gone.
+async fn load(db: &Db, session: &Session, call: &Call) -> Result<Person, Failure> {
+    let person = people::load(db, session.user(), call.now).await?;
+    if person.is_deleted { Err(ApiError::Unauthenticated.into()) } else { Ok(person) }
+}
+
+/// Asks Clerk for a person of whom it has told us nothing; whether it has now. Clerk being away fails no
+/// sign-in: the person is known by their id, and Clerk is asked again after [`ASK_AGAIN_MS`].
 async fn ask_clerk(call: &Call, db: &Db, user: &UserId, asked_at: Option<UnixMs>) -> Result<bool, Failure> {
     let Some(api) = &call.config.clerk_api else { return Ok(false) };
     let before = call.now - ASK_AGAIN_MS;
-    // The first look spares a write at every call; the claim, several askers at once.
+    // The cheap check avoids a write per request; the claim stops concurrent lookups.
     if asked_at.is_some_and(|at| at > before) || !people::claim_asking(db, user, call.now, before).await? {
         return Ok(false);
     }
     match clerk::user(api, user).await {
         Ok(Some(found)) if found.id == *user => {
-            db.batch(invitations::put_person(db, &found, call.now, &call.request_id)?).await?;
+            db.batch(invitations::put_people(db, &[found], call.now, &call.request_id)?).await?;
             Ok(true)
         }
         Ok(_) => Ok(false),

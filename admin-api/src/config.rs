@@ -34,6 +34,8 @@ pub struct Config {
     pub events_retention_ms: i64,
     pub audit_retention_ms: i64,
     pub allow_insecure_upstreams: bool,
+    /// The queue of dead letters, by its whole name.
+    pub dead_letters_queue: String,
     /// Whether each request is logged.
     pub log_calls: bool,
 }
@@ -94,6 +96,7 @@ impl Config {
             events_retention_ms: i64::from(retention_days) * DAY_MS,
             audit_retention_ms: i64::from(integer_or(vars, "AUDIT_RETENTION_DAYS", 400)?) * DAY_MS,
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
+            dead_letters_queue: vars.get("DEAD_LETTERS_QUEUE").unwrap_or_default(),
             log_calls: flag(vars, "LOG_CALLS")?,
         })
     }

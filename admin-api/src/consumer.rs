@@ -12,16 +12,19 @@
 //! 3. What cannot be read is sent to the dead letters after that. Died before its acknowledgement:
 //!    the letter is there twice, which whoever reads it can see; `usage_losses` has it once.
 //! 4. An id is known as long as its raw row is kept. What comes later than that is dropped and counted
-//!    as such (`intake::drop_late`), as it could not be told from a repeat.
-//! 5. A letter that is read after all counts as any message does: its events' ids are looked for.
+//!    as such (`intake::drop_late`), as it could not be told from a repeat. How long that was may differ
+//!    between versions; what was deleted is noted with each purge, and asked for before old events count.
+//! 5. A letter that is read after all counts as any message does: its events' ids are looked for. One that
+//!    is not is sent to the letters again and acknowledged, as they have no letters of their own: after a
+//!    hundred tries the platform would drop it.
 //! 6. Messages are acknowledged last. Two consumers with the same event at once are put one after the
 //!    other by D1, which runs one transaction at a time.
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, to_json, usage};
-use crate::intake::{Loss, chunks, decode, drop_late};
+use crate::intake::{Loss, chunks, decode, drop_late, unpriced};
 use crate::publish::now;
-use domain::time::UnixMs;
+use domain::time::{DAY_MS, UnixMs};
 use domain::usage::UsageMessage;
 use edge::log::log;
 use js_sys::JSON;
@@ -32,70 +35,111 @@ use worker::{
 
 /// Where messages go that can never be read.
 const DEAD_LETTERS: &str = "USAGE_DLQ";
-/// What the name of that queue holds on every stage. An operator who makes this Worker its consumer has
-/// the letters read again, as a newer build may understand them.
-const DEAD_LETTERS_NAME: &str = "-dlq";
 const FIRST_RETRY_S: u32 = 2;
-const MAX_RETRY_S: u32 = 300;
+/// A hundred tries, the last of them four hours apart, take 14.5 days, which is longer than a queue keeps a
+/// message.
+const MAX_RETRY_S: u32 = 4 * 3_600;
+/// A message this old is counted and sent to the dead letters here: the platform would move it soon (or
+/// drop it), and nobody would count it.
+const GIVE_UP_MS: i64 = 13 * DAY_MS;
+/// The longest delay that a queue takes. A letter that is still unreadable is out of the way for so long.
+const LETTER_DELAY_S: u32 = 12 * 3_600;
+/// Events of messages that no retry has delayed beyond this are known by their raw rows.
+const SURELY_KEPT_MS: i64 = 14 * DAY_MS;
+
+/// The messages of a batch.
+#[derive(Default)]
+struct Sorted {
+    good: Vec<(RawMessage, UsageMessage)>,
+    bad: Vec<RawMessage>,
+}
 
 pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
-    let kept_since = match Config::get(env) {
-        Ok(config) => now() - config.events_retention_ms,
+    let config = match Config::get(env) {
+        Ok(config) => config,
         Err(error) => {
             log("queue", "nothing stored, to be tried again", &error.to_string());
-            return batch.raw_iter().for_each(|message| finish(&message, false));
+            return batch.raw_iter().for_each(|message| retry(&message));
         }
     };
-    let mut good: Vec<(RawMessage, UsageMessage)> = Vec::new();
-    let mut bad: Vec<RawMessage> = Vec::new();
-    for message in batch.raw_iter() {
-        match decode(&text_of(&message.body())) {
-            Ok(mut decoded) => {
-                decoded.dropped = decoded.dropped.saturating_add(drop_late(&mut decoded, kept_since));
-                good.push((message, decoded));
-            }
-            Err(why) => {
-                log(&message.id(), "queue message cannot be read", &why.to_string());
-                bad.push(message);
-            }
-        }
-    }
-    let sent_at = good.iter().map(|(message, _)| sent_at(message)).min();
-    // A letter that still cannot be read is counted already, and stays where it is.
-    let are_letters = batch.queue().contains(DEAD_LETTERS_NAME);
-    let (bad, kept) = if are_letters { (vec![], bad) } else { (bad, vec![]) };
-    for message in &kept {
-        finish(message, false);
-    }
-    // How old a letter is says nothing of the queue.
-    let sent_at = if are_letters { None } else { sent_at };
+    // An operator who makes this Worker the consumer of the letters has them read again, as a newer build
+    // may understand them.
+    let are_letters = batch.queue() == config.dead_letters_queue;
+    let mut sorted = sort(batch);
     let stored = match Db::open(env) {
-        Ok(db) => store(&db, &good, &bad, sent_at).await,
+        Ok(db) => store(&db, &mut sorted, config.events_retention_ms, are_letters).await,
         Err(error) => Err(error),
     };
     if let Err(error) = &stored {
         log("queue", "usage events not stored, to be tried again", &error.to_string());
     }
-    for (message, _) in &good {
-        finish(message, stored.is_ok());
+    let Sorted { good, bad } = sorted;
+    let (stored_now, mut old): (Vec<_>, Vec<_>) = good
+        .into_iter()
+        .map(|(message, _)| message)
+        .partition(|message| stored.is_ok() || age_ms(message) < GIVE_UP_MS);
+    for message in &stored_now {
+        if stored.is_ok() { message.ack() } else { retry(message) }
     }
-    for message in &bad {
-        // Only once it is counted, so that a D1 outage does not make a letter of each retry.
-        let is_done = stored.is_ok() && bury(env, message).await;
-        finish(message, is_done);
+    // Only once they are counted, so that a D1 outage does not make a letter of each retry.
+    let mut is_counted = stored.is_ok() || are_letters;
+    if !is_counted && !old.is_empty() {
+        is_counted = count(env, &old).await.is_ok();
+    }
+    let unreadable_counted = stored.is_ok() || are_letters;
+    for (message, is_counted) in old
+        .drain(..)
+        .map(|message| (message, is_counted))
+        .chain(bad.into_iter().map(|message| (message, unreadable_counted)))
+    {
+        let delay_s = if are_letters { LETTER_DELAY_S } else { 0 };
+        if is_counted && bury(env, &message, delay_s).await { message.ack() } else { retry(&message) }
     }
 }
 
-async fn store(
+fn sort(batch: &MessageBatch<serde_json::Value>) -> Sorted {
+    let mut sorted = Sorted::default();
+    for message in batch.raw_iter() {
+        match decode(&text_of(&message.body())) {
+            Ok(decoded) => sorted.good.push((message, decoded)),
+            Err(why) => {
+                log(&message.id(), "queue message cannot be read", &why.to_string());
+                sorted.bad.push(message);
+            }
+        }
+    }
+    sorted
+}
+
+/// From when on a second delivery is told from a first: retention now, or a longer purge of another
+/// version with a shorter one.
+async fn kept_since(
     db: &Db,
     good: &[(RawMessage, UsageMessage)],
-    bad: &[RawMessage],
-    oldest: Option<UnixMs>,
-) -> Result<(), StoreError> {
-    let events = good.iter().flat_map(|(_, message)| &message.events);
-    let chunks = chunks(events).map_err(|e| StoreError::Value(e.to_string()))?;
+    retention_ms: i64,
+) -> Result<UnixMs, StoreError> {
+    let kept_since = now() - retention_ms;
+    let oldest = good.iter().flat_map(|(_, message)| &message.events).map(|event| event.at).min();
+    if oldest.is_some_and(|at| at < now() - SURELY_KEPT_MS) {
+        return Ok(kept_since.max(usage::whole_since(db).await?));
+    }
+    Ok(kept_since)
+}
+
+async fn store(db: &Db, sorted: &mut Sorted, retention_ms: i64, are_letters: bool) -> Result<(), StoreError> {
+    let since = kept_since(db, &sorted.good, retention_ms).await?;
+    for (_, message) in &mut sorted.good {
+        message.dropped = message.dropped.saturating_add(drop_late(message, since));
+    }
+    let Sorted { good, bad } = &*sorted;
+    let events = || good.iter().flat_map(|(_, message)| &message.events);
+    let chunks = chunks(events()).map_err(|e| StoreError::Value(e.to_string()))?;
     for chunk in &chunks {
         usage::take_in(db, chunk).await?;
+    }
+    let unpriced = unpriced(events());
+    if !unpriced.is_empty() {
+        usage::note_unpriced(db, &to_json(&unpriced)?, now()).await?;
     }
     let counted =
         good.iter().filter(|(_, m)| m.dropped > 0 || m.unknown_tokens > 0).map(|(message, m)| Loss {
@@ -104,29 +148,36 @@ async fn store(
             unknown_tokens: m.unknown_tokens,
             undecodable: 0,
         });
-    let unread = bad.iter().map(|message| Loss {
-        message_id: message.id(),
-        dropped: 0,
-        unknown_tokens: 0,
-        undecodable: 1,
-    });
+    // A letter that still cannot be read is counted already, under the id that it had before.
+    let unread = bad.iter().filter(|_| !are_letters).map(unread);
     let losses: Vec<Loss> = counted.chain(unread).collect();
     if !losses.is_empty() {
         usage::add_losses(db, &to_json(&losses)?, now()).await?;
     }
+    // How old a letter is says nothing of the queue.
+    let oldest = good.iter().map(|(message, _)| sent_at(message)).min().filter(|_| !are_letters);
     if let Some(oldest) = oldest {
         usage::note_lag(db, now().saturating_sub(oldest).max(0), now()).await?;
     }
     Ok(())
 }
 
-fn finish(message: &RawMessage, is_done: bool) {
-    if is_done {
-        message.ack();
-    } else {
-        let delay_s = retry_delay_s(now().saturating_sub(sent_at(message)));
-        message.retry_with_options(&QueueRetryOptionsBuilder::new().with_delay_seconds(delay_s).build());
-    }
+fn unread(message: &RawMessage) -> Loss {
+    Loss { message_id: message.id(), dropped: 0, unknown_tokens: 0, undecodable: 1 }
+}
+
+async fn count(env: &Env, messages: &[RawMessage]) -> Result<(), StoreError> {
+    let losses: Vec<Loss> = messages.iter().map(unread).collect();
+    usage::add_losses(&Db::open(env)?, &to_json(&losses)?, now()).await
+}
+
+fn retry(message: &RawMessage) {
+    let delay_s = retry_delay_s(age_ms(message));
+    message.retry_with_options(&QueueRetryOptionsBuilder::new().with_delay_seconds(delay_s).build());
+}
+
+fn age_ms(message: &RawMessage) -> i64 {
+    now().saturating_sub(sent_at(message))
 }
 
 fn sent_at(message: &RawMessage) -> UnixMs {
@@ -135,9 +186,9 @@ fn sent_at(message: &RawMessage) -> UnixMs {
 
 /// Sends the message to the dead letters as it is. Where no such queue is bound, the log line is all
 /// that is kept, and trying again would not change that.
-async fn bury(env: &Env, message: &RawMessage) -> bool {
+async fn bury(env: &Env, message: &RawMessage, delay_s: u32) -> bool {
     let Ok(queue) = env.queue(DEAD_LETTERS) else { return true };
-    let letter = RawMessageBuilder::new(message.body());
+    let letter = RawMessageBuilder::new(message.body()).delay_seconds(delay_s);
     let sent = queue.send_raw(letter.build_with_content_type(QueueContentType::V8)).await;
     if let Err(error) = &sent {
         log(&message.id(), "dead letter not sent", &error.to_string());
@@ -152,8 +203,8 @@ fn text_of(body: &JsValue) -> String {
         .unwrap_or_default()
 }
 
-/// As long again as the message is old, 2 s to 5 min: each retry doubles the pause, with no count of
-/// attempts (which `worker` does not hand out).
+/// As long again as the message is old, 2 s to 4 h: each retry doubles the pause, with no count of attempts
+/// (which `worker` does not hand out).
 fn retry_delay_s(age_ms: i64) -> u32 {
     let seconds = u32::try_from(age_ms.max(0) / 1_000).unwrap_or(u32::MAX);
     seconds.clamp(FIRST_RETRY_S, MAX_RETRY_S)
@@ -166,6 +217,19 @@ mod tests {
     #[test]
     fn retries_come_later_and_later() {
         let delays: Vec<u32> = [-5, 0, 2_000, 4_000, 8_500, i64::MAX].map(retry_delay_s).to_vec();
-        assert_eq!(delays, [2, 2, 2, 4, 8, 300]);
+        assert_eq!(delays, [2, 2, 2, 4, 8, 14_400]);
+    }
+
+    #[test]
+    fn a_hundred_tries_outlast_the_queue_and_a_message_is_given_up_before() {
+        let (mut age_ms, mut given_up_at) = (0, None);
+        for attempt in 1..=100 {
+            if age_ms >= GIVE_UP_MS {
+                given_up_at.get_or_insert(attempt);
+            }
+            age_ms += i64::from(retry_delay_s(age_ms)) * 1_000;
+        }
+        assert!(age_ms > 14 * DAY_MS, "{} days", age_ms / DAY_MS);
+        assert!(given_up_at.is_some(), "the platform would have moved it uncounted");
     }
 }

@@ -1,6 +1,9 @@
 //! D1: typed statements. Each SQL statement is a file of its own under `queries/`.
 
+use crate::budget::Budget;
+use edge::log::log;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Env};
@@ -18,6 +21,7 @@ pub mod seals;
 pub mod settings;
 pub mod teams;
 pub mod tokens;
+pub mod unattended;
 pub mod upkeep;
 pub mod usage;
 
@@ -28,7 +32,7 @@ const DB: &str = "DB";
 pub const MAX_SAFE: i64 = (1 << 53) - 1;
 
 /// Why D1 gave no answer.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("D1 cannot be reached: {0}")]
     Unreachable(String),
@@ -36,6 +40,9 @@ pub enum StoreError {
     Constraint(String),
     #[error("a value does not fit: {0}")]
     Value(String),
+    /// By a newer version, or damaged.
+    #[error("a stored value cannot be read: {0}")]
+    Unreadable(String),
 }
 
 impl From<worker::Error> for StoreError {
@@ -126,31 +133,44 @@ pub(crate) use sql;
 
 pub type Statement = D1PreparedStatement;
 
-/// The database, as one request sees it.
+/// The database, as one invocation sees it. Each query counts in its budget.
 #[derive(Clone, Debug)]
-pub struct Db(Rc<D1Database>);
+pub struct Db {
+    d1: Rc<D1Database>,
+    budget: Budget,
+}
 
 impl Db {
     pub fn open(env: &Env) -> Result<Self, StoreError> {
-        env.d1(DB).map(|db| Self(Rc::new(db))).map_err(|e| StoreError::Unreachable(e.to_string()))
+        let d1 = env.d1(DB).map_err(|e| StoreError::Unreachable(e.to_string()))?;
+        Ok(Self { d1: Rc::new(d1), budget: Budget::default() })
+    }
+
+    pub fn budget(&self) -> &Budget {
+        &self.budget
     }
 
     pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {
         let values = params.iter().map(|p| p.to_js()).collect::<Result<Vec<_>, _>>()?;
-        Ok(self.0.prepare(sql).bind(&values)?)
+        Ok(self.d1.prepare(sql).bind(&values)?)
     }
 
     pub async fn rows<T: DeserializeOwned>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        self.budget.note_d1(1);
         rows_of(&statement.all().await?)
     }
 
+    /// # Errors
+    /// Also if the row cannot be read: that must not look like no row.
     pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
-        Ok(self.rows(statement).await?.into_iter().next())
+        self.budget.note_d1(1);
+        Ok(all_rows_of(&statement.all().await?)?.into_iter().next())
     }
 
     /// Runs the statements as one transaction.
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<D1Result>, StoreError> {
-        Ok(self.0.batch(statements).await?)
+        self.budget.note_d1(statements.len());
+        Ok(self.d1.batch(statements).await?)
     }
 
     /// Runs the statements as one transaction; whether the first changed anything.
@@ -170,11 +190,44 @@ pub fn changes_of(result: &D1Result) -> Result<usize, StoreError> {
     Ok(result.meta()?.and_then(|meta| meta.changes).unwrap_or(0))
 }
 
+/// The rows that can be read. One that cannot, say with a kind or role of a newer version, is logged and
+/// left out: it must not take the list with it, and grants nothing.
 pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
+    all_rows_of(result).or_else(|error| match error {
+        StoreError::Unreadable(_) => {
+            let rows: Vec<Value> = all_rows_of(result)?;
+            let read = |row| {
+                serde_json::from_value(row).inspect_err(|e| log("-", "row left out", &e.to_string())).ok()
+            };
+            Ok(rows.into_iter().filter_map(read).collect())
+        }
+        other => Err(other),
+    })
+}
+
+fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
     if let Some(error) = result.error() {
         return Err(StoreError::Unreachable(error));
     }
-    result.results().map_err(|e| StoreError::Value(e.to_string()))
+    result.results().map_err(|e| StoreError::Unreadable(e.to_string()))
+}
+
+/// The items that can be made of rows, as [`rows_of`] does.
+pub fn readable<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
+    let read = |row| T::try_from(row).inspect_err(|error| log("-", "row left out", &error.to_string())).ok();
+    rows.into_iter().filter_map(read).collect()
+}
+
+/// A row as it came, and as it was read.
+pub type ReadRow<T> = (Value, Result<T, StoreError>);
+
+/// The same, each row by itself: one that cannot be read fails no other.
+pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow<T>>, StoreError> {
+    let read = |row: Value| {
+        let parsed = serde_json::from_value(row.clone()).map_err(|e| StoreError::Unreadable(e.to_string()));
+        (row, parsed)
+    };
+    Ok(rows_of::<Value>(result)?.into_iter().map(read).collect())
 }
 
 /// A JSON column's text, or the empty value where it cannot be read: what is unreadable grants
@@ -183,9 +236,26 @@ pub fn json_column<T: DeserializeOwned + Default>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
 }
 
+/// A JSON column's text for a view; the name of one that cannot be read is added to `unreadable`.
+pub fn column_or_note<T: DeserializeOwned + Default>(
+    text: &str,
+    name: &str,
+    unreadable: &mut Vec<String>,
+) -> T {
+    serde_json::from_str(text).unwrap_or_else(|_| {
+        unreadable.push(name.to_owned());
+        T::default()
+    })
+}
+
+/// Refuses to write a view back that lacks what could not be read.
+pub fn refuse_unreadable(unreadable: &[String]) -> Result<(), StoreError> {
+    if unreadable.is_empty() { Ok(()) } else { Err(StoreError::Unreadable(unreadable.join(", "))) }
+}
+
 /// A JSON column's text, where nothing may stand for what cannot be read.
 pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Value(format!("a JSON column: {e}")))
+    serde_json::from_str(text).map_err(|e| StoreError::Unreadable(format!("a JSON column: {e}")))
 }
 
 /// The text of a JSON column or parameter.

@@ -55,8 +55,13 @@ impl Failure {
         if let Self::MethodNotAllowed(methods) = &self {
             response.headers().set("allow", &methods.join(", "))?;
         }
-        if error == ApiError::StoreUnavailable {
-            response.headers().set("retry-after", "5")?;
+        let retry_after_s = match error {
+            ApiError::StoreUnavailable => Some("5"),
+            ApiError::TooManyRequests => Some("60"),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after_s {
+            response.headers().set("retry-after", seconds)?;
         }
         Ok(response)
     }
@@ -87,6 +92,10 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unreachable(cause) => Self::Unavailable(cause),
+            StoreError::Unreadable(cause) => {
+                log("-", "stored value", &cause);
+                Self::conflict("stored", "holds a value that this version cannot read")
+            }
             other => Self::Internal(other.to_string()),
         }
     }

@@ -1,10 +1,12 @@
 //! What is in the queue's messages: decoded, checked, each event once, cut into chunks.
 
 use domain::rollup::bin_of;
-use domain::time::UnixMs;
-use domain::usage::{OutcomeClass, UsageEvent, UsageMessage};
-use serde::Serialize;
-use std::collections::HashSet;
+use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
+use domain::time::{DAY_MS, HOUR_MS, UnixMs};
+use domain::usage::{Outcome, OutcomeClass, UsageEvent, UsageMessage};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
 
 /// Events in one D1 batch.
 pub const MAX_CHUNK_EVENTS: usize = 2_000;
@@ -45,6 +47,18 @@ struct Row<'a> {
     cache_write_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
     cost_micros: Option<u64>,
+    /// Width of the finest rollup that is still kept for a call of that time; absent is all of them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finest_ms: Option<i64>,
+}
+
+/// Calls of long ago count in no rollup that retention would delete at once.
+fn finest_ms(at: UnixMs, now: UnixMs) -> Option<i64> {
+    let age = now - at;
+    if age > HOURLY_KEPT_MS {
+        return Some(DAY_MS);
+    }
+    (age > FINE_KEPT_MS).then_some(HOUR_MS)
 }
 
 fn class_of(event: &UsageEvent) -> &'static str {
@@ -92,6 +106,7 @@ impl<'a> From<&'a UsageEvent> for Row<'a> {
             cache_write_tokens: ai.and_then(|ai| ai.cache_write_tokens),
             reasoning_tokens: ai.and_then(|ai| ai.reasoning_tokens),
             cost_micros: ai.and_then(|ai| ai.cost_micros),
+            finest_ms: None,
         }
     }
 }
@@ -109,8 +124,11 @@ pub enum Undecodable {
 
 /// Reads a message. What the schema would refuse is refused here, so that one bad event cannot make
 /// the batch of all the others fail; counts that no call can have are taken down.
+///
+/// An outcome of a newer gateway is counted by its status, so that its call is not missing.
 pub fn decode(text: &str) -> Result<UsageMessage, Undecodable> {
-    let mut message: UsageMessage = serde_json::from_str(text).map_err(|_| Undecodable::Syntax)?;
+    let read: Result<UsageMessage, _> = serde_json::from_str(text);
+    let mut message = read.or_else(|_| with_known_outcomes(text)).map_err(|_| Undecodable::Syntax)?;
     if message.v != UsageMessage::VERSION {
         return Err(Undecodable::Version);
     }
@@ -120,6 +138,21 @@ pub fn decode(text: &str) -> Result<UsageMessage, Undecodable> {
     }
     message.events.iter_mut().for_each(UsageEvent::cap_counts);
     Ok(message)
+}
+
+fn with_known_outcomes(text: &str) -> serde_json::Result<UsageMessage> {
+    let mut message: Value = serde_json::from_str(text)?;
+    for event in message.get_mut("events").and_then(Value::as_array_mut).into_iter().flatten() {
+        let status =
+            event.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
+        if let (Some(status), Some(outcome)) = (status, event.get_mut("outcome"))
+            && outcome.is_string()
+            && Outcome::deserialize(&*outcome).is_err()
+        {
+            *outcome = Outcome::of_status(status).as_str().into();
+        }
+    }
+    serde_json::from_value(message)
 }
 
 fn is_in_range(event: &UsageEvent) -> bool {
@@ -140,15 +173,27 @@ pub fn drop_late(message: &mut UsageMessage, since: UnixMs) -> u64 {
 /// JSON arrays of events, each id once over all of them: the SQL counts what is not in the table
 /// yet, and two of one id in one statement would both be new.
 pub fn chunks<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> serde_json::Result<Vec<String>> {
+    cut(events.into_iter().map(Row::from))
+}
+
+/// [`chunks`] of calls that may be of long ago.
+pub fn chunks_of_past<'a>(
+    events: impl IntoIterator<Item = &'a UsageEvent>,
+    now: UnixMs,
+) -> serde_json::Result<Vec<String>> {
+    cut(events.into_iter().map(|event| Row { finest_ms: finest_ms(event.at, now), ..Row::from(event) }))
+}
+
+fn cut<'a>(rows: impl Iterator<Item = Row<'a>>) -> serde_json::Result<Vec<String>> {
     let mut seen = HashSet::new();
     let mut chunks = Vec::new();
     let mut chunk = String::new();
     let mut count = 0;
-    for event in events {
-        if !seen.insert(event.id.as_str()) {
+    for row in rows {
+        if !seen.insert(row.id) {
             continue;
         }
-        let row = serde_json::to_string(&Row::from(event))?;
+        let row = serde_json::to_string(&row)?;
         if count == MAX_CHUNK_EVENTS || chunk.len() + row.len() > MAX_CHUNK_BYTES {
             chunks.push(format!("[{}]", std::mem::take(&mut chunk)));
             count = 0;
@@ -165,6 +210,29 @@ pub fn chunks<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> serde_jso
     Ok(chunks)
 }
 
+/// The models that were called with success and have no price, with their calls.
+pub fn unpriced<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<Unpriced<'a>> {
+    let mut calls: BTreeMap<&str, u32> = BTreeMap::new();
+    for event in events {
+        if let Some(ai) = &event.ai
+            && let Some(model) = &ai.model
+            && ai.prompt_tokens.is_some()
+            && ai.completion_tokens.is_some()
+            && ai.cost_micros.is_none()
+            && event.outcome == Outcome::Ok
+        {
+            *calls.entry(model).or_default() += 1;
+        }
+    }
+    calls.into_iter().map(|(model, calls)| Unpriced { model, calls }).collect()
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct Unpriced<'a> {
+    pub model: &'a str,
+    pub calls: u32,
+}
+
 /// What a message says was lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {
@@ -173,4 +241,39 @@ pub struct Loss {
     pub unknown_tokens: u64,
     /// 1 where the message itself could not be read.
     pub undecodable: u8,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{"id":"e","at":1,"token_id":"t","team":"x","path":"/","method":"GET","status":403,"outcome":"OUTCOME","latency_ms":1,"gateway_ms":1,"request_id":"r","ai":{"model":"m","prompt_tokens":1,"completion_tokens":2}}"#;
+
+    fn message(outcome: &str) -> UsageMessage {
+        let event = EVENT.replace("OUTCOME", outcome);
+        decode(&format!(
+            r#"{{"v":1,"heartbeat":true,"events":[{event},{}]}}"#,
+            event.replace("\"e\"", "\"f\"")
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn an_outcome_of_a_newer_gateway_is_counted_by_its_status() {
+        let outcomes: Vec<_> =
+            message("denied-moon-phase").events.iter().map(|event| event.outcome).collect();
+        assert_eq!(outcomes, [Outcome::ClientError; 2]);
+        assert_eq!(message("denied-scope").events[0].outcome, Outcome::DeniedScope);
+    }
+
+    #[test]
+    fn models_without_a_price_are_told_with_their_calls() {
+        assert_eq!(unpriced(&message("ok").events), [Unpriced { model: "m", calls: 2 }]);
+        assert_eq!(unpriced(&message("client-error").events), []);
+        let mut priced = message("ok");
+        for event in &mut priced.events {
+            event.ai.as_mut().unwrap().cost_micros = Some(0);
+        }
+        assert_eq!(unpriced(&priced.events), []);
+    }
 }

@@ -8,6 +8,7 @@
 //! | [`auth`] | who is calling: a session, or a token's holder |
 //! | [`clerk`] | Clerk's Backend API |
 //! | [`db`] | typed statements over `db/queries/*.sql` |
+//! | [`budget`] | what one invocation may ask of KV and D1 |
 //! | [`publish`] | the outbox, and what KV is told |
 //! | [`reconcile`] | KV held against D1 |
 //! | [`reseal`] | credentials from an older key to the present one |
@@ -16,6 +17,7 @@
 //! | [`error`] | outcomes, turned into responses in one place |
 
 mod auth;
+mod budget;
 mod clerk;
 mod config;
 mod consumer;
@@ -42,7 +44,11 @@ async fn fetch(request: Request, env: Env, context: Context) -> Result<Response>
 
 #[event(queue)]
 async fn queue(batch: MessageBatch<serde_json::Value>, env: Env, _context: Context) -> Result<()> {
-    consumer::consume(&batch, &env).await;
+    if publish::relay::is_ours(&batch.queue()) {
+        publish::relay::go_on(&batch, &env).await;
+    } else {
+        consumer::consume(&batch, &env).await;
+    }
     Ok(())
 }
 

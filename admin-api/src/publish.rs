@@ -1,53 +1,61 @@
-//! From D1 to KV. D1 is the truth; KV is told, at once where it listens, by cron where it did not.
+//! From D1 to KV. D1 is the truth; KV is told, at once if it listens, by cron if it did not.
 //!
-//! An outbox row stands for "this subject has changed" and holds no value. Whoever publishes reads
-//! the present value from D1, writes it, and reads the version again. Why an old value cannot stay:
+//! An outbox row says "this subject has changed" and holds no value. A publisher reads the current value from D1,
+//! writes it, and reads the version again. Why an old value cannot stay:
 //!
 //! - Two publishers of one subject may overtake each other: A reads version 1, B reads and writes
 //!   version 2, A writes version 1. A then finds version 2 in D1 and publishes again; only when the
 //!   version after the writing is the one that was written does A take its row away.
+//! - KV takes one write a second of a key and refuses others (429). A publisher that was overtaken or refused waits
+//!   for a second, reads D1 again and writes again, up to [`MAX_ROUNDS`] times.
 //! - Each publisher deletes the rows it came for and no others. If A dies between its writing and its
 //!   second look, A's row is still there, its lease ends, and the cron publishes what D1 says then.
 //! - A change is called published only when no row of its subject is left, its own or another's:
-//!   while there is one, somebody may still be writing.
+//!   while there is one, somebody may still be writing. Rows that nobody works on, such as those of a republication,
+//!   are taken along.
 //! - A writing that KV refused, or that took too long, leaves the row with a later time; it is tried
-//!   again for ever, at most [`MAX_BACKOFF_MS`] apart, so nothing is dropped.
-//! - A writing that took too long may arrive after all, whenever it likes. Nothing here can see that;
-//!   [`crate::reconcile`] does, and mends it.
+//!   again for ever, at most [`MAX_BACKOFF_MS`] apart, so nothing is dropped. The first failure that means "KV is
+//!   away" ends a run.
+//! - A writing that took too long may arrive after all. Nothing here can see that; [`crate::reconcile`] compares
+//!   each subject again some minutes after its publication, and repairs it.
 
+mod kv;
+pub mod relay;
 mod value;
 
 use crate::db::{Db, StoreError, outbox, prices, routes, to_json, tokens};
 use domain::api::Propagation;
 use domain::id::TokenId;
-use domain::kv::{ROUTES_KEY, token_key};
+use domain::kv::{ROUTES_KEY, TOMBSTONE_TTL_S, TokenRecord, token_key};
 use domain::price::PRICES_KEY;
 use domain::time::{MINUTE_MS, UnixMs};
-use edge::env::TOKENS;
 use edge::log::log;
 use futures_util::StreamExt;
-use futures_util::future::{Either, select};
 use futures_util::stream;
+pub use kv::{KEYS_AT_ONCE, Kv, KvError, Writer};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
-use std::pin::pin;
+use std::collections::BTreeMap;
 use std::time::Duration;
 pub use value::{Entry, entries_of, record_of, route as route_of, route_table};
 use worker::{Date, Delay, Env};
 
-/// How long the writer of a change has to publish it himself before the cron does.
+/// How long the writer of a change may take to publish it before the cron does.
 pub const WRITER_LEASE_MS: i64 = 30_000;
 /// How long the claim of a run holds, should the run die.
 const CLAIM_MS: i64 = MINUTE_MS;
-/// A write that takes longer counts as failed.
-const WRITE_TIMEOUT_MS: u64 = 10_000;
-const READ_TIMEOUT_MS: u64 = 5_000;
+/// Rows that a run takes at once: three queries, whatever their number.
+const MAX_ROWS: u32 = 500;
 /// A Worker may have six connections open.
-pub const CONCURRENT_CALLS: usize = 6;
+const CONCURRENT_CALLS: usize = 6;
 const FIRST_BACKOFF_MS: i64 = 2_000;
 const MAX_BACKOFF_MS: i64 = 300_000;
-/// How often a publisher starts over because D1 has moved on meanwhile.
+/// How often a publisher starts over because D1 has moved on, or KV was busy with the key.
 const MAX_ROUNDS: usize = 4;
+/// How often, and with what pauses, a publisher that is done looks whether the others of its subject are.
+const LOOKS: u32 = 6;
+const LOOK_PAUSE: Duration = Duration::from_millis(500);
+/// Characters of a cause that an outbox row keeps.
+const MAX_CAUSE: usize = 200;
 
 /// The id of an outbox row.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -90,10 +98,17 @@ impl Subject {
 enum PublishError {
     #[error("D1: {0}")]
     Store(String),
-    #[error("KV: {0}")]
-    Kv(String),
+    #[error(transparent)]
+    Kv(#[from] KvError),
     #[error("D1 changes faster than KV can be told")]
     Overtaken,
+}
+
+impl PublishError {
+    /// Whether another round may do better.
+    fn is_passing(&self) -> bool {
+        matches!(self, Self::Kv(KvError::Busy) | Self::Overtaken)
+    }
 }
 
 impl From<StoreError> for PublishError {
@@ -111,165 +126,261 @@ pub fn backoff_ms(attempts: u32) -> i64 {
     FIRST_BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(1)).min(MAX_BACKOFF_MS)
 }
 
-/// Publishes the subject of one row. Never fails: the change itself is done, and only its
-/// propagation is in question.
+/// Publishes the subject of one row, and takes along what else is due of it. Never fails: the change itself is done,
+/// and only its propagation is in question.
 pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_id: &str) -> Propagation {
     let (kind, entity_id) = subject.key();
-    let row = outbox::Row { id: row.0, kind: kind.to_owned(), entity_id: entity_id.to_owned(), attempts: 0 };
-    publish_rows(env, db, vec![row], request_id).await;
-    match outbox::is_pending(db, subject).await {
-        Ok(false) => Propagation::Published,
-        Ok(true) => Propagation::Pending,
+    let own = outbox::Row {
+        id: row.0,
+        kind: kind.to_owned(),
+        entity_id: entity_id.to_owned(),
+        attempts: 0,
+        priority: 0,
+    };
+    let mut rows = vec![own];
+    match outbox::take(db, subject, now(), now() + WRITER_LEASE_MS).await {
+        Ok(more) => rows.extend(more),
+        Err(error) => log(request_id, "outbox cannot be read", &error.to_string()),
+    }
+    let is_done = publish_rows(env, db, rows, request_id).await;
+    // Another publisher of the subject may be waiting for KV to take its key again.
+    let looks = if is_done { LOOKS } else { 1 };
+    for look in 1..=looks {
+        match outbox::is_pending(db, subject).await {
+            Ok(false) => return Propagation::Published,
+            Ok(true) if look < looks => Delay::from(LOOK_PAUSE).await,
+            Ok(true) => {}
+            Err(error) => {
+                log(request_id, "outbox cannot be read", &error.to_string());
+                return Propagation::Pending;
+            }
+        }
+    }
+    Propagation::Pending
+}
+
+/// Publishes what the rows ask for; whether KV has it all. During a hold they stay as they are.
+pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id: &str) -> bool {
+    if rows.is_empty() {
+        return true;
+    }
+    match Writer::begin(env, db).await {
+        Ok(writer) => return publish_with(&writer, db, rows, request_id).await,
+        Err(KvError::Held(_)) => {}
         Err(error) => {
-            log(request_id, "outbox cannot be read", &error.to_string());
-            Propagation::Pending
+            let failures =
+                rows.iter().filter_map(Subject::of_row).map(|subject| (subject, error.clone().into()));
+            let failures = failures.collect();
+            settle(db, due(rows), &failures, request_id).await;
+        }
+    }
+    false
+}
+
+/// Publishes what is due, at most `limit` rows of it.
+pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<(), StoreError> {
+    match Writer::begin(env, db).await {
+        Ok(writer) => drain_some(&writer, db, limit, request_id).await.map(|_| ()),
+        Err(error) => {
+            log(request_id, "nothing published", &error.to_string());
+            Ok(())
         }
     }
 }
 
-/// Publishes what is due, at most `limit` rows of it; how many rows there were.
-pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<u32, StoreError> {
+/// Publishes what is due, for as long as the writer may write; whether something may be left.
+pub async fn drain_all(writer: &Writer, db: &Db, request_id: &str) -> Result<bool, StoreError> {
+    loop {
+        let limit = MAX_ROWS.min(writer.writes_left());
+        if limit == 0 {
+            return Ok(true);
+        }
+        if drain_some(writer, db, limit, request_id).await? < limit {
+            return Ok(false);
+        }
+    }
+}
+
+/// Publishes up to `limit` rows of what is due; how many there were.
+pub async fn drain_some(writer: &Writer, db: &Db, limit: u32, request_id: &str) -> Result<u32, StoreError> {
     let now = now();
     let rows = outbox::claim(db, now, now + CLAIM_MS, limit).await?;
     let taken = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    publish_rows(env, db, rows, request_id).await;
+    publish_with(writer, db, rows, request_id).await;
     Ok(taken)
 }
 
-/// Publishes what the rows ask for, each subject once however many changes it has seen; takes the rows
-/// of what KV has taken away and gives the others a later time.
-pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id: &str) {
-    let mut due: BTreeMap<Subject, (Vec<RowId>, u32)> = BTreeMap::new();
+/// The rows of each subject.
+type Due = BTreeMap<Subject, DueRows>;
+
+#[derive(Debug, Default)]
+struct DueRows {
+    ids: Vec<RowId>,
+    attempts: u32,
+    priority: u32,
+}
+
+fn due(rows: Vec<outbox::Row>) -> Due {
+    let mut due = Due::new();
     for row in rows {
         let Some(subject) = Subject::of_row(&row) else { continue };
-        let (ids, attempts) = due.entry(subject).or_default();
-        ids.push(RowId(row.id));
-        *attempts = row.attempts.max(*attempts);
+        let is_new = !due.contains_key(&subject);
+        let rows = due.entry(subject).or_default();
+        rows.ids.push(RowId(row.id));
+        rows.attempts = row.attempts.max(rows.attempts);
+        rows.priority = if is_new { row.priority } else { row.priority.min(rows.priority) };
     }
-    let tokens: BTreeSet<TokenId> = due
-        .keys()
-        .filter_map(|subject| match subject {
-            Subject::Token(id) => Some(id.clone()),
-            Subject::Routes | Subject::Prices => None,
-        })
-        .collect();
+    due
+}
+
+/// Publishes what the rows ask for, each subject once however many changes it has seen, the most urgent tokens first;
+/// whether KV has it all.
+async fn publish_with(writer: &Writer, db: &Db, rows: Vec<outbox::Row>, request_id: &str) -> bool {
+    let due = due(rows);
     let mut failures: BTreeMap<Subject, PublishError> = BTreeMap::new();
-    for (id, error) in put_tokens(env, db, tokens).await {
-        failures.insert(Subject::Token(id), error);
-    }
     if due.contains_key(&Subject::Routes)
-        && let Err(error) = put_routes(env, db, request_id).await
+        && let Err(error) = put_routes(writer, db, request_id).await
     {
         failures.insert(Subject::Routes, error);
     }
     if due.contains_key(&Subject::Prices)
-        && let Err(error) = put_prices(env, db).await
+        && let Err(error) = put_prices(writer, db).await
     {
         failures.insert(Subject::Prices, error);
     }
+    let mut tokens: Vec<(u32, TokenId)> = due
+        .iter()
+        .filter_map(|(subject, rows)| match subject {
+            Subject::Token(id) => Some((rows.priority, id.clone())),
+            Subject::Routes | Subject::Prices => None,
+        })
+        .collect();
+    tokens.sort();
+    let tokens = tokens.into_iter().map(|(_, id)| id).collect();
+    let errors = put_tokens(writer, db, tokens).await;
+    failures.extend(errors.into_iter().map(|(id, error)| (Subject::Token(id), error)));
+    settle(db, due, &failures, request_id).await;
+    failures.is_empty()
+}
 
-    let mut done = Vec::new();
-    for (subject, (ids, attempts)) in due {
-        let Some(error) = failures.get(&subject) else {
-            done.extend(ids);
-            continue;
-        };
-        let cause = error.to_string();
-        log(request_id, "publication failed, to be tried again", &cause);
-        if let Err(error) = outbox::fail(db, &ids, now() + backoff_ms(attempts), &cause).await {
-            // The row's lease ends by itself.
-            log(request_id, "outbox row cannot be updated", &error.to_string());
+/// Takes the rows of what KV holds away and gives the failed ones a later time. What was not tried keeps its claim,
+/// which ends by itself.
+async fn settle(db: &Db, due: Due, failures: &BTreeMap<Subject, PublishError>, request_id: &str) {
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for (subject, rows) in due {
+        match failures.get(&subject) {
+            None => done.extend(rows.ids),
+            Some(PublishError::Kv(KvError::NotTried)) => {}
+            Some(error) => {
+                let error = domain::usage::clip(&error.to_string(), MAX_CAUSE);
+                log(request_id, "publication failed, to be tried again", &error);
+                let retry_at = now() + backoff_ms(rows.attempts);
+                let failure = |id| outbox::Failed { id, retry_at, error: error.clone() };
+                failed.extend(rows.ids.into_iter().map(failure));
+            }
         }
     }
-    if let Err(error) = outbox::done(db, &done).await {
+    if let Err(error) = outbox::fail(db, &failed).await {
+        // Their leases end by themselves.
+        log(request_id, "outbox rows cannot be updated", &error.to_string());
+    }
+    if let Err(error) = outbox::done(db, &done, now()).await {
         log(request_id, "outbox rows cannot be taken away", &error.to_string());
     }
 }
 
-/// Writes the entries of tokens until D1 says that what was written is the present version; the
+/// Writes the entries of tokens, in this order, until D1 says that what was written is the current version; the
 /// tokens for which that could not be reached.
-async fn put_tokens(env: &Env, db: &Db, tokens: BTreeSet<TokenId>) -> BTreeMap<TokenId, PublishError> {
+async fn put_tokens(writer: &Writer, db: &Db, tokens: Vec<TokenId>) -> BTreeMap<TokenId, PublishError> {
     let mut failed = BTreeMap::new();
     let mut open = tokens;
     for _ in 0..MAX_ROUNDS {
         if open.is_empty() {
-            return failed;
+            break;
         }
-        match put_tokens_once(env, db, &open).await {
-            Ok((overtaken, errors)) => {
+        match put_tokens_once(writer, db, &open).await {
+            Ok(errors) => {
+                failed.retain(|id, _| !open.contains(id));
+                open.retain(|id| errors.get(id).is_some_and(PublishError::is_passing));
                 failed.extend(errors);
-                open = overtaken;
             }
             Err(error) => {
-                failed.extend(open.into_iter().map(|id| (id, error.clone())));
-                return failed;
+                failed.extend(open.drain(..).map(|id| (id, error.clone())));
             }
         }
     }
-    failed.extend(open.into_iter().map(|id| (id, PublishError::Overtaken)));
     failed
 }
 
-type Round = (BTreeSet<TokenId>, BTreeMap<TokenId, PublishError>);
-
-/// One round: which tokens have moved on meanwhile, and which KV did not take.
-async fn put_tokens_once(env: &Env, db: &Db, ids: &BTreeSet<TokenId>) -> Result<Round, PublishError> {
+/// One round: why tokens are not in KV as D1 has them now.
+async fn put_tokens_once(
+    writer: &Writer,
+    db: &Db,
+    ids: &[TokenId],
+) -> Result<BTreeMap<TokenId, PublishError>, PublishError> {
     let json = to_json(ids)?;
     let published = tokens::published(db, &json, now()).await?;
     let mut errors: BTreeMap<TokenId, PublishError> = BTreeMap::new();
-    let mut versions: BTreeMap<TokenId, u64> = BTreeMap::new();
+    let mut versions: BTreeMap<&TokenId, u64> = BTreeMap::new();
     let mut entries = Vec::new();
-    for token in &published {
-        versions.insert(token.id.clone(), token.version);
-        match entries_of(token, now()) {
-            Ok(list) => entries.extend(list.into_iter().map(|entry| (&token.id, entry))),
-            Err(error) => {
-                errors.insert(token.id.clone(), error.into());
-            }
+    for id in ids {
+        let Some(token) = published.get(id) else { continue };
+        let list = token.as_ref().map_err(Clone::clone).and_then(|token| {
+            versions.insert(id, token.version);
+            entries_of(token, now())
+        });
+        match list {
+            Ok(list) => entries.extend(list.into_iter().map(|entry| (id, entry))),
+            // It fails alone: the others are published.
+            Err(error) => drop(errors.insert(id.clone(), error.into())),
         }
     }
-    let writes = stream::iter(entries).map(|(id, entry)| async move {
-        (id, put(env, &token_key(&entry.hash), &entry.record, entry.ttl_s).await)
+    let puts = stream::iter(entries).map(|(id, entry)| async move {
+        (id, writer.put(&token_key(&entry.hash), &entry.record, entry.ttl_s).await)
     });
-    for (id, result) in writes.buffer_unordered(CONCURRENT_CALLS).collect::<Vec<_>>().await {
+    for (id, result) in puts.buffered(CONCURRENT_CALLS).collect::<Vec<_>>().await {
         if let Err(error) = result {
-            errors.insert(id.clone(), error);
+            errors.entry(id.clone()).or_insert_with(|| error.into());
         }
     }
-    let present = tokens::versions(db, &json).await?;
-    let has_moved_on = |(id, version): (TokenId, u64)| {
-        (versions.get(&id) != Some(&version) && !errors.contains_key(&id)).then_some(id)
-    };
-    Ok((present.into_iter().filter_map(has_moved_on).collect(), errors))
+    for (id, version) in tokens::versions(db, &json).await? {
+        if versions.get(&id) != Some(&version) {
+            errors.entry(id).or_insert(PublishError::Overtaken);
+        }
+    }
+    Ok(errors)
 }
 
 /// Writes the route table. One of the earlier system, which the gateway serves until it is imported,
 /// is not overwritten before: its routes would be gone.
-async fn put_routes(env: &Env, db: &Db, request_id: &str) -> Result<(), PublishError> {
-    if !routes::is_v1_imported(db).await? {
-        let present = read(env, ROUTES_KEY).await.map_err(PublishError::Kv)?;
-        if present.is_some_and(|text| is_v1_table(&text)) {
-            return Err(PublishError::Kv(
-                "the earlier system's routes are there: import them first".to_owned(),
-            ));
-        }
+async fn put_routes(writer: &Writer, db: &Db, request_id: &str) -> Result<(), PublishError> {
+    if !routes::is_v1_imported(db).await?
+        && writer.kv.read(ROUTES_KEY).await?.is_some_and(|text| is_v1_table(&text))
+    {
+        let cause = "the earlier system's routes are there: import them first";
+        return Err(KvError::Refused(cause.to_owned()).into());
     }
+    let mut last = PublishError::Overtaken;
     for _ in 0..MAX_ROUNDS {
         let table = route_table(db, now(), request_id).await?;
-        put(env, ROUTES_KEY, &table, None).await?;
-        if routes::table_version(db, now()).await?.is_none_or(|version| version == table.version) {
-            return Ok(());
+        match writer.put(ROUTES_KEY, &table, None).await {
+            Ok(()) if routes::table_version(db, now()).await?.is_none_or(|v| v == table.version) => {
+                return Ok(());
+            }
+            Ok(()) => last = PublishError::Overtaken,
+            Err(KvError::Busy) => last = KvError::Busy.into(),
+            Err(error) => return Err(error.into()),
         }
     }
-    Err(PublishError::Overtaken)
+    Err(last)
 }
 
 /// Publishes the prices that the database came with, once.
-pub async fn first_prices(env: &Env, db: &Db, request_id: &str) -> Result<(), StoreError> {
+pub async fn first_prices(writer: &Writer, db: &Db, request_id: &str) -> Result<(), StoreError> {
     if prices::version(db).await? > 0 {
         return Ok(());
     }
-    match put_prices(env, db).await {
+    match put_prices(writer, db).await {
         Ok(()) => prices::note_first(db, now()).await,
         Err(cause) => {
             log(request_id, "prices cannot be published", &cause);
@@ -279,57 +390,54 @@ pub async fn first_prices(env: &Env, db: &Db, request_id: &str) -> Result<(), St
 }
 
 /// Writes the price list.
-async fn put_prices(env: &Env, db: &Db) -> Result<(), PublishError> {
+async fn put_prices(writer: &Writer, db: &Db) -> Result<(), PublishError> {
+    let mut failure = PublishError::Overtaken;
     for _ in 0..MAX_ROUNDS {
         let (list, version) = prices::published(db, now()).await?;
-        put(env, PRICES_KEY, &list, None).await?;
-        if prices::version(db).await? == version {
-            return Ok(());
+        match writer.put(PRICES_KEY, &list, None).await {
+            Ok(()) if prices::version(db).await? == version => return Ok(()),
+            Ok(()) => failure = PublishError::Overtaken,
+            Err(KvError::Busy) => failure = KvError::Busy.into(),
+            Err(error) => return Err(error.into()),
         }
     }
-    Err(PublishError::Overtaken)
+    Err(failure)
 }
 
-async fn put<T: Serialize>(env: &Env, key: &str, value: &T, ttl_s: Option<u64>) -> Result<(), PublishError> {
-    let failed = |cause: String| PublishError::Kv(cause);
-    let kv = env.kv(TOKENS).map_err(|e| failed(e.to_string()))?;
-    let text = serde_json::to_string(value).map_err(|e| failed(e.to_string()))?;
-    let builder = kv.put(key, text).map_err(|e| failed(e.to_string()))?;
-    let builder = match ttl_s {
-        Some(ttl_s) => builder.expiration_ttl(ttl_s),
-        None => builder,
-    };
-    let write = pin!(builder.execute());
-    let timeout = pin!(Delay::from(Duration::from_millis(WRITE_TIMEOUT_MS)));
-    match select(write, timeout).await {
-        Either::Left((result, _)) => result.map_err(|e| failed(e.to_string())),
-        Either::Right(_) => Err(failed("timed out".to_owned())),
+/// Writes a tombstone over an entry that D1 does not know.
+pub async fn bury(writer: &Writer, key: &str, record: &TokenRecord) -> Result<(), KvError> {
+    let mut result = Err(KvError::Busy);
+    for _ in 0..MAX_ROUNDS {
+        result = writer.put(key, record, Some(TOMBSTONE_TTL_S)).await;
+        if result != Err(KvError::Busy) {
+            break;
+        }
     }
+    result
 }
 
 pub fn is_v1_table(text: &str) -> bool {
     serde_json::from_str::<serde_json::Value>(text).is_ok_and(|table| table.get("v").is_none())
 }
 
-/// The text of an entry; `None` where there is none.
-pub async fn read(env: &Env, key: &str) -> Result<Option<String>, String> {
-    let kv = env.kv(TOKENS).map_err(|e| e.to_string())?;
-    let read = pin!(async { kv.get(key).text().await });
-    let timeout = pin!(Delay::from(Duration::from_millis(READ_TIMEOUT_MS)));
-    match select(read, timeout).await {
-        Either::Left((result, _)) => result.map_err(|e| e.to_string()),
-        Either::Right(_) => Err("timed out".to_owned()),
-    }
-}
-
-/// Writes a tombstone over an entry that D1 does not know.
-pub async fn bury(env: &Env, key: &str, record: &domain::kv::TokenRecord) -> Result<(), String> {
-    put(env, key, record, Some(domain::kv::TOMBSTONE_TTL_S)).await.map_err(|e| e.to_string())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_most_urgent_row_of_a_subject_counts() {
+        let row = |id: &str, entity_id: &str, attempts, priority| outbox::Row {
+            id: id.into(),
+            kind: "token".into(),
+            entity_id: entity_id.into(),
+            attempts,
+            priority,
+        };
+        let due = due(vec![row("a", "tok_1", 0, 3), row("b", "tok_2", 0, 1), row("c", "tok_1", 2, 0)]);
+        let first = &due[&Subject::Token("tok_1".into())];
+        assert_eq!((first.priority, first.attempts, first.ids.len()), (0, 2, 2));
+        assert_eq!(due[&Subject::Token("tok_2".into())].priority, 1);
+    }
 
     #[test]
     fn a_table_of_the_earlier_system_is_known_by_its_lack_of_a_version() {

@@ -1,32 +1,42 @@
-//! KV held against D1: what is missing, what differs, what D1 does not know.
+//! Compares KV with D1: what is missing, what differs, what D1 does not know.
 //!
-//! In three parts, each a slice at a time: the entries of all tokens in the order of their ids, the
-//! route table, and the keys that KV lists. What has changed within [`SETTLED_MS`] is left out,
-//! because KV may not show it yet; so is what the outbox is still to publish.
+//! A round goes through everything in three parts, a slice at a time: the entries of all tokens in the order of their
+//! ids, the route table, and the keys that KV lists. What has changed within [`SETTLED_MS`] is left out,
+//! because KV may not show it yet; so is what the outbox is still to publish. Apart from rounds, whatever was
+//! published is compared once, some minutes later ([`outbox::watched`]): a late write shows then.
 //!
-//! A difference is looked at twice: when D1 has moved on since it was found, it is none.
+//! A difference is looked at twice: when D1 has moved on since it was found, it is none. What cannot be read is
+//! reported and skipped, so that nothing stops a round.
 
 use crate::db::{Db, StoreError, outbox, routes, settings, to_json, tokens, upkeep};
-use crate::publish::{self, CONCURRENT_CALLS, Entry, entries_of, now, read, route_table};
+use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, Subject, Writer, entries_of, now, route_table};
 use domain::api::upkeep::{Drift, DriftKind};
 use domain::id::TokenId;
 use domain::kv::{ROUTES_KEY, RouteTableV2, TokenRecord, TokenState, token_key};
-use domain::time::{MINUTE_MS, UnixMs};
+use domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs};
 use domain::token::TokenHash;
-use edge::env::TOKENS;
 use edge::log::log;
-use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
-use worker::Env;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// KV shows a change everywhere within a minute; twice that.
 const SETTLED_MS: i64 = 2 * MINUTE_MS;
-/// How long after a change the cron looks at it, each minute anew.
-const WATCHED_MS: i64 = 5 * MINUTE_MS;
-/// Tokens, or listed keys, in one slice.
-const SLICE: u32 = 100;
-/// The outbox's own limit for what a repair publishes at once.
+/// Tokens in one slice: five bulk reads and six queries.
+const SLICE: u32 = 500;
+/// Keys in one slice: the most that KV lists at once.
+const LISTED: u32 = 1_000;
+/// Entries that a run of the cron compares: 100,000 tokens and their keys take forty runs.
+const ENTRIES_A_RUN: u32 = 5_000;
+/// How long a run may begin further slices.
+const RUN_MS: i64 = 15 * SECOND_MS;
+/// Operations that a run leaves to others.
+const RESERVE: u32 = 20;
+/// Watched subjects that a run compares.
+const WATCHED_A_RUN: usize = 10_000;
+/// A round begins each hour while it compares no more than this: 7.2 million reads a month, of ten that are included.
+const ENTRIES_AN_HOUR: u64 = 10_000;
+const MAX_ROUND_HOURS: u64 = 12;
+/// Outbox rows that a repair publishes at once.
 const REPAIRED_AT_ONCE: u32 = 200;
 const TOKEN_PREFIX: &str = "token:";
 
@@ -72,17 +82,26 @@ pub struct Slice {
     stray: Vec<(String, TokenRecord)>,
 }
 
+impl Slice {
+    fn add(&mut self, kind: DriftKind, subject: String) {
+        self.drift.push(Drift { kind, subject, repaired: false });
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("KV: {0}")]
-    Kv(String),
+    #[error(transparent)]
+    Kv(#[from] KvError),
+    /// KV does not know its own cursor any more.
+    #[error("KV: the cursor is no longer valid")]
+    Cursor,
 }
 
 /// Compares one slice and says where the next begins; `None` at the end.
 pub async fn compare(
-    env: &Env,
+    kv: &Kv,
     db: &Db,
     position: &Position,
 ) -> Result<(Slice, Option<Position>), ReconcileError> {
@@ -93,10 +112,10 @@ pub async fn compare(
                 Some(last) if ids.len() == SLICE as usize => Position::Tokens(last.to_string()),
                 _ => Position::Routes,
             };
-            Ok((compare_tokens(env, db, &ids).await?, Some(next)))
+            Ok((compare_tokens(kv, db, &ids).await?, Some(next)))
         }
-        Position::Routes => Ok((compare_routes(env, db).await?, Some(Position::Keys(String::new())))),
-        Position::Keys(cursor) => compare_keys(env, db, cursor).await,
+        Position::Routes => Ok((compare_routes(kv, db).await?, Some(Position::Keys(String::new())))),
+        Position::Keys(cursor) => compare_keys(kv, db, cursor).await,
     }
 }
 
@@ -117,53 +136,66 @@ fn verdict(entry: &Entry, text: Option<&str>, now: UnixMs) -> Option<DriftKind> 
     (!is_equal).then_some(DriftKind::Different)
 }
 
-async fn compare_tokens(env: &Env, db: &Db, ids: &[TokenId]) -> Result<Slice, ReconcileError> {
+async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, ReconcileError> {
     if ids.is_empty() {
         return Ok(Slice::default());
     }
     let now = now();
     let json = to_json(ids)?;
     let pending: BTreeSet<TokenId> = outbox::pending_of(db, ids).await?.into_iter().collect();
-    let mut published = tokens::published(db, &json, now).await?;
-    published.retain(|token| token.updated_at < now - SETTLED_MS && !pending.contains(&token.id));
-    let mut entries = Vec::new();
-    for token in &published {
-        entries.extend(entries_of(token, now)?.into_iter().map(|entry| (&token.id, entry)));
-    }
-    let reads = stream::iter(entries).map(|(id, entry)| async move {
-        let text = read(env, &token_key(&entry.hash)).await?;
-        Ok((id, verdict(&entry, text.as_deref(), now)))
-    });
-    let verdicts: Vec<Result<_, String>> = reads.buffer_unordered(CONCURRENT_CALLS).collect().await;
     let mut slice = Slice::default();
-    let mut found: BTreeMap<&TokenId, Option<DriftKind>> = BTreeMap::new();
-    for verdict in verdicts {
-        let (id, kind) = verdict.map_err(ReconcileError::Kv)?;
-        slice.compared += 1;
-        let worst = found.entry(id).or_default();
-        *worst = worst.or(kind);
+    let mut versions = BTreeMap::new();
+    let mut wanted = Vec::new();
+    for (id, token) in tokens::published(db, &json, now).await? {
+        let is_settled = token.as_ref().map_or(true, |token| token.updated_at < now - SETTLED_MS);
+        if !is_settled || pending.contains(&id) {
+            continue;
+        }
+        match token.and_then(|token| Ok((token.version, entries_of(&token, now)?))) {
+            Ok((version, entries)) => {
+                versions.insert(id.clone(), version);
+                wanted.extend(entries.into_iter().map(|entry| (id.clone(), entry)));
+            }
+            Err(error) => {
+                log("reconcile", "token cannot be read", &format!("{id}: {error}"));
+                slice.add(DriftKind::Unreadable, id.to_string());
+            }
+        }
+    }
+    // One without entries, such as of secrets that have all ended, is as it should be.
+    let mut found: BTreeMap<TokenId, Option<DriftKind>> =
+        versions.keys().map(|id| (id.clone(), None)).collect();
+    for chunk in wanted.chunks(KEYS_AT_ONCE) {
+        let keys: Vec<String> = chunk.iter().map(|(_, entry)| token_key(&entry.hash)).collect();
+        let texts = kv.read_many(&keys).await?;
+        for ((id, entry), key) in chunk.iter().zip(&keys) {
+            slice.compared += 1;
+            let worst = found.entry(id.clone()).or_default();
+            *worst = worst.or(verdict(entry, text_of(&texts, key), now));
+        }
     }
     let present: BTreeMap<TokenId, u64> = tokens::versions(db, &json).await?.into_iter().collect();
-    let versions: BTreeMap<&TokenId, u64> = published.iter().map(|t| (&t.id, t.version)).collect();
     for (id, kind) in found {
         match kind {
             None => slice.equal.push(id.to_string()),
-            Some(kind) if present.get(id) == versions.get(id) => {
-                slice.drift.push(Drift { kind, subject: id.to_string(), repaired: false });
-            }
+            Some(kind) if present.get(&id) == versions.get(&id) => slice.add(kind, id.to_string()),
             Some(_) => {}
         }
     }
     Ok(slice)
 }
 
-async fn compare_routes(env: &Env, db: &Db) -> Result<Slice, ReconcileError> {
+fn text_of<'a>(texts: &'a HashMap<String, Option<String>>, key: &str) -> Option<&'a str> {
+    texts.get(key).and_then(Option::as_deref)
+}
+
+async fn compare_routes(kv: &Kv, db: &Db) -> Result<Slice, ReconcileError> {
     let is_settled = routes::table_changed_at(db).await?.is_none_or(|at| at < now() - SETTLED_MS);
-    if !is_settled || outbox::is_pending(db, &publish::Subject::Routes).await? {
+    if !is_settled || outbox::is_pending(db, &Subject::Routes).await? {
         return Ok(Slice::default());
     }
     let wanted = route_table(db, now(), "reconcile").await?;
-    let text = read(env, ROUTES_KEY).await.map_err(ReconcileError::Kv)?;
+    let text = kv.read(ROUTES_KEY).await?;
     let kind = match text.as_deref() {
         None if wanted.routes.is_empty() => None,
         None => Some(DriftKind::Missing),
@@ -174,7 +206,7 @@ async fn compare_routes(env: &Env, db: &Db) -> Result<Slice, ReconcileError> {
     match kind {
         None => slice.equal.push(subject),
         Some(kind) if routes::table_version(db, now()).await? == Some(wanted.version) => {
-            slice.drift.push(Drift { kind, subject, repaired: false });
+            slice.add(kind, subject);
         }
         Some(_) => {}
     }
@@ -192,36 +224,55 @@ fn table_verdict(wanted: &RouteTableV2, text: &str) -> Option<DriftKind> {
     (!is_equal).then_some(DriftKind::Different)
 }
 
-async fn compare_keys(env: &Env, db: &Db, cursor: &str) -> Result<(Slice, Option<Position>), ReconcileError> {
-    let failed = |cause: worker::KvError| ReconcileError::Kv(cause.to_string());
-    let kv = env.kv(TOKENS).map_err(|e| ReconcileError::Kv(e.to_string()))?;
-    let list = kv.list().prefix(TOKEN_PREFIX.to_owned()).limit(u64::from(SLICE));
-    let list = if cursor.is_empty() { list } else { list.cursor(cursor.to_owned()) };
-    let page = list.execute().await.map_err(failed)?;
+async fn compare_keys(kv: &Kv, db: &Db, cursor: &str) -> Result<(Slice, Option<Position>), ReconcileError> {
+    let page = match kv.list(TOKEN_PREFIX, cursor, LISTED.into()).await {
+        Ok(page) => page,
+        // If KV lists from the beginning, the cursor is what it does not take.
+        Err(_) if !cursor.is_empty() && kv.list(TOKEN_PREFIX, "", 1).await.is_ok() => {
+            return Err(ReconcileError::Cursor);
+        }
+        Err(error) => return Err(error.into()),
+    };
     let hash_of = |name: &str| name.strip_prefix(TOKEN_PREFIX)?.parse::<TokenHash>().ok();
     let hashes: Vec<TokenHash> = page.keys.iter().filter_map(|key| hash_of(&key.name)).collect();
     let mut slice = Slice { compared: u32::try_from(hashes.len()).unwrap_or(u32::MAX), ..Slice::default() };
-    for hash in tokens::unknown_secrets(db, &hashes).await? {
-        let key = token_key(&hash);
-        let Some(text) = read(env, &key).await.map_err(ReconcileError::Kv)? else { continue };
-        // What cannot be read grants nothing.
-        let Ok(record) = TokenRecord::parse(&text, &hash) else { continue };
-        if record.state == TokenState::Revoked {
-            continue;
+    for unknown in tokens::unknown_secrets(db, &hashes).await?.chunks(KEYS_AT_ONCE) {
+        let keys: Vec<String> = unknown.iter().map(token_key).collect();
+        let texts = kv.read_many(&keys).await?;
+        for (hash, key) in unknown.iter().zip(keys) {
+            slice.take_stray(hash, text_of(&texts, &key), &key);
         }
-        // One of the earlier form waits for its import.
-        if !publish::is_v1_table(&text) {
-            slice.stray.push((key.clone(), TokenRecord { state: TokenState::Revoked, ..record }));
-        }
-        slice.drift.push(Drift { kind: DriftKind::Unknown, subject: key, repaired: false });
     }
     let next = page.cursor.filter(|_| !page.list_complete).map(Position::Keys);
     Ok((slice, next))
 }
 
-/// Mends what a slice found: D1's word is published anew, and what D1 does not know is buried. What
+impl Slice {
+    /// Judges an entry that D1 does not know.
+    fn take_stray(&mut self, hash: &TokenHash, text: Option<&str>, key: &str) {
+        // What cannot be read grants nothing.
+        let Some((text, Ok(record))) = text.map(|text| (text, TokenRecord::parse(text, hash))) else {
+            return;
+        };
+        if record.state == TokenState::Revoked {
+            return;
+        }
+        // One of the earlier form waits for its import.
+        if !publish::is_v1_table(text) {
+            self.stray.push((key.to_owned(), TokenRecord { state: TokenState::Revoked, ..record }));
+        }
+        self.add(DriftKind::Unknown, key.to_owned());
+    }
+}
+
+/// Repairs what a slice found: D1's word is published again, and what D1 does not know is buried. What
 /// waits for an import is left alone.
-pub async fn repair(env: &Env, db: &Db, slice: &mut Slice, request_id: &str) -> Result<(), ReconcileError> {
+pub async fn repair(
+    writer: &Writer,
+    db: &Db,
+    slice: &mut Slice,
+    request_id: &str,
+) -> Result<(), ReconcileError> {
     let is_ours = |drift: &&mut Drift| matches!(drift.kind, DriftKind::Missing | DriftKind::Different);
     let mut ids = Vec::new();
     for drift in slice.drift.iter_mut().filter(is_ours) {
@@ -235,9 +286,9 @@ pub async fn repair(env: &Env, db: &Db, slice: &mut Slice, request_id: &str) -> 
     if !ids.is_empty() {
         outbox::insert_tokens(db, &ids, now()).await?;
     }
-    publish::drain(env, db, REPAIRED_AT_ONCE, request_id).await?;
+    publish::drain_some(writer, db, REPAIRED_AT_ONCE.min(writer.writes_left()), request_id).await?;
     for (key, tombstone) in &slice.stray {
-        publish::bury(env, key, tombstone).await.map_err(ReconcileError::Kv)?;
+        publish::bury(writer, key, tombstone).await?;
         if let Some(drift) = slice.drift.iter_mut().find(|drift| drift.subject == *key) {
             drift.repaired = true;
         }
@@ -263,12 +314,44 @@ pub async fn note(db: &Db, slice: &Slice) -> Result<(), StoreError> {
 }
 
 /// How far the cron has come.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Progress {
     /// [`Position::text`].
     pub next: Option<String>,
+    /// When the present or last round began.
+    pub started_at: Option<UnixMs>,
     /// When the end was last reached.
     pub completed_at: Option<UnixMs>,
+    /// Entries that the present or last round has compared.
+    pub compared: u64,
+    /// Why the last run broke off.
+    pub error: Option<String>,
+}
+
+impl Progress {
+    /// Whether there is something to compare: a round that has begun, or the time for another.
+    fn is_due(&self, now: UnixMs) -> bool {
+        let hours = self.compared.div_ceil(ENTRIES_AN_HOUR).clamp(1, MAX_ROUND_HOURS);
+        let pause_ms = i64::try_from(hours).unwrap_or(1) * HOUR_MS;
+        self.next.is_some() || self.started_at.is_none_or(|at| now >= at + pause_ms)
+    }
+
+    /// Where the next slice begins; a new round where none has begun.
+    fn begin(&mut self, now: UnixMs) -> Position {
+        self.next.as_deref().and_then(Position::parse).unwrap_or_else(|| {
+            (self.started_at, self.compared) = (Some(now), 0);
+            Position::START
+        })
+    }
+
+    fn advance(&mut self, compared: u32, next: Option<Position>, now: UnixMs) {
+        self.compared += u64::from(compared);
+        self.next = next.map(|position| position.text());
+        if self.next.is_none() {
+            self.completed_at = Some(now);
+        }
+    }
 }
 
 pub async fn progress(db: &Db) -> Result<Progress, StoreError> {
@@ -276,33 +359,130 @@ pub async fn progress(db: &Db) -> Result<Progress, StoreError> {
     Ok(setting.and_then(|s| serde_json::from_str(&s.value).ok()).unwrap_or_default())
 }
 
-/// One run of the cron: what changed some minutes ago, and, with `all`, a slice of everything.
-pub async fn run(env: &Env, db: &Db, all: bool) -> Result<(), ReconcileError> {
-    let now = now();
-    let recent = tokens::changed_between(db, now - WATCHED_MS, now - SETTLED_MS, SLICE).await?;
-    let mut slice = compare_tokens(env, db, &recent).await?;
-    mend(env, db, &mut slice).await?;
-    if !all {
-        return Ok(());
+/// Notes why a run could not begin.
+pub async fn note_failure(db: &Db, cause: &str) -> Result<(), StoreError> {
+    let before = progress(db).await?;
+    let progress = Progress { error: Some(cause.to_owned()), ..before.clone() };
+    store(db, &progress, &before).await
+}
+
+async fn store(db: &Db, progress: &Progress, before: &Progress) -> Result<(), StoreError> {
+    if progress != before {
+        db.batch(vec![settings::put(db, settings::RECONCILE, &to_json(progress)?, now())?]).await?;
     }
-    let progress = progress(db).await?;
-    let position = progress.next.as_deref().and_then(Position::parse).unwrap_or(Position::START);
-    let (mut slice, next) = compare(env, db, &position).await?;
-    mend(env, db, &mut slice).await?;
-    let progress = Progress {
-        completed_at: if next.is_none() { Some(now) } else { progress.completed_at },
-        next: next.map(|position| position.text()),
-    };
-    db.batch(vec![settings::put(db, settings::RECONCILE, &to_json(&progress)?, now)?]).await?;
     Ok(())
 }
 
-async fn mend(env: &Env, db: &Db, slice: &mut Slice) -> Result<(), ReconcileError> {
+/// One run of the cron: what was published some minutes ago, then slices of a round.
+pub async fn run(writer: &Writer, db: &Db) -> Result<(), ReconcileError> {
+    let until = now() + RUN_MS;
+    writer.bound(RESERVE, until);
+    let before = progress(db).await?;
+    let mut progress = before.clone();
+    let watched = compare_watched(writer, db, until).await;
+    let compared =
+        if progress.is_due(now()) { go_on(writer, db, &mut progress, until).await } else { Ok(()) };
+    let result = watched.and(compared);
+    progress.error = result.as_ref().err().map(ToString::to_string);
+    // Also after a failure: the next run goes on from here.
+    store(db, &progress, &before).await?;
+    result
+}
+
+/// Compares what was published a while ago, and forgets it once that was possible.
+async fn compare_watched(writer: &Writer, db: &Db, until: UnixMs) -> Result<(), ReconcileError> {
+    let mut compared = 0;
+    while compared < WATCHED_A_RUN && may_go_on(writer, db, until) {
+        let watched = outbox::watched(db, now(), SLICE).await?;
+        if watched.is_empty() {
+            break;
+        }
+        let ids: BTreeSet<TokenId> = watched
+            .iter()
+            .filter(|w| w.kind == "token")
+            .map(|w| TokenId::from(w.entity_id.as_str()))
+            .collect();
+        let ids: Vec<TokenId> = ids.into_iter().collect();
+        let mut slice = compare_tokens(&writer.kv, db, &ids).await?;
+        mend(writer, db, &mut slice).await?;
+        if watched.iter().any(|w| w.kind == "routes") {
+            let mut slice = compare_routes(&writer.kv, db).await?;
+            mend(writer, db, &mut slice).await?;
+        }
+        outbox::unwatch(db, &watched).await?;
+        compared += watched.len();
+    }
+    Ok(())
+}
+
+/// Compares slices until the run has done its part or the round is at its end.
+async fn go_on(
+    writer: &Writer,
+    db: &Db,
+    progress: &mut Progress,
+    until: UnixMs,
+) -> Result<(), ReconcileError> {
+    let mut position = progress.begin(now());
+    let mut entries = 0;
+    while entries < ENTRIES_A_RUN && may_go_on(writer, db, until) {
+        let (compared, next) = match compare_and_mend(writer, db, &position).await {
+            Ok(compared) => compared,
+            Err(ReconcileError::Cursor) => {
+                log(
+                    "reconcile",
+                    "keys are listed from the beginning",
+                    "KV does not take its cursor any more",
+                );
+                (0, Some(Position::Keys(String::new())))
+            }
+            // Asking again would bring the same.
+            Err(ReconcileError::Store(StoreError::Value(cause))) => {
+                let next = after(db, &position).await?;
+                progress.advance(0, next, now());
+                return Err(StoreError::Value(cause).into());
+            }
+            Err(error) => return Err(error),
+        };
+        entries += compared.max(1);
+        progress.advance(compared, next.clone(), now());
+        let Some(next) = next else { break };
+        position = next;
+    }
+    Ok(())
+}
+
+fn may_go_on(writer: &Writer, db: &Db, until: UnixMs) -> bool {
+    now() < until && writer.writes_left() > 0 && db.budget().d1_left() > RESERVE
+}
+
+async fn compare_and_mend(
+    writer: &Writer,
+    db: &Db,
+    position: &Position,
+) -> Result<(u32, Option<Position>), ReconcileError> {
+    let (mut slice, next) = compare(&writer.kv, db, position).await?;
+    mend(writer, db, &mut slice).await?;
+    Ok((slice.compared, next))
+}
+
+/// Where a round goes on behind a slice that cannot be compared.
+async fn after(db: &Db, position: &Position) -> Result<Option<Position>, StoreError> {
+    Ok(match position {
+        Position::Tokens(after) => match tokens::slice(db, after, SLICE).await?.last() {
+            Some(last) => Some(Position::Tokens(last.to_string())),
+            None => Some(Position::Routes),
+        },
+        Position::Routes => Some(Position::Keys(String::new())),
+        Position::Keys(_) => None,
+    })
+}
+
+async fn mend(writer: &Writer, db: &Db, slice: &mut Slice) -> Result<(), ReconcileError> {
     for drift in &slice.drift {
         log("reconcile", "KV is not what D1 says", &format!("{:?} {}", drift.kind, drift.subject));
     }
-    if !slice.drift.is_empty() {
-        repair(env, db, slice, "reconcile").await?;
+    if slice.drift.iter().any(|drift| drift.kind != DriftKind::Unreadable) {
+        repair(writer, db, slice, "reconcile").await?;
     }
     Ok(note(db, slice).await?)
 }
@@ -310,6 +490,31 @@ async fn mend(env: &Env, db: &Db, slice: &mut Slice) -> Result<(), ReconcileErro
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rounds_come_hourly_and_rarer_the_more_they_compare() {
+        let after = |compared, hours: i64| {
+            Progress { started_at: Some(0), compared, ..Progress::default() }.is_due(hours * HOUR_MS)
+        };
+        assert!(!after(100, 0) && after(100, 1) && after(10_000, 1));
+        assert!(!after(100_000, 9) && after(100_000, 10));
+        assert!(!after(100_000_000, 11) && after(100_000_000, 12));
+        assert!(Progress::default().is_due(0));
+        let begun = Progress { next: Some("routes:".into()), started_at: Some(0), ..Progress::default() };
+        assert!(begun.is_due(1));
+    }
+
+    #[test]
+    fn a_round_that_is_over_begins_anew_and_keeps_its_end() {
+        let mut progress = Progress::default();
+        assert_eq!(progress.begin(5), Position::START);
+        progress.advance(500, Some(Position::Tokens("tok_9".into())), 6);
+        assert_eq!(progress.begin(7), Position::Tokens("tok_9".into()));
+        progress.advance(3, None, 8);
+        assert_eq!((progress.started_at, progress.completed_at, progress.compared), (Some(5), Some(8), 503));
+        progress.begin(9);
+        assert_eq!((progress.started_at, progress.completed_at, progress.compared), (Some(9), Some(8), 0));
+    }
 
     fn entry(state: TokenState, secret_ends_at: Option<UnixMs>) -> Entry {
         Entry {
@@ -323,6 +528,7 @@ mod tests {
                 expires_at: None,
                 state,
                 secret_ends_at,
+                cap: None,
                 ip_allow: vec![],
                 limits: domain::limit::Limits::default(),
                 inject_faults: false,

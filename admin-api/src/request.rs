@@ -12,6 +12,7 @@ use edge::log::log;
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 use url::Url;
 use worker::{Context, Env, Request, Response};
@@ -33,6 +34,8 @@ pub struct Call {
     request: Request,
     /// What stood in the pattern's braces, percent-decoded.
     parameters: Vec<String>,
+    /// Tells one body from another, as far as it was read.
+    body_mark: u64,
 }
 
 /// What an action is done to, for the audit log.
@@ -54,7 +57,17 @@ impl Call {
         request_id: String,
     ) -> Result<Self, Failure> {
         let url = request.url()?;
-        Ok(Self { env, context, config, request_id, now: now(), url, request, parameters: vec![] })
+        Ok(Self {
+            env,
+            context,
+            config,
+            request_id,
+            now: now(),
+            url,
+            request,
+            parameters: vec![],
+            body_mark: 0,
+        })
     }
 
     pub fn with_parameters(self, parameters: Vec<String>) -> Self {
@@ -117,11 +130,14 @@ impl Call {
                 break;
             }
         }
+        let mut mark = DefaultHasher::new();
+        mark.write(&body);
+        self.body_mark = mark.finish();
         if length > max { Err(ApiError::PayloadTooLarge.into()) } else { Ok(body) }
     }
 
     /// Whether the caller may do what is asked. A refused attempt to change something is written to
-    /// the audit log; that it could not be written is no reason to answer anything else.
+    /// the audit log; that it could not be written is no reason to respond differently.
     pub fn authorize(
         &self,
         caller: &Caller,
@@ -139,9 +155,10 @@ impl Call {
     fn record_refusal(&self, caller: &Caller, attempt: Attempt) {
         let client_ip = self.client_ip();
         let entry = self.entry(caller.user.as_str(), attempt, client_ip.as_deref());
-        let statement = self
-            .db()
-            .and_then(|db| audit::insert(&db, &audit::Entry { refused: true, ..entry }).map(|s| (db, s)));
+        let statement = self.db().and_then(|db| {
+            audit::insert_refused(&db, &audit::Entry { refused: true, ..entry }, self.body_mark)
+                .map(|s| (db, s))
+        });
         let request_id = self.request_id.clone();
         self.context.wait_until(async move {
             let written = match statement {
@@ -192,10 +209,15 @@ impl IfMatch {
         self.0.split(',').any(|given| given.trim() == "*")
     }
 
-    /// Compared strongly: a weak tag matches nothing.
+    /// Whether one of the tags is this version's, also in its weak form.
+    ///
+    /// RFC 9110 has `If-Match` compare strongly, so that a weak tag never matches: two bodies under one weak
+    /// tag may differ. Ours never do, for the tag is the record's version. An edge that compresses weakens it
+    /// on the way to the client, who can then send nothing but `W/"3"`.
     pub fn admits(&self, version: u64) -> bool {
         let tag = etag(version);
-        self.0.split(',').map(str::trim).any(|given| given == "*" || given == tag)
+        let is_ours = |given: &str| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag;
+        self.0.split(',').map(str::trim).any(is_ours)
     }
 }
 
@@ -233,10 +255,12 @@ pub fn respond<T: Serialize>(status: u16, value: &T) -> Result<Response, Failure
     Ok(response)
 }
 
-/// The same, with the version that `If-Match` may name.
+/// The same, with the version that `If-Match` may name. `no-transform` keeps an edge from compressing the
+/// response, and so from weakening the tag (RFC 9111, section 5.2.2.6).
 pub fn respond_versioned<T: Serialize>(status: u16, version: u64, value: &T) -> Result<Response, Failure> {
     let response = respond(status, value)?;
     response.headers().set("etag", &etag(version))?;
+    response.headers().set("cache-control", "no-store, no-transform")?;
     Ok(response)
 }
 
@@ -246,10 +270,12 @@ mod tests {
     use domain::api::tokens::RotateTokenRequest;
 
     #[test]
-    fn if_match_compares_strongly() {
+    fn if_match_takes_our_own_tag_also_when_an_edge_has_weakened_it() {
         let admits = |value: &str| IfMatch(value.to_owned()).admits(3);
         assert!(admits("\"3\"") && admits("*") && admits("\"2\", \"3\""));
-        assert!(!admits("3") && !admits("W/\"3\"") && !admits("\"33\"") && !admits(""));
+        assert!(admits("W/\"3\"") && admits("W/\"2\", W/\"3\""));
+        assert!(!admits("3") && !admits("W/3") && !admits("W/\"33\"") && !admits("\"33\"") && !admits(""));
+        assert!(!admits("w/\"3\"") && !admits("W/W/\"3\""));
     }
 
     #[test]

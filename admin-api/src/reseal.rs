@@ -1,22 +1,43 @@
-//! After `CREDENTIAL_KEY` has got a new first key: credentials under an older one are sealed anew, so
+//! After `CREDENTIAL_KEY` has got a new first key: credentials under an older one are sealed again, so
 //! that the older can be taken away. The gateway opens both meanwhile, and no call notices.
 
 use crate::config::Config;
-use crate::db::seals::{self, Credential, Resealed};
+use crate::db::seals::{self, Credential, Lost, Resealed};
 use crate::db::{Db, StoreError};
 use crate::publish::now;
 use domain::credential::SealedCredential;
+use domain::time::SECOND_MS;
 use edge::crypto::{CryptoError, open, seal};
 use edge::log::log;
 
-/// Credentials in one run; each takes about a millisecond.
-const MAX_CREDENTIALS: u32 = 200;
+/// Credentials in one batch. Between two, other requests of the isolate have their turn.
+const BATCH: u32 = 100;
+/// Batches in one run, and how long a run may begin further ones. Each credential takes about a millisecond of the
+/// thirty seconds that a run has.
+const BATCHES: u32 = 60;
+const RUN_MS: i64 = 10 * SECOND_MS;
 
-/// Seals anew what is under another key than the first. The publication is left to the outbox.
-pub async fn run(db: &Db, config: &Config, request_id: &str) -> Result<(), StoreError> {
+/// Seals again what is under another key than the first, until the run has done its part. The publication is left to
+/// the outbox. What cannot be opened is marked, so that it is in nobody's way.
+/// Whether there was any.
+pub async fn run(db: &Db, config: &Config, request_id: &str) -> Result<bool, StoreError> {
+    let until = now() + RUN_MS;
+    let mut is_any = false;
+    for _ in 0..BATCHES {
+        let done = reseal_some(db, config, request_id).await?;
+        is_any |= done > 0;
+        if done < BATCH as usize || now() >= until {
+            break;
+        }
+    }
+    Ok(is_any)
+}
+
+/// How many were sealed again or marked.
+async fn reseal_some(db: &Db, config: &Config, request_id: &str) -> Result<usize, StoreError> {
     let key = config.credential_keys.first().fingerprint();
     let (mut resealed, mut lost) = (Vec::new(), Vec::new());
-    for credential in seals::under_others(db, &key, MAX_CREDENTIALS).await? {
+    for credential in seals::under_others(db, &key, BATCH).await? {
         match reseal(&credential, config).await {
             Ok(sealed) => resealed.push(Resealed {
                 route_id: credential.route_id,
@@ -26,20 +47,24 @@ pub async fn run(db: &Db, config: &Config, request_id: &str) -> Result<(), Store
             Err(error) => {
                 log(
                     request_id,
-                    "credential cannot be sealed anew",
+                    "credential cannot be sealed again",
                     &format!("{}: {error}", credential.route_id),
                 );
-                lost.push(credential.route_id);
+                // That the key opens nothing is known only if it was tried.
+                if matches!(error, CryptoError::Open) {
+                    lost.push(Lost { route_id: credential.route_id, was: credential.sealed });
+                }
             }
         }
     }
+    let done = resealed.len() + lost.len();
     if !resealed.is_empty() {
         seals::put(db, &key, &resealed, now()).await?;
     }
     if !lost.is_empty() {
         seals::note_lost(db, &key, &lost).await?;
     }
-    Ok(())
+    Ok(done)
 }
 
 async fn reseal(credential: &Credential, config: &Config) -> Result<SealedCredential, CryptoError> {

@@ -4,7 +4,12 @@
 // A test file as a whole, which clippy does not see as one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
-use admin_api::intake::{chunks, decode, drop_late};
+#[path = "sql/people.rs"]
+mod people;
+#[path = "sql/upkeep.rs"]
+mod upkeep;
+
+use admin_api::intake::{chunks, chunks_of_past, decode, drop_late};
 use domain::rollup::Rollup;
 use domain::usage::{AiUsage, MAX_BYTES, Outcome, UsageEvent, UsageMessage};
 use proptest::prelude::*;
@@ -90,12 +95,18 @@ fn lists_and_reports_search_an_index() {
         ),
         ("usage_own_total", "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=?)"),
         ("rollups_purge", "USING COVERING INDEX usage_rollups_by_age (granularity=? AND bucket_start<?)"),
-        ("events_by_time", "SEARCH e USING INDEX usage_events_by_time"),
-        ("events_by_token", "SEARCH e USING INDEX usage_events_by_token"),
-        ("events_by_route", "SEARCH e USING INDEX usage_events_by_route"),
-        ("events_by_team", "SEARCH e USING INDEX usage_events_by_team"),
+        ("events_by_time", "SEARCH usage_events USING INDEX usage_events_by_time"),
+        ("events_by_token", "SEARCH usage_events USING INDEX usage_events_by_token"),
+        ("events_by_route", "SEARCH usage_events USING INDEX usage_events_by_route"),
+        ("events_by_team", "SEARCH usage_events USING INDEX usage_events_by_team"),
         ("usage_own_recent", "SEARCH usage_events USING INDEX usage_events_by_token"),
-        ("outbox_claim", "SEARCH outbox USING COVERING INDEX outbox_by_next_attempt"),
+        ("outbox_claim", "SEARCH outbox USING COVERING INDEX outbox_due (priority=? AND next_attempt_at<?)"),
+        ("outbox_take", "SEARCH outbox USING INDEX outbox_by_entity (kind=? AND entity_id=?)"),
+        ("outbox_of_team", "SEARCH t USING COVERING INDEX tokens_by_team (team_id=?)"),
+        ("outbox_watch_due", "SEARCH outbox_watch USING PRIMARY KEY (due_at<?)"),
+        ("outbox_watch_done", "SEARCH outbox_watch USING PRIMARY KEY (due_at=? AND kind=? AND entity_id=?)"),
+        ("credentials_under_others", "SEARCH credentials USING INDEX credentials_by_seal (sealed_under<?)"),
+        ("credentials_seals", "SEARCH credentials USING COVERING INDEX credentials_by_seal"),
         ("events_purge", "SEARCH usage_events USING COVERING INDEX usage_events_by_time"),
         ("secret_find", "SEARCH s USING PRIMARY KEY"),
     ] {
@@ -118,7 +129,11 @@ fn no_statement_scans_the_raw_events() {
 
 /// The consumer's batch, as one transaction.
 fn take_in(db: &mut Connection, events: &[UsageEvent]) {
-    for chunk in chunks(events).unwrap() {
+    take_chunks_in(db, &chunks(events).unwrap());
+}
+
+fn take_chunks_in(db: &mut Connection, chunks: &[String]) {
+    for chunk in chunks {
         let transaction = db.transaction().unwrap();
         for name in ["usage_rollups_add", "usage_pairs_add", "tokens_last_used", "usage_events_add"] {
             transaction.execute(&query(name), params![chunk]).unwrap_or_else(|e| panic!("{name}: {e}"));
@@ -241,6 +256,60 @@ proptest! {
         let rows: u32 = db.query_row("SELECT count(*) FROM usage_events", [], |row| row.get(0)).unwrap();
         prop_assert_eq!(rows as usize, events.len());
     }
+}
+
+#[test]
+fn calls_of_long_ago_count_in_no_rollup_that_retention_deletes_at_once() {
+    let now = 1_000 * DAY_MS;
+    let mut db = migrated();
+    let event = |id: &str, age: i64| {
+        UsageEvent {
+        id: id.to_owned(),
+        at: now - age,
+        ..decode(r#"{"v":1,"events":[{"id":"e","at":1,"token_id":"t","team":"core-team","path":"/x","method":"GET","status":200,"outcome":"ok","latency_ms":1,"gateway_ms":0,"request_id":"r"}]}"#).unwrap().events.remove(0)
+    }
+    };
+    let events = [event("today", HOUR_MS), event("last week", 7 * DAY_MS), event("years ago", 900 * DAY_MS)];
+    take_chunks_in(&mut db, &chunks_of_past(&events, now).unwrap());
+    let mut counted = db
+        .prepare(
+            "SELECT granularity, sum(calls) FROM usage_rollups WHERE dimension = 'all' GROUP BY 1 ORDER BY 1",
+        )
+        .unwrap();
+    let rows: Vec<(String, i64)> =
+        counted.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect();
+    let wanted = [("5m", 1), ("day", 3), ("hour", 2), ("week", 3)];
+    assert_eq!(rows, wanted.map(|(granularity, calls)| (granularity.to_owned(), calls)));
+}
+
+#[test]
+fn the_first_token_of_the_earlier_form_has_the_table_published_again() {
+    let db = migrated();
+    let import = |hash: &str| {
+        let version = || {
+            db.query_row(
+                "SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'routes-version'",
+                [],
+                |row| row.get::<_, i64>(0),
+            )
+            .unwrap()
+        };
+        let before = version();
+        db.execute(&query("routes_version_bump_first_legacy"), params![1]).unwrap();
+        db.execute(&query("outbox_insert_routes_if_changed"), params![format!("obx_{hash}"), 1]).unwrap();
+        let tokens = serde_json::json!([{"id": format!("tok_{hash}"), "hash": hash.repeat(64), "name": "n", "team": "core-team", "scopes": ["*"]}]).to_string();
+        db.execute(&query("import_tokens"), params![tokens, 1, "a"]).unwrap();
+        db.execute(&query("import_secrets"), params![tokens, 1]).unwrap();
+        let told: i64 =
+            db.query_row("SELECT count(*) FROM outbox WHERE kind = 'routes'", [], |row| row.get(0)).unwrap();
+        (version() - before, told)
+    };
+    assert_eq!(import("a"), (1, 1));
+    assert_eq!(import("b"), (0, 1), "the table says so already");
+    db.execute("UPDATE tokens SET revoked_at = 1", []).unwrap();
+    assert_eq!(import("c"), (1, 2), "it had ceased to say so");
+    let legacy: i64 = db.query_row(&query("routes_version"), params![2], |row| row.get(1)).unwrap();
+    assert_eq!(legacy, 1);
 }
 
 fn with_token(db: &Connection) {
@@ -617,7 +686,9 @@ fn the_route_tables_version_only_grows_with_a_change() {
             0,
             "{}",
             "u",
-            1
+            1,
+            None::<&str>,
+            0
         ],
     )
     .unwrap();
@@ -626,4 +697,150 @@ fn the_route_tables_version_only_grows_with_a_change() {
     db.execute(&query("route_delete"), params!["rte_none", None::<i64>]).unwrap();
     db.execute(&query("routes_version_bump"), params![3]).unwrap();
     assert_eq!(version(), 1);
+}
+
+/// Puts tokens of every kind into the database, and returns it.
+fn with_tokens() -> Connection {
+    let db = migrated();
+    db.execute_batch(
+        "INSERT INTO teams (id, name, description, color, icon, created_at, updated_at)
+         VALUES ('ops', 'ops', '', '#000000', 'x', 0, 0);
+         INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at, version, revoked_at, disabled_at, last_used_at)
+         VALUES ('new', 'n', 'ops', '[]', 0, 0, 1, NULL, NULL, NULL),
+                ('edited', 'n', 'ops', '[]', 0, 0, 2, NULL, NULL, 5),
+                ('busy', 'n', 'ops', '[]', 0, 0, 1, NULL, NULL, 99),
+                ('disabled', 'n', 'ops', '[]', 0, 0, 1, NULL, 7, NULL),
+                ('revoked', 'n', 'ops', '[]', 0, 0, 2, 8, NULL, NULL);",
+    )
+    .unwrap();
+    db
+}
+
+/// Claims rows one at a time; whose they are, in that order.
+fn claimed(db: &Connection, now: i64) -> Vec<String> {
+    let mut order = Vec::new();
+    let mut claim = db.prepare(&query("outbox_claim")).unwrap();
+    loop {
+        let row = claim
+            .query_map(params![now, i64::MAX, 1], |row| row.get::<_, String>("entity_id"))
+            .unwrap()
+            .next();
+        let Some(row) = row else { return order };
+        order.push(row.unwrap());
+    }
+}
+
+#[test]
+fn a_revocation_goes_before_a_cap_cut_and_both_before_a_republication_whose_busiest_come_first() {
+    let db = with_tokens();
+    let republish = fs::read_to_string("../scripts/sql/republish.sql").unwrap();
+    db.execute_batch(&republish).unwrap();
+    let far = i64::MAX - 1;
+    let insert = |id: &str, kind: &str, entity: &str, at: i64| {
+        // `changes()` is that of the statement before.
+        db.execute("UPDATE teams SET name = 'ops'", []).unwrap();
+        db.execute(&query("outbox_insert"), params![id, kind, entity, at, at]).unwrap();
+    };
+    db.execute("UPDATE teams SET name = 'ops'", []).unwrap();
+    db.execute(&query("outbox_insert_team"), params!["ops", 10, 10]).unwrap();
+    insert("r1", "token", "new", 20);
+    insert("r2", "token", "revoked", 30);
+    insert("r3", "token", "disabled", 31);
+    insert("r4", "token", "edited", 32);
+    let order = claimed(&db, far);
+    // The republished route table and prices, due from the beginning of time; then what may take something away.
+    assert_eq!(order[..5], ["", "", "revoked", "disabled", "edited"]);
+    let mut team = order[5..9].to_vec();
+    team.sort();
+    assert_eq!(team, ["busy", "disabled", "edited", "new"]);
+    assert_eq!(order[9], "new");
+    assert_eq!(order[10..12], ["busy", "edited"]);
+    assert_eq!(order.len(), 14);
+}
+
+#[test]
+fn what_was_published_is_watched_but_for_a_republication() {
+    let db = with_tokens();
+    db.execute(&query("outbox_insert_tokens"), params![r#"["new","revoked","gone"]"#, 5, 5]).unwrap();
+    db.execute_batch(&fs::read_to_string("../scripts/sql/republish.sql").unwrap()).unwrap();
+    let ids: String = db.query_row("SELECT json_group_array(id) FROM outbox", [], |row| row.get(0)).unwrap();
+    db.execute(&query("outbox_watch_add"), params![ids, 77]).unwrap();
+    db.execute(&query("outbox_done"), params![ids]).unwrap();
+    let count = |table: &str| -> u32 {
+        db.query_row(&format!("SELECT count(*) FROM {table}"), [], |row| row.get(0)).unwrap()
+    };
+    assert_eq!((count("outbox"), count("outbox_watch")), (0, 4));
+    let done =
+        r#"[{"due_at":77,"kind":"token","entity_id":"new"},{"due_at":78,"kind":"token","entity_id":"gone"}]"#;
+    db.execute(&query("outbox_watch_done"), params![done]).unwrap();
+    assert_eq!(count("outbox_watch"), 3);
+}
+
+#[test]
+fn all_failures_of_a_run_are_one_statement() {
+    let db = with_tokens();
+    db.execute(&query("outbox_insert_tokens"), params![r#"["new","busy"]"#, 5, 5]).unwrap();
+    let failed: String = db
+        .query_row(
+            "SELECT json_group_array(json_object('id', id, 'retry_at', 60 + length(entity_id), 'error', 'KV: ' || entity_id)) FROM outbox",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(db.execute(&query("outbox_fail"), params![failed]).unwrap(), 2);
+    let row = |entity: &str| -> (i64, i64, String) {
+        db.query_row(
+            "SELECT attempts, next_attempt_at, last_error FROM outbox WHERE entity_id = ?1",
+            params![entity],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .unwrap()
+    };
+    assert_eq!(row("new"), (1, 63, "KV: new".into()));
+    assert_eq!(row("busy"), (1, 64, "KV: busy".into()));
+}
+
+#[test]
+fn one_run_holds_the_lease_until_it_gives_it_back_or_dies() {
+    let db = migrated();
+    let take = |holder: &str, now: i64| {
+        db.execute(&query("lease_take"), params!["l", holder, now, now - 100]).unwrap()
+    };
+    assert_eq!((take("1", 1_000), take("2", 1_050)), (1, 0));
+    assert_eq!(db.execute(&query("lease_give_back"), params!["l", "2"]).unwrap(), 0, "it is another's");
+    assert_eq!(db.execute(&query("lease_give_back"), params!["l", "1"]).unwrap(), 1);
+    assert_eq!((take("2", 1_060), take("3", 1_160), take("3", 1_161)), (1, 0, 1));
+}
+
+#[test]
+fn a_credential_that_no_key_opens_is_in_nobodys_way() {
+    let db = migrated();
+    db.execute_batch(
+        "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at)
+         SELECT value, 'r', '/api/' || value, 'https://x.example', 0, 0 FROM json_each('[\"a\",\"b\",\"c\",\"d\",\"e\"]');
+         INSERT INTO credentials (route_id, kind, origin, sealed, sealed_under, updated_by, updated_at)
+         SELECT value ->> 0, 'bearer', 'https://x.example', 'v1.s.s', value ->> 1, 'u', 0
+         FROM json_each('[[\"a\",\"!fp\"],[\"b\",\"fp\"],[\"c\",\"\"],[\"d\",\"aa\"],[\"e\",\"!zz\"]]');",
+    )
+    .unwrap();
+    let left = |limit: u32| -> Vec<String> {
+        let mut statement = db.prepare(&query("credentials_under_others")).unwrap();
+        let rows = statement.query_map(params!["fp", limit], |row| row.get("route_id")).unwrap();
+        let mut ids: Vec<String> = rows.map(Result::unwrap).collect();
+        ids.sort();
+        ids
+    };
+    assert_eq!(left(10), ["c", "d", "e"]);
+    let count = || -> (u32, u32) {
+        db.query_row(&query("credentials_seals"), params!["fp"], |row| Ok((row.get(0)?, row.get(1)?)))
+            .unwrap()
+    };
+    assert_eq!(count(), (3, 1));
+    let lost = r#"[{"route_id":"c","was":"v1.s.s"},{"route_id":"d","was":"another"}]"#;
+    assert_eq!(
+        db.execute(&query("credentials_lost"), params![lost, "fp"]).unwrap(),
+        1,
+        "one was set meanwhile"
+    );
+    assert_eq!((left(10), count()), (vec!["d".to_owned(), "e".to_owned()], (2, 2)));
 }

@@ -6,7 +6,10 @@
 
 use crate::error::GatewayError;
 use crate::kv::{TokenRecord, TokenState};
+use crate::network;
 use crate::route::{RequestPath, Route, RouteTable};
+use crate::scope::Scope;
+use crate::settings::RouteSettings;
 use crate::time::UnixMs;
 use crate::usage::Outcome;
 use serde::{Deserialize, Serialize};
@@ -95,17 +98,24 @@ impl Permit {
         &self.origin
     }
 
-    /// The same call by the second upstream that the route names: that route's address and credential
-    /// under this route's path, in this route's time.
-    pub fn failover(&self, table: &RouteTable) -> Option<Self> {
+    /// The same call by the second upstream that the route names: that route's address, credential and
+    /// AI settings under this route's path, in this route's time. `None` if that route takes no call of
+    /// this method, or is closed for maintenance.
+    ///
+    /// The token's scopes are not asked for the second route. Clients of a route do not know its second
+    /// upstream; whoever named it had permission to set that route's credential, and lent it to them.
+    pub fn failover(&self, method: &str, table: &RouteTable) -> Option<Self> {
         let id = &self.route.settings.failover.as_ref()?.route_id;
         let second = table.iter().find(|route| route.id == *id)?;
+        if !second.allows(method) || second.settings.maintenance.is_some() {
+            return None;
+        }
         let route = Route {
             path: self.route.path.clone(),
             timeout_ms: self.route.timeout_ms,
             forward_cookies: self.route.forward_cookies,
             cors_origins: self.route.cors_origins.clone(),
-            settings: self.route.settings.clone(),
+            settings: RouteSettings { ai: second.settings.ai.clone(), ..self.route.settings.clone() },
             ..Route::clone(second)
         };
         Some(Self { token: Arc::clone(&self.token), route: Arc::new(route), origin: Arc::clone(second) })
@@ -153,8 +163,7 @@ fn check_expiry(token: &TokenRecord, now: UnixMs) -> Result<(), Denial> {
 
 /// An allow-list refuses a client whose address is not known.
 fn check_ip(token: &TokenRecord, client_ip: Option<IpAddr>) -> Result<(), Denial> {
-    let allowed = |ip: IpAddr| token.ip_allow.iter().any(|network| network.contains(&ip.to_canonical()));
-    if token.ip_allow.is_empty() || client_ip.is_some_and(allowed) {
+    if token.ip_allow.is_empty() || client_ip.is_some_and(|ip| network::contains(&token.ip_allow, ip)) {
         Ok(())
     } else {
         Err(Denial::IpNotAllowed)
@@ -166,8 +175,10 @@ fn check_method(route: &Route, method: &str) -> Result<(), Denial> {
 }
 
 fn check_scope(token: &TokenRecord, route: &Route, call: &Call) -> Result<(), Denial> {
-    let covered = token.scopes.iter().any(|scope| scope.covers(call.method, call.path, route));
-    if covered { Ok(()) } else { Err(Denial::Scope) }
+    let covers = |scopes: &[Scope]| scopes.iter().any(|scope| scope.covers(call.method, call.path, route));
+    // A cap by service or tag is a statement about routes: only the route found tells whether it holds.
+    let is_within_cap = token.cap.as_deref().is_none_or(covers);
+    if covers(&token.scopes) && is_within_cap { Ok(()) } else { Err(Denial::Scope) }
 }
 
 /// Decides a call. Default deny: every step must pass.
@@ -204,6 +215,9 @@ mod tests {
     use super::*;
     use crate::limit::Limits;
     use crate::route::tests::route;
+    use crate::scope::{cap_to_check, within_cap};
+    use crate::settings::{AiProvider, AiSettings, Failover, Maintenance};
+    use crate::stored::Unread;
     use proptest::prelude::*;
 
     fn token() -> TokenRecord {
@@ -213,6 +227,7 @@ mod tests {
             name: "n8n".into(),
             team: "ops".into(),
             scopes: vec!["x".parse().unwrap()],
+            cap: None,
             expires_at: None,
             state: TokenState::Active,
             secret_ends_at: None,
@@ -259,7 +274,99 @@ mod tests {
         assert_eq!(verdict(token(), "POST", "/api/x"), Err(Denial::Method));
     }
 
+    /// The cap `openai` admits the scope `/api/openai/*`; a route `/api` is not of that service.
+    #[test]
+    fn a_cap_by_service_holds_for_a_route_of_one_segment() {
+        let capped = |base: &str| {
+            let cap: Vec<Scope> = vec!["openai".parse().unwrap()];
+            let given: Vec<Scope> = vec!["/api/openai/*".parse().unwrap()];
+            let scopes = within_cap(&given, Some(&cap));
+            let token = TokenRecord { cap: cap_to_check(&given, Some(&cap), &scopes), scopes, ..token() };
+            let table = RouteTable::new([route(base, "https://h.example")], false, 1);
+            let path = RequestPath::parse("/api/openai/models").unwrap();
+            decide(&Arc::new(token), &table, &Call { method: "GET", path: &path, client_ip: None, now: 0 })
+                .map(|_| ())
+        };
+        assert_eq!(capped("/api"), Err(Denial::Scope));
+        assert_eq!(capped("/api/openai"), Ok(()));
+        assert_eq!(capped("/api/openai/models"), Ok(()));
+    }
+
+    #[test]
+    fn a_second_upstream_is_called_by_its_own_rules() {
+        let ai = |provider| AiSettings { provider, include_usage: false, unread: Unread::default() };
+        let first = Route {
+            settings: RouteSettings {
+                failover: Some(Failover {
+                    route_id: "rte_/api/y".into(),
+                    any_method: true,
+                    unread: Unread::default(),
+                }),
+                ..RouteSettings::default()
+            },
+            ..route("/api/x", "https://first.example")
+        };
+        let second = Route {
+            methods: vec!["GET".parse().unwrap()],
+            settings: RouteSettings { ai: Some(ai(AiProvider::Anthropic)), ..RouteSettings::default() },
+            ..route("/api/y", "https://second.example")
+        };
+        let of = |method: &str, first: &Route, second: &Route| {
+            let table = RouteTable::new([first.clone(), second.clone()], false, 1);
+            let path = RequestPath::parse("/api/x/z").unwrap();
+            let call = Call { method, path: &path, client_ip: None, now: 0 };
+            let permit = decide(&Arc::new(token()), &table, &call).unwrap();
+            permit.failover(method, &table).map(|permit| Route::clone(permit.route()))
+        };
+        let lent = of("GET", &first, &second).unwrap();
+        assert_eq!((lent.id.as_str(), lent.path.as_str()), ("rte_/api/y", "/api/x"));
+        assert_eq!(lent.settings.ai, Some(ai(AiProvider::Anthropic)));
+        assert!(of("POST", &first, &second).is_none(), "the second takes no POST");
+        let mut closed = second.clone();
+        closed.settings.maintenance =
+            Some(Maintenance { message: "x".into(), retry_after_s: 1, unread: Unread::default() });
+        assert!(of("GET", &first, &closed).is_none(), "the second is closed");
+        let mut own = first;
+        own.settings.ai = Some(ai(AiProvider::Openai));
+        assert_eq!(of("GET", &own, &second).unwrap().settings.ai, Some(ai(AiProvider::Anthropic)));
+    }
+
     proptest! {
+        /// Whatever routes there are, shorter than the scopes, nested or tagged: what is published of a token
+        /// under a cap opens exactly what its scopes and the cap both cover, of what was kept of the scopes.
+        #[test]
+        fn no_call_passes_a_cap_that_does_not_cover_it(
+            scopes in proptest::collection::vec(0..10_usize, 0..4),
+            cap in proptest::collection::vec(0..10_usize, 0..4),
+            routes in proptest::collection::vec((0..5_usize, proptest::bool::ANY), 1..4),
+            path in 0..6_usize,
+            post in proptest::bool::ANY,
+        ) {
+            let texts = ["*", "x", "y", "tag:t", "route:rte_/api", "/api/x", "/api/x/*", "GET /api/*", "POST /api/x/y/*", "/api/y/*"];
+            let list = |picked: &[usize]| -> Vec<Scope> { picked.iter().map(|i| texts[*i].parse().unwrap()).collect() };
+            let (scopes, cap) = (list(&scopes), list(&cap));
+            let table = RouteTable::new(
+                routes.iter().map(|(path, tagged)| Route {
+                    tags: if *tagged { vec!["t".into()] } else { vec![] },
+                    ..route(["/api", "/api/x", "/api/x/y", "/x", "/api/y"][*path], "https://h.example")
+                }),
+                false,
+                1,
+            );
+            let path = RequestPath::parse(["/api", "/api/x", "/api/x/y", "/api/x/y/z", "/api/y/z", "/x/x"][path]).unwrap();
+            let method = if post { "POST" } else { "GET" };
+            let call = Call { method, path: &path, client_ip: None, now: 0 };
+            let published = within_cap(&scopes, Some(&cap));
+            let token = TokenRecord { cap: cap_to_check(&scopes, Some(&cap), &published), scopes: published, ..token() };
+            let steps = explain(&token, &table, &call);
+            let decided = decide(&Arc::new(token), &table, &call);
+            prop_assert_eq!(steps.iter().find_map(|s| s.denial), decided.as_ref().err().copied());
+            if let Ok(permit) = decided {
+                let covers = |list: &[Scope]| list.iter().any(|scope| scope.covers(method, &path, permit.route()));
+                prop_assert!(covers(&scopes) && covers(&cap), "{scopes:?} {cap:?} {path:?} {}", permit.route().path.as_str());
+            }
+        }
+
         /// Parity fault 4: a token without scopes was let in everywhere.
         #[test]
         fn an_empty_scope_list_grants_nothing(method in "GET|POST", path in "(/[a-z]{1,3}){1,4}") {

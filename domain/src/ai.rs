@@ -1,234 +1,295 @@
-//! What a call to an AI's API uses: read from its answer as it passes, and bounded beforehand from
-//! what it asks for.
+//! The usage of a call to an AI's API: bounded before the call from its request, and read from the
+//! response as it passes.
 //!
-//! Nothing is kept of an answer but the few values that are wanted, so memory is bounded whatever its
-//! size; where it breaks off, what was said so far counts. What is not said is unknown, never 0.
+//! Nothing is kept of a response but a few values, so memory is bounded whatever its size. Usage is
+//! recognised by the response's shape (`counts`), since routes serve several dialects. A response that
+//! broke off before its last word used an unknown amount; unknown is never 0.
 //!
 //! Formats: `OpenAI`'s API reference (chat completions, responses, embeddings, images; streams with
 //! `stream_options.include_usage`), Anthropic's Messages (`message_start`, `message_delta`), Gemini's
-//! `generateContent` and `streamGenerateContent`, as array and as events; and `OpenAI`'s as others
-//! speak it.
+//! `generateContent` and `streamGenerateContent`, as array and as events, Bedrock's `InvokeModel` and
+//! `Converse`, Cohere's and Ollama's; and `OpenAI`'s as others speak it.
 
 mod ask;
+mod counts;
+mod metering;
+mod named;
+mod parts;
 mod scan;
 
 pub use ask::{AiAsk, ask_of, with_include_usage};
+pub use metering::{Metering, metering};
 
-use crate::settings::AiProvider;
-use crate::usage::AiUsage;
-use scan::{Captured, Scanner};
+use crate::usage::{AiUsage, Clipped, MAX_MODEL_LEN};
+use counts::{Counts, Slot};
+use parts::{Events, Frames, MARK, Part};
+use scan::{Alone, Captured, Scanner};
 use serde_json::Value;
 
-/// Reads an answer piece by piece.
+/// Reads a response piece by piece.
 #[derive(Debug)]
 pub struct UsageReader {
-    provider: AiProvider,
+    format: Format,
     scanner: Scanner,
-    events: Option<Events>,
+    /// Said by the current event.
+    event: Said,
     counts: Counts,
+    model: Option<Clipped<MAX_MODEL_LEN>>,
+    /// Whether a generation has ended.
+    has_finished: bool,
+    /// Whether the last event had counts.
+    ends_with_counts: bool,
+    /// Whether the response has said its last word.
+    is_whole: bool,
 }
 
-/// The numbers as the provider names them; a later one replaces an earlier one.
-#[derive(Debug, Default)]
-struct Counts {
-    model: Option<String>,
-    prompt: Option<u64>,
-    completion: Option<u64>,
-    total: Option<u64>,
-    cache_read: Option<u64>,
-    cache_write: Option<u64>,
-    reasoning: Option<u64>,
-    tool_prompt: Option<u64>,
+#[derive(Debug)]
+enum Format {
+    /// JSON by its type, of which nothing has been seen yet.
+    Unsure,
+    Json,
+    /// One JSON a line.
+    Lines,
+    Events(Events),
+    Frames(Frames),
 }
+
+/// Codings that the runtime undoes before a body is seen.
+const READABLE_ENCODINGS: [&str; 4] = ["", "identity", "gzip", "br"];
+
+/// Bedrock's counts in headers.
+const COUNT_HEADERS: [(&str, Slot); 4] = [
+    ("x-amzn-bedrock-input-token-count", Slot::Input),
+    ("x-amzn-bedrock-output-token-count", Slot::Output),
+    ("x-amzn-bedrock-cache-read-input-token-count", Slot::CacheRead),
+    ("x-amzn-bedrock-cache-write-input-token-count", Slot::CacheCreated),
+];
+
+/// Types of the events after which nothing is said of usage.
+const LAST_TYPES: [&str; 8] = [
+    "message_stop",
+    "message-end",
+    "response.completed",
+    "response.incomplete",
+    "response.failed",
+    "image_generation.completed",
+    "image_edit.completed",
+    "transcript.text.done",
+];
+/// The type of Anthropic's first event, whose `output_tokens` is a placeholder.
+const FIRST_TYPE: &str = "message_start";
+/// The data of the last event of `OpenAI`'s streams.
+const DONE: &[u8] = b"[DONE]";
 
 impl UsageReader {
-    /// `content_type` is the answer's: events where it says so, else JSON.
-    pub fn new(provider: AiProvider, content_type: &str) -> Self {
-        let is_events = content_type.trim_start().to_ascii_lowercase().starts_with("text/event-stream");
-        Self {
-            provider,
-            scanner: Scanner::default(),
-            events: is_events.then(Events::default),
-            counts: Counts::default(),
+    /// A reader of a response with these headers; `None` if its body cannot be read or holds no counts.
+    pub fn of(header: impl Fn(&str) -> Option<String>) -> Option<Self> {
+        let encoding = header("content-encoding").unwrap_or_default();
+        if !READABLE_ENCODINGS.contains(&encoding.trim()) {
+            return None;
         }
+        let mut reader = Self::new(&header("content-type")?)?;
+        if matches!(reader.format, Format::Unsure) {
+            for (name, slot) in COUNT_HEADERS {
+                let Some(count) = header(name) else { break };
+                reader.counts.put(slot, count.trim().parse().ok());
+            }
+        }
+        Some(reader)
+    }
+
+    /// A reader of a body of this type; `None` for those that are not looked at.
+    pub fn new(content_type: &str) -> Option<Self> {
+        let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let format = format_named(&media)?;
+        Some(Self {
+            format,
+            scanner: Scanner::default(),
+            event: Said::default(),
+            counts: Counts::default(),
+            model: None,
+            has_finished: false,
+            ends_with_counts: false,
+            is_whole: false,
+        })
     }
 
     pub fn feed(&mut self, chunk: &[u8]) {
-        let Self { provider, scanner, events, counts } = self;
-        match events {
-            None => scanner.feed(chunk, |key, value| counts.take(*provider, key, value)),
-            Some(events) => events.feed(chunk, |part| match part {
-                Part::Data(bytes) => scanner.feed(bytes, |key, value| counts.take(*provider, key, value)),
-                // A value that an event left open does not go on in the next.
-                Part::End => *scanner = Scanner::default(),
-            }),
+        // Taken out for the time of the call, so that its parts can be handed on.
+        match std::mem::replace(&mut self.format, Format::Json) {
+            Format::Unsure => {
+                self.format = format_of(chunk);
+                if !matches!(self.format, Format::Unsure) {
+                    self.feed(chunk);
+                }
+            }
+            Format::Json => self.data(chunk),
+            Format::Lines => {
+                for line in chunk.split_inclusive(|byte| *byte == b'\n') {
+                    self.data(line);
+                    if line.ends_with(b"\n") {
+                        self.end_event();
+                    }
+                }
+                self.format = Format::Lines;
+            }
+            Format::Events(mut events) => {
+                events.feed(chunk, |part| self.part(&part));
+                self.format = Format::Events(events);
+            }
+            Format::Frames(mut frames) => {
+                frames.feed(chunk, |part| self.part(&part));
+                self.format = Format::Frames(frames);
+            }
         }
     }
 
-    /// Bytes held of the answer.
+    fn part(&mut self, part: &Part) {
+        match part {
+            Part::Data(bytes) => {
+                self.event.look_for_done(bytes);
+                self.data(bytes);
+            }
+            Part::End => self.end_event(),
+        }
+    }
+
+    fn data(&mut self, bytes: &[u8]) {
+        let Self { scanner, event, .. } = self;
+        scanner.feed(bytes, |key, value| event.take(key, value));
+    }
+
+    /// Adds the event to what was said before. A value that it left open does not go on in the next.
+    fn end_event(&mut self) {
+        self.scanner = Scanner::default();
+        let mut said = std::mem::take(&mut self.event);
+        if said.is_blank() {
+            return;
+        }
+        if said.place == Some(Place::First) {
+            said.counts.forget_answer();
+        }
+        self.counts.merge(&said.counts);
+        self.model = said.model.or(self.model.take());
+        self.has_finished |= said.has_finish;
+        if said.place == Some(Place::Last) || said.done == DONE || (self.has_finished && said.has_counts) {
+            self.is_whole = true;
+        }
+        // `[DONE]` and the like say nothing else.
+        self.ends_with_counts = said.has_counts && said.place != Some(Place::First);
+    }
+
+    /// Bytes held of the response.
     #[cfg(test)]
     fn held(&self) -> usize {
-        self.scanner.held()
+        let frames = if let Format::Frames(frames) = &self.format { frames.held() } else { 0 };
+        self.scanner.held() + frames
     }
 
-    /// What the answer said, `cost_micros` left open.
-    pub fn finish(self) -> AiUsage {
-        self.counts.usage(self.provider)
+    /// The usage that the response told, `cost_micros` left open.
+    ///
+    /// `has_ended` says whether the body came to its end. Counts are those of the whole call once the
+    /// response has said its last word, also if the connection broke after that; otherwise they would be
+    /// a part, and are left out.
+    pub fn finish(mut self, has_ended: bool) -> AiUsage {
+        let is_json = matches!(self.format, Format::Json | Format::Unsure);
+        let is_closed = self.scanner.is_closed();
+        if !is_closed {
+            // An event that broke off may have said a part of its counts.
+            self.event = Said::default();
+        }
+        self.end_event();
+        let is_whole =
+            if is_json { is_closed } else { self.is_whole || (has_ended && self.ends_with_counts) };
+        if is_whole { self.counts.usage(self.model) } else { Counts::default().usage(self.model) }
     }
 }
 
-impl Counts {
-    fn take(&mut self, provider: AiProvider, key: Captured, text: &[u8]) {
+/// The format of a media type. Bodies of other types, such as files, sound and pictures, are not looked at.
+fn format_named(media: &str) -> Option<Format> {
+    match media {
+        "application/json" => Some(Format::Unsure),
+        "text/event-stream" => Some(Format::Events(Events::default())),
+        "application/x-ndjson" | "application/ndjson" | "application/jsonl" | "application/stream+json" => {
+            Some(Format::Lines)
+        }
+        "application/vnd.amazon.eventstream" => Some(Format::Frames(Frames::default())),
+        other => other.ends_with("+json").then_some(Format::Unsure),
+    }
+}
+
+/// The format of a body that is called JSON, by its first visible byte: some servers send events under
+/// that name.
+fn format_of(chunk: &[u8]) -> Format {
+    let first = chunk.iter().find(|byte| !byte.is_ascii_whitespace() && !MARK.contains(byte));
+    match first {
+        None => Format::Unsure,
+        Some(b'd' | b'e' | b'i' | b'r' | b':') => Format::Events(Events::default()),
+        Some(_) => Format::Json,
+    }
+}
+
+/// Places of an event that its type tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    First,
+    Last,
+}
+
+/// Values that one event said.
+#[derive(Debug, Default)]
+struct Said {
+    counts: Counts,
+    model: Option<Clipped<MAX_MODEL_LEN>>,
+    has_counts: bool,
+    has_finish: bool,
+    place: Option<Place>,
+    /// The first bytes of its data, as many as tell `[DONE]` from anything else.
+    done: Vec<u8>,
+}
+
+impl Said {
+    fn take(&mut self, key: Captured, text: &[u8]) {
         let Ok(value) = serde_json::from_slice::<Value>(text) else { return };
         match key {
+            Captured::Usage => {
+                let before = self.counts.clone();
+                self.counts.take(&value);
+                self.has_counts |= self.counts != before;
+            }
+            Captured::Count(alone) => {
+                let slot = match alone {
+                    Alone::Prompt => Slot::Prompt,
+                    Alone::Completion => Slot::Completion,
+                };
+                self.counts.put(slot, value.as_u64());
+                self.has_counts = true;
+            }
             Captured::Model => {
-                if let Some(model) = value.as_str() {
-                    self.model = Some(crate::usage::clip(model, MAX_MODEL_LEN));
-                }
+                // Azure's first chunk has an empty name.
+                let name = value.as_str().filter(|name| !name.is_empty());
+                self.model = name.map(Into::into).or(self.model.take());
             }
-            Captured::Usage => self.take_usage(provider, &value),
-        }
-    }
-
-    fn take_usage(&mut self, provider: AiProvider, usage: &Value) {
-        let set = |slot: &mut Option<u64>, path: &[&str]| {
-            let found = path.iter().try_fold(usage, |value, key| value.get(key)).and_then(Value::as_u64);
-            *slot = found.or(*slot);
-        };
-        match provider {
-            AiProvider::Openai | AiProvider::OpenaiCompatible => {
-                for prompt in ["prompt_tokens", "input_tokens"] {
-                    set(&mut self.prompt, &[prompt]);
-                    set(&mut self.cache_read, &[&format!("{prompt}_details"), "cached_tokens"]);
-                }
-                for completion in ["completion_tokens", "output_tokens"] {
-                    set(&mut self.completion, &[completion]);
-                    set(&mut self.reasoning, &[&format!("{completion}_details"), "reasoning_tokens"]);
-                }
-                set(&mut self.total, &["total_tokens"]);
-                // DeepSeek's name for it.
-                set(&mut self.cache_read, &["prompt_cache_hit_tokens"]);
+            Captured::Type => {
+                let kind = value.as_str().unwrap_or_default();
+                let place = (kind == FIRST_TYPE).then_some(Place::First);
+                self.place = self.place.or(place).or(LAST_TYPES.contains(&kind).then_some(Place::Last));
             }
-            AiProvider::Anthropic => {
-                set(&mut self.prompt, &["input_tokens"]);
-                set(&mut self.cache_read, &["cache_read_input_tokens"]);
-                set(&mut self.cache_write, &["cache_creation_input_tokens"]);
-                set(&mut self.completion, &["output_tokens"]);
-            }
-            AiProvider::Gemini => {
-                set(&mut self.prompt, &["promptTokenCount"]);
-                set(&mut self.tool_prompt, &["toolUsePromptTokenCount"]);
-                set(&mut self.cache_read, &["cachedContentTokenCount"]);
-                set(&mut self.completion, &["candidatesTokenCount"]);
-                set(&mut self.reasoning, &["thoughtsTokenCount"]);
-                set(&mut self.total, &["totalTokenCount"]);
+            Captured::Finish => {
+                self.has_finish |=
+                    value == Value::Bool(true) || value.as_str().is_some_and(|why| !why.is_empty());
             }
         }
     }
 
-    /// In one meaning for all: prompt tokens with those of the cache, completion tokens with those of
-    /// the reasoning.
-    fn usage(self, provider: AiProvider) -> AiUsage {
-        let plus = |sum: Option<u64>, part: Option<u64>| sum.map(|n| n.saturating_add(part.unwrap_or(0)));
-        let (prompt, completion) = match provider {
-            AiProvider::Openai | AiProvider::OpenaiCompatible => (self.prompt, self.completion),
-            AiProvider::Anthropic => {
-                (plus(plus(self.prompt, self.cache_read), self.cache_write), self.completion)
-            }
-            AiProvider::Gemini => {
-                // Where all was thought and nothing said, candidates are absent.
-                let said = self.completion.or(self.reasoning.map(|_| 0));
-                (plus(self.prompt, self.tool_prompt), plus(said, self.reasoning))
-            }
-        };
-        // Embeddings name the prompt and the total alone.
-        let rest = || self.total?.checked_sub(prompt?);
-        AiUsage {
-            model: self.model,
-            prompt_tokens: prompt,
-            completion_tokens: completion.or_else(rest),
-            cached_tokens: self.cache_read,
-            cache_write_tokens: self.cache_write,
-            reasoning_tokens: self.reasoning,
-            cost_micros: None,
-        }
+    fn look_for_done(&mut self, data: &[u8]) {
+        let visible = data.iter().filter(|byte| !byte.is_ascii_whitespace());
+        self.done.extend(visible.take(DONE.len() + 1 - self.done.len().min(DONE.len() + 1)));
     }
-}
 
-/// The longest name of a model that is kept, in bytes.
-const MAX_MODEL_LEN: usize = 100;
-
-/// Server-sent events (WHATWG HTML, section 9.2.6), of which the data matters alone: lines end with
-/// LF, CR or both, and a blank one ends the event.
-#[derive(Debug)]
-struct Events {
-    line: Line,
-    /// The last byte was a CR, whose LF may follow.
-    after_cr: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Line {
-    /// So many bytes of `data:` have been seen.
-    Name(usize),
-    Data,
-    /// Another field, or a comment.
-    Other,
-}
-
-enum Part<'a> {
-    Data(&'a [u8]),
-    End,
-}
-
-const DATA: &[u8] = b"data:";
-
-impl Default for Events {
-    fn default() -> Self {
-        Self { line: Line::Name(0), after_cr: false }
-    }
-}
-
-impl Events {
-    fn feed(&mut self, chunk: &[u8], mut each: impl FnMut(Part)) {
-        let mut rest = chunk;
-        while let Some(first) = rest.first() {
-            if std::mem::take(&mut self.after_cr) && *first == b'\n' {
-                rest = rest.get(1..).unwrap_or_default();
-                continue;
-            }
-            let is_end = |b: &u8| matches!(b, b'\n' | b'\r');
-            if is_end(first) {
-                match self.line {
-                    Line::Name(0) => each(Part::End),
-                    // Lines of one event are joined by a line break.
-                    Line::Data => each(Part::Data(b"\n")),
-                    Line::Name(_) | Line::Other => {}
-                }
-                self.line = Line::Name(0);
-                self.after_cr = *first == b'\r';
-                rest = rest.get(1..).unwrap_or_default();
-                continue;
-            }
-            match self.line {
-                Line::Name(seen) => {
-                    self.line = match DATA.get(seen) {
-                        Some(wanted) if wanted == first && seen + 1 == DATA.len() => Line::Data,
-                        Some(wanted) if wanted == first => Line::Name(seen + 1),
-                        _ => Line::Other,
-                    };
-                    rest = rest.get(1..).unwrap_or_default();
-                }
-                Line::Data | Line::Other => {
-                    let length = rest.iter().position(is_end).unwrap_or(rest.len());
-                    let (line, after) = rest.split_at(length);
-                    if self.line == Line::Data {
-                        each(Part::Data(line));
-                    }
-                    rest = after;
-                }
-            }
-        }
+    fn is_blank(&self) -> bool {
+        let Self { model, has_counts, has_finish, place, done, counts: _ } = self;
+        model.is_none() && !has_counts && !has_finish && place.is_none() && done.is_empty()
     }
 }
 

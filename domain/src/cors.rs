@@ -12,9 +12,6 @@ pub struct CorsGrant {
 /// How long a browser may keep the answer to a preflight, in seconds.
 pub const PREFLIGHT_MAX_AGE_S: u32 = 600;
 
-/// Response headers a script may read besides the safelisted ones.
-pub const EXPOSED: &str = "x-request-id, server-timing, retry-after, ratelimit, ratelimit-policy";
-
 /// Whether `origin` may call `route` from a browser.
 pub fn allow(route: &Route, origin: &str) -> Option<CorsGrant> {
     is_listed(&route.cors_origins, origin).then(|| CorsGrant { origin: origin.to_owned() })

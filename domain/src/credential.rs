@@ -124,6 +124,22 @@ impl CredentialKind {
             Self::AwsSigv4 => "aws_sigv4",
         }
     }
+
+    /// The fields of a credential of this kind. Beside a new one without which the upstream would be sent
+    /// more than was meant, `Plaintext` writes `"critical": ["its_name"]`.
+    fn fields(self) -> &'static [&'static str] {
+        match self {
+            Self::Bearer => &["token"],
+            Self::Header => &["name", "prefix", "value"],
+            Self::Basic => &["username", "password"],
+            Self::Query => &["parameter", "value"],
+            Self::Headers => &["headers"],
+            Self::Oauth2ClientCredentials => {
+                &["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"]
+            }
+            Self::AwsSigv4 => &["access_key_id", "secret_access_key", "session_token", "region", "service"],
+        }
+    }
 }
 
 /// Why a credential cannot be used; names the field.
@@ -240,14 +256,56 @@ impl Credential {
         }
     }
 
+    /// Everything in it that must not be handed to a client: see [`crate::headers::search`].
+    pub fn secrets(&self) -> Vec<Secret> {
+        /// Some vendors take their key for a user name.
+        const KEY_LEN: usize = 16;
+        match self {
+            Self::Bearer { token } => vec![token.clone()],
+            Self::Header { value, .. } | Self::Query { value, .. } => vec![value.clone()],
+            Self::Basic { username, password } => {
+                let is_key = username.len() >= KEY_LEN && !username.contains('@');
+                let name = is_key.then(|| Secret::new(username.clone()));
+                name.into_iter().chain([password.clone()]).collect()
+            }
+            Self::Headers { headers } => {
+                headers.iter().filter(|h| !is_plain_header(&h.name)).map(|h| h.value.clone()).collect()
+            }
+            Self::Oauth2ClientCredentials(client) => vec![client.client_secret.clone()],
+            Self::AwsSigv4(keys) => [Secret::new(keys.access_key_id.clone()), keys.secret_access_key.clone()]
+                .into_iter()
+                .chain(keys.session_token.clone())
+                .collect(),
+        }
+    }
+
     /// The plain text that is sealed. The only place where a secret is serialized.
     pub fn to_plaintext(&self) -> Option<Secret> {
         serde_json::to_string(&Plaintext(self)).ok().map(Secret::new)
     }
 
+    /// Reads what [`Credential::to_plaintext`] wrote, in this version or a newer one. `None` for a kind
+    /// that is not known, and for one with a critical field that is not.
     pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
-        serde_json::from_slice(plaintext).ok()
+        let mut stored: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(plaintext).ok()?;
+        let kind = CredentialKind::deserialize(stored.get("kind")?).ok()?;
+        let known = |name: &str| name == "kind" || kind.fields().contains(&name);
+        if crate::stored::forbids_use(&stored.clone().into(), kind.fields()) {
+            return None;
+        }
+        stored.retain(|name, _| known(name));
+        serde_json::from_value(stored.into()).ok()
     }
+}
+
+/// Headers beside a key whose values are no secret and stand in many responses, such as
+/// `Anthropic-Version: 2023-06-01` or `Content-Type: application/json`.
+fn is_plain_header(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with("accept")
+        || name.ends_with("-version")
+        || matches!(name.as_str(), "content-type" | "user-agent")
 }
 
 fn invalid(field: &'static str, reason: &'static str) -> InvalidCredential {

@@ -1,25 +1,58 @@
 //! Comma-separated values (RFC 4180) that spreadsheet programs cannot be tricked by.
 
 use csv::{Terminator, WriterBuilder};
-use std::borrow::Cow;
 
 /// What a file begins with, so that Excel reads it as UTF-8.
 pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 
-/// Appends a row. A cell that a spreadsheet would take for a formula gets a `'` in front, which it
-/// shows as text (OWASP, "CSV Injection").
+/// Appends a row. Whatever a spreadsheet would take for a formula gets a `'` in front, which it shows as
+/// text (OWASP, "CSV Injection").
+///
+/// A program whose list separator is not the comma cuts cells at other places, quotes or not, so each part of
+/// a cell is guarded by itself.
 pub fn push_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     // Writing to memory cannot fail, and what went in as text comes out as text.
-    let written = writer.write_record(cells.into_iter().map(|cell| guarded(cell).into_owned()));
+    let written = writer.write_record(cells.into_iter().map(guarded));
     let row = written.ok().and_then(|()| String::from_utf8(writer.into_inner().ok()?).ok());
     out.push_str(&row.unwrap_or_default());
 }
 
-fn guarded(cell: &str) -> Cow<'_, str> {
-    let looks_like_formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-    let is_number = cell.parse::<f64>().is_ok();
-    if looks_like_formula && !is_number { Cow::Owned(format!("'{cell}")) } else { Cow::Borrowed(cell) }
+/// Where a program may begin a new cell or a new line.
+const SEPARATORS: [char; 8] = [',', ';', '|', '\t', '\n', '\r', '\u{85}', '\u{2028}'];
+/// What begins a formula; East Asian programs take the full-width forms too.
+const FORMULA: [char; 13] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '−'];
+
+/// What a program may drop before it looks at a cell's first character.
+fn is_skipped(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c, '"' | '\u{feff}' | '\u{200b}'..='\u{200f}' | '\u{2060}')
+}
+
+fn is_formula(part: &str) -> bool {
+    let text = part.trim_matches(|c| is_skipped(c) || SEPARATORS.contains(&c));
+    text.starts_with(FORMULA) && !text.parse::<f64>().is_ok_and(f64::is_finite)
+}
+
+fn guarded(cell: &str) -> String {
+    let mut out = String::with_capacity(cell.len() + 1);
+    let first = cell.split(SEPARATORS).next().unwrap_or_default();
+    // Excel drops a leading tab or line break.
+    if cell.starts_with(['\t', '\r', '\n']) || is_formula(first) {
+        out.push('\'');
+    }
+    for (i, part) in cell.split_inclusive(SEPARATORS).enumerate() {
+        if i > 0 && is_formula(part) {
+            let text = part.trim_start_matches(is_skipped);
+            out.push_str(part.strip_suffix(text).unwrap_or_default());
+            out.push('\'');
+            out.push_str(text);
+        } else {
+            out.push_str(part);
+        }
+    }
+    out
 }
 
 #[cfg(test)]
@@ -38,6 +71,57 @@ mod tests {
             row(&["a", "b,c", "say \"x\"", "two\nlines", ""]),
             "a,\"b,c\",\"say \"\"x\"\"\",\"two\nlines\",\r\n"
         );
+    }
+
+    /// The cells of a row as a program with another list separator cuts it.
+    fn cells_by(row: &str, separator: u8) -> Vec<String> {
+        let mut reader = csv::ReaderBuilder::new()
+            .has_headers(false)
+            .flexible(true)
+            .delimiter(separator)
+            .from_reader(row.as_bytes());
+        let records: Vec<csv::StringRecord> = reader.records().filter_map(Result::ok).collect();
+        records.iter().flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>()).collect()
+    }
+
+    #[test]
+    fn a_cell_that_is_cut_in_two_is_no_formula_either() {
+        for (cell, wanted) in [
+            ("x;=1+1", "x;'=1+1"),
+            ("x; \"=1+1", "x; \"'=1+1"),
+            ("x\t@SUM(A1)", "x\t'@SUM(A1)"),
+            ("x\r\n+1+1", "x\r\n'+1+1"),
+            (" =1+1", "' =1+1"),
+            ("\u{a0}=1", "'\u{a0}=1"),
+            ("＝1+1", "'＝1+1"),
+            ("x;－2＋3", "x;'－2＋3"),
+            ("-inf", "'-inf"),
+            ("a-b;c=d;e@f.example", "a-b;c=d;e@f.example"),
+            ("x;-3;+4.5", "x;-3;+4.5"),
+        ] {
+            assert_eq!(guarded(cell), wanted);
+        }
+    }
+
+    proptest::proptest! {
+        /// Whatever a cell holds and whichever separator cuts it: nothing begins like a formula.
+        #[test]
+        fn no_program_finds_a_formula(cells in proptest::collection::vec("[=+@＝＋－＠;,|\t\r\n\" 'a1.-]{0,12}|\\PC{0,8}", 1..4)) {
+            let row = row(&cells.iter().map(String::as_str).collect::<Vec<_>>());
+            for separator in *b",;\t|" {
+                for cell in cells_by(&row, separator) {
+                    for line in cell.split(['\n', '\r']) {
+                        proptest::prop_assert!(!is_formula(line), "{:?} of {:?}", line, row);
+                    }
+                }
+            }
+        }
+
+        /// Guarding adds marks and takes nothing away.
+        #[test]
+        fn a_guarded_cell_is_the_cell_with_marks(cell in "[=+@;,\t\n a1.\"-]{0,16}") {
+            proptest::prop_assert_eq!(guarded(&cell).replace('\'', ""), cell);
+        }
     }
 
     #[test]

@@ -82,6 +82,7 @@ wire_errors! {
     /// The gateway's own errors.
     GatewayError {
         BadFault => (400, "bad-fault", "Bad Request", "X-Token-Manager-Fault must be latency=<0 to 60000>, status=<400 to 599>, cut=<bytes>."),
+        BadChunks => (400, "bad-chunks", "Bad Request", "The aws-chunked body is not what its framing or X-Amz-Decoded-Content-Length says."),
         MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key, or as Authorization: Bearer ntk_…."),
         InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
         TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
@@ -104,6 +105,7 @@ wire_errors! {
         LimitsUnavailable => (503, "limits-unavailable", "Store Unavailable", "The token's limits cannot be checked. Try again shortly."),
         InjectedFault => (500, "injected-fault", "Injected Fault", "The call asked for this fault, to test its workflow."),
         UnderMaintenance => (503, "under-maintenance", "Under Maintenance", "The route is closed for maintenance. Wait as long as Retry-After says."),
+        TokenNotUnderstood => (503, "token-not-understood", "Store Unavailable", "The token was stored by a newer version than this gateway, which cannot judge it. Try again shortly."),
         StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The token store cannot be reached. Try again shortly."),
         GatewayTimeout => (504, "gateway-timeout", "Gateway Timeout", "The upstream did not answer in time."),
         LoopDetected => (508, "loop-detected", "Loop Detected", "The route leads back to the gateway itself."),
@@ -128,6 +130,7 @@ wire_errors! {
         PreconditionFailed => (412, "precondition-failed", "Precondition Failed", "Somebody else has changed this since you read it. Read it again."),
         PayloadTooLarge => (413, "payload-too-large", "Payload Too Large", "The body is larger than is accepted."),
         ValidationFailed => (422, "validation-failed", "Validation Failed", "Some fields are not acceptable."),
+        TooManyRequests => (429, "too-many-requests", "Too Many Requests", "Too many requests within a minute. Wait as long as Retry-After says."),
         InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong. Quote the request id when you report it."),
         ClerkUnavailable => (502, "clerk-unavailable", "Clerk Unavailable", "Clerk cannot be reached, or refuses our key. Try again shortly."),
         StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The database cannot be reached. Try again shortly."),

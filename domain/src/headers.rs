@@ -1,8 +1,14 @@
-//! Header hygiene: which request headers go on to an upstream, and which a credential may set.
+//! Header hygiene: which request headers go on to an upstream, which a credential may set, and in
+//! [`response`] what becomes of the upstream's.
 //!
 //! This is the one place; the gateway carries it out.
 
-use crate::token::Carrier;
+pub mod response;
+pub mod search;
+
+use crate::token::{Carrier, PREFIX, SIGNED_LEN, protocols_without_token};
+use crate::upstream::{filter_query, restore_cookies};
+use search::Guarded;
 
 /// Hop-by-hop headers (RFC 9110, section 7.6.1, and the older list of RFC 2616, section 13.5.1).
 const HOP_BY_HOP: [&str; 9] = [
@@ -29,12 +35,36 @@ const OVERRIDES: [&str; 5] =
 
 pub const REQUEST_ID: &str = "x-request-id";
 pub const SERVER_TIMING: &str = "server-timing";
-/// Set on every upstream call, and refused (508) when it comes back in: RFC 8586's idea under a
+/// The names of the gateways that a call has passed, on every upstream call: RFC 8586's idea under a
 /// name of our own, since Cloudflare keeps `CDN-Loop` for itself.
 pub const LOOP_MARK: &str = "x-token-manager-hop";
+/// The most gateways in a row. Ends a loop through addresses of one gateway that do not know each other.
+const MAX_HOPS: usize = 4;
 
-/// What the hygiene needs to know of the request.
-#[derive(Clone, Copy, Debug)]
+/// The mark to send on from the gateway at `own`; `None` if the call has been here before (508).
+///
+/// A staging gateway behind the production one is no loop. `1` is the mark of earlier versions and of
+/// the API's route test, which do not say who they are.
+pub fn next_hop(mark: Option<&str>, own: &str) -> Option<String> {
+    let Some(mark) = mark else { return Some(own.to_owned()) };
+    let hops: Vec<&str> = mark.split(',').map(str::trim).collect();
+    let is_loop =
+        hops.len() >= MAX_HOPS || hops.iter().any(|hop| *hop == "1" || hop.eq_ignore_ascii_case(own));
+    (!is_loop).then(|| format!("{}, {own}", hops.join(", ")))
+}
+
+/// Headers in which a client sends a key. On a route with a credential only that goes on: the upstream
+/// might heed the other.
+const KEY_HEADERS: [&str; 5] =
+    ["authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token"];
+
+/// Headers that a browser adds by itself. They end at a gateway that answers for CORS; Anthropic, for
+/// one, refuses a call that has an `Origin`.
+const BROWSER: [&str; 5] = ["origin", "referer", "upgrade-insecure-requests", "dnt", "sec-gpc"];
+const BROWSER_PREFIXES: [&str; 3] = ["sec-fetch-", "sec-ch-", "access-control-request-"];
+
+/// Facts about a request and its route that decide on the request's headers.
+#[derive(Clone, Copy, Debug, Default)]
 pub struct RequestHygiene<'a> {
     /// The header that held our token.
     pub carrier: Option<Carrier>,
@@ -42,28 +72,67 @@ pub struct RequestHygiene<'a> {
     pub connection: Option<&'a str>,
     /// Whether the route forwards `Cookie`.
     pub forward_cookies: bool,
+    /// Whether the route has a credential of its own.
+    pub has_credential: bool,
+    /// Whether the gateway answers for CORS on this route. Where it does not, what a client sends under
+    /// these names is its own affair: keys bound to a `Referer`, web sockets bound to an `Origin`.
+    pub answers_cors: bool,
 }
 
 impl RequestHygiene<'_> {
     /// Whether the request header `name` (lower case) goes on to the upstream.
     pub fn forwards(&self, name: &str) -> bool {
+        let starts_with = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
         !(HOP_BY_HOP.contains(&name)
             || DROPPED.contains(&name)
             || OVERRIDES.contains(&name)
-            || DROPPED_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            || starts_with(&DROPPED_PREFIXES)
             || self.carrier.is_some_and(|carrier| carrier.header() == name)
+            || (self.has_credential && KEY_HEADERS.contains(&name))
+            || (self.answers_cors && (BROWSER.contains(&name) || starts_with(&BROWSER_PREFIXES)))
             || (name == "cookie" && !self.forward_cookies)
             || self
                 .connection
                 .is_some_and(|list| list.split(',').any(|n| n.trim().eq_ignore_ascii_case(name))))
     }
+
+    /// The headers that do not go on as they are, each with the value that replaces it. `presented` is
+    /// the call's own token, which goes on nowhere.
+    pub fn edits<'h>(
+        &self,
+        headers: &'h [(String, String)],
+        presented: &Guarded,
+    ) -> Vec<(&'h str, Option<String>)> {
+        let is_token = |text: &str| holds_token(text) || presented.are_in(text);
+        let edit = |(name, value): &'h (String, String)| {
+            let (name, value) = (name.as_str(), value.as_str());
+            let kept = match name {
+                // It holds several protocols, of which one is our token.
+                "sec-websocket-protocol" => protocols_without_token(value, self.has_credential),
+                _ if !self.forwards(name) => None,
+                "cookie" => restore_cookies(value, is_token),
+                _ => return is_token(value).then_some((name, None)),
+            };
+            (kept.as_deref() != Some(value)).then_some((name, kept))
+        };
+        headers.iter().filter_map(edit).collect()
+    }
 }
 
-/// Whether the value of a carrier's header holds one of our tokens, in whatever form: a client that
-/// sends its token twice must not have the second copy forwarded.
-pub fn holds_token(value: &str) -> bool {
-    let is_border = |c: char| c.is_whitespace() || matches!(c, ',' | '.');
-    value.split(is_border).any(|word| word.starts_with(crate::token::PREFIX))
+/// The query without pairs that hold a token of ours; `None` if nothing is left.
+pub fn query_without_token(query: &str, presented: &Guarded) -> Option<String> {
+    filter_query(query, |_, pair| !holds_token(pair) && !presented.are_in(pair))
+}
+
+/// Whether `text` holds one of our tokens, in whatever form: a client that sends its token twice must
+/// not have the second copy forwarded.
+pub fn holds_token(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices(PREFIX).any(|(at, _)| {
+        let (before, from) = text.split_at(at);
+        let is_word = !before.ends_with(is_part);
+        is_word || from.find(|c| !is_part(c)).unwrap_or(from.len()) >= SIGNED_LEN
+    })
 }
 
 /// Whether a credential may set the header `name`.
@@ -73,7 +142,7 @@ pub fn is_settable(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b));
     is_token
         && !matches!(lower.as_str(), "content-length" | "cookie" | LOOP_MARK)
-        && RequestHygiene { carrier: None, connection: None, forward_cookies: true }.forwards(&lower)
+        && RequestHygiene { forward_cookies: true, ..RequestHygiene::default() }.forwards(&lower)
 }
 
 /// A request id: the client's own where it is harmless, else one from 16 random bytes.
@@ -84,7 +153,7 @@ pub fn request_id(given: Option<&str>, random: [u8; 16]) -> String {
         Some(id)
             if (8..=64).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-                && !id.starts_with(crate::token::PREFIX) =>
+                && !id.starts_with(PREFIX) =>
         {
             id.to_owned()
         }
@@ -95,10 +164,16 @@ pub fn request_id(given: Option<&str>, random: [u8; 16]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::Secret;
     use proptest::prelude::*;
 
-    const PLAIN: RequestHygiene =
-        RequestHygiene { carrier: Some(Carrier::XApiKey), connection: None, forward_cookies: false };
+    const PLAIN: RequestHygiene = RequestHygiene {
+        carrier: Some(Carrier::XApiKey),
+        connection: None,
+        forward_cookies: false,
+        has_credential: false,
+        answers_cors: false,
+    };
 
     /// Parity fault 5: our token, cookies and `cf-*` headers went to every upstream.
     #[test]
@@ -134,10 +209,98 @@ mod tests {
 
     #[test]
     fn a_second_token_is_seen_in_any_form() {
-        for value in ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x"] {
-            assert!(holds_token(value), "{value}");
+        let whole = format!("sk-ntk_{}", "x".repeat(43));
+        let texts =
+            ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x", "\"ntk_x\"", "key=ntk_x", &whole];
+        for text in texts {
+            assert!(holds_token(text), "{text}");
         }
-        assert!(!holds_token("Bearer sk-ntk_x"));
+        assert!(!holds_token("Bearer sk-ntk_x") && !holds_token("ntk"));
+    }
+
+    fn edits(hygiene: &RequestHygiene, headers: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
+        let presented = Guarded::new([Secret::new(TOKEN.to_owned())]);
+        let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        hygiene.edits(&headers, &presented).into_iter().map(|(n, v)| (n.to_owned(), v)).collect()
+    }
+    const TOKEN: &str = "ntk_ehv1hsdOHPxDuX3xn9YyIKbgl4yJuySCWzdimD4heup7j1abW";
+
+    #[test]
+    fn our_token_goes_on_in_no_header_whatever_the_encoding() {
+        let hygiene = RequestHygiene { forward_cookies: true, ..PLAIN };
+        let quoted = format!("\"{TOKEN}\"");
+        let basic = format!(
+            "Basic {}",
+            base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("u:{TOKEN}"))
+        );
+        let referer = format!("https://app.example/?key={}", TOKEN.replace('_', "%5F"));
+        for (name, value) in [
+            ("x-api-key", TOKEN),
+            ("api-key", &quoted),
+            ("authorization", &basic),
+            ("referer", &referer),
+            ("x-own", TOKEN),
+        ] {
+            assert_eq!(edits(&hygiene, &[(name, value)]), [(name.to_owned(), None)], "{name}: {value}");
+        }
+        let cookie = format!("a=1; t={TOKEN}; __Secure-__Host-s=2");
+        let kept = ("cookie".to_owned(), Some("a=1; __Host-s=2".to_owned()));
+        assert_eq!(edits(&hygiene, &[("cookie", &cookie), ("accept", "*/*")]), [kept]);
+        let offered = format!("realtime, openai-insecure-api-key.{TOKEN}");
+        let kept = ("sec-websocket-protocol".to_owned(), Some("realtime".to_owned()));
+        assert_eq!(edits(&hygiene, &[("sec-websocket-protocol", &offered)]), [kept]);
+        let presented = Guarded::new([Secret::new(TOKEN.to_owned())]);
+        let query = format!("a=%20&key={TOKEN}&b=1&k={}", TOKEN.replace("tk", "%74k"));
+        assert_eq!(query_without_token(&query, &presented).as_deref(), Some("a=%20&b=1"));
+        assert_eq!(query_without_token(&format!("key={TOKEN}"), &presented), None);
+        assert_eq!(query_without_token("a=1&&b", &presented).as_deref(), Some("a=1&&b"));
+    }
+
+    #[test]
+    fn on_a_route_with_a_credential_no_other_key_goes_on() {
+        let hygiene = RequestHygiene { has_credential: true, ..PLAIN };
+        for carrier in Carrier::ALL.iter().filter(|carrier| **carrier != Carrier::WebSocketProtocol) {
+            assert!(!hygiene.forwards(carrier.header()), "{carrier:?}");
+        }
+        for name in ["x-amz-security-token", "proxy-authorization"] {
+            assert!(!hygiene.forwards(name), "{name}");
+        }
+        assert!(PLAIN.forwards("authorization") && PLAIN.forwards("x-goog-api-key"));
+        let offered = [("sec-websocket-protocol", "a, openai-insecure-api-key.sk-own")];
+        assert_eq!(edits(&hygiene, &offered), [("sec-websocket-protocol".to_owned(), Some("a".to_owned()))]);
+        assert_eq!(edits(&PLAIN, &offered), []);
+    }
+
+    #[test]
+    fn a_browsers_own_headers_end_where_the_gateway_answers_for_cors() {
+        let hygiene = RequestHygiene { answers_cors: true, ..PLAIN };
+        for name in [
+            "origin",
+            "referer",
+            "sec-fetch-mode",
+            "sec-ch-ua-platform",
+            "access-control-request-method",
+            "upgrade-insecure-requests",
+            "dnt",
+            "sec-gpc",
+        ] {
+            assert!(!hygiene.forwards(name), "{name}");
+            assert!(PLAIN.forwards(name), "{name}: elsewhere it is the client's own");
+        }
+        assert!(hygiene.forwards("sec-websocket-key") && hygiene.forwards("user-agent"));
+    }
+
+    #[test]
+    fn a_gateway_behind_a_gateway_is_no_loop_and_a_call_that_comes_back_is() {
+        let first = next_hop(None, "gw.example").unwrap();
+        let second = next_hop(Some(&first), "staging.example").unwrap();
+        assert_eq!(second, "gw.example, staging.example");
+        assert_eq!(next_hop(Some(&second), "GW.example"), None);
+        assert_eq!(next_hop(Some("1"), "gw.example"), None, "an earlier version, or the route test");
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let mark =
+            names.iter().try_fold(None::<String>, |mark, own| next_hop(mark.as_deref(), own).map(Some));
+        assert_eq!(mark, None, "too many in a row");
     }
 
     #[test]

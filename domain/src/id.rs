@@ -41,7 +41,7 @@ id_type!(
     TokenId
 );
 id_type!(
-    /// A route: `rte_` and 24 base62 characters, or `v1:<path>` for one read from a v1 table.
+    /// A route: `rte_` and 24 base62 characters; `rte_v1` and 22 for one of the earlier system.
     RouteId
 );
 id_type!(

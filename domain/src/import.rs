@@ -7,25 +7,22 @@
 //! | rows of `teams`, and teams that tokens name | teams |
 //! | rows of `token_usage_logs` | calls |
 //!
-//! Ids are made from what was there, so a second plan finds what the first made.
+//! Ids are made from what was there, so a second plan finds what the first made, and the gateway has counted under
+//! the same ones before ([`v1::token_id`]).
 
 use crate::api::import::{ImportItem, ImportOutcome, Table};
 use crate::credential::Credential;
 use crate::id::{RouteId, TeamId, TokenId};
-use crate::kv::{self, v1};
+use crate::kv;
+use crate::kv::v1::{self, UNKNOWN_TEAM, digest};
 use crate::route::{RequestPath, RouteCredential, RoutePath};
 use crate::scope::Scope;
 use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
-use crate::usage::{MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use crate::usage::{Outcome, UsageEvent, clip};
 use serde_json::{Map, Value};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use url::Url;
-
-/// Where tokens go whose team cannot be told.
-const UNKNOWN_TEAM: &str = "imported";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedTeam {
@@ -92,7 +89,8 @@ impl Plan {
     }
 }
 
-type Row = Map<String, Value>;
+/// A row of a table, by the names of its columns.
+pub type Row = Map<String, Value>;
 
 /// Reads a dump. `allow_insecure` is passed to [`crate::upstream::parse_base`].
 pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
@@ -112,7 +110,7 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
     plan_tokens(&mut plan, kv, &token_rows);
     plan_teams(&mut plan, &team_rows);
     plan_routes(&mut plan, kv, &route_rows, allow_insecure);
-    plan_calls(&mut plan, &call_rows);
+    plan_calls(&mut plan, call_rows);
     for key in kv.keys() {
         let is_known = key == kv::ROUTES_KEY || key.starts_with("token:") || key.starts_with("secret:");
         if !is_known {
@@ -120,6 +118,62 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
         }
     }
     plan
+}
+
+/// KV and tables of one request.
+pub type Part = (BTreeMap<String, Value>, BTreeMap<Table, Value>);
+
+/// A token's entry in KV and its row in the table, if there are any.
+type TokenSources = (Option<(String, Value)>, Option<Value>);
+
+/// Cuts everything but calls into parts: first what is no token, then `most` tokens each, a token's entry of KV
+/// together with its row, since the row alone says that it was switched off. `None` for a table that cannot be read.
+pub fn settings_parts(
+    kv: BTreeMap<String, Value>,
+    mut tables: BTreeMap<Table, Value>,
+    most: usize,
+) -> Option<Vec<Part>> {
+    let (entries, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
+        kv.into_iter().partition(|(key, _)| key.starts_with("token:"));
+    let mut tokens: BTreeMap<String, TokenSources> = BTreeMap::new();
+    for (key, value) in entries {
+        let hash = key.trim_start_matches("token:").to_owned();
+        tokens.entry(hash).or_default().0 = Some((key, value));
+    }
+    let mut nameless = Vec::new();
+    for row in tables.remove(&Table::Tokens).map_or(Some(vec![]), |table| rows_of(&table))? {
+        match text(&row, &["token_hash", "hash"]).map(str::to_owned) {
+            Some(hash) => tokens.entry(hash).or_default().1 = Some(row.into()),
+            None => nameless.push(Value::from(row)),
+        }
+    }
+    if !nameless.is_empty() {
+        tables.insert(Table::Tokens, nameless.into());
+    }
+    let mut parts = Vec::new();
+    if !rest.is_empty() || !tables.is_empty() {
+        parts.push((rest, tables));
+    }
+    let tokens: Vec<_> = tokens.into_values().collect();
+    for part in tokens.chunks(most.max(1)) {
+        let rows: Vec<Value> = part.iter().filter_map(|(_, row)| row.clone()).collect();
+        let tables =
+            if rows.is_empty() { BTreeMap::new() } else { BTreeMap::from([(Table::Tokens, rows.into())]) };
+        parts.push((part.iter().filter_map(|(entry, _)| entry.clone()).collect(), tables));
+    }
+    Some(parts)
+}
+
+/// Says of each row how many before it are alike in every field, where there is one ([`OCCURRENCE`]).
+pub fn number_calls(rows: &mut [Row]) {
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    for row in rows {
+        let times = seen.entry(serde_json::to_string(row).unwrap_or_default()).or_default();
+        if *times > 0 {
+            row.insert(OCCURRENCE.to_owned(), (*times).into());
+        }
+        *times += 1;
+    }
 }
 
 /// The value itself where `wrangler kv bulk get` has put it into `{"value": …}`, with or without
@@ -135,8 +189,8 @@ fn unwrapped(key: &str, value: &Value) -> Value {
     inner.map_or_else(|| value.clone(), Value::from)
 }
 
-/// A table as a list of objects, or as CSV; nothing is an empty one.
-fn rows_of(table: &Value) -> Option<Vec<Row>> {
+/// Reads a table as a list of objects, or as CSV; nothing is an empty one.
+pub fn rows_of(table: &Value) -> Option<Vec<Row>> {
     match table {
         Value::Null => Some(vec![]),
         Value::Array(rows) => rows.iter().map(|row| row.as_object().cloned()).collect(),
@@ -183,31 +237,6 @@ fn flag(row: &Row, name: &str) -> Option<bool> {
         },
         _ => None,
     }
-}
-
-fn digest(parts: &[&str], chars: usize) -> String {
-    let mut hash = Sha256::new();
-    for part in parts {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    clip(&URL_SAFE_NO_PAD.encode(hash.finalize()).replace(['-', '_'], "0"), chars)
-}
-
-/// A team's slug made of whatever it was called.
-fn slug(name: &str) -> TeamId {
-    let mapped: String = name
-        .to_lowercase()
-        .chars()
-        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
-        .collect();
-    let slug = clip(mapped.trim_matches('-'), 63);
-    let slug = slug.trim_matches('-');
-    // A name without one Latin letter is told from others by its digest.
-    if slug.is_empty() && !name.trim().is_empty() {
-        return TeamId::from(format!("team-{}", digest(&[name], 8).to_lowercase()));
-    }
-    TeamId::from(if slug.is_empty() { UNKNOWN_TEAM } else { slug })
 }
 
 fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
@@ -292,9 +321,9 @@ fn token(
         notes.push("was not active: disabled".to_owned());
     }
     let token = ImportedToken {
-        id: TokenId::from(format!("tok_v1{}", digest(&["token", hash.as_str()], 22))),
+        id: v1::token_id(&hash),
         name: clip(name, 255),
-        team: slug(team.unwrap_or_default()),
+        team: v1::team_id(team.unwrap_or_default()),
         description: text(row, &["description"]).map(|text| text.chars().take(500).collect()),
         expires_at: time(&["expires_at"])?,
         created_at: time(&["created_at"]).unwrap_or(None),
@@ -312,7 +341,7 @@ fn plan_teams(plan: &mut Plan, rows: &[Row]) {
             plan.refuse("team", "?", "has neither id nor name");
             continue;
         };
-        let id = slug(key);
+        let id = v1::team_id(key);
         let notes = if id.as_str() == key { vec![] } else { vec![format!("{key:?} becomes {id}")] };
         let team = ImportedTeam {
             name: text(row, &["name"]).unwrap_or(key).chars().take(255).collect(),
@@ -353,7 +382,7 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
             let name = row.and_then(|row| text(row, &["name"])).unwrap_or(route.path.as_str());
             plan.routes.push((
                 ImportedRoute {
-                    id: RouteId::from(format!("rte_v1{}", digest(&["route", route.path.as_str()], 22))),
+                    id: v1::route_id(route.path.as_str()),
                     path: route.path.clone(),
                     name: name.chars().take(255).collect(),
                     description: row
@@ -412,18 +441,26 @@ fn credential(
     })
 }
 
-fn plan_calls(plan: &mut Plan, rows: &[Row]) {
+/// Which of the calls that are alike in every field a row is, counted over the whole dump. Whoever cuts a dump into
+/// parts says it, so that a call that has its like in another part is one all the same; else it is counted here.
+pub const OCCURRENCE: &str = "_occurrence";
+
+fn plan_calls(plan: &mut Plan, rows: Vec<Row>) {
     let mut bad = 0_u32;
-    let mut seen: BTreeMap<String, u32> = BTreeMap::new();
-    for (i, row) in rows.iter().enumerate() {
-        match call(i, row) {
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    for (i, mut row) in rows.into_iter().enumerate() {
+        let said = row.remove(OCCURRENCE).and_then(|value| match value {
+            Value::String(text) => text.trim().parse().ok(),
+            other => other.as_u64(),
+        });
+        match call(i, &row) {
             Some(mut call) => {
-                // Two calls may look alike in every field; the second is one all the same.
-                let times = seen.entry(call.event.id.clone()).or_default();
-                if *times > 0 {
+                let counted = seen.entry(call.event.id.clone()).or_default();
+                let times = said.unwrap_or(*counted);
+                *counted += 1;
+                if times > 0 {
                     call.event.id = format!("{}.{times}", call.event.id);
                 }
-                *times += 1;
                 plan.calls.push(call);
             }
             None => bad += 1,
@@ -461,14 +498,9 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             token_id: TokenId::from(""),
             team: TeamId::from(""),
             route_id: None,
-            route_path: Some(clip(path.as_str(), MAX_PATH_LEN)),
-            path: clip(path.as_str(), MAX_PATH_LEN),
-            method: text(row, &["request_method"])
-                .unwrap_or("GET")
-                .to_ascii_uppercase()
-                .chars()
-                .take(16)
-                .collect(),
+            route_path: Some(path.as_str().into()),
+            path: path.as_str().into(),
+            method: text(row, &["request_method"]).unwrap_or("GET").to_ascii_uppercase().into(),
             status,
             outcome: Outcome::of_status(status),
             latency_ms,
@@ -477,10 +509,10 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             secret: None,
             bytes_in: None,
             bytes_out: None,
-            client_ip: text(row, &["ip_address"]).map(|ip| clip(ip, 64)),
-            user_agent: text(row, &["user_agent"]).map(|agent| clip(agent, MAX_USER_AGENT_LEN)),
+            client_ip: text(row, &["ip_address"]).map(Into::into),
+            user_agent: text(row, &["user_agent"]).map(Into::into),
             country: None,
-            request_id: "import".to_owned(),
+            request_id: "import".into(),
             ai: None,
         },
     })

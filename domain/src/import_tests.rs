@@ -128,14 +128,90 @@ fn two_calls_that_look_alike_are_two() {
     assert!(plan.calls[1].event.id.len() <= 64);
 }
 
+/// What is counted between the cut-over and the import belongs to the token all the same.
+#[test]
+fn the_gateway_counts_under_the_ids_that_the_import_makes() {
+    let entry = json!({"name": "n", "department": "Growth & Data", "scopes": ["*"]});
+    let routes = json!({"/api/x/": {"url": "https://x.example"}, "/api/y": "https://y.example"});
+    let plan = dump(&json!({ token_key("a"): entry, "routes": routes }), json!({}));
+    let token = &plan.tokens[0].0;
+    let record = kv::TokenRecord::parse(&entry.to_string(), &token.hash).unwrap();
+    assert_eq!((record.id, record.team), (token.id.clone(), token.team.clone()));
+    let table = kv::parse_routes(&routes.to_string(), false).unwrap().table;
+    let ids = |ids: Vec<&RouteId>| {
+        ids.into_iter().map(ToString::to_string).collect::<std::collections::BTreeSet<_>>()
+    };
+    let made = ids(plan.routes.iter().map(|(route, _)| &route.id).collect());
+    assert_eq!(ids(table.iter().map(|route| &route.id).collect()), made);
+    assert_eq!(made.len(), 2);
+    let nameless = json!({"name": "n", "team_id": " "});
+    let plan = dump(&json!({ token_key("b"): nameless }), json!({}));
+    let record = kv::TokenRecord::parse(&nameless.to_string(), &plan.tokens[0].0.hash).unwrap();
+    assert_eq!(record.team, plan.tokens[0].0.team);
+}
+
+#[test]
+fn a_call_with_its_like_in_another_part_is_one_and_a_part_again_is_none() {
+    let row = |n: Option<u64>| {
+        let mut row = json!({"token_hash": hash("a"), "route": "/x", "timestamp": 1, "response_status": 200});
+        if let Some(n) = n {
+            row[OCCURRENCE] = n.into();
+        }
+        row
+    };
+    let ids = |rows: Vec<Value>| -> Vec<String> {
+        let plan = dump(&json!({}), json!({ "token_usage_logs": rows }));
+        plan.calls.into_iter().map(|call| call.event.id).collect()
+    };
+    let (first, second) = (ids(vec![row(None), row(Some(1))]), ids(vec![row(Some(2)), row(Some(3))]));
+    assert!(first.iter().all(|id| !second.contains(id)), "{first:?} {second:?}");
+    assert_eq!(first, ids(vec![row(Some(0)), row(Some(1))]), "a part again has the same ids");
+    let csv = format!(
+        "token_hash,route,timestamp,response_status,{OCCURRENCE}\n{},/x,2025-11-01T00:00:00,200,7\n",
+        hash("a")
+    );
+    let plan = dump(&json!({}), json!({ "token_usage_logs": csv }));
+    assert!(plan.calls[0].event.id.ends_with(".7") && plan.calls[0].event.id.len() <= 64);
+}
+
+#[test]
+fn a_dump_is_cut_so_that_each_part_stands_by_itself_and_all_of_them_are_the_whole() {
+    let mut kv = BTreeMap::from([
+        ("routes".to_owned(), json!({"/api/x": "https://x.example"})),
+        ("odd".to_owned(), json!(1)),
+    ]);
+    for digit in ["a", "b", "c"] {
+        kv.insert(token_key(digit), json!({"name": digit, "team_id": "ops", "scopes": ["*"]}));
+    }
+    let tokens = format!(
+        "token_hash,name,is_active\n{},b,false\n{},only here,true\n,nobody,true\n",
+        hash("b"),
+        hash("d")
+    );
+    let tables = BTreeMap::from([(Table::Tokens, tokens.into()), (Table::Teams, json!([{"id": "ops"}]))]);
+    let whole = plan(&kv, &tables, false);
+    let parts = settings_parts(kv, tables, 2).unwrap();
+    assert_eq!(parts.len(), 3, "what is no token, then two and two");
+    let plans: Vec<Plan> = parts.iter().map(|(kv, tables)| plan(kv, tables, false)).collect();
+    let mut tokens: Vec<ImportedToken> =
+        plans.iter().flat_map(|plan| plan.tokens.iter().map(|(token, _)| token.clone())).collect();
+    tokens.sort_by(|a, b| a.hash.cmp(&b.hash));
+    let mut wanted: Vec<ImportedToken> = whole.tokens.iter().map(|(token, _)| token.clone()).collect();
+    wanted.sort_by(|a, b| a.hash.cmp(&b.hash));
+    assert_eq!(tokens, wanted);
+    assert_eq!(tokens.iter().filter(|token| token.is_disabled).count(), 2, "a row goes with its entry");
+    assert_eq!(plans.iter().map(|plan| plan.refused.len()).sum::<usize>(), whole.refused.len());
+    assert_eq!(plans.iter().filter(|plan| plan.has_route_table).count(), 1);
+}
+
 #[test]
 fn teams_become_slugs_and_different_ones_stay_different() {
-    let id = |name: &str| slug(name).to_string();
+    let id = |name: &str| v1::team_id(name).to_string();
     assert_eq!(id("Growth & Data"), "growth---data");
     assert_eq!(id("  "), UNKNOWN_TEAM);
     assert_ne!(id("行銷"), id("工程"));
     for name in ["Growth & Data", "行銷", "--", "x".repeat(99).as_str()] {
-        assert!(slug(name).is_well_formed(), "{name}");
+        assert!(v1::team_id(name).is_well_formed(), "{name}");
     }
 }
 

@@ -5,6 +5,8 @@
 //! | `token:<hash>` | [`TokenRecord`] |
 //! | `routes` | [`parse_routes`] reads it, [`RouteTableV2`] writes it |
 //! | `secret:<NAME>` | v1 only: a credential in the clear, see [`v1`] |
+//!
+//! Reader and writer are seldom of one version; what holds then is told in [`crate::stored`].
 
 use crate::credential::SealedCredential;
 use crate::id::{RouteId, TeamId, TokenId};
@@ -13,6 +15,7 @@ use crate::method::Method;
 use crate::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential, RoutePath, RouteTable};
 use crate::scope::Scope;
 use crate::settings::RouteSettings;
+use crate::stored::{forbids_use, readable, readable_allow_list};
 use crate::time::UnixMs;
 use crate::token::TokenHash;
 use ipnet::IpNet;
@@ -53,8 +56,12 @@ pub struct TokenRecord {
     pub id: TokenId,
     pub name: String,
     pub team: TeamId,
-    #[serde(default)]
+    /// One that cannot be read grants nothing.
+    #[serde(default, deserialize_with = "readable")]
     pub scopes: Vec<Scope>,
+    /// Bounds that `scopes`, narrowed to the team's cap, do not keep by themselves: a call must lie within both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Vec<Scope>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMs>,
     #[serde(default)]
@@ -63,7 +70,7 @@ pub struct TokenRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_ends_at: Option<UnixMs>,
     /// Networks that may call; empty means any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "readable_allow_list", skip_serializing_if = "Vec::is_empty")]
     pub ip_allow: Vec<IpNet>,
     /// The token's own limits, and its team's where it has none.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
@@ -83,18 +90,45 @@ pub enum KvError {
     Version,
     #[error("holds a time that cannot be read")]
     Time,
+    #[error("says something that this build does not know and must not ignore")]
+    NotUnderstood,
 }
 
 impl TokenRecord {
     pub const VERSION: u8 = 2;
 
+    /// Fields that this version knows. A newer one that adds a field which narrows what a token may do
+    /// writes `"critical": ["its_name"]` beside it, and versions without it here refuse the token.
+    const FIELDS: [&str; 12] = [
+        "v",
+        "id",
+        "name",
+        "team",
+        "scopes",
+        "expires_at",
+        "state",
+        "secret_ends_at",
+        "ip_allow",
+        "limits",
+        "inject_faults",
+        "version",
+    ];
+
     /// Reads either version. `hash` names a v1 record, which has no id of its own.
+    ///
+    /// # Errors
+    /// [`KvError::NotUnderstood`] for what narrows the token in a way that cannot be read: it then grants
+    /// nothing.
     pub fn parse(text: &str, hash: &TokenHash) -> Result<Self, KvError> {
         let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
         match value.get("v").map(Value::as_u64) {
             None => v1::token_record(&value, hash),
-            Some(Some(2)) => serde_json::from_value(value).map_err(|_| KvError::Syntax),
-            Some(_) => Err(KvError::Version),
+            Some(Some(2)) if forbids_use(&value, &Self::FIELDS) => Err(KvError::NotUnderstood),
+            Some(Some(2)) => {
+                let record: Self = serde_json::from_value(value).map_err(|_| KvError::NotUnderstood)?;
+                if record.limits.unread.forbids_use() { Err(KvError::NotUnderstood) } else { Ok(record) }
+            }
+            Some(_) => Err(KvError::NotUnderstood),
         }
     }
 }
@@ -108,6 +142,19 @@ pub struct RouteTableV2 {
     pub routes: Vec<RouteV2>,
 }
 
+impl RouteTableV2 {
+    /// The table as the gateway reads it back.
+    pub fn table(self) -> RouteTable {
+        let (refused, open): (Vec<RouteV2>, Vec<RouteV2>) =
+            self.routes.into_iter().partition(|route| route.settings.forbid_use());
+        let mut table = RouteTable::new(open.into_iter().map(Route::from), self.legacy_tokens, self.version);
+        for route in refused {
+            table.block(route.path);
+        }
+        table
+    }
+}
+
 /// One route of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteV2 {
@@ -116,7 +163,7 @@ pub struct RouteV2 {
     pub url: Url,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "readable_allow_list", skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<Method>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u32>,
@@ -128,6 +175,22 @@ pub struct RouteV2 {
     pub settings: RouteSettings,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<SealedCredential>,
+}
+
+impl RouteV2 {
+    /// As [`TokenRecord::FIELDS`]: a route that lists a critical field beyond these is blocked.
+    const FIELDS: [&str; 10] = [
+        "id",
+        "path",
+        "url",
+        "tags",
+        "methods",
+        "timeout_ms",
+        "cors_origins",
+        "forward_cookies",
+        "settings",
+        "credential",
+    ];
 }
 
 fn is_default(settings: &RouteSettings) -> bool {
@@ -198,10 +261,16 @@ fn routes_v2(value: &Value, allow_insecure: bool) -> Result<ParsedRoutes, KvErro
 /// A route whose credential alone is unreadable is kept, and refuses its calls: without it a
 /// shorter route could match and send them elsewhere.
 fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
+    if forbids_use(entry, &RouteV2::FIELDS) {
+        return None;
+    }
     let mut entry = entry.clone();
     let credential = entry.as_object_mut()?.remove("credential").filter(|c| !c.is_null());
     let mut route = Route::from(serde_json::from_value::<RouteV2>(entry).ok()?);
     crate::upstream::parse_base(route.upstream.as_str(), allow_insecure).ok()?;
+    if route.settings.forbid_use() {
+        return None;
+    }
     if let Some(credential) = credential {
         route.credential =
             serde_json::from_value(credential).map_or(RouteCredential::Unreadable, RouteCredential::Sealed);

@@ -11,17 +11,19 @@
 //! | [`upstream`] | the upstream URL, and how `Location` and `Set-Cookie` are mapped back |
 //! | [`settings`], [`limit`] | what few routes do besides; what a token may use up |
 //! | [`access`] | the whole decision: record + route + scope → [`access::Permit`] |
+//! | [`network`] | which client addresses a token's allow-list holds |
 //! | [`credential`] | what is attached to the upstream call, and what it is sealed to |
 //! | [`breaker`], [`fault`] | when an upstream is left alone; faults that a call asks for |
 //! | [`headers`] | which headers pass |
 //! | [`cors`] | what a browser of another origin is told |
 //! | [`kv`] | the values the two Workers share through KV, in both versions |
+//! | [`stored`] | what a version does with values of a newer one |
 //! | [`usage`], [`rollup`], [`span`] | what is recorded of a call, how it adds up, what a report reads |
 //! | [`ai`], [`price`] | what an AI call used and what it costs |
 //! | [`csv`] | files for spreadsheets |
 //! | [`import`] | what becomes of the earlier system's data |
 //! | [`signature`] | signed requests of other systems |
-//! | [`sigv4`] | requests signed for AWS |
+//! | [`sigv4`], [`aws_chunked`] | requests signed for AWS, and the framing of its uploads |
 //! | [`role`] | what a signed-in person may do |
 //! | [`clerk`] | what Clerk says of people, and whether it was Clerk |
 //! | [`session`] | whether a session JWT's claims hold |
@@ -31,6 +33,7 @@
 pub mod access;
 pub mod ai;
 pub mod api;
+pub mod aws_chunked;
 pub mod breaker;
 pub mod clerk;
 pub mod cors;
@@ -44,6 +47,7 @@ pub mod import;
 pub mod kv;
 pub mod limit;
 pub mod method;
+pub mod network;
 mod object;
 #[cfg(feature = "schema")]
 pub mod openapi;
@@ -58,6 +62,7 @@ pub mod settings;
 pub mod signature;
 pub mod sigv4;
 pub mod span;
+pub mod stored;
 pub mod time;
 pub mod token;
 pub mod upstream;

@@ -1,6 +1,7 @@
 //! What a token may use up, and the ledger that decides call by call.
 
 use crate::error::FieldError;
+use crate::stored::{Unread, stored};
 use serde::{Deserialize, Serialize};
 
 pub mod ledger;
@@ -19,8 +20,8 @@ pub const MAX_BODY_BYTES: u64 = 500_000_000;
 /// Calls per second, minute, hour and day are counted in sliding windows. Calls per month, AI tokens
 /// and money are counted by calendar day and month, UTC, so that everybody knows when they begin anew.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields, default)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(remote = "Self", default)]
 pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub calls_per_second: Option<u64>,
@@ -57,9 +58,23 @@ pub struct Limits {
     pub body_bytes: Option<u64>,
     /// What becomes of calls while the counter cannot be reached. Default: `deny` where AI tokens or
     /// money are limited, else `allow`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(!skip_deserializing))]
     pub on_limit_failure: Option<OnLimitFailure>,
+    /// Limits of a newer version: kept, and not counted.
+    #[serde(flatten, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub unread: Unread,
 }
+
+// A limit bounds use; for the minutes in which a gateway does not know it yet, the token is bounded as it
+// was the day before. So a new limit is not critical, and no call fails for it. A limit that takes the
+// place of a stricter one would be.
+stored!(Limits, critical: [], |limits| {
+    limits.on_limit_failure =
+        limits.unread.take_known("on_limit_failure").unwrap_or(Some(OnLimitFailure::Deny));
+    Ok(())
+});
 
 pub const DEFAULT_CEILING_MICROS: u64 = 1_000_000;
 pub const DEFAULT_CEILING_TOKENS: u64 = 200_000;
@@ -100,6 +115,7 @@ impl Limits {
                 errors.push(FieldError::new(format!("{prefix}{field}"), reason));
             }
         }
+        self.unread.refuse(prefix, errors);
     }
 
     /// These limits where they say something, else the team's.
@@ -120,6 +136,7 @@ impl Limits {
             ai_tokens_per_call: self.ai_tokens_per_call.or(team.ai_tokens_per_call),
             body_bytes: self.body_bytes.or(team.body_bytes),
             on_limit_failure: self.on_limit_failure.or(team.on_limit_failure),
+            unread: self.unread.or(&team.unread),
         }
     }
 
@@ -143,6 +160,12 @@ impl Limits {
 
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// These limits, written over `stored`: what this version does not know stays as it was stored.
+    #[must_use]
+    pub fn over(self, stored: &Self) -> Self {
+        Self { unread: stored.unread.without("on_limit_failure"), ..self }
     }
 
     pub fn on_failure(&self) -> OnLimitFailure {

@@ -116,7 +116,11 @@ impl Builder {
         }
         match E::ACTION {
             Some(action) => {
-                errors.extend([ApiError::Unauthenticated, ApiError::SessionExpired]);
+                errors.extend([
+                    ApiError::Unauthenticated,
+                    ApiError::SessionExpired,
+                    ApiError::TooManyRequests,
+                ]);
                 if action != Action::ReadSelf {
                     errors.push(ApiError::NotFound);
                 }
@@ -130,6 +134,7 @@ impl Builder {
                 ApiError::InvalidApiKey,
                 ApiError::TokenExpired,
                 ApiError::IpNotAllowed,
+                ApiError::TooManyRequests,
             ]),
             None if !is_static => errors.extend([ApiError::BadSignature, ApiError::NotFound]),
             None => {}

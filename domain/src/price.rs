@@ -15,10 +15,10 @@ pub const PRICES_KEY: &str = "prices";
 pub const MAX_PRICE_MICROS: u64 = 1_000_000_000_000;
 const MILLION: u128 = 1_000_000;
 
-/// Prices of one model, in micro-dollars for a million tokens.
+/// Prices of one model, in micro-dollars for a million tokens. What a newer version prices besides is
+/// ignored: a cost that is too low for some minutes is nearer to the truth than none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
 pub struct Price {
     pub prompt: u64,
     pub completion: u64,
@@ -34,6 +34,7 @@ pub struct Price {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceList {
     pub v: u8,
+    #[serde(deserialize_with = "crate::stored::readable_values")]
     pub prices: BTreeMap<String, Price>,
 }
 

@@ -67,15 +67,23 @@ impl Scope {
         }
     }
 
-    /// Whether everything that `other` covers is surely covered by `self`: the test for a team's
-    /// scope cap. `Tag` and `Service` depend on routes that may change, so they contain only
-    /// themselves (and a service the paths of its own name).
+    /// Whether `other` may be given under `self` as a team's scope cap. `Tag` and `Service` depend on
+    /// routes that may change, so they contain only themselves, and a service the paths of its own name.
+    /// Whether the route of such a path is of that service is decided call by call: see [`cap_to_check`].
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::All, _) => true,
             (Self::Service(service), Self::Path { pattern, .. }) => {
                 pattern.text().split('/').nth(2) == Some(service) && pattern.is_inside_service()
             }
+            _ => self.surely_contains(other),
+        }
+    }
+
+    /// The same, whatever routes there are: a path belongs to a service only if its route does, and a
+    /// route may be shorter than the path.
+    fn surely_contains(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
             (Self::Path { methods, pattern }, Self::Path { methods: inner, pattern: narrower }) => {
                 let methods_inside = methods.is_empty()
                     || (!inner.is_empty() && inner.iter().all(|method| methods.contains(method)));
@@ -137,6 +145,29 @@ pub fn within_cap(scopes: &[Scope], cap: Option<&[Scope]>) -> Vec<Scope> {
         }
     }
     inside
+}
+
+/// The bounds that each call has to be held to besides `inside`, which is `scopes` [`within_cap`]. `None` if
+/// `inside` keeps within scopes and cap whatever routes there are.
+///
+/// Only a path that was taken to lie in a service may not: its route may be shorter. It is then held to that
+/// service, and everything else to itself.
+pub fn cap_to_check(scopes: &[Scope], cap: Option<&[Scope]>, inside: &[Scope]) -> Option<Vec<Scope>> {
+    let cap = cap?;
+    let mut bounds: Vec<Scope> = Vec::new();
+    let mut is_needed = false;
+    for scope in inside {
+        let unsure = |list: &&[Scope]| !list.iter().any(|bound| bound.surely_contains(scope));
+        let services: Vec<&Scope> = [scopes, cap]
+            .into_iter()
+            .filter(unsure)
+            .flat_map(|list| list.iter().filter(|bound| bound.contains(scope)))
+            .collect();
+        is_needed |= !services.is_empty();
+        let held_to = if services.is_empty() { vec![scope] } else { services };
+        bounds.extend(held_to.into_iter().cloned());
+    }
+    is_needed.then_some(bounds)
 }
 
 impl PathPattern {

@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 pub const LEEWAY_MS: i64 = 5 * SECOND_MS;
 /// The longest token that is looked at, in bytes.
 pub const MAX_JWT_LEN: usize = 8_192;
+/// The longest life of a session token, in seconds. Clerk's live for one minute.
+const MAX_LIFE_S: f64 = 86_400.0;
 
 /// A JWT that has been taken apart and nothing more.
 #[derive(Debug)]
@@ -18,12 +20,16 @@ pub struct UnverifiedJwt<'a> {
     kid: Option<String>,
     signed: &'a str,
     signature: Vec<u8>,
+    typ: Option<String>,
     claims: Claims,
 }
 
 #[derive(Debug, Deserialize)]
 struct Header {
     alg: String,
+    /// `JWT` or absent; an OAuth access token says `at+jwt` (RFC 9068).
+    #[serde(default)]
+    typ: Option<String>,
     #[serde(default)]
     kid: Option<String>,
     /// RFC 7515, section 4.1.11: what is critical and unknown must be refused.
@@ -37,6 +43,8 @@ struct Claims {
     iss: String,
     exp: f64,
     #[serde(default)]
+    iat: Option<f64>,
+    #[serde(default)]
     nbf: Option<f64>,
     #[serde(default)]
     azp: Option<String>,
@@ -45,6 +53,33 @@ struct Claims {
     /// Clerk marks a session that still has something to do, such as a second factor.
     #[serde(default)]
     sts: Option<String>,
+    /// For whom the token was made, if not for the application itself.
+    #[serde(default)]
+    aud: Option<serde_json::Value>,
+    /// Claims of an access token that an OAuth client or a machine was given.
+    #[serde(default)]
+    client_id: Option<serde_json::Value>,
+    #[serde(default)]
+    scope: Option<serde_json::Value>,
+    #[serde(default)]
+    scopes: Option<serde_json::Value>,
+}
+
+impl Claims {
+    /// Whether these are the claims of a browser's session.
+    ///
+    /// The instance signs other tokens with the same key and issuer. One of a JWT template, made for
+    /// another backend, carries no `sid`, usually an `aud`, and may live for years; the access token of an
+    /// OAuth client or of a machine carries `client_id` or scopes. Sources: Clerk's documents on session
+    /// tokens, JWT templates and machine authentication; RFC 7519, section 4.1.3: a token with an `aud`
+    /// is for who is named in it.
+    fn are_of_a_session(&self) -> bool {
+        let has_session = self.sid.as_ref().is_some_and(|sid| (1..=128).contains(&sid.len()));
+        let is_anothers =
+            [&self.aud, &self.client_id, &self.scope, &self.scopes].iter().any(|claim| claim.is_some());
+        let lives_s = self.iat.or(self.nbf).map_or(f64::INFINITY, |begin| self.exp - begin);
+        has_session && !is_anothers && lives_s <= MAX_LIFE_S
+    }
 }
 
 /// What a session must come from.
@@ -58,7 +93,7 @@ pub struct SessionRules {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
     user: UserId,
-    session_id: Option<String>,
+    session_id: String,
 }
 
 impl Session {
@@ -66,8 +101,8 @@ impl Session {
         &self.user
     }
 
-    pub fn session_id(&self) -> Option<&str> {
-        self.session_id.as_deref()
+    pub fn session_id(&self) -> &str {
+        &self.session_id
     }
 }
 
@@ -92,6 +127,8 @@ pub enum SessionError {
     Subject,
     #[error("belongs to a session that is not complete")]
     Pending,
+    #[error("is not the token of a session")]
+    Kind,
 }
 
 fn part<T: DeserializeOwned>(text: &str) -> Result<T, SessionError> {
@@ -113,7 +150,7 @@ impl<'a> UnverifiedJwt<'a> {
             return Err(SessionError::Algorithm);
         }
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SessionError::Syntax)?;
-        Ok(Self { kid: header.kid, signed, signature, claims: part(claims)? })
+        Ok(Self { kid: header.kid, signed, signature, typ: header.typ, claims: part(claims)? })
     }
 
     pub fn kid(&self) -> Option<&str> {
@@ -139,6 +176,10 @@ impl<'a> UnverifiedJwt<'a> {
         if claims.iss != rules.issuer {
             return Err(SessionError::Issuer);
         }
+        let is_jwt = self.typ.is_none_or(|typ| typ.eq_ignore_ascii_case("JWT"));
+        if !is_jwt || !claims.are_of_a_session() {
+            return Err(SessionError::Kind);
+        }
         // Both are far below 2^53, where a float is exact; a NaN fails both comparisons' negation.
         #[allow(clippy::cast_precision_loss)]
         let (latest, earliest) = ((now - LEEWAY_MS) as f64 / 1000.0, (now + LEEWAY_MS) as f64 / 1000.0);
@@ -159,7 +200,8 @@ impl<'a> UnverifiedJwt<'a> {
         if claims.sub.is_empty() || claims.sub.len() > 128 {
             return Err(SessionError::Subject);
         }
-        Ok(Session { user: UserId::from(claims.sub), session_id: claims.sid })
+        let session_id = claims.sid.ok_or(SessionError::Kind)?;
+        Ok(Session { user: UserId::from(claims.sub), session_id })
     }
 }
 
@@ -221,6 +263,53 @@ mod tests {
         assert_eq!(with("azp", Value::Null), Err(AuthorizedParty));
         assert_eq!(with("sub", json!("")), Err(Subject));
         assert_eq!(with("sts", json!("pending")), Err(Pending));
+    }
+
+    #[test]
+    fn only_a_sessions_own_token_is_a_session() {
+        use SessionError::Kind;
+        let header = |typ: Value| check(&json!({"alg":"RS256","typ":typ}), &claims(), true, 950).map(|_| ());
+        for (typ, wanted) in [
+            (json!("JWT"), Ok(())),
+            (json!("jwt"), Ok(())),
+            (Value::Null, Ok(())),
+            (json!("at+jwt"), Err(Kind)),
+            (json!("application/at+jwt"), Err(Kind)),
+            (json!("logout+jwt"), Err(Kind)),
+            (json!(""), Err(Kind)),
+        ] {
+            assert_eq!(header(typ.clone()), wanted, "{typ}");
+        }
+        for (name, value) in [
+            ("sid", Value::Null),
+            ("sid", json!("")),
+            ("sid", json!("s".repeat(129))),
+            ("aud", json!("https://other.example")),
+            ("aud", json!(["https://ui.example"])),
+            ("client_id", json!("client_1")),
+            ("scope", json!("profile email")),
+            ("scopes", json!(["mch_1"])),
+            ("iat", json!(1_000 - 86_401)),
+            ("exp", json!(10.0 * 365.0 * 86_400.0)),
+        ] {
+            assert_eq!(with(name, value.clone()).map(|_| ()), Err(Kind), "{name} {value}");
+        }
+        // Claims of the second version of Clerk's session tokens, and those that an instance adds itself.
+        let mut second = claims();
+        for (name, value) in [
+            ("v", json!(2)),
+            ("fva", json!([1, -1])),
+            ("sts", json!("active")),
+            ("jti", json!("x")),
+            ("pla", json!("u:free")),
+            ("email", json!("a@b.example")),
+        ] {
+            second[name] = value;
+        }
+        assert_eq!(
+            check(&json!({"alg":"RS256","cat":"cl_1","typ":"JWT"}), &second, true, 950).unwrap().session_id(),
+            "s"
+        );
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use crate::error::FieldError;
 use crate::id::RouteId;
 use crate::object::optional_object;
+use crate::stored::{Unread, stored};
 use serde::{Deserialize, Serialize};
 
 /// The longest text of a maintenance notice, in characters.
@@ -12,8 +13,8 @@ pub const MAX_RETRY_AFTER_S: u32 = 86_400;
 
 /// Settings of a route; the default is none of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(remote = "Self")]
 pub struct RouteSettings {
     #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiSettings>,
@@ -21,20 +22,39 @@ pub struct RouteSettings {
     pub failover: Option<Failover>,
     #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
+    /// Settings of a newer version: kept, and without effect.
+    #[serde(flatten, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub unread: Unread,
 }
+
+// A setting that closes a route or narrows who may call it belongs into `critical`.
+stored!(RouteSettings, critical: [], |_| Ok(()));
 
 /// Whose API the upstream speaks, so that what its calls use can be read from its answers.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(remote = "Self")]
 pub struct AiSettings {
+    #[serde(skip_deserializing)]
+    #[cfg_attr(feature = "schema", schemars(!skip_deserializing))]
     pub provider: AiProvider,
     /// Whether `stream_options.include_usage` is asked for in streamed `OpenAI` calls that do not say.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub include_usage: bool,
+    #[serde(flatten, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub unread: Unread,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+stored!(AiSettings, critical: [], |ai| {
+    // A provider of a newer version: its calls are metered as well as its responses can be read.
+    let known = ai.unread.take_known("provider").unwrap_or(Some(AiProvider::OpenaiCompatible));
+    ai.provider = known.ok_or("provider")?;
+    Ok(())
+});
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AiProvider {
@@ -42,6 +62,7 @@ pub enum AiProvider {
     Anthropic,
     Gemini,
     /// Speaks `OpenAI`'s chat completions, such as Groq, Mistral, vLLM or Ollama.
+    #[default]
     OpenaiCompatible,
 }
 
@@ -50,39 +71,52 @@ pub enum AiProvider {
 /// It is another route, so that it has its own address and its own credential; the rest of the path
 /// goes to its upstream as it would have gone to the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(remote = "Self")]
 pub struct Failover {
     pub route_id: RouteId,
     /// Whether methods that change something are tried again too; idempotent ones (RFC 9110, section
     /// 9.2.2) always are. A call with a body is tried again only where the body was not sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_method: bool,
+    #[serde(flatten, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub unread: Unread,
 }
+
+stored!(Failover, critical: [], |_| Ok(()));
 
 /// The route is closed: 503 with this text and `Retry-After`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+#[serde(remote = "Self")]
 pub struct Maintenance {
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 500)))]
     pub message: String,
     /// Seconds, 1 to 86400.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 86_400)))]
     pub retry_after_s: u32,
+    #[serde(flatten, skip_serializing)]
+    #[cfg_attr(feature = "schema", schemars(skip))]
+    pub unread: Unread,
 }
+
+stored!(Maintenance, critical: [], |_| Ok(()));
 
 impl RouteSettings {
     /// What is wrong, by field below `settings.`. Whether the second route exists is for the caller
     /// to see.
     pub fn check(&self, errors: &mut Vec<FieldError>) {
+        for (prefix, unread) in self.parts() {
+            unread.refuse(prefix, errors);
+        }
         if let Some(ai) = &self.ai
             && ai.include_usage
             && matches!(ai.provider, AiProvider::Anthropic | AiProvider::Gemini)
         {
             errors.push(FieldError::new("settings.ai.include_usage", "is for OpenAI's API only"));
         }
-        if let Some(Maintenance { message, retry_after_s }) = &self.maintenance {
+        if let Some(Maintenance { message, retry_after_s, .. }) = &self.maintenance {
             if !(1..=MAX_NOTICE_CHARS).contains(&message.chars().count())
                 || message.chars().any(char::is_control)
             {
@@ -93,6 +127,49 @@ impl RouteSettings {
                 errors.push(FieldError::new("settings.maintenance.retry_after_s", "must be 1 to 86400"));
             }
         }
+    }
+}
+
+impl RouteSettings {
+    /// What each part says that this version does not know.
+    fn parts(&self) -> impl Iterator<Item = (&'static str, &Unread)> {
+        [
+            Some(("settings.", &self.unread)),
+            self.ai.as_ref().map(|ai| ("settings.ai.", &ai.unread)),
+            self.failover.as_ref().map(|failover| ("settings.failover.", &failover.unread)),
+            self.maintenance.as_ref().map(|notice| ("settings.maintenance.", &notice.unread)),
+        ]
+        .into_iter()
+        .flatten()
+    }
+
+    /// Settings that every version refuses: what stands for those that cannot be read.
+    pub fn unreadable() -> Self {
+        Self { unread: Unread::critical("unreadable"), ..Self::default() }
+    }
+
+    /// Whether a newer version has marked something as critical that this one does not know.
+    pub fn forbid_use(&self) -> bool {
+        self.parts().any(|(_, unread)| unread.forbids_use())
+    }
+
+    /// These settings, written over `stored`: what this version does not know stays as it was stored, in
+    /// each part that both have.
+    #[must_use]
+    pub fn over(self, stored: &Self) -> Self {
+        let ai = self.ai.map(|ai| match &stored.ai {
+            Some(old) => AiSettings { unread: old.unread.without("provider"), ..ai },
+            None => ai,
+        });
+        let failover = self.failover.map(|new| match &stored.failover {
+            Some(old) => Failover { unread: old.unread.clone(), ..new },
+            None => new,
+        });
+        let maintenance = self.maintenance.map(|new| match &stored.maintenance {
+            Some(old) => Maintenance { unread: old.unread.clone(), ..new },
+            None => new,
+        });
+        Self { ai, failover, maintenance, unread: stored.unread.clone() }
     }
 }
 
@@ -119,6 +196,18 @@ mod tests {
                 "settings.maintenance.retry_after_s"
             ]
         );
-        assert!(serde_json::from_value::<RouteSettings>(json!({"magic": 1})).is_err());
+        assert_eq!(
+            fields(json!({"magic": 1, "ai": {"provider": "newer", "mode": 1}, "critical": [],
+                "failover": {"route_id": "r", "x": 1}, "maintenance": {"message": "m", "retry_after_s": 1, "y": 1}})),
+            [
+                "settings.critical",
+                "settings.magic",
+                "settings.ai.mode",
+                "settings.ai.provider",
+                "settings.failover.x",
+                "settings.maintenance.y"
+            ]
+        );
+        assert!(serde_json::from_value::<RouteSettings>(json!({"ai": {}})).is_err(), "a provider is needed");
     }
 }

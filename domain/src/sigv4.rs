@@ -3,6 +3,7 @@
 //!
 //! Checked against AWS's own test suite, `domain/tests/vectors/aws-sigv4.json`.
 
+use crate::aws_chunked::UNSIGNED_TRAILER;
 use crate::credential::AwsKeys;
 use crate::route::percent_decode;
 use crate::secret::Secret;
@@ -15,19 +16,70 @@ use std::fmt::Write;
 /// The largest body that is read whole so that its digest can be signed, in bytes.
 pub const MAX_SIGNED_BODY: u64 = 10 << 20;
 
-/// What the signature says of the body.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Payload<'a> {
+/// The signature's statement about the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Payload {
+    #[default]
     Empty,
     /// Not covered; S3 takes it so, and a stream can be sent no other way.
     Unsigned,
+    /// Chunks that are not covered, with a trailer ([`crate::aws_chunked`]).
+    UnsignedTrailer,
     /// Hex SHA-256.
-    Digest(&'a str),
+    Digest(String),
 }
 
-/// Whether a service takes bodies that the signature does not cover.
-pub fn takes_unsigned_payload(service: &str) -> bool {
-    matches!(service, "s3" | "s3express" | "s3-object-lambda")
+/// Whether a service has S3's rules: bodies that the signature does not cover, chunked ones, and paths
+/// that are signed as they are.
+pub fn is_s3(service: &str) -> bool {
+    matches!(service, "s3" | "s3express" | "s3-object-lambda" | "s3-outposts")
+}
+
+/// The digest that a client has computed of its body, if it is one. S3 compares it with what arrives.
+pub fn stated_digest(content_sha256: &str) -> Option<String> {
+    let is_digest = content_sha256.len() == 64 && content_sha256.bytes().all(|b| b.is_ascii_hexdigit());
+    is_digest.then(|| content_sha256.to_ascii_lowercase())
+}
+
+/// Headers of the client's own signature. They end at the gateway: the vendor would take them for ours.
+pub const SIGNATURE_HEADERS: [&str; 6] = [
+    "authorization",
+    "x-amz-date",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+    "x-amz-s3session-token",
+    "x-amz-region-set",
+];
+
+/// Parameters of a presigned URL, version 4 and (without `x-amz-`) version 2, in lower case.
+const SIGNATURE_PARAMETERS: [&str; 10] = [
+    "x-amz-algorithm",
+    "x-amz-credential",
+    "x-amz-date",
+    "x-amz-expires",
+    "x-amz-signedheaders",
+    "x-amz-signature",
+    "x-amz-security-token",
+    "x-amz-content-sha256",
+    "x-amz-s3session-token",
+    "x-amz-region-set",
+];
+const V2_PARAMETERS: [&str; 3] = ["awsaccesskeyid", "signature", "expires"];
+
+/// The query without the client's own signature; `None` if nothing is left.
+pub fn query_without_signature(query: &str) -> Option<String> {
+    let name = |pair: &str| {
+        let name = pair.split('=').next().unwrap_or_default();
+        String::from_utf8_lossy(&percent_decode(name.as_bytes())).to_ascii_lowercase()
+    };
+    // `Signature` and `Expires` mean a signature only beside its key.
+    let is_v2 = query.split('&').any(|pair| name(pair) == "awsaccesskeyid");
+    let is_own = |pair: &&str| {
+        let name = name(pair);
+        !(SIGNATURE_PARAMETERS.contains(&name.as_str()) || (is_v2 && V2_PARAMETERS.contains(&name.as_str())))
+    };
+    let rest: Vec<&str> = query.split('&').filter(is_own).collect();
+    (!rest.is_empty()).then(|| rest.join("&"))
 }
 
 /// A request as it will be sent.
@@ -40,7 +92,7 @@ pub struct Request<'a> {
     pub query: Option<&'a str>,
     /// Further headers to be covered, names in lower case; one that stands several times is joined.
     pub headers: &'a [(String, String)],
-    pub payload: Payload<'a>,
+    pub payload: &'a Payload,
 }
 
 /// Headers to be set on the request, `authorization` among them.
@@ -49,10 +101,11 @@ pub fn sign(request: &Request, keys: &AwsKeys, at: UnixMs) -> Vec<(&'static str,
     let digest = match request.payload {
         Payload::Empty => hex(&Sha256::digest(b"")),
         Payload::Unsigned => "UNSIGNED-PAYLOAD".to_owned(),
-        Payload::Digest(digest) => digest.to_owned(),
+        Payload::UnsignedTrailer => UNSIGNED_TRAILER.to_owned(),
+        Payload::Digest(digest) => digest.clone(),
     };
     let mut added = vec![("x-amz-date", Secret::new(time.clone()))];
-    if takes_unsigned_payload(&keys.service) || matches!(request.payload, Payload::Digest(_)) {
+    if is_s3(&keys.service) || matches!(request.payload, Payload::Digest(_)) {
         added.push(("x-amz-content-sha256", Secret::new(digest.clone())));
     }
     if let Some(token) = &keys.session_token {
@@ -100,15 +153,15 @@ fn canonical_request(
     }
     let signed = names.join(";");
     let path = canonical_path(request.path, service);
-    let query = canonical_query(request.query.unwrap_or_default());
+    let query = canonical_query(request.query.unwrap_or_default(), service);
     (format!("{}\n{path}\n{query}\n{lines}\n{signed}\n{digest}", request.method), signed)
 }
 
-/// S3 takes a path as it is, encoded once. Every other service resolves empty and dot segments and
-/// encodes what it was sent once more.
+/// S3 takes a path as it is, encoded once, and a `+` in it as a space. Every other service resolves empty
+/// and dot segments and encodes what it was sent once more.
 fn canonical_path(path: &str, service: &str) -> String {
-    if takes_unsigned_payload(service) {
-        return encoded(&percent_decode(path.as_bytes()), true);
+    if is_s3(service) {
+        return encoded(&decoded(path), true);
     }
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -125,18 +178,30 @@ fn canonical_path(path: &str, service: &str) -> String {
     encoded(joined.as_bytes(), true)
 }
 
-/// Every parameter decoded, encoded as AWS does, and sorted by name, then value.
-fn canonical_query(query: &str) -> String {
-    let part = |text: &str| encoded(&percent_decode(text.replace('+', " ").as_bytes()), false);
+/// Every parameter decoded, encoded as AWS does, and sorted by name, then value. One without a name is
+/// left out; of several with one name S3 takes the first.
+fn canonical_query(query: &str, service: &str) -> String {
+    let part = |text: &str| encoded(&decoded(text), false);
     let mut parameters: Vec<(String, String)> = query
         .split('&')
-        .filter(|pair| !pair.is_empty())
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
+        .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (part(name), part(value)))
         .collect();
-    parameters.sort();
+    if is_s3(service) {
+        // Stable, so that the first of a name stays the first.
+        parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
+        parameters.dedup_by(|(later, _), (first, _)| later == first);
+    } else {
+        parameters.sort();
+    }
     let pairs: Vec<String> = parameters.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join("&")
+}
+
+/// Bytes of a percent-encoded text in which a `+` is a space.
+fn decoded(text: &str) -> Vec<u8> {
+    percent_decode(text.replace('+', " ").as_bytes())
 }
 
 /// AWS's `UriEncode`: all but the unreserved characters of RFC 3986, in upper case.
@@ -255,14 +320,14 @@ mod tests {
 
     fn signature_of(case: &Case) -> String {
         let digest = hex(&Sha256::digest(&case.body));
-        let payload = if case.sign_body { Payload::Digest(&digest) } else { Payload::Empty };
+        let payload = if case.sign_body { Payload::Digest(digest) } else { Payload::Empty };
         let request = Request {
             method: &case.method,
             host: &case.host,
             path: &case.path,
             query: case.query.as_deref(),
             headers: &case.headers,
-            payload,
+            payload: &payload,
         };
         let added = sign(&request, &case.keys, case.at);
         let authorization = added.iter().find(|(name, _)| *name == "authorization").unwrap().1.expose();
@@ -316,7 +381,7 @@ mod tests {
             path: "/test.txt",
             query: None,
             headers: &[("range".into(), "bytes=0-9".into())],
-            payload: Payload::Empty,
+            payload: &Payload::Empty,
         };
         let at = "2013-05-24T00:00:00Z".parse::<DateTime<chrono::Utc>>().unwrap().timestamp_millis();
         let added = sign(&request, &keys, at);
@@ -332,7 +397,40 @@ mod tests {
     #[test]
     fn services_other_than_s3_encode_twice() {
         assert_eq!(canonical_path("/a%20b//c/./d", "execute-api"), "/a%2520b/c/d");
-        assert_eq!(canonical_path("/a%20b//c+d", "s3"), "/a%20b//c%2Bd");
-        assert_eq!(canonical_query("b=2&a=%7e+x&a&b=1"), "a=&a=~%20x&b=1&b=2");
+        assert_eq!(canonical_path("/a+b", "execute-api"), "/a%2Bb");
+        assert_eq!(canonical_query("b=2&a=%7e+x&a&b=1", "execute-api"), "a=&a=~%20x&b=1&b=2");
+    }
+
+    /// `tests/gateway/credentials.test.mjs` compares the same inputs with aws4fetch.
+    #[test]
+    fn s3_reads_a_plus_as_a_space_and_takes_the_first_of_a_name() {
+        assert_eq!(canonical_path("/a%20b//c+d", "s3"), "/a%20b//c%20d");
+        assert_eq!(canonical_path("/c%2Bd", "s3"), "/c%2Bd");
+        assert_eq!(canonical_query("b=0&a=2&a=1&%61=0", "s3"), "a=2&b=0");
+        for service in ["s3", "execute-api"] {
+            assert_eq!(canonical_query("=1&b=2&&=", service), "b=2", "{service}: a parameter without a name");
+        }
+    }
+
+    #[test]
+    fn a_clients_own_signature_is_taken_out_of_the_query() {
+        let presigned = "X-Amz-Algorithm=AWS4-HMAC-SHA256&versionId=a%20b&x-amz-credential=AKID&X-Amz-Date=d&\
+                         X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Security-Token=t&x-id=GetObject&\
+                         %58-Amz-Signature=s";
+        assert_eq!(query_without_signature(presigned).as_deref(), Some("versionId=a%20b&x-id=GetObject"));
+        assert_eq!(query_without_signature("AWSAccessKeyId=a&Signature=s&Expires=1"), None);
+        assert_eq!(
+            query_without_signature("expires=1&signature=s").as_deref(),
+            Some("expires=1&signature=s")
+        );
+    }
+
+    #[test]
+    fn a_clients_digest_is_taken_only_if_it_is_one() {
+        let digest = "E3B0C44298FC1C149AFBF4C8996FB92427AE41E4649B934CA495991B7852B855";
+        assert_eq!(stated_digest(digest), Some(digest.to_ascii_lowercase()));
+        for other in ["UNSIGNED-PAYLOAD", UNSIGNED_TRAILER, "", &digest[1..]] {
+            assert_eq!(stated_digest(other), None, "{other}");
+        }
     }
 }

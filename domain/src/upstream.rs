@@ -152,19 +152,23 @@ pub fn build_url(route: &Route, path: &RequestPath, query: Option<&str>) -> Resu
 /// The query without any `parameter` that the client sent, so that a credential which goes there
 /// stands alone. Everything else keeps its text.
 pub fn without_parameter(query: &str, parameter: &str) -> Option<String> {
-    let is_other = |pair: &&str| {
-        !url::form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| name.eq_ignore_ascii_case(parameter))
-    };
-    let rest: Vec<&str> = query.split('&').filter(is_other).collect();
+    filter_query(query, |name, _| !name.eq_ignore_ascii_case(parameter))
+}
+
+/// The pairs of a query that `keeps` keeps by name (decoded) and text (as it is); `None` if none are.
+pub fn filter_query(query: &str, keeps: impl Fn(&str, &str) -> bool) -> Option<String> {
+    let is_kept =
+        |pair: &&str| !url::form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| !keeps(&name, pair));
+    let rest: Vec<&str> = query.split('&').filter(is_kept).collect();
     (!rest.is_empty()).then(|| rest.join("&"))
 }
 
-/// A `Location` of any form without `parameter` in its query.
-pub fn location_without(location: &str, parameter: &str) -> String {
-    let (rest, fragment) = location.split_once('#').map_or((location, None), |(r, f)| (r, Some(f)));
-    let Some((path, query)) = rest.split_once('?') else { return location.to_owned() };
+/// An address of any form without the pairs of its query that `is_out` names.
+pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> String {
+    let (rest, fragment) = address.split_once('#').map_or((address, None), |(r, f)| (r, Some(f)));
+    let Some((path, query)) = rest.split_once('?') else { return address.to_owned() };
     let mut cleaned = path.to_owned();
-    if let Some(query) = without_parameter(query, parameter) {
+    if let Some(query) = filter_query(query, |name, pair| !is_out(name, pair)) {
         cleaned.push('?');
         cleaned.push_str(&query);
     } else if path.is_empty() {
@@ -202,11 +206,29 @@ pub fn map_location(location: &str, sent_to: &Url, route: &Route, gateway_origin
     Some(format!("{gateway_origin}{}{rest}{query}{fragment}", route.path.as_str()))
 }
 
-/// One `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's.
+/// Browsers take a cookie of this prefix only with `Path=/` (RFC 6265bis, section 4.1.3), which would
+/// send it to every route; narrowed, it goes by this name behind [`RENAMED`]. Covers `__Host-Http-`.
+const HOST_PREFIX: &str = "__Host-";
+const RENAMED: &str = "__Secure-";
+
+fn is_host_cookie(name: &str) -> bool {
+    name.get(..HOST_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(HOST_PREFIX))
+}
+
+/// One `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's or set to
+/// it, and `__Host-` renamed, which [`restore_cookies`] undoes.
 /// All other attributes keep their text and order (RFC 6265, section 4.1.1).
 pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
     let mut parts = cookie.split(';');
-    let mut mapped = parts.next().unwrap_or_default().to_owned();
+    let pair = parts.next().unwrap_or_default();
+    let mut mapped = String::with_capacity(cookie.len() + 32);
+    if is_host_cookie(pair.trim_start()) {
+        mapped.push_str(RENAMED);
+        mapped.push_str(pair.trim_start());
+    } else {
+        mapped.push_str(pair);
+    }
+    let mut has_path = false;
     for part in parts {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
         let name = name.trim();
@@ -215,13 +237,31 @@ pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
         }
         mapped.push(';');
         if name.eq_ignore_ascii_case("path") {
+            has_path = true;
             mapped.push_str(" Path=");
             mapped.push_str(&map_cookie_path(value.trim(), route));
         } else {
             mapped.push_str(part);
         }
     }
+    if !has_path {
+        // The default would be the directory above, which other routes share.
+        mapped.push_str("; Path=");
+        mapped.push_str(route.path.as_str());
+    }
     mapped
+}
+
+/// The client's `Cookie` with the names that the upstream gave, less the pairs that `is_out` names;
+/// `None` if none are left.
+pub fn restore_cookies(cookies: &str, is_out: impl Fn(&str) -> bool) -> Option<String> {
+    let original = |pair: &str| {
+        let bare = pair.strip_prefix(RENAMED).filter(|bare| is_host_cookie(bare));
+        bare.unwrap_or(pair).to_owned()
+    };
+    let rest: Vec<String> =
+        cookies.split(';').map(str::trim).filter(|pair| !is_out(pair)).map(original).collect();
+    (!rest.is_empty()).then(|| rest.join("; "))
 }
 
 /// A path outside the base (or above it, such as `/`) becomes the route's own path: the cookie

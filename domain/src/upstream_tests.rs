@@ -75,15 +75,17 @@ fn a_credentials_parameter_stands_alone() {
 }
 
 #[test]
-fn a_location_does_not_hand_the_credential_back() {
+fn pairs_are_taken_out_of_an_address_of_any_form() {
+    let without_key = |address| without_pairs(address, |name, _| name.eq_ignore_ascii_case("key"));
     for (given, wanted) in [
         ("/v1/models/?key=SECRET&a=1#f", "/v1/models/?a=1#f"),
         ("?KEY=SECRET", "?"),
         ("https://other.example/x?k%65y=SECRET", "https://other.example/x"),
         ("/v1/a#?key=kept", "/v1/a#?key=kept"),
         ("/v1/a", "/v1/a"),
+        ("?&&a", "?&&a"),
     ] {
-        assert_eq!(location_without(given, "key"), wanted, "{given}");
+        assert_eq!(without_key(given), wanted, "{given}");
     }
 }
 
@@ -126,13 +128,38 @@ fn set_cookie_is_narrowed_to_the_route() {
         ("a=b; Path=/v1beta", "a=b; Path=/api/x"),
         (
             "a=\"x=y\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
-            "a=\"x=y\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT",
+            "a=\"x=y\"; Expires=Wed, 21 Oct 2026 07:28:00 GMT; Path=/api/x",
         ),
-        ("a=b", "a=b"),
-        ("a=b; DOMAIN=.h.example", "a=b"),
+        ("a=b; Path", "a=b; Path=/api/x"),
     ] {
         assert_eq!(map_set_cookie(given, &route), wanted, "{given}");
     }
+}
+
+/// Its default path would be the parent of the route's, which other routes share.
+#[test]
+fn a_cookie_without_a_path_belongs_to_the_route_alone() {
+    let route = route("/api/x", "https://h.example/v1");
+    assert_eq!(map_set_cookie("a=b", &route), "a=b; Path=/api/x");
+    assert_eq!(map_set_cookie("a=b; DOMAIN=.h.example; Secure", &route), "a=b; Secure; Path=/api/x");
+}
+
+/// A browser refuses such a cookie with any other path than `/`.
+#[test]
+fn a_host_cookie_gets_a_name_that_browsers_take_and_its_own_on_the_way_back() {
+    let route = route("/api/x", "https://h.example/v1");
+    for name in ["__Host-sid", "__HOST-Http-sid", "__host-Http-a"] {
+        let set = map_set_cookie(&format!("{name}=1; Path=/; Secure; HttpOnly"), &route);
+        assert_eq!(set, format!("__Secure-{name}=1; Path=/api/x; Secure; HttpOnly"));
+        let back = restore_cookies(&format!("a=b; __Secure-{name}=1"), |_| false);
+        assert_eq!(back, Some(format!("a=b; {name}=1")));
+    }
+    for name in ["__Secure-a", "__Http-a", "Host-a"] {
+        assert_eq!(map_set_cookie(&format!("{name}=1; Path=/"), &route), format!("{name}=1; Path=/api/x"));
+        assert_eq!(restore_cookies(&format!("{name}=1"), |_| false), Some(format!("{name}=1")));
+    }
+    assert_eq!(restore_cookies("a=ntk_x; b=1", |pair| pair.contains("ntk_")).as_deref(), Some("b=1"));
+    assert_eq!(restore_cookies("a=ntk_x", |pair| pair.contains("ntk_")), None);
 }
 
 proptest! {

@@ -1,16 +1,30 @@
 //! What is recorded of a call, and the queue message that carries it.
 
+mod clipped;
+
+pub use clipped::Clipped;
+
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
-/// The most events in one queue message. With [`MAX_PATH_LEN`] and [`MAX_USER_AGENT_LEN`] a full
-/// message stays below 50 × 2 KB = 100 KB, under the queue's 128 KB.
+/// The most events in one queue message. Their texts are bounded, so a full message stays below
+/// [`MAX_MESSAGE_BYTES`].
 pub const MAX_EVENTS_PER_MESSAGE: usize = 50;
+/// The longest message that is sent, in bytes; the queue takes 128 KB.
+pub const MAX_MESSAGE_BYTES: usize = 126_000;
 /// Longest request path that is recorded, in bytes.
 pub const MAX_PATH_LEN: usize = 512;
 /// Longest user agent that is recorded, in bytes.
 pub const MAX_USER_AGENT_LEN: usize = 200;
+/// Longest name of a model that is recorded, in bytes.
+pub const MAX_MODEL_LEN: usize = 100;
+/// Longest ids, methods and countries that are recorded, in bytes: more than any real one has.
+pub const MAX_ID_LEN: usize = 64;
+pub const MAX_METHOD_LEN: usize = 20;
+pub const MAX_COUNTRY_LEN: usize = 8;
+/// Longest address that is recorded, in bytes.
+pub const MAX_IP_LEN: usize = 64;
 
 /// A longer body than this (256 GiB) is no length but an attack on the sums: 2^38 fits 2^25 times, 33
 /// million calls, into D1's 64-bit integers.
@@ -161,7 +175,7 @@ impl Outcome {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AiUsage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub model: Option<String>,
+    pub model: Option<Clipped<MAX_MODEL_LEN>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -191,15 +205,15 @@ pub struct UsageEvent {
     /// The head of the secret's hash, [`SECRET_HEAD`] hex digits: enough to tell a token's few secrets
     /// apart, and of no use to anybody who would guess the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
+    pub secret: Option<Clipped<MAX_ID_LEN>>,
     /// `None` where no route matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_id: Option<RouteId>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub route_path: Option<String>,
-    /// Without its query, at most [`MAX_PATH_LEN`] bytes.
-    pub path: String,
-    pub method: String,
+    pub route_path: Option<Clipped<MAX_PATH_LEN>>,
+    /// Without its query.
+    pub path: Clipped<MAX_PATH_LEN>,
+    pub method: Clipped<MAX_METHOD_LEN>,
     /// What the client was answered.
     pub status: u16,
     pub outcome: Outcome,
@@ -216,13 +230,13 @@ pub struct UsageEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_out: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub client_ip: Option<String>,
+    pub client_ip: Option<Clipped<MAX_IP_LEN>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub user_agent: Option<String>,
+    pub user_agent: Option<Clipped<MAX_USER_AGENT_LEN>>,
     /// ISO 3166-1 alpha-2, as the edge says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub country: Option<String>,
-    pub request_id: String,
+    pub country: Option<Clipped<MAX_COUNTRY_LEN>>,
+    pub request_id: Clipped<MAX_ID_LEN>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiUsage>,
 }
@@ -277,6 +291,32 @@ fn is_zero(n: &u64) -> bool {
 
 impl UsageMessage {
     pub const VERSION: u8 = 1;
+
+    /// Splits a message into parts of at most [`MAX_MESSAGE_BYTES`] of JSON. An event that is too long by
+    /// itself is left out, so that it takes no other along; their number comes second. Counts stay with
+    /// the first part.
+    pub fn split(self) -> (Vec<Self>, u64) {
+        // Room for the braces and the counts.
+        const FRAME: usize = 200;
+        let (mut parts, mut room, mut lost) =
+            (vec![Self { events: vec![], ..self }], MAX_MESSAGE_BYTES - FRAME, 0);
+        for event in self.events {
+            let size = serde_json::to_string(&event).map_or(usize::MAX, |text| text.len() + 1);
+            if size > MAX_MESSAGE_BYTES - FRAME {
+                lost += 1;
+                continue;
+            }
+            if size > room {
+                parts.push(Self { v: Self::VERSION, events: vec![], dropped: 0, unknown_tokens: 0 });
+                room = MAX_MESSAGE_BYTES - FRAME;
+            }
+            room -= size;
+            if let Some(part) = parts.last_mut() {
+                part.events.push(event);
+            }
+        }
+        (parts, lost)
+    }
 }
 
 /// `text` cut to at most `max` bytes at a character's border.
@@ -332,16 +372,71 @@ mod tests {
         }
     }
 
+    /// An event whose every text is as long as its type lets it be.
+    fn largest() -> UsageEvent {
+        let text = "\u{1}\"\\é".repeat(100_000);
+        UsageEvent {
+            id: "e".repeat(MAX_ID_LEN),
+            token_id: "t".repeat(MAX_ID_LEN).as_str().into(),
+            team: "t".repeat(MAX_ID_LEN).as_str().into(),
+            secret: Some(text.as_str().into()),
+            route_id: Some("r".repeat(MAX_ID_LEN).as_str().into()),
+            route_path: Some(text.as_str().into()),
+            path: text.as_str().into(),
+            method: text.as_str().into(),
+            client_ip: Some(text.as_str().into()),
+            user_agent: Some(text.as_str().into()),
+            country: Some(text.as_str().into()),
+            request_id: text.as_str().into(),
+            ai: Some(AiUsage {
+                model: Some(text.as_str().into()),
+                prompt_tokens: Some(u64::MAX),
+                completion_tokens: Some(u64::MAX),
+                cached_tokens: Some(u64::MAX),
+                cache_write_tokens: Some(u64::MAX),
+                reasoning_tokens: Some(u64::MAX),
+                cost_micros: Some(u64::MAX),
+            }),
+            at: i64::MAX,
+            status: u16::MAX,
+            latency_ms: u32::MAX,
+            gateway_ms: u32::MAX,
+            duration_ms: Some(u32::MAX),
+            bytes_in: Some(u64::MAX),
+            bytes_out: Some(u64::MAX),
+            ..event()
+        }
+    }
+
     #[test]
-    fn a_full_message_fits_the_queue() {
-        let mut large = event();
-        large.path = "\u{1}".repeat(MAX_PATH_LEN); // six bytes each in JSON, the worst case
-        large.user_agent = Some("\u{7f}".repeat(MAX_USER_AGENT_LEN));
-        large.path = clip(&large.path, MAX_PATH_LEN);
-        let size = |event: &UsageEvent| serde_json::to_string(event).unwrap().len();
-        // A URL's path holds no control characters, so one byte is one byte.
-        large.path = "x".repeat(MAX_PATH_LEN);
-        assert!(size(&large) * MAX_EVENTS_PER_MESSAGE < 100_000, "{}", size(&large));
+    fn a_message_of_fifty_events_fits_the_queue_whatever_came_from_outside() {
+        let events = vec![largest(); MAX_EVENTS_PER_MESSAGE];
+        let message = UsageMessage { v: 1, events, dropped: u64::MAX, unknown_tokens: u64::MAX };
+        let size = serde_json::to_string(&message).unwrap().len();
+        assert!(size <= MAX_MESSAGE_BYTES, "{size}");
+        // The same from a sender that bounds nothing.
+        let long =
+            serde_json::to_string(&message).unwrap().replace("\"GET", &format!("\"{}", "x".repeat(300_000)));
+        let read: UsageMessage = serde_json::from_str(&long).unwrap();
+        assert!(serde_json::to_string(&read).unwrap().len() <= MAX_MESSAGE_BYTES);
+    }
+
+    #[test]
+    fn an_event_that_is_too_long_takes_no_other_along() {
+        let huge = UsageEvent { id: "e".repeat(MAX_MESSAGE_BYTES), ..event() };
+        let long = UsageEvent { id: "e".repeat(50_000), ..event() };
+        let events = vec![event(), huge, long.clone(), long.clone(), long, event()];
+        let message = UsageMessage { v: 1, events, dropped: 3, unknown_tokens: 4 };
+        let (parts, lost) = message.clone().split();
+        assert_eq!((parts.len(), lost), (2, 1));
+        assert_eq!(parts.iter().map(|part| part.events.len()).sum::<usize>(), 5);
+        assert_eq!(
+            parts.iter().map(|part| (part.dropped, part.unknown_tokens)).collect::<Vec<_>>(),
+            [(3, 4), (0, 0)]
+        );
+        assert!(parts.iter().all(|part| serde_json::to_string(part).unwrap().len() <= MAX_MESSAGE_BYTES));
+        let (parts, lost) = UsageMessage { events: vec![event()], ..message.clone() }.split();
+        assert_eq!((parts, lost), (vec![UsageMessage { events: vec![event()], ..message }], 0));
     }
 
     #[test]
@@ -355,11 +450,5 @@ mod tests {
         assert_eq!((event.bytes_in, event.bytes_out), (Some(MAX_BYTES), Some(9)));
         assert_eq!((ai.prompt_tokens, ai.completion_tokens), (Some(MAX_AI_COUNT), Some(7)));
         assert_eq!(ai.cached_tokens, None, "unknown stays unknown");
-    }
-
-    #[test]
-    fn clipping_keeps_characters_whole() {
-        assert_eq!(clip("aé", 2), "a");
-        assert_eq!(clip("aé", 9), "aé");
     }
 }

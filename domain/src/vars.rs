@@ -2,9 +2,10 @@
 //! a map and never depends on which environment happens to be at hand.
 
 use crate::secret::Secret;
+use crate::time::UnixMs;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Where variables and secrets are read from.
 pub trait Vars {
@@ -121,6 +122,21 @@ impl KeyRing {
     }
 }
 
+/// Since when the first key of each secret has been the first, by the key's fingerprint.
+pub type LedSince = BTreeMap<String, BTreeMap<String, UnixMs>>;
+
+/// The same for the keys that are at work now (fingerprints by secret, the first first): one that leads already keeps
+/// its time, whatever other secrets do, and one that is new leads since `at`.
+pub fn led_since(known: &LedSince, at_work: &BTreeMap<&str, Option<String>>, at: UnixMs) -> LedSince {
+    let first = |list: &String| list.split(',').next().unwrap_or_default().to_owned();
+    let entry = |(name, list): (&&str, &Option<String>)| {
+        let key = first(list.as_ref()?);
+        let since = known.get(*name).and_then(|keys| keys.get(&key)).copied().unwrap_or(at);
+        Some(((*name).to_owned(), BTreeMap::from([(key, since)])))
+    };
+    at_work.iter().filter_map(entry).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -155,5 +171,23 @@ mod tests {
         assert_eq!(flag(&vars(&[("F", "true")]), "F"), Ok(true));
         assert_eq!(flag(&vars(&[]), "F"), Ok(false));
         assert!(flag(&vars(&[("F", "yes")]), "F").is_err());
+    }
+
+    #[test]
+    fn a_key_leads_since_it_came_first_whatever_other_secrets_do() {
+        let at_work = |check: &str, log: Option<&str>| {
+            BTreeMap::from([("CHECK", Some(check.to_owned())), ("LOG", log.map(str::to_owned))])
+        };
+        let first = led_since(&LedSince::new(), &at_work("a", None), 10);
+        assert_eq!(first, BTreeMap::from([("CHECK".into(), BTreeMap::from([("a".into(), 10)]))]));
+        let other = led_since(&first, &at_work("a,b", Some("x")), 20);
+        assert_eq!((other["CHECK"]["a"], other["LOG"]["x"]), (10, 20));
+        let led = led_since(&other, &at_work("b,a", Some("x")), 30);
+        assert_eq!((&led["CHECK"], led["LOG"]["x"]), (&BTreeMap::from([("b".to_owned(), 30)]), 20));
+        assert_eq!(
+            led_since(&led, &at_work("b", Some("x")), 40),
+            led,
+            "dropping the old key changes nothing"
+        );
     }
 }

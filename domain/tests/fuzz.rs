@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a failure is what is looked for
 
 use domain::access::{Call, decide};
-use domain::ai::UsageReader;
+use domain::ai::{Metering, UsageReader, ask_of, with_include_usage};
 use domain::credential::bearer_answer;
 use domain::fault::Fault;
 use domain::headers::{RequestHygiene, holds_token, is_settable};
@@ -16,9 +16,8 @@ use domain::price::PriceList;
 use domain::route::{RequestPath, RoutePath, RouteTable};
 use domain::scope::Scope;
 use domain::session::UnverifiedJwt;
-use domain::settings::AiProvider;
 use domain::token::{Carrier, PREFIX, TokenSecret, protocols_without_token};
-use domain::upstream::{build_url, location_without, map_location, map_set_cookie, parse_base};
+use domain::upstream::{build_url, map_location, map_set_cookie, parse_base, restore_cookies, without_pairs};
 use domain::vars::{Key256, KeyRing};
 use std::fs;
 use std::path::Path;
@@ -144,7 +143,7 @@ fn tokens_and_their_carriers() {
                 assert!(carrier == Carrier::XApiKey || holds_token(&text), "a token that would be forwarded");
             }
         }
-        assert!(!protocols_without_token(&text).is_some_and(|rest| holds_token(&rest)));
+        assert!(!protocols_without_token(&text, false).is_some_and(|rest| holds_token(&rest)));
     });
 }
 
@@ -164,7 +163,7 @@ fn paths_and_urls() {
             assert!(url.path() == base || url.path().starts_with(&format!("{base}/")), "{url}");
             let _ = map_location(&text, &url, route, "https://gw.example");
         }
-        let _ = location_without(&text, "key");
+        let _ = (without_pairs(&text, |name, _| name == "key"), restore_cookies(&text, |_| false));
         assert!(!map_set_cookie(&text, route).to_ascii_lowercase().contains("; domain="));
     });
 }
@@ -195,7 +194,7 @@ fn headers_and_faults() {
             let hygiene = RequestHygiene {
                 carrier: Some(Carrier::XApiKey),
                 connection: Some(&text),
-                forward_cookies: false,
+                ..RequestHygiene::default()
             };
             if hygiene.forwards(&lower) {
                 assert!(
@@ -207,26 +206,32 @@ fn headers_and_faults() {
     });
 }
 
-/// The first byte chooses the provider and where the answer is cut in two.
+/// The first byte chooses where the response is cut in two.
 #[test]
 fn ai_answers() {
     run("ai", |bytes| {
         let Some((first, rest)) = bytes.split_first() else { return };
-        let provider =
-            [AiProvider::Openai, AiProvider::Anthropic, AiProvider::Gemini, AiProvider::OpenaiCompatible]
-                [usize::from(first % 4)];
-        for content_type in ["application/json", "text/event-stream"] {
+        for content_type in [
+            "application/json",
+            "text/event-stream",
+            "application/x-ndjson",
+            "application/vnd.amazon.eventstream",
+        ] {
             let read = |pieces: &[&[u8]]| {
-                let mut reader = UsageReader::new(provider, content_type);
+                let mut reader = UsageReader::new(content_type).unwrap();
                 for piece in pieces {
                     reader.feed(piece);
                 }
-                reader.finish()
+                reader.finish(first % 2 == 0)
             };
             let (a, b) = rest.split_at(rest.len() * usize::from(*first) / 255);
             let whole = read(&[rest]);
             assert_eq!(read(&[a, b]), whole);
             assert!(whole.cost_micros.is_none());
+        }
+        let _ = ask_of(Metering::Generates, "/v1/x", rest);
+        if let Some(asking) = with_include_usage("/v1/chat/completions", rest) {
+            serde_json::from_slice::<serde_json::Value>(&asking).unwrap();
         }
         let _ = bearer_answer(&text(rest));
     });

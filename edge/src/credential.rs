@@ -1,9 +1,10 @@
 //! A credential attached to a request that is about to be sent.
 
 use crate::oauth::{self, OauthError};
+use domain::credential::AwsKeys;
 use domain::credential::CredentialEdit;
 use domain::secret::Secret;
-use domain::sigv4::{self, Payload};
+use domain::sigv4::{self, Payload, SIGNATURE_HEADERS, query_without_signature};
 use domain::time::UnixMs;
 use domain::upstream::without_parameter;
 use url::Url;
@@ -16,8 +17,8 @@ pub struct Outgoing<'a> {
     pub method: &'a str,
     pub url: Url,
     pub headers: Headers,
-    /// What a signature is to say of the body.
-    pub payload: Payload<'a>,
+    /// A signature's statement about the body.
+    pub payload: Payload,
 }
 
 /// Why a credential could not be attached; nothing is sent then.
@@ -37,8 +38,6 @@ impl From<JsValue> for AttachError {
 
 /// Headers of an AWS request that a signature must cover besides `host` and all of `x-amz-*`.
 const SIGNED: [&str; 3] = ["content-type", "content-md5", "range"];
-/// What a client of its own would have signed with.
-const REPLACED: [&str; 4] = ["authorization", "x-amz-date", "x-amz-security-token", "x-amz-content-sha256"];
 
 /// Attaches `edit`. The bearer token that was used, where it was fetched: it can be refused.
 pub async fn attach(
@@ -62,33 +61,43 @@ pub async fn attach(
             call.headers.set("authorization", &format!("Bearer {}", token.expose()))?;
             return Ok(Some(token));
         }
-        CredentialEdit::Sign(keys) => {
-            for name in REPLACED {
-                call.headers.delete(name)?;
-            }
-            let mut covered = Vec::new();
-            for name in call.headers.keys() {
-                let Some(name) = name?.as_string() else { continue };
-                if (name.starts_with("x-amz-") || SIGNED.contains(&name.as_str()))
-                    && let Some(value) = call.headers.get(&name)?
-                {
-                    covered.push((name, value));
-                }
-            }
-            let host = call.url.host_str().unwrap_or_default();
-            let host = call.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
-            let request = sigv4::Request {
-                method: call.method,
-                host: &host,
-                path: call.url.path(),
-                query: call.url.query(),
-                headers: &covered,
-                payload: call.payload,
-            };
-            for (name, value) in sigv4::sign(&request, keys, now) {
-                call.headers.set(name, value.expose())?;
-            }
-        }
+        CredentialEdit::Sign(keys) => sign(keys, call, now)?,
     }
     Ok(None)
+}
+
+/// Signs with the vendor's keys; the client's own signature is taken out of headers and query.
+fn sign(keys: &AwsKeys, call: &mut Outgoing<'_>, now: UnixMs) -> Result<(), JsValue> {
+    for name in SIGNATURE_HEADERS {
+        call.headers.delete(name)?;
+    }
+    if let Some(query) = call.url.query() {
+        let own = query_without_signature(query);
+        if own.as_deref() != Some(query) {
+            call.url.set_query(own.as_deref());
+        }
+    }
+    let mut covered = Vec::new();
+    for name in call.headers.keys() {
+        let Some(name) = name?.as_string() else { continue };
+        if (name.starts_with("x-amz-") || SIGNED.contains(&name.as_str()))
+            && let Some(value) = call.headers.get(&name)?
+        {
+            covered.push((name, value));
+        }
+    }
+    let host = call.url.host_str().unwrap_or_default();
+    let host = call.url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let request = sigv4::Request {
+        method: call.method,
+        host: &host,
+        path: call.url.path(),
+        query: call.url.query(),
+        headers: &covered,
+        payload: &call.payload,
+    };
+    for (name, value) in sigv4::sign(&request, keys, now) {
+        call.headers.set(name, value.expose())?;
+    }
+    Ok(())
 }

@@ -4,14 +4,17 @@
 use domain::credential::{ClientAuth, ClientCredentials};
 use domain::secret::Secret;
 use domain::time::UnixMs;
+use futures_util::StreamExt;
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::time::Duration;
 use url::form_urlencoded::Serializer;
-use worker::{Date, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
+use worker::{Date, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
 
-/// A token is fetched anew so long before its end, in ms.
-const MARGIN_MS: i64 = 30_000;
+/// A token is not used so shortly before its end, in ms; at most a fifth of its life.
+const MAX_MARGIN_MS: i64 = 30_000;
+/// How long a fetch in the background may be under way before another is begun, in ms.
+const REFRESH_PATIENCE_MS: i64 = 15_000;
 /// The life of a token whose server does not say, in ms.
 const DEFAULT_LIFE_MS: i64 = 5 * 60_000;
 /// How long a server may take, and how long one call waits for another's fetch, in ms.
@@ -38,10 +41,30 @@ pub enum OauthError {
 enum Slot {
     /// Another call is fetching, since then.
     Fetching(UnixMs),
-    Ready {
-        token: Secret,
-        ends_at: UnixMs,
-    },
+    Ready(Ready),
+}
+
+#[derive(Clone, Debug)]
+struct Ready {
+    token: Secret,
+    asked_at: UnixMs,
+    ends_at: UnixMs,
+    refreshing_since: Option<UnixMs>,
+}
+
+impl Ready {
+    /// Whether a call that began at `started` may use the token: while it lasts, or if it was asked for
+    /// on the call's behalf, however short its life.
+    fn serves(&self, started: UnixMs, now: UnixMs) -> bool {
+        let margin = MAX_MARGIN_MS.min((self.ends_at - self.asked_at) / 5);
+        now < self.ends_at - margin || self.asked_at >= started
+    }
+
+    /// Whether the next one should be fetched, and nobody is at it.
+    fn is_due(&self, now: UnixMs) -> bool {
+        let is_half_over = now - self.asked_at >= (self.ends_at - self.asked_at) / 2;
+        is_half_over && self.refreshing_since.is_none_or(|since| now - since >= REFRESH_PATIENCE_MS)
+    }
 }
 
 thread_local!(static TOKENS: RefCell<HashMap<String, Slot>> = RefCell::default());
@@ -74,7 +97,7 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
     let started = now();
     loop {
         let next = TOKENS.with_borrow_mut(|tokens| match tokens.get(&key) {
-            Some(Slot::Ready { token, ends_at }) if *ends_at - MARGIN_MS > now() => Next::Use(token.clone()),
+            Some(Slot::Ready(ready)) if ready.serves(started, now()) => Next::Use(ready.token.clone()),
             Some(Slot::Fetching(since)) if now() - since < timeout_ms() => Next::Wait,
             _ => {
                 if tokens.len() >= CAPACITY {
@@ -95,14 +118,33 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
     }
     let fetched = fetch(client).await;
     TOKENS.with_borrow_mut(|tokens| match &fetched {
-        Ok((token, ends_at)) => {
-            tokens.insert(key, Slot::Ready { token: token.clone(), ends_at: *ends_at });
+        Ok(ready) => {
+            tokens.insert(key, Slot::Ready(ready.clone()));
         }
         Err(_) => {
             tokens.remove(&key);
         }
     });
-    fetched.map(|(token, _)| token)
+    fetched.map(|ready| ready.token)
+}
+
+/// The fetch of the client's next token, to be run beside the call, from half of the current one's life
+/// on: so nobody waits when it ends.
+pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = ()> + 'static> {
+    let key = key(client);
+    TOKENS.with_borrow_mut(|tokens| match tokens.get_mut(&key) {
+        Some(Slot::Ready(ready)) if ready.is_due(now()) => {
+            ready.refreshing_since = Some(now());
+            Some(())
+        }
+        _ => None,
+    })?;
+    let client = client.clone();
+    Some(async move {
+        // What fails here is tried again; the current token lasts for half of its life.
+        let Ok(ready) = fetch(&client).await else { return };
+        TOKENS.with_borrow_mut(|tokens| tokens.insert(key, Slot::Ready(ready)));
+    })
 }
 
 fn timeout_ms() -> i64 {
@@ -113,22 +155,20 @@ fn timeout_ms() -> i64 {
 pub fn forget(client: &ClientCredentials, refused: &Secret) {
     TOKENS.with_borrow_mut(|tokens| {
         let key = key(client);
-        if matches!(tokens.get(&key), Some(Slot::Ready { token, .. }) if token == refused) {
+        if matches!(tokens.get(&key), Some(Slot::Ready(ready)) if ready.token == *refused) {
             tokens.remove(&key);
         }
     });
 }
 
-async fn fetch(client: &ClientCredentials) -> Result<(Secret, UnixMs), OauthError> {
+async fn fetch(client: &ClientCredentials) -> Result<Ready, OauthError> {
     use futures_util::future::{Either, select};
     let asked_at = now();
     let exchange = std::pin::pin!(async {
         let request = request(client).map_err(|_| OauthError::Unreachable)?;
         let mut answer = Fetch::Request(request).send().await.map_err(|_| OauthError::Unreachable)?;
-        let text = answer.text().await.map_err(|_| OauthError::Unreachable)?;
         match answer.status_code() {
-            200 if text.len() <= MAX_ANSWER => Ok(text),
-            200 => Err(OauthError::Answer),
+            200 => text_of(&mut answer).await,
             status => Err(OauthError::Refused(status)),
         }
     });
@@ -138,7 +178,21 @@ async fn fetch(client: &ClientCredentials) -> Result<(Secret, UnixMs), OauthErro
         Either::Right(_) => return Err(OauthError::Unreachable),
     };
     let (token, life_ms) = domain::credential::bearer_answer(&text).ok_or(OauthError::Answer)?;
-    Ok((token, asked_at + life_ms.unwrap_or(DEFAULT_LIFE_MS)))
+    let ends_at = asked_at + life_ms.unwrap_or(DEFAULT_LIFE_MS);
+    Ok(Ready { token, asked_at, ends_at, refreshing_since: None })
+}
+
+/// The body, read no further than [`MAX_ANSWER`].
+async fn text_of(answer: &mut Response) -> Result<String, OauthError> {
+    let mut body = answer.stream().map_err(|_| OauthError::Answer)?;
+    let mut bytes = Vec::new();
+    while let Some(piece) = body.next().await {
+        bytes.extend(piece.map_err(|_| OauthError::Unreachable)?);
+        if bytes.len() > MAX_ANSWER {
+            return Err(OauthError::Answer);
+        }
+    }
+    String::from_utf8(bytes).map_err(|_| OauthError::Answer)
 }
 
 fn request(client: &ClientCredentials) -> worker::Result<Request> {
@@ -166,4 +220,31 @@ fn request(client: &ClientCredentials) -> worker::Result<Request> {
         // A redirect would take the client's secret elsewhere.
         .with_redirect(RequestRedirect::Manual);
     Request::new_with_init(&client.token_url, &init)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ready(life_ms: i64) -> Ready {
+        Ready { token: Secret::new("t".to_owned()), asked_at: 0, ends_at: life_ms, refreshing_since: None }
+    }
+
+    #[test]
+    fn a_token_serves_until_shortly_before_its_end_however_short_its_life() {
+        let late = 1;
+        assert!(ready(3_600_000).serves(late, 3_569_999) && !ready(3_600_000).serves(late, 3_570_000));
+        assert!(ready(30_000).serves(late, 23_999) && !ready(30_000).serves(late, 24_000));
+        assert!(ready(0).serves(0, 500), "asked for by a call that was waiting");
+        assert!(!ready(0).serves(late, 500));
+    }
+
+    #[test]
+    fn the_next_token_is_fetched_once_half_of_its_life_is_over() {
+        let mut ready = ready(60_000);
+        assert!(!ready.is_due(29_999) && ready.is_due(30_000));
+        ready.refreshing_since = Some(30_000);
+        assert!(!ready.is_due(44_999), "one at a time");
+        assert!(ready.is_due(45_000), "a lost fetch is taken over");
+    }
 }

@@ -1,39 +1,73 @@
-//! Calls to AI routes: what is reserved for them, and what they turn out to have used.
+//! Calls to AI routes: the budget reserved for them, and their usage once the response has ended.
 
 use crate::arrival::Arrival;
 use crate::body::Body;
-use domain::ai::{AiAsk, UsageReader, ask_of, with_include_usage};
+use domain::access::Permit;
+use domain::ai::{self, AiAsk, Metering, UsageReader, ask_of, with_include_usage};
 use domain::limit::ledger::{Ask, Settlement};
 use domain::limit::{DEFAULT_CEILING_MICROS, DEFAULT_CEILING_TOKENS, Limits};
 use domain::price::PriceList;
+use domain::route::RouteTable;
 use domain::settings::AiSettings;
-use domain::usage::AiUsage;
+use domain::upstream::build_url;
+use domain::usage::{AiUsage, Clipped, MAX_MODEL_LEN};
 use js_sys::Uint8Array;
+use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 
-/// What a request asks for, its body taken in where somebody has to look at it: where a budget is to
-/// be reserved for, or usage to be asked for.
+/// A metered call: what is needed to know its cost when its response has ended.
+#[derive(Debug)]
+pub struct AiCall {
+    pub prices: Rc<PriceList>,
+    /// The model as the request names it, if the request was read.
+    pub model: Option<Clipped<MAX_MODEL_LEN>>,
+}
+
+/// The kind of a metered call, the path that it asks the upstream for, and the AI settings of that
+/// upstream's route: the call's own or, if that is none of an AI's, its second one. `None` for calls that
+/// cost nothing.
+pub fn metered(
+    permit: &Permit,
+    arrival: &Arrival,
+    table: &RouteTable,
+) -> Option<(Metering, String, AiSettings)> {
+    let on = |permit: &Permit| {
+        let route = permit.route();
+        let settings = route.settings.ai.clone()?;
+        // A path that leads nowhere is refused later.
+        let path = build_url(route, &arrival.path, None).ok()?.path().to_owned();
+        let kind = ai::metering(settings.provider, &arrival.method, &path, arrival.is_websocket);
+        kind.is_metered().then_some((kind, path, settings))
+    };
+    on(permit).or_else(|| on(&permit.failover(&arrival.method, table)?))
+}
+
+/// Reads the request of a call, if a budget has to be reserved or usage to be asked for; its body is
+/// taken in for that.
 pub async fn read_ask(
+    (kind, path): (Metering, &str),
     ai: &AiSettings,
     limits: &Limits,
     arrival: &Arrival,
     body: &mut Body,
 ) -> Result<Option<AiAsk>, JsValue> {
-    if !limits.has_budget() && !ai.include_usage {
+    // A form with a file says nothing that bounds the call.
+    let is_form = arrival.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
+    if is_form || (!limits.has_budget() && !ai.include_usage) {
         return Ok(None);
     }
     body.take_in(arrival).await?;
     let Some(bytes) = body.bytes() else { return Ok(None) };
     if ai.include_usage
-        && let Some(asking) = with_include_usage(arrival.path.as_str(), &bytes)
+        && let Some(asking) = with_include_usage(path, &bytes)
     {
         *body = Body::Whole(Uint8Array::from(asking.as_slice()));
     }
-    Ok(Some(ask_of(ai.provider, arrival.path.as_str(), &bytes)))
+    Ok(Some(ask_of(kind, path, &bytes)))
 }
 
-/// The most that the call can use; the token's ceiling where that cannot be told.
+/// The most that the call can use; the token's ceiling if nothing bounds it.
 pub fn most(ask: Option<&AiAsk>, limits: &Limits, prices: &PriceList) -> Ask {
     let tokens = ask.and_then(AiAsk::most_tokens);
     let micros = ask
@@ -44,32 +78,25 @@ pub fn most(ask: Option<&AiAsk>, limits: &Limits, prices: &PriceList) -> Ask {
     }
 }
 
-/// A reader of the answer; `None` where it is a failure, which costs nothing.
-pub fn reader(ai: &AiSettings, response: &Response) -> Option<UsageReader> {
-    let content_type = response.headers().get("content-type").ok().flatten().unwrap_or_default();
-    response.ok().then(|| UsageReader::new(ai.provider, &content_type))
+/// A reader of the response; `None` if nothing in it can be read.
+pub fn reader(response: &Response) -> Option<UsageReader> {
+    let headers = response.headers();
+    UsageReader::of(|name| headers.get(name).ok().flatten())
 }
 
-/// The usage with what is known from the request, and its cost. Of an answer that was broken off the
-/// cost is unknown: the vendor may have gone on, and charges for it.
-pub fn priced(
-    mut usage: AiUsage,
-    asked_model: Option<String>,
-    prices: &PriceList,
-    is_whole: bool,
-) -> AiUsage {
-    // The request may name an alias where the answer names the issue; either may have the price.
-    let models = [usage.model.clone(), asked_model];
-    let price = |model| prices.cost_micros(model, &usage).filter(|_| is_whole);
-    usage.cost_micros = models.iter().flatten().find_map(|model| price(model));
+/// The usage with the request's model, and its cost if that can be known.
+pub fn priced(mut usage: AiUsage, call: AiCall) -> AiUsage {
+    // The request may name an alias where the response names the issue; either may have the price.
+    let models = [usage.model.clone(), call.model];
+    usage.cost_micros = models.iter().flatten().find_map(|model| call.prices.cost_micros(model, &usage));
     let [said, asked] = models;
     usage.model = said.or(asked);
     usage
 }
 
-/// What is settled for it; what is not known stays spent as it was reserved.
-pub fn settlement(usage: &AiUsage, is_whole: bool) -> Settlement {
-    let tokens = usage.prompt_tokens.zip(usage.completion_tokens).filter(|_| is_whole);
+/// The settlement of the call; what is unknown stays spent as it was reserved.
+pub fn settlement(usage: &AiUsage) -> Settlement {
+    let tokens = usage.prompt_tokens.zip(usage.completion_tokens);
     Settlement {
         tokens: tokens.map(|(prompt, completion)| prompt.saturating_add(completion)),
         micros: usage.cost_micros,

@@ -5,8 +5,11 @@
 //! upstream, what an AI call asks for.
 
 use crate::arrival::Arrival;
+use domain::aws_chunked::Malformed;
 use domain::sigv4::MAX_SIGNED_BODY;
 use js_sys::{ArrayBuffer, Uint8Array};
+use std::cell::Cell;
+use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 
@@ -19,20 +22,32 @@ pub enum Body {
     /// Sent once, as it comes.
     Stream,
     Whole(Uint8Array),
+    /// Sent once, changed on its way.
+    Piped {
+        stream: web_sys::ReadableStream,
+        /// Why the client's body could not be read on, once that is so.
+        broken: Rc<Cell<Option<Malformed>>>,
+    },
 }
 
 impl Body {
     pub fn of(arrival: &Arrival) -> Self {
-        // `Content-Length: 0` comes as a stream too.
-        if arrival.request.body().is_some() { Self::Stream } else { Self::None }
+        // `Content-Length: 0` comes as a stream too; with GET and HEAD it would count as a body.
+        let is_empty = arrival.must_keep_request() && arrival.content_length() == Some(0);
+        if arrival.request.body().is_some() && !is_empty { Self::Stream } else { Self::None }
     }
 
-    /// Takes a stream in whole where its announced length allows; otherwise it stays one.
+    /// Takes a stream in whole if its announced length allows; otherwise it stays one.
     pub async fn take_in(&mut self, arrival: &Arrival) -> Result<(), JsValue> {
         let fits = arrival.content_length().is_some_and(|length| length <= MAX_WHOLE);
         if matches!(self, Self::Stream) && fits {
-            let buffer = JsFuture::from(arrival.request.array_buffer()?).await?;
-            *self = Self::Whole(Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>()));
+            // A GET's body can only be sent as the client's own request has it, so that stays unread.
+            let copy = arrival.must_keep_request().then(|| arrival.request.clone()).transpose()?;
+            let source = copy.as_ref().unwrap_or(&arrival.request);
+            let buffer = JsFuture::from(source.array_buffer()?).await?;
+            let bytes = Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>());
+            // `Content-Length: 0`, which some clients send with a GET, is no body.
+            *self = if bytes.length() == 0 { Self::None } else { Self::Whole(bytes) };
         }
         Ok(())
     }
@@ -41,13 +56,13 @@ impl Body {
     pub fn bytes(&self) -> Option<Vec<u8>> {
         match self {
             Self::None => Some(vec![]),
-            Self::Stream => None,
+            Self::Stream | Self::Piped { .. } => None,
             Self::Whole(bytes) => Some(bytes.to_vec()),
         }
     }
 
     /// Whether it can be sent a second time.
     pub fn can_repeat(&self) -> bool {
-        !matches!(self, Self::Stream)
+        !matches!(self, Self::Stream | Self::Piped { .. })
     }
 }

@@ -4,13 +4,14 @@ use domain::time::UnixMs;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// From this age on, one request reads the entry again in the background while it still serves,
-/// so that busy tokens never wait for KV.
-const REFRESH_AT_MS: i64 = 5_000;
 /// How long a started refresh is trusted to be under way: its request may have been cancelled.
 const REFRESH_PATIENCE_MS: i64 = 3_000;
 /// How long a store that failed is left alone.
 const RETRY_PAUSE_MS: i64 = 1_000;
+
+/// How old a value may be for a refusal to rest on it, and so the least time between two readings for
+/// that reason.
+const REFUSAL_AGE_MS: i64 = 1_000;
 
 /// A value with the time at which its reading began.
 #[derive(Clone, Debug)]
@@ -19,6 +20,7 @@ pub struct Entry<T> {
     read_at: UnixMs,
     refreshing_since: Option<UnixMs>,
     failed_at: Option<UnixMs>,
+    has_refused: bool,
 }
 
 /// What may be done with an entry.
@@ -34,9 +36,21 @@ pub enum Freshness {
     ExpiredUnreachable,
 }
 
+/// What has to be done before a call is refused because of an entry.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// Nothing: it is young and has refused before, or was read for this call, or its store failed a
+    /// moment ago.
+    Settled,
+    /// Read it again.
+    Read,
+    /// Look again shortly: it may not be read yet, or another call is reading it.
+    Wait,
+}
+
 impl<T> Entry<T> {
     pub fn new(value: T, read_at: UnixMs) -> Self {
-        Self { value, read_at, refreshing_since: None, failed_at: None }
+        Self { value, read_at, refreshing_since: None, failed_at: None, has_refused: false }
     }
 
     pub fn value(&self) -> &T {
@@ -47,7 +61,9 @@ impl<T> Entry<T> {
         now - self.read_at
     }
 
-    /// Notes that a refresh begins where it answers [`Freshness::Refresh`].
+    /// From half of `max_age_ms` on, one request reads the entry again in the background while it still
+    /// serves, so that a busy one never waits for KV. Notes that a refresh begins if it says
+    /// [`Freshness::Refresh`].
     pub fn freshness(&mut self, now: UnixMs, max_age_ms: i64) -> Freshness {
         let age = self.age(now);
         let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
@@ -57,7 +73,7 @@ impl<T> Entry<T> {
             } else {
                 Freshness::Expired
             }
-        } else if age >= REFRESH_AT_MS
+        } else if age >= max_age_ms / 2
             && !recently(self.refreshing_since, REFRESH_PATIENCE_MS)
             && !recently(self.failed_at, RETRY_PAUSE_MS)
         {
@@ -66,6 +82,28 @@ impl<T> Entry<T> {
         } else {
             Freshness::Fresh
         }
+    }
+
+    /// Prepares the refusal of a call that came at `since` and rests on this entry. Notes that a reading
+    /// begins if it says [`Claim::Read`].
+    pub fn claim(&mut self, since: UnixMs, now: UnixMs) -> Claim {
+        let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
+        let is_young = self.age(now) < REFUSAL_AGE_MS;
+        if recently(self.failed_at, RETRY_PAUSE_MS)
+            || (is_young && (self.has_refused || self.read_at >= since))
+        {
+            Claim::Settled
+        } else if is_young || recently(self.refreshing_since, REFRESH_PATIENCE_MS) {
+            Claim::Wait
+        } else {
+            self.refreshing_since = Some(now);
+            Claim::Read
+        }
+    }
+
+    /// Notes that a call was refused because of this entry: while it is young, others need not wait.
+    pub fn note_refusal(&mut self) {
+        self.has_refused = true;
     }
 
     pub fn note_failure(&mut self, now: UnixMs) {
@@ -127,6 +165,20 @@ mod tests {
         entry.note_failure(10_000);
         assert_eq!(entry.freshness(10_999, 10_000), Freshness::ExpiredUnreachable);
         assert_eq!(entry.freshness(11_000, 10_000), Freshness::Expired);
+    }
+
+    #[test]
+    fn a_refusal_costs_at_most_one_reading_a_second() {
+        let mut entry = Entry::new((), 0);
+        assert_eq!(entry.claim(0, 500), Claim::Settled, "read for this very call");
+        assert_eq!(entry.claim(400, 500), Claim::Wait, "read before it, and no refusal rests on it yet");
+        entry.note_refusal();
+        assert_eq!(entry.claim(400, 999), Claim::Settled);
+        assert_eq!(entry.claim(400, 1_000), Claim::Read);
+        assert_eq!(entry.claim(400, 1_001), Claim::Wait, "one at a time");
+        assert_eq!(entry.claim(400, 4_000), Claim::Read, "a lost reading is taken over");
+        entry.note_failure(4_000);
+        assert_eq!(entry.claim(400, 4_999), Claim::Settled, "a store that failed is left alone");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::store::{Routes, Store, StoreError, now, read};
 use domain::access::Permit;
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
+use domain::headers::search::Guarded;
 use domain::kv::v1;
 use domain::route::{Route, RouteCredential};
 use domain::secret::Secret;
@@ -19,18 +20,26 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
+/// A credential that is open.
+#[derive(Debug)]
+pub struct Ready {
+    pub edit: CredentialEdit,
+    /// Its secrets, for which each response is searched.
+    pub guarded: Guarded,
+}
+
 /// Opened credentials by their entry in the table: not by id, which a second entry, pointed elsewhere,
 /// could carry too. They live and die with their table, so the entries' places in memory are theirs.
 #[derive(Debug, Default)]
-pub struct Opened(HashMap<*const Route, (Rc<CredentialEdit>, UnixMs)>);
+pub struct Opened(HashMap<*const Route, (Rc<Ready>, UnixMs)>);
 
 impl Opened {
     /// A sealed credential is as good as its table; a v1 secret lies elsewhere in KV and may
     /// change without the table, so it is read again after the cache's age.
-    fn get(&self, route: &Arc<Route>, max_age_ms: i64) -> Option<Rc<CredentialEdit>> {
-        let (edit, opened_at) = self.0.get(&Arc::as_ptr(route))?;
+    fn get(&self, route: &Arc<Route>, max_age_ms: i64) -> Option<Rc<Ready>> {
+        let (ready, opened_at) = self.0.get(&Arc::as_ptr(route))?;
         let lasts = matches!(route.credential, RouteCredential::Sealed(_)) || now() - opened_at < max_age_ms;
-        lasts.then(|| Rc::clone(edit))
+        lasts.then(|| Rc::clone(ready))
     }
 }
 
@@ -39,26 +48,26 @@ pub async fn for_call(
     permit: &Permit,
     routes: &Routes,
     store: &Store<'_>,
-) -> Result<Option<Rc<CredentialEdit>>, GatewayError> {
+) -> Result<Option<Rc<Ready>>, GatewayError> {
     let route = permit.origin();
     if route.credential == RouteCredential::None {
         return Ok(None);
     }
-    if let Some(edit) = routes.opened.borrow().get(route, MAX_AGE_MS) {
-        return Ok(Some(edit));
+    if let Some(ready) = routes.opened.borrow().get(route, MAX_AGE_MS) {
+        return Ok(Some(ready));
     }
     match open(route, store).await {
-        Ok(edit) => {
-            let edit = Rc::new(edit);
-            routes.opened.borrow_mut().0.insert(Arc::as_ptr(route), (Rc::clone(&edit), now()));
-            Ok(Some(edit))
+        Ok(ready) => {
+            let ready = Rc::new(ready);
+            routes.opened.borrow_mut().0.insert(Arc::as_ptr(route), (Rc::clone(&ready), now()));
+            Ok(Some(ready))
         }
         Err(cause) => {
             log(store.request_id, "credential cannot be used", &format!("route {}: {cause}", route.id));
             let stale = routes.opened.borrow().get(route, store.config.stale_max_ms);
             match (cause, stale) {
                 // As with tokens: what was known may serve for a while when KV is away.
-                (OpenError::Store(StoreError::Unreachable(_)), Some(edit)) => Ok(Some(edit)),
+                (OpenError::Store(StoreError::Unreachable(_)), Some(ready)) => Ok(Some(ready)),
                 _ => Err(GatewayError::CredentialUnavailable),
             }
         }
@@ -79,7 +88,7 @@ enum OpenError {
     Store(#[from] StoreError),
 }
 
-async fn open(route: &Route, store: &Store<'_>) -> Result<CredentialEdit, OpenError> {
+async fn open(route: &Route, store: &Store<'_>) -> Result<Ready, OpenError> {
     let credential = match &route.credential {
         RouteCredential::Sealed(sealed) => {
             let origin = origin_of(&route.upstream);
@@ -94,7 +103,7 @@ async fn open(route: &Route, store: &Store<'_>) -> Result<CredentialEdit, OpenEr
         }
         RouteCredential::None | RouteCredential::Unreadable => return Err(OpenError::Unreadable),
     };
-    Ok(credential.edit())
+    Ok(Ready { edit: credential.edit(), guarded: Guarded::new(credential.secrets()) })
 }
 
 /// As the earlier system did: a Worker secret of that name comes first, then KV.

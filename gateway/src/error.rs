@@ -4,9 +4,13 @@ use crate::limiter;
 use domain::access::Denial;
 use domain::error::GatewayError;
 use domain::limit::ledger::LimitUse;
+use domain::route::Route;
 use domain::settings::Maintenance;
 use domain::usage::Outcome;
 use worker::Result;
+
+/// When a client may come back after a store did not respond.
+const STORE_RETRY_AFTER_S: i64 = 2;
 
 /// How a call failed: what the client is told and what is recorded.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,13 +22,36 @@ pub struct Failure {
     pub message: Option<String>,
     pub outcome: Outcome,
     pub retry_after_s: Option<i64>,
+    /// The methods that would have been taken, if the method is at fault (RFC 9110, section 15.5.6).
+    pub allow: Option<String>,
     /// How the token's limits stand, where they were asked.
     pub uses: Vec<LimitUse>,
 }
 
 impl Failure {
     fn of(error: GatewayError, outcome: Outcome) -> Self {
-        Self { error, status: None, message: None, outcome, retry_after_s: None, uses: vec![] }
+        let retry_after_s = match error {
+            GatewayError::StoreUnavailable | GatewayError::LimitsUnavailable => Some(STORE_RETRY_AFTER_S),
+            _ => None,
+        };
+        Self { error, status: None, message: None, outcome, retry_after_s, allow: None, uses: vec![] }
+    }
+
+    /// A response whose status is none that HTTP knows, and that no platform lets us hand on.
+    pub fn status_unknown(status: u16) -> Self {
+        Self {
+            message: Some(format!("The upstream answered with status {status}, which cannot be handed on.")),
+            outcome: Outcome::UpstreamError,
+            ..GatewayError::BadGateway.into()
+        }
+    }
+
+    /// Adds the methods of the call's route to a refusal of its method.
+    pub fn with_methods_of(mut self, route: Option<&Route>) -> Self {
+        if let (GatewayError::MethodNotAllowed, Some(route)) = (self.error, route) {
+            self.allow = Some(route.methods_listed());
+        }
+        self
     }
 
     pub fn maintenance(notice: &Maintenance) -> Self {
@@ -68,11 +95,13 @@ impl From<GatewayError> for Failure {
             GatewayError::PayloadTooLarge | GatewayError::BodyNotSignable | GatewayError::LengthRequired => {
                 Outcome::LimitedSize
             }
+            GatewayError::BadChunks => Outcome::ClientError,
             GatewayError::MissingApiKey
             | GatewayError::InvalidApiKey
             | GatewayError::RoutesNotConfigured
             | GatewayError::InternalServerError
             | GatewayError::LimitsUnavailable
+            | GatewayError::TokenNotUnderstood
             | GatewayError::StoreUnavailable => Outcome::InternalError,
         };
         Self::of(error, outcome)
@@ -89,6 +118,9 @@ impl Failure {
         let response = edge::respond::error(self.status.unwrap_or(self.error.status()), &envelope)?;
         if let Some(seconds) = self.retry_after_s {
             response.headers().set("retry-after", &seconds.to_string())?;
+        }
+        if let Some(methods) = &self.allow {
+            response.headers().set("allow", methods)?;
         }
         let response: web_sys::Response = response.into();
         limiter::tell(&response, &self.uses)?;

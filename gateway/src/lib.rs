@@ -8,6 +8,8 @@
 //! | [`credentials`] | sealed credentials opened, v1 references resolved |
 //! | [`limiter`] | limits, counted by the token's Durable Object |
 //! | [`upstream`], [`body`] | the call to the upstream and its answer on the way back |
+//! | [`headers`] | header lists, in few crossings to JavaScript |
+//! | [`signing`] | bodies that a signature has to cover |
 //! | [`ai`] | what AI calls may use and did use |
 //! | [`watch`], [`websocket`] | bodies and sockets whose end has to be known |
 //! | [`record`], [`meter`] | usage events: what is in them; packed and sent after the answer |
@@ -21,11 +23,13 @@ mod cache;
 mod config;
 mod credentials;
 mod error;
+mod headers;
 mod limiter;
 mod meter;
 mod metrics;
 mod record;
 mod serve;
+mod signing;
 mod store;
 mod upstream;
 mod watch;

@@ -9,6 +9,7 @@ use crate::error::Failure;
 use crate::store::{Keep, Store, now};
 use domain::access::Permit;
 use domain::error::GatewayError;
+use domain::headers::response::{RATE_LIMIT, RATE_LIMIT_POLICY, name_beside};
 use domain::id::TokenId;
 use domain::limit::OnLimitFailure;
 use domain::limit::ledger::{Ask, Command, Granted, LimitUse, Limited, Settlement, headers, retry_after_s};
@@ -99,11 +100,17 @@ impl Reservation {
     }
 }
 
-/// Tells the client how it stands.
+/// Tells the client how it stands, beside anything that the upstream says of its own limits.
 pub fn tell(response: &Response, uses: &[LimitUse]) -> worker::Result<()> {
-    if let Some((policy, standing)) = headers(uses, now()) {
-        response.headers().set("ratelimit-policy", &policy)?;
-        response.headers().set("ratelimit", &standing)?;
+    let Some((policy, standing)) = headers(uses, now()) else { return Ok(()) };
+    let given = response.headers();
+    for (name, ours) in [(RATE_LIMIT_POLICY, policy), (RATE_LIMIT, standing)] {
+        if let Some(theirs) = given.get(name)? {
+            let beside = name_beside(name, &theirs, &ours);
+            given.delete(name)?;
+            given.append(beside, &theirs)?;
+        }
+        given.append(name, &ours)?;
     }
     Ok(())
 }

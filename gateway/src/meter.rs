@@ -7,7 +7,7 @@
 use crate::metrics;
 use crate::store::{Keep, now};
 use domain::time::UnixMs;
-use domain::usage::{MAX_EVENTS_PER_MESSAGE, UsageEvent, UsageMessage};
+use domain::usage::{MAX_EVENTS_PER_MESSAGE, MAX_MESSAGE_BYTES, UsageEvent, UsageMessage};
 use edge::env::USAGE;
 use edge::log::log;
 use std::cell::RefCell;
@@ -75,24 +75,44 @@ fn take() -> UsageMessage {
     })
 }
 
+/// Sends the message, in parts if it is too long for the queue.
 async fn send(message: UsageMessage, env: &Env) {
     if message.events.is_empty() {
-        give_back(0, &message);
-        return;
+        return give_back(0, &message);
     }
+    match to_text(&message) {
+        Ok(text) if text.len() <= MAX_MESSAGE_BYTES => return send_text(&text, &message, env).await,
+        Ok(_) => {}
+        Err(cause) => return drop_events(&message, &cause),
+    }
+    let (parts, lost) = message.split();
+    BUFFER.with_borrow_mut(|buffer| buffer.dropped = buffer.dropped.saturating_add(lost));
+    for part in parts {
+        match to_text(&part) {
+            Ok(text) => send_text(&text, &part, env).await,
+            Err(cause) => drop_events(&part, &cause),
+        }
+    }
+}
+
+async fn send_text(text: &str, message: &UsageMessage, env: &Env) {
     let mut cause = String::new();
     for pause in std::iter::once(0).chain(RETRY_PAUSES_MS) {
         if pause > 0 {
             Delay::from(Duration::from_millis(pause)).await;
         }
-        match try_send(&message, env).await {
+        match try_send(text, env).await {
             Ok(()) => return,
             Err(error) => cause = error,
         }
     }
+    drop_events(message, &cause);
+}
+
+fn drop_events(message: &UsageMessage, cause: &str) {
     let lost = u64::try_from(message.events.len()).unwrap_or(u64::MAX);
     log("-", "usage events dropped", &format!("{lost} events: {cause}"));
-    give_back(lost, &message);
+    give_back(lost, message);
 }
 
 fn give_back(lost: u64, message: &UsageMessage) {
@@ -102,11 +122,13 @@ fn give_back(lost: u64, message: &UsageMessage) {
     });
 }
 
-/// As text: one string crosses to JavaScript, where an object would cross field by field.
-async fn try_send(message: &UsageMessage, env: &Env) -> Result<(), String> {
-    let text = serde_json::to_string(message).map_err(|e| e.to_string())?;
+fn to_text(message: &UsageMessage) -> Result<String, String> {
+    serde_json::to_string(message).map_err(|e| e.to_string())
+}
+
+/// Sends text: one string crosses to JavaScript, where an object would cross field by field.
+async fn try_send(text: &str, env: &Env) -> Result<(), String> {
     let queue = env.queue(USAGE).map_err(|e| e.to_string())?;
-    let raw =
-        RawMessageBuilder::new(JsValue::from_str(&text)).build_with_content_type(QueueContentType::Text);
+    let raw = RawMessageBuilder::new(JsValue::from_str(text)).build_with_content_type(QueueContentType::Text);
     queue.send_raw(raw).await.map_err(|e| e.to_string())
 }

@@ -5,7 +5,7 @@ use crate::store::now;
 use domain::kv::TokenRecord;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
-use domain::usage::{MAX_BYTES, MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, clip};
+use domain::usage::{MAX_BYTES, Outcome, UsageEvent};
 use serde::Serialize;
 use std::sync::Arc;
 use web_sys::Response;
@@ -87,7 +87,9 @@ pub fn event(
     let status = if outcome == Outcome::ClientGone { CLIENT_GONE } else { response.status() };
     let in_range = |length: u64| (length <= MAX_BYTES).then_some(length);
     let announced = || response.headers().get("content-length").ok().flatten()?.parse().ok();
-    let bytes_out = if has_body(&arrival.method, status) { announced().and_then(in_range) } else { Some(0) };
+    // A client that is gone received nothing of what was announced.
+    let is_read = outcome != Outcome::ClientGone && has_body(&arrival.method, status);
+    let bytes_out = if is_read { announced().and_then(in_range) } else { Some(0) };
     let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);
     let latency_ms = if account.auth_ms == 0 && account.upstream_ms == 0 {
         now() - arrival.at
@@ -99,11 +101,11 @@ pub fn event(
         at: arrival.at,
         token_id: token.id.clone(),
         team: token.team.clone(),
-        secret: account.secret.clone(),
+        secret: account.secret.as_deref().map(Into::into),
         route_id: account.route.as_ref().map(|route| route.id.clone()),
-        route_path: account.route.as_ref().map(|route| route.path.as_str().to_owned()),
-        path: clip(arrival.path.as_str(), MAX_PATH_LEN),
-        method: arrival.method.clone(),
+        route_path: account.route.as_ref().map(|route| route.path.as_str().into()),
+        path: arrival.path.as_str().into(),
+        method: arrival.method.as_str().into(),
         status,
         outcome,
         latency_ms: millis(latency_ms),
@@ -111,10 +113,10 @@ pub fn event(
         duration_ms: None,
         bytes_in: arrival.content_length().and_then(in_range),
         bytes_out,
-        client_ip: arrival.client_ip.map(|ip| ip.to_string()),
-        user_agent: arrival.header("user-agent").map(|text| clip(&text, MAX_USER_AGENT_LEN)),
-        country: arrival.header("cf-ipcountry"),
-        request_id: arrival.request_id.clone(),
+        client_ip: arrival.client_ip.map(|ip| ip.to_string().into()),
+        user_agent: arrival.header("user-agent").map(Into::into),
+        country: arrival.header("cf-ipcountry").map(Into::into),
+        request_id: arrival.request_id.as_str().into(),
         ai: None,
     })
 }

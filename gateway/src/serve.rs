@@ -1,5 +1,6 @@
 //! One call from arrival to answer.
 
+use crate::ai::{self, AiCall};
 use crate::arrival::Arrival;
 use crate::body::Body;
 use crate::config::Config;
@@ -9,17 +10,18 @@ use crate::record::{self, Account, Line};
 use crate::store::{Keep, Routes, Store, now, prices};
 use crate::upstream;
 use crate::watch::{End, Seen, Watcher, watched};
-use crate::{ai, meter, websocket};
-use domain::access::{Call, Permit, decide};
+use crate::{credentials, meter, websocket};
+use domain::access::{Call, Denial, Permit, decide};
 use domain::api::Health;
-use domain::cors::{self, EXPOSED, PREFLIGHT_MAX_AGE_S};
+use domain::cors::{self, PREFLIGHT_MAX_AGE_S};
 use domain::error::GatewayError;
 use domain::fault::{FAULT, Fault};
-use domain::headers::{LOOP_MARK, REQUEST_ID, SERVER_TIMING};
+use domain::headers::search::Guarded;
+use domain::headers::{REQUEST_ID, SERVER_TIMING};
 use domain::limit::ledger::{Ask, Settlement};
-use domain::price::PriceList;
-use domain::settings::AiSettings;
-use domain::token::{Carrier, Form, TokenSecret};
+use domain::route::{Route, RouteCredential};
+use domain::secret::Secret;
+use domain::token::{Carrier, Form, NotPresented, TokenHash, TokenSecret, presented};
 use domain::usage::{AiUsage, Outcome, SECRET_HEAD, UsageEvent};
 use edge::log::{log, log_call};
 use futures_channel::oneshot;
@@ -84,7 +86,7 @@ fn health(arrival: &Arrival) -> Result<Response> {
 }
 
 async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account) -> Handled<Answered> {
-    if arrival.header(LOOP_MARK).is_some() {
+    if arrival.hop.is_none() {
         return Err(GatewayError::LoopDetected.into());
     }
     if let Some(response) = preflight(arrival, store).await? {
@@ -101,16 +103,18 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     check_size(&permit, arrival, &body)?;
     let mut ask = Ask::default();
     let mut ai_call = None;
-    if let Some(settings) = permit.route().settings.ai.clone() {
-        let prices = prices(store.env, store.request_id).await;
-        let asked = ai::read_ask(&settings, &token.limits, arrival, &mut body).await.map_err(|cause| {
+    if let Some((kind, path, settings)) = ai::metered(&permit, arrival, &routes.table) {
+        arrival.is_metered = true;
+        let prices = prices(store).await;
+        let asked = ai::read_ask((kind, &path), &settings, &token.limits, arrival, &mut body).await;
+        let asked = asked.map_err(|cause| {
             log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
             GatewayError::BadGateway
         })?;
         if token.limits.has_budget() {
             ask = ai::most(asked.as_ref(), &token.limits, &prices);
         }
-        ai_call = Some(AiCall { settings, prices, model: asked.and_then(|ask| ask.model) });
+        ai_call = Some(AiCall { prices, model: asked.and_then(|ask| ask.model) });
     }
     let admission = limiter::take(&permit, &arrival.call_id, ask, store).await?;
     let Admission { uses, reservation } = admission;
@@ -170,7 +174,12 @@ async fn call(
         let joined = websocket::join(socket, &answer.response, offered.as_deref());
         return joined.map(|(response, joined)| (response, Some(joined))).map_err(|e| failed(&e));
     }
-    answer.returned(arrival).map(|response| (response, None)).map_err(|e| failed(&e))
+    let status = answer.response.status();
+    if !(200..=599).contains(&status) {
+        log(store.request_id, "status cannot be handed on", &format!("route {}: {status}", route.id));
+        return Err(Box::new(Failure::status_unknown(status)));
+    }
+    answer.returned(arrival, store).map(|response| (response, None)).map_err(|e| failed(&e))
 }
 
 /// What the call asks to go wrong; its latency has passed when this returns.
@@ -195,55 +204,134 @@ fn check_size(permit: &Permit, arrival: &Arrival, body: &Body) -> Handled<()> {
     }
 }
 
-/// The token that the call presents, its carrier noted. Costs no KV read.
+/// The token that the call presents, noted so that it goes on nowhere. Costs no KV read.
 fn present(arrival: &mut Arrival, config: &Config) -> Handled<TokenSecret> {
-    for carrier in Carrier::ALL {
-        let Some(value) = arrival.header(carrier.header()) else { continue };
-        if let Some(token) = carrier.token_in(&value) {
-            arrival.carrier = Some(carrier);
-            return TokenSecret::parse(token, &config.check_keys).map_err(|_| {
-                meter::count_unknown_token();
-                GatewayError::InvalidApiKey.into()
-            });
+    let found = presented(|name| arrival.header(name), &config.check_keys);
+    let (carrier, token) = found.map_err(|why| match why {
+        NotPresented::Missing => GatewayError::MissingApiKey,
+        NotPresented::Invalid => {
+            meter::count_unknown_token();
+            GatewayError::InvalidApiKey
         }
-    }
-    Err(GatewayError::MissingApiKey.into())
+    })?;
+    arrival.carrier = Some(carrier);
+    arrival.presented = Guarded::new([Secret::new(token.expose().to_owned())]);
+    Ok(token)
 }
 
-/// Looks the token up and decides. Record and routes are read side by side where neither is cached.
+/// A refusal, and which of the values that it rests on may have changed since they were read.
+#[derive(Debug)]
+struct Refusal {
+    failure: Box<Failure>,
+    by_token: bool,
+    by_routes: bool,
+}
+
+impl Refusal {
+    fn by_token(error: GatewayError) -> Self {
+        Self { failure: error.into(), by_token: true, by_routes: false }
+    }
+
+    fn by_routes(error: GatewayError) -> Self {
+        Self { failure: error.into(), by_token: false, by_routes: true }
+    }
+
+    fn of(denial: Denial, route: Option<&Route>) -> Self {
+        let failure = Box::new(Failure::from(denial).with_methods_of(route));
+        let by_routes = matches!(denial, Denial::NoRoute | Denial::Method | Denial::Scope);
+        let by_token = !matches!(denial, Denial::NoRoute | Denial::Method);
+        Self { failure, by_token, by_routes }
+    }
+}
+
+type Permitted = (Permit, Rc<Routes>);
+
+/// Looks the token up and decides. Nobody is refused because of a value that is older than a second: it
+/// is read again first, so that a change is in force once the API has responded.
 async fn permit(
     secret: &TokenSecret,
     arrival: &Arrival,
     store: &Store<'_>,
     account: &mut Account,
-) -> Handled<(Permit, Rc<Routes>)> {
-    let unknown = || {
+) -> Handled<Permitted> {
+    let hash = secret.hash();
+    match judge(secret, &hash, arrival, store, account).await? {
+        Ok(permitted) => {
+            // Whether a credential that cannot be opened matters is decided later: the route may be under
+            // maintenance.
+            if has_credential(&permitted, store).await {
+                return Ok(permitted);
+            }
+            let was_read = store.refresh_routes(arrival.at).await;
+            Store::note_routes_refusal();
+            if !was_read {
+                return Ok(permitted);
+            }
+        }
+        Err(refusal) => {
+            let again = join(
+                async { refusal.by_token && store.refresh_token(&hash, secret.form(), arrival.at).await },
+                async { refusal.by_routes && store.refresh_routes(arrival.at).await },
+            );
+            if again.await == (false, false) {
+                return Err(refused(refusal, &hash, account).into());
+            }
+        }
+    }
+    judge(secret, &hash, arrival, store, account)
+        .await?
+        .map_err(|refusal| refused(refusal, &hash, account).into())
+}
+
+fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Failure {
+    if refusal.by_token {
+        Store::note_token_refusal(hash);
+    }
+    if refusal.by_routes {
+        Store::note_routes_refusal();
+    }
+    if account.token.is_none() && refusal.failure.error == GatewayError::InvalidApiKey {
         meter::count_unknown_token();
-        Box::<Failure>::from(GatewayError::InvalidApiKey)
-    };
+    }
+    *refusal.failure
+}
+
+/// Whether the route's credential can be opened. One of the earlier system lies in KV by itself.
+async fn has_credential((permit, routes): &Permitted, store: &Store<'_>) -> bool {
+    matches!(permit.origin().credential, RouteCredential::V1(_))
+        || credentials::for_call(permit, routes, store).await.is_ok()
+}
+
+/// Decides by what the store says. Record and routes are read side by side where neither is cached.
+async fn judge(
+    secret: &TokenSecret,
+    hash: &TokenHash,
+    arrival: &Arrival,
+    store: &Store<'_>,
+    account: &mut Account,
+) -> Handled<std::result::Result<Permitted, Refusal>> {
     if secret.form() == Form::Legacy {
         // Without a check anything of this shape could be a token: look only while there are any.
         let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
         if !routes.is_some_and(|routes| routes.table.legacy_tokens) {
-            return Err(unknown());
+            return Ok(Err(Refusal::by_routes(GatewayError::InvalidApiKey)));
         }
     }
-    let hash = secret.hash();
-    let (token, routes) = join(store.token(&hash), store.routes()).await;
+    let (token, routes) = join(store.token(hash, secret.form()), store.routes()).await;
     let token = token.map_err(|cause| {
         log(store.request_id, "token cannot be read", &cause);
         GatewayError::from(&cause)
     })?;
-    let token = token.ok_or_else(unknown)?;
+    let Some(token) = token else { return Ok(Err(Refusal::by_token(GatewayError::InvalidApiKey))) };
     account.token = Some(Arc::clone(&token));
     account.secret = hash.as_str().get(..SECRET_HEAD).map(str::to_owned);
     let routes = routes.map_err(|e| GatewayError::from(&e))?;
-    let routes = routes.ok_or(GatewayError::RoutesNotConfigured)?;
+    let Some(routes) = routes else { return Ok(Err(Refusal::by_routes(GatewayError::RoutesNotConfigured))) };
     let call =
         Call { method: &arrival.method, path: &arrival.path, client_ip: arrival.client_ip, now: arrival.at };
     account.route = routes.table.find(&arrival.path).cloned();
-    let permit = decide(&token, &routes.table, &call).map_err(|denial| Box::new(Failure::from(denial)))?;
-    Ok((permit, routes))
+    let decided = decide(&token, &routes.table, &call);
+    Ok(decided.map(|permit| (permit, routes)).map_err(|denial| Refusal::of(denial, account.route.as_deref())))
 }
 
 /// The answer to a CORS preflight, where the route lists the origin. It carries no token, so it
@@ -254,14 +342,20 @@ async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Respo
     }
     let wanted = arrival.header("access-control-request-method");
     let (Some(origin), Some(wanted)) = (&arrival.origin, wanted) else { return Ok(None) };
-    let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
-    let Some(route) = routes.as_ref().and_then(|routes| routes.table.find(&arrival.path)) else {
+    let listed = async || -> Handled<Option<Arc<Route>>> {
+        let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
+        let route = routes.as_ref().and_then(|routes| routes.table.find(&arrival.path));
+        Ok(route.filter(|route| cors::allow(route, origin).is_some()).cloned())
+    };
+    let route = match listed().await? {
+        None if store.refresh_routes(arrival.at).await => listed().await?,
+        found => found,
+    };
+    let Some(route) = route else {
+        Store::note_routes_refusal();
         return Ok(None);
     };
-    if cors::allow(route, origin).is_none() {
-        return Ok(None);
-    }
-    let methods = route.methods.iter().map(domain::method::Method::as_str).collect::<Vec<_>>().join(", ");
+    let methods = route.methods_listed();
     let respond = || -> Result<Response> {
         let response = worker::Response::empty()?.with_status(204);
         let headers = response.headers();
@@ -287,18 +381,22 @@ async fn finish(response: &Response, arrival: &Arrival, account: &Account, store
     headers.append(SERVER_TIMING, &timing).map_err(failed)?;
     limiter::tell(response, &account.uses)?;
     let Some(origin) = &arrival.origin else { return Ok(()) };
-    let routes = store.routes().await.ok().flatten();
-    let Some(route) = routes.as_ref().and_then(|routes| routes.table.find(&arrival.path)) else {
-        return Ok(());
-    };
+    let mut route = account.route.clone();
+    if route.is_none() {
+        let routes = store.routes().await.ok().flatten();
+        route = routes.and_then(|routes| routes.table.find(&arrival.path).cloned());
+    }
+    let Some(route) = route else { return Ok(()) };
     if route.cors_origins.is_empty() {
         return Ok(());
     }
     // The answer differs by origin even where it is refused.
     headers.append("vary", "Origin").map_err(failed)?;
-    if let Some(grant) = cors::allow(route, origin) {
+    if let Some(grant) = cors::allow(&route, origin) {
         headers.set("access-control-allow-origin", &grant.origin).map_err(failed)?;
-        headers.set("access-control-expose-headers", EXPOSED).map_err(failed)?;
+        // All that are there, since `*` is taken for a name where cookies are sent along.
+        let names = crate::headers::names(&headers);
+        headers.set("access-control-expose-headers", &names).map_err(failed)?;
     }
     Ok(())
 }
@@ -311,15 +409,6 @@ struct Answered {
     cut: Option<u64>,
     socket: Option<websocket::Joined>,
     ai: Option<AiCall>,
-}
-
-/// What is needed to know an AI call's cost when its answer has ended.
-#[derive(Debug)]
-struct AiCall {
-    settings: AiSettings,
-    prices: Rc<PriceList>,
-    /// As the request names it, where it was read.
-    model: Option<String>,
 }
 
 impl Answered {
@@ -338,12 +427,17 @@ impl Answered {
                 let traffic = websocket::pass(socket).await;
                 event.duration_ms = u32::try_from(now() - event.at).ok();
                 (event.bytes_in, event.bytes_out) = (Some(traffic.bytes_in), Some(traffic.bytes_out));
-                end(event, reservation, Settlement::NOTHING, &keep);
+                // Messages are not read, so the usage of an AI's is unknown.
+                let used = account_for(&mut event, self.ai, AiUsage::default());
+                end(event, reservation, used, &keep);
             });
             return Ok(self.response);
         }
-        let ai = self.ai.and_then(|call| Some((ai::reader(&call.settings, &self.response)?, call)));
-        if reservation.is_none() && self.cut.is_none() && ai.is_none() {
+        // A failure costs nothing.
+        let call = self.ai.filter(|_| self.response.ok());
+        let reader = call.as_ref().and_then(|_| ai::reader(&self.response));
+        if reservation.is_none() && self.cut.is_none() && reader.is_none() {
+            account_for(&mut event, call, AiUsage::default());
             meter::record(event, &keep);
             return Ok(self.response);
         }
@@ -351,7 +445,6 @@ impl Answered {
         store.context.wait_until(async move {
             let _ = waited_for.await;
         });
-        let (reader, call) = ai.unzip();
         let mut watcher = Watcher::new(move |seen: Seen| {
             let _ended = ended;
             event.bytes_out = Some(seen.bytes);
@@ -362,17 +455,19 @@ impl Answered {
                 End::Abandoned => event.outcome = Outcome::ClientGone,
                 End::Cut => event.outcome = Outcome::InjectedFault,
             }
-            let is_whole = seen.end == End::Whole;
-            let priced =
-                |(usage, call): (AiUsage, AiCall)| ai::priced(usage, call.model, &call.prices, is_whole);
-            event.ai = seen.ai.zip(call).map(priced);
-            let used = event.ai.as_ref().map_or(Settlement::NOTHING, |ai| ai::settlement(ai, is_whole));
+            let used = account_for(&mut event, call, seen.ai.unwrap_or_default());
             end(event, reservation, used, &keep);
         });
         watcher.reader = reader;
         watcher.cut = self.cut;
         watched(self.response, watcher).map_err(Error::from)
     }
+}
+
+/// Notes the usage of a metered call in its event; calls that are not metered use nothing.
+fn account_for(event: &mut UsageEvent, call: Option<AiCall>, usage: AiUsage) -> Settlement {
+    event.ai = call.map(|call| ai::priced(usage, call));
+    event.ai.as_ref().map_or(Settlement::NOTHING, ai::settlement)
 }
 
 fn end(event: UsageEvent, reservation: Option<limiter::Reservation>, used: Settlement, keep: &Keep) {

@@ -6,7 +6,7 @@
 //! Age: an entry serves for at most [`MAX_AGE_MS`] after its reading *began*, so a change is seen
 //! within 10 s of the moment KV shows it at this location.
 
-use crate::cache::{Cache, Entry, Freshness};
+use crate::cache::{Cache, Claim, Entry, Freshness};
 use crate::config::{Config, MAX_AGE_MS};
 use crate::credentials::Opened;
 use domain::error::GatewayError;
@@ -14,11 +14,11 @@ use domain::kv::{ROUTES_KEY, TokenRecord, TokenState, parse_routes, token_key};
 use domain::price::{PRICES_KEY, PriceList};
 use domain::route::RouteTable;
 use domain::time::UnixMs;
-use domain::token::TokenHash;
+use domain::token::{Form, TokenHash};
 use edge::env::TOKENS;
 use edge::log::log;
 use futures_util::future::{Either, select};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -41,6 +41,12 @@ pub struct Routes {
     pub opened: RefCell<Opened>,
 }
 
+/// Pause between looks at whether another call's reading is done, in ms.
+const LOOK_AGAIN_MS: u64 = 20;
+/// Readings for tokens of the legacy form that are not cached, a second and isolate: they have no check,
+/// so anybody can ask for them without end.
+const LEGACY_READS_A_SECOND: u32 = 100;
+
 /// Why the store has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -54,6 +60,7 @@ impl From<&StoreError> for GatewayError {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unreachable(_) => Self::StoreUnavailable,
+            StoreError::Unreadable(domain::kv::KvError::NotUnderstood) => Self::TokenNotUnderstood,
             StoreError::Unreadable(_) => Self::InternalServerError,
         }
     }
@@ -153,28 +160,44 @@ const PRICES_MAX_AGE_MS: i64 = 60_000;
 
 /// The prices of AI models; empty where none were published. Read for AI routes alone. While KV is away
 /// the last known ones go on: an old price is nearer to the truth than none.
-pub async fn prices(env: &Env, request_id: &str) -> Rc<PriceList> {
+pub async fn prices(store: &Store<'_>) -> Rc<PriceList> {
     let cached = PRICE_CACHE.with_borrow_mut(|entry| {
         let entry = entry.as_mut()?;
         Some((Rc::clone(entry.value()), entry.freshness(now(), PRICES_MAX_AGE_MS)))
     });
-    if let Some((prices, Freshness::Fresh)) = cached {
-        return prices;
+    match cached {
+        Some((prices, Freshness::Fresh | Freshness::ExpiredUnreachable)) => prices,
+        Some((prices, Freshness::Refresh)) => {
+            let (env, id) = (store.env.clone(), store.request_id.to_owned());
+            store.context.wait_until(async move {
+                fetch_prices(&env, &id).await;
+            });
+            prices
+        }
+        Some((prices, Freshness::Expired)) => {
+            fetch_prices(store.env, store.request_id).await.unwrap_or(prices)
+        }
+        None => fetch_prices(store.env, store.request_id).await.unwrap_or_default(),
     }
+}
+
+async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
     let read_at = now();
     let fetched = match read(env, PRICES_KEY).await {
         Ok(None) => Ok(PriceList::default()),
         Ok(Some(text)) => PriceList::parse(&text).map_err(StoreError::from),
         Err(cause) => Err(cause),
     };
-    let prices = match fetched {
-        Ok(prices) => Rc::new(prices),
-        Err(cause) => {
-            log(request_id, "prices cannot be read", &cause);
-            cached.map(|(prices, _)| prices).unwrap_or_default()
+    let prices =
+        fetched.map(Rc::new).inspect_err(|cause| log(request_id, "prices cannot be read", cause)).ok();
+    PRICE_CACHE.with_borrow_mut(|entry| match &prices {
+        // As with tokens, the later begun reading stays.
+        Some(prices) if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) => {
+            *entry = Some(Entry::new(Rc::clone(prices), read_at));
         }
-    };
-    PRICE_CACHE.set(Some(Entry::new(Rc::clone(&prices), read_at)));
+        Some(_) => {}
+        None => entry.get_or_insert_with(|| Entry::new(Rc::default(), read_at)).note_failure(now()),
+    });
     prices
 }
 
@@ -188,8 +211,62 @@ impl Store<'_> {
         }
     }
 
+    /// Brings the cached token up to date before a call that came at `since` is refused because of it, by
+    /// at most one reading a second. Returns whether it was read meanwhile.
+    pub async fn refresh_token(&self, hash: &TokenHash, form: Form, since: UnixMs) -> bool {
+        let claim = || {
+            TOKEN_CACHE.with_borrow_mut(|cache| {
+                let entry = cache
+                    .get_mut(hash)
+                    .filter(|e| e.value().is_some() || form == Form::Current || may_read_legacy());
+                entry.map_or(Claim::Settled, |entry| entry.claim(since, now()))
+            })
+        };
+        again(claim, async {
+            if let Err(cause) = fetch_token(self.env, hash).await {
+                log(self.request_id, "token cannot be read again", &cause);
+                note_token_failure(hash);
+            }
+        })
+        .await
+    }
+
+    /// Notes that calls are refused because of the token.
+    pub fn note_token_refusal(hash: &TokenHash) {
+        TOKEN_CACHE.with_borrow_mut(|cache| {
+            if let Some(entry) = cache.get_mut(hash) {
+                entry.note_refusal();
+            }
+        });
+    }
+
+    /// Notes that calls are refused because of the route table.
+    pub fn note_routes_refusal() {
+        ROUTE_CACHE.with_borrow_mut(|entry| {
+            if let Some(entry) = entry {
+                entry.note_refusal();
+            }
+        });
+    }
+
+    /// The same as [`Store::refresh_token`], for the route table.
+    pub async fn refresh_routes(&self, since: UnixMs) -> bool {
+        let claim = || {
+            ROUTE_CACHE.with_borrow_mut(|entry| {
+                entry.as_mut().map_or(Claim::Settled, |entry| entry.claim(since, now()))
+            })
+        };
+        again(claim, async {
+            if let Err(cause) = fetch_routes(self.env, self.config, self.request_id).await {
+                log(self.request_id, "routes cannot be read again", &cause);
+                note_routes_failure();
+            }
+        })
+        .await
+    }
+
     /// The token under `hash`; `None` where there is none.
-    pub async fn token(&self, hash: &TokenHash) -> Result<Token, StoreError> {
+    pub async fn token(&self, hash: &TokenHash, form: Form) -> Result<Token, StoreError> {
         let cached = TOKEN_CACHE.with_borrow_mut(|cache| {
             let entry = cache.get_mut(hash)?;
             Some((entry.value().clone(), entry.freshness(now(), MAX_AGE_MS)))
@@ -211,6 +288,9 @@ impl Store<'_> {
                     .ok_or_else(|| StoreError::Unreachable("failed a moment ago".into()));
             }
             Some((_, Freshness::Expired)) | None => {}
+        }
+        if form == Form::Legacy && !may_read_legacy() {
+            return Err(StoreError::Unreachable("too many unknown tokens of the legacy form".into()));
         }
         match fetch_token(self.env, hash).await {
             Err(StoreError::Unreachable(cause)) => {
@@ -266,6 +346,35 @@ impl Store<'_> {
             ok => ok,
         }
     }
+}
+
+/// Brings an entry up to date before a refusal rests on it. Returns whether it was read meanwhile.
+async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> bool {
+    let mut has_waited = false;
+    loop {
+        match claim() {
+            Claim::Settled => return has_waited,
+            Claim::Read => {
+                read.await;
+                return true;
+            }
+            // A promise of one request cannot be awaited in another.
+            Claim::Wait => Delay::from(Duration::from_millis(LOOK_AGAIN_MS)).await,
+        }
+        has_waited = true;
+    }
+}
+
+/// Takes one reading from this second's allowance for legacy tokens.
+fn may_read_legacy() -> bool {
+    thread_local!(static TAKEN: Cell<(UnixMs, u32)> = const { Cell::new((0, 0)) });
+    let second = now() / 1_000;
+    let taken = match TAKEN.get() {
+        (then, taken) if then == second => taken,
+        _ => 0,
+    };
+    TAKEN.set((second, taken + 1));
+    taken < LEGACY_READS_A_SECOND
 }
 
 fn note_token_failure(hash: &TokenHash) {

@@ -3,17 +3,21 @@
 
 use crate::arrival::Arrival;
 use crate::body::Body;
-use crate::credentials;
+use crate::credentials::{self, Ready};
+use crate::headers;
+use crate::signing::{self, bad_chunks};
 use crate::store::{Routes, Store, now};
 use domain::access::Permit;
 use domain::breaker::Breaker;
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
-use domain::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, holds_token};
+use domain::headers::response::{Edits, Returning};
+use domain::headers::search::Guarded;
+use domain::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, query_without_token};
 use domain::id::RouteId;
-use domain::sigv4::{Payload, takes_unsigned_payload};
-use domain::token::{Carrier, protocols_without_token};
-use domain::upstream::{build_url, location_without, map_location, map_set_cookie};
+use domain::route::{Route, RouteCredential};
+use domain::secret::Secret;
+use domain::upstream::build_url;
 use edge::credential::{Outgoing, attach};
 use edge::log::log;
 use futures_util::future::{Either, select};
@@ -28,7 +32,7 @@ use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope,
 };
-use worker::{Delay, worker_sys::ext::HeadersExt};
+use worker::Delay;
 
 /// Why there is no answer, with the cause for the log.
 #[derive(Debug)]
@@ -38,12 +42,12 @@ pub struct UpstreamError {
 }
 
 impl UpstreamError {
-    fn new(error: GatewayError, cause: impl Into<String>) -> Self {
+    pub fn new(error: GatewayError, cause: impl Into<String>) -> Self {
         Self { error, cause: cause.into() }
     }
 }
 
-fn unreachable(cause: &JsValue) -> UpstreamError {
+pub fn unreachable(cause: &JsValue) -> UpstreamError {
     UpstreamError::new(GatewayError::BadGateway, format!("{cause:?}"))
 }
 
@@ -51,8 +55,11 @@ fn unreachable(cause: &JsValue) -> UpstreamError {
 #[derive(Debug)]
 pub struct Answer {
     pub response: Response,
+    /// Without the credential.
     sent_to: Url,
-    credential: Option<Rc<CredentialEdit>>,
+    credential: Option<Rc<Ready>>,
+    /// Secrets of this very call: a token that was fetched, a signature.
+    issued: Option<Secret>,
     /// The permit of the upstream that answered.
     permit: Permit,
 }
@@ -79,7 +86,7 @@ pub async fn forward(
     let is_idempotent =
         matches!(arrival.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE");
     let second = permit
-        .failover(&routes.table)
+        .failover(&arrival.method, &routes.table)
         .filter(|_| body.can_repeat() && (is_idempotent || failover.any_method));
     let Some(second) = second else {
         return attempt(permit, body, arrival, routes, store).await;
@@ -99,9 +106,8 @@ pub async fn forward(
     log(store.request_id, "second upstream tried", &format!("route {id}"));
     match attempt(&second, body, arrival, routes, store).await {
         Ok(answer) => {
-            if let Ok(Some(unread)) = first.map(|answer| answer.response.body()) {
-                // The first answer's connection is let go.
-                let _ = unread.cancel();
+            if let Ok(first) = first {
+                let_go(&first.response);
             }
             Ok(answer)
         }
@@ -131,60 +137,64 @@ async fn attempt(
     let credential = credentials::for_call(permit, routes, store)
         .await
         .map_err(|error| UpstreamError::new(error, "its credential cannot be opened"))?;
-    let digest = match credential.as_deref() {
-        Some(CredentialEdit::Sign(keys)) if !takes_unsigned_payload(&keys.service) => {
-            signable(body, arrival).await?
-        }
-        _ => None,
-    };
-    let payload = match (&digest, &body) {
-        (Some(digest), _) => Payload::Digest(digest),
-        (None, Body::None) => Payload::Empty,
-        (None, _) => Payload::Unsigned,
-    };
+    let edit = credential.as_deref().map(|ready| &ready.edit);
+    let prepared = signing::prepare(edit, body, arrival).await?;
+    let body = prepared.body.as_ref().unwrap_or(body);
     let mut tries = 0;
     loop {
         tries += 1;
-        let url = build_url(route, &arrival.path, arrival.url.query())
+        let query = arrival.url.query().and_then(|query| query_without_token(query, &arrival.presented));
+        let url = build_url(route, &arrival.path, query.as_deref())
             .map_err(|why| UpstreamError::new(GatewayError::RouteNotFound, why.to_string()))?;
-        let headers = request_headers(arrival, route.forward_cookies).map_err(|e| unreachable(&e))?;
+        let headers = request_headers(arrival, route).map_err(|e| unreachable(&e))?;
         if matches!(body, Body::Whole(_)) {
             // The runtime announces the length itself; it may not be the client's.
             headers.delete("content-length").map_err(|e| unreachable(&e))?;
         }
+        prepared.edit(&headers).map_err(|e| unreachable(&e))?;
+        let payload = prepared.payload.clone();
         let mut call = Outgoing { method: &arrival.method, url, headers, payload };
-        let fetched = match credential.as_deref() {
+        let bare = matches!(edit, Some(CredentialEdit::SetQuery { .. })).then(|| call.url.clone());
+        let fetched = match edit {
             Some(edit) => attach(edit, &mut call, now())
                 .await
                 .map_err(|why| UpstreamError::new(GatewayError::CredentialUnavailable, why.to_string()))?,
             None => None,
         };
+        if let Some(CredentialEdit::FetchToken(client)) = edit
+            && let Some(refresh) = edge::oauth::refresh_ahead(client)
+        {
+            store.context.wait_until(refresh);
+        }
         let response = send(&call, body, arrival, route.timeout_ms).await?;
         if response.status() == 401
-            && let (Some(CredentialEdit::FetchToken(client)), Some(token)) = (credential.as_deref(), &fetched)
+            && let (Some(CredentialEdit::FetchToken(client)), Some(token)) = (edit, &fetched)
         {
             edge::oauth::forget(client, token);
             if tries == 1 && body.can_repeat() {
+                let_go(&response);
                 continue;
             }
         }
-        return Ok(Answer { response, sent_to: call.url, credential, permit: permit.clone() });
+        let issued = match edit {
+            Some(CredentialEdit::Sign(_)) => signature(&call.headers),
+            _ => fetched,
+        };
+        let sent_to = bare.unwrap_or(call.url);
+        return Ok(Answer { response, sent_to, credential, issued, permit: permit.clone() });
     }
 }
 
-/// The digest of a body that a signature has to cover; `None` where there is no body.
-async fn signable(body: &mut Body, arrival: &Arrival) -> Result<Option<String>, UpstreamError> {
-    body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
-    match body {
-        Body::None => Ok(None),
-        Body::Whole(bytes) => edge::crypto::sha256_hex(bytes)
-            .await
-            .map(Some)
-            .map_err(|why| UpstreamError::new(GatewayError::InternalServerError, why.to_string())),
-        Body::Stream => Err(UpstreamError::new(
-            GatewayError::BodyNotSignable,
-            "the body is too long to be signed, or does not announce its length",
-        )),
+/// The signature that a request bears.
+fn signature(headers: &Headers) -> Option<Secret> {
+    let authorization = headers.get("authorization").ok().flatten()?;
+    authorization.rsplit_once("Signature=").map(|(_, signature)| Secret::new(signature.to_owned()))
+}
+
+/// Lets the connection of a response go that nobody will read.
+fn let_go(response: &Response) {
+    if let Some(unread) = response.body() {
+        let _ = unread.cancel();
     }
 }
 
@@ -205,9 +215,20 @@ async fn send(
             init.set_method(call.method);
             scope.fetch_with_str_and_init(call.url.as_str(), &init)
         }
+        Body::Whole(_) if arrival.must_keep_request() => {
+            // A search of OpenSearch's. A copy of the request can be sent again.
+            let given = arrival.request.clone().map_err(|e| unreachable(&e))?;
+            let request = Request::new_with_str_and_init(call.url.as_str(), given.unchecked_ref());
+            scope.fetch_with_request_and_init(&request.map_err(|e| unreachable(&e))?, &init)
+        }
         Body::Whole(bytes) => {
             init.set_method(call.method);
             init.set_body(bytes);
+            scope.fetch_with_str_and_init(call.url.as_str(), &init)
+        }
+        Body::Piped { stream, .. } => {
+            init.set_method(call.method);
+            init.set_body(stream);
             scope.fetch_with_str_and_init(call.url.as_str(), &init)
         }
         Body::Stream => {
@@ -224,7 +245,10 @@ async fn send(
     let timeout = pin!(Delay::from(Duration::from_millis(u64::from(timeout_ms))));
     match select(pin!(JsFuture::from(fetch)), timeout).await {
         Either::Left((answer, _)) => {
-            answer.and_then(JsCast::dyn_into::<Response>).map_err(|e| unreachable(&e))
+            answer.and_then(JsCast::dyn_into::<Response>).map_err(|cause| match body {
+                Body::Piped { broken, .. } => broken.get().map_or_else(|| unreachable(&cause), bad_chunks),
+                _ => unreachable(&cause),
+            })
         }
         Either::Right(_) => Err(UpstreamError::new(
             GatewayError::GatewayTimeout,
@@ -233,74 +257,69 @@ async fn send(
     }
 }
 
-/// The client's headers less what `domain` says, plus ours.
-fn request_headers(arrival: &Arrival, forward_cookies: bool) -> Result<Headers, JsValue> {
-    let given = arrival.request.headers();
-    let connection = given.get("connection")?;
-    let hygiene =
-        RequestHygiene { carrier: arrival.carrier, connection: connection.as_deref(), forward_cookies };
-    let headers = Headers::new_with_headers(&given)?;
-    for name in given.keys() {
-        let Some(name) = name?.as_string() else { continue };
-        let is_second_token = Carrier::ALL.iter().any(|carrier| carrier.header() == name)
-            && matches!(given.get(&name), Ok(Some(value)) if holds_token(&value));
-        if is_second_token || !hygiene.forwards(&name) {
-            headers.delete(&name)?;
+/// The client's headers with the changes that `domain` decides on, plus ours.
+fn request_headers(arrival: &Arrival, route: &Route) -> Result<Headers, JsValue> {
+    let connection = arrival.header("connection");
+    let hygiene = RequestHygiene {
+        carrier: arrival.carrier,
+        connection: connection.as_deref(),
+        forward_cookies: route.forward_cookies,
+        has_credential: route.credential != RouteCredential::None,
+        answers_cors: !route.cors_origins.is_empty(),
+    };
+    let headers = Headers::new_with_headers(&arrival.request.headers())?;
+    for (name, value) in hygiene.edits(arrival.headers(), &arrival.presented) {
+        match value {
+            Some(value) => headers.set(name, &value)?,
+            None => headers.delete(name)?,
         }
     }
     if arrival.is_websocket {
         headers.set("upgrade", "websocket")?;
-        let offered = given.get(Carrier::WebSocketProtocol.header())?;
-        if let Some(protocols) = offered.as_deref().and_then(protocols_without_token) {
-            headers.set(Carrier::WebSocketProtocol.header(), &protocols)?;
-        }
+    }
+    if arrival.is_metered {
+        // A browser's `zstd` is opaque to us, and a stream compressed again would lose its flushes.
+        headers.set("accept-encoding", "identity")?;
     }
     headers.set(REQUEST_ID, &arrival.request_id)?;
-    headers.set(LOOP_MARK, "1")?;
+    headers.set(LOOP_MARK, arrival.hop.as_deref().unwrap_or_default())?;
     Ok(headers)
 }
 
 impl Answer {
-    /// The upstream's answer as the client gets it: status, headers and body as they are, `Location`
-    /// and `Set-Cookie` mapped back.
-    pub fn returned(&self, arrival: &Arrival) -> Result<Response, JsValue> {
+    /// The upstream's response as the client gets it: status and body as they are, headers as `domain`
+    /// decides.
+    pub fn returned(&self, arrival: &Arrival, store: &Store<'_>) -> Result<Response, JsValue> {
         // An upstream response's headers are immutable; a response made from it has its own copy,
         // every `Set-Cookie` included.
         let init: &ResponseInit = self.response.unchecked_ref();
         let response = Response::new_with_opt_readable_stream_and_init(self.response.body().as_ref(), init)?;
         let headers = response.headers();
-        let route = self.permit.route();
-        if let Some(location) = headers.get("location")? {
-            // An upstream that keeps the query on a redirect would hand the vendor's key to the client.
-            let location = match self.credential.as_deref() {
-                Some(CredentialEdit::SetQuery { parameter, .. }) => location_without(&location, parameter),
-                _ => location,
-            };
-            let mapped = map_location(&location, &self.sent_to, route, &arrival.gateway());
-            headers.set("location", &mapped.unwrap_or(location))?;
-        }
-        if headers.has("set-cookie")? {
-            let cookies = headers.get_all("set-cookie");
-            headers.delete("set-cookie")?;
-            for cookie in cookies.iter().filter_map(|cookie| cookie.as_string()) {
-                headers.append("set-cookie", &map_set_cookie(&cookie, route))?;
-            }
-        }
-        if arrival.origin.is_some() {
-            // Which browsers may read the answer is the route's to say, not the upstream's.
-            for name in CORS_HEADERS {
-                headers.delete(name)?;
-            }
+        let none = Guarded::default();
+        let lasting = self.credential.as_deref().map_or(&none, |ready| &ready.guarded);
+        let with_issued = self.issued.clone().map(|issued| lasting.and([issued]));
+        let returning = Returning {
+            route: self.permit.route(),
+            sent_to: &self.sent_to,
+            gateway: &arrival.gateway(),
+            request_id: &arrival.request_id,
+            guarded: with_issued.as_ref().unwrap_or(lasting),
+            parameter: match self.credential.as_deref().map(|ready| &ready.edit) {
+                Some(CredentialEdit::SetQuery { parameter, .. }) => Some(parameter),
+                _ => None,
+            },
+        };
+        let Edits { edits, withheld } = returning.edits(&headers::read(&headers)?);
+        headers::carry_out(&edits, &headers)?;
+        if !withheld.is_empty() {
+            let route = &self.permit.route().id;
+            let names = withheld.join(", ");
+            log(
+                store.request_id,
+                "headers withheld: they hold the credential",
+                &format!("route {route}: {names}"),
+            );
         }
         Ok(response)
     }
 }
-
-const CORS_HEADERS: [&str; 6] = [
-    "access-control-allow-origin",
-    "access-control-allow-credentials",
-    "access-control-allow-headers",
-    "access-control-allow-methods",
-    "access-control-expose-headers",
-    "access-control-max-age",
-];

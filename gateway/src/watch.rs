@@ -30,7 +30,7 @@ type OnEnd = Box<dyn FnOnce(Seen)>;
 pub struct Seen {
     pub end: End,
     pub bytes: u64,
-    /// What an AI's answer said that it used.
+    /// The usage that an AI's response told.
     pub ai: Option<AiUsage>,
 }
 
@@ -51,7 +51,7 @@ impl Watcher {
 
     fn end(&mut self, end: End) {
         if let Some(on_end) = self.on_end.take() {
-            let ai = self.reader.take().map(UsageReader::finish);
+            let ai = self.reader.take().map(|reader| reader.finish(end == End::Whole));
             on_end(Seen { end, bytes: self.bytes, ai });
         }
     }

@@ -83,44 +83,88 @@ export const create = {
   },
 };
 
-/** Tells Pages that the UI answers on `host` too; what Pages says of it: `active`, or what it still waits for. */
-export async function attachDomain(account, project, host) {
+/**
+ * Asks Cloudflare's API about the account, with wrangler's own sign-in. `body` goes as JSON, a text as it is. A sign-in
+ * that ran out on the way is renewed once.
+ */
+export function cloudflare(accountId) {
   const base = process.env.CLOUDFLARE_API_BASE_URL ?? "https://api.cloudflare.com/client/v4";
-  const token = process.env.CLOUDFLARE_API_TOKEN ?? json(await wrangler(["auth", "token", "--json"])).token;
-  const ask = async (method, path, body) => {
-    const response = await fetch(`${base}/accounts/${account.id}/pages/projects/${project}/domains${path}`, {
+  let token = process.env.CLOUDFLARE_API_TOKEN;
+  const signIn = async () => (token = process.env.CLOUDFLARE_API_TOKEN ?? json(await wrangler(["auth", "token", "--json"])).token);
+  const send = (method, path, body) =>
+    fetch(`${base}/accounts/${accountId}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
-      body: body && JSON.stringify(body),
+      headers: { authorization: `Bearer ${token}`, "content-type": typeof body === "string" ? "text/plain" : "application/json" },
+      body: typeof body === "string" ? body : body && JSON.stringify(body),
     });
-    const answer = await response.json();
-    if (!response.ok) throw new Stop(`${host} cannot be added to Pages: ${answer.errors?.map((error) => error.message).join("; ")}`);
+  return async (what, method, path, body) => {
+    if (!token) await signIn();
+    let response = await send(method, path, body);
+    for (let tries = 1; tries < 6 && (response.status === 401 || response.status === 429 || response.status >= 500); tries += 1) {
+      if (response.status === 401 && tries > 1) break;
+      if (response.status === 401) await signIn();
+      else await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** tries));
+      response = await send(method, path, body);
+    }
+    const answer = await response.json().catch(() => ({}));
+    if (!response.ok) throw new Stop(`${what}: Cloudflare answers ${response.status} ${answer.errors?.map((error) => error.message).join("; ") ?? ""}`);
     return answer.result;
   };
-  const known = (await ask("GET", "")).find((domain) => domain.name === host);
-  return (known ?? (await ask("POST", "", { name: host }))).status;
+}
+
+/** Tells Pages that the UI answers on `host` too; what Pages says of it: `active`, or what it still waits for. */
+export async function attachDomain(account, project, host) {
+  const ask = cloudflare(account.id);
+  const domains = `/pages/projects/${project}/domains`;
+  const what = `${host} cannot be added to Pages`;
+  const known = (await ask(what, "GET", domains)).find((domain) => domain.name === host);
+  return (known ?? (await ask(what, "POST", domains, { name: host }))).status;
+}
+
+/** Runs SQL on a D1 database: answers the rows of its last statement. Several statements take no parameters. */
+export function database(ask, id) {
+  return async (text, params = []) => {
+    const sql = text.replace(/^--.*$/gm, "").trim();
+    const results = await ask("The database", "POST", `/d1/database/${id}/query`, { sql, params });
+    return results.at(-1).results;
+  };
+}
+
+/** Everything that the account has of a kind. */
+async function listed(ask, path) {
+  const found = [];
+  for (let page = 1; ; page += 1) {
+    const more = await ask("The account", "GET", `${path}?per_page=100&page=${page}`);
+    found.push(...more);
+    if (more.length < 100) return found;
+  }
 }
 
 /** A stage that is deployed, for the scripts that operate it: its plan, with wrangler's configuration written. */
 export async function open(stage) {
-  const account = await signedIn();
+  const { CLOUDFLARE_ACCOUNT_ID: id, CLOUDFLARE_API_TOKEN: token } = process.env;
+  const account = id && token ? { id, name: id } : await signedIn();
   if (!account) throw new Stop("Nobody is signed in to Cloudflare: npx wrangler login, or set CLOUDFLARE_API_TOKEN");
   process.env.CLOUDFLARE_ACCOUNT_ID = account.id;
   const plan = planOf(stage);
   const settings = readSettings(stage);
-  const ids = await existing(plan);
+  const ask = cloudflare(account.id);
+  const ids = new Map([
+    ...(await listed(ask, "/storage/kv/namespaces")).map(({ title, id }) => [title, id]),
+    ...(await listed(ask, "/d1/database")).map(({ name, uuid }) => [name, uuid]),
+  ]);
   const missing = [...plan.namespaces, ...plan.databases].filter((name) => !ids.has(name));
   if (missing.length > 0) throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
   const at = addresses(stage, plan.config, settings);
   writeFileSync(plan.configFile, `${JSON.stringify(configured(plan, { ids, at, settings: { bootstrap_admins: [], ...settings } }), null, 2)}\n`);
-  const withConfig = ["--env", "admin-api", "--config", plan.configFile];
+  const value = (key) => `/storage/kv/namespaces/${ids.get(plan.namespaces[0])}/values/${encodeURIComponent(key)}`;
   return {
     plan,
-    withConfig,
-    /** Runs SQL on the stage's D1 and answers the rows of its last statement. */
-    sql: async (text) => {
-      const command = text.replace(/^--.*$/gm, "").trim();
-      return json(await wrangler(["d1", "execute", "DB", "--remote", "--json", "--command", command, ...withConfig])).at(-1).results;
+    withConfig: ["--env", "admin-api", "--config", plan.configFile],
+    sql: database(ask, ids.get(plan.databases[0])),
+    kv: {
+      put: (key, text) => ask("KV", "PUT", value(key), text),
+      delete: (key) => ask("KV", "DELETE", value(key)),
     },
   };
 }

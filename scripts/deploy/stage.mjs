@@ -31,6 +31,7 @@ function named(stage) {
       consumer.queue += suffix;
       if (consumer.dead_letter_queue) consumer.dead_letter_queue += suffix;
     }
+    if (worker.vars?.DEAD_LETTERS_QUEUE) worker.vars.DEAD_LETTERS_QUEUE += suffix;
     for (const dataset of worker.analytics_engine_datasets ?? []) dataset.dataset += suffix.replaceAll("-", "_");
   }
   return config;

@@ -172,7 +172,7 @@ test("nobody invites above what he may assign, nor into a team that is not his",
   assert.deepEqual((await ask("viewer", "GET", "/api/invitations")).body.items, []);
   const mixed = own.find((i) => i.email === "new.person@example.test");
   assert.deepEqual(mixed.teams.map((t) => t.team_id), ["automation"], "the others are not his to see");
-  assert.equal((await ask("manager", "DELETE", `/api/invitations/${mixed.id}`)).status, 404, "it reaches into another team");
+  assert.equal((await ask("manager", "DELETE", `/api/invitations/${mixed.id}`)).status, 404, "it was accepted, and reaches into another team");
 });
 
 test("resend and revoke; Clerk refusing, Clerk away", async () => {
@@ -256,4 +256,89 @@ test("without Clerk's secret there is a link to hand over, and without a webhook
   } finally {
     await bare.stop();
   }
+});
+
+/** Somebody whom Clerk has told of, with roles as { team: role }. */
+async function member(id, roles = {}) {
+  await tell("user.created", clerkUser({ id: `user_${id}`, email: `${id}@example.test` }));
+  for (const [team, role] of Object.entries(roles)) await system.db.prepare("INSERT INTO memberships VALUES (?, ?, ?, 1)").bind(`user_${id}`, team, role).run();
+}
+const stateOf = async (id) => (await system.db.prepare("SELECT state FROM invitations WHERE id = ?").bind(id).first()).state;
+
+test("an inviter who is removed, demoted or gone leaves no open invitation that they could not make", async () => {
+  await ask("admin", "POST", "/api/teams", { id: "gate", name: "Gate" });
+  await member("keeper", { gate: "ADMIN" });
+  const ways = {
+    removed: () => ask("keeper", "DELETE", "/api/users/user_removed/team-membership/gate"),
+    demoted: () => ask("keeper", "PUT", "/api/users/user_demoted/team-role", { team_id: "gate", role: "VIEWER" }),
+    gone: () => tell("user.deleted", { id: "user_gone", object: "user", deleted: true }),
+  };
+  for (const [who, leave] of Object.entries(ways)) {
+    await member(who, { gate: "ADMIN" });
+    const { id } = (await invite(who, `private.${who}@example.test`, [{ team_id: "gate", role: "ADMIN" }])).body;
+    assert.equal((await leave()).status, 200, who);
+    assert.equal(await stateOf(id), "revoked", who);
+    const { items } = (await ask("admin", "GET", `/api/dashboard/audit-logs?entity_id=${id}&action=revoke-invitation`)).body;
+    assert.deepEqual(items.map((e) => [e.team_id, e.after.invited_by]), [["gate", `user_${who}`]], who);
+    await member(`private.${who}`);
+    assert.deepEqual(await roles(`user_private.${who}`), [], who);
+  }
+});
+
+test("authority is asked for when an invitation is accepted, whatever became of its inviter unseen", async () => {
+  await member("unseen", { gate: "ADMIN" });
+  const { id } = (await invite("unseen", "friend@example.test", [{ team_id: "gate", role: "ADMIN" }])).body;
+  await system.db.prepare("DELETE FROM memberships WHERE user_id = 'user_unseen'").run();
+  await member("friend");
+  assert.deepEqual([await roles("user_friend"), await stateOf(id)], [[], "revoked"]);
+});
+
+test("an ADMIN of one team takes back their part of an invitation into two", async () => {
+  await ask("admin", "POST", "/api/teams", { id: "other-gate", name: "Other" });
+  await member("half", { gate: "ADMIN" });
+  const { id } = (await invite("admin", "halved@example.test", [{ team_id: "gate", role: "ADMIN" }, { team_id: "other-gate", role: "VIEWER" }])).body;
+  const revoked = await ask("half", "DELETE", `/api/invitations/${id}`);
+  assert.deepEqual([revoked.status, revoked.body.state, revoked.body.teams.map((t) => t.team_id)], [200, "revoked", ["gate"]]);
+  assert.equal(await stateOf(id), "pending");
+  assert.equal((await ask("half", "DELETE", `/api/invitations/${id}`)).status, 404, "nothing of it is theirs any more");
+  await member("halved");
+  assert.deepEqual(await roles("user_halved"), ["other-gate VIEWER"]);
+});
+
+test("an invitation sent again to somebody who has signed up since is accepted at once", async () => {
+  const { id } = (await invite("admin", "since@example.test", [{ team_id: "gate", role: "VIEWER" }])).body;
+  await system.db.prepare("UPDATE invitations SET state = 'expired', expires_at = 1 WHERE id = ?").bind(id).run();
+  await member("since");
+  assert.deepEqual(await roles("user_since"), []);
+  const resent = await ask("admin", "POST", `/api/invitations/${id}/resend`);
+  assert.deepEqual([resent.status, resent.body.state, await roles("user_since")], [200, "accepted", ["gate VIEWER"]]);
+});
+
+test("whoever sends an invitation again answers for it", async () => {
+  await member("vouched", { gate: "ADMIN" });
+  const { id } = (await invite("vouched", "vouchee@example.test", [{ team_id: "gate", role: "VIEWER" }])).body;
+  assert.equal((await ask("keeper", "POST", `/api/invitations/${id}/resend`)).body.invited_by, "user_keeper");
+  await ask("keeper", "DELETE", "/api/users/user_vouched/team-membership/gate");
+  assert.equal(await stateOf(id), "pending");
+});
+
+test("a new invitation does not tell a MANAGER who has an account; their next request accepts it", async () => {
+  await member("lead", { gate: "MANAGER" });
+  await member("account");
+  const shown = async (email) => {
+    const { status, body } = await invite("lead", email, [{ team_id: "gate", role: "VIEWER" }]);
+    return [status, Object.keys(body).sort().join(), body.state, body.delivery, body.link, body.accepted_at, body.error];
+  };
+  assert.deepEqual(await shown("account@example.test"), await shown("nobody.yet@example.test"));
+  assert.deepEqual(await roles("user_account"), []);
+  assert.deepEqual((await ask("account", "GET", "/api/me")).body.memberships.map((m) => m.team_id), ["gate"]);
+  assert.deepEqual((await invite("lead", "account@example.test", [{ team_id: "gate", role: "DEVELOPER" }])).body.state, "accepted", "a colleague is no secret");
+});
+
+test("the tokens of somebody who is gone from Clerk are told of at the bell", async () => {
+  await member("vanishing", { gate: "DEVELOPER" });
+  const { id } = (await ask("vanishing", "POST", "/api/tokens", { name: "orphan", team_id: "gate", scopes: ["*"] })).body;
+  await tell("user.deleted", { id: "user_vanishing", object: "user", deleted: true });
+  const bell = (await ask("keeper", "GET", "/api/notifications")).body.items;
+  assert.deepEqual(bell.filter((n) => n.kind === "token-unattended").map((n) => [n.subject, n.details.name]), [[id, "orphan"]]);
 });

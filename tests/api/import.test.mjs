@@ -2,6 +2,7 @@
 // nothing. The dump is made up, with tokens minted here.
 import assert from "node:assert/strict";
 import { spawnSync, spawn } from "node:child_process";
+import { createServer } from "node:http";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -46,9 +47,10 @@ after(async () => {
   if (folder) rmSync(folder, { recursive: true, force: true });
 });
 
-const run = (...more) =>
+const run = (...more) => runIn(folder, {}, ...more);
+const runIn = (folder, env, ...more) =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(root, "scripts/import.mjs"), folder, "--api", system.urls.api, ...more], { env: { ...process.env, TOKEN_MANAGER_SESSION: system.jwt() } });
+    const child = spawn(process.execPath, [path.join(root, "scripts/import.mjs"), folder, "--api", system.urls.api, ...more], { env: { ...process.env, TOKEN_MANAGER_SESSION: system.jwt(), ...env } });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
     child.on("close", (code) => resolve({ code, output }));
@@ -137,6 +139,87 @@ test("done again it changes nothing, also after the raw calls are gone", async (
   assert.match(output, /done: 0 created, /);
   assert.equal(await calls(), counted);
   assert.equal(await state(), before);
+});
+
+/** A dump of so many tokens and calls, each call twice. */
+function largeDump(tokens, calls) {
+  const large = mkdtempSync(path.join(tmpdir(), "dump-"));
+  const hashes = Array.from({ length: tokens }, (_, i) => sha256(`large ${i}`));
+  writeFileSync(path.join(large, "kv.json"), JSON.stringify(Object.fromEntries(hashes.map((hash, i) => [`token:${hash}`, JSON.stringify({ name: `Large ${i}`, team_id: `large-${i % 7}`, scopes: ["*"] })]))));
+  writeFileSync(path.join(large, "tokens.csv"), `token_hash,name,is_active\r\n${hashes.map((hash, i) => `${hash},"Large, ${i}",${i % 10 ? "true" : "false"}`).join("\r\n")}\r\n`);
+  const at = (i) => new Date(Date.UTC(2024, 0, 1) + (i % 500) * 86_400_000).toISOString().slice(0, 19);
+  const line = (i) => `${hashes[i % tokens]},/api/open,${at(i)},200,5,POST`;
+  // Alike in every field, and far apart: each counts.
+  const half = Array.from({ length: calls / 2 }, (_, i) => line(i));
+  writeFileSync(path.join(large, "token_usage_logs.csv"), ["token_hash,route,timestamp,response_status,response_time_ms,request_method", ...half, ...half].join("\n"));
+  return { large, hashes };
+}
+
+test("a dump of any size comes in parts, each call once, and a session that ends is renewed on the way", { timeout: 1_800_000 }, async (t) => {
+  const [tokens, calls] = [Number(process.env.IMPORT_TOKENS ?? 2_500), Number(process.env.IMPORT_CALLS ?? 6_000)];
+  const { large, hashes } = largeDump(tokens, calls);
+  const ended = { TOKEN_MANAGER_SESSION: system.jwt("admin", { expiresIn: -120 }) };
+  const count = async (text) => system.db.prepare(text).first("n");
+  try {
+    const without = await runIn(large, ended, "--apply");
+    assert.deepEqual([without.code, /401 .*\n?.*The session has ended: give CLERK_SECRET_KEY/s.test(without.output)], [1, true], without.output.slice(-500));
+    // Clerk's Backend API, as far as it is asked: each token that it gives is over at once.
+    let given = 0;
+    const clerk = createServer((request, response) => {
+      const isRight = request.method === "POST" && request.url === "/v1/sessions/sess_user_admin/tokens" && request.headers.authorization === "Bearer sk_test";
+      given += 1;
+      response.writeHead(isRight ? 200 : 404, { "content-type": "application/json" }).end(JSON.stringify({ object: "token", jwt: system.jwt("admin", { expiresIn: 10 }) }));
+    });
+    await new Promise((resolve) => clerk.listen(0, "127.0.0.1", resolve));
+    const renewed = { ...ended, CLERK_SECRET_KEY: "sk_test", CLERK_API_URL: `http://127.0.0.1:${clerk.address().port}` };
+    const started = Date.now();
+    const { code, output } = await runIn(large, renewed, "--apply");
+    clerk.close();
+    assert.equal(code, 0, output.slice(-500));
+    const parts = 1 + Math.ceil(tokens / 1_000) + Math.ceil(calls / 2_000);
+    assert.match(output, new RegExp(`part ${parts} of ${parts} \\(calls\\)`));
+    assert.ok(given >= parts, `renewed ${given} times`);
+    assert.equal(await count("SELECT count(*) AS n FROM tokens WHERE name LIKE 'Large %'"), tokens);
+    assert.equal(await count("SELECT count(*) AS n FROM tokens WHERE name LIKE 'Large %' AND disabled_at IS NOT NULL"), tokens / 10, "a row goes with its entry");
+    const counted = () => count("SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = 'week' AND key LIKE 'large-%'");
+    assert.equal(await counted(), calls, "calls that are alike count each");
+    assert.equal(await count("SELECT count(*) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = '5m' AND key LIKE 'large-%'"), 0, "rollups that retention deletes at once");
+    const again = Date.now();
+    const file = path.join(large, "session");
+    writeFileSync(file, system.jwt());
+    const second = await runIn(large, { ...ended, TOKEN_MANAGER_SESSION_COMMAND: `cat ${file}` }, "--apply");
+    assert.match(second.output, /done: 0 created, /);
+    assert.equal(await counted(), calls);
+    t.diagnostic(`${tokens} tokens and ${calls} calls in ${parts} parts: ${again - started} ms, again ${Date.now() - again} ms`);
+    assert.equal(hashes.length, tokens);
+  } finally {
+    rmSync(large, { recursive: true, force: true });
+  }
+});
+
+test("a token imported alone works, although the published table says that there are none of its form", async () => {
+  await system.db.prepare("UPDATE tokens SET revoked_at = 1 WHERE id IN (SELECT token_id FROM token_secrets WHERE legacy = 1)").run();
+  const route = { name: "Again", path: "/api/again", backend_url: `${system.upstream.url}/echo` };
+  assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
+  const table = async () => JSON.parse(await system.kv.get("routes"));
+  await eventually(async () => (await table()).legacy_tokens !== true, 10_000, "a table without legacy tokens");
+  const token = mintLegacyToken();
+  const { status } = await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: { [`token:${sha256(token)}`]: { name: "Alone", team_id: "automation", scopes: ["*"] } } });
+  assert.equal(status, 200);
+  await eventually(async () => (await table()).legacy_tokens === true, 10_000, "the table that says so");
+  await eventually(async () => (await call(token, "/api/again"))[0] === 200, 15_000, "the token");
+});
+
+test("what is counted between the cut-over and the import is the imported token's own", async () => {
+  const token = mintLegacyToken();
+  const entry = { name: "Between", department: "Growth & Data", scopes: ["*"] };
+  await system.kv.put(`token:${sha256(token)}`, JSON.stringify(entry));
+  await eventually(async () => (await call(token, "/api/again"))[0] === 200, 15_000, "the gateway");
+  await eventually(async () => (await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE team_id = 'growth---data'").first("n")) > 0, 15_000, "its event");
+  assert.equal((await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: { [`token:${sha256(token)}`]: entry } })).status, 200);
+  const { items } = (await as(system, "admin", "GET", "/api/tokens?team_id=growth---data")).body;
+  const report = await as(system, "admin", "GET", `/api/usage/token/${items[0].id}`);
+  assert.ok(report.body.total.calls >= 1, JSON.stringify(report.body.total));
 });
 
 test("only the platform admin imports, and bad input is named", async () => {

@@ -203,3 +203,51 @@ test("the audit log: changes and refused attempts, for those who may see them", 
   assert.deepEqual(fields(await ask("admin", "GET", `${where}?from=yesterday`)), ["from"]);
   assert.equal((await ask("admin", "GET", `${where}?to=2001-01-01T00:00:00Z`)).body.items.length, 0);
 });
+
+test("a filter by team tells nothing of a team that one may not see", async () => {
+  await newTeam("hidden");
+  await person("double", { hidden: "VIEWER", automation: "VIEWER" });
+  const ids = async (user, team) => (await ask(user, "GET", `/api/users?team_id=${team}`)).body.items.map((p) => p.id);
+  assert.deepEqual(await ids("viewer", "hidden"), []);
+  assert.deepEqual(await ids("viewer", "no-such-team"), []);
+  assert.ok((await ids("viewer", "automation")).includes("user_double"));
+  assert.deepEqual(await ids("admin", "hidden"), ["user_double"]);
+});
+
+test("the tokens of somebody who leaves are counted, told of at the bell, and attended to", async () => {
+  await newTeam("leaving");
+  await person("stayer", { leaving: "ADMIN" });
+  await person("maker", { leaving: "DEVELOPER" });
+  const make = async (name) => (await ask("maker", "POST", "/api/tokens", { name, team_id: "leaving", scopes: ["*"] })).body.id;
+  const [first, second, ended] = [await make("first"), await make("second"), await make("ended")];
+  await ask("maker", "DELETE", `/api/tokens/${ended}`);
+  const member = (await ask("stayer", "GET", "/api/teams/leaving/members")).body.items.find((m) => m.id === "user_maker");
+  assert.equal(member.live_tokens, 2);
+  const removed = await ask("stayer", "DELETE", "/api/users/user_maker/team-membership/leaving");
+  assert.deepEqual([removed.status, removed.body.live_tokens], [200, 2]);
+  const bell = async (user = "stayer") => (await ask(user, "GET", "/api/notifications")).body.items.filter((n) => n.kind === "token-unattended" && n.team_id === "leaving");
+  assert.deepEqual((await bell()).map((n) => [n.subject, n.details.person]).sort(), [[first, "maker"], [second, "maker"]].sort());
+  assert.deepEqual(await bell("viewer"), [], "not another team's to know");
+  assert.equal((await ask("stayer", "POST", `/api/tokens/${first}/rotate`)).status, 201);
+  assert.deepEqual((await bell()).map((n) => n.subject), [second]);
+  await ask("admin", "POST", "/api/users/user_maker/team-membership", { team_id: "leaving", role: "DEVELOPER" });
+  assert.deepEqual(await bell(), [], "their maker may change them again");
+  const demoted = await ask("stayer", "PUT", "/api/users/user_maker/team-role", { team_id: "leaving", role: "VIEWER" });
+  assert.deepEqual([demoted.status, demoted.body.live_tokens, (await bell()).length], [200, 2, 2]);
+});
+
+test("refused attempts that repeat are one entry, with how many there were", async () => {
+  await newTeam("knocked");
+  await person("knocker", { knocked: "VIEWER" });
+  for (let i = 0; i < 12; i++) assert.equal((await ask("knocker", "PUT", "/api/teams/knocked", { name: "mine" })).status, 403);
+  const entries = async () => (await ask("admin", "GET", "/api/dashboard/audit-logs?actor=user_knocker")).body.items;
+  const { items } = await (async () => {
+    for (let i = 0; ; i++) {
+      const items = await entries();
+      if (items.reduce((sum, entry) => sum + (entry.after?.times ?? 1), 0) === 12) return { items };
+      assert.ok(i < 100, JSON.stringify(items));
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  })();
+  assert.ok(items.length <= 2, "one, or two at the turn of a minute");
+});

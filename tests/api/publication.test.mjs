@@ -17,7 +17,17 @@ const inKv = async (token) => JSON.parse(await system.kv.get(keyOf(token)));
 const settle = () => system.db.batch([
   system.db.prepare("UPDATE tokens SET updated_at = updated_at - 180000"),
   system.db.prepare("UPDATE settings SET updated_at = updated_at - 180000"),
+  system.db.prepare("UPDATE outbox_watch SET due_at = due_at - 180000"),
 ]);
+const one = (sql, column) => system.db.prepare(sql).first(column);
+const counts = async () => (await system.faults("api")).counts;
+/** The comparison as it stands, with `change` made to it. */
+const setProgress = (progress) =>
+  system.db.prepare("INSERT INTO settings (key, value, updated_at) VALUES ('reconcile', ?1, 0) ON CONFLICT (key) DO UPDATE SET value = ?1").bind(JSON.stringify(progress)).run();
+const progress = async () => JSON.parse(await one("SELECT value FROM settings WHERE key = 'reconcile'", "value"));
+/** No round is due for an hour. */
+const restingRound = () => setProgress({ started_at: Date.now(), completed_at: Date.now() });
+const check = async (name) => (await ask("admin", "GET", "/health/detailed")).body.checks.find((c) => c.name === name);
 
 /** The whole comparison, slice by slice. */
 async function reconcile(repair) {
@@ -78,9 +88,141 @@ test("the cron mends by itself what a late write has undone", async () => {
   const old = await inKv(token.token);
   assert.equal((await ask("admin", "DELETE", `/api/tokens/${token.id}`)).body.propagation, "published");
   await system.kv.put(keyOf(token.token), JSON.stringify(old)); // a write that had timed out arrives
+  await restingRound();
   await settle();
   await system.cron();
   await eventually(async () => (await inKv(token.token)).state === "revoked", 5_000, "the tombstone");
+});
+
+test("a thousand tokens that changed at one moment are all looked at again", async () => {
+  const made = await Promise.all(Array.from({ length: 3 }, () => create()));
+  const at = Date.now() - 200_000;
+  const ids = Array.from({ length: 1_200 }, (_, i) => `tok_same${String(i).padStart(5, "0")}`);
+  await system.db.batch([
+    system.db.prepare("INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) SELECT value, 'n', 'automation', '[]', ?2, ?2 FROM json_each(?1)").bind(JSON.stringify(ids), at),
+    system.db.prepare("DELETE FROM outbox_watch"),
+    system.db.prepare("INSERT INTO outbox_watch (due_at, kind, entity_id) SELECT ?2, 'token', value FROM json_each(?1)").bind(JSON.stringify([...ids, ...made.map((t) => t.id)]), at),
+    system.db.prepare("UPDATE tokens SET updated_at = ?1").bind(at),
+  ]);
+  for (const token of made) await system.kv.delete(keyOf(token.token));
+  await restingRound();
+  await system.cron();
+  for (const token of made) assert.equal((await inKv(token.token))?.id, token.id, "missing still");
+  assert.equal(await one("SELECT count(*) AS n FROM outbox_watch WHERE due_at < ?1".replace("?1", String(Date.now())), "n"), 0);
+  await system.db.prepare("DELETE FROM tokens WHERE id LIKE 'tok_same%'").run();
+});
+
+test("KV takes one write a second of a key: changes that meet it are published all the same, the last one stays", { timeout: 60_000 }, async () => {
+  await system.faults("api", { kv_put: { once_a_second: true } });
+  const began = Date.now();
+  const route = (path) => ask("admin", "POST", "/api/routes", { name: "r", path, backend_url: `${system.upstream.url}/echo` });
+  const [a, b] = await Promise.all([route("/api/pace-a"), route("/api/pace-b")]);
+  assert.deepEqual([a.body.propagation, b.body.propagation], ["published", "published"]);
+  const table = JSON.parse(await system.kv.get("routes"));
+  assert.deepEqual(table.routes.map((r) => r.path).filter((p) => p.startsWith("/api/pace")), ["/api/pace-a", "/api/pace-b"]);
+  const token = await create();
+  // An edit and the revocation, while the token's first write is less than a second old.
+  const [, revoked] = await Promise.all([
+    ask("admin", "PUT", `/api/tokens/${token.id}`, { name: "edited" }),
+    ask("admin", "DELETE", `/api/tokens/${token.id}`),
+  ]);
+  assert.deepEqual([revoked.status, revoked.body.propagation], [200, "published"]);
+  assert.equal((await inKv(token.token)).state, "revoked");
+  const price = (n) => ask("admin", "PUT", "/api/prices/pace-model", { prompt_micros: n, completion_micros: n });
+  const prices = await Promise.all([price(1), price(2)]);
+  if (prices[0].status < 400) assert.deepEqual(prices.map((p) => p.body.propagation), ["published", "published"]);
+  assert.ok(Date.now() - began < 20_000, `${Date.now() - began} ms`);
+  await system.faults("api", { kv_put: null });
+  for (const { body } of [a, b]) await ask("admin", "DELETE", `/api/routes/${body.id}`);
+  await system.kv.delete("routes");
+});
+
+test("a revocation during a republication is published at once, and says so", async () => {
+  const token = await create();
+  await system.db.prepare("INSERT INTO outbox (id, kind, entity_id, priority, created_at, next_attempt_at) VALUES ('obx_again', 'token', ?1, 3, 1, 1)").bind(token.id).run();
+  const revoked = await ask("admin", "DELETE", `/api/tokens/${token.id}`);
+  assert.deepEqual([revoked.status, revoked.body.propagation], [200, "published"]);
+  assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 0);
+});
+
+test("a token that cannot be read fails no other, is reported, and can be revoked", async () => {
+  const [good, bad] = [await create(), await create()];
+  await settle();
+  await system.db.prepare(`UPDATE tokens SET limits = '{"calls_per_day":"five"}' WHERE id = ?1`).bind(bad.id).run();
+  await system.kv.delete(keyOf(good.token));
+  await setProgress({});
+  await system.cron();
+  assert.equal((await inKv(good.token))?.id, good.id, "its neighbour was not repaired");
+  const done = await progress();
+  assert.ok(done.completed_at >= done.started_at && !done.error, JSON.stringify(done));
+  assert.deepEqual((await reconcile(true)).filter((d) => d.subject === bad.id).map((d) => [d.kind, d.repaired]), [["unreadable", false]]);
+  assert.equal((await ask("admin", "GET", "/api/publication")).body.drift, 1);
+  await system.db.prepare("INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES ('obx_bad', 'token', ?1, 1, 1), ('obx_good', 'token', ?2, 1, 1)").bind(bad.id, good.id).run();
+  await system.cron();
+  assert.deepEqual((await system.db.prepare("SELECT id, last_error FROM outbox").all()).results.map((row) => [row.id, /five/.test(row.last_error)]), [["obx_bad", true]]);
+  await system.db.prepare("UPDATE tokens SET revoked_at = ?2, version = version + 1 WHERE id = ?1").bind(bad.id, Date.now()).run();
+  await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
+  await system.cron();
+  assert.equal((await inKv(bad.token)).state, "revoked");
+  await settle();
+  assert.deepEqual((await reconcile(true)).filter((d) => d.kind !== "unknown"), []);
+  assert.deepEqual((await system.db.prepare("SELECT subject, details FROM notifications WHERE kind = 'kv-drift' AND resolved_at IS NULL").all()).results, []);
+});
+
+test("a comparison goes on after a failure, tells of it, and survives a cursor that KV has forgotten", async () => {
+  await restingRound();
+  const before = await progress();
+  await system.faults("api", { kv_get: { fail: true } });
+  await system.cron();
+  await system.faults("api", { kv_get: null });
+  assert.match((await progress()).error, /^KV: /);
+  assert.equal((await progress()).completed_at, before.completed_at);
+  const said = await eventually(async () => {
+    const { note } = await check("drift");
+    return note !== null && note !== "1 entries" && note;
+  }, 15_000, "the failure on the health page");
+  assert.equal(said, "the last comparison failed");
+  assert.match((await ask("admin", "GET", "/api/publication")).body.compare_error, /^KV: /);
+
+  const garbage = await ask("admin", "POST", "/api/publication/reconcile", { cursor: "keys:%%%" });
+  assert.ok([200, 422].includes(garbage.status), JSON.stringify(garbage.body));
+  await setProgress({ next: "keys:%%%", started_at: 1, completed_at: 1, compared: 5 });
+  await system.cron();
+  const after = await progress();
+  assert.deepEqual([after.next, after.error], [null, null]);
+  assert.ok(after.completed_at > 1);
+  await setProgress({ started_at: Date.now() - 40 * 3_600_000, completed_at: Date.now() - 30 * 3_600_000, next: "tokens:" });
+  await eventually(async () => (await check("drift")).note === "not compared for 30 h", 15_000, "its age on the health page");
+  await restingRound();
+});
+
+test("KV away ends a run at its first failures, and the next one publishes the rest", async () => {
+  const tokens = await Promise.all(Array.from({ length: 30 }, () => create()));
+  await system.db.prepare("INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) SELECT 'obx_' || id, 'token', id, 1, 1 FROM tokens WHERE id IN (SELECT value FROM json_each(?1))").bind(JSON.stringify(tokens.map((t) => t.id))).run();
+  await restingRound();
+  await system.db.prepare("DELETE FROM outbox_watch").run();
+  await system.faults("api", { kv_put: { fail: true } });
+  const before = await counts();
+  await system.cron();
+  const after = await counts();
+  assert.ok(after.kv_put - before.kv_put <= 6, `${after.kv_put - before.kv_put} writes were tried`);
+  assert.ok(after.d1 - before.d1 < 30, `${after.d1 - before.d1} queries`);
+  assert.equal(await one("SELECT count(*) AS n FROM outbox WHERE attempts = 0", "n"), 30 - (after.kv_put - before.kv_put), "what was not tried has failed");
+  await system.faults("api", { kv_put: null });
+  await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
+  await system.cron();
+  assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 0);
+});
+
+test("one run of the cron works at a time", async () => {
+  await create();
+  await system.db.prepare("INSERT INTO outbox (id, kind, created_at, next_attempt_at) VALUES ('obx_wait', 'prices', 1, 1)").run();
+  await system.db.prepare("UPDATE settings SET value = '\"another\"', updated_at = ?1 WHERE key = 'cron-lease'").bind(Date.now()).run();
+  await system.cron();
+  assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 1);
+  await system.db.prepare("UPDATE settings SET updated_at = ?1 WHERE key = 'cron-lease'").bind(Date.now() - 181_000).run();
+  await system.cron();
+  assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 0, "a run that has died holds the others up for ever");
 });
 
 test("KV refusing writes: 202 and a backlog to see, all published after, nothing resurrected", async () => {
@@ -213,4 +355,38 @@ test("If-Match holds for every change of state, also when somebody comes in betw
   }
   const both = await Promise.all([0, 1].map(() => ask("admin", "POST", `/api/tokens/${token.id}/rotate`, undefined, { "if-match": '"1"' })));
   assert.deepEqual(both.map((a) => a.status).sort(), [201, 412]);
+});
+
+test("during a hold nothing is published, by nobody, and after it everything", async () => {
+  const token = await create();
+  const stray = `token:${"ef".repeat(32)}`;
+  await system.kv.put(stray, JSON.stringify({ ...(await inKv(token.token)), id: "tok_gone" }));
+  await system.kv.put("publication-hold", JSON.stringify({ until: Date.now() + 600_000, why: "restore" }));
+  const before = (await counts()).kv_put;
+  const revoked = await ask("admin", "DELETE", `/api/tokens/${token.id}`);
+  assert.deepEqual([revoked.status, revoked.body.propagation], [202, "pending"]);
+  const route = await ask("admin", "POST", "/api/routes", { name: "r", path: "/api/held", backend_url: `${system.upstream.url}/echo` });
+  assert.deepEqual([route.status, route.body.propagation], [202, "pending"]);
+  const team = await ask("admin", "PUT", "/api/teams/automation", { scope_cap: ["openai"] });
+  assert.deepEqual([team.status, team.body.propagation], [202, "pending"]);
+  const repair = await ask("admin", "POST", "/api/publication/reconcile", { repair: true });
+  assert.equal(repair.status, 409, JSON.stringify(repair.body));
+  await settle();
+  await setProgress({});
+  await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
+  await system.cron();
+  assert.equal((await counts()).kv_put, before, "something was published");
+  assert.equal((await inKv(token.token)).state, "active");
+  await eventually(async () => /^held until \d{4}-/.test((await check("publication")).note ?? ""), 15_000, "the hold on the health page");
+
+  await system.kv.put("publication-hold", JSON.stringify({ until: Date.now() - 1, why: "restore" }));
+  await ask("admin", "PUT", "/api/teams/automation", { scope_cap: null });
+  await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
+  await system.cron();
+  assert.equal((await inKv(token.token)).state, "revoked");
+  assert.equal(JSON.parse(await system.kv.get(stray)).state, "revoked");
+  assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 0);
+  await system.kv.delete("publication-hold");
+  await ask("admin", "DELETE", `/api/routes/${route.body.id}`);
+  await system.kv.delete("routes");
 });

@@ -212,3 +212,20 @@ test("a disabled or deleted route is not published, and the table's version only
   assert.ok((await version()) > first);
   assert.equal((await as(system, "admin", "GET", `/api/routes/${made.body.id}`)).status, 404);
 });
+
+test("a second upstream lends its credential, so naming it takes the permission to set one", async () => {
+  await system.db.prepare("INSERT OR IGNORE INTO users (id, created_at, updated_at) VALUES ('user_core_dev', 1, 1)").run();
+  await system.db.prepare("INSERT OR IGNORE INTO memberships VALUES ('user_core_dev', 'core-team', 'DEVELOPER', 1)").run();
+  const make = async (user, name, more = {}) => as(system, user, "POST", "/api/routes", { name, path: `/api/${name}`, backend_url: `${system.upstream.url}/echo`, ...more });
+  const keyed = (await make("admin", "lender", { credential: { kind: "bearer", token: "lent" } })).body.id;
+  const bare = (await make("admin", "bare-second")).body.id;
+  const over = (route_id, more) => ({ settings: { failover: { route_id, ...more } } });
+  assert.equal((await make("core_dev", "borrower", over(keyed))).status, 403);
+  const own = (await make("core_dev", "borrower", over(bare))).body.id;
+  assert.ok(own);
+  const put = (user, change) => as(system, user, "PUT", `/api/routes/${own}`, change);
+  assert.equal((await put("core_dev", over(keyed))).status, 403);
+  assert.equal((await put("admin", over(keyed))).status, 200);
+  assert.equal((await put("core_dev", { ...over(keyed), description: "as it was" })).status, 200, "what is there already may stay");
+  assert.equal((await put("core_dev", over(keyed, { any_method: true }))).status, 403);
+});

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { generateKeyPairSync } from "node:crypto";
 import { after, before, test } from "node:test";
-import { startSystem } from "../support/harness.mjs";
+import { as, startOnSockets, startSystem } from "../support/harness.mjs";
 
 let system;
 before(async () => (system = await startSystem()));
@@ -29,6 +29,12 @@ test("401: every bad session is refused, and only an expired one is told apart",
     ["HS256 with the public key", jwt({ alg: "HS256" }), "unauthenticated"],
     ["another key", jwt({ key: stranger }), "unauthenticated"],
     ["an unknown kid", jwt({ header: { kid: "other" } }), "unauthenticated"],
+    ["a template's token, without a session", jwt({ claims: { sid: undefined } }), "unauthenticated"],
+    ["an OAuth access token", jwt({ header: { typ: "at+jwt" } }), "unauthenticated"],
+    ["a token for another backend", jwt({ claims: { aud: "https://other.example" } }), "unauthenticated"],
+    ["a machine's token", jwt({ claims: { scopes: "mch_1", sub: "mch_2" } }), "unauthenticated"],
+    ["a token that lives for years", jwt({ expiresIn: 300_000_000 }), "unauthenticated"],
+    ["a pending session", jwt({ claims: { sts: "pending" } }), "unauthenticated"],
     ["changed claims", `Bearer ${head}.${forged}.${signature}`, "unauthenticated"],
   ]) {
     const response = await ask(authorization);
@@ -75,4 +81,27 @@ test("health touches no store and needs no session", async () => {
   const response = await system.call("/health");
   assert.equal(response.status, 200);
   assert.equal((await response.json()).service, "admin-api");
+});
+
+test("one person, and one token, can ask only so much", async () => {
+  const bounded = await startOnSockets({ rates: { PEOPLE_RATE: 5, TOKEN_RATE: 3 } });
+  try {
+    const me = (user) => bounded.call("/api/me", { headers: { authorization: `Bearer ${bounded.jwt(user)}` } });
+    const statuses = async (count, ask) => {
+      const seen = [];
+      for (let i = 0; i < count; i++) seen.push((await ask()).status);
+      return seen;
+    };
+    const made = await as(bounded, "manager", "POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] });
+    assert.equal(made.status, 201);
+    assert.ok((await statuses(11, () => me("admin"))).includes(429), "at the latest in the next window");
+    const refused = await me("admin");
+    assert.deepEqual([refused.status, (await refused.json()).code, refused.headers.get("retry-after")], [429, "too-many-requests", "60"]);
+    assert.equal((await me("viewer")).status, 200, "others go on");
+    const usage = (token) => bounded.call("/api/usage/me", { headers: { "x-api-key": token } });
+    const used = await statuses(7, () => usage(made.body.token));
+    assert.deepEqual([used[0], used.includes(429)], [200, true]);
+  } finally {
+    await bounded.stop();
+  }
 });

@@ -249,3 +249,67 @@ test("how far limits are used up is what the gateway's counter says, for people 
   assert.equal(cleared.status, 200);
   assert.deepEqual(await uses(), [], "what is not counted");
 });
+
+test("a manager's disable stands, whoever disabled the token before", async () => {
+  const { id } = (await create("developer", { name: "taken over" })).body;
+  const set = (user, what) => as(system, user, "POST", `/api/tokens/${id}/${what}`);
+  assert.equal((await set("developer", "disable")).body.disabled_by, "user_developer");
+  const over = await set("manager", "disable");
+  assert.deepEqual([over.status, over.body.disabled_by, over.body.state], [200, "user_manager", "disabled"]);
+  assert.equal((await set("developer", "enable")).status, 403);
+  const again = await set("developer", "disable");
+  assert.deepEqual([again.status, again.body.disabled_by], [200, "user_manager"], "its maker does not take it back over");
+  assert.equal((await set("developer", "enable")).status, 403);
+  const audit = await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${id}&action=disable-token&result=done`);
+  assert.deepEqual(audit.body.items.map((entry) => entry.actor), ["user_manager", "user_developer"]);
+  assert.deepEqual([audit.body.items[0].before.disabled_by, audit.body.items[0].after.disabled_by], ["user_developer", "user_manager"]);
+  assert.equal((await set("manager", "enable")).body.state, "active");
+  assert.equal((await set("manager", "enable")).status, 200, "repeating it changes nothing");
+});
+
+test("an allow-list means the same in either spelling, and what would lock everybody out is named", async () => {
+  const made = await create("manager", { ip_allow: ["::ffff:10.0.0.0/104", "10.1.2.3/8", "::ffff:0:0/96", "2001:db8::1", "::/0"] });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  assert.deepEqual(made.body.ip_allow, ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::1/128", "::/0"]);
+  const bad = await create("manager", { ip_allow: ["10.0.0.0/8", "::ffff:0:0/95", "fe80::1%eth0", "::/80"] });
+  assert.deepEqual([bad.status, fields(bad)], [422, ["ip_allow.1", "ip_allow.2", "ip_allow.3"]]);
+  // As an earlier version stored it.
+  await system.db.prepare("UPDATE tokens SET ip_allow = ? WHERE id = ?").bind(JSON.stringify(["::ffff:10.0.0.0/104"]), made.body.id).run();
+  const told = async (client_ip) => {
+    const { body } = await as(system, "manager", "POST", `/api/tokens/${made.body.id}/explain`, { method: "GET", path: "/api/openai/x", client_ip });
+    return body.steps.find((step) => step.step === "client-ip").denial;
+  };
+  assert.deepEqual([await told("10.1.2.3"), await told("::ffff:10.1.2.3"), await told("11.1.2.3")], [null, null, "ip-not-allowed"]);
+});
+
+test("a tag keeps an edge from changing it, and is taken back when one has", async () => {
+  const { id } = (await create("manager", { name: "tagged" })).body;
+  const got = await as(system, "manager", "GET", `/api/tokens/${id}`);
+  assert.match(got.headers.get("cache-control"), /no-transform/);
+  const weak = `W/${got.headers.get("etag")}`;
+  assert.equal((await as(system, "manager", "PUT", `/api/tokens/${id}`, { name: "weak" }, { "if-match": weak })).status, 200);
+  assert.equal((await as(system, "manager", "PUT", `/api/tokens/${id}`, { name: "late" }, { "if-match": weak })).status, 412);
+});
+
+test("a cap by service holds for a route of one segment too, as the gateway and the tester see it", async () => {
+  await system.db.prepare("UPDATE teams SET scope_cap = '[\"narrow\"]' WHERE id = 'automation'").run();
+  try {
+    const route = await as(system, "admin", "POST", "/api/routes", { name: "root", path: "/api", backend_url: `${system.upstream.url}/echo` });
+    assert.equal(route.status, 201, JSON.stringify(route.body));
+    const made = await create("manager", { name: "capped", scopes: ["/api/narrow/*"] });
+    assert.equal(made.status, 201);
+    const explained = async () => {
+      const { body } = await as(system, "manager", "POST", `/api/tokens/${made.body.id}/explain`, { method: "GET", path: "/api/narrow/x" });
+      return [body.allowed, body.steps.find((step) => step.step === "scope").denial];
+    };
+    const called = () => system.gateway("/api/narrow/x", { headers: { "x-api-key": made.body.token } });
+    await eventually(async () => (await called()).status === 403, 15_000, "the gateway's refusal");
+    assert.deepEqual(await explained(), [false, "scope"]);
+    const own = await as(system, "admin", "POST", "/api/routes", { name: "own", path: "/api/narrow", backend_url: `${system.upstream.url}/echo` });
+    assert.equal(own.status, 201);
+    assert.deepEqual(await explained(), [true, null]);
+    await eventually(async () => (await called()).status === 200, 15_000, "the service's own route");
+  } finally {
+    await system.db.prepare("UPDATE teams SET scope_cap = NULL WHERE id = 'automation'").run();
+  }
+});

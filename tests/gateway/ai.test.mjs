@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { WebSocket } from "ws";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
 
 const PRICES = { v: 1, prices: { "demo-1": { prompt: 1_000_000, completion: 2_000_000 } } };
@@ -14,6 +15,8 @@ let system;
 let upstream;
 /** What the vendor says that it charged, micro-dollars by caller. */
 const charged = {};
+/** Headers of the calls that reached the vendor. */
+const vendorSaw = [];
 
 before(async () => {
   system = await startOnSockets({ faults: true });
@@ -24,6 +27,9 @@ before(async () => {
     ["/api/openai", "/v1", openai({})],
     ["/api/asking", "/v1", openai({ include_usage: true })],
     ["/api/vendor", upstream.url, openai({})],
+    ["/api/gemini", upstream.url, { settings: { ai: { provider: "gemini" } } }],
+    ["/api/anthropic", upstream.url, { settings: { ai: { provider: "anthropic" } } }],
+    ["/api/realtime", "/socket", openai({})],
     ["/api/echo", "/echo"],
   ]);
   const token = await putToken(system);
@@ -34,12 +40,22 @@ after(async () => {
   upstream?.close();
 });
 
-/** A vendor whose answers are of random size, plain or streamed, and who charges what it generated. */
+/**
+ * A vendor whose answers are of random size, plain or streamed, and who charges what it generated. A request
+ * may say what is answered: `{ script: { headers, pieces, breaks } }`.
+ */
 function startVendor() {
   const server = createServer(async (request, response) => {
     let text = "";
     for await (const chunk of request) text += chunk;
-    const { max_tokens: most, stream, caller, compressed } = JSON.parse(text);
+    vendorSaw.push(request.headers);
+    const { max_tokens: most, stream, caller, compressed, script } = JSON.parse(text || "{}");
+    if (script) {
+      response.writeHead(200, { "content-type": "application/json", ...script.headers });
+      for (const piece of script.pieces) response.write(piece);
+      await sleep(50);
+      return script.breaks ? response.destroy() : response.end();
+    }
     const [prompt, completion] = [Math.ceil(text.length / 4), 1 + Math.floor(Math.random() * most)];
     charged[caller] = (charged[caller] ?? 0) + cost(prompt, completion);
     const usage = { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
@@ -197,10 +213,181 @@ test("200 streams at once near the cap, hang-ups, a restarted counter: never mor
 });
 
 /** How the cap stands, by the object itself. */
-async function limitUses(id, cap) {
-  const response = await fetch(`${system.urls.gateway}/__limiter/${id}`, {
-    method: "POST",
-    body: JSON.stringify({ uses: { limits: { cost_micros_per_month: cap } } }),
-  });
-  return (await response.json())[0];
+const limitUses = async (id, cap) => (await allUses(id, { cost_micros_per_month: cap }))[0];
+
+async function allUses(id, limits) {
+  const response = await fetch(`${system.urls.gateway}/__limiter/${id}`, { method: "POST", body: JSON.stringify({ uses: { limits } }) });
+  return response.json();
 }
+
+/** The one that is reserved for and spent, once nothing is reserved any more. */
+const spent = (id, limits) =>
+  eventually(async () => {
+    const uses = await allUses(id, limits);
+    return uses.every((use) => use.reserved === 0) && uses.map((use) => use.used);
+  }, 10_000, "every reservation being settled");
+
+const FIVE_DOLLARS = { cost_micros_per_day: 5_000_000, ai_tokens_per_day: 1_000_000 };
+
+/** Calls that cost nothing: `[method, path, body]`. */
+const FREE = [
+  ["GET", "/models"],
+  ["POST", "/files", "file"],
+  ["GET", "/responses/resp-demo"],
+  ["GET", "/chat/completions/chatcmpl-demo"],
+  ["GET", "/batches/batch-demo"],
+  ["POST", "/moderations", "{}"],
+];
+
+async function free(token, i) {
+  const [method, where, body] = FREE[i % FREE.length];
+  const response = await system.gateway(`/api/openai${where}`, { method, body, headers: { "x-api-key": token } });
+  await response.text();
+  return response.status;
+}
+
+test("a thousand model lists, uploads and polls leave a budget of $5 at $5", async () => {
+  const id = "tok_ai_free";
+  const token = await putToken(system, { id, limits: FIVE_DOLLARS });
+  for (let i = 0; i < 1_000; i += 50) {
+    const statuses = await Promise.all(Array.from({ length: 50 }, (_, k) => free(token, i + k)));
+    assert.deepEqual([...new Set(statuses)], [200]);
+  }
+  assert.deepEqual(await spent(id, FIVE_DOLLARS), [0, 0]);
+  const counted = () => system.db.prepare("SELECT COUNT(*) AS calls, COUNT(prompt_tokens) AS ai FROM usage_events WHERE token_id = ?").bind(id).first();
+  const { ai } = await eventually(async () => {
+    const row = await counted();
+    return row.calls === 1_000 && row;
+  }, 20_000, "a thousand events");
+  assert.equal(ai, 0, "tokens of a stored response are not counted again");
+});
+
+test("a paid call that names no usage stays spent as reserved, and what is free passes a spent budget", async () => {
+  const id = "tok_ai_speech";
+  const token = await putToken(system, { id, limits: FIVE_DOLLARS });
+  for (let i = 0; i < 5; i++) {
+    const response = await post(token, "/api/openai/audio/speech", { model: "demo-1", input: "hi" });
+    assert.deepEqual([response.status, (await response.arrayBuffer()).byteLength], [200, 4096]);
+  }
+  assert.deepEqual(await spent(id, FIVE_DOLLARS), [1_000_000, 5_000_000]);
+  const row = await event(id);
+  assert.deepEqual([row.prompt_tokens, row.cost_micros, row.model], [null, null, "demo-1"], "unknown, not 0");
+  const refused = await post(token, "/api/openai/audio/speech", { model: "demo-1", input: "hi" });
+  assert.equal(refused.status, 429);
+  await refused.text();
+  for (let i = 0; i < FREE.length; i++) assert.equal(await free(token, i), 200, FREE[i].join(" "));
+});
+
+test("a background response is charged when it is submitted, and never again when it is read", async () => {
+  const id = "tok_ai_background";
+  const token = await putToken(system, { id, limits: FIVE_DOLLARS });
+  const body = { model: "demo-1", input: "x", background: true, max_output_tokens: 100 };
+  assert.equal((await (await post(token, "/api/openai/responses", body)).json()).status, "queued");
+  const length = JSON.stringify(body).length;
+  const once = [length + 100, cost(length, 100)];
+  assert.deepEqual(await spent(id, FIVE_DOLLARS), once);
+  for (let i = 0; i < 20; i++) assert.equal(await free(token, 2), 200);
+  assert.deepEqual(await spent(id, FIVE_DOLLARS), once);
+});
+
+test("a prompt that is only named reserves the per-call ceiling", async () => {
+  const token = await putToken(system, { id: "tok_ai_named", limits: { ai_tokens_per_day: 1_000 } });
+  const body = { model: "demo-1", max_output_tokens: 16, previous_response_id: "resp_1", input: "." };
+  const statuses = await Promise.all(Array.from({ length: 20 }, async () => {
+    const response = await post(token, "/api/vendor/responses", { ...body, script: { pieces: ['{"usage":{"input_tokens":5,"output_tokens":5}}'] } });
+    await response.text();
+    return response.status;
+  }));
+  assert.deepEqual(statuses.filter((status) => status === 200).length, 1, "one, whose settlement comes after the others were refused");
+});
+
+/** One scripted call: the event's model, tokens and cost. */
+async function scripted(route, script, more = {}) {
+  const id = `tok_ai_script_${Math.random().toString(36).slice(2)}`;
+  const token = await putToken(system, { id });
+  const response = await post(token, route, { model: "demo-1", script }, more);
+  const text = await response.text().catch(() => "cut");
+  const row = await event(id);
+  return { text, row, usage: [row.prompt_tokens, row.completion_tokens, row.cost_micros] };
+}
+
+const EVENTS = { "content-type": "text/event-stream" };
+const CHAT_USAGE = 'data: {"model":"demo-1","choices":[],"usage":{"prompt_tokens":21,"completion_tokens":8,"total_tokens":89}}\n\n';
+const CHAT_END = 'data: {"model":"demo-1","choices":[{"finish_reason":"stop"}]}\n\n';
+const MESSAGE_START = 'data: {"type":"message_start","message":{"model":"demo-1","usage":{"input_tokens":21,"output_tokens":1}}}\n\n';
+
+test("usage is recognised by its shape, whatever the route is marked with", async () => {
+  for (const route of ["/api/gemini/v1beta/openai/chat/completions", "/api/anthropic/v1/chat/completions", "/api/vendor/chat/completions"]) {
+    const plain = '{"model":"demo-1","choices":[],"usage":{"prompt_tokens":21,"completion_tokens":8,"total_tokens":89}}';
+    assert.deepEqual((await scripted(route, { pieces: [plain] })).usage, [21, 68, cost(21, 68)], route);
+    assert.deepEqual((await scripted(route, { headers: EVENTS, pieces: [CHAT_USAGE, "data: [DONE]\n\n"] })).usage, [21, 68, cost(21, 68)], route);
+  }
+});
+
+test("a last chunk of zeros erases nothing, and a byte order mark hides nothing", async () => {
+  const zeros = 'data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}\n\n';
+  const seen = await scripted("/api/vendor/chat/completions", { headers: EVENTS, pieces: ["\ufeff" + CHAT_USAGE, zeros, "data: [DONE]\n\n"] });
+  assert.deepEqual(seen.usage, [21, 68, cost(21, 68)]);
+});
+
+test("a response is whole when it has said its last word, not when the connection ends", async () => {
+  const broken = (pieces) => scripted("/api/vendor/chat/completions", { headers: EVENTS, pieces, breaks: true });
+  const whole = await broken([CHAT_END, CHAT_USAGE]);
+  assert.deepEqual([whole.text, whole.row.outcome, ...whole.usage], ["cut", "upstream-error", 21, 68, cost(21, 68)]);
+  const part = await broken([MESSAGE_START]);
+  assert.deepEqual([part.text, part.row.model, ...part.usage], ["cut", "demo-1", null, null, null], "no part of a sum");
+});
+
+test("metered calls ask the vendor for what can be read, and other calls for what the client can", async () => {
+  const token = await putToken(system);
+  const headers = { "x-api-key": token, "accept-encoding": "zstd, br" };
+  const pieces = ['{"usage":{"prompt_tokens":1,"completion_tokens":1}}'];
+  const asked = await system.gateway("/api/vendor/chat/completions", { method: "POST", body: JSON.stringify({ script: { pieces } }), headers });
+  await asked.text();
+  assert.equal(vendorSaw.at(-1)["accept-encoding"], "identity");
+  await (await system.gateway("/api/openai/models", { headers })).text();
+  assert.equal(system.upstream.requests.at(-1).headers["accept-encoding"], "zstd, br");
+  const opaque = await scripted("/api/vendor/chat/completions", { headers: { "content-encoding": "compress" }, pieces });
+  assert.deepEqual(opaque.usage, [null, null, null], "unknown, not 0");
+});
+
+test("streams are asked for usage unless the client has said whether it wants it", async () => {
+  const token = await putToken(system);
+  for (const [options, sent] of [
+    ["{}", '{"include_usage":true}'],
+    ['{"include_obfuscation":false}', '{"include_usage":true,"include_obfuscation":false}'],
+    ['{"include_usage":false}', '{"include_usage":false}'],
+  ]) {
+    const body = `{"model":"demo-1","stream":true,"stream_options":${options}}`;
+    const response = await system.gateway("/api/asking/chat/completions", { method: "POST", body, headers: { "x-api-key": token } });
+    await response.text();
+    assert.equal(system.upstream.requests.at(-1).body, body.replace(options, sent));
+  }
+});
+
+test("a name of 300,000 bytes is clipped, and drops nobody's events", async () => {
+  const [long, other] = await Promise.all(["tok_ai_long", "tok_ai_other"].map((id) => putToken(system, { id, limits: FIVE_DOLLARS })));
+  const model = "A".repeat(300_000);
+  const headers = { "user-agent": "u".repeat(3_000), "cf-ipcountry": "c".repeat(3_000) };
+  const [first] = await Promise.all([
+    system.gateway(`/api/vendor/openai/deployments/${"d".repeat(8_000)}/chat/completions`, {
+      method: "POST", body: JSON.stringify({ model, script: { pieces: ["{}"] } }), headers: { ...headers, "x-api-key": long },
+    }),
+    post(long, "/api/vendor/chat/completions", { model, script: { pieces: [`{"model":"${model}"}`] } }),
+    post(other, "/api/openai/chat/completions", { model: "demo-1" }),
+  ]);
+  assert.equal(first.status, 200);
+  const count = async (id) => (await system.db.prepare("SELECT COUNT(*) AS n FROM usage_events WHERE token_id = ?").bind(id).first()).n;
+  await eventually(async () => (await count("tok_ai_long")) === 2 && (await count("tok_ai_other")) === 1, 10_000, "three events");
+  const { results } = await system.db.prepare("SELECT * FROM usage_events WHERE token_id = 'tok_ai_long'").all();
+  for (const row of results) assert.ok(row.model.length <= 100 && (row.country ?? "").length <= 8 && row.path.length <= 512, JSON.stringify(row));
+});
+
+test("a socket of an AI's route passes no budget: it stays spent as reserved", async () => {
+  const id = "tok_ai_socket";
+  const token = await putToken(system, { id, limits: FIVE_DOLLARS });
+  const socket = new WebSocket(`${system.urls.gateway.replace("http", "ws")}/api/realtime?model=demo-1`, { headers: { "x-api-key": token } });
+  await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
+  socket.close();
+  assert.deepEqual(await spent(id, FIVE_DOLLARS), [200_000, 1_000_000]);
+});

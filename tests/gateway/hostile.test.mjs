@@ -16,6 +16,8 @@ const behaviours = {
   "close-early": (socket) => socket.end(),
   nonsense: (socket) => socket.end("this is no HTTP\r\n\r\n"),
   "bad-status": (socket) => socket.end("HTTP/1.1 abc Nope\r\ncontent-length: 0\r\n\r\n"),
+  "status-999": (socket) => socket.end("HTTP/1.1 999 Denied\r\ncontent-length: 2\r\n\r\nno"),
+  "status-600": (socket) => socket.end("HTTP/1.1 600 Odd\r\ncontent-length: 0\r\n\r\n"),
   "half-head": (socket) => socket.end("HTTP/1.1 200 OK\r\ncontent-ty"),
   "bad-chunk": (socket) => {
     socket.write(headers("transfer-encoding: chunked\r\n") + "5\r\nhello\r\n");
@@ -106,6 +108,16 @@ for (const [where, status, outcome] of [
     assert.deepEqual([seen.status, seen.outcome, seen.recorded], [status, outcome, status]);
     assert.equal(JSON.parse(seen.body).error, status === 504 ? "Gateway Timeout" : "Bad Gateway");
     clean(seen.body);
+  });
+}
+
+for (const status of [999, 600]) {
+  test(`a status ${status}, which nobody can hand on, is named, and the upstream's own error`, async () => {
+    const seen = await outcomeOf(`/api/raw/status-${status}`);
+    assert.deepEqual([seen.status, seen.outcome, seen.recorded], [502, "upstream-error", 502]);
+    const { error, code, message } = JSON.parse(seen.body);
+    assert.deepEqual([error, code], ["Bad Gateway", "bad-gateway"]);
+    assert.match(message, new RegExp(`status ${status}`));
   });
 }
 

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { after, before, test } from "node:test";
-import { putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
+import { eventually, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
 import { mintToken, sha256 } from "../support/tokens.mjs";
 
 let system;
@@ -9,27 +9,36 @@ let token;
 
 before(async () => {
   system = await startOnSockets();
-  await putRoutes(system, [
-    ["/api/echo", "/echo", { credential: { kind: "bearer", token: "vendor-secret" } }],
-    ["/api/plain", "/echo"],
-    ["/api/header", "/echo", { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret" } }],
-    ["/api/basic", "/echo", { credential: { kind: "basic", username: "u", password: "vendor-secret" } }],
-    ["/api/query", "/echo", { credential: { kind: "query", parameter: "key", value: "vendor secret&" } }],
-    ["/api/query-redirect", "/redirect", { credential: { kind: "query", parameter: "key", value: "vendor-key" } }],
-    ["/api/cookies-on", "/echo", { forward_cookies: true }],
-    ["/api/readonly", "/echo", { methods: ["GET", "HEAD"] }],
-    ["/api/cors", "/echo", { cors_origins: ["https://app.example"] }],
-    ["/api/status", "/status"],
-    ["/api/redirect", "/redirect"],
-    ["/api/cookies", "/cookies"],
-    ["/api/bytes", "/bytes"],
-    ["/api/slow", "/slow", { timeout_ms: 300 }],
-    ["/api/dead", "http://127.0.0.1:9"],
-    ["/api/reset", "/reset"],
-  ]);
+  await putRoutes(system, ROUTES);
   token = await putToken(system);
 });
 after(() => system?.stop());
+
+const ROUTES = [
+  ["/api/echo", "/echo", { credential: { kind: "bearer", token: "vendor-secret" } }],
+  ["/api/plain", "/echo"],
+  ["/api/header", "/echo", { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret" } }],
+  ["/api/basic", "/echo", { credential: { kind: "basic", username: "u", password: "vendor-secret" } }],
+  ["/api/query", "/echo", { credential: { kind: "query", parameter: "key", value: "vendor secret&" } }],
+  ["/api/query-redirect", "/redirect", { credential: { kind: "query", parameter: "key", value: "vendor-key" } }],
+  ["/api/cookies-on", "/echo", { forward_cookies: true }],
+  ["/api/readonly", "/echo", { methods: ["GET", "HEAD"] }],
+  ["/api/cors", "/echo", { cors_origins: ["https://app.example"] }],
+  ["/api/status", "/status"],
+  ["/api/redirect", "/redirect"],
+  ["/api/cookies", "/cookies"],
+  ["/api/bytes", "/bytes"],
+  ["/api/slow", "/slow", { timeout_ms: 300 }],
+  ["/api/dead", "http://127.0.0.1:9"],
+  ["/api/reset", "/reset"],
+  ["/api/says", "/says"],
+  ["/api/says-cors", "/says", { cors_origins: ["https://app.example"] }],
+  ["/api/says-query", "/says", { credential: { kind: "query", parameter: "key", value: "vendor secret&/1" } }],
+  ["/api/says-bearer", "/says", { credential: { kind: "bearer", token: "vendor-secret-1" } }],
+  ["/api/says-header", "/says", { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret-1" } }],
+  ["/api/says-basic", "/says", { credential: { kind: "basic", username: "u", password: "vendor-secret-1" } }],
+  ["/api/says-sigv4", "/says", { credential: { kind: "aws_sigv4", access_key_id: "AKIDEXAMPLE", secret_access_key: "s3cret/of+aws", session_token: "session/of+aws", region: "eu-west-1", service: "s3" } }],
+];
 
 const call = (where, init = {}) => system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
 
@@ -97,6 +106,163 @@ test("each credential kind is attached as it says", async () => {
   const query = await echo("/api/query?a=1&key=mine&b=2");
   assert.equal(new URLSearchParams(query.query).getAll("key").join(), "vendor secret&");
   assert.equal(new URLSearchParams(query.query).get("a"), "1");
+});
+
+test("a stale or foreign key beside a good bearer does not stand in its way", async () => {
+  const foreign = mintToken(Buffer.alloc(32).toString("base64"));
+  for (const stale of ["sk-ant-stale", foreign, "ntk_short"]) {
+    const headers = { "x-api-key": stale, authorization: `Bearer ${token}` };
+    const response = await system.gateway("/api/echo", { headers });
+    assert.equal(response.status, 200, stale);
+    const echo = await response.json();
+    assert.deepEqual([echo.headers.authorization, echo.headers["x-api-key"]], ["Bearer vendor-secret", undefined]);
+  }
+});
+
+test("on a route with a credential no other key goes on", async () => {
+  const own = { authorization: "Bearer sk-own", "api-key": "own", "x-goog-api-key": "own", "x-amz-security-token": "own" };
+  const echo = await (await call("/api/header", { headers: own })).json();
+  for (const name of [...Object.keys(own), "x-api-key"]) assert.equal(echo.headers[name], undefined, name);
+  assert.equal(echo.headers["x-vendor-key"], "Key vendor-secret");
+});
+
+test("our token goes on nowhere: query, cookie, referer, quotes, encodings", async () => {
+  const cookie = `a=1; t=${token}; b=2`;
+  const headers = { cookie, referer: `https://app.example/?key=${token}`, "api-key": `"${token}"`, authorization: `Basic ${btoa(`u:${token}`)}`, "x-own": encodeURIComponent(`"${token}"`) };
+  const echo = await (await call(`/api/cookies-on?a=%20&key=${token}&b=1&k=${token.replace("tk_", "%74k%5F")}`, { headers })).json();
+  assert.equal(echo.query, "?a=%20&b=1");
+  assert.equal(echo.headers.cookie, "a=1; b=2");
+  for (const name of ["referer", "api-key", "authorization", "x-own"]) assert.equal(echo.headers[name], undefined, name);
+  assert.ok(!decodeURIComponent(JSON.stringify(echo)).includes(token));
+});
+
+test("a browser's own headers end where the gateway answers for CORS, and are the client's own elsewhere", async () => {
+  const headers = { origin: "https://app.example", referer: "https://app.example/x", "sec-fetch-site": "cross-site", "sec-ch-ua": '"X"', dnt: "1" };
+  const kept = (echo) => Object.keys(headers).filter((name) => echo.headers[name] !== undefined);
+  assert.deepEqual(kept(await (await call("/api/cors", { headers })).json()), []);
+  assert.ok(kept(await (await call("/api/plain", { headers })).json()).includes("origin"));
+});
+
+/** An upstream that answers with the headers that its path names as JSON. */
+const says = (route, pairs, init) => call(`${route}?h=${encodeURIComponent(JSON.stringify(pairs))}`, init);
+
+test("whatever an upstream makes of the request, no response header holds the credential", async () => {
+  for (const [route, secret] of [
+    ["/api/says-query", "vendor secret&/1"],
+    ["/api/says-bearer", "vendor-secret-1"],
+    ["/api/says-header", "vendor-secret-1"],
+    ["/api/says-basic", "vendor-secret-1"],
+    ["/api/says-sigv4", "session/of+aws"],
+  ]) {
+    const form = new URLSearchParams([["key", secret]]).toString();
+    const response = await says(route, [
+      ["Location", `#done`],
+      ["Link", `<${system.upstream.url}/says/items?x=1&${form}&page=2>; rel="next", </says?${form}>; rel=first`],
+      ["Content-Location", `/says/items?${form}`],
+      ["Refresh", `5; url=/says?${form}`],
+      ["X-Echo", secret],
+      ["X-Echo-Encoded", encodeURIComponent(encodeURIComponent(secret))],
+      ["X-Echo-Basic", `Basic ${btoa(`u:${secret}`)}`],
+      ["WWW-Authenticate", `Bearer error="${secret}"`],
+      ["Server-Timing", `db;desc="${secret}"`],
+      ["Set-Cookie", `key=${encodeURIComponent(secret)}; Path=/`],
+      ["Set-Cookie", "fine=1; Path=/"],
+      ["X-Fine", "fine"],
+    ]);
+    assert.equal(response.status, 200);
+    const text = [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
+    const plain = decodeURIComponent(decodeURIComponent(text.replaceAll("+", " ")));
+    for (const held of [secret, secret.replaceAll("+", " "), btoa(`u:${secret}`)]) {
+      assert.ok(!text.includes(held) && !plain.includes(held), `${route}: ${text}`);
+    }
+    assert.equal(response.headers.get("x-fine"), "fine");
+    assert.deepEqual(response.headers.getSetCookie(), [`fine=1; Path=${route}`]);
+    assert.match(response.headers.get("server-timing"), /auth;dur/);
+    if (route === "/api/says-query") {
+      const first = `<${system.urls.gateway}/api/says-query>; rel=first`;
+      assert.equal(response.headers.get("link"), `<${system.urls.gateway}/api/says-query/items?x=1&page=2>; rel="next", ${first}`);
+    }
+  }
+  assert.match(system.logs(), /headers withheld/);
+});
+
+test("an address without a query of its own does not inherit the credential's", async () => {
+  const response = await says("/api/says-query", [["Location", "#done"]]);
+  const mapped = new URL(response.headers.get("location"));
+  assert.deepEqual([mapped.pathname, [...mapped.searchParams.keys()], mapped.hash], ["/api/says-query", ["h"], "#done"]);
+});
+
+test("an upstream's signature, echoed, does not reach the client", async () => {
+  const response = await says("/api/says-sigv4", [["X-Sent", "$authorization"]]);
+  assert.equal(response.status, 200);
+  assert.equal(response.headers.get("x-sent"), null);
+  assert.match(system.upstream.requests.at(-1).headers.authorization, /Signature=[0-9a-f]{64}/);
+});
+
+test("response headers are mapped, joined, renamed and dropped as the table says", async () => {
+  const response = await says("/api/says", [
+    ["X-Request-Id", "vendor-1"],
+    ["Azure-AsyncOperation", `${system.upstream.url}/says/op/1?v=2`],
+    ["Operation-Location", `${system.upstream.url}/says/op/1`],
+    ["X-Goog-Upload-URL", `${system.upstream.url}/says/up?id=2`],
+    ["Server-Timing", "db;dur=1"],
+    ["Vary", "Accept"],
+    ["RateLimit", '"vendor";r=3;t=9'],
+    ["Alt-Svc", 'h3=":443"'],
+    ["Access-Control-Allow-Origin", "*"],
+    ["X-RateLimit-Remaining-Tokens", "7"],
+    ["Set-Cookie", "__HOST-Http-sid=1; Path=/; Secure; HttpOnly"],
+  ], { headers: { "x-request-id": "run-12345678" } });
+  const get = (name) => response.headers.get(name);
+  const at = `${system.urls.gateway}/api/says`;
+  assert.deepEqual([get("x-request-id"), get("x-upstream-request-id")], ["run-12345678", "vendor-1"]);
+  assert.deepEqual([get("azure-asyncoperation"), get("operation-location")], [`${at}/op/1?v=2`, `${at}/op/1`]);
+  assert.equal(get("x-goog-upload-url"), `${at}/up?id=2`);
+  assert.match(get("server-timing"), /^db;dur=1, auth;dur=/);
+  assert.deepEqual([get("alt-svc"), get("access-control-allow-origin")], [null, null]);
+  assert.deepEqual([get("ratelimit"), get("x-ratelimit-remaining-tokens"), get("vary")], ['"vendor";r=3;t=9', "7", "Accept"]);
+  const [cookie] = response.headers.getSetCookie();
+  assert.equal(cookie, "__Secure-__HOST-Http-sid=1; Path=/api/says; Secure; HttpOnly");
+  const echo = await (await call("/api/cookies-on", { headers: { cookie: "__Secure-__HOST-Http-sid=1" } })).json();
+  assert.equal(echo.headers.cookie, "__HOST-Http-sid=1", "the name that the upstream gave");
+});
+
+test("the limits of an upstream stand beside ours", async () => {
+  const limited = await putToken(system, { limits: { calls_per_minute: 50 } });
+  const headers = { "x-api-key": limited };
+  const listed = await says("/api/says", [["RateLimit", '"vendor";r=3;t=9']], { headers });
+  assert.match(listed.headers.get("ratelimit"), /^"vendor";r=3;t=9, "calls-per-minute";r=\d+;t=\d+$/);
+  const older = await says("/api/says", [["RateLimit", "limit=100, remaining=3, reset=9"]], { headers });
+  assert.match(older.headers.get("ratelimit"), /^"calls-per-minute";r=\d+;t=\d+$/);
+  assert.equal(older.headers.get("x-upstream-ratelimit"), "limit=100, remaining=3, reset=9");
+});
+
+test("a browser may read every header of a response", async () => {
+  const response = await says("/api/says-cors", [["X-Total-Count", "9"], ["Link", "</x>; rel=next"]], { headers: { origin: "https://app.example" } });
+  const exposed = response.headers.get("access-control-expose-headers").split(", ");
+  for (const name of ["x-total-count", "link", "x-request-id", "server-timing"]) assert.ok(exposed.includes(name), name);
+});
+
+test("a method that a route does not take is told which it does", async () => {
+  const response = await call("/api/readonly", { method: "POST" });
+  assert.deepEqual([response.status, response.headers.get("allow")], [405, "GET, HEAD"]);
+});
+
+test("a gateway behind a gateway is no loop", async () => {
+  const other = await startOnSockets();
+  try {
+    await putRoutes(other, [["/api/inner", "/echo"]]);
+    const inner = await putToken(other);
+    await putRoutes(system, [...ROUTES, ["/api/outer", `${other.urls.gateway}/api/inner`, { credential: { kind: "header", name: "x-api-key", value: inner } }], ["/api/self", `${system.urls.gateway}/api/self`, { credential: { kind: "header", name: "x-api-key", value: token } }]], { version: 2 });
+    const response = await eventually(async () => {
+      const response = await call("/api/outer");
+      return response.status !== 404 && response;
+    }, 3_000, "the route");
+    assert.equal(response.status, 200);
+    assert.equal((await call("/api/self")).status, 508, "one that leads back is");
+  } finally {
+    await other.stop();
+  }
 });
 
 test("cookies go on only where the route says so", async () => {
@@ -196,7 +362,7 @@ test("Location and Set-Cookie come back to the gateway with every cookie kept", 
   assert.deepEqual(cookies, [
     "a=1; Path=/api/cookies; HttpOnly",
     "b=2; Path=/api/cookies/deep; Secure",
-    "c=3; Expires=Wed, 21 Oct 2037 07:28:00 GMT",
+    "c=3; Expires=Wed, 21 Oct 2037 07:28:00 GMT; Path=/api/cookies",
   ]);
 });
 

@@ -38,6 +38,9 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
 
   /** Runs SQL as D1 does: statements one after the other, with what each answered. */
   function query(database, { sql, params = [] }) {
+    // As D1 does.
+    if (sql.length > 100_000) throw new Error("statement too long");
+    if (params.some((param) => typeof param === "string" && Buffer.byteLength(param) > 2_000_000)) throw new Error("string or blob too big");
     const statements = params.length > 0 ? [sql] : splitStatements(sql);
     return statements.map((text) => {
       const results = database.sqlite.prepare(text).all(...params);
@@ -57,6 +60,15 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
       const made = { id: hex(), title: json.title, supports_url_encoding: true };
       account.namespaces.push(made);
       return ok(made);
+    }],
+
+    ["PUT", /^\/storage\/kv\/namespaces\/([^/]+)\/values\/([^/]+)$/, ({ text }, _, key) => {
+      account.values.set(decodeURIComponent(key), text);
+      return ok({});
+    }],
+    ["DELETE", /^\/storage\/kv\/namespaces\/([^/]+)\/values\/([^/]+)$/, (_, __, key) => {
+      account.values.delete(decodeURIComponent(key));
+      return ok({});
     }],
 
     ["GET", /^\/d1\/database$/, ({ url }) => paged((Number(url.searchParams.get("page") ?? 1) > 1 ? [] : account.databases).map(({ uuid, name }) => ({ uuid, name, version: "production" })))],
@@ -79,7 +91,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
 
     ["GET", /^\/d1\/database\/([^/]+)\/time_travel\/bookmark$/, () => ok({ bookmark: "00000001-00000000-00000000-0" })],
     ["POST", /^\/d1\/database\/([^/]+)\/time_travel\/restore$/, (_, id) => {
-      byId(account.databases, id).restore();
+      if (byId(account.databases, id).restore() === false) return failure(500, 7500, "internal error");
       return ok({ bookmark: "00000001-00000000-00000000-0", previous_bookmark: "00000002-00000000-00000000-0", message: "restored" });
     }],
 
@@ -197,7 +209,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     const body = Buffer.concat(chunks);
     const type = request.headers["content-type"] ?? "";
     // wrangler does not name the type of every body.
-    const call = { url, json: /^[[{]/.test(body.subarray(0, 1).toString()) ? JSON.parse(body) : undefined };
+    const call = { url, text: body.toString(), json: /^[[{]/.test(body.subarray(0, 1).toString()) ? JSON.parse(body) : undefined };
     if (type.includes("multipart/form-data")) call.form = await new Response(body, { headers: { "content-type": type } }).formData();
     let answer = failure(404, 7003, `Could not route to ${url.pathname}`);
     const found = routes.find(([method, pattern]) => method === request.method && pattern.test(path));

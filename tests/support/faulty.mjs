@@ -1,9 +1,12 @@
-// Wraps a built Worker in the tests so that its KV, queue and database can be told to fail or be slow,
-// and counts the calls. Everything is passed on to the real bindings; the Worker knows nothing of it.
+// Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be told to
+// fail or be slow, and their calls are counted. Everything is passed on to the real bindings; the Worker knows nothing of it.
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { Invocation, LIMITS, Location, Writes, checkMessages, checkValues, checkWrite, disturb, noteRows, noting, report, unacknowledged } from "./strict.mjs";
 
 const faults = {};
 const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, d1_rows_written: 0, limiter: 0 };
+const location = new Location();
+const writes = new Writes();
 
 async function pass(kind, forward) {
   counts[kind] += 1;
@@ -15,46 +18,90 @@ async function pass(kind, forward) {
 
 // The `worker` crate looks at the class's name.
 class KvNamespace {
-  constructor(real) {
-    this.get = (...args) => pass("kv_get", () => real.get(...args));
-    this.getWithMetadata = (...args) => pass("kv_get", () => real.getWithMetadata(...args));
-    this.list = (...args) => pass("kv_get", () => real.list(...args));
-    this.put = (...args) => pass("kv_put", () => real.put(...args));
-    this.delete = (...args) => pass("kv_put", () => real.delete(...args));
+  constructor(real, invocation, { strict, accepts }) {
+    const operation = (kind, subject, forward) => {
+      invocation.take("kv_operations", subject);
+      return pass(kind, () => invocation.connected(forward));
+    };
+    const read = (method, key, options) => {
+      const { type = "text", cacheTtl = LIMITS.kv_cache_ttl_s } = typeof options === "string" ? { type: options } : (options ?? {});
+      const forward = () => noting("kv", String(key), () => real[method](key, options));
+      // Many keys at once, streams and buffers are not kept; invalid options are for the runtime to refuse.
+      if (typeof key !== "string" || !["text", "json"].includes(type) || !(cacheTtl >= 30)) return operation("kv_get", String(key), forward);
+      const forMs = Math.min(cacheTtl * 1_000, strict.kvLateMs);
+      return operation("kv_get", key, () => location.read(`${method} ${type} ${key}`, forMs, forward));
+    };
+    const write = (verb, key, forward) =>
+      operation("kv_put", key, async () => {
+        checkWrite(await accepts(key), verb, key);
+        return noting("kv", key, forward);
+      });
+    this.get = (key, options) => read("get", key, options);
+    this.getWithMetadata = (key, options) => read("getWithMetadata", key, options);
+    this.list = (options) =>
+      operation("kv_get", "list", () => location.read(`list ${JSON.stringify(options)}`, strict.kvLateMs, () => noting("kv", "list", () => real.list(options))));
+    this.put = (key, ...args) => write("PUT", key, () => real.put(key, ...args));
+    this.delete = (key) => write("DELETE", key, () => real.delete(key));
   }
 }
 class WorkerQueue {
-  constructor(real) {
-    this.send = (...args) => pass("queue", () => real.send(...args));
-    this.sendBatch = (...args) => pass("queue", () => real.sendBatch(...args));
+  constructor(real, invocation) {
+    const operation = (bodies, forward) =>
+      pass("queue", () => {
+        checkMessages(bodies);
+        return invocation.connected(() => noting("queue", `${bodies.length} messages`, forward));
+      });
+    this.send = (body, options) => operation([body], () => real.send(body, options));
+    this.sendBatch = (messages, options) => {
+      const all = [...messages];
+      return operation(all.map(({ body }) => body), () => real.sendBatch(all, options));
+    };
   }
 }
+
+/** Counts what a statement wrote. */
+function wrote(sql, { meta }) {
+  counts.d1_rows_written += meta?.rows_written ?? 0;
+  noteRows(sql, meta?.rows_written ?? 0);
+}
+
 class Statement {
-  constructor(real) {
-    this.real = real;
+  constructor(real, sql, invocation, values = []) {
+    Object.assign(this, { real, sql, invocation, values });
   }
   bind(...values) {
-    return new Statement(this.real.bind(...values));
+    return new Statement(this.real.bind(...values), this.sql, this.invocation, values);
   }
-  first(...args) {
-    return pass("d1", () => this.real.first(...args));
+  async #query(forward) {
+    checkValues(this.sql, this.values);
+    this.invocation.take("d1_queries", this.sql);
+    return pass("d1", () => noting("d1", this.sql, forward));
   }
-  all(...args) {
-    return pass("d1", () => this.real.all(...args));
+  async all() {
+    const result = await this.#query(() => this.real.all());
+    wrote(this.sql, result);
+    return result;
   }
-  run(...args) {
-    return pass("d1", () => this.real.run(...args));
+  run() {
+    return this.all();
+  }
+  async first(column) {
+    const row = (await this.all()).results[0] ?? null;
+    return column === undefined ? row : (row?.[column] ?? null);
   }
   raw(...args) {
-    return pass("d1", () => this.real.raw(...args));
+    return this.#query(() => this.real.raw(...args));
   }
 }
 class D1Database {
-  constructor(real) {
-    this.prepare = (sql) => new Statement(real.prepare(sql));
+  constructor(real, invocation) {
+    this.prepare = (sql) => new Statement(real.prepare(sql), sql, invocation);
     this.batch = async (statements) => {
-      const results = await pass("d1", () => real.batch(statements.map((statement) => statement.real)));
-      for (const { meta } of results) counts.d1_rows_written += meta?.rows_written ?? 0;
+      invocation.take("d1_queries", statements[0]?.sql, statements.length);
+      for (const { sql, values } of statements) checkValues(sql, values);
+      const forward = () => noting("d1", statements[0]?.sql, () => real.batch(statements.map((statement) => statement.real)));
+      const results = await pass("d1", forward);
+      for (const [i, result] of results.entries()) wrote(statements[i].sql, result);
       return results;
     };
   }
@@ -79,12 +126,20 @@ class AnalyticsEngineDataset {
   }
 }
 
-const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, DB: D1Database, LIMITER: DurableObjectNamespace, METRICS: AnalyticsEngineDataset };
+const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, USAGE_DLQ: WorkerQueue, DB: D1Database, LIMITER: DurableObjectNamespace, METRICS: AnalyticsEngineDataset };
 
+/** What the test asks of this Worker: `kvLateMs`, `disturbance`. */
+const settings = (env) => ({ kvLateMs: 0, disturbance: 0, ...JSON.parse(env.STRICT ?? "{}"), ...faults.strict });
+
+/** The bindings of one invocation. */
 function wrap(env) {
+  const invocation = new Invocation();
+  // Both versions of a Worker write the same keys, so the system keeps their times when it can.
+  const ask = async (key) => (await env.WRITES.fetch("http://writes/", { method: "POST", body: key })).ok;
+  const how = { strict: settings(env), accepts: env.WRITES ? ask : (key) => writes.accepts(key) };
   const replaced = Object.entries(wrappers)
     .filter(([name]) => env[name])
-    .map(([name, Wrapper]) => [name, new Wrapper(env[name])]);
+    .map(([name, Wrapper]) => [name, new Wrapper(env[name], invocation, how)]);
   return { ...env, ...Object.fromEntries(replaced) };
 }
 
@@ -102,15 +157,22 @@ export const restartable = (Base) =>
     }
   };
 
-/** The Worker `Base` with its bindings wrapped. `PUT /__faults` sets what fails and answers the counts. */
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/**
+ * The Worker `Base` with its bindings wrapped. `PUT /__faults` sets what fails and returns the counts, `/__strict`
+ * returns what was refused. While `consumer.stopped` is set the queue's messages wait.
+ */
 export const faulty = (Base) =>
   class extends WorkerEntrypoint {
     async fetch(request) {
-      if (new URL(request.url).pathname === "/__faults") {
+      const { pathname } = new URL(request.url);
+      if (pathname === "/__strict") return Response.json(report());
+      if (pathname === "/__faults") {
         Object.assign(faults, await request.json());
         return Response.json({ faults, counts });
       }
-      const [, verb, token] = /^\/__(restart|limiter)\/(.+)$/.exec(new URL(request.url).pathname) ?? [];
+      const [, verb, token] = /^\/__(restart|limiter)\/(.+)$/.exec(pathname) ?? [];
       if (token) {
         const object = this.env.LIMITER.get(this.env.LIMITER.idFromName(token));
         if (verb === "limiter") return object.fetch(request);
@@ -119,8 +181,22 @@ export const faulty = (Base) =>
       }
       return new Base(this.ctx, wrap(this.env)).fetch(request);
     }
-    queue(batch) {
-      return new Base(this.ctx, wrap(this.env)).queue(batch);
+    async queue(batch) {
+      while (faults.consumer?.stopped) await sleep(50);
+      for (const { messages, isLost } of disturb([...batch.messages], settings(this.env).disturbance)) {
+        await this.#deliver(batch.queue, isLost ? messages.map(unacknowledged) : messages);
+      }
+    }
+    /** Each batch is an invocation of its own; one that fails is delivered again, unless it was acknowledged before. */
+    async #deliver(queue, messages) {
+      const all = (verb) => (options) => messages.forEach((message) => message[verb](options));
+      const batch = { queue, messages, ackAll: all("ack"), retryAll: all("retry") };
+      try {
+        await new Base(this.ctx, wrap(this.env)).queue(batch);
+      } catch (error) {
+        console.error(String(error));
+        batch.retryAll();
+      }
     }
     scheduled(event) {
       return new Base(this.ctx, wrap(this.env)).scheduled(event);

@@ -3,7 +3,8 @@
 // Two ways to start the same system. `startSystem` is wrangler's test harness: it builds as a deploy
 // does and routes by host. Its Workers call out through Node's `fetch`, which follows redirects and
 // answers for a dead upstream, so whatever depends on the network itself runs on `startOnSockets`:
-// what `npm start` runs, on ports of its own.
+// what `npm start` runs, on ports of its own. Either way both Workers run under production's limits (strict.mjs), and
+// `stop` fails if one was hit that the test does not expect.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -14,6 +15,7 @@ import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
 import { startWorkers } from "../../local/system.mjs";
 import { root } from "../../scripts/setup.mjs";
+import { deadLetters, front, strictConfig, strictOptions, strictVars, watch } from "./strictness.mjs";
 import { mintToken, seal, sha256 } from "./tokens.mjs";
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -81,82 +83,84 @@ async function withSurroundings(start) {
 /** On wrangler's test harness. `gatewayVars` and `apiVars` are merged over the defaults. */
 export const startSystem = (options) => withSurroundings((around) => onHarness(around, options));
 
-async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true } = {}) {
+async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true, strict, expected } = {}) {
   const { secrets, vars } = around;
-  const configPath = "wrangler.toml";
+  const configPath = strictConfig();
+  const limits = strictVars(strict);
   const server = createTestHarness({
     root,
     workers: [
-      { configPath, env: "gateway", vars: { ...vars.gateway, ...gatewayVars }, secrets },
-      { configPath, env: "admin-api", vars: { ...vars.api, ...apiVars }, secrets },
+      { configPath, env: "gateway", vars: { ...vars.gateway, ...limits, ...gatewayVars }, secrets },
+      { configPath, env: "admin-api", vars: { ...vars.api, ...limits, ...apiVars }, secrets },
     ],
   });
   await server.listen();
   const [gateway, api] = ["token-manager-gateway", "token-manager-admin-api"].map((name) => server.getWorker(name));
   const { DB, TOKENS } = await api.getEnv();
   if (schema) await applySchema(DB);
+  const watched = watch(
+    { gateway: (where) => gateway.fetch(`http://gateway.test${where}`), api: (where) => api.fetch(`http://api.test${where}`) },
+    expected,
+  );
   return {
     ...around,
+    ...watched,
     kv: TOKENS,
     db: DB,
     gateway: (where, init) => gateway.fetch(`http://gateway.test${where}`, { redirect: "manual", ...init }),
     call: (where, init) => api.fetch(`http://api.test${where}`, { redirect: "manual", ...init }),
     cron: () => api.scheduled({ cron: "* * * * *", scheduledTime: new Date() }),
     logs: () => JSON.stringify(server.getLogs()),
-    async stop() {
+    stop: () => watched.stopWatching(async () => {
       await server.close();
       await around.stopSurroundings();
-    },
+    }),
   };
 }
 
-/** `count` ports that nobody listens on. */
-export async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise((resolve) => {
-      const server = createServer().listen(0, "127.0.0.1", () => resolve(server));
-    })),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+/** A port that nobody listens on, below those that the system gives to outgoing connections. */
+function freePort() {
+  return new Promise((resolve) => {
+    const server = createServer()
+      .once("error", () => resolve(freePort()))
+      .listen(20_000 + Math.floor(Math.random() * 12_000), "127.0.0.1", () => {
+        const { port } = server.address();
+        server.close(() => resolve(port));
+      });
+  });
 }
 
-/** The counter's object, which begins anew from what it saved when it is told to. */
-const limiter = `import { TokenLimiter as Limiter } from "../../gateway/build/index.js"; import { restartable } from "./faulty.mjs";
-  export class TokenLimiter extends restartable(Limiter) {}`;
-
-/** Modules that put `faulty.mjs` in front of a Worker. */
-function faultyEntry(worker) {
-  const folder = path.join(root, "tests/support");
-  return [
-    {
-      type: "ESModule",
-      path: path.join(folder, `faulty-${worker}.mjs`),
-      contents: `import Base from "../../${worker}/build/index.js"; import { faulty } from "./faulty.mjs";
-        export * from "../../${worker}/build/index.js"; export default faulty(Base);
-        ${worker === "gateway" ? limiter : ""}`,
-    },
-    { type: "ESModule", path: path.join(folder, "faulty.mjs") },
-  ];
+/** `count` different ports that nobody listens on. */
+export async function freePorts(count) {
+  const ports = new Set();
+  while (ports.size < count) ports.add(await freePort());
+  return [...ports];
 }
 
 /**
- * On sockets, as `npm start` runs it. With `faults` their KV, queue and database can be told to fail
- * (`faults()`); `persist` keeps the state in a folder; without the API the gateway's events wait in the queue.
+ * On sockets, as `npm start` runs it. `persist` keeps the state in a folder; without the API the gateway's events wait
+ * in the queue. KV, queue and database can be told to fail (`faults()`). `strict` changes how late KV is and how the
+ * queue delivers (`{ kvLateMs, disturbance }`), `expected` are limits that the test means to hit; only a benchmark
+ * switches the limits off (`strict: false`). `builds` and each version's are other builds of the Workers (`buildOf`).
+ * With `keepLetters` the dead letters are kept in `letters`.
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
 
-async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = false, schema = true, persist, ui = false, withApi = true, versions = [], metrics = false } = {}) {
+async function onSockets(
+  around,
+  { gatewayVars = {}, apiVars = {}, schema = true, persist, ui = false, withApi = true, versions = [], builds, metrics = false, strict = {}, expected, consumer, keepLetters = false, rates } = {},
+) {
   const { secrets, vars } = around;
-  const [gateway, api, uiPort] = await freePorts(3);
+  const [gateway, api, uiPort, frontPort] = await freePorts(4);
   const more = await Promise.all(versions.map(async (version) => {
     const [gateway, api] = await freePorts(2);
     return { ...version, at: { gateway, api } };
   }));
+  const letters = [];
   const lines = [];
   const origins = ui ? { ALLOWED_ORIGINS: `${UI},http://localhost:${uiPort}` } : {};
   const issuerPort = Number(new URL(around.issuer.url).port);
+  const limits = strict && strictVars(strict);
   const workers = await startWorkers(
     { gateway, api, ui: uiPort, issuer: issuerPort },
     {
@@ -166,17 +170,26 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
       api: withApi,
       versions: more,
       metrics,
-      vars: { gateway: { ...secrets, ...vars.gateway, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...origins, ...apiVars } },
-      entries: faults ? { gateway: faultyEntry("gateway"), "admin-api": faultyEntry("admin-api") } : {},
+      builds,
+      consumer,
+      rates,
+      vars: { gateway: { ...secrets, ...vars.gateway, ...limits, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...limits, ...origins, ...apiVars } },
+      extra: [front(frontPort), ...(keepLetters ? [deadLetters(letters)] : [])],
+      ...(strict && strictOptions()),
     },
   );
   const db = withApi ? await workers.getD1Database("DB", "admin-api") : undefined;
   if (schema && db) await applySchema(db);
   const urls = { gateway: `http://127.0.0.1:${gateway}`, api: `http://127.0.0.1:${api}`, ui: `http://127.0.0.1:${uiPort}` };
+  const running = { gateway: urls.gateway, ...(withApi && { api: urls.api }) };
+  for (const { name, at } of more) Object.assign(running, { [`gateway-${name}`]: `http://127.0.0.1:${at.gateway}`, [`api-${name}`]: `http://127.0.0.1:${at.api}` });
+  const watched = watch(strict ? Object.fromEntries(Object.entries(running).map(([name, url]) => [name, (where) => fetch(url + where)])) : {}, expected);
   return {
     ...around,
+    ...watched,
     urls,
     workers,
+    letters,
     kv: await workers.getKVNamespace("TOKENS", "gateway"),
     db,
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
@@ -190,16 +203,26 @@ async function onSockets(around, { gatewayVars = {}, apiVars = {}, faults = fals
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
       return consumer.queue(queue, batch);
     },
+    /** Calls the gateway through another Worker and hangs up after so many ms or bytes; returns what had come by then. */
+    hangUp: async (where, init = {}, { afterMs, afterBytes } = {}) => {
+      const response = await fetch(`http://127.0.0.1:${frontPort}`, { method: "POST", body: JSON.stringify({ where, ...init, afterMs, afterBytes }) });
+      return response.json();
+    },
+    /** Stops the consumer and starts it again; meanwhile the messages wait. */
+    consumer: {
+      stop: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":{"stopped":true}}` }),
+      start: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":null}` }),
+    },
     /** Says what fails at "gateway" or "api" from now on, and reads the counts. */
     faults: async (at, change = {}) => {
       const response = await fetch(`${urls[at]}/__faults`, { method: "PUT", body: JSON.stringify(change) });
       return response.json();
     },
     logs: () => lines.join("\n"),
-    async stop() {
+    stop: () => watched.stopWatching(async () => {
       await workers.dispose();
       await around.stopSurroundings();
-    },
+    }),
   };
 }
 

@@ -10,21 +10,24 @@ import { startUpstream } from "../../local/upstream.mjs";
 import { startWorkers } from "../../local/system.mjs";
 import { ensureBrowser, root } from "../../scripts/setup.mjs";
 import { applySchema, freePorts } from "./harness.mjs";
+import { strictOptions, strictVars, watch } from "./strictness.mjs";
 
 const key = () => randomBytes(32).toString("base64");
 
 /** Gateway, admin API, UI, issuer and upstream; `call` is the admin API as a person. */
-export async function startWithUi({ apiVars = {}, clerkKey } = {}) {
+export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } = {}) {
   const [gateway, api, ui, issuerPort] = await freePorts(4);
   const origin = `http://localhost:${ui}`;
   const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ port: issuerPort, origin })]);
   const secrets = { TOKEN_CHECK_KEY: key(), CREDENTIAL_KEY: key(), USAGE_LOG_KEY: key() };
+  const limits = strictVars(strict);
   const workers = await startWorkers(
     { gateway, api, ui, issuer: issuerPort },
     {
       onLog: () => {},
       clerkKey,
-      vars: { gateway: { ...secrets, USAGE_FLUSH_MS: "100" }, "admin-api": { ...secrets, ...apiVars } },
+      vars: { gateway: { ...secrets, ...limits, USAGE_FLUSH_MS: "100" }, "admin-api": { ...secrets, ...limits, ...apiVars } },
+      ...strictOptions(),
     },
   );
   await applySchema(await workers.getD1Database("DB", "admin-api"));
@@ -39,7 +42,9 @@ export async function startWithUi({ apiVars = {}, clerkKey } = {}) {
     if (!response.ok) throw new Error(`${method} ${where}: ${response.status} ${JSON.stringify(answer)}`);
     return answer;
   };
+  const watched = watch({ gateway: (where) => fetch(urls.gateway + where), api: (where) => fetch(urls.api + where) }, expected);
   return {
+    ...watched,
     urls,
     upstream,
     issuer,
@@ -47,10 +52,10 @@ export async function startWithUi({ apiVars = {}, clerkKey } = {}) {
     /** A route to the demo upstream. */
     addRoute: (name, path, to, more = {}) =>
       call("admin", "POST", "/api/routes", { name, path, backend_url: upstream.url + to, tags: ["demo"], ...more }),
-    async stop() {
+    stop: () => watched.stopWatching(async () => {
       await workers.dispose();
       await Promise.all([upstream.close(), issuer.close()]);
-    },
+    }),
   };
 }
 

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
+import { fingerprints } from "../../scripts/deploy/fingerprint.mjs";
 import { missingSecrets, newKey } from "../../scripts/deploy/secrets.mjs";
 import { startCloudflare } from "../support/cloudflare.mjs";
 
@@ -79,7 +80,7 @@ test("both Workers have what they need and no more, and the UI knows where they 
   const kv = account.namespaces[0].id;
   const bindings = (name) => worker(name).bindings.filter(({ type }) => type !== "plain_text").map(({ name, type }) => `${name} ${type}`).sort();
   assert.deepEqual(bindings("gateway"), ["LIMITER durable_object_namespace", "TOKENS kv_namespace", "USAGE queue"]);
-  assert.deepEqual(bindings("admin-api"), ["DB d1", "LIMITER durable_object_namespace", "TOKENS kv_namespace", "USAGE queue", "USAGE_DLQ queue"]);
+  assert.deepEqual(bindings("admin-api"), ["DB d1", "LIMITER durable_object_namespace", "PUBLISH queue", "TOKENS kv_namespace", "USAGE queue", "USAGE_DLQ queue"]);
   for (const name of ["gateway", "admin-api"]) assert.equal(worker(name).bindings.find(({ name }) => name === "TOKENS").namespace_id, kv);
   assert.deepEqual(worker("admin-api").domains, ["tapi.example.com"]);
   assert.deepEqual(worker("admin-api").schedules, ["* * * * *"]);
@@ -118,4 +119,17 @@ test("a key that one Worker alone has is asked for and never guessed", () => {
   const key = newKey();
   assert.deepEqual(missingSecrets(halfway, { CREDENTIAL_KEY: key }, {}), { gateway: { CREDENTIAL_KEY: key }, "admin-api": {} });
   assert.deepEqual(missingSecrets({ gateway: both, "admin-api": both }, {}, {}), { gateway: {}, "admin-api": {} });
+});
+
+test("a Worker made anew gets the key that is at work, never a stale copy of it", () => {
+  const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
+  const present = { gateway: ["CREDENTIAL_KEY"], "admin-api": both };
+  const [stale, right] = [newKey(), `${newKey()},${newKey()}`];
+  const atWork = { TOKEN_CHECK_KEY: fingerprints(right) };
+  const of = (vault, environment, known = atWork) => missingSecrets(present, { TOKEN_CHECK_KEY: vault }, { TOKEN_CHECK_KEY: environment }, known).gateway.TOKEN_CHECK_KEY;
+  assert.equal(of(stale, right), right);
+  assert.equal(of(right, stale), right);
+  assert.throws(() => of(stale, undefined), /The TOKEN_CHECK_KEY at hand is not the one that is at work/);
+  assert.throws(() => of(stale, right, {}), /one in the environment and another in the vault file/);
+  assert.equal(of(right, undefined, {}), right, "before the admin API has said anything");
 });

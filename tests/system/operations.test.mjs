@@ -70,10 +70,14 @@ test("KV emptied under load: republished it serves again, and grants nothing tha
   const before = await kvContent();
 
   const seen = [];
+  const refusals = new Set();
   let goesOn = true;
   const load = (async () => {
     while (goesOn) {
-      seen.push(await call(kept));
+      const response = await system.gateway("/api/again", { headers: { "x-api-key": kept.token } });
+      const body = await response.json();
+      if (!response.ok) refusals.add(`${response.status} ${body.error}`);
+      seen.push(response.status);
       await sleep(20);
     }
   })();
@@ -85,7 +89,9 @@ test("KV emptied under load: republished it serves again, and grants nothing tha
   await eventually(() => seen.slice(-20).every((status) => status === 200), 20_000, "the service");
   goesOn = false;
   await load;
-  assert.deepEqual(new Set(seen), new Set([200, seen.find((status) => status !== 200)]), "something else than 'unknown' was answered");
+  // KV shows each key at its own time, so that the token or the table alone may be missing.
+  const unknown = ["401 Invalid API Key", "500 Routes Not Configured"];
+  assert.deepEqual([...refusals].filter((refusal) => !unknown.includes(refusal)), [], "something else than 'unknown' was returned");
   const restored = await kvContent();
   assert.deepEqual(restored, before);
   assert.deepEqual(await granted(), wanted);
@@ -97,15 +103,15 @@ test("a day whose events are partly deleted is not made anew", () => {
   assert.equal(rebuildable(now - 30 * day, now, 30)[0], 72 * day);
 });
 
-test("dead letters are read again by a build that understands them, and stay where they are while none does", async () => {
+test("dead letters are read again by a build that understands them, and stay letters while none does", async () => {
   const losses = async () => system.db.prepare("SELECT coalesce(sum(undecodable), 0) AS n FROM usage_losses").first("n");
   const event = { id: "letter-1", at: Date.now(), token_id: "tok_letter", team: "automation", path: "/x", method: "GET", status: 200, outcome: "ok", latency_ms: 1, gateway_ms: 0, request_id: "r" };
   const before = await losses();
   const first = await system.deliver([{ id: "m-bad", body: JSON.stringify({ v: 99 }) }]);
   assert.deepEqual([first.explicitAcks, await losses()], [["m-bad"], before + 1], "buried and counted");
   const replayed = await system.deliver([{ id: "l-good", body: JSON.stringify({ v: 1, events: [event] }) }, { id: "l-bad", body: JSON.stringify({ v: 99 }) }], "token-manager-usage-dlq");
-  assert.deepEqual(replayed.explicitAcks, ["l-good"]);
-  assert.deepEqual(replayed.retryMessages.map((message) => message.msgId), ["l-bad"]);
+  assert.deepEqual(replayed.explicitAcks.sort(), ["l-bad", "l-good"], "sent to the letters again, as the platform would drop it in the end");
+  assert.deepEqual(replayed.retryMessages, []);
   assert.equal(await losses(), before + 1, "a letter was counted twice");
   assert.equal(await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE id = 'letter-1'").first("n"), 1);
 });

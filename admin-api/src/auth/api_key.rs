@@ -1,31 +1,36 @@
 //! A token's holder, by the token itself.
 
+use super::rate;
 use crate::db::tokens::{self, Holder};
 use crate::error::Failure;
 use crate::request::Call;
 use domain::error::ApiError;
 use domain::kv::TokenState;
 use domain::time::{MINUTE_MS, UnixMs};
-use domain::token::{Carrier, Form, TokenSecret};
+use domain::token::{Form, NotPresented, presented};
 use std::cell::Cell;
 
 /// The token that came with the call, in any header that the gateway takes it from.
 ///
 /// A current one that fails its check is refused without a query. One of the earlier form has no check,
-/// so it is looked up, but only where there are any at all.
+/// so it is looked up, but only if there are any at all, and not more often than an address may ask.
 pub async fn holder(call: &Call) -> Result<Holder, Failure> {
-    let text = Carrier::ALL
-        .iter()
-        .find_map(|carrier| {
-            let value = call.header(carrier.header())?;
-            carrier.token_in(&value).map(str::to_owned)
-        })
-        .ok_or(ApiError::MissingApiKey)?;
-    let secret = TokenSecret::parse(&text, &call.config.check_keys).map_err(|_| ApiError::InvalidApiKey)?;
-    if secret.form() == Form::Legacy && !legacy_exist(call).await? {
-        return Err(ApiError::InvalidApiKey.into());
+    let found = presented(|name| call.header(name), &call.config.check_keys);
+    let (_, secret) = found.map_err(|why| match why {
+        NotPresented::Missing => ApiError::MissingApiKey,
+        NotPresented::Invalid => ApiError::InvalidApiKey,
+    })?;
+    let hash = secret.hash();
+    if secret.form() == Form::Legacy {
+        if !legacy_exist(call).await? {
+            return Err(ApiError::InvalidApiKey.into());
+        }
+        // A guess looks like any other, and each would be a query.
+        let address = call.client_ip().unwrap_or_default();
+        rate::check(call, rate::TOKENS, &format!("address {address}")).await?;
     }
-    let holder = tokens::find_by_secret(&call.db()?, &secret.hash()).await?.ok_or(ApiError::InvalidApiKey)?;
+    rate::check(call, rate::TOKENS, hash.as_str()).await?;
+    let holder = tokens::find_by_secret(&call.db()?, &hash).await?.ok_or(ApiError::InvalidApiKey)?;
     if holder.state() != TokenState::Active {
         return Err(ApiError::InvalidApiKey.into());
     }

@@ -17,6 +17,11 @@ const MAX_AGE_MS: i64 = HOUR_MS;
 /// A set is fetched at most this often, so that tokens with made-up key ids cost no requests.
 const MIN_PAUSE_MS: i64 = MINUTE_MS;
 const TIMEOUT_MS: u64 = 5_000;
+/// How often a request looks whether another one has fetched the keys meanwhile. Requests of one isolate
+/// cannot wait for each other's promises.
+const LOOK_AGAIN_MS: u64 = 25;
+/// How long a fetch may be under way, in milliseconds.
+const ASKED_MS: i64 = 5_500;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Jwk {
@@ -44,6 +49,10 @@ struct Cache {
     keys: Vec<Jwk>,
     fetched_at: Option<UnixMs>,
     tried_at: Option<UnixMs>,
+    /// Since when a request has been fetching the keys.
+    asking_since: Option<UnixMs>,
+    /// When a fetch last failed.
+    failed_at: Option<UnixMs>,
 }
 
 thread_local!(static CACHE: RefCell<Cache> = RefCell::default());
@@ -54,6 +63,8 @@ enum Lookup {
     Known(Jwk),
     /// Unknown, and too soon to ask again.
     Unknown,
+    /// Unknown, and another request is asking.
+    Wait,
     /// To be asked; with the key that may serve should the asking fail.
     Ask(Option<Jwk>),
 }
@@ -67,11 +78,18 @@ impl Cache {
         }
     }
 
+    fn failed_since(&self, at: UnixMs) -> bool {
+        self.failed_at.is_some_and(|failed| failed > at)
+    }
+
     fn look_up(&self, kid: Option<&str>, now: UnixMs) -> Lookup {
         let within = |at: Option<UnixMs>, ms: i64| at.is_some_and(|at| now - at < ms);
         let may_ask = !within(self.tried_at, MIN_PAUSE_MS);
+        // Whoever asks is gone after the fetch's own time, whatever became of it.
+        let is_asked = within(self.asking_since, ASKED_MS);
         match self.find(kid) {
-            Some(key) if within(self.fetched_at, MAX_AGE_MS) || !may_ask => Lookup::Known(key),
+            Some(key) if within(self.fetched_at, MAX_AGE_MS) || !may_ask || is_asked => Lookup::Known(key),
+            None if is_asked => Lookup::Wait,
             None if !may_ask && self.fetched_at.is_some() => Lookup::Unknown,
             key => Lookup::Ask(key),
         }
@@ -80,24 +98,79 @@ impl Cache {
 
 /// The key that `kid` names. While the issuer cannot be reached, keys it once published go on
 /// serving: people stay signed in through its outage.
+///
+/// One request of an isolate asks the issuer; those that need a key of the same answer wait for it.
 pub async fn find(address: &str, kid: Option<&str>, request_id: &str) -> Result<Option<Jwk>, Failure> {
-    let fallback = match CACHE.with_borrow(|cache| cache.look_up(kid, now())) {
-        Lookup::Known(key) => return Ok(Some(key)),
-        Lookup::Unknown => return Ok(None),
-        Lookup::Ask(fallback) => fallback,
-    };
-    CACHE.with_borrow_mut(|cache| {
-        // Said before the answer is there, so that others who come meanwhile do not ask too. With no
-        // keys at all every call asks: nobody could sign in otherwise.
-        cache.tried_at = cache.fetched_at.map(|_| now());
-    });
-    match fetch(address).await {
+    let started = now();
+    loop {
+        match CACHE.with_borrow(|cache| cache.look_up(kid, now())) {
+            Lookup::Known(key) => return Ok(Some(key)),
+            Lookup::Unknown => return Ok(None),
+            Lookup::Wait => {
+                if now() - started > ASKED_MS {
+                    return Err(Failure::Unavailable(
+                        "JWKS: another request's fetch takes too long".to_owned(),
+                    ));
+                }
+                Delay::from(Duration::from_millis(LOOK_AGAIN_MS)).await;
+            }
+            // The one that was waited for has failed: asking again at once would not help.
+            Lookup::Ask(None) if CACHE.with_borrow(|cache| cache.failed_since(started)) => {
+                return Err(Failure::Unavailable("JWKS: another request's fetch failed".to_owned()));
+            }
+            Lookup::Ask(fallback) => return ask(address, kid, fallback, request_id).await,
+        }
+    }
+}
+
+/// Says that the keys are being asked for, until it is dropped: also when the client hangs up and the
+/// request's handler is dropped with it.
+struct Asking {
+    is_answered: bool,
+}
+
+impl Asking {
+    fn begin() -> Self {
+        // With no keys at all every call may ask: nobody could sign in otherwise.
+        CACHE.with_borrow_mut(|cache| {
+            cache.tried_at = cache.fetched_at.map(|_| now());
+            cache.asking_since = Some(now());
+        });
+        Self { is_answered: false }
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        CACHE.with_borrow_mut(|cache| {
+            cache.asking_since = None;
+            if !self.is_answered {
+                cache.tried_at = None;
+            }
+        });
+    }
+}
+
+async fn ask(
+    address: &str,
+    kid: Option<&str>,
+    fallback: Option<Jwk>,
+    request_id: &str,
+) -> Result<Option<Jwk>, Failure> {
+    let mut asking = Asking::begin();
+    let fetched = fetch(address).await;
+    asking.is_answered = true;
+    match fetched {
         Ok(keys) => Ok(CACHE.with_borrow_mut(|cache| {
-            *cache = Cache { keys, fetched_at: Some(now()), tried_at: Some(now()) };
+            *cache = Cache { keys, fetched_at: Some(now()), tried_at: Some(now()), ..Cache::default() };
             cache.find(kid)
         })),
         Err(cause) => {
-            if CACHE.with_borrow(|cache| cache.fetched_at.is_none()) {
+            let has_keys = CACHE.with_borrow_mut(|cache| {
+                cache.failed_at = Some(now());
+                cache.fetched_at.is_some()
+            });
+            if !has_keys {
                 return Err(Failure::Unavailable(format!("JWKS: {cause}")));
             }
             log(request_id, "JWKS cannot be fetched", &cause);
@@ -152,7 +225,7 @@ mod tests {
     }
 
     fn cache() -> Cache {
-        Cache { keys: vec![key("a")], fetched_at: Some(0), tried_at: Some(0) }
+        Cache { keys: vec![key("a")], fetched_at: Some(0), tried_at: Some(0), ..Cache::default() }
     }
 
     #[test]
@@ -179,6 +252,19 @@ mod tests {
         assert_eq!(cache().look_up(Some("a"), MAX_AGE_MS), Lookup::Ask(Some(key("a"))));
         let failed_lately = Cache { tried_at: Some(MAX_AGE_MS), ..cache() };
         assert_eq!(failed_lately.look_up(Some("a"), MAX_AGE_MS + 1), Lookup::Known(key("a")));
+    }
+
+    /// At a rotation of the issuer's keys, requests with the new key used to be refused while the first of
+    /// them fetched it.
+    #[test]
+    fn while_one_request_asks_the_others_wait_and_known_keys_go_on() {
+        let asked = Cache { tried_at: Some(MIN_PAUSE_MS), asking_since: Some(MIN_PAUSE_MS), ..cache() };
+        assert_eq!(asked.look_up(Some("b"), MIN_PAUSE_MS + 1), Lookup::Wait);
+        assert_eq!(asked.look_up(Some("a"), MIN_PAUSE_MS + 1), Lookup::Known(key("a")));
+        assert_eq!(asked.look_up(Some("b"), MIN_PAUSE_MS + ASKED_MS), Lookup::Unknown, "not for ever");
+        let cold = Cache { asking_since: Some(0), ..Cache::default() };
+        assert_eq!(cold.look_up(Some("a"), 1), Lookup::Wait);
+        assert_eq!(cold.look_up(Some("a"), ASKED_MS), Lookup::Ask(None));
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! The audit log: one row for each change, and one for each refused attempt.
 
-use super::{Db, Statement, StoreError, from_json, params, sql, to_json};
+use super::{Db, Statement, StoreError, params, sql, to_json};
 use domain::api::audit::{AuditEntry, AuditQuery, AuditResult};
 use domain::id::TeamId;
-use domain::time::UnixMs;
+use domain::time::{MINUTE_MS, UnixMs};
 use edge::crypto::random;
 use serde::Deserialize;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// One entry. `before` and `after` hold what people may see; a secret is never among it.
 #[derive(Clone, Debug)]
@@ -33,6 +35,48 @@ pub fn insert(db: &Db, entry: &Entry) -> Result<Statement, StoreError> {
 /// The entry's row, if the statement before it changed something.
 pub fn insert_if_changed(db: &Db, entry: &Entry) -> Result<Statement, StoreError> {
     statement(db, sql!("audit_insert_if_changed"), entry)
+}
+
+/// Rows of refused attempts that one person can cause within a minute; further ones share a row.
+const MAX_REFUSED: u32 = 20;
+
+/// A refused attempt; `mark` tells its body from another's. Repeats within a minute are one row: anybody signed in
+/// can cause them.
+pub fn insert_refused(db: &Db, entry: &Entry, mark: u64) -> Result<Statement, StoreError> {
+    let head = format!("aud_r{}-{}-", digest(&[entry.actor]), entry.at / MINUTE_MS);
+    let (id, team, mark) =
+        (entry.entity_id.unwrap_or_default(), entry.team.unwrap_or_default(), mark.to_string());
+    let attempt = [entry.action, entry.entity, id, team, mark.as_str()];
+    db.statement(
+        sql!("audit_refused"),
+        params![
+            &head,
+            &digest(&attempt),
+            MAX_REFUSED,
+            entry.at,
+            entry.actor,
+            entry.action,
+            entry.entity,
+            entry.entity_id,
+            entry.team,
+            entry.client_ip,
+            entry.request_id,
+        ],
+    )
+}
+
+/// The first half of a SHA-256 of texts, each ended by a zero byte, in hex.
+fn digest(texts: &[&str]) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update(text.as_bytes());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 fn statement(db: &Db, sql: &str, entry: &Entry) -> Result<Statement, StoreError> {
@@ -110,25 +154,40 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
         id,
         filter.limit,
     ];
-    let rows: Vec<Row> = db.rows(db.statement(sql!("audit_list"), params)?).await?;
-    let view = |row: Row| {
-        Ok(AuditEntry {
-            id: row.id,
-            at: row.at,
-            actor: row.actor,
-            actor_name: row.actor_name,
-            action: row.action,
-            result: row.result,
-            entity: row.entity,
-            entity_id: row.entity_id,
-            team_id: row.team_id,
-            before: row.before.as_deref().map(from_json).transpose()?,
-            after: row.after.as_deref().map(from_json).transpose()?,
-            client_ip: row.client_ip,
-            request_id: row.request_id,
-        })
+    // Each by an index that leaves out what is not asked for.
+    let sql = if query.entity_id.is_some() {
+        sql!("audit_by_entity")
+    } else if query.actor.is_some() {
+        sql!("audit_by_actor")
+    } else if query.team_id.is_some() {
+        sql!("audit_by_team")
+    } else if filter.teams.is_some() {
+        sql!("audit_of_teams")
+    } else {
+        sql!("audit_list")
     };
-    rows.into_iter().map(view).collect()
+    let rows: Vec<Row> = db.rows(db.statement(sql, params)?).await?;
+    let view = |row: Row| AuditEntry {
+        id: row.id,
+        at: row.at,
+        actor: row.actor,
+        actor_name: row.actor_name,
+        action: row.action,
+        result: row.result,
+        entity: row.entity,
+        entity_id: row.entity_id,
+        team_id: row.team_id,
+        before: row.before.map(json_or_text),
+        after: row.after.map(json_or_text),
+        client_ip: row.client_ip,
+        request_id: row.request_id,
+    };
+    Ok(rows.into_iter().map(view).collect())
+}
+
+/// A snapshot; one that is no JSON is shown as it is.
+fn json_or_text(text: String) -> Value {
+    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 /// A new id from the platform's CSPRNG.

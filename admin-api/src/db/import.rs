@@ -47,13 +47,47 @@ pub struct Made<'a> {
     pub credentials: Vec<SealedRow>,
 }
 
-/// Everything but calls, in one batch with its outbox rows. The route table is told of only where the
-/// dump has one (`with_table`): else what the earlier system has in KV would be replaced by nothing.
+/// Bytes of one JSON parameter; D1 takes 2 MB.
+const MAX_PARAMETER_BYTES: usize = 900_000;
+
+/// JSON arrays of the rows, each small enough for a parameter.
+fn pieces(rows: &[Value]) -> Vec<String> {
+    let mut pieces = Vec::new();
+    let mut piece = String::new();
+    for row in rows {
+        let text = row.to_string();
+        if !piece.is_empty() && piece.len() + text.len() > MAX_PARAMETER_BYTES {
+            pieces.push(format!("[{}]", std::mem::take(&mut piece)));
+        }
+        if !piece.is_empty() {
+            piece.push(',');
+        }
+        piece.push_str(&text);
+    }
+    if !piece.is_empty() {
+        pieces.push(format!("[{piece}]"));
+    }
+    pieces
+}
+
+/// What becomes of the published route table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublishedTable {
+    /// It is replaced: the dump has one.
+    Replaced,
+    /// Published again if these tokens are the first of the earlier form: the gateway looks none up before the table
+    /// says that there are such.
+    ToldOfLegacy,
+    /// It is the earlier system's, has all its tokens looked up, and would be replaced by nothing.
+    LeftAlone,
+}
+
+/// Everything but calls, in one batch with its outbox rows.
 pub fn write(
     db: &Db,
     grant: &Grant,
     made: &Made,
-    with_table: bool,
+    table: PublishedTable,
     now: UnixMs,
 ) -> Result<Vec<Statement>, StoreError> {
     let actor = grant.actor().as_str();
@@ -79,21 +113,34 @@ pub fn write(
             })
         })
         .collect();
+    let sealed: Vec<Value> = credentials.iter().map(|row| json!(row)).collect();
     let ids: Vec<&TokenId> = tokens.iter().map(|t| &t.id).collect();
-    let (tokens, routes) = (to_json(&rows)?, to_json(&paths)?);
-    let mut statements = vec![
-        db.statement(sql!("import_teams"), params![&to_json(&teams)?, now])?,
-        db.statement(sql!("import_tokens"), params![&tokens, now, actor])?,
-        db.statement(sql!("import_secrets"), params![&tokens, now])?,
-        db.statement(sql!("import_routes"), params![&routes, now, actor])?,
-        db.statement(sql!("import_credentials"), params![&to_json(credentials)?, now, actor])?,
-        db.statement(sql!("outbox_insert_tokens"), params![&to_json(&ids)?, now, now])?,
-    ];
-    if with_table {
+    let told_of = || super::audit::new_id("obx_");
+    let mut statements = vec![];
+    for teams in pieces(&teams) {
+        statements.push(db.statement(sql!("import_teams"), params![&teams, now])?);
+    }
+    if table == PublishedTable::ToldOfLegacy && !tokens.is_empty() {
+        // Before the secrets: asks whether there was none.
+        statements.push(db.statement(sql!("routes_version_bump_first_legacy"), params![now])?);
+        statements.push(db.statement(sql!("outbox_insert_routes_if_changed"), params![&told_of()?, now])?);
+    }
+    for tokens in pieces(&rows) {
+        statements.push(db.statement(sql!("import_tokens"), params![&tokens, now, actor])?);
+        statements.push(db.statement(sql!("import_secrets"), params![&tokens, now])?);
+    }
+    for routes in pieces(&paths) {
+        statements.push(db.statement(sql!("import_routes"), params![&routes, now, actor])?);
+    }
+    for sealed in pieces(&sealed) {
+        statements.push(db.statement(sql!("import_credentials"), params![&sealed, now, actor])?);
+    }
+    statements.push(db.statement(sql!("outbox_insert_tokens"), params![&to_json(&ids)?, now, now])?);
+    if table == PublishedTable::Replaced {
         statements.extend([
             settings::put(db, settings::V1_IMPORTED, "true", now)?,
             db.statement(sql!("routes_version_bump_always"), params![now])?,
-            db.statement(sql!("outbox_insert_routes"), params![&super::audit::new_id("obx_")?, now])?,
+            db.statement(sql!("outbox_insert_routes"), params![&told_of()?, now])?,
         ]);
     }
     Ok(statements)
@@ -144,4 +191,20 @@ pub async fn routes(db: &Db) -> Result<Vec<(String, RouteId)>, StoreError> {
     }
     let rows: Vec<Row> = db.rows(db.statement(sql!("routes_paths"), &[])?).await?;
     Ok(rows.into_iter().map(|row| (row.path, row.id)).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_of_any_length_are_cut_to_what_a_parameter_takes() {
+        let rows: Vec<Value> =
+            (0..2_000).map(|i| json!({ "id": i, "description": "界".repeat(500) })).collect();
+        let pieces = pieces(&rows);
+        assert!(pieces.len() > 2 && pieces.iter().all(|piece| piece.len() <= MAX_PARAMETER_BYTES + 2));
+        let read: Vec<Value> =
+            pieces.iter().flat_map(|piece| serde_json::from_str::<Vec<Value>>(piece).unwrap()).collect();
+        assert_eq!(read, rows);
+    }
 }

@@ -1,10 +1,10 @@
 //! Invitations, and what becomes of them.
 
-use super::{Db, Statement, StoreError, audit, from_json, params, sql, to_json};
+use super::{Db, Statement, StoreError, audit, from_json, params, readable, sql, to_json, unattended};
 use domain::api::invitations::{InvitationState, InvitedTeam};
 use domain::api::people::TeamRole;
 use domain::clerk::ClerkUser;
-use domain::id::UserId;
+use domain::id::{TeamId, UserId};
 use domain::role::Grant;
 use domain::time::UnixMs;
 use serde::Deserialize;
@@ -46,7 +46,11 @@ impl TryFrom<Row> for Invitation {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
-            teams: from_json(&row.teams)?,
+            // A role of a newer version is left out: it would grant nothing.
+            teams: from_json::<Vec<serde_json::Value>>(&row.teams)?
+                .into_iter()
+                .filter_map(|team| serde_json::from_value(team).ok())
+                .collect(),
             id: row.id,
             email: row.email,
             state: row.state,
@@ -77,7 +81,7 @@ pub async fn list(
     let (at, id) = after.unwrap_or((super::MAX_SAFE, ""));
     let params = params![teams, state.map(InvitationState::as_str), at, id, limit];
     let rows: Vec<Row> = db.rows(db.statement(sql!("invitations_list"), params)?).await?;
-    rows.into_iter().map(Invitation::try_from).collect()
+    Ok(readable(rows))
 }
 
 /// The invitation and its teams.
@@ -97,14 +101,69 @@ pub fn insert(
     ])
 }
 
-/// Makes whoever has the address, verified, a member as all pending invitations to it say, with an
-/// audit entry for each membership.
-pub fn accept(db: &Db, email: &str, now: UnixMs, request_id: &str) -> Result<[Statement; 3], StoreError> {
-    Ok([
-        db.statement(sql!("accept_audit"), params![email, now, request_id])?,
-        db.statement(sql!("accept_memberships"), params![email, now])?,
-        db.statement(sql!("accept_done"), params![email, now])?,
+/// Makes whoever has one of the addresses, verified, a member as all pending invitations to it say, with an
+/// audit entry for each membership. The one way in which any invitation is accepted.
+///
+/// What an inviter could not give any more lapses first. `seen_by` are the teams (JSON) one of which a person
+/// must be in; `None` is everybody.
+pub fn accept(
+    db: &Db,
+    emails: &[&str],
+    seen_by: Option<&str>,
+    now: UnixMs,
+    request_id: &str,
+) -> Result<Vec<Statement>, StoreError> {
+    let mut statements = lapse(db, Concerned::Invited(emails), now, request_id)?;
+    let emails = &to_json(emails)?;
+    statements.extend([
+        db.statement(sql!("accept_audit"), params![emails, now, request_id, seen_by])?,
+        db.statement(sql!("accept_memberships"), params![emails, now, seen_by])?,
+        db.statement(sql!("accept_done"), params![emails, now, seen_by])?,
+    ]);
+    Ok(statements)
+}
+
+/// Whose open invitations are looked at.
+#[derive(Clone, Copy, Debug)]
+pub enum Concerned<'a> {
+    /// Those to these addresses.
+    Invited(&'a [&'a str]),
+    /// Those that this person made.
+    Inviter(&'a UserId),
+}
+
+/// Revokes, of open invitations, what their inviters could not give any more, with an audit entry for each
+/// part: the whole invitation if nothing of it is left.
+pub fn lapse(
+    db: &Db,
+    concerned: Concerned,
+    now: UnixMs,
+    request_id: &str,
+) -> Result<Vec<Statement>, StoreError> {
+    let (emails, inviters) = match concerned {
+        Concerned::Invited(emails) => (to_json(emails)?, "[]".to_owned()),
+        Concerned::Inviter(person) => ("[]".to_owned(), to_json(&[person])?),
+    };
+    let (emails, inviters) = (&emails, &inviters);
+    Ok(vec![
+        db.statement(sql!("invitations_lapse_audit"), params![emails, inviters, now, request_id])?,
+        db.statement(sql!("invitations_lapse"), params![emails, inviters])?,
+        db.statement(sql!("invitations_lapse_parts"), params![emails, inviters])?,
     ])
+}
+
+/// Takes `teams` out of an open invitation that names others too; the second statement belongs at the end of
+/// the batch.
+pub fn revoke_parts(
+    db: &Db,
+    _: &Grant,
+    id: &str,
+    teams: &[&TeamId],
+) -> Result<(Statement, Statement), StoreError> {
+    Ok((
+        db.statement(sql!("invitation_part_delete"), params![id, &to_json(teams)?])?,
+        db.statement(sql!("invitation_revoke_empty"), params![id])?,
+    ))
 }
 
 pub fn revoke(db: &Db, _: &Grant, id: &str) -> Result<Statement, StoreError> {
@@ -141,8 +200,15 @@ pub async fn refused(
     Ok(())
 }
 
-pub fn renew(db: &Db, _: &Grant, id: &str, expires_at: UnixMs, now: UnixMs) -> Result<Statement, StoreError> {
-    db.statement(sql!("invitation_renew"), params![id, expires_at, now])
+/// Makes it valid again, as an invitation of whoever sends it again.
+pub fn renew(
+    db: &Db,
+    grant: &Grant,
+    id: &str,
+    expires_at: UnixMs,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
+    db.statement(sql!("invitation_renew"), params![id, expires_at, now, grant.actor().as_str()])
 }
 
 pub async fn sent(db: &Db, id: &str, clerk_id: &str, now: UnixMs) -> Result<(), StoreError> {
@@ -167,46 +233,57 @@ pub async fn due(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<Vec
     db.rows(db.statement(sql!("invitations_due"), params![before, now, limit])?).await
 }
 
-/// What Clerk says of a person, and the memberships that his address was invited to.
-pub fn put_person(
+/// Takes in what Clerk says of people, and gives them the memberships that their addresses were invited to.
+///
+/// Two statements for each person, and few for all of them together: D1 takes 1,000 of one call.
+pub fn put_people(
     db: &Db,
-    user: &ClerkUser,
+    people: &[ClerkUser],
     now: UnixMs,
     request_id: &str,
 ) -> Result<Vec<Statement>, StoreError> {
-    let name = user.name();
-    let params = params![
-        user.id.as_str(),
-        user.email(),
-        user.is_verified(),
-        name.as_ref(),
-        user.avatar_url(),
-        user.last_sign_in_at,
-        if user.created_at > 0 { user.created_at } else { now },
-        now,
-        user.updated_at,
-    ];
-    let mut statements = vec![db.statement(sql!("person_put"), params)?];
-    if let Some(email) = user.email() {
-        statements.push(db.statement(sql!("email_moved"), params![user.id.as_str(), email])?);
-        statements.extend(accept(db, email, now, request_id)?);
+    let mut statements = Vec::new();
+    for user in people {
+        let name = user.name();
+        let params = params![
+            user.id.as_str(),
+            user.email(),
+            user.is_verified(),
+            name.as_ref(),
+            user.avatar_url(),
+            user.last_sign_in_at,
+            if user.created_at > 0 { user.created_at } else { now },
+            now,
+            user.updated_at,
+        ];
+        statements.push(db.statement(sql!("person_put"), params)?);
+        if let Some(email) = user.email() {
+            statements.push(db.statement(sql!("email_moved"), params![user.id.as_str(), email])?);
+        }
+    }
+    let emails: Vec<&str> = people.iter().filter_map(ClerkUser::email).collect();
+    if !emails.is_empty() {
+        statements.extend(accept(db, &emails, None, now, request_id)?);
     }
     Ok(statements)
 }
 
-/// Marks a person as gone and takes his memberships: in this order, for the last ADMIN of a team may
-/// only go when he is gone altogether.
+/// Marks a person as gone, tells of their live tokens, and takes their memberships and what they could invite
+/// to by those. In this order: the last ADMIN of a team may only go when they are gone altogether.
 pub fn delete_person(
     db: &Db,
     id: &UserId,
     now: UnixMs,
     request_id: &str,
 ) -> Result<Vec<Statement>, StoreError> {
-    Ok(vec![
+    let mut statements = vec![
         db.statement(sql!("person_delete"), params![id.as_str(), now])?,
+        unattended::open(db, id, unattended::Lost::Everything, now)?,
         db.statement(sql!("memberships_delete_audit"), params![id.as_str(), now, request_id])?,
         db.statement(sql!("memberships_delete"), params![id.as_str()])?,
-    ])
+    ];
+    statements.extend(lapse(db, Concerned::Inviter(id), now, request_id)?);
+    Ok(statements)
 }
 
 pub async fn is_webhook_known(db: &Db, id: &str) -> Result<bool, StoreError> {

@@ -1,4 +1,4 @@
-//! The outbox: what KV still has to be told.
+//! The outbox: what KV still has to be told, and what it was told a moment ago.
 
 use super::audit::new_id;
 use super::{Db, Statement, StoreError, params, sql, to_json};
@@ -6,8 +6,15 @@ use crate::publish::{RowId, Subject, WRITER_LEASE_MS};
 use domain::api::upkeep::PendingChange;
 use domain::id::{TeamId, TokenId};
 use domain::role::Grant;
-use domain::time::UnixMs;
-use serde::Deserialize;
+use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
+use serde::{Deserialize, Serialize};
+
+/// How long after its publication a subject is compared: KV shows a write everywhere within a minute, and a write
+/// that was given up after ten seconds has mostly arrived by then.
+const WATCH_AFTER_MS: i64 = 2 * MINUTE_MS + 30 * SECOND_MS;
+/// The priority of a team's rows; see migration 0019.
+const OF_A_TEAM: u32 = 1;
+const ANY_PRIORITY: u32 = 3;
 
 #[derive(Debug, Deserialize)]
 pub struct Row {
@@ -15,6 +22,7 @@ pub struct Row {
     pub kind: String,
     pub entity_id: String,
     pub attempts: u32,
+    pub priority: u32,
 }
 
 /// A row for the change that the statement before it in the batch makes.
@@ -26,21 +34,74 @@ pub fn insert(db: &Db, _: &Grant, subject: &Subject, at: UnixMs) -> Result<(RowI
     Ok((RowId(id), statement))
 }
 
+/// Takes up to `limit` of the due rows, the most urgent first, out of everybody's reach until `until`.
 pub async fn claim(db: &Db, now: UnixMs, until: UnixMs, limit: u32) -> Result<Vec<Row>, StoreError> {
     db.rows(db.statement(sql!("outbox_claim"), params![now, until, limit])?).await
 }
 
-pub async fn fail(db: &Db, ids: &[RowId], retry_at: UnixMs, cause: &str) -> Result<(), StoreError> {
-    let cause = domain::usage::clip(cause, 500);
-    db.batch(vec![db.statement(sql!("outbox_fail"), params![&to_json(ids)?, retry_at, &cause])?]).await?;
+/// How many rows are due, counted up to `most`.
+pub async fn count_due(db: &Db, now: UnixMs, most: u32) -> Result<u32, StoreError> {
+    #[derive(Deserialize)]
+    struct Count {
+        due: u32,
+    }
+    let count: Option<Count> = db.first(db.statement(sql!("outbox_due"), params![now, most])?).await?;
+    Ok(count.map_or(0, |count| count.due))
+}
+
+/// Takes the due rows of one subject out of everybody's reach until `until`. Nobody is at work on them.
+pub async fn take(db: &Db, subject: &Subject, now: UnixMs, until: UnixMs) -> Result<Vec<Row>, StoreError> {
+    let (kind, entity) = subject.key();
+    db.rows(db.statement(sql!("outbox_take"), params![kind, entity, now, until])?).await
+}
+
+/// A row whose subject could not be published.
+#[derive(Debug, Serialize)]
+pub struct Failed {
+    pub id: RowId,
+    pub retry_at: UnixMs,
+    pub error: String,
+}
+
+/// Notes all failures of a run by one statement.
+pub async fn fail(db: &Db, failed: &[Failed]) -> Result<(), StoreError> {
+    if failed.is_empty() {
+        return Ok(());
+    }
+    db.batch(vec![db.statement(sql!("outbox_fail"), params![&to_json(failed)?])?]).await?;
     Ok(())
 }
 
-pub async fn done(db: &Db, ids: &[RowId]) -> Result<(), StoreError> {
+/// Takes rows away whose subjects KV holds now, and has those compared after a while.
+pub async fn done(db: &Db, ids: &[RowId], now: UnixMs) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
     }
-    db.batch(vec![db.statement(sql!("outbox_done"), params![&to_json(ids)?])?]).await?;
+    let ids = to_json(ids)?;
+    db.batch(vec![
+        db.statement(sql!("outbox_watch_add"), params![&ids, now + WATCH_AFTER_MS])?,
+        db.statement(sql!("outbox_done"), params![&ids])?,
+    ])
+    .await?;
+    Ok(())
+}
+
+/// Something that was published a while ago.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct Watched {
+    pub due_at: UnixMs,
+    pub kind: String,
+    pub entity_id: String,
+}
+
+/// Up to `limit` subjects that are to be compared by now, the longest published first.
+pub async fn watched(db: &Db, now: UnixMs, limit: u32) -> Result<Vec<Watched>, StoreError> {
+    db.rows(db.statement(sql!("outbox_watch_due"), params![now, limit])?).await
+}
+
+/// Takes away what was compared.
+pub async fn unwatch(db: &Db, compared: &[Watched]) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("outbox_watch_done"), params![&to_json(compared)?])?]).await?;
     Ok(())
 }
 
@@ -62,9 +123,15 @@ pub fn insert_team(db: &Db, _: &Grant, team: &TeamId, at: UnixMs) -> Result<Stat
     db.statement(sql!("outbox_insert_team"), params![team.as_str(), at, at + WRITER_LEASE_MS])
 }
 
-/// The oldest rows of a team's tokens.
+/// Rows of a team's tokens, but for those of a republication.
 pub async fn of_team(db: &Db, team: &TeamId, limit: u32) -> Result<Vec<Row>, StoreError> {
-    db.rows(db.statement(sql!("outbox_of_team"), params![team.as_str(), limit])?).await
+    db.rows(db.statement(sql!("outbox_of_team"), params![team.as_str(), OF_A_TEAM, limit])?).await
+}
+
+/// Whether KV has been told everything about a team's tokens.
+pub async fn is_team_pending(db: &Db, team: &TeamId) -> Result<bool, StoreError> {
+    let statement = db.statement(sql!("outbox_of_team"), params![team.as_str(), ANY_PRIORITY, 1_u32])?;
+    Ok(db.first::<Row>(statement).await?.is_some())
 }
 
 /// Which of the tokens have changes that KV has not taken.

@@ -18,27 +18,31 @@ struct Row {
     asked_at: Option<UnixMs>,
     team_id: Option<String>,
     role: Option<Role>,
+    invited: u8,
 }
 
-/// A person as D1 knows him.
+/// A person as D1 knows them.
 #[derive(Debug)]
 pub struct Person {
     pub is_known: bool,
     pub is_deleted: bool,
-    /// Whether Clerk has told us anything of him.
+    /// Whether Clerk has told us anything of them.
     pub is_described: bool,
-    /// When Clerk was last asked for him.
+    /// When Clerk was last asked for them.
     pub asked_at: Option<UnixMs>,
     /// Only where it is verified.
     pub email: Option<String>,
     pub memberships: Vec<Membership>,
+    /// The verified address, if an invitation waits for it.
+    pub invited: Option<String>,
 }
 
-pub async fn load(db: &Db, user: &UserId) -> Result<Person, StoreError> {
-    let rows: Vec<Row> = db.rows(db.statement(sql!("person_load"), params![user.as_str()])?).await?;
+pub async fn load(db: &Db, user: &UserId, now: UnixMs) -> Result<Person, StoreError> {
+    let rows: Vec<Row> = db.rows(db.statement(sql!("person_load"), params![user.as_str(), now])?).await?;
     let first = rows.first();
     Ok(Person {
         is_known: first.is_some_and(|r| r.user_id.is_some()),
+        invited: first.filter(|r| r.invited == 1).and_then(|r| r.email.clone()),
         is_deleted: first.is_some_and(|r| r.deleted_at.is_some()),
         is_described: first.is_some_and(|r| r.email.is_some() || r.clerk_updated_at.is_some_and(|at| at > 0)),
         asked_at: first.and_then(|r| r.asked_at),

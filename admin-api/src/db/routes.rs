@@ -1,8 +1,11 @@
 //! Routes and their sealed credentials.
 
-use super::{Db, Statement, StoreError, from_json, json_column, params, rows_of, sql, to_json};
+use super::{
+    Db, Statement, StoreError, column_or_note, each_row_of, json_column, params, refuse_unreadable, rows_of,
+    sql, to_json,
+};
 use domain::api::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
-use domain::credential::{CredentialKind, SealedCredential};
+use domain::credential::SealedCredential;
 use domain::id::RouteId;
 use domain::role::Grant;
 use domain::route::RoutePath;
@@ -27,15 +30,20 @@ struct RouteRow {
     created_at: UnixMs,
     updated_at: UnixMs,
     version: u64,
-    credential_kind: Option<CredentialKind>,
+    credential_kind: Option<String>,
     credential_origin: Option<String>,
     credential_updated_at: Option<UnixMs>,
 }
 
 impl RouteRow {
-    fn credential(&self) -> Option<CredentialView> {
+    fn credential(&self, unreadable: &mut Vec<String>) -> Option<CredentialView> {
+        let name = self.credential_kind.as_deref()?;
+        let kind = serde_json::from_value(name.into()).ok();
+        if kind.is_none() {
+            unreadable.push("credential".to_owned());
+        }
         Some(CredentialView {
-            kind: self.credential_kind?,
+            kind: kind?,
             origin: self.credential_origin.clone()?,
             updated_at: self.credential_updated_at?,
         })
@@ -59,16 +67,15 @@ impl Stored {
     }
 }
 
-impl TryFrom<RouteRow> for Stored {
-    type Error = StoreError;
-
-    /// Methods or settings that cannot be read are an error: taken for none given they would be all
-    /// methods, or a closed route open.
-    fn try_from(row: RouteRow) -> Result<Self, StoreError> {
-        let credential = row.credential();
-        let settings: RouteSettings = from_json(&row.settings)?;
+impl From<RouteRow> for Stored {
+    /// Methods or settings that cannot be read are noted: [`update`] then refuses to write them back as
+    /// none, which would be all methods, or a closed route open.
+    fn from(row: RouteRow) -> Self {
+        let mut unreadable = vec![];
+        let credential = row.credential(&mut unreadable);
+        let settings: RouteSettings = column_or_note(&row.settings, "settings", &mut unreadable);
         let maintenance = settings.maintenance.clone();
-        Ok(Self {
+        Self {
             upstream: UpstreamView {
                 backend_url: row.backend_url,
                 timeout_ms: row.timeout_ms,
@@ -83,7 +90,8 @@ impl TryFrom<RouteRow> for Stored {
                 path: row.path,
                 description: row.description,
                 tags: json_column(&row.tags),
-                methods: from_json(&row.methods)?,
+                methods: column_or_note(&row.methods, "methods", &mut unreadable),
+                unreadable,
                 enabled: row.enabled == 1,
                 maintenance,
                 upstream: None,
@@ -91,13 +99,13 @@ impl TryFrom<RouteRow> for Stored {
                 updated_at: row.updated_at,
                 version: row.version,
             },
-        })
+        }
     }
 }
 
 pub async fn get(db: &Db, id: &str) -> Result<Option<Stored>, StoreError> {
     let row: Option<RouteRow> = db.first(db.statement(sql!("route_get"), params![id])?).await?;
-    row.map(Stored::try_from).transpose()
+    Ok(row.map(Stored::from))
 }
 
 /// The route at a path.
@@ -120,7 +128,7 @@ pub async fn list(
 ) -> Result<Vec<Stored>, StoreError> {
     let rows: Vec<RouteRow> =
         db.rows(db.statement(sql!("routes_list"), params![search, tag, after, limit])?).await?;
-    rows.into_iter().map(Stored::try_from).collect()
+    Ok(rows.into_iter().map(Stored::from).collect())
 }
 
 pub fn insert(
@@ -128,6 +136,7 @@ pub fn insert(
     grant: &Grant,
     id: &RouteId,
     route: &NewRoute,
+    lends: Option<Lends>,
     now: UnixMs,
 ) -> Result<Statement, StoreError> {
     db.statement(
@@ -147,13 +156,29 @@ pub fn insert(
             &to_json(&route.settings)?,
             grant.actor().as_str(),
             now,
+            lends.map(|lends| lends.second.as_str()),
+            lends.is_some_and(|lends| lends.credential),
         ],
     )
 }
 
-/// Writes the route's fields where it is still at its version.
-pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Statement, StoreError> {
+/// The second upstream of a route to be written, and whether it may have a credential.
+#[derive(Clone, Copy, Debug)]
+pub struct Lends<'a> {
+    pub second: &'a RouteId,
+    pub credential: bool,
+}
+
+/// Writes the route's fields where it is still at its version, and its second upstream is still there.
+pub fn update(
+    db: &Db,
+    _: &Grant,
+    route: &Stored,
+    lends: Option<Lends>,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
     let (view, upstream) = (&route.view, &route.upstream);
+    refuse_unreadable(&view.unreadable)?;
     db.statement(
         sql!("route_update"),
         params![
@@ -170,6 +195,8 @@ pub fn update(db: &Db, _: &Grant, route: &Stored, now: UnixMs) -> Result<Stateme
             &to_json(&upstream.settings)?,
             now,
             view.version,
+            lends.map(|lends| lends.second.as_str()),
+            lends.is_some_and(|lends| lends.credential),
         ],
     )
 }
@@ -248,8 +275,12 @@ pub struct PublishedRow {
     pub sealed: Option<String>,
 }
 
-/// Version and routes out of one transaction, so that they belong together.
-pub async fn published(db: &Db, now: UnixMs) -> Result<(TableHead, Vec<PublishedRow>), StoreError> {
+/// Version and routes out of one transaction, so that they belong together. A route that cannot be read is an error
+/// of its own.
+pub async fn published(
+    db: &Db,
+    now: UnixMs,
+) -> Result<(TableHead, Vec<Result<PublishedRow, StoreError>>), StoreError> {
     let results = db
         .batch(vec![
             db.statement(sql!("routes_version"), params![now])?,
@@ -258,7 +289,8 @@ pub async fn published(db: &Db, now: UnixMs) -> Result<(TableHead, Vec<Published
         .await?;
     let mut results = results.iter();
     let head = results.next().map(rows_of).transpose()?.and_then(|rows| rows.into_iter().next());
-    let rows = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let rows = results.next().map(each_row_of).transpose()?.unwrap_or_default();
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
     let head = head.ok_or_else(|| StoreError::Value("settings lack routes-version".to_owned()))?;
     Ok((head, rows))
 }

@@ -21,6 +21,13 @@ pub struct Resealed {
     pub sealed: String,
 }
 
+/// What no key opens.
+#[derive(Debug, Serialize)]
+pub struct Lost {
+    pub route_id: RouteId,
+    pub was: String,
+}
+
 /// Credentials that are sealed under another key than `key`, at most `limit`.
 pub async fn under_others(db: &Db, key: &str, limit: u32) -> Result<Vec<Credential>, StoreError> {
     db.rows(db.statement(sql!("credentials_under_others"), params![key, limit])?).await
@@ -39,8 +46,8 @@ pub async fn put(db: &Db, key: &str, resealed: &[Resealed], now: UnixMs) -> Resu
 }
 
 /// Remembers that no key opens these, so that they are not tried again until there is another key.
-pub async fn note_lost(db: &Db, key: &str, routes: &[RouteId]) -> Result<(), StoreError> {
-    db.batch(vec![db.statement(sql!("credentials_lost"), params![&to_json(routes)?, key])?]).await?;
+pub async fn note_lost(db: &Db, key: &str, lost: &[Lost]) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("credentials_lost"), params![&to_json(lost)?, key])?]).await?;
     Ok(())
 }
 

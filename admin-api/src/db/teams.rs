@@ -1,6 +1,8 @@
 //! Teams and who is in them.
 
-use super::{Db, Param, Statement, StoreError, json_column, limits, params, sql, to_json};
+use super::{
+    Db, Param, Statement, StoreError, column_or_note, limits, params, refuse_unreadable, sql, to_json,
+};
 use domain::api::people::Member;
 use domain::api::teams::{NewTeam, TeamView};
 use domain::id::{TeamId, UserId};
@@ -26,26 +28,26 @@ struct TeamRow {
     version: u64,
 }
 
-impl TryFrom<TeamRow> for TeamView {
-    type Error = StoreError;
-
-    fn try_from(row: TeamRow) -> Result<Self, StoreError> {
-        Ok(Self {
+impl From<TeamRow> for TeamView {
+    fn from(row: TeamRow) -> Self {
+        let mut unreadable = vec![];
+        Self {
             id: row.id,
             name: row.name,
             description: row.description,
             color: row.color,
             icon: row.icon,
             // What cannot be read admits nothing.
-            scope_cap: row.scope_cap.map(|text| json_column(&text)),
-            limits: limits::read(row.limits.as_deref())?,
+            scope_cap: row.scope_cap.map(|text| column_or_note(&text, "scope_cap", &mut unreadable)),
+            limits: column_or_note(row.limits.as_deref().unwrap_or("{}"), "limits", &mut unreadable),
+            unreadable,
             members: row.members,
             tokens: row.tokens,
             your_role: row.your_role,
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
-        })
+        }
     }
 }
 
@@ -61,13 +63,13 @@ pub async fn list(
     let (name, id) = after;
     let params = params![teams, search, name, id, limit, caller.user.as_str()];
     let rows: Vec<TeamRow> = db.rows(db.statement(sql!("teams_list"), params)?).await?;
-    rows.into_iter().map(TeamView::try_from).collect()
+    Ok(rows.into_iter().map(TeamView::from).collect())
 }
 
 pub async fn get(db: &Db, caller: &Caller, id: &str) -> Result<Option<TeamView>, StoreError> {
     let row: Option<TeamRow> =
         db.first(db.statement(sql!("team_view"), params![id, caller.user.as_str()])?).await?;
-    row.map(TeamView::try_from).transpose()
+    Ok(row.map(TeamView::from))
 }
 
 fn cap_json(cap: Option<&[Scope]>) -> Result<Option<String>, StoreError> {
@@ -92,6 +94,7 @@ pub fn insert(db: &Db, _: &Grant, team: &NewTeam, now: UnixMs) -> Result<Stateme
 
 /// Writes the view's fields where the team is still at its version.
 pub fn update(db: &Db, _: &Grant, team: &TeamView, now: UnixMs) -> Result<Statement, StoreError> {
+    refuse_unreadable(&team.unreadable)?;
     let cap = team.scope_cap.as_ref().map(to_json).transpose()?;
     let limits = limits::write(&team.limits)?;
     let params: &[Param] = params![
@@ -125,6 +128,7 @@ pub async fn members(
     team: &TeamId,
     after: (i64, &str),
     limit: u32,
+    now: UnixMs,
 ) -> Result<Vec<(i64, Member)>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -132,7 +136,7 @@ pub async fn members(
         #[serde(flatten)]
         member: Member,
     }
-    let params = params![team.as_str(), after.0, after.1, limit];
+    let params = params![team.as_str(), after.0, after.1, limit, now];
     let rows: Vec<Row> = db.rows(db.statement(sql!("members_list"), params)?).await?;
     Ok(rows.into_iter().map(|row| (row.rank, row.member)).collect())
 }

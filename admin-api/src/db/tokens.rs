@@ -7,7 +7,9 @@ pub use published::*;
 pub use secrets::*;
 
 use super::limits;
-use super::{Db, Param, Statement, StoreError, from_json, json_column, params, sql, to_json};
+use super::{
+    Db, Param, Statement, StoreError, column_or_note, json_column, params, refuse_unreadable, sql, to_json,
+};
 use domain::api::tokens::{NewToken, StateFilter, TokenSort, TokenView};
 use domain::id::{TeamId, TokenId, UserId};
 use domain::kv::TokenState;
@@ -49,22 +51,22 @@ fn state_of(disabled_at: Option<UnixMs>, revoked_at: Option<UnixMs>) -> TokenSta
     }
 }
 
-impl TryFrom<TokenRow> for TokenView {
-    type Error = StoreError;
-
-    /// An allow-list or limits that cannot be read are an error: taken for empty they would allow
-    /// anything, and be written back so.
-    fn try_from(row: TokenRow) -> Result<Self, StoreError> {
-        Ok(Self {
+impl From<TokenRow> for TokenView {
+    /// An allow-list or limits that cannot be read are noted: [`update`] then refuses to write them back
+    /// as empty, which would allow anything.
+    fn from(row: TokenRow) -> Self {
+        let mut unreadable = vec![];
+        Self {
             state: state_of(row.disabled_at, row.revoked_at),
             hint: row.hint_start.zip(row.hint_end).map(|(start, end)| TokenHint { start, end }),
             id: row.id,
             name: row.name,
             team_id: row.team_id,
             description: row.description,
-            scopes: json_column(&row.scopes),
-            ip_allow: from_json(&row.ip_allow)?,
-            limits: limits::read(row.limits.as_deref())?,
+            scopes: column_or_note(&row.scopes, "scopes", &mut unreadable),
+            ip_allow: column_or_note(&row.ip_allow, "ip_allow", &mut unreadable),
+            limits: column_or_note(row.limits.as_deref().unwrap_or("{}"), "limits", &mut unreadable),
+            unreadable,
             inject_faults: row.inject_faults == 1,
             expires_at: row.expires_at,
             disabled_by: row.disabled_by,
@@ -73,13 +75,13 @@ impl TryFrom<TokenRow> for TokenView {
             updated_at: row.updated_at,
             last_used_at: row.last_used_at,
             version: row.version,
-        })
+        }
     }
 }
 
 pub async fn get(db: &Db, id: &str) -> Result<Option<TokenView>, StoreError> {
     let row: Option<TokenRow> = db.first(db.statement(sql!("token_get"), params![id])?).await?;
-    row.map(TokenView::try_from).transpose()
+    Ok(row.map(TokenView::from))
 }
 
 /// Which tokens, and from where on.
@@ -103,11 +105,22 @@ fn last_name() -> String {
 
 pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, StoreError> {
     let last_name = last_name();
-    let (sql, start) = match filter.sort {
-        TokenSort::NewestFirst => (sql!("tokens_list_newest"), Param::Integer(super::MAX_SAFE)),
-        TokenSort::OldestFirst => (sql!("tokens_list_oldest"), Param::Integer(-1)),
-        TokenSort::Name => (sql!("tokens_list_name"), Param::Text("")),
-        TokenSort::NameDescending => (sql!("tokens_list_name_descending"), Param::Text(&last_name)),
+    let start = match filter.sort {
+        TokenSort::NewestFirst => Param::Integer(super::MAX_SAFE),
+        TokenSort::OldestFirst => Param::Integer(-1),
+        TokenSort::Name => Param::Text(""),
+        TokenSort::NameDescending => Param::Text(&last_name),
+    };
+    // A walk of the index on all tokens would look at those of every other team too.
+    let sql = match (filter.sort, filter.teams.is_some()) {
+        (TokenSort::NewestFirst, false) => sql!("tokens_list_newest"),
+        (TokenSort::NewestFirst, true) => sql!("tokens_of_teams_newest"),
+        (TokenSort::OldestFirst, false) => sql!("tokens_list_oldest"),
+        (TokenSort::OldestFirst, true) => sql!("tokens_of_teams_oldest"),
+        (TokenSort::Name, false) => sql!("tokens_list_name"),
+        (TokenSort::Name, true) => sql!("tokens_of_teams_name"),
+        (TokenSort::NameDescending, false) => sql!("tokens_list_name_descending"),
+        (TokenSort::NameDescending, true) => sql!("tokens_of_teams_name_descending"),
     };
     let state = filter.state.map(|state| match state {
         StateFilter::Active => "active",
@@ -119,7 +132,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
     let statement =
         db.statement(sql, params![filter.teams, filter.search, state, filter.now, value, id, filter.limit])?;
     let rows: Vec<TokenRow> = db.rows(statement).await?;
-    rows.into_iter().map(TokenView::try_from).collect()
+    Ok(rows.into_iter().map(TokenView::from).collect())
 }
 
 /// What a team says of its tokens.
@@ -184,6 +197,7 @@ pub fn insert(
 
 /// Writes the view's fields where the token is still at its version.
 pub fn update(db: &Db, _: &Grant, token: &TokenView, now: UnixMs) -> Result<Statement, StoreError> {
+    refuse_unreadable(&token.unreadable)?;
     db.statement(
         sql!("token_update"),
         params![
@@ -201,11 +215,17 @@ pub fn update(db: &Db, _: &Grant, token: &TokenView, now: UnixMs) -> Result<Stat
     )
 }
 
-/// A change of state, all of one shape.
+/// A change of state, with what it is held to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateChange {
-    Disable,
-    Enable,
+pub enum StateChange<'a> {
+    Disable {
+        /// Whether it takes over from whoever disabled the token before.
+        takes_over: bool,
+    },
+    Enable {
+        /// Who had disabled it when permission was given.
+        disabled_by: Option<&'a UserId>,
+    },
     Revoke,
 }
 
@@ -214,14 +234,18 @@ pub fn change_state(
     db: &Db,
     grant: &Grant,
     id: &TokenId,
-    change: StateChange,
+    change: StateChange<'_>,
     version: Option<u64>,
     now: UnixMs,
 ) -> Result<Statement, StoreError> {
     let (id, actor) = (id.as_str(), grant.actor().as_str());
     match change {
-        StateChange::Disable => db.statement(sql!("token_disable"), params![id, now, version, actor]),
-        StateChange::Enable => db.statement(sql!("token_enable"), params![id, now, version]),
+        StateChange::Disable { takes_over } => {
+            db.statement(sql!("token_disable"), params![id, now, version, actor, takes_over])
+        }
+        StateChange::Enable { disabled_by } => {
+            db.statement(sql!("token_enable"), params![id, now, version, disabled_by.map(UserId::as_str)])
+        }
         StateChange::Revoke => db.statement(sql!("token_revoke"), params![id, now, version]),
     }
 }

@@ -1,7 +1,7 @@
 //! Notifications, and what the comparison of KV with D1 found.
 
-use super::{Db, Statement, StoreError, from_json, params, sql, to_json};
-use domain::api::upkeep::{Drift, Notification, NotificationKind};
+use super::{Db, Statement, StoreError, params, prices, settings, sql, to_json};
+use domain::api::upkeep::{Drift, Notification, NotificationKind, stalled_since};
 use domain::id::TeamId;
 use domain::span::HOURLY_KEPT_MS;
 use domain::time::UnixMs;
@@ -14,6 +14,11 @@ const WEBHOOKS_KEPT_MS: i64 = 30 * DAY_MS;
 /// How long one can see which secrets a token had.
 const SECRETS_KEPT_MS: i64 = 90 * DAY_MS;
 const RESOLVED_KEPT_MS: i64 = 30 * DAY_MS;
+/// Tokens whose revocation is older by more than this have no secrets left, unless the cron was away for
+/// as long.
+const REVOKED_LOOKED_AT_MS: i64 = 30 * DAY_MS;
+/// A model that nobody calls any more needs no price.
+const UNPRICED_KEPT_MS: i64 = 7 * DAY_MS;
 
 /// Opens or renews a notification for each drift, and resolves those of the subjects that are equal.
 pub fn note_drift(
@@ -56,19 +61,20 @@ pub async fn notifications(
         updated_at: UnixMs,
     }
     let (at, key) = after.unwrap_or((super::MAX_SAFE, ""));
-    let statement = db.statement(sql!("notifications_list"), params![teams, platform, at, key, limit])?;
+    let statement = db.statement(
+        sql!("notifications_list"),
+        params![teams, platform, at, key, limit, &to_json(&NotificationKind::ALL)?],
+    )?;
     let rows: Vec<Row> = db.rows(statement).await?;
-    let view = |row: Row| {
-        Ok(Notification {
-            kind: row.kind,
-            subject: row.subject,
-            team_id: row.team_id,
-            details: from_json(&row.details)?,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-        })
+    let view = |row: Row| Notification {
+        kind: row.kind,
+        subject: row.subject,
+        team_id: row.team_id,
+        details: serde_json::from_str(&row.details).unwrap_or_default(),
+        created_at: row.created_at,
+        updated_at: row.updated_at,
     };
-    rows.into_iter().map(view).collect()
+    Ok(rows.into_iter().map(view).collect())
 }
 
 /// Writes what the bell is to show, and resolves what is over.
@@ -82,6 +88,7 @@ pub async fn notify(db: &Db, now: UnixMs) -> Result<(), StoreError> {
         db.statement(sql!("notify_losses"), params![now, now - DAY_MS])?,
         db.statement(sql!("notify_losses_resolve"), params![now])?,
         db.statement(sql!("invitations_expire"), params![now])?,
+        super::unattended::resolve(db, now)?,
     ])
     .await?;
     Ok(())
@@ -93,10 +100,68 @@ pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Resu
         db.statement(sql!("audit_purge"), params![now - audit_kept_ms, limit])?,
         db.statement(sql!("webhooks_purge"), params![now - WEBHOOKS_KEPT_MS, limit])?,
         db.statement(sql!("losses_purge"), params![now - HOURLY_KEPT_MS, limit])?,
-        db.statement(sql!("secrets_purge"), params![now - SECRETS_KEPT_MS, limit])?,
-        db.statement(sql!("notifications_purge"), params![now - RESOLVED_KEPT_MS])?,
-        db.statement(sql!("idempotency_purge"), params![now - DAY_MS])?,
+        db.statement(sql!("notifications_purge"), params![now - RESOLVED_KEPT_MS, limit])?,
+        db.statement(sql!("idempotency_purge"), params![now - DAY_MS, limit])?,
     ])
     .await?;
+    Ok(())
+}
+
+/// The same of secrets, for a run each hour: it looks at all tokens revoked within
+/// [`REVOKED_LOOKED_AT_MS`] before that time.
+pub async fn purge_secrets(db: &Db, now: UnixMs, limit: u32) -> Result<(), StoreError> {
+    let before = now - SECRETS_KEPT_MS;
+    db.batch(vec![
+        db.statement(sql!("secrets_purge"), params![before, limit])?,
+        db.statement(sql!("secrets_purge_revoked"), params![before, before - REVOKED_LOOKED_AT_MS, limit])?,
+    ])
+    .await?;
+    Ok(())
+}
+
+/// Since when the oldest heartbeat is unanswered, as far as the cron has noted it.
+pub async fn waiting_since(db: &Db) -> Result<Option<UnixMs>, StoreError> {
+    Ok(settings::get(db, settings::HEARTBEAT).await?.and_then(|setting| setting.value.parse().ok()))
+}
+
+/// Notes that a heartbeat is sent now, and rings or silences the bell about those before.
+pub async fn note_heartbeat(db: &Db, now: UnixMs) -> Result<(), StoreError> {
+    let stored_at = settings::get(db, settings::QUEUE_LAG).await?.map(|lag| lag.updated_at);
+    let is_open = |since: &UnixMs| stored_at.is_none_or(|at| at < *since);
+    let since = waiting_since(db).await?.filter(is_open).unwrap_or(now);
+    let bell = match stalled_since(since, stored_at, now) {
+        Some(at) => db.statement(
+            sql!("notify"),
+            params![NotificationKind::QueueStalled.as_str(), "queue", &format!("{{\"since\":{at}}}"), now],
+        )?,
+        None => resolve(db, NotificationKind::QueueStalled, &["queue"], now)?,
+    };
+    db.batch(vec![settings::put(db, settings::HEARTBEAT, &since.to_string(), now)?, bell]).await?;
+    Ok(())
+}
+
+/// Resolves open notifications of a kind by their subjects.
+fn resolve(db: &Db, kind: NotificationKind, subjects: &[&str], now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(sql!("notify_resolve"), params![kind.as_str(), &to_json(subjects)?, now])
+}
+
+/// Silences the bell about models that have a price by now, and about those that nobody has called for
+/// [`UNPRICED_KEPT_MS`].
+pub async fn resolve_unpriced(db: &Db, now: UnixMs) -> Result<(), StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        subject: String,
+        updated_at: UnixMs,
+    }
+    let rows: Vec<Row> = db.rows(db.statement(sql!("unpriced_open"), &[])?).await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let (list, _) = prices::published(db, now).await?;
+    let is_over = |row: &&Row| row.updated_at < now - UNPRICED_KEPT_MS || list.find(&row.subject).is_some();
+    let over: Vec<&str> = rows.iter().filter(is_over).map(|row| row.subject.as_str()).collect();
+    if !over.is_empty() {
+        db.batch(vec![resolve(db, NotificationKind::ModelUnpriced, &over, now)?]).await?;
+    }
     Ok(())
 }

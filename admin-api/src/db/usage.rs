@@ -15,11 +15,12 @@ use worker::D1Result;
 /// Writes a chunk of events, each id once in it, and the counts of its messages, as one
 /// transaction: rollups of what is new first, the events last.
 pub async fn take_in(db: &Db, events: &str) -> Result<(), StoreError> {
-    take_in_with(db, events, None).await
+    db.batch(statements(db, events)?).await?;
+    Ok(())
 }
 
-/// The same with one statement more in the transaction.
-pub async fn take_in_with(db: &Db, events: &str, more: Option<Statement>) -> Result<(), StoreError> {
+/// The statements that take a chunk in, for one transaction.
+pub fn statements(db: &Db, events: &str) -> Result<Vec<Statement>, StoreError> {
     let statements = [
         sql!("usage_rollups_add"),
         sql!("usage_pairs_add"),
@@ -27,11 +28,7 @@ pub async fn take_in_with(db: &Db, events: &str, more: Option<Statement>) -> Res
         sql!("secrets_last_used"),
         sql!("usage_events_add"),
     ];
-    let statements = statements.iter().map(|sql| db.statement(sql, params![events]));
-    let mut statements: Vec<Statement> = statements.collect::<Result<_, _>>()?;
-    statements.extend(more);
-    db.batch(statements).await?;
-    Ok(())
+    statements.iter().map(|sql| db.statement(sql, params![events])).collect()
 }
 
 /// Keeps how old the oldest message of a batch was, for the health page.
@@ -335,16 +332,25 @@ pub struct EventFilter {
     pub before: (UnixMs, String),
 }
 
-/// Newest first, in the order of the index that leaves the least to look through.
-pub async fn events(db: &Db, filter: &EventFilter, limit: u32) -> Result<Vec<CallView>, StoreError> {
-    let sql = if filter.token.is_some() {
-        sql!("events_by_token")
+/// Calls that were found, and where the look for them ended if it was not at the end of all.
+#[derive(Debug)]
+pub struct Found {
+    pub calls: Vec<CallView>,
+    /// Time and id of the last call looked at.
+    pub searched_to: Option<(UnixMs, String)>,
+}
+
+/// Newest first, in the order of the index that leaves the least to look through, and of at most `scan`
+/// calls of it: D1 runs one statement at a time, and everybody else waits.
+pub async fn events(db: &Db, filter: &EventFilter, limit: u32, scan: u32) -> Result<Found, StoreError> {
+    let (sql, end) = if filter.token.is_some() {
+        (sql!("events_by_token"), sql!("events_by_token_end"))
     } else if filter.route.is_some() {
-        sql!("events_by_route")
+        (sql!("events_by_route"), sql!("events_by_route_end"))
     } else if filter.team.is_some() {
-        sql!("events_by_team")
+        (sql!("events_by_team"), sql!("events_by_team_end"))
     } else {
-        sql!("events_by_time")
+        (sql!("events_by_time"), sql!("events_by_time_end"))
     };
     let statement = db.statement(
         sql,
@@ -361,14 +367,52 @@ pub async fn events(db: &Db, filter: &EventFilter, limit: u32) -> Result<Vec<Cal
             &filter.before.1,
             limit,
             filter.team.as_ref().map(TeamId::as_str),
+            scan,
         ],
     )?;
-    db.rows(statement).await
+    let calls: Vec<CallView> = db.rows(statement).await?;
+    let is_full = u32::try_from(calls.len()).is_ok_and(|n| n >= limit);
+    let searched_to = if is_full {
+        calls.last().map(|last| (last.at, last.id.clone()))
+    } else {
+        #[derive(Deserialize)]
+        struct End {
+            at: UnixMs,
+            id: String,
+        }
+        let key = match (&filter.token, &filter.route, &filter.team) {
+            (Some(token), _, _) => Some(token.as_str()),
+            (_, Some(route), _) => Some(route.as_str()),
+            (_, _, team) => team.as_ref().map(TeamId::as_str),
+        };
+        let params = params![filter.from, key, filter.before.0, &filter.before.1, scan];
+        let end: Option<End> = db.first(db.statement(end, params)?).await?;
+        end.map(|end| (end.at, end.id))
+    };
+    Ok(Found { calls, searched_to })
 }
 
 /// Deletes up to `limit` raw events before `before`; how many there were.
-pub async fn purge_events(db: &Db, before: UnixMs, limit: u32) -> Result<usize, StoreError> {
-    purge(db, db.statement(sql!("events_purge"), params![before, limit])?).await
+pub async fn purge_events(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
+    let results = db
+        .batch(vec![
+            db.statement(sql!("events_purge_note"), params![before, now])?,
+            db.statement(sql!("events_purge"), params![before, limit])?,
+        ])
+        .await?;
+    results.last().map_or(Ok(0), super::changes_of)
+}
+
+/// From when on no raw event has been deleted, whatever retention any version has had.
+pub async fn whole_since(db: &Db) -> Result<UnixMs, StoreError> {
+    let purged = settings::get(db, settings::EVENTS_PURGED).await?;
+    Ok(purged.and_then(|setting| setting.value.parse().ok()).unwrap_or(0))
+}
+
+/// Rings the bell about models that were called without a price: JSON of models and calls.
+pub async fn note_unpriced(db: &Db, models: &str, now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![db.statement(sql!("notify_unpriced"), params![models, now])?]).await?;
+    Ok(())
 }
 
 /// Deletes up to `limit` rollups of a granularity before `before`; how many there were.

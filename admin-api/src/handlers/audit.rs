@@ -16,8 +16,9 @@ use worker::Response;
 
 /// The latest time that a filter may name: the year 9999.
 const LAST: i64 = 253_402_300_800_000;
-/// Entries that are read at once for a file.
-const FILE_PAGE: u32 = 500;
+/// Entries that are read at once for a file: with their snapshots some 10 MB. 900 queries make it 4.5
+/// million entries long.
+const FILE_PAGE: u32 = 5_000;
 
 /// `GET /api/dashboard/audit-logs`
 pub async fn list(call: &Call) -> Result<Response, Failure> {
@@ -53,7 +54,7 @@ pub async fn export(call: &Call) -> Result<Response, Failure> {
     let (from, to) = times(&query)?;
     let db = call.db()?;
     let start: Option<(UnixMs, String)> = None;
-    csv::respond(&call.request_id, "audit.csv", HEAD, start, move |after: Option<(UnixMs, String)>| {
+    let read = move |after: Option<(UnixMs, String)>| {
         let (db, teams, query) = (db.clone(), teams.clone(), query.clone());
         async move {
             let filter = store::ListFilter {
@@ -73,7 +74,10 @@ pub async fn export(call: &Call) -> Result<Response, Failure> {
             let next = entries.last().filter(|_| !is_last).map(|last| Some((last.at, last.id.clone())));
             Ok((text, next))
         }
-    })
+    };
+    let resume =
+        move |after: &Option<(UnixMs, String)>| csv::resume("to", after.as_ref().map_or(to, |(at, _)| *at));
+    csv::respond(&call.request_id, "audit.csv", HEAD, start, read, resume)
 }
 
 const HEAD: &[&str] = &[

@@ -3,9 +3,11 @@
 use crate::db::StoreError;
 use crate::error::Failure;
 use domain::csv::{BYTE_ORDER_MARK, push_row};
+use domain::time::{UnixMs, to_rfc3339};
 use edge::log::log;
 use futures_util::stream;
 use std::future::Future;
+use std::rc::Rc;
 use worker::{Error, Response};
 
 /// A file has no pages.
@@ -17,14 +19,26 @@ pub fn refuse_paging(limit: Option<u32>, cursor: Option<&str>) -> Result<(), Fai
     }
 }
 
-/// `page` gives the rows of a position and the position after them; `None` is the end. Where it
-/// fails the body breaks off, so that half a file is not taken for a whole one.
+/// The last line of a file that is not whole. Rows of that very millisecond may come twice, under the same
+/// ids.
+pub fn resume(parameter: &str, at: UnixMs) -> String {
+    let time = to_rfc3339(at + 1).unwrap_or_default();
+    format!("not all: ask again with {parameter}={time} for what is older")
+}
+
+/// Pages of one file. Each is a query, and an invocation has 1,000.
+const MAX_PAGES: u32 = 900;
+
+/// `page` gives the rows of a position and the position after them; `None` is the end. If it fails the body
+/// breaks off, so that half a file is not taken for a whole one. After [`MAX_PAGES`] the last line is
+/// `resume`, which says how to go on.
 pub fn respond<P, F>(
     request_id: &str,
     name: &str,
     head: &[&str],
     start: P,
     page: impl Fn(P) -> F + 'static,
+    resume: impl Fn(&P) -> String + 'static,
 ) -> Result<Response, Failure>
 where
     P: 'static,
@@ -33,16 +47,21 @@ where
     let mut first = BYTE_ORDER_MARK.to_owned();
     push_row(&mut first, head.iter().copied());
     let request_id = request_id.to_owned();
-    let rows = stream::try_unfold((Some(start), first, page), move |(position, mut text, page)| {
-        let request_id = request_id.clone();
+    let resume = Rc::new(resume);
+    let rows = stream::try_unfold((Some(start), 0, first, page), move |(position, pages, mut text, page)| {
+        let (request_id, resume) = (request_id.clone(), Rc::clone(&resume));
         async move {
             let Some(position) = position else { return Ok(None) };
+            if pages == MAX_PAGES {
+                push_row(&mut text, [resume(&position).as_str()]);
+                return Ok(Some((text.into_bytes(), (None, pages, String::new(), page))));
+            }
             let (rows, next) = page(position).await.map_err(|error| {
                 log(&request_id, "file broke off", &error.to_string());
                 Error::RustError("broke off".to_owned())
             })?;
             text.push_str(&rows);
-            Ok::<_, Error>(Some((text.into_bytes(), (next, String::new(), page))))
+            Ok::<_, Error>(Some((text.into_bytes(), (next, pages + 1, String::new(), page))))
         }
     });
     let response = Response::from_stream(rows)?;

@@ -4,12 +4,12 @@ use crate::auth;
 use crate::db::seals::{self, Seals};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
 use crate::error::Failure;
-use crate::publish::{now, read};
+use crate::publish::{Kv, KvError, now};
+use crate::reconcile::{self, Progress};
 use crate::request::{Call, respond};
 use domain::api::Health;
-use domain::api::upkeep::{HealthCheck, HealthDetailed, HealthStatus};
-use domain::kv::ROUTES_KEY;
-use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
+use domain::api::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
+use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs, to_rfc3339};
 use edge::log::log;
 use std::cell::RefCell;
 use worker::Response;
@@ -19,6 +19,8 @@ const SERVICE: &str = "admin-api";
 const MAX_AGE_MS: i64 = 10 * SECOND_MS;
 /// A change that KV has not taken for longer is no matter of moments.
 const SLOW_PUBLICATION_MS: i64 = MINUTE_MS;
+/// A round of the comparison takes twelve hours for a million tokens.
+const OLD_COMPARISON_MS: i64 = DAY_MS;
 /// The design promises an event in the reports within 10 s of its call.
 const SLOW_QUEUE_MS: i64 = 30 * SECOND_MS;
 /// What the consumer said longer ago says nothing of now.
@@ -48,7 +50,9 @@ pub async fn detailed(call: &Call) -> Result<Response, Failure> {
 
 async fn measure(call: &Call) -> HealthDetailed {
     let mut checks = Vec::new();
-    match stored(call).await {
+    // A small entry, and one whose absence is usual: that KV answers is what is asked.
+    let hold = hold(call).await.inspect_err(|e| log(&call.request_id, "health: KV", &e.to_string()));
+    match stored(call, hold.as_ref().ok().copied().flatten()).await {
         Ok(stored) => {
             checks.push(check("database", HealthStatus::Ok, None));
             checks.extend(stored);
@@ -58,8 +62,7 @@ async fn measure(call: &Call) -> HealthDetailed {
             checks.push(check("database", HealthStatus::Down, None));
         }
     }
-    let kv = read(&call.env, ROUTES_KEY).await.inspect_err(|e| log(&call.request_id, "health: KV", e));
-    checks.push(check("kv", if kv.is_ok() { HealthStatus::Ok } else { HealthStatus::Down }, None));
+    checks.push(check("kv", if hold.is_ok() { HealthStatus::Ok } else { HealthStatus::Down }, None));
     let sessions = if auth::has_keys(call).await { HealthStatus::Ok } else { HealthStatus::Down };
     checks.push(check("sessions", sessions, None));
     HealthDetailed {
@@ -75,22 +78,33 @@ fn check(name: &str, status: HealthStatus, note: Option<String>) -> HealthCheck 
     HealthCheck { name: name.to_owned(), status, note }
 }
 
+async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
+    let db = call.db().map_err(|e| KvError::Away(e.to_string()))?;
+    Kv::open(&call.env, &db)?.held_until().await
+}
+
 /// What D1 knows of the others.
-async fn stored(call: &Call) -> Result<Vec<HealthCheck>, StoreError> {
+async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<Vec<HealthCheck>, StoreError> {
     let db: Db = call.db()?;
     let outbox = outbox::summary(&db).await?;
     let lag = settings::get(&db, settings::QUEUE_LAG).await?;
+    let waiting_since = upkeep::waiting_since(&db).await?;
     let drift = upkeep::drift_count(&db).await?;
+    let compared = reconcile::progress(&db).await?;
     let seals = seals::count(&db, &call.config.credential_keys.first().fingerprint()).await?;
     Ok(vec![
-        publication(&outbox, call.now),
-        queue(lag.as_ref(), call.now),
-        drifted(drift),
+        publication(&outbox, held_until, call.now),
+        queue(lag.as_ref(), waiting_since, call.now),
+        drifted(drift, &compared, call.now),
         credentials(seals),
     ])
 }
 
-fn publication(outbox: &outbox::Summary, now: UnixMs) -> HealthCheck {
+fn publication(outbox: &outbox::Summary, held_until: Option<UnixMs>, now: UnixMs) -> HealthCheck {
+    if let Some(until) = held_until {
+        let until = to_rfc3339(until).unwrap_or_else(|| "somebody ends it".to_owned());
+        return check("publication", HealthStatus::Degraded, Some(format!("held until {until}")));
+    }
     let age_ms = outbox.oldest_at.map_or(0, |at| now - at);
     let status = if age_ms > SLOW_PUBLICATION_MS { HealthStatus::Degraded } else { HealthStatus::Ok };
     let note =
@@ -98,7 +112,12 @@ fn publication(outbox: &outbox::Summary, now: UnixMs) -> HealthCheck {
     check("publication", status, note)
 }
 
-fn queue(lag: Option<&settings::Setting>, now: UnixMs) -> HealthCheck {
+fn queue(lag: Option<&settings::Setting>, waiting_since: Option<UnixMs>, now: UnixMs) -> HealthCheck {
+    let stored_at = lag.map(|lag| lag.updated_at);
+    if let Some(since) = waiting_since.and_then(|waiting| stalled_since(waiting, stored_at, now)) {
+        let note = format!("nothing stored for {} s", (now - since) / SECOND_MS);
+        return check("queue", HealthStatus::Degraded, Some(note));
+    }
     let recent = lag.filter(|lag| now - lag.updated_at < QUEUE_NEWS_MS);
     let lag_ms: i64 = recent.and_then(|lag| lag.value.parse().ok()).unwrap_or(0);
     if lag_ms > SLOW_QUEUE_MS {
@@ -107,11 +126,18 @@ fn queue(lag: Option<&settings::Setting>, now: UnixMs) -> HealthCheck {
     check("queue", HealthStatus::Ok, None)
 }
 
-fn drifted(entries: u32) -> HealthCheck {
-    if entries > 0 {
-        return check("drift", HealthStatus::Degraded, Some(format!("{entries} entries")));
-    }
-    check("drift", HealthStatus::Ok, None)
+fn drifted(entries: u32, compared: &Progress, now: UnixMs) -> HealthCheck {
+    let age_ms = compared.completed_at.or(compared.started_at).map_or(0, |at| now - at);
+    let note = if entries > 0 {
+        format!("{entries} entries")
+    } else if age_ms > OLD_COMPARISON_MS {
+        format!("not compared for {} h", age_ms / HOUR_MS)
+    } else if compared.error.is_some() {
+        "the last comparison failed".to_owned()
+    } else {
+        return check("drift", HealthStatus::Ok, None);
+    };
+    check("drift", HealthStatus::Degraded, Some(note))
 }
 
 fn credentials(seals: Seals) -> HealthCheck {
@@ -129,6 +155,7 @@ fn credentials(seals: Seals) -> HealthCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::api::upkeep::STALLED_AFTER_MS;
 
     #[test]
     fn the_worst_of_all_counts() {
@@ -137,18 +164,57 @@ mod tests {
 
     #[test]
     fn a_backlog_shows_its_age() {
-        let with = |pending, oldest_at| publication(&outbox::Summary { pending, oldest_at }, 100_000);
+        let with = |pending, oldest_at| publication(&outbox::Summary { pending, oldest_at }, None, 100_000);
         assert_eq!(with(0, None), check("publication", HealthStatus::Ok, None));
         assert_eq!(with(2, Some(90_000)).note.as_deref(), Some("2 pending for 10 s"));
         assert_eq!(with(1, Some(10_000)).status, HealthStatus::Degraded);
     }
 
     #[test]
+    fn a_hold_shows_its_end() {
+        let held = publication(&outbox::Summary::default(), Some(0), 0);
+        assert_eq!(held.status, HealthStatus::Degraded);
+        assert_eq!(held.note.as_deref(), Some("held until 1970-01-01T00:00:00.000Z"));
+        let endless = publication(&outbox::Summary::default(), Some(UnixMs::MAX), 0);
+        assert_eq!(endless.note.as_deref(), Some("held until somebody ends it"));
+    }
+
+    #[test]
+    fn a_comparison_that_is_old_or_failed_shows() {
+        let of = |entries, completed_at, error: Option<&str>| {
+            let error = error.map(str::to_owned);
+            let progress = Progress { started_at: Some(0), completed_at, error, ..Progress::default() };
+            drifted(entries, &progress, 30 * HOUR_MS).note
+        };
+        assert_eq!(of(0, Some(29 * HOUR_MS), None), None);
+        assert_eq!(of(0, Some(HOUR_MS), None).as_deref(), Some("not compared for 29 h"));
+        assert_eq!(of(0, None, None).as_deref(), Some("not compared for 30 h"));
+        assert_eq!(
+            of(0, Some(29 * HOUR_MS), Some("KV: secret")).as_deref(),
+            Some("the last comparison failed")
+        );
+        assert_eq!(of(2, Some(29 * HOUR_MS), None).as_deref(), Some("2 entries"));
+        assert_eq!(drifted(0, &Progress::default(), HOUR_MS).status, HealthStatus::Ok);
+    }
+
+    #[test]
     fn an_old_word_of_the_consumer_says_nothing() {
         let lag = |value: &str, updated_at| settings::Setting { value: value.to_owned(), updated_at };
-        assert_eq!(queue(Some(&lag("45000", 0)), 10).status, HealthStatus::Degraded);
-        assert_eq!(queue(Some(&lag("45000", 0)), QUEUE_NEWS_MS).status, HealthStatus::Ok);
-        assert_eq!(queue(Some(&lag("500", 0)), 10).status, HealthStatus::Ok);
-        assert_eq!(queue(None, 10).status, HealthStatus::Ok);
+        assert_eq!(queue(Some(&lag("45000", 0)), None, 10).status, HealthStatus::Degraded);
+        assert_eq!(queue(Some(&lag("45000", 0)), None, QUEUE_NEWS_MS).status, HealthStatus::Ok);
+        assert_eq!(queue(Some(&lag("500", 0)), None, 10).status, HealthStatus::Ok);
+        assert_eq!(queue(None, None, 10).status, HealthStatus::Ok);
+    }
+
+    #[test]
+    fn a_silent_consumer_is_seen_whether_or_not_it_ever_spoke() {
+        let lag = settings::Setting { value: "500".to_owned(), updated_at: 1_000 };
+        let silent = queue(Some(&lag), Some(2_000), 2_000 + STALLED_AFTER_MS);
+        assert_eq!(
+            (silent.status, silent.note.as_deref()),
+            (HealthStatus::Degraded, Some("nothing stored for 181 s"))
+        );
+        assert_eq!(queue(None, Some(0), STALLED_AFTER_MS).status, HealthStatus::Degraded);
+        assert_eq!(queue(Some(&lag), Some(1_000), 1_000_000).status, HealthStatus::Ok, "answered");
     }
 }

@@ -1,16 +1,17 @@
 //! `/api/import`: the earlier system's data.
 
 use crate::auth::caller;
-use crate::db::import::{self as store, SealedRow};
+use crate::db::import::{self as store, PublishedTable, SealedRow};
 use crate::db::{Db, StoreError, audit, routes, usage};
 use crate::error::Failure;
-use crate::intake::chunks;
-use crate::publish::drain;
+use crate::intake::chunks_of_past;
+use crate::publish::{Kv, drain, is_v1_table};
 use crate::request::{Attempt, Call, parse_body, respond};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::api::import::{ImportItem, ImportMode, ImportOutcome, ImportReport, ImportRequest};
 use domain::id::{RouteId, TeamId};
 use domain::import::{ImportedCall, ImportedRoute, ImportedTeam, ImportedToken, Plan, plan};
+use domain::kv::ROUTES_KEY;
 use domain::role::{Action, Grant, Subject};
 use domain::route::is_under;
 use domain::token::TokenHash;
@@ -23,7 +24,8 @@ use worker::Response;
 
 /// The longest body of an import, in bytes.
 const MAX_BODY: usize = 10 * 1_024 * 1_024;
-/// Tokens, and calls, of one request: what D1 takes in one batch. A larger dump comes in parts.
+/// Tokens, and calls, of one request: some hundred D1 queries and KV operations of the thousand that an invocation may
+/// make. A larger dump comes in parts.
 const MAX_TOKENS: usize = 2_000;
 const MAX_CALLS: usize = 5_000;
 /// Rows of calls that count as one part. They are cut in the order in which they come, so a client that cuts a
@@ -143,7 +145,8 @@ async fn write(
     let tokens: Vec<&ImportedToken> = plan.tokens.iter().map(|(t, _)| t).filter(|_| is_new()).collect();
     let routes_to_make: Vec<&ImportedRoute> =
         plan.routes.iter().map(|(r, _)| r).filter(|_| is_new()).collect();
-    let ends_v1 = plan.has_route_table && !routes::is_v1_imported(db).await?;
+    let is_imported = routes::is_v1_imported(db).await?;
+    let ends_v1 = plan.has_route_table && !is_imported;
     if teams.is_empty() && tokens.is_empty() && routes_to_make.is_empty() && !ends_v1 {
         return Ok(());
     }
@@ -160,8 +163,15 @@ async fn write(
             sealed_under: call.config.credential_keys.first().fingerprint(),
         });
     }
+    let table = if plan.has_route_table {
+        PublishedTable::Replaced
+    } else if !is_imported && holds_v1_table(call, db).await {
+        PublishedTable::LeftAlone
+    } else {
+        PublishedTable::ToldOfLegacy
+    };
     let made = store::Made { teams, tokens, routes: routes_to_make, credentials };
-    let mut statements = store::write(db, grant, &made, plan.has_route_table, call.now)?;
+    let mut statements = store::write(db, grant, &made, table, call.now)?;
     statements.push(audit::insert(db, entry)?);
     match db.batch(statements).await {
         Ok(_) => Ok(()),
@@ -171,6 +181,12 @@ async fn write(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether KV holds the earlier system's table. Where that cannot be told, the publication looks again.
+async fn holds_v1_table(call: &Call, db: &Db) -> bool {
+    let Ok(kv) = Kv::open(&call.env, db) else { return false };
+    kv.read(ROUTES_KEY).await.ok().flatten().is_some_and(|text| is_v1_table(&text))
 }
 
 /// Calls of tokens that nobody knows are counted and left. A part's mark stands in the batch of its
@@ -222,18 +238,16 @@ async fn take_calls(
     })
 }
 
+/// Everything of a part in one transaction with its mark.
 async fn take_part(call: &Call, db: &Db, events: &[UsageEvent], digest: &str) -> Result<(), Failure> {
-    let chunks = chunks(events).map_err(|e| Failure::Internal(e.to_string()))?;
-    // One chunk as a rule. Of several the mark goes with the last: a part that broke off before is
-    // finished by the next attempt, and its raw calls tell which are there.
-    let (last, before) = chunks.split_last().map_or(("[]", &[][..]), |(last, rest)| (last.as_str(), rest));
-    for chunk in before {
-        usage::take_in(db, chunk).await?;
+    let chunks = chunks_of_past(events, call.now).map_err(|e| Failure::Internal(e.to_string()))?;
+    let mut statements = vec![store::insert_part(db, digest, call.now)?];
+    for chunk in &chunks {
+        statements.extend(usage::statements(db, chunk)?);
     }
-    let mark = store::insert_part(db, digest, call.now)?;
-    match usage::take_in_with(db, last, Some(mark)).await {
+    match db.batch(statements).await {
         Err(error) if store::is_taken(&error) => Ok(()),
-        result => Ok(result?),
+        result => Ok(result.map(drop)?),
     }
 }
 

@@ -8,8 +8,9 @@ use crate::auth::caller;
 use crate::clerk::{self, ClerkError};
 use crate::config::Config;
 use crate::db::invitations::{self as store, Invitation};
-use crate::db::{Db, StoreError, audit, to_json, tokens};
+use crate::db::{Db, Statement, StoreError, audit, to_json, tokens};
 use crate::error::Failure;
+use crate::handlers::people::teams_to_see;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Attempt, Call, parse_body, respond};
 use domain::api::invitations::{
@@ -18,7 +19,7 @@ use domain::api::invitations::{
 };
 use domain::error::{ApiError, FieldError};
 use domain::id::TeamId;
-use domain::role::{Action, Caller, Grant, Role, Subject};
+use domain::role::{Action, Caller, Grant, Role, Subject, authorize};
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::log::log;
 use worker::Response;
@@ -77,7 +78,7 @@ fn attempt<'a>(action: &'static str, id: Option<&'a str>, team: &'a TeamId) -> A
     Attempt { action, entity: "invitation", entity_id: id, team: Some(team.as_str()) }
 }
 
-/// Leave to give each of these roles in its team.
+/// Permission to give each of these roles in its team.
 fn authorize_all<'a>(
     call: &Call,
     caller: &Caller,
@@ -95,8 +96,10 @@ fn authorize_all<'a>(
 
 /// `POST /api/invitations`
 ///
-/// 1. Read and check; leave for each team, all of which must be there.
-/// 2. The invitation, its audit entries, and at once the memberships of who has the address already.
+/// 1. Read and check; permission for each team, all of which must exist.
+/// 2. The invitation, its audit entries, and at once the memberships of whoever has the address already, if the
+///    caller can see them. For anybody else it waits, as it would for an address without an account: nobody is
+///    told by it who has one. Their next request, or Clerk's next word of them, accepts it.
 /// 3. Clerk sends it, if that is configured and nobody has accepted it yet.
 pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
@@ -122,7 +125,8 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
         };
         statements.push(audit::insert(&db, &entry)?);
     }
-    statements.extend(store::accept(&db, &email, call.now, &call.request_id)?);
+    let seen = teams_to_see(&caller)?;
+    statements.extend(store::accept(&db, &[&email], seen.as_deref(), call.now, &call.request_id)?);
     db.batch(statements).await?;
     send(&call, &db, &id).await?;
     let invitation = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
@@ -165,7 +169,7 @@ fn reason(fields: &[FieldError]) -> String {
     fields.iter().map(|field| field.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-/// The invitation that the path names, with leave to give every role in it.
+/// The invitation that the path names, with permission to give every role in it.
 async fn find_to_change(
     call: &Call,
     db: &Db,
@@ -182,15 +186,37 @@ async fn find_to_change(
 }
 
 /// `DELETE /api/invitations/{id}`. In force at once; that Clerk is told only spares its addressee a
-/// link that leads nowhere.
+/// link that leads nowhere. An invitation into other teams too loses the caller's teams and stays for the others.
 pub async fn revoke(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let db = call.db()?;
+    if let Some((part, grant)) = find_part(call, &db, &caller).await? {
+        let teams: Vec<&TeamId> = part.teams.iter().map(|team| &team.team_id).collect();
+        let (first, last) = store::revoke_parts(&db, &grant, &part.id, &teams)?;
+        commit(call, &db, &grant, &part, "revoke-invitation", first, vec![last]).await?;
+        return respond(200, &view(&call.config, Invitation { state: InvitationState::Revoked, ..part }));
+    }
     let (before, grant) = find_to_change(call, &db, &caller, "revoke-invitation").await?;
-    commit(call, &db, &grant, &before, "revoke-invitation", store::revoke(&db, &grant, &before.id)?).await?;
+    let first = store::revoke(&db, &grant, &before.id)?;
+    commit(call, &db, &grant, &before, "revoke-invitation", first, vec![]).await?;
     tell_clerk(call, &before).await;
     let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     respond(200, &view(&call.config, invitation))
+}
+
+/// The caller's part of an open invitation, if others have a part in it too.
+async fn find_part(call: &Call, db: &Db, caller: &Caller) -> Result<Option<(Invitation, Grant)>, Failure> {
+    let invitation = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
+    let is_open = matches!(invitation.state, InvitationState::Pending | InvitationState::Expired);
+    let mut grant = None;
+    let (teams, others): (Vec<_>, Vec<_>) = invitation.teams.into_iter().partition(|team| {
+        let needed = Action::assignment(None, Some(team.role));
+        authorize(caller, needed, Subject::team(&team.team_id)).map(|given| grant = Some(given)).is_ok()
+    });
+    if !is_open || others.is_empty() {
+        return Ok(None);
+    }
+    Ok(grant.map(|grant| (Invitation { teams, ..invitation }, grant)))
 }
 
 async fn tell_clerk(call: &Call, invitation: &Invitation) {
@@ -201,13 +227,15 @@ async fn tell_clerk(call: &Call, invitation: &Invitation) {
 }
 
 /// `POST /api/invitations/{id}/resend`. Clerk has no resending: the old one is revoked there, and a new
-/// one made.
+/// one made. Somebody who has signed up with the address since is a member at once, as in [`create`].
 pub async fn resend(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let db = call.db()?;
     let (before, grant) = find_to_change(call, &db, &caller, "resend-invitation").await?;
     let renew = store::renew(&db, &grant, &before.id, call.now + VALID_MS, call.now)?;
-    commit(call, &db, &grant, &before, "resend-invitation", renew).await?;
+    let seen = teams_to_see(&caller)?;
+    let accept = store::accept(&db, &[&before.email], seen.as_deref(), call.now, &call.request_id)?;
+    commit(call, &db, &grant, &before, "resend-invitation", renew, accept).await?;
     tell_clerk(call, &before).await;
     send(call, &db, &before.id).await?;
     let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
@@ -221,7 +249,8 @@ async fn commit(
     grant: &Grant,
     invitation: &Invitation,
     action: &'static str,
-    first: crate::db::Statement,
+    first: Statement,
+    rest: Vec<Statement>,
 ) -> Result<(), Failure> {
     let client_ip = call.client_ip();
     let mut statements = vec![first];
@@ -236,6 +265,7 @@ async fn commit(
         };
         statements.push(audit::insert_if_changed(db, &entry)?);
     }
+    statements.extend(rest);
     if db.change(statements).await? { Ok(()) } else { Err(ApiError::Conflict.into()) }
 }
 

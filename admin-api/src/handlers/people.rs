@@ -2,14 +2,17 @@
 
 use crate::auth::caller;
 use crate::clerk;
+use crate::db::invitations::Concerned;
 use crate::db::teams::{self, Assignment};
-use crate::db::{Db, StoreError, audit, invitations, or_abort, people as store};
+use crate::db::unattended::Lost;
+use crate::db::{Db, Statement, StoreError, audit, invitations, or_abort, people as store, unattended};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Attempt, Call, parse_body, respond};
 use domain::api::people::{
-    AddMembershipRequest, Me, PeopleQuery, PeopleSynced, PersonView, SetTeamRoleRequest, SyncPeopleRequest,
+    AddMembershipRequest, Me, PeopleQuery, PeopleSynced, PersonChanged, PersonView, SetTeamRoleRequest,
+    SyncPeopleRequest,
 };
 use domain::error::ApiError;
 use domain::id::{TeamId, UserId};
@@ -34,7 +37,7 @@ pub async fn me(call: &Call) -> Result<Response, Failure> {
 }
 
 /// The teams whose members the caller may see, as JSON; `None` is everybody, in a team or not.
-fn teams_to_see(caller: &Caller) -> Result<Option<String>, Failure> {
+pub fn teams_to_see(caller: &Caller) -> Result<Option<String>, Failure> {
     if authorize(caller, Action::ReadPeople, Subject::default()).is_ok() {
         return Ok(None);
     }
@@ -53,7 +56,13 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
-    let teams = teams_to_see(&caller)?;
+    let mut teams = teams_to_see(&caller)?;
+    if let Some(team) = &query.team_id
+        && authorize(&caller, Action::ReadTeam, Subject::team(team)).is_err()
+    {
+        // A team that the caller may not see has nobody, like one that does not exist.
+        teams = Some("[]".to_owned());
+    }
     let filter = store::ListFilter {
         teams: teams.as_deref(),
         search: query.search.as_deref(),
@@ -90,10 +99,10 @@ pub async fn remove_membership(call: &Call) -> Result<Response, Failure> {
 
 /// Gives the person that the path names `new` in each of `teams`, all or none.
 ///
-/// 1. Leave for each team, by his present and new role there. A team that the caller may not see, or
-///    that is not there, is 404.
-/// 2. One transaction; each write is held to the role that leave was given for, and a trigger keeps
-///    the last ADMIN.
+/// 1. Permission for each team, by the person's current and new role there. A team that the caller may not see,
+///    or that does not exist, is 404.
+/// 2. One transaction; each write is held to the role that permission was given for, also if nothing is to be
+///    changed, and a trigger keeps the last ADMIN.
 async fn assign(
     call: &Call,
     caller: &Caller,
@@ -119,7 +128,7 @@ async fn assign(
         let grant = call.authorize(caller, Action::assignment(present, new), Subject::team(team), attempt)?;
         changes.push((team, present, attempt, grant));
     }
-    // Whom the caller cannot see he cannot pull in.
+    // Callers can only add people they can already see.
     let is_visible =
         caller.is_platform_admin() || memberships.iter().any(|m| caller.role_in(&m.team_id).is_some());
     if person.is_none() || !is_visible {
@@ -127,8 +136,12 @@ async fn assign(
     }
     let client_ip = call.client_ip();
     let mut statements = Vec::new();
-    for (team, present, attempt, grant) in changes {
+    for (team, present, attempt, grant) in &changes {
+        let (team, present, attempt) = (*team, *present, *attempt);
         check_present(action, team, present)?;
+        let change = Assignment { user: &user, team, present, new };
+        statements.push(teams::assign(&db, grant, change, call.now)?);
+        statements.push(or_abort(&db)?);
         if present == new {
             continue;
         }
@@ -137,21 +150,55 @@ async fn assign(
             after: Some(serde_json::json!({ "role": new })),
             ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
         };
-        let change = Assignment { user: &user, team, present, new };
-        statements.push(teams::assign(&db, &grant, change, call.now)?);
-        statements.push(or_abort(&db)?);
         statements.push(audit::insert(&db, &entry)?);
     }
-    if !statements.is_empty() {
-        db.batch(statements).await.map_err(refused)?;
-    }
-    respond(done, &view(&db, caller, &user).await?)
+    let from: Vec<(&TeamId, Option<Role>)> =
+        changes.iter().map(|(team, present, ..)| (*team, *present)).collect();
+    statements.extend(follow_through(call, &db, &user, &from, new)?);
+    db.batch(statements).await.map_err(refused)?;
+    let teams = teams_lost(&from, new);
+    let live_tokens = unattended::count(&db, &user, &teams, call.now).await?;
+    respond(done, &PersonChanged { person: view(&db, caller, &user).await?, live_tokens })
 }
 
-/// `POST /api/users/sync`: as if a webhook had told of each. Who is gone from Clerk stays here; he can no
+/// Whether a change from `present` to `new` goes below `least`.
+fn loses(least: Option<Role>, present: Option<Role>, new: Option<Role>) -> bool {
+    present >= least && new < least
+}
+
+/// The teams in which the person may not change any more what they made.
+fn teams_lost<'a>(from: &[(&'a TeamId, Option<Role>)], new: Option<Role>) -> Vec<&'a TeamId> {
+    let least = Action::ChangeToken.rule().own;
+    from.iter().filter(|(_, present)| loses(least, *present, new)).map(|(team, _)| *team).collect()
+}
+
+/// What else a change of roles means: invitations that the person could not make any more are revoked, and
+/// tokens that they made and may not change any more are told of; one that they may change again is not.
+fn follow_through(
+    call: &Call,
+    db: &Db,
+    user: &UserId,
+    from: &[(&TeamId, Option<Role>)],
+    new: Option<Role>,
+) -> Result<Vec<Statement>, StoreError> {
+    let mut statements = vec![unattended::resolve(db, call.now)?];
+    let teams = teams_lost(from, new);
+    let core = Action::ChangeToken.rule().core;
+    if from.iter().any(|(team, present)| team.is_core() && loses(core, *present, new)) {
+        statements.push(unattended::open(db, user, Lost::Platform, call.now)?);
+    } else if !teams.is_empty() {
+        statements.push(unattended::open(db, user, Lost::Teams(&teams), call.now)?);
+    }
+    if from.iter().any(|(_, present)| *present > new) {
+        statements.extend(invitations::lapse(db, Concerned::Inviter(user), call.now, &call.request_id)?);
+    }
+    Ok(statements)
+}
+
+/// `POST /api/users/sync`: as if a webhook had told of each. Somebody who is gone from Clerk stays here, but can no
 /// longer sign in.
 ///
-/// One page a call: five statements for each of its people are half of what D1 takes of one call.
+/// One page a call: two statements for each of its people, of the 1,000 that D1 takes of one call.
 pub async fn sync(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let attempt = Attempt { action: "sync-people", entity: "user", entity_id: None, team: None };
@@ -175,9 +222,7 @@ pub async fn sync(mut call: Call) -> Result<Response, Failure> {
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
     let mut statements = vec![audit::insert(&db, &entry)?];
-    for user in &users {
-        statements.extend(invitations::put_person(&db, user, call.now, &call.request_id)?);
-    }
+    statements.extend(invitations::put_people(&db, &users, call.now, &call.request_id)?);
     db.batch(statements).await?;
     let people = u32::try_from(users.len()).unwrap_or(u32::MAX);
     let next_cursor = (count >= clerk::PAGE).then(|| offset.saturating_add(count).to_string());
@@ -187,7 +232,7 @@ pub async fn sync(mut call: Call) -> Result<Response, Failure> {
 fn check_present(action: &str, team: &TeamId, present: Option<Role>) -> Result<(), Failure> {
     match (action, present) {
         ("add-member", Some(role)) => {
-            let message = format!("he is in {team} already, as {}", role.as_str());
+            let message = format!("already a member of {team} ({})", role.as_str());
             Err(Failure::conflict("team_id", &message))
         }
         ("remove-member", None) => Err(ApiError::NotFound.into()),
@@ -201,7 +246,7 @@ fn refused(error: StoreError) -> Failure {
         StoreError::Constraint(cause) if cause.contains("last-admin") => {
             Failure::conflict("role", "a team's last ADMIN cannot go; make somebody else ADMIN first")
         }
-        // His role is another meanwhile, or the team is gone.
+        // Their role is another meanwhile, or the team is gone.
         StoreError::Constraint(_) => ApiError::Conflict.into(),
         other => other.into(),
     }

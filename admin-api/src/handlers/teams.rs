@@ -63,7 +63,7 @@ pub async fn members(call: &Call) -> Result<Response, Failure> {
     };
     let db = call.db()?;
     let team = find(call, &db, &caller).await?;
-    let rows = store::members(&db, &team.id, after, limit + 1).await?;
+    let rows = store::members(&db, &team.id, after, limit + 1, call.now).await?;
     let Page { items, next_cursor } =
         page(rows, limit, |(rank, member)| Cursor::Time(*rank, member.id.to_string()));
     respond(200, &Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor })
@@ -159,7 +159,7 @@ fn changed(team: TeamView, change: TeamChange) -> TeamView {
         color: change.color.unwrap_or(team.color),
         icon: change.icon.unwrap_or(team.icon),
         scope_cap: change.scope_cap.map_or(team.scope_cap, |cap| cap.map(texts)),
-        limits: change.limits.unwrap_or(team.limits),
+        limits: change.limits.map(|limits| limits.over(&team.limits)).unwrap_or(team.limits),
         ..team
     }
 }
@@ -167,8 +167,8 @@ fn changed(team: TeamView, change: TeamChange) -> TeamView {
 async fn publish_team(call: &Call, db: &Db, team: &TeamId) -> Result<Propagation, StoreError> {
     let rows = outbox::of_team(db, team, PUBLISHED_AT_ONCE).await?;
     publish_rows(&call.env, db, rows, &call.request_id).await;
-    let is_done = outbox::of_team(db, team, 1).await?.is_empty();
-    Ok(if is_done { Propagation::Published } else { Propagation::Pending })
+    let is_pending = outbox::is_team_pending(db, team).await?;
+    Ok(if is_pending { Propagation::Pending } else { Propagation::Published })
 }
 
 /// `DELETE /api/teams/{id}`. That it is empty is a trigger's word, in the same transaction: nobody

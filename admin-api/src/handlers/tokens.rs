@@ -12,7 +12,7 @@ pub use secret::{create, list_secrets, rotate};
 
 use crate::auth::caller;
 use crate::db::tokens::{self as store, ListFilter, ScopeCap};
-use crate::db::{Db, Param, Statement, StoreError, audit, outbox};
+use crate::db::{Db, Param, Statement, StoreError, audit, outbox, unattended};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page, parse_query};
@@ -79,7 +79,7 @@ async fn find(call: &Call, db: &Db, caller: &Caller) -> Result<TokenView, Failur
     Ok(token)
 }
 
-/// The token that the path names, with leave to change it.
+/// The token that the path names, with permission to change it.
 async fn find_to_change(
     call: &Call,
     db: &Db,
@@ -87,7 +87,7 @@ async fn find_to_change(
     action: &'static str,
 ) -> Result<(TokenView, Grant), Failure> {
     let token = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
-    // Who may change a token because he made it may not undo what somebody else has disabled.
+    // Owning a token is not enough to enable it again after somebody else has disabled it.
     let is_undoing = action == "enable-token" && token.disabled_by.as_ref() != Some(&caller.user);
     let owner = token.created_by.as_ref().filter(|_| !is_undoing);
     let subject = Subject::owned(&token.team_id, owner);
@@ -142,6 +142,7 @@ async fn commit(
     let (row, outbox_row) = outbox::insert(db, grant, &subject, call.now)?;
     let mut statements = vec![first, outbox_row, audit::insert_if_changed(db, entry)?];
     statements.extend(rest);
+    statements.push(unattended::changed(db, id, call.now)?);
     if !db.change(statements).await? {
         return Ok(None);
     }

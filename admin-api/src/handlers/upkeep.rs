@@ -5,6 +5,7 @@ use crate::db::{audit, outbox, upkeep as store};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::publish::{Kv, KvError, Writer};
 use crate::reconcile::{self, Position, ReconcileError};
 use crate::request::{Attempt, Call, parse_body, respond};
 use domain::api::upkeep::{NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
@@ -39,6 +40,7 @@ pub async fn publication(call: &Call) -> Result<Response, Failure> {
     authorize(&caller, Action::ReadPublication, Subject::default())?;
     let db = call.db()?;
     let summary = outbox::summary(&db).await?;
+    let progress = reconcile::progress(&db).await?;
     respond(
         200,
         &Publication {
@@ -46,7 +48,8 @@ pub async fn publication(call: &Call) -> Result<Response, Failure> {
             oldest_at: summary.oldest_at,
             rows: outbox::list(&db, SHOWN_ROWS).await?,
             drift: store::drift_count(&db).await?,
-            compared_at: reconcile::progress(&db).await?.completed_at,
+            compared_at: progress.completed_at,
+            compare_error: progress.error,
         },
     )
 }
@@ -65,15 +68,18 @@ pub async fn reconcile(mut call: Call) -> Result<Response, Failure> {
             .ok_or_else(|| Failure::field("cursor", "is not a cursor of this comparison"))?,
     };
     let db = call.db()?;
-    let (mut slice, next) = reconcile::compare(&call.env, &db, &position).await?;
-    if request.repair && !slice.drift.is_empty() {
+    let writer =
+        if request.repair { Some(Writer::begin(&call.env, &db).await.map_err(not_now)?) } else { None };
+    let kv = Kv::open(&call.env, &db).map_err(ReconcileError::Kv)?;
+    let (mut slice, next) = reconcile::compare(&kv, &db, &position).await?;
+    if let Some(writer) = writer.filter(|_| !slice.drift.is_empty()) {
         let client_ip = call.client_ip();
         let entry = audit::Entry {
             after: serde_json::to_value(&slice.drift).ok(),
             ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
         };
         db.batch(vec![audit::insert(&db, &entry)?]).await?;
-        reconcile::repair(&call.env, &db, &mut slice, &call.request_id).await?;
+        reconcile::repair(&writer, &db, &mut slice, &call.request_id).await?;
     }
     reconcile::note(&db, &slice).await?;
     respond(
@@ -86,11 +92,19 @@ pub async fn reconcile(mut call: Call) -> Result<Response, Failure> {
     )
 }
 
+fn not_now(error: KvError) -> Failure {
+    match error {
+        KvError::Held(_) => Failure::conflict("repair", "publication is held: a restore is under way"),
+        error => Failure::Unavailable(error.to_string()),
+    }
+}
+
 impl From<ReconcileError> for Failure {
     fn from(error: ReconcileError) -> Self {
         match error {
             ReconcileError::Store(error) => error.into(),
-            ReconcileError::Kv(cause) => Self::Unavailable(format!("KV: {cause}")),
+            ReconcileError::Kv(error) => Self::Unavailable(error.to_string()),
+            ReconcileError::Cursor => Self::field("cursor", "is not a cursor of this comparison"),
         }
     }
 }

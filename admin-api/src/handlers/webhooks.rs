@@ -32,7 +32,9 @@ pub async fn take(mut call: Call) -> Result<Response, Failure> {
         return respond(200, &WebhookTaken { taken: false });
     }
     let mut statements = match &event {
-        Event::Person(user) => store::put_person(&db, user, call.now, &call.request_id)?,
+        Event::Person(user) => {
+            store::put_people(&db, std::slice::from_ref(user), call.now, &call.request_id)?
+        }
         Event::Deleted(user) => {
             let attempt =
                 Attempt { action: "delete-user", entity: "user", entity_id: Some(user.as_str()), team: None };

@@ -3,9 +3,12 @@
 use crate::db::tokens::PublishedToken;
 use crate::db::{Db, StoreError, json_column, limits, routes};
 use domain::credential::SealedCredential;
+use domain::id::RouteId;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
 use domain::limit::Limits;
-use domain::scope::{Scope, within_cap};
+use domain::route::RoutePath;
+use domain::scope::{Scope, cap_to_check, within_cap};
+use domain::settings::RouteSettings;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use edge::log::log;
@@ -44,7 +47,8 @@ pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, Sto
 }
 
 /// The record of a token, whichever secret it is found by. Its scopes are those that lie within the
-/// team's cap now, whatever was within it when they were given.
+/// team's cap now, whatever was within it when they were given; the cap itself goes along if a call has
+/// to be held to both. A gateway that does not know `cap` yet still has the narrowed scopes.
 pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
     // A tombstone needs neither networks nor limits, and nothing may stand in a revocation's way.
     let (ip_allow, limits) = if token.state == TokenState::Revoked {
@@ -53,12 +57,14 @@ pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
         (networks(&token.ip_allow)?, limits_of(token)?)
     };
     let scopes: Vec<Scope> = token.scopes.iter().filter_map(|text| text.parse().ok()).collect();
+    let inside = within_cap(&scopes, token.scope_cap.as_deref());
     Ok(TokenRecord {
         v: TokenRecord::VERSION,
         id: token.id.clone(),
         name: token.name.clone(),
         team: token.team_id.clone(),
-        scopes: within_cap(&scopes, token.scope_cap.as_deref()),
+        cap: cap_to_check(&scopes, token.scope_cap.as_deref(), &inside),
+        scopes: inside,
         expires_at: token.expires_at,
         state: token.state,
         secret_ends_at: None,
@@ -83,17 +89,34 @@ pub async fn route_table(db: &Db, now: UnixMs, request_id: &str) -> Result<Route
         v: 2,
         version: head.version,
         legacy_tokens: head.legacy_tokens == 1,
-        routes: rows.into_iter().filter_map(|row| route_or_log(row, request_id)).collect(),
+        routes: rows.into_iter().filter_map(|row| route_or_closed(row, request_id)).collect(),
     })
 }
 
-fn route_or_log(row: routes::PublishedRow, request_id: &str) -> Option<RouteV2> {
-    let id = row.id.clone();
-    let route = route(row);
-    if route.is_none() {
-        log(request_id, "route left out of the table", id.as_str());
-    }
-    route
+/// A route that cannot be read is published as closed: if it were left out, a shorter route could match
+/// its calls and send them elsewhere.
+fn route_or_closed(row: Result<routes::PublishedRow, StoreError>, request_id: &str) -> Option<RouteV2> {
+    let row = row.inspect_err(|e| log(request_id, "route left out of the table", &e.to_string())).ok()?;
+    let (id, path) = (row.id.clone(), row.path.clone());
+    route(row).or_else(|| {
+        log(request_id, "route cannot be read, and is published as closed", id.as_str());
+        closed(id, path)
+    })
+}
+
+fn closed(id: RouteId, path: RoutePath) -> Option<RouteV2> {
+    Some(RouteV2 {
+        id,
+        path,
+        url: Url::parse("https://unreadable.invalid").ok()?,
+        tags: vec![],
+        methods: vec![],
+        timeout_ms: None,
+        cors_origins: vec![],
+        forward_cookies: false,
+        settings: RouteSettings::unreadable(),
+        credential: None,
+    })
 }
 
 /// `None` for a route whose address, methods or settings cannot be read: it could go nowhere, or take
@@ -146,7 +169,20 @@ mod tests {
     }
 
     #[test]
-    fn a_route_whose_methods_or_settings_cannot_be_read_is_left_out() {
+    fn a_route_whose_methods_or_settings_cannot_be_read_is_published_as_closed() {
+        let row = published(None);
+        let closed = closed(row.id, row.path).unwrap();
+        let path = closed.path.clone();
+        let table = RouteTableV2 { v: 2, version: 1, legacy_tokens: false, routes: vec![closed] };
+        let parsed = domain::kv::parse_routes(&serde_json::to_string(&table).unwrap(), false).unwrap();
+        assert_eq!(
+            parsed.unreadable,
+            ["rte_1"],
+            "its path is blocked, so that no shorter route takes its calls"
+        );
+        let request = domain::route::RequestPath::parse(path.as_str()).unwrap();
+        assert!(parsed.table.find(&request).is_none() && table.table().find(&request).is_none());
+
         assert!(route(routes::PublishedRow { methods: "[\"G T\"]".into(), ..published(None) }).is_none());
         assert!(route(routes::PublishedRow { methods: "?".into(), ..published(None) }).is_none());
         let settings = r#"{"maintenance":{"message":"x"}}"#.into();
@@ -183,7 +219,18 @@ mod tests {
     #[test]
     fn a_cut_cap_cuts_what_is_published() {
         let record = record_of(&token(TokenState::Active, "[]", Some("openai"))).unwrap();
-        assert_eq!(record.scopes, ["openai".parse().unwrap()]);
+        assert_eq!((record.scopes, record.cap), (vec!["openai".parse().unwrap()], None));
+        let path = PublishedToken {
+            scopes: vec!["/api/openai/*".into()],
+            ..token(TokenState::Active, "[]", Some("openai"))
+        };
+        let record = record_of(&path).unwrap();
+        assert_eq!(record.scopes, ["/api/openai/*".parse().unwrap()]);
+        assert_eq!(
+            record.cap,
+            Some(vec!["openai".parse().unwrap()]),
+            "which route it opens is not known yet"
+        );
     }
 
     #[test]
@@ -194,7 +241,7 @@ mod tests {
 
     #[test]
     fn unreadable_limits_stop_the_publication_but_not_a_revocation() {
-        for unreadable in ["?", r#"{"calls_per_day":"5"}"#, r#"{"calls_per_dya":5}"#] {
+        for unreadable in ["?", r#"{"calls_per_day":"5"}"#] {
             let unreadable = Some(unreadable.to_owned());
             for (own, team) in [(unreadable.clone(), None), (None, unreadable)] {
                 let of = |state| PublishedToken {
@@ -206,6 +253,23 @@ mod tests {
                 assert!(record_of(&of(TokenState::Revoked)).unwrap().limits.is_empty());
             }
         }
+    }
+
+    #[test]
+    fn a_limit_and_a_setting_of_a_newer_version_are_published_as_they_are_stored() {
+        let newer = r#"{"calls_per_day":5,"calls_per_fortnight":9}"#;
+        let record = record_of(&PublishedToken {
+            limits: Some(newer.into()),
+            team_limits: Some(r#"{"critical":["hours"],"hours":"9-17"}"#.into()),
+            ..token(TokenState::Active, "[]", None)
+        });
+        let limits = serde_json::to_value(record.unwrap()).unwrap()["limits"].clone();
+        let wanted = serde_json::json!({"calls_per_day": 5, "calls_per_fortnight": 9, "critical": ["hours"], "hours": "9-17"});
+        assert_eq!(limits, wanted);
+        let settings = r#"{"ai":{"provider":"newer","mode":1},"magic":{"a":[1]}}"#;
+        let route = route(routes::PublishedRow { settings: settings.into(), ..published(None) }).unwrap();
+        let text = serde_json::to_value(route.settings).unwrap();
+        assert_eq!(text, serde_json::from_str::<serde_json::Value>(settings).unwrap());
     }
 
     #[test]

@@ -8,16 +8,18 @@ use crate::i18n::{I18n, use_i18n};
 use domain::api::import::{
     Import, ImportItem, ImportMode, ImportOutcome, ImportReport, ImportRequest, Table,
 };
+use domain::import::{number_calls, rows_of, settings_parts};
 use patternfly_yew::prelude::*;
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use wasm_bindgen_futures::JsFuture;
 use web_sys::HtmlInputElement;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-/// Calls of the earlier system go in parts, as the API's limit on a body asks for.
+/// Tokens, and calls, of one part; the API takes 2,000 and 5,000.
+const TOKENS_AT_ONCE: usize = 1_000;
 const CALLS_AT_ONCE: usize = 2_000;
 /// More lines than anybody reads; the counts are of all.
 const LINES_SHOWN: usize = 500;
@@ -115,14 +117,23 @@ async fn send(
 ) -> Result<ImportReport, CallError> {
     let applied = mode == ImportMode::Apply;
     let mut all = ImportReport { applied, created: 0, existing: 0, refused: 0, items: vec![] };
+    let mut teams = BTreeSet::new();
     let of = parts.len();
     for (i, part) in parts.into_iter().enumerate() {
         on_progress(i + 1, of);
         let report = api.send::<Import>(&[], &ImportRequest { mode, ..part }).await?;
-        all.created += report.created;
-        all.existing += report.existing;
-        all.refused += report.refused;
-        all.items.extend(report.items);
+        for item in report.items {
+            // A team that several parts name counts once.
+            if item.kind == "team" && !teams.insert(item.subject.clone()) {
+                continue;
+            }
+            match item.outcome {
+                ImportOutcome::Created => all.created += 1,
+                ImportOutcome::Exists => all.existing += 1,
+                ImportOutcome::Refused => all.refused += 1,
+            }
+            all.items.push(item);
+        }
     }
     Ok(all)
 }
@@ -192,10 +203,9 @@ fn parts_of(files: &[File]) -> Result<Vec<ImportRequest>, String> {
             _ => return Err(name.clone()),
         }
     }
-    let mut parts = vec![];
-    if !kv.is_empty() || !tables.is_empty() {
-        parts.push(request(kv, tables));
-    }
+    let settings = settings_parts(kv, tables, TOKENS_AT_ONCE).ok_or_else(|| "tokens".to_owned())?;
+    let mut parts: Vec<ImportRequest> =
+        settings.into_iter().map(|(kv, tables)| request(kv, tables)).collect();
     parts.extend(
         calls
             .into_iter()
@@ -217,28 +227,11 @@ fn kv_of(dump: Value) -> Option<BTreeMap<String, Value>> {
     }
 }
 
-/// Rows in parts that are the same at every run.
+/// Rows in parts that are the same at every run. A table that cannot be read goes as it is, for the API to say so.
 fn in_parts(table: Value) -> Vec<Value> {
-    match table {
-        Value::Array(rows) => rows.chunks(CALLS_AT_ONCE).map(|rows| Value::Array(rows.to_vec())).collect(),
-        Value::String(text) => {
-            let rows = csv_rows(&text);
-            let Some((names, rows)) = rows.split_first() else { return vec![] };
-            let part = |rows: &[&str]| Value::String(format!("{names}\n{}", rows.join("\n")));
-            rows.chunks(CALLS_AT_ONCE).map(part).collect()
-        }
-        other => vec![other],
-    }
-}
-
-/// The lines of a CSV; a quoted line break stays in its row.
-fn csv_rows(text: &str) -> Vec<&str> {
-    let mut is_quoted = false;
-    let rows = text.split(|c: char| {
-        is_quoted ^= c == '"';
-        c == '\n' && !is_quoted
-    });
-    rows.map(str::trim_end).filter(|row| !row.is_empty()).collect()
+    let Some(mut rows) = rows_of(&table) else { return vec![table] };
+    number_calls(&mut rows);
+    rows.chunks(CALLS_AT_ONCE).map(|rows| rows.iter().cloned().map(Value::from).collect()).collect()
 }
 
 #[cfg(test)]
@@ -258,11 +251,13 @@ mod tests {
             file("token_usage_logs.csv", &format!("id,note\n{rows}")),
         ];
         let parts = parts_of(&files).unwrap();
-        assert_eq!(parts.len(), 3);
-        assert_eq!(parts[0].kv.keys().collect::<Vec<_>>(), ["routes", "token:x"]);
+        assert_eq!(parts.len(), 4);
+        assert_eq!(parts[0].kv.keys().collect::<Vec<_>>(), ["routes"]);
         assert!(parts[0].tables.contains_key(&Table::Teams));
-        let last = parts[2].tables[&Table::TokenUsageLogs].as_str().unwrap();
-        assert_eq!(csv_rows(last).len(), 2, "head and the 2,001st");
+        assert_eq!(parts[1].kv.keys().collect::<Vec<_>>(), ["token:x"]);
+        let last = parts[3].tables[&Table::TokenUsageLogs].as_array().unwrap();
+        assert_eq!(last.len(), 1, "the 2,001st");
+        assert_eq!(last[0]["_occurrence"], 2_000, "alike in every field, and one all the same");
     }
 
     #[test]

@@ -1,19 +1,23 @@
-//! What a call asks for, so that its most can be reserved.
+//! The upper bound of what a call can use, from its request.
 
-use crate::settings::AiProvider;
-use serde::de::IgnoredAny;
+use super::metering::{Metering, plain};
+use super::named::names_more;
+use crate::usage::{Clipped, MAX_MODEL_LEN};
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
-/// What a request says of its own size.
+/// The size of a call, as its request tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AiAsk {
-    pub model: Option<String>,
+    pub model: Option<Clipped<MAX_MODEL_LEN>>,
     /// The most tokens of one answer.
     pub max_completion_tokens: Option<u64>,
     /// Answers asked for.
     pub choices: u64,
     /// Length of the request's body; a token is at least one byte.
     pub prompt_bytes: u64,
+    /// Whether the prompt, or work at the vendor, is only named: no length bounds it.
+    pub names_more: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -23,43 +27,81 @@ struct Request {
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
+    max_tokens_to_sample: Option<u64>,
     n: Option<u64>,
-    #[serde(rename = "generationConfig")]
-    generation_config: GenerationConfig,
+    best_of: Option<u64>,
+    prompt: Value,
+    #[serde(rename = "generationConfig", alias = "generation_config")]
+    generation_config: Option<GenerationConfig>,
+    #[serde(rename = "inferenceConfig")]
+    inference_config: Option<InferenceConfig>,
+    options: Option<OllamaOptions>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 struct GenerationConfig {
+    #[serde(alias = "max_output_tokens")]
     max_output_tokens: Option<u64>,
+    #[serde(alias = "candidate_count")]
     candidate_count: Option<u64>,
 }
 
-/// Reads a request. What it does not say is `None`; a body that is no such JSON says nothing.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct InferenceConfig {
+    max_tokens: Option<u64>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct OllamaOptions {
+    num_predict: Option<i64>,
+}
+
+/// Prompts of one completions request, each of which is answered by itself. Numbers are the tokens of a
+/// single one.
+fn count_of(prompt: &Value) -> u64 {
+    let several =
+        prompt.as_array().map_or(0, |prompts| prompts.iter().filter(|one| !one.is_number()).count());
+    u64::try_from(several).unwrap_or(u64::MAX).max(1)
+}
+
+/// Reads a request. Members that it lacks are `None`; a body that is no such JSON says nothing.
 ///
-/// Gemini's model stands in the path (`…/models/<model>:generateContent`), and so may another's
-/// (`…/deployments/<model>/…`).
-pub fn ask_of(provider: AiProvider, path: &str, body: &[u8]) -> AiAsk {
+/// The model in the path comes first, since a vendor whose path names one (Gemini's `/models/`, Azure's
+/// `/deployments/`, Bedrock's `/model/`) ignores the body's.
+pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
     let request: Request = serde_json::from_slice(body).unwrap_or_default();
-    let in_path = |before: &str| {
-        let name = path.split_once(before)?.1.split(['/', ':']).next()?;
-        (!name.is_empty()).then(|| name.to_owned())
+    let path = plain(path);
+    let in_path = |before: &str, after: char| {
+        let (name, _) = path.split_once(before)?.1.split_once(after)?;
+        Some(name.rsplit('/').next().unwrap_or(name).to_owned()).filter(|name| !name.is_empty())
     };
-    let config = request.generation_config;
-    let embeds = path.ends_with("/embeddings");
+    let model = in_path("/deployments/", '/')
+        .or_else(|| in_path("/model/", '/'))
+        .or_else(|| in_path("odels/", ':'))
+        .or(request.model);
+    let config = request.generation_config.unwrap_or_default();
+    let most = [
+        request.max_completion_tokens,
+        request.max_output_tokens,
+        request.max_tokens,
+        request.max_tokens_to_sample,
+        config.max_output_tokens,
+        request.inference_config.unwrap_or_default().max_tokens,
+        request.options.unwrap_or_default().num_predict.and_then(|most| u64::try_from(most).ok()),
+    ];
+    let choices = [request.n, request.best_of, config.candidate_count].into_iter().flatten().max();
     AiAsk {
-        model: match provider {
-            AiProvider::Gemini => in_path("/models/"),
-            _ => request.model.or_else(|| in_path("/deployments/")),
+        model: model.map(Into::into),
+        max_completion_tokens: match kind {
+            Metering::Reads => Some(0),
+            _ => most.into_iter().flatten().max(),
         },
-        max_completion_tokens: request
-            .max_completion_tokens
-            .or(request.max_output_tokens)
-            .or(request.max_tokens)
-            .or(config.max_output_tokens)
-            .or(embeds.then_some(0)),
-        choices: request.n.or(config.candidate_count).unwrap_or(1).max(1),
+        choices: choices.unwrap_or(1).max(1).saturating_mul(count_of(&request.prompt)),
         prompt_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+        names_more: kind == Metering::Submits || names_more(body),
     }
 }
 
@@ -69,34 +111,98 @@ impl AiAsk {
         Some(self.prompt_bytes.saturating_add(self.most_completion()?))
     }
 
+    /// The most tokens of all its answers; `None` if nothing bounds the call.
     pub fn most_completion(&self) -> Option<u64> {
-        Some(self.max_completion_tokens?.saturating_mul(self.choices))
+        let each = self.max_completion_tokens.filter(|_| !self.names_more)?;
+        Some(each.saturating_mul(self.choices))
     }
 }
 
-/// A streamed request to `OpenAI`'s completions that does not say whether it wants usage, asking for
-/// it: one member inserted at the front, everything else byte for byte. `None` where nothing is to be
-/// changed.
+/// Asks a streamed request to `OpenAI`'s completions for usage, if it does not say whether it wants it:
+/// one member is inserted, everything else stays byte for byte. `None` if nothing is to be changed; a
+/// client that says `false` is heeded.
 pub fn with_include_usage(path: &str, body: &[u8]) -> Option<Vec<u8>> {
-    /// Said, be it `null`.
-    fn said<'de, D: Deserializer<'de>>(value: D) -> Result<bool, D::Error> {
-        IgnoredAny::deserialize(value).map(|_| true)
-    }
     #[derive(Deserialize)]
     struct Request {
         #[serde(default)]
         stream: bool,
-        #[serde(default, rename = "stream_options", deserialize_with = "said")]
-        says_options: bool,
+        #[serde(default, deserialize_with = "said")]
+        stream_options: Said,
     }
-    if !path.ends_with("/completions") {
+    #[derive(Deserialize)]
+    struct Options {
+        #[serde(default)]
+        include_usage: Option<bool>,
+    }
+    #[derive(Default)]
+    enum Said {
+        #[default]
+        Nothing,
+        Null,
+        Options(Options),
+    }
+    fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Said, D::Error> {
+        Option::<Options>::deserialize(value).map(|options| options.map_or(Said::Null, Said::Options))
+    }
+    if !path.trim_end_matches('/').ends_with("/completions") {
         return None;
     }
     let request: Request = serde_json::from_slice(body).ok()?;
-    if !request.stream || request.says_options {
+    if !request.stream {
         return None;
     }
-    let brace = body.iter().position(|b| *b == b'{')?;
-    let (before, after) = body.split_at_checked(brace + 1)?;
-    Some([before, br#""stream_options":{"include_usage":true},"#, after].concat())
+    let (from, to, member): (usize, usize, &[u8]) = match request.stream_options {
+        Said::Options(Options { include_usage: Some(_) }) => return None,
+        Said::Nothing => {
+            let at = body.iter().position(|b| *b == b'{')? + 1;
+            (at, at, br#""stream_options":{"include_usage":true},"#)
+        }
+        Said::Null => {
+            let at = member_at(body, b"stream_options")?;
+            (at, at + 4, br#"{"include_usage":true}"#)
+        }
+        Said::Options(_) => {
+            let at = member_at(body, b"stream_options")?;
+            // serde reads a list as a struct, too.
+            let at = body.get(at).filter(|first| **first == b'{').map(|_| at + 1)?;
+            let is_empty = body.get(at..)?.trim_ascii_start().starts_with(b"}");
+            (at, at, if is_empty { br#""include_usage":true"# } else { br#""include_usage":true,"# })
+        }
+    };
+    Some([body.get(..from)?, member, body.get(to..)?].concat())
+}
+
+/// The place of a top-level member's value in an object that has been parsed before.
+fn member_at(body: &[u8], name: &[u8]) -> Option<usize> {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = body.get(at) {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.checked_sub(1)?,
+            b'"' => {
+                let text = body.get(at + 1..)?;
+                let length = end_of_string(text)?;
+                at += length + 1;
+                let rest = body.get(at + 1..)?;
+                let space = rest.len() - rest.trim_ascii_start().len();
+                if depth == 1 && text.get(..length) == Some(name) && rest.get(space) == Some(&b':') {
+                    let value = rest.get(space + 1..)?;
+                    return Some(body.len() - value.trim_ascii_start().len());
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+    None
+}
+
+/// The place of the quote that ends a string.
+fn end_of_string(text: &[u8]) -> Option<usize> {
+    let mut is_escaped = false;
+    text.iter().position(|byte| {
+        let ends = *byte == b'"' && !is_escaped;
+        is_escaped = *byte == b'\\' && !is_escaped;
+        ends
+    })
 }

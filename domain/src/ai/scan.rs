@@ -6,32 +6,65 @@
 /// A wanted value, by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Captured {
+    /// An object of counts.
     Usage,
+    /// A count that stands by itself.
+    Count(Alone),
     Model,
+    /// The kind of an event.
+    Type,
+    /// The reason for which a generation has ended.
+    Finish,
+}
+
+/// Ollama's counts, which no object encloses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alone {
+    Prompt,
+    Completion,
 }
 
 /// Keys whose values are wanted, wherever they stand in [`Scanner::live`] containers.
-const WANTED: [(&[u8], Captured); 4] = [
+const WANTED: &[(&[u8], Captured)] = &[
     (b"usage", Captured::Usage),
     (b"usageMetadata", Captured::Usage),
+    (b"usage_metadata", Captured::Usage),
+    // Cohere's, and Bedrock's at the end of a stream.
+    (b"meta", Captured::Usage),
+    (b"amazon-bedrock-invocationMetrics", Captured::Usage),
+    (b"prompt_eval_count", Captured::Count(Alone::Prompt)),
+    (b"eval_count", Captured::Count(Alone::Completion)),
     (b"model", Captured::Model),
     (b"modelVersion", Captured::Model),
+    (b"type", Captured::Type),
+    (b"finish_reason", Captured::Finish),
+    (b"finishReason", Captured::Finish),
+    (b"stop_reason", Captured::Finish),
+    (b"stopReason", Captured::Finish),
+    (b"done", Captured::Finish),
 ];
 /// Keys of objects in which wanted keys may stand: the events of `OpenAI`'s responses, of Anthropic's
-/// messages, and Groq's.
-const TRANSPARENT: [&[u8]; 3] = [b"response", b"message", b"x_groq"];
+/// messages, Cohere's, and Groq's.
+const TRANSPARENT: [&[u8]; 4] = [b"response", b"message", b"x_groq", b"delta"];
+/// Keys of lists of answers, of which only the reason of their end is wanted.
+const ANSWERS: [&[u8]; 2] = [b"choices", b"candidates"];
 /// The longest of these keys, in bytes.
-const MAX_KEY: usize = 16;
+const MAX_KEY: usize = 33;
 /// The longest value that is captured, in bytes.
 const MAX_VALUE: usize = 16 << 10;
+/// The most containers that are looked into at once.
+const MAX_LIVE: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Container {
     Object,
     Array,
+    /// A list of answers, and one of them.
+    Answers,
+    Answer,
 }
 
-/// Where in a live object the scanner stands.
+/// The scanner's place in a live object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum At {
     #[default]
@@ -54,9 +87,16 @@ pub struct Scanner {
     /// The wanted value that is being read, and its text.
     capture: Option<Captured>,
     value: Vec<u8>,
+    /// Documents that have ended.
+    ended: usize,
 }
 
 impl Scanner {
+    /// Whether a whole document has been seen.
+    pub fn is_closed(&self) -> bool {
+        self.ended > 0
+    }
+
     /// Looks through `bytes`; `found` gets each wanted value's text when it has ended.
     pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Captured, &[u8])) {
         let mut rest = bytes;
@@ -100,7 +140,7 @@ impl Scanner {
     }
 
     fn is_in_live_object(&self) -> bool {
-        self.is_live() && self.live.last() == Some(&Container::Object)
+        self.is_live() && matches!(self.live.last(), Some(Container::Object | Container::Answer))
     }
 
     /// One byte outside a string.
@@ -120,22 +160,14 @@ impl Scanner {
                 // The closing quote came along.
                 self.key.pop();
                 let wanted = WANTED.iter().find(|(key, _)| self.key_fits && *key == self.key);
-                self.capture = wanted.map(|(_, captured)| *captured);
+                let is_answer = self.live.last() == Some(&Container::Answer);
+                self.capture = wanted
+                    .map(|(_, captured)| *captured)
+                    .filter(|captured| !is_answer || *captured == Captured::Finish);
                 self.value.clear();
             }
             b'{' | b'[' => {
-                let kind = if byte == b'{' { Container::Object } else { Container::Array };
-                let is_looked_into = self.is_live()
-                    && self.capture.is_none()
-                    && match self.live.last() {
-                        None | Some(Container::Array) => self.depth < 2,
-                        Some(Container::Object) => {
-                            self.at == At::Value
-                                && self.key_fits
-                                && TRANSPARENT.contains(&self.key.as_slice())
-                        }
-                    };
-                if is_looked_into {
+                if let Some(kind) = self.looked_into(byte) {
                     self.live.push(kind);
                     self.at = At::Key;
                 }
@@ -151,12 +183,31 @@ impl Scanner {
                     self.keep(&[byte]);
                 }
                 self.depth = self.depth.saturating_sub(1);
+                self.ended += usize::from(self.depth == 0);
             }
             b',' if self.is_live() => {
                 self.end_value(found);
                 self.at = At::Key;
             }
             _ => self.keep(&[byte]),
+        }
+    }
+
+    /// The kind of the container that begins with this byte, if it is to be looked into.
+    fn looked_into(&self, byte: u8) -> Option<Container> {
+        if !self.is_live() || self.capture.is_some() || self.live.len() >= MAX_LIVE {
+            return None;
+        }
+        let kind = if byte == b'{' { Container::Object } else { Container::Array };
+        let key = Some(self.key.as_slice()).filter(|_| self.at == At::Value && self.key_fits);
+        match (self.live.last(), kind) {
+            (None | Some(Container::Array), _) => (self.depth < 2).then_some(kind),
+            (Some(Container::Object), Container::Array) => {
+                ANSWERS.contains(&key?).then_some(Container::Answers)
+            }
+            (Some(Container::Object), _) => TRANSPARENT.contains(&key?).then_some(kind),
+            (Some(Container::Answers), Container::Object) => Some(Container::Answer),
+            (Some(Container::Answers | Container::Answer), _) => None,
         }
     }
 

@@ -22,15 +22,15 @@ endpoint!(
 endpoint!(
     /// Sets one role in one team or in many, all or none. In a team that the person is not in yet
     /// he becomes a member.
-    SetTeamRole, "PUT", "/api/users/{uid}/team-role", Some(Action::AssignJunior), 200, SetTeamRoleRequest => PersonView
+    SetTeamRole, "PUT", "/api/users/{uid}/team-role", Some(Action::AssignJunior), 200, SetTeamRoleRequest => PersonChanged
 );
 endpoint!(
     /// Makes a person a member of a team.
-    AddMembership, "POST", "/api/users/{uid}/team-membership", Some(Action::AssignJunior), 201, AddMembershipRequest => PersonView
+    AddMembership, "POST", "/api/users/{uid}/team-membership", Some(Action::AssignJunior), 201, AddMembershipRequest => PersonChanged
 );
 endpoint!(
     /// Takes a person out of a team.
-    RemoveMembership, "DELETE", "/api/users/{uid}/team-membership/{team}", Some(Action::AssignJunior), 200, () => PersonView
+    RemoveMembership, "DELETE", "/api/users/{uid}/team-membership/{team}", Some(Action::AssignJunior), 200, () => PersonChanged
 );
 
 endpoint!(
@@ -99,6 +99,18 @@ pub struct PersonView {
     pub created_at: UnixMs,
 }
 
+/// A person after a change of their roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PersonChanged {
+    #[serde(flatten)]
+    pub person: PersonView,
+    /// Live tokens that they made in the teams where this change took the permission to change them away. The
+    /// tokens go on; each is told of at the bell until somebody attends to it.
+    #[serde(default)]
+    pub live_tokens: u32,
+}
+
 /// One member of one team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -108,8 +120,11 @@ pub struct Member {
     pub name: Option<String>,
     pub avatar_url: Option<String>,
     pub role: Role,
-    /// Since when he is in the team.
+    /// Since when they are in the team.
     pub since: UnixMs,
+    /// Tokens of the team that they made and that still work: they go on when their maker leaves.
+    #[serde(default)]
+    pub live_tokens: u32,
 }
 
 /// Query of the list, all optional.

@@ -202,6 +202,10 @@ pub struct RouteView {
     pub maintenance: Option<Maintenance>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamView>,
+    /// Fields whose stored value this version cannot read; they show as empty. Until they can be read, the
+    /// route is closed and cannot be edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
     /// Also the `ETag`.

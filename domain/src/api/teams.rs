@@ -123,6 +123,10 @@ pub struct TeamView {
     /// Of each token of the team, where it has none of its own.
     pub limits: Limits,
     pub members: u32,
+    /// Fields whose stored value this version cannot read; they show as empty. Until they can be read, the
+    /// team cannot be edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     /// Tokens that are not revoked.
     pub tokens: u32,
     /// The caller's.

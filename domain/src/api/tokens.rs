@@ -7,6 +7,7 @@ use crate::error::FieldError;
 use crate::id::{RouteId, TeamId, TokenId, UserId};
 use crate::kv::TokenState;
 use crate::limit::Limits;
+use crate::network;
 use crate::object::{optional_object, present_object};
 use crate::role::Action;
 use crate::scope::{MAX_SCOPES, Scope};
@@ -14,7 +15,6 @@ use crate::time::{DAY_MS, HOUR_MS, UnixMs};
 use crate::token::{DEFAULT_GRACE_MS, MAX_GRACE_MS, TokenHint};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize};
-use std::net::IpAddr;
 
 pub const MAX_NAME_CHARS: usize = 255;
 pub const MAX_DESCRIPTION_CHARS: usize = 500;
@@ -223,6 +223,10 @@ pub struct TokenView {
     /// The token's own; what it does not name is as the team says.
     pub limits: Limits,
     pub inject_faults: bool,
+    /// Fields whose stored value this version cannot read; they show as empty. Until they can be read, the
+    /// token cannot be edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
     pub state: TokenState,
     pub expires_at: Option<UnixMs>,
     /// Of the newest secret.
@@ -417,21 +421,18 @@ fn check_expires_days(days: Option<i64>, now: UnixMs, errors: &mut Vec<FieldErro
     Some(now + days * DAY_MS)
 }
 
+/// Networks in canonical form, each once.
 fn check_ip_allow(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<IpNet> {
     if texts.len() > MAX_IP_ALLOW {
         errors.push(FieldError::new("ip_allow", "must name at most 50 networks"));
         return vec![];
     }
-    let network =
-        |text: &str| text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
     let mut networks = Vec::with_capacity(texts.len());
     for (i, text) in texts.iter().enumerate() {
-        match network(text.trim()) {
-            Some(net) => networks.push(net),
-            None => errors.push(FieldError::new(
-                format!("ip_allow.{i}"),
-                "must be an address or a network such as 10.0.0.0/8",
-            )),
+        match network::parse(text) {
+            Ok(net) if networks.contains(&net) => {}
+            Ok(net) => networks.push(net),
+            Err(why) => errors.push(FieldError::new(format!("ip_allow.{i}"), why.to_string())),
         }
     }
     networks

@@ -92,6 +92,17 @@ pub enum NotificationKind {
 }
 
 impl NotificationKind {
+    pub const ALL: [Self; 8] = [
+        Self::TokenExpiring,
+        Self::RouteFailing,
+        Self::KvDrift,
+        Self::DeadLetters,
+        Self::EventsDropped,
+        Self::QueueStalled,
+        Self::ModelUnpriced,
+        Self::TokenUnattended,
+    ];
+
     /// The name on the wire and in D1.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -105,6 +116,18 @@ impl NotificationKind {
             Self::TokenUnattended => "token-unattended",
         }
     }
+}
+
+/// How long the consumer may leave a heartbeat unanswered.
+pub const STALLED_AFTER_MS: i64 = 3 * crate::time::MINUTE_MS;
+
+/// Since when the queue's consumer has stored nothing; `None` while it works.
+///
+/// `waiting_since` is when the oldest heartbeat was sent that it has not answered, `stored_at` when it
+/// last stored anything.
+pub fn stalled_since(waiting_since: UnixMs, stored_at: Option<UnixMs>, now: UnixMs) -> Option<UnixMs> {
+    let is_answered = stored_at.is_some_and(|at| at >= waiting_since);
+    (!is_answered && now - waiting_since >= STALLED_AFTER_MS).then(|| stored_at.unwrap_or(waiting_since))
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -131,6 +154,9 @@ pub struct Publication {
     pub drift: u32,
     /// When the job last came to the end of all tokens.
     pub compared_at: Option<UnixMs>,
+    /// Why the job's last run broke off, if it did.
+    #[serde(default)]
+    pub compare_error: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -186,7 +212,30 @@ pub enum DriftKind {
     Missing,
     /// It is there and says something else.
     Different,
+    /// D1's own record of it cannot be read, so nothing can be published of it. KV keeps what it has.
+    Unreadable,
     /// The gateway would take it, and D1 does not know it. Such an entry of version 1 may wait for
     /// its import; of version 2 it can only be left from a state of D1 that is gone.
     Unknown,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_consumer_that_answers_no_heartbeat_for_three_minutes_is_stalled() {
+        let now = 1_000_000;
+        assert_eq!(stalled_since(now - STALLED_AFTER_MS + 1, None, now), None);
+        assert_eq!(stalled_since(now - STALLED_AFTER_MS, None, now), Some(now - STALLED_AFTER_MS));
+        assert_eq!(stalled_since(now - STALLED_AFTER_MS, Some(7), now), Some(7), "since it last stored");
+        assert_eq!(stalled_since(now - STALLED_AFTER_MS, Some(now - 1), now), None);
+    }
+
+    #[test]
+    fn names_of_notifications_in_d1_and_on_the_wire_agree() {
+        for kind in NotificationKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+        }
+    }
 }

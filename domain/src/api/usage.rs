@@ -35,11 +35,13 @@ endpoint!(
     ListRouteUsage, "GET", "/api/usage/routes", Some(Action::ReadRoute), 200, UsageListQuery => Page<RouteUsage>
 );
 endpoint!(
-    /// Single calls, newest first, as long as they are kept; see [`EventQuery`].
-    ListEvents, "GET", "/api/usage/events", Some(Action::ReadUsage), 200, EventQuery => Page<CallView>
+    /// Single calls, newest first, as long as they are kept; see [`EventQuery`]. One request looks through
+    /// a bounded number of calls: follow `next_cursor` to look further.
+    ListEvents, "GET", "/api/usage/events", Some(Action::ReadUsage), 200, EventQuery => CallPage
 );
 endpoint!(
-    /// The same as CSV, streamed to the end. `limit` and `cursor` are not taken.
+    /// The same as CSV, up to some nine million calls; if there are more, the last line says how to go on.
+    /// `limit` and `cursor` are not taken.
     ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String
 );
 endpoint!(
@@ -52,7 +54,8 @@ endpoint!(
 );
 endpoint!(
     /// A call that another gateway served, as the earlier system reported it; signed with
-    /// `X-Signature` (see `domain::signature`). A repeat counts once.
+    /// `X-Signature` (see `domain::signature`). A repeat counts once: of calls with a `request_id`, the same id; of
+    /// others, the same fields.
     LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged
 );
 
@@ -126,7 +129,21 @@ pub enum UsageSort {
     Name,
 }
 
-/// Query of single calls, all optional; the default is all that are kept.
+/// A page of single calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CallPage {
+    pub items: Vec<CallView>,
+    /// Absent at the end. It may follow a page that is not full, or empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// Calls down to this time were looked at; absent when the page is full or there is nothing further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_to: Option<UnixMs>,
+}
+
+/// Query of single calls, all optional. Without `from` a list that names no token, route or team holds the
+/// last 24 hours; otherwise, and in a file, the default is all that are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -208,6 +225,10 @@ pub struct UsageLogRequest {
     pub request_method: Option<String>,
     #[serde(default)]
     pub error_message: Option<String>,
+    /// The call's own id where it was served, at most 128 characters: calls that are alike in every other field are
+    /// told apart by it. Without one, such calls count once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

@@ -17,7 +17,49 @@ use crate::secret::Secret;
 use crate::settings::RouteSettings;
 use crate::time::parse_v1;
 use crate::token::TokenHash;
+use crate::usage::clip;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Where tokens go whose team cannot be told.
+pub const UNKNOWN_TEAM: &str = "imported";
+
+/// The id of a token of the earlier system, before the import and after it: what was counted in between stays its own.
+pub fn token_id(hash: &TokenHash) -> TokenId {
+    TokenId::from(format!("tok_v1{}", digest(&["token", hash.as_str()], 22)))
+}
+
+/// The id of a route of the earlier system, before the import and after it.
+pub fn route_id(path: &str) -> RouteId {
+    RouteId::from(format!("rte_v1{}", digest(&["route", path.trim_end_matches('/')], 22)))
+}
+
+/// The team's slug, made of whatever the team was called.
+pub fn team_id(name: &str) -> TeamId {
+    let mapped: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .collect();
+    let slug = clip(mapped.trim_matches('-'), 63);
+    let slug = slug.trim_matches('-');
+    // A name without one Latin letter is told from others by its digest.
+    if slug.is_empty() && !name.trim().is_empty() {
+        return TeamId::from(format!("team-{}", digest(&[name], 8).to_lowercase()));
+    }
+    TeamId::from(if slug.is_empty() { UNKNOWN_TEAM } else { slug })
+}
+
+/// The first `chars` letters and digits of the parts' digest.
+pub(crate) fn digest(parts: &[&str], chars: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    clip(&URL_SAFE_NO_PAD.encode(hash.finalize()).replace(['-', '_'], "0"), chars)
+}
 
 /// The credential a v1 route names: references to secrets, not the secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -121,7 +163,8 @@ impl Auth {
 pub(super) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecord, KvError> {
     let text = |name: &str| value.get(name).and_then(Value::as_str);
     let name = text("name").ok_or(KvError::Syntax)?;
-    let team = text("team_id").or_else(|| text("department")).unwrap_or_default();
+    let named = |key: &str| text(key).map(str::trim).filter(|name| !name.is_empty());
+    let team = named("team_id").or_else(|| named("department")).unwrap_or_default();
     let expires_at = match value.get("expires_at") {
         None | Some(Value::Null) => None,
         // An end that cannot be read must not become no end.
@@ -130,14 +173,15 @@ pub(super) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
     let scopes = value.get("scopes").and_then(Value::as_array).into_iter().flatten();
     Ok(TokenRecord {
         v: TokenRecord::VERSION,
-        id: TokenId::from(format!("v1_{}", hash.as_str().get(..24).unwrap_or_default())),
+        id: token_id(hash),
         name: name.to_owned(),
-        team: TeamId::from(team),
+        team: team_id(team),
         // A scope that is none grants nothing; the others stand.
         scopes: scopes.filter_map(Value::as_str).filter_map(|s| s.parse::<Scope>().ok()).collect(),
         expires_at,
         state: TokenState::Active,
         secret_ends_at: None,
+        cap: None,
         ip_allow: vec![],
         limits: Limits::default(),
         inject_faults: false,
@@ -174,7 +218,7 @@ fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
         },
     };
     Some(Route {
-        id: RouteId::from(format!("v1:{path}")),
+        id: route_id(path),
         path: path.trim_end_matches('/').parse().ok()?,
         upstream: crate::upstream::parse_base(url, allow_insecure).ok()?,
         tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),

@@ -14,9 +14,10 @@
 
 use super::Limits;
 use crate::error::GatewayError;
+use crate::stored::{Unread, readable};
 use crate::time::{DAY_MS, HOUR_MS, UnixMs};
 use chrono::{DateTime, Datelike, Months, Utc};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, VecDeque};
 
 /// Slots of a sliding window.
@@ -43,7 +44,7 @@ pub enum LimitKind {
     CostMicrosPerMonth,
 }
 
-/// The sliding windows, each with its length.
+/// The sliding windows, each with its length. Add a new one at the end: see [`Saved`].
 const WINDOWS: [(LimitKind, i64); 4] = [
     (LimitKind::CallsPerSecond, 1_000),
     (LimitKind::CallsPerMinute, 60_000),
@@ -155,6 +156,8 @@ pub enum Command {
 /// The answer to a call that fits.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
+    /// Without the limits of a newer version.
+    #[serde(deserialize_with = "readable")]
     pub uses: Vec<LimitUse>,
     /// Whether the call's end has to be told.
     pub to_settle: bool,
@@ -163,12 +166,23 @@ pub struct Granted {
 /// The answer to a call that does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limited {
+    /// A limit of a newer version is told as one of calls a minute.
+    #[serde(deserialize_with = "known_kind")]
     pub kind: LimitKind,
     pub retry_after_ms: i64,
+    #[serde(deserialize_with = "readable")]
     pub uses: Vec<LimitUse>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+fn known_kind<'de, D: Deserializer<'de>>(d: D) -> Result<LimitKind, D::Error> {
+    let name = String::deserialize(d)?;
+    let known =
+        LimitKind::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&name));
+    Ok(known.unwrap_or(LimitKind::CallsPerMinute))
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Reservation {
     tokens: u64,
     micros: u64,
@@ -222,6 +236,7 @@ impl Sliding {
 
 /// What was spent in one calendar day or month, named by its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 struct Spent {
     ends_at: UnixMs,
     calls: u64,
@@ -254,8 +269,9 @@ fn end_of_month(now: UnixMs) -> UnixMs {
         .map_or(now + 30 * DAY_MS, |end| end.and_utc().timestamp_millis())
 }
 
-/// See the module.
+/// Usage and open reservations of one token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Saved", into = "Saved")]
 pub struct Ledger {
     windows: [Sliding; WINDOWS.len()],
     day: Spent,
@@ -264,6 +280,52 @@ pub struct Ledger {
     open: BTreeMap<String, Reservation>,
     /// The latest time seen: a clock that steps back must not free anything.
     clock: UnixMs,
+    /// Windows of a newer version, by their names.
+    strange: BTreeMap<String, Sliding>,
+    unread: Unread,
+}
+
+/// Windows that are saved by their place in a list, as the first version did: older versions read exactly
+/// so many. Later ones are saved by name.
+const LISTED: usize = 4;
+
+/// A ledger as it is saved. Versions before and after this one read it: what is absent is empty, and
+/// what is not known is kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+struct Saved {
+    windows: Vec<Sliding>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    more: BTreeMap<String, Sliding>,
+    day: Spent,
+    month: Spent,
+    open: BTreeMap<String, Reservation>,
+    clock: UnixMs,
+    #[serde(flatten)]
+    unread: Unread,
+}
+
+impl From<Saved> for Ledger {
+    fn from(saved: Saved) -> Self {
+        let Saved { windows: listed, mut more, day, month, open, clock, unread } = saved;
+        let mut listed = listed.into_iter();
+        let mut windows: [Sliding; WINDOWS.len()] = std::array::from_fn(|_| Sliding::default());
+        for (i, (window, (kind, _))) in windows.iter_mut().zip(WINDOWS).enumerate() {
+            let saved = if i < LISTED { listed.next() } else { more.remove(kind.as_str()) };
+            *window = saved.unwrap_or_default();
+        }
+        Self { windows, day, month, open, clock, strange: more, unread }
+    }
+}
+
+impl From<Ledger> for Saved {
+    fn from(ledger: Ledger) -> Self {
+        let Ledger { windows, day, month, open, clock, strange: mut more, unread } = ledger;
+        let mut windows = windows.into_iter();
+        let listed = windows.by_ref().take(LISTED).collect();
+        more.extend(WINDOWS.iter().skip(LISTED).map(|(kind, _)| kind.as_str().to_owned()).zip(windows));
+        Self { windows: listed, more, day, month, open, clock, unread }
+    }
 }
 
 impl Ledger {

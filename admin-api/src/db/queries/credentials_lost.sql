@@ -1,2 +1,5 @@
--- ?1: JSON of route ids whose credential no key opens, ?2 the first of those that were tried.
-UPDATE credentials SET sealed_under = '!' || ?2 WHERE route_id IN (SELECT value FROM json_each(?1))
+-- ?1: JSON of credentials that no key opens, ?2 the first of those that were tried. One that somebody has set meanwhile
+-- stays.
+UPDATE credentials SET sealed_under = '!' || ?2
+FROM json_each(?1) AS lost
+WHERE route_id = lost.value ->> 'route_id' AND credentials.sealed = lost.value ->> 'was'

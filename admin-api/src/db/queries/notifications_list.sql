@@ -1,8 +1,8 @@
 -- ?1 teams as JSON, NULL is all · ?2 whether those without a team too · ?3, ?4 time and subject of the
--- last row seen · ?5 limit
+-- last row seen · ?5 limit · ?6 the kinds that this version knows, as JSON
 SELECT kind, subject, team_id, details, created_at, updated_at
 FROM notifications
-WHERE resolved_at IS NULL
+WHERE resolved_at IS NULL AND kind IN (SELECT value FROM json_each(?6))
     AND (created_at, kind || ' ' || subject) < (?3, ?4)
     AND ((team_id IS NULL AND ?2) OR (team_id IS NOT NULL AND (?1 IS NULL OR team_id IN (SELECT value FROM json_each(?1)))))
 ORDER BY created_at DESC, kind || ' ' || subject DESC

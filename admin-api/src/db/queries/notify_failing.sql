@@ -4,7 +4,7 @@ INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_
 SELECT 'route-failing', o.id, NULL,
     json_object('path', o.path, 'calls', sum(r.calls - r.denied - r.limited),
         'failed', sum(r.upstream_errors + r.timeouts + r.gateway_errors)), ?1, ?1
-FROM routes AS o JOIN usage_rollups AS r
+FROM routes AS o CROSS JOIN usage_rollups AS r -- each route's last hour, not two days of all of them
     ON r.dimension = 'route' AND r.granularity = '5m' AND r.key = o.id AND r.bucket_start >= ?2
 GROUP BY o.id
 HAVING sum(r.upstream_errors + r.timeouts + r.gateway_errors) >= 5

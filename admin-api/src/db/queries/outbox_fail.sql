@@ -1,2 +1,4 @@
-UPDATE outbox SET attempts = attempts + 1, next_attempt_at = ?2, last_error = ?3
-WHERE id IN (SELECT value FROM json_each(?1))
+-- ?1: JSON of {id, retry_at, error}
+UPDATE outbox SET attempts = attempts + 1, next_attempt_at = failed.value ->> 'retry_at', last_error = failed.value ->> 'error'
+FROM json_each(?1) AS failed
+WHERE outbox.id = failed.value ->> 'id'

@@ -1,5 +1,5 @@
 -- A row for each token of team ?1 that can be used, if the statement before it changed something.
-INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at)
-SELECT 'obx_' || lower(hex(randomblob(12))), 'token', id, ?2, ?3
+INSERT INTO outbox (id, kind, entity_id, priority, created_at, next_attempt_at)
+SELECT 'obx_' || lower(hex(randomblob(12))), 'token', id, 1, ?2, ?3
 FROM tokens
 WHERE team_id = ?1 AND revoked_at IS NULL AND changes() > 0

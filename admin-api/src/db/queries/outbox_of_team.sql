@@ -1,6 +1,5 @@
--- The oldest rows of a team's tokens.
-SELECT o.id, o.kind, o.entity_id, o.attempts
-FROM outbox AS o JOIN tokens AS t ON t.id = o.entity_id
-WHERE o.kind = 'token' AND t.team_id = ?1
-ORDER BY o.created_at, o.id
-LIMIT ?2
+-- Rows of a team's tokens up to priority ?2. The team's tokens first: the outbox may hold every token there is.
+SELECT o.id, o.kind, o.entity_id, o.attempts, o.priority
+FROM tokens AS t CROSS JOIN outbox AS o ON o.kind = 'token' AND o.entity_id = t.id
+WHERE t.team_id = ?1 AND o.priority <= ?2
+LIMIT ?3

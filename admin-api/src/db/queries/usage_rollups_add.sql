@@ -1,4 +1,4 @@
--- ?1: the events as JSON, each id once. Adds those that `usage_events` does not hold yet, so it stands
+-- ?1: the events as JSON, each id once, with the finest rollup that is still kept for it. Adds those that `usage_events` does not hold yet, so it stands
 -- before their insertion in the batch. Denied and limited calls have no latency to speak of, so no bin.
 WITH new AS MATERIALIZED (
     SELECT
@@ -8,7 +8,8 @@ WITH new AS MATERIALIZED (
         iif(value ->> 'class' IN ('denied', 'limited'), NULL, value ->> 'bin') AS bin,
         value ->> 'bytes_in' AS bytes_in, value ->> 'bytes_out' AS bytes_out,
         value ->> 'prompt_tokens' AS prompt_tokens, value ->> 'completion_tokens' AS completion_tokens,
-        value ->> 'cached_tokens' AS cached_tokens, value ->> 'cost_micros' AS cost_micros
+        value ->> 'cached_tokens' AS cached_tokens, value ->> 'cost_micros' AS cost_micros,
+        coalesce(value ->> 'finest_ms', 0) AS finest
     FROM json_each(?1)
     WHERE NOT EXISTS (SELECT 1 FROM usage_events AS seen WHERE seen.id = value ->> 'id')),
 dimensions(dimension) AS (VALUES ('all'), ('team'), ('token'), ('route'), ('pair')),
@@ -28,6 +29,7 @@ bins AS (
         sum(coalesce(new.completion_tokens, 0)) AS completion_tokens,
         sum(coalesce(new.cached_tokens, 0)) AS cached_tokens, sum(coalesce(new.cost_micros, 0)) AS cost_micros
     FROM new CROSS JOIN dimensions CROSS JOIN granularities
+    WHERE width >= new.finest
     GROUP BY 1, 2, 3, 4, 5)
 INSERT INTO usage_rollups (
     dimension, granularity, key, bucket_start, calls, ok, client_errors, upstream_errors, timeouts, gateway_errors,

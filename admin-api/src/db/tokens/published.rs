@@ -1,13 +1,14 @@
 //! What KV is to be told of tokens, and what it is held against.
 
 use super::state_of;
-use crate::db::{Db, StoreError, json_column, params, rows_of, sql, to_json};
+use crate::db::{Db, StoreError, each_row_of, json_column, params, sql, to_json};
 use domain::id::{TeamId, TokenId};
 use domain::kv::TokenState;
 use domain::scope::Scope;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// What KV is to be told of a token.
@@ -33,31 +34,37 @@ pub struct PublishedToken {
     pub secrets: Vec<(TokenHash, Option<UnixMs>)>,
 }
 
-/// Tokens (`ids` as JSON) with their secrets and what their teams say, out of one transaction.
-pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedToken>, StoreError> {
-    #[derive(Deserialize)]
-    struct Token {
-        id: TokenId,
-        name: String,
-        team_id: TeamId,
-        scopes: String,
-        ip_allow: String,
-        limits: Option<String>,
-        team_limits: Option<String>,
-        inject_faults: u8,
-        expires_at: Option<UnixMs>,
-        disabled_at: Option<UnixMs>,
-        revoked_at: Option<UnixMs>,
-        version: u64,
-        updated_at: UnixMs,
-        scope_cap: Option<String>,
-    }
-    #[derive(Deserialize)]
-    struct Secret {
-        token_id: TokenId,
-        hash: TokenHash,
-        ends_at: Option<UnixMs>,
-    }
+#[derive(Deserialize)]
+struct Token {
+    id: TokenId,
+    name: String,
+    team_id: TeamId,
+    scopes: String,
+    ip_allow: String,
+    limits: Option<String>,
+    team_limits: Option<String>,
+    inject_faults: u8,
+    expires_at: Option<UnixMs>,
+    disabled_at: Option<UnixMs>,
+    revoked_at: Option<UnixMs>,
+    version: u64,
+    updated_at: UnixMs,
+    scope_cap: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Secret {
+    hash: TokenHash,
+    ends_at: Option<UnixMs>,
+}
+
+/// Tokens (`ids` as JSON) with their secrets and what their teams say, out of one transaction. One that cannot be
+/// read is an error of its own.
+pub async fn published(
+    db: &Db,
+    ids: &str,
+    now: UnixMs,
+) -> Result<BTreeMap<TokenId, Result<PublishedToken, StoreError>>, StoreError> {
     let results = db
         .batch(vec![
             db.statement(sql!("tokens_published"), params![ids])?,
@@ -65,14 +72,26 @@ pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedT
         ])
         .await?;
     let mut results = results.iter();
-    let tokens: Vec<Token> = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    let rows: Vec<Secret> = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    let mut secrets: BTreeMap<TokenId, Vec<(TokenHash, Option<UnixMs>)>> = BTreeMap::new();
-    for row in rows {
-        secrets.entry(row.token_id).or_default().push((row.hash, row.ends_at));
+    let tokens = results.next().map(each_row_of::<Token>).transpose()?.unwrap_or_default();
+    let secrets = results.next().map(each_row_of::<Secret>).transpose()?.unwrap_or_default();
+    let text = |row: &Value, column: &str| row.get(column).and_then(Value::as_str).map(TokenId::from);
+    let mut of: BTreeMap<TokenId, Vec<Result<Secret, StoreError>>> = BTreeMap::new();
+    for (row, secret) in secrets {
+        let Some(id) = text(&row, "token_id") else { continue };
+        of.entry(id).or_default().push(secret);
     }
-    let token = |row: Token| PublishedToken {
-        secrets: secrets.remove(&row.id).unwrap_or_default(),
+    let token = |(row, token): (Value, Result<Token, StoreError>)| {
+        let id = text(&row, "id")?;
+        let secrets = of.remove(&id).unwrap_or_default();
+        Some((id, token.and_then(|token| publishable(token, secrets))))
+    };
+    Ok(tokens.into_iter().filter_map(token).collect())
+}
+
+fn publishable(row: Token, secrets: Vec<Result<Secret, StoreError>>) -> Result<PublishedToken, StoreError> {
+    let secrets: Vec<Secret> = secrets.into_iter().collect::<Result<_, _>>()?;
+    Ok(PublishedToken {
+        secrets: secrets.into_iter().map(|secret| (secret.hash, secret.ends_at)).collect(),
         state: state_of(row.disabled_at, row.revoked_at),
         scopes: json_column(&row.scopes),
         scope_cap: row.scope_cap.map(|text| json_column(&text)),
@@ -86,8 +105,7 @@ pub async fn published(db: &Db, ids: &str, now: UnixMs) -> Result<Vec<PublishedT
         expires_at: row.expires_at,
         version: row.version,
         updated_at: row.updated_at,
-    };
-    Ok(tokens.into_iter().map(token).collect())
+    })
 }
 
 #[derive(Debug, Deserialize)]
@@ -110,17 +128,6 @@ struct Id {
 /// Up to `limit` tokens after `after`, in the order of their ids.
 pub async fn slice(db: &Db, after: &str, limit: u32) -> Result<Vec<TokenId>, StoreError> {
     let rows: Vec<Id> = db.rows(db.statement(sql!("tokens_slice"), params![after, limit])?).await?;
-    Ok(rows.into_iter().map(|row| row.id).collect())
-}
-
-/// Up to `limit` tokens that changed in a time.
-pub async fn changed_between(
-    db: &Db,
-    from: UnixMs,
-    to: UnixMs,
-    limit: u32,
-) -> Result<Vec<TokenId>, StoreError> {
-    let rows: Vec<Id> = db.rows(db.statement(sql!("tokens_recent"), params![from, to, limit])?).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 

@@ -5,6 +5,7 @@ use crate::db::{Db, Statement, StoreError, params, sql};
 use domain::api::tokens::SecretView;
 use domain::id::{TeamId, TokenId, UserId};
 use domain::kv::TokenState;
+use domain::network;
 use domain::role::Grant;
 use domain::time::UnixMs;
 use domain::token::{TokenHash, TokenHint, TokenSecret};
@@ -86,8 +87,7 @@ impl Holder {
     /// that is not known, and one that cannot be read refuses any.
     pub fn allows(&self, client_ip: Option<IpAddr>) -> bool {
         let Ok(networks) = serde_json::from_str::<Vec<IpNet>>(&self.ip_allow) else { return false };
-        networks.is_empty()
-            || client_ip.is_some_and(|ip| networks.iter().any(|network| network.contains(&ip.to_canonical())))
+        networks.is_empty() || client_ip.is_some_and(|ip| network::contains(&networks, ip))
     }
 
     pub fn state(&self) -> TokenState {

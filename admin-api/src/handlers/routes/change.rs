@@ -6,22 +6,22 @@ use crate::db::routes::{self as store, Stored};
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, status};
-use crate::request::{Call, parse_body, respond};
+use crate::request::{Attempt, Call, parse_body, respond};
 use domain::api::routes::{
     CreateRouteRequest, RouteChange, RouteChanged, RouteView, UpdateRouteRequest, UpstreamView,
 };
 use domain::error::ApiError;
 use domain::id::RouteId;
-use domain::role::{Action, Subject};
+use domain::role::{Action, Caller, Subject};
 use domain::route::RoutePath;
-use domain::settings::RouteSettings;
+use domain::settings::{Failover, RouteSettings};
 use domain::upstream::origin_of;
 use url::Url;
 use worker::Response;
 
 /// `POST /api/routes`
 ///
-/// 1. Leave to write routes, and to set credentials where one is sent along.
+/// 1. Permission to write routes, and to set credentials if one is sent along or a second upstream has one.
 /// 2. Read and check; the path must be free, and the second upstream another route.
 /// 3. Route, sealed credential, table version, outbox row, audit entry in one batch; publish.
 pub async fn create(mut call: Call) -> Result<Response, Failure> {
@@ -36,7 +36,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
         return Err(taken());
     }
     let id = RouteId::from(audit::new_id("rte_")?);
-    check_failover(&db, &id, &route.settings).await?;
+    let lends = check_failover(&call, &db, &caller, (None, &id), &route.settings, attempt).await?;
     let credential = match &route.credential {
         None => None,
         Some(credential) => {
@@ -56,7 +56,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
         })),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
-    let first = store::insert(&db, &grant, &id, &route, call.now)?;
+    let first = store::insert(&db, &grant, &id, &route, lends, call.now)?;
     let propagation = match commit(&call, &db, &grant, first, &entry, credential).await {
         Err(StoreError::Constraint(cause)) if cause.contains("routes.path") => return Err(taken()),
         result => result?.ok_or_else(|| overtaken(&call))?,
@@ -79,10 +79,10 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let db = call.db()?;
     let before = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
     check_if_match(&call, before.view.version)?;
-    if let Some(settings) = &change.settings {
-        check_failover(&db, &before.view.id, settings).await?;
-    }
     let after = changed(before.clone(), change);
+    let was = before.upstream.settings.failover.as_ref();
+    let settings = &after.upstream.settings;
+    let lends = check_failover(&call, &db, &caller, (was, &before.view.id), settings, attempt).await?;
     let drops = after.upstream.credential.is_none() && before.upstream.credential.is_some();
     if drops {
         // It takes the credential away, which is for those who may set one: the calls that follow go
@@ -96,24 +96,42 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
     let route_id = &before.view.id;
-    let first = store::update(&db, &grant, &after, call.now)?;
+    let first = store::update(&db, &grant, &after, lends, call.now)?;
     let drop = if drops { Some(store::delete_credential(&db, &grant, route_id)?) } else { None };
     let propagation = commit(&call, &db, &grant, first, &entry, drop).await?;
     let propagation = propagation.ok_or_else(|| overtaken(&call))?;
     respond_changed(&db, &caller, route_id, 200, propagation, drops).await
 }
 
-/// The second upstream is a route that there is, and another.
-async fn check_failover(db: &Db, id: &RouteId, settings: &RouteSettings) -> Result<(), Failure> {
-    let Some(failover) = &settings.failover else { return Ok(()) };
-    let message = if failover.route_id == *id {
-        "must be another route"
-    } else if store::get(db, failover.route_id.as_str()).await?.is_none() {
-        "is not a route"
-    } else {
-        return Ok(());
+/// The second upstream must exist and must not be the route itself. If it has a credential, calls of this
+/// route are to go out with it: that takes the permission to set it.
+///
+/// What is given holds the write to it: another second upstream, or one whose credential came meanwhile,
+/// changes nothing.
+async fn check_failover<'a>(
+    call: &Call,
+    db: &Db,
+    caller: &Caller,
+    (was, id): (Option<&Failover>, &RouteId),
+    settings: &'a RouteSettings,
+    attempt: Attempt<'_>,
+) -> Result<Option<store::Lends<'a>>, Failure> {
+    let Some(failover) = &settings.failover else { return Ok(None) };
+    let refused = |message| Err(Failure::field("settings.failover.route_id", message));
+    if was == Some(failover) {
+        return Ok(Some(store::Lends { second: &failover.route_id, credential: true }));
+    }
+    if failover.route_id == *id {
+        return refused("must be another route");
+    }
+    let Some(second) = store::get(db, failover.route_id.as_str()).await? else {
+        return refused("is not a route");
     };
-    Err(Failure::field("settings.failover.route_id", message))
+    let credential = second.upstream.credential.is_some();
+    if credential {
+        call.authorize(caller, Action::SetCredential, Subject::default(), attempt)?;
+    }
+    Ok(Some(store::Lends { second: &failover.route_id, credential }))
 }
 
 /// The route after the change; without its credential where that is sealed to another origin.
@@ -121,7 +139,8 @@ fn changed(route: Stored, change: RouteChange) -> Stored {
     let Stored { view, upstream } = route;
     let origin = change.upstream.as_ref().map(origin_of).or_else(|| origin_in(&upstream.backend_url));
     let credential = upstream.credential.filter(|c| origin.as_ref() == Some(&c.origin));
-    let settings = change.settings.unwrap_or(upstream.settings);
+    let settings =
+        change.settings.map(|settings| settings.over(&upstream.settings)).unwrap_or(upstream.settings);
     let maintenance = settings.maintenance.clone();
     Stored {
         upstream: UpstreamView {
@@ -197,6 +216,7 @@ mod tests {
                 enabled: true,
                 maintenance: None,
                 upstream: None,
+                unreadable: vec![],
                 created_at: 1,
                 updated_at: 1,
                 version: 1,

@@ -12,7 +12,7 @@ use domain::api::Propagation;
 use domain::api::tokens::{ExtendTokenRequest, TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
 use domain::error::ApiError;
 use domain::kv::TokenState;
-use domain::role::Grant;
+use domain::role::{Action, Grant, Subject, authorize};
 use worker::Response;
 
 /// `PUT /api/tokens/{id}`
@@ -68,7 +68,7 @@ fn changed(token: TokenView, change: TokenChange) -> TokenView {
         scopes: change.scopes.map_or(token.scopes, |s| s.iter().map(ToString::to_string).collect()),
         expires_at: change.expires_at.unwrap_or(token.expires_at),
         ip_allow: change.ip_allow.map_or(token.ip_allow, texts),
-        limits: change.limits.unwrap_or(token.limits),
+        limits: change.limits.map(|limits| limits.over(&token.limits)).unwrap_or(token.limits),
         inject_faults: change.inject_faults.unwrap_or(token.inject_faults),
         ..token
     }
@@ -90,49 +90,55 @@ pub async fn extend(mut call: Call) -> Result<Response, Failure> {
 
 /// `DELETE /api/tokens/{id}`: for ever. Repeating it changes nothing.
 pub async fn revoke(call: &Call) -> Result<Response, Failure> {
-    change_state(call, "revoke-token", StateChange::Revoke).await
+    change_state(call, "revoke-token", TokenState::Revoked).await
 }
 
 /// `POST /api/tokens/{id}/disable`
 pub async fn disable(call: &Call) -> Result<Response, Failure> {
-    change_state(call, "disable-token", StateChange::Disable).await
+    change_state(call, "disable-token", TokenState::Disabled).await
 }
 
 /// `POST /api/tokens/{id}/enable`
 pub async fn enable(call: &Call) -> Result<Response, Failure> {
-    change_state(call, "enable-token", StateChange::Enable).await
+    change_state(call, "enable-token", TokenState::Active).await
 }
 
-async fn change_state(call: &Call, action: &'static str, change: StateChange) -> Result<Response, Failure> {
+/// Brings a token into the state `target`.
+///
+/// The statement decides whether there is anything to change, not the row read before: that may be another's
+/// by now. If it changed nothing, the token is read again: it is in that state already, or somebody else was
+/// faster.
+async fn change_state(call: &Call, action: &'static str, target: TokenState) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let db = call.db()?;
     let (before, grant) = find_to_change(call, &db, &caller, action).await?;
     check_if_match(call, before.version)?;
-    let target = match change {
-        StateChange::Disable => TokenState::Disabled,
-        StateChange::Enable => TokenState::Active,
-        StateChange::Revoke => TokenState::Revoked,
+    let change = match target {
+        // Whoever owns the token and no more could not enable it again after somebody else disabled it.
+        TokenState::Disabled => StateChange::Disable {
+            takes_over: authorize(&caller, Action::ChangeToken, Subject::team(&before.team_id)).is_ok(),
+        },
+        TokenState::Active => StateChange::Enable { disabled_by: before.disabled_by.as_ref() },
+        TokenState::Revoked => StateChange::Revoke,
     };
-    if before.state == target {
-        return respond_changed(call, propagation_of(&db, &before.id).await?).await;
-    }
-    refuse_revoked(&before)?;
     let client_ip = call.client_ip();
+    let disabled_by = (target == TokenState::Disabled).then(|| caller.user.clone());
     let entry = audit::Entry {
         before: snapshot(&before),
-        after: snapshot(&TokenView { state: target, ..before.clone() }),
+        after: snapshot(&TokenView { state: target, disabled_by, ..before.clone() }),
         ..call.entry(grant.actor().as_str(), attempt(action, &before), client_ip.as_deref())
     };
     let version = condition(call, before.version);
     let first = store::change_state(&db, &grant, &before.id, change, version, call.now)?;
-    let propagation = commit(call, &db, &grant, &before.id, first, &entry, vec![]).await?;
-    let propagation = match propagation {
-        Some(propagation) => propagation,
-        None if version.is_some() => return Err(overtaken(call)),
-        // Somebody else did the same meanwhile, or revoked it: the answer shows which.
-        None => propagation_of(&db, &before.id).await?,
-    };
-    respond_changed(call, propagation).await
+    if let Some(propagation) = commit(call, &db, &grant, &before.id, first, &entry, vec![]).await? {
+        return respond_changed(call, propagation).await;
+    }
+    let present = store::get(&db, before.id.as_str()).await?.ok_or(ApiError::NotFound)?;
+    if present.state == target && version.is_none_or(|version| version == present.version) {
+        return respond_changed(call, propagation_of(&db, &before.id).await?).await;
+    }
+    refuse_revoked(&present)?;
+    Err(overtaken(call))
 }
 
 async fn respond_changed(call: &Call, propagation: Propagation) -> Result<Response, Failure> {

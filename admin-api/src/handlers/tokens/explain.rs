@@ -12,7 +12,7 @@ use domain::api::tokens::{ExplainRequest, Explanation};
 use domain::error::{ApiError, FieldError};
 use domain::kv::TokenRecord;
 use domain::method::Method;
-use domain::route::{RequestPath, Route, RouteTable};
+use domain::route::{RequestPath, RouteTable};
 use std::net::IpAddr;
 use worker::Response;
 
@@ -26,11 +26,10 @@ pub async fn explain(mut call: Call) -> Result<Response, Failure> {
     let request: ExplainRequest = parse_body(&body)?;
     let question = Question::of(&request)?;
 
-    let published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
-    let record = record_of(published.first().ok_or(ApiError::NotFound)?)?;
+    let mut published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
+    let record = record_of(&published.remove(&token.id).ok_or(ApiError::NotFound)??)?;
     let table = route_table(&db, call.now, &call.request_id).await?;
-    let (version, legacy_tokens) = (table.version, table.legacy_tokens);
-    let table = RouteTable::new(table.routes.into_iter().map(Route::from), legacy_tokens, version);
+    let table = table.table();
     let propagation = propagation_of(&db, &token.id).await?;
     respond(200, &answer(&record, &table, &question, call.now, propagation))
 }

@@ -1,14 +1,15 @@
 //! Calls that another gateway served, as the earlier system reported them.
 
-use crate::db::tokens;
+use crate::db::{to_json, tokens, usage};
 use crate::error::Failure;
+use crate::intake::Loss;
 use crate::request::{Call, parse_body, respond};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use domain::api::usage::{UsageLogRequest, UsageLogged};
 use domain::error::{ApiError, FieldError};
 use domain::route::RequestPath;
 use domain::time::{DAY_MS, UnixMs};
-use domain::usage::{MAX_PATH_LEN, MAX_USER_AGENT_LEN, Outcome, UsageEvent, UsageMessage, clip};
+use domain::usage::{Outcome, UsageEvent, UsageMessage};
 use domain::{id::TokenId, method::Method, signature};
 use edge::log::log;
 use sha2::{Digest, Sha256};
@@ -17,13 +18,14 @@ use worker::Response;
 const QUEUE: &str = "USAGE";
 /// A repeat of an older call could find its raw event gone, and count twice.
 const MAX_AGE_MS: i64 = 14 * DAY_MS;
+const MAX_ID_CHARS: usize = 128;
 /// Clocks differ.
 const MAX_AHEAD_MS: i64 = 5 * domain::time::MINUTE_MS;
 
 /// `POST /api/usage-log`
 ///
 /// 1. The signature over the body as it came; without a key configured there is no such endpoint.
-/// 2. The fields. An unknown token is counted, by the same message that would carry its event.
+/// 2. The fields. A call of an unknown token is counted as such, once however often it is repeated.
 /// 3. Into the same queue as the gateway's events, under an id that every repeat has too.
 pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
     let keys = call.config.usage_log_keys.clone().ok_or(ApiError::NotFound)?;
@@ -35,26 +37,32 @@ pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
     }
     let request: UsageLogRequest = parse_body(&body)?;
     let id = id_of(&request);
-    let found = tokens::find_by_secret(&call.db()?, &request.token_hash).await?;
+    let db = call.db()?;
+    let found = tokens::find_by_secret(&db, &request.token_hash).await?;
     let event = event_of(&request, &id, &call.request_id, call.now)?;
-    let message = match found {
-        Some(holder) => UsageMessage {
-            v: UsageMessage::VERSION,
-            events: vec![UsageEvent { token_id: holder.id, team: holder.team_id, ..event }],
-            dropped: 0,
-            unknown_tokens: 0,
-        },
-        None => UsageMessage { v: UsageMessage::VERSION, events: vec![], dropped: 0, unknown_tokens: 1 },
+    let Some(holder) = found else {
+        let loss = Loss { message_id: id.clone(), dropped: 0, unknown_tokens: 1, undecodable: 0 };
+        usage::add_losses(&db, &to_json(&[loss])?, call.now).await?;
+        return respond(202, &UsageLogged { recorded: false, id });
     };
-    let recorded = !message.events.is_empty();
+    let message = UsageMessage {
+        v: UsageMessage::VERSION,
+        events: vec![UsageEvent { token_id: holder.id, team: holder.team_id, ..event }],
+        dropped: 0,
+        unknown_tokens: 0,
+    };
     let text = serde_json::to_string(&message).map_err(|e| Failure::Internal(e.to_string()))?;
     let queue = call.env.queue(QUEUE).map_err(|e| Failure::Unavailable(e.to_string()))?;
     queue.send(text).await.map_err(|e| Failure::Unavailable(e.to_string()))?;
-    respond(202, &UsageLogged { recorded, id })
+    respond(202, &UsageLogged { recorded: true, id })
 }
 
+/// The identity of a call: what the sender calls it, or everything that is said of it.
 fn id_of(request: &UsageLogRequest) -> String {
-    let text = serde_json::to_string(request).unwrap_or_default();
+    let text = match &request.request_id {
+        Some(id) => format!("{} {id}", request.token_hash.as_str()),
+        None => serde_json::to_string(request).unwrap_or_default(),
+    };
     let digest = Sha256::digest(text.as_bytes());
     format!("log_{}", URL_SAFE_NO_PAD.encode(digest))
 }
@@ -89,6 +97,10 @@ fn event_of(
     if !(0.0..=86_400_000.0).contains(&latency_ms) {
         errors.push(FieldError::new("response_time_ms", "must be 0 to 86400000"));
     }
+    let is_id = |id: &String| (1..=MAX_ID_CHARS).contains(&id.chars().count());
+    if !request.request_id.as_ref().is_none_or(is_id) {
+        errors.push(FieldError::new("request_id", "must be 1 to 128 characters"));
+    }
     let (Some(at), Some(path), Ok(method)) = (at, path, method) else { return Err(errors) };
     if !errors.is_empty() {
         return Err(errors);
@@ -99,9 +111,9 @@ fn event_of(
         token_id: TokenId::from(""),
         team: "".into(),
         route_id: None,
-        route_path: Some(clip(path.as_str(), MAX_PATH_LEN)),
-        path: clip(path.as_str(), MAX_PATH_LEN),
-        method: method.as_str().to_owned(),
+        route_path: Some(path.as_str().into()),
+        path: path.as_str().into(),
+        method: method.as_str().into(),
         status: request.response_status,
         outcome: Outcome::of_status(request.response_status),
         // Checked above.
@@ -112,10 +124,10 @@ fn event_of(
         secret: None,
         bytes_in: None,
         bytes_out: None,
-        client_ip: request.ip_address.as_deref().map(|ip| clip(ip, 64)),
-        user_agent: request.user_agent.as_deref().map(|agent| clip(agent, MAX_USER_AGENT_LEN)),
+        client_ip: request.ip_address.as_deref().map(Into::into),
+        user_agent: request.user_agent.as_deref().map(Into::into),
         country: None,
-        request_id: request_id.to_owned(),
+        request_id: request_id.into(),
         ai: None,
     })
 }
@@ -141,10 +153,13 @@ mod tests {
 
     #[test]
     fn each_bad_field_is_named() {
-        let bad = json!({"route":"x","timestamp":"2020-01-01T00:00:00","response_status":42,"request_method":"G T","response_time_ms":-1});
+        let bad = json!({"route":"x","timestamp":"2020-01-01T00:00:00","response_status":42,"request_method":"G T","response_time_ms":-1,"request_id":""});
         let fields: Vec<String> =
             event_of(&request(&bad), "i", "r", NOW).unwrap_err().into_iter().map(|e| e.field).collect();
-        assert_eq!(fields, ["timestamp", "route", "response_status", "request_method", "response_time_ms"]);
+        assert_eq!(
+            fields,
+            ["timestamp", "route", "response_status", "request_method", "response_time_ms", "request_id"]
+        );
     }
 
     #[test]
@@ -153,5 +168,21 @@ mod tests {
         assert_eq!(id(json!({})), id(json!({})));
         assert_ne!(id(json!({})), id(json!({"response_time_ms": 5})));
         assert!(id(json!({})).len() <= 64);
+    }
+
+    #[test]
+    fn calls_alike_in_every_field_are_told_apart_by_their_own_ids() {
+        let id = |more: serde_json::Value| id_of(&request(&more));
+        assert_ne!(id(json!({"request_id": "a"})), id(json!({"request_id": "b"})));
+        assert_eq!(id(json!({"request_id": "a"})), id(json!({"request_id": "a", "response_time_ms": 5})));
+        let other = json!({"request_id": "a", "token_hash": "b".repeat(64)});
+        assert_ne!(id(json!({"request_id": "a"})), id(other), "another token's call");
+    }
+
+    /// Ids of calls that an earlier version has counted stay what they were.
+    #[test]
+    fn an_absent_id_does_not_change_the_identity() {
+        let without = serde_json::to_value(request(&json!({}))).unwrap();
+        assert!(without.get("request_id").is_none());
     }
 }

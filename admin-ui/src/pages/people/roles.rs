@@ -18,16 +18,20 @@ pub struct EditRolesProps {
     pub on_changed: Callback<()>,
 }
 
-async fn save(api: Api, person: Rc<PersonView>, wanted: Roles) -> Result<(), CallError> {
+/// Sets and takes roles; how many live tokens the person may not change any more by that.
+async fn save(api: Api, person: Rc<PersonView>, wanted: Roles) -> Result<u32, CallError> {
+    let mut live_tokens = 0_u32;
     let (sets, leaves) = changes(&roles_of(&person), &wanted);
     for (role, team_ids) in sets {
         let request = SetTeamRoleRequest { team_id: None, team_ids, role };
-        api.send::<SetTeamRole>(&[person.id.as_str()], &request).await?;
+        let changed = api.send::<SetTeamRole>(&[person.id.as_str()], &request).await?;
+        live_tokens = live_tokens.saturating_add(changed.live_tokens);
     }
     for team in leaves {
-        api.call::<RemoveMembership>(&[person.id.as_str(), team.as_str()]).await?;
+        let changed = api.call::<RemoveMembership>(&[person.id.as_str(), team.as_str()]).await?;
+        live_tokens = live_tokens.saturating_add(changed.live_tokens);
     }
-    Ok(())
+    Ok(live_tokens)
 }
 
 fn roles_of(person: &PersonView) -> Roles {
@@ -43,8 +47,11 @@ pub fn EditRoles(props: &EditRolesProps) -> Html {
     let roles = use_state_eq(|| present.clone());
     let on_done = {
         let (i18n, on_changed, on_close) = (i18n.clone(), props.on_changed.clone(), props.on_close.clone());
-        Callback::from(move |()| {
-            toast.emit((Tone::Success, i18n.t("roles.saved")));
+        Callback::from(move |live_tokens: u32| {
+            toast.emit(match live_tokens {
+                0 => (Tone::Success, i18n.t("roles.saved")),
+                n => (Tone::Warning, i18n.fill("roles.saved-tokens", &[("count", &n.to_string())])),
+            });
             on_changed.emit(());
             on_close.emit(());
         })

@@ -6,6 +6,7 @@ use domain::api::routes::RouteView;
 use domain::error::FieldError;
 use domain::id::RouteId;
 use domain::settings::{AiProvider, AiSettings, Failover, Maintenance, RouteSettings};
+use domain::stored::Unread;
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -71,15 +72,22 @@ impl SettingsDraft {
     pub fn settings(&self) -> RouteSettings {
         let include_usage = self.includes_usage && may_include_usage(self.provider);
         RouteSettings {
-            ai: self.provider.map(|provider| AiSettings { provider, include_usage }),
+            ai: self.provider.map(|provider| AiSettings {
+                provider,
+                include_usage,
+                unread: Unread::default(),
+            }),
             failover: (!self.failover.is_empty()).then(|| Failover {
                 route_id: RouteId::from(self.failover.as_str()),
                 any_method: self.any_method,
+                unread: Unread::default(),
             }),
             maintenance: self.is_closed.then(|| Maintenance {
                 message: self.notice.trim().to_owned(),
                 retry_after_s: self.retry_s.trim().parse().unwrap_or(0),
+                unread: Unread::default(),
             }),
+            unread: Unread::default(),
         }
     }
 }

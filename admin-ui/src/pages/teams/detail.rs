@@ -161,7 +161,9 @@ fn summary(i18n: &I18n, team: &TeamView) -> Html {
 }
 
 fn members(i18n: &I18n, members: &[Member]) -> Html {
-    let columns = [i18n.t("users.person"), i18n.t("team.role"), i18n.t("team.since")].map(Column::new);
+    let columns =
+        [i18n.t("users.person"), i18n.t("team.role"), i18n.t("team.live-tokens"), i18n.t("team.since")]
+            .map(Column::new);
     let rows: Vec<Row> = members
         .iter()
         .map(|member| {
@@ -180,6 +182,7 @@ fn members(i18n: &I18n, members: &[Member]) -> Html {
                     </span>
                 },
                 html! { <RoleLabel role={member.role} /> },
+                html! { { member.live_tokens } },
                 html! { <Time at={member.since} /> },
             ];
             (member.id.to_string(), cells)

@@ -10,8 +10,9 @@ use domain::access::{Call, Denial, Step, StepResult, explain};
 use domain::api::routes::RouteView;
 use domain::api::tokens::{ExplainRequest, ExplainToken, Explanation, TokenView};
 use domain::kv::TokenRecord;
+use domain::network;
 use domain::route::{RequestPath, Route, RouteTable};
-use domain::scope::{Scope, within_cap};
+use domain::scope::{Scope, cap_to_check, within_cap};
 use ipnet::IpNet;
 use patternfly_yew::prelude::*;
 use std::net::IpAddr;
@@ -223,15 +224,18 @@ fn decide(
 /// What the gateway is told of a token: its scopes inside the team's bound.
 fn record_of(token: &TokenView, cap: Option<&[String]>) -> Option<TokenRecord> {
     let parse = |texts: &[String]| texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<Scope>>>();
-    let network =
-        |text: &String| text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    // Stored earlier, an entry may be in a form that is refused today.
+    let network = |text: &String| text.parse::<IpNet>().ok().or_else(|| network::parse(text).ok());
     let cap = cap.map(parse).map_or(Some(None), |cap| cap.map(Some))?;
+    let scopes = parse(&token.scopes)?;
+    let inside = within_cap(&scopes, cap.as_deref());
     Some(TokenRecord {
         v: TokenRecord::VERSION,
         id: token.id.clone(),
         name: token.name.clone(),
         team: token.team_id.clone(),
-        scopes: within_cap(&parse(&token.scopes)?, cap.as_deref()),
+        cap: cap_to_check(&scopes, cap.as_deref(), &inside),
+        scopes: inside,
         expires_at: token.expires_at,
         state: token.state,
         // The newest secret is asked about, which has no end of its own.

@@ -59,7 +59,10 @@ pub fn Calls(props: &CallsProps) -> Html {
         let api = api.clone();
         use_paged(asked.clone(), move |asked: Asked, cursor| {
             let (api, query) = (api.clone(), query(&asked, cursor, Some(SHOWN)));
-            async move { api.read::<ListEvents>(&[], &query).await }
+            async move {
+                let page = api.read::<ListEvents>(&[], &query).await?;
+                Ok(Items { items: page.items, next_cursor: page.next_cursor })
+            }
         })
     };
     let on_tick = {
@@ -96,6 +99,8 @@ pub fn Calls(props: &CallsProps) -> Html {
             status.set(CLASSES.iter().find(|(_, other)| *other == name).map(|(class, _)| *class));
         })
     };
+    // The API looks through so many calls at a time.
+    let goes_on = calls.on_next.is_some();
     let is_busy = calls.remote.is_loading && !*is_followed;
     let render = {
         let i18n = i18n.clone();
@@ -133,7 +138,7 @@ pub fn Calls(props: &CallsProps) -> Html {
                     on_retry={calls.remote.on_refresh}
                     {render}
                     is_empty={Callback::from(|page: Rc<Items<CallView>>| page.items.is_empty())}
-                    empty={html! { <p class="tm-subtle">{ i18n.t("calls.none") }</p> }}
+                    empty={html! { <p class="tm-subtle">{ if goes_on { i18n.t("calls.none-yet") } else { i18n.t("calls.none") } }</p> }}
                 />
                 <Pager number={calls.number} on_previous={calls.on_previous} on_next={calls.on_next} />
             </CardBody>

@@ -1,0 +1,14 @@
+-- As audit_list.sql, in the order of the index on what was changed.
+SELECT a.id, a.at, a.actor, (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor) AS actor_name,
+    a.action, a.result, a.entity, a.entity_id, a.team_id, a.before, a.after, a.client_ip, a.request_id
+FROM audit AS a
+WHERE a.entity_id = ?4
+    AND (a.at, a.id) < (?10, ?11) AND a.at >= ?8 AND a.at < ?9
+    AND (?1 IS NULL OR a.team_id IN (SELECT value FROM json_each(?1)))
+    AND (?2 IS NULL OR a.action = ?2)
+    AND (?3 IS NULL OR a.entity = ?3)
+    AND (?5 IS NULL OR a.actor = ?5)
+    AND (?6 IS NULL OR a.team_id = ?6)
+    AND (?7 IS NULL OR a.result = ?7)
+ORDER BY a.at DESC, a.id DESC
+LIMIT ?12

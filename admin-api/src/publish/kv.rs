@@ -1,0 +1,227 @@
+//! KV as this Worker uses it: every operation counted, writes paced and held when a restore asks for it.
+
+use super::now;
+use crate::budget::Budget;
+use crate::db::Db;
+use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
+use edge::env::TOKENS;
+use futures_util::future::{Either, select};
+use serde::{Deserialize, Serialize};
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::pin::pin;
+use std::time::Duration;
+use worker::kv::{KvStore, ListResponse};
+use worker::{Delay, Env};
+
+/// While this key says so, nothing is published; `npm run restore` writes it.
+pub const HOLD_KEY: &str = "publication-hold";
+/// Keys that one bulk read takes; it counts as one operation.
+pub const KEYS_AT_ONCE: usize = 100;
+/// A write that takes longer counts as failed.
+const WRITE_TIMEOUT_MS: u64 = 10_000;
+const READ_TIMEOUT_MS: u64 = 5_000;
+/// KV takes one write a second of a key. A tenth more, and up to as much again by chance, so that two
+/// publishers that were refused together do not come back together.
+const PACE_MS: i64 = SECOND_MS + SECOND_MS / 10;
+const JITTER_MS: i64 = 400;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KvError {
+    /// 429: somebody else wrote the key within the last second.
+    #[error("KV: one write a second of a key")]
+    Busy,
+    /// KV refuses this key or value and takes others.
+    #[error("KV: {0}")]
+    Refused(String),
+    /// No other operation would fare better now.
+    #[error("KV: {0}")]
+    Away(String),
+    /// Not tried: KV is away, or this invocation has had its time or its operations.
+    #[error("KV: not tried in this run")]
+    NotTried,
+    #[error("publication is held")]
+    Held(UnixMs),
+}
+
+impl KvError {
+    fn of(cause: &str) -> Self {
+        let is_status = |status: &str| cause.contains(&format!(" {status}"));
+        if is_status("429") {
+            Self::Busy
+        } else if cause.contains("KV PUT failed: 4") || cause.contains("KV GET failed: 4") {
+            Self::Refused(cause.to_owned())
+        } else {
+            Self::Away(cause.to_owned())
+        }
+    }
+}
+
+/// The namespace, for reading.
+#[derive(Clone, Debug)]
+pub struct Kv {
+    store: KvStore,
+    budget: Budget,
+}
+
+impl Kv {
+    /// Shares the budget of the database that the invocation uses.
+    pub fn open(env: &Env, db: &Db) -> Result<Self, KvError> {
+        let store = env.kv(TOKENS).map_err(|e| KvError::Away(e.to_string()))?;
+        Ok(Self { store, budget: db.budget().clone() })
+    }
+
+    /// The text of an entry; `None` if there is none.
+    pub async fn read(&self, key: &str) -> Result<Option<String>, KvError> {
+        self.take(0)?;
+        within(READ_TIMEOUT_MS, self.store.get(key).text()).await
+    }
+
+    /// The texts of up to [`KEYS_AT_ONCE`] entries, as one operation.
+    pub async fn read_many(&self, keys: &[String]) -> Result<HashMap<String, Option<String>>, KvError> {
+        self.take(0)?;
+        within(READ_TIMEOUT_MS, self.store.get_bulk(keys).text()).await
+    }
+
+    /// A page of the keys that begin with `prefix`; an empty cursor is the beginning.
+    pub async fn list(&self, prefix: &str, cursor: &str, limit: u64) -> Result<ListResponse, KvError> {
+        self.take(0)?;
+        let list = self.store.list().prefix(prefix.to_owned()).limit(limit);
+        let list = if cursor.is_empty() { list } else { list.cursor(cursor.to_owned()) };
+        within(READ_TIMEOUT_MS, list.execute()).await
+    }
+
+    /// When the present hold ends.
+    pub async fn held_until(&self) -> Result<Option<UnixMs>, KvError> {
+        Ok(self.read(HOLD_KEY).await?.map(|text| hold_end(&text)).filter(|until| *until > now()))
+    }
+
+    fn take(&self, reserve: u32) -> Result<(), KvError> {
+        if self.budget.take_kv(reserve) { Ok(()) } else { Err(KvError::NotTried) }
+    }
+}
+
+/// A hold that cannot be read is one all the same: somebody wrote it for a reason, and health shows it.
+fn hold_end(text: &str) -> UnixMs {
+    #[derive(Deserialize)]
+    struct Hold {
+        until: UnixMs,
+    }
+    serde_json::from_str(text).map_or(UnixMs::MAX, |hold: Hold| hold.until)
+}
+
+/// The namespace, for writing. Only [`Writer::begin`] makes one, after a look for a hold.
+#[derive(Debug)]
+pub struct Writer {
+    pub kv: Kv,
+    /// KV operations that are left to others.
+    reserve: Cell<u32>,
+    /// After which nothing more is begun.
+    until: Cell<UnixMs>,
+    is_away: Cell<bool>,
+    /// When this invocation last tried to write a key.
+    tried: RefCell<BTreeMap<String, UnixMs>>,
+}
+
+impl Writer {
+    /// # Errors
+    /// [`KvError::Held`] during a hold, [`KvError::Away`] if KV cannot say whether there is one.
+    pub async fn begin(env: &Env, db: &Db) -> Result<Self, KvError> {
+        let kv = Kv::open(env, db)?;
+        if let Some(until) = kv.held_until().await? {
+            return Err(KvError::Held(until));
+        }
+        Ok(Self {
+            kv,
+            reserve: Cell::new(0),
+            until: Cell::new(now() + MINUTE_MS),
+            is_away: Cell::new(false),
+            tried: RefCell::default(),
+        })
+    }
+
+    /// From now on `reserve` operations are left over, and nothing is begun after `until`.
+    pub fn bound(&self, reserve: u32, until: UnixMs) {
+        self.reserve.set(reserve);
+        self.until.set(until);
+    }
+
+    /// Whether a write has shown that KV is away.
+    pub fn is_away(&self) -> bool {
+        self.is_away.get()
+    }
+
+    /// How many writes may still be made.
+    pub fn writes_left(&self) -> u32 {
+        if self.is_away() || now() >= self.until.get() {
+            return 0;
+        }
+        self.kv.budget.kv_left().saturating_sub(self.reserve.get())
+    }
+
+    /// Writes an entry, not before its key may be written again.
+    pub async fn put<T: Serialize>(&self, key: &str, value: &T, ttl_s: Option<u64>) -> Result<(), KvError> {
+        let text = serde_json::to_string(value).map_err(|e| KvError::Refused(e.to_string()))?;
+        self.pause_for(key).await;
+        if self.writes_left() == 0 {
+            return Err(KvError::NotTried);
+        }
+        self.kv.take(self.reserve.get())?;
+        self.tried.borrow_mut().insert(key.to_owned(), now());
+        let builder = self.kv.store.put(key, text).map_err(|e| KvError::Refused(e.to_string()))?;
+        let builder = match ttl_s {
+            Some(ttl_s) => builder.expiration_ttl(ttl_s),
+            None => builder,
+        };
+        let result = within(WRITE_TIMEOUT_MS, builder.execute()).await;
+        if matches!(result, Err(KvError::Away(_))) {
+            self.is_away.set(true);
+        }
+        result
+    }
+
+    async fn pause_for(&self, key: &str) {
+        let tried_at = self.tried.borrow().get(key).copied();
+        let Some(tried_at) = tried_at else { return };
+        let jitter = edge::crypto::random::<1>().map_or(0, |[byte]| i64::from(byte) * JITTER_MS / 256);
+        if let Ok(wait_ms @ 1..) = u64::try_from(tried_at + PACE_MS + jitter - now()) {
+            Delay::from(Duration::from_millis(wait_ms)).await;
+        }
+    }
+}
+
+async fn within<T>(
+    limit_ms: u64,
+    operation: impl Future<Output = Result<T, worker::kv::KvError>>,
+) -> Result<T, KvError> {
+    let (operation, timeout) = (pin!(operation), pin!(Delay::from(Duration::from_millis(limit_ms))));
+    match select(operation, timeout).await {
+        Either::Left((result, _)) => result.map_err(|e| KvError::of(&e.to_string())),
+        Either::Right(_) => Err(KvError::Away("timed out".to_owned())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_busy_key_is_not_kv_being_away() {
+        let of = |cause: &str| KvError::of(&format!("js error: JsValue(Error: {cause})"));
+        assert_eq!(of("KV PUT failed: 429 Too Many Requests"), KvError::Busy);
+        assert!(matches!(of("KV PUT failed: 413 Value length exceeds limit"), KvError::Refused(_)));
+        for cause in
+            ["KV PUT failed: 500 Internal Server Error", "KV GET failed: 503", "Network connection lost."]
+        {
+            assert!(matches!(of(cause), KvError::Away(_)), "{cause}");
+        }
+    }
+
+    #[test]
+    fn a_hold_that_cannot_be_read_holds() {
+        assert_eq!(hold_end(r#"{"until":5,"why":"restore"}"#), 5);
+        assert_eq!(hold_end("restore"), UnixMs::MAX);
+        assert_eq!(hold_end("{}"), UnixMs::MAX);
+    }
+}

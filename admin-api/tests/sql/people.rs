@@ -1,0 +1,500 @@
+//! What follows from people's coming and going, and what anybody signed in can write.
+
+use super::{migrated, plan, query};
+use domain::id::TeamId;
+use domain::role::{Action, Caller, Membership, Role, Subject, authorize};
+use rusqlite::{Connection, Params, params};
+
+/// Runs a statement and gives the number of rows that it changed.
+fn run(db: &Connection, name: &str, params: impl Params) -> usize {
+    db.execute(&query(name), params).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn count(db: &Connection, sql: &str) -> i64 {
+    db.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+fn text(db: &Connection, sql: &str) -> Option<String> {
+    db.query_row(sql, [], |row| row.get(0)).unwrap()
+}
+
+/// Two teams, an inviter, an invited person, and an ADMIN of each team who stays.
+fn with_people() -> Connection {
+    let db = migrated();
+    db.execute_batch(
+        "INSERT INTO teams (id, name, created_at, updated_at) VALUES ('a', 'A', 1, 1), ('b', 'B', 1, 1);
+         INSERT INTO users (id, email, email_verified, created_at, updated_at) VALUES
+            ('inviter', 'inviter@example.test', 1, 1, 1), ('invited', 'invited@example.test', 1, 1, 1), ('stays', NULL, 0, 1, 1);
+         INSERT INTO memberships VALUES ('stays', 'core-team', 'ADMIN', 1), ('stays', 'a', 'ADMIN', 1), ('stays', 'b', 'ADMIN', 1);",
+    )
+    .unwrap();
+    db
+}
+
+fn invite(db: &Connection, id: &str, email: &str, by: &str, teams: &[(&str, Role)]) {
+    run(db, "invitation_insert", params![id, email, by, 1, 1_000]);
+    for (team, role) in teams {
+        db.execute("INSERT INTO invitation_teams VALUES (?1, ?2, ?3)", params![id, team, role.as_str()])
+            .unwrap();
+    }
+}
+
+/// The statements of `invitations::lapse`.
+fn lapse(db: &Connection, emails: &str, inviters: &str) {
+    run(db, "invitations_lapse_audit", params![emails, inviters, 5, "req"]);
+    run(db, "invitations_lapse", params![emails, inviters]);
+    run(db, "invitations_lapse_parts", params![emails, inviters]);
+}
+
+/// The statements of `invitations::accept`.
+fn accept(db: &Connection, email: &str, seen_by: Option<&str>) {
+    let emails = format!("[{email:?}]");
+    lapse(db, &emails, "[]");
+    run(db, "accept_audit", params![emails, 5, "req", seen_by]);
+    run(db, "accept_memberships", params![emails, 5, seen_by]);
+    run(db, "accept_done", params![emails, 5, seen_by]);
+}
+
+fn state(db: &Connection, id: &str) -> String {
+    db.query_row("SELECT state FROM invitations WHERE id = ?1", [id], |row| row.get(0)).unwrap()
+}
+
+/// Whatever an inviter is by now, in the team and in core-team: what they offered is given exactly if they could
+/// still give it, by the function that decides it elsewhere.
+#[test]
+fn an_invitation_is_accepted_exactly_if_its_inviter_may_still_assign_the_role() {
+    let roles: Vec<Option<Role>> = Role::ALL.into_iter().map(Some).chain([None]).collect();
+    for invited in Role::ALL {
+        for in_team in &roles {
+            for in_core in &roles {
+                let db = with_people();
+                let held = [("a", *in_team), ("core-team", *in_core)];
+                let memberships: Vec<Membership> = held
+                    .iter()
+                    .filter_map(|(team, role)| Some(Membership { team: TeamId::from(*team), role: (*role)? }))
+                    .collect();
+                for membership in &memberships {
+                    run(
+                        &db,
+                        "membership_insert",
+                        params!["inviter", membership.team.as_str(), membership.role.as_str(), 1],
+                    );
+                }
+                invite(&db, "i", "Invited@example.test", "inviter", &[("a", invited)]);
+                accept(&db, "invited@example.test", None);
+                let caller = Caller { user: "inviter".into(), memberships };
+                let team = TeamId::from("a");
+                let may =
+                    authorize(&caller, Action::assignment(None, Some(invited)), Subject::team(&team)).is_ok();
+                let given = text(&db, "SELECT max(role) FROM memberships WHERE user_id = 'invited'");
+                let wanted = may.then(|| invited.as_str().to_owned());
+                assert_eq!(given, wanted, "{invited:?} by {in_team:?}, {in_core:?}");
+                assert_eq!(state(&db, "i"), if may { "accepted" } else { "revoked" });
+                let audit = text(&db, "SELECT max(action) FROM audit").unwrap();
+                assert_eq!(audit, if may { "accept-invitation" } else { "revoke-invitation" });
+            }
+        }
+    }
+}
+
+#[test]
+fn an_inviter_who_is_gone_gives_nothing() {
+    let db = with_people();
+    run(&db, "membership_insert", params!["inviter", "a", "ADMIN", 1]);
+    invite(&db, "i", "invited@example.test", "inviter", &[("a", Role::Admin)]);
+    db.execute_batch("UPDATE users SET deleted_at = 1 WHERE id = 'inviter'").unwrap();
+    accept(&db, "invited@example.test", None);
+    assert_eq!(state(&db, "i"), "revoked");
+    assert_eq!(count(&db, "SELECT count(*) FROM memberships WHERE user_id = 'invited'"), 0);
+}
+
+/// An ADMIN of two teams who loses one keeps what they offered in the other; what they offered alone is revoked.
+#[test]
+fn losing_a_role_takes_exactly_the_open_invitations_that_needed_it() {
+    let db = with_people();
+    for team in ["a", "b"] {
+        run(&db, "membership_insert", params!["inviter", team, "ADMIN", 1]);
+    }
+    invite(&db, "both", "x@example.test", "inviter", &[("a", Role::Viewer), ("b", Role::Admin)]);
+    invite(&db, "one", "y@example.test", "inviter", &[("b", Role::Viewer)]);
+    invite(&db, "late", "z@example.test", "inviter", &[("b", Role::Viewer)]);
+    invite(&db, "others", "x@example.test", "stays", &[("b", Role::Viewer)]);
+    db.execute_batch("UPDATE invitations SET state = 'expired' WHERE id = 'late'").unwrap();
+    run(&db, "membership_delete", params!["inviter", "b", "ADMIN"]);
+    lapse(&db, "[]", r#"["inviter"]"#);
+    let states: Vec<String> = ["both", "one", "late", "others"].iter().map(|id| state(&db, id)).collect();
+    assert_eq!(states, ["pending", "revoked", "revoked", "pending"]);
+    let left = text(
+        &db,
+        "SELECT group_concat(invitation_id || ' ' || team_id) FROM invitation_teams WHERE invitation_id = 'both'",
+    );
+    assert_eq!(left.as_deref(), Some("both a"));
+    let told = text(
+        &db,
+        "SELECT group_concat(entity_id || ' ' || team_id) FROM (SELECT * FROM audit ORDER BY entity_id)",
+    );
+    assert_eq!(told.as_deref(), Some("both b,late b,one b"));
+    // A revoked one still says what it was for.
+    assert_eq!(count(&db, "SELECT count(*) FROM invitation_teams WHERE invitation_id = 'one'"), 1);
+    // Again there is nothing to do and nothing to tell.
+    lapse(&db, "[]", r#"["inviter"]"#);
+    assert_eq!(count(&db, "SELECT count(*) FROM audit"), 3);
+}
+
+/// Whoever was invited by somebody who has gone since invites by their own role.
+#[test]
+fn a_chain_of_inviters_breaks_where_an_invitation_was_still_open() {
+    let db = with_people();
+    run(&db, "membership_insert", params!["inviter", "a", "ADMIN", 1]);
+    invite(&db, "first", "invited@example.test", "inviter", &[("a", Role::Admin)]);
+    accept(&db, "invited@example.test", None);
+    invite(&db, "second", "next@example.test", "invited", &[("a", Role::Admin)]);
+    invite(&db, "open", "other@example.test", "inviter", &[("a", Role::Admin)]);
+    run(&db, "membership_delete", params!["inviter", "a", "ADMIN"]);
+    lapse(&db, "[]", r#"["inviter"]"#);
+    assert_eq!((state(&db, "second").as_str(), state(&db, "open").as_str()), ("pending", "revoked"));
+}
+
+#[test]
+fn somebody_whom_the_inviter_cannot_see_is_not_made_a_member_by_the_invitation_itself() {
+    let db = with_people();
+    run(&db, "membership_insert", params!["inviter", "a", "MANAGER", 1]);
+    invite(&db, "i", "invited@example.test", "inviter", &[("a", Role::Viewer)]);
+    accept(&db, "invited@example.test", Some(r#"["a"]"#));
+    assert_eq!(state(&db, "i"), "pending");
+    let load = |at: i64| -> i64 {
+        db.query_row(&query("person_load"), params!["invited", at], |row| row.get("invited")).unwrap()
+    };
+    assert_eq!((load(5), load(1_000)), (1, 0), "their next request sees it, until it has expired");
+    accept(&db, "invited@example.test", None);
+    assert_eq!((state(&db, "i").as_str(), load(5)), ("accepted", 0));
+}
+
+#[test]
+fn two_who_take_their_parts_back_at_once_leave_nothing() {
+    let db = with_people();
+    invite(&db, "i", "x@example.test", "stays", &[("a", Role::Viewer), ("b", Role::Viewer)]);
+    for (team, left) in [("a", "pending"), ("b", "revoked")] {
+        assert_eq!(run(&db, "invitation_part_delete", params!["i", format!("[{team:?}]")]), 1);
+        run(&db, "invitation_revoke_empty", params!["i"]);
+        assert_eq!(state(&db, "i"), left);
+    }
+    assert_eq!(run(&db, "invitation_part_delete", params!["i", r#"["a"]"#]), 0);
+}
+
+fn token(db: &Connection, id: &str, team: &str, by: &str, expires_at: Option<i64>) {
+    let none = None::<&str>;
+    run(db, "token_insert", params![id, id, team, none, r#"["*"]"#, "[]", none, 0, expires_at, by, 1]);
+}
+
+fn unattended(db: &Connection) -> Option<String> {
+    text(
+        db,
+        "SELECT group_concat(subject || ' ' || team_id, ', ') FROM (SELECT * FROM notifications
+            WHERE kind = 'token-unattended' AND resolved_at IS NULL ORDER BY subject)",
+    )
+}
+
+#[test]
+fn a_token_whose_maker_may_not_change_it_any_more_is_told_of_until_somebody_attends_to_it() {
+    let db = with_people();
+    for (id, team, end) in [
+        ("a1", "a", None),
+        ("a2", "a", Some(9)),
+        ("b1", "b", None),
+        ("old", "a", Some(4)),
+        ("off", "a", None),
+    ] {
+        token(&db, id, team, "inviter", end);
+    }
+    token(&db, "others", "a", "stays", None);
+    run(&db, "token_revoke", params!["off", 2, None::<i64>]);
+    run(&db, "membership_insert", params!["inviter", "b", "DEVELOPER", 1]);
+    // DEVELOPER to VIEWER in one team.
+    run(&db, "membership_insert", params!["inviter", "a", "VIEWER", 1]);
+    let open = |teams: Option<&str>, everywhere: bool, at: i64| {
+        run(&db, "unattended_open", params!["inviter", at, teams, everywhere]);
+    };
+    open(Some(r#"["a"]"#), false, 5);
+    assert_eq!(unattended(&db).as_deref(), Some("a1 a, a2 a"));
+    let details = text(&db, "SELECT details FROM notifications WHERE subject = 'a1'");
+    assert_eq!(details.as_deref(), Some(r#"{"name":"a1","person":"inviter@example.test"}"#));
+
+    // Somebody changes one; the other's end comes.
+    run(&db, "token_touch", params!["a1", 6, None::<i64>]);
+    run(&db, "unattended_changed", params!["a1", 6]);
+    run(&db, "unattended_changed", params!["a2", 6]);
+    assert_eq!(unattended(&db).as_deref(), Some("a2 a"), "what lost a race resolves nothing");
+    run(&db, "unattended_resolve", params![10]);
+    assert_eq!(unattended(&db), None);
+
+    // Leaving the other team tells of what was made there, and of nothing that was attended to.
+    run(&db, "membership_update", params!["inviter", "b", "DEVELOPER", "VIEWER"]);
+    open(Some(r#"["b"]"#), false, 11);
+    assert_eq!(unattended(&db).as_deref(), Some("b1 b"));
+    run(&db, "membership_update", params!["inviter", "b", "VIEWER", "MANAGER"]);
+    run(&db, "unattended_resolve", params![12]);
+    assert_eq!(unattended(&db), None, "the maker may change it again");
+
+    // Gone altogether: told before the memberships are taken.
+    run(&db, "person_delete", params!["inviter", 13]);
+    open(None, false, 13);
+    run(&db, "memberships_delete", params!["inviter"]);
+    assert_eq!(unattended(&db).as_deref(), Some("b1 b"));
+    open(None, false, 14);
+    run(&db, "unattended_resolve", params![14]);
+    assert_eq!(unattended(&db).as_deref(), Some("b1 b"), "a second message changes nothing");
+}
+
+#[test]
+fn the_tokens_of_a_former_platform_admin_are_told_of_in_every_team() {
+    let db = with_people();
+    for (id, team) in [("a1", "a"), ("b1", "b")] {
+        token(&db, id, team, "inviter", None);
+    }
+    run(&db, "membership_insert", params!["inviter", "b", "DEVELOPER", 1]);
+    run(&db, "membership_insert", params!["inviter", "core-team", "VIEWER", 1]);
+    run(&db, "unattended_open", params!["inviter", 5, "[]", true]);
+    assert_eq!(unattended(&db).as_deref(), Some("a1 a"));
+}
+
+/// Who of `calls` has disabled the token, one call after the other: (actor, may enable it again anyway).
+fn disabled_by(calls: &[(&str, bool)]) -> (Option<String>, Vec<usize>) {
+    let db = with_people();
+    token(&db, "t", "a", "dev", None);
+    let none = None::<i64>;
+    let rows = calls
+        .iter()
+        .map(|(actor, over)| run(&db, "token_disable", params!["t", 5, none, actor, over]))
+        .collect();
+    (text(&db, "SELECT disabled_by FROM tokens WHERE id = 't'"), rows)
+}
+
+#[test]
+fn a_managers_disable_stands_whoever_disabled_the_token_before_or_after() {
+    let by = |name: &str| Some(name.to_owned());
+    assert_eq!(disabled_by(&[("dev", false), ("manager", true)]), (by("manager"), vec![1, 1]));
+    assert_eq!(disabled_by(&[("manager", true), ("dev", false)]), (by("manager"), vec![1, 0]));
+    assert_eq!(disabled_by(&[("manager", true), ("admin", true)]), (by("admin"), vec![1, 1]));
+    assert_eq!(disabled_by(&[("manager", true), ("manager", true)]), (by("manager"), vec![1, 0]));
+}
+
+#[test]
+fn an_enable_is_held_to_who_had_disabled_the_token_when_it_was_allowed() {
+    let db = with_people();
+    token(&db, "t", "a", "dev", None);
+    let none = None::<i64>;
+    run(&db, "token_disable", params!["t", 5, none, "dev", false]);
+    run(&db, "token_disable", params!["t", 6, none, "manager", true]);
+    assert_eq!(run(&db, "token_enable", params!["t", 7, none, "dev"]), 0);
+    assert_eq!(run(&db, "token_enable", params!["t", 7, none, None::<&str>]), 0);
+    assert_eq!(run(&db, "token_enable", params!["t", 7, none, "manager"]), 1);
+    // Disabled before it was kept by whom.
+    db.execute_batch("UPDATE tokens SET disabled_at = 1, disabled_by = NULL").unwrap();
+    assert_eq!(run(&db, "token_enable", params!["t", 8, none, None::<&str>]), 1);
+}
+
+fn refuse(db: &Connection, head: &str, what: &str, at: i64) {
+    let none = None::<&str>;
+    run(db, "audit_refused", params![head, what, 20, at, "u", "a", "token", what, "ops", none, "req"]);
+}
+
+#[test]
+fn repeated_refusals_are_one_row_and_one_person_can_cause_few() {
+    let db = migrated();
+    for at in 1..=30 {
+        refuse(&db, "aud_ru-1-", "same", at);
+    }
+    let after = text(&db, "SELECT after FROM audit");
+    assert_eq!(
+        (count(&db, "SELECT count(*) FROM audit"), after.as_deref()),
+        (1, Some(r#"{"times":30,"last_at":30}"#))
+    );
+    for n in 0..500 {
+        refuse(&db, "aud_ru-1-", &format!("{n:032}"), n);
+    }
+    assert_eq!(count(&db, "SELECT count(*) FROM audit"), 21);
+    let others = text(&db, "SELECT after ->> 'times' || '' FROM audit WHERE id = 'aud_ru-1-others'");
+    assert_eq!(others.as_deref(), Some("481"));
+    refuse(&db, "aud_ru-2-", "same", 60);
+    assert_eq!(count(&db, "SELECT count(*) FROM audit"), 22, "the next minute is another");
+}
+
+/// D1 bills the entry of every index. All four are read by a list of their own.
+#[test]
+fn an_audit_entry_writes_a_row_for_each_index_that_a_list_uses_and_a_repeat_one() {
+    let db = migrated();
+    let indexes = count(
+        &db,
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'audit' AND sql IS NOT NULL",
+    );
+    let mut used = std::collections::BTreeSet::new();
+    for (name, index) in [
+        ("audit_list", "audit_by_time"),
+        ("audit_by_entity", "audit_by_entity"),
+        ("audit_by_actor", "audit_by_actor"),
+        ("audit_by_team", "audit_by_team"),
+        ("audit_of_teams", "audit_by_team"),
+    ] {
+        let plan = plan(&db, name);
+        assert!(plan.contains(&format!("USING INDEX {index} (")), "{name}:\n{plan}");
+        assert!(!plan.contains("SCAN a\n") && !plan.contains("SCAN audit\n"), "{name}:\n{plan}");
+        used.insert(index);
+    }
+    assert_eq!(i64::try_from(used.len()), Ok(indexes));
+    let plan = plan(&db, "audit_refused");
+    assert!(plan.contains("SEARCH audit USING PRIMARY KEY (id>? AND id<?)"), "{plan}");
+    // A repeat changes `after` alone, which no index holds.
+    let columns = count(
+        &db,
+        "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'audit' AND sql LIKE '%after%'",
+    );
+    assert_eq!(columns, 0);
+}
+
+#[test]
+fn a_members_lists_read_the_tokens_of_their_teams_alone_in_every_order() {
+    let db = migrated();
+    for order in ["newest", "oldest"] {
+        let plan = plan(&db, &format!("tokens_of_teams_{order}"));
+        assert!(
+            plan.contains("SEARCH k USING INDEX tokens_by_team (team_id=? AND (created_at,id)"),
+            "{order}:\n{plan}"
+        );
+    }
+    for order in ["name", "name_descending"] {
+        let plan = plan(&db, &format!("tokens_of_teams_{order}"));
+        assert!(plan.contains("SEARCH k USING INDEX tokens_by_team (team_id=?)"), "{order}:\n{plan}");
+    }
+}
+
+/// The statement for some teams and the one for all must not come to differ.
+#[test]
+fn a_members_lists_are_those_of_all_teams_without_the_others() {
+    let db = with_people();
+    for n in 0..40 {
+        let team = ["a", "b", "core-team"][n % 3];
+        let none = None::<&str>;
+        let id = format!("tok_{:02}", (n * 7) % 40);
+        let name = format!("{}{}", ["x", "X", "y"][n % 3], n % 5);
+        run(
+            &db,
+            "token_insert",
+            params![
+                id,
+                name,
+                team,
+                none,
+                r#"["*"]"#,
+                "[]",
+                none,
+                0,
+                none,
+                "u",
+                i64::try_from(n / 4).unwrap()
+            ],
+        );
+    }
+    let read =
+        |name: &str, teams: &str, value: &dyn rusqlite::ToSql, id: &str| -> Vec<(String, String, i64)> {
+            let mut statement = db.prepare(&query(name)).unwrap();
+            let rows = statement
+                .query_map(params![teams, None::<&str>, None::<&str>, 0, value, id, 7], |row| {
+                    Ok((row.get("id")?, row.get("name")?, row.get("created_at")?))
+                })
+                .unwrap();
+            rows.map(Result::unwrap).collect()
+        };
+    let last_name = "\u{10FFFF}".repeat(256);
+    for teams in [r#"["a"]"#, r#"["a","b"]"#, r#"["a","b","core-team"]"#, "[]"] {
+        for order in ["newest", "oldest", "name", "name_descending"] {
+            let by_name = order.starts_with("name");
+            let mut at: (String, i64) = match order {
+                "newest" => (String::new(), 1 << 53),
+                "oldest" | "name" => (String::new(), -1),
+                _ => (last_name.clone(), 0),
+            };
+            let mut id = String::new();
+            for page in 0..8 {
+                let value: &dyn rusqlite::ToSql = if by_name { &at.0 } else { &at.1 };
+                let all = read(&format!("tokens_list_{order}"), teams, value, &id);
+                let some = read(&format!("tokens_of_teams_{order}"), teams, value, &id);
+                assert_eq!(all, some, "{order} {teams} page {page}");
+                let Some(last) = some.last().cloned() else { break };
+                (id, at) = (last.0, (last.1, last.2));
+            }
+        }
+    }
+}
+
+/// The second upstream lends its credential, so whether it has one holds the write.
+#[test]
+fn a_route_fails_over_only_to_what_was_looked_at() {
+    let db = migrated();
+    let none = None::<&str>;
+    let insert = |id: &str, second: Option<&str>, may_lend: bool| {
+        let path = format!("/api/{id}");
+        run(
+            &db,
+            "route_insert",
+            params![
+                id,
+                id,
+                path,
+                "https://x.example/",
+                none,
+                "[]",
+                "[]",
+                1,
+                none,
+                "[]",
+                0,
+                "{}",
+                "u",
+                1,
+                second,
+                may_lend
+            ],
+        )
+    };
+    assert_eq!(insert("bare", None, false), 1);
+    assert_eq!(insert("keyed", None, false), 1);
+    db.execute_batch(
+        "INSERT INTO credentials (route_id, kind, origin, sealed, updated_by, updated_at) VALUES ('keyed', 'bearer', 'https://x.example', 'v1.a.b', 'u', 1)",
+    )
+    .unwrap();
+    for (second, may_lend, rows) in
+        [("bare", false, 1), ("keyed", false, 0), ("keyed", true, 1), ("gone", true, 0)]
+    {
+        let update = |version: i64| {
+            run(
+                &db,
+                "route_update",
+                params![
+                    "bare",
+                    "n",
+                    "https://x.example/",
+                    none,
+                    "[]",
+                    "[]",
+                    1,
+                    none,
+                    "[]",
+                    0,
+                    "{}",
+                    2,
+                    version,
+                    second,
+                    may_lend
+                ],
+            )
+        };
+        let version = count(&db, "SELECT version FROM routes WHERE id = 'bare'");
+        assert_eq!(update(version), rows, "{second} {may_lend}");
+        assert_eq!(
+            insert(&format!("n-{second}-{may_lend}"), Some(second), may_lend),
+            rows,
+            "{second} {may_lend}"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! JSON objects that one version stores and another reads.
+//!
+//! Gateway and admin API are deployed one after the other, and either can be rolled back, so both meet
+//! values of a version that is newer than they are. The rule, in one place:
+//!
+//! - A field that this version does not know is **ignored and kept**: [`Unread`] holds it as it was
+//!   stored and writes it back, so an older version that edits or publishes an object loses nothing.
+//! - A field whose loss would allow more than was meant is **critical**. The version that knows it lists
+//!   it in its `critical: []` (see [`stored!`]); the object then carries `"critical": ["its_name"]`, and a
+//!   gateway that does not know that name refuses the token or the route ([`Unread::forbids_use`]).
+//! - A value of an open set (a provider, say) that this version does not know is kept the same way, and
+//!   the strictest known value acts for it.
+//! - A request is not a stored value: whatever it says that is unknown is an error
+//!   ([`Unread::refuse`]), which names the field.
+
+use crate::error::FieldError;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The field that lists critical fields.
+const CRITICAL: &str = "critical";
+
+/// Fields of a stored object that this version does not know, as they were stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Unread(BTreeMap<String, Value>);
+
+impl Unread {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// One field that no version knows or may ignore.
+    pub(crate) fn critical(name: &str) -> Self {
+        Self([(name.to_owned(), Value::Bool(true)), (CRITICAL.to_owned(), vec![name].into())].into())
+    }
+
+    /// Whether a newer version has marked one of these fields as critical. A list that cannot be read
+    /// may name any of them.
+    pub fn forbids_use(&self) -> bool {
+        self.0.get(CRITICAL).is_some_and(|list| match list.as_array() {
+            Some(names) => {
+                names.iter().any(|name| name.as_str().is_none_or(|name| self.0.contains_key(name)))
+            }
+            None => true,
+        })
+    }
+
+    /// Reports each of these fields as unknown: for an object that came in a request.
+    pub fn refuse(&self, prefix: &str, errors: &mut Vec<FieldError>) {
+        errors.extend(self.0.keys().map(|name| FieldError::new(format!("{prefix}{name}"), "is not known")));
+    }
+
+    /// These fields, and those of `other` that are not among them.
+    #[must_use]
+    pub fn or(&self, other: &Self) -> Self {
+        let mut all = other.0.clone();
+        all.extend(self.0.clone());
+        let names = |unread: &Self| unread.0.get(CRITICAL).and_then(Value::as_array).cloned();
+        if let (Some(own), Some(others)) = (names(self), names(other)) {
+            all.insert(CRITICAL.to_owned(), own.into_iter().chain(others).collect());
+        }
+        Self(all)
+    }
+
+    /// These fields without one whose value a request has given anew.
+    #[must_use]
+    pub(crate) fn without(&self, field: &str) -> Self {
+        let mut rest = self.clone();
+        rest.0.remove(field);
+        rest
+    }
+
+    /// Takes a value of an open set out. `Ok(None)` if it is absent; `Err` if it is not known, and it
+    /// then stays here.
+    pub(crate) fn take_known<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, ()> {
+        let Some(value) = self.0.get(field) else { return Ok(None) };
+        let known = T::deserialize(value).map_err(|_| ())?;
+        self.0.remove(field);
+        Ok(Some(known))
+    }
+}
+
+/// The object as it is stored: its known fields, the unread ones, and which of this version's are
+/// critical.
+pub(crate) fn whole(known: Value, unread: &Unread, critical: &[&str]) -> Value {
+    let Value::Object(mut fields) = known else { return known };
+    let marked: Vec<Value> =
+        critical.iter().filter(|name| fields.contains_key(**name)).map(|n| (*n).into()).collect();
+    fields.extend(unread.0.clone());
+    if !marked.is_empty() {
+        let list = fields.entry(CRITICAL).or_insert_with(|| Value::Array(vec![]));
+        if let Value::Array(names) = list {
+            names.extend(marked);
+        }
+    }
+    Value::Object(fields)
+}
+
+/// Whether an object that keeps no unread fields lists a critical one beyond `known`.
+pub(crate) fn forbids_use(object: &Value, known: &[&str]) -> bool {
+    let Some(fields) = object.as_object() else { return false };
+    let unread = fields.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    Unread(unread.map(|(name, value)| (name.clone(), value.clone())).collect()).forbids_use()
+}
+
+/// For `deserialize_with`: a list without the entries that this version cannot read.
+pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Vec<T>, D::Error> {
+    let entries = Vec::<Value>::deserialize(d)?;
+    Ok(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+}
+
+/// The same for an allow-list, where an empty list allows everything: if nothing of it can be read, that
+/// is an error.
+pub(crate) fn readable_allow_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    d: D,
+) -> Result<Vec<T>, D::Error> {
+    let entries = Vec::<Value>::deserialize(d)?;
+    let was_empty = entries.is_empty();
+    let read: Vec<T> = entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect();
+    if read.is_empty() && !was_empty {
+        Err(serde::de::Error::custom("no entry can be read"))
+    } else {
+        Ok(read)
+    }
+}
+
+/// The same for a map.
+pub(crate) fn readable_values<'de, D: Deserializer<'de>, T: DeserializeOwned>(
+    d: D,
+) -> Result<BTreeMap<String, T>, D::Error> {
+    let entries = BTreeMap::<String, Value>::deserialize(d)?;
+    Ok(entries
+        .into_iter()
+        .filter_map(|(key, value)| Some((key, serde_json::from_value(value).ok()?)))
+        .collect())
+}
+
+/// Implements serde for a stored object that has a field `unread: Unread` and derives both traits with
+/// `#[serde(remote = "Self")]`.
+///
+/// `critical` lists the fields that an older version must not ignore: those without which more would be
+/// allowed than was meant. The function after it moves values of open sets out of `unread`.
+macro_rules! stored {
+    ($type:ident, critical: [$($critical:literal),*], $open:expr) => {
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                const CRITICAL: &[&str] = &[$($critical),*];
+                if CRITICAL.is_empty() && self.unread.is_empty() {
+                    return $type::serialize(self, serializer);
+                }
+                let known = $type::serialize(self, serde_json::value::Serializer);
+                let known = known.map_err(serde::ser::Error::custom)?;
+                serde::Serialize::serialize(&$crate::stored::whole(known, &self.unread, CRITICAL), serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let mut value = $type::deserialize(deserializer)?;
+                let open: fn(&mut $type) -> Result<(), &'static str> = $open;
+                open(&mut value).map_err(<D::Error as serde::de::Error>::missing_field)?;
+                Ok(value)
+            }
+        }
+    };
+}
+pub(crate) use stored;

@@ -1,0 +1,32 @@
+//! Headers of the platform's own type, read in three crossings however many there are.
+
+use domain::headers::response::Edit;
+use js_sys::{Array, JSON};
+use wasm_bindgen::JsValue;
+use web_sys::Headers;
+
+/// Names in lower case; each `Set-Cookie` by itself, other values of one name joined.
+pub type List = Vec<(String, String)>;
+
+/// All of `headers`. An iterator would cross into JavaScript six times for each.
+pub fn read(headers: &Headers) -> Result<List, JsValue> {
+    let text = String::from(JSON::stringify(&Array::from(headers))?);
+    serde_json::from_str(&text).map_err(|why| JsValue::from(why.to_string()))
+}
+
+/// Their names, to be listed.
+pub fn names(headers: &Headers) -> String {
+    Array::from(&headers.keys()).join(", ").into()
+}
+
+pub fn get<'a>(headers: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+pub fn carry_out(edits: &[Edit], headers: &Headers) -> Result<(), JsValue> {
+    edits.iter().try_for_each(|edit| match edit {
+        Edit::Delete(name) => headers.delete(name),
+        Edit::Set(name, value) => headers.set(name, value),
+        Edit::Append(name, value) => headers.append(name, value),
+    })
+}

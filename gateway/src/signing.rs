@@ -1,0 +1,166 @@
+//! The body of a call whose upstream wants it signed.
+//!
+//! S3 takes bodies that the signature does not cover, so they stay streams. All others are held whole
+//! for their digest. What a client has framed as `aws-chunked` for its own signature goes on without it.
+
+use crate::arrival::Arrival;
+use crate::body::Body;
+use crate::upstream::{UpstreamError, unreachable};
+use domain::aws_chunked::{self, FRAMING_HEADERS, Form, Malformed, Unwrapper};
+use domain::credential::{AwsKeys, CredentialEdit};
+use domain::error::GatewayError;
+use domain::sigv4::{Payload, is_s3, stated_digest};
+use futures_util::{StreamExt, stream::unfold};
+use js_sys::Uint8Array;
+use std::cell::Cell;
+use std::rc::Rc;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::spawn_local;
+use wasm_streams::ReadableStream;
+use web_sys::Headers;
+use worker::worker_sys::FixedLengthStream;
+
+/// A body as it is to be sent and signed.
+#[derive(Debug, Default)]
+pub struct Prepared {
+    pub payload: Payload,
+    /// Replaces the client's body.
+    pub body: Option<Body>,
+    form: Option<Form>,
+}
+
+/// Prepares the body for the credential; one that signs nothing leaves it alone.
+///
+/// # Errors
+/// 400 if a chunked body breaks its framing, 413 if a body has to be held whole and cannot be.
+pub async fn prepare(
+    credential: Option<&CredentialEdit>,
+    body: &mut Body,
+    arrival: &Arrival,
+) -> Result<Prepared, UpstreamError> {
+    let Some(CredentialEdit::Sign(keys)) = credential else { return Ok(Prepared::default()) };
+    let form = aws_chunked::form(|name| arrival.header(name), is_s3(&keys.service)).map_err(bad_chunks)?;
+    if !is_s3(&keys.service) {
+        body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
+    }
+    let unwrapped = match form.and_then(Unwrapper::new) {
+        Some(unwrapper) => unwrap(unwrapper, form, body, arrival)?,
+        None => None,
+    };
+    let payload = payload(keys, unwrapped.as_ref().unwrap_or(body), form, arrival).await?;
+    Ok(Prepared { payload, body: unwrapped, form })
+}
+
+async fn payload(
+    keys: &AwsKeys,
+    body: &Body,
+    form: Option<Form>,
+    arrival: &Arrival,
+) -> Result<Payload, UpstreamError> {
+    let stated = || arrival.header("x-amz-content-sha256").as_deref().and_then(stated_digest);
+    match (body, form) {
+        (Body::None, _) => Ok(Payload::Empty),
+        (_, Some(Form::Untouched | Form::Unsigned)) => Ok(Payload::UnsignedTrailer),
+        (_, None) if is_s3(&keys.service) => Ok(stated().map_or(Payload::Unsigned, Payload::Digest)),
+        (_, Some(Form::Plain { .. })) if is_s3(&keys.service) => Ok(Payload::Unsigned),
+        (Body::Whole(bytes), _) => edge::crypto::sha256_hex(bytes)
+            .await
+            .map(Payload::Digest)
+            .map_err(|why| UpstreamError::new(GatewayError::InternalServerError, why.to_string())),
+        (Body::Stream | Body::Piped { .. }, _) => Err(UpstreamError::new(
+            GatewayError::BodyNotSignable,
+            "the body is too long to be signed, or does not announce its length",
+        )),
+    }
+}
+
+pub fn bad_chunks(why: Malformed) -> UpstreamError {
+    UpstreamError::new(GatewayError::BadChunks, why.to_string())
+}
+
+/// The body out of its framing: at once if it is held whole, else as it comes.
+fn unwrap(
+    unwrapper: Unwrapper,
+    form: Option<Form>,
+    body: &Body,
+    arrival: &Arrival,
+) -> Result<Option<Body>, UpstreamError> {
+    if let Some(bytes) = body.bytes() {
+        let own = unwrapper.whole(&bytes).map_err(bad_chunks)?;
+        return Ok(Some(Body::Whole(Uint8Array::from(own.as_slice()))));
+    }
+    let Some(given) = arrival.request.body() else { return Ok(None) };
+    let broken = Rc::new(Cell::new(None));
+    let pieces = unwrapped(ReadableStream::from_raw(given.unchecked_into()), unwrapper, Rc::clone(&broken));
+    let stream = match form {
+        Some(Form::Plain { length }) => with_length(pieces, length).map_err(|e| unreachable(&e))?,
+        _ => pieces.into_raw().unchecked_into(),
+    };
+    Ok(Some(Body::Piped { stream, broken }))
+}
+
+fn unwrapped(
+    given: ReadableStream,
+    unwrapper: Unwrapper,
+    broken: Rc<Cell<Option<Malformed>>>,
+) -> ReadableStream {
+    let state = Some((given.into_stream(), unwrapper, broken));
+    ReadableStream::from_stream(unfold(state, |state| async move {
+        let (mut pieces, mut unwrapper, broken) = state?;
+        let failed = |why: Malformed| {
+            broken.set(Some(why));
+            Some((Err(JsValue::from_str(&why.to_string())), None))
+        };
+        loop {
+            let (out, more) = match pieces.next().await {
+                Some(Ok(piece)) => {
+                    let piece: Uint8Array = piece.unchecked_into();
+                    match unwrapper.feed(&piece.to_vec()) {
+                        Ok(out) if out.is_empty() => continue,
+                        Ok(out) => (out, Some((pieces, unwrapper, Rc::clone(&broken)))),
+                        Err(why) => return failed(why),
+                    }
+                }
+                Some(Err(cause)) => return Some((Err(cause), None)),
+                None => match unwrapper.finish() {
+                    Ok(out) if out.is_empty() => return None,
+                    Ok(out) => (out, None),
+                    Err(why) => return failed(why),
+                },
+            };
+            return Some((Ok(Uint8Array::from(out.as_slice()).into()), more));
+        }
+    }))
+}
+
+/// The stream with a length, which the runtime then announces: S3 takes no other.
+fn with_length(mut pieces: ReadableStream, length: u64) -> Result<web_sys::ReadableStream, JsValue> {
+    let fixed = FixedLengthStream::new_big_int(length.into())?;
+    let mut into = wasm_streams::WritableStream::from_raw(fixed.writable().unchecked_into());
+    spawn_local(async move {
+        // A failure ends the other side too, where it is noticed.
+        let _ = pieces.pipe_to(&mut into).await;
+    });
+    Ok(fixed.readable())
+}
+
+impl Prepared {
+    /// Brings the headers into line with the body.
+    pub fn edit(&self, headers: &Headers) -> Result<(), JsValue> {
+        if self.body.is_some() {
+            // The runtime announces the new length itself.
+            headers.delete("content-length")?;
+        }
+        if let Some(Form::Plain { .. }) = self.form {
+            for name in FRAMING_HEADERS {
+                headers.delete(name)?;
+            }
+            let codings = headers.get("content-encoding")?;
+            match codings.as_deref().and_then(aws_chunked::coding_without_chunks) {
+                Some(rest) => headers.set("content-encoding", &rest)?,
+                None => headers.delete("content-encoding")?,
+            }
+        }
+        Ok(())
+    }
+}

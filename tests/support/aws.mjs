@@ -1,0 +1,81 @@
+// AWS's protocols from two independent implementations: aws4fetch and botocore sign what an upstream
+// received; s3s-fs is an S3 server that checks signatures.
+import { spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { AwsV4Signer } from "aws4fetch";
+import { ensureBotocore, ensureS3Server, root } from "../../scripts/setup.mjs";
+import { eventually, freePorts } from "./harness.mjs";
+
+export const keys = { access_key_id: "AKIDEXAMPLE", secret_access_key: "s3cret/of+aws", region: "eu-west-1" };
+
+/** The headers that a received call's signature covers. */
+function coveredHeaders({ headers }) {
+  const names = /SignedHeaders=([^,]+)/.exec(headers.authorization)[1].split(";");
+  return Object.fromEntries(names.filter((name) => name !== "host").map((name) => [name, headers[name]]));
+}
+
+/** The `Authorization` that aws4fetch makes of a received call. */
+export async function byAws4fetch(received, service, body) {
+  const signer = new AwsV4Signer({
+    method: received.method,
+    url: `http://${received.headers.host}${received.url}`,
+    headers: coveredHeaders(received),
+    // It takes a body with no method that a browser would refuse one with.
+    body,
+    accessKeyId: keys.access_key_id,
+    secretAccessKey: keys.secret_access_key,
+    sessionToken: received.headers["x-amz-security-token"],
+    service,
+    region: keys.region,
+    datetime: received.headers["x-amz-date"],
+    allHeaders: true,
+  });
+  return (await signer.sign()).headers.get("authorization");
+}
+
+/** Runs a script of this folder with Python and botocore; what it printed. */
+export async function python(script, args, input = "") {
+  const child = spawn(await ensureBotocore(), [path.join(root, "tests/support", script), ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  let [output, errors] = ["", ""];
+  child.stdout.on("data", (chunk) => (output += chunk));
+  child.stderr.on("data", (chunk) => (errors += chunk));
+  child.stdin.end(input);
+  const code = await new Promise((resolve) => child.on("close", resolve));
+  if (code !== 0) throw new Error(`${script} ended with ${code}: ${errors}`);
+  return output;
+}
+
+/** The signatures that botocore makes of received calls, `{ received, service, body }` each. */
+export async function byBotocore(calls) {
+  const given = calls.map(({ received, service, body = "" }) => ({
+    method: received.method,
+    url: `http://${received.headers.host}${received.url}`,
+    headers: { ...coveredHeaders(received), host: received.headers.host },
+    at: received.headers["x-amz-date"],
+    service,
+    body,
+  }));
+  return JSON.parse(await python("botocore_sign.py", [], JSON.stringify({ ...keys, calls: given })));
+}
+
+/** Starts an S3 server with these buckets, which takes `keys` alone. */
+export async function startS3(buckets) {
+  const folder = mkdtempSync(path.join(tmpdir(), "s3-"));
+  for (const bucket of buckets) mkdirSync(path.join(folder, bucket));
+  const [port] = await freePorts(1);
+  const child = spawn(await ensureS3Server(), ["--host", "127.0.0.1", "--port", String(port), "--access-key", keys.access_key_id, "--secret-key", keys.secret_access_key, folder], { stdio: "ignore" });
+  const listens = () => new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => resolve(socket.destroy())).on("error", () => resolve(false));
+  });
+  await eventually(listens, 10_000, "the start of the S3 server");
+  return {
+    url: `http://127.0.0.1:${port}`,
+    stop() {
+      child.kill();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}

@@ -1,0 +1,126 @@
+// The side of the strict harness that runs in Node: which modules go in front of the Workers, the Workers beside them,
+// and the question at the end whether a limit was hit that the test did not expect.
+import assert from "node:assert/strict";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { Response } from "miniflare";
+import { root } from "../../scripts/setup.mjs";
+import { Writes } from "./strict.mjs";
+
+const support = path.join(root, "tests/support");
+const NAMES = { gateway: "token-manager-gateway", "admin-api": "token-manager-admin-api" };
+
+/** How late KV shows a write, and how often a batch of the queue is disturbed, unless a test says otherwise. */
+export const DEFAULTS = { kvLateMs: 500, disturbance: 0.3 };
+
+/** Modules that put the limits in front of a Worker whose build lies in `folder`. */
+function entries(env, folder) {
+  const name = path.join(support, `strict-${env}.mjs`);
+  const build = path.relative(support, path.join(folder, env, "build"));
+  const module = (file) => ({ type: "ESModule", path: path.join(support, file) });
+  const contents = readFileSync(name, "utf8").replace(`../../${env}/build`, build);
+  return [{ type: "ESModule", path: name, contents }, module("faulty.mjs"), module("strict.mjs")];
+}
+
+/** What `startWorkers` takes so that both Workers, and every version of them, keep production's limits. */
+export function strictOptions() {
+  const writes = new Writes();
+  const WRITES = async (request) => new Response(null, { status: writes.accepts(await request.text()) ? 204 : 429 });
+  return { entries, services: { WRITES } };
+}
+
+/** The variable by which the Workers in front learn what the test asks of them. */
+export const strictVars = (settings) => ({ STRICT: JSON.stringify({ ...DEFAULTS, ...settings }) });
+
+/** wrangler.toml with the limits in front of each Worker, for wrangler's test harness; returns its path. */
+export function strictConfig() {
+  const folder = path.join(root, ".wrangler/strict");
+  const toml = readFileSync(path.join(root, "wrangler.toml"), "utf8")
+    .replaceAll(/^main = "(.*)\/build\/index.js"$/gm, (_, env) => `main = "${path.join(support, `strict-${env}.mjs`)}"`)
+    .replaceAll(/^command = /gm, `cwd = "${root}"\ncommand = `);
+  assert.equal(toml.split(support).length - 1, Object.keys(NAMES).length, "a Worker without limits");
+  mkdirSync(folder, { recursive: true });
+  const file = path.join(folder, "wrangler.toml");
+  writeFileSync(file, toml);
+  return file;
+}
+
+/**
+ * `strictness()` is what was refused so far by kind, with the first subject of each and how many were not made good by
+ * another attempt; the rows that each statement wrote; and the most connections open at once. `expects(…)` names kinds that this test means to meet;
+ * `stopWatching` fails for every other. `workers` are functions by name that send a request to a Worker.
+ */
+export function watch(workers, expected = []) {
+  const kinds = new Set(expected);
+  const strictness = async () => {
+    const all = { refused: {}, rows: {}, open_connections: 0 };
+    for (const [name, ask] of Object.entries(workers)) {
+      // A Worker that a test has killed has nothing to say.
+      const report = await ask("/__strict").then((response) => response.json()).catch(() => undefined);
+      for (const [kind, { count, unresolved, first }] of Object.entries(report?.refused ?? {})) {
+        const sum = (all.refused[kind] ??= { count: 0, unresolved: 0, first: `${name}: ${first}` });
+        sum.count += count;
+        sum.unresolved += unresolved;
+      }
+      for (const [sql, rows] of Object.entries(report?.rows ?? {})) all.rows[sql] = (all.rows[sql] ?? 0) + rows;
+      all.open_connections = Math.max(all.open_connections, report?.open_connections ?? 0);
+    }
+    return all;
+  };
+  return {
+    strictness,
+    expects: (...more) => more.forEach((kind) => kinds.add(kind)),
+    /** Stops the system by `stop`, then fails if a limit was hit that nobody expected. */
+    async stopWatching(stop) {
+      const { refused } = await strictness();
+      await stop();
+      const unexpected = Object.entries(refused).filter(([kind, { unresolved }]) => unresolved > 0 && !kinds.has(kind));
+      assert.deepEqual(Object.fromEntries(unexpected), {}, "production would have refused this");
+    },
+  };
+}
+
+/**
+ * A Worker that calls another by its service binding and hangs up: then workerd drops the promise of the handler, as
+ * it does in production. A closed socket does not.
+ */
+export const front = (port) => ({
+  name: "front",
+  compatibilityDate: "2026-11-01",
+  modules: true,
+  serviceBindings: { gateway: "gateway" },
+  unsafeDirectSockets: [{ host: "127.0.0.1", port }],
+  script: `export default { async fetch(request, env) {
+    const { where, afterMs, afterBytes = Infinity, ...init } = await request.json();
+    const hangUp = new AbortController();
+    if (afterMs !== undefined) setTimeout(() => hangUp.abort(), afterMs);
+    const seen = { status: null, bytes: 0 };
+    try {
+      const response = await env.gateway.fetch("http://front" + where, { redirect: "manual", ...init, signal: hangUp.signal });
+      seen.status = response.status;
+      for await (const chunk of response.body ?? []) {
+        seen.bytes += chunk.length;
+        if (seen.bytes >= afterBytes) { hangUp.abort(); break; }
+      }
+    } catch (error) {
+      if (!hangUp.signal.aborted) throw error;
+    }
+    return Response.json({ ...seen, hung_up: hangUp.signal.aborted });
+  } };`,
+});
+
+/** A Worker that keeps what the dead-letter queue holds in `letters`, as text. */
+export const deadLetters = (letters) => ({
+  name: "dead-letters",
+  compatibilityDate: "2026-11-01",
+  modules: true,
+  queueConsumers: { "token-manager-usage-dlq": { maxBatchSize: 100, maxBatchTimeout: 0 } },
+  serviceBindings: {
+    KEEP: async (request) => {
+      letters.push(...(await request.json()));
+      return new Response(null, { status: 204 });
+    },
+  },
+  script: `export default { queue: (batch, env) =>
+    env.KEEP.fetch("http://keep/", { method: "POST", body: JSON.stringify(batch.messages.map(({ body }) => body)) }) };`,
+});
