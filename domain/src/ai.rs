@@ -250,7 +250,10 @@ struct Said {
 
 impl Said {
     fn take(&mut self, key: Captured, text: &[u8]) {
-        let Ok(value) = serde_json::from_slice::<Value>(text) else { return };
+        let Some(value) = str::from_utf8(text).ok().and_then(|text| serde_json::from_str::<Value>(text).ok())
+        else {
+            return;
+        };
         match key {
             Captured::Usage => {
                 let before = self.counts.clone();

@@ -288,7 +288,7 @@ impl Credential {
     /// that is not known, and for one with a critical field that is not.
     pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
         let mut stored: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_slice(plaintext).ok()?;
+            serde_json::from_str(str::from_utf8(plaintext).ok()?).ok()?;
         let kind = CredentialKind::deserialize(stored.get("kind")?).ok()?;
         let known = |name: &str| name == "kind" || kind.fields().contains(&name);
         if crate::stored::forbids_use(&stored.clone().into(), kind.fields()) {

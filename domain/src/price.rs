@@ -5,6 +5,7 @@
 //! `{"v":1,"prices":{"gpt-4o":{"prompt":2500000,"completion":10000000,"cached":1250000}}}`.
 
 use crate::kv::KvError;
+use crate::stored::from_text;
 use crate::usage::AiUsage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ impl PriceList {
     }
 
     pub fn parse(text: &str) -> Result<Self, KvError> {
-        let list: Self = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
+        let list: Self = from_text(text).map_err(|_| KvError::Syntax)?;
         if list.v == Self::VERSION { Ok(list) } else { Err(KvError::Version) }
     }
 

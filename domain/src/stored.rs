@@ -83,6 +83,12 @@ impl Unread {
     }
 }
 
+/// Reads a stored value. By way of [`Value`], as every stored type is read: a second way would be compiled
+/// into the Workers once more for each of them.
+pub fn from_text<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    serde_json::from_value(serde_json::from_str(text)?)
+}
+
 /// The object as it is stored: its known fields, the unread ones, and which of this version's are
 /// critical.
 pub(crate) fn whole(known: Value, unread: &Unread, critical: &[&str]) -> Value {

@@ -1,6 +1,6 @@
 //! Times are unix milliseconds in UTC everywhere; text only at the borders.
 
-use chrono::{DateTime, NaiveDateTime, SecondsFormat, Utc};
+use chrono::{DateTime, SecondsFormat, Utc};
 
 /// Unix milliseconds, UTC.
 pub type UnixMs = i64;
@@ -19,13 +19,8 @@ pub fn to_rfc3339(at: UnixMs) -> Option<String> {
 /// (Reading it as local time put every expiry eight hours off in Taipei.)
 pub fn parse_v1(text: &str) -> Option<UnixMs> {
     let text = text.trim();
-    if let Ok(with_zone) = DateTime::parse_from_rfc3339(text) {
-        return Some(with_zone.timestamp_millis());
-    }
-    ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f"]
-        .iter()
-        .find_map(|format| NaiveDateTime::parse_from_str(text, format).ok())
-        .map(|t| t.and_utc().timestamp_millis())
+    let read = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis());
+    read(text).or_else(|| read(&format!("{text}Z")))
 }
 
 /// The start of the bucket of `width_ms` that holds `at`, counted from the epoch.

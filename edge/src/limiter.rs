@@ -2,6 +2,7 @@
 
 use domain::id::TokenId;
 use domain::limit::ledger::Command;
+use domain::stored::from_text;
 use futures_util::future::{Either, select};
 use serde::de::DeserializeOwned;
 use std::pin::pin;
@@ -36,7 +37,7 @@ async fn exchange<T: DeserializeOwned>(env: &Env, token: &TokenId, command: &Com
     let mut answer = object.fetch_with_request(request).await.map_err(|e| e.to_string())?;
     let text = answer.text().await.map_err(|e| e.to_string())?;
     match answer.status_code() {
-        200 => serde_json::from_str(&text).map_err(|e| e.to_string()),
+        200 => from_text(&text).map_err(|e| e.to_string()),
         status => Err(format!("the object answers {status}")),
     }
 }

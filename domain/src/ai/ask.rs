@@ -72,7 +72,8 @@ fn count_of(prompt: &Value) -> u64 {
 /// The model in the path comes first, since a vendor whose path names one (Gemini's `/models/`, Azure's
 /// `/deployments/`, Bedrock's `/model/`) ignores the body's.
 pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
-    let request: Request = serde_json::from_slice(body).unwrap_or_default();
+    let request: Option<Request> = str::from_utf8(body).ok().and_then(|body| serde_json::from_str(body).ok());
+    let request = request.unwrap_or_default();
     let path = plain(path);
     let in_path = |before: &str, after: char| {
         let (name, _) = path.split_once(before)?.1.split_once(after)?;
@@ -147,7 +148,7 @@ pub fn with_include_usage(path: &str, body: &[u8]) -> Option<Vec<u8>> {
     if !path.trim_end_matches('/').ends_with("/completions") {
         return None;
     }
-    let request: Request = serde_json::from_slice(body).ok()?;
+    let request: Request = serde_json::from_str(str::from_utf8(body).ok()?).ok()?;
     if !request.stream {
         return None;
     }

@@ -97,7 +97,8 @@ const OWN_TOOLS: [&str; 2] = ["function", "custom"];
 
 /// Whether the request names more than it holds. A body that is no JSON names nothing.
 pub fn names_more(body: &[u8]) -> bool {
-    let mut body = serde_json::Deserializer::from_slice(body);
+    let Ok(body) = str::from_utf8(body) else { return false };
+    let mut body = serde_json::Deserializer::from_str(body);
     Look { place: Place::Any }.deserialize(&mut body).is_ok_and(|seen| seen == Seen::Named)
 }
 

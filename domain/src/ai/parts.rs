@@ -156,7 +156,8 @@ fn event_in(frame: &[u8], each: &mut impl FnMut(Part)) {
     let payload = headers
         .and_then(|length| frame.get(PRELUDE.checked_add(length)?..frame.len().checked_sub(CHECKSUM)?));
     let Some(payload) = payload else { return };
-    match serde_json::from_slice::<Wrapped>(payload).ok().and_then(|it| STANDARD.decode(it.bytes).ok()) {
+    let wrapped = str::from_utf8(payload).ok().and_then(|text| serde_json::from_str::<Wrapped>(text).ok());
+    match wrapped.and_then(|it| STANDARD.decode(it.bytes).ok()) {
         Some(inner) => each(Part::Data(&inner)),
         None => each(Part::Data(payload)),
     }

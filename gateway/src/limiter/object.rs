@@ -3,6 +3,7 @@
 
 use crate::store::now;
 use domain::limit::ledger::{Command, Ledger};
+use domain::stored::from_text;
 use serde::Deserialize;
 use std::cell::RefCell;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
@@ -26,7 +27,7 @@ impl DurableObject for TokenLimiter {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let command: Command = request.json().await?;
+        let command: Command = from_text(&request.text().await?)?;
         // From here to the save nothing is awaited, so no other call comes between.
         let mut ledger = match self.ledger.take() {
             Some(ledger) => ledger,
@@ -66,7 +67,7 @@ impl TokenLimiter {
         let rows: Vec<Row> = sql.exec("SELECT ledger FROM ledger", None)?.to_array()?;
         rows.first().map_or_else(
             || Ok(Ledger::default()),
-            |row| serde_json::from_str(&row.ledger).map_err(|e| Error::RustError(e.to_string())),
+            |row| from_text(&row.ledger).map_err(|e| Error::RustError(e.to_string())),
         )
     }
 
