@@ -9,7 +9,6 @@ import { root } from "./setup.mjs";
 /** While this is in KV and in the future, the admin API publishes nothing. */
 const HOLD = "publication-hold";
 /** Longer than a break: a hold that ran out would publish a database that gives things back. */
-const HOLD_MS = 24 * 3_600_000;
 /** Until KV shows the hold everywhere (a minute), and a run of the cron that began before has ended. */
 const WAIT_S = Number(process.env.PROPAGATE_S ?? 130);
 /** Tells a database that is not restored yet from one that is. */
@@ -30,7 +29,7 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
   const { sql, kv, withConfig } = await open(stage);
   const enter = (step, more = {}) => writeState(stage, (state = { ...state, ...more, timestamp, step }));
   const isRestored = async () => (await sql("SELECT 1 FROM settings WHERE key = ?1 AND value = ?2", [MARK, JSON.stringify(state.mark)])).length === 0;
-  const hold = () => kv.put(HOLD, JSON.stringify({ until: Date.now() + HOLD_MS, why: "restore" }));
+  const hold = () => kv.put(HOLD, JSON.stringify({ until: Number.MAX_SAFE_INTEGER, why: "restore" }));
   const migrations = async () => {
     const hasTable = (await sql("SELECT 1 FROM sqlite_schema WHERE name = 'd1_migrations'")).length > 0;
     return hasTable ? (await sql("SELECT count(*) AS n FROM d1_migrations"))[0].n : 0;

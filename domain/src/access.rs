@@ -100,14 +100,16 @@ impl Permit {
 
     /// The same call by the second upstream that the route names: that route's address, credential and
     /// AI settings under this route's path, in this route's time. `None` if that route takes no call of
-    /// this method, or is closed for maintenance.
+    /// this method, or is closed for maintenance, or if the method may not be sent twice.
     ///
     /// The token's scopes are not asked for the second route. Clients of a route do not know its second
     /// upstream; whoever named it had permission to set that route's credential, and lent it to them.
     pub fn failover(&self, method: &str, table: &RouteTable) -> Option<Self> {
-        let id = &self.route.settings.failover.as_ref()?.route_id;
-        let second = table.iter().find(|route| route.id == *id)?;
-        if !second.allows(method) || second.settings.maintenance.is_some() {
+        let failover = self.route.settings.failover.as_ref()?;
+        let second = table.iter().find(|route| route.id == failover.route_id)?;
+        let may_repeat =
+            failover.any_method || matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE");
+        if !may_repeat || !second.allows(method) || second.settings.maintenance.is_some() {
             return None;
         }
         let route = Route {

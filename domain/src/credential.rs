@@ -262,14 +262,16 @@ impl Credential {
         const KEY_LEN: usize = 16;
         match self {
             Self::Bearer { token } => vec![token.clone()],
-            Self::Header { value, .. } | Self::Query { value, .. } => vec![value.clone()],
+            Self::Query { value, .. } => vec![value.clone()],
+            Self::Header { value, .. } => with_bare_key(value).collect(),
             Self::Basic { username, password } => {
                 let is_key = username.len() >= KEY_LEN && !username.contains('@');
                 let name = is_key.then(|| Secret::new(username.clone()));
                 name.into_iter().chain([password.clone()]).collect()
             }
             Self::Headers { headers } => {
-                headers.iter().filter(|h| !is_plain_header(&h.name)).map(|h| h.value.clone()).collect()
+                let secret = headers.iter().filter(|h| !is_plain_header(&h.name));
+                secret.flat_map(|h| with_bare_key(&h.value)).collect()
             }
             Self::Oauth2ClientCredentials(client) => vec![client.client_secret.clone()],
             Self::AwsSigv4(keys) => [Secret::new(keys.access_key_id.clone()), keys.secret_access_key.clone()]
@@ -297,6 +299,13 @@ impl Credential {
         stored.retain(|name, _| known(name));
         serde_json::from_value(stored.into()).ok()
     }
+}
+
+/// A header's value, and the key in it if a scheme stands before (`Key abc…`, `Token abc…`).
+fn with_bare_key(value: &Secret) -> impl Iterator<Item = Secret> {
+    const KEY_LEN: usize = 8;
+    let key = value.expose().rsplit_once(' ').map(|(_, key)| key).filter(|key| key.len() >= KEY_LEN);
+    [value.clone()].into_iter().chain(key.map(|key| Secret::new(key.to_owned())))
 }
 
 /// Headers beside a key whose values are no secret and stand in many responses, such as

@@ -99,12 +99,13 @@ impl TokenRecord {
 
     /// Fields that this version knows. A newer one that adds a field which narrows what a token may do
     /// writes `"critical": ["its_name"]` beside it, and versions without it here refuse the token.
-    const FIELDS: [&str; 12] = [
+    const FIELDS: [&str; 13] = [
         "v",
         "id",
         "name",
         "team",
         "scopes",
+        "cap",
         "expires_at",
         "state",
         "secret_ends_at",

@@ -196,7 +196,9 @@ async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
             *entry = Some(Entry::new(Rc::clone(prices), read_at));
         }
         Some(_) => {}
-        None => entry.get_or_insert_with(|| Entry::new(Rc::default(), read_at)).note_failure(now()),
+        None => entry
+            .get_or_insert_with(|| Entry::new(Rc::default(), read_at - PRICES_MAX_AGE_MS))
+            .note_failure(now()),
     });
     prices
 }
@@ -216,10 +218,16 @@ impl Store<'_> {
     pub async fn refresh_token(&self, hash: &TokenHash, form: Form, since: UnixMs) -> bool {
         let claim = || {
             TOKEN_CACHE.with_borrow_mut(|cache| {
-                let entry = cache
-                    .get_mut(hash)
-                    .filter(|e| e.value().is_some() || form == Form::Current || may_read_legacy());
-                entry.map_or(Claim::Settled, |entry| entry.claim(since, now()))
+                let Some(entry) = cache.get_mut(hash) else { return Claim::Settled };
+                let is_guess = entry.value().is_none() && form == Form::Legacy;
+                if is_guess && legacy_reads() >= LEGACY_READS_A_SECOND {
+                    return Claim::Settled;
+                }
+                let claim = entry.claim(since, now());
+                if is_guess && matches!(claim, Claim::Read) {
+                    may_read_legacy();
+                }
+                claim
             })
         };
         again(claim, async {
@@ -271,6 +279,7 @@ impl Store<'_> {
             let entry = cache.get_mut(hash)?;
             Some((entry.value().clone(), entry.freshness(now(), MAX_AGE_MS)))
         });
+        let is_known = matches!(&cached, Some((Some(_), _)));
         match cached {
             Some((token, Freshness::Fresh)) => return Ok(token),
             Some((token, Freshness::Refresh)) => {
@@ -289,7 +298,8 @@ impl Store<'_> {
             }
             Some((_, Freshness::Expired)) | None => {}
         }
-        if form == Form::Legacy && !may_read_legacy() {
+        // One that is known is read whatever others try.
+        if form == Form::Legacy && !is_known && !may_read_legacy() {
             return Err(StoreError::Unreachable("too many unknown tokens of the legacy form".into()));
         }
         match fetch_token(self.env, hash).await {
@@ -365,15 +375,18 @@ async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> boo
     }
 }
 
-/// Takes one reading from this second's allowance for legacy tokens.
+thread_local!(static LEGACY_READS: Cell<(UnixMs, u32)> = const { Cell::new((0, 0)) });
+
+/// Readings for unknown legacy tokens within this second.
+fn legacy_reads() -> u32 {
+    let (second, taken) = LEGACY_READS.get();
+    if second == now() / 1_000 { taken } else { 0 }
+}
+
+/// Takes one reading from this second's allowance for unknown legacy tokens.
 fn may_read_legacy() -> bool {
-    thread_local!(static TAKEN: Cell<(UnixMs, u32)> = const { Cell::new((0, 0)) });
-    let second = now() / 1_000;
-    let taken = match TAKEN.get() {
-        (then, taken) if then == second => taken,
-        _ => 0,
-    };
-    TAKEN.set((second, taken + 1));
+    let taken = legacy_reads();
+    LEGACY_READS.set((now() / 1_000, taken.saturating_add(1)));
     taken < LEGACY_READS_A_SECOND
 }
 

@@ -78,19 +78,14 @@ pub async fn forward(
     routes: &Routes,
     store: &Store<'_>,
 ) -> Result<Answer, UpstreamError> {
-    let Some(failover) = &permit.route().settings.failover else {
-        return attempt(permit, body, arrival, routes, store).await;
-    };
     let id = &permit.route().id;
-    body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
-    let is_idempotent =
-        matches!(arrival.method.as_str(), "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE");
-    let second = permit
-        .failover(&arrival.method, &routes.table)
-        .filter(|_| body.can_repeat() && (is_idempotent || failover.any_method));
-    let Some(second) = second else {
+    let Some(second) = permit.failover(&arrival.method, &routes.table) else {
         return attempt(permit, body, arrival, routes, store).await;
     };
+    body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
+    if !body.can_repeat() {
+        return attempt(permit, body, arrival, routes, store).await;
+    }
     if !breaker(id, |breaker| breaker.admits(now())) {
         return attempt(&second, body, arrival, routes, store).await;
     }
@@ -111,7 +106,11 @@ pub async fn forward(
             }
             Ok(answer)
         }
-        Err(failed) => first.or(Err(failed)),
+        Err(failed) => match first {
+            // What was sent and not answered in time may have been charged for.
+            Err(first) if matches!(first.error, GatewayError::GatewayTimeout) => Err(first),
+            first => first.or(Err(failed)),
+        },
     }
 }
 

@@ -104,10 +104,19 @@ export function narrowToken(then, now, thenTeam, nowTeam) {
 
 export const narrowSecret = (then, now) => changed(then, { hash: then.hash, ends_at: least(then.ends_at, now.ends_at) });
 
+/** A route that was closed since stays closed, and falls over only to what it did then and does now. */
+function narrowerSettings(then, now) {
+  const [was, is] = [JSON.parse(then ?? "{}"), JSON.parse(now ?? "{}")];
+  const { failover, ...rest } = was;
+  const keepsFailover = JSON.stringify(failover) === JSON.stringify(is.failover);
+  if (keepsFailover && !is.maintenance) return then;
+  return JSON.stringify({ ...rest, ...(keepsFailover && failover && { failover }), ...(is.maintenance && { maintenance: is.maintenance }) });
+}
+
 export function narrowRoute(then, now) {
   if (!now) {
     const isOn = then.enabled === 1;
-    return changed(then, { id: then.id, enabled: 0, methods: then.methods, tags: then.tags, cors_origins: then.cors_origins, forward_cookies: then.forward_cookies, version: then.version + 1 }, isOn ? [`route ${then.path} was removed since: it comes back disabled`] : []);
+    return changed(then, { id: then.id, enabled: 0, methods: then.methods, tags: then.tags, cors_origins: then.cors_origins, forward_cookies: then.forward_cookies, settings: then.settings, version: then.version + 1 }, isOn ? [`route ${then.path} was removed since: it comes back disabled`] : []);
   }
   const methods = narrowerAllowed(then.methods, now.methods, scopeContains);
   const row = {
@@ -117,6 +126,7 @@ export function narrowRoute(then, now) {
     tags: both(then.tags, now.tags),
     cors_origins: both(then.cors_origins, now.cors_origins),
     forward_cookies: Math.min(then.forward_cookies, now.forward_cookies),
+    settings: narrowerSettings(then.settings, now.settings),
   };
   const notes = methods.isOpen ? [`route ${then.path}: its methods are the present ones`] : [];
   return changed(then, { id: then.id, ...row, version: grown(then, now, row) }, notes);

@@ -80,7 +80,7 @@ test("both Workers have what they need and no more, and the UI knows where they 
   const kv = account.namespaces[0].id;
   const bindings = (name) => worker(name).bindings.filter(({ type }) => type !== "plain_text").map(({ name, type }) => `${name} ${type}`).sort();
   assert.deepEqual(bindings("gateway"), ["LIMITER durable_object_namespace", "TOKENS kv_namespace", "USAGE queue"]);
-  assert.deepEqual(bindings("admin-api"), ["DB d1", "LIMITER durable_object_namespace", "PUBLISH queue", "TOKENS kv_namespace", "USAGE queue", "USAGE_DLQ queue"]);
+  assert.deepEqual(bindings("admin-api"), ["DB d1", "LIMITER durable_object_namespace", "PEOPLE_RATE ratelimit", "PUBLISH queue", "TOKENS kv_namespace", "TOKEN_RATE ratelimit", "USAGE queue", "USAGE_DLQ queue"]);
   for (const name of ["gateway", "admin-api"]) assert.equal(worker(name).bindings.find(({ name }) => name === "TOKENS").namespace_id, kv);
   assert.deepEqual(worker("admin-api").domains, ["tapi.example.com"]);
   assert.deepEqual(worker("admin-api").schedules, ["* * * * *"]);

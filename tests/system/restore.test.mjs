@@ -6,7 +6,7 @@ import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { takeBack } from "../../scripts/deploy/giving-back.mjs";
 import { forget, keepAll, keepChanges } from "../../scripts/deploy/kept.mjs";
-import { credentialOf, mayAssign, narrowToken, narrowerLimits } from "../../scripts/deploy/narrowed.mjs";
+import { credentialOf, mayAssign, narrowRoute, narrowToken, narrowerLimits } from "../../scripts/deploy/narrowed.mjs";
 import { root } from "../../scripts/setup.mjs";
 
 const STAGE = "restore-test";
@@ -37,6 +37,16 @@ test("of limits the lower stays, and what a token lacks is its team's", () => {
   assert.deepEqual(limits({ calls_per_day: 5, body_bytes: 9 }, null), { calls_per_day: 5, body_bytes: 9 });
   assert.equal(limits({ calls_per_day: 5_000 }, null, null, { calls_per_day: 1_000 }), null, "the team's thousand is in force now");
   assert.deepEqual(limits({ on_limit_failure: "deny" }, { on_limit_failure: "allow" }), { on_limit_failure: "deny" });
+});
+
+test("a route that was closed since stays closed, and lends no credential that it has ceased to", () => {
+  const route = (settings) => ({ id: "r", path: "/api/r", enabled: 1, methods: "[]", tags: "[]", cors_origins: "[]", forward_cookies: 0, settings: JSON.stringify(settings), version: 1 });
+  const failover = { route_id: "b" };
+  const back = (then, now) => JSON.parse(narrowRoute(route(then), route(now))?.row.settings ?? JSON.stringify(then));
+  assert.deepEqual(back({}, { maintenance: { message: "closed" } }), { maintenance: { message: "closed" } });
+  assert.deepEqual(back({ failover }, {}), {});
+  assert.deepEqual(back({ failover }, { failover: { route_id: "c" } }), {});
+  assert.deepEqual(back({ failover, ai: { provider: "openai" } }, { failover }), { failover, ai: { provider: "openai" } });
 });
 
 test("no credential comes back that no key opens, and none that was taken away", () => {

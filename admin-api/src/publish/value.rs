@@ -50,11 +50,11 @@ pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, Sto
 /// team's cap now, whatever was within it when they were given; the cap itself goes along if a call has
 /// to be held to both. A gateway that does not know `cap` yet still has the narrowed scopes.
 pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
-    // A tombstone needs neither networks nor limits, and nothing may stand in a revocation's way.
-    let (ip_allow, limits) = if token.state == TokenState::Revoked {
-        (vec![], Limits::default())
-    } else {
+    // What refuses needs neither networks nor limits, and nothing may stand in its way.
+    let (ip_allow, limits) = if token.state == TokenState::Active {
         (networks(&token.ip_allow)?, limits_of(token)?)
+    } else {
+        (vec![], Limits::default())
     };
     let scopes: Vec<Scope> = token.scopes.iter().filter_map(|text| text.parse().ok()).collect();
     let inside = within_cap(&scopes, token.scope_cap.as_deref());
@@ -251,6 +251,7 @@ mod tests {
                 };
                 assert!(record_of(&of(TokenState::Active)).is_err(), "{own:?} {team:?}");
                 assert!(record_of(&of(TokenState::Revoked)).unwrap().limits.is_empty());
+                assert!(record_of(&of(TokenState::Disabled)).unwrap().limits.is_empty());
             }
         }
     }

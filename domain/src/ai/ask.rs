@@ -3,8 +3,9 @@
 use super::metering::{Metering, plain};
 use super::named::names_more;
 use crate::usage::{Clipped, MAX_MODEL_LEN};
+use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use std::fmt::{self, Formatter};
 
 /// The size of a call, as its request tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -30,7 +31,7 @@ struct Request {
     max_tokens_to_sample: Option<u64>,
     n: Option<u64>,
     best_of: Option<u64>,
-    prompt: Value,
+    prompt: Prompts,
     #[serde(rename = "generationConfig", alias = "generation_config")]
     generation_config: Option<GenerationConfig>,
     #[serde(rename = "inferenceConfig")]
@@ -59,12 +60,75 @@ struct OllamaOptions {
     num_predict: Option<i64>,
 }
 
-/// Prompts of one completions request, each of which is answered by itself. Numbers are the tokens of a
-/// single one.
-fn count_of(prompt: &Value) -> u64 {
-    let several =
-        prompt.as_array().map_or(0, |prompts| prompts.iter().filter(|one| !one.is_number()).count());
-    u64::try_from(several).unwrap_or(u64::MAX).max(1)
+/// The number of prompts of one completions request, each of which is answered by itself. Numbers are the
+/// tokens of a single one. Nothing of them is held: there may be millions.
+#[derive(Debug, Default)]
+struct Prompts(u64);
+
+/// One of several prompts, passed over.
+struct Prompt {
+    is_token: bool,
+}
+
+macro_rules! visits {
+    ($($visit:ident: $kind:ty => $value:expr),*) => {
+        $(fn $visit<E>(self, _: $kind) -> Result<Self::Value, E> { Ok($value) })*
+    };
+}
+
+impl<'de> Deserialize<'de> for Prompts {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        struct Count;
+        impl<'de> Visitor<'de> for Count {
+            type Value = Prompts;
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("prompts")
+            }
+            visits!(visit_str: &str => Prompts(1), visit_bool: bool => Prompts(1), visit_i64: i64 => Prompts(1), visit_u64: u64 => Prompts(1), visit_f64: f64 => Prompts(1));
+            fn visit_unit<E>(self) -> Result<Prompts, E> {
+                Ok(Prompts(1))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Prompts, A::Error> {
+                let mut count = 0_u64;
+                while let Some(item) = items.next_element::<Prompt>()? {
+                    count = count.saturating_add(u64::from(!item.is_token));
+                }
+                Ok(Prompts(count))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Prompts, A::Error> {
+                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(Prompts(1))
+            }
+        }
+        value.deserialize_any(Count)
+    }
+}
+
+impl<'de> Deserialize<'de> for Prompt {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
+        struct Look;
+        const TEXT: Prompt = Prompt { is_token: false };
+        const TOKEN: Prompt = Prompt { is_token: true };
+        impl<'de> Visitor<'de> for Look {
+            type Value = Prompt;
+            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+                f.write_str("a prompt")
+            }
+            visits!(visit_str: &str => TEXT, visit_bool: bool => TEXT, visit_i64: i64 => TOKEN, visit_u64: u64 => TOKEN, visit_f64: f64 => TOKEN);
+            fn visit_unit<E>(self) -> Result<Prompt, E> {
+                Ok(TEXT)
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Prompt, A::Error> {
+                while items.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(TEXT)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Prompt, A::Error> {
+                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(TEXT)
+            }
+        }
+        value.deserialize_any(Look)
+    }
 }
 
 /// Reads a request. Members that it lacks are `None`; a body that is no such JSON says nothing.
@@ -100,7 +164,7 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
             Metering::Reads => Some(0),
             _ => most.into_iter().flatten().max(),
         },
-        choices: choices.unwrap_or(1).max(1).saturating_mul(count_of(&request.prompt)),
+        choices: choices.unwrap_or(1).max(1).saturating_mul(request.prompt.0.max(1)),
         prompt_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
         names_more: kind == Metering::Submits || names_more(body),
     }

@@ -173,6 +173,8 @@ const BEDROCK: &[Row] = &[
     ("POST", "/model/*/converse", Generates),
     ("POST", "/model/*/converse-stream", Generates),
     ("POST", "/model/*/count-tokens", Free),
+    // An agent's session is named by the client, who could write a free path there.
+    ("POST", "/sessions/*/text", Generates),
     ("POST", "/guardrail/*/version/*/apply", Generates),
     ("POST", "/async-invoke", Submits),
     ("GET", "/async-invoke/*", Stored),

@@ -95,11 +95,12 @@ const OPAQUE: &[&str] = &[
 /// Types of tools that run at the client.
 const OWN_TOOLS: [&str; 2] = ["function", "custom"];
 
-/// Whether the request names more than it holds. A body that is no JSON names nothing.
+/// Whether the request names more than it holds. A body that cannot be
+/// looked at as a whole may name anything.
 pub fn names_more(body: &[u8]) -> bool {
-    let Ok(body) = str::from_utf8(body) else { return false };
+    let Ok(body) = str::from_utf8(body) else { return true };
     let mut body = serde_json::Deserializer::from_str(body);
-    Look { place: Place::Any }.deserialize(&mut body).is_ok_and(|seen| seen == Seen::Named)
+    !Look { place: Place::Any }.deserialize(&mut body).is_ok_and(|seen| seen != Seen::Named)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -291,6 +292,8 @@ mod tests {
         ] {
             assert!(!named(&body), "{body}");
         }
-        assert!(!names_more(b"no json"));
+        for unreadable in [&b"no json"[..], br#"{"input":"\ud83d"}"#, br#"{"x":1e999}"#, b"\"\xff\""] {
+            assert!(names_more(unreadable), "what cannot be looked at may name anything");
+        }
     }
 }

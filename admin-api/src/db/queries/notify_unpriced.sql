@@ -3,7 +3,7 @@
 INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
 SELECT 'model-unpriced', m.value ->> 'model', NULL, json_object('calls', m.value ->> 'calls'), ?2, ?2
 FROM json_each(?1) AS m
-WHERE (SELECT count(*) FROM notifications WHERE kind = 'model-unpriced') < 100
+WHERE (SELECT count(*) FROM notifications WHERE kind = 'model-unpriced' AND resolved_at IS NULL) < 100
     OR EXISTS (SELECT 1 FROM notifications AS n WHERE n.kind = 'model-unpriced' AND n.subject = m.value ->> 'model')
 ON CONFLICT (kind, subject) DO UPDATE SET
     details = json_object('calls', iif(resolved_at IS NULL, details ->> 'calls', 0) + (excluded.details ->> 'calls')),
