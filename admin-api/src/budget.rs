@@ -1,4 +1,4 @@
-//! What one invocation may still ask of the platform.
+//! Counts what one invocation asks of the platform, against its limits.
 //!
 //! Workers allows 1,000 KV operations and 1,000 D1 queries an invocation, and fails what comes after. Every KV
 //! operation is counted by [`crate::publish::Kv`], every query by [`crate::db::Db`], so no work can forget to.
@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// What an invocation may use of each; a tenth of the platform's limit is left for what ends a run.
+/// The most that an invocation may use of each; a tenth of the platform's limit is left for what ends a run.
 const LIMIT: u32 = 900;
 
 /// Counts of one invocation, shared by whatever works in it.

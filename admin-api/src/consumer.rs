@@ -203,7 +203,7 @@ fn text_of(body: &JsValue) -> String {
         .unwrap_or_default()
 }
 
-/// As long again as the message is old, 2 s to 4 h: each retry doubles the pause, with no count of attempts
+/// Waits as long again as the message is old, 2 s to 4 h: each retry doubles the pause, with no count of attempts
 /// (which `worker` does not hand out).
 fn retry_delay_s(age_ms: i64) -> u32 {
     let seconds = u32::try_from(age_ms.max(0) / 1_000).unwrap_or(u32::MAX);

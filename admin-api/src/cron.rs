@@ -25,7 +25,7 @@ const RECONCILE_OPERATIONS: u32 = 150;
 /// than the design's 10 M in 90 days bring (77 a minute).
 const PURGE_ROWS: u32 = 500;
 const PURGE_ROUNDS: usize = 40;
-/// What looks further than an index leads runs once in so many minutes.
+/// Minutes between two runs of a step that looks further than an index leads.
 const HOURLY: i64 = 60;
 
 /// One run, unless the one before is still at work.

@@ -161,7 +161,7 @@ impl Db {
     }
 
     /// # Errors
-    /// Also if the row cannot be read: that must not look like no row.
+    /// Fails if the row cannot be read, too: that must not look like no row.
     pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
         self.budget.note_d1(1);
         Ok(all_rows_of(&statement.all().await?)?.into_iter().next())
@@ -221,7 +221,7 @@ pub fn readable<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
 /// A row as it came, and as it was read.
 pub type ReadRow<T> = (Value, Result<T, StoreError>);
 
-/// The same, each row by itself: one that cannot be read fails no other.
+/// Reads each row by itself: one that cannot be read fails no other.
 pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow<T>>, StoreError> {
     let read = |row: Value| {
         let parsed = serde_json::from_value(row.clone()).map_err(|e| StoreError::Unreadable(e.to_string()));

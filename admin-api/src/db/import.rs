@@ -70,7 +70,7 @@ fn pieces(rows: &[Value]) -> Vec<String> {
     pieces
 }
 
-/// What becomes of the published route table.
+/// The fate of the published route table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishedTable {
     /// It is replaced: the dump has one.

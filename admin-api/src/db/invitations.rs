@@ -104,7 +104,7 @@ pub fn insert(
 /// Makes whoever has one of the addresses, verified, a member as all pending invitations to it say, with an
 /// audit entry for each membership. The one way in which any invitation is accepted.
 ///
-/// What an inviter could not give any more lapses first. `seen_by` are the teams (JSON) one of which a person
+/// Lets lapse first whatever an inviter could not give any more. `seen_by` are the teams (JSON) one of which a person
 /// must be in; `None` is everybody.
 pub fn accept(
     db: &Db,
@@ -123,7 +123,7 @@ pub fn accept(
     Ok(statements)
 }
 
-/// Whose open invitations are looked at.
+/// The inviters whose open invitations are looked at.
 #[derive(Clone, Copy, Debug)]
 pub enum Concerned<'a> {
     /// Those to these addresses.

@@ -21,7 +21,7 @@ pub struct Resealed {
     pub sealed: String,
 }
 
-/// What no key opens.
+/// Credentials that no key opens.
 #[derive(Debug, Serialize)]
 pub struct Lost {
     pub route_id: RouteId,

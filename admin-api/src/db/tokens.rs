@@ -223,7 +223,7 @@ pub enum StateChange<'a> {
         takes_over: bool,
     },
     Enable {
-        /// Who had disabled it when permission was given.
+        /// The person who had disabled it when permission was given.
         disabled_by: Option<&'a UserId>,
     },
     Revoke,

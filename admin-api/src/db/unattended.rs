@@ -5,7 +5,7 @@ use domain::id::{TeamId, TokenId, UserId};
 use domain::time::UnixMs;
 use serde::Deserialize;
 
-/// Where a person loses the permission to change the tokens that they made.
+/// The teams in which a person loses the permission to change the tokens that they made.
 #[derive(Clone, Copy, Debug)]
 pub enum Lost<'a> {
     /// In these teams.
