@@ -18,7 +18,7 @@ const bin = (name) => path.join(root, "node_modules/.bin", name);
 const parts = {
   gateway: { sources: ["gateway", "edge", "domain"], output: "gateway/build/index.js", build: () => worker("gateway") },
   "admin-api": {
-    sources: ["admin-api", "edge", "domain"],
+    sources: ["admin-api", "edge", "contract", "domain"],
     output: "admin-api/build/index.js",
     build: () => worker("admin-api"),
   },
@@ -29,7 +29,7 @@ const parts = {
     build: () => worker("bench/rust-pass-through"),
     onlyByName: true,
   },
-  ui: { sources: ["admin-ui", "domain"], output: "admin-ui/dist/index.html", build: ui },
+  ui: { sources: ["admin-ui", "contract", "domain"], output: "admin-ui/dist/index.html", build: ui },
 };
 
 async function worker(crate) {

@@ -1,9 +1,9 @@
 //! Clerk's Backend API. Nothing here fails a request of ours unless Clerk refuses what was asked.
 
 use crate::config::ClerkApi;
-use domain::clerk::{ClerkErrors, ClerkUser};
 use domain::error::FieldError;
 use domain::id::UserId;
+use domain::people::clerk::{ClerkErrors, ClerkUser};
 use futures_util::future::{Either, select};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

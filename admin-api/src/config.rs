@@ -1,11 +1,12 @@
 //! The admin API's configuration, read once per isolate.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use domain::clerk::WebhookSecret;
+use domain::keys::KeyRing;
+use domain::people::clerk::WebhookSecret;
+use domain::people::session::SessionRules;
 use domain::secret::Secret;
-use domain::session::SessionRules;
 use domain::time::DAY_MS;
-use domain::vars::{KeyRing, VarError, Vars, flag, integer_or, list, required};
+use domain::vars::{VarError, Vars, flag, integer_or, list, required};
 use edge::env::EnvVars;
 use std::cell::OnceCell;
 use std::rc::Rc;

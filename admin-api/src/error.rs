@@ -1,8 +1,9 @@
 //! Outcomes other than success, and the one place that turns them into responses.
 
 use crate::db::StoreError;
-use domain::error::{ApiError, FieldError};
-use domain::role::Refusal;
+use contract::error::ApiError;
+use domain::error::FieldError;
+use domain::people::role::Refusal;
 use edge::crypto::CryptoError;
 use edge::log::log;
 use worker::{Response, Result};

@@ -19,10 +19,10 @@ pub mod webhooks;
 
 use crate::error::Failure;
 use crate::request::Call;
-use domain::api::Propagation;
-use domain::error::ApiError;
+use contract::Propagation;
+use contract::error::ApiError;
 use domain::id::TeamId;
-use domain::role::Caller;
+use domain::people::role::Caller;
 use domain::time::{UnixMs, parse_v1};
 
 /// 202 where KV has not taken the change yet: it is made, and not in force everywhere.

@@ -1,9 +1,10 @@
 //! What is in the queue's messages: decoded, checked, each event once, cut into chunks.
 
-use domain::rollup::bin_of;
-use domain::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use domain::time::{DAY_MS, HOUR_MS, UnixMs};
-use domain::usage::{Outcome, OutcomeClass, UsageEvent, UsageMessage};
+use domain::usage::outcome::{Outcome, OutcomeClass};
+use domain::usage::rollup::bin_of;
+use domain::usage::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
+use domain::usage::{UsageEvent, UsageMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};

@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use crate::request::Call;
-use domain::api::limits::TokenLimits;
+use contract::limits::TokenLimits;
 use domain::id::TokenId;
 use domain::limit::Limits;
 use domain::limit::ledger::{Command, LimitUse};

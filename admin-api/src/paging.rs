@@ -2,7 +2,7 @@
 
 use crate::error::Failure;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use domain::api::{DEFAULT_LIMIT, MAX_LIMIT, Page};
+use contract::{DEFAULT_LIMIT, MAX_LIMIT, Page};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -110,8 +110,8 @@ pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::api::tokens::{CreateTokenRequest, TokenQuery};
-    use domain::api::usage::UsageQuery;
+    use contract::tokens::{CreateTokenRequest, TokenQuery};
+    use contract::usage::UsageQuery;
 
     fn refused<T>(result: Result<T, Failure>) -> String {
         match result {

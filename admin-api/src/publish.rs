@@ -24,10 +24,11 @@ pub mod relay;
 mod value;
 
 use crate::db::{Db, StoreError, outbox, prices, routes, to_json, tokens};
-use domain::api::Propagation;
+use contract::Propagation;
+use domain::access::record::TokenRecord;
+use domain::ai::price::PRICES_KEY;
 use domain::id::TokenId;
-use domain::kv::{ROUTES_KEY, TOMBSTONE_TTL_S, TokenRecord, token_key};
-use domain::price::PRICES_KEY;
+use domain::kv::{ROUTES_KEY, TOMBSTONE_TTL_S, token_key};
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::log::log;
 use futures_util::StreamExt;

@@ -10,9 +10,10 @@
 
 use crate::db::{Db, StoreError, outbox, routes, settings, to_json, tokens, upkeep};
 use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, Subject, Writer, entries_of, now, route_table};
-use domain::api::upkeep::{Drift, DriftKind};
+use contract::upkeep::{Drift, DriftKind};
+use domain::access::record::{TokenRecord, TokenState};
 use domain::id::TokenId;
-use domain::kv::{ROUTES_KEY, RouteTableV2, TokenRecord, TokenState, token_key};
+use domain::kv::{ROUTES_KEY, RouteTableV2, token_key};
 use domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs};
 use domain::token::TokenHash;
 use edge::log::log;
@@ -127,7 +128,7 @@ fn verdict(entry: &Entry, text: Option<&str>, now: UnixMs) -> Option<DriftKind> 
         let may_be_gone = entry.record.state == TokenState::Revoked || has_ended;
         return (!may_be_gone).then_some(DriftKind::Missing);
     };
-    let is_equal = match TokenRecord::parse(text, &entry.hash) {
+    let is_equal = match domain::kv::read_token(text, &entry.hash) {
         // Whatever else it says, a tombstone refuses.
         Ok(found) if entry.record.state == TokenState::Revoked => found.state == TokenState::Revoked,
         Ok(found) => found == entry.record,
@@ -251,7 +252,7 @@ impl Slice {
     /// Judges an entry that D1 does not know.
     fn take_stray(&mut self, hash: &TokenHash, text: Option<&str>, key: &str) {
         // What cannot be read grants nothing.
-        let Some((text, Ok(record))) = text.map(|text| (text, TokenRecord::parse(text, hash))) else {
+        let Some((text, Ok(record))) = text.map(|text| (text, domain::kv::read_token(text, hash))) else {
             return;
         };
         if record.state == TokenState::Revoked {

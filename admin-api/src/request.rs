@@ -5,8 +5,9 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::paging::field_of;
 use crate::publish::now;
-use domain::error::{ApiError, FieldError};
-use domain::role::{Action, Caller, Grant, Refusal, Subject, authorize};
+use contract::error::ApiError;
+use domain::error::FieldError;
+use domain::people::role::{Action, Caller, Grant, Refusal, Subject, authorize};
 use domain::time::UnixMs;
 use edge::log::log;
 use futures_util::StreamExt;
@@ -267,7 +268,7 @@ pub fn respond_versioned<T: Serialize>(status: u16, version: u64, value: &T) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::api::tokens::RotateTokenRequest;
+    use contract::tokens::RotateTokenRequest;
 
     #[test]
     fn if_match_takes_our_own_tag_also_when_an_edge_has_weakened_it() {

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::db::seals::{self, Credential, Lost, Resealed};
 use crate::db::{Db, StoreError};
 use crate::publish::now;
-use domain::credential::SealedCredential;
+use domain::credential::seal::SealedCredential;
 use domain::time::SECOND_MS;
 use edge::crypto::{CryptoError, open, seal};
 use edge::log::log;

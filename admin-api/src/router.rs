@@ -8,22 +8,22 @@ use crate::handlers::{
 };
 use crate::publish::now;
 use crate::request::Call;
-use domain::api::audit as audit_api;
-use domain::api::dashboard as dashboard_api;
-use domain::api::import as import_api;
-use domain::api::invitations as invitation_api;
-use domain::api::limits as limit_api;
-use domain::api::people as people_api;
-use domain::api::prices as price_api;
-use domain::api::routes as route_api;
-use domain::api::teams as team_api;
-use domain::api::tokens as token_api;
-use domain::api::upkeep as upkeep_api;
-use domain::api::usage as usage_api;
-use domain::api::{Endpoint, GetDocs, GetHealth, GetOpenApi};
-use domain::error::ApiError;
-use domain::headers::{REQUEST_ID, request_id};
-use domain::route::percent_decode;
+use contract::audit as audit_api;
+use contract::dashboard as dashboard_api;
+use contract::error::ApiError;
+use contract::import as import_api;
+use contract::invitations as invitation_api;
+use contract::limits as limit_api;
+use contract::people as people_api;
+use contract::prices as price_api;
+use contract::routes as route_api;
+use contract::teams as team_api;
+use contract::tokens as token_api;
+use contract::upkeep as upkeep_api;
+use contract::usage as usage_api;
+use contract::{Endpoint, GetDocs, GetHealth, GetOpenApi};
+use domain::access::path::percent_decode;
+use domain::upstream::headers::{REQUEST_ID, request_id};
 use edge::log::log_call;
 use serde::Serialize;
 use std::rc::Rc;
@@ -102,7 +102,7 @@ const fn row<E: Endpoint>(handler: Handler) -> Row {
     (E::METHOD, E::PATTERN, handler)
 }
 
-/// A test holds this against `domain::api::ENDPOINTS`.
+/// A test holds this against `contract::ENDPOINTS`.
 const ROUTES: &[Row] = &[
     row::<GetHealth>(Handler::Health),
     row::<token_api::CreateToken>(Handler::CreateToken),
@@ -362,7 +362,7 @@ async fn dispatch(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::api::ENDPOINTS;
+    use contract::ENDPOINTS;
 
     #[test]
     fn every_endpoint_is_routed_and_nothing_else() {

@@ -1,5 +1,5 @@
 //! Every SQL statement against the migrated schema: that it prepares, that the ones on hot paths use
-//! their indexes, and that the consumer's statements add up as `domain::rollup::Rollup` does.
+//! their indexes, and that the consumer's statements add up as `domain::usage::rollup::Rollup` does.
 
 // A test file as a whole, which clippy does not see as one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
@@ -10,8 +10,9 @@ mod people;
 mod upkeep;
 
 use admin_api::intake::{chunks, chunks_of_past, decode, drop_late};
-use domain::rollup::Rollup;
-use domain::usage::{AiUsage, MAX_BYTES, Outcome, UsageEvent, UsageMessage};
+use domain::usage::outcome::Outcome;
+use domain::usage::rollup::Rollup;
+use domain::usage::{AiUsage, MAX_BYTES, UsageEvent, UsageMessage};
 use proptest::prelude::*;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;

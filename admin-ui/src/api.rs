@@ -1,7 +1,7 @@
 //! Calls to the admin API. Errors stay typed until they are shown.
 
 use crate::state::session::Pass;
-use domain::api::{Endpoint, Page};
+use contract::{Endpoint, Page};
 use domain::error::{ErrorEnvelope, FieldError};
 use gloo::net::http::{Method, RequestBuilder};
 use serde::Serialize;
@@ -121,7 +121,7 @@ impl Api {
         for _ in 0..MAX_PAGES {
             let mut parameters = serde_json::to_value(query).unwrap_or_default();
             if let Some(parameters) = parameters.as_object_mut() {
-                parameters.insert("limit".to_owned(), domain::api::MAX_LIMIT.into());
+                parameters.insert("limit".to_owned(), contract::MAX_LIMIT.into());
                 parameters.insert("cursor".to_owned(), cursor.clone().into());
             }
             let page: Page<T> = self.request::<E>(&[], &query_of(&parameters), None, &[]).await?;
@@ -295,9 +295,9 @@ fn read_reply<T: DeserializeOwned>(status: u16, body: &str) -> Result<T, Reason>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::api::Health;
-    use domain::api::tokens::{StateFilter, TokenQuery, TokenSort};
-    use domain::error::ApiError;
+    use contract::error::ApiError;
+    use contract::tokens::{StateFilter, TokenQuery, TokenSort};
+    use domain::health::Health;
 
     #[test]
     fn a_success_is_read_as_what_was_asked_for() {

@@ -9,7 +9,7 @@ use crate::route::Route;
 use crate::state::preferences::PreferencesProvider;
 use crate::state::session::{SessionProvider, use_me, use_session};
 use crate::state::toasts::ToastProvider;
-use domain::api::people::{GetMe, Me};
+use contract::people::{GetMe, Me};
 use patternfly_yew::prelude::PageSection;
 use std::rc::Rc;
 use yew::prelude::*;

@@ -142,8 +142,11 @@ mod tests {
     fn every_message_of_the_domain_is_translated() {
         let messages = catalogue(MESSAGES);
         let domain = Path::new(env!("CARGO_MANIFEST_DIR")).join("../domain/src");
+        let contract = "../../contract/src";
         let mut found = 0;
-        for name in ["scope", "route", "upstream", "method", "credential", "access"] {
+        for name in
+            ["access/scope", "access/path", "upstream/address", "upstream", "method", "credential", "access"]
+        {
             let code = program(&domain.join(format!("{name}.rs")));
             for message in literals(&code, "#[error(\"").into_iter().chain(literals(&code, "reason: \"")) {
                 // `#[error("{reason}")]` hands on one of the others.
@@ -151,9 +154,11 @@ mod tests {
                 found += 1;
             }
         }
-        let fields = ["api/tokens", "api/routes", "api/teams", "api/people", "limit", "settings"];
-        let calls =
-            fields.map(|name| (name, "FieldError::new(")).into_iter().chain([("credential", "invalid(")]);
+        let fields = ["tokens", "routes", "teams", "people"].map(|name| format!("{contract}/{name}"));
+        let fields = fields.into_iter().chain(["limit", "upstream/settings"].map(str::to_owned));
+        let calls = fields
+            .map(|name| (name, "FieldError::new("))
+            .chain(["credential", "credential/oauth"].map(|name| (name.to_owned(), "invalid(")));
         for (name, call) in calls {
             let code = program(&domain.join(format!("{name}.rs")));
             for part in code.split(call).skip(1) {
@@ -236,7 +241,8 @@ mod tests {
     #[test]
     fn every_outcome_is_translated() {
         let messages = catalogue(MESSAGES);
-        for outcome in domain::usage::Outcome::ALL.iter().filter(|outcome| outcome.as_str() != "ok") {
+        for outcome in domain::usage::outcome::Outcome::ALL.iter().filter(|outcome| outcome.as_str() != "ok")
+        {
             assert!(messages.contains_key(outcome.as_str()), "{}", outcome.as_str());
         }
     }

@@ -4,14 +4,20 @@
 //! checks. Only `decide` makes a [`Permit`], and the gateway's forwarding takes one, so a call
 //! that skipped the decision does not compile.
 
+pub mod carrier;
+pub mod network;
+pub mod path;
+pub mod record;
+pub mod scope;
+
+use crate::access::path::RequestPath;
+use crate::access::record::{TokenRecord, TokenState};
+use crate::access::scope::Scope;
 use crate::error::GatewayError;
-use crate::kv::{TokenRecord, TokenState};
-use crate::network;
-use crate::route::{RequestPath, Route, RouteTable};
-use crate::scope::Scope;
-use crate::settings::RouteSettings;
+use crate::route::{Route, RouteTable};
 use crate::time::UnixMs;
-use crate::usage::Outcome;
+use crate::upstream::settings::RouteSettings;
+use crate::usage::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -215,11 +221,11 @@ pub fn explain(token: &TokenRecord, table: &RouteTable, call: &Call) -> Vec<Step
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::scope::{cap_to_check, within_cap};
     use crate::limit::Limits;
     use crate::route::tests::route;
-    use crate::scope::{cap_to_check, within_cap};
-    use crate::settings::{AiProvider, AiSettings, Failover, Maintenance};
     use crate::stored::Unread;
+    use crate::upstream::settings::{AiProvider, AiSettings, Failover, Maintenance};
     use proptest::prelude::*;
 
     fn token() -> TokenRecord {

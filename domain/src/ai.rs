@@ -10,6 +10,8 @@
 //! `generateContent` and `streamGenerateContent`, as array and as events, Bedrock's `InvokeModel` and
 //! `Converse`, Cohere's and Ollama's; and `OpenAI`'s as others speak it.
 
+pub mod price;
+
 mod ask;
 mod counts;
 mod metering;

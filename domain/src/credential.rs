@@ -4,11 +4,15 @@
 //! 800-38D, 96-bit random IV, 128-bit tag) under `CREDENTIAL_KEY` with both as associated data, so
 //! a route that is pointed elsewhere cannot use it. The cipher itself is WebCrypto's, at the edge.
 
-use crate::id::RouteId;
+pub mod aws_chunked;
+pub mod oauth;
+pub mod seal;
+pub mod sigv4;
+
 use crate::secret::Secret;
-use base64::{Engine, engine::general_purpose::STANDARD, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use oauth::ClientCredentials;
 use serde::{Deserialize, Serialize, Serializer};
-use std::str::FromStr;
 
 /// The longest secret that is accepted, in bytes.
 pub const MAX_SECRET_LEN: usize = 8_192;
@@ -51,36 +55,6 @@ pub enum Credential {
 pub struct HeaderValue {
     pub name: String,
     pub value: Secret,
-}
-
-/// A client of an OAuth 2 authorization server.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ClientCredentials {
-    /// Where the token comes from.
-    pub token_url: String,
-    pub client_id: String,
-    pub client_secret: Secret,
-    #[serde(default)]
-    pub scope: Option<String>,
-    /// Whom the token is for, where the server asks for it.
-    #[serde(default)]
-    pub audience: Option<String>,
-    #[serde(default)]
-    pub client_auth: ClientAuth,
-}
-
-/// How the client's secret is sent (RFC 6749, section 2.3.1).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum ClientAuth {
-    /// `Authorization: Basic`
-    #[default]
-    Basic,
-    /// In the form.
-    Body,
 }
 
 /// Keys of an AWS principal, and what they sign for.
@@ -179,7 +153,7 @@ impl Credential {
 
     /// Refuses what could not be sent as it stands, or would overwrite what the gateway must set.
     ///
-    /// `allow_insecure` is passed to [`crate::upstream::parse_base`], which a token's address must pass.
+    /// `allow_insecure` is passed to [`crate::upstream::address::parse_base`], which a token's address must pass.
     pub fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
         match self {
             Self::Bearer { token } => header_secret("token", token),
@@ -256,7 +230,7 @@ impl Credential {
         }
     }
 
-    /// Everything in it that must not be handed to a client: see [`crate::headers::search`].
+    /// Everything in it that must not be handed to a client: see [`crate::upstream::headers::search`].
     pub fn secrets(&self) -> Vec<Secret> {
         /// Some vendors take their key for a user name.
         const KEY_LEN: usize = 16;
@@ -346,7 +320,7 @@ fn header_secret(field: &'static str, secret: &Secret) -> Result<(), InvalidCred
 }
 
 fn check_header_name(field: &'static str, name: &str) -> Result<(), InvalidCredential> {
-    if crate::headers::is_settable(name) {
+    if crate::upstream::headers::is_settable(name) {
         Ok(())
     } else {
         Err(invalid(field, "is not a header that may be set"))
@@ -362,26 +336,6 @@ fn word(field: &'static str, text: &str, legal: fn(char) -> bool) -> Result<(), 
     }
 }
 
-impl ClientCredentials {
-    /// `Authorization: Basic`, both parts form-encoded first (RFC 6749, section 2.3.1).
-    pub fn basic(&self) -> Secret {
-        let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-        let pair = format!("{}:{}", encode(&self.client_id), encode(self.client_secret.expose()));
-        Secret::new(format!("Basic {}", STANDARD.encode(pair)))
-    }
-
-    fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
-        if crate::upstream::parse_base(&self.token_url, allow_insecure).is_err() {
-            return Err(invalid("token_url", "must be an https address of a public host, without a query"));
-        }
-        let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);
-        word("client_id", &self.client_id, is_text)?;
-        sendable("client_secret", &self.client_secret)?;
-        self.scope.iter().try_for_each(|scope| word("scope", scope, is_text))?;
-        self.audience.iter().try_for_each(|audience| word("audience", audience, is_text))
-    }
-}
-
 impl AwsKeys {
     fn validate(&self) -> Result<(), InvalidCredential> {
         word("access_key_id", &self.access_key_id, |c| c.is_ascii_alphanumeric() || c == '_')?;
@@ -391,25 +345,6 @@ impl AwsKeys {
         word("region", &self.region, is_slug)?;
         word("service", &self.service, is_slug)
     }
-}
-
-/// The token in the answer of an authorization server (RFC 6749, section 5.1), and its life in ms where
-/// it says so. `None` where it is no bearer token that can be sent.
-pub fn bearer_answer(json: &str) -> Option<(Secret, Option<i64>)> {
-    #[derive(Deserialize)]
-    struct Answer {
-        access_token: Secret,
-        #[serde(default)]
-        token_type: Option<String>,
-        /// Seconds. Some servers send it as a string.
-        #[serde(default)]
-        expires_in: serde_json::Value,
-    }
-    let answer: Answer = serde_json::from_str(json).ok()?;
-    let is_bearer = answer.token_type.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
-    header_secret("access_token", &answer.access_token).ok().filter(|()| is_bearer)?;
-    let seconds = answer.expires_in.as_i64().or_else(|| answer.expires_in.as_str()?.parse().ok());
-    Some((answer.access_token, seconds.map(|s| s.clamp(0, 86_400) * 1_000)))
 }
 
 struct Plaintext<'a>(&'a Credential);
@@ -470,56 +405,6 @@ impl Serialize for Plaintext<'_> {
     }
 }
 
-/// What a sealed credential is bound to: neither part can be exchanged without the seal breaking.
-pub fn associated_data(route: &RouteId, origin: &str) -> Vec<u8> {
-    format!("token-manager credential v1\n{route}\n{origin}").into_bytes()
-}
-
-/// A sealed credential on the wire and at rest: `v1.<iv>.<ciphertext and tag>`, base64url.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct SealedCredential {
-    pub iv: [u8; 12],
-    pub ciphertext: Vec<u8>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("is not a sealed credential")]
-pub struct InvalidSeal;
-
-impl FromStr for SealedCredential {
-    type Err = InvalidSeal;
-
-    fn from_str(text: &str) -> Result<Self, InvalidSeal> {
-        let (iv, ciphertext) = text.strip_prefix("v1.").and_then(|r| r.split_once('.')).ok_or(InvalidSeal)?;
-        let iv = URL_SAFE_NO_PAD.decode(iv).map_err(|_| InvalidSeal)?;
-        Ok(Self {
-            iv: iv.try_into().map_err(|_| InvalidSeal)?,
-            ciphertext: URL_SAFE_NO_PAD.decode(ciphertext).map_err(|_| InvalidSeal)?,
-        })
-    }
-}
-
-impl std::fmt::Display for SealedCredential {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "v1.{}.{}", URL_SAFE_NO_PAD.encode(self.iv), URL_SAFE_NO_PAD.encode(&self.ciphertext))
-    }
-}
-
-impl TryFrom<String> for SealedCredential {
-    type Error = InvalidSeal;
-
-    fn try_from(text: String) -> Result<Self, InvalidSeal> {
-        text.parse()
-    }
-}
-
-impl From<SealedCredential> for String {
-    fn from(sealed: SealedCredential) -> Self {
-        sealed.to_string()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -575,22 +460,6 @@ mod tests {
     }
 
     #[test]
-    fn a_bearer_answer_is_read_or_refused() {
-        let read = |json: &str| bearer_answer(json).map(|(token, life)| (token.expose().to_owned(), life));
-        let t = |life| Some(("t".to_owned(), life));
-        assert_eq!(
-            read(r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#),
-            t(Some(3_600_000))
-        );
-        assert_eq!(read(r#"{"access_token":"t","expires_in":"60"}"#), t(Some(60_000)));
-        assert_eq!(read(r#"{"access_token":"t"}"#), t(None));
-        for bad in ["", "{}", r#"{"access_token":""}"#, r#"{"access_token":"a\nb"}"#] {
-            assert_eq!(read(bad), None, "{bad}");
-        }
-        assert_eq!(read(r#"{"access_token":"t","token_type":"mac"}"#), None);
-    }
-
-    #[test]
     fn what_cannot_be_sent_is_refused_by_field() {
         for (json, field) in [
             (r#"{"kind":"bearer","token":""}"#, "token"),
@@ -619,17 +488,5 @@ mod tests {
             assert_eq!(credential.validate(false).unwrap_err().field, field, "{json}");
         }
         assert!(serde_json::from_str::<Credential>(r#"{"kind":"magic"}"#).is_err());
-    }
-
-    #[test]
-    fn the_sealed_form_is_pinned() {
-        let sealed = SealedCredential { iv: [1; 12], ciphertext: vec![255, 0] };
-        assert_eq!(sealed.to_string(), "v1.AQEBAQEBAQEBAQEB._wA");
-        assert_eq!("v1.AQEBAQEBAQEBAQEB._wA".parse(), Ok(sealed));
-        assert_eq!("v2.AQEBAQEBAQEBAQEB._wA".parse::<SealedCredential>(), Err(InvalidSeal));
-        assert_eq!(
-            associated_data(&"rte_1".into(), "https://a.example"),
-            b"token-manager credential v1\nrte_1\nhttps://a.example"
-        );
     }
 }

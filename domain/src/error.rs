@@ -34,8 +34,9 @@ impl FieldError {
 }
 
 /// A row of the table below: status, `code`, `error`, `message`.
-type Row = (u16, &'static str, &'static str, &'static str);
+pub type Row = (u16, &'static str, &'static str, &'static str);
 
+#[macro_export]
 macro_rules! wire_errors {
     ($(#[$doc:meta])* $name:ident { $($variant:ident => ($status:literal, $code:literal, $error:literal, $message:literal),)+ }) => {
         $(#[$doc])*
@@ -45,7 +46,7 @@ macro_rules! wire_errors {
         impl $name {
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            const fn row(self) -> Row {
+            const fn row(self) -> $crate::error::Row {
                 match self { $(Self::$variant => ($status, $code, $error, $message),)+ }
             }
 
@@ -65,8 +66,8 @@ macro_rules! wire_errors {
                 self.row().3
             }
 
-            pub fn envelope(self, request_id: &str) -> ErrorEnvelope {
-                ErrorEnvelope {
+            pub fn envelope(self, request_id: &str) -> $crate::error::ErrorEnvelope {
+                $crate::error::ErrorEnvelope {
                     error: self.error().to_owned(),
                     message: self.message().to_owned(),
                     code: self.code().to_owned(),
@@ -109,31 +110,6 @@ wire_errors! {
         StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The token store cannot be reached. Try again shortly."),
         GatewayTimeout => (504, "gateway-timeout", "Gateway Timeout", "The upstream did not answer in time."),
         LoopDetected => (508, "loop-detected", "Loop Detected", "The route leads back to the gateway itself."),
-    }
-}
-
-wire_errors! {
-    /// The admin API's errors.
-    ApiError {
-        BadRequest => (400, "bad-request", "Bad Request", "The request cannot be read."),
-        Unauthenticated => (401, "unauthenticated", "Unauthenticated", "Sign in and send the session token as Authorization: Bearer."),
-        SessionExpired => (401, "session-expired", "Session Expired", "The session has ended. Sign in again."),
-        InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
-        MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key."),
-        TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
-        IpNotAllowed => (403, "ip-not-allowed", "Permission Denied", "The token may not be used from this address."),
-        BadSignature => (401, "bad-signature", "Bad Signature", "The request's signature is missing, too old, or does not fit."),
-        Forbidden => (403, "forbidden", "Forbidden", "Your role does not allow this."),
-        NotFound => (404, "not-found", "Not Found", "There is nothing here, or nothing that you may see."),
-        MethodNotAllowed => (405, "method-not-allowed", "Method Not Allowed", "This address does not take this method."),
-        Conflict => (409, "conflict", "Conflict", "This is in conflict with what exists."),
-        PreconditionFailed => (412, "precondition-failed", "Precondition Failed", "Somebody else has changed this since you read it. Read it again."),
-        PayloadTooLarge => (413, "payload-too-large", "Payload Too Large", "The body is larger than is accepted."),
-        ValidationFailed => (422, "validation-failed", "Validation Failed", "Some fields are not acceptable."),
-        TooManyRequests => (429, "too-many-requests", "Too Many Requests", "Too many requests within a minute. Wait as long as Retry-After says."),
-        InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong. Quote the request id when you report it."),
-        ClerkUnavailable => (502, "clerk-unavailable", "Clerk Unavailable", "Clerk cannot be reached, or refuses our key. Try again shortly."),
-        StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The database cannot be reached. Try again shortly."),
     }
 }
 

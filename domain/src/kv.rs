@@ -8,22 +8,18 @@
 //!
 //! Reader and writer are seldom of one version; what holds then is told in [`crate::stored`].
 
-use crate::credential::SealedCredential;
-use crate::id::{RouteId, TeamId, TokenId};
-use crate::limit::Limits;
+use crate::access::path::RoutePath;
+use crate::access::record::TokenRecord;
+use crate::credential::seal::SealedCredential;
+use crate::id::RouteId;
 use crate::method::Method;
-use crate::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential, RoutePath, RouteTable};
-use crate::scope::Scope;
-use crate::settings::RouteSettings;
-use crate::stored::{forbids_use, readable, readable_allow_list};
-use crate::time::UnixMs;
+use crate::route::{DEFAULT_TIMEOUT_MS, ParsedRoutes, Route, RouteCredential, RouteTable};
+use crate::stored::{KvError, forbids_use, readable_allow_list};
 use crate::token::TokenHash;
-use ipnet::IpNet;
+use crate::upstream::settings::RouteSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
-
-pub mod v1;
 
 /// The key of the route table.
 pub const ROUTES_KEY: &str = "routes";
@@ -36,101 +32,21 @@ pub fn token_key(hash: &TokenHash) -> String {
     format!("token:{}", hash.as_str())
 }
 
-/// Whether a token may be used at all.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum TokenState {
-    #[default]
-    Active,
-    Disabled,
-    Revoked,
-}
-
-/// What the gateway knows of one secret of a token: the value of `token:<hash>`.
+/// Reads either version. `hash` names a v1 record, which has no id of its own.
 ///
-/// JSON, version 2. Times are unix ms. A record that lacks `scopes` grants nothing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TokenRecord {
-    pub v: u8,
-    pub id: TokenId,
-    pub name: String,
-    pub team: TeamId,
-    /// One that cannot be read grants nothing.
-    #[serde(default, deserialize_with = "readable")]
-    pub scopes: Vec<Scope>,
-    /// Bounds that `scopes`, narrowed to the team's cap, do not keep by themselves: a call must lie within both.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cap: Option<Vec<Scope>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<UnixMs>,
-    #[serde(default)]
-    pub state: TokenState,
-    /// When this secret ends because another took its place.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret_ends_at: Option<UnixMs>,
-    /// Networks that may call; empty means any.
-    #[serde(default, deserialize_with = "readable_allow_list", skip_serializing_if = "Vec::is_empty")]
-    pub ip_allow: Vec<IpNet>,
-    /// The token's own limits, and its team's where it has none.
-    #[serde(default, skip_serializing_if = "Limits::is_empty")]
-    pub limits: Limits,
-    /// Whether its calls may ask for faults, to test a workflow.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub inject_faults: bool,
-    pub version: u64,
-}
-
-/// Why a value in KV cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KvError {
-    #[error("is not the JSON of this entry")]
-    Syntax,
-    #[error("has a version that this build does not know")]
-    Version,
-    #[error("holds a time that cannot be read")]
-    Time,
-    #[error("says something that this build does not know and must not ignore")]
-    NotUnderstood,
-}
-
-impl TokenRecord {
-    pub const VERSION: u8 = 2;
-
-    /// Fields that this version knows. A newer one that adds a field which narrows what a token may do
-    /// writes `"critical": ["its_name"]` beside it, and versions without it here refuse the token.
-    const FIELDS: [&str; 13] = [
-        "v",
-        "id",
-        "name",
-        "team",
-        "scopes",
-        "cap",
-        "expires_at",
-        "state",
-        "secret_ends_at",
-        "ip_allow",
-        "limits",
-        "inject_faults",
-        "version",
-    ];
-
-    /// Reads either version. `hash` names a v1 record, which has no id of its own.
-    ///
-    /// # Errors
-    /// [`KvError::NotUnderstood`] for what narrows the token in a way that cannot be read: it then grants
-    /// nothing.
-    pub fn parse(text: &str, hash: &TokenHash) -> Result<Self, KvError> {
-        let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
-        match value.get("v").map(Value::as_u64) {
-            None => v1::token_record(&value, hash),
-            Some(Some(2)) if forbids_use(&value, &Self::FIELDS) => Err(KvError::NotUnderstood),
-            Some(Some(2)) => {
-                let record: Self = serde_json::from_value(value).map_err(|_| KvError::NotUnderstood)?;
-                if record.limits.unread.forbids_use() { Err(KvError::NotUnderstood) } else { Ok(record) }
-            }
-            Some(_) => Err(KvError::NotUnderstood),
+/// # Errors
+/// [`KvError::NotUnderstood`] for what narrows the token in a way that cannot be read: it then grants
+/// nothing.
+pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> {
+    let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
+    match value.get("v").map(Value::as_u64) {
+        None => crate::v1::kv::token_record(&value, hash),
+        Some(Some(2)) if forbids_use(&value, &TokenRecord::FIELDS) => Err(KvError::NotUnderstood),
+        Some(Some(2)) => {
+            let record: TokenRecord = serde_json::from_value(value).map_err(|_| KvError::NotUnderstood)?;
+            if record.limits.unread.forbids_use() { Err(KvError::NotUnderstood) } else { Ok(record) }
         }
+        Some(_) => Err(KvError::NotUnderstood),
     }
 }
 
@@ -215,22 +131,14 @@ impl From<RouteV2> for Route {
     }
 }
 
-/// A route table and the routes that could not be read, by path or id: one bad entry must not take
-/// all the others with it.
-#[derive(Debug)]
-pub struct ParsedRoutes {
-    pub table: RouteTable,
-    pub unreadable: Vec<String>,
-}
-
 /// Reads the value of `routes` in either version.
 ///
-/// `allow_insecure` is passed to [`crate::upstream::parse_base`]: what the table says is held to
+/// `allow_insecure` is passed to [`crate::upstream::address::parse_base`]: what the table says is held to
 /// the same rules as what an admin enters.
 pub fn parse_routes(text: &str, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
     let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
     match value.get("v").map(Value::as_u64) {
-        None => v1::routes(&value, allow_insecure),
+        None => crate::v1::kv::routes(&value, allow_insecure),
         Some(Some(2)) => routes_v2(&value, allow_insecure),
         Some(_) => Err(KvError::Version),
     }
@@ -268,7 +176,7 @@ fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
     let mut entry = entry.clone();
     let credential = entry.as_object_mut()?.remove("credential").filter(|c| !c.is_null());
     let mut route = Route::from(serde_json::from_value::<RouteV2>(entry).ok()?);
-    crate::upstream::parse_base(route.upstream.as_str(), allow_insecure).ok()?;
+    crate::upstream::address::parse_base(route.upstream.as_str(), allow_insecure).ok()?;
     if route.settings.forbid_use() {
         return None;
     }
@@ -282,6 +190,7 @@ fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::record::TokenState;
 
     fn hash() -> TokenHash {
         "0123456789abcdef".repeat(4).parse().unwrap()
@@ -290,7 +199,7 @@ mod tests {
     #[test]
     fn the_v2_record_is_pinned() {
         let text = r#"{"v":2,"id":"tok_1","name":"n","team":"t","scopes":["*","tag:ai"],"expires_at":1,"state":"revoked","secret_ends_at":2,"ip_allow":["10.0.0.0/8"],"version":3}"#;
-        let record = TokenRecord::parse(text, &hash()).unwrap();
+        let record = read_token(text, &hash()).unwrap();
         assert_eq!(record.state, TokenState::Revoked);
         assert_eq!(serde_json::to_string(&record).unwrap(), text);
         assert_eq!(token_key(&hash()), format!("token:{}", hash().as_str()));
@@ -299,17 +208,16 @@ mod tests {
     /// Parity fault 4: a missing scope list became `*`.
     #[test]
     fn a_record_without_scopes_grants_nothing() {
-        let v2 =
-            TokenRecord::parse(r#"{"v":2,"id":"t","name":"n","team":"t","version":1}"#, &hash()).unwrap();
+        let v2 = read_token(r#"{"v":2,"id":"t","name":"n","team":"t","version":1}"#, &hash()).unwrap();
         assert_eq!(v2.scopes, []);
-        let v1 = TokenRecord::parse(r#"{"name":"n","team_id":"t"}"#, &hash()).unwrap();
+        let v1 = read_token(r#"{"name":"n","team_id":"t"}"#, &hash()).unwrap();
         assert_eq!(v1.scopes, []);
     }
 
     #[test]
     fn what_is_unknown_is_refused() {
         for text in ["", "null", "[]", "\"x\"", "{\"v\":2}", "{\"v\":3}", "{\"v\":\"2\"}"] {
-            assert!(TokenRecord::parse(text, &hash()).is_err(), "{text}");
+            assert!(read_token(text, &hash()).is_err(), "{text}");
         }
         for text in ["", "[]", "{\"v\":2}", "{\"v\":9,\"routes\":[]}"] {
             assert!(parse_routes(text, false).is_err(), "{text}");

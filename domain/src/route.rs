@@ -1,13 +1,11 @@
 //! Routes: which upstream a path belongs to.
 
-use crate::credential::SealedCredential;
+use crate::access::path::{MAX_PATH_LEN, RequestPath, RoutePath, is_under, percent_decode};
+use crate::credential::seal::SealedCredential;
 use crate::id::RouteId;
 use crate::method::Method;
-use crate::settings::RouteSettings;
-use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use crate::upstream::settings::RouteSettings;
 use std::collections::HashMap;
-use std::str::FromStr;
 use std::sync::Arc;
 use url::Url;
 
@@ -16,164 +14,6 @@ pub const DEFAULT_TIMEOUT_MS: u32 = 100_000;
 /// The longest that may be asked for. Cloudflare itself ends a call without an answer at 100 s
 /// on most plans, so more would promise what is not kept.
 pub const MAX_TIMEOUT_MS: u32 = 600_000;
-
-/// The longest path of a route, in bytes.
-pub const MAX_PATH_LEN: usize = 200;
-
-/// The path a route answers under, such as `/api/openai`: whole segments, no slash at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-#[serde(try_from = "String", into = "String")]
-pub struct RoutePath(String);
-
-/// Why a text cannot be a route's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidRoutePath {
-    #[error("a path begins with '/' and has at least one segment")]
-    Start,
-    #[error("a path has at most 200 characters")]
-    Length,
-    #[error("a path has no slash at its end and no empty or dot segments")]
-    Segment,
-    #[error("a path is made of letters, digits and '-', '_', '.', '~'")]
-    Character,
-    #[error("this path is the gateway's own")]
-    Reserved,
-}
-
-impl RoutePath {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The second segment: `openai` of `/api/openai`. What a service scope names.
-    pub fn service(&self) -> Option<&str> {
-        self.0.split('/').nth(2)
-    }
-}
-
-impl FromStr for RoutePath {
-    type Err = InvalidRoutePath;
-
-    fn from_str(text: &str) -> Result<Self, InvalidRoutePath> {
-        let rest = text.strip_prefix('/').filter(|r| !r.is_empty()).ok_or(InvalidRoutePath::Start)?;
-        if text.len() > MAX_PATH_LEN {
-            return Err(InvalidRoutePath::Length);
-        }
-        for segment in rest.split('/') {
-            if segment.is_empty() || segment == "." || segment == ".." {
-                return Err(InvalidRoutePath::Segment);
-            }
-            if !segment.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~')) {
-                return Err(InvalidRoutePath::Character);
-            }
-        }
-        if text == "/health" {
-            return Err(InvalidRoutePath::Reserved);
-        }
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl TryFrom<String> for RoutePath {
-    type Error = InvalidRoutePath;
-
-    fn try_from(text: String) -> Result<Self, InvalidRoutePath> {
-        text.parse()
-    }
-}
-
-impl From<RoutePath> for String {
-    fn from(path: RoutePath) -> Self {
-        path.0
-    }
-}
-
-/// A request's path after a URL parser resolved its dot segments, so that what is decided on is
-/// what is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RequestPath(String);
-
-impl RequestPath {
-    /// Unreserved characters that were percent-encoded for nothing are decoded (RFC 3986, section
-    /// 6.2.2.2): `/api/x/%61dmin` is `/api/x/admin`, which may be a route of its own.
-    pub fn of(url: &Url) -> Self {
-        Self(without_needless_encoding(url.path()).into_owned())
-    }
-
-    /// Parses a bare path, for the tester and for tests. `None` where it does not begin with `/`.
-    pub fn parse(path: &str) -> Option<Self> {
-        let mut url = Url::parse("http://gateway.invalid/").ok()?;
-        path.starts_with('/').then(|| url.set_path(path.split(['?', '#']).next().unwrap_or_default()))?;
-        Some(Self::of(&url))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether one percent-decoding, as many upstreams do it, would reveal a `..` segment.
-    pub fn has_encoded_climb(&self) -> bool {
-        hides_climb(&self.0)
-    }
-}
-
-fn without_needless_encoding(path: &str) -> Cow<'_, str> {
-    if !path.contains('%') {
-        return Cow::Borrowed(path);
-    }
-    let mut parts = path.split('%');
-    let mut plain = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let decoded = part.get(..2).map(|hex| percent_decode(format!("%{hex}").as_bytes()));
-        match decoded.as_deref() {
-            Some([byte]) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
-                plain.push(char::from(*byte));
-                plain.push_str(part.get(2..).unwrap_or_default());
-            }
-            _ => {
-                plain.push('%');
-                plain.push_str(part);
-            }
-        }
-    }
-    Cow::Owned(plain)
-}
-
-/// Whether `path`, percent-decoded once or twice, has a `..` segment, `\` taken as `/`.
-/// Twice, because a proxy in front of the upstream may decode before the upstream does. Some servers
-/// drop `;parameters` of a segment first, so `..;` climbs too.
-pub(crate) fn hides_climb(path: &str) -> bool {
-    if !path.contains(['%', ';']) {
-        return false;
-    }
-    let once = percent_decode(path.as_bytes());
-    let twice = percent_decode(&once);
-    let climbs = |segment: &[u8]| segment == b".." || segment.starts_with(b"..;");
-    [once, twice].iter().any(|bytes| bytes.split(|b| matches!(b, b'/' | b'\\')).any(climbs))
-}
-
-/// Whether `path` is `prefix` or below it, by whole segments: `/api/image` does not hold `/api/images`.
-pub fn is_under(path: &str, prefix: &str) -> bool {
-    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// `bytes` with every well-formed `%XX` decoded once; anything else stays as it is.
-pub fn percent_decode(bytes: &[u8]) -> Vec<u8> {
-    let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
-        if let (b'%', Some(high), Some(low)) = (first, hex(tail.first()), hex(tail.get(1))) {
-            decoded.push(high << 4 | low);
-            rest = tail.get(2..).unwrap_or_default();
-        } else {
-            decoded.push(*first);
-            rest = tail;
-        }
-    }
-    decoded
-}
 
 /// A route as the gateway knows it.
 #[derive(Clone, Debug)]
@@ -201,7 +41,7 @@ pub enum RouteCredential {
     None,
     Sealed(SealedCredential),
     /// Named by a v1 table, to be resolved from Worker secrets or KV `secret:<NAME>`.
-    V1(crate::kv::v1::Auth),
+    V1(crate::v1::kv::Auth),
     /// What stands in the table could not be read. The call is refused, never sent without.
     Unreadable,
 }
@@ -280,6 +120,14 @@ impl RouteTable {
             .filter_map(|prefix| self.deeper.get(prefix))
             .any(|deeper| is_under(deeper, found) && !is_under(path, deeper))
     }
+}
+
+/// A route table and the routes that could not be read, by path or id: one bad entry must not take
+/// all the others with it.
+#[derive(Debug)]
+pub struct ParsedRoutes {
+    pub table: RouteTable,
+    pub unreadable: Vec<String>,
 }
 
 /// `path` and its shorter prefixes by whole segments, the longest first.
@@ -410,28 +258,6 @@ pub(crate) mod tests {
         assert_eq!(found(&table, &format!("/api/a{}", "/".repeat(20_000))).as_deref(), Some("/api/a"));
         assert_eq!(found(&table, &format!("{longest}/y")).as_deref(), Some(longest.as_str()));
         assert_eq!(found(&table, &format!("{longest}x/y")), None);
-    }
-
-    #[test]
-    fn paths_that_cannot_be_routes() {
-        let long = format!("/{}", "x".repeat(200));
-        for bad in
-            ["", "/", "api", "/a/", "/a//b", "/a/../b", "/a b", "/a?b", "/a%2Fb", "/a*", "/health", &long]
-        {
-            assert!(bad.parse::<RoutePath>().is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn climbs_hidden_by_encoding_are_seen() {
-        for hidden in
-            ["/a/..%2fb", "/a/%2e%2e%5Cb", "/a/..%252Fb", "/a/%252e%252e/b", "/a/..;/b", "/a/%2e%2e;x=1/b"]
-        {
-            assert!(hides_climb(hidden), "{hidden}");
-        }
-        for plain in ["/a/b;..", "/a/...;/b", "/a/b%2Fc", "/a/..b%2Fc", "/a/100%", "/a/%zz"] {
-            assert!(!hides_climb(plain), "{plain}");
-        }
     }
 
     /// The obvious matcher: compare segment lists, keep the longest.

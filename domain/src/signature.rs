@@ -1,8 +1,8 @@
 //! `X-Signature: t=<unix seconds>,v1=<hex>`: HMAC-SHA-256 over `<t>.<body>` (the scheme of Stripe's
 //! webhooks). Several `v1` may stand in one header; one that fits is enough.
 
+use crate::keys::KeyRing;
 use crate::time::{MINUTE_MS, SECOND_MS, UnixMs};
-use crate::vars::KeyRing;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 

@@ -22,6 +22,19 @@ use std::collections::BTreeMap;
 /// The field that lists critical fields.
 const CRITICAL: &str = "critical";
 
+/// Why a value in KV cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KvError {
+    #[error("is not the JSON of this entry")]
+    Syntax,
+    #[error("has a version that this build does not know")]
+    Version,
+    #[error("holds a time that cannot be read")]
+    Time,
+    #[error("says something that this build does not know and must not ignore")]
+    NotUnderstood,
+}
+
 /// Fields of a stored object that this version does not know, as they were stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -3,115 +3,16 @@
 //! URLs are built by a URL parser and never by joining strings; scheme, host and port are compared
 //! with the configured ones before any credential is attached.
 
-use crate::route::{RequestPath, Route, hides_climb, is_under};
-use std::net::IpAddr;
-use url::{Host, Url};
+pub mod address;
+pub mod breaker;
+pub mod cors;
+pub mod fault;
+pub mod headers;
+pub mod settings;
 
-/// Scheme, host and port of a URL, such as `https://api.openai.com`. What a credential is sealed to.
-pub fn origin_of(url: &Url) -> String {
-    url.origin().ascii_serialization()
-}
-
-/// Why an address cannot be an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidUpstream {
-    #[error("is not a URL")]
-    Syntax,
-    #[error("must begin with https://")]
-    Scheme,
-    #[error("must not hold a user name or password; use a credential")]
-    UserInfo,
-    #[error("must not have a query or fragment")]
-    Query,
-    #[error("must not name a private, loopback or link-local host")]
-    PrivateHost,
-    #[error("must have at most 2000 characters")]
-    Length,
-}
-
-/// Reads a configured upstream address. `allow_insecure` (local development) admits `http:` and
-/// private hosts, and nothing else.
-pub fn parse_base(text: &str, allow_insecure: bool) -> Result<Url, InvalidUpstream> {
-    if text.len() > 2000 {
-        return Err(InvalidUpstream::Length);
-    }
-    let url = Url::parse(text.trim()).map_err(|_| InvalidUpstream::Syntax)?;
-    match url.scheme() {
-        "https" => {}
-        "http" if allow_insecure => {}
-        _ => return Err(InvalidUpstream::Scheme),
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(InvalidUpstream::UserInfo);
-    }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(InvalidUpstream::Query);
-    }
-    let host = url.host().ok_or(InvalidUpstream::Syntax)?;
-    if !allow_insecure && is_private(&host) {
-        return Err(InvalidUpstream::PrivateHost);
-    }
-    Ok(url)
-}
-
-fn is_private(host: &Host<&str>) -> bool {
-    match host {
-        Host::Ipv4(ip) => !is_public(IpAddr::V4(*ip)),
-        Host::Ipv6(ip) => !is_public(IpAddr::V6(*ip)),
-        Host::Domain(name) => {
-            let name = name.trim_end_matches('.').to_ascii_lowercase();
-            // A single label resolves only on somebody's own network.
-            !name.contains('.')
-                || [".localhost", ".local", ".internal", ".lan", ".home.arpa"]
-                    .iter()
-                    .any(|suffix| name.ends_with(suffix))
-        }
-    }
-}
-
-fn is_public(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(v4) => {
-            let [a, b, c, _] = v4.octets();
-            !(v4.is_private()
-                || v4.is_loopback()
-                || v4.is_link_local()
-                || v4.is_broadcast()
-                || v4.is_documentation()
-                || v4.is_multicast()
-                || a == 0
-                || a >= 240
-                || (a == 100 && (64..128).contains(&b)) // RFC 6598, shared address space
-                || (a == 192 && b == 0 && c == 0) // RFC 6890, protocol assignments
-                || (a == 198 && (18..20).contains(&b))) // RFC 2544, benchmarking
-        }
-        IpAddr::V6(v6) => {
-            let embedded = v6.to_ipv4_mapped().or_else(|| nat64(v6));
-            let [first, ..] = v6.segments();
-            embedded.map_or_else(
-                || {
-                    !(v6.is_loopback()
-                        || v6.is_unspecified()
-                        || v6.is_multicast()
-                        || first & 0xfe00 == 0xfc00
-                        || first & 0xffc0 == 0xfe80
-                        || v6.to_ipv4().is_some())
-                },
-                |v4| is_public(IpAddr::V4(v4)),
-            )
-        }
-    }
-}
-
-/// The IPv4 address inside `64:ff9b::/96` (RFC 6052).
-fn nat64(v6: std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
-    match v6.segments() {
-        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
-            Some(std::net::Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
-        }
-        _ => None,
-    }
-}
+use crate::access::path::{RequestPath, hides_climb, is_under};
+use crate::route::Route;
+use url::Url;
 
 /// Why no URL was built. The call is answered 404 `Route Not Found`: nothing is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -277,5 +178,4 @@ fn map_cookie_path(path: &str, route: &Route) -> String {
 }
 
 #[cfg(test)]
-#[path = "upstream_tests.rs"]
 mod tests;

@@ -6,13 +6,15 @@
 // A test file as a whole, which clippy does not see as one.
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
+use domain::access::record::TokenRecord;
+use domain::ai::price::PriceList;
 use domain::credential::Credential;
-use domain::kv::{KvError, RouteTableV2, RouteV2, TokenRecord, parse_routes};
+use domain::kv::{RouteTableV2, RouteV2, parse_routes};
 use domain::limit::Limits;
 use domain::limit::ledger::{Ask, Command, Granted, Ledger, LimitKind, Limited, Settlement};
-use domain::price::PriceList;
-use domain::settings::{AiProvider, RouteSettings};
+use domain::stored::KvError;
 use domain::token::TokenHash;
+use domain::upstream::settings::{AiProvider, RouteSettings};
 use domain::usage::UsageMessage;
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -44,7 +46,7 @@ fn again<T: for<'a> Deserialize<'a> + Serialize>(text: &str) -> String {
 
 #[test]
 fn what_the_first_release_wrote_is_read_and_written_to_the_byte() {
-    assert_eq!(serde_json::to_string(&TokenRecord::parse(TOKEN, &hash()).unwrap()).unwrap(), TOKEN);
+    assert_eq!(serde_json::to_string(&domain::kv::read_token(TOKEN, &hash()).unwrap()).unwrap(), TOKEN);
     assert_eq!(again::<RouteV2>(ROUTE), ROUTE);
     assert_eq!(again::<RouteTableV2>(&table(ROUTE)), table(ROUTE));
     assert_eq!(again::<PriceList>(PRICES), PRICES);
@@ -62,7 +64,7 @@ fn what_the_first_release_wrote_is_read_and_written_to_the_byte() {
 #[test]
 fn nothing_is_written_that_the_first_release_did_not_know_unless_it_is_in_use() {
     let minimal = r#"{"v":2,"id":"t","name":"n","team":"t","scopes":[],"state":"active","version":1}"#;
-    assert_eq!(serde_json::to_string(&TokenRecord::parse(minimal, &hash()).unwrap()).unwrap(), minimal);
+    assert_eq!(serde_json::to_string(&domain::kv::read_token(minimal, &hash()).unwrap()).unwrap(), minimal);
     assert_eq!(
         again::<RouteV2>(r#"{"id":"r","path":"/api","url":"https://x.example/"}"#),
         r#"{"id":"r","path":"/api","url":"https://x.example/"}"#
@@ -105,7 +107,7 @@ fn a_gateway_ignores_a_new_limit_and_setting_and_refuses_a_critical_one() {
     let with = |path: &str, field: &str, value: Value| {
         let mut token: Value = serde_json::from_str(TOKEN).unwrap();
         token.pointer_mut(path).unwrap()[field] = value;
-        TokenRecord::parse(&token.to_string(), &hash())
+        domain::kv::read_token(&token.to_string(), &hash())
     };
     assert!(with("/limits", "calls_per_fortnight", json!(5)).is_ok());
     assert!(with("", "note", json!({"a": 1})).is_ok());
@@ -117,7 +119,7 @@ fn a_gateway_ignores_a_new_limit_and_setting_and_refuses_a_critical_one() {
     for path in ["", "/limits"] {
         let object = hours.pointer_mut(path).unwrap();
         (object["hours"], object["critical"]) = (json!("9-17"), json!(["hours"]));
-        assert_eq!(TokenRecord::parse(&hours.to_string(), &hash()), Err(KvError::NotUnderstood));
+        assert_eq!(domain::kv::read_token(&hours.to_string(), &hash()), Err(KvError::NotUnderstood));
         hours = serde_json::from_str(TOKEN).unwrap();
     }
     for (field, value) in [("state", json!("paused")), ("v", json!(3)), ("ip_allow", json!(["country:TW"]))] {

@@ -6,19 +6,23 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a failure is what is looked for
 
+use domain::access::carrier::holds_token;
+use domain::access::carrier::{Carrier, protocols_without_token};
+use domain::access::path::{RequestPath, RoutePath};
+use domain::access::scope::Scope;
 use domain::access::{Call, decide};
+use domain::ai::price::PriceList;
 use domain::ai::{Metering, UsageReader, ask_of, with_include_usage};
-use domain::credential::bearer_answer;
-use domain::fault::Fault;
-use domain::headers::{RequestHygiene, holds_token, is_settable};
-use domain::kv::{TokenRecord, parse_routes};
-use domain::price::PriceList;
-use domain::route::{RequestPath, RoutePath, RouteTable};
-use domain::scope::Scope;
-use domain::session::UnverifiedJwt;
-use domain::token::{Carrier, PREFIX, TokenSecret, protocols_without_token};
-use domain::upstream::{build_url, map_location, map_set_cookie, parse_base, restore_cookies, without_pairs};
-use domain::vars::{Key256, KeyRing};
+use domain::credential::oauth::bearer_answer;
+use domain::keys::{Key256, KeyRing};
+use domain::kv::parse_routes;
+use domain::people::session::UnverifiedJwt;
+use domain::route::RouteTable;
+use domain::token::{PREFIX, TokenSecret};
+use domain::upstream::address::parse_base;
+use domain::upstream::fault::Fault;
+use domain::upstream::headers::{RequestHygiene, is_settable};
+use domain::upstream::{build_url, map_location, map_set_cookie, restore_cookies, without_pairs};
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -255,7 +259,7 @@ fn values_in_kv() {
     run("kv", |bytes| {
         let text = text(bytes);
         let _ = (parse_routes(&text, false), PriceList::parse(&text));
-        let Ok(record) = TokenRecord::parse(&text, &hash) else { return };
+        let Ok(record) = domain::kv::read_token(&text, &hash) else { return };
         let has_scopes = !record.scopes.is_empty();
         let path = RequestPath::parse("/api/x/1").unwrap();
         let call = Call { method: "GET", path: &path, client_ip: None, now: 0 };

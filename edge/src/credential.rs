@@ -3,8 +3,8 @@
 use crate::oauth::{self, OauthError};
 use domain::credential::AwsKeys;
 use domain::credential::CredentialEdit;
+use domain::credential::sigv4::{self, Payload, SIGNATURE_HEADERS, query_without_signature};
 use domain::secret::Secret;
-use domain::sigv4::{self, Payload, SIGNATURE_HEADERS, query_without_signature};
 use domain::time::UnixMs;
 use domain::upstream::without_parameter;
 use url::Url;

@@ -2,9 +2,10 @@
 //!
 //! The platform's own primitives are native code; the same in wasm would be slower and larger.
 
-use domain::credential::{Credential, SealedCredential, associated_data};
+use domain::credential::Credential;
+use domain::credential::seal::{SealedCredential, associated_data};
 use domain::id::RouteId;
-use domain::vars::{Key256, KeyRing};
+use domain::keys::{Key256, KeyRing};
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
@@ -65,7 +66,7 @@ pub async fn sha256_hex(bytes: &Uint8Array) -> Result<String, CryptoError> {
         .digest_with_str_and_buffer_source("SHA-256", bytes)
         .map_err(|_| CryptoError::Unavailable)?;
     let digest = to_vec(JsFuture::from(promise).await.map_err(|_| CryptoError::Unavailable)?)?;
-    Ok(domain::sigv4::hex(&digest))
+    Ok(domain::credential::sigv4::hex(&digest))
 }
 
 async fn import(

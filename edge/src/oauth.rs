@@ -1,7 +1,7 @@
 //! Bearer tokens by the client credentials grant (RFC 6749, section 4.4), kept in the isolate until
 //! shortly before they end.
 
-use domain::credential::{ClientAuth, ClientCredentials};
+use domain::credential::oauth::{ClientAuth, ClientCredentials};
 use domain::secret::Secret;
 use domain::time::UnixMs;
 use futures_util::StreamExt;
@@ -177,7 +177,7 @@ async fn fetch(client: &ClientCredentials) -> Result<Ready, OauthError> {
         Either::Left((text, _)) => text?,
         Either::Right(_) => return Err(OauthError::Unreachable),
     };
-    let (token, life_ms) = domain::credential::bearer_answer(&text).ok_or(OauthError::Answer)?;
+    let (token, life_ms) = domain::credential::oauth::bearer_answer(&text).ok_or(OauthError::Answer)?;
     let ends_at = asked_at + life_ms.unwrap_or(DEFAULT_LIFE_MS);
     Ok(Ready { token, asked_at, ends_at, refreshing_since: None })
 }

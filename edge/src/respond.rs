@@ -1,7 +1,7 @@
 //! The error envelope as a response.
 
 use domain::error::ErrorEnvelope;
-use domain::headers::REQUEST_ID;
+use domain::upstream::headers::REQUEST_ID;
 use worker::{Response, Result};
 
 /// The one place where an error becomes a response.

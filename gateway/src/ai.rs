@@ -3,13 +3,13 @@
 use crate::arrival::Arrival;
 use crate::body::Body;
 use domain::access::Permit;
+use domain::ai::price::PriceList;
 use domain::ai::{self, AiAsk, Metering, UsageReader, ask_of, with_include_usage};
 use domain::limit::ledger::{Ask, Settlement};
 use domain::limit::{DEFAULT_CEILING_MICROS, DEFAULT_CEILING_TOKENS, Limits};
-use domain::price::PriceList;
 use domain::route::RouteTable;
-use domain::settings::AiSettings;
 use domain::upstream::build_url;
+use domain::upstream::settings::AiSettings;
 use domain::usage::{AiUsage, Clipped, MAX_MODEL_LEN};
 use js_sys::Uint8Array;
 use std::rc::Rc;

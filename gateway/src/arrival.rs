@@ -2,11 +2,12 @@
 
 use crate::headers;
 use crate::store::now;
-use domain::headers::search::Guarded;
-use domain::headers::{LOOP_MARK, REQUEST_ID, next_hop, request_id};
-use domain::route::RequestPath;
+use domain::access::carrier::Carrier;
+use domain::access::path::RequestPath;
 use domain::time::UnixMs;
-use domain::token::{Carrier, base62};
+use domain::token::base62;
+use domain::upstream::headers::search::Guarded;
+use domain::upstream::headers::{LOOP_MARK, REQUEST_ID, next_hop, request_id};
 use std::net::IpAddr;
 use url::Url;
 use web_sys::Request;

@@ -5,8 +5,8 @@
 //! upstream, what an AI call asks for.
 
 use crate::arrival::Arrival;
-use domain::aws_chunked::Malformed;
-use domain::sigv4::MAX_SIGNED_BODY;
+use domain::credential::aws_chunked::Malformed;
+use domain::credential::sigv4::MAX_SIGNED_BODY;
 use js_sys::{ArrayBuffer, Uint8Array};
 use std::cell::Cell;
 use std::rc::Rc;

@@ -1,6 +1,7 @@
 //! The gateway's configuration, read once per isolate.
 
-use domain::vars::{KeyRing, VarError, Vars, flag, integer_or};
+use domain::keys::KeyRing;
+use domain::vars::{VarError, Vars, flag, integer_or};
 use edge::env::{EnvVars, METRICS};
 use std::cell::OnceCell;
 use std::rc::Rc;

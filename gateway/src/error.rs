@@ -5,8 +5,8 @@ use domain::access::Denial;
 use domain::error::GatewayError;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
-use domain::settings::Maintenance;
-use domain::usage::Outcome;
+use domain::upstream::settings::Maintenance;
+use domain::usage::outcome::Outcome;
 use worker::Result;
 
 /// When a client may come back after a store did not respond.

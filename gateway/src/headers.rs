@@ -1,6 +1,6 @@
 //! Headers of the platform's own type, read in three crossings however many there are.
 
-use domain::headers::response::Edit;
+use domain::upstream::headers::response::Edit;
 use js_sys::{Array, JSON};
 use wasm_bindgen::JsValue;
 use web_sys::Headers;

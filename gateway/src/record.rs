@@ -2,10 +2,11 @@
 
 use crate::arrival::Arrival;
 use crate::store::now;
-use domain::kv::TokenRecord;
+use domain::access::record::TokenRecord;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
-use domain::usage::{MAX_BYTES, Outcome, UsageEvent};
+use domain::usage::outcome::Outcome;
+use domain::usage::{MAX_BYTES, UsageEvent};
 use serde::Serialize;
 use std::sync::Arc;
 use web_sys::Response;

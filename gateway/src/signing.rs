@@ -6,10 +6,10 @@
 use crate::arrival::Arrival;
 use crate::body::Body;
 use crate::upstream::{UpstreamError, unreachable};
-use domain::aws_chunked::{self, FRAMING_HEADERS, Form, Malformed, Unwrapper};
+use domain::credential::aws_chunked::{self, FRAMING_HEADERS, Form, Malformed, Unwrapper};
+use domain::credential::sigv4::{Payload, is_s3, stated_digest};
 use domain::credential::{AwsKeys, CredentialEdit};
 use domain::error::GatewayError;
-use domain::sigv4::{Payload, is_s3, stated_digest};
 use futures_util::{StreamExt, stream::unfold};
 use js_sys::Uint8Array;
 use std::cell::Cell;

@@ -9,9 +9,10 @@
 use crate::cache::{Cache, Claim, Entry, Freshness};
 use crate::config::{Config, MAX_AGE_MS};
 use crate::credentials::Opened;
+use domain::access::record::{TokenRecord, TokenState};
+use domain::ai::price::{PRICES_KEY, PriceList};
 use domain::error::GatewayError;
-use domain::kv::{ROUTES_KEY, TokenRecord, TokenState, parse_routes, token_key};
-use domain::price::{PRICES_KEY, PriceList};
+use domain::kv::{ROUTES_KEY, parse_routes, token_key};
 use domain::route::RouteTable;
 use domain::time::UnixMs;
 use domain::token::{Form, TokenHash};
@@ -53,14 +54,14 @@ pub enum StoreError {
     #[error("KV cannot be read: {0}")]
     Unreachable(String),
     #[error("a value in KV cannot be used: {0}")]
-    Unreadable(#[from] domain::kv::KvError),
+    Unreadable(#[from] domain::stored::KvError),
 }
 
 impl From<&StoreError> for GatewayError {
     fn from(error: &StoreError) -> Self {
         match error {
             StoreError::Unreachable(_) => Self::StoreUnavailable,
-            StoreError::Unreadable(domain::kv::KvError::NotUnderstood) => Self::TokenNotUnderstood,
+            StoreError::Unreadable(domain::stored::KvError::NotUnderstood) => Self::TokenNotUnderstood,
             StoreError::Unreadable(_) => Self::InternalServerError,
         }
     }
@@ -103,7 +104,7 @@ async fn read_from(kv: &KvStore, key: &str) -> Result<Option<String>, StoreError
 async fn fetch_token(env: &Env, hash: &TokenHash) -> Result<Token, StoreError> {
     let read_at = now();
     let text = read(env, &token_key(hash)).await?;
-    let token = text.map(|text| TokenRecord::parse(&text, hash).map(Arc::new)).transpose()?;
+    let token = text.map(|text| domain::kv::read_token(&text, hash).map(Arc::new)).transpose()?;
     learn_token(hash.clone(), token.clone(), read_at);
     Ok(token)
 }

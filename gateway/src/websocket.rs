@@ -1,7 +1,7 @@
 //! Web sockets: the token was checked at the upgrade; from then on messages pass both ways until one
 //! side closes. One call, with its bytes and its duration.
 
-use domain::token::Carrier;
+use domain::access::carrier::Carrier;
 use futures_util::{StreamExt, future::Either, future::select};
 use js_sys::Reflect;
 use wasm_bindgen::{JsCast, JsValue};

@@ -6,11 +6,11 @@ import { root } from "../setup.mjs";
 const DAY = 86_400_000;
 const FINE_KEPT = 2 * DAY;
 
-/** `bin_of` of domain/src/rollup.rs in SQL: exact below 16, then eight bins to each power of two. */
+/** `bin_of` of domain/src/usage/rollup.rs in SQL: exact below 16, then eight bins to each power of two. */
 const bin = (v) => `(SELECT iif(v < 16, v, 16 + (o - 4) * 8 + ((v >> (o - 3)) & 7)) FROM (
   SELECT v, ${[...Array(16).keys()].map((i) => `(v >= ${1 << (i + 5)})`).join(" + ")} + 4 AS o FROM (SELECT min(${v}, 1048576) AS v)))`;
 
-/** `Outcome::class` of domain/src/usage.rs in SQL; a test compares the two. */
+/** `Outcome::class` of domain/src/usage/outcome.rs in SQL; a test compares the two. */
 const CLASS = `CASE
   WHEN outcome GLOB 'denied-*' THEN 'denied' WHEN outcome GLOB 'limited-*' THEN 'limited'
   WHEN outcome IN ('ok', 'timeout') THEN outcome

@@ -1,10 +1,10 @@
 // A dump of the earlier system, cut into what one request takes. Pure: nothing here reads or sends anything. The same
-// cuts as `domain::import::settings_parts` makes for the UI.
+// cuts as `domain::v1::import::settings_parts` makes for the UI.
 
 /** Tokens of one part, and rows of calls; the API takes 2,000 and 5,000. */
 const TOKENS = 1_000;
 const CALLS = 2_000;
-/** How a row says how many before it are alike in every field: `domain::import::OCCURRENCE`. */
+/** How a row says how many before it are alike in every field: `domain::v1::import::OCCURRENCE`. */
 const OCCURRENCE = "_occurrence";
 
 const chunks = (list, size) => Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));

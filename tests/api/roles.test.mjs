@@ -1,5 +1,5 @@
 // Every role at every endpoint of /openapi.json, held against the matrix that stands in it, which is
-// made from `domain::role`.
+// made from `domain::people::role`.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startOnSockets } from "../support/harness.mjs";

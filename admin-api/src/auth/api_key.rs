@@ -4,10 +4,11 @@ use super::rate;
 use crate::db::tokens::{self, Holder};
 use crate::error::Failure;
 use crate::request::Call;
-use domain::error::ApiError;
-use domain::kv::TokenState;
+use contract::error::ApiError;
+use domain::access::carrier::{NotPresented, presented};
+use domain::access::record::TokenState;
 use domain::time::{MINUTE_MS, UnixMs};
-use domain::token::{Form, NotPresented, presented};
+use domain::token::Form;
 use std::cell::Cell;
 
 /// The token that came with the call, in any header that the gateway takes it from.

@@ -5,7 +5,7 @@
 
 use crate::error::Failure;
 use crate::request::Call;
-use domain::error::ApiError;
+use contract::error::ApiError;
 use edge::log::log;
 
 /// The binding for people, by their id.

@@ -1,7 +1,7 @@
 //! The audit log: one row for each change, and one for each refused attempt.
 
 use super::{Db, Statement, StoreError, params, sql, to_json};
-use domain::api::audit::{AuditEntry, AuditQuery, AuditResult};
+use contract::audit::{AuditEntry, AuditQuery, AuditResult};
 use domain::id::TeamId;
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::crypto::random;

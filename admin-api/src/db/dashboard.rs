@@ -1,7 +1,7 @@
 //! Counts for the first page.
 
 use super::{Db, StoreError, params, rows_of, sql};
-use domain::api::dashboard::{Counts, Created, Expiring, TeamTokens};
+use contract::dashboard::{Counts, Created, Expiring, TeamTokens};
 use domain::time::{DAY_MS, UnixMs};
 
 const SOON_MS: i64 = 30 * DAY_MS;

@@ -2,10 +2,10 @@
 
 use super::{Db, Statement, StoreError, params, settings, sql, to_json};
 use domain::id::{RouteId, TeamId, TokenId};
-use domain::import::{ImportedRoute, ImportedTeam, ImportedToken};
-use domain::role::Grant;
+use domain::people::role::Grant;
 use domain::time::UnixMs;
 use domain::token::TokenHash;
+use domain::v1::import::{ImportedRoute, ImportedTeam, ImportedToken};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,11 +1,11 @@
 //! Invitations, and what becomes of them.
 
 use super::{Db, Statement, StoreError, audit, from_json, params, readable, sql, to_json, unattended};
-use domain::api::invitations::{InvitationState, InvitedTeam};
-use domain::api::people::TeamRole;
-use domain::clerk::ClerkUser;
+use contract::invitations::{InvitationState, InvitedTeam};
+use contract::people::TeamRole;
 use domain::id::{TeamId, UserId};
-use domain::role::Grant;
+use domain::people::clerk::ClerkUser;
+use domain::people::role::Grant;
 use domain::time::UnixMs;
 use serde::Deserialize;
 

@@ -3,9 +3,9 @@
 use super::audit::new_id;
 use super::{Db, Statement, StoreError, params, sql, to_json};
 use crate::publish::{RowId, Subject, WRITER_LEASE_MS};
-use domain::api::upkeep::PendingChange;
+use contract::upkeep::PendingChange;
 use domain::id::{TeamId, TokenId};
-use domain::role::Grant;
+use domain::people::role::Grant;
 use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
 use serde::{Deserialize, Serialize};
 

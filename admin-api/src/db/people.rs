@@ -1,9 +1,9 @@
 //! People and their roles.
 
 use super::{Db, Param, StoreError, audit, params, sql, to_json};
-use domain::api::people::{PersonView, TeamRole};
+use contract::people::{PersonView, TeamRole};
 use domain::id::{TeamId, UserId};
-use domain::role::{Membership, Role};
+use domain::people::role::{Membership, Role};
 use domain::time::UnixMs;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -69,7 +69,7 @@ pub async fn claim_asking(db: &Db, user: &UserId, now: UnixMs, before: UnixMs) -
 /// Makes a person whom the configuration names an admin of the core team, while that has none; whether
 /// he is one now. No [`Grant`] stands behind it: the deployment itself says so.
 ///
-/// [`Grant`]: domain::role::Grant
+/// [`Grant`]: domain::people::role::Grant
 pub async fn insert_core_admin(
     db: &Db,
     user: &UserId,

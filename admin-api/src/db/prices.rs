@@ -1,9 +1,9 @@
 //! Prices of AI models.
 
 use super::{Db, Statement, StoreError, params, sql};
-use domain::api::prices::ModelPrice;
-use domain::price::{Price, PriceList};
-use domain::role::Grant;
+use contract::prices::ModelPrice;
+use domain::ai::price::{Price, PriceList};
+use domain::people::role::Grant;
 use domain::time::UnixMs;
 use serde::Deserialize;
 

@@ -4,13 +4,13 @@ use super::{
     Db, Statement, StoreError, column_or_note, each_row_of, json_column, params, refuse_unreadable, rows_of,
     sql, to_json,
 };
-use domain::api::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
-use domain::credential::SealedCredential;
+use contract::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
+use domain::access::path::RoutePath;
+use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
-use domain::role::Grant;
-use domain::route::RoutePath;
-use domain::settings::RouteSettings;
+use domain::people::role::Grant;
 use domain::time::UnixMs;
+use domain::upstream::settings::RouteSettings;
 use serde::Deserialize;
 
 #[derive(Debug, Deserialize)]

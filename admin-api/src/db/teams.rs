@@ -3,11 +3,11 @@
 use super::{
     Db, Param, Statement, StoreError, column_or_note, limits, params, refuse_unreadable, sql, to_json,
 };
-use domain::api::people::Member;
-use domain::api::teams::{NewTeam, TeamView};
+use contract::people::Member;
+use contract::teams::{NewTeam, TeamView};
+use domain::access::scope::Scope;
 use domain::id::{TeamId, UserId};
-use domain::role::{Caller, Grant, Role};
-use domain::scope::Scope;
+use domain::people::role::{Caller, Grant, Role};
 use domain::time::UnixMs;
 use serde::Deserialize;
 

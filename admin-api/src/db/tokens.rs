@@ -10,12 +10,12 @@ use super::limits;
 use super::{
     Db, Param, Statement, StoreError, column_or_note, json_column, params, refuse_unreadable, sql, to_json,
 };
-use domain::api::tokens::{NewToken, StateFilter, TokenSort, TokenView};
+use contract::tokens::{NewToken, StateFilter, TokenSort, TokenView};
+use domain::access::record::TokenState;
+use domain::access::scope::Scope;
 use domain::id::{TeamId, TokenId, UserId};
-use domain::kv::TokenState;
 use domain::limit::Limits;
-use domain::role::Grant;
-use domain::scope::Scope;
+use domain::people::role::Grant;
 use domain::time::UnixMs;
 use domain::token::TokenHint;
 use serde::Deserialize;

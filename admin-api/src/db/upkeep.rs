@@ -1,11 +1,11 @@
 //! Notifications, and what the comparison of KV with D1 found.
 
 use super::{Db, Statement, StoreError, params, prices, settings, sql, to_json};
-use domain::api::upkeep::{Drift, Notification, NotificationKind, stalled_since};
+use contract::upkeep::{Drift, Notification, NotificationKind, stalled_since};
 use domain::id::TeamId;
-use domain::span::HOURLY_KEPT_MS;
 use domain::time::UnixMs;
 use domain::time::{DAY_MS, HOUR_MS};
+use domain::usage::span::HOURLY_KEPT_MS;
 use serde::Deserialize;
 
 const EXPIRES_SOON_MS: i64 = 14 * DAY_MS;

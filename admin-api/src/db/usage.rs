@@ -2,12 +2,12 @@
 
 use super::settings;
 use super::{Db, Param, Statement, StoreError, params, rows_of, sql, to_json};
-use domain::api::usage::{CallView, RecentCall, UsageSort};
+use contract::usage::{CallView, RecentCall, UsageSort};
 use domain::id::{RouteId, TeamId, TokenId};
-use domain::rollup::{Histogram, Rollup};
-use domain::span::Span;
 use domain::time::UnixMs;
-use domain::usage::Outcome;
+use domain::usage::outcome::Outcome;
+use domain::usage::rollup::{Histogram, Rollup};
+use domain::usage::span::Span;
 use serde::Deserialize;
 use serde_json::Value;
 use worker::D1Result;

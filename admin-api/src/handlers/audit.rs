@@ -7,10 +7,10 @@ use crate::error::Failure;
 use crate::handlers::{csv, parse_time};
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Call, respond};
-use domain::api::audit::{AuditEntry, AuditQuery, AuditResult};
+use contract::audit::{AuditEntry, AuditQuery, AuditResult};
 use domain::csv::push_row;
 use domain::id::TeamId;
-use domain::role::{Action, Caller, Subject, authorize};
+use domain::people::role::{Action, Caller, Subject, authorize};
 use domain::time::{UnixMs, to_rfc3339};
 use worker::Response;
 

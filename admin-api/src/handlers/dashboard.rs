@@ -8,11 +8,11 @@ use crate::handlers::usage::{range_of, route_usage, token_usage};
 use crate::handlers::visible_teams;
 use crate::paging::parse_query;
 use crate::request::{Call, respond};
-use domain::api::audit::AuditQuery;
-use domain::api::dashboard::{Overview, OverviewQuery};
-use domain::api::usage::{Figures, SpanQuery};
-use domain::role::Action;
-use domain::rollup::Rollup;
+use contract::audit::AuditQuery;
+use contract::dashboard::{Overview, OverviewQuery};
+use contract::usage::{Figures, SpanQuery};
+use domain::people::role::Action;
+use domain::usage::rollup::Rollup;
 use worker::Response;
 
 const BUSIEST: u32 = 5;

@@ -7,8 +7,8 @@ use crate::error::Failure;
 use crate::publish::{Kv, KvError, now};
 use crate::reconcile::{self, Progress};
 use crate::request::{Call, respond};
-use domain::api::Health;
-use domain::api::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
+use contract::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
+use domain::health::Health;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs, to_rfc3339};
 use edge::log::log;
 use std::cell::RefCell;
@@ -155,7 +155,7 @@ fn credentials(seals: Seals) -> HealthCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::api::upkeep::STALLED_AFTER_MS;
+    use contract::upkeep::STALLED_AFTER_MS;
 
     #[test]
     fn the_worst_of_all_counts() {

@@ -13,13 +13,14 @@ use crate::error::Failure;
 use crate::handlers::people::teams_to_see;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Attempt, Call, parse_body, respond};
-use domain::api::invitations::{
+use contract::error::ApiError;
+use contract::invitations::{
     CreateInvitationRequest, Delivery, InvitationQuery, InvitationState, InvitationView, InvitedTeam,
     VALID_MS,
 };
-use domain::error::{ApiError, FieldError};
+use domain::error::FieldError;
 use domain::id::TeamId;
-use domain::role::{Action, Caller, Grant, Role, Subject, authorize};
+use domain::people::role::{Action, Caller, Grant, Role, Subject, authorize};
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::log::log;
 use worker::Response;
@@ -44,7 +45,7 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
     let items = store::list(&call.db()?, teams.as_deref(), query.state, after, limit + 1).await?;
     let page = page(items, limit, |i| Cursor::Time(i.created_at, i.id.clone()));
     let items = page.items.into_iter().map(|invitation| view(&call.config, invitation)).collect();
-    respond(200, &domain::api::Page::<InvitationView> { items, next_cursor: page.next_cursor })
+    respond(200, &contract::Page::<InvitationView> { items, next_cursor: page.next_cursor })
 }
 
 fn view(config: &Config, invitation: Invitation) -> InvitationView {

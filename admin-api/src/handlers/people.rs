@@ -10,13 +10,13 @@ use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Attempt, Call, parse_body, respond};
-use domain::api::people::{
+use contract::error::ApiError;
+use contract::people::{
     AddMembershipRequest, Me, PeopleQuery, PeopleSynced, PersonChanged, PersonView, SetTeamRoleRequest,
     SyncPeopleRequest,
 };
-use domain::error::ApiError;
 use domain::id::{TeamId, UserId};
-use domain::role::{Action, Caller, Role, Subject, authorize};
+use domain::people::role::{Action, Caller, Role, Subject, authorize};
 use worker::Response;
 
 /// `GET /api/me`

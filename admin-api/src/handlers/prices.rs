@@ -7,9 +7,9 @@ use crate::handlers::status;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::publish::{Subject as Published, publish};
 use crate::request::{Attempt, Call, parse_body, respond};
-use domain::api::prices::{ModelPrice, PriceChanged, PriceQuery, SetPriceRequest};
-use domain::error::ApiError;
-use domain::role::{Action, Grant, Subject, authorize};
+use contract::error::ApiError;
+use contract::prices::{ModelPrice, PriceChanged, PriceQuery, SetPriceRequest};
+use domain::people::role::{Action, Grant, Subject, authorize};
 use worker::Response;
 
 /// `GET /api/prices`

@@ -7,13 +7,13 @@ use crate::handlers::{check_if_match, condition, overtaken, status, visible_team
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::publish::publish_rows;
 use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
-use domain::api::teams::{
+use contract::error::ApiError;
+use contract::teams::{
     CreateTeamRequest, MemberQuery, TeamChange, TeamChanged, TeamQuery, TeamView, UpdateTeamRequest,
 };
-use domain::api::{Page, Propagation};
-use domain::error::ApiError;
+use contract::{Page, Propagation};
 use domain::id::TeamId;
-use domain::role::{Action, Caller, Subject, authorize};
+use domain::people::role::{Action, Caller, Subject, authorize};
 use worker::Response;
 
 /// Tokens that a change of cap or limits publishes at once; the cron publishes the others within a minute.
@@ -152,7 +152,7 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
 }
 
 fn changed(team: TeamView, change: TeamChange) -> TeamView {
-    let texts = |cap: Vec<domain::scope::Scope>| cap.iter().map(ToString::to_string).collect();
+    let texts = |cap: Vec<domain::access::scope::Scope>| cap.iter().map(ToString::to_string).collect();
     TeamView {
         name: change.name.unwrap_or(team.name),
         description: change.description.unwrap_or(team.description),

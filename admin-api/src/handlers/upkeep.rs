@@ -8,8 +8,8 @@ use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::publish::{Kv, KvError, Writer};
 use crate::reconcile::{self, Position, ReconcileError};
 use crate::request::{Attempt, Call, parse_body, respond};
-use domain::api::upkeep::{NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
-use domain::role::{Action, Subject, authorize};
+use contract::upkeep::{NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
+use domain::people::role::{Action, Subject, authorize};
 use worker::Response;
 
 const SHOWN_ROWS: u32 = 50;
@@ -28,7 +28,7 @@ pub async fn notifications(call: &Call) -> Result<Response, Failure> {
     let teams = visible_teams(&caller, None)?;
     let platform = caller.core_role().is_some();
     let items = store::notifications(&call.db()?, teams.as_deref(), platform, after, limit + 1).await?;
-    let cursor_of = |n: &domain::api::upkeep::Notification| {
+    let cursor_of = |n: &contract::upkeep::Notification| {
         Cursor::Time(n.created_at, format!("{} {}", n.kind.as_str(), n.subject))
     };
     respond(200, &page(items, limit, cursor_of))

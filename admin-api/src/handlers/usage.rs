@@ -16,18 +16,19 @@ use crate::handlers::{parse_time, visible_teams};
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Call, respond};
 use crate::zone::Zone;
-use domain::api::usage::{
-    Figures, Interval, RoutePathQuery, RouteUsage, SpanQuery, TokenUsage, UsageBucket, UsageListQuery,
-    UsageQuery, UsageStats,
+use contract::error::ApiError;
+use contract::usage::{
+    Figures, RoutePathQuery, RouteUsage, SpanQuery, TokenUsage, UsageBucket, UsageListQuery, UsageQuery,
+    UsageStats,
 };
-use domain::error::ApiError;
 use domain::id::{RouteId, TeamId, TokenId};
-use domain::role::{Action, Caller, Subject, authorize};
-use domain::rollup::Rollup;
-use domain::span::{
+use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::time::{DAY_MS, UnixMs};
+use domain::usage::rollup::Rollup;
+use domain::usage::span::Interval;
+use domain::usage::span::{
     FINE_KEPT_MS, HOURLY_KEPT_MS, MAX_INTERVALS, Span, instant_of, interval_start, series_spans, sum_spans,
 };
-use domain::time::{DAY_MS, UnixMs};
 use serde_json::Value;
 use worker::Response;
 
@@ -131,7 +132,7 @@ pub async fn list_tokens(call: &Call) -> Result<Response, Failure> {
     let next = page(lines, list.limit, cursor_of);
     respond(
         200,
-        &domain::api::Page {
+        &contract::Page {
             items: next.items.into_iter().map(token_usage).collect(),
             next_cursor: next.next_cursor,
         },
@@ -147,7 +148,7 @@ pub async fn list_routes(call: &Call) -> Result<Response, Failure> {
     let next = page(lines, list.limit, cursor_of);
     respond(
         200,
-        &domain::api::Page {
+        &contract::Page {
             items: next.items.into_iter().map(route_usage).collect(),
             next_cursor: next.next_cursor,
         },
@@ -168,7 +169,7 @@ impl List {
         let query: UsageListQuery = parse_query(call.query())?;
         let limit = check_limit(query.limit)?;
         let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
-        let sorts_by_name = query.sort == Some(domain::api::usage::UsageSort::Name);
+        let sorts_by_name = query.sort == Some(contract::usage::UsageSort::Name);
         if cursor.as_ref().is_some_and(|c| matches!(c, Cursor::Text(..)) != sorts_by_name) {
             return Err(Failure::field("cursor", "belongs to another sort order"));
         }

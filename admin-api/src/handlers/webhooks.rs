@@ -3,9 +3,9 @@
 use crate::db::{audit, invitations as store};
 use crate::error::Failure;
 use crate::request::{Attempt, Call, parse_body, respond};
-use domain::api::invitations::WebhookTaken;
-use domain::clerk::{Event, Webhook};
-use domain::error::ApiError;
+use contract::error::ApiError;
+use contract::invitations::WebhookTaken;
+use domain::people::clerk::{Event, Webhook};
 use edge::log::log;
 use worker::Response;
 

@@ -2,15 +2,16 @@
 
 use crate::db::tokens::PublishedToken;
 use crate::db::{Db, StoreError, json_column, limits, routes};
-use domain::credential::SealedCredential;
+use domain::access::path::RoutePath;
+use domain::access::record::{TokenRecord, TokenState};
+use domain::access::scope::{Scope, cap_to_check, within_cap};
+use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
-use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S, TokenRecord, TokenState};
+use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S};
 use domain::limit::Limits;
-use domain::route::RoutePath;
-use domain::scope::{Scope, cap_to_check, within_cap};
-use domain::settings::RouteSettings;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
+use domain::upstream::settings::RouteSettings;
 use edge::log::log;
 use url::Url;
 
@@ -180,7 +181,7 @@ mod tests {
             ["rte_1"],
             "its path is blocked, so that no shorter route takes its calls"
         );
-        let request = domain::route::RequestPath::parse(path.as_str()).unwrap();
+        let request = domain::access::path::RequestPath::parse(path.as_str()).unwrap();
         assert!(parsed.table.find(&request).is_none() && table.table().find(&request).is_none());
 
         assert!(route(routes::PublishedRow { methods: "[\"G T\"]".into(), ..published(None) }).is_none());

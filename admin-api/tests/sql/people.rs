@@ -2,7 +2,7 @@
 
 use super::{migrated, plan, query};
 use domain::id::TeamId;
-use domain::role::{Action, Caller, Membership, Role, Subject, authorize};
+use domain::people::role::{Action, Caller, Membership, Role, Subject, authorize};
 use rusqlite::{Connection, Params, params};
 
 /// Runs a statement and gives the number of rows that it changed.

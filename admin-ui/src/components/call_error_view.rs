@@ -103,7 +103,7 @@ fn details(i18n: &I18n, error: &CallError) -> Vec<(AttrValue, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::error::ApiError;
+    use contract::error::ApiError;
 
     #[test]
     fn the_request_id_of_an_envelope_is_shown() {

@@ -1,10 +1,10 @@
 //! Small coloured words, the same on every page.
 
 use crate::i18n::{I18n, use_i18n};
-use domain::api::tokens::TokenView;
-use domain::kv::TokenState;
-use domain::role::Role;
-use domain::scope::Scope;
+use contract::tokens::TokenView;
+use domain::access::record::TokenState;
+use domain::access::scope::Scope;
+use domain::people::role::Role;
 use domain::time::UnixMs;
 use patternfly_yew::prelude::{Color, Icon, Label};
 use yew::prelude::*;

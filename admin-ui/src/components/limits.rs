@@ -3,7 +3,7 @@
 use super::{SelectField, TextField, Time, error_of};
 use crate::format;
 use crate::i18n::{I18n, use_i18n};
-use domain::api::limits::TokenLimits;
+use contract::limits::TokenLimits;
 use domain::error::FieldError;
 use domain::limit::ledger::{LimitKind, LimitUse};
 use domain::limit::{DEFAULT_CEILING_MICROS, DEFAULT_CEILING_TOKENS, Limits};

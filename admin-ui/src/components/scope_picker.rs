@@ -3,8 +3,8 @@
 use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField};
 use crate::hooks::as_decided_on;
 use crate::i18n::use_i18n;
-use domain::api::routes::RouteView;
-use domain::scope::{InvalidScope, Reach, Scope};
+use contract::routes::RouteView;
+use domain::access::scope::{InvalidScope, Reach, Scope};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use yew::prelude::*;

@@ -2,10 +2,10 @@
 
 use super::{Remote, use_remote};
 use crate::api::use_api;
-use domain::api::routes::{ListRoutes, RouteQuery, RouteView};
-use domain::api::teams::{ListTeams, TeamQuery, TeamView};
+use contract::routes::{ListRoutes, RouteQuery, RouteView};
+use contract::teams::{ListTeams, TeamQuery, TeamView};
 use domain::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential};
-use domain::settings::RouteSettings;
+use domain::upstream::settings::RouteSettings;
 use url::Url;
 use yew::prelude::*;
 

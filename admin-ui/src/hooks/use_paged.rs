@@ -1,6 +1,6 @@
 use super::{Remote, use_remote};
 use crate::api::CallError;
-use domain::api::Page;
+use contract::Page;
 use std::future::Future;
 use yew::prelude::*;
 

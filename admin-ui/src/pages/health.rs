@@ -3,7 +3,7 @@ use crate::components::{AsyncView, Column, DataTable, Page};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
-use domain::api::upkeep::{GetHealthDetailed, HealthDetailed, HealthStatus};
+use contract::upkeep::{GetHealthDetailed, HealthDetailed, HealthStatus};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;

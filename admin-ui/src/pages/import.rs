@@ -5,10 +5,9 @@ use crate::components::{CallErrorView, Column, DataTable, Page, Row};
 use crate::format;
 use crate::hooks::{use_action, use_id};
 use crate::i18n::{I18n, use_i18n};
-use domain::api::import::{
-    Import, ImportItem, ImportMode, ImportOutcome, ImportReport, ImportRequest, Table,
-};
-use domain::import::{number_calls, rows_of, settings_parts};
+use contract::import::{Import, ImportMode, ImportReport, ImportRequest};
+use domain::v1::import::{ImportItem, ImportOutcome, Table};
+use domain::v1::import::{number_calls, rows_of, settings_parts};
 use patternfly_yew::prelude::*;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};

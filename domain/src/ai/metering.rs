@@ -4,7 +4,7 @@
 //! address may hold part of the path (`https://api.openai.com/v1`), so only the end is compared. A path
 //! that no row knows is metered if it is a `POST`, and free otherwise.
 
-use crate::settings::AiProvider;
+use crate::upstream::settings::AiProvider;
 
 /// Kinds of calls to an AI's API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,5 +1,5 @@
 -- Busiest first; the histograms are fetched for those alone that are shown. ?1 dimension of the rows
--- that are read: token, route or pair · ?2 spans as JSON (`domain::span::Span`) · ?3 teams as JSON,
+-- that are read: token, route or pair · ?2 spans as JSON (`domain::usage::span::Span`) · ?3 teams as JSON,
 -- ?4 token, ?5 route: NULL is all · ?6 limit · ?7 what it is split by: token or route
 WITH keys(key, part) AS (
     SELECT DISTINCT

@@ -2,9 +2,9 @@
 
 use super::state_of;
 use crate::db::{Db, StoreError, each_row_of, json_column, params, sql, to_json};
+use domain::access::record::TokenState;
+use domain::access::scope::Scope;
 use domain::id::{TeamId, TokenId};
-use domain::kv::TokenState;
-use domain::scope::Scope;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use serde::Deserialize;

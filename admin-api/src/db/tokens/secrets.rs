@@ -2,11 +2,11 @@
 
 use super::state_of;
 use crate::db::{Db, Statement, StoreError, params, sql};
-use domain::api::tokens::SecretView;
+use contract::tokens::SecretView;
+use domain::access::network;
+use domain::access::record::TokenState;
 use domain::id::{TeamId, TokenId, UserId};
-use domain::kv::TokenState;
-use domain::network;
-use domain::role::Grant;
+use domain::people::role::Grant;
 use domain::time::UnixMs;
 use domain::token::{TokenHash, TokenHint, TokenSecret};
 use ipnet::IpNet;

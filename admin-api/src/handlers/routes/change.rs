@@ -7,15 +7,15 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, status};
 use crate::request::{Attempt, Call, parse_body, respond};
-use domain::api::routes::{
+use contract::error::ApiError;
+use contract::routes::{
     CreateRouteRequest, RouteChange, RouteChanged, RouteView, UpdateRouteRequest, UpstreamView,
 };
-use domain::error::ApiError;
+use domain::access::path::RoutePath;
 use domain::id::RouteId;
-use domain::role::{Action, Caller, Subject};
-use domain::route::RoutePath;
-use domain::settings::{Failover, RouteSettings};
-use domain::upstream::origin_of;
+use domain::people::role::{Action, Caller, Subject};
+use domain::upstream::address::origin_of;
+use domain::upstream::settings::{Failover, RouteSettings};
 use url::Url;
 use worker::Response;
 
@@ -201,7 +201,7 @@ pub async fn delete(call: &Call) -> Result<Response, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::api::routes::CredentialView;
+    use contract::routes::CredentialView;
     use domain::credential::CredentialKind;
 
     fn stored() -> Stored {

@@ -6,11 +6,11 @@ use crate::db::{audit, routes as store};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, overtaken};
 use crate::request::{Call, parse_body};
-use domain::api::routes::check_credential;
+use contract::error::ApiError;
+use contract::routes::check_credential;
 use domain::credential::Credential;
-use domain::error::ApiError;
-use domain::role::{Action, Subject};
-use domain::upstream::origin_of;
+use domain::people::role::{Action, Subject};
+use domain::upstream::address::origin_of;
 use url::Url;
 use worker::Response;
 

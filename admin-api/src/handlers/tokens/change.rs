@@ -8,11 +8,11 @@ use crate::db::{Db, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, status};
 use crate::request::{Call, parse_body, respond_versioned};
-use domain::api::Propagation;
-use domain::api::tokens::{ExtendTokenRequest, TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
-use domain::error::ApiError;
-use domain::kv::TokenState;
-use domain::role::{Action, Grant, Subject, authorize};
+use contract::Propagation;
+use contract::error::ApiError;
+use contract::tokens::{ExtendTokenRequest, TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
+use domain::access::record::TokenState;
+use domain::people::role::{Action, Grant, Subject, authorize};
 use worker::Response;
 
 /// `PUT /api/tokens/{id}`

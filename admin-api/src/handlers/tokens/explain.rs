@@ -7,12 +7,14 @@ use crate::db::tokens as store;
 use crate::error::Failure;
 use crate::publish::{record_of, route_table};
 use crate::request::{Call, parse_body, respond};
+use contract::error::ApiError;
+use contract::tokens::{ExplainRequest, Explanation};
+use domain::access::path::RequestPath;
+use domain::access::record::TokenRecord;
 use domain::access::{self, explain as steps_of};
-use domain::api::tokens::{ExplainRequest, Explanation};
-use domain::error::{ApiError, FieldError};
-use domain::kv::TokenRecord;
+use domain::error::FieldError;
 use domain::method::Method;
-use domain::route::{RequestPath, RouteTable};
+use domain::route::RouteTable;
 use std::net::IpAddr;
 use worker::Response;
 
@@ -70,7 +72,7 @@ fn answer(
     table: &RouteTable,
     question: &Question,
     now: domain::time::UnixMs,
-    propagation: domain::api::Propagation,
+    propagation: contract::Propagation,
 ) -> Explanation {
     let call = access::Call {
         method: question.method.as_str(),

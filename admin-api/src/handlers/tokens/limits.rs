@@ -6,11 +6,11 @@ use crate::db::limits as store;
 use crate::error::Failure;
 use crate::limiter::standing;
 use crate::request::{Attempt, Call, respond};
-use domain::api::limits::loosens;
-use domain::error::ApiError;
+use contract::error::ApiError;
+use contract::limits::loosens;
 use domain::id::TeamId;
 use domain::limit::Limits;
-use domain::role::{Action, Caller, Subject};
+use domain::people::role::{Action, Caller, Subject};
 use worker::Response;
 
 /// `GET /api/tokens/{id}/limits`

@@ -8,14 +8,14 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, idempotency, overtaken, status};
 use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
-use domain::api::tokens::{
+use contract::error::ApiError;
+use contract::tokens::{
     CreateTokenRequest, NewToken, RotateTokenRequest, SecretView, TokenCreated, TokenView,
 };
-use domain::api::{Page, Propagation};
-use domain::error::ApiError;
+use contract::{Page, Propagation};
 use domain::id::{TokenId, UserId};
 use domain::limit::Limits;
-use domain::role::{Action, Grant, Subject};
+use domain::people::role::{Action, Grant, Subject};
 use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
 use edge::crypto::random;

@@ -6,11 +6,11 @@ use crate::error::Failure;
 use crate::handlers::{csv, parse_time, visible_teams};
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Call, respond};
-use domain::api::Page;
-use domain::api::usage::{CallPage, CallView, EventQuery, StatusClass};
+use contract::Page;
+use contract::usage::{CallPage, CallView, EventQuery, StatusClass};
 use domain::csv::push_row;
 use domain::id::TeamId;
-use domain::role::Caller;
+use domain::people::role::Caller;
 use domain::time::{DAY_MS, UnixMs, to_rfc3339};
 use worker::Response;
 

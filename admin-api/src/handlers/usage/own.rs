@@ -5,8 +5,8 @@ use crate::db::{limits, usage as store};
 use crate::error::Failure;
 use crate::limiter::standing;
 use crate::request::{Call, respond};
-use domain::api::usage::{Figures, OwnUsage};
-use domain::error::ApiError;
+use contract::error::ApiError;
+use contract::usage::{Figures, OwnUsage};
 use worker::Response;
 
 const RECENT_CALLS: u32 = 10;

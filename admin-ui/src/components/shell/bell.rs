@@ -4,7 +4,7 @@ use crate::format;
 use crate::hooks::{AsyncState, use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
-use domain::api::upkeep::{ListNotifications, Notification, NotificationKind, NotificationQuery};
+use contract::upkeep::{ListNotifications, Notification, NotificationKind, NotificationQuery};
 use serde_json::Value;
 use yew::prelude::*;
 use yew_router::prelude::*;

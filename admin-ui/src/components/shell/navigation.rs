@@ -2,7 +2,7 @@ use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_set_preference};
 use crate::state::session::{can, use_me};
-use domain::role::{Action, Subject};
+use domain::people::role::{Action, Subject};
 use yew::prelude::*;
 use yew_router::prelude::*;
 

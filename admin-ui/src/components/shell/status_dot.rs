@@ -2,7 +2,7 @@ use crate::api::use_api;
 use crate::hooks::{AsyncState, use_interval_while_visible, use_remote};
 use crate::i18n::use_i18n;
 use crate::route::Route;
-use domain::api::upkeep::{GetHealthDetailed, HealthStatus};
+use contract::upkeep::{GetHealthDetailed, HealthStatus};
 use yew::prelude::*;
 use yew_router::prelude::*;
 

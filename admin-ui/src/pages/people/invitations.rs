@@ -7,12 +7,12 @@ use crate::components::{
 use crate::hooks::{use_action, use_paged};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::toasts::{Tone, use_toast};
-use domain::api::Page as Items;
-use domain::api::invitations::{
+use contract::Page as Items;
+use contract::invitations::{
     CreateInvitation, CreateInvitationRequest, Delivery, InvitationQuery, InvitationState, InvitationView,
     InvitedTeam, ListInvitations, ResendInvitation, RevokeInvitation,
 };
-use domain::api::teams::TeamView;
+use contract::teams::TeamView;
 use domain::error::FieldError;
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
@@ -200,7 +200,7 @@ fn Invite(props: &InviteProps) -> Html {
         let (email, roles, errors, on_run) =
             (email.clone(), roles.clone(), errors.setter(), action.on_run.clone());
         Callback::from(move |()| {
-            let team = |(team_id, role): (&domain::id::TeamId, &domain::role::Role)| InvitedTeam {
+            let team = |(team_id, role): (&domain::id::TeamId, &domain::people::role::Role)| InvitedTeam {
                 team_id: team_id.clone(),
                 role: *role,
             };

@@ -5,9 +5,9 @@ use crate::components::{AsyncView, Avatar, Column, DataTable, Empty, Page, Pager
 use crate::hooks::{use_debounced, use_paged, use_query, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
-use domain::api::Page as Items;
-use domain::api::people::{ListPeople, Me, PeopleQuery, PersonView};
-use domain::role::{Action, Subject};
+use contract::Page as Items;
+use contract::people::{ListPeople, Me, PeopleQuery, PersonView};
+use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;

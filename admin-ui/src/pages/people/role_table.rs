@@ -3,9 +3,9 @@
 use crate::components::{Select, role_name};
 use crate::i18n::use_i18n;
 use crate::state::session::{can, use_me};
-use domain::api::teams::TeamView;
+use contract::teams::TeamView;
 use domain::id::TeamId;
-use domain::role::{Action, Role, Subject};
+use domain::people::role::{Action, Role, Subject};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use yew::prelude::*;

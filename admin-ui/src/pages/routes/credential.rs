@@ -3,7 +3,7 @@
 
 use crate::components::{CheckField, SelectField, TextField, error_of};
 use crate::i18n::use_i18n;
-use domain::api::routes::check_credential;
+use contract::routes::check_credential;
 use domain::credential::{Credential, CredentialKind, MAX_HEADERS};
 use domain::error::FieldError;
 use patternfly_yew::prelude::*;

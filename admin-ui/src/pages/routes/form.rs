@@ -10,16 +10,16 @@ use crate::hooks::{use_action, use_routes};
 use crate::i18n::use_i18n;
 use crate::state::session::{can, use_me};
 use crate::state::toasts::{Tone, use_toast};
-use domain::api::Propagation;
-use domain::api::routes::{
+use contract::Propagation;
+use contract::routes::{
     ClearCredential, CreateRoute, CreateRouteRequest, RouteChanged, RouteView, SetCredential, UpdateRoute,
     UpdateRouteRequest,
 };
 use domain::credential::CredentialKind;
 use domain::error::FieldError;
-use domain::role::{Action, Subject};
-use domain::settings::RouteSettings;
-use domain::upstream::{origin_of, parse_base};
+use domain::people::role::{Action, Subject};
+use domain::upstream::address::{origin_of, parse_base};
+use domain::upstream::settings::RouteSettings;
 use patternfly_yew::prelude::*;
 use serde_json::{Map, Value, json};
 use std::rc::Rc;

@@ -16,7 +16,7 @@ use crate::components::use_copy;
 use crate::config::use_config;
 use crate::i18n::{I18n, use_i18n};
 use crate::snippets;
-use domain::api::routes::RouteView;
+use contract::routes::RouteView;
 use domain::credential::CredentialKind;
 use patternfly_yew::prelude::*;
 use yew::prelude::*;

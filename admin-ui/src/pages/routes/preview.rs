@@ -2,9 +2,11 @@ use crate::components::TextField;
 use crate::config::use_config;
 use crate::hooks::use_id;
 use crate::i18n::use_i18n;
-use domain::route::{DEFAULT_TIMEOUT_MS, RequestPath, Route, RouteCredential};
-use domain::settings::RouteSettings;
-use domain::upstream::{build_url, parse_base};
+use domain::access::path::RequestPath;
+use domain::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential};
+use domain::upstream::address::parse_base;
+use domain::upstream::build_url;
+use domain::upstream::settings::RouteSettings;
 use yew::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -43,7 +45,7 @@ pub fn Preview(props: &PreviewProps) -> Html {
 
 /// The upstream's URL for `sample` below a route, or why there is none, as `domain` words it.
 fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: bool) -> Result<String, String> {
-    let path = path.parse().map_err(|why: domain::route::InvalidRoutePath| why.to_string())?;
+    let path = path.parse().map_err(|why: domain::access::path::InvalidRoutePath| why.to_string())?;
     let upstream = parse_base(backend_url, allow_insecure).map_err(|why| why.to_string())?;
     let route = Route {
         id: "".into(),

@@ -2,11 +2,11 @@
 
 use crate::components::{CheckField, SelectField, TextField, error_of};
 use crate::i18n::{I18n, use_i18n};
-use domain::api::routes::RouteView;
+use contract::routes::RouteView;
 use domain::error::FieldError;
 use domain::id::RouteId;
-use domain::settings::{AiProvider, AiSettings, Failover, Maintenance, RouteSettings};
 use domain::stored::Unread;
+use domain::upstream::settings::{AiProvider, AiSettings, Failover, Maintenance, RouteSettings};
 use std::rc::Rc;
 use yew::prelude::*;
 

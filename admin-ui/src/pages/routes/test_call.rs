@@ -4,7 +4,7 @@ use crate::components::{CallErrorView, SelectField, TextField, error_of};
 use crate::format;
 use crate::hooks::use_action;
 use crate::i18n::use_i18n;
-use domain::api::routes::{RouteTested, RouteView, TestMethod, TestRoute, TestRouteRequest};
+use contract::routes::{RouteTested, RouteView, TestMethod, TestRoute, TestRouteRequest};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;

@@ -10,9 +10,9 @@ use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
 use crate::state::toasts::{Tone, use_toast};
-use domain::api::people::Member;
-use domain::api::teams::{DeleteTeam, GetTeam, ListMembers, MemberQuery, TeamView};
-use domain::role::{Action, Subject};
+use contract::people::Member;
+use contract::teams::{DeleteTeam, GetTeam, ListMembers, MemberQuery, TeamView};
+use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -27,7 +27,7 @@ type Shown = (Rc<TeamView>, Vec<Member>);
 
 async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
     let team = api.call::<GetTeam>(&[id]).await?;
-    let query = MemberQuery { limit: Some(domain::api::MAX_LIMIT), cursor: None };
+    let query = MemberQuery { limit: Some(contract::MAX_LIMIT), cursor: None };
     let members = api.read::<ListMembers>(&[id], &query).await?;
     Ok((Rc::new(team), members.items))
 }

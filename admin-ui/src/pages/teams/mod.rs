@@ -7,7 +7,7 @@ mod list;
 pub use detail::TeamPage;
 pub use list::TeamsPage;
 
-use domain::api::teams::TeamView;
+use contract::teams::TeamView;
 use yew::prelude::*;
 
 /// Names of the icons that a team can have, as the style sheet knows them.

@@ -13,13 +13,13 @@ use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
 use crate::state::toasts::use_toast;
-use domain::api::Page as Items;
-use domain::api::limits::{GetTokenLimits, TokenLimits};
-use domain::api::routes::RouteView;
-use domain::api::tokens::{
+use contract::Page as Items;
+use contract::limits::{GetTokenLimits, TokenLimits};
+use contract::routes::RouteView;
+use contract::tokens::{
     DisableToken, EnableToken, GetToken, ListTokenSecrets, SecretView, TokenChanged, TokenView,
 };
-use domain::kv::TokenState;
+use domain::access::record::TokenState;
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;

@@ -9,12 +9,12 @@ use crate::format;
 use crate::hooks::{use_action, use_remote};
 use crate::i18n::use_i18n;
 use crate::state::toasts::{Tone, use_toast};
-use domain::api::routes::RouteView;
-use domain::api::tokens::{
+use contract::routes::RouteView;
+use contract::tokens::{
     ExtendToken, ExtendTokenRequest, RevokeToken, RotateToken, RotateTokenRequest, TokenChanged,
     TokenCreated, TokenView,
 };
-use domain::api::usage::{GetUsageStats, UsageQuery, UsageStats};
+use contract::usage::{GetUsageStats, UsageQuery, UsageStats};
 use domain::time::HOUR_MS;
 use patternfly_yew::prelude::*;
 use std::rc::Rc;

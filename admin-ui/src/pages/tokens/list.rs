@@ -9,10 +9,10 @@ use crate::hooks::{Remote, use_debounced, use_paged, use_query, use_routes, use_
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
-use domain::api::Page as Items;
-use domain::api::routes::RouteView;
-use domain::api::tokens::{ListTokens, StateFilter, TokenQuery, TokenSort, TokenView};
-use domain::role::Action;
+use contract::Page as Items;
+use contract::routes::RouteView;
+use contract::tokens::{ListTokens, StateFilter, TokenQuery, TokenSort, TokenView};
+use domain::people::role::Action;
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;

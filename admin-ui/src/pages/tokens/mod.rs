@@ -13,9 +13,9 @@ pub use list::TokensPage;
 
 use crate::i18n::I18n;
 use crate::state::toasts::Tone;
-use domain::api::Propagation;
-use domain::api::tokens::TokenView;
-use domain::role::{Action, Subject};
+use contract::Propagation;
+use contract::tokens::TokenView;
+use domain::people::role::{Action, Subject};
 use yew::AttrValue;
 
 /// Says that a change was saved, and whether the gateway knows of it yet.
@@ -26,7 +26,7 @@ fn saved(i18n: &I18n, propagation: Propagation) -> (Tone, AttrValue) {
     }
 }
 
-fn may_change(me: &domain::api::people::Me, token: &TokenView) -> bool {
+fn may_change(me: &contract::people::Me, token: &TokenView) -> bool {
     let subject = Subject::owned(&token.team_id, token.created_by.as_ref());
     crate::state::session::can(me, Action::ChangeToken, subject)
 }

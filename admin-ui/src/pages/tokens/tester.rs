@@ -6,13 +6,14 @@ use crate::components::{CallErrorView, SelectField, TextField, as_field_error};
 use crate::format;
 use crate::hooks::{as_decided_on, use_action};
 use crate::i18n::{I18n, use_i18n};
+use contract::routes::RouteView;
+use contract::tokens::{ExplainRequest, ExplainToken, Explanation, TokenView};
+use domain::access::network;
+use domain::access::path::RequestPath;
+use domain::access::record::TokenRecord;
+use domain::access::scope::{Scope, cap_to_check, within_cap};
 use domain::access::{Call, Denial, Step, StepResult, explain};
-use domain::api::routes::RouteView;
-use domain::api::tokens::{ExplainRequest, ExplainToken, Explanation, TokenView};
-use domain::kv::TokenRecord;
-use domain::network;
-use domain::route::{RequestPath, Route, RouteTable};
-use domain::scope::{Scope, cap_to_check, within_cap};
+use domain::route::{Route, RouteTable};
 use ipnet::IpNet;
 use patternfly_yew::prelude::*;
 use std::net::IpAddr;
@@ -167,7 +168,7 @@ fn Steps(props: &StepsProps) -> Html {
 fn server_said(i18n: &I18n, said: &Explanation, agrees: bool) -> Html {
     let verdict = if said.allowed { i18n.t("tester.server-allows") } else { i18n.t("tester.server-denies") };
     let remark = if agrees { i18n.t("tester.agrees") } else { i18n.t("tester.differs") };
-    let pending = said.propagation == domain::api::Propagation::Pending;
+    let pending = said.propagation == contract::Propagation::Pending;
     html! {
         <p>
             { verdict }{ " " }{ remark }

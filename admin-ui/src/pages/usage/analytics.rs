@@ -6,7 +6,7 @@ use crate::components::{AsyncView, Empty, Page, Select};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_teams};
 use crate::i18n::use_i18n;
-use domain::api::usage::{GetUsageStats, UsageQuery, UsageStats};
+use contract::usage::{GetUsageStats, UsageQuery, UsageStats};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;

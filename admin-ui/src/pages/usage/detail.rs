@@ -8,8 +8,8 @@ use crate::components::{AsyncView, Page};
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_routes};
 use crate::i18n::use_i18n;
 use crate::route::Route;
-use domain::api::tokens::GetToken;
-use domain::api::usage::{GetRouteUsage, GetTokenUsage, RoutePathQuery, UsageStats};
+use contract::tokens::GetToken;
+use contract::usage::{GetRouteUsage, GetTokenUsage, RoutePathQuery, UsageStats};
 use domain::id::TokenId;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -108,7 +108,7 @@ pub fn RouteUsagePage() -> Html {
     let render = {
         let (i18n, id) = (i18n.clone(), route.as_ref().map(|route| route.id.clone()));
         Callback::from(move |stats: Rc<UsageStats>| {
-            let name = |token: &domain::api::usage::TokenUsage| {
+            let name = |token: &contract::usage::TokenUsage| {
                 token.name.clone().unwrap_or_else(|| token.token_id.to_string())
             };
             let shares: Vec<_> =

@@ -4,7 +4,8 @@ use crate::components::{Chart, Column, DataTable, Row, Series, over_time, shares
 use crate::format;
 use crate::i18n::I18n;
 use crate::route::Route;
-use domain::api::usage::{Figures, Interval, RouteUsage, TokenUsage, UsageStats};
+use contract::usage::{Figures, RouteUsage, TokenUsage, UsageStats};
+use domain::usage::span::Interval;
 use patternfly_yew::prelude::*;
 use serde::Serialize;
 use yew::prelude::*;

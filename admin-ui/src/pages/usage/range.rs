@@ -3,8 +3,9 @@
 use crate::components::Select;
 use crate::format;
 use crate::i18n::use_i18n;
-use domain::api::usage::{Interval, SpanQuery};
+use contract::usage::SpanQuery;
 use domain::time::{DAY_MS, UnixMs};
+use domain::usage::span::Interval;
 use serde::{Deserialize, Serialize};
 use web_sys::HtmlInputElement;
 use yew::prelude::*;

@@ -4,7 +4,7 @@ use crate::components::{AsyncView, Page};
 use crate::format;
 use crate::hooks::use_remote;
 use crate::i18n::use_i18n;
-use domain::api::dashboard::{Counts, GetCounts};
+use contract::dashboard::{Counts, GetCounts};
 use std::rc::Rc;
 use yew::prelude::*;
 

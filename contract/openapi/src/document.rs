@@ -1,0 +1,458 @@
+//! The OpenAPI 3.1 document, made from the endpoints' own types. Built natively and committed
+//! (`admin-api/openapi.json`); no Worker carries this module.
+//!
+//! Adding an endpoint: its types derive `JsonSchema` under the feature `schema`, and a request with a
+//! body gets an example in [`example`]. The rest follows from `endpoint!`.
+
+use contract::error::ApiError;
+use contract::{self, Endpoint, Visitor};
+use domain::people::role::{Action, Rule};
+use schemars::generate::{SchemaGenerator, SchemaSettings};
+use schemars::{JsonSchema, Schema};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// The document.
+pub fn document() -> Value {
+    let mut builder = Builder::new();
+    contract::visit(&mut builder);
+    builder.finish()
+}
+
+struct Builder {
+    schemas: SchemaGenerator,
+    paths: Map<String, Value>,
+}
+
+/// A request's example, by method and pattern. A test holds each against its type.
+pub fn example(method: &str, pattern: &str) -> Option<Value> {
+    Some(match (method, pattern) {
+        ("POST", "/api/tokens") => {
+            json!({ "name": "Invoices", "team_id": "automation", "scopes": ["openai", "GET /api/echo/*"], "expires_days": 90, "limits": { "calls_per_minute": 60, "cost_micros_per_day": 5_000_000 } })
+        }
+        ("PUT", "/api/tokens/{id}") => {
+            json!({ "description": "Sends invoices", "ip_allow": ["203.0.113.0/24"], "limits": { "calls_per_minute": 30 } })
+        }
+        ("POST", "/api/tokens/{id}/rotate") => json!({ "grace_hours": 24 }),
+        ("POST", "/api/tokens/{id}/extend") => json!({ "days": 90 }),
+        ("POST", "/api/tokens/{id}/explain") => {
+            json!({ "method": "GET", "path": "/api/openai/models", "client_ip": "203.0.113.7" })
+        }
+        ("POST", "/api/routes") => {
+            json!({ "name": "Example", "path": "/api/example", "backend_url": "https://upstream.example/v1", "tags": ["ai"], "credential": { "kind": "bearer", "token": "the vendor's key" } })
+        }
+        ("PUT", "/api/routes/{id}") => {
+            json!({ "description": "An example", "settings": { "maintenance": { "message": "Back at noon", "retry_after_s": 3_600 } } })
+        }
+        ("PUT", "/api/routes/{id}/credential") => {
+            json!({ "kind": "header", "name": "x-api-key", "value": "the vendor's key" })
+        }
+        ("POST", "/api/routes/{id}/test") => json!({ "path": "/models", "method": "GET" }),
+        ("POST", "/api/teams") => {
+            json!({ "id": "finance", "name": "Finance", "color": "#0066cc", "icon": "coins", "scope_cap": ["openai"] })
+        }
+        ("PUT", "/api/teams/{id}") => json!({ "name": "Finance", "description": null }),
+        ("PUT", "/api/users/{uid}/team-role") => {
+            json!({ "team_ids": ["automation", "finance"], "role": "DEVELOPER" })
+        }
+        ("POST", "/api/users/{uid}/team-membership") => json!({ "team_id": "automation", "role": "VIEWER" }),
+        ("POST", "/api/invitations") => {
+            json!({ "email": "person@example.test", "teams": [{ "team_id": "automation", "role": "VIEWER" }] })
+        }
+        ("POST", "/api/webhooks/clerk") => {
+            json!({ "type": "user.deleted", "object": "event", "data": { "id": "user_1", "object": "user", "deleted": true } })
+        }
+        ("POST", "/api/users/sync") => json!({}),
+        ("PUT", "/api/prices/{model}") => {
+            json!({ "prompt": 2_500_000, "completion": 10_000_000, "cached": 1_250_000, "source": "openai.com/api/pricing, 2026-11-01" })
+        }
+        ("POST", "/api/publication/reconcile") => json!({ "repair": false }),
+        ("POST", "/api/usage-log") => {
+            json!({ "token_hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "route": "/api/openai", "timestamp": "2026-11-01T00:00:00Z", "response_status": 200 })
+        }
+        ("POST", "/api/import") => {
+            json!({ "mode": "check", "kv": { "routes": { "/api/x": "https://x.example" } }, "tables": {} })
+        }
+        _ => return None,
+    })
+}
+
+fn rule_json(rule: Rule) -> Value {
+    json!({ "core": rule.core, "team": rule.team, "own": rule.own, "any_team": rule.any_team, "anyone": rule.anyone })
+}
+
+/// What the error answers of a document are named after.
+const fn component(error: ApiError) -> &'static str {
+    error.code()
+}
+
+impl Builder {
+    fn new() -> Self {
+        let settings =
+            SchemaSettings::draft2020_12().with(|s| s.definitions_path = "/components/schemas".into());
+        Self { schemas: settings.into_generator(), paths: Map::new() }
+    }
+
+    /// The errors that an endpoint can answer.
+    fn errors<E: Endpoint>(takes_body: bool, takes_query: bool) -> BTreeSet<(u16, &'static str)> {
+        let mut errors = vec![ApiError::InternalServerError];
+        let is_static = matches!(E::PATTERN, "/health" | "/health/detailed" | "/openapi.json" | "/docs");
+        if !is_static {
+            errors.push(ApiError::StoreUnavailable);
+        }
+        match E::ACTION {
+            Some(action) => {
+                errors.extend([
+                    ApiError::Unauthenticated,
+                    ApiError::SessionExpired,
+                    ApiError::TooManyRequests,
+                ]);
+                if action != Action::ReadSelf {
+                    errors.push(ApiError::NotFound);
+                }
+                // A scope cap, limits, a credential or a senior role may ask for more than the endpoint does.
+                if action.may_be_forbidden() {
+                    errors.push(ApiError::Forbidden);
+                }
+            }
+            None if E::PATTERN.starts_with("/api/usage/") => errors.extend([
+                ApiError::MissingApiKey,
+                ApiError::InvalidApiKey,
+                ApiError::TokenExpired,
+                ApiError::IpNotAllowed,
+                ApiError::TooManyRequests,
+            ]),
+            None if !is_static => errors.extend([ApiError::BadSignature, ApiError::NotFound]),
+            None => {}
+        }
+        if takes_body {
+            errors.extend([ApiError::BadRequest, ApiError::PayloadTooLarge]);
+        }
+        if takes_body || takes_query {
+            errors.push(ApiError::ValidationFailed);
+        }
+        if E::METHOD != "GET" && E::ACTION.is_some() {
+            errors.push(ApiError::Conflict);
+            // The idempotency key, or what belongs to a clock or an order.
+            errors.push(ApiError::ValidationFailed);
+        }
+        if E::PATTERN == "/api/users/sync" {
+            errors.push(ApiError::ClerkUnavailable);
+        }
+        if heeds_if_match::<E>() {
+            errors.push(ApiError::PreconditionFailed);
+        }
+        errors.into_iter().map(|error| (error.status(), component(error))).collect()
+    }
+
+    fn parameters<E: Endpoint>(&mut self) -> Vec<Value>
+    where
+        E::Request: JsonSchema,
+    {
+        let mut parameters: Vec<Value> = E::PATTERN
+            .split('/')
+            .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+            .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string", "minLength": 1 } }))
+            .collect();
+        if E::METHOD == "GET" {
+            let schema = E::Request::json_schema(&mut self.schemas).to_value();
+            let required: Vec<&str> =
+                schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            for (name, property) in schema["properties"].as_object().into_iter().flatten() {
+                let mut property = property.clone();
+                not_null(&mut property);
+                let about = property.as_object_mut().and_then(|p| p.remove("description"));
+                let mut parameter = json!({
+                    "name": name, "in": "query", "required": required.contains(&name.as_str()), "schema": property,
+                });
+                if let Some(about) = about {
+                    parameter["description"] = about;
+                }
+                parameters.push(parameter);
+            }
+        }
+        if heeds_if_match::<E>() {
+            parameters.push(json!({ "$ref": "#/components/parameters/if-match" }));
+        }
+        if matches!(E::PATTERN, "/api/tokens" | "/api/tokens/{id}/rotate") && E::METHOD == "POST" {
+            parameters.push(json!({ "$ref": "#/components/parameters/idempotency-key" }));
+        }
+        parameters
+    }
+
+    fn success<E: Endpoint>(&mut self) -> Value
+    where
+        E::Response: JsonSchema,
+    {
+        let schema = self.schemas.subschema_for::<E::Response>();
+        let media = match E::PATTERN {
+            "/docs" => "text/html",
+            pattern if pattern.ends_with("/export") => "text/csv",
+            _ => "application/json",
+        };
+        json!({
+            "description": "Success.",
+            "headers": { "x-request-id": { "$ref": "#/components/headers/x-request-id" } },
+            "content": { media: { "schema": schema } },
+        })
+    }
+
+    /// Whether an answer says how far a change has come.
+    fn propagates<E: Endpoint>(&mut self) -> bool
+    where
+        E::Response: JsonSchema,
+    {
+        let schema = E::Response::json_schema(&mut self.schemas).to_value();
+        E::METHOD != "GET" && schema["properties"].get("propagation").is_some()
+    }
+
+    fn finish(mut self) -> Value {
+        let envelope = self.schemas.subschema_for::<domain::error::ErrorEnvelope>();
+        let mut responses = Map::new();
+        let statuses: BTreeSet<u16> = ApiError::ALL.iter().map(|error| error.status()).collect();
+        for status in statuses {
+            let of_status: Vec<&ApiError> = ApiError::ALL.iter().filter(|e| e.status() == status).collect();
+            let examples: Map<String, Value> = of_status
+                .iter()
+                .map(|error| {
+                    (error.code().to_owned(), json!({ "value": error.envelope("req_0123456789abcdef") }))
+                })
+                .collect();
+            let codes: Vec<&str> = of_status.iter().map(|error| error.code()).collect();
+            let about: Vec<&str> = of_status.iter().map(|error| error.message()).collect();
+            responses.insert(
+                status.to_string(),
+                json!({
+                    "description": about.join(" "),
+                    "headers": { "x-request-id": { "$ref": "#/components/headers/x-request-id" } },
+                    "content": { "application/json": {
+                        "schema": { "allOf": [envelope, { "properties": { "code": { "enum": codes } } }] },
+                        "examples": examples,
+                    } },
+                }),
+            );
+        }
+        let schemas: Map<String, Value> = self.schemas.take_definitions(true).into_iter().collect();
+        json!({
+            "openapi": "3.1.0",
+            "info": {
+                "title": "Token Manager admin API",
+                "version": env!("CARGO_PKG_VERSION"),
+                "description": "Tokens, routes, teams, people and usage. Times are unix milliseconds, UTC. Lists are paged: hand `next_cursor` back as `cursor`. What a caller may not see is 404.",
+                "license": { "name": "MIT" },
+            },
+            "servers": [{ "url": "/" }],
+            "paths": self.paths,
+            "components": {
+                "schemas": schemas,
+                "responses": responses,
+                "headers": {
+                    "x-request-id": { "description": "Quote it when you report something.", "schema": { "type": "string" } },
+                    "etag": { "description": "The version that `If-Match` may name.", "schema": { "type": "string" } },
+                },
+                "parameters": {
+                    "if-match": { "name": "If-Match", "in": "header", "required": false, "description": "The `ETag` that was read: where somebody else has changed it since, the answer is 412 and nothing is changed.", "schema": { "type": "string" } },
+                    "idempotency-key": { "name": "Idempotency-Key", "in": "header", "required": false, "description": "A repeat under the same key within a day makes nothing new, and does not show the secret again.", "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" } },
+                },
+                "securitySchemes": {
+                    "session": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A Clerk session token." },
+                    "token": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A token of this system." },
+                    "signature": { "type": "apiKey", "in": "header", "name": "X-Signature", "description": "`t=<unix seconds>,v1=<hex HMAC-SHA-256 of t.body>` under USAGE_LOG_KEY." },
+                    "svix": { "type": "apiKey", "in": "header", "name": "svix-signature", "description": "With svix-id and svix-timestamp, as Svix signs." },
+                },
+            },
+        })
+    }
+}
+
+fn heeds_if_match<E: Endpoint>() -> bool {
+    let is_entity =
+        ["/api/tokens/{id}", "/api/routes/{id}", "/api/teams/{id}"].iter().any(|p| E::PATTERN.starts_with(p));
+    let only_reads = E::PATTERN.ends_with("/explain") || E::PATTERN.ends_with("/test");
+    E::METHOD != "GET" && is_entity && !only_reads
+}
+
+/// A parameter that is not given is absent, not null.
+fn not_null(property: &mut Value) {
+    if let Some(types) = property.get_mut("type").and_then(Value::as_array_mut) {
+        types.retain(|t| t != "null");
+        if let [only] = types.as_slice() {
+            property["type"] = only.clone();
+        }
+    }
+    if let Some(any) = property.get_mut("anyOf").and_then(Value::as_array_mut) {
+        any.retain(|schema| schema["type"] != "null");
+        if let [only] = any.as_slice() {
+            let only = only.clone();
+            if let Some(map) = property.as_object_mut() {
+                map.remove("anyOf");
+                map.extend(only.as_object().cloned().unwrap_or_default());
+            }
+        }
+    }
+}
+
+fn tag_of(pattern: &str) -> &str {
+    match pattern.split('/').nth(1) {
+        Some("api") => match pattern.split('/').nth(2) {
+            Some("me" | "users") => "people",
+            Some("dashboard" | "stats") => "dashboard",
+            Some("usage-log") => "usage",
+            Some(tag) => tag,
+            None => "api",
+        },
+        Some("health") => "health",
+        _ => "document",
+    }
+}
+
+impl Visitor for Builder {
+    fn visit<E: Endpoint>(&mut self)
+    where
+        E::Request: JsonSchema + DeserializeOwned,
+        E::Response: JsonSchema,
+    {
+        let request: Schema = E::Request::json_schema(&mut self.schemas);
+        let is_empty = request.get("type").is_some_and(|t| t == "null");
+        let takes_body = E::METHOD != "GET" && !is_empty;
+        let parameters = self.parameters::<E>();
+        let takes_query = parameters.iter().any(|p| p["in"] == "query");
+
+        let mut responses = Map::new();
+        let mut success = self.success::<E>();
+        if heeds_if_match::<E>()
+            || matches!(E::PATTERN, "/api/tokens/{id}" | "/api/routes/{id}" | "/api/teams/{id}")
+        {
+            success["headers"]["etag"] = json!({ "$ref": "#/components/headers/etag" });
+        }
+        if self.propagates::<E>() {
+            let mut pending = success.clone();
+            pending["description"] =
+                json!("The change is made; KV has not taken it yet (`propagation` is `pending`).");
+            responses.insert("202".to_owned(), pending);
+        }
+        if matches!(E::PATTERN, "/api/tokens" | "/api/tokens/{id}/rotate") && E::METHOD == "POST" {
+            let mut repeat = success.clone();
+            repeat["description"] =
+                json!("A repeat under the same Idempotency-Key: the same token, without its secret.");
+            responses.insert("200".to_owned(), repeat);
+        }
+        if E::PATTERN == "/health/detailed" {
+            responses.insert("503".to_owned(), success.clone());
+        }
+        responses.insert(E::STATUS.to_string(), success);
+        for (status, _) in Self::errors::<E>(takes_body, takes_query) {
+            let answer = json!({ "$ref": format!("#/components/responses/{status}") });
+            responses.entry(status.to_string()).or_insert(answer);
+        }
+
+        // Links between the types' names lead nowhere here.
+        let about = E::ABOUT.trim().replace("[`", "`").replace("`]", "`");
+        let security = match E::ACTION {
+            Some(_) => json!([{ "session": [] }]),
+            None if E::PATTERN.starts_with("/api/usage/") => json!([{ "token": [] }]),
+            None if E::PATTERN == "/api/usage-log" => json!([{ "signature": [] }]),
+            None if E::PATTERN == "/api/webhooks/clerk" => json!([{ "svix": [] }]),
+            None => json!([]),
+        };
+        let mut operation = json!({
+            "operationId": std::any::type_name::<E>().rsplit("::").next(),
+            "tags": [tag_of(E::PATTERN)],
+            "summary": about.split(['.', ';', ':']).next().unwrap_or_default().trim(),
+            "description": about.lines().map(str::trim).collect::<Vec<_>>().join(" "),
+            "parameters": parameters,
+            "responses": responses,
+            "security": security,
+        });
+        if takes_body {
+            // What may be left out altogether.
+            let is_optional = matches!(
+                E::PATTERN,
+                "/api/tokens/{id}/rotate" | "/api/routes/{id}/test" | "/api/publication/reconcile"
+            );
+            operation["requestBody"] = json!({
+                "required": !is_optional,
+                "content": { "application/json": {
+                    "schema": self.schemas.subschema_for::<E::Request>(),
+                    "example": example(E::METHOD, E::PATTERN),
+                } },
+            });
+        }
+        if let Some(action) = E::ACTION {
+            operation["x-access"] = json!({
+                "action": action,
+                "may": rule_json(action.rule()),
+                "sees": rule_json(action.visible_by()),
+            });
+        }
+        let path = self.paths.entry(E::PATTERN.to_owned()).or_insert_with(|| json!({}));
+        path[E::METHOD.to_lowercase()] = operation;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Examples(Vec<String>);
+
+    impl Visitor for Examples {
+        fn visit<E: Endpoint>(&mut self)
+        where
+            E::Request: JsonSchema + DeserializeOwned,
+            E::Response: JsonSchema,
+        {
+            let name = format!("{} {}", E::METHOD, E::PATTERN);
+            assert!(!E::ABOUT.trim().is_empty(), "{name} says nothing of itself");
+            if E::METHOD == "GET" {
+                return;
+            }
+            let takes_body = std::any::type_name::<E::Request>() != "()";
+            match example(E::METHOD, E::PATTERN) {
+                Some(example) => {
+                    let read = serde_json::from_value::<E::Request>(example);
+                    assert!(read.is_ok(), "{name}: {}", read.err().unwrap());
+                }
+                None if takes_body => self.0.push(name),
+                None => {}
+            }
+        }
+    }
+
+    #[test]
+    fn every_body_has_an_example_that_is_one() {
+        let mut examples = Examples(vec![]);
+        contract::visit(&mut examples);
+        assert_eq!(examples.0, Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_endpoint_is_in_the_document() {
+        let document = document();
+        for (method, pattern, action) in contract::ENDPOINTS {
+            let operation = &document["paths"][*pattern][method.to_lowercase()];
+            assert!(operation.is_object(), "{method} {pattern}");
+            assert_eq!(operation.get("x-access").is_some(), action.is_some(), "{method} {pattern}");
+        }
+    }
+
+    #[test]
+    fn no_reference_leads_nowhere() {
+        fn walk(value: &Value, document: &Value) {
+            match value {
+                Value::Object(map) => {
+                    if let Some(Value::String(to)) = map.get("$ref") {
+                        let pointer = to.trim_start_matches('#');
+                        assert!(document.pointer(pointer).is_some(), "{to}");
+                    }
+                    map.values().for_each(|v| walk(v, document));
+                }
+                Value::Array(list) => list.iter().for_each(|v| walk(v, document)),
+                _ => {}
+            }
+        }
+        let document = document();
+        walk(&document, &document);
+    }
+}

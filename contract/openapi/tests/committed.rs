@@ -1,0 +1,24 @@
+//! The committed OpenAPI document and its page are what the types say.
+//! `UPDATE_OPENAPI=1 cargo test -p openapi` writes them anew.
+
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::fs;
+use std::path::Path;
+
+fn committed(name: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../admin-api/openapi").join(name);
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, made).unwrap();
+    }
+    let there = fs::read_to_string(&path).unwrap_or_default();
+    assert!(there == made, "{name} is old: UPDATE_OPENAPI=1 cargo test -p openapi, and commit it");
+}
+
+#[test]
+fn the_committed_document_is_the_present_one() {
+    let document = openapi::document::document();
+    committed("openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
+    committed("docs.html", &openapi::page::render(&document));
+}

@@ -1,0 +1,87 @@
+//! `/api/dashboard/overview` and `/api/stats`: the first page.
+
+use crate::audit::AuditEntry;
+use crate::endpoint;
+use crate::usage::{Figures, RouteUsage, TokenUsage};
+use domain::id::{TeamId, TokenId};
+use domain::people::role::Action;
+use domain::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+endpoint!(
+    /// The first page: of the teams that the caller may see, over a time; see [`OverviewQuery`].
+    GetOverview, "GET", "/api/dashboard/overview", Some(Action::ReadUsage), 200, OverviewQuery => Overview
+);
+endpoint!(
+    /// What there is, counted, of the teams that the caller may see.
+    GetCounts, "GET", "/api/stats", Some(Action::ReadUsage), 200, () => Counts
+);
+
+/// All optional; the default is the last 24 hours.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct OverviewQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Counts {
+    /// That are not revoked.
+    pub tokens: u32,
+    pub tokens_active: u32,
+    pub tokens_disabled: u32,
+    pub tokens_expired: u32,
+    pub tokens_revoked: u32,
+    pub routes: u32,
+    pub teams: u32,
+    /// Members of those teams.
+    pub people: u32,
+    /// Since the beginning.
+    pub calls: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Overview {
+    pub from: UnixMs,
+    pub to: UnixMs,
+    pub counts: Counts,
+    pub total: Figures,
+    /// At most five.
+    pub busiest_tokens: Vec<TokenUsage>,
+    pub busiest_routes: Vec<RouteUsage>,
+    /// Of the last 30 days, by UTC's day; days without are left out.
+    pub tokens_created: Vec<Created>,
+    pub tokens_by_team: Vec<TeamTokens>,
+    /// Within 30 days, soonest first, at most 20.
+    pub expiring: Vec<Expiring>,
+    /// The last ten changes that the caller may see; none for who may not read the audit log.
+    pub recent_changes: Vec<AuditEntry>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Created {
+    pub day: UnixMs,
+    pub tokens: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TeamTokens {
+    pub team_id: TeamId,
+    pub name: String,
+    pub tokens: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Expiring {
+    pub id: TokenId,
+    pub name: String,
+    pub team_id: TeamId,
+    pub expires_at: UnixMs,
+}

@@ -1,0 +1,177 @@
+//! `/api/invitations`, and Clerk's webhooks.
+
+use crate::people::TeamRole;
+use crate::{Page, endpoint};
+use domain::error::FieldError;
+use domain::id::{TeamId, UserId};
+use domain::people::role::{Action, Role};
+use domain::time::{DAY_MS, UnixMs};
+use serde::{Deserialize, Serialize};
+
+/// The most teams that one invitation names.
+pub const MAX_TEAMS: usize = 20;
+/// How long an invitation can be accepted.
+pub const VALID_MS: i64 = 30 * DAY_MS;
+
+endpoint!(
+    /// Invites an address into teams, each with a role. Sent through Clerk where its secret is
+    /// configured, else the answer has a link to hand over. Who has an account with that verified
+    /// address already is a member at once.
+    CreateInvitation, "POST", "/api/invitations", Some(Action::AssignJunior), 201, CreateInvitationRequest => InvitationView
+);
+endpoint!(
+    /// Invitations into teams in which the caller may assign roles, newest first.
+    ListInvitations, "GET", "/api/invitations", Some(Action::ReadTeam), 200, InvitationQuery => Page<InvitationView>
+);
+endpoint!(
+    /// Takes a pending invitation back.
+    RevokeInvitation, "DELETE", "/api/invitations/{id}", Some(Action::AssignJunior), 200, () => InvitationView
+);
+endpoint!(
+    /// Sends it again, valid for another 30 days; also one that has expired.
+    ResendInvitation, "POST", "/api/invitations/{id}/resend", Some(Action::AssignJunior), 200, () => InvitationView
+);
+endpoint!(
+    /// Clerk's webhooks, signed by Svix: keeps people true. A repeat changes nothing.
+    TakeWebhook, "POST", "/api/webhooks/clerk", None, 200, serde_json::Value => WebhookTaken
+);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateInvitationRequest {
+    #[cfg_attr(feature = "schema", schemars(length(max = 254)))]
+    pub email: String,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
+    pub teams: Vec<InvitedTeam>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct InvitedTeam {
+    pub team_id: TeamId,
+    pub role: Role,
+}
+
+impl CreateInvitationRequest {
+    /// The address trimmed, and the teams.
+    pub fn validate(self) -> Result<(String, Vec<InvitedTeam>), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let email = self.email.trim();
+        let is_address = email.len() <= 254
+            && email.split_once('@').is_some_and(|(local, host)| {
+                !local.is_empty() && host.contains('.') && !host.starts_with('.') && !host.ends_with('.')
+            })
+            && email.matches('@').count() == 1
+            && !email.chars().any(|c| c.is_whitespace() || c.is_control());
+        if !is_address {
+            errors.push(FieldError::new("email", "must be an e-mail address"));
+        }
+        if !(1..=MAX_TEAMS).contains(&self.teams.len()) {
+            errors.push(FieldError::new("teams", "must name 1 to 20 teams"));
+        }
+        for (i, team) in self.teams.iter().enumerate() {
+            if self.teams.iter().take(i).any(|other| other.team_id == team.team_id) {
+                errors.push(FieldError::new(format!("teams.{i}.team_id"), "is given twice"));
+            }
+        }
+        if errors.is_empty() { Ok((email.to_owned(), self.teams)) } else { Err(errors) }
+    }
+}
+
+/// Query of the list, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct InvitationQuery {
+    pub state: Option<InvitationState>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum InvitationState {
+    Pending,
+    Accepted,
+    Revoked,
+    Expired,
+}
+
+impl InvitationState {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Accepted => "accepted",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+/// How an invitation reaches its addressee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum Delivery {
+    /// Clerk has sent it.
+    Sent,
+    /// Clerk is to send it and could not be reached yet; it is tried again.
+    Due,
+    /// Hand over `link` yourself.
+    Link,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct InvitationView {
+    pub id: String,
+    pub email: String,
+    /// Those in which the caller may assign roles.
+    pub teams: Vec<TeamRole>,
+    pub state: InvitationState,
+    pub delivery: Delivery,
+    /// Where its addressee signs up with that address.
+    pub link: Option<String>,
+    pub invited_by: UserId,
+    pub created_at: UnixMs,
+    pub expires_at: UnixMs,
+    pub accepted_at: Option<UnixMs>,
+    /// Why Clerk has not sent it, or what it said when it refused it.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// Whether a webhook changed anything.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct WebhookTaken {
+    /// `false` for a repeat, and for kinds that do not concern us.
+    pub taken: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_bad_field_is_named() {
+        let fields = |email: &str, teams: &[&str]| -> Vec<String> {
+            let teams: Vec<_> = teams.iter().map(|t| json!({"team_id": t, "role": "VIEWER"})).collect();
+            let request: CreateInvitationRequest =
+                serde_json::from_value(json!({"email": email, "teams": teams})).unwrap();
+            request.validate().err().unwrap_or_default().into_iter().map(|e| e.field).collect()
+        };
+        assert_eq!(fields(" a@example.test ", &["a", "b"]), Vec::<String>::new());
+        for bad in ["", "a", "a@b", "@example.test", "a@.test", "a@b.", "a b@example.test", "a@b@c.test"] {
+            assert_eq!(fields(bad, &["a"]), ["email"], "{bad}");
+        }
+        assert_eq!(fields("a@example.test", &[]), ["teams"]);
+        assert_eq!(fields("a@example.test", &["a", "a"]), ["teams.1.team_id"]);
+    }
+}

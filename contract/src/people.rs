@@ -1,0 +1,193 @@
+//! `/api/me`, `/api/users`: people and their roles.
+
+use crate::{Page, endpoint};
+use domain::error::FieldError;
+use domain::id::{TeamId, UserId};
+use domain::people::role::{Action, Caller, Membership, Role};
+use domain::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// The most teams that one call sets a role in.
+pub const MAX_TEAMS_PER_CALL: usize = 50;
+
+endpoint!(
+    /// Who is signed in, with his roles. Also for those who are in no team yet.
+    GetMe, "GET", "/api/me", Some(Action::ReadSelf), 200, () => Me
+);
+endpoint!(
+    /// The platform admin sees everybody, others the members of their own teams; see
+    /// [`PeopleQuery`].
+    ListPeople, "GET", "/api/users", Some(Action::ReadTeam), 200, PeopleQuery => Page<PersonView>
+);
+endpoint!(
+    /// Sets one role in one team or in many, all or none. In a team that the person is not in yet
+    /// he becomes a member.
+    SetTeamRole, "PUT", "/api/users/{uid}/team-role", Some(Action::AssignJunior), 200, SetTeamRoleRequest => PersonChanged
+);
+endpoint!(
+    /// Makes a person a member of a team.
+    AddMembership, "POST", "/api/users/{uid}/team-membership", Some(Action::AssignJunior), 201, AddMembershipRequest => PersonChanged
+);
+endpoint!(
+    /// Takes a person out of a team.
+    RemoveMembership, "DELETE", "/api/users/{uid}/team-membership/{team}", Some(Action::AssignJunior), 200, () => PersonChanged
+);
+
+endpoint!(
+    /// Takes in everybody whom Clerk knows, 100 people a call; `next_cursor` is handed back as
+    /// `cursor` until there is none. For where the webhook was not set up from the start.
+    SyncPeople, "POST", "/api/users/sync", Some(Action::ReadPeople), 200, SyncPeopleRequest => PeopleSynced
+);
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SyncPeopleRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PeopleSynced {
+    /// People taken in by this call.
+    pub people: u32,
+    /// Absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Me {
+    pub id: UserId,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub avatar_url: Option<String>,
+    /// Empty for who waits for access.
+    pub memberships: Vec<TeamRole>,
+    pub is_platform_admin: bool,
+}
+
+impl Me {
+    /// As the role matrix takes it, so that a client decides by the same function.
+    pub fn caller(&self) -> Caller {
+        let membership = |m: &TeamRole| Membership { team: m.team_id.clone(), role: m.role };
+        Caller { user: self.id.clone(), memberships: self.memberships.iter().map(membership).collect() }
+    }
+}
+
+/// A person's role in a team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TeamRole {
+    pub team_id: TeamId,
+    pub team_name: String,
+    pub role: Role,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PersonView {
+    pub id: UserId,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub avatar_url: Option<String>,
+    /// In the teams that the caller may see.
+    pub memberships: Vec<TeamRole>,
+    pub last_sign_in_at: Option<UnixMs>,
+    pub created_at: UnixMs,
+}
+
+/// A person after a change of their roles.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PersonChanged {
+    #[serde(flatten)]
+    pub person: PersonView,
+    /// Live tokens that they made in the teams where this change took the permission to change them away. The
+    /// tokens go on; each is told of at the bell until somebody attends to it.
+    #[serde(default)]
+    pub live_tokens: u32,
+}
+
+/// One member of one team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Member {
+    pub id: UserId,
+    pub email: Option<String>,
+    pub name: Option<String>,
+    pub avatar_url: Option<String>,
+    pub role: Role,
+    /// Since when they are in the team.
+    pub since: UnixMs,
+    /// Tokens of the team that they made and that still work: they go on when their maker leaves.
+    #[serde(default)]
+    pub live_tokens: u32,
+}
+
+/// Query of the list, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PeopleQuery {
+    /// Part of the name, e-mail address or id, any case.
+    pub search: Option<String>,
+    pub team_id: Option<TeamId>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// `team_id` for one team, `team_ids` for several; one of the two.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetTeamRoleRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<TeamId>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub team_ids: Vec<TeamId>,
+    pub role: Role,
+}
+
+impl SetTeamRoleRequest {
+    /// The teams, each once.
+    pub fn validate(self) -> Result<(Vec<TeamId>, Role), Vec<FieldError>> {
+        let refused = |message| Err(vec![FieldError::new("team_ids", message)]);
+        let mut teams: Vec<TeamId> = self.team_id.into_iter().chain(self.team_ids).collect();
+        teams.sort();
+        teams.dedup();
+        match teams.len() {
+            0 => refused("must name at least one team"),
+            1..=MAX_TEAMS_PER_CALL => Ok((teams, self.role)),
+            _ => refused("must name at most 50 teams"),
+        }
+    }
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AddMembershipRequest {
+    pub team_id: TeamId,
+    pub role: Role,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_team_or_many_each_once() {
+        let teams = |text: &str| {
+            let request: SetTeamRoleRequest = serde_json::from_str(text).unwrap();
+            request.validate().map(|(teams, _)| teams.len())
+        };
+        assert_eq!(teams(r#"{"team_id":"a","role":"VIEWER"}"#), Ok(1));
+        assert_eq!(teams(r#"{"team_ids":["b","a","b"],"role":"VIEWER"}"#), Ok(2));
+        assert_eq!(teams(r#"{"role":"VIEWER"}"#).unwrap_err()[0].field, "team_ids");
+    }
+}

@@ -1,0 +1,125 @@
+//! `/api/prices`: what AI models cost.
+
+use crate::{Page, Propagation, endpoint};
+use domain::ai::price::{MAX_PRICE_MICROS, Price};
+use domain::error::FieldError;
+use domain::people::role::Action;
+use domain::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// The longest name of a model, in bytes.
+pub const MAX_MODEL_LEN: usize = 100;
+/// The longest note of where a price is from, in characters.
+pub const MAX_SOURCE_CHARS: usize = 200;
+
+endpoint!(
+    /// Prices in force, by model; see [`PriceQuery`]. A model without one has an unknown cost.
+    ListPrices, "GET", "/api/prices", Some(Action::ReadRoute), 200, PriceQuery => Page<ModelPrice>
+);
+endpoint!(
+    /// Sets a model's price from now on. What earlier calls cost stays as it was.
+    SetPrice, "PUT", "/api/prices/{model}", Some(Action::SetPrices), 200, SetPriceRequest => PriceChanged
+);
+endpoint!(
+    /// Forgets a model's price: its calls have an unknown cost from now on.
+    DeletePrice, "DELETE", "/api/prices/{model}", Some(Action::SetPrices), 200, () => PriceChanged
+);
+
+/// Query of the list, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PriceQuery {
+    /// Part of the model's name.
+    pub search: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// Micro-dollars for a million tokens: `2500000` is $2.50.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SetPriceRequest {
+    pub prompt: u64,
+    pub completion: u64,
+    /// Of prompt tokens read from the vendor's cache; null or absent is as any.
+    #[serde(default)]
+    pub cached: Option<u64>,
+    /// Of prompt tokens written to it; null or absent is as any.
+    #[serde(default)]
+    pub cache_write: Option<u64>,
+    /// Where the price is from, such as `openai.com/api/pricing, 2026-11-01`.
+    #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
+    #[serde(default)]
+    pub source: String,
+}
+
+/// A model's price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ModelPrice {
+    pub model: String,
+    pub price: Price,
+    pub source: String,
+    /// Since when.
+    pub effective_at: UnixMs,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PriceChanged {
+    /// `null` where it was deleted.
+    pub price: Option<ModelPrice>,
+    pub propagation: Propagation,
+}
+
+impl SetPriceRequest {
+    pub fn validate(self, model: &str) -> Result<(Price, String), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let is_name = (1..=MAX_MODEL_LEN).contains(&model.len())
+            && model.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/@".contains(&b));
+        if !is_name {
+            let reason = "must be 1 to 100 letters, digits, '-', '_', '.', ':', '/' or '@'";
+            errors.push(FieldError::new("model", reason));
+        }
+        let prices = [
+            ("prompt", Some(self.prompt)),
+            ("completion", Some(self.completion)),
+            ("cached", self.cached),
+            ("cache_write", self.cache_write),
+        ];
+        for (field, price) in prices {
+            if price.is_some_and(|price| price > MAX_PRICE_MICROS) {
+                errors.push(FieldError::new(field, "must be 0 to 1000000000000"));
+            }
+        }
+        if self.source.chars().count() > MAX_SOURCE_CHARS || self.source.chars().any(char::is_control) {
+            let reason = "must have at most 200 characters and no control characters";
+            errors.push(FieldError::new("source", reason));
+        }
+        if !errors.is_empty() {
+            return Err(errors);
+        }
+        let Self { prompt, completion, cached, cache_write, source } = self;
+        Ok((Price { prompt, completion, cached, cache_write }, source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn each_bad_field_is_named() {
+        let request: SetPriceRequest = serde_json::from_value(
+            json!({"prompt": 1_000_000_000_001_u64, "completion": 0, "cached": 1_000_000_000_001_u64, "source": "a\nb"}),
+        )
+        .unwrap();
+        let fields: Vec<_> = request.validate("a b").unwrap_err().into_iter().map(|e| e.field).collect();
+        assert_eq!(fields, ["model", "prompt", "cached", "source"]);
+    }
+}

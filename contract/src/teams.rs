@@ -1,0 +1,270 @@
+//! `/api/teams`: requests, responses and what makes a request acceptable.
+
+use crate::limits::check_limits;
+use crate::people::Member;
+use crate::tokens::{check_description, check_name, check_scope_list, present};
+use crate::{Page, Propagation, endpoint};
+use domain::access::scope::{MAX_SCOPES, Scope};
+use domain::error::FieldError;
+use domain::id::TeamId;
+use domain::limit::Limits;
+use domain::object::{optional_object, present_object};
+use domain::people::role::{Action, Role};
+use domain::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// Longest name of an icon, in characters.
+pub const MAX_ICON_CHARS: usize = 64;
+
+endpoint!(
+    /// Makes a team. Its id is a slug and never changes, nor is it ever given to another team.
+    CreateTeam, "POST", "/api/teams", Some(Action::CreateTeam), 201, CreateTeamRequest => TeamView
+);
+endpoint!(
+    /// Teams that the caller may see, by name; see [`TeamQuery`].
+    ListTeams, "GET", "/api/teams", Some(Action::ReadTeam), 200, TeamQuery => Page<TeamView>
+);
+endpoint!(
+    /// One team.
+    GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView);
+endpoint!(
+    /// Changes the fields that are given; the scope cap and the limits ask for the platform admin, and
+    /// change what every token of the team may do. `If-Match` is heeded.
+    UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged
+);
+endpoint!(
+    /// Deletes a team without members and without tokens that are not revoked.
+    DeleteTeam, "DELETE", "/api/teams/{id}", Some(Action::DeleteTeam), 200, () => TeamView
+);
+endpoint!(
+    /// Who is in it, highest role first.
+    ListMembers, "GET", "/api/teams/{id}/members", Some(Action::ReadTeam), 200, MemberQuery => Page<Member>
+);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct CreateTeamRequest {
+    /// Lower-case letters, digits and inner hyphens, 1 to 63.
+    pub id: TeamId,
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
+    pub name: String,
+    #[cfg_attr(feature = "schema", schemars(length(max = 500)))]
+    #[serde(default)]
+    pub description: Option<String>,
+    /// `#rrggbb`.
+    #[serde(default)]
+    pub color: Option<String>,
+    /// A name such as `robot`: letters, digits and hyphens.
+    #[serde(default)]
+    pub icon: Option<String>,
+    /// Scopes that bound those of the team's tokens; null or absent is no bound, an empty list
+    /// admits none.
+    #[serde(default)]
+    pub scope_cap: Option<Vec<String>>,
+    /// Of each token of the team, where it has none of its own.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub limits: Option<Limits>,
+}
+
+/// Only what is present changes; `null` clears what may be empty.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UpdateTeamRequest {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub description: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub color: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub icon: Option<Option<String>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub scope_cap: Option<Option<Vec<String>>>,
+    /// Takes the place of all that the team has.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Option<Limits>>,
+}
+
+/// Query of the list, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TeamQuery {
+    /// Part of the name or id, any case.
+    pub search: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// Query of a team's members, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct MemberQuery {
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TeamView {
+    pub id: TeamId,
+    pub name: String,
+    pub description: Option<String>,
+    pub color: Option<String>,
+    pub icon: Option<String>,
+    pub scope_cap: Option<Vec<String>>,
+    /// Of each token of the team, where it has none of its own.
+    pub limits: Limits,
+    pub members: u32,
+    /// Fields whose stored value this version cannot read; they show as empty. Until they can be read, the
+    /// team cannot be edited.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<String>,
+    /// Tokens that are not revoked.
+    pub tokens: u32,
+    /// The caller's.
+    pub your_role: Option<Role>,
+    pub created_at: UnixMs,
+    pub updated_at: UnixMs,
+    /// Also the `ETag`.
+    pub version: u64,
+}
+
+/// The answer to a change; pending where tokens that a change of cap or limits concerns are not in
+/// KV yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TeamChanged {
+    #[serde(flatten)]
+    pub team: TeamView,
+    pub propagation: Propagation,
+}
+
+/// A request that was found acceptable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTeam {
+    pub id: TeamId,
+    pub name: String,
+    pub description: Option<String>,
+    pub color: Option<String>,
+    pub icon: Option<String>,
+    pub scope_cap: Option<Vec<Scope>>,
+    pub limits: Limits,
+}
+
+/// A change that was found acceptable; `None` leaves as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TeamChange {
+    pub name: Option<String>,
+    pub description: Option<Option<String>>,
+    pub color: Option<Option<String>>,
+    pub icon: Option<Option<String>>,
+    pub scope_cap: Option<Option<Vec<Scope>>>,
+    pub limits: Option<Limits>,
+}
+
+impl CreateTeamRequest {
+    pub fn validate(self) -> Result<NewTeam, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        if !self.id.is_well_formed() {
+            errors.push(FieldError::new("id", "must be 1 to 63 of a-z, 0-9 and inner hyphens"));
+        }
+        let team = NewTeam {
+            name: check_name("name", &self.name, &mut errors),
+            description: check_description(self.description, &mut errors),
+            color: check_color(self.color, &mut errors),
+            icon: check_icon(self.icon, &mut errors),
+            scope_cap: self.scope_cap.map(|cap| check_cap(&cap, &mut errors)),
+            limits: check_limits(self.limits, &mut errors),
+            id: self.id,
+        };
+        if errors.is_empty() { Ok(team) } else { Err(errors) }
+    }
+}
+
+impl UpdateTeamRequest {
+    pub fn validate(self) -> Result<TeamChange, Vec<FieldError>> {
+        let mut errors = Vec::new();
+        let change = TeamChange {
+            name: self.name.map(|name| check_name("name", &name, &mut errors)),
+            description: self.description.map(|text| check_description(text, &mut errors)),
+            color: self.color.map(|color| check_color(color, &mut errors)),
+            icon: self.icon.map(|icon| check_icon(icon, &mut errors)),
+            scope_cap: self.scope_cap.map(|cap| cap.map(|cap| check_cap(&cap, &mut errors))),
+            limits: self.limits.map(|limits| check_limits(limits, &mut errors)),
+        };
+        if errors.is_empty() { Ok(change) } else { Err(errors) }
+    }
+}
+
+fn check_color(color: Option<String>, errors: &mut Vec<FieldError>) -> Option<String> {
+    let color = color.filter(|c| !c.is_empty())?;
+    let is_hex = color
+        .strip_prefix('#')
+        .is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
+    if !is_hex {
+        errors.push(FieldError::new("color", "must be a colour such as #0066cc"));
+    }
+    Some(color.to_ascii_lowercase())
+}
+
+fn check_icon(icon: Option<String>, errors: &mut Vec<FieldError>) -> Option<String> {
+    let icon = icon.filter(|i| !i.is_empty())?;
+    let is_name = icon.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    if !is_name || icon.len() > MAX_ICON_CHARS {
+        errors.push(FieldError::new("icon", "must be 1 to 64 letters, digits and hyphens"));
+    }
+    Some(icon)
+}
+
+fn check_cap(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
+    if texts.len() > MAX_SCOPES {
+        errors.push(FieldError::new("scope_cap", "must name at most 100 scopes"));
+        return vec![];
+    }
+    check_scope_list("scope_cap", texts, errors)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_are_an_object_or_null_and_absent_is_neither() {
+        let limits = |text| serde_json::from_str::<UpdateTeamRequest>(text).map(|request| request.limits);
+        assert!(limits(r#"{"limits":[]}"#).is_err());
+        assert_eq!(limits(r#"{"limits":null}"#).unwrap(), Some(None));
+        assert_eq!(limits("{}").unwrap(), None);
+    }
+    use serde_json::json;
+
+    #[test]
+    fn each_bad_field_is_named() {
+        let fields = |request: serde_json::Value| -> Vec<String> {
+            let request: CreateTeamRequest = serde_json::from_value(request).unwrap();
+            request.validate().err().unwrap_or_default().into_iter().map(|e| e.field).collect()
+        };
+        let good = json!({"id":"ops","name":"Ops","color":"#00AAff","icon":"robot","scope_cap":[]});
+        assert_eq!(fields(good), Vec::<String>::new());
+        let bad = json!({"id":"-Ops","name":"","color":"red","icon":"a b","scope_cap":["*","a b"],
+            "limits":{"body_bytes":0}});
+        assert_eq!(fields(bad), ["id", "name", "color", "icon", "scope_cap.1", "limits.body_bytes"]);
+    }
+
+    #[test]
+    fn a_cap_is_cleared_by_null_and_left_when_absent() {
+        let change = |text: &str| {
+            serde_json::from_str::<UpdateTeamRequest>(text).unwrap().validate().unwrap().scope_cap
+        };
+        assert_eq!(change(r#"{"scope_cap":null}"#), Some(None));
+        assert_eq!(change(r#"{"scope_cap":[]}"#), Some(Some(vec![])));
+        assert_eq!(change("{}"), None);
+    }
+}

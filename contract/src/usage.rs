@@ -1,0 +1,418 @@
+//! `/api/usage`: what was called, how often, how fast.
+
+use crate::limits::TokenLimits;
+use crate::{Page, endpoint};
+use domain::id::{RouteId, TeamId, TokenId};
+use domain::people::role::Action;
+use domain::time::{UnixMs, parse_v1};
+use domain::token::TokenHash;
+use domain::usage::outcome::Outcome;
+use domain::usage::rollup::Rollup;
+use domain::usage::span::Interval;
+use serde::{Deserialize, Serialize};
+
+endpoint!(
+    /// Sums over the teams that the caller may see; see [`UsageQuery`].
+    GetUsageStats, "GET", "/api/usage/stats", Some(Action::ReadUsage), 200, UsageQuery => UsageStats
+);
+endpoint!(
+    /// The same of one token, split by route.
+    GetTokenUsage, "GET", "/api/usage/token/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
+);
+endpoint!(
+    /// The same of one route, split by token.
+    GetRouteUsage, "GET", "/api/usage/route", Some(Action::ReadRoute), 200, RoutePathQuery => UsageStats
+);
+endpoint!(
+    /// The same of one team.
+    GetTeamUsage, "GET", "/api/usage/team/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
+);
+endpoint!(
+    /// Every token that the caller may see, called or not, with its figures.
+    ListTokenUsage, "GET", "/api/usage/tokens", Some(Action::ReadUsage), 200, UsageListQuery => Page<TokenUsage>
+);
+endpoint!(
+    /// Every route, called or not, with its figures.
+    ListRouteUsage, "GET", "/api/usage/routes", Some(Action::ReadRoute), 200, UsageListQuery => Page<RouteUsage>
+);
+endpoint!(
+    /// Single calls, newest first, as long as they are kept; see [`EventQuery`]. One request looks through
+    /// a bounded number of calls: follow `next_cursor` to look further.
+    ListEvents, "GET", "/api/usage/events", Some(Action::ReadUsage), 200, EventQuery => CallPage
+);
+endpoint!(
+    /// The same as CSV, up to some nine million calls; if there are more, the last line says how to go on.
+    /// `limit` and `cursor` are not taken.
+    ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String
+);
+endpoint!(
+    /// A token's own usage, with the token in `X-API-Key`.
+    GetOwnUsage, "GET", "/api/usage/me", None, 200, () => OwnUsage
+);
+endpoint!(
+    /// The same, on the path of the earlier system.
+    GetOwnRecentCalls, "GET", "/api/usage/test-data", None, 200, () => OwnUsage
+);
+endpoint!(
+    /// A call that another gateway served, as the earlier system reported it; signed with
+    /// `X-Signature` (see `domain::signature`). A repeat counts once: of calls with a `request_id`, the same id; of
+    /// others, the same fields.
+    LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged
+);
+
+/// All optional. Times are unix ms or RFC 3339; the default is the last 24 hours.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuery {
+    pub from: Option<String>,
+    /// Exclusive.
+    pub to: Option<String>,
+    /// Absent is hours up to 14 days, then days.
+    pub interval: Option<Interval>,
+    /// The zone in which days begin, such as `Asia/Taipei` (IANA); absent is UTC.
+    pub tz: Option<String>,
+    pub team_id: Option<TeamId>,
+    pub token_id: Option<TokenId>,
+    pub route_id: Option<RouteId>,
+}
+
+/// As [`UsageQuery`], where the path says of what.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SpanQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub interval: Option<Interval>,
+    pub tz: Option<String>,
+}
+
+/// As [`SpanQuery`], of the route at a path.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RoutePathQuery {
+    pub route_path: String,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub interval: Option<Interval>,
+    pub tz: Option<String>,
+}
+
+/// Query of the lists of tokens and routes, all optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UsageListQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub team_id: Option<TeamId>,
+    /// Part of the name or path, any case.
+    pub search: Option<String>,
+    pub sort: Option<UsageSort>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+/// Most first; `name` ascending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UsageSort {
+    #[default]
+    Calls,
+    /// Calls that did not end well.
+    Errors,
+    LastUsed,
+    Name,
+}
+
+/// A page of single calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CallPage {
+    pub items: Vec<CallView>,
+    /// Absent at the end. It may follow a page that is not full, or empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// Calls down to this time were looked at; absent when the page is full or there is nothing further.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searched_to: Option<UnixMs>,
+}
+
+/// Query of single calls, all optional. Without `from` a list that names no token, route or team holds the
+/// last 24 hours; otherwise, and in a file, the default is all that are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub team_id: Option<TeamId>,
+    pub token_id: Option<TokenId>,
+    pub route_id: Option<RouteId>,
+    /// Such as `denied-scope`.
+    pub outcome: Option<Outcome>,
+    /// `2xx`, `3xx`, `4xx` or `5xx`.
+    pub status: Option<StatusClass>,
+    pub method: Option<String>,
+    /// Head of the path.
+    pub path: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum StatusClass {
+    #[serde(rename = "2xx")]
+    Success,
+    #[serde(rename = "3xx")]
+    Redirect,
+    #[serde(rename = "4xx")]
+    ClientError,
+    #[serde(rename = "5xx")]
+    ServerError,
+}
+
+impl StatusClass {
+    pub fn hundreds(self) -> u32 {
+        match self {
+            Self::Success => 2,
+            Self::Redirect => 3,
+            Self::ClientError => 4,
+            Self::ServerError => 5,
+        }
+    }
+}
+
+/// The nine fields of the earlier system.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UsageLogRequest {
+    /// Lower-case hex SHA-256 of the token.
+    pub token_hash: TokenHash,
+    /// The route's path, such as `/api/openai`, or a path below it.
+    pub route: String,
+    /// Unix ms, or RFC 3339; without a zone it is UTC.
+    pub timestamp: LoggedAt,
+    pub response_status: u16,
+    #[serde(default)]
+    pub response_time_ms: Option<f64>,
+    #[serde(default)]
+    pub ip_address: Option<String>,
+    #[serde(default)]
+    pub user_agent: Option<String>,
+    #[serde(default)]
+    pub request_method: Option<String>,
+    #[serde(default)]
+    pub error_message: Option<String>,
+    /// The call's own id where it was served, at most 128 characters: calls that are alike in every other field are
+    /// told apart by it. Without one, such calls count once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(untagged)]
+pub enum LoggedAt {
+    UnixMs(i64),
+    Text(String),
+}
+
+impl LoggedAt {
+    pub fn unix_ms(&self) -> Option<UnixMs> {
+        match self {
+            Self::UnixMs(at) => Some(*at),
+            Self::Text(text) => parse_v1(text),
+        }
+    }
+}
+
+/// Whether the call is recorded: one with an unknown token is only counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageLogged {
+    pub recorded: bool,
+    /// The same for every repeat.
+    pub id: String,
+}
+
+/// The figures that a report shows.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Figures {
+    pub calls: u64,
+    pub ok: u64,
+    pub client_errors: u64,
+    pub upstream_errors: u64,
+    pub timeouts: u64,
+    pub gateway_errors: u64,
+    pub denied: u64,
+    pub limited: u64,
+    /// Calls that ended well per thousand that reached an upstream; `None` where none did.
+    pub success_permille: Option<u64>,
+    pub mean_ms: Option<u64>,
+    pub p50_ms: Option<u32>,
+    pub p95_ms: Option<u32>,
+    pub p99_ms: Option<u32>,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    /// Of AI calls.
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub cached_tokens: u64,
+    /// In micro-dollars.
+    pub cost_micros: u64,
+}
+
+impl From<&Rollup> for Figures {
+    fn from(r: &Rollup) -> Self {
+        let served = r.served();
+        Self {
+            calls: r.calls,
+            ok: r.ok,
+            client_errors: r.client_errors,
+            upstream_errors: r.upstream_errors,
+            timeouts: r.timeouts,
+            gateway_errors: r.gateway_errors,
+            denied: r.denied,
+            limited: r.limited,
+            success_permille: r.ok.saturating_mul(1000).checked_div(served),
+            mean_ms: r.latency_sum_ms.checked_div(served),
+            p50_ms: r.latency.percentile_ms(50),
+            p95_ms: r.latency.percentile_ms(95),
+            p99_ms: r.latency.percentile_ms(99),
+            bytes_in: r.bytes_in,
+            bytes_out: r.bytes_out,
+            prompt_tokens: r.prompt_tokens,
+            completion_tokens: r.completion_tokens,
+            cached_tokens: r.cached_tokens,
+            cost_micros: r.cost_micros,
+        }
+    }
+}
+
+/// Figures of one interval.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageBucket {
+    /// Where it begins.
+    pub at: UnixMs,
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UsageStats {
+    pub from: UnixMs,
+    pub to: UnixMs,
+    pub interval: Interval,
+    /// The zone in which days begin.
+    pub tz: String,
+    pub total: Figures,
+    /// Ascending; intervals without calls are left out.
+    pub series: Vec<UsageBucket>,
+    /// The busiest 50; [`ListTokenUsage`] has all.
+    pub by_token: Vec<TokenUsage>,
+    pub by_route: Vec<RouteUsage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TokenUsage {
+    pub token_id: TokenId,
+    /// `None` for one that is not in the database.
+    pub name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub team_id: Option<TeamId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<UnixMs>,
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RouteUsage {
+    /// `None` for calls that matched no route.
+    pub route_id: Option<RouteId>,
+    /// `None` for one that has been deleted.
+    pub path: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_at: Option<UnixMs>,
+    #[serde(flatten)]
+    pub figures: Figures,
+}
+
+/// What a token's holder may see of it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct OwnUsage {
+    pub token_id: TokenId,
+    pub name: String,
+    pub expires_at: Option<UnixMs>,
+    #[serde(flatten)]
+    pub limits: TokenLimits,
+    /// Since the token was made.
+    pub total: Figures,
+    /// The last ten calls, newest first.
+    pub recent: Vec<RecentCall>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RecentCall {
+    pub id: String,
+    pub at: UnixMs,
+    pub method: String,
+    pub path: String,
+    pub route_path: Option<String>,
+    pub status: u16,
+    pub outcome: String,
+    pub latency_ms: u32,
+    pub request_id: String,
+}
+
+/// One call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CallView {
+    pub id: String,
+    pub at: UnixMs,
+    pub token_id: TokenId,
+    pub token_name: Option<String>,
+    pub team_id: TeamId,
+    pub route_id: Option<RouteId>,
+    pub route_path: Option<String>,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    pub outcome: String,
+    pub latency_ms: u32,
+    pub gateway_ms: u32,
+    /// Of the whole call, where its end was seen: web sockets, AI calls, calls with a reservation.
+    pub duration_ms: Option<u32>,
+    pub bytes_in: Option<u64>,
+    pub bytes_out: Option<u64>,
+    pub client_ip: Option<String>,
+    pub user_agent: Option<String>,
+    pub country: Option<String>,
+    pub request_id: String,
+    pub model: Option<String>,
+    pub prompt_tokens: Option<u64>,
+    pub completion_tokens: Option<u64>,
+    /// Parts of the prompt tokens, and of the completion tokens.
+    pub cached_tokens: Option<u64>,
+    pub cache_write_tokens: Option<u64>,
+    pub reasoning_tokens: Option<u64>,
+    pub cost_micros: Option<u64>,
+}

@@ -1,0 +1,203 @@
+//! Carriers: the headers in which a client sends its token, and the token in them.
+
+use crate::keys::KeyRing;
+use crate::token::{Form, PREFIX, SIGNED_LEN, TokenSecret};
+
+/// The header that held our token. It is removed before the call goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Carrier {
+    XApiKey,
+    Authorization,
+    ApiKey,
+    XGoogApiKey,
+    /// A browser's WebSocket can send no other header.
+    WebSocketProtocol,
+}
+
+impl Carrier {
+    /// In the order in which they are looked at.
+    pub const ALL: [Self; 5] =
+        [Self::XApiKey, Self::Authorization, Self::ApiKey, Self::XGoogApiKey, Self::WebSocketProtocol];
+
+    /// The header's name in lower case.
+    pub fn header(self) -> &'static str {
+        match self {
+            Self::XApiKey => "x-api-key",
+            Self::Authorization => "authorization",
+            Self::ApiKey => "api-key",
+            Self::XGoogApiKey => "x-goog-api-key",
+            Self::WebSocketProtocol => "sec-websocket-protocol",
+        }
+    }
+
+    /// The token in this header's value. `X-API-Key` is always ours; the others only when what
+    /// they hold begins with `ntk_`, because vendors' own clients send other things there too.
+    pub fn token_in(self, value: &str) -> Option<&str> {
+        match self {
+            Self::XApiKey => Some(value.trim()).filter(|v| !v.is_empty()),
+            Self::Authorization => {
+                let (scheme, token) = value.trim().split_once(' ')?;
+                let token = token.trim();
+                if scheme.eq_ignore_ascii_case(SIGV4_SCHEME) {
+                    return token_in_signature(token);
+                }
+                (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(PREFIX)).then_some(token)
+            }
+            Self::ApiKey | Self::XGoogApiKey => Some(value.trim()).filter(|v| v.starts_with(PREFIX)),
+            Self::WebSocketProtocol => value.split(',').find_map(token_in_protocol),
+        }
+    }
+}
+
+/// Why none of a call's headers names a token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotPresented {
+    /// No carrier holds anything that is meant for us.
+    Missing,
+    /// What is meant for us is no token of ours.
+    Invalid,
+}
+
+/// The token that a call presents, and the header that held it.
+///
+/// Clients send keys of several services at once, so every carrier is looked at until one holds a token
+/// whose check holds; a legacy one, which has no check, counts only if there is none. The first found
+/// decides: one that has expired or was revoked is refused and no other tried in its place, so that
+/// nobody goes on with a token other than the one they believe to be using.
+pub fn presented(
+    header: impl Fn(&str) -> Option<String>,
+    keys: &KeyRing,
+) -> Result<(Carrier, TokenSecret), NotPresented> {
+    let mut refused = NotPresented::Missing;
+    let mut legacy = None;
+    for carrier in Carrier::ALL {
+        let Some(value) = header(carrier.header()) else { continue };
+        let Some(text) = carrier.token_in(&value) else { continue };
+        match TokenSecret::parse(text, keys) {
+            Ok(token) if token.form() == Form::Current => return Ok((carrier, token)),
+            Ok(token) => legacy = legacy.or(Some((carrier, token))),
+            Err(_) => refused = NotPresented::Invalid,
+        }
+    }
+    legacy.ok_or(refused)
+}
+
+const SIGV4_SCHEME: &str = "AWS4-HMAC-SHA256";
+
+/// The token that a client of AWS has as its access key id. The signature itself is not looked at: the
+/// token's check says more than it could.
+fn token_in_signature(parameters: &str) -> Option<&str> {
+    let credential = parameters.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
+    credential.split('/').next().filter(|id| id.starts_with(PREFIX))
+}
+
+/// The token in one offered protocol: alone, or after a vendor's prefix as `OpenAI`'s clients write it,
+/// `openai-insecure-api-key.ntk_…`.
+fn token_in_protocol(protocol: &str) -> Option<&str> {
+    let last = protocol.trim().rsplit('.').next().unwrap_or_default();
+    last.starts_with(PREFIX).then_some(last)
+}
+
+/// How `OpenAI`'s clients send a key as an offered protocol.
+const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
+
+/// The protocols that go on to the upstream: those offered without a token, and without any other key
+/// if the route `has_credential`.
+pub fn protocols_without_token(offered: &str, has_credential: bool) -> Option<String> {
+    let is_key = |protocol: &str| has_credential && protocol.starts_with(KEY_PROTOCOL);
+    let rest: Vec<&str> = offered
+        .split(',')
+        .map(str::trim)
+        .filter(|p| !holds_token(p) && !is_key(p) && !p.is_empty())
+        .collect();
+    (!rest.is_empty()).then(|| rest.join(", "))
+}
+
+/// Whether `text` holds one of our tokens, in whatever form: a client that sends its token twice must
+/// not have the second copy forwarded.
+pub fn holds_token(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    text.match_indices(PREFIX).any(|(at, _)| {
+        let (before, from) = text.split_at(at);
+        let is_word = !before.ends_with(is_part);
+        is_word || from.find(|c| !is_part(c)).unwrap_or(from.len()) >= SIGNED_LEN
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::Key256;
+    use crate::token::mint;
+
+    fn ring(byte: u8) -> KeyRing {
+        KeyRing::new(Key256::new([byte; 32]), vec![])
+    }
+
+    #[test]
+    fn carriers_take_only_what_is_ours() {
+        assert_eq!(Carrier::XApiKey.token_in(" anything "), Some("anything"));
+        assert_eq!(Carrier::XApiKey.token_in(" "), None);
+        assert_eq!(Carrier::Authorization.token_in("bearer  ntk_x"), Some("ntk_x"));
+        assert_eq!(Carrier::Authorization.token_in("Bearer sk-x"), None);
+        assert_eq!(Carrier::Authorization.token_in("Basic ntk_x"), None);
+        let signed = |id| {
+            format!(
+                "AWS4-HMAC-SHA256 Credential={id}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=ab"
+            )
+        };
+        assert_eq!(Carrier::Authorization.token_in(&signed("ntk_x")), Some("ntk_x"));
+        assert_eq!(Carrier::Authorization.token_in(&signed("AKIDEXAMPLE")), None);
+        assert_eq!(Carrier::ApiKey.token_in("ntk_x"), Some("ntk_x"));
+        assert_eq!(Carrier::XGoogApiKey.token_in("AIza"), None);
+        let offered = "realtime, openai-insecure-api-key.ntk_x, openai-beta.realtime-v1";
+        assert_eq!(Carrier::WebSocketProtocol.token_in(offered), Some("ntk_x"));
+        assert_eq!(Carrier::WebSocketProtocol.token_in("chat, ntk_x"), Some("ntk_x"));
+        assert_eq!(Carrier::WebSocketProtocol.token_in("realtime"), None);
+        let rest = |offered, has_credential| protocols_without_token(offered, has_credential);
+        assert_eq!(rest(offered, false).as_deref(), Some("realtime, openai-beta.realtime-v1"));
+        assert_eq!(rest("ntk_x", false), None);
+        assert_eq!(rest("a, openai-insecure-api-key.sk-own", true).as_deref(), Some("a"));
+        assert_eq!(
+            rest("openai-insecure-api-key.sk-own", false).as_deref(),
+            Some("openai-insecure-api-key.sk-own")
+        );
+    }
+
+    /// Claude Code sends a stale `X-API-Key` beside a good bearer.
+    #[test]
+    fn every_carrier_is_looked_at_until_one_holds_a_token_of_ours() {
+        let (a, b) = (mint([1; 32], &ring(1)).unwrap(), mint([2; 32], &ring(1)).unwrap());
+        let foreign = mint([3; 32], &ring(9)).unwrap();
+        let legacy = format!("ntk_{}", "x".repeat(43));
+        let bearer = |token: &str| format!("Bearer {token}");
+        let found = |headers: &[(&str, &str)]| {
+            let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+            presented(header, &ring(1)).map(|(carrier, token)| (carrier, token.expose().to_owned()))
+        };
+        let good = bearer(a.expose());
+        let ours = Ok((Carrier::Authorization, a.expose().to_owned()));
+        for stale in ["sk-ant-x", "", foreign.expose(), "ntk_short", &legacy] {
+            assert_eq!(found(&[("x-api-key", stale), ("authorization", &good)]), ours, "{stale}");
+        }
+        let first = Ok((Carrier::XApiKey, b.expose().to_owned()));
+        assert_eq!(found(&[("x-api-key", b.expose()), ("authorization", &good)]), first, "the first of two");
+        assert_eq!(found(&[("x-api-key", &legacy)]), Ok((Carrier::XApiKey, legacy.clone())));
+        assert_eq!(found(&[("x-api-key", "sk-x")]), Err(NotPresented::Invalid));
+        assert_eq!(
+            found(&[("authorization", "Bearer sk-x"), ("api-key", "own")]),
+            Err(NotPresented::Missing)
+        );
+    }
+
+    #[test]
+    fn a_second_token_is_seen_in_any_form() {
+        let whole = format!("sk-ntk_{}", "x".repeat(43));
+        let texts =
+            ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x", "\"ntk_x\"", "key=ntk_x", &whole];
+        for text in texts {
+            assert!(holds_token(text), "{text}");
+        }
+        assert!(!holds_token("Bearer sk-ntk_x") && !holds_token("ntk"));
+    }
+}

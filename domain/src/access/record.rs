@@ -1,0 +1,76 @@
+//! The record of a token: what the gateway knows of one secret of it.
+
+use crate::access::scope::Scope;
+use crate::id::{TeamId, TokenId};
+use crate::limit::Limits;
+use crate::stored::{readable, readable_allow_list};
+use crate::time::UnixMs;
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// Whether a token may be used at all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "kebab-case")]
+pub enum TokenState {
+    #[default]
+    Active,
+    Disabled,
+    Revoked,
+}
+
+/// What the gateway knows of one secret of a token: the value of `token:<hash>`.
+///
+/// JSON, version 2. Times are unix ms. A record that lacks `scopes` grants nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRecord {
+    pub v: u8,
+    pub id: TokenId,
+    pub name: String,
+    pub team: TeamId,
+    /// One that cannot be read grants nothing.
+    #[serde(default, deserialize_with = "readable")]
+    pub scopes: Vec<Scope>,
+    /// Bounds that `scopes`, narrowed to the team's cap, do not keep by themselves: a call must lie within both.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cap: Option<Vec<Scope>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMs>,
+    #[serde(default)]
+    pub state: TokenState,
+    /// When this secret ends because another took its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub secret_ends_at: Option<UnixMs>,
+    /// Networks that may call; empty means any.
+    #[serde(default, deserialize_with = "readable_allow_list", skip_serializing_if = "Vec::is_empty")]
+    pub ip_allow: Vec<IpNet>,
+    /// The token's own limits, and its team's where it has none.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub limits: Limits,
+    /// Whether its calls may ask for faults, to test a workflow.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inject_faults: bool,
+    pub version: u64,
+}
+
+impl TokenRecord {
+    pub const VERSION: u8 = 2;
+
+    /// Fields that this version knows. A newer one that adds a field which narrows what a token may do
+    /// writes `"critical": ["its_name"]` beside it, and versions without it here refuse the token.
+    pub(crate) const FIELDS: [&str; 13] = [
+        "v",
+        "id",
+        "name",
+        "team",
+        "scopes",
+        "cap",
+        "expires_at",
+        "state",
+        "secret_ends_at",
+        "ip_allow",
+        "limits",
+        "inject_faults",
+        "version",
+    ];
+}

@@ -1,0 +1,96 @@
+//! OAuth 2 client credentials: the grant's request, and the token in its response.
+
+use super::{InvalidCredential, header_secret, invalid, sendable, word};
+use crate::secret::Secret;
+use base64::{Engine, engine::general_purpose::STANDARD};
+use serde::{Deserialize, Serialize};
+
+/// A client of an OAuth 2 authorization server.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ClientCredentials {
+    /// Where the token comes from.
+    pub token_url: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    #[serde(default)]
+    pub scope: Option<String>,
+    /// Whom the token is for, where the server asks for it.
+    #[serde(default)]
+    pub audience: Option<String>,
+    #[serde(default)]
+    pub client_auth: ClientAuth,
+}
+
+/// How the client's secret is sent (RFC 6749, section 2.3.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ClientAuth {
+    /// `Authorization: Basic`
+    #[default]
+    Basic,
+    /// In the form.
+    Body,
+}
+
+impl ClientCredentials {
+    /// `Authorization: Basic`, both parts form-encoded first (RFC 6749, section 2.3.1).
+    pub fn basic(&self) -> Secret {
+        let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
+        let pair = format!("{}:{}", encode(&self.client_id), encode(self.client_secret.expose()));
+        Secret::new(format!("Basic {}", STANDARD.encode(pair)))
+    }
+
+    pub(super) fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
+        if crate::upstream::address::parse_base(&self.token_url, allow_insecure).is_err() {
+            return Err(invalid("token_url", "must be an https address of a public host, without a query"));
+        }
+        let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);
+        word("client_id", &self.client_id, is_text)?;
+        sendable("client_secret", &self.client_secret)?;
+        self.scope.iter().try_for_each(|scope| word("scope", scope, is_text))?;
+        self.audience.iter().try_for_each(|audience| word("audience", audience, is_text))
+    }
+}
+
+/// The token in the answer of an authorization server (RFC 6749, section 5.1), and its life in ms where
+/// it says so. `None` where it is no bearer token that can be sent.
+pub fn bearer_answer(json: &str) -> Option<(Secret, Option<i64>)> {
+    #[derive(Deserialize)]
+    struct Answer {
+        access_token: Secret,
+        #[serde(default)]
+        token_type: Option<String>,
+        /// Seconds. Some servers send it as a string.
+        #[serde(default)]
+        expires_in: serde_json::Value,
+    }
+    let answer: Answer = serde_json::from_str(json).ok()?;
+    let is_bearer = answer.token_type.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
+    header_secret("access_token", &answer.access_token).ok().filter(|()| is_bearer)?;
+    let seconds = answer.expires_in.as_i64().or_else(|| answer.expires_in.as_str()?.parse().ok());
+    Some((answer.access_token, seconds.map(|s| s.clamp(0, 86_400) * 1_000)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_answer_is_read_or_refused() {
+        let read = |json: &str| bearer_answer(json).map(|(token, life)| (token.expose().to_owned(), life));
+        let t = |life| Some(("t".to_owned(), life));
+        assert_eq!(
+            read(r#"{"access_token":"t","token_type":"Bearer","expires_in":3600}"#),
+            t(Some(3_600_000))
+        );
+        assert_eq!(read(r#"{"access_token":"t","expires_in":"60"}"#), t(Some(60_000)));
+        assert_eq!(read(r#"{"access_token":"t"}"#), t(None));
+        for bad in ["", "{}", r#"{"access_token":""}"#, r#"{"access_token":"a\nb"}"#] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+        assert_eq!(read(r#"{"access_token":"t","token_type":"mac"}"#), None);
+    }
+}

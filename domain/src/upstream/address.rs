@@ -1,0 +1,152 @@
+//! Addresses that an upstream may have.
+
+use std::net::IpAddr;
+use url::{Host, Url};
+
+/// Scheme, host and port of a URL, such as `https://api.openai.com`. What a credential is sealed to.
+pub fn origin_of(url: &Url) -> String {
+    url.origin().ascii_serialization()
+}
+
+/// Why an address cannot be an upstream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidUpstream {
+    #[error("is not a URL")]
+    Syntax,
+    #[error("must begin with https://")]
+    Scheme,
+    #[error("must not hold a user name or password; use a credential")]
+    UserInfo,
+    #[error("must not have a query or fragment")]
+    Query,
+    #[error("must not name a private, loopback or link-local host")]
+    PrivateHost,
+    #[error("must have at most 2000 characters")]
+    Length,
+}
+
+/// Reads a configured upstream address. `allow_insecure` (local development) admits `http:` and
+/// private hosts, and nothing else.
+pub fn parse_base(text: &str, allow_insecure: bool) -> Result<Url, InvalidUpstream> {
+    if text.len() > 2000 {
+        return Err(InvalidUpstream::Length);
+    }
+    let url = Url::parse(text.trim()).map_err(|_| InvalidUpstream::Syntax)?;
+    match url.scheme() {
+        "https" => {}
+        "http" if allow_insecure => {}
+        _ => return Err(InvalidUpstream::Scheme),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(InvalidUpstream::UserInfo);
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(InvalidUpstream::Query);
+    }
+    let host = url.host().ok_or(InvalidUpstream::Syntax)?;
+    if !allow_insecure && is_private(&host) {
+        return Err(InvalidUpstream::PrivateHost);
+    }
+    Ok(url)
+}
+
+fn is_private(host: &Host<&str>) -> bool {
+    match host {
+        Host::Ipv4(ip) => !is_public(IpAddr::V4(*ip)),
+        Host::Ipv6(ip) => !is_public(IpAddr::V6(*ip)),
+        Host::Domain(name) => {
+            let name = name.trim_end_matches('.').to_ascii_lowercase();
+            // A single label resolves only on somebody's own network.
+            !name.contains('.')
+                || [".localhost", ".local", ".internal", ".lan", ".home.arpa"]
+                    .iter()
+                    .any(|suffix| name.ends_with(suffix))
+        }
+    }
+}
+
+fn is_public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            !(v4.is_private()
+                || v4.is_loopback()
+                || v4.is_link_local()
+                || v4.is_broadcast()
+                || v4.is_documentation()
+                || v4.is_multicast()
+                || a == 0
+                || a >= 240
+                || (a == 100 && (64..128).contains(&b)) // RFC 6598, shared address space
+                || (a == 192 && b == 0 && c == 0) // RFC 6890, protocol assignments
+                || (a == 198 && (18..20).contains(&b))) // RFC 2544, benchmarking
+        }
+        IpAddr::V6(v6) => {
+            let embedded = v6.to_ipv4_mapped().or_else(|| nat64(v6));
+            let [first, ..] = v6.segments();
+            embedded.map_or_else(
+                || {
+                    !(v6.is_loopback()
+                        || v6.is_unspecified()
+                        || v6.is_multicast()
+                        || first & 0xfe00 == 0xfc00
+                        || first & 0xffc0 == 0xfe80
+                        || v6.to_ipv4().is_some())
+                },
+                |v4| is_public(IpAddr::V4(v4)),
+            )
+        }
+    }
+}
+
+/// The IPv4 address inside `64:ff9b::/96` (RFC 6052).
+fn nat64(v6: std::net::Ipv6Addr) -> Option<std::net::Ipv4Addr> {
+    match v6.segments() {
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+            Some(std::net::Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_that_cannot_be_upstreams() {
+        use InvalidUpstream::{Length, PrivateHost, Query, Scheme, Syntax, UserInfo};
+        let long = format!("https://h.example/{}", "x".repeat(2000));
+        for (text, why) in [
+            ("", Syntax),
+            ("h.example", Syntax),
+            ("http://h.example", Scheme),
+            ("file:///etc/passwd", Scheme),
+            ("javascript:alert(1)", Scheme),
+            ("https://u:p@h.example", UserInfo),
+            ("https://h.example/?a=1", Query),
+            ("https://h.example/#a", Query),
+            ("https://127.0.0.1", PrivateHost),
+            ("https://2130706433", PrivateHost),
+            ("https://0x7f.1", PrivateHost),
+            ("https://10.0.0.1", PrivateHost),
+            ("https://100.64.0.1", PrivateHost),
+            ("https://169.254.169.254", PrivateHost),
+            ("https://[::1]", PrivateHost),
+            ("https://[::ffff:127.0.0.1]", PrivateHost),
+            ("https://[64:ff9b::7f00:1]", PrivateHost),
+            ("https://[fe80::1]", PrivateHost),
+            ("https://[fd00::1]", PrivateHost),
+            ("https://localhost", PrivateHost),
+            ("https://db.internal", PrivateHost),
+            ("https://intranet", PrivateHost),
+            (long.as_str(), Length),
+        ] {
+            assert_eq!(parse_base(text, false).unwrap_err(), why, "{text}");
+        }
+        assert!(parse_base("https://api.openai.com/v1", false).is_ok());
+        assert!(parse_base("https://1.1.1.1", false).is_ok());
+        assert!(parse_base("http://127.0.0.1:8791/echo", true).is_ok());
+        assert!(parse_base("file:///etc/passwd", true).is_err());
+    }
+}

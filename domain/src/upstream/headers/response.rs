@@ -1,0 +1,255 @@
+//! Response headers: the one table of what becomes of each on its way to the client.
+//!
+//! Whatever the table says, a header that holds the route's credential in any encoding is withheld.
+
+use super::search::Guarded;
+use super::{HOP_BY_HOP, REQUEST_ID};
+use crate::route::Route;
+use crate::upstream::address::origin_of;
+use crate::upstream::{map_location, map_set_cookie, without_pairs};
+use url::Url;
+
+/// The upstream's own request id: its support asks for it.
+pub const UPSTREAM_REQUEST_ID: &str = "x-upstream-request-id";
+
+/// What becomes of a response header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// Handed on.
+    Keep,
+    /// Ends at the gateway.
+    Drop,
+    /// Handed on under another name, since the gateway sends its own under this one.
+    Rename(&'static str),
+    /// Handed on, with the gateway's own members after the upstream's.
+    Join,
+    /// One address, mapped to the gateway where it leads into the route's upstream.
+    Address,
+    /// The same, but a relative one is left: nothing says what it is relative to.
+    AbsoluteAddress,
+    /// `<address>; parameters, …` (RFC 8288).
+    Link,
+    /// `seconds; url=address` (HTML, section 4.2.5.3).
+    Refresh,
+    /// `Set-Cookie`, narrowed to the route.
+    Cookie,
+}
+
+/// Exact names; [`fate`] adds what follows from a prefix or an ending.
+const TABLE: [(&str, Fate); 24] = [
+    ("location", Fate::Address),
+    ("content-location", Fate::Address),
+    ("azure-asyncoperation", Fate::Address),
+    ("operation-location", Fate::Address),
+    ("link", Fate::Link),
+    ("refresh", Fate::Refresh),
+    ("set-cookie", Fate::Cookie),
+    (REQUEST_ID, Fate::Rename(UPSTREAM_REQUEST_ID)),
+    (super::SERVER_TIMING, Fate::Join),
+    ("vary", Fate::Join),
+    // Joined in `join_limits`, if the token has limits at all.
+    (RATE_LIMIT, Fate::Join),
+    (RATE_LIMIT_POLICY, Fate::Join),
+    ("set-cookie2", Fate::Drop),
+    // These speak for a whole origin, and the gateway's is not the upstream's.
+    ("alt-svc", Fate::Drop),
+    ("clear-site-data", Fate::Drop),
+    ("expect-ct", Fate::Drop),
+    ("nel", Fate::Drop),
+    ("report-to", Fate::Drop),
+    ("public-key-pins", Fate::Drop),
+    ("public-key-pins-report-only", Fate::Drop),
+    ("service-worker-allowed", Fate::Drop),
+    ("strict-transport-security", Fate::Drop),
+    // Marks of ours, which only a request bears.
+    (super::LOOP_MARK, Fate::Drop),
+    (crate::upstream::fault::FAULT, Fate::Drop),
+];
+
+/// Endings of headers that hold an address, such as `x-goog-upload-url`.
+const ADDRESS_ENDINGS: [&str; 4] = ["-location", "-url", "-uri", "-redirect"];
+
+/// What becomes of the response header `name` (lower case).
+pub fn fate(name: &str) -> Fate {
+    if let Some((_, fate)) = TABLE.iter().find(|(known, _)| *known == name) {
+        return *fate;
+    }
+    // Which browsers may read a response is the route's to say, not the upstream's.
+    if HOP_BY_HOP.contains(&name) || name.starts_with("access-control-") {
+        Fate::Drop
+    } else if ADDRESS_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
+        Fate::AbsoluteAddress
+    } else {
+        Fate::Keep
+    }
+}
+
+/// A response on its way back, as far as its headers depend on it.
+#[derive(Clone, Copy, Debug)]
+pub struct Returning<'a> {
+    /// The route, with the upstream that responded.
+    pub route: &'a Route,
+    /// The address that was called, without its credential.
+    pub sent_to: &'a Url,
+    /// The gateway's origin as the client knows it.
+    pub gateway: &'a str,
+    /// The id that the gateway gave the call.
+    pub request_id: &'a str,
+    /// The credential that went with the call.
+    pub guarded: &'a Guarded,
+    /// The query's parameter that held it.
+    pub parameter: Option<&'a str>,
+}
+
+/// A change to the headers, to be carried out in order.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Edit {
+    Delete(String),
+    Set(String, String),
+    Append(String, String),
+}
+
+/// The changes that turn an upstream's headers into the client's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Edits {
+    pub edits: Vec<Edit>,
+    /// Names of headers that held the credential and are withheld.
+    pub withheld: Vec<String>,
+}
+
+impl Returning<'_> {
+    /// The changes to `headers`: names in lower case, each `Set-Cookie` by itself.
+    pub fn edits(&self, headers: &[(String, String)]) -> Edits {
+        let mut done = Edits::default();
+        let mut cookies = Vec::new();
+        for (name, value) in headers {
+            let fate = fate(name);
+            if fate == Fate::Cookie {
+                cookies.push(value);
+                continue;
+            }
+            let mapped = match fate {
+                Fate::Drop => {
+                    done.edits.push(Edit::Delete(name.clone()));
+                    continue;
+                }
+                Fate::Address => self.address(value, true),
+                Fate::AbsoluteAddress => self.address(value, false),
+                Fate::Link => map_links(value, |target| self.address(target, true)),
+                Fate::Refresh => map_refresh(value, |target| self.address(target, true)),
+                Fate::Keep | Fate::Join | Fate::Rename(_) | Fate::Cookie => None,
+            };
+            if self.guarded.are_in(mapped.as_deref().unwrap_or(value)) {
+                done.edits.push(Edit::Delete(name.clone()));
+                done.withheld.push(name.clone());
+            } else if let Fate::Rename(other) = fate {
+                done.edits.push(Edit::Delete(name.clone()));
+                // An upstream that hands our id back, or is a gateway itself, has said nothing new.
+                if value != self.request_id {
+                    done.edits.push(Edit::Append(other.to_owned(), value.clone()));
+                }
+            } else if let Some(mapped) = mapped {
+                done.edits.push(Edit::Set(name.clone(), mapped));
+            }
+        }
+        self.cookies(&cookies, &mut done);
+        done
+    }
+
+    fn cookies(&self, cookies: &[&String], done: &mut Edits) {
+        if cookies.is_empty() {
+            return;
+        }
+        let name = || "set-cookie".to_owned();
+        done.edits.push(Edit::Delete(name()));
+        for cookie in cookies {
+            if self.guarded.are_in(cookie) {
+                done.withheld.push(name());
+            } else {
+                done.edits.push(Edit::Append(name(), map_set_cookie(cookie, self.route)));
+            }
+        }
+    }
+
+    /// An address as the client must see it; `None` if it stays as it is.
+    fn address(&self, address: &str, may_be_relative: bool) -> Option<String> {
+        let target = self.sent_to.join(address.trim()).ok();
+        if !may_be_relative && Url::parse(address.trim()).is_err() {
+            return None;
+        }
+        let is_ours = target.is_some_and(|target| origin_of(&target) == origin_of(&self.route.upstream));
+        let parameter = self.parameter.filter(|_| is_ours);
+        let cleaned = without_pairs(address, |name, pair| {
+            parameter.is_some_and(|parameter| name.eq_ignore_ascii_case(parameter))
+                || self.guarded.are_in(pair)
+        });
+        let mapped = map_location(&cleaned, self.sent_to, self.route, self.gateway).unwrap_or(cleaned);
+        (mapped != address).then_some(mapped)
+    }
+}
+
+/// `value` with each `<target>` mapped; `None` if none changes.
+fn map_links(value: &str, map: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let mut mapped = String::with_capacity(value.len());
+    let mut rest = value;
+    let mut has_changed = false;
+    // Between links there are parameters, whose quoted values may hold anything.
+    while let Some(at) = outside_quotes(rest, '<') {
+        let (before, from) = rest.split_at(at + 1);
+        let Some((target, after)) = from.split_once('>') else { break };
+        let changed = map(target);
+        has_changed |= changed.is_some();
+        mapped.push_str(before);
+        mapped.push_str(changed.as_deref().unwrap_or(target));
+        mapped.push('>');
+        rest = after;
+    }
+    mapped.push_str(rest);
+    has_changed.then_some(mapped)
+}
+
+fn outside_quotes(text: &str, wanted: char) -> Option<usize> {
+    let (mut is_quoted, mut is_escaped) = (false, false);
+    text.char_indices().find_map(|(at, c)| {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' if is_quoted => is_escaped = true,
+            '"' => is_quoted = !is_quoted,
+            _ => return (c == wanted && !is_quoted).then_some(at),
+        }
+        None
+    })
+}
+
+fn map_refresh(value: &str, map: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let (seconds, rest) = value.split_once([';', ','])?;
+    let rest = rest.trim();
+    let is_named = rest.get(..3).is_some_and(|name| name.eq_ignore_ascii_case("url"));
+    let named = rest.get(3..).filter(|_| is_named).and_then(|rest| rest.trim_start().strip_prefix('='));
+    let target = named.unwrap_or(rest).trim().trim_matches(['"', '\'']);
+    map(target).map(|mapped| format!("{}; url={mapped}", seconds.trim()))
+}
+
+pub const RATE_LIMIT: &str = "ratelimit";
+pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
+
+/// The name under which an upstream's `RateLimit` or `RateLimit-Policy` goes on beside `ours`.
+///
+/// Both are lists of quoted names with parameters (draft-ietf-httpapi-ratelimit-headers), so they are
+/// joined under one name. What earlier drafts wrote is no such list, and a name that both use would
+/// be ambiguous; then the upstream's goes under a name of its own.
+pub fn name_beside(name: &'static str, theirs: &str, ours: &str) -> &'static str {
+    fn names(list: &str) -> impl Iterator<Item = &str> {
+        list.split('"').skip(1).step_by(2)
+    }
+    let can_join =
+        theirs.trim_start().starts_with('"') && !names(theirs).any(|name| names(ours).any(|own| own == name));
+    match name {
+        _ if can_join => name,
+        RATE_LIMIT => "x-upstream-ratelimit",
+        _ => "x-upstream-ratelimit-policy",
+    }
+}
+
+#[cfg(test)]
+mod tests;

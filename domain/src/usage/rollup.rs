@@ -1,0 +1,160 @@
+//! How calls add up: integers only, so that order does not matter.
+//!
+//! [`Rollup::fold`] takes one event, [`Rollup::merge`] another rollup; both are commutative and
+//! associative. The consumer's SQL does the same sums inside D1, and a test compares the two.
+
+use crate::usage::UsageEvent;
+use crate::usage::outcome::OutcomeClass;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Values below this have a bin of their own.
+const EXACT: u32 = 16;
+/// Bins per power of two above it: a bin is at most 1/8 of its value wide, so its middle is within
+/// 6.25 % of any value in it. The contract asks for 10 %.
+const PER_OCTAVE: u32 = 8;
+/// Latencies from here on (about 17 minutes) share the last bin.
+const CEILING_MS: u32 = 1 << 20;
+
+/// The number of bins.
+pub const BINS: u32 = bin_of(CEILING_MS) + 1;
+
+/// The histogram bin of a latency in ms: exact below 16, then eight to each power of two
+/// (the layout of `HdrHistogram` with three significant bits).
+pub const fn bin_of(latency_ms: u32) -> u32 {
+    let v = if latency_ms > CEILING_MS { CEILING_MS } else { latency_ms };
+    if v < EXACT {
+        return v;
+    }
+    let octave = v.ilog2();
+    EXACT + (octave - 4) * PER_OCTAVE + ((v >> (octave - 3)) & (PER_OCTAVE - 1))
+}
+
+/// The middle of a bin, in ms.
+pub const fn bin_middle_ms(bin: u32) -> u32 {
+    if bin < EXACT {
+        return bin;
+    }
+    let bin = if bin >= BINS { BINS - 1 } else { bin };
+    let octave = (bin - EXACT) / PER_OCTAVE + 4;
+    let width = 1 << (octave - 3);
+    (PER_OCTAVE + (bin - EXACT) % PER_OCTAVE) * width + width / 2
+}
+
+/// Counts per latency bin; empty bins are absent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Histogram(BTreeMap<u32, u64>);
+
+impl Histogram {
+    pub fn add(&mut self, bin: u32, count: u64) {
+        let slot = self.0.entry(bin.min(BINS - 1)).or_default();
+        *slot = slot.saturating_add(count);
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
+        self.0.iter().map(|(bin, count)| (*bin, *count))
+    }
+
+    /// The latency in ms below which `percent` of calls lie (nearest rank). `None` when empty.
+    pub fn percentile_ms(&self, percent: u64) -> Option<u32> {
+        let total: u64 = self.0.values().sum();
+        let rank = total.saturating_mul(percent).div_ceil(100).max(1);
+        let mut seen = 0_u64;
+        self.iter().find_map(|(bin, count)| {
+            seen = seen.saturating_add(count);
+            (seen >= rank).then(|| bin_middle_ms(bin))
+        })
+    }
+}
+
+/// The sums over some calls.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rollup {
+    pub calls: u64,
+    pub ok: u64,
+    pub client_errors: u64,
+    pub upstream_errors: u64,
+    pub timeouts: u64,
+    pub gateway_errors: u64,
+    pub denied: u64,
+    pub limited: u64,
+    /// Of calls that reached an upstream: neither denied nor limited.
+    pub latency_sum_ms: u64,
+    pub gateway_sum_ms: u64,
+    pub bytes_in: u64,
+    pub bytes_out: u64,
+    pub prompt_tokens: u64,
+    pub completion_tokens: u64,
+    pub cached_tokens: u64,
+    pub cost_micros: u64,
+    pub latency: Histogram,
+}
+
+impl Rollup {
+    /// Adds one call.
+    pub fn fold(&mut self, event: &UsageEvent) {
+        let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
+        add(&mut self.calls, 1);
+        let class = event.outcome.class();
+        let counter = match class {
+            OutcomeClass::Ok => &mut self.ok,
+            OutcomeClass::ClientError => &mut self.client_errors,
+            OutcomeClass::UpstreamError => &mut self.upstream_errors,
+            OutcomeClass::Timeout => &mut self.timeouts,
+            OutcomeClass::GatewayError => &mut self.gateway_errors,
+            OutcomeClass::Denied => &mut self.denied,
+            OutcomeClass::Limited => &mut self.limited,
+        };
+        add(counter, 1);
+        if !matches!(class, OutcomeClass::Denied | OutcomeClass::Limited) {
+            add(&mut self.latency_sum_ms, u64::from(event.latency_ms));
+            add(&mut self.gateway_sum_ms, u64::from(event.gateway_ms));
+            self.latency.add(bin_of(event.latency_ms), 1);
+        }
+        add(&mut self.bytes_in, event.bytes_in.unwrap_or(0));
+        add(&mut self.bytes_out, event.bytes_out.unwrap_or(0));
+        if let Some(ai) = &event.ai {
+            add(&mut self.prompt_tokens, ai.prompt_tokens.unwrap_or(0));
+            add(&mut self.completion_tokens, ai.completion_tokens.unwrap_or(0));
+            add(&mut self.cached_tokens, ai.cached_tokens.unwrap_or(0));
+            add(&mut self.cost_micros, ai.cost_micros.unwrap_or(0));
+        }
+    }
+
+    /// Adds the calls of another rollup.
+    pub fn merge(&mut self, other: &Self) {
+        let sums = [
+            (&mut self.calls, other.calls),
+            (&mut self.ok, other.ok),
+            (&mut self.client_errors, other.client_errors),
+            (&mut self.upstream_errors, other.upstream_errors),
+            (&mut self.timeouts, other.timeouts),
+            (&mut self.gateway_errors, other.gateway_errors),
+            (&mut self.denied, other.denied),
+            (&mut self.limited, other.limited),
+            (&mut self.latency_sum_ms, other.latency_sum_ms),
+            (&mut self.gateway_sum_ms, other.gateway_sum_ms),
+            (&mut self.bytes_in, other.bytes_in),
+            (&mut self.bytes_out, other.bytes_out),
+            (&mut self.prompt_tokens, other.prompt_tokens),
+            (&mut self.completion_tokens, other.completion_tokens),
+            (&mut self.cached_tokens, other.cached_tokens),
+            (&mut self.cost_micros, other.cost_micros),
+        ];
+        for (sum, n) in sums {
+            *sum = sum.saturating_add(n);
+        }
+        for (bin, count) in other.latency.iter() {
+            self.latency.add(bin, count);
+        }
+    }
+
+    /// Calls that reached an upstream.
+    pub fn served(&self) -> u64 {
+        self.calls.saturating_sub(self.denied).saturating_sub(self.limited)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,4 @@
+//! The earlier JavaScript system: its values in KV, and the import of its data.
+
+pub mod import;
+pub mod kv;

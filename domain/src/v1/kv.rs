@@ -1,0 +1,311 @@
+//! Values as the earlier JavaScript system wrote them. They are read as they are, so that the
+//! gateway can be switched over before any data is moved.
+//!
+//! ```text
+//! token:<hash>  {"name","team_id" or "department","scopes","created_at","expires_at"}
+//! routes        {"/api/openai": {"url","tags","auth":{"type","config"}} or "https://…"}
+//! secret:<NAME> {"value"}
+//! ```
+
+use crate::access::record::{TokenRecord, TokenState};
+use crate::access::scope::Scope;
+use crate::credential::Credential;
+use crate::id::{RouteId, TeamId, TokenId};
+use crate::limit::Limits;
+use crate::route::ParsedRoutes;
+use crate::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential, RouteTable};
+use crate::secret::Secret;
+use crate::stored::KvError;
+use crate::time::parse_v1;
+use crate::token::TokenHash;
+use crate::upstream::settings::RouteSettings;
+use crate::usage::clip;
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+/// Where tokens go whose team cannot be told.
+pub const UNKNOWN_TEAM: &str = "imported";
+
+/// The id of a token of the earlier system, before the import and after it: what was counted in between stays its own.
+pub fn token_id(hash: &TokenHash) -> TokenId {
+    TokenId::from(format!("tok_v1{}", digest(&["token", hash.as_str()], 22)))
+}
+
+/// The id of a route of the earlier system, before the import and after it.
+pub fn route_id(path: &str) -> RouteId {
+    RouteId::from(format!("rte_v1{}", digest(&["route", path.trim_end_matches('/')], 22)))
+}
+
+/// The team's slug, made of whatever the team was called.
+pub fn team_id(name: &str) -> TeamId {
+    let mapped: String = name
+        .to_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_lowercase() || c.is_ascii_digit() { c } else { '-' })
+        .collect();
+    let slug = clip(mapped.trim_matches('-'), 63);
+    let slug = slug.trim_matches('-');
+    // A name without one Latin letter is told from others by its digest.
+    if slug.is_empty() && !name.trim().is_empty() {
+        return TeamId::from(format!("team-{}", digest(&[name], 8).to_lowercase()));
+    }
+    TeamId::from(if slug.is_empty() { UNKNOWN_TEAM } else { slug })
+}
+
+/// The first `chars` letters and digits of the parts' digest.
+pub(crate) fn digest(parts: &[&str], chars: usize) -> String {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    clip(&URL_SAFE_NO_PAD.encode(hash.finalize()).replace(['-', '_'], "0"), chars)
+}
+
+/// The credential a v1 route names: references to secrets, not the secrets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Auth {
+    Bearer { token_ref: SecretName },
+    ApiKey { header_name: String, key_ref: SecretName },
+    Basic { username_ref: SecretName, password_ref: SecretName },
+}
+
+/// The name of a secret that a v1 route may use.
+///
+/// The Workers' own secrets are not among them: a table that named `CREDENTIAL_KEY` would send it
+/// to an upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretName(String);
+
+const OWN_SECRETS: [&str; 7] = [
+    "TOKEN_CHECK_KEY",
+    "CREDENTIAL_KEY",
+    "USAGE_LOG_KEY",
+    "CLERK_SECRET_KEY",
+    "CLERK_WEBHOOK_SECRET",
+    "CLERK_JWT_KEY",
+    "BOOTSTRAP_ADMINS",
+];
+
+impl SecretName {
+    pub fn new(name: &str) -> Option<Self> {
+        let legal = (1..=128).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
+            && !OWN_SECRETS.iter().any(|own| own.eq_ignore_ascii_case(name));
+        legal.then(|| Self(name.to_owned()))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its key in KV.
+    pub fn kv_key(&self) -> String {
+        format!("secret:{}", self.0)
+    }
+}
+
+/// The secret in the value of `secret:<NAME>`.
+pub fn secret_value(text: &str) -> Option<Secret> {
+    let value: Value = serde_json::from_str(text).ok()?;
+    let secret = value.get("value")?.as_str()?;
+    (!secret.is_empty()).then(|| Secret::new(secret.to_owned()))
+}
+
+impl Auth {
+    fn parse(auth: &Value) -> Option<Option<Self>> {
+        let reference = |name: &str| {
+            let config = auth.get("config").unwrap_or(auth);
+            SecretName::new(config.get(name)?.as_str()?)
+        };
+        match auth.get("type").and_then(Value::as_str)? {
+            "none" => Some(None),
+            "bearer" => Some(Some(Self::Bearer { token_ref: reference("token_ref")? })),
+            "api-key" => {
+                let config = auth.get("config").unwrap_or(auth);
+                let header_name =
+                    config.get("header_name").and_then(Value::as_str).unwrap_or("X-API-Key").to_owned();
+                Some(Some(Self::ApiKey { header_name, key_ref: reference("key_ref")? }))
+            }
+            "basic" => {
+                let (username_ref, password_ref) = (reference("username_ref")?, reference("password_ref")?);
+                Some(Some(Self::Basic { username_ref, password_ref }))
+            }
+            _ => None,
+        }
+    }
+
+    /// The secrets that must be read, in the order that [`Auth::resolve`] takes them.
+    pub fn references(&self) -> Vec<&SecretName> {
+        match self {
+            Self::Bearer { token_ref } => vec![token_ref],
+            Self::ApiKey { key_ref, .. } => vec![key_ref],
+            Self::Basic { username_ref, password_ref } => vec![username_ref, password_ref],
+        }
+    }
+
+    /// The credential from the secrets that were read. `None` where one is missing or unfit.
+    pub fn resolve(&self, secrets: Vec<Secret>) -> Option<Credential> {
+        let mut secrets = secrets.into_iter();
+        let first = secrets.next()?;
+        let credential = match self {
+            Self::Bearer { .. } => Credential::Bearer { token: first },
+            Self::ApiKey { header_name, .. } => {
+                Credential::Header { name: header_name.clone(), prefix: None, value: first }
+            }
+            Self::Basic { .. } => {
+                Credential::Basic { username: first.expose().to_owned(), password: secrets.next()? }
+            }
+        };
+        credential.validate(false).ok().map(|()| credential)
+    }
+}
+
+pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecord, KvError> {
+    let text = |name: &str| value.get(name).and_then(Value::as_str);
+    let name = text("name").ok_or(KvError::Syntax)?;
+    let named = |key: &str| text(key).map(str::trim).filter(|name| !name.is_empty());
+    let team = named("team_id").or_else(|| named("department")).unwrap_or_default();
+    let expires_at = match value.get("expires_at") {
+        None | Some(Value::Null) => None,
+        // An end that cannot be read must not become no end.
+        Some(end) => Some(end.as_str().and_then(parse_v1).ok_or(KvError::Time)?),
+    };
+    let scopes = value.get("scopes").and_then(Value::as_array).into_iter().flatten();
+    Ok(TokenRecord {
+        v: TokenRecord::VERSION,
+        id: token_id(hash),
+        name: name.to_owned(),
+        team: team_id(team),
+        // A scope that is none grants nothing; the others stand.
+        scopes: scopes.filter_map(Value::as_str).filter_map(|s| s.parse::<Scope>().ok()).collect(),
+        expires_at,
+        state: TokenState::Active,
+        secret_ends_at: None,
+        cap: None,
+        ip_allow: vec![],
+        limits: Limits::default(),
+        inject_faults: false,
+        version: 0,
+    })
+}
+
+pub(crate) fn routes(value: &Value, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
+    let entries = value.as_object().ok_or(KvError::Syntax)?;
+    let mut unreadable = Vec::new();
+    let mut routes = Vec::with_capacity(entries.len());
+    for (path, entry) in entries {
+        match route(path, entry, allow_insecure) {
+            Some(route) => routes.push(route),
+            None => unreadable.push(path.clone()),
+        }
+    }
+    let mut table = RouteTable::new(routes, true, 0);
+    for path in unreadable.iter().filter_map(|path| path.parse().ok()) {
+        table.block(path);
+    }
+    Ok(ParsedRoutes { table, unreadable })
+}
+
+fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
+    let url = entry.as_str().or_else(|| entry.get("url").and_then(Value::as_str))?;
+    let tags = entry.get("tags").and_then(Value::as_array).into_iter().flatten();
+    let credential = match entry.get("auth").filter(|auth| !auth.is_null()) {
+        None => RouteCredential::None,
+        Some(auth) => match Auth::parse(auth) {
+            Some(None) => RouteCredential::None,
+            Some(Some(auth)) => RouteCredential::V1(auth),
+            None => RouteCredential::Unreadable,
+        },
+    };
+    Some(Route {
+        id: route_id(path),
+        path: path.trim_end_matches('/').parse().ok()?,
+        upstream: crate::upstream::address::parse_base(url, allow_insecure).ok()?,
+        tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
+        methods: vec![],
+        timeout_ms: DEFAULT_TIMEOUT_MS,
+        cors_origins: vec![],
+        settings: RouteSettings::default(),
+        forward_cookies: false,
+        credential,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kv::parse_routes;
+
+    const ROUTES: &str = r#"{
+        "/api/openai": {"url":"https://api.openai.com/v1","tags":["ai"],
+                        "auth":{"type":"bearer","config":{"token_ref":"OPENAI_API_KEY"}}},
+        "/api/key": {"url":"https://k.example","auth":{"type":"api-key","config":{"key_ref":"K"}}},
+        "/api/basic": {"url":"https://b.example","auth":{"type":"basic","config":{"username_ref":"U","password_ref":"P"}}},
+        "/api/none": {"url":"https://n.example","auth":{"type":"none"}},
+        "/api/old": "https://o.example",
+        "/api/thief": {"url":"https://evil.example","auth":{"type":"bearer","config":{"token_ref":"CREDENTIAL_KEY"}}},
+        "/api/odd": {"url":"https://odd.example","auth":{"type":"magic"}},
+        "bad": "https://bad.example"
+    }"#;
+
+    fn credential(path: &str) -> RouteCredential {
+        let parsed = parse_routes(ROUTES, false).unwrap();
+        assert_eq!(parsed.unreadable, ["bad"]);
+        assert!(parsed.table.legacy_tokens);
+        parsed.table.iter().find(|r| r.path.as_str() == path).unwrap().credential.clone()
+    }
+
+    #[test]
+    fn every_form_of_a_v1_route_is_read() {
+        let name = |n: &str| SecretName::new(n).unwrap();
+        assert_eq!(
+            credential("/api/openai"),
+            RouteCredential::V1(Auth::Bearer { token_ref: name("OPENAI_API_KEY") })
+        );
+        assert_eq!(
+            credential("/api/key"),
+            RouteCredential::V1(Auth::ApiKey { header_name: "X-API-Key".into(), key_ref: name("K") })
+        );
+        assert_eq!(
+            credential("/api/basic"),
+            RouteCredential::V1(Auth::Basic { username_ref: name("U"), password_ref: name("P") })
+        );
+        assert_eq!(credential("/api/none"), RouteCredential::None);
+        assert_eq!(credential("/api/old"), RouteCredential::None);
+        assert_eq!(credential("/api/odd"), RouteCredential::Unreadable);
+    }
+
+    /// Parity fault 2, in v1: a route could name any secret.
+    #[test]
+    fn a_route_cannot_name_the_workers_own_secrets() {
+        assert_eq!(credential("/api/thief"), RouteCredential::Unreadable);
+        assert!(SecretName::new("token_check_key").is_none());
+    }
+
+    #[test]
+    fn a_v1_token_is_read() {
+        let hash: TokenHash = "0123456789abcdef".repeat(4).parse().unwrap();
+        let text = r#"{"name":"n8n","department":"ops","scopes":["openai","not a scope"],
+                       "created_at":"2025-11-01T00:00:00","expires_at":"2026-01-01T00:00:00"}"#;
+        let record = crate::kv::read_token(text, &hash).unwrap();
+        assert_eq!(record.team.as_str(), "ops");
+        assert_eq!(record.scopes, [Scope::Service("openai".into())]);
+        assert_eq!(record.expires_at, parse_v1("2026-01-01T00:00:00Z"));
+        assert_eq!(crate::kv::read_token(r#"{"name":"n","expires_at":"soon"}"#, &hash), Err(KvError::Time));
+    }
+
+    #[test]
+    fn secrets_are_resolved_and_missing_ones_are_not_made_up() {
+        let auth = Auth::Basic {
+            username_ref: SecretName::new("U").unwrap(),
+            password_ref: SecretName::new("P").unwrap(),
+        };
+        let secret = |s: &str| Secret::new(s.into());
+        assert!(auth.resolve(vec![secret("u"), secret("p")]).is_some());
+        assert!(auth.resolve(vec![secret("u")]).is_none());
+        assert_eq!(secret_value(r#"{"value":"x"}"#), Some(secret("x")));
+        assert_eq!(secret_value(r#"{"value":""}"#), None);
+    }
+}
