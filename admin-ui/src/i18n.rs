@@ -155,7 +155,7 @@ mod tests {
             }
         }
         let fields = ["tokens", "routes", "teams", "people"].map(|name| format!("{contract}/{name}"));
-        let fields = fields.into_iter().chain(["limit", "upstream/settings"].map(str::to_owned));
+        let fields = fields.into_iter().chain(std::iter::once("upstream/settings".to_owned()));
         let calls = fields
             .map(|name| (name, "FieldError::new("))
             .chain(["credential", "credential/oauth"].map(|name| (name.to_owned(), "invalid(")));

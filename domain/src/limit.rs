@@ -1,7 +1,11 @@
-//! What a token may use up, and the ledger that decides call by call.
+//! Limits: what a token may use up, and the ledger that decides call by call.
+//!
+//! Each limit is one row of [`limits!`]. Its field, its name on the wire, its bound and its measure follow
+//! from the row; so do its check, its default, its counting, its error and its place in the UI.
 
-use crate::error::FieldError;
+use crate::error::{FieldError, GatewayError};
 use crate::stored::{Unread, stored};
+use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 
 pub mod ledger;
@@ -9,62 +13,177 @@ pub mod ledger;
 /// The most calls of any window, and of AI tokens.
 pub const MAX_COUNT: u64 = 1_000_000_000_000;
 /// The most calls at once.
-pub const MAX_CONCURRENT: u32 = 1_000;
+pub const MAX_CONCURRENT: u64 = 1_000;
 /// The most money of any window, in micro-dollars: a million dollars.
 pub const MAX_MICROS: u64 = 1_000_000_000_000;
 /// The largest body that a limit can name, in bytes: Cloudflare's largest plan takes 500 MB.
 pub const MAX_BODY_BYTES: u64 = 500_000_000;
 
-/// Limits of a token, or of every token of a team that has none of its own; absent is unlimited.
-///
-/// Calls per second, minute, hour and day are counted in sliding windows. Calls per month, AI tokens
-/// and money are counted by calendar day and month, UTC, so that everybody knows when they begin anew.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
-#[serde(remote = "Self", default)]
-pub struct Limits {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls_per_second: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls_per_minute: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls_per_hour: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls_per_day: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls_per_month: Option<u64>,
-    /// Calls at once, 1 to 1000. A call lasts until its answer's last byte.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub concurrent_calls: Option<u32>,
+/// Reserved for a call whose price is not known beforehand, in micro-dollars.
+pub const DEFAULT_CEILING_MICROS: u64 = 1_000_000;
+/// Reserved for a call whose length is not known beforehand, in AI tokens.
+pub const DEFAULT_CEILING_TOKENS: u64 = 200_000;
+
+/// A calendar day or month in UTC, so that everybody knows when it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Period {
+    Day,
+    Month,
+}
+
+/// How a limit is counted, and what of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// Calls in a sliding window of so many ms.
+    Rate(i64),
+    Calls(Period),
+    ConcurrentCalls,
+    AiTokens(Period),
+    CostMicros(Period),
+    /// Bounds what is reserved for one call; counts nothing.
+    AiTokensPerCall,
+    CostMicrosPerCall,
+    /// Bounds one request; counts nothing.
+    BodyBytes,
+}
+
+impl Measure {
+    /// Whether it bounds AI tokens or money. A call that costs neither passes it; one that does is reserved for
+    /// before sending and settled afterwards.
+    pub fn is_budget(self) -> bool {
+        matches!(self, Self::AiTokens(_) | Self::CostMicros(_))
+    }
+
+    /// Whether it counts calls, whatever they cost.
+    pub fn counts_calls(self) -> bool {
+        matches!(self, Self::Rate(_) | Self::Calls(_) | Self::ConcurrentCalls)
+    }
+
+    /// Reserved for a call while the limit says nothing; `None` for a limit that reserves nothing.
+    pub fn ceiling(self) -> Option<u64> {
+        match self {
+            Self::AiTokensPerCall => Some(DEFAULT_CEILING_TOKENS),
+            Self::CostMicrosPerCall => Some(DEFAULT_CEILING_MICROS),
+            _ => None,
+        }
+    }
+
+    /// The error that a client gets when it has reached the limit.
+    pub fn error(self) -> GatewayError {
+        match self {
+            Self::Rate(_) => GatewayError::RateLimitExceeded,
+            Self::Calls(_) => GatewayError::QuotaExceeded,
+            Self::ConcurrentCalls => GatewayError::TooManyConcurrentCalls,
+            Self::AiTokens(_) | Self::AiTokensPerCall => GatewayError::AiTokenQuotaExceeded,
+            Self::CostMicros(_) | Self::CostMicrosPerCall => GatewayError::CostQuotaExceeded,
+            Self::BodyBytes => GatewayError::PayloadTooLarge,
+        }
+    }
+
+    /// Seconds that it counts over; `None` for what is no span of time.
+    pub fn window_s(self) -> Option<u64> {
+        match self {
+            Self::Rate(ms) => u64::try_from(ms / 1_000).ok(),
+            Self::Calls(period) | Self::AiTokens(period) | Self::CostMicros(period) => Some(match period {
+                Period::Day => 86_400,
+                Period::Month => 30 * 86_400,
+            }),
+            Self::ConcurrentCalls | Self::AiTokensPerCall | Self::CostMicrosPerCall | Self::BodyBytes => None,
+        }
+    }
+}
+
+/// Declares the limits: `field = Kind, "name-on-the-wire", measure, most`.
+macro_rules! limits {
+    ($($(#[doc = $doc:literal])* $field:ident = $kind:ident, $name:literal, $measure:expr, $most:expr;)+) => {
+        /// Limits of a token, or of every token of a team that has none of its own; absent is unlimited.
+        ///
+        /// Calls per second, minute, hour and day are counted in sliding windows. Calls per month, AI tokens
+        /// and money are counted by calendar day and month in UTC.
+        #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
+        #[serde(remote = "Self", default)]
+        pub struct Limits {
+            $(
+                $(#[doc = $doc])*
+                #[serde(skip_serializing_if = "Option::is_none")]
+                pub $field: Option<u64>,
+            )+
+            /// The fate of calls while the counter cannot be reached. Default: `deny` if AI tokens or money are
+            /// limited, else `allow`.
+            #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+            #[cfg_attr(feature = "schema", schemars(!skip_deserializing))]
+            pub on_limit_failure: Option<OnLimitFailure>,
+            /// Limits of a newer version: kept, and not counted.
+            #[serde(flatten, skip_serializing)]
+            #[cfg_attr(feature = "schema", schemars(skip))]
+            pub unread: Unread,
+        }
+
+        /// One limit, by its name on the wire.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(rename_all = "kebab-case")]
+        pub enum LimitKind {
+            $($kind,)+
+        }
+
+        impl LimitKind {
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
+
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $name,)+ }
+            }
+
+            /// The field of [`Limits`] that holds it.
+            pub fn field(self) -> &'static str {
+                match self { $(Self::$kind => stringify!($field),)+ }
+            }
+
+            pub fn measure(self) -> Measure {
+                match self { $(Self::$kind => $measure,)+ }
+            }
+
+            /// The largest value that is accepted; the smallest is 1.
+            pub fn most(self) -> u64 {
+                match self { $(Self::$kind => $most,)+ }
+            }
+        }
+
+        impl Limits {
+            pub fn get(&self, kind: LimitKind) -> Option<u64> {
+                match kind { $(LimitKind::$kind => self.$field,)+ }
+            }
+
+            pub fn set(&mut self, kind: LimitKind, value: Option<u64>) {
+                match kind { $(LimitKind::$kind => self.$field = value,)+ }
+            }
+        }
+    };
+}
+
+limits! {
+    calls_per_second = CallsPerSecond, "calls-per-second", Measure::Rate(1_000), MAX_COUNT;
+    calls_per_minute = CallsPerMinute, "calls-per-minute", Measure::Rate(MINUTE_MS), MAX_COUNT;
+    calls_per_hour = CallsPerHour, "calls-per-hour", Measure::Rate(HOUR_MS), MAX_COUNT;
+    calls_per_day = CallsPerDay, "calls-per-day", Measure::Rate(DAY_MS), MAX_COUNT;
+    calls_per_month = CallsPerMonth, "calls-per-month", Measure::Calls(Period::Month), MAX_COUNT;
+    /// Calls at once, 1 to 1000. A call lasts until the last byte of its response.
+    concurrent_calls = ConcurrentCalls, "concurrent-calls", Measure::ConcurrentCalls, MAX_CONCURRENT;
     /// Prompt and completion tokens together.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ai_tokens_per_day: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ai_tokens_per_month: Option<u64>,
+    ai_tokens_per_day = AiTokensPerDay, "ai-tokens-per-day", Measure::AiTokens(Period::Day), MAX_COUNT;
+    ai_tokens_per_month = AiTokensPerMonth, "ai-tokens-per-month", Measure::AiTokens(Period::Month), MAX_COUNT;
+    /// AI tokens reserved for a call whose length is not known beforehand; default 200,000. They stay spent if
+    /// the call's use is never known.
+    ai_tokens_per_call = AiTokensPerCall, "ai-tokens-per-call", Measure::AiTokensPerCall, MAX_COUNT;
     /// Micro-dollars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost_micros_per_day: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost_micros_per_month: Option<u64>,
-    /// What is reserved for a call whose price or length is not known beforehand, in micro-dollars;
-    /// default [`DEFAULT_CEILING_MICROS`]. It stays spent where the call's cost is never known.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub cost_micros_per_call: Option<u64>,
-    /// The same for AI tokens; default [`DEFAULT_CEILING_TOKENS`].
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ai_tokens_per_call: Option<u64>,
+    cost_micros_per_day = CostMicrosPerDay, "cost-micros-per-day", Measure::CostMicros(Period::Day), MAX_MICROS;
+    cost_micros_per_month = CostMicrosPerMonth, "cost-micros-per-month", Measure::CostMicros(Period::Month), MAX_MICROS;
+    /// Micro-dollars reserved for a call whose price is not known beforehand; default 1,000,000. They stay spent
+    /// if the call's cost is never known.
+    cost_micros_per_call = CostMicrosPerCall, "cost-micros-per-call", Measure::CostMicrosPerCall, MAX_MICROS;
     /// Largest request body, in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub body_bytes: Option<u64>,
-    /// What becomes of calls while the counter cannot be reached. Default: `deny` where AI tokens or
-    /// money are limited, else `allow`.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(!skip_deserializing))]
-    pub on_limit_failure: Option<OnLimitFailure>,
-    /// Limits of a newer version: kept, and not counted.
-    #[serde(flatten, skip_serializing)]
-    #[cfg_attr(feature = "schema", schemars(skip))]
-    pub unread: Unread,
+    body_bytes = BodyBytes, "body-bytes", Measure::BodyBytes, MAX_BODY_BYTES;
 }
 
 // A limit bounds use; for the minutes in which a gateway does not know it yet, the token is bounded as it
@@ -76,9 +195,6 @@ stored!(Limits, critical: [], |limits| {
     Ok(())
 });
 
-pub const DEFAULT_CEILING_MICROS: u64 = 1_000_000;
-pub const DEFAULT_CEILING_TOKENS: u64 = 200_000;
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -88,74 +204,45 @@ pub enum OnLimitFailure {
 }
 
 impl Limits {
-    /// What is wrong, by field below `prefix`, such as `limits.`.
+    /// The limits that are set, each with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (LimitKind, u64)> {
+        LimitKind::ALL.iter().filter_map(|kind| Some((*kind, self.get(*kind)?)))
+    }
+
+    /// Reports each value that is out of range, by field below `prefix`, such as `limits.`.
     pub fn check(&self, prefix: &str, errors: &mut Vec<FieldError>) {
-        let fields = [
-            ("calls_per_second", self.calls_per_second, MAX_COUNT),
-            ("calls_per_minute", self.calls_per_minute, MAX_COUNT),
-            ("calls_per_hour", self.calls_per_hour, MAX_COUNT),
-            ("calls_per_day", self.calls_per_day, MAX_COUNT),
-            ("calls_per_month", self.calls_per_month, MAX_COUNT),
-            ("concurrent_calls", self.concurrent_calls.map(u64::from), MAX_CONCURRENT.into()),
-            ("ai_tokens_per_day", self.ai_tokens_per_day, MAX_COUNT),
-            ("ai_tokens_per_month", self.ai_tokens_per_month, MAX_COUNT),
-            ("cost_micros_per_day", self.cost_micros_per_day, MAX_MICROS),
-            ("cost_micros_per_month", self.cost_micros_per_month, MAX_MICROS),
-            ("cost_micros_per_call", self.cost_micros_per_call, MAX_MICROS),
-            ("ai_tokens_per_call", self.ai_tokens_per_call, MAX_COUNT),
-            ("body_bytes", self.body_bytes, MAX_BODY_BYTES),
-        ];
-        for (field, value, most) in fields {
-            if value.is_some_and(|value| !(1..=most).contains(&value)) {
-                let reason = match most {
-                    1_000 => "must be 1 to 1000",
-                    500_000_000 => "must be 1 to 500000000",
-                    _ => "must be 1 to 1000000000000",
-                };
-                errors.push(FieldError::new(format!("{prefix}{field}"), reason));
+        for (kind, value) in self.iter() {
+            let most = kind.most();
+            if !(1..=most).contains(&value) {
+                errors.push(FieldError::new(
+                    format!("{prefix}{}", kind.field()),
+                    format!("must be 1 to {most}"),
+                ));
             }
         }
         self.unread.refuse(prefix, errors);
     }
 
-    /// These limits where they say something, else the team's.
+    /// These limits, and the team's for each that is not set.
     #[must_use]
     pub fn or(&self, team: &Self) -> Self {
-        Self {
-            calls_per_second: self.calls_per_second.or(team.calls_per_second),
-            calls_per_minute: self.calls_per_minute.or(team.calls_per_minute),
-            calls_per_hour: self.calls_per_hour.or(team.calls_per_hour),
-            calls_per_day: self.calls_per_day.or(team.calls_per_day),
-            calls_per_month: self.calls_per_month.or(team.calls_per_month),
-            concurrent_calls: self.concurrent_calls.or(team.concurrent_calls),
-            ai_tokens_per_day: self.ai_tokens_per_day.or(team.ai_tokens_per_day),
-            ai_tokens_per_month: self.ai_tokens_per_month.or(team.ai_tokens_per_month),
-            cost_micros_per_day: self.cost_micros_per_day.or(team.cost_micros_per_day),
-            cost_micros_per_month: self.cost_micros_per_month.or(team.cost_micros_per_month),
-            cost_micros_per_call: self.cost_micros_per_call.or(team.cost_micros_per_call),
-            ai_tokens_per_call: self.ai_tokens_per_call.or(team.ai_tokens_per_call),
-            body_bytes: self.body_bytes.or(team.body_bytes),
-            on_limit_failure: self.on_limit_failure.or(team.on_limit_failure),
-            unread: self.unread.or(&team.unread),
+        let mut all = self.clone();
+        for (kind, value) in team.iter().filter(|(kind, _)| self.get(*kind).is_none()) {
+            all.set(kind, Some(value));
         }
+        all.on_limit_failure = self.on_limit_failure.or(team.on_limit_failure);
+        all.unread = self.unread.or(&team.unread);
+        all
     }
 
-    /// Whether AI tokens or money are limited: then a call is reserved for and settled.
+    /// Whether AI tokens or money are limited.
     pub fn has_budget(&self) -> bool {
-        self.ai_tokens_per_day.is_some()
-            || self.ai_tokens_per_month.is_some()
-            || self.cost_micros_per_day.is_some()
-            || self.cost_micros_per_month.is_some()
+        self.iter().any(|(kind, _)| kind.measure().is_budget())
     }
 
     /// Whether calls are counted, whatever they cost.
     pub fn counts_calls(&self) -> bool {
-        self.concurrent_calls.is_some()
-            || self.calls_per_second.is_some()
-            || self.calls_per_minute.is_some()
-            || self.calls_per_hour.is_some()
-            || self.calls_per_day.is_some()
-            || self.calls_per_month.is_some()
+        self.iter().any(|(kind, _)| kind.measure().counts_calls())
     }
 
     pub fn is_empty(&self) -> bool {
@@ -174,5 +261,89 @@ impl Limits {
         } else {
             OnLimitFailure::Allow
         })
+    }
+
+    /// Whether `after` allows more than these limits, both with the team's defaults.
+    ///
+    /// A smaller reservation for a call of unknown cost lets a budget be passed by more calls, so it is
+    /// looser; without a budget it means nothing.
+    pub fn loosened_by(&self, after: &Self) -> bool {
+        LimitKind::ALL.iter().any(|kind| {
+            let (was, is) = (self.get(*kind), after.get(*kind));
+            match kind.measure().ceiling() {
+                Some(default) => self.has_budget() && is.unwrap_or(default) < was.unwrap_or(default),
+                None => was.is_some_and(|was| is.is_none_or(|is| is > was)),
+            }
+        }) || (self.on_failure() == OnLimitFailure::Deny && after.on_failure() == OnLimitFailure::Allow)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn names_and_fields_of_limits_are_those_on_the_wire() {
+        for kind in LimitKind::ALL {
+            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
+            let mut limits = Limits::default();
+            limits.set(*kind, Some(1));
+            assert_eq!(serde_json::to_value(&limits).unwrap(), json!({ kind.field(): 1 }));
+            assert_eq!(kind.field().replace('_', "-"), kind.as_str());
+        }
+    }
+
+    #[test]
+    fn each_limit_is_bounded_on_both_sides_and_defaults_to_the_teams() {
+        for kind in LimitKind::ALL {
+            let with = |value| {
+                let mut limits = Limits::default();
+                limits.set(*kind, Some(value));
+                limits
+            };
+            let is_fine = |value| {
+                let mut errors = vec![];
+                with(value).check("", &mut errors);
+                errors.is_empty()
+            };
+            assert_eq!(
+                [0, 1, kind.most(), kind.most() + 1].map(is_fine),
+                [false, true, true, false],
+                "{kind:?}"
+            );
+            assert_eq!(Limits::default().or(&with(5)), with(5));
+            assert_eq!(with(4).or(&with(5)), with(4));
+        }
+    }
+
+    fn is_looser(before: Value, after: Value) -> bool {
+        let limits = |value| serde_json::from_value::<Limits>(value).unwrap();
+        limits(before).loosened_by(&limits(after))
+    }
+
+    #[test]
+    fn more_none_at_all_and_a_smaller_reservation_are_looser() {
+        let budget = json!({"cost_micros_per_day": 5});
+        for (before, after) in [
+            (json!({"calls_per_day": 5}), json!({"calls_per_day": 6})),
+            (json!({"calls_per_day": 5}), json!({})),
+            (
+                json!({"concurrent_calls": 5, "body_bytes": 9}),
+                json!({"concurrent_calls": 5, "body_bytes": 10}),
+            ),
+            (budget.clone(), json!({"cost_micros_per_day": 5, "cost_micros_per_call": 1})),
+            (budget.clone(), json!({"cost_micros_per_day": 5, "on_limit_failure": "allow"})),
+        ] {
+            assert!(is_looser(before.clone(), after.clone()), "{before} to {after}");
+        }
+        for (before, after) in [
+            (json!({}), json!({"calls_per_day": 6, "cost_micros_per_day": 1, "cost_micros_per_call": 1})),
+            (json!({"calls_per_day": 5}), json!({"calls_per_day": 5})),
+            (json!({"calls_per_day": 5}), json!({"calls_per_day": 4, "calls_per_hour": 9})),
+            (budget.clone(), budget),
+        ] {
+            assert!(!is_looser(before.clone(), after.clone()), "{before} to {after}");
+        }
     }
 }

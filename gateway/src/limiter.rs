@@ -69,7 +69,7 @@ pub async fn take(
         Ok(Err(limited)) => Err(Box::new(Failure {
             retry_after_s: Some(retry_after_s(limited.retry_after_ms)),
             uses: limited.uses,
-            ..limited.kind.error().into()
+            ..limited.kind.measure().error().into()
         })),
         Err(cause) => {
             log(store.request_id, "limits cannot be counted", &cause);

@@ -5,9 +5,8 @@ use crate::format;
 use crate::i18n::{I18n, use_i18n};
 use contract::limits::TokenLimits;
 use domain::error::FieldError;
-use domain::limit::ledger::{LimitKind, LimitUse};
-use domain::limit::{DEFAULT_CEILING_MICROS, DEFAULT_CEILING_TOKENS, Limits};
-use serde_json::{Map, Value};
+use domain::limit::ledger::LimitUse;
+use domain::limit::{LimitKind, Limits, Measure, OnLimitFailure};
 use std::collections::BTreeMap;
 use yew::prelude::*;
 
@@ -18,63 +17,71 @@ enum Unit {
     Million,
 }
 
-/// A limit's name on the wire, its text, its unit.
-type Field = (&'static str, fn(&I18n) -> AttrValue, Unit);
+fn unit(kind: LimitKind) -> Unit {
+    match kind.measure() {
+        Measure::CostMicros(_) | Measure::CostMicrosPerCall | Measure::BodyBytes => Unit::Million,
+        Measure::Rate(_)
+        | Measure::Calls(_)
+        | Measure::ConcurrentCalls
+        | Measure::AiTokens(_)
+        | Measure::AiTokensPerCall => Unit::Count,
+    }
+}
 
-const FIELDS: [Field; 13] = [
-    ("calls_per_second", |i18n| i18n.t("limit.calls-per-second"), Unit::Count),
-    ("calls_per_minute", |i18n| i18n.t("limit.calls-per-minute"), Unit::Count),
-    ("calls_per_hour", |i18n| i18n.t("limit.calls-per-hour"), Unit::Count),
-    ("calls_per_day", |i18n| i18n.t("limit.calls-per-day"), Unit::Count),
-    ("calls_per_month", |i18n| i18n.t("limit.calls-per-month"), Unit::Count),
-    ("concurrent_calls", |i18n| i18n.t("limit.concurrent-calls"), Unit::Count),
-    ("ai_tokens_per_day", |i18n| i18n.t("limit.ai-tokens-per-day"), Unit::Count),
-    ("ai_tokens_per_month", |i18n| i18n.t("limit.ai-tokens-per-month"), Unit::Count),
-    ("ai_tokens_per_call", |i18n| i18n.t("limit.ai-tokens-per-call"), Unit::Count),
-    ("cost_micros_per_day", |i18n| i18n.t("limit.cost-per-day"), Unit::Million),
-    ("cost_micros_per_month", |i18n| i18n.t("limit.cost-per-month"), Unit::Million),
-    ("cost_micros_per_call", |i18n| i18n.t("limit.cost-per-call"), Unit::Million),
-    ("body_bytes", |i18n| i18n.t("limit.body"), Unit::Million),
-];
-const ON_FAILURE: &str = "on_limit_failure";
+fn label(i18n: &I18n, kind: LimitKind) -> AttrValue {
+    match kind {
+        LimitKind::CallsPerSecond => i18n.t("limit.calls-per-second"),
+        LimitKind::CallsPerMinute => i18n.t("limit.calls-per-minute"),
+        LimitKind::CallsPerHour => i18n.t("limit.calls-per-hour"),
+        LimitKind::CallsPerDay => i18n.t("limit.calls-per-day"),
+        LimitKind::CallsPerMonth => i18n.t("limit.calls-per-month"),
+        LimitKind::ConcurrentCalls => i18n.t("limit.concurrent-calls"),
+        LimitKind::AiTokensPerDay => i18n.t("limit.ai-tokens-per-day"),
+        LimitKind::AiTokensPerMonth => i18n.t("limit.ai-tokens-per-month"),
+        LimitKind::AiTokensPerCall => i18n.t("limit.ai-tokens-per-call"),
+        LimitKind::CostMicrosPerDay => i18n.t("limit.cost-per-day"),
+        LimitKind::CostMicrosPerMonth => i18n.t("limit.cost-per-month"),
+        LimitKind::CostMicrosPerCall => i18n.t("limit.cost-per-call"),
+        LimitKind::BodyBytes => i18n.t("limit.body"),
+    }
+}
 
-/// What is typed in, by the limits' names; what is empty is no limit.
+/// Limits as they are typed in; an empty text is no limit.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct LimitsDraft(BTreeMap<&'static str, String>);
+pub struct LimitsDraft {
+    texts: BTreeMap<LimitKind, String>,
+    on_failure: Option<OnLimitFailure>,
+}
 
 impl LimitsDraft {
     pub fn of(limits: &Limits) -> Self {
-        let values = serde_json::to_value(limits).unwrap_or_default();
-        let mut texts: BTreeMap<_, _> = FIELDS
-            .into_iter()
-            .filter_map(|(name, _, unit)| Some((name, text(values.get(name)?.as_u64()?, unit))))
-            .collect();
-        if let Some(choice) = values.get(ON_FAILURE).and_then(Value::as_str) {
-            texts.insert(ON_FAILURE, choice.to_owned());
-        }
-        Self(texts)
+        let texts = limits.iter().map(|(kind, value)| (kind, text(value, unit(kind)))).collect();
+        Self { texts, on_failure: limits.on_limit_failure }
     }
 
-    /// What is no number is refused like one out of range.
+    /// Unparsable input becomes an out-of-range value, so validation reports it.
     pub fn limits(&self) -> Limits {
-        let mut values = Map::new();
-        for (name, _, unit) in FIELDS {
-            let typed = self.get(name).trim();
-            if !typed.is_empty() {
-                let most = if name == "concurrent_calls" { u64::from(u32::MAX) } else { u64::MAX };
-                values
-                    .insert(name.to_owned(), number(typed, unit).filter(|n| *n <= most).unwrap_or(0).into());
-            }
+        let mut limits = Limits { on_limit_failure: self.on_failure, ..Limits::default() };
+        for (kind, typed) in &self.texts {
+            limits.set(*kind, Some(number(typed.trim(), unit(*kind)).unwrap_or(0)));
         }
-        if !self.get(ON_FAILURE).is_empty() {
-            values.insert(ON_FAILURE.to_owned(), self.get(ON_FAILURE).into());
-        }
-        // Each name is a field and each value fits it; a test goes through all of them.
-        serde_json::from_value(Value::Object(values)).unwrap_or_default()
+        limits
     }
 
-    fn get(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn get(&self, kind: LimitKind) -> &str {
+        self.texts.get(&kind).map_or("", String::as_str)
+    }
+
+    fn set(&mut self, kind: LimitKind, text: String) {
+        if text.trim().is_empty() {
+            self.texts.remove(&kind);
+        } else {
+            self.texts.insert(kind, text);
+        }
     }
 }
 
@@ -119,37 +126,33 @@ pub struct LimitsFieldsProps {
 #[component]
 pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
     let i18n = use_i18n();
-    let was_set = *use_memo((), |()| !props.draft.0.is_empty());
+    let was_set = *use_memo((), |()| !props.draft.is_empty());
     let is_wrong = props.errors.iter().any(|error| error.field.starts_with("limits"));
     let defaults = LimitsDraft::of(&props.defaults);
-    let set = |name: &'static str| {
+    let on_type = |kind: LimitKind| {
         let draft = props.draft.clone();
         props.on_change.reform(move |text: String| {
             let mut draft = draft.clone();
-            if text.is_empty() {
-                draft.0.remove(name);
-            } else {
-                draft.0.insert(name, text);
-            }
+            draft.set(kind, text);
             draft
         })
     };
-    let fields = FIELDS.into_iter().map(|(name, label, unit)| {
-        let error = error_of(&props.errors, &format!("limits.{name}"));
+    let fields = LimitKind::ALL.iter().map(|kind| {
+        let unit = unit(*kind);
+        let error = error_of(&props.errors, &format!("limits.{}", kind.field()));
         // The domain counts in millionths; people do not.
         let error =
             error.map(|message| if unit == Unit::Million { i18n.t("limit.out-of-range") } else { message });
-        let placeholder = match (defaults.get(name), name) {
-            ("", "ai_tokens_per_call") => text(DEFAULT_CEILING_TOKENS, unit).into(),
-            ("", "cost_micros_per_call") => text(DEFAULT_CEILING_MICROS, unit).into(),
-            ("", _) => i18n.t("limit.none"),
+        let placeholder = match (defaults.get(*kind), kind.measure().ceiling()) {
+            ("", Some(ceiling)) => text(ceiling, unit).into(),
+            ("", None) => i18n.t("limit.none"),
             (value, _) => i18n.fill("limit.team-default", &[("value", value)]),
         };
         html! {
             <TextField
-                label={label(&i18n)}
-                value={props.draft.get(name).to_owned()}
-                on_change={set(name)}
+                label={label(&i18n, *kind)}
+                value={props.draft.get(*kind).to_owned()}
+                on_change={on_type(*kind)}
                 {error}
                 {placeholder}
             />
@@ -160,6 +163,22 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
         (AttrValue::Static("allow"), i18n.t("limit.failure-allow")),
         (AttrValue::Static("deny"), i18n.t("limit.failure-deny")),
     ];
+    let chosen = match props.draft.on_failure {
+        None => "",
+        Some(OnLimitFailure::Allow) => "allow",
+        Some(OnLimitFailure::Deny) => "deny",
+    };
+    let on_choose = {
+        let draft = props.draft.clone();
+        props.on_change.reform(move |choice: String| LimitsDraft {
+            on_failure: match choice.as_str() {
+                "allow" => Some(OnLimitFailure::Allow),
+                "deny" => Some(OnLimitFailure::Deny),
+                _ => None,
+            },
+            ..draft.clone()
+        })
+    };
     html! {
         <details class="tm-details" open={was_set || is_wrong}>
             <summary>{ i18n.t("limit.title") }</summary>
@@ -169,8 +188,8 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
                 <SelectField
                     label={i18n.t("limit.on-failure")}
                     {options}
-                    value={props.draft.get(ON_FAILURE).to_owned()}
-                    on_change={set(ON_FAILURE)}
+                    value={chosen}
+                    on_change={on_choose}
                     help={i18n.t("limit.on-failure-help")}
                 />
             </div>
@@ -188,10 +207,8 @@ fn shown(i18n: &I18n, value: u64, unit: Unit) -> String {
 
 /// One line for each limit.
 pub fn limits_list(i18n: &I18n, limits: &Limits) -> Html {
-    let values = serde_json::to_value(limits).unwrap_or_default();
-    let lines = FIELDS.into_iter().filter_map(|(name, label, unit)| {
-        let value = shown(i18n, values.get(name)?.as_u64()?, unit);
-        Some(html! { <li>{ label(i18n) }{ ": " }<strong>{ value }</strong></li> })
+    let lines = limits.iter().map(|(kind, value)| {
+        html! { <li>{ label(i18n, kind) }{ ": " }<strong>{ shown(i18n, value, unit(kind)) }</strong></li> }
     });
     html! { <ul class="tm-plain">{ for lines }</ul> }
 }
@@ -212,13 +229,10 @@ pub fn LimitUses(props: &LimitUsesProps) -> Html {
     let Some(uses) = uses else {
         return html! { <>{ limits_list(&i18n, limits) }<p class="tm-subtle">{ i18n.t("limit.uncounted") }</p></> };
     };
-    let counted: Vec<&str> = uses.iter().map(|one| name_of(one.kind)).collect();
-    let values = serde_json::to_value(limits).unwrap_or_default();
-    let others: Map<String, Value> = match values {
-        Value::Object(map) => map.into_iter().filter(|(name, _)| !counted.contains(&name.as_str())).collect(),
-        _ => Map::new(),
-    };
-    let others: Limits = serde_json::from_value(Value::Object(others)).unwrap_or_default();
+    let mut others = limits.clone();
+    for one in uses {
+        others.set(one.kind, None);
+    }
     html! {
         <>
             <div class="tm-form-row">{ for uses.iter().map(|one| bar(&i18n, one)) }</div>
@@ -227,20 +241,8 @@ pub fn LimitUses(props: &LimitUsesProps) -> Html {
     }
 }
 
-/// The field of a kind.
-fn name_of(kind: LimitKind) -> &'static str {
-    FIELDS
-        .iter()
-        .map(|(name, ..)| *name)
-        .find(|name| name.replace('_', "-") == kind.as_str())
-        .unwrap_or_default()
-}
-
 fn bar(i18n: &I18n, one: &LimitUse) -> Html {
-    let Some((_, label, unit)) = FIELDS.into_iter().find(|(name, ..)| *name == name_of(one.kind)) else {
-        return html! {};
-    };
-    let label = label(i18n);
+    let (label, unit) = (label(i18n, one.kind), unit(one.kind));
     let taken = one.limit - one.remaining();
     let [taken_text, limit_text] = [taken, one.limit].map(|value| shown(i18n, value, unit));
     html! {
@@ -258,8 +260,10 @@ fn bar(i18n: &I18n, one: &LimitUse) -> Html {
 mod tests {
     use super::*;
 
-    fn typed(name: &'static str, text: &str) -> Limits {
-        LimitsDraft(BTreeMap::from([(name, text.to_owned())])).limits()
+    fn typed(kind: LimitKind, text: &str) -> Limits {
+        let mut draft = LimitsDraft::default();
+        draft.set(kind, text.to_owned());
+        draft.limits()
     }
 
     fn is_refused(limits: &Limits) -> bool {
@@ -270,46 +274,29 @@ mod tests {
 
     #[test]
     fn each_limit_survives_the_way_there_and_back() {
-        for (name, _, unit) in FIELDS {
-            let limits = typed(name, "5");
-            let values = serde_json::to_value(&limits).unwrap();
-            assert_eq!(values[name], if unit == Unit::Count { 5 } else { 5_000_000 }, "{name}");
-            assert_eq!(LimitsDraft::of(&limits).limits(), limits, "{name}");
+        for kind in LimitKind::ALL {
+            let limits = typed(*kind, "5");
+            let wanted = if unit(*kind) == Unit::Count { 5 } else { 5_000_000 };
+            assert_eq!(limits.get(*kind), Some(wanted), "{kind:?}");
+            assert_eq!(LimitsDraft::of(&limits).limits(), limits, "{kind:?}");
             for wrong in ["x", "-1", "0", "1e3", "99999999999999999999", "18446744073709551615"] {
-                assert!(is_refused(&typed(name, wrong)), "{name}: {wrong}");
+                assert!(is_refused(&typed(*kind, wrong)), "{kind:?}: {wrong}");
             }
         }
-        for choice in ["allow", "deny"] {
-            assert_eq!(LimitsDraft::of(&typed(ON_FAILURE, choice)).get(ON_FAILURE), choice);
+        for choice in [OnLimitFailure::Allow, OnLimitFailure::Deny] {
+            let limits = Limits { on_limit_failure: Some(choice), ..Limits::default() };
+            assert_eq!(LimitsDraft::of(&limits).limits(), limits);
         }
     }
 
     #[test]
     fn dollars_have_six_places() {
+        let kind = LimitKind::CostMicrosPerDay;
         for (typed_text, micros) in [("5", 5_000_000), ("0.5", 500_000), ("1.25", 1_250_000), ("0.000001", 1)]
         {
-            assert_eq!(typed("cost_micros_per_day", typed_text).cost_micros_per_day, Some(micros));
+            assert_eq!(typed(kind, typed_text).cost_micros_per_day, Some(micros));
             assert_eq!(text(micros, Unit::Million), typed_text);
         }
-        assert!(is_refused(&typed("cost_micros_per_day", "0.0000001")));
-    }
-
-    #[test]
-    fn each_kind_that_is_counted_has_a_field() {
-        use LimitKind as K;
-        for kind in [
-            K::CallsPerSecond,
-            K::CallsPerMinute,
-            K::CallsPerHour,
-            K::CallsPerDay,
-            K::CallsPerMonth,
-            K::ConcurrentCalls,
-            K::AiTokensPerDay,
-            K::AiTokensPerMonth,
-            K::CostMicrosPerDay,
-            K::CostMicrosPerMonth,
-        ] {
-            assert!(!name_of(kind).is_empty(), "{kind:?}");
-        }
+        assert!(is_refused(&typed(kind, "0.0000001")));
     }
 }

@@ -1,6 +1,9 @@
 //! The OpenAPI document and its page, made from the contract's types. Native only; no Worker carries it.
 
-#![expect(clippy::indexing_slicing, reason = "a missing JSON value indexes as null, and this runs at build time only")]
+#![expect(
+    clippy::indexing_slicing,
+    reason = "a missing JSON value indexes as null, and this runs at build time only"
+)]
 
 pub mod document;
 pub mod page;

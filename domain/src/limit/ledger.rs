@@ -12,10 +12,9 @@
 //! below the limit; so however many calls run at once, the limit is passed by less than one
 //! reservation. One that is never settled ends after its lease and stays spent in full.
 
-use super::Limits;
-use crate::error::GatewayError;
+use super::{LimitKind, Limits, Measure, Period};
 use crate::stored::{Unread, readable};
-use crate::time::{DAY_MS, HOUR_MS, UnixMs};
+use crate::time::{DAY_MS, UnixMs};
 use chrono::{DateTime, Datelike, Months, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::{BTreeMap, VecDeque};
@@ -27,79 +26,12 @@ const CONCURRENT_RETRY_MS: i64 = 1_000;
 /// How long a reservation waits for its settlement. The longest streams of the vendors end before.
 pub const LEASE_MS: i64 = 15 * 60_000;
 
-/// Which limit: what is counted, and over what time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-pub enum LimitKind {
-    CallsPerSecond,
-    CallsPerMinute,
-    CallsPerHour,
-    CallsPerDay,
-    CallsPerMonth,
-    ConcurrentCalls,
-    AiTokensPerDay,
-    AiTokensPerMonth,
-    CostMicrosPerDay,
-    CostMicrosPerMonth,
-}
-
-/// The sliding windows, each with its length. Add a new one at the end: see [`Saved`].
-const WINDOWS: [(LimitKind, i64); 4] = [
-    (LimitKind::CallsPerSecond, 1_000),
-    (LimitKind::CallsPerMinute, 60_000),
-    (LimitKind::CallsPerHour, HOUR_MS),
-    (LimitKind::CallsPerDay, DAY_MS),
-];
-
-impl LimitKind {
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::CallsPerSecond => "calls-per-second",
-            Self::CallsPerMinute => "calls-per-minute",
-            Self::CallsPerHour => "calls-per-hour",
-            Self::CallsPerDay => "calls-per-day",
-            Self::CallsPerMonth => "calls-per-month",
-            Self::ConcurrentCalls => "concurrent-calls",
-            Self::AiTokensPerDay => "ai-tokens-per-day",
-            Self::AiTokensPerMonth => "ai-tokens-per-month",
-            Self::CostMicrosPerDay => "cost-micros-per-day",
-            Self::CostMicrosPerMonth => "cost-micros-per-month",
-        }
-    }
-
-    /// Whether it bounds AI tokens or money. A call that costs neither passes it.
-    pub fn is_budget(self) -> bool {
-        matches!(
-            self,
-            Self::AiTokensPerDay | Self::AiTokensPerMonth | Self::CostMicrosPerDay | Self::CostMicrosPerMonth
-        )
-    }
-
-    /// What a client that has reached it is told.
-    pub fn error(self) -> GatewayError {
-        match self {
-            Self::CallsPerSecond | Self::CallsPerMinute | Self::CallsPerHour | Self::CallsPerDay => {
-                GatewayError::RateLimitExceeded
-            }
-            Self::CallsPerMonth => GatewayError::QuotaExceeded,
-            Self::ConcurrentCalls => GatewayError::TooManyConcurrentCalls,
-            Self::AiTokensPerDay | Self::AiTokensPerMonth => GatewayError::AiTokenQuotaExceeded,
-            Self::CostMicrosPerDay | Self::CostMicrosPerMonth => GatewayError::CostQuotaExceeded,
-        }
-    }
-
-    /// Seconds that it counts over; `None` where it is no span of time.
-    pub fn window_s(self) -> Option<u64> {
-        match self {
-            Self::CallsPerSecond => Some(1),
-            Self::CallsPerMinute => Some(60),
-            Self::CallsPerHour => Some(3_600),
-            Self::CallsPerDay | Self::AiTokensPerDay | Self::CostMicrosPerDay => Some(86_400),
-            Self::CallsPerMonth | Self::AiTokensPerMonth | Self::CostMicrosPerMonth => Some(30 * 86_400),
-            Self::ConcurrentCalls => None,
-        }
-    }
+/// The sliding windows, each with its length in ms.
+fn rates() -> impl Iterator<Item = (LimitKind, i64)> {
+    LimitKind::ALL.iter().filter_map(|kind| match kind.measure() {
+        Measure::Rate(length) => Some((*kind, length)),
+        _ => None,
+    })
 }
 
 /// How far one limit is used up.
@@ -273,21 +205,21 @@ fn end_of_month(now: UnixMs) -> UnixMs {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Saved", into = "Saved")]
 pub struct Ledger {
-    windows: [Sliding; WINDOWS.len()],
+    /// By the limit's name; those of a newer version are kept untouched.
+    windows: BTreeMap<String, Sliding>,
     day: Spent,
     month: Spent,
     /// By the call's id.
     open: BTreeMap<String, Reservation>,
     /// The latest time seen: a clock that steps back must not free anything.
     clock: UnixMs,
-    /// Windows of a newer version, by their names.
-    strange: BTreeMap<String, Sliding>,
     unread: Unread,
 }
 
-/// Windows that are saved by their place in a list, as the first version did: older versions read exactly
-/// so many. Later ones are saved by name.
-const LISTED: usize = 4;
+/// Windows that are saved by their place in a list: the first version reads exactly these. Later ones are
+/// saved by name.
+const LISTED: [LimitKind; 4] =
+    [LimitKind::CallsPerSecond, LimitKind::CallsPerMinute, LimitKind::CallsPerHour, LimitKind::CallsPerDay];
 
 /// A ledger as it is saved. Versions before and after this one read it: what is absent is empty, and
 /// what is not known is kept.
@@ -307,24 +239,17 @@ struct Saved {
 
 impl From<Saved> for Ledger {
     fn from(saved: Saved) -> Self {
-        let Saved { windows: listed, mut more, day, month, open, clock, unread } = saved;
-        let mut listed = listed.into_iter();
-        let mut windows: [Sliding; WINDOWS.len()] = std::array::from_fn(|_| Sliding::default());
-        for (i, (window, (kind, _))) in windows.iter_mut().zip(WINDOWS).enumerate() {
-            let saved = if i < LISTED { listed.next() } else { more.remove(kind.as_str()) };
-            *window = saved.unwrap_or_default();
-        }
-        Self { windows, day, month, open, clock, strange: more, unread }
+        let Saved { windows: listed, more: mut windows, day, month, open, clock, unread } = saved;
+        windows.extend(LISTED.iter().map(|kind| kind.as_str().to_owned()).zip(listed));
+        Self { windows, day, month, open, clock, unread }
     }
 }
 
 impl From<Ledger> for Saved {
     fn from(ledger: Ledger) -> Self {
-        let Ledger { windows, day, month, open, clock, strange: mut more, unread } = ledger;
-        let mut windows = windows.into_iter();
-        let listed = windows.by_ref().take(LISTED).collect();
-        more.extend(WINDOWS.iter().skip(LISTED).map(|(kind, _)| kind.as_str().to_owned()).zip(windows));
-        Self { windows: listed, more, day, month, open, clock, unread }
+        let Ledger { windows: mut more, day, month, open, clock, unread } = ledger;
+        let windows = LISTED.iter().map(|kind| more.remove(kind.as_str()).unwrap_or_default()).collect();
+        Self { windows, more, day, month, open, clock, unread }
     }
 }
 
@@ -347,19 +272,17 @@ impl Ledger {
         }
         let uses = self.uses_now(limits, now);
         let costs = ask != Ask::default();
-        let reached = uses.iter().filter(|used| used.remaining() == 0 && (costs || !used.kind.is_budget()));
-        let free_at = |used: &LimitUse| match WINDOWS.iter().position(|(kind, _)| *kind == used.kind) {
-            Some(i) => match (self.windows.get(i), WINDOWS.get(i)) {
-                (Some(window), Some((_, length))) => window.free_at(used.limit, *length, now),
-                _ => now,
-            },
-            None => used.resets_at,
+        let reached =
+            uses.iter().filter(|used| used.remaining() == 0 && (costs || !used.kind.measure().is_budget()));
+        let free_at = |used: &LimitUse| match (used.kind.measure(), self.windows.get(used.kind.as_str())) {
+            (Measure::Rate(length), Some(window)) => window.free_at(used.limit, length, now),
+            _ => used.resets_at,
         };
         if let Some((kind, at)) = reached.map(|used| (used.kind, free_at(used))).max_by_key(|(_, at)| *at) {
             return Err(Box::new(Limited { kind, retry_after_ms: (at - now).max(1), uses }));
         }
-        for (window, (_, length)) in self.windows.iter_mut().zip(WINDOWS) {
-            window.add(length, now);
+        for (kind, length) in rates() {
+            self.windows.entry(kind.as_str().to_owned()).or_default().add(length, now);
         }
         self.day.calls += 1;
         self.month.calls += 1;
@@ -402,8 +325,10 @@ impl Ledger {
         self.clock = now;
         self.day.roll(now, end_of_day);
         self.month.roll(now, end_of_month);
-        for (window, (_, length)) in self.windows.iter_mut().zip(WINDOWS) {
-            window.forget(length, now);
+        for (kind, length) in rates() {
+            if let Some(window) = self.windows.get_mut(kind.as_str()) {
+                window.forget(length, now);
+            }
         }
         let mut ended = Ask::default();
         self.open.retain(|_, held| {
@@ -421,45 +346,32 @@ impl Ledger {
     fn uses_now(&self, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
         let held =
             |part: fn(&Reservation) -> u64| self.open.values().map(part).fold(0_u64, u64::saturating_add);
-        let open = u64::try_from(self.open.len()).unwrap_or(u64::MAX);
-        let windows = self.windows.iter().zip(WINDOWS).map(|(window, (kind, length))| {
-            let limit = match kind {
-                LimitKind::CallsPerSecond => limits.calls_per_second,
-                LimitKind::CallsPerMinute => limits.calls_per_minute,
-                LimitKind::CallsPerHour => limits.calls_per_hour,
-                _ => limits.calls_per_day,
+        let spent = |period| match period {
+            Period::Day => &self.day,
+            Period::Month => &self.month,
+        };
+        let one = |(kind, limit): (LimitKind, u64)| {
+            let (used, reserved, resets_at) = match kind.measure() {
+                Measure::Rate(length) => {
+                    let window = self.windows.get(kind.as_str());
+                    let resets_at = window.map_or(now, |window| window.free_at(1, length, now));
+                    (window.map_or(0, Sliding::count), 0, resets_at)
+                }
+                Measure::Calls(period) => (spent(period).calls, 0, spent(period).ends_at),
+                Measure::ConcurrentCalls => {
+                    (0, u64::try_from(self.open.len()).unwrap_or(u64::MAX), now + CONCURRENT_RETRY_MS)
+                }
+                Measure::AiTokens(period) => {
+                    (spent(period).tokens, held(|r| r.tokens), spent(period).ends_at)
+                }
+                Measure::CostMicros(period) => {
+                    (spent(period).micros, held(|r| r.micros), spent(period).ends_at)
+                }
+                Measure::AiTokensPerCall | Measure::CostMicrosPerCall | Measure::BodyBytes => return None,
             };
-            let resets_at = window.free_at(1, length, now);
-            (kind, limit, window.count(), 0, resets_at)
-        });
-        let (day, month) = (&self.day, &self.month);
-        let (tokens, micros) = (held(|r| r.tokens), held(|r| r.micros));
-        let others = [
-            (LimitKind::CallsPerMonth, limits.calls_per_month, month.calls, 0, month.ends_at),
-            (
-                LimitKind::ConcurrentCalls,
-                limits.concurrent_calls.map(u64::from),
-                0,
-                open,
-                now + CONCURRENT_RETRY_MS,
-            ),
-            (LimitKind::AiTokensPerDay, limits.ai_tokens_per_day, day.tokens, tokens, day.ends_at),
-            (LimitKind::AiTokensPerMonth, limits.ai_tokens_per_month, month.tokens, tokens, month.ends_at),
-            (LimitKind::CostMicrosPerDay, limits.cost_micros_per_day, day.micros, micros, day.ends_at),
-            (
-                LimitKind::CostMicrosPerMonth,
-                limits.cost_micros_per_month,
-                month.micros,
-                micros,
-                month.ends_at,
-            ),
-        ];
-        windows
-            .chain(others)
-            .filter_map(|(kind, limit, used, reserved, resets_at)| {
-                Some(LimitUse { kind, limit: limit?, used, reserved, resets_at })
-            })
-            .collect()
+            Some(LimitUse { kind, limit, used, reserved, resets_at })
+        };
+        limits.iter().filter_map(one).collect()
     }
 }
 
@@ -475,7 +387,7 @@ pub fn headers(uses: &[LimitUse], now: UnixMs) -> Option<(String, String)> {
     let mut standing = Vec::with_capacity(uses.len());
     for used in uses {
         let name = used.kind.as_str();
-        let window = used.kind.window_s().map(|s| format!(";w={s}")).unwrap_or_default();
+        let window = used.kind.measure().window_s().map(|s| format!(";w={s}")).unwrap_or_default();
         policy.push(format!("\"{name}\";q={}{window}", used.limit));
         let reset = retry_after_s(used.resets_at - now);
         standing.push(format!("\"{name}\";r={};t={reset}", used.remaining()));

@@ -7,7 +7,6 @@ use crate::error::Failure;
 use crate::limiter::standing;
 use crate::request::{Attempt, Call, respond};
 use contract::error::ApiError;
-use contract::limits::loosens;
 use domain::id::TeamId;
 use domain::limit::Limits;
 use domain::people::role::{Action, Caller, Subject};
@@ -32,7 +31,7 @@ pub fn check_change(
     attempt: Attempt,
 ) -> Result<(), Failure> {
     let (team, defaults) = team;
-    if loosens(&before.or(defaults), &after.or(defaults)) {
+    if before.or(defaults).loosened_by(&after.or(defaults)) {
         call.authorize(caller, Action::LoosenLimits, Subject::team(team), attempt)?;
     }
     Ok(())
