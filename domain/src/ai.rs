@@ -11,6 +11,7 @@
 //! `Converse`, Cohere's and Ollama's; and `OpenAI`'s as others speak it.
 
 mod ask;
+mod charging;
 mod counts;
 mod metering;
 mod named;
@@ -18,6 +19,7 @@ mod parts;
 mod scan;
 
 pub use ask::{AiAsk, ask_of, with_include_usage};
+pub use charging::{Charge, MeteredAt, Tried, Upstream};
 pub use metering::{Metering, metering};
 
 use crate::usage::{AiUsage, Clipped, MAX_MODEL_LEN};
