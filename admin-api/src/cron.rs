@@ -9,7 +9,7 @@ use crate::handlers::invitations;
 use crate::publish::{KvError, Writer, drain_all, first_prices, now, relay};
 use crate::{reconcile, reseal};
 use domain::keys::{KeyRing, LedSince, led_since};
-use domain::time::MINUTE_MS;
+use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::UsageMessage;
 use domain::usage::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use edge::env::USAGE;
@@ -25,8 +25,6 @@ const RECONCILE_OPERATIONS: u32 = 150;
 /// than the design's 10 M in 90 days bring (77 a minute).
 const PURGE_ROWS: u32 = 500;
 const PURGE_ROUNDS: usize = 40;
-/// Minutes between two runs of a step that looks further than an index leads.
-const HOURLY: i64 = 60;
 
 /// One run, unless the one before is still at work.
 pub async fn run(env: &Env) {
@@ -150,24 +148,43 @@ async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
 
 async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
     let now = now();
-    let is_full = |deleted: usize| u32::try_from(deleted).is_ok_and(|n| n >= PURGE_ROWS);
-    for _ in 0..PURGE_ROUNDS {
-        if !is_full(usage::purge_events(db, now - config.events_retention_ms, now, PURGE_ROWS).await?) {
-            break;
-        }
-    }
+    let before = now - config.events_retention_ms;
+    in_rounds(db, async || usage::purge_events(db, before, now, PURGE_ROWS).await).await?;
     for (granularity, kept_ms) in [("5m", FINE_KEPT_MS), ("hour", HOURLY_KEPT_MS)] {
-        for _ in 0..PURGE_ROUNDS {
-            if !is_full(usage::purge_rollups(db, granularity, now - kept_ms, PURGE_ROWS).await?) {
-                break;
-            }
-        }
+        in_rounds(db, async || usage::purge_rollups(db, granularity, now - kept_ms, PURGE_ROWS).await)
+            .await?;
     }
     upkeep::purge(db, now, config.audit_retention_ms, PURGE_ROWS).await?;
-    if now / MINUTE_MS % HOURLY == 0 {
-        upkeep::purge_secrets(db, now, PURGE_ROWS).await?;
+    // Noted only when nothing is left, so the next run goes on; and by the time it was done, so a minute
+    // without a run skips nothing.
+    if is_hourly_due(upkeep::secrets_purged_at(db).await?, now)
+        && in_rounds(db, async || upkeep::purge_secrets(db, now, PURGE_ROWS).await).await?
+    {
+        upkeep::note_secrets_purged(db, now).await?;
     }
     Ok(())
+}
+
+/// Whether a step that runs once in each hour of the clock, last at `last`, is due.
+fn is_hourly_due(last: Option<UnixMs>, now: UnixMs) -> bool {
+    last.is_none_or(|last| last.div_euclid(HOUR_MS) != now.div_euclid(HOUR_MS))
+}
+
+/// Deletes in rounds of [`PURGE_ROWS`] until one is not full, as far as this run may ask D1; whether
+/// nothing is left.
+async fn in_rounds(
+    db: &Db,
+    mut round: impl AsyncFnMut() -> Result<usize, StoreError>,
+) -> Result<bool, StoreError> {
+    for _ in 0..PURGE_ROUNDS {
+        if db.budget().d1_left() == 0 {
+            break;
+        }
+        if u32::try_from(round().await?).is_ok_and(|deleted| deleted < PURGE_ROWS) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Sends an empty message through the queue. The consumer notes when it last stored anything; what it
@@ -181,4 +198,20 @@ async fn beat(env: &Env, db: &Db) -> Result<(), String> {
         RawMessageBuilder::new(JsValue::from_str(&text)).build_with_content_type(QueueContentType::Text);
     let queue = env.queue(USAGE).map_err(|error| error.to_string())?;
     queue.send_raw(message).await.map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::time::MINUTE_MS;
+
+    #[test]
+    fn an_hourly_step_runs_in_each_hour_whichever_minutes_the_cron_misses() {
+        let at = |hour: i64, minute: i64| hour * HOUR_MS + minute * MINUTE_MS;
+        assert!(is_hourly_due(None, at(7, 3)), "never done");
+        for minute in 0..60 {
+            assert!(is_hourly_due(Some(at(7, 59)), at(8, minute)), "the first run of the hour, at {minute}");
+            assert!(!is_hourly_due(Some(at(8, 0)), at(8, minute)), "done in this hour");
+        }
+    }
 }

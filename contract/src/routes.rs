@@ -203,8 +203,8 @@ pub struct RouteView {
     pub maintenance: Option<Maintenance>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamView>,
-    /// Fields whose stored value this version cannot read; they show as empty. Until they can be read, the
-    /// route is closed and cannot be edited.
+    /// Fields whose stored value this version cannot read; they show as empty. The route is closed, and
+    /// an edit is refused unless it gives each of them. A credential is given by its own endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     pub created_at: UnixMs,

@@ -123,8 +123,8 @@ pub struct TeamView {
     /// Of each token of the team, where it has none of its own.
     pub limits: Limits,
     pub members: u32,
-    /// Fields whose stored value this version cannot read; they show as empty. Until they can be read, the
-    /// team cannot be edited.
+    /// Fields whose stored value this version cannot read; they show as empty. An edit
+    /// is refused unless it gives each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     /// Tokens that are not revoked.

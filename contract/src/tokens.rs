@@ -223,8 +223,8 @@ pub struct TokenView {
     /// The token's own; what it does not name is as the team says.
     pub limits: Limits,
     pub inject_faults: bool,
-    /// Fields whose stored value this version cannot read; they show as empty. Until they can be read, the
-    /// token cannot be edited.
+    /// Fields whose stored value this version cannot read; they show as empty. An edit
+    /// is refused unless it gives each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     pub state: TokenState,

@@ -13,6 +13,7 @@
 pub mod price;
 
 mod ask;
+mod charging;
 mod counts;
 mod metering;
 mod named;
@@ -20,6 +21,7 @@ mod parts;
 mod scan;
 
 pub use ask::{AiAsk, ask_of, with_include_usage};
+pub use charging::{Charge, MeteredAt, Tried, Upstream};
 pub use metering::{Metering, metering};
 
 use crate::usage::{AiUsage, Clipped, MAX_MODEL_LEN};

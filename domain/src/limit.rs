@@ -173,15 +173,15 @@ limits! {
     /// Prompt and completion tokens together.
     ai_tokens_per_day = AiTokensPerDay, "ai-tokens-per-day", Measure::AiTokens(Period::Day), MAX_COUNT;
     ai_tokens_per_month = AiTokensPerMonth, "ai-tokens-per-month", Measure::AiTokens(Period::Month), MAX_COUNT;
-    /// AI tokens reserved for a call whose length is not known beforehand; default 200,000. They stay spent if
-    /// the call's use is never known.
-    ai_tokens_per_call = AiTokensPerCall, "ai-tokens-per-call", Measure::AiTokensPerCall, MAX_COUNT;
     /// Micro-dollars.
     cost_micros_per_day = CostMicrosPerDay, "cost-micros-per-day", Measure::CostMicros(Period::Day), MAX_MICROS;
     cost_micros_per_month = CostMicrosPerMonth, "cost-micros-per-month", Measure::CostMicros(Period::Month), MAX_MICROS;
     /// Micro-dollars reserved for a call whose price is not known beforehand; default 1,000,000. They stay spent
     /// if the call's cost is never known.
     cost_micros_per_call = CostMicrosPerCall, "cost-micros-per-call", Measure::CostMicrosPerCall, MAX_MICROS;
+    /// AI tokens reserved for a call whose length is not known beforehand; default 200,000. They stay spent if
+    /// the call's use is never known.
+    ai_tokens_per_call = AiTokensPerCall, "ai-tokens-per-call", Measure::AiTokensPerCall, MAX_COUNT;
     /// Largest request body, in bytes.
     body_bytes = BodyBytes, "body-bytes", Measure::BodyBytes, MAX_BODY_BYTES;
 }

@@ -102,6 +102,15 @@ pub fn from_text<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     serde_json::from_value(serde_json::from_str(text)?)
 }
 
+/// The unreadable fields of a stored object that remain after a change; `given` says for each field whether
+/// the change replaces it, which repairs it. The others must not be written back as the empty value they
+/// show as.
+#[must_use]
+pub fn still_unreadable(mut unreadable: Vec<String>, given: &[(&str, bool)]) -> Vec<String> {
+    unreadable.retain(|field| !given.contains(&(field.as_str(), true)));
+    unreadable
+}
+
 /// The object as it is stored: its known fields, the unread ones, and which of this version's are
 /// critical.
 pub(crate) fn whole(known: Value, unread: &Unread, critical: &[&str]) -> Value {
@@ -187,3 +196,19 @@ macro_rules! stored {
     };
 }
 pub(crate) use stored;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_repairs_the_unreadable_fields_that_it_gives_and_no_other() {
+        let unreadable = || vec!["limits".to_owned(), "scopes".to_owned()];
+        let given = |limits, scopes| [("limits", limits), ("scopes", scopes), ("ip_allow", true)];
+        assert_eq!(still_unreadable(unreadable(), &given(false, false)), unreadable());
+        assert_eq!(still_unreadable(unreadable(), &given(true, false)), ["scopes"]);
+        assert_eq!(still_unreadable(unreadable(), &given(false, true)), ["limits"]);
+        assert!(still_unreadable(unreadable(), &given(true, true)).is_empty());
+        assert_eq!(still_unreadable(vec!["credential".to_owned()], &given(true, true)), ["credential"]);
+    }
+}

@@ -4,7 +4,7 @@ use crate::arrival::Arrival;
 use crate::body::Body;
 use domain::access::Permit;
 use domain::ai::price::PriceList;
-use domain::ai::{self, AiAsk, Metering, UsageReader, ask_of, with_include_usage};
+use domain::ai::{self, AiAsk, MeteredAt, Metering, UsageReader, ask_of, with_include_usage};
 use domain::limit::ledger::{Ask, Settlement};
 use domain::limit::{DEFAULT_CEILING_MICROS, DEFAULT_CEILING_TOKENS, Limits};
 use domain::route::RouteTable;
@@ -16,22 +16,27 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 
-/// A metered call: what is needed to know its cost when its response has ended.
+/// Everything required to price a metered call once its response has ended.
 #[derive(Debug)]
 pub struct AiCall {
+    pub at: MeteredAt,
     pub prices: Rc<PriceList>,
     /// The model as the request names it, if the request was read.
     pub model: Option<Clipped<MAX_MODEL_LEN>>,
 }
 
-/// The kind of a metered call, the path that it asks the upstream for, and the AI settings of that
-/// upstream's route: the call's own or, if that is none of an AI's, its second one. `None` for calls that
-/// cost nothing.
-pub fn metered(
-    permit: &Permit,
-    arrival: &Arrival,
-    table: &RouteTable,
-) -> Option<(Metering, String, AiSettings)> {
+/// A call that is metered at one of its upstreams.
+#[derive(Debug)]
+pub struct Metered {
+    pub at: MeteredAt,
+    /// Kind, upstream's path and AI settings at the first upstream that meters it.
+    pub kind: Metering,
+    pub path: String,
+    pub settings: AiSettings,
+}
+
+/// The call as its upstreams meter it; `None` if it costs nothing at any of them.
+pub fn metered(permit: &Permit, arrival: &Arrival, table: &RouteTable) -> Option<Metered> {
     let on = |permit: &Permit| {
         let route = permit.route();
         let settings = route.settings.ai.clone()?;
@@ -40,31 +45,35 @@ pub fn metered(
         let kind = ai::metering(settings.provider, &arrival.method, &path, arrival.is_websocket);
         kind.is_metered().then_some((kind, path, settings))
     };
-    on(permit).or_else(|| on(&permit.failover(&arrival.method, table)?))
+    let first = on(permit);
+    let second = permit.failover(&arrival.method, table).and_then(|second| on(&second));
+    let at = MeteredAt { first: first.is_some(), second: second.is_some() };
+    let (kind, path, settings) = first.or(second)?;
+    Some(Metered { at, kind, path, settings })
 }
 
 /// Reads the request of a call, if a budget has to be reserved or usage to be asked for; its body is
 /// taken in for that.
 pub async fn read_ask(
-    (kind, path): (Metering, &str),
-    ai: &AiSettings,
+    metered: &Metered,
     limits: &Limits,
     arrival: &Arrival,
     body: &mut Body,
 ) -> Result<Option<AiAsk>, JsValue> {
+    let Metered { kind, path, settings, .. } = metered;
     // A form with a file says nothing that bounds the call.
     let is_form = arrival.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
-    if is_form || (!limits.has_budget() && !ai.include_usage) {
+    if is_form || (!limits.has_budget() && !settings.include_usage) {
         return Ok(None);
     }
     body.take_in(arrival).await?;
     let Some(bytes) = body.bytes() else { return Ok(None) };
-    if ai.include_usage
+    if settings.include_usage
         && let Some(asking) = with_include_usage(path, &bytes)
     {
         *body = Body::Whole(Uint8Array::from(asking.as_slice()));
     }
-    Ok(Some(ask_of(kind, path, &bytes)))
+    Ok(Some(ask_of(*kind, path, &bytes)))
 }
 
 /// The most that the call can use; the token's ceiling if nothing bounds it.

@@ -3,6 +3,7 @@
 use crate::arrival::Arrival;
 use crate::store::now;
 use domain::access::record::TokenRecord;
+use domain::ai::Tried;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
 use domain::usage::outcome::Outcome;
@@ -11,7 +12,7 @@ use serde::Serialize;
 use std::sync::Arc;
 use web_sys::Response;
 
-/// What becomes known on the way.
+/// Facts about the call, filled in as it passes each step.
 #[derive(Debug, Default)]
 pub struct Account {
     pub token: Option<Arc<TokenRecord>>,
@@ -25,6 +26,7 @@ pub struct Account {
     pub upstream_ms: i64,
     /// How the token's limits stand, where they were asked.
     pub uses: Vec<LimitUse>,
+    pub tried: Tried,
 }
 
 /// What is recorded where nobody was there to be answered: nginx's "Client Closed Request".

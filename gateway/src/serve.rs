@@ -11,8 +11,10 @@ use crate::store::{Keep, Routes, Store, now, prices};
 use crate::upstream;
 use crate::watch::{End, Seen, Watcher, watched};
 use crate::{credentials, meter, websocket};
+
 use domain::access::carrier::{Carrier, NotPresented, presented};
 use domain::access::{Call, Denial, Permit, decide};
+use domain::ai::Charge;
 use domain::error::GatewayError;
 use domain::health::Health;
 use domain::limit::ledger::{Ask, Settlement};
@@ -105,10 +107,10 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     check_size(&permit, arrival, &body)?;
     let mut ask = Ask::default();
     let mut ai_call = None;
-    if let Some((kind, path, settings)) = ai::metered(&permit, arrival, &routes.table) {
+    if let Some(metered) = ai::metered(&permit, arrival, &routes.table) {
         arrival.is_metered = true;
         let prices = prices(store).await;
-        let asked = ai::read_ask((kind, &path), &settings, &token.limits, arrival, &mut body).await;
+        let asked = ai::read_ask(&metered, &token.limits, arrival, &mut body).await;
         let asked = asked.map_err(|cause| {
             log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
             GatewayError::BadGateway
@@ -116,19 +118,25 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
         if token.limits.has_budget() {
             ask = ai::most(asked.as_ref(), &token.limits, &prices);
         }
-        ai_call = Some(AiCall { prices, model: asked.and_then(|ask| ask.model) });
+        ai_call = Some(AiCall { at: metered.at, prices, model: asked.and_then(|ask| ask.model) });
     }
     let admission = limiter::take(&permit, &arrival.call_id, ask, store).await?;
     let Admission { uses, reservation } = admission;
     account.uses = uses;
-    match call(&permit, body, arrival, &routes, store, account).await {
-        Ok((response, socket)) => Ok(Answered { response, reservation, cut: fault.cut, socket, ai: ai_call }),
+    let called = call(&permit, body, arrival, &routes, store, account).await;
+    let charge = |ok| ai_call.as_ref().map_or(Charge::Nothing, |call| call.at.charge(&account.tried, ok));
+    match called {
+        Ok((response, socket)) => {
+            let charge = charge(socket.is_some() || response.ok());
+            let ai = ai_call.filter(|_| charge != Charge::Nothing);
+            let reads = charge == Charge::ByResponse;
+            Ok(Answered { response, reservation, cut: fault.cut, socket, ai, reads })
+        }
         Err(failure) => {
             if let Some(reservation) = reservation {
-                // What was sent and not answered in time may have been charged for.
-                let settlement = match failure.outcome {
-                    Outcome::Timeout => Settlement::default(),
-                    _ => Settlement::NOTHING,
+                let settlement = match charge(false) {
+                    Charge::Nothing => Settlement::NOTHING,
+                    Charge::Unknown | Charge::ByResponse => Settlement::default(),
                 };
                 reservation.settle(settlement, &store.keep());
             }
@@ -156,7 +164,7 @@ async fn call(
     });
     // Asked for later it would not know of what happened before.
     let client = arrival.request.signal();
-    let answer = upstream::forward(permit, &mut body, arrival, routes, store).await;
+    let answer = upstream::forward(permit, &mut body, arrival, routes, store, &mut account.tried).await;
     account.abandoned = client.aborted();
     drop(answered);
     account.upstream_ms = now() - sent_at;
@@ -403,19 +411,22 @@ async fn finish(response: &Response, arrival: &Arrival, account: &Account, store
     Ok(())
 }
 
-/// An answer, and what its end is waited for.
+/// A response, plus the work that must run when its body ends.
 #[derive(Debug)]
 struct Answered {
     response: Response,
     reservation: Option<limiter::Reservation>,
     cut: Option<u64>,
     socket: Option<websocket::Joined>,
+    /// The call, if it can have been charged for.
     ai: Option<AiCall>,
+    /// Whether the response tells the charge.
+    reads: bool,
 }
 
 impl Answered {
     fn plain(response: Response) -> Self {
-        Self { response, reservation: None, cut: None, socket: None, ai: None }
+        Self { response, reservation: None, cut: None, socket: None, ai: None, reads: false }
     }
 
     /// Records the call and settles what was reserved: now, or when the answer has ended where that
@@ -435,9 +446,8 @@ impl Answered {
             });
             return Ok(self.response);
         }
-        // A failure costs nothing.
-        let call = self.ai.filter(|_| self.response.ok());
-        let reader = call.as_ref().and_then(|_| ai::reader(&self.response));
+        let call = self.ai;
+        let reader = if self.reads { ai::reader(&self.response) } else { None };
         if reservation.is_none() && self.cut.is_none() && reader.is_none() {
             account_for(&mut event, call, AiUsage::default());
             meter::record(event, &keep);

@@ -8,6 +8,7 @@ use crate::headers;
 use crate::signing::{self, bad_chunks};
 use crate::store::{Routes, Store, now};
 use domain::access::Permit;
+use domain::ai::{Tried, Upstream};
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::id::RouteId;
@@ -64,8 +65,8 @@ pub struct Answer {
     permit: Permit,
 }
 
-/// Sends a permitted call on, to the route's second upstream where it has one and the first fails. It
-/// takes the permit, so a call that skipped the decision does not compile.
+/// Sends a permitted call on, to the route's second upstream if it has one and the first fails, and notes
+/// what became of it at each. It takes the permit, so a call that skipped the decision does not compile.
 ///
 /// # Errors
 /// 404 where no URL can be built, 413 where a body cannot be signed, 502 where the upstream cannot be
@@ -77,19 +78,29 @@ pub async fn forward(
     arrival: &Arrival,
     routes: &Routes,
     store: &Store<'_>,
+    tried: &mut Tried,
 ) -> Result<Answer, UpstreamError> {
     let id = &permit.route().id;
+    let mut attempt = async |permit: &Permit, upstream: Upstream, body: &mut Body| {
+        let answer = attempt(permit, body, arrival, routes, store).await;
+        match &answer {
+            Ok(_) => tried.answered = Some(upstream),
+            Err(failed) if failed.error == GatewayError::GatewayTimeout => tried.timed_out.push(upstream),
+            Err(_) => {}
+        }
+        answer
+    };
     let Some(second) = permit.failover(&arrival.method, &routes.table) else {
-        return attempt(permit, body, arrival, routes, store).await;
+        return attempt(permit, Upstream::First, body).await;
     };
     body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
     if !body.can_repeat() {
-        return attempt(permit, body, arrival, routes, store).await;
+        return attempt(permit, Upstream::First, body).await;
     }
     if !breaker(id, |breaker| breaker.admits(now())) {
-        return attempt(&second, body, arrival, routes, store).await;
+        return attempt(&second, Upstream::Second, body).await;
     }
-    let first = attempt(permit, body, arrival, routes, store).await;
+    let first = attempt(permit, Upstream::First, body).await;
     let failed = match &first {
         Ok(answer) => is_away(answer.response.status()),
         Err(failed) => matches!(failed.error, GatewayError::BadGateway | GatewayError::GatewayTimeout),
@@ -99,7 +110,7 @@ pub async fn forward(
         return first;
     }
     log(store.request_id, "second upstream tried", &format!("route {id}"));
-    match attempt(&second, body, arrival, routes, store).await {
+    match attempt(&second, Upstream::Second, body).await {
         Ok(answer) => {
             if let Ok(first) = first {
                 let_go(&first.response);
@@ -107,7 +118,7 @@ pub async fn forward(
             Ok(answer)
         }
         Err(failed) => match first {
-            // What was sent and not answered in time may have been charged for.
+            // The client is told of the slow one: it may have done what it was asked.
             Err(first) if matches!(first.error, GatewayError::GatewayTimeout) => Err(first),
             first => first.or(Err(failed)),
         },

@@ -172,6 +172,32 @@ test("a token that cannot be read fails no other, is reported, and can be revoke
   assert.deepEqual((await system.db.prepare("SELECT subject, details FROM notifications WHERE kind = 'kv-drift' AND resolved_at IS NULL").all()).results, []);
 });
 
+test("an edit that gives an unreadable field of a team or a route repairs it, and any other is refused", async () => {
+  const put = (where, body) => ask("admin", "PUT", where, body);
+  assert.equal((await ask("admin", "POST", "/api/teams", { id: "mended", name: "Mended" })).status, 201);
+  const token = await create({ team_id: "mended" });
+  await system.db.prepare(`UPDATE teams SET limits = '{"calls_per_day":"five"}' WHERE id = 'mended'`).run();
+  await settle();
+  await system.kv.delete(keyOf(token.token));
+  await shown();
+  assert.deepEqual((await ask("admin", "GET", "/api/teams/mended")).body.unreadable, ["limits"]);
+  assert.equal((await put("/api/teams/mended", { name: "Other" })).status, 409);
+  const team = await put("/api/teams/mended", { limits: {} });
+  assert.deepEqual([team.status, team.body.unreadable, team.body.propagation], [200, undefined, "published"], JSON.stringify(team.body));
+  assert.equal((await inKv(token.token))?.id, token.id, "its tokens can be published again");
+  assert.equal((await put("/api/teams/mended", { name: "Other" })).status, 200);
+  assert.equal((await ask("admin", "DELETE", `/api/tokens/${token.id}`)).status, 200);
+
+  const route = (await ask("admin", "POST", "/api/routes", { name: "r", path: "/api/mended", backend_url: `${system.upstream.url}/echo` })).body;
+  await system.db.prepare(`UPDATE routes SET methods = '[1]', settings = '{"ai":5}' WHERE id = ?1`).bind(route.id).run();
+  const at = `/api/routes/${route.id}`;
+  assert.deepEqual((await ask("admin", "GET", at)).body.unreadable.toSorted(), ["methods", "settings"]);
+  for (const some of [{ name: "s" }, { methods: ["GET"] }, { settings: {} }]) assert.equal((await put(at, some)).status, 409, JSON.stringify(some));
+  const mended = await put(at, { methods: ["GET"], settings: {} });
+  assert.deepEqual([mended.status, mended.body.methods, mended.body.unreadable], [200, ["GET"], undefined], JSON.stringify(mended.body));
+  assert.equal((await ask("admin", "DELETE", at)).status, 200);
+});
+
 test("a comparison goes on after a failure, tells of it, and survives a cursor that KV has forgotten", async () => {
   await restingRound();
   const before = await progress();

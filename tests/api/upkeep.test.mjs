@@ -60,3 +60,16 @@ test("what is past its time goes, and nothing else", async () => {
   const kept = (await system.db.prepare("SELECT granularity AS g FROM usage_rollups WHERE key = 'tok_ret' ORDER BY 1").all()).results.map((r) => r.g);
   assert.deepEqual(kept, ["5m", "day", "hour", "week"]);
 });
+
+test("ended secrets are purged in the first run of an hour, however many there are and whichever minute it is", async () => {
+  const token = (await ask("admin", "POST", "/api/tokens", { name: "rotated often", team_id: "automation", scopes: ["*"] })).body;
+  const ended = `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 1700)
+    INSERT INTO token_secrets (hash, token_id, hint_start, hint_end, created_at, ends_at) SELECT printf('%064x', i), ?1, '', '', i, ?2 + i FROM n`;
+  await system.db.batch([
+    system.db.prepare(ended).bind(token.id, Date.now() - 91 * DAY),
+    system.db.prepare("INSERT INTO settings (key, value, updated_at) VALUES ('secrets-purged', 'true', ?1) ON CONFLICT (key) DO UPDATE SET updated_at = ?1").bind(Date.now() - DAY / 24),
+  ]);
+  await system.cron();
+  await eventually(async () => (await count("token_secrets", "ends_at IS NOT NULL")) === 0, 10_000, "the purge");
+  assert.equal(await count("token_secrets"), await count("tokens"), "those at work stay");
+});

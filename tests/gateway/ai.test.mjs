@@ -21,7 +21,9 @@ const vendorSaw = [];
 before(async () => {
   system = await startOnSockets({ faults: true });
   upstream = await startVendor();
-  const openai = (more) => ({ settings: { ai: { provider: "openai", ...more } } });
+  const speaks = (provider) => (more, second) =>
+    ({ settings: { ai: { provider, ...more }, ...(second && { failover: { route_id: second, any_method: true } }) } });
+  const [openai, compatible] = [speaks("openai"), speaks("openai-compatible")];
   await system.kv.put("prices", JSON.stringify(PRICES));
   await putRoutes(system, [
     ["/api/openai", "/v1", openai({})],
@@ -31,6 +33,12 @@ before(async () => {
     ["/api/anthropic", upstream.url, { settings: { ai: { provider: "anthropic" } } }],
     ["/api/realtime", "/socket", openai({})],
     ["/api/echo", "/echo"],
+    // `POST /moderations` is free at OpenAI and metered elsewhere. Nobody listens on port 9.
+    ["/api/paid", upstream.url, compatible({})],
+    ["/api/free-first", "/v1", openai({}, "rte__api_paid")],
+    ["/api/free-away", "http://127.0.0.1:9", openai({}, "rte__api_paid")],
+    ["/api/paid-first", upstream.url, compatible({}, "rte__api_openai")],
+    ["/api/paid-away", "http://127.0.0.1:9", compatible({}, "rte__api_openai")],
   ]);
   const token = await putToken(system);
   await eventually(async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200);
@@ -260,6 +268,20 @@ test("a thousand model lists, uploads and polls leave a budget of $5 at $5", asy
     return row.calls === 1_000 && row;
   }, 20_000, "a thousand events");
   assert.equal(ai, 0, "tokens of a stored response are not counted again");
+});
+
+test("a call over two upstreams is charged by the one that answered", async () => {
+  const limits = { ...FIVE_DOLLARS, ai_tokens_per_call: 1_000, cost_micros_per_call: 100_000 };
+  for (const [name, isCharged] of [["free-first", false], ["free-away", true], ["paid-first", true], ["paid-away", false]]) {
+    const id = `tok_ai_${name}`;
+    const token = await putToken(system, { id, limits });
+    const response = await post(token, `/api/${name}/moderations`, { model: "demo-1", input: "hi", max_tokens: 20, caller: id });
+    assert.equal(response.status, 200, name);
+    await response.text();
+    const [, micros] = await spent(id, FIVE_DOLLARS);
+    assert.equal(micros > 0, isCharged, name);
+    assert.equal(micros, charged[id] ?? 0, name);
+  }
 });
 
 test("a paid call that names no usage stays spent as reserved, and what is free passes a spent budget", async () => {

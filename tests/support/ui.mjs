@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
+import { afterEach } from "node:test";
 import { brotliCompressSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { startIssuer } from "../../local/issuer.mjs";
@@ -66,7 +67,31 @@ export async function launchBrowser() {
   });
 }
 
-/** A page of its own context that collects what the browser complains of. */
+/** Pages that their tests have not closed yet. */
+const openPages = new Set();
+
+/** A failed test shows its pages: address, dialog or content, values typed in, and what went wrong on the wire. */
+afterEach(async (context) => {
+  const pages = [...openPages];
+  openPages.clear();
+  if (context.passed) return;
+  // A line each: TAP escapes the others.
+  for (const page of pages) (await described(page)).forEach((line) => context.diagnostic(line));
+});
+
+/** The lines that tell of a page. */
+async function described(page) {
+  const seen = await page.evaluate(() => {
+    const shown = document.querySelector("dialog[open]") ?? document.querySelector("main") ?? document.body;
+    const name = (field) => field.labels?.[0]?.textContent ?? field.name;
+    const fields = [...shown.querySelectorAll("input, select, textarea")].filter((field) => field.type !== "password");
+    const value = (field) => (field.type === "checkbox" ? field.checked : field.value);
+    return { text: shown.innerText, fields: fields.map((field) => `${name(field)}: ${value(field)}`) };
+  }).catch((error) => ({ text: String(error), fields: [] }));
+  return [page.url(), ...seen.text.split("\n"), ...seen.fields, ...page.failures, ...page.problems];
+}
+
+/** A page of its own context that collects what the browser complains of, and failed requests. */
 export async function openPage(browser, system, { theme = "light", language = "en", width = 1440, height = 900, ...more } = {}) {
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "Asia/Taipei", viewport: { width, height }, ...more });
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: system.urls.ui });
@@ -77,6 +102,15 @@ export async function openPage(browser, system, { theme = "light", language = "e
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   page.problems = [];
+  page.failures = [];
+  openPages.add(page);
+  page.on("close", () => openPages.delete(page));
+  page.on("requestfailed", (request) => page.failures.push(`${request.method()} ${request.url()}: ${request.failure()?.errorText}`));
+  page.on("response", async (response) => {
+    if (response.status() < 400) return;
+    const text = await response.text().catch(String);
+    page.failures.push(`${response.request().method()} ${response.url()}: ${response.status()} ${text.slice(0, 500)}`);
+  });
   page.on("console", (message) => {
     // The issuer's page is not ours.
     const isOurs = !message.location().url.startsWith(system.issuer.url);

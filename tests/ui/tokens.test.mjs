@@ -260,6 +260,29 @@ test("limits are set on a token, in dollars too, and how far they are used up is
   await page.context().close();
 });
 
+test("the first team is chosen even if the teams arrive after the form has opened", async () => {
+  const page = await openPage(browser, system);
+  let release;
+  const released = new Promise((resolve) => (release = resolve));
+  await page.route(/\/api\/teams\?/, async (route) => {
+    await released;
+    await route.continue();
+  });
+  await signIn(page, system, "manager", "/tokens");
+  await page.getByRole("button", { name: "Create token" }).click();
+  const form = dialog(page);
+  await form.getByLabel("Name").fill("Early");
+  await form.getByLabel("demo", { exact: true }).check();
+  const create = form.getByRole("button", { name: "Create token" });
+  assert.ok(await create.isDisabled(), "no team is there to choose");
+  release();
+  await create.click();
+  await secret(page).waitFor();
+  assert.equal((await system.call("manager", "GET", "/api/tokens?search=Early")).items[0].team_id, "automation");
+  assertNoProblems(page);
+  await page.context().close();
+});
+
 test("a team's limits are shown where a token has none of its own", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/teams/automation");

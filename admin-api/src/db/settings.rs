@@ -16,6 +16,8 @@ pub const QUEUE_LAG: &str = "queue-lag";
 pub const HEARTBEAT: &str = "heartbeat";
 /// Raw calls from before this time are, or are being, deleted.
 pub const EVENTS_PURGED: &str = "events-purged";
+/// Updated when all secrets that were past their time had been deleted.
+pub const SECRETS_PURGED: &str = "secrets-purged";
 
 /// The fingerprints of the keys that this Worker runs with, by the names of their secrets.
 pub const KEYS: &str = "keys";

@@ -107,15 +107,30 @@ pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Resu
     Ok(())
 }
 
-/// The same of secrets, for a run each hour: it looks at all tokens revoked within
-/// [`REVOKED_LOOKED_AT_MS`] before that time.
-pub async fn purge_secrets(db: &Db, now: UnixMs, limit: u32) -> Result<(), StoreError> {
+/// Deletes up to `limit` ended secrets and up to `limit` of revoked tokens; the larger number. It looks at
+/// all tokens revoked within [`REVOKED_LOOKED_AT_MS`] before that time, so it runs once an hour.
+pub async fn purge_secrets(db: &Db, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
     let before = now - SECRETS_KEPT_MS;
-    db.batch(vec![
-        db.statement(sql!("secrets_purge"), params![before, limit])?,
-        db.statement(sql!("secrets_purge_revoked"), params![before, before - REVOKED_LOOKED_AT_MS, limit])?,
-    ])
-    .await?;
+    let results = db
+        .batch(vec![
+            db.statement(sql!("secrets_purge"), params![before, limit])?,
+            db.statement(
+                sql!("secrets_purge_revoked"),
+                params![before, before - REVOKED_LOOKED_AT_MS, limit],
+            )?,
+        ])
+        .await?;
+    results.iter().try_fold(0, |most, result| Ok(most.max(super::changes_of(result)?)))
+}
+
+/// When all secrets that were past their time had last been deleted.
+pub async fn secrets_purged_at(db: &Db) -> Result<Option<UnixMs>, StoreError> {
+    Ok(settings::get(db, settings::SECRETS_PURGED).await?.map(|setting| setting.updated_at))
+}
+
+/// Notes that no secret is left that is past its time.
+pub async fn note_secrets_purged(db: &Db, now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![settings::put(db, settings::SECRETS_PURGED, "true", now)?]).await?;
     Ok(())
 }
 

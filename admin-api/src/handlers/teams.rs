@@ -14,6 +14,7 @@ use contract::teams::{
 use contract::{Page, Propagation};
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::stored::still_unreadable;
 use worker::Response;
 
 /// Tokens that a change of cap or limits publishes at once; the cron publishes the others within a minute.
@@ -135,7 +136,10 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
         after: Some(snapshot(&after)),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
-    let concerns_tokens = after.scope_cap != before.scope_cap || after.limits != before.limits;
+    // A repaired value can equal the empty one that it showed as, and its tokens could not be published.
+    let concerns_tokens = after.scope_cap != before.scope_cap
+        || after.limits != before.limits
+        || after.unreadable != before.unreadable;
     let mut statements =
         vec![store::update(&db, &grant, &after, call.now)?, audit::insert_if_changed(&db, &entry)?];
     if concerns_tokens {
@@ -153,7 +157,9 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
 
 fn changed(team: TeamView, change: TeamChange) -> TeamView {
     let texts = |cap: Vec<domain::access::scope::Scope>| cap.iter().map(ToString::to_string).collect();
+    let given = [("scope_cap", change.scope_cap.is_some()), ("limits", change.limits.is_some())];
     TeamView {
+        unreadable: still_unreadable(team.unreadable, &given),
         name: change.name.unwrap_or(team.name),
         description: change.description.unwrap_or(team.description),
         color: change.color.unwrap_or(team.color),

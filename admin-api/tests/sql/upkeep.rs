@@ -179,6 +179,35 @@ fn calls_of_a_model_without_a_price_add_up_until_it_has_one() {
 }
 
 #[test]
+fn one_batch_opens_no_more_unpriced_models_than_there_is_room_for() {
+    let db = migrated();
+    let note = |models: &[(String, u32)], now: i64| {
+        let json: Vec<_> = models
+            .iter()
+            .map(|(model, calls)| serde_json::json!({ "model": model, "calls": calls }))
+            .collect();
+        let json = serde_json::Value::from(json).to_string();
+        db.execute(&query("notify_unpriced"), params![json, now]).unwrap()
+    };
+    let open = || -> i64 {
+        let sql = "SELECT count(*) FROM notifications WHERE resolved_at IS NULL";
+        db.query_row(sql, [], |row| row.get(0)).unwrap()
+    };
+    let models =
+        |prefix: &str| (1..=250).map(|calls| (format!("{prefix}-{calls}"), calls)).collect::<Vec<_>>();
+    assert_eq!(note(&models("a"), 1), 100);
+    let least = "SELECT min(details ->> 'calls') FROM notifications";
+    assert_eq!(db.query_row(least, [], |row| row.get::<_, i64>(0)).unwrap(), 151, "the most called");
+    db.execute(&query("notify_resolve"), params!["model-unpriced", r#"["a-200","a-201"]"#, 2]).unwrap();
+    assert_eq!((note(&models("b"), 3), open()), (2, 100));
+    assert_eq!(
+        (note(&models("a"), 4), open()),
+        (98, 100),
+        "open ones are renewed, resolved ones wait for room"
+    );
+}
+
+#[test]
 fn what_one_retention_deleted_is_noted_for_the_consumer_of_another() {
     let db = filled();
     let noted = || -> i64 {

@@ -14,6 +14,7 @@ use contract::routes::{
 use domain::access::path::RoutePath;
 use domain::id::RouteId;
 use domain::people::role::{Action, Caller, Subject};
+use domain::stored::still_unreadable;
 use domain::upstream::address::origin_of;
 use domain::upstream::settings::{Failover, RouteSettings};
 use url::Url;
@@ -139,6 +140,7 @@ fn changed(route: Stored, change: RouteChange) -> Stored {
     let Stored { view, upstream } = route;
     let origin = change.upstream.as_ref().map(origin_of).or_else(|| origin_in(&upstream.backend_url));
     let credential = upstream.credential.filter(|c| origin.as_ref() == Some(&c.origin));
+    let given = [("methods", change.methods.is_some()), ("settings", change.settings.is_some())];
     let settings =
         change.settings.map(|settings| settings.over(&upstream.settings)).unwrap_or(upstream.settings);
     let maintenance = settings.maintenance.clone();
@@ -159,6 +161,7 @@ fn changed(route: Stored, change: RouteChange) -> Stored {
                 .methods
                 .map_or(view.methods, |list| list.iter().map(|m| m.as_str().to_owned()).collect()),
             enabled: change.enabled.unwrap_or(view.enabled),
+            unreadable: still_unreadable(view.unreadable, &given),
             maintenance,
             ..view
         },
@@ -250,6 +253,19 @@ mod tests {
         for dropped in ["https://y.example/v1", "https://x.example:444/v1", "http://x.example/v1"] {
             assert!(with_url(dropped).upstream.credential.is_none(), "{dropped}");
         }
+    }
+
+    #[test]
+    fn an_unreadable_field_of_a_route_is_repaired_by_the_edit_that_gives_it() {
+        let fields = ["methods", "settings", "credential"].map(str::to_owned).to_vec();
+        let mut route = stored();
+        route.view.unreadable = fields.clone();
+        let left = |change| changed(route.clone(), change).view.unreadable;
+        assert_eq!(left(RouteChange { name: Some("m".into()), ..RouteChange::default() }), fields);
+        let methods = RouteChange { methods: Some(vec![]), ..RouteChange::default() };
+        assert_eq!(left(methods), ["settings", "credential"]);
+        let settings = RouteChange { settings: Some(RouteSettings::default()), ..RouteChange::default() };
+        assert_eq!(left(settings), ["methods", "credential"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ use contract::error::ApiError;
 use contract::tokens::{ExtendTokenRequest, TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
 use domain::access::record::TokenState;
 use domain::people::role::{Action, Grant, Subject, authorize};
+use domain::stored::still_unreadable;
 use worker::Response;
 
 /// `PUT /api/tokens/{id}`
@@ -62,16 +63,13 @@ async fn write(
 
 fn changed(token: TokenView, change: TokenChange) -> TokenView {
     let texts = |list: Vec<_>| list.iter().map(ToString::to_string).collect();
-    // What could not be read is mended by what replaces it.
     let given = [
         ("scopes", change.scopes.is_some()),
         ("ip_allow", change.ip_allow.is_some()),
         ("limits", change.limits.is_some()),
     ];
-    let mut unreadable = token.unreadable;
-    unreadable.retain(|name| !given.contains(&(name.as_str(), true)));
     TokenView {
-        unreadable,
+        unreadable: still_unreadable(token.unreadable, &given),
         name: change.name.unwrap_or(token.name),
         description: change.description.unwrap_or(token.description),
         scopes: change.scopes.map_or(token.scopes, |s| s.iter().map(ToString::to_string).collect()),

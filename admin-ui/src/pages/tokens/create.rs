@@ -31,10 +31,11 @@ pub struct CreateTokenProps {
     pub on_created: Callback<()>,
 }
 
-/// What is typed in.
+/// The form as it is typed in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Draft {
     pub name: String,
+    /// Empty until one is chosen.
     pub team: String,
     pub description: String,
     pub scopes: Vec<String>,
@@ -47,13 +48,20 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// The same draft for the first team until one is chosen, as the list shows it.
+    fn for_teams(&self, teams: &[TeamView]) -> Self {
+        let first = || teams.first().map(|team| team.id.to_string()).unwrap_or_default();
+        let team = if self.team.is_empty() { first() } else { self.team.clone() };
+        Self { team, ..self.clone() }
+    }
+
     fn request(&self) -> CreateTokenRequest {
         CreateTokenRequest {
             name: self.name.clone(),
             team_id: self.team.as_str().into(),
             description: Some(self.description.trim().to_owned()).filter(|text| !text.is_empty()),
             scopes: self.scopes.clone(),
-            // What is no number is refused like one out of range.
+            // Unparsable input becomes an out-of-range value, so validation reports it.
             expires_days: (!self.days.is_empty()).then(|| self.days.parse().unwrap_or(-1)),
             ip_allow: lines(&self.ip_allow),
             limits: Some(self.limits.limits()).filter(|limits| !limits.is_empty()),
@@ -78,11 +86,9 @@ pub fn CreateToken(props: &CreateTokenProps) -> Html {
         .filter(|team| can(&me, Action::CreateToken, Subject::team(&team.id)))
         .cloned()
         .collect();
-    let draft = use_state_eq(|| Draft {
-        team: teams.first().map(|team| team.id.to_string()).unwrap_or_default(),
-        days: DEFAULT_DAYS.to_owned(),
-        ..Draft::default()
-    });
+    let typed = use_state_eq(|| Draft { days: DEFAULT_DAYS.to_owned(), ..Draft::default() });
+    // Derived at each render: the teams may arrive after the form has opened.
+    let draft = typed.for_teams(&teams);
     let errors = use_state_eq(Vec::<FieldError>::new);
     let made = use_state_eq(|| None::<TokenCreated>);
     // One for all tries of this form, so that a second try makes no second token.
@@ -131,24 +137,24 @@ pub fn CreateToken(props: &CreateTokenProps) -> Html {
     };
     let refused = action.error.as_ref().map_or(&**errors, |error| error.fields());
     let set = |change: fn(&mut Draft, String)| {
-        let draft = draft.clone();
+        let typed = typed.clone();
         Callback::from(move |text: String| {
-            let mut next = (*draft).clone();
+            let mut next = (*typed).clone();
             change(&mut next, text);
-            draft.set(next);
+            typed.set(next);
         })
     };
     let on_scopes = {
-        let draft = draft.clone();
-        Callback::from(move |scopes| draft.set(Draft { scopes, ..(*draft).clone() }))
+        let typed = typed.clone();
+        Callback::from(move |scopes| typed.set(Draft { scopes, ..(*typed).clone() }))
     };
     let on_limits = {
-        let draft = draft.clone();
-        Callback::from(move |limits| draft.set(Draft { limits, ..(*draft).clone() }))
+        let typed = typed.clone();
+        Callback::from(move |limits| typed.set(Draft { limits, ..(*typed).clone() }))
     };
     let on_faults = {
-        let draft = draft.clone();
-        Callback::from(move |injects_faults| draft.set(Draft { injects_faults, ..(*draft).clone() }))
+        let typed = typed.clone();
+        Callback::from(move |injects_faults| typed.set(Draft { injects_faults, ..(*typed).clone() }))
     };
     let team = teams.iter().find(|team| team.id.as_str() == draft.team);
     let cap = team.and_then(|team| team.scope_cap.clone());
@@ -160,7 +166,7 @@ pub fn CreateToken(props: &CreateTokenProps) -> Html {
                 variant={ButtonVariant::Primary}
                 label={i18n.t("tokens.create").to_string()}
                 loading={action.is_busy}
-                disabled={action.is_busy || draft.scopes.is_empty()}
+                disabled={action.is_busy || draft.scopes.is_empty() || draft.team.is_empty()}
             />
             <Button variant={ButtonVariant::Link} label={i18n.t("app.cancel").to_string()} onclick={props.on_close.reform(|_| ())} />
         </>
@@ -255,6 +261,25 @@ mod tests {
         let draft = Draft { name: "n".into(), team: "ops".into(), ..Draft::default() };
         assert!(draft.request().scopes.is_empty());
         assert_eq!(draft.request().validate(0).unwrap_err()[0].field, "scopes");
+    }
+
+    fn team(id: &str) -> TeamView {
+        serde_json::from_value(serde_json::json!({
+            "id": id, "name": id, "limits": {}, "members": 1, "tokens": 0,
+            "created_at": 0, "updated_at": 0, "version": 1,
+        }))
+        .unwrap()
+    }
+
+    /// Teams that came after the form had opened were shown as chosen and sent as none.
+    #[test]
+    fn the_first_team_counts_until_one_is_chosen_whenever_the_teams_arrive() {
+        let teams: Vec<TeamView> = ["ops", "web"].map(team).to_vec();
+        let mut draft = Draft::default();
+        assert_eq!(draft.for_teams(&[]).team, "");
+        assert_eq!(draft.for_teams(&teams).team, "ops");
+        draft.team = "web".into();
+        assert_eq!(draft.for_teams(&teams).team, "web");
     }
 
     #[test]
