@@ -6,10 +6,12 @@ import path from "node:path";
 import { operate, pause } from "./operate.mjs";
 import { root } from "./setup.mjs";
 
-/** While this is in KV and in the future, the admin API publishes nothing. */
+/** While this is in KV, the admin API publishes nothing and refuses changes, which a restore would lose. */
 const HOLD = "publication-hold";
-/** Longer than a break: a hold that ran out would publish a database that gives things back. */
-/** Until KV shows the hold everywhere (a minute), and a run of the cron that began before has ended. */
+/**
+ * Until KV shows the hold everywhere (a minute), the admin API relies on nothing it read before (10 s, `hold.rs`), and a
+ * run of the cron that began before has ended.
+ */
 const WAIT_S = Number(process.env.PROPAGATE_S ?? 130);
 /** Tells a database that is not restored yet from one that is. */
 const MARK = "restore";
@@ -35,11 +37,11 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
     return hasTable ? (await sql("SELECT count(*) AS n FROM d1_migrations"))[0].n : 0;
   };
 
-  /** Publication stands still, and how things are now lies on this machine. */
+  /** Nothing is published or changed any more, and how things are now lies on this machine. */
   const keep = async () => {
     await hold();
     enter("keeping", { mark: randomUUID(), migrations: await migrations() });
-    console.log(`  publication stands still; what is refused now is kept in ${path.relative(root, keptFolder(stage))}`);
+    console.log(`  publication and changes stand still; what is refused now is kept in ${path.relative(root, keptFolder(stage))}`);
     await pause(WAIT_S);
     const since = Date.now();
     await keepAll(sql, stage, Date.parse(timestamp));

@@ -58,7 +58,7 @@ impl Failure {
         }
         let retry_after_s = match error {
             ApiError::StoreUnavailable => Some("5"),
-            ApiError::TooManyRequests => Some("60"),
+            ApiError::TooManyRequests | ApiError::RestoreUnderWay => Some("60"),
             _ => None,
         };
         if let Some(seconds) = retry_after_s {

@@ -10,6 +10,7 @@
 //! | [`db`] | typed statements over `db/queries/*.sql` |
 //! | [`budget`] | what one invocation may ask of KV and D1 |
 //! | [`publish`] | the outbox, and what KV is told |
+//! | [`hold`] | no change while a restore is under way |
 //! | [`reconcile`] | KV held against D1 |
 //! | [`reseal`] | credentials from an older key to the present one |
 //! | [`intake`], [`consumer`] | the queue's messages: what is in them, and their way into D1 |
@@ -25,6 +26,7 @@ mod cron;
 mod db;
 mod error;
 mod handlers;
+mod hold;
 pub mod intake;
 mod limiter;
 mod paging;

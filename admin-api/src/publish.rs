@@ -166,13 +166,13 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
         return true;
     }
     match Writer::begin(env, db).await {
-        Ok(writer) => return publish_with(&writer, db, rows, request_id).await,
+        Ok(writer) => return publish_with(&writer, db, rows, true, request_id).await,
         Err(KvError::Held(_)) => {}
         Err(error) => {
             let failures =
                 rows.iter().filter_map(Subject::of_row).map(|subject| (subject, error.clone().into()));
             let failures = failures.collect();
-            settle(db, due(rows), &failures, request_id).await;
+            settle(db, due(rows), &failures, true, request_id).await;
         }
     }
     false
@@ -207,8 +207,29 @@ pub async fn drain_some(writer: &Writer, db: &Db, limit: u32, request_id: &str) 
     let now = now();
     let rows = outbox::claim(db, now, now + CLAIM_MS, limit).await?;
     let taken = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    publish_with(writer, db, rows, request_id).await;
+    publish_with(writer, db, rows, true, request_id).await;
     Ok(taken)
+}
+
+/// Publishes what a repair asks for, and nothing else: how much of it KV has taken is for the caller to look up. It is
+/// compared in the next round and not before, since a difference that a repair does not end would be repaired again
+/// and again.
+pub async fn publish_repair(
+    writer: &Writer,
+    db: &Db,
+    tokens: &[TokenId],
+    with_routes: bool,
+    request_id: &str,
+) -> Result<(), StoreError> {
+    let mut rows = Vec::new();
+    if with_routes {
+        rows.extend(outbox::take(db, &Subject::Routes, now(), now() + CLAIM_MS).await?);
+    }
+    if !tokens.is_empty() {
+        rows.extend(outbox::take_tokens(db, tokens, now(), now() + CLAIM_MS).await?);
+    }
+    publish_with(writer, db, rows, false, request_id).await;
+    Ok(())
 }
 
 /// The rows of each subject.
@@ -235,8 +256,14 @@ fn due(rows: Vec<outbox::Row>) -> Due {
 }
 
 /// Publishes what the rows ask for, each subject once however many changes it has seen, the most urgent tokens first;
-/// whether KV has it all.
-async fn publish_with(writer: &Writer, db: &Db, rows: Vec<outbox::Row>, request_id: &str) -> bool {
+/// whether KV has it all. `is_watched` has it compared after some minutes.
+async fn publish_with(
+    writer: &Writer,
+    db: &Db,
+    rows: Vec<outbox::Row>,
+    is_watched: bool,
+    request_id: &str,
+) -> bool {
     let due = due(rows);
     let mut failures: BTreeMap<Subject, PublishError> = BTreeMap::new();
     if due.contains_key(&Subject::Routes)
@@ -260,13 +287,19 @@ async fn publish_with(writer: &Writer, db: &Db, rows: Vec<outbox::Row>, request_
     let tokens = tokens.into_iter().map(|(_, id)| id).collect();
     let errors = put_tokens(writer, db, tokens).await;
     failures.extend(errors.into_iter().map(|(id, error)| (Subject::Token(id), error)));
-    settle(db, due, &failures, request_id).await;
+    settle(db, due, &failures, is_watched, request_id).await;
     failures.is_empty()
 }
 
 /// Takes the rows of what KV holds away and gives the failed ones a later time. What was not tried keeps its claim,
 /// which ends by itself.
-async fn settle(db: &Db, due: Due, failures: &BTreeMap<Subject, PublishError>, request_id: &str) {
+async fn settle(
+    db: &Db,
+    due: Due,
+    failures: &BTreeMap<Subject, PublishError>,
+    is_watched: bool,
+    request_id: &str,
+) {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for (subject, rows) in due {
         match failures.get(&subject) {
@@ -285,7 +318,7 @@ async fn settle(db: &Db, due: Due, failures: &BTreeMap<Subject, PublishError>, r
         // Their leases end by themselves.
         log(request_id, "outbox rows cannot be updated", &error.to_string());
     }
-    if let Err(error) = outbox::done(db, &done, now()).await {
+    if let Err(error) = outbox::done(db, &done, is_watched, now()).await {
         log(request_id, "outbox rows cannot be taken away", &error.to_string());
     }
 }

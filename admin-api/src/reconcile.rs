@@ -37,7 +37,7 @@ const WATCHED_A_RUN: usize = 10_000;
 /// A round begins each hour while it compares no more than this: 7.2 million reads a month, of ten that are included.
 const ENTRIES_AN_HOUR: u64 = 10_000;
 const MAX_ROUND_HOURS: u64 = 12;
-/// Outbox rows that a repair publishes at once.
+/// Tokens that a repair publishes at once.
 const REPAIRED_AT_ONCE: u32 = 200;
 const TOKEN_PREFIX: &str = "token:";
 
@@ -132,9 +132,16 @@ fn verdict(entry: &Entry, text: Option<&str>, now: UnixMs) -> Option<DriftKind> 
         // Whatever else it says, a tombstone refuses.
         Ok(found) if entry.record.state == TokenState::Revoked => found.state == TokenState::Revoked,
         Ok(found) => found == entry.record,
-        Err(_) => false,
+        Err(_) => is_json_of(&entry.record, text),
     };
     (!is_equal).then_some(DriftKind::Different)
+}
+
+/// Whether `text` says what this Worker would write. Some of it only a newer version may act on: this one refuses such a
+/// token or route, and publishes it all the same.
+fn is_json_of<T: Serialize>(wanted: &T, text: &str) -> bool {
+    let found = serde_json::from_str::<serde_json::Value>(text);
+    found.is_ok_and(|found| serde_json::to_value(wanted).is_ok_and(|wanted| found == wanted))
 }
 
 async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, ReconcileError> {
@@ -218,7 +225,9 @@ fn table_verdict(wanted: &RouteTableV2, text: &str) -> Option<DriftKind> {
     if publish::is_v1_table(text) {
         return Some(DriftKind::Unknown);
     }
-    let Ok(found) = serde_json::from_str::<RouteTableV2>(text) else { return Some(DriftKind::Different) };
+    let Ok(found) = serde_json::from_str::<RouteTableV2>(text) else {
+        return (!is_json_of(wanted, text)).then_some(DriftKind::Different);
+    };
     // That no token of the earlier form is left shows with time alone, and costs a lookup at most.
     let legacy_tokens = found.legacy_tokens || wanted.legacy_tokens;
     let is_equal = found == RouteTableV2 { legacy_tokens, ..wanted.clone() };
@@ -266,28 +275,36 @@ impl Slice {
     }
 }
 
-/// Repairs what a slice found: D1's word is published again, and what D1 does not know is buried. What
-/// waits for an import is left alone.
+/// Repairs what a slice found: D1's word is published again, and an entry that D1 does not know is buried. What
+/// waits for an import is left alone. `repaired` is said of what KV has taken by the end; the rest is in the outbox.
 pub async fn repair(
     writer: &Writer,
     db: &Db,
     slice: &mut Slice,
     request_id: &str,
 ) -> Result<(), ReconcileError> {
-    let is_ours = |drift: &&mut Drift| matches!(drift.kind, DriftKind::Missing | DriftKind::Different);
-    let mut ids = Vec::new();
-    for drift in slice.drift.iter_mut().filter(is_ours) {
-        if drift.subject == ROUTES_KEY {
-            outbox::insert_routes(db, now()).await?;
-        } else {
-            ids.push(TokenId::from(drift.subject.as_str()));
-        }
-        drift.repaired = true;
+    let is_ours = |drift: &Drift| matches!(drift.kind, DriftKind::Missing | DriftKind::Different);
+    let subjects = slice.drift.iter().filter(|drift| is_ours(drift)).map(|drift| drift.subject.as_str());
+    let (tables, ids): (Vec<&str>, Vec<&str>) = subjects.partition(|subject| *subject == ROUTES_KEY);
+    let (with_routes, ids) = (!tables.is_empty(), ids.into_iter().map(TokenId::from).collect::<Vec<_>>());
+    if with_routes {
+        outbox::insert_routes(db, now()).await?;
     }
     if !ids.is_empty() {
         outbox::insert_tokens(db, &ids, now()).await?;
     }
-    publish::drain_some(writer, db, REPAIRED_AT_ONCE.min(writer.writes_left()), request_id).await?;
+    let at_once = REPAIRED_AT_ONCE.min(writer.writes_left()) as usize;
+    let first = ids.get(..at_once).unwrap_or(&ids);
+    publish::publish_repair(writer, db, first, with_routes, request_id).await?;
+    let pending: BTreeSet<TokenId> = outbox::pending_of(db, &ids).await?.into_iter().collect();
+    let is_table_pending = with_routes && outbox::is_pending(db, &Subject::Routes).await?;
+    for drift in slice.drift.iter_mut().filter(|drift| is_ours(drift)) {
+        drift.repaired = if drift.subject == ROUTES_KEY {
+            !is_table_pending
+        } else {
+            !pending.contains(&TokenId::from(drift.subject.as_str()))
+        };
+    }
     for (key, tombstone) in &slice.stray {
         publish::bury(writer, key, tombstone).await?;
         if let Some(drift) = slice.drift.iter_mut().find(|drift| drift.subject == *key) {
@@ -575,6 +592,18 @@ mod tests {
             Some(DriftKind::Missing),
             "one in its grace may not"
         );
+    }
+
+    #[test]
+    fn a_token_that_only_a_newer_version_understands_is_no_drift_once_kv_holds_it() {
+        let mut newer = entry(TokenState::Active, None);
+        newer.record.limits =
+            serde_json::from_value(serde_json::json!({"hours": "9-17", "critical": ["hours"]})).unwrap();
+        assert!(TokenRecord::parse(&text(&newer), &newer.hash).is_err(), "this version refuses it");
+        assert_eq!(verdict(&newer, Some(&text(&newer)), 10), None);
+        let other = text(&newer).replace("9-17", "0-24");
+        assert_eq!(verdict(&newer, Some(&other), 10), Some(DriftKind::Different));
+        assert_eq!(verdict(&entry(TokenState::Active, None), Some(&other), 10), Some(DriftKind::Different));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::handlers::{
     audit, dashboard, docs, health, import, invitations, people, prices, routes, teams, tokens, upkeep,
     usage, webhooks,
 };
+use crate::hold;
 use crate::publish::now;
 use crate::request::Call;
 use contract::audit as audit_api;
@@ -209,6 +210,11 @@ fn find(method: &str, path: &str) -> Destination {
     if methods.is_empty() { Destination::Nowhere } else { Destination::OtherMethods(methods) }
 }
 
+/// Whether a restore of the database could lose what a handler changes.
+fn is_a_change(handler: Handler) -> bool {
+    ROUTES.iter().any(|(method, pattern, of)| *of == handler && contract::is_a_change(method, pattern))
+}
+
 /// The way in and the only way out: every answer, whatever became of the request, has its request
 /// id and, for a listed origin, its CORS headers.
 pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response> {
@@ -292,6 +298,9 @@ async fn dispatch(
         Destination::Nowhere => return Err(ApiError::NotFound.into()),
     };
     let call = call.with_parameters(parameters);
+    if is_a_change(handler) {
+        hold::refuse_change(&call).await?;
+    }
     match handler {
         Handler::Health => health::get(&call),
         Handler::CreateToken => tokens::create(call).await,
@@ -383,6 +392,18 @@ mod tests {
         assert_eq!(find("GET", "/api/tokens/a%2Fb"), found(Handler::GetToken, "a/b"));
         assert_eq!(find("POST", "/api/tokens/t/rotate"), found(Handler::RotateToken, "t"));
         assert_eq!(find("DELETE", "/api/routes/r/credential"), found(Handler::ClearCredential, "r"));
+    }
+
+    #[test]
+    fn a_restore_refuses_whatever_changes_something() {
+        assert!(is_a_change(Handler::TakeWebhook) && is_a_change(Handler::RevokeToken));
+        let others = ROUTES.iter().filter(|(method, ..)| *method != "GET").map(|(.., handler)| *handler);
+        let others: Vec<_> = others.filter(|handler| !is_a_change(*handler)).collect();
+        assert_eq!(
+            others,
+            [Handler::ExplainToken, Handler::TestRoute, Handler::Reconcile, Handler::LogUsage]
+        );
+        assert!(!is_a_change(Handler::ListTokens));
     }
 
     #[test]

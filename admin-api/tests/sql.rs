@@ -103,6 +103,7 @@ fn lists_and_reports_search_an_index() {
         ("usage_own_recent", "SEARCH usage_events USING INDEX usage_events_by_token"),
         ("outbox_claim", "SEARCH outbox USING COVERING INDEX outbox_due (priority=? AND next_attempt_at<?)"),
         ("outbox_take", "SEARCH outbox USING INDEX outbox_by_entity (kind=? AND entity_id=?)"),
+        ("outbox_take_tokens", "SEARCH outbox USING INDEX outbox_by_entity (kind=? AND entity_id=?)"),
         ("outbox_of_team", "SEARCH t USING COVERING INDEX tokens_by_team (team_id=?)"),
         ("outbox_watch_due", "SEARCH outbox_watch USING PRIMARY KEY (due_at<?)"),
         ("outbox_watch_done", "SEARCH outbox_watch USING PRIMARY KEY (due_at=? AND kind=? AND entity_id=?)"),

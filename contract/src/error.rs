@@ -24,5 +24,6 @@ wire_errors! {
         InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong. Quote the request id when you report it."),
         ClerkUnavailable => (502, "clerk-unavailable", "Clerk Unavailable", "Clerk cannot be reached, or refuses our key. Try again shortly."),
         StoreUnavailable => (503, "store-unavailable", "Store Unavailable", "The database cannot be reached. Try again shortly."),
+        RestoreUnderWay => (503, "restore-under-way", "Store Unavailable", "The database is being restored, and a change would be lost. Try again in some minutes."),
     }
 }

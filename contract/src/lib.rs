@@ -120,6 +120,15 @@ pub trait Visitor {
         E::Response: schemars::JsonSchema;
 }
 
+/// Whether an endpoint changes something that a restore of the database could lose, and refuses it meanwhile. A
+/// reconciliation looks for a restore by itself; logged usage goes into the queue, as the gateway's does.
+pub fn is_a_change(method: &str, pattern: &str) -> bool {
+    let changes_nothing = pattern.ends_with("/explain")
+        || pattern.ends_with("/test")
+        || matches!(pattern, "/api/publication/reconcile" | "/api/usage-log");
+    method != "GET" && !changes_nothing
+}
+
 macro_rules! endpoints {
     ($($endpoint:ty),+ $(,)?) => {
         /// Every endpoint there is. The router is checked against it.

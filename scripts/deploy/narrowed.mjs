@@ -45,17 +45,27 @@ const both = (then, now) => JSON.stringify(parsed(then).filter((one) => parsed(n
 /** What is reserved for a call is no bound on what it may use; the present figure stays. */
 const RESERVED = ["cost_micros_per_call", "ai_tokens_per_call"];
 
+/** The names that an object lists as critical then or now (`domain/src/stored.rs`): older versions refuse what they list. */
+function bothCritical(then, now) {
+  const unreadable = [then, now].find((list) => list !== undefined && !Array.isArray(list));
+  return unreadable ?? [...new Set([...(then ?? []), ...(now ?? [])])];
+}
+
 /**
  * Of each limit the lower. A limit that a token lacks is its team's, so what counts is what is in force: `thenTeam` and
- * `nowTeam` are the team's limits at either time.
+ * `nowTeam` are the team's limits at either time. Only numbers and absences can be compared: a limit of another kind, as
+ * a newer version may have, stays as it is now, or as it was then if it is gone.
  */
 export function narrowerLimits(then, now, thenTeam = null, nowTeam = null) {
   const [a, b, aTeam, bTeam] = [then, now, thenTeam, nowTeam].map((json) => parsed(json) ?? {});
   const limits = {};
   for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
+    const areComparable = [a, b, aTeam, bTeam].every((all) => all[name] === undefined || typeof all[name] === "number");
     const isLower = (b[name] ?? bTeam[name] ?? Infinity) <= (a[name] ?? aTeam[name] ?? Infinity);
-    let value = isLower ? b[name] : a[name];
+    let value = areComparable && !isLower ? a[name] : b[name];
+    if (!areComparable) value = b[name] ?? a[name];
     if (name === "on_limit_failure") value = [a[name], b[name]].includes("deny") ? "deny" : b[name];
+    if (name === "critical") value = bothCritical(a[name], b[name]);
     if (RESERVED.includes(name)) value = b[name];
     if (value !== undefined) limits[name] = value;
   }
@@ -104,13 +114,18 @@ export function narrowToken(then, now, thenTeam, nowTeam) {
 
 export const narrowSecret = (then, now) => changed(then, { hash: then.hash, ends_at: least(then.ends_at, now.ends_at) });
 
-/** A route that was closed since stays closed, and falls over only to what it did then and does now. */
+/**
+ * A route that was closed since stays closed, and falls over only to what it did then and does now. A setting that is
+ * critical now narrows the route, and stays.
+ */
 function narrowerSettings(then, now) {
   const [was, is] = [JSON.parse(then ?? "{}"), JSON.parse(now ?? "{}")];
   const { failover, ...rest } = was;
   const keepsFailover = JSON.stringify(failover) === JSON.stringify(is.failover);
-  if (keepsFailover && !is.maintenance) return then;
-  return JSON.stringify({ ...rest, ...(keepsFailover && failover && { failover }), ...(is.maintenance && { maintenance: is.maintenance }) });
+  if (keepsFailover && !is.maintenance && !is.critical) return then;
+  const critical = is.critical && bothCritical(was.critical, is.critical);
+  const kept = Array.isArray(critical) ? critical.filter((name) => name in is).map((name) => [name, is[name]]) : [];
+  return JSON.stringify({ ...rest, ...(keepsFailover && failover && { failover }), ...(is.maintenance && { maintenance: is.maintenance }), ...Object.fromEntries(kept), ...(critical && { critical }) });
 }
 
 export function narrowRoute(then, now) {

@@ -52,11 +52,23 @@ function* pieces(rows) {
 
 const isKey = (table) => KEYS[table].map((key) => `${table}.${key} = n.value ->> '${key}'`).join(" AND ");
 
-/** Sets the columns that the rows have, by their keys. */
+/** What has happened once stays as the database says it has: who was revoked, disabled or deleted when. */
+const HAPPENED = ["revoked_at", "disabled_at", "deleted_at"];
+/** An end that only comes nearer. */
+const ENDS = ["ends_at", "expires_at"];
+
+function valueOf(table, name) {
+  const [own, given] = [`${table}.${name}`, `n.value ->> '${name}'`];
+  if (HAPPENED.includes(name)) return `coalesce(${own}, ${given})`;
+  if (ENDS.includes(name)) return `min(coalesce(${own}, ${given}), coalesce(${given}, ${own}))`;
+  return given;
+}
+
+/** Sets the columns that the rows have, by their keys; of a time that takes something away the earlier stays. */
 export async function update(sql, table, rows) {
   if (rows.length === 0) return;
   const columns = Object.keys(rows[0]).filter((name) => !KEYS[table].includes(name));
-  const set = columns.map((name) => `${name} = n.value ->> '${name}'`).join(", ");
+  const set = columns.map((name) => `${name} = ${valueOf(table, name)}`).join(", ");
   for (const piece of pieces(rows)) await sql(`UPDATE ${table} SET ${set} FROM json_each(?1) AS n WHERE ${isKey(table)}`, [piece]);
 }
 

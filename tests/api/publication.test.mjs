@@ -87,6 +87,49 @@ test("drift of every kind is found, told of, and mended", async () => {
   assert.ok(audit.body.items.length > 0);
 });
 
+test("a repair says repaired of what KV has taken, however much else is due, and of nothing else", async () => {
+  const [one, other] = [await create(), await create()];
+  await settle();
+  await restingRound();
+  const urgent = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 250) INSERT INTO outbox (id, kind, entity_id, priority, created_at, next_attempt_at) SELECT 'obx_urgent' || i, 'token', 'tok_urgent' || i, 0, 1, 1 FROM n";
+  const of = (drift, token) => drift.filter((d) => d.subject === token.id).map((d) => [d.kind, d.repaired]);
+  const watched = (token) => system.db.prepare("SELECT count(*) AS n FROM outbox_watch WHERE entity_id = ?1").bind(token.id).first("n");
+  await system.db.prepare("DELETE FROM outbox_watch").run();
+  await system.db.prepare(urgent).run();
+  await system.kv.delete(keyOf(one.token));
+  await shown();
+  assert.deepEqual(of(await reconcile(true), one), [["missing", true]]);
+  assert.equal((await inKv(one.token))?.id, one.id, "said to be repaired, and it is not");
+  assert.equal(await watched(one), 0, "what a repair does not end would be repaired every few minutes");
+
+  await system.kv.delete(keyOf(other.token));
+  await shown();
+  await system.faults("api", { kv_put: { fail: true } });
+  try {
+    assert.deepEqual(of(await reconcile(true), other), [["missing", false]]);
+  } finally {
+    await system.faults("api", { kv_put: null });
+  }
+  await system.db.prepare("DELETE FROM outbox WHERE entity_id GLOB 'tok_urgent*'").run();
+  await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
+  await system.cron();
+  assert.equal((await inKv(other.token))?.id, other.id, "it waits in the outbox");
+});
+
+test("a token that only a newer version understands is published, and is no drift", async () => {
+  const token = await create();
+  await system.db.batch([
+    system.db.prepare(`UPDATE tokens SET limits = '{"critical":["hours"],"hours":"9-17"}', version = version + 1 WHERE id = ?1`).bind(token.id),
+    system.db.prepare("INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES ('obx_newer', 'token', ?1, 1, 1)").bind(token.id),
+  ]);
+  await system.cron();
+  assert.deepEqual((await inKv(token.token)).limits, { critical: ["hours"], hours: "9-17" });
+  await settle();
+  await shown();
+  assert.deepEqual((await reconcile(true)).filter((d) => d.subject === token.id), []);
+  assert.equal((await ask("admin", "DELETE", `/api/tokens/${token.id}`)).status, 200);
+});
+
 test("the cron mends by itself what a late write has undone", async () => {
   const token = await create();
   const old = await inKv(token.token);
@@ -391,7 +434,7 @@ test("during a hold nothing is published, by nobody, and after it everything", a
   const token = await create();
   const stray = `token:${"ef".repeat(32)}`;
   await system.kv.put(stray, JSON.stringify({ ...(await inKv(token.token)), id: "tok_gone" }));
-  await system.kv.put("publication-hold", JSON.stringify({ until: Date.now() + 600_000, why: "restore" }));
+  await system.kv.put("publication-hold", JSON.stringify({ until: Date.now() + 600_000, why: "a drill" }));
   await shown();
   const before = (await counts()).kv_put;
   const revoked = await ask("admin", "DELETE", `/api/tokens/${token.id}`);

@@ -1,30 +1,117 @@
-// Older builds of both Workers, for tests that run one beside the newest. It takes minutes, so a test asks for one only
-// when its environment names a commit.
+// Other versions of both Workers, for tests that run them beside the current one: an older commit, and a version that
+// does not exist yet. Both are compiled unoptimised, once, in a folder of the target folder, with the dependencies that
+// other builds have left there.
 import { execFileSync } from "node:child_process";
-import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root, run, targetDir, tools } from "../../scripts/setup.mjs";
 
+/** The version before the current one: the last that may still be at work somewhere when this one is deployed. */
+export const PREVIOUS = "ee26f212c363c3493ca75fc81deaea751940baba";
+
 const bin = (name) => path.join(root, "node_modules/.bin", name);
+const git = (...args) => execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+const WORKERS = ["gateway", "admin-api"];
+/** Where other versions are compiled. */
+const compiled = (name) => path.join(targetDir, "builds", name);
+/** Where the runtime takes them from: below the root, and one path is one version. */
+const placed = (name) => path.join(root, ".wrangler/builds", name);
+
+/** Puts the builds of a source folder where the runtime takes them from. */
+function place(from, name) {
+  for (const crate of WORKERS) cpSync(path.join(from, crate, "build"), path.join(placed(name), crate, "build"), { recursive: true });
+  return placed(name);
+}
+
+/** A copy of the current builds. */
+export const buildHere = (name) => place(root, name);
+
+export const removeBuild = (name) => rmSync(placed(name), { recursive: true, force: true });
 
 /** The profile of `BUILD=quick`, which older commits lack. */
 const quick = () => /^\[profile\.quick\]\n(.+\n)+/m.exec(readFileSync(path.join(root, "Cargo.toml"), "utf8"))[0];
 
-/** The folder that holds `gateway/build` and `admin-api/build` of a commit; built once, unoptimised. */
+/**
+ * The manifest with a version of its own. Cargo tells packages of one target folder apart by their place within the
+ * workspace and their version: under the same version it would take one workspace's crates for another's.
+ */
+const apart = (manifest, name) => manifest.replace(/^version = "(.+)"$/m, (_, version) => `version = "${version}-${name}"`);
+
+/** Whether a commit can be built. A shallow clone lacks older ones, and nothing is fetched for a test. */
+export function isInClone(commit) {
+  try {
+    git("cat-file", "-e", `${commit}^{commit}`);
+    return true;
+  } catch (error) {
+    if (git("rev-parse", "--is-shallow-repository") !== "true") throw error;
+    return false;
+  }
+}
+
+async function compile(name) {
+  const env = { WASM_BINDGEN_BIN: path.join(tools, "bin/wasm-bindgen"), ESBUILD_BIN: bin("esbuild"), CARGO_TARGET_DIR: targetDir };
+  for (const crate of WORKERS) {
+    const cwd = path.join(compiled(name), crate);
+    if (existsSync(path.join(cwd, "build/index.js"))) continue;
+    await run(path.join(tools, "bin/worker-build"), ["--profile", "quick", "--no-opt"], { cwd, quiet: true, env });
+  }
+  return place(compiled(name), name);
+}
+
+/** The folder that holds `gateway/build` and `admin-api/build` of a commit. */
 export async function buildOf(commit) {
-  const id = execFileSync("git", ["rev-parse", "--verify", `${commit}^{commit}`], { cwd: root, encoding: "utf8" }).trim();
-  const folder = path.join(root, ".wrangler/builds", id);
+  const id = git("rev-parse", "--verify", `${commit}^{commit}`);
+  const folder = compiled(id);
   const manifest = path.join(folder, "Cargo.toml");
   if (!existsSync(manifest)) {
     mkdirSync(folder, { recursive: true });
     await run("sh", ["-c", `git archive ${id} | tar -x -C "${folder}"`], { quiet: true });
-    if (!readFileSync(manifest, "utf8").includes("[profile.quick]")) appendFileSync(manifest, `\n${quick()}`);
+    const text = readFileSync(manifest, "utf8");
+    writeFileSync(manifest, apart(text.includes("[profile.quick]") ? text : `${text}\n${quick()}`, `of-${id}`));
   }
-  const env = { WASM_BINDGEN_BIN: path.join(tools, "bin/wasm-bindgen"), ESBUILD_BIN: bin("esbuild"), CARGO_TARGET_DIR: targetDir };
-  for (const crate of ["gateway", "admin-api"]) {
-    const cwd = path.join(folder, crate);
-    if (existsSync(path.join(cwd, "build/index.js"))) continue;
-    await run(path.join(tools, "bin/worker-build"), ["--profile", "quick", "--no-opt"], { cwd, quiet: true, env });
+  return compile(id);
+}
+
+/** The crates of the Workers' workspace; the UI is a member, so its manifest has to be there. */
+const CRATES = ["domain", "edge", "gateway", "admin-api", "admin-ui", "bench/rust-pass-through"];
+
+/**
+ * The folder of a build of the present sources with these changes: `[file, text, its replacement]` each, and the text
+ * stands in the file once. It is the version that somebody has still to write.
+ */
+export async function buildWith(name, changes) {
+  const folder = compiled(name);
+  const sources = new Map();
+  const take = (file) => sources.set(file, readFileSync(path.join(root, file)));
+  for (const file of ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml"]) take(file);
+  for (const crate of CRATES) {
+    for (const entry of readdirSync(path.join(root, crate), { withFileTypes: true, recursive: true })) {
+      const file = path.relative(root, path.join(entry.parentPath, entry.name));
+      const isLeftOut = file.split(path.sep).some((part) => ["build", "dist", "target", "tests", "node_modules", "public"].includes(part));
+      if (entry.isFile() && !isLeftOut) take(file);
+    }
   }
-  return folder;
+  for (const [file, text, replacement] of changes) {
+    const parts = String(sources.get(file) ?? "").split(text);
+    if (parts.length !== 2) throw new Error(`${file}: found ${parts.length - 1} times, and not once: ${text}`);
+    sources.set(file, Buffer.from(parts.join(replacement)));
+  }
+  sources.set("Cargo.toml", Buffer.from(apart(String(sources.get("Cargo.toml")), name)));
+  const hash = createHash("sha256");
+  for (const file of [...sources.keys()].sort()) hash.update(file).update("\0").update(sources.get(file)).update("\0");
+  const stamp = path.join(folder, "stamp");
+  const now = hash.digest("hex");
+  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== now) {
+    for (const crate of WORKERS) rmSync(path.join(folder, crate, "build"), { recursive: true, force: true });
+    for (const [file, content] of sources) {
+      const target = path.join(folder, file);
+      if (existsSync(target) && readFileSync(target).equals(content)) continue;
+      mkdirSync(path.dirname(target), { recursive: true });
+      writeFileSync(target, content);
+    }
+    await compile(name);
+    writeFileSync(stamp, now);
+  }
+  return place(folder, name);
 }

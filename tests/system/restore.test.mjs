@@ -1,13 +1,18 @@
-// What a restore may not give back, decided row by row, and at size. The script itself is in operating.test.mjs.
+// What a restore may not give back, decided row by row, and at size; and that no change is lost by one. The script itself
+// is in operating.test.mjs.
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
+import { clerkUser, webhook } from "../../local/clerk.mjs";
 import { takeBack } from "../../scripts/deploy/giving-back.mjs";
 import { forget, keepAll, keepChanges } from "../../scripts/deploy/kept.mjs";
 import { credentialOf, mayAssign, narrowRoute, narrowToken, narrowerLimits } from "../../scripts/deploy/narrowed.mjs";
+import { update } from "../../scripts/deploy/tables.mjs";
 import { root } from "../../scripts/setup.mjs";
+import { as, eventually, startOnSockets } from "../support/harness.mjs";
 
 const STAGE = "restore-test";
 after(() => forget(STAGE));
@@ -37,6 +42,26 @@ test("of limits the lower stays, and what a token lacks is its team's", () => {
   assert.deepEqual(limits({ calls_per_day: 5, body_bytes: 9 }, null), { calls_per_day: 5, body_bytes: 9 });
   assert.equal(limits({ calls_per_day: 5_000 }, null, null, { calls_per_day: 1_000 }), null, "the team's thousand is in force now");
   assert.deepEqual(limits({ on_limit_failure: "deny" }, { on_limit_failure: "allow" }), { on_limit_failure: "deny" });
+});
+
+test("a limit that is no number is neither compared nor dropped, and what was critical at either time still is", () => {
+  const limits = (...all) => JSON.parse(narrowerLimits(...all.map((one) => one && JSON.stringify(one))));
+  const hours = { hours: "9-17", critical: ["hours"] };
+  assert.deepEqual(limits({ calls_per_day: 9 }, { calls_per_day: 5, ...hours }), { calls_per_day: 5, ...hours }, "set since");
+  assert.deepEqual(limits({ calls_per_day: 9, ...hours }, { calls_per_day: 5 }), { calls_per_day: 5, ...hours }, "gone since");
+  assert.deepEqual(limits({ ...hours }, { hours: "0-24", critical: ["hours"] }), { hours: "0-24", critical: ["hours"] }, "no older version can tell which is narrower");
+  assert.deepEqual(limits({ a: 1, critical: ["a"] }, { a: 1, b: { c: 2 }, critical: ["b"] }), { a: 1, b: { c: 2 }, critical: ["a", "b"] });
+  assert.deepEqual(limits({ critical: "?" }, { critical: ["a"] }), { critical: "?" }, "a list that cannot be read refuses everything");
+  assert.deepEqual(limits({ calls_per_fortnight: 9 }, { calls_per_fortnight: 12 }), { calls_per_fortnight: 9 }, "an unknown number is a number");
+  assert.deepEqual(limits(null, { odd: "x" }, { odd: 1 }, null), { odd: "x" });
+});
+
+test("a route keeps a setting that has become critical since", () => {
+  const route = (settings) => ({ id: "r", path: "/api/r", enabled: 1, methods: "[]", tags: "[]", cors_origins: "[]", forward_cookies: 0, settings: JSON.stringify(settings), version: 1 });
+  const back = (then, now) => JSON.parse(narrowRoute(route(then), route(now))?.row.settings ?? JSON.stringify(then));
+  const readers = { readers: "some", critical: ["readers"] };
+  assert.deepEqual(back({ ai: { provider: "openai" } }, readers), { ai: { provider: "openai" }, ...readers });
+  assert.deepEqual(back({ only: "x", critical: ["only"] }, readers), { only: "x", readers: "some", critical: ["only", "readers"] });
 });
 
 test("a route that was closed since stays closed, and lends no credential that it has ceased to", () => {
@@ -88,6 +113,16 @@ function databaseOf(tokens) {
   return { db, sql, queries: () => queries };
 }
 
+test("taking back overwrites no time at which something was taken before", async () => {
+  const { db, sql } = databaseOf(3);
+  db.exec("UPDATE tokens SET revoked_at = 3, disabled_at = 4, expires_at = 5 WHERE id = 'tok_000001'; UPDATE token_secrets SET ends_at = 6 WHERE token_id = 'tok_000001'");
+  const ids = ["tok_000001", "tok_000002"];
+  await update(sql, "tokens", ids.map((id) => ({ id, revoked_at: 9, disabled_at: null, expires_at: id === ids[0] ? 9 : 2 })));
+  await update(sql, "token_secrets", db.prepare("SELECT hash FROM token_secrets WHERE token_id <> 'tok_000003'").all().map(({ hash }) => ({ hash, ends_at: 9 })));
+  const found = db.prepare("SELECT revoked_at, disabled_at, expires_at, ends_at FROM tokens JOIN token_secrets ON token_id = id ORDER BY id").all().map((row) => Object.values(row));
+  assert.deepEqual(found, [[3, 4, 5, 6], [9, null, 2, 9], [null, null, null, null]]);
+});
+
 test("a restore of many tokens refuses each again, in pieces that D1 takes", { timeout: 600_000 }, async (t) => {
   const total = Number(process.env.RESTORE_TOKENS ?? 10_000);
   const refused = total / 4;
@@ -109,4 +144,42 @@ test("a restore of many tokens refuses each again, in pieces that D1 takes", { t
   assert.equal(one("SELECT count(*) FROM token_secrets WHERE ends_at = 5"), refused);
   assert.equal(one("SELECT count(*) FROM token_secrets WHERE ends_at > 5"), 100, "ended and purged since");
   assert.equal(notes.filter((note) => /^the secret …aaaa of token tok_\d+ had ended since: it stays so$/.test(note)).length, 100);
+});
+
+test("what is changed while a restore is under way is refused, not lost, and a webhook comes again", { timeout: 90_000 }, async () => {
+  const secret = `whsec_${randomBytes(24).toString("base64")}`;
+  const system = await startOnSockets({ apiVars: { CLERK_WEBHOOK_SECRET: secret } });
+  const ask = (method, where, body) => as(system, "admin", method, where, body);
+  const make = () => ask("POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] });
+  const message = webhook(secret, "user.created", clerkUser({ id: "user_late", email: "late@example.test" }));
+  const tell = () => system.call("/api/webhooks/clerk", { method: "POST", headers: message.headers, body: message.body });
+  const people = () => system.db.prepare("SELECT count(*) AS n FROM users WHERE id = 'user_late'").first("n");
+  const tokens = () => system.db.prepare("SELECT count(*) AS n FROM tokens").first("n");
+  const reads = async () => (await system.faults("api")).counts.kv_get;
+  try {
+    const token = (await make()).body;
+    // An isolate has just seen that there is no hold; restore waits until it looks again.
+    await system.kv.put("publication-hold", JSON.stringify({ until: Number.MAX_SAFE_INTEGER, why: "restore" }));
+    await eventually(async () => (await make()).status === 503, 15_000, "the refusal");
+    const before = await tokens();
+    for (const [method, where, body] of [["POST", "/api/tokens", { name: "x", team_id: "automation", scopes: ["*"] }], ["DELETE", `/api/tokens/${token.id}`], ["PUT", "/api/teams/automation", { description: "x" }]]) {
+      const { status, headers, body: answer } = await ask(method, where, body);
+      assert.deepEqual([status, answer.code, answer.error, headers.get("retry-after")], [503, "restore-under-way", "Store Unavailable", "60"], `${method} ${where}`);
+    }
+    assert.deepEqual([(await tell()).status, await people(), await tokens()], [503, 0, before], "nothing was written that Time Travel would take away");
+    assert.equal((await ask("GET", `/api/tokens/${token.id}`)).status, 200, "what is there can be read");
+    assert.equal((await ask("POST", `/api/tokens/${token.id}/explain`, { method: "GET", path: "/api/x" })).status, 200, "and asked about");
+    const asked = await reads();
+    for (let i = 0; i < 20; i += 1) assert.equal((await ask("DELETE", `/api/tokens/${token.id}`)).status, 503);
+    assert.ok((await reads()) - asked <= 1, "KV is read at most once in ten seconds, however many ask");
+    await system.kv.delete("publication-hold");
+    await eventually(async () => (await tell()).status === 200, 15_000, "the webhook's next try");
+    assert.equal(await people(), 1);
+    assert.equal((await ask("DELETE", `/api/tokens/${token.id}`)).status, 200);
+    const idle = await reads();
+    for (let i = 0; i < 5; i += 1) await ask("GET", "/api/tokens");
+    assert.equal(await reads(), idle, "a request that only reads does not look for a hold");
+  } finally {
+    await system.stop();
+  }
 });

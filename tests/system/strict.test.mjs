@@ -1,11 +1,10 @@
 // The harness is as strict as production: each limit bites, and the system holds what it promises under them.
 import assert from "node:assert/strict";
-import { cpSync, rmSync } from "node:fs";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { root } from "../../scripts/setup.mjs";
-import { buildOf } from "../support/builds.mjs";
+import { buildHere, removeBuild } from "../support/builds.mjs";
 import { as, eventually, putRoutes, putToken, sleep, startOnSockets, startSystem } from "../support/harness.mjs";
 import { deadLetters, strictVars, watch } from "../support/strictness.mjs";
 import { Invocation, disturb } from "../support/strict.mjs";
@@ -156,19 +155,16 @@ for (const [name, start] of [["wrangler's test harness", startSystem], ["sockets
 }
 
 describe("the system under production's limits", () => {
-  const OLD = path.join(root, ".wrangler/builds/strict-test");
   let system;
   before(async () => {
-    for (const env of ["gateway", "admin-api"]) cpSync(path.join(root, env, "build"), path.join(OLD, env, "build"), { recursive: true });
-    const commit = process.env.OLD_COMMIT;
-    const folder = commit ? await buildOf(commit) : OLD;
+    const folder = buildHere("strict-test");
     const builds = { gateway: folder, "admin-api": folder };
     system = await startOnSockets({ versions: [{ name: "old", builds }], strict: { disturbance: 1 } });
     await putRoutes(system, [["/api/echo", "/echo"], ["/api/slow", "/slow"]]);
   });
   after(async () => {
     await system?.stop();
-    rmSync(OLD, { recursive: true, force: true });
+    removeBuild("strict-test");
   });
 
   const call = (token, where = "/api/echo", at = system.urls.gateway) => fetch(at + where, { headers: { "x-api-key": token } });

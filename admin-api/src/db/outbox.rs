@@ -55,6 +55,16 @@ pub async fn take(db: &Db, subject: &Subject, now: UnixMs, until: UnixMs) -> Res
     db.rows(db.statement(sql!("outbox_take"), params![kind, entity, now, until])?).await
 }
 
+/// Takes the due rows of these tokens out of everybody's reach until `until`.
+pub async fn take_tokens(
+    db: &Db,
+    tokens: &[TokenId],
+    now: UnixMs,
+    until: UnixMs,
+) -> Result<Vec<Row>, StoreError> {
+    db.rows(db.statement(sql!("outbox_take_tokens"), params![&to_json(tokens)?, now, until])?).await
+}
+
 /// A row whose subject could not be published.
 #[derive(Debug, Serialize)]
 pub struct Failed {
@@ -72,17 +82,18 @@ pub async fn fail(db: &Db, failed: &[Failed]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes rows away whose subjects KV holds now, and has those compared after a while.
-pub async fn done(db: &Db, ids: &[RowId], now: UnixMs) -> Result<(), StoreError> {
+/// Takes rows away whose subjects KV holds now. `is_watched` has those compared after a while.
+pub async fn done(db: &Db, ids: &[RowId], is_watched: bool, now: UnixMs) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
     }
     let ids = to_json(ids)?;
-    db.batch(vec![
-        db.statement(sql!("outbox_watch_add"), params![&ids, now + WATCH_AFTER_MS])?,
-        db.statement(sql!("outbox_done"), params![&ids])?,
-    ])
-    .await?;
+    let mut statements = Vec::new();
+    if is_watched {
+        statements.push(db.statement(sql!("outbox_watch_add"), params![&ids, now + WATCH_AFTER_MS])?);
+    }
+    statements.push(db.statement(sql!("outbox_done"), params![&ids])?);
+    db.batch(statements).await?;
     Ok(())
 }
 

@@ -80,7 +80,7 @@ fn check(name: &str, status: HealthStatus, note: Option<String>) -> HealthCheck 
 
 async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
     let db = call.db().map_err(|e| KvError::Away(e.to_string()))?;
-    Kv::open(&call.env, &db)?.held_until().await
+    Ok(Kv::open(&call.env, &db)?.hold().await?.map(|hold| hold.until))
 }
 
 /// What D1 knows of the others.

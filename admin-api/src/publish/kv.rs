@@ -3,10 +3,11 @@
 use super::now;
 use crate::budget::Budget;
 use crate::db::Db;
+use crate::hold::{HOLD_KEY, Hold};
 use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
 use edge::env::TOKENS;
 use futures_util::future::{Either, select};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
@@ -15,8 +16,6 @@ use std::time::Duration;
 use worker::kv::{KvStore, ListResponse};
 use worker::{Delay, Env};
 
-/// While this key says so, nothing is published; `npm run restore` writes it.
-pub const HOLD_KEY: &str = "publication-hold";
 /// Keys that one bulk read takes; it counts as one operation.
 pub const KEYS_AT_ONCE: usize = 100;
 /// A write that takes longer counts as failed.
@@ -92,23 +91,14 @@ impl Kv {
         within(READ_TIMEOUT_MS, list.execute()).await
     }
 
-    /// When the present hold ends.
-    pub async fn held_until(&self) -> Result<Option<UnixMs>, KvError> {
-        Ok(self.read(HOLD_KEY).await?.map(|text| hold_end(&text)).filter(|until| *until > now()))
+    /// The current hold.
+    pub async fn hold(&self) -> Result<Option<Hold>, KvError> {
+        Ok(self.read(HOLD_KEY).await?.map(|text| Hold::parse(&text)).filter(|hold| hold.until > now()))
     }
 
     fn take(&self, reserve: u32) -> Result<(), KvError> {
         if self.budget.take_kv(reserve) { Ok(()) } else { Err(KvError::NotTried) }
     }
-}
-
-/// A hold that cannot be read is one all the same: somebody wrote it for a reason, and health shows it.
-fn hold_end(text: &str) -> UnixMs {
-    #[derive(Deserialize)]
-    struct Hold {
-        until: UnixMs,
-    }
-    serde_json::from_str(text).map_or(UnixMs::MAX, |hold: Hold| hold.until)
 }
 
 /// The namespace, for writing. Only [`Writer::begin`] makes one, after a look for a hold.
@@ -129,8 +119,8 @@ impl Writer {
     /// [`KvError::Held`] during a hold, [`KvError::Away`] if KV cannot say whether there is one.
     pub async fn begin(env: &Env, db: &Db) -> Result<Self, KvError> {
         let kv = Kv::open(env, db)?;
-        if let Some(until) = kv.held_until().await? {
-            return Err(KvError::Held(until));
+        if let Some(hold) = kv.hold().await? {
+            return Err(KvError::Held(hold.until));
         }
         Ok(Self {
             kv,
@@ -216,12 +206,5 @@ mod tests {
         {
             assert!(matches!(of(cause), KvError::Away(_)), "{cause}");
         }
-    }
-
-    #[test]
-    fn a_hold_that_cannot_be_read_holds() {
-        assert_eq!(hold_end(r#"{"until":5,"why":"restore"}"#), 5);
-        assert_eq!(hold_end("restore"), UnixMs::MAX);
-        assert_eq!(hold_end("{}"), UnixMs::MAX);
     }
 }

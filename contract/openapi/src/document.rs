@@ -132,6 +132,9 @@ impl Builder {
         if takes_body || takes_query {
             errors.push(ApiError::ValidationFailed);
         }
+        if contract::is_a_change(E::METHOD, E::PATTERN) {
+            errors.push(ApiError::RestoreUnderWay);
+        }
         if E::METHOD != "GET" && E::ACTION.is_some() {
             errors.push(ApiError::Conflict);
             // The idempotency key, or what belongs to a clock or an order.

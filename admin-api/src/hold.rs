@@ -1,0 +1,93 @@
+//! The hold that a restore of D1 puts on this Worker: until it ends, nothing is published and nothing is changed.
+//!
+//! A change that is made between the restore's last look at the database and Time Travel would be lost without a word,
+//! so requests that change something are refused, and webhooks with them: their sender tries again for a day. Only
+//! these requests look, and an isolate reads KV for them at most once in [`FRESH_MS`].
+
+use crate::error::Failure;
+use crate::publish::{Kv, KvError, now};
+use crate::request::Call;
+use contract::error::ApiError;
+use domain::time::{SECOND_MS, UnixMs};
+use edge::log::log;
+use serde::Deserialize;
+use std::cell::Cell;
+
+/// The key in KV that `npm run restore` writes.
+pub const HOLD_KEY: &str = "publication-hold";
+/// How long an isolate relies on what it has read. KV shows a new hold within a minute; `npm run restore` waits for
+/// longer than both together before its last look.
+const FRESH_MS: i64 = 10 * SECOND_MS;
+
+/// A value of [`HOLD_KEY`].
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Hold {
+    pub until: UnixMs,
+    #[serde(default)]
+    why: String,
+}
+
+impl Hold {
+    /// Reads a hold. One that cannot be read holds publication all the same: somebody wrote it for a reason, and health
+    /// shows it.
+    pub fn parse(text: &str) -> Self {
+        serde_json::from_str(text).unwrap_or(Self { until: UnixMs::MAX, why: String::new() })
+    }
+
+    /// Whether changes would be lost.
+    fn is_of_a_restore(&self) -> bool {
+        self.why == "restore"
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Look {
+    at: UnixMs,
+    is_restore: bool,
+}
+
+thread_local! {
+    static LAST: Cell<Option<Look>> = const { Cell::new(None) };
+}
+
+/// Refuses a change while a restore is under way. If KV cannot be read, the last reading counts: changes do not depend
+/// on KV being there.
+pub async fn refuse_change(call: &Call) -> Result<(), Failure> {
+    let known = LAST.get();
+    let is_fresh = |look: &Look| (0..FRESH_MS).contains(&(now() - look.at));
+    let look = if let Some(look) = known.filter(is_fresh) {
+        look
+    } else {
+        let is_restore = read(call).await.unwrap_or_else(|error| {
+            log(&call.request_id, "hold cannot be read", &error.to_string());
+            known.is_some_and(|look| look.is_restore)
+        });
+        let look = Look { at: now(), is_restore };
+        LAST.set(Some(look));
+        look
+    };
+    if look.is_restore { Err(ApiError::RestoreUnderWay.into()) } else { Ok(()) }
+}
+
+async fn read(call: &Call) -> Result<bool, KvError> {
+    let db = call.db().map_err(|error| KvError::Away(error.to_string()))?;
+    Ok(Kv::open(&call.env, &db)?.hold().await?.is_some_and(|hold| hold.is_of_a_restore()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hold_that_cannot_be_read_holds_publication_and_refuses_no_change() {
+        let restore = Hold::parse(r#"{"until":5,"why":"restore"}"#);
+        assert_eq!((restore.until, restore.is_of_a_restore()), (5, true));
+        assert_eq!(Hold::parse(r#"{"until":5}"#).until, 5);
+        for text in ["restore", "{}", r#"{"until":5}"#, r#"{"until":5,"why":"a drill"}"#] {
+            assert!(!Hold::parse(text).is_of_a_restore(), "{text}");
+        }
+        for text in ["restore", "{}"] {
+            assert_eq!(Hold::parse(text).until, UnixMs::MAX, "{text}");
+        }
+    }
+}
