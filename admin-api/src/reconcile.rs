@@ -599,7 +599,7 @@ mod tests {
         let mut newer = entry(TokenState::Active, None);
         newer.record.limits =
             serde_json::from_value(serde_json::json!({"hours": "9-17", "critical": ["hours"]})).unwrap();
-        assert!(TokenRecord::parse(&text(&newer), &newer.hash).is_err(), "this version refuses it");
+        assert!(domain::kv::read_token(&text(&newer), &newer.hash).is_err(), "this version refuses it");
         assert_eq!(verdict(&newer, Some(&text(&newer)), 10), None);
         let other = text(&newer).replace("9-17", "0-24");
         assert_eq!(verdict(&newer, Some(&other), 10), Some(DriftKind::Different));

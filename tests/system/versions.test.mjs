@@ -7,18 +7,15 @@ import { eventually, sleep, startOnSockets } from "../support/harness.mjs";
 
 /** What the next version has: a limit, a setting, and a setting that is critical. */
 const NEXT = [
-  ["domain/src/limit.rs", "    pub calls_per_month: Option<u64>,\n", `    pub calls_per_month: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub calls_per_fortnight: Option<u64>,\n`],
-  ["domain/src/limit.rs", "            calls_per_month: self.calls_per_month.or(team.calls_per_month),\n", `            calls_per_month: self.calls_per_month.or(team.calls_per_month),
-            calls_per_fortnight: self.calls_per_fortnight.or(team.calls_per_fortnight),\n`],
-  ["domain/src/settings.rs", "    pub maintenance: Option<Maintenance>,\n", `    pub maintenance: Option<Maintenance>,
+  ["domain/src/limit.rs", "    /// Calls at once, 1 to 1000.", `    calls_per_fortnight = CallsPerFortnight, "calls-per-fortnight", Measure::Rate(14 * DAY_MS), MAX_COUNT;
+    /// Calls at once, 1 to 1000.`],
+  ["domain/src/upstream/settings.rs", "    pub maintenance: Option<Maintenance>,\n", `    pub maintenance: Option<Maintenance>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mirror: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub readers: Option<String>,\n`],
-  ["domain/src/settings.rs", "        Self { ai, failover, maintenance, unread", "        Self { mirror: self.mirror, readers: self.readers, ai, failover, maintenance, unread"],
-  ["domain/src/settings.rs", "stored!(RouteSettings, critical: [],", 'stored!(RouteSettings, critical: ["readers"],'],
+  ["domain/src/upstream/settings.rs", "        Self { ai, failover, maintenance, unread", "        Self { mirror: self.mirror, readers: self.readers, ai, failover, maintenance, unread"],
+  ["domain/src/upstream/settings.rs", "stored!(RouteSettings, critical: [],", 'stored!(RouteSettings, critical: ["readers"],'],
 ];
 
 const KEY_OF_VENDOR = "vendor-s3cret";
