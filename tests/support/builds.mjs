@@ -74,7 +74,7 @@ export async function buildOf(commit) {
 }
 
 /** The crates of the Workers' workspace; the UI is a member, so its manifest has to be there. */
-const CRATES = ["domain", "edge", "gateway", "admin-api", "admin-ui", "bench/rust-pass-through"];
+const CRATES = ["domain", "contract", "edge", "gateway", "admin-api", "admin-ui", "bench/rust-pass-through"];
 
 /**
  * The folder of a build of the present sources with these changes: `[file, text, its replacement]` each, and the text
