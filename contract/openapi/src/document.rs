@@ -17,7 +17,32 @@ use std::collections::BTreeSet;
 pub fn document() -> Value {
     let mut builder = Builder::new();
     contract::visit(&mut builder);
-    builder.finish()
+    let mut document = builder.finish();
+    spell_out_any(&mut document);
+    document
+}
+
+/// Writes `{}` for each schema that is `true`: both admit any value, and tools for OpenAPI know only objects.
+fn spell_out_any(value: &mut Value) {
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(spell_out_any),
+        Value::Object(map) => {
+            for name in ["schema", "items"] {
+                map.get_mut(name).into_iter().for_each(spell_out_one);
+            }
+            if let Some(properties) = map.get_mut("properties").and_then(Value::as_object_mut) {
+                properties.values_mut().for_each(spell_out_one);
+            }
+            map.values_mut().for_each(spell_out_any);
+        }
+        _ => {}
+    }
+}
+
+fn spell_out_one(schema: &mut Value) {
+    if *schema == Value::Bool(true) {
+        *schema = json!({});
+    }
 }
 
 struct Builder {
@@ -98,9 +123,7 @@ impl Builder {
     fn errors<E: Endpoint>(takes_body: bool, takes_query: bool) -> BTreeSet<(u16, &'static str)> {
         let mut errors = vec![ApiError::InternalServerError];
         let is_static = matches!(E::PATTERN, "/health" | "/health/detailed" | "/openapi.json" | "/docs");
-        if !is_static {
-            errors.push(ApiError::StoreUnavailable);
-        }
+        errors.push(if is_static { ApiError::MethodNotAllowed } else { ApiError::StoreUnavailable });
         match E::ACTION {
             Some(action) => {
                 errors.extend([
@@ -243,9 +266,11 @@ impl Builder {
                 "title": "Token Manager admin API",
                 "version": env!("CARGO_PKG_VERSION"),
                 "description": "Tokens, routes, teams, people and usage. Times are unix milliseconds, UTC. Lists are paged: hand `next_cursor` back as `cursor`. What a caller may not see is 404.",
-                "license": { "name": "MIT" },
+                "contact": { "name": "The platform's administrators (core-team)" },
+                "license": { "name": "MIT", "identifier": "MIT" },
             },
             "servers": [{ "url": "/" }],
+            "tags": TAGS.map(|(name, about)| json!({ "name": name, "description": about })),
             "paths": self.paths,
             "components": {
                 "schemas": schemas,
@@ -295,6 +320,24 @@ fn not_null(property: &mut Value) {
         }
     }
 }
+
+/// The groups of endpoints, in the order in which the document shows them.
+const TAGS: [(&str, &str); 14] = [
+    ("tokens", "Tokens, their secrets and limits."),
+    ("routes", "Routes, their upstreams and credentials."),
+    ("teams", "Teams and their bounds."),
+    ("people", "The caller, people and their roles."),
+    ("invitations", "Invitations to teams."),
+    ("usage", "Reports, recent calls, and usage logged by other systems."),
+    ("dashboard", "Figures at a glance."),
+    ("prices", "Prices of AI models."),
+    ("notifications", "Notifications of the bell."),
+    ("publication", "Publication to KV, and its comparison with D1."),
+    ("import", "Import of the earlier system's data."),
+    ("webhooks", "Webhooks of Clerk."),
+    ("health", "Health of the service."),
+    ("document", "This document."),
+];
 
 fn tag_of(pattern: &str) -> &str {
     match pattern.split('/').nth(1) {
