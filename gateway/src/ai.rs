@@ -16,7 +16,7 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use web_sys::Response;
 
-/// A metered call: what is needed to know its cost when its response has ended.
+/// Everything required to price an AI call once its response has ended.
 #[derive(Debug)]
 pub struct AiCall {
     pub prices: Rc<PriceList>,
@@ -24,9 +24,8 @@ pub struct AiCall {
     pub model: Option<Clipped<MAX_MODEL_LEN>>,
 }
 
-/// The kind of a metered call, the path that it asks the upstream for, and the AI settings of that
-/// upstream's route: the call's own or, if that is none of an AI's, its second one. `None` for calls that
-/// cost nothing.
+/// Returns the kind of a metered call, its path at the upstream, and the AI settings of the route: of the
+/// call's own route or, if that is no AI route, of its second one. `None` for calls that cost nothing.
 pub fn metered(
     permit: &Permit,
     arrival: &Arrival,
@@ -35,7 +34,7 @@ pub fn metered(
     let on = |permit: &Permit| {
         let route = permit.route();
         let settings = route.settings.ai.clone()?;
-        // A path that leads nowhere is refused later.
+        // A path without a URL is refused later.
         let path = build_url(route, &arrival.path, None).ok()?.path().to_owned();
         let kind = ai::metering(settings.provider, &arrival.method, &path, arrival.is_websocket);
         kind.is_metered().then_some((kind, path, settings))
@@ -43,8 +42,7 @@ pub fn metered(
     on(permit).or_else(|| on(&permit.failover(&arrival.method, table)?))
 }
 
-/// Reads the request of a call, if a budget has to be reserved or usage to be asked for; its body is
-/// taken in for that.
+/// Reads the request of a call if a budget must be reserved or usage asked for. This reads the body whole.
 pub async fn read_ask(
     (kind, path): (Metering, &str),
     ai: &AiSettings,
@@ -52,7 +50,7 @@ pub async fn read_ask(
     arrival: &Arrival,
     body: &mut Body,
 ) -> Result<Option<AiAsk>, JsValue> {
-    // A form with a file says nothing that bounds the call.
+    // A form with a file holds nothing that bounds the call.
     let is_form = arrival.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
     if is_form || (!limits.has_budget() && !ai.include_usage) {
         return Ok(None);
@@ -67,7 +65,7 @@ pub async fn read_ask(
     Ok(Some(ask_of(kind, path, &bytes)))
 }
 
-/// The most that the call can use; the token's ceiling if nothing bounds it.
+/// Returns the most that the call can use, or the token's ceiling if nothing bounds the call.
 pub fn most(ask: Option<&AiAsk>, limits: &Limits, prices: &PriceList) -> Ask {
     let tokens = ask.and_then(AiAsk::most_tokens);
     let micros = ask
@@ -78,15 +76,15 @@ pub fn most(ask: Option<&AiAsk>, limits: &Limits, prices: &PriceList) -> Ask {
     }
 }
 
-/// A reader of the response; `None` if nothing in it can be read.
+/// Makes a reader of the response. `None` if it holds nothing that can be read.
 pub fn reader(response: &Response) -> Option<UsageReader> {
     let headers = response.headers();
     UsageReader::of(|name| headers.get(name).ok().flatten())
 }
 
-/// The usage with the request's model, and its cost if that can be known.
+/// Adds the request's model to the usage, and the cost if it can be known.
 pub fn priced(mut usage: AiUsage, call: AiCall) -> AiUsage {
-    // The request may name an alias where the response names the issue; either may have the price.
+    // The request may name an alias and the response the exact version. Either may have a price.
     let models = [usage.model.clone(), call.model];
     usage.cost_micros = models.iter().flatten().find_map(|model| call.prices.cost_micros(model, &usage));
     let [said, asked] = models;
@@ -94,7 +92,7 @@ pub fn priced(mut usage: AiUsage, call: AiCall) -> AiUsage {
     usage
 }
 
-/// The settlement of the call; what is unknown stays spent as it was reserved.
+/// Returns the settlement of the call. If an amount is unknown, its reservation stays spent.
 pub fn settlement(usage: &AiUsage) -> Settlement {
     let tokens = usage.prompt_tokens.zip(usage.completion_tokens);
     Settlement {
