@@ -16,7 +16,7 @@ use domain::people::role::{Caller, Membership, Role};
 use domain::people::session::{Session, SessionError, UnverifiedJwt};
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::crypto::{PublicKey, verify_rs256};
-use edge::log::log;
+use edge::log::{Source, log};
 
 /// How soon Clerk is asked again for a person it could not tell of.
 const ASK_AGAIN_MS: i64 = 10 * MINUTE_MS;
@@ -82,7 +82,7 @@ async fn ask_clerk(call: &Call, db: &Db, user: &UserId, asked_at: Option<UnixMs>
         }
         Ok(_) => Ok(false),
         Err(error) => {
-            log(&call.request_id, "person not fetched", &error.to_string());
+            log(Source::Request(&call.request_id), "person not fetched", &error.to_string());
             Ok(false)
         }
     }
@@ -121,7 +121,7 @@ fn refuse(call: &Call, error: SessionError) -> Failure {
     if error == SessionError::Expired {
         return ApiError::SessionExpired.into();
     }
-    log(&call.request_id, "session refused", &error.to_string());
+    log(Source::Request(&call.request_id), "session refused", &error.to_string());
     ApiError::Unauthenticated.into()
 }
 

@@ -4,13 +4,11 @@ use crate::config::ClerkApi;
 use domain::error::FieldError;
 use domain::id::UserId;
 use domain::people::clerk::{ClerkErrors, ClerkUser};
-use futures_util::future::{Either, select};
+use edge::timeout::within;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::pin::pin;
-use std::time::Duration;
-use worker::{Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
+use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
 /// Somebody is waiting: a sign-in, or a click.
 const TIMEOUT_MS: u64 = 3_000;
@@ -102,10 +100,7 @@ async fn call(
         let text = response.text().await.map_err(away)?;
         Ok((response.status_code(), text))
     };
-    match select(pin!(answer), pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)))).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err(away("timed out")),
-    }
+    within(TIMEOUT_MS, answer).await.map_err(away)?
 }
 
 #[cfg(test)]

@@ -8,9 +8,7 @@ use domain::secret::Secret;
 use domain::time::DAY_MS;
 use domain::vars::{VarError, Vars, flag, integer_or, list, required};
 use edge::env::EnvVars;
-use std::cell::OnceCell;
-use std::rc::Rc;
-use worker::Env;
+use edge::isolate_config;
 
 /// The least time raw events are kept, in days. A queue holds a message up to 14 days, and a repeat
 /// is known by its raw event: if that were gone, the call would count twice.
@@ -102,17 +100,7 @@ impl Config {
         })
     }
 
-    /// The isolate's configuration. Plain data, so it may outlive the request that read it.
-    pub fn get(env: &Env) -> Result<Rc<Self>, VarError> {
-        thread_local!(static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() });
-        CONFIG.with(|cell| {
-            if let Some(config) = cell.get() {
-                return Ok(Rc::clone(config));
-            }
-            let config = Rc::new(Self::from_vars(&EnvVars(env))?);
-            Ok(Rc::clone(cell.get_or_init(|| config)))
-        })
-    }
+    isolate_config!(Config, |env| Config::from_vars(&EnvVars(env)));
 
     /// Whether `origin` is one of `ALLOWED_ORIGINS`, compared exactly; there is no wildcard.
     pub fn allows_origin(&self, origin: &str) -> bool {

@@ -23,10 +23,10 @@
 use crate::config::Config;
 use crate::db::{Db, StoreError, to_json, usage};
 use crate::intake::{Loss, chunks, decode, drop_late, unpriced};
-use crate::publish::now;
 use domain::time::{DAY_MS, UnixMs};
 use domain::usage::UsageMessage;
-use edge::log::log;
+use edge::clock::now;
+use edge::log::{Source, log};
 use js_sys::JSON;
 use wasm_bindgen::JsValue;
 use worker::{
@@ -58,7 +58,7 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     let config = match Config::get(env) {
         Ok(config) => config,
         Err(error) => {
-            log("queue", "nothing stored, to be tried again", &error.to_string());
+            log(Source::Queue, "nothing stored, to be tried again", &error.to_string());
             return batch.raw_iter().for_each(|message| retry(&message));
         }
     };
@@ -71,7 +71,7 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
         Err(error) => Err(error),
     };
     if let Err(error) = &stored {
-        log("queue", "usage events not stored, to be tried again", &error.to_string());
+        log(Source::Queue, "usage events not stored, to be tried again", &error.to_string());
     }
     let Sorted { good, bad } = sorted;
     let (stored_now, mut old): (Vec<_>, Vec<_>) = good
@@ -103,7 +103,7 @@ fn sort(batch: &MessageBatch<serde_json::Value>) -> Sorted {
         match decode(&text_of(&message.body())) {
             Ok(decoded) => sorted.good.push((message, decoded)),
             Err(why) => {
-                log(&message.id(), "queue message cannot be read", &why.to_string());
+                log(Source::Message(&message.id()), "queue message cannot be read", &why.to_string());
                 sorted.bad.push(message);
             }
         }
@@ -191,7 +191,7 @@ async fn bury(env: &Env, message: &RawMessage, delay_s: u32) -> bool {
     let letter = RawMessageBuilder::new(message.body()).delay_seconds(delay_s);
     let sent = queue.send_raw(letter.build_with_content_type(QueueContentType::V8)).await;
     if let Err(error) = &sent {
-        log(&message.id(), "dead letter not sent", &error.to_string());
+        log(Source::Message(&message.id()), "dead letter not sent", &error.to_string());
     }
     sent.is_ok()
 }

@@ -6,17 +6,17 @@
 use crate::config::Config;
 use crate::db::{Db, StoreError, audit, settings, to_json, upkeep, usage};
 use crate::handlers::invitations;
-use crate::publish::{KvError, Writer, drain_all, first_prices, now, relay};
+use crate::publish::{KvError, Writer, drain_all, first_prices, relay};
 use crate::{reconcile, reseal};
 use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::UsageMessage;
 use domain::usage::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
-use edge::env::USAGE;
-use edge::log::log;
+use edge::clock::now;
+use edge::log::{Source, log};
+use edge::queue::{Packed, Queue};
 use std::collections::BTreeMap;
-use wasm_bindgen::JsValue;
-use worker::{Env, QueueContentType, RawMessageBuilder};
+use worker::Env;
 
 /// How long a run publishes, in ms, and the KV operations that it leaves for the comparison.
 const DRAIN_MS: i64 = 30_000;
@@ -35,35 +35,35 @@ pub async fn run(env: &Env) {
     };
     let (db, holder) = match lease.await {
         Ok(Some(lease)) => lease,
-        Ok(None) => return log("cron", "nothing done", "the run before is still at work"),
-        Err(error) => return log("cron", "nothing done", &error.to_string()),
+        Ok(None) => return log(Source::Cron, "nothing done", "the run before is still at work"),
+        Err(error) => return log(Source::Cron, "nothing done", &error.to_string()),
     };
     if let Err(error) = beat(env, &db).await {
-        log("cron", "no heartbeat", &error);
+        log(Source::Cron, "no heartbeat", &error);
     }
     run_steps(env, &db).await;
     if let Err(error) = settings::give_back(&db, settings::CRON_LEASE, &holder).await {
-        log("cron", "lease not given back", &error.to_string());
+        log(Source::Cron, "lease not given back", &error.to_string());
     }
 }
 
 async fn run_steps(env: &Env, db: &Db) {
     publish(env, db).await;
     if let Err(error) = upkeep::notify(db, now()).await {
-        log("cron", "notifications not written", &error.to_string());
+        log(Source::Cron, "notifications not written", &error.to_string());
     }
     if let Err(error) = upkeep::resolve_unpriced(db, now()).await {
-        log("cron", "models without a price not looked at", &error.to_string());
+        log(Source::Cron, "models without a price not looked at", &error.to_string());
     }
     let config = match Config::get(env) {
         Ok(config) => config,
-        Err(error) => return log("cron", "nothing purged", &error.to_string()),
+        Err(error) => return log(Source::Cron, "nothing purged", &error.to_string()),
     };
     if let Err(error) = invitations::send_due(&config, db, now()).await {
-        log("cron", "invitations not sent", &error.to_string());
+        log(Source::Cron, "invitations not sent", &error.to_string());
     }
     if let Err(error) = purge(db, &config).await {
-        log("cron", "purge broke off", &error.to_string());
+        log(Source::Cron, "purge broke off", &error.to_string());
     }
 }
 
@@ -72,11 +72,11 @@ async fn publish(env: &Env, db: &Db) {
     let writer = match Writer::begin(env, db).await {
         Ok(writer) => Some(writer),
         Err(error) => {
-            log("cron", "nothing published", &error.to_string());
+            log(Source::Cron, "nothing published", &error.to_string());
             if !matches!(error, KvError::Held(_))
                 && let Err(error) = reconcile::note_failure(db, &error.to_string()).await
             {
-                log("cron", "failure not noted", &error.to_string());
+                log(Source::Cron, "failure not noted", &error.to_string());
             }
             None
         }
@@ -92,18 +92,18 @@ async fn publish(env: &Env, db: &Db) {
     if is_resealed {
         drain(&writer, db).await;
     }
-    if let Err(error) = first_prices(&writer, db, "cron").await {
-        log("cron", "prices not published", &error.to_string());
+    if let Err(error) = first_prices(&writer, db, Source::Cron).await {
+        log(Source::Cron, "prices not published", &error.to_string());
     }
     if let Err(error) = reconcile::run(&writer, db).await {
-        log("cron", "KV not compared", &error.to_string());
+        log(Source::Cron, "KV not compared", &error.to_string());
     }
 }
 
 /// Whether something may be left.
 async fn drain(writer: &Writer, db: &Db) -> bool {
-    drain_all(writer, db, "cron").await.unwrap_or_else(|error| {
-        log("cron", "outbox not drained", &error.to_string());
+    drain_all(writer, db, Source::Cron).await.unwrap_or_else(|error| {
+        log(Source::Cron, "outbox not drained", &error.to_string());
         false
     })
 }
@@ -112,10 +112,10 @@ async fn drain(writer: &Writer, db: &Db) -> bool {
 async fn reseal(env: &Env, db: &Db) -> bool {
     let Ok(config) = Config::get(env) else { return false };
     if let Err(error) = note_keys(db, &config).await {
-        log("cron", "keys not noted", &error.to_string());
+        log(Source::Cron, "keys not noted", &error.to_string());
     }
-    reseal::run(db, &config, "cron").await.unwrap_or_else(|error| {
-        log("cron", "credentials not sealed again", &error.to_string());
+    reseal::run(db, &config, Source::Cron).await.unwrap_or_else(|error| {
+        log(Source::Cron, "credentials not sealed again", &error.to_string());
         false
     })
 }
@@ -193,11 +193,7 @@ async fn in_rounds(
 async fn beat(env: &Env, db: &Db) -> Result<(), String> {
     upkeep::note_heartbeat(db, now()).await.map_err(|error| error.to_string())?;
     let empty = UsageMessage { v: UsageMessage::VERSION, events: vec![], dropped: 0, unknown_tokens: 0 };
-    let text = serde_json::to_string(&empty).map_err(|error| error.to_string())?;
-    let message =
-        RawMessageBuilder::new(JsValue::from_str(&text)).build_with_content_type(QueueContentType::Text);
-    let queue = env.queue(USAGE).map_err(|error| error.to_string())?;
-    queue.send_raw(message).await.map_err(|error| error.to_string())
+    Queue::usage(env)?.send(&Packed::new(&empty)?).await
 }
 
 #[cfg(test)]

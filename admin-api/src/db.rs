@@ -1,7 +1,7 @@
 //! D1: typed statements. Each SQL statement is a file of its own under `queries/`.
 
 use crate::budget::Budget;
-use edge::log::log;
+use edge::log::{Source, log};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::rc::Rc;
@@ -197,7 +197,9 @@ pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreEr
         StoreError::Unreadable(_) => {
             let rows: Vec<Value> = all_rows_of(result)?;
             let read = |row| {
-                serde_json::from_value(row).inspect_err(|e| log("-", "row left out", &e.to_string())).ok()
+                serde_json::from_value(row)
+                    .inspect_err(|e| log(Source::Isolate, "row left out", &e.to_string()))
+                    .ok()
             };
             Ok(rows.into_iter().filter_map(read).collect())
         }
@@ -214,7 +216,9 @@ fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreEr
 
 /// The items that can be made of rows, as [`rows_of`] does.
 pub fn readable<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
-    let read = |row| T::try_from(row).inspect_err(|error| log("-", "row left out", &error.to_string())).ok();
+    let read = |row| {
+        T::try_from(row).inspect_err(|error| log(Source::Isolate, "row left out", &error.to_string())).ok()
+    };
     rows.into_iter().filter_map(read).collect()
 }
 

@@ -5,7 +5,7 @@ use contract::error::ApiError;
 use domain::error::FieldError;
 use domain::people::role::Refusal;
 use edge::crypto::CryptoError;
-use edge::log::log;
+use edge::log::{Source, log};
 use worker::{Response, Result};
 
 /// How a request failed. A cause is logged once, where the response is made, and never sent.
@@ -46,13 +46,13 @@ impl Failure {
         let error = self.error();
         let mut envelope = error.envelope(request_id);
         match &self {
-            Self::Unavailable(cause) => log(request_id, "store unavailable", cause),
-            Self::Clerk(cause) => log(request_id, "Clerk unavailable", cause),
-            Self::Internal(cause) => log(request_id, "internal error", cause),
+            Self::Unavailable(cause) => log(Source::Request(request_id), "store unavailable", cause),
+            Self::Clerk(cause) => log(Source::Request(request_id), "Clerk unavailable", cause),
+            Self::Internal(cause) => log(Source::Request(request_id), "internal error", cause),
             Self::Fields(_, details) => envelope.details.clone_from(details),
             Self::Api(_) | Self::MethodNotAllowed(_) => {}
         }
-        let response = edge::respond::error(error.status(), &envelope)?;
+        let response = edge::http::error(error.status(), &envelope)?;
         if let Self::MethodNotAllowed(methods) = &self {
             response.headers().set("allow", &methods.join(", "))?;
         }
@@ -94,7 +94,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Unreachable(cause) => Self::Unavailable(cause),
             StoreError::Unreadable(cause) => {
-                log("-", "stored value", &cause);
+                log(Source::Isolate, "stored value", &cause);
                 Self::conflict("stored", "holds a value that this version cannot read")
             }
             other => Self::Internal(other.to_string()),

@@ -5,26 +5,36 @@
 //! these requests look, and an isolate reads KV for them at most once in [`FRESH_MS`].
 
 use crate::error::Failure;
-use crate::publish::{Kv, KvError, now};
+use crate::publish::{Kv, KvError};
 use crate::request::Call;
 use contract::error::ApiError;
 use domain::time::{SECOND_MS, UnixMs};
-use edge::log::log;
+use edge::clock::now;
+use edge::kv::Entry;
+use edge::log::{Source, log};
 use serde::Deserialize;
 use std::cell::Cell;
 
-/// The key in KV that `npm run restore` writes.
-pub const HOLD_KEY: &str = "publication-hold";
 /// How long an isolate relies on what it has read. KV shows a new hold within a minute; `npm run restore` waits for
 /// longer than both together before its last look.
 const FRESH_MS: i64 = 10 * SECOND_MS;
 
-/// A value of [`HOLD_KEY`].
+/// The hold as `npm run restore` writes it to KV.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Hold {
     pub until: UnixMs,
     #[serde(default)]
     why: String,
+}
+
+impl Entry for Hold {
+    const PREFIX: &'static str = "publication-hold";
+    type Key = ();
+    type Value = Self;
+
+    fn name((): &()) -> &'static str {
+        ""
+    }
 }
 
 impl Hold {
@@ -59,7 +69,7 @@ pub async fn refuse_change(call: &Call) -> Result<(), Failure> {
         look
     } else {
         let is_restore = read(call).await.unwrap_or_else(|error| {
-            log(&call.request_id, "hold cannot be read", &error.to_string());
+            log(Source::Request(&call.request_id), "hold cannot be read", &error.to_string());
             known.is_some_and(|look| look.is_restore)
         });
         let look = Look { at: now(), is_restore };

@@ -7,7 +7,7 @@ use domain::id::TokenId;
 use domain::limit::Limits;
 use domain::limit::ledger::{Command, LimitUse};
 use edge::limiter::ask;
-use edge::log::log;
+use edge::log::{Source, log};
 
 /// How far a token's limits are used up; what is not counted is not asked for.
 pub async fn standing(call: &Call, token: &TokenId, limits: Limits) -> Result<TokenLimits, Failure> {
@@ -16,6 +16,8 @@ pub async fn standing(call: &Call, token: &TokenId, limits: Limits) -> Result<To
     }
     let command = Command::Uses { limits: limits.clone() };
     let asked: Result<Vec<LimitUse>, String> = ask(&call.env, token, &command).await;
-    let uses = asked.map_err(|cause| log(&call.request_id, "limits' counter cannot be asked", &cause)).ok();
+    let uses = asked
+        .map_err(|cause| log(Source::Request(&call.request_id), "limits' counter cannot be asked", &cause))
+        .ok();
     Ok(TokenLimits { limits, uses })
 }

@@ -26,19 +26,20 @@ mod value;
 use crate::db::{Db, StoreError, outbox, prices, routes, to_json, tokens};
 use contract::Propagation;
 use domain::access::record::TokenRecord;
-use domain::ai::price::PRICES_KEY;
 use domain::id::TokenId;
-use domain::kv::{ROUTES_KEY, TOMBSTONE_TTL_S, token_key};
-use domain::time::{MINUTE_MS, UnixMs};
-use edge::log::log;
+use domain::kv::TOMBSTONE_TTL_S;
+use domain::time::MINUTE_MS;
+use domain::token::TokenHash;
+use edge::clock::{now, sleep};
+use edge::kv::{Prices, Routes, Token};
+use edge::log::{Source, log};
 use futures_util::StreamExt;
 use futures_util::stream;
 pub use kv::{KEYS_AT_ONCE, Kv, KvError, Writer};
 use serde::Serialize;
 use std::collections::BTreeMap;
-use std::time::Duration;
 pub use value::{Entry, entries_of, record_of, route as route_of, route_table};
-use worker::{Date, Delay, Env};
+use worker::Env;
 
 /// How long the writer of a change may take to publish it before the cron does.
 pub const WRITER_LEASE_MS: i64 = 30_000;
@@ -54,7 +55,7 @@ const MAX_BACKOFF_MS: i64 = 300_000;
 const MAX_ROUNDS: usize = 4;
 /// How often, and with what pauses, a publisher that is done looks whether the others of its subject are.
 const LOOKS: u32 = 6;
-const LOOK_PAUSE: Duration = Duration::from_millis(500);
+const LOOK_PAUSE_MS: u64 = 500;
 /// Characters of a cause that an outbox row keeps.
 const MAX_CAUSE: usize = 200;
 
@@ -118,10 +119,6 @@ impl From<StoreError> for PublishError {
     }
 }
 
-pub fn now() -> UnixMs {
-    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
-}
-
 /// The pause after the `attempts`-th failure: 2 s, 4 s, 8 s … 5 min.
 pub fn backoff_ms(attempts: u32) -> i64 {
     FIRST_BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(1)).min(MAX_BACKOFF_MS)
@@ -141,7 +138,7 @@ pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_
     let mut rows = vec![own];
     match outbox::take(db, subject, now(), now() + WRITER_LEASE_MS).await {
         Ok(more) => rows.extend(more),
-        Err(error) => log(request_id, "outbox cannot be read", &error.to_string()),
+        Err(error) => log(Source::Request(request_id), "outbox cannot be read", &error.to_string()),
     }
     let is_done = publish_rows(env, db, rows, request_id).await;
     // Another publisher of the subject may be waiting for KV to take its key again.
@@ -149,10 +146,10 @@ pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_
     for look in 1..=looks {
         match outbox::is_pending(db, subject).await {
             Ok(false) => return Propagation::Published,
-            Ok(true) if look < looks => Delay::from(LOOK_PAUSE).await,
+            Ok(true) if look < looks => sleep(LOOK_PAUSE_MS).await,
             Ok(true) => {}
             Err(error) => {
-                log(request_id, "outbox cannot be read", &error.to_string());
+                log(Source::Request(request_id), "outbox cannot be read", &error.to_string());
                 return Propagation::Pending;
             }
         }
@@ -166,13 +163,13 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
         return true;
     }
     match Writer::begin(env, db).await {
-        Ok(writer) => return publish_with(&writer, db, rows, true, request_id).await,
+        Ok(writer) => return publish_with(&writer, db, rows, true, Source::Request(request_id)).await,
         Err(KvError::Held(_)) => {}
         Err(error) => {
             let failures =
                 rows.iter().filter_map(Subject::of_row).map(|subject| (subject, error.clone().into()));
             let failures = failures.collect();
-            settle(db, due(rows), &failures, true, request_id).await;
+            settle(db, due(rows), &failures, true, Source::Request(request_id)).await;
         }
     }
     false
@@ -181,33 +178,33 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
 /// Publishes what is due, at most `limit` rows of it.
 pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<(), StoreError> {
     match Writer::begin(env, db).await {
-        Ok(writer) => drain_some(&writer, db, limit, request_id).await.map(|_| ()),
+        Ok(writer) => drain_some(&writer, db, limit, Source::Request(request_id)).await.map(|_| ()),
         Err(error) => {
-            log(request_id, "nothing published", &error.to_string());
+            log(Source::Request(request_id), "nothing published", &error.to_string());
             Ok(())
         }
     }
 }
 
 /// Publishes what is due, for as long as the writer may write; whether something may be left.
-pub async fn drain_all(writer: &Writer, db: &Db, request_id: &str) -> Result<bool, StoreError> {
+pub async fn drain_all(writer: &Writer, db: &Db, who: Source<'_>) -> Result<bool, StoreError> {
     loop {
         let limit = MAX_ROWS.min(writer.writes_left());
         if limit == 0 {
             return Ok(true);
         }
-        if drain_some(writer, db, limit, request_id).await? < limit {
+        if drain_some(writer, db, limit, who).await? < limit {
             return Ok(false);
         }
     }
 }
 
 /// Publishes up to `limit` rows of what is due; how many there were.
-pub async fn drain_some(writer: &Writer, db: &Db, limit: u32, request_id: &str) -> Result<u32, StoreError> {
+pub async fn drain_some(writer: &Writer, db: &Db, limit: u32, who: Source<'_>) -> Result<u32, StoreError> {
     let now = now();
     let rows = outbox::claim(db, now, now + CLAIM_MS, limit).await?;
     let taken = u32::try_from(rows.len()).unwrap_or(u32::MAX);
-    publish_with(writer, db, rows, true, request_id).await;
+    publish_with(writer, db, rows, true, who).await;
     Ok(taken)
 }
 
@@ -219,7 +216,7 @@ pub async fn publish_repair(
     db: &Db,
     tokens: &[TokenId],
     with_routes: bool,
-    request_id: &str,
+    who: Source<'_>,
 ) -> Result<(), StoreError> {
     let mut rows = Vec::new();
     if with_routes {
@@ -228,7 +225,7 @@ pub async fn publish_repair(
     if !tokens.is_empty() {
         rows.extend(outbox::take_tokens(db, tokens, now(), now() + CLAIM_MS).await?);
     }
-    publish_with(writer, db, rows, false, request_id).await;
+    publish_with(writer, db, rows, false, who).await;
     Ok(())
 }
 
@@ -262,12 +259,12 @@ async fn publish_with(
     db: &Db,
     rows: Vec<outbox::Row>,
     is_watched: bool,
-    request_id: &str,
+    who: Source<'_>,
 ) -> bool {
     let due = due(rows);
     let mut failures: BTreeMap<Subject, PublishError> = BTreeMap::new();
     if due.contains_key(&Subject::Routes)
-        && let Err(error) = put_routes(writer, db, request_id).await
+        && let Err(error) = put_routes(writer, db, who).await
     {
         failures.insert(Subject::Routes, error);
     }
@@ -287,7 +284,7 @@ async fn publish_with(
     let tokens = tokens.into_iter().map(|(_, id)| id).collect();
     let errors = put_tokens(writer, db, tokens).await;
     failures.extend(errors.into_iter().map(|(id, error)| (Subject::Token(id), error)));
-    settle(db, due, &failures, is_watched, request_id).await;
+    settle(db, due, &failures, is_watched, who).await;
     failures.is_empty()
 }
 
@@ -298,7 +295,7 @@ async fn settle(
     due: Due,
     failures: &BTreeMap<Subject, PublishError>,
     is_watched: bool,
-    request_id: &str,
+    who: Source<'_>,
 ) {
     let (mut done, mut failed) = (Vec::new(), Vec::new());
     for (subject, rows) in due {
@@ -307,7 +304,7 @@ async fn settle(
             Some(PublishError::Kv(KvError::NotTried)) => {}
             Some(error) => {
                 let error = domain::usage::clip(&error.to_string(), MAX_CAUSE);
-                log(request_id, "publication failed, to be tried again", &error);
+                log(who, "publication failed, to be tried again", &error);
                 let retry_at = now() + backoff_ms(rows.attempts);
                 let failure = |id| outbox::Failed { id, retry_at, error: error.clone() };
                 failed.extend(rows.ids.into_iter().map(failure));
@@ -316,10 +313,10 @@ async fn settle(
     }
     if let Err(error) = outbox::fail(db, &failed).await {
         // Their leases end by themselves.
-        log(request_id, "outbox rows cannot be updated", &error.to_string());
+        log(who, "outbox rows cannot be updated", &error.to_string());
     }
     if let Err(error) = outbox::done(db, &done, is_watched, now()).await {
-        log(request_id, "outbox rows cannot be taken away", &error.to_string());
+        log(who, "outbox rows cannot be taken away", &error.to_string());
     }
 }
 
@@ -370,7 +367,7 @@ async fn put_tokens_once(
         }
     }
     let puts = stream::iter(entries).map(|(id, entry)| async move {
-        (id, writer.put(&token_key(&entry.hash), &entry.record, entry.ttl_s).await)
+        (id, writer.put::<Token>(&entry.hash, &entry.record, entry.ttl_s).await)
     });
     for (id, result) in puts.buffered(CONCURRENT_CALLS).collect::<Vec<_>>().await {
         if let Err(error) = result {
@@ -387,17 +384,17 @@ async fn put_tokens_once(
 
 /// Writes the route table. One of the earlier system, which the gateway serves until it is imported,
 /// is not overwritten before: its routes would be gone.
-async fn put_routes(writer: &Writer, db: &Db, request_id: &str) -> Result<(), PublishError> {
+async fn put_routes(writer: &Writer, db: &Db, who: Source<'_>) -> Result<(), PublishError> {
     if !routes::is_v1_imported(db).await?
-        && writer.kv.read(ROUTES_KEY).await?.is_some_and(|text| is_v1_table(&text))
+        && writer.kv.read::<Routes>(&()).await?.is_some_and(|text| is_v1_table(&text))
     {
         let cause = "the earlier system's routes are there: import them first";
         return Err(KvError::Refused(cause.to_owned()).into());
     }
     let mut last = PublishError::Overtaken;
     for _ in 0..MAX_ROUNDS {
-        let table = route_table(db, now(), request_id).await?;
-        match writer.put(ROUTES_KEY, &table, None).await {
+        let table = route_table(db, now(), who).await?;
+        match writer.put::<Routes>(&(), &table, None).await {
             Ok(()) if routes::table_version(db, now()).await?.is_none_or(|v| v == table.version) => {
                 return Ok(());
             }
@@ -410,14 +407,14 @@ async fn put_routes(writer: &Writer, db: &Db, request_id: &str) -> Result<(), Pu
 }
 
 /// Publishes the prices that the database came with, once.
-pub async fn first_prices(writer: &Writer, db: &Db, request_id: &str) -> Result<(), StoreError> {
+pub async fn first_prices(writer: &Writer, db: &Db, who: Source<'_>) -> Result<(), StoreError> {
     if prices::version(db).await? > 0 {
         return Ok(());
     }
     match put_prices(writer, db).await {
         Ok(()) => prices::note_first(db, now()).await,
         Err(cause) => {
-            log(request_id, "prices cannot be published", &cause);
+            log(who, "prices cannot be published", &cause);
             Ok(())
         }
     }
@@ -428,7 +425,7 @@ async fn put_prices(writer: &Writer, db: &Db) -> Result<(), PublishError> {
     let mut failure = PublishError::Overtaken;
     for _ in 0..MAX_ROUNDS {
         let (list, version) = prices::published(db, now()).await?;
-        match writer.put(PRICES_KEY, &list, None).await {
+        match writer.put::<Prices>(&(), &list, None).await {
             Ok(()) if prices::version(db).await? == version => return Ok(()),
             Ok(()) => failure = PublishError::Overtaken,
             Err(KvError::Busy) => failure = KvError::Busy.into(),
@@ -439,10 +436,10 @@ async fn put_prices(writer: &Writer, db: &Db) -> Result<(), PublishError> {
 }
 
 /// Writes a tombstone over an entry that D1 does not know.
-pub async fn bury(writer: &Writer, key: &str, record: &TokenRecord) -> Result<(), KvError> {
+pub async fn bury(writer: &Writer, hash: &TokenHash, record: &TokenRecord) -> Result<(), KvError> {
     let mut result = Err(KvError::Busy);
     for _ in 0..MAX_ROUNDS {
-        result = writer.put(key, record, Some(TOMBSTONE_TTL_S)).await;
+        result = writer.put::<Token>(hash, record, Some(TOMBSTONE_TTL_S)).await;
         if result != Err(KvError::Busy) {
             break;
         }

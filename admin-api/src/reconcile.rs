@@ -9,16 +9,18 @@
 //! reported and skipped, so that nothing stops a round.
 
 use crate::db::{Db, StoreError, outbox, routes, settings, to_json, tokens, upkeep};
-use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, Subject, Writer, entries_of, now, route_table};
+use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, Subject, Writer, entries_of, route_table};
 use contract::upkeep::{Drift, DriftKind};
 use domain::access::record::{TokenRecord, TokenState};
 use domain::id::TokenId;
-use domain::kv::{ROUTES_KEY, RouteTableV2, token_key};
+use domain::kv::{ROUTES_KEY, RouteTableV2};
 use domain::time::{HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs};
 use domain::token::TokenHash;
-use edge::log::log;
+use edge::clock::now;
+use edge::kv::{Entry as _, Routes, Token};
+use edge::log::{Source, log};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// KV shows a change everywhere within a minute; twice that.
 const SETTLED_MS: i64 = 2 * MINUTE_MS;
@@ -39,7 +41,6 @@ const ENTRIES_AN_HOUR: u64 = 10_000;
 const MAX_ROUND_HOURS: u64 = 12;
 /// Tokens that a repair publishes at once.
 const REPAIRED_AT_ONCE: u32 = 200;
-const TOKEN_PREFIX: &str = "token:";
 
 /// Where the comparison stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +81,7 @@ pub struct Slice {
     /// Subjects that were compared and are as they should be.
     equal: Vec<String>,
     /// Entries that D1 does not know, to be buried by a repair.
-    stray: Vec<(String, TokenRecord)>,
+    stray: Vec<(TokenHash, TokenRecord)>,
 }
 
 impl Slice {
@@ -165,7 +166,7 @@ async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, Reco
                 wanted.extend(entries.into_iter().map(|entry| (id.clone(), entry)));
             }
             Err(error) => {
-                log("reconcile", "token cannot be read", &format!("{id}: {error}"));
+                log(Source::Reconcile, "token cannot be read", &format!("{id}: {error}"));
                 slice.add(DriftKind::Unreadable, id.to_string());
             }
         }
@@ -174,12 +175,12 @@ async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, Reco
     let mut found: BTreeMap<TokenId, Option<DriftKind>> =
         versions.keys().map(|id| (id.clone(), None)).collect();
     for chunk in wanted.chunks(KEYS_AT_ONCE) {
-        let keys: Vec<String> = chunk.iter().map(|(_, entry)| token_key(&entry.hash)).collect();
-        let texts = kv.read_many(&keys).await?;
-        for ((id, entry), key) in chunk.iter().zip(&keys) {
+        let hashes: Vec<&TokenHash> = chunk.iter().map(|(_, entry)| &entry.hash).collect();
+        let texts = kv.read_many::<Token>(&hashes).await?;
+        for ((id, entry), text) in chunk.iter().zip(texts) {
             slice.compared += 1;
             let worst = found.entry(id.clone()).or_default();
-            *worst = worst.or(verdict(entry, text_of(&texts, key), now));
+            *worst = worst.or(verdict(entry, text.as_deref(), now));
         }
     }
     let present: BTreeMap<TokenId, u64> = tokens::versions(db, &json).await?.into_iter().collect();
@@ -193,17 +194,13 @@ async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, Reco
     Ok(slice)
 }
 
-fn text_of<'a>(texts: &'a HashMap<String, Option<String>>, key: &str) -> Option<&'a str> {
-    texts.get(key).and_then(Option::as_deref)
-}
-
 async fn compare_routes(kv: &Kv, db: &Db) -> Result<Slice, ReconcileError> {
     let is_settled = routes::table_changed_at(db).await?.is_none_or(|at| at < now() - SETTLED_MS);
     if !is_settled || outbox::is_pending(db, &Subject::Routes).await? {
         return Ok(Slice::default());
     }
-    let wanted = route_table(db, now(), "reconcile").await?;
-    let text = kv.read(ROUTES_KEY).await?;
+    let wanted = route_table(db, now(), Source::Reconcile).await?;
+    let text = kv.read::<Routes>(&()).await?;
     let kind = match text.as_deref() {
         None if wanted.routes.is_empty() => None,
         None => Some(DriftKind::Missing),
@@ -235,22 +232,21 @@ fn table_verdict(wanted: &RouteTableV2, text: &str) -> Option<DriftKind> {
 }
 
 async fn compare_keys(kv: &Kv, db: &Db, cursor: &str) -> Result<(Slice, Option<Position>), ReconcileError> {
-    let page = match kv.list(TOKEN_PREFIX, cursor, LISTED.into()).await {
+    let page = match kv.list::<Token>(cursor, LISTED.into()).await {
         Ok(page) => page,
         // If KV lists from the beginning, the cursor is what it does not take.
-        Err(_) if !cursor.is_empty() && kv.list(TOKEN_PREFIX, "", 1).await.is_ok() => {
+        Err(_) if !cursor.is_empty() && kv.list::<Token>("", 1).await.is_ok() => {
             return Err(ReconcileError::Cursor);
         }
         Err(error) => return Err(error.into()),
     };
-    let hash_of = |name: &str| name.strip_prefix(TOKEN_PREFIX)?.parse::<TokenHash>().ok();
+    let hash_of = |name: &str| name.strip_prefix(Token::PREFIX)?.parse::<TokenHash>().ok();
     let hashes: Vec<TokenHash> = page.keys.iter().filter_map(|key| hash_of(&key.name)).collect();
     let mut slice = Slice { compared: u32::try_from(hashes.len()).unwrap_or(u32::MAX), ..Slice::default() };
     for unknown in tokens::unknown_secrets(db, &hashes).await?.chunks(KEYS_AT_ONCE) {
-        let keys: Vec<String> = unknown.iter().map(token_key).collect();
-        let texts = kv.read_many(&keys).await?;
-        for (hash, key) in unknown.iter().zip(keys) {
-            slice.take_stray(hash, text_of(&texts, &key), &key);
+        let texts = kv.read_many::<Token>(&unknown.iter().collect::<Vec<_>>()).await?;
+        for (hash, text) in unknown.iter().zip(texts) {
+            slice.take_stray(hash, text.as_deref());
         }
     }
     let next = page.cursor.filter(|_| !page.list_complete).map(Position::Keys);
@@ -259,7 +255,7 @@ async fn compare_keys(kv: &Kv, db: &Db, cursor: &str) -> Result<(Slice, Option<P
 
 impl Slice {
     /// Judges an entry that D1 does not know.
-    fn take_stray(&mut self, hash: &TokenHash, text: Option<&str>, key: &str) {
+    fn take_stray(&mut self, hash: &TokenHash, text: Option<&str>) {
         // What cannot be read grants nothing.
         let Some((text, Ok(record))) = text.map(|text| (text, domain::kv::read_token(text, hash))) else {
             return;
@@ -269,9 +265,9 @@ impl Slice {
         }
         // One of the earlier form waits for its import.
         if !publish::is_v1_table(text) {
-            self.stray.push((key.to_owned(), TokenRecord { state: TokenState::Revoked, ..record }));
+            self.stray.push((hash.clone(), TokenRecord { state: TokenState::Revoked, ..record }));
         }
-        self.add(DriftKind::Unknown, key.to_owned());
+        self.add(DriftKind::Unknown, Token::key(hash));
     }
 }
 
@@ -281,7 +277,7 @@ pub async fn repair(
     writer: &Writer,
     db: &Db,
     slice: &mut Slice,
-    request_id: &str,
+    who: Source<'_>,
 ) -> Result<(), ReconcileError> {
     let is_ours = |drift: &Drift| matches!(drift.kind, DriftKind::Missing | DriftKind::Different);
     let subjects = slice.drift.iter().filter(|drift| is_ours(drift)).map(|drift| drift.subject.as_str());
@@ -295,19 +291,20 @@ pub async fn repair(
     }
     let at_once = REPAIRED_AT_ONCE.min(writer.writes_left()) as usize;
     let first = ids.get(..at_once).unwrap_or(&ids);
-    publish::publish_repair(writer, db, first, with_routes, request_id).await?;
+    publish::publish_repair(writer, db, first, with_routes, who).await?;
     let pending: BTreeSet<TokenId> = outbox::pending_of(db, &ids).await?.into_iter().collect();
     let is_table_pending = with_routes && outbox::is_pending(db, &Subject::Routes).await?;
     for drift in slice.drift.iter_mut().filter(|drift| is_ours(drift)) {
-        drift.repaired = if drift.subject == ROUTES_KEY {
+        drift.repaired = if drift.subject == Routes::PREFIX {
             !is_table_pending
         } else {
             !pending.contains(&TokenId::from(drift.subject.as_str()))
         };
     }
-    for (key, tombstone) in &slice.stray {
-        publish::bury(writer, key, tombstone).await?;
-        if let Some(drift) = slice.drift.iter_mut().find(|drift| drift.subject == *key) {
+    for (hash, tombstone) in &slice.stray {
+        publish::bury(writer, hash, tombstone).await?;
+        let key = Token::key(hash);
+        if let Some(drift) = slice.drift.iter_mut().find(|drift| drift.subject == key) {
             drift.repaired = true;
         }
     }
@@ -317,7 +314,8 @@ pub async fn repair(
 /// Writes what a slice found to the notifications. What waits for an import is no news.
 pub async fn note(db: &Db, slice: &Slice) -> Result<(), StoreError> {
     let waits = |drift: &Drift| {
-        drift.kind == DriftKind::Unknown && !slice.stray.iter().any(|(key, _)| *key == drift.subject)
+        drift.kind == DriftKind::Unknown
+            && !slice.stray.iter().any(|(hash, _)| Token::key(hash) == drift.subject)
     };
     let drift: Vec<Drift> = slice.drift.iter().filter(|drift| !waits(drift)).cloned().collect();
     // A stray entry that was buried is no subject of any later comparison.
@@ -447,7 +445,7 @@ async fn go_on(
             Ok(compared) => compared,
             Err(ReconcileError::Cursor) => {
                 log(
-                    "reconcile",
+                    Source::Reconcile,
                     "keys are listed from the beginning",
                     "KV does not take its cursor any more",
                 );
@@ -497,10 +495,10 @@ async fn after(db: &Db, position: &Position) -> Result<Option<Position>, StoreEr
 
 async fn mend(writer: &Writer, db: &Db, slice: &mut Slice) -> Result<(), ReconcileError> {
     for drift in &slice.drift {
-        log("reconcile", "KV is not what D1 says", &format!("{:?} {}", drift.kind, drift.subject));
+        log(Source::Reconcile, "KV is not what D1 says", &format!("{:?} {}", drift.kind, drift.subject));
     }
     if slice.drift.iter().any(|drift| drift.kind != DriftKind::Unreadable) {
-        repair(writer, db, slice, "reconcile").await?;
+        repair(writer, db, slice, Source::Reconcile).await?;
     }
     Ok(note(db, slice).await?)
 }

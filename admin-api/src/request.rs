@@ -4,12 +4,12 @@ use crate::config::Config;
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::paging::field_of;
-use crate::publish::now;
 use contract::error::ApiError;
 use domain::error::FieldError;
 use domain::people::role::{Action, Caller, Grant, Refusal, Subject, authorize};
 use domain::time::UnixMs;
-use edge::log::log;
+use edge::clock::now;
+use edge::log::{Source, log};
 use futures_util::StreamExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -167,7 +167,7 @@ impl Call {
                 Err(error) => Err(error),
             };
             if let Err(error) = written {
-                log(&request_id, "refusal not written to the audit log", &error.to_string());
+                log(Source::Request(&request_id), "refusal not written to the audit log", &error.to_string());
             }
         });
     }

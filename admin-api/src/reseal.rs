@@ -4,11 +4,11 @@
 use crate::config::Config;
 use crate::db::seals::{self, Credential, Lost, Resealed};
 use crate::db::{Db, StoreError};
-use crate::publish::now;
 use domain::credential::seal::SealedCredential;
 use domain::time::SECOND_MS;
+use edge::clock::now;
 use edge::crypto::{CryptoError, open, seal};
-use edge::log::log;
+use edge::log::{Source, log};
 
 /// Credentials in one batch. Between two, other requests of the isolate have their turn.
 const BATCH: u32 = 100;
@@ -20,11 +20,11 @@ const RUN_MS: i64 = 10 * SECOND_MS;
 /// Seals again what is under another key than the first, until the run has done its part. The publication is left to
 /// the outbox. What cannot be opened is marked, so that it is in nobody's way.
 /// Whether there was any.
-pub async fn run(db: &Db, config: &Config, request_id: &str) -> Result<bool, StoreError> {
+pub async fn run(db: &Db, config: &Config, who: Source<'_>) -> Result<bool, StoreError> {
     let until = now() + RUN_MS;
     let mut is_any = false;
     for _ in 0..BATCHES {
-        let done = reseal_some(db, config, request_id).await?;
+        let done = reseal_some(db, config, who).await?;
         is_any |= done > 0;
         if done < BATCH as usize || now() >= until {
             break;
@@ -34,7 +34,7 @@ pub async fn run(db: &Db, config: &Config, request_id: &str) -> Result<bool, Sto
 }
 
 /// How many were sealed again or marked.
-async fn reseal_some(db: &Db, config: &Config, request_id: &str) -> Result<usize, StoreError> {
+async fn reseal_some(db: &Db, config: &Config, who: Source<'_>) -> Result<usize, StoreError> {
     let key = config.credential_keys.first().fingerprint();
     let (mut resealed, mut lost) = (Vec::new(), Vec::new());
     for credential in seals::under_others(db, &key, BATCH).await? {
@@ -45,11 +45,7 @@ async fn reseal_some(db: &Db, config: &Config, request_id: &str) -> Result<usize
                 sealed: sealed.to_string(),
             }),
             Err(error) => {
-                log(
-                    request_id,
-                    "credential cannot be sealed again",
-                    &format!("{}: {error}", credential.route_id),
-                );
+                log(who, "credential cannot be sealed again", &format!("{}: {error}", credential.route_id));
                 // That the key opens nothing is known only if it was tried.
                 if matches!(error, CryptoError::Open) {
                     lost.push(Lost { route_id: credential.route_id, was: credential.sealed });

@@ -7,7 +7,6 @@ use crate::handlers::{
     usage, webhooks,
 };
 use crate::hold;
-use crate::publish::now;
 use crate::request::Call;
 use contract::audit as audit_api;
 use contract::dashboard as dashboard_api;
@@ -25,10 +24,11 @@ use contract::usage as usage_api;
 use contract::{Endpoint, GetDocs, GetHealth, GetOpenApi};
 use domain::access::path::percent_decode;
 use domain::upstream::headers::{REQUEST_ID, request_id};
-use edge::log::log_call;
-use serde::Serialize;
+use edge::clock::now;
+use edge::http::{set_cors, set_preflight, set_request_id};
+use edge::log::{self, Level};
 use std::rc::Rc;
-use worker::{Context, Env, Headers, Request, Response, Result};
+use worker::{Context, Env, Request, Response, Result};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Handler {
@@ -239,49 +239,32 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     };
     if logs {
         let status = response.status_code();
-        log_call(&Line {
-            level: if status < 400 { "info" } else { "warn" },
+        let line = log::Call {
+            level: Level::of_success(status < 400),
             event: "request",
             request_id: &request_id,
             method: &method,
             path: &path,
             status,
-            ms: now() - started,
-        });
+            ms: Some(now() - started),
+            ..log::Call::default()
+        };
+        line.log();
     }
-    response.headers().set(REQUEST_ID, &request_id)?;
-    set_cors(response.headers(), allowed.as_deref(), response.status_code() == 204)?;
+    let headers = &response.headers().0;
+    set_request_id(headers, &request_id)?;
+    set_cors(headers, allowed.as_deref(), |_| EXPOSED.to_owned())?;
+    if allowed.is_some() && response.status_code() == 204 {
+        set_preflight(headers, METHODS, Some(ACCEPTED), 600)?;
+    }
     Ok(response)
 }
 
-/// A request as it is logged; the path is without its query.
-#[derive(Debug, Serialize)]
-struct Line<'a> {
-    level: &'static str,
-    event: &'static str,
-    request_id: &'a str,
-    method: &'a str,
-    path: &'a str,
-    status: u16,
-    ms: i64,
-}
-
-/// No wildcard and no credentials: a session travels in `Authorization`, never in a cookie.
-fn set_cors(headers: &Headers, origin: Option<&str>, is_preflight: bool) -> Result<()> {
-    headers.append("vary", "Origin")?;
-    let Some(origin) = origin else { return Ok(()) };
-    headers.set("access-control-allow-origin", origin)?;
-    headers.set("access-control-expose-headers", "etag, x-request-id, retry-after")?;
-    if is_preflight {
-        headers.set("access-control-allow-methods", "GET, POST, PUT, DELETE")?;
-        headers.set(
-            "access-control-allow-headers",
-            "authorization, content-type, if-match, idempotency-key, x-api-key, x-request-id",
-        )?;
-        headers.set("access-control-max-age", "600")?;
-    }
-    Ok(())
-}
+/// CORS headers for a listed origin. There is no wildcard and there are no credentials: a session
+/// travels in `Authorization`, never in a cookie.
+const EXPOSED: &str = "etag, x-request-id, retry-after";
+const METHODS: &str = "GET, POST, PUT, DELETE";
+const ACCEPTED: &str = "authorization, content-type, if-match, idempotency-key, x-api-key, x-request-id";
 
 async fn dispatch(
     request: Request,

@@ -1,4 +1,4 @@
-//! A credential attached to a request that is about to be sent.
+//! Attaches a credential to a request that is about to be sent.
 
 use crate::oauth::{self, OauthError};
 use domain::credential::AwsKeys;
@@ -11,21 +11,26 @@ use url::Url;
 use wasm_bindgen::JsValue;
 use web_sys::Headers;
 
-/// A request as it will be sent, its body left out.
+/// A request as it will be sent, without its body.
 #[derive(Debug)]
 pub struct Outgoing<'a> {
+    /// In upper case.
     pub method: &'a str,
+    /// The upstream's address with path and query.
     pub url: Url,
+    /// Headers, which a credential may change.
     pub headers: Headers,
-    /// A signature's statement about the body.
+    /// The statement that a signature makes about the body.
     pub payload: Payload,
 }
 
-/// Why a credential could not be attached; nothing is sent then.
+/// The reason why a credential could not be attached. Nothing is sent then.
 #[derive(Debug, thiserror::Error)]
 pub enum AttachError {
+    /// No bearer token could be fetched.
     #[error(transparent)]
     Token(#[from] OauthError),
+    /// A value is not fit for a header.
     #[error("a header cannot be set: {0}")]
     Header(String),
 }
@@ -39,7 +44,7 @@ impl From<JsValue> for AttachError {
 /// Headers of an AWS request that a signature must cover besides `host` and all of `x-amz-*`.
 const SIGNED: [&str; 3] = ["content-type", "content-md5", "range"];
 
-/// Attaches `edit`. The bearer token that was used, where it was fetched: it can be refused.
+/// Attaches `edit`. Returns the bearer token if one was fetched for this, since the upstream may refuse it.
 pub async fn attach(
     edit: &CredentialEdit,
     call: &mut Outgoing<'_>,
@@ -66,7 +71,7 @@ pub async fn attach(
     Ok(None)
 }
 
-/// Signs with the vendor's keys; the client's own signature is taken out of headers and query.
+/// Signs with the vendor's keys. The client's own signature is removed from headers and query.
 fn sign(keys: &AwsKeys, call: &mut Outgoing<'_>, now: UnixMs) -> Result<(), JsValue> {
     for name in SIGNATURE_HEADERS {
         call.headers.delete(name)?;

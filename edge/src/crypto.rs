@@ -1,6 +1,6 @@
 //! WebCrypto: randomness, AES-256-GCM for credentials, RS256 for sessions.
 //!
-//! The platform's own primitives are native code; the same in wasm would be slower and larger.
+//! The platform's own primitives are native code. The same in wasm would be slower and larger.
 
 use domain::credential::Credential;
 use domain::credential::seal::{SealedCredential, associated_data};
@@ -11,16 +11,20 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Crypto, CryptoKey, SubtleCrypto, WorkerGlobalScope};
 
-/// Why a cryptographic step failed. Holds no key, no text.
+/// The reason why a cryptographic step failed. Holds no key and no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CryptoError {
-    #[error("WebCrypto is not there")]
+    /// The platform does not do it.
+    #[error("WebCrypto is not available")]
     Unavailable,
+    /// The key has the wrong form.
     #[error("the key cannot be used")]
     Key,
-    #[error("what was sealed cannot be opened")]
+    /// No key of the ring opens it, for this route and origin.
+    #[error("the sealed credential cannot be opened")]
     Open,
-    #[error("what was given cannot be sealed")]
+    /// The credential has no plaintext.
+    #[error("the credential cannot be sealed")]
     Seal,
 }
 
@@ -33,7 +37,7 @@ fn subtle() -> Result<SubtleCrypto, CryptoError> {
     crypto().map(|crypto| crypto.subtle())
 }
 
-/// Random bytes from the platform's CSPRNG.
+/// Returns random bytes from the platform's CSPRNG.
 pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
     let mut bytes = [0; N];
     crypto()?.get_random_values_with_u8_array(&mut bytes).map_err(|_| CryptoError::Unavailable)?;
@@ -60,7 +64,7 @@ fn to_vec(buffer: JsValue) -> Result<Vec<u8>, CryptoError> {
         .map_err(|_| CryptoError::Unavailable)
 }
 
-/// Lower-case hex SHA-256 of bytes that stay in the runtime's memory.
+/// Returns the SHA-256 of bytes in lower-case hex. The bytes stay in the runtime's memory.
 pub async fn sha256_hex(bytes: &Uint8Array) -> Result<String, CryptoError> {
     let promise = subtle()?
         .digest_with_str_and_buffer_source("SHA-256", bytes)
@@ -113,8 +117,8 @@ pub async fn seal(
     Ok(SealedCredential { iv, ciphertext })
 }
 
-/// Opens a credential with any key of the ring; fails where route or origin is not the one that
-/// it was sealed to.
+/// Opens a credential with any key of the ring. Fails if route or origin is not the one that it was
+/// sealed to.
 pub async fn open(
     sealed: &SealedCredential,
     route: &RouteId,
@@ -137,13 +141,18 @@ pub async fn open(
 /// A public key for RS256.
 #[derive(Debug)]
 pub enum PublicKey<'a> {
-    /// Modulus and exponent of a JWK (RFC 7518, section 6.3.1), base64url.
-    Jwk { n: &'a str, e: &'a str },
+    /// A JWK (RFC 7518, section 6.3.1), its numbers in base64url.
+    Jwk {
+        /// Modulus.
+        n: &'a str,
+        /// Exponent.
+        e: &'a str,
+    },
     /// DER of a `SubjectPublicKeyInfo`.
     Spki(&'a [u8]),
 }
 
-/// Whether `signature` over `signed` holds under `key` (RSASSA-PKCS1-v1_5 with SHA-256).
+/// Checks `signature` over `signed` with `key` (RSASSA-PKCS1-v1_5 with SHA-256).
 pub async fn verify_rs256(key: &PublicKey<'_>, signed: &[u8], signature: &[u8]) -> Result<bool, CryptoError> {
     let algorithm = object(&[("name", "RSASSA-PKCS1-v1_5".into()), ("hash", "SHA-256".into())]);
     let key = match key {

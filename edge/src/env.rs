@@ -3,12 +3,10 @@
 use domain::vars::Vars;
 use worker::Env;
 
-/// The KV namespace both Workers share.
-pub const TOKENS: &str = "TOKENS";
 /// The queue that carries usage events.
 pub const USAGE: &str = "USAGE";
 
-/// An Analytics Engine dataset for the gateway's calls, where it is bound.
+/// An optional Analytics Engine dataset for the gateway's calls.
 pub const METRICS: &str = "METRICS";
 
 /// A Worker's variables and secrets.
@@ -16,9 +14,29 @@ pub const METRICS: &str = "METRICS";
 pub struct EnvVars<'a>(pub &'a Env);
 
 impl Vars for EnvVars<'_> {
-    /// A binding that is no string, such as a KV namespace, counts as unset.
+    /// Returns a variable's text. A binding that is no string, such as a KV namespace, counts as unset.
     fn get(&self, name: &str) -> Option<String> {
         let value = js_sys::Reflect::get(self.0, &name.into()).ok()?;
         value.as_string().filter(|text| !text.is_empty())
     }
+}
+
+/// Defines `get(env)`, which returns the isolate's `$config`. The first call of an isolate makes it by
+/// `$read`; one that fails is tried again by the next.
+#[macro_export]
+macro_rules! isolate_config {
+    ($config:ty, $read:expr) => {
+        /// Returns the isolate's configuration. Plain data, so it may outlive the request that read it.
+        pub fn get(env: &worker::Env) -> Result<std::rc::Rc<$config>, domain::vars::VarError> {
+            use std::{cell::OnceCell, rc::Rc};
+            std::thread_local!(static CONFIG: OnceCell<Rc<$config>> = const { OnceCell::new() });
+            CONFIG.with(|cell| {
+                if let Some(config) = cell.get() {
+                    return Ok(Rc::clone(config));
+                }
+                let config = Rc::new($read(env)?);
+                Ok(Rc::clone(cell.get_or_init(|| config)))
+            })
+        }
+    };
 }

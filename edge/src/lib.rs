@@ -1,11 +1,26 @@
-//! What both Workers need of the platform and `domain` must not know: variables, WebCrypto, credentials
-//! attached to a request, the
-//! error envelope as a response, structured logs.
+//! The platform as both Workers use it, which `domain` must not know.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`clock`], [`timeout`] | time, pauses, an end to waiting |
+//! | [`env`] | variables and bindings, the isolate's configuration |
+//! | [`kv`], [`queue`] | typed KV entries and queue messages |
+//! | [`http`] | the error envelope as a response, request id, CORS headers |
+//! | [`log`] | structured logs |
+//! | [`crypto`] | WebCrypto |
+//! | [`credential`], [`oauth`] | credentials attached to a request, bearer tokens fetched for them |
+//! | [`limiter`] | questions to a token's counter |
 
+#![warn(missing_docs)]
+
+pub mod clock;
 pub mod credential;
 pub mod crypto;
 pub mod env;
+pub mod http;
+pub mod kv;
 pub mod limiter;
 pub mod log;
 pub mod oauth;
-pub mod respond;
+pub mod queue;
+pub mod timeout;

@@ -1,29 +1,23 @@
-//! A token's counter: the gateway's Durable Object, asked by both Workers.
+//! A token's counter, which is a Durable Object of the gateway. Both Workers ask it.
 
+use crate::timeout::within;
 use domain::id::TokenId;
 use domain::limit::ledger::Command;
 use domain::stored::from_text;
-use futures_util::future::{Either, select};
 use serde::de::DeserializeOwned;
-use std::pin::pin;
-use std::time::Duration;
-use worker::{Delay, Env, Method, Request, RequestInit};
+use worker::{Env, Method, Request, RequestInit};
 
-/// The Durable Objects' binding.
+/// The binding of the Durable Objects.
 const LIMITER: &str = "LIMITER";
-/// An object that takes longer counts as away, in ms.
+/// An object that takes longer counts as unreachable, in ms.
 const TIMEOUT_MS: u64 = 2_000;
 
-/// The object's answer to `command`, of the type that [`Command`] names.
+/// Asks the token's object and returns its response, of the type that [`Command`] names.
 ///
 /// # Errors
-/// The cause, for the log, where the object cannot be reached in time or refuses.
+/// The cause, for the log, if the object cannot be reached in time or refuses.
 pub async fn ask<T: DeserializeOwned>(env: &Env, token: &TokenId, command: &Command) -> Result<T, String> {
-    let answer = pin!(exchange(env, token, command));
-    match select(answer, pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)))).await {
-        Either::Left((answer, _)) => answer,
-        Either::Right(_) => Err("timed out".to_owned()),
-    }
+    within(TIMEOUT_MS, exchange(env, token, command)).await?
 }
 
 async fn exchange<T: DeserializeOwned>(env: &Env, token: &TokenId, command: &Command) -> Result<T, String> {
@@ -34,9 +28,9 @@ async fn exchange<T: DeserializeOwned>(env: &Env, token: &TokenId, command: &Com
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(text.into()));
     let request = Request::new_with_init("https://limiter/", &init).map_err(|e| e.to_string())?;
-    let mut answer = object.fetch_with_request(request).await.map_err(|e| e.to_string())?;
-    let text = answer.text().await.map_err(|e| e.to_string())?;
-    match answer.status_code() {
+    let mut response = object.fetch_with_request(request).await.map_err(|e| e.to_string())?;
+    let text = response.text().await.map_err(|e| e.to_string())?;
+    match response.status_code() {
         200 => from_text(&text).map_err(|e| e.to_string()),
         status => Err(format!("the object answers {status}")),
     }

@@ -1,45 +1,49 @@
 //! Bearer tokens by the client credentials grant (RFC 6749, section 4.4), kept in the isolate until
-//! shortly before they end.
+//! shortly before they expire.
 
+use crate::clock::{now, sleep};
+use crate::timeout::within;
 use domain::credential::oauth::{ClientAuth, ClientCredentials};
 use domain::secret::Secret;
 use domain::time::UnixMs;
 use futures_util::StreamExt;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::time::Duration;
 use url::form_urlencoded::Serializer;
-use worker::{Date, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
 
-/// A token is not used so shortly before its end, in ms; at most a fifth of its life.
+/// A token is not used within this time before it expires, in ms, nor in the last fifth of its life.
 const MAX_MARGIN_MS: i64 = 30_000;
-/// How long a fetch in the background may be under way before another is begun, in ms.
+/// Time that a fetch in the background may take before another one is started, in ms.
 const REFRESH_PATIENCE_MS: i64 = 15_000;
-/// The life of a token whose server does not say, in ms.
+/// Assumed life of a token whose server does not state one, in ms.
 const DEFAULT_LIFE_MS: i64 = 5 * 60_000;
-/// How long a server may take, and how long one call waits for another's fetch, in ms.
+/// Time that a server may take, and that one call waits for another's fetch, in ms.
 const TIMEOUT_MS: u64 = 10_000;
-/// The pause between looks at whether the other call's fetch is done, in ms.
+/// Pause before the next look at whether the other call's fetch is done, in ms.
 const LOOK_AGAIN_MS: u64 = 20;
-/// Clients kept; an isolate has few routes with one.
+/// Clients whose tokens are kept. An isolate has few routes with such a client.
 const CAPACITY: usize = 500;
-/// The longest answer that is read, in bytes.
-const MAX_ANSWER: usize = 64 << 10;
+/// Longest response that is read, in bytes.
+const MAX_RESPONSE: usize = 64 << 10;
 
-/// Why there is no token. Holds nothing that the server said.
+/// The reason why there is no token. Holds nothing that the server said.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OauthError {
-    #[error("the token's server cannot be reached")]
+    /// No response in time.
+    #[error("the token server cannot be reached")]
     Unreachable,
-    #[error("the token's server answers {0}")]
+    /// A status other than 200.
+    #[error("the token server responded with status {0}")]
     Refused(u16),
-    #[error("the token's server answers something else than a bearer token")]
-    Answer,
+    /// A body that cannot be read as a bearer token.
+    #[error("the token server's response holds no bearer token")]
+    Response,
 }
 
 #[derive(Debug)]
 enum Slot {
-    /// Another call is fetching, since then.
+    /// Another call has been fetching since this time.
     Fetching(UnixMs),
     Ready(Ready),
 }
@@ -53,14 +57,14 @@ struct Ready {
 }
 
 impl Ready {
-    /// Whether a call that began at `started` may use the token: while it lasts, or if it was asked for
-    /// on the call's behalf, however short its life.
+    /// Whether a call that began at `started` may use the token. It may while the token lasts. It also may
+    /// if the token was requested after `started`, however short its life.
     fn serves(&self, started: UnixMs, now: UnixMs) -> bool {
         let margin = MAX_MARGIN_MS.min((self.ends_at - self.asked_at) / 5);
         now < self.ends_at - margin || self.asked_at >= started
     }
 
-    /// Whether the next one should be fetched, and nobody is at it.
+    /// Whether the next token should be fetched and nobody is fetching it.
     fn is_due(&self, now: UnixMs) -> bool {
         let is_half_over = now - self.asked_at >= (self.ends_at - self.asked_at) / 2;
         is_half_over && self.refreshing_since.is_none_or(|since| now - since >= REFRESH_PATIENCE_MS)
@@ -69,11 +73,7 @@ impl Ready {
 
 thread_local!(static TOKENS: RefCell<HashMap<String, Slot>> = RefCell::default());
 
-fn now() -> UnixMs {
-    i64::try_from(Date::now().as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Which token: a client with another secret is another client.
+/// Tells clients apart: one with another secret is another client.
 fn key(client: &ClientCredentials) -> String {
     [
         client.token_url.as_str(),
@@ -85,8 +85,8 @@ fn key(client: &ClientCredentials) -> String {
     .join("\n")
 }
 
-/// The client's token. Of several calls that lack one, one fetches and the others wait: a promise of
-/// one request cannot be awaited in another, so they look again.
+/// Returns the client's token. If several calls lack one, one of them fetches it and the others wait. They
+/// wait by looking again, because a promise of one request cannot be awaited in another.
 pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
     enum Next {
         Use(Secret),
@@ -110,7 +110,7 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
         match next {
             Next::Use(token) => return Ok(token),
             Next::Wait if now() - started < timeout_ms() => {
-                Delay::from(Duration::from_millis(LOOK_AGAIN_MS)).await;
+                sleep(LOOK_AGAIN_MS).await;
             }
             Next::Wait => return Err(OauthError::Unreachable),
             Next::Fetch => break,
@@ -128,8 +128,8 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
     fetched.map(|ready| ready.token)
 }
 
-/// The fetch of the client's next token, to be run beside the call, from half of the current one's life
-/// on: so nobody waits when it ends.
+/// Returns the fetch of the client's next token, to run beside the call, once half of the current one's
+/// life is over. So nobody waits when it expires.
 pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = ()> + 'static> {
     let key = key(client);
     TOKENS.with_borrow_mut(|tokens| match tokens.get_mut(&key) {
@@ -141,7 +141,7 @@ pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = 
     })?;
     let client = client.clone();
     Some(async move {
-        // What fails here is tried again; the current token lasts for half of its life.
+        // A failure is tried again: the current token has half of its life left.
         let Ok(ready) = fetch(&client).await else { return };
         TOKENS.with_borrow_mut(|tokens| tokens.insert(key, Slot::Ready(ready)));
     })
@@ -151,7 +151,7 @@ fn timeout_ms() -> i64 {
     i64::try_from(TIMEOUT_MS).unwrap_or(i64::MAX)
 }
 
-/// Forgets a token that the upstream refused, unless another took its place meanwhile.
+/// Forgets a token that the upstream refused, unless another one has replaced it meanwhile.
 pub fn forget(client: &ClientCredentials, refused: &Secret) {
     TOKENS.with_borrow_mut(|tokens| {
         let key = key(client);
@@ -162,37 +162,32 @@ pub fn forget(client: &ClientCredentials, refused: &Secret) {
 }
 
 async fn fetch(client: &ClientCredentials) -> Result<Ready, OauthError> {
-    use futures_util::future::{Either, select};
     let asked_at = now();
-    let exchange = std::pin::pin!(async {
+    let exchange = async {
         let request = request(client).map_err(|_| OauthError::Unreachable)?;
-        let mut answer = Fetch::Request(request).send().await.map_err(|_| OauthError::Unreachable)?;
-        match answer.status_code() {
-            200 => text_of(&mut answer).await,
+        let mut response = Fetch::Request(request).send().await.map_err(|_| OauthError::Unreachable)?;
+        match response.status_code() {
+            200 => text_of(&mut response).await,
             status => Err(OauthError::Refused(status)),
         }
-    });
-    let timeout = std::pin::pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)));
-    let text = match select(exchange, timeout).await {
-        Either::Left((text, _)) => text?,
-        Either::Right(_) => return Err(OauthError::Unreachable),
     };
-    let (token, life_ms) = domain::credential::oauth::bearer_answer(&text).ok_or(OauthError::Answer)?;
+    let text = within(TIMEOUT_MS, exchange).await.map_err(|_| OauthError::Unreachable)??;
+    let (token, life_ms) = domain::credential::oauth::bearer_answer(&text).ok_or(OauthError::Response)?;
     let ends_at = asked_at + life_ms.unwrap_or(DEFAULT_LIFE_MS);
     Ok(Ready { token, asked_at, ends_at, refreshing_since: None })
 }
 
-/// The body, read no further than [`MAX_ANSWER`].
-async fn text_of(answer: &mut Response) -> Result<String, OauthError> {
-    let mut body = answer.stream().map_err(|_| OauthError::Answer)?;
+/// Reads the body, but no further than [`MAX_RESPONSE`].
+async fn text_of(response: &mut Response) -> Result<String, OauthError> {
+    let mut body = response.stream().map_err(|_| OauthError::Response)?;
     let mut bytes = Vec::new();
     while let Some(piece) = body.next().await {
         bytes.extend(piece.map_err(|_| OauthError::Unreachable)?);
-        if bytes.len() > MAX_ANSWER {
-            return Err(OauthError::Answer);
+        if bytes.len() > MAX_RESPONSE {
+            return Err(OauthError::Response);
         }
     }
-    String::from_utf8(bytes).map_err(|_| OauthError::Answer)
+    String::from_utf8(bytes).map_err(|_| OauthError::Response)
 }
 
 fn request(client: &ClientCredentials) -> worker::Result<Request> {
@@ -217,7 +212,7 @@ fn request(client: &ClientCredentials) -> worker::Result<Request> {
     init.with_method(Method::Post)
         .with_headers(headers)
         .with_body(Some(form.finish().into()))
-        // A redirect would take the client's secret elsewhere.
+        // A redirect would send the client's secret elsewhere.
         .with_redirect(RequestRedirect::Manual);
     Request::new_with_init(&client.token_url, &init)
 }
@@ -231,11 +226,11 @@ mod tests {
     }
 
     #[test]
-    fn a_token_serves_until_shortly_before_its_end_however_short_its_life() {
+    fn a_token_serves_until_shortly_before_it_expires_however_short_its_life() {
         let late = 1;
         assert!(ready(3_600_000).serves(late, 3_569_999) && !ready(3_600_000).serves(late, 3_570_000));
         assert!(ready(30_000).serves(late, 23_999) && !ready(30_000).serves(late, 24_000));
-        assert!(ready(0).serves(0, 500), "asked for by a call that was waiting");
+        assert!(ready(0).serves(0, 500), "requested for a call that was waiting");
         assert!(!ready(0).serves(late, 500));
     }
 

@@ -35,12 +35,12 @@ pub struct Metered {
     pub settings: AiSettings,
 }
 
-/// The call as its upstreams meter it; `None` if it costs nothing at any of them.
+/// Returns the call as its upstreams meter it; `None` if it costs nothing at any of them.
 pub fn metered(permit: &Permit, arrival: &Arrival, table: &RouteTable) -> Option<Metered> {
     let on = |permit: &Permit| {
         let route = permit.route();
         let settings = route.settings.ai.clone()?;
-        // A path that leads nowhere is refused later.
+        // A path without a URL is refused later.
         let path = build_url(route, &arrival.path, None).ok()?.path().to_owned();
         let kind = ai::metering(settings.provider, &arrival.method, &path, arrival.is_websocket);
         kind.is_metered().then_some((kind, path, settings))
@@ -52,8 +52,7 @@ pub fn metered(permit: &Permit, arrival: &Arrival, table: &RouteTable) -> Option
     Some(Metered { at, kind, path, settings })
 }
 
-/// Reads the request of a call, if a budget has to be reserved or usage to be asked for; its body is
-/// taken in for that.
+/// Reads the request of a call if a budget must be reserved or usage asked for. This reads the body whole.
 pub async fn read_ask(
     metered: &Metered,
     limits: &Limits,
@@ -61,7 +60,7 @@ pub async fn read_ask(
     body: &mut Body,
 ) -> Result<Option<AiAsk>, JsValue> {
     let Metered { kind, path, settings, .. } = metered;
-    // A form with a file says nothing that bounds the call.
+    // A form with a file holds nothing that bounds the call.
     let is_form = arrival.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
     if is_form || (!limits.has_budget() && !settings.include_usage) {
         return Ok(None);
@@ -76,7 +75,7 @@ pub async fn read_ask(
     Ok(Some(ask_of(*kind, path, &bytes)))
 }
 
-/// The most that the call can use; the token's ceiling if nothing bounds it.
+/// Returns the most that the call can use, or the token's ceiling if nothing bounds the call.
 pub fn most(ask: Option<&AiAsk>, limits: &Limits, prices: &PriceList) -> Ask {
     let tokens = ask.and_then(AiAsk::most_tokens);
     let micros = ask
@@ -87,15 +86,15 @@ pub fn most(ask: Option<&AiAsk>, limits: &Limits, prices: &PriceList) -> Ask {
     }
 }
 
-/// A reader of the response; `None` if nothing in it can be read.
+/// Makes a reader of the response. `None` if it holds nothing that can be read.
 pub fn reader(response: &Response) -> Option<UsageReader> {
     let headers = response.headers();
     UsageReader::of(|name| headers.get(name).ok().flatten())
 }
 
-/// The usage with the request's model, and its cost if that can be known.
+/// Adds the request's model to the usage, and the cost if it can be known.
 pub fn priced(mut usage: AiUsage, call: AiCall) -> AiUsage {
-    // The request may name an alias where the response names the issue; either may have the price.
+    // The request may name an alias and the response the exact version. Either may have a price.
     let models = [usage.model.clone(), call.model];
     usage.cost_micros = models.iter().flatten().find_map(|model| call.prices.cost_micros(model, &usage));
     let [said, asked] = models;
@@ -103,7 +102,7 @@ pub fn priced(mut usage: AiUsage, call: AiCall) -> AiUsage {
     usage
 }
 
-/// The settlement of the call; what is unknown stays spent as it was reserved.
+/// Returns the settlement of the call. If an amount is unknown, its reservation stays spent.
 pub fn settlement(usage: &AiUsage) -> Settlement {
     let tokens = usage.prompt_tokens.zip(usage.completion_tokens);
     Settlement {

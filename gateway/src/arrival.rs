@@ -1,18 +1,19 @@
-//! A call as it came in.
+//! A call as it arrived.
 
 use crate::headers;
-use crate::store::now;
 use domain::access::carrier::Carrier;
 use domain::access::path::RequestPath;
 use domain::time::UnixMs;
 use domain::token::base62;
 use domain::upstream::headers::search::Guarded;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID, next_hop, request_id};
+use edge::clock::now;
 use std::net::IpAddr;
 use url::Url;
 use web_sys::Request;
 use worker::{Error, Result};
 
+/// A call and everything read from its request.
 #[derive(Debug)]
 pub struct Arrival {
     pub request: Request,
@@ -21,24 +22,25 @@ pub struct Arrival {
     /// In upper case.
     pub method: String,
     pub request_id: String,
-    /// Unique; names the call in the usage event and in the token's counter.
+    /// Unique. Names the call in its usage event and in the token's counter.
     pub call_id: String,
     pub at: UnixMs,
     pub client_ip: Option<IpAddr>,
     pub origin: Option<String>,
     pub is_websocket: bool,
-    /// The header that held our token, once it was found.
+    /// The header that held our token, once found.
     pub carrier: Option<Carrier>,
-    /// Our token, once it was found: it goes on nowhere.
+    /// Our token, once found. It is never sent on.
     pub presented: Guarded,
-    /// The mark to send on; `None` if the call has been here before.
+    /// The loop mark to send on. `None` if the call has been here before.
     pub hop: Option<String>,
     headers: headers::List,
-    /// Whether the response is to be read for an AI's usage, so that it must come in a form that can be.
+    /// Whether the response will be read for an AI's usage, and so must be readable.
     pub is_metered: bool,
 }
 
 impl Arrival {
+    /// Reads the request, but not its body.
     pub fn read(request: Request) -> Result<Self> {
         let at = now();
         let random = edge::crypto::random::<32>().map_err(|e| Error::RustError(e.to_string()))?;
@@ -65,26 +67,28 @@ impl Arrival {
         })
     }
 
+    /// Returns the value of a header. `name` is in lower case.
     pub fn header(&self, name: &str) -> Option<String> {
         headers::get(&self.headers, name).map(str::to_owned)
     }
 
-    /// All headers, names in lower case.
+    /// Returns all headers, with names in lower case.
     pub fn headers(&self) -> &[(String, String)] {
         &self.headers
     }
 
-    /// The gateway's own origin as the client sees it.
+    /// Returns the gateway's own origin, as the client sees it.
     pub fn gateway(&self) -> String {
         self.url.origin().ascii_serialization()
     }
 
-    /// Whether a body can be sent on only out of the client's own request: `fetch` refuses one with a GET.
+    /// Whether a body can only be sent as part of the client's own request: `fetch` refuses to make a GET
+    /// with one.
     pub fn must_keep_request(&self) -> bool {
         matches!(self.method.as_str(), "GET" | "HEAD")
     }
 
-    /// The announced length of the body.
+    /// Returns the announced length of the body.
     pub fn content_length(&self) -> Option<u64> {
         self.header("content-length")?.parse().ok()
     }

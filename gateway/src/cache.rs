@@ -4,16 +4,16 @@ use domain::time::UnixMs;
 use std::collections::HashMap;
 use std::hash::Hash;
 
-/// How long a started refresh is trusted to be under way: its request may have been cancelled.
+/// Time for which a started refresh is assumed to be running. Its request may have been cancelled.
 const REFRESH_PATIENCE_MS: i64 = 3_000;
-/// How long a store that failed is left alone.
+/// Time for which a store that failed is left alone.
 const RETRY_PAUSE_MS: i64 = 1_000;
 
-/// How old a value may be for a refusal to rest on it, and so the least time between two readings for
-/// that reason.
+/// Greatest age of a value that a call may be refused for, and so the shortest time between two reads made
+/// for that reason.
 const REFUSAL_AGE_MS: i64 = 1_000;
 
-/// A value with the time at which its reading began.
+/// A value with the time at which its read started.
 #[derive(Clone, Debug)]
 pub struct Entry<T> {
     value: T,
@@ -23,7 +23,7 @@ pub struct Entry<T> {
     has_refused: bool,
 }
 
-/// What may be done with an entry.
+/// The use that may be made of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Freshness {
     /// Serve it.
@@ -32,23 +32,24 @@ pub enum Freshness {
     Refresh,
     /// Read it again before it serves.
     Expired,
-    /// As `Expired`, but the store failed a moment ago: do not ask it now.
+    /// Expired, but the store failed a moment ago: do not ask it now.
     ExpiredUnreachable,
 }
 
-/// What has to be done before a call is refused because of an entry.
+/// The step that must come before a call is refused because of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// Nothing: it is young and has refused before, or was read for this call, or its store failed a
-    /// moment ago.
+    /// None: the entry is young and has refused before, or it was read for this call, or its store failed
+    /// a moment ago.
     Settled,
     /// Read it again.
     Read,
-    /// Look again shortly: it may not be read yet, or another call is reading it.
+    /// Look again shortly: the entry may not be read yet, or another call is reading it.
     Wait,
 }
 
 impl<T> Entry<T> {
+    /// Makes an entry from a read that started at `read_at`.
     pub fn new(value: T, read_at: UnixMs) -> Self {
         Self { value, read_at, refreshing_since: None, failed_at: None, has_refused: false }
     }
@@ -61,9 +62,9 @@ impl<T> Entry<T> {
         now - self.read_at
     }
 
-    /// From half of `max_age_ms` on, one request reads the entry again in the background while it still
-    /// serves, so that a busy one never waits for KV. Notes that a refresh begins if it says
-    /// [`Freshness::Refresh`].
+    /// Decides how the entry may be used. From half of `max_age_ms` on, one request reads it again in the
+    /// background while it still serves, so that calls with a busy token never wait for KV. Notes the start
+    /// of that read when it returns [`Freshness::Refresh`].
     pub fn freshness(&mut self, now: UnixMs, max_age_ms: i64) -> Freshness {
         let age = self.age(now);
         let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
@@ -84,8 +85,8 @@ impl<T> Entry<T> {
         }
     }
 
-    /// Prepares the refusal of a call that came at `since` and rests on this entry. Notes that a reading
-    /// begins if it says [`Claim::Read`].
+    /// Decides what must come before a call that arrived at `since` is refused because of this entry. Notes
+    /// the start of a read when it returns [`Claim::Read`].
     pub fn claim(&mut self, since: UnixMs, now: UnixMs) -> Claim {
         let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
         let is_young = self.age(now) < REFUSAL_AGE_MS;
@@ -106,14 +107,15 @@ impl<T> Entry<T> {
         self.has_refused = true;
     }
 
+    /// Notes that the store failed, so that it is left alone for a moment.
     pub fn note_failure(&mut self, now: UnixMs) {
         self.failed_at = Some(now);
     }
 }
 
-/// Two generations of at most `capacity` entries each: when the young one is full it becomes the
-/// old one and what was old is dropped. What is looked up stays young. Both steps cost O(1), and a
-/// flood of strange keys cannot push out what is in use.
+/// Two generations of at most `capacity` entries each. When the young one is full it becomes the old one,
+/// and the old one is dropped. A lookup makes an entry young again. Both steps cost O(1), and a flood of
+/// strange keys cannot push out entries that are in use.
 #[derive(Debug)]
 pub struct Cache<K, T> {
     young: HashMap<K, Entry<T>>,
@@ -126,6 +128,7 @@ impl<K: Eq + Hash + Clone, T> Cache<K, T> {
         Self { young: HashMap::new(), old: HashMap::new(), capacity }
     }
 
+    /// Looks an entry up, which keeps it young.
     pub fn get_mut(&mut self, key: &K) -> Option<&mut Entry<T>> {
         if let Some((key, entry)) = self.old.remove_entry(key) {
             self.insert(key, entry);
@@ -133,7 +136,7 @@ impl<K: Eq + Hash + Clone, T> Cache<K, T> {
         self.young.get_mut(key)
     }
 
-    /// Of two readings the later begun stays: a slow one must not bring back what a later one saw
+    /// Keeps whichever read started later: a slow one must not bring back a token that a later one saw
     /// revoked.
     pub fn learn(&mut self, key: K, entry: Entry<T>) {
         if self.get_mut(&key).is_none_or(|known| known.read_at <= entry.read_at) {
@@ -155,7 +158,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_entry_ages_from_fresh_over_refresh_to_expired() {
+    fn an_entry_is_fresh_then_refreshed_then_expired() {
         let mut entry = Entry::new((), 0);
         assert_eq!(entry.freshness(4_999, 10_000), Freshness::Fresh);
         assert_eq!(entry.freshness(5_000, 10_000), Freshness::Refresh);
@@ -168,21 +171,25 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_costs_at_most_one_reading_a_second() {
+    fn a_refusal_costs_at_most_one_read_a_second() {
         let mut entry = Entry::new((), 0);
         assert_eq!(entry.claim(0, 500), Claim::Settled, "read for this very call");
-        assert_eq!(entry.claim(400, 500), Claim::Wait, "read before it, and no refusal rests on it yet");
+        assert_eq!(
+            entry.claim(400, 500),
+            Claim::Wait,
+            "read before the call, and no call was refused for it yet"
+        );
         entry.note_refusal();
         assert_eq!(entry.claim(400, 999), Claim::Settled);
         assert_eq!(entry.claim(400, 1_000), Claim::Read);
         assert_eq!(entry.claim(400, 1_001), Claim::Wait, "one at a time");
-        assert_eq!(entry.claim(400, 4_000), Claim::Read, "a lost reading is taken over");
+        assert_eq!(entry.claim(400, 4_000), Claim::Read, "a lost read is taken over");
         entry.note_failure(4_000);
         assert_eq!(entry.claim(400, 4_999), Claim::Settled, "a store that failed is left alone");
     }
 
     #[test]
-    fn a_slow_older_reading_does_not_replace_a_newer_one() {
+    fn a_slow_older_read_does_not_replace_a_newer_one() {
         let mut cache = Cache::new(10);
         cache.learn(0, Entry::new("revoked", 8_000));
         cache.learn(0, Entry::new("active", 5_000));
@@ -192,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cache_is_bounded_and_keeps_what_is_in_use() {
+    fn the_cache_is_bounded_and_keeps_entries_in_use() {
         let mut cache = Cache::new(10);
         cache.insert(0, Entry::new((), 0));
         for key in 1..1_000 {

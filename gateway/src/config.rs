@@ -3,21 +3,21 @@
 use domain::keys::KeyRing;
 use domain::vars::{VarError, Vars, flag, integer_or};
 use edge::env::{EnvVars, METRICS};
-use std::cell::OnceCell;
-use std::rc::Rc;
+use edge::isolate_config;
 use worker::Env;
 
-/// How old a cached entry may get before it is read again, in ms. A change in KV is seen at most
-/// this long after KV shows it.
+/// Age at which a cached entry is read again, in ms. A change is in force at most this long after KV shows
+/// it.
 pub const MAX_AGE_MS: i64 = 10_000;
 
+/// The gateway's settings.
 #[derive(Debug)]
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,
-    /// How long a cached entry may serve while KV cannot be read.
+    /// Age up to which a cached entry may serve while KV cannot be read.
     pub stale_max_ms: i64,
-    /// How long events are collected before they are sent; 0 sends each at once.
+    /// Time for which events are collected before they are sent. 0 sends each at once.
     pub usage_flush_ms: u32,
     pub allow_insecure_upstreams: bool,
     /// Whether each call is logged.
@@ -27,6 +27,10 @@ pub struct Config {
 }
 
 impl Config {
+    /// Reads the settings.
+    ///
+    /// # Errors
+    /// The variable that is missing or cannot be read.
     pub fn from_vars(vars: &impl Vars) -> Result<Self, VarError> {
         Ok(Self {
             check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
@@ -39,18 +43,10 @@ impl Config {
         })
     }
 
-    /// The isolate's configuration. Plain data, so it may outlive the request that read it.
-    pub fn get(env: &Env) -> Result<Rc<Self>, VarError> {
-        thread_local!(static CONFIG: OnceCell<Rc<Config>> = const { OnceCell::new() });
-        CONFIG.with(|cell| {
-            if let Some(config) = cell.get() {
-                return Ok(Rc::clone(config));
-            }
-            let has_metrics = js_sys::Reflect::has(env, &METRICS.into()).unwrap_or(false);
-            let config = Rc::new(Self { has_metrics, ..Self::from_vars(&EnvVars(env))? });
-            Ok(Rc::clone(cell.get_or_init(|| config)))
-        })
-    }
+    isolate_config!(Config, |env: &Env| {
+        let has_metrics = js_sys::Reflect::has(env, &METRICS.into()).unwrap_or(false);
+        Self::from_vars(&EnvVars(env)).map(|config| Self { has_metrics, ..config })
+    });
 }
 
 #[cfg(test)]

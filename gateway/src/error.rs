@@ -1,30 +1,31 @@
 //! Failures, and the one place that turns them into responses.
 
-use crate::limiter;
+use crate::answer::tell;
 use domain::access::Denial;
 use domain::error::GatewayError;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
 use domain::upstream::settings::Maintenance;
 use domain::usage::outcome::Outcome;
+use wasm_bindgen::JsValue;
 use worker::Result;
 
-/// When a client may come back after a store did not respond.
+/// Time after which a client may try again if a store did not respond.
 const STORE_RETRY_AFTER_S: i64 = 2;
 
-/// How a call failed: what the client is told and what is recorded.
+/// A failed call: the error for the client and the outcome to record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     pub error: GatewayError,
-    /// The status where it is not the error's own.
+    /// The status, if it is not the error's own.
     pub status: Option<u16>,
-    /// The text where it is not the error's own.
+    /// The message, if it is not the error's own.
     pub message: Option<String>,
     pub outcome: Outcome,
     pub retry_after_s: Option<i64>,
-    /// The methods that would have been taken, if the method is at fault (RFC 9110, section 15.5.6).
+    /// The methods that the route accepts, if the call's method is at fault (RFC 9110, section 15.5.6).
     pub allow: Option<String>,
-    /// How the token's limits stand, where they were asked.
+    /// Uses of the token's limits, if its counter was asked.
     pub uses: Vec<LimitUse>,
 }
 
@@ -37,16 +38,16 @@ impl Failure {
         Self { error, status: None, message: None, outcome, retry_after_s, allow: None, uses: vec![] }
     }
 
-    /// A response whose status is none that HTTP knows, and that no platform lets us hand on.
+    /// An upstream's status that HTTP does not know. The platform refuses to pass it on.
     pub fn status_unknown(status: u16) -> Self {
         Self {
-            message: Some(format!("The upstream answered with status {status}, which cannot be handed on.")),
+            message: Some(format!("The upstream answered with status {status}, which cannot be passed on.")),
             outcome: Outcome::UpstreamError,
             ..GatewayError::BadGateway.into()
         }
     }
 
-    /// Adds the methods of the call's route to a refusal of its method.
+    /// Adds the route's methods if the call's method was refused.
     pub fn with_methods_of(mut self, route: Option<&Route>) -> Self {
         if let (GatewayError::MethodNotAllowed, Some(route)) = (self.error, route) {
             self.allow = Some(route.methods_listed());
@@ -54,6 +55,7 @@ impl Failure {
         self
     }
 
+    /// The route is under maintenance, with the admin's text.
     pub fn maintenance(notice: &Maintenance) -> Self {
         Self {
             message: Some(notice.message.clone()),
@@ -62,7 +64,7 @@ impl Failure {
         }
     }
 
-    /// A status that the call itself asked for.
+    /// A status that the call itself requested.
     pub fn injected(status: u16) -> Self {
         Self { status: Some(status), ..GatewayError::InjectedFault.into() }
     }
@@ -109,13 +111,13 @@ impl From<GatewayError> for Failure {
 }
 
 impl Failure {
-    /// The response: status and envelope. No cause, no inner text.
+    /// Makes the response: status and envelope, without the cause.
     pub fn respond(&self, request_id: &str) -> Result<web_sys::Response> {
         let mut envelope = self.error.envelope(request_id);
         if let Some(message) = &self.message {
             envelope.message.clone_from(message);
         }
-        let response = edge::respond::error(self.status.unwrap_or(self.error.status()), &envelope)?;
+        let response = edge::http::error(self.status.unwrap_or(self.error.status()), &envelope)?;
         if let Some(seconds) = self.retry_after_s {
             response.headers().set("retry-after", &seconds.to_string())?;
         }
@@ -123,7 +125,25 @@ impl Failure {
             response.headers().set("allow", methods)?;
         }
         let response: web_sys::Response = response.into();
-        limiter::tell(&response, &self.uses)?;
+        tell(&response, &self.uses)?;
         Ok(response)
     }
+}
+
+/// The reason why an upstream gave no response, with the cause for the log.
+#[derive(Debug)]
+pub struct UpstreamError {
+    pub error: GatewayError,
+    pub cause: String,
+}
+
+impl UpstreamError {
+    pub fn new(error: GatewayError, cause: impl Into<String>) -> Self {
+        Self { error, cause: cause.into() }
+    }
+}
+
+/// The platform cannot reach the upstream.
+pub fn unreachable(cause: &JsValue) -> UpstreamError {
+    UpstreamError::new(GatewayError::BadGateway, format!("{cause:?}"))
 }

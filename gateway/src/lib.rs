@@ -4,19 +4,20 @@
 //! | module | is |
 //! |---|---|
 //! | [`serve`] | the order of work, one step after the other |
-//! | [`store`] | tokens and routes from KV, through [`cache`] |
-//! | [`credentials`] | sealed credentials opened, v1 references resolved |
-//! | [`limiter`] | limits, counted by the token's Durable Object |
-//! | [`upstream`], [`body`] | the call to the upstream and its answer on the way back |
+//! | [`store`] | tokens, [`routes`] and prices from KV, through [`cache`] |
+//! | [`credentials`] | opening sealed credentials, resolving v1 references |
+//! | [`limiter`], [`answer`] | limits: counted by the token's Durable Object, told to the client |
+//! | [`upstream`], [`body`] | the call to the upstream and its response on the way back |
 //! | [`headers`] | header lists, in few crossings to JavaScript |
-//! | [`signing`] | bodies that a signature has to cover |
-//! | [`ai`] | what AI calls may use and did use |
-//! | [`watch`], [`websocket`] | bodies and sockets whose end has to be known |
-//! | [`record`], [`meter`] | usage events: what is in them; packed and sent after the answer |
-//! | [`metrics`] | calls as data points, where a dataset is bound |
-//! | [`error`] | failures, and the one place that turns them into responses |
+//! | [`signing`] | bodies that a signature must cover |
+//! | [`ai`] | budgets and usage of AI calls |
+//! | [`watch`], [`websocket`] | bodies and sockets whose end must be known |
+//! | [`record`], [`meter`] | usage events: their content; packing and sending them after the response |
+//! | [`metrics`] | calls as data points, if a dataset is bound |
+//! | [`error`] | failures, turned into responses in one place |
 
 mod ai;
+mod answer;
 mod arrival;
 mod body;
 mod cache;
@@ -28,6 +29,7 @@ mod limiter;
 mod meter;
 mod metrics;
 mod record;
+mod routes;
 mod serve;
 mod signing;
 mod store;

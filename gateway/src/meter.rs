@@ -1,21 +1,20 @@
-//! Usage events: collected in the isolate, packed, sent after the answer.
+//! Usage events: collected in the isolate, packed, sent after the response.
 //!
-//! Nothing here delays or fails a call. What is lost when an isolate dies is at most the events of
-//! the last `USAGE_FLUSH_MS`; what the queue refuses is tried again and then counted as dropped,
-//! and the count travels with the next message that gets through.
+//! Nothing here delays or fails a call. An isolate that dies loses at most the events of the last
+//! `USAGE_FLUSH_MS`. Events that the queue refuses are tried again and then counted as dropped; the count
+//! goes along with the next message that gets through.
 
 use crate::metrics;
-use crate::store::{Keep, now};
+use crate::store::Keep;
 use domain::time::UnixMs;
 use domain::usage::{MAX_EVENTS_PER_MESSAGE, MAX_MESSAGE_BYTES, UsageEvent, UsageMessage};
-use edge::env::USAGE;
-use edge::log::log;
+use edge::clock::{now, sleep};
+use edge::log::{Source, log};
+use edge::queue::{Packed, Queue};
 use std::cell::RefCell;
-use std::time::Duration;
-use wasm_bindgen::JsValue;
-use worker::{Delay, Env, QueueContentType, RawMessageBuilder};
+use worker::Env;
 
-/// Pauses between the tries to send, in ms.
+/// Pauses between attempts to send, in ms.
 const RETRY_PAUSES_MS: [u64; 3] = [100, 500, 2_000];
 
 #[derive(Debug, Default)]
@@ -23,14 +22,14 @@ struct Buffer {
     events: Vec<UsageEvent>,
     dropped: u64,
     unknown_tokens: u64,
-    /// When the flush that is under way is due. The request that owns it may be cancelled, so
-    /// another takes over once it is overdue.
+    /// The time at which the pending flush is due. The request that owns it may be cancelled, so another
+    /// one takes over once it is overdue.
     flush_due: Option<UnixMs>,
 }
 
 thread_local!(static BUFFER: RefCell<Buffer> = RefCell::default());
 
-/// Records a call.
+/// Records a call. Returns at once.
 pub fn record(event: UsageEvent, keep: &Keep) {
     let Keep { env, context, config, .. } = keep;
     if config.has_metrics {
@@ -53,15 +52,15 @@ pub fn record(event: UsageEvent, keep: &Keep) {
         context.wait_until(async move { send(message, &env).await });
     } else if starts_flush {
         context.wait_until(async move {
-            Delay::from(Duration::from_millis(u64::from(flush_ms))).await;
+            sleep(flush_ms.into()).await;
             BUFFER.with_borrow_mut(|buffer| buffer.flush_due = None);
             send(take(), &env).await;
         });
     }
 }
 
-/// Counts a call with a token that nobody knows. It makes no message of its own: a flood of forged
-/// tokens must not become a flood of messages.
+/// Counts a call with an unknown token. This sends no message: a flood of forged tokens must not become a
+/// flood of messages.
 pub fn count_unknown_token() {
     BUFFER.with_borrow_mut(|buffer| buffer.unknown_tokens = buffer.unknown_tokens.saturating_add(1));
 }
@@ -80,28 +79,29 @@ async fn send(message: UsageMessage, env: &Env) {
     if message.events.is_empty() {
         return give_back(0, &message);
     }
-    match to_text(&message) {
-        Ok(text) if text.len() <= MAX_MESSAGE_BYTES => return send_text(&text, &message, env).await,
+    match Packed::new(&message) {
+        Ok(packed) if packed.size() <= MAX_MESSAGE_BYTES => return send_packed(&packed, &message, env).await,
         Ok(_) => {}
         Err(cause) => return drop_events(&message, &cause),
     }
     let (parts, lost) = message.split();
     BUFFER.with_borrow_mut(|buffer| buffer.dropped = buffer.dropped.saturating_add(lost));
     for part in parts {
-        match to_text(&part) {
-            Ok(text) => send_text(&text, &part, env).await,
+        match Packed::new(&part) {
+            Ok(packed) => send_packed(&packed, &part, env).await,
             Err(cause) => drop_events(&part, &cause),
         }
     }
 }
 
-async fn send_text(text: &str, message: &UsageMessage, env: &Env) {
+async fn send_packed(packed: &Packed<UsageMessage>, message: &UsageMessage, env: &Env) {
     let mut cause = String::new();
     for pause in std::iter::once(0).chain(RETRY_PAUSES_MS) {
         if pause > 0 {
-            Delay::from(Duration::from_millis(pause)).await;
+            sleep(pause).await;
         }
-        match try_send(text, env).await {
+        let sent = async { Queue::usage(env)?.send(packed).await };
+        match sent.await {
             Ok(()) => return,
             Err(error) => cause = error,
         }
@@ -109,26 +109,17 @@ async fn send_text(text: &str, message: &UsageMessage, env: &Env) {
     drop_events(message, &cause);
 }
 
+/// Counts the events of a message as dropped.
 fn drop_events(message: &UsageMessage, cause: &str) {
     let lost = u64::try_from(message.events.len()).unwrap_or(u64::MAX);
-    log("-", "usage events dropped", &format!("{lost} events: {cause}"));
+    log(Source::Isolate, "usage events dropped", &format!("{lost} events: {cause}"));
     give_back(lost, message);
 }
 
+/// Keeps the counts of a message that was not sent, for the next one.
 fn give_back(lost: u64, message: &UsageMessage) {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.dropped = buffer.dropped.saturating_add(message.dropped).saturating_add(lost);
         buffer.unknown_tokens = buffer.unknown_tokens.saturating_add(message.unknown_tokens);
     });
-}
-
-fn to_text(message: &UsageMessage) -> Result<String, String> {
-    serde_json::to_string(message).map_err(|e| e.to_string())
-}
-
-/// Sends text: one string crosses to JavaScript, where an object would cross field by field.
-async fn try_send(text: &str, env: &Env) -> Result<(), String> {
-    let queue = env.queue(USAGE).map_err(|e| e.to_string())?;
-    let raw = RawMessageBuilder::new(JsValue::from_str(text)).build_with_content_type(QueueContentType::Text);
-    queue.send_raw(raw).await.map_err(|e| e.to_string())
 }

@@ -1,7 +1,7 @@
-//! Each recorded call as a data point of the `METRICS` dataset (Workers Analytics Engine), for dashboards
-//! beyond our own reports. Optional: without the binding nothing is written.
+//! Writes each recorded call as a data point to the `METRICS` dataset (Workers Analytics Engine), for
+//! dashboards beyond our own reports. Optional: without the binding nothing is written.
 //!
-//! | column | is |
+//! | column | holds |
 //! |---|---|
 //! | `index1` | token id |
 //! | `blob1` … `blob6` | team, route id, method, outcome, country, AI model |
@@ -9,14 +9,13 @@
 
 use domain::usage::UsageEvent;
 use edge::env::METRICS;
-use edge::log::log;
+use edge::log::{Source, log};
 use worker::{AnalyticsEngineDataPointBuilder, Env};
 
-/// Writes the call. Never fails it; nothing waits for it.
+/// Writes the call. This never fails the call, and nothing waits for it.
 pub fn write(event: &UsageEvent, env: &Env) {
     let ai = event.ai.as_ref();
-    // Sums of a dashboard need no more than 2^53.
-    #[expect(clippy::cast_precision_loss)]
+    #[expect(clippy::cast_precision_loss, reason = "a dashboard's sums need no more than 2^53")]
     let number = |value: Option<u64>| value.unwrap_or(0) as f64;
     let tokens = ai.map(|ai| ai.prompt_tokens.unwrap_or(0).saturating_add(ai.completion_tokens.unwrap_or(0)));
     let written = env.analytics_engine(METRICS).and_then(|dataset| {
@@ -38,6 +37,6 @@ pub fn write(event: &UsageEvent, env: &Env) {
             .write_to(&dataset)
     });
     if let Err(cause) = written {
-        log(&event.request_id, "metrics not written", &cause);
+        log(Source::Request(&event.request_id), "metrics not written", &cause);
     }
 }

@@ -1,14 +1,14 @@
-//! What is recorded of a call whose token is known.
+//! The usage event and the log line of a call.
 
 use crate::arrival::Arrival;
-use crate::store::now;
 use domain::access::record::TokenRecord;
 use domain::ai::Tried;
 use domain::limit::ledger::LimitUse;
 use domain::route::Route;
 use domain::usage::outcome::Outcome;
 use domain::usage::{MAX_BYTES, UsageEvent};
-use serde::Serialize;
+use edge::clock::now;
+use edge::log::{Call, Level};
 use std::sync::Arc;
 use web_sys::Response;
 
@@ -16,7 +16,7 @@ use web_sys::Response;
 #[derive(Debug, Default)]
 pub struct Account {
     pub token: Option<Arc<TokenRecord>>,
-    /// The head of its secret's hash.
+    /// The first digits of the hash of its secret.
     pub secret: Option<String>,
     pub route: Option<Arc<Route>>,
     /// Whether the client hung up before the upstream's first byte.
@@ -24,62 +24,41 @@ pub struct Account {
     /// Time to the decision, and from sending to the first byte.
     pub auth_ms: i64,
     pub upstream_ms: i64,
-    /// How the token's limits stand, where they were asked.
+    /// Uses of the token's limits, if its counter was asked.
     pub uses: Vec<LimitUse>,
     pub tried: Tried,
 }
 
-/// What is recorded where nobody was there to be answered: nginx's "Client Closed Request".
+/// Status recorded if the client was gone before the response: nginx's "Client Closed Request".
 const CLIENT_GONE: u16 = 499;
 
-/// Statuses and methods whose answers have no body, whatever length they announce.
+/// Whether a response has a body, whatever length it announces.
 fn has_body(method: &str, status: u16) -> bool {
     method != "HEAD" && !matches!(status, 101 | 204 | 205 | 304)
 }
 
-/// A call as it is logged, when its answer begins. The path is without its query.
-#[derive(Debug, Serialize)]
-pub struct Line<'a> {
-    level: &'static str,
-    event: &'static str,
-    request_id: &'a str,
-    /// The id of its usage event.
-    call_id: &'a str,
-    method: &'a str,
-    path: &'a str,
-    status: u16,
-    outcome: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_id: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    team: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    route_id: Option<&'a str>,
-    auth_ms: i64,
-    upstream_ms: i64,
-}
-
-impl<'a> Line<'a> {
-    pub fn new(arrival: &'a Arrival, account: &'a Account, status: u16, outcome: Outcome) -> Self {
-        let token = account.token.as_deref();
-        Self {
-            level: if outcome == Outcome::Ok { "info" } else { "warn" },
-            event: "call",
-            request_id: &arrival.request_id,
-            call_id: &arrival.call_id,
-            method: &arrival.method,
-            path: arrival.path.as_str(),
-            status,
-            outcome: outcome.as_str(),
-            token_id: token.map(|token| token.id.as_str()),
-            team: token.map(|token| token.team.as_str()),
-            route_id: account.route.as_ref().map(|route| route.id.as_str()),
-            auth_ms: account.auth_ms,
-            upstream_ms: account.upstream_ms,
-        }
+/// Makes the log line of a call, when its response starts.
+pub fn line<'a>(arrival: &'a Arrival, account: &'a Account, status: u16, outcome: Outcome) -> Call<'a> {
+    let token = account.token.as_deref();
+    Call {
+        level: Level::of_success(outcome == Outcome::Ok),
+        event: "call",
+        request_id: &arrival.request_id,
+        call_id: Some(&arrival.call_id),
+        method: &arrival.method,
+        path: arrival.path.as_str(),
+        status,
+        outcome: Some(outcome.as_str()),
+        token_id: token.map(|token| token.id.as_str()),
+        team: token.map(|token| token.team.as_str()),
+        route_id: account.route.as_ref().map(|route| route.id.as_str()),
+        auth_ms: Some(account.auth_ms),
+        upstream_ms: Some(account.upstream_ms),
+        ms: None,
     }
 }
 
+/// Makes the usage event of a call. `None` if its token is unknown.
 pub fn event(
     arrival: &Arrival,
     account: &Account,
@@ -90,7 +69,7 @@ pub fn event(
     let status = if outcome == Outcome::ClientGone { CLIENT_GONE } else { response.status() };
     let in_range = |length: u64| (length <= MAX_BYTES).then_some(length);
     let announced = || response.headers().get("content-length").ok().flatten()?.parse().ok();
-    // A client that is gone received nothing of what was announced.
+    // A client that is gone received nothing of the announced body.
     let is_read = outcome != Outcome::ClientGone && has_body(&arrival.method, status);
     let bytes_out = if is_read { announced().and_then(in_range) } else { Some(0) };
     let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);

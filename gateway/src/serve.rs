@@ -1,13 +1,15 @@
-//! One call from arrival to answer.
+//! One call from arrival to response.
 
 use crate::ai::{self, AiCall};
+use crate::answer::tell;
 use crate::arrival::Arrival;
 use crate::body::Body;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::limiter::{self, Admission};
-use crate::record::{self, Account, Line};
-use crate::store::{Keep, Routes, Store, now, prices};
+use crate::record::{self, Account};
+use crate::routes::Routes;
+use crate::store::{Keep, Store, prices};
 use crate::upstream;
 use crate::watch::{End, Seen, Watcher, watched};
 use crate::{credentials, meter, websocket};
@@ -23,19 +25,19 @@ use domain::secret::Secret;
 use domain::token::{Form, TokenHash, TokenSecret};
 use domain::upstream::cors::{self, PREFLIGHT_MAX_AGE_S};
 use domain::upstream::fault::{FAULT, Fault};
+use domain::upstream::headers::SERVER_TIMING;
 use domain::upstream::headers::search::Guarded;
-use domain::upstream::headers::{REQUEST_ID, SERVER_TIMING};
 use domain::usage::outcome::Outcome;
 use domain::usage::{AiUsage, SECRET_HEAD, UsageEvent};
-use edge::log::{log, log_call};
+use edge::clock::{now, sleep};
+use edge::http::{set_cors, set_preflight, set_request_id};
+use edge::log::{Source, log};
 use futures_channel::oneshot;
 use futures_util::future::join;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-use wasm_bindgen::JsValue;
 use web_sys::{Request, Response};
-use worker::{Context, Delay, Env, Error, Result};
+use worker::{Context, Env, Error, Result};
 
 type Handled<T> = std::result::Result<T, Box<Failure>>;
 
@@ -47,7 +49,7 @@ impl From<GatewayError> for Box<Failure> {
 
 /// Serves one call. In order: health · loop · preflight · token syntax · token record · decision
 /// (state, expiry, client address, route, method, scope) · maintenance · limits · credential ·
-/// upstream · answer · usage.
+/// upstream · response · usage.
 pub async fn serve(request: Request, env: &Env, context: &Rc<Context>) -> Result<Response> {
     let mut arrival = Arrival::read(request)?;
     if arrival.path.as_str() == "/health" {
@@ -56,7 +58,7 @@ pub async fn serve(request: Request, env: &Env, context: &Rc<Context>) -> Result
     let config = match Config::get(env) {
         Ok(config) => config,
         Err(cause) => {
-            log(&arrival.request_id, "configuration cannot be used", &cause);
+            log(Source::Request(&arrival.request_id), "configuration cannot be used", &cause);
             return Failure::from(GatewayError::InternalServerError).respond(&arrival.request_id);
         }
     };
@@ -73,7 +75,7 @@ pub async fn serve(request: Request, env: &Env, context: &Rc<Context>) -> Result
     let outcome = if account.abandoned { Outcome::ClientGone } else { outcome };
     finish(&answer.response, &arrival, &account, &store).await?;
     if config.log_calls {
-        log_call(&Line::new(&arrival, &account, answer.response.status(), outcome));
+        record::line(&arrival, &account, answer.response.status(), outcome).log();
     }
     let event = record::event(&arrival, &account, &answer.response, outcome);
     answer.deliver(event, &store)
@@ -83,7 +85,7 @@ fn health(arrival: &Arrival) -> Result<Response> {
     let health =
         Health { status: "ok".into(), service: "gateway".into(), version: env!("CARGO_PKG_VERSION").into() };
     let response = worker::Response::from_json(&health)?;
-    response.headers().set(REQUEST_ID, &arrival.request_id)?;
+    set_request_id(&response.headers().0, &arrival.request_id)?;
     response.headers().set(SERVER_TIMING, "auth;dur=0, upstream;dur=0")?;
     response.headers().set("cache-control", "no-store")?;
     Ok(response.into())
@@ -112,7 +114,7 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
         let prices = prices(store).await;
         let asked = ai::read_ask(&metered, &token.limits, arrival, &mut body).await;
         let asked = asked.map_err(|cause| {
-            log(store.request_id, "the request's body broke off", &format!("{cause:?}"));
+            log(Source::Request(store.request_id), "the request's body broke off", &format!("{cause:?}"));
             GatewayError::BadGateway
         })?;
         if token.limits.has_budget() {
@@ -145,7 +147,7 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     }
 }
 
-/// The upstream called, its answer ready to be handed on.
+/// Calls the upstream and prepares its response for the client.
 async fn call(
     permit: &Permit,
     mut body: Body,
@@ -156,13 +158,13 @@ async fn call(
 ) -> Handled<(Response, Option<websocket::Joined>)> {
     let sent_at = now();
     account.auth_ms = sent_at - arrival.at;
-    // A client that hangs up ends its request here and now, unless something is waited for: so the call
-    // is recorded all the same.
+    // A client that hangs up ends its request at once, unless `wait_until` holds it. Hold it, so that the
+    // call is recorded all the same.
     let (answered, waited_for) = oneshot::channel::<()>();
     store.context.wait_until(async move {
         let _ = waited_for.await;
     });
-    // Asked for later it would not know of what happened before.
+    // Take the signal now: one obtained later misses an abort that has already happened.
     let client = arrival.request.signal();
     let answer = upstream::forward(permit, &mut body, arrival, routes, store, &mut account.tried).await;
     account.abandoned = client.aborted();
@@ -170,11 +172,15 @@ async fn call(
     account.upstream_ms = now() - sent_at;
     let route = permit.route();
     let answer = answer.map_err(|failed| {
-        log(store.request_id, "upstream call failed", &format!("route {}: {}", route.id, failed.cause));
+        log(
+            Source::Request(store.request_id),
+            "upstream call failed",
+            &format!("route {}: {}", route.id, failed.cause),
+        );
         Box::<Failure>::from(failed.error)
     })?;
     let failed = |cause: &dyn std::fmt::Debug| {
-        log(store.request_id, "answer cannot be handed on", &format!("{cause:?}"));
+        log(Source::Request(store.request_id), "answer cannot be handed on", &format!("{cause:?}"));
         Box::<Failure>::from(GatewayError::BadGateway)
     };
     if arrival.is_websocket
@@ -186,18 +192,22 @@ async fn call(
     }
     let status = answer.response.status();
     if !(200..=599).contains(&status) {
-        log(store.request_id, "status cannot be handed on", &format!("route {}: {status}", route.id));
+        log(
+            Source::Request(store.request_id),
+            "status cannot be handed on",
+            &format!("route {}: {status}", route.id),
+        );
         return Err(Box::new(Failure::status_unknown(status)));
     }
     answer.returned(arrival, store).map(|response| (response, None)).map_err(|e| failed(&e))
 }
 
-/// What the call asks to go wrong; its latency has passed when this returns.
+/// Returns the fault that the call requests. The requested latency has passed by then.
 async fn injected(arrival: &Arrival) -> Handled<Fault> {
     let Some(text) = arrival.header(FAULT) else { return Ok(Fault::default()) };
     let fault = Fault::parse(&text).map_err(|_| GatewayError::BadFault)?;
     if fault.latency_ms > 0 {
-        Delay::from(Duration::from_millis(fault.latency_ms.into())).await;
+        sleep(fault.latency_ms.into()).await;
     }
     match fault.status {
         Some(status) => Err(Box::new(Failure::injected(status))),
@@ -205,6 +215,7 @@ async fn injected(arrival: &Arrival) -> Handled<Fault> {
     }
 }
 
+/// Refuses a body that is longer than the token allows, or does not announce its length.
 fn check_size(permit: &Permit, arrival: &Arrival, body: &Body) -> Handled<()> {
     let (Some(most), Body::Stream) = (permit.token().limits.body_bytes, body) else { return Ok(()) };
     match arrival.content_length() {
@@ -214,7 +225,7 @@ fn check_size(permit: &Permit, arrival: &Arrival, body: &Body) -> Handled<()> {
     }
 }
 
-/// The token that the call presents, noted so that it goes on nowhere. Costs no KV read.
+/// Finds the token that the call presents and notes it, so that it is never sent on. Costs no KV read.
 fn present(arrival: &mut Arrival, config: &Config) -> Handled<TokenSecret> {
     let found = presented(|name| arrival.header(name), &config.check_keys);
     let (carrier, token) = found.map_err(|why| match why {
@@ -229,7 +240,7 @@ fn present(arrival: &mut Arrival, config: &Config) -> Handled<TokenSecret> {
     Ok(token)
 }
 
-/// A refusal, and which of the values that it rests on may have changed since they were read.
+/// A refusal, and which of its reasons may have changed since they were read.
 #[derive(Debug)]
 struct Refusal {
     failure: Box<Failure>,
@@ -256,8 +267,8 @@ impl Refusal {
 
 type Permitted = (Permit, Rc<Routes>);
 
-/// Looks the token up and decides. Nobody is refused because of a value that is older than a second: it
-/// is read again first, so that a change is in force once the API has responded.
+/// Looks the token up and decides. No call is refused because of a value older than a second: the value is
+/// read again first, so that a change is in force once the API has responded.
 async fn permit(
     secret: &TokenSecret,
     arrival: &Arrival,
@@ -267,7 +278,7 @@ async fn permit(
     let hash = secret.hash();
     match judge(secret, &hash, arrival, store, account).await? {
         Ok(permitted) => {
-            // Whether a credential that cannot be opened matters is decided later: the route may be under
+            // A credential that cannot be opened does not refuse the call yet: the route may be under
             // maintenance.
             if has_credential(&permitted, store).await {
                 return Ok(permitted);
@@ -293,6 +304,7 @@ async fn permit(
         .map_err(|refusal| refused(refusal, &hash, account).into())
 }
 
+/// Notes a refusal where it must be known, and returns its failure.
 fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Failure {
     if refusal.by_token {
         Store::note_token_refusal(hash);
@@ -306,13 +318,13 @@ fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Failure {
     *refusal.failure
 }
 
-/// Whether the route's credential can be opened. One of the earlier system lies in KV by itself.
+/// Whether the route's credential can be opened. A v1 credential is a separate KV entry and not checked here.
 async fn has_credential((permit, routes): &Permitted, store: &Store<'_>) -> bool {
     matches!(permit.origin().credential, RouteCredential::V1(_))
         || credentials::for_call(permit, routes, store).await.is_ok()
 }
 
-/// Decides by what the store says. Record and routes are read side by side where neither is cached.
+/// Decides with what the store holds. Token and routes are read side by side if neither is cached.
 async fn judge(
     secret: &TokenSecret,
     hash: &TokenHash,
@@ -321,7 +333,7 @@ async fn judge(
     account: &mut Account,
 ) -> Handled<std::result::Result<Permitted, Refusal>> {
     if secret.form() == Form::Legacy {
-        // Without a check anything of this shape could be a token: look only while there are any.
+        // A legacy token has no check, so any text of its shape could be one. Look only while some exist.
         let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
         if !routes.is_some_and(|routes| routes.table.legacy_tokens) {
             return Ok(Err(Refusal::by_routes(GatewayError::InvalidApiKey)));
@@ -329,7 +341,7 @@ async fn judge(
     }
     let (token, routes) = join(store.token(hash, secret.form()), store.routes()).await;
     let token = token.map_err(|cause| {
-        log(store.request_id, "token cannot be read", &cause);
+        log(Source::Request(store.request_id), "token cannot be read", &cause);
         GatewayError::from(&cause)
     })?;
     let Some(token) = token else { return Ok(Err(Refusal::by_token(GatewayError::InvalidApiKey))) };
@@ -344,8 +356,7 @@ async fn judge(
     Ok(decided.map(|permit| (permit, routes)).map_err(|denial| Refusal::of(denial, account.route.as_deref())))
 }
 
-/// The answer to a CORS preflight, where the route lists the origin. It carries no token, so it
-/// cannot be asked for one.
+/// Answers a CORS preflight if the route lists the origin. A preflight carries no token, so none is required.
 async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Response>> {
     if arrival.method != "OPTIONS" {
         return Ok(None);
@@ -368,28 +379,24 @@ async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Respo
     let methods = route.methods_listed();
     let respond = || -> Result<Response> {
         let response = worker::Response::empty()?.with_status(204);
-        let headers = response.headers();
-        headers.set("access-control-allow-methods", if methods.is_empty() { &wanted } else { &methods })?;
-        if let Some(names) = arrival.header("access-control-request-headers") {
-            headers.set("access-control-allow-headers", &names)?;
-        }
-        headers.set("access-control-max-age", &PREFLIGHT_MAX_AGE_S.to_string())?;
+        let methods = if methods.is_empty() { &wanted } else { &methods };
+        let names = arrival.header("access-control-request-headers");
+        set_preflight(&response.headers().0, methods, names.as_deref(), PREFLIGHT_MAX_AGE_S)?;
         Ok(response.into())
     };
     respond().map(Some).map_err(|cause| {
-        log(store.request_id, "preflight cannot be answered", &cause);
+        log(Source::Request(store.request_id), "preflight cannot be answered", &cause);
         GatewayError::InternalServerError.into()
     })
 }
 
-/// What every response carries, errors included: request id, timing, how limits stand, CORS.
+/// Sets the headers of every response, errors included: request id, timing, limits, CORS.
 async fn finish(response: &Response, arrival: &Arrival, account: &Account, store: &Store<'_>) -> Result<()> {
-    let failed = |cause: JsValue| Error::from(cause);
     let headers = response.headers();
-    headers.set(REQUEST_ID, &arrival.request_id).map_err(failed)?;
+    set_request_id(&headers, &arrival.request_id)?;
     let timing = format!("auth;dur={}, upstream;dur={}", account.auth_ms, account.upstream_ms);
-    headers.append(SERVER_TIMING, &timing).map_err(failed)?;
-    limiter::tell(response, &account.uses)?;
+    headers.append(SERVER_TIMING, &timing)?;
+    tell(response, &account.uses)?;
     let Some(origin) = &arrival.origin else { return Ok(()) };
     let mut route = account.route.clone();
     if route.is_none() {
@@ -400,14 +407,9 @@ async fn finish(response: &Response, arrival: &Arrival, account: &Account, store
     if route.cors_origins.is_empty() {
         return Ok(());
     }
-    // The answer differs by origin even where it is refused.
-    headers.append("vary", "Origin").map_err(failed)?;
-    if let Some(grant) = cors::allow(&route, origin) {
-        headers.set("access-control-allow-origin", &grant.origin).map_err(failed)?;
-        // All that are there, since `*` is taken for a name where cookies are sent along.
-        let names = crate::headers::names(&headers);
-        headers.set("access-control-expose-headers", &names).map_err(failed)?;
-    }
+    let grant = cors::allow(&route, origin);
+    // Every name is listed, since `*` is taken literally if cookies are sent along.
+    set_cors(&headers, grant.as_ref().map(|grant| grant.origin.as_ref()), crate::headers::names)?;
     Ok(())
 }
 
@@ -429,8 +431,8 @@ impl Answered {
         Self { response, reservation: None, cut: None, socket: None, ai: None, reads: false }
     }
 
-    /// Records the call and settles what was reserved: now, or when the answer has ended where that
-    /// makes a difference.
+    /// Records the call and settles its reservation: when the response has ended if its end matters, else
+    /// now.
     fn deliver(self, event: Option<UsageEvent>, store: &Store<'_>) -> Result<Response> {
         let Some(mut event) = event else { return Ok(self.response) };
         let keep = store.keep();
@@ -440,7 +442,7 @@ impl Answered {
                 let traffic = websocket::pass(socket).await;
                 event.duration_ms = u32::try_from(now() - event.at).ok();
                 (event.bytes_in, event.bytes_out) = (Some(traffic.bytes_in), Some(traffic.bytes_out));
-                // Messages are not read, so the usage of an AI's is unknown.
+                // Messages are not read, so an AI's usage is unknown.
                 let used = account_for(&mut event, self.ai, AiUsage::default());
                 end(event, reservation, used, &keep);
             });
@@ -476,12 +478,13 @@ impl Answered {
     }
 }
 
-/// Notes the usage of a metered call in its event; calls that are not metered use nothing.
+/// Notes the usage of a metered call in its event. Other calls use nothing.
 fn account_for(event: &mut UsageEvent, call: Option<AiCall>, usage: AiUsage) -> Settlement {
     event.ai = call.map(|call| ai::priced(usage, call));
     event.ai.as_ref().map_or(Settlement::NOTHING, ai::settlement)
 }
 
+/// Settles and records a call that has ended.
 fn end(event: UsageEvent, reservation: Option<limiter::Reservation>, used: Settlement, keep: &Keep) {
     if let Some(reservation) = reservation {
         reservation.settle(used, keep);

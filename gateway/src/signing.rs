@@ -1,11 +1,11 @@
-//! The body of a call whose upstream wants it signed.
+//! The body of a call to an upstream that requires a signature.
 //!
-//! S3 takes bodies that the signature does not cover, so they stay streams. All others are held whole
-//! for their digest. What a client has framed as `aws-chunked` for its own signature goes on without it.
+//! S3 accepts bodies that the signature does not cover, so they stay streams. All others are held whole
+//! for their digest. A body that the client framed as `aws-chunked` for its own signature is unwrapped.
 
 use crate::arrival::Arrival;
 use crate::body::Body;
-use crate::upstream::{UpstreamError, unreachable};
+use crate::error::{UpstreamError, unreachable};
 use domain::credential::aws_chunked::{self, FRAMING_HEADERS, Form, Malformed, Unwrapper};
 use domain::credential::sigv4::{Payload, is_s3, stated_digest};
 use domain::credential::{AwsKeys, CredentialEdit};
@@ -20,7 +20,7 @@ use wasm_streams::ReadableStream;
 use web_sys::Headers;
 use worker::worker_sys::FixedLengthStream;
 
-/// A body as it is to be sent and signed.
+/// A body, ready to be sent and signed.
 #[derive(Debug, Default)]
 pub struct Prepared {
     pub payload: Payload,
@@ -29,10 +29,10 @@ pub struct Prepared {
     form: Option<Form>,
 }
 
-/// Prepares the body for the credential; one that signs nothing leaves it alone.
+/// Prepares the body for the credential. One that signs nothing leaves the body alone.
 ///
 /// # Errors
-/// 400 if a chunked body breaks its framing, 413 if a body has to be held whole and cannot be.
+/// 400 if a chunked body breaks its framing, 413 if a body must be held whole and cannot be.
 pub async fn prepare(
     credential: Option<&CredentialEdit>,
     body: &mut Body,
@@ -51,6 +51,7 @@ pub async fn prepare(
     Ok(Prepared { payload, body: unwrapped, form })
 }
 
+/// Decides what the signature says about the body.
 async fn payload(
     keys: &AwsKeys,
     body: &Body,
@@ -74,11 +75,12 @@ async fn payload(
     }
 }
 
+/// Blames the client for its framing.
 pub fn bad_chunks(why: Malformed) -> UpstreamError {
     UpstreamError::new(GatewayError::BadChunks, why.to_string())
 }
 
-/// The body out of its framing: at once if it is held whole, else as it comes.
+/// Removes the framing: at once if the body is held whole, else piece by piece.
 fn unwrap(
     unwrapper: Unwrapper,
     form: Option<Form>,
@@ -99,6 +101,7 @@ fn unwrap(
     Ok(Some(Body::Piped { stream, broken }))
 }
 
+/// Unwraps a stream piece by piece; notes in `broken` why it cannot go on.
 fn unwrapped(
     given: ReadableStream,
     unwrapper: Unwrapper,
@@ -133,19 +136,19 @@ fn unwrapped(
     }))
 }
 
-/// The stream with a length, which the runtime then announces: S3 takes no other.
+/// Gives the stream a length, which the runtime then announces. S3 accepts no other.
 fn with_length(mut pieces: ReadableStream, length: u64) -> Result<web_sys::ReadableStream, JsValue> {
     let fixed = FixedLengthStream::new_big_int(length.into())?;
     let mut into = wasm_streams::WritableStream::from_raw(fixed.writable().unchecked_into());
     spawn_local(async move {
-        // A failure ends the other side too, where it is noticed.
+        // A failure also ends the other side, which reports it.
         let _ = pieces.pipe_to(&mut into).await;
     });
     Ok(fixed.readable())
 }
 
 impl Prepared {
-    /// Brings the headers into line with the body.
+    /// Makes the headers agree with the body.
     pub fn edit(&self, headers: &Headers) -> Result<(), JsValue> {
         if self.body.is_some() {
             // The runtime announces the new length itself.

@@ -1,54 +1,41 @@
-//! What the gateway knows of tokens and routes: KV behind an isolate cache.
+//! Tokens, routes and prices: KV behind an isolate cache.
 //!
 //! Every reader goes through [`Store::token`] and [`Store::routes`]; every source goes through
 //! [`learn_token`], so that a faster channel for revocations can feed the same cache.
 //!
-//! Age: an entry serves for at most [`MAX_AGE_MS`] after its reading *began*, so a change is seen
-//! within 10 s of the moment KV shows it at this location.
+//! Age: an entry serves for at most [`MAX_AGE_MS`] after its read *started*, so a change is in force
+//! within 10 s of the moment when KV shows it at this location.
 
 use crate::cache::{Cache, Claim, Entry, Freshness};
 use crate::config::{Config, MAX_AGE_MS};
-use crate::credentials::Opened;
+use crate::routes::Routes;
 use domain::access::record::{TokenRecord, TokenState};
-use domain::ai::price::{PRICES_KEY, PriceList};
+use domain::ai::price::PriceList;
 use domain::error::GatewayError;
-use domain::kv::{ROUTES_KEY, parse_routes, token_key};
-use domain::route::RouteTable;
+use domain::kv::parse_routes;
 use domain::time::UnixMs;
 use domain::token::{Form, TokenHash};
-use edge::env::TOKENS;
-use edge::log::log;
-use futures_util::future::{Either, select};
+use edge::clock::{now, sleep};
+use edge::kv::{self, Prices, READ_TIMEOUT_MS, timed};
+use edge::log::{Source, log};
 use std::cell::{Cell, RefCell};
-use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
-use worker::{Context, Delay, Env, KvStore};
+use worker::{Context, Env};
 
-/// KV's own cache at the location, in seconds; 30 is the least it takes.
+/// Age of KV's own cache at the location, in seconds. 30 is the least that it accepts.
 const KV_CACHE_TTL_S: u64 = 30;
-/// A read that takes longer counts as failed, in ms.
-const READ_TIMEOUT_MS: u64 = 5_000;
-/// Tokens kept per generation: at about 1 KB each two generations stay below 10 MB of the
-/// isolate's 128 MB.
+/// Tokens kept per generation. At about 1 KB each, two generations stay below 10 MB of the isolate's
+/// 128 MB.
 const TOKEN_CAPACITY: usize = 5_000;
 
-/// The compiled route table and the credentials opened for it.
-#[derive(Debug)]
-pub struct Routes {
-    text: String,
-    pub table: RouteTable,
-    pub opened: RefCell<Opened>,
-}
-
-/// Pause between looks at whether another call's reading is done, in ms.
+/// Pause before the next look at whether another call's read is done, in ms.
 const LOOK_AGAIN_MS: u64 = 20;
-/// Readings for tokens of the legacy form that are not cached, a second and isolate: they have no check,
-/// so anybody can ask for them without end.
+/// Reads for uncached tokens of the legacy form, a second and isolate. They have no check, so anybody can
+/// ask for them without end.
 const LEGACY_READS_A_SECOND: u32 = 100;
 
-/// Why the store has no answer.
+/// The reason why the store gave no value.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("KV cannot be read: {0}")]
@@ -75,35 +62,25 @@ thread_local! {
     static ROUTE_CACHE: RefCell<Option<Entry<Option<Rc<Routes>>>>> = const { RefCell::new(None) };
 }
 
-/// Unix ms, without making a `Date` each time.
-#[allow(clippy::cast_possible_truncation)] // whole milliseconds, far below 2^53
-pub fn now() -> UnixMs {
-    js_sys::Date::now() as i64
-}
-
-/// Takes in what any source says of a token; `None` means that there is none.
+/// Stores what a source says about a token. `None` means that there is none.
 fn learn_token(hash: TokenHash, token: Token, read_at: UnixMs) {
     TOKEN_CACHE.with_borrow_mut(|cache| cache.learn(hash, Entry::new(token, read_at)));
 }
 
-/// Reads one value, with an end to the waiting.
-pub async fn read(env: &Env, key: &str) -> Result<Option<String>, StoreError> {
-    let kv = env.kv(TOKENS).map_err(|e| StoreError::Unreachable(e.to_string()))?;
-    read_from(&kv, key).await
+/// Reads the text of an entry, but does not wait for long.
+pub async fn read<E: kv::Entry>(env: &Env, key: &E::Key) -> Result<Option<String>, StoreError> {
+    let kv = kv::open(env).map_err(StoreError::Unreachable)?;
+    read_text(&kv, &E::key(key)).await
 }
 
-async fn read_from(kv: &KvStore, key: &str) -> Result<Option<String>, StoreError> {
-    let read = pin!(kv.get(key).cache_ttl(KV_CACHE_TTL_S).text());
-    let timeout = pin!(Delay::from(Duration::from_millis(READ_TIMEOUT_MS)));
-    match select(read, timeout).await {
-        Either::Left((value, _)) => value.map_err(|e| StoreError::Unreachable(e.to_string())),
-        Either::Right(_) => Err(StoreError::Unreachable("timed out".to_owned())),
-    }
+async fn read_text(kv: &worker::KvStore, key: &str) -> Result<Option<String>, StoreError> {
+    let read = kv.get(key).cache_ttl(KV_CACHE_TTL_S).text();
+    timed(READ_TIMEOUT_MS, read).await.map_err(StoreError::Unreachable)
 }
 
 async fn fetch_token(env: &Env, hash: &TokenHash) -> Result<Token, StoreError> {
     let read_at = now();
-    let text = read(env, &token_key(hash)).await?;
+    let text = read::<kv::Token>(env, hash).await?;
     let token = text.map(|text| domain::kv::read_token(&text, hash).map(Arc::new)).transpose()?;
     learn_token(hash.clone(), token.clone(), read_at);
     Ok(token)
@@ -115,22 +92,22 @@ async fn fetch_routes(
     request_id: &str,
 ) -> Result<Option<Rc<Routes>>, StoreError> {
     let read_at = now();
-    let text = read(env, ROUTES_KEY).await?;
+    let text = read::<kv::Routes>(env, &()).await?;
     let known = ROUTE_CACHE.with_borrow(|entry| entry.as_ref().and_then(|e| e.value().clone()));
     let routes = match (text, known) {
         (None, _) => None,
-        // The same text: what was compiled and opened stays.
+        // For the same text, keep the compiled table and the opened credentials.
         (Some(text), Some(known)) if known.text == text => Some(known),
         (Some(text), _) => {
             let parsed = parse_routes(&text, config.allow_insecure_upstreams)?;
             if !parsed.unreadable.is_empty() {
-                log(request_id, "routes left out", &parsed.unreadable.join(", "));
+                log(Source::Request(request_id), "routes left out", &parsed.unreadable.join(", "));
             }
             Some(Rc::new(Routes { text, table: parsed.table, opened: RefCell::default() }))
         }
     };
     ROUTE_CACHE.with_borrow_mut(|entry| {
-        // As with tokens, the later begun reading stays.
+        // Keep whichever read started later, as with tokens.
         if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) {
             *entry = Some(Entry::new(routes.clone(), read_at));
         }
@@ -138,7 +115,7 @@ async fn fetch_routes(
     Ok(routes)
 }
 
-/// The store as one request sees it.
+/// The store as one request uses it.
 #[derive(Clone, Copy, Debug)]
 pub struct Store<'a> {
     pub env: &'a Env,
@@ -147,7 +124,7 @@ pub struct Store<'a> {
     pub request_id: &'a str,
 }
 
-/// What outlives the handler of a request, for what is done when its answer has ended.
+/// The parts of a request's store that outlive its handler, for work that runs when the response has ended.
 #[derive(Clone, Debug)]
 pub struct Keep {
     pub env: Env,
@@ -156,11 +133,11 @@ pub struct Keep {
     pub request_id: String,
 }
 
-/// How old the price list may get, in ms.
+/// Age at which the price list is read again, in ms.
 const PRICES_MAX_AGE_MS: i64 = 60_000;
 
-/// The prices of AI models; empty where none were published. Read for AI routes alone. While KV is away
-/// the last known ones go on: an old price is nearer to the truth than none.
+/// Returns the prices of AI models: an empty list if none were published. Only AI routes need them. While
+/// KV is unreachable the last known ones serve: an old price is nearer to the truth than none.
 pub async fn prices(store: &Store<'_>) -> Rc<PriceList> {
     let cached = PRICE_CACHE.with_borrow_mut(|entry| {
         let entry = entry.as_mut()?;
@@ -184,15 +161,17 @@ pub async fn prices(store: &Store<'_>) -> Rc<PriceList> {
 
 async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
     let read_at = now();
-    let fetched = match read(env, PRICES_KEY).await {
+    let fetched = match read::<Prices>(env, &()).await {
         Ok(None) => Ok(PriceList::default()),
         Ok(Some(text)) => PriceList::parse(&text).map_err(StoreError::from),
         Err(cause) => Err(cause),
     };
-    let prices =
-        fetched.map(Rc::new).inspect_err(|cause| log(request_id, "prices cannot be read", cause)).ok();
+    let prices = fetched
+        .map(Rc::new)
+        .inspect_err(|cause| log(Source::Request(request_id), "prices cannot be read", cause))
+        .ok();
     PRICE_CACHE.with_borrow_mut(|entry| match &prices {
-        // As with tokens, the later begun reading stays.
+        // Keep whichever read started later, as with tokens.
         Some(prices) if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) => {
             *entry = Some(Entry::new(Rc::clone(prices), read_at));
         }
@@ -205,6 +184,7 @@ async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
 }
 
 impl Store<'_> {
+    /// Copies what outlives the handler.
     pub fn keep(&self) -> Keep {
         Keep {
             env: self.env.clone(),
@@ -214,8 +194,8 @@ impl Store<'_> {
         }
     }
 
-    /// Brings the cached token up to date before a call that came at `since` is refused because of it, by
-    /// at most one reading a second. Returns whether it was read meanwhile.
+    /// Brings the cached token up to date before a call that arrived at `since` is refused because of it, by
+    /// at most one read a second. Returns whether it has been read meanwhile.
     pub async fn refresh_token(&self, hash: &TokenHash, form: Form, since: UnixMs) -> bool {
         let claim = || {
             TOKEN_CACHE.with_borrow_mut(|cache| {
@@ -233,14 +213,14 @@ impl Store<'_> {
         };
         again(claim, async {
             if let Err(cause) = fetch_token(self.env, hash).await {
-                log(self.request_id, "token cannot be read again", &cause);
+                log(Source::Request(self.request_id), "token cannot be read again", &cause);
                 note_token_failure(hash);
             }
         })
         .await
     }
 
-    /// Notes that calls are refused because of the token.
+    /// Notes that a call was refused because of the token.
     pub fn note_token_refusal(hash: &TokenHash) {
         TOKEN_CACHE.with_borrow_mut(|cache| {
             if let Some(entry) = cache.get_mut(hash) {
@@ -249,7 +229,7 @@ impl Store<'_> {
         });
     }
 
-    /// Notes that calls are refused because of the route table.
+    /// Notes that a call was refused because of the route table.
     pub fn note_routes_refusal() {
         ROUTE_CACHE.with_borrow_mut(|entry| {
             if let Some(entry) = entry {
@@ -258,7 +238,7 @@ impl Store<'_> {
         });
     }
 
-    /// The same as [`Store::refresh_token`], for the route table.
+    /// Does the same as [`Store::refresh_token`] for the route table.
     pub async fn refresh_routes(&self, since: UnixMs) -> bool {
         let claim = || {
             ROUTE_CACHE.with_borrow_mut(|entry| {
@@ -267,14 +247,14 @@ impl Store<'_> {
         };
         again(claim, async {
             if let Err(cause) = fetch_routes(self.env, self.config, self.request_id).await {
-                log(self.request_id, "routes cannot be read again", &cause);
+                log(Source::Request(self.request_id), "routes cannot be read again", &cause);
                 note_routes_failure();
             }
         })
         .await
     }
 
-    /// The token under `hash`; `None` where there is none.
+    /// Returns the token with this hash. `None` if there is none.
     pub async fn token(&self, hash: &TokenHash, form: Form) -> Result<Token, StoreError> {
         let cached = TOKEN_CACHE.with_borrow_mut(|cache| {
             let entry = cache.get_mut(hash)?;
@@ -299,22 +279,22 @@ impl Store<'_> {
             }
             Some((_, Freshness::Expired)) | None => {}
         }
-        // One that is known is read whatever others try.
+        // A known token is read even while others use up the allowance.
         if form == Form::Legacy && !is_known && !may_read_legacy() {
             return Err(StoreError::Unreachable("too many unknown tokens of the legacy form".into()));
         }
         match fetch_token(self.env, hash).await {
             Err(StoreError::Unreachable(cause)) => {
                 note_token_failure(hash);
-                log(self.request_id, "KV cannot be read", &cause);
+                log(Source::Request(self.request_id), "KV cannot be read", &cause);
                 self.stale_token(hash).ok_or(StoreError::Unreachable(cause))
             }
             result => result,
         }
     }
 
-    /// What the cache holds, if it may still serve while KV is away: known, not revoked, not older
-    /// than `STALE_MAX_S`. That a token is unknown is no knowledge to act on so late.
+    /// Returns the cached token if it may still serve while KV is unreachable: not revoked and not older
+    /// than `STALE_MAX_S`. A cached "unknown" is never served stale.
     fn stale_token(&self, hash: &TokenHash) -> Option<Token> {
         TOKEN_CACHE.with_borrow_mut(|cache| {
             let entry = cache.get_mut(hash)?;
@@ -323,7 +303,7 @@ impl Store<'_> {
         })
     }
 
-    /// The route table; `None` where none was published.
+    /// Returns the route table. `None` if none was published.
     pub async fn routes(&self) -> Result<Option<Rc<Routes>>, StoreError> {
         let cached = ROUTE_CACHE.with_borrow_mut(|entry| {
             let entry = entry.as_mut()?;
@@ -338,7 +318,7 @@ impl Store<'_> {
                     (self.env.clone(), Rc::clone(self.config), self.request_id.to_owned());
                 self.context.wait_until(async move {
                     if let Err(cause) = fetch_routes(&env, &config, &id).await {
-                        log(&id, "routes cannot be read again", &cause);
+                        log(Source::Request(&id), "routes cannot be read again", &cause);
                         note_routes_failure();
                     }
                 });
@@ -348,9 +328,9 @@ impl Store<'_> {
             Some(_) | None => {}
         }
         match fetch_routes(self.env, self.config, self.request_id).await {
-            // A table that cannot be read serves no worse than KV that cannot: what was known goes on.
+            // The last known table serves, whether KV or the table in it cannot be read.
             Err(cause) => {
-                log(self.request_id, "routes cannot be read", &cause);
+                log(Source::Request(self.request_id), "routes cannot be read", &cause);
                 note_routes_failure();
                 stale.ok_or(cause)
             }
@@ -359,7 +339,8 @@ impl Store<'_> {
     }
 }
 
-/// Brings an entry up to date before a refusal rests on it. Returns whether it was read meanwhile.
+/// Brings an entry up to date before a call is refused because of it. Returns whether it has been read
+/// meanwhile.
 async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> bool {
     let mut has_waited = false;
     loop {
@@ -370,7 +351,7 @@ async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> boo
                 return true;
             }
             // A promise of one request cannot be awaited in another.
-            Claim::Wait => Delay::from(Duration::from_millis(LOOK_AGAIN_MS)).await,
+            Claim::Wait => sleep(LOOK_AGAIN_MS).await,
         }
         has_waited = true;
     }
@@ -378,13 +359,13 @@ async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> boo
 
 thread_local!(static LEGACY_READS: Cell<(UnixMs, u32)> = const { Cell::new((0, 0)) });
 
-/// Readings for unknown legacy tokens within this second.
+/// Counts the reads for unknown legacy tokens within this second.
 fn legacy_reads() -> u32 {
     let (second, taken) = LEGACY_READS.get();
     if second == now() / 1_000 { taken } else { 0 }
 }
 
-/// Takes one reading from this second's allowance for unknown legacy tokens.
+/// Takes one read from this second's allowance for unknown legacy tokens. Returns whether one was left.
 fn may_read_legacy() -> bool {
     let taken = legacy_reads();
     LEGACY_READS.set((now() / 1_000, taken.saturating_add(1)));

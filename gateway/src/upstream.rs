@@ -1,12 +1,13 @@
-//! The call to the upstream and its answer on the way back. Bodies stay streams that never enter
-//! wasm.
+//! The call to the upstream and its response on the way back. Bodies stay streams that never enter wasm.
 
 use crate::arrival::Arrival;
 use crate::body::Body;
-use crate::credentials::{self, Ready};
+use crate::credentials;
+use crate::error::{UpstreamError, unreachable};
 use crate::headers;
+use crate::routes::{Ready, Routes};
 use crate::signing::{self, bad_chunks};
-use crate::store::{Routes, Store, now};
+use crate::store::Store;
 use domain::access::Permit;
 use domain::ai::{Tried, Upstream};
 use domain::credential::CredentialEdit;
@@ -19,59 +20,40 @@ use domain::upstream::build_url;
 use domain::upstream::headers::response::{Edits, Returning};
 use domain::upstream::headers::search::Guarded;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, query_without_token};
+use edge::clock::now;
 use edge::credential::{Outgoing, attach};
-use edge::log::log;
-use futures_util::future::{Either, select};
+use edge::log::{Source, log};
+use edge::timeout::within;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use std::pin::pin;
 use std::rc::Rc;
-use std::time::Duration;
 use url::Url;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{
     Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope,
 };
-use worker::Delay;
 
-/// Why there is no answer, with the cause for the log.
-#[derive(Debug)]
-pub struct UpstreamError {
-    pub error: GatewayError,
-    pub cause: String,
-}
-
-impl UpstreamError {
-    pub fn new(error: GatewayError, cause: impl Into<String>) -> Self {
-        Self { error, cause: cause.into() }
-    }
-}
-
-pub fn unreachable(cause: &JsValue) -> UpstreamError {
-    UpstreamError::new(GatewayError::BadGateway, format!("{cause:?}"))
-}
-
-/// An upstream's answer, and what is needed to hand it on.
+/// An upstream's response, and everything required to pass it on.
 #[derive(Debug)]
 pub struct Answer {
     pub response: Response,
-    /// Without the credential.
+    /// The address that was called, without the credential.
     sent_to: Url,
     credential: Option<Rc<Ready>>,
-    /// Secrets of this very call: a token that was fetched, a signature.
+    /// A secret of this call alone: a fetched token or a signature.
     issued: Option<Secret>,
-    /// The permit of the upstream that answered.
+    /// The permit for the upstream that responded.
     permit: Permit,
 }
 
-/// Sends a permitted call on, to the route's second upstream if it has one and the first fails, and notes
-/// what became of it at each. It takes the permit, so a call that skipped the decision does not compile.
+/// Sends a permitted call on, and notes what happened at each upstream. If the first upstream fails, the call
+/// goes to the route's second one, if there is one. The permit is a parameter, so code that skips the decision
+/// does not compile.
 ///
 /// # Errors
-/// 404 where no URL can be built, 413 where a body cannot be signed, 502 where the upstream cannot be
-/// reached or its credential not be attached, 504 where its first byte does not come in the route's
-/// time.
+/// 404 if no URL can be built, 413 if a body cannot be signed, 502 if the upstream cannot be reached or
+/// its credential cannot be attached, 504 if its first byte does not arrive within the route's time.
 pub async fn forward(
     permit: &Permit,
     body: &mut Body,
@@ -109,7 +91,7 @@ pub async fn forward(
     if !failed {
         return first;
     }
-    log(store.request_id, "second upstream tried", &format!("route {id}"));
+    log(Source::Request(store.request_id), "second upstream tried", &format!("route {id}"));
     match attempt(&second, Upstream::Second, body).await {
         Ok(answer) => {
             if let Ok(first) = first {
@@ -125,17 +107,18 @@ pub async fn forward(
     }
 }
 
-/// Answers of a proxy whose upstream is away. 52x and 530 are Cloudflare's own for the same.
+/// Whether a proxy reports that its upstream is down. 52x and 530 are Cloudflare's own statuses for this.
 fn is_away(status: u16) -> bool {
     matches!(status, 502..=504 | 521..=523 | 525 | 526 | 530)
 }
 
+/// Uses the route's breaker, which the isolate's calls share.
 fn breaker<T>(route: &RouteId, with: impl FnOnce(&mut Breaker) -> T) -> T {
     thread_local!(static BREAKERS: RefCell<HashMap<RouteId, Breaker>> = RefCell::default());
     BREAKERS.with_borrow_mut(|breakers| with(breakers.entry(route.clone()).or_default()))
 }
 
-/// One upstream, once; twice where it refuses a bearer token that was fetched some time ago.
+/// Calls one upstream once, or twice if it refuses a bearer token that was fetched earlier.
 async fn attempt(
     permit: &Permit,
     body: &mut Body,
@@ -158,7 +141,7 @@ async fn attempt(
             .map_err(|why| UpstreamError::new(GatewayError::RouteNotFound, why.to_string()))?;
         let headers = request_headers(arrival, route).map_err(|e| unreachable(&e))?;
         if matches!(body, Body::Whole(_)) {
-            // The runtime announces the length itself; it may not be the client's.
+            // The runtime announces the length itself, and it may differ from the client's.
             headers.delete("content-length").map_err(|e| unreachable(&e))?;
         }
         prepared.edit(&headers).map_err(|e| unreachable(&e))?;
@@ -195,19 +178,20 @@ async fn attempt(
     }
 }
 
-/// The signature that a request bears.
+/// Returns the signature that a request carries.
 fn signature(headers: &Headers) -> Option<Secret> {
     let authorization = headers.get("authorization").ok().flatten()?;
     authorization.rsplit_once("Signature=").map(|(_, signature)| Secret::new(signature.to_owned()))
 }
 
-/// Lets the connection of a response go that nobody will read.
+/// Closes the connection of a response that nobody will read.
 fn let_go(response: &Response) {
     if let Some(unread) = response.body() {
         let _ = unread.cancel();
     }
 }
 
+/// Sends the request and waits for the first byte of the response.
 async fn send(
     call: &Outgoing<'_>,
     body: &Body,
@@ -217,7 +201,7 @@ async fn send(
     let init = RequestInit::new();
     init.set_headers(&call.headers);
     init.set_redirect(RequestRedirect::Manual);
-    // An upstream's answers are its client's, and another client's credential may have asked for them.
+    // A cached response may have been made for another client's credential.
     init.set_cache(RequestCache::NoStore);
     let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
     let fetch = match body {
@@ -226,7 +210,7 @@ async fn send(
             scope.fetch_with_str_and_init(call.url.as_str(), &init)
         }
         Body::Whole(_) if arrival.must_keep_request() => {
-            // A search of OpenSearch's. A copy of the request can be sent again.
+            // OpenSearch searches by GET with a body. A copy of the request can be sent again.
             let given = arrival.request.clone().map_err(|e| unreachable(&e))?;
             let request = Request::new_with_str_and_init(call.url.as_str(), given.unchecked_ref());
             scope.fetch_with_request_and_init(&request.map_err(|e| unreachable(&e))?, &init)
@@ -242,32 +226,26 @@ async fn send(
             scope.fetch_with_str_and_init(call.url.as_str(), &init)
         }
         Body::Stream => {
-            // Made from the client's request, so that its method and body come along as they are: a body
-            // set by itself is refused for GET and HEAD, and `Content-Length: 0` counts as one.
+            // Made from the client's request, so that its method and body stay as they are. A body that is
+            // set separately is refused for GET and HEAD, and `Content-Length: 0` counts as one.
             let given: &RequestInit = arrival.request.unchecked_ref();
             let request =
                 Request::new_with_str_and_init(call.url.as_str(), given).map_err(|e| unreachable(&e))?;
             scope.fetch_with_request_and_init(&request, &init)
         }
     };
-    // No AbortSignal: one on the fetch would also end the body after the first byte. A call given
-    // up here ends with this request.
-    let timeout = pin!(Delay::from(Duration::from_millis(u64::from(timeout_ms))));
-    match select(pin!(JsFuture::from(fetch)), timeout).await {
-        Either::Left((answer, _)) => {
-            answer.and_then(JsCast::dyn_into::<Response>).map_err(|cause| match body {
-                Body::Piped { broken, .. } => broken.get().map_or_else(|| unreachable(&cause), bad_chunks),
-                _ => unreachable(&cause),
-            })
-        }
-        Either::Right(_) => Err(UpstreamError::new(
-            GatewayError::GatewayTimeout,
-            format!("no first byte within {timeout_ms} ms"),
-        )),
-    }
+    // No AbortSignal: it would also end the body after the first byte. A fetch that timed out ends with
+    // this request.
+    let response = within(timeout_ms.into(), JsFuture::from(fetch)).await.map_err(|_| {
+        UpstreamError::new(GatewayError::GatewayTimeout, format!("no first byte within {timeout_ms} ms"))
+    })?;
+    response.and_then(JsCast::dyn_into::<Response>).map_err(|cause| match body {
+        Body::Piped { broken, .. } => broken.get().map_or_else(|| unreachable(&cause), bad_chunks),
+        _ => unreachable(&cause),
+    })
 }
 
-/// The client's headers with the changes that `domain` decides on, plus ours.
+/// Returns the client's headers with the changes that `domain` decides on, plus ours.
 fn request_headers(arrival: &Arrival, route: &Route) -> Result<Headers, JsValue> {
     let connection = arrival.header("connection");
     let hygiene = RequestHygiene {
@@ -288,7 +266,7 @@ fn request_headers(arrival: &Arrival, route: &Route) -> Result<Headers, JsValue>
         headers.set("upgrade", "websocket")?;
     }
     if arrival.is_metered {
-        // A browser's `zstd` is opaque to us, and a stream compressed again would lose its flushes.
+        // We cannot read a browser's `zstd`, and a stream compressed again would lose its flushes.
         headers.set("accept-encoding", "identity")?;
     }
     headers.set(REQUEST_ID, &arrival.request_id)?;
@@ -297,11 +275,10 @@ fn request_headers(arrival: &Arrival, route: &Route) -> Result<Headers, JsValue>
 }
 
 impl Answer {
-    /// The upstream's response as the client gets it: status and body as they are, headers as `domain`
-    /// decides.
+    /// Returns the response for the client: status and body as they are, headers as `domain` decides.
     pub fn returned(&self, arrival: &Arrival, store: &Store<'_>) -> Result<Response, JsValue> {
-        // An upstream response's headers are immutable; a response made from it has its own copy,
-        // every `Set-Cookie` included.
+        // An upstream response's headers are immutable. A response made from it has its own copy, with
+        // every `Set-Cookie`.
         let init: &ResponseInit = self.response.unchecked_ref();
         let response = Response::new_with_opt_readable_stream_and_init(self.response.body().as_ref(), init)?;
         let headers = response.headers();
@@ -325,7 +302,7 @@ impl Answer {
             let route = &self.permit.route().id;
             let names = withheld.join(", ");
             log(
-                store.request_id,
+                Source::Request(store.request_id),
                 "headers withheld: they hold the credential",
                 &format!("route {route}: {names}"),
             );

@@ -1,6 +1,6 @@
-//! An answer's body watched on its way to the client, for the calls whose end has to be known: a
-//! reservation to settle, an AI's usage to read, a cut that was asked for. All other bodies pass
-//! untouched by us.
+//! Watches a response's body on its way to the client, for calls whose end must be known: to settle a
+//! reservation, to read an AI's usage, to cut the body as the call asked. All other bodies pass
+//! untouched.
 
 use domain::ai::UsageReader;
 use domain::usage::AiUsage;
@@ -15,36 +15,37 @@ use web_sys::{Response, ResponseInit};
 pub enum End {
     /// With its last byte.
     Whole,
-    /// The upstream broke off.
+    /// The upstream broke the connection.
     Broken,
     /// The client hung up.
     Abandoned,
-    /// We broke it off, because the call asked for that.
+    /// We cut it, because the call asked for that.
     Cut,
 }
 
 type OnEnd = Box<dyn FnOnce(Seen)>;
 
-/// What was seen of a body that has ended.
+/// Facts about a body that has ended.
 #[derive(Debug)]
 pub struct Seen {
     pub end: End,
     pub bytes: u64,
-    /// The usage that an AI's response told.
+    /// The usage that an AI's response stated.
     pub ai: Option<AiUsage>,
 }
 
-/// Looks at each piece and at the end, which comes exactly once.
+/// Looks at each piece of a body, and at its end, which comes exactly once.
 pub struct Watcher {
-    /// Reads the answer of an AI.
+    /// Reads an AI's response.
     pub reader: Option<UsageReader>,
-    /// Bytes after which the body is broken off.
+    /// Number of bytes after which the body is cut.
     pub cut: Option<u64>,
     on_end: Option<OnEnd>,
     bytes: u64,
 }
 
 impl Watcher {
+    /// Makes a watcher that calls `on_end` once.
     pub fn new(on_end: impl FnOnce(Seen) + 'static) -> Self {
         Self { reader: None, cut: None, on_end: Some(Box::new(on_end)), bytes: 0 }
     }
@@ -60,7 +61,7 @@ impl Watcher {
         self.cut.is_some_and(|cut| self.bytes >= cut)
     }
 
-    /// The piece as it goes on, shortened where the body is to be cut in it.
+    /// Returns the piece to pass on, shortened if the cut falls into it.
     fn pass(&mut self, chunk: JsValue) -> JsValue {
         let piece: &Uint8Array = chunk.unchecked_ref();
         let left = self.cut.map(|cut| cut.saturating_sub(self.bytes));
@@ -77,7 +78,7 @@ impl Watcher {
     }
 }
 
-/// A body that is dropped unread, or whose reader goes away, was abandoned.
+/// A body that is dropped unread, or whose reader goes away, counts as abandoned.
 impl Drop for Watcher {
     fn drop(&mut self) {
         self.end(End::Abandoned);
@@ -90,7 +91,7 @@ impl std::fmt::Debug for Watcher {
     }
 }
 
-/// The response with its body watched; one without a body has ended already.
+/// Makes a response whose body is watched. One without a body has already ended.
 pub fn watched(response: Response, mut watcher: Watcher) -> Result<Response, JsValue> {
     let Some(body) = response.body() else {
         watcher.end(End::Whole);

@@ -1,5 +1,5 @@
-//! Web sockets: the token was checked at the upgrade; from then on messages pass both ways until one
-//! side closes. One call, with its bytes and its duration.
+//! Web sockets. The token is checked at the upgrade; afterwards messages pass both ways until one side
+//! closes. A socket counts as one call, with its bytes and its duration.
 
 use domain::access::carrier::Carrier;
 use futures_util::{StreamExt, future::Either, future::select};
@@ -8,16 +8,16 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{BinaryType, Response};
 use worker::{Error, Result, WebSocket, WebSocketPair, WebsocketEvent};
 
-/// Close codes that stand for the lack of one and cannot be sent (RFC 6455, section 7.4.1).
+/// Close codes that mean that there was none, and cannot be sent (RFC 6455, section 7.4.1).
 const UNSENDABLE: [u16; 3] = [1005, 1006, 1015];
 
-/// The upstream's side of an upgrade; `None` where it answered something else.
+/// Returns the upstream's side of an upgrade. `None` if the upstream refused to upgrade.
 pub fn of(response: &Response) -> Option<WebSocket> {
     let socket = Reflect::get(response, &"webSocket".into()).ok().filter(JsValue::is_object)?;
     Some(WebSocket::from(socket.unchecked_into::<web_sys::WebSocket>()))
 }
 
-/// What went through.
+/// Bytes of the messages that passed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic {
     pub bytes_in: u64,
@@ -31,14 +31,14 @@ pub struct Joined {
     upstream: WebSocket,
 }
 
-/// The 101 for the client, and the two sides between which messages are to be passed.
+/// Makes the 101 for the client, and the two sides between which messages will pass.
 pub fn join(upstream: WebSocket, answer: &Response, offered: Option<&str>) -> Result<(Response, Joined)> {
     let WebSocketPair { client, server } = WebSocketPair::new()?;
     let response: Response = worker::Response::from_websocket(client)?.into();
     let header = Carrier::WebSocketProtocol.header();
     let chosen = answer.headers().get(header).map_err(Error::from)?;
-    // A browser that offered protocols wants one of them back; where the upstream chose none, it may
-    // have been offered only ours.
+    // A browser that offered protocols expects one of them back. If the upstream chose none, it may have
+    // been offered only ours.
     let own = || offered?.split(',').map(str::trim).find(|p| *p == OWN_PROTOCOL).map(str::to_owned);
     if let Some(protocol) = chosen.or_else(own) {
         response.headers().set(header, &protocol).map_err(Error::from)?;
@@ -46,18 +46,18 @@ pub fn join(upstream: WebSocket, answer: &Response, offered: Option<&str>) -> Re
     Ok((response, Joined { client: server, upstream }))
 }
 
-/// What a browser offers beside its token where the upstream knows no protocols:
+/// The protocol that a browser offers beside its token if the upstream knows none:
 /// `new WebSocket(url, ["token-manager", "ntk_…"])`.
 const OWN_PROTOCOL: &str = "token-manager";
 
-/// Passes messages both ways until one side closes or breaks off.
+/// Passes messages both ways until one side closes or fails.
 pub async fn pass(Joined { client, upstream }: Joined) -> Traffic {
     let mut traffic = Traffic::default();
-    // As bytes rather than as a `Blob`, which would have to be read first.
+    // A `Blob` would have to be read first.
     for socket in [&client, &upstream] {
         socket.as_ref().set_binary_type(BinaryType::Arraybuffer);
     }
-    // Listening before accepting, so that no message is missed.
+    // Listen before accepting, so that no message is missed.
     let (Ok(mut from_client), Ok(mut from_upstream)) = (client.events(), upstream.events()) else {
         return traffic;
     };

@@ -89,7 +89,7 @@ const post = (token, where, body, init = {}) =>
 const event = (id) =>
   eventually(() => system.db.prepare("SELECT * FROM usage_events WHERE token_id = ? ORDER BY at DESC").bind(id).first(), 10_000, `an event of ${id}`);
 
-test("a plain answer is recorded with its model, tokens and cost", async () => {
+test("a plain response is recorded with its model, tokens and cost", async () => {
   const token = await putToken(system, { id: "tok_ai_plain" });
   const answer = await (await post(token, "/api/openai/chat/completions", { model: "demo-1" })).json();
   assert.equal(answer.usage.prompt_tokens, 9);
@@ -116,7 +116,7 @@ test("a stream arrives byte for byte, chunk by chunk, and is recorded with its b
   assert.deepEqual([row.model, row.prompt_tokens, row.cost_micros, row.bytes_out], ["demo-1", null, null, Buffer.byteLength(text)], "unknown, not 0");
 });
 
-test("a route may ask for the usage of streams that do not", async () => {
+test("a route can ask for the usage of streams whose client did not ask", async () => {
   const token = await putToken(system, { id: "tok_ai_asking" });
   const response = await post(token, "/api/asking/chat/completions", { model: "demo-1", stream: true });
   assert.match(await response.text(), /"usage":\{"prompt_tokens":9/);
@@ -125,7 +125,7 @@ test("a route may ask for the usage of streams that do not", async () => {
   assert.equal(system.upstream.requests.at(-1).body, '{"stream_options":{"include_usage":true},"model":"demo-1","stream":true}');
 });
 
-test("a compressed answer is read and arrives whole", async () => {
+test("a compressed response is read and arrives whole", async () => {
   const token = await putToken(system, { id: "tok_ai_gzip" });
   const response = await post(token, "/api/vendor/x", { model: "demo-1", max_tokens: 5, caller: "gzip", compressed: true });
   const answer = await response.json();
@@ -133,7 +133,7 @@ test("a compressed answer is read and arrives whole", async () => {
   assert.deepEqual([row.prompt_tokens, row.completion_tokens], [answer.usage.prompt_tokens, answer.usage.completion_tokens]);
 });
 
-test("a reached budget refuses AI calls alone, until it begins anew", async () => {
+test("a budget that is used up refuses only AI calls, until its next period", async () => {
   const token = await putToken(system, { id: "tok_ai_budget", limits: { cost_micros_per_month: 30 } });
   const ask = () => post(token, "/api/openai/chat/completions", { model: "demo-1", max_tokens: 6 });
   assert.equal((await ask()).status, 200);
@@ -151,7 +151,7 @@ test("a reached budget refuses AI calls alone, until it begins anew", async () =
   assert.equal((await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status, 200, "what costs nothing goes on");
 });
 
-test("an AI call under a mere rate limit asks its counter once, and reserves nothing", async () => {
+test("an AI call with only a rate limit asks its counter once and reserves nothing", async () => {
   const token = await putToken(system, { limits: { calls_per_day: 100 } });
   const before = (await system.faults("gateway")).counts.limiter;
   const response = await post(token, "/api/openai/chat/completions", { model: "demo-1", max_tokens: 6 });
@@ -160,7 +160,7 @@ test("an AI call under a mere rate limit asks its counter once, and reserves not
   assert.equal((await system.faults("gateway")).counts.limiter - before, 1);
 });
 
-test("AI tokens are a budget of their own", async () => {
+test("AI tokens have a budget of their own", async () => {
   const token = await putToken(system, { limits: { ai_tokens_per_day: 10 } });
   const ask = async () => {
     const response = await post(token, "/api/openai/chat/completions", { model: "demo-1", max_tokens: 6 });
@@ -170,7 +170,7 @@ test("AI tokens are a budget of their own", async () => {
   await eventually(async () => (await ask())[1] === "ai-token-quota-exceeded", 5_000, "the budget being used up");
 });
 
-test("the counter away: what costs money waits", async () => {
+test("while the counter is unreachable, calls that cost money are refused", async () => {
   const token = await putToken(system, { limits: { cost_micros_per_month: 1_000_000 } });
   const ask = () => post(token, "/api/openai/chat/completions", { model: "demo-1", max_tokens: 6 });
   await system.faults("gateway", { limiter: { fail: true } });
@@ -183,7 +183,7 @@ test("the counter away: what costs money waits", async () => {
   assert.equal((await ask()).status, 200);
 });
 
-test("200 streams at once near the cap, hang-ups, a restarted counter: never more than one reservation over", async () => {
+test("200 streams at once near the cap, with hang-ups and a restarted counter, exceed it by one reservation at most", async () => {
   const id = "tok_ai_attack";
   const most = 40;
   const body = { model: "demo-1", max_tokens: most, stream: true, caller: id };
@@ -284,7 +284,7 @@ test("a call over two upstreams is charged by the one that answered", async () =
   }
 });
 
-test("a paid call that names no usage stays spent as reserved, and what is free passes a spent budget", async () => {
+test("a paid call that states no usage stays spent as reserved, and free calls pass a spent budget", async () => {
   const id = "tok_ai_speech";
   const token = await putToken(system, { id, limits: FIVE_DOLLARS });
   for (let i = 0; i < 5; i++) {
@@ -300,7 +300,7 @@ test("a paid call that names no usage stays spent as reserved, and what is free 
   for (let i = 0; i < FREE.length; i++) assert.equal(await free(token, i), 200, FREE[i].join(" "));
 });
 
-test("a background response is charged when it is submitted, and never again when it is read", async () => {
+test("a background response is charged when it is submitted and never again when it is read", async () => {
   const id = "tok_ai_background";
   const token = await putToken(system, { id, limits: FIVE_DOLLARS });
   const body = { model: "demo-1", input: "x", background: true, max_output_tokens: 100 };
@@ -312,7 +312,7 @@ test("a background response is charged when it is submitted, and never again whe
   assert.deepEqual(await spent(id, FIVE_DOLLARS), once);
 });
 
-test("a prompt that is only named reserves the per-call ceiling", async () => {
+test("a prompt given only by its id reserves the per-call ceiling", async () => {
   const token = await putToken(system, { id: "tok_ai_named", limits: { ai_tokens_per_day: 1_000 } });
   const body = { model: "demo-1", max_output_tokens: 16, previous_response_id: "resp_1", input: "." };
   const statuses = await Promise.all(Array.from({ length: 20 }, async () => {
@@ -338,7 +338,7 @@ const CHAT_USAGE = 'data: {"model":"demo-1","choices":[],"usage":{"prompt_tokens
 const CHAT_END = 'data: {"model":"demo-1","choices":[{"finish_reason":"stop"}]}\n\n';
 const MESSAGE_START = 'data: {"type":"message_start","message":{"model":"demo-1","usage":{"input_tokens":21,"output_tokens":1}}}\n\n';
 
-test("usage is recognised by its shape, whatever the route is marked with", async () => {
+test("usage is recognised by its shape, whatever provider the route names", async () => {
   for (const route of ["/api/gemini/v1beta/openai/chat/completions", "/api/anthropic/v1/chat/completions", "/api/vendor/chat/completions"]) {
     const plain = '{"model":"demo-1","choices":[],"usage":{"prompt_tokens":21,"completion_tokens":8,"total_tokens":89}}';
     assert.deepEqual((await scripted(route, { pieces: [plain] })).usage, [21, 68, cost(21, 68)], route);
@@ -352,7 +352,7 @@ test("a last chunk of zeros erases nothing, and a byte order mark hides nothing"
   assert.deepEqual(seen.usage, [21, 68, cost(21, 68)]);
 });
 
-test("a response is whole when it has said its last word, not when the connection ends", async () => {
+test("a response is complete at its last message, not at the end of the connection", async () => {
   const broken = (pieces) => scripted("/api/vendor/chat/completions", { headers: EVENTS, pieces, breaks: true });
   const whole = await broken([CHAT_END, CHAT_USAGE]);
   assert.deepEqual([whole.text, whole.row.outcome, ...whole.usage], ["cut", "upstream-error", 21, 68, cost(21, 68)]);
@@ -360,7 +360,7 @@ test("a response is whole when it has said its last word, not when the connectio
   assert.deepEqual([part.text, part.row.model, ...part.usage], ["cut", "demo-1", null, null, null], "no part of a sum");
 });
 
-test("metered calls ask the vendor for what can be read, and other calls for what the client can", async () => {
+test("metered calls ask for an encoding that the gateway can read, other calls for the client's own", async () => {
   const token = await putToken(system);
   const headers = { "x-api-key": token, "accept-encoding": "zstd, br" };
   const pieces = ['{"usage":{"prompt_tokens":1,"completion_tokens":1}}'];
@@ -373,7 +373,7 @@ test("metered calls ask the vendor for what can be read, and other calls for wha
   assert.deepEqual(opaque.usage, [null, null, null], "unknown, not 0");
 });
 
-test("streams are asked for usage unless the client has said whether it wants it", async () => {
+test("streams are asked for usage unless the client has said whether it wants usage", async () => {
   const token = await putToken(system);
   for (const [options, sent] of [
     ["{}", '{"include_usage":true}'],
@@ -387,7 +387,7 @@ test("streams are asked for usage unless the client has said whether it wants it
   }
 });
 
-test("a name of 300,000 bytes is clipped, and drops nobody's events", async () => {
+test("a name of 300,000 bytes is clipped and causes no event to be dropped", async () => {
   const [long, other] = await Promise.all(["tok_ai_long", "tok_ai_other"].map((id) => putToken(system, { id, limits: FIVE_DOLLARS })));
   const model = "A".repeat(300_000);
   const headers = { "user-agent": "u".repeat(3_000), "cf-ipcountry": "c".repeat(3_000) };
@@ -405,7 +405,7 @@ test("a name of 300,000 bytes is clipped, and drops nobody's events", async () =
   for (const row of results) assert.ok(row.model.length <= 100 && (row.country ?? "").length <= 8 && row.path.length <= 512, JSON.stringify(row));
 });
 
-test("a socket of an AI's route passes no budget: it stays spent as reserved", async () => {
+test("a socket on an AI route does not escape its budget: it stays spent as reserved", async () => {
   const id = "tok_ai_socket";
   const token = await putToken(system, { id, limits: FIVE_DOLLARS });
   const socket = new WebSocket(`${system.urls.gateway.replace("http", "ws")}/api/realtime?model=demo-1`, { headers: { "x-api-key": token } });

@@ -46,7 +46,7 @@ test("several headers are set, whatever the client sent under their names", asyn
   assert.deepEqual([body.headers["x-account"], body.headers["x-key"]], ["a1", "k1"]);
 });
 
-test("a bearer token is fetched once, whatever comes at once, and again when the upstream refuses it", async () => {
+test("a bearer token is fetched once for any number of simultaneous calls, and again when the upstream refuses it", async () => {
   const before = tokensIssued();
   const answers = await Promise.all(Array.from({ length: 20 }, () => call("/api/oauth")));
   assert.deepEqual([...new Set(answers.map((a) => a.status))], [200]);
@@ -61,7 +61,7 @@ test("a bearer token is fetched once, whatever comes at once, and again when the
   assert.equal((await call("/api/oauth", { method: "POST", body: "again" })).body.body, "again", "the next call is fine");
 });
 
-test("a client may be known by the form, and one that is refused sends nothing on", async () => {
+test("a client can be identified in the form, and if it is refused nothing is sent on", async () => {
   assert.equal((await call("/api/oauth-body")).status, 200);
   const before = system.upstream.requests.length;
   const refused = await call("/api/oauth-bad");
@@ -85,7 +85,7 @@ test("S3 calls are signed as another implementation signs them, bodies streamed 
   assert.equal(put.headers.authorization, await byAws4fetch(put, "s3"));
 });
 
-test("other services have their bodies covered, and a body that cannot be is a clear error", async () => {
+test("for other services the signature covers the body, and a body that cannot be covered is a clear error", async () => {
   const body = JSON.stringify({ name: "測試" });
   const { status } = await call("/api/lambda/2015-03-31/functions/f%20x/invocations?b=2&a=1&a=0", { method: "POST", body });
   assert.equal(status, 200);
@@ -97,7 +97,7 @@ test("other services have their bodies covered, and a body that cannot be is a c
   assert.deepEqual([refused.status, refused.body.code], [413, "body-not-signable"]);
 });
 
-test("bearer tokens of short life are fetched once for calls at once, and the next one ahead of the end", async () => {
+test("a short-lived bearer token is fetched once for simultaneous calls, and the next one before it expires", async () => {
   const before = tokensIssued();
   const answers = await Promise.all(Array.from({ length: 12 }, () => call("/api/oauth-short")));
   assert.deepEqual([...new Set(answers.map((a) => a.status))], [200]);
@@ -115,14 +115,14 @@ test("bearer tokens of short life are fetched once for calls at once, and the ne
   assert.ok(slowest < 700, `${slowest} ms: nobody waits for the slow server of tokens`);
 });
 
-test("the answer of a server of tokens is read no further than it may be long", async () => {
+test("a token server's response is read no further than the limit", async () => {
   const asked = Date.now();
   const refused = await call("/api/oauth-endless");
   assert.deepEqual([refused.status, refused.body.code], [502, "upstream-credential-unavailable"]);
   assert.ok(Date.now() - asked < 5_000);
 });
 
-test("signatures are those of botocore for what it can send", async () => {
+test("signatures equal those of botocore for every request that it can send", async () => {
   const tried = [
     ["s3", "/"],
     ["s3", "/a%20b/c%2Bd%3D%26%24%40%21%2A%27%28%29.txt?versionId=1&x-id=GetObject"],
@@ -152,14 +152,14 @@ test("a client's own signature reaches no vendor, neither in headers nor as a pr
   }
 });
 
-test("a token may be the access key id of a client of AWS", async () => {
+test("a token can be the access key id of an AWS client", async () => {
   const authorization = `AWS4-HMAC-SHA256 Credential=${token}/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=ab`;
   const response = await system.gateway("/api/s3-plain/k", { headers: { authorization } });
   assert.equal(response.status, 200);
   assert.ok(!JSON.stringify(system.upstream.requests.at(-1)).includes(token));
 });
 
-test("a digest that the client has made of its body is signed, so that S3 compares it", async () => {
+test("a digest that the client made of its body is signed, so that S3 compares it", async () => {
   const digest = createHash("sha256").update("covered").digest("hex");
   await call("/api/s3-plain/up", { method: "PUT", body: "covered", headers: { "x-amz-content-sha256": digest } });
   const received = system.upstream.requests.at(-1);
@@ -177,7 +177,7 @@ function raw(method, where, body, headers = {}) {
   });
 }
 
-test("a GET or HEAD with a body, or with Content-Length: 0, goes on wherever the body is held", async () => {
+test("a GET or HEAD with a body, or with Content-Length: 0, is sent on wherever the body is held", async () => {
   const body = JSON.stringify({ query: { match_all: {} } });
   for (const [route, isSigned] of [["/api/es", true], ["/api/fo", false], ["/api/s3-plain", false]]) {
     for (const [method, sent] of [["GET", body], ["HEAD", body], ["GET", ""], ["HEAD", ""], ["POST", ""], ["DELETE", body]]) {
@@ -219,7 +219,7 @@ const data = "x\r\n0\r\n\r\n".repeat(2000);
 const framed = (length, more = {}) => ({ "content-encoding": "gzip,aws-chunked", "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "x-amz-decoded-content-length": String(length), ...more });
 const put = async (route, body, headers) => call(`${route}/up`, { method: "PUT", body, duplex: "half", headers });
 
-test("an upload in signed chunks arrives as the data alone, at any size of chunks and cuts", async () => {
+test("an upload in signed chunks arrives as the data alone, whatever the sizes of its chunks and packets", async () => {
   for (const body of [chunked(data, [1, 2, 3, 4096]), pieces(chunked(data, [8192])), chunked("", [])]) {
     const own = body.length === chunked("", []).length ? "" : data;
     assert.equal((await put("/api/s3-plain", body, framed(own.length))).status, 200);
@@ -233,7 +233,7 @@ test("an upload in signed chunks arrives as the data alone, at any size of chunk
   }
 });
 
-test("an upload in signed chunks with a trailer arrives in unsigned ones, with the trailer", async () => {
+test("an upload in signed chunks with a trailer arrives in unsigned chunks, with the trailer", async () => {
   const trailer = "x-amz-checksum-crc32:AAAAAA==";
   const headers = framed(data.length, { "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "x-amz-trailer": "x-amz-checksum-crc32" });
   assert.equal((await put("/api/s3-plain", pieces(chunked(data, [4096], trailer)), headers)).status, 200);
@@ -244,7 +244,7 @@ test("an upload in signed chunks with a trailer arrives in unsigned ones, with t
   assert.equal(received.headers.authorization, await byAws4fetch(received, "s3"));
 });
 
-test("a service that knows no chunks gets the data alone, covered; a route that signs nothing the body as it came", async () => {
+test("a service without chunks gets the data alone, signed; a route that signs nothing passes the body as it came", async () => {
   const body = chunked(data, [4096]);
   await put("/api/lambda", body, framed(data.length));
   const received = system.upstream.requests.at(-1);

@@ -50,13 +50,13 @@ const during = async (what, work) => {
   }
 };
 
-test("a first upstream that is well is the only one asked", async () => {
+test("a healthy first upstream is the only one called", async () => {
   assert.equal((await call("/api/one/x")).body.from, "first");
   assert.equal((await during(500, () => call("/api/one/x"))).status, 500, "an error of its own is its answer");
 });
 
 for (const failure of ["reset", 502, 503, 504]) {
-  test(`${failure}: an idempotent call goes to the second, with the second's credential`, async () => {
+  test(`${failure}: an idempotent call goes to the second upstream, with the second's credential`, async () => {
     const { status, body } = await during(failure, () => call("/api/one/x/y?q=1"));
     assert.deepEqual([status, body.path, body.query], [200, "/echo/x/y", "?q=1"]);
     assert.equal(body.headers.authorization, "Bearer for-the-second");
@@ -72,7 +72,7 @@ test("a call that changes something is sent once, unless the route says otherwis
   await call("/api/any/x");
 });
 
-test("GET and HEAD with a body, or the length of none, are sent, and open no breaker", async () => {
+test("GET and HEAD with a body or a length of 0 are sent and open no breaker", async () => {
   const send = (method, headers, body) =>
     new Promise((resolve, reject) => {
       const outgoing = request(`${system.urls.gateway}/api/one/x`, { method, headers: { "x-api-key": token, ...headers } }, (response) => {
@@ -89,7 +89,7 @@ test("GET and HEAD with a body, or the length of none, are sent, and open no bre
   assert.equal((await call("/api/one/x")).body.from, "first");
 });
 
-test("after five failures in a row the first is left alone, then tried by one call", async () => {
+test("after five failures in a row the first upstream is left alone, then tried by one call", async () => {
   await during(503, async () => {
     for (let i = 0; i < 5; i++) await call("/api/breaks/x");
     const before = seen;

@@ -42,7 +42,7 @@ test("a new route and a new token work on the first call after the API has answe
   assert.equal(await status(token, "/api/second"), 200);
 });
 
-test("several routes made one after the other each work on their first call", async () => {
+test("several routes created one after the other each work on their first call", async () => {
   const { token } = await createToken(["*"]);
   for (const path of ["/api/a1", "/api/a2", "/api/a3"]) {
     await createRoute(path);
@@ -50,7 +50,7 @@ test("several routes made one after the other each work on their first call", as
   }
 });
 
-test("a wider scope, an enabled token and a further method count at the first call", async () => {
+test("a wider scope, an enabled token and an added method work on the first call", async () => {
   const route = await createRoute("/api/third", { methods: ["GET"] });
   const { id, token } = await createToken(["first"]);
   assert.equal(await status(token, "/api/third"), 403);
@@ -77,7 +77,7 @@ test("a preflight from an origin that has just been listed is answered", async (
   assert.equal(await preflight(), 204);
 });
 
-test("a revoked token stays refused, however often it is asked for", async () => {
+test("a revoked token stays refused, however often it is used", async () => {
   const { id, token } = await createToken(["first"]);
   assert.equal(await status(token, "/api/first"), 200);
   await api("DELETE", `/api/tokens/${id}`);

@@ -112,7 +112,7 @@ for (const [where, status, outcome] of [
 }
 
 for (const status of [999, 600]) {
-  test(`a status ${status}, which nobody can hand on, is named, and the upstream's own error`, async () => {
+  test(`a status ${status}, which cannot be passed on, is named and is the upstream's error`, async () => {
     const seen = await outcomeOf(`/api/raw/status-${status}`);
     assert.deepEqual([seen.status, seen.outcome, seen.recorded], [502, "upstream-error", 502]);
     const { error, code, message } = JSON.parse(seen.body);
@@ -122,7 +122,7 @@ for (const status of [999, 600]) {
 }
 
 for (const quarter of [0, 1, 2, 3]) {
-  test(`an upstream that resets after ${quarter} quarters of its body is a cut that the client sees`, async () => {
+  test(`the client sees the cut when an upstream resets after ${quarter} quarters of its body`, async () => {
     const seen = await outcomeOf(`/api/raw/quarter-${quarter}`);
     assert.deepEqual([seen.status, seen.body], [200, "cut"]);
     assert.equal(seen.outcome, "ok", "the head was answered; bodies that nothing depends on are not watched");
@@ -131,24 +131,24 @@ for (const quarter of [0, 1, 2, 3]) {
   });
 }
 
-test("a bad chunk is a cut", async () => {
+test("a bad chunk is a cut that the client sees", async () => {
   const seen = await outcomeOf("/api/raw/bad-chunk", { concurrent_calls: 5 });
   assert.deepEqual([seen.status, seen.body, seen.outcome], [200, "cut", "upstream-error"]);
 });
 
-test("a huge header is refused or handed on whole", async () => {
+test("a huge header is refused or passed on whole", async () => {
   const seen = await outcomeOf("/api/raw/huge-header");
   if (seen.status === 200) assert.equal(seen.headers.get("x-huge").length, 1 << 20);
   else assert.deepEqual([seen.status, seen.outcome], [502, "unreachable"]);
 });
 
-test("a thousand headers are refused or handed on whole", async () => {
+test("a thousand headers are refused or passed on whole", async () => {
   const seen = await outcomeOf("/api/raw/many-headers");
   if (seen.status === 200) assert.equal(seen.headers.get("x-h-999"), "999");
   else assert.deepEqual([seen.status, seen.outcome], [502, "unreachable"]);
 });
 
-test("what follows an answer is no part of it, nor of the next", async () => {
+test("bytes after a response are part neither of it nor of the next one", async () => {
   const seen = await outcomeOf("/api/raw/trailing");
   assert.deepEqual([seen.status, seen.body], [200, "ok"]);
 });
@@ -175,7 +175,7 @@ test("a client that hangs up before the first byte leaves one event", async () =
 });
 
 for (const quarter of [1, 2, 3]) {
-  test(`a client that hangs up after ${quarter} quarters of the answer leaves one event`, async () => {
+  test(`a client that hangs up after ${quarter} quarters of the response leaves one event`, async () => {
     const id = `tok_gone_${quarter}`;
     const own = await putToken(system, { id, limits: { concurrent_calls: 2 } });
     await hangUp(`GET /api/stream?chunks=8&interval_ms=150 HTTP/1.1\r\nhost: gw\r\nx-api-key: ${own}\r\n\r\n`, (socket) => {
@@ -191,7 +191,7 @@ for (const quarter of [1, 2, 3]) {
 }
 
 for (const quarter of [0, 1, 2, 3]) {
-  test(`a client that hangs up after ${quarter} quarters of its request leaves one event, and the next is fine`, async () => {
+  test(`a client that hangs up after ${quarter} quarters of its request leaves one event, and the next call works`, async () => {
     const id = `tok_upload_${quarter}`;
     const own = await putToken(system, { id });
     const head = `POST /api/sink HTTP/1.1\r\nhost: gw\r\nx-api-key: ${own}\r\ncontent-length: ${SIZE}\r\n\r\n`;

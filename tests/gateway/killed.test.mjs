@@ -10,7 +10,7 @@ import { eventually, putRoutes, putToken, runtimePids, sleep, startOnSockets } f
 /** `USAGE_FLUSH_MS` of the tests, the consumer's `max_batch_timeout`, and a second for the machine. */
 const MAY_BE_LOST_MS = 100 + 1_000 + 1_000;
 
-test("SIGKILL under load loses at most the last events, and what was counted is counted once", async () => {
+test("SIGKILL under load loses at most the last events, and every counted event is counted once", async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "killed-"));
   try {
     const first = await startOnSockets({ persist: folder });

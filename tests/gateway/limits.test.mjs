@@ -26,7 +26,7 @@ const call = async (token, where = "/api/echo", init = {}) => {
 };
 const limited = (limits, more = {}) => putToken(system, { limits, ...more });
 
-test("a rate limit lets exactly so many calls in, however many come at once, and says how it stands", async () => {
+test("a rate limit admits exactly its number of calls, however many arrive at once, and tells what is left", async () => {
   const token = await limited({ calls_per_minute: 20 });
   const answers = await Promise.all(Array.from({ length: 60 }, () => call(token)));
   const by = (status) => answers.filter((answer) => answer.status === status);
@@ -41,7 +41,7 @@ test("a rate limit lets exactly so many calls in, however many come at once, and
   assert.deepEqual([Math.min(...last), Math.max(...last)], [0, 19]);
 });
 
-test("after Retry-After the call is let in", async () => {
+test("after Retry-After the call is admitted", async () => {
   const token = await limited({ calls_per_second: 2 });
   const first = await Promise.all([call(token), call(token), call(token)]);
   const refused = first.find((answer) => answer.status === 429);
@@ -49,7 +49,7 @@ test("after Retry-After the call is let in", async () => {
   assert.equal((await call(token)).status, 200);
 });
 
-test("calls at once are bounded until their last byte", async () => {
+test("a call counts as concurrent until its last byte", async () => {
   const token = await limited({ concurrent_calls: 2 });
   const streams = await Promise.all([1, 2].map(() => system.gateway("/api/stream?chunks=4&interval_ms=300", { headers: { "x-api-key": token } })));
   const refused = await call(token);
@@ -76,7 +76,7 @@ test("a token without counted limits never asks a counter", async () => {
   assert.equal((await system.faults("gateway")).counts.limiter, before);
 });
 
-test("a body above the limit is refused before anything is sent, and one of unknown length too", async () => {
+test("a body above the limit, or of unknown length, is refused before anything is sent", async () => {
   const token = await limited({ body_bytes: 10 });
   const sink = (body, init = {}) => call(token, "/api/sink", { method: "POST", body, ...init });
   assert.equal((await sink("0123456789")).status, 200);
@@ -87,7 +87,7 @@ test("a body above the limit is refused before anything is sent, and one of unkn
   assert.deepEqual([unknown.status, unknown.body.code], [411, "length-required"]);
 });
 
-test("the counter away: rates go on, money does not, and the token may say otherwise", async () => {
+test("while the counter is unreachable, rate limits admit calls and budgets refuse them, unless the token says otherwise", async () => {
   const tokens = {
     rate: await limited({ calls_per_minute: 100 }),
     strict: await limited({ calls_per_minute: 100, on_limit_failure: "deny" }),
@@ -118,7 +118,7 @@ test("a limited call is recorded with its outcome", async () => {
   assert.deepEqual(rows.map((row) => row.outcome), ["limited-rate", "ok"]);
 });
 
-test("a route under maintenance answers the admin's text and Retry-After", async () => {
+test("a route under maintenance responds with the admin's text and Retry-After", async () => {
   const token = await limited({});
   const closed = await call(token, "/api/closed/x");
   assert.deepEqual(
@@ -127,7 +127,7 @@ test("a route under maintenance answers the admin's text and Retry-After", async
   );
 });
 
-test("faults are injected for a marked token alone", async () => {
+test("faults are injected only for a marked token", async () => {
   const [marked, plain] = [await limited({}, { inject_faults: true }), await limited({})];
   const header = (value) => ({ headers: { "x-token-manager-fault": value } });
   assert.equal((await call(plain, "/api/echo", header("status=503"))).status, 200);

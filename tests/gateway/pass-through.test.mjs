@@ -79,7 +79,7 @@ test("the echo holds the vendor credential and neither our token nor platform he
   assert.deepEqual(leaked, ["cf-worker"]);
 });
 
-test("all four carriers are taken and removed", async () => {
+test("all four carriers are accepted and removed", async () => {
   for (const [name, value] of [
     ["x-api-key", token],
     ["authorization", `Bearer ${token}`],
@@ -93,13 +93,13 @@ test("all four carriers are taken and removed", async () => {
   }
 });
 
-test("a header that is no carrier of ours is the upstream's", async () => {
+test("a header that is none of our carriers reaches the upstream", async () => {
   const echo = await (await call("/api/plain", { headers: { authorization: "Bearer sk-own", "api-key": "own" } })).json();
   assert.equal(echo.headers.authorization, "Bearer sk-own");
   assert.equal(echo.headers["api-key"], "own");
 });
 
-test("each credential kind is attached as it says", async () => {
+test("each kind of credential is attached as documented", async () => {
   const echo = async (where, init) => (await call(where, init)).json();
   assert.equal((await echo("/api/header")).headers["x-vendor-key"], "Key vendor-secret");
   assert.equal((await echo("/api/basic")).headers.authorization, `Basic ${btoa("u:vendor-secret")}`);
@@ -108,7 +108,7 @@ test("each credential kind is attached as it says", async () => {
   assert.equal(new URLSearchParams(query.query).get("a"), "1");
 });
 
-test("a stale or foreign key beside a good bearer does not stand in its way", async () => {
+test("a stale or foreign key beside a valid bearer token does no harm", async () => {
   const foreign = mintToken(Buffer.alloc(32).toString("base64"));
   for (const stale of ["sk-ant-stale", foreign, "ntk_short"]) {
     const headers = { "x-api-key": stale, authorization: `Bearer ${token}` };
@@ -119,14 +119,14 @@ test("a stale or foreign key beside a good bearer does not stand in its way", as
   }
 });
 
-test("on a route with a credential no other key goes on", async () => {
+test("on a route with a credential no other key is sent on", async () => {
   const own = { authorization: "Bearer sk-own", "api-key": "own", "x-goog-api-key": "own", "x-amz-security-token": "own" };
   const echo = await (await call("/api/header", { headers: own })).json();
   for (const name of [...Object.keys(own), "x-api-key"]) assert.equal(echo.headers[name], undefined, name);
   assert.equal(echo.headers["x-vendor-key"], "Key vendor-secret");
 });
 
-test("our token goes on nowhere: query, cookie, referer, quotes, encodings", async () => {
+test("our token is never sent on: query, cookie, referer, quotes, encodings", async () => {
   const cookie = `a=1; t=${token}; b=2`;
   const headers = { cookie, referer: `https://app.example/?key=${token}`, "api-key": `"${token}"`, authorization: `Basic ${btoa(`u:${token}`)}`, "x-own": encodeURIComponent(`"${token}"`) };
   const echo = await (await call(`/api/cookies-on?a=%20&key=${token}&b=1&k=${token.replace("tk_", "%74k%5F")}`, { headers })).json();
@@ -136,7 +136,7 @@ test("our token goes on nowhere: query, cookie, referer, quotes, encodings", asy
   assert.ok(!decodeURIComponent(JSON.stringify(echo)).includes(token));
 });
 
-test("a browser's own headers end where the gateway answers for CORS, and are the client's own elsewhere", async () => {
+test("a browser's own headers stop at the gateway if it answers for CORS, and are sent on otherwise", async () => {
   const headers = { origin: "https://app.example", referer: "https://app.example/x", "sec-fetch-site": "cross-site", "sec-ch-ua": '"X"', dnt: "1" };
   const kept = (echo) => Object.keys(headers).filter((name) => echo.headers[name] !== undefined);
   assert.deepEqual(kept(await (await call("/api/cors", { headers })).json()), []);
@@ -146,7 +146,7 @@ test("a browser's own headers end where the gateway answers for CORS, and are th
 /** An upstream that answers with the headers that its path names as JSON. */
 const says = (route, pairs, init) => call(`${route}?h=${encodeURIComponent(JSON.stringify(pairs))}`, init);
 
-test("whatever an upstream makes of the request, no response header holds the credential", async () => {
+test("no response header holds the credential, whatever the upstream echoes", async () => {
   for (const [route, secret] of [
     ["/api/says-query", "vendor secret&/1"],
     ["/api/says-bearer", "vendor-secret-1"],
@@ -186,7 +186,7 @@ test("whatever an upstream makes of the request, no response header holds the cr
   assert.match(system.logs(), /headers withheld/);
 });
 
-test("an address without a query of its own does not inherit the credential's", async () => {
+test("an address without a query does not inherit the credential's query", async () => {
   const response = await says("/api/says-query", [["Location", "#done"]]);
   const mapped = new URL(response.headers.get("location"));
   assert.deepEqual([mapped.pathname, [...mapped.searchParams.keys()], mapped.hash], ["/api/says-query", ["h"], "#done"]);
@@ -227,7 +227,7 @@ test("response headers are mapped, joined, renamed and dropped as the table says
   assert.equal(echo.headers.cookie, "__HOST-Http-sid=1", "the name that the upstream gave");
 });
 
-test("the limits of an upstream stand beside ours", async () => {
+test("an upstream's limits are told beside ours", async () => {
   const limited = await putToken(system, { limits: { calls_per_minute: 50 } });
   const headers = { "x-api-key": limited };
   const listed = await says("/api/says", [["RateLimit", '"vendor";r=3;t=9']], { headers });
@@ -237,13 +237,13 @@ test("the limits of an upstream stand beside ours", async () => {
   assert.equal(older.headers.get("x-upstream-ratelimit"), "limit=100, remaining=3, reset=9");
 });
 
-test("a browser may read every header of a response", async () => {
+test("a browser can read every header of a response", async () => {
   const response = await says("/api/says-cors", [["X-Total-Count", "9"], ["Link", "</x>; rel=next"]], { headers: { origin: "https://app.example" } });
   const exposed = response.headers.get("access-control-expose-headers").split(", ");
   for (const name of ["x-total-count", "link", "x-request-id", "server-timing"]) assert.ok(exposed.includes(name), name);
 });
 
-test("a method that a route does not take is told which it does", async () => {
+test("a refused method is told which methods the route accepts", async () => {
   const response = await call("/api/readonly", { method: "POST" });
   assert.deepEqual([response.status, response.headers.get("allow")], [405, "GET, HEAD"]);
 });
@@ -265,7 +265,7 @@ test("a gateway behind a gateway is no loop", async () => {
   }
 });
 
-test("cookies go on only where the route says so", async () => {
+test("cookies are sent on only if the route says so", async () => {
   const echo = await (await call("/api/cookies-on", { headers: { cookie: "a=1" } })).json();
   assert.equal(echo.headers.cookie, "a=1");
 });
@@ -294,7 +294,7 @@ test("GET with a body and with an announced length of 0 pass like any other", as
   assert.equal((await send("HEAD", { "content-length": "0" })).status, 200);
 });
 
-test("a redirect that keeps its query does not hand the vendor's key to the client", async () => {
+test("a redirect that keeps its query does not give the vendor's key to the client", async () => {
   for (const to of ["/redirect/next?key=vendor-key&a=1", "?key=vendor-key", "https://other.example/?key=vendor-key"]) {
     const response = await call(`/api/query-redirect?to=${encodeURIComponent(to)}`);
     assert.equal(response.status, 302);
@@ -335,7 +335,7 @@ test("HEAD and Range work", async () => {
   assert.equal(await part.text(), "0123456789abcdef");
 });
 
-test("the upstream's status and headers arrive untouched", async () => {
+test("the upstream's status and headers arrive unchanged", async () => {
   for (const status of [200, 201, 204, 304, 400, 401, 404, 418, 500, 503]) {
     const response = await call(`/api/status/${status}`);
     assert.equal(response.status, status);
@@ -343,7 +343,7 @@ test("the upstream's status and headers arrive untouched", async () => {
   }
 });
 
-test("a remainder with //, %2F and a slash at its end survives", async () => {
+test("the rest of a path survives with //, %2F and a trailing slash", async () => {
   const echo = await (await call("/api/plain/a//b%2Fc/?q")).json();
   assert.deepEqual([echo.path, echo.query], ["/echo/a//b%2Fc/", "?q"]);
 });
@@ -366,7 +366,7 @@ test("Location and Set-Cookie come back to the gateway with every cookie kept", 
   ]);
 });
 
-test("its own errors have the strings that workflows rely on", async () => {
+test("the gateway's own errors have the strings that workflows rely on", async () => {
   assert.deepEqual(await refusal(await system.gateway("/api/plain")), [401, "Missing API Key", "missing-api-key"]);
   const forged = mintToken(Buffer.alloc(32).toString("base64"));
   for (const bad of ["nonsense", "ntk_short", forged, mintToken(system.secrets.TOKEN_CHECK_KEY)]) {
@@ -382,7 +382,7 @@ test("its own errors have the strings that workflows rely on", async () => {
   assert.deepEqual(await refusal(loop), [508, "Loop Detected", "loop-detected"]);
 });
 
-test("revoked, disabled and unknown look alike; expired is told apart", async () => {
+test("revoked, disabled and unknown tokens look alike; an expired one does not", async () => {
   const use = async (record) => {
     const other = await putToken(system, record);
     return refusal(await system.gateway("/api/plain", { headers: { "x-api-key": other } }));
@@ -397,7 +397,7 @@ test("revoked, disabled and unknown look alike; expired is told apart", async ()
   assert.deepEqual(await use({ ip_allow: ["192.0.2.0/24"] }), [403, "Permission Denied", "ip-not-allowed"]);
 });
 
-test("a path that hides a climb reaches no upstream", async () => {
+test("a path that hides .. reaches no upstream", async () => {
   const before = system.upstream.requests.length;
   for (const climb of ["/api/plain/..%2Fstatus/200", "/api/plain/%2e%2e%2fstatus", "/api/plain/..%5cstatus"]) {
     assert.deepEqual((await refusal(await call(climb)))[0], 404, climb);
@@ -435,7 +435,7 @@ test("a credential sealed to another route or origin is refused and nothing is s
   }
 });
 
-test("preflight is answered at the edge for listed origins and errors carry CORS too", async () => {
+test("a preflight from a listed origin is answered at the edge, and errors carry CORS headers too", async () => {
   const preflight = (origin) =>
     system.gateway("/api/cors/x", {
       method: "OPTIONS",
@@ -454,7 +454,7 @@ test("preflight is answered at the edge for listed origins and errors carry CORS
   assert.equal(off.headers.get("access-control-allow-origin"), null);
 });
 
-test("health needs no key and every response has an id and timings", async () => {
+test("health needs no key, and every response has an id and timings", async () => {
   const health = await system.gateway("/health");
   assert.equal(health.status, 200);
   assert.equal((await health.json()).service, "gateway");

@@ -73,7 +73,7 @@ const figures = (event) => Object.fromEntries(FIGURES.filter((name) => event[nam
 const openai = (apiKey) => new OpenAI({ apiKey, baseURL: `${system.urls.gateway}/api/openai`, maxRetries: 1 });
 const prompt = { model: "gpt-4o", messages: [{ role: "user", content: "Hello" }] };
 
-test("openai: chat, responses and embeddings use what the response says, plain and streamed", async () => {
+test("openai: chat, responses and embeddings are charged as the response says, plain and streamed", async () => {
   const ofChat = (usage) => ({
     prompt_tokens: usage.prompt_tokens,
     cached_tokens: usage.prompt_tokens_details.cached_tokens,
@@ -107,7 +107,7 @@ test("openai: chat, responses and embeddings use what the response says, plain a
   assert.deepEqual(figures(embedded.event), { prompt_tokens: embedded.answer.usage.prompt_tokens });
 });
 
-test("openai: what uses no tokens counts none, files and sound arrive whole, a refusal is tried again", async () => {
+test("openai: calls without tokens count none, files and sound arrive whole, a refused call is tried again", async () => {
   const text = '{"a":"測試"}\n'.repeat(1000);
   const [models, file, speech, moderated] = await Promise.all([
     used(openai, async (client) => (await client.models.list()).data.map((model) => model.id)),
@@ -123,7 +123,7 @@ test("openai: what uses no tokens counts none, files and sound arrive whole, a r
   assert.equal(headers["x-stainless-retry-count"], "1");
 });
 
-test("openai: the gateway's own refusal is the client's own error", async () => {
+test("openai: the gateway's refusal becomes the client's own error", async () => {
   await assert.rejects(openai("ntk_unknown").models.list(), (error) => error instanceof OpenAI.AuthenticationError);
 });
 
@@ -132,7 +132,7 @@ const anthropic = (apiKey) => anthropicClient({ apiKey });
 /** As Claude Code sends its key: in both headers. */
 const claudeCode = (authToken) => anthropicClient({ authToken, defaultHeaders: { "x-api-key": authToken } });
 
-test("anthropic: messages use what the response says, plain and streamed; counting and listing use nothing", async () => {
+test("anthropic: messages are charged as the response says, plain and streamed; counting and listing use nothing", async () => {
   const ask = { model: "claude-sonnet-4-20250514", max_tokens: 100, messages: [{ role: "user", content: "Hello" }] };
   const of = (usage) => ({
     prompt_tokens: usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens,
@@ -161,7 +161,7 @@ test("anthropic: messages use what the response says, plain and streamed; counti
 
 const google = (apiKey) => new GoogleGenAI({ apiKey, httpOptions: { baseUrl: `${system.urls.gateway}/api/google` } });
 
-test("google-genai: content uses what the response says, plain and streamed; listing uses nothing", async () => {
+test("google-genai: content is charged as the response says, plain and streamed; listing uses nothing", async () => {
   const ask = { model: "gemini-2.5-flash", contents: "Hello" };
   const of = (usage) => ({
     prompt_tokens: usage.promptTokenCount,
@@ -205,7 +205,7 @@ async function startMcp() {
   return { ...(await listening(server)), sessions };
 }
 
-test("mcp: a session begins, is told of changes by its stream, and ends", async () => {
+test("mcp: a session starts, receives changes by its stream, and ends", async () => {
   const token = await putToken(system);
   const client = new Client({ name: "client", version: "1.0.0" });
   const told = new Promise((resolve) => client.setNotificationHandler(ToolListChangedNotificationSchema, resolve));
@@ -225,7 +225,7 @@ const s3Client = (token, more = {}) =>
   new S3.S3Client({ endpoint: `${system.urls.gateway}/api/s3`, region: "us-east-1", forcePathStyle: true, credentials: { accessKeyId: token, secretAccessKey: "unused" }, maxAttempts: 1, ...more });
 const hello = Buffer.from("Hello, 世界\r\n0\r\n\r\n");
 
-test("@aws-sdk/client-s3: objects arrive as they were sent, whatever they are called", async () => {
+test("@aws-sdk/client-s3: objects arrive as they were sent, whatever their names", async () => {
   const client = s3Client(await putToken(system));
   const named = ["plain.txt", "a b+c&d=e.txt", "檔案/é ü.txt", "a=1,(2)!*'$@;:.txt", "a//b.txt"];
   const fetched = async (Key, more) => Buffer.from(await (await client.send(new S3.GetObjectCommand({ Bucket: "by-js", Key, ...more }))).Body.transformToByteArray());
@@ -304,7 +304,7 @@ async function startTls(folder) {
   return { url: `https://localhost:${server.address().port}`, cert, close: () => server.close() };
 }
 
-test("botocore: objects arrive as they were sent, over TLS and without; Bedrock's answer is read", { timeout: 120_000 }, async () => {
+test("botocore: objects arrive as they were sent, with and without TLS; Bedrock's response is read", { timeout: 120_000 }, async () => {
   const folder = mkdtempSync(path.join(tmpdir(), "tls-"));
   const tls = await startTls(folder);
   try {

@@ -21,7 +21,7 @@ const status = async (token, where) => {
   return response.status;
 };
 
-test("without a route table calls are answered Routes Not Configured", async () => {
+test("without a route table calls get Routes Not Configured", async () => {
   const token = await putToken(system);
   const response = await use(token);
   assert.deepEqual([response.status, (await response.json()).error], [500, "Routes Not Configured"]);
@@ -29,7 +29,7 @@ test("without a route table calls are answered Routes Not Configured", async () 
   await eventually(async () => (await status(token)) === 200, CACHE_BOUND_MS, "the first table being seen");
 });
 
-test("a forged token costs no KV read, and a legacy one none while the table rules them out", async () => {
+test("a forged token costs no KV read, nor does a legacy one while the table rules them out", async () => {
   await status(await putToken(system));
   const before = (await system.faults("gateway")).counts.kv_get;
   for (let i = 0; i < 50; i++) assert.equal(await status(mintToken(Buffer.alloc(32, i).toString("base64"))), 401);
@@ -62,7 +62,7 @@ test("a flood of calls to a path without a route costs at most one KV read a sec
   assert.ok(spent >= 2 && spent <= seconds + 2, `${spent} reads in ${seconds} s`);
 });
 
-test("a refusal that rests on an older value is looked at again: the first call after a change is served", async () => {
+test("a refusal because of an older value is checked again: the first call after a change is served", async () => {
   const [disabled, cut, unknown, moved] = [await putToken(system, { state: "disabled" }), await putToken(system, { scopes: ["other"] }), mintToken(system.secrets.TOKEN_CHECK_KEY), await putToken(system)];
   const all = () => Promise.all([status(disabled), status(cut), status(unknown), status(moved, "/api/later"), status(moved, "/api/other")]);
   assert.deepEqual(await all(), [401, 403, 401, 404, 200]);
@@ -74,7 +74,7 @@ test("a refusal that rests on an older value is looked at again: the first call 
   assert.deepEqual(await all(), [200, 200, 200, 200, 200]);
 });
 
-test("a refused token is not let in by a KV that fails meanwhile", async () => {
+test("a refused token is not admitted when KV fails meanwhile", async () => {
   const token = await putToken(system, { state: "revoked" });
   assert.equal(await status(token), 401);
   await sleep(1_100);
@@ -94,7 +94,7 @@ test("a warm token costs at most 0.05 KV reads a call", async () => {
   assert.ok((await system.faults("gateway")).counts.kv_get - before <= 10);
 });
 
-test("revoke, disable, scope cut, expiry and route change are seen within the cache bound", async () => {
+test("revoke, disable, scope cut, expiry and route change are in force within the cache bound", async () => {
   const tokens = await Promise.all(Array.from({ length: 4 }, () => putToken(system)));
   for (const token of tokens) assert.equal(await status(token), 200);
   const [revoked, disabled, cut, expiring] = tokens;
@@ -115,7 +115,7 @@ test("revoke, disable, scope cut, expiry and route change are seen within the ca
   assert.equal(await status(cut, "/api/other"), 200, "what was left of the scopes");
 });
 
-test("KV down: a cached token serves, an uncached one gets 503, a revoked one nothing", async () => {
+test("KV down: a cached token serves, an uncached one gets 503, a revoked one is refused", async () => {
   const [cached, revoked] = await Promise.all([putToken(system), putToken(system, { state: "revoked" })]);
   const uncached = await putToken(system);
   assert.deepEqual([await status(cached), await status(revoked)], [200, 401]);
@@ -136,7 +136,7 @@ test("KV down: a cached token serves, an uncached one gets 503, a revoked one no
   await eventually(async () => (await status(cached)) === 200, 3_000, "service after KV is back");
 });
 
-test("KV slow: an uncached call waits for it, a cached one does not, and one that takes too long is 503", async () => {
+test("KV slow: an uncached call waits, a cached one does not, and a read that takes too long is 503", async () => {
   const cached = await putToken(system);
   assert.equal(await status(cached), 200);
   const [waits, gives] = [await putToken(system), await putToken(system)];
@@ -158,7 +158,7 @@ test("KV slow: an uncached call waits for it, a cached one does not, and one tha
   assert.equal(await status(gives), 200, "the next call is fine");
 });
 
-test("queue down: calls go on and the drop is counted", async () => {
+test("queue down: calls are served and dropped events are counted", async () => {
   const token = await putToken(system);
   await system.faults("gateway", { queue: { fail: true } });
   for (let i = 0; i < 5; i++) assert.equal(await status(token), 200);
@@ -171,7 +171,7 @@ test("queue down: calls go on and the drop is counted", async () => {
   await eventually(async () => (await dropped()) === logged(), 10_000, "the whole drop reaching D1");
 });
 
-test("v1 values serve calls as they are", async () => {
+test("v1 values serve calls unchanged", async () => {
   const token = mintLegacyToken();
   const record = { name: "old", department: "ops", scopes: ["openai", "tag:demo"], created_at: "2025-11-01T00:00:00", expires_at: null };
   await system.kv.put(`token:${sha256(token)}`, JSON.stringify(record));

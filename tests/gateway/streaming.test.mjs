@@ -114,7 +114,7 @@ test("an announced length is announced to the upstream too", async () => {
   assert.equal(system.upstream.requests.at(-1).headers["content-length"], "1000");
 });
 
-test("a compressed answer arrives as it was sent", async () => {
+test("a compressed response arrives as it was sent", async () => {
   const raw = await new Promise((resolve, reject) => {
     const headers = { "x-api-key": token, "accept-encoding": "gzip" };
     request(`${system.urls.gateway}/api/gzip`, { headers }, async (response) => {
@@ -127,7 +127,7 @@ test("a compressed answer arrives as it was sent", async () => {
   assert.ok(raw.bytes < 200, `${raw.bytes} bytes`);
 });
 
-test("an upstream that breaks off is a cut that the client sees", async () => {
+test("the client sees the cut when an upstream breaks off", async () => {
   const response = await call("/api/reset-after?bytes=5000");
   assert.equal(response.status, 200);
   await assert.rejects(response.arrayBuffer());

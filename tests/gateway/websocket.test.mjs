@@ -45,7 +45,7 @@ test("messages pass both ways, text and binary, with the vendor's credential and
   assert.doesNotMatch(JSON.stringify(received.headers), /ntk_|x-api-key/);
 });
 
-test("the upstream's close reaches the client with its code, and a break as one", async () => {
+test("the upstream's close reaches the client with its code, and a broken connection as an error", async () => {
   const closing = await open("/api/socket", [], { "x-api-key": token });
   closing.send("close");
   const [code, reason] = await once(closing, "close");
@@ -55,7 +55,7 @@ test("the upstream's close reaches the client with its code, and a break as one"
   assert.notEqual((await once(breaking, "close"))[0], 1000);
 });
 
-test("a browser brings its token in the protocol, which the upstream does not see", async () => {
+test("a browser sends its token as a protocol, which the upstream does not see", async () => {
   for (const [offered, chosen] of [[["token-manager", token], "token-manager"], [["realtime", `openai-insecure-api-key.${token}`], "realtime"]]) {
     const socket = new globalThis.WebSocket(address("/api/socket/browser"), offered);
     await new Promise((resolve, reject) => {
@@ -69,14 +69,14 @@ test("a browser brings its token in the protocol, which the upstream does not se
   }
 });
 
-test("the upgrade is refused as any call is, and an upstream's refusal is handed on", async () => {
+test("the upgrade is refused like any call, and an upstream's refusal is passed on", async () => {
   assert.equal(await refused("/api/socket", {}), 401);
   const elsewhere = await putToken(system, { scopes: ["other"] });
   assert.equal(await refused("/api/socket", { "x-api-key": elsewhere }), 403);
   assert.equal(await refused("/api/echo", { "x-api-key": token }), 403, "the upstream's own answer");
 });
 
-test("a socket is one call with its bytes", async () => {
+test("a socket is recorded as one call with its bytes", async () => {
   const own = await putToken(system, { id: "tok_socket_usage" });
   const socket = await open("/api/socket", [], { "x-api-key": own });
   socket.send("12345");

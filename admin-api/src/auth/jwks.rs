@@ -1,16 +1,14 @@
 //! The issuer's keys (RFC 7517), kept in the isolate as plain data.
 
 use crate::error::Failure;
-use crate::publish::now;
 use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
-use edge::log::log;
-use futures_util::future::{Either, select};
+use edge::clock::{now, sleep};
+use edge::log::{Source, log};
+use edge::timeout::within;
 use serde::Deserialize;
 use std::cell::RefCell;
-use std::pin::pin;
-use std::time::Duration;
 use url::Url;
-use worker::{Delay, Fetch};
+use worker::Fetch;
 
 /// A key set is used for this long before it is fetched again.
 const MAX_AGE_MS: i64 = HOUR_MS;
@@ -112,7 +110,7 @@ pub async fn find(address: &str, kid: Option<&str>, request_id: &str) -> Result<
                         "JWKS: another request's fetch takes too long".to_owned(),
                     ));
                 }
-                Delay::from(Duration::from_millis(LOOK_AGAIN_MS)).await;
+                sleep(LOOK_AGAIN_MS).await;
             }
             // The one that was waited for has failed: asking again at once would not help.
             Lookup::Ask(None) if CACHE.with_borrow(|cache| cache.failed_since(started)) => {
@@ -173,7 +171,7 @@ async fn ask(
             if !has_keys {
                 return Err(Failure::Unavailable(format!("JWKS: {cause}")));
             }
-            log(request_id, "JWKS cannot be fetched", &cause);
+            log(Source::Request(request_id), "JWKS cannot be fetched", &cause);
             Ok(fallback)
         }
     }
@@ -190,10 +188,7 @@ async fn fetch(address: &str) -> Result<Vec<Jwk>, String> {
         // A set without a usable key must not take the place of one that has some.
         parse(&text).filter(|keys| !keys.is_empty()).ok_or_else(|| "is no key set".to_owned())
     };
-    match select(pin!(request), pin!(Delay::from(Duration::from_millis(TIMEOUT_MS)))).await {
-        Either::Left((keys, _)) => keys,
-        Either::Right(_) => Err("timed out".to_owned()),
-    }
+    within(TIMEOUT_MS, request).await?
 }
 
 /// The RSA signing keys of a set; others are left out.

@@ -6,7 +6,7 @@
 use crate::error::Failure;
 use crate::request::Call;
 use contract::error::ApiError;
-use edge::log::log;
+use edge::log::{Source, log};
 
 /// The binding for people, by their id.
 pub const PEOPLE: &str = "PEOPLE_RATE";
@@ -20,7 +20,7 @@ pub async fn check(call: &Call, binding: &str, key: &str) -> Result<(), Failure>
         Ok(outcome) if !outcome.success => Err(ApiError::TooManyRequests.into()),
         Ok(_) => Ok(()),
         Err(error) => {
-            log(&call.request_id, "rate limit not checked", &error.to_string());
+            log(Source::Request(&call.request_id), "rate limit not checked", &error.to_string());
             Ok(())
         }
     }

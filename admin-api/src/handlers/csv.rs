@@ -4,7 +4,7 @@ use crate::db::StoreError;
 use crate::error::Failure;
 use domain::csv::{BYTE_ORDER_MARK, push_row};
 use domain::time::{UnixMs, to_rfc3339};
-use edge::log::log;
+use edge::log::{Source, log};
 use futures_util::stream;
 use std::future::Future;
 use std::rc::Rc;
@@ -57,7 +57,7 @@ where
                 return Ok(Some((text.into_bytes(), (None, pages, String::new(), page))));
             }
             let (rows, next) = page(position).await.map_err(|error| {
-                log(&request_id, "file broke off", &error.to_string());
+                log(Source::Request(&request_id), "file broke off", &error.to_string());
                 Error::RustError("broke off".to_owned())
             })?;
             text.push_str(&rows);

@@ -4,13 +4,14 @@ use crate::auth;
 use crate::db::seals::{self, Seals};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
 use crate::error::Failure;
-use crate::publish::{Kv, KvError, now};
+use crate::publish::{Kv, KvError};
 use crate::reconcile::{self, Progress};
 use crate::request::{Call, respond};
 use contract::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
 use domain::health::Health;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs, to_rfc3339};
-use edge::log::log;
+use edge::clock::now;
+use edge::log::{Source, log};
 use std::cell::RefCell;
 use worker::Response;
 
@@ -51,14 +52,16 @@ pub async fn detailed(call: &Call) -> Result<Response, Failure> {
 async fn measure(call: &Call) -> HealthDetailed {
     let mut checks = Vec::new();
     // A small entry, and one whose absence is usual: that KV answers is what is asked.
-    let hold = hold(call).await.inspect_err(|e| log(&call.request_id, "health: KV", &e.to_string()));
+    let hold = hold(call)
+        .await
+        .inspect_err(|e| log(Source::Request(&call.request_id), "health: KV", &e.to_string()));
     match stored(call, hold.as_ref().ok().copied().flatten()).await {
         Ok(stored) => {
             checks.push(check("database", HealthStatus::Ok, None));
             checks.extend(stored);
         }
         Err(error) => {
-            log(&call.request_id, "health: D1", &error.to_string());
+            log(Source::Request(&call.request_id), "health: D1", &error.to_string());
             checks.push(check("database", HealthStatus::Down, None));
         }
     }

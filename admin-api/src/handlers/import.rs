@@ -11,7 +11,6 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contract::import::{ImportMode, ImportReport, ImportRequest};
 use domain::access::path::is_under;
 use domain::id::{RouteId, TeamId};
-use domain::kv::ROUTES_KEY;
 use domain::people::role::{Action, Grant, Subject};
 use domain::token::TokenHash;
 use domain::upstream::address::origin_of;
@@ -19,6 +18,7 @@ use domain::usage::UsageEvent;
 use domain::v1::import::{ImportItem, ImportOutcome};
 use domain::v1::import::{ImportedCall, ImportedRoute, ImportedTeam, ImportedToken, Plan, plan};
 use edge::crypto::seal;
+use edge::kv::Routes;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use worker::Response;
@@ -187,7 +187,7 @@ async fn write(
 /// Whether KV holds the earlier system's table. Where that cannot be told, the publication looks again.
 async fn holds_v1_table(call: &Call, db: &Db) -> bool {
     let Ok(kv) = Kv::open(&call.env, db) else { return false };
-    kv.read(ROUTES_KEY).await.ok().flatten().is_some_and(|text| is_v1_table(&text))
+    kv.read::<Routes>(&()).await.ok().flatten().is_some_and(|text| is_v1_table(&text))
 }
 
 /// Calls of tokens that nobody knows are counted and left. A part's mark stands in the batch of its

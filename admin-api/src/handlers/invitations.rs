@@ -22,7 +22,7 @@ use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Grant, Role, Subject, authorize};
 use domain::time::{MINUTE_MS, UnixMs};
-use edge::log::log;
+use edge::log::{Source, log};
 use worker::Response;
 
 /// Sendings that the cron makes up for in one run.
@@ -159,7 +159,11 @@ async fn send(call: &Call, db: &Db, id: &str) -> Result<(), Failure> {
             return Err(fields.into());
         }
         Err(error @ ClerkError::Away(_)) => {
-            log(&call.request_id, "invitation not sent, to be tried again", &error.to_string());
+            log(
+                Source::Request(&call.request_id),
+                "invitation not sent, to be tried again",
+                &error.to_string(),
+            );
             store::unsent(db, id, &error.to_string(), call.now).await?;
         }
     }
@@ -223,7 +227,7 @@ async fn find_part(call: &Call, db: &Db, caller: &Caller) -> Result<Option<(Invi
 async fn tell_clerk(call: &Call, invitation: &Invitation) {
     let (Some(api), Some(clerk_id)) = (&call.config.clerk_api, &invitation.clerk_id) else { return };
     if let Err(error) = clerk::revoke(api, clerk_id).await {
-        log(&call.request_id, "Clerk's invitation not revoked", &error.to_string());
+        log(Source::Request(&call.request_id), "Clerk's invitation not revoked", &error.to_string());
     }
 }
 
@@ -277,10 +281,10 @@ pub async fn send_due(config: &Config, db: &Db, now: UnixMs) -> Result<(), Store
         match clerk::invite(api, &due.email, sign_up(config).as_deref()).await {
             Ok(clerk_id) => store::sent(db, &due.id, &clerk_id, now).await?,
             Err(ClerkError::Refused(fields)) => {
-                store::refused(db, &due.id, &reason(&fields), now, "cron").await?;
+                store::refused(db, &due.id, &reason(&fields), now, Source::Cron.as_str()).await?;
             }
             Err(error @ ClerkError::Away(_)) => {
-                log("cron", "invitation not sent", &error.to_string());
+                log(Source::Cron, "invitation not sent", &error.to_string());
                 store::unsent(db, &due.id, &error.to_string(), now).await?;
             }
         }

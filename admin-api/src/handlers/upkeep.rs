@@ -10,6 +10,7 @@ use crate::reconcile::{self, Position, ReconcileError};
 use crate::request::{Attempt, Call, parse_body, respond};
 use contract::upkeep::{NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
 use domain::people::role::{Action, Subject, authorize};
+use edge::log::Source;
 use worker::Response;
 
 const SHOWN_ROWS: u32 = 50;
@@ -79,7 +80,7 @@ pub async fn reconcile(mut call: Call) -> Result<Response, Failure> {
             ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
         };
         db.batch(vec![audit::insert(&db, &entry)?]).await?;
-        reconcile::repair(&writer, &db, &mut slice, &call.request_id).await?;
+        reconcile::repair(&writer, &db, &mut slice, Source::Request(&call.request_id)).await?;
     }
     reconcile::note(&db, &slice).await?;
     respond(

@@ -6,7 +6,7 @@ use crate::request::{Attempt, Call, parse_body, respond};
 use contract::error::ApiError;
 use contract::invitations::WebhookTaken;
 use domain::people::clerk::{Event, Webhook};
-use edge::log::log;
+use edge::log::{Source, log};
 use worker::Response;
 
 /// `POST /api/webhooks/clerk`
@@ -22,7 +22,7 @@ pub async fn take(mut call: Call) -> Result<Response, Failure> {
         (header("svix-id")?, header("svix-timestamp")?, header("svix-signature")?);
     let body = call.body().await?;
     if let Err(error) = secret.verify(&id, &timestamp, &signatures, &body, call.now) {
-        log(&call.request_id, "webhook refused", &error.to_string());
+        log(Source::Request(&call.request_id), "webhook refused", &error.to_string());
         return Err(ApiError::BadSignature.into());
     }
     let event = parse_body::<Webhook>(&body)?.event();

@@ -1,26 +1,22 @@
 //! KV as this Worker uses it: every operation counted, writes paced and held when a restore asks for it.
 
-use super::now;
 use crate::budget::Budget;
 use crate::db::Db;
-use crate::hold::{HOLD_KEY, Hold};
+use crate::hold::Hold;
 use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
-use edge::env::TOKENS;
-use futures_util::future::{Either, select};
+use edge::clock::{now, sleep};
+use edge::kv::{Entry, READ_TIMEOUT_MS, timed};
 use serde::Serialize;
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::future::Future;
-use std::pin::pin;
-use std::time::Duration;
+use worker::Env;
 use worker::kv::{KvStore, ListResponse};
-use worker::{Delay, Env};
 
 /// Keys that one bulk read takes; it counts as one operation.
 pub const KEYS_AT_ONCE: usize = 100;
 /// A write that takes longer counts as failed.
 const WRITE_TIMEOUT_MS: u64 = 10_000;
-const READ_TIMEOUT_MS: u64 = 5_000;
 /// KV takes one write a second of a key. A tenth more, and up to as much again by chance, so that two
 /// publishers that were refused together do not come back together.
 const PACE_MS: i64 = SECOND_MS + SECOND_MS / 10;
@@ -67,33 +63,35 @@ pub struct Kv {
 impl Kv {
     /// Shares the budget of the database that the invocation uses.
     pub fn open(env: &Env, db: &Db) -> Result<Self, KvError> {
-        let store = env.kv(TOKENS).map_err(|e| KvError::Away(e.to_string()))?;
+        let store = edge::kv::open(env).map_err(KvError::Away)?;
         Ok(Self { store, budget: db.budget().clone() })
     }
 
     /// The text of an entry; `None` if there is none.
-    pub async fn read(&self, key: &str) -> Result<Option<String>, KvError> {
+    pub async fn read<E: Entry>(&self, key: &E::Key) -> Result<Option<String>, KvError> {
         self.take(0)?;
-        within(READ_TIMEOUT_MS, self.store.get(key).text()).await
+        within(READ_TIMEOUT_MS, self.store.get(&E::key(key)).text()).await
     }
 
-    /// The texts of up to [`KEYS_AT_ONCE`] entries, as one operation.
-    pub async fn read_many(&self, keys: &[String]) -> Result<HashMap<String, Option<String>>, KvError> {
+    /// Reads the texts of up to [`KEYS_AT_ONCE`] different entries, in their order, as one operation.
+    pub async fn read_many<E: Entry>(&self, keys: &[&E::Key]) -> Result<Vec<Option<String>>, KvError> {
         self.take(0)?;
-        within(READ_TIMEOUT_MS, self.store.get_bulk(keys).text()).await
+        let keys: Vec<String> = keys.iter().map(|key| E::key(key)).collect();
+        let mut texts = within(READ_TIMEOUT_MS, self.store.get_bulk(&keys).text()).await?;
+        Ok(keys.iter().map(|key| texts.remove(key).flatten()).collect())
     }
 
-    /// A page of the keys that begin with `prefix`; an empty cursor is the beginning.
-    pub async fn list(&self, prefix: &str, cursor: &str, limit: u64) -> Result<ListResponse, KvError> {
+    /// Lists a page of the keys of one kind. An empty cursor is the beginning.
+    pub async fn list<E: Entry>(&self, cursor: &str, limit: u64) -> Result<ListResponse, KvError> {
         self.take(0)?;
-        let list = self.store.list().prefix(prefix.to_owned()).limit(limit);
+        let list = self.store.list().prefix(E::PREFIX.to_owned()).limit(limit);
         let list = if cursor.is_empty() { list } else { list.cursor(cursor.to_owned()) };
         within(READ_TIMEOUT_MS, list.execute()).await
     }
 
     /// The current hold.
     pub async fn hold(&self) -> Result<Option<Hold>, KvError> {
-        Ok(self.read(HOLD_KEY).await?.map(|text| Hold::parse(&text)).filter(|hold| hold.until > now()))
+        Ok(self.read::<Hold>(&()).await?.map(|text| Hold::parse(&text)).filter(|hold| hold.until > now()))
     }
 
     fn take(&self, reserve: u32) -> Result<(), KvError> {
@@ -151,15 +149,21 @@ impl Writer {
     }
 
     /// Writes an entry, not before its key may be written again.
-    pub async fn put<T: Serialize>(&self, key: &str, value: &T, ttl_s: Option<u64>) -> Result<(), KvError> {
+    pub async fn put<E: Entry<Value: Serialize>>(
+        &self,
+        key: &E::Key,
+        value: &E::Value,
+        ttl_s: Option<u64>,
+    ) -> Result<(), KvError> {
         let text = serde_json::to_string(value).map_err(|e| KvError::Refused(e.to_string()))?;
-        self.pause_for(key).await;
+        let key = E::key(key);
+        self.pause_for(&key).await;
         if self.writes_left() == 0 {
             return Err(KvError::NotTried);
         }
         self.kv.take(self.reserve.get())?;
-        self.tried.borrow_mut().insert(key.to_owned(), now());
-        let builder = self.kv.store.put(key, text).map_err(|e| KvError::Refused(e.to_string()))?;
+        self.tried.borrow_mut().insert(key.clone(), now());
+        let builder = self.kv.store.put(&key, text).map_err(|e| KvError::Refused(e.to_string()))?;
         let builder = match ttl_s {
             Some(ttl_s) => builder.expiration_ttl(ttl_s),
             None => builder,
@@ -176,7 +180,7 @@ impl Writer {
         let Some(tried_at) = tried_at else { return };
         let jitter = edge::crypto::random::<1>().map_or(0, |[byte]| i64::from(byte) * JITTER_MS / 256);
         if let Ok(wait_ms @ 1..) = u64::try_from(tried_at + PACE_MS + jitter - now()) {
-            Delay::from(Duration::from_millis(wait_ms)).await;
+            sleep(wait_ms).await;
         }
     }
 }
@@ -185,11 +189,7 @@ async fn within<T>(
     limit_ms: u64,
     operation: impl Future<Output = Result<T, worker::kv::KvError>>,
 ) -> Result<T, KvError> {
-    let (operation, timeout) = (pin!(operation), pin!(Delay::from(Duration::from_millis(limit_ms))));
-    match select(operation, timeout).await {
-        Either::Left((result, _)) => result.map_err(|e| KvError::of(&e.to_string())),
-        Either::Right(_) => Err(KvError::Away("timed out".to_owned())),
-    }
+    timed(limit_ms, operation).await.map_err(|cause| KvError::of(&cause))
 }
 
 #[cfg(test)]

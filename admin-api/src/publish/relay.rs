@@ -6,10 +6,12 @@
 //! and brings at most one other, and after that end none. Delivered twice it is one chain more for the rest of the
 //! minute. No work is done twice, because a row belongs to whoever has claimed it.
 
-use super::{KvError, Writer, drain_all, now};
+use super::{KvError, Writer, drain_all};
 use crate::db::{Db, StoreError, outbox};
 use domain::time::{SECOND_MS, UnixMs};
-use edge::log::log;
+use edge::clock::now;
+use edge::log::{Source, log};
+use edge::queue::{Packed, Queue};
 use serde::{Deserialize, Serialize};
 use worker::{Env, MessageBatch, MessageExt};
 
@@ -39,7 +41,7 @@ pub fn is_ours(queue: &str) -> bool {
 pub async fn begin(env: &Env, db: &Db) {
     let due = match outbox::count_due(db, now(), ROWS * CHAINS).await {
         Ok(due) => due,
-        Err(error) => return log("publish", "chains not begun", &error.to_string()),
+        Err(error) => return log(Source::Publish, "chains not begun", &error.to_string()),
     };
     for _ in 0..due.div_ceil(ROWS) {
         send(env, &Link { until: now() + CHAIN_MS }).await;
@@ -56,7 +58,7 @@ pub async fn go_on(batch: &MessageBatch<serde_json::Value>, env: &Env) {
         match publish(env).await {
             Ok(true) if now() < link.until => send(env, &link).await,
             Ok(_) => {}
-            Err(error) => log("publish", "chain broke off", &error),
+            Err(error) => log(Source::Publish, "chain broke off", &error),
         }
     }
 }
@@ -67,19 +69,16 @@ async fn publish(env: &Env) -> Result<bool, String> {
     let db = Db::open(env).map_err(text)?;
     let writer = Writer::begin(env, &db).await.map_err(|error: KvError| error.to_string())?;
     writer.bound(RESERVE, now() + DRAIN_MS);
-    let is_left = drain_all(&writer, &db, "publish").await.map_err(text)?;
+    let is_left = drain_all(&writer, &db, Source::Publish).await.map_err(text)?;
     Ok(is_left && !writer.is_away())
 }
 
 async fn send(env: &Env, link: &Link) {
     // A stage without the queue publishes by the cron alone.
-    let Ok(queue) = env.queue(QUEUE) else { return };
-    let sent = match serde_json::to_string(link) {
-        Ok(text) => queue.send(text).await.map_err(|e| e.to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    if let Err(error) = sent {
-        log("publish", "chain not gone on with", &error);
+    let Ok(queue) = Queue::open(env, QUEUE) else { return };
+    let sent = async { queue.send(&Packed::new(link)?).await };
+    if let Err(error) = sent.await {
+        log(Source::Publish, "chain not gone on with", &error);
     }
 }
 

@@ -12,7 +12,7 @@ use domain::limit::Limits;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use domain::upstream::settings::RouteSettings;
-use edge::log::log;
+use edge::log::{Source, log};
 use url::Url;
 
 /// KV keeps nothing for less, in seconds.
@@ -84,23 +84,23 @@ fn limits_of(token: &PublishedToken) -> Result<Limits, StoreError> {
     Ok(limits::read(token.limits.as_deref())?.or(&limits::read(token.team_limits.as_deref())?))
 }
 
-pub async fn route_table(db: &Db, now: UnixMs, request_id: &str) -> Result<RouteTableV2, StoreError> {
+pub async fn route_table(db: &Db, now: UnixMs, who: Source<'_>) -> Result<RouteTableV2, StoreError> {
     let (head, rows) = routes::published(db, now).await?;
     Ok(RouteTableV2 {
         v: 2,
         version: head.version,
         legacy_tokens: head.legacy_tokens == 1,
-        routes: rows.into_iter().filter_map(|row| route_or_closed(row, request_id)).collect(),
+        routes: rows.into_iter().filter_map(|row| route_or_closed(row, who)).collect(),
     })
 }
 
 /// A route that cannot be read is published as closed: if it were left out, a shorter route could match
 /// its calls and send them elsewhere.
-fn route_or_closed(row: Result<routes::PublishedRow, StoreError>, request_id: &str) -> Option<RouteV2> {
-    let row = row.inspect_err(|e| log(request_id, "route left out of the table", &e.to_string())).ok()?;
+fn route_or_closed(row: Result<routes::PublishedRow, StoreError>, who: Source<'_>) -> Option<RouteV2> {
+    let row = row.inspect_err(|e| log(who, "route left out of the table", &e.to_string())).ok()?;
     let (id, path) = (row.id.clone(), row.path.clone());
     route(row).or_else(|| {
-        log(request_id, "route cannot be read, and is published as closed", id.as_str());
+        log(who, "route cannot be read, and is published as closed", id.as_str());
         closed(id, path)
     })
 }

@@ -102,9 +102,12 @@ impl SecretName {
 
     /// Its key in KV.
     pub fn kv_key(&self) -> String {
-        format!("secret:{}", self.0)
+        [SECRET_PREFIX, &self.0].concat()
     }
 }
+
+/// The beginning of the key of a secret; its name follows.
+pub const SECRET_PREFIX: &str = "secret:";
 
 /// The secret in the value of `secret:<NAME>`.
 pub fn secret_value(text: &str) -> Option<Secret> {

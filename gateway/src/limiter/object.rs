@@ -1,17 +1,18 @@
-//! The Durable Object of one token: its ledger, saved in `SQLite` after each change. The platform holds
-//! an answer back until what was saved is durable, so a restart forgets nothing that was promised.
+//! The Durable Object of one token: its ledger, saved in `SQLite` after each change. The platform holds a
+//! response back until the save is durable, so a restart forgets nothing that was promised.
 
-use crate::store::now;
 use domain::limit::ledger::{Command, Ledger};
 use domain::stored::from_text;
+use edge::clock::now;
 use serde::Deserialize;
 use std::cell::RefCell;
 use worker::{DurableObject, Env, Error, Request, Response, Result, State, durable_object};
 
+/// The counter of one token.
 #[durable_object]
 pub struct TokenLimiter {
     state: State,
-    /// As saved; `None` until it was read, and after a failed save.
+    /// The ledger as saved. `None` before it is read, and after a failed save.
     ledger: RefCell<Option<Ledger>>,
 }
 
@@ -28,7 +29,7 @@ impl DurableObject for TokenLimiter {
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let command: Command = from_text(&request.text().await?)?;
-        // From here to the save nothing is awaited, so no other call comes between.
+        // Nothing is awaited from here to the save, so no other call can come in between.
         let mut ledger = match self.ledger.take() {
             Some(ledger) => ledger,
             None => self.load()?,

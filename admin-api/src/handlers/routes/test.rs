@@ -4,7 +4,7 @@ use super::attempt;
 use crate::auth::caller;
 use crate::db::routes as store;
 use crate::error::Failure;
-use crate::publish::{now, route_of};
+use crate::publish::route_of;
 use crate::request::{Call, parse_body, respond};
 use contract::error::ApiError;
 use contract::routes::{RouteTested, TestRouteRequest};
@@ -17,13 +17,12 @@ use domain::upstream::address::{origin_of, parse_base};
 use domain::upstream::build_url;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID};
 use domain::usage::outcome::Outcome;
+use edge::clock::now;
 use edge::credential::{Outgoing, attach};
-use edge::log::log;
-use futures_util::future::{Either, select};
-use std::pin::pin;
-use std::time::Duration;
+use edge::log::{Source, log};
+use edge::timeout::{TimedOut, within};
 use url::Url;
-use worker::{Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
 
 /// Somebody is waiting for it before a screen.
 const MAX_TIMEOUT_MS: u32 = 15_000;
@@ -57,17 +56,16 @@ pub async fn test(mut call: Call) -> Result<Response, Failure> {
         return respond(200, &tested(None, took(), Outcome::CredentialUnavailable));
     };
     let timeout_ms = route.timeout_ms.min(MAX_TIMEOUT_MS);
-    let timeout = pin!(Delay::from(Duration::from_millis(timeout_ms.into())));
-    let answer = match select(pin!(Fetch::Request(upstream).send()), timeout).await {
-        Either::Left((Ok(response), _)) => {
+    let answer = match within(timeout_ms.into(), Fetch::Request(upstream).send()).await {
+        Ok(Ok(response)) => {
             let status = response.status_code();
             tested(Some(status), took(), Outcome::of_status(status))
         }
-        Either::Left((Err(error), _)) => {
-            log(&call.request_id, "route test: upstream not reached", &error.to_string());
+        Ok(Err(error)) => {
+            log(Source::Request(&call.request_id), "route test: upstream not reached", &error.to_string());
             tested(None, took(), Outcome::Unreachable)
         }
-        Either::Right(_) => tested(None, took(), Outcome::Timeout),
+        Err(TimedOut) => tested(None, took(), Outcome::Timeout),
     };
     respond(200, &answer)
 }
@@ -94,7 +92,11 @@ async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEd
     match edge::crypto::open(sealed, &route.id, &origin, &call.config.credential_keys).await {
         Ok(credential) => Ok(Some(credential.edit())),
         Err(error) => {
-            log(&call.request_id, "route test: credential cannot be used", &error.to_string());
+            log(
+                Source::Request(&call.request_id),
+                "route test: credential cannot be used",
+                &error.to_string(),
+            );
             Err(())
         }
     }
@@ -115,7 +117,7 @@ async fn request(
     if let Some(edit) = edit
         && let Err(why) = attach(edit, &mut outgoing, now()).await
     {
-        log(&call.request_id, "route test: credential cannot be used", &why);
+        log(Source::Request(&call.request_id), "route test: credential cannot be used", &why);
         return Ok(None);
     }
     let mut init = RequestInit::new();

@@ -15,6 +15,7 @@ use domain::access::{self, explain as steps_of};
 use domain::error::FieldError;
 use domain::method::Method;
 use domain::route::RouteTable;
+use edge::log::Source;
 use std::net::IpAddr;
 use worker::Response;
 
@@ -30,7 +31,7 @@ pub async fn explain(mut call: Call) -> Result<Response, Failure> {
 
     let mut published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
     let record = record_of(&published.remove(&token.id).ok_or(ApiError::NotFound)??)?;
-    let table = route_table(&db, call.now, &call.request_id).await?;
+    let table = route_table(&db, call.now, Source::Request(&call.request_id)).await?;
     let table = table.table();
     let propagation = propagation_of(&db, &token.id).await?;
     respond(200, &answer(&record, &table, &question, call.now, propagation))

@@ -13,11 +13,11 @@ use domain::time::{DAY_MS, UnixMs};
 use domain::usage::outcome::Outcome;
 use domain::usage::{UsageEvent, UsageMessage};
 use domain::{id::TokenId, method::Method, signature};
-use edge::log::log;
+use edge::log::{Source, log};
+use edge::queue::{Packed, Queue};
 use sha2::{Digest, Sha256};
 use worker::Response;
 
-const QUEUE: &str = "USAGE";
 /// A repeat of an older call could find its raw event gone, and count twice.
 const MAX_AGE_MS: i64 = 14 * DAY_MS;
 const MAX_ID_CHARS: usize = 128;
@@ -34,7 +34,7 @@ pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
     let header = call.header("x-signature").ok_or(ApiError::BadSignature)?;
     let body = call.body().await?;
     if let Err(error) = signature::verify(&header, &body, &keys, call.now) {
-        log(&call.request_id, "usage log refused", &error.to_string());
+        log(Source::Request(&call.request_id), "usage log refused", &error.to_string());
         return Err(ApiError::BadSignature.into());
     }
     let request: UsageLogRequest = parse_body(&body)?;
@@ -53,9 +53,9 @@ pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
         dropped: 0,
         unknown_tokens: 0,
     };
-    let text = serde_json::to_string(&message).map_err(|e| Failure::Internal(e.to_string()))?;
-    let queue = call.env.queue(QUEUE).map_err(|e| Failure::Unavailable(e.to_string()))?;
-    queue.send(text).await.map_err(|e| Failure::Unavailable(e.to_string()))?;
+    let message = Packed::new(&message).map_err(Failure::Internal)?;
+    let queue = Queue::usage(&call.env).map_err(Failure::Unavailable)?;
+    queue.send(&message).await.map_err(Failure::Unavailable)?;
     respond(202, &UsageLogged { recorded: true, id })
 }
 
