@@ -5,7 +5,11 @@ import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, write
 import path from "node:path";
 import { run } from "./setup.mjs";
 
-const hash = (...contents) => contents.reduce((sum, content) => sum.update(content), createHash("sha256")).digest("hex").slice(0, 16);
+function hash(...contents) {
+  const sum = createHash("sha256");
+  for (const content of contents) sum.update(content);
+  return sum.digest("hex").slice(0, 16);
+}
 
 /** Copies the file that a `data-hashed` tag names to `dist`, and points the tag at the copy, with its integrity. */
 function hashedTag(cwd, dist) {
@@ -26,14 +30,21 @@ async function program({ dist, wasm, wasmBindgen, wasmOpt }) {
   const flags = ["--target", "web", "--no-typescript", "--out-name", "admin-ui", "--out-dir", dist];
   await run(wasmBindgen, [...flags, wasm], { quiet: true });
   const at = (name) => path.join(dist, name);
-  if (wasmOpt) await run(wasmOpt, ["-Oz", at("admin-ui_bg.wasm"), "-o", at("admin-ui_bg.wasm")], { quiet: true });
+  if (wasmOpt)
+    await run(wasmOpt, ["-Oz", at("admin-ui_bg.wasm"), "-o", at("admin-ui_bg.wasm")], { quiet: true });
   const script = readFileSync(at("admin-ui.js"), "utf8");
   const name = `admin-ui-${hash(script, readFileSync(at("admin-ui_bg.wasm")))}`;
   writeFileSync(at(`${name}.js`), script.replaceAll("admin-ui_bg.wasm", `${name}_bg.wasm`));
   renameSync(at("admin-ui_bg.wasm"), at(`${name}_bg.wasm`));
   rmSync(at("admin-ui.js"));
-  const snippets = readdirSync(dist, { recursive: true }).filter((file) => /^snippets.*\.js$/.test(file)).sort();
-  return { module: `/${name}.js`, wasm: `/${name}_bg.wasm`, modules: [`/${name}.js`, ...snippets.map((file) => `/${file}`)] };
+  const snippets = readdirSync(dist, { recursive: true, encoding: "utf8" })
+    .filter((file) => /^snippets.*\.js$/.test(file))
+    .sort();
+  return {
+    module: `/${name}.js`,
+    wasm: `/${name}_bg.wasm`,
+    modules: [`/${name}.js`, ...snippets.map((file) => `/${file}`)],
+  };
 }
 
 /** No integrity for the program: everything comes from this site, and browsers warn of those on wasm. */
@@ -53,8 +64,12 @@ export async function layOut(cwd, tools) {
   const tags = programTags(await program({ dist, ...tools }));
   const page = readFileSync(path.join(cwd, "index.html"), "utf8")
     .replace("<!-- program -->", tags)
-    .replace(/data-hashed (.*?)(href|src)="(.*?)"/g, (tag, before, ...rest) => before + hashedTag(cwd, dist)(tag, ...rest));
-  if (page.includes("data-hashed") || !page.includes(tags)) throw new Error("index.html: a tag was not understood");
+    .replace(
+      /data-hashed (.*?)(href|src)="(.*?)"/g,
+      (tag, before, ...rest) => before + hashedTag(cwd, dist)(tag, ...rest),
+    );
+  if (page.includes("data-hashed") || !page.includes(tags))
+    throw new Error("index.html: a tag was not understood");
   cpSync(path.join(cwd, "public/config.json"), path.join(dist, "config.json"));
   cpSync(path.join(cwd, "build/charts.js"), path.join(dist, "charts.js"));
   cpSync(path.join(cwd, "build/assets"), path.join(dist, "assets"), { recursive: true });

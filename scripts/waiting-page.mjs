@@ -12,9 +12,15 @@ const PAGE = `<!doctype html>
 
 /** Answers every request with 503 and a page that asks again by itself. */
 export async function startWaitingPage(port) {
-  const headers = { "content-type": "text/html; charset=utf-8", "cache-control": "no-store", "retry-after": "5" };
+  const headers = {
+    "content-type": "text/html; charset=utf-8",
+    "cache-control": "no-store",
+    "retry-after": "5",
+  };
   const server = createServer((_request, response) => response.writeHead(503, headers).end(PAGE));
-  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", () => resolve(undefined)));
+  await new Promise((resolve, reject) =>
+    server.once("error", reject).listen(port, "127.0.0.1", () => resolve(undefined)),
+  );
   return {
     /** Frees the port. */
     dispose: () =>
