@@ -8,7 +8,7 @@ import { build, compile, isBuilt } from "./build.mjs";
 // Nobody waits for a release here: it compiles three times as long for a smaller file.
 process.env.BUILD ??= "quick";
 
-const STEPS = 5;
+const STEPS = 4;
 let steps = 0;
 
 /** One of the steps of a start; says what it is and how long it took. */
@@ -21,7 +21,7 @@ async function step(text, work) {
   return result;
 }
 
-await step("packages", () => setUp(import.meta.url, { cargoTools: false }));
+await setUp(import.meta.url, { cargoTools: false });
 const missing = ["gateway", "admin-api"].filter((part) => !isBuilt(part));
 await step("tools, and beside them the gateway and the API", async () => {
   await ensureTarget();
