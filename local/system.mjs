@@ -144,6 +144,13 @@ export async function startWorkers(
   return miniflare;
 }
 
+/** Starts the UI alone on `at`, beside Workers that run already. */
+export async function startUi(at) {
+  const miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [uiWorker(at.ui, at, null)], cf: false, log: new Log(LogLevel.WARN) }));
+  await miniflare.ready;
+  return miniflare;
+}
+
 /** Applies the migrations to the local D1. That wrangler looks takes seconds, so it looks only when there is news. */
 export async function migrate(persist = state) {
   const folder = path.join(root, "d1-migrations");

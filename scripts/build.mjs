@@ -6,12 +6,13 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { writeHeaders } from "./headers.mjs";
+import { layOut } from "./layout.mjs";
 import { writeLicenses } from "./licenses.mjs";
 import { root, run, say, setUp, targetDir, tools } from "./setup.mjs";
 import { buildStyles } from "./styles.mjs";
 
 /** `BUILD=quick` compiles in a fraction of the time, for work on the code; sizes and speed are those of a release alone. */
-const isQuick = process.env.BUILD === "quick";
+const isQuick = () => process.env.BUILD === "quick";
 
 const bin = (name) => path.join(root, "node_modules/.bin", name);
 
@@ -40,9 +41,9 @@ async function worker(crate) {
     CARGO_TARGET_DIR: targetDir,
   };
   const cwd = path.join(root, crate);
-  const profile = isQuick ? ["--profile", "quick", "--no-opt"] : ["--release"];
+  const profile = isQuick() ? ["--profile", "quick", "--no-opt"] : ["--release"];
   await run(path.join(tools, "bin/worker-build"), profile, { cwd, env, quiet: true });
-  if (isQuick) return;
+  if (isQuick()) return;
   // worker-build keeps function names; without them the module is a tenth smaller.
   const file = path.join(cwd, "build/index_bg.wasm");
   await run(bin("wasm-opt"), ["--all-features", "-O2", file, "-o", file], { quiet: true });
@@ -51,16 +52,32 @@ async function worker(crate) {
   say(`${crate}: ${kib(wasm)} of wasm, ${kib(gzipSync(wasm, { level: 9 }))} gzipped`);
 }
 
+const uiProfile = () => (isQuick() ? "quick" : "ui");
+
+/**
+ * Lets cargo compile a part as its build will find it. It needs no tool of `.tools`, so it can go on while those are
+ * compiled: the arguments and the environment are those of worker-build, or cargo would compile twice.
+ */
+export async function compile(name) {
+  const isUi = name === "ui";
+  const profile = isUi ? uiProfile() : isQuick() ? "quick" : "release";
+  const args = ["build", isUi ? "--bins" : "--lib", "--profile", profile, "--target", "wasm32-unknown-unknown"];
+  const env = { CARGO_TARGET_DIR: targetDir, ...(isUi ? {} : { WASM_BINDGEN_USE_JS_SYS: "1" }) };
+  await run("cargo", args, { cwd: path.join(root, isUi ? "admin-ui" : name), env, quiet: true });
+}
+
 async function ui() {
   const cwd = path.join(root, "admin-ui");
   rmSync(path.join(cwd, "build"), { recursive: true, force: true });
   await buildStyles(cwd);
   const charts = ["charts.js", "--bundle", "--minify", "--format=esm", "--target=es2022", "--outfile=build/charts.js"];
   await run(bin("esbuild"), [...charts, "--legal-comments=none", "--log-level=error"], { cwd, quiet: true });
-  await run(path.join(tools, "bin/trunk"), ["build", "--release", "--offline"], {
-    cwd,
-    env: { CARGO_TARGET_DIR: targetDir },
-    quiet: true,
+  await compile("ui");
+  const folder = path.join(targetDir, "wasm32-unknown-unknown", uiProfile());
+  await layOut(cwd, {
+    wasm: path.join(folder, "admin-ui.wasm"),
+    wasmBindgen: path.join(tools, "bin/wasm-bindgen"),
+    wasmOpt: isQuick() ? null : bin("wasm-opt"),
   });
   writeHeaders(path.join(cwd, "dist"));
   await writeLicenses(path.join(cwd, "dist"));
@@ -77,7 +94,7 @@ function* files(folder) {
 
 function digest(sources) {
   const hash = createHash("sha256");
-  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs", "scripts/headers.mjs", "scripts/licenses.mjs", "scripts/styles.mjs"];
+  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs", "scripts/headers.mjs", "scripts/layout.mjs", "scripts/licenses.mjs", "scripts/styles.mjs"];
   const all = [...shared.map((file) => path.join(root, file)), ...sources.flatMap((s) => [...files(path.join(root, s))])];
   for (const file of all) {
     if (!statSync(file).isFile()) continue;
@@ -86,13 +103,23 @@ function digest(sources) {
   return hash.digest("hex");
 }
 
+const stampOf = (name) => path.join(root, ".wrangler/stamps", name);
+const QUICK = " quick";
+
+/** Whether a part is there as its sources are now. A release does for those who asked for a quick build, too. */
+export function isBuilt(name) {
+  const stamp = stampOf(name);
+  if (!existsSync(path.join(root, parts[name].output)) || !existsSync(stamp)) return false;
+  const sources = digest(parts[name].sources);
+  return [sources, ...(isQuick() ? [sources + QUICK] : [])].includes(readFileSync(stamp, "utf8"));
+}
+
 export async function build(name) {
-  const { sources, output, build } = parts[name];
-  const stamp = path.join(root, ".wrangler/stamps", name);
-  const now = digest(sources) + (isQuick ? " quick" : "");
-  if (existsSync(path.join(root, output)) && existsSync(stamp) && readFileSync(stamp, "utf8") === now) return;
+  if (isBuilt(name)) return;
+  const now = digest(parts[name].sources) + (isQuick() ? QUICK : "");
+  const stamp = stampOf(name);
   say(`building ${name}`);
-  await build();
+  await parts[name].build();
   mkdirSync(path.dirname(stamp), { recursive: true });
   writeFileSync(stamp, now);
 }

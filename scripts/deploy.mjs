@@ -11,6 +11,8 @@ import { root, run, setUp } from "./setup.mjs";
 import { build } from "./build.mjs";
 import { clerkOrigin, writeHeaders } from "./headers.mjs";
 
+// Sizes and speed are those of a release alone, whatever the caller works with.
+process.env.BUILD = "release";
 await setUp(import.meta.url);
 const { PAGES_DEV, PRODUCTION, Stop, WORKERS, addresses, configured, isPlatforms, plan: planOf, readSettings, settingsFile, writeSettings } = await import("./deploy/stage.mjs");
 const { attachDomain, cloudflare, create, database, existing, secretsOf, signedIn } = await import("./deploy/account.mjs");

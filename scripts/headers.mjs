@@ -43,7 +43,6 @@ export function policy({ api, clerk_publishable_key: key }) {
 }
 
 /** Names with a hash of their content: another content has another name. Anything else is asked for again. */
-// Trunk writes a 64-bit number, so leading zeros are missing.
 const isHashed = (name) => /-[0-9a-f]{12,16}(_bg)?\.\w+$/.test(name);
 
 export function headers(config, files) {

@@ -1,4 +1,4 @@
-// Brings a machine to where the project builds: npm packages, the wasm target, and three cargo tools
+// Brings a machine to where the project builds: npm packages, the wasm target, and two cargo tools
 // in `.tools` (or where TOKEN_MANAGER_TOOLS says). Whatever is there already costs nothing.
 // Uses Node's own modules only, since it runs before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
@@ -77,16 +77,20 @@ async function ensureTool(crate, tool, wanted, flags, minutes) {
   );
 }
 
-async function ensureTools() {
+/** Adds the wasm target if it is missing, which every compilation for the Workers and the UI needs. */
+export async function ensureTarget() {
   const targets = spawnSync("rustc", ["--print", "sysroot"], { cwd: root, encoding: "utf8" }).stdout?.trim();
   if (!targets) throw new Error("Rust is missing: install it with rustup (https://rustup.rs)");
   if (!existsSync(path.join(targets, "lib/rustlib/wasm32-unknown-unknown"))) {
     say("adding the wasm32 target");
     await run("rustup", ["target", "add", "wasm32-unknown-unknown"]);
   }
+}
+
+/** Compiles the tools that lay out what cargo compiled; they share one target folder. */
+export async function ensureTools() {
   await ensureTool("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"), UNOPTIMISED.slice(1), 2);
   await ensureTool("worker-build", "worker-build", "0.8.7", UNOPTIMISED, 2);
-  await ensureTool("trunk", "trunk", "0.21.14", UNOPTIMISED, 4);
 }
 
 // Tools run for seconds: compiled without optimisation they are ready in half the time.
@@ -114,7 +118,10 @@ export async function setUp(scriptUrl, { cargoTools = true } = {}) {
   process.env.WRANGLER_SEND_METRICS = "false";
   await ensurePackages();
   await underProjectNode(fileURLToPath(scriptUrl));
-  if (cargoTools) await ensureTools();
+  if (cargoTools) {
+    await ensureTarget();
+    await ensureTools();
+  }
   const bin = [path.join(tools, "bin"), path.join(root, "node_modules/.bin"), path.dirname(process.execPath)];
   process.env.PATH = [...bin, process.env.PATH].join(path.delimiter);
 }

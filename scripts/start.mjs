@@ -1,16 +1,43 @@
 // `npm start`: builds what is missing, starts the whole system in one process, seeds it, and says how
-// to use it. `npm start -- --reset` starts over.
+// to use it. `npm start -- --reset` starts over. The gateway and the API answer before the UI is built.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { say, setUp } from "./setup.mjs";
-import { build } from "./build.mjs";
+import { ensureTarget, ensureTools, say, setUp } from "./setup.mjs";
+import { build, compile, isBuilt } from "./build.mjs";
 
-await setUp(import.meta.url);
-for (const part of ["gateway", "admin-api", "ui"]) await build(part);
+// Nobody waits for a release here: it compiles three times as long for a smaller file.
+process.env.BUILD ??= "quick";
 
-const { ensureSecrets, localFiles, migrate, ports, seedSql, startWorkers, state, takenPorts } = await import("../local/system.mjs");
+const STEPS = 4;
+let steps = 0;
+
+/** One of the steps of a start; says what it is and how long it took. */
+async function step(text, work) {
+  const began = Date.now();
+  const number = ++steps;
+  say(`step ${number} of ${STEPS}: ${text}`);
+  const result = await work();
+  say(`step ${number} of ${STEPS} took ${((Date.now() - began) / 1000).toFixed(1)} s`);
+  return result;
+}
+
+await setUp(import.meta.url, { cargoTools: false });
+const missing = ["gateway", "admin-api"].filter((part) => !isBuilt(part));
+await step("tools, and beside them the gateway and the API", async () => {
+  await ensureTarget();
+  const compileMissing = async () => {
+    for (const part of missing) await compile(part);
+  };
+  await Promise.all([ensureTools(), compileMissing()]);
+});
+await step("gateway and API", async () => {
+  for (const part of missing) await build(part);
+});
+
+const { ensureSecrets, localFiles, migrate, ports, seedSql, startUi, startWorkers, state, takenPorts } = await import("../local/system.mjs");
 const { people, startIssuer } = await import("../local/issuer.mjs");
 const { startUpstream } = await import("../local/upstream.mjs");
+const { startWaitingPage } = await import("./waiting-page.mjs");
 
 const at = ports();
 const demoFile = path.join(localFiles, "demo.json");
@@ -27,15 +54,18 @@ if (taken.length > 0) {
   process.exit(1);
 }
 
-say("applying migrations");
-await migrate();
-
-say("starting");
-const [upstream, issuer] = await Promise.all([
-  startUpstream({ port: at.upstream }),
-  startIssuer({ port: at.issuer, origin: `http://localhost:${at.ui}`, keyFile: path.join(localFiles, "issuer.pem") }),
-]);
-const workers = await startWorkers(at, { persist: state });
+const isUiBuilt = isBuilt("ui");
+const [upstream, issuer, workers, waitingPage] = await step("starting", async () => {
+  await migrate();
+  return Promise.all([
+    startUpstream({ port: at.upstream }),
+    startIssuer({ port: at.issuer, origin: `http://localhost:${at.ui}`, keyFile: path.join(localFiles, "issuer.pem") }),
+    startWorkers(at, { persist: state, ui: isUiBuilt }),
+    isUiBuilt ? null : startWaitingPage(at.ui),
+  ]);
+});
+/** The UI's own process, if it was built after the Workers had started. */
+let lateUi = null;
 const api = `http://localhost:${at.api}`;
 const gateway = `http://localhost:${at.gateway}`;
 
@@ -44,7 +74,7 @@ async function close() {
   if (closing) return;
   closing = true;
   clearInterval(cron);
-  await Promise.allSettled([workers.dispose(), upstream.close(), issuer.close()]);
+  await Promise.allSettled([lateUi?.dispose(), workers.dispose(), upstream.close(), issuer.close()]);
   process.exit(0);
 }
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, close);
@@ -106,10 +136,21 @@ async function demoToken(token) {
   return made.token;
 }
 
+async function addUi() {
+  try {
+    await build("ui");
+  } catch (error) {
+    console.error(`The UI could not be built: ${error.message}\nThe gateway and the API go on. Ctrl-C stops them.`);
+    return false;
+  }
+  await waitingPage.dispose();
+  lateUi = await startUi(at);
+  return true;
+}
+
 try {
-  say("seeding");
   const token = await seed();
-  say("ready");
+  say("the gateway and the API are ready");
   console.log(`
   gateway        ${gateway}
   admin API      ${api}
@@ -128,13 +169,18 @@ try {
 
   What was counted:
     curl ${api}/api/usage/test-data -H "X-API-Key: ${token}"
-
+`);
+} catch (error) {
+  console.error(`The system runs, but it could not be seeded: ${error.message}`);
+  await close();
+}
+const isUiThere = await step(isUiBuilt ? "UI" : "UI; all the above can be used already", () => (isUiBuilt ? true : addUi()));
+if (isUiThere) {
+  say("ready");
+  console.log(`
   Sign in to the UI at ${issuer.url}/sign-in as ${Object.keys(people).join(", ")};
   for scripts: curl ${issuer.url}/token -d '{"user":"admin"}'
 
   Ctrl-C stops it; state stays in .wrangler/state.
 `);
-} catch (error) {
-  console.error(`The system runs, but it could not be seeded: ${error.message}`);
-  await close();
 }
