@@ -8,7 +8,7 @@ mod use_query;
 mod use_remote;
 mod use_title;
 
-pub use use_action::use_action;
+pub use use_action::{Action, use_action};
 pub use use_catalogue::{as_decided_on, use_routes, use_teams};
 pub use use_debounced::use_debounced;
 pub use use_id::use_id;

@@ -1,6 +1,7 @@
 //! Chooses scopes by route, service, tag or path, and tells which routes a choice opens.
 
 use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField};
+use crate::format;
 use crate::hooks::as_decided_on;
 use crate::i18n::use_i18n;
 use contract::routes::RouteView;
@@ -211,7 +212,7 @@ fn Opened(props: &OpenedProps) -> Html {
     let count = u64::try_from(opened.len()).unwrap_or_default();
     html! {
         <details class="tm-details" open={opened.len() <= 8}>
-            <summary>{ i18n.count("scope.opens-one", "scope.opens", count) }</summary>
+            <summary>{ format::count(&i18n, "scope.opens-one", "scope.opens", count) }</summary>
             <ul class="tm-opened">
                 { for opened.iter().map(|(route, reach)| html! {
                     <li>

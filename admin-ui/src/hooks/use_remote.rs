@@ -107,7 +107,7 @@ where
             let dispatcher = dispatcher.clone();
             spawn_local(async move {
                 let result = answer.await;
-                dispatcher.dispatch(Step::Finish { call, result, now: crate::format::now() });
+                dispatcher.dispatch(Step::Finish { call, result, now: crate::clock::now() });
             });
         })
     };

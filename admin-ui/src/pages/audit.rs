@@ -1,11 +1,13 @@
 //! The audit log: who changed what, and who tried to.
 
 use crate::api::use_api;
-use crate::components::{AsyncView, CallErrorView, Column, DataTable, Empty, Page, Pager, Row, Select, Time};
-use crate::format;
+use crate::components::{
+    AsyncView, CallErrorView, Column, DataTable, Empty, Page, Pager, Range, RangePicker, Row, SearchField,
+    Select, Time,
+};
+use crate::download;
 use crate::hooks::{use_action, use_debounced, use_paged, use_query};
 use crate::i18n::{I18n, use_i18n};
-use crate::pages::usage::{Range, RangePicker};
 use crate::route::Route;
 use contract::Page as Items;
 use contract::audit::{AuditEntry, AuditQuery, AuditResult, ExportAudit, ListAudit};
@@ -14,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
@@ -129,15 +130,15 @@ pub fn AuditPage() -> Html {
         let api = api.clone();
         use_paged(asked, move |filter: Filter, cursor| {
             let api = api.clone();
-            async move { api.read::<ListAudit>(&[], &filter.query(cursor)).await }
+            async move { api.request::<ListAudit>().query(&filter.query(cursor)).send().await }
         })
     };
     let export = use_action(
         move |filter: Filter| {
             let api = api.clone();
-            async move { api.download::<ExportAudit>(&filter.query(None)).await }
+            async move { api.request::<ExportAudit>().query(&filter.query(None)).download().await }
         },
-        Callback::from(|text: String| format::save_file("audit.csv", "text/csv", &text)),
+        Callback::from(|text: String| download::save_file("audit.csv", "text/csv", &text)),
     );
     let on_export = {
         let (on_run, filter) = (export.on_run.clone(), filter.clone());
@@ -190,8 +191,7 @@ fn Filters(props: &FiltersProps) -> Html {
             filter
         })
     };
-    let on_actor = set(|filter, actor| filter.actor = actor.unwrap_or_default())
-        .reform(|event: InputEvent| event.target_unchecked_into::<HtmlInputElement>().value());
+    let on_actor = set(|filter, actor| filter.actor = actor.unwrap_or_default());
     let on_range = {
         let filter = filter.clone();
         props.on_filter.reform(move |range| Filter { range, ..filter.clone() })
@@ -222,9 +222,7 @@ fn Filters(props: &FiltersProps) -> Html {
             <Select label={i18n.t("audit.action")} options={actions} value={filter.action.clone().unwrap_or_default()} on_change={set(|filter, action| filter.action = action)} />
             <Select label={i18n.t("audit.entity")} options={entities} value={filter.entity.clone().unwrap_or_default()} on_change={set(|filter, entity| filter.entity = entity)} />
             <Select label={i18n.t("audit.result")} options={results} value={result} on_change={on_result} />
-            <span class="pf-v6-c-form-control tm-toolbar__search">
-                <input type="search" value={filter.actor.clone()} oninput={on_actor} placeholder={i18n.t("audit.actor-id")} aria-label={i18n.t("audit.actor-id")} />
-            </span>
+            <SearchField label={i18n.t("audit.actor-id")} value={filter.actor.clone()} on_change={on_actor} />
             <RangePicker range={filter.range.clone()} on_change={on_range} has_interval=false />
         </div>
     }

@@ -18,7 +18,7 @@ pub fn HealthPage() -> Html {
     let origin = AttrValue::from(api.origin().to_owned());
     let health = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call_or::<GetHealthDetailed>(503).await }
+        async move { api.request::<GetHealthDetailed>().send_or(503).await }
     });
     use_interval_while_visible(REFRESH_S * 1000, health.on_refresh.clone());
 

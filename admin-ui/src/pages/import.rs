@@ -120,7 +120,7 @@ async fn send(
     let of = parts.len();
     for (i, part) in parts.into_iter().enumerate() {
         on_progress(i + 1, of);
-        let report = api.send::<Import>(&[], &ImportRequest { mode, ..part }).await?;
+        let report = api.request::<Import>().body(&ImportRequest { mode, ..part }).send().await?;
         for item in report.items {
             // A team that several parts name counts once.
             if item.kind == "team" && !teams.insert(item.subject.clone()) {

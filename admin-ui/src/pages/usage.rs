@@ -6,14 +6,12 @@ mod dashboard;
 mod detail;
 mod figures;
 mod lists;
-mod range;
 mod stats;
 
 pub use analytics::UsageAnalyticsPage;
 pub use dashboard::DashboardPage;
 pub use detail::{RouteUsagePage, TokenUsagePage};
 pub use lists::{RouteUsageListPage, TokenUsageListPage};
-pub use range::{Range, RangePicker};
 pub use stats::StatsPage;
 
 /// Reports that are left open are read again this often.

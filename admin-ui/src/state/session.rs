@@ -7,11 +7,9 @@
 //! hour at most, it ends with the tab, and a script that could read it there could as well send
 //! calls itself. API tokens and upstream credentials are never stored.
 
-use crate::api::{Api, CallError, Reason};
+use crate::api::Pass;
 use crate::clerk;
-use crate::components::AsyncView;
 use crate::config::use_config;
-use crate::hooks::use_remote;
 use crate::route::Route;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,41 +17,12 @@ use contract::people::Me;
 use domain::people::role::{Action, Subject, authorize};
 use domain::time::UnixMs;
 use std::rc::Rc;
-use web_sys::wasm_bindgen::prelude::*;
+use web_sys::wasm_bindgen::JsValue;
 use yew::prelude::*;
 use yew_router::prelude::use_navigator;
 
 const STORED: &str = "session";
 const FRAGMENT: &str = "#__session=";
-
-/// What opens the admin API.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Pass {
-    /// The local issuer's token.
-    Token(Rc<str>),
-    /// The id of Clerk's session.
-    Clerk(Rc<str>),
-}
-
-impl Pass {
-    /// Another one is another person, or the same again.
-    pub fn key(&self) -> &str {
-        match self {
-            Self::Token(key) | Self::Clerk(key) => key,
-        }
-    }
-
-    /// For one call. Clerk has none to give when it cannot be reached, or its session has ended by now.
-    pub async fn token(&self) -> Result<Option<Rc<str>>, Reason> {
-        match self {
-            Self::Token(token) => Ok(Some(Rc::clone(token))),
-            Self::Clerk(_) => {
-                let token = clerk::get_token().await.map_err(|_| Reason::Unreachable)?;
-                Ok(token.as_string().map(Rc::from))
-            }
-        }
-    }
-}
 
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {
@@ -72,7 +41,7 @@ pub enum ChangeSession {
 
 impl Session {
     /// From the address, else from what this tab remembers.
-    fn load(now: UnixMs) -> Self {
+    pub fn load(now: UnixMs) -> Self {
         if let Some(token) = take_from_address() {
             remember(&token);
             return Self::of(Some(token), now);
@@ -134,77 +103,11 @@ fn expires_at(token: &str) -> Option<UnixMs> {
     claims.get("exp")?.as_i64()?.checked_mul(1000)
 }
 
-#[derive(Clone, Debug, PartialEq, Properties)]
-pub struct SessionProviderProps {
-    pub children: Html,
-}
-
+/// The session, and the way to change it.
 pub type SessionHandle = UseReducerHandle<Session>;
 
-/// Gives what is inside the session and the API in it.
-#[component]
-pub fn SessionProvider(props: &SessionProviderProps) -> Html {
-    let config = use_config();
-    let key = config.clerk_key();
-    let is_clerk = key.is_some();
-    let session =
-        use_reducer(|| if is_clerk { Session::default() } else { Session::load(crate::format::now()) });
-    let on_refused = {
-        let dispatcher = session.dispatcher();
-        use_callback(is_clerk, move |(), is_clerk| {
-            dispatcher.dispatch(ChangeSession::Expired);
-            close(*is_clerk);
-        })
-    };
-    let api = Api::new(&config.api, session.pass.clone(), on_refused);
-    html! {
-        <ContextProvider<SessionHandle> context={session}>
-            <ContextProvider<Api> context={api}>
-                if let Some(publishable_key) = key {
-                    <Clerk {publishable_key}>{ props.children.clone() }</Clerk>
-                } else {
-                    { props.children.clone() }
-                }
-            </ContextProvider<Api>>
-        </ContextProvider<SessionHandle>>
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Properties)]
-struct ClerkProps {
-    publishable_key: Rc<str>,
-    children: Html,
-}
-
-/// Draws what is inside once Clerk has said whether somebody is signed in.
-#[component]
-fn Clerk(props: &ClerkProps) -> Html {
-    let session = use_context::<SessionHandle>();
-    let loading = use_remote(props.publishable_key.clone(), move |key: Rc<str>| {
-        let dispatcher = session.as_ref().map(UseReducerHandle::dispatcher);
-        let on_session = move |id: Option<String>| {
-            if let Some(dispatcher) = &dispatcher {
-                dispatcher.dispatch(ChangeSession::Clerk(id.map(Rc::from)));
-            }
-        };
-        async move {
-            // Clerk calls it as long as the page is open.
-            let heard = Closure::<dyn Fn(Option<String>)>::new(on_session.clone()).into_js_value();
-            let id = clerk::load(&key, heard).await.map_err(|address| CallError {
-                url: address.as_string().unwrap_or_default(),
-                reason: Reason::Unreachable,
-            })?;
-            on_session(id.as_string());
-            Ok(())
-        }
-    });
-    let children = props.children.clone();
-    let render = Callback::from(move |_: Rc<()>| children.clone());
-    html! { <AsyncView<()> state={loading.state} on_retry={loading.on_refresh} {render} /> }
-}
-
 /// Ends the session on this machine. The token itself ends by its own time.
-fn close(is_clerk: bool) {
+pub fn close(is_clerk: bool) {
     if is_clerk {
         clerk::sign_out();
     } else {

@@ -20,7 +20,7 @@ pub fn Bell() -> Html {
     let notes = use_remote((), move |()| {
         let api = api.clone();
         let query = NotificationQuery { limit: Some(SHOWN), cursor: None };
-        async move { api.read::<ListNotifications>(&[], &query).await }
+        async move { api.request::<ListNotifications>().query(&query).send().await }
     });
     use_interval_while_visible(REFRESH_MS, notes.on_refresh.clone());
     let count = notes.state.ready().map_or(0, |page| page.items.len());

@@ -125,7 +125,7 @@ async fn find(api: &crate::api::Api, search: String) -> Result<Found, CallError>
     let (limit, search) = (Some(SHOWN), Some(search));
     let tokens = TokenQuery { search: search.clone(), limit, ..TokenQuery::default() };
     let routes = RouteQuery { search, limit, ..RouteQuery::default() };
-    let tokens = api.read::<ListTokens>(&[], &tokens).await?;
-    let routes = api.read::<ListRoutes>(&[], &routes).await?;
+    let tokens = api.request::<ListTokens>().query(&tokens).send().await?;
+    let routes = api.request::<ListRoutes>().query(&routes).send().await?;
     Ok((tokens.items, routes.items))
 }

@@ -15,7 +15,7 @@ pub fn StatusDot() -> Html {
     let api = use_api();
     let health = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call_or::<GetHealthDetailed>(503).await }
+        async move { api.request::<GetHealthDetailed>().send_or(503).await }
     });
     use_interval_while_visible(REFRESH_MS, health.on_refresh.clone());
     let (class, text) = match &health.state {

@@ -1,7 +1,9 @@
 use super::invitations::Invitations;
 use super::roles::EditRoles;
 use crate::api::use_api;
-use crate::components::{AsyncView, Avatar, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, Time};
+use crate::components::{
+    AsyncView, Avatar, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, SearchField, Time,
+};
 use crate::hooks::{use_debounced, use_paged, use_query, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
@@ -11,7 +13,6 @@ use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 const STILL_MS: u32 = 250;
@@ -34,7 +35,10 @@ pub fn UsersPage() -> Html {
         let api = api.clone();
         async move {
             let search = Some(filter.search.trim().to_owned()).filter(|text| !text.is_empty());
-            api.read::<ListPeople>(&[], &PeopleQuery { search, cursor, ..PeopleQuery::default() }).await
+            api.request::<ListPeople>()
+                .query(&PeopleQuery { search, cursor, ..PeopleQuery::default() })
+                .send()
+                .await
         }
     });
     let teams = use_teams();
@@ -59,9 +63,7 @@ pub fn UsersPage() -> Html {
             html! { <DataTable label={i18n.t("users.title")} columns={columns(&i18n, assigns)} {rows} {is_busy} /> }
         })
     };
-    let on_search = on_filter.reform(|event: InputEvent| Filter {
-        search: event.target_unchecked_into::<HtmlInputElement>().value(),
-    });
+    let on_search = on_filter.reform(|search| Filter { search });
     let actions = html! {
         if assigns {
             <Button variant={ButtonVariant::Primary} icon={Icon::PlusCircle} label={i18n.t("users.invite").to_string()} onclick={set_inviting(true).reform(|_| ())} />
@@ -71,9 +73,7 @@ pub fn UsersPage() -> Html {
     html! {
         <Page title={i18n.t("users.title")} summary={i18n.t("users.summary")} {actions}>
             <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
-                <span class="pf-v6-c-form-control tm-toolbar__search">
-                    <input type="search" value={filter.search.clone()} oninput={on_search} placeholder={i18n.t("users.search")} aria-label={i18n.t("users.search")} />
-                </span>
+                <SearchField label={i18n.t("users.search")} value={filter.search.clone()} on_change={on_search} />
             </div>
             <AsyncView<Items<PersonView>>
                 state={people.remote.state}

@@ -29,7 +29,7 @@ pub fn RoutePage(props: &RoutePageProps) -> Html {
     let (api, me, config) = (use_api(), use_me(), use_config());
     let shown = use_remote(props.id.clone(), move |id| {
         let api = api.clone();
-        async move { api.call::<GetRoute>(&[&id]).await }
+        async move { api.request::<GetRoute>().path(&[&id]).send().await }
     });
     let (is_editing, is_deleting) = (use_state_eq(|| false), use_state_eq(|| false));
     let set = |state: &UseStateHandle<bool>, value: bool| {

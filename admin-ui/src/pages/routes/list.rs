@@ -1,7 +1,7 @@
 use super::form::RouteForm;
 use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
-use crate::components::{AsyncView, Column, CopyButton, DataTable, Empty, Page, Pager, Select};
+use crate::components::{AsyncView, Column, CopyButton, DataTable, Empty, Page, Pager, SearchField, Select};
 use crate::hooks::{use_debounced, use_paged, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
@@ -12,7 +12,6 @@ use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
@@ -44,12 +43,12 @@ pub fn RoutesPage() -> Html {
         let api = api.clone();
         use_paged(asked, move |filter: Filter, cursor| {
             let api = api.clone();
-            async move { api.read::<ListRoutes>(&[], &filter.query(cursor)).await }
+            async move { api.request::<ListRoutes>().query(&filter.query(cursor)).send().await }
         })
     };
     let tags = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call::<ListTags>(&[]).await }
+        async move { api.request::<ListTags>().send().await }
     });
     let is_creating = use_state_eq(|| false);
     let set_creating = |value: bool| {
@@ -83,10 +82,7 @@ pub fn RoutesPage() -> Html {
     };
     let on_search = {
         let filter = filter.clone();
-        on_filter.reform(move |event: InputEvent| Filter {
-            search: event.target_unchecked_into::<HtmlInputElement>().value(),
-            ..filter.clone()
-        })
+        on_filter.reform(move |search: String| Filter { search, ..filter.clone() })
     };
     let mut tag_options = vec![(AttrValue::Static(""), i18n.t("routes.any-tag"))];
     if let Some(tags) = tags.state.ready() {
@@ -113,15 +109,7 @@ pub fn RoutesPage() -> Html {
     html! {
         <Page title={i18n.t("routes.title")} summary={i18n.t("routes.summary")} {actions}>
             <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
-                <span class="pf-v6-c-form-control tm-toolbar__search">
-                    <input
-                        type="search"
-                        value={filter.search.clone()}
-                        oninput={on_search}
-                        placeholder={i18n.t("routes.search")}
-                        aria-label={i18n.t("routes.search")}
-                    />
-                </span>
+                <SearchField label={i18n.t("routes.search")} value={filter.search.clone()} on_change={on_search} />
                 <Select label={i18n.t("routes.tag")} options={tag_options} value={filter.tag.clone().unwrap_or_default()} on_change={on_tag} />
             </div>
             <AsyncView<Items<RouteView>>

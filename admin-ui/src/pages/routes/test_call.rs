@@ -33,7 +33,7 @@ pub fn TestCall(props: &TestCallProps) -> Html {
     let action = use_action(
         move |request: TestRouteRequest| {
             let (api, id) = (api.clone(), id.clone());
-            async move { api.send::<TestRoute>(&[id.as_str()], &request).await }
+            async move { api.request::<TestRoute>().path(&[id.as_str()]).body(&request).send().await }
         },
         on_done,
     );

@@ -1,18 +1,18 @@
 use super::dialogs::{Extend, Revoke, Rotate};
 use super::edit::EditToken;
+use super::may_change;
 use super::tester::Tester;
-use super::{may_change, saved};
 use crate::api::{Api, CallError, use_api};
+use crate::clock;
 use crate::components::{
     AsyncView, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page, ScopeLabel,
     Standing, StandingLabel, Time, is_stale, name_of,
 };
-use crate::format;
 use crate::hooks::{use_action, use_interval_while_visible, use_remote, use_routes, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
-use crate::state::toasts::use_toast;
+use crate::state::toasts::{saved, use_toast};
 use contract::Page as Items;
 use contract::limits::{GetTokenLimits, TokenLimits};
 use contract::routes::RouteView;
@@ -33,9 +33,9 @@ pub struct TokenPageProps {
 type Shown = (Rc<TokenView>, Items<SecretView>, TokenLimits);
 
 async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
-    let token = api.call::<GetToken>(&[id]).await?;
-    let secrets = api.call::<ListTokenSecrets>(&[id]).await?;
-    let limits = api.call::<GetTokenLimits>(&[id]).await?;
+    let token = api.request::<GetToken>().path(&[id]).send().await?;
+    let secrets = api.request::<ListTokenSecrets>().path(&[id]).send().await?;
+    let limits = api.request::<GetTokenLimits>().path(&[id]).send().await?;
     Ok((Rc::new(token), secrets, limits))
 }
 
@@ -85,9 +85,9 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
                 let (api, id) = (api.clone(), id.clone());
                 async move {
                     if is_enabled {
-                        api.call::<EnableToken>(&[&id]).await
+                        api.request::<EnableToken>().path(&[&id]).send().await
                     } else {
-                        api.call::<DisableToken>(&[&id]).await
+                        api.request::<DisableToken>().path(&[&id]).send().await
                     }
                 }
             },
@@ -175,7 +175,7 @@ fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
             <CardBody>
                 <DescriptionList mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
                     <DescriptionGroup term={i18n.t("token.state")}>
-                        <StandingLabel standing={Standing::of(token, format::now())} />
+                        <StandingLabel standing={Standing::of(token, clock::now())} />
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.team")}>
                         <Link<Route> to={Route::Team { id: token.team_id.to_string() }}>{ token.team_id.to_string() }</Link<Route>>
@@ -222,7 +222,7 @@ fn limits(i18n: &I18n, limits: &TokenLimits) -> Html {
 const FOLLOW_MS: u32 = 3_000;
 
 fn has_grace(secrets: &[SecretView]) -> bool {
-    secrets.iter().any(|secret| secret.ends_at.is_some_and(|end| end > format::now()))
+    secrets.iter().any(|secret| secret.ends_at.is_some_and(|end| end > clock::now()))
 }
 
 fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
@@ -248,7 +248,7 @@ fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
                     None => html! { i18n.t("secret.not-used") },
                 },
                 match secret.ends_at {
-                    Some(at) if at <= format::now() => html! { i18n.t("secret.ended") },
+                    Some(at) if at <= clock::now() => html! { i18n.t("secret.ended") },
                     Some(at) => html! { <Time {at} is_relative=true /> },
                     None => html! { i18n.t("secret.with-token") },
                 },

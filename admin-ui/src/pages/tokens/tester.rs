@@ -2,8 +2,8 @@
 //! server says.
 
 use crate::api::use_api;
+use crate::clock;
 use crate::components::{CallErrorView, SelectField, TextField, as_field_error};
-use crate::format;
 use crate::hooks::{as_decided_on, use_action};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
@@ -47,7 +47,7 @@ pub fn Tester(props: &TesterProps) -> Html {
         move |request: ExplainRequest| {
             let (api, id) = (api.clone(), id.clone());
             async move {
-                let said = api.send::<ExplainToken>(&[id.as_str()], &request).await?;
+                let said = api.request::<ExplainToken>().path(&[id.as_str()]).body(&request).send().await?;
                 Ok((request, said))
             }
         },
@@ -58,7 +58,7 @@ pub fn Tester(props: &TesterProps) -> Html {
         path: path.trim().to_owned(),
         client_ip: Some(client_ip.trim().to_owned()).filter(|ip| !ip.is_empty()),
     };
-    let decided = decide(&props.token, props.cap.as_deref(), &props.routes, &request, format::now());
+    let decided = decide(&props.token, props.cap.as_deref(), &props.routes, &request, clock::now());
     let set = |state: &UseStateHandle<String>| {
         let state = state.setter();
         Callback::from(move |text| state.set(text))

@@ -1,8 +1,7 @@
 use super::calls::Calls;
 use super::figures::{cards, route_name, routes_table, series_chart, share_chart, tokens_table};
-use super::range::{Range, RangePicker};
 use crate::api::use_api;
-use crate::components::{AsyncView, Empty, Page, Select};
+use crate::components::{AsyncView, Empty, Page, Range, RangePicker, Select};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_teams};
 use crate::i18n::use_i18n;
@@ -39,7 +38,7 @@ pub fn UsageAnalyticsPage() -> Html {
                 team_id: filter.team.map(Into::into),
                 ..UsageQuery::default()
             };
-            api.read::<GetUsageStats>(&[], &query).await
+            api.request::<GetUsageStats>().query(&query).send().await
         }
     });
     use_interval_while_visible(super::REFRESH_MS, stats.on_refresh.clone());

@@ -1,5 +1,6 @@
 use crate::api::use_api;
 use crate::components::{AsyncView, CallErrorView, Column, DataTable, Pager, Row, Select, Time};
+use crate::download;
 use crate::format;
 use crate::hooks::{use_action, use_interval_while_visible, use_paged};
 use crate::i18n::{I18n, use_i18n};
@@ -60,7 +61,7 @@ pub fn Calls(props: &CallsProps) -> Html {
         use_paged(asked.clone(), move |asked: Asked, cursor| {
             let (api, query) = (api.clone(), query(&asked, cursor, Some(SHOWN)));
             async move {
-                let page = api.read::<ListEvents>(&[], &query).await?;
+                let page = api.request::<ListEvents>().query(&query).send().await?;
                 Ok(Items { items: page.items, next_cursor: page.next_cursor })
             }
         })
@@ -82,9 +83,9 @@ pub fn Calls(props: &CallsProps) -> Html {
     let export = use_action(
         move |asked: Asked| {
             let (api, query) = (api.clone(), query(&asked, None, None));
-            async move { api.download::<ExportEvents>(&query).await }
+            async move { api.request::<ExportEvents>().query(&query).download().await }
         },
-        Callback::from(|text: String| format::save_file("calls.csv", "text/csv", &text)),
+        Callback::from(|text: String| download::save_file("calls.csv", "text/csv", &text)),
     );
     let on_export = {
         let on_run = export.on_run.clone();

@@ -1,7 +1,7 @@
 //! The time that a report is about: the last hours or days, or from one day to another.
 
+use crate::clock;
 use crate::components::Select;
-use crate::format;
 use crate::i18n::use_i18n;
 use contract::usage::SpanQuery;
 use domain::time::{DAY_MS, UnixMs};
@@ -79,12 +79,12 @@ impl Range {
 
     /// As the API takes it, now, in the reader's zone.
     pub fn query(&self) -> SpanQuery {
-        let (from, to) = self.ends(format::now(), format::midnight);
+        let (from, to) = self.ends(clock::now(), clock::midnight);
         SpanQuery {
             from: from.map(|at| at.to_string()),
             to: to.map(|at| at.to_string()),
             interval: self.interval,
-            tz: Some(format::zone()).filter(|zone| !zone.is_empty()),
+            tz: Some(clock::zone()).filter(|zone| !zone.is_empty()),
         }
     }
 }
