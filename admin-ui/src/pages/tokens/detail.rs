@@ -1,3 +1,5 @@
+//! One token: its summary, limits, secrets and tester.
+
 use super::dialogs::{Extend, Revoke, Rotate};
 use super::edit::EditToken;
 use super::may_change;
@@ -39,6 +41,7 @@ async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
     Ok((Rc::new(token), secrets, limits))
 }
 
+/// The dialog that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     Edit,
@@ -51,7 +54,7 @@ enum Open {
 #[component]
 pub fn TokenPage(props: &TokenPageProps) -> Html {
     let i18n = use_i18n();
-    let (api, me, toast) = (use_api(), use_me(), use_toast());
+    let (api, me) = (use_api(), use_me());
     let shown = {
         let api = api.clone();
         use_remote(props.id.clone(), move |id| {
@@ -62,7 +65,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let (routes, teams) = (use_routes(), use_teams());
     let open = use_state_eq(|| None::<Open>);
     let on_refresh = shown.on_refresh.clone();
-    // While an old secret has its grace, the page shows live which ones are still in use.
+    // During the grace of an old secret, the page shows live which secrets are still in use.
     let is_followed = open.is_none() && shown.state.ready().is_some_and(|shown| has_grace(&shown.1.items));
     let on_tick = {
         let on_refresh = on_refresh.clone();
@@ -73,48 +76,14 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         })
     };
     use_interval_while_visible(FOLLOW_MS, on_tick);
-    let switch = {
-        let (i18n, on_refresh) = (i18n.clone(), on_refresh.clone());
-        let on_done = Callback::from(move |changed: TokenChanged| {
-            toast.emit(saved(&i18n, changed.propagation));
-            on_refresh.emit(());
-        });
-        let id = props.id.clone();
-        use_action(
-            move |is_enabled: bool| {
-                let (api, id) = (api.clone(), id.clone());
-                async move {
-                    if is_enabled {
-                        api.request::<EnableToken>().path(&[&id]).send().await
-                    } else {
-                        api.request::<DisableToken>().path(&[&id]).send().await
-                    }
-                }
-            },
-            on_done,
-        )
-    };
     let token = shown.state.ready().map(|shown| Rc::clone(&shown.0));
     let known_routes = routes.state.ready().cloned().unwrap_or_default();
-    let set_open = |what: Option<Open>| {
+    let on_open = {
         let open = open.setter();
-        Callback::from(move |()| open.set(what))
+        Callback::from(move |dialog: Option<Open>| open.set(dialog))
     };
     let actions = token.as_ref().filter(|token| may_change(&me, token) && token.state != TokenState::Revoked).map(|token| {
-        let is_active = token.state == TokenState::Active;
-        let toggle_label = if is_active { i18n.t("tokens.disable") } else { i18n.t("tokens.enable") };
-        let toggle_icon = if is_active { "fas fa-pause-circle" } else { "fas fa-play-circle" };
-        html! {
-            <>
-                <Button variant={ButtonVariant::Primary} label={i18n.t("tokens.edit").to_string()} onclick={set_open(Some(Open::Edit)).reform(|_| ())} />
-                <Button variant={ButtonVariant::Secondary} label={i18n.t("tokens.rotate").to_string()} onclick={set_open(Some(Open::Rotate)).reform(|_| ())} />
-                <Menu label={i18n.t("app.more")} toggle={html! { <i class="fas fa-ellipsis-v" aria-hidden="true" /> }}>
-                    <MenuItem text={i18n.t("tokens.extend")} icon="fas fa-hourglass-half" on_choose={set_open(Some(Open::Extend))} />
-                    <MenuItem text={toggle_label} icon={toggle_icon} on_choose={switch.on_run.reform(move |()| !is_active)} />
-                    <MenuItem text={i18n.t("tokens.revoke")} icon="fas fa-ban" is_danger=true on_choose={set_open(Some(Open::Revoke))} />
-                </Menu>
-            </>
-        }
+        html! { <Actions token={Rc::clone(token)} on_open={on_open.clone()} on_changed={on_refresh.clone()} /> }
     });
     let parent = html! { <Link<Route> to={Route::Tokens}>{ i18n.t("tokens.title") }</Link<Route>> };
     let title = token.as_ref().map_or_else(|| i18n.t("token.title"), |token| token.name.clone().into());
@@ -140,7 +109,8 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         })
     };
     let dialog = token.zip(*open).map(|(token, open)| {
-        let (routes, on_close, on_changed) = (Rc::clone(&known_routes), set_open(None), on_refresh.clone());
+        let (routes, on_close, on_changed) =
+            (Rc::clone(&known_routes), on_open.reform(|()| None), on_refresh.clone());
         match open {
             Open::Edit => html! { <EditToken {token} {routes} {cap} {defaults} {on_close} {on_changed} /> },
             Open::Rotate => html! { <Rotate {token} {routes} {on_close} {on_changed} /> },
@@ -150,16 +120,69 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     });
     html! {
         <Page {title} {parent} actions={actions.unwrap_or_default()}>
-            if let Some(error) = switch.error {
-                <CallErrorView {error} />
-            }
             <AsyncView<Shown> state={shown.state} on_retry={on_refresh} {render} />
             { dialog.unwrap_or_default() }
         </Page>
     }
 }
 
-/// The tester needs both: without the team's bound it would allow too much.
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct ActionsProps {
+    token: Rc<TokenView>,
+    on_open: Callback<Option<Open>>,
+    on_changed: Callback<()>,
+}
+
+/// The buttons of a token that can be changed.
+#[component]
+fn Actions(props: &ActionsProps) -> Html {
+    let i18n = use_i18n();
+    let (api, toast) = (use_api(), use_toast());
+    let is_active = props.token.state == TokenState::Active;
+    let on_done = {
+        let (i18n, on_changed) = (i18n.clone(), props.on_changed.clone());
+        Callback::from(move |changed: TokenChanged| {
+            toast.emit(saved(&i18n, changed.propagation));
+            on_changed.emit(());
+        })
+    };
+    let id = props.token.id.clone();
+    let switch = use_action(
+        move |is_enabled: bool| {
+            let (api, id) = (api.clone(), id.clone());
+            async move {
+                if is_enabled {
+                    api.request::<EnableToken>().path(&[id.as_str()]).send().await
+                } else {
+                    api.request::<DisableToken>().path(&[id.as_str()]).send().await
+                }
+            }
+        },
+        on_done,
+    );
+    let open = |dialog: Open| props.on_open.reform(move |()| Some(dialog));
+    let (label, icon) = if is_active {
+        (i18n.t("tokens.disable"), "fas fa-pause-circle")
+    } else {
+        (i18n.t("tokens.enable"), "fas fa-play-circle")
+    };
+    html! {
+        <>
+            if let Some(error) = switch.error {
+                <CallErrorView {error} />
+            }
+            <Button variant={ButtonVariant::Primary} label={i18n.t("tokens.edit").to_string()} onclick={open(Open::Edit).reform(|_| ())} />
+            <Button variant={ButtonVariant::Secondary} label={i18n.t("tokens.rotate").to_string()} onclick={open(Open::Rotate).reform(|_| ())} />
+            <Menu label={i18n.t("app.more")} toggle={html! { <i class="fas fa-ellipsis-v" aria-hidden="true" /> }}>
+                <MenuItem text={i18n.t("tokens.extend")} icon="fas fa-hourglass-half" on_choose={open(Open::Extend)} />
+                <MenuItem text={label} {icon} on_choose={switch.on_run.reform(move |()| !is_active)} />
+                <MenuItem text={i18n.t("tokens.revoke")} icon="fas fa-ban" is_danger=true on_choose={open(Open::Revoke)} />
+            </Menu>
+        </>
+    }
+}
+
+/// The tester needs both: without the team's scope cap it would allow too much.
 fn routes_and_teams_are_ready(routes: &[RouteView], teams: bool) -> bool {
     !routes.is_empty() && teams
 }
@@ -218,7 +241,7 @@ fn limits(i18n: &I18n, limits: &TokenLimits) -> Html {
     }
 }
 
-/// How often the secrets are read again while one has its grace, in ms.
+/// How often the secrets are read again during the grace of one.
 const FOLLOW_MS: u32 = 3_000;
 
 fn has_grace(secrets: &[SecretView]) -> bool {
