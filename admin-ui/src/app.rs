@@ -48,7 +48,7 @@ fn Configured() -> Html {
     }
 }
 
-/// Draws the application anew for each session.
+/// Draws the application again for each session.
 #[component]
 fn Identified() -> Html {
     let session = use_session();

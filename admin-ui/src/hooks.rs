@@ -1,3 +1,6 @@
+//! Reusable behaviour of components: data from elsewhere, actions, and the browser.
+
+mod setter;
 mod use_action;
 mod use_catalogue;
 mod use_debounced;
@@ -8,6 +11,7 @@ mod use_query;
 mod use_remote;
 mod use_title;
 
+pub use setter::setter;
 pub use use_action::{Action, use_action};
 pub use use_catalogue::{as_decided_on, use_routes, use_teams};
 pub use use_debounced::use_debounced;

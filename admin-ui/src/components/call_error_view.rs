@@ -1,3 +1,5 @@
+//! The message about a call that failed.
+
 use crate::api::{CallError, Reason, TIMEOUT_S};
 use crate::components::CopyButton;
 use crate::i18n::{I18n, use_i18n};
@@ -8,12 +10,12 @@ use yew::prelude::*;
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct CallErrorViewProps {
     pub error: Rc<CallError>,
-    /// Without it there is nothing to try again, such as under a form that has its own button.
+    /// Tries again. A form has its own button and leaves this out.
     #[prop_or_default]
     pub on_retry: Option<Callback<()>>,
 }
 
-/// What went wrong, what to do about it, and what an administrator needs to be told.
+/// Says what went wrong and what to do about it, with the details that an administrator needs.
 #[component]
 pub fn CallErrorView(props: &CallErrorViewProps) -> Html {
     let i18n = use_i18n();

@@ -100,10 +100,10 @@ pub struct TextFieldProps {
     pub is_required: bool,
     #[prop_or_default]
     pub is_disabled: bool,
-    /// Holds the focus when it appears.
+    /// Whether the field has the focus when it appears.
     #[prop_or_default]
     pub is_first: bool,
-    /// Completions, offered as one types.
+    /// Completions, offered while typing.
     #[prop_or_default]
     pub suggestions: Vec<AttrValue>,
 }

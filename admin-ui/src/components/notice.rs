@@ -7,7 +7,7 @@ use yew::prelude::*;
 pub struct NoticeProps {
     pub tone: Tone,
     pub title: AttrValue,
-    /// Whether it stands in the page, and not over it.
+    /// Whether the message is part of the page. A toast floats over it.
     #[prop_or(true)]
     pub is_inline: bool,
     #[prop_or_default]

@@ -2,7 +2,7 @@
 
 use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField, edit};
 use crate::format;
-use crate::hooks::as_decided_on;
+use crate::hooks::{as_decided_on, setter};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use domain::access::scope::{InvalidScope, Reach, Scope};
@@ -44,10 +44,7 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
         (By::Path, i18n.t("scope.by-path")),
     ];
     let kinds = kinds.map(|(value, text)| ChoiceOption { value, text, icon: None, lang: None });
-    let on_choose = {
-        let by = by.setter();
-        Callback::from(move |kind| by.set(kind))
-    };
+    let on_choose = setter(&by);
     let options = props.options(*by);
     html! {
         <fieldset class="tm-fieldset">
@@ -178,10 +175,7 @@ fn PathScope(props: &PathScopeProps) -> Html {
             }
         })
     };
-    let set = |state: &UseStateHandle<String>| {
-        let state = state.setter();
-        Callback::from(move |text| state.set(text))
-    };
+    let set = |state: &UseStateHandle<String>| setter(&state);
     html! {
         <div class="tm-form-row">
             <TextField

@@ -1,4 +1,4 @@
-//! The session around the pages. It is asked for before anything inside is drawn.
+//! Providers of the session. Nothing inside them is drawn before the session is known.
 
 use super::AsyncView;
 use crate::api::{Api, CallError, Reason};
@@ -16,7 +16,7 @@ pub struct SessionProviderProps {
     pub children: Html,
 }
 
-/// Gives what is inside the session and the API in it.
+/// Gives everything inside it the session, and the API in that session.
 #[component]
 pub fn SessionProvider(props: &SessionProviderProps) -> Html {
     let config = use_config();
@@ -50,7 +50,7 @@ struct ClerkProps {
     children: Html,
 }
 
-/// Draws what is inside once Clerk has said whether somebody is signed in.
+/// Draws its children once Clerk has said whether somebody is signed in.
 #[component]
 fn Clerk(props: &ClerkProps) -> Html {
     let session = use_context::<SessionHandle>();
@@ -62,7 +62,7 @@ fn Clerk(props: &ClerkProps) -> Html {
             }
         };
         async move {
-            // Clerk calls it as long as the page is open.
+            // Clerk calls it for as long as the page is open.
             let heard = Closure::<dyn Fn(Option<String>)>::new(on_session.clone()).into_js_value();
             let id = clerk::load(&key, heard).await.map_err(|address| CallError {
                 url: address.as_string().unwrap_or_default(),

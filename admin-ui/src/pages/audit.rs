@@ -1,4 +1,4 @@
-//! The audit log: who changed what, and who tried to.
+//! The audit log: who changed something, and who tried to.
 
 use crate::api::use_api;
 use crate::components::{
@@ -21,7 +21,7 @@ use yew_router::prelude::*;
 
 const STILL_MS: u32 = 250;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     action: Option<String>,
@@ -76,7 +76,7 @@ const ACTIONS: [&str; 23] = [
 ];
 const ENTITIES: [&str; 5] = ["token", "route", "team", "user", "invitation"];
 
-/// What was done, in the reader's language; a name that is not known is shown as it is.
+/// Returns an action in the reader's language; an unknown one keeps its name.
 pub fn action_name(i18n: &I18n, action: &str) -> AttrValue {
     match action {
         "create-token" => i18n.t("action.create-token"),
@@ -312,10 +312,10 @@ fn diff(i18n: &I18n, entry: &AuditEntry) -> Html {
     }
 }
 
-/// A field with what it was and what it became.
+/// A field with its old and its new value.
 type Change = (String, Option<String>, Option<String>);
 
-/// The fields that differ.
+/// Returns the fields that differ.
 fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Change> {
     let fields = |value: Option<&Value>| value.and_then(Value::as_object).cloned().unwrap_or_default();
     let (before, after) = (fields(before), fields(after));
@@ -339,7 +339,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_differs_is_shown() {
+    fn only_fields_that_differ_are_shown() {
         let found = changes(
             Some(&json!({"name":"a","version":1,"scopes":["x"],"same":true,"gone":null})),
             Some(&json!({"name":"b","version":2,"scopes":["x","y"],"same":true,"new":5})),

@@ -1,4 +1,4 @@
-//! What was called, how often, how fast: reports, lists, details and the start page.
+//! Reports on calls: analytics, lists, details and the start page.
 
 mod analytics;
 mod calls;
@@ -14,5 +14,5 @@ pub use detail::{RouteUsagePage, TokenUsagePage};
 pub use lists::{RouteUsageListPage, TokenUsageListPage};
 pub use stats::StatsPage;
 
-/// Reports that are left open are read again this often.
+/// How often an open report is read again, in ms.
 const REFRESH_MS: u32 = 30_000;

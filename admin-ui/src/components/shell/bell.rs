@@ -1,3 +1,5 @@
+//! The bell: notifications that need attention.
+
 use crate::api::use_api;
 use crate::components::{Menu, Time};
 use crate::format;
@@ -12,7 +14,7 @@ use yew_router::prelude::*;
 const REFRESH_MS: u32 = 60_000;
 const SHOWN: u32 = 20;
 
-/// What somebody should look at.
+/// The notifications, with their number on the button.
 #[component]
 pub fn Bell() -> Html {
     let i18n = use_i18n();

@@ -1,3 +1,5 @@
+//! The state of the system, in the masthead.
+
 use crate::api::use_api;
 use crate::hooks::{AsyncState, use_interval_while_visible, use_remote};
 use crate::i18n::use_i18n;
@@ -8,7 +10,7 @@ use yew_router::prelude::*;
 
 const REFRESH_MS: u32 = 30_000;
 
-/// Whether the system works, at a glance; leads to the page that says more.
+/// A dot in the colour of the system's state. It leads to the page with the details.
 #[component]
 pub fn StatusDot() -> Html {
     let i18n = use_i18n();

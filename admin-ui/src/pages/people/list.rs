@@ -1,10 +1,12 @@
+//! The list of people.
+
 use super::invitations::Invitations;
 use super::roles::EditRoles;
 use crate::api::use_api;
 use crate::components::{
     AsyncView, Avatar, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, SearchField, Time,
 };
-use crate::hooks::{use_debounced, use_paged, use_query, use_teams};
+use crate::hooks::{setter, use_debounced, use_paged, use_query, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
 use contract::Page as Items;
@@ -17,7 +19,7 @@ use yew::prelude::*;
 
 const STILL_MS: u32 = 250;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -50,10 +52,7 @@ pub fn UsersPage() -> Html {
         let is_inviting = is_inviting.setter();
         Callback::from(move |()| is_inviting.set(value))
     };
-    let set_editing = {
-        let editing = editing.setter();
-        Callback::from(move |person| editing.set(person))
-    };
+    let set_editing = setter(&editing);
     let is_busy = people.remote.is_loading;
     let render = {
         let (i18n, me, set_editing) = (i18n.clone(), Rc::clone(&me), set_editing.clone());

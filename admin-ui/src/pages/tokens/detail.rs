@@ -10,7 +10,7 @@ use crate::components::{
     AsyncView, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page, ScopeLabel,
     Standing, StandingLabel, Time, is_stale, name_of,
 };
-use crate::hooks::{use_action, use_interval_while_visible, use_remote, use_routes, use_teams};
+use crate::hooks::{setter, use_action, use_interval_while_visible, use_remote, use_routes, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
@@ -78,10 +78,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     use_interval_while_visible(FOLLOW_MS, on_tick);
     let token = shown.state.ready().map(|shown| Rc::clone(&shown.0));
     let known_routes = routes.state.ready().cloned().unwrap_or_default();
-    let on_open = {
-        let open = open.setter();
-        Callback::from(move |dialog: Option<Open>| open.set(dialog))
-    };
+    let on_open = setter(&open);
     let actions = token.as_ref().filter(|token| may_change(&me, token) && token.state != TokenState::Revoked).map(|token| {
         html! { <Actions token={Rc::clone(token)} on_open={on_open.clone()} on_changed={on_refresh.clone()} /> }
     });

@@ -1,3 +1,5 @@
+//! The list of tokens.
+
 use super::create::CreateToken;
 use crate::api::use_api;
 use crate::clock;
@@ -22,7 +24,7 @@ use yew_router::prelude::*;
 const STILL_MS: u32 = 250;
 const SCOPES_SHOWN: usize = 3;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     #[serde(default, skip_serializing_if = "String::is_empty")]

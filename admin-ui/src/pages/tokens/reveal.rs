@@ -2,6 +2,7 @@
 
 use crate::components::{CheckField, CopyButton, Dialog, opened};
 use crate::config::use_config;
+use crate::hooks::setter;
 use crate::i18n::use_i18n;
 use crate::snippets;
 use crate::state::toasts::{Tone, saved, use_toast};
@@ -58,10 +59,7 @@ pub fn Reveal(props: &RevealProps) -> Html {
     let i18n = use_i18n();
     let config = use_config();
     let is_kept = use_state_eq(|| false);
-    let on_kept = {
-        let is_kept = is_kept.setter();
-        Callback::from(move |value| is_kept.set(value))
-    };
+    let on_kept = setter(&is_kept);
     let on_close = {
         let (is_kept, on_close) = (*is_kept, props.on_close.clone());
         Callback::from(move |()| {

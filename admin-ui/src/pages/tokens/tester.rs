@@ -4,7 +4,7 @@
 use crate::api::use_api;
 use crate::clock;
 use crate::components::{CallErrorView, SelectField, TextField, as_field_error, edit, filled};
-use crate::hooks::{as_decided_on, use_action};
+use crate::hooks::{as_decided_on, setter, use_action};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use contract::tokens::{ExplainRequest, ExplainToken, Explanation, TokenView};
@@ -41,10 +41,7 @@ pub fn Tester(props: &TesterProps) -> Html {
         path: typed.path.trim().to_owned(),
         client_ip: typed.client_ip.as_deref().and_then(filled),
     };
-    let on_change = {
-        let typed = typed.setter();
-        Callback::from(move |next| typed.set(next))
-    };
+    let on_change = setter(&typed);
     let decided = decide(&props.token, props.cap.as_deref(), &props.routes, &request, clock::now());
     html! {
         <Card>
@@ -240,7 +237,7 @@ fn denial_text(i18n: &I18n, denial: Denial) -> AttrValue {
     i18n.message(&denial.to_string())
 }
 
-/// Why a question cannot be answered.
+/// The part of a question that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unreadable {
     Path,

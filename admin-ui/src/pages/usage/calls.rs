@@ -4,7 +4,7 @@ use crate::api::use_api;
 use crate::components::{AsyncView, CallErrorView, Column, DataTable, Pager, Row, Select, Time};
 use crate::download;
 use crate::format;
-use crate::hooks::{use_action, use_interval_while_visible, use_paged};
+use crate::hooks::{setter, use_action, use_interval_while_visible, use_paged};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use contract::Page as Items;
@@ -84,10 +84,7 @@ pub fn Calls(props: &CallsProps) -> Html {
         },
         Callback::from(|text: String| download::save_file("calls.csv", "text/csv", &text)),
     );
-    let on_status = {
-        let status = status.setter();
-        Callback::from(move |class| status.set(class))
-    };
+    let on_status = setter(&status);
     let on_follow = {
         let is_followed = is_followed.clone();
         Callback::from(move |()| is_followed.set(!*is_followed))

@@ -1,3 +1,5 @@
+//! The start page.
+
 use super::figures::{card, cards, routes_table, tokens_table};
 use crate::api::use_api;
 use crate::components::{

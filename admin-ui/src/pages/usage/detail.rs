@@ -69,7 +69,7 @@ pub fn TokenUsagePage(props: &TokenUsagePageProps) -> Html {
     }
 }
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Asked {
     #[serde(default)]

@@ -1,3 +1,5 @@
+//! Counts of everything.
+
 use super::figures::card;
 use crate::api::use_api;
 use crate::components::{AsyncView, Page};
