@@ -1,4 +1,4 @@
-//! Parts that pages are made of. They know the API only by the types that it returns.
+//! Parts that pages are made of.
 
 mod async_view;
 mod call_error_view;

@@ -1,4 +1,4 @@
-//! Limits of a token or a team: typed in, and shown with how far they are used up.
+//! Limits of a token or a team: the form, and their use.
 
 use super::{SelectField, TextField, Time, error_of};
 use crate::format;

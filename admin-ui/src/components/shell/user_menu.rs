@@ -1,6 +1,6 @@
 //! The menu of the person who is signed in.
 
-use super::{LanguageChoice, ThemeChoice};
+use super::preferences::{LanguageChoice, ThemeChoice};
 use crate::clerk;
 use crate::components::{Avatar, Menu, MenuItem, RoleLabel};
 use crate::config::use_config;

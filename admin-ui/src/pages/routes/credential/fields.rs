@@ -1,11 +1,23 @@
 //! The fields of a credential: one component a kind.
 
-use super::{CredentialDraft, CredentialFieldsProps};
+use super::draft::{Choice, CredentialDraft};
 use crate::components::{CheckField, TextField, edit, error_of};
 use crate::i18n::{I18n, use_i18n};
 use domain::credential::{CredentialKind, MAX_HEADERS};
+use domain::error::FieldError;
 use patternfly_yew::prelude::*;
 use yew::prelude::*;
+
+/// The properties of the fields of every kind.
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct CredentialFieldsProps {
+    pub draft: CredentialDraft,
+    pub on_change: Callback<CredentialDraft>,
+    /// The kind that is set.
+    #[prop_or_default]
+    pub present: Option<CredentialKind>,
+    pub errors: Vec<FieldError>,
+}
 
 /// Returns the fields of a kind.
 pub fn fields_of(kind: CredentialKind, props: &CredentialFieldsProps) -> Html {
@@ -46,7 +58,7 @@ impl CredentialFieldsProps {
 
     /// The secret. Left blank it keeps a secret of the same kind.
     fn secret(&self, i18n: &I18n, label: AttrValue, field: &str) -> Html {
-        let keeps = self.present.is_some_and(|kind| self.draft.choice == super::Choice::Set(kind));
+        let keeps = self.present.is_some_and(|kind| self.draft.choice == Choice::Set(kind));
         html! {
             <TextField
                 {label}
