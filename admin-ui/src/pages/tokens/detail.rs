@@ -10,7 +10,9 @@ use crate::components::{
     AsyncView, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page, ScopeLabel,
     Standing, StandingLabel, Time, is_stale, name_of,
 };
-use crate::hooks::{setter, use_action, use_interval_while_visible, use_remote, use_routes, use_teams};
+use crate::hooks::{
+    Action, setter, use_action, use_interval_while_visible, use_remote, use_routes, use_teams,
+};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
@@ -22,7 +24,10 @@ use contract::tokens::{
     DisableToken, EnableToken, GetToken, ListTokenSecrets, SecretView, TokenChanged, TokenView,
 };
 use domain::access::record::TokenState;
-use patternfly_yew::prelude::*;
+use patternfly_yew::prelude::{
+    Breakpoint, Button, ButtonVariant, Card, CardBody, CardTitle, DescriptionGroup, DescriptionList,
+    DescriptionListMode, Label, WithBreakpointExt,
+};
 use std::rc::Rc;
 use yew::prelude::*;
 use yew_router::prelude::*;
@@ -76,11 +81,12 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         })
     };
     use_interval_while_visible(FOLLOW_MS, on_tick);
+    let switch = use_switch(&props.id, on_refresh.clone());
     let token = shown.state.ready().map(|shown| Rc::clone(&shown.0));
     let known_routes = routes.state.ready().cloned().unwrap_or_default();
     let on_open = setter(&open);
     let actions = token.as_ref().filter(|token| may_change(&me, token) && token.state != TokenState::Revoked).map(|token| {
-        html! { <Actions token={Rc::clone(token)} on_open={on_open.clone()} on_changed={on_refresh.clone()} /> }
+        html! { <Actions token={Rc::clone(token)} on_open={on_open.clone()} on_switch={switch.on_run.clone()} /> }
     });
     let parent = html! { <Link<Route> to={Route::Tokens}>{ i18n.t("tokens.title") }</Link<Route>> };
     let title = token.as_ref().map_or_else(|| i18n.t("token.title"), |token| token.name.clone().into());
@@ -117,6 +123,9 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     });
     html! {
         <Page {title} {parent} actions={actions.unwrap_or_default()}>
+            if let Some(error) = switch.error {
+                <CallErrorView {error} />
+            }
             <AsyncView<Shown> state={shown.state} on_retry={on_refresh} {render} />
             { dialog.unwrap_or_default() }
         </Page>
@@ -127,36 +136,39 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
 struct ActionsProps {
     token: Rc<TokenView>,
     on_open: Callback<Option<Open>>,
-    on_changed: Callback<()>,
+    /// Enables or disables the token.
+    on_switch: Callback<bool>,
+}
+
+/// Enables or disables a token, and says so.
+#[hook]
+fn use_switch(id: &str, on_changed: Callback<()>) -> Action<bool> {
+    let (api, i18n, toast) = (use_api(), use_i18n(), use_toast());
+    let on_done = Callback::from(move |changed: TokenChanged| {
+        toast.emit(saved(&i18n, changed.propagation));
+        on_changed.emit(());
+    });
+    let id = id.to_owned();
+    use_action(
+        move |is_enabled: bool| {
+            let (api, id) = (api.clone(), id.clone());
+            async move {
+                if is_enabled {
+                    api.request::<EnableToken>().path(&[&id]).send().await
+                } else {
+                    api.request::<DisableToken>().path(&[&id]).send().await
+                }
+            }
+        },
+        on_done,
+    )
 }
 
 /// The buttons of a token that can be changed.
 #[component]
 fn Actions(props: &ActionsProps) -> Html {
     let i18n = use_i18n();
-    let (api, toast) = (use_api(), use_toast());
     let is_active = props.token.state == TokenState::Active;
-    let on_done = {
-        let (i18n, on_changed) = (i18n.clone(), props.on_changed.clone());
-        Callback::from(move |changed: TokenChanged| {
-            toast.emit(saved(&i18n, changed.propagation));
-            on_changed.emit(());
-        })
-    };
-    let id = props.token.id.clone();
-    let switch = use_action(
-        move |is_enabled: bool| {
-            let (api, id) = (api.clone(), id.clone());
-            async move {
-                if is_enabled {
-                    api.request::<EnableToken>().path(&[id.as_str()]).send().await
-                } else {
-                    api.request::<DisableToken>().path(&[id.as_str()]).send().await
-                }
-            }
-        },
-        on_done,
-    );
     let open = |dialog: Open| props.on_open.reform(move |()| Some(dialog));
     let (label, icon) = if is_active {
         (i18n.t("tokens.disable"), "fas fa-pause-circle")
@@ -165,14 +177,11 @@ fn Actions(props: &ActionsProps) -> Html {
     };
     html! {
         <>
-            if let Some(error) = switch.error {
-                <CallErrorView {error} />
-            }
             <Button variant={ButtonVariant::Primary} label={i18n.t("tokens.edit").to_string()} onclick={open(Open::Edit).reform(|_| ())} />
             <Button variant={ButtonVariant::Secondary} label={i18n.t("tokens.rotate").to_string()} onclick={open(Open::Rotate).reform(|_| ())} />
             <Menu label={i18n.t("app.more")} toggle={html! { <i class="fas fa-ellipsis-v" aria-hidden="true" /> }}>
                 <MenuItem text={i18n.t("tokens.extend")} icon="fas fa-hourglass-half" on_choose={open(Open::Extend)} />
-                <MenuItem text={label} {icon} on_choose={switch.on_run.reform(move |()| !is_active)} />
+                <MenuItem text={label} {icon} on_choose={props.on_switch.reform(move |()| !is_active)} />
                 <MenuItem text={i18n.t("tokens.revoke")} icon="fas fa-ban" is_danger=true on_choose={open(Open::Revoke)} />
             </Menu>
         </>
