@@ -17,14 +17,14 @@
     stored("language") ?? (navigator.language.startsWith("zh") ? "zh-Hant" : "en");
 
   /**
-   * For the moment of a deployment: a location that has the new page and not yet its files answers for them
-   * with the page, which the browser would keep for ever. Once, they are fetched anew and the page is opened
-   * again. Answers whether it is.
+   * Repairs a load during a deployment. A location that has the new page, but not yet its files, responds
+   * with the page, which the browser would keep for ever. The files are fetched once more, and the page is
+   * opened again. Returns whether it is.
    */
-  async function hasMended(files) {
+  async function isReloading(files) {
     try {
-      if (sessionStorage.getItem("mended") === files.join()) return false;
-      sessionStorage.setItem("mended", files.join());
+      if (sessionStorage.getItem("reloaded") === files.join()) return false;
+      sessionStorage.setItem("reloaded", files.join());
     } catch {
       return false;
     }
@@ -41,7 +41,7 @@
       await start({ module_or_path: wasm });
     } catch (error) {
       console.error(error);
-      if (await hasMended([module, wasm])) return;
+      if (await isReloading([module, wasm])) return;
       document.getElementById("boot-loading")?.setAttribute("hidden", "");
       document.getElementById("boot-failed")?.removeAttribute("hidden");
     }

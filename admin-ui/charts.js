@@ -7,12 +7,12 @@ import { SVGRenderer } from "echarts/renderers";
 
 use([BarChart, LineChart, PieChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
 
-/** Told apart also by those who do not see red and green alike; 3:1 against both themes' grounds. */
+/** Colours that red-green blind people can tell apart; 3:1 against the background of both themes. */
 const palette = ["#2b7fd4", "#c9550a", "#3f8f3f", "#a05fc4", "#8a7a16", "#c43d6b", "#1f8a94", "#7d6a5c"];
 
 const token = (style, name) => style.getPropertyValue(`--pf-t--global--${name}`).trim();
 
-/** What the theme says of words, lines and grounds, in the options' own terms. */
+/** Returns the theme's colours of words, lines and backgrounds as chart options. */
 function themed(options) {
   const style = getComputedStyle(document.documentElement);
   const text = token(style, "text--color--regular");

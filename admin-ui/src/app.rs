@@ -1,20 +1,20 @@
-//! Wraps every page in what it needs: preferences, addresses, session, frame and router.
+//! The application: preferences, addresses, session, frame and router around every page.
 
 use crate::api::{self, use_api};
-use crate::components::{AsyncView, Shell};
+use crate::components::{AsyncView, SessionProvider, Shell, ToastProvider};
 use crate::config::{Config, PATH};
 use crate::hooks::{AsyncState, use_remote};
 use crate::pages;
 use crate::route::Route;
 use crate::state::preferences::PreferencesProvider;
-use crate::state::session::{SessionProvider, use_me, use_session};
-use crate::state::toasts::ToastProvider;
+use crate::state::session::{use_me, use_session};
 use contract::people::{GetMe, Me};
 use patternfly_yew::prelude::PageSection;
 use std::rc::Rc;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
+/// The whole application.
 #[component]
 pub fn App() -> Html {
     html! {
@@ -28,7 +28,7 @@ pub fn App() -> Html {
     }
 }
 
-/// Nothing is shown before the addresses are known.
+/// Reads the addresses of the services; nothing is shown before they are known.
 #[component]
 fn Configured() -> Html {
     let config = use_remote((), |()| api::get_json::<Config>(PATH.to_owned()));
@@ -48,7 +48,7 @@ fn Configured() -> Html {
     }
 }
 
-/// Asks who is signed in, once a session, and draws the frame accordingly.
+/// Draws the application again for each session.
 #[component]
 fn Identified() -> Html {
     let session = use_session();
@@ -66,12 +66,13 @@ fn signed_out(route: &Route) -> Html {
     }
 }
 
+/// Reads who is signed in, and draws the frame around their pages.
 #[component]
 fn SignedIn() -> Html {
     let api = use_api();
     let me = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call::<GetMe>(&[]).await }
+        async move { api.request::<GetMe>().send().await }
     });
     let render = Callback::from(|me: Rc<Me>| {
         html! {
@@ -89,7 +90,7 @@ fn SignedIn() -> Html {
     }
 }
 
-/// Whoever is in no team yet waits, wherever he goes.
+/// Draws the pages of a member. A person without a team sees the waiting page at every address.
 #[component]
 fn Member() -> Html {
     let is_member = !use_me().memberships.is_empty();

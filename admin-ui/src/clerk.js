@@ -1,5 +1,5 @@
 // Clerk's own scripts, from the Frontend API that the publishable key names (`pk_live_` + base64 of `host$`).
-// Majors are named, so that Clerk's fixes arrive by themselves.
+// Only the major version is named, so that Clerk's fixes arrive by themselves.
 const SCRIPTS = ["@clerk/clerk-js@6/dist/clerk.browser.js", "@clerk/ui@1/dist/ui.browser.js"];
 
 const append = (src, key) =>
@@ -8,13 +8,13 @@ const append = (src, key) =>
     script.dataset.clerkPublishableKey = key;
     script.onload = resolve;
     script.onerror = () => {
-      script.remove(); // So that it can be tried again.
+      script.remove(); // Lets the next try load it again.
       reject(src);
     };
     document.head.append(script);
   });
 
-/** The router's own way: an address, and word that it has changed. */
+/** Changes the address as the router does, and announces the change. */
 const to = (change) => (address) => {
   history[change](null, "", address);
   dispatchEvent(new PopStateEvent("popstate"));
@@ -37,7 +37,7 @@ const appearance = {
   },
 };
 
-/** The session that is open, if any. `onSession` hears of every other one. Rejects with what did not answer. */
+/** Returns the open session, if any. `onSession` is called for every later one. Rejects with the address that did not respond. */
 export async function load(key, onSession) {
   let origin = key;
   try {
@@ -54,11 +54,11 @@ export async function load(key, onSession) {
   return Clerk.session?.id;
 }
 
-/** Signs a call. Clerk keeps it until shortly before its end, a minute later. */
+/** Returns the token of a call. Clerk caches it until shortly before its end, a minute later. */
 export const getToken = async () => (await Clerk.session?.getToken()) ?? undefined;
 
 const here = () => ({ fallbackRedirectUrl: location.href, signUpFallbackRedirectUrl: location.href });
-/** Also for those who have no account yet, where the instance lets people make one: Clerk decides. */
+/** Shows the form to sign in, also to people without an account if the instance lets them make one. */
 export const mountSignIn = (node) => Clerk.mountSignIn(node, { routing: "hash", ...here() });
 export const unmountSignIn = (node) => Clerk.unmountSignIn(node);
 export const openProfile = () => Clerk.openUserProfile();

@@ -1,11 +1,11 @@
-//! Clerk in the browser: its script's few functions that are used. `clerk.js` loads the script itself.
+//! The functions of Clerk's script that are used. `clerk.js` loads the script.
 
 use web_sys::Element;
 use web_sys::wasm_bindgen::prelude::*;
 
 #[wasm_bindgen(module = "/src/clerk.js")]
 extern "C" {
-    /// The id of the session that is open; the error is the address that did not answer.
+    /// Loads the script and returns the id of the open session. The error is the address that did not respond.
     #[wasm_bindgen(catch)]
     pub async fn load(key: &str, on_session: JsValue) -> Result<JsValue, JsValue>;
     #[wasm_bindgen(catch, js_name = getToken)]

@@ -1,4 +1,4 @@
-//! Where the services are: read at start from `/config.json`, so that one build runs anywhere.
+//! The addresses of the services, read at start from `/config.json`, so that one build runs anywhere.
 
 use serde::Deserialize;
 use std::rc::Rc;
@@ -10,12 +10,12 @@ pub const PATH: &str = "/config.json";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Config {
     pub api: String,
-    /// What workflows call: shown in snippets, never called from here.
+    /// The gateway that workflows call. It is shown in snippets and never called from here.
     pub gateway: String,
-    /// Signs sessions, where Clerk does not.
+    /// The local issuer, which signs sessions if Clerk does not.
     #[serde(default)]
     pub issuer: String,
-    /// Clerk's, which says where its script is. Without one people sign in at the issuer's page.
+    /// Clerk's key, which names the host of its script. Without one people sign in at the issuer's page.
     #[serde(default)]
     clerk_publishable_key: Option<Rc<str>>,
 }
@@ -25,14 +25,14 @@ impl Config {
         self.clerk_publishable_key.clone().filter(|key| !key.is_empty())
     }
 
-    /// `http:` upstreams on private hosts are for local systems alone, as in both Workers; here it
-    /// decides only what a form says before the API decides.
+    /// Whether `http:` upstreams on private hosts are allowed, as both Workers allow them in a local system.
+    /// A form uses it to find errors before the API decides.
     pub fn is_local(&self) -> bool {
         self.api.starts_with("http://")
     }
 }
 
-/// The addresses. Pages are rendered only once they are known.
+/// Returns the addresses. Pages are drawn only once they are known.
 #[hook]
 pub fn use_config() -> Rc<Config> {
     use_context().unwrap_or_default()

@@ -1,16 +1,12 @@
 //! Times, numbers and sizes as the reader's language and time zone write them, by the browser's
 //! `Intl`.
 
+use crate::clock;
 use crate::i18n::I18n;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs};
 use js_sys::{Array, Date, Intl, JSON, JsString, Object};
 use web_sys::wasm_bindgen::{JsCast, JsValue};
-
-/// Milliseconds since 1970.
-#[expect(clippy::cast_possible_truncation, reason = "a double holds whole ms for longer than time lasts")]
-pub fn now() -> UnixMs {
-    Date::now() as i64
-}
+use yew::AttrValue;
 
 #[expect(clippy::cast_precision_loss, reason = "figures that people read are far below 2^53")]
 fn double(value: i64) -> f64 {
@@ -54,7 +50,7 @@ pub fn time(i18n: &I18n, at: UnixMs) -> String {
 
 /// Such as "3 hours ago" or "in 2 days", in the largest unit that is not zero.
 pub fn relative(i18n: &I18n, at: UnixMs) -> String {
-    let distance = at - now();
+    let distance = at - clock::now();
     let (unit, width) = match distance.abs() {
         ms if ms < MINUTE_MS => ("second", 1_000),
         ms if ms < HOUR_MS => ("minute", MINUTE_MS),
@@ -100,23 +96,6 @@ pub fn bytes(i18n: &I18n, value: u64) -> String {
     format!("{} TiB", formatted(i18n, scaled, r#"{"maximumFractionDigits":1}"#))
 }
 
-/// The reader's zone, such as `Asia/Taipei`; empty where the browser does not tell.
-pub fn zone() -> String {
-    let format = Intl::DateTimeFormat::new(&Array::new(), &Object::new());
-    let resolved = format.resolved_options();
-    js_sys::Reflect::get(&resolved, &"timeZone".into())
-        .ok()
-        .and_then(|zone| zone.as_string())
-        .unwrap_or_default()
-}
-
-/// When a day such as `2026-11-23` begins in the reader's zone.
-#[expect(clippy::cast_possible_truncation, reason = "a double holds whole ms for longer than time lasts")]
-pub fn midnight(day: &str) -> Option<UnixMs> {
-    let at = Date::new(&format!("{day}T00:00").into()).get_time();
-    at.is_finite().then_some(at as i64)
-}
-
 /// The beginning of a report's interval, as an axis shows it.
 pub fn bucket(i18n: &I18n, at: UnixMs, is_day: bool) -> String {
     let form = if is_day {
@@ -127,15 +106,7 @@ pub fn bucket(i18n: &I18n, at: UnixMs, is_day: bool) -> String {
     local(i18n, at, form)
 }
 
-/// Hands a text over as a file.
-pub fn save_file(name: &str, kind: &str, text: &str) {
-    let blob = gloo::file::Blob::new_with_options(text, Some(kind));
-    let url = gloo::file::ObjectUrl::from(blob);
-    let link = gloo::utils::document().create_element("a").ok();
-    if let Some(link) = link.and_then(|link| link.dyn_into::<web_sys::HtmlElement>().ok()) {
-        // Neither can fail: the names are constants.
-        let _ = link.set_attribute("href", &url);
-        let _ = link.set_attribute("download", name);
-        link.click();
-    }
+/// One text for one, another for any other count; Chinese has the same text for both.
+pub fn count(i18n: &I18n, one: &'static str, other: &'static str, count: u64) -> AttrValue {
+    i18n.fill(if count == 1 { one } else { other }, &[("count", &number(i18n, count))])
 }

@@ -60,12 +60,6 @@ impl I18n {
         };
         translated.map_or_else(|| AttrValue::from(english.to_owned()), AttrValue::Rc)
     }
-
-    /// One text for one, another for any other count; Chinese has both alike.
-    pub fn count(&self, one: &'static str, other: &'static str, count: u64) -> AttrValue {
-        let number = crate::format::number(self, count);
-        self.fill(if count == 1 { one } else { other }, &[("count", &number)])
-    }
 }
 
 /// By the message's own words, else by those around what stands for each `{}`. That is itself a message, or
@@ -215,7 +209,7 @@ mod tests {
         // The formatter may put a key on a line of its own; no key has a space.
         let code: String = code.split_whitespace().collect();
         let english = catalogue(ENGLISH);
-        for opening in [".t(\"", ".fill(\"", ".count(\""] {
+        for opening in [".t(\"", ".fill(\"", "count(&i18n,\""] {
             for key in literals(&code, opening) {
                 assert!(english.contains_key(key), "{key} is used and not translated");
             }

@@ -4,8 +4,10 @@
 mod api;
 mod app;
 mod clerk;
+mod clock;
 mod components;
 mod config;
+mod download;
 mod format;
 mod hooks;
 mod i18n;

@@ -2,6 +2,7 @@
 
 use yew_router::prelude::*;
 
+/// An address of this site.
 #[derive(Clone, Debug, PartialEq, Eq, Routable)]
 #[expect(clippy::enum_variant_names, reason = "pages about the gateway's routes are named after those")]
 pub enum Route {
@@ -19,7 +20,7 @@ pub enum Route {
     TokenUsage { id: String },
     #[at("/route-usage-list")]
     RouteUsageList,
-    /// Of the route that `?path=` names.
+    /// The usage of the route that `?path=` names.
     #[at("/route-usage")]
     RouteUsage,
     #[at("/stats")]
@@ -50,12 +51,12 @@ pub enum Route {
 }
 
 impl Route {
-    /// Whether the page can be seen by whoever comes.
+    /// Whether the page can be seen without a session.
     pub fn is_public(&self) -> bool {
         matches!(self, Self::SystemHealth | Self::SignIn | Self::NotFound)
     }
 
-    /// The page of the navigation that this one belongs to.
+    /// Returns the page of the navigation that this one belongs to.
     pub fn section(&self) -> Self {
         match self {
             Self::Home => Self::Dashboard,
@@ -73,7 +74,7 @@ impl Route {
 mod tests {
     use super::*;
 
-    /// The links that people have bookmarked in the earlier system.
+    /// Links that people have bookmarked in the earlier system.
     #[test]
     fn every_link_of_the_earlier_system_leads_to_a_page() {
         for path in [

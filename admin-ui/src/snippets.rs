@@ -1,23 +1,23 @@
-//! What is copied for other programs: commands for a shell, nodes for n8n.
+//! Snippets for other programs: commands for a shell, nodes for n8n.
 
 use serde_json::{Value, json};
 
-/// Where the reader's own token goes: the variable that the shell fills in.
+/// The place of the reader's own token: a variable that the shell fills in.
 pub const TOKEN_VARIABLE: &str = "$TOKEN";
 
-/// A `curl` command that n8n's "Import cURL" takes too.
+/// Returns a `curl` command, which n8n's "Import cURL" takes too.
 pub fn curl(method: &str, url: &str, token: &str) -> String {
-    // Double quotes around the token alone: the shell is to fill in its variable.
+    // Only the token has double quotes, so that the shell fills in its variable.
     let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
     format!("curl {method}{} -H \"X-API-Key: {token}\"", quoted(url))
 }
 
-/// Between single quotes, as a POSIX shell reads it back.
+/// Puts a text between single quotes, for a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// What pastes onto n8n's canvas as one HTTP Request node. It holds no token: the node asks for a
+/// Returns a text that n8n's canvas takes as one HTTP Request node. It holds no token: the node needs a
 /// "Header Auth" credential, which n8n keeps.
 pub fn n8n_node(id: &str, name: &str, method: &str, url: &str) -> String {
     let node = json!({
@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_names_no_secret_and_asks_for_header_auth() {
+    fn a_node_holds_no_secret_and_needs_header_auth() {
         let node: Value =
             serde_json::from_str(&n8n_node("1", "Open AI", "GET", "https://gw.example/a")).unwrap();
         assert_eq!(node["nodes"][0]["parameters"]["genericAuthType"], "httpHeaderAuth");

@@ -11,6 +11,7 @@ use domain::method::Method;
 use domain::object::{object, optional_object};
 use domain::people::role::Action;
 use domain::route::MAX_TIMEOUT_MS;
+use domain::secret::Reveal;
 use domain::time::UnixMs;
 use domain::upstream::address::parse_base;
 use domain::upstream::cors::is_origin;
@@ -56,9 +57,9 @@ endpoint!(
     /// Takes the credential away: calls go out without.
     ClearCredential, "DELETE", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, () => RouteChanged);
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct CreateRouteRequest {
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     pub name: String,
@@ -83,38 +84,40 @@ pub struct CreateRouteRequest {
     pub forward_cookies: bool,
     #[serde(default, deserialize_with = "object")]
     pub settings: RouteSettings,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Reveal::reveal")]
     pub credential: Option<Credential>,
 }
+
+domain::revealed!(CreateRouteRequest);
 
 fn enabled_by_default() -> bool {
     true
 }
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateRouteRequest {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backend_url: Option<String>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub description: Option<Option<String>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tags: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub methods: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    #[serde(default, deserialize_with = "present")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<Option<u32>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors_origins: Option<Vec<String>>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_cookies: Option<bool>,
     /// Take the place of all that the route has.
-    #[serde(default, deserialize_with = "optional_object")]
+    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub settings: Option<RouteSettings>,
 }
 

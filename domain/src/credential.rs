@@ -9,10 +9,10 @@ pub mod oauth;
 pub mod seal;
 pub mod sigv4;
 
-use crate::secret::Secret;
+use crate::secret::{Reveal, Revealed, Secret};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use oauth::ClientCredentials;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// The longest secret that is accepted, in bytes.
 pub const MAX_SECRET_LEN: usize = 8_192;
@@ -20,51 +20,68 @@ pub const MAX_SECRET_LEN: usize = 8_192;
 pub const MAX_HEADERS: usize = 10;
 
 /// An upstream credential in the clear. As JSON it is what an admin sends, tagged by `kind`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(remote = "Self", tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Credential {
     /// `Authorization: Bearer <token>`
-    Bearer { token: Secret },
+    Bearer {
+        #[serde(serialize_with = "Reveal::reveal")]
+        token: Secret,
+    },
     /// `<name>: <prefix><value>`
     Header {
         name: String,
         #[serde(default)]
         prefix: Option<String>,
+        #[serde(serialize_with = "Reveal::reveal")]
         value: Secret,
     },
     /// `Authorization: Basic base64(<username>:<password>)` (RFC 7617)
-    Basic { username: String, password: Secret },
+    Basic {
+        username: String,
+        #[serde(serialize_with = "Reveal::reveal")]
+        password: Secret,
+    },
     /// `?<parameter>=<value>`
-    Query { parameter: String, value: Secret },
+    Query {
+        parameter: String,
+        #[serde(serialize_with = "Reveal::reveal")]
+        value: Secret,
+    },
     /// Several headers, such as a key and its account.
     Headers {
         #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 10)))]
+        #[serde(serialize_with = "Reveal::reveal")]
         headers: Vec<HeaderValue>,
     },
     /// A bearer token fetched with the client credentials grant of OAuth 2 (RFC 6749, section 4.4).
-    Oauth2ClientCredentials(ClientCredentials),
+    Oauth2ClientCredentials(#[serde(serialize_with = "Reveal::reveal")] ClientCredentials),
     /// AWS Signature Version 4.
-    AwsSigv4(AwsKeys),
+    AwsSigv4(#[serde(serialize_with = "Reveal::reveal")] AwsKeys),
 }
 
+crate::revealed!(Credential, HeaderValue, ClientCredentials, AwsKeys);
+
 /// `<name>: <value>`
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct HeaderValue {
     pub name: String,
+    #[serde(serialize_with = "Reveal::reveal")]
     pub value: Secret,
 }
 
 /// Keys of an AWS principal, and what they sign for.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct AwsKeys {
     pub access_key_id: String,
+    #[serde(serialize_with = "Reveal::reveal")]
     pub secret_access_key: Secret,
-    #[serde(default)]
+    #[serde(default, serialize_with = "Reveal::reveal")]
     pub session_token: Option<Secret>,
     /// Such as `eu-west-1`.
     pub region: String,
@@ -100,7 +117,7 @@ impl CredentialKind {
     }
 
     /// The fields of a credential of this kind. Beside a new one without which the upstream would be sent
-    /// more than was meant, `Plaintext` writes `"critical": ["its_name"]`.
+    /// more than was meant, the plain text needs `"critical": ["its_name"]`.
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Bearer => &["token"],
@@ -255,9 +272,9 @@ impl Credential {
         }
     }
 
-    /// The plain text that is sealed. The only place where a secret is serialized.
+    /// Writes the plain text that is sealed.
     pub fn to_plaintext(&self) -> Option<Secret> {
-        serde_json::to_string(&Plaintext(self)).ok().map(Secret::new)
+        serde_json::to_string(&Revealed(self)).ok().map(Secret::new)
     }
 
     /// Reads what [`Credential::to_plaintext`] wrote, in this version or a newer one. `None` for a kind
@@ -344,64 +361,6 @@ impl AwsKeys {
         let is_slug = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
         word("region", &self.region, is_slug)?;
         word("service", &self.service, is_slug)
-    }
-}
-
-struct Plaintext<'a>(&'a Credential);
-
-struct PlainHeader<'a>(&'a HeaderValue);
-
-impl Serialize for PlainHeader<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
-        let mut map = serializer.serialize_map(Some(2))?;
-        map.serialize_entry("name", &self.0.name)?;
-        map.serialize_entry("value", self.0.value.expose())?;
-        map.end()
-    }
-}
-
-impl Serialize for Plaintext<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap;
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("kind", &self.0.kind())?;
-        match self.0 {
-            Credential::Bearer { token } => map.serialize_entry("token", token.expose())?,
-            Credential::Header { name, prefix, value } => {
-                map.serialize_entry("name", name)?;
-                map.serialize_entry("prefix", prefix)?;
-                map.serialize_entry("value", value.expose())?;
-            }
-            Credential::Basic { username, password } => {
-                map.serialize_entry("username", username)?;
-                map.serialize_entry("password", password.expose())?;
-            }
-            Credential::Query { parameter, value } => {
-                map.serialize_entry("parameter", parameter)?;
-                map.serialize_entry("value", value.expose())?;
-            }
-            Credential::Headers { headers } => {
-                let headers: Vec<_> = headers.iter().map(PlainHeader).collect();
-                map.serialize_entry("headers", &headers)?;
-            }
-            Credential::Oauth2ClientCredentials(client) => {
-                map.serialize_entry("token_url", &client.token_url)?;
-                map.serialize_entry("client_id", &client.client_id)?;
-                map.serialize_entry("client_secret", client.client_secret.expose())?;
-                map.serialize_entry("scope", &client.scope)?;
-                map.serialize_entry("audience", &client.audience)?;
-                map.serialize_entry("client_auth", &client.client_auth)?;
-            }
-            Credential::AwsSigv4(keys) => {
-                map.serialize_entry("access_key_id", &keys.access_key_id)?;
-                map.serialize_entry("secret_access_key", keys.secret_access_key.expose())?;
-                map.serialize_entry("session_token", &keys.session_token.as_ref().map(Secret::expose))?;
-                map.serialize_entry("region", &keys.region)?;
-                map.serialize_entry("service", &keys.service)?;
-            }
-        }
-        map.end()
     }
 }
 

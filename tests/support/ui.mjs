@@ -67,7 +67,7 @@ export async function launchBrowser() {
   });
 }
 
-/** Pages that their tests have not closed yet. */
+/** Pages that are still open. */
 const openPages = new Set();
 
 /** A failed test shows its pages: address, dialog or content, values typed in, and what went wrong on the wire. */
@@ -75,11 +75,11 @@ afterEach(async (context) => {
   const pages = [...openPages];
   openPages.clear();
   if (context.passed) return;
-  // A line each: TAP escapes the others.
+  // One line each: TAP escapes line breaks.
   for (const page of pages) (await described(page)).forEach((line) => context.diagnostic(line));
 });
 
-/** The lines that tell of a page. */
+/** Describes a page in lines. */
 async function described(page) {
   const seen = await page.evaluate(() => {
     const shown = document.querySelector("dialog[open]") ?? document.querySelector("main") ?? document.body;
@@ -91,7 +91,7 @@ async function described(page) {
   return [page.url(), ...seen.text.split("\n"), ...seen.fields, ...page.failures, ...page.problems];
 }
 
-/** A page of its own context that collects what the browser complains of, and failed requests. */
+/** Opens a page in a context of its own, which collects the browser's complaints and failed requests. */
 export async function openPage(browser, system, { theme = "light", language = "en", width = 1440, height = 900, ...more } = {}) {
   const context = await browser.newContext({ locale: "en-GB", timezoneId: "Asia/Taipei", viewport: { width, height }, ...more });
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: system.urls.ui });
@@ -120,17 +120,17 @@ export async function openPage(browser, system, { theme = "light", language = "e
   return page;
 }
 
-/** Signs in by the issuer's page, from the page that is asked for and back to it. */
+/** Signs in on the issuer's page, from a page and back to it. */
 export async function signIn(page, system, user, path = "/dashboard") {
   await page.goto(system.urls.ui + path);
   await page.getByRole("button", { name: /^(Sign in|登入)$/ }).click();
   await page.locator(`button[value="${user}"]`).click();
   await page.waitForURL((url) => url.href.startsWith(system.urls.ui) && !url.hash);
-  // Not the heading of the first paint, which stands there before the program.
+  // Not the heading of the first paint, which is there before the program.
   await page.locator("main h1").first().waitFor();
 }
 
-/** A load from a cold cache: what was fetched, in brotli; first paint, and when the page can be used, in ms. */
+/** Loads a page from a cold cache. Returns the fetched bytes in brotli, the first paint, and the time until the page can be used, in ms. */
 export async function firstLoad(browser, system) {
   const page = await openPage(browser, system);
   const answers = [];
@@ -151,7 +151,7 @@ export async function firstLoad(browser, system) {
   return { files, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), paint_ms, usable_ms };
 }
 
-/** What it was copied: the browser's clipboard. */
+/** Reads the browser's clipboard. */
 export const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText());
 
 export function assertNoProblems(page) {
@@ -160,7 +160,7 @@ export function assertNoProblems(page) {
 
 /** Waits until nothing is loading any more. */
 export async function settle(page) {
-  // Not the heading of the first paint, which stands there before the program.
+  // Not the heading of the first paint, which is there before the program.
   await page.locator("main h1").first().waitFor();
   await page.locator(".tm-loading").first().waitFor({ state: "detached" });
   await page.waitForFunction(() => [...document.querySelectorAll("tm-chart")].every((chart) => chart.querySelector("svg")));
@@ -168,7 +168,7 @@ export async function settle(page) {
 
 const axe = readFileSync(path.join(root, "node_modules/axe-core/axe.min.js"), "utf8");
 
-/** Violations of WCAG 2.1 A and AA, each with where it is. */
+/** Returns the violations of WCAG 2.1 A and AA, each with its place. */
 export async function violations(page) {
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
   return page.evaluate(async () => {

@@ -1,4 +1,4 @@
-// Sign-in by Clerk's own scripts as they are published, against a stand-in for Clerk's Frontend API.
+// Sign-in with Clerk's published scripts, against a stand-in for Clerk's Frontend API.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { publishableKey, startClerkFrontend } from "../../local/clerk-frontend.mjs";
@@ -21,7 +21,7 @@ after(async () => {
   await system?.stop();
 });
 
-/** A page whose way to Clerk's host leads to a stand-in of its own. */
+/** Opens a page whose calls to Clerk's host reach a stand-in of its own. */
 async function open(more = {}, pageOptions = {}) {
   const users = { "admin@example.test": { id: "user_admin", password: PASSWORD, name: "Ada Admin" } };
   const clerk = await startClerkFrontend({
@@ -51,7 +51,7 @@ async function signIn(page) {
   await page.getByRole("button", { name: "Continue", exact: true }).click();
 }
 
-test("signed in by Clerk: back on the page that was asked for, and every call has a token", { timeout: 120_000 }, async () => {
+test("after signing in with Clerk people are back on their page, and every call has a token", { timeout: 120_000 }, async () => {
   const { page, clerk, close } = await open();
   const authorizations = [];
   page.on("request", (request) => {
@@ -72,7 +72,7 @@ test("signed in by Clerk: back on the page that was asked for, and every call ha
   await close();
 });
 
-test("sign-out ends Clerk's session, and the form is there again", { timeout: 120_000 }, async () => {
+test("sign-out ends Clerk's session and shows the form again", { timeout: 120_000 }, async () => {
   const { page, clerk, close } = await open();
   await page.goto(`${system.urls.ui}/teams`);
   await signIn(page);
@@ -103,7 +103,7 @@ test("a session that Clerk has ended leads to its form, which says so", { timeou
   await close();
 });
 
-test("a wrong password is refused, and accounts can be made only where the instance lets people", { timeout: 120_000 }, async () => {
+test("a wrong password is refused, and accounts can be made only if the instance allows it", { timeout: 120_000 }, async () => {
   for (const signUp of [false, true]) {
     const { page, clerk, close } = await open({ signUp });
     await page.goto(`${system.urls.ui}/sign-in`);
@@ -126,11 +126,11 @@ test("a wrong password is refused, and accounts can be made only where the insta
   await close();
 });
 
-test("Clerk being away is said, and can be tried again", { timeout: 120_000 }, async () => {
+test("the page says that Clerk cannot be reached, and offers to try again", { timeout: 120_000 }, async () => {
   const { page, clerk, close } = await open();
   clerk.state.isAway = true;
   await page.goto(`${system.urls.ui}/teams`);
-  await page.getByText("No answer", { exact: true }).waitFor();
+  await page.getByText("No response", { exact: true }).waitFor();
   clerk.state.isAway = false;
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByLabel("Email address").waitFor();

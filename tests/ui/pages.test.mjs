@@ -1,5 +1,5 @@
 // Every page: as each of the five people, in both languages and themes, at three widths, by axe, and
-// when the API is away, slow or takes the session for ended.
+// when the API is away, slow or no longer accepts the session.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -62,11 +62,11 @@ test("nothing is wider than the screen, at 1440, 1024 and 400 px", { timeout: 24
   }
 });
 
-test("no page shows a key, or a text of the other language", { timeout: 120_000 }, async () => {
+test("no page shows a key or a text of the other language", { timeout: 120_000 }, async () => {
   const page = await openPage(browser, system, { language: "zh-Hant" });
   const english = JSON.parse(readFileSync(path.join(root, "admin-ui/i18n/en.json"), "utf8"));
   const chinese = JSON.parse(readFileSync(path.join(root, "admin-ui/i18n/zh-Hant.json"), "utf8"));
-  // A text of one word may be a name, and some are the same in both.
+  // A text of one word may be a name, and some words are the same in both languages.
   const telling = Object.entries(english).filter(([key, text]) => text !== chinese[key] && /\w \w/.test(text) && !text.includes("{"));
   assert.ok(telling.length > 150);
   await signIn(page, system, "admin", "/dashboard");
@@ -82,7 +82,7 @@ test("no page shows a key, or a text of the other language", { timeout: 120_000 
   await page.context().close();
 });
 
-test("each of the five people sees what he may do", async () => {
+test("each of the five people sees the actions that they may do", async () => {
   const sees = async (user, where, names) => {
     const page = await openPage(browser, system);
     await signIn(page, system, user, where);
@@ -108,7 +108,7 @@ test("each of the five people sees what he may do", async () => {
   await page.context().close();
 });
 
-test("the session is not in the address, survives a reload, and ends with sign-out", async () => {
+test("the session is not in the address, survives a reload and ends with sign-out", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "viewer", "/routes?search=echo");
   assert.match(page.url(), /\/routes\?search=echo$/, "back on the page that was asked for, without the token");
@@ -130,7 +130,7 @@ test("a session that has ended leads to sign-in and back", async () => {
   await page.locator('button[value="admin"]').click();
   await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
 
-  // The API takes it for ended while the page is open.
+  // The API stops accepting the session while the page is open.
   await page.route(`${system.urls.api}/api/routes**`, (route) =>
     route.fulfill({ status: 401, contentType: "application/json", headers: { "access-control-allow-origin": system.urls.ui }, body: JSON.stringify({ error: "Session Expired", message: "The session has ended.", code: "session-expired", request_id: "r" }) }),
   );
@@ -140,14 +140,14 @@ test("a session that has ended leads to sign-in and back", async () => {
   await page.context().close();
 });
 
-test("an API that is away, fails or refuses says so, with the request id, and can be tried again", async () => {
+test("a page says that the API is away, fails or refuses, with the request id, and offers to try again", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/stats");
   await settle(page);
   const answer = (status, code) => (route) =>
     route.fulfill({ status, contentType: "application/json", headers: { "access-control-allow-origin": system.urls.ui }, body: JSON.stringify({ error: code, message: "Said so.", code, request_id: "req_seen" }) });
   for (const [handler, text, id] of [
-    [(route) => route.abort(), "No answer", false],
+    [(route) => route.abort(), "No response", false],
     [answer(503, "store-unavailable"), "The service reports an error", true],
     [answer(403, "forbidden"), "Your role does not allow this", true],
   ]) {
@@ -165,7 +165,7 @@ test("an API that is away, fails or refuses says so, with the request id, and ca
   await page.context().close();
 });
 
-test("an API that is slow shows that it loads, then what it says; offline is said, and mends by itself", async () => {
+test("a slow API shows as loading; an offline page says so, and recovers by itself", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/stats");
   await settle(page);
@@ -184,7 +184,7 @@ test("an API that is slow shows that it loads, then what it says; offline is sai
 
   await page.context().setOffline(true);
   await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Teams", exact: true }).click();
-  await page.getByText("No answer", { exact: true }).waitFor();
+  await page.getByText("No response", { exact: true }).waitFor();
   await page.context().setOffline(false);
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
@@ -192,7 +192,7 @@ test("an API that is slow shows that it loads, then what it says; offline is sai
   await page.context().close();
 });
 
-test("calls that are followed appear by themselves, newest on top, until paused", async () => {
+test("followed calls appear by themselves, newest on top, until paused", async () => {
   const page = await openPage(browser, system);
   const { id, token } = await system.call("manager", "POST", "/api/tokens", { name: "Followed", team_id: "automation", scopes: ["demo"], expires_days: 1 });
   const call = async (path) => (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).text();
@@ -216,7 +216,7 @@ test("calls that are followed appear by themselves, newest on top, until paused"
   await page.context().close();
 });
 
-test("search finds tokens and routes from every page, and the bell and status answer", async () => {
+test("search finds tokens and routes from every page, and bell and status open", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/system-health");
   await page.getByRole("searchbox", { name: "Search tokens and routes" }).fill("dig");
@@ -248,7 +248,7 @@ test("theme, language and sidebar are remembered", async () => {
   await page.context().close();
 });
 
-test("the import wizard shows what would happen, does it once, and says what it could not take", async () => {
+test("the import wizard previews the result, imports once, and names the refused entries", async () => {
   const hash = "ab".repeat(32);
   const kv = {
     [`token:${hash}`]: JSON.stringify({ name: "Old workflow", team_id: "automation", scopes: ["old"], created_at: "2025-11-01T00:00:00", expires_at: null }),
@@ -260,14 +260,14 @@ test("the import wizard shows what would happen, does it once, and says what it 
   await page.getByText(/notes\.txt is not one of these files/).waitFor();
   await page.getByLabel("Files of the earlier system").setInputFiles({ name: "kv.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(kv)) });
   const go = page.getByRole("button", { name: "Import now" });
-  await page.getByRole("button", { name: "See what would happen" }).click();
-  await page.getByText("2 created, 1 there already, 1 refused").waitFor();
+  await page.getByRole("button", { name: "Preview", exact: true }).click();
+  await page.getByText("2 created, 1 existing, 1 refused").waitFor();
   assert.deepEqual((await system.call("admin", "GET", "/api/tokens?search=Old")).items, [], "nothing was done yet");
   await go.click();
-  await page.getByRole("heading", { name: "What was done" }).waitFor();
+  await page.getByRole("heading", { name: "Result", exact: true }).waitFor();
   assert.equal((await system.call("admin", "GET", "/api/tokens?search=Old")).items.length, 1);
-  await page.getByRole("button", { name: "See what would happen" }).click();
-  await page.getByText("0 created, 3 there already, 1 refused").waitFor();
+  await page.getByRole("button", { name: "Preview", exact: true }).click();
+  await page.getByText("0 created, 3 existing, 1 refused").waitFor();
   assert.ok(await go.isDisabled());
   assertNoProblems(page);
   await page.context().close();
@@ -275,7 +275,7 @@ test("the import wizard shows what would happen, does it once, and says what it 
 
 test("the charts' code is no part of the first load, which stays within 900 KiB and paints within a second", async (t) => {
   const loads = [];
-  // The best of three: other tests may have the machine.
+  // The best of three, since other tests may use the machine.
   for (let i = 0; i < 3; i++) loads.push(await firstLoad(browser, system));
   const { bytes, files } = loads[0];
   const paint = Math.min(...loads.map((load) => load.paint_ms));
@@ -285,7 +285,7 @@ test("the charts' code is no part of the first load, which stays within 900 KiB 
   assert.ok(paint < 1_000, `${paint} ms`);
 });
 
-test("what has a hash in its name is kept for ever, the page and its configuration are not", async () => {
+test("files with a hash in their name are cached for ever, the page and its configuration are not", async () => {
   const { files } = await firstLoad(browser, system);
   const life = async (name) => (await fetch(system.urls.ui + name)).headers.get("cache-control");
   const hashed = files.filter(({ name }) => /-[0-9a-f]{12,16}(_bg)?\.\w+$/.test(name) && !name.startsWith("/snippets/"));
@@ -295,7 +295,7 @@ test("what has a hash in its name is kept for ever, the page and its configurati
   assert.equal(await life("/config.json"), "no-store");
 });
 
-test("files that were answered with the page, as in the moment of a deployment, are fetched anew once", async () => {
+test("files that arrive as the page itself, as during a deployment, are fetched once more", async () => {
   const page = await openPage(browser, system);
   let answered = 0;
   await page.route(/_bg\.wasm$/, async (route) => {

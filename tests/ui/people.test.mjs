@@ -16,7 +16,7 @@ after(async () => {
 
 const dialog = (page) => page.getByRole("dialog");
 
-test("a team is made, its members named, and it goes when it is empty", async () => {
+test("a team is made, gets a member, and is deleted once it is empty", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/teams");
   await page.getByRole("button", { name: "Create team" }).click();
@@ -63,7 +63,7 @@ test("one role in all teams at once", async () => {
 });
 
 /** Parity fault 7. */
-test("a manager is offered no role above DEVELOPER, and no team but his own", async () => {
+test("a manager is offered no role above DEVELOPER and no other team", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", "/users");
   await page.getByRole("button", { name: /Edit roles · Dana/ }).click();
@@ -77,7 +77,7 @@ test("a manager is offered no role above DEVELOPER, and no team but his own", as
   await page.context().close();
 });
 
-test("an invitation is made, sent again and taken back", async () => {
+test("an invitation is made, sent again and revoked", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", "/users");
   await page.getByRole("button", { name: "Invite" }).click();
@@ -94,7 +94,7 @@ test("an invitation is made, sent again and taken back", async () => {
   await row.getByRole("button", { name: /^Send again/ }).click();
   await page.getByText("The invitation was sent again.").waitFor();
   await row.getByRole("button", { name: /^Revoke/ }).click();
-  await page.getByText("Nobody is invited at present.").waitFor();
+  await page.getByText("Nobody is invited at the moment.").waitFor();
   assertNoProblems(page);
   await page.context().close();
 });

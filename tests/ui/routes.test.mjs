@@ -1,4 +1,4 @@
-// What people do with routes, in a browser against the running system.
+// Work with routes, in a browser against the running system.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -31,7 +31,7 @@ for (const [kind, label, fields, arrived] of [
   ["header", "Header", { Header: "X-Vendor", Value: "s3cret-header" }, (got) => got.headers["x-vendor"] === "s3cret-header"],
   ["basic", "User name and password", { "User name": "u", Password: "s3cret-basic" }, (got) => got.headers.authorization === `Basic ${Buffer.from("u:s3cret-basic").toString("base64")}`],
   ["headers", "Several headers", { Header: "X-Vendor", Value: "s3cret-first", "Header 2": "X-Account", "Value 2": "s3cret-second" }, (got) => got.headers["x-vendor"] === "s3cret-first" && got.headers["x-account"] === "s3cret-second"],
-  ["oauth2", "OAuth 2 client credentials", { "Token address": "/token", "Client id": "client", "Client secret": "s3cret", Scope: "read" }, (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization)],
+  ["oauth2", "OAuth 2 client credentials", { "Token URL": "/token", "Client id": "client", "Client secret": "s3cret", Scope: "read" }, (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization)],
   ["aws", "AWS signature (SigV4)", { "Access key id": "AKIDEXAMPLE", "Secret access key": "s3cret-aws", Region: "eu-west-1", Service: "lambda" }, (got) => got.headers.authorization?.startsWith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")],
   ["query", "Query parameter", { Parameter: "key", Value: "s3cret-query" }, (got) => JSON.stringify(got).includes("key=s3cret-query")],
 ]) {
@@ -69,14 +69,14 @@ for (const [kind, label, fields, arrived] of [
   });
 }
 
-test("a blank secret keeps what is set, another origin asks for it again", async () => {
+test("a blank secret keeps the current one, and another origin needs it again", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/routes");
   await page.getByRole("link", { name: "By bearer" }).click();
   await page.getByRole("button", { name: "Edit" }).click();
   await dialog(page).getByLabel("Description").fill("Changed");
   await dialog(page).getByLabel("Kind").selectOption({ label: "Bearer token" });
-  await dialog(page).getByText("Leave blank to keep what is set.").waitFor();
+  await dialog(page).getByText("Leave blank to keep the current one.").waitFor();
   await dialog(page).getByRole("button", { name: "Save" }).click();
   await page.getByText("Changed", { exact: true }).first().waitFor();
   assert.equal((await echo("/api/bearer/x")).headers.authorization, "Bearer s3cret-bearer");
@@ -99,7 +99,7 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   const form = dialog(page);
   await form.getByText("More settings").click();
   await form.getByLabel("AI provider").selectOption({ label: "OpenAI" });
-  await form.getByLabel("Ask for usage in streamed answers").check();
+  await form.getByLabel("Ask for usage in streamed responses").check();
   await form.getByLabel("Second upstream").selectOption({ label: "By none /api/none" });
   await form.getByLabel("Closed for maintenance").check();
   await form.getByRole("button", { name: "Save" }).click();
@@ -167,7 +167,7 @@ test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () =
   await page.context().close();
 });
 
-test("deleting a route says who uses it, and the audit log has it", async () => {
+test("deleting a route shows who uses it, and the audit log records it", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/routes?search=none");
   await page.getByRole("link", { name: "By none" }).click();

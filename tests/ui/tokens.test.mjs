@@ -1,4 +1,4 @@
-// What people do with tokens, in a browser against the running system.
+// Work with tokens, in a browser against the running system.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
@@ -24,7 +24,7 @@ const call = (token, path = "/api/demo/hello", method = "GET") =>
 const dialog = (page) => page.getByRole("dialog");
 const secret = (page) => page.locator("[data-secret]");
 
-/** Everywhere that a page could have left a text. */
+/** Tells where on a page a text is left. */
 const traces = (page, text) =>
   page.evaluate(
     (text) => ({
@@ -37,7 +37,7 @@ const traces = (page, text) =>
   );
 const NO_TRACES = { dom: false, inputs: false, storage: false, url: false };
 
-test("a token is made, shown once, called with and seen in the list; no secret stays behind", async () => {
+test("a token is made, shown once, used for a call and listed; no secret stays behind", async () => {
   const page = await openPage(browser, system);
   const said = [];
   page.on("console", (message) => said.push(message.text()));
@@ -57,12 +57,12 @@ test("a token is made, shown once, called with and seen in the list; no secret s
   assert.equal(await clipboard(page), token);
   await page.getByRole("button", { name: "Copy cURL" }).click();
   const command = await clipboard(page);
-  // Not in sync: the upstream that the call ends at lives in this process.
+  // Asynchronous, because the upstream of the call runs in this process.
   const { stdout } = await promisify(execFile)("bash", ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`]);
   assert.equal(stdout, "200");
 
   await page.keyboard.press("Escape");
-  assert.ok(await secret(page).isVisible(), "it closes only after its reader says that he has it");
+  assert.ok(await secret(page).isVisible(), "it closes only after its readers say that they have stored it");
   await page.getByLabel("I have stored the token in a safe place").check();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();
   await dialog(page).waitFor({ state: "detached" });
@@ -98,7 +98,7 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   const secrets = page.getByRole("table", { name: "Secrets" });
   await secrets.getByText("With the token").waitFor();
   assert.equal(await secrets.getByRole("row").count(), 3, "head and two secrets");
-  // Without a click: which of the two is still in use shows by itself.
+  // The secret that is still in use shows by itself, without a click.
   await secrets.getByText("Not yet").first().waitFor({ state: "detached", timeout: 20_000 });
   assert.equal(await secrets.getByText(/ago|now/).count(), 2, await secrets.innerText());
 
@@ -126,7 +126,7 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   await page.context().close();
 });
 
-test("two windows: the second to save is told, and nothing is lost", async () => {
+test("of two windows the second to save is warned, and nothing is lost", async () => {
   const { id } = await system.call("manager", "POST", "/api/tokens", { name: "Both", team_id: "automation", scopes: ["demo"], expires_days: 30 });
   const [first, second] = await Promise.all([openPage(browser, system), openPage(browser, system)]);
   await signIn(first, system, "manager", `/tokens/${id}`);
@@ -145,7 +145,7 @@ test("two windows: the second to save is told, and nothing is lost", async () =>
   await Promise.all([first.context().close(), second.context().close()]);
 });
 
-test("the tester says in the browser what the server says", async () => {
+test("the tester in the browser agrees with the server", async () => {
   const { id } = await system.call("manager", "POST", "/api/tokens", { name: "Tested", team_id: "automation", scopes: ["GET /api/demo/*"], expires_days: 30 });
   const page = await openPage(browser, system);
   await signIn(page, system, "viewer", `/tokens/${id}`);
@@ -154,7 +154,7 @@ test("the tester says in the browser what the server says", async () => {
     await path.fill(asked);
     await page.getByText(verdict, { exact: true }).waitFor();
     await page.getByRole("button", { name: "Ask the server too" }).click();
-    await page.getByText("It decides each step alike.").waitFor();
+    await page.getByText("It agrees on every step.").waitFor();
   }
   assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "a viewer changes nothing");
   assertNoProblems(page);
@@ -183,7 +183,7 @@ test("filters and sort order survive reload and Back", async () => {
 
 test("by keyboard alone: sign in, make a token, keep it", async () => {
   const page = await openPage(browser, system);
-  /** Presses Tab until what has the focus is called `name`. */
+  /** Presses Tab until the focused element is called `name`. */
   const tabTo = async (name) => {
     for (let i = 0; i < 80; i++) {
       await page.keyboard.press("Tab");
@@ -221,7 +221,7 @@ test("by keyboard alone: sign in, make a token, keep it", async () => {
   await page.context().close();
 });
 
-test("limits are set on a token, in dollars too, and how far they are used up is seen", async () => {
+test("limits are set on a token, in dollars too, and their use is shown", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", "/tokens");
   await page.getByRole("button", { name: "Create token" }).click();
@@ -283,7 +283,7 @@ test("the first team is chosen even if the teams arrive after the form has opene
   await page.context().close();
 });
 
-test("a team's limits are shown where a token has none of its own", async () => {
+test("a team's limits are shown if a token has none of its own", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/teams/automation");
   await page.getByRole("button", { name: "Edit" }).click();
@@ -296,7 +296,7 @@ test("a team's limits are shown where a token has none of its own", async () => 
   await page.getByRole("button", { name: "Create token" }).click();
   await dialog(page).getByLabel("Team").selectOption("automation");
   await dialog(page).getByText("Limits", { exact: true }).click();
-  assert.equal(await dialog(page).getByLabel("Calls per day").getAttribute("placeholder"), "500, as the team says");
+  assert.equal(await dialog(page).getByLabel("Calls per day").getAttribute("placeholder"), "500 (team’s limit)");
   await system.call("admin", "PUT", "/api/teams/automation", { limits: null });
   assertNoProblems(page);
   await page.context().close();

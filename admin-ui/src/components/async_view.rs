@@ -1,3 +1,5 @@
+//! Data from elsewhere in each of its states.
+
 use crate::components::{CallErrorView, Empty};
 use crate::hooks::AsyncState;
 use crate::i18n::use_i18n;
@@ -10,15 +12,15 @@ pub struct AsyncViewProps<T: PartialEq + 'static> {
     pub state: AsyncState<T>,
     pub on_retry: Callback<()>,
     pub render: Callback<Rc<T>, Html>,
-    /// Whether there is nothing in it; never, unless given.
+    /// Says whether the data is empty. Without it, no data counts as empty.
     #[prop_or_default]
     pub is_empty: Option<Callback<Rc<T>, bool>>,
-    /// What is shown then.
+    /// Shown in place of empty data.
     #[prop_or_default]
     pub empty: Option<Html>,
 }
 
-/// Loading, empty, failed or ready: the one place that shows each of them.
+/// Shows data as loading, empty, failed or ready. No other component shows these states.
 #[component]
 pub fn AsyncView<T: PartialEq + 'static>(props: &AsyncViewProps<T>) -> Html {
     let i18n = use_i18n();

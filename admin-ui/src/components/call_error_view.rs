@@ -1,6 +1,9 @@
+//! The message about a call that failed.
+
 use crate::api::{CallError, Reason, TIMEOUT_S};
-use crate::components::CopyButton;
+use crate::components::{CopyButton, Notice};
 use crate::i18n::{I18n, use_i18n};
+use crate::state::toasts::Tone;
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -8,12 +11,12 @@ use yew::prelude::*;
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct CallErrorViewProps {
     pub error: Rc<CallError>,
-    /// Without it there is nothing to try again, such as under a form that has its own button.
+    /// Tries again. A form has its own button and leaves this out.
     #[prop_or_default]
     pub on_retry: Option<Callback<()>>,
 }
 
-/// What went wrong, what to do about it, and what an administrator needs to be told.
+/// Says what went wrong and what to do about it, with the details that an administrator needs.
 #[component]
 pub fn CallErrorView(props: &CallErrorViewProps) -> Html {
     let i18n = use_i18n();
@@ -31,21 +34,16 @@ pub fn CallErrorView(props: &CallErrorViewProps) -> Html {
     });
     html! {
         <div class="tm-error">
-            // Not the library's `Alert`: that one speaks English to screen readers.
-            <div class="pf-v6-c-alert pf-m-inline pf-m-danger" role="alert">
-                <div class="pf-v6-c-alert__icon">{ Icon::ExclamationCircle }</div>
-                <p class="pf-v6-c-alert__title">{ title }</p>
-                <div class="pf-v6-c-alert__description">
-                    <p>{ advice }</p>
-                    <details class="tm-details">
-                        <summary>{ i18n.t("error.details") }</summary>
-                        <DescriptionList compact=true mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
-                            { for details }
-                            { request_id.unwrap_or_default() }
-                        </DescriptionList>
-                    </details>
-                </div>
-            </div>
+            <Notice tone={Tone::Danger} {title} role="alert">
+                <p>{ advice }</p>
+                <details class="tm-details">
+                    <summary>{ i18n.t("error.details") }</summary>
+                    <DescriptionList compact=true mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
+                        { for details }
+                        { request_id.unwrap_or_default() }
+                    </DescriptionList>
+                </details>
+            </Notice>
             if let Some(on_retry) = &props.on_retry {
                 <Button
                     variant={ButtonVariant::Primary}

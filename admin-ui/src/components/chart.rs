@@ -1,5 +1,5 @@
-//! Charts, drawn by `ECharts`. Its code is no part of the first load: the first chart that is shown
-//! asks for it. What is handed over is data, so no function crosses over and nothing is evaluated.
+//! Charts, drawn by `ECharts`. The first chart loads its code, which is no part of the first load of the
+//! page. Only data is handed over, so no function crosses over and nothing is evaluated.
 
 use gloo::utils::document;
 use serde_json::{Value, json};
@@ -10,9 +10,9 @@ const SCRIPT_ID: &str = "charts";
 
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct ChartProps {
-    /// Says what it shows to those who do not see it; the figures are in a table nearby.
+    /// Describes the chart to people who do not see it; a table nearby has the figures.
     pub label: AttrValue,
-    /// Of `ECharts`.
+    /// The options of `ECharts`.
     pub options: Value,
 }
 
@@ -24,7 +24,7 @@ pub fn Chart(props: &ChartProps) -> Html {
     }
 }
 
-/// Once a page load, whoever comes first.
+/// Loads the code, once in a page's life.
 fn load() {
     let document = document();
     if document.get_element_by_id(SCRIPT_ID).is_some() {
@@ -45,9 +45,9 @@ pub struct Series {
     pub name: String,
     pub values: Vec<Option<u64>>,
     pub is_line: bool,
-    /// On the axis at the right, in ms.
+    /// Whether the series is on the right axis, in ms.
     pub is_latency: bool,
-    /// Where it means something; else the palette's next.
+    /// The colour, if it has a meaning; else the palette's next.
     pub color: Option<&'static str>,
 }
 
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_stand_on_an_axis_of_their_own() {
+    fn latencies_have_an_axis_of_their_own() {
         let series = |name: &str, is_latency| Series {
             name: name.into(),
             values: vec![Some(1), None],
@@ -117,6 +117,6 @@ mod tests {
         assert_eq!(options["series"][0]["yAxisIndex"], 0);
         assert_eq!(options["series"][1]["yAxisIndex"], 1);
         assert_eq!(options["yAxis"].as_array().unwrap().len(), 2);
-        assert_eq!(options["series"][1]["data"][1], Value::Null, "no calls are no zero");
+        assert_eq!(options["series"][1]["data"][1], Value::Null, "no calls are not zero");
     }
 }

@@ -1,13 +1,15 @@
+//! One of a few, all in view.
+
 use yew::prelude::*;
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChoiceOption<T> {
     pub value: T,
-    /// Shown, or read aloud where there is an icon.
+    /// Shown, or read aloud if there is an icon.
     pub text: AttrValue,
     /// Names of an icon's classes, in place of the text.
     pub icon: Option<&'static str>,
-    /// The language of the text, where it is not the page's.
+    /// The language of the text, if it differs from the page's.
     pub lang: Option<&'static str>,
 }
 
@@ -20,7 +22,7 @@ pub struct ChoiceProps<T: Copy + PartialEq + 'static> {
 }
 
 /// One of a few, all in view. The library's toggle group tells a screen reader neither its name nor
-/// what is chosen, and gives every item the same id.
+/// the choice, and gives every item the same id.
 #[component]
 pub fn Choice<T: Copy + PartialEq + 'static>(props: &ChoiceProps<T>) -> Html {
     let items = props.options.iter().map(|option| {

@@ -1,10 +1,12 @@
+//! Copying to the clipboard.
+
 use crate::i18n::use_i18n;
 use crate::state::toasts::{Tone, use_toast};
 use web_sys::wasm_bindgen::JsValue;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-/// Puts a text on the clipboard and says so.
+/// Returns a callback that copies a text to the clipboard and says so.
 #[hook]
 pub fn use_copy() -> Callback<AttrValue> {
     let (i18n, toast) = (use_i18n(), use_toast());
@@ -25,7 +27,7 @@ pub fn use_copy() -> Callback<AttrValue> {
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct CopyButtonProps {
     pub text: AttrValue,
-    /// What it copies, read aloud.
+    /// Names the copied thing to screen readers.
     pub label: AttrValue,
     /// Shown beside the icon.
     #[prop_or_default]

@@ -1,3 +1,5 @@
+//! Modal dialogs.
+
 use crate::hooks::use_id;
 use crate::i18n::use_i18n;
 use gloo::utils::document;
@@ -12,7 +14,7 @@ pub struct DialogProps {
     /// Buttons, the main one first.
     pub footer: Html,
     pub on_close: Callback<()>,
-    /// What is inside is a form, and this sends it.
+    /// Sends the form that the dialog holds.
     #[prop_or_default]
     pub on_submit: Option<Callback<()>>,
     #[prop_or_default]
@@ -20,8 +22,8 @@ pub struct DialogProps {
 }
 
 /// A modal dialog on the browser's own `dialog`: it keeps the focus inside, makes the page behind
-/// inert and closes on Escape. The library's has none of the three, and its title is no name to a
-/// screen reader.
+/// inert and closes on Escape. The library's dialog does none of the three, and screen readers do not
+/// take its title for its name.
 #[component]
 pub fn Dialog(props: &DialogProps) -> Html {
     let i18n = use_i18n();
@@ -33,7 +35,7 @@ pub fn Dialog(props: &DialogProps) -> Html {
             let before =
                 document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok());
             if let Some(dialog) = node.cast::<HtmlDialogElement>() {
-                // Refused only where it is shown already.
+                // Refused only if the dialog is open already.
                 let _ = dialog.show_modal();
             }
             move || {

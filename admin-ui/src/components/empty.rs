@@ -1,14 +1,16 @@
+//! The place of a list without items.
+
 use yew::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct EmptyProps {
     pub title: AttrValue,
-    /// What to do about it.
+    /// Advice on how to get an item.
     #[prop_or_default]
     pub children: Html,
 }
 
-/// In place of what is not there. The library's own makes its title the page's.
+/// The message in place of an empty list. The library's own component makes its title the page's.
 #[component]
 pub fn Empty(props: &EmptyProps) -> Html {
     html! {

@@ -7,7 +7,7 @@ use web_sys::wasm_bindgen::JsCast;
 use web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 use yew::prelude::*;
 
-/// A message of `domain` that is found out here, without a call.
+/// A message of `domain` for an error that is found without a call.
 pub fn as_field_error(message: &'static str) -> AttrValue {
     AttrValue::Static(message)
 }
@@ -32,7 +32,7 @@ pub struct FieldProps {
     pub id: AttrValue,
     #[prop_or_default]
     pub help: Option<AttrValue>,
-    /// As `domain` or the API words it.
+    /// The message of `domain` or the API.
     #[prop_or_default]
     pub error: Option<AttrValue>,
     #[prop_or_default]
@@ -100,14 +100,15 @@ pub struct TextFieldProps {
     pub is_required: bool,
     #[prop_or_default]
     pub is_disabled: bool,
-    /// Holds the focus when it appears.
+    /// Whether the field has the focus when it appears.
     #[prop_or_default]
     pub is_first: bool,
-    /// Completions, offered as one types.
+    /// Completions, offered while typing.
     #[prop_or_default]
     pub suggestions: Vec<AttrValue>,
 }
 
+/// A line of text.
 #[component]
 pub fn TextField(props: &TextFieldProps) -> Html {
     let id = use_id();
@@ -161,6 +162,7 @@ pub struct TextAreaFieldProps {
     pub rows: u32,
 }
 
+/// A text of several lines.
 #[component]
 pub fn TextAreaField(props: &TextAreaFieldProps) -> Html {
     let id = use_id();
@@ -185,7 +187,7 @@ pub fn TextAreaField(props: &TextAreaFieldProps) -> Html {
 
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct SelectProps {
-    /// Of what is around it; a bare one is named by `label` itself.
+    /// The id for the field around it. A bare one is named by `label`.
     #[prop_or_default]
     pub id: Option<AttrValue>,
     #[prop_or_default]
@@ -229,6 +231,25 @@ pub fn Select(props: &SelectProps) -> Html {
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
+pub struct SearchFieldProps {
+    pub label: AttrValue,
+    pub value: AttrValue,
+    pub on_change: Callback<String>,
+}
+
+/// The text that a list is searched by.
+#[component]
+pub fn SearchField(props: &SearchFieldProps) -> Html {
+    let oninput =
+        props.on_change.reform(|event: InputEvent| event.target_unchecked_into::<HtmlInputElement>().value());
+    html! {
+        <span class="pf-v6-c-form-control tm-toolbar__search">
+            <input type="search" value={&props.value} {oninput} placeholder={&props.label} aria-label={&props.label} />
+        </span>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
 pub struct SelectFieldProps {
     pub label: AttrValue,
     pub options: Vec<(AttrValue, AttrValue)>,
@@ -242,6 +263,7 @@ pub struct SelectFieldProps {
     pub is_disabled: bool,
 }
 
+/// One of a list, with label, help and error.
 #[component]
 pub fn SelectField(props: &SelectFieldProps) -> Html {
     let id = use_id();
@@ -269,6 +291,7 @@ pub struct CheckFieldProps {
     pub is_disabled: bool,
 }
 
+/// A box to tick.
 #[component]
 pub fn CheckField(props: &CheckFieldProps) -> Html {
     let id = use_id();

@@ -1,4 +1,4 @@
-//! Small coloured words, the same on every page.
+//! Labels: small coloured words that are the same on every page.
 
 use crate::i18n::{I18n, use_i18n};
 use contract::tokens::TokenView;
@@ -40,7 +40,7 @@ pub fn RoleLabel(props: &RoleLabelProps) -> Html {
     html! { <Label {label} {color} compact=true /> }
 }
 
-/// How a token stands now: its own state, or past its end.
+/// The state of a token now, with its end taken into account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Active,
@@ -86,7 +86,7 @@ pub fn StandingLabel(props: &StandingLabelProps) -> Html {
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct ScopeLabelProps {
     pub scope: AttrValue,
-    /// Matches no route there is.
+    /// Whether the scope matches no route.
     #[prop_or_default]
     pub is_stale: bool,
 }
@@ -121,7 +121,7 @@ pub struct AvatarProps {
     pub url: Option<AttrValue>,
 }
 
-/// A person's picture, or his first letter. Pictures come from the issuer's host alone, see
+/// A person's picture, or their first letter. Pictures come from the issuer's host alone, see
 /// `img-src` in `_headers`.
 #[component]
 pub fn Avatar(props: &AvatarProps) -> Html {

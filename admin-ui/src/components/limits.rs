@@ -1,4 +1,4 @@
-//! Limits of a token or a team: typed in, and shown with how far they are used up.
+//! Limits of a token or a team: the form, and their use.
 
 use super::{SelectField, TextField, Time, error_of};
 use crate::format;
@@ -13,7 +13,7 @@ use yew::prelude::*;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unit {
     Count,
-    /// Counted in millionths of it: dollars, or megabytes.
+    /// Dollars or megabytes, which the domain counts in millionths.
     Million,
 }
 
@@ -115,14 +115,14 @@ fn number(text: &str, unit: Unit) -> Option<u64> {
 pub struct LimitsFieldsProps {
     pub draft: LimitsDraft,
     pub on_change: Callback<LimitsDraft>,
-    /// What counts where nothing is typed in.
+    /// The limits that hold for empty fields.
     #[prop_or_default]
     pub defaults: Limits,
     pub help: AttrValue,
     pub errors: Vec<FieldError>,
 }
 
-/// Closed until something is set or wrong.
+/// The fields of every limit. They are folded until one is set or wrong.
 #[component]
 pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
     let i18n = use_i18n();
@@ -197,7 +197,7 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
     }
 }
 
-/// A limit as it is read, in dollars or megabytes where it is counted in their millionths.
+/// Writes a limit for people: in dollars or megabytes if it is counted in their millionths.
 fn shown(i18n: &I18n, value: u64, unit: Unit) -> String {
     match unit {
         Unit::Count => format::number(i18n, value),
@@ -218,7 +218,7 @@ pub struct LimitUsesProps {
     pub limits: TokenLimits,
 }
 
-/// The limits in force; those that are counted as bars.
+/// The limits in force. Those that are counted have a bar.
 #[component]
 pub fn LimitUses(props: &LimitUsesProps) -> Html {
     let i18n = use_i18n();

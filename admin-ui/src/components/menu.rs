@@ -1,3 +1,5 @@
+//! Menus: a button with a panel under it.
+
 use crate::hooks::use_id;
 use gloo::events::EventListener;
 use gloo::utils::document;
@@ -9,15 +11,15 @@ use yew::prelude::*;
 pub struct MenuProps {
     /// Names the button.
     pub label: AttrValue,
-    /// What is on the button.
+    /// The content of the button.
     pub toggle: Html,
     pub children: Html,
     #[prop_or_default]
     pub class: Classes,
 }
 
-/// A button that opens a panel under it. It closes on Escape, on a click elsewhere, when the focus
-/// leaves it and when something in it was chosen.
+/// A button that opens a panel under it. The panel closes on Escape, on a click elsewhere, when the focus
+/// leaves it and when an item is chosen.
 #[component]
 pub fn Menu(props: &MenuProps) -> Html {
     let is_open = use_state_eq(|| false);

@@ -1,3 +1,5 @@
+//! The outline of a page.
+
 use crate::hooks::use_title;
 use crate::i18n::use_i18n;
 use patternfly_yew::prelude::*;
@@ -8,17 +10,17 @@ pub struct PageProps {
     pub title: AttrValue,
     #[prop_or_default]
     pub summary: Option<AttrValue>,
-    /// The way back up, above the title.
+    /// A link to the parent page, above the title.
     #[prop_or_default]
     pub parent: Html,
-    /// What can be done on this page, at the end of the line.
+    /// Buttons at the end of the title's line.
     #[prop_or_default]
     pub actions: Html,
     #[prop_or_default]
     pub children: Html,
 }
 
-/// A page: its name in the browser's tab and above it, what can be done, and what is on it.
+/// A page: its title, also in the browser's tab, its buttons and its content.
 #[component]
 pub fn Page(props: &PageProps) -> Html {
     let i18n = use_i18n();

@@ -1,10 +1,12 @@
-//! Chooses scopes by route, service, tag or path, and tells which routes a choice opens.
+//! The choice of scopes by route, service, tag or path, with the routes that it opens.
 
-use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField};
-use crate::hooks::as_decided_on;
-use crate::i18n::use_i18n;
+use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField, edit};
+use crate::format;
+use crate::hooks::{as_decided_on, setter};
+use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use domain::access::scope::{InvalidScope, Reach, Scope};
+use patternfly_yew::prelude::{Button, ButtonSize, ButtonVariant, Icon};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -23,13 +25,14 @@ pub struct ScopePickerProps {
     pub routes: Rc<Vec<RouteView>>,
     pub scopes: Vec<String>,
     pub on_change: Callback<Vec<String>>,
-    /// The team's bound; `None` is none.
+    /// The team's scope cap, if it has one.
     #[prop_or_default]
     pub cap: Option<Vec<String>>,
     #[prop_or_default]
     pub error: Option<AttrValue>,
 }
 
+/// Chooses scopes, and says which routes they open.
 #[component]
 pub fn ScopePicker(props: &ScopePickerProps) -> Html {
     let i18n = use_i18n();
@@ -41,71 +44,12 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
         (By::Path, i18n.t("scope.by-path")),
     ];
     let kinds = kinds.map(|(value, text)| ChoiceOption { value, text, icon: None, lang: None });
-    let on_choose = {
-        let by = by.setter();
-        Callback::from(move |kind| by.set(kind))
-    };
-    let toggle = |scope: String| {
-        let (scopes, on_change) = (props.scopes.clone(), props.on_change.clone());
-        Callback::from(move |is_chosen: bool| {
-            let mut scopes = scopes.clone();
-            scopes.retain(|other| *other != scope);
-            if is_chosen {
-                scopes.push(scope.clone());
-            }
-            on_change.emit(scopes);
-        })
-    };
-    let option = |scope: String, label: AttrValue, help: Option<AttrValue>| {
-        let is_checked = props.scopes.contains(&scope);
-        // What lies outside can still be taken away.
-        let is_disabled = !is_checked && !is_inside(&scope, props.cap.as_deref());
-        html! {
-            <li key={scope.clone()}>
-                <CheckField {label} {help} {is_checked} {is_disabled} on_change={toggle(scope)} />
-            </li>
-        }
-    };
-    let options: Vec<Html> = match *by {
-        By::Service => services(&props.routes)
-            .into_iter()
-            .map(|service| option(service.clone(), AttrValue::from(service), None))
-            .collect(),
-        By::Tag => tags(&props.routes)
-            .into_iter()
-            .map(|tag| option(format!("tag:{tag}"), AttrValue::from(tag), None))
-            .collect(),
-        By::Route => props
-            .routes
-            .iter()
-            .map(|route| {
-                let path = AttrValue::from(route.path.as_str().to_owned());
-                option(format!("route:{}", route.id), AttrValue::from(route.name.clone()), Some(path))
-            })
-            .collect(),
-        By::Path => vec![],
-    };
-    let chosen = props.scopes.iter().map(|scope| {
-        let on_remove = toggle(scope.clone()).reform(|_: MouseEvent| false);
-        let name = name_of(scope, &props.routes);
-        html! {
-            <li key={scope.clone()} class="tm-chip">
-                <ScopeLabel scope={name.clone()} is_stale={is_stale(scope, &props.routes)} />
-                <button
-                    type="button"
-                    class="pf-v6-c-button pf-m-plain pf-m-small"
-                    aria-label={i18n.fill("scope.remove", &[("scope", &name)])}
-                    onclick={on_remove}
-                >
-                    <i class="fas fa-times" aria-hidden="true" />
-                </button>
-            </li>
-        }
-    });
+    let on_choose = setter(&by);
+    let options = props.options(*by);
     html! {
         <fieldset class="tm-fieldset">
             <legend class="pf-v6-c-form__label-text">{ &props.label }</legend>
-            <ul role="list">{ option("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help"))) }</ul>
+            <ul role="list">{ props.option("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help"))) }</ul>
             <Choice<By> label={i18n.t("scope.by")} options={kinds.to_vec()} selected={*by} {on_choose} />
             if *by == By::Path {
                 <PathScope scopes={props.scopes.clone()} on_change={props.on_change.clone()} />
@@ -115,7 +59,9 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
                 <ul class="tm-options" role="list">{ for options }</ul>
             }
             if !props.scopes.is_empty() {
-                <ul class="tm-labels" role="list" aria-label={i18n.t("scope.chosen")}>{ for chosen }</ul>
+                <ul class="tm-labels" role="list" aria-label={i18n.t("scope.chosen")}>
+                    { for props.scopes.iter().map(|scope| props.chip(&i18n, scope)) }
+                </ul>
             }
             if let Some(cap) = &props.cap {
                 <p class="tm-subtle">{ i18n.fill("scope.cap", &[("scopes", &cap.join(", "))]) }</p>
@@ -130,13 +76,79 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
     }
 }
 
-/// A pattern with methods, typed in.
+impl ScopePickerProps {
+    /// Returns a callback that chooses a scope, or takes it away.
+    fn toggle(&self, scope: String) -> Callback<bool> {
+        edit(&self.scopes, &self.on_change, move |scopes: &mut Vec<String>, is_chosen| {
+            scopes.retain(|other| *other != scope);
+            if is_chosen {
+                scopes.push(scope.clone());
+            }
+        })
+    }
+
+    fn option(&self, scope: String, label: AttrValue, help: Option<AttrValue>) -> Html {
+        let is_checked = self.scopes.contains(&scope);
+        // A chosen scope outside the cap can still be taken away.
+        let is_disabled = !is_checked && !is_inside(&scope, self.cap.as_deref());
+        html! {
+            <li key={scope.clone()}>
+                <CheckField {label} {help} {is_checked} {is_disabled} on_change={self.toggle(scope)} />
+            </li>
+        }
+    }
+
+    fn options(&self, by: By) -> Vec<Html> {
+        match by {
+            By::Service => services(&self.routes)
+                .into_iter()
+                .map(|service| self.option(service.clone(), AttrValue::from(service), None))
+                .collect(),
+            By::Tag => tags(&self.routes)
+                .into_iter()
+                .map(|tag| self.option(format!("tag:{tag}"), AttrValue::from(tag), None))
+                .collect(),
+            By::Route => self
+                .routes
+                .iter()
+                .map(|route| {
+                    let path = AttrValue::from(route.path.as_str().to_owned());
+                    self.option(
+                        format!("route:{}", route.id),
+                        AttrValue::from(route.name.clone()),
+                        Some(path),
+                    )
+                })
+                .collect(),
+            By::Path => vec![],
+        }
+    }
+
+    /// A chosen scope, with a button that takes it away.
+    fn chip(&self, i18n: &I18n, scope: &str) -> Html {
+        let name = name_of(scope, &self.routes);
+        html! {
+            <li key={scope.to_owned()} class="tm-chip">
+                <ScopeLabel scope={name.clone()} is_stale={is_stale(scope, &self.routes)} />
+                <Button
+                    variant={ButtonVariant::Plain}
+                    size={ButtonSize::Small}
+                    icon={Icon::Times}
+                    aria_label={i18n.fill("scope.remove", &[("scope", &name)])}
+                    onclick={self.toggle(scope.to_owned()).reform(|_| false)}
+                />
+            </li>
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Properties)]
 struct PathScopeProps {
     scopes: Vec<String>,
     on_change: Callback<Vec<String>>,
 }
 
+/// A pattern with methods, typed in.
 #[component]
 fn PathScope(props: &PathScopeProps) -> Html {
     let i18n = use_i18n();
@@ -163,10 +175,7 @@ fn PathScope(props: &PathScopeProps) -> Html {
             }
         })
     };
-    let set = |state: &UseStateHandle<String>| {
-        let state = state.setter();
-        Callback::from(move |text| state.set(text))
-    };
+    let set = |state: &UseStateHandle<String>| setter(&state);
     html! {
         <div class="tm-form-row">
             <TextField
@@ -184,9 +193,7 @@ fn PathScope(props: &PathScopeProps) -> Html {
                 help={i18n.t("scope.path-help")}
                 error={error.map(|why| AttrValue::from(why.to_string()))}
             />
-            <button type="button" class="pf-v6-c-button pf-m-secondary" onclick={on_add}>
-                { i18n.t("scope.add") }
-            </button>
+            <Button variant={ButtonVariant::Secondary} label={i18n.t("scope.add").to_string()} onclick={on_add} />
         </div>
     }
 }
@@ -197,7 +204,7 @@ struct OpenedProps {
     scopes: Vec<String>,
 }
 
-/// Which routes the choice opens, and how much of each.
+/// The routes that the choice opens, and how much of each.
 #[component]
 fn Opened(props: &OpenedProps) -> Html {
     let i18n = use_i18n();
@@ -211,7 +218,7 @@ fn Opened(props: &OpenedProps) -> Html {
     let count = u64::try_from(opened.len()).unwrap_or_default();
     html! {
         <details class="tm-details" open={opened.len() <= 8}>
-            <summary>{ i18n.count("scope.opens-one", "scope.opens", count) }</summary>
+            <summary>{ format::count(&i18n, "scope.opens-one", "scope.opens", count) }</summary>
             <ul class="tm-opened">
                 { for opened.iter().map(|(route, reach)| html! {
                     <li>
@@ -239,20 +246,20 @@ fn is_inside(scope: &str, cap: Option<&[String]>) -> bool {
     cap.iter().filter_map(|bound| bound.parse::<Scope>().ok()).any(|bound| bound.contains(&scope))
 }
 
-/// A route's scope by the route's path, which says more than its id.
+/// Returns a route's scope by the route's path, which says more than its id.
 pub fn name_of(scope: &str, routes: &[RouteView]) -> String {
     let id = scope.strip_prefix("route:");
     let route = id.and_then(|id| routes.iter().find(|route| route.id.as_str() == id));
     route.map_or_else(|| scope.to_owned(), |route| route.path.as_str().to_owned())
 }
 
-/// Whether a scope matches no route there is.
+/// Whether a scope matches no route.
 pub fn is_stale(scope: &str, routes: &[RouteView]) -> bool {
     let Ok(scope) = scope.parse::<Scope>() else { return true };
     !routes.iter().filter_map(as_decided_on).any(|route| scope.reach(&route) > Reach::Nothing)
 }
 
-/// Routes that any of `scopes` opens, with the most that one of them opens.
+/// Returns the routes that any of `scopes` opens, each with the widest reach of them.
 pub fn opened<'a>(scopes: &[String], routes: &'a [RouteView]) -> Vec<(&'a RouteView, Reach)> {
     let scopes: Vec<Scope> = scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
     let reach = |view: &'a RouteView| {
@@ -277,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn a_selection_tells_what_it_opens() {
+    fn a_selection_says_which_routes_it_opens() {
         let paths = |scopes: &[&str]| -> Vec<String> {
             let scopes: Vec<String> = scopes.iter().map(ToString::to_string).collect();
             opened(&scopes, &routes()).iter().map(|(route, _)| route.path.as_str().to_owned()).collect()
@@ -291,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_outside_the_teams_bound_cannot_be_chosen() {
+    fn a_scope_outside_the_teams_cap_cannot_be_chosen() {
         let cap = ["openai".to_owned()];
         assert!(is_inside("openai", Some(&cap)) && is_inside("GET /api/openai/models", Some(&cap)));
         assert!(!is_inside("*", Some(&cap)) && !is_inside("tag:ai", Some(&cap)));

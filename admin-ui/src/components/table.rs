@@ -1,10 +1,10 @@
-//! Tables on the library's style sheet. Its own component sorts what it holds, while these sort on
-//! the server, and it gives a narrow screen no names of columns.
+//! Tables on the library's style sheet. Its own component sorts only the rows that it holds, while these
+//! sort on the server; and it shows no names of columns on a narrow screen.
 
 use crate::i18n::use_i18n;
 use yew::prelude::*;
 
-/// A column. With `sort` its head is a button that says whether it is sorted by, and how.
+/// A column. With `sort`, its head is a button that shows the order and changes it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Column {
     pub label: AttrValue,
@@ -33,7 +33,7 @@ impl Column {
     }
 }
 
-/// A row: its key, and a cell for each column.
+/// A row: its key, with a cell for each column.
 pub type Row = (String, Vec<Html>);
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -112,7 +112,7 @@ pub struct PagerProps {
     pub on_next: Option<Callback<()>>,
 }
 
-/// To the page before and after. Pages are found by cursors, so how many there are nobody knows.
+/// Buttons to the page before and after. Pages are found by cursors, so their number is unknown.
 #[component]
 pub fn Pager(props: &PagerProps) -> Html {
     let i18n = use_i18n();

@@ -1,3 +1,5 @@
+//! Points in time.
+
 use crate::format;
 use crate::i18n::use_i18n;
 use domain::time::{UnixMs, to_rfc3339};
@@ -6,7 +8,7 @@ use yew::prelude::*;
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct TimeProps {
     pub at: UnixMs,
-    /// How long ago it is, or in how long it will be; the time itself is then in the tooltip.
+    /// Whether the distance from now is shown; the time itself is then in the tooltip.
     #[prop_or_default]
     pub is_relative: bool,
 }

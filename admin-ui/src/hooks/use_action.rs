@@ -1,10 +1,12 @@
+//! Actions on demand, one at a time.
+
 use crate::api::CallError;
 use std::future::Future;
 use std::rc::Rc;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-/// Something that is done on demand and may be refused.
+/// An action on demand, which may be refused.
 #[derive(Clone, Debug)]
 pub struct Action<A> {
     pub is_busy: bool,
@@ -13,7 +15,7 @@ pub struct Action<A> {
     pub on_run: Callback<A>,
 }
 
-/// Runs `perform` when it is asked to, one at a time, and hands what came of it to `on_done`.
+/// Runs `perform` on demand, one run at a time, and hands its result to `on_done`.
 #[hook]
 pub fn use_action<A, T, F, Fut>(perform: F, on_done: Callback<T>) -> Action<A>
 where
@@ -23,7 +25,7 @@ where
     Fut: Future<Output = Result<T, CallError>> + 'static,
 {
     let is_busy = use_state_eq(|| false);
-    // A second click comes before the first one is drawn.
+    // A second click may come before the first one is drawn.
     let lock = use_mut_ref(|| false);
     let error = use_state_eq(|| None);
     let on_run = {

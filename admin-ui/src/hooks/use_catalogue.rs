@@ -1,4 +1,4 @@
-//! Lists that many pages choose from.
+//! Lists that many pages offer as choices.
 
 use super::{Remote, use_remote};
 use crate::api::use_api;
@@ -9,7 +9,7 @@ use domain::upstream::settings::RouteSettings;
 use url::Url;
 use yew::prelude::*;
 
-/// Every route that the caller may see.
+/// Fetches every route that the caller may see.
 #[hook]
 pub fn use_routes() -> Remote<Vec<RouteView>> {
     let api = use_api();
@@ -19,7 +19,7 @@ pub fn use_routes() -> Remote<Vec<RouteView>> {
     })
 }
 
-/// Every team that the caller may see.
+/// Fetches every team that the caller may see.
 #[hook]
 pub fn use_teams() -> Remote<Vec<TeamView>> {
     let api = use_api();
@@ -29,8 +29,8 @@ pub fn use_teams() -> Remote<Vec<TeamView>> {
     })
 }
 
-/// A route as the gateway's own decisions take it. Its upstream is made up where the caller may not
-/// see it, which no decision looks at; `None` where methods cannot be read.
+/// Returns a route as the gateway's decisions need it, or `None` if its methods cannot be read. If the
+/// caller may not see the upstream, it is made up: no decision looks at it.
 pub fn as_decided_on(view: &RouteView) -> Option<Route> {
     let upstream =
         view.upstream.as_ref().map_or("https://upstream.invalid", |upstream| &upstream.backend_url);

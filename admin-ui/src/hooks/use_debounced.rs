@@ -1,7 +1,9 @@
+//! Values that wait until they stop changing.
+
 use gloo::timers::callback::Timeout;
 use yew::prelude::*;
 
-/// `value` once it has stood still for `ms`.
+/// Returns `value` once it has not changed for `ms`.
 #[hook]
 pub fn use_debounced<T: Clone + PartialEq + 'static>(value: T, ms: u32) -> T {
     let settled = use_state_eq(|| value.clone());

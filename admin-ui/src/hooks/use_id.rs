@@ -1,9 +1,11 @@
+//! Ids for labels and their inputs.
+
 use std::cell::Cell;
 use yew::prelude::*;
 
 thread_local!(static LAST: Cell<u32> = const { Cell::new(0) });
 
-/// An id that no other element has.
+/// Returns an id that no other element has.
 #[hook]
 pub fn use_id() -> AttrValue {
     (*use_memo((), |()| {

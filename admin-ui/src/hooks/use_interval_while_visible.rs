@@ -1,3 +1,5 @@
+//! Repetition while the page is in view.
+
 use gloo::events::EventListener;
 use gloo::timers::callback::Interval;
 use gloo::utils::document;

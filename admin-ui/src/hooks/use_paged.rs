@@ -1,20 +1,22 @@
+//! Lists that are fetched page by page.
+
 use super::{Remote, use_remote};
 use crate::api::CallError;
 use contract::Page;
 use std::future::Future;
 use yew::prelude::*;
 
-/// One page of a list, and the ways to its neighbours.
+/// One page of a list, with the ways to its neighbours.
 #[derive(Clone, Debug)]
 pub struct Paged<T> {
     pub remote: Remote<Page<T>>,
-    /// From 1.
+    /// The page's number, from 1.
     pub number: usize,
     pub on_previous: Option<Callback<()>>,
     pub on_next: Option<Callback<()>>,
 }
 
-/// Fetches a list page by page. Another query begins at its first page.
+/// Fetches a list page by page. A new query begins at its first page.
 #[hook]
 pub fn use_paged<Q, T, F, Fut>(query: Q, fetch: F) -> Paged<T>
 where

@@ -1,11 +1,13 @@
+//! A page's filters, kept in its address.
+
 use crate::route::Route;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
-/// A list's filters in the address, so that they survive reload, Back and a bookmark. What cannot be
-/// read is as if it were not there.
+/// Keeps a list's filters in the address, so that they survive reload, Back and a bookmark. An unreadable
+/// filter counts as absent.
 #[hook]
 pub fn use_query<Q>() -> (Q, Callback<Q>)
 where
@@ -15,8 +17,8 @@ where
     let (navigator, route) = (use_navigator(), use_route::<Route>());
     let set = Callback::from(move |query: Q| {
         if let (Some(navigator), Some(route)) = (&navigator, &route) {
-            // Replaces: a letter typed into a search field is no page to come back to. Fails only for
-            // what has no form as a query, which filters have.
+            // Replaces: a letter typed into a search field is no page to come back to. It cannot fail:
+            // every filter can be written as a query.
             let _ = navigator.replace_with_query(route, &query);
         }
     });

@@ -1,4 +1,4 @@
-//! Data from elsewhere: fetched when the page opens, when its parameters change, and on demand.
+//! Data from elsewhere, fetched when the page opens, when its parameters change, and on demand.
 
 use crate::api::CallError;
 use domain::time::UnixMs;
@@ -7,6 +7,7 @@ use std::rc::Rc;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
+/// The state of data from elsewhere.
 #[derive(Debug, PartialEq)]
 pub enum AsyncState<T> {
     Loading,
@@ -14,7 +15,7 @@ pub enum AsyncState<T> {
     Ready(Rc<T>),
 }
 
-// Derived, it would ask for `T: Clone`, which a shared value has no need of.
+// A derived `Clone` would need `T: Clone`, which a shared value does not.
 impl<T> Clone for AsyncState<T> {
     fn clone(&self) -> Self {
         match self {
@@ -34,11 +35,11 @@ impl<T> AsyncState<T> {
     }
 }
 
-/// What a page has of its data.
+/// The data of a page, and its state.
 #[derive(Clone, Debug)]
 pub struct Remote<T> {
     pub state: AsyncState<T>,
-    /// A call is under way; `state` keeps what was there before it.
+    /// Whether a call is under way; `state` keeps the earlier data meanwhile.
     pub is_loading: bool,
     /// When the last call ended.
     pub finished_at: Option<UnixMs>,
@@ -48,7 +49,7 @@ pub struct Remote<T> {
 struct Progress<T> {
     state: AsyncState<T>,
     finished_at: Option<UnixMs>,
-    /// The number of the call under way. An answer to an earlier one comes too late to be shown.
+    /// The number of the call under way. The response to an earlier call comes too late to be shown.
     awaited: Option<u32>,
 }
 
@@ -107,7 +108,7 @@ where
             let dispatcher = dispatcher.clone();
             spawn_local(async move {
                 let result = answer.await;
-                dispatcher.dispatch(Step::Finish { call, result, now: crate::format::now() });
+                dispatcher.dispatch(Step::Finish { call, result, now: crate::clock::now() });
             });
         })
     };
@@ -131,14 +132,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_was_overtaken_is_not_shown() {
+    fn a_response_that_was_overtaken_is_not_shown() {
         let progress = Rc::new(Progress::default()).reduce(Step::Start(1)).reduce(Step::Start(2));
         let progress = progress.reduce(finish(2, Ok("new"))).reduce(finish(1, Ok("old")));
         assert_eq!(progress.state, AsyncState::Ready(Rc::new("new")));
     }
 
     #[test]
-    fn what_is_shown_stays_while_it_is_fetched_again() {
+    fn data_stays_in_view_while_it_is_fetched_again() {
         let progress = Rc::new(Progress::default()).reduce(Step::Start(1)).reduce(finish(1, Ok("old")));
         let progress = progress.reduce(Step::Start(2));
         assert_eq!(progress.state, AsyncState::Ready(Rc::new("old")));
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_replaces_what_was_shown() {
+    fn a_failure_replaces_the_data() {
         let error = CallError { url: "/health".to_owned(), reason: Reason::Unreachable };
         let progress =
             Rc::new(Progress::default()).reduce(Step::Start(1)).reduce(finish(1, Err(error.clone())));

@@ -1,3 +1,5 @@
+//! The page's name in the browser.
+
 use yew::prelude::*;
 
 /// Names the page in the browser's tab and history.

@@ -1,11 +1,13 @@
-//! The audit log: who changed what, and who tried to.
+//! The audit log: who changed something, and who tried to.
 
 use crate::api::use_api;
-use crate::components::{AsyncView, CallErrorView, Column, DataTable, Empty, Page, Pager, Row, Select, Time};
-use crate::format;
+use crate::components::{
+    AsyncView, CallErrorView, Column, DataTable, Empty, Page, Pager, Range, RangePicker, Row, SearchField,
+    Select, Time,
+};
+use crate::download;
 use crate::hooks::{use_action, use_debounced, use_paged, use_query};
 use crate::i18n::{I18n, use_i18n};
-use crate::pages::usage::{Range, RangePicker};
 use crate::route::Route;
 use contract::Page as Items;
 use contract::audit::{AuditEntry, AuditQuery, AuditResult, ExportAudit, ListAudit};
@@ -14,13 +16,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
 const STILL_MS: u32 = 250;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     action: Option<String>,
@@ -75,7 +76,7 @@ const ACTIONS: [&str; 23] = [
 ];
 const ENTITIES: [&str; 5] = ["token", "route", "team", "user", "invitation"];
 
-/// What was done, in the reader's language; a name that is not known is shown as it is.
+/// Returns an action in the reader's language; an unknown one keeps its name.
 pub fn action_name(i18n: &I18n, action: &str) -> AttrValue {
     match action {
         "create-token" => i18n.t("action.create-token"),
@@ -129,15 +130,15 @@ pub fn AuditPage() -> Html {
         let api = api.clone();
         use_paged(asked, move |filter: Filter, cursor| {
             let api = api.clone();
-            async move { api.read::<ListAudit>(&[], &filter.query(cursor)).await }
+            async move { api.request::<ListAudit>().query(&filter.query(cursor)).send().await }
         })
     };
     let export = use_action(
         move |filter: Filter| {
             let api = api.clone();
-            async move { api.download::<ExportAudit>(&filter.query(None)).await }
+            async move { api.request::<ExportAudit>().query(&filter.query(None)).download().await }
         },
-        Callback::from(|text: String| format::save_file("audit.csv", "text/csv", &text)),
+        Callback::from(|text: String| download::save_file("audit.csv", "text/csv", &text)),
     );
     let on_export = {
         let (on_run, filter) = (export.on_run.clone(), filter.clone());
@@ -190,8 +191,7 @@ fn Filters(props: &FiltersProps) -> Html {
             filter
         })
     };
-    let on_actor = set(|filter, actor| filter.actor = actor.unwrap_or_default())
-        .reform(|event: InputEvent| event.target_unchecked_into::<HtmlInputElement>().value());
+    let on_actor = set(|filter, actor| filter.actor = actor.unwrap_or_default());
     let on_range = {
         let filter = filter.clone();
         props.on_filter.reform(move |range| Filter { range, ..filter.clone() })
@@ -222,9 +222,7 @@ fn Filters(props: &FiltersProps) -> Html {
             <Select label={i18n.t("audit.action")} options={actions} value={filter.action.clone().unwrap_or_default()} on_change={set(|filter, action| filter.action = action)} />
             <Select label={i18n.t("audit.entity")} options={entities} value={filter.entity.clone().unwrap_or_default()} on_change={set(|filter, entity| filter.entity = entity)} />
             <Select label={i18n.t("audit.result")} options={results} value={result} on_change={on_result} />
-            <span class="pf-v6-c-form-control tm-toolbar__search">
-                <input type="search" value={filter.actor.clone()} oninput={on_actor} placeholder={i18n.t("audit.actor-id")} aria-label={i18n.t("audit.actor-id")} />
-            </span>
+            <SearchField label={i18n.t("audit.actor-id")} value={filter.actor.clone()} on_change={on_actor} />
             <RangePicker range={filter.range.clone()} on_change={on_range} has_interval=false />
         </div>
     }
@@ -314,10 +312,10 @@ fn diff(i18n: &I18n, entry: &AuditEntry) -> Html {
     }
 }
 
-/// A field with what it was and what it became.
+/// A field with its old and its new value.
 type Change = (String, Option<String>, Option<String>);
 
-/// The fields that differ.
+/// Returns the fields that differ.
 fn changes(before: Option<&Value>, after: Option<&Value>) -> Vec<Change> {
     let fields = |value: Option<&Value>| value.and_then(Value::as_object).cloned().unwrap_or_default();
     let (before, after) = (fields(before), fields(after));
@@ -341,7 +339,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn only_what_differs_is_shown() {
+    fn only_fields_that_differ_are_shown() {
         let found = changes(
             Some(&json!({"name":"a","version":1,"scopes":["x"],"same":true,"gone":null})),
             Some(&json!({"name":"b","version":2,"scopes":["x","y"],"same":true,"new":5})),

@@ -1,3 +1,5 @@
+//! The health of the system and its dependencies.
+
 use crate::api::use_api;
 use crate::components::{AsyncView, Column, DataTable, Page};
 use crate::format;
@@ -18,7 +20,7 @@ pub fn HealthPage() -> Html {
     let origin = AttrValue::from(api.origin().to_owned());
     let health = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call_or::<GetHealthDetailed>(503).await }
+        async move { api.request::<GetHealthDetailed>().send_or(503).await }
     });
     use_interval_while_visible(REFRESH_S * 1000, health.on_refresh.clone());
 
@@ -63,7 +65,7 @@ fn status_label(i18n: &I18n, status: HealthStatus) -> Html {
     html! { <Label label={label.to_string()} {color} {icon} /> }
 }
 
-/// A dependency in the reader's language; one that is not known yet keeps its name.
+/// Returns a dependency in the reader's language; an unknown one keeps its name.
 fn name_of(i18n: &I18n, name: &str) -> AttrValue {
     match name {
         "database" => i18n.t("health.database"),

@@ -1,4 +1,4 @@
-//! The import wizard: the earlier system's files, what would happen, the report.
+//! The import wizard: the earlier system's files, a preview, the report.
 
 use crate::api::{Api, CallError, use_api};
 use crate::components::{CallErrorView, Column, DataTable, Page, Row};
@@ -20,7 +20,7 @@ use yew::prelude::*;
 /// Tokens, and calls, of one part; the API takes 2,000 and 5,000.
 const TOKENS_AT_ONCE: usize = 1_000;
 const CALLS_AT_ONCE: usize = 2_000;
-/// More lines than anybody reads; the counts are of all.
+/// Lines of the report that are shown; the counts are of all.
 const LINES_SHOWN: usize = 500;
 
 /// A file's name and text.
@@ -57,7 +57,7 @@ pub fn ImportPage() -> Html {
             spawn_local(async move {
                 let mut read = Vec::new();
                 for file in list.iter().flat_map(|list| (0..list.length()).filter_map(|i| list.get(i))) {
-                    // One that cannot be read is as if it had not been chosen; the report shows it.
+                    // A file that cannot be read counts as not chosen; the report shows it.
                     if let Ok(text) = JsFuture::from(file.text()).await {
                         read.push((file.name(), text.as_string().unwrap_or_default()));
                     }
@@ -107,7 +107,7 @@ pub fn ImportPage() -> Html {
     }
 }
 
-/// One part after the other, as the script does; what they say is one report.
+/// Sends one part after the other, as the script does, and joins their reports.
 async fn send(
     api: Api,
     mode: ImportMode,
@@ -120,7 +120,7 @@ async fn send(
     let of = parts.len();
     for (i, part) in parts.into_iter().enumerate() {
         on_progress(i + 1, of);
-        let report = api.send::<Import>(&[], &ImportRequest { mode, ..part }).await?;
+        let report = api.request::<Import>().body(&ImportRequest { mode, ..part }).send().await?;
         for item in report.items {
             // A team that several parts name counts once.
             if item.kind == "team" && !teams.insert(item.subject.clone()) {
@@ -183,7 +183,8 @@ fn cells(i18n: &I18n, item: &ImportItem) -> Vec<Html> {
     ]
 }
 
-/// What the files ask for: settings first, then calls in parts. `Err` names a file that cannot be read.
+/// Returns the requests that the files make: settings first, then calls in parts. `Err` names a file that
+/// cannot be read.
 fn parts_of(files: &[File]) -> Result<Vec<ImportRequest>, String> {
     let request = |kv, tables| ImportRequest { mode: ImportMode::Check, kv, tables };
     let (mut kv, mut tables, mut calls) = (BTreeMap::new(), BTreeMap::new(), vec![]);
@@ -213,7 +214,7 @@ fn parts_of(files: &[File]) -> Result<Vec<ImportRequest>, String> {
     Ok(parts)
 }
 
-/// KV as an object, however it was dumped: an object, or a list of `{key, value}` or `{name, value}`.
+/// Returns a dump of KV as an object. It may be an object, or a list of `{key, value}` or `{name, value}`.
 fn kv_of(dump: Value) -> Option<BTreeMap<String, Value>> {
     let entry = |mut entry: Value| {
         let key = entry.get("key").or_else(|| entry.get("name"))?.as_str()?.to_owned();
@@ -226,7 +227,8 @@ fn kv_of(dump: Value) -> Option<BTreeMap<String, Value>> {
     }
 }
 
-/// Rows in parts that are the same at every run. A table that cannot be read goes as it is, for the API to say so.
+/// Splits rows into parts that are the same at every run. An unreadable table is sent unchanged, so that the
+/// API refuses it.
 fn in_parts(table: Value) -> Vec<Value> {
     let Some(mut rows) = rows_of(&table) else { return vec![table] };
     number_calls(&mut rows);
@@ -256,11 +258,11 @@ mod tests {
         assert_eq!(parts[1].kv.keys().collect::<Vec<_>>(), ["token:x"]);
         let last = parts[3].tables[&Table::TokenUsageLogs].as_array().unwrap();
         assert_eq!(last.len(), 1, "the 2,001st");
-        assert_eq!(last[0]["_occurrence"], 2_000, "alike in every field, and one all the same");
+        assert_eq!(last[0]["_occurrence"], 2_000, "alike in every field, and still a call of its own");
     }
 
     #[test]
-    fn a_file_that_is_not_understood_is_named() {
+    fn an_unreadable_file_is_named() {
         assert_eq!(parts_of(&[file("notes.txt", "x")]).unwrap_err(), "notes.txt");
         assert_eq!(parts_of(&[file("kv.json", "5")]).unwrap_err(), "kv.json");
         assert_eq!(parts_of(&[file("other.json", "{}")]).unwrap_err(), "other.json");

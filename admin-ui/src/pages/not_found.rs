@@ -1,3 +1,5 @@
+//! The page of an unknown address.
+
 use crate::components::Page;
 use crate::i18n::use_i18n;
 use crate::route::Route;

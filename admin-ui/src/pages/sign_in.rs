@@ -1,3 +1,5 @@
+//! The page to sign in.
+
 use crate::clerk;
 use crate::components::Page;
 use crate::config::use_config;
@@ -7,8 +9,8 @@ use patternfly_yew::prelude::*;
 use web_sys::Element;
 use yew::prelude::*;
 
-/// `/sign-in`, and in place of any page that asks for a session. Where it stands in place of a page,
-/// whoever signs in comes back to that page.
+/// `/sign-in`, also shown in place of any page that needs a session. After signing in there, people come
+/// back to that page.
 #[component]
 pub fn SignInPage() -> Html {
     let i18n = use_i18n();
@@ -33,7 +35,7 @@ pub fn SignInPage() -> Html {
     }
 }
 
-/// Clerk's own form: it draws into this element for itself.
+/// Clerk's own form. Clerk draws into this element.
 #[component]
 fn ClerkForm() -> Html {
     let node = use_node_ref();

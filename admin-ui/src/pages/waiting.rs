@@ -1,10 +1,12 @@
+//! The page of a person without a team.
+
 use crate::components::Page;
 use crate::i18n::use_i18n;
 use crate::state::session::use_me;
 use patternfly_yew::prelude::*;
 use yew::prelude::*;
 
-/// For whoever is signed in and in no team.
+/// The page of a person who is signed in and in no team.
 #[component]
 pub fn WaitingPage() -> Html {
     let i18n = use_i18n();

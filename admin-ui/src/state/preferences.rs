@@ -45,7 +45,7 @@ pub enum Language {
 impl Language {
     pub const ALL: [Self; 2] = [Self::TraditionalChinese, Self::English];
 
-    /// The BCP 47 tag, also what is remembered.
+    /// The BCP 47 tag, under which the choice is remembered too.
     pub const fn tag(self) -> &'static str {
         match self {
             Self::English => "en",
@@ -53,7 +53,7 @@ impl Language {
         }
     }
 
-    /// What was remembered, else what the browser prefers.
+    /// Returns the remembered language, else the one that the browser prefers.
     fn choose(remembered: Option<&str>, preferred: Option<&str>) -> Self {
         let remembered = Self::ALL.into_iter().find(|language| Some(language.tag()) == remembered);
         remembered.unwrap_or(match preferred {
@@ -78,7 +78,7 @@ impl Preferences {
         Self {
             theme: Theme::from_name(recall(THEME).as_deref()),
             language: Language::choose(recall(LANGUAGE).as_deref(), preferred.as_deref()),
-            // Where it would cover the page it is closed until asked for.
+            // On a narrow screen it would cover the page, so it is closed until somebody opens it.
             is_sidebar_open: recall(SIDEBAR).map_or_else(is_wide, |sidebar| sidebar != CLOSED && is_wide()),
         }
     }
@@ -103,7 +103,7 @@ impl Reducible for Preferences {
     }
 }
 
-/// Local storage, where the browser allows it.
+/// Returns local storage, if the browser allows it.
 fn storage() -> Option<web_sys::Storage> {
     gloo::utils::window().local_storage().ok().flatten()
 }
@@ -117,7 +117,7 @@ fn remember(name: &str, value: &str) {
     let _ = storage().map(|storage| storage.set_item(name, value));
 }
 
-/// From here on the sidebar lies beside the page and not over it.
+/// Whether the sidebar lies beside the page, and not over it.
 fn is_wide() -> bool {
     let query = gloo::utils::window().match_media("(min-width: 1200px)").ok().flatten();
     query.is_some_and(|query| query.matches())
@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_remembered_theme_is_found_again_and_anything_else_follows_the_system() {
+    fn a_remembered_theme_is_used_and_anything_else_follows_the_system() {
         for theme in Theme::ALL {
             assert_eq!(Theme::from_name(Some(theme.name())), theme);
         }
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_language_wins_over_the_browsers() {
+    fn a_remembered_language_wins_over_the_browsers_own() {
         assert_eq!(Language::choose(Some("en"), Some("zh-TW")), Language::English);
         assert_eq!(Language::choose(None, Some("zh-TW")), Language::TraditionalChinese);
         assert_eq!(Language::choose(Some("fr"), None), Language::English);

@@ -1,17 +1,15 @@
-//! Who is signed in: by Clerk's script where a publishable key is configured, else by the session token that
-//! the local issuer hands over.
+//! The session of the person who is signed in. Clerk's script keeps it if a publishable key is configured;
+//! otherwise it is a session token of the local issuer.
 //!
-//! Clerk keeps its session itself and gives a token of a minute for each call. The issuer's page comes back with the token in the address's fragment, which no server is sent.
-//! It is taken out of the address before anything is drawn. It is kept in this tab's session storage
-//! as well as in memory, so that a reload is no sign-out: it opens nothing but the admin API, for an
-//! hour at most, it ends with the tab, and a script that could read it there could as well send
-//! calls itself. API tokens and upstream credentials are never stored.
+//! Clerk gives a token of a minute for each call. The issuer's page comes back with its token in the
+//! address's fragment, which browsers send to no server. The token is taken out of the address before
+//! anything is drawn. It is kept in this tab's session storage as well as in memory, so that a reload is no
+//! sign-out: it opens nothing but the admin API, for an hour at most, and it ends with the tab. A script
+//! that could read it there could send calls itself. API tokens and upstream credentials are never stored.
 
-use crate::api::{Api, CallError, Reason};
+use crate::api::Pass;
 use crate::clerk;
-use crate::components::AsyncView;
 use crate::config::use_config;
-use crate::hooks::use_remote;
 use crate::route::Route;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -19,46 +17,17 @@ use contract::people::Me;
 use domain::people::role::{Action, Subject, authorize};
 use domain::time::UnixMs;
 use std::rc::Rc;
-use web_sys::wasm_bindgen::prelude::*;
+use web_sys::wasm_bindgen::JsValue;
 use yew::prelude::*;
 use yew_router::prelude::use_navigator;
 
 const STORED: &str = "session";
 const FRAGMENT: &str = "#__session=";
 
-/// What opens the admin API.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Pass {
-    /// The local issuer's token.
-    Token(Rc<str>),
-    /// The id of Clerk's session.
-    Clerk(Rc<str>),
-}
-
-impl Pass {
-    /// Another one is another person, or the same again.
-    pub fn key(&self) -> &str {
-        match self {
-            Self::Token(key) | Self::Clerk(key) => key,
-        }
-    }
-
-    /// For one call. Clerk has none to give when it cannot be reached, or its session has ended by now.
-    pub async fn token(&self) -> Result<Option<Rc<str>>, Reason> {
-        match self {
-            Self::Token(token) => Ok(Some(Rc::clone(token))),
-            Self::Clerk(_) => {
-                let token = clerk::get_token().await.map_err(|_| Reason::Unreachable)?;
-                Ok(token.as_string().map(Rc::from))
-            }
-        }
-    }
-}
-
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Session {
     pub pass: Option<Pass>,
-    /// There was one, and it has ended by itself.
+    /// Whether there was a session that ended by itself.
     pub has_ended: bool,
 }
 
@@ -66,13 +35,13 @@ pub struct Session {
 pub enum ChangeSession {
     SignedOut,
     Expired,
-    /// Clerk says that this session is open, or none.
+    /// Clerk says that this session is open, or that none is.
     Clerk(Option<Rc<str>>),
 }
 
 impl Session {
-    /// From the address, else from what this tab remembers.
-    fn load(now: UnixMs) -> Self {
+    /// Reads the session from the address, else from this tab's storage.
+    pub fn load(now: UnixMs) -> Self {
         if let Some(token) = take_from_address() {
             remember(&token);
             return Self::of(Some(token), now);
@@ -116,7 +85,7 @@ fn forget() {
     let _ = storage().map(|storage| storage.remove_item(STORED));
 }
 
-/// The token of the address's fragment, which is then gone from the address and from history.
+/// Takes the token out of the address's fragment, and so out of history.
 fn take_from_address() -> Option<String> {
     let location = gloo::utils::window().location();
     let token = location.hash().ok()?.strip_prefix(FRAGMENT)?.to_owned();
@@ -126,85 +95,19 @@ fn take_from_address() -> Option<String> {
     Some(token)
 }
 
-/// When a JWT ends. Read without a check of its signature, which is the API's task: here it only
-/// spares a call that would be refused.
+/// Returns when a JWT ends. Its signature is not checked, which is the API's task: the end only spares a
+/// call that would be refused.
 fn expires_at(token: &str) -> Option<UnixMs> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     let claims: serde_json::Value = serde_json::from_slice(&payload).ok()?;
     claims.get("exp")?.as_i64()?.checked_mul(1000)
 }
 
-#[derive(Clone, Debug, PartialEq, Properties)]
-pub struct SessionProviderProps {
-    pub children: Html,
-}
-
+/// The session, and the way to change it.
 pub type SessionHandle = UseReducerHandle<Session>;
 
-/// Gives what is inside the session and the API in it.
-#[component]
-pub fn SessionProvider(props: &SessionProviderProps) -> Html {
-    let config = use_config();
-    let key = config.clerk_key();
-    let is_clerk = key.is_some();
-    let session =
-        use_reducer(|| if is_clerk { Session::default() } else { Session::load(crate::format::now()) });
-    let on_refused = {
-        let dispatcher = session.dispatcher();
-        use_callback(is_clerk, move |(), is_clerk| {
-            dispatcher.dispatch(ChangeSession::Expired);
-            close(*is_clerk);
-        })
-    };
-    let api = Api::new(&config.api, session.pass.clone(), on_refused);
-    html! {
-        <ContextProvider<SessionHandle> context={session}>
-            <ContextProvider<Api> context={api}>
-                if let Some(publishable_key) = key {
-                    <Clerk {publishable_key}>{ props.children.clone() }</Clerk>
-                } else {
-                    { props.children.clone() }
-                }
-            </ContextProvider<Api>>
-        </ContextProvider<SessionHandle>>
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Properties)]
-struct ClerkProps {
-    publishable_key: Rc<str>,
-    children: Html,
-}
-
-/// Draws what is inside once Clerk has said whether somebody is signed in.
-#[component]
-fn Clerk(props: &ClerkProps) -> Html {
-    let session = use_context::<SessionHandle>();
-    let loading = use_remote(props.publishable_key.clone(), move |key: Rc<str>| {
-        let dispatcher = session.as_ref().map(UseReducerHandle::dispatcher);
-        let on_session = move |id: Option<String>| {
-            if let Some(dispatcher) = &dispatcher {
-                dispatcher.dispatch(ChangeSession::Clerk(id.map(Rc::from)));
-            }
-        };
-        async move {
-            // Clerk calls it as long as the page is open.
-            let heard = Closure::<dyn Fn(Option<String>)>::new(on_session.clone()).into_js_value();
-            let id = clerk::load(&key, heard).await.map_err(|address| CallError {
-                url: address.as_string().unwrap_or_default(),
-                reason: Reason::Unreachable,
-            })?;
-            on_session(id.as_string());
-            Ok(())
-        }
-    });
-    let children = props.children.clone();
-    let render = Callback::from(move |_: Rc<()>| children.clone());
-    html! { <AsyncView<()> state={loading.state} on_retry={loading.on_refresh} {render} /> }
-}
-
 /// Ends the session on this machine. The token itself ends by its own time.
-fn close(is_clerk: bool) {
+pub fn close(is_clerk: bool) {
     if is_clerk {
         clerk::sign_out();
     } else {
@@ -229,8 +132,8 @@ pub fn use_sign_out() -> Callback<()> {
     })
 }
 
-/// Leaves for the issuer's page, which comes back to the page that is open now; or for the page with Clerk's
-/// form.
+/// Returns a callback that goes to the issuer's page, which comes back to the current page; or to the page
+/// with Clerk's form.
 #[hook]
 pub fn use_sign_in() -> Callback<()> {
     let config = use_config();
@@ -248,7 +151,7 @@ pub fn use_sign_in() -> Callback<()> {
     })
 }
 
-/// Who is signed in. Only pages that ask for a session are drawn with one.
+/// Returns the person who is signed in. Only pages that need a session are drawn with one.
 #[hook]
 pub fn use_me() -> Rc<Me> {
     let nobody = || Me {
@@ -262,7 +165,7 @@ pub fn use_me() -> Rc<Me> {
     use_context().unwrap_or_else(|| Rc::new(nobody()))
 }
 
-/// By the function that the API decides with; the API decides again.
+/// Whether a person may do something, by the function that the API decides with. The API decides again.
 pub fn can(me: &Me, action: Action, subject: Subject) -> bool {
     authorize(&me.caller(), action, subject).is_ok()
 }
@@ -276,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_has_ended_is_not_used_and_is_told_from_none() {
+    fn a_session_that_has_ended_is_not_used_and_differs_from_none() {
         assert!(Session::of(Some(token(2)), 1_000).pass.is_some());
         assert_eq!(Session::of(Some(token(2)), 2_000), Session { pass: None, has_ended: true });
         assert_eq!(Session::of(Some("nonsense".to_owned()), 0), Session { pass: None, has_ended: true });
@@ -284,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_clerk_says_after_a_session_has_ended_leaves_that_to_be_read() {
+    fn an_ended_session_still_shows_as_ended_after_clerk_reports_none() {
         let after = |session: Session, action| (*Rc::new(session).reduce(action)).clone();
         let open = after(Session::default(), ChangeSession::Clerk(Some("sess_1".into())));
         assert_eq!(open.pass, Some(Pass::Clerk("sess_1".into())));

@@ -1,12 +1,11 @@
-//! Short messages about what was done. The library's own viewer speaks English to screen readers.
+//! Short messages about what was done.
 
-use crate::i18n::use_i18n;
-use gloo::timers::callback::Timeout;
+use crate::i18n::I18n;
+use contract::Propagation;
 use std::rc::Rc;
 use yew::prelude::*;
 
-const SHOWN_MS: u32 = 6_000;
-
+/// How good the news is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tone {
     Success,
@@ -32,12 +31,14 @@ impl Tone {
     }
 }
 
+/// The messages that are shown, each with its number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Toasts {
     last: u32,
-    shown: Vec<(u32, Tone, AttrValue)>,
+    pub shown: Vec<(u32, Tone, AttrValue)>,
 }
 
+/// A change of the messages that are shown.
 #[derive(Clone, Debug)]
 pub enum ToastAction {
     Show(Tone, AttrValue),
@@ -60,79 +61,13 @@ impl Reducible for Toasts {
     }
 }
 
-type Dispatcher = UseReducerDispatcher<Toasts>;
+pub type Dispatcher = UseReducerDispatcher<Toasts>;
 
-/// Only the way to show one: who shows a toast is not drawn anew for it.
+/// The way to show a message, without the messages: a component that shows one is not drawn again for it.
 #[derive(Clone, PartialEq)]
-struct Toaster(Dispatcher);
+pub struct Toaster(pub Dispatcher);
 
-#[derive(Clone, Debug, PartialEq, Properties)]
-pub struct ToastProviderProps {
-    pub children: Html,
-}
-
-#[component]
-pub fn ToastProvider(props: &ToastProviderProps) -> Html {
-    let toasts = use_reducer(Toasts::default);
-    let dispatcher = toasts.dispatcher();
-    let items = toasts.shown.iter().map(|(id, tone, text)| {
-        html! { <ToastItem key={*id} id={*id} tone={*tone} text={text} /> }
-    });
-    html! {
-        <ContextProvider<Toaster> context={Toaster(dispatcher.clone())}>
-            { props.children.clone() }
-            <ul class="pf-v6-c-alert-group pf-m-toast" role="list" aria-live="polite" aria-relevant="additions">
-                { for items }
-            </ul>
-        </ContextProvider<Toaster>>
-    }
-}
-
-#[derive(Clone, PartialEq, Properties)]
-struct ToastItemProps {
-    id: u32,
-    tone: Tone,
-    text: AttrValue,
-}
-
-#[component]
-fn ToastItem(props: &ToastItemProps) -> Html {
-    let i18n = use_i18n();
-    let toaster = use_context::<Toaster>();
-    let remove = {
-        let id = props.id;
-        Callback::from(move |()| {
-            if let Some(Toaster(dispatcher)) = &toaster {
-                dispatcher.dispatch(ToastAction::Remove(id));
-            }
-        })
-    };
-    // What went wrong stays until it was read.
-    let timer = (props.tone == Tone::Success).then(|| remove.clone());
-    use_effect_with((), move |()| {
-        let timer = timer.map(|remove| Timeout::new(SHOWN_MS, move || remove.emit(())));
-        move || drop(timer)
-    });
-    html! {
-        <li class="pf-v6-c-alert-group__item">
-            <div class={classes!("pf-v6-c-alert", props.tone.class())}>
-                <div class="pf-v6-c-alert__icon"><i class={props.tone.icon()} aria-hidden="true" /></div>
-                <p class="pf-v6-c-alert__title">{ &props.text }</p>
-                <div class="pf-v6-c-alert__action">
-                    <button
-                        class="pf-v6-c-button pf-m-plain"
-                        type="button"
-                        aria-label={i18n.t("app.dismiss")}
-                        onclick={remove.reform(|_| ())}
-                    >
-                        <i class="fas fa-times" aria-hidden="true" />
-                    </button>
-                </div>
-            </div>
-        </li>
-    }
-}
-
+/// Returns a callback that shows a message.
 #[hook]
 pub fn use_toast() -> Callback<(Tone, AttrValue)> {
     let toaster = use_context::<Toaster>();
@@ -141,4 +76,12 @@ pub fn use_toast() -> Callback<(Tone, AttrValue)> {
             dispatcher.dispatch(ToastAction::Show(tone, text));
         }
     })
+}
+
+/// Says that a change was saved, and whether the gateway has it yet.
+pub fn saved(i18n: &I18n, propagation: Propagation) -> (Tone, AttrValue) {
+    match propagation {
+        Propagation::Published => (Tone::Success, i18n.t("saved.published")),
+        Propagation::Pending => (Tone::Warning, i18n.t("saved.pending")),
+    }
 }

@@ -1,18 +1,19 @@
 //! OAuth 2 client credentials: the grant's request, and the token in its response.
 
 use super::{InvalidCredential, header_secret, invalid, sendable, word};
-use crate::secret::Secret;
+use crate::secret::{Reveal, Secret};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 /// A client of an OAuth 2 authorization server.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
+#[serde(remote = "Self", deny_unknown_fields)]
 pub struct ClientCredentials {
     /// Where the token comes from.
     pub token_url: String,
     pub client_id: String,
+    #[serde(serialize_with = "Reveal::reveal")]
     pub client_secret: Secret,
     #[serde(default)]
     pub scope: Option<String>,

@@ -1,3 +1,5 @@
+//! The bell: notifications that need attention.
+
 use crate::api::use_api;
 use crate::components::{Menu, Time};
 use crate::format;
@@ -12,7 +14,7 @@ use yew_router::prelude::*;
 const REFRESH_MS: u32 = 60_000;
 const SHOWN: u32 = 20;
 
-/// What somebody should look at.
+/// The notifications, with their number on the button.
 #[component]
 pub fn Bell() -> Html {
     let i18n = use_i18n();
@@ -20,7 +22,7 @@ pub fn Bell() -> Html {
     let notes = use_remote((), move |()| {
         let api = api.clone();
         let query = NotificationQuery { limit: Some(SHOWN), cursor: None };
-        async move { api.read::<ListNotifications>(&[], &query).await }
+        async move { api.request::<ListNotifications>().query(&query).send().await }
     });
     use_interval_while_visible(REFRESH_MS, notes.on_refresh.clone());
     let count = notes.state.ready().map_or(0, |page| page.items.len());

@@ -1,3 +1,5 @@
+//! The navigation in the sidebar.
+
 use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_set_preference};
@@ -6,7 +8,7 @@ use domain::people::role::{Action, Subject};
 use yew::prelude::*;
 use yew_router::prelude::*;
 
-/// Below this width the sidebar lies over the page, so it closes behind whoever chose from it.
+/// Below this width the sidebar lies over the page, so it closes after each choice.
 const NARROW: &str = "(max-width: 1199px)";
 
 #[component]

@@ -1,3 +1,5 @@
+//! The choices of theme and language.
+
 use crate::components::{Choice, ChoiceOption};
 use crate::i18n::use_i18n;
 use crate::state::preferences::{Language, SetPreference, Theme, use_preferences, use_set_preference};

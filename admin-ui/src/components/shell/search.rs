@@ -1,3 +1,5 @@
+//! The search in the masthead.
+
 use crate::api::{CallError, use_api};
 use crate::hooks::{AsyncState, use_debounced, use_id, use_remote};
 use crate::i18n::use_i18n;
@@ -9,7 +11,7 @@ use web_sys::{HtmlInputElement, Node};
 use yew::prelude::*;
 use yew_router::prelude::*;
 
-/// Of tokens and of routes each.
+/// Tokens shown, and routes.
 const SHOWN: u32 = 5;
 const STILL_MS: u32 = 250;
 
@@ -59,45 +61,12 @@ pub fn Search() -> Html {
     };
     let on_choose = {
         let (text, is_open) = (text.setter(), is_open.setter());
-        Callback::from(move |_: MouseEvent| {
+        Callback::from(move |()| {
             text.set(String::new());
             is_open.set(false);
         })
     };
     let is_shown = *is_open && !text.trim().is_empty();
-    let link = |to: Route, name: &str, more: &str, icon: &'static str| {
-        html! {
-            <li onclick={on_choose.clone()} role="presentation">
-                <Link<Route> {to} classes="tm-menu__item">
-                    <i class={icon} aria-hidden="true" />
-                    <span>{ name }<span class="tm-subtle tm-search__more">{ more }</span></span>
-                </Link<Route>>
-            </li>
-        }
-    };
-    let results = match &found.state {
-        AsyncState::Loading => html! { <p class="tm-search__note">{ i18n.t("async.loading") }</p> },
-        AsyncState::Failed(_) => html! { <p class="tm-search__note">{ i18n.t("search.failed") }</p> },
-        AsyncState::Ready(found) if found.0.is_empty() && found.1.is_empty() => {
-            html! { <p class="tm-search__note">{ i18n.fill("search.nothing", &[("text", text.trim())]) }</p> }
-        }
-        AsyncState::Ready(found) => html! {
-            <>
-                if !found.0.is_empty() {
-                    <h2 class="tm-search__group">{ i18n.t("tokens.title") }</h2>
-                    <ul role="list">{ for found.0.iter().map(|token| {
-                        link(Route::Token { id: token.id.to_string() }, &token.name, token.team_id.as_str(), "fas fa-key")
-                    }) }</ul>
-                }
-                if !found.1.is_empty() {
-                    <h2 class="tm-search__group">{ i18n.t("routes.title") }</h2>
-                    <ul role="list">{ for found.1.iter().map(|route| {
-                        link(Route::RouteDetail { id: route.id.to_string() }, &route.name, route.path.as_str(), "fas fa-route")
-                    }) }</ul>
-                }
-            </>
-        },
-    };
     html! {
         <div class="tm-search" role="search" ref={node} {onfocusout} {onfocusin} {onkeydown}>
             <span class="pf-v6-c-form-control tm-search__field">
@@ -112,9 +81,59 @@ pub fn Search() -> Html {
                 />
             </span>
             if is_shown {
-                <div class="tm-menu__panel pf-v6-c-menu tm-search__panel" id={panel} aria-live="polite">{ results }</div>
+                <div class="tm-menu__panel pf-v6-c-menu tm-search__panel" id={panel} aria-live="polite">
+                    <Results text={text.trim().to_owned()} found={found.state} {on_choose} />
+                </div>
             }
         </div>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct ResultsProps {
+    text: String,
+    found: AsyncState<Found>,
+    on_choose: Callback<()>,
+}
+
+/// The tokens and routes that were found.
+#[component]
+fn Results(props: &ResultsProps) -> Html {
+    let i18n = use_i18n();
+    let note = |text: AttrValue| html! { <p class="tm-search__note">{ text }</p> };
+    let (tokens, routes) = match &props.found {
+        AsyncState::Loading => return note(i18n.t("async.loading")),
+        AsyncState::Failed(_) => return note(i18n.t("search.failed")),
+        AsyncState::Ready(found) if found.0.is_empty() && found.1.is_empty() => {
+            return note(i18n.fill("search.nothing", &[("text", &props.text)]));
+        }
+        AsyncState::Ready(found) => (&found.0, &found.1),
+    };
+    let link = |to: Route, name: &str, more: &str, icon: &'static str| {
+        html! {
+            <li onclick={props.on_choose.reform(|_| ())} role="presentation">
+                <Link<Route> {to} classes="tm-menu__item">
+                    <i class={icon} aria-hidden="true" />
+                    <span>{ name }<span class="tm-subtle tm-search__more">{ more }</span></span>
+                </Link<Route>>
+            </li>
+        }
+    };
+    html! {
+        <>
+            if !tokens.is_empty() {
+                <h2 class="tm-search__group">{ i18n.t("tokens.title") }</h2>
+                <ul role="list">{ for tokens.iter().map(|token| {
+                    link(Route::Token { id: token.id.to_string() }, &token.name, token.team_id.as_str(), "fas fa-key")
+                }) }</ul>
+            }
+            if !routes.is_empty() {
+                <h2 class="tm-search__group">{ i18n.t("routes.title") }</h2>
+                <ul role="list">{ for routes.iter().map(|route| {
+                    link(Route::RouteDetail { id: route.id.to_string() }, &route.name, route.path.as_str(), "fas fa-route")
+                }) }</ul>
+            }
+        </>
     }
 }
 
@@ -125,7 +144,7 @@ async fn find(api: &crate::api::Api, search: String) -> Result<Found, CallError>
     let (limit, search) = (Some(SHOWN), Some(search));
     let tokens = TokenQuery { search: search.clone(), limit, ..TokenQuery::default() };
     let routes = RouteQuery { search, limit, ..RouteQuery::default() };
-    let tokens = api.read::<ListTokens>(&[], &tokens).await?;
-    let routes = api.read::<ListRoutes>(&[], &routes).await?;
+    let tokens = api.request::<ListTokens>().query(&tokens).send().await?;
+    let routes = api.request::<ListRoutes>().query(&routes).send().await?;
     Ok((tokens.items, routes.items))
 }

@@ -1,3 +1,5 @@
+//! The state of the system, in the masthead.
+
 use crate::api::use_api;
 use crate::hooks::{AsyncState, use_interval_while_visible, use_remote};
 use crate::i18n::use_i18n;
@@ -8,14 +10,14 @@ use yew_router::prelude::*;
 
 const REFRESH_MS: u32 = 30_000;
 
-/// Whether the system works, at a glance; leads to the page that says more.
+/// A dot in the colour of the system's state. It leads to the page with the details.
 #[component]
 pub fn StatusDot() -> Html {
     let i18n = use_i18n();
     let api = use_api();
     let health = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call_or::<GetHealthDetailed>(503).await }
+        async move { api.request::<GetHealthDetailed>().send_or(503).await }
     });
     use_interval_while_visible(REFRESH_MS, health.on_refresh.clone());
     let (class, text) = match &health.state {

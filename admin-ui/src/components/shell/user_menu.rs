@@ -1,4 +1,6 @@
-use super::{LanguageChoice, ThemeChoice};
+//! The menu of the person who is signed in.
+
+use super::preferences::{LanguageChoice, ThemeChoice};
 use crate::clerk;
 use crate::components::{Avatar, Menu, MenuItem, RoleLabel};
 use crate::config::use_config;
@@ -6,7 +8,7 @@ use crate::i18n::use_i18n;
 use crate::state::session::{use_me, use_sign_out};
 use yew::prelude::*;
 
-/// Who is signed in, what he is, how he likes it, and the way out.
+/// The menu of the person who is signed in: roles, preferences, sign-out.
 #[component]
 pub fn UserMenu() -> Html {
     let i18n = use_i18n();

@@ -1,8 +1,12 @@
+//! The list of people.
+
 use super::invitations::Invitations;
 use super::roles::EditRoles;
 use crate::api::use_api;
-use crate::components::{AsyncView, Avatar, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, Time};
-use crate::hooks::{use_debounced, use_paged, use_query, use_teams};
+use crate::components::{
+    AsyncView, Avatar, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, SearchField, Time,
+};
+use crate::hooks::{setter, use_debounced, use_paged, use_query, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
 use contract::Page as Items;
@@ -11,12 +15,11 @@ use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 const STILL_MS: u32 = 250;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -34,7 +37,10 @@ pub fn UsersPage() -> Html {
         let api = api.clone();
         async move {
             let search = Some(filter.search.trim().to_owned()).filter(|text| !text.is_empty());
-            api.read::<ListPeople>(&[], &PeopleQuery { search, cursor, ..PeopleQuery::default() }).await
+            api.request::<ListPeople>()
+                .query(&PeopleQuery { search, cursor, ..PeopleQuery::default() })
+                .send()
+                .await
         }
     });
     let teams = use_teams();
@@ -46,10 +52,7 @@ pub fn UsersPage() -> Html {
         let is_inviting = is_inviting.setter();
         Callback::from(move |()| is_inviting.set(value))
     };
-    let set_editing = {
-        let editing = editing.setter();
-        Callback::from(move |person| editing.set(person))
-    };
+    let set_editing = setter(&editing);
     let is_busy = people.remote.is_loading;
     let render = {
         let (i18n, me, set_editing) = (i18n.clone(), Rc::clone(&me), set_editing.clone());
@@ -59,9 +62,7 @@ pub fn UsersPage() -> Html {
             html! { <DataTable label={i18n.t("users.title")} columns={columns(&i18n, assigns)} {rows} {is_busy} /> }
         })
     };
-    let on_search = on_filter.reform(|event: InputEvent| Filter {
-        search: event.target_unchecked_into::<HtmlInputElement>().value(),
-    });
+    let on_search = on_filter.reform(|search| Filter { search });
     let actions = html! {
         if assigns {
             <Button variant={ButtonVariant::Primary} icon={Icon::PlusCircle} label={i18n.t("users.invite").to_string()} onclick={set_inviting(true).reform(|_| ())} />
@@ -71,9 +72,7 @@ pub fn UsersPage() -> Html {
     html! {
         <Page title={i18n.t("users.title")} summary={i18n.t("users.summary")} {actions}>
             <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
-                <span class="pf-v6-c-form-control tm-toolbar__search">
-                    <input type="search" value={filter.search.clone()} oninput={on_search} placeholder={i18n.t("users.search")} aria-label={i18n.t("users.search")} />
-                </span>
+                <SearchField label={i18n.t("users.search")} value={filter.search.clone()} on_change={on_search} />
             </div>
             <AsyncView<Items<PersonView>>
                 state={people.remote.state}

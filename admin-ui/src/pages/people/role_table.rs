@@ -1,4 +1,4 @@
-//! A role for each team: what a person is there, or is to be.
+//! A role for each team of a person.
 
 use crate::components::{Select, role_name};
 use crate::i18n::use_i18n;
@@ -15,16 +15,16 @@ pub type Roles = BTreeMap<TeamId, Role>;
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct RoleTableProps {
     pub teams: Rc<Vec<TeamView>>,
-    /// As they are.
+    /// The current roles.
     #[prop_or_default]
     pub present: Roles,
-    /// As they are to be.
+    /// The roles to be set.
     pub roles: Roles,
     pub on_change: Callback<Roles>,
 }
 
-/// A row for each team in which the caller may assign anything. A row offers the roles that he may
-/// give there, by the function that the API decides with.
+/// A row for each team in which the caller may assign a role. A row offers the roles that they may give
+/// there, by the function that the API decides with.
 #[component]
 pub fn RoleTable(props: &RoleTableProps) -> Html {
     let i18n = use_i18n();
@@ -110,7 +110,7 @@ fn set(roles: &mut Roles, team: &TeamId, role: Option<Role>) {
     };
 }
 
-/// What leads from one to the other: teams by the role to set, and teams to leave.
+/// Returns the changes from `present` to `wanted`: the teams by the role to set, and the teams to leave.
 pub fn changes(present: &Roles, wanted: &Roles) -> (BTreeMap<Role, Vec<TeamId>>, Vec<TeamId>) {
     let mut sets: BTreeMap<Role, Vec<TeamId>> = BTreeMap::new();
     for (team, role) in wanted.iter().filter(|(team, role)| present.get(*team) != Some(*role)) {
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_call_for_each_role_and_none_for_what_stays() {
+    fn each_role_takes_one_call_and_a_kept_role_none() {
         let roles =
             |pairs: &[(&str, Role)]| -> Roles { pairs.iter().map(|(t, r)| (TeamId::from(*t), *r)).collect() };
         let present = roles(&[("a", Role::Viewer), ("b", Role::Viewer), ("c", Role::Admin)]);

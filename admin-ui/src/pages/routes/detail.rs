@@ -1,3 +1,5 @@
+//! One route.
+
 use super::delete::DeleteRoute;
 use super::form::RouteForm;
 use super::settings::provider_name;
@@ -10,7 +12,7 @@ use crate::hooks::use_remote;
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
-use contract::routes::{GetRoute, RouteView};
+use contract::routes::{GetRoute, RouteView, UpstreamView};
 use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
@@ -29,7 +31,7 @@ pub fn RoutePage(props: &RoutePageProps) -> Html {
     let (api, me, config) = (use_api(), use_me(), use_config());
     let shown = use_remote(props.id.clone(), move |id| {
         let api = api.clone();
-        async move { api.call::<GetRoute>(&[&id]).await }
+        async move { api.request::<GetRoute>().path(&[&id]).send().await }
     });
     let (is_editing, is_deleting) = (use_state_eq(|| false), use_state_eq(|| false));
     let set = |state: &UseStateHandle<bool>, value: bool| {
@@ -79,7 +81,7 @@ pub fn RoutePage(props: &RoutePageProps) -> Html {
     }
 }
 
-/// What `/route-usage` shows.
+/// The query of `/route-usage`.
 #[derive(Clone, PartialEq, serde::Serialize)]
 struct OfPath {
     path: String,
@@ -127,24 +129,7 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str) -> Html {
                         </DescriptionGroup>
                     }
                     if let Some(upstream) = &route.upstream {
-                        <DescriptionGroup term={i18n.t("route.backend")}>
-                            <code class="tm-address">{ &upstream.backend_url }</code>
-                            <CopyButton text={upstream.backend_url.clone()} label={i18n.t("route.copy-backend")} />
-                        </DescriptionGroup>
-                        <DescriptionGroup term={i18n.t("route.credential")}>
-                            { credential_label(i18n, route) }
-                            if let Some(credential) = &upstream.credential {
-                                { " " }<span class="tm-subtle">{ i18n.t("credential.set-at") }{ " " }<Time at={credential.updated_at} /></span>
-                            }
-                        </DescriptionGroup>
-                        if let Some(ai) = &upstream.settings.ai {
-                            <DescriptionGroup term={i18n.t("route.ai")}>{ provider_name(i18n, ai.provider) }</DescriptionGroup>
-                        }
-                        if let Some(failover) = &upstream.settings.failover {
-                            <DescriptionGroup term={i18n.t("route.failover")}>
-                                <Link<Route> to={Route::RouteDetail { id: failover.route_id.to_string() }}>{ failover.route_id.to_string() }</Link<Route>>
-                            </DescriptionGroup>
-                        }
+                        { upstream_groups(i18n, route, upstream) }
                     }
                     <DescriptionGroup term={i18n.t("route.created")}><Time at={route.created_at} /></DescriptionGroup>
                     <DescriptionGroup term={i18n.t("route.changed")}><Time at={route.updated_at} /></DescriptionGroup>
@@ -156,5 +141,31 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str) -> Html {
                 </DescriptionList>
             </CardBody>
         </Card>
+    }
+}
+
+/// The part of the summary that only the core team sees.
+fn upstream_groups(i18n: &I18n, route: &RouteView, upstream: &UpstreamView) -> Html {
+    html! {
+        <>
+            <DescriptionGroup term={i18n.t("route.backend")}>
+                <code class="tm-address">{ &upstream.backend_url }</code>
+                <CopyButton text={upstream.backend_url.clone()} label={i18n.t("route.copy-backend")} />
+            </DescriptionGroup>
+            <DescriptionGroup term={i18n.t("route.credential")}>
+                { credential_label(i18n, route) }
+                if let Some(credential) = &upstream.credential {
+                    { " " }<span class="tm-subtle">{ i18n.t("credential.set-at") }{ " " }<Time at={credential.updated_at} /></span>
+                }
+            </DescriptionGroup>
+            if let Some(ai) = &upstream.settings.ai {
+                <DescriptionGroup term={i18n.t("route.ai")}>{ provider_name(i18n, ai.provider) }</DescriptionGroup>
+            }
+            if let Some(failover) = &upstream.settings.failover {
+                <DescriptionGroup term={i18n.t("route.failover")}>
+                    <Link<Route> to={Route::RouteDetail { id: failover.route_id.to_string() }}>{ failover.route_id.to_string() }</Link<Route>>
+                </DescriptionGroup>
+            }
+        </>
     }
 }

@@ -1,24 +1,27 @@
+//! The list of routes.
+
 use super::form::RouteForm;
 use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
-use crate::components::{AsyncView, Column, CopyButton, DataTable, Empty, Page, Pager, Select};
+use crate::components::{
+    AsyncView, Column, CopyButton, DataTable, Empty, Page, Pager, SearchField, Select, edit, filled,
+};
 use crate::hooks::{use_debounced, use_paged, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
 use contract::Page as Items;
-use contract::routes::{ListRoutes, ListTags, RouteQuery, RouteView};
+use contract::routes::{ListRoutes, ListTags, RouteQuery, RouteView, Tag};
 use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
 const STILL_MS: u32 = 250;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -28,7 +31,7 @@ struct Filter {
 
 impl Filter {
     fn query(self, cursor: Option<String>) -> RouteQuery {
-        let search = Some(self.search.trim().to_owned()).filter(|text| !text.is_empty());
+        let search = filled(&self.search);
         RouteQuery { search, tag: self.tag, limit: None, cursor }
     }
 }
@@ -44,12 +47,12 @@ pub fn RoutesPage() -> Html {
         let api = api.clone();
         use_paged(asked, move |filter: Filter, cursor| {
             let api = api.clone();
-            async move { api.read::<ListRoutes>(&[], &filter.query(cursor)).await }
+            async move { api.request::<ListRoutes>().query(&filter.query(cursor)).send().await }
         })
     };
     let tags = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call::<ListTags>(&[]).await }
+        async move { api.request::<ListTags>().send().await }
     });
     let is_creating = use_state_eq(|| false);
     let set_creating = |value: bool| {
@@ -68,34 +71,15 @@ pub fn RoutesPage() -> Html {
         }
     };
     let is_busy = routes.remote.is_loading;
-    let on_tag = {
-        let (filter, on_filter) = (filter.clone(), on_filter.clone());
-        on_filter
-            .reform(move |tag: String| Filter { tag: Some(tag).filter(|t| !t.is_empty()), ..filter.clone() })
-    };
+    let on_tag = edit(&filter, &on_filter, |filter: &mut Filter, tag: String| filter.tag = Some(tag));
     let render = {
-        let (i18n, on_tag) = (i18n.clone(), on_tag.clone());
+        let i18n = i18n.clone();
         Callback::from(move |page: Rc<Items<RouteView>>| {
             let rows: Vec<_> =
                 page.items.iter().map(|route| row(&i18n, route, sees_upstream, &on_tag)).collect();
             html! { <DataTable label={i18n.t("routes.title")} columns={columns(&i18n, sees_upstream)} {rows} {is_busy} /> }
         })
     };
-    let on_search = {
-        let filter = filter.clone();
-        on_filter.reform(move |event: InputEvent| Filter {
-            search: event.target_unchecked_into::<HtmlInputElement>().value(),
-            ..filter.clone()
-        })
-    };
-    let mut tag_options = vec![(AttrValue::Static(""), i18n.t("routes.any-tag"))];
-    if let Some(tags) = tags.state.ready() {
-        tag_options.extend(
-            tags.items
-                .iter()
-                .map(|tag| (tag.tag.clone().into(), format!("{} ({})", tag.tag, tag.routes).into())),
-        );
-    }
     let empty = html! {
         if filter == Filter::default() {
             <Empty title={i18n.t("routes.none")}>{ i18n.t("routes.none-advice") }</Empty>
@@ -112,18 +96,7 @@ pub fn RoutesPage() -> Html {
     };
     html! {
         <Page title={i18n.t("routes.title")} summary={i18n.t("routes.summary")} {actions}>
-            <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
-                <span class="pf-v6-c-form-control tm-toolbar__search">
-                    <input
-                        type="search"
-                        value={filter.search.clone()}
-                        oninput={on_search}
-                        placeholder={i18n.t("routes.search")}
-                        aria-label={i18n.t("routes.search")}
-                    />
-                </span>
-                <Select label={i18n.t("routes.tag")} options={tag_options} value={filter.tag.clone().unwrap_or_default()} on_change={on_tag} />
-            </div>
+            <Filters {filter} {on_filter} tags={tags.state.ready().map(|page| page.items.clone()).unwrap_or_default()} />
             <AsyncView<Items<RouteView>>
                 state={routes.remote.state}
                 on_retry={routes.remote.on_refresh}
@@ -136,6 +109,34 @@ pub fn RoutesPage() -> Html {
                 <RouteForm on_close={set_creating(false)} {on_changed} />
             }
         </Page>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct FiltersProps {
+    filter: Filter,
+    on_filter: Callback<Filter>,
+    tags: Vec<Tag>,
+}
+
+#[component]
+fn Filters(props: &FiltersProps) -> Html {
+    let i18n = use_i18n();
+    let FiltersProps { filter, on_filter, tags } = props;
+    let mut options = vec![(AttrValue::Static(""), i18n.t("routes.any-tag"))];
+    options.extend(
+        tags.iter().map(|tag| (tag.tag.clone().into(), format!("{} ({})", tag.tag, tag.routes).into())),
+    );
+    html! {
+        <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
+            <SearchField label={i18n.t("routes.search")} value={filter.search.clone()} on_change={edit(filter, on_filter, |filter: &mut Filter, text| filter.search = text)} />
+            <Select
+                label={i18n.t("routes.tag")}
+                {options}
+                value={filter.tag.clone().unwrap_or_default()}
+                on_change={edit(filter, on_filter, |filter: &mut Filter, tag: String| filter.tag = filled(&tag))}
+            />
+        </div>
     }
 }
 

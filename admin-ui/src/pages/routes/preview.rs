@@ -1,6 +1,8 @@
+//! A preview of the URL that a call goes to.
+
 use crate::components::TextField;
 use crate::config::use_config;
-use crate::hooks::use_id;
+use crate::hooks::{setter, use_id};
 use crate::i18n::use_i18n;
 use domain::access::path::RequestPath;
 use domain::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential};
@@ -15,17 +17,14 @@ pub struct PreviewProps {
     pub backend_url: String,
 }
 
-/// Where a call would go, by the function that the gateway builds its URLs with.
+/// Shows the URL that a call would go to, by the function that the gateway builds its URLs with.
 #[component]
 pub fn Preview(props: &PreviewProps) -> Html {
     let i18n = use_i18n();
     let config = use_config();
     let sample = use_state_eq(|| "/models?limit=5".to_owned());
     let id = use_id();
-    let on_change = {
-        let sample = sample.setter();
-        Callback::from(move |text| sample.set(text))
-    };
+    let on_change = setter(&sample);
     let url = upstream_url(&props.path, &props.backend_url, &sample, config.is_local());
     html! {
         <div class="tm-fieldset" role="group" aria-labelledby={id.clone()}>
@@ -43,7 +42,7 @@ pub fn Preview(props: &PreviewProps) -> Html {
     }
 }
 
-/// The upstream's URL for `sample` below a route, or why there is none, as `domain` words it.
+/// Returns the upstream's URL for `sample` below a route. The error is a message of `domain`.
 fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: bool) -> Result<String, String> {
     let path = path.parse().map_err(|why: domain::access::path::InvalidRoutePath| why.to_string())?;
     let upstream = parse_base(backend_url, allow_insecure).map_err(|why| why.to_string())?;
@@ -60,7 +59,7 @@ fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: boo
         credential: RouteCredential::None,
     };
     let (below, query) = sample.split_once('?').map_or((sample, None), |(path, query)| (path, Some(query)));
-    // What begins with a route's path begins with a slash.
+    // Cannot fail: a route's path begins with a slash.
     let asked = RequestPath::parse(&format!("{}{below}", route.path.as_str()))
         .unwrap_or_else(|| RequestPath::of(&route.upstream));
     build_url(&route, &asked, query).map(String::from).map_err(|why| why.to_string())
@@ -71,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_preview_says_where_the_gateway_would_go() {
+    fn the_preview_shows_the_url_that_the_gateway_would_call() {
         let url = |sample| upstream_url("/api/openai", "https://api.openai.com/v1", sample, false);
         assert_eq!(url("/models?limit=5").unwrap(), "https://api.openai.com/v1/models?limit=5");
         assert_eq!(url("").unwrap(), "https://api.openai.com/v1");

@@ -1,4 +1,4 @@
-//! What few routes have: an AI provider, a second upstream, a notice that they are closed.
+//! Settings that few routes have: an AI provider, a second upstream, maintenance.
 
 use crate::components::{CheckField, SelectField, TextField, error_of};
 use crate::i18n::{I18n, use_i18n};
@@ -10,10 +10,10 @@ use domain::upstream::settings::{AiProvider, AiSettings, Failover, Maintenance, 
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// Told to a client of a closed route unless something else is typed in.
+/// The default time after which clients of a closed route should try again.
 const DEFAULT_RETRY_S: &str = "600";
 
-/// What is typed in.
+/// The settings as they are typed in.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct SettingsDraft {
     provider: Option<AiProvider>,
@@ -38,7 +38,7 @@ fn wire_name(provider: AiProvider) -> &'static str {
     }
 }
 
-/// As its maker writes it.
+/// Returns a provider's name as its maker writes it.
 pub fn provider_name(i18n: &I18n, provider: AiProvider) -> AttrValue {
     match provider {
         AiProvider::Openai => "OpenAI".into(),
@@ -68,7 +68,7 @@ impl SettingsDraft {
         }
     }
 
-    /// What is no number is refused like one out of range.
+    /// Unparsable input becomes an out-of-range value, so validation reports it.
     pub fn settings(&self) -> RouteSettings {
         let include_usage = self.includes_usage && may_include_usage(self.provider);
         RouteSettings {
@@ -96,7 +96,7 @@ impl SettingsDraft {
 pub struct SettingsFieldsProps {
     pub draft: SettingsDraft,
     pub on_change: Callback<SettingsDraft>,
-    /// Those that may be the second upstream, and the route itself.
+    /// The routes that may be the second upstream, and the route itself.
     pub routes: Rc<Vec<RouteView>>,
     #[prop_or_default]
     pub itself: Option<RouteId>,
@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_provider_does_not_know_is_not_sent() {
+    fn a_setting_that_the_provider_lacks_is_not_sent() {
         let draft = SettingsDraft {
             provider: Some(AiProvider::Anthropic),
             includes_usage: true,

@@ -1,8 +1,10 @@
+//! The test call of a route.
+
 use super::first_method;
 use crate::api::use_api;
 use crate::components::{CallErrorView, SelectField, TextField, error_of};
 use crate::format;
-use crate::hooks::use_action;
+use crate::hooks::{setter, use_action};
 use crate::i18n::use_i18n;
 use contract::routes::{RouteTested, RouteView, TestMethod, TestRoute, TestRouteRequest};
 use patternfly_yew::prelude::*;
@@ -16,7 +18,7 @@ pub struct TestCallProps {
 
 const METHODS: [TestMethod; 3] = [TestMethod::Get, TestMethod::Head, TestMethod::Options];
 
-/// One harmless call to the upstream, with the credential.
+/// Makes one harmless call to the upstream, with the credential.
 #[component]
 pub fn TestCall(props: &TestCallProps) -> Html {
     let i18n = use_i18n();
@@ -33,7 +35,7 @@ pub fn TestCall(props: &TestCallProps) -> Html {
     let action = use_action(
         move |request: TestRouteRequest| {
             let (api, id) = (api.clone(), id.clone());
-            async move { api.send::<TestRoute>(&[id.as_str()], &request).await }
+            async move { api.request::<TestRoute>().path(&[id.as_str()]).body(&request).send().await }
         },
         on_done,
     );
@@ -44,10 +46,7 @@ pub fn TestCall(props: &TestCallProps) -> Html {
             on_run.emit(TestRouteRequest { path, method });
         })
     };
-    let on_path = {
-        let path = path.setter();
-        Callback::from(move |text| path.set(text))
-    };
+    let on_path = setter(&path);
     let on_method = {
         let method = method.setter();
         Callback::from(move |name: String| {

@@ -1,8 +1,10 @@
+//! One team with its members.
+
 use super::badge_of;
 use super::form::TeamForm;
 use crate::api::{Api, CallError, use_api};
 use crate::components::{
-    AsyncView, Avatar, CallErrorView, Column, DataTable, Dialog, Page, RoleLabel, Row, ScopeLabel, Time,
+    AsyncView, Avatar, Column, DataTable, FormDialog, Page, RoleLabel, Row, ScopeLabel, Submission, Time,
     limits_list,
 };
 use crate::hooks::{use_action, use_remote};
@@ -26,9 +28,9 @@ pub struct TeamPageProps {
 type Shown = (Rc<TeamView>, Vec<Member>);
 
 async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
-    let team = api.call::<GetTeam>(&[id]).await?;
+    let team = api.request::<GetTeam>().path(&[id]).send().await?;
     let query = MemberQuery { limit: Some(contract::MAX_LIMIT), cursor: None };
-    let members = api.read::<ListMembers>(&[id], &query).await?;
+    let members = api.request::<ListMembers>().path(&[id]).query(&query).send().await?;
     Ok((Rc::new(team), members.items))
 }
 
@@ -63,7 +65,7 @@ pub fn TeamPage(props: &TeamPageProps) -> Html {
         use_action(
             move |()| {
                 let (api, id) = (api.clone(), id.clone());
-                async move { api.call::<DeleteTeam>(&[&id]).await }
+                async move { api.request::<DeleteTeam>().path(&[&id]).send().await }
             },
             on_deleted,
         )
@@ -91,33 +93,26 @@ pub fn TeamPage(props: &TeamPageProps) -> Html {
     };
     let title = team.as_ref().map_or_else(|| i18n.t("team.title"), |team| team.name.clone().into());
     let parent = html! { <Link<Route> to={Route::Teams}>{ i18n.t("teams.title") }</Link<Route>> };
-    let delete_footer = html! {
-        <>
-            <Button r#type={ButtonType::Submit} variant={ButtonVariant::Danger} label={i18n.t("teams.delete").to_string()} loading={delete.is_busy} disabled={delete.is_busy} />
-            <Button variant={ButtonVariant::Link} label={i18n.t("app.cancel").to_string()} onclick={set(&is_deleting, false).reform(|_| ())} />
-        </>
-    };
+    let name = team.as_ref().map(|team| team.name.clone()).unwrap_or_default();
+    let delete_label = i18n.t("teams.delete");
     html! {
         <Page {title} {parent} actions={actions.unwrap_or_default()}>
             <AsyncView<Shown> state={shown.state} on_retry={shown.on_refresh.clone()} {render} />
             if *is_editing {
-                if let Some(team) = team.clone() {
+                if let Some(team) = team {
                     <TeamForm {team} on_close={set(&is_editing, false)} on_changed={shown.on_refresh} />
                 }
             }
             if *is_deleting {
-                <Dialog title={i18n.t("teams.delete")} footer={delete_footer} on_close={set(&is_deleting, false)} on_submit={delete.on_run}>
-                    <p>{ i18n.fill("teams.delete-advice", &[("name", team.as_ref().map(|team| team.name.as_str()).unwrap_or_default())]) }</p>
-                    if let Some(error) = delete.error {
-                        <CallErrorView {error} />
-                    }
-                </Dialog>
+                <FormDialog label={delete_label.clone()} title={delete_label} submission={Submission::from(delete)} on_close={set(&is_deleting, false)} is_danger=true>
+                    <p>{ i18n.fill("teams.delete-advice", &[("name", &name)]) }</p>
+                </FormDialog>
             }
         </Page>
     }
 }
 
-/// What `/tokens` and `/usage-analytics` are filtered by.
+/// The filter of `/tokens` and `/usage-analytics`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 struct OfTeam {
     team: String,

@@ -1,3 +1,5 @@
+//! The list of teams, as cards.
+
 use super::badge_of;
 use super::form::TeamForm;
 use crate::components::{AsyncView, Page, RoleLabel};

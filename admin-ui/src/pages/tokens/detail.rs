@@ -1,18 +1,22 @@
+//! One token: its summary, limits, secrets and tester.
+
 use super::dialogs::{Extend, Revoke, Rotate};
 use super::edit::EditToken;
+use super::may_change;
 use super::tester::Tester;
-use super::{may_change, saved};
 use crate::api::{Api, CallError, use_api};
+use crate::clock;
 use crate::components::{
     AsyncView, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page, ScopeLabel,
     Standing, StandingLabel, Time, is_stale, name_of,
 };
-use crate::format;
-use crate::hooks::{use_action, use_interval_while_visible, use_remote, use_routes, use_teams};
+use crate::hooks::{
+    Action, setter, use_action, use_interval_while_visible, use_remote, use_routes, use_teams,
+};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
-use crate::state::toasts::use_toast;
+use crate::state::toasts::{saved, use_toast};
 use contract::Page as Items;
 use contract::limits::{GetTokenLimits, TokenLimits};
 use contract::routes::RouteView;
@@ -20,7 +24,10 @@ use contract::tokens::{
     DisableToken, EnableToken, GetToken, ListTokenSecrets, SecretView, TokenChanged, TokenView,
 };
 use domain::access::record::TokenState;
-use patternfly_yew::prelude::*;
+use patternfly_yew::prelude::{
+    Breakpoint, Button, ButtonVariant, Card, CardBody, CardTitle, DescriptionGroup, DescriptionList,
+    DescriptionListMode, Label, WithBreakpointExt,
+};
 use std::rc::Rc;
 use yew::prelude::*;
 use yew_router::prelude::*;
@@ -33,12 +40,13 @@ pub struct TokenPageProps {
 type Shown = (Rc<TokenView>, Items<SecretView>, TokenLimits);
 
 async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
-    let token = api.call::<GetToken>(&[id]).await?;
-    let secrets = api.call::<ListTokenSecrets>(&[id]).await?;
-    let limits = api.call::<GetTokenLimits>(&[id]).await?;
+    let token = api.request::<GetToken>().path(&[id]).send().await?;
+    let secrets = api.request::<ListTokenSecrets>().path(&[id]).send().await?;
+    let limits = api.request::<GetTokenLimits>().path(&[id]).send().await?;
     Ok((Rc::new(token), secrets, limits))
 }
 
+/// The dialog that is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Open {
     Edit,
@@ -51,7 +59,7 @@ enum Open {
 #[component]
 pub fn TokenPage(props: &TokenPageProps) -> Html {
     let i18n = use_i18n();
-    let (api, me, toast) = (use_api(), use_me(), use_toast());
+    let (api, me) = (use_api(), use_me());
     let shown = {
         let api = api.clone();
         use_remote(props.id.clone(), move |id| {
@@ -62,7 +70,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let (routes, teams) = (use_routes(), use_teams());
     let open = use_state_eq(|| None::<Open>);
     let on_refresh = shown.on_refresh.clone();
-    // While an old secret has its grace, the page shows live which ones are still in use.
+    // During the grace of an old secret, the page shows live which secrets are still in use.
     let is_followed = open.is_none() && shown.state.ready().is_some_and(|shown| has_grace(&shown.1.items));
     let on_tick = {
         let on_refresh = on_refresh.clone();
@@ -73,48 +81,12 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         })
     };
     use_interval_while_visible(FOLLOW_MS, on_tick);
-    let switch = {
-        let (i18n, on_refresh) = (i18n.clone(), on_refresh.clone());
-        let on_done = Callback::from(move |changed: TokenChanged| {
-            toast.emit(saved(&i18n, changed.propagation));
-            on_refresh.emit(());
-        });
-        let id = props.id.clone();
-        use_action(
-            move |is_enabled: bool| {
-                let (api, id) = (api.clone(), id.clone());
-                async move {
-                    if is_enabled {
-                        api.call::<EnableToken>(&[&id]).await
-                    } else {
-                        api.call::<DisableToken>(&[&id]).await
-                    }
-                }
-            },
-            on_done,
-        )
-    };
+    let switch = use_switch(&props.id, on_refresh.clone());
     let token = shown.state.ready().map(|shown| Rc::clone(&shown.0));
     let known_routes = routes.state.ready().cloned().unwrap_or_default();
-    let set_open = |what: Option<Open>| {
-        let open = open.setter();
-        Callback::from(move |()| open.set(what))
-    };
+    let on_open = setter(&open);
     let actions = token.as_ref().filter(|token| may_change(&me, token) && token.state != TokenState::Revoked).map(|token| {
-        let is_active = token.state == TokenState::Active;
-        let toggle_label = if is_active { i18n.t("tokens.disable") } else { i18n.t("tokens.enable") };
-        let toggle_icon = if is_active { "fas fa-pause-circle" } else { "fas fa-play-circle" };
-        html! {
-            <>
-                <Button variant={ButtonVariant::Primary} label={i18n.t("tokens.edit").to_string()} onclick={set_open(Some(Open::Edit)).reform(|_| ())} />
-                <Button variant={ButtonVariant::Secondary} label={i18n.t("tokens.rotate").to_string()} onclick={set_open(Some(Open::Rotate)).reform(|_| ())} />
-                <Menu label={i18n.t("app.more")} toggle={html! { <i class="fas fa-ellipsis-v" aria-hidden="true" /> }}>
-                    <MenuItem text={i18n.t("tokens.extend")} icon="fas fa-hourglass-half" on_choose={set_open(Some(Open::Extend))} />
-                    <MenuItem text={toggle_label} icon={toggle_icon} on_choose={switch.on_run.reform(move |()| !is_active)} />
-                    <MenuItem text={i18n.t("tokens.revoke")} icon="fas fa-ban" is_danger=true on_choose={set_open(Some(Open::Revoke))} />
-                </Menu>
-            </>
-        }
+        html! { <Actions token={Rc::clone(token)} on_open={on_open.clone()} on_switch={switch.on_run.clone()} /> }
     });
     let parent = html! { <Link<Route> to={Route::Tokens}>{ i18n.t("tokens.title") }</Link<Route>> };
     let title = token.as_ref().map_or_else(|| i18n.t("token.title"), |token| token.name.clone().into());
@@ -140,7 +112,8 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         })
     };
     let dialog = token.zip(*open).map(|(token, open)| {
-        let (routes, on_close, on_changed) = (Rc::clone(&known_routes), set_open(None), on_refresh.clone());
+        let (routes, on_close, on_changed) =
+            (Rc::clone(&known_routes), on_open.reform(|()| None), on_refresh.clone());
         match open {
             Open::Edit => html! { <EditToken {token} {routes} {cap} {defaults} {on_close} {on_changed} /> },
             Open::Rotate => html! { <Rotate {token} {routes} {on_close} {on_changed} /> },
@@ -159,7 +132,63 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     }
 }
 
-/// The tester needs both: without the team's bound it would allow too much.
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct ActionsProps {
+    token: Rc<TokenView>,
+    on_open: Callback<Option<Open>>,
+    /// Enables or disables the token.
+    on_switch: Callback<bool>,
+}
+
+/// Enables or disables a token, and says so.
+#[hook]
+fn use_switch(id: &str, on_changed: Callback<()>) -> Action<bool> {
+    let (api, i18n, toast) = (use_api(), use_i18n(), use_toast());
+    let on_done = Callback::from(move |changed: TokenChanged| {
+        toast.emit(saved(&i18n, changed.propagation));
+        on_changed.emit(());
+    });
+    let id = id.to_owned();
+    use_action(
+        move |is_enabled: bool| {
+            let (api, id) = (api.clone(), id.clone());
+            async move {
+                if is_enabled {
+                    api.request::<EnableToken>().path(&[&id]).send().await
+                } else {
+                    api.request::<DisableToken>().path(&[&id]).send().await
+                }
+            }
+        },
+        on_done,
+    )
+}
+
+/// The buttons of a token that can be changed.
+#[component]
+fn Actions(props: &ActionsProps) -> Html {
+    let i18n = use_i18n();
+    let is_active = props.token.state == TokenState::Active;
+    let open = |dialog: Open| props.on_open.reform(move |()| Some(dialog));
+    let (label, icon) = if is_active {
+        (i18n.t("tokens.disable"), "fas fa-pause-circle")
+    } else {
+        (i18n.t("tokens.enable"), "fas fa-play-circle")
+    };
+    html! {
+        <>
+            <Button variant={ButtonVariant::Primary} label={i18n.t("tokens.edit").to_string()} onclick={open(Open::Edit).reform(|_| ())} />
+            <Button variant={ButtonVariant::Secondary} label={i18n.t("tokens.rotate").to_string()} onclick={open(Open::Rotate).reform(|_| ())} />
+            <Menu label={i18n.t("app.more")} toggle={html! { <i class="fas fa-ellipsis-v" aria-hidden="true" /> }}>
+                <MenuItem text={i18n.t("tokens.extend")} icon="fas fa-hourglass-half" on_choose={open(Open::Extend)} />
+                <MenuItem text={label} {icon} on_choose={props.on_switch.reform(move |()| !is_active)} />
+                <MenuItem text={i18n.t("tokens.revoke")} icon="fas fa-ban" is_danger=true on_choose={open(Open::Revoke)} />
+            </Menu>
+        </>
+    }
+}
+
+/// The tester needs both: without the team's scope cap it would allow too much.
 fn routes_and_teams_are_ready(routes: &[RouteView], teams: bool) -> bool {
     !routes.is_empty() && teams
 }
@@ -175,7 +204,7 @@ fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
             <CardBody>
                 <DescriptionList mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
                     <DescriptionGroup term={i18n.t("token.state")}>
-                        <StandingLabel standing={Standing::of(token, format::now())} />
+                        <StandingLabel standing={Standing::of(token, clock::now())} />
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.team")}>
                         <Link<Route> to={Route::Team { id: token.team_id.to_string() }}>{ token.team_id.to_string() }</Link<Route>>
@@ -218,11 +247,11 @@ fn limits(i18n: &I18n, limits: &TokenLimits) -> Html {
     }
 }
 
-/// How often the secrets are read again while one has its grace, in ms.
+/// How often the secrets are read again during the grace of one.
 const FOLLOW_MS: u32 = 3_000;
 
 fn has_grace(secrets: &[SecretView]) -> bool {
-    secrets.iter().any(|secret| secret.ends_at.is_some_and(|end| end > format::now()))
+    secrets.iter().any(|secret| secret.ends_at.is_some_and(|end| end > clock::now()))
 }
 
 fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
@@ -248,7 +277,7 @@ fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
                     None => html! { i18n.t("secret.not-used") },
                 },
                 match secret.ends_at {
-                    Some(at) if at <= format::now() => html! { i18n.t("secret.ended") },
+                    Some(at) if at <= clock::now() => html! { i18n.t("secret.ended") },
                     Some(at) => html! { <Time {at} is_relative=true /> },
                     None => html! { i18n.t("secret.with-token") },
                 },

@@ -1,10 +1,12 @@
+//! The list of tokens.
+
 use super::create::CreateToken;
 use crate::api::use_api;
+use crate::clock;
 use crate::components::{
-    AsyncView, Column, DataTable, Empty, Page, Pager, ScopeLabel, Select, Standing, StandingLabel, Time,
-    is_stale, name_of,
+    AsyncView, Column, DataTable, Empty, Page, Pager, ScopeLabel, SearchField, Select, Standing,
+    StandingLabel, Time, is_stale, name_of,
 };
-use crate::format;
 use crate::hooks::{Remote, use_debounced, use_paged, use_query, use_routes, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
@@ -16,14 +18,13 @@ use domain::people::role::Action;
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
 const STILL_MS: u32 = 250;
 const SCOPES_SHOWN: usize = 3;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -51,7 +52,7 @@ pub fn TokensPage() -> Html {
     let asked = use_debounced(filter.clone(), STILL_MS);
     let tokens = use_paged(asked, move |filter: Filter, cursor| {
         let api = api.clone();
-        async move { api.read::<ListTokens>(&[], &filter.query(cursor)).await }
+        async move { api.request::<ListTokens>().query(&filter.query(cursor)).send().await }
     });
     let (routes, teams) = (use_routes(), use_teams());
     let is_creating = use_state_eq(|| false);
@@ -127,10 +128,7 @@ fn Filters(props: &FiltersProps) -> Html {
     let filter = &props.filter;
     let on_search = {
         let filter = filter.clone();
-        props.on_filter.reform(move |event: InputEvent| Filter {
-            search: event.target_unchecked_into::<HtmlInputElement>().value(),
-            ..filter.clone()
-        })
+        props.on_filter.reform(move |search: String| Filter { search, ..filter.clone() })
     };
     let on_team = {
         let filter = filter.clone();
@@ -158,15 +156,7 @@ fn Filters(props: &FiltersProps) -> Html {
     teams.extend(props.teams.iter().cloned());
     html! {
         <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
-            <span class="pf-v6-c-form-control tm-toolbar__search">
-                <input
-                    type="search"
-                    value={filter.search.clone()}
-                    oninput={on_search}
-                    placeholder={i18n.t("tokens.search")}
-                    aria-label={i18n.t("tokens.search")}
-                />
-            </span>
+            <SearchField label={i18n.t("tokens.search")} value={filter.search.clone()} on_change={on_search} />
             <Select label={i18n.t("filter.team")} options={teams} value={filter.team.clone().unwrap_or_default()} on_change={on_team} />
             <Select
                 label={i18n.t("filter.state")}
@@ -224,7 +214,7 @@ fn row(i18n: &I18n, token: &TokenView, routes: Option<&Vec<RouteView>>) -> (Stri
                 }
             </span>
         },
-        html! { <StandingLabel standing={Standing::of(token, format::now())} /> },
+        html! { <StandingLabel standing={Standing::of(token, clock::now())} /> },
         html! { <Time at={token.created_at} is_relative=true /> },
         match token.expires_at {
             Some(at) => html! { <Time {at} is_relative=true /> },

@@ -1,12 +1,49 @@
+//! A token that was just made, shown once.
+
 use crate::components::{CheckField, CopyButton, Dialog, opened};
 use crate::config::use_config;
+use crate::hooks::setter;
 use crate::i18n::use_i18n;
 use crate::snippets;
+use crate::state::toasts::{Tone, saved, use_toast};
 use contract::routes::RouteView;
 use contract::tokens::TokenCreated;
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
+
+/// The making of one token.
+#[derive(Clone)]
+pub struct Made {
+    pub created: Option<TokenCreated>,
+    /// One key for all tries of a form, so that a second try makes no second token.
+    pub key: Rc<String>,
+    pub on_done: Callback<TokenCreated>,
+}
+
+/// Keeps the token that a form made, to be shown by [`Reveal`].
+#[hook]
+pub fn use_made(on_created: &Callback<()>, on_close: &Callback<()>) -> Made {
+    let (i18n, toast) = (use_i18n(), use_toast());
+    let made = use_state_eq(|| None::<TokenCreated>);
+    let key = use_memo((), |()| {
+        gloo::utils::window().crypto().map(|crypto| crypto.random_uuid()).unwrap_or_default()
+    });
+    let created = (*made).clone();
+    let (on_created, on_close) = (on_created.clone(), on_close.clone());
+    let on_done = Callback::from(move |created: TokenCreated| {
+        on_created.emit(());
+        toast.emit(saved(&i18n, created.propagation));
+        if created.token.is_some() {
+            made.set(Some(created));
+        } else {
+            // An earlier try had made the token although it seemed to fail; its secret is gone.
+            toast.emit((Tone::Warning, i18n.t("tokens.made-before")));
+            on_close.emit(());
+        }
+    });
+    Made { created, key, on_done }
+}
 
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct RevealProps {
@@ -15,17 +52,14 @@ pub struct RevealProps {
     pub on_close: Callback<()>,
 }
 
-/// The plain text, once. It is in memory and on the screen alone, and both let go of it with this
-/// dialog, which therefore closes only after its reader says that he has it.
+/// The plain text, once. Only memory and the screen hold it, and both lose it with this dialog. So the
+/// dialog closes only after its readers say that they have stored it.
 #[component]
 pub fn Reveal(props: &RevealProps) -> Html {
     let i18n = use_i18n();
     let config = use_config();
     let is_kept = use_state_eq(|| false);
-    let on_kept = {
-        let is_kept = is_kept.setter();
-        Callback::from(move |value| is_kept.set(value))
-    };
+    let on_kept = setter(&is_kept);
     let on_close = {
         let (is_kept, on_close) = (*is_kept, props.on_close.clone());
         Callback::from(move |()| {

@@ -1,10 +1,10 @@
-//! Would this call be allowed? Decided in the browser by the gateway's own function, beside what the
-//! server says.
+//! The tester: whether a token may make a call. The browser decides by the gateway's own function, and the
+//! server can be asked too.
 
 use crate::api::use_api;
-use crate::components::{CallErrorView, SelectField, TextField, as_field_error};
-use crate::format;
-use crate::hooks::{as_decided_on, use_action};
+use crate::clock;
+use crate::components::{CallErrorView, SelectField, TextField, as_field_error, edit, filled};
+use crate::hooks::{as_decided_on, setter, use_action};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use contract::tokens::{ExplainRequest, ExplainToken, Explanation, TokenView};
@@ -13,6 +13,7 @@ use domain::access::path::RequestPath;
 use domain::access::record::TokenRecord;
 use domain::access::scope::{Scope, cap_to_check, within_cap};
 use domain::access::{Call, Denial, Step, StepResult, explain};
+use domain::id::TokenId;
 use domain::route::{Route, RouteTable};
 use ipnet::IpNet;
 use patternfly_yew::prelude::*;
@@ -29,16 +30,101 @@ pub struct TesterProps {
     pub cap: Option<Vec<String>>,
 }
 
+/// Asks whether the token may make a call, and shows each step of the decision.
 #[component]
 pub fn Tester(props: &TesterProps) -> Html {
     let i18n = use_i18n();
+    let first = props.routes.first().map(|route| route.path.as_str().to_owned()).unwrap_or_default();
+    let typed = use_state_eq(|| ExplainRequest { method: "GET".to_owned(), path: first, client_ip: None });
+    let request = ExplainRequest {
+        method: typed.method.clone(),
+        path: typed.path.trim().to_owned(),
+        client_ip: typed.client_ip.as_deref().and_then(filled),
+    };
+    let on_change = setter(&typed);
+    let decided = decide(&props.token, props.cap.as_deref(), &props.routes, &request, clock::now());
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("tester.title") }</CardTitle>
+            <CardBody>
+                <Question
+                    typed={(*typed).clone()}
+                    {on_change}
+                    routes={Rc::clone(&props.routes)}
+                    unreadable={decided.as_ref().err().copied()}
+                />
+                if let Ok(steps) = &decided {
+                    <Steps steps={steps.clone()} />
+                }
+                <ServerAnswer id={props.token.id.clone()} {request} steps={decided.ok()} />
+            </CardBody>
+        </Card>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct QuestionProps {
+    typed: ExplainRequest,
+    on_change: Callback<ExplainRequest>,
+    routes: Rc<Vec<RouteView>>,
+    unreadable: Option<Unreadable>,
+}
+
+/// The call that is asked about.
+#[component]
+fn Question(props: &QuestionProps) -> Html {
+    let i18n = use_i18n();
+    let (path_error, ip_error) = match props.unreadable {
+        Some(Unreadable::Path) => {
+            (Some(as_field_error("must begin with '/', such as /api/openai/models")), None)
+        }
+        Some(Unreadable::ClientIp) => (None, Some(as_field_error("must be an IPv4 or IPv6 address"))),
+        Some(Unreadable::Token) | None => (None, None),
+    };
+    let set = |change: fn(&mut ExplainRequest, String)| edit(&props.typed, &props.on_change, change);
+    let suggestions: Vec<_> =
+        props.routes.iter().map(|route| AttrValue::from(route.path.as_str().to_owned())).collect();
+    html! {
+        <div class="tm-form-row">
+            <SelectField
+                label={i18n.t("tester.method")}
+                options={METHODS.map(|m| (AttrValue::Static(m), AttrValue::Static(m))).to_vec()}
+                value={props.typed.method.clone()}
+                on_change={set(|typed, text| typed.method = text)}
+            />
+            <TextField
+                label={i18n.t("tester.path")}
+                value={props.typed.path.clone()}
+                on_change={set(|typed, text| typed.path = text)}
+                error={path_error}
+                {suggestions}
+            />
+            <TextField
+                label={i18n.t("tester.client-ip")}
+                value={props.typed.client_ip.clone().unwrap_or_default()}
+                on_change={set(|typed, text| typed.client_ip = Some(text))}
+                help={i18n.t("tester.client-ip-help")}
+                error={ip_error}
+            />
+        </div>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct ServerAnswerProps {
+    id: TokenId,
+    request: ExplainRequest,
+    /// The browser's own decision, unless the call cannot be read.
+    steps: Option<Vec<StepResult>>,
+}
+
+/// Asks the server too, and says whether it decides alike.
+#[component]
+fn ServerAnswer(props: &ServerAnswerProps) -> Html {
+    let i18n = use_i18n();
     let api = use_api();
-    let method = use_state_eq(|| "GET".to_owned());
-    let path =
-        use_state_eq(|| props.routes.first().map(|route| route.path.as_str().to_owned()).unwrap_or_default());
-    let client_ip = use_state_eq(String::new);
     let answer = use_state_eq(|| None::<(ExplainRequest, Explanation)>);
-    let id = props.token.id.clone();
+    let id = props.id.clone();
     let on_done = {
         let answer = answer.setter();
         Callback::from(move |said| answer.set(Some(said)))
@@ -47,83 +133,36 @@ pub fn Tester(props: &TesterProps) -> Html {
         move |request: ExplainRequest| {
             let (api, id) = (api.clone(), id.clone());
             async move {
-                let said = api.send::<ExplainToken>(&[id.as_str()], &request).await?;
+                let said = api.request::<ExplainToken>().path(&[id.as_str()]).body(&request).send().await?;
                 Ok((request, said))
             }
         },
         on_done,
     );
-    let request = ExplainRequest {
-        method: (*method).clone(),
-        path: path.trim().to_owned(),
-        client_ip: Some(client_ip.trim().to_owned()).filter(|ip| !ip.is_empty()),
-    };
-    let decided = decide(&props.token, props.cap.as_deref(), &props.routes, &request, format::now());
-    let set = |state: &UseStateHandle<String>| {
-        let state = state.setter();
-        Callback::from(move |text| state.set(text))
-    };
-    let (path_error, ip_error) = match &decided {
-        Err(Unreadable::Path) => {
-            (Some(as_field_error("must begin with '/', such as /api/openai/models")), None)
-        }
-        Err(Unreadable::ClientIp) => (None, Some(as_field_error("must be an IPv4 or IPv6 address"))),
-        Err(Unreadable::Token) | Ok(_) => (None, None),
-    };
-    let on_ask = {
-        let (on_run, request) = (action.on_run.clone(), request.clone());
-        Callback::from(move |_: MouseEvent| on_run.emit(request.clone()))
-    };
-    // An answer to another question is not shown.
-    let said = (*answer).clone().filter(|(asked, _)| *asked == request);
+    let request = props.request.clone();
+    let on_ask = action.on_run.reform(move |_: MouseEvent| request.clone());
+    // A response to another question is not shown.
+    let said = (*answer).clone().filter(|(asked, _)| *asked == props.request);
     html! {
-        <Card>
-            <CardTitle component="h2">{ i18n.t("tester.title") }</CardTitle>
-            <CardBody>
-                <div class="tm-form-row">
-                    <SelectField
-                        label={i18n.t("tester.method")}
-                        options={METHODS.map(|m| (AttrValue::Static(m), AttrValue::Static(m))).to_vec()}
-                        value={(*method).clone()}
-                        on_change={set(&method)}
-                    />
-                    <TextField
-                        label={i18n.t("tester.path")}
-                        value={(*path).clone()}
-                        on_change={set(&path)}
-                        error={path_error}
-                        suggestions={props.routes.iter().map(|route| AttrValue::from(route.path.as_str().to_owned())).collect::<Vec<_>>()}
-                    />
-                    <TextField
-                        label={i18n.t("tester.client-ip")}
-                        value={(*client_ip).clone()}
-                        on_change={set(&client_ip)}
-                        help={i18n.t("tester.client-ip-help")}
-                        error={ip_error}
-                    />
+        <>
+            <div class="tm-server-answer">
+                <Button
+                    variant={ButtonVariant::Secondary}
+                    label={i18n.t("tester.ask").to_string()}
+                    loading={action.is_busy}
+                    disabled={action.is_busy || props.steps.is_none()}
+                    onclick={on_ask}
+                />
+                <div aria-live="polite">
+                    if let Some((_, said)) = said {
+                        { server_said(&i18n, &said, props.steps.as_ref() == Some(&said.steps)) }
+                    }
                 </div>
-                if let Ok(steps) = &decided {
-                    <Steps steps={steps.clone()} />
-                }
-                <div class="tm-server-answer">
-                    <Button
-                        variant={ButtonVariant::Secondary}
-                        label={i18n.t("tester.ask").to_string()}
-                        loading={action.is_busy}
-                        disabled={action.is_busy || decided.is_err()}
-                        onclick={on_ask}
-                    />
-                    <div aria-live="polite">
-                        if let Some((_, said)) = said {
-                            { server_said(&i18n, &said, decided.as_ref().is_ok_and(|steps| *steps == said.steps)) }
-                        }
-                    </div>
-                </div>
-                if let Some(error) = action.error {
-                    <CallErrorView {error} />
-                }
-            </CardBody>
-        </Card>
+            </div>
+            if let Some(error) = action.error {
+                <CallErrorView {error} />
+            }
+        </>
     }
 }
 
@@ -132,6 +171,7 @@ struct StepsProps {
     steps: Vec<StepResult>,
 }
 
+/// Each step, and the verdict.
 #[component]
 fn Steps(props: &StepsProps) -> Html {
     let i18n = use_i18n();
@@ -197,7 +237,7 @@ fn denial_text(i18n: &I18n, denial: Denial) -> AttrValue {
     i18n.message(&denial.to_string())
 }
 
-/// Why a question cannot be answered.
+/// The part of a question that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Unreadable {
     Path,
@@ -205,7 +245,7 @@ enum Unreadable {
     Token,
 }
 
-/// The gateway's steps for a call, on what this page knows of token and routes.
+/// Decides a call by the gateway's steps, with what this page knows of token and routes.
 fn decide(
     token: &TokenView,
     cap: Option<&[String]>,
@@ -222,10 +262,10 @@ fn decide(
     Ok(explain(&record, &RouteTable::new(routes, false, 0), &call))
 }
 
-/// What the gateway is told of a token: its scopes inside the team's bound.
+/// Returns the token as the gateway knows it: with its scopes inside the team's cap.
 fn record_of(token: &TokenView, cap: Option<&[String]>) -> Option<TokenRecord> {
     let parse = |texts: &[String]| texts.iter().map(|text| text.parse().ok()).collect::<Option<Vec<Scope>>>();
-    // Stored earlier, an entry may be in a form that is refused today.
+    // An entry that was stored earlier may have a form that is refused today.
     let network = |text: &String| text.parse::<IpNet>().ok().or_else(|| network::parse(text).ok());
     let cap = cap.map(parse).map_or(Some(None), |cap| cap.map(Some))?;
     let scopes = parse(&token.scopes)?;
@@ -239,7 +279,7 @@ fn record_of(token: &TokenView, cap: Option<&[String]>) -> Option<TokenRecord> {
         scopes: inside,
         expires_at: token.expires_at,
         state: token.state,
-        // The newest secret is asked about, which has no end of its own.
+        // The question is about the newest secret, which has no end of its own.
         secret_ends_at: None,
         ip_allow: token.ip_allow.iter().map(network).collect::<Option<_>>()?,
         limits: token.limits.clone(),

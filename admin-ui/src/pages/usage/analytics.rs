@@ -1,8 +1,9 @@
+//! The report over all calls, or those of a team.
+
 use super::calls::Calls;
 use super::figures::{cards, route_name, routes_table, series_chart, share_chart, tokens_table};
-use super::range::{Range, RangePicker};
 use crate::api::use_api;
-use crate::components::{AsyncView, Empty, Page, Select};
+use crate::components::{AsyncView, Empty, Page, Range, RangePicker, Select};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_teams};
 use crate::i18n::use_i18n;
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use yew::prelude::*;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     team: Option<String>,
@@ -39,7 +40,7 @@ pub fn UsageAnalyticsPage() -> Html {
                 team_id: filter.team.map(Into::into),
                 ..UsageQuery::default()
             };
-            api.read::<GetUsageStats>(&[], &query).await
+            api.request::<GetUsageStats>().query(&query).send().await
         }
     });
     use_interval_while_visible(super::REFRESH_MS, stats.on_refresh.clone());

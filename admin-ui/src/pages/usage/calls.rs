@@ -1,7 +1,10 @@
+//! The recent calls of everything, of one token or of one route.
+
 use crate::api::use_api;
 use crate::components::{AsyncView, CallErrorView, Column, DataTable, Pager, Row, Select, Time};
+use crate::download;
 use crate::format;
-use crate::hooks::{use_action, use_interval_while_visible, use_paged};
+use crate::hooks::{setter, use_action, use_interval_while_visible, use_paged};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use contract::Page as Items;
@@ -13,7 +16,7 @@ use yew::prelude::*;
 use yew_router::prelude::*;
 
 const SHOWN: u32 = 20;
-/// While calls are followed, from one answer to the next question.
+/// The time between two reads while calls are followed.
 const FOLLOW_MS: u32 = 2_000;
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -24,12 +27,19 @@ pub struct CallsProps {
     pub route_id: Option<RouteId>,
 }
 
-/// What the calls are asked for by.
+/// The calls that are asked for.
 #[derive(Clone, PartialEq)]
 struct Asked {
     token_id: Option<TokenId>,
     route_id: Option<RouteId>,
     status: Option<StatusClass>,
+}
+
+impl Asked {
+    fn query(self, cursor: Option<String>, limit: Option<u32>) -> EventQuery {
+        let Self { token_id, route_id, status } = self;
+        EventQuery { token_id, route_id, status, limit, cursor, ..EventQuery::default() }
+    }
 }
 
 const CLASSES: [(StatusClass, &str); 4] = [
@@ -39,7 +49,7 @@ const CLASSES: [(StatusClass, &str); 4] = [
     (StatusClass::ServerError, "5xx"),
 ];
 
-/// Single calls, newest first; the first page reads itself again, and often while its reader follows it.
+/// Single calls, newest first. The first page reads itself again, more often while it is followed.
 #[component]
 pub fn Calls(props: &CallsProps) -> Html {
     let i18n = use_i18n();
@@ -47,26 +57,18 @@ pub fn Calls(props: &CallsProps) -> Html {
     let status = use_state_eq(|| None::<StatusClass>);
     let is_followed = use_state_eq(|| false);
     let asked = Asked { token_id: props.token_id.clone(), route_id: props.route_id.clone(), status: *status };
-    let query = |asked: &Asked, cursor, limit| EventQuery {
-        token_id: asked.token_id.clone(),
-        route_id: asked.route_id.clone(),
-        status: asked.status,
-        limit,
-        cursor,
-        ..EventQuery::default()
-    };
     let calls = {
         let api = api.clone();
         use_paged(asked.clone(), move |asked: Asked, cursor| {
-            let (api, query) = (api.clone(), query(&asked, cursor, Some(SHOWN)));
+            let (api, query) = (api.clone(), asked.query(cursor, Some(SHOWN)));
             async move {
-                let page = api.read::<ListEvents>(&[], &query).await?;
+                let page = api.request::<ListEvents>().query(&query).send().await?;
                 Ok(Items { items: page.items, next_cursor: page.next_cursor })
             }
         })
     };
     let on_tick = {
-        // One question at a time: asked again meanwhile, the earlier answer would be thrown away.
+        // One read at a time: a second read would throw the response of the first away.
         let is_due = calls.number == 1 && !calls.remote.is_loading;
         use_callback((calls.remote.on_refresh.clone(), is_due), |(): (), (on_refresh, is_due)| {
             if *is_due {
@@ -75,31 +77,19 @@ pub fn Calls(props: &CallsProps) -> Html {
         })
     };
     use_interval_while_visible(if *is_followed { FOLLOW_MS } else { super::REFRESH_MS }, on_tick);
-    let on_follow = {
-        let is_followed = is_followed.clone();
-        Callback::from(move |_: MouseEvent| is_followed.set(!*is_followed))
-    };
     let export = use_action(
         move |asked: Asked| {
-            let (api, query) = (api.clone(), query(&asked, None, None));
-            async move { api.download::<ExportEvents>(&query).await }
+            let (api, query) = (api.clone(), asked.query(None, None));
+            async move { api.request::<ExportEvents>().query(&query).download().await }
         },
-        Callback::from(|text: String| format::save_file("calls.csv", "text/csv", &text)),
+        Callback::from(|text: String| download::save_file("calls.csv", "text/csv", &text)),
     );
-    let on_export = {
-        let on_run = export.on_run.clone();
-        Callback::from(move |_: MouseEvent| on_run.emit(asked.clone()))
+    let on_status = setter(&status);
+    let on_follow = {
+        let is_followed = is_followed.clone();
+        Callback::from(move |()| is_followed.set(!*is_followed))
     };
-    let mut classes = vec![(AttrValue::Static(""), i18n.t("calls.any-status"))];
-    classes.extend(CLASSES.map(|(_, name)| (AttrValue::Static(name), AttrValue::Static(name))));
-    let chosen = CLASSES.iter().find(|(class, _)| Some(*class) == *status).map_or("", |(_, name)| *name);
-    let on_status = {
-        let status = status.setter();
-        Callback::from(move |name: String| {
-            status.set(CLASSES.iter().find(|(_, other)| *other == name).map(|(class, _)| *class));
-        })
-    };
-    // The API looks through so many calls at a time.
+    // The API looks through a limited number of calls at a time.
     let goes_on = calls.on_next.is_some();
     let is_busy = calls.remote.is_loading && !*is_followed;
     let render = {
@@ -114,20 +104,15 @@ pub fn Calls(props: &CallsProps) -> Html {
             <CardTitle component="h2">{ i18n.t("calls.title") }</CardTitle>
             <CardBody>
                 <div class="tm-toolbar">
-                    <Select label={i18n.t("calls.status")} options={classes} value={chosen} on_change={on_status} />
+                    <StatusFilter status={*status} on_change={on_status} />
                     <div class="tm-toolbar__end">
                         if *is_followed {
                             <span class="tm-live" role="status">{ i18n.t("calls.live") }</span>
                         }
                         if calls.number == 1 {
-                            <Button
-                                variant={ButtonVariant::Secondary}
-                                label={if *is_followed { i18n.t("calls.pause") } else { i18n.t("calls.follow") }.to_string()}
-                                icon={if *is_followed { Icon::Pause } else { Icon::Play }}
-                                onclick={on_follow}
-                            />
+                            <FollowButton is_followed={*is_followed} {on_follow} />
                         }
-                        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} disabled={export.is_busy} onclick={on_export} />
+                        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} disabled={export.is_busy} onclick={export.on_run.reform(move |_| asked.clone())} />
                     </div>
                 </div>
                 if let Some(error) = export.error {
@@ -144,6 +129,43 @@ pub fn Calls(props: &CallsProps) -> Html {
             </CardBody>
         </Card>
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct StatusFilterProps {
+    status: Option<StatusClass>,
+    on_change: Callback<Option<StatusClass>>,
+}
+
+/// The class of status that is shown.
+#[component]
+fn StatusFilter(props: &StatusFilterProps) -> Html {
+    let i18n = use_i18n();
+    let mut options = vec![(AttrValue::Static(""), i18n.t("calls.any-status"))];
+    options.extend(CLASSES.map(|(_, name)| (AttrValue::Static(name), AttrValue::Static(name))));
+    let chosen = CLASSES.iter().find(|(class, _)| Some(*class) == props.status).map_or("", |(_, name)| *name);
+    let on_change = props
+        .on_change
+        .reform(|name: String| CLASSES.iter().find(|(_, other)| *other == name).map(|(class, _)| *class));
+    html! { <Select label={i18n.t("calls.status")} {options} value={chosen} {on_change} /> }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct FollowButtonProps {
+    is_followed: bool,
+    on_follow: Callback<()>,
+}
+
+/// Follows the calls live, or stops.
+#[component]
+fn FollowButton(props: &FollowButtonProps) -> Html {
+    let i18n = use_i18n();
+    let (label, icon) = if props.is_followed {
+        (i18n.t("calls.pause"), Icon::Pause)
+    } else {
+        (i18n.t("calls.follow"), Icon::Play)
+    };
+    html! { <Button variant={ButtonVariant::Secondary} label={label.to_string()} {icon} onclick={props.on_follow.reform(|_| ())} /> }
 }
 
 fn columns(i18n: &I18n) -> Vec<Column> {

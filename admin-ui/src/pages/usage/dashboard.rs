@@ -1,7 +1,10 @@
+//! The start page.
+
 use super::figures::{card, cards, routes_table, tokens_table};
-use super::range::{Range, RangePicker};
 use crate::api::use_api;
-use crate::components::{AsyncView, Chart, Column, DataTable, Page, Series, Time, over_time, shares};
+use crate::components::{
+    AsyncView, Chart, Column, DataTable, Page, Range, RangePicker, Series, Time, over_time, shares,
+};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
@@ -24,7 +27,7 @@ pub fn DashboardPage() -> Html {
         let api = api.clone();
         async move {
             let span = range.query();
-            api.read::<GetOverview>(&[], &OverviewQuery { from: span.from, to: span.to }).await
+            api.request::<GetOverview>().query(&OverviewQuery { from: span.from, to: span.to }).send().await
         }
     });
     use_interval_while_visible(super::REFRESH_MS, overview.on_refresh.clone());

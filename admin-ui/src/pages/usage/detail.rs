@@ -2,9 +2,8 @@
 
 use super::calls::Calls;
 use super::figures::{cards, route_name, routes_table, series_chart, share_chart, tokens_table};
-use super::range::{Range, RangePicker};
 use crate::api::use_api;
-use crate::components::{AsyncView, Page};
+use crate::components::{AsyncView, Page, Range, RangePicker};
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_routes};
 use crate::i18n::use_i18n;
 use crate::route::Route;
@@ -31,12 +30,12 @@ pub fn TokenUsagePage(props: &TokenUsagePageProps) -> Html {
         let api = api.clone();
         use_remote(props.id.clone(), move |id| {
             let api = api.clone();
-            async move { api.call::<GetToken>(&[&id]).await }
+            async move { api.request::<GetToken>().path(&[&id]).send().await }
         })
     };
     let stats = use_remote((props.id.clone(), range.clone()), move |(id, range): (String, Range)| {
         let api = api.clone();
-        async move { api.read::<GetTokenUsage>(&[&id], &range.query()).await }
+        async move { api.request::<GetTokenUsage>().path(&[&id]).query(&range.query()).send().await }
     });
     use_interval_while_visible(super::REFRESH_MS, stats.on_refresh.clone());
     let id = TokenId::from(props.id.as_str());
@@ -70,7 +69,7 @@ pub fn TokenUsagePage(props: &TokenUsagePageProps) -> Html {
     }
 }
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Asked {
     #[serde(default)]
@@ -97,7 +96,7 @@ pub fn RouteUsagePage() -> Html {
                 interval: span.interval,
                 tz: span.tz,
             };
-            api.read::<GetRouteUsage>(&[], &query).await
+            api.request::<GetRouteUsage>().query(&query).send().await
         }
     });
     use_interval_while_visible(super::REFRESH_MS, stats.on_refresh.clone());

@@ -11,10 +11,10 @@ use serde::Serialize;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
-/// More slices than this are one.
+/// Slices of a chart; the rest is one more.
 const SLICES: usize = 7;
 
-/// What `/route-usage` is about.
+/// The query of `/route-usage`.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct OfPath {
     pub path: String,
@@ -80,12 +80,12 @@ pub fn cards(i18n: &I18n, figures: &Figures) -> Html {
     }
 }
 
-/// Of micro-dollars.
+/// Writes micro-dollars as dollars.
 fn dollars(micros: u64) -> String {
     format!("US${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
 }
 
-/// Columns that every list of figures has.
+/// Returns the columns that every list of figures has.
 pub fn columns(i18n: &I18n) -> Vec<Column> {
     vec![
         Column::number(i18n.t("usage.calls")),
@@ -172,7 +172,7 @@ pub fn routes_table(i18n: &I18n, label: AttrValue, routes: &[RouteUsage]) -> Htm
     table(i18n, label, i18n.t("route.title"), routes.iter().map(row).collect())
 }
 
-/// Calls that ended well, did not, and were denied, as bars; latencies as lines.
+/// A chart over time: successful, failed and denied calls as bars, latencies as lines.
 pub fn series_chart(i18n: &I18n, stats: &UsageStats) -> Html {
     let is_day = stats.interval == Interval::Day;
     let labels: Vec<String> = stats.series.iter().map(|b| format::bucket(i18n, b.at, is_day)).collect();
@@ -214,7 +214,7 @@ pub fn series_chart(i18n: &I18n, stats: &UsageStats) -> Html {
     }
 }
 
-/// Each name's share of the calls; the least ones together.
+/// A chart of each name's share of the calls; the smallest are one slice.
 pub fn share_chart(i18n: &I18n, title: AttrValue, calls: &[(String, u64)]) -> Html {
     let mut slices: Vec<(String, u64)> =
         calls.iter().filter(|(_, calls)| *calls > 0).take(SLICES).cloned().collect();

@@ -1,9 +1,10 @@
 //! All tokens and all routes with their figures, not only the busiest.
 
 use super::figures::{cells, columns, route_link, route_name, token_link};
-use super::range::{Range, RangePicker};
 use crate::api::use_api;
-use crate::components::{AsyncView, Column, DataTable, Page, Pager, Row, Select, Time};
+use crate::components::{
+    AsyncView, Column, DataTable, Page, Pager, Range, RangePicker, Row, SearchField, Select, Time,
+};
 use crate::hooks::{Paged, use_debounced, use_paged, use_query};
 use crate::i18n::{I18n, use_i18n};
 use contract::Page as Items;
@@ -11,12 +12,11 @@ use contract::usage::{ListRouteUsage, ListTokenUsage, RouteUsage, TokenUsage, Us
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
-use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
 const STILL_MS: u32 = 250;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 struct Filter {
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -56,7 +56,7 @@ pub fn TokenUsageListPage() -> Html {
     let asked = use_debounced(filter.clone(), STILL_MS);
     let tokens = use_paged(asked, move |filter: Filter, cursor| {
         let api = api.clone();
-        async move { api.read::<ListTokenUsage>(&[], &filter.query(cursor)).await }
+        async move { api.request::<ListTokenUsage>().query(&filter.query(cursor)).send().await }
     });
     let to_row = {
         let i18n = i18n.clone();
@@ -84,7 +84,7 @@ pub fn RouteUsageListPage() -> Html {
     let asked = use_debounced(filter.clone(), STILL_MS);
     let routes = use_paged(asked, move |filter: Filter, cursor| {
         let api = api.clone();
-        async move { api.read::<ListRouteUsage>(&[], &filter.query(cursor)).await }
+        async move { api.request::<ListRouteUsage>().query(&filter.query(cursor)).send().await }
     });
     let to_row = {
         let i18n = i18n.clone();
@@ -150,10 +150,7 @@ fn Filters(props: &FiltersProps) -> Html {
     let filter = &props.filter;
     let on_search = {
         let filter = filter.clone();
-        props.on_filter.reform(move |event: InputEvent| Filter {
-            search: event.target_unchecked_into::<HtmlInputElement>().value(),
-            ..filter.clone()
-        })
+        props.on_filter.reform(move |search: String| Filter { search, ..filter.clone() })
     };
     let on_range = {
         let filter = filter.clone();
@@ -179,9 +176,7 @@ fn Filters(props: &FiltersProps) -> Html {
     let sort = SORTS.iter().find(|(other, _)| *other == sort).map_or("", |(_, name)| *name);
     html! {
         <div class="tm-toolbar" role="search" aria-label={i18n.t("filter.label")}>
-            <span class="pf-v6-c-form-control tm-toolbar__search">
-                <input type="search" value={filter.search.clone()} oninput={on_search} placeholder={i18n.t("usage.search")} aria-label={i18n.t("usage.search")} />
-            </span>
+            <SearchField label={i18n.t("usage.search")} value={filter.search.clone()} on_change={on_search} />
             <RangePicker range={filter.range.clone()} on_change={on_range} has_interval=false />
             <Select label={i18n.t("sort.label")} options={sorts.to_vec()} value={sort} on_change={on_sort} />
         </div>

@@ -1,3 +1,5 @@
+//! Counts of everything.
+
 use super::figures::card;
 use crate::api::use_api;
 use crate::components::{AsyncView, Page};
@@ -15,7 +17,7 @@ pub fn StatsPage() -> Html {
     let api = use_api();
     let counts = use_remote((), move |()| {
         let api = api.clone();
-        async move { api.call::<GetCounts>(&[]).await }
+        async move { api.request::<GetCounts>().send().await }
     });
     let render = {
         let i18n = i18n.clone();

@@ -1,7 +1,7 @@
-//! The time that a report is about: the last hours or days, or from one day to another.
+//! The time that a report covers: the last hours or days, or from one day to another.
 
+use crate::clock;
 use crate::components::Select;
-use crate::format;
 use crate::i18n::use_i18n;
 use contract::usage::SpanQuery;
 use domain::time::{DAY_MS, UnixMs};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use web_sys::HtmlInputElement;
 use yew::prelude::*;
 
-/// What stands in the address.
+/// The part of the address after the question mark.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Range {
     #[serde(rename = "range")]
@@ -64,7 +64,7 @@ const INTERVALS: [(Interval, &str); 3] =
     [(Interval::FiveMinutes, "5m"), (Interval::Hour, "hour"), (Interval::Day, "day")];
 
 impl Range {
-    /// Beginning and end, which is exclusive; `None` is now.
+    /// Returns the beginning and the exclusive end; `None` is now.
     fn ends(
         &self,
         now: UnixMs,
@@ -77,14 +77,14 @@ impl Range {
         (from, self.to.as_deref().and_then(&midnight).map(|day| day + DAY_MS))
     }
 
-    /// As the API takes it, now, in the reader's zone.
+    /// Returns the range as the API expects it: in the reader's zone, up to now unless an end is set.
     pub fn query(&self) -> SpanQuery {
-        let (from, to) = self.ends(format::now(), format::midnight);
+        let (from, to) = self.ends(clock::now(), clock::midnight);
         SpanQuery {
             from: from.map(|at| at.to_string()),
             to: to.map(|at| at.to_string()),
             interval: self.interval,
-            tz: Some(format::zone()).filter(|zone| !zone.is_empty()),
+            tz: Some(clock::zone()).filter(|zone| !zone.is_empty()),
         }
     }
 }
@@ -93,7 +93,7 @@ impl Range {
 pub struct RangePickerProps {
     pub range: Range,
     pub on_change: Callback<Range>,
-    /// A list has none.
+    /// Whether an interval can be chosen; a list has none.
     #[prop_or(true)]
     pub has_interval: bool,
 }
@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_last_day_included_ends_where_the_next_begins() {
+    fn an_included_last_day_ends_when_the_next_begins() {
         let midnight = |day: &str| day.parse::<i64>().ok().map(|day| day * DAY_MS);
         let custom = Range {
             preset: Some(Preset::Custom),

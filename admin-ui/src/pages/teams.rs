@@ -27,9 +27,9 @@ const ICONS: [&str; 12] = [
 ];
 const DEFAULT_COLOR: &str = "#0066cc";
 
-/// A team's icon on its colour.
+/// Draws a team's icon on its colour.
 fn badge(icon: Option<&str>, color: Option<&str>) -> Html {
-    // Only what is known gets into a class or a style.
+    // Only known values get into a class or a style.
     let icon = icon.filter(|icon| ICONS.contains(icon)).unwrap_or("users");
     let is_hex = |color: &&str| {
         color

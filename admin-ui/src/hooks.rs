@@ -1,3 +1,6 @@
+//! Reusable behaviour of components: data from elsewhere, actions, and the browser.
+
+mod setter;
 mod use_action;
 mod use_catalogue;
 mod use_debounced;
@@ -8,7 +11,8 @@ mod use_query;
 mod use_remote;
 mod use_title;
 
-pub use use_action::use_action;
+pub use setter::setter;
+pub use use_action::{Action, use_action};
 pub use use_catalogue::{as_decided_on, use_routes, use_teams};
 pub use use_debounced::use_debounced;
 pub use use_id::use_id;

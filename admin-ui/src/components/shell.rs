@@ -1,5 +1,5 @@
-//! The frame of every page. The library's `Page` nests one `main` in another and has no skip link,
-//! so its markup is written here.
+//! The frame of every page. The library's `Page` nests one `main` in another and has no skip link, so its
+//! markup is written here.
 
 mod bell;
 mod navigation;
@@ -29,7 +29,7 @@ pub struct ShellProps {
 #[component]
 pub fn Shell(props: &ShellProps) -> Html {
     let i18n = use_i18n();
-    // Whoever is in no team yet can go nowhere.
+    // A person without a team has no page to go to.
     let is_member = !use_me().memberships.is_empty();
     let is_signed_in = !use_me().id.as_str().is_empty();
     let is_open = use_preferences().is_sidebar_open;
@@ -91,7 +91,7 @@ pub fn Shell(props: &ShellProps) -> Html {
     }
 }
 
-/// On pages that can be seen without a session; any other has a button of its own by then.
+/// A button to sign in, on pages that need no session. Every other page shows the page to sign in.
 #[component]
 fn SignInButton() -> Html {
     let i18n = use_i18n();

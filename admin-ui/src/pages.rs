@@ -1,3 +1,5 @@
+//! The pages. They fetch data; components draw it.
+
 mod audit;
 mod health;
 mod import;

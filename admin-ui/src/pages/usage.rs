@@ -1,4 +1,4 @@
-//! What was called, how often, how fast: reports, lists, details and the start page.
+//! Reports on calls: analytics, lists, details and the start page.
 
 mod analytics;
 mod calls;
@@ -6,15 +6,13 @@ mod dashboard;
 mod detail;
 mod figures;
 mod lists;
-mod range;
 mod stats;
 
 pub use analytics::UsageAnalyticsPage;
 pub use dashboard::DashboardPage;
 pub use detail::{RouteUsagePage, TokenUsagePage};
 pub use lists::{RouteUsageListPage, TokenUsageListPage};
-pub use range::{Range, RangePicker};
 pub use stats::StatsPage;
 
-/// Reports that are left open are read again this often.
+/// How often an open report is read again, in ms.
 const REFRESH_MS: u32 = 30_000;

@@ -1,6 +1,7 @@
-//! People, their roles, and who is invited.
+//! People, their roles and their invitations.
 
 mod invitations;
+mod invite;
 mod list;
 mod role_table;
 mod roles;

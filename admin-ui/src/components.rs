@@ -1,3 +1,5 @@
+//! Parts that pages are made of.
+
 mod async_view;
 mod call_error_view;
 mod chart;
@@ -6,14 +8,20 @@ mod copy;
 mod dialog;
 mod empty;
 mod field;
+mod form;
 mod labels;
 mod limits;
 mod menu;
+mod notice;
 mod page;
+mod range;
+mod recent_use;
 mod scope_picker;
+mod session;
 mod shell;
 mod table;
 mod time;
+mod toasts;
 
 pub use async_view::AsyncView;
 pub use call_error_view::CallErrorView;
@@ -23,13 +31,20 @@ pub use copy::{CopyButton, use_copy};
 pub use dialog::Dialog;
 pub use empty::Empty;
 pub use field::{
-    CheckField, Select, SelectField, TextAreaField, TextField, as_field_error, error_of, error_within,
+    CheckField, SearchField, Select, SelectField, TextAreaField, TextField, as_field_error, error_of,
+    error_within,
 };
+pub use form::{Form, FormDialog, Submission, changed, edit, filled, use_form, use_saved};
 pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, role_name};
 pub use limits::{LimitUses, LimitsDraft, LimitsFields, limits_list};
 pub use menu::{Menu, MenuItem};
+pub use notice::Notice;
 pub use page::Page;
+pub use range::{Range, RangePicker};
+pub use recent_use::RecentUse;
 pub use scope_picker::{ScopePicker, is_stale, name_of, opened};
+pub use session::SessionProvider;
 pub use shell::Shell;
 pub use table::{Column, DataTable, Pager, Row};
 pub use time::Time;
+pub use toasts::ToastProvider;

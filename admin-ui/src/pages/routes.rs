@@ -3,6 +3,7 @@
 mod credential;
 mod delete;
 mod detail;
+mod draft;
 mod form;
 mod list;
 mod preview;
@@ -17,28 +18,16 @@ use crate::config::use_config;
 use crate::i18n::{I18n, use_i18n};
 use crate::snippets;
 use contract::routes::RouteView;
-use domain::credential::CredentialKind;
+use credential::kind_name;
 use patternfly_yew::prelude::*;
 use yew::prelude::*;
 
-/// The method to try a route with: its first, where it does not take all.
+/// Returns the method to try a route with: its first, or GET if it takes all.
 fn first_method(route: &RouteView) -> &str {
     route.methods.first().map_or("GET", String::as_str)
 }
 
-fn kind_name(i18n: &I18n, kind: CredentialKind) -> AttrValue {
-    match kind {
-        CredentialKind::Bearer => i18n.t("credential.bearer"),
-        CredentialKind::Header => i18n.t("credential.header"),
-        CredentialKind::Basic => i18n.t("credential.basic"),
-        CredentialKind::Query => i18n.t("credential.query"),
-        CredentialKind::Headers => i18n.t("credential.headers"),
-        CredentialKind::Oauth2ClientCredentials => i18n.t("credential.oauth2"),
-        CredentialKind::AwsSigv4 => i18n.t("credential.aws"),
-    }
-}
-
-/// Whether the upstream gets a credential, for those who may know.
+/// Says whether the upstream gets a credential, to those who may know.
 fn credential_label(i18n: &I18n, route: &RouteView) -> Html {
     let Some(upstream) = &route.upstream else { return html! {} };
     match &upstream.credential {
@@ -54,7 +43,7 @@ struct SnippetButtonsProps {
     route: RouteView,
 }
 
-/// Copy cURL and Copy n8n node.
+/// The buttons Copy cURL and Copy n8n node.
 #[component]
 fn SnippetButtons(props: &SnippetButtonsProps) -> Html {
     let i18n = use_i18n();
@@ -76,15 +65,14 @@ fn SnippetButtons(props: &SnippetButtonsProps) -> Html {
     };
     let button = |text: AttrValue, icon: &'static str, onclick: Callback<MouseEvent>| {
         html! {
-            <button
-                type="button"
-                class="pf-v6-c-button pf-m-link pf-m-inline pf-m-small"
-                aria-label={format!("{text}: {}", route.name)}
+            <Button
+                variant={ButtonVariant::InlineLink}
+                size={ButtonSize::Small}
+                icon={html! { <i class={icon} aria-hidden="true" /> }}
+                label={text.to_string()}
+                aria_label={format!("{text}: {}", route.name)}
                 {onclick}
-            >
-                <span class="pf-v6-c-button__icon pf-m-start"><i class={icon} aria-hidden="true" /></span>
-                <span class="pf-v6-c-button__text">{ text }</span>
-            </button>
+            />
         }
     };
     html! {

@@ -1,0 +1,24 @@
+//! Tokens: the list, one token, and its dialogs.
+
+mod create;
+mod detail;
+mod dialogs;
+mod draft;
+mod edit;
+mod list;
+mod reveal;
+mod tester;
+
+pub use detail::TokenPage;
+pub use list::TokensPage;
+
+use crate::state::session::can;
+use contract::people::Me;
+use contract::tokens::TokenView;
+use domain::people::role::{Action, Subject};
+
+/// Whether the signed-in person may change a token.
+fn may_change(me: &Me, token: &TokenView) -> bool {
+    let subject = Subject::owned(&token.team_id, token.created_by.as_ref());
+    can(me, Action::ChangeToken, subject)
+}
