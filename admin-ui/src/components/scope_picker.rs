@@ -175,20 +175,20 @@ fn PathScope(props: &PathScopeProps) -> Html {
             }
         })
     };
-    let set = |state: &UseStateHandle<String>| setter(&state);
+
     html! {
         <div class="tm-form-row">
             <TextField
                 label={i18n.t("scope.methods")}
                 value={(*methods).clone()}
-                on_change={set(&methods)}
+                on_change={setter(&methods)}
                 placeholder="GET,POST"
                 help={i18n.t("scope.methods-help")}
             />
             <TextField
                 label={i18n.t("scope.path")}
                 value={(*path).clone()}
-                on_change={set(&path)}
+                on_change={setter(&path)}
                 placeholder="/api/openai/*"
                 help={i18n.t("scope.path-help")}
                 error={error.map(|why| AttrValue::from(why.to_string()))}

@@ -225,7 +225,7 @@ fn MoreHeaders(props: &MoreHeadersProps) -> Html {
         }
     });
     let on_add = edit(&props.headers, &props.on_change, |headers: &mut Vec<_>, _: MouseEvent| {
-        headers.push(Default::default())
+        headers.push(Default::default());
     });
     html! {
         <>
