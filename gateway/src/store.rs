@@ -76,7 +76,7 @@ thread_local! {
 }
 
 /// Unix ms, without making a `Date` each time.
-#[allow(clippy::cast_possible_truncation)] // whole milliseconds, far below 2^53
+#[expect(clippy::cast_possible_truncation, reason = "whole milliseconds, far below 2^53")]
 pub fn now() -> UnixMs {
     js_sys::Date::now() as i64
 }

@@ -15,7 +15,7 @@ test("401: every bad session is refused, and only an expired one is told apart",
   const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   const good = system.jwt();
   const [head, claims, signature] = good.split(".");
-  const forged = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url")), sub: "user_other" })).toString("base64url");
+  const forged = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url").toString()), sub: "user_other" })).toString("base64url");
   for (const [what, authorization, code] of [
     ["none", undefined, "unauthenticated"],
     ["no bearer", good, "unauthenticated"],
