@@ -69,7 +69,7 @@ test("unknown paths and methods are answered in the envelope", async () => {
   assert.match(allow, /GET/);
 });
 
-test("a holder reads the usage of his own token and of no other", async () => {
+test("a token reads its own usage and no other", async () => {
   assert.equal((await system.call("/api/usage/me")).status, 401);
   const response = await system.call("/api/usage/me", { headers: { "x-api-key": "ntk_nonsense" } });
   assert.deepEqual([response.status, (await response.json()).error], [401, "Invalid API Key"]);

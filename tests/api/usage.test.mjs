@@ -61,7 +61,7 @@ test("percentiles are read from the histogram within ten per cent, and denials d
   assert.deepEqual([body.total.calls, body.total.denied, body.total.mean_ms], [110, 10, 505]);
 });
 
-test("a caller sees the usage of his teams alone", async () => {
+test("callers see the usage of their own teams alone", async () => {
   await deliver(event({ token_id: "tok_core", team: "core-team" }));
   const calls = async (user, query = "") => (await as(system, user, "GET", `/api/usage/stats?token_id=tok_core${query}`)).body.total.calls;
   assert.deepEqual([await calls("admin"), await calls("viewer")], [1, 0]);

@@ -82,7 +82,7 @@ test("no page shows a key, or a text of the other language", { timeout: 120_000 
   await page.context().close();
 });
 
-test("each of the five people sees what he may do", async () => {
+test("each of the five people sees what they may do", async () => {
   const sees = async (user, where, names) => {
     const page = await openPage(browser, system);
     await signIn(page, system, user, where);

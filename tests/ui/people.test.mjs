@@ -63,7 +63,7 @@ test("one role in all teams at once", async () => {
 });
 
 /** Parity fault 7. */
-test("a manager is offered no role above DEVELOPER, and no team but his own", async () => {
+test("a manager is offered no role above DEVELOPER, and no team but their own", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", "/users");
   await page.getByRole("button", { name: /Edit roles · Dana/ }).click();

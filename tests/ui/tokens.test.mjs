@@ -62,7 +62,7 @@ test("a token is made, shown once, called with and seen in the list; no secret s
   assert.equal(stdout, "200");
 
   await page.keyboard.press("Escape");
-  assert.ok(await secret(page).isVisible(), "it closes only after its reader says that he has it");
+  assert.ok(await secret(page).isVisible(), "it closes only after its reader confirms having it");
   await page.getByLabel("I have stored the token in a safe place").check();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();
   await dialog(page).waitFor({ state: "detached" });
