@@ -1,5 +1,5 @@
 // `npm test -- lint`: everything about the sources that needs no test to run.
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { root, run, say, targetDir } from "./setup.mjs";
 import { checkSupplyChain } from "./supply-chain.mjs";
@@ -20,7 +20,6 @@ async function isFreeOfThePlatform(crate) {
 /** Fails if a crate names a dependency that none of its sources uses. */
 async function usesItsDependencies() {
   const { packages } = JSON.parse(await cargo(["metadata", "--no-deps", "--format-version=1"]));
-  const { readdirSync } = await import("node:fs");
   for (const { name, manifest_path, dependencies } of packages) {
     const folder = path.dirname(manifest_path);
     const own = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => /^(src|tests|benches|build)\b.*\.rs$/.test(file));
@@ -32,7 +31,6 @@ async function usesItsDependencies() {
 
 const CHECKS = {
   "cargo fmt": () => run("cargo", ["fmt", "--all", "--check"], { quiet: true }),
-  prettier: () => npm("prettier", "--check", "--log-level=warn", ...JAVASCRIPT.map((where) => (where.endsWith(".mjs") ? where : `${where}/**/*.mjs`))),
   eslint: () => npm("eslint", "--max-warnings=0", ...JAVASCRIPT),
   tsc: () => npm("tsc", "--project", "jsconfig.json"),
   "free of the platform": async () => {
