@@ -27,7 +27,11 @@ const OF_A_RELEASE = ["tests/repo/bundles.test.mjs", "tests/repo/first-load.test
 
 /** Files that measure time, memory, CPU or what a call costs: nothing runs beside them. */
 const ALONE = [
+  "tests/gateway/ai.test.mjs",
+  "tests/gateway/credentials.test.mjs",
+  "tests/gateway/first-call.test.mjs",
   "tests/gateway/killed.test.mjs",
+  "tests/gateway/store.test.mjs",
   "tests/gateway/streaming.test.mjs",
   "tests/operations/cost.test.mjs",
   "tests/operations/rotation.test.mjs",
