@@ -15,8 +15,7 @@ use worker::{AnalyticsEngineDataPointBuilder, Env};
 /// Writes the call. Never fails it; nothing waits for it.
 pub fn write(event: &UsageEvent, env: &Env) {
     let ai = event.ai.as_ref();
-    // Sums of a dashboard need no more than 2^53.
-    #[expect(clippy::cast_precision_loss)]
+    #[expect(clippy::cast_precision_loss, reason = "a dashboard needs no more than 2^53")]
     let number = |value: Option<u64>| value.unwrap_or(0) as f64;
     let tokens = ai.map(|ai| ai.prompt_tokens.unwrap_or(0).saturating_add(ai.completion_tokens.unwrap_or(0)));
     let written = env.analytics_engine(METRICS).and_then(|dataset| {
