@@ -46,6 +46,7 @@ const LONGEST = [
   "tests/operations/operating.test.mjs",
   "tests/api/roles.test.mjs",
   "tests/operations/versions.test.mjs",
+  "tests/repo/supply-chain.test.mjs",
   "tests/api/openapi.test.mjs",
   "tests/operations/at-size.test.mjs",
   "tests/ui/pages.test.mjs",
