@@ -38,7 +38,7 @@ if (options.json) console.log(JSON.stringify(results, null, 2));
 
 /** The SQLite file of D1 that has our schema. */
 function databaseIn(top) {
-  const files = readdirSync(top, { recursive: true }).filter((name) => name.endsWith(".sqlite")).map((name) => path.join(top, name));
+  const files = readdirSync(top, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".sqlite")).map((name) => path.join(top, name));
   const ours = files.find((file) => {
     const db = new DatabaseSync(file);
     const found = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'usage_events'").get();
@@ -80,7 +80,7 @@ function fill(file) {
       CAST(exp(4.5 + 1.1 * (a + b + c + d - 2) * 1.7) AS INTEGER), 1, 300, 2000, '203.0.113.7', 'n8n', 'req_' || i
     FROM calls ORDER BY 1`);
   step(`${count} calls`);
-  for (const { sql } of indexes) db.exec(sql);
+  for (const { sql } of indexes) db.exec(String(sql));
   step("indexes of calls");
   const bin = "CASE WHEN latency_ms < 16 THEN latency_ms ELSE 16 + (o - 4) * 8 + ((latency_ms >> (o - 3)) & 7) END";
   db.exec(`CREATE TEMP TABLE fine AS SELECT at - at % 300000 AS t, token_id, team_id, route_id, ${bin} AS bin, count(*) AS calls,
@@ -107,7 +107,7 @@ function fill(file) {
   const rows = db.prepare("SELECT count(*) AS n FROM usage_rollups").get().n;
   const bytes = db.prepare("SELECT page_count * page_size AS n FROM pragma_page_count, pragma_page_size").get().n;
   results.rollups = rows;
-  results.database_mib = Math.round(bytes / 1048576);
+  results.database_mib = Math.round(Number(bytes) / 1048576);
   db.close();
   step(`${rows} rollups, ${results.database_mib} MiB`);
 }

@@ -63,6 +63,7 @@ async function hangUp() {
 }
 
 const upload = Buffer.alloc(100_000, "u");
+/** @type {[number, () => Promise<void>][]} */
 const mix = [
   [40, () => call("plain", "plain", "/api/echo/x?y=1", 200)],
   [10, () => call("upload", "plain", "/api/sink", 200, { method: "POST", body: upload })],

@@ -3,6 +3,7 @@
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { createServer } from "node:http";
+import { listen } from "./listen.mjs";
 import path from "node:path";
 import { clerkUser } from "./clerk.mjs";
 
@@ -128,7 +129,7 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
         client.sign_in = signIn(email);
         if (form.get("strategy") !== "password") return done(client.sign_in);
       }
-      // Address and password may come in one: no break.
+      // Address and password may come in one, so this falls through.
       case "POST /client/sign_ins/:id/attempt_first_factor": {
         const email = client.sign_in?.identifier;
         if (!email || form.get("password") !== users[email].password) return fail(422, "form_password_incorrect", "Password is incorrect. Try again, or use another method.", "password");
@@ -152,9 +153,9 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
         return fail(404, "resource_not_found", `not found: ${asked}`);
     }
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const port = await listen(server);
   return {
-    url: `http://127.0.0.1:${server.address().port}`,
+    url: `http://127.0.0.1:${port}`,
     state,
     /** What Clerk does when the session is ended from elsewhere. */
     endSession: close,

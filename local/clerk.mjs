@@ -2,10 +2,14 @@
 // has them, so that only the base address differs. Shapes after Clerk's published reference.
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
+import { listen } from "./listen.mjs";
 
 const id = (prefix) => `${prefix}_${randomBytes(13).toString("hex")}`;
 
-/** A person as Clerk describes him. */
+/**
+ * A person as Clerk describes them.
+ * @param {Record<string, any>} person
+ */
 export function clerkUser({ id: user = id("user"), email, verified = true, first_name = null, last_name = null, at = Date.now(), ...more }) {
   const address = email && { id: id("idn"), object: "email_address", email_address: email, linked_to: [], verification: { status: verified ? "verified" : "unverified", strategy: "email_code" } };
   return {
@@ -73,10 +77,10 @@ export async function startClerk({ port = 0, secretKey = `sk_test_${randomBytes(
     }
     fail(404, "resource_not_found", "not found");
   });
-  await new Promise((resolve) => server.listen(port, "127.0.0.1", resolve));
+  const taken = await listen(server, port);
   const close = () => {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));
   };
-  return { url: `http://127.0.0.1:${server.address().port}`, secretKey, close, ...state, state };
+  return { url: `http://127.0.0.1:${taken}`, secretKey, close, ...state, state };
 }

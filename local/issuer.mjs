@@ -3,6 +3,7 @@
 import { createHash, createHmac, createPublicKey, createSign, generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
+import { listen } from "./listen.mjs";
 import path from "node:path";
 
 export const people = {
@@ -65,10 +66,11 @@ async function body(request) {
   return Buffer.concat(chunks).toString("utf8");
 }
 
-/** Serves the key set, `POST /token` for scripts and a sign-in page for people. */
+/**
+ * Serves the key set, `POST /token` for scripts and a sign-in page for people.
+ * @param {{ port?: number, origin: string, keyFile?: string }} options
+ */
 export async function startIssuer({ port = 0, origin, keyFile }) {
-  let signer;
-  let url;
   const server = createServer(async (request, response) => {
     const at = new URL(request.url, url);
     const reply = (status, value, headers = {}) => {
@@ -101,9 +103,8 @@ export async function startIssuer({ port = 0, origin, keyFile }) {
     }
     reply(404, { error: "not found" });
   });
-  await new Promise((resolve, reject) => server.once("error", reject).listen(port, "127.0.0.1", resolve));
-  url = `http://localhost:${server.address().port}`;
-  signer = createSigner({ issuer: url, origin, keyFile });
+  const url = `http://localhost:${await listen(server, port)}`;
+  const signer = createSigner({ issuer: url, origin, keyFile });
   const close = () => {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));

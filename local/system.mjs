@@ -52,8 +52,9 @@ export function localVars(at) {
   };
 }
 
+/** @returns {any} */
 function worker(env, port, vars, { entry = [], folder = root, rates = {} } = {}) {
-  const options = workerOptions(path.join(root, "wrangler.toml"), env);
+  const options = /** @type {any} */ (workerOptions(path.join(root, "wrangler.toml"), env));
   const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
   for (const object of Object.values(rest.durableObjects)) {
     if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
@@ -70,7 +71,10 @@ function worker(env, port, vars, { entry = [], folder = root, rates = {} } = {})
   };
 }
 
-/** The UI's files, with the configuration of this system in place of production's. */
+/**
+ * The UI's files, with the configuration of this system in place of production's.
+ * @returns {any}
+ */
 function uiWorker(port, at, clerkKey) {
   const config = {
     api: `http://localhost:${at.api}`,
@@ -109,6 +113,8 @@ function uiWorker(port, at, clerkKey) {
  * as the edge has them while a deployment goes out. With `metrics` the gateway has its dataset. `consumer` changes how
  * the queue is consumed, `services` are bindings of each Worker, `extra` are Workers to run beside them, and `rates` are
  * limits of rate limit bindings by name, in place of those of `wrangler.toml`.
+ * @param {any} at
+ * @param {Record<string, any>} [options]
  */
 export async function startWorkers(
   at,

@@ -2,6 +2,7 @@
 // It records what it received, which the end-to-end tests read.
 import { createHash } from "node:crypto";
 import { createServer } from "node:http";
+import { listen } from "./listen.mjs";
 import { gzipSync } from "node:zlib";
 import { WebSocketServer } from "ws";
 
@@ -236,10 +237,10 @@ export async function startUpstream({ port = 0, host = "127.0.0.1" } = {}) {
     });
   });
   server.keepAliveTimeout = 60_000;
-  await new Promise((resolve, reject) => server.once("error", reject).listen(port, host, resolve));
+  const taken = await listen(server, port, host);
   const close = () => {
     server.closeAllConnections();
     return new Promise((resolve) => server.close(resolve));
   };
-  return { url: `http://${host === "127.0.0.1" ? "localhost" : host}:${server.address().port}`, requests, close };
+  return { url: `http://${host === "127.0.0.1" ? "localhost" : host}:${taken}`, requests, close };
 }

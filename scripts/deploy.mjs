@@ -23,8 +23,8 @@ const relative = (file) => path.relative(root, file);
 const say = (text = "") => console.log(text);
 
 function readOptions() {
-  const text = { type: "string" };
-  const flag = { type: "boolean", default: false };
+  const text = /** @type {const} */ ({ type: "string" });
+  const flag = /** @type {const} */ ({ type: "boolean", default: false });
   try {
     return parseArgs({
       options: { stage: { type: "string", default: PRODUCTION }, "dry-run": flag, yes: flag, gateway: text, api: text, ui: text, admin: text, "clerk-publishable-key": text, token: text, "skip-check": flag },

@@ -25,12 +25,18 @@ async function linkedCrates(crate) {
     .map(({ name, version, license, repository, manifest_path }) => ({ name, version, license, repository, folder: path.dirname(manifest_path) }));
 }
 
-/** The files of a folder that say under which terms it may be used; those of a folder of such files too. */
+/**
+ * The files of a folder that say under which terms it may be used; those of a folder of such files too.
+ * @returns {string[]}
+ */
 function noticesIn(folder) {
   if (!existsSync(folder)) return [];
   const named = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => /^(licen[cs]e|copying|notice|copyright)/i.test(name));
-  const paths = named.sort((a, b) => (a.name < b.name ? -1 : 1)).map((entry) => [entry, path.join(folder, entry.name)]);
-  return paths.flatMap(([entry, file]) => (entry.isDirectory() ? noticesIn(file) : [file]));
+  const sorted = named.sort((a, b) => (a.name < b.name ? -1 : 1));
+  return sorted.flatMap((entry) => {
+    const file = path.join(folder, entry.name);
+    return entry.isDirectory() ? noticesIn(file) : [file];
+  });
 }
 
 /** A package's own licence and notice; of several to choose from, MIT's. */
@@ -46,6 +52,7 @@ export async function writeLicenses(dist) {
   const byText = Map.groupBy([...packages, ...crates], ({ folder }) => texts(folder));
   const without = byText.get("") ?? [];
   byText.delete("");
+  /** @param {any} entry */
   const line = ({ name, version, license, repository }) => `${name} ${version} (${license})${repository ? ` ${repository}` : ""}`;
   const sections = [...byText].map(([text, holders]) => `${[...new Set(holders.map(line))].join("\n")}\n\n${text}`);
   const head = [

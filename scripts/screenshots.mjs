@@ -6,10 +6,11 @@ import { parseArgs } from "node:util";
 import { launchBrowser, openPage, signIn, startWithUi } from "../tests/support/ui.mjs";
 import { root, say } from "./setup.mjs";
 
-const text = (value) => ({ type: "string", default: value });
-const { values } = parseArgs({
+/** @param {string} value */
+const text = (value) => ({ type: /** @type {const} */ ("string"), default: value });
+const { values } = /** @type {{ values: any }} */ (parseArgs({
   options: { out: text("docs/screenshots"), theme: text("light"), language: text("en"), width: text("1440"), user: text("admin") },
-});
+}));
 const out = path.resolve(root, values.out);
 mkdirSync(out, { recursive: true });
 

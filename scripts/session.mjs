@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 const EARLY_S = 15;
 const claims = (token) => {
   try {
-    return JSON.parse(Buffer.from(token.split(".")[1], "base64url"));
+    return JSON.parse(Buffer.from(token.split(".")[1], "base64url").toString());
   } catch {
     return {};
   }

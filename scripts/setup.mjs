@@ -107,7 +107,7 @@ function underProjectNode(script) {
   if (Number(process.versions.node.split(".")[0]) >= 22) return;
   const node = path.join(root, "node_modules/node/bin/node");
   const child = spawn(node, [script, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
-  for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
   return new Promise(() => {});
 }

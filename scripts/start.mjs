@@ -80,12 +80,12 @@ async function close() {
 for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, close);
 // Crons do not run by themselves outside Cloudflare.
 const cron = setInterval(async () => {
-  const worker = await workers.getWorker("admin-api");
+  const worker = /** @type {any} */ (await workers.getWorker("admin-api"));
   await worker.scheduled({ cron: "* * * * *" }).catch((error) => console.error("cron:", error.message));
 }, 60_000);
 
 /** One call to the admin API; a failure says what was tried and what came back. */
-async function call(method, where, { body, token } = {}) {
+async function call(method, where, { body = undefined, token = undefined } = {}) {
   const response = await fetch(api + where, {
     method,
     headers: { authorization: `Bearer ${token}`, "content-type": "application/json" },
@@ -96,6 +96,7 @@ async function call(method, where, { body, token } = {}) {
   return answer;
 }
 
+/** @type {any[][]} */
 const demoRoutes = [
   ["Echo", "/api/demo", "/echo", ["demo"], true],
   ["OpenAI-like", "/api/openai", "/v1", ["ai"], true],

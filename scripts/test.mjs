@@ -1,98 +1,184 @@
-// `npm test`: every check, in the order in which it is cheap to fail. Names of checks as arguments run
-// only those. The last line sums up all tests. Tests that passed on this very tree are not run again, but
-// with `--again`, and in CI.
-import { spawnSync } from "node:child_process";
+// `npm test` runs every step; names of steps or of test files as arguments run only those. Checks that compile run beside
+// the builds, then the end-to-end tests two files at a time, and those that measure alone at the end. Steps that passed
+// on this very tree are not run again, except with `--again` and in CI. The last line sums up all tests.
+import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
+import { lint } from "./lint.mjs";
 import { digestOfTree, notePassed, passedBefore } from "./passed.mjs";
-import { ensureBrowser, ensureCommands, root, run, say, setUp, targetDir } from "./setup.mjs";
-import { build } from "./build.mjs";
-import { checkSupplyChain } from "./supply-chain.mjs";
+import * as setup from "./setup.mjs";
 
-await setUp(import.meta.url);
-const totals = { passed: 0, failed: 0 };
-const failures = [];
-const wasmCrates = ["edge", "gateway", "admin-api", "admin-ui", "rust-pass-through"].flatMap((crate) => ["-p", crate]);
+const { root, say, targetDir } = setup;
 
-const cargo = (...args) => run("cargo", args, { quiet: true, env: { CARGO_TARGET_DIR: targetDir } });
-
-/** Runs a test runner, shows what it says and adds up what `count` finds in it. */
-function runTests(command, args, count, env = {}) {
-  const done = spawnSync(command, args, {
-    cwd: root,
-    env: { ...process.env, CARGO_TARGET_DIR: targetDir, ...env },
-    encoding: "utf8",
-    maxBuffer: 1 << 28,
-  });
-  const output = done.stdout + done.stderr;
-  for (const [kind, pattern] of Object.entries(count)) {
-    for (const match of output.matchAll(pattern)) totals[kind] += Number(match[1]);
-  }
-  if (done.status !== 0) {
-    process.stdout.write(output);
-    throw new Error(`${command} ended with ${done.status ?? done.signal}`);
-  }
-}
-
-const cargoCounts = { passed: /test result: \w+\. (\d+) passed/g, failed: /test result: \w+\. \d+ passed; (\d+) failed/g };
-const nodeCounts = { passed: /^# pass (\d+)$/gm, failed: /^# fail (\d+)$/gm };
-
-function* testFiles(folder) {
-  for (const entry of readdirSync(folder, { withFileTypes: true })) {
-    const file = path.join(folder, entry.name);
-    if (entry.isDirectory()) yield* testFiles(file);
-    else if (entry.name.endsWith(".test.mjs")) yield file;
-  }
-}
-
-const checks = {
-  format: () => run("cargo", ["fmt", "--all", "--check"], { quiet: true }),
-  "clippy, native": () => cargo("clippy", "--workspace", "--all-targets", "--", "-D", "warnings"),
-  "clippy, wasm32": () => cargo("clippy", ...wasmCrates, "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"),
-  "domain is free of the platform": async () => {
-    const tree = await cargo("tree", "-p", "domain", "--target", "wasm32-unknown-unknown", "-e", "normal");
-    const found = tree.match(/^.*(wasm-bindgen|js-sys|web-sys|worker|yew) v.*$/m);
-    if (found) throw new Error(`domain depends on the platform: ${found[0]}`);
-  },
-  "supply chain": () => checkSupplyChain(),
-  "unit and SQL": () => runTests("cargo", ["test", "--workspace"], cargoCounts),
-  build: async () => {
-    for (const part of ["gateway", "admin-api", "ui"]) await build(part);
-  },
-  // One file after the other: several hold the runtime to times and memory.
-  "end to end": async () => {
-    await ensureCommands();
-    const browser = await ensureBrowser();
-    const files = [...testFiles(path.join(root, "tests"))].sort();
-    const args = ["--test", "--test-concurrency=1", "--test-force-exit", "--test-timeout=600000", "--test-reporter=tap"];
-    runTests(process.execPath, [...args, ...files], nodeCounts, { CHROME_PATH: browser });
-  },
+/** Everything a step needs before its first test: parts of the system, tools, other versions of the Workers. */
+const WORKERS = ["gateway", "admin-api"];
+const NEEDS = {
+  build: { parts: [...WORKERS, "ui"], tools: ["ensureBrowser"] },
+  repo: { tools: ["ensureCargoDeny", "ensureCyclonedx"] },
+  gateway: { parts: WORKERS, tools: ["ensureCommands", "ensureS3Server", "ensureBotocore"] },
+  api: { parts: WORKERS, tools: ["ensureSchemathesis"] },
+  ui: { parts: [...WORKERS, "ui"], tools: ["ensureBrowser", "ensureClerkScripts"] },
+  operations: { parts: [...WORKERS, "ui"], tools: ["ensureCommands", "ensureBrowser"], versions: true },
 };
+const STEPS = ["lint", "unit", ...Object.keys(NEEDS)];
 
+/** Sizes are those of a release, so the step `build` runs these. */
+const OF_A_RELEASE = ["tests/repo/bundles.test.mjs", "tests/repo/first-load.test.mjs"];
+
+/** Files that measure time, memory, CPU or what a call costs: nothing runs beside them. */
+const ALONE = [
+  "tests/gateway/ai.test.mjs",
+  "tests/gateway/credentials.test.mjs",
+  "tests/gateway/first-call.test.mjs",
+  "tests/gateway/killed.test.mjs",
+  "tests/gateway/store.test.mjs",
+  "tests/gateway/streaming.test.mjs",
+  "tests/operations/cost.test.mjs",
+  "tests/operations/rotation.test.mjs",
+  "tests/operations/soak.test.mjs",
+  "tests/operations/start.test.mjs",
+  "tests/operations/strict.test.mjs",
+  "tests/repo/first-load.test.mjs",
+];
+
+/** The files that take longest come first, so that no lane is left alone with one at the end. */
+const LONGEST = [
+  "tests/operations/operating.test.mjs",
+  "tests/api/roles.test.mjs",
+  "tests/operations/versions.test.mjs",
+  "tests/repo/supply-chain.test.mjs",
+  "tests/api/openapi.test.mjs",
+  "tests/operations/at-size.test.mjs",
+  "tests/ui/pages.test.mjs",
+  "tests/api/publication.test.mjs",
+  "tests/gateway/sdk.test.mjs",
+];
+
+function testFiles(folder) {
+  const entries = readdirSync(path.join(root, folder), { recursive: true }).map((name) => path.join(folder, name));
+  return entries.filter((file) => file.endsWith(".test.mjs")).sort();
+}
+
+const stepOf = (file) => (OF_A_RELEASE.includes(file) ? "build" : file.split("/")[1]);
+
+const given = process.argv.slice(2).filter((argument) => argument !== "--again");
 const isAgain = process.argv.includes("--again") || Boolean(process.env.CI);
-const wanted = process.argv.slice(2).filter((argument) => argument !== "--again");
+const onlyFiles = given.filter((name) => name.endsWith(".test.mjs")).map((name) => path.relative(root, path.resolve(name)));
+const named = given.filter((name) => !name.endsWith(".test.mjs"));
+const unknown = named.filter((name) => !STEPS.includes(name));
+if (unknown.length > 0) {
+  console.error(`unknown step ${unknown.join(", ")}; known are ${STEPS.join(", ")}, and test files`);
+  process.exit(2);
+}
+
+await setup.setUp(import.meta.url);
+const totals = { passed: 0, failed: 0 };
+/** Tests that passed, by step; and what failed. */
+const passed = {};
+const failures = new Set();
 const digest = digestOfTree();
-for (const [name, check] of Object.entries(checks)) {
-  if (wanted.length > 0 && !wanted.includes(name)) continue;
-  const before = isAgain ? undefined : passedBefore(name, digest);
-  if (before) {
-    say(`${name}: nothing has changed since its ${before.tests} tests passed (${before.at}; --again runs them)`);
-    totals.passed += before.tests;
-    continue;
-  }
-  say(name);
-  const counted = totals.passed;
+
+function isToRun(step) {
+  const before = isAgain ? undefined : passedBefore(step, digest);
+  if (!before) return true;
+  say(`${step}: nothing has changed since its ${before.tests} tests passed (${before.at}; --again runs them)`);
+  totals.passed += before.tests;
+  return false;
+}
+
+const steps = (given.length > 0 ? named : STEPS).filter(isToRun);
+const files = [...onlyFiles, ...steps.filter((step) => NEEDS[step]).flatMap((step) => testFiles("tests").filter((file) => stepOf(file) === step))];
+const involved = new Set([...steps, ...files.map(stepOf)]);
+// What is measured and what is deployed is a release; a step by its name takes what compiles sooner.
+if (involved.has("build")) process.env.BUILD = "release";
+process.env.BUILD ??= "quick";
+
+/** Runs a command; its exit code and everything it said. */
+function collect(command, args, env = {}) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, env: { ...process.env, CARGO_TARGET_DIR: targetDir, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    let output = "";
+    for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
+    child.on("error", reject);
+    child.on("close", (code, signal) => resolve({ status: code ?? signal, output }));
+  });
+}
+
+const CARGO = { passed: /test result: \w+\. (\d+) passed/g, failed: /test result: \w+\. \d+ passed; (\d+) failed/g };
+const NODE = { passed: /^# pass (\d+)$/gm, failed: /^# fail (\d+)$/gm };
+
+/** Runs a test runner for `step`, shows what it says if it fails, and adds up what the patterns find in it. */
+async function runTests(step, name, command, args, patterns, env) {
+  const started = Date.now();
+  const { status, output } = await collect(command, args, env);
+  const sum = (pattern) => [...output.matchAll(pattern)].reduce((all, match) => all + Number(match[1]), 0);
+  const counted = { passed: sum(patterns.passed), failed: sum(patterns.failed) };
+  totals.passed += counted.passed;
+  totals.failed += counted.failed;
+  passed[step] = (passed[step] ?? 0) + counted.passed;
+  say(`${name}: ${counted.passed} passed, ${counted.failed} failed, ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  if (status === 0) return;
+  process.stdout.write(output);
+  throw new Error(`ended with ${status}`);
+}
+
+/** Does a part of a step, and notes that the step failed if it throws. */
+async function attempt(step, work) {
   try {
-    await check();
-    if (totals.passed > counted) notePassed(name, digest, totals.passed - counted);
+    await work();
   } catch (error) {
-    failures.push(name);
-    console.error(`✗ ${name}: ${error.message}`);
+    failures.add(step);
+    console.error(`✗ ${step}: ${error.message}`);
   }
 }
 
-// A check that is no test runner counts as one failure where it fails.
-const failed = Math.max(totals.failed, failures.length);
-if (failures.length > 0) console.error(`\nNot passed: ${failures.join("; ")}`);
+/** Builds and installs everything that the tests of these steps use, so that no test has to. */
+async function prepare() {
+  const needs = [...involved].map((step) => NEEDS[step] ?? {});
+  const { build } = await import("./build.mjs");
+  for (const part of new Set(needs.flatMap(({ parts = [] }) => parts))) await build(part);
+  for (const tool of new Set(needs.flatMap(({ tools = [] }) => tools))) {
+    const found = await setup[tool]();
+    if (tool === "ensureBrowser") process.env.CHROME_PATH = found;
+  }
+  if (needs.some(({ versions }) => versions)) await (await import("../tests/support/versions.mjs")).buildVersions();
+}
+
+async function inLanes(count, list) {
+  const waiting = [...list];
+  const lane = async (_, number) => {
+    for (let file = waiting.shift(); file; file = waiting.shift()) {
+      const args = ["--test", "--test-force-exit", "--test-timeout=600000", "--test-reporter=tap", file];
+      await attempt(stepOf(file), () => runTests(stepOf(file), file, process.execPath, args, NODE, { TEST_LANE: String(number) }));
+    }
+  };
+  await Promise.all(Array.from({ length: count }, lane));
+}
+
+async function compiledChecks() {
+  if (steps.includes("lint")) await attempt("lint", () => lint());
+  if (steps.includes("unit")) await attempt("unit", () => runTests("unit", "unit", "cargo", ["test", "--workspace"], CARGO));
+}
+
+let isPrepared = true;
+await Promise.all([
+  compiledChecks(),
+  prepare().catch((error) => {
+    isPrepared = false;
+    failures.add("build");
+    console.error(`✗ build: ${error.message}`);
+  }),
+]);
+if (isPrepared) {
+  const isAlone = (file) => ALONE.includes(file);
+  const shared = files.filter((file) => !isAlone(file));
+  await inLanes(2, [...LONGEST.filter((file) => shared.includes(file)), ...shared.filter((file) => !LONGEST.includes(file))]);
+  await inLanes(1, files.filter(isAlone));
+  for (const step of steps) if (!failures.has(step) && passed[step]) notePassed(step, digest, passed[step]);
+}
+
+// A check that is no test runner counts as one failure.
+const failed = Math.max(totals.failed, failures.size);
+if (failures.size > 0) console.error(`\nNot passed: ${[...failures].join("; ")}`);
 console.log(`\n${totals.passed} passed, ${failed} failed`);
-process.exit(failures.length > 0 ? 1 : 0);
+process.exit(failures.size > 0 ? 1 : 0);

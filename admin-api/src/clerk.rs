@@ -25,7 +25,7 @@ pub enum ClerkError {
     Away(String),
 }
 
-#[allow(clippy::needless_pass_by_value)] // for map_err
+#[expect(clippy::needless_pass_by_value, reason = "the signature that `map_err` takes")]
 fn away(cause: impl ToString) -> ClerkError {
     ClerkError::Away(cause.to_string())
 }

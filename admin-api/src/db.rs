@@ -65,8 +65,9 @@ impl Param<'_> {
         match self {
             Self::Null => Ok(JsValue::NULL),
             Self::Text(text) => Ok(JsValue::from_str(text)),
-            Self::Integer(n) if n.unsigned_abs() <= MAX_SAFE.unsigned_abs() => {
-                #[allow(clippy::cast_precision_loss)] // checked above: exact
+            Self::Integer(n) if n.unsigned_abs() <= MAX_SAFE.unsigned_abs() =>
+            {
+                #[expect(clippy::cast_precision_loss, reason = "exact: checked above")]
                 Ok(JsValue::from_f64(n as f64))
             }
             Self::Integer(n) => Err(StoreError::Value(format!("{n} is beyond 2^53"))),

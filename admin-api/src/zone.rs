@@ -27,7 +27,7 @@ impl Zone {
     /// How far it is ahead of UTC at a time, in ms.
     pub fn offset_at(&self, at: UnixMs) -> i64 {
         let Some(format) = &self.0 else { return 0 };
-        #[allow(clippy::cast_precision_loss)] // times are far below 2^53
+        #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
         let date = Date::new(&JsValue::from_f64(at as f64));
         let text = format.call1(&JsValue::UNDEFINED, &date).ok().and_then(|text| text.as_string());
         text.as_deref().and_then(parse_offset).unwrap_or(0)

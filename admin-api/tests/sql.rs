@@ -1,8 +1,12 @@
 //! Every SQL statement against the migrated schema: that it prepares, that the ones on hot paths use
 //! their indexes, and that the consumer's statements add up as `domain::usage::rollup::Rollup` does.
 
-// A test file as a whole, which clippy does not see as one.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy does not see a whole file as a test"
+)]
 
 #[path = "sql/people.rs"]
 mod people;

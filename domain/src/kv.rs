@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `token:<hash>` | [`TokenRecord`] |
 //! | `routes` | [`parse_routes`] reads it, [`RouteTableV2`] writes it |
-//! | `secret:<NAME>` | v1 only: a credential in the clear, see [`v1`] |
+//! | `secret:<NAME>` | v1 only: a credential in the clear, see [`crate::v1`] |
 //!
 //! Reader and writer are seldom of one version; what holds then is told in [`crate::stored`].
 

@@ -1,6 +1,6 @@
 //! Limits: what a token may use up, and the ledger that decides call by call.
 //!
-//! Each limit is one row of [`limits!`]. Its field, its name on the wire, its bound and its measure follow
+//! Each limit is one row of `limits!`. Its field, its name on the wire, its bound and its measure follow
 //! from the row; so do its check, its default, its counting, its error and its place in the UI.
 
 use crate::error::{FieldError, GatewayError};

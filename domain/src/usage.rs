@@ -153,7 +153,7 @@ pub struct UsageMessage {
     pub unknown_tokens: u64,
 }
 
-#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }

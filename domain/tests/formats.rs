@@ -3,8 +3,12 @@
 //! The texts are what release `ee26f21` wrote, byte for byte. They are never edited; a format that no longer
 //! reads them is broken.
 
-// A test file as a whole, which clippy does not see as one.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "clippy does not see a whole file as a test"
+)]
 
 use domain::access::record::TokenRecord;
 use domain::ai::price::PriceList;

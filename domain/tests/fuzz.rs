@@ -4,7 +4,7 @@
 //! seed of the run, and `FUZZ_SEED` starts there. Findings stay as files of the corpus, which are run
 //! unchanged each time.
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing)] // a failure is what is looked for
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "the test looks for failures")]
 
 use domain::access::carrier::holds_token;
 use domain::access::carrier::{Carrier, protocols_without_token};

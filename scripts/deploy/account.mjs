@@ -149,10 +149,10 @@ export async function open(stage) {
   const plan = planOf(stage);
   const settings = readSettings(stage);
   const ask = cloudflare(account.id);
-  const ids = new Map([
-    ...(await listed(ask, "/storage/kv/namespaces")).map(({ title, id }) => [title, id]),
-    ...(await listed(ask, "/d1/database")).map(({ name, uuid }) => [name, uuid]),
-  ]);
+  /** @type {Map<string, string>} */
+  const ids = new Map();
+  for (const { title, id } of await listed(ask, "/storage/kv/namespaces")) ids.set(title, id);
+  for (const { name, uuid } of await listed(ask, "/d1/database")) ids.set(name, uuid);
   const missing = [...plan.namespaces, ...plan.databases].filter((name) => !ids.has(name));
   if (missing.length > 0) throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
   const at = addresses(stage, plan.config, settings);

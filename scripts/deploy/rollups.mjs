@@ -26,6 +26,7 @@ function addUp(from, to) {
     'bytes_in', bytes_in, 'bytes_out', bytes_out, 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens,
     'cached_tokens', cached_tokens, 'cost_micros', cost_micros) AS value
     FROM usage_events WHERE at >= ${from} AND at < ${to})`;
+  /** @type {[RegExp, string][]} */
   const pieces = [
     [/FROM json_each\(\?1\)\s+WHERE NOT EXISTS \(SELECT 1 FROM usage_events AS seen WHERE seen\.id = value ->> 'id'\)/, `FROM ${source}`],
     [/,\s*\('week', 604800000\)/, ""],

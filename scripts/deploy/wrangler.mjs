@@ -16,7 +16,11 @@ export class WranglerError extends Stop {
 
 const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", NO_COLOR: "1", FORCE_COLOR: "0", CI: "1" };
 
-/** Runs wrangler without asking anything, and answers what it wrote to standard output. */
+/**
+ * Runs wrangler without asking anything, and resolves to its standard output.
+ * @param {string[]} args
+ * @param {{ env?: Record<string, string>, input?: string }} [options]
+ */
 export function wrangler(args, { env = {}, input } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [path.join(root, "node_modules/wrangler/bin/wrangler.js"), ...args], {

@@ -46,7 +46,9 @@ function rowsOf(table) {
  */
 export function settingsParts({ kv, teams, tokens, routes }) {
   const entries = Object.entries(kvOf(kv));
+  /** @param {[string, any]} entry */
   const isToken = ([key]) => key.startsWith("token:");
+  /** @type {Map<string, { entry: [string, any], row?: any }>} */
   const byHash = new Map(entries.filter(isToken).map(([key, value]) => [key.slice("token:".length), { entry: [key, value] }]));
   const nameless = [];
   for (const row of rowsOf(tokens)) {

@@ -77,7 +77,7 @@ test("in whatever order Clerk's messages come", async () => {
   assert.deepEqual([(await row("user_early")).email_verified, (await row("user_late")).email_verified], [0, 1]);
 });
 
-test("who is deleted is taken out of his teams, and each is written down", async () => {
+test("a deleted person leaves every team, and each departure is in the audit log", async () => {
   await tell("user.created", clerkUser({ id: "user_leaver", email: "leaver@example.test" }));
   await system.db.batch(["automation", "core-team"].map((team) => system.db.prepare("INSERT INTO memberships VALUES ('user_leaver', ?, 'VIEWER', 1)").bind(team)));
   await tell("user.deleted", { id: "user_leaver", object: "user", deleted: true });
@@ -131,7 +131,7 @@ test("parity fault 11: an invitation is sent, accepted by signing up, and shows 
   const sent = clerk.invitations.at(-1);
   assert.equal(sent.email_address, "new.person@example.test");
   await tell("user.created", clerkUser({ id: "user_invited", email: "New.Person@example.test", verified: false }));
-  assert.deepEqual(await roles("user_invited"), [], "not before the address is his");
+  assert.deepEqual(await roles("user_invited"), [], "not before the address is verified");
   await tell("user.updated", clerkUser({ id: "user_invited", email: "New.Person@example.test", at: Date.now() + 1000 }));
   assert.deepEqual(await roles("user_invited"), ["automation VIEWER", "web ADMIN"]);
   const list = (await ask("admin", "GET", "/api/invitations?state=accepted")).body.items;
@@ -160,7 +160,7 @@ test("of two roles in a team the higher stays", async () => {
   assert.deepEqual(body.items.map((e) => [e.before.role, e.after.role]), [["VIEWER", "MANAGER"]], "what changed nothing is not written down");
 });
 
-test("nobody invites above what he may assign, nor into a team that is not his", async () => {
+test("nobody invites above the roles they may assign, nor into another team", async () => {
   assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "DEVELOPER" }])).status, 201);
   assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "MANAGER" }])).status, 403);
   assert.equal((await invite("manager", "x@example.test", [{ team_id: "automation", role: "VIEWER" }, { team_id: "web", role: "VIEWER" }])).status, 404);
@@ -171,7 +171,7 @@ test("nobody invites above what he may assign, nor into a team that is not his",
   assert.ok(own.length > 0 && own.every((i) => i.teams.some((t) => t.team_id === "automation")));
   assert.deepEqual((await ask("viewer", "GET", "/api/invitations")).body.items, []);
   const mixed = own.find((i) => i.email === "new.person@example.test");
-  assert.deepEqual(mixed.teams.map((t) => t.team_id), ["automation"], "the others are not his to see");
+  assert.deepEqual(mixed.teams.map((t) => t.team_id), ["automation"], "the others stay hidden");
   assert.equal((await ask("manager", "DELETE", `/api/invitations/${mixed.id}`)).status, 404, "it was accepted, and reaches into another team");
 });
 
@@ -202,7 +202,7 @@ test("resend and revoke; Clerk refusing, Clerk away", async () => {
   assert.match(dueToo.error, /503/);
   clerk.state.failing = null;
   await system.cron();
-  assert.equal(clerk.invitations.some((i) => i.email_address === "later@example.test"), false, "not at once: he who made it may be at it");
+  assert.equal(clerk.invitations.some((i) => i.email_address === "later@example.test"), false, "not at once: whoever made it may still be sending it");
   await system.db.prepare("UPDATE invitations SET tried_at = 1 WHERE id IN (?, ?)").bind(due.id, dueToo.id).run();
   await system.cron();
   await eventually(async () => (await ask("admin", "GET", "/api/invitations")).body.items.find((i) => i.id === due.id).delivery === "sent", 10_000, "the cron's sending");

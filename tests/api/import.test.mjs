@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
+import { listen } from "../../local/listen.mjs";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 import { mintLegacyToken, sha256 } from "../support/tokens.mjs";
 
@@ -66,12 +67,12 @@ test("a check shows what would happen and changes nothing", async () => {
   const before = await Promise.all(["tokens", "routes", "teams", "usage_events", "audit"].map(rows));
   const { code, output } = await run();
   assert.equal(code, 0, output);
-  assert.match(output, /created  team   marketing: "Marketing" becomes marketing/);
-  assert.match(output, /created  token  Bare \([0-9a-f]{8}…\): has no scopes, so it grants nothing/);
-  assert.match(output, /created  route  \/api\/lost: the dump lacks the secret LOST_KEY/);
-  assert.match(output, /refused  token  oops: its hash is not/);
-  assert.match(output, /refused  calls  token_usage_logs: 1 rows lack/);
-  assert.match(output, /created  calls  token_usage_logs: 2000 calls; 2000 of tokens that are not here yet/);
+  assert.match(output, /created {2}team {3}marketing: "Marketing" becomes marketing/);
+  assert.match(output, /created {2}token {2}Bare \([0-9a-f]{8}…\): has no scopes, so it grants nothing/);
+  assert.match(output, /created {2}route {2}\/api\/lost: the dump lacks the secret LOST_KEY/);
+  assert.match(output, /refused {2}token {2}oops: its hash is not/);
+  assert.match(output, /refused {2}calls {2}token_usage_logs: 1 rows lack/);
+  assert.match(output, /created {2}calls {2}token_usage_logs: 2000 calls; 2000 of tokens that are not here yet/);
   assert.match(output, /would be: /);
   assert.deepEqual(await Promise.all(["tokens", "routes", "teams", "usage_events", "audit"].map(rows)), before);
 });
@@ -170,8 +171,8 @@ test("a dump of any size comes in parts, each call once, and a session that ends
       given += 1;
       response.writeHead(isRight ? 200 : 404, { "content-type": "application/json" }).end(JSON.stringify({ object: "token", jwt: system.jwt("admin", { expiresIn: 10 }) }));
     });
-    await new Promise((resolve) => clerk.listen(0, "127.0.0.1", resolve));
-    const renewed = { ...ended, CLERK_SECRET_KEY: "sk_test", CLERK_API_URL: `http://127.0.0.1:${clerk.address().port}` };
+    const port = await listen(clerk);
+    const renewed = { ...ended, CLERK_SECRET_KEY: "sk_test", CLERK_API_URL: `http://127.0.0.1:${port}` };
     const started = Date.now();
     const { code, output } = await runIn(large, renewed, "--apply");
     clerk.close();

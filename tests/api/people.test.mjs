@@ -21,7 +21,7 @@ async function person(id, roles = {}) {
 
 const newTeam = async (id, more) => assert.equal((await ask("admin", "POST", "/api/teams", { id, name: id, ...more })).status, 201);
 
-test("everybody sees who he is, also who waits for access", async () => {
+test("everybody sees their own profile, also while waiting for access", async () => {
   const admin = await ask("admin", "GET", "/api/me");
   assert.equal(admin.status, 200);
   assert.equal(admin.body.is_platform_admin, true);
@@ -101,14 +101,14 @@ test("parity fault 7: a MANAGER moves nobody above DEVELOPER, and nobody who is"
   assert.equal((await role("lead", "dev", "VIEWER")).status, 200);
   assert.equal((await role("lead", "dev", "MANAGER")).status, 403);
   assert.equal((await role("lead", "boss", "VIEWER")).status, 403);
-  assert.equal((await role("lead", "lead", "ADMIN")).status, 403, "nor himself");
+  assert.equal((await role("lead", "lead", "ADMIN")).status, 403, "nor the caller");
   assert.equal((await ask("lead", "DELETE", "/api/users/user_boss/team-membership/floor")).status, 403);
   assert.equal((await role("dev", "dev", "ADMIN")).status, 403);
   assert.equal((await role("outsider", "dev", "VIEWER")).status, 404, "another team's ADMIN does not see the team");
   assert.equal((await role("outsider", "outsider", "ADMIN", "core-team")).status, 404, "nor core-team");
   assert.equal((await role("boss", "dev", "MANAGER")).status, 200);
   assert.equal((await role("boss", "never_seen_either", "VIEWER")).status, 404);
-  assert.equal((await role("boss", "outsider", "VIEWER")).status, 404, "whom he cannot see he cannot pull in");
+  assert.equal((await role("boss", "outsider", "VIEWER")).status, 404, "callers can only add people they can see");
 });
 
 test("a team's last ADMIN stays, also when two remove each other at once", async () => {
@@ -132,7 +132,7 @@ test("one role in many teams: all or none, each with its audit entry", async () 
   await person("many", { two: "ADMIN" });
   const put = (teams) => ask("admin", "PUT", "/api/users/user_many/team-role", { team_ids: teams, role: "DEVELOPER" });
   const refused = await put(["one", "two", "three"]);
-  assert.equal(refused.status, 409, "he is the last ADMIN of one of them");
+  assert.equal(refused.status, 409, "the last ADMIN of one of them");
   const roles = async () => (await ask("admin", "GET", "/api/users?search=many")).body.items[0].memberships.map((m) => `${m.team_id} ${m.role}`);
   assert.deepEqual(await roles(), ["two ADMIN"], "none of them was changed");
   const done = await put(["one", "three"]);

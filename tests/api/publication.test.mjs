@@ -396,7 +396,7 @@ test("a route's test call carries the credential and shows status and time", asy
   assert.deepEqual((await ask("viewer", "GET", "/api/routes/tags")).body.items, [{ tag: "ai", routes: 1 }]);
 });
 
-test("a DEVELOPER takes back only what he disabled himself; extending counts from the end", async () => {
+test("a DEVELOPER enables only tokens that the same person disabled; extending counts from the end", async () => {
   const own = (await ask("developer", "POST", "/api/tokens", { name: "own", team_id: "automation", scopes: ["*"], expires_days: 10 })).body;
   const post = (user, what, body) => ask(user, "POST", `/api/tokens/${own.id}/${what}`, body);
   assert.equal((await post("developer", "disable")).status, 200);

@@ -9,7 +9,7 @@ let system;
 let document;
 let serial = 0;
 
-/** Who calls: his role in core-team, in the subject's team, in another team. */
+/** Callers: the role in core-team, in the subject's team, in another team. */
 const callers = { nobody: {} };
 for (const role of ROLES) {
   callers[`core_${role}`] = { core: role };
@@ -59,7 +59,7 @@ async function subjectOf(method, pattern, operation) {
   }
   if (pattern.includes("/users/{uid}")) {
     await db.prepare("INSERT INTO users (id, created_at, updated_at) VALUES (?, 1, 1)").bind(`user_${id}`).run();
-    // In both teams, so that every caller who is in one sees him.
+    // In both teams, so that every caller who is in one sees them.
     if (method !== "POST") await db.prepare("INSERT INTO memberships VALUES (?, 'subject', 'VIEWER', 1)").bind(`user_${id}`).run();
     await db.prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES (?, 't', 1, 1)").bind(`t-${id}`).run();
     if (method === "POST") await shareTeam(`user_${id}`, `t-${id}`);
@@ -88,7 +88,7 @@ async function subjectOf(method, pattern, operation) {
   return [pattern, body];
 }
 
-/** Puts a person into a team with everybody who is in the subject's team, so that they see him. */
+/** Puts a person into a team with everybody who is in the subject's team, so that all of them see the person. */
 async function shareTeam(user, team) {
   await system.db.prepare("INSERT INTO memberships VALUES (?, ?, 'VIEWER', 1)").bind(user, team).run();
   for (const name of Object.keys(callers)) await system.db.prepare("INSERT OR IGNORE INTO memberships SELECT ?, ?, 'VIEWER', 1 WHERE EXISTS (SELECT 1 FROM memberships WHERE user_id = ? AND team_id = 'subject')").bind(`user_${name}`, team, `user_${name}`).run();
@@ -103,7 +103,7 @@ const call = async (method, where, body, authorization) => {
   return { status: response.status, code: text.startsWith("{") ? JSON.parse(text).code : undefined };
 };
 
-/** Lists and reports answer everybody who is signed in, with what he may see: often nothing. */
+/** Lists and reports answer everybody who is signed in, with the rows they may see: often none. */
 const SHOWS_WHAT_ONE_SEES = new Set([
   "GET /api/tokens", "GET /api/routes", "GET /api/teams", "GET /api/users", "GET /api/invitations", "GET /api/notifications",
   "GET /api/usage/stats", "GET /api/usage/tokens", "GET /api/usage/events", "GET /api/usage/export",
@@ -125,7 +125,7 @@ test("every role at every endpoint is answered as the matrix says", { timeout: 3
       if (meets(access.may, who) || SHOWS_WHAT_ONE_SEES.has(`${method} ${pattern}`)) {
         assert.ok(![401, 403, 404].includes(answer.status), `should be let through: ${what}`);
       } else if (pattern.startsWith("/api/dashboard/audit-logs") && rank(who.team ?? who.other) >= rank(access.may.team)) {
-        assert.equal(answer.status, 200, `his own team's entries: ${what}`);
+        assert.equal(answer.status, 200, `the own team's entries: ${what}`);
       } else {
         assert.equal(answer.status, meets(access.sees, who) ? 403 : 404, `should be refused: ${what}`);
       }

@@ -38,7 +38,7 @@ test("201: a route with a credential is made and shows neither secret nor seal",
 
 test("200: upstreams and credentials are seen by the core team alone", async () => {
   const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
-  for (const [user, sees] of [["admin", true], ["manager", false], ["viewer", false]]) {
+  for (const [user, sees] of /** @type {any[][]} */ ([["admin", true], ["manager", false], ["viewer", false]])) {
     const got = await as(system, user, "GET", `/api/routes/${made.body.id}`);
     assert.equal(got.status, 200);
     assert.equal(got.body.upstream !== undefined, sees, user);

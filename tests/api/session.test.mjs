@@ -15,7 +15,7 @@ test("401: every bad session is refused, and only an expired one is told apart",
   const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   const good = system.jwt();
   const [head, claims, signature] = good.split(".");
-  const forged = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url")), sub: "user_other" })).toString("base64url");
+  const forged = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url").toString()), sub: "user_other" })).toString("base64url");
   for (const [what, authorization, code] of [
     ["none", undefined, "unauthenticated"],
     ["no bearer", good, "unauthenticated"],
@@ -69,7 +69,7 @@ test("unknown paths and methods are answered in the envelope", async () => {
   assert.match(allow, /GET/);
 });
 
-test("a holder reads the usage of his own token and of no other", async () => {
+test("a token reads its own usage and no other", async () => {
   assert.equal((await system.call("/api/usage/me")).status, 401);
   const response = await system.call("/api/usage/me", { headers: { "x-api-key": "ntk_nonsense" } });
   assert.deepEqual([response.status, (await response.json()).error], [401, "Invalid API Key"]);

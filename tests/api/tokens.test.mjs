@@ -102,7 +102,7 @@ test("422: unknown query parameters, bad limits and cursors are named", async ()
   }
 });
 
-test("403 and 404: a caller sees his teams and changes what his role allows", async () => {
+test("403 and 404: callers see their teams and change what their role allows", async () => {
   const byManager = (await create("manager")).body;
   const byDeveloper = (await create("developer")).body;
   const change = async (user, token) => (await as(system, user, "PUT", `/api/tokens/${token.id}`, { name: "renamed" })).status;
@@ -200,7 +200,7 @@ test("limits are kept, published with the team's defaults, and cleared by null",
   }
 });
 
-test("403: a developer tightens limits and never loosens them, neither his token's nor his team's", async () => {
+test("403: a developer tightens limits and never loosens them, neither for an own token nor for one of the team", async () => {
   await system.db.prepare("UPDATE teams SET limits = ? WHERE id = 'automation'").bind('{"calls_per_minute":60}').run();
   try {
     assert.equal((await create("developer", { limits: { calls_per_minute: 61 } })).status, 403);

@@ -38,6 +38,7 @@ test("the bell tells of tokens that end soon, routes that fail, and what the que
 
 test("what is past its time goes, and nothing else", async () => {
   const now = Date.now();
+  /** @type {[string, number][]} */
   const past = [
     ["INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, request_id) VALUES (?, ?, 't', 'x', '', '/', 'GET', 200, 'ok', 1, 1, 'r')", 30],
     ["INSERT INTO audit (id, at, actor, action, result, entity, request_id) VALUES (?, ?, 'a', 'test', 'done', 'x', 'r')", 400],

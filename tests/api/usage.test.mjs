@@ -55,13 +55,13 @@ test("percentiles are read from the histogram within ten per cent, and denials d
   await deliver(...events.slice(50));
   await deliver(...Array.from({ length: 10 }, () => event({ token_id: "tok_p", outcome: "denied-scope", status: 403, latency_ms: 0 })));
   const { body } = await as(system, "admin", "GET", "/api/usage/stats?token_id=tok_p");
-  for (const [name, exact] of [["p50_ms", 500], ["p95_ms", 950], ["p99_ms", 990]]) {
+  for (const [name, exact] of /** @type {any[][]} */ ([["p50_ms", 500], ["p95_ms", 950], ["p99_ms", 990]])) {
     assert.ok(Math.abs(body.total[name] - exact) <= exact / 10, `${name} ${body.total[name]}`);
   }
   assert.deepEqual([body.total.calls, body.total.denied, body.total.mean_ms], [110, 10, 505]);
 });
 
-test("a caller sees the usage of his teams alone", async () => {
+test("callers see the usage of their own teams alone", async () => {
   await deliver(event({ token_id: "tok_core", team: "core-team" }));
   const calls = async (user, query = "") => (await as(system, user, "GET", `/api/usage/stats?token_id=tok_core${query}`)).body.total.calls;
   assert.deepEqual([await calls("admin"), await calls("viewer")], [1, 0]);

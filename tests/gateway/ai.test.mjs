@@ -5,6 +5,7 @@ import { createServer } from "node:http";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
 import { WebSocket } from "ws";
+import { listen } from "../../local/listen.mjs";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
 
 const PRICES = { v: 1, prices: { "demo-1": { prompt: 1_000_000, completion: 2_000_000 } } };
@@ -79,9 +80,7 @@ function startVendor() {
     }
     response.end(`data: ${JSON.stringify({ model: "demo-1", choices: [], usage })}\n\ndata: [DONE]\n\n`);
   });
-  return new Promise((resolve) =>
-    server.listen(0, "127.0.0.1", () => resolve({ url: `http://127.0.0.1:${server.address().port}`, close: () => server.close() })),
-  );
+  return listen(server).then((port) => ({ url: `http://127.0.0.1:${port}`, close: () => server.close() }));
 }
 
 const post = (token, where, body, init = {}) =>
@@ -272,7 +271,7 @@ test("a thousand model lists, uploads and polls leave a budget of $5 at $5", asy
 
 test("a call over two upstreams is charged by the one that answered", async () => {
   const limits = { ...FIVE_DOLLARS, ai_tokens_per_call: 1_000, cost_micros_per_call: 100_000 };
-  for (const [name, isCharged] of [["free-first", false], ["free-away", true], ["paid-first", true], ["paid-away", false]]) {
+  for (const [name, isCharged] of /** @type {any[][]} */ ([["free-first", false], ["free-away", true], ["paid-first", true], ["paid-away", false]])) {
     const id = `tok_ai_${name}`;
     const token = await putToken(system, { id, limits });
     const response = await post(token, `/api/${name}/moderations`, { model: "demo-1", input: "hi", max_tokens: 20, caller: id });

@@ -220,7 +220,7 @@ const framed = (length, more = {}) => ({ "content-encoding": "gzip,aws-chunked",
 const put = async (route, body, headers) => call(`${route}/up`, { method: "PUT", body, duplex: "half", headers });
 
 test("an upload in signed chunks arrives as the data alone, whatever the sizes of its chunks and packets", async () => {
-  for (const body of [chunked(data, [1, 2, 3, 4096]), pieces(chunked(data, [8192])), chunked("", [])]) {
+  for (const body of /** @type {any[]} */ ([chunked(data, [1, 2, 3, 4096]), pieces(chunked(data, [8192])), chunked("", [])])) {
     const own = body.length === chunked("", []).length ? "" : data;
     assert.equal((await put("/api/s3-plain", body, framed(own.length))).status, 200);
     const received = system.upstream.requests.at(-1);
@@ -257,6 +257,7 @@ test("a service without chunks gets the data alone, signed; a route that signs n
 });
 
 test("an upload that breaks its framing is refused with the reason, and the upstream is not blamed", async () => {
+  /** @type {[Buffer, Record<string, string>][]} */
   const broken = [
     [Buffer.from("hello"), framed(5)],
     [chunked(data, []).subarray(0, 1000), framed(data.length)],

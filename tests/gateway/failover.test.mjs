@@ -8,6 +8,7 @@ let system;
 let token;
 let first;
 /** What the first upstream does: a status, or `reset`. */
+/** @type {number | string} */
 let mood = 200;
 let seen = 0;
 
@@ -17,7 +18,7 @@ before(async () => {
     seen += 1;
     if (mood === "reset") return request.socket.destroy();
     request.resume();
-    request.on("end", () => response.writeHead(mood, { "content-type": "application/json" }).end('{"from":"first"}'));
+    request.on("end", () => response.writeHead(Number(mood), { "content-type": "application/json" }).end('{"from":"first"}'));
   });
   await new Promise((resolve) => first.listen(0, "127.0.0.1", resolve));
   const base = `http://127.0.0.1:${first.address().port}`;

@@ -23,6 +23,7 @@ import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/
 import { ToolListChangedNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import OpenAI, { toFile } from "openai";
 import { byAws4fetch, keys, python, startS3 } from "../support/aws.mjs";
+import { listen } from "../../local/listen.mjs";
 import { as, eventually, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
 import { KEYS, startVendors } from "../support/vendors.mjs";
 
@@ -53,8 +54,7 @@ after(async () => {
 });
 
 async function listening(server) {
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${server.address().port}`, close: () => (server.closeAllConnections?.(), server.close()) };
+  return { url: `http://127.0.0.1:${await listen(server)}`, close: () => (server.closeAllConnections?.(), server.close()) };
 }
 
 /** Makes a client with a token of its own, uses it once, and answers with that and the call's event. */
@@ -190,8 +190,8 @@ async function startMcp() {
     if (!transport) {
       transport = new StreamableHTTPServerTransport({
         sessionIdGenerator: randomUUID,
-        onsessioninitialized: (id) => sessions.set(id, transport),
-        onsessionclosed: (id) => sessions.delete(id),
+        onsessioninitialized: (id) => void sessions.set(id, transport),
+        onsessionclosed: (id) => void sessions.delete(id),
       });
       const tools = new McpServer({ name: "tools", version: "1.0.0" });
       tools.registerTool("greet", {}, () => {
@@ -248,7 +248,7 @@ test("@aws-sdk/client-s3: objects arrive as they were sent, whatever their names
   assert.ok(large.equals(await fetched("large")));
 
   await client.send(new S3.DeleteObjectCommand({ Bucket: "by-js", Key: "plain.txt" }));
-  await assert.rejects(fetched("plain.txt"), (error) => error.name === "NoSuchKey");
+  await assert.rejects(fetched("plain.txt"), { name: "NoSuchKey" });
 });
 
 // Java's and .NET's SDKs and MinIO's clients sign every chunk; none of them runs on Node.
@@ -300,8 +300,7 @@ async function startTls(folder) {
     socket.pipe(gateway).pipe(socket);
     for (const end of [socket, gateway]) end.on("error", () => (socket.destroy(), gateway.destroy()));
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `https://localhost:${server.address().port}`, cert, close: () => server.close() };
+  return { url: `https://localhost:${await listen(server)}`, cert, close: () => server.close() };
 }
 
 test("botocore: objects arrive as they were sent, with and without TLS; Bedrock's response is read", { timeout: 120_000 }, async () => {

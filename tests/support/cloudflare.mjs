@@ -5,6 +5,7 @@
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { DatabaseSync } from "node:sqlite";
+import { listen } from "../../local/listen.mjs";
 
 export const ACCOUNT = { id: "0".repeat(31) + "1", name: "Acme" };
 export const TOKEN = "test-token";
@@ -17,6 +18,7 @@ const paged = (list) => ok(list, { page: 1, per_page: 100, count: list.length, t
 /**
  * Starts it; `account` is what it holds, `changes` what was changed, and `refuse` makes a change fail. `onSecret` is
  * told of each secret that is set by itself, and `refuseSecret` says whether one fails.
+ * @param {{ onSecret?: (script: string, key: string, value: string) => void, refuseSecret?: () => boolean }} [options]
  */
 export async function startCloudflare({ onSecret = () => {}, refuseSecret = () => false } = {}) {
   const account = { namespaces: [], databases: [], queues: [], workers: new Map(), projects: [], deployments: [], values: new Map() };
@@ -48,6 +50,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     });
   }
 
+  /** @type {[string, RegExp, (call: any, ...parts: string[]) => any][]} */
   const routes = [
     ["GET", /^\/user$/, () => ok({ id: "user", email: "ops@example.com" })],
     ["GET", /^\/user\/tokens\/verify$/, () => ok({ id: "token", status: "active" })],
@@ -209,7 +212,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     const body = Buffer.concat(chunks);
     const type = request.headers["content-type"] ?? "";
     // wrangler does not name the type of every body.
-    const call = { url, text: body.toString(), json: /^[[{]/.test(body.subarray(0, 1).toString()) ? JSON.parse(body) : undefined };
+    const call = { url, text: body.toString(), json: /^[[{]/.test(body.subarray(0, 1).toString()) ? JSON.parse(body.toString()) : undefined };
     if (type.includes("multipart/form-data")) call.form = await new Response(body, { headers: { "content-type": type } }).formData();
     let answer = failure(404, 7003, `Could not route to ${url.pathname}`);
     const found = routes.find(([method, pattern]) => method === request.method && pattern.test(path));
@@ -223,13 +226,13 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     }
     response.writeHead(answer.status, { "content-type": "application/json" }).end(JSON.stringify(answer.body));
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `http://127.0.0.1:${await listen(server)}`;
   return {
     account,
     changes,
     unknown,
-    url: `http://127.0.0.1:${server.address().port}`,
-    env: { CLOUDFLARE_API_BASE_URL: `http://127.0.0.1:${server.address().port}`, CLOUDFLARE_API_TOKEN: TOKEN, CLOUDFLARE_ACCOUNT_ID: ACCOUNT.id },
+    url,
+    env: { CLOUDFLARE_API_BASE_URL: url, CLOUDFLARE_API_TOKEN: TOKEN, CLOUDFLARE_ACCOUNT_ID: ACCOUNT.id },
     /** Changes whose method and path match fail with Cloudflare's 10000 from now on; null ends that. */
     refuse: (pattern) => (refused = pattern),
     close: () => new Promise((resolve) => server.close(resolve)),

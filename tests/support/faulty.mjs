@@ -66,6 +66,10 @@ function wrote(sql, { meta }) {
 }
 
 class Statement {
+  /** @type {any} */ real;
+  /** @type {string} */ sql;
+  /** @type {any} */ invocation;
+  /** @type {any[]} */ values;
   constructor(real, sql, invocation, values = []) {
     Object.assign(this, { real, sql, invocation, values });
   }

@@ -20,6 +20,7 @@ import { mintToken, seal, sha256 } from "./tokens.mjs";
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const UI = "http://localhost:8789";
+const LANE = Number(process.env.TEST_LANE ?? 0);
 
 /** Tries `check` until it answers something, for at most `ms`. */
 export async function eventually(check, ms = 10_000, what = "it") {
@@ -83,6 +84,10 @@ async function withSurroundings(start) {
 /** On wrangler's test harness. `gatewayVars` and `apiVars` are merged over the defaults. */
 export const startSystem = (options) => withSurroundings((around) => onHarness(around, options));
 
+/**
+ * @param {any} around
+ * @param {Record<string, any>} [options]
+ */
 async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true, strict, expected } = {}) {
   const { secrets, vars } = around;
   const configPath = strictConfig();
@@ -118,13 +123,16 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
   };
 }
 
-/** A port that nobody listens on, below those that the system gives to outgoing connections. */
+/**
+ * A port that nobody listens on, below those that the system gives to outgoing connections. Test files that run at the
+ * same time take theirs from ranges of their own (`TEST_LANE`).
+ */
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer()
       .once("error", () => resolve(freePort()))
-      .listen(20_000 + Math.floor(Math.random() * 12_000), "127.0.0.1", () => {
-        const { port } = server.address();
+      .listen(20_000 + 6_000 * LANE + Math.floor(Math.random() * 6_000), "127.0.0.1", () => {
+        const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
         server.close(() => resolve(port));
       });
   });
@@ -146,6 +154,10 @@ export async function freePorts(count) {
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
 
+/**
+ * @param {any} around
+ * @param {Record<string, any>} [options]
+ */
 async function onSockets(
   around,
   { gatewayVars = {}, apiVars = {}, schema = true, persist, ui = false, withApi = true, versions = [], builds, metrics = false, strict = {}, expected, consumer, keepLetters = false, rates } = {},
@@ -196,15 +208,15 @@ async function onSockets(
     call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
     /** Where the further versions answer, by their names. */
     versions: Object.fromEntries(more.map(({ name, at }) => [name, { gateway: `http://127.0.0.1:${at.gateway}`, api: `http://127.0.0.1:${at.api}` }])),
-    cron: async (version) => (await workers.getWorker(version ? `admin-api-${version}` : "admin-api")).scheduled({ cron: "* * * * *" }),
+    cron: async (version) => /** @type {any} */ (await workers.getWorker(version ? `admin-api-${version}` : "admin-api")).scheduled({ cron: "* * * * *" }),
     /** Delivers a batch to the consumer, as the queue would: `[{ id, body, attempts? }]`. */
     deliver: async (messages, queue = "token-manager-usage") => {
-      const consumer = await workers.getWorker("admin-api");
+      const consumer = /** @type {any} */ (await workers.getWorker("admin-api"));
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
       return consumer.queue(queue, batch);
     },
     /** Calls the gateway through another Worker and hangs up after so many ms or bytes; returns what had come by then. */
-    hangUp: async (where, init = {}, { afterMs, afterBytes } = {}) => {
+    hangUp: async (where, init = {}, { afterMs = undefined, afterBytes = undefined } = {}) => {
       const response = await fetch(`http://127.0.0.1:${frontPort}`, { method: "POST", body: JSON.stringify({ where, ...init, afterMs, afterBytes }) });
       return response.json();
     },
@@ -246,7 +258,7 @@ export async function putToken(system, record = {}, token = mintToken(system.sec
 /** Writes a route table into KV: `[path, url path on the upstream, more]` each. */
 export async function putRoutes(system, routes, { legacy_tokens = false, version = 1 } = {}) {
   const base = system.upstream.url;
-  const entries = routes.map(([route, to, { credential, ...more } = {}]) => {
+  const entries = routes.map(([route, to, { credential = undefined, ...more } = {}]) => {
     const id = `rte_${route.replaceAll("/", "_")}`;
     const url = to.startsWith("http") ? to : base + to;
     const sealed = credential && seal(credential, id, new URL(url).origin, system.secrets.CREDENTIAL_KEY);

@@ -1,7 +1,7 @@
 // The side of the strict harness that runs in Node: which modules go in front of the Workers, the Workers beside them,
 // and the question at the end whether a limit was hit that the test did not expect.
 import assert from "node:assert/strict";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { Response } from "miniflare";
 import { root } from "../../scripts/setup.mjs";
@@ -41,7 +41,10 @@ export function strictConfig() {
   assert.equal(toml.split(support).length - 1, Object.keys(NAMES).length, "a Worker without limits");
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, "wrangler.toml");
-  writeFileSync(file, toml);
+  // In one step: another test file may be reading it.
+  const fresh = `${file}.${process.pid}`;
+  writeFileSync(fresh, toml);
+  renameSync(fresh, file);
   return file;
 }
 

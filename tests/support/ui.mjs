@@ -15,7 +15,10 @@ import { strictOptions, strictVars, watch } from "./strictness.mjs";
 
 const key = () => randomBytes(32).toString("base64");
 
-/** Gateway, admin API, UI, issuer and upstream; `call` is the admin API as a person. */
+/**
+ * Starts gateway, admin API, UI, issuer and upstream; `call` is the admin API as a person.
+ * @param {Record<string, any>} [options]
+ */
 export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } = {}) {
   const [gateway, api, ui, issuerPort] = await freePorts(4);
   const origin = `http://localhost:${ui}`;
@@ -84,9 +87,10 @@ async function described(page) {
   const seen = await page.evaluate(() => {
     const shown = document.querySelector("dialog[open]") ?? document.querySelector("main") ?? document.body;
     const name = (field) => field.labels?.[0]?.textContent ?? field.name;
-    const fields = [...shown.querySelectorAll("input, select, textarea")].filter((field) => field.type !== "password");
+    const all = /** @type {NodeListOf<HTMLInputElement>} */ (shown.querySelectorAll("input, select, textarea"));
+    const fields = [...all].filter((field) => field.type !== "password");
     const value = (field) => (field.type === "checkbox" ? field.checked : field.value);
-    return { text: shown.innerText, fields: fields.map((field) => `${name(field)}: ${value(field)}`) };
+    return { text: /** @type {HTMLElement} */ (shown).innerText, fields: fields.map((field) => `${name(field)}: ${value(field)}`) };
   }).catch((error) => ({ text: String(error), fields: [] }));
   return [page.url(), ...seen.text.split("\n"), ...seen.fields, ...page.failures, ...page.problems];
 }

@@ -1,6 +1,7 @@
 // Stand-ins for the APIs of OpenAI, Anthropic and Google, whose responses have the vendors' shapes. Each
 // refuses a call that does not carry the vendor's own key, or that carries anything of the gateway's.
 import { createServer } from "node:http";
+import { listen } from "../../local/listen.mjs";
 
 export const KEYS = { openai: "sk-vendor", anthropic: "sk-ant-vendor", google: "AIza-vendor" };
 
@@ -141,9 +142,9 @@ export async function startVendors() {
     const retried = seen.some((call) => call.url === request.url);
     seen.push({ url: request.url, headers: request.headers });
     if (!handler) return json(response, { error: { message: `no ${request.method} ${where}` } }, 404);
-    const asked = body.length > 0 && request.headers["content-type"].startsWith("application/json") ? JSON.parse(body) : undefined;
+    const asked = body.length > 0 && request.headers["content-type"].startsWith("application/json") ? JSON.parse(body.toString()) : undefined;
     handler({ response, body, asked, headers: request.headers, retried });
   });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { url: `http://127.0.0.1:${server.address().port}`, seen, close: () => (server.closeAllConnections(), server.close()) };
+  const port = await listen(server);
+  return { url: `http://127.0.0.1:${port}`, seen, close: () => (server.closeAllConnections(), server.close()) };
 }

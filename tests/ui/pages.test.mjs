@@ -273,18 +273,6 @@ test("the import wizard previews the result, imports once, and names the refused
   await page.context().close();
 });
 
-test("the charts' code is no part of the first load, which stays within 900 KiB and paints within a second", async (t) => {
-  const loads = [];
-  // The best of three, since other tests may use the machine.
-  for (let i = 0; i < 3; i++) loads.push(await firstLoad(browser, system));
-  const { bytes, files } = loads[0];
-  const paint = Math.min(...loads.map((load) => load.paint_ms));
-  t.diagnostic(`first load: ${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, first paint after ${paint.toFixed(0)} ms`);
-  assert.ok(bytes < 900 * 1024, `${bytes} bytes`);
-  assert.ok(!files.some(({ name }) => name.includes("charts")));
-  assert.ok(paint < 1_000, `${paint} ms`);
-});
-
 test("files with a hash in their name are cached for ever, the page and its configuration are not", async () => {
   const { files } = await firstLoad(browser, system);
   const life = async (name) => (await fetch(system.urls.ui + name)).headers.get("cache-control");

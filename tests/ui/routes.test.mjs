@@ -25,7 +25,7 @@ after(async () => {
 const dialog = (page) => page.getByRole("dialog");
 const echo = async (path) => (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).json();
 
-for (const [kind, label, fields, arrived] of [
+for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
   ["none", "None", {}, (got) => !got.headers.authorization],
   ["bearer", "Bearer token", { Token: "s3cret-bearer" }, (got) => got.headers.authorization === "Bearer s3cret-bearer"],
   ["header", "Header", { Header: "X-Vendor", Value: "s3cret-header" }, (got) => got.headers["x-vendor"] === "s3cret-header"],
@@ -34,7 +34,7 @@ for (const [kind, label, fields, arrived] of [
   ["oauth2", "OAuth 2 client credentials", { "Token URL": "/token", "Client id": "client", "Client secret": "s3cret", Scope: "read" }, (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization)],
   ["aws", "AWS signature (SigV4)", { "Access key id": "AKIDEXAMPLE", "Secret access key": "s3cret-aws", Region: "eu-west-1", Service: "lambda" }, (got) => got.headers.authorization?.startsWith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")],
   ["query", "Query parameter", { Parameter: "key", Value: "s3cret-query" }, (got) => JSON.stringify(got).includes("key=s3cret-query")],
-]) {
+])) {
   test(`a route with a credential of kind ${kind} is made and called`, async () => {
     const page = await openPage(browser, system);
     await signIn(page, system, "admin", "/routes");

@@ -29,7 +29,7 @@ const traces = (page, text) =>
   page.evaluate(
     (text) => ({
       dom: document.documentElement.outerHTML.includes(text),
-      inputs: [...document.querySelectorAll("input, textarea")].some((input) => input.value.includes(text)),
+      inputs: [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input, textarea"))].some((input) => input.value.includes(text)),
       storage: [localStorage, sessionStorage].some((storage) => JSON.stringify({ ...storage }).includes(text)),
       url: location.href.includes(text),
     }),
@@ -188,7 +188,7 @@ test("by keyboard alone: sign in, make a token, keep it", async () => {
     for (let i = 0; i < 80; i++) {
       await page.keyboard.press("Tab");
       const found = await page.evaluate(() => {
-        const element = document.activeElement;
+        const element = /** @type {HTMLInputElement} */ (document.activeElement);
         return element.getAttribute("aria-label") ?? element.labels?.[0]?.textContent ?? element.textContent;
       });
       if (found.trim().startsWith(name)) return;

@@ -124,7 +124,11 @@ pub struct Report {
 struct Sum(u64);
 
 impl From<f64> for Sum {
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // saturates, and no sum is below 0
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "it saturates, and no sum is below 0"
+    )]
     fn from(n: f64) -> Self {
         Self(n as u64)
     }
@@ -168,8 +172,7 @@ impl From<SumRow> for Line {
     fn from(row: SumRow) -> Self {
         Self {
             key: row.key,
-            // Whole and below 2^53.
-            #[allow(clippy::cast_possible_truncation)]
+            #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
             at: row.at as i64,
             label: row.label,
             team: row.team_id,

@@ -196,7 +196,7 @@ impl List {
 fn cursor_of(line: &Line) -> Cursor {
     match &line.sort_value {
         Some(Value::String(text)) => Cursor::Text(text.clone(), line.key.clone()),
-        #[allow(clippy::cast_possible_truncation)] // whole and below 2^53
+        #[expect(clippy::cast_possible_truncation, reason = "whole and below 2^53")]
         Some(Value::Number(n)) => Cursor::Time(n.as_f64().unwrap_or(0.0) as i64, line.key.clone()),
         _ => Cursor::Time(0, line.key.clone()),
     }

@@ -195,8 +195,11 @@ fn sum(a: Option<u64>, b: Option<u64>) -> Option<u64> {
 fn whole(value: &Value) -> Option<u64> {
     let of_fraction = |number: f64| {
         let is_whole = number.fract() == 0.0 && (0.0..9e15).contains(&number);
-        // In the range in which every whole number is exact.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "in this range every whole number is exact"
+        )]
         is_whole.then_some(number as u64)
     };
     value.as_u64().or_else(|| of_fraction(value.as_f64()?))

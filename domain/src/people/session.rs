@@ -181,7 +181,7 @@ impl<'a> UnverifiedJwt<'a> {
             return Err(SessionError::Kind);
         }
         // Both are far below 2^53, where a float is exact; a NaN fails both comparisons' negation.
-        #[allow(clippy::cast_precision_loss)]
+        #[expect(clippy::cast_precision_loss, reason = "both are far below 2^53")]
         let (latest, earliest) = ((now - LEEWAY_MS) as f64 / 1000.0, (now + LEEWAY_MS) as f64 / 1000.0);
         if !claims.exp.is_finite() || claims.exp <= latest {
             return Err(SessionError::Expired);

@@ -528,7 +528,11 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
     };
     let status = number("response_status").filter(|n| (100.0..600.0).contains(n))?;
     let path = RequestPath::parse(text(row, &["route"])?)?;
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // checked, or clamped
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked above, or clamped here"
+    )]
     let (status, latency_ms) =
         (status as u16, number("response_time_ms").unwrap_or(0.0).clamp(0.0, 86_400_000.0) as u32);
     let id = digest(&["call", &serde_json::to_string(row).ok()?], 43);

@@ -118,8 +118,7 @@ fn event_of(
         method: method.as_str().into(),
         status: request.response_status,
         outcome: Outcome::of_status(request.response_status),
-        // Checked above.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
         latency_ms: latency_ms as u32,
         gateway_ms: 0,
         duration_ms: None,

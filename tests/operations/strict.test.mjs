@@ -26,7 +26,7 @@ describe("a Worker that exceeds", () => {
       queueConsumers: { greedy: { maxBatchSize: 100, maxBatchTimeout: 0, maxRetries: 2, deadLetterQueue: "token-manager-usage-dlq" } },
       bindings: strictVars({ kvLateMs: 1_500, disturbance: 0 }),
     };
-    runtime = new Miniflare(convertV4MiniflareOptions({ workers: [worker, deadLetters(letters)], handleStructuredLogs: () => {} }));
+    runtime = new Miniflare(convertV4MiniflareOptions({ workers: /** @type {any} */ ([worker, deadLetters(letters)]), handleStructuredLogs: () => {} }));
     greedy = await runtime.getWorker("greedy");
   });
   after(() => runtime?.dispose());
@@ -35,7 +35,7 @@ describe("a Worker that exceeds", () => {
   const report = async () => (await greedy.fetch("http://greedy/__strict")).json();
 
   const TOO_MANY = /Too many API requests by single worker invocation/;
-  for (const [what, kind, message] of [
+  for (const [what, kind, message] of /** @type {any[][]} */ ([
     ["a key written twice", "kv_writes_a_second", /^KV PUT failed: 429 Too Many Requests$/],
     ["a key written and deleted", "kv_writes_a_second", /^KV DELETE failed: 429 Too Many Requests$/],
     ["1,001 reads of KV", "kv_operations", TOO_MANY],
@@ -51,7 +51,7 @@ describe("a Worker that exceeds", () => {
     ["a message of 129 KB", "queue_message_bytes", /413 Payload Too Large/],
     ["101 messages at once", "queue_batch_messages", /413 Payload Too Large/],
     ["a batch of 257 KB", "queue_batch_bytes", /413 Payload Too Large/],
-  ]) {
+  ])) {
     test(`${what} is refused, and that is counted`, async () => {
       const count = async () => (await report()).refused[kind]?.count ?? 0;
       const earlier = await count();
@@ -135,7 +135,7 @@ test("an invocation's work is counted together, however it is spread over time",
   assert.doesNotThrow(() => new Invocation().take("kv_operations", "k"));
 });
 
-for (const [name, start] of [["wrangler's test harness", startSystem], ["sockets", startOnSockets]]) {
+for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness", startSystem], ["sockets", startOnSockets]])) {
   test(`on ${name} a limit that is hit fails the file, unless the test expects it`, async () => {
     const system = await start();
     try {

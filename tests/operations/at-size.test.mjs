@@ -1,5 +1,5 @@
 // Publication, comparison and resealing of many: bounded runs, all of it done, a revocation in between at once.
-// `SIZE=100000 node --test --test-force-exit tests/system/at-size.test.mjs` measures a large system.
+// `SIZE=100000 node --test --test-force-exit tests/operations/at-size.test.mjs` measures a large system.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";

@@ -126,6 +126,7 @@ test("a Worker made anew gets the key that is at work, never a stale copy of it"
   const present = { gateway: ["CREDENTIAL_KEY"], "admin-api": both };
   const [stale, right] = [newKey(), `${newKey()},${newKey()}`];
   const atWork = { TOKEN_CHECK_KEY: fingerprints(right) };
+  /** @param {Record<string, any>} [known] */
   const of = (vault, environment, known = atWork) => missingSecrets(present, { TOKEN_CHECK_KEY: vault }, { TOKEN_CHECK_KEY: environment }, known).gateway.TOKEN_CHECK_KEY;
   assert.equal(of(stale, right), right);
   assert.equal(of(right, stale), right);

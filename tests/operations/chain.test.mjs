@@ -6,7 +6,7 @@ import { as, eventually, startOnSockets, startSystem } from "../support/harness.
 const CACHE_BOUND_MS = 11_000;
 
 /** The same chain on both ways to start the system. */
-for (const [name, start] of [["wrangler's test harness", startSystem], ["sockets", startOnSockets]]) {
+for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness", startSystem], ["sockets", startOnSockets]])) {
   test(`on ${name}: token, call, usage`, async () => {
     const system = await start();
     try {

@@ -2,21 +2,9 @@
 // beside the current one, and the current one beside the next, which has a limit and settings that this one does not know.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
-import { PREVIOUS, buildHere, buildOf, buildWith, isInClone, removeBuild } from "../support/builds.mjs";
+import { PREVIOUS, buildHere, removeBuild } from "../support/builds.mjs";
 import { eventually, sleep, startOnSockets } from "../support/harness.mjs";
-
-/** What the next version has: a limit, a setting, and a setting that is critical. */
-const NEXT = [
-  ["domain/src/limit.rs", "    /// Calls at once, 1 to 1000.", `    calls_per_fortnight = CallsPerFortnight, "calls-per-fortnight", Measure::Rate(14 * DAY_MS), MAX_COUNT;
-    /// Calls at once, 1 to 1000.`],
-  ["domain/src/upstream/settings.rs", "    pub maintenance: Option<Maintenance>,\n", `    pub maintenance: Option<Maintenance>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub mirror: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub readers: Option<String>,\n`],
-  ["domain/src/upstream/settings.rs", "        Self { ai, failover, maintenance, unread", "        Self { mirror: self.mirror, readers: self.readers, ai, failover, maintenance, unread"],
-  ["domain/src/upstream/settings.rs", "stored!(RouteSettings, critical: [],", 'stored!(RouteSettings, critical: ["readers"],'],
-];
+import { buildNext, buildPrevious } from "../support/versions.mjs";
 
 const KEY_OF_VENDOR = "vendor-s3cret";
 const HERE = "versions-here";
@@ -46,7 +34,7 @@ function reach(system, mix) {
     return answer;
   };
   const calls = new Map();
-  const call = async (gateway, token, where, { method = "GET", body } = {}) => {
+  const call = async (gateway, token, where, { method = "GET", body = undefined } = {}) => {
     calls.set(token.id, (calls.get(token.id) ?? 0) + 1);
     const response = await fetch(gateway + where, { method, body, headers: { "x-api-key": token.token, ...(body && { "content-type": "application/json" }) } });
     return { status: response.status, text: await response.text() };
@@ -185,10 +173,10 @@ async function usesNews(system, around, found) {
   return { good: token, capped: token, two: token, revoked: token };
 }
 
-for (const [pair, olderOf, newerOf, hasNews] of [
-  ["the version before and the current one", () => isInClone(PREVIOUS) && buildOf(PREVIOUS), () => buildHere(HERE), false],
-  ["the current version and the next", () => buildHere(HERE), () => buildWith("next", NEXT), true],
-]) {
+for (const [pair, olderOf, newerOf, hasNews] of /** @type {any[][]} */ ([
+  ["the version before and the current one", buildPrevious, () => buildHere(HERE), false],
+  ["the current version and the next", () => buildHere(HERE), buildNext, true],
+])) {
   describe(pair, { timeout: 900_000 }, () => {
     const folders = {};
     before(async () => {

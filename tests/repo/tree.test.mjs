@@ -11,7 +11,7 @@ const holding = (pattern, files = tracked) => files.filter((file) => pattern.tes
 
 /** Parity fault 12: hosts were written into eleven components. */
 test("the hosts of production stand in configuration and documents alone", () => {
-  const elsewhere = holding(/blocktempo/).filter((file) => !/^(wrangler\.toml|admin-ui\/public\/|docs\/|README\.md|tests\/system\/tree)/.test(file));
+  const elsewhere = holding(/blocktempo/).filter((file) => !/^(wrangler\.toml|admin-ui\/public\/|docs\/|README\.md|tests\/repo\/tree)/.test(file));
   assert.deepEqual(elsewhere, []);
 });
 

@@ -20,7 +20,7 @@ let db;
 let clock;
 let breakOff = () => false;
 const set = [];
-let ledSince = {};
+const ledSince = {};
 /** How many entries the cron publishes in one run. */
 let bound = 1_000_000;
 /** What the admin API's cron does each minute: says which keys are at work, seals again, publishes unless it is held. */
@@ -38,7 +38,7 @@ function cron() {
 const worker = (text) => cloudflare.account.workers.get(name(text)).secrets;
 
 before(async () => {
-  cloudflare = await startCloudflare({ onSecret: (script, key, value) => set.push([script, key, value]), refuseSecret: () => breakOff() });
+  cloudflare = await startCloudflare({ onSecret: (script, key, value) => void set.push([script, key, value]), refuseSecret: () => breakOff() });
   const { account } = cloudflare;
   account.namespaces.push({ id: "0".repeat(32), title: `token-manager-tokens-${STAGE}` });
   for (const text of ["gateway", "admin-api"]) account.workers.set(name(text), { secrets: new Map(Object.entries(held)), bindings: [] });
@@ -163,7 +163,7 @@ test("CREDENTIAL_KEY is rotated although a credential is lost, which is named", 
   const { code, text } = await operate("rotate", ["CREDENTIAL_KEY"]);
   db.exec("DELETE FROM routes WHERE id = 'rte_lost'");
   assert.equal(code, 0, text);
-  assert.match(text, /no key opens the credentials of 1 routes; enter them again:\n    \/api\/lost/);
+  assert.match(text, /no key opens the credentials of 1 routes; enter them again:\n {4}\/api\/lost/);
 });
 
 test("a wait goes on while there is progress, and ends with what is left once there is none", async () => {

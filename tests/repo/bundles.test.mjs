@@ -22,7 +22,7 @@ test("the admin API deploys with its database, KV and both queues", () => {
   for (const binding of [/env\.DB .*D1 Database/, /env\.TOKENS .*KV Namespace/, /env\.USAGE .*Queue/, /env\.USAGE_DLQ .*Queue/]) assert.match(output, binding);
 });
 
-for (const [worker, most] of [["gateway", 400], ["admin-api", 1024]]) {
+for (const [worker, most] of /** @type {any[][]} */ ([["gateway", 400], ["admin-api", 1024]])) {
   test(`the wasm of ${worker} stays within ${most} KiB gzipped`, (t) => {
     const size = gzipSync(readFileSync(path.join(root, worker, "build/index_bg.wasm")), { level: 9 }).length / 1024;
     t.diagnostic(`${size.toFixed(0)} KiB`);

@@ -13,7 +13,7 @@ const workflow = JSON.parse(text("docs/n8n/token-manager-demo.json"));
 const node = (name) => workflow.nodes.find((one) => one.name === name);
 
 /** The expressions of a node, each a function of what n8n gives it. */
-function evaluate(expression, { json, settings, runIndex = 0 }) {
+function evaluate(expression, { json = undefined, settings, runIndex = 0 }) {
   const of = (name) => ({ first: () => ({ json: { Settings: settings }[name] }) });
   const value = (code) => Function("$json", "$", "$runIndex", `return (${code});`)(json, of, runIndex);
   const whole = expression.match(/^=\{\{(.*)\}\}$/s);
@@ -82,6 +82,7 @@ test("each answer of the gateway takes its branch: done, wait as long as told, o
 
     const limited = await putToken(system, { limits: { calls_per_minute: 1 } });
     assert.equal((await call("/api/demo/hello", limited)).to, "done");
+    /** @type {any} */
     const again = await call("/api/demo/hello", limited);
     assert.deepEqual([again.json.statusCode, again.json.body.code, again.to], [429, "rate-limit-exceeded", "wait"]);
     const seconds = evaluate(node("Wait as told").parameters.amount, again.context);

@@ -1,0 +1,11 @@
+// Names that the type check of JavaScript cannot find by itself: the runtime's own module, and axe in a page.
+declare module "cloudflare:workers" {
+  export class WorkerEntrypoint {
+    env: any;
+    ctx: any;
+  }
+}
+
+interface Window {
+  axe: any;
+}
