@@ -153,7 +153,11 @@ pub struct UsageMessage {
     pub unknown_tokens: u64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+// Clippy asks for a copy only if a reference is no smaller.
+#[cfg_attr(
+    target_pointer_width = "64",
+    expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")
+)]
 fn is_zero(n: &u64) -> bool {
     *n == 0
 }
