@@ -75,6 +75,32 @@ pub enum Subject {
     Prices,
 }
 
+/// [`Subject::Routes`] as a type.
+#[derive(Clone, Copy, Debug)]
+pub struct RouteTable;
+
+/// [`Subject::Prices`] as a type.
+#[derive(Clone, Copy, Debug)]
+pub struct PriceTable;
+
+impl From<TokenId> for Subject {
+    fn from(id: TokenId) -> Self {
+        Self::Token(id)
+    }
+}
+
+impl From<RouteTable> for Subject {
+    fn from(_: RouteTable) -> Self {
+        Self::Routes
+    }
+}
+
+impl From<PriceTable> for Subject {
+    fn from(_: PriceTable) -> Self {
+        Self::Prices
+    }
+}
+
 impl Subject {
     /// Kind and entity id in the outbox.
     pub fn key(&self) -> (&'static str, &str) {

@@ -4,9 +4,12 @@ use crate::config::Config;
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::paging::field_of;
+use contract::audit::Deed;
 use contract::error::ApiError;
 use domain::error::FieldError;
-use domain::people::role::{Action, Caller, Grant, Refusal, Subject, authorize};
+use domain::id::TeamId;
+use domain::people::grant::{Assign, Grant, Permission};
+use domain::people::role::{Action, Caller, Refusal, Role, Subject, authorize};
 use domain::time::UnixMs;
 use edge::clock::now;
 use edge::log::{Source, log};
@@ -39,13 +42,12 @@ pub struct Call {
     body_mark: u64,
 }
 
-/// What an action is done to, for the audit log.
+/// A change that somebody asks for, as the audit log names it.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
-    /// Kebab-case, such as `create-token`.
-    pub action: &'static str,
-    pub entity: &'static str,
-    pub entity_id: Option<&'a str>,
+    pub deed: Deed,
+    /// The id of its entity, if there is one already.
+    pub id: Option<&'a str>,
     pub team: Option<&'a str>,
 }
 
@@ -137,16 +139,45 @@ impl Call {
         if length > max { Err(ApiError::PayloadTooLarge.into()) } else { Ok(body) }
     }
 
-    /// Whether the caller may do what is asked. A refused attempt to change something is written to
-    /// the audit log; that it could not be written is no reason to respond differently.
-    pub fn authorize(
+    /// Authorises the change `A`.
+    pub fn authorize<A: Permission>(
+        &self,
+        caller: &Caller,
+        subject: Subject,
+        attempt: Attempt,
+    ) -> Result<Grant<A>, Refusal> {
+        self.record(caller, attempt, Grant::ask(caller, subject))
+    }
+
+    /// Authorises a person's new role in a team.
+    pub fn authorize_role(
+        &self,
+        caller: &Caller,
+        team: &TeamId,
+        (present, new): (Option<Role>, Option<Role>),
+        attempt: Attempt,
+    ) -> Result<Grant<Assign>, Refusal> {
+        self.record(caller, attempt, Grant::assign(caller, team, present, new))
+    }
+
+    /// Checks a condition of a change, beside the action that it writes under.
+    pub fn require(
         &self,
         caller: &Caller,
         action: Action,
         subject: Subject,
         attempt: Attempt,
-    ) -> Result<Grant, Refusal> {
-        let decision = authorize(caller, action, subject);
+    ) -> Result<(), Refusal> {
+        self.record(caller, attempt, authorize(caller, action, subject))
+    }
+
+    /// Writes a refused attempt to the audit log. A failure to write it does not change the response.
+    fn record<T>(
+        &self,
+        caller: &Caller,
+        attempt: Attempt,
+        decision: Result<T, Refusal>,
+    ) -> Result<T, Refusal> {
         if decision.is_err() {
             self.record_refusal(caller, attempt);
         }
@@ -182,10 +213,9 @@ impl Call {
         audit::Entry {
             at: self.now,
             actor,
-            action: attempt.action,
+            deed: attempt.deed,
             refused: false,
-            entity: attempt.entity,
-            entity_id: attempt.entity_id,
+            entity_id: attempt.id,
             team: attempt.team,
             before: None,
             after: None,

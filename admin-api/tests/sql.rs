@@ -14,6 +14,7 @@ mod people;
 mod upkeep;
 
 use admin_api::intake::{chunks, chunks_of_past, decode, drop_late};
+use contract::audit::Deed;
 use domain::usage::outcome::Outcome;
 use domain::usage::rollup::Rollup;
 use domain::usage::{AiUsage, MAX_BYTES, UsageEvent, UsageMessage};
@@ -63,6 +64,23 @@ fn every_statement_prepares_against_the_schema() {
             panic!("{}: {error}", file.display());
         }
     }
+}
+
+#[test]
+fn statements_that_write_audit_entries_themselves_name_known_deeds() {
+    let mut found = 0;
+    for file in sql_files("src/db/queries") {
+        let sql = fs::read_to_string(&file).unwrap();
+        let Some((before, after)) = sql.split_once("'done'").filter(|_| sql.contains("INSERT INTO audit"))
+        else {
+            continue;
+        };
+        let (deed, entity) = (before.rsplit('\'').nth(1).unwrap(), after.split('\'').nth(1).unwrap());
+        let known = Deed::parse(deed).unwrap_or_else(|| panic!("{}: {deed}", file.display()));
+        assert_eq!(known.entity().as_str(), entity, "{}", file.display());
+        found += 1;
+    }
+    assert_eq!(found, 3);
 }
 
 fn plan(db: &Connection, name: &str) -> String {

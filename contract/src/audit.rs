@@ -1,4 +1,4 @@
-//! `/api/dashboard/audit-logs`: who changed what, and who tried to.
+//! `/api/dashboard/audit-logs`: changes and refused attempts, with the person behind each.
 
 use crate::{Page, endpoint};
 use domain::id::TeamId;
@@ -17,15 +17,105 @@ endpoint!(
     ExportAudit, "GET", "/api/dashboard/audit-logs/export", Some(Action::ReadAudit), 200, AuditQuery => String
 );
 
+macro_rules! names {
+    ($(#[$meta:meta])* $enum:ident { $($name:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        pub enum $enum {
+            $(#[serde(rename = $text)] $name,)+
+        }
+
+        impl $enum {
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// The name on the wire and in D1.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+
+            /// `None` for a name that this version does not know, such as one written by a newer one.
+            pub fn parse(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text)
+            }
+        }
+    };
+}
+
+macro_rules! deeds {
+    ($(#[$meta:meta])* $enum:ident { $($name:ident ($entity:ident) = $text:literal),+ $(,)? }) => {
+        names! { $(#[$meta])* $enum { $($name = $text),+ } }
+
+        impl $enum {
+            /// The kind of thing that it changes.
+            pub const fn entity(self) -> Entity {
+                match self {
+                    $(Self::$name => Entity::$entity,)+
+                }
+            }
+        }
+    };
+}
+
+deeds! {
+    /// One kind of change. Landed names are never changed: the audit log holds them for years.
+    Deed {
+        CreateToken (Token) = "create-token",
+        UpdateToken (Token) = "update-token",
+        RotateToken (Token) = "rotate-token",
+        ExtendToken (Token) = "extend-token",
+        DisableToken (Token) = "disable-token",
+        EnableToken (Token) = "enable-token",
+        RevokeToken (Token) = "revoke-token",
+        CreateRoute (Route) = "create-route",
+        UpdateRoute (Route) = "update-route",
+        DeleteRoute (Route) = "delete-route",
+        SetCredential (Route) = "set-credential",
+        ClearCredential (Route) = "clear-credential",
+        TestRoute (Route) = "test-route",
+        CreateTeam (Team) = "create-team",
+        UpdateTeam (Team) = "update-team",
+        DeleteTeam (Team) = "delete-team",
+        AddMember (User) = "add-member",
+        SetTeamRole (User) = "set-team-role",
+        RemoveMember (User) = "remove-member",
+        SyncPeople (User) = "sync-people",
+        DeleteUser (User) = "delete-user",
+        BootstrapAdmin (User) = "bootstrap-admin",
+        CreateInvitation (Invitation) = "create-invitation",
+        ResendInvitation (Invitation) = "resend-invitation",
+        RevokeInvitation (Invitation) = "revoke-invitation",
+        AcceptInvitation (User) = "accept-invitation",
+        SetPrice (Price) = "set-price",
+        DeletePrice (Price) = "delete-price",
+        Reconcile (Publication) = "reconcile",
+        Import (Import) = "import",
+    }
+}
+
+names! {
+    /// The kind of thing that a [`Deed`] changes.
+    Entity {
+        Token = "token",
+        Route = "route",
+        Team = "team",
+        User = "user",
+        Invitation = "invitation",
+        Price = "price",
+        Publication = "publication",
+        Import = "import",
+    }
+}
+
 /// Query of the list, all optional. Times are unix ms or RFC 3339.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
-    /// Such as `create-token`.
-    pub action: Option<String>,
-    /// Such as `token`.
-    pub entity: Option<String>,
+    pub action: Option<Deed>,
+    pub entity: Option<Entity>,
     pub entity_id: Option<String>,
     /// A user id, or `system`.
     pub actor: Option<String>,
@@ -56,10 +146,12 @@ pub struct AuditEntry {
     pub id: String,
     pub at: UnixMs,
     pub actor: String,
-    /// His name or e-mail address, where they are known.
+    /// Their name or e-mail address, if known.
     pub actor_name: Option<String>,
+    /// A [`Deed`]; a text, since an older version must show the entries of a newer one.
     pub action: String,
     pub result: AuditResult,
+    /// An [`Entity`], as a text for the same reason.
     pub entity: String,
     pub entity_id: Option<String>,
     pub team_id: Option<TeamId>,
@@ -67,4 +159,58 @@ pub struct AuditEntry {
     pub after: Option<Value>,
     pub client_ip: Option<String>,
     pub request_id: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The names in D1 and on the wire. Append to this list; a line of it is never edited.
+    const DEEDS: &[(&str, &str)] = &[
+        ("create-token", "token"),
+        ("update-token", "token"),
+        ("rotate-token", "token"),
+        ("extend-token", "token"),
+        ("disable-token", "token"),
+        ("enable-token", "token"),
+        ("revoke-token", "token"),
+        ("create-route", "route"),
+        ("update-route", "route"),
+        ("delete-route", "route"),
+        ("set-credential", "route"),
+        ("clear-credential", "route"),
+        ("test-route", "route"),
+        ("create-team", "team"),
+        ("update-team", "team"),
+        ("delete-team", "team"),
+        ("add-member", "user"),
+        ("set-team-role", "user"),
+        ("remove-member", "user"),
+        ("sync-people", "user"),
+        ("delete-user", "user"),
+        ("bootstrap-admin", "user"),
+        ("create-invitation", "invitation"),
+        ("resend-invitation", "invitation"),
+        ("revoke-invitation", "invitation"),
+        ("accept-invitation", "user"),
+        ("set-price", "price"),
+        ("delete-price", "price"),
+        ("reconcile", "publication"),
+        ("import", "import"),
+    ];
+
+    #[test]
+    fn the_names_of_deeds_and_entities_are_pinned() {
+        let found: Vec<_> = Deed::ALL.iter().map(|deed| (deed.as_str(), deed.entity().as_str())).collect();
+        assert_eq!(found, DEEDS);
+        for deed in Deed::ALL {
+            assert_eq!(serde_json::to_value(deed).unwrap(), deed.as_str());
+            assert_eq!(Deed::parse(deed.as_str()), Some(*deed));
+        }
+        for entity in Entity::ALL {
+            assert_eq!(serde_json::to_value(entity).unwrap(), entity.as_str());
+            assert!(Deed::ALL.iter().any(|deed| deed.entity() == *entity), "{entity:?}");
+        }
+        assert_eq!(Deed::parse("create-tokens"), None);
+    }
 }

@@ -1,5 +1,6 @@
-//! People: what their role allows, whether their session holds, what Clerk says of them.
+//! People: the permissions of their roles, their sessions, and their accounts at Clerk.
 
 pub mod clerk;
+pub mod grant;
 pub mod role;
 pub mod session;

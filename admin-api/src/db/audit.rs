@@ -1,7 +1,7 @@
 //! The audit log: one row for each change, and one for each refused attempt.
 
 use super::{Db, Statement, StoreError, params, sql, to_json};
-use contract::audit::{AuditEntry, AuditQuery, AuditResult};
+use contract::audit::{AuditEntry, AuditQuery, AuditResult, Deed, Entity};
 use domain::id::TeamId;
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::crypto::random;
@@ -15,10 +15,8 @@ use std::fmt::Write as _;
 pub struct Entry<'a> {
     pub at: UnixMs,
     pub actor: &'a str,
-    /// Kebab-case, such as `create-token`.
-    pub action: &'a str,
+    pub deed: Deed,
     pub refused: bool,
-    pub entity: &'a str,
     pub entity_id: Option<&'a str>,
     pub team: Option<&'a str>,
     pub before: Option<Value>,
@@ -46,7 +44,7 @@ pub fn insert_refused(db: &Db, entry: &Entry, mark: u64) -> Result<Statement, St
     let head = format!("aud_r{}-{}-", digest(&[entry.actor]), entry.at / MINUTE_MS);
     let (id, team, mark) =
         (entry.entity_id.unwrap_or_default(), entry.team.unwrap_or_default(), mark.to_string());
-    let attempt = [entry.action, entry.entity, id, team, mark.as_str()];
+    let attempt = [entry.deed.as_str(), entry.deed.entity().as_str(), id, team, mark.as_str()];
     db.statement(
         sql!("audit_refused"),
         params![
@@ -55,8 +53,8 @@ pub fn insert_refused(db: &Db, entry: &Entry, mark: u64) -> Result<Statement, St
             MAX_REFUSED,
             entry.at,
             entry.actor,
-            entry.action,
-            entry.entity,
+            entry.deed.as_str(),
+            entry.deed.entity().as_str(),
             entry.entity_id,
             entry.team,
             entry.client_ip,
@@ -89,9 +87,9 @@ fn statement(db: &Db, sql: &str, entry: &Entry) -> Result<Statement, StoreError>
             &id,
             entry.at,
             entry.actor,
-            entry.action,
+            entry.deed.as_str(),
             if entry.refused { "refused" } else { "done" },
-            entry.entity,
+            entry.deed.entity().as_str(),
             entry.entity_id,
             entry.team,
             before.as_ref(),
@@ -142,8 +140,8 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
     });
     let params = params![
         filter.teams,
-        query.action.as_ref(),
-        query.entity.as_ref(),
+        query.action.map(Deed::as_str),
+        query.entity.map(Entity::as_str),
         query.entity_id.as_ref(),
         query.actor.as_ref(),
         query.team_id.as_ref().map(TeamId::as_str),

@@ -2,7 +2,7 @@
 
 use super::{Db, Statement, StoreError, params, settings, sql, to_json};
 use domain::id::{RouteId, TeamId, TokenId};
-use domain::people::role::Grant;
+use domain::people::grant::{Grant, Import};
 use domain::time::UnixMs;
 use domain::token::TokenHash;
 use domain::v1::import::{ImportedRoute, ImportedTeam, ImportedToken};
@@ -85,7 +85,7 @@ pub enum PublishedTable {
 /// Everything but calls, in one batch with its outbox rows.
 pub fn write(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<Import>,
     made: &Made,
     table: PublishedTable,
     now: UnixMs,

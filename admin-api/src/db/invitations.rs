@@ -1,11 +1,12 @@
 //! Invitations, and what becomes of them.
 
 use super::{Db, Statement, StoreError, audit, from_json, params, readable, sql, to_json, unattended};
+use contract::audit::Deed;
 use contract::invitations::{InvitationState, InvitedTeam};
 use contract::people::TeamRole;
 use domain::id::{TeamId, UserId};
 use domain::people::clerk::ClerkUser;
-use domain::people::role::Grant;
+use domain::people::grant::{Assign, Grant};
 use domain::time::UnixMs;
 use serde::Deserialize;
 
@@ -87,7 +88,7 @@ pub async fn list(
 /// The invitation and its teams.
 pub fn insert(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<Assign>,
     id: &str,
     email: &str,
     teams: &[InvitedTeam],
@@ -156,7 +157,7 @@ pub fn lapse(
 /// the batch.
 pub fn revoke_parts(
     db: &Db,
-    _: &Grant,
+    _: &Grant<Assign>,
     id: &str,
     teams: &[&TeamId],
 ) -> Result<(Statement, Statement), StoreError> {
@@ -166,7 +167,7 @@ pub fn revoke_parts(
     ))
 }
 
-pub fn revoke(db: &Db, _: &Grant, id: &str) -> Result<Statement, StoreError> {
+pub fn revoke(db: &Db, _: &Grant<Assign>, id: &str) -> Result<Statement, StoreError> {
     db.statement(sql!("invitation_revoke"), params![id])
 }
 
@@ -182,9 +183,8 @@ pub async fn refused(
     let entry = audit::Entry {
         at: now,
         actor: "system",
-        action: "revoke-invitation",
+        deed: Deed::RevokeInvitation,
         refused: false,
-        entity: "invitation",
         entity_id: Some(invitation),
         team: None,
         before: None,
@@ -203,7 +203,7 @@ pub async fn refused(
 /// Makes it valid again, as an invitation of whoever sends it again.
 pub fn renew(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<Assign>,
     id: &str,
     expires_at: UnixMs,
     now: UnixMs,

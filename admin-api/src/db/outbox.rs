@@ -2,10 +2,12 @@
 
 use super::audit::new_id;
 use super::{Db, Statement, StoreError, params, sql, to_json};
-use crate::publish::{RowId, Subject, WRITER_LEASE_MS};
+use crate::publish::{PriceTable, RouteTable, RowId, Subject, WRITER_LEASE_MS};
 use contract::upkeep::PendingChange;
 use domain::id::{TeamId, TokenId};
-use domain::people::role::Grant;
+use domain::people::grant::{
+    ChangeToken, CreateToken, DeleteRoute, Grant, SetCredential, SetPrices, SetScopeCap, WriteRoute,
+};
 use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
 use serde::{Deserialize, Serialize};
 
@@ -25,8 +27,41 @@ pub struct Row {
     pub priority: u32,
 }
 
+/// An action after which KV must hear of its subject.
+pub trait Publishes {
+    type Subject: Into<Subject>;
+}
+
+macro_rules! publishes {
+    ($($action:ident => $subject:ty),+ $(,)?) => {
+        $(impl Publishes for $action {
+            type Subject = $subject;
+        })+
+    };
+}
+
+publishes!(
+    CreateToken => TokenId,
+    ChangeToken => TokenId,
+    WriteRoute => RouteTable,
+    SetCredential => RouteTable,
+    DeleteRoute => RouteTable,
+    SetPrices => PriceTable,
+);
+
 /// A row for the change that the statement before it in the batch makes.
-pub fn insert(db: &Db, _: &Grant, subject: &Subject, at: UnixMs) -> Result<(RowId, Statement), StoreError> {
+pub fn insert<A: Publishes>(
+    db: &Db,
+    _: &Grant<A>,
+    subject: A::Subject,
+    at: UnixMs,
+) -> Result<(Subject, RowId, Statement), StoreError> {
+    let subject = subject.into();
+    let (row, statement) = insert_row(db, &subject, at)?;
+    Ok((subject, row, statement))
+}
+
+fn insert_row(db: &Db, subject: &Subject, at: UnixMs) -> Result<(RowId, Statement), StoreError> {
     let id = new_id("obx_")?;
     let (kind, entity) = subject.key();
     let statement =
@@ -130,7 +165,12 @@ pub async fn insert_routes(db: &Db, now: UnixMs) -> Result<(), StoreError> {
 
 /// A row for each token of a team that can be used, if the statement before it in the batch changed
 /// something.
-pub fn insert_team(db: &Db, _: &Grant, team: &TeamId, at: UnixMs) -> Result<Statement, StoreError> {
+pub fn insert_team(
+    db: &Db,
+    _: &Grant<SetScopeCap>,
+    team: &TeamId,
+    at: UnixMs,
+) -> Result<Statement, StoreError> {
     db.statement(sql!("outbox_insert_team"), params![team.as_str(), at, at + WRITER_LEASE_MS])
 }
 

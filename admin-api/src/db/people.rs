@@ -1,6 +1,7 @@
 //! People and their roles.
 
 use super::{Db, Param, StoreError, audit, params, sql, to_json};
+use contract::audit::Deed;
 use contract::people::{PersonView, TeamRole};
 use domain::id::{TeamId, UserId};
 use domain::people::role::{Membership, Role};
@@ -60,16 +61,15 @@ pub async fn insert(db: &Db, user: &UserId, now: UnixMs) -> Result<(), StoreErro
     Ok(())
 }
 
-/// Keeps that Clerk is asked for him; whether this call is the one to do it, since nobody has since
-/// `before`.
+/// Claims the Clerk lookup for this person. Returns false if another request has claimed it since `before`.
 pub async fn claim_asking(db: &Db, user: &UserId, now: UnixMs, before: UnixMs) -> Result<bool, StoreError> {
     db.change(vec![db.statement(sql!("person_asked"), params![user.as_str(), now, before])?]).await
 }
 
 /// Makes a person whom the configuration names an admin of the core team, while that has none; whether
-/// he is one now. No [`Grant`] stands behind it: the deployment itself says so.
+/// they are one now. No [`Grant`] is behind it: the deployment itself says so.
 ///
-/// [`Grant`]: domain::people::role::Grant
+/// [`Grant`]: domain::people::grant::Grant
 pub async fn insert_core_admin(
     db: &Db,
     user: &UserId,
@@ -79,9 +79,8 @@ pub async fn insert_core_admin(
     let entry = audit::Entry {
         at: now,
         actor: "system",
-        action: "bootstrap-admin",
+        deed: Deed::BootstrapAdmin,
         refused: false,
-        entity: "user",
         entity_id: Some(user.as_str()),
         team: Some(domain::id::CORE_TEAM),
         before: None,

@@ -3,7 +3,7 @@
 use super::{Db, Statement, StoreError, params, sql};
 use contract::prices::ModelPrice;
 use domain::ai::price::{Price, PriceList};
-use domain::people::role::Grant;
+use domain::people::grant::{Grant, SetPrices};
 use domain::time::UnixMs;
 use serde::Deserialize;
 
@@ -54,18 +54,18 @@ pub async fn get(db: &Db, model: &str, now: UnixMs) -> Result<Option<ModelPrice>
     Ok(row.map(ModelPrice::from))
 }
 
-pub fn put(db: &Db, _: &Grant, price: &ModelPrice) -> Result<Statement, StoreError> {
+pub fn put(db: &Db, _: &Grant<SetPrices>, price: &ModelPrice) -> Result<Statement, StoreError> {
     let Price { prompt, completion, cached, cache_write } = price.price;
     let params =
         params![&price.model, price.effective_at, prompt, completion, cached, cache_write, &price.source];
     db.statement(sql!("price_put"), params)
 }
 
-pub fn delete(db: &Db, _: &Grant, model: &str) -> Result<Statement, StoreError> {
+pub fn delete(db: &Db, _: &Grant<SetPrices>, model: &str) -> Result<Statement, StoreError> {
     db.statement(sql!("price_delete"), params![model])
 }
 
-pub fn bump(db: &Db, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn bump(db: &Db, _: &Grant<SetPrices>, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("prices_version_bump"), params![now])
 }
 

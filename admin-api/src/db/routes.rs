@@ -1,14 +1,16 @@
 //! Routes and their sealed credentials.
 
+use super::outbox::Publishes;
 use super::{
     Db, Statement, StoreError, column_or_note, each_row_of, json_column, params, refuse_unreadable, rows_of,
     sql, to_json,
 };
+use crate::publish::RouteTable;
 use contract::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
 use domain::access::path::RoutePath;
 use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
-use domain::people::role::Grant;
+use domain::people::grant::{DeleteRoute, Grant, SetCredential, WriteRoute};
 use domain::time::UnixMs;
 use domain::upstream::settings::RouteSettings;
 use serde::Deserialize;
@@ -133,7 +135,7 @@ pub async fn list(
 
 pub fn insert(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<WriteRoute>,
     id: &RouteId,
     route: &NewRoute,
     lends: Option<Lends>,
@@ -172,7 +174,7 @@ pub struct Lends<'a> {
 /// Writes the route's fields where it is still at its version, and its second upstream is still there.
 pub fn update(
     db: &Db,
-    _: &Grant,
+    _: &Grant<WriteRoute>,
     route: &Stored,
     lends: Option<Lends>,
     now: UnixMs,
@@ -202,7 +204,13 @@ pub fn update(
 }
 
 /// Counts a change of the route's credential, where the route is still at `version`.
-pub fn touch(db: &Db, _: &Grant, id: &RouteId, version: u64, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn touch(
+    db: &Db,
+    _: &Grant<SetCredential>,
+    id: &RouteId,
+    version: u64,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
     db.statement(sql!("route_touch"), params![id.as_str(), now, version])
 }
 
@@ -217,19 +225,28 @@ pub async fn failing_over_to(db: &Db, id: &RouteId) -> Result<Vec<RoutePath>, St
 }
 
 /// `version` is the one that the caller made a condition.
-pub fn delete(db: &Db, _: &Grant, id: &RouteId, version: Option<u64>) -> Result<Statement, StoreError> {
+pub fn delete(
+    db: &Db,
+    _: &Grant<DeleteRoute>,
+    id: &RouteId,
+    version: Option<u64>,
+) -> Result<Statement, StoreError> {
     db.statement(sql!("route_delete"), params![id.as_str(), version])
 }
 
 /// Follows the statement that changes a route: the published table gets a new version.
-pub fn bump_table(db: &Db, _: &Grant, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn bump_table(
+    db: &Db,
+    _: &Grant<impl Publishes<Subject = RouteTable>>,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
     db.statement(sql!("routes_version_bump"), params![now])
 }
 
 /// Stores a credential, if the statement before it changed something.
 pub fn put_credential(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<SetCredential>,
     route: &RouteId,
     credential: &CredentialView,
     sealed: &SealedCredential,
@@ -250,7 +267,11 @@ pub fn put_credential(
 }
 
 /// Deletes a credential, if the statement before it changed something.
-pub fn delete_credential(db: &Db, _: &Grant, route: &RouteId) -> Result<Statement, StoreError> {
+pub fn delete_credential(
+    db: &Db,
+    _: &Grant<SetCredential>,
+    route: &RouteId,
+) -> Result<Statement, StoreError> {
     db.statement(sql!("credential_delete"), params![route.as_str()])
 }
 

@@ -7,7 +7,8 @@ use contract::people::Member;
 use contract::teams::{NewTeam, TeamView};
 use domain::access::scope::Scope;
 use domain::id::{TeamId, UserId};
-use domain::people::role::{Caller, Grant, Role};
+use domain::people::grant::{Assign, CreateTeam, DeleteTeam, EditTeam, Grant};
+use domain::people::role::{Caller, Role};
 use domain::time::UnixMs;
 use serde::Deserialize;
 
@@ -76,7 +77,7 @@ fn cap_json(cap: Option<&[Scope]>) -> Result<Option<String>, StoreError> {
     cap.map(to_json).transpose()
 }
 
-pub fn insert(db: &Db, _: &Grant, team: &NewTeam, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn insert(db: &Db, _: &Grant<CreateTeam>, team: &NewTeam, now: UnixMs) -> Result<Statement, StoreError> {
     let cap = cap_json(team.scope_cap.as_deref())?;
     let limits = limits::write(&team.limits)?;
     let params: &[Param] = params![
@@ -93,7 +94,7 @@ pub fn insert(db: &Db, _: &Grant, team: &NewTeam, now: UnixMs) -> Result<Stateme
 }
 
 /// Writes the view's fields where the team is still at its version.
-pub fn update(db: &Db, _: &Grant, team: &TeamView, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn update(db: &Db, _: &Grant<EditTeam>, team: &TeamView, now: UnixMs) -> Result<Statement, StoreError> {
     refuse_unreadable(&team.unreadable)?;
     let cap = team.scope_cap.as_ref().map(to_json).transpose()?;
     let limits = limits::write(&team.limits)?;
@@ -114,7 +115,7 @@ pub fn update(db: &Db, _: &Grant, team: &TeamView, now: UnixMs) -> Result<Statem
 /// `version` is the one that the caller made a condition.
 pub fn delete(
     db: &Db,
-    _: &Grant,
+    _: &Grant<DeleteTeam>,
     team: &TeamId,
     version: Option<u64>,
     now: UnixMs,
@@ -141,18 +142,18 @@ pub async fn members(
     Ok(rows.into_iter().map(|row| (row.rank, row.member)).collect())
 }
 
-/// What becomes of a person's place in a team.
+/// A change of a person's role in a team.
 #[derive(Clone, Copy, Debug)]
 pub struct Assignment<'a> {
     pub user: &'a UserId,
     pub team: &'a TeamId,
-    /// As it was when leave was given; the write is held to it.
+    /// The role when permission was given; the write is held to it.
     pub present: Option<Role>,
     pub new: Option<Role>,
 }
 
-/// Makes the assignment, where his role is still what it was.
-pub fn assign(db: &Db, _: &Grant, change: Assignment, now: UnixMs) -> Result<Statement, StoreError> {
+/// Makes the assignment if the person's role is still the same.
+pub fn assign(db: &Db, _: &Grant<Assign>, change: Assignment, now: UnixMs) -> Result<Statement, StoreError> {
     let (user, team) = (change.user.as_str(), change.team.as_str());
     match (change.present.map(Role::as_str), change.new.map(Role::as_str)) {
         (None, new) => db.statement(sql!("membership_insert"), params![user, team, new, now]),

@@ -15,7 +15,7 @@ use domain::access::record::TokenState;
 use domain::access::scope::Scope;
 use domain::id::{TeamId, TokenId, UserId};
 use domain::limit::Limits;
-use domain::people::role::Grant;
+use domain::people::grant::{ChangeToken, CreateToken, Grant, SetScopeCap};
 use domain::time::UnixMs;
 use domain::token::TokenHint;
 use serde::Deserialize;
@@ -172,7 +172,7 @@ impl ScopeCap {
 
 pub fn insert(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<CreateToken>,
     id: &TokenId,
     token: &NewToken,
     now: UnixMs,
@@ -196,7 +196,12 @@ pub fn insert(
 }
 
 /// Writes the view's fields where the token is still at its version.
-pub fn update(db: &Db, _: &Grant, token: &TokenView, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn update(
+    db: &Db,
+    _: &Grant<ChangeToken>,
+    token: &TokenView,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
     refuse_unreadable(&token.unreadable)?;
     db.statement(
         sql!("token_update"),
@@ -232,7 +237,7 @@ pub enum StateChange<'a> {
 /// `version` is the one that the caller made a condition.
 pub fn change_state(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<ChangeToken>,
     id: &TokenId,
     change: StateChange<'_>,
     version: Option<u64>,
@@ -253,7 +258,7 @@ pub fn change_state(
 /// Counts a change of the token's secrets.
 pub fn touch(
     db: &Db,
-    _: &Grant,
+    _: &Grant<ChangeToken>,
     id: &TokenId,
     version: Option<u64>,
     now: UnixMs,
@@ -262,6 +267,11 @@ pub fn touch(
 }
 
 /// The same for every token of a team that can be used, if the statement before it changed something.
-pub fn touch_team(db: &Db, _: &Grant, team: &TeamId, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn touch_team(
+    db: &Db,
+    _: &Grant<SetScopeCap>,
+    team: &TeamId,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
     db.statement(sql!("tokens_touch_team"), params![team.as_str(), now])
 }

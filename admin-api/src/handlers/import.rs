@@ -8,10 +8,12 @@ use crate::intake::chunks_of_past;
 use crate::publish::{Kv, drain, is_v1_table};
 use crate::request::{Attempt, Call, parse_body, respond};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use contract::audit::Deed;
 use contract::import::{ImportMode, ImportReport, ImportRequest};
 use domain::access::path::is_under;
 use domain::id::{RouteId, TeamId};
-use domain::people::role::{Action, Grant, Subject};
+use domain::people::grant::{Grant, Import};
+use domain::people::role::Subject;
 use domain::token::TokenHash;
 use domain::upstream::address::origin_of;
 use domain::usage::UsageEvent;
@@ -43,8 +45,8 @@ const PUBLISHED_AT_ONCE: u32 = 300;
 /// 3. Calls, each part in a batch of its own with its digest.
 pub async fn import(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
-    let attempt = Attempt { action: "import", entity: "import", entity_id: None, team: None };
-    let grant = call.authorize(&caller, Action::Import, Subject::default(), attempt)?;
+    let attempt = Attempt { deed: Deed::Import, id: None, team: None };
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let body = call.body_up_to(MAX_BODY).await?;
     let request: ImportRequest = parse_body(&body)?;
     let plan = plan(&request.kv, &request.tables, call.config.allow_insecure_upstreams);
@@ -134,7 +136,7 @@ async fn sort_out(db: &Db, plan: &Plan) -> Result<Vec<ImportItem>, Failure> {
 async fn write(
     call: &Call,
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<Import>,
     plan: &Plan,
     items: &[ImportItem],
     entry: &audit::Entry<'_>,

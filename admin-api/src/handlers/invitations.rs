@@ -13,6 +13,7 @@ use crate::error::Failure;
 use crate::handlers::people::teams_to_see;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Attempt, Call, parse_body, respond};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::invitations::{
     CreateInvitationRequest, Delivery, InvitationQuery, InvitationState, InvitationView, InvitedTeam,
@@ -20,7 +21,8 @@ use contract::invitations::{
 };
 use domain::error::FieldError;
 use domain::id::TeamId;
-use domain::people::role::{Action, Caller, Grant, Role, Subject, authorize};
+use domain::people::grant::{Assign, Grant};
+use domain::people::role::{Action, Caller, Role};
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::log::{Source, log};
 use worker::Response;
@@ -75,22 +77,21 @@ fn sign_up(config: &Config) -> Option<String> {
     config.session.allowed_origins.first().map(|origin| format!("{origin}/sign-in"))
 }
 
-fn attempt<'a>(action: &'static str, id: Option<&'a str>, team: &'a TeamId) -> Attempt<'a> {
-    Attempt { action, entity: "invitation", entity_id: id, team: Some(team.as_str()) }
+fn attempt<'a>(deed: Deed, id: Option<&'a str>, team: &'a TeamId) -> Attempt<'a> {
+    Attempt { deed, id, team: Some(team.as_str()) }
 }
 
 /// Permission to give each of these roles in its team.
 fn authorize_all<'a>(
     call: &Call,
     caller: &Caller,
-    action: &'static str,
+    deed: Deed,
     id: Option<&str>,
     teams: impl Iterator<Item = (&'a TeamId, Role)>,
-) -> Result<Grant, Failure> {
+) -> Result<Grant<Assign>, Failure> {
     let mut grant = None;
     for (team, role) in teams {
-        let needed = Action::assignment(None, Some(role));
-        grant = Some(call.authorize(caller, needed, Subject::team(team), attempt(action, id, team))?);
+        grant = Some(call.authorize_role(caller, team, (None, Some(role)), attempt(deed, id, team))?);
     }
     Ok(grant.ok_or(ApiError::NotFound)?)
 }
@@ -107,7 +108,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let body = call.body().await?;
     let (email, teams) = parse_body::<CreateInvitationRequest>(&body)?.validate()?;
     let pairs = teams.iter().map(|team| (&team.team_id, team.role));
-    let grant = authorize_all(&call, &caller, "create-invitation", None, pairs)?;
+    let grant = authorize_all(&call, &caller, Deed::CreateInvitation, None, pairs)?;
     let db = call.db()?;
     check_teams(&db, &teams).await?;
 
@@ -120,7 +121,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
             after: Some(serde_json::json!({ "email": email, "role": team.role })),
             ..call.entry(
                 grant.actor().as_str(),
-                attempt("create-invitation", Some(&id), &team.team_id),
+                attempt(Deed::CreateInvitation, Some(&id), &team.team_id),
                 client_ip.as_deref(),
             )
         };
@@ -179,11 +180,11 @@ async fn find_to_change(
     call: &Call,
     db: &Db,
     caller: &Caller,
-    action: &'static str,
-) -> Result<(Invitation, Grant), Failure> {
+    deed: Deed,
+) -> Result<(Invitation, Grant<Assign>), Failure> {
     let invitation = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
     let pairs = invitation.teams.iter().map(|team| (&team.team_id, team.role));
-    let grant = authorize_all(call, caller, action, Some(call.id()), pairs)?;
+    let grant = authorize_all(call, caller, deed, Some(call.id()), pairs)?;
     match invitation.state {
         InvitationState::Pending | InvitationState::Expired => Ok((invitation, grant)),
         state => Err(Failure::conflict("state", &format!("it is {} already", state.as_str()))),
@@ -198,25 +199,28 @@ pub async fn revoke(call: &Call) -> Result<Response, Failure> {
     if let Some((part, grant)) = find_part(call, &db, &caller).await? {
         let teams: Vec<&TeamId> = part.teams.iter().map(|team| &team.team_id).collect();
         let (first, last) = store::revoke_parts(&db, &grant, &part.id, &teams)?;
-        commit(call, &db, &grant, &part, "revoke-invitation", first, vec![last]).await?;
+        commit(call, &db, &grant, &part, Deed::RevokeInvitation, first, vec![last]).await?;
         return respond(200, &view(&call.config, Invitation { state: InvitationState::Revoked, ..part }));
     }
-    let (before, grant) = find_to_change(call, &db, &caller, "revoke-invitation").await?;
+    let (before, grant) = find_to_change(call, &db, &caller, Deed::RevokeInvitation).await?;
     let first = store::revoke(&db, &grant, &before.id)?;
-    commit(call, &db, &grant, &before, "revoke-invitation", first, vec![]).await?;
+    commit(call, &db, &grant, &before, Deed::RevokeInvitation, first, vec![]).await?;
     tell_clerk(call, &before).await;
     let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     respond(200, &view(&call.config, invitation))
 }
 
 /// The caller's part of an open invitation, if others have a part in it too.
-async fn find_part(call: &Call, db: &Db, caller: &Caller) -> Result<Option<(Invitation, Grant)>, Failure> {
+async fn find_part(
+    call: &Call,
+    db: &Db,
+    caller: &Caller,
+) -> Result<Option<(Invitation, Grant<Assign>)>, Failure> {
     let invitation = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
     let is_open = matches!(invitation.state, InvitationState::Pending | InvitationState::Expired);
     let mut grant = None;
     let (teams, others): (Vec<_>, Vec<_>) = invitation.teams.into_iter().partition(|team| {
-        let needed = Action::assignment(None, Some(team.role));
-        authorize(caller, needed, Subject::team(&team.team_id)).map(|given| grant = Some(given)).is_ok()
+        Grant::assign(caller, &team.team_id, None, Some(team.role)).map(|given| grant = Some(given)).is_ok()
     });
     if !is_open || others.is_empty() {
         return Ok(None);
@@ -236,11 +240,11 @@ async fn tell_clerk(call: &Call, invitation: &Invitation) {
 pub async fn resend(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(call, &db, &caller, "resend-invitation").await?;
+    let (before, grant) = find_to_change(call, &db, &caller, Deed::ResendInvitation).await?;
     let renew = store::renew(&db, &grant, &before.id, call.now + VALID_MS, call.now)?;
     let seen = teams_to_see(&caller)?;
     let accept = store::accept(&db, &[&before.email], seen.as_deref(), call.now, &call.request_id)?;
-    commit(call, &db, &grant, &before, "resend-invitation", renew, accept).await?;
+    commit(call, &db, &grant, &before, Deed::ResendInvitation, renew, accept).await?;
     tell_clerk(call, &before).await;
     send(call, &db, &before.id).await?;
     let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
@@ -251,9 +255,9 @@ pub async fn resend(call: &Call) -> Result<Response, Failure> {
 async fn commit(
     call: &Call,
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<Assign>,
     invitation: &Invitation,
-    action: &'static str,
+    deed: Deed,
     first: Statement,
     rest: Vec<Statement>,
 ) -> Result<(), Failure> {
@@ -264,7 +268,7 @@ async fn commit(
             before: Some(serde_json::json!({ "email": invitation.email, "role": team.role })),
             ..call.entry(
                 grant.actor().as_str(),
-                attempt(action, Some(&invitation.id), &team.team_id),
+                attempt(deed, Some(&invitation.id), &team.team_id),
                 client_ip.as_deref(),
             )
         };

@@ -10,12 +10,14 @@ use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::request::{Attempt, Call, parse_body, respond};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::people::{
     AddMembershipRequest, Me, PeopleQuery, PeopleSynced, PersonChanged, PersonView, SetTeamRoleRequest,
     SyncPeopleRequest,
 };
 use domain::id::{TeamId, UserId};
+use domain::people::grant::{Grant, ReadPeople};
 use domain::people::role::{Action, Caller, Role, Subject, authorize};
 use worker::Response;
 
@@ -79,7 +81,7 @@ pub async fn set_team_role(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let body = call.body().await?;
     let (teams, role) = parse_body::<SetTeamRoleRequest>(&body)?.validate()?;
-    assign(&call, &caller, "set-team-role", &teams, Some(role), 200).await
+    assign(&call, &caller, Deed::SetTeamRole, &teams, Some(role), 200).await
 }
 
 /// `POST /api/users/{uid}/team-membership`
@@ -87,14 +89,14 @@ pub async fn add_membership(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let body = call.body().await?;
     let request: AddMembershipRequest = parse_body(&body)?;
-    assign(&call, &caller, "add-member", &[request.team_id], Some(request.role), 201).await
+    assign(&call, &caller, Deed::AddMember, &[request.team_id], Some(request.role), 201).await
 }
 
 /// `DELETE /api/users/{uid}/team-membership/{team}`
 pub async fn remove_membership(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let team = TeamId::from(call.parameter(1));
-    assign(call, &caller, "remove-member", &[team], None, 200).await
+    assign(call, &caller, Deed::RemoveMember, &[team], None, 200).await
 }
 
 /// Gives the person that the path names `new` in each of `teams`, all or none.
@@ -106,7 +108,7 @@ pub async fn remove_membership(call: &Call) -> Result<Response, Failure> {
 async fn assign(
     call: &Call,
     caller: &Caller,
-    action: &'static str,
+    deed: Deed,
     teams: &[TeamId],
     new: Option<Role>,
     done: u16,
@@ -114,18 +116,16 @@ async fn assign(
     let db = call.db()?;
     let user = UserId::from(call.id());
     for team in teams {
-        let attempt =
-            Attempt { action, entity: "user", entity_id: Some(user.as_str()), team: Some(team.as_str()) };
-        call.authorize(caller, Action::ReadTeam, Subject::team(team), attempt)?;
+        let attempt = Attempt { deed, id: Some(user.as_str()), team: Some(team.as_str()) };
+        call.require(caller, Action::ReadTeam, Subject::team(team), attempt)?;
     }
     let person = store::get(&db, &user, None).await?;
     let memberships = person.as_ref().map(|person| person.memberships.as_slice()).unwrap_or_default();
     let mut changes = Vec::new();
     for team in teams {
         let present = memberships.iter().find(|m| m.team_id == *team).map(|m| m.role);
-        let attempt =
-            Attempt { action, entity: "user", entity_id: Some(user.as_str()), team: Some(team.as_str()) };
-        let grant = call.authorize(caller, Action::assignment(present, new), Subject::team(team), attempt)?;
+        let attempt = Attempt { deed, id: Some(user.as_str()), team: Some(team.as_str()) };
+        let grant = call.authorize_role(caller, team, (present, new), attempt)?;
         changes.push((team, present, attempt, grant));
     }
     // Callers can only add people they can already see.
@@ -138,7 +138,7 @@ async fn assign(
     let mut statements = Vec::new();
     for (team, present, attempt, grant) in &changes {
         let (team, present, attempt) = (*team, *present, *attempt);
-        check_present(action, team, present)?;
+        check_present(deed, team, present)?;
         let change = Assignment { user: &user, team, present, new };
         statements.push(teams::assign(&db, grant, change, call.now)?);
         statements.push(or_abort(&db)?);
@@ -201,8 +201,8 @@ fn follow_through(
 /// One page a call: two statements for each of its people, of the 1,000 that D1 takes of one call.
 pub async fn sync(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
-    let attempt = Attempt { action: "sync-people", entity: "user", entity_id: None, team: None };
-    let grant = call.authorize(&caller, Action::ReadPeople, Subject::default(), attempt)?;
+    let attempt = Attempt { deed: Deed::SyncPeople, id: None, team: None };
+    let grant: Grant<ReadPeople> = call.authorize(&caller, Subject::default(), attempt)?;
     let body = call.body().await?;
     let request: SyncPeopleRequest = parse_body(&body)?;
     let offset = request.cursor.as_deref().map_or(Ok(0), str::parse::<u32>);
@@ -229,13 +229,13 @@ pub async fn sync(mut call: Call) -> Result<Response, Failure> {
     respond(200, &PeopleSynced { people, next_cursor })
 }
 
-fn check_present(action: &str, team: &TeamId, present: Option<Role>) -> Result<(), Failure> {
-    match (action, present) {
-        ("add-member", Some(role)) => {
+fn check_present(deed: Deed, team: &TeamId, present: Option<Role>) -> Result<(), Failure> {
+    match (deed, present) {
+        (Deed::AddMember, Some(role)) => {
             let message = format!("already a member of {team} ({})", role.as_str());
             Err(Failure::conflict("team_id", &message))
         }
-        ("remove-member", None) => Err(ApiError::NotFound.into()),
+        (Deed::RemoveMember, None) => Err(ApiError::NotFound.into()),
         _ => Ok(()),
     }
 }

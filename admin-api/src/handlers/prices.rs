@@ -5,11 +5,13 @@ use crate::db::{Statement, StoreError, audit, outbox, prices as store};
 use crate::error::Failure;
 use crate::handlers::status;
 use crate::paging::{Cursor, check_limit, page, parse_query};
-use crate::publish::{Subject as Published, publish};
+use crate::publish::{PriceTable, publish};
 use crate::request::{Attempt, Call, parse_body, respond};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::prices::{ModelPrice, PriceChanged, PriceQuery, SetPriceRequest};
-use domain::people::role::{Action, Grant, Subject, authorize};
+use domain::people::grant::{Grant, SetPrices};
+use domain::people::role::{Action, Subject, authorize};
 use worker::Response;
 
 /// `GET /api/prices`
@@ -28,16 +30,16 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
     respond(200, &page(items, limit, |price| Cursor::Text(price.model.clone(), String::new())))
 }
 
-fn attempt<'a>(action: &'static str, model: &'a str) -> Attempt<'a> {
-    Attempt { action, entity: "price", entity_id: Some(model), team: None }
+fn attempt(deed: Deed, model: &str) -> Attempt<'_> {
+    Attempt { deed, id: Some(model), team: None }
 }
 
 /// `PUT /api/prices/{model}`
 pub async fn set(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let model = call.id().to_owned();
-    let attempt = attempt("set-price", &model);
-    let grant = call.authorize(&caller, Action::SetPrices, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::SetPrice, &model);
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let body = call.body().await?;
     let (price, source) = parse_body::<SetPriceRequest>(&body)?.validate(&model)?;
     let db = call.db()?;
@@ -51,8 +53,8 @@ pub async fn set(mut call: Call) -> Result<Response, Failure> {
 pub async fn delete(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let model = call.id().to_owned();
-    let attempt = attempt("delete-price", &model);
-    let grant = call.authorize(&caller, Action::SetPrices, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::DeletePrice, &model);
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let db = call.db()?;
     let before = store::get(&db, &model, call.now).await?.ok_or(ApiError::NotFound)?;
     let statement = store::delete(&db, &grant, &model)?;
@@ -62,7 +64,7 @@ pub async fn delete(call: &Call) -> Result<Response, Failure> {
 /// The change, its version, its outbox row and its audit entry in one batch; then KV is told.
 async fn change(
     call: &Call,
-    grant: &Grant,
+    grant: &Grant<SetPrices>,
     attempt: Attempt<'_>,
     before: Option<ModelPrice>,
     after: Option<ModelPrice>,
@@ -76,12 +78,12 @@ async fn change(
         after: json(&after),
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
-    let (row, row_statement) = outbox::insert(&db, grant, &Published::Prices, call.now)?;
+    let (subject, row, row_statement) = outbox::insert(&db, grant, PriceTable, call.now)?;
     let statements: Result<Vec<Statement>, StoreError> =
-        [Ok(statement), store::bump(&db, call.now), Ok(row_statement), audit::insert(&db, &entry)]
+        [Ok(statement), store::bump(&db, grant, call.now), Ok(row_statement), audit::insert(&db, &entry)]
             .into_iter()
             .collect();
     db.batch(statements?).await?;
-    let propagation = publish(&call.env, &db, &Published::Prices, row, &call.request_id).await;
+    let propagation = publish(&call.env, &db, &subject, row, &call.request_id).await;
     respond(status(200, propagation), &PriceChanged { price: after, propagation })
 }

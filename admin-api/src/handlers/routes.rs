@@ -9,20 +9,23 @@ pub use credential::{clear_credential, set_credential};
 pub use test::test;
 
 use crate::auth::caller;
+use crate::db::outbox::Publishes;
 use crate::db::routes::{self as store, Stored};
 use crate::db::{Db, Statement, StoreError, audit, outbox};
 use crate::error::Failure;
 use crate::handlers::status;
 use crate::paging::{Cursor, check_limit, page, parse_query};
-use crate::publish::{Subject as Published, publish};
+use crate::publish::{RouteTable, publish};
 use crate::request::{Attempt, Call, respond, respond_versioned};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{CredentialView, RouteChanged, RouteQuery, RouteView};
 use contract::{Page, Propagation};
 use domain::credential::Credential;
 use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
-use domain::people::role::{Action, Caller, Grant, Subject, authorize};
+use domain::people::grant::{Grant, SetCredential};
+use domain::people::role::{Action, Caller, Subject, authorize};
 use edge::crypto::seal;
 use serde_json::Value;
 use worker::Response;
@@ -68,13 +71,13 @@ pub async fn get(call: &Call) -> Result<Response, Failure> {
 /// The route as the caller may see it.
 fn view_for(caller: &Caller, route: Stored) -> RouteView {
     match authorize(caller, Action::ReadUpstream, Subject::default()) {
-        Ok(_) => route.full(),
+        Ok(()) => route.full(),
         Err(_) => route.public(),
     }
 }
 
-fn attempt<'a>(action: &'static str, id: Option<&'a str>) -> Attempt<'a> {
-    Attempt { action, entity: "route", entity_id: id, team: None }
+fn attempt(deed: Deed, id: Option<&str>) -> Attempt<'_> {
+    Attempt { deed, id, team: None }
 }
 
 /// What the audit log keeps of a route: all but the secret, which it does not have.
@@ -88,12 +91,12 @@ fn snapshot(route: &Stored) -> Option<Value> {
 async fn commit(
     call: &Call,
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<impl Publishes<Subject = RouteTable>>,
     first: Statement,
     entry: &audit::Entry<'_>,
     rest: Option<Statement>,
 ) -> Result<Option<Propagation>, StoreError> {
-    let (row, outbox_row) = outbox::insert(db, grant, &Published::Routes, call.now)?;
+    let (subject, row, outbox_row) = outbox::insert(db, grant, RouteTable, call.now)?;
     let mut statements = vec![
         first,
         store::bump_table(db, grant, call.now)?,
@@ -104,14 +107,14 @@ async fn commit(
     if !db.change(statements).await? {
         return Ok(None);
     }
-    Ok(Some(publish(&call.env, db, &Published::Routes, row, &call.request_id).await))
+    Ok(Some(publish(&call.env, db, &subject, row, &call.request_id).await))
 }
 
 /// Seals a credential to a route and its origin, and gives the statement that stores it.
 async fn seal_for(
     call: &Call,
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<SetCredential>,
     route: &RouteId,
     origin: String,
     credential: &Credential,

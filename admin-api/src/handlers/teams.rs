@@ -7,6 +7,7 @@ use crate::handlers::{check_if_match, condition, overtaken, status, visible_team
 use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::publish::publish_rows;
 use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::teams::{
     CreateTeamRequest, MemberQuery, TeamChange, TeamChanged, TeamQuery, TeamView, UpdateTeamRequest,
@@ -70,8 +71,8 @@ pub async fn members(call: &Call) -> Result<Response, Failure> {
     respond(200, &Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor })
 }
 
-fn attempt<'a>(action: &'static str, id: &'a str) -> Attempt<'a> {
-    Attempt { action, entity: "team", entity_id: Some(id), team: Some(id) }
+fn attempt(deed: Deed, id: &str) -> Attempt<'_> {
+    Attempt { deed, id: Some(id), team: Some(id) }
 }
 
 /// What the audit log keeps of a team.
@@ -88,8 +89,8 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let body = call.body().await?;
     let request: CreateTeamRequest = parse_body(&body)?;
     let id = request.id.clone();
-    let attempt = attempt("create-team", id.as_str());
-    let grant = call.authorize(&caller, Action::CreateTeam, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::CreateTeam, id.as_str());
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let team = request.validate()?;
     let db = call.db()?;
     let client_ip = call.client_ip();
@@ -121,13 +122,13 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let body = call.body().await?;
     let db = call.db()?;
     let before = find(&call, &db, &caller).await?;
-    let attempt = attempt("update-team", before.id.as_str());
+    let attempt = attempt(Deed::UpdateTeam, before.id.as_str());
     let subject = Subject::team(&before.id);
-    let grant = call.authorize(&caller, Action::EditTeam, subject, attempt)?;
+    let grant = call.authorize(&caller, subject, attempt)?;
     let change = parse_body::<UpdateTeamRequest>(&body)?.validate()?;
-    if change.scope_cap.is_some() || change.limits.is_some() {
-        call.authorize(&caller, Action::SetScopeCap, subject, attempt)?;
-    }
+    // Only these fields can concern tokens.
+    let sets_bounds = change.scope_cap.is_some() || change.limits.is_some();
+    let bounds_grant = if sets_bounds { Some(call.authorize(&caller, subject, attempt)?) } else { None };
     check_if_match(&call, before.version)?;
     let after = changed(before.clone(), change);
     let client_ip = call.client_ip();
@@ -137,20 +138,24 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
     // A repaired value can equal the empty one that it showed as, and its tokens could not be published.
-    let concerns_tokens = after.scope_cap != before.scope_cap
+    let is_other = after.scope_cap != before.scope_cap
         || after.limits != before.limits
         || after.unreadable != before.unreadable;
+    let bounds_grant = bounds_grant.filter(|_| is_other);
     let mut statements =
         vec![store::update(&db, &grant, &after, call.now)?, audit::insert_if_changed(&db, &entry)?];
-    if concerns_tokens {
-        statements.push(tokens::touch_team(&db, &grant, &before.id, call.now)?);
-        statements.push(outbox::insert_team(&db, &grant, &before.id, call.now)?);
+    if let Some(grant) = &bounds_grant {
+        statements.push(tokens::touch_team(&db, grant, &before.id, call.now)?);
+        statements.push(outbox::insert_team(&db, grant, &before.id, call.now)?);
     }
     if !db.change(statements).await? {
         return Err(overtaken(&call));
     }
-    let propagation =
-        if concerns_tokens { publish_team(&call, &db, &before.id).await? } else { Propagation::Published };
+    let propagation = if bounds_grant.is_some() {
+        publish_team(&call, &db, &before.id).await?
+    } else {
+        Propagation::Published
+    };
     let team = find(&call, &db, &caller).await?;
     respond_versioned(status(200, propagation), team.version, &TeamChanged { team, propagation })
 }
@@ -183,8 +188,8 @@ pub async fn delete(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let db = call.db()?;
     let before = find(call, &db, &caller).await?;
-    let attempt = attempt("delete-team", before.id.as_str());
-    let grant = call.authorize(&caller, Action::DeleteTeam, Subject::team(&before.id), attempt)?;
+    let attempt = attempt(Deed::DeleteTeam, before.id.as_str());
+    let grant = call.authorize(&caller, Subject::team(&before.id), attempt)?;
     check_if_match(call, before.version)?;
     let client_ip = call.client_ip();
     let entry = audit::Entry {

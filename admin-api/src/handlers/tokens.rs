@@ -11,6 +11,7 @@ pub use limits::get as get_limits;
 pub use secret::{create, list_secrets, rotate};
 
 use crate::auth::caller;
+use crate::db::outbox::Publishes;
 use crate::db::tokens::{self as store, ListFilter, ScopeCap};
 use crate::db::{Db, Param, Statement, StoreError, audit, outbox, unattended};
 use crate::error::Failure;
@@ -19,13 +20,15 @@ use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::publish::{Subject as Published, publish};
 use crate::request::{Attempt, Call, respond, respond_versioned};
 use contract::Propagation;
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::tokens::{TokenQuery, TokenSort, TokenView};
 use domain::access::record::TokenState;
 use domain::access::scope::Scope;
 use domain::error::FieldError;
 use domain::id::TokenId;
-use domain::people::role::{Action, Caller, Grant, Subject, authorize};
+use domain::people::grant::{ChangeToken, Grant};
+use domain::people::role::{Action, Caller, Subject, authorize};
 use serde_json::Value;
 use worker::Response;
 
@@ -85,24 +88,19 @@ async fn find_to_change(
     call: &Call,
     db: &Db,
     caller: &Caller,
-    action: &'static str,
-) -> Result<(TokenView, Grant), Failure> {
+    deed: Deed,
+) -> Result<(TokenView, Grant<ChangeToken>), Failure> {
     let token = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
     // Owning a token is not enough to enable it again after somebody else has disabled it.
-    let is_undoing = action == "enable-token" && token.disabled_by.as_ref() != Some(&caller.user);
+    let is_undoing = deed == Deed::EnableToken && token.disabled_by.as_ref() != Some(&caller.user);
     let owner = token.created_by.as_ref().filter(|_| !is_undoing);
     let subject = Subject::owned(&token.team_id, owner);
-    let grant = call.authorize(caller, Action::ChangeToken, subject, attempt(action, &token))?;
+    let grant = call.authorize(caller, subject, attempt(deed, &token))?;
     Ok((token, grant))
 }
 
-fn attempt<'a>(action: &'static str, token: &'a TokenView) -> Attempt<'a> {
-    Attempt {
-        action,
-        entity: "token",
-        entity_id: Some(token.id.as_str()),
-        team: Some(token.team_id.as_str()),
-    }
+fn attempt(deed: Deed, token: &TokenView) -> Attempt<'_> {
+    Attempt { deed, id: Some(token.id.as_str()), team: Some(token.team_id.as_str()) }
 }
 
 fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
@@ -130,17 +128,16 @@ fn snapshot(token: &TokenView) -> Option<Value> {
 /// Makes a change, its outbox row and its audit entry one transaction, then publishes at once. `rest`
 /// follows the audit entry: its first statement can go by whether that was written.
 /// `None` where the first statement changed nothing: somebody else was faster.
-async fn commit(
+async fn commit<A: Publishes<Subject = TokenId>>(
     call: &Call,
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<A>,
     id: &TokenId,
     first: Statement,
     entry: &audit::Entry<'_>,
     rest: Vec<Statement>,
 ) -> Result<Option<Propagation>, StoreError> {
-    let subject = Published::Token(id.clone());
-    let (row, outbox_row) = outbox::insert(db, grant, &subject, call.now)?;
+    let (subject, row, outbox_row) = outbox::insert(db, grant, id.clone(), call.now)?;
     let mut statements = vec![first, outbox_row, audit::insert_if_changed(db, entry)?];
     statements.extend(rest);
     statements.push(unattended::changed(db, id, call.now)?);

@@ -8,7 +8,9 @@ use crate::paging::{Cursor, check_limit, page, parse_query};
 use crate::publish::{Kv, KvError, Writer};
 use crate::reconcile::{self, Position, ReconcileError};
 use crate::request::{Attempt, Call, parse_body, respond};
+use contract::audit::Deed;
 use contract::upkeep::{NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
+use domain::people::grant::{Grant, Reconcile};
 use domain::people::role::{Action, Subject, authorize};
 use edge::log::Source;
 use worker::Response;
@@ -58,8 +60,8 @@ pub async fn publication(call: &Call) -> Result<Response, Failure> {
 /// `POST /api/publication/reconcile`
 pub async fn reconcile(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
-    let attempt = Attempt { action: "reconcile", entity: "publication", entity_id: None, team: None };
-    let grant = call.authorize(&caller, Action::Reconcile, Subject::default(), attempt)?;
+    let attempt = Attempt { deed: Deed::Reconcile, id: None, team: None };
+    let grant: Grant<Reconcile> = call.authorize(&caller, Subject::default(), attempt)?;
     let body = call.body().await?;
     let request: ReconcileRequest =
         if body.is_empty() { ReconcileRequest::default() } else { parse_body(&body)? };

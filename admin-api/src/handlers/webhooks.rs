@@ -3,6 +3,7 @@
 use crate::db::{audit, invitations as store};
 use crate::error::Failure;
 use crate::request::{Attempt, Call, parse_body, respond};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::invitations::WebhookTaken;
 use domain::people::clerk::{Event, Webhook};
@@ -36,8 +37,7 @@ pub async fn take(mut call: Call) -> Result<Response, Failure> {
             store::put_people(&db, std::slice::from_ref(user), call.now, &call.request_id)?
         }
         Event::Deleted(user) => {
-            let attempt =
-                Attempt { action: "delete-user", entity: "user", entity_id: Some(user.as_str()), team: None };
+            let attempt = Attempt { deed: Deed::DeleteUser, id: Some(user.as_str()), team: None };
             let entry = call.entry("system", attempt, None);
             let mut statements = store::delete_person(&db, user, call.now, &call.request_id)?;
             statements.insert(1, audit::insert_if_changed(&db, &entry)?);

@@ -1,4 +1,4 @@
-//! What a signed-in person may do: the matrix as data, and one function that decides.
+//! Permissions of a signed-in person: the matrix as data, and one function that decides.
 
 use crate::id::{TeamId, UserId};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,7 @@ pub struct Membership {
     pub role: Role,
 }
 
-/// Who is calling: a person whose session was checked, with the roles that D1 gives him.
+/// The person calling: their session was checked, and D1 gives their roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
     pub user: UserId,
@@ -76,7 +76,7 @@ impl Caller {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
-    /// Of oneself: any session will do.
+    /// The caller's own account: any session will do.
     ReadSelf,
     ReadToken,
     CreateToken,
@@ -99,10 +99,10 @@ pub enum Action {
     CreateTeam,
     /// Name, description, colour, icon.
     EditTeam,
-    /// What bounds all its tokens: scopes and limits.
+    /// The bounds of all its tokens: scopes and limits.
     SetScopeCap,
     DeleteTeam,
-    /// Add, change, remove or invite a person whose present and new roles are DEVELOPER or VIEWER.
+    /// Add, change, remove or invite a person whose current and new roles are DEVELOPER or VIEWER.
     AssignJunior,
     /// The same with any role; [`Action::assignment`] tells which of the two a change is.
     AssignSenior,
@@ -111,10 +111,10 @@ pub enum Action {
     ReadAudit,
     /// The outbox, and what KV holds against what D1 says.
     ReadPublication,
-    /// Mending what KV holds.
+    /// Repairing what KV holds.
     Reconcile,
     Import,
-    /// What AI models cost, for all.
+    /// The prices of AI models, for everyone.
     SetPrices,
 }
 
@@ -147,7 +147,7 @@ impl Action {
         Self::SetPrices,
     ];
 
-    /// What it takes to change a person's role in a team from `present` to `new`; `None` is not
+    /// The action that changes a person's role in a team from `present` to `new`; `None` is not
     /// being in it.
     pub fn assignment(present: Option<Role>, new: Option<Role>) -> Self {
         if present.max(new) > Some(Role::Developer) { Self::AssignSenior } else { Self::AssignJunior }
@@ -180,12 +180,12 @@ impl Action {
         }
     }
 
-    /// Who is told openly that he may not: all others are told that there is nothing.
+    /// Callers who get 403 when refused. Everyone else gets 404.
     pub const fn visible_by(self) -> Rule {
         self.visibility().rule()
     }
 
-    /// Whether somebody may be told openly that he may not.
+    /// Whether any caller can get 403.
     pub fn may_be_forbidden(self) -> bool {
         self.rule() != self.visible_by()
     }
@@ -202,7 +202,7 @@ impl Action {
             | Self::DeleteTeam
             | Self::AssignJunior
             | Self::AssignSenior => Self::ReadTeam,
-            // No secret that they exist: whoever works in a team is told that his role is too low.
+            // No secret that they exist: anybody in a team is told that their role is too low.
             Self::ReadRoute
             | Self::ReadUpstream
             | Self::WriteRoute
@@ -227,7 +227,7 @@ pub struct Rule {
     pub core: Option<Role>,
     /// In the subject's team.
     pub team: Option<Role>,
-    /// In the subject's team, where the caller made the subject himself.
+    /// In the subject's team, if the caller made the subject.
     pub own: Option<Role>,
     /// Whether membership of any team is enough.
     pub any_team: bool,
@@ -259,7 +259,7 @@ impl Rule {
     }
 }
 
-/// What an action is done to.
+/// The subject of an action.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
     pub team: Option<&'a TeamId>,
@@ -276,23 +276,6 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Leave to do one action; made by [`authorize`] alone. Whatever writes to D1 asks for one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Grant {
-    actor: UserId,
-    action: Action,
-}
-
-impl Grant {
-    pub fn actor(&self) -> &UserId {
-        &self.actor
-    }
-
-    pub fn action(&self) -> Action {
-        self.action
-    }
-}
-
 /// Why an action is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
@@ -304,10 +287,10 @@ pub enum Refusal {
     Forbidden,
 }
 
-/// Decides an action. Default deny.
-pub fn authorize(caller: &Caller, action: Action, subject: Subject) -> Result<Grant, Refusal> {
+/// Decides an action. Default deny. What writes asks for a [`Grant`](super::grant::Grant), which is given by this.
+pub fn authorize(caller: &Caller, action: Action, subject: Subject) -> Result<(), Refusal> {
     if action.rule().is_met(caller, &subject) {
-        return Ok(Grant { actor: caller.user.clone(), action });
+        return Ok(());
     }
     if action.visibility().rule().is_met(caller, &subject) {
         Err(Refusal::Forbidden)
@@ -326,7 +309,7 @@ mod tests {
 
     fn can(caller: &Caller, action: Action, created_by: &str) -> Result<(), Refusal> {
         let (team, maker) = (TeamId::from("ops"), UserId::from(created_by));
-        authorize(caller, action, Subject::owned(&team, Some(&maker))).map(|_| ())
+        authorize(caller, action, Subject::owned(&team, Some(&maker)))
     }
 
     /// The whole matrix, written out: V D M A in the team, then in core-team, then in another team.
@@ -387,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_developer_may_change_what_he_made() {
+    fn developers_may_change_what_they_made() {
         let developer = caller("ops", Role::Developer);
         assert_eq!(can(&developer, Action::ChangeToken, "u1"), Ok(()));
         assert_eq!(can(&developer, Action::ChangeToken, "u2"), Err(Refusal::Forbidden));
@@ -397,7 +380,7 @@ mod tests {
 
     /// Parity fault 7: a MANAGER could demote an ADMIN through the membership endpoint.
     #[test]
-    fn a_manager_assigns_below_himself_only() {
+    fn managers_assign_below_themselves_only() {
         use Role::{Admin, Developer, Manager, Viewer};
         for (present, new, wanted) in [
             (None, Some(Viewer), Action::AssignJunior),

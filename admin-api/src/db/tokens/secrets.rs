@@ -6,17 +6,22 @@ use contract::tokens::SecretView;
 use domain::access::network;
 use domain::access::record::TokenState;
 use domain::id::{TeamId, TokenId, UserId};
-use domain::people::role::Grant;
+use domain::people::grant::{ChangeToken, CreateToken, Grant};
 use domain::time::UnixMs;
 use domain::token::{TokenHash, TokenHint, TokenSecret};
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::IpAddr;
 
+/// An action that makes a secret.
+pub trait MakesSecret {}
+impl MakesSecret for CreateToken {}
+impl MakesSecret for ChangeToken {}
+
 /// A new secret, if the statement before it changed something.
 pub fn insert_secret(
     db: &Db,
-    _: &Grant,
+    _: &Grant<impl MakesSecret>,
     token: &TokenId,
     secret: &TokenSecret,
     now: UnixMs,
@@ -31,7 +36,7 @@ pub fn insert_secret(
 /// Gives all secrets but `new` an end, if that is there.
 pub fn end_other_secrets(
     db: &Db,
-    _: &Grant,
+    _: &Grant<ChangeToken>,
     token: &TokenId,
     new: &TokenSecret,
     at: UnixMs,
@@ -136,7 +141,7 @@ pub async fn find_answered(
 /// Kept if `secret`, which the request made, is there.
 pub fn insert_answered(
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<impl MakesSecret>,
     idempotency: &Idempotency,
     token: &TokenId,
     secret: &TokenSecret,

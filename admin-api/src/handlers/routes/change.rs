@@ -7,6 +7,7 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, status};
 use crate::request::{Attempt, Call, parse_body, respond};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{
     CreateRouteRequest, RouteChange, RouteChanged, RouteView, UpdateRouteRequest, UpstreamView,
@@ -27,8 +28,8 @@ use worker::Response;
 /// 3. Route, sealed credential, table version, outbox row, audit entry in one batch; publish.
 pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
-    let attempt = attempt("create-route", None);
-    let grant = call.authorize(&caller, Action::WriteRoute, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::CreateRoute, None);
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let body = call.body().await?;
     let route = parse_body::<CreateRouteRequest>(&body)?.validate(call.config.allow_insecure_upstreams)?;
     let db = call.db()?;
@@ -41,7 +42,7 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let credential = match &route.credential {
         None => None,
         Some(credential) => {
-            let grant = call.authorize(&caller, Action::SetCredential, Subject::default(), attempt)?;
+            let grant = call.authorize(&caller, Subject::default(), attempt)?;
             Some(seal_for(&call, &db, &grant, &id, origin_of(&route.upstream), credential).await?)
         }
     };
@@ -73,8 +74,8 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
 pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let id = call.id().to_owned();
-    let attempt = attempt("update-route", Some(&id));
-    let grant = call.authorize(&caller, Action::WriteRoute, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::UpdateRoute, Some(&id));
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let body = call.body().await?;
     let change = parse_body::<UpdateRouteRequest>(&body)?.validate(call.config.allow_insecure_upstreams)?;
     let db = call.db()?;
@@ -85,11 +86,13 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let settings = &after.upstream.settings;
     let lends = check_failover(&call, &db, &caller, (was, &before.view.id), settings, attempt).await?;
     let drops = after.upstream.credential.is_none() && before.upstream.credential.is_some();
-    if drops {
-        // It takes the credential away, which is for those who may set one: the calls that follow go
-        // out without.
-        call.authorize(&caller, Action::SetCredential, Subject::default(), attempt)?;
-    }
+    // Later calls go out without the credential, so dropping it takes the permission to set one.
+    let drop = if drops {
+        let grant = call.authorize(&caller, Subject::default(), attempt)?;
+        Some(store::delete_credential(&db, &grant, &before.view.id)?)
+    } else {
+        None
+    };
     let client_ip = call.client_ip();
     let entry = audit::Entry {
         before: snapshot(&before),
@@ -98,7 +101,6 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     };
     let route_id = &before.view.id;
     let first = store::update(&db, &grant, &after, lends, call.now)?;
-    let drop = if drops { Some(store::delete_credential(&db, &grant, route_id)?) } else { None };
     let propagation = commit(&call, &db, &grant, first, &entry, drop).await?;
     let propagation = propagation.ok_or_else(|| overtaken(&call))?;
     respond_changed(&db, &caller, route_id, 200, propagation, drops).await
@@ -130,7 +132,7 @@ async fn check_failover<'a>(
     };
     let credential = second.upstream.credential.is_some();
     if credential {
-        call.authorize(caller, Action::SetCredential, Subject::default(), attempt)?;
+        call.require(caller, Action::SetCredential, Subject::default(), attempt)?;
     }
     Ok(Some(store::Lends { second: &failover.route_id, credential }))
 }
@@ -176,8 +178,8 @@ fn origin_in(backend_url: &str) -> Option<String> {
 /// fail over to it.
 pub async fn delete(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
-    let attempt = attempt("delete-route", Some(call.id()));
-    let grant = call.authorize(&caller, Action::DeleteRoute, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::DeleteRoute, Some(call.id()));
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let db = call.db()?;
     let before = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, before.view.version)?;

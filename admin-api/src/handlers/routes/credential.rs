@@ -6,10 +6,11 @@ use crate::db::{audit, routes as store};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, overtaken};
 use crate::request::{Call, parse_body};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::check_credential;
 use domain::credential::Credential;
-use domain::people::role::{Action, Subject};
+use domain::people::role::Subject;
 use domain::upstream::address::origin_of;
 use url::Url;
 use worker::Response;
@@ -18,8 +19,8 @@ use worker::Response;
 pub async fn set_credential(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let id = call.id().to_owned();
-    let attempt = attempt("set-credential", Some(&id));
-    let grant = call.authorize(&caller, Action::SetCredential, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::SetCredential, Some(&id));
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let body = call.body().await?;
     let credential: Credential = parse_body(&body)?;
     let mut errors = Vec::new();
@@ -49,8 +50,8 @@ pub async fn set_credential(mut call: Call) -> Result<Response, Failure> {
 /// `DELETE /api/routes/{id}/credential`
 pub async fn clear_credential(call: &Call) -> Result<Response, Failure> {
     let caller = caller(call).await?;
-    let attempt = attempt("clear-credential", Some(call.id()));
-    let grant = call.authorize(&caller, Action::SetCredential, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::ClearCredential, Some(call.id()));
+    let grant = call.authorize(&caller, Subject::default(), attempt)?;
     let db = call.db()?;
     let route = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, route.view.version)?;

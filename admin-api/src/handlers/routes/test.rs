@@ -6,6 +6,7 @@ use crate::db::routes as store;
 use crate::error::Failure;
 use crate::publish::route_of;
 use crate::request::{Call, parse_body, respond};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{RouteTested, TestRouteRequest};
 use domain::access::path::RequestPath;
@@ -34,8 +35,8 @@ const MAX_TIMEOUT_MS: u32 = 15_000;
 pub async fn test(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let id = call.id().to_owned();
-    let attempt = attempt("test-route", Some(&id));
-    call.authorize(&caller, Action::TestRoute, Subject::default(), attempt)?;
+    let attempt = attempt(Deed::TestRoute, Some(&id));
+    call.require(&caller, Action::TestRoute, Subject::default(), attempt)?;
     let body = call.body().await?;
     let request: TestRouteRequest =
         if body.is_empty() { TestRouteRequest::default() } else { parse_body(&body)? };

@@ -9,10 +9,12 @@ use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, status};
 use crate::request::{Call, parse_body, respond_versioned};
 use contract::Propagation;
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::tokens::{ExtendTokenRequest, TokenChange, TokenChanged, TokenView, UpdateTokenRequest};
 use domain::access::record::TokenState;
-use domain::people::role::{Action, Grant, Subject, authorize};
+use domain::people::grant::{ChangeToken, Grant};
+use domain::people::role::{Action, Subject, authorize};
 use domain::stored::still_unreadable;
 use worker::Response;
 
@@ -25,7 +27,7 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let body = call.body().await?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(&call, &db, &caller, "update-token").await?;
+    let (before, grant) = find_to_change(&call, &db, &caller, Deed::UpdateToken).await?;
     let change = parse_body::<UpdateTokenRequest>(&body)?.validate(call.now)?;
     check_if_match(&call, before.version)?;
     refuse_revoked(&before)?;
@@ -33,19 +35,19 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
         let team = store::team_bounds(&db, &before.team_id).await?.ok_or(ApiError::NotFound)?;
         check_cap(&team.cap, change.scopes.as_deref().unwrap_or_default())?;
         let after = change.limits.as_ref().unwrap_or(&before.limits);
-        let attempt = attempt("update-token", &before);
+        let attempt = attempt(Deed::UpdateToken, &before);
         check_change(&call, &caller, (&before.team_id, &team.limits), (&before.limits, after), attempt)?;
     }
     let after = changed(before.clone(), change);
-    write(&call, &db, &grant, "update-token", &before, &after).await
+    write(&call, &db, &grant, Deed::UpdateToken, &before, &after).await
 }
 
 /// Writes the fields of `after` where the token is still as it was in `before`.
 async fn write(
     call: &Call,
     db: &Db,
-    grant: &Grant,
-    action: &'static str,
+    grant: &Grant<ChangeToken>,
+    deed: Deed,
     before: &TokenView,
     after: &TokenView,
 ) -> Result<Response, Failure> {
@@ -53,7 +55,7 @@ async fn write(
     let entry = audit::Entry {
         before: snapshot(before),
         after: snapshot(after),
-        ..call.entry(grant.actor().as_str(), attempt(action, before), client_ip.as_deref())
+        ..call.entry(grant.actor().as_str(), attempt(deed, before), client_ip.as_deref())
     };
     let first = store::update(db, grant, after, call.now)?;
     let propagation = commit(call, db, grant, &before.id, first, &entry, vec![]).await?;
@@ -86,28 +88,28 @@ pub async fn extend(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let body = call.body().await?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(&call, &db, &caller, "extend-token").await?;
+    let (before, grant) = find_to_change(&call, &db, &caller, Deed::ExtendToken).await?;
     let request: ExtendTokenRequest = parse_body(&body)?;
     let expires_at = request.validate(before.expires_at, call.now)?;
     check_if_match(&call, before.version)?;
     refuse_revoked(&before)?;
     let after = TokenView { expires_at, ..before.clone() };
-    write(&call, &db, &grant, "extend-token", &before, &after).await
+    write(&call, &db, &grant, Deed::ExtendToken, &before, &after).await
 }
 
 /// `DELETE /api/tokens/{id}`: for ever. Repeating it changes nothing.
 pub async fn revoke(call: &Call) -> Result<Response, Failure> {
-    change_state(call, "revoke-token", TokenState::Revoked).await
+    change_state(call, Deed::RevokeToken, TokenState::Revoked).await
 }
 
 /// `POST /api/tokens/{id}/disable`
 pub async fn disable(call: &Call) -> Result<Response, Failure> {
-    change_state(call, "disable-token", TokenState::Disabled).await
+    change_state(call, Deed::DisableToken, TokenState::Disabled).await
 }
 
 /// `POST /api/tokens/{id}/enable`
 pub async fn enable(call: &Call) -> Result<Response, Failure> {
-    change_state(call, "enable-token", TokenState::Active).await
+    change_state(call, Deed::EnableToken, TokenState::Active).await
 }
 
 /// Brings a token into the state `target`.
@@ -115,10 +117,10 @@ pub async fn enable(call: &Call) -> Result<Response, Failure> {
 /// The statement decides whether there is anything to change, not the row read before: that may be another's
 /// by now. If it changed nothing, the token is read again: it is in that state already, or somebody else was
 /// faster.
-async fn change_state(call: &Call, action: &'static str, target: TokenState) -> Result<Response, Failure> {
+async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Result<Response, Failure> {
     let caller = caller(call).await?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(call, &db, &caller, action).await?;
+    let (before, grant) = find_to_change(call, &db, &caller, deed).await?;
     check_if_match(call, before.version)?;
     let change = match target {
         // Whoever owns the token and no more could not enable it again after somebody else disabled it.
@@ -133,7 +135,7 @@ async fn change_state(call: &Call, action: &'static str, target: TokenState) -> 
     let entry = audit::Entry {
         before: snapshot(&before),
         after: snapshot(&TokenView { state: target, disabled_by, ..before.clone() }),
-        ..call.entry(grant.actor().as_str(), attempt(action, &before), client_ip.as_deref())
+        ..call.entry(grant.actor().as_str(), attempt(deed, &before), client_ip.as_deref())
     };
     let version = condition(call, before.version);
     let first = store::change_state(&db, &grant, &before.id, change, version, call.now)?;

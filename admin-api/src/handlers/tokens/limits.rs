@@ -32,7 +32,7 @@ pub fn check_change(
 ) -> Result<(), Failure> {
     let (team, defaults) = team;
     if before.or(defaults).loosened_by(&after.or(defaults)) {
-        call.authorize(caller, Action::LoosenLimits, Subject::team(team), attempt)?;
+        call.require(caller, Action::LoosenLimits, Subject::team(team), attempt)?;
     }
     Ok(())
 }

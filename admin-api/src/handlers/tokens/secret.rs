@@ -8,6 +8,7 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, idempotency, overtaken, status};
 use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
+use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::tokens::{
     CreateTokenRequest, NewToken, RotateTokenRequest, SecretView, TokenCreated, TokenView,
@@ -15,7 +16,8 @@ use contract::tokens::{
 use contract::{Page, Propagation};
 use domain::id::{TokenId, UserId};
 use domain::limit::Limits;
-use domain::people::role::{Action, Grant, Subject};
+use domain::people::grant::{CreateToken, Grant};
+use domain::people::role::Subject;
 use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
 use edge::crypto::random;
@@ -35,9 +37,8 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let body = call.body().await?;
     let request: CreateTokenRequest = parse_body(&body)?;
     let team = request.team_id.clone();
-    let attempt =
-        Attempt { action: "create-token", entity: "token", entity_id: None, team: Some(team.as_str()) };
-    let grant = call.authorize(&caller, Action::CreateToken, Subject::team(&team), attempt)?;
+    let attempt = Attempt { deed: Deed::CreateToken, id: None, team: Some(team.as_str()) };
+    let grant = call.authorize(&caller, Subject::team(&team), attempt)?;
     let token = request.validate(call.now)?;
     let db = call.db()?;
     let idempotency = idempotency::read(&call, "create-token".to_owned(), &body)?;
@@ -64,19 +65,14 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
 async fn insert(
     call: &Call,
     db: &Db,
-    grant: &Grant,
+    grant: &Grant<CreateToken>,
     id: &TokenId,
     token: &NewToken,
     secret: &TokenSecret,
     idempotency: Option<&Idempotency>,
 ) -> Result<Option<Propagation>, StoreError> {
     let client_ip = call.client_ip();
-    let attempt = Attempt {
-        action: "create-token",
-        entity: "token",
-        entity_id: Some(id.as_str()),
-        team: Some(token.team.as_str()),
-    };
+    let attempt = Attempt { deed: Deed::CreateToken, id: Some(id.as_str()), team: Some(token.team.as_str()) };
     let entry = audit::Entry {
         after: Some(serde_json::json!({
             "name": token.name, "team_id": token.team, "description": token.description,
@@ -102,7 +98,7 @@ pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
     let caller = caller(&call).await?;
     let body = call.body().await?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(&call, &db, &caller, "rotate-token").await?;
+    let (before, grant) = find_to_change(&call, &db, &caller, Deed::RotateToken).await?;
     let request = if body.is_empty() { RotateTokenRequest::default() } else { parse_body(&body)? };
     let grace_ms = request.validate()?;
     let idempotency = idempotency::read(&call, format!("rotate-token:{}", before.id), &body)?;
@@ -121,7 +117,7 @@ pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
     let entry = audit::Entry {
         before: snapshot(&before),
         after: Some(serde_json::json!({ "hint": secret.hint(), "grace_ms": grace_ms })),
-        ..call.entry(grant.actor().as_str(), attempt("rotate-token", &before), client_ip.as_deref())
+        ..call.entry(grant.actor().as_str(), attempt(Deed::RotateToken, &before), client_ip.as_deref())
     };
     let first = store::touch(&db, &grant, &before.id, condition(&call, before.version), call.now)?;
     let mut rest = vec![
