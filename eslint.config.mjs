@@ -11,12 +11,25 @@ export default [
     rules: {
       eqeqeq: "error",
       "no-console": "off",
-      "no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_", ignoreRestSiblings: true }],
+      "no-unused-vars": [
+        "error",
+        { argsIgnorePattern: "^_", varsIgnorePattern: "^_", ignoreRestSiblings: true },
+      ],
       "no-var": "error",
       "object-shorthand": "error",
       "prefer-const": ["error", { destructuring: "all" }],
     },
   },
   // Functions that run in a page see the browser.
-  { files: ["tests/ui/**", "tests/support/ui.mjs", "tests/repo/first-load.test.mjs", "bench/ui.mjs", "scripts/screenshots.mjs", "local/clerk-frontend.mjs"], languageOptions: { globals: globals.browser } },
+  {
+    files: [
+      "tests/ui/**",
+      "tests/support/ui.mjs",
+      "tests/repo/first-load.test.mjs",
+      "bench/ui.mjs",
+      "scripts/screenshots.mjs",
+      "local/clerk-frontend.mjs",
+    ],
+    languageOptions: { globals: globals.browser },
+  },
 ];

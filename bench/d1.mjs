@@ -10,7 +10,12 @@ import { startOnSockets } from "../tests/support/harness.mjs";
 
 const DAY = 86_400_000;
 const { values: options } = parseArgs({
-  options: { events: { type: "string", default: "10000000" }, runs: { type: "string", default: "30" }, json: { type: "boolean", default: false }, state: { type: "string" } },
+  options: {
+    events: { type: "string", default: "10000000" },
+    runs: { type: "string", default: "30" },
+    json: { type: "boolean", default: false },
+    state: { type: "string" },
+  },
 });
 const [count, runs] = [Number(options.events), Number(options.runs)];
 const say = (text) => options.json || console.log(text);
@@ -38,7 +43,9 @@ if (options.json) console.log(JSON.stringify(results, null, 2));
 
 /** The SQLite file of D1 that has our schema. */
 function databaseIn(top) {
-  const files = readdirSync(top, { recursive: true, encoding: "utf8" }).filter((name) => name.endsWith(".sqlite")).map((name) => path.join(top, name));
+  const files = readdirSync(top, { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".sqlite"))
+    .map((name) => path.join(top, name));
   const ours = files.find((file) => {
     const db = new DatabaseSync(file);
     const found = db.prepare("SELECT 1 FROM sqlite_master WHERE name = 'usage_events'").get();
@@ -51,19 +58,33 @@ function databaseIn(top) {
 
 function fill(file) {
   const db = new DatabaseSync(file);
-  db.exec("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA temp_store = MEMORY;");
+  db.exec(
+    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000; PRAGMA temp_store = MEMORY;",
+  );
   const started = Date.now();
   const step = (what) => say(`[${String(Math.round((Date.now() - started) / 1000)).padStart(4)} s] ${what}`);
   const now = Date.now();
   db.exec("BEGIN");
-  for (let i = 0; i < 10; i++) db.prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES (?, ?, 1, 1)").run(`team-${i}`, `Team ${i}`);
+  for (let i = 0; i < 10; i++)
+    db.prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES (?, ?, 1, 1)").run(
+      `team-${i}`,
+      `Team ${i}`,
+    );
   for (let i = 0; i < 200; i++) {
-    db.prepare("INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES (?, ?, ?, '[\"*\"]', ?, 1)").run(`tok_${i}`, `Token ${i}`, `team-${i % 10}`, now - 95 * DAY + i);
+    db.prepare(
+      "INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES (?, ?, ?, '[\"*\"]', ?, 1)",
+    ).run(`tok_${i}`, `Token ${i}`, `team-${i % 10}`, now - 95 * DAY + i);
   }
   for (let i = 0; i < 40; i++) {
-    db.prepare("INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, ?, ?, 'https://upstream.example/', 1, 1)").run(`rte_${i}`, `Route ${i}`, `/api/route-${i}`);
+    db.prepare(
+      "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, ?, ?, 'https://upstream.example/', 1, 1)",
+    ).run(`rte_${i}`, `Route ${i}`, `/api/route-${i}`);
   }
-  const indexes = db.prepare("SELECT name, sql FROM sqlite_master WHERE tbl_name = 'usage_events' AND type = 'index' AND sql IS NOT NULL").all();
+  const indexes = db
+    .prepare(
+      "SELECT name, sql FROM sqlite_master WHERE tbl_name = 'usage_events' AND type = 'index' AND sql IS NOT NULL",
+    )
+    .all();
   for (const { name } of indexes) db.exec(`DROP INDEX ${name}`);
   // A product of two uniform numbers makes low numbers likelier: some tokens and routes are far busier.
   // Each token uses about ten routes. Ids are as random as the gateway's.
@@ -82,13 +103,20 @@ function fill(file) {
   step(`${count} calls`);
   for (const { sql } of indexes) db.exec(String(sql));
   step("indexes of calls");
-  const bin = "CASE WHEN latency_ms < 16 THEN latency_ms ELSE 16 + (o - 4) * 8 + ((latency_ms >> (o - 3)) & 7) END";
+  const bin =
+    "CASE WHEN latency_ms < 16 THEN latency_ms ELSE 16 + (o - 4) * 8 + ((latency_ms >> (o - 3)) & 7) END";
   db.exec(`CREATE TEMP TABLE fine AS SELECT at - at % 300000 AS t, token_id, team_id, route_id, ${bin} AS bin, count(*) AS calls,
       sum(outcome = 'ok') AS ok, sum(outcome = 'client-error') AS ce, sum(outcome = 'upstream-error') AS ue, sum(latency_ms) AS lat,
       sum(bytes_in) AS bi, sum(bytes_out) AS bo
     FROM (SELECT *, CAST(log2(max(latency_ms, 1)) AS INTEGER) AS o FROM usage_events) GROUP BY 1, 2, 3, 4, 5`);
   step("calls by five minutes");
-  const dimensions = { all: "''", team: "team_id", token: "token_id", route: "route_id", pair: "token_id || ' ' || route_id" };
+  const dimensions = {
+    all: "''",
+    team: "team_id",
+    token: "token_id",
+    route: "route_id",
+    pair: "token_id || ' ' || route_id",
+  };
   const widths = { "5m": [300_000, now - 2 * DAY], hour: [3_600_000, 0], day: [DAY, 0], week: [7 * DAY, 0] };
   db.exec("DROP INDEX usage_rollups_by_age");
   for (const [dimension, key] of Object.entries(dimensions)) {
@@ -101,11 +129,15 @@ function fill(file) {
     }
     step(`rollups by ${dimension}`);
   }
-  db.exec("CREATE INDEX usage_rollups_by_age ON usage_rollups (granularity, bucket_start) WHERE granularity IN ('5m', 'hour')");
+  db.exec(
+    "CREATE INDEX usage_rollups_by_age ON usage_rollups (granularity, bucket_start) WHERE granularity IN ('5m', 'hour')",
+  );
   db.exec("INSERT INTO usage_pairs SELECT token_id, route_id, min(team_id), max(t) FROM fine GROUP BY 1, 2");
   db.exec("DROP TABLE fine; COMMIT; ANALYZE;");
   const rows = db.prepare("SELECT count(*) AS n FROM usage_rollups").get().n;
-  const bytes = db.prepare("SELECT page_count * page_size AS n FROM pragma_page_count, pragma_page_size").get().n;
+  const bytes = db
+    .prepare("SELECT page_count * page_size AS n FROM pragma_page_count, pragma_page_size")
+    .get().n;
   results.rollups = rows;
   results.database_mib = Math.round(Number(bytes) / 1048576);
   db.close();
@@ -116,7 +148,9 @@ async function measure(system) {
   const now = Date.now();
   const from = now - 90 * DAY;
   const authorization = `Bearer ${system.jwt("admin")}`;
-  await system.db.prepare("INSERT OR IGNORE INTO memberships VALUES ('user_viewer', 'team-3', 'VIEWER', 1)").run();
+  await system.db
+    .prepare("INSERT OR IGNORE INTO memberships VALUES ('user_viewer', 'team-3', 'VIEWER', 1)")
+    .run();
   const get = async (where, as = authorization) => {
     const response = await system.call(where, { headers: { authorization: as } });
     const text = await response.text();
@@ -128,7 +162,9 @@ async function measure(system) {
     "stats, everything, by day": [`/api/usage/stats?from=${from}&interval=day`],
     "stats, everything, by day in Taipei": [`/api/usage/stats?from=${from}&interval=day&tz=Asia/Taipei`],
     "stats, everything, by hour, 24 days": [`/api/usage/stats?from=${now - 24 * DAY}&interval=hour`],
-    "stats, everything, by 5 minutes, 2 days": [`/api/usage/stats?from=${now - 2 * DAY + 3_600_000}&interval=5m`],
+    "stats, everything, by 5 minutes, 2 days": [
+      `/api/usage/stats?from=${now - 2 * DAY + 3_600_000}&interval=5m`,
+    ],
     "stats, a team's member": [`/api/usage/stats?from=${from}&interval=day`, viewer],
     "one team": [`/api/usage/team/team-1?from=${from}&interval=day`],
     "one token": [`/api/usage/token/tok_0?from=${from}&interval=day`],
@@ -141,7 +177,7 @@ async function measure(system) {
     "calls, newest": [`/api/usage/events?limit=50`],
     "calls of a token that failed": [`/api/usage/events?token_id=tok_5&status=5xx&limit=50`],
     "first page, 90 days": [`/api/dashboard/overview?from=${from}`],
-    "counts": [`/api/stats`],
+    counts: [`/api/stats`],
   };
   for (let i = 0; i < 20; i++) await get("/api/me");
   const times = async (where, as) => {
@@ -156,7 +192,9 @@ async function measure(system) {
     return { p50: at(0.5), p95: at(0.95) };
   };
   results.floor = await times("/api/me");
-  say(`\n| request (floor: GET /api/me ${results.floor.p50} / ${results.floor.p95} ms) | p50 ms | p95 ms |\n|---|---|---|`);
+  say(
+    `\n| request (floor: GET /api/me ${results.floor.p50} / ${results.floor.p95} ms) | p50 ms | p95 ms |\n|---|---|---|`,
+  );
   for (const [name, [where, as]] of Object.entries(reports)) {
     results.reports[name] = await times(where, as);
     say(`| ${name} | ${results.reports[name].p50} | ${results.reports[name].p95} |`);
@@ -170,9 +208,25 @@ async function measure(system) {
       events: Array.from({ length: 50 }, () => {
         const token = Math.floor(200 * Math.random() * Math.random());
         const latency = Math.round(Math.exp(4.5 + (Math.random() + Math.random() - 1) * 3));
-        return { id: crypto.randomUUID(), at: Date.now(), token_id: `tok_${token}`, team: `team-${token % 10}`, route_id: `rte_${(token * 7 + Math.floor(10 * Math.random())) % 40}`,
-          route_path: "/api/route", path: "/api/route/v1", method: "POST", status: 200, outcome: "ok", latency_ms: latency, gateway_ms: 1, bytes_in: 300, bytes_out: 2000,
-          client_ip: "203.0.113.7", user_agent: "n8n", request_id: "req_bench" };
+        return {
+          id: crypto.randomUUID(),
+          at: Date.now(),
+          token_id: `tok_${token}`,
+          team: `team-${token % 10}`,
+          route_id: `rte_${(token * 7 + Math.floor(10 * Math.random())) % 40}`,
+          route_path: "/api/route",
+          path: "/api/route/v1",
+          method: "POST",
+          status: 200,
+          outcome: "ok",
+          latency_ms: latency,
+          gateway_ms: 1,
+          bytes_in: 300,
+          bytes_out: 2000,
+          client_ip: "203.0.113.7",
+          user_agent: "n8n",
+          request_id: "req_bench",
+        };
       }),
     }),
   });
@@ -187,9 +241,15 @@ async function measure(system) {
     return Math.round((batches * 5000) / (spent / 1000));
   };
   await ingest(1);
-  const before = await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE at >= ?").bind(now).first("n");
+  const before = await system.db
+    .prepare("SELECT count(*) AS n FROM usage_events WHERE at >= ?")
+    .bind(now)
+    .first("n");
   results.ingest.events_per_s = await ingest(10);
-  const after = await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE at >= ?").bind(now).first("n");
+  const after = await system.db
+    .prepare("SELECT count(*) AS n FROM usage_events WHERE at >= ?")
+    .bind(now)
+    .first("n");
   results.ingest.stored = after - before;
   say(`\ningest: ${results.ingest.events_per_s} events/s (${results.ingest.stored} stored)`);
 
@@ -198,10 +258,22 @@ async function measure(system) {
   const begun = performance.now();
   const [first] = await Promise.all([oldest()]);
   let cronMs = 0;
-  const cron = (async () => { const t = performance.now(); await system.cron(); cronMs = performance.now() - t; })();
+  const cron = (async () => {
+    const t = performance.now();
+    await system.cron();
+    cronMs = performance.now() - t;
+  })();
   const during = await times(reports["one team"][0]);
   const rate = await ingest(3);
   await cron;
-  results.retention = { run_ms: Math.round(cronMs), report_p95_meanwhile: during.p95, ingest_meanwhile: rate, moved_days: ((await oldest()) - first) / DAY, total_ms: Math.round(performance.now() - begun) };
-  say(`retention: one run ${results.retention.run_ms} ms; meanwhile "one team" p95 ${during.p95} ms, ingest ${rate} events/s`);
+  results.retention = {
+    run_ms: Math.round(cronMs),
+    report_p95_meanwhile: during.p95,
+    ingest_meanwhile: rate,
+    moved_days: ((await oldest()) - first) / DAY,
+    total_ms: Math.round(performance.now() - begun),
+  };
+  say(
+    `retention: one run ${results.retention.run_ms} ms; meanwhile "one team" p95 ${during.p95} ms, ingest ${rate} events/s`,
+  );
 }

@@ -53,8 +53,15 @@ const bareScript = `
 /** One Worker in a runtime of its own, on a socket. */
 async function startWorker(worker) {
   const [port] = await freePorts(1);
-  const whole = { name: "bench", compatibilityDate: "2026-11-01", ...worker, unsafeDirectSockets: [{ host: "127.0.0.1", port }] };
-  const runtime = new Miniflare(convertV4MiniflareOptions({ workers: [whole], cf: false, log: new Log(LogLevel.ERROR) }));
+  const whole = {
+    name: "bench",
+    compatibilityDate: "2026-11-01",
+    ...worker,
+    unsafeDirectSockets: [{ host: "127.0.0.1", port }],
+  };
+  const runtime = new Miniflare(
+    convertV4MiniflareOptions({ workers: [whole], cf: false, log: new Log(LogLevel.ERROR) }),
+  );
   await runtime.ready;
   return { url: `http://127.0.0.1:${port}`, stop: () => runtime.dispose() };
 }
@@ -62,13 +69,18 @@ async function startWorker(worker) {
 function rustWorker(bindings) {
   const folder = path.join(root, "bench/rust-pass-through/build");
   const file = (type, name) => ({ type, path: path.join(folder, name) });
-  return { modulesRoot: folder, modules: [file("ESModule", "index.js"), file("CompiledWasm", "index_bg.wasm")], bindings };
+  return {
+    modulesRoot: folder,
+    modules: [file("ESModule", "index.js"), file("CompiledWasm", "index_bg.wasm")],
+    bindings,
+  };
 }
 
 /** Calls a second over `seconds`, each connection one call at a time. */
 async function load(url, headers, requests = [{ method: "GET", headers }]) {
   const result = await autocannon({ url, connections, duration: seconds, requests });
-  if (result.non2xx || result.errors) throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
+  if (result.non2xx || result.errors)
+    throw new Error(`${url}: ${result.non2xx} refused, ${result.errors} failed`);
   return result.requests.total / result.duration;
 }
 
@@ -79,7 +91,9 @@ const firstByte = (url, headers) =>
     request(url, { headers }, (response) => {
       response.once("data", () => resolve(performance.now() - started));
       response.resume();
-    }).on("error", reject).end();
+    })
+      .on("error", reject)
+      .end();
   });
 
 async function firstBytes(url, headers, count) {
@@ -96,9 +110,21 @@ await build("bench/rust-pass-through");
 const upstream = await startWorker({ modules: true, script: upstreamScript });
 const js = await startWorker({ modules: true, script: bareScript, bindings: { UPSTREAM: upstream.url } });
 const rust = await startWorker(rustWorker({ UPSTREAM: upstream.url }));
-const results = { cores: (await import("node:os")).availableParallelism(), rounds, seconds, connections, throughput: {}, scale: {}, streams: {} };
+const results = {
+  cores: (await import("node:os")).availableParallelism(),
+  rounds,
+  seconds,
+  connections,
+  throughput: {},
+  scale: {},
+  streams: {},
+};
 // In production the consumer of the events runs elsewhere.
-const system = await startOnSockets({ gatewayVars: { USAGE_FLUSH_MS: "500" }, withApi: false, strict: false });
+const system = await startOnSockets({
+  gatewayVars: { USAGE_FLUSH_MS: "500" },
+  withApi: false,
+  strict: false,
+});
 try {
   await fill(10);
   const plain = await putToken(system);
@@ -116,16 +142,31 @@ process.exit(0);
 
 /** A table of `count` routes, all to the bench's upstream. */
 async function fill(count, version = 1) {
-  await putRoutes(system, Array.from({ length: count }, (_, i) => [`/api/r${i}`, `${upstream.url}/r${i}`, { credential: { kind: "bearer", token: "vendor-key" } }]), { version });
+  await putRoutes(
+    system,
+    Array.from({ length: count }, (_, i) => [
+      `/api/r${i}`,
+      `${upstream.url}/r${i}`,
+      { credential: { kind: "bearer", token: "vendor-key" } },
+    ]),
+    { version },
+  );
 }
 
 async function ready(token, where = "/api/r0") {
-  await eventually(async () => (await system.gateway(where, { headers: { "x-api-key": token } })).status === 200, 30_000, "the gateway");
+  await eventually(
+    async () => (await system.gateway(where, { headers: { "x-api-key": token } })).status === 200,
+    30_000,
+    "the gateway",
+  );
 }
 
 async function throughput(plain, limited) {
   const key = (token) => ({ "x-api-key": token });
-  for (const [size, where] of [["1 KB", "r0"], ["1 MB", "r0/large"]]) {
+  for (const [size, where] of [
+    ["1 KB", "r0"],
+    ["1 MB", "r0/large"],
+  ]) {
     const variants = {
       "the upstream directly": [`${upstream.url}/${where}`, {}],
       "bare JavaScript": [`${js.url}/${where}`, {}],
@@ -136,9 +177,12 @@ async function throughput(plain, limited) {
     const rates = Object.fromEntries(Object.keys(variants).map((name) => [name, []]));
     for (const [url, headers] of Object.values(variants)) await load(url, headers);
     for (let round = 0; round < rounds; round++) {
-      for (const [name, [url, headers]] of Object.entries(variants)) rates[name].push(await load(url, headers));
+      for (const [name, [url, headers]] of Object.entries(variants))
+        rates[name].push(await load(url, headers));
     }
-    results.throughput[size] = Object.fromEntries(Object.entries(rates).map(([name, list]) => [name, { median: median(list), spread: spread(list) }]));
+    results.throughput[size] = Object.fromEntries(
+      Object.entries(rates).map(([name, list]) => [name, { median: median(list), spread: spread(list) }]),
+    );
   }
 }
 
@@ -149,7 +193,11 @@ async function streams(token) {
     direct.push(await firstBytes(`${upstream.url}/r0/stream`, {}, count));
     through.push(await firstBytes(`${system.urls.gateway}/api/r0/stream`, { "x-api-key": token }, count));
   }
-  results.streams = { direct_ms: median(direct), gateway_ms: median(through), later_ms: median(through) - median(direct) };
+  results.streams = {
+    direct_ms: median(direct),
+    gateway_ms: median(through),
+    later_ms: median(through) - median(direct),
+  };
 }
 
 /** So many routes and so many tokens, each call with another token to another route. */
@@ -157,12 +205,21 @@ async function atScale(count) {
   await fill(count, count);
   const tokens = Array.from({ length: count }, () => mintToken(system.secrets.TOKEN_CHECK_KEY));
   for (let i = 0; i < count; i += 50) {
-    await Promise.all(tokens.slice(i, i + 50).map((token) => putToken(system, { id: `tok_${randomBytes(6).toString("hex")}` }, token)));
+    await Promise.all(
+      tokens
+        .slice(i, i + 50)
+        .map((token) => putToken(system, { id: `tok_${randomBytes(6).toString("hex")}` }, token)),
+    );
   }
   await ready(tokens.at(-1), `/api/r${count - 1}`);
-  const requests = tokens.map((token, i) => ({ method: "GET", path: `/api/r${i}`, headers: { "x-api-key": token } }));
+  const requests = tokens.map((token, i) => ({
+    method: "GET",
+    path: `/api/r${i}`,
+    headers: { "x-api-key": token },
+  }));
   const rates = [];
-  for (let round = 0; round <= Math.min(rounds, 3); round++) rates.push(await load(system.urls.gateway, {}, requests));
+  for (let round = 0; round <= Math.min(rounds, 3); round++)
+    rates.push(await load(system.urls.gateway, {}, requests));
   rates.shift(); // the first fills the caches
   results.scale[count] = { median: median(rates), spread: spread(rates) };
 }
@@ -173,15 +230,21 @@ async function reads() {
   try {
     await putRoutes(counted, [["/api/echo", "/echo"]]);
     const token = await putToken(counted);
-    const call = async (key) => (await counted.gateway("/api/echo", { headers: { "x-api-key": key } })).arrayBuffer();
-    await eventually(async () => (await counted.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200);
+    const call = async (key) =>
+      (await counted.gateway("/api/echo", { headers: { "x-api-key": key } })).arrayBuffer();
+    await eventually(
+      async () => (await counted.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200,
+    );
     const reading = async () => (await counted.faults("gateway")).counts.kv_get;
     const per = async (count, key) => {
       const before = await reading();
       for (let i = 0; i < count; i++) await call(key());
       return ((await reading()) - before) / count;
     };
-    results.kv_reads = { warm: await per(1_000, () => token), forged: await per(200, () => mintToken(randomBytes(32).toString("base64"))) };
+    results.kv_reads = {
+      warm: await per(1_000, () => token),
+      forged: await per(200, () => mintToken(randomBytes(32).toString("base64"))),
+    };
   } finally {
     await counted.stop();
   }
@@ -189,13 +252,16 @@ async function reads() {
 
 function report() {
   if (options.json) return console.log(JSON.stringify(results, null, 2));
-  const rate = ({ median, spread: [low, high] }) => `${median.toFixed(0).padStart(7)} (${low.toFixed(0)} to ${high.toFixed(0)})`;
+  const rate = ({ median, spread: [low, high] }) =>
+    `${median.toFixed(0).padStart(7)} (${low.toFixed(0)} to ${high.toFixed(0)})`;
   say(`${rounds} rounds of ${seconds} s, ${connections} connections, ${results.cores} cores shared by all\n`);
   for (const [size, variants] of Object.entries(results.throughput)) {
     say(`| ${size} | calls/s, median (spread) | of bare JavaScript |`);
     say("|---|---|---|");
     for (const [name, figures] of Object.entries(variants)) {
-      say(`| ${name} | ${rate(figures)} | ${(figures.median / variants["bare JavaScript"].median).toFixed(2)} |`);
+      say(
+        `| ${name} | ${rate(figures)} | ${(figures.median / variants["bare JavaScript"].median).toFixed(2)} |`,
+      );
     }
     say();
   }
@@ -203,6 +269,10 @@ function report() {
   say("|---|---|");
   for (const [count, figures] of Object.entries(results.scale)) say(`| ${count} | ${rate(figures)} |`);
   say();
-  say(`First byte of a stream: ${results.streams.gateway_ms.toFixed(2)} ms, upstream's own ${results.streams.direct_ms.toFixed(2)} ms: ${results.streams.later_ms.toFixed(2)} ms later (p50).`);
-  say(`KV reads: ${results.kv_reads.warm.toFixed(3)} per warm call, ${results.kv_reads.forged.toFixed(3)} per forged token.`);
+  say(
+    `First byte of a stream: ${results.streams.gateway_ms.toFixed(2)} ms, upstream's own ${results.streams.direct_ms.toFixed(2)} ms: ${results.streams.later_ms.toFixed(2)} ms later (p50).`,
+  );
+  say(
+    `KV reads: ${results.kv_reads.warm.toFixed(3)} per warm call, ${results.kv_reads.forged.toFixed(3)} per forged token.`,
+  );
 }

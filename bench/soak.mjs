@@ -6,10 +6,21 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { eventually, putRoutes, putToken, runtimeMemory, sleep, startOnSockets } from "../tests/support/harness.mjs";
+import {
+  eventually,
+  putRoutes,
+  putToken,
+  runtimeMemory,
+  sleep,
+  startOnSockets,
+} from "../tests/support/harness.mjs";
 
 const { values: options } = parseArgs({
-  options: { minutes: { type: "string", default: "10" }, clients: { type: "string", default: "16" }, json: { type: "boolean", default: false } },
+  options: {
+    minutes: { type: "string", default: "10" },
+    clients: { type: "string", default: "16" },
+    json: { type: "boolean", default: false },
+  },
 });
 const MIB = 1 << 20;
 /** What the runtime's memory may grow by in the second half: its own garbage comes and goes within this. */
@@ -24,10 +35,16 @@ const system = await startOnSockets({ persist: folder });
 const ids = { plain: "tok_soak_plain", limited: "tok_soak_limited", narrow: "tok_soak_narrow" };
 const tokens = {
   plain: await putToken(system, { id: ids.plain }),
-  limited: await putToken(system, { id: ids.limited, limits: { calls_per_day: 1e9, concurrent_calls: 1000, cost_micros_per_month: 1e12 } }),
+  limited: await putToken(system, {
+    id: ids.limited,
+    limits: { calls_per_day: 1e9, concurrent_calls: 1000, cost_micros_per_month: 1e12 },
+  }),
   narrow: await putToken(system, { id: ids.narrow, scopes: ["other"] }),
 };
-await system.kv.put("prices", JSON.stringify({ v: 1, prices: { "demo-1": { prompt: 1e6, completion: 2e6 } } }));
+await system.kv.put(
+  "prices",
+  JSON.stringify({ v: 1, prices: { "demo-1": { prompt: 1e6, completion: 2e6 } } }),
+);
 await putRoutes(system, [
   ["/api/echo", "/echo"],
   ["/api/sink", "/sink"],
@@ -37,7 +54,9 @@ await putRoutes(system, [
   ["/api/reset", "/reset"],
   ["/api/openai", "/v1", { settings: { ai: { provider: "openai", include_usage: true } } }],
 ]);
-await eventually(async () => (await system.gateway("/api/echo", { headers: { "x-api-key": tokens.plain } })).status === 200);
+await eventually(
+  async () => (await system.gateway("/api/echo", { headers: { "x-api-key": tokens.plain } })).status === 200,
+);
 
 const made = { [ids.plain]: 1, [ids.limited]: 0, [ids.narrow]: 0 };
 const kinds = {};
@@ -46,16 +65,23 @@ const wrong = [];
 async function call(kind, token, where, wanted, init = {}) {
   made[ids[token]] += 1;
   kinds[kind] = (kinds[kind] ?? 0) + 1;
-  const response = await system.gateway(where, { ...init, headers: { "x-api-key": tokens[token], ...init.headers } });
+  const response = await system.gateway(where, {
+    ...init,
+    headers: { "x-api-key": tokens[token], ...init.headers },
+  });
   const body = await response.arrayBuffer();
-  if (response.status !== wanted) wrong.push(`${kind}: ${response.status} ${Buffer.from(body).toString().slice(0, 200)}`);
+  if (response.status !== wanted)
+    wrong.push(`${kind}: ${response.status} ${Buffer.from(body).toString().slice(0, 200)}`);
 }
 
 async function hangUp() {
   made[ids.limited] += 1;
   kinds["hang-up"] = (kinds["hang-up"] ?? 0) + 1;
   const abort = new AbortController();
-  const response = await system.gateway("/api/stream?chunks=50&interval_ms=50", { headers: { "x-api-key": tokens.limited }, signal: abort.signal });
+  const response = await system.gateway("/api/stream?chunks=50&interval_ms=50", {
+    headers: { "x-api-key": tokens.limited },
+    signal: abort.signal,
+  });
   const reader = response.body.getReader();
   await reader.read();
   abort.abort();
@@ -70,8 +96,22 @@ const mix = [
   [10, () => call("download", "plain", `/api/bytes?n=${MIB}`, 200)],
   [8, () => call("stream", "plain", "/api/stream?chunks=4&interval_ms=20", 200)],
   [10, () => call("limited", "limited", "/api/echo", 200)],
-  [4, () => call("AI", "limited", "/api/openai/chat/completions", 200, { method: "POST", body: JSON.stringify({ model: "demo-1", max_tokens: 10 }) })],
-  [2, () => call("AI stream", "limited", "/api/openai/chat/completions", 200, { method: "POST", body: JSON.stringify({ model: "demo-1", max_tokens: 10, stream: true }) })],
+  [
+    4,
+    () =>
+      call("AI", "limited", "/api/openai/chat/completions", 200, {
+        method: "POST",
+        body: JSON.stringify({ model: "demo-1", max_tokens: 10 }),
+      }),
+  ],
+  [
+    2,
+    () =>
+      call("AI stream", "limited", "/api/openai/chat/completions", 200, {
+        method: "POST",
+        body: JSON.stringify({ model: "demo-1", max_tokens: 10, stream: true }),
+      }),
+  ],
   [6, () => call("refused", "narrow", "/api/echo", 403)],
   [4, () => call("failing", "plain", "/api/status/503", 503)],
   [3, () => call("broken", "plain", "/api/reset", 502)],
@@ -93,19 +133,43 @@ await Promise.all(
 );
 clearInterval(sampler);
 
-const counted = async (id) => (await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE token_id = ?").bind(id).first()).n;
-await eventually(async () => (await counted(ids.plain)) >= made[ids.plain] && (await counted(ids.limited)) >= made[ids.limited], 60_000, "every event being in D1").catch(() => {});
+const counted = async (id) =>
+  (await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE token_id = ?").bind(id).first()).n;
+await eventually(
+  async () =>
+    (await counted(ids.plain)) >= made[ids.plain] && (await counted(ids.limited)) >= made[ids.limited],
+  60_000,
+  "every event being in D1",
+).catch(() => {});
 await sleep(1_000);
-const events = Object.fromEntries(await Promise.all(Object.values(ids).map(async (id) => [id, await counted(id)])));
+const events = Object.fromEntries(
+  await Promise.all(Object.values(ids).map(async (id) => [id, await counted(id)])),
+);
 await system.stop();
 
 const calls = Object.values(made).reduce((sum, n) => sum + n, 0);
 const mean = (numbers) => numbers.reduce((sum, n) => sum + n, 0) / Math.max(1, numbers.length);
 const warm = memory.slice(Math.floor(memory.length / 2));
 const growth = Math.round(mean(warm.slice(-10)) - mean(warm.slice(0, 10))) * MIB;
-const result = { minutes: Number(options.minutes), calls, kinds, wrong: wrong.length, made, events, memory_mib: memory, growth_mib: growth / MIB };
-console.log(options.json ? JSON.stringify(result, null, 2) : `${calls} calls in ${options.minutes} min, ${wrong.length} wrong; memory ${memory.at(0)} to ${memory.at(-1)} MiB, once warm ${growth / MIB} MiB more`);
+const result = {
+  minutes: Number(options.minutes),
+  calls,
+  kinds,
+  wrong: wrong.length,
+  made,
+  events,
+  memory_mib: memory,
+  growth_mib: growth / MIB,
+};
+console.log(
+  options.json
+    ? JSON.stringify(result, null, 2)
+    : `${calls} calls in ${options.minutes} min, ${wrong.length} wrong; memory ${memory.at(0)} to ${memory.at(-1)} MiB, once warm ${growth / MIB} MiB more`,
+);
 assert.deepEqual(wrong.slice(0, 10), [], "no error that was not asked for");
 assert.deepEqual(events, made, "one event for each call");
-assert.ok(Number(options.minutes) < WARM_MINUTES || growth < FLAT, `memory grew by ${growth / MIB} MiB: ${memory}`);
+assert.ok(
+  Number(options.minutes) < WARM_MINUTES || growth < FLAT,
+  `memory grew by ${growth / MIB} MiB: ${memory}`,
+);
 process.exit(0);

@@ -13,8 +13,15 @@ const id = (prefix) => `${prefix}_${randomBytes(13).toString("hex")}`;
 export const publishableKey = (host) => `pk_test_${Buffer.from(`${host}$`).toString("base64")}`;
 
 const attribute = (more = {}) => ({
-  enabled: false, required: false, used_for_first_factor: false, first_factors: [], used_for_second_factor: false, second_factors: [],
-  verifications: [], verify_at_sign_up: false, ...more,
+  enabled: false,
+  required: false,
+  used_for_first_factor: false,
+  first_factors: [],
+  used_for_second_factor: false,
+  second_factors: [],
+  verifications: [],
+  verify_at_sign_up: false,
+  ...more,
 });
 
 /** The instance's settings: address and password; accounts are made by invitation unless `signUp`. */
@@ -22,32 +29,115 @@ function environment(origin, signUp) {
   const page = (name) => `${origin}/${name}`;
   const off = { enabled: false };
   return {
-    auth_config: { object: "auth_config", id: id("aconf"), single_session_mode: true, claimed_at: null, reverification: false },
+    auth_config: {
+      object: "auth_config",
+      id: id("aconf"),
+      single_session_mode: true,
+      claimed_at: null,
+      reverification: false,
+    },
     display_config: {
-      object: "display_config", id: id("display_config"), application_name: "Token Manager", branded: false, instance_environment_type: "development",
-      show_devmode_warning: false, captcha_public_key: null, captcha_widget_type: null, captcha_public_key_invisible: null, captcha_provider: null,
-      captcha_oauth_bypass: null, preferred_sign_in_strategy: "password", support_email: "", logo_image_url: "", favicon_image_url: "",
-      theme: { buttons: {}, general: {}, accounts: {} }, home_url: page(""), sign_in_url: page("sign-in"), sign_up_url: page("sign-up"), user_profile_url: page("user"),
-      after_sign_in_url: page(""), after_sign_up_url: page(""), after_sign_out_all_url: page(""), after_sign_out_one_url: page(""), after_switch_session_url: page(""),
-      organization_profile_url: page(""), create_organization_url: page(""), after_leave_organization_url: page(""), after_create_organization_url: page(""),
-      waitlist_url: page(""), after_join_waitlist_url: page(""), terms_url: "", privacy_policy_url: "",
+      object: "display_config",
+      id: id("display_config"),
+      application_name: "Token Manager",
+      branded: false,
+      instance_environment_type: "development",
+      show_devmode_warning: false,
+      captcha_public_key: null,
+      captcha_widget_type: null,
+      captcha_public_key_invisible: null,
+      captcha_provider: null,
+      captcha_oauth_bypass: null,
+      preferred_sign_in_strategy: "password",
+      support_email: "",
+      logo_image_url: "",
+      favicon_image_url: "",
+      theme: { buttons: {}, general: {}, accounts: {} },
+      home_url: page(""),
+      sign_in_url: page("sign-in"),
+      sign_up_url: page("sign-up"),
+      user_profile_url: page("user"),
+      after_sign_in_url: page(""),
+      after_sign_up_url: page(""),
+      after_sign_out_all_url: page(""),
+      after_sign_out_one_url: page(""),
+      after_switch_session_url: page(""),
+      organization_profile_url: page(""),
+      create_organization_url: page(""),
+      after_leave_organization_url: page(""),
+      after_create_organization_url: page(""),
+      waitlist_url: page(""),
+      after_join_waitlist_url: page(""),
+      terms_url: "",
+      privacy_policy_url: "",
     },
     user_settings: {
       attributes: {
-        email_address: attribute({ enabled: true, required: true, used_for_first_factor: true, first_factors: ["email_code"], verifications: ["email_code"], verify_at_sign_up: true }),
+        email_address: attribute({
+          enabled: true,
+          required: true,
+          used_for_first_factor: true,
+          first_factors: ["email_code"],
+          verifications: ["email_code"],
+          verify_at_sign_up: true,
+        }),
         password: attribute({ enabled: true, required: true }),
-        ...Object.fromEntries(["phone_number", "username", "web3_wallet", "first_name", "last_name", "authenticator_app", "backup_code", "passkey"].map((name) => [name, attribute()])),
+        ...Object.fromEntries(
+          [
+            "phone_number",
+            "username",
+            "web3_wallet",
+            "first_name",
+            "last_name",
+            "authenticator_app",
+            "backup_code",
+            "passkey",
+          ].map((name) => [name, attribute()]),
+        ),
       },
       actions: { delete_self: false, create_organization: false },
-      social: {}, enterprise_sso: off, saml: off,
+      social: {},
+      enterprise_sso: off,
+      saml: off,
       sign_in: { second_factor: { required: false } },
-      sign_up: { mode: signUp ? "public" : "restricted", captcha_enabled: false, custom_action_required: false, progressive: true, legal_consent_enabled: false },
-      password_settings: { disable_hibp: true, min_length: 8, max_length: 72, require_special_char: false, require_numbers: false, require_uppercase: false, require_lowercase: false, show_zxcvbn: false, min_zxcvbn_strength: 0, allowed_special_characters: "" },
+      sign_up: {
+        mode: signUp ? "public" : "restricted",
+        captcha_enabled: false,
+        custom_action_required: false,
+        progressive: true,
+        legal_consent_enabled: false,
+      },
+      password_settings: {
+        disable_hibp: true,
+        min_length: 8,
+        max_length: 72,
+        require_special_char: false,
+        require_numbers: false,
+        require_uppercase: false,
+        require_lowercase: false,
+        show_zxcvbn: false,
+        min_zxcvbn_strength: 0,
+        allowed_special_characters: "",
+      },
       passkey_settings: { allow_autofill: false, show_sign_in_button: false },
       username_settings: { min_length: 4, max_length: 64 },
     },
-    organization_settings: { enabled: false, max_allowed_memberships: 0, force_organization_selection: false, actions: { admin_delete: false }, domains: { enabled: false, enrollment_modes: [], default_role: null }, slug: { disabled: true }, organization_creation_defaults: off },
-    commerce_settings: { billing: { stripe_publishable_key: null, user: { enabled: false, has_paid_plans: false }, organization: { enabled: false, has_paid_plans: false } } },
+    organization_settings: {
+      enabled: false,
+      max_allowed_memberships: 0,
+      force_organization_selection: false,
+      actions: { admin_delete: false },
+      domains: { enabled: false, enrollment_modes: [], default_role: null },
+      slug: { disabled: true },
+      organization_creation_defaults: off,
+    },
+    commerce_settings: {
+      billing: {
+        stripe_publishable_key: null,
+        user: { enabled: false, has_paid_plans: false },
+        organization: { enabled: false, has_paid_plans: false },
+      },
+    },
     api_keys_settings: { user_api_keys_enabled: false, orgs_api_keys_enabled: false },
     protect_config: { object: "protect_config", id: id("pconf"), rules: [] },
     maintenance_mode: false,
@@ -60,28 +150,82 @@ function environment(origin, signUp) {
  */
 export async function startClerkFrontend({ origin, users, sign, packages, signUp = false }) {
   const state = { requests: [], isAway: false };
-  const client = { object: "client", id: id("client"), sessions: [], sign_in: null, sign_up: null, last_active_session_id: null, last_authentication_strategy: null, captcha_bypass: false, cookie_expires_at: null, created_at: Date.now(), updated_at: Date.now() };
+  const client = {
+    object: "client",
+    id: id("client"),
+    sessions: [],
+    sign_in: null,
+    sign_up: null,
+    last_active_session_id: null,
+    last_authentication_strategy: null,
+    captcha_bypass: false,
+    cookie_expires_at: null,
+    created_at: Date.now(),
+    updated_at: Date.now(),
+  };
   const settings = environment(origin, signUp);
   const token = (session) => ({ object: "token", jwt: sign(session.user.id, { sid: session.id }) });
   const describe = (email) => {
     const [first_name, last_name] = users[email].name.split(" ");
     return {
-      ...clerkUser({ id: users[email].id, email, first_name, last_name }), image_url: "", profile_image_id: "", external_id: null, primary_phone_number_id: null, primary_web3_wallet_id: null,
-      web3_wallets: [], enterprise_accounts: [], passkeys: [], organization_memberships: [], password_enabled: true, totp_enabled: false, backup_code_enabled: false,
-      two_factor_enabled: false, create_organization_enabled: false, create_organizations_limit: null, delete_self_enabled: false, legal_accepted_at: null,
+      ...clerkUser({ id: users[email].id, email, first_name, last_name }),
+      image_url: "",
+      profile_image_id: "",
+      external_id: null,
+      primary_phone_number_id: null,
+      primary_web3_wallet_id: null,
+      web3_wallets: [],
+      enterprise_accounts: [],
+      passkeys: [],
+      organization_memberships: [],
+      password_enabled: true,
+      totp_enabled: false,
+      backup_code_enabled: false,
+      two_factor_enabled: false,
+      create_organization_enabled: false,
+      create_organizations_limit: null,
+      delete_self_enabled: false,
+      legal_accepted_at: null,
     };
   };
   const signIn = (email) => ({
-    object: "sign_in", id: id("sia"), status: "needs_first_factor", supported_identifiers: ["email_address"], identifier: email,
-    supported_first_factors: [{ strategy: "password" }], supported_second_factors: [], first_factor_verification: null, second_factor_verification: null,
-    user_data: { first_name: null, last_name: null, image_url: "", has_image: false }, created_session_id: null,
+    object: "sign_in",
+    id: id("sia"),
+    status: "needs_first_factor",
+    supported_identifiers: ["email_address"],
+    identifier: email,
+    supported_first_factors: [{ strategy: "password" }],
+    supported_second_factors: [],
+    first_factor_verification: null,
+    second_factor_verification: null,
+    user_data: { first_name: null, last_name: null, image_url: "", has_image: false },
+    created_session_id: null,
   });
   const open = (email) => {
     const user = describe(email);
     const now = Date.now();
     const session = {
-      object: "session", id: id("sess"), status: "active", user, public_user_data: { first_name: user.first_name, last_name: user.last_name, image_url: "", has_image: false, identifier: email, user_id: user.id },
-      factor_verification_age: [0, -1], last_active_organization_id: null, actor: null, tasks: null, last_active_at: now, expire_at: now + 604_800_000, abandon_at: now + 2_592_000_000, created_at: now, updated_at: now,
+      object: "session",
+      id: id("sess"),
+      status: "active",
+      user,
+      public_user_data: {
+        first_name: user.first_name,
+        last_name: user.last_name,
+        image_url: "",
+        has_image: false,
+        identifier: email,
+        user_id: user.id,
+      },
+      factor_verification_age: [0, -1],
+      last_active_organization_id: null,
+      actor: null,
+      tasks: null,
+      last_active_at: now,
+      expire_at: now + 604_800_000,
+      abandon_at: now + 2_592_000_000,
+      created_at: now,
+      updated_at: now,
     };
     session.last_active_token = token(session);
     client.sessions = [session];
@@ -95,10 +239,19 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
     for await (const chunk of request) chunks.push(chunk);
     const url = new URL(request.url, "http://clerk");
     const form = new URLSearchParams(Buffer.concat(chunks).toString("utf8"));
-    const cors = { "access-control-allow-origin": origin, "access-control-allow-credentials": "true", "access-control-expose-headers": "authorization" };
-    const reply = (status, value) => response.writeHead(status, { "content-type": "application/json", ...cors }).end(JSON.stringify(value));
+    const cors = {
+      "access-control-allow-origin": origin,
+      "access-control-allow-credentials": "true",
+      "access-control-expose-headers": "authorization",
+    };
+    const reply = (status, value) =>
+      response.writeHead(status, { "content-type": "application/json", ...cors }).end(JSON.stringify(value));
     const done = (value) => reply(200, { response: value, client });
-    const fail = (status, code, message, param) => reply(status, { errors: [{ code, message, long_message: message, meta: param && { param_name: param } }], clerk_trace_id: "local" });
+    const fail = (status, code, message, param) =>
+      reply(status, {
+        errors: [{ code, message, long_message: message, meta: param && { param_name: param } }],
+        clerk_trace_id: "local",
+      });
 
     const file = url.pathname.match(/^\/npm\/(@clerk\/[a-z-]+)@[\w.]+\/(dist\/[\w.-]+\.js)$/);
     if (file && !state.isAway) {
@@ -125,14 +278,21 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
         return done(client);
       case "POST /client/sign_ins": {
         const email = form.get("identifier");
-        if (!Object.hasOwn(users, email ?? "")) return fail(422, "form_identifier_not_found", "Couldn't find your account.", "identifier");
+        if (!Object.hasOwn(users, email ?? ""))
+          return fail(422, "form_identifier_not_found", "Couldn't find your account.", "identifier");
         client.sign_in = signIn(email);
         if (form.get("strategy") !== "password") return done(client.sign_in);
       }
       // Address and password may come in one, so this falls through.
       case "POST /client/sign_ins/:id/attempt_first_factor": {
         const email = client.sign_in?.identifier;
-        if (!email || form.get("password") !== users[email].password) return fail(422, "form_password_incorrect", "Password is incorrect. Try again, or use another method.", "password");
+        if (!email || form.get("password") !== users[email].password)
+          return fail(
+            422,
+            "form_password_incorrect",
+            "Password is incorrect. Try again, or use another method.",
+            "password",
+          );
         Object.assign(client.sign_in, { status: "complete", created_session_id: open(email).id });
         const complete = client.sign_in;
         client.sign_in = null;
@@ -148,7 +308,13 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
         close();
         return done(session ? { ...session, status: "removed" } : client);
       case "GET /me/sessions/active":
-        return reply(200, client.sessions.map((session) => ({ ...session, latest_activity: { object: "session_activity", id: id("sess_activity"), is_mobile: false } })));
+        return reply(
+          200,
+          client.sessions.map((session) => ({
+            ...session,
+            latest_activity: { object: "session_activity", id: id("sess_activity"), is_mobile: false },
+          })),
+        );
       default:
         return fail(404, "resource_not_found", `not found: ${asked}`);
     }

@@ -14,7 +14,8 @@ export const people = {
   newcomer: "Nick Newcomer · no team yet",
 };
 
-const base64url = (value) => Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+const base64url = (value) =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
 /** A key pair; kept in `file` where one is named, so that sessions survive a restart. */
 function keyPair(file) {
@@ -34,9 +35,21 @@ export function createSigner({ issuer, origin, keyFile }) {
   const publicKey = createPublicKey(privateKey);
   const jwk = publicKey.export({ format: "jwk" });
   const kid = `local-${createHash("sha256").update(jwk.n).digest("hex").slice(0, 12)}`;
-  const sign = (user, { claims = {}, header = {}, expiresIn = 3600, alg = "RS256", key = privateKey } = {}) => {
+  const sign = (
+    user,
+    { claims = {}, header = {}, expiresIn = 3600, alg = "RS256", key = privateKey } = {},
+  ) => {
     const now = Math.floor(Date.now() / 1000);
-    const body = { sub: user, iss: issuer, azp: origin, iat: now, nbf: now - 5, exp: now + expiresIn, sid: `sess_${user}`, ...claims };
+    const body = {
+      sub: user,
+      iss: issuer,
+      azp: origin,
+      iat: now,
+      nbf: now - 5,
+      exp: now + expiresIn,
+      sid: `sess_${user}`,
+      ...claims,
+    };
     const signed = `${base64url({ alg, typ: "JWT", kid, ...header })}.${base64url(body)}`;
     if (alg === "none") return `${signed}.`;
     if (alg === "HS256") {
@@ -76,28 +89,40 @@ export async function startIssuer({ port = 0, origin, keyFile }) {
     const reply = (status, value, headers = {}) => {
       const text = typeof value === "string" ? value : JSON.stringify(value);
       const type = typeof value === "string" ? "text/html; charset=utf-8" : "application/json";
-      response.writeHead(status, { "content-type": type, "access-control-allow-origin": origin, ...headers }).end(text);
+      response
+        .writeHead(status, { "content-type": type, "access-control-allow-origin": origin, ...headers })
+        .end(text);
     };
     const key = `${request.method} ${at.pathname}`;
     if (key === "GET /.well-known/jwks.json") return reply(200, signer.jwks);
     if (key === "GET /health") return reply(200, { status: "ok", service: "issuer" });
     if (request.method === "OPTIONS") {
-      return reply(204, "", { "access-control-allow-headers": "content-type", "access-control-allow-methods": "GET, POST" });
+      return reply(204, "", {
+        "access-control-allow-headers": "content-type",
+        "access-control-allow-methods": "GET, POST",
+      });
     }
     if (key === "POST /token") {
-      const asked = await body(request).then(JSON.parse).catch(() => null);
+      const asked = await body(request)
+        .then(JSON.parse)
+        .catch(() => null);
       if (!asked || !Object.hasOwn(people, asked.user)) {
         return reply(422, { error: `"user" must be one of ${Object.keys(people).join(", ")}` });
       }
       const expiresIn = Math.min(Math.max(Number(asked.expires_in) || 3600, 1), 86_400);
-      return reply(200, { token: signer.sign(`user_${asked.user}`, { expiresIn }), user: `user_${asked.user}`, expires_in: expiresIn });
+      return reply(200, {
+        token: signer.sign(`user_${asked.user}`, { expiresIn }),
+        user: `user_${asked.user}`,
+        expires_in: expiresIn,
+      });
     }
     if (key === "GET /sign-in") return reply(200, signInPage(at.searchParams.get("redirect_url") ?? origin));
     if (key === "POST /sign-in") {
       const form = new URLSearchParams(await body(request));
       const back = new URL(form.get("redirect_url") || origin);
       // Only back to the UI: a session must not be handed to just any page.
-      if (back.origin !== origin || !Object.hasOwn(people, form.get("user"))) return reply(422, { error: "bad redirect or user" });
+      if (back.origin !== origin || !Object.hasOwn(people, form.get("user")))
+        return reply(422, { error: "bad redirect or user" });
       back.hash = `__session=${signer.sign(`user_${form.get("user")}`)}`;
       return reply(303, "", { location: back.href });
     }

@@ -15,7 +15,8 @@ export const localFiles = path.join(home, "local");
 
 /** The five ports of the local system. */
 export function ports(base = Number(process.env.PORT_BASE ?? 8787)) {
-  if (!Number.isInteger(base) || base < 1 || base > 65_531) throw new Error("PORT_BASE must be a port number");
+  if (!Number.isInteger(base) || base < 1 || base > 65_531)
+    throw new Error("PORT_BASE must be a port number");
   return { gateway: base, api: base + 1, ui: base + 2, issuer: base + 3, upstream: base + 4 };
 }
 
@@ -35,7 +36,9 @@ export function ensureSecrets() {
   const file = path.join(root, ".dev.vars");
   if (existsSync(file)) return;
   const names = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
-  writeFileSync(file, names.map((name) => `${name}=${randomBytes(32).toString("base64")}\n`).join(""), { mode: 0o600 });
+  writeFileSync(file, names.map((name) => `${name}=${randomBytes(32).toString("base64")}\n`).join(""), {
+    mode: 0o600,
+  });
 }
 
 /** What differs from production: addresses, and that upstreams may be local. */
@@ -59,7 +62,8 @@ function worker(env, port, vars, { entry = [], folder = root, rates = {} } = {})
   for (const object of Object.values(rest.durableObjects)) {
     if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
   }
-  for (const [name, limit] of Object.entries(rates)) if (rest.ratelimits?.[name]) rest.ratelimits[name].simple.limit = limit;
+  for (const [name, limit] of Object.entries(rates))
+    if (rest.ratelimits?.[name]) rest.ratelimits[name].simple.limit = limit;
   const file = (type, name) => ({ type, path: path.join(folder, env, "build", name) });
   return {
     ...rest,
@@ -118,21 +122,47 @@ function uiWorker(port, at, clerkKey) {
  */
 export async function startWorkers(
   at,
-  { persist, vars = {}, builds = {}, entries, ui = true, api = true, clerkKey = null, onLog, versions = [], metrics = false, consumer, services, extra = [], rates } = {},
+  {
+    persist,
+    vars = {},
+    builds = {},
+    entries,
+    ui = true,
+    api = true,
+    clerkKey = null,
+    onLog,
+    versions = [],
+    metrics = false,
+    consumer,
+    services,
+    extra = [],
+    rates,
+  } = {},
 ) {
   const base = localVars(at);
   const start = (env, port, version = {}) => {
     const folder = (version.builds ?? builds)[env] ?? root;
-    const made = worker(env, port, { ...base[env], ...vars[env], ...version.vars }, { entry: entries?.(env, folder), folder, rates });
+    const made = worker(
+      env,
+      port,
+      { ...base[env], ...vars[env], ...version.vars },
+      { entry: entries?.(env, folder), folder, rates },
+    );
     return services ? { ...made, serviceBindings: { ...made.serviceBindings, ...services } } : made;
   };
-  const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) => start(env, env === "gateway" ? at.gateway : at.api));
+  const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
+    start(env, env === "gateway" ? at.gateway : at.api),
+  );
   if (metrics) workers[0].analyticsEngineDatasets = { METRICS: { dataset: "calls" } };
   if (consumer) for (const queue of Object.values(workers[1].queueConsumers)) Object.assign(queue, consumer);
   for (const version of versions) {
     for (const env of ["gateway", "admin-api"]) {
       // A queue has one consumer here, and a token one counter, whichever version asks it.
-      const { queueConsumers: _, ...rest } = start(env, env === "gateway" ? version.at.gateway : version.at.api, version);
+      const { queueConsumers: _, ...rest } = start(
+        env,
+        env === "gateway" ? version.at.gateway : version.at.api,
+        version,
+      );
       for (const object of Object.values(rest.durableObjects)) object.scriptName ??= "gateway";
       workers.push({ ...rest, name: `${env}-${version.name}` });
     }
@@ -152,7 +182,13 @@ export async function startWorkers(
 
 /** Starts the UI alone on `at`, beside Workers that run already. */
 export async function startUi(at) {
-  const miniflare = new Miniflare(convertV4MiniflareOptions({ workers: [uiWorker(at.ui, at, null)], cf: false, log: new Log(LogLevel.WARN) }));
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      workers: [uiWorker(at.ui, at, null)],
+      cf: false,
+      log: new Log(LogLevel.WARN),
+    }),
+  );
   await miniflare.ready;
   return miniflare;
 }

@@ -69,7 +69,8 @@ async function chat(response, record) {
     const choices = [{ index: 0, message, finish_reason: "stop" }];
     return json(response, 200, { ...base, object: "chat.completion", choices, usage });
   }
-  const chunk = (choices, extra = {}) => JSON.stringify({ ...base, object: "chat.completion.chunk", choices, ...extra });
+  const chunk = (choices, extra = {}) =>
+    JSON.stringify({ ...base, object: "chat.completion.chunk", choices, ...extra });
   const deltas = words.map((content) => chunk([{ index: 0, delta: { content }, finish_reason: null }]));
   const last = asked.stream_options?.include_usage ? [chunk([], { usage })] : [];
   await events(response, [...deltas, ...last, "[DONE]"], 150);
@@ -81,12 +82,16 @@ async function bytes(request, response, url) {
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
   const from = range ? Number(range[1]) : 0;
   const to = range && range[2] ? Math.min(Number(range[2]), total - 1) : total - 1;
-  const headers = { "content-type": "application/octet-stream", "content-length": String(to - from + 1), "accept-ranges": "bytes" };
+  const headers = {
+    "content-type": "application/octet-stream",
+    "content-length": String(to - from + 1),
+    "accept-ranges": "bytes",
+  };
   if (range) headers["content-range"] = `bytes ${from}-${to}/${total}`;
   response.writeHead(range ? 206 : 200, headers);
   if (request.method === "HEAD") return response.end();
   const block = Buffer.alloc(1 << 20, "0123456789abcdef");
-  for (let at = from; at <= to && !response.destroyed; ) {
+  for (let at = from; at <= to && !response.destroyed;) {
     const size = Math.min(block.length - (at % 16), to - at + 1);
     if (!response.write(block.subarray(at % 16, (at % 16) + size))) {
       await new Promise((resolve) => response.once("drain", resolve).once("close", resolve));
@@ -102,10 +107,14 @@ const handlers = {
   echo: ({ response, url, record }) => echo(response, url, record),
   health: ({ response }) => json(response, 200, { status: "ok" }),
   bytes: ({ request, response, url }) => bytes(request, response, url),
-  sink: ({ response, record }) => json(response, 200, { bytes: record.body_bytes, sha256: record.body_sha256 }),
+  sink: ({ response, record }) =>
+    json(response, 200, { bytes: record.body_bytes, sha256: record.body_sha256 }),
   stream: ({ response, url }) => {
     const chunks = Number(url.searchParams.get("chunks") ?? 5);
-    const lines = Array.from({ length: chunks }, (_, i) => () => JSON.stringify({ chunk: i, at: Date.now() }));
+    const lines = Array.from(
+      { length: chunks },
+      (_, i) => () => JSON.stringify({ chunk: i, at: Date.now() }),
+    );
     return events(response, lines, Number(url.searchParams.get("interval_ms") ?? 300));
   },
   slow: async ({ response, url }) => {
@@ -119,16 +128,26 @@ const handlers = {
   },
   redirect: ({ response, url }) => {
     const status = Number(url.searchParams.get("status") ?? 302);
-    response.writeHead(status, { location: url.searchParams.get("to") ?? "/echo", "set-cookie": ["hop=1; Path=/", "two=2; Path=/echo"] });
+    response.writeHead(status, {
+      location: url.searchParams.get("to") ?? "/echo",
+      "set-cookie": ["hop=1; Path=/", "two=2; Path=/echo"],
+    });
     response.end();
   },
   cookies: ({ response }) => {
-    const cookies = ["a=1; Path=/; Domain=demo.example; HttpOnly", "b=2; Path=/cookies/deep; Secure", "c=3; Expires=Wed, 21 Oct 2037 07:28:00 GMT"];
+    const cookies = [
+      "a=1; Path=/; Domain=demo.example; HttpOnly",
+      "b=2; Path=/cookies/deep; Secure",
+      "c=3; Expires=Wed, 21 Oct 2037 07:28:00 GMT",
+    ];
     json(response, 200, { status: "ok" }, { "set-cookie": cookies });
   },
   /** The headers of `?h=[[name, value], …]`; a value `$name` is what the request has under that name. */
   says: ({ response, url, record }) => {
-    const pairs = JSON.parse(url.searchParams.get("h") ?? "[]").map(([name, value]) => [name, value.startsWith("$") ? (record.headers[value.slice(1)] ?? "") : value]);
+    const pairs = JSON.parse(url.searchParams.get("h") ?? "[]").map(([name, value]) => [
+      name,
+      value.startsWith("$") ? (record.headers[value.slice(1)] ?? "") : value,
+    ]);
     response.writeHead(200, [["content-type", "application/json"], ...pairs].flat());
     response.end("{}");
   },
@@ -147,15 +166,20 @@ const handlers = {
     if (kind === "slow") await sleep(1_000);
     const form = new URLSearchParams(record.body);
     const basic = `Basic ${Buffer.from("client:s3cret").toString("base64")}`;
-    const isKnown = record.headers.authorization === basic || (form.get("client_id") === "client" && form.get("client_secret") === "s3cret");
-    if (!isKnown || form.get("grant_type") !== "client_credentials") return json(response, 401, { error: "invalid_client" });
+    const isKnown =
+      record.headers.authorization === basic ||
+      (form.get("client_id") === "client" && form.get("client_secret") === "s3cret");
+    if (!isKnown || form.get("grant_type") !== "client_credentials")
+      return json(response, 401, { error: "invalid_client" });
     issued += 1;
     const token = `at_${issued}_${form.get("scope") ?? ""}`;
     json(response, 200, { access_token: token, token_type: "Bearer", expires_in: Number(life ?? 3600) });
   },
   /** Echo for whoever shows the token that was issued last. */
   protected: ({ response, url, record }) =>
-    record.headers.authorization?.startsWith(`Bearer at_${issued}_`) ? echo(response, url, record) : json(response, 401, { error: "invalid_token" }),
+    record.headers.authorization?.startsWith(`Bearer at_${issued}_`)
+      ? echo(response, url, record)
+      : json(response, 401, { error: "invalid_token" }),
   /** From now on the token that was issued last is refused. */
   withdraw: ({ response }) => {
     issued += 1;
@@ -171,7 +195,13 @@ const handlers = {
 };
 
 const used = { input_tokens: 36, output_tokens: 87, total_tokens: 123 };
-const completion = { id: "chatcmpl-demo", object: "chat.completion", model: "demo-1", choices: [], usage: { prompt_tokens: 9, completion_tokens: 6, total_tokens: 15 } };
+const completion = {
+  id: "chatcmpl-demo",
+  object: "chat.completion",
+  model: "demo-1",
+  choices: [],
+  usage: { prompt_tokens: 9, completion_tokens: 6, total_tokens: 15 },
+};
 
 /** What an AI's API answers beside chat: lists, uploads, work in the background, sound. By method and path. */
 const answers = {
@@ -179,9 +209,20 @@ const answers = {
   "POST /v1/files": () => ({ id: "file-demo", object: "file" }),
   "POST /v1/moderations": () => ({ id: "modr-demo", model: "demo-1", results: [{ flagged: false }] }),
   "POST /v1/batches": () => ({ id: "batch-demo", object: "batch", status: "validating" }),
-  "GET /v1/batches/batch-demo": () => ({ id: "batch-demo", object: "batch", status: "completed", usage: used }),
+  "GET /v1/batches/batch-demo": () => ({
+    id: "batch-demo",
+    object: "batch",
+    status: "completed",
+    usage: used,
+  }),
   "GET /v1/chat/completions/chatcmpl-demo": () => completion,
-  "GET /v1/responses/resp-demo": () => ({ id: "resp-demo", object: "response", status: "completed", model: "demo-1", usage: used }),
+  "GET /v1/responses/resp-demo": () => ({
+    id: "resp-demo",
+    object: "response",
+    status: "completed",
+    model: "demo-1",
+    usage: used,
+  }),
   "POST /v1/responses": (asked) => ({
     id: "resp-demo",
     object: "response",
@@ -192,7 +233,8 @@ const answers = {
 
 async function openai({ response, url, record }) {
   if (url.pathname === "/v1/chat/completions" && record.method === "POST") return chat(response, record);
-  if (url.pathname === "/v1/audio/speech") return response.writeHead(200, { "content-type": "audio/mpeg" }).end(Buffer.alloc(4096, 1));
+  if (url.pathname === "/v1/audio/speech")
+    return response.writeHead(200, { "content-type": "audio/mpeg" }).end(Buffer.alloc(4096, 1));
   const answer = answers[`${record.method} ${url.pathname}`];
   if (answer) {
     const isJson = record.headers["content-type"]?.startsWith("application/json");
@@ -206,7 +248,14 @@ export async function startUpstream({ port = 0, host = "127.0.0.1" } = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {
     const url = new URL(request.url.replace(/^\/+/, "/"), "http://upstream");
-    const record = { method: request.method, url: request.url, headers: request.headers, body_bytes: 0, body: "", aborted: false };
+    const record = {
+      method: request.method,
+      url: request.url,
+      headers: request.headers,
+      body_bytes: 0,
+      body: "",
+      aborted: false,
+    };
     requests.push(record);
     if (requests.length > 1000) requests.shift();
     response.on("close", () => (record.aborted = !response.writableFinished));
@@ -223,10 +272,20 @@ export async function startUpstream({ port = 0, host = "127.0.0.1" } = {}) {
     }
   });
   // Every message comes back; `close` closes with a code of its own, `die` breaks the connection off.
-  const sockets = new WebSocketServer({ noServer: true, handleProtocols: (offered) => (offered.has("realtime") ? "realtime" : false) });
+  const sockets = new WebSocketServer({
+    noServer: true,
+    handleProtocols: (offered) => (offered.has("realtime") ? "realtime" : false),
+  });
   server.on("upgrade", (request, socket, head) => {
-    requests.push({ method: request.method, url: request.url, headers: request.headers, body_bytes: 0, body: "" });
-    if (!request.url.startsWith("/socket")) return socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
+    requests.push({
+      method: request.method,
+      url: request.url,
+      headers: request.headers,
+      body_bytes: 0,
+      body: "",
+    });
+    if (!request.url.startsWith("/socket"))
+      return socket.end("HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n");
     sockets.handleUpgrade(request, socket, head, (peer) => {
       peer.on("error", () => {});
       peer.on("message", (data, isBinary) => {

@@ -17,7 +17,11 @@ const isQuick = () => process.env.BUILD === "quick";
 const bin = (name) => path.join(root, "node_modules/.bin", name);
 
 const parts = {
-  gateway: { sources: ["gateway", "edge", "domain"], output: "gateway/build/index.js", build: () => worker("gateway") },
+  gateway: {
+    sources: ["gateway", "edge", "domain"],
+    output: "gateway/build/index.js",
+    build: () => worker("gateway"),
+  },
   "admin-api": {
     sources: ["admin-api", "edge", "contract", "domain"],
     output: "admin-api/build/index.js",
@@ -61,7 +65,14 @@ const uiProfile = () => (isQuick() ? "quick" : "ui");
 export async function compile(name) {
   const isUi = name === "ui";
   const profile = isUi ? uiProfile() : isQuick() ? "quick" : "release";
-  const args = ["build", isUi ? "--bins" : "--lib", "--profile", profile, "--target", "wasm32-unknown-unknown"];
+  const args = [
+    "build",
+    isUi ? "--bins" : "--lib",
+    "--profile",
+    profile,
+    "--target",
+    "wasm32-unknown-unknown",
+  ];
   const env = { CARGO_TARGET_DIR: targetDir, ...(isUi ? {} : { WASM_BINDGEN_USE_JS_SYS: "1" }) };
   await run("cargo", args, { cwd: path.join(root, isUi ? "admin-ui" : name), env, quiet: true });
 }
@@ -70,7 +81,14 @@ async function ui() {
   const cwd = path.join(root, "admin-ui");
   rmSync(path.join(cwd, "build"), { recursive: true, force: true });
   await buildStyles(cwd);
-  const charts = ["charts.js", "--bundle", "--minify", "--format=esm", "--target=es2022", "--outfile=build/charts.js"];
+  const charts = [
+    "charts.js",
+    "--bundle",
+    "--minify",
+    "--format=esm",
+    "--target=es2022",
+    "--outfile=build/charts.js",
+  ];
   await run(bin("esbuild"), [...charts, "--legal-comments=none", "--log-level=error"], { cwd, quiet: true });
   await compile("ui");
   const folder = path.join(targetDir, "wasm32-unknown-unknown", uiProfile());
@@ -84,7 +102,9 @@ async function ui() {
 }
 
 function* files(folder) {
-  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) => (a.name < b.name ? -1 : 1))) {
+  for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) =>
+    a.name < b.name ? -1 : 1,
+  )) {
     const file = path.join(folder, entry.name);
     if (["build", "dist", "target", "tests", "node_modules"].includes(entry.name)) continue;
     if (entry.isDirectory()) yield* files(file);
@@ -94,8 +114,21 @@ function* files(folder) {
 
 function digest(sources) {
   const hash = createHash("sha256");
-  const shared = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/build.mjs", "scripts/headers.mjs", "scripts/layout.mjs", "scripts/licenses.mjs", "scripts/styles.mjs"];
-  const all = [...shared.map((file) => path.join(root, file)), ...sources.flatMap((s) => [...files(path.join(root, s))])];
+  const shared = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "rust-toolchain.toml",
+    "package-lock.json",
+    "scripts/build.mjs",
+    "scripts/headers.mjs",
+    "scripts/layout.mjs",
+    "scripts/licenses.mjs",
+    "scripts/styles.mjs",
+  ];
+  const all = [
+    ...shared.map((file) => path.join(root, file)),
+    ...sources.flatMap((s) => [...files(path.join(root, s))]),
+  ];
   for (const file of all) {
     if (!statSync(file).isFile()) continue;
     hash.update(path.relative(root, file)).update("\0").update(readFileSync(file)).update("\0");

@@ -4,16 +4,26 @@
 import { parseArgs } from "node:util";
 
 const { values: options } = parseArgs({
-  options: { gateway: { type: "string" }, api: { type: "string" }, ui: { type: "string" }, token: { type: "string" }, path: { type: "string", default: "/api/demo" }, wait: { type: "string", default: "0" } },
+  options: {
+    gateway: { type: "string" },
+    api: { type: "string" },
+    ui: { type: "string" },
+    token: { type: "string" },
+    path: { type: "string", default: "/api/demo" },
+    wait: { type: "string", default: "0" },
+  },
 });
 for (const name of ["gateway", "api", "ui"]) {
   if (!options[name]) {
-    console.error(`--${name} is missing: npm run check -- --gateway https://… --api https://… --ui https://… [--token ntk_…]`);
+    console.error(
+      `--${name} is missing: npm run check -- --gateway https://… --api https://… --ui https://… [--token ntk_…]`,
+    );
     process.exit(2);
   }
 }
 const at = (name) => options[name].replace(/\/$/, "");
-const ask = (url, init = {}) => fetch(url, { redirect: "manual", signal: AbortSignal.timeout(15_000), ...init });
+const ask = (url, init = {}) =>
+  fetch(url, { redirect: "manual", signal: AbortSignal.timeout(15_000), ...init });
 const patience = Date.now() + Number(options.wait) * 1_000;
 let failed = 0;
 
@@ -60,12 +70,18 @@ await look("the API in detail", async () => {
 });
 await look("the gateway refuses a call without a token", async () => {
   const response = await ask(at("gateway") + options.path);
-  must(response.status === 401 && (await response.json()).code === "missing-api-key", `answers ${response.status}`);
+  must(
+    response.status === 401 && (await response.json()).code === "missing-api-key",
+    `answers ${response.status}`,
+  );
 });
 await look("the API refuses a call without a session, to the UI's origin alone", async () => {
   const response = await ask(`${at("api")}/api/me`, { headers: { origin: new URL(at("ui")).origin } });
   must(response.status === 401, `answers ${response.status}`);
-  must(response.headers.get("access-control-allow-origin") === new URL(at("ui")).origin, "the UI's origin may not read it: ALLOWED_ORIGINS");
+  must(
+    response.headers.get("access-control-allow-origin") === new URL(at("ui")).origin,
+    "the UI's origin may not read it: ALLOWED_ORIGINS",
+  );
   const other = await ask(`${at("api")}/api/me`, { headers: { origin: "https://elsewhere.example" } });
   must(other.headers.get("access-control-allow-origin") === null, "any origin may read it");
 });
@@ -75,21 +91,29 @@ for (const page of ["/dashboard", "/usage-analytics"]) {
     must(response.status === 200 && /<html/.test(await response.text()), `answers ${response.status}`);
     const policy = response.headers.get("content-security-policy") ?? "";
     must(/default-src|script-src/.test(policy), "has no Content-Security-Policy");
-    must(!/script-src[^;]*'unsafe-inline'/.test(policy), "its Content-Security-Policy lets inline scripts run");
+    must(
+      !/script-src[^;]*'unsafe-inline'/.test(policy),
+      "its Content-Security-Policy lets inline scripts run",
+    );
   });
 }
 await look("the UI knows the API and the gateway", async () => {
   const config = await (await ask(`${at("ui")}/config.json`)).json();
   const origin = (text) => new URL(text).origin.replace("//127.0.0.1", "//localhost");
   const same = (a, b) => origin(a) === origin(b);
-  must(same(config.api, at("api")) && same(config.gateway, at("gateway")), `config.json names ${config.api} and ${config.gateway}`);
+  must(
+    same(config.api, at("api")) && same(config.gateway, at("gateway")),
+    `config.json names ${config.api} and ${config.gateway}`,
+  );
 });
 if (!options.token) {
   console.log("skipped a call with a token: --token is missing");
 } else {
   const id = `check-${Date.now()}`;
   await look("a call through the gateway", async () => {
-    const response = await ask(at("gateway") + options.path, { headers: { "x-api-key": options.token, "x-request-id": id } });
+    const response = await ask(at("gateway") + options.path, {
+      headers: { "x-api-key": options.token, "x-request-id": id },
+    });
     await response.arrayBuffer();
     must(response.headers.get("x-request-id") === id, "the answer is not the gateway's");
     must(response.status < 400, `answers ${response.status}`);
@@ -98,8 +122,11 @@ if (!options.token) {
   await look("the call is counted within ten seconds", async () => {
     const started = Date.now();
     while (Date.now() - started < 10_000) {
-      const response = await ask(`${at("api")}/api/usage/test-data`, { headers: { "x-api-key": options.token } });
-      if (response.ok && (await response.text()).includes(id)) return `after ${((Date.now() - started) / 1000).toFixed(1)} s`;
+      const response = await ask(`${at("api")}/api/usage/test-data`, {
+        headers: { "x-api-key": options.token },
+      });
+      if (response.ok && (await response.text()).includes(id))
+        return `after ${((Date.now() - started) / 1000).toFixed(1)} s`;
       await new Promise((resolve) => setTimeout(resolve, 300));
     }
     throw new Error("it is not in /api/usage/test-data");

@@ -14,8 +14,21 @@ import { clerkOrigin, writeHeaders } from "./headers.mjs";
 // Sizes and speed are those of a release alone, whatever the caller works with.
 process.env.BUILD = "release";
 await setUp(import.meta.url);
-const { PAGES_DEV, PRODUCTION, Stop, WORKERS, addresses, configured, isPlatforms, plan: planOf, readSettings, settingsFile, writeSettings } = await import("./deploy/stage.mjs");
-const { attachDomain, cloudflare, create, database, existing, secretsOf, signedIn } = await import("./deploy/account.mjs");
+const {
+  PAGES_DEV,
+  PRODUCTION,
+  Stop,
+  WORKERS,
+  addresses,
+  configured,
+  isPlatforms,
+  plan: planOf,
+  readSettings,
+  settingsFile,
+  writeSettings,
+} = await import("./deploy/stage.mjs");
+const { attachDomain, cloudflare, create, database, existing, secretsOf, signedIn } =
+  await import("./deploy/account.mjs");
 const { isHalfSet, missingSecrets, readVault, vaultFile, writeVault } = await import("./deploy/secrets.mjs");
 const { withOutput, wrangler } = await import("./deploy/wrangler.mjs");
 
@@ -27,7 +40,18 @@ function readOptions() {
   const flag = /** @type {const} */ ({ type: "boolean", default: false });
   try {
     return parseArgs({
-      options: { stage: { type: "string", default: PRODUCTION }, "dry-run": flag, yes: flag, gateway: text, api: text, ui: text, admin: text, "clerk-publishable-key": text, token: text, "skip-check": flag },
+      options: {
+        stage: { type: "string", default: PRODUCTION },
+        "dry-run": flag,
+        yes: flag,
+        gateway: text,
+        api: text,
+        ui: text,
+        admin: text,
+        "clerk-publishable-key": text,
+        token: text,
+        "skip-check": flag,
+      },
     }).values;
   } catch (error) {
     throw new Stop(error.message);
@@ -59,13 +83,25 @@ async function settle(options) {
   const settings = { ...readSettings(options.stage) };
   for (const name of ["gateway", "api", "ui"]) if (options[name]) settings[name] = options[name];
   settings.clerk_publishable_key =
-    options["clerk-publishable-key"] ?? process.env.CLERK_PUBLISHABLE_KEY ?? settings.clerk_publishable_key ??
+    options["clerk-publishable-key"] ??
+    process.env.CLERK_PUBLISHABLE_KEY ??
+    settings.clerk_publishable_key ??
     (await ask(options, "Clerk's publishable key (pk_live_… or pk_test_…, Clerk's dashboard, API keys)"));
-  const admin = options.admin ?? (settings.bootstrap_admins ? undefined : await ask(options, "First platform admin (e-mail address or Clerk user id)"));
+  const admin =
+    options.admin ??
+    (settings.bootstrap_admins
+      ? undefined
+      : await ask(options, "First platform admin (e-mail address or Clerk user id)"));
   if (admin) settings.bootstrap_admins = admin.split(",").map((one) => one.trim());
   if (options["dry-run"]) return { clerk_publishable_key: undefined, bootstrap_admins: [], ...settings };
-  if (!settings.clerk_publishable_key) throw new Stop("Clerk's publishable key is missing: --clerk-publishable-key pk_…, or CLERK_PUBLISHABLE_KEY");
-  if (!settings.bootstrap_admins) throw new Stop("Nobody would be platform admin: --admin you@example.com (or a Clerk user id; several with commas)");
+  if (!settings.clerk_publishable_key)
+    throw new Stop(
+      "Clerk's publishable key is missing: --clerk-publishable-key pk_…, or CLERK_PUBLISHABLE_KEY",
+    );
+  if (!settings.bootstrap_admins)
+    throw new Stop(
+      "Nobody would be platform admin: --admin you@example.com (or a Clerk user id; several with commas)",
+    );
   clerkOrigin(settings.clerk_publishable_key);
   return settings;
 }
@@ -78,9 +114,14 @@ async function main() {
   let at = addresses(options.stage, plan.config, settings);
 
   const account = await signedIn();
-  if (!account && !dry) throw new Stop("Nobody is signed in to Cloudflare: npx wrangler login, or set CLOUDFLARE_API_TOKEN (docs/deploy.md says which rights it needs)");
+  if (!account && !dry)
+    throw new Stop(
+      "Nobody is signed in to Cloudflare: npx wrangler login, or set CLOUDFLARE_API_TOKEN (docs/deploy.md says which rights it needs)",
+    );
   if (account) process.env.CLOUDFLARE_ACCOUNT_ID = account.id;
-  say(`Token Manager, stage ${options.stage}, ${account ? `account ${account.name} (${account.id})` : "not signed in: what exists already is not known"}`);
+  say(
+    `Token Manager, stage ${options.stage}, ${account ? `account ${account.name} (${account.id})` : "not signed in: what exists already is not known"}`,
+  );
   const has = account ? await existing(plan) : new Map();
   const present = account ? await secretsOf(plan) : { gateway: null, "admin-api": null };
 
@@ -91,28 +132,44 @@ async function main() {
     if (has.has(key)) say(`  ${what}: there`);
     else ids.set(key, await step(options, `create ${what}`, make));
   };
-  for (const title of plan.namespaces) await ensure(`KV namespace ${title}`, title, () => create.namespace(title));
+  for (const title of plan.namespaces)
+    await ensure(`KV namespace ${title}`, title, () => create.namespace(title));
   for (const name of plan.databases) await ensure(`D1 database ${name}`, name, () => create.database(name));
   for (const name of plan.queues) await ensure(`queue ${name}`, name, () => create.queue(name));
   await ensure(`Pages project ${plan.project}`, `pages:${plan.project}`, () => create.project(plan));
-  if (at.ui === PAGES_DEV && ids.get(`pages:${plan.project}`)) at = { ...at, ui: `https://${ids.get(`pages:${plan.project}`)}` };
+  if (at.ui === PAGES_DEV && ids.get(`pages:${plan.project}`))
+    at = { ...at, ui: `https://${ids.get(`pages:${plan.project}`)}` };
 
   if (!present["admin-api"]?.includes("CLERK_SECRET_KEY")) {
-    process.env.CLERK_SECRET_KEY ||= (await ask(options, "Clerk's secret key (sk_…, for people and invitations; Enter leaves it out)", { secret: true })) ?? "";
+    process.env.CLERK_SECRET_KEY ||=
+      (await ask(options, "Clerk's secret key (sk_…, for people and invitations; Enter leaves it out)", {
+        secret: true,
+      })) ?? "";
   }
   const vault = readVault(options.stage);
   const atWork = account && isHalfSet(present) ? await keysAtWork(account, has.get(plan.databases[0])) : {};
   const secrets = missingSecrets(present, vault, process.env, atWork);
   const made = Object.assign({}, ...Object.values(secrets));
   if (Object.keys(made).length > 0) {
-    await step(options, `keep a copy of ${Object.keys(made).join(", ")} in ${relative(vaultFile(options.stage))}: put it into your vault`, () => writeVault(options.stage, { ...vault, ...made }));
+    await step(
+      options,
+      `keep a copy of ${Object.keys(made).join(", ")} in ${relative(vaultFile(options.stage))}: put it into your vault`,
+      () => writeVault(options.stage, { ...vault, ...made }),
+    );
   } else say("  secrets: all there");
 
-  const configure = () => writeFileSync(plan.configFile, `${JSON.stringify(configured(plan, { ids, at, settings }), null, 2)}\n`);
-  await step(options, `write ${relative(plan.configFile)} (wrangler.toml with this account's ids and this stage's hosts)`, configure);
+  const configure = () =>
+    writeFileSync(plan.configFile, `${JSON.stringify(configured(plan, { ids, at, settings }), null, 2)}\n`);
+  await step(
+    options,
+    `write ${relative(plan.configFile)} (wrangler.toml with this account's ids and this stage's hosts)`,
+    configure,
+  );
   const withConfig = ["--config", plan.configFile];
   // Before the Workers: each migration leaves what the present ones need.
-  await step(options, `apply the migrations of ${plan.databases.join(", ")}`, () => wrangler(["d1", "migrations", "apply", "DB", "--remote", "--env", "admin-api", ...withConfig]));
+  await step(options, `apply the migrations of ${plan.databases.join(", ")}`, () =>
+    wrangler(["d1", "migrations", "apply", "DB", "--remote", "--env", "admin-api", ...withConfig]),
+  );
 
   // The first time the gateway goes first, as the admin API binds its Durable Object; later the admin API does,
   // so that it knows whatever a newer gateway may send it.
@@ -121,25 +178,49 @@ async function main() {
     const { name } = plan.config.env[worker];
     const own = worker === "gateway" ? "gateway" : "api";
     const set = Object.keys(secrets[worker]);
-    await step(options, `deploy ${name} to ${at[own]}${set.length > 0 ? ` with ${set.join(", ")}` : ""}`, async () => {
-      const address = await deployWorker(worker, withConfig, secrets[worker]);
-      if (isPlatforms(at[own])) at = { ...at, [own]: address ?? at[own] };
-      say(`    ${at[own]}`);
-    });
+    await step(
+      options,
+      `deploy ${name} to ${at[own]}${set.length > 0 ? ` with ${set.join(", ")}` : ""}`,
+      async () => {
+        const address = await deployWorker(worker, withConfig, secrets[worker]);
+        if (isPlatforms(at[own])) at = { ...at, [own]: address ?? at[own] };
+        say(`    ${at[own]}`);
+      },
+    );
     if (dry) say(await bundleOf(worker));
   }
 
-  await step(options, `write config.json and deploy the UI to ${at.ui}`, () => deployUi(options, plan, at, settings));
+  await step(options, `write config.json and deploy the UI to ${at.ui}`, () =>
+    deployUi(options, plan, at, settings),
+  );
   if (!isPlatforms(at.ui)) {
     const { hostname } = new URL(at.ui);
     await step(options, `have Pages answer on ${hostname}`, async () => {
       const status = await attachDomain(account, plan.project, hostname);
-      if (status !== "active") say(`    ${status}: ${hostname} must be a CNAME to ${ids.get(`pages:${plan.project}`)}, proxied (docs/deploy.md, "DNS")`);
+      if (status !== "active")
+        say(
+          `    ${status}: ${hostname} must be a CNAME to ${ids.get(`pages:${plan.project}`)}, proxied (docs/deploy.md, "DNS")`,
+        );
     });
   }
-  await step(options, `write ${relative(settingsFile(options.stage))} (what you decided; no secrets: commit it)`, () => writeSettings(options.stage, { ...settings, ...at }));
+  await step(
+    options,
+    `write ${relative(settingsFile(options.stage))} (what you decided; no secrets: commit it)`,
+    () => writeSettings(options.stage, { ...settings, ...at }),
+  );
 
-  const check = ["scripts/check.mjs", "--gateway", at.gateway, "--api", at.api, "--ui", at.ui, "--wait", "180", ...(options.token ? ["--token", options.token] : [])];
+  const check = [
+    "scripts/check.mjs",
+    "--gateway",
+    at.gateway,
+    "--api",
+    at.api,
+    "--ui",
+    at.ui,
+    "--wait",
+    "180",
+    ...(options.token ? ["--token", options.token] : []),
+  ];
   if (options["skip-check"]) say(`  not checked: node ${check.join(" ")}`);
   else await step(options, "check it from outside (npm run check)", () => run(process.execPath, check));
   if (dry) return say("\nNothing was changed.");
@@ -155,7 +236,9 @@ async function keysAtWork(account, databaseId) {
   if (!databaseId) return {};
   const sql = database(cloudflare(account.id), databaseId);
   const hasSettings = (await sql("SELECT 1 FROM sqlite_schema WHERE name = 'settings'")).length > 0;
-  return hasSettings ? JSON.parse((await sql("SELECT value FROM settings WHERE key = 'keys'"))[0]?.value ?? "{}") : {};
+  return hasSettings
+    ? JSON.parse((await sql("SELECT value FROM settings WHERE key = 'keys'"))[0]?.value ?? "{}")
+    : {};
 }
 
 /** Deploys one Worker together with its new secrets; the address that Cloudflare gave it. */
@@ -176,7 +259,11 @@ async function deployWorker(worker, withConfig, secrets) {
 /** What would be uploaded, and how much that is. */
 async function bundleOf(worker) {
   const output = await wrangler(["deploy", "--dry-run", "--env", worker]);
-  return output.split("\n").filter((line) => /Total Upload|^env\./.test(line)).map((line) => `      ${line.trim()}`).join("\n");
+  return output
+    .split("\n")
+    .filter((line) => /Total Upload|^env\./.test(line))
+    .map((line) => `      ${line.trim()}`)
+    .join("\n");
 }
 
 async function deployUi({ stage }, plan, at, settings) {
@@ -184,16 +271,32 @@ async function deployUi({ stage }, plan, at, settings) {
   rmSync(folder, { recursive: true, force: true });
   cpSync(path.join(root, "admin-ui/dist"), folder, { recursive: true });
   const { clerk_publishable_key } = settings;
-  const config = { api: at.api, gateway: at.gateway, issuer: clerkOrigin(clerk_publishable_key), clerk_publishable_key };
+  const config = {
+    api: at.api,
+    gateway: at.gateway,
+    issuer: clerkOrigin(clerk_publishable_key),
+    clerk_publishable_key,
+  };
   writeFileSync(path.join(folder, "config.json"), JSON.stringify(config, null, 2));
   writeHeaders(folder);
-  await wrangler(["pages", "deploy", folder, "--project-name", plan.project, "--branch", "main", "--commit-dirty=true"]);
+  await wrangler([
+    "pages",
+    "deploy",
+    folder,
+    "--project-name",
+    plan.project,
+    "--branch",
+    "main",
+    "--commit-dirty=true",
+  ]);
 }
 
 try {
   await main();
 } catch (error) {
   if (!(error instanceof Stop)) throw error;
-  console.error(`\n${error.message}\n\nNothing is lost: what was done stays, and npm run deploy goes on from here.`);
+  console.error(
+    `\n${error.message}\n\nNothing is lost: what was done stays, and npm run deploy goes on from here.`,
+  );
   process.exit(1);
 }

@@ -8,7 +8,8 @@ import { fileURLToPath } from "node:url";
 export function clerkOrigin(key) {
   if (!key) return null;
   const host = Buffer.from(key.replace(/^pk_(test|live)_/, ""), "base64").toString("latin1");
-  if (!/^pk_(test|live)_/.test(key) || !/^[a-z0-9.-]+\$$/.test(host)) throw new Error("config.json: clerk_publishable_key is none of Clerk's");
+  if (!/^pk_(test|live)_/.test(key) || !/^[a-z0-9.-]+\$$/.test(host))
+    throw new Error("config.json: clerk_publishable_key is none of Clerk's");
   return `https://${host.slice(0, -1)}`;
 }
 

@@ -9,11 +9,16 @@ import { parseArgs } from "node:util";
 import { callParts, settingsParts } from "./import/parts.mjs";
 import { session as sessionOf } from "./session.mjs";
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { api: { type: "string" }, apply: { type: "boolean", default: false } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { api: { type: "string" }, apply: { type: "boolean", default: false } },
+});
 const [folder] = positionals;
 const session = sessionOf();
 if (!folder || !values.api || !session) {
-  console.error("usage: TOKEN_MANAGER_SESSION=<session token> npm run import -- <folder> --api <address> [--apply]\n  a session that ends is renewed with CLERK_SECRET_KEY, or by TOKEN_MANAGER_SESSION_COMMAND, which prints one");
+  console.error(
+    "usage: TOKEN_MANAGER_SESSION=<session token> npm run import -- <folder> --api <address> [--apply]\n  a session that ends is renewed with CLERK_SECRET_KEY, or by TOKEN_MANAGER_SESSION_COMMAND, which prints one",
+  );
   process.exit(2);
 }
 
@@ -38,14 +43,24 @@ const post = async (body) =>
 /** Sends a part. A session that has ended is renewed once; what is away for a moment is asked again. */
 async function send(what, body) {
   for (let tries = 1; ; tries += 1) {
-    const response = await post(body).catch((error) => ({ status: 503, ok: false, json: async () => ({ message: error.cause?.message ?? error.message }) }));
+    const response = await post(body).catch((error) => ({
+      status: 503,
+      ok: false,
+      json: async () => ({ message: error.cause?.message ?? error.message }),
+    }));
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
     if (response.status === 401 && session.canRenew && tries === 1) await session.renew();
-    else if ((response.status === 503 || response.status === 429) && tries < 5) await new Promise((resolve) => setTimeout(resolve, 1_000 * 2 ** tries));
+    else if ((response.status === 503 || response.status === 429) && tries < 5)
+      await new Promise((resolve) => setTimeout(resolve, 1_000 * 2 ** tries));
     else {
-      const advice = response.status === 401 && !session.canRenew ? "\nThe session has ended: give CLERK_SECRET_KEY, or TOKEN_MANAGER_SESSION_COMMAND, to have it renewed" : "";
-      fail(`${what}: ${response.status} ${answer.message} ${JSON.stringify(answer.details ?? "")} (request ${answer.request_id})${advice}`);
+      const advice =
+        response.status === 401 && !session.canRenew
+          ? "\nThe session has ended: give CLERK_SECRET_KEY, or TOKEN_MANAGER_SESSION_COMMAND, to have it renewed"
+          : "";
+      fail(
+        `${what}: ${response.status} ${answer.message} ${JSON.stringify(answer.details ?? "")} (request ${answer.request_id})${advice}`,
+      );
     }
   }
 }
@@ -60,17 +75,29 @@ function tell({ items }) {
     if (item.kind === "team" && seen.has(key)) continue;
     seen.add(key);
     totals[item.outcome] += 1;
-    console.log(`${item.outcome.padEnd(8)} ${item.kind.padEnd(6)} ${item.subject}${item.notes.length ? `: ${item.notes.join("; ")}` : ""}`);
+    console.log(
+      `${item.outcome.padEnd(8)} ${item.kind.padEnd(6)} ${item.subject}${item.notes.length ? `: ${item.notes.join("; ")}` : ""}`,
+    );
   }
 }
 
-const settings = settingsParts({ kv: read("kv"), teams: read("teams"), tokens: read("tokens"), routes: read("routes") });
+const settings = settingsParts({
+  kv: read("kv"),
+  teams: read("teams"),
+  tokens: read("tokens"),
+  routes: read("routes"),
+});
 const calls = callParts(read("token_usage_logs"));
-const parts = [...settings.map((body) => ["settings", body]), ...calls.map((part) => ["calls", { tables: { token_usage_logs: part } }])];
+const parts = [
+  ...settings.map((body) => ["settings", body]),
+  ...calls.map((part) => ["calls", { tables: { token_usage_logs: part } }]),
+];
 const started = Date.now();
 for (const [i, [what, body]] of parts.entries()) {
   tell(await send(`part ${i + 1} of ${parts.length} (${what})`, body));
-  const left = Math.ceil(((Date.now() - started) / (i + 1)) * (parts.length - i - 1) / 1_000);
+  const left = Math.ceil((((Date.now() - started) / (i + 1)) * (parts.length - i - 1)) / 1_000);
   console.error(`part ${i + 1} of ${parts.length} (${what})${left > 0 ? `, ${left} s more` : ""}`);
 }
-console.log(`\n${values.apply ? "done" : "would be"}: ${totals.created} created, ${totals.exists} there already, ${totals.refused} refused`);
+console.log(
+  `\n${values.apply ? "done" : "would be"}: ${totals.created} created, ${totals.exists} there already, ${totals.refused} refused`,
+);

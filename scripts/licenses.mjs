@@ -7,7 +7,14 @@ import { shippedPackages } from "./supply-chain.mjs";
 
 /** The crates that are linked into `crate` for browsers: no macros, nothing that only builds or tests. */
 async function linkedCrates(crate) {
-  const args = ["metadata", "--locked", "--format-version", "1", "--filter-platform", "wasm32-unknown-unknown"];
+  const args = [
+    "metadata",
+    "--locked",
+    "--format-version",
+    "1",
+    "--filter-platform",
+    "wasm32-unknown-unknown",
+  ];
   const { packages, resolve, workspace_members } = JSON.parse(await run("cargo", args, { quiet: true }));
   const known = new Map(packages.map((entry) => [entry.id, entry]));
   const below = new Map(resolve.nodes.map(({ id, deps }) => [id, deps]));
@@ -16,13 +23,20 @@ async function linkedCrates(crate) {
   const visit = (id) => {
     if (linked.has(id) || isMacro(id)) return;
     linked.add(id);
-    for (const { pkg, dep_kinds } of below.get(id)) if (dep_kinds.some(({ kind }) => kind === null)) visit(pkg);
+    for (const { pkg, dep_kinds } of below.get(id))
+      if (dep_kinds.some(({ kind }) => kind === null)) visit(pkg);
   };
   visit(packages.find(({ name }) => name === crate).id);
   return [...linked]
     .filter((id) => !workspace_members.includes(id))
     .map((id) => known.get(id))
-    .map(({ name, version, license, repository, manifest_path }) => ({ name, version, license, repository, folder: path.dirname(manifest_path) }));
+    .map(({ name, version, license, repository, manifest_path }) => ({
+      name,
+      version,
+      license,
+      repository,
+      folder: path.dirname(manifest_path),
+    }));
 }
 
 /**
@@ -31,7 +45,9 @@ async function linkedCrates(crate) {
  */
 function noticesIn(folder) {
   if (!existsSync(folder)) return [];
-  const named = readdirSync(folder, { withFileTypes: true }).filter(({ name }) => /^(licen[cs]e|copying|notice|copyright)/i.test(name));
+  const named = readdirSync(folder, { withFileTypes: true }).filter(({ name }) =>
+    /^(licen[cs]e|copying|notice|copyright)/i.test(name),
+  );
   const sorted = named.sort((a, b) => (a.name < b.name ? -1 : 1));
   return sorted.flatMap((entry) => {
     const file = path.join(folder, entry.name);
@@ -42,7 +58,9 @@ function noticesIn(folder) {
 /** A package's own licence and notice; of several to choose from, MIT's. */
 function texts(folder) {
   const files = noticesIn(folder);
-  const chosen = files.some((file) => /-mit/i.test(path.basename(file))) ? files.filter((file) => !/apache|copying/i.test(path.basename(file))) : files;
+  const chosen = files.some((file) => /-mit/i.test(path.basename(file)))
+    ? files.filter((file) => !/apache|copying/i.test(path.basename(file)))
+    : files;
   return chosen.map((file) => readFileSync(file, "utf8").trim()).join("\n\n");
 }
 
@@ -53,8 +71,11 @@ export async function writeLicenses(dist) {
   const without = byText.get("") ?? [];
   byText.delete("");
   /** @param {any} entry */
-  const line = ({ name, version, license, repository }) => `${name} ${version} (${license})${repository ? ` ${repository}` : ""}`;
-  const sections = [...byText].map(([text, holders]) => `${[...new Set(holders.map(line))].join("\n")}\n\n${text}`);
+  const line = ({ name, version, license, repository }) =>
+    `${name} ${version} (${license})${repository ? ` ${repository}` : ""}`;
+  const sections = [...byText].map(
+    ([text, holders]) => `${[...new Set(holders.map(line))].join("\n")}\n\n${text}`,
+  );
   const head = [
     "Token Manager's admin UI contains the following works. Its own code is under the MIT licence.",
     "Of two licences to choose from, the MIT licence was chosen where its text comes with the work, else Apache-2.0.",

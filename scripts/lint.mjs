@@ -4,10 +4,14 @@ import path from "node:path";
 import { root, run, say, targetDir } from "./setup.mjs";
 import { checkSupplyChain } from "./supply-chain.mjs";
 
-const WASM = ["edge", "gateway", "admin-api", "admin-ui", "rust-pass-through"].flatMap((crate) => ["-p", crate]);
+const WASM = ["edge", "gateway", "admin-api", "admin-ui", "rust-pass-through"].flatMap((crate) => [
+  "-p",
+  crate,
+]);
 const JAVASCRIPT = ["scripts", "local", "bench", "tests", "eslint.config.mjs"];
 
-const cargo = (args, env = {}) => run("cargo", args, { quiet: true, env: { CARGO_TARGET_DIR: targetDir, ...env } });
+const cargo = (args, env = {}) =>
+  run("cargo", args, { quiet: true, env: { CARGO_TARGET_DIR: targetDir, ...env } });
 const npm = (command, ...args) => run(path.join(root, "node_modules/.bin", command), args, { quiet: true });
 
 /** Documentation is always made with private items, so links to them hold. */
@@ -25,9 +29,13 @@ async function usesItsDependencies() {
   const { packages } = JSON.parse(await cargo(["metadata", "--no-deps", "--format-version=1"]));
   for (const { name, manifest_path, dependencies } of packages) {
     const folder = path.dirname(manifest_path);
-    const own = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) => /^(src|tests|benches|build)\b.*\.rs$/.test(file));
+    const own = readdirSync(folder, { recursive: true, encoding: "utf8" }).filter((file) =>
+      /^(src|tests|benches|build)\b.*\.rs$/.test(file),
+    );
     const source = own.map((file) => readFileSync(path.join(folder, file), "utf8")).join("\n");
-    const unused = dependencies.map((one) => (one.rename ?? one.name).replaceAll("-", "_")).filter((one) => !new RegExp(`\\b${one}\\b`).test(source));
+    const unused = dependencies
+      .map((one) => (one.rename ?? one.name).replaceAll("-", "_"))
+      .filter((one) => !new RegExp(`\\b${one}\\b`).test(source));
     if (unused.length > 0) throw new Error(`${name} does not use ${unused.join(", ")}`);
   }
 }
@@ -41,7 +49,9 @@ const CHECKS = {
   },
   "used dependencies": usesItsDependencies,
   "clippy, native": () => cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
-  "clippy, wasm32": () => cargo(["clippy", ...WASM, "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]),
+  prettier: () => npm("prettier", "--check", "--log-level=warn", ...JAVASCRIPT),
+  "clippy, wasm32": () =>
+    cargo(["clippy", ...WASM, "--target", "wasm32-unknown-unknown", "--", "-D", "warnings"]),
   "cargo doc": () => cargo(["doc", "--workspace", "--no-deps", "--document-private-items"], DOC),
   "supply chain": checkSupplyChain,
 };

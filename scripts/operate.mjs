@@ -7,7 +7,10 @@ export async function operate(scriptUrl, options, work) {
   await setUp(scriptUrl, { cargoTools: false });
   const { Stop } = await import("./deploy/stage.mjs");
   try {
-    const { values, positionals } = parseArgs({ allowPositionals: true, options: { stage: { type: "string", default: "production" }, ...options } });
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { stage: { type: "string", default: "production" }, ...options },
+    });
     await work(values, positionals);
   } catch (error) {
     if (!(error instanceof Stop) && error.code?.startsWith?.("ERR_PARSE_ARGS") !== true) throw error;
@@ -37,7 +40,10 @@ export async function waitUntil(look, after = "run this again: it goes on from t
       moved = Date.now();
       progress(open);
     }
-    if (Date.now() - moved > STALL_S * 1_000) throw new Stop(`No progress for ${Math.round(STALL_S / 60)} minutes: still ${open.left} ${open.what}; ${after}`);
+    if (Date.now() - moved > STALL_S * 1_000)
+      throw new Stop(
+        `No progress for ${Math.round(STALL_S / 60)} minutes: still ${open.left} ${open.what}; ${after}`,
+      );
     await pause(LOOK_S);
   }
 }
@@ -49,7 +55,8 @@ function progressOf() {
   return ({ left, what }) => {
     first ??= left;
     const rate = ((first - left) * 1_000) / Math.max(1, Date.now() - started);
-    const pace = rate > 0 ? `, ${Math.round(rate * 60)} a minute, ${Math.ceil(left / rate / 60)} min more` : "";
+    const pace =
+      rate > 0 ? `, ${Math.round(rate * 60)} a minute, ${Math.ceil(left / rate / 60)} min more` : "";
     console.log(`    ${left} ${what}${pace}`);
   };
 }

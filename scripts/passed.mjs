@@ -11,10 +11,19 @@ const file = path.join(root, ".wrangler/stamps/passed.json");
 /** Of every file that git knows or would take, and of the tools that run them. */
 export function digestOfTree() {
   const git = (...args) => execFileSync("git", args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 });
-  const hash = createHash("sha256").update(process.version).update(execFileSync("rustc", ["-V"], { cwd: root }));
-  for (const name of git("ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0").filter(Boolean).sort()) {
+  const hash = createHash("sha256")
+    .update(process.version)
+    .update(execFileSync("rustc", ["-V"], { cwd: root }));
+  for (const name of git("ls-files", "-z", "--cached", "--others", "--exclude-standard")
+    .split("\0")
+    .filter(Boolean)
+    .sort()) {
     const whole = path.join(root, name);
-    hash.update(name).update("\0").update(existsSync(whole) ? readFileSync(whole) : "").update("\0");
+    hash
+      .update(name)
+      .update("\0")
+      .update(existsSync(whole) ? readFileSync(whole) : "")
+      .update("\0");
   }
   // The documents' scan for secrets reads the history.
   return hash.update(git("rev-parse", "HEAD")).digest("hex");
@@ -30,5 +39,8 @@ export function passedBefore(name, digest) {
 
 export function notePassed(name, digest, tests) {
   mkdirSync(path.dirname(file), { recursive: true });
-  writeFileSync(file, JSON.stringify({ ...read(), [name]: { digest, tests, at: new Date().toISOString() } }, null, 2));
+  writeFileSync(
+    file,
+    JSON.stringify({ ...read(), [name]: { digest, tests, at: new Date().toISOString() } }, null, 2),
+  );
 }

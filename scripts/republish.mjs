@@ -14,5 +14,7 @@ await operate(import.meta.url, {}, async ({ stage }) => {
     console.log("  asked for; the cron writes within a minute");
   }
   await published(sql, asked);
-  console.log(`  KV holds what D1 says, after ${Math.round((Date.now() - started) / 1_000)} s; the edge shows it within 40 s`);
+  console.log(
+    `  KV holds what D1 says, after ${Math.round((Date.now() - started) / 1_000)} s; the edge shows it within 40 s`,
+  );
 });

@@ -20,17 +20,23 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
   const { Stop } = await import("./deploy/stage.mjs");
   const { open } = await import("./deploy/account.mjs");
   const { wrangler } = await import("./deploy/wrangler.mjs");
-  const { forget, keepAll, keepChanges, keptFolder, notesOf, readState, writeState } = await import("./deploy/kept.mjs");
+  const { forget, keepAll, keepChanges, keptFolder, notesOf, readState, writeState } =
+    await import("./deploy/kept.mjs");
   const { takeBack } = await import("./deploy/giving-back.mjs");
   const { askForAll, published } = await import("./deploy/publication.mjs");
-  if (!timestamp || Number.isNaN(Date.parse(timestamp))) throw new Stop("--timestamp says to which moment: 2026-11-20T08:00:00Z");
+  if (!timestamp || Number.isNaN(Date.parse(timestamp)))
+    throw new Stop("--timestamp says to which moment: 2026-11-20T08:00:00Z");
   let state = readState(stage);
   if (state && state.timestamp !== timestamp) {
-    throw new Stop(`A restore to ${state.timestamp} has begun and is not through: run it with that --timestamp again`);
+    throw new Stop(
+      `A restore to ${state.timestamp} has begun and is not through: run it with that --timestamp again`,
+    );
   }
   const { sql, kv, withConfig } = await open(stage);
   const enter = (step, more = {}) => writeState(stage, (state = { ...state, ...more, timestamp, step }));
-  const isRestored = async () => (await sql("SELECT 1 FROM settings WHERE key = ?1 AND value = ?2", [MARK, JSON.stringify(state.mark)])).length === 0;
+  const isRestored = async () =>
+    (await sql("SELECT 1 FROM settings WHERE key = ?1 AND value = ?2", [MARK, JSON.stringify(state.mark)]))
+      .length === 0;
   const hold = () => kv.put(HOLD, JSON.stringify({ until: Number.MAX_SAFE_INTEGER, why: "restore" }));
   const migrations = async () => {
     const hasTable = (await sql("SELECT 1 FROM sqlite_schema WHERE name = 'd1_migrations'")).length > 0;
@@ -41,11 +47,16 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
   const keep = async () => {
     await hold();
     enter("keeping", { mark: randomUUID(), migrations: await migrations() });
-    console.log(`  publication and changes stand still; what is refused now is kept in ${path.relative(root, keptFolder(stage))}`);
+    console.log(
+      `  publication and changes stand still; what is refused now is kept in ${path.relative(root, keptFolder(stage))}`,
+    );
     await pause(WAIT_S);
     const since = Date.now();
     await keepAll(sql, stage, Date.parse(timestamp));
-    await sql("INSERT INTO settings (key, value, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value", [MARK, JSON.stringify(state.mark), since]);
+    await sql(
+      "INSERT INTO settings (key, value, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+      [MARK, JSON.stringify(state.mark), since],
+    );
     // A minute earlier: the clocks of the Workers are not this one's.
     await keepChanges(sql, stage, since - 60_000);
     enter("restoring");
@@ -65,7 +76,8 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
   };
 
   const narrow = async () => {
-    if ((await migrations()) < state.migrations) await wrangler(["d1", "migrations", "apply", "DB", "--remote", ...withConfig]);
+    if ((await migrations()) < state.migrations)
+      await wrangler(["d1", "migrations", "apply", "DB", "--remote", ...withConfig]);
     await takeBack(sql, stage);
     console.log("  what was refused is refused again");
     enter("narrowed");

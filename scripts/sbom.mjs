@@ -12,11 +12,20 @@ async function crates() {
   await ensureCyclonedx();
   // It writes one file into the folder of every member and knows no other place.
   const file = (member) => path.join(root, member, "sbom.tmp.json");
-  const args = ["--format", "json", "--spec-version", "1.5", "--target", "wasm32-unknown-unknown", "--no-build-deps"];
+  const args = [
+    "--format",
+    "json",
+    "--spec-version",
+    "1.5",
+    "--target",
+    "wasm32-unknown-unknown",
+    "--no-build-deps",
+  ];
   try {
     await run("cargo", ["cyclonedx", ...args, "--override-filename", "sbom.tmp", "-q"], { quiet: true });
     // Crates of the workspace are named by their place on this machine.
-    const read = (member) => JSON.parse(readFileSync(file(member), "utf8").replaceAll(`file://${root}`, "file://."));
+    const read = (member) =>
+      JSON.parse(readFileSync(file(member), "utf8").replaceAll(`file://${root}`, "file://."));
     return Object.fromEntries(SHIPPED.map((member) => [member, read(member)]));
   } finally {
     for (const member of MEMBERS) rmSync(file(member), { force: true });

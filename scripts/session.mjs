@@ -16,14 +16,27 @@ const claims = (token) => {
  * or with CLERK_SECRET_KEY by Clerk's Backend API. Undefined where the environment has none of them.
  */
 export function session(environment = process.env) {
-  const { TOKEN_MANAGER_SESSION: given, TOKEN_MANAGER_SESSION_COMMAND: command, CLERK_SECRET_KEY: clerkKey } = environment;
+  const {
+    TOKEN_MANAGER_SESSION: given,
+    TOKEN_MANAGER_SESSION_COMMAND: command,
+    CLERK_SECRET_KEY: clerkKey,
+  } = environment;
   if (!given && !command) return undefined;
   let token = given;
   const canRenew = Boolean(command || (clerkKey && claims(given ?? "").sid));
 
   async function renew() {
-    if (command) token = execFileSync("sh", ["-c", command], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
-    else token = await byClerk(claims(token).sid, clerkKey, environment.CLERK_API_URL ?? "https://api.clerk.com");
+    if (command)
+      token = execFileSync("sh", ["-c", command], {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "inherit"],
+      }).trim();
+    else
+      token = await byClerk(
+        claims(token).sid,
+        clerkKey,
+        environment.CLERK_API_URL ?? "https://api.clerk.com",
+      );
     return token;
   }
   return {
@@ -38,8 +51,15 @@ export function session(environment = process.env) {
 }
 
 async function byClerk(sessionId, key, base) {
-  const response = await fetch(`${base}/v1/sessions/${encodeURIComponent(sessionId)}/tokens`, { method: "POST", headers: { authorization: `Bearer ${key}`, "content-type": "application/json" }, body: "{}" });
+  const response = await fetch(`${base}/v1/sessions/${encodeURIComponent(sessionId)}/tokens`, {
+    method: "POST",
+    headers: { authorization: `Bearer ${key}`, "content-type": "application/json" },
+    body: "{}",
+  });
   const answer = await response.json().catch(() => ({}));
-  if (!response.ok || !answer.jwt) throw new Error(`Clerk does not renew the session: ${response.status} ${answer.errors?.map((error) => error.message).join("; ") ?? ""}`);
+  if (!response.ok || !answer.jwt)
+    throw new Error(
+      `Clerk does not renew the session: ${response.status} ${answer.errors?.map((error) => error.message).join("; ") ?? ""}`,
+    );
   return answer.jwt;
 }

@@ -100,14 +100,16 @@ const UNOPTIMISED = ["--locked", "--debug", "--config", "profile.dev.debug=false
 export const ensureCargoDeny = () => ensureTool("cargo-deny", "cargo-deny", "0.20.2", UNOPTIMISED, 2);
 
 /** Lists what a crate consists of. */
-export const ensureCyclonedx = () => ensureTool("cargo-cyclonedx", "cargo-cyclonedx", "0.5.9", UNOPTIMISED, 2);
+export const ensureCyclonedx = () =>
+  ensureTool("cargo-cyclonedx", "cargo-cyclonedx", "0.5.9", UNOPTIMISED, 2);
 
 /** Goes on under the Node that the project installs, where the one that started us is too old. */
 function underProjectNode(script) {
   if (Number(process.versions.node.split(".")[0]) >= 22) return;
   const node = path.join(root, "node_modules/node/bin/node");
   const child = spawn(node, [script, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
-  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"])) process.on(signal, () => child.kill(signal));
+  for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
+    process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
   return new Promise(() => {});
 }
@@ -164,10 +166,13 @@ async function ensurePython() {
   say(`installing ${wanted.join(", ")}`);
   const make = () => run("python3", ["-m", "venv", "--clear", folder], { quiet: true });
   await make().catch(async (error) => {
-    if (!(await apt("python3", "python3-venv"))) throw new Error(`the tests need python3 with venv: ${error.message}`);
+    if (!(await apt("python3", "python3-venv")))
+      throw new Error(`the tests need python3 with venv: ${error.message}`);
     await make();
   });
-  await run(path.join(bin, "pip"), ["install", "--quiet", "--disable-pip-version-check", ...wanted], { quiet: true });
+  await run(path.join(bin, "pip"), ["install", "--quiet", "--disable-pip-version-check", ...wanted], {
+    quiet: true,
+  });
   writeFileSync(ready, "");
   return bin;
 }
@@ -203,7 +208,9 @@ export async function ensureClerkScripts() {
   for (const [name, wanted] of Object.entries(CLERK)) {
     const to = path.join(fresh, name);
     mkdirSync(to, { recursive: true });
-    await run("npm", ["pack", `${name}@${wanted}`, "--pack-destination", fresh, "--loglevel=error"], { quiet: true });
+    await run("npm", ["pack", `${name}@${wanted}`, "--pack-destination", fresh, "--loglevel=error"], {
+      quiet: true,
+    });
     const archive = `${name.slice(1).replace("/", "-")}-${wanted}.tgz`;
     await run("tar", ["xzf", path.join(fresh, archive), "-C", to, "--strip-components=1"], { quiet: true });
   }

@@ -34,7 +34,8 @@ await step("gateway and API", async () => {
   for (const part of missing) await build(part);
 });
 
-const { ensureSecrets, localFiles, migrate, ports, seedSql, startUi, startWorkers, state, takenPorts } = await import("../local/system.mjs");
+const { ensureSecrets, localFiles, migrate, ports, seedSql, startUi, startWorkers, state, takenPorts } =
+  await import("../local/system.mjs");
 const { people, startIssuer } = await import("../local/issuer.mjs");
 const { startUpstream } = await import("../local/upstream.mjs");
 const { startWaitingPage } = await import("./waiting-page.mjs");
@@ -50,7 +51,9 @@ ensureSecrets();
 
 const taken = await takenPorts(Object.values(at));
 if (taken.length > 0) {
-  console.error(`Port ${taken.join(", ")} is taken. Is the system running already? PORT_BASE=9000 npm start moves all five ports.`);
+  console.error(
+    `Port ${taken.join(", ")} is taken. Is the system running already? PORT_BASE=9000 npm start moves all five ports.`,
+  );
   process.exit(1);
 }
 
@@ -59,7 +62,11 @@ const [upstream, issuer, workers, waitingPage] = await step("starting", async ()
   await migrate();
   return Promise.all([
     startUpstream({ port: at.upstream }),
-    startIssuer({ port: at.issuer, origin: `http://localhost:${at.ui}`, keyFile: path.join(localFiles, "issuer.pem") }),
+    startIssuer({
+      port: at.issuer,
+      origin: `http://localhost:${at.ui}`,
+      keyFile: path.join(localFiles, "issuer.pem"),
+    }),
     startWorkers(at, { persist: state, ui: isUiBuilt }),
     isUiBuilt ? null : startWaitingPage(at.ui),
   ]);
@@ -92,7 +99,8 @@ async function call(method, where, { body = undefined, token = undefined } = {})
     body: body && JSON.stringify(body),
   });
   const answer = await response.json();
-  if (!response.ok) throw new Error(`${method} ${where} answered ${response.status}: ${JSON.stringify(answer)}`);
+  if (!response.ok)
+    throw new Error(`${method} ${where} answered ${response.status}: ${JSON.stringify(answer)}`);
   return answer;
 }
 
@@ -110,13 +118,19 @@ const demoRoutes = [
 
 async function seed() {
   const database = await workers.getD1Database("DB", "admin-api");
-  const statements = seedSql().replace(/^--.*$/gm, "").split(/;\s*$/m).map((text) => text.trim()).filter(Boolean);
+  const statements = seedSql()
+    .replace(/^--.*$/gm, "")
+    .split(/;\s*$/m)
+    .map((text) => text.trim())
+    .filter(Boolean);
   await database.batch(statements.map((text) => database.prepare(text)));
   const token = issuer.sign("user_admin");
   const { items } = await call("GET", "/api/routes?limit=200", { token });
   for (const [name, where, to, tags, secret] of demoRoutes) {
     if (items.some((route) => route.path === where)) continue;
-    const credential = secret ? { kind: "bearer", token: `vendor-key-of-${where.split("/").at(-1)}` } : undefined;
+    const credential = secret
+      ? { kind: "bearer", token: `vendor-key-of-${where.split("/").at(-1)}` }
+      : undefined;
     const body = { name, path: where, backend_url: `http://localhost:${at.upstream}${to}`, tags, credential };
     await call("POST", "/api/routes", { token, body });
   }
@@ -130,7 +144,13 @@ async function demoToken(token) {
     const own = await fetch(`${api}/api/usage/me`, { headers: { "x-api-key": kept.token } });
     if (own.ok) return kept.token;
   }
-  const body = { name: "Demo", team_id: "automation", description: "Made by npm start", scopes: ["*"], expires_days: null };
+  const body = {
+    name: "Demo",
+    team_id: "automation",
+    description: "Made by npm start",
+    scopes: ["*"],
+    expires_days: null,
+  };
   const made = await call("POST", "/api/tokens", { token, body });
   mkdirSync(localFiles, { recursive: true });
   writeFileSync(demoFile, JSON.stringify({ token: made.token }), { mode: 0o600 });
@@ -141,7 +161,9 @@ async function addUi() {
   try {
     await build("ui");
   } catch (error) {
-    console.error(`The UI could not be built: ${error.message}\nThe gateway and the API go on. Ctrl-C stops them.`);
+    console.error(
+      `The UI could not be built: ${error.message}\nThe gateway and the API go on. Ctrl-C stops them.`,
+    );
     return false;
   }
   await waitingPage.dispose();
@@ -175,7 +197,9 @@ try {
   console.error(`The system runs, but it could not be seeded: ${error.message}`);
   await close();
 }
-const isUiThere = await step(isUiBuilt ? "UI" : "UI; all the above can be used already", () => (isUiBuilt ? true : addUi()));
+const isUiThere = await step(isUiBuilt ? "UI" : "UI; all the above can be used already", () =>
+  isUiBuilt ? true : addUi(),
+);
 if (isUiThere) {
   say("ready");
   console.log(`

@@ -4,8 +4,17 @@ import path from "node:path";
 import { root } from "./setup.mjs";
 
 /** Latin-1, Latin Extended-A, punctuation, arrows, signs; other scripts come from the system's fonts. */
-const LETTERS = [[0x20, 0x17f], [0x2010, 0x205e], [0x20a0, 0x20bf], [0x2100, 0x2122], [0x2190, 0x2193], [0x2200, 0x2265]]
-  .flatMap(([first, last]) => Array.from({ length: last - first + 1 }, (_, i) => String.fromCodePoint(first + i)))
+const LETTERS = [
+  [0x20, 0x17f],
+  [0x2010, 0x205e],
+  [0x20a0, 0x20bf],
+  [0x2100, 0x2122],
+  [0x2190, 0x2193],
+  [0x2200, 0x2265],
+]
+  .flatMap(([first, last]) =>
+    Array.from({ length: last - first + 1 }, (_, i) => String.fromCodePoint(first + i)),
+  )
   .join("");
 
 function words(folder) {
@@ -14,7 +23,8 @@ function words(folder) {
     if (!entry.isFile() || !entry.name.endsWith(".rs")) continue;
     const code = readFileSync(path.join(entry.parentPath, entry.name), "utf8");
     for (const [, word] of code.matchAll(/\b(?:fa-)?([a-z0-9]+(?:-[a-z0-9]+)*)/g)) found.add(word);
-    for (const [, name] of code.matchAll(/Icon::(\w+)/g)) found.add(name.replace(/(?<=.)[A-Z]/g, "-$&").toLowerCase());
+    for (const [, name] of code.matchAll(/Icon::(\w+)/g))
+      found.add(name.replace(/(?<=.)[A-Z]/g, "-$&").toLowerCase());
   }
   return found;
 }
@@ -29,15 +39,21 @@ export async function buildStyles(cwd) {
     setup({ onLoad }) {
       onLoad({ filter: /patternfly-base\.css$/ }, ({ path: file }) => ({
         loader: "css",
-        contents: readFileSync(file, "utf8").replace(/\.fa-([a-z0-9-]+):before \{\s*content: "\\([0-9a-f]+)";\s*\}/g, (rule, name, code) => {
-          if (!named.has(name)) return "";
-          icons += String.fromCodePoint(parseInt(code, 16));
-          return rule;
-        }),
+        contents: readFileSync(file, "utf8").replace(
+          /\.fa-([a-z0-9-]+):before \{\s*content: "\\([0-9a-f]+)";\s*\}/g,
+          (rule, name, code) => {
+            if (!named.has(name)) return "";
+            icons += String.fromCodePoint(parseInt(code, 16));
+            return rule;
+          },
+        ),
       }));
       onLoad({ filter: /\.woff2$/ }, async ({ path: file }) => {
         const text = file.includes("fa-solid") ? icons : LETTERS;
-        return { loader: "file", contents: await subsetFont(readFileSync(file), text, { targetFormat: "woff2" }) };
+        return {
+          loader: "file",
+          contents: await subsetFont(readFileSync(file), text, { targetFormat: "woff2" }),
+        };
       });
     },
   };

@@ -15,7 +15,12 @@ export function shippedPackages() {
   const { packages } = JSON.parse(readFileSync(path.join(root, "package-lock.json"), "utf8"));
   return Object.entries(packages)
     .filter(([folder, entry]) => folder && !entry.dev)
-    .map(([folder, { version, license }]) => ({ name: folder.split("node_modules/").at(-1), folder, version, license }));
+    .map(([folder, { version, license }]) => ({
+      name: folder.split("node_modules/").at(-1),
+      folder,
+      version,
+      license,
+    }));
 }
 
 /** Those whose licence is not among the allowed ones. */
@@ -55,7 +60,8 @@ export function checkCrateAdvisories(config, required, env = {}) {
 
 /** What `npm audit` says of the shipped packages; `report` is its answer as JSON. */
 export function judgeAudit(report, required) {
-  if (!report.metadata) return skipped("advisories of npm packages", report.message?.split(" - ")[0] ?? "no answer", required);
+  if (!report.metadata)
+    return skipped("advisories of npm packages", report.message?.split(" - ")[0] ?? "no answer", required);
   const names = Object.keys(report.vulnerabilities);
   if (names.length > 0) throw new Error(`npm audit names ${names.join(", ")}: see npm audit --omit=dev`);
 }
@@ -75,7 +81,8 @@ export async function checkSupplyChain() {
   await ensureCargoDeny();
   checkCrates("deny.toml");
   const refused = unlicensed(shippedPackages());
-  if (refused.length > 0) throw new Error(`licence not allowed: ${refused.map((p) => `${p.name} (${p.license})`).join(", ")}`);
+  if (refused.length > 0)
+    throw new Error(`licence not allowed: ${refused.map((p) => `${p.name} (${p.license})`).join(", ")}`);
   checkCrateAdvisories("deny.toml", required);
   judgeAudit(audit(), required);
 }

@@ -55,7 +55,9 @@ const LONGEST = [
 ];
 
 function testFiles(folder) {
-  const entries = readdirSync(path.join(root, folder), { recursive: true }).map((name) => path.join(folder, name));
+  const entries = readdirSync(path.join(root, folder), { recursive: true }).map((name) =>
+    path.join(folder, name),
+  );
   return entries.filter((file) => file.endsWith(".test.mjs")).sort();
 }
 
@@ -63,7 +65,9 @@ const stepOf = (file) => (OF_A_RELEASE.includes(file) ? "build" : file.split("/"
 
 const given = process.argv.slice(2).filter((argument) => argument !== "--again");
 const isAgain = process.argv.includes("--again") || Boolean(process.env.CI);
-const onlyFiles = given.filter((name) => name.endsWith(".test.mjs")).map((name) => path.relative(root, path.resolve(name)));
+const onlyFiles = given
+  .filter((name) => name.endsWith(".test.mjs"))
+  .map((name) => path.relative(root, path.resolve(name)));
 const named = given.filter((name) => !name.endsWith(".test.mjs"));
 const unknown = named.filter((name) => !STEPS.includes(name));
 if (unknown.length > 0) {
@@ -81,13 +85,20 @@ const digest = digestOfTree();
 function isToRun(step) {
   const before = isAgain ? undefined : passedBefore(step, digest);
   if (!before) return true;
-  say(`${step}: nothing has changed since its ${before.tests} tests passed (${before.at}; --again runs them)`);
+  say(
+    `${step}: nothing has changed since its ${before.tests} tests passed (${before.at}; --again runs them)`,
+  );
   totals.passed += before.tests;
   return false;
 }
 
 const steps = (given.length > 0 ? named : STEPS).filter(isToRun);
-const files = [...onlyFiles, ...steps.filter((step) => NEEDS[step]).flatMap((step) => testFiles("tests").filter((file) => stepOf(file) === step))];
+const files = [
+  ...onlyFiles,
+  ...steps
+    .filter((step) => NEEDS[step])
+    .flatMap((step) => testFiles("tests").filter((file) => stepOf(file) === step)),
+];
 const involved = new Set([...steps, ...files.map(stepOf)]);
 // What is measured and what is deployed is a release; a step by its name takes what compiles sooner.
 if (involved.has("build")) process.env.BUILD = "release";
@@ -96,7 +107,11 @@ process.env.BUILD ??= "quick";
 /** Runs a command; its exit code and everything it said. */
 function collect(command, args, env = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { cwd: root, env: { ...process.env, CARGO_TARGET_DIR: targetDir, ...env }, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(command, args, {
+      cwd: root,
+      env: { ...process.env, CARGO_TARGET_DIR: targetDir, ...env },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
     child.on("error", reject);
@@ -104,7 +119,10 @@ function collect(command, args, env = {}) {
   });
 }
 
-const CARGO = { passed: /test result: \w+\. (\d+) passed/g, failed: /test result: \w+\. \d+ passed; (\d+) failed/g };
+const CARGO = {
+  passed: /test result: \w+\. (\d+) passed/g,
+  failed: /test result: \w+\. \d+ passed; (\d+) failed/g,
+};
 const NODE = { passed: /^# pass (\d+)$/gm, failed: /^# fail (\d+)$/gm };
 
 /** Runs a test runner for `step`, shows what it says if it fails, and adds up what the patterns find in it. */
@@ -116,7 +134,9 @@ async function runTests(step, name, command, args, patterns, env) {
   totals.passed += counted.passed;
   totals.failed += counted.failed;
   passed[step] = (passed[step] ?? 0) + counted.passed;
-  say(`${name}: ${counted.passed} passed, ${counted.failed} failed, ${((Date.now() - started) / 1000).toFixed(0)} s`);
+  say(
+    `${name}: ${counted.passed} passed, ${counted.failed} failed, ${((Date.now() - started) / 1000).toFixed(0)} s`,
+  );
   if (status === 0) return;
   process.stdout.write(output);
   throw new Error(`ended with ${status}`);
@@ -141,7 +161,8 @@ async function prepare() {
     const found = await setup[tool]();
     if (tool === "ensureBrowser") process.env.CHROME_PATH = found;
   }
-  if (needs.some(({ versions }) => versions)) await (await import("../tests/support/versions.mjs")).buildVersions();
+  if (needs.some(({ versions }) => versions))
+    await (await import("../tests/support/versions.mjs")).buildVersions();
 }
 
 async function inLanes(count, list) {
@@ -149,7 +170,9 @@ async function inLanes(count, list) {
   const lane = async (_, number) => {
     for (let file = waiting.shift(); file; file = waiting.shift()) {
       const args = ["--test", "--test-force-exit", "--test-timeout=600000", "--test-reporter=tap", file];
-      await attempt(stepOf(file), () => runTests(stepOf(file), file, process.execPath, args, NODE, { TEST_LANE: String(number) }));
+      await attempt(stepOf(file), () =>
+        runTests(stepOf(file), file, process.execPath, args, NODE, { TEST_LANE: String(number) }),
+      );
     }
   };
   await Promise.all(Array.from({ length: count }, lane));
@@ -157,7 +180,8 @@ async function inLanes(count, list) {
 
 async function compiledChecks() {
   if (steps.includes("lint")) await attempt("lint", () => lint());
-  if (steps.includes("unit")) await attempt("unit", () => runTests("unit", "unit", "cargo", ["test", "--workspace"], CARGO));
+  if (steps.includes("unit"))
+    await attempt("unit", () => runTests("unit", "unit", "cargo", ["test", "--workspace"], CARGO));
 }
 
 let isPrepared = true;
@@ -172,7 +196,10 @@ await Promise.all([
 if (isPrepared) {
   const isAlone = (file) => ALONE.includes(file);
   const shared = files.filter((file) => !isAlone(file));
-  await inLanes(2, [...LONGEST.filter((file) => shared.includes(file)), ...shared.filter((file) => !LONGEST.includes(file))]);
+  await inLanes(2, [
+    ...LONGEST.filter((file) => shared.includes(file)),
+    ...shared.filter((file) => !LONGEST.includes(file)),
+  ]);
   await inLanes(1, files.filter(isAlone));
   for (const step of steps) if (!failures.has(step) && passed[step]) notePassed(step, digest, passed[step]);
 }

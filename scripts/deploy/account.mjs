@@ -11,7 +11,11 @@ export async function signedIn() {
   try {
     who = json(await wrangler(["whoami", "--json"]));
   } catch (error) {
-    if (error instanceof WranglerError && /not authenticated|not logged in|"loggedIn": ?false/i.test(error.output)) return null;
+    if (
+      error instanceof WranglerError &&
+      /not authenticated|not logged in|"loggedIn": ?false/i.test(error.output)
+    )
+      return null;
     throw error;
   }
   if (who.loggedIn === false) return null;
@@ -21,7 +25,9 @@ export async function signedIn() {
   if (wanted) return accounts.find((account) => account.id === wanted) ?? { id: wanted, name: wanted };
   if (accounts.length === 1) return accounts[0];
   const list = accounts.map(({ id, name }) => `  ${id}  ${name}`).join("\n");
-  throw new Stop(`CLOUDFLARE_ACCOUNT_ID must say which account is meant:\n${list || "  (none can be listed)"}`);
+  throw new Stop(
+    `CLOUDFLARE_ACCOUNT_ID must say which account is meant:\n${list || "  (none can be listed)"}`,
+  );
 }
 
 /** Ids, or for what has none `true`, of what the plan names and the account has. */
@@ -44,13 +50,22 @@ export async function existing(plan) {
 async function pagesProject({ project }) {
   const projects = json(await wrangler(["pages", "project", "list", "--json"]));
   const found = projects.find((entry) => entry["Project Name"] === project);
-  return found && found["Project Domains"].split(",").map((host) => host.trim()).find((host) => host.endsWith(".pages.dev"));
+  return (
+    found &&
+    found["Project Domains"]
+      .split(",")
+      .map((host) => host.trim())
+      .find((host) => host.endsWith(".pages.dev"))
+  );
 }
 
 /** Names of the secrets of each Worker; null where there is no such Worker. */
 export async function secretsOf(plan) {
   const of = async (worker) => {
-    const text = await answers(["secret", "list", "--name", plan.config.env[worker].name, "--format", "json"], /10007|not found|does not exist/i);
+    const text = await answers(
+      ["secret", "list", "--name", plan.config.env[worker].name, "--format", "json"],
+      /10007|not found|does not exist/i,
+    );
     return [worker, text === null ? null : json(text).map((secret) => secret.name)];
   };
   return Object.fromEntries(await Promise.all(WORKERS.map(of)));
@@ -73,8 +88,10 @@ const idIn = (text, pattern) => {
 };
 
 export const create = {
-  namespace: async (title) => idIn(await wrangler(["kv", "namespace", "create", title]), /id"?\s*[=:]\s*"([0-9a-f]{32})"/),
-  database: async (name) => idIn(await wrangler(["d1", "create", name]), /database_id"?\s*[=:]\s*"([0-9a-f-]{36})"/),
+  namespace: async (title) =>
+    idIn(await wrangler(["kv", "namespace", "create", title]), /id"?\s*[=:]\s*"([0-9a-f]{32})"/),
+  database: async (name) =>
+    idIn(await wrangler(["d1", "create", name]), /database_id"?\s*[=:]\s*"([0-9a-f-]{36})"/),
   // As long as a queue may keep a message: a database that is away for days loses nothing.
   queue: (name) => wrangler(["queues", "create", name, "--message-retention-period-secs", "1209600"]),
   project: async (plan) => {
@@ -90,24 +107,35 @@ export const create = {
 export function cloudflare(accountId) {
   const base = process.env.CLOUDFLARE_API_BASE_URL ?? "https://api.cloudflare.com/client/v4";
   let token = process.env.CLOUDFLARE_API_TOKEN;
-  const signIn = async () => (token = process.env.CLOUDFLARE_API_TOKEN ?? json(await wrangler(["auth", "token", "--json"])).token);
+  const signIn = async () =>
+    (token = process.env.CLOUDFLARE_API_TOKEN ?? json(await wrangler(["auth", "token", "--json"])).token);
   const send = (method, path, body) =>
     fetch(`${base}/accounts/${accountId}${path}`, {
       method,
-      headers: { authorization: `Bearer ${token}`, "content-type": typeof body === "string" ? "text/plain" : "application/json" },
+      headers: {
+        authorization: `Bearer ${token}`,
+        "content-type": typeof body === "string" ? "text/plain" : "application/json",
+      },
       body: typeof body === "string" ? body : body && JSON.stringify(body),
     });
   return async (what, method, path, body) => {
     if (!token) await signIn();
     let response = await send(method, path, body);
-    for (let tries = 1; tries < 6 && (response.status === 401 || response.status === 429 || response.status >= 500); tries += 1) {
+    for (
+      let tries = 1;
+      tries < 6 && (response.status === 401 || response.status === 429 || response.status >= 500);
+      tries += 1
+    ) {
       if (response.status === 401 && tries > 1) break;
       if (response.status === 401) await signIn();
       else await new Promise((resolve) => setTimeout(resolve, 250 * 2 ** tries));
       response = await send(method, path, body);
     }
     const answer = await response.json().catch(() => ({}));
-    if (!response.ok) throw new Stop(`${what}: Cloudflare answers ${response.status} ${answer.errors?.map((error) => error.message).join("; ") ?? ""}`);
+    if (!response.ok)
+      throw new Stop(
+        `${what}: Cloudflare answers ${response.status} ${answer.errors?.map((error) => error.message).join("; ") ?? ""}`,
+      );
     return answer.result;
   };
 }
@@ -144,7 +172,8 @@ async function listed(ask, path) {
 export async function open(stage) {
   const { CLOUDFLARE_ACCOUNT_ID: id, CLOUDFLARE_API_TOKEN: token } = process.env;
   const account = id && token ? { id, name: id } : await signedIn();
-  if (!account) throw new Stop("Nobody is signed in to Cloudflare: npx wrangler login, or set CLOUDFLARE_API_TOKEN");
+  if (!account)
+    throw new Stop("Nobody is signed in to Cloudflare: npx wrangler login, or set CLOUDFLARE_API_TOKEN");
   process.env.CLOUDFLARE_ACCOUNT_ID = account.id;
   const plan = planOf(stage);
   const settings = readSettings(stage);
@@ -154,10 +183,15 @@ export async function open(stage) {
   for (const { title, id } of await listed(ask, "/storage/kv/namespaces")) ids.set(title, id);
   for (const { name, uuid } of await listed(ask, "/d1/database")) ids.set(name, uuid);
   const missing = [...plan.namespaces, ...plan.databases].filter((name) => !ids.has(name));
-  if (missing.length > 0) throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
+  if (missing.length > 0)
+    throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
   const at = addresses(stage, plan.config, settings);
-  writeFileSync(plan.configFile, `${JSON.stringify(configured(plan, { ids, at, settings: { bootstrap_admins: [], ...settings } }), null, 2)}\n`);
-  const value = (key) => `/storage/kv/namespaces/${ids.get(plan.namespaces[0])}/values/${encodeURIComponent(key)}`;
+  writeFileSync(
+    plan.configFile,
+    `${JSON.stringify(configured(plan, { ids, at, settings: { bootstrap_admins: [], ...settings } }), null, 2)}\n`,
+  );
+  const value = (key) =>
+    `/storage/kv/namespaces/${ids.get(plan.namespaces[0])}/values/${encodeURIComponent(key)}`;
   return {
     plan,
     withConfig: ["--env", "admin-api", "--config", plan.configFile],

@@ -1,7 +1,17 @@
 // After a restore: takes from the database of then what is not allowed now. Each step can be done twice.
 import { counter } from "../operate.mjs";
 import { keptPages, keptRows, note, notesOf } from "./kept.mjs";
-import { credentialOf, mayAssign, narrowInvitation, narrowRole, narrowRoute, narrowSecret, narrowTeam, narrowToken, settingOf } from "./narrowed.mjs";
+import {
+  credentialOf,
+  mayAssign,
+  narrowInvitation,
+  narrowRole,
+  narrowRoute,
+  narrowSecret,
+  narrowTeam,
+  narrowToken,
+  settingOf,
+} from "./narrowed.mjs";
 import { all, insert, pages, remove, rowsOf, update } from "./tables.mjs";
 
 const by = (rows, ...keys) => new Map(rows.map((row) => [keys.map((key) => row[key]).join(" "), row]));
@@ -24,7 +34,11 @@ export async function takeBack(sql, stage) {
   await insertKept(sql, stage, "audit");
   // Last: only an empty team can be deleted.
   const deleted = teams.now.filter((team) => team.deleted_at !== null);
-  await update(sql, "teams", deleted.map(({ id, deleted_at }) => ({ id, deleted_at })));
+  await update(
+    sql,
+    "teams",
+    deleted.map(({ id, deleted_at }) => ({ id, deleted_at })),
+  );
   return notesOf(stage);
 }
 
@@ -44,10 +58,21 @@ async function settings(sql, stage, now) {
 /** Teams made since are put back: tokens refer to them, and an empty team gives nothing to anybody. */
 async function teamsBefore(sql, stage, say) {
   const [was, is] = [by(await all(sql, "teams"), "id"), await keptRows(stage, "teams")];
-  const results = is.filter(({ id }) => was.has(id)).map((team) => narrowTeam(was.get(team.id), team)).filter(Boolean);
+  const results = is
+    .filter(({ id }) => was.has(id))
+    .map((team) => narrowTeam(was.get(team.id), team))
+    .filter(Boolean);
   results.forEach(say);
-  await update(sql, "teams", results.map(({ row }) => row));
-  await insert(sql, "teams", is.filter(({ id }) => !was.has(id)).map((team) => ({ ...team, deleted_at: null })));
+  await update(
+    sql,
+    "teams",
+    results.map(({ row }) => row),
+  );
+  await insert(
+    sql,
+    "teams",
+    is.filter(({ id }) => !was.has(id)).map((team) => ({ ...team, deleted_at: null })),
+  );
   return { then: was, now: is };
 }
 
@@ -55,9 +80,20 @@ async function teamsBefore(sql, stage, say) {
 async function users(sql, stage, now) {
   const [was, is] = [by(await all(sql, "users"), "id"), await keptRows(stage, "users")];
   const known = by(is, "id");
-  await insert(sql, "users", is.filter((user) => was.has(user.id) || user.deleted_at !== null), { replace: true });
-  const gone = [...was.values()].filter(({ id, deleted_at }) => !known.has(id) && deleted_at === null && id !== STAND_IN);
-  await update(sql, "users", gone.map(({ id }) => ({ id, deleted_at: now })));
+  await insert(
+    sql,
+    "users",
+    is.filter((user) => was.has(user.id) || user.deleted_at !== null),
+    { replace: true },
+  );
+  const gone = [...was.values()].filter(
+    ({ id, deleted_at }) => !known.has(id) && deleted_at === null && id !== STAND_IN,
+  );
+  await update(
+    sql,
+    "users",
+    gone.map(({ id }) => ({ id, deleted_at: now })),
+  );
 }
 
 async function memberships(sql, stage, now, notes) {
@@ -70,22 +106,38 @@ async function memberships(sql, stage, now, notes) {
     if (role === null) gone.push(member);
     else if (role !== member.role) lowered.push({ ...member, role });
   }
-  for (const { user_id, team_id, role } of gone) notes.push(`${user_id} is not ${role} of ${team_id} any more`);
+  for (const { user_id, team_id, role } of gone)
+    notes.push(`${user_id} is not ${role} of ${team_id} any more`);
   for (const { user_id, team_id, role } of lowered) notes.push(`${user_id} is ${role} of ${team_id}, as now`);
   const touched = [...new Set([...gone, ...lowered].map(({ team_id }) => team_id))];
   if (touched.length > 0) {
-    await insert(sql, "users", [{ id: STAND_IN, created_at: now, updated_at: now, deleted_at: null }], { replace: true });
-    const living = await sql("SELECT id FROM teams WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(?1))", [JSON.stringify(touched)]);
-    await insert(sql, "memberships", living.map(({ id }) => ({ user_id: STAND_IN, team_id: id, role: "ADMIN", created_at: now })));
-    await update(sql, "memberships", lowered.map(({ user_id, team_id, role }) => ({ user_id, team_id, role })));
+    await insert(sql, "users", [{ id: STAND_IN, created_at: now, updated_at: now, deleted_at: null }], {
+      replace: true,
+    });
+    const living = await sql(
+      "SELECT id FROM teams WHERE deleted_at IS NULL AND id IN (SELECT value FROM json_each(?1))",
+      [JSON.stringify(touched)],
+    );
+    await insert(
+      sql,
+      "memberships",
+      living.map(({ id }) => ({ user_id: STAND_IN, team_id: id, role: "ADMIN", created_at: now })),
+    );
+    await update(
+      sql,
+      "memberships",
+      lowered.map(({ user_id, team_id, role }) => ({ user_id, team_id, role })),
+    );
     await remove(sql, "memberships", gone);
   }
   await sql("UPDATE users SET deleted_at = ?2 WHERE id = ?1", [STAND_IN, now]);
   await sql("DELETE FROM memberships WHERE user_id = ?1", [STAND_IN]);
   await sql("DELETE FROM users WHERE id = ?1", [STAND_IN]);
-  const without = await sql(`SELECT t.id FROM teams AS t WHERE t.deleted_at IS NULL AND EXISTS (SELECT 1 FROM memberships AS m WHERE m.team_id = t.id)
+  const without =
+    await sql(`SELECT t.id FROM teams AS t WHERE t.deleted_at IS NULL AND EXISTS (SELECT 1 FROM memberships AS m WHERE m.team_id = t.id)
     AND NOT EXISTS (SELECT 1 FROM memberships AS m JOIN users AS u ON u.id = m.user_id WHERE m.team_id = t.id AND m.role = 'ADMIN' AND u.deleted_at IS NULL)`);
-  for (const { id } of without) notes.push(`team ${id} has no ADMIN: who was it then is not any more. A platform admin names one`);
+  for (const { id } of without)
+    notes.push(`team ${id} has no ADMIN: who was it then is not any more. A platform admin names one`);
 }
 
 async function invitations(sql, stage, say) {
@@ -93,21 +145,38 @@ async function invitations(sql, stage, say) {
   const offers = by(await keptRows(stage, "invitation_teams"), "invitation_id", "team_id");
   const parts = await all(sql, "invitation_teams");
   const rolesOf = new Map();
-  const members = await sql("SELECT m.user_id, m.team_id, m.role FROM memberships AS m JOIN users AS u ON u.id = m.user_id WHERE u.deleted_at IS NULL");
-  for (const { user_id, team_id, role } of members) rolesOf.set(user_id, (rolesOf.get(user_id) ?? new Map()).set(team_id, role));
+  const members = await sql(
+    "SELECT m.user_id, m.team_id, m.role FROM memberships AS m JOIN users AS u ON u.id = m.user_id WHERE u.deleted_at IS NULL",
+  );
+  for (const { user_id, team_id, role } of members)
+    rolesOf.set(user_id, (rolesOf.get(user_id) ?? new Map()).set(team_id, role));
 
-  const isOffered = (part) => !is.has(part.invitation_id) || offers.has(`${part.invitation_id} ${part.team_id}`);
-  await remove(sql, "invitation_teams", parts.filter((part) => !isOffered(part)));
-  const left = parts.filter(isOffered).map((part) => ({ ...part, role: narrowRole(part.role, offers.get(`${part.invitation_id} ${part.team_id}`)?.role ?? part.role) }));
+  const isOffered = (part) =>
+    !is.has(part.invitation_id) || offers.has(`${part.invitation_id} ${part.team_id}`);
+  await remove(
+    sql,
+    "invitation_teams",
+    parts.filter((part) => !isOffered(part)),
+  );
+  const left = parts.filter(isOffered).map((part) => ({
+    ...part,
+    role: narrowRole(part.role, offers.get(`${part.invitation_id} ${part.team_id}`)?.role ?? part.role),
+  }));
   await update(sql, "invitation_teams", left);
-  const results = (await all(sql, "invitations")).map((invitation) => {
-    const mine = left.filter((part) => part.invitation_id === invitation.id);
-    const roles = rolesOf.get(invitation.invited_by) ?? new Map();
-    const mayInvite = mine.length > 0 && mine.every(({ team_id, role }) => mayAssign(roles, team_id, role));
-    return narrowInvitation(invitation, is.get(invitation.id), mayInvite);
-  }).filter(Boolean);
+  const results = (await all(sql, "invitations"))
+    .map((invitation) => {
+      const mine = left.filter((part) => part.invitation_id === invitation.id);
+      const roles = rolesOf.get(invitation.invited_by) ?? new Map();
+      const mayInvite = mine.length > 0 && mine.every(({ team_id, role }) => mayAssign(roles, team_id, role));
+      return narrowInvitation(invitation, is.get(invitation.id), mayInvite);
+    })
+    .filter(Boolean);
   results.forEach(say);
-  await update(sql, "invitations", results.map(({ row }) => row));
+  await update(
+    sql,
+    "invitations",
+    results.map(({ row }) => row),
+  );
 }
 
 /** Tokens made since come back revoked, so that KV is told: nothing else would take them out of it. */
@@ -118,12 +187,34 @@ async function tokens(sql, stage, teams, now, notes, say) {
   let done = 0;
   for await (const page of keptPages(stage, "tokens")) {
     const is = [...by(page, "id").values()];
-    const was = by(await rowsOf(sql, "tokens", is.map(({ id }) => id)), "id");
+    const was = by(
+      await rowsOf(
+        sql,
+        "tokens",
+        is.map(({ id }) => id),
+      ),
+      "id",
+    );
     const known = is.filter(({ id }) => was.has(id));
-    const results = known.map((token) => narrowToken(was.get(token.id), token, teams.then.get(token.team_id), nowTeams.get(token.team_id))).filter(Boolean);
+    const results = known
+      .map((token) =>
+        narrowToken(was.get(token.id), token, teams.then.get(token.team_id), nowTeams.get(token.team_id)),
+      )
+      .filter(Boolean);
     results.forEach(say);
-    await update(sql, "tokens", results.map(({ row }) => ({ ...row, updated_at: now })));
-    const since = is.filter(({ id }) => !was.has(id)).map((token) => ({ ...token, revoked_at: token.revoked_at ?? now, version: token.version + 1, updated_at: now }));
+    await update(
+      sql,
+      "tokens",
+      results.map(({ row }) => ({ ...row, updated_at: now })),
+    );
+    const since = is
+      .filter(({ id }) => !was.has(id))
+      .map((token) => ({
+        ...token,
+        revoked_at: token.revoked_at ?? now,
+        version: token.version + 1,
+        updated_at: now,
+      }));
     for (const { id, name } of since) notes.push(`token ${id} (${name}) was made since: it is revoked`);
     await insert(sql, "tokens", since);
     progress((done += known.length));
@@ -136,22 +227,48 @@ async function secrets(sql, stage, now, notes) {
   for await (const page of keptPages(stage, "token_secrets")) {
     const is = [...by(page, "hash").values()];
     is.forEach(({ hash }) => known.add(hash));
-    const was = by(await rowsOf(sql, "token_secrets", is.map(({ hash }) => hash)), "hash");
-    const results = is.filter(({ hash }) => was.has(hash)).map((secret) => narrowSecret(was.get(secret.hash), secret)).filter(Boolean);
-    await update(sql, "token_secrets", results.map(({ row }) => row));
-    await insert(sql, "token_secrets", is.filter(({ hash }) => !was.has(hash)));
+    const was = by(
+      await rowsOf(
+        sql,
+        "token_secrets",
+        is.map(({ hash }) => hash),
+      ),
+      "hash",
+    );
+    const results = is
+      .filter(({ hash }) => was.has(hash))
+      .map((secret) => narrowSecret(was.get(secret.hash), secret))
+      .filter(Boolean);
+    await update(
+      sql,
+      "token_secrets",
+      results.map(({ row }) => row),
+    );
+    await insert(
+      sql,
+      "token_secrets",
+      is.filter(({ hash }) => !was.has(hash)),
+    );
   }
   for await (const page of pages(sql, "token_secrets", `(ends_at IS NULL OR ends_at > ${now})`)) {
     const gone = page.filter(({ hash }) => !known.has(hash));
-    for (const { token_id, hint_end } of gone) notes.push(`the secret …${hint_end} of token ${token_id} had ended since: it stays so`);
-    await update(sql, "token_secrets", gone.map(({ hash }) => ({ hash, ends_at: now })));
+    for (const { token_id, hint_end } of gone)
+      notes.push(`the secret …${hint_end} of token ${token_id} had ended since: it stays so`);
+    await update(
+      sql,
+      "token_secrets",
+      gone.map(({ hash }) => ({ hash, ends_at: now })),
+    );
   }
 }
 
 async function routes(sql, stage, now, notes, say) {
   const is = by(await keptRows(stage, "routes"), "id");
   const credentials = by(await keptRows(stage, "credentials"), "route_id");
-  const keys = JSON.parse((await sql("SELECT value FROM settings WHERE key = 'keys'"))[0]?.value ?? "{}").CREDENTIAL_KEY?.split(",") ?? [];
+  const keys =
+    JSON.parse(
+      (await sql("SELECT value FROM settings WHERE key = 'keys'"))[0]?.value ?? "{}",
+    ).CREDENTIAL_KEY?.split(",") ?? [];
   const [was, sealed] = [await all(sql, "routes"), by(await all(sql, "credentials"), "route_id")];
   const [changes, put, drop] = [[], [], []];
   for (const route of was) {

@@ -1,5 +1,14 @@
 // What a restore keeps on this machine until it is through: how things are now, in a folder that only its owner reads.
-import { appendFileSync, createReadStream, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { counter } from "../operate.mjs";
@@ -26,7 +35,10 @@ const notesFile = (stage) => path.join(keptFolder(stage), "notes.txt");
 /** Remembers what the operator must know, before the change that it tells of: a second run would not see it any more. */
 export const note = (stage, text) => appendFileSync(notesFile(stage), `${text}\n`, { mode: 0o600 });
 
-export const notesOf = (stage) => (existsSync(notesFile(stage)) ? [...new Set(readFileSync(notesFile(stage), "utf8").trim().split("\n"))].filter(Boolean) : []);
+export const notesOf = (stage) =>
+  existsSync(notesFile(stage))
+    ? [...new Set(readFileSync(notesFile(stage), "utf8").trim().split("\n"))].filter(Boolean)
+    : [];
 
 export const forget = (stage) => rmSync(keptFolder(stage), { recursive: true, force: true });
 
@@ -51,10 +63,15 @@ export async function keepAll(sql, stage, since) {
 /** Keeps over again what has changed since `since`, so that nothing done meanwhile is lost. */
 export async function keepChanges(sql, stage, since) {
   for (const table of Object.keys(KEYS)) {
-    const changed = { tokens: `updated_at >= ${since}`, token_secrets: `created_at >= ${since} OR token_id IN (SELECT id FROM tokens WHERE updated_at >= ${since})`, audit: `at >= ${since}` }[table];
+    const changed = {
+      tokens: `updated_at >= ${since}`,
+      token_secrets: `created_at >= ${since} OR token_id IN (SELECT id FROM tokens WHERE updated_at >= ${since})`,
+      audit: `at >= ${since}`,
+    }[table];
     const file = path.join(keptFolder(stage), `${table}.ndjson`);
     if (!changed) writeFileSync(file, "");
-    for await (const rows of pages(sql, table, changed ? `(${changed})` : "true")) appendFileSync(file, `${JSON.stringify(rows)}\n`);
+    for await (const rows of pages(sql, table, changed ? `(${changed})` : "true"))
+      appendFileSync(file, `${JSON.stringify(rows)}\n`);
   }
 }
 
@@ -66,6 +83,7 @@ export async function* keptPages(stage, table) {
 
 export async function keptRows(stage, table) {
   const rows = new Map();
-  for await (const page of keptPages(stage, table)) for (const row of page) rows.set(KEYS[table].map((key) => row[key]).join(" "), row);
+  for await (const page of keptPages(stage, table))
+    for (const row of page) rows.set(KEYS[table].map((key) => row[key]).join(" "), row);
   return [...rows.values()];
 }

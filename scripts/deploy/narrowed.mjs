@@ -4,7 +4,8 @@ import { BlockList, isIPv6 } from "node:net";
 
 const ROLES = ["VIEWER", "DEVELOPER", "MANAGER", "ADMIN"];
 /** Of two numbers the smaller, where null is none at all. */
-const least = (a, b) => (a === null || a === undefined ? (b ?? null) : b === null || b === undefined ? a : Math.min(a, b));
+const least = (a, b) =>
+  a === null || a === undefined ? (b ?? null) : b === null || b === undefined ? a : Math.min(a, b);
 const parsed = (json) => (typeof json === "string" ? JSON.parse(json) : json);
 const isWithin = (list, other, contains) => list.every((one) => other.some((wide) => contains(wide, one)));
 
@@ -60,7 +61,9 @@ export function narrowerLimits(then, now, thenTeam = null, nowTeam = null) {
   const [a, b, aTeam, bTeam] = [then, now, thenTeam, nowTeam].map((json) => parsed(json) ?? {});
   const limits = {};
   for (const name of new Set([...Object.keys(a), ...Object.keys(b)])) {
-    const areComparable = [a, b, aTeam, bTeam].every((all) => all[name] === undefined || typeof all[name] === "number");
+    const areComparable = [a, b, aTeam, bTeam].every(
+      (all) => all[name] === undefined || typeof all[name] === "number",
+    );
     const isLower = (b[name] ?? bTeam[name] ?? Infinity) <= (a[name] ?? aTeam[name] ?? Infinity);
     let value = areComparable && !isLower ? a[name] : b[name];
     if (!areComparable) value = b[name] ?? a[name];
@@ -80,14 +83,19 @@ function changed(then, row, notes = []) {
 
 /** A version is compared by the gateway and by clients, so it only grows. */
 const grown = (then, now, row) => {
-  const isChanged = now.version > then.version || Object.keys(row).some((name) => (row[name] ?? null) !== (then[name] ?? null));
+  const isChanged =
+    now.version > then.version ||
+    Object.keys(row).some((name) => (row[name] ?? null) !== (then[name] ?? null));
   return isChanged ? Math.max(now.version, then.version) + 1 : then.version;
 };
 
 export function narrowTeam(then, now) {
   const cap = (json) => (json === null ? ["*"] : parsed(json));
   const { list, isOpen } = narrowerList(cap(then.scope_cap), cap(now.scope_cap), scopeContains);
-  const row = { scope_cap: list.includes("*") ? null : JSON.stringify(list), limits: narrowerLimits(then.limits, now.limits) };
+  const row = {
+    scope_cap: list.includes("*") ? null : JSON.stringify(list),
+    limits: narrowerLimits(then.limits, now.limits),
+  };
   const notes = isOpen ? [`team ${now.id}: its scope cap is the present one`] : [];
   return changed(then, { id: now.id, ...row, version: grown(then, now, row) }, notes);
 }
@@ -112,7 +120,8 @@ export function narrowToken(then, now, thenTeam, nowTeam) {
   return changed(then, { id: now.id, ...row, version: grown(then, now, row) }, notes);
 }
 
-export const narrowSecret = (then, now) => changed(then, { hash: then.hash, ends_at: least(then.ends_at, now.ends_at) });
+export const narrowSecret = (then, now) =>
+  changed(then, { hash: then.hash, ends_at: least(then.ends_at, now.ends_at) });
 
 /**
  * A route that was closed since stays closed, and falls over only to what it did then and does now. A setting that is
@@ -124,14 +133,35 @@ function narrowerSettings(then, now) {
   const keepsFailover = JSON.stringify(failover) === JSON.stringify(is.failover);
   if (keepsFailover && !is.maintenance && !is.critical) return then;
   const critical = is.critical && bothCritical(was.critical, is.critical);
-  const kept = Array.isArray(critical) ? critical.filter((name) => name in is).map((name) => [name, is[name]]) : [];
-  return JSON.stringify({ ...rest, ...(keepsFailover && failover && { failover }), ...(is.maintenance && { maintenance: is.maintenance }), ...Object.fromEntries(kept), ...(critical && { critical }) });
+  const kept = Array.isArray(critical)
+    ? critical.filter((name) => name in is).map((name) => [name, is[name]])
+    : [];
+  return JSON.stringify({
+    ...rest,
+    ...(keepsFailover && failover && { failover }),
+    ...(is.maintenance && { maintenance: is.maintenance }),
+    ...Object.fromEntries(kept),
+    ...(critical && { critical }),
+  });
 }
 
 export function narrowRoute(then, now) {
   if (!now) {
     const isOn = then.enabled === 1;
-    return changed(then, { id: then.id, enabled: 0, methods: then.methods, tags: then.tags, cors_origins: then.cors_origins, forward_cookies: then.forward_cookies, settings: then.settings, version: then.version + 1 }, isOn ? [`route ${then.path} was removed since: it comes back disabled`] : []);
+    return changed(
+      then,
+      {
+        id: then.id,
+        enabled: 0,
+        methods: then.methods,
+        tags: then.tags,
+        cors_origins: then.cors_origins,
+        forward_cookies: then.forward_cookies,
+        settings: then.settings,
+        version: then.version + 1,
+      },
+      isOn ? [`route ${then.path} was removed since: it comes back disabled`] : [],
+    );
   }
   const methods = narrowerAllowed(then.methods, now.methods, scopeContains);
   const row = {
@@ -148,7 +178,8 @@ export function narrowRoute(then, now) {
 }
 
 /** The role that stays; null where the membership is gone. */
-export const narrowRole = (then, now) => (now ? ROLES[Math.min(ROLES.indexOf(then), ROLES.indexOf(now))] : null);
+export const narrowRole = (then, now) =>
+  now ? ROLES[Math.min(ROLES.indexOf(then), ROLES.indexOf(now))] : null;
 
 /**
  * What becomes of a credential: `now` is put in the place of `then` where both go to one origin, so that a rotation of
@@ -158,8 +189,13 @@ export function credentialOf(route, then, now, keysAtWork) {
   const origin = new URL(route.backend_url).origin;
   const isMarked = (credential) => !keysAtWork.includes(credential.sealed_under);
   if (now && now.origin === (then?.origin ?? origin)) return { put: now };
-  if (then && now === null) return { drop: true, note: `route ${route.path}: its credential was taken away since` };
-  if (then && isMarked(then)) return { disable: true, note: `route ${route.path} is disabled: its credential is sealed under a key that is not at work. Enter it again` };
+  if (then && now === null)
+    return { drop: true, note: `route ${route.path}: its credential was taken away since` };
+  if (then && isMarked(then))
+    return {
+      disable: true,
+      note: `route ${route.path} is disabled: its credential is sealed under a key that is not at work. Enter it again`,
+    };
   return {};
 }
 
@@ -172,7 +208,11 @@ export function narrowInvitation(then, now, mayInvite) {
     state = "revoked";
     notes.push(`invitation of ${then.email} is revoked: who invited them could not any more`);
   }
-  return changed(then, { id: then.id, state, expires_at: now ? least(then.expires_at, now.expires_at) : then.expires_at }, notes);
+  return changed(
+    then,
+    { id: then.id, state, expires_at: now ? least(then.expires_at, now.expires_at) : then.expires_at },
+    notes,
+  );
 }
 
 /** Whether somebody with these roles (by team) may invite as `role` to `team`: as `Action::assignment` of `domain`. */

@@ -4,14 +4,18 @@ import { waitUntil } from "../operate.mjs";
 import { sqlFile } from "./account.mjs";
 
 const SETTING = "republication";
-const left = async (sql, asked) => (await sql("SELECT count(*) AS n FROM outbox WHERE created_at <= ?1", [asked]))[0].n;
+const left = async (sql, asked) =>
+  (await sql("SELECT count(*) AS n FROM outbox WHERE created_at <= ?1", [asked]))[0].n;
 
 /** Asks for everything; answers the moment, in D1's time, by which it was asked. */
 export async function askForAll(sql) {
   await sql(readFileSync(sqlFile("republish.sql"), "utf8"));
   const [{ at }] = await sql("SELECT max(created_at) AS at FROM outbox");
   const asked = at ?? Date.now();
-  await sql("INSERT INTO settings (key, value, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at", [SETTING, String(asked), asked]);
+  await sql(
+    "INSERT INTO settings (key, value, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+    [SETTING, String(asked), asked],
+  );
   return asked;
 }
 

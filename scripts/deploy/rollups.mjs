@@ -20,7 +20,9 @@ const CLASS = `CASE
 
 /** The consumer's own statement, fed from the table in place of a message. */
 function addUp(from, to) {
-  const text = readFileSync(path.join(root, "admin-api/src/db/queries/usage_rollups_add.sql"), "utf8").replace(/^--.*$/gm, "").trim();
+  const text = readFileSync(path.join(root, "admin-api/src/db/queries/usage_rollups_add.sql"), "utf8")
+    .replace(/^--.*$/gm, "")
+    .trim();
   const source = `(SELECT json_object('id', id, 'at', at, 'token_id', token_id, 'route_id', coalesce(route_id, ''), 'team_id', team_id,
     'class', ${CLASS}, 'latency_ms', latency_ms, 'gateway_ms', gateway_ms, 'bin', ${bin("latency_ms")},
     'bytes_in', bytes_in, 'bytes_out', bytes_out, 'prompt_tokens', prompt_tokens, 'completion_tokens', completion_tokens,
@@ -28,7 +30,10 @@ function addUp(from, to) {
     FROM usage_events WHERE at >= ${from} AND at < ${to})`;
   /** @type {[RegExp, string][]} */
   const pieces = [
-    [/FROM json_each\(\?1\)\s+WHERE NOT EXISTS \(SELECT 1 FROM usage_events AS seen WHERE seen\.id = value ->> 'id'\)/, `FROM ${source}`],
+    [
+      /FROM json_each\(\?1\)\s+WHERE NOT EXISTS \(SELECT 1 FROM usage_events AS seen WHERE seen\.id = value ->> 'id'\)/,
+      `FROM ${source}`,
+    ],
     [/,\s*\('week', 604800000\)/, ""],
   ];
   return pieces.reduce((sql, [pattern, by]) => {
@@ -44,7 +49,24 @@ function addUp(from, to) {
  */
 export function rebuildDay(day, now) {
   const week = day - (day % (7 * DAY));
-  const sums = ["calls", "ok", "client_errors", "upstream_errors", "timeouts", "gateway_errors", "denied", "limited", "latency_sum_ms", "gateway_sum_ms", "bytes_in", "bytes_out", "prompt_tokens", "completion_tokens", "cached_tokens", "cost_micros"];
+  const sums = [
+    "calls",
+    "ok",
+    "client_errors",
+    "upstream_errors",
+    "timeouts",
+    "gateway_errors",
+    "denied",
+    "limited",
+    "latency_sum_ms",
+    "gateway_sum_ms",
+    "bytes_in",
+    "bytes_out",
+    "prompt_tokens",
+    "completion_tokens",
+    "cached_tokens",
+    "cost_micros",
+  ];
   return [
     `DELETE FROM usage_rollups WHERE granularity IN ('5m', 'hour', 'day') AND bucket_start >= ${day} AND bucket_start < ${day + DAY}`,
     addUp(day, day + DAY),

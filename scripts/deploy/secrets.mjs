@@ -19,13 +19,23 @@ export const vaultFile = (stage) => path.join(root, ".secrets", `${stage}.env`);
 
 export function readVault(stage) {
   if (!existsSync(vaultFile(stage))) return {};
-  const lines = readFileSync(vaultFile(stage), "utf8").split("\n").filter((line) => line.includes("="));
-  return Object.fromEntries(lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]));
+  const lines = readFileSync(vaultFile(stage), "utf8")
+    .split("\n")
+    .filter((line) => line.includes("="));
+  return Object.fromEntries(
+    lines.map((line) => [line.slice(0, line.indexOf("=")), line.slice(line.indexOf("=") + 1)]),
+  );
 }
 
 export function writeVault(stage, values) {
   mkdirSync(path.dirname(vaultFile(stage)), { recursive: true, mode: 0o700 });
-  writeFileSync(vaultFile(stage), Object.entries(values).map(([name, value]) => `${name}=${value}\n`).join(""), { mode: 0o600 });
+  writeFileSync(
+    vaultFile(stage),
+    Object.entries(values)
+      .map(([name, value]) => `${name}=${value}\n`)
+      .join(""),
+    { mode: 0o600 },
+  );
 }
 
 /**
@@ -40,10 +50,14 @@ export function missingSecrets(present, known, environment, atWork = {}) {
     const without = workers.filter((worker) => !present[worker]?.includes(name));
     if (without.length === 0) continue;
     const isShared = without.length < workers.length;
-    const value = isShared ? sharedValue(name, known[name], environment[name], atWork[name]) : environment[name] || known[name];
+    const value = isShared
+      ? sharedValue(name, known[name], environment[name], atWork[name])
+      : environment[name] || known[name];
     // Where the admin API was never there, nothing was minted or sealed, and a new key harms nobody.
     if (!value && isShared && present["admin-api"] !== null) {
-      throw new Stop(`${name} is missing from ${without.join(" and ")} alone, and Cloudflare does not show the other's. Set ${name} in the environment to the value from your vault and run this again.`);
+      throw new Stop(
+        `${name} is missing from ${without.join(" and ")} alone, and Cloudflare does not show the other's. Set ${name} in the environment to the value from your vault and run this again.`,
+      );
     }
     const key = value ?? newKey();
     for (const worker of value ? without : workers) wanted[worker][name] = key;
@@ -62,10 +76,16 @@ export const isHalfSet = (present) =>
 function sharedValue(name, vault, environment, atWork) {
   const values = [environment, vault].filter(Boolean);
   if (!atWork) {
-    if (new Set(values).size > 1) throw new Stop(`${name} is one in the environment and another in the vault file, and what is at work is not known: set the right one in both`);
+    if (new Set(values).size > 1)
+      throw new Stop(
+        `${name} is one in the environment and another in the vault file, and what is at work is not known: set the right one in both`,
+      );
     return values[0];
   }
   const right = values.find((value) => fingerprints(value) === atWork);
-  if (values.length > 0 && !right) throw new Stop(`The ${name} at hand is not the one that is at work (${values.map(fingerprints).join(" and ")} is not ${atWork}): take it from your vault`);
+  if (values.length > 0 && !right)
+    throw new Stop(
+      `The ${name} at hand is not the one that is at work (${values.map(fingerprints).join(" and ")} is not ${atWork}): take it from your vault`,
+    );
   return right;
 }

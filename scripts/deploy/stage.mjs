@@ -25,14 +25,16 @@ function named(stage) {
     worker.name += suffix;
     for (const kv of worker.kv_namespaces ?? []) kv.id += suffix;
     for (const database of worker.d1_databases ?? []) database.database_name += suffix;
-    for (const object of worker.durable_objects?.bindings ?? []) if (object.script_name) object.script_name += suffix;
+    for (const object of worker.durable_objects?.bindings ?? [])
+      if (object.script_name) object.script_name += suffix;
     for (const producer of worker.queues?.producers ?? []) producer.queue += suffix;
     for (const consumer of worker.queues?.consumers ?? []) {
       consumer.queue += suffix;
       if (consumer.dead_letter_queue) consumer.dead_letter_queue += suffix;
     }
     if (worker.vars?.DEAD_LETTERS_QUEUE) worker.vars.DEAD_LETTERS_QUEUE += suffix;
-    for (const dataset of worker.analytics_engine_datasets ?? []) dataset.dataset += suffix.replaceAll("-", "_");
+    for (const dataset of worker.analytics_engine_datasets ?? [])
+      dataset.dataset += suffix.replaceAll("-", "_");
   }
   return config;
 }
@@ -41,7 +43,8 @@ const all = (config, pick) => [...new Set(Object.values(config.env).flatMap(pick
 
 /** What a stage is to be on Cloudflare, before anything is known of the account. */
 export function plan(stage) {
-  if (!/^[a-z][a-z0-9-]{0,20}$/.test(stage)) throw new Stop(`--stage ${stage}: a stage is named with a-z, 0-9 and '-'`);
+  if (!/^[a-z][a-z0-9-]{0,20}$/.test(stage))
+    throw new Stop(`--stage ${stage}: a stage is named with a-z, 0-9 and '-'`);
   const config = named(stage);
   return {
     stage,
@@ -63,20 +66,29 @@ export function readSettings(stage) {
   const file = settingsFile(stage);
   const given = existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {};
   const unknown = Object.keys(given).filter((name) => !SETTINGS.includes(name));
-  if (unknown.length > 0) throw new Stop(`stages/${stage}.json: ${unknown.join(", ")} is not known; known are ${SETTINGS.join(", ")}`);
+  if (unknown.length > 0)
+    throw new Stop(
+      `stages/${stage}.json: ${unknown.join(", ")} is not known; known are ${SETTINGS.join(", ")}`,
+    );
   return given;
 }
 
 export function writeSettings(stage, settings) {
   mkdirSync(path.dirname(settingsFile(stage)), { recursive: true });
-  const ordered = Object.fromEntries(SETTINGS.filter((name) => settings[name] !== undefined).map((name) => [name, settings[name]]));
+  const ordered = Object.fromEntries(
+    SETTINGS.filter((name) => settings[name] !== undefined).map((name) => [name, settings[name]]),
+  );
   writeFileSync(settingsFile(stage), `${JSON.stringify(ordered, null, 2)}\n`);
 }
 
 /** Where the three parts answer: what the settings say, or wrangler.toml's hosts for production, or Cloudflare's own. */
 export function addresses(stage, config, settings) {
-  const host = (worker) => (stage === PRODUCTION ? config.env[worker].routes?.find((route) => route.custom_domain)?.pattern : undefined);
-  const origin = stage === PRODUCTION ? config.env["admin-api"].vars.ALLOWED_ORIGINS.split(",")[0] : undefined;
+  const host = (worker) =>
+    stage === PRODUCTION
+      ? config.env[worker].routes?.find((route) => route.custom_domain)?.pattern
+      : undefined;
+  const origin =
+    stage === PRODUCTION ? config.env["admin-api"].vars.ALLOWED_ORIGINS.split(",")[0] : undefined;
   const of = (name, fallback, platform) => address(name, settings[name] ?? fallback ?? platform, platform);
   return {
     gateway: of("gateway", host("gateway") && `https://${host("gateway")}`, WORKERS_DEV),
@@ -88,12 +100,14 @@ export function addresses(stage, config, settings) {
 function address(name, text, platform) {
   if (text === platform) return text;
   const url = URL.canParse(text) ? new URL(text) : null;
-  if (url?.protocol !== "https:" || url.pathname !== "/" || url.search) throw new Stop(`${name}: ${text} is neither https://host nor ${platform}`);
+  if (url?.protocol !== "https:" || url.pathname !== "/" || url.search)
+    throw new Stop(`${name}: ${text} is neither https://host nor ${platform}`);
   return url.origin;
 }
 
 /** Whether an address is one that Cloudflare gave, and so needs no domain of one's own. */
-export const isPlatforms = (text) => [WORKERS_DEV, PAGES_DEV].some((platform) => text === platform || text.endsWith(`.${platform}`));
+export const isPlatforms = (text) =>
+  [WORKERS_DEV, PAGES_DEV].some((platform) => text === platform || text.endsWith(`.${platform}`));
 
 /** The configuration as wrangler is to read it: ids in place of names, hosts and variables of the stage. */
 export function configured({ config }, { ids, at, settings }) {

@@ -7,8 +7,17 @@ const BYTES = 900_000;
 
 /** The keys by which the tables are read on. */
 export const KEYS = {
-  teams: ["id"], users: ["id"], memberships: ["user_id", "team_id"], invitations: ["id"], invitation_teams: ["invitation_id", "team_id"],
-  tokens: ["id"], token_secrets: ["hash"], routes: ["id"], credentials: ["route_id"], settings: ["key"], audit: ["id"],
+  teams: ["id"],
+  users: ["id"],
+  memberships: ["user_id", "team_id"],
+  invitations: ["id"],
+  invitation_teams: ["invitation_id", "team_id"],
+  tokens: ["id"],
+  token_secrets: ["hash"],
+  routes: ["id"],
+  credentials: ["route_id"],
+  settings: ["key"],
+  audit: ["id"],
 };
 
 /** All rows of a table, a page at a time. */
@@ -17,7 +26,10 @@ export async function* pages(sql, table, where = "true") {
   let last = keys.map(() => "");
   for (;;) {
     const marks = keys.map((_, i) => `?${i + 1}`).join(", ");
-    const rows = await sql(`SELECT * FROM ${table} WHERE (${keys.join(", ")}) > (${marks}) AND ${where} ORDER BY ${keys.join(", ")} LIMIT ${ROWS}`, last);
+    const rows = await sql(
+      `SELECT * FROM ${table} WHERE (${keys.join(", ")}) > (${marks}) AND ${where} ORDER BY ${keys.join(", ")} LIMIT ${ROWS}`,
+      last,
+    );
     if (rows.length > 0) yield rows;
     if (rows.length < ROWS) return;
     last = keys.map((key) => rows.at(-1)[key]);
@@ -31,7 +43,10 @@ export async function all(sql, table) {
 }
 
 /** The rows of a table whose first key is one of `keys`. */
-export const rowsOf = (sql, table, keys) => sql(`SELECT * FROM ${table} WHERE ${KEYS[table][0]} IN (SELECT value FROM json_each(?1))`, [JSON.stringify(keys)]);
+export const rowsOf = (sql, table, keys) =>
+  sql(`SELECT * FROM ${table} WHERE ${KEYS[table][0]} IN (SELECT value FROM json_each(?1))`, [
+    JSON.stringify(keys),
+  ]);
 
 /** JSON arrays of the rows, each small enough for a parameter. */
 function* pieces(rows) {
@@ -69,7 +84,8 @@ export async function update(sql, table, rows) {
   if (rows.length === 0) return;
   const columns = Object.keys(rows[0]).filter((name) => !KEYS[table].includes(name));
   const set = columns.map((name) => `${name} = ${valueOf(table, name)}`).join(", ");
-  for (const piece of pieces(rows)) await sql(`UPDATE ${table} SET ${set} FROM json_each(?1) AS n WHERE ${isKey(table)}`, [piece]);
+  for (const piece of pieces(rows))
+    await sql(`UPDATE ${table} SET ${set} FROM json_each(?1) AS n WHERE ${isKey(table)}`, [piece]);
 }
 
 /** Puts whole rows in; one that is there stays as it is, or is replaced. */
@@ -77,11 +93,21 @@ export async function insert(sql, table, rows, { replace = false } = {}) {
   if (rows.length === 0) return;
   const columns = Object.keys(rows[0]);
   const values = columns.map((name) => `value ->> '${name}'`).join(", ");
-  const rest = columns.filter((name) => !KEYS[table].includes(name)).map((name) => `${name} = excluded.${name}`).join(", ");
+  const rest = columns
+    .filter((name) => !KEYS[table].includes(name))
+    .map((name) => `${name} = excluded.${name}`)
+    .join(", ");
   const conflict = replace ? `(${KEYS[table].join(", ")}) DO UPDATE SET ${rest}` : "DO NOTHING";
-  for (const piece of pieces(rows)) await sql(`INSERT INTO ${table} (${columns.join(", ")}) SELECT ${values} FROM json_each(?1) WHERE true ON CONFLICT ${conflict}`, [piece]);
+  for (const piece of pieces(rows))
+    await sql(
+      `INSERT INTO ${table} (${columns.join(", ")}) SELECT ${values} FROM json_each(?1) WHERE true ON CONFLICT ${conflict}`,
+      [piece],
+    );
 }
 
 export async function remove(sql, table, rows) {
-  for (const piece of pieces(rows)) await sql(`DELETE FROM ${table} WHERE EXISTS (SELECT 1 FROM json_each(?1) AS n WHERE ${isKey(table)})`, [piece]);
+  for (const piece of pieces(rows))
+    await sql(`DELETE FROM ${table} WHERE EXISTS (SELECT 1 FROM json_each(?1) AS n WHERE ${isKey(table)})`, [
+      piece,
+    ]);
 }

@@ -14,7 +14,13 @@ export class WranglerError extends Stop {
   }
 }
 
-const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", NO_COLOR: "1", FORCE_COLOR: "0", CI: "1" };
+const quiet = {
+  WRANGLER_SEND_METRICS: "false",
+  WRANGLER_HIDE_BANNER: "true",
+  NO_COLOR: "1",
+  FORCE_COLOR: "0",
+  CI: "1",
+};
 
 /**
  * Runs wrangler without asking anything, and resolves to its standard output.
@@ -23,16 +29,22 @@ const quiet = { WRANGLER_SEND_METRICS: "false", WRANGLER_HIDE_BANNER: "true", NO
  */
 export function wrangler(args, { env = {}, input } = {}) {
   return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [path.join(root, "node_modules/wrangler/bin/wrangler.js"), ...args], {
-      cwd: root,
-      env: { ...process.env, ...quiet, ...env },
-      stdio: ["pipe", "pipe", "pipe"],
-    });
+    const child = spawn(
+      process.execPath,
+      [path.join(root, "node_modules/wrangler/bin/wrangler.js"), ...args],
+      {
+        cwd: root,
+        env: { ...process.env, ...quiet, ...env },
+        stdio: ["pipe", "pipe", "pipe"],
+      },
+    );
     const said = { stdout: "", all: "" };
     child.stdout.on("data", (chunk) => ((said.stdout += chunk), (said.all += chunk)));
     child.stderr.on("data", (chunk) => (said.all += chunk));
     child.on("error", reject);
-    child.on("close", (code) => (code === 0 ? resolve(said.stdout) : reject(new WranglerError(args, code, said.all))));
+    child.on("close", (code) =>
+      code === 0 ? resolve(said.stdout) : reject(new WranglerError(args, code, said.all)),
+    );
     child.stdin.on("error", () => {});
     child.stdin.end(input);
   });
@@ -51,7 +63,12 @@ export async function withOutput(args, options = {}) {
   const file = path.join(folder, "output.ndjson");
   try {
     await wrangler(args, { ...options, env: { ...options.env, WRANGLER_OUTPUT_FILE_PATH: file } });
-    return existsSync(file) ? readFileSync(file, "utf8").trim().split("\n").map((line) => JSON.parse(line)) : [];
+    return existsSync(file)
+      ? readFileSync(file, "utf8")
+          .trim()
+          .split("\n")
+          .map((line) => JSON.parse(line))
+      : [];
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

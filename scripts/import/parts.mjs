@@ -7,7 +7,8 @@ const CALLS = 2_000;
 /** How a row says how many before it are alike in every field: `domain::v1::import::OCCURRENCE`. */
 const OCCURRENCE = "_occurrence";
 
-const chunks = (list, size) => Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
+const chunks = (list, size) =>
+  Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 
 /** KV as an object, however `wrangler` wrote it. */
 function kvOf(dump) {
@@ -49,14 +50,19 @@ export function settingsParts({ kv, teams, tokens, routes }) {
   /** @param {[string, any]} entry */
   const isToken = ([key]) => key.startsWith("token:");
   /** @type {Map<string, { entry: [string, any], row?: any }>} */
-  const byHash = new Map(entries.filter(isToken).map(([key, value]) => [key.slice("token:".length), { entry: [key, value] }]));
+  const byHash = new Map(
+    entries.filter(isToken).map(([key, value]) => [key.slice("token:".length), { entry: [key, value] }]),
+  );
   const nameless = [];
   for (const row of rowsOf(tokens)) {
     const hash = [row.token_hash, row.hash].find((text) => typeof text === "string" && text.trim())?.trim();
     if (hash) byHash.set(hash, { ...byHash.get(hash), row });
     else nameless.push(row);
   }
-  const first = { kv: Object.fromEntries(entries.filter((entry) => !isToken(entry))), tables: { teams: teams ?? [], tokens: nameless, routes: routes ?? [] } };
+  const first = {
+    kv: Object.fromEntries(entries.filter((entry) => !isToken(entry))),
+    tables: { teams: teams ?? [], tokens: nameless, routes: routes ?? [] },
+  };
   // By hash: the same cuts at every run.
   const sorted = [...byHash].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, token]) => token);
   const rest = chunks(sorted, TOKENS).map((part) => ({
@@ -76,12 +82,17 @@ export function callParts(table) {
     return [row, times];
   };
   if (Array.isArray(table)) {
-    const rows = table.map((row) => numbered(row, JSON.stringify(row))).map(([row, times]) => (times > 0 ? { ...row, [OCCURRENCE]: times } : row));
+    const rows = table
+      .map((row) => numbered(row, JSON.stringify(row)))
+      .map(([row, times]) => (times > 0 ? { ...row, [OCCURRENCE]: times } : row));
     return chunks(rows, CALLS);
   }
   const [names, ...lines] = linesOf(table);
   if (names === undefined) return [];
-  return chunks(lines.map((line) => numbered(line, line)), CALLS).map((part) => {
+  return chunks(
+    lines.map((line) => numbered(line, line)),
+    CALLS,
+  ).map((part) => {
     if (part.every(([, times]) => times === 0)) return [names, ...part.map(([line]) => line)].join("\n");
     return [`${names},${OCCURRENCE}`, ...part.map(([line, times]) => `${line},${times}`)].join("\n");
   });

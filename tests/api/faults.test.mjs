@@ -8,7 +8,9 @@ let system;
 before(async () => (system = await startOnSockets({ faults: true })));
 after(() => system?.stop());
 
-const make = async () => (await as(system, "admin", "POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] })).body;
+const make = async () =>
+  (await as(system, "admin", "POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] }))
+    .body;
 const inKv = async (token) => JSON.parse(await system.kv.get(`token:${sha256(token)}`));
 
 /** Parity fault 4: a revoke that KV refused was dropped silently. */
@@ -17,14 +19,21 @@ test("a revoke that KV has not taken answers 202 pending and is published later"
   assert.equal((await inKv(token.token)).state, "active");
   await system.faults("api", { kv_put: { fail: true } });
   const revoked = await as(system, "admin", "DELETE", `/api/tokens/${token.id}`);
-  assert.deepEqual([revoked.status, revoked.body.propagation, revoked.body.state], [202, "pending", "revoked"]);
+  assert.deepEqual(
+    [revoked.status, revoked.body.propagation, revoked.body.state],
+    [202, "pending", "revoked"],
+  );
   await system.cron();
   assert.equal((await inKv(token.token)).state, "active", "KV still refuses");
   await system.faults("api", { kv_put: null });
-  await eventually(async () => {
-    await system.cron();
-    return (await inKv(token.token)).state === "revoked";
-  }, 30_000, "the revoke reaching KV");
+  await eventually(
+    async () => {
+      await system.cron();
+      return (await inKv(token.token)).state === "revoked";
+    },
+    30_000,
+    "the revoke reaching KV",
+  );
   const left = await system.db.prepare("SELECT count(*) AS n FROM outbox").first();
   assert.equal(left.n, 0);
 });
@@ -36,10 +45,14 @@ test("nothing is ever resurrected: the newest state wins over late retries", asy
   await as(system, "admin", "POST", `/api/tokens/${token.id}/enable`);
   await as(system, "admin", "DELETE", `/api/tokens/${token.id}`);
   await system.faults("api", { kv_put: null });
-  await eventually(async () => {
-    await system.cron();
-    return (await inKv(token.token)).state === "revoked";
-  }, 30_000, "the revoke reaching KV");
+  await eventually(
+    async () => {
+      await system.cron();
+      return (await inKv(token.token)).state === "revoked";
+    },
+    30_000,
+    "the revoke reaching KV",
+  );
   await system.cron();
   assert.equal((await inKv(token.token)).state, "revoked");
 });
@@ -51,7 +64,12 @@ test("D1 down: the API answers 503 in the envelope and the gateway notices nothi
   await eventually(async () => (await use()).status === 200, 11_000, "the route being seen");
   await system.faults("api", { d1: { fail: true } });
   try {
-    for (const [method, where, body] of [["GET", "/api/tokens"], ["POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] }], ["GET", "/api/routes"], ["GET", "/api/usage/stats"]]) {
+    for (const [method, where, body] of [
+      ["GET", "/api/tokens"],
+      ["POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] }],
+      ["GET", "/api/routes"],
+      ["GET", "/api/usage/stats"],
+    ]) {
       const answer = await as(system, "admin", method, where, body);
       assert.deepEqual([answer.status, answer.body.code], [503, "store-unavailable"], `${method} ${where}`);
       assert.doesNotMatch(JSON.stringify(answer.body), /secret-inner-text/);
@@ -67,13 +85,20 @@ test("D1 down: the API answers 503 in the envelope and the gateway notices nothi
 test("events that D1 refused are retried by the queue and counted once", async () => {
   const token = await make();
   await system.faults("api", { d1: { fail: true } });
-  for (let i = 0; i < 3; i++) assert.equal((await system.gateway("/api/echo", { headers: { "x-api-key": token.token } })).status, 200);
+  for (let i = 0; i < 3; i++)
+    assert.equal((await system.gateway("/api/echo", { headers: { "x-api-key": token.token } })).status, 200);
   await new Promise((resolve) => setTimeout(resolve, 2_500));
   await system.faults("api", { d1: null });
-  const own = await eventually(async () => {
-    const answer = await (await system.call("/api/usage/me", { headers: { "x-api-key": token.token } })).json();
-    return answer.total?.calls === 3 && answer;
-  }, 60_000, "the retried events");
+  const own = await eventually(
+    async () => {
+      const answer = await (
+        await system.call("/api/usage/me", { headers: { "x-api-key": token.token } })
+      ).json();
+      return answer.total?.calls === 3 && answer;
+    },
+    60_000,
+    "the retried events",
+  );
   assert.equal(own.recent.length, 3);
 });
 
@@ -82,7 +107,9 @@ test("a flood of forged tokens, also of the earlier form, costs the database not
   assert.equal((await ask(mintLegacyToken())).status, 401);
   const queries = async () => (await system.faults("api")).counts.d1;
   const before = await queries();
-  const forged = Array.from({ length: 40 }, (_, i) => ask(i % 2 ? mintLegacyToken() : `${mintLegacyToken().replace(/[-_]/g, "x")}000000`));
+  const forged = Array.from({ length: 40 }, (_, i) =>
+    ask(i % 2 ? mintLegacyToken() : `${mintLegacyToken().replace(/[-_]/g, "x")}000000`),
+  );
   for (const response of await Promise.all(forged)) assert.equal(response.status, 401);
   assert.equal(await queries(), before);
 });

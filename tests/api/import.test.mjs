@@ -12,7 +12,13 @@ import { listen } from "../../local/listen.mjs";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 import { mintLegacyToken, sha256 } from "../support/tokens.mjs";
 
-const tokens = { marketing: mintLegacyToken(), narrow: mintLegacyToken(), bare: mintLegacyToken(), late: mintLegacyToken(), dead: mintLegacyToken() };
+const tokens = {
+  marketing: mintLegacyToken(),
+  narrow: mintLegacyToken(),
+  bare: mintLegacyToken(),
+  late: mintLegacyToken(),
+  dead: mintLegacyToken(),
+};
 const key = (name) => `token:${sha256(tokens[name])}`;
 let system;
 let folder;
@@ -22,24 +28,62 @@ before(async () => {
   folder = mkdtempSync(path.join(tmpdir(), "dump-"));
   const echo = `${system.upstream.url}/echo`;
   kv = {
-    [key("marketing")]: JSON.stringify({ name: "Marketing n8n", department: "Marketing", scopes: ["*"], created_at: "2025-11-01T00:00:00", expires_at: null }),
-    [key("narrow")]: JSON.stringify({ name: "Narrow", team_id: "automation", scopes: ["tag:ai"], created_at: "2025-11-01T00:00:00", expires_at: "2099-01-01T00:00:00" }),
+    [key("marketing")]: JSON.stringify({
+      name: "Marketing n8n",
+      department: "Marketing",
+      scopes: ["*"],
+      created_at: "2025-11-01T00:00:00",
+      expires_at: null,
+    }),
+    [key("narrow")]: JSON.stringify({
+      name: "Narrow",
+      team_id: "automation",
+      scopes: ["tag:ai"],
+      created_at: "2025-11-01T00:00:00",
+      expires_at: "2099-01-01T00:00:00",
+    }),
     [key("bare")]: JSON.stringify({ name: "Bare", team_id: "automation", created_at: "2025-11-01T00:00:00" }),
-    [key("late")]: JSON.stringify({ name: "Late", team_id: "automation", scopes: ["*"], expires_at: "2025-12-01T00:00:00" }),
+    [key("late")]: JSON.stringify({
+      name: "Late",
+      team_id: "automation",
+      scopes: ["*"],
+      expires_at: "2025-12-01T00:00:00",
+    }),
     "token:oops": "{}",
     routes: JSON.stringify({
-      "/api/vendor": { url: echo, tags: ["ai"], auth: { type: "bearer", config: { token_ref: "VENDOR_KEY" } } },
+      "/api/vendor": {
+        url: echo,
+        tags: ["ai"],
+        auth: { type: "bearer", config: { token_ref: "VENDOR_KEY" } },
+      },
       "/api/lost": { url: echo, auth: { type: "bearer", config: { token_ref: "LOST_KEY" } } },
       "/api/open": echo,
     }),
     "secret:VENDOR_KEY": JSON.stringify({ value: "vendor-secret" }),
   };
-  writeFileSync(path.join(folder, "kv.json"), JSON.stringify(Object.entries(kv).map(([name, value]) => ({ key: name, value }))));
-  writeFileSync(path.join(folder, "teams.csv"), "id,name,description\nMarketing,Marketing,\"Ads, mostly\"\n");
-  writeFileSync(path.join(folder, "tokens.json"), JSON.stringify([{ token_hash: sha256(tokens.dead), name: "Dead", team_id: "automation", scopes: ["*"] }]));
+  writeFileSync(
+    path.join(folder, "kv.json"),
+    JSON.stringify(Object.entries(kv).map(([name, value]) => ({ key: name, value }))),
+  );
+  writeFileSync(path.join(folder, "teams.csv"), 'id,name,description\nMarketing,Marketing,"Ads, mostly"\n');
+  writeFileSync(
+    path.join(folder, "tokens.json"),
+    JSON.stringify([{ token_hash: sha256(tokens.dead), name: "Dead", team_id: "automation", scopes: ["*"] }]),
+  );
   const at = (days) => new Date(Date.now() - days * 86_400_000).toISOString().replace("Z", "");
-  const calls = Array.from({ length: 2_500 }, (_, i) => `${sha256(tokens.marketing)},/api/vendor,${at(i % 60)},${i % 10 ? 200 : 502},${i % 300},10.0.${i >> 8}.${i & 255},"n8n, ""1.0""",POST,`);
-  writeFileSync(path.join(folder, "token_usage_logs.csv"), ["token_hash,route,timestamp,response_status,response_time_ms,ip_address,user_agent,request_method,error_message", ...calls, ",,,,,,,,"].join("\n"));
+  const calls = Array.from(
+    { length: 2_500 },
+    (_, i) =>
+      `${sha256(tokens.marketing)},/api/vendor,${at(i % 60)},${i % 10 ? 200 : 502},${i % 300},10.0.${i >> 8}.${i & 255},"n8n, ""1.0""",POST,`,
+  );
+  writeFileSync(
+    path.join(folder, "token_usage_logs.csv"),
+    [
+      "token_hash,route,timestamp,response_status,response_time_ms,ip_address,user_agent,request_method,error_message",
+      ...calls,
+      ",,,,,,,,",
+    ].join("\n"),
+  );
   // As it was before: the gateway serves what the earlier system wrote.
   for (const [name, value] of Object.entries(kv)) await system.kv.put(name, value);
 });
@@ -51,7 +95,11 @@ after(async () => {
 const run = (...more) => runIn(folder, {}, ...more);
 const runIn = (folder, env, ...more) =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, [path.join(root, "scripts/import.mjs"), folder, "--api", system.urls.api, ...more], { env: { ...process.env, TOKEN_MANAGER_SESSION: system.jwt(), ...env } });
+    const child = spawn(
+      process.execPath,
+      [path.join(root, "scripts/import.mjs"), folder, "--api", system.urls.api, ...more],
+      { env: { ...process.env, TOKEN_MANAGER_SESSION: system.jwt(), ...env } },
+    );
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
     child.on("close", (code) => resolve({ code, output }));
@@ -72,36 +120,67 @@ test("a check shows what would happen and changes nothing", async () => {
   assert.match(output, /created {2}route {2}\/api\/lost: the dump lacks the secret LOST_KEY/);
   assert.match(output, /refused {2}token {2}oops: its hash is not/);
   assert.match(output, /refused {2}calls {2}token_usage_logs: 1 rows lack/);
-  assert.match(output, /created {2}calls {2}token_usage_logs: 2000 calls; 2000 of tokens that are not here yet/);
+  assert.match(
+    output,
+    /created {2}calls {2}token_usage_logs: 2000 calls; 2000 of tokens that are not here yet/,
+  );
   assert.match(output, /would be: /);
-  assert.deepEqual(await Promise.all(["tokens", "routes", "teams", "usage_events", "audit"].map(rows)), before);
+  assert.deepEqual(
+    await Promise.all(["tokens", "routes", "teams", "usage_events", "audit"].map(rows)),
+    before,
+  );
 });
 
 test("an import without the route table leaves the one in KV alone", async () => {
   const token = mintLegacyToken();
   const entry = { value: JSON.stringify({ name: "Early", team_id: "automation", scopes: ["*"] }) };
-  const { status, body } = await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: { [`token:${sha256(token)}`]: entry } });
-  assert.deepEqual([status, body.items.map((i) => `${i.kind} ${i.outcome}`)], [200, ["team exists", "token created"]], JSON.stringify(body));
+  const { status, body } = await as(system, "admin", "POST", "/api/import", {
+    mode: "apply",
+    kv: { [`token:${sha256(token)}`]: entry },
+  });
+  assert.deepEqual(
+    [status, body.items.map((i) => `${i.kind} ${i.outcome}`)],
+    [200, ["team exists", "token created"]],
+    JSON.stringify(body),
+  );
   await system.cron();
   assert.equal(await system.kv.get("routes"), kv.routes);
   assert.equal((await call(token, "/api/open"))[0], 200);
 });
 
 test("a token whose team was deleted here is refused, and the others are taken", async () => {
-  assert.equal((await as(system, "admin", "POST", "/api/teams", { id: "closed", name: "Closed" })).status, 201);
+  assert.equal(
+    (await as(system, "admin", "POST", "/api/teams", { id: "closed", name: "Closed" })).status,
+    201,
+  );
   assert.equal((await as(system, "admin", "DELETE", "/api/teams/closed")).status, 200);
-  const entries = ["closed", "automation"].map((team_id) => [`token:${sha256(mintLegacyToken())}`, { name: `Of ${team_id}`, team_id, scopes: ["*"] }]);
-  const { status, body } = await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: Object.fromEntries(entries) });
+  const entries = ["closed", "automation"].map((team_id) => [
+    `token:${sha256(mintLegacyToken())}`,
+    { name: `Of ${team_id}`, team_id, scopes: ["*"] },
+  ]);
+  const { status, body } = await as(system, "admin", "POST", "/api/import", {
+    mode: "apply",
+    kv: Object.fromEntries(entries),
+  });
   assert.equal(status, 200, JSON.stringify(body));
   const outcomes = Object.fromEntries(body.items.map((i) => [i.subject.split(" (")[0], i.outcome]));
-  assert.deepEqual(outcomes, { automation: "exists", closed: "refused", "Of automation": "created", "Of closed": "refused" });
+  assert.deepEqual(outcomes, {
+    automation: "exists",
+    closed: "refused",
+    "Of automation": "created",
+    "Of closed": "refused",
+  });
 });
 
 test("applied, the same tokens work, with what they may and no more", async () => {
   const { code, output } = await run("--apply");
   assert.equal(code, 0, output);
   await eventually(async () => JSON.parse(await system.kv.get("routes"))?.v === 2, 10_000, "the new table");
-  await eventually(async () => JSON.parse(await system.kv.get(key("marketing")))?.v === 2, 10_000, "the new entries");
+  await eventually(
+    async () => JSON.parse(await system.kv.get(key("marketing")))?.v === 2,
+    10_000,
+    "the new entries",
+  );
   await new Promise((resolve) => setTimeout(resolve, 11_000)); // the gateway's cache
   const [status, text] = await call(tokens.marketing);
   assert.equal(status, 200);
@@ -112,7 +191,9 @@ test("applied, the same tokens work, with what they may and no more", async () =
   assert.equal((await call(tokens.bare))[0], 403);
   assert.equal((await call(tokens.late))[0], 401);
   assert.equal((await call(tokens.dead))[0], 401, "what was only in the table did not work");
-  const own = await (await system.call("/api/usage/me", { headers: { "x-api-key": tokens.marketing } })).json();
+  const own = await (
+    await system.call("/api/usage/me", { headers: { "x-api-key": tokens.marketing } })
+  ).json();
   assert.ok(own.total.calls >= 2_500 && own.total.upstream_errors === 250, JSON.stringify(own.total));
   const from = new Date(Date.now() - 70 * 86_400_000).toISOString();
   const route = await as(system, "admin", "GET", `/api/usage/route?route_path=/api/vendor&from=${from}`);
@@ -124,15 +205,32 @@ test("applied, the same tokens work, with what they may and no more", async () =
 });
 
 test("done again it changes nothing, also after the raw calls are gone", async () => {
-  const state = async () => JSON.stringify(await Promise.all(["tokens", "token_secrets", "routes", "credentials", "teams", "usage_rollups"].map(async (table) => (await system.db.prepare(`SELECT * FROM ${table} ORDER BY 1, 2, 3, 4`).all()).results)));
-  const calls = () => system.db.prepare("SELECT calls FROM usage_rollups WHERE dimension = 'token' AND granularity = 'week' ORDER BY bucket_start LIMIT 1").first("calls");
+  const state = async () =>
+    JSON.stringify(
+      await Promise.all(
+        ["tokens", "token_secrets", "routes", "credentials", "teams", "usage_rollups"].map(
+          async (table) =>
+            (await system.db.prepare(`SELECT * FROM ${table} ORDER BY 1, 2, 3, 4`).all()).results,
+        ),
+      ),
+    );
+  const calls = () =>
+    system.db
+      .prepare(
+        "SELECT calls FROM usage_rollups WHERE dimension = 'token' AND granularity = 'week' ORDER BY bucket_start LIMIT 1",
+      )
+      .first("calls");
   // The calls of the test before are on their way through the queue for a second or two.
   let last;
-  await eventually(async () => {
-    const previous = last;
-    last = await state();
-    return last === previous || void (await new Promise((resolve) => setTimeout(resolve, 2_500)));
-  }, 30_000, "quiet");
+  await eventually(
+    async () => {
+      const previous = last;
+      last = await state();
+      return last === previous || void (await new Promise((resolve) => setTimeout(resolve, 2_500)));
+    },
+    30_000,
+    "quiet",
+  );
   await system.db.prepare("DELETE FROM usage_events").run();
   const [before, counted] = [await state(), await calls()];
   const { code, output } = await run("--apply");
@@ -146,66 +244,130 @@ test("done again it changes nothing, also after the raw calls are gone", async (
 function largeDump(tokens, calls) {
   const large = mkdtempSync(path.join(tmpdir(), "dump-"));
   const hashes = Array.from({ length: tokens }, (_, i) => sha256(`large ${i}`));
-  writeFileSync(path.join(large, "kv.json"), JSON.stringify(Object.fromEntries(hashes.map((hash, i) => [`token:${hash}`, JSON.stringify({ name: `Large ${i}`, team_id: `large-${i % 7}`, scopes: ["*"] })]))));
-  writeFileSync(path.join(large, "tokens.csv"), `token_hash,name,is_active\r\n${hashes.map((hash, i) => `${hash},"Large, ${i}",${i % 10 ? "true" : "false"}`).join("\r\n")}\r\n`);
+  writeFileSync(
+    path.join(large, "kv.json"),
+    JSON.stringify(
+      Object.fromEntries(
+        hashes.map((hash, i) => [
+          `token:${hash}`,
+          JSON.stringify({ name: `Large ${i}`, team_id: `large-${i % 7}`, scopes: ["*"] }),
+        ]),
+      ),
+    ),
+  );
+  writeFileSync(
+    path.join(large, "tokens.csv"),
+    `token_hash,name,is_active\r\n${hashes.map((hash, i) => `${hash},"Large, ${i}",${i % 10 ? "true" : "false"}`).join("\r\n")}\r\n`,
+  );
   const at = (i) => new Date(Date.UTC(2024, 0, 1) + (i % 500) * 86_400_000).toISOString().slice(0, 19);
   const line = (i) => `${hashes[i % tokens]},/api/open,${at(i)},200,5,POST`;
   // Alike in every field, and far apart: each counts.
   const half = Array.from({ length: calls / 2 }, (_, i) => line(i));
-  writeFileSync(path.join(large, "token_usage_logs.csv"), ["token_hash,route,timestamp,response_status,response_time_ms,request_method", ...half, ...half].join("\n"));
+  writeFileSync(
+    path.join(large, "token_usage_logs.csv"),
+    ["token_hash,route,timestamp,response_status,response_time_ms,request_method", ...half, ...half].join(
+      "\n",
+    ),
+  );
   return { large, hashes };
 }
 
-test("a dump of any size comes in parts, each call once, and a session that ends is renewed on the way", { timeout: 1_800_000 }, async (t) => {
-  const [tokens, calls] = [Number(process.env.IMPORT_TOKENS ?? 2_500), Number(process.env.IMPORT_CALLS ?? 6_000)];
-  const { large, hashes } = largeDump(tokens, calls);
-  const ended = { TOKEN_MANAGER_SESSION: system.jwt("admin", { expiresIn: -120 }) };
-  const count = async (text) => system.db.prepare(text).first("n");
-  try {
-    const without = await runIn(large, ended, "--apply");
-    assert.deepEqual([without.code, /401 .*\n?.*The session has ended: give CLERK_SECRET_KEY/s.test(without.output)], [1, true], without.output.slice(-500));
-    // Clerk's Backend API, as far as it is asked: each token that it gives is over at once.
-    let given = 0;
-    const clerk = createServer((request, response) => {
-      const isRight = request.method === "POST" && request.url === "/v1/sessions/sess_user_admin/tokens" && request.headers.authorization === "Bearer sk_test";
-      given += 1;
-      response.writeHead(isRight ? 200 : 404, { "content-type": "application/json" }).end(JSON.stringify({ object: "token", jwt: system.jwt("admin", { expiresIn: 10 }) }));
-    });
-    const port = await listen(clerk);
-    const renewed = { ...ended, CLERK_SECRET_KEY: "sk_test", CLERK_API_URL: `http://127.0.0.1:${port}` };
-    const started = Date.now();
-    const { code, output } = await runIn(large, renewed, "--apply");
-    clerk.close();
-    assert.equal(code, 0, output.slice(-500));
-    const parts = 1 + Math.ceil(tokens / 1_000) + Math.ceil(calls / 2_000);
-    assert.match(output, new RegExp(`part ${parts} of ${parts} \\(calls\\)`));
-    assert.ok(given >= parts, `renewed ${given} times`);
-    assert.equal(await count("SELECT count(*) AS n FROM tokens WHERE name LIKE 'Large %'"), tokens);
-    assert.equal(await count("SELECT count(*) AS n FROM tokens WHERE name LIKE 'Large %' AND disabled_at IS NOT NULL"), tokens / 10, "a row goes with its entry");
-    const counted = () => count("SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = 'week' AND key LIKE 'large-%'");
-    assert.equal(await counted(), calls, "calls that are alike count each");
-    assert.equal(await count("SELECT count(*) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = '5m' AND key LIKE 'large-%'"), 0, "rollups that retention deletes at once");
-    const again = Date.now();
-    const file = path.join(large, "session");
-    writeFileSync(file, system.jwt());
-    const second = await runIn(large, { ...ended, TOKEN_MANAGER_SESSION_COMMAND: `cat ${file}` }, "--apply");
-    assert.match(second.output, /done: 0 created, /);
-    assert.equal(await counted(), calls);
-    t.diagnostic(`${tokens} tokens and ${calls} calls in ${parts} parts: ${again - started} ms, again ${Date.now() - again} ms`);
-    assert.equal(hashes.length, tokens);
-  } finally {
-    rmSync(large, { recursive: true, force: true });
-  }
-});
+test(
+  "a dump of any size comes in parts, each call once, and a session that ends is renewed on the way",
+  { timeout: 1_800_000 },
+  async (t) => {
+    const [tokens, calls] = [
+      Number(process.env.IMPORT_TOKENS ?? 2_500),
+      Number(process.env.IMPORT_CALLS ?? 6_000),
+    ];
+    const { large, hashes } = largeDump(tokens, calls);
+    const ended = { TOKEN_MANAGER_SESSION: system.jwt("admin", { expiresIn: -120 }) };
+    const count = async (text) => system.db.prepare(text).first("n");
+    try {
+      const without = await runIn(large, ended, "--apply");
+      assert.deepEqual(
+        [without.code, /401 .*\n?.*The session has ended: give CLERK_SECRET_KEY/s.test(without.output)],
+        [1, true],
+        without.output.slice(-500),
+      );
+      // Clerk's Backend API, as far as it is asked: each token that it gives is over at once.
+      let given = 0;
+      const clerk = createServer((request, response) => {
+        const isRight =
+          request.method === "POST" &&
+          request.url === "/v1/sessions/sess_user_admin/tokens" &&
+          request.headers.authorization === "Bearer sk_test";
+        given += 1;
+        response
+          .writeHead(isRight ? 200 : 404, { "content-type": "application/json" })
+          .end(JSON.stringify({ object: "token", jwt: system.jwt("admin", { expiresIn: 10 }) }));
+      });
+      const port = await listen(clerk);
+      const renewed = { ...ended, CLERK_SECRET_KEY: "sk_test", CLERK_API_URL: `http://127.0.0.1:${port}` };
+      const started = Date.now();
+      const { code, output } = await runIn(large, renewed, "--apply");
+      clerk.close();
+      assert.equal(code, 0, output.slice(-500));
+      const parts = 1 + Math.ceil(tokens / 1_000) + Math.ceil(calls / 2_000);
+      assert.match(output, new RegExp(`part ${parts} of ${parts} \\(calls\\)`));
+      assert.ok(given >= parts, `renewed ${given} times`);
+      assert.equal(await count("SELECT count(*) AS n FROM tokens WHERE name LIKE 'Large %'"), tokens);
+      assert.equal(
+        await count("SELECT count(*) AS n FROM tokens WHERE name LIKE 'Large %' AND disabled_at IS NOT NULL"),
+        tokens / 10,
+        "a row goes with its entry",
+      );
+      const counted = () =>
+        count(
+          "SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = 'week' AND key LIKE 'large-%'",
+        );
+      assert.equal(await counted(), calls, "calls that are alike count each");
+      assert.equal(
+        await count(
+          "SELECT count(*) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = '5m' AND key LIKE 'large-%'",
+        ),
+        0,
+        "rollups that retention deletes at once",
+      );
+      const again = Date.now();
+      const file = path.join(large, "session");
+      writeFileSync(file, system.jwt());
+      const second = await runIn(
+        large,
+        { ...ended, TOKEN_MANAGER_SESSION_COMMAND: `cat ${file}` },
+        "--apply",
+      );
+      assert.match(second.output, /done: 0 created, /);
+      assert.equal(await counted(), calls);
+      t.diagnostic(
+        `${tokens} tokens and ${calls} calls in ${parts} parts: ${again - started} ms, again ${Date.now() - again} ms`,
+      );
+      assert.equal(hashes.length, tokens);
+    } finally {
+      rmSync(large, { recursive: true, force: true });
+    }
+  },
+);
 
 test("a token imported alone works, although the published table says that there are none of its form", async () => {
-  await system.db.prepare("UPDATE tokens SET revoked_at = 1 WHERE id IN (SELECT token_id FROM token_secrets WHERE legacy = 1)").run();
+  await system.db
+    .prepare(
+      "UPDATE tokens SET revoked_at = 1 WHERE id IN (SELECT token_id FROM token_secrets WHERE legacy = 1)",
+    )
+    .run();
   const route = { name: "Again", path: "/api/again", backend_url: `${system.upstream.url}/echo` };
   assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
   const table = async () => JSON.parse(await system.kv.get("routes"));
-  await eventually(async () => (await table()).legacy_tokens !== true, 10_000, "a table without legacy tokens");
+  await eventually(
+    async () => (await table()).legacy_tokens !== true,
+    10_000,
+    "a table without legacy tokens",
+  );
   const token = mintLegacyToken();
-  const { status } = await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: { [`token:${sha256(token)}`]: { name: "Alone", team_id: "automation", scopes: ["*"] } } });
+  const { status } = await as(system, "admin", "POST", "/api/import", {
+    mode: "apply",
+    kv: { [`token:${sha256(token)}`]: { name: "Alone", team_id: "automation", scopes: ["*"] } },
+  });
   assert.equal(status, 200);
   await eventually(async () => (await table()).legacy_tokens === true, 10_000, "the table that says so");
   await eventually(async () => (await call(token, "/api/again"))[0] === 200, 15_000, "the token");
@@ -216,8 +378,23 @@ test("what is counted between the cut-over and the import is the imported token'
   const entry = { name: "Between", department: "Growth & Data", scopes: ["*"] };
   await system.kv.put(`token:${sha256(token)}`, JSON.stringify(entry));
   await eventually(async () => (await call(token, "/api/again"))[0] === 200, 15_000, "the gateway");
-  await eventually(async () => (await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE team_id = 'growth---data'").first("n")) > 0, 15_000, "its event");
-  assert.equal((await as(system, "admin", "POST", "/api/import", { mode: "apply", kv: { [`token:${sha256(token)}`]: entry } })).status, 200);
+  await eventually(
+    async () =>
+      (await system.db
+        .prepare("SELECT count(*) AS n FROM usage_events WHERE team_id = 'growth---data'")
+        .first("n")) > 0,
+    15_000,
+    "its event",
+  );
+  assert.equal(
+    (
+      await as(system, "admin", "POST", "/api/import", {
+        mode: "apply",
+        kv: { [`token:${sha256(token)}`]: entry },
+      })
+    ).status,
+    200,
+  );
   const { items } = (await as(system, "admin", "GET", "/api/tokens?team_id=growth---data")).body;
   const report = await as(system, "admin", "GET", `/api/usage/token/${items[0].id}`);
   assert.ok(report.body.total.calls >= 1, JSON.stringify(report.body.total));
@@ -227,8 +404,13 @@ test("only the platform admin imports, and bad input is named", async () => {
   assert.equal((await as(system, "manager", "POST", "/api/import", { mode: "check" })).status, 403);
   const bad = await as(system, "admin", "POST", "/api/import", { mode: "soon" });
   assert.deepEqual([bad.status, bad.body.details[0].field], [422, "mode"]);
-  const many = Object.fromEntries(Array.from({ length: 2_001 }, (_, i) => [`token:${sha256(String(i))}`, { name: "n" }]));
-  assert.deepEqual((await as(system, "admin", "POST", "/api/import", { mode: "check", kv: many })).body.details[0].field, "kv");
+  const many = Object.fromEntries(
+    Array.from({ length: 2_001 }, (_, i) => [`token:${sha256(String(i))}`, { name: "n" }]),
+  );
+  assert.deepEqual(
+    (await as(system, "admin", "POST", "/api/import", { mode: "check", kv: many })).body.details[0].field,
+    "kv",
+  );
   const usage = spawnSync(process.execPath, [path.join(root, "scripts/import.mjs")], { encoding: "utf8" });
   assert.equal(usage.status, 2);
 });

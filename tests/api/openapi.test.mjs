@@ -21,35 +21,77 @@ function run(command, args, options) {
   });
 }
 
-test("schemathesis, signed in as admin: no 5xx, and no answer that the document does not describe", { timeout: 400_000 }, async () => {
-  const command = await ensureSchemathesis();
-  const folder = mkdtempSync(path.join(tmpdir(), "schemathesis-"));
-  // Something to find under each parameter.
-  const make = async (where, body) => (await as(system, "admin", "POST", where, body)).body.id;
-  const ids = {
-    tokens: await make("/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] }),
-    routes: await make("/api/routes", { name: "r", path: "/api/tried", backend_url: `${system.upstream.url}/echo` }),
-    teams: await make("/api/teams", { id: "tried", name: "t" }),
-    invitations: await make("/api/invitations", { email: "tried@example.test", teams: [{ team_id: "automation", role: "VIEWER" }] }),
-  };
-  const found = Object.entries(ids).map(([kind, id]) => `[[operations]]\ninclude-path-regex = "^/api/${kind}/\\\\{id"\nparameters = { "path.id" = "${id}" }\n`);
-  found.push(`[[operations]]\ninclude-path-regex = "^/api/users/"\nparameters = { "path.uid" = "user_viewer" }\n`);
-  found.push(`[[operations]]\ninclude-path-regex = "^/api/usage/token/"\nparameters = { "path.id" = "${ids.tokens}" }\n`);
-  found.push(`[[operations]]\ninclude-path-regex = "^/api/usage/team/"\nparameters = { "path.id" = "automation" }\n`);
-  writeFileSync(path.join(folder, "schemathesis.toml"), found.join("\n"));
-  const checks = "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,negative_data_rejection";
-  const { code, output } = await run(
-    command,
-    ["run", `${system.urls.api}/openapi.json`, "--header", `Authorization: Bearer ${system.jwt("admin", { expiresIn: 3600 })}`,
-      "--checks", checks, "--phases", "examples,coverage,fuzzing", "--max-examples", "40", "--seed", "20261123", "--generation-database", "none",
-      "--suppress-health-check", "all", "--request-timeout", "20", "--no-color", "--warnings", "off", "--continue-on-failure"],
-    { cwd: folder, env: { ...process.env, PYTHONUTF8: "1" } },
-  );
-  rmSync(folder, { recursive: true, force: true });
-  assert.equal(code, 0, output.slice(-20_000));
-  const [, cases] = output.match(/(\d+) generated, \d+ passed/) ?? [];
-  assert.ok(Number(cases) > 2_000, output.slice(-2_000));
-});
+test(
+  "schemathesis, signed in as admin: no 5xx, and no answer that the document does not describe",
+  { timeout: 400_000 },
+  async () => {
+    const command = await ensureSchemathesis();
+    const folder = mkdtempSync(path.join(tmpdir(), "schemathesis-"));
+    // Something to find under each parameter.
+    const make = async (where, body) => (await as(system, "admin", "POST", where, body)).body.id;
+    const ids = {
+      tokens: await make("/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] }),
+      routes: await make("/api/routes", {
+        name: "r",
+        path: "/api/tried",
+        backend_url: `${system.upstream.url}/echo`,
+      }),
+      teams: await make("/api/teams", { id: "tried", name: "t" }),
+      invitations: await make("/api/invitations", {
+        email: "tried@example.test",
+        teams: [{ team_id: "automation", role: "VIEWER" }],
+      }),
+    };
+    const found = Object.entries(ids).map(
+      ([kind, id]) =>
+        `[[operations]]\ninclude-path-regex = "^/api/${kind}/\\\\{id"\nparameters = { "path.id" = "${id}" }\n`,
+    );
+    found.push(
+      `[[operations]]\ninclude-path-regex = "^/api/users/"\nparameters = { "path.uid" = "user_viewer" }\n`,
+    );
+    found.push(
+      `[[operations]]\ninclude-path-regex = "^/api/usage/token/"\nparameters = { "path.id" = "${ids.tokens}" }\n`,
+    );
+    found.push(
+      `[[operations]]\ninclude-path-regex = "^/api/usage/team/"\nparameters = { "path.id" = "automation" }\n`,
+    );
+    writeFileSync(path.join(folder, "schemathesis.toml"), found.join("\n"));
+    const checks =
+      "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,negative_data_rejection";
+    const { code, output } = await run(
+      command,
+      [
+        "run",
+        `${system.urls.api}/openapi.json`,
+        "--header",
+        `Authorization: Bearer ${system.jwt("admin", { expiresIn: 3600 })}`,
+        "--checks",
+        checks,
+        "--phases",
+        "examples,coverage,fuzzing",
+        "--max-examples",
+        "40",
+        "--seed",
+        "20261123",
+        "--generation-database",
+        "none",
+        "--suppress-health-check",
+        "all",
+        "--request-timeout",
+        "20",
+        "--no-color",
+        "--warnings",
+        "off",
+        "--continue-on-failure",
+      ],
+      { cwd: folder, env: { ...process.env, PYTHONUTF8: "1" } },
+    );
+    rmSync(folder, { recursive: true, force: true });
+    assert.equal(code, 0, output.slice(-20_000));
+    const [, cases] = output.match(/(\d+) generated, \d+ passed/) ?? [];
+    assert.ok(Number(cases) > 2_000, output.slice(-2_000));
+  },
+);
 
 test("the page of the document shows every endpoint, and needs nothing from elsewhere", async () => {
   const document = await (await system.call("/openapi.json")).json();
@@ -58,7 +100,8 @@ test("the page of the document shows every endpoint, and needs nothing from else
   assert.match(page.headers.get("content-security-policy"), /default-src 'none'/);
   const html = await page.text();
   for (const methods of Object.values(document.paths)) {
-    for (const operation of Object.values(methods)) assert.ok(html.includes(`<section id="${operation.operationId}">`), operation.operationId);
+    for (const operation of Object.values(methods))
+      assert.ok(html.includes(`<section id="${operation.operationId}">`), operation.operationId);
   }
   assert.ok(!/<script|src=|@import|url\(/.test(html));
 });

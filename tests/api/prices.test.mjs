@@ -13,11 +13,15 @@ const published = async () => JSON.parse((await system.kv.get("prices")) ?? "nul
 
 test("the first list is published by the cron, and read by any member", async () => {
   await system.cron();
-  assert.deepEqual((await published())["gpt-4o"], { prompt: 2_500_000, completion: 10_000_000, cached: 1_250_000 });
+  assert.deepEqual((await published())["gpt-4o"], {
+    prompt: 2_500_000,
+    completion: 10_000_000,
+    cached: 1_250_000,
+  });
   const { status, body } = await as(system, "viewer", "GET", "/api/prices?limit=5");
   assert.deepEqual([status, body.items.length], [200, 5]);
   const names = [];
-  for (let cursor; ; ) {
+  for (let cursor; ;) {
     const page = await as(system, "viewer", "GET", `/api/prices?limit=7${cursor ? `&cursor=${cursor}` : ""}`);
     names.push(...page.body.items.map((item) => item.model));
     cursor = page.body.next_cursor;
@@ -36,12 +40,18 @@ test("a price is set, replaced and deleted; the gateway is told and the audit lo
   await put({ prompt: 3, completion: 2, cached: 1, cache_write: 4 });
   await eventually(async () => (await published())["acme/one"].prompt === 3);
   const listed = await as(system, "admin", "GET", "/api/prices?search=ACME");
-  assert.deepEqual(listed.body.items.map((item) => item.price), [{ prompt: 3, completion: 2, cached: 1, cache_write: 4 }]);
+  assert.deepEqual(
+    listed.body.items.map((item) => item.price),
+    [{ prompt: 3, completion: 2, cached: 1, cache_write: 4 }],
+  );
   assert.equal((await as(system, "admin", "DELETE", "/api/prices/acme%2Fone")).status, 200);
   assert.equal((await published())["acme/one"], undefined);
   assert.equal((await as(system, "admin", "DELETE", "/api/prices/acme%2Fone")).status, 404);
   const { body } = await as(system, "admin", "GET", "/api/dashboard/audit-logs?entity=price");
-  assert.deepEqual(body.items.map((entry) => entry.action), ["delete-price", "set-price", "set-price"]);
+  assert.deepEqual(
+    body.items.map((entry) => entry.action),
+    ["delete-price", "set-price", "set-price"],
+  );
 });
 
 test("bad input is named, and others may not", async () => {
@@ -49,5 +59,8 @@ test("bad input is named, and others may not", async () => {
   assert.ok([400, 422].includes(bad.status), JSON.stringify(bad));
   const name = await as(system, "admin", "PUT", "/api/prices/a%20b", { prompt: 1, completion: 2 });
   assert.deepEqual([name.status, name.body.details[0].field], [422, "model"]);
-  assert.equal((await as(system, "manager", "PUT", "/api/prices/x", { prompt: 1, completion: 2 })).status, 403);
+  assert.equal(
+    (await as(system, "manager", "PUT", "/api/prices/x", { prompt: 1, completion: 2 })).status,
+    403,
+  );
 });

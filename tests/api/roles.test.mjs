@@ -20,14 +20,26 @@ for (const role of ROLES) {
 before(async () => {
   system = await startOnSockets();
   const { db } = system;
-  await db.prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES ('subject', 'S', 1, 1), ('elsewhere', 'E', 1, 1)").run();
+  await db
+    .prepare(
+      "INSERT INTO teams (id, name, created_at, updated_at) VALUES ('subject', 'S', 1, 1), ('elsewhere', 'E', 1, 1)",
+    )
+    .run();
   // A second ADMIN each, so that no refusal is about the last one.
   await db.prepare("INSERT INTO users (id, created_at, updated_at) VALUES ('user_spare', 1, 1)").run();
-  for (const team of ["subject", "elsewhere"]) await db.prepare("INSERT INTO memberships VALUES ('user_spare', ?, 'ADMIN', 1)").bind(team).run();
+  for (const team of ["subject", "elsewhere"])
+    await db.prepare("INSERT INTO memberships VALUES ('user_spare', ?, 'ADMIN', 1)").bind(team).run();
   const teams = { core: "core-team", team: "subject", other: "elsewhere" };
   for (const [name, roles] of Object.entries(callers)) {
-    await db.prepare("INSERT INTO users (id, email, created_at, updated_at) VALUES (?, ?, 1, 1)").bind(`user_${name}`, `${name}@example.test`).run();
-    for (const [where, role] of Object.entries(roles)) await db.prepare("INSERT INTO memberships VALUES (?, ?, ?, 1)").bind(`user_${name}`, teams[where], role).run();
+    await db
+      .prepare("INSERT INTO users (id, email, created_at, updated_at) VALUES (?, ?, 1, 1)")
+      .bind(`user_${name}`, `${name}@example.test`)
+      .run();
+    for (const [where, role] of Object.entries(roles))
+      await db
+        .prepare("INSERT INTO memberships VALUES (?, ?, ?, 1)")
+        .bind(`user_${name}`, teams[where], role)
+        .run();
   }
   document = await (await system.call("/openapi.json")).json();
 });
@@ -35,8 +47,11 @@ after(() => system?.stop());
 
 const rank = (role) => ROLES.indexOf(role);
 const meets = (rule, who) =>
-  rule.anyone || (rule.any_team && Object.keys(who).length > 0) ||
-  (rule.core && rank(who.core) >= rank(rule.core)) || (rule.team && rank(who.team) >= rank(rule.team)) || false;
+  rule.anyone ||
+  (rule.any_team && Object.keys(who).length > 0) ||
+  (rule.core && rank(who.core) >= rank(rule.core)) ||
+  (rule.team && rank(who.team) >= rank(rule.team)) ||
+  false;
 
 /** Something of the subject's team to call the endpoint with: `[path, body]`. */
 async function subjectOf(method, pattern, operation) {
@@ -45,11 +60,24 @@ async function subjectOf(method, pattern, operation) {
   const body = operation.requestBody?.content["application/json"].example;
   const now = Date.now();
   if (pattern.includes("/tokens/{id}") || pattern === "/api/usage/token/{id}") {
-    await db.prepare("INSERT INTO tokens (id, name, team_id, scopes, created_by, created_at, updated_at) VALUES (?, 'x', 'subject', '[\"*\"]', 'user_spare', ?, ?)").bind(`tok_${id}`, now, now).run();
-    return [pattern.replace("{id}", `tok_${id}`), pattern.endsWith("/{id}") && method === "PUT" ? { name: "changed" } : body];
+    await db
+      .prepare(
+        "INSERT INTO tokens (id, name, team_id, scopes, created_by, created_at, updated_at) VALUES (?, 'x', 'subject', '[\"*\"]', 'user_spare', ?, ?)",
+      )
+      .bind(`tok_${id}`, now, now)
+      .run();
+    return [
+      pattern.replace("{id}", `tok_${id}`),
+      pattern.endsWith("/{id}") && method === "PUT" ? { name: "changed" } : body,
+    ];
   }
   if (pattern.includes("/routes/{id}")) {
-    await db.prepare("INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, 'x', ?, ?, 1, 1)").bind(`rte_${id}`, `/api/${id}`, `${system.upstream.url}/echo`).run();
+    await db
+      .prepare(
+        "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, 'x', ?, ?, 1, 1)",
+      )
+      .bind(`rte_${id}`, `/api/${id}`, `${system.upstream.url}/echo`)
+      .run();
     return [pattern.replace("{id}", `rte_${id}`), body];
   }
   if (pattern.includes("/teams/{id}") || pattern === "/api/usage/team/{id}") {
@@ -58,31 +86,62 @@ async function subjectOf(method, pattern, operation) {
     return [pattern.replace("{id}", "subject"), body];
   }
   if (pattern.includes("/users/{uid}")) {
-    await db.prepare("INSERT INTO users (id, created_at, updated_at) VALUES (?, 1, 1)").bind(`user_${id}`).run();
+    await db
+      .prepare("INSERT INTO users (id, created_at, updated_at) VALUES (?, 1, 1)")
+      .bind(`user_${id}`)
+      .run();
     // In both teams, so that every caller who is in one sees them.
-    if (method !== "POST") await db.prepare("INSERT INTO memberships VALUES (?, 'subject', 'VIEWER', 1)").bind(`user_${id}`).run();
-    await db.prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES (?, 't', 1, 1)").bind(`t-${id}`).run();
+    if (method !== "POST")
+      await db.prepare("INSERT INTO memberships VALUES (?, 'subject', 'VIEWER', 1)").bind(`user_${id}`).run();
+    await db
+      .prepare("INSERT INTO teams (id, name, created_at, updated_at) VALUES (?, 't', 1, 1)")
+      .bind(`t-${id}`)
+      .run();
     if (method === "POST") await shareTeam(`user_${id}`, `t-${id}`);
     const where = pattern.replace("{uid}", `user_${id}`).replace("{team}", "subject");
-    return [where, method === "PUT" ? { team_id: "subject", role: "DEVELOPER" } : method === "POST" ? { team_id: "subject", role: "VIEWER" } : undefined];
+    return [
+      where,
+      method === "PUT"
+        ? { team_id: "subject", role: "DEVELOPER" }
+        : method === "POST"
+          ? { team_id: "subject", role: "VIEWER" }
+          : undefined,
+    ];
   }
   if (pattern.includes("/prices/{model}")) {
-    await db.prepare("INSERT INTO ai_prices (model, effective_at, prompt_micros, completion_micros, source) VALUES (?, 1, 1, 1, 'x')").bind(id).run();
+    await db
+      .prepare(
+        "INSERT INTO ai_prices (model, effective_at, prompt_micros, completion_micros, source) VALUES (?, 1, 1, 1, 'x')",
+      )
+      .bind(id)
+      .run();
     return [pattern.replace("{model}", id), body];
   }
   if (pattern.includes("/invitations/{id}")) {
     await db.batch([
-      db.prepare("INSERT INTO invitations (id, email, invited_by, created_at, expires_at) VALUES (?, ?, 'user_spare', ?, ?)").bind(`inv_${id}`, `${id}@example.test`, now, now + 1e9),
+      db
+        .prepare(
+          "INSERT INTO invitations (id, email, invited_by, created_at, expires_at) VALUES (?, ?, 'user_spare', ?, ?)",
+        )
+        .bind(`inv_${id}`, `${id}@example.test`, now, now + 1e9),
       db.prepare("INSERT INTO invitation_teams VALUES (?, 'subject', 'VIEWER')").bind(`inv_${id}`),
     ]);
     return [pattern.replace("{id}", `inv_${id}`), body];
   }
-  if (pattern === "/api/tokens" && method === "POST") return [pattern, { ...body, team_id: "subject", scopes: ["*"] }];
-  if (pattern === "/api/routes" && method === "POST") return [pattern, { name: "x", path: `/api/${id}`, backend_url: `${system.upstream.url}/echo` }];
+  if (pattern === "/api/tokens" && method === "POST")
+    return [pattern, { ...body, team_id: "subject", scopes: ["*"] }];
+  if (pattern === "/api/routes" && method === "POST")
+    return [pattern, { name: "x", path: `/api/${id}`, backend_url: `${system.upstream.url}/echo` }];
   if (pattern === "/api/teams" && method === "POST") return [pattern, { ...body, id: `t-${id}` }];
-  if (pattern === "/api/invitations" && method === "POST") return [pattern, { email: `${id}@example.test`, teams: [{ team_id: "subject", role: "VIEWER" }] }];
+  if (pattern === "/api/invitations" && method === "POST")
+    return [pattern, { email: `${id}@example.test`, teams: [{ team_id: "subject", role: "VIEWER" }] }];
   if (pattern === "/api/usage/route") {
-    await db.prepare("INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, 'x', ?, 'https://x.example/', 1, 1)").bind(`rte_${id}`, `/api/${id}`).run();
+    await db
+      .prepare(
+        "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, 'x', ?, 'https://x.example/', 1, 1)",
+      )
+      .bind(`rte_${id}`, `/api/${id}`)
+      .run();
     return [`${pattern}?route_path=/api/${id}`, body];
   }
   return [pattern, body];
@@ -91,12 +150,19 @@ async function subjectOf(method, pattern, operation) {
 /** Puts a person into a team with everybody who is in the subject's team, so that all of them see the person. */
 async function shareTeam(user, team) {
   await system.db.prepare("INSERT INTO memberships VALUES (?, ?, 'VIEWER', 1)").bind(user, team).run();
-  for (const name of Object.keys(callers)) await system.db.prepare("INSERT OR IGNORE INTO memberships SELECT ?, ?, 'VIEWER', 1 WHERE EXISTS (SELECT 1 FROM memberships WHERE user_id = ? AND team_id = 'subject')").bind(`user_${name}`, team, `user_${name}`).run();
+  for (const name of Object.keys(callers))
+    await system.db
+      .prepare(
+        "INSERT OR IGNORE INTO memberships SELECT ?, ?, 'VIEWER', 1 WHERE EXISTS (SELECT 1 FROM memberships WHERE user_id = ? AND team_id = 'subject')",
+      )
+      .bind(`user_${name}`, team, `user_${name}`)
+      .run();
 }
 
 const call = async (method, where, body, authorization) => {
   const response = await system.call(where, {
-    method, body: body === undefined ? undefined : JSON.stringify(body),
+    method,
+    body: body === undefined ? undefined : JSON.stringify(body),
     headers: { "content-type": "application/json", ...(authorization && { authorization }) },
   });
   const text = await response.text();
@@ -105,11 +171,23 @@ const call = async (method, where, body, authorization) => {
 
 /** Lists and reports answer everybody who is signed in, with the rows they may see: often none. */
 const SHOWS_WHAT_ONE_SEES = new Set([
-  "GET /api/tokens", "GET /api/routes", "GET /api/teams", "GET /api/users", "GET /api/invitations", "GET /api/notifications",
-  "GET /api/usage/stats", "GET /api/usage/tokens", "GET /api/usage/events", "GET /api/usage/export",
-  "GET /api/dashboard/overview", "GET /api/stats",
+  "GET /api/tokens",
+  "GET /api/routes",
+  "GET /api/teams",
+  "GET /api/users",
+  "GET /api/invitations",
+  "GET /api/notifications",
+  "GET /api/usage/stats",
+  "GET /api/usage/tokens",
+  "GET /api/usage/events",
+  "GET /api/usage/export",
+  "GET /api/dashboard/overview",
+  "GET /api/stats",
 ]);
-const operations = () => Object.entries(document.paths).flatMap(([pattern, methods]) => Object.entries(methods).map(([method, operation]) => [method.toUpperCase(), pattern, operation]));
+const operations = () =>
+  Object.entries(document.paths).flatMap(([pattern, methods]) =>
+    Object.entries(methods).map(([method, operation]) => [method.toUpperCase(), pattern, operation]),
+  );
 
 test("every role at every endpoint is answered as the matrix says", { timeout: 300_000 }, async () => {
   let checked = 0;
@@ -124,7 +202,10 @@ test("every role at every endpoint is answered as the matrix says", { timeout: 3
       assert.ok(answer.status < 500, what);
       if (meets(access.may, who) || SHOWS_WHAT_ONE_SEES.has(`${method} ${pattern}`)) {
         assert.ok(![401, 403, 404].includes(answer.status), `should be let through: ${what}`);
-      } else if (pattern.startsWith("/api/dashboard/audit-logs") && rank(who.team ?? who.other) >= rank(access.may.team)) {
+      } else if (
+        pattern.startsWith("/api/dashboard/audit-logs") &&
+        rank(who.team ?? who.other) >= rank(access.may.team)
+      ) {
         assert.equal(answer.status, 200, `the own team's entries: ${what}`);
       } else {
         assert.equal(answer.status, meets(access.sees, who) ? 403 : 404, `should be refused: ${what}`);
@@ -147,17 +228,37 @@ test("without a good session every endpoint that asks for one is 401", { timeout
     if (!operation["x-access"]) continue;
     const where = pattern.replace(/\{\w+\}/g, "x");
     for (const [what, authorization] of Object.entries(sessions)) {
-      const answer = await call(method, where, operation.requestBody?.content["application/json"].example, authorization);
+      const answer = await call(
+        method,
+        where,
+        operation.requestBody?.content["application/json"].example,
+        authorization,
+      );
       assert.equal(answer.status, 401, `${what}: ${method} ${pattern}`);
-      assert.equal(answer.code, what === "expired" ? "session-expired" : "unauthenticated", `${what}: ${method} ${pattern}`);
+      assert.equal(
+        answer.code,
+        what === "expired" ? "session-expired" : "unauthenticated",
+        `${what}: ${method} ${pattern}`,
+      );
     }
   }
 });
 
 test("what asks for no session is open on purpose: a fixed list", () => {
-  const open = operations().filter(([, , operation]) => !operation["x-access"]).map(([method, pattern]) => `${method} ${pattern}`);
-  assert.deepEqual(open.sort(), [
-    "GET /api/usage/me", "GET /api/usage/test-data", "GET /docs", "GET /health", "GET /health/detailed", "GET /openapi.json",
-    "POST /api/usage-log", "POST /api/webhooks/clerk",
-  ].sort());
+  const open = operations()
+    .filter(([, , operation]) => !operation["x-access"])
+    .map(([method, pattern]) => `${method} ${pattern}`);
+  assert.deepEqual(
+    open.sort(),
+    [
+      "GET /api/usage/me",
+      "GET /api/usage/test-data",
+      "GET /docs",
+      "GET /health",
+      "GET /health/detailed",
+      "GET /openapi.json",
+      "POST /api/usage-log",
+      "POST /api/webhooks/clerk",
+    ].sort(),
+  );
 });

@@ -7,14 +7,37 @@ before(async () => (system = await startSystem()));
 after(() => system?.stop());
 
 let counter = 0;
-const good = (more = {}) => ({ name: "Echo", path: `/api/r${counter++}`, backend_url: "https://api.example.com/v1", tags: ["ai"], ...more });
+const good = (more = {}) => ({
+  name: "Echo",
+  path: `/api/r${counter++}`,
+  backend_url: "https://api.example.com/v1",
+  tags: ["ai"],
+  ...more,
+});
 const create = (user, more) => as(system, user, "POST", "/api/routes", good(more));
 const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);
 
-const oauth2 = { kind: "oauth2_client_credentials", token_url: "https://login.example.com/token", client_id: "c", client_secret: "s3cret-value" };
-const aws = { kind: "aws_sigv4", access_key_id: "AKIDEXAMPLE", secret_access_key: "s3cret-value", region: "eu-west-1", service: "s3" };
+const oauth2 = {
+  kind: "oauth2_client_credentials",
+  token_url: "https://login.example.com/token",
+  client_id: "c",
+  client_secret: "s3cret-value",
+};
+const aws = {
+  kind: "aws_sigv4",
+  access_key_id: "AKIDEXAMPLE",
+  secret_access_key: "s3cret-value",
+  region: "eu-west-1",
+  service: "s3",
+};
 const newer = [
-  { kind: "headers", headers: [{ name: "X-Account", value: "s3cret-value" }, { name: "X-Key", value: "s3cret-value" }] },
+  {
+    kind: "headers",
+    headers: [
+      { name: "X-Account", value: "s3cret-value" },
+      { name: "X-Key", value: "s3cret-value" },
+    ],
+  },
   { ...oauth2, scope: "read", audience: "api", client_auth: "body" },
   { ...aws, session_token: "s3cret-value" },
 ];
@@ -29,16 +52,26 @@ test("201: a route with a credential is made and shows neither secret nor seal",
   ]) {
     const made = await create("admin", { credential });
     assert.equal(made.status, 201, JSON.stringify(made.body));
-    assert.deepEqual([made.body.upstream.credential.kind, made.body.upstream.credential.origin], [credential.kind, "https://api.example.com"]);
+    assert.deepEqual(
+      [made.body.upstream.credential.kind, made.body.upstream.credential.origin],
+      [credential.kind, "https://api.example.com"],
+    );
     assert.doesNotMatch(JSON.stringify(made.body), /s3cret-value|v1\./);
-    const row = await system.db.prepare("SELECT sealed FROM credentials WHERE route_id = ?").bind(made.body.id).first();
+    const row = await system.db
+      .prepare("SELECT sealed FROM credentials WHERE route_id = ?")
+      .bind(made.body.id)
+      .first();
     assert.doesNotMatch(row.sealed, /s3cret/);
   }
 });
 
 test("200: upstreams and credentials are seen by the core team alone", async () => {
   const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
-  for (const [user, sees] of /** @type {any[][]} */ ([["admin", true], ["manager", false], ["viewer", false]])) {
+  for (const [user, sees] of /** @type {any[][]} */ ([
+    ["admin", true],
+    ["manager", false],
+    ["viewer", false],
+  ])) {
     const got = await as(system, user, "GET", `/api/routes/${made.body.id}`);
     assert.equal(got.status, 200);
     assert.equal(got.body.upstream !== undefined, sees, user);
@@ -50,9 +83,20 @@ test("200: upstreams and credentials are seen by the core team alone", async () 
 test("403: routes are changed by the core team alone", async () => {
   const made = await create("admin");
   assert.equal((await create("manager")).status, 403);
-  assert.equal((await as(system, "manager", "PUT", `/api/routes/${made.body.id}`, { name: "x" })).status, 403);
+  assert.equal(
+    (await as(system, "manager", "PUT", `/api/routes/${made.body.id}`, { name: "x" })).status,
+    403,
+  );
   assert.equal((await as(system, "manager", "DELETE", `/api/routes/${made.body.id}`)).status, 403);
-  assert.equal((await as(system, "developer", "PUT", `/api/routes/${made.body.id}/credential`, { kind: "bearer", token: "x" })).status, 403);
+  assert.equal(
+    (
+      await as(system, "developer", "PUT", `/api/routes/${made.body.id}/credential`, {
+        kind: "bearer",
+        token: "x",
+      })
+    ).status,
+    403,
+  );
 });
 
 test("422: every bad field is named and nothing is written", async () => {
@@ -75,7 +119,18 @@ test("422: every bad field is named and nothing is written", async () => {
     [{ credential: { kind: "header", name: "Host", value: "x" } }, "credential.name"],
     [{ credential: { kind: "headers", headers: [] } }, "credential.headers"],
     [{ credential: { kind: "headers", headers: [{ name: "Host", value: "x" }] } }, "credential.headers"],
-    [{ credential: { kind: "headers", headers: [{ name: "A", value: "x" }, { name: "a", value: "y" }] } }, "credential.headers"],
+    [
+      {
+        credential: {
+          kind: "headers",
+          headers: [
+            { name: "A", value: "x" },
+            { name: "a", value: "y" },
+          ],
+        },
+      },
+      "credential.headers",
+    ],
     [{ credential: { ...oauth2, token_url: "ftp://login.example.com" } }, "credential.token_url"],
     [{ credential: { ...oauth2, client_id: "" } }, "credential.client_id"],
     [{ credential: { ...oauth2, client_secret: "a\nb" } }, "credential.client_secret"],
@@ -107,7 +162,15 @@ test("422: every bad field is named and nothing is written", async () => {
 test("422: outside local development upstreams must be public and https", async () => {
   const strict = await startSystem({ apiVars: { ALLOW_INSECURE_UPSTREAMS: "false" } });
   try {
-    for (const backend_url of ["http://api.example.com", "http://127.0.0.1", "https://127.0.0.1", "https://169.254.169.254/latest", "https://[::1]/", "https://localhost", "https://db.internal"]) {
+    for (const backend_url of [
+      "http://api.example.com",
+      "http://127.0.0.1",
+      "https://127.0.0.1",
+      "https://169.254.169.254/latest",
+      "https://[::1]/",
+      "https://localhost",
+      "https://db.internal",
+    ]) {
       const answer = await as(strict, "admin", "POST", "/api/routes", good({ backend_url }));
       assert.deepEqual([answer.status, fields(answer)], [422, ["backend_url"]], backend_url);
     }
@@ -129,21 +192,31 @@ test("a change of origin drops the credential and says so; any other change keep
   const kept = await update({ backend_url: "https://api.example.com/v2", name: "Renamed" });
   assert.equal(kept.body.upstream.credential?.kind, "bearer");
   const moved = await update({ backend_url: "https://evil.example.com/v2" });
-  assert.deepEqual([moved.status, moved.body.credential_dropped, moved.body.upstream.credential], [200, true, null]);
-  const published = JSON.parse(await system.kv.get("routes")).routes.find((route) => route.id === made.body.id);
+  assert.deepEqual(
+    [moved.status, moved.body.credential_dropped, moved.body.upstream.credential],
+    [200, true, null],
+  );
+  const published = JSON.parse(await system.kv.get("routes")).routes.find(
+    (route) => route.id === made.body.id,
+  );
   assert.equal(published.credential, undefined);
   assert.equal(published.url, "https://evil.example.com/v2");
 });
 
 test("403: who may not set a credential cannot take one away by pointing the route elsewhere", async () => {
   const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
-  await system.db.prepare("INSERT INTO memberships VALUES ('user_newcomer', 'core-team', 'DEVELOPER', 0)").run();
+  await system.db
+    .prepare("INSERT INTO memberships VALUES ('user_newcomer', 'core-team', 'DEVELOPER', 0)")
+    .run();
   try {
     const update = (change) => as(system, "newcomer", "PUT", `/api/routes/${made.body.id}`, change);
     assert.equal((await update({ name: "Renamed" })).status, 200);
     assert.equal((await update({ backend_url: "https://evil.example.com" })).status, 403);
     const route = await as(system, "admin", "GET", `/api/routes/${made.body.id}`);
-    assert.deepEqual([route.body.upstream.credential.kind, route.body.upstream.backend_url], ["bearer", "https://api.example.com/v1"]);
+    assert.deepEqual(
+      [route.body.upstream.credential.kind, route.body.upstream.backend_url],
+      ["bearer", "https://api.example.com/v1"],
+    );
   } finally {
     await system.db.prepare("DELETE FROM memberships WHERE user_id = 'user_newcomer'").run();
   }
@@ -152,7 +225,11 @@ test("403: who may not set a credential cannot take one away by pointing the rou
 test("a credential is set and cleared; 412 guards a route too", async () => {
   const made = await create("admin");
   const where = `/api/routes/${made.body.id}`;
-  const set = await as(system, "admin", "PUT", `${where}/credential`, { kind: "basic", username: "u", password: "p" });
+  const set = await as(system, "admin", "PUT", `${where}/credential`, {
+    kind: "basic",
+    username: "u",
+    password: "p",
+  });
   assert.deepEqual([set.status, set.body.upstream.credential.kind], [200, "basic"]);
   const stale = await as(system, "admin", "PUT", where, { name: "x" }, { "if-match": '"1"' });
   assert.equal(stale.status, 412);
@@ -164,11 +241,24 @@ test("each kind of credential is set and never shown, in the audit log neither",
   const made = await create("admin");
   for (const credential of newer) {
     const set = await as(system, "admin", "PUT", `/api/routes/${made.body.id}/credential`, credential);
-    assert.deepEqual([set.status, set.body.upstream.credential.kind], [200, credential.kind], JSON.stringify(set.body));
-    const bad = await as(system, "admin", "PUT", `/api/routes/${made.body.id}/credential`, { ...credential, surprise: 1 });
+    assert.deepEqual(
+      [set.status, set.body.upstream.credential.kind],
+      [200, credential.kind],
+      JSON.stringify(set.body),
+    );
+    const bad = await as(system, "admin", "PUT", `/api/routes/${made.body.id}/credential`, {
+      ...credential,
+      surprise: 1,
+    });
     assert.equal(bad.status, 422);
-    for (const where of [`/api/routes/${made.body.id}`, `/api/dashboard/audit-logs?entity_id=${made.body.id}`]) {
-      assert.doesNotMatch(JSON.stringify((await as(system, "admin", "GET", where)).body), /s3cret-value|v1\./);
+    for (const where of [
+      `/api/routes/${made.body.id}`,
+      `/api/dashboard/audit-logs?entity_id=${made.body.id}`,
+    ]) {
+      assert.doesNotMatch(
+        JSON.stringify((await as(system, "admin", "GET", where)).body),
+        /s3cret-value|v1\./,
+      );
     }
   }
   assert.doesNotMatch(system.logs(), /s3cret-value/);
@@ -183,11 +273,14 @@ test("settings are kept, published and cleared; that a route is closed is seen b
   };
   const made = await create("admin", { settings });
   assert.deepEqual([made.status, made.body.upstream?.settings], [201, settings], JSON.stringify(made.body));
-  const published = async () => JSON.parse(await system.kv.get("routes")).routes.find((route) => route.id === made.body.id);
+  const published = async () =>
+    JSON.parse(await system.kv.get("routes")).routes.find((route) => route.id === made.body.id);
   assert.deepEqual((await published()).settings, settings);
   const seen = (await as(system, "viewer", "GET", `/api/routes/${made.body.id}`)).body;
   assert.deepEqual([seen.maintenance, seen.upstream], [settings.maintenance, undefined]);
-  const itself = await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { settings: { failover: { route_id: made.body.id } } });
+  const itself = await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, {
+    settings: { failover: { route_id: made.body.id } },
+  });
   assert.deepEqual([itself.status, fields(itself)], [422, ["settings.failover.route_id"]]);
 
   const used = await as(system, "admin", "DELETE", `/api/routes/${second.body.id}`);
@@ -196,7 +289,10 @@ test("settings are kept, published and cleared; that a route is closed is seen b
   const renamed = await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { name: "Renamed" });
   assert.deepEqual(renamed.body.upstream.settings, settings);
   const cleared = await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { settings: {} });
-  assert.deepEqual([cleared.body.upstream.settings, cleared.body.maintenance, (await published()).settings], [{}, undefined, undefined]);
+  assert.deepEqual(
+    [cleared.body.upstream.settings, cleared.body.maintenance, (await published()).settings],
+    [{}, undefined, undefined],
+  );
   assert.equal((await as(system, "admin", "DELETE", `/api/routes/${second.body.id}`)).status, 200);
 });
 
@@ -204,7 +300,8 @@ test("a disabled or deleted route is not published, and the table's version only
   const version = async () => JSON.parse(await system.kv.get("routes")).version;
   const made = await create("admin");
   const first = await version();
-  const isPublished = async () => JSON.parse(await system.kv.get("routes")).routes.some((route) => route.id === made.body.id);
+  const isPublished = async () =>
+    JSON.parse(await system.kv.get("routes")).routes.some((route) => route.id === made.body.id);
   assert.ok(await isPublished());
   await as(system, "admin", "PUT", `/api/routes/${made.body.id}`, { enabled: false });
   assert.ok(!(await isPublished()));
@@ -214,9 +311,19 @@ test("a disabled or deleted route is not published, and the table's version only
 });
 
 test("a second upstream lends its credential, so naming it takes the permission to set one", async () => {
-  await system.db.prepare("INSERT OR IGNORE INTO users (id, created_at, updated_at) VALUES ('user_core_dev', 1, 1)").run();
-  await system.db.prepare("INSERT OR IGNORE INTO memberships VALUES ('user_core_dev', 'core-team', 'DEVELOPER', 1)").run();
-  const make = async (user, name, more = {}) => as(system, user, "POST", "/api/routes", { name, path: `/api/${name}`, backend_url: `${system.upstream.url}/echo`, ...more });
+  await system.db
+    .prepare("INSERT OR IGNORE INTO users (id, created_at, updated_at) VALUES ('user_core_dev', 1, 1)")
+    .run();
+  await system.db
+    .prepare("INSERT OR IGNORE INTO memberships VALUES ('user_core_dev', 'core-team', 'DEVELOPER', 1)")
+    .run();
+  const make = async (user, name, more = {}) =>
+    as(system, user, "POST", "/api/routes", {
+      name,
+      path: `/api/${name}`,
+      backend_url: `${system.upstream.url}/echo`,
+      ...more,
+    });
   const keyed = (await make("admin", "lender", { credential: { kind: "bearer", token: "lent" } })).body.id;
   const bare = (await make("admin", "bare-second")).body.id;
   const over = (route_id, more) => ({ settings: { failover: { route_id, ...more } } });
@@ -226,6 +333,10 @@ test("a second upstream lends its credential, so naming it takes the permission 
   const put = (user, change) => as(system, user, "PUT", `/api/routes/${own}`, change);
   assert.equal((await put("core_dev", over(keyed))).status, 403);
   assert.equal((await put("admin", over(keyed))).status, 200);
-  assert.equal((await put("core_dev", { ...over(keyed), description: "as it was" })).status, 200, "what is there already may stay");
+  assert.equal(
+    (await put("core_dev", { ...over(keyed), description: "as it was" })).status,
+    200,
+    "what is there already may stay",
+  );
   assert.equal((await put("core_dev", over(keyed, { any_method: true }))).status, 403);
 });

@@ -7,7 +7,8 @@ let system;
 before(async () => (system = await startSystem()));
 after(() => system?.stop());
 
-const ask = (authorization, headers = {}) => system.call("/api/tokens", { headers: { ...(authorization && { authorization }), ...headers } });
+const ask = (authorization, headers = {}) =>
+  system.call("/api/tokens", { headers: { ...(authorization && { authorization }), ...headers } });
 const now = () => Math.floor(Date.now() / 1000);
 
 test("401: every bad session is refused, and only an expired one is told apart", async () => {
@@ -15,7 +16,9 @@ test("401: every bad session is refused, and only an expired one is told apart",
   const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   const good = system.jwt();
   const [head, claims, signature] = good.split(".");
-  const forged = Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url").toString()), sub: "user_other" })).toString("base64url");
+  const forged = Buffer.from(
+    JSON.stringify({ ...JSON.parse(Buffer.from(claims, "base64url").toString()), sub: "user_other" }),
+  ).toString("base64url");
   for (const [what, authorization, code] of [
     ["none", undefined, "unauthenticated"],
     ["no bearer", good, "unauthenticated"],
@@ -48,18 +51,26 @@ test("401: every bad session is refused, and only an expired one is told apart",
 test("CORS is for exactly the allowed origins, on errors too", async () => {
   const from = async (origin, init) => {
     const response = await system.call("/api/tokens", { headers: { origin }, ...init });
-    return [response.status, response.headers.get("access-control-allow-origin"), response.headers.get("access-control-allow-credentials")];
+    return [
+      response.status,
+      response.headers.get("access-control-allow-origin"),
+      response.headers.get("access-control-allow-credentials"),
+    ];
   };
   assert.deepEqual(await from(system.origin), [401, system.origin, null]);
   assert.deepEqual(await from("https://evil.example"), [401, null, null]);
-  const preflight = (origin) => from(origin, { method: "OPTIONS", headers: { origin, "access-control-request-method": "PUT" } });
+  const preflight = (origin) =>
+    from(origin, { method: "OPTIONS", headers: { origin, "access-control-request-method": "PUT" } });
   assert.deepEqual(await preflight(system.origin), [204, system.origin, null]);
   assert.equal((await preflight("https://evil.example"))[1], null);
 });
 
 test("unknown paths and methods are answered in the envelope", async () => {
   const answer = async (where, method) => {
-    const response = await system.call(where, { method, headers: { authorization: `Bearer ${system.jwt()}` } });
+    const response = await system.call(where, {
+      method,
+      headers: { authorization: `Bearer ${system.jwt()}` },
+    });
     const body = await response.json();
     return [response.status, body.code, response.headers.get("allow")];
   };
@@ -74,7 +85,8 @@ test("a token reads its own usage and no other", async () => {
   const response = await system.call("/api/usage/me", { headers: { "x-api-key": "ntk_nonsense" } });
   assert.deepEqual([response.status, (await response.json()).error], [401, "Invalid API Key"]);
   // Parity fault 3: these were open to anyone.
-  for (const where of ["/api/usage/stats", "/api/tokens", "/api/routes"]) assert.equal((await system.call(where)).status, 401, where);
+  for (const where of ["/api/usage/stats", "/api/tokens", "/api/routes"])
+    assert.equal((await system.call(where)).status, 401, where);
 });
 
 test("health touches no store and needs no session", async () => {
@@ -86,17 +98,25 @@ test("health touches no store and needs no session", async () => {
 test("one person, and one token, can ask only so much", async () => {
   const bounded = await startOnSockets({ rates: { PEOPLE_RATE: 5, TOKEN_RATE: 3 } });
   try {
-    const me = (user) => bounded.call("/api/me", { headers: { authorization: `Bearer ${bounded.jwt(user)}` } });
+    const me = (user) =>
+      bounded.call("/api/me", { headers: { authorization: `Bearer ${bounded.jwt(user)}` } });
     const statuses = async (count, ask) => {
       const seen = [];
       for (let i = 0; i < count; i++) seen.push((await ask()).status);
       return seen;
     };
-    const made = await as(bounded, "manager", "POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] });
+    const made = await as(bounded, "manager", "POST", "/api/tokens", {
+      name: "t",
+      team_id: "automation",
+      scopes: ["*"],
+    });
     assert.equal(made.status, 201);
     assert.ok((await statuses(11, () => me("admin"))).includes(429), "at the latest in the next window");
     const refused = await me("admin");
-    assert.deepEqual([refused.status, (await refused.json()).code, refused.headers.get("retry-after")], [429, "too-many-requests", "60"]);
+    assert.deepEqual(
+      [refused.status, (await refused.json()).code, refused.headers.get("retry-after")],
+      [429, "too-many-requests", "60"],
+    );
     assert.equal((await me("viewer")).status, 200, "others go on");
     const usage = (token) => bounded.call("/api/usage/me", { headers: { "x-api-key": token } });
     const used = await statuses(7, () => usage(made.body.token));

@@ -7,13 +7,20 @@ let system;
 before(async () => (system = await startSystem()));
 after(() => system?.stop());
 
-const good = (more = {}) => ({ name: "n8n", team_id: "automation", scopes: ["openai"], expires_days: 90, ...more });
+const good = (more = {}) => ({
+  name: "n8n",
+  team_id: "automation",
+  scopes: ["openai"],
+  expires_days: 90,
+  ...more,
+});
 const create = (user, more, headers) => as(system, user, "POST", "/api/tokens", good(more), headers);
 const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);
 
 /** The one envelope, with a request id that is also in the header. */
 function assertEnvelope(answer) {
-  for (const name of ["error", "message", "code", "request_id"]) assert.equal(typeof answer.body[name], "string", name);
+  for (const name of ["error", "message", "code", "request_id"])
+    assert.equal(typeof answer.body[name], "string", name);
   assert.equal(answer.headers.get("x-request-id"), answer.body.request_id);
 }
 
@@ -25,7 +32,10 @@ test("201: a token is made, shown once and found again without its secret", asyn
   const got = await as(system, "viewer", "GET", `/api/tokens/${made.body.id}`);
   assert.equal(got.status, 200);
   assert.equal(got.body.token, undefined);
-  assert.equal(`${got.body.hint.start}…${got.body.hint.end}`, `${made.body.token.slice(0, 12)}…${made.body.token.slice(-4)}`);
+  assert.equal(
+    `${got.body.hint.start}…${got.body.hint.end}`,
+    `${made.body.token.slice(0, 12)}…${made.body.token.slice(-4)}`,
+  );
   const days = (got.body.expires_at - got.body.created_at) / 86_400_000;
   assert.equal(Math.round(days), 90);
 });
@@ -35,7 +45,12 @@ test("200: the list pages, filters, searches and sorts on the server", async () 
   const names = [];
   let cursor = "";
   do {
-    const page = await as(system, "viewer", "GET", `/api/tokens?search=PAGED&sort=name&limit=2${cursor && `&cursor=${cursor}`}`);
+    const page = await as(
+      system,
+      "viewer",
+      "GET",
+      `/api/tokens?search=PAGED&sort=name&limit=2${cursor && `&cursor=${cursor}`}`,
+    );
     assert.equal(page.status, 200, JSON.stringify(page.body));
     assert.ok(page.body.items.length <= 2);
     names.push(...page.body.items.map((token) => token.name));
@@ -80,8 +95,12 @@ test("422 and 400: every bad field is named and nothing is written", async () =>
     assertEnvelope(answer);
     assert.ok(fields(answer).includes(field), `${field} in ${JSON.stringify(answer.body.details)}`);
   }
-  for (const body of ["", "{", "[]", "null", '"x"', "{\"name\":"]) {
-    const response = await system.call("/api/tokens", { method: "POST", body, headers: { authorization: `Bearer ${system.jwt()}` } });
+  for (const body of ["", "{", "[]", "null", '"x"', '{"name":']) {
+    const response = await system.call("/api/tokens", {
+      method: "POST",
+      body,
+      headers: { authorization: `Bearer ${system.jwt()}` },
+    });
     assert.ok([400, 422].includes(response.status), `${body}: ${response.status}`);
     assert.ok((await response.json()).details?.length > 0, body);
   }
@@ -95,7 +114,16 @@ test("413 or 422: ten megabytes of name are refused and nothing breaks", async (
 });
 
 test("422: unknown query parameters, bad limits and cursors are named", async () => {
-  for (const [query, field] of [["limit=0", "limit"], ["limit=201", "limit"], ["limit=x", "limit"], ["cursor=%00", "cursor"], ["cursor=abc", "cursor"], [`cursor=${Buffer.from('[9223372036854775807,"x"]').toString("base64url")}`, "cursor"], ["sort=color", "sort"], ["colour=red", "colour"]]) {
+  for (const [query, field] of [
+    ["limit=0", "limit"],
+    ["limit=201", "limit"],
+    ["limit=x", "limit"],
+    ["cursor=%00", "cursor"],
+    ["cursor=abc", "cursor"],
+    [`cursor=${Buffer.from('[9223372036854775807,"x"]').toString("base64url")}`, "cursor"],
+    ["sort=color", "sort"],
+    ["colour=red", "colour"],
+  ]) {
     const answer = await as(system, "admin", "GET", `/api/tokens?${query}`);
     assert.equal(answer.status, 422, `${query}: ${JSON.stringify(answer.body)}`);
     assert.ok(fields(answer).includes(field), `${query}: ${JSON.stringify(answer.body.details)}`);
@@ -105,24 +133,37 @@ test("422: unknown query parameters, bad limits and cursors are named", async ()
 test("403 and 404: callers see their teams and change what their role allows", async () => {
   const byManager = (await create("manager")).body;
   const byDeveloper = (await create("developer")).body;
-  const change = async (user, token) => (await as(system, user, "PUT", `/api/tokens/${token.id}`, { name: "renamed" })).status;
-  assert.deepEqual([await change("developer", byDeveloper), await change("developer", byManager)], [200, 403]);
+  const change = async (user, token) =>
+    (await as(system, user, "PUT", `/api/tokens/${token.id}`, { name: "renamed" })).status;
+  assert.deepEqual(
+    [await change("developer", byDeveloper), await change("developer", byManager)],
+    [200, 403],
+  );
   assert.deepEqual([await change("manager", byDeveloper), await change("admin", byManager)], [200, 200]);
   assert.deepEqual([await change("viewer", byManager), await change("newcomer", byManager)], [403, 404]);
   assert.equal((await create("viewer")).status, 403);
   assert.equal((await create("newcomer")).status, 404);
   assert.equal((await as(system, "newcomer", "GET", `/api/tokens/${byManager.id}`)).status, 404);
   assert.equal((await as(system, "admin", "GET", "/api/tokens/tok_nowhere")).status, 404);
-  assert.deepEqual((await as(system, "manager", "GET", "/api/tokens?team_id=core-team")).body.items ?? [], []);
+  assert.deepEqual(
+    (await as(system, "manager", "GET", "/api/tokens?team_id=core-team")).body.items ?? [],
+    [],
+  );
 });
 
 test("403: refused attempts are in the audit log, and so is every change, without secrets", async () => {
   const made = (await create("manager", { name: "audited" })).body;
   await as(system, "viewer", "DELETE", `/api/tokens/${made.id}`);
   await as(system, "manager", "POST", `/api/tokens/${made.id}/disable`);
-  const { results } = await system.db.prepare("SELECT actor, action, result, after FROM audit WHERE entity_id = ? ORDER BY at, id").bind(made.id).all();
+  const { results } = await system.db
+    .prepare("SELECT actor, action, result, after FROM audit WHERE entity_id = ? ORDER BY at, id")
+    .bind(made.id)
+    .all();
   const rows = results.map((row) => [row.actor, row.result]);
-  assert.ok(rows.some(([actor, result]) => actor === "user_viewer" && result === "refused"), JSON.stringify(results));
+  assert.ok(
+    rows.some(([actor, result]) => actor === "user_viewer" && result === "refused"),
+    JSON.stringify(results),
+  );
   assert.equal(rows.filter(([actor, result]) => actor === "user_manager" && result === "done").length, 2);
   assert.ok(!JSON.stringify(results).includes(made.token));
 });
@@ -135,9 +176,13 @@ test("409 and 200: Idempotency-Key makes one token, and shows its secret once", 
   assert.deepEqual([second.status, second.body.id, second.body.token], [200, first.body.id, undefined]);
   const other = await create("manager", { name: "another" }, key);
   assert.equal(other.status, 409);
-  const rotate = () => as(system, "manager", "POST", `/api/tokens/${first.body.id}/rotate`, {}, { "idempotency-key": "rot-1" });
+  const rotate = () =>
+    as(system, "manager", "POST", `/api/tokens/${first.body.id}/rotate`, {}, { "idempotency-key": "rot-1" });
   const [one, two] = [await rotate(), await rotate()];
-  assert.deepEqual([one.status, two.status, typeof one.body.token, two.body.token], [201, 200, "string", undefined]);
+  assert.deepEqual(
+    [one.status, two.status, typeof one.body.token, two.body.token],
+    [201, 200, "string", undefined],
+  );
   const secrets = await as(system, "manager", "GET", `/api/tokens/${first.body.id}/secrets`);
   assert.equal(secrets.body.items.length, 2);
 });
@@ -147,7 +192,8 @@ test("412: of two admins who save the same token the second is told and loses no
   const read = await as(system, "manager", "GET", `/api/tokens/${token.id}`);
   const etag = read.headers.get("etag");
   assert.match(etag, /^"\d+"$/);
-  const save = (name) => as(system, "manager", "PUT", `/api/tokens/${token.id}`, { name }, { "if-match": etag });
+  const save = (name) =>
+    as(system, "manager", "PUT", `/api/tokens/${token.id}`, { name }, { "if-match": etag });
   const answers = await Promise.all([save("first"), save("second")]);
   assert.deepEqual(answers.map((a) => a.status).sort(), [200, 412]);
   const winner = answers.find((a) => a.status === 200);
@@ -174,11 +220,20 @@ test("422: scopes lie inside the team's cap", async () => {
 const recordOf = async (token) => JSON.parse(await system.kv.get(`token:${sha256(token)}`));
 
 test("limits are kept, published with the team's defaults, and cleared by null", async () => {
-  await system.db.prepare("UPDATE teams SET limits = ? WHERE id = 'automation'").bind('{"calls_per_minute":60,"concurrent_calls":3}').run();
+  await system.db
+    .prepare("UPDATE teams SET limits = ? WHERE id = 'automation'")
+    .bind('{"calls_per_minute":60,"concurrent_calls":3}')
+    .run();
   try {
-    const made = await create("developer", { limits: { calls_per_minute: 10, cost_micros_per_day: 5_000_000 }, inject_faults: true });
+    const made = await create("developer", {
+      limits: { calls_per_minute: 10, cost_micros_per_day: 5_000_000 },
+      inject_faults: true,
+    });
     assert.equal(made.status, 201, JSON.stringify(made.body));
-    assert.deepEqual([made.body.limits, made.body.inject_faults], [{ calls_per_minute: 10, cost_micros_per_day: 5_000_000 }, true]);
+    assert.deepEqual(
+      [made.body.limits, made.body.inject_faults],
+      [{ calls_per_minute: 10, cost_micros_per_day: 5_000_000 }, true],
+    );
     const inForce = { calls_per_minute: 10, concurrent_calls: 3, cost_micros_per_day: 5_000_000 };
     const record = await recordOf(made.body.token);
     assert.deepEqual([record.limits, record.inject_faults], [inForce, true]);
@@ -188,11 +243,18 @@ test("limits are kept, published with the team's defaults, and cleared by null",
     const own = await system.call("/api/usage/me", { headers: { "x-api-key": made.body.token } });
     assert.deepEqual((await own.json()).limits, inForce);
 
-    const cleared = await as(system, "manager", "PUT", `/api/tokens/${made.body.id}`, { limits: null, inject_faults: false });
+    const cleared = await as(system, "manager", "PUT", `/api/tokens/${made.body.id}`, {
+      limits: null,
+      inject_faults: false,
+    });
     assert.deepEqual([cleared.status, cleared.body.limits, cleared.body.inject_faults], [200, {}, false]);
     const after = await recordOf(made.body.token);
-    assert.deepEqual([after.limits, after.inject_faults], [{ calls_per_minute: 60, concurrent_calls: 3 }, undefined]);
-    const entries = (await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${made.body.id}`)).body.items;
+    assert.deepEqual(
+      [after.limits, after.inject_faults],
+      [{ calls_per_minute: 60, concurrent_calls: 3 }, undefined],
+    );
+    const entries = (await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${made.body.id}`))
+      .body.items;
     const [update] = entries.filter((entry) => entry.action === "update-token");
     assert.deepEqual([update.before.limits.calls_per_minute, update.after.limits], [10, {}]);
   } finally {
@@ -201,18 +263,27 @@ test("limits are kept, published with the team's defaults, and cleared by null",
 });
 
 test("403: a developer tightens limits and never loosens them, neither for an own token nor for one of the team", async () => {
-  await system.db.prepare("UPDATE teams SET limits = ? WHERE id = 'automation'").bind('{"calls_per_minute":60}').run();
+  await system.db
+    .prepare("UPDATE teams SET limits = ? WHERE id = 'automation'")
+    .bind('{"calls_per_minute":60}')
+    .run();
   try {
     assert.equal((await create("developer", { limits: { calls_per_minute: 61 } })).status, 403);
     const { id } = (await create("developer", { limits: { calls_per_minute: 30 } })).body;
-    const set = async (user, limits) => (await as(system, user, "PUT", `/api/tokens/${id}`, { limits })).status;
+    const set = async (user, limits) =>
+      (await as(system, user, "PUT", `/api/tokens/${id}`, { limits })).status;
     assert.equal(await set("developer", { calls_per_minute: 20, calls_per_day: 100 }), 200);
     for (const looser of [{ calls_per_minute: 21, calls_per_day: 100 }, { calls_per_minute: 20 }, {}, null]) {
       assert.equal(await set("developer", looser), 403, JSON.stringify(looser));
     }
-    assert.deepEqual((await as(system, "viewer", "GET", `/api/tokens/${id}`)).body.limits, { calls_per_minute: 20, calls_per_day: 100 });
+    assert.deepEqual((await as(system, "viewer", "GET", `/api/tokens/${id}`)).body.limits, {
+      calls_per_minute: 20,
+      calls_per_day: 100,
+    });
     assert.equal(await set("manager", { calls_per_minute: 500 }), 200);
-    const refused = (await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${id}&result=refused`)).body.items;
+    const refused = (
+      await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${id}&result=refused`)
+    ).body.items;
     assert.equal(refused.length, 4);
   } finally {
     await system.db.prepare("UPDATE teams SET limits = NULL WHERE id = 'automation'").run();
@@ -221,30 +292,54 @@ test("403: a developer tightens limits and never loosens them, neither for an ow
 
 test("limits that cannot be read publish nothing, and never no limits", async () => {
   const made = (await create("manager", { limits: { calls_per_minute: 10 } })).body;
-  await system.db.prepare("UPDATE tokens SET limits = '{\"calls_per_minute\":\"ten\"}' WHERE id = ?").bind(made.id).run();
+  await system.db
+    .prepare('UPDATE tokens SET limits = \'{"calls_per_minute":"ten"}\' WHERE id = ?')
+    .bind(made.id)
+    .run();
   const renamed = await as(system, "manager", "PUT", `/api/tokens/${made.id}`, { name: "renamed" });
   assert.equal(renamed.status, 409, "what cannot be read is not written back");
   await system.db.batch([
     system.db.prepare("UPDATE tokens SET name = 'renamed', version = version + 1 WHERE id = ?").bind(made.id),
-    system.db.prepare("INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES ('obx_x', 'token', ?, 0, 0)").bind(made.id),
+    system.db
+      .prepare(
+        "INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES ('obx_x', 'token', ?, 0, 0)",
+      )
+      .bind(made.id),
   ]);
   await system.cron();
-  assert.deepEqual([(await recordOf(made.token)).name, (await recordOf(made.token)).limits], ["n8n", { calls_per_minute: 10 }]);
+  assert.deepEqual(
+    [(await recordOf(made.token)).name, (await recordOf(made.token)).limits],
+    ["n8n", { calls_per_minute: 10 }],
+  );
   await system.db.prepare("UPDATE tokens SET limits = NULL WHERE id = ?").bind(made.id).run();
 });
 
 test("how far limits are used up is what the gateway's counter says, for people and for the holder", async () => {
   const route = { name: "Echo", path: "/api/counted", backend_url: `${system.upstream.url}/echo` };
   assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
-  const { id, token } = (await create("developer", { scopes: ["counted"], limits: { calls_per_minute: 10, body_bytes: 100 } })).body;
+  const { id, token } = (
+    await create("developer", { scopes: ["counted"], limits: { calls_per_minute: 10, body_bytes: 100 } })
+  ).body;
   const uses = async () => (await as(system, "viewer", "GET", `/api/tokens/${id}/limits`)).body.uses;
   const [unused] = await uses();
   assert.deepEqual([unused.kind, unused.limit, unused.used], ["calls-per-minute", 10, 0]);
   let calls = 0;
-  await eventually(async () => (await system.gateway("/api/counted", { headers: { "x-api-key": token } })).status === 200 && ++calls === 3, 40_000, "three calls");
-  assert.deepEqual((await uses()).map((use) => use.used), [3]);
+  await eventually(
+    async () =>
+      (await system.gateway("/api/counted", { headers: { "x-api-key": token } })).status === 200 &&
+      ++calls === 3,
+    40_000,
+    "three calls",
+  );
+  assert.deepEqual(
+    (await uses()).map((use) => use.used),
+    [3],
+  );
   const own = await (await system.call("/api/usage/me", { headers: { "x-api-key": token } })).json();
-  assert.deepEqual(own.uses.map((use) => [use.kind, use.used]), [["calls-per-minute", 3]]);
+  assert.deepEqual(
+    own.uses.map((use) => [use.kind, use.used]),
+    [["calls-per-minute", 3]],
+  );
   const cleared = await as(system, "manager", "PUT", `/api/tokens/${id}`, { limits: { body_bytes: 100 } });
   assert.equal(cleared.status, 200);
   assert.deepEqual(await uses(), [], "what is not counted");
@@ -258,28 +353,55 @@ test("a manager's disable stands, whoever disabled the token before", async () =
   assert.deepEqual([over.status, over.body.disabled_by, over.body.state], [200, "user_manager", "disabled"]);
   assert.equal((await set("developer", "enable")).status, 403);
   const again = await set("developer", "disable");
-  assert.deepEqual([again.status, again.body.disabled_by], [200, "user_manager"], "its maker does not take it back over");
+  assert.deepEqual(
+    [again.status, again.body.disabled_by],
+    [200, "user_manager"],
+    "its maker does not take it back over",
+  );
   assert.equal((await set("developer", "enable")).status, 403);
-  const audit = await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${id}&action=disable-token&result=done`);
-  assert.deepEqual(audit.body.items.map((entry) => entry.actor), ["user_manager", "user_developer"]);
-  assert.deepEqual([audit.body.items[0].before.disabled_by, audit.body.items[0].after.disabled_by], ["user_developer", "user_manager"]);
+  const audit = await as(
+    system,
+    "admin",
+    "GET",
+    `/api/dashboard/audit-logs?entity_id=${id}&action=disable-token&result=done`,
+  );
+  assert.deepEqual(
+    audit.body.items.map((entry) => entry.actor),
+    ["user_manager", "user_developer"],
+  );
+  assert.deepEqual(
+    [audit.body.items[0].before.disabled_by, audit.body.items[0].after.disabled_by],
+    ["user_developer", "user_manager"],
+  );
   assert.equal((await set("manager", "enable")).body.state, "active");
   assert.equal((await set("manager", "enable")).status, 200, "repeating it changes nothing");
 });
 
 test("an allow-list means the same in either spelling, and what would lock everybody out is named", async () => {
-  const made = await create("manager", { ip_allow: ["::ffff:10.0.0.0/104", "10.1.2.3/8", "::ffff:0:0/96", "2001:db8::1", "::/0"] });
+  const made = await create("manager", {
+    ip_allow: ["::ffff:10.0.0.0/104", "10.1.2.3/8", "::ffff:0:0/96", "2001:db8::1", "::/0"],
+  });
   assert.equal(made.status, 201, JSON.stringify(made.body));
   assert.deepEqual(made.body.ip_allow, ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::1/128", "::/0"]);
   const bad = await create("manager", { ip_allow: ["10.0.0.0/8", "::ffff:0:0/95", "fe80::1%eth0", "::/80"] });
   assert.deepEqual([bad.status, fields(bad)], [422, ["ip_allow.1", "ip_allow.2", "ip_allow.3"]]);
   // As an earlier version stored it.
-  await system.db.prepare("UPDATE tokens SET ip_allow = ? WHERE id = ?").bind(JSON.stringify(["::ffff:10.0.0.0/104"]), made.body.id).run();
+  await system.db
+    .prepare("UPDATE tokens SET ip_allow = ? WHERE id = ?")
+    .bind(JSON.stringify(["::ffff:10.0.0.0/104"]), made.body.id)
+    .run();
   const told = async (client_ip) => {
-    const { body } = await as(system, "manager", "POST", `/api/tokens/${made.body.id}/explain`, { method: "GET", path: "/api/openai/x", client_ip });
+    const { body } = await as(system, "manager", "POST", `/api/tokens/${made.body.id}/explain`, {
+      method: "GET",
+      path: "/api/openai/x",
+      client_ip,
+    });
     return body.steps.find((step) => step.step === "client-ip").denial;
   };
-  assert.deepEqual([await told("10.1.2.3"), await told("::ffff:10.1.2.3"), await told("11.1.2.3")], [null, null, "ip-not-allowed"]);
+  assert.deepEqual(
+    [await told("10.1.2.3"), await told("::ffff:10.1.2.3"), await told("11.1.2.3")],
+    [null, null, "ip-not-allowed"],
+  );
 });
 
 test("a tag keeps an edge from changing it, and is taken back when one has", async () => {
@@ -287,25 +409,42 @@ test("a tag keeps an edge from changing it, and is taken back when one has", asy
   const got = await as(system, "manager", "GET", `/api/tokens/${id}`);
   assert.match(got.headers.get("cache-control"), /no-transform/);
   const weak = `W/${got.headers.get("etag")}`;
-  assert.equal((await as(system, "manager", "PUT", `/api/tokens/${id}`, { name: "weak" }, { "if-match": weak })).status, 200);
-  assert.equal((await as(system, "manager", "PUT", `/api/tokens/${id}`, { name: "late" }, { "if-match": weak })).status, 412);
+  assert.equal(
+    (await as(system, "manager", "PUT", `/api/tokens/${id}`, { name: "weak" }, { "if-match": weak })).status,
+    200,
+  );
+  assert.equal(
+    (await as(system, "manager", "PUT", `/api/tokens/${id}`, { name: "late" }, { "if-match": weak })).status,
+    412,
+  );
 });
 
 test("a cap by service holds for a route of one segment too, as the gateway and the tester see it", async () => {
   await system.db.prepare("UPDATE teams SET scope_cap = '[\"narrow\"]' WHERE id = 'automation'").run();
   try {
-    const route = await as(system, "admin", "POST", "/api/routes", { name: "root", path: "/api", backend_url: `${system.upstream.url}/echo` });
+    const route = await as(system, "admin", "POST", "/api/routes", {
+      name: "root",
+      path: "/api",
+      backend_url: `${system.upstream.url}/echo`,
+    });
     assert.equal(route.status, 201, JSON.stringify(route.body));
     const made = await create("manager", { name: "capped", scopes: ["/api/narrow/*"] });
     assert.equal(made.status, 201);
     const explained = async () => {
-      const { body } = await as(system, "manager", "POST", `/api/tokens/${made.body.id}/explain`, { method: "GET", path: "/api/narrow/x" });
+      const { body } = await as(system, "manager", "POST", `/api/tokens/${made.body.id}/explain`, {
+        method: "GET",
+        path: "/api/narrow/x",
+      });
       return [body.allowed, body.steps.find((step) => step.step === "scope").denial];
     };
     const called = () => system.gateway("/api/narrow/x", { headers: { "x-api-key": made.body.token } });
     await eventually(async () => (await called()).status === 403, 15_000, "the gateway's refusal");
     assert.deepEqual(await explained(), [false, "scope"]);
-    const own = await as(system, "admin", "POST", "/api/routes", { name: "own", path: "/api/narrow", backend_url: `${system.upstream.url}/echo` });
+    const own = await as(system, "admin", "POST", "/api/routes", {
+      name: "own",
+      path: "/api/narrow",
+      backend_url: `${system.upstream.url}/echo`,
+    });
     assert.equal(own.status, 201);
     assert.deepEqual(await explained(), [true, null]);
     await eventually(async () => (await called()).status === 200, 15_000, "the service's own route");

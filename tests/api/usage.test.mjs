@@ -25,14 +25,18 @@ const event = (more = {}) => ({
   request_id: "req_u",
   ...more,
 });
-const deliver = (...events) => system.deliver([{ id: `m${serial++}`, body: JSON.stringify({ v: 1, events }) }]);
+const deliver = (...events) =>
+  system.deliver([{ id: `m${serial++}`, body: JSON.stringify({ v: 1, events }) }]);
 
 /** Parity fault 10: lists showed 0 calls for all but the top ten, and success was always 100 %. */
 test("every token of a report has its figures and its own success", async () => {
   const events = [];
   for (let token = 0; token < 15; token++) {
-    for (let call = 0; call <= token; call++) events.push(event({ token_id: `tok_${token}`, route_id: `rte_${token}` }));
-    events.push(event({ token_id: `tok_${token}`, route_id: `rte_${token}`, outcome: "upstream-error", status: 500 }));
+    for (let call = 0; call <= token; call++)
+      events.push(event({ token_id: `tok_${token}`, route_id: `rte_${token}` }));
+    events.push(
+      event({ token_id: `tok_${token}`, route_id: `rte_${token}`, outcome: "upstream-error", status: 500 }),
+    );
   }
   await deliver(...events.slice(0, 50));
   await deliver(...events.slice(50, 100));
@@ -50,12 +54,22 @@ test("every token of a report has its figures and its own success", async () => 
 });
 
 test("percentiles are read from the histogram within ten per cent, and denials do not count as latency", async () => {
-  const events = Array.from({ length: 100 }, (_, i) => event({ token_id: "tok_p", latency_ms: (i + 1) * 10 }));
+  const events = Array.from({ length: 100 }, (_, i) =>
+    event({ token_id: "tok_p", latency_ms: (i + 1) * 10 }),
+  );
   await deliver(...events.slice(0, 50));
   await deliver(...events.slice(50));
-  await deliver(...Array.from({ length: 10 }, () => event({ token_id: "tok_p", outcome: "denied-scope", status: 403, latency_ms: 0 })));
+  await deliver(
+    ...Array.from({ length: 10 }, () =>
+      event({ token_id: "tok_p", outcome: "denied-scope", status: 403, latency_ms: 0 }),
+    ),
+  );
   const { body } = await as(system, "admin", "GET", "/api/usage/stats?token_id=tok_p");
-  for (const [name, exact] of /** @type {any[][]} */ ([["p50_ms", 500], ["p95_ms", 950], ["p99_ms", 990]])) {
+  for (const [name, exact] of /** @type {any[][]} */ ([
+    ["p50_ms", 500],
+    ["p95_ms", 950],
+    ["p99_ms", 990],
+  ])) {
     assert.ok(Math.abs(body.total[name] - exact) <= exact / 10, `${name} ${body.total[name]}`);
   }
   assert.deepEqual([body.total.calls, body.total.denied, body.total.mean_ms], [110, 10, 505]);
@@ -63,7 +77,8 @@ test("percentiles are read from the histogram within ten per cent, and denials d
 
 test("callers see the usage of their own teams alone", async () => {
   await deliver(event({ token_id: "tok_core", team: "core-team" }));
-  const calls = async (user, query = "") => (await as(system, user, "GET", `/api/usage/stats?token_id=tok_core${query}`)).body.total.calls;
+  const calls = async (user, query = "") =>
+    (await as(system, user, "GET", `/api/usage/stats?token_id=tok_core${query}`)).body.total.calls;
   assert.deepEqual([await calls("admin"), await calls("viewer")], [1, 0]);
   const newcomer = await as(system, "newcomer", "GET", "/api/usage/stats");
   assert.ok(newcomer.status === 404 || newcomer.body.total.calls === 0, JSON.stringify(newcomer.body));
@@ -79,7 +94,10 @@ test("422: bad ranges are named", async () => {
   ]) {
     const answer = await as(system, "admin", "GET", `/api/usage/stats?${query}`);
     assert.equal(answer.status, 422, `${query}: ${JSON.stringify(answer.body)}`);
-    assert.ok(fields(answer).some((name) => name === field || name === "to"), `${query}: ${JSON.stringify(answer.body.details)}`);
+    assert.ok(
+      fields(answer).some((name) => name === field || name === "to"),
+      `${query}: ${JSON.stringify(answer.body.details)}`,
+    );
   }
 });
 
@@ -87,7 +105,12 @@ test("a range in another zone names the same instants", async () => {
   const at = Date.UTC(2026, 0, 15, 16, 30);
   await deliver(event({ token_id: "tok_z", at }));
   const calls = async (from, to) => {
-    const answer = await as(system, "admin", "GET", `/api/usage/stats?token_id=tok_z&from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`);
+    const answer = await as(
+      system,
+      "admin",
+      "GET",
+      `/api/usage/stats?token_id=tok_z&from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`,
+    );
     assert.equal(answer.status, 200, JSON.stringify(answer.body));
     return answer.body.total.calls;
   };

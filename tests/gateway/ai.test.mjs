@@ -22,8 +22,12 @@ const vendorSaw = [];
 before(async () => {
   system = await startOnSockets({ faults: true });
   upstream = await startVendor();
-  const speaks = (provider) => (more, second) =>
-    ({ settings: { ai: { provider, ...more }, ...(second && { failover: { route_id: second, any_method: true } }) } });
+  const speaks = (provider) => (more, second) => ({
+    settings: {
+      ai: { provider, ...more },
+      ...(second && { failover: { route_id: second, any_method: true } }),
+    },
+  });
   const [openai, compatible] = [speaks("openai"), speaks("openai-compatible")];
   await system.kv.put("prices", JSON.stringify(PRICES));
   await putRoutes(system, [
@@ -42,7 +46,9 @@ before(async () => {
     ["/api/paid-away", "http://127.0.0.1:9", compatible({}, "rte__api_openai")],
   ]);
   const token = await putToken(system);
-  await eventually(async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200);
+  await eventually(
+    async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200,
+  );
 });
 after(async () => {
   await system?.stop();
@@ -70,12 +76,17 @@ function startVendor() {
     const usage = { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion };
     if (!stream) {
       const body = JSON.stringify({ model: "demo-1", choices: [], usage });
-      const headers = { "content-type": "application/json", ...(compressed && { "content-encoding": "gzip" }) };
+      const headers = {
+        "content-type": "application/json",
+        ...(compressed && { "content-encoding": "gzip" }),
+      };
       return response.writeHead(200, headers).end(compressed ? gzipSync(body) : body);
     }
     response.writeHead(200, { "content-type": "text/event-stream" });
     for (let i = 0; i < 5; i++) {
-      response.write(`data: ${JSON.stringify({ model: "demo-1", choices: [{ delta: { content: "é".repeat(50) } }] })}\n\n`);
+      response.write(
+        `data: ${JSON.stringify({ model: "demo-1", choices: [{ delta: { content: "é".repeat(50) } }] })}\n\n`,
+      );
       await sleep(20);
     }
     response.end(`data: ${JSON.stringify({ model: "demo-1", choices: [], usage })}\n\ndata: [DONE]\n\n`);
@@ -84,21 +95,37 @@ function startVendor() {
 }
 
 const post = (token, where, body, init = {}) =>
-  system.gateway(where, { method: "POST", body: JSON.stringify(body), ...init, headers: { "x-api-key": token, "content-type": "application/json" } });
+  system.gateway(where, {
+    method: "POST",
+    body: JSON.stringify(body),
+    ...init,
+    headers: { "x-api-key": token, "content-type": "application/json" },
+  });
 const event = (id) =>
-  eventually(() => system.db.prepare("SELECT * FROM usage_events WHERE token_id = ? ORDER BY at DESC").bind(id).first(), 10_000, `an event of ${id}`);
+  eventually(
+    () =>
+      system.db.prepare("SELECT * FROM usage_events WHERE token_id = ? ORDER BY at DESC").bind(id).first(),
+    10_000,
+    `an event of ${id}`,
+  );
 
 test("a plain response is recorded with its model, tokens and cost", async () => {
   const token = await putToken(system, { id: "tok_ai_plain" });
   const answer = await (await post(token, "/api/openai/chat/completions", { model: "demo-1" })).json();
   assert.equal(answer.usage.prompt_tokens, 9);
   const row = await event("tok_ai_plain");
-  assert.deepEqual([row.model, row.prompt_tokens, row.completion_tokens, row.cost_micros], ["demo-1", 9, 6, cost(9, 6)]);
+  assert.deepEqual(
+    [row.model, row.prompt_tokens, row.completion_tokens, row.cost_micros],
+    ["demo-1", 9, 6, cost(9, 6)],
+  );
 });
 
 test("a stream arrives byte for byte, chunk by chunk, and is recorded with its bytes", async () => {
   const token = await putToken(system, { id: "tok_ai_stream" });
-  const direct = await fetch(`${system.upstream.url}/v1/chat/completions`, { method: "POST", body: JSON.stringify({ model: "demo-1", stream: true }) });
+  const direct = await fetch(`${system.upstream.url}/v1/chat/completions`, {
+    method: "POST",
+    body: JSON.stringify({ model: "demo-1", stream: true }),
+  });
   const started = Date.now();
   const response = await post(token, "/api/openai/chat/completions", { model: "demo-1", stream: true });
   const arrivals = [];
@@ -112,7 +139,11 @@ test("a stream arrives byte for byte, chunk by chunk, and is recorded with its b
   assert.equal(plain(text), plain(await direct.text()));
   assert.ok(arrivals[0] < 400 && arrivals.at(-1) > 600, `${arrivals}`);
   const row = await event("tok_ai_stream");
-  assert.deepEqual([row.model, row.prompt_tokens, row.cost_micros, row.bytes_out], ["demo-1", null, null, Buffer.byteLength(text)], "unknown, not 0");
+  assert.deepEqual(
+    [row.model, row.prompt_tokens, row.cost_micros, row.bytes_out],
+    ["demo-1", null, null, Buffer.byteLength(text)],
+    "unknown, not 0",
+  );
 });
 
 test("a route can ask for the usage of streams whose client did not ask", async () => {
@@ -121,15 +152,26 @@ test("a route can ask for the usage of streams whose client did not ask", async 
   assert.match(await response.text(), /"usage":\{"prompt_tokens":9/);
   const row = await event("tok_ai_asking");
   assert.deepEqual([row.prompt_tokens, row.completion_tokens, row.cost_micros], [9, 6, cost(9, 6)]);
-  assert.equal(system.upstream.requests.at(-1).body, '{"stream_options":{"include_usage":true},"model":"demo-1","stream":true}');
+  assert.equal(
+    system.upstream.requests.at(-1).body,
+    '{"stream_options":{"include_usage":true},"model":"demo-1","stream":true}',
+  );
 });
 
 test("a compressed response is read and arrives whole", async () => {
   const token = await putToken(system, { id: "tok_ai_gzip" });
-  const response = await post(token, "/api/vendor/x", { model: "demo-1", max_tokens: 5, caller: "gzip", compressed: true });
+  const response = await post(token, "/api/vendor/x", {
+    model: "demo-1",
+    max_tokens: 5,
+    caller: "gzip",
+    compressed: true,
+  });
   const answer = await response.json();
   const row = await event("tok_ai_gzip");
-  assert.deepEqual([row.prompt_tokens, row.completion_tokens], [answer.usage.prompt_tokens, answer.usage.completion_tokens]);
+  assert.deepEqual(
+    [row.prompt_tokens, row.completion_tokens],
+    [answer.usage.prompt_tokens, answer.usage.completion_tokens],
+  );
 });
 
 test("a budget that is used up refuses only AI calls, until its next period", async () => {
@@ -147,7 +189,11 @@ test("a budget that is used up refuses only AI calls, until its next period", as
   assert.deepEqual([body.error, body.code], ["Quota Exceeded", "cost-quota-exceeded"]);
   const wait = Number(refused.headers.get("retry-after"));
   assert.ok(wait > 0 && wait <= 31 * 86_400, String(wait));
-  assert.equal((await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status, 200, "what costs nothing goes on");
+  assert.equal(
+    (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status,
+    200,
+    "what costs nothing goes on",
+  );
 });
 
 test("an AI call with only a rate limit asks its counter once and reserves nothing", async () => {
@@ -166,7 +212,11 @@ test("AI tokens have a budget of their own", async () => {
     return [response.status, (await response.json()).code];
   };
   assert.deepEqual(await ask(), [200, undefined]);
-  await eventually(async () => (await ask())[1] === "ai-token-quota-exceeded", 5_000, "the budget being used up");
+  await eventually(
+    async () => (await ask())[1] === "ai-token-quota-exceeded",
+    5_000,
+    "the budget being used up",
+  );
 });
 
 test("while the counter is unreachable, calls that cost money are refused", async () => {
@@ -209,12 +259,19 @@ test("200 streams at once near the cap, with hang-ups and a restarted counter, e
   const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => one(i)));
   await restarts;
   const count = (what) => answers.filter((answer) => answer === what).length;
-  assert.ok(count(200) > 5 && count(429) > 50, JSON.stringify({ ok: count(200), limited: count(429), gone: count("gone"), away: count(503) }));
+  assert.ok(
+    count(200) > 5 && count(429) > 50,
+    JSON.stringify({ ok: count(200), limited: count(429), gone: count("gone"), away: count(503) }),
+  );
   assert.ok(charged[id] < cap + reservation, `${charged[id]} of ${cap}`);
-  const uses = await eventually(async () => {
-    const now = await limitUses(id, cap);
-    return now.reserved === 0 && now;
-  }, 10_000, "every reservation being settled");
+  const uses = await eventually(
+    async () => {
+      const now = await limitUses(id, cap);
+      return now.reserved === 0 && now;
+    },
+    10_000,
+    "every reservation being settled",
+  );
   assert.ok(uses.used >= charged[id], `the ledger says ${uses.used}, the vendor ${charged[id]}`);
   assert.ok(uses.used < cap + reservation, `${uses.used} of ${cap}`);
 });
@@ -223,16 +280,23 @@ test("200 streams at once near the cap, with hang-ups and a restarted counter, e
 const limitUses = async (id, cap) => (await allUses(id, { cost_micros_per_month: cap }))[0];
 
 async function allUses(id, limits) {
-  const response = await fetch(`${system.urls.gateway}/__limiter/${id}`, { method: "POST", body: JSON.stringify({ uses: { limits } }) });
+  const response = await fetch(`${system.urls.gateway}/__limiter/${id}`, {
+    method: "POST",
+    body: JSON.stringify({ uses: { limits } }),
+  });
   return response.json();
 }
 
 /** The one that is reserved for and spent, once nothing is reserved any more. */
 const spent = (id, limits) =>
-  eventually(async () => {
-    const uses = await allUses(id, limits);
-    return uses.every((use) => use.reserved === 0) && uses.map((use) => use.used);
-  }, 10_000, "every reservation being settled");
+  eventually(
+    async () => {
+      const uses = await allUses(id, limits);
+      return uses.every((use) => use.reserved === 0) && uses.map((use) => use.used);
+    },
+    10_000,
+    "every reservation being settled",
+  );
 
 const FIVE_DOLLARS = { cost_micros_per_day: 5_000_000, ai_tokens_per_day: 1_000_000 };
 
@@ -248,7 +312,11 @@ const FREE = [
 
 async function free(token, i) {
   const [method, where, body] = FREE[i % FREE.length];
-  const response = await system.gateway(`/api/openai${where}`, { method, body, headers: { "x-api-key": token } });
+  const response = await system.gateway(`/api/openai${where}`, {
+    method,
+    body,
+    headers: { "x-api-key": token },
+  });
   await response.text();
   return response.status;
 }
@@ -261,20 +329,38 @@ test("a thousand model lists, uploads and polls leave a budget of $5 at $5", asy
     assert.deepEqual([...new Set(statuses)], [200]);
   }
   assert.deepEqual(await spent(id, FIVE_DOLLARS), [0, 0]);
-  const counted = () => system.db.prepare("SELECT COUNT(*) AS calls, COUNT(prompt_tokens) AS ai FROM usage_events WHERE token_id = ?").bind(id).first();
-  const { ai } = await eventually(async () => {
-    const row = await counted();
-    return row.calls === 1_000 && row;
-  }, 20_000, "a thousand events");
+  const counted = () =>
+    system.db
+      .prepare("SELECT COUNT(*) AS calls, COUNT(prompt_tokens) AS ai FROM usage_events WHERE token_id = ?")
+      .bind(id)
+      .first();
+  const { ai } = await eventually(
+    async () => {
+      const row = await counted();
+      return row.calls === 1_000 && row;
+    },
+    20_000,
+    "a thousand events",
+  );
   assert.equal(ai, 0, "tokens of a stored response are not counted again");
 });
 
 test("a call over two upstreams is charged by the one that answered", async () => {
   const limits = { ...FIVE_DOLLARS, ai_tokens_per_call: 1_000, cost_micros_per_call: 100_000 };
-  for (const [name, isCharged] of /** @type {any[][]} */ ([["free-first", false], ["free-away", true], ["paid-first", true], ["paid-away", false]])) {
+  for (const [name, isCharged] of /** @type {any[][]} */ ([
+    ["free-first", false],
+    ["free-away", true],
+    ["paid-first", true],
+    ["paid-away", false],
+  ])) {
     const id = `tok_ai_${name}`;
     const token = await putToken(system, { id, limits });
-    const response = await post(token, `/api/${name}/moderations`, { model: "demo-1", input: "hi", max_tokens: 20, caller: id });
+    const response = await post(token, `/api/${name}/moderations`, {
+      model: "demo-1",
+      input: "hi",
+      max_tokens: 20,
+      caller: id,
+    });
     assert.equal(response.status, 200, name);
     await response.text();
     const [, micros] = await spent(id, FIVE_DOLLARS);
@@ -314,12 +400,21 @@ test("a background response is charged when it is submitted and never again when
 test("a prompt given only by its id reserves the per-call ceiling", async () => {
   const token = await putToken(system, { id: "tok_ai_named", limits: { ai_tokens_per_day: 1_000 } });
   const body = { model: "demo-1", max_output_tokens: 16, previous_response_id: "resp_1", input: "." };
-  const statuses = await Promise.all(Array.from({ length: 20 }, async () => {
-    const response = await post(token, "/api/vendor/responses", { ...body, script: { pieces: ['{"usage":{"input_tokens":5,"output_tokens":5}}'] } });
-    await response.text();
-    return response.status;
-  }));
-  assert.deepEqual(statuses.filter((status) => status === 200).length, 1, "one, whose settlement comes after the others were refused");
+  const statuses = await Promise.all(
+    Array.from({ length: 20 }, async () => {
+      const response = await post(token, "/api/vendor/responses", {
+        ...body,
+        script: { pieces: ['{"usage":{"input_tokens":5,"output_tokens":5}}'] },
+      });
+      await response.text();
+      return response.status;
+    }),
+  );
+  assert.deepEqual(
+    statuses.filter((status) => status === 200).length,
+    1,
+    "one, whose settlement comes after the others were refused",
+  );
 });
 
 /** One scripted call: the event's model, tokens and cost. */
@@ -333,42 +428,71 @@ async function scripted(route, script, more = {}) {
 }
 
 const EVENTS = { "content-type": "text/event-stream" };
-const CHAT_USAGE = 'data: {"model":"demo-1","choices":[],"usage":{"prompt_tokens":21,"completion_tokens":8,"total_tokens":89}}\n\n';
+const CHAT_USAGE =
+  'data: {"model":"demo-1","choices":[],"usage":{"prompt_tokens":21,"completion_tokens":8,"total_tokens":89}}\n\n';
 const CHAT_END = 'data: {"model":"demo-1","choices":[{"finish_reason":"stop"}]}\n\n';
-const MESSAGE_START = 'data: {"type":"message_start","message":{"model":"demo-1","usage":{"input_tokens":21,"output_tokens":1}}}\n\n';
+const MESSAGE_START =
+  'data: {"type":"message_start","message":{"model":"demo-1","usage":{"input_tokens":21,"output_tokens":1}}}\n\n';
 
 test("usage is recognised by its shape, whatever provider the route names", async () => {
-  for (const route of ["/api/gemini/v1beta/openai/chat/completions", "/api/anthropic/v1/chat/completions", "/api/vendor/chat/completions"]) {
-    const plain = '{"model":"demo-1","choices":[],"usage":{"prompt_tokens":21,"completion_tokens":8,"total_tokens":89}}';
+  for (const route of [
+    "/api/gemini/v1beta/openai/chat/completions",
+    "/api/anthropic/v1/chat/completions",
+    "/api/vendor/chat/completions",
+  ]) {
+    const plain =
+      '{"model":"demo-1","choices":[],"usage":{"prompt_tokens":21,"completion_tokens":8,"total_tokens":89}}';
     assert.deepEqual((await scripted(route, { pieces: [plain] })).usage, [21, 68, cost(21, 68)], route);
-    assert.deepEqual((await scripted(route, { headers: EVENTS, pieces: [CHAT_USAGE, "data: [DONE]\n\n"] })).usage, [21, 68, cost(21, 68)], route);
+    assert.deepEqual(
+      (await scripted(route, { headers: EVENTS, pieces: [CHAT_USAGE, "data: [DONE]\n\n"] })).usage,
+      [21, 68, cost(21, 68)],
+      route,
+    );
   }
 });
 
 test("a last chunk of zeros erases nothing, and a byte order mark hides nothing", async () => {
   const zeros = 'data: {"choices":[],"usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}}\n\n';
-  const seen = await scripted("/api/vendor/chat/completions", { headers: EVENTS, pieces: ["\ufeff" + CHAT_USAGE, zeros, "data: [DONE]\n\n"] });
+  const seen = await scripted("/api/vendor/chat/completions", {
+    headers: EVENTS,
+    pieces: ["\ufeff" + CHAT_USAGE, zeros, "data: [DONE]\n\n"],
+  });
   assert.deepEqual(seen.usage, [21, 68, cost(21, 68)]);
 });
 
 test("a response is complete at its last message, not at the end of the connection", async () => {
-  const broken = (pieces) => scripted("/api/vendor/chat/completions", { headers: EVENTS, pieces, breaks: true });
+  const broken = (pieces) =>
+    scripted("/api/vendor/chat/completions", { headers: EVENTS, pieces, breaks: true });
   const whole = await broken([CHAT_END, CHAT_USAGE]);
-  assert.deepEqual([whole.text, whole.row.outcome, ...whole.usage], ["cut", "upstream-error", 21, 68, cost(21, 68)]);
+  assert.deepEqual(
+    [whole.text, whole.row.outcome, ...whole.usage],
+    ["cut", "upstream-error", 21, 68, cost(21, 68)],
+  );
   const part = await broken([MESSAGE_START]);
-  assert.deepEqual([part.text, part.row.model, ...part.usage], ["cut", "demo-1", null, null, null], "no part of a sum");
+  assert.deepEqual(
+    [part.text, part.row.model, ...part.usage],
+    ["cut", "demo-1", null, null, null],
+    "no part of a sum",
+  );
 });
 
 test("metered calls ask for an encoding that the gateway can read, other calls for the client's own", async () => {
   const token = await putToken(system);
   const headers = { "x-api-key": token, "accept-encoding": "zstd, br" };
   const pieces = ['{"usage":{"prompt_tokens":1,"completion_tokens":1}}'];
-  const asked = await system.gateway("/api/vendor/chat/completions", { method: "POST", body: JSON.stringify({ script: { pieces } }), headers });
+  const asked = await system.gateway("/api/vendor/chat/completions", {
+    method: "POST",
+    body: JSON.stringify({ script: { pieces } }),
+    headers,
+  });
   await asked.text();
   assert.equal(vendorSaw.at(-1)["accept-encoding"], "identity");
   await (await system.gateway("/api/openai/models", { headers })).text();
   assert.equal(system.upstream.requests.at(-1).headers["accept-encoding"], "zstd, br");
-  const opaque = await scripted("/api/vendor/chat/completions", { headers: { "content-encoding": "compress" }, pieces });
+  const opaque = await scripted("/api/vendor/chat/completions", {
+    headers: { "content-encoding": "compress" },
+    pieces,
+  });
   assert.deepEqual(opaque.usage, [null, null, null], "unknown, not 0");
 });
 
@@ -380,34 +504,55 @@ test("streams are asked for usage unless the client has said whether it wants us
     ['{"include_usage":false}', '{"include_usage":false}'],
   ]) {
     const body = `{"model":"demo-1","stream":true,"stream_options":${options}}`;
-    const response = await system.gateway("/api/asking/chat/completions", { method: "POST", body, headers: { "x-api-key": token } });
+    const response = await system.gateway("/api/asking/chat/completions", {
+      method: "POST",
+      body,
+      headers: { "x-api-key": token },
+    });
     await response.text();
     assert.equal(system.upstream.requests.at(-1).body, body.replace(options, sent));
   }
 });
 
 test("a name of 300,000 bytes is clipped and causes no event to be dropped", async () => {
-  const [long, other] = await Promise.all(["tok_ai_long", "tok_ai_other"].map((id) => putToken(system, { id, limits: FIVE_DOLLARS })));
+  const [long, other] = await Promise.all(
+    ["tok_ai_long", "tok_ai_other"].map((id) => putToken(system, { id, limits: FIVE_DOLLARS })),
+  );
   const model = "A".repeat(300_000);
   const headers = { "user-agent": "u".repeat(3_000), "cf-ipcountry": "c".repeat(3_000) };
   const [first] = await Promise.all([
     system.gateway(`/api/vendor/openai/deployments/${"d".repeat(8_000)}/chat/completions`, {
-      method: "POST", body: JSON.stringify({ model, script: { pieces: ["{}"] } }), headers: { ...headers, "x-api-key": long },
+      method: "POST",
+      body: JSON.stringify({ model, script: { pieces: ["{}"] } }),
+      headers: { ...headers, "x-api-key": long },
     }),
     post(long, "/api/vendor/chat/completions", { model, script: { pieces: [`{"model":"${model}"}`] } }),
     post(other, "/api/openai/chat/completions", { model: "demo-1" }),
   ]);
   assert.equal(first.status, 200);
-  const count = async (id) => (await system.db.prepare("SELECT COUNT(*) AS n FROM usage_events WHERE token_id = ?").bind(id).first()).n;
-  await eventually(async () => (await count("tok_ai_long")) === 2 && (await count("tok_ai_other")) === 1, 10_000, "three events");
-  const { results } = await system.db.prepare("SELECT * FROM usage_events WHERE token_id = 'tok_ai_long'").all();
-  for (const row of results) assert.ok(row.model.length <= 100 && (row.country ?? "").length <= 8 && row.path.length <= 512, JSON.stringify(row));
+  const count = async (id) =>
+    (await system.db.prepare("SELECT COUNT(*) AS n FROM usage_events WHERE token_id = ?").bind(id).first()).n;
+  await eventually(
+    async () => (await count("tok_ai_long")) === 2 && (await count("tok_ai_other")) === 1,
+    10_000,
+    "three events",
+  );
+  const { results } = await system.db
+    .prepare("SELECT * FROM usage_events WHERE token_id = 'tok_ai_long'")
+    .all();
+  for (const row of results)
+    assert.ok(
+      row.model.length <= 100 && (row.country ?? "").length <= 8 && row.path.length <= 512,
+      JSON.stringify(row),
+    );
 });
 
 test("a socket on an AI route does not escape its budget: it stays spent as reserved", async () => {
   const id = "tok_ai_socket";
   const token = await putToken(system, { id, limits: FIVE_DOLLARS });
-  const socket = new WebSocket(`${system.urls.gateway.replace("http", "ws")}/api/realtime?model=demo-1`, { headers: { "x-api-key": token } });
+  const socket = new WebSocket(`${system.urls.gateway.replace("http", "ws")}/api/realtime?model=demo-1`, {
+    headers: { "x-api-key": token },
+  });
   await new Promise((resolve, reject) => socket.once("open", resolve).once("error", reject));
   socket.close();
   assert.deepEqual(await spent(id, FIVE_DOLLARS), [200_000, 1_000_000]);

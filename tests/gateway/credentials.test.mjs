@@ -11,12 +11,21 @@ let system;
 let token;
 const aws = (service, more = {}) => ({ credential: { kind: "aws_sigv4", ...keys, service, ...more } });
 const oauth = (query, more = {}) => ({
-  credential: { kind: "oauth2_client_credentials", token_url: `${system.upstream.url}/token`, client_id: "client", client_secret: "s3cret", ...more },
+  credential: {
+    kind: "oauth2_client_credentials",
+    token_url: `${system.upstream.url}/token`,
+    client_id: "client",
+    client_secret: "s3cret",
+    ...more,
+  },
 });
 
 before(async () => {
   system = await startOnSockets();
-  const headers = [{ name: "X-Account", value: "a1" }, { name: "X-Key", value: "k1" }];
+  const headers = [
+    { name: "X-Account", value: "a1" },
+    { name: "X-Key", value: "k1" },
+  ];
   await putRoutes(system, [
     ["/api/headers", "/echo", { credential: { kind: "headers", headers } }],
     ["/api/oauth", "/protected", oauth("", { scope: "read" })],
@@ -58,7 +67,11 @@ test("a bearer token is fetched once for any number of simultaneous calls, and a
   await fetch(`${system.upstream.url}/withdraw`);
   const posted = await call("/api/oauth", { method: "POST", body: "once" });
   assert.equal(posted.status, 401, "a body that was streamed is not sent twice");
-  assert.equal((await call("/api/oauth", { method: "POST", body: "again" })).body.body, "again", "the next call is fine");
+  assert.equal(
+    (await call("/api/oauth", { method: "POST", body: "again" })).body.body,
+    "again",
+    "the next call is fine",
+  );
 });
 
 test("a client can be identified in the form, and if it is refused nothing is sent on", async () => {
@@ -70,9 +83,22 @@ test("a client can be identified in the form, and if it is refused nothing is se
 });
 
 test("S3 calls are signed as another implementation signs them, bodies streamed and unsigned", async () => {
-  const paths = ["/", "/a%20b/c%2Bd.txt", "/%E6%AA%94.txt?b=2&a=1&versionId=", "/x?list-type=2&prefix=a%2Fb", "/a//b/", "/a+b.txt", "/x?a=2&a=1", "/x?=1&b=2&&c", "/x?a=b+c%2Bd", "/~-._!*'();:@&=$,"];
+  const paths = [
+    "/",
+    "/a%20b/c%2Bd.txt",
+    "/%E6%AA%94.txt?b=2&a=1&versionId=",
+    "/x?list-type=2&prefix=a%2Fb",
+    "/a//b/",
+    "/a+b.txt",
+    "/x?a=2&a=1",
+    "/x?=1&b=2&&c",
+    "/x?a=b+c%2Bd",
+    "/~-._!*'();:@&=$,",
+  ];
   for (const where of paths) {
-    const { status } = await call(`/api/s3${where}`, { headers: { authorization: "AWS4-HMAC-SHA256 mine", "x-amz-date": "mine", "x-amz-acl": "private" } });
+    const { status } = await call(`/api/s3${where}`, {
+      headers: { authorization: "AWS4-HMAC-SHA256 mine", "x-amz-date": "mine", "x-amz-acl": "private" },
+    });
     assert.equal(status, 200);
     const received = system.upstream.requests.at(-1);
     assert.equal(received.headers.authorization, await byAws4fetch(received, "s3"), where);
@@ -87,12 +113,17 @@ test("S3 calls are signed as another implementation signs them, bodies streamed 
 
 test("for other services the signature covers the body, and a body that cannot be covered is a clear error", async () => {
   const body = JSON.stringify({ name: "測試" });
-  const { status } = await call("/api/lambda/2015-03-31/functions/f%20x/invocations?b=2&a=1&a=0", { method: "POST", body });
+  const { status } = await call("/api/lambda/2015-03-31/functions/f%20x/invocations?b=2&a=1&a=0", {
+    method: "POST",
+    body,
+  });
   assert.equal(status, 200);
   const received = system.upstream.requests.at(-1);
   assert.equal(received.body, body);
   assert.equal(received.headers.authorization, await byAws4fetch(received, "lambda", body));
-  const stream = new ReadableStream({ start: (c) => (c.enqueue(new TextEncoder().encode("chunk")), c.close()) });
+  const stream = new ReadableStream({
+    start: (c) => (c.enqueue(new TextEncoder().encode("chunk")), c.close()),
+  });
   const refused = await call("/api/lambda/x", { method: "POST", body: stream, duplex: "half" });
   assert.deepEqual([refused.status, refused.body.code], [413, "body-not-signable"]);
 });
@@ -132,7 +163,10 @@ test("signatures equal those of botocore for every request that it can send", as
   ];
   const calls = [];
   for (const [service, where, body] of tried) {
-    const { status } = await call(`/api/${service === "s3" ? "s3-plain" : service}${where}`, { method: body ? "POST" : "GET", body });
+    const { status } = await call(`/api/${service === "s3" ? "s3-plain" : service}${where}`, {
+      method: body ? "POST" : "GET",
+      body,
+    });
     assert.equal(status, 200);
     calls.push({ received: system.upstream.requests.at(-1), service, body });
   }
@@ -141,14 +175,23 @@ test("signatures equal those of botocore for every request that it can send", as
 });
 
 test("a client's own signature reaches no vendor, neither in headers nor as a presigned URL", async () => {
-  const presigned = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=OWN%2F20260101&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Security-Token=own&X-Amz-Signature=own";
-  const own = { authorization: "AWS4-HMAC-SHA256 Credential=OWN/x", "x-amz-security-token": "own", "x-amz-s3session-token": "own", "x-amz-content-sha256": "own" };
+  const presigned =
+    "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=OWN%2F20260101&X-Amz-Date=20260101T000000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host&X-Amz-Security-Token=own&X-Amz-Signature=own";
+  const own = {
+    authorization: "AWS4-HMAC-SHA256 Credential=OWN/x",
+    "x-amz-security-token": "own",
+    "x-amz-s3session-token": "own",
+    "x-amz-content-sha256": "own",
+  };
   for (const route of ["/api/s3-plain", "/api/lambda"]) {
     await call(`${route}/k?versionId=1&${presigned}`, { headers: own });
     const received = system.upstream.requests.at(-1);
     assert.equal(received.url.split("?")[1], "versionId=1");
     assert.ok(!/own|OWN/.test(JSON.stringify(received)), JSON.stringify(received));
-    assert.equal(received.headers.authorization, await byAws4fetch(received, route.includes("s3") ? "s3" : "lambda"));
+    assert.equal(
+      received.headers.authorization,
+      await byAws4fetch(received, route.includes("s3") ? "s3" : "lambda"),
+    );
   }
 });
 
@@ -161,7 +204,11 @@ test("a token can be the access key id of an AWS client", async () => {
 
 test("a digest that the client made of its body is signed, so that S3 compares it", async () => {
   const digest = createHash("sha256").update("covered").digest("hex");
-  await call("/api/s3-plain/up", { method: "PUT", body: "covered", headers: { "x-amz-content-sha256": digest } });
+  await call("/api/s3-plain/up", {
+    method: "PUT",
+    body: "covered",
+    headers: { "x-amz-content-sha256": digest },
+  });
   const received = system.upstream.requests.at(-1);
   assert.equal(received.headers["x-amz-content-sha256"], digest);
   assert.equal(received.headers.authorization, await byAws4fetch(received, "s3"));
@@ -170,21 +217,44 @@ test("a digest that the client made of its body is signed, so that S3 compares i
 /** A call with a body whatever its method, which `fetch` refuses. */
 function raw(method, where, body, headers = {}) {
   return new Promise((resolve, reject) => {
-    const request = httpRequest(`${system.urls.gateway}${where}`, { method, headers: { "x-api-key": token, "content-length": Buffer.byteLength(body), ...headers } }, async (response) => {
-      resolve({ status: response.statusCode, body: Buffer.concat(await response.toArray()).toString() });
-    });
+    const request = httpRequest(
+      `${system.urls.gateway}${where}`,
+      { method, headers: { "x-api-key": token, "content-length": Buffer.byteLength(body), ...headers } },
+      async (response) => {
+        resolve({ status: response.statusCode, body: Buffer.concat(await response.toArray()).toString() });
+      },
+    );
     request.on("error", reject).end(body);
   });
 }
 
 test("a GET or HEAD with a body, or with Content-Length: 0, is sent on wherever the body is held", async () => {
   const body = JSON.stringify({ query: { match_all: {} } });
-  for (const [route, isSigned] of [["/api/es", true], ["/api/fo", false], ["/api/s3-plain", false]]) {
-    for (const [method, sent] of [["GET", body], ["HEAD", body], ["GET", ""], ["HEAD", ""], ["POST", ""], ["DELETE", body]]) {
+  for (const [route, isSigned] of [
+    ["/api/es", true],
+    ["/api/fo", false],
+    ["/api/s3-plain", false],
+  ]) {
+    for (const [method, sent] of [
+      ["GET", body],
+      ["HEAD", body],
+      ["GET", ""],
+      ["HEAD", ""],
+      ["POST", ""],
+      ["DELETE", body],
+    ]) {
       const { status } = await raw(method, `${route}/_search`, sent);
       const received = system.upstream.requests.at(-1);
-      assert.deepEqual([status, received.method, received.body], [200, method, sent], `${method} ${route}, ${sent.length} bytes`);
-      if (isSigned) assert.equal(received.headers.authorization.split("Signature=")[1], (await byBotocore([{ received, service: "es", body: sent }]))[0]);
+      assert.deepEqual(
+        [status, received.method, received.body],
+        [200, method, sent],
+        `${method} ${route}, ${sent.length} bytes`,
+      );
+      if (isSigned)
+        assert.equal(
+          received.headers.authorization.split("Signature=")[1],
+          (await byBotocore([{ received, service: "es", body: sent }]))[0],
+        );
     }
   }
 });
@@ -204,23 +274,34 @@ function chunked(data, sizes, trailer) {
 }
 
 /** A body of pieces of random sizes that announces no length. */
-const pieces = (bytes) => new ReadableStream({
-  start(controller) {
-    for (let at = 0; at < bytes.length; ) {
-      const size = 1 + Math.floor(Math.random() * 3000);
-      controller.enqueue(new Uint8Array(bytes.subarray(at, at + size)));
-      at += size;
-    }
-    controller.close();
-  },
-});
+const pieces = (bytes) =>
+  new ReadableStream({
+    start(controller) {
+      for (let at = 0; at < bytes.length;) {
+        const size = 1 + Math.floor(Math.random() * 3000);
+        controller.enqueue(new Uint8Array(bytes.subarray(at, at + size)));
+        at += size;
+      }
+      controller.close();
+    },
+  });
 
 const data = "x\r\n0\r\n\r\n".repeat(2000);
-const framed = (length, more = {}) => ({ "content-encoding": "gzip,aws-chunked", "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "x-amz-decoded-content-length": String(length), ...more });
-const put = async (route, body, headers) => call(`${route}/up`, { method: "PUT", body, duplex: "half", headers });
+const framed = (length, more = {}) => ({
+  "content-encoding": "gzip,aws-chunked",
+  "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD",
+  "x-amz-decoded-content-length": String(length),
+  ...more,
+});
+const put = async (route, body, headers) =>
+  call(`${route}/up`, { method: "PUT", body, duplex: "half", headers });
 
 test("an upload in signed chunks arrives as the data alone, whatever the sizes of its chunks and packets", async () => {
-  for (const body of /** @type {any[]} */ ([chunked(data, [1, 2, 3, 4096]), pieces(chunked(data, [8192])), chunked("", [])])) {
+  for (const body of /** @type {any[]} */ ([
+    chunked(data, [1, 2, 3, 4096]),
+    pieces(chunked(data, [8192])),
+    chunked("", []),
+  ])) {
     const own = body.length === chunked("", []).length ? "" : data;
     assert.equal((await put("/api/s3-plain", body, framed(own.length))).status, 200);
     const received = system.upstream.requests.at(-1);
@@ -235,10 +316,16 @@ test("an upload in signed chunks arrives as the data alone, whatever the sizes o
 
 test("an upload in signed chunks with a trailer arrives in unsigned chunks, with the trailer", async () => {
   const trailer = "x-amz-checksum-crc32:AAAAAA==";
-  const headers = framed(data.length, { "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER", "x-amz-trailer": "x-amz-checksum-crc32" });
+  const headers = framed(data.length, {
+    "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    "x-amz-trailer": "x-amz-checksum-crc32",
+  });
   assert.equal((await put("/api/s3-plain", pieces(chunked(data, [4096], trailer)), headers)).status, 200);
   const received = system.upstream.requests.at(-1);
-  assert.equal(received.body, `1000\r\n${data.slice(0, 4096)}\r\n${(data.length - 4096).toString(16)}\r\n${data.slice(4096)}\r\n0\r\n${trailer}\r\n\r\n`);
+  assert.equal(
+    received.body,
+    `1000\r\n${data.slice(0, 4096)}\r\n${(data.length - 4096).toString(16)}\r\n${data.slice(4096)}\r\n0\r\n${trailer}\r\n\r\n`,
+  );
   assert.equal(received.headers["x-amz-content-sha256"], "STREAMING-UNSIGNED-PAYLOAD-TRAILER");
   assert.equal(received.headers["content-encoding"], "gzip,aws-chunked");
   assert.equal(received.headers.authorization, await byAws4fetch(received, "s3"));

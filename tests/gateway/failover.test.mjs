@@ -18,11 +18,17 @@ before(async () => {
     seen += 1;
     if (mood === "reset") return request.socket.destroy();
     request.resume();
-    request.on("end", () => response.writeHead(Number(mood), { "content-type": "application/json" }).end('{"from":"first"}'));
+    request.on("end", () =>
+      response.writeHead(Number(mood), { "content-type": "application/json" }).end('{"from":"first"}'),
+    );
   });
   await new Promise((resolve) => first.listen(0, "127.0.0.1", resolve));
-  const base = `http://127.0.0.1:${first.address().port}`;
-  const failover = (more) => ({ settings: { failover: { route_id: "rte__api_second", ...more } }, credential: { kind: "bearer", token: "for-the-first" } });
+  const { port } = /** @type {import("node:net").AddressInfo} */ (first.address());
+  const base = `http://127.0.0.1:${port}`;
+  const failover = (more) => ({
+    settings: { failover: { route_id: "rte__api_second", ...more } },
+    credential: { kind: "bearer", token: "for-the-first" },
+  });
   await putRoutes(system, [
     ["/api/one", base, failover({})],
     ["/api/any", base, failover({ any_method: true })],
@@ -53,7 +59,11 @@ const during = async (what, work) => {
 
 test("a healthy first upstream is the only one called", async () => {
   assert.equal((await call("/api/one/x")).body.from, "first");
-  assert.equal((await during(500, () => call("/api/one/x"))).status, 500, "an error of its own is its answer");
+  assert.equal(
+    (await during(500, () => call("/api/one/x"))).status,
+    500,
+    "an error of its own is its answer",
+  );
 });
 
 for (const failure of ["reset", 502, 503, 504]) {
@@ -76,10 +86,14 @@ test("a call that changes something is sent once, unless the route says otherwis
 test("GET and HEAD with a body or a length of 0 are sent and open no breaker", async () => {
   const send = (method, headers, body) =>
     new Promise((resolve, reject) => {
-      const outgoing = request(`${system.urls.gateway}/api/one/x`, { method, headers: { "x-api-key": token, ...headers } }, (response) => {
-        response.resume();
-        response.on("end", () => resolve(response.statusCode));
-      });
+      const outgoing = request(
+        `${system.urls.gateway}/api/one/x`,
+        { method, headers: { "x-api-key": token, ...headers } },
+        (response) => {
+          response.resume();
+          response.on("end", () => resolve(response.statusCode));
+        },
+      );
       outgoing.on("error", reject).end(body);
     });
   for (let i = 0; i < 6; i++) {
@@ -97,5 +111,9 @@ test("after five failures in a row the first upstream is left alone, then tried 
     for (let i = 0; i < 10; i++) assert.equal((await call("/api/breaks/x")).body.path, "/echo/x");
     assert.equal(seen, before, "the first is not asked while the breaker is open");
   });
-  await eventually(async () => (await call("/api/breaks/x")).body.from === "first", 12_000, "the first being used again");
+  await eventually(
+    async () => (await call("/api/breaks/x")).body.from === "first",
+    12_000,
+    "the first being used again",
+  );
 });

@@ -16,16 +16,21 @@ after(() => system?.stop());
 
 async function api(method, where, body, headers) {
   const response = await as(system, "admin", method, where, body, headers);
-  assert.ok(response.status < 300 && response.status !== 202, `${method} ${where}: ${response.status} ${JSON.stringify(response.body)}`);
+  assert.ok(
+    response.status < 300 && response.status !== 202,
+    `${method} ${where}: ${response.status} ${JSON.stringify(response.body)}`,
+  );
   return response.body;
 }
-const createRoute = (path, more = {}) => api("POST", "/api/routes", { name: path, path, backend_url: upstream, tags: [], ...more });
+const createRoute = (path, more = {}) =>
+  api("POST", "/api/routes", { name: path, path, backend_url: upstream, tags: [], ...more });
 async function createToken(scopes) {
   const made = await api("POST", "/api/tokens", { name: "first call", team_id: "automation", scopes });
   return made;
 }
 /** A token that serves is cached for up to ten seconds. */
-const until = (wanted, token, where) => eventually(async () => (await status(token, where)) === wanted, 11_000, `${where} ${wanted}`);
+const until = (wanted, token, where) =>
+  eventually(async () => (await status(token, where)) === wanted, 11_000, `${where} ${wanted}`);
 async function status(token, where, init = {}) {
   const response = await system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
   await response.arrayBuffer();
@@ -70,7 +75,11 @@ test("a wider scope, an enabled token and an added method work on the first call
 
 test("a preflight from an origin that has just been listed is answered", async () => {
   const route = await createRoute("/api/fourth");
-  const preflight = () => status("", "/api/fourth", { method: "OPTIONS", headers: { origin: "https://app.example", "access-control-request-method": "GET" } });
+  const preflight = () =>
+    status("", "/api/fourth", {
+      method: "OPTIONS",
+      headers: { origin: "https://app.example", "access-control-request-method": "GET" },
+    });
   assert.equal(await preflight(), 401);
   await sleep(1_100);
   await api("PUT", `/api/routes/${route.id}`, { cors_origins: ["https://app.example"] });

@@ -23,8 +23,14 @@ const behaviours = {
     socket.write(headers("transfer-encoding: chunked\r\n") + "5\r\nhello\r\n");
     setTimeout(() => socket.end("ZZ\r\nnot a length\r\n"), 50);
   },
-  "huge-header": (socket) => socket.end(headers(`x-huge: ${"h".repeat(1 << 20)}\r\ncontent-length: 2\r\n`) + "ok"),
-  "many-headers": (socket) => socket.end(headers(Array.from({ length: 1000 }, (_, i) => `x-h-${i}: ${i}\r\n`).join("") + "content-length: 2\r\n") + "ok"),
+  "huge-header": (socket) =>
+    socket.end(headers(`x-huge: ${"h".repeat(1 << 20)}\r\ncontent-length: 2\r\n`) + "ok"),
+  "many-headers": (socket) =>
+    socket.end(
+      headers(
+        Array.from({ length: 1000 }, (_, i) => `x-h-${i}: ${i}\r\n`).join("") + "content-length: 2\r\n",
+      ) + "ok",
+    ),
   trailing: (socket) => socket.end(headers("content-length: 2\r\n") + "okHTTP/1.1 999 GARBAGE\r\n\r\n"),
 };
 for (const quarter of [0, 1, 2, 3]) {
@@ -53,7 +59,8 @@ before(async () => {
   });
   await new Promise((resolve) => upstream.listen(0, "127.0.0.1", resolve));
   system = await startOnSockets();
-  const base = `http://127.0.0.1:${upstream.address().port}`;
+  const { port } = /** @type {import("node:net").AddressInfo} */ (upstream.address());
+  const base = `http://127.0.0.1:${port}`;
   await putRoutes(system, [
     ["/api/raw", base, { timeout_ms: 1500 }],
     ["/api/nobody", "http://127.0.0.1:1"],
@@ -63,7 +70,9 @@ before(async () => {
     ["/api/sink", "/sink"],
   ]);
   token = await putToken(system);
-  await eventually(async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200);
+  await eventually(
+    async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200,
+  );
 });
 after(async () => {
   await system?.stop();
@@ -80,11 +89,18 @@ async function outcomeOf(where, limits) {
   const fine = await system.gateway("/api/echo", { headers: { "x-api-key": own } });
   assert.equal(fine.status, 200, "the next call is fine");
   await fine.text();
-  return { status: response.status, body, outcome: event.outcome, recorded: event.status, headers: response.headers };
+  return {
+    status: response.status,
+    body,
+    outcome: event.outcome,
+    recorded: event.status,
+    headers: response.headers,
+  };
 }
 
 async function theEvent(id) {
-  const read = async () => (await system.db.prepare("SELECT * FROM usage_events WHERE token_id = ?").bind(id).all()).results;
+  const read = async () =>
+    (await system.db.prepare("SELECT * FROM usage_events WHERE token_id = ?").bind(id).all()).results;
   await eventually(async () => (await read()).length > 0, 10_000, `an event of ${id}`);
   await sleep(300);
   const rows = await read();
@@ -92,7 +108,11 @@ async function theEvent(id) {
   return rows[0];
 }
 
-const clean = (body) => assert.doesNotMatch(body.replace(/"request_id":"\w+"/, ""), /127\.0\.0\.1|localhost|connect|ECONN|kj|stack|panicked/i);
+const clean = (body) =>
+  assert.doesNotMatch(
+    body.replace(/"request_id":"\w+"/, ""),
+    /127\.0\.0\.1|localhost|connect|ECONN|kj|stack|panicked/i,
+  );
 
 for (const [where, status, outcome] of [
   ["/api/nobody", 502, "unreachable"],
@@ -166,11 +186,17 @@ function hangUp(text, when) {
 // Here the runtime notices that a client is gone only when it writes, so a call may be recorded as if it had
 // been answered; where it notices in time the outcome is `client-gone`.
 const goneOr = (event, outcome, status) =>
-  assert.ok((event.outcome === "client-gone" && event.status === 499) || (event.outcome === outcome && event.status === status), `${event.outcome} ${event.status}`);
+  assert.ok(
+    (event.outcome === "client-gone" && event.status === 499) ||
+      (event.outcome === outcome && event.status === status),
+    `${event.outcome} ${event.status}`,
+  );
 
 test("a client that hangs up before the first byte leaves one event", async () => {
   const own = await putToken(system, { id: "tok_gone_early" });
-  await hangUp(`GET /api/slow?ms=1200 HTTP/1.1\r\nhost: gw\r\nx-api-key: ${own}\r\n\r\n`, (socket) => setTimeout(() => socket.destroy(), 300));
+  await hangUp(`GET /api/slow?ms=1200 HTTP/1.1\r\nhost: gw\r\nx-api-key: ${own}\r\n\r\n`, (socket) =>
+    setTimeout(() => socket.destroy(), 300),
+  );
   goneOr(await theEvent("tok_gone_early"), "ok", 200);
 });
 
@@ -178,13 +204,16 @@ for (const quarter of [1, 2, 3]) {
   test(`a client that hangs up after ${quarter} quarters of the response leaves one event`, async () => {
     const id = `tok_gone_${quarter}`;
     const own = await putToken(system, { id, limits: { concurrent_calls: 2 } });
-    await hangUp(`GET /api/stream?chunks=8&interval_ms=150 HTTP/1.1\r\nhost: gw\r\nx-api-key: ${own}\r\n\r\n`, (socket) => {
-      let chunks = 0;
-      socket.on("data", (data) => {
-        chunks += data.toString().split("data: ").length - 1;
-        if (chunks >= quarter * 2) socket.destroy();
-      });
-    });
+    await hangUp(
+      `GET /api/stream?chunks=8&interval_ms=150 HTTP/1.1\r\nhost: gw\r\nx-api-key: ${own}\r\n\r\n`,
+      (socket) => {
+        let chunks = 0;
+        socket.on("data", (data) => {
+          chunks += data.toString().split("data: ").length - 1;
+          if (chunks >= quarter * 2) socket.destroy();
+        });
+      },
+    );
     const event = await theEvent(id);
     assert.deepEqual([event.outcome, event.bytes_out > 0], ["client-gone", true]);
   });
@@ -195,7 +224,9 @@ for (const quarter of [0, 1, 2, 3]) {
     const id = `tok_upload_${quarter}`;
     const own = await putToken(system, { id });
     const head = `POST /api/sink HTTP/1.1\r\nhost: gw\r\nx-api-key: ${own}\r\ncontent-length: ${SIZE}\r\n\r\n`;
-    await hangUp(head + "x".repeat((SIZE / 4) * quarter), (socket) => setTimeout(() => socket.destroy(), 400));
+    await hangUp(head + "x".repeat((SIZE / 4) * quarter), (socket) =>
+      setTimeout(() => socket.destroy(), 400),
+    );
     goneOr(await theEvent(id), "unreachable", 502);
     const fine = await system.gateway("/api/echo", { headers: { "x-api-key": own } });
     assert.equal(fine.status, 200);

@@ -16,13 +16,17 @@ test("SIGKILL under load loses at most the last events, and every counted event 
     const first = await startOnSockets({ persist: folder });
     await putRoutes(first, [["/api/echo", "/echo"]]);
     const token = await putToken(first, { id: "tok_killed" });
-    await eventually(async () => (await first.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200);
+    await eventually(
+      async () => (await first.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200,
+    );
     const answered = [];
     let killed = false;
     const client = async () => {
       while (!killed) {
         const id = `killed-${answered.length}-${Math.random().toString(36).slice(2)}`;
-        const response = await first.gateway("/api/echo", { headers: { "x-api-key": token, "x-request-id": id } }).catch(() => null);
+        const response = await first
+          .gateway("/api/echo", { headers: { "x-api-key": token, "x-request-id": id } })
+          .catch(() => null);
         if (!response) return;
         await response.arrayBuffer().catch(() => {});
         answered.push({ id, at: Date.now() });
@@ -38,15 +42,24 @@ test("SIGKILL under load loses at most the last events, and every counted event 
     await first.stop().catch(() => {});
 
     const second = await startOnSockets({ persist: folder, schema: false });
-    const { results } = await second.db.prepare("SELECT request_id FROM usage_events WHERE token_id = 'tok_killed'").all();
-    const { calls } = await second.db.prepare("SELECT sum(calls) AS calls FROM usage_rollups WHERE dimension = 'token' AND key = 'tok_killed' AND granularity = 'hour'").first();
+    const { results } = await second.db
+      .prepare("SELECT request_id FROM usage_events WHERE token_id = 'tok_killed'")
+      .all();
+    const { calls } = await second.db
+      .prepare(
+        "SELECT sum(calls) AS calls FROM usage_rollups WHERE dimension = 'token' AND key = 'tok_killed' AND granularity = 'hour'",
+      )
+      .first();
     await second.stop();
     const kept = new Set(results.map((row) => row.request_id));
     assert.equal(kept.size, results.length, "each once");
     assert.equal(calls, results.length, "rollups and events agree");
     const due = answered.filter((call) => call.at < at - MAY_BE_LOST_MS);
     assert.ok(due.length > 200, `${due.length} calls`);
-    assert.deepEqual(due.filter((call) => !kept.has(call.id)), []);
+    assert.deepEqual(
+      due.filter((call) => !kept.has(call.id)),
+      [],
+    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

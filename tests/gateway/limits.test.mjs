@@ -22,7 +22,11 @@ after(() => system?.stop());
 const call = async (token, where = "/api/echo", init = {}) => {
   const response = await system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
   const text = await response.text();
-  return { status: response.status, headers: response.headers, body: text.startsWith("{") ? JSON.parse(text) : text };
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text.startsWith("{") ? JSON.parse(text) : text,
+  };
 };
 const limited = (limits, more = {}) => putToken(system, { limits, ...more });
 
@@ -37,7 +41,9 @@ test("a rate limit admits exactly its number of calls, however many arrive at on
   assert.ok(wait >= 50 && wait <= 62, String(wait));
   assert.equal(refused.headers.get("ratelimit-policy"), '"calls-per-minute";q=20;w=60');
   assert.match(refused.headers.get("ratelimit"), /^"calls-per-minute";r=0;t=\d+$/);
-  const last = by(200).map((answer) => /r=(\d+)/.exec(answer.headers.get("ratelimit"))[1]).map(Number);
+  const last = by(200)
+    .map((answer) => /r=(\d+)/.exec(answer.headers.get("ratelimit"))[1])
+    .map(Number);
   assert.deepEqual([Math.min(...last), Math.max(...last)], [0, 19]);
 });
 
@@ -51,9 +57,16 @@ test("after Retry-After the call is admitted", async () => {
 
 test("a call counts as concurrent until its last byte", async () => {
   const token = await limited({ concurrent_calls: 2 });
-  const streams = await Promise.all([1, 2].map(() => system.gateway("/api/stream?chunks=4&interval_ms=300", { headers: { "x-api-key": token } })));
+  const streams = await Promise.all(
+    [1, 2].map(() =>
+      system.gateway("/api/stream?chunks=4&interval_ms=300", { headers: { "x-api-key": token } }),
+    ),
+  );
   const refused = await call(token);
-  assert.deepEqual([refused.status, refused.body.code, refused.headers.get("retry-after")], [429, "too-many-concurrent-calls", "1"]);
+  assert.deepEqual(
+    [refused.status, refused.body.code, refused.headers.get("retry-after")],
+    [429, "too-many-concurrent-calls", "1"],
+  );
   await Promise.all(streams.map((stream) => stream.text()));
   await eventually(async () => (await call(token)).status === 200, 3_000, "the slots being free again");
 });
@@ -61,7 +74,10 @@ test("a call counts as concurrent until its last byte", async () => {
 test("a client that hangs up frees its slot", async () => {
   const token = await limited({ concurrent_calls: 1 });
   const abort = new AbortController();
-  const stream = await system.gateway("/api/stream?chunks=50&interval_ms=200", { headers: { "x-api-key": token }, signal: abort.signal });
+  const stream = await system.gateway("/api/stream?chunks=50&interval_ms=200", {
+    headers: { "x-api-key": token },
+    signal: abort.signal,
+  });
   const reader = stream.body.getReader();
   await reader.read();
   abort.abort();
@@ -82,7 +98,9 @@ test("a body above the limit, or of unknown length, is refused before anything i
   assert.equal((await sink("0123456789")).status, 200);
   const large = await sink("0123456789a");
   assert.deepEqual([large.status, large.body.code], [413, "payload-too-large"]);
-  const stream = new ReadableStream({ start: (c) => (c.enqueue(new TextEncoder().encode("0123")), c.close()) });
+  const stream = new ReadableStream({
+    start: (c) => (c.enqueue(new TextEncoder().encode("0123")), c.close()),
+  });
   const unknown = await sink(stream, { duplex: "half" });
   assert.deepEqual([unknown.status, unknown.body.code], [411, "length-required"]);
 });
@@ -112,10 +130,15 @@ test("a limited call is recorded with its outcome", async () => {
   await call(token);
   await call(token);
   const rows = await eventually(async () => {
-    const { results } = await system.db.prepare("SELECT outcome FROM usage_events WHERE token_id = 'tok_limited_record' ORDER BY outcome").all();
+    const { results } = await system.db
+      .prepare("SELECT outcome FROM usage_events WHERE token_id = 'tok_limited_record' ORDER BY outcome")
+      .all();
     return results.length === 2 && results;
   });
-  assert.deepEqual(rows.map((row) => row.outcome), ["limited-rate", "ok"]);
+  assert.deepEqual(
+    rows.map((row) => row.outcome),
+    ["limited-rate", "ok"],
+  );
 });
 
 test("a route under maintenance responds with the admin's text and Retry-After", async () => {
@@ -138,6 +161,8 @@ test("faults are injected only for a marked token", async () => {
   assert.ok(slow.status === 200 && Date.now() - started >= 400);
   assert.equal(slow.body.headers["x-token-manager-fault"], undefined, "the upstream does not see it");
   assert.equal((await call(marked, "/api/echo", header("status=42"))).body.code, "bad-fault");
-  const cut = await system.gateway("/api/echo", { headers: { "x-api-key": marked, "x-token-manager-fault": "cut=10" } });
+  const cut = await system.gateway("/api/echo", {
+    headers: { "x-api-key": marked, "x-token-manager-fault": "cut=10" },
+  });
   await assert.rejects(cut.text(), "the client sees the cut");
 });

@@ -17,10 +17,18 @@ after(() => system?.stop());
 const ROUTES = [
   ["/api/echo", "/echo", { credential: { kind: "bearer", token: "vendor-secret" } }],
   ["/api/plain", "/echo"],
-  ["/api/header", "/echo", { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret" } }],
+  [
+    "/api/header",
+    "/echo",
+    { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret" } },
+  ],
   ["/api/basic", "/echo", { credential: { kind: "basic", username: "u", password: "vendor-secret" } }],
   ["/api/query", "/echo", { credential: { kind: "query", parameter: "key", value: "vendor secret&" } }],
-  ["/api/query-redirect", "/redirect", { credential: { kind: "query", parameter: "key", value: "vendor-key" } }],
+  [
+    "/api/query-redirect",
+    "/redirect",
+    { credential: { kind: "query", parameter: "key", value: "vendor-key" } },
+  ],
   ["/api/cookies-on", "/echo", { forward_cookies: true }],
   ["/api/readonly", "/echo", { methods: ["GET", "HEAD"] }],
   ["/api/cors", "/echo", { cors_origins: ["https://app.example"] }],
@@ -33,14 +41,36 @@ const ROUTES = [
   ["/api/reset", "/reset"],
   ["/api/says", "/says"],
   ["/api/says-cors", "/says", { cors_origins: ["https://app.example"] }],
-  ["/api/says-query", "/says", { credential: { kind: "query", parameter: "key", value: "vendor secret&/1" } }],
+  [
+    "/api/says-query",
+    "/says",
+    { credential: { kind: "query", parameter: "key", value: "vendor secret&/1" } },
+  ],
   ["/api/says-bearer", "/says", { credential: { kind: "bearer", token: "vendor-secret-1" } }],
-  ["/api/says-header", "/says", { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret-1" } }],
+  [
+    "/api/says-header",
+    "/says",
+    { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret-1" } },
+  ],
   ["/api/says-basic", "/says", { credential: { kind: "basic", username: "u", password: "vendor-secret-1" } }],
-  ["/api/says-sigv4", "/says", { credential: { kind: "aws_sigv4", access_key_id: "AKIDEXAMPLE", secret_access_key: "s3cret/of+aws", session_token: "session/of+aws", region: "eu-west-1", service: "s3" } }],
+  [
+    "/api/says-sigv4",
+    "/says",
+    {
+      credential: {
+        kind: "aws_sigv4",
+        access_key_id: "AKIDEXAMPLE",
+        secret_access_key: "s3cret/of+aws",
+        session_token: "session/of+aws",
+        region: "eu-west-1",
+        service: "s3",
+      },
+    },
+  ],
 ];
 
-const call = (where, init = {}) => system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
+const call = (where, init = {}) =>
+  system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
 
 /** The answer's status and its envelope, checked for form. */
 async function refusal(response) {
@@ -94,7 +124,9 @@ test("all four carriers are accepted and removed", async () => {
 });
 
 test("a header that is none of our carriers reaches the upstream", async () => {
-  const echo = await (await call("/api/plain", { headers: { authorization: "Bearer sk-own", "api-key": "own" } })).json();
+  const echo = await (
+    await call("/api/plain", { headers: { authorization: "Bearer sk-own", "api-key": "own" } })
+  ).json();
   assert.equal(echo.headers.authorization, "Bearer sk-own");
   assert.equal(echo.headers["api-key"], "own");
 });
@@ -115,12 +147,20 @@ test("a stale or foreign key beside a valid bearer token does no harm", async ()
     const response = await system.gateway("/api/echo", { headers });
     assert.equal(response.status, 200, stale);
     const echo = await response.json();
-    assert.deepEqual([echo.headers.authorization, echo.headers["x-api-key"]], ["Bearer vendor-secret", undefined]);
+    assert.deepEqual(
+      [echo.headers.authorization, echo.headers["x-api-key"]],
+      ["Bearer vendor-secret", undefined],
+    );
   }
 });
 
 test("on a route with a credential no other key is sent on", async () => {
-  const own = { authorization: "Bearer sk-own", "api-key": "own", "x-goog-api-key": "own", "x-amz-security-token": "own" };
+  const own = {
+    authorization: "Bearer sk-own",
+    "api-key": "own",
+    "x-goog-api-key": "own",
+    "x-amz-security-token": "own",
+  };
   const echo = await (await call("/api/header", { headers: own })).json();
   for (const name of [...Object.keys(own), "x-api-key"]) assert.equal(echo.headers[name], undefined, name);
   assert.equal(echo.headers["x-vendor-key"], "Key vendor-secret");
@@ -128,16 +168,31 @@ test("on a route with a credential no other key is sent on", async () => {
 
 test("our token is never sent on: query, cookie, referer, quotes, encodings", async () => {
   const cookie = `a=1; t=${token}; b=2`;
-  const headers = { cookie, referer: `https://app.example/?key=${token}`, "api-key": `"${token}"`, authorization: `Basic ${btoa(`u:${token}`)}`, "x-own": encodeURIComponent(`"${token}"`) };
-  const echo = await (await call(`/api/cookies-on?a=%20&key=${token}&b=1&k=${token.replace("tk_", "%74k%5F")}`, { headers })).json();
+  const headers = {
+    cookie,
+    referer: `https://app.example/?key=${token}`,
+    "api-key": `"${token}"`,
+    authorization: `Basic ${btoa(`u:${token}`)}`,
+    "x-own": encodeURIComponent(`"${token}"`),
+  };
+  const echo = await (
+    await call(`/api/cookies-on?a=%20&key=${token}&b=1&k=${token.replace("tk_", "%74k%5F")}`, { headers })
+  ).json();
   assert.equal(echo.query, "?a=%20&b=1");
   assert.equal(echo.headers.cookie, "a=1; b=2");
-  for (const name of ["referer", "api-key", "authorization", "x-own"]) assert.equal(echo.headers[name], undefined, name);
+  for (const name of ["referer", "api-key", "authorization", "x-own"])
+    assert.equal(echo.headers[name], undefined, name);
   assert.ok(!decodeURIComponent(JSON.stringify(echo)).includes(token));
 });
 
 test("a browser's own headers stop at the gateway if it answers for CORS, and are sent on otherwise", async () => {
-  const headers = { origin: "https://app.example", referer: "https://app.example/x", "sec-fetch-site": "cross-site", "sec-ch-ua": '"X"', dnt: "1" };
+  const headers = {
+    origin: "https://app.example",
+    referer: "https://app.example/x",
+    "sec-fetch-site": "cross-site",
+    "sec-ch-ua": '"X"',
+    dnt: "1",
+  };
   const kept = (echo) => Object.keys(headers).filter((name) => echo.headers[name] !== undefined);
   assert.deepEqual(kept(await (await call("/api/cors", { headers })).json()), []);
   assert.ok(kept(await (await call("/api/plain", { headers })).json()).includes("origin"));
@@ -157,7 +212,10 @@ test("no response header holds the credential, whatever the upstream echoes", as
     const form = new URLSearchParams([["key", secret]]).toString();
     const response = await says(route, [
       ["Location", `#done`],
-      ["Link", `<${system.upstream.url}/says/items?x=1&${form}&page=2>; rel="next", </says?${form}>; rel=first`],
+      [
+        "Link",
+        `<${system.upstream.url}/says/items?x=1&${form}&page=2>; rel="next", </says?${form}>; rel=first`,
+      ],
       ["Content-Location", `/says/items?${form}`],
       ["Refresh", `5; url=/says?${form}`],
       ["X-Echo", secret],
@@ -180,7 +238,10 @@ test("no response header holds the credential, whatever the upstream echoes", as
     assert.match(response.headers.get("server-timing"), /auth;dur/);
     if (route === "/api/says-query") {
       const first = `<${system.urls.gateway}/api/says-query>; rel=first`;
-      assert.equal(response.headers.get("link"), `<${system.urls.gateway}/api/says-query/items?x=1&page=2>; rel="next", ${first}`);
+      assert.equal(
+        response.headers.get("link"),
+        `<${system.urls.gateway}/api/says-query/items?x=1&page=2>; rel="next", ${first}`,
+      );
     }
   }
   assert.match(system.logs(), /headers withheld/);
@@ -189,7 +250,10 @@ test("no response header holds the credential, whatever the upstream echoes", as
 test("an address without a query does not inherit the credential's query", async () => {
   const response = await says("/api/says-query", [["Location", "#done"]]);
   const mapped = new URL(response.headers.get("location"));
-  assert.deepEqual([mapped.pathname, [...mapped.searchParams.keys()], mapped.hash], ["/api/says-query", ["h"], "#done"]);
+  assert.deepEqual(
+    [mapped.pathname, [...mapped.searchParams.keys()], mapped.hash],
+    ["/api/says-query", ["h"], "#done"],
+  );
 });
 
 test("an upstream's signature, echoed, does not reach the client", async () => {
@@ -200,30 +264,42 @@ test("an upstream's signature, echoed, does not reach the client", async () => {
 });
 
 test("response headers are mapped, joined, renamed and dropped as the table says", async () => {
-  const response = await says("/api/says", [
-    ["X-Request-Id", "vendor-1"],
-    ["Azure-AsyncOperation", `${system.upstream.url}/says/op/1?v=2`],
-    ["Operation-Location", `${system.upstream.url}/says/op/1`],
-    ["X-Goog-Upload-URL", `${system.upstream.url}/says/up?id=2`],
-    ["Server-Timing", "db;dur=1"],
-    ["Vary", "Accept"],
-    ["RateLimit", '"vendor";r=3;t=9'],
-    ["Alt-Svc", 'h3=":443"'],
-    ["Access-Control-Allow-Origin", "*"],
-    ["X-RateLimit-Remaining-Tokens", "7"],
-    ["Set-Cookie", "__HOST-Http-sid=1; Path=/; Secure; HttpOnly"],
-  ], { headers: { "x-request-id": "run-12345678" } });
+  const response = await says(
+    "/api/says",
+    [
+      ["X-Request-Id", "vendor-1"],
+      ["Azure-AsyncOperation", `${system.upstream.url}/says/op/1?v=2`],
+      ["Operation-Location", `${system.upstream.url}/says/op/1`],
+      ["X-Goog-Upload-URL", `${system.upstream.url}/says/up?id=2`],
+      ["Server-Timing", "db;dur=1"],
+      ["Vary", "Accept"],
+      ["RateLimit", '"vendor";r=3;t=9'],
+      ["Alt-Svc", 'h3=":443"'],
+      ["Access-Control-Allow-Origin", "*"],
+      ["X-RateLimit-Remaining-Tokens", "7"],
+      ["Set-Cookie", "__HOST-Http-sid=1; Path=/; Secure; HttpOnly"],
+    ],
+    { headers: { "x-request-id": "run-12345678" } },
+  );
   const get = (name) => response.headers.get(name);
   const at = `${system.urls.gateway}/api/says`;
   assert.deepEqual([get("x-request-id"), get("x-upstream-request-id")], ["run-12345678", "vendor-1"]);
-  assert.deepEqual([get("azure-asyncoperation"), get("operation-location")], [`${at}/op/1?v=2`, `${at}/op/1`]);
+  assert.deepEqual(
+    [get("azure-asyncoperation"), get("operation-location")],
+    [`${at}/op/1?v=2`, `${at}/op/1`],
+  );
   assert.equal(get("x-goog-upload-url"), `${at}/up?id=2`);
   assert.match(get("server-timing"), /^db;dur=1, auth;dur=/);
   assert.deepEqual([get("alt-svc"), get("access-control-allow-origin")], [null, null]);
-  assert.deepEqual([get("ratelimit"), get("x-ratelimit-remaining-tokens"), get("vary")], ['"vendor";r=3;t=9', "7", "Accept"]);
+  assert.deepEqual(
+    [get("ratelimit"), get("x-ratelimit-remaining-tokens"), get("vary")],
+    ['"vendor";r=3;t=9', "7", "Accept"],
+  );
   const [cookie] = response.headers.getSetCookie();
   assert.equal(cookie, "__Secure-__HOST-Http-sid=1; Path=/api/says; Secure; HttpOnly");
-  const echo = await (await call("/api/cookies-on", { headers: { cookie: "__Secure-__HOST-Http-sid=1" } })).json();
+  const echo = await (
+    await call("/api/cookies-on", { headers: { cookie: "__Secure-__HOST-Http-sid=1" } })
+  ).json();
   assert.equal(echo.headers.cookie, "__HOST-Http-sid=1", "the name that the upstream gave");
 });
 
@@ -238,9 +314,17 @@ test("an upstream's limits are told beside ours", async () => {
 });
 
 test("a browser can read every header of a response", async () => {
-  const response = await says("/api/says-cors", [["X-Total-Count", "9"], ["Link", "</x>; rel=next"]], { headers: { origin: "https://app.example" } });
+  const response = await says(
+    "/api/says-cors",
+    [
+      ["X-Total-Count", "9"],
+      ["Link", "</x>; rel=next"],
+    ],
+    { headers: { origin: "https://app.example" } },
+  );
   const exposed = response.headers.get("access-control-expose-headers").split(", ");
-  for (const name of ["x-total-count", "link", "x-request-id", "server-timing"]) assert.ok(exposed.includes(name), name);
+  for (const name of ["x-total-count", "link", "x-request-id", "server-timing"])
+    assert.ok(exposed.includes(name), name);
 });
 
 test("a refused method is told which methods the route accepts", async () => {
@@ -253,11 +337,31 @@ test("a gateway behind a gateway is no loop", async () => {
   try {
     await putRoutes(other, [["/api/inner", "/echo"]]);
     const inner = await putToken(other);
-    await putRoutes(system, [...ROUTES, ["/api/outer", `${other.urls.gateway}/api/inner`, { credential: { kind: "header", name: "x-api-key", value: inner } }], ["/api/self", `${system.urls.gateway}/api/self`, { credential: { kind: "header", name: "x-api-key", value: token } }]], { version: 2 });
-    const response = await eventually(async () => {
-      const response = await call("/api/outer");
-      return response.status !== 404 && response;
-    }, 3_000, "the route");
+    await putRoutes(
+      system,
+      [
+        ...ROUTES,
+        [
+          "/api/outer",
+          `${other.urls.gateway}/api/inner`,
+          { credential: { kind: "header", name: "x-api-key", value: inner } },
+        ],
+        [
+          "/api/self",
+          `${system.urls.gateway}/api/self`,
+          { credential: { kind: "header", name: "x-api-key", value: token } },
+        ],
+      ],
+      { version: 2 },
+    );
+    const response = await eventually(
+      async () => {
+        const response = await call("/api/outer");
+        return response.status !== 404 && response;
+      },
+      3_000,
+      "the route",
+    );
     assert.equal(response.status, 200);
     assert.equal((await call("/api/self")).status, 508, "one that leads back is");
   } finally {
@@ -273,19 +377,29 @@ test("cookies are sent on only if the route says so", async () => {
 test("bodies of every method arrive whole", async () => {
   const body = "x".repeat(100_000);
   for (const method of ["POST", "PUT", "PATCH", "DELETE"]) {
-    const echo = await (await call("/api/plain", { method, body, headers: { "content-type": "text/plain" } })).json();
-    assert.deepEqual([echo.method, echo.body_bytes, echo.body_sha256], [method, body.length, sha256(body)], method);
+    const echo = await (
+      await call("/api/plain", { method, body, headers: { "content-type": "text/plain" } })
+    ).json();
+    assert.deepEqual(
+      [echo.method, echo.body_bytes, echo.body_sha256],
+      [method, body.length, sha256(body)],
+      method,
+    );
   }
 });
 
 test("GET with a body and with an announced length of 0 pass like any other", async () => {
   const send = (method, headers, body) =>
     new Promise((resolve, reject) => {
-      const outgoing = request(`${system.urls.gateway}/api/plain`, { method, headers: { "x-api-key": token, ...headers } }, async (response) => {
-        const chunks = [];
-        for await (const chunk of response) chunks.push(chunk);
-        resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() });
-      });
+      const outgoing = request(
+        `${system.urls.gateway}/api/plain`,
+        { method, headers: { "x-api-key": token, ...headers } },
+        async (response) => {
+          const chunks = [];
+          for await (const chunk of response) chunks.push(chunk);
+          resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() });
+        },
+      );
       outgoing.on("error", reject).end(body);
     });
   const search = await send("GET", { "content-length": "13" }, '{"query":"a"}');
@@ -295,7 +409,11 @@ test("GET with a body and with an announced length of 0 pass like any other", as
 });
 
 test("a redirect that keeps its query does not give the vendor's key to the client", async () => {
-  for (const to of ["/redirect/next?key=vendor-key&a=1", "?key=vendor-key", "https://other.example/?key=vendor-key"]) {
+  for (const to of [
+    "/redirect/next?key=vendor-key&a=1",
+    "?key=vendor-key",
+    "https://other.example/?key=vendor-key",
+  ]) {
     const response = await call(`/api/query-redirect?to=${encodeURIComponent(to)}`);
     assert.equal(response.status, 302);
     assert.doesNotMatch(response.headers.get("location"), /vendor-key/, to);
@@ -307,7 +425,11 @@ test("a second route with the id of the first cannot borrow its opened credentia
   try {
     await putRoutes(other, [["/api/a", "/echo", { credential: { kind: "bearer", token: "vendor-secret" } }]]);
     const table = JSON.parse(await other.kv.get("routes"));
-    table.routes.push({ ...table.routes[0], path: "/api/b", url: table.routes[0].url.replace("localhost", "127.0.0.1") });
+    table.routes.push({
+      ...table.routes[0],
+      path: "/api/b",
+      url: table.routes[0].url.replace("localhost", "127.0.0.1"),
+    });
     await other.kv.put("routes", JSON.stringify(table));
     const headers = { "x-api-key": await putToken(other) };
     assert.equal((await other.gateway("/api/a", { headers })).status, 200);
@@ -367,17 +489,29 @@ test("Location and Set-Cookie come back to the gateway with every cookie kept", 
 });
 
 test("the gateway's own errors have the strings that workflows rely on", async () => {
-  assert.deepEqual(await refusal(await system.gateway("/api/plain")), [401, "Missing API Key", "missing-api-key"]);
+  assert.deepEqual(await refusal(await system.gateway("/api/plain")), [
+    401,
+    "Missing API Key",
+    "missing-api-key",
+  ]);
   const forged = mintToken(Buffer.alloc(32).toString("base64"));
   for (const bad of ["nonsense", "ntk_short", forged, mintToken(system.secrets.TOKEN_CHECK_KEY)]) {
     const response = await system.gateway("/api/plain", { headers: { "x-api-key": bad } });
     assert.deepEqual(await refusal(response), [401, "Invalid API Key", "invalid-api-key"]);
   }
   assert.deepEqual(await refusal(await call("/nowhere")), [404, "Route Not Found", "route-not-found"]);
-  assert.deepEqual(await refusal(await call("/api/readonly", { method: "POST" })), [405, "Method Not Allowed", "method-not-allowed"]);
+  assert.deepEqual(await refusal(await call("/api/readonly", { method: "POST" })), [
+    405,
+    "Method Not Allowed",
+    "method-not-allowed",
+  ]);
   assert.deepEqual(await refusal(await call("/api/dead")), [502, "Bad Gateway", "bad-gateway"]);
   assert.deepEqual(await refusal(await call("/api/reset")), [502, "Bad Gateway", "bad-gateway"]);
-  assert.deepEqual(await refusal(await call("/api/slow?ms=2000")), [504, "Gateway Timeout", "gateway-timeout"]);
+  assert.deepEqual(await refusal(await call("/api/slow?ms=2000")), [
+    504,
+    "Gateway Timeout",
+    "gateway-timeout",
+  ]);
   const loop = await call("/api/plain", { headers: { "x-token-manager-hop": "1" } });
   assert.deepEqual(await refusal(loop), [508, "Loop Detected", "loop-detected"]);
 });
@@ -393,13 +527,21 @@ test("revoked, disabled and unknown tokens look alike; an expired one does not",
   assert.deepEqual(await use({ expires_at: Date.now() - 1 }), [401, "Token Expired", "token-expired"]);
   assert.deepEqual(await use({ secret_ends_at: Date.now() - 1 }), [401, "Token Expired", "token-expired"]);
   assert.deepEqual(await use({ scopes: [] }), [403, "Permission Denied", "permission-denied"]);
-  assert.deepEqual(await use({ scopes: ["GET /api/plain/x"] }), [403, "Permission Denied", "permission-denied"]);
+  assert.deepEqual(await use({ scopes: ["GET /api/plain/x"] }), [
+    403,
+    "Permission Denied",
+    "permission-denied",
+  ]);
   assert.deepEqual(await use({ ip_allow: ["192.0.2.0/24"] }), [403, "Permission Denied", "ip-not-allowed"]);
 });
 
 test("a path that hides .. reaches no upstream", async () => {
   const before = system.upstream.requests.length;
-  for (const climb of ["/api/plain/..%2Fstatus/200", "/api/plain/%2e%2e%2fstatus", "/api/plain/..%5cstatus"]) {
+  for (const climb of [
+    "/api/plain/..%2Fstatus/200",
+    "/api/plain/%2e%2e%2fstatus",
+    "/api/plain/..%5cstatus",
+  ]) {
     assert.deepEqual((await refusal(await call(climb)))[0], 404, climb);
   }
   assert.equal(system.upstream.requests.length, before);
@@ -427,7 +569,11 @@ test("a credential sealed to another route or origin is refused and nothing is s
     const own = await putToken(other);
     for (const where of ["/api/a", "/api/b", "/api/c"]) {
       const response = await other.gateway(where, { headers: { "x-api-key": own } });
-      assert.deepEqual(await refusal(response), [502, "Upstream Credential Unavailable", "upstream-credential-unavailable"]);
+      assert.deepEqual(await refusal(response), [
+        502,
+        "Upstream Credential Unavailable",
+        "upstream-credential-unavailable",
+      ]);
     }
     assert.equal(other.upstream.requests.length, 0);
   } finally {
@@ -439,7 +585,11 @@ test("a preflight from a listed origin is answered at the edge, and errors carry
   const preflight = (origin) =>
     system.gateway("/api/cors/x", {
       method: "OPTIONS",
-      headers: { origin, "access-control-request-method": "POST", "access-control-request-headers": "x-api-key" },
+      headers: {
+        origin,
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "x-api-key",
+      },
     });
   const allowed = await preflight("https://app.example");
   assert.equal(allowed.status, 204);
@@ -449,7 +599,10 @@ test("a preflight from a listed origin is answered at the edge, and errors carry
   const refused = await preflight("https://evil.example");
   assert.deepEqual([refused.status, refused.headers.get("access-control-allow-origin")], [401, null]);
   const error = await system.gateway("/api/cors", { headers: { origin: "https://app.example" } });
-  assert.deepEqual([error.status, error.headers.get("access-control-allow-origin")], [401, "https://app.example"]);
+  assert.deepEqual(
+    [error.status, error.headers.get("access-control-allow-origin")],
+    [401, "https://app.example"],
+  );
   const off = await call("/api/plain", { headers: { origin: "https://app.example" } });
   assert.equal(off.headers.get("access-control-allow-origin"), null);
 });

@@ -34,19 +34,36 @@ let mcp;
 let bedrock;
 
 before(async () => {
-  [system, vendors, s3, mcp, bedrock] = await Promise.all([startOnSockets(), startVendors(), startS3(["by-js", "by-python"]), startMcp(), startBedrock()]);
+  [system, vendors, s3, mcp, bedrock] = await Promise.all([
+    startOnSockets(),
+    startVendors(),
+    startS3(["by-js", "by-python"]),
+    startMcp(),
+    startBedrock(),
+  ]);
   const ai = (provider, credential) => ({ credential, settings: { ai: { provider } } });
   const aws = (service) => ({ kind: "aws_sigv4", ...keys, service });
   await putRoutes(system, [
     ["/api/openai", `${vendors.url}/openai/v1`, ai("openai", { kind: "bearer", token: KEYS.openai })],
-    ["/api/anthropic", `${vendors.url}/anthropic`, ai("anthropic", { kind: "header", name: "x-api-key", value: KEYS.anthropic })],
-    ["/api/google", `${vendors.url}/google`, ai("gemini", { kind: "header", name: "x-goog-api-key", value: KEYS.google })],
+    [
+      "/api/anthropic",
+      `${vendors.url}/anthropic`,
+      ai("anthropic", { kind: "header", name: "x-api-key", value: KEYS.anthropic }),
+    ],
+    [
+      "/api/google",
+      `${vendors.url}/google`,
+      ai("gemini", { kind: "header", name: "x-goog-api-key", value: KEYS.google }),
+    ],
     ["/api/mcp", `${mcp.url}/mcp`, { credential: { kind: "bearer", token: "mcp-vendor" } }],
     ["/api/s3", s3.url, { credential: aws("s3") }],
     ["/api/bedrock", bedrock.url, ai("anthropic", aws("bedrock"))],
   ]);
   const token = await putToken(system);
-  await eventually(async () => (await system.gateway("/api/s3/by-js?list-type=2", { headers: { "x-api-key": token } })).status === 200);
+  await eventually(
+    async () =>
+      (await system.gateway("/api/s3/by-js?list-type=2", { headers: { "x-api-key": token } })).status === 200,
+  );
 });
 after(async () => {
   s3?.stop();
@@ -54,23 +71,38 @@ after(async () => {
 });
 
 async function listening(server) {
-  return { url: `http://127.0.0.1:${await listen(server)}`, close: () => (server.closeAllConnections?.(), server.close()) };
+  return {
+    url: `http://127.0.0.1:${await listen(server)}`,
+    close: () => (server.closeAllConnections?.(), server.close()),
+  };
 }
 
 /** Makes a client with a token of its own, uses it once, and answers with that and the call's event. */
 async function used(make, use) {
   const id = `tok_${randomBytes(6).toString("hex")}`;
   const answer = await use(make(await putToken(system, { id })));
-  const [event] = await eventually(async () => {
-    const { items } = (await as(system, "admin", "GET", `/api/usage/events?token_id=${id}`)).body;
-    return items.length > 0 && items;
-  }, 10_000, "the call's event");
+  const [event] = await eventually(
+    async () => {
+      const { items } = (await as(system, "admin", "GET", `/api/usage/events?token_id=${id}`)).body;
+      return items.length > 0 && items;
+    },
+    10_000,
+    "the call's event",
+  );
   return { answer, event };
 }
-const FIGURES = ["prompt_tokens", "cached_tokens", "cache_write_tokens", "completion_tokens", "reasoning_tokens"];
-const figures = (event) => Object.fromEntries(FIGURES.filter((name) => event[name]).map((name) => [name, event[name]]));
+const FIGURES = [
+  "prompt_tokens",
+  "cached_tokens",
+  "cache_write_tokens",
+  "completion_tokens",
+  "reasoning_tokens",
+];
+const figures = (event) =>
+  Object.fromEntries(FIGURES.filter((name) => event[name]).map((name) => [name, event[name]]));
 
-const openai = (apiKey) => new OpenAI({ apiKey, baseURL: `${system.urls.gateway}/api/openai`, maxRetries: 1 });
+const openai = (apiKey) =>
+  new OpenAI({ apiKey, baseURL: `${system.urls.gateway}/api/openai`, maxRetries: 1 });
 const prompt = { model: "gpt-4o", messages: [{ role: "user", content: "Hello" }] };
 
 test("openai: chat, responses and embeddings are charged as the response says, plain and streamed", async () => {
@@ -89,7 +121,11 @@ test("openai: chat, responses and embeddings are charged as the response says, p
   const ask = { model: "gpt-5", input: "Hello" };
   const [plain, streamed, response, events, embedded] = await Promise.all([
     used(openai, (client) => client.chat.completions.create(prompt)),
-    used(openai, (client) => client.chat.completions.stream({ ...prompt, stream_options: { include_usage: true } }).finalChatCompletion()),
+    used(openai, (client) =>
+      client.chat.completions
+        .stream({ ...prompt, stream_options: { include_usage: true } })
+        .finalChatCompletion(),
+    ),
     used(openai, (client) => client.responses.create(ask)),
     used(openai, (client) => client.responses.stream(ask).finalResponse()),
     used(openai, (client) => client.embeddings.create({ model: "text-embedding-3-small", input: "Hello" })),
@@ -111,8 +147,12 @@ test("openai: calls without tokens count none, files and sound arrive whole, a r
   const text = '{"a":"測試"}\n'.repeat(1000);
   const [models, file, speech, moderated] = await Promise.all([
     used(openai, async (client) => (await client.models.list()).data.map((model) => model.id)),
-    used(openai, async (client) => client.files.create({ file: await toFile(Buffer.from(text), "a.jsonl"), purpose: "fine-tune" })),
-    used(openai, async (client) => (await client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "Hello" })).arrayBuffer()),
+    used(openai, async (client) =>
+      client.files.create({ file: await toFile(Buffer.from(text), "a.jsonl"), purpose: "fine-tune" }),
+    ),
+    used(openai, async (client) =>
+      (await client.audio.speech.create({ model: "tts-1", voice: "alloy", input: "Hello" })).arrayBuffer(),
+    ),
     used(openai, (client) => client.moderations.create({ input: "Hello" })),
   ]);
   assert.deepEqual([models.answer, figures(models.event)], [["gpt-4o"], {}]);
@@ -124,16 +164,24 @@ test("openai: calls without tokens count none, files and sound arrive whole, a r
 });
 
 test("openai: the gateway's refusal becomes the client's own error", async () => {
-  await assert.rejects(openai("ntk_unknown").models.list(), (error) => error instanceof OpenAI.AuthenticationError);
+  await assert.rejects(
+    openai("ntk_unknown").models.list(),
+    (error) => error instanceof OpenAI.AuthenticationError,
+  );
 });
 
-const anthropicClient = (key) => new Anthropic({ ...key, baseURL: `${system.urls.gateway}/api/anthropic`, maxRetries: 0 });
+const anthropicClient = (key) =>
+  new Anthropic({ ...key, baseURL: `${system.urls.gateway}/api/anthropic`, maxRetries: 0 });
 const anthropic = (apiKey) => anthropicClient({ apiKey });
 /** As Claude Code sends its key: in both headers. */
 const claudeCode = (authToken) => anthropicClient({ authToken, defaultHeaders: { "x-api-key": authToken } });
 
 test("anthropic: messages are charged as the response says, plain and streamed; counting and listing use nothing", async () => {
-  const ask = { model: "claude-sonnet-4-20250514", max_tokens: 100, messages: [{ role: "user", content: "Hello" }] };
+  const ask = {
+    model: "claude-sonnet-4-20250514",
+    max_tokens: 100,
+    messages: [{ role: "user", content: "Hello" }],
+  };
   const of = (usage) => ({
     prompt_tokens: usage.input_tokens + usage.cache_read_input_tokens + usage.cache_creation_input_tokens,
     cached_tokens: usage.cache_read_input_tokens,
@@ -159,7 +207,8 @@ test("anthropic: messages are charged as the response says, plain and streamed; 
   assert.deepEqual([models.answer, figures(models.event)], [["claude-sonnet-4-20250514"], {}]);
 });
 
-const google = (apiKey) => new GoogleGenAI({ apiKey, httpOptions: { baseUrl: `${system.urls.gateway}/api/google` } });
+const google = (apiKey) =>
+  new GoogleGenAI({ apiKey, httpOptions: { baseUrl: `${system.urls.gateway}/api/google` } });
 
 test("google-genai: content is charged as the response says, plain and streamed; listing uses nothing", async () => {
   const ask = { model: "gemini-2.5-flash", contents: "Hello" };
@@ -208,12 +257,19 @@ async function startMcp() {
 test("mcp: a session starts, receives changes by its stream, and ends", async () => {
   const token = await putToken(system);
   const client = new Client({ name: "client", version: "1.0.0" });
-  const told = new Promise((resolve) => client.setNotificationHandler(ToolListChangedNotificationSchema, resolve));
-  const transport = new StreamableHTTPClientTransport(new URL(`${system.urls.gateway}/api/mcp`), { requestInit: { headers: { authorization: `Bearer ${token}` } } });
+  const told = new Promise((resolve) =>
+    client.setNotificationHandler(ToolListChangedNotificationSchema, resolve),
+  );
+  const transport = new StreamableHTTPClientTransport(new URL(`${system.urls.gateway}/api/mcp`), {
+    requestInit: { headers: { authorization: `Bearer ${token}` } },
+  });
   await client.connect(transport);
   assert.equal(mcp.sessions.size, 1);
   assert.ok(mcp.sessions.has(transport.sessionId));
-  assert.deepEqual((await client.listTools()).tools.map((tool) => tool.name), ["greet"]);
+  assert.deepEqual(
+    (await client.listTools()).tools.map((tool) => tool.name),
+    ["greet"],
+  );
   assert.deepEqual((await client.callTool({ name: "greet" })).content, [{ type: "text", text: "Hello" }]);
   await told;
   await transport.terminateSession();
@@ -222,24 +278,55 @@ test("mcp: a session starts, receives changes by its stream, and ends", async ()
 });
 
 const s3Client = (token, more = {}) =>
-  new S3.S3Client({ endpoint: `${system.urls.gateway}/api/s3`, region: "us-east-1", forcePathStyle: true, credentials: { accessKeyId: token, secretAccessKey: "unused" }, maxAttempts: 1, ...more });
+  new S3.S3Client({
+    endpoint: `${system.urls.gateway}/api/s3`,
+    region: "us-east-1",
+    forcePathStyle: true,
+    credentials: { accessKeyId: token, secretAccessKey: "unused" },
+    maxAttempts: 1,
+    ...more,
+  });
 const hello = Buffer.from("Hello, 世界\r\n0\r\n\r\n");
 
 test("@aws-sdk/client-s3: objects arrive as they were sent, whatever their names", async () => {
   const client = s3Client(await putToken(system));
   const named = ["plain.txt", "a b+c&d=e.txt", "檔案/é ü.txt", "a=1,(2)!*'$@;:.txt", "a//b.txt"];
-  const fetched = async (Key, more) => Buffer.from(await (await client.send(new S3.GetObjectCommand({ Bucket: "by-js", Key, ...more }))).Body.transformToByteArray());
+  const fetched = async (Key, more) =>
+    Buffer.from(
+      await (
+        await client.send(new S3.GetObjectCommand({ Bucket: "by-js", Key, ...more }))
+      ).Body.transformToByteArray(),
+    );
   for (const Key of named) {
-    await client.send(new S3.PutObjectCommand({ Bucket: "by-js", Key, Body: hello, ContentType: "text/plain", Metadata: { by: "sdk" } }));
+    await client.send(
+      new S3.PutObjectCommand({
+        Bucket: "by-js",
+        Key,
+        Body: hello,
+        ContentType: "text/plain",
+        Metadata: { by: "sdk" },
+      }),
+    );
     assert.deepEqual(await fetched(Key), hello, Key);
   }
   assert.deepEqual(await fetched("plain.txt", { Range: "bytes=2-4" }), hello.subarray(2, 5));
   const listed = await client.send(new S3.ListObjectsV2Command({ Bucket: "by-js" }));
-  assert.deepEqual(listed.Contents.map((object) => object.Key).filter((key) => !key.includes("b.txt")), named.slice(0, 4).sort());
+  assert.deepEqual(
+    listed.Contents.map((object) => object.Key).filter((key) => !key.includes("b.txt")),
+    named.slice(0, 4).sort(),
+  );
 
   // A stream goes in unsigned chunks with its checksum at the end, which the server compares.
   const streamed = Readable.from([hello.subarray(0, 5), hello.subarray(5)]);
-  await client.send(new S3.PutObjectCommand({ Bucket: "by-js", Key: "streamed", Body: streamed, ContentLength: hello.length, ContentEncoding: "gzip" }));
+  await client.send(
+    new S3.PutObjectCommand({
+      Bucket: "by-js",
+      Key: "streamed",
+      Body: streamed,
+      ContentLength: hello.length,
+      ContentEncoding: "gzip",
+    }),
+  );
   assert.deepEqual(await fetched("streamed"), hello);
 
   const large = randomBytes(6 << 20);
@@ -256,20 +343,24 @@ test("an object sent in signed chunks is stored without them, and its checksum i
   const token = await putToken(system);
   const signature = `;chunk-signature=${"0".repeat(64)}\r\n`;
   const data = `${hello.length.toString(16)}${signature}${hello}\r\n0${signature}`;
-  const put = (Key, trailer) => system.gateway(`/api/s3/by-js/${Key}`, {
-    method: "PUT",
-    body: `${data}${trailer ? `x-amz-checksum-crc32:${trailer}\r\nx-amz-trailer-signature:${"0".repeat(64)}\r\n` : ""}\r\n`,
-    headers: {
-      "x-api-key": token,
-      "content-encoding": "aws-chunked",
-      "x-amz-content-sha256": `STREAMING-AWS4-HMAC-SHA256-PAYLOAD${trailer ? "-TRAILER" : ""}`,
-      "x-amz-decoded-content-length": String(hello.length),
-      ...(trailer && { "x-amz-trailer": "x-amz-checksum-crc32" }),
-    },
-  });
+  const put = (Key, trailer) =>
+    system.gateway(`/api/s3/by-js/${Key}`, {
+      method: "PUT",
+      body: `${data}${trailer ? `x-amz-checksum-crc32:${trailer}\r\nx-amz-trailer-signature:${"0".repeat(64)}\r\n` : ""}\r\n`,
+      headers: {
+        "x-api-key": token,
+        "content-encoding": "aws-chunked",
+        "x-amz-content-sha256": `STREAMING-AWS4-HMAC-SHA256-PAYLOAD${trailer ? "-TRAILER" : ""}`,
+        "x-amz-decoded-content-length": String(hello.length),
+        ...(trailer && { "x-amz-trailer": "x-amz-checksum-crc32" }),
+      },
+    });
   const checksum = Buffer.alloc(4);
   checksum.writeUInt32BE(crc32(hello));
-  for (const [key, trailer] of [["signed", undefined], ["signed-trailer", checksum.toString("base64")]]) {
+  for (const [key, trailer] of [
+    ["signed", undefined],
+    ["signed-trailer", checksum.toString("base64")],
+  ]) {
     const response = await put(key, trailer);
     assert.equal(response.status, 200, await response.text());
     const stored = await s3Client(token).send(new S3.GetObjectCommand({ Bucket: "by-js", Key: key }));
@@ -284,8 +375,15 @@ function startBedrock() {
     const body = Buffer.concat(await request.toArray()).toString();
     const isSigned = request.headers.authorization === (await byAws4fetch(request, "bedrock", body));
     const usage = { inputTokens: 30, outputTokens: 12, totalTokens: 42 };
-    const answer = { output: { message: { role: "assistant", content: [{ text: "Hello" }] } }, stopReason: "end_turn", usage, metrics: { latencyMs: 1 } };
-    response.writeHead(isSigned ? 200 : 403, { "content-type": "application/json" }).end(JSON.stringify(isSigned ? answer : { message: "bad signature" }));
+    const answer = {
+      output: { message: { role: "assistant", content: [{ text: "Hello" }] } },
+      stopReason: "end_turn",
+      usage,
+      metrics: { latencyMs: 1 },
+    };
+    response
+      .writeHead(isSigned ? 200 : 403, { "content-type": "application/json" })
+      .end(JSON.stringify(isSigned ? answer : { message: "bad signature" }));
   });
   return listening(server);
 }
@@ -293,7 +391,27 @@ function startBedrock() {
 /** TLS in front of the gateway: over it botocore sends `aws-chunked` and waits for 100 Continue. */
 async function startTls(folder) {
   const [key, cert] = ["key.pem", "cert.pem"].map((name) => path.join(folder, name));
-  execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out", cert], { stdio: "ignore" });
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      "subjectAltName=DNS:localhost",
+      "-keyout",
+      key,
+      "-out",
+      cert,
+    ],
+    { stdio: "ignore" },
+  );
   const port = Number(new URL(system.urls.gateway).port);
   const server = createTlsServer({ key: readFileSync(key), cert: readFileSync(cert) }, (socket) => {
     const gateway = connect(port, "127.0.0.1");
@@ -303,18 +421,30 @@ async function startTls(folder) {
   return { url: `https://localhost:${await listen(server)}`, cert, close: () => server.close() };
 }
 
-test("botocore: objects arrive as they were sent, with and without TLS; Bedrock's response is read", { timeout: 120_000 }, async () => {
-  const folder = mkdtempSync(path.join(tmpdir(), "tls-"));
-  const tls = await startTls(folder);
-  try {
-    for (const base of [system.urls.gateway, tls.url]) {
-      const id = `tok_${randomBytes(6).toString("hex")}`;
-      const token = await putToken(system, { id });
-      const printed = await python("botocore_client.py", [`${base}/api/s3`, `${base}/api/bedrock`, token, tls.cert]);
-      assert.deepEqual(JSON.parse(printed), { text: "Hello", usage: { inputTokens: 30, outputTokens: 12, totalTokens: 42 } });
+test(
+  "botocore: objects arrive as they were sent, with and without TLS; Bedrock's response is read",
+  { timeout: 120_000 },
+  async () => {
+    const folder = mkdtempSync(path.join(tmpdir(), "tls-"));
+    const tls = await startTls(folder);
+    try {
+      for (const base of [system.urls.gateway, tls.url]) {
+        const id = `tok_${randomBytes(6).toString("hex")}`;
+        const token = await putToken(system, { id });
+        const printed = await python("botocore_client.py", [
+          `${base}/api/s3`,
+          `${base}/api/bedrock`,
+          token,
+          tls.cert,
+        ]);
+        assert.deepEqual(JSON.parse(printed), {
+          text: "Hello",
+          usage: { inputTokens: 30, outputTokens: 12, totalTokens: 42 },
+        });
+      }
+    } finally {
+      tls.close();
+      rmSync(folder, { recursive: true });
     }
-  } finally {
-    tls.close();
-    rmSync(folder, { recursive: true });
-  }
-});
+  },
+);

@@ -10,11 +10,15 @@ const CACHE_BOUND_MS = 11_000;
 
 let system;
 before(async () => {
-  system = await startOnSockets({ faults: true, gatewayVars: { OPENAI_API_KEY: "from-worker-secret", STALE_MAX_S: "25" } });
+  system = await startOnSockets({
+    faults: true,
+    gatewayVars: { OPENAI_API_KEY: "from-worker-secret", STALE_MAX_S: "25" },
+  });
 });
 after(() => system?.stop());
 
-const use = (token, where = "/api/echo", headers = {}) => system.gateway(where, { headers: { "x-api-key": token, ...headers } });
+const use = (token, where = "/api/echo", headers = {}) =>
+  system.gateway(where, { headers: { "x-api-key": token, ...headers } });
 const status = async (token, where) => {
   const response = await use(token, where);
   await response.arrayBuffer();
@@ -25,14 +29,18 @@ test("without a route table calls get Routes Not Configured", async () => {
   const token = await putToken(system);
   const response = await use(token);
   assert.deepEqual([response.status, (await response.json()).error], [500, "Routes Not Configured"]);
-  await putRoutes(system, [["/api/echo", "/echo"], ["/api/other", "/echo"]]);
+  await putRoutes(system, [
+    ["/api/echo", "/echo"],
+    ["/api/other", "/echo"],
+  ]);
   await eventually(async () => (await status(token)) === 200, CACHE_BOUND_MS, "the first table being seen");
 });
 
 test("a forged token costs no KV read, nor does a legacy one while the table rules them out", async () => {
   await status(await putToken(system));
   const before = (await system.faults("gateway")).counts.kv_get;
-  for (let i = 0; i < 50; i++) assert.equal(await status(mintToken(Buffer.alloc(32, i).toString("base64"))), 401);
+  for (let i = 0; i < 50; i++)
+    assert.equal(await status(mintToken(Buffer.alloc(32, i).toString("base64"))), 401);
   for (let i = 0; i < 50; i++) assert.equal(await status(mintLegacyToken()), 401);
   assert.ok((await system.faults("gateway")).counts.kv_get - before <= 1, "at most the table's own refresh");
 });
@@ -50,27 +58,51 @@ test("a flood of one refused token costs at most one KV read a second, and it st
   }
   const [spent, seconds] = [(await reads()) - before, (Date.now() - started) / 1_000];
   // Besides, the route table may be read again in the background.
-  assert.ok(calls >= 100 && spent >= 2 && spent <= seconds + 2, `${spent} reads, ${calls} calls, ${seconds} s`);
+  assert.ok(
+    calls >= 100 && spent >= 2 && spent <= seconds + 2,
+    `${spent} reads, ${calls} calls, ${seconds} s`,
+  );
 });
 
 test("a flood of calls to a path without a route costs at most one KV read a second", async () => {
   const token = await putToken(system);
   await status(token);
   const [before, started] = [await reads(), Date.now()];
-  for (let calls = 0; Date.now() - started < 3_500; calls++) assert.equal(await status(token, `/nowhere/${calls}`), 404);
+  for (let calls = 0; Date.now() - started < 3_500; calls++)
+    assert.equal(await status(token, `/nowhere/${calls}`), 404);
   const [spent, seconds] = [(await reads()) - before, (Date.now() - started) / 1_000];
   assert.ok(spent >= 2 && spent <= seconds + 2, `${spent} reads in ${seconds} s`);
 });
 
 test("a refusal because of an older value is checked again: the first call after a change is served", async () => {
-  const [disabled, cut, unknown, moved] = [await putToken(system, { state: "disabled" }), await putToken(system, { scopes: ["other"] }), mintToken(system.secrets.TOKEN_CHECK_KEY), await putToken(system)];
-  const all = () => Promise.all([status(disabled), status(cut), status(unknown), status(moved, "/api/later"), status(moved, "/api/other")]);
+  const [disabled, cut, unknown, moved] = [
+    await putToken(system, { state: "disabled" }),
+    await putToken(system, { scopes: ["other"] }),
+    mintToken(system.secrets.TOKEN_CHECK_KEY),
+    await putToken(system),
+  ];
+  const all = () =>
+    Promise.all([
+      status(disabled),
+      status(cut),
+      status(unknown),
+      status(moved, "/api/later"),
+      status(moved, "/api/other"),
+    ]);
   assert.deepEqual(await all(), [401, 403, 401, 404, 200]);
   await sleep(1_100);
   await putToken(system, { version: 2 }, disabled);
   await putToken(system, { version: 2 }, cut);
   await putToken(system, {}, unknown);
-  await putRoutes(system, [["/api/echo", "/echo"], ["/api/other", "/echo"], ["/api/later", "/echo"]], { version: 9 });
+  await putRoutes(
+    system,
+    [
+      ["/api/echo", "/echo"],
+      ["/api/other", "/echo"],
+      ["/api/later", "/echo"],
+    ],
+    { version: 9 },
+  );
   assert.deepEqual(await all(), [200, 200, 200, 200, 200]);
 });
 
@@ -102,9 +134,18 @@ test("revoke, disable, scope cut, expiry and route change are in force within th
   await putToken(system, { state: "disabled", version: 2 }, disabled);
   await putToken(system, { scopes: ["other"], version: 2 }, cut);
   await putToken(system, { expires_at: Date.now() + 2_000, version: 2 }, expiring);
-  await putRoutes(system, [["/api/echo", "/echo"], ["/api/other", "/echo"], ["/api/new", "/echo"]], { version: 2 });
+  await putRoutes(
+    system,
+    [
+      ["/api/echo", "/echo"],
+      ["/api/other", "/echo"],
+      ["/api/new", "/echo"],
+    ],
+    { version: 2 },
+  );
   const fresh = await putToken(system);
-  const seen = (token, where, wanted) => eventually(async () => (await status(token, where)) === wanted, CACHE_BOUND_MS, `${where} ${wanted}`);
+  const seen = (token, where, wanted) =>
+    eventually(async () => (await status(token, where)) === wanted, CACHE_BOUND_MS, `${where} ${wanted}`);
   await Promise.all([
     seen(revoked, "/api/echo", 401),
     seen(disabled, "/api/echo", 401),
@@ -163,33 +204,70 @@ test("queue down: calls are served and dropped events are counted", async () => 
   await system.faults("gateway", { queue: { fail: true } });
   for (let i = 0; i < 5; i++) assert.equal(await status(token), 200);
   // In one flush or in several.
-  const logged = () => [...system.logs().matchAll(/"(\d+) events: .*usage events dropped/g)].reduce((sum, [, events]) => sum + Number(events), 0);
+  const logged = () =>
+    [...system.logs().matchAll(/"(\d+) events: .*usage events dropped/g)].reduce(
+      (sum, [, events]) => sum + Number(events),
+      0,
+    );
   await eventually(() => logged() >= 5, 10_000, "the drop being logged");
   await system.faults("gateway", { queue: null });
   assert.equal(await status(token), 200);
-  const dropped = async () => (await system.db.prepare("SELECT sum(dropped) AS n FROM usage_losses").first())?.n;
+  const dropped = async () =>
+    (await system.db.prepare("SELECT sum(dropped) AS n FROM usage_losses").first())?.n;
   await eventually(async () => (await dropped()) === logged(), 10_000, "the whole drop reaching D1");
 });
 
 test("v1 values serve calls unchanged", async () => {
   const token = mintLegacyToken();
-  const record = { name: "old", department: "ops", scopes: ["openai", "tag:demo"], created_at: "2025-11-01T00:00:00", expires_at: null };
+  const record = {
+    name: "old",
+    department: "ops",
+    scopes: ["openai", "tag:demo"],
+    created_at: "2025-11-01T00:00:00",
+    expires_at: null,
+  };
   await system.kv.put(`token:${sha256(token)}`, JSON.stringify(record));
   const ended = mintLegacyToken();
-  await system.kv.put(`token:${sha256(ended)}`, JSON.stringify({ ...record, expires_at: "2025-12-01T00:00:00" }));
+  await system.kv.put(
+    `token:${sha256(ended)}`,
+    JSON.stringify({ ...record, expires_at: "2025-12-01T00:00:00" }),
+  );
   const unscoped = mintLegacyToken();
   await system.kv.put(`token:${sha256(unscoped)}`, JSON.stringify({ name: "old", team_id: "ops" }));
   const base = system.upstream.url;
   await system.kv.put("secret:KV_KEY", JSON.stringify({ value: "from-kv" }));
-  await system.kv.put("routes", JSON.stringify({
-    "/api/openai": { url: `${base}/echo`, tags: ["ai"], auth: { type: "bearer", config: { token_ref: "OPENAI_API_KEY" } } },
-    "/api/key": { url: `${base}/echo`, tags: ["demo"], auth: { type: "api-key", config: { key_ref: "KV_KEY" } } },
-    "/api/missing": { url: `${base}/echo`, tags: ["demo"], auth: { type: "bearer", config: { token_ref: "NOWHERE" } } },
-    "/api/thief": { url: `${base}/echo`, tags: ["demo"], auth: { type: "bearer", config: { token_ref: "CREDENTIAL_KEY" } } },
-    "/api/old": `${base}/echo`,
-  }));
+  await system.kv.put(
+    "routes",
+    JSON.stringify({
+      "/api/openai": {
+        url: `${base}/echo`,
+        tags: ["ai"],
+        auth: { type: "bearer", config: { token_ref: "OPENAI_API_KEY" } },
+      },
+      "/api/key": {
+        url: `${base}/echo`,
+        tags: ["demo"],
+        auth: { type: "api-key", config: { key_ref: "KV_KEY" } },
+      },
+      "/api/missing": {
+        url: `${base}/echo`,
+        tags: ["demo"],
+        auth: { type: "bearer", config: { token_ref: "NOWHERE" } },
+      },
+      "/api/thief": {
+        url: `${base}/echo`,
+        tags: ["demo"],
+        auth: { type: "bearer", config: { token_ref: "CREDENTIAL_KEY" } },
+      },
+      "/api/old": `${base}/echo`,
+    }),
+  );
   const echo = async (where) => (await use(token, where)).json();
-  await eventually(async () => (await status(token, "/api/openai")) === 200, CACHE_BOUND_MS, "the v1 table being seen");
+  await eventually(
+    async () => (await status(token, "/api/openai")) === 200,
+    CACHE_BOUND_MS,
+    "the v1 table being seen",
+  );
   assert.equal((await echo("/api/openai/x")).headers.authorization, "Bearer from-worker-secret");
   assert.equal((await echo("/api/key")).headers["x-api-key"], "from-kv");
   assert.equal(await status(token, "/api/old"), 403, "a scope that does not cover it");

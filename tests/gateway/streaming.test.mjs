@@ -2,7 +2,14 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { request } from "node:http";
 import { after, before, test } from "node:test";
-import { eventually, putRoutes, putToken, runtimeMemory, sleep, startOnSockets } from "../support/harness.mjs";
+import {
+  eventually,
+  putRoutes,
+  putToken,
+  runtimeMemory,
+  sleep,
+  startOnSockets,
+} from "../support/harness.mjs";
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
@@ -28,7 +35,8 @@ before(async () => {
 });
 after(() => system?.stop());
 
-const call = (where, init = {}) => system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
+const call = (where, init = {}) =>
+  system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
 
 /** Watches the runtime's memory while `work` goes on; answers its growth. */
 async function growthDuring(work) {
@@ -56,34 +64,42 @@ test("the first chunk arrives while the upstream is still sending", async () => 
   assert.ok(arrivals.at(-1) >= 1200, `last chunk after ${arrivals.at(-1)} ms`);
 });
 
-test("a 1 GiB download passes with flat memory and every byte", { skip: process.platform !== "linux" }, async (t) => {
-  const hash = createHash("sha256");
-  let bytes = 0;
-  const growth = await growthDuring(async () => {
-    const response = await call(`/api/bytes?n=${SIZE}`);
-    for await (const chunk of response.body) {
-      bytes += chunk.length;
-      hash.update(chunk);
-    }
-  });
-  assert.equal(bytes, SIZE);
-  const expected = createHash("sha256");
-  const block = Buffer.alloc(MIB, "0123456789abcdef");
-  for (let at = 0; at < SIZE; at += MIB) expected.update(block.subarray(0, Math.min(MIB, SIZE - at)));
-  assert.equal(hash.digest("hex"), expected.digest("hex"));
-  t.diagnostic(`${SIZE} bytes down, memory grew by ${(growth / MIB).toFixed(0)} MiB`);
-  assert.ok(growth < FLAT, `memory grew by ${growth} bytes`);
-});
+test(
+  "a 1 GiB download passes with flat memory and every byte",
+  { skip: process.platform !== "linux" },
+  async (t) => {
+    const hash = createHash("sha256");
+    let bytes = 0;
+    const growth = await growthDuring(async () => {
+      const response = await call(`/api/bytes?n=${SIZE}`);
+      for await (const chunk of response.body) {
+        bytes += chunk.length;
+        hash.update(chunk);
+      }
+    });
+    assert.equal(bytes, SIZE);
+    const expected = createHash("sha256");
+    const block = Buffer.alloc(MIB, "0123456789abcdef");
+    for (let at = 0; at < SIZE; at += MIB) expected.update(block.subarray(0, Math.min(MIB, SIZE - at)));
+    assert.equal(hash.digest("hex"), expected.digest("hex"));
+    t.diagnostic(`${SIZE} bytes down, memory grew by ${(growth / MIB).toFixed(0)} MiB`);
+    assert.ok(growth < FLAT, `memory grew by ${growth} bytes`);
+  },
+);
 
 /** Uploads `size` bytes over a plain socket client and answers the parsed JSON. */
 function upload(size, headers = {}) {
   return new Promise((resolve, reject) => {
     const target = new URL(`${system.urls.gateway}/api/sink`);
-    const outgoing = request(target, { method: "POST", headers: { "x-api-key": token, ...headers } }, async (response) => {
-      const chunks = [];
-      for await (const chunk of response) chunks.push(chunk);
-      resolve({ status: response.statusCode, body: JSON.parse(Buffer.concat(chunks).toString()) });
-    });
+    const outgoing = request(
+      target,
+      { method: "POST", headers: { "x-api-key": token, ...headers } },
+      async (response) => {
+        const chunks = [];
+        for await (const chunk of response) chunks.push(chunk);
+        resolve({ status: response.statusCode, body: JSON.parse(Buffer.concat(chunks).toString()) });
+      },
+    );
     outgoing.on("error", reject);
     const block = Buffer.alloc(MIB, "x");
     let left = size;
@@ -99,15 +115,20 @@ function upload(size, headers = {}) {
   });
 }
 
-test("a 1 GiB upload passes with flat memory, announced or chunked", { skip: process.platform !== "linux" }, async (t) => {
-  for (const headers of [{ "content-length": String(SIZE) }, { "transfer-encoding": "chunked" }]) {
-    let answer;
-    const growth = await growthDuring(async () => (answer = await upload(SIZE, headers)));
-    assert.deepEqual([answer.status, answer.body.bytes], [200, SIZE]);
-    t.diagnostic(`${SIZE} bytes up, memory grew by ${(growth / MIB).toFixed(0)} MiB`);
-    assert.ok(growth < FLAT, `memory grew by ${growth} bytes`);
-  }
-});
+test(
+  "a 1 GiB upload passes with flat memory, announced or chunked",
+  { skip: process.platform !== "linux" },
+  async (t) => {
+    for (const headers of [{ "content-length": String(SIZE) }, { "transfer-encoding": "chunked" }]) {
+      /** @type {any} */
+      let answer;
+      const growth = await growthDuring(async () => (answer = await upload(SIZE, headers)));
+      assert.deepEqual([answer.status, answer.body.bytes], [200, SIZE]);
+      t.diagnostic(`${SIZE} bytes up, memory grew by ${(growth / MIB).toFixed(0)} MiB`);
+      assert.ok(growth < FLAT, `memory grew by ${growth} bytes`);
+    }
+  },
+);
 
 test("an announced length is announced to the upstream too", async () => {
   await upload(1000, { "content-length": "1000" });
@@ -121,7 +142,9 @@ test("a compressed response arrives as it was sent", async () => {
       const chunks = [];
       for await (const chunk of response) chunks.push(chunk);
       resolve({ encoding: response.headers["content-encoding"], bytes: Buffer.concat(chunks).length });
-    }).on("error", reject).end();
+    })
+      .on("error", reject)
+      .end();
   });
   assert.equal(raw.encoding, "gzip");
   assert.ok(raw.bytes < 200, `${raw.bytes} bytes`);

@@ -10,9 +10,14 @@ let system;
 let token;
 before(async () => {
   system = await startOnSockets();
-  await putRoutes(system, [["/api/socket", "/socket", { credential: { kind: "bearer", token: "vendor-key" } }], ["/api/echo", "/echo"]]);
+  await putRoutes(system, [
+    ["/api/socket", "/socket", { credential: { kind: "bearer", token: "vendor-key" } }],
+    ["/api/echo", "/echo"],
+  ]);
   token = await putToken(system, { id: "tok_socket" });
-  await eventually(async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200);
+  await eventually(
+    async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200,
+  );
 });
 after(() => system?.stop());
 
@@ -56,7 +61,10 @@ test("the upstream's close reaches the client with its code, and a broken connec
 });
 
 test("a browser sends its token as a protocol, which the upstream does not see", async () => {
-  for (const [offered, chosen] of [[["token-manager", token], "token-manager"], [["realtime", `openai-insecure-api-key.${token}`], "realtime"]]) {
+  for (const [offered, chosen] of [
+    [["token-manager", token], "token-manager"],
+    [["realtime", `openai-insecure-api-key.${token}`], "realtime"],
+  ]) {
     const socket = new globalThis.WebSocket(address("/api/socket/browser"), offered);
     await new Promise((resolve, reject) => {
       socket.onopen = resolve;
@@ -82,6 +90,8 @@ test("a socket is recorded as one call with its bytes", async () => {
   socket.send("12345");
   await once(socket, "message");
   socket.close();
-  const row = await eventually(() => system.db.prepare("SELECT * FROM usage_events WHERE token_id = 'tok_socket_usage'").first());
+  const row = await eventually(() =>
+    system.db.prepare("SELECT * FROM usage_events WHERE token_id = 'tok_socket_usage'").first(),
+  );
   assert.deepEqual([row.status, row.outcome, row.bytes_in, row.bytes_out], [101, "ok", 5, 5]);
 });

@@ -6,7 +6,10 @@ import { as, eventually, startOnSockets, startSystem } from "../support/harness.
 const CACHE_BOUND_MS = 11_000;
 
 /** The same chain on both ways to start the system. */
-for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness", startSystem], ["sockets", startOnSockets]])) {
+for (const [name, start] of /** @type {any[][]} */ ([
+  ["wrangler's test harness", startSystem],
+  ["sockets", startOnSockets],
+])) {
   test(`on ${name}: token, call, usage`, async () => {
     const system = await start();
     try {
@@ -17,7 +20,11 @@ for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness",
         credential: { kind: "bearer", token: "vendor-secret-value" },
       });
       assert.equal(made.status, 201, JSON.stringify(made.body));
-      const token = await as(system, "developer", "POST", "/api/tokens", { name: "n8n", team_id: "automation", scopes: ["echo"] });
+      const token = await as(system, "developer", "POST", "/api/tokens", {
+        name: "n8n",
+        team_id: "automation",
+        scopes: ["echo"],
+      });
       assert.equal(token.status, 201, JSON.stringify(token.body));
       const key = { headers: { "x-api-key": token.body.token } };
 
@@ -30,10 +37,14 @@ for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness",
       }
       await (await system.gateway("/api/nowhere", key)).arrayBuffer();
 
-      const own = await eventually(async () => {
-        const answer = await (await system.call("/api/usage/test-data", key)).json();
-        return answer.total?.calls === 4 && answer;
-      }, 10_000, "the calls being visible");
+      const own = await eventually(
+        async () => {
+          const answer = await (await system.call("/api/usage/test-data", key)).json();
+          return answer.total?.calls === 4 && answer;
+        },
+        10_000,
+        "the calls being visible",
+      );
       assert.equal(own.recent.length, 4);
       assert.equal(own.total.denied, 1);
       assert.deepEqual(new Set(own.recent.map((call) => call.outcome)), new Set(["ok", "denied-route"]));
@@ -49,21 +60,40 @@ for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness",
 
 /** No table, no KV value and no log line holds any of the secrets. */
 async function assertStoredNowhere(system, secrets) {
-  const tables = (await system.db.prepare("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'").all()).results;
+  const tables = (
+    await system.db
+      .prepare(
+        "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE '\\_%' ESCAPE '\\' AND name NOT LIKE 'sqlite%'",
+      )
+      .all()
+  ).results;
   assert.ok(tables.length > 15);
   const texts = [["logs", system.logs()]];
-  for (const { name } of tables) texts.push([`table ${name}`, JSON.stringify((await system.db.prepare(`SELECT * FROM ${name}`).all()).results)]);
+  for (const { name } of tables)
+    texts.push([
+      `table ${name}`,
+      JSON.stringify((await system.db.prepare(`SELECT * FROM ${name}`).all()).results),
+    ]);
   const { keys } = await system.kv.list();
   assert.ok(keys.length >= 2);
   for (const { name } of keys) texts.push([`KV ${name}`, name + (await system.kv.get(name))]);
-  for (const [where, text] of texts) for (const secret of secrets) assert.ok(!text.includes(secret), `a secret stands in ${where}`);
+  for (const [where, text] of texts)
+    for (const secret of secrets) assert.ok(!text.includes(secret), `a secret stands in ${where}`);
 }
 
 let system;
 before(async () => {
   system = await startOnSockets();
-  await as(system, "admin", "POST", "/api/routes", { name: "Echo", path: "/api/echo", backend_url: `${system.upstream.url}/echo` });
-  await as(system, "admin", "POST", "/api/routes", { name: "Two", path: "/api/two", backend_url: `${system.upstream.url}/echo` });
+  await as(system, "admin", "POST", "/api/routes", {
+    name: "Echo",
+    path: "/api/echo",
+    backend_url: `${system.upstream.url}/echo`,
+  });
+  await as(system, "admin", "POST", "/api/routes", {
+    name: "Two",
+    path: "/api/two",
+    backend_url: `${system.upstream.url}/echo`,
+  });
 });
 after(() => system?.stop());
 
@@ -73,11 +103,17 @@ const use = async (token, where = "/api/echo") => {
   return response.status;
 };
 const make = async (more = {}) => {
-  const made = await as(system, "admin", "POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["echo", "two"], ...more });
+  const made = await as(system, "admin", "POST", "/api/tokens", {
+    name: "t",
+    team_id: "automation",
+    scopes: ["echo", "two"],
+    ...more,
+  });
   assert.equal(made.status, 201, JSON.stringify(made.body));
   return made.body;
 };
-const seen = (token, wanted, where) => eventually(async () => (await use(token, where)) === wanted, CACHE_BOUND_MS, `${wanted} at the gateway`);
+const seen = (token, wanted, where) =>
+  eventually(async () => (await use(token, where)) === wanted, CACHE_BOUND_MS, `${wanted} at the gateway`);
 
 test("revoke, disable, enable, scope cut and expiry by the API are seen at the gateway within the cache bound", async () => {
   const [revoked, disabled, cut] = [await make(), await make(), await make()];
@@ -101,8 +137,15 @@ test("rotation with grace: both secrets work, then one", async () => {
   assert.equal(rotated.status, 201, JSON.stringify(rotated.body));
   assert.equal(rotated.body.id, token.id);
   assert.deepEqual([await use(token.token), await use(rotated.body.token)], [200, 200]);
-  const inUse = async () => (await as(system, "admin", "GET", `/api/tokens/${token.id}/secrets`)).body.items.map((secret) => secret.last_used_at);
-  await eventually(async () => (await inUse()).every((at) => at > 0), 10_000, "the use of both secrets being seen");
+  const inUse = async () =>
+    (await as(system, "admin", "GET", `/api/tokens/${token.id}/secrets`)).body.items.map(
+      (secret) => secret.last_used_at,
+    );
+  await eventually(
+    async () => (await inUse()).every((at) => at > 0),
+    10_000,
+    "the use of both secrets being seen",
+  );
   const third = await as(system, "admin", "POST", `/api/tokens/${token.id}/rotate`, { grace_hours: 0 });
   await Promise.all([seen(token.token, 401), seen(rotated.body.token, 401), seen(third.body.token, 200)]);
   const secrets = await as(system, "admin", "GET", `/api/tokens/${token.id}/secrets`);
@@ -112,7 +155,11 @@ test("rotation with grace: both secrets work, then one", async () => {
 
 test("a route's change and deletion reach the gateway", async () => {
   const token = await make({ scopes: ["*"] });
-  const route = await as(system, "admin", "POST", "/api/routes", { name: "Short", path: "/api/short", backend_url: `${system.upstream.url}/echo` });
+  const route = await as(system, "admin", "POST", "/api/routes", {
+    name: "Short",
+    path: "/api/short",
+    backend_url: `${system.upstream.url}/echo`,
+  });
   await seen(token.token, 200, "/api/short");
   await as(system, "admin", "PUT", `/api/routes/${route.body.id}`, { methods: ["POST"] });
   await seen(token.token, 405, "/api/short");
@@ -152,6 +199,8 @@ test("a batch delivered twice, out of order and with garbage in it counts every 
   await Promise.all([system.deliver([batch[4], batch[0]]), system.deliver([batch[2]])]);
   const stats = await as(system, "admin", "GET", "/api/usage/stats?token_id=tok_counted");
   assert.deepEqual([stats.body.total.calls, stats.body.total.ok], [4, 4]);
-  const raw = await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE token_id = 'tok_counted'").first();
+  const raw = await system.db
+    .prepare("SELECT count(*) AS n FROM usage_events WHERE token_id = 'tok_counted'")
+    .first();
   assert.equal(raw.n, 4);
 });

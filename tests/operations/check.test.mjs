@@ -16,7 +16,9 @@ after(() => system?.stop());
 const check = (options) =>
   new Promise((resolve) => {
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    execFile(process.execPath, [path.join(root, "scripts/check.mjs"), ...args], (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
+    execFile(process.execPath, [path.join(root, "scripts/check.mjs"), ...args], (error, stdout, stderr) =>
+      resolve({ code: error?.code ?? 0, text: stdout + stderr }),
+    );
   });
 
 test("the local system passes, and a wrong token or a missing part is named", async () => {
@@ -26,7 +28,9 @@ test("the local system passes, and a wrong token or a missing part is named", as
     body: JSON.stringify({ name: "check", team_id: "automation", scopes: ["demo"] }),
   });
   const { token } = await issued.json();
-  await eventually(async () => (await system.gateway("/api/demo", { headers: { "x-api-key": token } })).status === 200);
+  await eventually(
+    async () => (await system.gateway("/api/demo", { headers: { "x-api-key": token } })).status === 200,
+  );
   const ui = `http://localhost:${new URL(system.urls.ui).port}`;
   const all = { gateway: system.urls.gateway, api: system.urls.api, ui };
   const well = await check({ ...all, token });

@@ -4,7 +4,15 @@ import { after, before, test } from "node:test";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
 
 /** Dollars for a million, beyond what the paid plan includes (docs/cost.md names the pages). */
-const PRICE = { request: 0.3, cpu_ms: 0.02, kv_read: 0.5, queue_operation: 0.4, do_request: 0.15, do_row_written: 1.0, d1_row_written: 1.0 };
+const PRICE = {
+  request: 0.3,
+  cpu_ms: 0.02,
+  kv_read: 0.5,
+  queue_operation: 0.4,
+  do_request: 0.15,
+  do_row_written: 1.0,
+  d1_row_written: 1.0,
+};
 /** CPU of a call, in ms: a core serves 3,700 a second (docs/performance.md). */
 const CPU_MS = 0.27;
 /** A message is written, read and acknowledged. */
@@ -19,15 +27,26 @@ after(() => system?.stop());
 
 /** What `count` calls use, per call. */
 async function used(token, count, clients) {
-  const call = async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).arrayBuffer();
-  await eventually(async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200);
+  const call = async () =>
+    (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).arrayBuffer();
+  await eventually(
+    async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200,
+  );
   await sleep(3_000);
-  const before = { ...(await system.faults("gateway")).counts, rows: (await system.faults("api")).counts.d1_rows_written };
-  await Promise.all(Array.from({ length: clients }, async () => {
-    for (let i = 0; i < count / clients; i++) await call();
-  }));
+  const before = {
+    ...(await system.faults("gateway")).counts,
+    rows: (await system.faults("api")).counts.d1_rows_written,
+  };
+  await Promise.all(
+    Array.from({ length: clients }, async () => {
+      for (let i = 0; i < count / clients; i++) await call();
+    }),
+  );
   await sleep(4_000);
-  const now = { ...(await system.faults("gateway")).counts, rows: (await system.faults("api")).counts.d1_rows_written };
+  const now = {
+    ...(await system.faults("gateway")).counts,
+    rows: (await system.faults("api")).counts.d1_rows_written,
+  };
   const per = (what) => (now[what] - before[what]) / count;
   return { kv_reads: per("kv_get"), messages: per("queue"), objects: per("limiter"), rows: per("rows") };
 }
@@ -58,7 +77,11 @@ test("busy calls without limits: requests, CPU, KV and queue stay within $0.60 f
 
 test("a call with a rate limit asks its counter once, one with a bound on calls at once twice", async (t) => {
   const rate = await used(await putToken(system, { limits: { calls_per_day: 1e9 } }), 400, 10);
-  const both = await used(await putToken(system, { limits: { calls_per_day: 1e9, concurrent_calls: 100 } }), 400, 10);
+  const both = await used(
+    await putToken(system, { limits: { calls_per_day: 1e9, concurrent_calls: 100 } }),
+    400,
+    10,
+  );
   t.diagnostic(JSON.stringify({ rate: dollars(rate), both: dollars(both) }));
   assert.ok(rate.objects >= 1 && rate.objects < 1.02, `${rate.objects}`);
   assert.ok(both.objects >= 2 && both.objects < 2.02, `${both.objects}`);

@@ -12,7 +12,11 @@ import { startCloudflare } from "../support/cloudflare.mjs";
 
 const STAGE = "trial";
 const PUBLISHABLE = `pk_test_${Buffer.from("clerk.example.com$").toString("base64")}`;
-const files = { config: `wrangler.${STAGE}.json`, settings: `stages/${STAGE}.json`, vault: `.secrets/${STAGE}.env` };
+const files = {
+  config: `wrangler.${STAGE}.json`,
+  settings: `stages/${STAGE}.json`,
+  vault: `.secrets/${STAGE}.env`,
+};
 const at = (name) => path.join(root, files[name]);
 const read = (name) => JSON.parse(readFileSync(at(name), "utf8"));
 const clean = () => Object.keys(files).forEach((name) => rmSync(at(name), { force: true }));
@@ -30,27 +34,74 @@ after(async () => {
 const deploy = (args, env = {}) =>
   new Promise((resolve) => {
     const all = [path.join(root, "scripts/deploy.mjs"), "--stage", STAGE, "--yes", "--skip-check", ...args];
-    execFile(process.execPath, all, { cwd: root, env: { ...process.env, ...cloudflare.env, ...env } }, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
+    execFile(
+      process.execPath,
+      all,
+      { cwd: root, env: { ...process.env, ...cloudflare.env, ...env } },
+      (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }),
+    );
   });
 const worker = (name) => cloudflare.account.workers.get(`token-manager-${name}-${STAGE}`);
-const vars = (name) => Object.fromEntries(worker(name).bindings.filter(({ type }) => type === "plain_text").map(({ name, text }) => [name, text]));
-const decided = ["--clerk-publishable-key", PUBLISHABLE, "--admin", "admin@example.com", "--api", "https://tapi.example.com"];
+const vars = (name) =>
+  Object.fromEntries(
+    worker(name)
+      .bindings.filter(({ type }) => type === "plain_text")
+      .map(({ name, text }) => [name, text]),
+  );
+const decided = [
+  "--clerk-publishable-key",
+  PUBLISHABLE,
+  "--admin",
+  "admin@example.com",
+  "--api",
+  "https://tapi.example.com",
+];
 
 test("a dry run prints the whole plan and changes nothing", async () => {
   const { code, text } = await deploy(["--dry-run"]);
   assert.equal(code, 0, text);
-  for (const part of [/create KV namespace token-manager-tokens-trial/, /create D1 database token-manager-trial/, /create queue token-manager-usage-dlq-trial/, /apply the migrations/, /deploy token-manager-gateway-trial .*CREDENTIAL_KEY/, /Total Upload: .* gzip: \d+/, /deploy the UI/, /Nothing was changed/]) assert.match(text, part);
+  for (const part of [
+    /create KV namespace token-manager-tokens-trial/,
+    /create D1 database token-manager-trial/,
+    /create queue token-manager-usage-dlq-trial/,
+    /apply the migrations/,
+    /deploy token-manager-gateway-trial .*CREDENTIAL_KEY/,
+    /Total Upload: .* gzip: \d+/,
+    /deploy the UI/,
+    /Nothing was changed/,
+  ])
+    assert.match(text, part);
   assert.deepEqual(cloudflare.changes, []);
-  assert.deepEqual(Object.values(files).filter((file) => existsSync(path.join(root, file))), []);
+  assert.deepEqual(
+    Object.values(files).filter((file) => existsSync(path.join(root, file))),
+    [],
+  );
 });
 
 test("what the operator must decide is asked for by name", async () => {
   const nobody = await deploy(["--clerk-publishable-key", PUBLISHABLE]);
-  assert.deepEqual([nobody.code, /Nobody would be platform admin: --admin/.test(nobody.text)], [1, true], nobody.text);
-  const wrong = await deploy(["--clerk-publishable-key", PUBLISHABLE, "--admin", "a@example.com", "--gateway", "http://x"]);
+  assert.deepEqual(
+    [nobody.code, /Nobody would be platform admin: --admin/.test(nobody.text)],
+    [1, true],
+    nobody.text,
+  );
+  const wrong = await deploy([
+    "--clerk-publishable-key",
+    PUBLISHABLE,
+    "--admin",
+    "a@example.com",
+    "--gateway",
+    "http://x",
+  ]);
   assert.match(wrong.text, /gateway: http:\/\/x is neither https:\/\/host nor workers\.dev/);
   const home = mkdtempSync(path.join(tmpdir(), "nobody-"));
-  const signedOut = await deploy(decided, { CLOUDFLARE_API_TOKEN: "", HOME: home, XDG_CONFIG_HOME: home, CARGO_HOME: process.env.CARGO_HOME ?? path.join(process.env.HOME, ".cargo"), RUSTUP_HOME: process.env.RUSTUP_HOME ?? path.join(process.env.HOME, ".rustup") });
+  const signedOut = await deploy(decided, {
+    CLOUDFLARE_API_TOKEN: "",
+    HOME: home,
+    XDG_CONFIG_HOME: home,
+    CARGO_HOME: process.env.CARGO_HOME ?? path.join(process.env.HOME, ".cargo"),
+    RUSTUP_HOME: process.env.RUSTUP_HOME ?? path.join(process.env.HOME, ".rustup"),
+  });
   rmSync(home, { recursive: true, force: true });
   assert.match(signedOut.text, /Nobody is signed in to Cloudflare: npx wrangler login/);
   assert.deepEqual(cloudflare.changes, []);
@@ -70,33 +121,75 @@ test("a first deployment that breaks off goes on where it stopped, with the keys
   const done = await deploy(decided, { CLERK_SECRET_KEY: "sk_test_x" });
   assert.equal(done.code, 0, done.text);
   assert.deepEqual(cloudflare.unknown, []);
-  for (const name of ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY"]) assert.equal(worker("gateway").secrets.get(name), worker("admin-api").secrets.get(name), name);
+  for (const name of ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY"])
+    assert.equal(worker("gateway").secrets.get(name), worker("admin-api").secrets.get(name), name);
   assert.equal(worker("gateway").secrets.get("CREDENTIAL_KEY"), key);
-  assert.deepEqual([...worker("admin-api").secrets.keys()].sort(), ["CLERK_SECRET_KEY", "CREDENTIAL_KEY", "TOKEN_CHECK_KEY", "USAGE_LOG_KEY"]);
+  assert.deepEqual([...worker("admin-api").secrets.keys()].sort(), [
+    "CLERK_SECRET_KEY",
+    "CREDENTIAL_KEY",
+    "TOKEN_CHECK_KEY",
+    "USAGE_LOG_KEY",
+  ]);
 });
 
 test("both Workers have what they need and no more, and the UI knows where they are", () => {
   const { account } = cloudflare;
   const kv = account.namespaces[0].id;
-  const bindings = (name) => worker(name).bindings.filter(({ type }) => type !== "plain_text").map(({ name, type }) => `${name} ${type}`).sort();
-  assert.deepEqual(bindings("gateway"), ["LIMITER durable_object_namespace", "TOKENS kv_namespace", "USAGE queue"]);
-  assert.deepEqual(bindings("admin-api"), ["DB d1", "LIMITER durable_object_namespace", "PEOPLE_RATE ratelimit", "PUBLISH queue", "TOKENS kv_namespace", "TOKEN_RATE ratelimit", "USAGE queue", "USAGE_DLQ queue"]);
-  for (const name of ["gateway", "admin-api"]) assert.equal(worker(name).bindings.find(({ name }) => name === "TOKENS").namespace_id, kv);
+  const bindings = (name) =>
+    worker(name)
+      .bindings.filter(({ type }) => type !== "plain_text")
+      .map(({ name, type }) => `${name} ${type}`)
+      .sort();
+  assert.deepEqual(bindings("gateway"), [
+    "LIMITER durable_object_namespace",
+    "TOKENS kv_namespace",
+    "USAGE queue",
+  ]);
+  assert.deepEqual(bindings("admin-api"), [
+    "DB d1",
+    "LIMITER durable_object_namespace",
+    "PEOPLE_RATE ratelimit",
+    "PUBLISH queue",
+    "TOKENS kv_namespace",
+    "TOKEN_RATE ratelimit",
+    "USAGE queue",
+    "USAGE_DLQ queue",
+  ]);
+  for (const name of ["gateway", "admin-api"])
+    assert.equal(worker(name).bindings.find(({ name }) => name === "TOKENS").namespace_id, kv);
   assert.deepEqual(worker("admin-api").domains, ["tapi.example.com"]);
   assert.deepEqual(worker("admin-api").schedules, ["* * * * *"]);
   assert.equal(vars("admin-api").ALLOWED_ORIGINS, `https://token-manager-${STAGE}.pages.dev`);
   assert.equal(vars("admin-api").CLERK_ISSUER, "https://clerk.example.com");
   assert.equal(vars("admin-api").BOOTSTRAP_ADMINS, "admin@example.com");
   const [usage, dead] = account.queues;
-  assert.deepEqual([usage.consumers.length, usage.consumers[0].dead_letter_queue, dead.consumers.length], [1, dead.queue_name, 0]);
-  const tables = account.databases[0].sqlite.prepare("SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('api_tokens', 'tokens', 'routes', 'usage_rollups')").get();
+  assert.deepEqual(
+    [usage.consumers.length, usage.consumers[0].dead_letter_queue, dead.consumers.length],
+    [1, dead.queue_name, 0],
+  );
+  const tables = account.databases[0].sqlite
+    .prepare(
+      "SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('api_tokens', 'tokens', 'routes', 'usage_rollups')",
+    )
+    .get();
   assert.ok(tables.n >= 3, "the migrations were not applied");
   const deployed = account.deployments.at(-1);
   assert.equal(deployed.branch, "main");
   for (const file of ["/index.html", "/config.json"]) assert.ok(deployed.files.includes(file), file);
   const config = JSON.parse(readFileSync(path.join(root, `.wrangler/pages/${STAGE}/config.json`), "utf8"));
-  assert.deepEqual(config, { api: "https://tapi.example.com", gateway: "https://token-manager-gateway-trial.acme.workers.dev", issuer: "https://clerk.example.com", clerk_publishable_key: PUBLISHABLE });
-  assert.deepEqual(read("settings"), { gateway: config.gateway, api: config.api, ui: vars("admin-api").ALLOWED_ORIGINS, clerk_publishable_key: PUBLISHABLE, bootstrap_admins: ["admin@example.com"] });
+  assert.deepEqual(config, {
+    api: "https://tapi.example.com",
+    gateway: "https://token-manager-gateway-trial.acme.workers.dev",
+    issuer: "https://clerk.example.com",
+    clerk_publishable_key: PUBLISHABLE,
+  });
+  assert.deepEqual(read("settings"), {
+    gateway: config.gateway,
+    api: config.api,
+    ui: vars("admin-api").ALLOWED_ORIGINS,
+    clerk_publishable_key: PUBLISHABLE,
+    bootstrap_admins: ["admin@example.com"],
+  });
   assert.equal(statSync(at("vault")).mode & 0o777, 0o600);
 });
 
@@ -106,8 +199,13 @@ test("a second deployment makes nothing twice, keeps every secret, and takes the
   const { code, text } = await deploy([]);
   assert.equal(code, 0, text);
   assert.deepEqual(worker("admin-api").secrets, secrets);
-  assert.deepEqual(cloudflare.changes.filter((change) => /POST .*(namespaces|database|queues|projects)$/.test(change)), []);
-  const uploads = cloudflare.changes.map((change) => change.match(/^POST \/workers\/scripts\/([^/]+)\/versions$/)?.[1]).filter(Boolean);
+  assert.deepEqual(
+    cloudflare.changes.filter((change) => /POST .*(namespaces|database|queues|projects)$/.test(change)),
+    [],
+  );
+  const uploads = cloudflare.changes
+    .map((change) => change.match(/^POST \/workers\/scripts\/([^/]+)\/versions$/)?.[1])
+    .filter(Boolean);
   assert.deepEqual(uploads, ["token-manager-admin-api-trial", "token-manager-gateway-trial"]);
   assert.equal(cloudflare.account.queues[0].consumers.length, 1);
 });
@@ -117,8 +215,14 @@ test("a key that one Worker alone has is asked for and never guessed", () => {
   const halfway = { gateway: ["TOKEN_CHECK_KEY"], "admin-api": both };
   assert.throws(() => missingSecrets(halfway, {}, {}), /CREDENTIAL_KEY is missing from gateway alone/);
   const key = newKey();
-  assert.deepEqual(missingSecrets(halfway, { CREDENTIAL_KEY: key }, {}), { gateway: { CREDENTIAL_KEY: key }, "admin-api": {} });
-  assert.deepEqual(missingSecrets({ gateway: both, "admin-api": both }, {}, {}), { gateway: {}, "admin-api": {} });
+  assert.deepEqual(missingSecrets(halfway, { CREDENTIAL_KEY: key }, {}), {
+    gateway: { CREDENTIAL_KEY: key },
+    "admin-api": {},
+  });
+  assert.deepEqual(missingSecrets({ gateway: both, "admin-api": both }, {}, {}), {
+    gateway: {},
+    "admin-api": {},
+  });
 });
 
 test("a Worker made anew gets the key that is at work, never a stale copy of it", () => {
@@ -127,7 +231,9 @@ test("a Worker made anew gets the key that is at work, never a stale copy of it"
   const [stale, right] = [newKey(), `${newKey()},${newKey()}`];
   const atWork = { TOKEN_CHECK_KEY: fingerprints(right) };
   /** @param {Record<string, any>} [known] */
-  const of = (vault, environment, known = atWork) => missingSecrets(present, { TOKEN_CHECK_KEY: vault }, { TOKEN_CHECK_KEY: environment }, known).gateway.TOKEN_CHECK_KEY;
+  const of = (vault, environment, known = atWork) =>
+    missingSecrets(present, { TOKEN_CHECK_KEY: vault }, { TOKEN_CHECK_KEY: environment }, known).gateway
+      .TOKEN_CHECK_KEY;
   assert.equal(of(stale, right), right);
   assert.equal(of(right, stale), right);
   assert.throws(() => of(stale, undefined), /The TOKEN_CHECK_KEY at hand is not the one that is at work/);

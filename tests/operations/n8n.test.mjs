@@ -29,14 +29,24 @@ test("the workflow is whole: known nodes, connections to nodes that are there, n
     assert.ok(names.includes(from), from);
     for (const target of main.flat()) assert.ok(names.includes(target.node), target.node);
   }
-  const reached = new Set(Object.values(workflow.connections).flatMap(({ main }) => main.flat().map((target) => target.node)));
-  assert.deepEqual(names.filter((name) => !reached.has(name)), ["Start"]);
-  for (const name of Object.keys(node("Call").parameters)) assert.ok(published.parameters.includes(name), name);
+  const reached = new Set(
+    Object.values(workflow.connections).flatMap(({ main }) => main.flat().map((target) => target.node)),
+  );
+  assert.deepEqual(
+    names.filter((name) => !reached.has(name)),
+    ["Start"],
+  );
+  for (const name of Object.keys(node("Call").parameters))
+    assert.ok(published.parameters.includes(name), name);
   assert.ok(published.versions.includes(node("Call").typeVersion));
   const { redirect } = node("Call").parameters.options;
   assert.equal(redirect.redirect.followRedirects, false, "n8n sends the token along to another host");
   const { includeOtherFields, options } = node("Result").parameters;
-  assert.deepEqual([includeOtherFields, options.stripBinary], [true, false], "n8n drops a file that the call fetched");
+  assert.deepEqual(
+    [includeOtherFields, options.stripBinary],
+    [true, false],
+    "n8n drops a file that the call fetched",
+  );
   assert.doesNotMatch(JSON.stringify(workflow), /ntk_|X-API-Key/);
   assert.deepEqual(workflow.pinData, {});
 });
@@ -44,50 +54,85 @@ test("the workflow is whole: known nodes, connections to nodes that are there, n
 test("each answer of the gateway takes its branch: done, wait as long as told, or stop and tell", async () => {
   const system = await startOnSockets();
   try {
-    await putRoutes(system, [["/api/demo", "/echo"], ["/api/status", "/status"], ["/api/dead", "http://127.0.0.1:9"], ["/api/text", "/gzip"]]);
-    const settings = Object.fromEntries(node("Settings").parameters.assignments.assignments.map(({ name, value }) => [name, value]));
+    await putRoutes(system, [
+      ["/api/demo", "/echo"],
+      ["/api/status", "/status"],
+      ["/api/dead", "http://127.0.0.1:9"],
+      ["/api/text", "/gzip"],
+    ]);
+    const settings = Object.fromEntries(
+      node("Settings").parameters.assignments.assignments.map(({ name, value }) => [name, value]),
+    );
     const rules = node("What came back").parameters.rules.values;
     const holds = ({ leftValue, rightValue, operator }, context) => {
       const left = evaluate(leftValue, context);
       assert.equal(typeof left, operator.type, leftValue);
       return operator.operation === "lt" ? left < rightValue : left === true;
     };
-    const branch = (context) => rules.find((rule) => rule.conditions.conditions.every((one) => holds(one, context)))?.outputKey ?? "stop";
-    const url = (where) => evaluate(node("Call").parameters.url, { settings: { ...settings, gateway: system.urls.gateway, path: where } });
+    const branch = (context) =>
+      rules.find((rule) => rule.conditions.conditions.every((one) => holds(one, context)))?.outputKey ??
+      "stop";
+    const url = (where) =>
+      evaluate(node("Call").parameters.url, {
+        settings: { ...settings, gateway: system.urls.gateway, path: where },
+      });
     const call = async (where, token, runIndex) => {
       const response = await fetch(url(where), { headers: { "x-api-key": token } });
       const body = await response.text();
       // As the HTTP Request node does: what is not JSON is `data`, and there is no `body`.
       const isJson = response.headers.get("content-type")?.includes("application/json");
-      const json = { statusCode: response.status, headers: Object.fromEntries(response.headers), ...(isJson ? { body: JSON.parse(body) } : { data: body }) };
+      const json = {
+        statusCode: response.status,
+        headers: Object.fromEntries(response.headers),
+        ...(isJson ? { body: JSON.parse(body) } : { data: body }),
+      };
       const context = { json, settings, runIndex };
       return { context, json, to: branch(context) };
     };
     const token = await putToken(system);
     const done = await call("/api/demo/hello", token);
     assert.equal(done.to, "done");
-    assert.equal(JSON.parse(evaluate(node("Result").parameters.jsonOutput, done.context)).request_id, done.json.headers["x-request-id"]);
+    assert.equal(
+      JSON.parse(evaluate(node("Result").parameters.jsonOutput, done.context)).request_id,
+      done.json.headers["x-request-id"],
+    );
 
     const plain = await call("/api/text", token);
     assert.equal(plain.to, "done");
-    assert.match(JSON.parse(evaluate(node("Result").parameters.jsonOutput, plain.context)).answer, /^squeezed /);
+    assert.match(
+      JSON.parse(evaluate(node("Result").parameters.jsonOutput, plain.context)).answer,
+      /^squeezed /,
+    );
     const page = { json: { ...plain.json, statusCode: 500 }, settings };
-    assert.match(evaluate(node("Stop and tell").parameters.errorMessage, page), /^500 from the upstream: squeezed /);
+    assert.match(
+      evaluate(node("Stop and tell").parameters.errorMessage, page),
+      /^500 from the upstream: squeezed /,
+    );
 
     const narrow = await putToken(system, { scopes: ["nothing"] });
     const refused = await call("/api/demo/hello", narrow);
     assert.equal(refused.to, "stop");
-    assert.match(evaluate(node("Stop and tell").parameters.errorMessage, refused.context), /^403 permission-denied: .+ \(request [\w-]{8,}\)$/);
+    assert.match(
+      evaluate(node("Stop and tell").parameters.errorMessage, refused.context),
+      /^403 permission-denied: .+ \(request [\w-]{8,}\)$/,
+    );
     assert.equal((await call("/api/demo/hello", "ntk_nobody")).to, "stop");
 
     const limited = await putToken(system, { limits: { calls_per_minute: 1 } });
     assert.equal((await call("/api/demo/hello", limited)).to, "done");
     /** @type {any} */
     const again = await call("/api/demo/hello", limited);
-    assert.deepEqual([again.json.statusCode, again.json.body.code, again.to], [429, "rate-limit-exceeded", "wait"]);
+    assert.deepEqual(
+      [again.json.statusCode, again.json.body.code, again.to],
+      [429, "rate-limit-exceeded", "wait"],
+    );
     const seconds = evaluate(node("Wait as told").parameters.amount, again.context);
     assert.ok(seconds >= 1 && seconds <= 65, `${seconds} s`);
-    assert.equal((await call("/api/demo/hello", limited, settings.tries - 1)).to, "stop", "it tries for ever");
+    assert.equal(
+      (await call("/api/demo/hello", limited, settings.tries - 1)).to,
+      "stop",
+      "it tries for ever",
+    );
     const monthly = await putToken(system, { limits: { calls_per_month: 1 } });
     await call("/api/demo/hello", monthly);
     const used = await call("/api/demo/hello", monthly);
@@ -97,10 +142,17 @@ test("each answer of the gateway takes its branch: done, wait as long as told, o
     assert.equal((await call("/api/dead", token)).to, "wait");
     const broken = await call("/api/status/500", token);
     assert.deepEqual([broken.json.statusCode, broken.to], [500, "stop"]);
-    assert.match(evaluate(node("Stop and tell").parameters.errorMessage, broken.context), /^500 from the upstream: /);
+    assert.match(
+      evaluate(node("Stop and tell").parameters.errorMessage, broken.context),
+      /^500 from the upstream: /,
+    );
 
     const [line] = text("docs/n8n.md").match(/^curl .*$/m);
-    const { stdout } = await promisify(execFile)("sh", ["-c", line.replace("http://localhost:8787", system.urls.gateway)], { env: { ...process.env, TOKEN: token } });
+    const { stdout } = await promisify(execFile)(
+      "sh",
+      ["-c", line.replace("http://localhost:8787", system.urls.gateway)],
+      { env: { ...process.env, TOKEN: token } },
+    );
     assert.match(stdout, /\/echo\/hello/);
   } finally {
     await system.stop();
@@ -108,9 +160,18 @@ test("each answer of the gateway takes its branch: done, wait as long as told, o
 });
 
 test("every code that the document names is one of the gateway's", () => {
-  const codes = new Set([...text("docs/gateway.md").matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map(([, code]) => code));
-  const table = text("docs/n8n.md").split("\n").filter((line) => line.startsWith("| `") && !line.includes("ntk_"));
-  const named = table.flatMap((line) => [...line.split("|")[1].matchAll(/`([^`]+)`/g)].map(([, code]) => code)).filter((code) => code !== "code");
+  const codes = new Set(
+    [...text("docs/gateway.md").matchAll(/`([a-z]+(?:-[a-z]+)+)`/g)].map(([, code]) => code),
+  );
+  const table = text("docs/n8n.md")
+    .split("\n")
+    .filter((line) => line.startsWith("| `") && !line.includes("ntk_"));
+  const named = table
+    .flatMap((line) => [...line.split("|")[1].matchAll(/`([^`]+)`/g)].map(([, code]) => code))
+    .filter((code) => code !== "code");
   assert.ok(named.length > 12);
-  assert.deepEqual(named.filter((code) => !codes.has(code)), []);
+  assert.deepEqual(
+    named.filter((code) => !codes.has(code)),
+    [],
+  );
 });

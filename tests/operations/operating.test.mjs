@@ -25,28 +25,44 @@ const ledSince = {};
 let bound = 1_000_000;
 /** What the admin API's cron does each minute: says which keys are at work, seals again, publishes unless it is held. */
 function cron() {
-  const keys = Object.fromEntries(Object.keys(held).map((key) => [key, fingerprints(worker("admin-api").get(key))]));
-  for (const [key, list] of Object.entries(keys)) ledSince[key] = { [list.split(",")[0]]: ledSince[key]?.[list.split(",")[0]] ?? Date.now() };
-  const put = db.prepare("INSERT INTO settings (key, value, updated_at) VALUES (?, ?, unixepoch() * 1000) ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at");
+  const keys = Object.fromEntries(
+    Object.keys(held).map((key) => [key, fingerprints(worker("admin-api").get(key))]),
+  );
+  for (const [key, list] of Object.entries(keys))
+    ledSince[key] = { [list.split(",")[0]]: ledSince[key]?.[list.split(",")[0]] ?? Date.now() };
+  const put = db.prepare(
+    "INSERT INTO settings (key, value, updated_at) VALUES (?, ?, unixepoch() * 1000) ON CONFLICT (key) DO UPDATE SET value = excluded.value, updated_at = excluded.updated_at",
+  );
   put.run("keys", JSON.stringify(keys));
   put.run("keys-since", JSON.stringify(ledSince));
   const [first, ...others] = keys.CREDENTIAL_KEY.split(",");
-  db.prepare(`UPDATE credentials SET sealed_under = iif(sealed NOT LIKE 'v1.lost.%' AND sealed_under IN ('', ?1${others.map((other) => `, '${other}'`).join("")}), ?1, '!' || ?1)`).run(first);
+  db.prepare(
+    `UPDATE credentials SET sealed_under = iif(sealed NOT LIKE 'v1.lost.%' AND sealed_under IN ('', ?1${others.map((other) => `, '${other}'`).join("")}), ?1, '!' || ?1)`,
+  ).run(first);
   const hold = JSON.parse(cloudflare.account.values.get("publication-hold") ?? "{}");
-  if (!(hold.until > Date.now())) db.prepare("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox LIMIT ?)").run(bound);
+  if (!(hold.until > Date.now()))
+    db.prepare("DELETE FROM outbox WHERE id IN (SELECT id FROM outbox LIMIT ?)").run(bound);
 }
 const worker = (text) => cloudflare.account.workers.get(name(text)).secrets;
 
 before(async () => {
-  cloudflare = await startCloudflare({ onSecret: (script, key, value) => void set.push([script, key, value]), refuseSecret: () => breakOff() });
+  cloudflare = await startCloudflare({
+    onSecret: (script, key, value) => void set.push([script, key, value]),
+    refuseSecret: () => breakOff(),
+  });
   const { account } = cloudflare;
   account.namespaces.push({ id: "0".repeat(32), title: `token-manager-tokens-${STAGE}` });
-  for (const text of ["gateway", "admin-api"]) account.workers.set(name(text), { secrets: new Map(Object.entries(held)), bindings: [] });
+  for (const text of ["gateway", "admin-api"])
+    account.workers.set(name(text), { secrets: new Map(Object.entries(held)), bindings: [] });
   const sqlite = new DatabaseSync(":memory:");
   const folder = path.join(root, "d1-migrations");
   for (const file of readdirSync(folder).sort()) sqlite.exec(readFileSync(path.join(folder, file), "utf8"));
   sqlite.exec(readFileSync(path.join(root, "local/seed.sql"), "utf8"));
-  account.databases.push({ uuid: "11111111-1111-4111-8111-111111111111", name: `token-manager-${STAGE}`, sqlite });
+  account.databases.push({
+    uuid: "11111111-1111-4111-8111-111111111111",
+    name: `token-manager-${STAGE}`,
+    sqlite,
+  });
   sqlite.exec(`
     INSERT INTO settings (key, value, updated_at) VALUES ('keys', '{}', 0);
     INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES ('tok_a', 'A', 'automation', '["*"]', 1, 1), ('tok_b', 'B', 'automation', '["*"]', 1, 1);
@@ -60,7 +76,12 @@ before(async () => {
 });
 after(async () => {
   clearInterval(clock);
-  for (const file of [vaultFile(STAGE), path.join(root, `wrangler.${STAGE}.json`), path.join(root, `.wrangler/restore-${STAGE}`)]) rmSync(file, { recursive: true, force: true });
+  for (const file of [
+    vaultFile(STAGE),
+    path.join(root, `wrangler.${STAGE}.json`),
+    path.join(root, `.wrangler/restore-${STAGE}`),
+  ])
+    rmSync(file, { recursive: true, force: true });
   await cloudflare?.close();
 });
 
@@ -68,7 +89,12 @@ const operate = (script, args = [], env = {}) =>
   new Promise((resolve) => {
     const all = [path.join(root, `scripts/${script}.mjs`), ...args, "--stage", STAGE];
     const fast = { LOOK_S: "1", SETTLE_S: "0", PROPAGATE_S: "0" };
-    execFile(process.execPath, all, { cwd: root, env: { ...process.env, ...cloudflare.env, ...fast, ...env } }, (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }));
+    execFile(
+      process.execPath,
+      all,
+      { cwd: root, env: { ...process.env, ...cloudflare.env, ...fast, ...env } },
+      (error, stdout, stderr) => resolve({ code: error?.code ?? 0, text: stdout + stderr }),
+    );
   });
 
 test("CREDENTIAL_KEY goes through old, old and new, new and old, to new alone, at the gateway first", async () => {
@@ -78,7 +104,9 @@ test("CREDENTIAL_KEY goes through old, old and new, new and old, to new alone, a
   assert.equal(code, 0, text);
   const fresh = readVault(STAGE).CREDENTIAL_KEY;
   assert.ok(fresh !== old && !text.includes(fresh) && !text.includes(old), text);
-  const steps = [`${old},${fresh}`, `${fresh},${old}`, fresh].flatMap((value) => ["gateway", "admin-api"].map((to) => [name(to), "CREDENTIAL_KEY", value]));
+  const steps = [`${old},${fresh}`, `${fresh},${old}`, fresh].flatMap((value) =>
+    ["gateway", "admin-api"].map((to) => [name(to), "CREDENTIAL_KEY", value]),
+  );
   assert.deepEqual(set, steps);
   assert.equal(db.prepare("SELECT sealed_under FROM credentials").get().sealed_under, fingerprint(fresh));
   assert.equal(readVault(STAGE).TOKEN_CHECK_KEY, held.TOKEN_CHECK_KEY);
@@ -95,7 +123,14 @@ test("a rotation that breaks off at its last step goes on with --drop-old", asyn
   assert.deepEqual([list.length, list[1]], [2, present], "a key that is still at work is not held any more");
   const { code, text } = await operate("rotate", ["CREDENTIAL_KEY", "--drop-old"]);
   assert.equal(code, 0, text);
-  assert.deepEqual([readVault(STAGE).CREDENTIAL_KEY, worker("gateway").get("CREDENTIAL_KEY"), worker("admin-api").get("CREDENTIAL_KEY")], [list[0], list[0], list[0]]);
+  assert.deepEqual(
+    [
+      readVault(STAGE).CREDENTIAL_KEY,
+      worker("gateway").get("CREDENTIAL_KEY"),
+      worker("admin-api").get("CREDENTIAL_KEY"),
+    ],
+    [list[0], list[0], list[0]],
+  );
 });
 
 test("TOKEN_CHECK_KEY keeps its old key until no live token needs it", async () => {
@@ -104,7 +139,11 @@ test("TOKEN_CHECK_KEY keeps its old key until no live token needs it", async () 
   assert.match(text, /the old key is still accepted/);
   assert.equal(readVault(STAGE).TOKEN_CHECK_KEY.split(",")[1], held.TOKEN_CHECK_KEY);
   const early = await operate("rotate", ["TOKEN_CHECK_KEY", "--drop-old"]);
-  assert.deepEqual([early.code, /1 secrets of live tokens are from before the new key/.test(early.text)], [1, true], early.text);
+  assert.deepEqual(
+    [early.code, /1 secrets of live tokens are from before the new key/.test(early.text)],
+    [1, true],
+    early.text,
+  );
   db.prepare("UPDATE token_secrets SET created_at = unixepoch() * 1000 + 60000").run();
   const late = await operate("rotate", ["TOKEN_CHECK_KEY", "--drop-old"]);
   assert.equal(late.code, 0, late.text);
@@ -121,7 +160,11 @@ test("a key that is not the one at work is refused before anything is set", asyn
 });
 
 test("the key at work stays at work: dropping the old one goes by what is at work, whatever the vault file says", async () => {
-  for (const [key, vault] of [["TOKEN_CHECK_KEY", "stale"], ["USAGE_LOG_KEY", "none"], ["CREDENTIAL_KEY", "stale"]]) {
+  for (const [key, vault] of [
+    ["TOKEN_CHECK_KEY", "stale"],
+    ["USAGE_LOG_KEY", "none"],
+    ["CREDENTIAL_KEY", "stale"],
+  ]) {
     const [old, lead] = [newKey(), newKey()];
     for (const text of ["gateway", "admin-api"]) worker(text).set(key, `${lead},${old}`);
     cron();
@@ -130,12 +173,17 @@ test("the key at work stays at work: dropping the old one goes by what is at wor
     const dropped = await operate("rotate", [key, "--drop-old", "--force"], { [key]: `${lead},${old}` });
     assert.equal(dropped.code, 0, dropped.text);
     const workers = key === "USAGE_LOG_KEY" ? ["admin-api"] : ["gateway", "admin-api"];
-    for (const text of workers) assert.equal(worker(text).get(key), lead, `${key} of ${text}, vault ${vault}`);
+    for (const text of workers)
+      assert.equal(worker(text).get(key), lead, `${key} of ${text}, vault ${vault}`);
     assert.equal(readVault(STAGE)[key], lead, "the vault file is not in line");
     assert.equal(/is another one than what is at work/.test(dropped.text), vault === "stale", dropped.text);
     // The environment's is another one now; the vault file has the right one, and is said to.
     const again = await operate("rotate", [key], { [key]: old });
-    assert.deepEqual([again.code, /is not the one that is at work .*the copy in .* is: unset/.test(again.text)], [1, true], again.text);
+    assert.deepEqual(
+      [again.code, /is not the one that is at work .*the copy in .* is: unset/.test(again.text)],
+      [1, true],
+      again.text,
+    );
     assert.equal(worker("admin-api").get(key), lead);
     held[key] = lead;
   }
@@ -167,7 +215,9 @@ test("CREDENTIAL_KEY is rotated although a credential is lost, which is named", 
 });
 
 test("a wait goes on while there is progress, and ends with what is left once there is none", async () => {
-  const made = db.prepare("INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES (?, 'token', 'tok_a', 1, 1)");
+  const made = db.prepare(
+    "INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES (?, 'token', 'tok_a', 1, 1)",
+  );
   for (let i = 0; i < 3; i += 1) made.run(`obx_wait${i}`);
   bound = 1;
   const slow = await operate("republish", [], { STALL_S: "3" });
@@ -175,16 +225,26 @@ test("a wait goes on while there is progress, and ends with what is left once th
   assert.match(slow.text, /\d+ entries to be written, \d+ a minute, \d+ min more/);
   bound = 0;
   const stuck = await operate("republish", [], { STALL_S: "2" });
-  assert.deepEqual([stuck.code, /No progress for .* still 3 entries to be written/.test(stuck.text)], [1, true], stuck.text);
+  assert.deepEqual(
+    [stuck.code, /No progress for .* still 3 entries to be written/.test(stuck.text)],
+    [1, true],
+    stuck.text,
+  );
   bound = 1_000_000;
   const again = await operate("republish");
-  assert.deepEqual([again.code, /goes on with what was asked for before|asked for/.test(again.text)], [0, true], again.text);
+  assert.deepEqual(
+    [again.code, /goes on with what was asked for before|asked for/.test(again.text)],
+    [0, true],
+    again.text,
+  );
 });
 
 test("republish asks for the routes, the prices and each token that may be in KV", async () => {
   const rows = [];
   db.function("noted", (kind, id) => (rows.push(`${kind} ${id}`), 0));
-  db.exec("CREATE TEMP TRIGGER noting AFTER INSERT ON outbox BEGIN SELECT noted(NEW.kind, NEW.entity_id); END");
+  db.exec(
+    "CREATE TEMP TRIGGER noting AFTER INSERT ON outbox BEGIN SELECT noted(NEW.kind, NEW.entity_id); END",
+  );
   const { code, text } = await operate("republish");
   assert.equal(code, 0, text);
   assert.match(text, /KV holds what D1 says/);
@@ -192,37 +252,80 @@ test("republish asks for the routes, the prices and each token that may be in KV
 });
 
 test("rebuild-rollups makes each day anew and says how many calls it has", async () => {
-  db.exec(`INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, request_id)
-    SELECT 'e' || value, unixepoch() * 1000 - value * 60000, 'tok_a', 'automation', 'rte_a', '/x', 'GET', 200, 'ok', value, 0, 'r' FROM generate_series(1, 40)`.replace("generate_series(1, 40)", "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 40) SELECT value FROM n)"));
+  db.exec(
+    `INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, request_id)
+    SELECT 'e' || value, unixepoch() * 1000 - value * 60000, 'tok_a', 'automation', 'rte_a', '/x', 'GET', 200, 'ok', value, 0, 'r' FROM generate_series(1, 40)`.replace(
+      "generate_series(1, 40)",
+      "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 40) SELECT value FROM n)",
+    ),
+  );
   const { code, text } = await operate("rebuild-rollups");
   assert.equal(code, 0, text);
-  const calls = db.prepare("SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'all' AND granularity = 'week'").get().n;
+  const calls = db
+    .prepare("SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'all' AND granularity = 'week'")
+    .get().n;
   assert.equal(calls, 40);
-  assert.equal([...text.matchAll(/(\d+) calls/g)].reduce((sum, [, n]) => sum + Number(n), 0), 40, text);
+  assert.equal(
+    [...text.matchAll(/(\d+) calls/g)].reduce((sum, [, n]) => sum + Number(n), 0),
+    40,
+    text,
+  );
 });
 
 test("a database of yesterday brings no revoked, disabled or rotated secret back to life", async () => {
   const at = "2026-11-22T00:00:00Z";
-  const token = db.prepare("INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES (?, ?, 'automation', '[]', 1, 1)");
-  const secret = db.prepare("INSERT INTO token_secrets (hash, token_id, hint_start, hint_end, created_at) VALUES (?, ?, 'ntk_', 'aaaa', 1)");
+  const token = db.prepare(
+    "INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES (?, ?, 'automation', '[]', 1, 1)",
+  );
+  const secret = db.prepare(
+    "INSERT INTO token_secrets (hash, token_id, hint_start, hint_end, created_at) VALUES (?, ?, 'ntk_', 'aaaa', 1)",
+  );
   for (const [i, id] of ["leaked", "off", "rotated", "fine"].entries()) {
     token.run(id, `It's ${id}`);
     secret.run(String(i).repeat(64), id);
   }
-  db.exec("UPDATE tokens SET revoked_at = 5 WHERE id = 'leaked'; UPDATE tokens SET disabled_at = 6 WHERE id = 'off'; UPDATE token_secrets SET ends_at = 7 WHERE token_id = 'rotated'");
+  db.exec(
+    "UPDATE tokens SET revoked_at = 5 WHERE id = 'leaked'; UPDATE tokens SET disabled_at = 6 WHERE id = 'off'; UPDATE token_secrets SET ends_at = 7 WHERE token_id = 'rotated'",
+  );
   // As Time Travel would leave it: all of that had not happened yet.
-  cloudflare.account.databases[0].restore = () => db.exec("UPDATE tokens SET revoked_at = NULL, disabled_at = NULL WHERE id IN ('leaked', 'off'); UPDATE token_secrets SET ends_at = NULL");
+  cloudflare.account.databases[0].restore = () =>
+    db.exec(
+      "UPDATE tokens SET revoked_at = NULL, disabled_at = NULL WHERE id IN ('leaked', 'off'); UPDATE token_secrets SET ends_at = NULL",
+    );
   const { code, text } = await operate("restore", ["--timestamp", at]);
   assert.equal(code, 0, text);
-  const state = db.prepare("SELECT t.id, revoked_at, disabled_at, ends_at FROM tokens AS t JOIN token_secrets ON token_id = t.id WHERE name GLOB 'It*' ORDER BY hash").all().map((row) => Object.values(row));
-  assert.deepEqual(state, [["leaked", 5, null, null], ["off", null, 6, null], ["rotated", null, null, 7], ["fine", null, null, null]]);
+  const state = db
+    .prepare(
+      "SELECT t.id, revoked_at, disabled_at, ends_at FROM tokens AS t JOIN token_secrets ON token_id = t.id WHERE name GLOB 'It*' ORDER BY hash",
+    )
+    .all()
+    .map((row) => Object.values(row));
+  assert.deepEqual(state, [
+    ["leaked", 5, null, null],
+    ["off", null, 6, null],
+    ["rotated", null, null, 7],
+    ["fine", null, null, null],
+  ]);
   assert.match(text, /KV holds what D1 says/);
   const when = await operate("restore", ["--timestamp", "yesterday"]);
   assert.match(when.text, /--timestamp says to which moment/);
 });
 
 /** Everything of the database, to go back to as Time Travel would. */
-const tables = ["teams", "users", "tokens", "token_secrets", "memberships", "invitations", "invitation_teams", "routes", "credentials", "settings", "audit", "outbox"];
+const tables = [
+  "teams",
+  "users",
+  "tokens",
+  "token_secrets",
+  "memberships",
+  "invitations",
+  "invitation_teams",
+  "routes",
+  "credentials",
+  "settings",
+  "audit",
+  "outbox",
+];
 function travelTo() {
   const kept = tables.map((table) => [table, db.prepare(`SELECT * FROM ${table}`).all()]);
   const triggers = db.prepare("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").all();
@@ -231,13 +334,22 @@ function travelTo() {
     for (const { name } of triggers) db.exec(`DROP TRIGGER ${name}`);
     for (const [table, rows] of kept) {
       db.exec(`DELETE FROM ${table}`);
-      for (const row of rows) db.prepare(`INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.keys(row).map(() => "?").join(", ")})`).run(...Object.values(row));
+      for (const row of rows)
+        db.prepare(
+          `INSERT INTO ${table} (${Object.keys(row).join(", ")}) VALUES (${Object.keys(row)
+            .map(() => "?")
+            .join(", ")})`,
+        ).run(...Object.values(row));
     }
     for (const { sql } of triggers) db.exec(sql);
     db.exec("PRAGMA foreign_keys = ON");
   };
 }
-const rows = (text) => db.prepare(text).all().map((row) => Object.values(row));
+const rows = (text) =>
+  db
+    .prepare(text)
+    .all()
+    .map((row) => Object.values(row));
 
 test("a restore gives nothing back, cuts no route off and publishes nothing before it is through", async () => {
   cron();
@@ -300,14 +412,22 @@ test("a restore gives nothing back, cuts no route off and publishes nothing befo
     assert.ok(hold.until > Date.now() && hold.why === "restore");
     if ((tries += 1) === 1) return false;
     back();
-    db.exec("INSERT INTO outbox (id, kind, created_at, next_attempt_at) VALUES ('obx_of_then', 'routes', 1, 1)");
-    db.exec("CREATE TEMP TRIGGER publishing AFTER DELETE ON outbox BEGIN SELECT published(OLD.kind, OLD.entity_id); END");
+    db.exec(
+      "INSERT INTO outbox (id, kind, created_at, next_attempt_at) VALUES ('obx_of_then', 'routes', 1, 1)",
+    );
+    db.exec(
+      "CREATE TEMP TRIGGER publishing AFTER DELETE ON outbox BEGIN SELECT published(OLD.kind, OLD.entity_id); END",
+    );
     db.exec("CREATE TRIGGER breaks BEFORE UPDATE ON routes BEGIN SELECT RAISE(ABORT, 'broken off'); END");
   };
   const at = ["--timestamp", "2026-11-22T00:00:00Z"];
   const failed = await operate("restore", at);
   assert.equal(failed.code, 1, failed.text);
-  assert.equal(cloudflare.account.values.has("publication-hold"), false, "nothing was restored, so nothing is held");
+  assert.equal(
+    cloudflare.account.values.has("publication-hold"),
+    false,
+    "nothing was restored, so nothing is held",
+  );
   const broken = await operate("restore", at);
   assert.deepEqual([broken.code, /broken off/.test(broken.text)], [1, true], broken.text);
   cron();
@@ -320,20 +440,57 @@ test("a restore gives nothing back, cuts no route off and publishes nothing befo
   assert.equal(tries, 2, "restored once");
   assert.ok(published.includes("routes ") && !cloudflare.account.values.has("publication-hold"));
 
-  assert.deepEqual(rows("SELECT user_id, team_id, role FROM memberships WHERE user_id IN ('user_out', 'user_low', 'user_gone', 'user_stays', 'user_new') ORDER BY 1, 2"), [["user_low", "lab", "VIEWER"], ["user_stays", "core-team", "ADMIN"]]);
+  assert.deepEqual(
+    rows(
+      "SELECT user_id, team_id, role FROM memberships WHERE user_id IN ('user_out', 'user_low', 'user_gone', 'user_stays', 'user_new') ORDER BY 1, 2",
+    ),
+    [
+      ["user_low", "lab", "VIEWER"],
+      ["user_stays", "core-team", "ADMIN"],
+    ],
+  );
   assert.deepEqual(rows("SELECT deleted_at, email_verified FROM users WHERE id = 'user_gone'"), [[9, 0]]);
   assert.deepEqual(rows("SELECT count(*) FROM users WHERE id = 'restore-stand-in'"), [[0]]);
-  assert.deepEqual(rows("SELECT id, state FROM invitations ORDER BY id"), [["inv_good", "pending"], ["inv_orphan", "revoked"], ["inv_revoked", "revoked"]]);
-  assert.deepEqual(rows("SELECT scope_cap, limits FROM teams WHERE id = 'lab'"), [['["openai"]', '{"calls_per_day":10}']]);
-  const [short, wide, odd, since] = ["tok_short", "tok_wide", "tok_odd", "tok_since"].map((id) => db.prepare("SELECT * FROM tokens WHERE id = ?").get(id));
-  assert.deepEqual([short.expires_at, short.ip_allow, short.scopes, short.limits, short.version], [50, '["10.1.0.0/16"]', '["openai"]', '{"calls_per_minute":5}', 10]);
-  assert.deepEqual([wide.expires_at, wide.scopes, wide.version], [hour, '["openai"]', 5], "what was widened since is as it was then");
+  assert.deepEqual(rows("SELECT id, state FROM invitations ORDER BY id"), [
+    ["inv_good", "pending"],
+    ["inv_orphan", "revoked"],
+    ["inv_revoked", "revoked"],
+  ]);
+  assert.deepEqual(rows("SELECT scope_cap, limits FROM teams WHERE id = 'lab'"), [
+    ['["openai"]', '{"calls_per_day":10}'],
+  ]);
+  const [short, wide, odd, since] = ["tok_short", "tok_wide", "tok_odd", "tok_since"].map((id) =>
+    db.prepare("SELECT * FROM tokens WHERE id = ?").get(id),
+  );
+  assert.deepEqual(
+    [short.expires_at, short.ip_allow, short.scopes, short.limits, short.version],
+    [50, '["10.1.0.0/16"]', '["openai"]', '{"calls_per_minute":5}', 10],
+  );
+  assert.deepEqual(
+    [wide.expires_at, wide.scopes, wide.version],
+    [hour, '["openai"]', 5],
+    "what was widened since is as it was then",
+  );
   assert.equal(odd.scopes, '["POST /api/openai/chat"]');
   assert.match(text, /token tok_odd \(O\): its scopes are the present ones/);
   assert.ok(since.revoked_at > 0, "a token made since is left active in KV");
-  assert.ok(rows(`SELECT ends_at FROM token_secrets WHERE hash = '${"c".repeat(64)}'`)[0][0] <= Date.now(), "a secret that had ended works again");
-  assert.deepEqual(rows("SELECT id, enabled, tags, methods FROM routes WHERE id LIKE 'rte_%' AND id <> 'rte_a' ORDER BY id"), [["rte_moved", 0, "[]", "[]"], ["rte_off", 0, "[]", "[]"], ["rte_removed", 0, "[]", "[]"], ["rte_same", 1, '["demo"]', '["GET"]']]);
-  assert.match(text, /route \/api\/moved is disabled: its credential is sealed under a key that is not at work/);
+  assert.ok(
+    rows(`SELECT ends_at FROM token_secrets WHERE hash = '${"c".repeat(64)}'`)[0][0] <= Date.now(),
+    "a secret that had ended works again",
+  );
+  assert.deepEqual(
+    rows("SELECT id, enabled, tags, methods FROM routes WHERE id LIKE 'rte_%' AND id <> 'rte_a' ORDER BY id"),
+    [
+      ["rte_moved", 0, "[]", "[]"],
+      ["rte_off", 0, "[]", "[]"],
+      ["rte_removed", 0, "[]", "[]"],
+      ["rte_same", 1, '["demo"]', '["GET"]'],
+    ],
+  );
+  assert.match(
+    text,
+    /route \/api\/moved is disabled: its credential is sealed under a key that is not at work/,
+  );
   assert.match(text, /route \/api\/removed was removed since: it comes back disabled/);
   assert.deepEqual(rows("SELECT sealed FROM credentials WHERE route_id = 'rte_same'"), [["v1.new.same"]]);
   assert.ok(rows("SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'routes-version'")[0][0] > 12);
@@ -345,7 +502,14 @@ test("a stage that is not deployed is named, and so is a wrong option", async ()
   const kept = account.namespaces.splice(0);
   const nowhere = await operate("republish");
   account.namespaces.push(...kept);
-  assert.deepEqual([nowhere.code, /token-manager-tokens-drill is not in account \w+: is drill deployed there\?/.test(nowhere.text)], [1, true], nowhere.text);
+  assert.deepEqual(
+    [
+      nowhere.code,
+      /token-manager-tokens-drill is not in account \w+: is drill deployed there\?/.test(nowhere.text),
+    ],
+    [1, true],
+    nowhere.text,
+  );
   const wrong = await operate("republish", ["--everything"]);
   assert.deepEqual([wrong.code, /everything/.test(wrong.text)], [1, true]);
 });

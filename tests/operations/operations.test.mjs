@@ -13,40 +13,88 @@ before(async () => (system = await startOnSockets({ faults: true })));
 after(() => system?.stop());
 
 const ask = (method, where, body) => as(system, "admin", method, where, body);
-const make = async (more) => (await ask("POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["again"], ...more })).body;
+const make = async (more) =>
+  (await ask("POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["again"], ...more })).body;
 
 /** The statements of an operator's SQL file. */
-const statements = (name) => readFileSync(path.join(root, "scripts/sql", name), "utf8").replace(/^--.*$/gm, "").split(/;\s*$/m).map((text) => text.trim()).filter(Boolean);
+const statements = (name) =>
+  readFileSync(path.join(root, "scripts/sql", name), "utf8")
+    .replace(/^--.*$/gm, "")
+    .split(/;\s*$/m)
+    .map((text) => text.trim())
+    .filter(Boolean);
 const run = (list) => system.db.batch(list.map((text) => system.db.prepare(text)));
 const kvKeys = async () => (await system.kv.list()).keys.map(({ name }) => name).sort();
-const kvContent = async () => Object.fromEntries(await Promise.all((await kvKeys()).map(async (name) => [name, JSON.parse(await system.kv.get(name))])));
+const kvContent = async () =>
+  Object.fromEntries(
+    await Promise.all((await kvKeys()).map(async (name) => [name, JSON.parse(await system.kv.get(name))])),
+  );
 
 // First, before calls of other tests are counted.
 test("rollups that are gone are made anew from the events, equal to what they were", async () => {
   const document = await (await system.call("/openapi.json")).json();
-  const outcomes = Object.values(document.components.schemas).find((schema) => JSON.stringify(schema.oneOf ?? schema.enum ?? "").includes("denied-scope"));
+  const outcomes = Object.values(document.components.schemas).find((schema) =>
+    JSON.stringify(schema.oneOf ?? schema.enum ?? "").includes("denied-scope"),
+  );
   const names = outcomes.enum ?? outcomes.oneOf.flatMap((one) => one.enum ?? [one.const]);
   assert.ok(names.length >= 21, names.join());
   const now = Date.now();
-  const latencies = [0, 15, 16, 17, 31, 32, 33, 255, 256, 1_000, 65_535, 65_536, 1_048_575, 1_048_576, 4_000_000];
+  const latencies = [
+    0, 15, 16, 17, 31, 32, 33, 255, 256, 1_000, 65_535, 65_536, 1_048_575, 1_048_576, 4_000_000,
+  ];
   const events = Array.from({ length: 600 }, (_, i) => ({
-    id: `rebuilt-${i}`, at: now - Math.floor(Math.random() * 9 * 86_400_000), token_id: `tok_${i % 5}`, team: "automation",
-    route_id: i % 7 === 0 ? null : `rte_${i % 3}`, route_path: null, path: "/x", method: "GET", status: 200, outcome: names[i % names.length],
-    latency_ms: latencies[i % latencies.length] + (i % 11 === 0 ? 1 : 0), gateway_ms: i % 4, bytes_in: i, bytes_out: i % 3 === 0 ? null : i * 2,
-    client_ip: null, user_agent: null, country: null, request_id: `r${i}`,
-    ai: i % 5 === 0 ? { model: "m", prompt_tokens: i, completion_tokens: 2, cached_tokens: 1, cost_micros: i * 3 } : null,
+    id: `rebuilt-${i}`,
+    at: now - Math.floor(Math.random() * 9 * 86_400_000),
+    token_id: `tok_${i % 5}`,
+    team: "automation",
+    route_id: i % 7 === 0 ? null : `rte_${i % 3}`,
+    route_path: null,
+    path: "/x",
+    method: "GET",
+    status: 200,
+    outcome: names[i % names.length],
+    latency_ms: latencies[i % latencies.length] + (i % 11 === 0 ? 1 : 0),
+    gateway_ms: i % 4,
+    bytes_in: i,
+    bytes_out: i % 3 === 0 ? null : i * 2,
+    client_ip: null,
+    user_agent: null,
+    country: null,
+    request_id: `r${i}`,
+    ai:
+      i % 5 === 0
+        ? { model: "m", prompt_tokens: i, completion_tokens: 2, cached_tokens: 1, cost_micros: i * 3 }
+        : null,
   }));
   await system.db.prepare("DELETE FROM usage_events").run();
   await system.db.prepare("DELETE FROM usage_rollups").run();
-  for (let i = 0; i < events.length; i += 50) await system.deliver([{ id: `rebuild-${i}`, body: JSON.stringify({ v: 1, events: events.slice(i, i + 50) }) }]);
-  await system.db.prepare("DELETE FROM usage_rollups WHERE granularity = '5m' AND bucket_start < ?").bind(now - 2 * 86_400_000).run();
+  for (let i = 0; i < events.length; i += 50)
+    await system.deliver([
+      { id: `rebuild-${i}`, body: JSON.stringify({ v: 1, events: events.slice(i, i + 50) }) },
+    ]);
+  await system.db
+    .prepare("DELETE FROM usage_rollups WHERE granularity = '5m' AND bucket_start < ?")
+    .bind(now - 2 * 86_400_000)
+    .run();
   const rollups = async () => {
-    const { results } = await system.db.prepare("SELECT * FROM usage_rollups ORDER BY dimension, granularity, key, bucket_start").all();
-    return results.map(({ histogram, ...row }) => ({ ...row, histogram: Object.entries(JSON.parse(histogram)).map(([bin, n]) => [Number(bin), n]).sort((a, b) => a[0] - b[0]) }));
+    const { results } = await system.db
+      .prepare("SELECT * FROM usage_rollups ORDER BY dimension, granularity, key, bucket_start")
+      .all();
+    return results.map(({ histogram, ...row }) => ({
+      ...row,
+      histogram: Object.entries(JSON.parse(histogram))
+        .map(([bin, n]) => [Number(bin), n])
+        .sort((a, b) => a[0] - b[0]),
+    }));
   };
   const before = await rollups();
   assert.ok(before.length > 300, `${before.length} rollups`);
-  assert.equal(before.filter((row) => row.dimension === "all" && row.granularity === "week").reduce((sum, row) => sum + row.calls, 0), events.length);
+  assert.equal(
+    before
+      .filter((row) => row.dimension === "all" && row.granularity === "week")
+      .reduce((sum, row) => sum + row.calls, 0),
+    events.length,
+  );
 
   await system.db.prepare("DELETE FROM usage_rollups").run();
   const oldest = await system.db.prepare("SELECT min(at) AS oldest FROM usage_events").first("oldest");
@@ -57,61 +105,116 @@ test("rollups that are gone are made anew from the events, equal to what they we
   assert.deepEqual(await rollups(), before);
 });
 
-test("KV emptied under load: republished it serves again, and grants nothing that it did not grant before", { timeout: 120_000 }, async () => {
-  await ask("POST", "/api/routes", { name: "Again", path: "/api/again", backend_url: `${system.upstream.url}/echo`, tags: ["demo"], credential: { kind: "bearer", token: "vendor-key" } });
-  const [kept, disabled, revoked, narrow] = await Promise.all([make(), make(), make(), make({ scopes: ["GET /api/again"] })]);
-  assert.equal((await ask("POST", `/api/tokens/${disabled.id}/disable`)).status, 200);
-  assert.equal((await ask("DELETE", `/api/tokens/${revoked.id}`)).status, 200);
-  await system.cron();
-  const call = async ({ token }, method = "GET") => (await system.gateway("/api/again", { method, headers: { "x-api-key": token } })).status;
-  const granted = async () => [await call(kept), await call(disabled), await call(revoked), await call(narrow), await call(narrow, "POST")];
-  const wanted = [200, 401, 401, 200, 403];
-  assert.deepEqual(await granted(), wanted);
-  const before = await kvContent();
+test(
+  "KV emptied under load: republished it serves again, and grants nothing that it did not grant before",
+  { timeout: 120_000 },
+  async () => {
+    await ask("POST", "/api/routes", {
+      name: "Again",
+      path: "/api/again",
+      backend_url: `${system.upstream.url}/echo`,
+      tags: ["demo"],
+      credential: { kind: "bearer", token: "vendor-key" },
+    });
+    const [kept, disabled, revoked, narrow] = await Promise.all([
+      make(),
+      make(),
+      make(),
+      make({ scopes: ["GET /api/again"] }),
+    ]);
+    assert.equal((await ask("POST", `/api/tokens/${disabled.id}/disable`)).status, 200);
+    assert.equal((await ask("DELETE", `/api/tokens/${revoked.id}`)).status, 200);
+    await system.cron();
+    const call = async ({ token }, method = "GET") =>
+      (await system.gateway("/api/again", { method, headers: { "x-api-key": token } })).status;
+    const granted = async () => [
+      await call(kept),
+      await call(disabled),
+      await call(revoked),
+      await call(narrow),
+      await call(narrow, "POST"),
+    ];
+    const wanted = [200, 401, 401, 200, 403];
+    assert.deepEqual(await granted(), wanted);
+    const before = await kvContent();
 
-  const seen = [];
-  const refusals = new Set();
-  let goesOn = true;
-  const load = (async () => {
-    while (goesOn) {
-      const response = await system.gateway("/api/again", { headers: { "x-api-key": kept.token } });
-      const body = await response.json();
-      if (!response.ok) refusals.add(`${response.status} ${body.error}`);
-      seen.push(response.status);
-      await sleep(20);
-    }
-  })();
-  for (const name of await kvKeys()) await system.kv.delete(name);
-  assert.deepEqual(await kvKeys(), []);
-  await eventually(() => seen.at(-1) !== 200, 20_000, "the loss");
-  await run(statements("republish.sql"));
-  await system.cron();
-  await eventually(() => seen.slice(-20).every((status) => status === 200), 20_000, "the service");
-  goesOn = false;
-  await load;
-  // KV shows each key at its own time, so that the token or the table alone may be missing.
-  const unknown = ["401 Invalid API Key", "500 Routes Not Configured"];
-  assert.deepEqual([...refusals].filter((refusal) => !unknown.includes(refusal)), [], "something else than 'unknown' was returned");
-  const restored = await kvContent();
-  assert.deepEqual(restored, before);
-  assert.deepEqual(await granted(), wanted);
-});
+    const seen = [];
+    const refusals = new Set();
+    let goesOn = true;
+    const load = (async () => {
+      while (goesOn) {
+        const response = await system.gateway("/api/again", { headers: { "x-api-key": kept.token } });
+        const body = await response.json();
+        if (!response.ok) refusals.add(`${response.status} ${body.error}`);
+        seen.push(response.status);
+        await sleep(20);
+      }
+    })();
+    for (const name of await kvKeys()) await system.kv.delete(name);
+    assert.deepEqual(await kvKeys(), []);
+    await eventually(() => seen.at(-1) !== 200, 20_000, "the loss");
+    await run(statements("republish.sql"));
+    await system.cron();
+    await eventually(() => seen.slice(-20).every((status) => status === 200), 20_000, "the service");
+    goesOn = false;
+    await load;
+    // KV shows each key at its own time, so that the token or the table alone may be missing.
+    const unknown = ["401 Invalid API Key", "500 Routes Not Configured"];
+    assert.deepEqual(
+      [...refusals].filter((refusal) => !unknown.includes(refusal)),
+      [],
+      "something else than 'unknown' was returned",
+    );
+    const restored = await kvContent();
+    assert.deepEqual(restored, before);
+    assert.deepEqual(await granted(), wanted);
+  },
+);
 
 test("a day whose events are partly deleted is not made anew", () => {
   const [day, now] = [86_400_000, 100 * 86_400_000 + 5_000];
-  assert.deepEqual(rebuildable(now - 2 * day, now, 30), [98, 99, 100].map((n) => n * day));
+  assert.deepEqual(
+    rebuildable(now - 2 * day, now, 30),
+    [98, 99, 100].map((n) => n * day),
+  );
   assert.equal(rebuildable(now - 30 * day, now, 30)[0], 72 * day);
 });
 
 test("dead letters are read again by a build that understands them, and stay letters while none does", async () => {
-  const losses = async () => system.db.prepare("SELECT coalesce(sum(undecodable), 0) AS n FROM usage_losses").first("n");
-  const event = { id: "letter-1", at: Date.now(), token_id: "tok_letter", team: "automation", path: "/x", method: "GET", status: 200, outcome: "ok", latency_ms: 1, gateway_ms: 0, request_id: "r" };
+  const losses = async () =>
+    system.db.prepare("SELECT coalesce(sum(undecodable), 0) AS n FROM usage_losses").first("n");
+  const event = {
+    id: "letter-1",
+    at: Date.now(),
+    token_id: "tok_letter",
+    team: "automation",
+    path: "/x",
+    method: "GET",
+    status: 200,
+    outcome: "ok",
+    latency_ms: 1,
+    gateway_ms: 0,
+    request_id: "r",
+  };
   const before = await losses();
   const first = await system.deliver([{ id: "m-bad", body: JSON.stringify({ v: 99 }) }]);
   assert.deepEqual([first.explicitAcks, await losses()], [["m-bad"], before + 1], "buried and counted");
-  const replayed = await system.deliver([{ id: "l-good", body: JSON.stringify({ v: 1, events: [event] }) }, { id: "l-bad", body: JSON.stringify({ v: 99 }) }], "token-manager-usage-dlq");
-  assert.deepEqual(replayed.explicitAcks.sort(), ["l-bad", "l-good"], "sent to the letters again, as the platform would drop it in the end");
+  const replayed = await system.deliver(
+    [
+      { id: "l-good", body: JSON.stringify({ v: 1, events: [event] }) },
+      { id: "l-bad", body: JSON.stringify({ v: 99 }) },
+    ],
+    "token-manager-usage-dlq",
+  );
+  assert.deepEqual(
+    replayed.explicitAcks.sort(),
+    ["l-bad", "l-good"],
+    "sent to the letters again, as the platform would drop it in the end",
+  );
   assert.deepEqual(replayed.retryMessages, []);
   assert.equal(await losses(), before + 1, "a letter was counted twice");
-  assert.equal(await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE id = 'letter-1'").first("n"), 1);
+  assert.equal(
+    await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE id = 'letter-1'").first("n"),
+    1,
+  );
 });

@@ -19,13 +19,21 @@ async function start(...args) {
   let output = "";
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
   const started = Date.now();
-  await eventually(() => {
-    if (child.exitCode !== null) throw new Error(`npm start ended:\n${output}`);
-    return output.includes("Ctrl-C stops it");
-  }, 600_000, "npm start being ready");
+  await eventually(
+    () => {
+      if (child.exitCode !== null) throw new Error(`npm start ended:\n${output}`);
+      return output.includes("Ctrl-C stops it");
+    },
+    600_000,
+    "npm start being ready",
+  );
   const stop = async () => {
     process.kill(-child.pid, "SIGINT");
-    await eventually(() => child.exitCode !== null || child.signalCode !== null, 20_000, "the end of npm start");
+    await eventually(
+      () => child.exitCode !== null || child.signalCode !== null,
+      20_000,
+      "the end of npm start",
+    );
   };
   return { output, stop, seconds: (Date.now() - started) / 1000 };
 }
@@ -40,32 +48,52 @@ after(async () => {
 });
 
 test("the printed curl lines work when pasted", async () => {
-  const lines = running.output.split("\n").map((line) => line.trim()).filter((line) => line.startsWith("curl "));
+  const lines = running.output
+    .split("\n")
+    .map((line) => line.trim())
+    .filter((line) => line.startsWith("curl "));
   assert.equal(lines.length, 3);
   const echo = JSON.parse(shell(`${lines[0]} -sS`));
   assert.equal(echo.headers.authorization, "Bearer vendor-key-of-demo");
   assert.ok(!JSON.stringify(echo).includes("ntk_"));
   assert.equal(shell(`${lines[1]} -sS`).match(/^data: /gm).length, 5);
-  const usage = await eventually(() => {
-    const answer = JSON.parse(shell(`${lines[2]} -sS`));
-    return answer.total.calls >= 2 && answer;
-  }, 10_000, "the calls being counted");
+  const usage = await eventually(
+    () => {
+      const answer = JSON.parse(shell(`${lines[2]} -sS`));
+      return answer.total.calls >= 2 && answer;
+    },
+    10_000,
+    "the calls being counted",
+  );
   assert.equal(usage.recent[0].outcome, "ok");
 });
 
 test("a token made with a JWT from the issuer works on the next call", () => {
-  const { token: jwt } = JSON.parse(shell(`curl -sS http://localhost:${base + 3}/token -d '{"user":"admin"}'`));
+  const { token: jwt } = JSON.parse(
+    shell(`curl -sS http://localhost:${base + 3}/token -d '{"user":"admin"}'`),
+  );
   const body = JSON.stringify({ name: "mine", team_id: "automation", scopes: ["demo"] });
-  const made = JSON.parse(shell(`curl -sS http://localhost:${base + 1}/api/tokens -H 'Authorization: Bearer ${jwt}' -d '${body}'`));
-  const status = shell(`curl -sS -o /dev/null -w '%{http_code}' http://localhost:${base}/api/demo -H 'X-API-Key: ${made.token}'`);
+  const made = JSON.parse(
+    shell(`curl -sS http://localhost:${base + 1}/api/tokens -H 'Authorization: Bearer ${jwt}' -d '${body}'`),
+  );
+  const status = shell(
+    `curl -sS -o /dev/null -w '%{http_code}' http://localhost:${base}/api/demo -H 'X-API-Key: ${made.token}'`,
+  );
   assert.equal(status, "200");
 });
 
 /** The commands of a document, on this system's ports; the commands that start it are not among them. */
 function commandsOf(file) {
   const text = readFileSync(path.join(root, file), "utf8");
-  const blocks = [...text.matchAll(/```sh\n([^]*?)```/g)].map((match) => match[1]).filter((block) => !/^npm /m.test(block));
-  return blocks.join("\n").replace(/localhost:879(\d)|localhost:878(\d)/g, (_, nine, eight) => `localhost:${base + (nine ? 3 + Number(nine) : Number(eight) - 7)}`);
+  const blocks = [...text.matchAll(/```sh\n([^]*?)```/g)]
+    .map((match) => match[1])
+    .filter((block) => !/^npm /m.test(block));
+  return blocks
+    .join("\n")
+    .replace(
+      /localhost:879(\d)|localhost:878(\d)/g,
+      (_, nine, eight) => `localhost:${base + (nine ? 3 + Number(nine) : Number(eight) - 7)}`,
+    );
 }
 
 for (const file of ["README.md", "docs/api.md"]) {
@@ -82,7 +110,15 @@ for (const file of ["README.md", "docs/api.md"]) {
 test("the UI shows the health of the API, in both languages", async () => {
   const browser = await chromium.launch({
     executablePath: process.env.CHROME_PATH ?? (await ensureBrowser()),
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
   try {
     const page = await browser.newPage({ locale: "en-GB" });
@@ -92,7 +128,10 @@ test("the UI shows the health of the API, in both languages", async () => {
     await page.goto(`http://localhost:${base + 2}/system-health`);
     await page.getByText("admin-api").waitFor({ timeout: 30_000 });
     await page.getByRole("button", { name: /繁體中文|中文/ }).click();
-    await page.getByRole("heading", { name: /[\u4e00-\u9fff]/ }).first().waitFor();
+    await page
+      .getByRole("heading", { name: /[\u4e00-\u9fff]/ })
+      .first()
+      .waitFor();
     await page.goto(`http://localhost:${base + 2}/no-such-page`);
     await page.getByRole("heading", { name: /找不到|沒有/ }).waitFor();
     assert.deepEqual(problems, []);
@@ -108,5 +147,10 @@ test("a second start is ready within ten seconds and keeps what was there", asyn
   t.diagnostic(`ready after ${running.seconds} s`);
   assert.ok(running.seconds < 10, `${running.seconds} s`);
   assert.equal(running.output.match(/ntk_\w+/)[0], token, "the same demo token");
-  assert.equal(shell(`curl -sS -o /dev/null -w '%{http_code}' http://localhost:${base}/api/demo -H 'X-API-Key: ${token}'`), "200");
+  assert.equal(
+    shell(
+      `curl -sS -o /dev/null -w '%{http_code}' http://localhost:${base}/api/demo -H 'X-API-Key: ${token}'`,
+    ),
+    "200",
+  );
 });

@@ -5,7 +5,15 @@ import { after, before, describe, test } from "node:test";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { root } from "../../scripts/setup.mjs";
 import { buildHere, removeBuild } from "../support/builds.mjs";
-import { as, eventually, putRoutes, putToken, sleep, startOnSockets, startSystem } from "../support/harness.mjs";
+import {
+  as,
+  eventually,
+  putRoutes,
+  putToken,
+  sleep,
+  startOnSockets,
+  startSystem,
+} from "../support/harness.mjs";
 import { deadLetters, strictVars, watch } from "../support/strictness.mjs";
 import { Invocation, disturb } from "../support/strict.mjs";
 
@@ -23,15 +31,28 @@ describe("a Worker that exceeds", () => {
       kvNamespaces: ["TOKENS"],
       d1Databases: ["DB"],
       queueProducers: { USAGE: { queueName: "greedy" } },
-      queueConsumers: { greedy: { maxBatchSize: 100, maxBatchTimeout: 0, maxRetries: 2, deadLetterQueue: "token-manager-usage-dlq" } },
+      queueConsumers: {
+        greedy: {
+          maxBatchSize: 100,
+          maxBatchTimeout: 0,
+          maxRetries: 2,
+          deadLetterQueue: "token-manager-usage-dlq",
+        },
+      },
       bindings: strictVars({ kvLateMs: 1_500, disturbance: 0 }),
     };
-    runtime = new Miniflare(convertV4MiniflareOptions({ workers: /** @type {any} */ ([worker, deadLetters(letters)]), handleStructuredLogs: () => {} }));
+    runtime = new Miniflare(
+      convertV4MiniflareOptions({
+        workers: /** @type {any} */ ([worker, deadLetters(letters)]),
+        handleStructuredLogs: () => {},
+      }),
+    );
     greedy = await runtime.getWorker("greedy");
   });
   after(() => runtime?.dispose());
 
-  const attempt = async (attempt, key = attempt) => (await greedy.fetch("http://greedy/", { method: "POST", body: JSON.stringify({ attempt, key }) })).json();
+  const attempt = async (attempt, key = attempt) =>
+    (await greedy.fetch("http://greedy/", { method: "POST", body: JSON.stringify({ attempt, key }) })).json();
   const report = async () => (await greedy.fetch("http://greedy/__strict")).json();
 
   const TOO_MANY = /Too many API requests by single worker invocation/;
@@ -78,7 +99,10 @@ describe("a Worker that exceeds", () => {
     const { refused } = await report();
     assert.equal((await attempt("1,000 reads of KV")).error, undefined);
     assert.equal((await greedy.scheduled({ cron: "* * * * *" })).outcome, "ok");
-    assert.equal((await greedy.queue("greedy", [{ id: "m", timestamp: new Date(), attempts: 1, body: "x" }])).outcome, "ok");
+    assert.equal(
+      (await greedy.queue("greedy", [{ id: "m", timestamp: new Date(), attempts: 1, body: "x" }])).outcome,
+      "ok",
+    );
     assert.deepEqual((await report()).refused, refused);
   });
 
@@ -123,9 +147,15 @@ test("a disturbed batch holds every message, acknowledges each once, and comes i
       else batch.messages.forEach((message) => message.ack());
       twice += batch.messages.length - new Set(batch.messages.map(({ id }) => id)).size;
     }
-    assert.deepEqual(acknowledged.sort((a, b) => a - b), messages.map(({ id }) => id));
+    assert.deepEqual(
+      acknowledged.sort((a, b) => a - b),
+      messages.map(({ id }) => id),
+    );
   }
-  assert.ok(sizes.has(1) && sizes.has(100) && sizes.size > 50 && lost > 0 && twice > 0, `${sizes.size} sizes, ${lost} lost, ${twice} twice`);
+  assert.ok(
+    sizes.has(1) && sizes.has(100) && sizes.size > 50 && lost > 0 && twice > 0,
+    `${sizes.size} sizes, ${lost} lost, ${twice} twice`,
+  );
 });
 
 test("an invocation's work is counted together, however it is spread over time", () => {
@@ -135,7 +165,10 @@ test("an invocation's work is counted together, however it is spread over time",
   assert.doesNotThrow(() => new Invocation().take("kv_operations", "k"));
 });
 
-for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness", startSystem], ["sockets", startOnSockets]])) {
+for (const [name, start] of /** @type {any[][]} */ ([
+  ["wrangler's test harness", startSystem],
+  ["sockets", startOnSockets],
+])) {
   test(`on ${name} a limit that is hit fails the file, unless the test expects it`, async () => {
     const system = await start();
     try {
@@ -143,9 +176,18 @@ for (const [name, start] of /** @type {any[][]} */ ([["wrangler's test harness",
       const made = await ask("POST", "/api/tokens", { name: "strict", team_id: "automation", scopes: ["*"] });
       assert.equal(made.status, 201, JSON.stringify(made.body));
       assert.deepEqual((await system.strictness()).refused, {});
-      assert.ok(Object.values((await system.strictness()).rows).some((rows) => rows > 0), "rows by statement");
-      const met = (unresolved) => ({ api: async () => Response.json({ refused: { kv_writes_a_second: { count: 1, unresolved, first: "routes" } } }) });
-      await assert.rejects(watch(met(1)).stopWatching(async () => {}), /production would have refused this/);
+      assert.ok(
+        Object.values((await system.strictness()).rows).some((rows) => rows > 0),
+        "rows by statement",
+      );
+      const met = (unresolved) => ({
+        api: async () =>
+          Response.json({ refused: { kv_writes_a_second: { count: 1, unresolved, first: "routes" } } }),
+      });
+      await assert.rejects(
+        watch(met(1)).stopWatching(async () => {}),
+        /production would have refused this/,
+      );
       await watch(met(1), ["kv_writes_a_second"]).stopWatching(async () => {});
       await watch(met(0)).stopWatching(async () => {});
     } finally {
@@ -160,17 +202,29 @@ describe("the system under production's limits", () => {
     const folder = buildHere("strict-test");
     const builds = { gateway: folder, "admin-api": folder };
     system = await startOnSockets({ versions: [{ name: "old", builds }], strict: { disturbance: 1 } });
-    await putRoutes(system, [["/api/echo", "/echo"], ["/api/slow", "/slow"]]);
+    await putRoutes(system, [
+      ["/api/echo", "/echo"],
+      ["/api/slow", "/slow"],
+    ]);
   });
   after(async () => {
     await system?.stop();
     removeBuild("strict-test");
   });
 
-  const call = (token, where = "/api/echo", at = system.urls.gateway) => fetch(at + where, { headers: { "x-api-key": token } });
+  const call = (token, where = "/api/echo", at = system.urls.gateway) =>
+    fetch(at + where, { headers: { "x-api-key": token } });
   const counted = async (id) => {
-    const events = await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE token_id = ?").bind(id).first("n");
-    const calls = await system.db.prepare("SELECT coalesce(sum(calls), 0) AS n FROM usage_rollups WHERE dimension = 'token' AND key = ? AND granularity = 'hour'").bind(id).first("n");
+    const events = await system.db
+      .prepare("SELECT count(*) AS n FROM usage_events WHERE token_id = ?")
+      .bind(id)
+      .first("n");
+    const calls = await system.db
+      .prepare(
+        "SELECT coalesce(sum(calls), 0) AS n FROM usage_rollups WHERE dimension = 'token' AND key = ? AND granularity = 'hour'",
+      )
+      .bind(id)
+      .first("n");
     return { events, calls };
   };
 
@@ -196,38 +250,67 @@ describe("the system under production's limits", () => {
   test("a client that hangs up on a plain call leaves one event, as production drops the handler", async () => {
     const token = await putToken(system, { id: "tok_hung_up" });
     const headers = { "x-api-key": token };
-    assert.deepEqual(await system.hangUp("/api/slow?ms=1500", { headers }, { afterMs: 400 }), { status: null, bytes: 0, hung_up: true });
+    assert.deepEqual(await system.hangUp("/api/slow?ms=1500", { headers }, { afterMs: 400 }), {
+      status: null,
+      bytes: 0,
+      hung_up: true,
+    });
     await eventually(async () => (await counted("tok_hung_up")).events > 0, 10_000, "the event");
     await sleep(1_500);
-    const { results } = await system.db.prepare("SELECT outcome, status FROM usage_events WHERE token_id = 'tok_hung_up'").all();
+    const { results } = await system.db
+      .prepare("SELECT outcome, status FROM usage_events WHERE token_id = 'tok_hung_up'")
+      .all();
     assert.deepEqual(results, [{ outcome: "client-gone", status: 499 }]);
     assert.equal((await system.hangUp("/api/echo", { headers })).status, 200, "the next call is fine");
   });
 
   test("another build of both Workers serves beside the newest, on the same stores", async () => {
-    const made = await as(system, "admin", "POST", "/api/tokens", { name: "both", team_id: "automation", scopes: ["*"] });
+    const made = await as(system, "admin", "POST", "/api/tokens", {
+      name: "both",
+      team_id: "automation",
+      scopes: ["*"],
+    });
     assert.equal(made.status, 201);
-    for (const at of [system.urls.gateway, system.versions.old.gateway]) assert.equal((await call(made.body.token, "/api/echo", at)).status, 200);
-    const seen = await fetch(`${system.versions.old.api}/api/tokens/${made.body.id}`, { headers: { authorization: `Bearer ${system.jwt()}` } });
+    for (const at of [system.urls.gateway, system.versions.old.gateway])
+      assert.equal((await call(made.body.token, "/api/echo", at)).status, 200);
+    const seen = await fetch(`${system.versions.old.api}/api/tokens/${made.body.id}`, {
+      headers: { authorization: `Bearer ${system.jwt()}` },
+    });
     assert.equal(seen.status, 200);
   });
 });
 
-test("with KV as late as in production a revoked token is refused within its cache's 30 s and the gateway's 10 s", { timeout: 90_000 }, async () => {
-  const system = await startOnSockets({ strict: { kvLateMs: 60_000 } });
-  try {
-    const route = { name: "Echo", path: "/api/echo", backend_url: `${system.upstream.url}/echo`, tags: ["echo"] };
-    assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
-    const made = (await as(system, "admin", "POST", "/api/tokens", { name: "late", team_id: "automation", scopes: ["*"] })).body;
-    const status = async () => (await system.gateway("/api/echo", { headers: { "x-api-key": made.token } })).status;
-    assert.equal(await status(), 200);
-    await sleep(1_000);
-    assert.equal((await as(system, "admin", "DELETE", `/api/tokens/${made.id}`)).status, 200);
-    const revoked = Date.now();
-    assert.equal(await status(), 200, "KV shows the old value still");
-    await eventually(async () => (await status()) !== 200, 41_000, "the refusal");
-    assert.ok(Date.now() - revoked > 15_000, "no sooner than the location's copy ends");
-  } finally {
-    await system.stop();
-  }
-});
+test(
+  "with KV as late as in production a revoked token is refused within its cache's 30 s and the gateway's 10 s",
+  { timeout: 90_000 },
+  async () => {
+    const system = await startOnSockets({ strict: { kvLateMs: 60_000 } });
+    try {
+      const route = {
+        name: "Echo",
+        path: "/api/echo",
+        backend_url: `${system.upstream.url}/echo`,
+        tags: ["echo"],
+      };
+      assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
+      const made = (
+        await as(system, "admin", "POST", "/api/tokens", {
+          name: "late",
+          team_id: "automation",
+          scopes: ["*"],
+        })
+      ).body;
+      const status = async () =>
+        (await system.gateway("/api/echo", { headers: { "x-api-key": made.token } })).status;
+      assert.equal(await status(), 200);
+      await sleep(1_000);
+      assert.equal((await as(system, "admin", "DELETE", `/api/tokens/${made.id}`)).status, 200);
+      const revoked = Date.now();
+      assert.equal(await status(), 200, "KV shows the old value still");
+      await eventually(async () => (await status()) !== 200, 41_000, "the refusal");
+      assert.ok(Date.now() - revoked > 15_000, "no sooner than the location's copy ends");
+    } finally {
+      await system.stop();
+    }
+  },
+);

@@ -24,9 +24,17 @@ function reach(system, mix) {
   const gateways = [[gateway, system.urls.gateway], ...(isBoth ? [["older", other.gateway]] : [])];
   const apis = [[api, system.urls.api], ...(isBoth ? [["older", other.api]] : [])];
   const ask = async (api, method, where, body, headers = {}) => {
-    const response = await fetch(api + where, { method, headers: { authorization: `Bearer ${system.jwt()}`, "content-type": "application/json", ...headers }, body: body && JSON.stringify(body) });
+    const response = await fetch(api + where, {
+      method,
+      headers: { authorization: `Bearer ${system.jwt()}`, "content-type": "application/json", ...headers },
+      body: body && JSON.stringify(body),
+    });
     const text = await response.text();
-    return { status: response.status, etag: response.headers.get("etag"), body: /json/.test(response.headers.get("content-type")) && text ? JSON.parse(text) : text };
+    return {
+      status: response.status,
+      etag: response.headers.get("etag"),
+      body: /json/.test(response.headers.get("content-type")) && text ? JSON.parse(text) : text,
+    };
   };
   const made = async (api, where, body) => {
     const { status, body: answer } = await ask(api, "POST", where, body);
@@ -36,7 +44,11 @@ function reach(system, mix) {
   const calls = new Map();
   const call = async (gateway, token, where, { method = "GET", body = undefined } = {}) => {
     calls.set(token.id, (calls.get(token.id) ?? 0) + 1);
-    const response = await fetch(gateway + where, { method, body, headers: { "x-api-key": token.token, ...(body && { "content-type": "application/json" }) } });
+    const response = await fetch(gateway + where, {
+      method,
+      body,
+      headers: { "x-api-key": token.token, ...(body && { "content-type": "application/json" }) },
+    });
     return { status: response.status, text: await response.text() };
   };
   const cron = (version) => system.cron(version === api ? undefined : "other");
@@ -48,12 +60,39 @@ async function serves(system, { gateways, apis, made, call, ask, cron }) {
   const found = [];
   for (const [version, api] of apis) {
     const base = `/api/v-${version}`;
-    const plain = await made(api, "/api/routes", { name: "Plain", path: `${base}/plain`, backend_url: `${system.upstream.url}/echo`, credential: { kind: "bearer", token: KEY_OF_VENDOR } });
-    const ai = await made(api, "/api/routes", { name: "AI", path: `${base}/ai`, backend_url: `${system.upstream.url}/v1`, settings: { ai: { provider: "openai", include_usage: true } } });
-    assert.equal((await ask(api, "PUT", "/api/prices/demo-1", { prompt: 1_000_000, completion: 2_000_000 })).status < 300, true, "the price");
-    const team = await made(api, "/api/teams", { id: `capped-${version}`, name: `Capped ${version}`, scope_cap: [`v-${version}`] });
-    const token = (more) => made(api, "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"], ...more });
-    const good = await token({ limits: { calls_per_minute: 1_000, concurrent_calls: 50, cost_micros_per_month: 1_000_000, ai_tokens_per_day: 1_000_000 } });
+    const plain = await made(api, "/api/routes", {
+      name: "Plain",
+      path: `${base}/plain`,
+      backend_url: `${system.upstream.url}/echo`,
+      credential: { kind: "bearer", token: KEY_OF_VENDOR },
+    });
+    const ai = await made(api, "/api/routes", {
+      name: "AI",
+      path: `${base}/ai`,
+      backend_url: `${system.upstream.url}/v1`,
+      settings: { ai: { provider: "openai", include_usage: true } },
+    });
+    assert.equal(
+      (await ask(api, "PUT", "/api/prices/demo-1", { prompt: 1_000_000, completion: 2_000_000 })).status <
+        300,
+      true,
+      "the price",
+    );
+    const team = await made(api, "/api/teams", {
+      id: `capped-${version}`,
+      name: `Capped ${version}`,
+      scope_cap: [`v-${version}`],
+    });
+    const token = (more) =>
+      made(api, "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"], ...more });
+    const good = await token({
+      limits: {
+        calls_per_minute: 1_000,
+        concurrent_calls: 50,
+        cost_micros_per_month: 1_000_000,
+        ai_tokens_per_day: 1_000_000,
+      },
+    });
     const capped = await token({ team_id: team.id, scopes: [`v-${version}`, `${base}/plain/*`] });
     const two = await token({ limits: { calls_per_minute: 2 } });
     const [revoked, disabled] = [await token(), await token()];
@@ -64,23 +103,42 @@ async function serves(system, { gateways, apis, made, call, ask, cron }) {
         assert.equal(answer.status, 200, `${at}: ${where} ${answer.status} ${answer.text}`);
         return answer.text;
       };
-      const isServed = async (route, token) => !/route-not-found|invalid-api-key/.test((await call(gateway, token, route.path)).text);
-      await eventually(async () => {
-        if ((await isServed(plain, good)) && (await isServed(ai, good))) return true;
-        // What KV refused at first is left to the API's own cron.
-        await cron(version);
-        return sleep(500);
-      }, 30_000, `${at}: the first calls`);
+      const isServed = async (route, token) =>
+        !/route-not-found|invalid-api-key/.test((await call(gateway, token, route.path)).text);
+      await eventually(
+        async () => {
+          if ((await isServed(plain, good)) && (await isServed(ai, good))) return true;
+          // What KV refused at first is left to the API's own cron.
+          await cron(version);
+          return sleep(500);
+        },
+        30_000,
+        `${at}: the first calls`,
+      );
       assert.match(await ok(good, `${base}/plain`), new RegExp(KEY_OF_VENDOR), `${at}: the credential`);
-      assert.equal(JSON.parse(await ok(good, `${base}/ai/chat/completions`, { method: "POST", body: `{"model":"demo-1","max_tokens":6}` })).usage.prompt_tokens, 9, at);
+      assert.equal(
+        JSON.parse(
+          await ok(good, `${base}/ai/chat/completions`, {
+            method: "POST",
+            body: `{"model":"demo-1","max_tokens":6}`,
+          }),
+        ).usage.prompt_tokens,
+        9,
+        at,
+      );
       await ok(capped, `${base}/plain/x`);
       assert.equal((await call(gateway, capped, "/api/elsewhere")).status, 404, at);
       for (const held of [revoked, disabled]) await ok(held, `${base}/plain`);
     }
     const limited = [];
-    for (let i = 0; i < 4; i += 1) limited.push((await call(gateways[i % gateways.length][1], two, `${base}/plain`)).status);
+    for (let i = 0; i < 4; i += 1)
+      limited.push((await call(gateways[i % gateways.length][1], two, `${base}/plain`)).status);
     assert.deepEqual(limited, [200, 200, 429, 429], `limits by the ${version} API`);
-    assert.equal((await ask(api, "GET", `/api/tokens/${good.id}/limits`)).status, 200, "what is used of the limits");
+    assert.equal(
+      (await ask(api, "GET", `/api/tokens/${good.id}/limits`)).status,
+      200,
+      "what is used of the limits",
+    );
     assert.equal((await ask(api, "DELETE", `/api/tokens/${revoked.id}`)).status, 200);
     assert.equal((await ask(api, "POST", `/api/tokens/${disabled.id}/disable`)).status, 200);
     found.push({ version, api, base, plain, ai, good, capped, two, revoked, disabled, team });
@@ -92,7 +150,11 @@ async function refuses(found, { gateways, call }) {
   for (const { base, revoked, disabled, version } of found) {
     for (const [of, gateway] of gateways) {
       for (const token of [revoked, disabled]) {
-        await eventually(async () => (await call(gateway, token, `${base}/plain`)).status === 401, 45_000, `the refusal at the ${of} gateway of what the ${version} API took back`);
+        await eventually(
+          async () => (await call(gateway, token, `${base}/plain`)).status === 401,
+          45_000,
+          `the refusal at the ${of} gateway of what the ${version} API took back`,
+        );
       }
     }
   }
@@ -103,30 +165,62 @@ async function readsAll(found, { apis, ask }) {
   const [{ good, plain, team }] = found;
   for (const [version, api] of apis) {
     const { paths } = (await ask(api, "GET", "/openapi.json")).body;
-    const addresses = Object.entries(paths).filter(([, { get }]) => get).map(([where]) => where);
+    const addresses = Object.entries(paths)
+      .filter(([, { get }]) => get)
+      .map(([where]) => where);
     assert.ok(addresses.length > 25, addresses.join());
     for (const pattern of addresses) {
       const id = { tokens: good.id, routes: plain.id, teams: team.id };
-      const where = pattern.replace(/\{[^}]+\}/g, () => id[/tokens?|routes?|teams?/.exec(pattern)[0].replace(/s?$/, "s")]);
+      const where = pattern.replace(
+        /\{[^}]+\}/g,
+        () => id[/tokens?|routes?|teams?/.exec(pattern)[0].replace(/s?$/, "s")],
+      );
       const asked = { route_path: plain.path, token_id: good.id, team_id: team.id };
-      const query = (paths[pattern].get.parameters ?? []).filter((one) => one.in === "query" && one.required).map(({ name }) => `${name}=${asked[name]}`);
-      const { status, body } = await ask(api, "GET", query.length > 0 ? `${where}?${query.join("&")}` : where, undefined, { "x-api-key": good.token });
-      assert.equal(status, 200, `the ${version} API: GET ${where}: ${status} ${JSON.stringify(body).slice(0, 300)}`);
+      const query = (paths[pattern].get.parameters ?? [])
+        .filter((one) => one.in === "query" && one.required)
+        .map(({ name }) => `${name}=${asked[name]}`);
+      const { status, body } = await ask(
+        api,
+        "GET",
+        query.length > 0 ? `${where}?${query.join("&")}` : where,
+        undefined,
+        { "x-api-key": good.token },
+      );
+      assert.equal(
+        status,
+        200,
+        `the ${version} API: GET ${where}: ${status} ${JSON.stringify(body).slice(0, 300)}`,
+      );
     }
     const listed = (await ask(api, "GET", "/api/tokens?limit=100")).body.items.map(({ id }) => id);
-    for (const { good, capped } of found) assert.ok(listed.includes(good.id) && listed.includes(capped.id), `the ${version} API lists all`);
+    for (const { good, capped } of found)
+      assert.ok(listed.includes(good.id) && listed.includes(capped.id), `the ${version} API lists all`);
   }
 }
 
 /** Each call is counted once, whichever version's consumer stores what whichever gateway has sent. */
 async function counts(system, found, { calls }) {
-  const stored = async () => Object.fromEntries((await system.db.prepare("SELECT token_id, count(*) AS n FROM usage_events GROUP BY 1").all()).results.map((row) => [row.token_id, row.n]));
+  const stored = async () =>
+    Object.fromEntries(
+      (
+        await system.db.prepare("SELECT token_id, count(*) AS n FROM usage_events GROUP BY 1").all()
+      ).results.map((row) => [row.token_id, row.n]),
+    );
   for (const { good, capped, two, revoked } of found) {
     for (const token of [good, capped, two, revoked]) {
-      await eventually(async () => (await stored())[token.id] >= calls.get(token.id), 20_000, `the ${calls.get(token.id)} events of a token`).catch(async (error) => assert.fail(`${error.message}: ${JSON.stringify(await stored())}`));
+      await eventually(
+        async () => (await stored())[token.id] >= calls.get(token.id),
+        20_000,
+        `the ${calls.get(token.id)} events of a token`,
+      ).catch(async (error) => assert.fail(`${error.message}: ${JSON.stringify(await stored())}`));
       assert.equal((await stored())[token.id], calls.get(token.id));
     }
-    const ai = await system.db.prepare("SELECT sum(prompt_tokens) AS prompt, sum(cost_micros) AS cost FROM usage_events WHERE token_id = ?1").bind(good.id).first();
+    const ai = await system.db
+      .prepare(
+        "SELECT sum(prompt_tokens) AS prompt, sum(cost_micros) AS cost FROM usage_events WHERE token_id = ?1",
+      )
+      .bind(good.id)
+      .first();
     assert.ok(ai.prompt >= 9 && ai.cost > 0, JSON.stringify(ai));
   }
 }
@@ -141,34 +235,68 @@ async function usesNews(system, around, found) {
     if (newer) return made(api, "/api/routes", { ...body, settings: news });
     const route = await made(api, "/api/routes", body);
     const stored = JSON.stringify("readers" in news ? { ...news, critical: ["readers"] } : news);
-    await system.db.prepare("UPDATE routes SET settings = ?2, version = version + 1 WHERE id = ?1").bind(route.id, stored).run();
+    await system.db
+      .prepare("UPDATE routes SET settings = ?2, version = version + 1 WHERE id = ?1")
+      .bind(route.id, stored)
+      .run();
     return route;
   };
   const limits = { calls_per_minute: 900, calls_per_fortnight: 9_000 };
-  const token = await made(api, "/api/tokens", { name: "news", team_id: "automation", scopes: ["*"], limits: newer ? limits : { calls_per_minute: 900 } });
-  if (!newer) await system.db.prepare("UPDATE tokens SET limits = ?2, version = version + 1 WHERE id = ?1").bind(token.id, JSON.stringify(limits)).run();
+  const token = await made(api, "/api/tokens", {
+    name: "news",
+    team_id: "automation",
+    scopes: ["*"],
+    limits: newer ? limits : { calls_per_minute: 900 },
+  });
+  if (!newer)
+    await system.db
+      .prepare("UPDATE tokens SET limits = ?2, version = version + 1 WHERE id = ?1")
+      .bind(token.id, JSON.stringify(limits))
+      .run();
   const mirror = await route("/api/news/mirror", { mirror: "elsewhere" });
   await route("/api/news/readers", { readers: "some" });
   for (const [version, older] of apis.filter(([version]) => version === "older")) {
-    const refused = await ask(older, "POST", "/api/tokens", { name: "x", team_id: "automation", scopes: ["*"], limits });
-    assert.deepEqual([refused.status, refused.body.details?.map(({ field }) => field)], [422, ["limits.calls_per_fortnight"]], "a request is held to what this version knows");
+    const refused = await ask(older, "POST", "/api/tokens", {
+      name: "x",
+      team_id: "automation",
+      scopes: ["*"],
+      limits,
+    });
+    assert.deepEqual(
+      [refused.status, refused.body.details?.map(({ field }) => field)],
+      [422, ["limits.calls_per_fortnight"]],
+      "a request is held to what this version knows",
+    );
     // It edits what it does not know all of, and loses nothing.
-    for (const [where, change] of [[`/api/tokens/${token.id}`, { name: "edited", limits: { calls_per_minute: 800 } }], [`/api/routes/${mirror.id}`, { name: "edited" }]]) {
+    for (const [where, change] of [
+      [`/api/tokens/${token.id}`, { name: "edited", limits: { calls_per_minute: 800 } }],
+      [`/api/routes/${mirror.id}`, { name: "edited" }],
+    ]) {
       const { status, body } = await ask(older, "PUT", where, change);
-      assert.ok(status === 200 || status === 202, `the ${version} API: PUT ${where}: ${status} ${JSON.stringify(body)}`);
+      assert.ok(
+        status === 200 || status === 202,
+        `the ${version} API: PUT ${where}: ${status} ${JSON.stringify(body)}`,
+      );
     }
   }
   const one = (text, id) => system.db.prepare(text).bind(id).first("value");
   const stored = JSON.parse(await one("SELECT limits AS value FROM tokens WHERE id = ?1", token.id));
   assert.equal(stored.calls_per_fortnight, 9_000, "an edit keeps the limit");
-  assert.deepEqual(JSON.parse(await one("SELECT settings AS value FROM routes WHERE id = ?1", mirror.id)), { mirror: "elsewhere" });
+  assert.deepEqual(JSON.parse(await one("SELECT settings AS value FROM routes WHERE id = ?1", mirror.id)), {
+    mirror: "elsewhere",
+  });
   for (const [version, gateway] of gateways) {
     const status = async (where) => (await call(gateway, token, where)).status;
-    await eventually(async () => (await status("/api/news/mirror")) === 200, 20_000, `the ${version} gateway's call with a new limit and a new setting`);
+    await eventually(
+      async () => (await status("/api/news/mirror")) === 200,
+      20_000,
+      `the ${version} gateway's call with a new limit and a new setting`,
+    );
     const readers = await status("/api/news/readers");
     if (version === "newer") assert.equal(readers, 200, "the newer gateway heeds what is critical");
     else assert.notEqual(readers, 200, "the older gateway refuses what is critical to it");
-    for (const { good, base } of found) assert.equal((await call(gateway, good, `${base}/plain`)).status, 200, "no other call fails");
+    for (const { good, base } of found)
+      assert.equal((await call(gateway, good, `${base}/plain`)).status, 200, "no other call fails");
   }
   return { good: token, capped: token, two: token, revoked: token };
 }
@@ -186,7 +314,8 @@ for (const [pair, olderOf, newerOf, hasNews] of /** @type {any[][]} */ ([
     for (const mix of MIXES) {
       const [name, gateway, api, isBoth] = mix;
       test(`${name}: calls, limits, refusals, lists and usage are as with one version`, async (t) => {
-        if (!folders.older) return t.skip(`this clone is shallow and lacks ${PREVIOUS}; nothing is fetched for a test`);
+        if (!folders.older)
+          return t.skip(`this clone is shallow and lacks ${PREVIOUS}; nothing is fetched for a test`);
         const both = (version) => ({ gateway: folders[version], "admin-api": folders[version] });
         const system = await startOnSockets({
           builds: { gateway: folders[gateway], "admin-api": folders[api] },

@@ -8,7 +8,11 @@ import { gzipSync } from "node:zlib";
 import { root } from "../../scripts/setup.mjs";
 
 const dryRun = (env) =>
-  execFileSync(path.join(root, "node_modules/.bin/wrangler"), ["deploy", "--dry-run", "--env", env], { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+  execFileSync(path.join(root, "node_modules/.bin/wrangler"), ["deploy", "--dry-run", "--env", env], {
+    cwd: root,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
 
 test("the gateway deploys with KV and a queue and no database", () => {
   const output = dryRun("gateway");
@@ -19,12 +23,22 @@ test("the gateway deploys with KV and a queue and no database", () => {
 
 test("the admin API deploys with its database, KV and both queues", () => {
   const output = dryRun("admin-api");
-  for (const binding of [/env\.DB .*D1 Database/, /env\.TOKENS .*KV Namespace/, /env\.USAGE .*Queue/, /env\.USAGE_DLQ .*Queue/]) assert.match(output, binding);
+  for (const binding of [
+    /env\.DB .*D1 Database/,
+    /env\.TOKENS .*KV Namespace/,
+    /env\.USAGE .*Queue/,
+    /env\.USAGE_DLQ .*Queue/,
+  ])
+    assert.match(output, binding);
 });
 
-for (const [worker, most] of /** @type {any[][]} */ ([["gateway", 400], ["admin-api", 1024]])) {
+for (const [worker, most] of /** @type {any[][]} */ ([
+  ["gateway", 400],
+  ["admin-api", 1024],
+])) {
   test(`the wasm of ${worker} stays within ${most} KiB gzipped`, (t) => {
-    const size = gzipSync(readFileSync(path.join(root, worker, "build/index_bg.wasm")), { level: 9 }).length / 1024;
+    const size =
+      gzipSync(readFileSync(path.join(root, worker, "build/index_bg.wasm")), { level: 9 }).length / 1024;
     t.diagnostic(`${size.toFixed(0)} KiB`);
     assert.ok(size <= most, `${size} KiB`);
   });

@@ -5,10 +5,13 @@ import { firstLoad, launchBrowser, startWithUi } from "../support/ui.mjs";
 
 let system;
 let browser;
-before(async () => {
-  system = await startWithUi();
-  browser = await launchBrowser();
-}, { timeout: 120_000 });
+before(
+  async () => {
+    system = await startWithUi();
+    browser = await launchBrowser();
+  },
+  { timeout: 120_000 },
+);
 after(async () => {
   await browser?.close();
   await system?.stop();
@@ -20,7 +23,9 @@ test("the charts' code is no part of the first load, which stays within 900 KiB 
   for (let i = 0; i < 3; i++) loads.push(await firstLoad(browser, system));
   const { bytes, files } = loads[0];
   const paint = Math.min(...loads.map((load) => load.paint_ms));
-  t.diagnostic(`first load: ${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, first paint after ${paint.toFixed(0)} ms`);
+  t.diagnostic(
+    `first load: ${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, first paint after ${paint.toFixed(0)} ms`,
+  );
   assert.ok(bytes < 900 * 1024, `${bytes} bytes`);
   assert.ok(!files.some(({ name }) => name.includes("charts")));
   assert.ok(paint < 1_000, `${paint} ms`);

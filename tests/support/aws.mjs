@@ -38,7 +38,9 @@ export async function byAws4fetch(received, service, body) {
 
 /** Runs a script of this folder with Python and botocore; what it printed. */
 export async function python(script, args, input = "") {
-  const child = spawn(await ensureBotocore(), [path.join(root, "tests/support", script), ...args], { stdio: ["pipe", "pipe", "pipe"] });
+  const child = spawn(await ensureBotocore(), [path.join(root, "tests/support", script), ...args], {
+    stdio: ["pipe", "pipe", "pipe"],
+  });
   let [output, errors] = ["", ""];
   child.stdout.on("data", (chunk) => (output += chunk));
   child.stderr.on("data", (chunk) => (errors += chunk));
@@ -66,10 +68,27 @@ export async function startS3(buckets) {
   const folder = mkdtempSync(path.join(tmpdir(), "s3-"));
   for (const bucket of buckets) mkdirSync(path.join(folder, bucket));
   const [port] = await freePorts(1);
-  const child = spawn(await ensureS3Server(), ["--host", "127.0.0.1", "--port", String(port), "--access-key", keys.access_key_id, "--secret-key", keys.secret_access_key, folder], { stdio: "ignore" });
-  const listens = () => new Promise((resolve) => {
-    const socket = connect(port, "127.0.0.1", () => resolve(socket.destroy())).on("error", () => resolve(false));
-  });
+  const child = spawn(
+    await ensureS3Server(),
+    [
+      "--host",
+      "127.0.0.1",
+      "--port",
+      String(port),
+      "--access-key",
+      keys.access_key_id,
+      "--secret-key",
+      keys.secret_access_key,
+      folder,
+    ],
+    { stdio: "ignore" },
+  );
+  const listens = () =>
+    new Promise((resolve) => {
+      const socket = connect(port, "127.0.0.1", () => resolve(socket.destroy())).on("error", () =>
+        resolve(false),
+      );
+    });
   await eventually(listens, 10_000, "the start of the S3 server");
   return {
     url: `http://127.0.0.1:${port}`,

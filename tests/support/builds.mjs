@@ -11,7 +11,8 @@ import { root, run, targetDir, tools } from "../../scripts/setup.mjs";
 export const PREVIOUS = "ee26f212c363c3493ca75fc81deaea751940baba";
 
 const bin = (name) => path.join(root, "node_modules/.bin", name);
-const git = (...args) => execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
+const git = (...args) =>
+  execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
 const WORKERS = ["gateway", "admin-api"];
 /** Where other versions are compiled. */
 const compiled = (name) => path.join(targetDir, "builds", name);
@@ -20,7 +21,8 @@ const placed = (name) => path.join(root, ".wrangler/builds", name);
 
 /** Puts the builds of a source folder where the runtime takes them from. */
 function place(from, name) {
-  for (const crate of WORKERS) cpSync(path.join(from, crate, "build"), path.join(placed(name), crate, "build"), { recursive: true });
+  for (const crate of WORKERS)
+    cpSync(path.join(from, crate, "build"), path.join(placed(name), crate, "build"), { recursive: true });
   return placed(name);
 }
 
@@ -30,13 +32,15 @@ export const buildHere = (name) => place(root, name);
 export const removeBuild = (name) => rmSync(placed(name), { recursive: true, force: true });
 
 /** The profile of `BUILD=quick`, which older commits lack. */
-const quick = () => /^\[profile\.quick\]\n(.+\n)+/m.exec(readFileSync(path.join(root, "Cargo.toml"), "utf8"))[0];
+const quick = () =>
+  /^\[profile\.quick\]\n(.+\n)+/m.exec(readFileSync(path.join(root, "Cargo.toml"), "utf8"))[0];
 
 /**
  * The manifest with a version of its own. Cargo tells packages of one target folder apart by their place within the
  * workspace and their version: under the same version it would take one workspace's crates for another's.
  */
-const apart = (manifest, name) => manifest.replace(/^version = "(.+)"$/m, (_, version) => `version = "${version}-${name}"`);
+const apart = (manifest, name) =>
+  manifest.replace(/^version = "(.+)"$/m, (_, version) => `version = "${version}-${name}"`);
 
 /** Whether a commit can be built. A shallow clone lacks older ones, and nothing is fetched for a test. */
 export function isInClone(commit) {
@@ -50,11 +54,19 @@ export function isInClone(commit) {
 }
 
 async function compile(name) {
-  const env = { WASM_BINDGEN_BIN: path.join(tools, "bin/wasm-bindgen"), ESBUILD_BIN: bin("esbuild"), CARGO_TARGET_DIR: targetDir };
+  const env = {
+    WASM_BINDGEN_BIN: path.join(tools, "bin/wasm-bindgen"),
+    ESBUILD_BIN: bin("esbuild"),
+    CARGO_TARGET_DIR: targetDir,
+  };
   for (const crate of WORKERS) {
     const cwd = path.join(compiled(name), crate);
     if (existsSync(path.join(cwd, "build/index.js"))) continue;
-    await run(path.join(tools, "bin/worker-build"), ["--profile", "quick", "--no-opt"], { cwd, quiet: true, env });
+    await run(path.join(tools, "bin/worker-build"), ["--profile", "quick", "--no-opt"], {
+      cwd,
+      quiet: true,
+      env,
+    });
   }
   return place(compiled(name), name);
 }
@@ -68,7 +80,10 @@ export async function buildOf(commit) {
     mkdirSync(folder, { recursive: true });
     await run("sh", ["-c", `git archive ${id} | tar -x -C "${folder}"`], { quiet: true });
     const text = readFileSync(manifest, "utf8");
-    writeFileSync(manifest, apart(text.includes("[profile.quick]") ? text : `${text}\n${quick()}`, `of-${id}`));
+    writeFileSync(
+      manifest,
+      apart(text.includes("[profile.quick]") ? text : `${text}\n${quick()}`, `of-${id}`),
+    );
   }
   return compile(id);
 }
@@ -88,18 +103,22 @@ export async function buildWith(name, changes) {
   for (const crate of CRATES) {
     for (const entry of readdirSync(path.join(root, crate), { withFileTypes: true, recursive: true })) {
       const file = path.relative(root, path.join(entry.parentPath, entry.name));
-      const isLeftOut = file.split(path.sep).some((part) => ["build", "dist", "target", "tests", "node_modules", "public"].includes(part));
+      const isLeftOut = file
+        .split(path.sep)
+        .some((part) => ["build", "dist", "target", "tests", "node_modules", "public"].includes(part));
       if (entry.isFile() && !isLeftOut) take(file);
     }
   }
   for (const [file, text, replacement] of changes) {
     const parts = String(sources.get(file) ?? "").split(text);
-    if (parts.length !== 2) throw new Error(`${file}: found ${parts.length - 1} times, and not once: ${text}`);
+    if (parts.length !== 2)
+      throw new Error(`${file}: found ${parts.length - 1} times, and not once: ${text}`);
     sources.set(file, Buffer.from(parts.join(replacement)));
   }
   sources.set("Cargo.toml", Buffer.from(apart(String(sources.get("Cargo.toml")), name)));
   const hash = createHash("sha256");
-  for (const file of [...sources.keys()].sort()) hash.update(file).update("\0").update(sources.get(file)).update("\0");
+  for (const file of [...sources.keys()].sort())
+    hash.update(file).update("\0").update(sources.get(file)).update("\0");
   const stamp = path.join(folder, "stamp");
   const now = hash.digest("hex");
   if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== now) {

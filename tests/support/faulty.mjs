@@ -1,7 +1,20 @@
 // Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be told to
 // fail or be slow, and their calls are counted. Everything is passed on to the real bindings; the Worker knows nothing of it.
 import { WorkerEntrypoint } from "cloudflare:workers";
-import { Invocation, LIMITS, Location, Writes, checkMessages, checkValues, checkWrite, disturb, noteRows, noting, report, unacknowledged } from "./strict.mjs";
+import {
+  Invocation,
+  LIMITS,
+  Location,
+  Writes,
+  checkMessages,
+  checkValues,
+  checkWrite,
+  disturb,
+  noteRows,
+  noting,
+  report,
+  unacknowledged,
+} from "./strict.mjs";
 
 const faults = {};
 const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, d1_rows_written: 0, limiter: 0 };
@@ -24,10 +37,12 @@ class KvNamespace {
       return pass(kind, () => invocation.connected(forward));
     };
     const read = (method, key, options) => {
-      const { type = "text", cacheTtl = LIMITS.kv_cache_ttl_s } = typeof options === "string" ? { type: options } : (options ?? {});
+      const { type = "text", cacheTtl = LIMITS.kv_cache_ttl_s } =
+        typeof options === "string" ? { type: options } : (options ?? {});
       const forward = () => noting("kv", String(key), () => real[method](key, options));
       // Many keys at once, streams and buffers are not kept; invalid options are for the runtime to refuse.
-      if (typeof key !== "string" || !["text", "json"].includes(type) || !(cacheTtl >= 30)) return operation("kv_get", String(key), forward);
+      if (typeof key !== "string" || !["text", "json"].includes(type) || !(cacheTtl >= 30))
+        return operation("kv_get", String(key), forward);
       const forMs = Math.min(cacheTtl * 1_000, strict.kvLateMs);
       return operation("kv_get", key, () => location.read(`${method} ${type} ${key}`, forMs, forward));
     };
@@ -39,7 +54,11 @@ class KvNamespace {
     this.get = (key, options) => read("get", key, options);
     this.getWithMetadata = (key, options) => read("getWithMetadata", key, options);
     this.list = (options) =>
-      operation("kv_get", "list", () => location.read(`list ${JSON.stringify(options)}`, strict.kvLateMs, () => noting("kv", "list", () => real.list(options))));
+      operation("kv_get", "list", () =>
+        location.read(`list ${JSON.stringify(options)}`, strict.kvLateMs, () =>
+          noting("kv", "list", () => real.list(options)),
+        ),
+      );
     this.put = (key, ...args) => write("PUT", key, () => real.put(key, ...args));
     this.delete = (key) => write("DELETE", key, () => real.delete(key));
   }
@@ -54,7 +73,10 @@ class WorkerQueue {
     this.send = (body, options) => operation([body], () => real.send(body, options));
     this.sendBatch = (messages, options) => {
       const all = [...messages];
-      return operation(all.map(({ body }) => body), () => real.sendBatch(all, options));
+      return operation(
+        all.map(({ body }) => body),
+        () => real.sendBatch(all, options),
+      );
     };
   }
 }
@@ -103,7 +125,8 @@ class D1Database {
     this.batch = async (statements) => {
       invocation.take("d1_queries", statements[0]?.sql, statements.length);
       for (const { sql, values } of statements) checkValues(sql, values);
-      const forward = () => noting("d1", statements[0]?.sql, () => real.batch(statements.map((statement) => statement.real)));
+      const forward = () =>
+        noting("d1", statements[0]?.sql, () => real.batch(statements.map((statement) => statement.real)));
       const results = await pass("d1", forward);
       for (const [i, result] of results.entries()) wrote(statements[i].sql, result);
       return results;
@@ -130,10 +153,22 @@ class AnalyticsEngineDataset {
   }
 }
 
-const wrappers = { TOKENS: KvNamespace, USAGE: WorkerQueue, USAGE_DLQ: WorkerQueue, DB: D1Database, LIMITER: DurableObjectNamespace, METRICS: AnalyticsEngineDataset };
+const wrappers = {
+  TOKENS: KvNamespace,
+  USAGE: WorkerQueue,
+  USAGE_DLQ: WorkerQueue,
+  DB: D1Database,
+  LIMITER: DurableObjectNamespace,
+  METRICS: AnalyticsEngineDataset,
+};
 
 /** What the test asks of this Worker: `kvLateMs`, `disturbance`. */
-const settings = (env) => ({ kvLateMs: 0, disturbance: 0, ...JSON.parse(env.STRICT ?? "{}"), ...faults.strict });
+const settings = (env) => ({
+  kvLateMs: 0,
+  disturbance: 0,
+  ...JSON.parse(env.STRICT ?? "{}"),
+  ...faults.strict,
+});
 
 /** The bindings of one invocation. */
 function wrap(env) {

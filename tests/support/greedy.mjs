@@ -31,7 +31,10 @@ const attempts = {
     await batchOf(DB, 1_000);
     await DB.prepare("SELECT 1").first();
   },
-  "101 parameters": ({ DB }) => DB.prepare(`SELECT ${times(101, () => "?").join()}`).bind(...times(101, (i) => i)).all(),
+  "101 parameters": ({ DB }) =>
+    DB.prepare(`SELECT ${times(101, () => "?").join()}`)
+      .bind(...times(101, (i) => i))
+      .all(),
   "a statement of 101 KB": ({ DB }) => DB.prepare(`SELECT 1 /*${"x".repeat(101_000)}*/`).all(),
   "a value of 2.1 MB": ({ DB }) => DB.prepare("SELECT ?").bind("x".repeat(2_100_000)).all(),
   "a message of 129 KB": ({ USAGE }) => USAGE.send("x".repeat(129_000)),

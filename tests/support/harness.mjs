@@ -35,12 +35,16 @@ export async function eventually(check, ms = 10_000, what = "it") {
 
 /** The processes of the runtime that this one started. */
 export function runtimePids() {
-  return execFileSync("pgrep", ["-P", String(process.pid), "workerd"], { encoding: "utf8" }).trim().split("\n").map(Number);
+  return execFileSync("pgrep", ["-P", String(process.pid), "workerd"], { encoding: "utf8" })
+    .trim()
+    .split("\n")
+    .map(Number);
 }
 
 /** Resident memory of the largest of them, in bytes. */
 export function runtimeMemory() {
-  const resident = (pid) => Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
+  const resident = (pid) =>
+    Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
   return Math.max(...runtimePids().map(resident));
 }
 
@@ -100,11 +104,16 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
     ],
   });
   await server.listen();
-  const [gateway, api] = ["token-manager-gateway", "token-manager-admin-api"].map((name) => server.getWorker(name));
+  const [gateway, api] = ["token-manager-gateway", "token-manager-admin-api"].map((name) =>
+    server.getWorker(name),
+  );
   const { DB, TOKENS } = await api.getEnv();
   if (schema) await applySchema(DB);
   const watched = watch(
-    { gateway: (where) => gateway.fetch(`http://gateway.test${where}`), api: (where) => api.fetch(`http://api.test${where}`) },
+    {
+      gateway: (where) => gateway.fetch(`http://gateway.test${where}`),
+      api: (where) => api.fetch(`http://api.test${where}`),
+    },
     expected,
   );
   return {
@@ -116,10 +125,11 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
     call: (where, init) => api.fetch(`http://api.test${where}`, { redirect: "manual", ...init }),
     cron: () => api.scheduled({ cron: "* * * * *", scheduledTime: new Date() }),
     logs: () => JSON.stringify(server.getLogs()),
-    stop: () => watched.stopWatching(async () => {
-      await server.close();
-      await around.stopSurroundings();
-    }),
+    stop: () =>
+      watched.stopWatching(async () => {
+        await server.close();
+        await around.stopSurroundings();
+      }),
   };
 }
 
@@ -160,14 +170,31 @@ export const startOnSockets = (options) => withSurroundings((around) => onSocket
  */
 async function onSockets(
   around,
-  { gatewayVars = {}, apiVars = {}, schema = true, persist, ui = false, withApi = true, versions = [], builds, metrics = false, strict = {}, expected, consumer, keepLetters = false, rates } = {},
+  {
+    gatewayVars = {},
+    apiVars = {},
+    schema = true,
+    persist,
+    ui = false,
+    withApi = true,
+    versions = [],
+    builds,
+    metrics = false,
+    strict = {},
+    expected,
+    consumer,
+    keepLetters = false,
+    rates,
+  } = {},
 ) {
   const { secrets, vars } = around;
   const [gateway, api, uiPort, frontPort] = await freePorts(4);
-  const more = await Promise.all(versions.map(async (version) => {
-    const [gateway, api] = await freePorts(2);
-    return { ...version, at: { gateway, api } };
-  }));
+  const more = await Promise.all(
+    versions.map(async (version) => {
+      const [gateway, api] = await freePorts(2);
+      return { ...version, at: { gateway, api } };
+    }),
+  );
   const letters = [];
   const lines = [];
   const origins = ui ? { ALLOWED_ORIGINS: `${UI},http://localhost:${uiPort}` } : {};
@@ -185,17 +212,35 @@ async function onSockets(
       builds,
       consumer,
       rates,
-      vars: { gateway: { ...secrets, ...vars.gateway, ...limits, ...gatewayVars }, "admin-api": { ...secrets, ...vars.api, ...limits, ...origins, ...apiVars } },
+      vars: {
+        gateway: { ...secrets, ...vars.gateway, ...limits, ...gatewayVars },
+        "admin-api": { ...secrets, ...vars.api, ...limits, ...origins, ...apiVars },
+      },
       extra: [front(frontPort), ...(keepLetters ? [deadLetters(letters)] : [])],
       ...(strict && strictOptions()),
     },
   );
   const db = withApi ? await workers.getD1Database("DB", "admin-api") : undefined;
   if (schema && db) await applySchema(db);
-  const urls = { gateway: `http://127.0.0.1:${gateway}`, api: `http://127.0.0.1:${api}`, ui: `http://127.0.0.1:${uiPort}` };
+  const urls = {
+    gateway: `http://127.0.0.1:${gateway}`,
+    api: `http://127.0.0.1:${api}`,
+    ui: `http://127.0.0.1:${uiPort}`,
+  };
   const running = { gateway: urls.gateway, ...(withApi && { api: urls.api }) };
-  for (const { name, at } of more) Object.assign(running, { [`gateway-${name}`]: `http://127.0.0.1:${at.gateway}`, [`api-${name}`]: `http://127.0.0.1:${at.api}` });
-  const watched = watch(strict ? Object.fromEntries(Object.entries(running).map(([name, url]) => [name, (where) => fetch(url + where)])) : {}, expected);
+  for (const { name, at } of more)
+    Object.assign(running, {
+      [`gateway-${name}`]: `http://127.0.0.1:${at.gateway}`,
+      [`api-${name}`]: `http://127.0.0.1:${at.api}`,
+    });
+  const watched = watch(
+    strict
+      ? Object.fromEntries(
+          Object.entries(running).map(([name, url]) => [name, (where) => fetch(url + where)]),
+        )
+      : {},
+    expected,
+  );
   return {
     ...around,
     ...watched,
@@ -207,8 +252,16 @@ async function onSockets(
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
     call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
     /** Where the further versions answer, by their names. */
-    versions: Object.fromEntries(more.map(({ name, at }) => [name, { gateway: `http://127.0.0.1:${at.gateway}`, api: `http://127.0.0.1:${at.api}` }])),
-    cron: async (version) => /** @type {any} */ (await workers.getWorker(version ? `admin-api-${version}` : "admin-api")).scheduled({ cron: "* * * * *" }),
+    versions: Object.fromEntries(
+      more.map(({ name, at }) => [
+        name,
+        { gateway: `http://127.0.0.1:${at.gateway}`, api: `http://127.0.0.1:${at.api}` },
+      ]),
+    ),
+    cron: async (version) =>
+      /** @type {any} */ (await workers.getWorker(version ? `admin-api-${version}` : "admin-api")).scheduled({
+        cron: "* * * * *",
+      }),
     /** Delivers a batch to the consumer, as the queue would: `[{ id, body, attempts? }]`. */
     deliver: async (messages, queue = "token-manager-usage") => {
       const consumer = /** @type {any} */ (await workers.getWorker("admin-api"));
@@ -217,7 +270,10 @@ async function onSockets(
     },
     /** Calls the gateway through another Worker and hangs up after so many ms or bytes; returns what had come by then. */
     hangUp: async (where, init = {}, { afterMs = undefined, afterBytes = undefined } = {}) => {
-      const response = await fetch(`http://127.0.0.1:${frontPort}`, { method: "POST", body: JSON.stringify({ where, ...init, afterMs, afterBytes }) });
+      const response = await fetch(`http://127.0.0.1:${frontPort}`, {
+        method: "POST",
+        body: JSON.stringify({ where, ...init, afterMs, afterBytes }),
+      });
       return response.json();
     },
     /** Stops the consumer and starts it again; meanwhile the messages wait. */
@@ -231,26 +287,42 @@ async function onSockets(
       return response.json();
     },
     logs: () => lines.join("\n"),
-    stop: () => watched.stopWatching(async () => {
-      await workers.dispose();
-      await around.stopSurroundings();
-    }),
+    stop: () =>
+      watched.stopWatching(async () => {
+        await workers.dispose();
+        await around.stopSurroundings();
+      }),
   };
 }
 
 export async function applySchema(db) {
   const folder = path.join(root, "d1-migrations");
-  const files = readdirSync(folder).filter((name) => name.endsWith(".sql")).sort();
+  const files = readdirSync(folder)
+    .filter((name) => name.endsWith(".sql"))
+    .sort();
   const texts = [...files.map((name) => path.join(folder, name)), path.join(root, "local/seed.sql")];
   for (const file of texts) {
-    const statements = readFileSync(file, "utf8").replace(/^\s*--.*$/gm, "").split(/;\s*$/m).map((s) => s.trim()).filter(Boolean);
+    const statements = readFileSync(file, "utf8")
+      .replace(/^\s*--.*$/gm, "")
+      .split(/;\s*$/m)
+      .map((s) => s.trim())
+      .filter(Boolean);
     await db.batch(statements.map((statement) => db.prepare(statement)));
   }
 }
 
 /** Writes a token record into KV as admin-api does, and returns the token. */
 export async function putToken(system, record = {}, token = mintToken(system.secrets.TOKEN_CHECK_KEY)) {
-  const whole = { v: 2, id: `tok_${randomBytes(6).toString("hex")}`, name: "test", team: "automation", scopes: ["*"], state: "active", version: 1, ...record };
+  const whole = {
+    v: 2,
+    id: `tok_${randomBytes(6).toString("hex")}`,
+    name: "test",
+    team: "automation",
+    scopes: ["*"],
+    state: "active",
+    version: 1,
+    ...record,
+  };
   await system.kv.put(`token:${sha256(token)}`, JSON.stringify(whole));
   return token;
 }

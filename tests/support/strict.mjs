@@ -50,7 +50,8 @@ export function noteRows(sql, written) {
 }
 
 /** The runtime's own refusals: sizes of keys, values, statements and lists, `expirationTtl`, `cacheTtl`. */
-const ENFORCED = /exceeds|too (many|big|long|large)|Invalid (cache_ttl|expiration|expiration_ttl|key_count_limit) /i;
+const ENFORCED =
+  /exceeds|too (many|big|long|large)|Invalid (cache_ttl|expiration|expiration_ttl|key_count_limit) /i;
 
 /** Runs `forward`, and notes it when the runtime itself refuses. */
 export async function noting(kind, subject, forward) {
@@ -69,7 +70,8 @@ export class Invocation {
 
   take(kind, subject, count = 1) {
     this.#used[kind] += count;
-    if (this.#used[kind] > LIMITS[kind]) throw refuse(kind, subject, "Too many API requests by single worker invocation.");
+    if (this.#used[kind] > LIMITS[kind])
+      throw refuse(kind, subject, "Too many API requests by single worker invocation.");
   }
 
   async connected(forward) {
@@ -122,7 +124,8 @@ function bytes(value) {
 /** Refuses values that D1 would not take. */
 export function checkValues(sql, values) {
   const largest = Math.max(0, ...values.map(bytes));
-  if (largest > LIMITS.d1_value_bytes) throw refuse("d1_size", `${largest} bytes for ${sql}`, "D1_ERROR: string or blob too big: SQLITE_TOOBIG");
+  if (largest > LIMITS.d1_value_bytes)
+    throw refuse("d1_size", `${largest} bytes for ${sql}`, "D1_ERROR: string or blob too big: SQLITE_TOOBIG");
 }
 
 /** Refuses messages that Queues would not take. */
@@ -130,8 +133,10 @@ export function checkMessages(bodies) {
   const sizes = bodies.map(bytes);
   const tooLarge = (kind, what) => refuse(kind, what, `Queue send failed: 413 Payload Too Large: ${what}`);
   const largest = Math.max(0, ...sizes);
-  if (largest > LIMITS.queue_message_bytes) throw tooLarge("queue_message_bytes", `a message of ${largest} bytes`);
-  if (bodies.length > LIMITS.queue_batch_messages) throw tooLarge("queue_batch_messages", `${bodies.length} messages`);
+  if (largest > LIMITS.queue_message_bytes)
+    throw tooLarge("queue_message_bytes", `a message of ${largest} bytes`);
+  if (bodies.length > LIMITS.queue_batch_messages)
+    throw tooLarge("queue_batch_messages", `${bodies.length} messages`);
   const total = sizes.reduce((sum, size) => sum + size, 0);
   if (total > LIMITS.queue_batch_bytes) throw tooLarge("queue_batch_bytes", `a batch of ${total} bytes`);
 }
@@ -143,7 +148,10 @@ export function checkMessages(bodies) {
 export function disturb(messages, chance, random = Math.random) {
   const happens = () => random() < chance;
   if (!happens()) return [{ messages, isLost: false }];
-  const order = messages.map((message) => [random(), message]).sort(([a], [b]) => a - b).map(([, message]) => message);
+  const order = messages
+    .map((message) => [random(), message])
+    .sort(([a], [b]) => a - b)
+    .map(([, message]) => message);
   const batches = [];
   while (order.length > 0) {
     const some = order.splice(0, 1 + Math.floor(random() * order.length));

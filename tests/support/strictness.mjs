@@ -25,7 +25,8 @@ function entries(env, folder) {
 /** What `startWorkers` takes so that both Workers, and every version of them, keep production's limits. */
 export function strictOptions() {
   const writes = new Writes();
-  const WRITES = async (request) => new Response(null, { status: writes.accepts(await request.text()) ? 204 : 429 });
+  const WRITES = async (request) =>
+    new Response(null, { status: writes.accepts(await request.text()) ? 204 : 429 });
   return { entries, services: { WRITES } };
 }
 
@@ -36,7 +37,10 @@ export const strictVars = (settings) => ({ STRICT: JSON.stringify({ ...DEFAULTS,
 export function strictConfig() {
   const folder = path.join(root, ".wrangler/strict");
   const toml = readFileSync(path.join(root, "wrangler.toml"), "utf8")
-    .replaceAll(/^main = "(.*)\/build\/index.js"$/gm, (_, env) => `main = "${path.join(support, `strict-${env}.mjs`)}"`)
+    .replaceAll(
+      /^main = "(.*)\/build\/index.js"$/gm,
+      (_, env) => `main = "${path.join(support, `strict-${env}.mjs`)}"`,
+    )
     .replaceAll(/^command = /gm, `cwd = "${root}"\ncommand = `);
   assert.equal(toml.split(support).length - 1, Object.keys(NAMES).length, "a Worker without limits");
   mkdirSync(folder, { recursive: true });
@@ -59,13 +63,16 @@ export function watch(workers, expected = []) {
     const all = { refused: {}, rows: {}, open_connections: 0 };
     for (const [name, ask] of Object.entries(workers)) {
       // A Worker that a test has killed has nothing to say.
-      const report = await ask("/__strict").then((response) => response.json()).catch(() => undefined);
+      const report = await ask("/__strict")
+        .then((response) => response.json())
+        .catch(() => undefined);
       for (const [kind, { count, unresolved, first }] of Object.entries(report?.refused ?? {})) {
         const sum = (all.refused[kind] ??= { count: 0, unresolved: 0, first: `${name}: ${first}` });
         sum.count += count;
         sum.unresolved += unresolved;
       }
-      for (const [sql, rows] of Object.entries(report?.rows ?? {})) all.rows[sql] = (all.rows[sql] ?? 0) + rows;
+      for (const [sql, rows] of Object.entries(report?.rows ?? {}))
+        all.rows[sql] = (all.rows[sql] ?? 0) + rows;
       all.open_connections = Math.max(all.open_connections, report?.open_connections ?? 0);
     }
     return all;
@@ -77,7 +84,9 @@ export function watch(workers, expected = []) {
     async stopWatching(stop) {
       const { refused } = await strictness();
       await stop();
-      const unexpected = Object.entries(refused).filter(([kind, { unresolved }]) => unresolved > 0 && !kinds.has(kind));
+      const unexpected = Object.entries(refused).filter(
+        ([kind, { unresolved }]) => unresolved > 0 && !kinds.has(kind),
+      );
       assert.deepEqual(Object.fromEntries(unexpected), {}, "production would have refused this");
     },
   };

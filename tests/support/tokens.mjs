@@ -31,6 +31,10 @@ export function seal(credential, routeId, origin, credentialKey) {
   const iv = randomBytes(12);
   const cipher = createCipheriv("aes-256-gcm", Buffer.from(credentialKey, "base64"), iv);
   cipher.setAAD(Buffer.from(`token-manager credential v1\n${routeId}\n${origin}`));
-  const sealed = Buffer.concat([cipher.update(JSON.stringify(credential)), cipher.final(), cipher.getAuthTag()]);
+  const sealed = Buffer.concat([
+    cipher.update(JSON.stringify(credential)),
+    cipher.final(),
+    cipher.getAuthTag(),
+  ]);
   return `v1.${iv.toString("base64url")}.${sealed.toString("base64url")}`;
 }

@@ -30,7 +30,10 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
     {
       onLog: () => {},
       clerkKey,
-      vars: { gateway: { ...secrets, ...limits, USAGE_FLUSH_MS: "100" }, "admin-api": { ...secrets, ...limits, ...apiVars } },
+      vars: {
+        gateway: { ...secrets, ...limits, USAGE_FLUSH_MS: "100" },
+        "admin-api": { ...secrets, ...limits, ...apiVars },
+      },
       ...strictOptions(),
     },
   );
@@ -46,7 +49,10 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
     if (!response.ok) throw new Error(`${method} ${where}: ${response.status} ${JSON.stringify(answer)}`);
     return answer;
   };
-  const watched = watch({ gateway: (where) => fetch(urls.gateway + where), api: (where) => fetch(urls.api + where) }, expected);
+  const watched = watch(
+    { gateway: (where) => fetch(urls.gateway + where), api: (where) => fetch(urls.api + where) },
+    expected,
+  );
   return {
     ...watched,
     urls,
@@ -55,18 +61,33 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
     call,
     /** A route to the demo upstream. */
     addRoute: (name, path, to, more = {}) =>
-      call("admin", "POST", "/api/routes", { name, path, backend_url: upstream.url + to, tags: ["demo"], ...more }),
-    stop: () => watched.stopWatching(async () => {
-      await workers.dispose();
-      await Promise.all([upstream.close(), issuer.close()]);
-    }),
+      call("admin", "POST", "/api/routes", {
+        name,
+        path,
+        backend_url: upstream.url + to,
+        tags: ["demo"],
+        ...more,
+      }),
+    stop: () =>
+      watched.stopWatching(async () => {
+        await workers.dispose();
+        await Promise.all([upstream.close(), issuer.close()]);
+      }),
   };
 }
 
 export async function launchBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROME_PATH ?? (await ensureBrowser()),
-    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
+    args: [
+      "--no-sandbox",
+      "--disable-gpu",
+      "--disable-quic",
+      "--no-first-run",
+      "--disable-background-networking",
+      "--disable-component-update",
+      "--disable-sync",
+    ],
   });
 }
 
@@ -84,41 +105,65 @@ afterEach(async (context) => {
 
 /** Describes a page in lines. */
 async function described(page) {
-  const seen = await page.evaluate(() => {
-    const shown = document.querySelector("dialog[open]") ?? document.querySelector("main") ?? document.body;
-    const name = (field) => field.labels?.[0]?.textContent ?? field.name;
-    const all = /** @type {NodeListOf<HTMLInputElement>} */ (shown.querySelectorAll("input, select, textarea"));
-    const fields = [...all].filter((field) => field.type !== "password");
-    const value = (field) => (field.type === "checkbox" ? field.checked : field.value);
-    return { text: /** @type {HTMLElement} */ (shown).innerText, fields: fields.map((field) => `${name(field)}: ${value(field)}`) };
-  }).catch((error) => ({ text: String(error), fields: [] }));
+  const seen = await page
+    .evaluate(() => {
+      const shown = document.querySelector("dialog[open]") ?? document.querySelector("main") ?? document.body;
+      const name = (field) => field.labels?.[0]?.textContent ?? field.name;
+      const all = /** @type {NodeListOf<HTMLInputElement>} */ (
+        shown.querySelectorAll("input, select, textarea")
+      );
+      const fields = [...all].filter((field) => field.type !== "password");
+      const value = (field) => (field.type === "checkbox" ? field.checked : field.value);
+      return {
+        text: /** @type {HTMLElement} */ (shown).innerText,
+        fields: fields.map((field) => `${name(field)}: ${value(field)}`),
+      };
+    })
+    .catch((error) => ({ text: String(error), fields: [] }));
   return [page.url(), ...seen.text.split("\n"), ...seen.fields, ...page.failures, ...page.problems];
 }
 
 /** Opens a page in a context of its own, which collects the browser's complaints and failed requests. */
-export async function openPage(browser, system, { theme = "light", language = "en", width = 1440, height = 900, ...more } = {}) {
-  const context = await browser.newContext({ locale: "en-GB", timezoneId: "Asia/Taipei", viewport: { width, height }, ...more });
+export async function openPage(
+  browser,
+  system,
+  { theme = "light", language = "en", width = 1440, height = 900, ...more } = {},
+) {
+  const context = await browser.newContext({
+    locale: "en-GB",
+    timezoneId: "Asia/Taipei",
+    viewport: { width, height },
+    ...more,
+  });
   await context.grantPermissions(["clipboard-read", "clipboard-write"], { origin: system.urls.ui });
-  await context.addInitScript(([theme, language]) => {
-    localStorage.getItem("theme") ?? localStorage.setItem("theme", theme);
-    localStorage.getItem("language") ?? localStorage.setItem("language", language);
-  }, [theme, language]);
+  await context.addInitScript(
+    ([theme, language]) => {
+      localStorage.getItem("theme") ?? localStorage.setItem("theme", theme);
+      localStorage.getItem("language") ?? localStorage.setItem("language", language);
+    },
+    [theme, language],
+  );
   const page = await context.newPage();
   page.setDefaultTimeout(15_000);
   page.problems = [];
   page.failures = [];
   openPages.add(page);
   page.on("close", () => openPages.delete(page));
-  page.on("requestfailed", (request) => page.failures.push(`${request.method()} ${request.url()}: ${request.failure()?.errorText}`));
+  page.on("requestfailed", (request) =>
+    page.failures.push(`${request.method()} ${request.url()}: ${request.failure()?.errorText}`),
+  );
   page.on("response", async (response) => {
     if (response.status() < 400) return;
     const text = await response.text().catch(String);
-    page.failures.push(`${response.request().method()} ${response.url()}: ${response.status()} ${text.slice(0, 500)}`);
+    page.failures.push(
+      `${response.request().method()} ${response.url()}: ${response.status()} ${text.slice(0, 500)}`,
+    );
   });
   page.on("console", (message) => {
     // The issuer's page is not ours.
     const isOurs = !message.location().url.startsWith(system.issuer.url);
-    if (message.type() === "error" && isOurs) page.problems.push(`${message.text()} ${message.location().url}`);
+    if (message.type() === "error" && isOurs)
+      page.problems.push(`${message.text()} ${message.location().url}`);
   });
   page.on("pageerror", (error) => page.problems.push(String(error)));
   return page;
@@ -138,12 +183,17 @@ export async function signIn(page, system, user, path = "/dashboard") {
 export async function firstLoad(browser, system) {
   const page = await openPage(browser, system);
   const answers = [];
-  page.on("response", (answer) => answer.url().startsWith(system.urls.ui) && answer.ok() && answers.push(answer));
+  page.on(
+    "response",
+    (answer) => answer.url().startsWith(system.urls.ui) && answer.ok() && answers.push(answer),
+  );
   await page.goto(`${system.urls.ui}/sign-in`);
   await page.getByRole("button", { name: "Sign in" }).waitFor();
   const usable_ms = await page.evaluate(() => performance.now());
   await page.waitForLoadState("networkidle");
-  const paint_ms = await page.evaluate(() => performance.getEntriesByName("first-contentful-paint")[0].startTime);
+  const paint_ms = await page.evaluate(
+    () => performance.getEntriesByName("first-contentful-paint")[0].startTime,
+  );
   const files = await Promise.all(
     answers.map(async (answer) => {
       const [name, body] = [new URL(answer.url()).pathname, await answer.body()];
@@ -167,7 +217,9 @@ export async function settle(page) {
   // Not the heading of the first paint, which is there before the program.
   await page.locator("main h1").first().waitFor();
   await page.locator(".tm-loading").first().waitFor({ state: "detached" });
-  await page.waitForFunction(() => [...document.querySelectorAll("tm-chart")].every((chart) => chart.querySelector("svg")));
+  await page.waitForFunction(() =>
+    [...document.querySelectorAll("tm-chart")].every((chart) => chart.querySelector("svg")),
+  );
 }
 
 const axe = readFileSync(path.join(root, "node_modules/axe-core/axe.min.js"), "utf8");
@@ -179,8 +231,15 @@ export async function violations(page) {
     // A text that is still fading in has no contrast yet.
     await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
     const isFinite = (animation) => animation.effect.getComputedTiming().endTime !== Infinity;
-    await Promise.allSettled(document.getAnimations().filter(isFinite).map((animation) => animation.finished));
+    await Promise.allSettled(
+      document
+        .getAnimations()
+        .filter(isFinite)
+        .map((animation) => animation.finished),
+    );
     const { violations } = await window.axe.run({ runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"] });
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`);
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map((node) => node.html.slice(0, 160)).join(" | ")}`,
+    );
   });
 }

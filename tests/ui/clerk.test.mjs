@@ -11,11 +11,14 @@ const PASSWORD = "correct horse battery";
 let system;
 let browser;
 let packages;
-before(async () => {
-  packages = await ensureClerkScripts();
-  system = await startWithUi({ clerkKey: publishableKey(HOST) });
-  browser = await launchBrowser();
-}, { timeout: 180_000 });
+before(
+  async () => {
+    packages = await ensureClerkScripts();
+    system = await startWithUi({ clerkKey: publishableKey(HOST) });
+    browser = await launchBrowser();
+  },
+  { timeout: 180_000 },
+);
 after(async () => {
   await browser?.close();
   await system?.stop();
@@ -46,31 +49,44 @@ async function open(more = {}, pageOptions = {}) {
 async function signIn(page) {
   await page.getByLabel("Email address").fill("admin@example.test");
   const password = page.getByRole("textbox", { name: "Password" });
-  if (!(await password.isVisible())) await page.getByRole("button", { name: "Continue", exact: true }).click();
+  if (!(await password.isVisible()))
+    await page.getByRole("button", { name: "Continue", exact: true }).click();
   await password.fill(PASSWORD);
   await page.getByRole("button", { name: "Continue", exact: true }).click();
 }
 
-test("after signing in with Clerk people are back on their page, and every call has a token", { timeout: 120_000 }, async () => {
-  const { page, clerk, close } = await open();
-  const authorizations = [];
-  page.on("request", (request) => {
-    if (request.url().startsWith(`${system.urls.api}/api/`) && request.method() === "GET") authorizations.push(request.headers().authorization);
-  });
-  await page.goto(`${system.urls.ui}/teams?x=1`);
-  await signIn(page);
-  await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
-  assert.match(page.url(), /\/teams/);
-  await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Routes" }).click();
-  await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
-  assert.ok(authorizations.length > 2 && authorizations.every((value) => /^Bearer ey/.test(value)));
-  assert.deepEqual(await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key === "session")), [], "Clerk's tokens are not kept");
-  await page.reload();
-  await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
-  assert.deepEqual(page.violations, []);
-  assert.ok(clerk.state.requests.includes("POST /client/sign_ins"));
-  await close();
-});
+test(
+  "after signing in with Clerk people are back on their page, and every call has a token",
+  { timeout: 120_000 },
+  async () => {
+    const { page, clerk, close } = await open();
+    const authorizations = [];
+    page.on("request", (request) => {
+      if (request.url().startsWith(`${system.urls.api}/api/`) && request.method() === "GET")
+        authorizations.push(request.headers().authorization);
+    });
+    await page.goto(`${system.urls.ui}/teams?x=1`);
+    await signIn(page);
+    await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
+    assert.match(page.url(), /\/teams/);
+    await page
+      .getByRole("navigation", { name: "Main navigation" })
+      .getByRole("link", { name: "Routes" })
+      .click();
+    await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
+    assert.ok(authorizations.length > 2 && authorizations.every((value) => /^Bearer ey/.test(value)));
+    assert.deepEqual(
+      await page.evaluate(() => Object.keys(sessionStorage).filter((key) => key === "session")),
+      [],
+      "Clerk's tokens are not kept",
+    );
+    await page.reload();
+    await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
+    assert.deepEqual(page.violations, []);
+    assert.ok(clerk.state.requests.includes("POST /client/sign_ins"));
+    await close();
+  },
+);
 
 test("sign-out ends Clerk's session and shows the form again", { timeout: 120_000 }, async () => {
   const { page, clerk, close } = await open();
@@ -83,7 +99,11 @@ test("sign-out ends Clerk's session and shows the form again", { timeout: 120_00
   await page.getByRole("button", { name: /^Account of/ }).click();
   await page.getByRole("button", { name: "Sign out" }).click();
   await page.getByLabel("Email address").waitFor();
-  await eventually(() => clerk.state.requests.some((asked) => /remove|end|DELETE/.test(asked)), 5_000, "Clerk being told");
+  await eventually(
+    () => clerk.state.requests.some((asked) => /remove|end|DELETE/.test(asked)),
+    5_000,
+    "Clerk being told",
+  );
   await page.reload();
   await page.getByLabel("Email address").waitFor();
   await close();
@@ -95,44 +115,76 @@ test("a session that Clerk has ended leads to its form, which says so", { timeou
   await signIn(page);
   await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
   await page.route(`${system.urls.api}/api/routes**`, (route) =>
-    route.fulfill({ status: 401, contentType: "application/json", headers: { "access-control-allow-origin": system.urls.ui }, body: JSON.stringify({ error: "Session Expired", message: "The session has ended.", code: "session-expired", request_id: "r" }) }),
+    route.fulfill({
+      status: 401,
+      contentType: "application/json",
+      headers: { "access-control-allow-origin": system.urls.ui },
+      body: JSON.stringify({
+        error: "Session Expired",
+        message: "The session has ended.",
+        code: "session-expired",
+        request_id: "r",
+      }),
+    }),
   );
-  await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Routes" }).click();
+  await page
+    .getByRole("navigation", { name: "Main navigation" })
+    .getByRole("link", { name: "Routes" })
+    .click();
   await page.getByText("Your session has ended.").waitFor();
   await page.getByLabel("Email address").waitFor();
   await close();
 });
 
-test("a wrong password is refused, and accounts can be made only if the instance allows it", { timeout: 120_000 }, async () => {
-  for (const signUp of [false, true]) {
-    const { page, clerk, close } = await open({ signUp });
+test(
+  "a wrong password is refused, and accounts can be made only if the instance allows it",
+  { timeout: 120_000 },
+  async () => {
+    for (const signUp of [false, true]) {
+      const { page, clerk, close } = await open({ signUp });
+      await page.goto(`${system.urls.ui}/sign-in`);
+      await page.getByLabel("Email address").fill("stranger@example.test");
+      const password = page.getByRole("textbox", { name: "Password" });
+      if (await password.isVisible()) await password.fill(PASSWORD);
+      await page.getByRole("button", { name: "Continue", exact: true }).click();
+      await eventually(
+        () => clerk.state.requests.includes("POST /client/sign_ins"),
+        10_000,
+        "Clerk being asked",
+      );
+      await page
+        .getByText(signUp ? "Create your account" : "Couldn't find your account.")
+        .first()
+        .waitFor();
+      await close();
+    }
+    const { page, close } = await open();
     await page.goto(`${system.urls.ui}/sign-in`);
-    await page.getByLabel("Email address").fill("stranger@example.test");
+    await page.getByLabel("Email address").fill("admin@example.test");
     const password = page.getByRole("textbox", { name: "Password" });
-    if (await password.isVisible()) await password.fill(PASSWORD);
+    if (!(await password.isVisible()))
+      await page.getByRole("button", { name: "Continue", exact: true }).click();
+    await password.fill("wrong");
     await page.getByRole("button", { name: "Continue", exact: true }).click();
-    await eventually(() => clerk.state.requests.includes("POST /client/sign_ins"), 10_000, "Clerk being asked");
-    await page.getByText(signUp ? "Create your account" : "Couldn't find your account.").first().waitFor();
+    await page
+      .getByText(/Password is incorrect/)
+      .first()
+      .waitFor();
     await close();
-  }
-  const { page, close } = await open();
-  await page.goto(`${system.urls.ui}/sign-in`);
-  await page.getByLabel("Email address").fill("admin@example.test");
-  const password = page.getByRole("textbox", { name: "Password" });
-  if (!(await password.isVisible())) await page.getByRole("button", { name: "Continue", exact: true }).click();
-  await password.fill("wrong");
-  await page.getByRole("button", { name: "Continue", exact: true }).click();
-  await page.getByText(/Password is incorrect/).first().waitFor();
-  await close();
-});
+  },
+);
 
-test("the page says that Clerk cannot be reached, and offers to try again", { timeout: 120_000 }, async () => {
-  const { page, clerk, close } = await open();
-  clerk.state.isAway = true;
-  await page.goto(`${system.urls.ui}/teams`);
-  await page.getByText("No response", { exact: true }).waitFor();
-  clerk.state.isAway = false;
-  await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByLabel("Email address").waitFor();
-  await close();
-});
+test(
+  "the page says that Clerk cannot be reached, and offers to try again",
+  { timeout: 120_000 },
+  async () => {
+    const { page, clerk, close } = await open();
+    clerk.state.isAway = true;
+    await page.goto(`${system.urls.ui}/teams`);
+    await page.getByText("No response", { exact: true }).waitFor();
+    clerk.state.isAway = false;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await page.getByLabel("Email address").waitFor();
+    await close();
+  },
+);

@@ -4,25 +4,46 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
-import { assertNoProblems, launchBrowser, openPage, settle, signIn, startWithUi, violations } from "../support/ui.mjs";
+import {
+  assertNoProblems,
+  launchBrowser,
+  openPage,
+  settle,
+  signIn,
+  startWithUi,
+  violations,
+} from "../support/ui.mjs";
 
 let system;
 let browser;
 let route;
 let token;
-before(async () => {
-  system = await startWithUi();
-  browser = await launchBrowser();
-  route = await system.addRoute("Echo", "/api/demo", "/echo", { credential: { kind: "bearer", token: "vendor-key" } });
-  token = await system.call("manager", "POST", "/api/tokens", { name: "Digest", team_id: "automation", scopes: ["demo"], expires_days: 10 });
-  await system.call("admin", "POST", "/api/teams", { id: "empty", name: "Empty" });
-}, { timeout: 120_000 });
+before(
+  async () => {
+    system = await startWithUi();
+    browser = await launchBrowser();
+    route = await system.addRoute("Echo", "/api/demo", "/echo", {
+      credential: { kind: "bearer", token: "vendor-key" },
+    });
+    token = await system.call("manager", "POST", "/api/tokens", {
+      name: "Digest",
+      team_id: "automation",
+      scopes: ["demo"],
+      expires_days: 10,
+    });
+    await system.call("admin", "POST", "/api/teams", { id: "empty", name: "Empty" });
+  },
+  { timeout: 120_000 },
+);
 after(async () => {
   await browser?.close();
   await system?.stop();
 });
 
-for (const [theme, language] of [["light", "en"], ["dark", "zh-Hant"]]) {
+for (const [theme, language] of [
+  ["light", "en"],
+  ["dark", "zh-Hant"],
+]) {
   test(`axe finds nothing in any dialog, ${theme}, ${language}`, { timeout: 240_000 }, async () => {
     const texts = JSON.parse(readFileSync(path.join(root, `admin-ui/i18n/${language}.json`), "utf8"));
     const page = await openPage(browser, system, { theme, language });
@@ -41,7 +62,13 @@ for (const [theme, language] of [["light", "en"], ["dark", "zh-Hant"]]) {
       await check(`${where}: ${keys.at(-1)}`);
     };
     await open("/tokens", "tokens.create");
-    for (const keys of [["tokens.edit"], ["app.more", "tokens.extend"], ["app.more", "tokens.revoke"], ["tokens.rotate"]]) await open(`/tokens/${token.id}`, ...keys);
+    for (const keys of [
+      ["tokens.edit"],
+      ["app.more", "tokens.extend"],
+      ["app.more", "tokens.revoke"],
+      ["tokens.rotate"],
+    ])
+      await open(`/tokens/${token.id}`, ...keys);
     await button(dialog, "tokens.rotate").click();
     await page.locator("[data-secret]").waitFor();
     await check("the new token");

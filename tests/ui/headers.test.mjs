@@ -7,8 +7,13 @@ import { publishableKey } from "../../local/clerk-frontend.mjs";
 import { headers, policy } from "../../scripts/headers.mjs";
 import { root } from "../../scripts/setup.mjs";
 
-const config = { api: "https://api.example", gateway: "https://gw.example", issuer: "https://issuer.example" };
-const directives = (text) => Object.fromEntries(text.split("; ").map((part) => [part.split(" ")[0], part.split(" ").slice(1)]));
+const config = {
+  api: "https://api.example",
+  gateway: "https://gw.example",
+  issuer: "https://issuer.example",
+};
+const directives = (text) =>
+  Object.fromEntries(text.split("; ").map((part) => [part.split(" ")[0], part.split(" ").slice(1)]));
 
 test("without Clerk no script of another host may run, and only the API may be called", () => {
   const own = directives(policy({ ...config, clerk_publishable_key: "" }));
@@ -21,23 +26,49 @@ test("without Clerk no script of another host may run, and only the API may be c
 
 test("with a publishable key Clerk's hosts are allowed, inline scripts never", () => {
   const clerk = directives(policy({ ...config, clerk_publishable_key: publishableKey("clerk.example") }));
-  for (const name of ["script-src", "connect-src"]) assert.ok(clerk[name].includes("https://clerk.example"), name);
+  for (const name of ["script-src", "connect-src"])
+    assert.ok(clerk[name].includes("https://clerk.example"), name);
   assert.ok(clerk["img-src"].includes("https://img.clerk.com"));
   assert.deepEqual(clerk["worker-src"], ["'self'", "blob:"]);
-  assert.ok(!clerk["script-src"].some((source) => /unsafe-inline|unsafe-eval'$/.test(source) && source !== "'wasm-unsafe-eval'"));
+  assert.ok(
+    !clerk["script-src"].some(
+      (source) => /unsafe-inline|unsafe-eval'$/.test(source) && source !== "'wasm-unsafe-eval'",
+    ),
+  );
 });
 
 test("a key that is not Clerk's, or names more than a host, is refused", () => {
   const key = (host) => `pk_live_${Buffer.from(host).toString("base64")}`;
-  for (const bad of ["sk_live_abc", "pk_live_", key("clerk.example"), key("a.example; script-src *$"), key("a.example/x$")]) {
+  for (const bad of [
+    "sk_live_abc",
+    "pk_live_",
+    key("clerk.example"),
+    key("a.example; script-src *$"),
+    key("a.example/x$"),
+  ]) {
     assert.throws(() => policy({ ...config, clerk_publishable_key: bad }), /clerk_publishable_key/, bad);
   }
 });
 
 test("a file with a hash in its name is cached for ever, any other is fetched again", () => {
-  const text = headers(config, ["admin-ui-0123456789abcdef_bg.wasm", "boot-0123456789abcdef.js", "style-123456789abcdef.css", "index.html", "charts.js", "config.json"]);
-  const rules = text.split("\n\n").filter((rule) => rule.includes("immutable")).map((rule) => rule.trim().split("\n")[0]);
-  assert.deepEqual(rules, ["/assets/*", "/admin-ui-0123456789abcdef_bg.wasm", "/boot-0123456789abcdef.js", "/style-123456789abcdef.css"]);
+  const text = headers(config, [
+    "admin-ui-0123456789abcdef_bg.wasm",
+    "boot-0123456789abcdef.js",
+    "style-123456789abcdef.css",
+    "index.html",
+    "charts.js",
+    "config.json",
+  ]);
+  const rules = text
+    .split("\n\n")
+    .filter((rule) => rule.includes("immutable"))
+    .map((rule) => rule.trim().split("\n")[0]);
+  assert.deepEqual(rules, [
+    "/assets/*",
+    "/admin-ui-0123456789abcdef_bg.wasm",
+    "/boot-0123456789abcdef.js",
+    "/style-123456789abcdef.css",
+  ]);
   assert.match(text, /\/config\.json\n {2}Cache-Control: no-store/);
 });
 

@@ -6,29 +6,69 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
-import { assertNoProblems, firstLoad, launchBrowser, openPage, settle, signIn, startWithUi, violations } from "../support/ui.mjs";
+import {
+  assertNoProblems,
+  firstLoad,
+  launchBrowser,
+  openPage,
+  settle,
+  signIn,
+  startWithUi,
+  violations,
+} from "../support/ui.mjs";
 
 let system;
 let browser;
 let pages;
-before(async () => {
-  system = await startWithUi();
-  browser = await launchBrowser();
-  const route = await system.addRoute("Echo", "/api/demo", "/echo", { credential: { kind: "bearer", token: "vendor-key" } });
-  const token = await system.call("manager", "POST", "/api/tokens", { name: "Digest", team_id: "automation", scopes: ["demo", "tag:gone"], expires_days: 10 });
-  for (let i = 0; i < 3; i++) await (await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token.token } })).text();
-  pages = [
-    "/dashboard", "/usage-analytics", "/token-usage", `/token-usage/${token.id}`, "/route-usage-list", "/route-usage?path=/api/demo",
-    "/stats", "/tokens", `/tokens/${token.id}`, "/routes", `/routes/${route.id}`, "/teams", "/teams/automation", "/users",
-    "/audit-logs", "/import", "/system-health", "/no-such-page",
-  ];
-}, { timeout: 120_000 });
+before(
+  async () => {
+    system = await startWithUi();
+    browser = await launchBrowser();
+    const route = await system.addRoute("Echo", "/api/demo", "/echo", {
+      credential: { kind: "bearer", token: "vendor-key" },
+    });
+    const token = await system.call("manager", "POST", "/api/tokens", {
+      name: "Digest",
+      team_id: "automation",
+      scopes: ["demo", "tag:gone"],
+      expires_days: 10,
+    });
+    for (let i = 0; i < 3; i++)
+      await (
+        await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token.token } })
+      ).text();
+    pages = [
+      "/dashboard",
+      "/usage-analytics",
+      "/token-usage",
+      `/token-usage/${token.id}`,
+      "/route-usage-list",
+      "/route-usage?path=/api/demo",
+      "/stats",
+      "/tokens",
+      `/tokens/${token.id}`,
+      "/routes",
+      `/routes/${route.id}`,
+      "/teams",
+      "/teams/automation",
+      "/users",
+      "/audit-logs",
+      "/import",
+      "/system-health",
+      "/no-such-page",
+    ];
+  },
+  { timeout: 120_000 },
+);
 after(async () => {
   await browser?.close();
   await system?.stop();
 });
 
-for (const [theme, language] of [["light", "en"], ["dark", "zh-Hant"]]) {
+for (const [theme, language] of [
+  ["light", "en"],
+  ["dark", "zh-Hant"],
+]) {
   test(`axe finds nothing on any page, ${theme}, ${language}`, { timeout: 240_000 }, async () => {
     const page = await openPage(browser, system, { theme, language });
     await page.goto(`${system.urls.ui}/sign-in`);
@@ -54,7 +94,10 @@ test("nothing is wider than the screen, at 1440, 1024 and 400 px", { timeout: 24
       await settle(page);
       const over = await page.evaluate(() => {
         const main = document.querySelector("main");
-        return Math.max(document.documentElement.scrollWidth - innerWidth, main.scrollWidth - main.clientWidth);
+        return Math.max(
+          document.documentElement.scrollWidth - innerWidth,
+          main.scrollWidth - main.clientWidth,
+        );
       });
       assert.ok(over <= 0, `${where} is ${over} px too wide at ${width}`);
     }
@@ -67,7 +110,9 @@ test("no page shows a key or a text of the other language", { timeout: 120_000 }
   const english = JSON.parse(readFileSync(path.join(root, "admin-ui/i18n/en.json"), "utf8"));
   const chinese = JSON.parse(readFileSync(path.join(root, "admin-ui/i18n/zh-Hant.json"), "utf8"));
   // A text of one word may be a name, and some words are the same in both languages.
-  const telling = Object.entries(english).filter(([key, text]) => text !== chinese[key] && /\w \w/.test(text) && !text.includes("{"));
+  const telling = Object.entries(english).filter(
+    ([key, text]) => text !== chinese[key] && /\w \w/.test(text) && !text.includes("{"),
+  );
   assert.ok(telling.length > 150);
   await signIn(page, system, "admin", "/dashboard");
   for (const where of pages) {
@@ -75,8 +120,13 @@ test("no page shows a key or a text of the other language", { timeout: 120_000 }
     await settle(page);
     const text = await page.locator("body").innerText();
     for (const [key, words] of telling) assert.ok(!text.includes(words), `${where} says “${words}” (${key})`);
-    for (const key of Object.keys(english)) assert.ok(!text.split(/\s/).includes(key), `${where} shows the key ${key}`);
-    const bare = await page.evaluate(() => [...document.querySelectorAll("i.fas")].filter((icon) => getComputedStyle(icon, "::before").content === "none").map((icon) => icon.className));
+    for (const key of Object.keys(english))
+      assert.ok(!text.split(/\s/).includes(key), `${where} shows the key ${key}`);
+    const bare = await page.evaluate(() =>
+      [...document.querySelectorAll("i.fas")]
+        .filter((icon) => getComputedStyle(icon, "::before").content === "none")
+        .map((icon) => icon.className),
+    );
     assert.deepEqual(bare, [], `${where} has icons that the style sheet lacks`);
   }
   await page.context().close();
@@ -88,7 +138,11 @@ test("each of the five people sees the actions that they may do", async () => {
     await signIn(page, system, user, where);
     await settle(page);
     for (const [name, isThere] of Object.entries(names)) {
-      assert.equal((await page.getByRole("button", { name, exact: true }).count()) > 0, isThere, `${user}, ${where}: ${name}`);
+      assert.equal(
+        (await page.getByRole("button", { name, exact: true }).count()) > 0,
+        isThere,
+        `${user}, ${where}: ${name}`,
+      );
     }
     assertNoProblems(page);
     await page.context().close();
@@ -96,7 +150,8 @@ test("each of the five people sees the actions that they may do", async () => {
   for (const [user, may] of Object.entries({ admin: true, manager: true, developer: true, viewer: false })) {
     await sees(user, "/tokens", { "Create token": may });
   }
-  for (const user of ["admin", "manager", "developer", "viewer"]) await sees(user, "/routes", { "Create route": user === "admin" });
+  for (const user of ["admin", "manager", "developer", "viewer"])
+    await sees(user, "/routes", { "Create route": user === "admin" });
   await sees("viewer", "/users", { Invite: false });
   await sees("manager", "/users", { Invite: true });
 
@@ -111,7 +166,11 @@ test("each of the five people sees the actions that they may do", async () => {
 test("the session is not in the address, survives a reload and ends with sign-out", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "viewer", "/routes?search=echo");
-  assert.match(page.url(), /\/routes\?search=echo$/, "back on the page that was asked for, without the token");
+  assert.match(
+    page.url(),
+    /\/routes\?search=echo$/,
+    "back on the page that was asked for, without the token",
+  );
   await page.reload();
   await page.getByRole("link", { name: "Echo" }).waitFor();
   await page.getByRole("button", { name: "Account of Vera Viewer" }).click();
@@ -123,7 +182,9 @@ test("the session is not in the address, survives a reload and ends with sign-ou
 
 test("a session that has ended leads to sign-in and back", async () => {
   const page = await openPage(browser, system);
-  await page.goto(`${system.urls.ui}/teams#__session=${system.issuer.sign("user_admin", { expiresIn: -60 })}`);
+  await page.goto(
+    `${system.urls.ui}/teams#__session=${system.issuer.sign("user_admin", { expiresIn: -60 })}`,
+  );
   await page.getByText("Your session has ended.").waitFor();
   assert.ok(!page.url().includes("__session"));
   await page.getByRole("button", { name: "Sign in" }).click();
@@ -132,9 +193,22 @@ test("a session that has ended leads to sign-in and back", async () => {
 
   // The API stops accepting the session while the page is open.
   await page.route(`${system.urls.api}/api/routes**`, (route) =>
-    route.fulfill({ status: 401, contentType: "application/json", headers: { "access-control-allow-origin": system.urls.ui }, body: JSON.stringify({ error: "Session Expired", message: "The session has ended.", code: "session-expired", request_id: "r" }) }),
+    route.fulfill({
+      status: 401,
+      contentType: "application/json",
+      headers: { "access-control-allow-origin": system.urls.ui },
+      body: JSON.stringify({
+        error: "Session Expired",
+        message: "The session has ended.",
+        code: "session-expired",
+        request_id: "r",
+      }),
+    }),
   );
-  await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Routes" }).click();
+  await page
+    .getByRole("navigation", { name: "Main navigation" })
+    .getByRole("link", { name: "Routes" })
+    .click();
   await page.getByText("Your session has ended.").waitFor();
   assert.match(page.url(), /\/routes$/);
   await page.context().close();
@@ -145,7 +219,12 @@ test("a page says that the API is away, fails or refuses, with the request id, a
   await signIn(page, system, "admin", "/stats");
   await settle(page);
   const answer = (status, code) => (route) =>
-    route.fulfill({ status, contentType: "application/json", headers: { "access-control-allow-origin": system.urls.ui }, body: JSON.stringify({ error: code, message: "Said so.", code, request_id: "req_seen" }) });
+    route.fulfill({
+      status,
+      contentType: "application/json",
+      headers: { "access-control-allow-origin": system.urls.ui },
+      body: JSON.stringify({ error: code, message: "Said so.", code, request_id: "req_seen" }),
+    });
   for (const [handler, text, id] of [
     [(route) => route.abort(), "No response", false],
     [answer(503, "store-unavailable"), "The service reports an error", true],
@@ -169,13 +248,17 @@ test("a slow API shows as loading; an offline page says so, and recovers by itse
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/stats");
   await settle(page);
+  /** @type {any} */
   let answer;
   const isAllowed = new Promise((resolve) => (answer = resolve));
   await page.route(/\/api\/tokens(\?|$)/, async (route) => {
     await isAllowed;
     await route.continue();
   });
-  await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Tokens", exact: true }).click();
+  await page
+    .getByRole("navigation", { name: "Main navigation" })
+    .getByRole("link", { name: "Tokens", exact: true })
+    .click();
   await page.locator("main .tm-loading").waitFor();
   assert.equal(await page.getByRole("link", { name: "Digest" }).count(), 0);
   answer();
@@ -183,7 +266,10 @@ test("a slow API shows as loading; an offline page says so, and recovers by itse
   assertNoProblems(page);
 
   await page.context().setOffline(true);
-  await page.getByRole("navigation", { name: "Main navigation" }).getByRole("link", { name: "Teams", exact: true }).click();
+  await page
+    .getByRole("navigation", { name: "Main navigation" })
+    .getByRole("link", { name: "Teams", exact: true })
+    .click();
   await page.getByText("No response", { exact: true }).waitFor();
   await page.context().setOffline(false);
   await page.getByRole("button", { name: "Try again" }).click();
@@ -194,12 +280,22 @@ test("a slow API shows as loading; an offline page says so, and recovers by itse
 
 test("followed calls appear by themselves, newest on top, until paused", async () => {
   const page = await openPage(browser, system);
-  const { id, token } = await system.call("manager", "POST", "/api/tokens", { name: "Followed", team_id: "automation", scopes: ["demo"], expires_days: 1 });
-  const call = async (path) => (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).text();
+  const { id, token } = await system.call("manager", "POST", "/api/tokens", {
+    name: "Followed",
+    team_id: "automation",
+    scopes: ["demo"],
+    expires_days: 1,
+  });
+  const call = async (path) =>
+    (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).text();
   await call("/api/demo/first");
   await signIn(page, system, "viewer", `/token-usage/${id}`);
   const rows = page.getByRole("table", { name: "Recent calls" }).getByRole("row");
-  await eventually(async () => (await page.reload(), await settle(page), (await rows.count()) === 2), 20_000, "the first call");
+  await eventually(
+    async () => (await page.reload(), await settle(page), (await rows.count()) === 2),
+    20_000,
+    "the first call",
+  );
   await page.getByRole("button", { name: "Follow live" }).click();
   await page.getByText("Live", { exact: true }).waitFor();
   await call("/api/demo/second");
@@ -220,7 +316,10 @@ test("search finds tokens and routes from every page, and bell and status open",
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/system-health");
   await page.getByRole("searchbox", { name: "Search tokens and routes" }).fill("dig");
-  await page.getByRole("search").getByRole("link", { name: /Digest/ }).click();
+  await page
+    .getByRole("search")
+    .getByRole("link", { name: /Digest/ })
+    .click();
   await page.getByRole("heading", { name: "Digest", level: 1 }).waitFor();
   await page.getByRole("button", { name: /^Notifications/ }).click();
   await page.getByRole("heading", { name: "Notifications" }).waitFor();
@@ -251,18 +350,37 @@ test("theme, language and sidebar are remembered", async () => {
 test("the import wizard previews the result, imports once, and names the refused entries", async () => {
   const hash = "ab".repeat(32);
   const kv = {
-    [`token:${hash}`]: JSON.stringify({ name: "Old workflow", team_id: "automation", scopes: ["old"], created_at: "2025-11-01T00:00:00", expires_at: null }),
-    routes: JSON.stringify({ "/api/old": { url: "https://old.example/v1", tags: ["old"], auth: { type: "none" } }, "no path": { url: "https://x.example" } }),
+    [`token:${hash}`]: JSON.stringify({
+      name: "Old workflow",
+      team_id: "automation",
+      scopes: ["old"],
+      created_at: "2025-11-01T00:00:00",
+      expires_at: null,
+    }),
+    routes: JSON.stringify({
+      "/api/old": { url: "https://old.example/v1", tags: ["old"], auth: { type: "none" } },
+      "no path": { url: "https://x.example" },
+    }),
   };
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/import");
-  await page.getByLabel("Files of the earlier system").setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("x") });
+  await page
+    .getByLabel("Files of the earlier system")
+    .setInputFiles({ name: "notes.txt", mimeType: "text/plain", buffer: Buffer.from("x") });
   await page.getByText(/notes\.txt is not one of these files/).waitFor();
-  await page.getByLabel("Files of the earlier system").setInputFiles({ name: "kv.json", mimeType: "application/json", buffer: Buffer.from(JSON.stringify(kv)) });
+  await page.getByLabel("Files of the earlier system").setInputFiles({
+    name: "kv.json",
+    mimeType: "application/json",
+    buffer: Buffer.from(JSON.stringify(kv)),
+  });
   const go = page.getByRole("button", { name: "Import now" });
   await page.getByRole("button", { name: "Preview", exact: true }).click();
   await page.getByText("2 created, 1 existing, 1 refused").waitFor();
-  assert.deepEqual((await system.call("admin", "GET", "/api/tokens?search=Old")).items, [], "nothing was done yet");
+  assert.deepEqual(
+    (await system.call("admin", "GET", "/api/tokens?search=Old")).items,
+    [],
+    "nothing was done yet",
+  );
   await go.click();
   await page.getByRole("heading", { name: "Result", exact: true }).waitFor();
   assert.equal((await system.call("admin", "GET", "/api/tokens?search=Old")).items.length, 1);
@@ -276,7 +394,9 @@ test("the import wizard previews the result, imports once, and names the refused
 test("files with a hash in their name are cached for ever, the page and its configuration are not", async () => {
   const { files } = await firstLoad(browser, system);
   const life = async (name) => (await fetch(system.urls.ui + name)).headers.get("cache-control");
-  const hashed = files.filter(({ name }) => /-[0-9a-f]{12,16}(_bg)?\.\w+$/.test(name) && !name.startsWith("/snippets/"));
+  const hashed = files.filter(
+    ({ name }) => /-[0-9a-f]{12,16}(_bg)?\.\w+$/.test(name) && !name.startsWith("/snippets/"),
+  );
   assert.ok(hashed.length >= 5, "program, its glue, boot script and two style sheets");
   for (const { name } of hashed) assert.equal(await life(name), "public, max-age=31536000, immutable", name);
   for (const name of ["/", "/tokens", "/charts.js"]) assert.ok(!/immutable/.test(await life(name)), name);

@@ -5,10 +5,13 @@ import { assertNoProblems, launchBrowser, openPage, signIn, startWithUi } from "
 
 let system;
 let browser;
-before(async () => {
-  system = await startWithUi();
-  browser = await launchBrowser();
-}, { timeout: 120_000 });
+before(
+  async () => {
+    system = await startWithUi();
+    browser = await launchBrowser();
+  },
+  { timeout: 120_000 },
+);
 after(async () => {
   await browser?.close();
   await system?.stop();
@@ -58,7 +61,11 @@ test("one role in all teams at once", async () => {
   await dialog(page).getByRole("button", { name: "Save" }).click();
   await page.getByText("Web · Developer").waitFor();
   const { items } = await system.call("admin", "GET", "/api/users?search=Vera");
-  assert.deepEqual(items[0].memberships.map((m) => [m.team_id, m.role]).sort(), [["automation", "DEVELOPER"], ["core-team", "DEVELOPER"], ["web", "DEVELOPER"]]);
+  assert.deepEqual(items[0].memberships.map((m) => [m.team_id, m.role]).sort(), [
+    ["automation", "DEVELOPER"],
+    ["core-team", "DEVELOPER"],
+    ["web", "DEVELOPER"],
+  ]);
   await page.context().close();
 });
 
@@ -72,7 +79,9 @@ test("a manager is offered no role above DEVELOPER and no other team", async () 
   assert.equal(await dialog(page).getByRole("combobox").count(), 1);
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: /Edit roles · Max/ }).click();
-  assert.deepEqual(await dialog(page).getByLabel("Role in Automation").locator("option").allTextContents(), ["Manager"]);
+  assert.deepEqual(await dialog(page).getByLabel("Role in Automation").locator("option").allTextContents(), [
+    "Manager",
+  ]);
   assertNoProblems(page);
   await page.context().close();
 });
@@ -87,7 +96,9 @@ test("an invitation is made, sent again and revoked", async () => {
   await dialog(page).getByText("must be an e-mail address").waitFor();
   await dialog(page).getByLabel("E-mail address").fill("new@example.test");
   await dialog(page).getByRole("button", { name: "Invite" }).click();
-  await dialog(page).getByText(/Hand this link over yourself/).waitFor();
+  await dialog(page)
+    .getByText(/Hand this link over yourself/)
+    .waitFor();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();
   const row = page.getByRole("row").filter({ hasText: "new@example.test" });
   await row.getByText("Automation · Viewer").waitFor();

@@ -12,28 +12,77 @@ import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWith
 let system;
 let browser;
 let token;
-before(async () => {
-  system = await startWithUi();
-  browser = await launchBrowser();
-  ({ token } = await system.call("admin", "POST", "/api/tokens", { name: "All", team_id: "automation", scopes: ["*"], expires_days: 1 }));
-}, { timeout: 120_000 });
+before(
+  async () => {
+    system = await startWithUi();
+    browser = await launchBrowser();
+    ({ token } = await system.call("admin", "POST", "/api/tokens", {
+      name: "All",
+      team_id: "automation",
+      scopes: ["*"],
+      expires_days: 1,
+    }));
+  },
+  { timeout: 120_000 },
+);
 after(async () => {
   await browser?.close();
   await system?.stop();
 });
 
 const dialog = (page) => page.getByRole("dialog");
-const echo = async (path) => (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).json();
+const echo = async (path) =>
+  (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).json();
 
 for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
   ["none", "None", {}, (got) => !got.headers.authorization],
-  ["bearer", "Bearer token", { Token: "s3cret-bearer" }, (got) => got.headers.authorization === "Bearer s3cret-bearer"],
-  ["header", "Header", { Header: "X-Vendor", Value: "s3cret-header" }, (got) => got.headers["x-vendor"] === "s3cret-header"],
-  ["basic", "User name and password", { "User name": "u", Password: "s3cret-basic" }, (got) => got.headers.authorization === `Basic ${Buffer.from("u:s3cret-basic").toString("base64")}`],
-  ["headers", "Several headers", { Header: "X-Vendor", Value: "s3cret-first", "Header 2": "X-Account", "Value 2": "s3cret-second" }, (got) => got.headers["x-vendor"] === "s3cret-first" && got.headers["x-account"] === "s3cret-second"],
-  ["oauth2", "OAuth 2 client credentials", { "Token URL": "/token", "Client id": "client", "Client secret": "s3cret", Scope: "read" }, (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization)],
-  ["aws", "AWS signature (SigV4)", { "Access key id": "AKIDEXAMPLE", "Secret access key": "s3cret-aws", Region: "eu-west-1", Service: "lambda" }, (got) => got.headers.authorization?.startsWith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/")],
-  ["query", "Query parameter", { Parameter: "key", Value: "s3cret-query" }, (got) => JSON.stringify(got).includes("key=s3cret-query")],
+  [
+    "bearer",
+    "Bearer token",
+    { Token: "s3cret-bearer" },
+    (got) => got.headers.authorization === "Bearer s3cret-bearer",
+  ],
+  [
+    "header",
+    "Header",
+    { Header: "X-Vendor", Value: "s3cret-header" },
+    (got) => got.headers["x-vendor"] === "s3cret-header",
+  ],
+  [
+    "basic",
+    "User name and password",
+    { "User name": "u", Password: "s3cret-basic" },
+    (got) => got.headers.authorization === `Basic ${Buffer.from("u:s3cret-basic").toString("base64")}`,
+  ],
+  [
+    "headers",
+    "Several headers",
+    { Header: "X-Vendor", Value: "s3cret-first", "Header 2": "X-Account", "Value 2": "s3cret-second" },
+    (got) => got.headers["x-vendor"] === "s3cret-first" && got.headers["x-account"] === "s3cret-second",
+  ],
+  [
+    "oauth2",
+    "OAuth 2 client credentials",
+    { "Token URL": "/token", "Client id": "client", "Client secret": "s3cret", Scope: "read" },
+    (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization),
+  ],
+  [
+    "aws",
+    "AWS signature (SigV4)",
+    {
+      "Access key id": "AKIDEXAMPLE",
+      "Secret access key": "s3cret-aws",
+      Region: "eu-west-1",
+      Service: "lambda",
+    },
+    (got) => got.headers.authorization?.startsWith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"),
+  ],
+  [
+    "query",
+    "Query parameter",
+    { Parameter: "key", Value: "s3cret-query" },
+    (got) => JSON.stringify(got).includes("key=s3cret-query"),
+  ],
 ])) {
   test(`a route with a credential of kind ${kind} is made and called`, async () => {
     const page = await openPage(browser, system);
@@ -50,7 +99,9 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
       const group = form.getByRole("group", { name: "Credential" });
       if (kind === "headers") await group.getByRole("button", { name: "Add a header" }).click();
       for (const [name, value] of Object.entries(fields)) {
-        await group.getByRole("textbox", { name, exact: true }).fill(value.startsWith("/") ? system.upstream.url + value : value);
+        await group
+          .getByRole("textbox", { name, exact: true })
+          .fill(value.startsWith("/") ? system.upstream.url + value : value);
       }
     }
     await form.getByLabel("Tags").fill("demo, new");
@@ -59,10 +110,14 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
     await page.getByRole("link", { name: `By ${kind}` }).waitFor();
     const html = await page.content();
     assert.ok(!html.includes("s3cret"), "no secret stays in the page");
-    const got = await eventually(async () => {
-      const answer = await echo(`/api/${kind}/x`);
-      return answer.headers && answer;
-    }, 40_000, "the route being published");
+    const got = await eventually(
+      async () => {
+        const answer = await echo(`/api/${kind}/x`);
+        return answer.headers && answer;
+      },
+      40_000,
+      "the route being published",
+    );
     assert.ok(arrived(got), JSON.stringify(got));
     assertNoProblems(page);
     await page.context().close();
@@ -82,7 +137,9 @@ test("a blank secret keeps the current one, and another origin needs it again", 
   assert.equal((await echo("/api/bearer/x")).headers.authorization, "Bearer s3cret-bearer");
   await page.getByRole("button", { name: "Edit" }).click();
   await dialog(page).getByLabel("Upstream address").fill("https://elsewhere.example/v1");
-  await dialog(page).getByText(/This is another origin/).waitFor();
+  await dialog(page)
+    .getByText(/This is another origin/)
+    .waitFor();
   await page.keyboard.press("Escape");
   await dialog(page).waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Call", exact: true }).click();
@@ -109,21 +166,30 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   await form.getByRole("button", { name: "Save" }).click();
   await form.waitFor({ state: "detached" });
   await page.getByText("Back at noon").waitFor();
-  const closed = await eventually(async () => {
-    const answer = await fetch(`${system.urls.gateway}/api/basic/x`, { headers: { "x-api-key": token } });
-    return answer.status === 503 && answer;
-  }, 40_000, "the route being closed");
+  const closed = await eventually(
+    async () => {
+      const answer = await fetch(`${system.urls.gateway}/api/basic/x`, { headers: { "x-api-key": token } });
+      return answer.status === 503 && answer;
+    },
+    40_000,
+    "the route being closed",
+  );
   assert.equal(closed.headers.get("retry-after"), "90");
   assert.equal((await closed.json()).message, "Back at noon");
   const { id, upstream } = (await system.call("admin", "GET", "/api/routes?search=/api/basic")).items[0];
-  assert.deepEqual([upstream.settings.ai, upstream.settings.failover.any_method], [{ provider: "openai", include_usage: true }, undefined]);
+  assert.deepEqual(
+    [upstream.settings.ai, upstream.settings.failover.any_method],
+    [{ provider: "openai", include_usage: true }, undefined],
+  );
 
   await page.getByRole("button", { name: "Edit" }).click();
   await form.getByLabel("Closed for maintenance").uncheck();
   await form.getByLabel("Second upstream").selectOption({ label: "None" });
   await form.getByRole("button", { name: "Save" }).click();
   await form.waitFor({ state: "detached" });
-  assert.deepEqual((await system.call("admin", "GET", `/api/routes/${id}`)).upstream.settings, { ai: { provider: "openai", include_usage: true } });
+  assert.deepEqual((await system.call("admin", "GET", `/api/routes/${id}`)).upstream.settings, {
+    ai: { provider: "openai", include_usage: true },
+  });
   assertNoProblems(page);
   await page.context().close();
 });
@@ -144,7 +210,11 @@ test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () =
   await signIn(page, system, "viewer", "/routes");
   await page.getByRole("button", { name: "Copy cURL: By bearer" }).click();
   const command = await clipboard(page);
-  const { stdout } = await promisify(execFile)("bash", ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`], { env: { ...process.env, TOKEN: token } });
+  const { stdout } = await promisify(execFile)(
+    "bash",
+    ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`],
+    { env: { ...process.env, TOKEN: token } },
+  );
   assert.equal(stdout, "200");
   await page.getByRole("button", { name: "Copy n8n node: By bearer" }).click();
   const { nodes, connections } = JSON.parse(await clipboard(page));
@@ -157,12 +227,20 @@ test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () =
     type: "n8n-nodes-base.httpRequest",
     typeVersion: 4.2,
     position: [0, 0],
-    parameters: { method: "GET", url: `${system.urls.gateway}/api/bearer`, authentication: "genericCredentialType", genericAuthType: "httpHeaderAuth", options: { redirect: { redirect: { followRedirects: false } } } },
+    parameters: {
+      method: "GET",
+      url: `${system.urls.gateway}/api/bearer`,
+      authentication: "genericCredentialType",
+      genericAuthType: "httpHeaderAuth",
+      options: { redirect: { redirect: { followRedirects: false } } },
+    },
   });
   const published = JSON.parse(readFileSync(path.join(root, "tests/support/n8n-http-request.json"), "utf8"));
   assert.ok(published.versions.includes(node.typeVersion));
-  for (const name of Object.keys(node.parameters)) assert.ok(published.parameters.includes(name), `n8n has no parameter ${name}`);
-  for (const name of ["method", "authentication", "genericAuthType"]) assert.ok(published[name].includes(node.parameters[name]), name);
+  for (const name of Object.keys(node.parameters))
+    assert.ok(published.parameters.includes(name), `n8n has no parameter ${name}`);
+  for (const name of ["method", "authentication", "genericAuthType"])
+    assert.ok(published[name].includes(node.parameters[name]), name);
   assertNoProblems(page);
   await page.context().close();
 });
@@ -172,7 +250,9 @@ test("deleting a route shows who uses it, and the audit log records it", async (
   await signIn(page, system, "admin", "/routes?search=none");
   await page.getByRole("link", { name: "By none" }).click();
   await page.getByRole("button", { name: "Delete" }).click();
-  await dialog(page).getByText(/Calls since .*: \d+\. They came from/).waitFor();
+  await dialog(page)
+    .getByText(/Calls since .*: \d+\. They came from/)
+    .waitFor();
   await dialog(page).getByRole("listitem").filter({ hasText: "All" }).waitFor();
   await dialog(page).getByRole("button", { name: "Delete" }).click();
   await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
@@ -181,7 +261,10 @@ test("deleting a route shows who uses it, and the audit log records it", async (
   await row.getByText("Show what changed").click();
   await row.getByText("By none").waitFor();
   assert.ok(!(await page.content()).includes("s3cret"));
-  const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Download CSV" }).click()]);
+  const [file] = await Promise.all([
+    page.waitForEvent("download"),
+    page.getByRole("button", { name: "Download CSV" }).click(),
+  ]);
   assert.equal(file.suggestedFilename(), "audit.csv");
   assertNoProblems(page);
   await page.context().close();

@@ -8,12 +8,17 @@ import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWith
 
 let system;
 let browser;
-before(async () => {
-  system = await startWithUi();
-  browser = await launchBrowser();
-  await system.addRoute("Echo", "/api/demo", "/echo", { credential: { kind: "bearer", token: "vendor-key" } });
-  await system.addRoute("Models", "/api/openai", "/v1", { tags: ["ai"] });
-}, { timeout: 120_000 });
+before(
+  async () => {
+    system = await startWithUi();
+    browser = await launchBrowser();
+    await system.addRoute("Echo", "/api/demo", "/echo", {
+      credential: { kind: "bearer", token: "vendor-key" },
+    });
+    await system.addRoute("Models", "/api/openai", "/v1", { tags: ["ai"] });
+  },
+  { timeout: 120_000 },
+);
 after(async () => {
   await browser?.close();
   await system?.stop();
@@ -29,8 +34,12 @@ const traces = (page, text) =>
   page.evaluate(
     (text) => ({
       dom: document.documentElement.outerHTML.includes(text),
-      inputs: [.../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input, textarea"))].some((input) => input.value.includes(text)),
-      storage: [localStorage, sessionStorage].some((storage) => JSON.stringify({ ...storage }).includes(text)),
+      inputs: [
+        .../** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll("input, textarea")),
+      ].some((input) => input.value.includes(text)),
+      storage: [localStorage, sessionStorage].some((storage) =>
+        JSON.stringify({ ...storage }).includes(text),
+      ),
       url: location.href.includes(text),
     }),
     text,
@@ -58,7 +67,10 @@ test("a token is made, shown once, used for a call and listed; no secret stays b
   await page.getByRole("button", { name: "Copy cURL" }).click();
   const command = await clipboard(page);
   // Asynchronous, because the upstream of the call runs in this process.
-  const { stdout } = await promisify(execFile)("bash", ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`]);
+  const { stdout } = await promisify(execFile)("bash", [
+    "-c",
+    `${command} -sS -o /dev/null -w '%{http_code}'`,
+  ]);
   assert.equal(stdout, "200");
 
   await page.keyboard.press("Escape");
@@ -70,18 +82,27 @@ test("a token is made, shown once, used for a call and listed; no secret stays b
   assert.ok(!said.join("\n").includes(token), "not in the console");
 
   await page.getByRole("link", { name: "Daily digest" }).waitFor();
-  await eventually(async () => {
-    await page.reload();
-    const row = page.getByRole("row").filter({ hasText: "Daily digest" });
-    await row.waitFor();
-    return !(await row.textContent()).includes("Never");
-  }, 20_000, "the call being seen in the list");
+  await eventually(
+    async () => {
+      await page.reload();
+      const row = page.getByRole("row").filter({ hasText: "Daily digest" });
+      await row.waitFor();
+      return !(await row.textContent()).includes("Never");
+    },
+    20_000,
+    "the call being seen in the list",
+  );
   assertNoProblems(page);
   await page.context().close();
 });
 
 test("rotate, disable, enable, extend and revoke do what they say", async () => {
-  const { id, token } = await system.call("manager", "POST", "/api/tokens", { name: "Rotated", team_id: "automation", scopes: ["demo"], expires_days: 30 });
+  const { id, token } = await system.call("manager", "POST", "/api/tokens", {
+    name: "Rotated",
+    team_id: "automation",
+    scopes: ["demo"],
+    expires_days: 30,
+  });
   assert.equal((await call(token)).status, 200);
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", `/tokens/${id}`);
@@ -116,18 +137,29 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   await dialog(page).waitFor({ state: "detached" });
 
   await more("Revoke");
-  await dialog(page).getByText(/Calls since .*: \d+\. They will be refused/).waitFor();
+  await dialog(page)
+    .getByText(/Calls since .*: \d+\. They will be refused/)
+    .waitFor();
   await dialog(page).getByText("/api/demo").waitFor();
   await dialog(page).getByRole("button", { name: "Revoke" }).click();
   await page.getByText("Revoked", { exact: true }).waitFor();
-  assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "nothing can be done to it any more");
+  assert.equal(
+    await page.getByRole("button", { name: "Edit" }).count(),
+    0,
+    "nothing can be done to it any more",
+  );
   await eventually(async () => (await call(fresh)).status === 401, 40_000, "the gateway refusing the token");
   assertNoProblems(page);
   await page.context().close();
 });
 
 test("of two windows the second to save is warned, and nothing is lost", async () => {
-  const { id } = await system.call("manager", "POST", "/api/tokens", { name: "Both", team_id: "automation", scopes: ["demo"], expires_days: 30 });
+  const { id } = await system.call("manager", "POST", "/api/tokens", {
+    name: "Both",
+    team_id: "automation",
+    scopes: ["demo"],
+    expires_days: 30,
+  });
   const [first, second] = await Promise.all([openPage(browser, system), openPage(browser, system)]);
   await signIn(first, system, "manager", `/tokens/${id}`);
   await signIn(second, system, "admin", `/tokens/${id}`);
@@ -146,11 +178,20 @@ test("of two windows the second to save is warned, and nothing is lost", async (
 });
 
 test("the tester in the browser agrees with the server", async () => {
-  const { id } = await system.call("manager", "POST", "/api/tokens", { name: "Tested", team_id: "automation", scopes: ["GET /api/demo/*"], expires_days: 30 });
+  const { id } = await system.call("manager", "POST", "/api/tokens", {
+    name: "Tested",
+    team_id: "automation",
+    scopes: ["GET /api/demo/*"],
+    expires_days: 30,
+  });
   const page = await openPage(browser, system);
   await signIn(page, system, "viewer", `/tokens/${id}`);
   const path = page.getByLabel("Path", { exact: true });
-  for (const [asked, verdict] of [["/api/demo/x", "Allowed"], ["/api/openai/models", "Denied"], ["/nowhere", "Denied"]]) {
+  for (const [asked, verdict] of [
+    ["/api/demo/x", "Allowed"],
+    ["/api/openai/models", "Denied"],
+    ["/nowhere", "Denied"],
+  ]) {
     await path.fill(asked);
     await page.getByText(verdict, { exact: true }).waitFor();
     await page.getByRole("button", { name: "Ask the server too" }).click();
@@ -240,7 +281,8 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   const token = await secret(page).textContent();
   await page.getByLabel("I have stored the token in a safe place").check();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();
-  const { id, limits, inject_faults } = (await system.call("manager", "GET", "/api/tokens?search=Limited")).items[0];
+  const { id, limits, inject_faults } = (await system.call("manager", "GET", "/api/tokens?search=Limited"))
+    .items[0];
   assert.deepEqual([limits, inject_faults], [{ calls_per_minute: 10, cost_micros_per_day: 2_500_000 }, true]);
 
   await eventually(async () => (await call(token)).status === 200, 40_000, "a call");
@@ -255,13 +297,17 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   await form.getByRole("button", { name: "Save" }).click();
   await form.waitFor({ state: "detached" });
   await page.getByText("0 of 3").waitFor();
-  assert.deepEqual((await system.call("manager", "GET", `/api/tokens/${id}`)).limits, { calls_per_minute: 10, concurrent_calls: 3 });
+  assert.deepEqual((await system.call("manager", "GET", `/api/tokens/${id}`)).limits, {
+    calls_per_minute: 10,
+    concurrent_calls: 3,
+  });
   assertNoProblems(page);
   await page.context().close();
 });
 
 test("the first team is chosen even if the teams arrive after the form has opened", async () => {
   const page = await openPage(browser, system);
+  /** @type {any} */
   let release;
   const released = new Promise((resolve) => (release = resolve));
   await page.route(/\/api\/teams\?/, async (route) => {
@@ -278,7 +324,10 @@ test("the first team is chosen even if the teams arrive after the form has opene
   release();
   await create.click();
   await secret(page).waitFor();
-  assert.equal((await system.call("manager", "GET", "/api/tokens?search=Early")).items[0].team_id, "automation");
+  assert.equal(
+    (await system.call("manager", "GET", "/api/tokens?search=Early")).items[0].team_id,
+    "automation",
+  );
   assertNoProblems(page);
   await page.context().close();
 });
@@ -296,7 +345,10 @@ test("a team's limits are shown if a token has none of its own", async () => {
   await page.getByRole("button", { name: "Create token" }).click();
   await dialog(page).getByLabel("Team").selectOption("automation");
   await dialog(page).getByText("Limits", { exact: true }).click();
-  assert.equal(await dialog(page).getByLabel("Calls per day").getAttribute("placeholder"), "500 (team’s limit)");
+  assert.equal(
+    await dialog(page).getByLabel("Calls per day").getAttribute("placeholder"),
+    "500 (team’s limit)",
+  );
   await system.call("admin", "PUT", "/api/teams/automation", { limits: null });
   assertNoProblems(page);
   await page.context().close();
