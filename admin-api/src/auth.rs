@@ -1,4 +1,4 @@
-//! Who is calling.
+//! Authentication: the person or token behind a request.
 
 pub mod api_key;
 mod jwks;

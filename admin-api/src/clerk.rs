@@ -30,7 +30,7 @@ fn away(cause: impl ToString) -> ClerkError {
     ClerkError::Away(cause.to_string())
 }
 
-/// A person; `None` where Clerk does not know him.
+/// A person; `None` if Clerk does not know them.
 pub async fn user(api: &ClerkApi, id: &UserId) -> Result<Option<ClerkUser>, ClerkError> {
     let id: String = url::form_urlencoded::byte_serialize(id.as_str().as_bytes()).collect();
     match call(api, Method::Get, &format!("/v1/users/{id}"), None).await? {

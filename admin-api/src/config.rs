@@ -47,7 +47,7 @@ pub struct ClerkApi {
     pub key: Secret,
 }
 
-/// Where the keys come from that sessions are signed with.
+/// The source of the keys that sessions are signed with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionKeys {
     /// DER of a `SubjectPublicKeyInfo`: no network at all.

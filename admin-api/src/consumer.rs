@@ -33,7 +33,7 @@ use worker::{
     Env, MessageBatch, MessageExt, QueueContentType, QueueRetryOptionsBuilder, RawMessage, RawMessageBuilder,
 };
 
-/// Where messages go that can never be read.
+/// The queue for messages that can never be read.
 const DEAD_LETTERS: &str = "USAGE_DLQ";
 const FIRST_RETRY_S: u32 = 2;
 /// A hundred tries, the last of them four hours apart, take 14.5 days, which is longer than a queue keeps a

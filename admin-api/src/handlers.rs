@@ -46,7 +46,7 @@ fn condition(call: &Call, version: u64) -> Option<u64> {
     call.if_match().filter(|if_match| !if_match.is_any()).map(|_| version)
 }
 
-/// Somebody else was faster: 412 where the caller made a condition, 409 where he made none.
+/// Somebody else was faster: 412 if the caller made a condition, else 409.
 fn overtaken(call: &Call) -> Failure {
     let error = if call.if_match().is_some() { ApiError::PreconditionFailed } else { ApiError::Conflict };
     error.into()

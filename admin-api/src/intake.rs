@@ -1,4 +1,4 @@
-//! What is in the queue's messages: decoded, checked, each event once, cut into chunks.
+//! Intake of the queue's messages: decoded, checked, each event once, cut into chunks.
 
 use domain::time::{DAY_MS, HOUR_MS, UnixMs};
 use domain::usage::outcome::{Outcome, OutcomeClass};
@@ -234,7 +234,7 @@ pub struct Unpriced<'a> {
     pub calls: u32,
 }
 
-/// What a message says was lost.
+/// Losses that a message tells of.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {
     pub message_id: String,

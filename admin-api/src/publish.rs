@@ -64,14 +64,14 @@ const MAX_CAUSE: usize = 200;
 #[serde(transparent)]
 pub struct RowId(pub String);
 
-/// What is published as one.
+/// A unit of publication.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// All secrets of a token.
     Token(TokenId),
     /// The route table.
     Routes,
-    /// What AI models cost.
+    /// Prices of AI models.
     Prices,
 }
 

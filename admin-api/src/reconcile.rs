@@ -42,7 +42,7 @@ const MAX_ROUND_HOURS: u64 = 12;
 /// Tokens that a repair publishes at once.
 const REPAIRED_AT_ONCE: u32 = 200;
 
-/// Where the comparison stands.
+/// Progress of the comparison.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
     /// After this token.
@@ -73,7 +73,7 @@ impl Position {
     }
 }
 
-/// What one slice showed.
+/// Findings of one slice.
 #[derive(Debug, Default)]
 pub struct Slice {
     pub compared: u32,
@@ -353,7 +353,7 @@ impl Progress {
         self.next.is_some() || self.started_at.is_none_or(|at| now >= at + pause_ms)
     }
 
-    /// Where the next slice begins; a new round where none has begun.
+    /// Start of the next slice; begins a new round if none is under way.
     fn begin(&mut self, now: UnixMs) -> Position {
         self.next.as_deref().and_then(Position::parse).unwrap_or_else(|| {
             (self.started_at, self.compared) = (Some(now), 0);
@@ -481,7 +481,7 @@ async fn compare_and_mend(
     Ok((slice.compared, next))
 }
 
-/// Where a round goes on behind a slice that cannot be compared.
+/// Position behind a slice that cannot be compared.
 async fn after(db: &Db, position: &Position) -> Result<Option<Position>, StoreError> {
     Ok(match position {
         Position::Tokens(after) => match tokens::slice(db, after, SLICE).await?.last() {

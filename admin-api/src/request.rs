@@ -36,7 +36,7 @@ pub struct Call {
     pub now: UnixMs,
     pub url: Url,
     request: Request,
-    /// What stood in the pattern's braces, percent-decoded.
+    /// Values of the pattern's parameters, percent-decoded.
     parameters: Vec<String>,
     /// Tells one body from another, as far as it was read.
     body_mark: u64,
@@ -94,7 +94,7 @@ impl Call {
         self.request.headers().get(name).ok().flatten()
     }
 
-    /// As the edge says; a client cannot set it there.
+    /// Client address set by Cloudflare; clients cannot forge it.
     pub fn client_ip(&self) -> Option<String> {
         self.header("cf-connecting-ip")
     }

@@ -171,7 +171,7 @@ const ROUTES: &[Row] = &[
     row::<GetDocs>(Handler::Docs),
 ];
 
-/// Where a request goes.
+/// The destination of a request.
 #[derive(Debug, PartialEq, Eq)]
 enum Destination {
     Found(Handler, Vec<String>),

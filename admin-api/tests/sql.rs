@@ -185,7 +185,7 @@ fn keys_of(event: &UsageEvent) -> Vec<Key> {
     keys
 }
 
-/// What the rollups must be: each event once, folded by `domain`.
+/// The rollups as they must be: each event once, folded by `domain`.
 fn folded(events: &[UsageEvent]) -> BTreeMap<Key, Rollup> {
     let mut seen = std::collections::HashSet::new();
     let mut rollups: BTreeMap<Key, Rollup> = BTreeMap::new();
@@ -397,7 +397,7 @@ fn the_loser_of_two_writers_leaves_no_trace() {
     assert_eq!((name.as_str(), rows("outbox"), rows("audit")), ("first", 1, 1));
 }
 
-/// What was counted before the rollups got their present shape is in them.
+/// Calls counted before the rollups got their current shape are in them.
 #[test]
 fn the_migration_of_the_rollups_loses_nothing() {
     let db = Connection::open_in_memory().unwrap();
@@ -664,12 +664,12 @@ fn what_must_hold_of_teams_holds_whatever_the_code_does() {
         "INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES ('t', 't', 'b', '[]', 1, 1)",
         "team-deleted",
     );
-    // Who is gone himself holds no place.
+    // A person who is gone holds no place.
     db.execute_batch(
         "UPDATE users SET deleted_at = 1 WHERE id = 'u'; DELETE FROM memberships WHERE user_id = 'u';",
     )
     .unwrap();
-    // Nor does he count as the other ADMIN.
+    // Nor do they count as the other ADMIN.
     db.execute_batch(
         "INSERT INTO memberships VALUES ('v', 'a', 'ADMIN', 1);
          INSERT INTO memberships VALUES ('u', 'a', 'ADMIN', 1);",

@@ -11,7 +11,7 @@ type Catalogue = BTreeMap<String, Rc<str>>;
 
 const ENGLISH: &str = include_str!("../i18n/en.json");
 const TRADITIONAL_CHINESE: &str = include_str!("../i18n/zh-Hant.json");
-/// What `domain` says of fields, by its English words.
+/// Messages of `domain` about fields, by their English words.
 const MESSAGES: &str = include_str!("../i18n/messages.zh-Hant.json");
 
 thread_local! {
@@ -76,7 +76,7 @@ fn translate(messages: &Catalogue, english: &str) -> Option<Rc<str>> {
     })
 }
 
-/// What stands for each `{}` of `pattern` in `text`.
+/// The parts of `text` that take the place of each `{}` of `pattern`.
 fn parts_between<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
     let mut fixed = pattern.split("{}");
     let mut rest = text.strip_prefix(fixed.next()?)?;
@@ -120,7 +120,7 @@ mod tests {
         text
     }
 
-    /// What stands in front of a file's tests.
+    /// A file without its tests.
     fn program(path: &Path) -> String {
         let text = std::fs::read_to_string(path).unwrap();
         text.split("#[cfg(test)]").next().unwrap().to_owned()

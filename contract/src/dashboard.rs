@@ -13,7 +13,7 @@ endpoint!(
     GetOverview, "GET", "/api/dashboard/overview", Some(Action::ReadUsage), 200, OverviewQuery => Overview
 );
 endpoint!(
-    /// What there is, counted, of the teams that the caller may see.
+    /// Counts what belongs to the teams that the caller may see.
     GetCounts, "GET", "/api/stats", Some(Action::ReadUsage), 200, () => Counts
 );
 
@@ -29,7 +29,7 @@ pub struct OverviewQuery {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Counts {
-    /// That are not revoked.
+    /// Tokens that are not revoked.
     pub tokens: u32,
     pub tokens_active: u32,
     pub tokens_disabled: u32,
@@ -53,7 +53,7 @@ pub struct Overview {
     /// At most five.
     pub busiest_tokens: Vec<TokenUsage>,
     pub busiest_routes: Vec<RouteUsage>,
-    /// Of the last 30 days, by UTC's day; days without are left out.
+    /// Tokens made in the last 30 days, by day in UTC; days without are left out.
     pub tokens_created: Vec<Created>,
     pub tokens_by_team: Vec<TeamTokens>,
     /// Within 30 days, soonest first, at most 20.

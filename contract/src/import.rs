@@ -18,7 +18,7 @@ endpoint!(
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
     pub mode: ImportMode,
-    /// What KV held: key to value, a value as text or as JSON.
+    /// KV's entries: key to value, a value as text or as JSON.
     #[serde(default)]
     pub kv: BTreeMap<String, Value>,
     /// A list of objects each, or CSV with a line of names.
@@ -35,7 +35,7 @@ pub enum ImportMode {
     Apply,
 }
 
-/// What was, or would be, done.
+/// The result of an import, or of the check before one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportReport {

@@ -135,7 +135,7 @@ pub struct InvitationView {
     pub teams: Vec<TeamRole>,
     pub state: InvitationState,
     pub delivery: Delivery,
-    /// Where its addressee signs up with that address.
+    /// The link by which the addressee signs up with that address.
     pub link: Option<String>,
     pub invited_by: UserId,
     pub created_at: UnixMs,

@@ -23,11 +23,11 @@ pub trait Endpoint {
     const METHOD: &'static str;
     /// Segments in braces are parameters: `/api/tokens/{id}`.
     const PATTERN: &'static str;
-    /// What the caller must be allowed to do; `None` where the endpoint asks for no session.
+    /// The action that the caller must be allowed; `None` if the endpoint asks for no session.
     const ACTION: Option<Action>;
     /// The status of success.
     const STATUS: u16 = 200;
-    /// What it does, for people.
+    /// Its description, for people.
     const ABOUT: &'static str;
     type Request;
     type Response;
@@ -91,7 +91,7 @@ pub enum Propagation {
 }
 
 endpoint!(
-    /// That the Worker runs. Touches nothing.
+    /// Says that the Worker runs. Touches nothing.
     GetHealth, "GET", "/health", None, 200, () => domain::health::Health
 );
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub const MAX_TEAMS_PER_CALL: usize = 50;
 
 endpoint!(
-    /// Who is signed in, with his roles. Also for those who are in no team yet.
+    /// The caller with their roles. Answers those who are in no team yet, too.
     GetMe, "GET", "/api/me", Some(Action::ReadSelf), 200, () => Me
 );
 endpoint!(
@@ -21,7 +21,7 @@ endpoint!(
 );
 endpoint!(
     /// Sets one role in one team or in many, all or none. In a team that the person is not in yet
-    /// he becomes a member.
+    /// they become a member.
     SetTeamRole, "PUT", "/api/users/{uid}/team-role", Some(Action::AssignJunior), 200, SetTeamRoleRequest => PersonChanged
 );
 endpoint!(
@@ -70,7 +70,7 @@ pub struct Me {
 }
 
 impl Me {
-    /// As the role matrix takes it, so that a client decides by the same function.
+    /// The caller as the role matrix takes it, so that a client decides by the same function.
     pub fn caller(&self) -> Caller {
         let membership = |m: &TeamRole| Membership { team: m.team_id.clone(), role: m.role };
         Caller { user: self.id.clone(), memberships: self.memberships.iter().map(membership).collect() }

@@ -45,13 +45,13 @@ pub struct PriceQuery {
 pub struct SetPriceRequest {
     pub prompt: u64,
     pub completion: u64,
-    /// Of prompt tokens read from the vendor's cache; null or absent is as any.
+    /// Price of prompt tokens read from the vendor's cache; null or absent is as any other.
     #[serde(default)]
     pub cached: Option<u64>,
-    /// Of prompt tokens written to it; null or absent is as any.
+    /// Price of prompt tokens written to the cache; null or absent is as any other.
     #[serde(default)]
     pub cache_write: Option<u64>,
-    /// Where the price is from, such as `openai.com/api/pricing, 2026-11-01`.
+    /// Source of the price, such as `openai.com/api/pricing, 2026-11-01`.
     #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
     #[serde(default)]
     pub source: String,

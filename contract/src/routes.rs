@@ -175,11 +175,11 @@ impl TestMethod {
     }
 }
 
-/// What became of a test call.
+/// The result of a test call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteTested {
-    /// Where it went, without a credential in the query.
+    /// Address that was called, without a credential in the query.
     pub url: String,
     /// The upstream's; `None` where it gave none.
     pub status: Option<u16>,
@@ -201,7 +201,7 @@ pub struct RouteView {
     pub tags: Vec<String>,
     pub methods: Vec<String>,
     pub enabled: bool,
-    /// That it is closed, and what its callers are told.
+    /// Present while the route is closed: the text for its callers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -212,7 +212,7 @@ pub struct RouteView {
     pub unreadable: Vec<String>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
-    /// Also the `ETag`.
+    /// Version of the row; the `ETag`, too.
     pub version: u64,
 }
 
@@ -233,7 +233,7 @@ pub struct UpstreamView {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CredentialView {
     pub kind: CredentialKind,
-    /// What it is sealed to.
+    /// Origin that it is sealed to.
     pub origin: String,
     pub updated_at: UnixMs,
 }

@@ -37,7 +37,7 @@ endpoint!(
     DeleteTeam, "DELETE", "/api/teams/{id}", Some(Action::DeleteTeam), 200, () => TeamView
 );
 endpoint!(
-    /// Who is in it, highest role first.
+    /// Lists the members, highest role first.
     ListMembers, "GET", "/api/teams/{id}/members", Some(Action::ReadTeam), 200, MemberQuery => Page<Member>
 );
 
@@ -62,7 +62,7 @@ pub struct CreateTeamRequest {
     /// admits none.
     #[serde(default)]
     pub scope_cap: Option<Vec<String>>,
-    /// Of each token of the team, where it has none of its own.
+    /// Limits of each token of the team that has none of its own.
     #[serde(default, deserialize_with = "optional_object")]
     pub limits: Option<Limits>,
 }
@@ -120,7 +120,7 @@ pub struct TeamView {
     pub color: Option<String>,
     pub icon: Option<String>,
     pub scope_cap: Option<Vec<String>>,
-    /// Of each token of the team, where it has none of its own.
+    /// Limits of each token of the team that has none of its own.
     pub limits: Limits,
     pub members: u32,
     /// Fields whose stored value this version cannot read; they show as empty. An edit
@@ -133,7 +133,7 @@ pub struct TeamView {
     pub your_role: Option<Role>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
-    /// Also the `ETag`.
+    /// Version of the row; the `ETag`, too.
     pub version: u64,
 }
 

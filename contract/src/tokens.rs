@@ -81,7 +81,7 @@ pub struct CreateTokenRequest {
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default)]
     pub ip_allow: Vec<String>,
-    /// Whoever may not loosen limits may give none that are looser than the team's.
+    /// Limits of the token. Callers who may not loosen limits can give none that are looser than the team's.
     #[serde(default, deserialize_with = "optional_object")]
     pub limits: Option<Limits>,
     /// Whether calls may ask the gateway for faults, to test a workflow.
@@ -150,7 +150,7 @@ pub struct ExplainRequest {
     pub client_ip: Option<String>,
 }
 
-/// What the gateway would decide.
+/// The decision that the gateway would make.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Explanation {
@@ -162,7 +162,7 @@ pub struct Explanation {
     pub route_path: Option<String>,
     /// The first scope that covers the call.
     pub scope: Option<String>,
-    /// What the gateway would answer where it denies.
+    /// Status of the gateway's response if it denies.
     pub status: Option<u16>,
     pub code: Option<String>,
     /// Whether KV may not have the newest of it yet.
@@ -229,14 +229,14 @@ pub struct TokenView {
     pub unreadable: Vec<String>,
     pub state: TokenState,
     pub expires_at: Option<UnixMs>,
-    /// Of the newest secret.
+    /// Hint of the newest secret, for display.
     pub hint: Option<TokenHint>,
     pub disabled_by: Option<UserId>,
     pub created_by: Option<UserId>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
     pub last_used_at: Option<UnixMs>,
-    /// Also the `ETag`.
+    /// Version of the row; the `ETag`, too.
     pub version: u64,
 }
 
@@ -268,9 +268,9 @@ pub struct SecretView {
     pub hint: TokenHint,
     pub created_at: UnixMs,
     pub ends_at: Option<UnixMs>,
-    /// As far as usage events have come in; `null` for a secret that was last used before it was kept.
+    /// Time of the last call whose usage event has come in; `null` for a secret that was last used before it was kept.
     pub last_used_at: Option<UnixMs>,
-    /// Of the earlier system's form, without a check.
+    /// Whether it has the earlier system's form, without a check.
     pub legacy: bool,
 }
 

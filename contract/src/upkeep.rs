@@ -1,4 +1,4 @@
-//! What keeps itself in order: health in detail, the bell, and what KV holds against what D1 says.
+//! Upkeep: health in detail, the bell, and the comparison of KV with D1.
 
 use crate::{Page, endpoint};
 use domain::id::TeamId;
@@ -13,11 +13,11 @@ endpoint!(
     GetHealthDetailed, "GET", "/health/detailed", None, 200, () => HealthDetailed
 );
 endpoint!(
-    /// What the bell shows: open notifications about what the caller may see, newest first.
+    /// Lists open notifications about what the caller may see, newest first.
     ListNotifications, "GET", "/api/notifications", Some(Action::ReadRoute), 200, NotificationQuery => Page<Notification>
 );
 endpoint!(
-    /// What KV still has to be told, and what the last comparison of KV with D1 found.
+    /// Shows the changes that KV has not taken yet, and the findings of the last comparison of KV with D1.
     GetPublication, "GET", "/api/publication", Some(Action::ReadPublication), 200, () => Publication
 );
 endpoint!(

@@ -77,7 +77,7 @@ pub struct UsageQuery {
     pub route_id: Option<RouteId>,
 }
 
-/// As [`UsageQuery`], where the path says of what.
+/// [`UsageQuery`] for a path that names the subject.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -88,7 +88,7 @@ pub struct SpanQuery {
     pub tz: Option<String>,
 }
 
-/// As [`SpanQuery`], of the route at a path.
+/// [`SpanQuery`] for the route at a path.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -265,7 +265,7 @@ pub struct Figures {
     pub p99_ms: Option<u32>,
     pub bytes_in: u64,
     pub bytes_out: u64,
-    /// Of AI calls.
+    /// Prompt tokens of AI calls.
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub cached_tokens: u64,
@@ -304,7 +304,7 @@ impl From<&Rollup> for Figures {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageBucket {
-    /// Where it begins.
+    /// Start, unix ms.
     pub at: UnixMs,
     #[serde(flatten)]
     pub figures: Figures,
@@ -353,7 +353,7 @@ pub struct RouteUsage {
     pub figures: Figures,
 }
 
-/// What a token's holder may see of it.
+/// A token's usage as its holder may see it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OwnUsage {
@@ -399,7 +399,7 @@ pub struct CallView {
     pub outcome: String,
     pub latency_ms: u32,
     pub gateway_ms: u32,
-    /// Of the whole call, where its end was seen: web sockets, AI calls, calls with a reservation.
+    /// Duration of the whole call if its end was seen: web sockets, AI calls, calls with a reservation.
     pub duration_ms: Option<u32>,
     pub bytes_in: Option<u64>,
     pub bytes_out: Option<u64>,

@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// What the decision needs to know of a call.
+/// Facts about a call that the decision is made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Call<'a> {
     /// In upper case.
@@ -68,7 +68,7 @@ impl Denial {
         }
     }
 
-    /// What the client is told. Revoked and disabled look like unknown.
+    /// Returns the error for the client. Revoked and disabled look like unknown.
     pub fn error(self) -> GatewayError {
         match self {
             Self::Revoked | Self::Disabled => GatewayError::InvalidApiKey,
@@ -81,7 +81,7 @@ impl Denial {
     }
 }
 
-/// Leave to make one call: this token, this route. Made by [`decide`] alone.
+/// Permission to make one call with one token on one route. Only [`decide`] can create it.
 #[derive(Clone, Debug)]
 pub struct Permit {
     token: Arc<TokenRecord>,
@@ -99,7 +99,7 @@ impl Permit {
         &self.route
     }
 
-    /// The table's own entry of the route: what its credential is kept under.
+    /// The route-table entry whose credential is attached; differs from `route` after a failover.
     pub fn origin(&self) -> &Arc<Route> {
         &self.origin
     }

@@ -141,7 +141,7 @@ pub struct InvalidCredential {
     pub reason: &'static str,
 }
 
-/// What a credential adds to the upstream request.
+/// The change that a credential makes to the upstream request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CredentialEdit {
     SetHeaders(Vec<(String, Secret)>),

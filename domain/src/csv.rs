@@ -2,7 +2,7 @@
 
 use csv::{Terminator, WriterBuilder};
 
-/// What a file begins with, so that Excel reads it as UTF-8.
+/// The first character of a file, so that Excel reads it as UTF-8.
 pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Appends a row. Whatever a spreadsheet would take for a formula gets a `'` in front, which it shows as
@@ -18,12 +18,12 @@ pub fn push_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) 
     out.push_str(&row.unwrap_or_default());
 }
 
-/// Where a program may begin a new cell or a new line.
+/// Characters at which a program may begin a new cell or a new line.
 const SEPARATORS: [char; 8] = [',', ';', '|', '\t', '\n', '\r', '\u{85}', '\u{2028}'];
-/// What begins a formula; East Asian programs take the full-width forms too.
+/// Characters that begin a formula; East Asian programs take the full-width forms too.
 const FORMULA: [char; 13] = ['=', '+', '-', '@', '＝', '＋', '－', '＠', '﹦', '﹢', '﹣', '﹫', '−'];
 
-/// What a program may drop before it looks at a cell's first character.
+/// Whether a program may drop the character before it looks at a cell's first one.
 fn is_skipped(c: char) -> bool {
     c.is_whitespace()
         || c.is_control()

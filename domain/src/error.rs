@@ -13,7 +13,7 @@ pub struct ErrorEnvelope {
     pub message: String,
     pub code: String,
     pub request_id: String,
-    /// What is wrong with which field; only where there are fields.
+    /// The fields that were refused, each with its reason; empty if the error concerns no field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub details: Vec<FieldError>,
 }

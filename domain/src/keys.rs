@@ -70,7 +70,7 @@ impl KeyRing {
         std::iter::once(&self.first).chain(&self.older)
     }
 
-    /// Of all keys in their order, comma separated.
+    /// Fingerprints of all keys in their order, comma separated.
     pub fn fingerprints(&self) -> String {
         self.iter().map(Key256::fingerprint).collect::<Vec<_>>().join(",")
     }

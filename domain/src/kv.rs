@@ -93,7 +93,7 @@ pub struct RouteV2 {
 }
 
 impl RouteV2 {
-    /// As [`TokenRecord::FIELDS`]: a route that lists a critical field beyond these is blocked.
+    /// Known fields, like [`TokenRecord::FIELDS`]: a route that lists a critical field beyond these is blocked.
     const FIELDS: [&str; 10] = [
         "id",
         "path",

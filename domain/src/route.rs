@@ -35,14 +35,14 @@ pub struct Route {
     pub credential: RouteCredential,
 }
 
-/// Where a route's credential comes from.
+/// The source of a route's credential.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RouteCredential {
     None,
     Sealed(SealedCredential),
     /// Named by a v1 table, to be resolved from Worker secrets or KV `secret:<NAME>`.
     V1(crate::v1::kv::Auth),
-    /// What stands in the table could not be read. The call is refused, never sent without.
+    /// The table's entry could not be read. The call is refused, never sent without.
     Unreadable,
 }
 
@@ -70,7 +70,7 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Of two routes with one path the later wins; D1 keeps paths unique.
+    /// Makes the table. If two routes have one path, the later wins; D1 keeps paths unique.
     pub fn new(routes: impl IntoIterator<Item = Route>, legacy_tokens: bool, version: u64) -> Self {
         let by_path = routes.into_iter().map(|r| (r.path.as_str().to_owned(), Some(Arc::new(r)))).collect();
         let mut table = Self { by_path, deeper: HashMap::new(), legacy_tokens, version };

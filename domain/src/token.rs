@@ -130,7 +130,7 @@ impl TokenSecret {
         self.secret.expose()
     }
 
-    /// What may be shown ever after: the first 12 and the last 4 characters.
+    /// The part that may always be shown: the first 12 and the last 4 characters.
     pub fn hint(&self) -> TokenHint {
         let text = self.secret.expose();
         TokenHint {
@@ -140,7 +140,7 @@ impl TokenSecret {
     }
 }
 
-/// What the UI shows of a secret: `start…end`.
+/// The part of a secret that the UI shows: `start…end`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenHint {

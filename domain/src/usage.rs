@@ -1,4 +1,4 @@
-//! What is recorded of a call, and the queue message that carries it.
+//! The record of a call, and the queue message that carries it.
 
 mod clipped;
 pub mod outcome;
@@ -83,14 +83,14 @@ pub struct UsageEvent {
     /// Without its query.
     pub path: Clipped<MAX_PATH_LEN>,
     pub method: Clipped<MAX_METHOD_LEN>,
-    /// What the client was answered.
+    /// Status of the response that the client got.
     pub status: u16,
     pub outcome: Outcome,
     /// From the call's arrival to the upstream's first byte; of the whole call where none came.
     pub latency_ms: u32,
     /// The part of it that was the gateway's own.
     pub gateway_ms: u32,
-    /// Of the whole call, where its end was seen: web sockets, AI calls, calls with a reservation.
+    /// Duration of the whole call if its end was seen: web sockets, AI calls, calls with a reservation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u32>,
     /// `None` where the length was not announced.

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-/// Where variables and secrets are read from.
+/// A source of variables and secrets.
 pub trait Vars {
     /// The value of `name`, or `None` where it is unset or empty.
     fn get(&self, name: &str) -> Option<String>;

@@ -1,4 +1,4 @@
-//! What is stored is read by other versions: of the day before, and of the day after.
+//! Stored values are read by other versions: of the day before, and of the day after.
 //!
 //! The texts are what release `ee26f21` wrote, byte for byte. They are never edited; a format that no longer
 //! reads them is broken.

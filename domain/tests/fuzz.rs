@@ -1,4 +1,4 @@
-//! What comes from outside, mutated: seeds from `tests/corpus/<target>`, changed by a seeded generator.
+//! Input from outside, mutated: seeds from `tests/corpus/<target>`, changed by a seeded generator.
 //!
 //! `FUZZ_RUNS` is how often each target is run (default 20,000, a second); a failure names the
 //! seed of the run, and `FUZZ_SEED` starts there. Findings stay as files of the corpus, which are run

@@ -3,7 +3,7 @@
 //! | module | holds |
 //! |---|---|
 //! | [`clock`], [`timeout`] | time, pauses, an end to waiting |
-//! | [`env`] | variables and bindings, the isolate's configuration |
+//! | [`env`](mod@env) | variables and bindings, the isolate's configuration |
 //! | [`kv`], [`queue`] | typed KV entries and queue messages |
 //! | [`http`] | the error envelope as a response, request id, CORS headers |
 //! | [`log`] | structured logs |

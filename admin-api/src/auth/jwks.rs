@@ -55,7 +55,7 @@ struct Cache {
 
 thread_local!(static CACHE: RefCell<Cache> = RefCell::default());
 
-/// What the cache can say of a key at `now`.
+/// The cache's knowledge of a key at `now`.
 #[derive(Debug, PartialEq, Eq)]
 enum Lookup {
     Known(Jwk),

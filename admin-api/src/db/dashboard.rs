@@ -7,12 +7,12 @@ use domain::time::{DAY_MS, UnixMs};
 const SOON_MS: i64 = 30 * DAY_MS;
 const SHOWN_EXPIRING: u32 = 20;
 
-/// Of `teams` (JSON, `None` is all).
+/// Counts what belongs to `teams` (JSON; `None` is all).
 pub async fn counts(db: &Db, teams: Option<&str>, now: UnixMs) -> Result<Counts, StoreError> {
     Ok(db.first(db.statement(sql!("counts"), params![teams, now])?).await?.unwrap_or_default())
 }
 
-/// What the first page says of tokens.
+/// Figures about tokens on the first page.
 #[derive(Debug, Default)]
 pub struct Tokens {
     pub created: Vec<Created>,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What of a dump is there already: (kind, subject).
+/// Parts of a dump that exist already: (kind, subject).
 pub async fn existing(
     db: &Db,
     teams: &[&TeamId],
@@ -38,7 +38,7 @@ pub struct SealedRow {
     pub sealed_under: String,
 }
 
-/// What an import makes.
+/// Rows that an import makes.
 #[derive(Debug)]
 pub struct Made<'a> {
     pub teams: Vec<&'a ImportedTeam>,

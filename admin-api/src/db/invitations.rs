@@ -228,7 +228,7 @@ pub struct Due {
     pub email: String,
 }
 
-/// What Clerk is to send and was not asked to since `before`.
+/// Invitations that Clerk is to send and was not asked to since `before`.
 pub async fn due(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<Vec<Due>, StoreError> {
     db.rows(db.statement(sql!("invitations_due"), params![before, now, limit])?).await
 }

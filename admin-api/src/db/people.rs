@@ -166,7 +166,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<PersonView>, S
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// A person with his roles in `teams` (JSON, `None` is all).
+/// A person with their roles in `teams` (JSON, `None` is all).
 pub async fn get(db: &Db, id: &UserId, teams: Option<&str>) -> Result<Option<PersonView>, StoreError> {
     let row: Option<PersonRow> = db.first(db.statement(sql!("person_view"), params![id.as_str()])?).await?;
     let Some(row) = row else { return Ok(None) };

@@ -75,7 +75,7 @@ pub async fn note_first(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What KV is to hold, and the version that it was read at: read before the list, so that a change in
+/// The price list for KV, and the version that it was read at: read before the list, so that a change in
 /// between is seen as one.
 pub async fn published(db: &Db, now: UnixMs) -> Result<(PriceList, u64), StoreError> {
     let version = version(db).await?;

@@ -13,7 +13,7 @@ pub struct Credential {
     pub sealed: String,
 }
 
-/// What was sealed anew.
+/// Credentials that were sealed again.
 #[derive(Debug, Serialize)]
 pub struct Resealed {
     pub route_id: RouteId,

@@ -135,11 +135,11 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
     Ok(rows.into_iter().map(TokenView::from).collect())
 }
 
-/// What a team says of its tokens.
+/// A team's bounds for its tokens.
 #[derive(Debug)]
 pub struct TeamBounds {
     pub cap: ScopeCap,
-    /// Of tokens that have none of their own.
+    /// Limits of tokens that have none of their own.
     pub limits: Limits,
 }
 

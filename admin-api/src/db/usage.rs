@@ -42,7 +42,7 @@ pub async fn add_losses(db: &Db, losses: &str, now: UnixMs) -> Result<(), StoreE
     Ok(())
 }
 
-/// Whose calls a report is of; `None` is all.
+/// The calls that a report is about; `None` is all.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose<'a> {
     /// JSON array.
@@ -51,7 +51,7 @@ pub struct Whose<'a> {
     pub route: Option<&'a str>,
 }
 
-/// What a report is read from.
+/// The dimension that a report is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dimension {
     All,
@@ -99,7 +99,7 @@ impl Whose<'_> {
 pub struct Line {
     /// A token's or a route's id; empty in a series.
     pub key: String,
-    /// Where the interval begins; 0 elsewhere.
+    /// Start of the interval, unix ms; 0 elsewhere.
     pub at: UnixMs,
     pub label: Option<String>,
     pub team: Option<TeamId>,

@@ -16,15 +16,15 @@ use std::cell::RefCell;
 use worker::Response;
 
 const SERVICE: &str = "admin-api";
-/// Whoever asks more often is told the same again.
+/// Questions within this time get the same answer again.
 const MAX_AGE_MS: i64 = 10 * SECOND_MS;
-/// A change that KV has not taken for longer is no matter of moments.
+/// Older pending changes indicate a problem rather than normal delay.
 const SLOW_PUBLICATION_MS: i64 = MINUTE_MS;
 /// A round of the comparison takes twelve hours for a million tokens.
 const OLD_COMPARISON_MS: i64 = DAY_MS;
 /// The design promises an event in the reports within 10 s of its call.
 const SLOW_QUEUE_MS: i64 = 30 * SECOND_MS;
-/// What the consumer said longer ago says nothing of now.
+/// The consumer's word counts for this long.
 const QUEUE_NEWS_MS: i64 = 5 * MINUTE_MS;
 
 thread_local!(static LAST: RefCell<Option<HealthDetailed>> = const { RefCell::new(None) });
@@ -86,7 +86,7 @@ async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
     Ok(Kv::open(&call.env, &db)?.hold().await?.map(|hold| hold.until))
 }
 
-/// What D1 knows of the others.
+/// Checks of the other parts, from D1.
 async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<Vec<HealthCheck>, StoreError> {
     let db: Db = call.db()?;
     let outbox = outbox::summary(&db).await?;

@@ -34,7 +34,7 @@ const MAX_CALLS: usize = 5_000;
 /// Rows of calls that count as one part. They are cut in the order in which they come, so a client that cuts a
 /// dump at multiples of this may cut it anywhere; and their events fit one D1 parameter.
 const PART_CALLS: usize = 400;
-/// What is published at once; the cron does the rest.
+/// Tokens that are published at once; the cron does the rest.
 const PUBLISHED_AT_ONCE: u32 = 300;
 
 /// `POST /api/import`
@@ -98,7 +98,7 @@ fn check_size(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What would be made and what is there: teams, then tokens, then routes, in the plan's order.
+/// Sorts what would be made from what exists: teams, then tokens, then routes, in the plan's order.
 async fn sort_out(db: &Db, plan: &Plan) -> Result<Vec<ImportItem>, Failure> {
     let teams: Vec<&TeamId> = plan.teams.iter().map(|(team, _)| &team.id).collect();
     let hashes: Vec<&TokenHash> = plan.tokens.iter().map(|(token, _)| &token.hash).collect();

@@ -72,7 +72,7 @@ fn view(config: &Config, invitation: Invitation) -> InvitationView {
     }
 }
 
-/// Where one signs up: the UI.
+/// Address of the UI's page to sign up.
 fn sign_up(config: &Config) -> Option<String> {
     config.session.allowed_origins.first().map(|origin| format!("{origin}/sign-in"))
 }

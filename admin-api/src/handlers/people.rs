@@ -172,7 +172,7 @@ fn teams_lost<'a>(from: &[(&'a TeamId, Option<Role>)], new: Option<Role>) -> Vec
     from.iter().filter(|(_, present)| loses(least, *present, new)).map(|(team, _)| *team).collect()
 }
 
-/// What else a change of roles means: invitations that the person could not make any more are revoked, and
+/// Follows a change of roles through: invitations that the person could not make any more are revoked, and
 /// tokens that they made and may not change any more are told of; one that they may change again is not.
 fn follow_through(
     call: &Call,

@@ -80,7 +80,7 @@ fn attempt(deed: Deed, id: Option<&str>) -> Attempt<'_> {
     Attempt { deed, id, team: None }
 }
 
-/// What the audit log keeps of a route: all but the secret, which it does not have.
+/// A route as the audit log keeps it: all but the secret, which it does not have.
 fn snapshot(route: &Stored) -> Option<Value> {
     serde_json::to_value(route.clone().full()).ok()
 }

@@ -75,7 +75,7 @@ fn attempt(deed: Deed, id: &str) -> Attempt<'_> {
     Attempt { deed, id: Some(id), team: Some(id) }
 }
 
-/// What the audit log keeps of a team.
+/// A team as the audit log keeps it.
 fn snapshot(team: &TeamView) -> serde_json::Value {
     serde_json::json!({
         "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,

@@ -120,7 +120,7 @@ fn check_cap(cap: &ScopeCap, scopes: &[Scope]) -> Result<(), Failure> {
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
-/// What the audit log keeps of a token.
+/// A token as the audit log keeps it.
 fn snapshot(token: &TokenView) -> Option<Value> {
     serde_json::to_value(token).ok()
 }
@@ -147,7 +147,7 @@ async fn commit<A: Publishes<Subject = TokenId>>(
     Ok(Some(publish(&call.env, db, &subject, row, &call.request_id).await))
 }
 
-/// Of a token that this call did not change.
+/// Propagation of a token that this call did not change.
 async fn propagation_of(db: &Db, id: &TokenId) -> Result<Propagation, StoreError> {
     let is_pending = outbox::is_pending(db, &Published::Token(id.clone())).await?;
     Ok(if is_pending { Propagation::Pending } else { Propagation::Published })

@@ -222,7 +222,7 @@ pub fn route_usage(line: Line) -> RouteUsage {
     }
 }
 
-/// What a report covers: whole intervals from `from` on, up to and without `to`.
+/// The time that a report covers: whole intervals from `from` up to and without `to`.
 #[derive(Debug)]
 pub struct Range {
     pub from: UnixMs,

@@ -1,4 +1,4 @@
-//! What KV is to hold, computed from what D1 says now.
+//! Values for KV, computed from D1's current rows.
 
 use crate::db::tokens::PublishedToken;
 use crate::db::{Db, StoreError, json_column, limits, routes};

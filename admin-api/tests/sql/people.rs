@@ -1,4 +1,4 @@
-//! What follows from people's coming and going, and what anybody signed in can write.
+//! People who come and go, and rows that anybody signed in can write.
 
 use super::{migrated, plan, query};
 use domain::id::TeamId;
@@ -141,7 +141,7 @@ fn losing_a_role_takes_exactly_the_open_invitations_that_needed_it() {
     assert_eq!(count(&db, "SELECT count(*) FROM audit"), 3);
 }
 
-/// Whoever was invited by somebody who has gone since invites by their own role.
+/// A person whose inviter has gone invites by their own role.
 #[test]
 fn a_chain_of_inviters_breaks_where_an_invitation_was_still_open() {
     let db = with_people();
@@ -258,7 +258,7 @@ fn the_tokens_of_a_former_platform_admin_are_told_of_in_every_team() {
     assert_eq!(unattended(&db).as_deref(), Some("a1 a"));
 }
 
-/// Who of `calls` has disabled the token, one call after the other: (actor, may enable it again anyway).
+/// Returns who of `calls` has disabled the token, one call after the other: (actor, may enable it again anyway).
 fn disabled_by(calls: &[(&str, bool)]) -> (Option<String>, Vec<usize>) {
     let db = with_people();
     token(&db, "t", "a", "dev", None);

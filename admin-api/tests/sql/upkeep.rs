@@ -1,4 +1,4 @@
-//! What the cron and the consumer run: bounded, whatever the tables hold.
+//! Statements of the cron and the consumer: bounded, whatever the tables hold.
 
 use super::{DAY_MS, HOUR_MS, migrated, plan, query};
 use rusqlite::{Connection, params};

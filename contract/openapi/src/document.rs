@@ -107,7 +107,7 @@ fn rule_json(rule: Rule) -> Value {
     json!({ "core": rule.core, "team": rule.team, "own": rule.own, "any_team": rule.any_team, "anyone": rule.anyone })
 }
 
-/// What the error answers of a document are named after.
+/// Name of an error response in the document.
 const fn component(error: ApiError) -> &'static str {
     error.code()
 }

@@ -116,7 +116,7 @@ fn section(html: &mut String, document: &Value, method: &str, path: &str, operat
     let _ = write!(html, "<h4>Example</h4><pre>{}</pre></section>", curl(method, path, operation));
 }
 
-/// Who may call it, in words.
+/// Callers who may use it, in words.
 fn who(operation: &Value) -> String {
     let may = &operation["x-access"]["may"];
     if !may.is_object() {

@@ -54,7 +54,7 @@ impl Carrier {
 pub enum NotPresented {
     /// No carrier holds anything that is meant for us.
     Missing,
-    /// What is meant for us is no token of ours.
+    /// A carrier that is always ours holds something that is no token of ours.
     Invalid,
 }
 

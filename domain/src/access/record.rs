@@ -19,7 +19,7 @@ pub enum TokenState {
     Revoked,
 }
 
-/// What the gateway knows of one secret of a token: the value of `token:<hash>`.
+/// One secret of a token as the gateway knows it: the value of `token:<hash>`.
 ///
 /// JSON, version 2. Times are unix ms. A record that lacks `scopes` grants nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -128,7 +128,7 @@ impl Scope {
     }
 }
 
-/// What is left of `scopes` inside a team's `cap`; `None` is no cap. A scope that lies inside the cap
+/// Narrows `scopes` to a team's `cap`; `None` is no cap. A scope that lies inside the cap
 /// stays, a wider one shrinks to the parts of the cap that lie inside it, any other goes.
 pub fn within_cap(scopes: &[Scope], cap: Option<&[Scope]>) -> Vec<Scope> {
     let Some(cap) = cap else { return scopes.to_vec() };
@@ -397,7 +397,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is told to reach nothing covers no call of the route.
+        /// A scope that is said to reach nothing covers no call of the route.
         #[test]
         fn what_reaches_nothing_covers_nothing(scope in 0..9_usize, path in 0..4_usize, post in proptest::bool::ANY) {
             let scope: Scope = ["*", "x", "y", "tag:t", "/api/x", "/api/x/*", "GET /api/*", "POST /api/x/a", "/api/y/*"][scope].parse().unwrap();

@@ -14,7 +14,7 @@ pub struct MeteredAt {
     pub second: bool,
 }
 
-/// What became of a call at its upstreams.
+/// The fate of a call at its upstreams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tried {
     /// Sent the call, and did not respond in time.

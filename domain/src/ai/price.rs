@@ -1,4 +1,4 @@
-//! What AI calls cost.
+//! Prices of AI calls.
 //!
 //! Money is counted in micro-dollars, whole numbers; a price is micro-dollars for a million tokens,
 //! as vendors publish it. The list is the value of `prices` in KV, version 1:
@@ -23,10 +23,10 @@ const MILLION: u128 = 1_000_000;
 pub struct Price {
     pub prompt: u64,
     pub completion: u64,
-    /// Of prompt tokens read from the vendor's cache; absent is as any.
+    /// Price of prompt tokens read from the vendor's cache; absent is as any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u64>,
-    /// Of prompt tokens written to it; absent is as any.
+    /// Price of prompt tokens written to the cache; absent is as any other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<u64>,
 }

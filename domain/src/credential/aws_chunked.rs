@@ -43,7 +43,7 @@ pub enum Malformed {
 /// The form in which a chunked body goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// As it came.
+    /// The body as it came.
     Untouched,
     /// Chunks without signatures, then the trailer.
     Unsigned,

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct ClientCredentials {
-    /// Where the token comes from.
+    /// Address of the authorization server's token endpoint.
     pub token_url: String,
     pub client_id: String,
     #[serde(serialize_with = "Reveal::reveal")]

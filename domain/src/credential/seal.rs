@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// What a sealed credential is bound to: neither part can be exchanged without the seal breaking.
+/// The data that a sealed credential is bound to: exchanging either part breaks the seal.
 pub fn associated_data(route: &RouteId, origin: &str) -> Vec<u8> {
     format!("token-manager credential v1\n{route}\n{origin}").into_bytes()
 }

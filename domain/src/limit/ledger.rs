@@ -54,14 +54,14 @@ impl LimitUse {
     }
 }
 
-/// The most that a call can use; nothing for a call that is none of an AI's.
+/// Upper bound of what a call may use; zero for calls to non-AI routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
     pub tokens: u64,
     pub micros: u64,
 }
 
-/// What a call did use; `None` is unknown and keeps what was reserved.
+/// Actual use of a call; `None` is unknown and keeps the reservation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
     pub tokens: Option<u64>,
@@ -69,11 +69,11 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// Of a call that was never sent.
+    /// Settlement of a call that was never sent.
     pub const NOTHING: Self = Self { tokens: Some(0), micros: Some(0) };
 }
 
-/// What the ledger's keeper is asked, as JSON.
+/// A question to the ledger's keeper, as JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
@@ -166,7 +166,7 @@ impl Sliding {
     }
 }
 
-/// What was spent in one calendar day or month, named by its end.
+/// Use in one calendar day or month, named by its end.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Spent {

@@ -1,4 +1,4 @@
-//! What Clerk says: people, webhooks and their Svix signatures, errors.
+//! Clerk's people, webhooks with their Svix signatures, and errors.
 //! Shapes: <https://clerk.com/docs/reference/backend-api>; signatures:
 //! <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
 
@@ -67,7 +67,7 @@ pub struct Webhook {
     pub data: Value,
 }
 
-/// What a webhook means for us.
+/// The meaning of a webhook for us.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// Created or changed.
@@ -98,7 +98,7 @@ fn is_id(id: &str) -> bool {
     (1..=128).contains(&id.len())
 }
 
-/// A person, as the Backend API and the webhooks describe him. Times are unix ms.
+/// A person, as the Backend API and the webhooks describe them. Times are unix ms.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ClerkUser {
     pub id: UserId,
@@ -146,7 +146,7 @@ impl ClerkUser {
         self.primary().map(|address| address.text.as_str())
     }
 
-    /// Whether the primary address is his, by Clerk's word.
+    /// Whether Clerk has verified the primary address.
     pub fn is_verified(&self) -> bool {
         let status = self.primary().and_then(|address| address.verification.as_ref()?.status.as_deref());
         status == Some("verified")
@@ -182,7 +182,7 @@ struct ClerkError {
 }
 
 impl ClerkErrors {
-    /// As fields of our own request: Clerk's `email_address` is our `email`.
+    /// Maps Clerk's errors to fields of our own request: `email_address` is our `email`.
     pub fn fields(&self) -> Vec<FieldError> {
         let field = |error: &ClerkError| {
             let name = error.meta.as_ref().and_then(|meta| meta.get("param_name")?.as_str());

@@ -190,7 +190,7 @@ impl Action {
         self.rule() != self.visible_by()
     }
 
-    /// What must be visible before the action may be refused openly.
+    /// The subject that must be visible before the action may be refused openly.
     const fn visibility(self) -> Self {
         match self {
             Self::ReadSelf => Self::ReadSelf,

@@ -82,7 +82,7 @@ impl Claims {
     }
 }
 
-/// What a session must come from.
+/// The issuer and origins that a session must come from.
 #[derive(Clone, Debug)]
 pub struct SessionRules {
     pub issuer: String,
@@ -157,7 +157,7 @@ impl<'a> UnverifiedJwt<'a> {
         self.kid.as_deref()
     }
 
-    /// What was signed, and the signature over it.
+    /// The signed bytes, and the signature over them.
     pub fn signed(&self) -> (&'a [u8], &[u8]) {
         (self.signed.as_bytes(), &self.signature)
     }

@@ -2,7 +2,7 @@
 
 use crate::route::Route;
 
-/// What a browser of a listed origin is told. `None` from [`allow`] means no header at all.
+/// The CORS headers for a browser of a listed origin. `None` from [`allow`] means no header at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CorsGrant {
     /// The origin as it was sent; never `*`, so that a cache cannot widen it.

@@ -8,7 +8,7 @@ pub const FAULT: &str = "x-token-manager-fault";
 /// The longest delay, in ms.
 pub const MAX_LATENCY_MS: u32 = 60_000;
 
-/// What is to go wrong.
+/// The faults that a call asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fault {
     /// Wait so many ms before anything else.

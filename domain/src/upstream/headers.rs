@@ -25,7 +25,7 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// What the platform or another proxy says about the client. It is not the upstream's business, and
+/// Prefixes of headers in which the platform or another proxy describes the client. It is not the upstream's business, and
 /// from a client it would be a lie.
 const DROPPED_PREFIXES: [&str; 2] = ["cf-", "x-forwarded-"];
 const DROPPED: [&str; 7] = [

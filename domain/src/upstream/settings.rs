@@ -1,4 +1,4 @@
-//! What few routes do beside passing calls on.
+//! Settings that few routes have: AI, failover, maintenance.
 
 use crate::error::FieldError;
 use crate::id::RouteId;
@@ -31,7 +31,7 @@ pub struct RouteSettings {
 // A setting that closes a route or narrows who may call it belongs into `critical`.
 stored!(RouteSettings, critical: [], |_| Ok(()));
 
-/// Whose API the upstream speaks, so that what its calls use can be read from its answers.
+/// The vendor whose API the upstream speaks, so that the use of a call can be read from its response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(remote = "Self")]
@@ -104,7 +104,7 @@ pub struct Maintenance {
 stored!(Maintenance, critical: [], |_| Ok(()));
 
 impl RouteSettings {
-    /// What is wrong, by field below `settings.`. Whether the second route exists is for the caller
+    /// Reports bad values by field below `settings.`. Whether the second route exists is for the caller
     /// to see.
     pub fn check(&self, errors: &mut Vec<FieldError>) {
         for (prefix, unread) in self.parts() {
@@ -131,7 +131,7 @@ impl RouteSettings {
 }
 
 impl RouteSettings {
-    /// What each part says that this version does not know.
+    /// Fields of each part that this version does not know.
     fn parts(&self) -> impl Iterator<Item = (&'static str, &Unread)> {
         [
             Some(("settings.", &self.unread)),

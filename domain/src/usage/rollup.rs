@@ -79,7 +79,7 @@ pub struct Rollup {
     pub gateway_errors: u64,
     pub denied: u64,
     pub limited: u64,
-    /// Of calls that reached an upstream: neither denied nor limited.
+    /// Latencies of calls that reached an upstream, neither denied nor limited, added up.
     pub latency_sum_ms: u64,
     pub gateway_sum_ms: u64,
     pub bytes_in: u64,

@@ -1,4 +1,4 @@
-//! What a report covers, cut into the rollups that it is read from.
+//! The time that a report covers, cut into the rollups that it is read from.
 //!
 //! Rollups are kept per five minutes, hour, day and week in UTC. A day of a zone whose offset is not zero is
 //! put together from hours, each counted in the day of its start; so where an offset is not whole
@@ -22,7 +22,7 @@ const WEEK_MS: i64 = 7 * DAY_MS;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Interval {
-    /// Of the last two days only.
+    /// Five minutes; kept for the last two days only.
     #[serde(rename = "5m")]
     FiveMinutes,
     #[default]
@@ -55,7 +55,7 @@ impl Interval {
     }
 }
 
-/// Where the interval that holds `at` begins. `offset_at` gives how far the zone is ahead of UTC, in ms.
+/// Start of the interval that holds `at`. `offset_at` gives how far the zone is ahead of UTC, in ms.
 pub fn interval_start(at: UnixMs, interval: Interval, offset_at: impl Fn(UnixMs) -> i64) -> UnixMs {
     match interval {
         // Hours and minutes are UTC's own; only days have a zone.
@@ -175,7 +175,7 @@ mod tests {
         if at < SPRING { HOUR_MS } else { 2 * HOUR_MS }
     }
 
-    /// As the SQL does it, and back.
+    /// The day of an instant, computed as the SQL does and back again.
     fn day_of(at: UnixMs, spans: &[Span]) -> UnixMs {
         let span = spans.iter().find(|s| s.from <= at && at < s.to).unwrap();
         instant_of((at + span.offset_ms).div_euclid(span.width_ms) * span.width_ms, spans)
@@ -227,7 +227,7 @@ mod tests {
         assert_eq!(interval_start(midnight + 23 * HOUR_MS, Interval::Day, berlin), midnight + 23 * HOUR_MS);
     }
 
-    /// As in Cairo, where the clock goes from midnight to one.
+    /// Cairo's clock goes from midnight to one.
     #[test]
     fn a_day_whose_midnight_is_skipped_begins_as_the_clock_goes_on() {
         let change = 1_000 * DAY_MS - 2 * HOUR_MS;

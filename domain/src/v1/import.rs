@@ -1,4 +1,4 @@
-//! What becomes of the earlier system's data: a plan, made without touching anything.
+//! Import of the earlier system's data: a plan, made without touching anything.
 //!
 //! | there | here |
 //! |---|---|
@@ -45,7 +45,7 @@ pub struct ImportItem {
     /// A name or path, and of a token the head of its hash.
     pub subject: String,
     pub outcome: ImportOutcome,
-    /// What to know of it, and why it was refused.
+    /// Notes on it, and why it was refused.
     pub notes: Vec<String>,
 }
 

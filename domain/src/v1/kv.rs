@@ -24,7 +24,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-/// Where tokens go whose team cannot be told.
+/// The team of tokens whose team is unknown.
 pub const UNKNOWN_TEAM: &str = "imported";
 
 /// The id of a token of the earlier system, before the import and after it: what was counted in between stays its own.

@@ -1,4 +1,4 @@
-//! What KV is to be told of tokens, and what it is held against.
+//! Tokens as KV is to hold them, and as it is compared with them.
 
 use super::state_of;
 use crate::db::{Db, StoreError, each_row_of, json_column, params, sql, to_json};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What KV is to be told of a token.
+/// A token as KV is to hold it.
 #[derive(Clone, Debug)]
 pub struct PublishedToken {
     pub id: TokenId,

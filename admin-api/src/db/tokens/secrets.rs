@@ -83,7 +83,7 @@ pub struct Holder {
     pub expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
     revoked_at: Option<UnixMs>,
-    /// Of the secret.
+    /// End of the secret, unix ms.
     pub ends_at: Option<UnixMs>,
 }
 
@@ -114,7 +114,7 @@ pub async fn has_legacy_secrets(db: &Db) -> Result<bool, StoreError> {
     Ok(row.is_some_and(|row| row.legacy == 1))
 }
 
-/// What an `Idempotency-Key` stands for: same actor, same endpoint, same key.
+/// Identity of an `Idempotency-Key`: same actor, same endpoint, same key.
 #[derive(Debug)]
 pub struct Idempotency {
     pub endpoint: String,

@@ -71,7 +71,7 @@ pub async fn test(mut call: Call) -> Result<Response, Failure> {
     respond(200, &answer)
 }
 
-/// Where the call goes, by the gateway's own rules.
+/// URL of the call, by the gateway's own rules.
 fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
     let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
     let refused = || Failure::field("path", "must be empty or begin with '/', and not climb");

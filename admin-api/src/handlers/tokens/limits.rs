@@ -1,4 +1,4 @@
-//! What a token may use up, and who may allow it more.
+//! Limits of a token, and the permission to loosen them.
 
 use super::find;
 use crate::auth::caller;

@@ -1,4 +1,4 @@
-//! Where secrets come from: a new token, a rotation. The only answers that show one.
+//! New secrets: of a new token, of a rotation. No other response shows one.
 
 use super::limits::check_change;
 use super::{attempt, check_cap, commit, find, find_to_change, propagation_of, refuse_revoked, snapshot};

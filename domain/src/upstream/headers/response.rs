@@ -12,7 +12,7 @@ use url::Url;
 /// The upstream's own request id: its support asks for it.
 pub const UPSTREAM_REQUEST_ID: &str = "x-upstream-request-id";
 
-/// What becomes of a response header.
+/// The fate of a response header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// Handed on.
@@ -69,7 +69,7 @@ const TABLE: [(&str, Fate); 24] = [
 /// Endings of headers that hold an address, such as `x-goog-upload-url`.
 const ADDRESS_ENDINGS: [&str; 4] = ["-location", "-url", "-uri", "-redirect"];
 
-/// What becomes of the response header `name` (lower case).
+/// Returns the fate of the response header `name` (lower case).
 pub fn fate(name: &str) -> Fate {
     if let Some((_, fate)) = TABLE.iter().find(|(known, _)| *known == name) {
         return *fate;

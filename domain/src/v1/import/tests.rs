@@ -128,7 +128,7 @@ fn two_calls_that_look_alike_are_two() {
     assert!(plan.calls[1].event.id.len() <= 64);
 }
 
-/// What is counted between the cut-over and the import belongs to the token all the same.
+/// Calls counted between the cut-over and the import belong to the token all the same.
 #[test]
 fn the_gateway_counts_under_the_ids_that_the_import_makes() {
     let entry = json!({"name": "n", "department": "Growth & Data", "scopes": ["*"]});

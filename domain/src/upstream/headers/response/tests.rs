@@ -28,7 +28,7 @@ fn apply(headers: &[(String, String)], edits: &Edits) -> Vec<(String, String)> {
     headers
 }
 
-/// What the client gets of one header, from a route whose key goes into the query as `key`.
+/// The header as the client gets it, from a route whose key goes into the query as `key`.
 fn returned(name: &str, value: &str) -> Option<(String, String)> {
     let route = route("/api/x", "https://h.example/v1");
     let guarded = Guarded::new([crate::secret::Secret::new("VENDOR-SECRET/1".to_owned())]);
