@@ -6,7 +6,13 @@ import { fileURLToPath } from "node:url";
 import { ensureCyclonedx, root, run, say, setUp } from "./setup.mjs";
 
 const SHIPPED = ["gateway", "admin-api", "admin-ui"];
-const MEMBERS = [...SHIPPED, "domain", "edge", "bench/rust-pass-through"];
+
+/** The folders of the workspace's members. */
+function members() {
+  const manifest = readFileSync(path.join(root, "Cargo.toml"), "utf8");
+  const list = /^members = \[(.*?)\]/ms.exec(manifest)?.[1] ?? "";
+  return [...list.matchAll(/"(.+?)"/g)].map(([, member]) => member);
+}
 
 async function crates() {
   await ensureCyclonedx();
@@ -28,7 +34,7 @@ async function crates() {
       JSON.parse(readFileSync(file(member), "utf8").replaceAll(`file://${root}`, "file://."));
     return Object.fromEntries(SHIPPED.map((member) => [member, read(member)]));
   } finally {
-    for (const member of MEMBERS) rmSync(file(member), { force: true });
+    for (const member of members()) rmSync(file(member), { force: true });
   }
 }
 
