@@ -98,10 +98,15 @@ pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (Strin
     let field = if path.is_empty() { "body" } else { path };
     let wanted = text.rsplit_once(", expected ").map(|(_, wanted)| wanted);
     let wanted = wanted.map(|w| w.split(" at line ").next().unwrap_or(w));
-    // What serde calls by Rust's names.
+    // serde calls these by Rust's names.
     let wanted = wanted.map(|wanted| match wanted {
         "u8" | "u16" | "u32" | "u64" => "a whole number, 0 or more",
         "i64" => "a whole number",
+        "a map" => "an object",
+        "a sequence" => "a list",
+        _ if ["struct ", "internally tagged enum "].iter().any(|rust| wanted.starts_with(rust)) => {
+            "an object"
+        }
         other => other,
     });
     (field.to_owned(), wanted.map_or("is not acceptable".to_owned(), |w| format!("must be {w}")))
@@ -117,6 +122,31 @@ mod tests {
         match result {
             Err(Failure::Fields(_, fields)) => fields.into_iter().map(|f| f.field).collect(),
             _ => panic!("was not refused by field"),
+        }
+    }
+
+    #[test]
+    fn a_wrong_type_is_told_in_json_words_and_no_name_of_the_program() {
+        let told = |body: &str| match crate::request::parse_body::<contract::routes::CreateRouteRequest>(
+            body.as_bytes(),
+        ) {
+            Err(Failure::Fields(_, fields)) => fields.into_iter().map(|f| f.message).collect::<String>(),
+            _ => panic!("{body} was not refused by field"),
+        };
+        for (body, wanted) in [
+            ("null", "must be an object"),
+            ("5", "must be an object"),
+            (
+                r#"{"name":"r","path":"/a","backend_url":"https://a.example","credential":5}"#,
+                "must be an object",
+            ),
+            (r#"{"name":"r","path":"/a","backend_url":"https://a.example","tags":5}"#, "must be a list"),
+            (
+                r#"{"name":"r","path":"/a","backend_url":"https://a.example","settings":"x"}"#,
+                "must be an object",
+            ),
+        ] {
+            assert_eq!(told(body), wanted, "{body}");
         }
     }
 

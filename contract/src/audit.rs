@@ -13,7 +13,7 @@ endpoint!(
 );
 
 endpoint!(
-    /// The same as CSV, streamed to the end. `limit` and `cursor` are not taken.
+    /// Exports the whole list as CSV. `limit` and `cursor` are not taken.
     ExportAudit, "GET", "/api/dashboard/audit-logs/export", Some(Action::ReadAudit), 200, AuditQuery => String
 );
 

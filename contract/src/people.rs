@@ -120,7 +120,7 @@ pub struct Member {
     pub name: Option<String>,
     pub avatar_url: Option<String>,
     pub role: Role,
-    /// Since when they are in the team.
+    /// Start of their membership, unix ms.
     pub since: UnixMs,
     /// Tokens of the team that they made and that still work: they go on when their maker leaves.
     #[serde(default)]

@@ -64,7 +64,7 @@ pub struct ModelPrice {
     pub model: String,
     pub price: Price,
     pub source: String,
-    /// Since when.
+    /// Start of its validity, unix ms.
     pub effective_at: UnixMs,
 }
 

@@ -126,7 +126,7 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateTokenRequest {
-    /// How long the present secrets go on working: 0 to 720, default 24.
+    /// Hours that the current secrets go on working: 0 to 720, default 24.
     #[serde(default)]
     pub grace_hours: Option<i64>,
 }

@@ -121,7 +121,7 @@ impl NotificationKind {
 /// How long the consumer may leave a heartbeat unanswered.
 pub const STALLED_AFTER_MS: i64 = 3 * domain::time::MINUTE_MS;
 
-/// Since when the queue's consumer has stored nothing; `None` while it works.
+/// The time since which the queue's consumer has stored nothing, unix ms; `None` while it works.
 ///
 /// `waiting_since` is when the oldest heartbeat was sent that it has not answered, `stored_at` when it
 /// last stored anything.

@@ -16,15 +16,15 @@ endpoint!(
     GetUsageStats, "GET", "/api/usage/stats", Some(Action::ReadUsage), 200, UsageQuery => UsageStats
 );
 endpoint!(
-    /// The same of one token, split by route.
+    /// Sums of one token, split by route.
     GetTokenUsage, "GET", "/api/usage/token/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
 );
 endpoint!(
-    /// The same of one route, split by token.
+    /// Sums of one route, split by token.
     GetRouteUsage, "GET", "/api/usage/route", Some(Action::ReadRoute), 200, RoutePathQuery => UsageStats
 );
 endpoint!(
-    /// The same of one team.
+    /// Sums of one team.
     GetTeamUsage, "GET", "/api/usage/team/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
 );
 endpoint!(
@@ -41,7 +41,7 @@ endpoint!(
     ListEvents, "GET", "/api/usage/events", Some(Action::ReadUsage), 200, EventQuery => CallPage
 );
 endpoint!(
-    /// The same as CSV, up to some nine million calls; if there are more, the last line says how to go on.
+    /// Exports single calls as CSV, up to some nine million; if there are more, the last line says how to go on.
     /// `limit` and `cursor` are not taken.
     ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String
 );
@@ -50,7 +50,7 @@ endpoint!(
     GetOwnUsage, "GET", "/api/usage/me", None, 200, () => OwnUsage
 );
 endpoint!(
-    /// The same, on the path of the earlier system.
+    /// A token's own usage, on the path of the earlier system.
     GetOwnRecentCalls, "GET", "/api/usage/test-data", None, 200, () => OwnUsage
 );
 endpoint!(
@@ -241,7 +241,7 @@ impl LoggedAt {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageLogged {
     pub recorded: bool,
-    /// The same for every repeat.
+    /// Id of the call; every repeat gets the same one.
     pub id: String,
 }
 

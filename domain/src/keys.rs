@@ -76,11 +76,11 @@ impl KeyRing {
     }
 }
 
-/// Since when the first key of each secret has been the first, by the key's fingerprint.
+/// The time since which the first key of each secret has been the first, by the key's fingerprint.
 pub type LedSince = BTreeMap<String, BTreeMap<String, UnixMs>>;
 
-/// The same for the keys that are at work now (fingerprints by secret, the first first): one that leads already keeps
-/// its time, whatever other secrets do, and one that is new leads since `at`.
+/// Returns that time for each key that is in use now (fingerprints by secret, the leading one first). A key that leads
+/// already keeps its time, whatever other secrets do. A new one leads since `at`.
 pub fn led_since(known: &LedSince, at_work: &BTreeMap<&str, Option<String>>, at: UnixMs) -> LedSince {
     let first = |list: &String| list.split(',').next().unwrap_or_default().to_owned();
     let entry = |(name, list): (&&str, &Option<String>)| {

@@ -26,17 +26,17 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for OfMap<T> {
     }
 }
 
-/// For `deserialize_with`.
+/// Reads an object and nothing else; for `deserialize_with`.
 pub fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     Object::deserialize(d).map(|object| object.0)
 }
 
-/// The same, where it may be null.
+/// Reads an object or null.
 pub fn optional_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(d: D) -> Result<Option<T>, D::Error> {
     Option::<Object<T>>::deserialize(d).map(|object| object.map(|object| object.0))
 }
 
-/// The same, telling `null` (`Some(None)`) from absent (`None`).
+/// Reads an object or null, telling `null` (`Some(None)`) from absent (`None`).
 pub fn present_object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     d: D,
 ) -> Result<Option<Option<T>>, D::Error> {

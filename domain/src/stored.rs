@@ -140,8 +140,8 @@ pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> 
     Ok(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
 }
 
-/// The same for an allow-list, where an empty list allows everything: if nothing of it can be read, that
-/// is an error.
+/// Reads the entries of an allow-list that this version knows. An empty list allows everything, so a list of
+/// which nothing can be read is an error.
 pub(crate) fn readable_allow_list<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     d: D,
 ) -> Result<Vec<T>, D::Error> {
@@ -155,7 +155,7 @@ pub(crate) fn readable_allow_list<'de, D: Deserializer<'de>, T: DeserializeOwned
     }
 }
 
-/// The same for a map.
+/// Reads the values of a map that this version knows.
 pub(crate) fn readable_values<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     d: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {

@@ -80,7 +80,7 @@ impl Scope {
         }
     }
 
-    /// The same, whatever routes there are: a path belongs to a service only if its route does, and a
+    /// Whether this scope contains `other` whatever routes there are: a path belongs to a service only if its route does, and a
     /// route may be shorter than the path.
     fn surely_contains(&self, other: &Self) -> bool {
         match (self, other) {

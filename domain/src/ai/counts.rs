@@ -20,7 +20,7 @@ pub enum Slot {
     /// Parts of the prompt.
     Cached,
     CacheWritten,
-    /// The same, beside `Input`.
+    /// Parts of the prompt that are counted beside `Input`.
     CacheRead,
     CacheCreated,
     Reasoning,

@@ -17,7 +17,7 @@ pub struct ClientCredentials {
     pub client_secret: Secret,
     #[serde(default)]
     pub scope: Option<String>,
-    /// Whom the token is for, where the server asks for it.
+    /// The audience of the token, if the server asks for it.
     #[serde(default)]
     pub audience: Option<String>,
     #[serde(default)]

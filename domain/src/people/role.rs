@@ -104,7 +104,7 @@ pub enum Action {
     DeleteTeam,
     /// Add, change, remove or invite a person whose current and new roles are DEVELOPER or VIEWER.
     AssignJunior,
-    /// The same with any role; [`Action::assignment`] tells which of the two a change is.
+    /// Add, change, remove or invite a person with any role; [`Action::assignment`] tells which of the two a change is.
     AssignSenior,
     /// Everybody, whatever team they are in.
     ReadPeople,
