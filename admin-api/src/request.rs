@@ -5,9 +5,9 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::paging::{field_of, parse_query};
 use crate::publish::now;
-use contract::Body;
 use contract::audit::Deed;
 use contract::error::ApiError;
+use contract::{Body, Endpoint};
 use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::grant::{Assign, Grant, Permission};
@@ -17,7 +17,6 @@ use edge::log::log;
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::hash::{DefaultHasher, Hasher};
-use std::marker::PhantomData;
 use std::rc::Rc;
 use url::Url;
 use worker::{Context, Env, Request};
@@ -299,23 +298,25 @@ pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 /// which fields something has that they may not touch.
 #[derive(Debug)]
 pub struct Asked<T> {
-    body: Body,
-    request: PhantomData<T>,
-}
-
-impl<T> Asked<T> {
-    pub fn of(body: Body) -> Self {
-        Self { body, request: PhantomData }
-    }
+    read: fn(&Call) -> Result<T, Failure>,
 }
 
 impl<T: DeserializeOwned> Asked<T> {
+    /// The request of `E`. Its way of reading is chosen by a constant, so that a Worker carries no parser that a
+    /// type never meets.
+    pub fn of<E: Endpoint<Request = T>>() -> Self {
+        let read: fn(&Call) -> Result<T, Failure> = match E::TERMS.body {
+            Body::None => |call| parse_query(call.query()),
+            Body::Optional => |call| parse_body(if call.body.is_empty() { b"{}" } else { &call.body }),
+            Body::Required => |call| parse_body(&call.body),
+        };
+        Self { read }
+    }
+}
+
+impl<T> Asked<T> {
     pub fn read(&self, call: &Call) -> Result<T, Failure> {
-        match self.body {
-            Body::None => parse_query(call.query()),
-            Body::Optional if call.body.is_empty() => parse_body(b"{}"),
-            Body::Optional | Body::Required => parse_body(&call.body),
-        }
+        (self.read)(call)
     }
 }
 

@@ -31,6 +31,7 @@ use edge::log::log_call;
 use futures_util::future::LocalBoxFuture;
 use matchit::Router;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use std::marker::PhantomData;
 use std::rc::Rc;
@@ -54,11 +55,12 @@ struct Bound<E, F>(F, PhantomData<E>);
 impl<E, F> Handle for Bound<E, F>
 where
     E: Endpoint,
+    E::Request: DeserializeOwned,
     E::Response: Serialize,
     F: AsyncFn(&Call, Asked<E::Request>) -> Answer<E::Response>,
 {
     fn handle<'a>(&'a self, call: &'a Call) -> LocalBoxFuture<'a, Outcome> {
-        Box::pin(async move { (self.0)(call, Asked::of(E::TERMS.body)).await?.encode(E::STATUS) })
+        Box::pin(async move { (self.0)(call, Asked::of::<E>()).await?.encode(E::STATUS) })
     }
 }
 
@@ -66,6 +68,7 @@ where
 fn route<E>(handler: impl AsyncFn(&Call, Asked<E::Request>) -> Answer<E::Response> + 'static) -> Route
 where
     E: Endpoint + 'static,
+    E::Request: DeserializeOwned,
     E::Response: Serialize,
 {
     Route { row: Row::of::<E>(), handler: Box::new(Bound::<E, _>(handler, PhantomData)) }
