@@ -19,21 +19,12 @@ pub mod webhooks;
 
 use crate::error::Failure;
 use crate::request::Call;
-use contract::Propagation;
 use contract::error::ApiError;
 use domain::id::TeamId;
 use domain::people::role::Caller;
 use domain::time::{UnixMs, parse_v1};
 
-/// 202 where KV has not taken the change yet: it is made, and not in force everywhere.
-fn status(done: u16, propagation: Propagation) -> u16 {
-    match propagation {
-        Propagation::Published => done,
-        Propagation::Pending => 202,
-    }
-}
-
-/// 412 where the caller named another version than there is.
+/// 412 if the caller named another version than the current one.
 fn check_if_match(call: &Call, version: u64) -> Result<(), Failure> {
     match call.if_match() {
         Some(if_match) if !if_match.admits(version) => Err(ApiError::PreconditionFailed.into()),
@@ -41,7 +32,7 @@ fn check_if_match(call: &Call, version: u64) -> Result<(), Failure> {
     }
 }
 
-/// The version that a write is held to: the one that was read, where the caller made it a condition.
+/// The version that a write is held to: the one that was read, if the caller made it a condition.
 fn condition(call: &Call, version: u64) -> Option<u64> {
     call.if_match().filter(|if_match| !if_match.is_any()).map(|_| version)
 }

@@ -4,17 +4,18 @@
 //! | module | is |
 //! |---|---|
 //! | [`router`] | method and pattern to handler, CORS, the one way out |
-//! | `handlers` | parse, check, act, respond |
-//! | [`auth`] | who is calling: a session, or a token's holder |
+//! | [`request`], [`respond`] | a request as the handlers see it, and their typed responses |
+//! | `handlers` | check, act, respond |
+//! | [`auth`] | the caller: a session's person, or a token's holder |
 //! | [`clerk`] | Clerk's Backend API |
 //! | [`db`] | typed statements over `db/queries/*.sql` |
-//! | [`budget`] | what one invocation may ask of KV and D1 |
-//! | [`publish`] | the outbox, and what KV is told |
+//! | [`budget`] | the KV and D1 operations left to one invocation |
+//! | [`publish`] | the outbox, and its publication to KV |
 //! | [`hold`] | no change while a restore is under way |
 //! | [`reconcile`] | KV held against D1 |
-//! | [`reseal`] | credentials from an older key to the present one |
-//! | [`intake`], [`consumer`] | the queue's messages: what is in them, and their way into D1 |
-//! | [`cron`] | each minute: the outbox again, and what is past its time deleted |
+//! | [`reseal`] | credentials from an older key to the current one |
+//! | [`intake`], [`consumer`] | the queue's messages: their content, and their way into D1 |
+//! | [`cron`] | each minute: publication, comparison, deletion of what has expired |
 //! | [`error`] | outcomes, turned into responses in one place |
 
 mod auth;
@@ -34,6 +35,7 @@ mod publish;
 mod reconcile;
 mod request;
 mod reseal;
+mod respond;
 mod router;
 mod zone;
 

@@ -21,6 +21,7 @@
 
 mod kv;
 pub mod relay;
+pub mod subject;
 mod value;
 
 use crate::db::{Db, StoreError, outbox, prices, routes, to_json, tokens};
@@ -36,13 +37,11 @@ use edge::log::{Source, log};
 use futures_util::StreamExt;
 use futures_util::stream;
 pub use kv::{KEYS_AT_ONCE, Kv, KvError, Writer};
-use serde::Serialize;
 use std::collections::BTreeMap;
+pub use subject::{PriceTable, RouteTable, RowId, Subject, WRITER_LEASE_MS};
 pub use value::{Entry, entries_of, record_of, route as route_of, route_table};
 use worker::Env;
 
-/// How long the writer of a change may take to publish it before the cron does.
-pub const WRITER_LEASE_MS: i64 = 30_000;
 /// How long the claim of a run holds, should the run die.
 const CLAIM_MS: i64 = MINUTE_MS;
 /// Rows that a run takes at once: three queries, whatever their number.
@@ -58,68 +57,6 @@ const LOOKS: u32 = 6;
 const LOOK_PAUSE_MS: u64 = 500;
 /// Characters of a cause that an outbox row keeps.
 const MAX_CAUSE: usize = 200;
-
-/// The id of an outbox row.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub struct RowId(pub String);
-
-/// A unit of publication.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Subject {
-    /// All secrets of a token.
-    Token(TokenId),
-    /// The route table.
-    Routes,
-    /// Prices of AI models.
-    Prices,
-}
-
-/// [`Subject::Routes`] as a type.
-#[derive(Clone, Copy, Debug)]
-pub struct RouteTable;
-
-/// [`Subject::Prices`] as a type.
-#[derive(Clone, Copy, Debug)]
-pub struct PriceTable;
-
-impl From<TokenId> for Subject {
-    fn from(id: TokenId) -> Self {
-        Self::Token(id)
-    }
-}
-
-impl From<RouteTable> for Subject {
-    fn from(_: RouteTable) -> Self {
-        Self::Routes
-    }
-}
-
-impl From<PriceTable> for Subject {
-    fn from(_: PriceTable) -> Self {
-        Self::Prices
-    }
-}
-
-impl Subject {
-    /// Kind and entity id in the outbox.
-    pub fn key(&self) -> (&'static str, &str) {
-        match self {
-            Self::Token(id) => ("token", id.as_str()),
-            Self::Routes => ("routes", ""),
-            Self::Prices => ("prices", ""),
-        }
-    }
-
-    fn of_row(row: &outbox::Row) -> Option<Self> {
-        match row.kind.as_str() {
-            "token" => Some(Self::Token(TokenId::from(row.entity_id.as_str()))),
-            "routes" => Some(Self::Routes),
-            "prices" => Some(Self::Prices),
-            _ => None,
-        }
-    }
-}
 
 /// Why a subject is not in KV yet.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -193,7 +130,7 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
         Err(KvError::Held(_)) => {}
         Err(error) => {
             let failures =
-                rows.iter().filter_map(Subject::of_row).map(|subject| (subject, error.clone().into()));
+                rows.iter().filter_map(outbox::Row::subject).map(|subject| (subject, error.clone().into()));
             let failures = failures.collect();
             settle(db, due(rows), &failures, true, Source::Request(request_id)).await;
         }
@@ -268,7 +205,7 @@ struct DueRows {
 fn due(rows: Vec<outbox::Row>) -> Due {
     let mut due = Due::new();
     for row in rows {
-        let Some(subject) = Subject::of_row(&row) else { continue };
+        let Some(subject) = row.subject() else { continue };
         let is_new = !due.contains_key(&subject);
         let rows = due.entry(subject).or_default();
         rows.ids.push(RowId(row.id));

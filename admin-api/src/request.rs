@@ -1,11 +1,12 @@
-//! One request, as the handlers see it: body, headers, path, and who is asked what.
+//! One request, as the handlers see it: caller, body, headers, path, and decisions that are recorded.
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
-use crate::paging::field_of;
+use crate::paging::{field_of, parse_query};
 use contract::audit::Deed;
 use contract::error::ApiError;
+use contract::{Body, Endpoint};
 use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::grant::{Assign, Grant, Permission};
@@ -14,16 +15,12 @@ use domain::time::UnixMs;
 use edge::clock::now;
 use edge::log::{Source, log};
 use futures_util::StreamExt;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 use url::Url;
-use worker::{Context, Env, Request, Response};
+use worker::{Context, Env, Request};
 
-/// The longest body that is read, in bytes. The largest request, a route with a credential of 8 KB,
-/// stays far below.
-const MAX_BODY: usize = 256 * 1_024;
 /// How much of a body that is too long is read and thrown away, in bytes.
 const MAX_DISCARDED: usize = 16 * 1_024 * 1_024;
 
@@ -38,6 +35,9 @@ pub struct Call {
     request: Request,
     /// Values of the pattern's parameters, percent-decoded.
     parameters: Vec<String>,
+    /// The person whose session came with it, if the endpoint asks for one.
+    caller: Option<Caller>,
+    body: Vec<u8>,
     /// Tells one body from another, as far as it was read.
     body_mark: u64,
 }
@@ -69,12 +69,23 @@ impl Call {
             url,
             request,
             parameters: vec![],
+            caller: None,
+            body: vec![],
             body_mark: 0,
         })
     }
 
-    pub fn with_parameters(self, parameters: Vec<String>) -> Self {
-        Self { parameters, ..self }
+    pub fn set_parameters(&mut self, parameters: Vec<String>) {
+        self.parameters = parameters;
+    }
+
+    pub fn sign_in(&mut self, caller: Caller) {
+        self.caller = Some(caller);
+    }
+
+    /// The person calling. Endpoints that ask for no session have none.
+    pub fn caller(&self) -> Result<&Caller, Failure> {
+        Ok(self.caller.as_ref().ok_or(ApiError::Unauthenticated)?)
     }
 
     /// The first parameter of the path.
@@ -103,22 +114,22 @@ impl Call {
         self.url.query().unwrap_or_default()
     }
 
-    /// The body, up to [`MAX_BODY`], counted as it arrives: what is announced may be anything.
-    ///
-    /// What is too long is read on for a while and thrown away, because many clients see a reset
-    /// instead of the answer when it comes before they have sent everything.
-    pub async fn body(&mut self) -> Result<Vec<u8>, Failure> {
-        self.body_up_to(MAX_BODY).await
+    /// The body, once [`Call::read_body`] has read it.
+    pub fn body(&self) -> &[u8] {
+        &self.body
     }
 
-    /// The same, up to `max` bytes.
-    pub async fn body_up_to(&mut self, max: usize) -> Result<Vec<u8>, Failure> {
+    /// Reads the body, up to `max` bytes, counted as they arrive: the announced length may be anything.
+    ///
+    /// The rest of a longer one is read for a while and thrown away, because many clients see a reset instead
+    /// of the response when it comes before they have sent everything.
+    pub async fn read_body(&mut self, max: usize) -> Result<(), Failure> {
         let announced = self.header("content-length").and_then(|n| n.parse::<u64>().ok());
         if announced.is_some_and(|n| n > MAX_DISCARDED as u64) {
             return Err(ApiError::PayloadTooLarge.into());
         }
         if self.request.inner().body().is_none() {
-            return Ok(vec![]);
+            return Ok(());
         }
         let unreadable =
             |_| Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", "broke off")]);
@@ -136,7 +147,11 @@ impl Call {
         let mut mark = DefaultHasher::new();
         mark.write(&body);
         self.body_mark = mark.finish();
-        if length > max { Err(ApiError::PayloadTooLarge.into()) } else { Ok(body) }
+        if length > max {
+            return Err(ApiError::PayloadTooLarge.into());
+        }
+        self.body = body;
+        Ok(())
     }
 
     /// Authorises the change `A`.
@@ -256,7 +271,7 @@ pub fn etag(version: u64) -> String {
     format!("\"{version}\"")
 }
 
-/// Reads a JSON body: 400 where it is no JSON, 422 with the field where it is the wrong JSON.
+/// Reads a JSON body: 400 if it is not JSON, 422 with the field if it is the wrong JSON.
 pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let syntax = |error: &serde_json::Error| {
         let place = format!("is not JSON: line {}, column {}", error.line(), error.column());
@@ -279,20 +294,30 @@ pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     Ok(value)
 }
 
-/// A JSON answer, never cached.
-pub fn respond<T: Serialize>(status: u16, value: &T) -> Result<Response, Failure> {
-    let response = Response::from_json(value)?.with_status(status);
-    response.headers().set("cache-control", "no-store")?;
-    Ok(response)
+/// A request of type `T`, not read yet: a handler reads it once the caller is authorised, so that nobody is told
+/// which fields something has that they may not touch.
+#[derive(Debug)]
+pub struct Asked<T> {
+    read: fn(&Call) -> Result<T, Failure>,
 }
 
-/// The same, with the version that `If-Match` may name. `no-transform` keeps an edge from compressing the
-/// response, and so from weakening the tag (RFC 9111, section 5.2.2.6).
-pub fn respond_versioned<T: Serialize>(status: u16, version: u64, value: &T) -> Result<Response, Failure> {
-    let response = respond(status, value)?;
-    response.headers().set("etag", &etag(version))?;
-    response.headers().set("cache-control", "no-store, no-transform")?;
-    Ok(response)
+impl<T: DeserializeOwned> Asked<T> {
+    /// The request of `E`. Its way of reading is chosen by a constant, so that a Worker carries no parser that a
+    /// type never meets.
+    pub fn of<E: Endpoint<Request = T>>() -> Self {
+        let read: fn(&Call) -> Result<T, Failure> = match E::TERMS.body {
+            Body::None => |call| parse_query(call.query()),
+            Body::Optional => |call| parse_body(if call.body.is_empty() { b"{}" } else { &call.body }),
+            Body::Required => |call| parse_body(&call.body),
+        };
+        Self { read }
+    }
+}
+
+impl<T> Asked<T> {
+    pub fn read(&self, call: &Call) -> Result<T, Failure> {
+        (self.read)(call)
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
-//! Method and pattern to handler, CORS, and the one way out.
+//! Endpoint to handler, CORS, and the one way out.
 
+use crate::auth;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
@@ -7,7 +8,8 @@ use crate::handlers::{
     usage, webhooks,
 };
 use crate::hold;
-use crate::request::Call;
+use crate::request::{Asked, Call};
+use crate::respond::Answer;
 use contract::audit as audit_api;
 use contract::dashboard as dashboard_api;
 use contract::error::ApiError;
@@ -21,201 +23,172 @@ use contract::teams as team_api;
 use contract::tokens as token_api;
 use contract::upkeep as upkeep_api;
 use contract::usage as usage_api;
-use contract::{Endpoint, GetDocs, GetHealth, GetOpenApi};
+use contract::{Auth, Body, Endpoint, GetDocs, GetHealth, GetOpenApi, Row};
 use domain::access::path::percent_decode;
 use domain::upstream::headers::{REQUEST_ID, request_id};
 use edge::clock::now;
 use edge::http::{set_cors, set_preflight, set_request_id};
 use edge::log::{self, Level};
+use futures_util::future::LocalBoxFuture;
+use matchit::Router;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
 use std::rc::Rc;
 use worker::{Context, Env, Request, Response, Result};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Handler {
-    Health,
-    CreateToken,
-    ListTokens,
-    GetToken,
-    UpdateToken,
-    RevokeToken,
-    DisableToken,
-    EnableToken,
-    RotateToken,
-    ExtendToken,
-    ExplainToken,
-    ListTokenSecrets,
-    TokenLimits,
-    CreateRoute,
-    ListRoutes,
-    ListTags,
-    TestRoute,
-    GetRoute,
-    UpdateRoute,
-    DeleteRoute,
-    SetCredential,
-    ClearCredential,
-    CreateTeam,
-    ListTeams,
-    GetTeam,
-    UpdateTeam,
-    DeleteTeam,
-    ListMembers,
-    Me,
-    ListPeople,
-    SetTeamRole,
-    AddMembership,
-    RemoveMembership,
-    SyncPeople,
-    CreateInvitation,
-    ListInvitations,
-    RevokeInvitation,
-    ResendInvitation,
-    TakeWebhook,
-    Import,
-    ListAudit,
-    ExportAudit,
-    HealthDetailed,
-    ListNotifications,
-    Publication,
-    Reconcile,
-    ListPrices,
-    SetPrice,
-    DeletePrice,
-    Overview,
-    Counts,
-    UsageStats,
-    TokenUsage,
-    RouteUsage,
-    TeamUsage,
-    ListTokenUsage,
-    ListRouteUsage,
-    ListEvents,
-    ExportEvents,
-    LogUsage,
-    OwnUsage,
-    OpenApi,
-    Docs,
+/// An endpoint with its handler.
+struct Route {
+    row: Row,
+    handler: Box<dyn Handle>,
 }
 
-type Row = (&'static str, &'static str, Handler);
-
-const fn row<E: Endpoint>(handler: Handler) -> Row {
-    (E::METHOD, E::PATTERN, handler)
+trait Handle {
+    fn handle<'a>(&'a self, call: &'a Call) -> LocalBoxFuture<'a, Outcome>;
 }
 
-/// A test holds this against `contract::ENDPOINTS`.
-const ROUTES: &[Row] = &[
-    row::<GetHealth>(Handler::Health),
-    row::<token_api::CreateToken>(Handler::CreateToken),
-    row::<token_api::ListTokens>(Handler::ListTokens),
-    row::<token_api::GetToken>(Handler::GetToken),
-    row::<token_api::UpdateToken>(Handler::UpdateToken),
-    row::<token_api::RevokeToken>(Handler::RevokeToken),
-    row::<token_api::DisableToken>(Handler::DisableToken),
-    row::<token_api::EnableToken>(Handler::EnableToken),
-    row::<token_api::RotateToken>(Handler::RotateToken),
-    row::<token_api::ExtendToken>(Handler::ExtendToken),
-    row::<token_api::ExplainToken>(Handler::ExplainToken),
-    row::<token_api::ListTokenSecrets>(Handler::ListTokenSecrets),
-    row::<limit_api::GetTokenLimits>(Handler::TokenLimits),
-    row::<route_api::CreateRoute>(Handler::CreateRoute),
-    row::<route_api::ListRoutes>(Handler::ListRoutes),
-    row::<route_api::ListTags>(Handler::ListTags),
-    row::<route_api::TestRoute>(Handler::TestRoute),
-    row::<route_api::GetRoute>(Handler::GetRoute),
-    row::<route_api::UpdateRoute>(Handler::UpdateRoute),
-    row::<route_api::DeleteRoute>(Handler::DeleteRoute),
-    row::<route_api::SetCredential>(Handler::SetCredential),
-    row::<route_api::ClearCredential>(Handler::ClearCredential),
-    row::<team_api::CreateTeam>(Handler::CreateTeam),
-    row::<team_api::ListTeams>(Handler::ListTeams),
-    row::<team_api::GetTeam>(Handler::GetTeam),
-    row::<team_api::UpdateTeam>(Handler::UpdateTeam),
-    row::<team_api::DeleteTeam>(Handler::DeleteTeam),
-    row::<team_api::ListMembers>(Handler::ListMembers),
-    row::<people_api::GetMe>(Handler::Me),
-    row::<people_api::ListPeople>(Handler::ListPeople),
-    row::<people_api::SetTeamRole>(Handler::SetTeamRole),
-    row::<people_api::AddMembership>(Handler::AddMembership),
-    row::<people_api::RemoveMembership>(Handler::RemoveMembership),
-    row::<people_api::SyncPeople>(Handler::SyncPeople),
-    row::<invitation_api::CreateInvitation>(Handler::CreateInvitation),
-    row::<invitation_api::ListInvitations>(Handler::ListInvitations),
-    row::<invitation_api::RevokeInvitation>(Handler::RevokeInvitation),
-    row::<invitation_api::ResendInvitation>(Handler::ResendInvitation),
-    row::<invitation_api::TakeWebhook>(Handler::TakeWebhook),
-    row::<import_api::Import>(Handler::Import),
-    row::<audit_api::ListAudit>(Handler::ListAudit),
-    row::<audit_api::ExportAudit>(Handler::ExportAudit),
-    row::<upkeep_api::GetHealthDetailed>(Handler::HealthDetailed),
-    row::<upkeep_api::ListNotifications>(Handler::ListNotifications),
-    row::<upkeep_api::GetPublication>(Handler::Publication),
-    row::<upkeep_api::Reconcile>(Handler::Reconcile),
-    row::<price_api::ListPrices>(Handler::ListPrices),
-    row::<price_api::SetPrice>(Handler::SetPrice),
-    row::<price_api::DeletePrice>(Handler::DeletePrice),
-    row::<dashboard_api::GetOverview>(Handler::Overview),
-    row::<dashboard_api::GetCounts>(Handler::Counts),
-    row::<usage_api::GetUsageStats>(Handler::UsageStats),
-    row::<usage_api::GetTokenUsage>(Handler::TokenUsage),
-    row::<usage_api::GetRouteUsage>(Handler::RouteUsage),
-    row::<usage_api::GetTeamUsage>(Handler::TeamUsage),
-    row::<usage_api::ListTokenUsage>(Handler::ListTokenUsage),
-    row::<usage_api::ListRouteUsage>(Handler::ListRouteUsage),
-    row::<usage_api::ListEvents>(Handler::ListEvents),
-    row::<usage_api::ExportEvents>(Handler::ExportEvents),
-    row::<usage_api::LogUsage>(Handler::LogUsage),
-    row::<usage_api::GetOwnUsage>(Handler::OwnUsage),
-    row::<usage_api::GetOwnRecentCalls>(Handler::OwnUsage),
-    row::<GetOpenApi>(Handler::OpenApi),
-    row::<GetDocs>(Handler::Docs),
-];
+type Outcome = std::result::Result<Response, Failure>;
 
-/// The destination of a request.
-#[derive(Debug, PartialEq, Eq)]
-enum Destination {
-    Found(Handler, Vec<String>),
-    /// The address exists and takes these methods.
-    OtherMethods(Vec<&'static str>),
-    Nowhere,
+/// The thin generic shell around a handler: everything else of a request is the same for all.
+struct Bound<E, F>(F, PhantomData<E>);
+
+impl<E, F> Handle for Bound<E, F>
+where
+    E: Endpoint,
+    E::Request: DeserializeOwned,
+    E::Response: Serialize,
+    F: AsyncFn(&Call, Asked<E::Request>) -> Answer<E::Response>,
+{
+    fn handle<'a>(&'a self, call: &'a Call) -> LocalBoxFuture<'a, Outcome> {
+        Box::pin(async move { (self.0)(call, Asked::of::<E>()).await?.encode(E::STATUS) })
+    }
 }
 
-/// The parameters of `pattern` in `path`, percent-decoded. Each is one segment and not empty.
-fn parameters(pattern: &str, path: &str) -> Option<Vec<String>> {
-    let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
-    let mut found = vec![];
-    loop {
-        match (wanted.next(), given.next()) {
-            (None, None) => return Some(found),
-            (Some(wanted), Some(given)) if wanted.starts_with('{') && !given.is_empty() => {
-                found.push(String::from_utf8(percent_decode(given.as_bytes())).ok()?);
-            }
-            (Some(wanted), Some(given)) if wanted == given => {}
-            _ => return None,
+/// Binds a handler to the endpoint whose request and response it has.
+fn route<E>(handler: impl AsyncFn(&Call, Asked<E::Request>) -> Answer<E::Response> + 'static) -> Route
+where
+    E: Endpoint + 'static,
+    E::Request: DeserializeOwned,
+    E::Response: Serialize,
+{
+    Route { row: Row::of::<E>(), handler: Box::new(Bound::<E, _>(handler, PhantomData)) }
+}
+
+/// Every route. A test holds them against [`contract::ENDPOINTS`].
+#[rustfmt::skip]
+fn routes() -> Vec<Route> {
+    vec![
+        route::<GetHealth>(async |_, _| health::get()),
+        route::<token_api::CreateToken>(tokens::create),
+        route::<token_api::ListTokens>(tokens::list),
+        route::<token_api::GetToken>(tokens::get),
+        route::<token_api::UpdateToken>(tokens::update),
+        route::<token_api::RevokeToken>(tokens::revoke),
+        route::<token_api::DisableToken>(tokens::disable),
+        route::<token_api::EnableToken>(tokens::enable),
+        route::<token_api::RotateToken>(tokens::rotate),
+        route::<token_api::ExtendToken>(tokens::extend),
+        route::<token_api::ExplainToken>(tokens::explain),
+        route::<token_api::ListTokenSecrets>(tokens::list_secrets),
+        route::<limit_api::GetTokenLimits>(tokens::get_limits),
+        route::<route_api::CreateRoute>(routes::create),
+        route::<route_api::ListRoutes>(routes::list),
+        route::<route_api::ListTags>(routes::tags),
+        route::<route_api::TestRoute>(routes::test),
+        route::<route_api::GetRoute>(routes::get),
+        route::<route_api::UpdateRoute>(routes::update),
+        route::<route_api::DeleteRoute>(routes::delete),
+        route::<route_api::SetCredential>(routes::set_credential),
+        route::<route_api::ClearCredential>(routes::clear_credential),
+        route::<team_api::CreateTeam>(teams::create),
+        route::<team_api::ListTeams>(teams::list),
+        route::<team_api::GetTeam>(teams::get),
+        route::<team_api::UpdateTeam>(teams::update),
+        route::<team_api::DeleteTeam>(teams::delete),
+        route::<team_api::ListMembers>(teams::members),
+        route::<people_api::GetMe>(people::me),
+        route::<people_api::ListPeople>(people::list),
+        route::<people_api::SetTeamRole>(people::set_team_role),
+        route::<people_api::AddMembership>(people::add_membership),
+        route::<people_api::RemoveMembership>(people::remove_membership),
+        route::<people_api::SyncPeople>(people::sync),
+        route::<invitation_api::CreateInvitation>(invitations::create),
+        route::<invitation_api::ListInvitations>(invitations::list),
+        route::<invitation_api::RevokeInvitation>(invitations::revoke),
+        route::<invitation_api::ResendInvitation>(invitations::resend),
+        route::<invitation_api::TakeWebhook>(webhooks::take),
+        route::<import_api::Import>(import::import),
+        route::<audit_api::ListAudit>(audit::list),
+        route::<audit_api::ExportAudit>(audit::export),
+        route::<upkeep_api::GetHealthDetailed>(health::detailed),
+        route::<upkeep_api::ListNotifications>(upkeep::notifications),
+        route::<upkeep_api::GetPublication>(upkeep::publication),
+        route::<upkeep_api::Reconcile>(upkeep::reconcile),
+        route::<price_api::ListPrices>(prices::list),
+        route::<price_api::SetPrice>(prices::set),
+        route::<price_api::DeletePrice>(prices::delete),
+        route::<dashboard_api::GetOverview>(dashboard::overview),
+        route::<dashboard_api::GetCounts>(dashboard::counts),
+        route::<usage_api::GetUsageStats>(usage::stats),
+        route::<usage_api::GetTokenUsage>(usage::of_token),
+        route::<usage_api::GetRouteUsage>(usage::of_route),
+        route::<usage_api::GetTeamUsage>(usage::of_team),
+        route::<usage_api::ListTokenUsage>(usage::list_tokens),
+        route::<usage_api::ListRouteUsage>(usage::list_routes),
+        route::<usage_api::ListEvents>(usage::events),
+        route::<usage_api::ExportEvents>(usage::export),
+        route::<usage_api::LogUsage>(usage::log_usage),
+        route::<usage_api::GetOwnUsage>(usage::own),
+        route::<usage_api::GetOwnRecentCalls>(usage::own),
+        route::<GetOpenApi>(async |_, _| docs::document()),
+        route::<GetDocs>(async |_, _| docs::page()),
+    ]
+}
+
+/// The routes, and each path's.
+struct Table {
+    routes: Vec<Route>,
+    paths: Router<Vec<usize>>,
+}
+
+impl Table {
+    fn new() -> std::result::Result<Self, matchit::InsertError> {
+        let routes = routes();
+        let mut patterns: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+        for (index, route) in routes.iter().enumerate() {
+            patterns.entry(route.row.pattern).or_default().push(index);
+        }
+        let mut paths = Router::new();
+        for (pattern, indices) in patterns {
+            paths.insert(pattern.replace('{', ":").replace('}', ""), indices)?;
+        }
+        Ok(Self { routes, paths })
+    }
+
+    /// Finds a request's route and its path's parameters, percent-decoded. Each is one segment and not empty.
+    fn find(&self, method: &str, path: &str) -> std::result::Result<(&Route, Vec<String>), Failure> {
+        let nowhere = || Failure::from(ApiError::NotFound);
+        let found = self.paths.at(path).map_err(|_| nowhere())?;
+        let decode = |(_, text): (&str, &str)| String::from_utf8(percent_decode(text.as_bytes())).ok();
+        let parameters: Option<Vec<String>> = found.params.iter().map(decode).collect();
+        let parameters = parameters.filter(|all| all.iter().all(|text| !text.is_empty()));
+        let parameters = parameters.ok_or_else(nowhere)?;
+        let here = || found.value.iter().filter_map(|index| self.routes.get(*index));
+        match here().find(|route| route.row.method == method) {
+            Some(route) => Ok((route, parameters)),
+            None => Err(Failure::MethodNotAllowed(here().map(|route| route.row.method).collect())),
         }
     }
 }
 
-/// Patterns without parameters stand before those that would match the same path.
-fn find(method: &str, path: &str) -> Destination {
-    let mut methods = vec![];
-    for (known, pattern, handler) in ROUTES {
-        if let Some(parameters) = parameters(pattern, path) {
-            if *known == method {
-                return Destination::Found(*handler, parameters);
-            }
-            methods.push(*known);
-        }
-    }
-    if methods.is_empty() { Destination::Nowhere } else { Destination::OtherMethods(methods) }
+thread_local! {
+    /// Made once an isolate.
+    static TABLE: std::result::Result<Rc<Table>, String> =
+        Table::new().map(Rc::new).map_err(|error| error.to_string());
 }
 
-/// Whether a restore of the database could lose what a handler changes.
-fn is_a_change(handler: Handler) -> bool {
-    ROUTES.iter().any(|(method, pattern, of)| *of == handler && contract::is_a_change(method, pattern))
-}
-
-/// The way in and the only way out: every answer, whatever became of the request, has its request
+/// The way in and the only way out: every response, whatever became of the request, has its request
 /// id and, for a listed origin, its CORS headers.
 pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response> {
     let started = now();
@@ -228,12 +201,12 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     let logs = config.as_ref().is_ok_and(|config| config.log_calls);
     let allowed = origin.filter(|origin| config.as_ref().is_ok_and(|c| c.allows_origin(origin)));
 
-    let answer = match config {
+    let outcome = match config {
         Ok(_) if method == "OPTIONS" => Response::empty().map(|r| r.with_status(204)).map_err(Failure::from),
-        Ok(config) => dispatch(request, env, context, config, &request_id).await,
+        Ok(config) => answer(request, env, context, config, &request_id).await,
         Err(cause) => Err(Failure::Internal(cause.to_string())),
     };
-    let response = match answer {
+    let response = match outcome {
         Ok(response) => response,
         Err(failure) => failure.respond(&request_id)?,
     };
@@ -266,89 +239,31 @@ const EXPOSED: &str = "etag, x-request-id, retry-after";
 const METHODS: &str = "GET, POST, PUT, DELETE";
 const ACCEPTED: &str = "authorization, content-type, if-match, idempotency-key, x-api-key, x-request-id";
 
-async fn dispatch(
+/// Finds the route, and does what its terms ask for before its handler runs.
+async fn answer(
     request: Request,
     env: Env,
     context: Context,
     config: Rc<Config>,
     request_id: &str,
-) -> std::result::Result<Response, Failure> {
+) -> Outcome {
     let method = request.inner().method();
-    let call = Call::new(request, env, context, config, request_id.to_owned())?;
-    let (handler, parameters) = match find(&method, call.url.path()) {
-        Destination::Found(handler, parameters) => (handler, parameters),
-        Destination::OtherMethods(methods) => return Err(Failure::MethodNotAllowed(methods)),
-        Destination::Nowhere => return Err(ApiError::NotFound.into()),
-    };
-    let call = call.with_parameters(parameters);
-    if is_a_change(handler) {
+    let mut call = Call::new(request, env, context, config, request_id.to_owned())?;
+    let table = TABLE.with(Clone::clone).map_err(Failure::Internal)?;
+    let (route, parameters) = table.find(&method, call.url.path())?;
+    let terms = route.row.terms;
+    call.set_parameters(parameters);
+    if terms.is_change {
         hold::refuse_change(&call).await?;
     }
-    match handler {
-        Handler::Health => health::get(&call),
-        Handler::CreateToken => tokens::create(call).await,
-        Handler::ListTokens => tokens::list(&call).await,
-        Handler::GetToken => tokens::get(&call).await,
-        Handler::UpdateToken => tokens::update(call).await,
-        Handler::RevokeToken => tokens::revoke(&call).await,
-        Handler::DisableToken => tokens::disable(&call).await,
-        Handler::EnableToken => tokens::enable(&call).await,
-        Handler::RotateToken => tokens::rotate(call).await,
-        Handler::ExtendToken => tokens::extend(call).await,
-        Handler::ExplainToken => tokens::explain(call).await,
-        Handler::ListTokenSecrets => tokens::list_secrets(&call).await,
-        Handler::TokenLimits => tokens::get_limits(&call).await,
-        Handler::CreateRoute => routes::create(call).await,
-        Handler::ListRoutes => routes::list(&call).await,
-        Handler::ListTags => routes::tags(&call).await,
-        Handler::TestRoute => routes::test(call).await,
-        Handler::GetRoute => routes::get(&call).await,
-        Handler::UpdateRoute => routes::update(call).await,
-        Handler::DeleteRoute => routes::delete(&call).await,
-        Handler::SetCredential => routes::set_credential(call).await,
-        Handler::ClearCredential => routes::clear_credential(&call).await,
-        Handler::CreateTeam => teams::create(call).await,
-        Handler::ListTeams => teams::list(&call).await,
-        Handler::GetTeam => teams::get(&call).await,
-        Handler::UpdateTeam => teams::update(call).await,
-        Handler::DeleteTeam => teams::delete(&call).await,
-        Handler::ListMembers => teams::members(&call).await,
-        Handler::Me => people::me(&call).await,
-        Handler::ListPeople => people::list(&call).await,
-        Handler::SetTeamRole => people::set_team_role(call).await,
-        Handler::AddMembership => people::add_membership(call).await,
-        Handler::RemoveMembership => people::remove_membership(&call).await,
-        Handler::SyncPeople => people::sync(call).await,
-        Handler::CreateInvitation => invitations::create(call).await,
-        Handler::ListInvitations => invitations::list(&call).await,
-        Handler::RevokeInvitation => invitations::revoke(&call).await,
-        Handler::ResendInvitation => invitations::resend(&call).await,
-        Handler::TakeWebhook => webhooks::take(call).await,
-        Handler::Import => import::import(call).await,
-        Handler::ListAudit => audit::list(&call).await,
-        Handler::ExportAudit => audit::export(&call).await,
-        Handler::HealthDetailed => health::detailed(&call).await,
-        Handler::ListNotifications => upkeep::notifications(&call).await,
-        Handler::Publication => upkeep::publication(&call).await,
-        Handler::Reconcile => upkeep::reconcile(call).await,
-        Handler::ListPrices => prices::list(&call).await,
-        Handler::SetPrice => prices::set(call).await,
-        Handler::DeletePrice => prices::delete(&call).await,
-        Handler::Overview => dashboard::overview(&call).await,
-        Handler::Counts => dashboard::counts(&call).await,
-        Handler::UsageStats => usage::stats(&call).await,
-        Handler::TokenUsage => usage::of_token(&call).await,
-        Handler::RouteUsage => usage::of_route(&call).await,
-        Handler::TeamUsage => usage::of_team(&call).await,
-        Handler::ListTokenUsage => usage::list_tokens(&call).await,
-        Handler::ListRouteUsage => usage::list_routes(&call).await,
-        Handler::ListEvents => usage::events(&call).await,
-        Handler::ExportEvents => usage::export(&call).await,
-        Handler::LogUsage => usage::log_usage(call).await,
-        Handler::OwnUsage => usage::own(&call).await,
-        Handler::OpenApi => docs::document(),
-        Handler::Docs => docs::page(),
+    if terms.auth == Auth::Session {
+        let caller = auth::caller(&call).await?;
+        call.sign_in(caller);
     }
+    if terms.body != Body::None {
+        call.read_body(terms.max_body).await?;
+    }
+    route.handler.handle(&call).await
 }
 
 #[cfg(test)]
@@ -356,49 +271,49 @@ mod tests {
     use super::*;
     use contract::ENDPOINTS;
 
+    fn found(method: &str, path: &str) -> (&'static str, Vec<String>) {
+        match Table::new().unwrap().find(method, path) {
+            Ok((route, parameters)) => (route.row.pattern, parameters),
+            Err(Failure::MethodNotAllowed(methods)) => {
+                ("405", methods.iter().map(|m| (*m).to_owned()).collect())
+            }
+            Err(_) => ("404", vec![]),
+        }
+    }
+
     #[test]
     fn every_endpoint_is_routed_and_nothing_else() {
-        let routed: Vec<_> = ROUTES.iter().map(|(m, p, _)| (*m, *p)).collect();
-        let known: Vec<_> = ENDPOINTS.iter().map(|(m, p, _)| (*m, *p)).collect();
+        let routed: Vec<_> = routes().iter().map(|route| (route.row.method, route.row.pattern)).collect();
+        let known: Vec<_> = ENDPOINTS.iter().map(|row| (row.method, row.pattern)).collect();
         assert_eq!(routed, known);
     }
 
     #[test]
-    fn requests_find_their_handler() {
-        let found = |handler, id: &str| Destination::Found(handler, vec![id.to_owned()]);
-        assert_eq!(find("GET", "/health"), Destination::Found(Handler::Health, vec![]));
-        assert_eq!(find("GET", "/api/routes/tags"), Destination::Found(Handler::ListTags, vec![]));
+    fn requests_find_their_route() {
+        let one = |pattern, id: &str| (pattern, vec![id.to_owned()]);
+        assert_eq!(found("GET", "/health"), ("/health", vec![]));
+        assert_eq!(found("GET", "/api/routes/tags"), ("/api/routes/tags", vec![]));
         let both = vec!["u 1".to_owned(), "ops".to_owned()];
-        let path = "/api/users/u%201/team-membership/ops";
-        assert_eq!(find("DELETE", path), Destination::Found(Handler::RemoveMembership, both));
-        assert_eq!(find("GET", "/api/tokens/tok_1"), found(Handler::GetToken, "tok_1"));
-        assert_eq!(find("GET", "/api/tokens/a%2Fb"), found(Handler::GetToken, "a/b"));
-        assert_eq!(find("POST", "/api/tokens/t/rotate"), found(Handler::RotateToken, "t"));
-        assert_eq!(find("DELETE", "/api/routes/r/credential"), found(Handler::ClearCredential, "r"));
-    }
-
-    #[test]
-    fn a_restore_refuses_whatever_changes_something() {
-        assert!(is_a_change(Handler::TakeWebhook) && is_a_change(Handler::RevokeToken));
-        let others = ROUTES.iter().filter(|(method, ..)| *method != "GET").map(|(.., handler)| *handler);
-        let others: Vec<_> = others.filter(|handler| !is_a_change(*handler)).collect();
         assert_eq!(
-            others,
-            [Handler::ExplainToken, Handler::TestRoute, Handler::Reconcile, Handler::LogUsage]
+            found("DELETE", "/api/users/u%201/team-membership/ops"),
+            ("/api/users/{uid}/team-membership/{team}", both)
         );
-        assert!(!is_a_change(Handler::ListTokens));
+        assert_eq!(found("GET", "/api/tokens/tok_1"), one("/api/tokens/{id}", "tok_1"));
+        assert_eq!(found("GET", "/api/tokens/a%2Fb"), one("/api/tokens/{id}", "a/b"));
+        assert_eq!(found("POST", "/api/tokens/t/rotate"), one("/api/tokens/{id}/rotate", "t"));
+        assert_eq!(found("DELETE", "/api/routes/r/credential"), one("/api/routes/{id}/credential", "r"));
     }
 
     #[test]
     fn a_known_address_names_its_methods() {
-        assert_eq!(find("PATCH", "/api/tokens"), Destination::OtherMethods(vec!["POST", "GET"]));
-        assert_eq!(find("HEAD", "/health"), Destination::OtherMethods(vec!["GET"]));
+        assert_eq!(found("PATCH", "/api/tokens"), ("405", vec!["POST".to_owned(), "GET".to_owned()]));
+        assert_eq!(found("HEAD", "/health"), ("405", vec!["GET".to_owned()]));
     }
 
     #[test]
     fn anything_else_is_nowhere() {
         for path in ["/", "/api", "/api/tokens/", "/api/tokens/a/b/c", "/api/tokensx", "/api/tokens/%ff"] {
-            assert_eq!(find("GET", path), Destination::Nowhere, "{path}");
+            assert_eq!(found("GET", path).0, "404", "{path}");
         }
     }
 }

@@ -14,7 +14,8 @@ endpoint!(
 
 endpoint!(
     /// Exports the whole list as CSV. `limit` and `cursor` are not taken.
-    ExportAudit, "GET", "/api/dashboard/audit-logs/export", Some(Action::ReadAudit), 200, AuditQuery => String
+    ExportAudit, "GET", "/api/dashboard/audit-logs/export", Some(Action::ReadAudit), 200, AuditQuery => String,
+    media: "text/csv"
 );
 
 macro_rules! names {

@@ -10,7 +10,9 @@ use std::collections::BTreeMap;
 endpoint!(
     /// Shows what an import of the earlier system's data would do, or does it. Doing it again changes
     /// nothing. Of a large dump, calls go in parts of their own.
-    Import, "POST", "/api/import", Some(Action::Import), 200, ImportRequest => ImportReport
+    Import, "POST", "/api/import", Some(Action::Import), 200, ImportRequest => ImportReport,
+    max_body: 10 * 1_024 * 1_024,
+    example: Some(r#"{ "mode": "check", "kv": { "routes": { "/api/x": "https://x.example" } }, "tables": {} }"#)
 );
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

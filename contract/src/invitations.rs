@@ -1,5 +1,6 @@
 //! `/api/invitations`, and Clerk's webhooks.
 
+use crate::Auth;
 use crate::people::TeamRole;
 use crate::{Page, endpoint};
 use domain::error::FieldError;
@@ -17,7 +18,8 @@ endpoint!(
     /// Invites an address into teams, each with a role. Sent through Clerk where its secret is
     /// configured, else the answer has a link to hand over. Who has an account with that verified
     /// address already is a member at once.
-    CreateInvitation, "POST", "/api/invitations", Some(Action::AssignJunior), 201, CreateInvitationRequest => InvitationView
+    CreateInvitation, "POST", "/api/invitations", Some(Action::AssignJunior), 201, CreateInvitationRequest => InvitationView,
+    example: Some(r#"{ "email": "person@example.test", "teams": [{ "team_id": "automation", "role": "VIEWER" }] }"#)
 );
 endpoint!(
     /// Invitations into teams in which the caller may assign roles, newest first.
@@ -33,7 +35,9 @@ endpoint!(
 );
 endpoint!(
     /// Clerk's webhooks, signed by Svix: keeps people true. A repeat changes nothing.
-    TakeWebhook, "POST", "/api/webhooks/clerk", None, 200, serde_json::Value => WebhookTaken
+    TakeWebhook, "POST", "/api/webhooks/clerk", None, 200, serde_json::Value => WebhookTaken,
+    auth: Auth::Svix,
+    example: Some(r#"{ "type": "user.deleted", "object": "event", "data": { "id": "user_1", "object": "user", "deleted": true } }"#)
 );
 
 #[derive(Clone, Debug, Serialize, Deserialize)]

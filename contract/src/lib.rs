@@ -1,11 +1,15 @@
 //! The admin API's contract: every endpoint with its request and response, used by the API and the
 //! UI alike.
 
-use domain::people::role::Action;
+#[cfg(feature = "schema")]
+pub use endpoint::Visitor;
+pub(crate) use endpoint::endpoint;
+pub use endpoint::{Auth, Body, Endpoint, Row, Terms};
 use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod dashboard;
+pub mod endpoint;
 pub mod error;
 pub mod import;
 pub mod invitations;
@@ -17,54 +21,6 @@ pub mod teams;
 pub mod tokens;
 pub mod upkeep;
 pub mod usage;
-
-/// One endpoint. The API registers [`Endpoint::PATTERN`], clients call [`Endpoint::path`].
-pub trait Endpoint {
-    const METHOD: &'static str;
-    /// Segments in braces are parameters: `/api/tokens/{id}`.
-    const PATTERN: &'static str;
-    /// The action that the caller must be allowed; `None` if the endpoint asks for no session.
-    const ACTION: Option<Action>;
-    /// The status of success.
-    const STATUS: u16 = 200;
-    /// Its description, for people.
-    const ABOUT: &'static str;
-    type Request;
-    type Response;
-
-    /// The pattern with its parameters filled in, in order.
-    fn path(parameters: &[&str]) -> String {
-        let mut parameters = parameters.iter();
-        let fill = |segment: &str| {
-            if segment.starts_with('{') {
-                let value = parameters.next().copied().unwrap_or_default();
-                url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20")
-            } else {
-                segment.to_owned()
-            }
-        };
-        Self::PATTERN.split('/').map(fill).collect::<Vec<_>>().join("/")
-    }
-}
-
-macro_rules! endpoint {
-    ($(#[doc = $doc:literal])* $name:ident, $method:literal, $pattern:literal, $action:expr, $status:literal, $request:ty => $response:ty) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Copy, Debug)]
-        pub struct $name;
-
-        impl $crate::Endpoint for $name {
-            const METHOD: &'static str = $method;
-            const PATTERN: &'static str = $pattern;
-            const ACTION: Option<domain::people::role::Action> = $action;
-            const STATUS: u16 = $status;
-            const ABOUT: &'static str = concat!($($doc, "\n"),*);
-            type Request = $request;
-            type Response = $response;
-        }
-    };
-}
-pub(crate) use endpoint;
 
 /// One page of a list. `next_cursor` is handed back as `cursor` for the next; absent at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,38 +57,14 @@ endpoint!(
 );
 endpoint!(
     /// This document, for people.
-    GetDocs, "GET", "/docs", None, 200, () => String
+    GetDocs, "GET", "/docs", None, 200, () => String,
+    media: "text/html"
 );
-
-/// Method, pattern and action of one endpoint, for tables over all of them.
-pub type EndpointRow = (&'static str, &'static str, Option<Action>);
-
-const fn row<E: Endpoint>() -> EndpointRow {
-    (E::METHOD, E::PATTERN, E::ACTION)
-}
-
-/// Is shown every endpoint with its types.
-#[cfg(feature = "schema")]
-pub trait Visitor {
-    fn visit<E: Endpoint>(&mut self)
-    where
-        E::Request: schemars::JsonSchema + serde::de::DeserializeOwned,
-        E::Response: schemars::JsonSchema;
-}
-
-/// Whether an endpoint changes something that a restore of the database could lose, and refuses it meanwhile. A
-/// reconciliation looks for a restore by itself; logged usage goes into the queue, as the gateway's does.
-pub fn is_a_change(method: &str, pattern: &str) -> bool {
-    let changes_nothing = pattern.ends_with("/explain")
-        || pattern.ends_with("/test")
-        || matches!(pattern, "/api/publication/reconcile" | "/api/usage-log");
-    method != "GET" && !changes_nothing
-}
 
 macro_rules! endpoints {
     ($($endpoint:ty),+ $(,)?) => {
         /// Every endpoint there is. The router is checked against it.
-        pub const ENDPOINTS: &[EndpointRow] = &[$(row::<$endpoint>()),+];
+        pub const ENDPOINTS: &[Row] = &[$(Row::of::<$endpoint>()),+];
 
         /// Visits every endpoint with its types.
         #[cfg(feature = "schema")]
@@ -221,11 +153,32 @@ mod tests {
 
     #[test]
     fn no_two_endpoints_share_method_and_pattern() {
-        for (i, (method, pattern, _)) in ENDPOINTS.iter().enumerate() {
-            assert!(
-                !ENDPOINTS.iter().skip(i + 1).any(|(m, p, _)| m == method && p == pattern),
-                "{method} {pattern}"
-            );
+        for (i, Row { method, pattern, .. }) in ENDPOINTS.iter().enumerate() {
+            let is_same = |row: &Row| row.method == *method && row.pattern == *pattern;
+            assert!(!ENDPOINTS.iter().skip(i + 1).any(is_same), "{method} {pattern}");
+        }
+    }
+
+    #[test]
+    fn a_restore_refuses_every_change_but_these() {
+        let others = ENDPOINTS.iter().filter(|row| row.method != "GET" && !row.terms.is_change);
+        let others: Vec<_> = others.map(|row| row.pattern).collect();
+        assert_eq!(
+            others,
+            [
+                "/api/tokens/{id}/explain",
+                "/api/routes/{id}/test",
+                "/api/publication/reconcile",
+                "/api/usage-log"
+            ]
+        );
+        assert!(ENDPOINTS.iter().all(|row| row.method != "GET" || !row.terms.is_change));
+    }
+
+    #[test]
+    fn a_session_is_asked_for_exactly_when_there_is_an_action() {
+        for Row { pattern, action, terms, .. } in ENDPOINTS {
+            assert_eq!(terms.auth == Auth::Session, action.is_some(), "{pattern}");
         }
     }
 }

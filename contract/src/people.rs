@@ -1,5 +1,6 @@
 //! `/api/me`, `/api/users`: people and their roles.
 
+use crate::error::ApiError;
 use crate::{Page, endpoint};
 use domain::error::FieldError;
 use domain::id::{TeamId, UserId};
@@ -22,11 +23,13 @@ endpoint!(
 endpoint!(
     /// Sets one role in one team or in many, all or none. In a team that the person is not in yet
     /// they become a member.
-    SetTeamRole, "PUT", "/api/users/{uid}/team-role", Some(Action::AssignJunior), 200, SetTeamRoleRequest => PersonChanged
+    SetTeamRole, "PUT", "/api/users/{uid}/team-role", Some(Action::AssignJunior), 200, SetTeamRoleRequest => PersonChanged,
+    example: Some(r#"{ "team_ids": ["automation", "finance"], "role": "DEVELOPER" }"#)
 );
 endpoint!(
     /// Makes a person a member of a team.
-    AddMembership, "POST", "/api/users/{uid}/team-membership", Some(Action::AssignJunior), 201, AddMembershipRequest => PersonChanged
+    AddMembership, "POST", "/api/users/{uid}/team-membership", Some(Action::AssignJunior), 201, AddMembershipRequest => PersonChanged,
+    example: Some(r#"{ "team_id": "automation", "role": "VIEWER" }"#)
 );
 endpoint!(
     /// Takes a person out of a team.
@@ -36,7 +39,9 @@ endpoint!(
 endpoint!(
     /// Takes in everybody whom Clerk knows, 100 people a call; `next_cursor` is handed back as
     /// `cursor` until there is none. For where the webhook was not set up from the start.
-    SyncPeople, "POST", "/api/users/sync", Some(Action::ReadPeople), 200, SyncPeopleRequest => PeopleSynced
+    SyncPeople, "POST", "/api/users/sync", Some(Action::ReadPeople), 200, SyncPeopleRequest => PeopleSynced,
+    errors: &[ApiError::ClerkUnavailable],
+    example: Some("{}")
 );
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -18,7 +18,8 @@ endpoint!(
 );
 endpoint!(
     /// Sets a model's price from now on. What earlier calls cost stays as it was.
-    SetPrice, "PUT", "/api/prices/{model}", Some(Action::SetPrices), 200, SetPriceRequest => PriceChanged
+    SetPrice, "PUT", "/api/prices/{model}", Some(Action::SetPrices), 200, SetPriceRequest => PriceChanged,
+    example: Some(r#"{ "prompt": 2500000, "completion": 10000000, "cached": 1250000, "source": "openai.com/api/pricing, 2026-11-01" }"#)
 );
 endpoint!(
     /// Forgets a model's price: its calls have an unknown cost from now on.

@@ -1,5 +1,6 @@
 //! `/api/routes`: requests, responses and what makes a request acceptable.
 
+use crate::Body;
 use crate::tokens::{check_description, check_name, present};
 use crate::{Page, Propagation, endpoint};
 use domain::access::path::RoutePath;
@@ -25,7 +26,8 @@ pub const MAX_ORIGINS: usize = 20;
 
 endpoint!(
     /// Makes a route. A credential in the same call asks for the role that sets credentials.
-    CreateRoute, "POST", "/api/routes", Some(Action::WriteRoute), 201, CreateRouteRequest => RouteChanged
+    CreateRoute, "POST", "/api/routes", Some(Action::WriteRoute), 201, CreateRouteRequest => RouteChanged,
+    example: Some(r#"{ "name": "Example", "path": "/api/example", "backend_url": "https://upstream.example/v1", "tags": ["ai"], "credential": { "kind": "bearer", "token": "the vendor's key" } }"#)
 );
 endpoint!(
     /// Routes in the order of their paths; see [`RouteQuery`].
@@ -37,25 +39,39 @@ endpoint!(
 endpoint!(
     /// One harmless call to the upstream with the route's credential; shows status and time, and
     /// neither headers nor body.
-    TestRoute, "POST", "/api/routes/{id}/test", Some(Action::TestRoute), 200, TestRouteRequest => RouteTested
+    TestRoute, "POST", "/api/routes/{id}/test", Some(Action::TestRoute), 200, TestRouteRequest => RouteTested,
+    is_change: false,
+    body: Body::Optional,
+    example: Some(r#"{ "path": "/models", "method": "GET" }"#)
 );
 endpoint!(
     /// One route.
-    GetRoute, "GET", "/api/routes/{id}", Some(Action::ReadRoute), 200, () => RouteView);
+    GetRoute, "GET", "/api/routes/{id}", Some(Action::ReadRoute), 200, () => RouteView,
+    etag: true
+);
 endpoint!(
     /// Changes the fields that are given; `path` never changes. A change of origin drops the
     /// credential, which is sealed to the old one. `If-Match` is heeded.
-    UpdateRoute, "PUT", "/api/routes/{id}", Some(Action::WriteRoute), 200, UpdateRouteRequest => RouteChanged
+    UpdateRoute, "PUT", "/api/routes/{id}", Some(Action::WriteRoute), 200, UpdateRouteRequest => RouteChanged,
+    if_match: true,
+    example: Some(r#"{ "description": "An example", "settings": { "maintenance": { "message": "Back at noon", "retry_after_s": 3600 } } }"#)
 );
 endpoint!(
     /// Deletes the route and its credential; not while it is another's second upstream.
-    DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged);
+    DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged,
+    if_match: true
+);
 endpoint!(
     /// Sets the credential, sealed to the route and its origin. It is never shown again.
-    SetCredential, "PUT", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, Credential => RouteChanged);
+    SetCredential, "PUT", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, Credential => RouteChanged,
+    if_match: true,
+    example: Some(r#"{ "kind": "header", "name": "x-api-key", "value": "the vendor's key" }"#)
+);
 endpoint!(
     /// Takes the credential away: calls go out without.
-    ClearCredential, "DELETE", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, () => RouteChanged);
+    ClearCredential, "DELETE", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, () => RouteChanged,
+    if_match: true
+);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

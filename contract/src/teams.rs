@@ -18,7 +18,8 @@ pub const MAX_ICON_CHARS: usize = 64;
 
 endpoint!(
     /// Makes a team. Its id is a slug and never changes, nor is it ever given to another team.
-    CreateTeam, "POST", "/api/teams", Some(Action::CreateTeam), 201, CreateTeamRequest => TeamView
+    CreateTeam, "POST", "/api/teams", Some(Action::CreateTeam), 201, CreateTeamRequest => TeamView,
+    example: Some(r##"{ "id": "finance", "name": "Finance", "color": "#0066cc", "icon": "coins", "scope_cap": ["openai"] }"##)
 );
 endpoint!(
     /// Teams that the caller may see, by name; see [`TeamQuery`].
@@ -26,15 +27,20 @@ endpoint!(
 );
 endpoint!(
     /// One team.
-    GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView);
+    GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView,
+    etag: true
+);
 endpoint!(
     /// Changes the fields that are given; the scope cap and the limits ask for the platform admin, and
     /// change what every token of the team may do. `If-Match` is heeded.
-    UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged
+    UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged,
+    if_match: true,
+    example: Some(r#"{ "name": "Finance", "description": null }"#)
 );
 endpoint!(
     /// Deletes a team without members and without tokens that are not revoked.
-    DeleteTeam, "DELETE", "/api/teams/{id}", Some(Action::DeleteTeam), 200, () => TeamView
+    DeleteTeam, "DELETE", "/api/teams/{id}", Some(Action::DeleteTeam), 200, () => TeamView,
+    if_match: true
 );
 endpoint!(
     /// Lists the members, highest role first.

@@ -1,5 +1,6 @@
 //! `/api/tokens`: requests, responses and what makes a request acceptable.
 
+use crate::Body;
 use crate::limits::check_limits;
 use crate::{Page, Propagation, endpoint};
 use domain::access::StepResult;
@@ -23,7 +24,9 @@ pub const MAX_IP_ALLOW: usize = 50;
 
 endpoint!(
     /// Makes a token; the answer alone shows its secret. Takes `Idempotency-Key`.
-    CreateToken, "POST", "/api/tokens", Some(Action::CreateToken), 201, CreateTokenRequest => TokenCreated
+    CreateToken, "POST", "/api/tokens", Some(Action::CreateToken), 201, CreateTokenRequest => TokenCreated,
+    idempotent: true,
+    example: Some(r#"{ "name": "Invoices", "team_id": "automation", "scopes": ["openai", "GET /api/echo/*"], "expires_days": 90, "limits": { "calls_per_minute": 60, "cost_micros_per_day": 5000000 } }"#)
 );
 endpoint!(
     /// Tokens of the teams that the caller may see; see [`TokenQuery`].
@@ -31,33 +34,50 @@ endpoint!(
 );
 endpoint!(
     /// One token.
-    GetToken, "GET", "/api/tokens/{id}", Some(Action::ReadToken), 200, () => TokenView);
+    GetToken, "GET", "/api/tokens/{id}", Some(Action::ReadToken), 200, () => TokenView,
+    etag: true
+);
 endpoint!(
     /// Changes the fields that are given. `If-Match` is heeded.
-    UpdateToken, "PUT", "/api/tokens/{id}", Some(Action::ChangeToken), 200, UpdateTokenRequest => TokenChanged
+    UpdateToken, "PUT", "/api/tokens/{id}", Some(Action::ChangeToken), 200, UpdateTokenRequest => TokenChanged,
+    if_match: true,
+    example: Some(r#"{ "description": "Sends invoices", "ip_allow": ["203.0.113.0/24"], "limits": { "calls_per_minute": 30 } }"#)
 );
 endpoint!(
     /// Revokes for ever.
-    RevokeToken, "DELETE", "/api/tokens/{id}", Some(Action::ChangeToken), 200, () => TokenChanged
+    RevokeToken, "DELETE", "/api/tokens/{id}", Some(Action::ChangeToken), 200, () => TokenChanged,
+    if_match: true
 );
 endpoint!(
     /// Refuses the token's calls until it is enabled. Repeating it changes nothing.
-    DisableToken, "POST", "/api/tokens/{id}/disable", Some(Action::ChangeToken), 200, () => TokenChanged);
+    DisableToken, "POST", "/api/tokens/{id}/disable", Some(Action::ChangeToken), 200, () => TokenChanged,
+    if_match: true
+);
 endpoint!(
     /// Lets a disabled token work again.
-    EnableToken, "POST", "/api/tokens/{id}/enable", Some(Action::ChangeToken), 200, () => TokenChanged);
+    EnableToken, "POST", "/api/tokens/{id}/enable", Some(Action::ChangeToken), 200, () => TokenChanged,
+    if_match: true
+);
 endpoint!(
     /// Adds a secret and gives the others an end. Takes `Idempotency-Key`.
-    RotateToken, "POST", "/api/tokens/{id}/rotate", Some(Action::ChangeToken), 201, RotateTokenRequest => TokenCreated
+    RotateToken, "POST", "/api/tokens/{id}/rotate", Some(Action::ChangeToken), 201, RotateTokenRequest => TokenCreated,
+    if_match: true,
+    idempotent: true,
+    body: Body::Optional,
+    example: Some(r#"{ "grace_hours": 24 }"#)
 );
 endpoint!(
     /// Moves the end: so many days after the present end, or after now where that is past.
-    ExtendToken, "POST", "/api/tokens/{id}/extend", Some(Action::ChangeToken), 200, ExtendTokenRequest => TokenChanged
+    ExtendToken, "POST", "/api/tokens/{id}/extend", Some(Action::ChangeToken), 200, ExtendTokenRequest => TokenChanged,
+    if_match: true,
+    example: Some(r#"{ "days": 90 }"#)
 );
 endpoint!(
     /// Would this call be allowed? Each step of the gateway's decision with its reason, by the same
     /// function that the gateway runs, on what D1 says now.
-    ExplainToken, "POST", "/api/tokens/{id}/explain", Some(Action::ReadToken), 200, ExplainRequest => Explanation
+    ExplainToken, "POST", "/api/tokens/{id}/explain", Some(Action::ReadToken), 200, ExplainRequest => Explanation,
+    is_change: false,
+    example: Some(r#"{ "method": "GET", "path": "/api/openai/models", "client_ip": "203.0.113.7" }"#)
 );
 endpoint!(
     /// The token's secrets, newest first, without the secrets themselves.

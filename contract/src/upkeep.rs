@@ -1,5 +1,6 @@
 //! Upkeep: health in detail, the bell, and the comparison of KV with D1.
 
+use crate::Body;
 use crate::{Page, endpoint};
 use domain::id::TeamId;
 use domain::people::role::Action;
@@ -10,7 +11,8 @@ use serde_json::Value;
 endpoint!(
     /// Each dependency in a word. Asks for no session, tells nothing but the words, and is measured
     /// at most every 10 s. 503 where one is down.
-    GetHealthDetailed, "GET", "/health/detailed", None, 200, () => HealthDetailed
+    GetHealthDetailed, "GET", "/health/detailed", None, 200, () => HealthDetailed,
+    other_status: Some(503)
 );
 endpoint!(
     /// Lists open notifications about what the caller may see, newest first.
@@ -23,7 +25,10 @@ endpoint!(
 endpoint!(
     /// Compares one slice of KV with D1 and, where asked to, mends what differs. Hand `next_cursor`
     /// back until there is none.
-    Reconcile, "POST", "/api/publication/reconcile", Some(Action::Reconcile), 200, ReconcileRequest => ReconcileReport
+    Reconcile, "POST", "/api/publication/reconcile", Some(Action::Reconcile), 200, ReconcileRequest => ReconcileReport,
+    is_change: false,
+    body: Body::Optional,
+    example: Some(r#"{ "repair": false }"#)
 );
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! `/api/usage`: what was called, how often, how fast.
 
+use crate::Auth;
 use crate::limits::TokenLimits;
 use crate::{Page, endpoint};
 use domain::id::{RouteId, TeamId, TokenId};
@@ -43,21 +44,27 @@ endpoint!(
 endpoint!(
     /// Exports single calls as CSV, up to some nine million; if there are more, the last line says how to go on.
     /// `limit` and `cursor` are not taken.
-    ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String
+    ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String,
+    media: "text/csv"
 );
 endpoint!(
     /// A token's own usage, with the token in `X-API-Key`.
-    GetOwnUsage, "GET", "/api/usage/me", None, 200, () => OwnUsage
+    GetOwnUsage, "GET", "/api/usage/me", None, 200, () => OwnUsage,
+    auth: Auth::ApiKey
 );
 endpoint!(
     /// A token's own usage, on the path of the earlier system.
-    GetOwnRecentCalls, "GET", "/api/usage/test-data", None, 200, () => OwnUsage
+    GetOwnRecentCalls, "GET", "/api/usage/test-data", None, 200, () => OwnUsage,
+    auth: Auth::ApiKey
 );
 endpoint!(
     /// A call that another gateway served, as the earlier system reported it; signed with
     /// `X-Signature` (see `domain::signature`). A repeat counts once: of calls with a `request_id`, the same id; of
     /// others, the same fields.
-    LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged
+    LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged,
+    is_change: false,
+    auth: Auth::Signature,
+    example: Some(r#"{ "token_hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "route": "/api/openai", "timestamp": "2026-11-01T00:00:00Z", "response_status": 200 }"#)
 );
 
 /// All optional. Times are unix ms or RFC 3339; the default is the last 24 hours.

@@ -2,7 +2,7 @@
 
 use super::audit::new_id;
 use super::{Db, Statement, StoreError, params, sql, to_json};
-use crate::publish::{PriceTable, RouteTable, RowId, Subject, WRITER_LEASE_MS};
+use crate::publish::subject::{PriceTable, RouteTable, RowId, Subject, WRITER_LEASE_MS};
 use contract::upkeep::PendingChange;
 use domain::id::{TeamId, TokenId};
 use domain::people::grant::{
@@ -25,6 +25,18 @@ pub struct Row {
     pub entity_id: String,
     pub attempts: u32,
     pub priority: u32,
+}
+
+impl Row {
+    /// Its subject; `None` for a kind that only a newer version knows.
+    pub fn subject(&self) -> Option<Subject> {
+        match self.kind.as_str() {
+            "token" => Some(Subject::Token(TokenId::from(self.entity_id.as_str()))),
+            "routes" => Some(Subject::Routes),
+            "prices" => Some(Subject::Prices),
+            _ => None,
+        }
+    }
 }
 
 /// An action after which KV must hear of its subject.

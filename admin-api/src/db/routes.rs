@@ -5,7 +5,7 @@ use super::{
     Db, Statement, StoreError, column_or_note, each_row_of, json_column, params, refuse_unreadable, rows_of,
     sql, to_json,
 };
-use crate::publish::RouteTable;
+use crate::publish::subject::RouteTable;
 use contract::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
 use domain::access::path::RoutePath;
 use domain::credential::seal::SealedCredential;

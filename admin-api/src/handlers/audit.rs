@@ -1,18 +1,18 @@
 //! `/api/dashboard/audit-logs`
 
-use crate::auth::caller;
 use crate::db::audit as store;
 use crate::db::to_json;
 use crate::error::Failure;
 use crate::handlers::{csv, parse_time};
-use crate::paging::{Cursor, check_limit, page, parse_query};
-use crate::request::{Call, respond};
+use crate::paging::{Cursor, check_limit, page};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, ready, respond};
+use contract::Page;
 use contract::audit::{AuditEntry, AuditQuery, AuditResult};
 use domain::csv::push_row;
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Subject, authorize};
 use domain::time::{UnixMs, to_rfc3339};
-use worker::Response;
 
 /// The latest time that a filter may name: the year 9999.
 const LAST: i64 = 253_402_300_800_000;
@@ -21,10 +21,10 @@ const LAST: i64 = 253_402_300_800_000;
 const FILE_PAGE: u32 = 5_000;
 
 /// `GET /api/dashboard/audit-logs`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let teams = teams_to_see(&caller)?;
-    let query: AuditQuery = parse_query(call.query())?;
+pub async fn list(call: &Call, asked: Asked<AuditQuery>) -> Answer<Page<AuditEntry>> {
+    let caller = call.caller()?;
+    let teams = teams_to_see(caller)?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let after = match &cursor {
@@ -36,7 +36,7 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
     let filter =
         store::ListFilter { teams: teams.as_deref(), query: &query, from, to, after, limit: limit + 1 };
     let items = store::list(&call.db()?, &filter).await?;
-    respond(200, &page(items, limit, |entry| Cursor::Time(entry.at, entry.id.clone())))
+    respond(page(items, limit, |entry| Cursor::Time(entry.at, entry.id.clone())))
 }
 
 fn times(query: &AuditQuery) -> Result<(UnixMs, UnixMs), Failure> {
@@ -46,10 +46,10 @@ fn times(query: &AuditQuery) -> Result<(UnixMs, UnixMs), Failure> {
 }
 
 /// `GET /api/dashboard/audit-logs/export`
-pub async fn export(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let teams = teams_to_see(&caller)?;
-    let query: AuditQuery = parse_query(call.query())?;
+pub async fn export(call: &Call, asked: Asked<AuditQuery>) -> Answer<String> {
+    let caller = call.caller()?;
+    let teams = teams_to_see(caller)?;
+    let query = asked.read(call)?;
     csv::refuse_paging(query.limit, query.cursor.as_deref())?;
     let (from, to) = times(&query)?;
     let db = call.db()?;
@@ -77,7 +77,7 @@ pub async fn export(call: &Call) -> Result<Response, Failure> {
     };
     let resume =
         move |after: &Option<(UnixMs, String)>| csv::resume("to", after.as_ref().map_or(to, |(at, _)| *at));
-    csv::respond(&call.request_id, "audit.csv", HEAD, start, read, resume)
+    csv::respond(&call.request_id, "audit.csv", HEAD, start, read, resume).map(ready)
 }
 
 const HEAD: &[&str] = &[

@@ -1,36 +1,33 @@
 //! `/api/dashboard/overview` and `/api/stats`
 
-use crate::auth::caller;
 use crate::db::usage::{self, Whose};
 use crate::db::{audit, dashboard as store, to_json};
-use crate::error::Failure;
 use crate::handlers::usage::{range_of, route_usage, token_usage};
 use crate::handlers::visible_teams;
-use crate::paging::parse_query;
-use crate::request::{Call, respond};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond};
 use contract::audit::AuditQuery;
-use contract::dashboard::{Overview, OverviewQuery};
+use contract::dashboard::{Counts, Overview, OverviewQuery};
 use contract::usage::{Figures, SpanQuery};
 use domain::people::role::Action;
 use domain::usage::rollup::Rollup;
-use worker::Response;
 
 const BUSIEST: u32 = 5;
 const RECENT_CHANGES: u32 = 10;
 
 /// `GET /api/stats`
-pub async fn counts(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let teams = visible_teams(&caller, None)?;
-    respond(200, &store::counts(&call.db()?, teams.as_deref(), call.now).await?)
+pub async fn counts(call: &Call, _: Asked<()>) -> Answer<Counts> {
+    let caller = call.caller()?;
+    let teams = visible_teams(caller, None)?;
+    respond(store::counts(&call.db()?, teams.as_deref(), call.now).await?)
 }
 
 /// `GET /api/dashboard/overview`
-pub async fn overview(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: OverviewQuery = parse_query(call.query())?;
+pub async fn overview(call: &Call, asked: Asked<OverviewQuery>) -> Answer<Overview> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let range = range_of(&SpanQuery { from: query.from, to: query.to, ..SpanQuery::default() }, call.now)?;
-    let teams = visible_teams(&caller, None)?;
+    let teams = visible_teams(caller, None)?;
     let db = call.db()?;
     let whose = Whose { teams: teams.as_deref(), token: None, route: None };
     let report = usage::report(&db, whose, &range.series, &range.sums, BUSIEST).await?;
@@ -49,19 +46,16 @@ pub async fn overview(call: &Call) -> Result<Response, Failure> {
         after: None,
         limit: RECENT_CHANGES,
     };
-    respond(
-        200,
-        &Overview {
-            from: range.from,
-            to: range.to,
-            counts: store::counts(&db, teams.as_deref(), call.now).await?,
-            total: Figures::from(&total),
-            busiest_tokens: report.tokens.into_iter().map(token_usage).collect(),
-            busiest_routes: report.routes.into_iter().map(route_usage).collect(),
-            tokens_created: tokens.created,
-            tokens_by_team: tokens.by_team,
-            expiring: tokens.expiring,
-            recent_changes: audit::list(&db, &filter).await?,
-        },
-    )
+    respond(Overview {
+        from: range.from,
+        to: range.to,
+        counts: store::counts(&db, teams.as_deref(), call.now).await?,
+        total: Figures::from(&total),
+        busiest_tokens: report.tokens.into_iter().map(token_usage).collect(),
+        busiest_routes: report.routes.into_iter().map(route_usage).collect(),
+        tokens_created: tokens.created,
+        tokens_by_team: tokens.by_team,
+        expiring: tokens.expiring,
+        recent_changes: audit::list(&db, &filter).await?,
+    })
 }

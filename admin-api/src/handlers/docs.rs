@@ -1,18 +1,20 @@
-//! The API's own description: made from the types at build time, served as it is.
+//! The API's own description, made from the types at build time.
 
 use crate::error::Failure;
+use crate::respond::{Answer, ready};
+use serde_json::Value;
 use worker::Response;
 
 const DOCUMENT: &str = include_str!("../../openapi/openapi.json");
 const PAGE: &str = include_str!("../../openapi/docs.html");
 
 /// `GET /openapi.json`
-pub fn document() -> Result<Response, Failure> {
-    respond(DOCUMENT, "application/json")
+pub fn document() -> Answer<Value> {
+    respond(DOCUMENT, "application/json").map(ready)
 }
 
 /// `GET /docs`: no script, nothing from elsewhere, in no frame.
-pub fn page() -> Result<Response, Failure> {
+pub fn page() -> Answer<String> {
     let response = respond(PAGE, "text/html; charset=utf-8")?;
     let headers = response.headers();
     headers.set(
@@ -20,7 +22,7 @@ pub fn page() -> Result<Response, Failure> {
         "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     )?;
     headers.set("x-content-type-options", "nosniff")?;
-    Ok(response)
+    Ok(ready(response))
 }
 
 fn respond(text: &str, media: &str) -> Result<Response, Failure> {

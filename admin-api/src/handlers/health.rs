@@ -3,17 +3,16 @@
 use crate::auth;
 use crate::db::seals::{self, Seals};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
-use crate::error::Failure;
 use crate::publish::{Kv, KvError};
 use crate::reconcile::{self, Progress};
-use crate::request::{Call, respond};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond};
 use contract::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
 use domain::health::Health;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs, to_rfc3339};
 use edge::clock::now;
 use edge::log::{Source, log};
 use std::cell::RefCell;
-use worker::Response;
 
 const SERVICE: &str = "admin-api";
 /// Questions within this time get the same answer again.
@@ -30,13 +29,13 @@ const QUEUE_NEWS_MS: i64 = 5 * MINUTE_MS;
 thread_local!(static LAST: RefCell<Option<HealthDetailed>> = const { RefCell::new(None) });
 
 /// `GET /health`: touches no store.
-pub fn get(_: &Call) -> Result<Response, Failure> {
+pub fn get() -> Answer<Health> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    respond(200, &Health { status: "ok".to_owned(), service: SERVICE.to_owned(), version })
+    respond(Health { status: "ok".to_owned(), service: SERVICE.to_owned(), version })
 }
 
 /// `GET /health/detailed`
-pub async fn detailed(call: &Call) -> Result<Response, Failure> {
+pub async fn detailed(call: &Call, _: Asked<()>) -> Answer<HealthDetailed> {
     let is_fresh = |health: &HealthDetailed| (0..MAX_AGE_MS).contains(&(call.now - health.checked_at));
     let known = LAST.with_borrow(|last| last.as_ref().filter(|health| is_fresh(health)).cloned());
     let health = if let Some(health) = known {
@@ -46,7 +45,8 @@ pub async fn detailed(call: &Call) -> Result<Response, Failure> {
         LAST.set(Some(health.clone()));
         health
     };
-    respond(if health.status == HealthStatus::Down { 503 } else { 200 }, &health)
+    let status = if health.status == HealthStatus::Down { 503 } else { 200 };
+    respond(health).map(|reply| reply.status(status))
 }
 
 async fn measure(call: &Call) -> HealthDetailed {

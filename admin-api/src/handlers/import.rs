@@ -1,12 +1,12 @@
 //! `/api/import`: the earlier system's data.
 
-use crate::auth::caller;
 use crate::db::import::{self as store, PublishedTable, SealedRow};
 use crate::db::{Db, StoreError, audit, routes, usage};
 use crate::error::Failure;
 use crate::intake::chunks_of_past;
 use crate::publish::{Kv, drain, is_v1_table};
-use crate::request::{Attempt, Call, parse_body, respond};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contract::audit::Deed;
 use contract::import::{ImportMode, ImportReport, ImportRequest};
@@ -23,10 +23,7 @@ use edge::crypto::seal;
 use edge::kv::Routes;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
-use worker::Response;
 
-/// The longest body of an import, in bytes.
-const MAX_BODY: usize = 10 * 1_024 * 1_024;
 /// Tokens, and calls, of one request: some hundred D1 queries and KV operations of the thousand that an invocation may
 /// make. A larger dump comes in parts.
 const MAX_TOKENS: usize = 2_000;
@@ -43,12 +40,11 @@ const PUBLISHED_AT_ONCE: u32 = 300;
 /// 2. To apply it: teams, tokens, routes with their credentials, outbox rows and an audit entry in one
 ///    batch, each only where it is not there yet; then KV is told.
 /// 3. Calls, each part in a batch of its own with its digest.
-pub async fn import(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportReport> {
+    let caller = call.caller()?;
     let attempt = Attempt { deed: Deed::Import, id: None, team: None };
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
-    let body = call.body_up_to(MAX_BODY).await?;
-    let request: ImportRequest = parse_body(&body)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
+    let request = asked.read(call)?;
     let plan = plan(&request.kv, &request.tables, call.config.allow_insecure_upstreams);
     check_size(&plan)?;
     let db = call.db()?;
@@ -66,26 +62,23 @@ pub async fn import(mut call: Call) -> Result<Response, Failure> {
             })),
             ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
         };
-        write(&call, &db, &grant, &plan, &items, &entry).await?;
+        write(call, &db, &grant, &plan, &items, &entry).await?;
         drain(&call.env, &db, PUBLISHED_AT_ONCE, &call.request_id).await?;
     }
     if !plan.calls.is_empty() {
-        items.push(take_calls(&call, &db, &plan.calls, applies).await?);
+        items.push(take_calls(call, &db, &plan.calls, applies).await?);
     }
     items.extend(plan.refused);
     let count = |outcome| {
         u32::try_from(items.iter().filter(|item| item.outcome == outcome).count()).unwrap_or(u32::MAX)
     };
-    respond(
-        200,
-        &ImportReport {
-            applied: applies,
-            created: count(ImportOutcome::Created),
-            existing: count(ImportOutcome::Exists),
-            refused: count(ImportOutcome::Refused),
-            items,
-        },
-    )
+    respond(ImportReport {
+        applied: applies,
+        created: count(ImportOutcome::Created),
+        existing: count(ImportOutcome::Exists),
+        refused: count(ImportOutcome::Refused),
+        items,
+    })
 }
 
 fn check_size(plan: &Plan) -> Result<(), Failure> {

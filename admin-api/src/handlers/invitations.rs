@@ -4,15 +4,16 @@
 //! one that D1 does not hold gives none. Died in between: it is pending and not sent, and the cron
 //! sends it. What Clerk refuses outright is taken back, so that nothing is left that nobody can use.
 
-use crate::auth::caller;
 use crate::clerk::{self, ClerkError};
 use crate::config::Config;
 use crate::db::invitations::{self as store, Invitation};
 use crate::db::{Db, Statement, StoreError, audit, to_json, tokens};
 use crate::error::Failure;
 use crate::handlers::people::teams_to_see;
-use crate::paging::{Cursor, check_limit, page, parse_query};
-use crate::request::{Attempt, Call, parse_body, respond};
+use crate::paging::{Cursor, check_limit, page};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond};
+use contract::Page;
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::invitations::{
@@ -25,16 +26,15 @@ use domain::people::grant::{Assign, Grant};
 use domain::people::role::{Action, Caller, Role};
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::log::{Source, log};
-use worker::Response;
 
 /// Sendings that the cron makes up for in one run.
 const SENT_AT_ONCE: u32 = 20;
 const RETRY_MS: i64 = 5 * MINUTE_MS;
 
 /// `GET /api/invitations`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: InvitationQuery = parse_query(call.query())?;
+pub async fn list(call: &Call, asked: Asked<InvitationQuery>) -> Answer<Page<InvitationView>> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let after = match &cursor {
@@ -47,7 +47,7 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
     let items = store::list(&call.db()?, teams.as_deref(), query.state, after, limit + 1).await?;
     let page = page(items, limit, |i| Cursor::Time(i.created_at, i.id.clone()));
     let items = page.items.into_iter().map(|invitation| view(&call.config, invitation)).collect();
-    respond(200, &contract::Page::<InvitationView> { items, next_cursor: page.next_cursor })
+    respond(Page { items, next_cursor: page.next_cursor })
 }
 
 fn view(config: &Config, invitation: Invitation) -> InvitationView {
@@ -103,12 +103,11 @@ fn authorize_all<'a>(
 ///    caller can see them. For anybody else it waits, as it would for an address without an account: nobody is
 ///    told by it who has one. Their next request, or Clerk's next word of them, accepts it.
 /// 3. Clerk sends it, if that is configured and nobody has accepted it yet.
-pub async fn create(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
-    let (email, teams) = parse_body::<CreateInvitationRequest>(&body)?.validate()?;
+pub async fn create(call: &Call, asked: Asked<CreateInvitationRequest>) -> Answer<InvitationView> {
+    let caller = call.caller()?;
+    let (email, teams) = asked.read(call)?.validate()?;
     let pairs = teams.iter().map(|team| (&team.team_id, team.role));
-    let grant = authorize_all(&call, &caller, Deed::CreateInvitation, None, pairs)?;
+    let grant = authorize_all(call, caller, Deed::CreateInvitation, None, pairs)?;
     let db = call.db()?;
     check_teams(&db, &teams).await?;
 
@@ -127,12 +126,12 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
         };
         statements.push(audit::insert(&db, &entry)?);
     }
-    let seen = teams_to_see(&caller)?;
+    let seen = teams_to_see(caller)?;
     statements.extend(store::accept(&db, &[&email], seen.as_deref(), call.now, &call.request_id)?);
     db.batch(statements).await?;
-    send(&call, &db, &id).await?;
+    send(call, &db, &id).await?;
     let invitation = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
-    respond(201, &view(&call.config, invitation))
+    respond(view(&call.config, invitation))
 }
 
 async fn check_teams(db: &Db, teams: &[InvitedTeam]) -> Result<(), Failure> {
@@ -193,21 +192,21 @@ async fn find_to_change(
 
 /// `DELETE /api/invitations/{id}`. In force at once; that Clerk is told only spares its addressee a
 /// link that leads nowhere. An invitation into other teams too loses the caller's teams and stays for the others.
-pub async fn revoke(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn revoke(call: &Call, _: Asked<()>) -> Answer<InvitationView> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    if let Some((part, grant)) = find_part(call, &db, &caller).await? {
+    if let Some((part, grant)) = find_part(call, &db, caller).await? {
         let teams: Vec<&TeamId> = part.teams.iter().map(|team| &team.team_id).collect();
         let (first, last) = store::revoke_parts(&db, &grant, &part.id, &teams)?;
         commit(call, &db, &grant, &part, Deed::RevokeInvitation, first, vec![last]).await?;
-        return respond(200, &view(&call.config, Invitation { state: InvitationState::Revoked, ..part }));
+        return respond(view(&call.config, Invitation { state: InvitationState::Revoked, ..part }));
     }
-    let (before, grant) = find_to_change(call, &db, &caller, Deed::RevokeInvitation).await?;
+    let (before, grant) = find_to_change(call, &db, caller, Deed::RevokeInvitation).await?;
     let first = store::revoke(&db, &grant, &before.id)?;
     commit(call, &db, &grant, &before, Deed::RevokeInvitation, first, vec![]).await?;
     tell_clerk(call, &before).await;
     let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
-    respond(200, &view(&call.config, invitation))
+    respond(view(&call.config, invitation))
 }
 
 /// The caller's part of an open invitation, if others have a part in it too.
@@ -237,18 +236,18 @@ async fn tell_clerk(call: &Call, invitation: &Invitation) {
 
 /// `POST /api/invitations/{id}/resend`. Clerk has no resending: the old one is revoked there, and a new
 /// one made. Somebody who has signed up with the address since is a member at once, as in [`create`].
-pub async fn resend(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn resend(call: &Call, _: Asked<()>) -> Answer<InvitationView> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(call, &db, &caller, Deed::ResendInvitation).await?;
+    let (before, grant) = find_to_change(call, &db, caller, Deed::ResendInvitation).await?;
     let renew = store::renew(&db, &grant, &before.id, call.now + VALID_MS, call.now)?;
-    let seen = teams_to_see(&caller)?;
+    let seen = teams_to_see(caller)?;
     let accept = store::accept(&db, &[&before.email], seen.as_deref(), call.now, &call.request_id)?;
     commit(call, &db, &grant, &before, Deed::ResendInvitation, renew, accept).await?;
     tell_clerk(call, &before).await;
     send(call, &db, &before.id).await?;
     let invitation = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
-    respond(200, &view(&call.config, invitation))
+    respond(view(&call.config, invitation))
 }
 
 /// The change with an audit entry for each team concerned.

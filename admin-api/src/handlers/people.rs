@@ -1,6 +1,5 @@
 //! `/api/me` and `/api/users`
 
-use crate::auth::caller;
 use crate::clerk;
 use crate::db::invitations::Concerned;
 use crate::db::teams::{self, Assignment};
@@ -8,8 +7,10 @@ use crate::db::unattended::Lost;
 use crate::db::{Db, Statement, StoreError, audit, invitations, or_abort, people as store, unattended};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
-use crate::paging::{Cursor, check_limit, page, parse_query};
-use crate::request::{Attempt, Call, parse_body, respond};
+use crate::paging::{Cursor, check_limit, page};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond};
+use contract::Page;
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::people::{
@@ -19,23 +20,19 @@ use contract::people::{
 use domain::id::{TeamId, UserId};
 use domain::people::grant::{Grant, ReadPeople};
 use domain::people::role::{Action, Caller, Role, Subject, authorize};
-use worker::Response;
 
 /// `GET /api/me`
-pub async fn me(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn me(call: &Call, _: Asked<()>) -> Answer<Me> {
+    let caller = call.caller()?;
     let person = store::get(&call.db()?, &caller.user, None).await?.ok_or(ApiError::Unauthenticated)?;
-    respond(
-        200,
-        &Me {
-            id: person.id,
-            email: person.email,
-            name: person.name,
-            avatar_url: person.avatar_url,
-            memberships: person.memberships,
-            is_platform_admin: caller.is_platform_admin(),
-        },
-    )
+    respond(Me {
+        id: person.id,
+        email: person.email,
+        name: person.name,
+        avatar_url: person.avatar_url,
+        memberships: person.memberships,
+        is_platform_admin: caller.is_platform_admin(),
+    })
 }
 
 /// The teams whose members the caller may see, as JSON; `None` is everybody, in a team or not.
@@ -48,9 +45,9 @@ pub fn teams_to_see(caller: &Caller) -> Result<Option<String>, Failure> {
 }
 
 /// `GET /api/users`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: PeopleQuery = parse_query(call.query())?;
+pub async fn list(call: &Call, asked: Asked<PeopleQuery>) -> Answer<Page<PersonView>> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let after = match &cursor {
@@ -58,9 +55,9 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
-    let mut teams = teams_to_see(&caller)?;
+    let mut teams = teams_to_see(caller)?;
     if let Some(team) = &query.team_id
-        && authorize(&caller, Action::ReadTeam, Subject::team(team)).is_err()
+        && authorize(caller, Action::ReadTeam, Subject::team(team)).is_err()
     {
         // A team that the caller may not see has nobody, like one that does not exist.
         teams = Some("[]".to_owned());
@@ -73,30 +70,28 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         limit: limit + 1,
     };
     let items = store::list(&call.db()?, &filter).await?;
-    respond(200, &page(items, limit, |person| Cursor::Time(person.created_at, person.id.to_string())))
+    respond(page(items, limit, |person| Cursor::Time(person.created_at, person.id.to_string())))
 }
 
 /// `PUT /api/users/{uid}/team-role`
-pub async fn set_team_role(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
-    let (teams, role) = parse_body::<SetTeamRoleRequest>(&body)?.validate()?;
-    assign(&call, &caller, Deed::SetTeamRole, &teams, Some(role), 200).await
+pub async fn set_team_role(call: &Call, asked: Asked<SetTeamRoleRequest>) -> Answer<PersonChanged> {
+    let caller = call.caller()?;
+    let (teams, role) = asked.read(call)?.validate()?;
+    assign(call, caller, Deed::SetTeamRole, &teams, Some(role)).await
 }
 
 /// `POST /api/users/{uid}/team-membership`
-pub async fn add_membership(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
-    let request: AddMembershipRequest = parse_body(&body)?;
-    assign(&call, &caller, Deed::AddMember, &[request.team_id], Some(request.role), 201).await
+pub async fn add_membership(call: &Call, asked: Asked<AddMembershipRequest>) -> Answer<PersonChanged> {
+    let caller = call.caller()?;
+    let request = asked.read(call)?;
+    assign(call, caller, Deed::AddMember, &[request.team_id], Some(request.role)).await
 }
 
 /// `DELETE /api/users/{uid}/team-membership/{team}`
-pub async fn remove_membership(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn remove_membership(call: &Call, _: Asked<()>) -> Answer<PersonChanged> {
+    let caller = call.caller()?;
     let team = TeamId::from(call.parameter(1));
-    assign(call, &caller, Deed::RemoveMember, &[team], None, 200).await
+    assign(call, caller, Deed::RemoveMember, &[team], None).await
 }
 
 /// Gives the person that the path names `new` in each of `teams`, all or none.
@@ -111,8 +106,7 @@ async fn assign(
     deed: Deed,
     teams: &[TeamId],
     new: Option<Role>,
-    done: u16,
-) -> Result<Response, Failure> {
+) -> Answer<PersonChanged> {
     let db = call.db()?;
     let user = UserId::from(call.id());
     for team in teams {
@@ -158,7 +152,7 @@ async fn assign(
     db.batch(statements).await.map_err(refused)?;
     let teams = teams_lost(&from, new);
     let live_tokens = unattended::count(&db, &user, &teams, call.now).await?;
-    respond(done, &PersonChanged { person: view(&db, caller, &user).await?, live_tokens })
+    respond(PersonChanged { person: view(&db, caller, &user).await?, live_tokens })
 }
 
 /// Whether a change from `present` to `new` goes below `least`.
@@ -199,12 +193,11 @@ fn follow_through(
 /// longer sign in.
 ///
 /// One page a call: two statements for each of its people, of the 1,000 that D1 takes of one call.
-pub async fn sync(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn sync(call: &Call, asked: Asked<SyncPeopleRequest>) -> Answer<PeopleSynced> {
+    let caller = call.caller()?;
     let attempt = Attempt { deed: Deed::SyncPeople, id: None, team: None };
-    let grant: Grant<ReadPeople> = call.authorize(&caller, Subject::default(), attempt)?;
-    let body = call.body().await?;
-    let request: SyncPeopleRequest = parse_body(&body)?;
+    let grant: Grant<ReadPeople> = call.authorize(caller, Subject::default(), attempt)?;
+    let request = asked.read(call)?;
     let offset = request.cursor.as_deref().map_or(Ok(0), str::parse::<u32>);
     let offset = offset
         .ok()
@@ -226,7 +219,7 @@ pub async fn sync(mut call: Call) -> Result<Response, Failure> {
     db.batch(statements).await?;
     let people = u32::try_from(users.len()).unwrap_or(u32::MAX);
     let next_cursor = (count >= clerk::PAGE).then(|| offset.saturating_add(count).to_string());
-    respond(200, &PeopleSynced { people, next_cursor })
+    respond(PeopleSynced { people, next_cursor })
 }
 
 fn check_present(deed: Deed, team: &TeamId, present: Option<Role>) -> Result<(), Failure> {

@@ -1,24 +1,23 @@
 //! `/api/prices`
 
-use crate::auth::caller;
 use crate::db::{Statement, StoreError, audit, outbox, prices as store};
 use crate::error::Failure;
-use crate::handlers::status;
-use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::paging::{Cursor, check_limit, page};
 use crate::publish::{PriceTable, publish};
-use crate::request::{Attempt, Call, parse_body, respond};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond, respond_after};
+use contract::Page;
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::prices::{ModelPrice, PriceChanged, PriceQuery, SetPriceRequest};
 use domain::people::grant::{Grant, SetPrices};
 use domain::people::role::{Action, Subject, authorize};
-use worker::Response;
 
 /// `GET /api/prices`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    authorize(&caller, Action::ReadRoute, Subject::default())?;
-    let query: PriceQuery = parse_query(call.query())?;
+pub async fn list(call: &Call, asked: Asked<PriceQuery>) -> Answer<Page<ModelPrice>> {
+    let caller = call.caller()?;
+    authorize(caller, Action::ReadRoute, Subject::default())?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let after = match &cursor {
@@ -27,7 +26,7 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
     let items = store::list(&call.db()?, call.now, query.search.as_deref(), after, limit + 1).await?;
-    respond(200, &page(items, limit, |price| Cursor::Text(price.model.clone(), String::new())))
+    respond(page(items, limit, |price| Cursor::Text(price.model.clone(), String::new())))
 }
 
 fn attempt(deed: Deed, model: &str) -> Attempt<'_> {
@@ -35,26 +34,25 @@ fn attempt(deed: Deed, model: &str) -> Attempt<'_> {
 }
 
 /// `PUT /api/prices/{model}`
-pub async fn set(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn set(call: &Call, asked: Asked<SetPriceRequest>) -> Answer<PriceChanged> {
+    let caller = call.caller()?;
     let model = call.id().to_owned();
     let attempt = attempt(Deed::SetPrice, &model);
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
-    let body = call.body().await?;
-    let (price, source) = parse_body::<SetPriceRequest>(&body)?.validate(&model)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
+    let (price, source) = asked.read(call)?.validate(&model)?;
     let db = call.db()?;
     let before = store::get(&db, &model, call.now).await?;
     let after = ModelPrice { model: model.clone(), price, source, effective_at: call.now };
     let statement = store::put(&db, &grant, &after)?;
-    change(&call, &grant, attempt, before, Some(after), statement).await
+    change(call, &grant, attempt, before, Some(after), statement).await
 }
 
 /// `DELETE /api/prices/{model}`
-pub async fn delete(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn delete(call: &Call, _: Asked<()>) -> Answer<PriceChanged> {
+    let caller = call.caller()?;
     let model = call.id().to_owned();
     let attempt = attempt(Deed::DeletePrice, &model);
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
     let db = call.db()?;
     let before = store::get(&db, &model, call.now).await?.ok_or(ApiError::NotFound)?;
     let statement = store::delete(&db, &grant, &model)?;
@@ -69,7 +67,7 @@ async fn change(
     before: Option<ModelPrice>,
     after: Option<ModelPrice>,
     statement: Statement,
-) -> Result<Response, Failure> {
+) -> Answer<PriceChanged> {
     let db = call.db()?;
     let json = |price: &Option<ModelPrice>| price.as_ref().and_then(|p| serde_json::to_value(p).ok());
     let client_ip = call.client_ip();
@@ -85,5 +83,5 @@ async fn change(
             .collect();
     db.batch(statements?).await?;
     let propagation = publish(&call.env, &db, &subject, row, &call.request_id).await;
-    respond(status(200, propagation), &PriceChanged { price: after, propagation })
+    respond_after(propagation, None, PriceChanged { price: after, propagation })
 }

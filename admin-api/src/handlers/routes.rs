@@ -8,18 +8,17 @@ pub use change::{create, delete, update};
 pub use credential::{clear_credential, set_credential};
 pub use test::test;
 
-use crate::auth::caller;
 use crate::db::outbox::Publishes;
 use crate::db::routes::{self as store, Stored};
 use crate::db::{Db, Statement, StoreError, audit, outbox};
 use crate::error::Failure;
-use crate::handlers::status;
-use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::paging::{Cursor, check_limit, page};
 use crate::publish::{RouteTable, publish};
-use crate::request::{Attempt, Call, respond, respond_versioned};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond, respond_after, respond_versioned};
 use contract::audit::Deed;
 use contract::error::ApiError;
-use contract::routes::{CredentialView, RouteChanged, RouteQuery, RouteView};
+use contract::routes::{CredentialView, RouteChanged, RouteQuery, RouteView, Tag};
 use contract::{Page, Propagation};
 use domain::credential::Credential;
 use domain::credential::seal::SealedCredential;
@@ -28,14 +27,13 @@ use domain::people::grant::{Grant, SetCredential};
 use domain::people::role::{Action, Caller, Subject, authorize};
 use edge::crypto::seal;
 use serde_json::Value;
-use worker::Response;
 
 /// `GET /api/routes`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn list(call: &Call, asked: Asked<RouteQuery>) -> Answer<Page<RouteView>> {
+    let caller = call.caller()?;
     // Who is in no team sees no route: an empty list, as for tokens.
-    let is_visible = authorize(&caller, Action::ReadRoute, Subject::default()).is_ok();
-    let query: RouteQuery = parse_query(call.query())?;
+    let is_visible = authorize(caller, Action::ReadRoute, Subject::default()).is_ok();
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let after = match query.cursor.as_deref().map(Cursor::decode).transpose()? {
         None => String::new(),
@@ -47,25 +45,25 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
     } else {
         vec![]
     };
-    let views = routes.into_iter().map(|route| view_for(&caller, route)).collect();
+    let views = routes.into_iter().map(|route| view_for(caller, route)).collect();
     let cursor_of = |route: &RouteView| Cursor::Text(route.path.as_str().to_owned(), route.id.to_string());
-    respond(200, &page(views, limit, cursor_of))
+    respond(page(views, limit, cursor_of))
 }
 
 /// `GET /api/routes/tags`: there are few, so they come at once.
-pub async fn tags(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    authorize(&caller, Action::ReadRoute, Subject::default())?;
-    respond(200, &Page { items: store::tags(&call.db()?).await?, next_cursor: None })
+pub async fn tags(call: &Call, _: Asked<()>) -> Answer<Page<Tag>> {
+    let caller = call.caller()?;
+    authorize(caller, Action::ReadRoute, Subject::default())?;
+    respond(Page { items: store::tags(&call.db()?).await?, next_cursor: None })
 }
 
 /// `GET /api/routes/{id}`
-pub async fn get(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    authorize(&caller, Action::ReadRoute, Subject::default())?;
+pub async fn get(call: &Call, _: Asked<()>) -> Answer<RouteView> {
+    let caller = call.caller()?;
+    authorize(caller, Action::ReadRoute, Subject::default())?;
     let route = store::get(&call.db()?, call.id()).await?.ok_or(ApiError::NotFound)?;
-    let view = view_for(&caller, route);
-    respond_versioned(200, view.version, &view)
+    let view = view_for(caller, route);
+    respond_versioned(view.version, view)
 }
 
 /// The route as the caller may see it.
@@ -129,12 +127,11 @@ async fn respond_changed(
     db: &Db,
     caller: &Caller,
     id: &RouteId,
-    done: u16,
     propagation: Propagation,
     credential_dropped: bool,
-) -> Result<Response, Failure> {
+) -> Answer<RouteChanged> {
     let route = store::get(db, id.as_str()).await?.ok_or(ApiError::NotFound)?;
     let route = view_for(caller, route);
     let changed = RouteChanged { route, propagation, credential_dropped };
-    respond_versioned(status(done, propagation), changed.route.version, &changed)
+    respond_after(propagation, Some(changed.route.version), changed)
 }

@@ -1,14 +1,15 @@
 //! `/api/teams`
 
-use crate::auth::caller;
 use crate::db::{Db, StoreError, audit, outbox, teams as store, tokens};
 use crate::error::Failure;
-use crate::handlers::{check_if_match, condition, overtaken, status, visible_teams};
-use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::handlers::{check_if_match, condition, overtaken, visible_teams};
+use crate::paging::{Cursor, check_limit, page};
 use crate::publish::publish_rows;
-use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond, respond_after, respond_versioned};
 use contract::audit::Deed;
 use contract::error::ApiError;
+use contract::people::Member;
 use contract::teams::{
     CreateTeamRequest, MemberQuery, TeamChange, TeamChanged, TeamQuery, TeamView, UpdateTeamRequest,
 };
@@ -16,15 +17,14 @@ use contract::{Page, Propagation};
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Subject, authorize};
 use domain::stored::still_unreadable;
-use worker::Response;
 
 /// Tokens that a change of cap or limits publishes at once; the cron publishes the others within a minute.
 const PUBLISHED_AT_ONCE: u32 = 50;
 
 /// `GET /api/teams`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: TeamQuery = parse_query(call.query())?;
+pub async fn list(call: &Call, asked: Asked<TeamQuery>) -> Answer<Page<TeamView>> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let after = match &cursor {
@@ -32,18 +32,17 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         Some(Cursor::Text(name, id)) => (name.as_str(), id.as_str()),
         Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
-    let teams = visible_teams(&caller, None)?;
+    let teams = visible_teams(caller, None)?;
     let db = call.db()?;
-    let items =
-        store::list(&db, &caller, teams.as_deref(), query.search.as_deref(), after, limit + 1).await?;
-    respond(200, &page(items, limit, |team| Cursor::Text(team.name.clone(), team.id.to_string())))
+    let items = store::list(&db, caller, teams.as_deref(), query.search.as_deref(), after, limit + 1).await?;
+    respond(page(items, limit, |team| Cursor::Text(team.name.clone(), team.id.to_string())))
 }
 
 /// `GET /api/teams/{id}`
-pub async fn get(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let team = find(call, &call.db()?, &caller).await?;
-    respond_versioned(200, team.version, &team)
+pub async fn get(call: &Call, _: Asked<()>) -> Answer<TeamView> {
+    let caller = call.caller()?;
+    let team = find(call, &call.db()?, caller).await?;
+    respond_versioned(team.version, team)
 }
 
 /// The team that the path names, if the caller may see it.
@@ -53,9 +52,9 @@ async fn find(call: &Call, db: &Db, caller: &Caller) -> Result<TeamView, Failure
 }
 
 /// `GET /api/teams/{id}/members`
-pub async fn members(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: MemberQuery = parse_query(call.query())?;
+pub async fn members(call: &Call, asked: Asked<MemberQuery>) -> Answer<Page<Member>> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let after = match &cursor {
@@ -64,11 +63,11 @@ pub async fn members(call: &Call) -> Result<Response, Failure> {
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
     let db = call.db()?;
-    let team = find(call, &db, &caller).await?;
+    let team = find(call, &db, caller).await?;
     let rows = store::members(&db, &team.id, after, limit + 1, call.now).await?;
     let Page { items, next_cursor } =
         page(rows, limit, |(rank, member)| Cursor::Time(*rank, member.id.to_string()));
-    respond(200, &Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor })
+    respond(Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor })
 }
 
 fn attempt(deed: Deed, id: &str) -> Attempt<'_> {
@@ -84,13 +83,12 @@ fn snapshot(team: &TeamView) -> serde_json::Value {
 }
 
 /// `POST /api/teams`
-pub async fn create(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
-    let request: CreateTeamRequest = parse_body(&body)?;
+pub async fn create(call: &Call, asked: Asked<CreateTeamRequest>) -> Answer<TeamView> {
+    let caller = call.caller()?;
+    let request = asked.read(call)?;
     let id = request.id.clone();
     let attempt = attempt(Deed::CreateTeam, id.as_str());
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
     let team = request.validate()?;
     let db = call.db()?;
     let client_ip = call.client_ip();
@@ -106,8 +104,8 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     if !db.change(statements).await? {
         return Err(Failure::conflict("id", "is, or was, another team's"));
     }
-    let view = store::get(&db, &caller, id.as_str()).await?.ok_or(ApiError::NotFound)?;
-    respond_versioned(201, view.version, &view)
+    let view = store::get(&db, caller, id.as_str()).await?.ok_or(ApiError::NotFound)?;
+    respond_versioned(view.version, view)
 }
 
 /// `PUT /api/teams/{id}`
@@ -117,19 +115,18 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
 /// 3. Write where the version is still the one that was read. A change of either counts for
 ///    every token of the team and puts each into the outbox, in the same transaction.
 /// 4. Publish the first of them at once.
-pub async fn update(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
+pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<TeamChanged> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let before = find(&call, &db, &caller).await?;
+    let before = find(call, &db, caller).await?;
     let attempt = attempt(Deed::UpdateTeam, before.id.as_str());
     let subject = Subject::team(&before.id);
-    let grant = call.authorize(&caller, subject, attempt)?;
-    let change = parse_body::<UpdateTeamRequest>(&body)?.validate()?;
+    let grant = call.authorize(caller, subject, attempt)?;
+    let change = asked.read(call)?.validate()?;
     // Only these fields can concern tokens.
     let sets_bounds = change.scope_cap.is_some() || change.limits.is_some();
-    let bounds_grant = if sets_bounds { Some(call.authorize(&caller, subject, attempt)?) } else { None };
-    check_if_match(&call, before.version)?;
+    let bounds_grant = if sets_bounds { Some(call.authorize(caller, subject, attempt)?) } else { None };
+    check_if_match(call, before.version)?;
     let after = changed(before.clone(), change);
     let client_ip = call.client_ip();
     let entry = audit::Entry {
@@ -149,15 +146,15 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
         statements.push(outbox::insert_team(&db, grant, &before.id, call.now)?);
     }
     if !db.change(statements).await? {
-        return Err(overtaken(&call));
+        return Err(overtaken(call));
     }
     let propagation = if bounds_grant.is_some() {
-        publish_team(&call, &db, &before.id).await?
+        publish_team(call, &db, &before.id).await?
     } else {
         Propagation::Published
     };
-    let team = find(&call, &db, &caller).await?;
-    respond_versioned(status(200, propagation), team.version, &TeamChanged { team, propagation })
+    let team = find(call, &db, caller).await?;
+    respond_after(propagation, Some(team.version), TeamChanged { team, propagation })
 }
 
 fn changed(team: TeamView, change: TeamChange) -> TeamView {
@@ -184,12 +181,12 @@ async fn publish_team(call: &Call, db: &Db, team: &TeamId) -> Result<Propagation
 
 /// `DELETE /api/teams/{id}`. That it is empty is a trigger's word, in the same transaction: nobody
 /// comes in between.
-pub async fn delete(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn delete(call: &Call, _: Asked<()>) -> Answer<TeamView> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let before = find(call, &db, &caller).await?;
+    let before = find(call, &db, caller).await?;
     let attempt = attempt(Deed::DeleteTeam, before.id.as_str());
-    let grant = call.authorize(&caller, Subject::team(&before.id), attempt)?;
+    let grant = call.authorize(caller, Subject::team(&before.id), attempt)?;
     check_if_match(call, before.version)?;
     let client_ip = call.client_ip();
     let entry = audit::Entry {
@@ -199,7 +196,7 @@ pub async fn delete(call: &Call) -> Result<Response, Failure> {
     let version = condition(call, before.version);
     let first = store::delete(&db, &grant, &before.id, version, call.now)?;
     match db.change(vec![first, audit::insert_if_changed(&db, &entry)?]).await {
-        Ok(true) => respond(200, &before),
+        Ok(true) => respond(before),
         Ok(false) => Err(overtaken(call)),
         Err(StoreError::Constraint(cause)) if cause.contains("team-not-empty") => Err(not_empty(&before)),
         Err(error) => Err(error.into()),

@@ -10,15 +10,16 @@ pub use explain::explain;
 pub use limits::get as get_limits;
 pub use secret::{create, list_secrets, rotate};
 
-use crate::auth::caller;
 use crate::db::outbox::Publishes;
 use crate::db::tokens::{self as store, ListFilter, ScopeCap};
 use crate::db::{Db, Param, Statement, StoreError, audit, outbox, unattended};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
-use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::paging::{Cursor, check_limit, page};
 use crate::publish::{Subject as Published, publish};
-use crate::request::{Attempt, Call, respond, respond_versioned};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond, respond_versioned};
+use contract::Page;
 use contract::Propagation;
 use contract::audit::Deed;
 use contract::error::ApiError;
@@ -30,12 +31,11 @@ use domain::id::TokenId;
 use domain::people::grant::{ChangeToken, Grant};
 use domain::people::role::{Action, Caller, Subject, authorize};
 use serde_json::Value;
-use worker::Response;
 
 /// `GET /api/tokens`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: TokenQuery = parse_query(call.query())?;
+pub async fn list(call: &Call, asked: Asked<TokenQuery>) -> Answer<Page<TokenView>> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let sort = query.sort.unwrap_or_default();
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
@@ -49,7 +49,7 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         }
         (Some(_), _) => return Err(Failure::field("cursor", "belongs to another sort order")),
     };
-    let teams = visible_teams(&caller, query.team_id.as_ref())?;
+    let teams = visible_teams(caller, query.team_id.as_ref())?;
     let filter = ListFilter {
         teams: teams.as_deref(),
         search: query.search.as_deref(),
@@ -66,14 +66,14 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
         }
         TokenSort::Name | TokenSort::NameDescending => Cursor::Text(token.name.clone(), token.id.to_string()),
     };
-    respond(200, &page(items, limit, cursor_of))
+    respond(page(items, limit, cursor_of))
 }
 
 /// `GET /api/tokens/{id}`
-pub async fn get(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let token = find(call, &call.db()?, &caller).await?;
-    respond_versioned(200, token.version, &token)
+pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenView> {
+    let caller = call.caller()?;
+    let token = find(call, &call.db()?, caller).await?;
+    respond_versioned(token.version, token)
 }
 
 /// The token that the path names, if the caller may see it.

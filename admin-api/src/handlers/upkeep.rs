@@ -1,26 +1,26 @@
 //! `/api/notifications` and `/api/publication`
 
-use crate::auth::caller;
 use crate::db::{audit, outbox, upkeep as store};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
-use crate::paging::{Cursor, check_limit, page, parse_query};
+use crate::paging::{Cursor, check_limit, page};
 use crate::publish::{Kv, KvError, Writer};
 use crate::reconcile::{self, Position, ReconcileError};
-use crate::request::{Attempt, Call, parse_body, respond};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond};
+use contract::Page;
 use contract::audit::Deed;
-use contract::upkeep::{NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
+use contract::upkeep::{Notification, NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
 use domain::people::grant::{Grant, Reconcile};
 use domain::people::role::{Action, Subject, authorize};
 use edge::log::Source;
-use worker::Response;
 
 const SHOWN_ROWS: u32 = 50;
 
 /// `GET /api/notifications`
-pub async fn notifications(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: NotificationQuery = parse_query(call.query())?;
+pub async fn notifications(call: &Call, asked: Asked<NotificationQuery>) -> Answer<Page<Notification>> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
     let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
     let after = match &cursor {
@@ -28,43 +28,37 @@ pub async fn notifications(call: &Call) -> Result<Response, Failure> {
         Some(Cursor::Time(at, key)) => Some((*at, key.as_str())),
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
-    let teams = visible_teams(&caller, None)?;
+    let teams = visible_teams(caller, None)?;
     let platform = caller.core_role().is_some();
     let items = store::notifications(&call.db()?, teams.as_deref(), platform, after, limit + 1).await?;
-    let cursor_of = |n: &contract::upkeep::Notification| {
-        Cursor::Time(n.created_at, format!("{} {}", n.kind.as_str(), n.subject))
-    };
-    respond(200, &page(items, limit, cursor_of))
+    let cursor_of =
+        |n: &Notification| Cursor::Time(n.created_at, format!("{} {}", n.kind.as_str(), n.subject));
+    respond(page(items, limit, cursor_of))
 }
 
 /// `GET /api/publication`
-pub async fn publication(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    authorize(&caller, Action::ReadPublication, Subject::default())?;
+pub async fn publication(call: &Call, _: Asked<()>) -> Answer<Publication> {
+    let caller = call.caller()?;
+    authorize(caller, Action::ReadPublication, Subject::default())?;
     let db = call.db()?;
     let summary = outbox::summary(&db).await?;
     let progress = reconcile::progress(&db).await?;
-    respond(
-        200,
-        &Publication {
-            pending: summary.pending,
-            oldest_at: summary.oldest_at,
-            rows: outbox::list(&db, SHOWN_ROWS).await?,
-            drift: store::drift_count(&db).await?,
-            compared_at: progress.completed_at,
-            compare_error: progress.error,
-        },
-    )
+    respond(Publication {
+        pending: summary.pending,
+        oldest_at: summary.oldest_at,
+        rows: outbox::list(&db, SHOWN_ROWS).await?,
+        drift: store::drift_count(&db).await?,
+        compared_at: progress.completed_at,
+        compare_error: progress.error,
+    })
 }
 
 /// `POST /api/publication/reconcile`
-pub async fn reconcile(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn reconcile(call: &Call, asked: Asked<ReconcileRequest>) -> Answer<ReconcileReport> {
+    let caller = call.caller()?;
     let attempt = Attempt { deed: Deed::Reconcile, id: None, team: None };
-    let grant: Grant<Reconcile> = call.authorize(&caller, Subject::default(), attempt)?;
-    let body = call.body().await?;
-    let request: ReconcileRequest =
-        if body.is_empty() { ReconcileRequest::default() } else { parse_body(&body)? };
+    let grant: Grant<Reconcile> = call.authorize(caller, Subject::default(), attempt)?;
+    let request = asked.read(call)?;
     let position = match request.cursor.as_deref() {
         None => Position::START,
         Some(text) => Position::parse(text)
@@ -85,14 +79,11 @@ pub async fn reconcile(mut call: Call) -> Result<Response, Failure> {
         reconcile::repair(&writer, &db, &mut slice, Source::Request(&call.request_id)).await?;
     }
     reconcile::note(&db, &slice).await?;
-    respond(
-        200,
-        &ReconcileReport {
-            compared: slice.compared,
-            drift: slice.drift,
-            next_cursor: next.map(|position| position.text()),
-        },
-    )
+    respond(ReconcileReport {
+        compared: slice.compared,
+        drift: slice.drift,
+        next_cursor: next.map(|position| position.text()),
+    })
 }
 
 fn not_now(error: KvError) -> Failure {

@@ -8,14 +8,15 @@ pub use events::{export, list as events};
 pub use log::log_usage;
 pub use own::own;
 
-use crate::auth::caller;
 use crate::db::usage::{self as store, Line, ListFilter, Whose};
 use crate::db::{Db, Param, routes, tokens};
 use crate::error::Failure;
 use crate::handlers::{parse_time, visible_teams};
-use crate::paging::{Cursor, check_limit, page, parse_query};
-use crate::request::{Call, respond};
+use crate::paging::{Cursor, check_limit, page};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond};
 use crate::zone::Zone;
+use contract::Page;
 use contract::error::ApiError;
 use contract::usage::{
     Figures, RoutePathQuery, RouteUsage, SpanQuery, TokenUsage, UsageBucket, UsageListQuery, UsageQuery,
@@ -30,7 +31,6 @@ use domain::usage::span::{
     FINE_KEPT_MS, HOURLY_KEPT_MS, MAX_INTERVALS, Span, instant_of, interval_start, series_spans, sum_spans,
 };
 use serde_json::Value;
-use worker::Response;
 
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
 /// Longer spans are shown by day unless hours are asked for.
@@ -39,10 +39,10 @@ const HOURLY_SPAN_MS: i64 = 14 * DAY_MS;
 const SPLIT: u32 = 50;
 
 /// `GET /api/usage/stats`: of the teams that the caller may see. Reads rollups only.
-pub async fn stats(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: UsageQuery = parse_query(call.query())?;
-    let teams = visible_teams(&caller, query.team_id.as_ref())?;
+pub async fn stats(call: &Call, asked: Asked<UsageQuery>) -> Answer<UsageStats> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
+    let teams = visible_teams(caller, query.team_id.as_ref())?;
     let whose = Whose {
         teams: teams.as_deref(),
         token: query.token_id.as_ref().map(TokenId::as_str),
@@ -53,35 +53,35 @@ pub async fn stats(call: &Call) -> Result<Response, Failure> {
 }
 
 /// `GET /api/usage/token/{id}`
-pub async fn of_token(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: SpanQuery = parse_query(call.query())?;
+pub async fn of_token(call: &Call, asked: Asked<SpanQuery>) -> Answer<UsageStats> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let db = call.db()?;
     let token = tokens::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
-    authorize(&caller, Action::ReadUsage, Subject::team(&token.team_id))?;
+    authorize(caller, Action::ReadUsage, Subject::team(&token.team_id))?;
     let whose = Whose { teams: None, token: Some(call.id()), route: None };
     respond_stats(call, &db, whose, &query).await
 }
 
 /// `GET /api/usage/route?route_path=`: the calls of the teams that the caller may see.
-pub async fn of_route(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    authorize(&caller, Action::ReadRoute, Subject::default())?;
-    let query: RoutePathQuery = parse_query(call.query())?;
+pub async fn of_route(call: &Call, asked: Asked<RoutePathQuery>) -> Answer<UsageStats> {
+    let caller = call.caller()?;
+    authorize(caller, Action::ReadRoute, Subject::default())?;
+    let query = asked.read(call)?;
     let db = call.db()?;
     let id = routes::id_of(&db, &query.route_path).await?.ok_or(ApiError::NotFound)?;
-    let teams = visible_teams(&caller, None)?;
+    let teams = visible_teams(caller, None)?;
     let whose = Whose { teams: teams.as_deref(), token: None, route: Some(id.as_str()) };
     let when = SpanQuery { from: query.from, to: query.to, interval: query.interval, tz: query.tz };
     respond_stats(call, &db, whose, &when).await
 }
 
 /// `GET /api/usage/team/{id}`
-pub async fn of_team(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: SpanQuery = parse_query(call.query())?;
+pub async fn of_team(call: &Call, asked: Asked<SpanQuery>) -> Answer<UsageStats> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let team = TeamId::from(call.id());
-    authorize(&caller, Action::ReadUsage, Subject::team(&team))?;
+    authorize(caller, Action::ReadUsage, Subject::team(&team))?;
     let db = call.db()?;
     if tokens::team_bounds(&db, &team).await?.is_none() {
         return Err(ApiError::NotFound.into());
@@ -91,12 +91,7 @@ pub async fn of_team(call: &Call) -> Result<Response, Failure> {
     respond_stats(call, &db, whose, &query).await
 }
 
-async fn respond_stats(
-    call: &Call,
-    db: &Db,
-    whose: Whose<'_>,
-    query: &SpanQuery,
-) -> Result<Response, Failure> {
+async fn respond_stats(call: &Call, db: &Db, whose: Whose<'_>, query: &SpanQuery) -> Answer<UsageStats> {
     let range = range_of(query, call.now)?;
     let report = store::report(db, whose, &range.series, &range.sums, SPLIT).await?;
     let mut total = Rollup::default();
@@ -109,50 +104,35 @@ async fn respond_stats(
     };
     let mut series: Vec<UsageBucket> = report.series.iter().map(bucket).collect();
     series.sort_by_key(|bucket| bucket.at);
-    respond(
-        200,
-        &UsageStats {
-            from: range.from,
-            to: range.to,
-            interval: range.interval,
-            tz: query.tz.clone().unwrap_or_else(|| "UTC".to_owned()),
-            total: Figures::from(&total),
-            series,
-            by_token: report.tokens.into_iter().map(token_usage).collect(),
-            by_route: report.routes.into_iter().map(route_usage).collect(),
-        },
-    )
+    respond(UsageStats {
+        from: range.from,
+        to: range.to,
+        interval: range.interval,
+        tz: query.tz.clone().unwrap_or_else(|| "UTC".to_owned()),
+        total: Figures::from(&total),
+        series,
+        by_token: report.tokens.into_iter().map(token_usage).collect(),
+        by_route: report.routes.into_iter().map(route_usage).collect(),
+    })
 }
 
 /// `GET /api/usage/tokens`
-pub async fn list_tokens(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let list = List::of(call, &caller)?;
+pub async fn list_tokens(call: &Call, asked: Asked<UsageListQuery>) -> Answer<Page<TokenUsage>> {
+    let caller = call.caller()?;
+    let list = List::of(call, caller, asked.read(call)?)?;
     let lines = store::list_tokens(&call.db()?, &list.spans, &list.filter()).await?;
     let next = page(lines, list.limit, cursor_of);
-    respond(
-        200,
-        &contract::Page {
-            items: next.items.into_iter().map(token_usage).collect(),
-            next_cursor: next.next_cursor,
-        },
-    )
+    respond(Page { items: next.items.into_iter().map(token_usage).collect(), next_cursor: next.next_cursor })
 }
 
 /// `GET /api/usage/routes`
-pub async fn list_routes(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    authorize(&caller, Action::ReadRoute, Subject::default())?;
-    let list = List::of(call, &caller)?;
+pub async fn list_routes(call: &Call, asked: Asked<UsageListQuery>) -> Answer<Page<RouteUsage>> {
+    let caller = call.caller()?;
+    authorize(caller, Action::ReadRoute, Subject::default())?;
+    let list = List::of(call, caller, asked.read(call)?)?;
     let lines = store::list_routes(&call.db()?, &list.spans, &list.filter()).await?;
     let next = page(lines, list.limit, cursor_of);
-    respond(
-        200,
-        &contract::Page {
-            items: next.items.into_iter().map(route_usage).collect(),
-            next_cursor: next.next_cursor,
-        },
-    )
+    respond(Page { items: next.items.into_iter().map(route_usage).collect(), next_cursor: next.next_cursor })
 }
 
 /// A list's query, checked.
@@ -165,8 +145,7 @@ struct List {
 }
 
 impl List {
-    fn of(call: &Call, caller: &Caller) -> Result<Self, Failure> {
-        let query: UsageListQuery = parse_query(call.query())?;
+    fn of(call: &Call, caller: &Caller, query: UsageListQuery) -> Result<Self, Failure> {
         let limit = check_limit(query.limit)?;
         let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
         let sorts_by_name = query.sort == Some(contract::usage::UsageSort::Name);
@@ -272,6 +251,7 @@ fn range_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::paging::parse_query;
     use domain::time::{HOUR_MS, bucket_start};
 
     const NOW: UnixMs = 1_763_870_461_000;

@@ -2,13 +2,13 @@
 
 use crate::db::{audit, invitations as store};
 use crate::error::Failure;
-use crate::request::{Attempt, Call, parse_body, respond};
+use crate::request::{Asked, Attempt, Call, parse_body};
+use crate::respond::{Answer, respond};
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::invitations::WebhookTaken;
 use domain::people::clerk::{Event, Webhook};
 use edge::log::{Source, log};
-use worker::Response;
 
 /// `POST /api/webhooks/clerk`
 ///
@@ -16,21 +16,21 @@ use worker::Response;
 /// 2. A message that was taken in before changes nothing.
 /// 3. The message's id and what it means in one batch. Two copies at once both come this far, and
 ///    the second changes nothing either: everything here can be said twice.
-pub async fn take(mut call: Call) -> Result<Response, Failure> {
+pub async fn take(call: &Call, _: Asked<serde_json::Value>) -> Answer<WebhookTaken> {
     let secret = call.config.webhook_secret.clone().ok_or(ApiError::NotFound)?;
     let header = |name: &str| call.header(name).ok_or(ApiError::BadSignature);
     let (id, timestamp, signatures) =
         (header("svix-id")?, header("svix-timestamp")?, header("svix-signature")?);
-    let body = call.body().await?;
-    if let Err(error) = secret.verify(&id, &timestamp, &signatures, &body, call.now) {
+    if let Err(error) = secret.verify(&id, &timestamp, &signatures, call.body(), call.now) {
         log(Source::Request(&call.request_id), "webhook refused", &error.to_string());
         return Err(ApiError::BadSignature.into());
     }
-    let event = parse_body::<Webhook>(&body)?.event();
+    let webhook: Webhook = parse_body(call.body())?;
+    let event = webhook.event();
     let event = event.ok_or_else(|| Failure::field("data", "is not what its type says"))?;
     let db = call.db()?;
     if event == Event::Other || store::is_webhook_known(&db, &id).await? {
-        return respond(200, &WebhookTaken { taken: false });
+        return respond(WebhookTaken { taken: false });
     }
     let mut statements = match &event {
         Event::Person(user) => {
@@ -47,5 +47,5 @@ pub async fn take(mut call: Call) -> Result<Response, Failure> {
     };
     statements.push(store::insert_webhook(&db, &id, call.now)?);
     db.batch(statements).await?;
-    respond(200, &WebhookTaken { taken: true })
+    respond(WebhookTaken { taken: true })
 }

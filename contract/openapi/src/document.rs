@@ -1,14 +1,13 @@
 //! The OpenAPI 3.1 document, made from the endpoints' own types. Built natively and committed
 //! (`admin-api/openapi.json`); no Worker carries this module.
 //!
-//! Adding an endpoint: its types derive `JsonSchema` under the feature `schema`, and a request with a
-//! body gets an example in [`example`]. The rest follows from `endpoint!`.
+//! Adding an endpoint: its types derive `JsonSchema` under the feature `schema`. The rest is in `endpoint!`.
 
 use contract::error::ApiError;
-use contract::{self, Endpoint, Visitor};
+use contract::{self, Auth, Body, Endpoint, Visitor};
 use domain::people::role::{Action, Rule};
+use schemars::JsonSchema;
 use schemars::generate::{SchemaGenerator, SchemaSettings};
-use schemars::{JsonSchema, Schema};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -50,57 +49,9 @@ struct Builder {
     paths: Map<String, Value>,
 }
 
-/// A request's example, by method and pattern. A test holds each against its type.
-pub fn example(method: &str, pattern: &str) -> Option<Value> {
-    Some(match (method, pattern) {
-        ("POST", "/api/tokens") => {
-            json!({ "name": "Invoices", "team_id": "automation", "scopes": ["openai", "GET /api/echo/*"], "expires_days": 90, "limits": { "calls_per_minute": 60, "cost_micros_per_day": 5_000_000 } })
-        }
-        ("PUT", "/api/tokens/{id}") => {
-            json!({ "description": "Sends invoices", "ip_allow": ["203.0.113.0/24"], "limits": { "calls_per_minute": 30 } })
-        }
-        ("POST", "/api/tokens/{id}/rotate") => json!({ "grace_hours": 24 }),
-        ("POST", "/api/tokens/{id}/extend") => json!({ "days": 90 }),
-        ("POST", "/api/tokens/{id}/explain") => {
-            json!({ "method": "GET", "path": "/api/openai/models", "client_ip": "203.0.113.7" })
-        }
-        ("POST", "/api/routes") => {
-            json!({ "name": "Example", "path": "/api/example", "backend_url": "https://upstream.example/v1", "tags": ["ai"], "credential": { "kind": "bearer", "token": "the vendor's key" } })
-        }
-        ("PUT", "/api/routes/{id}") => {
-            json!({ "description": "An example", "settings": { "maintenance": { "message": "Back at noon", "retry_after_s": 3_600 } } })
-        }
-        ("PUT", "/api/routes/{id}/credential") => {
-            json!({ "kind": "header", "name": "x-api-key", "value": "the vendor's key" })
-        }
-        ("POST", "/api/routes/{id}/test") => json!({ "path": "/models", "method": "GET" }),
-        ("POST", "/api/teams") => {
-            json!({ "id": "finance", "name": "Finance", "color": "#0066cc", "icon": "coins", "scope_cap": ["openai"] })
-        }
-        ("PUT", "/api/teams/{id}") => json!({ "name": "Finance", "description": null }),
-        ("PUT", "/api/users/{uid}/team-role") => {
-            json!({ "team_ids": ["automation", "finance"], "role": "DEVELOPER" })
-        }
-        ("POST", "/api/users/{uid}/team-membership") => json!({ "team_id": "automation", "role": "VIEWER" }),
-        ("POST", "/api/invitations") => {
-            json!({ "email": "person@example.test", "teams": [{ "team_id": "automation", "role": "VIEWER" }] })
-        }
-        ("POST", "/api/webhooks/clerk") => {
-            json!({ "type": "user.deleted", "object": "event", "data": { "id": "user_1", "object": "user", "deleted": true } })
-        }
-        ("POST", "/api/users/sync") => json!({}),
-        ("PUT", "/api/prices/{model}") => {
-            json!({ "prompt": 2_500_000, "completion": 10_000_000, "cached": 1_250_000, "source": "openai.com/api/pricing, 2026-11-01" })
-        }
-        ("POST", "/api/publication/reconcile") => json!({ "repair": false }),
-        ("POST", "/api/usage-log") => {
-            json!({ "token_hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "route": "/api/openai", "timestamp": "2026-11-01T00:00:00Z", "response_status": 200 })
-        }
-        ("POST", "/api/import") => {
-            json!({ "mode": "check", "kv": { "routes": { "/api/x": "https://x.example" } }, "tables": {} })
-        }
-        _ => return None,
-    })
+/// A request's example.
+fn example<E: Endpoint>() -> Option<Value> {
+    E::TERMS.example.and_then(|text| serde_json::from_str(text).ok())
 }
 
 fn rule_json(rule: Rule) -> Value {
@@ -119,43 +70,44 @@ impl Builder {
         Self { schemas: settings.into_generator(), paths: Map::new() }
     }
 
-    /// The errors that an endpoint can answer.
+    /// The errors of an endpoint.
     fn errors<E: Endpoint>(takes_body: bool, takes_query: bool) -> BTreeSet<(u16, &'static str)> {
         let mut errors = vec![ApiError::InternalServerError];
-        let is_static = matches!(E::PATTERN, "/health" | "/health/detailed" | "/openapi.json" | "/docs");
-        errors.push(if is_static { ApiError::MethodNotAllowed } else { ApiError::StoreUnavailable });
-        match E::ACTION {
-            Some(action) => {
-                errors.extend([
-                    ApiError::Unauthenticated,
-                    ApiError::SessionExpired,
-                    ApiError::TooManyRequests,
-                ]);
-                if action != Action::ReadSelf {
-                    errors.push(ApiError::NotFound);
-                }
-                // A scope cap, limits, a credential or a senior role may ask for more than the endpoint does.
-                if action.may_be_forbidden() {
-                    errors.push(ApiError::Forbidden);
-                }
+        errors.push(if E::TERMS.auth == Auth::Open {
+            ApiError::MethodNotAllowed
+        } else {
+            ApiError::StoreUnavailable
+        });
+        if let Some(action) = E::ACTION {
+            if action != Action::ReadSelf {
+                errors.push(ApiError::NotFound);
             }
-            None if E::PATTERN.starts_with("/api/usage/") => errors.extend([
+            // A scope cap, limits, a credential or a senior role may ask for more than the endpoint does.
+            if action.may_be_forbidden() {
+                errors.push(ApiError::Forbidden);
+            }
+        }
+        errors.extend(match E::TERMS.auth {
+            Auth::Session => {
+                &[ApiError::Unauthenticated, ApiError::SessionExpired, ApiError::TooManyRequests] as &[_]
+            }
+            Auth::ApiKey => &[
                 ApiError::MissingApiKey,
                 ApiError::InvalidApiKey,
                 ApiError::TokenExpired,
                 ApiError::IpNotAllowed,
                 ApiError::TooManyRequests,
-            ]),
-            None if !is_static => errors.extend([ApiError::BadSignature, ApiError::NotFound]),
-            None => {}
-        }
+            ],
+            Auth::Signature | Auth::Svix => &[ApiError::BadSignature, ApiError::NotFound],
+            Auth::Open => &[],
+        });
         if takes_body {
             errors.extend([ApiError::BadRequest, ApiError::PayloadTooLarge]);
         }
         if takes_body || takes_query {
             errors.push(ApiError::ValidationFailed);
         }
-        if contract::is_a_change(E::METHOD, E::PATTERN) {
+        if E::TERMS.is_change {
             errors.push(ApiError::RestoreUnderWay);
         }
         if E::METHOD != "GET" && E::ACTION.is_some() {
@@ -163,10 +115,8 @@ impl Builder {
             // The idempotency key, or what belongs to a clock or an order.
             errors.push(ApiError::ValidationFailed);
         }
-        if E::PATTERN == "/api/users/sync" {
-            errors.push(ApiError::ClerkUnavailable);
-        }
-        if heeds_if_match::<E>() {
+        errors.extend(E::TERMS.errors);
+        if E::TERMS.if_match {
             errors.push(ApiError::PreconditionFailed);
         }
         errors.into_iter().map(|error| (error.status(), component(error))).collect()
@@ -198,10 +148,10 @@ impl Builder {
                 parameters.push(parameter);
             }
         }
-        if heeds_if_match::<E>() {
+        if E::TERMS.if_match {
             parameters.push(json!({ "$ref": "#/components/parameters/if-match" }));
         }
-        if matches!(E::PATTERN, "/api/tokens" | "/api/tokens/{id}/rotate") && E::METHOD == "POST" {
+        if E::TERMS.idempotent {
             parameters.push(json!({ "$ref": "#/components/parameters/idempotency-key" }));
         }
         parameters
@@ -212,15 +162,10 @@ impl Builder {
         E::Response: JsonSchema,
     {
         let schema = self.schemas.subschema_for::<E::Response>();
-        let media = match E::PATTERN {
-            "/docs" => "text/html",
-            pattern if pattern.ends_with("/export") => "text/csv",
-            _ => "application/json",
-        };
         json!({
             "description": "Success.",
             "headers": { "x-request-id": { "$ref": "#/components/headers/x-request-id" } },
-            "content": { media: { "schema": schema } },
+            "content": { E::TERMS.media: { "schema": schema } },
         })
     }
 
@@ -294,13 +239,6 @@ impl Builder {
     }
 }
 
-fn heeds_if_match<E: Endpoint>() -> bool {
-    let is_entity =
-        ["/api/tokens/{id}", "/api/routes/{id}", "/api/teams/{id}"].iter().any(|p| E::PATTERN.starts_with(p));
-    let only_reads = E::PATTERN.ends_with("/explain") || E::PATTERN.ends_with("/test");
-    E::METHOD != "GET" && is_entity && !only_reads
-}
-
 /// A parameter that is not given is absent, not null.
 fn not_null(property: &mut Value) {
     if let Some(types) = property.get_mut("type").and_then(Value::as_array_mut) {
@@ -359,17 +297,13 @@ impl Visitor for Builder {
         E::Request: JsonSchema + DeserializeOwned,
         E::Response: JsonSchema,
     {
-        let request: Schema = E::Request::json_schema(&mut self.schemas);
-        let is_empty = request.get("type").is_some_and(|t| t == "null");
-        let takes_body = E::METHOD != "GET" && !is_empty;
+        let takes_body = E::TERMS.body != Body::None;
         let parameters = self.parameters::<E>();
         let takes_query = parameters.iter().any(|p| p["in"] == "query");
 
         let mut responses = Map::new();
         let mut success = self.success::<E>();
-        if heeds_if_match::<E>()
-            || matches!(E::PATTERN, "/api/tokens/{id}" | "/api/routes/{id}" | "/api/teams/{id}")
-        {
+        if E::TERMS.if_match || E::TERMS.etag {
             success["headers"]["etag"] = json!({ "$ref": "#/components/headers/etag" });
         }
         if self.propagates::<E>() {
@@ -378,14 +312,14 @@ impl Visitor for Builder {
                 json!("The change is made; KV has not taken it yet (`propagation` is `pending`).");
             responses.insert("202".to_owned(), pending);
         }
-        if matches!(E::PATTERN, "/api/tokens" | "/api/tokens/{id}/rotate") && E::METHOD == "POST" {
+        if E::TERMS.idempotent {
             let mut repeat = success.clone();
             repeat["description"] =
                 json!("A repeat under the same Idempotency-Key: the same token, without its secret.");
             responses.insert("200".to_owned(), repeat);
         }
-        if E::PATTERN == "/health/detailed" {
-            responses.insert("503".to_owned(), success.clone());
+        if let Some(status) = E::TERMS.other_status {
+            responses.insert(status.to_string(), success.clone());
         }
         responses.insert(E::STATUS.to_string(), success);
         for (status, _) in Self::errors::<E>(takes_body, takes_query) {
@@ -395,12 +329,12 @@ impl Visitor for Builder {
 
         // Links between the types' names lead nowhere here.
         let about = E::ABOUT.trim().replace("[`", "`").replace("`]", "`");
-        let security = match E::ACTION {
-            Some(_) => json!([{ "session": [] }]),
-            None if E::PATTERN.starts_with("/api/usage/") => json!([{ "token": [] }]),
-            None if E::PATTERN == "/api/usage-log" => json!([{ "signature": [] }]),
-            None if E::PATTERN == "/api/webhooks/clerk" => json!([{ "svix": [] }]),
-            None => json!([]),
+        let security = match E::TERMS.auth {
+            Auth::Session => json!([{ "session": [] }]),
+            Auth::ApiKey => json!([{ "token": [] }]),
+            Auth::Signature => json!([{ "signature": [] }]),
+            Auth::Svix => json!([{ "svix": [] }]),
+            Auth::Open => json!([]),
         };
         let mut operation = json!({
             "operationId": std::any::type_name::<E>().rsplit("::").next(),
@@ -412,16 +346,11 @@ impl Visitor for Builder {
             "security": security,
         });
         if takes_body {
-            // What may be left out altogether.
-            let is_optional = matches!(
-                E::PATTERN,
-                "/api/tokens/{id}/rotate" | "/api/routes/{id}/test" | "/api/publication/reconcile"
-            );
             operation["requestBody"] = json!({
-                "required": !is_optional,
+                "required": E::TERMS.body == Body::Required,
                 "content": { "application/json": {
                     "schema": self.schemas.subschema_for::<E::Request>(),
-                    "example": example(E::METHOD, E::PATTERN),
+                    "example": example::<E>(),
                 } },
             });
         }
@@ -451,11 +380,10 @@ mod tests {
         {
             let name = format!("{} {}", E::METHOD, E::PATTERN);
             assert!(!E::ABOUT.trim().is_empty(), "{name} says nothing of itself");
-            if E::METHOD == "GET" {
-                return;
-            }
-            let takes_body = std::any::type_name::<E::Request>() != "()";
-            match example(E::METHOD, E::PATTERN) {
+            let takes_body = E::TERMS.body != Body::None;
+            let is_empty = std::any::type_name::<E::Request>() == "()";
+            assert_eq!(takes_body, E::METHOD != "GET" && !is_empty, "{name}");
+            match example::<E>() {
                 Some(example) => {
                     let read = serde_json::from_value::<E::Request>(example);
                     assert!(read.is_ok(), "{name}: {}", read.err().unwrap());
@@ -476,7 +404,7 @@ mod tests {
     #[test]
     fn every_endpoint_is_in_the_document() {
         let document = document();
-        for (method, pattern, action) in contract::ENDPOINTS {
+        for contract::Row { method, pattern, action, .. } in contract::ENDPOINTS {
             let operation = &document["paths"][*pattern][method.to_lowercase()];
             assert!(operation.is_object(), "{method} {pattern}");
             assert_eq!(operation.get("x-access").is_some(), action.is_some(), "{method} {pattern}");

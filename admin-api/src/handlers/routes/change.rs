@@ -1,12 +1,12 @@
 //! Making, changing and deleting a route.
 
 use super::{attempt, commit, respond_changed, seal_for, snapshot, view_for};
-use crate::auth::caller;
 use crate::db::routes::{self as store, Stored};
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
-use crate::handlers::{check_if_match, condition, overtaken, status};
-use crate::request::{Attempt, Call, parse_body, respond};
+use crate::handlers::{check_if_match, condition, overtaken};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond_after};
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{
@@ -19,31 +19,29 @@ use domain::stored::still_unreadable;
 use domain::upstream::address::origin_of;
 use domain::upstream::settings::{Failover, RouteSettings};
 use url::Url;
-use worker::Response;
 
 /// `POST /api/routes`
 ///
 /// 1. Permission to write routes, and to set credentials if one is sent along or a second upstream has one.
 /// 2. Read and check; the path must be free, and the second upstream another route.
 /// 3. Route, sealed credential, table version, outbox row, audit entry in one batch; publish.
-pub async fn create(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn create(call: &Call, asked: Asked<CreateRouteRequest>) -> Answer<RouteChanged> {
+    let caller = call.caller()?;
     let attempt = attempt(Deed::CreateRoute, None);
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
-    let body = call.body().await?;
-    let route = parse_body::<CreateRouteRequest>(&body)?.validate(call.config.allow_insecure_upstreams)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
+    let route = asked.read(call)?.validate(call.config.allow_insecure_upstreams)?;
     let db = call.db()?;
     let taken = || Failure::conflict("path", "another route has this path");
     if store::id_of(&db, route.path.as_str()).await?.is_some() {
         return Err(taken());
     }
     let id = RouteId::from(audit::new_id("rte_")?);
-    let lends = check_failover(&call, &db, &caller, (None, &id), &route.settings, attempt).await?;
+    let lends = check_failover(call, &db, caller, (None, &id), &route.settings, attempt).await?;
     let credential = match &route.credential {
         None => None,
         Some(credential) => {
-            let grant = call.authorize(&caller, Subject::default(), attempt)?;
-            Some(seal_for(&call, &db, &grant, &id, origin_of(&route.upstream), credential).await?)
+            let grant = call.authorize(caller, Subject::default(), attempt)?;
+            Some(seal_for(call, &db, &grant, &id, origin_of(&route.upstream), credential).await?)
         }
     };
     let client_ip = call.client_ip();
@@ -59,11 +57,11 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
         ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
     };
     let first = store::insert(&db, &grant, &id, &route, lends, call.now)?;
-    let propagation = match commit(&call, &db, &grant, first, &entry, credential).await {
+    let propagation = match commit(call, &db, &grant, first, &entry, credential).await {
         Err(StoreError::Constraint(cause)) if cause.contains("routes.path") => return Err(taken()),
-        result => result?.ok_or_else(|| overtaken(&call))?,
+        result => result?.ok_or_else(|| overtaken(call))?,
     };
-    respond_changed(&db, &caller, &id, 201, propagation, false).await
+    respond_changed(&db, caller, &id, propagation, false).await
 }
 
 /// `PUT /api/routes/{id}`
@@ -71,24 +69,23 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
 /// 1. Read and check the fields that are given; `If-Match`; the second upstream is another route.
 /// 2. Where the origin changes, the credential, sealed to the old one, is dropped.
 /// 3. Write where the version is still the one that was read; publish.
-pub async fn update(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<RouteChanged> {
+    let caller = call.caller()?;
     let id = call.id().to_owned();
     let attempt = attempt(Deed::UpdateRoute, Some(&id));
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
-    let body = call.body().await?;
-    let change = parse_body::<UpdateRouteRequest>(&body)?.validate(call.config.allow_insecure_upstreams)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
+    let change = asked.read(call)?.validate(call.config.allow_insecure_upstreams)?;
     let db = call.db()?;
     let before = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
-    check_if_match(&call, before.view.version)?;
+    check_if_match(call, before.view.version)?;
     let after = changed(before.clone(), change);
     let was = before.upstream.settings.failover.as_ref();
     let settings = &after.upstream.settings;
-    let lends = check_failover(&call, &db, &caller, (was, &before.view.id), settings, attempt).await?;
+    let lends = check_failover(call, &db, caller, (was, &before.view.id), settings, attempt).await?;
     let drops = after.upstream.credential.is_none() && before.upstream.credential.is_some();
     // Later calls go out without the credential, so dropping it takes the permission to set one.
     let drop = if drops {
-        let grant = call.authorize(&caller, Subject::default(), attempt)?;
+        let grant = call.authorize(caller, Subject::default(), attempt)?;
         Some(store::delete_credential(&db, &grant, &before.view.id)?)
     } else {
         None
@@ -101,9 +98,9 @@ pub async fn update(mut call: Call) -> Result<Response, Failure> {
     };
     let route_id = &before.view.id;
     let first = store::update(&db, &grant, &after, lends, call.now)?;
-    let propagation = commit(&call, &db, &grant, first, &entry, drop).await?;
-    let propagation = propagation.ok_or_else(|| overtaken(&call))?;
-    respond_changed(&db, &caller, route_id, 200, propagation, drops).await
+    let propagation = commit(call, &db, &grant, first, &entry, drop).await?;
+    let propagation = propagation.ok_or_else(|| overtaken(call))?;
+    respond_changed(&db, caller, route_id, propagation, drops).await
 }
 
 /// The second upstream must exist and must not be the route itself. If it has a credential, calls of this
@@ -176,10 +173,10 @@ fn origin_in(backend_url: &str) -> Option<String> {
 
 /// `DELETE /api/routes/{id}`: the route and its credential; the audit log remembers. Not while others
 /// fail over to it.
-pub async fn delete(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn delete(call: &Call, _: Asked<()>) -> Answer<RouteChanged> {
+    let caller = call.caller()?;
     let attempt = attempt(Deed::DeleteRoute, Some(call.id()));
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
     let db = call.db()?;
     let before = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, before.view.version)?;
@@ -199,8 +196,8 @@ pub async fn delete(call: &Call) -> Result<Response, Failure> {
     let propagation = commit(call, &db, &grant, first, &entry, None).await?;
     let propagation = propagation
         .ok_or_else(|| if version.is_some() { overtaken(call) } else { ApiError::NotFound.into() })?;
-    let route = view_for(&caller, before);
-    respond(status(200, propagation), &RouteChanged { route, propagation, credential_dropped: false })
+    let route = view_for(caller, before);
+    respond_after(propagation, None, RouteChanged { route, propagation, credential_dropped: false })
 }
 
 #[cfg(test)]

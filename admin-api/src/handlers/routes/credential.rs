@@ -1,28 +1,26 @@
 //! A route's credential: written, never read.
 
 use super::{attempt, commit, respond_changed, seal_for, snapshot};
-use crate::auth::caller;
 use crate::db::{audit, routes as store};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, overtaken};
-use crate::request::{Call, parse_body};
+use crate::request::{Asked, Call};
+use crate::respond::Answer;
 use contract::audit::Deed;
 use contract::error::ApiError;
-use contract::routes::check_credential;
+use contract::routes::{RouteChanged, check_credential};
 use domain::credential::Credential;
 use domain::people::role::Subject;
 use domain::upstream::address::origin_of;
 use url::Url;
-use worker::Response;
 
 /// `PUT /api/routes/{id}/credential`: sealed to the route and to the origin that it has now.
-pub async fn set_credential(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn set_credential(call: &Call, asked: Asked<Credential>) -> Answer<RouteChanged> {
+    let caller = call.caller()?;
     let id = call.id().to_owned();
     let attempt = attempt(Deed::SetCredential, Some(&id));
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
-    let body = call.body().await?;
-    let credential: Credential = parse_body(&body)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
+    let credential = asked.read(call)?;
     let mut errors = Vec::new();
     check_credential("", &credential, call.config.allow_insecure_upstreams, &mut errors);
     if !errors.is_empty() {
@@ -30,7 +28,7 @@ pub async fn set_credential(mut call: Call) -> Result<Response, Failure> {
     }
     let db = call.db()?;
     let route = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
-    check_if_match(&call, route.view.version)?;
+    check_if_match(call, route.view.version)?;
     let url = Url::parse(&route.upstream.backend_url).map_err(|e| Failure::Internal(e.to_string()))?;
     let origin = origin_of(&url);
     let client_ip = call.client_ip();
@@ -41,17 +39,17 @@ pub async fn set_credential(mut call: Call) -> Result<Response, Failure> {
     };
     let route_id = &route.view.id;
     let first = store::touch(&db, &grant, route_id, route.view.version, call.now)?;
-    let put = seal_for(&call, &db, &grant, route_id, origin, &credential).await?;
-    let propagation = commit(&call, &db, &grant, first, &entry, Some(put)).await?;
-    let propagation = propagation.ok_or_else(|| overtaken(&call))?;
-    respond_changed(&db, &caller, route_id, 200, propagation, false).await
+    let put = seal_for(call, &db, &grant, route_id, origin, &credential).await?;
+    let propagation = commit(call, &db, &grant, first, &entry, Some(put)).await?;
+    let propagation = propagation.ok_or_else(|| overtaken(call))?;
+    respond_changed(&db, caller, route_id, propagation, false).await
 }
 
 /// `DELETE /api/routes/{id}/credential`
-pub async fn clear_credential(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn clear_credential(call: &Call, _: Asked<()>) -> Answer<RouteChanged> {
+    let caller = call.caller()?;
     let attempt = attempt(Deed::ClearCredential, Some(call.id()));
-    let grant = call.authorize(&caller, Subject::default(), attempt)?;
+    let grant = call.authorize(caller, Subject::default(), attempt)?;
     let db = call.db()?;
     let route = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, route.view.version)?;
@@ -66,5 +64,5 @@ pub async fn clear_credential(call: &Call) -> Result<Response, Failure> {
     let delete = store::delete_credential(&db, &grant, route_id)?;
     let propagation = commit(call, &db, &grant, first, &entry, Some(delete)).await?;
     let propagation = propagation.ok_or_else(|| overtaken(call))?;
-    respond_changed(&db, &caller, route_id, 200, propagation, false).await
+    respond_changed(&db, caller, route_id, propagation, false).await
 }

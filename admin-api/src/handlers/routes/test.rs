@@ -1,11 +1,11 @@
 //! One harmless call to a route's upstream.
 
 use super::attempt;
-use crate::auth::caller;
 use crate::db::routes as store;
 use crate::error::Failure;
 use crate::publish::route_of;
-use crate::request::{Call, parse_body, respond};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond};
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{RouteTested, TestRouteRequest};
@@ -23,7 +23,7 @@ use edge::credential::{Outgoing, attach};
 use edge::log::{Source, log};
 use edge::timeout::{TimedOut, within};
 use url::Url;
-use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
 /// Somebody is waiting for it before a screen.
 const MAX_TIMEOUT_MS: u32 = 15_000;
@@ -32,29 +32,27 @@ const MAX_TIMEOUT_MS: u32 = 15_000;
 ///
 /// 1. The URL and the credential as the gateway makes them.
 /// 2. The call; redirects are not followed, and nothing of the answer but its status is read.
-pub async fn test(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
+pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTested> {
+    let caller = call.caller()?;
     let id = call.id().to_owned();
     let attempt = attempt(Deed::TestRoute, Some(&id));
-    call.require(&caller, Action::TestRoute, Subject::default(), attempt)?;
-    let body = call.body().await?;
-    let request: TestRouteRequest =
-        if body.is_empty() { TestRouteRequest::default() } else { parse_body(&body)? };
+    call.require(caller, Action::TestRoute, Subject::default(), attempt)?;
+    let request = asked.read(call)?;
     let row = store::published_one(&call.db()?, &id).await?.ok_or(ApiError::NotFound)?;
     let route = route_of(row).map(Route::from);
     let route = route.ok_or_else(|| Failure::Internal("the route cannot be read".to_owned()))?;
-    let url = url_of(&call, &route, request.path.as_deref().unwrap_or_default())?;
+    let url = url_of(call, &route, request.path.as_deref().unwrap_or_default())?;
 
     let tested =
         |status, latency_ms, outcome| RouteTested { url: url.to_string(), status, latency_ms, outcome };
-    let Ok(edit) = credential_of(&call, &route).await else {
-        return respond(200, &tested(None, 0, Outcome::CredentialUnavailable));
+    let Ok(edit) = credential_of(call, &route).await else {
+        return respond(tested(None, 0, Outcome::CredentialUnavailable));
     };
     let started = now();
     let took = || u32::try_from(now() - started).unwrap_or(0);
-    let upstream = self::request(&call, request.method.as_str(), url.clone(), edit.as_ref()).await?;
+    let upstream = self::request(call, request.method.as_str(), url.clone(), edit.as_ref()).await?;
     let Some(upstream) = upstream else {
-        return respond(200, &tested(None, took(), Outcome::CredentialUnavailable));
+        return respond(tested(None, took(), Outcome::CredentialUnavailable));
     };
     let timeout_ms = route.timeout_ms.min(MAX_TIMEOUT_MS);
     let answer = match within(timeout_ms.into(), Fetch::Request(upstream).send()).await {
@@ -68,7 +66,7 @@ pub async fn test(mut call: Call) -> Result<Response, Failure> {
         }
         Err(TimedOut) => tested(None, took(), Outcome::Timeout),
     };
-    respond(200, &answer)
+    respond(answer)
 }
 
 /// URL of the call, by the gateway's own rules.

@@ -2,12 +2,11 @@
 
 use super::limits::check_change;
 use super::{attempt, check_cap, commit, find_to_change, propagation_of, refuse_revoked, snapshot};
-use crate::auth::caller;
 use crate::db::tokens::{self as store, StateChange};
 use crate::db::{Db, audit};
-use crate::error::Failure;
-use crate::handlers::{check_if_match, condition, overtaken, status};
-use crate::request::{Call, parse_body, respond_versioned};
+use crate::handlers::{check_if_match, condition, overtaken};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond_after};
 use contract::Propagation;
 use contract::audit::Deed;
 use contract::error::ApiError;
@@ -16,30 +15,28 @@ use domain::access::record::TokenState;
 use domain::people::grant::{ChangeToken, Grant};
 use domain::people::role::{Action, Subject, authorize};
 use domain::stored::still_unreadable;
-use worker::Response;
 
 /// `PUT /api/tokens/{id}`
 ///
 /// 1. Read and check the fields that are given.
 /// 2. `If-Match`, scopes inside the team's cap, and leave to loosen limits where they are.
 /// 3. Write where the version is still the one that was read; publish.
-pub async fn update(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
+pub async fn update(call: &Call, asked: Asked<UpdateTokenRequest>) -> Answer<TokenChanged> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(&call, &db, &caller, Deed::UpdateToken).await?;
-    let change = parse_body::<UpdateTokenRequest>(&body)?.validate(call.now)?;
-    check_if_match(&call, before.version)?;
+    let (before, grant) = find_to_change(call, &db, caller, Deed::UpdateToken).await?;
+    let change = asked.read(call)?.validate(call.now)?;
+    check_if_match(call, before.version)?;
     refuse_revoked(&before)?;
     if change.scopes.is_some() || change.limits.is_some() {
         let team = store::team_bounds(&db, &before.team_id).await?.ok_or(ApiError::NotFound)?;
         check_cap(&team.cap, change.scopes.as_deref().unwrap_or_default())?;
         let after = change.limits.as_ref().unwrap_or(&before.limits);
         let attempt = attempt(Deed::UpdateToken, &before);
-        check_change(&call, &caller, (&before.team_id, &team.limits), (&before.limits, after), attempt)?;
+        check_change(call, caller, (&before.team_id, &team.limits), (&before.limits, after), attempt)?;
     }
     let after = changed(before.clone(), change);
-    write(&call, &db, &grant, Deed::UpdateToken, &before, &after).await
+    write(call, &db, &grant, Deed::UpdateToken, &before, &after).await
 }
 
 /// Writes the fields of `after` where the token is still as it was in `before`.
@@ -50,7 +47,7 @@ async fn write(
     deed: Deed,
     before: &TokenView,
     after: &TokenView,
-) -> Result<Response, Failure> {
+) -> Answer<TokenChanged> {
     let client_ip = call.client_ip();
     let entry = audit::Entry {
         before: snapshot(before),
@@ -84,31 +81,30 @@ fn changed(token: TokenView, change: TokenChange) -> TokenView {
 }
 
 /// `POST /api/tokens/{id}/extend`
-pub async fn extend(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
+pub async fn extend(call: &Call, asked: Asked<ExtendTokenRequest>) -> Answer<TokenChanged> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(&call, &db, &caller, Deed::ExtendToken).await?;
-    let request: ExtendTokenRequest = parse_body(&body)?;
+    let (before, grant) = find_to_change(call, &db, caller, Deed::ExtendToken).await?;
+    let request = asked.read(call)?;
     let expires_at = request.validate(before.expires_at, call.now)?;
-    check_if_match(&call, before.version)?;
+    check_if_match(call, before.version)?;
     refuse_revoked(&before)?;
     let after = TokenView { expires_at, ..before.clone() };
-    write(&call, &db, &grant, Deed::ExtendToken, &before, &after).await
+    write(call, &db, &grant, Deed::ExtendToken, &before, &after).await
 }
 
 /// `DELETE /api/tokens/{id}`: for ever. Repeating it changes nothing.
-pub async fn revoke(call: &Call) -> Result<Response, Failure> {
+pub async fn revoke(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
     change_state(call, Deed::RevokeToken, TokenState::Revoked).await
 }
 
 /// `POST /api/tokens/{id}/disable`
-pub async fn disable(call: &Call) -> Result<Response, Failure> {
+pub async fn disable(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
     change_state(call, Deed::DisableToken, TokenState::Disabled).await
 }
 
 /// `POST /api/tokens/{id}/enable`
-pub async fn enable(call: &Call) -> Result<Response, Failure> {
+pub async fn enable(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
     change_state(call, Deed::EnableToken, TokenState::Active).await
 }
 
@@ -117,15 +113,15 @@ pub async fn enable(call: &Call) -> Result<Response, Failure> {
 /// The statement decides whether there is anything to change, not the row read before: that may be another's
 /// by now. If it changed nothing, the token is read again: it is in that state already, or somebody else was
 /// faster.
-async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Answer<TokenChanged> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(call, &db, &caller, deed).await?;
+    let (before, grant) = find_to_change(call, &db, caller, deed).await?;
     check_if_match(call, before.version)?;
     let change = match target {
         // Whoever owns the token and no more could not enable it again after somebody else disabled it.
         TokenState::Disabled => StateChange::Disable {
-            takes_over: authorize(&caller, Action::ChangeToken, Subject::team(&before.team_id)).is_ok(),
+            takes_over: authorize(caller, Action::ChangeToken, Subject::team(&before.team_id)).is_ok(),
         },
         TokenState::Active => StateChange::Enable { disabled_by: before.disabled_by.as_ref() },
         TokenState::Revoked => StateChange::Revoke,
@@ -150,7 +146,7 @@ async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Result<Res
     Err(overtaken(call))
 }
 
-async fn respond_changed(call: &Call, propagation: Propagation) -> Result<Response, Failure> {
+async fn respond_changed(call: &Call, propagation: Propagation) -> Answer<TokenChanged> {
     let token = store::get(&call.db()?, call.id()).await?.ok_or(ApiError::NotFound)?;
-    respond_versioned(status(200, propagation), token.version, &TokenChanged { token, propagation })
+    respond_after(propagation, Some(token.version), TokenChanged { token, propagation })
 }

@@ -1,12 +1,11 @@
 //! Would this call be allowed? By the function that the gateway runs.
 
 use super::{find, propagation_of};
-use crate::auth::caller;
 use crate::db::to_json;
 use crate::db::tokens as store;
-use crate::error::Failure;
 use crate::publish::{record_of, route_table};
-use crate::request::{Call, parse_body, respond};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond};
 use contract::error::ApiError;
 use contract::tokens::{ExplainRequest, Explanation};
 use domain::access::path::RequestPath;
@@ -17,16 +16,14 @@ use domain::method::Method;
 use domain::route::RouteTable;
 use edge::log::Source;
 use std::net::IpAddr;
-use worker::Response;
 
 /// `POST /api/tokens/{id}/explain`: on what D1 says now. Whether KV says the same yet is in
 /// `propagation`.
-pub async fn explain(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
+pub async fn explain(call: &Call, asked: Asked<ExplainRequest>) -> Answer<Explanation> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let token = find(&call, &db, &caller).await?;
-    let request: ExplainRequest = parse_body(&body)?;
+    let token = find(call, &db, caller).await?;
+    let request = asked.read(call)?;
     let question = Question::of(&request)?;
 
     let mut published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
@@ -34,7 +31,7 @@ pub async fn explain(mut call: Call) -> Result<Response, Failure> {
     let table = route_table(&db, call.now, Source::Request(&call.request_id)).await?;
     let table = table.table();
     let propagation = propagation_of(&db, &token.id).await?;
-    respond(200, &answer(&record, &table, &question, call.now, propagation))
+    respond(answer(&record, &table, &question, call.now, propagation))
 }
 
 /// A call that was described acceptably.

@@ -1,24 +1,24 @@
 //! Limits of a token, and the permission to loosen them.
 
 use super::find;
-use crate::auth::caller;
 use crate::db::limits as store;
 use crate::error::Failure;
 use crate::limiter::standing;
-use crate::request::{Attempt, Call, respond};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond};
 use contract::error::ApiError;
+use contract::limits::TokenLimits;
 use domain::id::TeamId;
 use domain::limit::Limits;
 use domain::people::role::{Action, Caller, Subject};
-use worker::Response;
 
 /// `GET /api/tokens/{id}/limits`
-pub async fn get(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenLimits> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let token = find(call, &db, &caller).await?;
+    let token = find(call, &db, caller).await?;
     let limits = store::in_force(&db, &token.id).await?.ok_or(ApiError::NotFound)?;
-    respond(200, &standing(call, &token.id, limits).await?)
+    respond(standing(call, &token.id, limits).await?)
 }
 
 /// 403 where a change allows more and the caller may not. What counts is what is in force, with the

@@ -2,12 +2,12 @@
 
 use super::limits::check_change;
 use super::{attempt, check_cap, commit, find, find_to_change, propagation_of, refuse_revoked, snapshot};
-use crate::auth::caller;
 use crate::db::tokens::{self as store, Idempotency};
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
-use crate::handlers::{check_if_match, condition, idempotency, overtaken, status};
-use crate::request::{Attempt, Call, parse_body, respond, respond_versioned};
+use crate::handlers::{check_if_match, condition, idempotency, overtaken};
+use crate::request::{Asked, Attempt, Call};
+use crate::respond::{Answer, respond, respond_after, respond_versioned};
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::tokens::{
@@ -21,7 +21,6 @@ use domain::people::role::Subject;
 use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
 use edge::crypto::random;
-use worker::Response;
 
 /// Secrets of one token that work at the same time.
 const MAX_WORKING_SECRETS: usize = 10;
@@ -32,16 +31,15 @@ const MAX_WORKING_SECRETS: usize = 10;
 /// 2. A repeat under the same `Idempotency-Key` ends here.
 /// 3. Scopes inside the team's cap; limits no looser than its defaults, or leave to loosen them.
 /// 4. Token, secret, outbox row, audit entry and idempotency key in one batch; publish.
-pub async fn create(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
-    let request: CreateTokenRequest = parse_body(&body)?;
+pub async fn create(call: &Call, asked: Asked<CreateTokenRequest>) -> Answer<TokenCreated> {
+    let caller = call.caller()?;
+    let request = asked.read(call)?;
     let team = request.team_id.clone();
     let attempt = Attempt { deed: Deed::CreateToken, id: None, team: Some(team.as_str()) };
-    let grant = call.authorize(&caller, Subject::team(&team), attempt)?;
+    let grant = call.authorize(caller, Subject::team(&team), attempt)?;
     let token = request.validate(call.now)?;
     let db = call.db()?;
-    let idempotency = idempotency::read(&call, "create-token".to_owned(), &body)?;
+    let idempotency = idempotency::read(call, "create-token".to_owned(), call.body())?;
     if let Some(view) = idempotency::replay(&db, grant.actor(), idempotency.as_ref()).await? {
         return respond_again(&db, view).await;
     }
@@ -49,13 +47,13 @@ pub async fn create(mut call: Call) -> Result<Response, Failure> {
     let bounds = store::team_bounds(&db, &team).await?;
     let bounds = bounds.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
     check_cap(&bounds.cap, &token.scopes)?;
-    check_change(&call, &caller, (&team, &bounds.limits), (&Limits::default(), &token.limits), attempt)?;
+    check_change(call, caller, (&team, &bounds.limits), (&Limits::default(), &token.limits), attempt)?;
 
     let id = TokenId::from(audit::new_id("tok_")?);
-    let secret = mint_secret(&call)?;
-    match insert(&call, &db, &grant, &id, &token, &secret, idempotency.as_ref()).await {
+    let secret = mint_secret(call)?;
+    match insert(call, &db, &grant, &id, &token, &secret, idempotency.as_ref()).await {
         Ok(propagation) => {
-            let propagation = propagation.ok_or_else(|| overtaken(&call))?;
+            let propagation = propagation.ok_or_else(|| overtaken(call))?;
             respond_created(&db, &id, &secret, propagation).await
         }
         Err(error) => replay_after(&db, grant.actor(), idempotency.as_ref(), error).await,
@@ -94,32 +92,31 @@ async fn insert(
 /// 1. Read and check; a repeat under the same `Idempotency-Key` ends here.
 /// 2. The secrets there are get an end, unless they have an earlier one; a new one is added.
 /// 3. KV is told of all of them.
-pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
-    let caller = caller(&call).await?;
-    let body = call.body().await?;
+pub async fn rotate(call: &Call, asked: Asked<RotateTokenRequest>) -> Answer<TokenCreated> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let (before, grant) = find_to_change(&call, &db, &caller, Deed::RotateToken).await?;
-    let request = if body.is_empty() { RotateTokenRequest::default() } else { parse_body(&body)? };
+    let (before, grant) = find_to_change(call, &db, caller, Deed::RotateToken).await?;
+    let request = asked.read(call)?;
     let grace_ms = request.validate()?;
-    let idempotency = idempotency::read(&call, format!("rotate-token:{}", before.id), &body)?;
+    let idempotency = idempotency::read(call, format!("rotate-token:{}", before.id), call.body())?;
     if let Some(view) = idempotency::replay(&db, grant.actor(), idempotency.as_ref()).await? {
         return respond_again(&db, view).await;
     }
-    check_if_match(&call, before.version)?;
+    check_if_match(call, before.version)?;
     refuse_revoked(&before)?;
 
     if grace_ms > 0 {
         check_number_of_secrets(&db, &before.id, call.now).await?;
     }
 
-    let secret = mint_secret(&call)?;
+    let secret = mint_secret(call)?;
     let client_ip = call.client_ip();
     let entry = audit::Entry {
         before: snapshot(&before),
         after: Some(serde_json::json!({ "hint": secret.hint(), "grace_ms": grace_ms })),
         ..call.entry(grant.actor().as_str(), attempt(Deed::RotateToken, &before), client_ip.as_deref())
     };
-    let first = store::touch(&db, &grant, &before.id, condition(&call, before.version), call.now)?;
+    let first = store::touch(&db, &grant, &before.id, condition(call, before.version), call.now)?;
     let mut rest = vec![
         store::insert_secret(&db, &grant, &before.id, &secret, call.now)?,
         store::end_other_secrets(&db, &grant, &before.id, &secret, call.now + grace_ms)?,
@@ -127,9 +124,9 @@ pub async fn rotate(mut call: Call) -> Result<Response, Failure> {
     if let Some(idempotency) = &idempotency {
         rest.push(store::insert_answered(&db, &grant, idempotency, &before.id, &secret, call.now)?);
     }
-    match commit(&call, &db, &grant, &before.id, first, &entry, rest).await {
+    match commit(call, &db, &grant, &before.id, first, &entry, rest).await {
         Ok(propagation) => {
-            let propagation = propagation.ok_or_else(|| overtaken(&call))?;
+            let propagation = propagation.ok_or_else(|| overtaken(call))?;
             respond_created(&db, &before.id, &secret, propagation).await
         }
         Err(error) => replay_after(&db, grant.actor(), idempotency.as_ref(), error).await,
@@ -148,14 +145,14 @@ async fn check_number_of_secrets(db: &Db, token: &TokenId, now: UnixMs) -> Resul
 }
 
 /// `GET /api/tokens/{id}/secrets`
-pub async fn list_secrets(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
+pub async fn list_secrets(call: &Call, _: Asked<()>) -> Answer<Page<SecretView>> {
+    let caller = call.caller()?;
     let db = call.db()?;
-    let token = find(call, &db, &caller).await?;
+    let token = find(call, &db, caller).await?;
     let secrets = store::secrets(&db, token.id.as_str()).await?;
     // A token has few secrets: each rotation adds one.
     let items = secrets.into_iter().map(SecretView::from).collect();
-    respond(200, &Page { items, next_cursor: None })
+    respond(Page { items, next_cursor: None })
 }
 
 fn mint_secret(call: &Call) -> Result<TokenSecret, Failure> {
@@ -168,16 +165,17 @@ async fn respond_created(
     id: &TokenId,
     secret: &TokenSecret,
     propagation: Propagation,
-) -> Result<Response, Failure> {
+) -> Answer<TokenCreated> {
     let view = store::get(db, id.as_str()).await?.ok_or(ApiError::NotFound)?;
     let token = Some(secret.expose().to_owned());
-    respond_versioned(status(201, propagation), view.version, &TokenCreated { token, view, propagation })
+    respond_after(propagation, Some(view.version), TokenCreated { token, view, propagation })
 }
 
 /// The answer to a repeat: the same token, without its secret.
-async fn respond_again(db: &Db, view: TokenView) -> Result<Response, Failure> {
+async fn respond_again(db: &Db, view: TokenView) -> Answer<TokenCreated> {
     let propagation = propagation_of(db, &view.id).await?;
-    respond_versioned(200, view.version, &TokenCreated { token: None, view, propagation })
+    let created = TokenCreated { token: None, view, propagation };
+    respond_versioned(created.view.version, created).map(|reply| reply.status(200))
 }
 
 /// Two requests under one key at the same time: the second finds the key taken, and its whole batch
@@ -187,7 +185,7 @@ async fn replay_after(
     actor: &UserId,
     idempotency: Option<&Idempotency>,
     error: StoreError,
-) -> Result<Response, Failure> {
+) -> Answer<TokenCreated> {
     if matches!(error, StoreError::Constraint(_))
         && let Some(view) = idempotency::replay(db, actor, idempotency).await?
     {

@@ -1,18 +1,17 @@
 //! Single calls: a list, and a file.
 
-use crate::auth::caller;
 use crate::db::usage::{self as store, EventFilter, Found};
 use crate::error::Failure;
 use crate::handlers::{csv, parse_time, visible_teams};
-use crate::paging::{Cursor, check_limit, page, parse_query};
-use crate::request::{Call, respond};
+use crate::paging::{Cursor, check_limit, page};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, ready, respond};
 use contract::Page;
 use contract::usage::{CallPage, CallView, EventQuery, StatusClass};
 use domain::csv::push_row;
 use domain::id::TeamId;
 use domain::people::role::Caller;
 use domain::time::{DAY_MS, UnixMs, to_rfc3339};
-use worker::Response;
 
 /// Calls that are read at once for a file: 900 queries make it nine million calls long.
 const FILE_PAGE: u32 = 10_000;
@@ -23,11 +22,11 @@ const FILE_LOOKED_THROUGH: u32 = 100_000;
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
 
 /// `GET /api/usage/events`
-pub async fn list(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: EventQuery = parse_query(call.query())?;
+pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
-    let mut filter = filter_of(call, &caller, query)?;
+    let mut filter = filter_of(call, caller, query)?;
     if filter.from == 0 && filter.token.is_none() && filter.route.is_none() && filter.team.is_none() {
         filter.from = call.now - DEFAULT_SPAN_MS;
     }
@@ -37,7 +36,7 @@ pub async fn list(call: &Call) -> Result<Response, Failure> {
     let end = searched_to.filter(|_| next_cursor.is_none());
     let searched_to = end.as_ref().map(|(at, _)| *at);
     let further = end.and_then(|(at, id)| Cursor::Time(at, id).encode());
-    respond(200, &CallPage { items, next_cursor: next_cursor.or(further), searched_to })
+    respond(CallPage { items, next_cursor: next_cursor.or(further), searched_to })
 }
 
 fn filter_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<EventFilter, Failure> {
@@ -65,11 +64,11 @@ fn filter_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<EventFil
 }
 
 /// `GET /api/usage/export`: page after page as the client takes it; nothing is held but one page.
-pub async fn export(call: &Call) -> Result<Response, Failure> {
-    let caller = caller(call).await?;
-    let query: EventQuery = parse_query(call.query())?;
+pub async fn export(call: &Call, asked: Asked<EventQuery>) -> Answer<String> {
+    let caller = call.caller()?;
+    let query = asked.read(call)?;
     csv::refuse_paging(query.limit, query.cursor.as_deref())?;
-    let filter = filter_of(call, &caller, query)?;
+    let filter = filter_of(call, caller, query)?;
     let db = call.db()?;
     let read = move |filter: EventFilter| {
         let db = db.clone();
@@ -83,7 +82,7 @@ pub async fn export(call: &Call) -> Result<Response, Failure> {
         }
     };
     let resume = |filter: &EventFilter| csv::resume("to", filter.before.0);
-    csv::respond(&call.request_id, "usage.csv", HEAD, filter, read, resume)
+    csv::respond(&call.request_id, "usage.csv", HEAD, filter, read, resume).map(ready)
 }
 
 const HEAD: &[&str] = &[

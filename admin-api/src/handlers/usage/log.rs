@@ -3,7 +3,8 @@
 use crate::db::{to_json, tokens, usage};
 use crate::error::Failure;
 use crate::intake::Loss;
-use crate::request::{Call, parse_body, respond};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contract::error::ApiError;
 use contract::usage::{UsageLogRequest, UsageLogged};
@@ -16,7 +17,6 @@ use domain::{id::TokenId, method::Method, signature};
 use edge::log::{Source, log};
 use edge::queue::{Packed, Queue};
 use sha2::{Digest, Sha256};
-use worker::Response;
 
 /// A repeat of an older call could find its raw event gone, and count twice.
 const MAX_AGE_MS: i64 = 14 * DAY_MS;
@@ -29,15 +29,14 @@ const MAX_AHEAD_MS: i64 = 5 * domain::time::MINUTE_MS;
 /// 1. The signature over the body as it came; without a key configured there is no such endpoint.
 /// 2. The fields. A call of an unknown token is counted as such, once however often it is repeated.
 /// 3. Into the same queue as the gateway's events, under an id that every repeat has too.
-pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
+pub async fn log_usage(call: &Call, asked: Asked<UsageLogRequest>) -> Answer<UsageLogged> {
     let keys = call.config.usage_log_keys.clone().ok_or(ApiError::NotFound)?;
     let header = call.header("x-signature").ok_or(ApiError::BadSignature)?;
-    let body = call.body().await?;
-    if let Err(error) = signature::verify(&header, &body, &keys, call.now) {
+    if let Err(error) = signature::verify(&header, call.body(), &keys, call.now) {
         log(Source::Request(&call.request_id), "usage log refused", &error.to_string());
         return Err(ApiError::BadSignature.into());
     }
-    let request: UsageLogRequest = parse_body(&body)?;
+    let request = asked.read(call)?;
     let id = id_of(&request);
     let db = call.db()?;
     let found = tokens::find_by_secret(&db, &request.token_hash).await?;
@@ -45,7 +44,7 @@ pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
     let Some(holder) = found else {
         let loss = Loss { message_id: id.clone(), dropped: 0, unknown_tokens: 1, undecodable: 0 };
         usage::add_losses(&db, &to_json(&[loss])?, call.now).await?;
-        return respond(202, &UsageLogged { recorded: false, id });
+        return respond(UsageLogged { recorded: false, id });
     };
     let message = UsageMessage {
         v: UsageMessage::VERSION,
@@ -56,7 +55,7 @@ pub async fn log_usage(mut call: Call) -> Result<Response, Failure> {
     let message = Packed::new(&message).map_err(Failure::Internal)?;
     let queue = Queue::usage(&call.env).map_err(Failure::Unavailable)?;
     queue.send(&message).await.map_err(Failure::Unavailable)?;
-    respond(202, &UsageLogged { recorded: true, id })
+    respond(UsageLogged { recorded: true, id })
 }
 
 /// The identity of a call: what the sender calls it, or everything that is said of it.

@@ -2,32 +2,28 @@
 
 use crate::auth::api_key;
 use crate::db::{limits, usage as store};
-use crate::error::Failure;
 use crate::limiter::standing;
-use crate::request::{Call, respond};
+use crate::request::{Asked, Call};
+use crate::respond::{Answer, respond};
 use contract::error::ApiError;
 use contract::usage::{Figures, OwnUsage};
-use worker::Response;
 
 const RECENT_CALLS: u32 = 10;
 
 /// `GET /api/usage/me` and, as the earlier system called it, `GET /api/usage/test-data`.
-pub async fn own(call: &Call) -> Result<Response, Failure> {
+pub async fn own(call: &Call, _: Asked<()>) -> Answer<OwnUsage> {
     let holder = api_key::holder(call).await?;
     let db = call.db()?;
     let total = store::own_total(&db, &holder.id).await?;
     let recent = store::own_recent(&db, &holder.id, RECENT_CALLS).await?;
     let limits = limits::in_force(&db, &holder.id).await?.ok_or(ApiError::InvalidApiKey)?;
     let limits = standing(call, &holder.id, limits).await?;
-    respond(
-        200,
-        &OwnUsage {
-            token_id: holder.id,
-            name: holder.name,
-            expires_at: holder.expires_at,
-            limits,
-            total: Figures::from(&total),
-            recent,
-        },
-    )
+    respond(OwnUsage {
+        token_id: holder.id,
+        name: holder.name,
+        expires_at: holder.expires_at,
+        limits,
+        total: Figures::from(&total),
+        recent,
+    })
 }

@@ -1,0 +1,83 @@
+//! Responses of the handlers, typed by endpoint, and their one way to bytes.
+
+use crate::error::Failure;
+use crate::request::etag;
+use contract::Propagation;
+use serde::Serialize;
+use worker::Response;
+
+/// The outcome of a handler.
+pub type Answer<T> = Result<Reply<T>, Failure>;
+
+/// A response with a body of type `T`.
+#[derive(Debug)]
+pub struct Reply<T> {
+    content: Content<T>,
+    status: Option<u16>,
+    version: Option<u64>,
+}
+
+#[derive(Debug)]
+enum Content<T> {
+    Value(T),
+    Ready(Response),
+}
+
+impl<T> Reply<T> {
+    /// Sets a status other than the endpoint's own.
+    pub fn status(self, status: u16) -> Self {
+        Self { status: Some(status), ..self }
+    }
+}
+
+impl<T: Serialize> Reply<T> {
+    /// Encodes it; `done` is the endpoint's own status.
+    pub fn encode(self, done: u16) -> Result<Response, Failure> {
+        match self.content {
+            Content::Ready(response) => Ok(response),
+            Content::Value(value) => {
+                let json = serde_json::to_string(&value).map_err(|e| Failure::Internal(e.to_string()))?;
+                json_response(json, self.status.unwrap_or(done), self.version)
+            }
+        }
+    }
+}
+
+/// A JSON response, never cached. `no-transform` keeps an edge from compressing one with a version, and so from
+/// weakening its tag (RFC 9111, section 5.2.2.6).
+fn json_response(json: String, status: u16, version: Option<u64>) -> Result<Response, Failure> {
+    let response = Response::ok(json)?.with_status(status);
+    let headers = response.headers();
+    headers.set("content-type", "application/json")?;
+    headers.set("cache-control", if version.is_some() { "no-store, no-transform" } else { "no-store" })?;
+    if let Some(version) = version {
+        headers.set("etag", &etag(version))?;
+    }
+    Ok(response)
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a handler ends with it")]
+pub fn respond<T>(value: T) -> Answer<T> {
+    Ok(Reply { content: Content::Value(value), status: None, version: None })
+}
+
+/// With the version that `If-Match` may name.
+#[expect(clippy::unnecessary_wraps, reason = "a handler ends with it")]
+pub fn respond_versioned<T>(version: u64, value: T) -> Answer<T> {
+    Ok(Reply { content: Content::Value(value), status: None, version: Some(version) })
+}
+
+/// After a change; 202 if KV has not taken it yet: it is made, and not in force everywhere.
+#[expect(clippy::unnecessary_wraps, reason = "a handler ends with it")]
+pub fn respond_after<T>(propagation: Propagation, version: Option<u64>, value: T) -> Answer<T> {
+    let status = match propagation {
+        Propagation::Published => None,
+        Propagation::Pending => Some(202),
+    };
+    Ok(Reply { content: Content::Value(value), status, version })
+}
+
+/// A response that is not JSON made of a `T`, such as a file.
+pub fn ready<T>(response: Response) -> Reply<T> {
+    Reply { content: Content::Ready(response), status: None, version: None }
+}

@@ -1,0 +1,158 @@
+//! One endpoint: everything that the API, its clients and its document know of it, in one place.
+
+use crate::error::ApiError;
+use domain::people::role::Action;
+
+/// One endpoint. The API registers [`Endpoint::PATTERN`], clients call [`Endpoint::path`].
+pub trait Endpoint {
+    const METHOD: &'static str;
+    /// Segments in braces are parameters: `/api/tokens/{id}`.
+    const PATTERN: &'static str;
+    /// The action that the caller must be allowed; `None` if the endpoint asks for no session.
+    const ACTION: Option<Action>;
+    /// The status of success.
+    const STATUS: u16 = 200;
+    /// Its description, for people.
+    const ABOUT: &'static str;
+    const TERMS: Terms;
+    type Request;
+    type Response;
+
+    /// The pattern with its parameters filled in, in order.
+    fn path(parameters: &[&str]) -> String {
+        let mut parameters = parameters.iter();
+        let fill = |segment: &str| {
+            if segment.starts_with('{') {
+                let value = parameters.next().copied().unwrap_or_default();
+                url::form_urlencoded::byte_serialize(value.as_bytes()).collect::<String>().replace('+', "%20")
+            } else {
+                segment.to_owned()
+            }
+        };
+        Self::PATTERN.split('/').map(fill).collect::<Vec<_>>().join("/")
+    }
+}
+
+/// Proof of who is calling.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Auth {
+    /// A person's session.
+    Session,
+    /// A token of this system.
+    ApiKey,
+    /// An HMAC over the body, under `USAGE_LOG_KEY`.
+    Signature,
+    /// Svix's signature over the body.
+    Svix,
+    /// None, and no store is touched.
+    Open,
+}
+
+/// Whether a request has a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// None; the request of a `GET` is its query.
+    None,
+    /// An empty body counts as `{}`.
+    Optional,
+    Required,
+}
+
+/// The conditions of an endpoint.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+pub struct Terms {
+    pub auth: Auth,
+    pub body: Body,
+    /// The longest body that is read, in bytes.
+    pub max_body: usize,
+    /// Whether it changes something that a restore of the database could lose, so that it is refused meanwhile.
+    pub is_change: bool,
+    /// Whether it heeds `If-Match`.
+    pub if_match: bool,
+    /// Whether its response has an `ETag`; every response of one with `if_match` has.
+    pub etag: bool,
+    /// Whether it heeds `Idempotency-Key`.
+    pub idempotent: bool,
+    /// The media type of its response.
+    pub media: &'static str,
+    /// Another status that comes with the response.
+    pub other_status: Option<u16>,
+    /// Errors beside those that follow from the other terms.
+    pub errors: &'static [ApiError],
+    /// A request, as JSON. A test holds it against the type.
+    pub example: Option<&'static str>,
+}
+
+impl Terms {
+    /// The terms that follow from method and action; `is_empty` if the request has nothing in it.
+    pub const fn of(method: &str, action: Option<Action>, is_empty: bool) -> Self {
+        let is_get = matches!(method.as_bytes(), b"GET");
+        Self {
+            auth: if action.is_some() { Auth::Session } else { Auth::Open },
+            body: if is_get || is_empty { Body::None } else { Body::Required },
+            // The largest request but an import, a route with a credential of 8 KB, stays far below.
+            max_body: 256 * 1_024,
+            is_change: !is_get,
+            if_match: false,
+            etag: false,
+            idempotent: false,
+            media: "application/json",
+            other_status: None,
+            errors: &[],
+            example: None,
+        }
+    }
+}
+
+/// `Name, "METHOD", "/pattern", action, status, Request => Response`, then each of the [`Terms`] that differs from
+/// the default.
+macro_rules! endpoint {
+    (
+        $(#[doc = $doc:literal])* $name:ident, $method:literal, $pattern:literal, $action:expr, $status:literal,
+        $request:ty => $response:ty $(, $term:ident: $value:expr)* $(,)?
+    ) => {
+        $(#[doc = $doc])*
+        #[derive(Clone, Copy, Debug)]
+        pub struct $name;
+
+        impl $crate::Endpoint for $name {
+            const METHOD: &'static str = $method;
+            const PATTERN: &'static str = $pattern;
+            const ACTION: Option<domain::people::role::Action> = $action;
+            const STATUS: u16 = $status;
+            const ABOUT: &'static str = concat!($($doc, "\n"),*);
+            const TERMS: $crate::Terms = $crate::Terms {
+                $($term: $value,)*
+                ..$crate::Terms::of($method, $action, size_of::<$request>() == 0)
+            };
+            type Request = $request;
+            type Response = $response;
+        }
+    };
+}
+pub(crate) use endpoint;
+
+/// An endpoint without its types, for tables over all of them.
+#[derive(Clone, Copy, Debug)]
+pub struct Row {
+    pub method: &'static str,
+    pub pattern: &'static str,
+    pub action: Option<Action>,
+    pub terms: Terms,
+}
+
+impl Row {
+    pub const fn of<E: Endpoint>() -> Self {
+        Self { method: E::METHOD, pattern: E::PATTERN, action: E::ACTION, terms: E::TERMS }
+    }
+}
+
+/// Is shown every endpoint with its types.
+#[cfg(feature = "schema")]
+pub trait Visitor {
+    fn visit<E: Endpoint>(&mut self)
+    where
+        E::Request: schemars::JsonSchema + serde::de::DeserializeOwned,
+        E::Response: schemars::JsonSchema;
+}
