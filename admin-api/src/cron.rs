@@ -5,9 +5,8 @@
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, audit, settings, to_json, upkeep, usage};
-use crate::handlers::invitations;
 use crate::publish::{KvError, Writer, drain_all, first_prices, relay};
-use crate::{reconcile, reseal};
+use crate::{invitations, reconcile, reseal};
 use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::UsageMessage;
@@ -16,6 +15,7 @@ use edge::clock::now;
 use edge::log::{Source, log};
 use edge::queue::{Packed, Queue};
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use worker::Env;
 
 /// How long a run publishes, in ms, and the KV operations that it leaves for the comparison.
@@ -33,50 +33,38 @@ pub async fn run(env: &Env) {
         let is_free = settings::lease(&db, settings::CRON_LEASE, &holder, now()).await?;
         Ok::<_, StoreError>(is_free.then_some((db, holder)))
     };
-    let (db, holder) = match lease.await {
-        Ok(Some(lease)) => lease,
-        Ok(None) => return log(Source::Cron, "nothing done", "the run before is still at work"),
-        Err(error) => return log(Source::Cron, "nothing done", &error.to_string()),
+    let Some(lease) = done("nothing done", lease.await) else { return };
+    let Some((db, holder)) = lease else {
+        return log(Source::Cron, "nothing done", "the run before is still at work");
     };
-    if let Err(error) = beat(env, &db).await {
-        log(Source::Cron, "no heartbeat", &error);
-    }
+    done("no heartbeat", beat(env, &db).await);
     run_steps(env, &db).await;
-    if let Err(error) = settings::give_back(&db, settings::CRON_LEASE, &holder).await {
-        log(Source::Cron, "lease not given back", &error.to_string());
-    }
+    done("lease not given back", settings::give_back(&db, settings::CRON_LEASE, &holder).await);
+}
+
+/// The outcome of a step; a failure is logged as `failed`, and the next step goes on.
+fn done<T>(failed: &str, result: Result<T, impl Display>) -> Option<T> {
+    result.inspect_err(|error| log(Source::Cron, failed, &error.to_string())).ok()
 }
 
 async fn run_steps(env: &Env, db: &Db) {
-    publish(env, db).await;
-    if let Err(error) = upkeep::notify(db, now()).await {
-        log(Source::Cron, "notifications not written", &error.to_string());
-    }
-    if let Err(error) = upkeep::resolve_unpriced(db, now()).await {
-        log(Source::Cron, "models without a price not looked at", &error.to_string());
-    }
-    let config = match Config::get(env) {
-        Ok(config) => config,
-        Err(error) => return log(Source::Cron, "nothing purged", &error.to_string()),
-    };
-    if let Err(error) = invitations::send_due(&config, db, now()).await {
-        log(Source::Cron, "invitations not sent", &error.to_string());
-    }
-    if let Err(error) = purge(db, &config).await {
-        log(Source::Cron, "purge broke off", &error.to_string());
-    }
+    let config = done("nothing sealed, sent or purged", Config::get(env));
+    publish(env, db, config.as_deref()).await;
+    done("notifications not written", upkeep::notify(db, now()).await);
+    done("models without a price not looked at", upkeep::resolve_unpriced(db, now()).await);
+    let Some(config) = config else { return };
+    done("invitations not sent", invitations::send_due(&config, db, now()).await);
+    done("purge broke off", purge(db, &config).await);
 }
 
 /// Tells KV what is due, the most urgent first; then what takes its time.
-async fn publish(env: &Env, db: &Db) {
+async fn publish(env: &Env, db: &Db, config: Option<&Config>) {
     let writer = match Writer::begin(env, db).await {
         Ok(writer) => Some(writer),
         Err(error) => {
             log(Source::Cron, "nothing published", &error.to_string());
-            if !matches!(error, KvError::Held(_))
-                && let Err(error) = reconcile::note_failure(db, &error.to_string()).await
-            {
-                log(Source::Cron, "failure not noted", &error.to_string());
+            if !matches!(error, KvError::Held(_)) {
+                done("failure not noted", reconcile::note_failure(db, &error.to_string()).await);
             }
             None
         }
@@ -87,37 +75,27 @@ async fn publish(env: &Env, db: &Db) {
             relay::begin(env, db).await;
         }
     }
-    let is_resealed = reseal(env, db).await;
+    let is_resealed = match config {
+        Some(config) => reseal(db, config).await,
+        None => false,
+    };
     let Some(writer) = writer else { return };
     if is_resealed {
         drain(&writer, db).await;
     }
-    if let Err(error) = first_prices(&writer, db, Source::Cron).await {
-        log(Source::Cron, "prices not published", &error.to_string());
-    }
-    if let Err(error) = reconcile::run(&writer, db).await {
-        log(Source::Cron, "KV not compared", &error.to_string());
-    }
+    done("prices not published", first_prices(&writer, db, Source::Cron).await);
+    done("KV not compared", reconcile::run(&writer, db).await);
 }
 
 /// Whether something may be left.
 async fn drain(writer: &Writer, db: &Db) -> bool {
-    drain_all(writer, db, Source::Cron).await.unwrap_or_else(|error| {
-        log(Source::Cron, "outbox not drained", &error.to_string());
-        false
-    })
+    done("outbox not drained", drain_all(writer, db, Source::Cron).await).unwrap_or(false)
 }
 
 /// Whether credentials were sealed again, so that the route table has changed.
-async fn reseal(env: &Env, db: &Db) -> bool {
-    let Ok(config) = Config::get(env) else { return false };
-    if let Err(error) = note_keys(db, &config).await {
-        log(Source::Cron, "keys not noted", &error.to_string());
-    }
-    reseal::run(db, &config, Source::Cron).await.unwrap_or_else(|error| {
-        log(Source::Cron, "credentials not sealed again", &error.to_string());
-        false
-    })
+async fn reseal(db: &Db, config: &Config) -> bool {
+    done("keys not noted", note_keys(db, config).await);
+    done("credentials not sealed again", reseal::run(db, config, Source::Cron).await).unwrap_or(false)
 }
 
 /// Tells those who rotate a key which ones are at work here.

@@ -20,6 +20,7 @@
 
 mod auth;
 mod budget;
+mod change;
 mod clerk;
 mod config;
 mod consumer;
@@ -29,6 +30,7 @@ mod error;
 mod handlers;
 mod hold;
 pub mod intake;
+mod invitations;
 mod limiter;
 mod paging;
 mod publish;

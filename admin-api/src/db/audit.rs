@@ -25,6 +25,24 @@ pub struct Entry<'a> {
     pub request_id: &'a str,
 }
 
+impl<'a> Entry<'a> {
+    /// An entry of something that no caller asked for.
+    pub fn of_system(deed: Deed, entity_id: &'a str, at: UnixMs, request_id: &'a str) -> Self {
+        Self {
+            at,
+            actor: "system",
+            deed,
+            refused: false,
+            entity_id: Some(entity_id),
+            team: None,
+            before: None,
+            after: None,
+            client_ip: None,
+            request_id,
+        }
+    }
+}
+
 /// The entry's row, whatever else is in the batch.
 pub fn insert(db: &Db, entry: &Entry) -> Result<Statement, StoreError> {
     statement(db, sql!("audit_insert"), entry)

@@ -181,16 +181,8 @@ pub async fn refused(
 ) -> Result<(), StoreError> {
     let why = domain::usage::clip(why, 500);
     let entry = audit::Entry {
-        at: now,
-        actor: "system",
-        deed: Deed::RevokeInvitation,
-        refused: false,
-        entity_id: Some(invitation),
-        team: None,
-        before: None,
         after: Some(serde_json::json!({ "reason": why })),
-        client_ip: None,
-        request_id,
+        ..audit::Entry::of_system(Deed::RevokeInvitation, invitation, now, request_id)
     };
     db.batch(vec![
         db.statement(sql!("invitation_refused"), params![invitation, &why, now])?,

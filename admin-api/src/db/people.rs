@@ -77,16 +77,9 @@ pub async fn insert_core_admin(
     request_id: &str,
 ) -> Result<bool, StoreError> {
     let entry = audit::Entry {
-        at: now,
-        actor: "system",
-        deed: Deed::BootstrapAdmin,
-        refused: false,
-        entity_id: Some(user.as_str()),
         team: Some(domain::id::CORE_TEAM),
-        before: None,
         after: Some(serde_json::json!({ "role": Role::Admin })),
-        client_ip: None,
-        request_id,
+        ..audit::Entry::of_system(Deed::BootstrapAdmin, user.as_str(), now, request_id)
     };
     let params: &[Param] = params![user.as_str(), now];
     let statements =

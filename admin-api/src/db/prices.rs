@@ -65,7 +65,8 @@ pub fn delete(db: &Db, _: &Grant<SetPrices>, model: &str) -> Result<Statement, S
     db.statement(sql!("price_delete"), params![model])
 }
 
-pub fn bump(db: &Db, _: &Grant<SetPrices>, now: UnixMs) -> Result<Statement, StoreError> {
+/// Gives the published list a new version, if the statement before it changed a price.
+pub fn bump(db: &Db, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("prices_version_bump"), params![now])
 }
 

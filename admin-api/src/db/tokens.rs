@@ -3,8 +3,11 @@
 mod published;
 mod secrets;
 
-pub use published::*;
-pub use secrets::*;
+pub use published::{PublishedToken, published, slice, unknown_secrets, versions};
+pub use secrets::{
+    Holder, Idempotency, end_other_secrets, find_answered, find_by_secret, has_legacy_secrets,
+    insert_answered, insert_secret, secrets,
+};
 
 use super::limits;
 use super::{
@@ -138,7 +141,8 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
 /// A team's bounds for its tokens.
 #[derive(Debug)]
 pub struct TeamBounds {
-    pub cap: ScopeCap,
+    /// The team's scope cap; `None` is no cap.
+    pub cap: Option<Vec<Scope>>,
     /// Limits of tokens that have none of their own.
     pub limits: Limits,
 }
@@ -153,21 +157,11 @@ pub async fn team_bounds(db: &Db, team: &TeamId) -> Result<Option<TeamBounds>, S
     let row: Option<Row> = db.first(db.statement(sql!("team_get"), params![team.as_str()])?).await?;
     let bounds = |row: Row| {
         Ok(TeamBounds {
-            cap: ScopeCap(row.scope_cap.map(|text| json_column(&text))),
+            cap: row.scope_cap.map(|text| json_column(&text)),
             limits: limits::read(row.limits.as_deref())?,
         })
     };
     row.map(bounds).transpose()
-}
-
-/// `None` inside is no bound; an empty list admits nothing.
-#[derive(Debug)]
-pub struct ScopeCap(Option<Vec<Scope>>);
-
-impl ScopeCap {
-    pub fn admits(&self, scope: &Scope) -> bool {
-        self.0.as_ref().is_none_or(|cap| cap.iter().any(|wide| wide.contains(scope)))
-    }
 }
 
 pub fn insert(

@@ -1,7 +1,8 @@
 //! `/api/import`: the earlier system's data.
 
+use crate::change::Change;
 use crate::db::import::{self as store, PublishedTable, SealedRow};
-use crate::db::{Db, StoreError, audit, routes, usage};
+use crate::db::{Db, StoreError, routes, usage};
 use crate::error::Failure;
 use crate::intake::chunks_of_past;
 use crate::publish::{Kv, drain, is_v1_table};
@@ -51,18 +52,15 @@ pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportRe
     let applies = request.mode == ImportMode::Apply;
     let mut items = sort_out(&db, &plan).await?;
     if applies {
-        let client_ip = call.client_ip();
         let created = |kind: &str| {
             items.iter().filter(|i| i.kind == kind && i.outcome == ImportOutcome::Created).count()
         };
-        let entry = audit::Entry {
-            after: Some(serde_json::json!({
-                "teams": created("team"), "tokens": created("token"), "routes": created("route"),
-                "calls": plan.calls.len(),
-            })),
-            ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-        };
-        write(call, &db, &grant, &plan, &items, &entry).await?;
+        let after = serde_json::json!({
+            "teams": created("team"), "tokens": created("token"), "routes": created("route"),
+            "calls": plan.calls.len(),
+        });
+        let change = Change::new(call, &db, &grant).deed(attempt, None, Some(after));
+        write(call, &db, &grant, &plan, &items, change).await?;
         drain(&call.env, &db, PUBLISHED_AT_ONCE, &call.request_id).await?;
     }
     if !plan.calls.is_empty() {
@@ -132,7 +130,7 @@ async fn write(
     grant: &Grant<Import>,
     plan: &Plan,
     items: &[ImportItem],
-    entry: &audit::Entry<'_>,
+    change: Change<'_, Import>,
 ) -> Result<(), Failure> {
     // `items` begins with teams, tokens and routes in the plan's order.
     let mut outcomes = items.iter().map(|item| item.outcome);
@@ -167,10 +165,8 @@ async fn write(
         PublishedTable::ToldOfLegacy
     };
     let made = store::Made { teams, tokens, routes: routes_to_make, credentials };
-    let mut statements = store::write(db, grant, &made, table, call.now)?;
-    statements.push(audit::insert(db, entry)?);
-    match db.batch(statements).await {
-        Ok(_) => Ok(()),
+    match change.write(store::write(db, grant, &made, table, call.now)?).commit_whole().await {
+        Ok(()) => Ok(()),
         // Between our look and the writing.
         Err(StoreError::Constraint(cause)) if cause.contains("team-deleted") => {
             Err(Failure::conflict("tables.teams", "a team was deleted just now: try again"))

@@ -1,15 +1,13 @@
 //! `/api/invitations`
-//!
-//! D1 comes first, Clerk after: an invitation that D1 holds gives its memberships whoever sent it, and
-//! one that D1 does not hold gives none. Died in between: it is pending and not sent, and the cron
-//! sends it. What Clerk refuses outright is taken back, so that nothing is left that nobody can use.
 
-use crate::clerk::{self, ClerkError};
+use crate::change::Change;
+use crate::clerk;
 use crate::config::Config;
 use crate::db::invitations::{self as store, Invitation};
-use crate::db::{Db, Statement, StoreError, audit, to_json, tokens};
+use crate::db::{Db, Statement, audit, to_json, tokens};
 use crate::error::Failure;
 use crate::handlers::people::teams_to_see;
+use crate::invitations::{self, sign_up};
 use crate::paging::{Cursor, check_limit, page};
 use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond};
@@ -24,12 +22,7 @@ use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::grant::{Assign, Grant};
 use domain::people::role::{Action, Caller, Role};
-use domain::time::{MINUTE_MS, UnixMs};
 use edge::log::{Source, log};
-
-/// Sendings that the cron makes up for in one run.
-const SENT_AT_ONCE: u32 = 20;
-const RETRY_MS: i64 = 5 * MINUTE_MS;
 
 /// `GET /api/invitations`
 pub async fn list(call: &Call, asked: Asked<InvitationQuery>) -> Answer<Page<InvitationView>> {
@@ -72,11 +65,6 @@ fn view(config: &Config, invitation: Invitation) -> InvitationView {
     }
 }
 
-/// Address of the UI's page to sign up.
-fn sign_up(config: &Config) -> Option<String> {
-    config.session.allowed_origins.first().map(|origin| format!("{origin}/sign-in"))
-}
-
 fn attempt<'a>(deed: Deed, id: Option<&'a str>, team: &'a TeamId) -> Attempt<'a> {
     Attempt { deed, id, team: Some(team.as_str()) }
 }
@@ -112,23 +100,23 @@ pub async fn create(call: &Call, asked: Asked<CreateInvitationRequest>) -> Answe
     check_teams(&db, &teams).await?;
 
     let id = audit::new_id("inv_")?;
-    let mut statements: Vec<_> =
-        store::insert(&db, &grant, &id, &email, &teams, call.now, call.now + VALID_MS)?.into();
-    let client_ip = call.client_ip();
+    let mut change = Change::new(call, &db, &grant).write(store::insert(
+        &db,
+        &grant,
+        &id,
+        &email,
+        &teams,
+        call.now,
+        call.now + VALID_MS,
+    )?);
     for team in &teams {
-        let entry = audit::Entry {
-            after: Some(serde_json::json!({ "email": email, "role": team.role })),
-            ..call.entry(
-                grant.actor().as_str(),
-                attempt(Deed::CreateInvitation, Some(&id), &team.team_id),
-                client_ip.as_deref(),
-            )
-        };
-        statements.push(audit::insert(&db, &entry)?);
+        let attempt = attempt(Deed::CreateInvitation, Some(&id), &team.team_id);
+        let after = serde_json::json!({ "email": email, "role": team.role });
+        change = change.deed(attempt, None, Some(after));
     }
     let seen = teams_to_see(caller)?;
-    statements.extend(store::accept(&db, &[&email], seen.as_deref(), call.now, &call.request_id)?);
-    db.batch(statements).await?;
+    let accept = store::accept(&db, &[&email], seen.as_deref(), call.now, &call.request_id)?;
+    change.then(accept).commit_whole().await?;
     send(call, &db, &id).await?;
     let invitation = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
     respond(view(&call.config, invitation))
@@ -144,34 +132,15 @@ async fn check_teams(db: &Db, teams: &[InvitedTeam]) -> Result<(), Failure> {
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
-/// Has Clerk send a pending invitation. Where Clerk is away it stays due; where Clerk refuses it, it is
-/// taken back and the caller told why.
+/// Has Clerk send an invitation that nobody has accepted yet.
 async fn send(call: &Call, db: &Db, id: &str) -> Result<(), Failure> {
-    let Some(api) = &call.config.clerk_api else { return Ok(()) };
     let Some(invitation) = store::get(db, id).await? else { return Ok(()) };
     if invitation.state != InvitationState::Pending {
         return Ok(());
     }
-    match clerk::invite(api, &invitation.email, sign_up(&call.config).as_deref()).await {
-        Ok(clerk_id) => store::sent(db, id, &clerk_id, call.now).await?,
-        Err(ClerkError::Refused(fields)) => {
-            store::refused(db, id, &reason(&fields), call.now, &call.request_id).await?;
-            return Err(fields.into());
-        }
-        Err(error @ ClerkError::Away(_)) => {
-            log(
-                Source::Request(&call.request_id),
-                "invitation not sent, to be tried again",
-                &error.to_string(),
-            );
-            store::unsent(db, id, &error.to_string(), call.now).await?;
-        }
-    }
-    Ok(())
-}
-
-fn reason(fields: &[FieldError]) -> String {
-    fields.iter().map(|field| field.message.as_str()).collect::<Vec<_>>().join("; ")
+    let source = Source::Request(&call.request_id);
+    let sent = invitations::send(&call.config, db, (id, &invitation.email), call.now, source).await?;
+    sent.map_err(Failure::from)
 }
 
 /// The invitation that the path names, with permission to give every role in it.
@@ -260,37 +229,11 @@ async fn commit(
     first: Statement,
     rest: Vec<Statement>,
 ) -> Result<(), Failure> {
-    let client_ip = call.client_ip();
-    let mut statements = vec![first];
+    let mut change = Change::new(call, db, grant).write([first]);
     for team in &invitation.teams {
-        let entry = audit::Entry {
-            before: Some(serde_json::json!({ "email": invitation.email, "role": team.role })),
-            ..call.entry(
-                grant.actor().as_str(),
-                attempt(deed, Some(&invitation.id), &team.team_id),
-                client_ip.as_deref(),
-            )
-        };
-        statements.push(audit::insert_if_changed(db, &entry)?);
+        let attempt = attempt(deed, Some(&invitation.id), &team.team_id);
+        let before = serde_json::json!({ "email": invitation.email, "role": team.role });
+        change = change.deed(attempt, Some(before), None);
     }
-    statements.extend(rest);
-    if db.change(statements).await? { Ok(()) } else { Err(ApiError::Conflict.into()) }
-}
-
-/// The cron's part: what Clerk could not be asked to send.
-pub async fn send_due(config: &Config, db: &Db, now: UnixMs) -> Result<(), StoreError> {
-    let Some(api) = &config.clerk_api else { return Ok(()) };
-    for due in store::due(db, now - RETRY_MS, now, SENT_AT_ONCE).await? {
-        match clerk::invite(api, &due.email, sign_up(config).as_deref()).await {
-            Ok(clerk_id) => store::sent(db, &due.id, &clerk_id, now).await?,
-            Err(ClerkError::Refused(fields)) => {
-                store::refused(db, &due.id, &reason(&fields), now, Source::Cron.as_str()).await?;
-            }
-            Err(error @ ClerkError::Away(_)) => {
-                log(Source::Cron, "invitation not sent", &error.to_string());
-                store::unsent(db, &due.id, &error.to_string(), now).await?;
-            }
-        }
-    }
-    Ok(())
+    if change.then(rest).commit().await? { Ok(()) } else { Err(ApiError::Conflict.into()) }
 }

@@ -1,10 +1,11 @@
 //! `/api/me` and `/api/users`
 
+use crate::change::Change;
 use crate::clerk;
 use crate::db::invitations::Concerned;
 use crate::db::teams::{self, Assignment};
 use crate::db::unattended::Lost;
-use crate::db::{Db, Statement, StoreError, audit, invitations, or_abort, people as store, unattended};
+use crate::db::{Db, Statement, StoreError, invitations, or_abort, people as store, unattended};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page};
@@ -128,28 +129,21 @@ async fn assign(
     if person.is_none() || !is_visible {
         return Err(ApiError::NotFound.into());
     }
-    let client_ip = call.client_ip();
-    let mut statements = Vec::new();
+    let Some((.., grant)) = changes.first() else { return Err(ApiError::NotFound.into()) };
+    let mut change = Change::new(call, &db, grant);
     for (team, present, attempt, grant) in &changes {
-        let (team, present, attempt) = (*team, *present, *attempt);
-        check_present(deed, team, present)?;
-        let change = Assignment { user: &user, team, present, new };
-        statements.push(teams::assign(&db, grant, change, call.now)?);
-        statements.push(or_abort(&db)?);
-        if present == new {
-            continue;
+        check_present(deed, team, *present)?;
+        let assignment = Assignment { user: &user, team, present: *present, new };
+        change = change.write([teams::assign(&db, grant, assignment, call.now)?, or_abort(&db)?]);
+        if *present != new {
+            let role = |role| Some(serde_json::json!({ "role": role }));
+            change = change.deed(*attempt, role(*present), role(new));
         }
-        let entry = audit::Entry {
-            before: Some(serde_json::json!({ "role": present })),
-            after: Some(serde_json::json!({ "role": new })),
-            ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-        };
-        statements.push(audit::insert(&db, &entry)?);
     }
     let from: Vec<(&TeamId, Option<Role>)> =
         changes.iter().map(|(team, present, ..)| (*team, *present)).collect();
-    statements.extend(follow_through(call, &db, &user, &from, new)?);
-    db.batch(statements).await.map_err(refused)?;
+    let change = change.then(follow_through(call, &db, &user, &from, new)?);
+    change.commit_whole().await.map_err(refused)?;
     let teams = teams_lost(&from, new);
     let live_tokens = unattended::count(&db, &user, &teams, call.now).await?;
     respond(PersonChanged { person: view(&db, caller, &user).await?, live_tokens })
@@ -209,14 +203,12 @@ pub async fn sync(call: &Call, asked: Asked<SyncPeopleRequest>) -> Answer<People
     let db = call.db()?;
     let (users, count) =
         clerk::users(api, offset).await.map_err(|error| Failure::Clerk(error.to_string()))?;
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        after: Some(serde_json::json!({ "people": users.len(), "offset": offset })),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let mut statements = vec![audit::insert(&db, &entry)?];
-    statements.extend(invitations::put_people(&db, &users, call.now, &call.request_id)?);
-    db.batch(statements).await?;
+    let after = serde_json::json!({ "people": users.len(), "offset": offset });
+    Change::new(call, &db, &grant)
+        .deed(attempt, None, Some(after))
+        .then(invitations::put_people(&db, &users, call.now, &call.request_id)?)
+        .commit_whole()
+        .await?;
     let people = u32::try_from(users.len()).unwrap_or(u32::MAX);
     let next_cursor = (count >= clerk::PAGE).then(|| offset.saturating_add(count).to_string());
     respond(PeopleSynced { people, next_cursor })

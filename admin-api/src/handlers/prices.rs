@@ -1,9 +1,11 @@
 //! `/api/prices`
 
-use crate::db::{Statement, StoreError, audit, outbox, prices as store};
+use crate::change::{Change, snapshot};
+use crate::db::{Statement, prices as store};
 use crate::error::Failure;
+use crate::handlers::overtaken;
 use crate::paging::{Cursor, check_limit, page};
-use crate::publish::{PriceTable, publish};
+use crate::publish::PriceTable;
 use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond, respond_after};
 use contract::Page;
@@ -59,7 +61,7 @@ pub async fn delete(call: &Call, _: Asked<()>) -> Answer<PriceChanged> {
     change(call, &grant, attempt, Some(before), None, statement).await
 }
 
-/// The change, its version, its outbox row and its audit entry in one batch; then KV is told.
+/// Writes the change and tells KV.
 async fn change(
     call: &Call,
     grant: &Grant<SetPrices>,
@@ -68,20 +70,11 @@ async fn change(
     after: Option<ModelPrice>,
     statement: Statement,
 ) -> Answer<PriceChanged> {
-    let db = call.db()?;
-    let json = |price: &Option<ModelPrice>| price.as_ref().and_then(|p| serde_json::to_value(p).ok());
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: json(&before),
-        after: json(&after),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let (subject, row, row_statement) = outbox::insert(&db, grant, PriceTable, call.now)?;
-    let statements: Result<Vec<Statement>, StoreError> =
-        [Ok(statement), store::bump(&db, grant, call.now), Ok(row_statement), audit::insert(&db, &entry)]
-            .into_iter()
-            .collect();
-    db.batch(statements?).await?;
-    let propagation = publish(&call.env, &db, &subject, row, &call.request_id).await;
+    let propagation = Change::new(call, &call.db()?, grant)
+        .write([statement])
+        .deed(attempt, before.as_ref().and_then(snapshot), after.as_ref().and_then(snapshot))
+        .publish(PriceTable)
+        .await?
+        .ok_or_else(|| overtaken(call))?;
     respond_after(propagation, None, PriceChanged { price: after, propagation })
 }

@@ -8,12 +8,10 @@ pub use change::{create, delete, update};
 pub use credential::{clear_credential, set_credential};
 pub use test::test;
 
-use crate::db::outbox::Publishes;
 use crate::db::routes::{self as store, Stored};
-use crate::db::{Db, Statement, StoreError, audit, outbox};
+use crate::db::{Db, Statement};
 use crate::error::Failure;
 use crate::paging::{Cursor, check_limit, page};
-use crate::publish::{RouteTable, publish};
 use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond, respond_after, respond_versioned};
 use contract::audit::Deed;
@@ -80,32 +78,7 @@ fn attempt(deed: Deed, id: Option<&str>) -> Attempt<'_> {
 
 /// A route as the audit log keeps it: all but the secret, which it does not have.
 fn snapshot(route: &Stored) -> Option<Value> {
-    serde_json::to_value(route.clone().full()).ok()
-}
-
-/// Makes a change, the table's new version, the outbox row and the audit entry one transaction, then
-/// publishes the table at once. `rest` follows the audit entry: its statements can go by whether that
-/// was written. `None` where the first statement changed nothing.
-async fn commit(
-    call: &Call,
-    db: &Db,
-    grant: &Grant<impl Publishes<Subject = RouteTable>>,
-    first: Statement,
-    entry: &audit::Entry<'_>,
-    rest: Option<Statement>,
-) -> Result<Option<Propagation>, StoreError> {
-    let (subject, row, outbox_row) = outbox::insert(db, grant, RouteTable, call.now)?;
-    let mut statements = vec![
-        first,
-        store::bump_table(db, grant, call.now)?,
-        outbox_row,
-        audit::insert_if_changed(db, entry)?,
-    ];
-    statements.extend(rest);
-    if !db.change(statements).await? {
-        return Ok(None);
-    }
-    Ok(Some(publish(&call.env, db, &subject, row, &call.request_id).await))
+    crate::change::snapshot(&route.clone().full())
 }
 
 /// Seals a credential to a route and its origin, and gives the statement that stores it.

@@ -1,6 +1,7 @@
 //! `/api/teams`
 
-use crate::db::{Db, StoreError, audit, outbox, teams as store, tokens};
+use crate::change::Change;
+use crate::db::{Db, StoreError, outbox, teams as store, tokens};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, visible_teams};
 use crate::paging::{Cursor, check_limit, page};
@@ -91,17 +92,16 @@ pub async fn create(call: &Call, asked: Asked<CreateTeamRequest>) -> Answer<Team
     let grant = call.authorize(caller, Subject::default(), attempt)?;
     let team = request.validate()?;
     let db = call.db()?;
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        after: Some(serde_json::json!({
-            "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
-            "scope_cap": team.scope_cap, "limits": team.limits,
-        })),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let statements =
-        vec![store::insert(&db, &grant, &team, call.now)?, audit::insert_if_changed(&db, &entry)?];
-    if !db.change(statements).await? {
+    let after = serde_json::json!({
+        "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
+        "scope_cap": team.scope_cap, "limits": team.limits,
+    });
+    let change = Change::new(call, &db, &grant).write([store::insert(&db, &grant, &team, call.now)?]).deed(
+        attempt,
+        None,
+        Some(after),
+    );
+    if !change.commit().await? {
         return Err(Failure::conflict("id", "is, or was, another team's"));
     }
     let view = store::get(&db, caller, id.as_str()).await?.ok_or(ApiError::NotFound)?;
@@ -128,24 +128,21 @@ pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<Team
     let bounds_grant = if sets_bounds { Some(call.authorize(caller, subject, attempt)?) } else { None };
     check_if_match(call, before.version)?;
     let after = changed(before.clone(), change);
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: Some(snapshot(&before)),
-        after: Some(snapshot(&after)),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
     // A repaired value can equal the empty one that it showed as, and its tokens could not be published.
     let is_other = after.scope_cap != before.scope_cap
         || after.limits != before.limits
         || after.unreadable != before.unreadable;
     let bounds_grant = bounds_grant.filter(|_| is_other);
-    let mut statements =
-        vec![store::update(&db, &grant, &after, call.now)?, audit::insert_if_changed(&db, &entry)?];
+    let mut change = Change::new(call, &db, &grant)
+        .write([store::update(&db, &grant, &after, call.now)?])
+        .deed(attempt, Some(snapshot(&before)), Some(snapshot(&after)));
     if let Some(grant) = &bounds_grant {
-        statements.push(tokens::touch_team(&db, grant, &before.id, call.now)?);
-        statements.push(outbox::insert_team(&db, grant, &before.id, call.now)?);
+        change = change.then([
+            tokens::touch_team(&db, grant, &before.id, call.now)?,
+            outbox::insert_team(&db, grant, &before.id, call.now)?,
+        ]);
     }
-    if !db.change(statements).await? {
+    if !change.commit().await? {
         return Err(overtaken(call));
     }
     let propagation = if bounds_grant.is_some() {
@@ -188,14 +185,11 @@ pub async fn delete(call: &Call, _: Asked<()>) -> Answer<TeamView> {
     let attempt = attempt(Deed::DeleteTeam, before.id.as_str());
     let grant = call.authorize(caller, Subject::team(&before.id), attempt)?;
     check_if_match(call, before.version)?;
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: Some(snapshot(&before)),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
     let version = condition(call, before.version);
-    let first = store::delete(&db, &grant, &before.id, version, call.now)?;
-    match db.change(vec![first, audit::insert_if_changed(&db, &entry)?]).await {
+    let change = Change::new(call, &db, &grant)
+        .write([store::delete(&db, &grant, &before.id, version, call.now)?])
+        .deed(attempt, Some(snapshot(&before)), None);
+    match change.commit().await {
         Ok(true) => respond(before),
         Ok(false) => Err(overtaken(call)),
         Err(StoreError::Constraint(cause)) if cause.contains("team-not-empty") => Err(not_empty(&before)),

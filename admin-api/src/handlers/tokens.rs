@@ -10,13 +10,12 @@ pub use explain::explain;
 pub use limits::get as get_limits;
 pub use secret::{create, list_secrets, rotate};
 
-use crate::db::outbox::Publishes;
-use crate::db::tokens::{self as store, ListFilter, ScopeCap};
-use crate::db::{Db, Param, Statement, StoreError, audit, outbox, unattended};
+use crate::db::tokens::{self as store, ListFilter};
+use crate::db::{Db, Param, StoreError, outbox};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page};
-use crate::publish::{Subject as Published, publish};
+use crate::publish::Subject as Published;
 use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond, respond_versioned};
 use contract::Page;
@@ -25,12 +24,11 @@ use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::tokens::{TokenQuery, TokenSort, TokenView};
 use domain::access::record::TokenState;
-use domain::access::scope::Scope;
+use domain::access::scope::{Scope, is_within_cap};
 use domain::error::FieldError;
 use domain::id::TokenId;
 use domain::people::grant::{ChangeToken, Grant};
 use domain::people::role::{Action, Caller, Subject, authorize};
-use serde_json::Value;
 
 /// `GET /api/tokens`
 pub async fn list(call: &Call, asked: Asked<TokenQuery>) -> Answer<Page<TokenView>> {
@@ -111,40 +109,13 @@ fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
 }
 
 /// Each scope must lie inside one of the cap's.
-fn check_cap(cap: &ScopeCap, scopes: &[Scope]) -> Result<(), Failure> {
+fn check_cap(cap: Option<&[Scope]>, scopes: &[Scope]) -> Result<(), Failure> {
     let outside = |(i, scope): (usize, &Scope)| {
-        (!cap.admits(scope))
+        (!is_within_cap(scope, cap))
             .then(|| FieldError::new(format!("scopes.{i}"), "is outside the team's scope cap"))
     };
     let errors: Vec<FieldError> = scopes.iter().enumerate().filter_map(outside).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
-}
-
-/// A token as the audit log keeps it.
-fn snapshot(token: &TokenView) -> Option<Value> {
-    serde_json::to_value(token).ok()
-}
-
-/// Makes a change, its outbox row and its audit entry one transaction, then publishes at once. `rest`
-/// follows the audit entry: its first statement can go by whether that was written.
-/// `None` where the first statement changed nothing: somebody else was faster.
-async fn commit<A: Publishes<Subject = TokenId>>(
-    call: &Call,
-    db: &Db,
-    grant: &Grant<A>,
-    id: &TokenId,
-    first: Statement,
-    entry: &audit::Entry<'_>,
-    rest: Vec<Statement>,
-) -> Result<Option<Propagation>, StoreError> {
-    let (subject, row, outbox_row) = outbox::insert(db, grant, id.clone(), call.now)?;
-    let mut statements = vec![first, outbox_row, audit::insert_if_changed(db, entry)?];
-    statements.extend(rest);
-    statements.push(unattended::changed(db, id, call.now)?);
-    if !db.change(statements).await? {
-        return Ok(None);
-    }
-    Ok(Some(publish(&call.env, db, &subject, row, &call.request_id).await))
 }
 
 /// Propagation of a token that this call did not change.

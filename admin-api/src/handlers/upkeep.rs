@@ -1,6 +1,7 @@
 //! `/api/notifications` and `/api/publication`
 
-use crate::db::{audit, outbox, upkeep as store};
+use crate::change::{Change, snapshot};
+use crate::db::{outbox, upkeep as store};
 use crate::error::Failure;
 use crate::handlers::visible_teams;
 use crate::paging::{Cursor, check_limit, page};
@@ -70,12 +71,8 @@ pub async fn reconcile(call: &Call, asked: Asked<ReconcileRequest>) -> Answer<Re
     let kv = Kv::open(&call.env, &db).map_err(ReconcileError::Kv)?;
     let (mut slice, next) = reconcile::compare(&kv, &db, &position).await?;
     if let Some(writer) = writer.filter(|_| !slice.drift.is_empty()) {
-        let client_ip = call.client_ip();
-        let entry = audit::Entry {
-            after: serde_json::to_value(&slice.drift).ok(),
-            ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-        };
-        db.batch(vec![audit::insert(&db, &entry)?]).await?;
+        let change = Change::new(call, &db, &grant);
+        change.deed(attempt, None, snapshot(&slice.drift)).commit_whole().await?;
         reconcile::repair(&writer, &db, &mut slice, Source::Request(&call.request_id)).await?;
     }
     reconcile::note(&db, &slice).await?;

@@ -2,7 +2,7 @@
 
 use crate::db::{audit, invitations as store};
 use crate::error::Failure;
-use crate::request::{Asked, Attempt, Call, parse_body};
+use crate::request::{Asked, Call, parse_body};
 use crate::respond::{Answer, respond};
 use contract::audit::Deed;
 use contract::error::ApiError;
@@ -37,8 +37,7 @@ pub async fn take(call: &Call, _: Asked<serde_json::Value>) -> Answer<WebhookTak
             store::put_people(&db, std::slice::from_ref(user), call.now, &call.request_id)?
         }
         Event::Deleted(user) => {
-            let attempt = Attempt { deed: Deed::DeleteUser, id: Some(user.as_str()), team: None };
-            let entry = call.entry("system", attempt, None);
+            let entry = audit::Entry::of_system(Deed::DeleteUser, user.as_str(), call.now, &call.request_id);
             let mut statements = store::delete_person(&db, user, call.now, &call.request_id)?;
             statements.insert(1, audit::insert_if_changed(&db, &entry)?);
             statements

@@ -128,13 +128,18 @@ impl Scope {
     }
 }
 
+/// Whether `scope` may be given under a team's `cap`; `None` is no cap, and an empty one admits nothing.
+pub fn is_within_cap(scope: &Scope, cap: Option<&[Scope]>) -> bool {
+    cap.is_none_or(|cap| cap.iter().any(|bound| bound.contains(scope)))
+}
+
 /// Narrows `scopes` to a team's `cap`; `None` is no cap. A scope that lies inside the cap
 /// stays, a wider one shrinks to the parts of the cap that lie inside it, any other goes.
 pub fn within_cap(scopes: &[Scope], cap: Option<&[Scope]>) -> Vec<Scope> {
     let Some(cap) = cap else { return scopes.to_vec() };
     let mut inside: Vec<Scope> = Vec::new();
     for scope in scopes {
-        let parts: Vec<&Scope> = if cap.iter().any(|bound| bound.contains(scope)) {
+        let parts: Vec<&Scope> = if is_within_cap(scope, Some(cap)) {
             vec![scope]
         } else {
             cap.iter().filter(|bound| scope.contains(bound)).collect()

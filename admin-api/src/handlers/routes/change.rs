@@ -1,10 +1,12 @@
 //! Making, changing and deleting a route.
 
-use super::{attempt, commit, respond_changed, seal_for, snapshot, view_for};
+use super::{attempt, respond_changed, seal_for, snapshot, view_for};
+use crate::change::Change;
 use crate::db::routes::{self as store, Stored};
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken};
+use crate::publish::RouteTable;
 use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond_after};
 use contract::audit::Deed;
@@ -44,20 +46,18 @@ pub async fn create(call: &Call, asked: Asked<CreateRouteRequest>) -> Answer<Rou
             Some(seal_for(call, &db, &grant, &id, origin_of(&route.upstream), credential).await?)
         }
     };
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        entity_id: Some(id.as_str()),
-        after: Some(serde_json::json!({
-            "name": route.name, "path": route.path, "backend_url": route.upstream,
-            "description": route.description, "tags": route.tags, "methods": route.methods,
-            "enabled": route.enabled, "timeout_ms": route.timeout_ms, "cors_origins": route.cors_origins,
-            "forward_cookies": route.forward_cookies, "settings": route.settings,
-            "credential": route.credential.as_ref().map(domain::credential::Credential::kind),
-        })),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let first = store::insert(&db, &grant, &id, &route, lends, call.now)?;
-    let propagation = match commit(call, &db, &grant, first, &entry, credential).await {
+    let after = serde_json::json!({
+        "name": route.name, "path": route.path, "backend_url": route.upstream,
+        "description": route.description, "tags": route.tags, "methods": route.methods,
+        "enabled": route.enabled, "timeout_ms": route.timeout_ms, "cors_origins": route.cors_origins,
+        "forward_cookies": route.forward_cookies, "settings": route.settings,
+        "credential": route.credential.as_ref().map(domain::credential::Credential::kind),
+    });
+    let change = Change::new(call, &db, &grant)
+        .write([store::insert(&db, &grant, &id, &route, lends, call.now)?])
+        .deed(Attempt { id: Some(id.as_str()), ..attempt }, None, Some(after))
+        .then(credential);
+    let propagation = match change.publish(RouteTable).await {
         Err(StoreError::Constraint(cause)) if cause.contains("routes.path") => return Err(taken()),
         result => result?.ok_or_else(|| overtaken(call))?,
     };
@@ -90,17 +90,14 @@ pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<Rou
     } else {
         None
     };
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: snapshot(&before),
-        after: snapshot(&after),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let route_id = &before.view.id;
-    let first = store::update(&db, &grant, &after, lends, call.now)?;
-    let propagation = commit(call, &db, &grant, first, &entry, drop).await?;
-    let propagation = propagation.ok_or_else(|| overtaken(call))?;
-    respond_changed(&db, caller, route_id, propagation, drops).await
+    let propagation = Change::new(call, &db, &grant)
+        .write([store::update(&db, &grant, &after, lends, call.now)?])
+        .deed(attempt, snapshot(&before), snapshot(&after))
+        .then(drop)
+        .publish(RouteTable)
+        .await?
+        .ok_or_else(|| overtaken(call))?;
+    respond_changed(&db, caller, &before.view.id, propagation, drops).await
 }
 
 /// The second upstream must exist and must not be the route itself. If it has a credential, calls of this
@@ -186,15 +183,12 @@ pub async fn delete(call: &Call, _: Asked<()>) -> Answer<RouteChanged> {
         let message = format!("is the second upstream of {}", paths.join(", "));
         return Err(Failure::conflict("id", &message));
     }
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: snapshot(&before),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
     let version = condition(call, before.view.version);
-    let first = store::delete(&db, &grant, &before.view.id, version)?;
-    let propagation = commit(call, &db, &grant, first, &entry, None).await?;
-    let propagation = propagation
+    let propagation = Change::new(call, &db, &grant)
+        .write([store::delete(&db, &grant, &before.view.id, version)?])
+        .deed(attempt, snapshot(&before), None)
+        .publish(RouteTable)
+        .await?
         .ok_or_else(|| if version.is_some() { overtaken(call) } else { ApiError::NotFound.into() })?;
     let route = view_for(caller, before);
     respond_after(propagation, None, RouteChanged { route, propagation, credential_dropped: false })

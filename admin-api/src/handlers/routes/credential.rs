@@ -1,17 +1,22 @@
 //! A route's credential: written, never read.
 
-use super::{attempt, commit, respond_changed, seal_for, snapshot};
-use crate::db::{audit, routes as store};
+use super::{attempt, respond_changed, seal_for, snapshot};
+use crate::change::Change;
+use crate::db::routes::{self as store, Stored};
+use crate::db::{Db, Statement};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, overtaken};
-use crate::request::{Asked, Call};
+use crate::publish::RouteTable;
+use crate::request::{Asked, Attempt, Call};
 use crate::respond::Answer;
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{RouteChanged, check_credential};
 use domain::credential::Credential;
+use domain::people::grant::{Grant, SetCredential};
 use domain::people::role::Subject;
 use domain::upstream::address::origin_of;
+use serde_json::Value;
 use url::Url;
 
 /// `PUT /api/routes/{id}/credential`: sealed to the route and to the origin that it has now.
@@ -31,18 +36,9 @@ pub async fn set_credential(call: &Call, asked: Asked<Credential>) -> Answer<Rou
     check_if_match(call, route.view.version)?;
     let url = Url::parse(&route.upstream.backend_url).map_err(|e| Failure::Internal(e.to_string()))?;
     let origin = origin_of(&url);
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: snapshot(&route),
-        after: Some(serde_json::json!({ "credential": { "kind": credential.kind(), "origin": origin } })),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let route_id = &route.view.id;
-    let first = store::touch(&db, &grant, route_id, route.view.version, call.now)?;
-    let put = seal_for(call, &db, &grant, route_id, origin, &credential).await?;
-    let propagation = commit(call, &db, &grant, first, &entry, Some(put)).await?;
-    let propagation = propagation.ok_or_else(|| overtaken(call))?;
-    respond_changed(&db, caller, route_id, propagation, false).await
+    let after = serde_json::json!({ "credential": { "kind": credential.kind(), "origin": origin } });
+    let put = seal_for(call, &db, &grant, &route.view.id, origin, &credential).await?;
+    change(call, &db, &grant, (attempt, &route, after), put).await
 }
 
 /// `DELETE /api/routes/{id}/credential`
@@ -53,16 +49,25 @@ pub async fn clear_credential(call: &Call, _: Asked<()>) -> Answer<RouteChanged>
     let db = call.db()?;
     let route = store::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, route.view.version)?;
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: snapshot(&route),
-        after: Some(serde_json::json!({ "credential": null })),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let route_id = &route.view.id;
-    let first = store::touch(&db, &grant, route_id, route.view.version, call.now)?;
-    let delete = store::delete_credential(&db, &grant, route_id)?;
-    let propagation = commit(call, &db, &grant, first, &entry, Some(delete)).await?;
-    let propagation = propagation.ok_or_else(|| overtaken(call))?;
-    respond_changed(&db, caller, route_id, propagation, false).await
+    let after = serde_json::json!({ "credential": null });
+    let delete = store::delete_credential(&db, &grant, &route.view.id)?;
+    change(call, &db, &grant, (attempt, &route, after), delete).await
+}
+
+/// Gives the route a new version if it is still the one that was read, and writes its credential by `statement`.
+async fn change(
+    call: &Call,
+    db: &Db,
+    grant: &Grant<SetCredential>,
+    (attempt, route, after): (Attempt<'_>, &Stored, Value),
+    statement: Statement,
+) -> Answer<RouteChanged> {
+    let propagation = Change::new(call, db, grant)
+        .write([store::touch(db, grant, &route.view.id, route.view.version, call.now)?])
+        .deed(attempt, snapshot(route), Some(after))
+        .then([statement])
+        .publish(RouteTable)
+        .await?
+        .ok_or_else(|| overtaken(call))?;
+    respond_changed(db, call.caller()?, &route.view.id, propagation, false).await
 }

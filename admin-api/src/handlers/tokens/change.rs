@@ -1,9 +1,10 @@
 //! Changes of a token that leave its secrets as they are.
 
 use super::limits::check_change;
-use super::{attempt, check_cap, commit, find_to_change, propagation_of, refuse_revoked, snapshot};
+use super::{attempt, check_cap, find_to_change, propagation_of, refuse_revoked};
+use crate::change::{Change, snapshot};
+use crate::db::Db;
 use crate::db::tokens::{self as store, StateChange};
-use crate::db::{Db, audit};
 use crate::handlers::{check_if_match, condition, overtaken};
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond_after};
@@ -30,7 +31,7 @@ pub async fn update(call: &Call, asked: Asked<UpdateTokenRequest>) -> Answer<Tok
     refuse_revoked(&before)?;
     if change.scopes.is_some() || change.limits.is_some() {
         let team = store::team_bounds(&db, &before.team_id).await?.ok_or(ApiError::NotFound)?;
-        check_cap(&team.cap, change.scopes.as_deref().unwrap_or_default())?;
+        check_cap(team.cap.as_deref(), change.scopes.as_deref().unwrap_or_default())?;
         let after = change.limits.as_ref().unwrap_or(&before.limits);
         let attempt = attempt(Deed::UpdateToken, &before);
         check_change(call, caller, (&before.team_id, &team.limits), (&before.limits, after), attempt)?;
@@ -48,15 +49,12 @@ async fn write(
     before: &TokenView,
     after: &TokenView,
 ) -> Answer<TokenChanged> {
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: snapshot(before),
-        after: snapshot(after),
-        ..call.entry(grant.actor().as_str(), attempt(deed, before), client_ip.as_deref())
-    };
-    let first = store::update(db, grant, after, call.now)?;
-    let propagation = commit(call, db, grant, &before.id, first, &entry, vec![]).await?;
-    let propagation = propagation.ok_or_else(|| overtaken(call))?;
+    let propagation = Change::new(call, db, grant)
+        .write([store::update(db, grant, after, call.now)?])
+        .deed(attempt(deed, before), snapshot(before), snapshot(after))
+        .publish(before.id.clone())
+        .await?
+        .ok_or_else(|| overtaken(call))?;
     respond_changed(call, propagation).await
 }
 
@@ -126,16 +124,15 @@ async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Answer<Tok
         TokenState::Active => StateChange::Enable { disabled_by: before.disabled_by.as_ref() },
         TokenState::Revoked => StateChange::Revoke,
     };
-    let client_ip = call.client_ip();
     let disabled_by = (target == TokenState::Disabled).then(|| caller.user.clone());
-    let entry = audit::Entry {
-        before: snapshot(&before),
-        after: snapshot(&TokenView { state: target, disabled_by, ..before.clone() }),
-        ..call.entry(grant.actor().as_str(), attempt(deed, &before), client_ip.as_deref())
-    };
+    let after = TokenView { state: target, disabled_by, ..before.clone() };
     let version = condition(call, before.version);
-    let first = store::change_state(&db, &grant, &before.id, change, version, call.now)?;
-    if let Some(propagation) = commit(call, &db, &grant, &before.id, first, &entry, vec![]).await? {
+    let written = Change::new(call, &db, &grant)
+        .write([store::change_state(&db, &grant, &before.id, change, version, call.now)?])
+        .deed(attempt(deed, &before), snapshot(&before), snapshot(&after))
+        .publish(before.id.clone())
+        .await?;
+    if let Some(propagation) = written {
         return respond_changed(call, propagation).await;
     }
     let present = store::get(&db, before.id.as_str()).await?.ok_or(ApiError::NotFound)?;

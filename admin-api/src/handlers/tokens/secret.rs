@@ -1,7 +1,8 @@
 //! New secrets: of a new token, of a rotation. No other response shows one.
 
 use super::limits::check_change;
-use super::{attempt, check_cap, commit, find, find_to_change, propagation_of, refuse_revoked, snapshot};
+use super::{attempt, check_cap, find, find_to_change, propagation_of, refuse_revoked};
+use crate::change::{Change, snapshot};
 use crate::db::tokens::{self as store, Idempotency};
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
@@ -46,7 +47,7 @@ pub async fn create(call: &Call, asked: Asked<CreateTokenRequest>) -> Answer<Tok
     // Only who sees every team comes as far as this with one that does not exist.
     let bounds = store::team_bounds(&db, &team).await?;
     let bounds = bounds.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
-    check_cap(&bounds.cap, &token.scopes)?;
+    check_cap(bounds.cap.as_deref(), &token.scopes)?;
     check_change(call, caller, (&team, &bounds.limits), (&Limits::default(), &token.limits), attempt)?;
 
     let id = TokenId::from(audit::new_id("tok_")?);
@@ -69,22 +70,20 @@ async fn insert(
     secret: &TokenSecret,
     idempotency: Option<&Idempotency>,
 ) -> Result<Option<Propagation>, StoreError> {
-    let client_ip = call.client_ip();
     let attempt = Attempt { deed: Deed::CreateToken, id: Some(id.as_str()), team: Some(token.team.as_str()) };
-    let entry = audit::Entry {
-        after: Some(serde_json::json!({
-            "name": token.name, "team_id": token.team, "description": token.description,
-            "scopes": token.scopes, "expires_at": token.expires_at, "ip_allow": token.ip_allow,
-            "limits": token.limits, "inject_faults": token.inject_faults, "hint": secret.hint(),
-        })),
-        ..call.entry(grant.actor().as_str(), attempt, client_ip.as_deref())
-    };
-    let first = store::insert(db, grant, id, token, call.now)?;
-    let mut rest = vec![store::insert_secret(db, grant, id, secret, call.now)?];
-    if let Some(idempotency) = idempotency {
-        rest.push(store::insert_answered(db, grant, idempotency, id, secret, call.now)?);
-    }
-    commit(call, db, grant, id, first, &entry, rest).await
+    let after = serde_json::json!({
+        "name": token.name, "team_id": token.team, "description": token.description,
+        "scopes": token.scopes, "expires_at": token.expires_at, "ip_allow": token.ip_allow,
+        "limits": token.limits, "inject_faults": token.inject_faults, "hint": secret.hint(),
+    });
+    let answered = |key| store::insert_answered(db, grant, key, id, secret, call.now);
+    Change::new(call, db, grant)
+        .write([store::insert(db, grant, id, token, call.now)?])
+        .deed(attempt, None, Some(after))
+        .then([store::insert_secret(db, grant, id, secret, call.now)?])
+        .then(idempotency.map(answered).transpose()?)
+        .publish(id.clone())
+        .await
 }
 
 /// `POST /api/tokens/{id}/rotate`
@@ -110,21 +109,18 @@ pub async fn rotate(call: &Call, asked: Asked<RotateTokenRequest>) -> Answer<Tok
     }
 
     let secret = mint_secret(call)?;
-    let client_ip = call.client_ip();
-    let entry = audit::Entry {
-        before: snapshot(&before),
-        after: Some(serde_json::json!({ "hint": secret.hint(), "grace_ms": grace_ms })),
-        ..call.entry(grant.actor().as_str(), attempt(Deed::RotateToken, &before), client_ip.as_deref())
-    };
-    let first = store::touch(&db, &grant, &before.id, condition(call, before.version), call.now)?;
-    let mut rest = vec![
-        store::insert_secret(&db, &grant, &before.id, &secret, call.now)?,
-        store::end_other_secrets(&db, &grant, &before.id, &secret, call.now + grace_ms)?,
-    ];
-    if let Some(idempotency) = &idempotency {
-        rest.push(store::insert_answered(&db, &grant, idempotency, &before.id, &secret, call.now)?);
-    }
-    match commit(call, &db, &grant, &before.id, first, &entry, rest).await {
+    let id = &before.id;
+    let after = serde_json::json!({ "hint": secret.hint(), "grace_ms": grace_ms });
+    let answered = |key| store::insert_answered(&db, &grant, key, id, &secret, call.now);
+    let change = Change::new(call, &db, &grant)
+        .write([store::touch(&db, &grant, id, condition(call, before.version), call.now)?])
+        .deed(attempt(Deed::RotateToken, &before), snapshot(&before), Some(after))
+        .then([
+            store::insert_secret(&db, &grant, id, &secret, call.now)?,
+            store::end_other_secrets(&db, &grant, id, &secret, call.now + grace_ms)?,
+        ])
+        .then(idempotency.as_ref().map(answered).transpose()?);
+    match change.publish(id.clone()).await {
         Ok(propagation) => {
             let propagation = propagation.ok_or_else(|| overtaken(call))?;
             respond_created(&db, &before.id, &secret, propagation).await

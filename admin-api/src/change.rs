@@ -1,0 +1,104 @@
+//! One change of the caller's as one transaction: its statements, the outbox row by which KV hears of it, and
+//! its entries in the audit log.
+//!
+//! The statements run in this order: those of [`Change::write`], the outbox row, the entries, those of
+//! [`Change::then`]. The first one decides: an outbox row and an entry go in only if the statement before them
+//! changed something, so a change that was overtaken leaves nothing behind.
+
+use crate::db::outbox::Publishes;
+use crate::db::{Db, Statement, StoreError, audit, outbox, prices, routes, unattended};
+use crate::publish::{Subject, publish};
+use crate::request::{Attempt, Call};
+use contract::Propagation;
+use domain::people::grant::Grant;
+use serde::Serialize;
+use serde_json::Value;
+
+/// A change under the permission `A`, not written yet.
+#[must_use]
+#[derive(Debug)]
+pub struct Change<'a, A> {
+    call: &'a Call,
+    db: &'a Db,
+    grant: &'a Grant<A>,
+    writes: Vec<Statement>,
+    deeds: Vec<Recorded<'a>>,
+    rest: Vec<Statement>,
+}
+
+/// An entry of the audit log, with what it shows before and after.
+type Recorded<'a> = (Attempt<'a>, Option<Value>, Option<Value>);
+
+/// Makes the statement of an entry.
+type Insert = fn(&Db, &audit::Entry) -> Result<Statement, StoreError>;
+
+impl<'a, A> Change<'a, A> {
+    pub fn new(call: &'a Call, db: &'a Db, grant: &'a Grant<A>) -> Self {
+        Self { call, db, grant, writes: vec![], deeds: vec![], rest: vec![] }
+    }
+
+    /// Adds an entry in the audit log.
+    pub fn deed(mut self, attempt: Attempt<'a>, before: Option<Value>, after: Option<Value>) -> Self {
+        self.deeds.push((attempt, before, after));
+        self
+    }
+
+    /// Adds statements before the outbox row and the entries.
+    pub fn write(mut self, statements: impl IntoIterator<Item = Statement>) -> Self {
+        self.writes.extend(statements);
+        self
+    }
+
+    /// Adds statements after the entries; the first of them can go by whether the last entry was written.
+    pub fn then(mut self, statements: impl IntoIterator<Item = Statement>) -> Self {
+        self.rest.extend(statements);
+        self
+    }
+
+    /// Writes a change of which KV need not hear. Returns false if the first statement changed nothing.
+    pub async fn commit(self) -> Result<bool, StoreError> {
+        let db = self.db;
+        db.change(self.statements(audit::insert_if_changed)?).await
+    }
+
+    /// Writes a change that happens whole or is undone: its entries ask for nothing.
+    pub async fn commit_whole(self) -> Result<(), StoreError> {
+        let db = self.db;
+        db.batch(self.statements(audit::insert)?).await.map(drop)
+    }
+
+    fn statements(self, insert: Insert) -> Result<Vec<Statement>, StoreError> {
+        let client_ip = self.call.client_ip();
+        let mut statements = self.writes;
+        for (attempt, before, after) in self.deeds {
+            let actor = self.grant.actor().as_str();
+            let entry = self.call.entry(actor, attempt, client_ip.as_deref());
+            statements.push(insert(self.db, &audit::Entry { before, after, ..entry })?);
+        }
+        statements.extend(self.rest);
+        Ok(statements)
+    }
+}
+
+impl<A: Publishes> Change<'_, A> {
+    /// Writes the change and tells KV at once. Returns `None` if the first statement changed nothing.
+    pub async fn publish(mut self, subject: A::Subject) -> Result<Option<Propagation>, StoreError> {
+        let (call, db) = (self.call, self.db);
+        let (subject, row, statement) = outbox::insert(db, self.grant, subject, call.now)?;
+        match &subject {
+            Subject::Routes => self.writes.push(routes::bump_table(db, call.now)?),
+            Subject::Prices => self.writes.push(prices::bump(db, call.now)?),
+            Subject::Token(id) => self.rest.push(unattended::changed(db, id, call.now)?),
+        }
+        self.writes.push(statement);
+        if !self.commit().await? {
+            return Ok(None);
+        }
+        Ok(Some(publish(&call.env, db, &subject, row, &call.request_id).await))
+    }
+}
+
+/// A record as the audit log shows it. Records hold no secret, and each can be written as JSON.
+pub fn snapshot(record: &impl Serialize) -> Option<Value> {
+    serde_json::to_value(record).ok()
+}
