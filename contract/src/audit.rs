@@ -13,7 +13,7 @@ endpoint!(
 );
 
 endpoint!(
-    /// Exports the whole list as CSV. `limit` and `cursor` are not taken.
+    /// Exports the whole list as CSV. `limit` and `cursor` are not accepted.
     ExportAudit, "GET", "/api/dashboard/audit-logs/export", Some(Action::ReadAudit), 200, AuditQuery => String,
     media: "text/csv"
 );
@@ -37,7 +37,7 @@ macro_rules! names {
                 }
             }
 
-            /// `None` for a name that this version does not know, such as one written by a newer one.
+            /// Returns `None` for a name that this version does not know, such as one that a newer version wrote.
             pub fn parse(text: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|known| known.as_str() == text)
             }
@@ -50,7 +50,7 @@ macro_rules! deeds {
         names! { $(#[$meta])* $enum { $($name = $text),+ } }
 
         impl $enum {
-            /// The kind of thing that it changes.
+            /// The kind of thing that this deed changes.
             pub const fn entity(self) -> Entity {
                 match self {
                     $(Self::$name => Entity::$entity,)+
@@ -61,7 +61,7 @@ macro_rules! deeds {
 }
 
 deeds! {
-    /// One kind of change. Landed names are never changed: the audit log holds them for years.
+    /// One kind of change. A released name never changes: the audit log holds it for years.
     Deed {
         CreateToken (Token) = "create-token",
         UpdateToken (Token) = "update-token",
@@ -110,7 +110,7 @@ names! {
     }
 }
 
-/// Query of the list, all optional. Times are unix ms or RFC 3339.
+/// Query of the list; every field is optional. Times are unix ms or RFC 3339.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -140,7 +140,7 @@ pub enum AuditResult {
     Refused,
 }
 
-/// One change, or one refused attempt. Secrets are never in it.
+/// One change, or one refused attempt. It never contains a secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
@@ -149,10 +149,10 @@ pub struct AuditEntry {
     pub actor: String,
     /// Their name or e-mail address, if known.
     pub actor_name: Option<String>,
-    /// A [`Deed`]; a text, since an older version must show the entries of a newer one.
+    /// A [`Deed`], as text because an older version must be able to show a newer version's entries.
     pub action: String,
     pub result: AuditResult,
-    /// An [`Entity`], as a text for the same reason.
+    /// An [`Entity`], as text for the same reason.
     pub entity: String,
     pub entity_id: Option<String>,
     pub team_id: Option<TeamId>,
@@ -166,7 +166,7 @@ pub struct AuditEntry {
 mod tests {
     use super::*;
 
-    /// The names in D1 and on the wire. Append to this list; a line of it is never edited.
+    /// The names in D1 and on the wire. Only append to this list; never edit one of its lines.
     const DEEDS: &[(&str, &str)] = &[
         ("create-token", "token"),
         ("update-token", "token"),

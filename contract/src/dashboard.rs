@@ -1,4 +1,4 @@
-//! `/api/dashboard/overview` and `/api/stats`: the first page.
+//! `/api/dashboard/overview` and `/api/stats`: figures for the first page.
 
 use crate::audit::AuditEntry;
 use crate::endpoint;
@@ -9,15 +9,16 @@ use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
 endpoint!(
-    /// The first page: of the teams that the caller may see, over a time; see [`OverviewQuery`].
+    /// Returns the figures of the first page for the teams that the caller may see, over a period; see
+    /// [`OverviewQuery`].
     GetOverview, "GET", "/api/dashboard/overview", Some(Action::ReadUsage), 200, OverviewQuery => Overview
 );
 endpoint!(
-    /// Counts what belongs to the teams that the caller may see.
+    /// Counts tokens, routes, teams, people and calls, as far as the caller may see them.
     GetCounts, "GET", "/api/stats", Some(Action::ReadUsage), 200, () => Counts
 );
 
-/// All optional; the default is the last 24 hours.
+/// The period; every field is optional. The default is the last 24 hours.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -39,7 +40,7 @@ pub struct Counts {
     pub teams: u32,
     /// Members of those teams.
     pub people: u32,
-    /// Since the beginning.
+    /// Calls of all time.
     pub calls: u64,
 }
 
@@ -53,12 +54,12 @@ pub struct Overview {
     /// At most five.
     pub busiest_tokens: Vec<TokenUsage>,
     pub busiest_routes: Vec<RouteUsage>,
-    /// Tokens made in the last 30 days, by day in UTC; days without are left out.
+    /// Tokens made in the last 30 days, by day in UTC; days without any are left out.
     pub tokens_created: Vec<Created>,
     pub tokens_by_team: Vec<TeamTokens>,
-    /// Within 30 days, soonest first, at most 20.
+    /// Tokens that expire within 30 days, soonest first, at most 20.
     pub expiring: Vec<Expiring>,
-    /// The last ten changes that the caller may see; none for who may not read the audit log.
+    /// The last ten changes that the caller may see; empty if they may not read the audit log.
     pub recent_changes: Vec<AuditEntry>,
 }
 

@@ -1,4 +1,4 @@
-//! One endpoint: everything that the API, its clients and its document know of it, in one place.
+//! One endpoint: everything that the API, its clients and its document need to know about it, in one place.
 
 use crate::error::ApiError;
 use domain::people::role::Action;
@@ -8,11 +8,11 @@ pub trait Endpoint {
     const METHOD: &'static str;
     /// Segments in braces are parameters: `/api/tokens/{id}`.
     const PATTERN: &'static str;
-    /// The action that the caller must be allowed; `None` if the endpoint asks for no session.
+    /// The action that the caller must be allowed to do; `None` if the endpoint requires no session.
     const ACTION: Option<Action>;
-    /// The status of success.
+    /// The status of a successful response.
     const STATUS: u16 = 200;
-    /// Its description, for people.
+    /// A description for people.
     const ABOUT: &'static str;
     const TERMS: Terms;
     type Request;
@@ -66,32 +66,32 @@ pub struct Terms {
     pub body: Body,
     /// The longest body that is read, in bytes.
     pub max_body: usize,
-    /// Whether it changes something that a restore of the database could lose, so that it is refused meanwhile.
+    /// Whether it changes something that a restore of the database could lose. It is refused during a restore.
     pub is_change: bool,
-    /// Whether it heeds `If-Match`.
+    /// Whether it honours `If-Match`.
     pub if_match: bool,
-    /// Whether its response has an `ETag`; every response of one with `if_match` has.
+    /// Whether its response has an `ETag`; an endpoint with `if_match` always sends one.
     pub etag: bool,
-    /// Whether it heeds `Idempotency-Key`.
+    /// Whether it honours `Idempotency-Key`.
     pub idempotent: bool,
     /// The media type of its response.
     pub media: &'static str,
-    /// Another status that comes with the response.
+    /// Another status that the response may have.
     pub other_status: Option<u16>,
-    /// Errors beside those that follow from the other terms.
+    /// Errors in addition to those that follow from the other terms.
     pub errors: &'static [ApiError],
-    /// A request, as JSON. A test holds it against the type.
+    /// An example request, as JSON. A test checks it against the type.
     pub example: Option<&'static str>,
 }
 
 impl Terms {
-    /// The terms that follow from method and action; `is_empty` if the request has nothing in it.
+    /// Derives the default terms from method and action; `is_empty` if the request type has no fields.
     pub const fn of(method: &str, action: Option<Action>, is_empty: bool) -> Self {
         let is_get = matches!(method.as_bytes(), b"GET");
         Self {
             auth: if action.is_some() { Auth::Session } else { Auth::Open },
             body: if is_get || is_empty { Body::None } else { Body::Required },
-            // The largest request but an import, a route with a credential of 8 KB, stays far below.
+            // Apart from an import, the largest request is a route with a credential of 8 KB, which is far smaller.
             max_body: 256 * 1_024,
             is_change: !is_get,
             if_match: false,
@@ -105,8 +105,8 @@ impl Terms {
     }
 }
 
-/// `Name, "METHOD", "/pattern", action, status, Request => Response`, then each of the [`Terms`] that differs from
-/// the default.
+/// Declares an endpoint: `Name, "METHOD", "/pattern", action, status, Request => Response`, then each of the
+/// [`Terms`] that differs from the default.
 macro_rules! endpoint {
     (
         $(#[doc = $doc:literal])* $name:ident, $method:literal, $pattern:literal, $action:expr, $status:literal,
@@ -148,7 +148,7 @@ impl Row {
     }
 }
 
-/// Is shown every endpoint with its types.
+/// Receives every endpoint with its types.
 #[cfg(feature = "schema")]
 pub trait Visitor {
     fn visit<E: Endpoint>(&mut self)

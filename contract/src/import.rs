@@ -8,8 +8,8 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 endpoint!(
-    /// Shows what an import of the earlier system's data would do, or does it. Doing it again changes
-    /// nothing. Of a large dump, calls go in parts of their own.
+    /// Imports the earlier system's data, or shows what an import would do. A repeat changes
+    /// nothing. Split the calls of a large dump over several requests.
     Import, "POST", "/api/import", Some(Action::Import), 200, ImportRequest => ImportReport,
     max_body: 10 * 1_024 * 1_024,
     example: Some(r#"{ "mode": "check", "kv": { "routes": { "/api/x": "https://x.example" } }, "tables": {} }"#)
@@ -20,10 +20,10 @@ endpoint!(
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
     pub mode: ImportMode,
-    /// KV's entries: key to value, a value as text or as JSON.
+    /// KV's entries, by key; a value is text or JSON.
     #[serde(default)]
     pub kv: BTreeMap<String, Value>,
-    /// A list of objects each, or CSV with a line of names.
+    /// The tables, by name; each is a list of objects, or CSV with a header line.
     #[serde(default)]
     pub tables: BTreeMap<Table, Value>,
 }
@@ -32,7 +32,7 @@ pub struct ImportRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportMode {
-    /// Changes nothing.
+    /// Only reports; changes nothing.
     Check,
     Apply,
 }

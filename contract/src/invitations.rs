@@ -9,32 +9,32 @@ use domain::people::role::{Action, Role};
 use domain::time::{DAY_MS, UnixMs};
 use serde::{Deserialize, Serialize};
 
-/// The most teams that one invitation names.
+/// The most teams that one invitation may name.
 pub const MAX_TEAMS: usize = 20;
 /// How long an invitation can be accepted.
 pub const VALID_MS: i64 = 30 * DAY_MS;
 
 endpoint!(
-    /// Invites an address into teams, each with a role. Sent through Clerk where its secret is
-    /// configured, else the answer has a link to hand over. Who has an account with that verified
-    /// address already is a member at once.
+    /// Invites an address into teams, each with a role. Clerk sends the invitation if its secret is
+    /// configured; otherwise the response has a link to hand over. A person who already has an account
+    /// with that verified address becomes a member at once.
     CreateInvitation, "POST", "/api/invitations", Some(Action::AssignJunior), 201, CreateInvitationRequest => InvitationView,
     example: Some(r#"{ "email": "person@example.test", "teams": [{ "team_id": "automation", "role": "VIEWER" }] }"#)
 );
 endpoint!(
-    /// Invitations into teams in which the caller may assign roles, newest first.
+    /// Lists invitations into teams in which the caller may assign roles, newest first.
     ListInvitations, "GET", "/api/invitations", Some(Action::ReadTeam), 200, InvitationQuery => Page<InvitationView>
 );
 endpoint!(
-    /// Takes a pending invitation back.
+    /// Revokes a pending invitation.
     RevokeInvitation, "DELETE", "/api/invitations/{id}", Some(Action::AssignJunior), 200, () => InvitationView
 );
 endpoint!(
-    /// Sends it again, valid for another 30 days; also one that has expired.
+    /// Sends an invitation again, even an expired one. It is then valid for another 30 days.
     ResendInvitation, "POST", "/api/invitations/{id}/resend", Some(Action::AssignJunior), 200, () => InvitationView
 );
 endpoint!(
-    /// Clerk's webhooks, signed by Svix: keeps people true. A repeat changes nothing.
+    /// Receives Clerk's webhooks, signed by Svix, and keeps people up to date. A repeat changes nothing.
     TakeWebhook, "POST", "/api/webhooks/clerk", None, 200, serde_json::Value => WebhookTaken,
     auth: Auth::Svix,
     example: Some(r#"{ "type": "user.deleted", "object": "event", "data": { "id": "user_1", "object": "user", "deleted": true } }"#)
@@ -59,7 +59,7 @@ pub struct InvitedTeam {
 }
 
 impl CreateInvitationRequest {
-    /// The address trimmed, and the teams.
+    /// Checks the request. Returns the trimmed address and the teams.
     pub fn validate(self) -> Result<(String, Vec<InvitedTeam>), Vec<FieldError>> {
         let mut errors = Vec::new();
         let email = self.email.trim();
@@ -84,7 +84,7 @@ impl CreateInvitationRequest {
     }
 }
 
-/// Query of the list, all optional.
+/// Query of the list; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -124,7 +124,7 @@ impl InvitationState {
 pub enum Delivery {
     /// Clerk has sent it.
     Sent,
-    /// Clerk is to send it and could not be reached yet; it is tried again.
+    /// Clerk should send it but could not be reached yet; it is tried again.
     Due,
     /// Hand over `link` yourself.
     Link,
@@ -135,17 +135,17 @@ pub enum Delivery {
 pub struct InvitationView {
     pub id: String,
     pub email: String,
-    /// Those in which the caller may assign roles.
+    /// The invitation's teams in which the caller may assign roles.
     pub teams: Vec<TeamRole>,
     pub state: InvitationState,
     pub delivery: Delivery,
-    /// The link by which the addressee signs up with that address.
+    /// The link with which the addressee signs up under that address.
     pub link: Option<String>,
     pub invited_by: UserId,
     pub created_at: UnixMs,
     pub expires_at: UnixMs,
     pub accepted_at: Option<UnixMs>,
-    /// Why Clerk has not sent it, or what it said when it refused it.
+    /// The reason why Clerk has not sent it, or Clerk's message when it refused.
     #[serde(default)]
     pub error: Option<String>,
 }
@@ -154,7 +154,7 @@ pub struct InvitationView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WebhookTaken {
-    /// `false` for a repeat, and for kinds that do not concern us.
+    /// `false` for a repeat, and for kinds of webhook that are not used here.
     pub taken: bool,
 }
 

@@ -1,5 +1,5 @@
-//! The admin API's contract: every endpoint with its request and response, used by the API and the
-//! UI alike.
+//! The admin API's contract: every endpoint with its request and response. The API and the UI both
+//! use it.
 
 #[cfg(feature = "schema")]
 pub use endpoint::Visitor;
@@ -22,7 +22,7 @@ pub mod tokens;
 pub mod upkeep;
 pub mod usage;
 
-/// One page of a list. `next_cursor` is handed back as `cursor` for the next; absent at the end.
+/// One page of a list. Pass `next_cursor` back as `cursor` for the next page; it is absent at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PageOf{T}"))]
 pub struct Page<T> {
@@ -31,39 +31,39 @@ pub struct Page<T> {
     pub next_cursor: Option<String>,
 }
 
-/// The number of items on a page unless `limit` says otherwise, and the most it may say.
+/// The number of items on a page if `limit` is absent, and the largest `limit` accepted.
 pub const DEFAULT_LIMIT: u32 = 50;
 pub const MAX_LIMIT: u32 = 200;
 
-/// Whether KV has a change already.
+/// Whether a change has reached KV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Propagation {
     /// KV has taken it; every location shows it within about a minute.
     Published,
-    /// KV has not taken it yet; it is retried until it does. The answer's status is 202.
+    /// KV has not taken it yet; it is retried until it does. The response's status is 202.
     Pending,
 }
 
 endpoint!(
-    /// Says that the Worker runs. Touches nothing.
+    /// Reports that the Worker runs. It touches no store.
     GetHealth, "GET", "/health", None, 200, () => domain::health::Health
 );
 
 endpoint!(
-    /// This document (OpenAPI 3.1).
+    /// Returns this document (OpenAPI 3.1).
     GetOpenApi, "GET", "/openapi.json", None, 200, () => serde_json::Value
 );
 endpoint!(
-    /// This document, for people.
+    /// Returns this document as a page for people.
     GetDocs, "GET", "/docs", None, 200, () => String,
     media: "text/html"
 );
 
 macro_rules! endpoints {
     ($($endpoint:ty),+ $(,)?) => {
-        /// Every endpoint there is. The router is checked against it.
+        /// Every endpoint. The router is checked against this list.
         pub const ENDPOINTS: &[Row] = &[$(Row::of::<$endpoint>()),+];
 
         /// Visits every endpoint with its types.
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_session_is_asked_for_exactly_when_there_is_an_action() {
+    fn a_session_is_required_exactly_when_there_is_an_action() {
         for Row { pattern, action, terms, .. } in ENDPOINTS {
             assert_eq!(terms.auth == Auth::Session, action.is_some(), "{pattern}");
         }

@@ -1,4 +1,4 @@
-//! `/api/tokens/{id}/limits`: what a token may use up, and how far it has; and who may change it.
+//! `/api/tokens/{id}/limits`: the limits of a token, how much of each is used, and who may change them.
 
 use crate::endpoint;
 use domain::error::FieldError;
@@ -8,20 +8,20 @@ use domain::people::role::Action;
 use serde::{Deserialize, Serialize};
 
 endpoint!(
-    /// The limits in force, the team's defaults included, and how far each is used up now.
+    /// Returns the limits in force, including the team's defaults, and how much of each is used now.
     GetTokenLimits, "GET", "/api/tokens/{id}/limits", Some(Action::ReadToken), 200, () => TokenLimits
 );
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenLimits {
-    /// The token's own, and its team's where it has none.
+    /// The token's own limits, and its team's for each that the token does not set.
     pub limits: Limits,
-    /// One for each limit that is counted; `null` where the counter cannot be asked.
+    /// One entry for each limit that is counted; `null` if the counter cannot be reached.
     pub uses: Option<Vec<LimitUse>>,
 }
 
-/// Limits that were found acceptable; `null` and an empty object are none.
+/// Checks limits and returns them; `null` and an empty object mean none.
 pub(crate) fn check_limits(limits: Option<Limits>, errors: &mut Vec<FieldError>) -> Limits {
     let limits = limits.unwrap_or_default();
     limits.check("limits.", errors);

@@ -1,4 +1,4 @@
-//! `/api/me`, `/api/users`: people and their roles.
+//! `/api/me` and `/api/users`: people and their roles.
 
 use crate::error::ApiError;
 use crate::{Page, endpoint};
@@ -8,21 +8,21 @@ use domain::people::role::{Action, Caller, Membership, Role};
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
-/// The most teams that one call sets a role in.
+/// The most teams in which one call may set a role.
 pub const MAX_TEAMS_PER_CALL: usize = 50;
 
 endpoint!(
-    /// The caller with their roles. Answers those who are in no team yet, too.
+    /// Returns the caller with their roles, even if they are in no team yet.
     GetMe, "GET", "/api/me", Some(Action::ReadSelf), 200, () => Me
 );
 endpoint!(
-    /// The platform admin sees everybody, others the members of their own teams; see
+    /// Lists people: the platform admin sees everybody, others see the members of their own teams; see
     /// [`PeopleQuery`].
     ListPeople, "GET", "/api/users", Some(Action::ReadTeam), 200, PeopleQuery => Page<PersonView>
 );
 endpoint!(
-    /// Sets one role in one team or in many, all or none. In a team that the person is not in yet
-    /// they become a member.
+    /// Sets one role in one team or in many, all or none. The person becomes a member of each team that
+    /// they are not in yet.
     SetTeamRole, "PUT", "/api/users/{uid}/team-role", Some(Action::AssignJunior), 200, SetTeamRoleRequest => PersonChanged,
     example: Some(r#"{ "team_ids": ["automation", "finance"], "role": "DEVELOPER" }"#)
 );
@@ -32,13 +32,13 @@ endpoint!(
     example: Some(r#"{ "team_id": "automation", "role": "VIEWER" }"#)
 );
 endpoint!(
-    /// Takes a person out of a team.
+    /// Removes a person from a team.
     RemoveMembership, "DELETE", "/api/users/{uid}/team-membership/{team}", Some(Action::AssignJunior), 200, () => PersonChanged
 );
 
 endpoint!(
-    /// Takes in everybody whom Clerk knows, 100 people a call; `next_cursor` is handed back as
-    /// `cursor` until there is none. For where the webhook was not set up from the start.
+    /// Adds everybody whom Clerk knows, 100 people a call. Pass `next_cursor` back as `cursor` until
+    /// there is none. Needed if the webhook was not set up from the start.
     SyncPeople, "POST", "/api/users/sync", Some(Action::ReadPeople), 200, SyncPeopleRequest => PeopleSynced,
     errors: &[ApiError::ClerkUnavailable],
     example: Some("{}")
@@ -55,7 +55,7 @@ pub struct SyncPeopleRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeopleSynced {
-    /// People taken in by this call.
+    /// People added by this call.
     pub people: u32,
     /// Absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -69,13 +69,13 @@ pub struct Me {
     pub email: Option<String>,
     pub name: Option<String>,
     pub avatar_url: Option<String>,
-    /// Empty for who waits for access.
+    /// Empty for a person who waits for access.
     pub memberships: Vec<TeamRole>,
     pub is_platform_admin: bool,
 }
 
 impl Me {
-    /// The caller as the role matrix takes it, so that a client decides by the same function.
+    /// Returns the caller in the role matrix's form, so that a client decides by the same function.
     pub fn caller(&self) -> Caller {
         let membership = |m: &TeamRole| Membership { team: m.team_id.clone(), role: m.role };
         Caller { user: self.id.clone(), memberships: self.memberships.iter().map(membership).collect() }
@@ -98,7 +98,7 @@ pub struct PersonView {
     pub email: Option<String>,
     pub name: Option<String>,
     pub avatar_url: Option<String>,
-    /// In the teams that the caller may see.
+    /// Their roles in the teams that the caller may see.
     pub memberships: Vec<TeamRole>,
     pub last_sign_in_at: Option<UnixMs>,
     pub created_at: UnixMs,
@@ -110,8 +110,8 @@ pub struct PersonView {
 pub struct PersonChanged {
     #[serde(flatten)]
     pub person: PersonView,
-    /// Live tokens that they made in the teams where this change took the permission to change them away. The
-    /// tokens go on; each is told of at the bell until somebody attends to it.
+    /// Live tokens that they made and that this change no longer permits them to change. The tokens keep
+    /// working; each has a notification until somebody attends to it.
     #[serde(default)]
     pub live_tokens: u32,
 }
@@ -127,12 +127,12 @@ pub struct Member {
     pub role: Role,
     /// Start of their membership, unix ms.
     pub since: UnixMs,
-    /// Tokens of the team that they made and that still work: they go on when their maker leaves.
+    /// Tokens of the team that they made and that still work. Such tokens keep working when their maker leaves.
     #[serde(default)]
     pub live_tokens: u32,
 }
 
-/// Query of the list, all optional.
+/// Query of the list; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -146,7 +146,7 @@ pub struct PeopleQuery {
     pub cursor: Option<String>,
 }
 
-/// `team_id` for one team, `team_ids` for several; one of the two.
+/// Give `team_id` for one team or `team_ids` for several, but not both.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -159,7 +159,7 @@ pub struct SetTeamRoleRequest {
 }
 
 impl SetTeamRoleRequest {
-    /// The teams, each once.
+    /// Checks the request. Returns the role and the teams, each once.
     pub fn validate(self) -> Result<(Vec<TeamId>, Role), Vec<FieldError>> {
         let refused = |message| Err(vec![FieldError::new("team_ids", message)]);
         let mut teams: Vec<TeamId> = self.team_id.into_iter().chain(self.team_ids).collect();
@@ -186,7 +186,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_team_or_many_each_once() {
+    fn one_team_or_many_are_kept_once_each() {
         let teams = |text: &str| {
             let request: SetTeamRoleRequest = serde_json::from_str(text).unwrap();
             request.validate().map(|(teams, _)| teams.len())

@@ -1,4 +1,4 @@
-//! `/api/prices`: what AI models cost.
+//! `/api/prices`: the prices of AI models.
 
 use crate::{Page, Propagation, endpoint};
 use domain::ai::price::{MAX_PRICE_MICROS, Price};
@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 
 /// The longest name of a model, in bytes.
 pub const MAX_MODEL_LEN: usize = 100;
-/// The longest note of where a price is from, in characters.
+/// The longest note on the source of a price, in characters.
 pub const MAX_SOURCE_CHARS: usize = 200;
 
 endpoint!(
-    /// Prices in force, by model; see [`PriceQuery`]. A model without one has an unknown cost.
+    /// Lists the prices in force, by model; see [`PriceQuery`]. Calls to a model without a price have an unknown cost.
     ListPrices, "GET", "/api/prices", Some(Action::ReadRoute), 200, PriceQuery => Page<ModelPrice>
 );
 endpoint!(
-    /// Sets a model's price from now on. What earlier calls cost stays as it was.
+    /// Sets a model's price from now on. The cost of earlier calls does not change.
     SetPrice, "PUT", "/api/prices/{model}", Some(Action::SetPrices), 200, SetPriceRequest => PriceChanged,
     example: Some(r#"{ "prompt": 2500000, "completion": 10000000, "cached": 1250000, "source": "openai.com/api/pricing, 2026-11-01" }"#)
 );
 endpoint!(
-    /// Forgets a model's price: its calls have an unknown cost from now on.
+    /// Deletes a model's price. Its calls have an unknown cost from now on.
     DeletePrice, "DELETE", "/api/prices/{model}", Some(Action::SetPrices), 200, () => PriceChanged
 );
 
-/// Query of the list, all optional.
+/// Query of the list; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -39,17 +39,17 @@ pub struct PriceQuery {
     pub cursor: Option<String>,
 }
 
-/// Micro-dollars for a million tokens: `2500000` is $2.50.
+/// A price in micro-dollars for a million tokens: `2500000` is $2.50.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetPriceRequest {
     pub prompt: u64,
     pub completion: u64,
-    /// Price of prompt tokens read from the vendor's cache; null or absent is as any other.
+    /// Price of prompt tokens read from the vendor's cache; if null or absent, `prompt` applies.
     #[serde(default)]
     pub cached: Option<u64>,
-    /// Price of prompt tokens written to the cache; null or absent is as any other.
+    /// Price of prompt tokens written to the cache; if null or absent, `prompt` applies.
     #[serde(default)]
     pub cache_write: Option<u64>,
     /// Source of the price, such as `openai.com/api/pricing, 2026-11-01`.
@@ -72,7 +72,7 @@ pub struct ModelPrice {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PriceChanged {
-    /// `null` where it was deleted.
+    /// `null` after a deletion.
     pub price: Option<ModelPrice>,
     pub propagation: Propagation,
 }

@@ -1,4 +1,4 @@
-//! `/api/routes`: requests, responses and what makes a request acceptable.
+//! `/api/routes`: requests, responses, and the checks of requests.
 
 use crate::Body;
 use crate::tokens::{check_description, check_name, present};
@@ -25,19 +25,19 @@ pub const MAX_TAGS: usize = 20;
 pub const MAX_ORIGINS: usize = 20;
 
 endpoint!(
-    /// Makes a route. A credential in the same call asks for the role that sets credentials.
+    /// Makes a route. A credential in the same call requires the role that sets credentials.
     CreateRoute, "POST", "/api/routes", Some(Action::WriteRoute), 201, CreateRouteRequest => RouteChanged,
     example: Some(r#"{ "name": "Example", "path": "/api/example", "backend_url": "https://upstream.example/v1", "tags": ["ai"], "credential": { "kind": "bearer", "token": "the vendor's key" } }"#)
 );
 endpoint!(
-    /// Routes in the order of their paths; see [`RouteQuery`].
+    /// Lists routes in the order of their paths; see [`RouteQuery`].
     ListRoutes, "GET", "/api/routes", Some(Action::ReadRoute), 200, RouteQuery => Page<RouteView>);
 endpoint!(
-    /// Every tag with the number of routes that carry it, by name.
+    /// Lists every tag with the number of routes that carry it, by name.
     ListTags, "GET", "/api/routes/tags", Some(Action::ReadRoute), 200, () => Page<Tag>
 );
 endpoint!(
-    /// One harmless call to the upstream with the route's credential; shows status and time, and
+    /// Makes one harmless call to the upstream with the route's credential. Shows status and time, but
     /// neither headers nor body.
     TestRoute, "POST", "/api/routes/{id}/test", Some(Action::TestRoute), 200, TestRouteRequest => RouteTested,
     is_change: false,
@@ -45,19 +45,19 @@ endpoint!(
     example: Some(r#"{ "path": "/models", "method": "GET" }"#)
 );
 endpoint!(
-    /// One route.
+    /// Returns one route.
     GetRoute, "GET", "/api/routes/{id}", Some(Action::ReadRoute), 200, () => RouteView,
     etag: true
 );
 endpoint!(
     /// Changes the fields that are given; `path` never changes. A change of origin drops the
-    /// credential, which is sealed to the old one. `If-Match` is heeded.
+    /// credential, which is sealed to the old origin. Honours `If-Match`.
     UpdateRoute, "PUT", "/api/routes/{id}", Some(Action::WriteRoute), 200, UpdateRouteRequest => RouteChanged,
     if_match: true,
     example: Some(r#"{ "description": "An example", "settings": { "maintenance": { "message": "Back at noon", "retry_after_s": 3600 } } }"#)
 );
 endpoint!(
-    /// Deletes the route and its credential; not while it is another's second upstream.
+    /// Deletes the route and its credential. Refused while another route names it as its second upstream.
     DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged,
     if_match: true
 );
@@ -68,7 +68,7 @@ endpoint!(
     example: Some(r#"{ "kind": "header", "name": "x-api-key", "value": "the vendor's key" }"#)
 );
 endpoint!(
-    /// Takes the credential away: calls go out without.
+    /// Removes the credential; calls then go out without one.
     ClearCredential, "DELETE", "/api/routes/{id}/credential", Some(Action::SetCredential), 200, () => RouteChanged,
     if_match: true
 );
@@ -132,12 +132,12 @@ pub struct UpdateRouteRequest {
     pub cors_origins: Option<Vec<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_cookies: Option<bool>,
-    /// Take the place of all that the route has.
+    /// Replaces all of the route's settings.
     #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub settings: Option<RouteSettings>,
 }
 
-/// Query of the list, all optional.
+/// Query of the list; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -162,8 +162,8 @@ pub struct Tag {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TestRouteRequest {
-    /// Below the route's path, such as `/models`; absent is the route's path itself. May hold a
-    /// query.
+    /// Path below the route's path, such as `/models`; if absent, the route's path itself is called. May
+    /// contain a query.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
     #[serde(default)]
@@ -195,18 +195,18 @@ impl TestMethod {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteTested {
-    /// Address that was called, without a credential in the query.
+    /// Address that was called; a credential in the query is left out.
     pub url: String,
-    /// The upstream's; `None` where it gave none.
+    /// The upstream's status; `None` if it sent none.
     pub status: Option<u16>,
-    /// To the first byte, or to the failure.
+    /// Time to the first byte, or to the failure.
     pub latency_ms: u32,
     /// `ok`, `client-error`, `upstream-error`, `unreachable`, `timeout` or
     /// `credential-unavailable`, as in usage reports.
     pub outcome: Outcome,
 }
 
-/// A route as people see it. What only the core team may see is absent for others.
+/// A route as people see it. Parts that only the core team may see are absent for others.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteView {
@@ -217,18 +217,18 @@ pub struct RouteView {
     pub tags: Vec<String>,
     pub methods: Vec<String>,
     pub enabled: bool,
-    /// Present while the route is closed: the text for its callers.
+    /// The text for its callers; present while the route is closed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upstream: Option<UpstreamView>,
     /// Fields whose stored value this version cannot read; they show as empty. The route is closed, and
-    /// an edit is refused unless it gives each of them. A credential is given by its own endpoint.
+    /// an edit is refused unless it sets each of them. A credential is set by its own endpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
-    /// Version of the row; the `ETag`, too.
+    /// Version of the row, which is also the `ETag`.
     pub version: u64,
 }
 
@@ -241,7 +241,7 @@ pub struct UpstreamView {
     pub cors_origins: Vec<String>,
     pub forward_cookies: bool,
     pub settings: RouteSettings,
-    /// `None` where no credential is set.
+    /// `None` if no credential is set.
     pub credential: Option<CredentialView>,
 }
 
@@ -249,7 +249,7 @@ pub struct UpstreamView {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CredentialView {
     pub kind: CredentialKind,
-    /// Origin that it is sealed to.
+    /// The origin to which it is sealed.
     pub origin: String,
     pub updated_at: UnixMs,
 }
@@ -265,7 +265,7 @@ pub struct RouteChanged {
     pub credential_dropped: bool,
 }
 
-/// A request that was found acceptable.
+/// A request that has passed its checks.
 #[derive(Clone, Debug)]
 pub struct NewRoute {
     pub name: String,
@@ -282,7 +282,7 @@ pub struct NewRoute {
     pub credential: Option<Credential>,
 }
 
-/// A change that was found acceptable; `None` leaves as it is.
+/// A change that has passed its checks; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct RouteChange {
     pub name: Option<String>,
@@ -358,7 +358,7 @@ impl UpdateRouteRequest {
     }
 }
 
-/// `prefix` stands before the field's name: `credential.` inside a route, nothing alone.
+/// Checks a credential. `prefix` goes before each field's name: `credential.` inside a route, empty otherwise.
 pub fn check_credential(
     prefix: &str,
     credential: &Credential,

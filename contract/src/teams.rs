@@ -1,4 +1,4 @@
-//! `/api/teams`: requests, responses and what makes a request acceptable.
+//! `/api/teams`: requests, responses, and the checks of requests.
 
 use crate::limits::check_limits;
 use crate::people::Member;
@@ -13,32 +13,32 @@ use domain::people::role::{Action, Role};
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
-/// Longest name of an icon, in characters.
+/// The longest name of an icon, in characters.
 pub const MAX_ICON_CHARS: usize = 64;
 
 endpoint!(
-    /// Makes a team. Its id is a slug and never changes, nor is it ever given to another team.
+    /// Makes a team. Its id is a slug that never changes and is never given to another team.
     CreateTeam, "POST", "/api/teams", Some(Action::CreateTeam), 201, CreateTeamRequest => TeamView,
     example: Some(r##"{ "id": "finance", "name": "Finance", "color": "#0066cc", "icon": "coins", "scope_cap": ["openai"] }"##)
 );
 endpoint!(
-    /// Teams that the caller may see, by name; see [`TeamQuery`].
+    /// Lists the teams that the caller may see, by name; see [`TeamQuery`].
     ListTeams, "GET", "/api/teams", Some(Action::ReadTeam), 200, TeamQuery => Page<TeamView>
 );
 endpoint!(
-    /// One team.
+    /// Returns one team.
     GetTeam, "GET", "/api/teams/{id}", Some(Action::ReadTeam), 200, () => TeamView,
     etag: true
 );
 endpoint!(
-    /// Changes the fields that are given; the scope cap and the limits ask for the platform admin, and
-    /// change what every token of the team may do. `If-Match` is heeded.
+    /// Changes the fields that are given. Only the platform admin may change the scope cap and the limits,
+    /// which bound every token of the team. Honours `If-Match`.
     UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged,
     if_match: true,
     example: Some(r#"{ "name": "Finance", "description": null }"#)
 );
 endpoint!(
-    /// Deletes a team without members and without tokens that are not revoked.
+    /// Deletes a team. Refused while it has members, or tokens that are not revoked.
     DeleteTeam, "DELETE", "/api/teams/{id}", Some(Action::DeleteTeam), 200, () => TeamView,
     if_match: true
 );
@@ -51,7 +51,7 @@ endpoint!(
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateTeamRequest {
-    /// Lower-case letters, digits and inner hyphens, 1 to 63.
+    /// 1 to 63 lower-case letters, digits and inner hyphens.
     pub id: TeamId,
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     pub name: String,
@@ -64,16 +64,16 @@ pub struct CreateTeamRequest {
     /// A name such as `robot`: letters, digits and hyphens.
     #[serde(default)]
     pub icon: Option<String>,
-    /// Scopes that bound those of the team's tokens; null or absent is no bound, an empty list
+    /// Scopes that bound the scopes of the team's tokens; null or absent means no bound, an empty list
     /// admits none.
     #[serde(default)]
     pub scope_cap: Option<Vec<String>>,
-    /// Limits of each token of the team that has none of its own.
+    /// Default limits for the team's tokens: each applies to a token that does not set that limit itself.
     #[serde(default, deserialize_with = "optional_object")]
     pub limits: Option<Limits>,
 }
 
-/// Only what is present changes; `null` clears what may be empty.
+/// Only the fields that are present change; `null` clears a field that may be empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -88,12 +88,12 @@ pub struct UpdateTeamRequest {
     pub icon: Option<Option<String>>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub scope_cap: Option<Option<Vec<String>>>,
-    /// Takes the place of all that the team has.
+    /// Replaces all of the team's limits.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
 }
 
-/// Query of the list, all optional.
+/// Query of the list; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -106,7 +106,7 @@ pub struct TeamQuery {
     pub cursor: Option<String>,
 }
 
-/// Query of a team's members, all optional.
+/// Query of a team's members; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -126,24 +126,24 @@ pub struct TeamView {
     pub color: Option<String>,
     pub icon: Option<String>,
     pub scope_cap: Option<Vec<String>>,
-    /// Limits of each token of the team that has none of its own.
+    /// Default limits for the team's tokens: each applies to a token that does not set that limit itself.
     pub limits: Limits,
     pub members: u32,
     /// Fields whose stored value this version cannot read; they show as empty. An edit
-    /// is refused unless it gives each of them.
+    /// is refused unless it sets each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     /// Tokens that are not revoked.
     pub tokens: u32,
-    /// The caller's.
+    /// The caller's role.
     pub your_role: Option<Role>,
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
-    /// Version of the row; the `ETag`, too.
+    /// Version of the row, which is also the `ETag`.
     pub version: u64,
 }
 
-/// The answer to a change; pending where tokens that a change of cap or limits concerns are not in
+/// The response to a change; pending while tokens that a new cap or new limits affect are not in
 /// KV yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -153,7 +153,7 @@ pub struct TeamChanged {
     pub propagation: Propagation,
 }
 
-/// A request that was found acceptable.
+/// A request that has passed its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTeam {
     pub id: TeamId,
@@ -165,7 +165,7 @@ pub struct NewTeam {
     pub limits: Limits,
 }
 
-/// A change that was found acceptable; `None` leaves as it is.
+/// A change that has passed its checks; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TeamChange {
     pub name: Option<String>,
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cap_is_cleared_by_null_and_left_when_absent() {
+    fn null_clears_a_cap_and_absent_keeps_it() {
         let change = |text: &str| {
             serde_json::from_str::<UpdateTeamRequest>(text).unwrap().validate().unwrap().scope_cap
         };

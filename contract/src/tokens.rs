@@ -1,4 +1,4 @@
-//! `/api/tokens`: requests, responses and what makes a request acceptable.
+//! `/api/tokens`: requests, responses, and the checks of requests.
 
 use crate::Body;
 use crate::limits::check_limits;
@@ -23,28 +23,28 @@ pub const MAX_EXPIRES_DAYS: i64 = 3_650;
 pub const MAX_IP_ALLOW: usize = 50;
 
 endpoint!(
-    /// Makes a token; the answer alone shows its secret. Takes `Idempotency-Key`.
+    /// Makes a token. Only this response shows its secret. Honours `Idempotency-Key`.
     CreateToken, "POST", "/api/tokens", Some(Action::CreateToken), 201, CreateTokenRequest => TokenCreated,
     idempotent: true,
     example: Some(r#"{ "name": "Invoices", "team_id": "automation", "scopes": ["openai", "GET /api/echo/*"], "expires_days": 90, "limits": { "calls_per_minute": 60, "cost_micros_per_day": 5000000 } }"#)
 );
 endpoint!(
-    /// Tokens of the teams that the caller may see; see [`TokenQuery`].
+    /// Lists the tokens of the teams that the caller may see; see [`TokenQuery`].
     ListTokens, "GET", "/api/tokens", Some(Action::ReadToken), 200, TokenQuery => Page<TokenView>
 );
 endpoint!(
-    /// One token.
+    /// Returns one token.
     GetToken, "GET", "/api/tokens/{id}", Some(Action::ReadToken), 200, () => TokenView,
     etag: true
 );
 endpoint!(
-    /// Changes the fields that are given. `If-Match` is heeded.
+    /// Changes the fields that are given. Honours `If-Match`.
     UpdateToken, "PUT", "/api/tokens/{id}", Some(Action::ChangeToken), 200, UpdateTokenRequest => TokenChanged,
     if_match: true,
     example: Some(r#"{ "description": "Sends invoices", "ip_allow": ["203.0.113.0/24"], "limits": { "calls_per_minute": 30 } }"#)
 );
 endpoint!(
-    /// Revokes for ever.
+    /// Revokes the token permanently.
     RevokeToken, "DELETE", "/api/tokens/{id}", Some(Action::ChangeToken), 200, () => TokenChanged,
     if_match: true
 );
@@ -59,7 +59,7 @@ endpoint!(
     if_match: true
 );
 endpoint!(
-    /// Adds a secret and gives the others an end. Takes `Idempotency-Key`.
+    /// Adds a secret and sets an expiry for the others. Honours `Idempotency-Key`.
     RotateToken, "POST", "/api/tokens/{id}/rotate", Some(Action::ChangeToken), 201, RotateTokenRequest => TokenCreated,
     if_match: true,
     idempotent: true,
@@ -67,20 +67,20 @@ endpoint!(
     example: Some(r#"{ "grace_hours": 24 }"#)
 );
 endpoint!(
-    /// Moves the end: so many days after the present end, or after now where that is past.
+    /// Extends the expiry by `days`, counted from the current expiry or from now, whichever is later.
     ExtendToken, "POST", "/api/tokens/{id}/extend", Some(Action::ChangeToken), 200, ExtendTokenRequest => TokenChanged,
     if_match: true,
     example: Some(r#"{ "days": 90 }"#)
 );
 endpoint!(
-    /// Would this call be allowed? Each step of the gateway's decision with its reason, by the same
-    /// function that the gateway runs, on what D1 says now.
+    /// Explains whether a call would be allowed: each step of the gateway's decision with its reason. It
+    /// runs the gateway's own function on the current data in D1.
     ExplainToken, "POST", "/api/tokens/{id}/explain", Some(Action::ReadToken), 200, ExplainRequest => Explanation,
     is_change: false,
     example: Some(r#"{ "method": "GET", "path": "/api/openai/models", "client_ip": "203.0.113.7" }"#)
 );
 endpoint!(
-    /// The token's secrets, newest first, without the secrets themselves.
+    /// Lists the token's secrets, newest first, without their text.
     ListTokenSecrets, "GET", "/api/tokens/{id}/secrets", Some(Action::ReadToken), 200, () => Page<SecretView>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -95,21 +95,21 @@ pub struct CreateTokenRequest {
     pub description: Option<String>,
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     pub scopes: Vec<String>,
-    /// 1 to 3650; null or absent means never.
+    /// 1 to 3650 days from now; null or absent means that the token never expires.
     #[serde(default)]
     pub expires_days: Option<i64>,
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default)]
     pub ip_allow: Vec<String>,
-    /// Limits of the token. Callers who may not loosen limits can give none that are looser than the team's.
+    /// Limits of the token. Callers who may not loosen limits can set none that is looser than the team's.
     #[serde(default, deserialize_with = "optional_object")]
     pub limits: Option<Limits>,
-    /// Whether calls may ask the gateway for faults, to test a workflow.
+    /// Whether calls may ask the gateway to inject faults, to test a workflow.
     #[serde(default)]
     pub inject_faults: bool,
 }
 
-/// Only what is present changes; `null` clears what may be empty.
+/// Only the fields that are present change; `null` clears a field that may be empty.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -122,20 +122,20 @@ pub struct UpdateTokenRequest {
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
-    /// Counted from now; `null` means never.
+    /// Days from now; `null` means that the token never expires.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_days: Option<Option<i64>>,
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_allow: Option<Vec<String>>,
-    /// Takes the place of all that the token has; loosening them asks for MANAGER.
+    /// Replaces all of the token's limits. Loosening one requires MANAGER.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inject_faults: Option<bool>,
 }
 
-/// Tells `null` (`Some(None)`) from absent (`None`).
+/// Distinguishes `null` (`Some(None)`) from absent (`None`).
 pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     d: D,
 ) -> Result<Option<Option<T>>, D::Error> {
@@ -146,7 +146,7 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateTokenRequest {
-    /// Hours that the current secrets go on working: 0 to 720, default 24.
+    /// Hours for which the current secrets keep working: 0 to 720, default 24.
     #[serde(default)]
     pub grace_hours: Option<i64>,
 }
@@ -155,7 +155,7 @@ pub struct RotateTokenRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExtendTokenRequest {
-    /// 1 to 3650; null means never to end.
+    /// 1 to 3650; null means that the token never expires.
     pub days: Option<i64>,
 }
 
@@ -164,7 +164,7 @@ pub struct ExtendTokenRequest {
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
     pub method: String,
-    /// Such as `/api/openai/models`; a query is ignored.
+    /// A path such as `/api/openai/models`; a query is ignored.
     pub path: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<String>,
@@ -175,9 +175,9 @@ pub struct ExplainRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Explanation {
     pub allowed: bool,
-    /// All steps, also those after the first denial.
+    /// All steps, including those after the first denial.
     pub steps: Vec<StepResult>,
-    /// The route that the path leads to.
+    /// The route that matches the path.
     pub route_id: Option<RouteId>,
     pub route_path: Option<String>,
     /// The first scope that covers the call.
@@ -185,11 +185,11 @@ pub struct Explanation {
     /// Status of the gateway's response if it denies.
     pub status: Option<u16>,
     pub code: Option<String>,
-    /// Whether KV may not have the newest of it yet.
+    /// Whether the data behind this decision has reached KV.
     pub propagation: Propagation,
 }
 
-/// Query of the list, all optional.
+/// Query of the list; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -240,11 +240,11 @@ pub struct TokenView {
     pub description: Option<String>,
     pub scopes: Vec<String>,
     pub ip_allow: Vec<String>,
-    /// The token's own; what it does not name is as the team says.
+    /// The token's own limits; the team's apply for each that is not set.
     pub limits: Limits,
     pub inject_faults: bool,
     /// Fields whose stored value this version cannot read; they show as empty. An edit
-    /// is refused unless it gives each of them.
+    /// is refused unless it sets each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<String>,
     pub state: TokenState,
@@ -256,11 +256,11 @@ pub struct TokenView {
     pub created_at: UnixMs,
     pub updated_at: UnixMs,
     pub last_used_at: Option<UnixMs>,
-    /// Version of the row; the `ETag`, too.
+    /// Version of the row, which is also the `ETag`.
     pub version: u64,
 }
 
-/// The answer to a change.
+/// The response to a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenChanged {
@@ -269,7 +269,7 @@ pub struct TokenChanged {
     pub propagation: Propagation,
 }
 
-/// The one answer that shows a secret. A repeat under the same `Idempotency-Key` has none.
+/// The only response that shows a secret. A repeat under the same `Idempotency-Key` has none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenCreated {
@@ -288,13 +288,13 @@ pub struct SecretView {
     pub hint: TokenHint,
     pub created_at: UnixMs,
     pub ends_at: Option<UnixMs>,
-    /// Time of the last call whose usage event has come in; `null` for a secret that was last used before it was kept.
+    /// Time of the last call whose usage event has arrived; `null` if there was none since these times are kept.
     pub last_used_at: Option<UnixMs>,
     /// Whether it has the earlier system's form, without a check.
     pub legacy: bool,
 }
 
-/// A request that was found acceptable.
+/// A request that has passed its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
     pub name: String,
@@ -307,7 +307,7 @@ pub struct NewToken {
     pub inject_faults: bool,
 }
 
-/// A change that was found acceptable; `None` leaves as it is.
+/// A change that has passed its checks; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenChange {
     pub name: Option<String>,
@@ -360,7 +360,7 @@ impl UpdateTokenRequest {
 }
 
 impl ExtendTokenRequest {
-    /// The new end of a token that ends at `present`.
+    /// Returns the new expiry of a token that expires at `present`.
     pub fn validate(&self, present: Option<UnixMs>, now: UnixMs) -> Result<Option<UnixMs>, Vec<FieldError>> {
         match self.days {
             None => Ok(None),
@@ -378,7 +378,7 @@ impl ExtendTokenRequest {
 }
 
 impl RotateTokenRequest {
-    /// The grace in ms.
+    /// Checks the request. Returns the grace period in ms.
     pub fn validate(&self) -> Result<UnixMs, Vec<FieldError>> {
         match self.grace_hours {
             None => Ok(DEFAULT_GRACE_MS),
@@ -419,7 +419,7 @@ fn check_scopes(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
     check_scope_list("scopes", texts, errors)
 }
 
-/// Each scope once.
+/// Checks a list of scopes. Returns each scope once.
 pub(crate) fn check_scope_list(field: &str, texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
     let mut scopes = Vec::with_capacity(texts.len());
     for (i, text) in texts.iter().enumerate() {
@@ -441,7 +441,7 @@ fn check_expires_days(days: Option<i64>, now: UnixMs, errors: &mut Vec<FieldErro
     Some(now + days * DAY_MS)
 }
 
-/// Networks in canonical form, each once.
+/// Checks a list of networks. Returns them in canonical form, each once.
 fn check_ip_allow(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<IpNet> {
     if texts.len() > MAX_IP_ALLOW {
         errors.push(FieldError::new("ip_allow", "must name at most 50 networks"));
@@ -499,7 +499,7 @@ mod tests {
     }
 
     #[test]
-    fn null_clears_and_absent_leaves() {
+    fn null_clears_and_absent_keeps() {
         let request = json!({"expires_days":null,"limits":null});
         let request: UpdateTokenRequest = serde_json::from_value(request).unwrap();
         let change = request.validate(0).unwrap();
@@ -513,10 +513,10 @@ mod tests {
     fn a_token_is_extended_from_its_end_or_from_now() {
         let extend = |days, present| ExtendTokenRequest { days }.validate(present, 1_000);
         assert_eq!(extend(Some(1), Some(5_000)), Ok(Some(5_000 + DAY_MS)));
-        assert_eq!(extend(Some(1), Some(10)), Ok(Some(1_000 + DAY_MS)), "an ended one begins anew");
+        assert_eq!(extend(Some(1), Some(10)), Ok(Some(1_000 + DAY_MS)), "an expired one counts from now");
         assert_eq!(extend(None, Some(10)), Ok(None));
         assert!(extend(Some(0), None).is_err() && extend(Some(3_651), None).is_err());
-        assert!(extend(Some(3_650), Some(DAY_MS)).is_err(), "not further than a new token");
+        assert!(extend(Some(3_650), Some(DAY_MS)).is_err(), "no later than a new token could expire");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Upkeep: health in detail, the bell, and the comparison of KV with D1.
+//! Upkeep: detailed health, notifications, and the comparison of KV with D1.
 
 use crate::Body;
 use crate::{Page, endpoint};
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 endpoint!(
-    /// Each dependency in a word. Asks for no session, tells nothing but the words, and is measured
-    /// at most every 10 s. 503 where one is down.
+    /// Reports the state of each dependency in a word. Requires no session and reveals nothing else.
+    /// Measured at most every 10 s. The status is 503 if a dependency is down.
     GetHealthDetailed, "GET", "/health/detailed", None, 200, () => HealthDetailed,
     other_status: Some(503)
 );
@@ -23,8 +23,8 @@ endpoint!(
     GetPublication, "GET", "/api/publication", Some(Action::ReadPublication), 200, () => Publication
 );
 endpoint!(
-    /// Compares one slice of KV with D1 and, where asked to, mends what differs. Hand `next_cursor`
-    /// back until there is none.
+    /// Compares one slice of KV with D1 and repairs the differences if `repair` is set. Pass `next_cursor`
+    /// back as `cursor` until there is none.
     Reconcile, "POST", "/api/publication/reconcile", Some(Action::Reconcile), 200, ReconcileRequest => ReconcileReport,
     is_change: false,
     body: Body::Optional,
@@ -36,7 +36,7 @@ endpoint!(
 #[serde(rename_all = "kebab-case")]
 pub enum HealthStatus {
     Ok,
-    /// It works, and somebody should look.
+    /// It works, but somebody should look at it.
     Degraded,
     Down,
 }
@@ -44,7 +44,7 @@ pub enum HealthStatus {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthDetailed {
-    /// The worst of all.
+    /// The worst status of all the parts.
     pub status: HealthStatus,
     pub service: String,
     pub version: String,
@@ -52,7 +52,7 @@ pub struct HealthDetailed {
     pub checks: Vec<HealthCheck>,
 }
 
-/// `database`, `kv`, `queue`, `publication`, `sessions`, `drift`.
+/// One part of the system: `database`, `kv`, `queue`, `publication`, `sessions` or `drift`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthCheck {
@@ -62,7 +62,7 @@ pub struct HealthCheck {
     pub note: Option<String>,
 }
 
-/// Query of the list, all optional.
+/// Query of the list; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -77,16 +77,16 @@ pub struct NotificationQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum NotificationKind {
-    /// `subject` is a token that ends within 14 days. `details`: `name`, `expires_at`.
+    /// `subject` is a token that expires within 14 days. `details`: `name`, `expires_at`.
     TokenExpiring,
-    /// `subject` is a route of whose calls over 20 % failed in the last hour. `details`: `path`,
+    /// `subject` is a route; over 20 % of its calls failed in the last hour. `details`: `path`,
     /// `calls`, `failed`.
     RouteFailing,
     /// KV differs from D1. `details`: `entries`.
     KvDrift,
     /// Messages that could not be read. `details`: `messages`.
     DeadLetters,
-    /// Events that the gateway had to give up. `details`: `events`.
+    /// Usage events that the gateway had to drop. `details`: `events`.
     EventsDropped,
     /// The queue's consumer has stored nothing for minutes. `details`: `since` (unix ms).
     QueueStalled,
@@ -123,13 +123,13 @@ impl NotificationKind {
     }
 }
 
-/// How long the consumer may leave a heartbeat unanswered.
+/// The longest time for which the consumer may leave a heartbeat unanswered.
 pub const STALLED_AFTER_MS: i64 = 3 * domain::time::MINUTE_MS;
 
-/// The time since which the queue's consumer has stored nothing, unix ms; `None` while it works.
+/// Returns the time since which the queue's consumer has stored nothing, unix ms; `None` while it works.
 ///
-/// `waiting_since` is when the oldest heartbeat was sent that it has not answered, `stored_at` when it
-/// last stored anything.
+/// `waiting_since` is the time at which the oldest unanswered heartbeat was sent, `stored_at` the time
+/// at which the consumer last stored anything.
 pub fn stalled_since(waiting_since: UnixMs, stored_at: Option<UnixMs>, now: UnixMs) -> Option<UnixMs> {
     let is_answered = stored_at.is_some_and(|at| at >= waiting_since);
     (!is_answered && now - waiting_since >= STALLED_AFTER_MS).then(|| stored_at.unwrap_or(waiting_since))
@@ -140,7 +140,7 @@ pub fn stalled_since(waiting_since: UnixMs, stored_at: Option<UnixMs>, now: Unix
 pub struct Notification {
     pub kind: NotificationKind,
     pub subject: String,
-    /// `None` concerns the platform.
+    /// `None` if it concerns the platform.
     pub team_id: Option<TeamId>,
     pub details: Value,
     pub created_at: UnixMs,
@@ -153,13 +153,13 @@ pub struct Publication {
     /// Changes that KV has not taken yet.
     pub pending: u32,
     pub oldest_at: Option<UnixMs>,
-    /// The oldest of them, at most 50.
+    /// The oldest pending changes, at most 50.
     pub rows: Vec<PendingChange>,
-    /// Entries that the job found different within the last day and has not seen mended yet.
+    /// Entries that the job found different within the last day and has not seen repaired yet.
     pub drift: u32,
-    /// When the job last came to the end of all tokens.
+    /// The time at which the job last finished comparing all tokens.
     pub compared_at: Option<UnixMs>,
-    /// Why the job's last run broke off, if it did.
+    /// The reason why the job's last run stopped early, if it did.
     #[serde(default)]
     pub compare_error: Option<String>,
 }
@@ -181,7 +181,7 @@ pub struct PendingChange {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ReconcileRequest {
-    /// Publishes anew what differs. Absent is no: only look.
+    /// Whether to publish each differing entry again. If absent or `false`, the call only compares.
     #[serde(default)]
     pub repair: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -198,14 +198,14 @@ pub struct ReconcileReport {
     pub next_cursor: Option<String>,
 }
 
-/// An entry of KV that is not what D1 says.
+/// An entry of KV that differs from D1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Drift {
     pub kind: DriftKind,
-    /// A token's id, `routes`, or for what D1 does not know the KV key.
+    /// A token's id, `routes`, or, for an entry that D1 does not know, its KV key.
     pub subject: String,
-    /// Whether this call mended it.
+    /// Whether this call repaired it.
     pub repaired: bool,
 }
 
@@ -213,14 +213,14 @@ pub struct Drift {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum DriftKind {
-    /// D1 says it should be there.
+    /// D1 has it and KV does not.
     Missing,
-    /// It is there and says something else.
+    /// KV has it with another value.
     Different,
-    /// D1's own record of it cannot be read, so nothing can be published of it. KV keeps what it has.
+    /// D1's own record of it cannot be read, so nothing can be published for it. KV keeps its value.
     Unreadable,
-    /// The gateway would take it, and D1 does not know it. Such an entry of version 1 may wait for
-    /// its import; of version 2 it can only be left from a state of D1 that is gone.
+    /// The gateway would accept it, but D1 does not know it. An entry of version 1 may be waiting for
+    /// its import; one of version 2 can only remain from a state of D1 that no longer exists.
     Unknown,
 }
 

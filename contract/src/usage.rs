@@ -1,4 +1,4 @@
-//! `/api/usage`: what was called, how often, how fast.
+//! `/api/usage`: which tokens and routes were called, how often and how fast.
 
 use crate::Auth;
 use crate::limits::TokenLimits;
@@ -13,61 +13,62 @@ use domain::usage::span::Interval;
 use serde::{Deserialize, Serialize};
 
 endpoint!(
-    /// Sums over the teams that the caller may see; see [`UsageQuery`].
+    /// Returns sums over the teams that the caller may see; see [`UsageQuery`].
     GetUsageStats, "GET", "/api/usage/stats", Some(Action::ReadUsage), 200, UsageQuery => UsageStats
 );
 endpoint!(
-    /// Sums of one token, split by route.
+    /// Returns one token's sums, split by route.
     GetTokenUsage, "GET", "/api/usage/token/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
 );
 endpoint!(
-    /// Sums of one route, split by token.
+    /// Returns one route's sums, split by token.
     GetRouteUsage, "GET", "/api/usage/route", Some(Action::ReadRoute), 200, RoutePathQuery => UsageStats
 );
 endpoint!(
-    /// Sums of one team.
+    /// Returns one team's sums.
     GetTeamUsage, "GET", "/api/usage/team/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
 );
 endpoint!(
-    /// Every token that the caller may see, called or not, with its figures.
+    /// Lists every token that the caller may see, called or not, with its figures.
     ListTokenUsage, "GET", "/api/usage/tokens", Some(Action::ReadUsage), 200, UsageListQuery => Page<TokenUsage>
 );
 endpoint!(
-    /// Every route, called or not, with its figures.
+    /// Lists every route, called or not, with its figures.
     ListRouteUsage, "GET", "/api/usage/routes", Some(Action::ReadRoute), 200, UsageListQuery => Page<RouteUsage>
 );
 endpoint!(
-    /// Single calls, newest first, as long as they are kept; see [`EventQuery`]. One request looks through
-    /// a bounded number of calls: follow `next_cursor` to look further.
+    /// Lists single calls, newest first, as long as they are kept; see [`EventQuery`]. One request searches
+    /// a bounded number of calls: follow `next_cursor` to search further.
     ListEvents, "GET", "/api/usage/events", Some(Action::ReadUsage), 200, EventQuery => CallPage
 );
 endpoint!(
-    /// Exports single calls as CSV, up to some nine million; if there are more, the last line says how to go on.
-    /// `limit` and `cursor` are not taken.
+    /// Exports single calls as CSV, up to some nine million; if there are more, the last line says how to continue.
+    /// `limit` and `cursor` are not accepted.
     ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String,
     media: "text/csv"
 );
 endpoint!(
-    /// A token's own usage, with the token in `X-API-Key`.
+    /// Returns a token's own usage; the token goes in `X-API-Key`.
     GetOwnUsage, "GET", "/api/usage/me", None, 200, () => OwnUsage,
     auth: Auth::ApiKey
 );
 endpoint!(
-    /// A token's own usage, on the path of the earlier system.
+    /// Returns a token's own usage, on the earlier system's path.
     GetOwnRecentCalls, "GET", "/api/usage/test-data", None, 200, () => OwnUsage,
     auth: Auth::ApiKey
 );
 endpoint!(
-    /// A call that another gateway served, as the earlier system reported it; signed with
-    /// `X-Signature` (see `domain::signature`). A repeat counts once: of calls with a `request_id`, the same id; of
-    /// others, the same fields.
+    /// Records a call that another gateway served, in the earlier system's form; signed with
+    /// `X-Signature` (see `domain::signature`). A repeat counts once: calls with a `request_id` are compared by it,
+    /// others by all their fields.
     LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged,
     is_change: false,
     auth: Auth::Signature,
     example: Some(r#"{ "token_hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef", "route": "/api/openai", "timestamp": "2026-11-01T00:00:00Z", "response_status": 200 }"#)
 );
 
-/// All optional. Times are unix ms or RFC 3339; the default is the last 24 hours.
+/// The period and its intervals; every field is optional. Times are unix ms or RFC 3339; the default is
+/// the last 24 hours.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -75,9 +76,9 @@ pub struct UsageQuery {
     pub from: Option<String>,
     /// Exclusive.
     pub to: Option<String>,
-    /// Absent is hours up to 14 days, then days.
+    /// If absent, hours for a period of up to 14 days, otherwise days.
     pub interval: Option<Interval>,
-    /// The zone in which days begin, such as `Asia/Taipei` (IANA); absent is UTC.
+    /// The time zone of the days, such as `Asia/Taipei` (IANA); UTC if absent.
     pub tz: Option<String>,
     pub team_id: Option<TeamId>,
     pub token_id: Option<TokenId>,
@@ -107,7 +108,7 @@ pub struct RoutePathQuery {
     pub tz: Option<String>,
 }
 
-/// Query of the lists of tokens and routes, all optional.
+/// Query of the lists of tokens and routes; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -124,14 +125,14 @@ pub struct UsageListQuery {
     pub cursor: Option<String>,
 }
 
-/// Most first; `name` ascending.
+/// The order: highest first, except `name`, which is ascending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsageSort {
     #[default]
     Calls,
-    /// Calls that did not end well.
+    /// Calls that failed.
     Errors,
     LastUsed,
     Name,
@@ -142,16 +143,16 @@ pub enum UsageSort {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CallPage {
     pub items: Vec<CallView>,
-    /// Absent at the end. It may follow a page that is not full, or empty.
+    /// Absent at the end. A page may have one even if it is not full, or is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
-    /// Calls down to this time were looked at; absent when the page is full or there is nothing further.
+    /// Calls down to this time were searched; absent if the page is full or nothing is left to search.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub searched_to: Option<UnixMs>,
 }
 
-/// Query of single calls, all optional. Without `from` a list that names no token, route or team holds the
-/// last 24 hours; otherwise, and in a file, the default is all that are kept.
+/// Query of single calls; every field is optional. Without `from`, a list that names no token, route or team
+/// covers the last 24 hours. Otherwise, and in an export, the default is all calls that are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -161,12 +162,12 @@ pub struct EventQuery {
     pub team_id: Option<TeamId>,
     pub token_id: Option<TokenId>,
     pub route_id: Option<RouteId>,
-    /// Such as `denied-scope`.
+    /// An outcome such as `denied-scope`.
     pub outcome: Option<Outcome>,
     /// `2xx`, `3xx`, `4xx` or `5xx`.
     pub status: Option<StatusClass>,
     pub method: Option<String>,
-    /// Head of the path.
+    /// Beginning of the path.
     pub path: Option<String>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
@@ -220,8 +221,8 @@ pub struct UsageLogRequest {
     pub request_method: Option<String>,
     #[serde(default)]
     pub error_message: Option<String>,
-    /// The call's own id where it was served, at most 128 characters: calls that are alike in every other field are
-    /// told apart by it. Without one, such calls count once.
+    /// The call's id at the gateway that served it, at most 128 characters. It distinguishes calls that are equal in
+    /// every other field; without it, such calls count once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
@@ -264,7 +265,7 @@ pub struct Figures {
     pub gateway_errors: u64,
     pub denied: u64,
     pub limited: u64,
-    /// Calls that ended well per thousand that reached an upstream; `None` where none did.
+    /// Successful calls per thousand that reached an upstream; `None` if none did.
     pub success_permille: Option<u64>,
     pub mean_ms: Option<u64>,
     pub p50_ms: Option<u32>,
@@ -276,7 +277,7 @@ pub struct Figures {
     pub prompt_tokens: u64,
     pub completion_tokens: u64,
     pub cached_tokens: u64,
-    /// In micro-dollars.
+    /// Cost in micro-dollars.
     pub cost_micros: u64,
 }
 
@@ -311,7 +312,7 @@ impl From<&Rollup> for Figures {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageBucket {
-    /// Start, unix ms.
+    /// Start of the interval, unix ms.
     pub at: UnixMs,
     #[serde(flatten)]
     pub figures: Figures,
@@ -323,7 +324,7 @@ pub struct UsageStats {
     pub from: UnixMs,
     pub to: UnixMs,
     pub interval: Interval,
-    /// The zone in which days begin.
+    /// The time zone of the days.
     pub tz: String,
     pub total: Figures,
     /// Ascending; intervals without calls are left out.
@@ -337,7 +338,7 @@ pub struct UsageStats {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenUsage {
     pub token_id: TokenId,
-    /// `None` for one that is not in the database.
+    /// `None` for a token that is not in the database.
     pub name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team_id: Option<TeamId>,
@@ -352,7 +353,7 @@ pub struct TokenUsage {
 pub struct RouteUsage {
     /// `None` for calls that matched no route.
     pub route_id: Option<RouteId>,
-    /// `None` for one that has been deleted.
+    /// `None` for a route that has been deleted.
     pub path: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<UnixMs>,
@@ -360,7 +361,7 @@ pub struct RouteUsage {
     pub figures: Figures,
 }
 
-/// A token's usage as its holder may see it.
+/// A token's usage, in the form that its holder may see.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct OwnUsage {
@@ -369,7 +370,7 @@ pub struct OwnUsage {
     pub expires_at: Option<UnixMs>,
     #[serde(flatten)]
     pub limits: TokenLimits,
-    /// Since the token was made.
+    /// Figures since the token was made.
     pub total: Figures,
     /// The last ten calls, newest first.
     pub recent: Vec<RecentCall>,

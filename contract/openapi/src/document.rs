@@ -1,7 +1,7 @@
 //! The OpenAPI 3.1 document, made from the endpoints' own types. Built natively and committed
-//! (`admin-api/openapi.json`); no Worker carries this module.
+//! (`admin-api/openapi.json`); no Worker contains this module.
 //!
-//! Adding an endpoint: its types derive `JsonSchema` under the feature `schema`. The rest is in `endpoint!`.
+//! To add an endpoint, derive `JsonSchema` for its types under the feature `schema`. The rest is in `endpoint!`.
 
 use contract::error::ApiError;
 use contract::{self, Auth, Body, Endpoint, Visitor};
@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// The document.
+/// Makes the document.
 pub fn document() -> Value {
     let mut builder = Builder::new();
     contract::visit(&mut builder);
@@ -21,7 +21,7 @@ pub fn document() -> Value {
     document
 }
 
-/// Writes `{}` for each schema that is `true`: both admit any value, and tools for OpenAPI know only objects.
+/// Replaces each schema `true` by `{}`: both admit any value, but OpenAPI tools know only objects.
 fn spell_out_any(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(spell_out_any),
@@ -49,7 +49,7 @@ struct Builder {
     paths: Map<String, Value>,
 }
 
-/// A request's example.
+/// Returns an endpoint's example request.
 fn example<E: Endpoint>() -> Option<Value> {
     E::TERMS.example.and_then(|text| serde_json::from_str(text).ok())
 }
@@ -58,7 +58,7 @@ fn rule_json(rule: Rule) -> Value {
     json!({ "core": rule.core, "team": rule.team, "own": rule.own, "any_team": rule.any_team, "anyone": rule.anyone })
 }
 
-/// Name of an error response in the document.
+/// Returns the name of an error response in the document.
 const fn component(error: ApiError) -> &'static str {
     error.code()
 }
@@ -70,7 +70,7 @@ impl Builder {
         Self { schemas: settings.into_generator(), paths: Map::new() }
     }
 
-    /// The errors of an endpoint.
+    /// Collects the errors of an endpoint.
     fn errors<E: Endpoint>(takes_body: bool, takes_query: bool) -> BTreeSet<(u16, &'static str)> {
         let mut errors = vec![ApiError::InternalServerError];
         errors.push(if E::TERMS.auth == Auth::Open {
@@ -82,7 +82,7 @@ impl Builder {
             if action != Action::ReadSelf {
                 errors.push(ApiError::NotFound);
             }
-            // A scope cap, limits, a credential or a senior role may ask for more than the endpoint does.
+            // A scope cap, limits, a credential or a senior role may require more permission than the endpoint does.
             if action.may_be_forbidden() {
                 errors.push(ApiError::Forbidden);
             }
@@ -112,7 +112,7 @@ impl Builder {
         }
         if E::METHOD != "GET" && E::ACTION.is_some() {
             errors.push(ApiError::Conflict);
-            // The idempotency key, or what belongs to a clock or an order.
+            // For a bad idempotency key, or for a field that is checked against the clock or the current state.
             errors.push(ApiError::ValidationFailed);
         }
         errors.extend(E::TERMS.errors);
@@ -169,7 +169,7 @@ impl Builder {
         })
     }
 
-    /// Whether an answer says how far a change has come.
+    /// Returns whether a response says if its change has reached KV.
     fn propagates<E: Endpoint>(&mut self) -> bool
     where
         E::Response: JsonSchema,
@@ -239,7 +239,7 @@ impl Builder {
     }
 }
 
-/// A parameter that is not given is absent, not null.
+/// Removes `null` from a parameter's schema: a parameter that is not given is absent.
 fn not_null(property: &mut Value) {
     if let Some(types) = property.get_mut("type").and_then(Value::as_array_mut) {
         types.retain(|t| t != "null");
@@ -327,7 +327,7 @@ impl Visitor for Builder {
             responses.entry(status.to_string()).or_insert(answer);
         }
 
-        // Links between the types' names lead nowhere here.
+        // Links between Rust types lead nowhere in this document.
         let about = E::ABOUT.trim().replace("[`", "`").replace("`]", "`");
         let security = match E::TERMS.auth {
             Auth::Session => json!([{ "session": [] }]),
@@ -379,7 +379,7 @@ mod tests {
             E::Response: JsonSchema,
         {
             let name = format!("{} {}", E::METHOD, E::PATTERN);
-            assert!(!E::ABOUT.trim().is_empty(), "{name} says nothing of itself");
+            assert!(!E::ABOUT.trim().is_empty(), "{name} has no description");
             let takes_body = E::TERMS.body != Body::None;
             let is_empty = std::any::type_name::<E::Request>() == "()";
             assert_eq!(takes_body, E::METHOD != "GET" && !is_empty, "{name}");
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn every_body_has_an_example_that_is_one() {
+    fn every_request_body_has_a_valid_example() {
         let mut examples = Examples(vec![]);
         contract::visit(&mut examples);
         assert_eq!(examples.0, Vec::<String>::new());
@@ -412,7 +412,7 @@ mod tests {
     }
 
     #[test]
-    fn no_reference_leads_nowhere() {
+    fn every_reference_can_be_resolved() {
         fn walk(value: &Value, document: &Value) {
             match value {
                 Value::Object(map) => {

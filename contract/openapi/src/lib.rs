@@ -1,4 +1,4 @@
-//! The OpenAPI document and its page, made from the contract's types. Native only; no Worker carries it.
+//! The OpenAPI document and its page, made from the contract's types. Native only; no Worker contains them.
 
 #![expect(
     clippy::indexing_slicing,

@@ -1,14 +1,14 @@
-//! The document as a page for people: one file, no script, nothing from elsewhere.
+//! The document as a page for people: one file, without scripts or outside resources.
 
 use serde_json::{Map, Value};
 use std::fmt::Write as _;
 
 const STYLE: &str = include_str!("page.css");
 
-/// Method, path and what stands there.
+/// Method, path and the operation's description in the document.
 type Operation<'a> = (&'a str, &'a str, &'a Value);
 
-/// The page of an OpenAPI document as [`super::document`] makes it.
+/// Renders the page of an OpenAPI document that [`super::document`] has made.
 pub fn render(document: &Value) -> String {
     let mut by_tag: Vec<(&str, Vec<Operation>)> = Vec::new();
     for (path, methods) in object(&document["paths"]) {
@@ -116,7 +116,7 @@ fn section(html: &mut String, document: &Value, method: &str, path: &str, operat
     let _ = write!(html, "<h4>Example</h4><pre>{}</pre></section>", curl(method, path, operation));
 }
 
-/// Callers who may use it, in words.
+/// Describes the callers who may use an operation.
 fn who(operation: &Value) -> String {
     let may = &operation["x-access"]["may"];
     if !may.is_object() {
@@ -141,7 +141,7 @@ fn who(operation: &Value) -> String {
     format!("For {}.", parts.join("; "))
 }
 
-/// A schema's fields as a table, nested ones with dotted names.
+/// Writes a schema's fields as a table, nested ones with dotted names.
 fn fields(html: &mut String, document: &Value, schema: &Value) {
     let schema = resolve(document, schema);
     html.push_str("<table><tbody>");
@@ -171,7 +171,7 @@ fn rows(html: &mut String, document: &Value, schema: &Value, prefix: &str, depth
     }
 }
 
-/// A schema in a word or two.
+/// Describes a schema in a word or two.
 fn kind(document: &Value, schema: &Value) -> String {
     let resolved = resolve(document, schema);
     if let Some(any) = resolved["anyOf"].as_array() {
@@ -230,7 +230,7 @@ fn pretty(value: &Value) -> String {
     escape(&serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
-/// A string as HTML; anything else is left out.
+/// Escapes a string for HTML; anything else is left out.
 fn text(value: &Value) -> String {
     value.as_str().map(escape).unwrap_or_default()
 }
