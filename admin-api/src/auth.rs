@@ -18,15 +18,15 @@ use domain::time::{MINUTE_MS, UnixMs};
 use edge::crypto::{PublicKey, verify_rs256};
 use edge::log::{Source, log};
 
-/// How soon Clerk is asked again for a person it could not tell of.
+/// The pause before Clerk is asked again about a person whom it could not describe.
 const ASK_AGAIN_MS: i64 = 10 * MINUTE_MS;
 
-/// The person whose session came with the call, with the roles that D1 gives them.
+/// Finds the person whose session came with the call, with their roles from D1. Checks, in this order:
 ///
 /// 1. `Authorization: Bearer`, never a cookie.
-/// 2. The signature, by the key that the issuer publishes or that is pinned; issuer, times, authorized party.
-/// 3. How often this person may call.
-/// 4. Roles, in one query. Somebody not known yet is taken in by id, and Clerk asked for the rest; an
+/// 2. The signature, with the issuer's published key or the pinned one; issuer, times, authorized party.
+/// 3. This person's rate limit.
+/// 4. Roles, in one query. A person not known yet is stored by id, and Clerk is asked for the rest; an
 ///    invitation that waits for their address is accepted.
 pub async fn caller(call: &Call) -> Result<Caller, Failure> {
     let header = call.header("authorization").ok_or(ApiError::Unauthenticated)?;
@@ -60,13 +60,13 @@ pub async fn caller(call: &Call) -> Result<Caller, Failure> {
     Ok(caller)
 }
 
-/// The person of a session, who must not be gone.
+/// Loads the person of a session. Fails if they have been deleted.
 async fn load(db: &Db, session: &Session, call: &Call) -> Result<Person, Failure> {
     let person = people::load(db, session.user(), call.now).await?;
     if person.is_deleted { Err(ApiError::Unauthenticated.into()) } else { Ok(person) }
 }
 
-/// Asks Clerk for a person of whom it has told us nothing; whether it has now. Clerk being away fails no
+/// Asks Clerk about a person not described yet. Returns whether it described them. An outage of Clerk fails no
 /// sign-in: the person is known by their id, and Clerk is asked again after [`ASK_AGAIN_MS`].
 async fn ask_clerk(call: &Call, db: &Db, user: &UserId, asked_at: Option<UnixMs>) -> Result<bool, Failure> {
     let Some(api) = &call.config.clerk_api else { return Ok(false) };
@@ -107,7 +107,7 @@ async fn verify(call: &Call, jwt: &str) -> Result<Session, Failure> {
     jwt.accept(holds, &call.config.session, call.now).map_err(|error| refuse(call, error))
 }
 
-/// Whether sessions can be checked at all.
+/// Returns whether sessions can be checked at all.
 pub async fn has_keys(call: &Call) -> bool {
     match &call.config.session_keys {
         SessionKeys::Pinned(_) => true,
@@ -115,8 +115,8 @@ pub async fn has_keys(call: &Call) -> bool {
     }
 }
 
-/// All faults look alike to the caller, but for a session that has merely ended. Which it was is
-/// logged, without the token.
+/// Makes the refusal of a session. All faults look alike to the caller, except a session that has merely
+/// expired. The actual fault is logged, without the token.
 fn refuse(call: &Call, error: SessionError) -> Failure {
     if error == SessionError::Expired {
         return ApiError::SessionExpired.into();
@@ -130,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_bearer_token_is_taken() {
+    fn only_a_bearer_token_is_accepted() {
         assert_eq!(bearer("Bearer abc"), Some("abc"));
         assert_eq!(bearer("bearer  abc "), Some("abc"));
         for header in ["", "Bearer", "Bearer ", "Basic abc", "abc"] {

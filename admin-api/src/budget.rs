@@ -1,15 +1,15 @@
-//! Counts what one invocation asks of the platform, against its limits.
+//! Counts the operations of one invocation against the platform's limits.
 //!
-//! Workers allows 1,000 KV operations and 1,000 D1 queries an invocation, and fails what comes after. Every KV
-//! operation is counted by [`crate::publish::Kv`], every query by [`crate::db::Db`], so no work can forget to.
+//! Workers allows 1,000 KV operations and 1,000 D1 queries an invocation, and fails any beyond that.
+//! [`crate::publish::Kv`] counts every KV operation and [`crate::db::Db`] every query, so no caller can forget to.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// The most that an invocation may use of each; a tenth of the platform's limit is left for what ends a run.
+/// The most that an invocation may use of each. A tenth of the platform's limit is left for the end of a run.
 const LIMIT: u32 = 900;
 
-/// Counts of one invocation, shared by whatever works in it.
+/// The counts of one invocation, shared by all of its parts.
 #[derive(Clone, Debug, Default)]
 pub struct Budget(Rc<Spent>);
 
@@ -28,7 +28,7 @@ impl Budget {
         LIMIT.saturating_sub(self.0.d1.get())
     }
 
-    /// Counts one KV operation, if more than `reserve` are left; whether it may be made.
+    /// Counts one KV operation if more than `reserve` are left. Returns whether it may be made.
     pub fn take_kv(&self, reserve: u32) -> bool {
         let may = self.kv_left() > reserve;
         if may {

@@ -1,9 +1,9 @@
-//! One change of the caller's as one transaction: its statements, the outbox row by which KV hears of it, and
-//! its entries in the audit log.
+//! One change by the caller as one transaction: its statements, the outbox row that leads to its publication in KV,
+//! and its entries in the audit log.
 //!
 //! The statements run in this order: those of [`Change::write`], the outbox row, the entries, those of
-//! [`Change::then`]. The first one decides: an outbox row and an entry go in only if the statement before them
-//! changed something, so a change that was overtaken leaves nothing behind.
+//! [`Change::then`]. The first one decides: the outbox row and the entries are inserted only if the statement before
+//! them changed something, so a change that was overtaken leaves nothing behind.
 
 use crate::db::outbox::Publishes;
 use crate::db::{Db, Statement, StoreError, audit, outbox, prices, routes, unattended};
@@ -14,7 +14,7 @@ use domain::people::grant::Grant;
 use serde::Serialize;
 use serde_json::Value;
 
-/// A change under the permission `A`, not written yet.
+/// A change with the permission `A`, not written yet.
 #[must_use]
 #[derive(Debug)]
 pub struct Change<'a, A> {
@@ -26,10 +26,10 @@ pub struct Change<'a, A> {
     rest: Vec<Statement>,
 }
 
-/// An entry of the audit log, with what it shows before and after.
+/// An entry of the audit log, with its snapshots before and after the change.
 type Recorded<'a> = (Attempt<'a>, Option<Value>, Option<Value>);
 
-/// Makes the statement of an entry.
+/// A function that makes the statement for an entry.
 type Insert = fn(&Db, &audit::Entry) -> Result<Statement, StoreError>;
 
 impl<'a, A> Change<'a, A> {
@@ -49,19 +49,19 @@ impl<'a, A> Change<'a, A> {
         self
     }
 
-    /// Adds statements after the entries; the first of them can go by whether the last entry was written.
+    /// Adds statements after the entries. The first of them can depend on whether the last entry was written.
     pub fn then(mut self, statements: impl IntoIterator<Item = Statement>) -> Self {
         self.rest.extend(statements);
         self
     }
 
-    /// Writes a change of which KV need not hear. Returns false if the first statement changed nothing.
+    /// Writes a change that KV need not be told of. Returns false if the first statement changed nothing.
     pub async fn commit(self) -> Result<bool, StoreError> {
         let db = self.db;
         db.change(self.statements(audit::insert_if_changed)?).await
     }
 
-    /// Writes a change that happens whole or is undone: its entries ask for nothing.
+    /// Writes a change that is made completely or undone, so its entries are unconditional.
     pub async fn commit_whole(self) -> Result<(), StoreError> {
         let db = self.db;
         db.batch(self.statements(audit::insert)?).await.map(drop)
@@ -98,7 +98,7 @@ impl<A: Publishes> Change<'_, A> {
     }
 }
 
-/// A record as the audit log shows it. Records hold no secret, and each can be written as JSON.
+/// Makes a record's snapshot for the audit log. Records hold no secret, and each can be written as JSON.
 pub fn snapshot(record: &impl Serialize) -> Option<Value> {
     serde_json::to_value(record).ok()
 }

@@ -1,4 +1,4 @@
-//! Clerk's Backend API. Nothing here fails a request of ours unless Clerk refuses what was asked.
+//! Clerk's Backend API. Errors here fail a request of this API only if Clerk refuses its own part.
 
 use crate::config::ClerkApi;
 use domain::error::FieldError;
@@ -10,15 +10,15 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
-/// Somebody is waiting: a sign-in, or a click.
+/// The longest wait for Clerk; somebody is waiting for a sign-in or after a click.
 const TIMEOUT_MS: u64 = 3_000;
 
-/// People on a page of Clerk's list; it gives up to 500.
+/// People on a page of Clerk's list; Clerk allows up to 500.
 pub const PAGE: u32 = 100;
 
 #[derive(Debug, thiserror::Error)]
 pub enum ClerkError {
-    /// Clerk does not take it; trying again would not help.
+    /// Clerk does not accept the request; trying again would not help.
     #[error("Clerk refuses: {0:?}")]
     Refused(Vec<FieldError>),
     #[error("Clerk cannot be reached: {0}")]
@@ -30,7 +30,7 @@ fn away(cause: impl ToString) -> ClerkError {
     ClerkError::Away(cause.to_string())
 }
 
-/// A person; `None` if Clerk does not know them.
+/// Fetches a person; `None` if Clerk does not know them.
 pub async fn user(api: &ClerkApi, id: &UserId) -> Result<Option<ClerkUser>, ClerkError> {
     let id: String = url::form_urlencoded::byte_serialize(id.as_str().as_bytes()).collect();
     match call(api, Method::Get, &format!("/v1/users/{id}"), None).await? {
@@ -39,8 +39,8 @@ pub async fn user(api: &ClerkApi, id: &UserId) -> Result<Option<ClerkUser>, Cler
     }
 }
 
-/// A page of everybody, oldest first: who comes meanwhile comes last. Also how many entries it had, of
-/// which one that cannot be read is left out.
+/// Fetches a page of all people, oldest first, so that new people come last. Returns those that can be read, and
+/// the number of all entries on the page.
 pub async fn users(api: &ClerkApi, offset: u32) -> Result<(Vec<ClerkUser>, u32), ClerkError> {
     let path = format!("/v1/users?limit={PAGE}&offset={offset}&order_by=%2Bcreated_at");
     let (status, text) = call(api, Method::Get, &path, None).await?;
@@ -50,7 +50,7 @@ pub async fn users(api: &ClerkApi, offset: u32) -> Result<(Vec<ClerkUser>, u32),
     Ok((users.collect(), count))
 }
 
-/// Clerk's id of the new invitation. One that exists already is no obstacle.
+/// Makes an invitation and returns Clerk's id of it. An existing invitation is no obstacle.
 pub async fn invite(api: &ClerkApi, email: &str, redirect: Option<&str>) -> Result<String, ClerkError> {
     #[derive(Deserialize)]
     struct Created {
@@ -89,7 +89,7 @@ async fn call(
     headers.set("authorization", &format!("Bearer {}", api.key.expose())).map_err(away)?;
     headers.set("content-type", "application/json").map_err(away)?;
     let mut init = RequestInit::new();
-    // The key is for Clerk alone.
+    // No redirect is followed: the key is for Clerk alone.
     init.with_method(method).with_headers(headers).with_redirect(RequestRedirect::Manual);
     if let Some(body) = body {
         init.with_body(Some(body.to_string().into()));
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_clerk_refuses_is_told_from_what_may_be_tried_again() {
+    fn a_refusal_by_clerk_is_distinguished_from_an_outage() {
         let refused = r#"{"errors":[{"message":"m","code":"c","meta":{"param_name":"email_address"}}]}"#;
         assert!(
             matches!(read::<Value>(422, refused), Err(ClerkError::Refused(fields)) if fields[0].field == "email")

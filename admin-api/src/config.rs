@@ -10,8 +10,8 @@ use domain::vars::{VarError, Vars, flag, integer_or, list, required};
 use edge::env::EnvVars;
 use edge::isolate_config;
 
-/// The least time raw events are kept, in days. A queue holds a message up to 14 days, and a repeat
-/// is known by its raw event: if that were gone, the call would count twice.
+/// The shortest time for which raw events may be kept, in days. A queue holds a message up to 14 days, and a repeat
+/// is recognised by its raw event: if that were deleted, the call would count twice.
 const MIN_RETENTION_DAYS: u32 = 15;
 
 const CLERK_API_URL: &str = "https://api.clerk.com";
@@ -20,20 +20,20 @@ const CLERK_API_URL: &str = "https://api.clerk.com";
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,
-    /// Without it there is no `/api/usage-log`.
+    /// If absent, there is no `/api/usage-log`.
     pub usage_log_keys: Option<KeyRing>,
     pub session: SessionRules,
     pub session_keys: SessionKeys,
-    /// Clerk's Backend API; `None` is without.
+    /// Clerk's Backend API; `None` if it is not used.
     pub clerk_api: Option<ClerkApi>,
-    /// Without it there are no webhooks.
+    /// If absent, there are no webhooks.
     pub webhook_secret: Option<WebhookSecret>,
     /// User ids or verified e-mail addresses that count as platform admins.
     pub bootstrap_admins: Vec<String>,
     pub events_retention_ms: i64,
     pub audit_retention_ms: i64,
     pub allow_insecure_upstreams: bool,
-    /// The queue of dead letters, by its whole name.
+    /// The full name of the queue of dead letters.
     pub dead_letters_queue: String,
     /// Whether each request is logged.
     pub log_calls: bool,
@@ -47,10 +47,10 @@ pub struct ClerkApi {
     pub key: Secret,
 }
 
-/// The source of the keys that sessions are signed with.
+/// The source of the keys that verify sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionKeys {
-    /// DER of a `SubjectPublicKeyInfo`: no network at all.
+    /// DER of a `SubjectPublicKeyInfo`; needs no network.
     Pinned(Vec<u8>),
     /// The address of a JWKS.
     Jwks(String),
@@ -102,13 +102,13 @@ impl Config {
 
     isolate_config!(Config, |env| Config::from_vars(&EnvVars(env)));
 
-    /// Whether `origin` is one of `ALLOWED_ORIGINS`, compared exactly; there is no wildcard.
+    /// Returns whether `origin` is one of `ALLOWED_ORIGINS`, compared exactly; there is no wildcard.
     pub fn allows_origin(&self, origin: &str) -> bool {
         self.session.allowed_origins.iter().any(|allowed| allowed == origin)
     }
 }
 
-/// The DER inside a PEM block. Line breaks may be written `\n`, as one-line variables have them.
+/// Extracts the DER from a PEM block. Line breaks may be written `\n`, as in one-line variables.
 fn spki_of(pem: &str) -> Option<Vec<u8>> {
     let pem = pem.replace("\\n", "\n");
     let body = pem.trim().strip_prefix("-----BEGIN PUBLIC KEY-----")?;

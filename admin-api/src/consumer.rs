@@ -1,24 +1,24 @@
 //! The queue's consumer. Delivery is at least once and in any order; the result is exactly once.
 //!
-//! Await by await, what a death there would mean:
+//! If the consumer dies at an await, this happens:
 //!
 //! 1. Each chunk of events is one D1 batch, that is, one transaction: rollups of the ids that
-//!    `usage_events` does not hold, then the events. Died before: nothing is there. Died after, or
-//!    the answer lost: the message comes again, every id is found, nothing is added.
+//!    `usage_events` does not hold, then the events. Death before it: nothing is stored. Death after it, or
+//!    a lost response: the message comes again, every id is found, nothing is added.
 //! 2. Lost counts (`dropped`, `unknown_tokens`) are inserted under their message's id, so a repeat of
-//!    the message adds nothing. What cannot be seen here is a sender that sent the same counts in two
-//!    messages because it held the first for lost: its own retry is a new message. Such a count is
+//!    the message adds nothing. One case cannot be seen here: a sender that took its first message for lost
+//!    sends the same counts in a new message. Such a count is
 //!    high by at most one message and never low.
-//! 3. What cannot be read is sent to the dead letters after that. Died before its acknowledgement:
-//!    the letter is there twice, which whoever reads it can see; `usage_losses` has it once.
-//! 4. An id is known as long as its raw row is kept. What comes later than that is dropped and counted
-//!    as such (`intake::drop_late`), as it could not be told from a repeat. How long that was may differ
-//!    between versions; what was deleted is noted with each purge, and asked for before old events count.
-//! 5. A letter that is read after all counts as any message does: its events' ids are looked for. One that
-//!    is not is sent to the letters again and acknowledged, as they have no letters of their own: after a
-//!    hundred tries the platform would drop it.
-//! 6. Messages are acknowledged last. Two consumers with the same event at once are put one after the
-//!    other by D1, which runs one transaction at a time.
+//! 3. Messages that cannot be read are sent to the dead letters after that. Death before the acknowledgement:
+//!    the letter exists twice, which its reader can see; `usage_losses` has it once.
+//! 4. An id is known as long as its raw row is kept. A later event is dropped and counted
+//!    as such (`intake::drop_late`), because it could not be told from a repeat. Retention may differ
+//!    between versions, so each purge notes how far it deleted, and that is checked before old events count.
+//! 5. A letter that can be read after all counts like any message: its events' ids are looked up. One that
+//!    still cannot is sent to the letters again and acknowledged, because that queue has no dead letters of its
+//!    own: after a hundred tries the platform would drop it.
+//! 6. Messages are acknowledged last. If two consumers have the same event at once, D1 runs one after the
+//!    other, because it runs one transaction at a time.
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, to_json, usage};
@@ -36,15 +36,15 @@ use worker::{
 /// The queue for messages that can never be read.
 const DEAD_LETTERS: &str = "USAGE_DLQ";
 const FIRST_RETRY_S: u32 = 2;
-/// A hundred tries, the last of them four hours apart, take 14.5 days, which is longer than a queue keeps a
-/// message.
+/// The longest pause before a retry. A hundred tries, the last of them four hours apart, take 14.5 days, which is
+/// longer than a queue keeps a message.
 const MAX_RETRY_S: u32 = 4 * 3_600;
-/// A message this old is counted and sent to the dead letters here: the platform would move it soon (or
-/// drop it), and nobody would count it.
+/// The age at which a message is counted and sent to the dead letters here: the platform would soon move it (or
+/// drop it) uncounted.
 const GIVE_UP_MS: i64 = 13 * DAY_MS;
-/// The longest delay that a queue takes. A letter that is still unreadable is out of the way for so long.
+/// The longest delay that a queue accepts. An unreadable letter is out of the way for that long.
 const LETTER_DELAY_S: u32 = 12 * 3_600;
-/// Events of messages that no retry has delayed beyond this are known by their raw rows.
+/// The message age up to which every event is certainly known by its raw row.
 const SURELY_KEPT_MS: i64 = 14 * DAY_MS;
 
 /// The messages of a batch.
@@ -62,8 +62,8 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
             return batch.raw_iter().for_each(|message| retry(&message));
         }
     };
-    // An operator who makes this Worker the consumer of the letters has them read again, as a newer build
-    // may understand them.
+    // An operator can make this Worker the consumer of the dead letters, so that a newer build, which
+    // may understand them, reads them again.
     let are_letters = batch.queue() == config.dead_letters_queue;
     let mut sorted = sort(batch);
     let stored = match Db::open(env) {
@@ -81,7 +81,7 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     for message in &stored_now {
         if stored.is_ok() { message.ack() } else { retry(message) }
     }
-    // Only once they are counted, so that a D1 outage does not make a letter of each retry.
+    // Send them only once they are counted, so that during a D1 outage not every retry makes a letter.
     let mut is_counted = stored.is_ok() || are_letters;
     if !is_counted && !old.is_empty() {
         is_counted = count(env, &old).await.is_ok();
@@ -111,8 +111,8 @@ fn sort(batch: &MessageBatch<serde_json::Value>) -> Sorted {
     sorted
 }
 
-/// From when on a second delivery is told from a first: retention now, or a longer purge of another
-/// version with a shorter one.
+/// Returns the time since which a second delivery is recognised: the current retention's, or a later one if
+/// another version with a shorter retention has purged more.
 async fn kept_since(
     db: &Db,
     good: &[(RawMessage, UsageMessage)],
@@ -148,13 +148,13 @@ async fn store(db: &Db, sorted: &mut Sorted, retention_ms: i64, are_letters: boo
             unknown_tokens: m.unknown_tokens,
             undecodable: 0,
         });
-    // A letter that still cannot be read is counted already, under the id that it had before.
+    // A letter that still cannot be read was already counted, under its earlier id.
     let unread = bad.iter().filter(|_| !are_letters).map(unread);
     let losses: Vec<Loss> = counted.chain(unread).collect();
     if !losses.is_empty() {
         usage::add_losses(db, &to_json(&losses)?, now()).await?;
     }
-    // How old a letter is says nothing of the queue.
+    // A letter's age says nothing about the queue's lag.
     let oldest = good.iter().map(|(message, _)| sent_at(message)).min().filter(|_| !are_letters);
     if let Some(oldest) = oldest {
         usage::note_lag(db, now().saturating_sub(oldest).max(0), now()).await?;
@@ -184,8 +184,8 @@ fn sent_at(message: &RawMessage) -> UnixMs {
     i64::try_from(message.timestamp().as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Sends the message to the dead letters as it is. Where no such queue is bound, the log line is all
-/// that is kept, and trying again would not change that.
+/// Sends the message to the dead letters unchanged. If no such queue is bound, only the log line is
+/// kept; trying again would not change that.
 async fn bury(env: &Env, message: &RawMessage, delay_s: u32) -> bool {
     let Ok(queue) = env.queue(DEAD_LETTERS) else { return true };
     let letter = RawMessageBuilder::new(message.body()).delay_seconds(delay_s);
@@ -196,15 +196,15 @@ async fn bury(env: &Env, message: &RawMessage, delay_s: u32) -> bool {
     sent.is_ok()
 }
 
-/// A body that was sent as text, or as an object; anything else is no JSON and so not decoded.
+/// Returns the text of a body that was sent as text or as an object. Anything else is not JSON and is not decoded.
 fn text_of(body: &JsValue) -> String {
     body.as_string()
         .or_else(|| JSON::stringify(body).ok().and_then(|json| json.as_string()))
         .unwrap_or_default()
 }
 
-/// Waits as long again as the message is old, 2 s to 4 h: each retry doubles the pause, with no count of attempts
-/// (which `worker` does not hand out).
+/// Returns the pause before a retry: the message's age, within 2 s to 4 h. So each retry doubles the pause without
+/// a count of attempts (which `worker` does not provide).
 fn retry_delay_s(age_ms: i64) -> u32 {
     let seconds = u32::try_from(age_ms.max(0) / 1_000).unwrap_or(u32::MAX);
     seconds.clamp(FIRST_RETRY_S, MAX_RETRY_S)
@@ -215,13 +215,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn retries_come_later_and_later() {
+    fn each_retry_waits_longer() {
         let delays: Vec<u32> = [-5, 0, 2_000, 4_000, 8_500, i64::MAX].map(retry_delay_s).to_vec();
         assert_eq!(delays, [2, 2, 2, 4, 8, 14_400]);
     }
 
     #[test]
-    fn a_hundred_tries_outlast_the_queue_and_a_message_is_given_up_before() {
+    fn a_message_is_given_up_before_the_queue_drops_it() {
         let (mut age_ms, mut given_up_at) = (0, None);
         for attempt in 1..=100 {
             if age_ms >= GIVE_UP_MS {

@@ -1,6 +1,6 @@
-//! Each minute: the outbox again, KV compared with D1, the bell, and what is past its time deleted.
+//! Runs each minute: drains the outbox, compares KV with D1, updates notifications, and deletes expired records.
 //!
-//! Everything here is bounded, so that a run ends long before the next begins; what is left over
+//! Everything here is bounded, so that a run ends long before the next begins; the rest
 //! waits a minute.
 
 use crate::config::Config;
@@ -18,15 +18,15 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use worker::Env;
 
-/// How long a run publishes, in ms, and the KV operations that it leaves for the comparison.
+/// The time for which a run publishes, in ms, and the KV operations that it leaves for the comparison.
 const DRAIN_MS: i64 = 30_000;
 const RECONCILE_OPERATIONS: u32 = 150;
 /// Rows deleted by one statement, and statements in one run: 20,000 events a minute, which is more
-/// than the design's 10 M in 90 days bring (77 a minute).
+/// than the design's 10 M in 90 days produce (77 a minute).
 const PURGE_ROWS: u32 = 500;
 const PURGE_ROUNDS: usize = 40;
 
-/// One run, unless the one before is still at work.
+/// Runs once, unless the run before it is still working.
 pub async fn run(env: &Env) {
     let lease = async {
         let (db, holder) = (Db::open(env)?, to_json(&audit::new_id("run_")?)?);
@@ -42,7 +42,7 @@ pub async fn run(env: &Env) {
     done("lease not given back", settings::give_back(&db, settings::CRON_LEASE, &holder).await);
 }
 
-/// The outcome of a step; a failure is logged as `failed`, and the next step goes on.
+/// Returns the result of a step. A failure is logged as `failed`, and the next step still runs.
 fn done<T>(failed: &str, result: Result<T, impl Display>) -> Option<T> {
     result.inspect_err(|error| log(Source::Cron, failed, &error.to_string())).ok()
 }
@@ -57,7 +57,7 @@ async fn run_steps(env: &Env, db: &Db) {
     done("purge broke off", purge(db, &config).await);
 }
 
-/// Tells KV what is due, the most urgent first; then what takes its time.
+/// Publishes what is due to KV, the most urgent first; then does the slower work.
 async fn publish(env: &Env, db: &Db, config: Option<&Config>) {
     let writer = match Writer::begin(env, db).await {
         Ok(writer) => Some(writer),
@@ -87,18 +87,18 @@ async fn publish(env: &Env, db: &Db, config: Option<&Config>) {
     done("KV not compared", reconcile::run(&writer, db).await);
 }
 
-/// Whether something may be left.
+/// Publishes what is due. Returns whether something may be left.
 async fn drain(writer: &Writer, db: &Db) -> bool {
     done("outbox not drained", drain_all(writer, db, Source::Cron).await).unwrap_or(false)
 }
 
-/// Whether credentials were sealed again, so that the route table has changed.
+/// Seals credentials again. Returns whether there were any, so that the route table has changed.
 async fn reseal(db: &Db, config: &Config) -> bool {
     done("keys not noted", note_keys(db, config).await);
     done("credentials not sealed again", reseal::run(db, config, Source::Cron).await).unwrap_or(false)
 }
 
-/// Tells those who rotate a key which ones are at work here.
+/// Notes the keys in use, for the scripts that rotate a key.
 async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
     let keys = BTreeMap::from([
         ("TOKEN_CHECK_KEY", Some(config.check_keys.fingerprints())),
@@ -112,7 +112,7 @@ async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
     if is_known && since.is_some() {
         return Ok(());
     }
-    // Keys that were at work before this was noted have been since they were last seen to change.
+    // Keys that were already in use keep the time at which their change was noted.
     let at = known.filter(|_| is_known).map_or_else(now, |known| known.updated_at);
     let since: LedSince = since.and_then(|since| serde_json::from_str(&since.value).ok()).unwrap_or_default();
     let since = to_json(&led_since(&since, &keys, at))?;
@@ -133,8 +133,8 @@ async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
             .await?;
     }
     upkeep::purge(db, now, config.audit_retention_ms, PURGE_ROWS).await?;
-    // Noted only when nothing is left, so the next run goes on; and by the time it was done, so a minute
-    // without a run skips nothing.
+    // Noted only if nothing is left, so that the next run continues, and with the time at which it was done,
+    // so that a minute without a run skips nothing.
     if is_hourly_due(upkeep::secrets_purged_at(db).await?, now)
         && in_rounds(db, async || upkeep::purge_secrets(db, now, PURGE_ROWS).await).await?
     {
@@ -143,13 +143,13 @@ async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether a step that runs once in each hour of the clock, last at `last`, is due.
+/// Returns whether a step that runs once in each hour of the clock, and last ran at `last`, is due.
 fn is_hourly_due(last: Option<UnixMs>, now: UnixMs) -> bool {
     last.is_none_or(|last| last.div_euclid(HOUR_MS) != now.div_euclid(HOUR_MS))
 }
 
-/// Deletes in rounds of [`PURGE_ROWS`] until one is not full, as far as this run may ask D1; whether
-/// nothing is left.
+/// Deletes in rounds of [`PURGE_ROWS`] until a round is not full or this run has used its queries. Returns
+/// whether nothing is left.
 async fn in_rounds(
     db: &Db,
     mut round: impl AsyncFnMut() -> Result<usize, StoreError>,
@@ -165,8 +165,8 @@ async fn in_rounds(
     Ok(false)
 }
 
-/// Sends an empty message through the queue. The consumer notes when it last stored anything; what it
-/// leaves unanswered shows in health and rings the bell. To a consumer of any version it is a message
+/// Sends an empty message through the queue. The consumer notes when it last stored anything; an unanswered
+/// heartbeat shows in the health report and opens a notification. To a consumer of any version it is a message
 /// without events.
 async fn beat(env: &Env, db: &Db) -> Result<(), String> {
     upkeep::note_heartbeat(db, now()).await.map_err(|error| error.to_string())?;
@@ -180,7 +180,7 @@ mod tests {
     use domain::time::MINUTE_MS;
 
     #[test]
-    fn an_hourly_step_runs_in_each_hour_whichever_minutes_the_cron_misses() {
+    fn an_hourly_step_runs_every_hour_even_if_the_cron_misses_minutes() {
         let at = |hour: i64, minute: i64| hour * HOUR_MS + minute * MINUTE_MS;
         assert!(is_hourly_due(None, at(7, 3)), "never done");
         for minute in 0..60 {

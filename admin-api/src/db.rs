@@ -28,10 +28,10 @@ pub mod usage;
 /// The D1 binding.
 const DB: &str = "DB";
 
-/// Integers are exact in a JavaScript number up to here, and D1 takes no other kind.
+/// The largest integer that is exact in a JavaScript number, the only kind of number that D1 accepts.
 pub const MAX_SAFE: i64 = (1 << 53) - 1;
 
-/// Why D1 gave no answer.
+/// The reason why D1 gave no usable response.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("D1 cannot be reached: {0}")]
@@ -40,7 +40,7 @@ pub enum StoreError {
     Constraint(String),
     #[error("a value does not fit: {0}")]
     Value(String),
-    /// By a newer version, or damaged.
+    /// Written by a newer version, or damaged.
     #[error("a stored value cannot be read: {0}")]
     Unreadable(String),
 }
@@ -89,7 +89,7 @@ impl From<u32> for Param<'_> {
 
 impl From<u64> for Param<'_> {
     fn from(n: u64) -> Self {
-        // What does not fit an i64 is far beyond 2^53 and refused when it is bound.
+        // A number that does not fit an i64 is far beyond 2^53 and is refused when it is bound.
         Self::Integer(i64::try_from(n).unwrap_or(i64::MAX))
     }
 }
@@ -118,13 +118,13 @@ impl<'a, T: Into<Param<'a>>> From<Option<T>> for Param<'a> {
     }
 }
 
-/// The parameters of a statement, each converted to [`Param`].
+/// Makes the parameters of a statement, each converted to [`Param`].
 macro_rules! params {
     ($($value:expr),* $(,)?) => { &[$($crate::db::Param::from($value)),*] };
 }
 pub(crate) use params;
 
-/// The SQL of a file under `queries/`.
+/// Includes the SQL of a file under `queries/`.
 macro_rules! sql {
     ($name:literal) => {
         include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/db/queries/", $name, ".sql"))
@@ -134,7 +134,7 @@ pub(crate) use sql;
 
 pub type Statement = D1PreparedStatement;
 
-/// The database, as one invocation sees it. Each query counts in its budget.
+/// The database for one invocation. Each query counts in the invocation's budget.
 #[derive(Clone, Debug)]
 pub struct Db {
     d1: Rc<D1Database>,
@@ -162,7 +162,7 @@ impl Db {
     }
 
     /// # Errors
-    /// Fails if the row cannot be read, too: that must not look like no row.
+    /// Also fails if the row cannot be read: that must not look like no row.
     pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
         self.budget.note_d1(1);
         Ok(all_rows_of(&statement.all().await?)?.into_iter().next())
@@ -174,25 +174,25 @@ impl Db {
         Ok(self.d1.batch(statements).await?)
     }
 
-    /// Runs the statements as one transaction; whether the first changed anything.
+    /// Runs the statements as one transaction. Returns whether the first changed anything.
     pub async fn change(&self, statements: Vec<Statement>) -> Result<bool, StoreError> {
         let results = self.batch(statements).await?;
         results.first().map_or(Ok(0), changes_of).map(|n| n > 0)
     }
 }
 
-/// Undoes the whole batch where the statement before it changed nothing.
+/// Makes a statement that undoes the whole batch if the statement before it changed nothing.
 pub fn or_abort(db: &Db) -> Result<Statement, StoreError> {
     db.statement(sql!("changed_or_abort"), &[])
 }
 
-/// The number of rows that a statement changed.
+/// Returns the number of rows that a statement changed.
 pub fn changes_of(result: &D1Result) -> Result<usize, StoreError> {
     Ok(result.meta()?.and_then(|meta| meta.changes).unwrap_or(0))
 }
 
-/// The rows that can be read. One that cannot, say with a kind or role of a newer version, is logged and
-/// left out: it must not take the list with it, and grants nothing.
+/// Returns the rows that can be read. One that cannot, for example with a newer version's kind or role, is logged
+/// and left out: it must not fail the whole list, and grants nothing.
 pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
     all_rows_of(result).or_else(|error| match error {
         StoreError::Unreadable(_) => {
@@ -215,7 +215,7 @@ fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreEr
     result.results().map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
-/// The items that can be made of rows, as [`rows_of`] does.
+/// Converts rows to items. One that cannot be converted is logged and left out, as in [`rows_of`].
 pub fn readable<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
     let read = |row| {
         T::try_from(row).inspect_err(|error| log(Source::Isolate, "row left out", &error.to_string())).ok()
@@ -223,10 +223,10 @@ pub fn readable<R, T: TryFrom<R, Error = StoreError>>(rows: Vec<R>) -> Vec<T> {
     rows.into_iter().filter_map(read).collect()
 }
 
-/// A row as it came, and as it was read.
+/// A row as D1 returned it, and the result of reading it.
 pub type ReadRow<T> = (Value, Result<T, StoreError>);
 
-/// Reads each row by itself: one that cannot be read fails no other.
+/// Reads each row separately: one that cannot be read fails no other.
 pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow<T>>, StoreError> {
     let read = |row: Value| {
         let parsed = serde_json::from_value(row.clone()).map_err(|e| StoreError::Unreadable(e.to_string()));
@@ -235,13 +235,13 @@ pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow
     Ok(rows_of::<Value>(result)?.into_iter().map(read).collect())
 }
 
-/// A JSON column's text, or the empty value where it cannot be read: what is unreadable grants
+/// Reads a JSON column; gives the empty value if it cannot be read, because an unreadable value grants
 /// nothing.
 pub fn json_column<T: DeserializeOwned + Default>(text: &str) -> T {
     serde_json::from_str(text).unwrap_or_default()
 }
 
-/// A JSON column's text for a view; the name of one that cannot be read is added to `unreadable`.
+/// Reads a JSON column for a view. If it cannot be read, its name is added to `unreadable`.
 pub fn column_or_note<T: DeserializeOwned + Default>(
     text: &str,
     name: &str,
@@ -253,17 +253,17 @@ pub fn column_or_note<T: DeserializeOwned + Default>(
     })
 }
 
-/// Refuses to write a view back that lacks what could not be read.
+/// Refuses to write back a view that lacks unreadable fields.
 pub fn refuse_unreadable(unreadable: &[String]) -> Result<(), StoreError> {
     if unreadable.is_empty() { Ok(()) } else { Err(StoreError::Unreadable(unreadable.join(", "))) }
 }
 
-/// A JSON column's text, where nothing may stand for what cannot be read.
+/// Reads a JSON column; fails if it cannot be read, for columns without a safe replacement.
 pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
     serde_json::from_str(text).map_err(|e| StoreError::Unreadable(format!("a JSON column: {e}")))
 }
 
-/// The text of a JSON column or parameter.
+/// Writes the text of a JSON column or parameter.
 pub fn to_json<T: serde::Serialize + ?Sized>(value: &T) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|e| StoreError::Value(e.to_string()))
 }

@@ -8,17 +8,17 @@ use edge::crypto::CryptoError;
 use edge::log::{Source, log};
 use worker::{Response, Result};
 
-/// How a request failed. A cause is logged once, where the response is made, and never sent.
+/// The reason why a request failed. A cause is logged once, when the response is made, and is never sent.
 #[derive(Debug)]
 pub enum Failure {
     Api(ApiError),
-    /// Fields that are not acceptable; the error gives the status.
+    /// Fields that are not acceptable; the error determines the status.
     Fields(ApiError, Vec<FieldError>),
-    /// The methods that the address does take.
+    /// The method is not allowed; these are the allowed ones.
     MethodNotAllowed(Vec<&'static str>),
     /// D1, or the issuer's keys, cannot be reached.
     Unavailable(String),
-    /// Clerk cannot be reached, or does not do what it is asked.
+    /// Clerk cannot be reached, or does not do its part.
     Clerk(String),
     Internal(String),
 }

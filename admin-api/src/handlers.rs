@@ -24,7 +24,7 @@ use domain::id::TeamId;
 use domain::people::role::Caller;
 use domain::time::{UnixMs, parse_v1};
 
-/// 412 if the caller named another version than the current one.
+/// Fails with 412 if the caller named another version than the current one.
 fn check_if_match(call: &Call, version: u64) -> Result<(), Failure> {
     match call.if_match() {
         Some(if_match) if !if_match.admits(version) => Err(ApiError::PreconditionFailed.into()),
@@ -32,18 +32,18 @@ fn check_if_match(call: &Call, version: u64) -> Result<(), Failure> {
     }
 }
 
-/// The version that a write is held to: the one that was read, if the caller made it a condition.
+/// Returns the version that the write requires: the one that was read, if the caller made it a condition.
 fn condition(call: &Call, version: u64) -> Option<u64> {
     call.if_match().filter(|if_match| !if_match.is_any()).map(|_| version)
 }
 
-/// Somebody else was faster: 412 if the caller made a condition, else 409.
+/// Returns the failure after a concurrent change: 412 if the caller made a condition, otherwise 409.
 fn overtaken(call: &Call) -> Failure {
     let error = if call.if_match().is_some() { ApiError::PreconditionFailed } else { ApiError::Conflict };
     error.into()
 }
 
-/// The caller's teams as a JSON parameter; `None` is all. `wanted` narrows it, and names nothing
+/// Returns the caller's teams as a JSON parameter; `None` means all. `wanted` narrows them, but never to a team
 /// that the caller may not see.
 fn visible_teams(caller: &Caller, wanted: Option<&TeamId>) -> Result<Option<String>, Failure> {
     let teams = match (caller.visible_teams(), wanted) {
@@ -55,7 +55,7 @@ fn visible_teams(caller: &Caller, wanted: Option<&TeamId>) -> Result<Option<Stri
     Ok(Some(crate::db::to_json(&teams)?))
 }
 
-/// Unix ms, or RFC 3339; between 1970 and 9999, so that no arithmetic on it overflows.
+/// Reads unix ms or RFC 3339, between 1970 and 9999, so that no arithmetic on it overflows.
 fn parse_time(field: &str, text: &str) -> Result<UnixMs, Failure> {
     text.parse::<i64>()
         .ok()

@@ -1,8 +1,8 @@
 //! The hold that a restore of D1 puts on this Worker: until it ends, nothing is published and nothing is changed.
 //!
-//! A change that is made between the restore's last look at the database and Time Travel would be lost without a word,
-//! so requests that change something are refused, and webhooks with them: their sender tries again for a day. Only
-//! these requests look, and an isolate reads KV for them at most once in [`FRESH_MS`].
+//! A change made between the restore's last look at the database and Time Travel would be lost without a trace,
+//! so requests that change something are refused. So are webhooks: their sender tries again for a day. Only
+//! these requests check for a hold, and an isolate reads KV for them at most once in [`FRESH_MS`].
 
 use crate::error::Failure;
 use crate::publish::{Kv, KvError};
@@ -15,11 +15,11 @@ use edge::log::{Source, log};
 use serde::Deserialize;
 use std::cell::Cell;
 
-/// How long an isolate relies on what it has read. KV shows a new hold within a minute; `npm run restore` waits for
-/// longer than both together before its last look.
+/// The time for which an isolate relies on its last reading. KV shows a new hold within a minute; `npm run restore`
+/// waits for longer than both together before its last look.
 const FRESH_MS: i64 = 10 * SECOND_MS;
 
-/// The hold as `npm run restore` writes it to KV.
+/// The hold that `npm run restore` writes to KV.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Hold {
     pub until: UnixMs,
@@ -38,13 +38,13 @@ impl Entry for Hold {
 }
 
 impl Hold {
-    /// Reads a hold. One that cannot be read holds publication all the same: somebody wrote it for a reason, and health
+    /// Reads a hold. An unreadable one also holds publication: somebody wrote it for a reason, and the health report
     /// shows it.
     pub fn parse(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or(Self { until: UnixMs::MAX, why: String::new() })
     }
 
-    /// Whether changes would be lost.
+    /// Returns whether a restore has put this hold, so that changes would be lost.
     fn is_of_a_restore(&self) -> bool {
         self.why == "restore"
     }
@@ -60,8 +60,8 @@ thread_local! {
     static LAST: Cell<Option<Look>> = const { Cell::new(None) };
 }
 
-/// Refuses a change while a restore is under way. If KV cannot be read, the last reading counts: changes do not depend
-/// on KV being there.
+/// Refuses a change while a restore is under way. If KV cannot be read, the last reading counts, so that changes do
+/// not depend on KV.
 pub async fn refuse_change(call: &Call) -> Result<(), Failure> {
     let known = LAST.get();
     let is_fresh = |look: &Look| (0..FRESH_MS).contains(&(now() - look.at));
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hold_that_cannot_be_read_holds_publication_and_refuses_no_change() {
+    fn an_unreadable_hold_stops_publication_but_no_change() {
         let restore = Hold::parse(r#"{"until":5,"why":"restore"}"#);
         assert_eq!((restore.until, restore.is_of_a_restore()), (5, true));
         assert_eq!(Hold::parse(r#"{"until":5}"#).until, 5);

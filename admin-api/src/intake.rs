@@ -1,4 +1,4 @@
-//! Intake of the queue's messages: decoded, checked, each event once, cut into chunks.
+//! Intake of the queue's messages: decodes and checks them, removes repeated events, and cuts chunks.
 
 use domain::time::{DAY_MS, HOUR_MS, UnixMs};
 use domain::usage::outcome::{Outcome, OutcomeClass};
@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
-/// Events in one D1 batch.
+/// The most events in one D1 batch.
 pub const MAX_CHUNK_EVENTS: usize = 2_000;
-/// Bytes of one JSON parameter; D1 takes 2 MB.
+/// The most bytes of one JSON parameter; D1 accepts 2 MB.
 pub const MAX_CHUNK_BYTES: usize = 900_000;
-/// Integers are exact in JSON and JavaScript up to here.
+/// The largest integer that is exact in JSON and JavaScript.
 const MAX_SAFE: u64 = (1 << 53) - 1;
 
-/// An event as the SQL reads it: flat, with its class and bin, '' for no route.
+/// An event in the form that the SQL reads: flat, with its class and bin, and '' for no route.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     id: &'a str,
@@ -48,12 +48,13 @@ struct Row<'a> {
     cache_write_tokens: Option<u64>,
     reasoning_tokens: Option<u64>,
     cost_micros: Option<u64>,
-    /// Width of the finest rollup that is still kept for a call of that time; absent is all of them.
+    /// Width of the finest rollup that is still kept for a call of that time; absent means all rollups.
     #[serde(skip_serializing_if = "Option::is_none")]
     finest_ms: Option<i64>,
 }
 
-/// Calls of long ago count in no rollup that retention would delete at once.
+/// Returns the finest rollup in which a call counts: an old one counts in no rollup that retention would delete at
+/// once.
 fn finest_ms(at: UnixMs, now: UnixMs) -> Option<i64> {
     let age = now - at;
     if age > HOURLY_KEPT_MS {
@@ -112,7 +113,7 @@ impl<'a> From<&'a UsageEvent> for Row<'a> {
     }
 }
 
-/// Why a message cannot be taken in. It never could: such a one goes to the dead letters at once.
+/// The reason why a message can never be stored. Such a message goes to the dead letters at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Undecodable {
     #[error("is not the JSON of a usage message")]
@@ -123,10 +124,10 @@ pub enum Undecodable {
     Range,
 }
 
-/// Reads a message. What the schema would refuse is refused here, so that one bad event cannot make
-/// the batch of all the others fail; counts that no call can have are taken down.
+/// Reads a message. Values that the schema would refuse are refused here, so that one bad event cannot fail
+/// the batch of all the others. Implausible counts are clamped.
 ///
-/// An outcome of a newer gateway is counted by its status, so that its call is not missing.
+/// A newer gateway's unknown outcome is counted by its status, so that its call is not missing.
 pub fn decode(text: &str) -> Result<UsageMessage, Undecodable> {
     let read: Result<UsageMessage, _> = serde_json::from_str(text);
     let mut message = read.or_else(|_| with_known_outcomes(text)).map_err(|_| Undecodable::Syntax)?;
@@ -160,10 +161,10 @@ fn is_in_range(event: &UsageEvent) -> bool {
     (1..=64).contains(&event.id.chars().count()) && u64::try_from(event.at).is_ok_and(|at| at <= MAX_SAFE)
 }
 
-/// Takes out the events from before `since`, whose raw rows retention deletes: without its row a second
-/// delivery would count again. How many there were; they are counted as dropped.
+/// Removes the events before `since`, whose raw rows retention deletes: without its row, a second
+/// delivery would count again. Returns their number; they are counted as dropped.
 ///
-/// From the gateway none come: a queue holds a message for at most 14 days, and raw events are kept for
+/// The gateway sends none that late: a queue holds a message for at most 14 days, and raw events are kept for
 /// at least 15 (`config`).
 pub fn drop_late(message: &mut UsageMessage, since: UnixMs) -> u64 {
     let before = message.events.len();
@@ -171,13 +172,13 @@ pub fn drop_late(message: &mut UsageMessage, since: UnixMs) -> u64 {
     u64::try_from(before - message.events.len()).unwrap_or(u64::MAX)
 }
 
-/// JSON arrays of events, each id once over all of them: the SQL counts what is not in the table
-/// yet, and two of one id in one statement would both be new.
+/// Makes JSON arrays of events, in which each id occurs once: the SQL counts events that are not in the table
+/// yet, and two with one id in one statement would both count.
 pub fn chunks<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> serde_json::Result<Vec<String>> {
     cut(events.into_iter().map(Row::from))
 }
 
-/// [`chunks`] of calls that may be of long ago.
+/// Makes [`chunks`] of calls that may be old.
 pub fn chunks_of_past<'a>(
     events: impl IntoIterator<Item = &'a UsageEvent>,
     now: UnixMs,
@@ -211,7 +212,7 @@ fn cut<'a>(rows: impl Iterator<Item = Row<'a>>) -> serde_json::Result<Vec<String
     Ok(chunks)
 }
 
-/// The models that were called with success and have no price, with their calls.
+/// Counts the successful calls of each model that has no price.
 pub fn unpriced<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<Unpriced<'a>> {
     let mut calls: BTreeMap<&str, u32> = BTreeMap::new();
     for event in events {
@@ -234,13 +235,13 @@ pub struct Unpriced<'a> {
     pub calls: u32,
 }
 
-/// Losses that a message tells of.
+/// Losses that a message reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {
     pub message_id: String,
     pub dropped: u64,
     pub unknown_tokens: u64,
-    /// 1 where the message itself could not be read.
+    /// 1 if the message itself could not be read.
     pub undecodable: u8,
 }
 
@@ -260,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_of_a_newer_gateway_is_counted_by_its_status() {
+    fn a_newer_gateways_outcome_is_counted_by_its_status() {
         let outcomes: Vec<_> =
             message("denied-moon-phase").events.iter().map(|event| event.outcome).collect();
         assert_eq!(outcomes, [Outcome::ClientError; 2]);
@@ -268,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn models_without_a_price_are_told_with_their_calls() {
+    fn models_without_a_price_are_listed_with_their_calls() {
         assert_eq!(unpriced(&message("ok").events), [Unpriced { model: "m", calls: 2 }]);
         assert_eq!(unpriced(&message("client-error").events), []);
         let mut priced = message("ok");

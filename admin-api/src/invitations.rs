@@ -1,8 +1,8 @@
-//! Sending invitations by Clerk, at once and again by the cron.
+//! Sends invitations through Clerk, at once and again by the cron.
 //!
-//! D1 comes first, Clerk after: an invitation that D1 holds gives its memberships whoever sent it, and one that
-//! D1 does not hold gives none. If everything ends in between, it is pending and not sent, and the cron sends
-//! it. One that Clerk refuses outright is taken back, so that nothing is left that nobody can use.
+//! D1 comes first, then Clerk: an invitation in D1 gives its memberships even if Clerk never sends it, and one that
+//! is not in D1 gives none. If the Worker dies in between, the invitation is pending and not sent, and the cron sends
+//! it. One that Clerk refuses is revoked, so that no unusable invitation is left.
 
 use crate::clerk::{self, ClerkError};
 use crate::config::Config;
@@ -11,19 +11,19 @@ use domain::error::FieldError;
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::log::{Source, log};
 
-/// Sendings that the cron makes up for in one run.
+/// The most invitations that one run of the cron sends.
 const SENT_AT_ONCE: u32 = 20;
 const RETRY_MS: i64 = 5 * MINUTE_MS;
 
-/// Clerk's reasons not to send an invitation.
+/// Clerk's reasons for refusing to send an invitation.
 pub type Refused = Vec<FieldError>;
 
-/// Address of the UI's page to sign up.
+/// Returns the address of the UI's sign-up page.
 pub fn sign_up(config: &Config) -> Option<String> {
     config.session.allowed_origins.first().map(|origin| format!("{origin}/sign-in"))
 }
 
-/// Has Clerk send a pending invitation. It stays due while Clerk is away; one that Clerk refuses is taken back.
+/// Has Clerk send a pending invitation. It stays due while Clerk is away. One that Clerk refuses is revoked.
 pub async fn send(
     config: &Config,
     db: &Db,
@@ -50,7 +50,7 @@ fn reason(fields: &[FieldError]) -> String {
     fields.iter().map(|field| field.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
-/// Sends the invitations that Clerk could not be asked to send before.
+/// Sends the invitations for which Clerk could not be reached before.
 pub async fn send_due(config: &Config, db: &Db, now: UnixMs) -> Result<(), StoreError> {
     if config.clerk_api.is_none() {
         return Ok(());

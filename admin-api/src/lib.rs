@@ -1,10 +1,10 @@
-//! The admin API Worker: people manage tokens and routes, the queue's events become reports, KV is
-//! told of every change.
+//! The admin API Worker: people manage tokens and routes, the queue's events become reports, and every
+//! change is published to KV.
 //!
-//! | module | is |
+//! | module | content |
 //! |---|---|
-//! | [`router`] | method and pattern to handler, CORS, the one way out |
-//! | [`request`], [`respond`] | a request as the handlers see it, and their typed responses |
+//! | [`router`] | method and pattern to handler, CORS, the single exit for responses |
+//! | [`request`], [`respond`] | a request in the form that handlers use, and their typed responses |
 //! | `handlers` | check, act, respond |
 //! | [`auth`] | the caller: a session's person, or a token's holder |
 //! | [`clerk`] | Clerk's Backend API |
@@ -12,8 +12,8 @@
 //! | [`budget`] | the KV and D1 operations left to one invocation |
 //! | [`publish`] | the outbox, and its publication to KV |
 //! | [`hold`] | no change while a restore is under way |
-//! | [`reconcile`] | KV held against D1 |
-//! | [`reseal`] | credentials from an older key to the current one |
+//! | [`reconcile`] | comparison of KV with D1 |
+//! | [`reseal`] | sealing credentials again under the current key |
 //! | [`intake`], [`consumer`] | the queue's messages: their content, and their way into D1 |
 //! | [`cron`] | each minute: publication, comparison, deletion of what has expired |
 //! | [`error`] | outcomes, turned into responses in one place |

@@ -1,4 +1,4 @@
-//! The gateway's counters, one Durable Object for each limited token: asked how it stands, never told.
+//! Reads the gateway's counters, one Durable Object for each limited token. The admin API never writes them.
 
 use crate::error::Failure;
 use crate::request::Call;
@@ -9,7 +9,7 @@ use domain::limit::ledger::{Command, LimitUse};
 use edge::limiter::ask;
 use edge::log::{Source, log};
 
-/// How far a token's limits are used up; what is not counted is not asked for.
+/// Returns how much of a token's limits is used. Counters are only asked for limits that are counted.
 pub async fn standing(call: &Call, token: &TokenId, limits: Limits) -> Result<TokenLimits, Failure> {
     if !limits.counts_calls() && !limits.has_budget() {
         return Ok(TokenLimits { limits, uses: Some(vec![]) });

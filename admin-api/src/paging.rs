@@ -37,7 +37,7 @@ impl Cursor {
     }
 }
 
-/// The number of items asked for.
+/// Returns the number of items requested.
 pub fn check_limit(limit: Option<u32>) -> Result<u32, Failure> {
     match limit {
         None => Ok(DEFAULT_LIMIT),
@@ -46,7 +46,7 @@ pub fn check_limit(limit: Option<u32>) -> Result<u32, Failure> {
     }
 }
 
-/// A page of at most `limit` items out of up to one more, which tells whether there is a next.
+/// Makes a page of at most `limit` items. `items` may have one more, which shows that there is a next page.
 pub fn page<T>(mut items: Vec<T>, limit: u32, cursor_of: impl Fn(&T) -> Cursor) -> Page<T> {
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
     let has_more = items.len() > limit;
@@ -60,7 +60,7 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     let mut map = Map::new();
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
         let value = match text.parse::<u32>() {
-            // The one parameter that is a number; ids and search texts may look like one.
+            // `limit` is the only numeric parameter; ids and search texts may look like numbers.
             Ok(number) if name == "limit" => Value::from(number),
             _ => Value::String(text.into_owned()),
         };
@@ -74,7 +74,7 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     })
 }
 
-/// Which field serde stumbled over, and what to say of it. Nothing that was sent is repeated: it
+/// Returns the field at which serde failed, and a message. The message repeats nothing that was sent, which
 /// may be a secret in the wrong place.
 pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (String, String) {
     let text = error.inner().to_string();
@@ -98,7 +98,7 @@ pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (Strin
     let field = if path.is_empty() { "body" } else { path };
     let wanted = text.rsplit_once(", expected ").map(|(_, wanted)| wanted);
     let wanted = wanted.map(|w| w.split(" at line ").next().unwrap_or(w));
-    // serde calls these by Rust's names.
+    // serde uses Rust's names for these types.
     let wanted = wanted.map(|wanted| match wanted {
         "u8" | "u16" | "u32" | "u64" => "a whole number, 0 or more",
         "i64" => "a whole number",
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_type_is_told_in_json_words_and_no_name_of_the_program() {
+    fn a_wrong_type_is_described_in_json_terms_without_rust_names() {
         let told = |body: &str| match crate::request::parse_body::<contract::routes::CreateRouteRequest>(
             body.as_bytes(),
         ) {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_number_is_told_in_words_of_the_api() {
+    fn a_wrong_number_is_described_in_terms_of_the_api() {
         let message = "must be a whole number, 0 or more";
         for limit in ["x", "-1", "1.5"] {
             match parse_query::<TokenQuery>(&format!("limit={limit}")) {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_a_next_only_where_there_is_more() {
+    fn a_page_has_a_cursor_only_if_there_are_more_items() {
         let cursor = |n: &i64| Cursor::Time(*n, "x".into());
         assert_eq!(page(vec![1, 2], 2, cursor).next_cursor, None);
         let first = page(vec![1, 2, 3], 2, cursor);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn queries_are_read_and_their_faults_named() {
+    fn queries_are_read_and_bad_parameters_are_named() {
         let query: TokenQuery = parse_query("limit=7&search=12&sort=-name&state=expired&cursor=ab").unwrap();
         assert_eq!((query.limit, query.search.as_deref()), (Some(7), Some("12")));
         assert_eq!(query.team_id, None);

@@ -1,22 +1,22 @@
-//! From D1 to KV. D1 is the truth; KV is told, at once if it listens, by cron if it did not.
+//! Publishes from D1 to KV. D1 is the truth. KV is updated at once, or by the cron if that fails.
 //!
 //! An outbox row says "this subject has changed" and holds no value. A publisher reads the current value from D1,
-//! writes it, and reads the version again. Why an old value cannot stay:
+//! writes it, and reads the version again. An old value cannot stay, for these reasons:
 //!
 //! - Two publishers of one subject may overtake each other: A reads version 1, B reads and writes
-//!   version 2, A writes version 1. A then finds version 2 in D1 and publishes again; only when the
-//!   version after the writing is the one that was written does A take its row away.
-//! - KV takes one write a second of a key and refuses others (429). A publisher that was overtaken or refused waits
+//!   version 2, A writes version 1. A then finds version 2 in D1 and publishes again. A deletes its row only
+//!   if the version after the write is the one that was written.
+//! - KV accepts one write a second of a key and refuses others (429). A publisher that was overtaken or refused waits
 //!   for a second, reads D1 again and writes again, up to [`MAX_ROUNDS`] times.
-//! - Each publisher deletes the rows it came for and no others. If A dies between its writing and its
-//!   second look, A's row is still there, its lease ends, and the cron publishes what D1 says then.
+//! - Each publisher deletes only the rows that it claimed. If A dies between its write and its
+//!   second reading, A's row still exists, its lease ends, and the cron publishes the value that D1 has then.
 //! - A change is called published only when no row of its subject is left, its own or another's:
-//!   while there is one, somebody may still be writing. Rows that nobody works on, such as those of a republication,
-//!   are taken along.
-//! - A writing that KV refused, or that took too long, leaves the row with a later time; it is tried
-//!   again for ever, at most [`MAX_BACKOFF_MS`] apart, so nothing is dropped. The first failure that means "KV is
+//!   while there is one, somebody may still be writing. The same publication also claims rows that nobody is
+//!   publishing, such as those of a republication.
+//! - If KV refused a write, or it took too long, the row gets a later time. It is tried
+//!   again without end, at most [`MAX_BACKOFF_MS`] apart, so nothing is dropped. The first failure that means "KV is
 //!   away" ends a run.
-//! - A writing that took too long may arrive after all. Nothing here can see that; [`crate::reconcile`] compares
+//! - A write that took too long may still arrive. Nothing here can see that; [`crate::reconcile`] compares
 //!   each subject again some minutes after its publication, and repairs it.
 
 mod kv;
@@ -42,23 +42,23 @@ pub use subject::{PriceTable, RouteTable, RowId, Subject, WRITER_LEASE_MS};
 pub use value::{Entry, entries_of, record_of, route as route_of, route_table};
 use worker::Env;
 
-/// How long the claim of a run holds, should the run die.
+/// The time after which a run's claim ends, in case the run dies.
 const CLAIM_MS: i64 = MINUTE_MS;
-/// Rows that a run takes at once: three queries, whatever their number.
+/// Rows that a run claims at once; they take three queries for any number.
 const MAX_ROWS: u32 = 500;
-/// A Worker may have six connections open.
+/// The most simultaneous calls; a Worker may have six connections open.
 const CONCURRENT_CALLS: usize = 6;
 const FIRST_BACKOFF_MS: i64 = 2_000;
 const MAX_BACKOFF_MS: i64 = 300_000;
-/// How often a publisher starts over because D1 has moved on, or KV was busy with the key.
+/// The most rounds of a publisher. It starts over if D1 has changed or KV was busy with the key.
 const MAX_ROUNDS: usize = 4;
-/// How often, and with what pauses, a publisher that is done looks whether the others of its subject are.
+/// The number of times, and the pauses, with which a finished publisher checks whether others of its subject are done.
 const LOOKS: u32 = 6;
 const LOOK_PAUSE_MS: u64 = 500;
-/// Characters of a cause that an outbox row keeps.
+/// The most characters of a cause that an outbox row keeps.
 const MAX_CAUSE: usize = 200;
 
-/// Why a subject is not in KV yet.
+/// The reason why a subject is not in KV yet.
 #[derive(Clone, Debug, thiserror::Error)]
 enum PublishError {
     #[error("D1: {0}")]
@@ -70,7 +70,7 @@ enum PublishError {
 }
 
 impl PublishError {
-    /// Whether another round may do better.
+    /// Returns whether another round may succeed.
     fn is_passing(&self) -> bool {
         matches!(self, Self::Kv(KvError::Busy) | Self::Overtaken)
     }
@@ -82,13 +82,13 @@ impl From<StoreError> for PublishError {
     }
 }
 
-/// The pause after the `attempts`-th failure: 2 s, 4 s, 8 s … 5 min.
+/// Returns the pause after the `attempts`-th failure: 2 s, 4 s, 8 s … 5 min.
 pub fn backoff_ms(attempts: u32) -> i64 {
     FIRST_BACKOFF_MS.saturating_mul(1_i64.checked_shl(attempts.min(20)).unwrap_or(1)).min(MAX_BACKOFF_MS)
 }
 
-/// Publishes the subject of one row, and takes along what else is due of it. Never fails: the change itself is done,
-/// and only its propagation is in question.
+/// Publishes the subject of one row, together with its other due rows. It never fails: the change itself is made,
+/// and only its propagation is uncertain.
 pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_id: &str) -> Propagation {
     let (kind, entity_id) = subject.key();
     let own = outbox::Row {
@@ -104,7 +104,7 @@ pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_
         Err(error) => log(Source::Request(request_id), "outbox cannot be read", &error.to_string()),
     }
     let is_done = publish_rows(env, db, rows, request_id).await;
-    // Another publisher of the subject may be waiting for KV to take its key again.
+    // Another publisher of the subject may be waiting until KV accepts its key again.
     let looks = if is_done { LOOKS } else { 1 };
     for look in 1..=looks {
         match outbox::is_pending(db, subject).await {
@@ -120,7 +120,7 @@ pub async fn publish(env: &Env, db: &Db, subject: &Subject, row: RowId, request_
     Propagation::Pending
 }
 
-/// Publishes what the rows ask for; whether KV has it all. During a hold they stay as they are.
+/// Publishes the subjects of the rows. Returns whether KV has them all. During a hold the rows stay unchanged.
 pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id: &str) -> bool {
     if rows.is_empty() {
         return true;
@@ -138,7 +138,7 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
     false
 }
 
-/// Publishes what is due, at most `limit` rows of it.
+/// Publishes at most `limit` due rows.
 pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<(), StoreError> {
     match Writer::begin(env, db).await {
         Ok(writer) => drain_some(&writer, db, limit, Source::Request(request_id)).await.map(|_| ()),
@@ -149,7 +149,7 @@ pub async fn drain(env: &Env, db: &Db, limit: u32, request_id: &str) -> Result<(
     }
 }
 
-/// Publishes what is due, for as long as the writer may write; whether something may be left.
+/// Publishes due rows for as long as the writer may write. Returns whether some may be left.
 pub async fn drain_all(writer: &Writer, db: &Db, who: Source<'_>) -> Result<bool, StoreError> {
     loop {
         let limit = MAX_ROWS.min(writer.writes_left());
@@ -162,7 +162,7 @@ pub async fn drain_all(writer: &Writer, db: &Db, who: Source<'_>) -> Result<bool
     }
 }
 
-/// Publishes up to `limit` rows of what is due; how many there were.
+/// Publishes up to `limit` due rows. Returns their number.
 pub async fn drain_some(writer: &Writer, db: &Db, limit: u32, who: Source<'_>) -> Result<u32, StoreError> {
     let now = now();
     let rows = outbox::claim(db, now, now + CLAIM_MS, limit).await?;
@@ -171,9 +171,9 @@ pub async fn drain_some(writer: &Writer, db: &Db, limit: u32, who: Source<'_>) -
     Ok(taken)
 }
 
-/// Publishes what a repair asks for, and nothing else: how much of it KV has taken is for the caller to look up. It is
-/// compared in the next round and not before, since a difference that a repair does not end would be repaired again
-/// and again.
+/// Publishes only the subjects of a repair; the caller looks up how many KV has taken. They are
+/// compared in the next round and not earlier, because a difference that a repair does not fix would be repaired
+/// again and again.
 pub async fn publish_repair(
     writer: &Writer,
     db: &Db,
@@ -192,7 +192,7 @@ pub async fn publish_repair(
     Ok(())
 }
 
-/// The rows of each subject.
+/// The due rows of each subject.
 type Due = BTreeMap<Subject, DueRows>;
 
 #[derive(Debug, Default)]
@@ -215,8 +215,8 @@ fn due(rows: Vec<outbox::Row>) -> Due {
     due
 }
 
-/// Publishes what the rows ask for, each subject once however many changes it has seen, the most urgent tokens first;
-/// whether KV has it all. `is_watched` has it compared after some minutes.
+/// Publishes the subjects of the rows, the most urgent tokens first, each subject once for any number of changes.
+/// Returns whether KV has them all. With `is_watched`, they are compared after some minutes.
 async fn publish_with(
     writer: &Writer,
     db: &Db,
@@ -251,8 +251,8 @@ async fn publish_with(
     failures.is_empty()
 }
 
-/// Takes the rows of what KV holds away and gives the failed ones a later time. What was not tried keeps its claim,
-/// which ends by itself.
+/// Deletes the rows of subjects that KV now holds, and gives failed rows a later time. Rows that were not tried keep
+/// their claim until it ends.
 async fn settle(
     db: &Db,
     due: Due,
@@ -275,7 +275,7 @@ async fn settle(
         }
     }
     if let Err(error) = outbox::fail(db, &failed).await {
-        // Their leases end by themselves.
+        // The rows become due again when their leases end.
         log(who, "outbox rows cannot be updated", &error.to_string());
     }
     if let Err(error) = outbox::done(db, &done, is_watched, now()).await {
@@ -283,8 +283,8 @@ async fn settle(
     }
 }
 
-/// Writes the entries of tokens, in this order, until D1 says that what was written is the current version; the
-/// tokens for which that could not be reached.
+/// Writes the entries of tokens, in this order, until the written version is the current one in D1. Returns the
+/// tokens for which this failed.
 async fn put_tokens(writer: &Writer, db: &Db, tokens: Vec<TokenId>) -> BTreeMap<TokenId, PublishError> {
     let mut failed = BTreeMap::new();
     let mut open = tokens;
@@ -306,7 +306,7 @@ async fn put_tokens(writer: &Writer, db: &Db, tokens: Vec<TokenId>) -> BTreeMap<
     failed
 }
 
-/// One round: why tokens are not in KV as D1 has them now.
+/// Runs one round. Returns the tokens that KV does not have in their current version, each with the reason.
 async fn put_tokens_once(
     writer: &Writer,
     db: &Db,
@@ -325,7 +325,7 @@ async fn put_tokens_once(
         });
         match list {
             Ok(list) => entries.extend(list.into_iter().map(|entry| (id, entry))),
-            // It fails alone: the others are published.
+            // Only this token fails: the others are published.
             Err(error) => drop(errors.insert(id.clone(), error.into())),
         }
     }
@@ -345,8 +345,8 @@ async fn put_tokens_once(
     Ok(errors)
 }
 
-/// Writes the route table. One of the earlier system, which the gateway serves until it is imported,
-/// is not overwritten before: its routes would be gone.
+/// Writes the route table. It does not overwrite the earlier system's table, which the gateway serves until it is
+/// imported: its routes would be lost.
 async fn put_routes(writer: &Writer, db: &Db, who: Source<'_>) -> Result<(), PublishError> {
     if !routes::is_v1_imported(db).await?
         && writer.kv.read::<Routes>(&()).await?.is_some_and(|text| is_v1_table(&text))
@@ -369,7 +369,7 @@ async fn put_routes(writer: &Writer, db: &Db, who: Source<'_>) -> Result<(), Pub
     Err(last)
 }
 
-/// Publishes the prices that the database came with, once.
+/// Publishes the database's initial prices, once.
 pub async fn first_prices(writer: &Writer, db: &Db, who: Source<'_>) -> Result<(), StoreError> {
     if prices::version(db).await? > 0 {
         return Ok(());
@@ -434,7 +434,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_of_the_earlier_system_is_known_by_its_lack_of_a_version() {
+    fn a_table_without_a_version_is_the_earlier_systems() {
         assert!(is_v1_table(r#"{"/api/x":"https://x.example"}"#) && is_v1_table("{}"));
         assert!(!is_v1_table(r#"{"v":2,"routes":[]}"#) && !is_v1_table("?"));
     }

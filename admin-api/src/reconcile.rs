@@ -1,11 +1,11 @@
-//! Compares KV with D1: what is missing, what differs, what D1 does not know.
+//! Compares KV with D1: finds entries that are missing, that differ, or that D1 does not know.
 //!
 //! A round goes through everything in three parts, a slice at a time: the entries of all tokens in the order of their
-//! ids, the route table, and the keys that KV lists. What has changed within [`SETTLED_MS`] is left out,
-//! because KV may not show it yet; so is what the outbox is still to publish. Apart from rounds, whatever was
-//! published is compared once, some minutes later ([`outbox::watched`]): a late write shows then.
+//! ids, the route table, and the keys that KV lists. Subjects changed within [`SETTLED_MS`] are left out,
+//! because KV may not show the change yet; so are subjects that the outbox has not published yet. In addition to the
+//! rounds, each published subject is compared once, some minutes later ([`outbox::watched`]), when a late write shows.
 //!
-//! A difference is looked at twice: when D1 has moved on since it was found, it is none. What cannot be read is
+//! A difference is checked twice: if D1 has changed since it was found, it does not count. Unreadable records are
 //! reported and skipped, so that nothing stops a round.
 
 use crate::db::{Db, StoreError, outbox, routes, settings, to_json, tokens, upkeep};
@@ -22,7 +22,7 @@ use edge::log::{Source, log};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// KV shows a change everywhere within a minute; twice that.
+/// The age from which a change should be visible: twice the minute that KV takes to show it everywhere.
 const SETTLED_MS: i64 = 2 * MINUTE_MS;
 /// Tokens in one slice: five bulk reads and six queries.
 const SLICE: u32 = 500;
@@ -32,17 +32,17 @@ const LISTED: u32 = 1_000;
 const ENTRIES_A_RUN: u32 = 5_000;
 /// How long a run may begin further slices.
 const RUN_MS: i64 = 15 * SECOND_MS;
-/// Operations that a run leaves to others.
+/// Operations that a run leaves for others.
 const RESERVE: u32 = 20;
-/// Watched subjects that a run compares.
+/// The most watched subjects that a run compares.
 const WATCHED_A_RUN: usize = 10_000;
-/// A round begins each hour while it compares no more than this: 7.2 million reads a month, of ten that are included.
+/// The most entries of a round for which one begins each hour: 7.2 million reads a month, of ten that are included.
 const ENTRIES_AN_HOUR: u64 = 10_000;
 const MAX_ROUND_HOURS: u64 = 12;
-/// Tokens that a repair publishes at once.
+/// The most tokens that a repair publishes at once.
 const REPAIRED_AT_ONCE: u32 = 200;
 
-/// Progress of the comparison.
+/// A position of the comparison, at which a slice begins.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Position {
     /// After this token.
@@ -73,12 +73,12 @@ impl Position {
     }
 }
 
-/// Findings of one slice.
+/// The findings of one slice.
 #[derive(Debug, Default)]
 pub struct Slice {
     pub compared: u32,
     pub drift: Vec<Drift>,
-    /// Subjects that were compared and are as they should be.
+    /// Subjects that were compared and found equal.
     equal: Vec<String>,
     /// Entries that D1 does not know, to be buried by a repair.
     stray: Vec<(TokenHash, TokenRecord)>,
@@ -96,12 +96,12 @@ pub enum ReconcileError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Kv(#[from] KvError),
-    /// KV does not know its own cursor any more.
+    /// KV no longer accepts its own cursor.
     #[error("KV: the cursor is no longer valid")]
     Cursor,
 }
 
-/// Compares one slice and says where the next begins; `None` at the end.
+/// Compares one slice. Returns its findings and the position of the next slice; `None` at the end.
 pub async fn compare(
     kv: &Kv,
     db: &Db,
@@ -121,16 +121,16 @@ pub async fn compare(
     }
 }
 
-/// Whether what KV holds is what D1 asks for.
+/// Judges whether KV holds an entry as D1 requires it.
 fn verdict(entry: &Entry, text: Option<&str>, now: UnixMs) -> Option<DriftKind> {
     let Some(text) = text else {
         let has_ended = entry.record.secret_ends_at.is_some_and(|end| end <= now);
-        // A tombstone goes after a day, the entry of an ended secret too.
+        // A tombstone expires after a day, and so does the entry of an expired secret.
         let may_be_gone = entry.record.state == TokenState::Revoked || has_ended;
         return (!may_be_gone).then_some(DriftKind::Missing);
     };
     let is_equal = match domain::kv::read_token(text, &entry.hash) {
-        // Whatever else it says, a tombstone refuses.
+        // A tombstone refuses, so its other fields do not matter.
         Ok(found) if entry.record.state == TokenState::Revoked => found.state == TokenState::Revoked,
         Ok(found) => found == entry.record,
         Err(_) => is_json_of(&entry.record, text),
@@ -138,8 +138,8 @@ fn verdict(entry: &Entry, text: Option<&str>, now: UnixMs) -> Option<DriftKind> 
     (!is_equal).then_some(DriftKind::Different)
 }
 
-/// Whether `text` says what this Worker would write. Some of it only a newer version may act on: this one refuses such a
-/// token or route, and publishes it all the same.
+/// Returns whether `text` is the value that this Worker would write. It may contain parts on which only a newer
+/// version can act: this version refuses such a token or route, but still publishes it.
 fn is_json_of<T: Serialize>(wanted: &T, text: &str) -> bool {
     let found = serde_json::from_str::<serde_json::Value>(text);
     found.is_ok_and(|found| serde_json::to_value(wanted).is_ok_and(|wanted| found == wanted))
@@ -171,7 +171,7 @@ async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, Reco
             }
         }
     }
-    // One without entries, such as of secrets that have all ended, is as it should be.
+    // A token without entries is equal too, such as one whose secrets have all expired.
     let mut found: BTreeMap<TokenId, Option<DriftKind>> =
         versions.keys().map(|id| (id.clone(), None)).collect();
     for chunk in wanted.chunks(KEYS_AT_ONCE) {
@@ -225,7 +225,7 @@ fn table_verdict(wanted: &RouteTableV2, text: &str) -> Option<DriftKind> {
     let Ok(found) = serde_json::from_str::<RouteTableV2>(text) else {
         return (!is_json_of(wanted, text)).then_some(DriftKind::Different);
     };
-    // That no token of the earlier form is left shows with time alone, and costs a lookup at most.
+    // The flag changes with time alone once no token of the earlier form is left. A stale one costs at most a lookup.
     let legacy_tokens = found.legacy_tokens || wanted.legacy_tokens;
     let is_equal = found == RouteTableV2 { legacy_tokens, ..wanted.clone() };
     (!is_equal).then_some(DriftKind::Different)
@@ -234,7 +234,7 @@ fn table_verdict(wanted: &RouteTableV2, text: &str) -> Option<DriftKind> {
 async fn compare_keys(kv: &Kv, db: &Db, cursor: &str) -> Result<(Slice, Option<Position>), ReconcileError> {
     let page = match kv.list::<Token>(cursor, LISTED.into()).await {
         Ok(page) => page,
-        // If KV lists from the beginning, the cursor is what it does not take.
+        // If KV can list from the beginning, the cursor is the problem.
         Err(_) if !cursor.is_empty() && kv.list::<Token>("", 1).await.is_ok() => {
             return Err(ReconcileError::Cursor);
         }
@@ -256,7 +256,7 @@ async fn compare_keys(kv: &Kv, db: &Db, cursor: &str) -> Result<(Slice, Option<P
 impl Slice {
     /// Judges an entry that D1 does not know.
     fn take_stray(&mut self, hash: &TokenHash, text: Option<&str>) {
-        // What cannot be read grants nothing.
+        // An unreadable entry grants nothing.
         let Some((text, Ok(record))) = text.map(|text| (text, domain::kv::read_token(text, hash))) else {
             return;
         };
@@ -271,8 +271,9 @@ impl Slice {
     }
 }
 
-/// Repairs what a slice found: D1's word is published again, and an entry that D1 does not know is buried. What
-/// waits for an import is left alone. `repaired` is said of what KV has taken by the end; the rest is in the outbox.
+/// Repairs the findings of a slice: publishes D1's value again, and buries entries that D1 does not know. Entries
+/// that wait for an import are left alone. `repaired` marks those that KV has taken by the end; the rest is in the
+/// outbox.
 pub async fn repair(
     writer: &Writer,
     db: &Db,
@@ -311,14 +312,14 @@ pub async fn repair(
     Ok(())
 }
 
-/// Writes what a slice found to the notifications. What waits for an import is no news.
+/// Writes the findings of a slice to the notifications, except entries that wait for an import.
 pub async fn note(db: &Db, slice: &Slice) -> Result<(), StoreError> {
     let waits = |drift: &Drift| {
         drift.kind == DriftKind::Unknown
             && !slice.stray.iter().any(|(hash, _)| Token::key(hash) == drift.subject)
     };
     let drift: Vec<Drift> = slice.drift.iter().filter(|drift| !waits(drift)).cloned().collect();
-    // A stray entry that was buried is no subject of any later comparison.
+    // No later comparison sees a stray entry that was buried, so resolve it now.
     let buried = drift.iter().filter(|d| d.kind == DriftKind::Unknown && d.repaired);
     let resolved: Vec<String> =
         slice.equal.iter().cloned().chain(buried.map(|d| d.subject.clone())).collect();
@@ -329,31 +330,31 @@ pub async fn note(db: &Db, slice: &Slice) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// How far the cron has come.
+/// The progress of the cron's comparison.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Progress {
-    /// [`Position::text`].
+    /// The text of the next position; see [`Position::text`].
     pub next: Option<String>,
-    /// When the present or last round began.
+    /// The time at which the current or last round began.
     pub started_at: Option<UnixMs>,
-    /// When the end was last reached.
+    /// The time at which the end was last reached.
     pub completed_at: Option<UnixMs>,
-    /// Entries that the present or last round has compared.
+    /// Entries that the current or last round has compared.
     pub compared: u64,
-    /// Why the last run broke off.
+    /// The reason why the last run stopped early.
     pub error: Option<String>,
 }
 
 impl Progress {
-    /// Whether there is something to compare: a round that has begun, or the time for another.
+    /// Returns whether there is something to compare: a round has begun, or another is due.
     fn is_due(&self, now: UnixMs) -> bool {
         let hours = self.compared.div_ceil(ENTRIES_AN_HOUR).clamp(1, MAX_ROUND_HOURS);
         let pause_ms = i64::try_from(hours).unwrap_or(1) * HOUR_MS;
         self.next.is_some() || self.started_at.is_none_or(|at| now >= at + pause_ms)
     }
 
-    /// Start of the next slice; begins a new round if none is under way.
+    /// Returns the start of the next slice. Begins a new round if none is under way.
     fn begin(&mut self, now: UnixMs) -> Position {
         self.next.as_deref().and_then(Position::parse).unwrap_or_else(|| {
             (self.started_at, self.compared) = (Some(now), 0);
@@ -375,7 +376,7 @@ pub async fn progress(db: &Db) -> Result<Progress, StoreError> {
     Ok(setting.and_then(|s| serde_json::from_str(&s.value).ok()).unwrap_or_default())
 }
 
-/// Notes why a run could not begin.
+/// Notes the reason why a run could not begin.
 pub async fn note_failure(db: &Db, cause: &str) -> Result<(), StoreError> {
     let before = progress(db).await?;
     let progress = Progress { error: Some(cause.to_owned()), ..before.clone() };
@@ -389,7 +390,7 @@ async fn store(db: &Db, progress: &Progress, before: &Progress) -> Result<(), St
     Ok(())
 }
 
-/// One run of the cron: what was published some minutes ago, then slices of a round.
+/// Does one run of the cron: compares subjects published some minutes ago, then slices of a round.
 pub async fn run(writer: &Writer, db: &Db) -> Result<(), ReconcileError> {
     let until = now() + RUN_MS;
     writer.bound(RESERVE, until);
@@ -400,12 +401,12 @@ pub async fn run(writer: &Writer, db: &Db) -> Result<(), ReconcileError> {
         if progress.is_due(now()) { go_on(writer, db, &mut progress, until).await } else { Ok(()) };
     let result = watched.and(compared);
     progress.error = result.as_ref().err().map(ToString::to_string);
-    // Also after a failure: the next run goes on from here.
+    // Store it even after a failure: the next run continues from here.
     store(db, &progress, &before).await?;
     result
 }
 
-/// Compares what was published a while ago, and forgets it once that was possible.
+/// Compares subjects that were published a while ago. Each stays on the watch list until it has been compared.
 async fn compare_watched(writer: &Writer, db: &Db, until: UnixMs) -> Result<(), ReconcileError> {
     let mut compared = 0;
     while compared < WATCHED_A_RUN && may_go_on(writer, db, until) {
@@ -431,7 +432,7 @@ async fn compare_watched(writer: &Writer, db: &Db, until: UnixMs) -> Result<(), 
     Ok(())
 }
 
-/// Compares slices until the run has done its part or the round is at its end.
+/// Compares slices until the run has done its share or the round ends.
 async fn go_on(
     writer: &Writer,
     db: &Db,
@@ -451,7 +452,7 @@ async fn go_on(
                 );
                 (0, Some(Position::Keys(String::new())))
             }
-            // Asking again would bring the same.
+            // Another attempt would have the same result, so skip the slice.
             Err(ReconcileError::Store(StoreError::Value(cause))) => {
                 let next = after(db, &position).await?;
                 progress.advance(0, next, now());
@@ -481,7 +482,7 @@ async fn compare_and_mend(
     Ok((slice.compared, next))
 }
 
-/// Position behind a slice that cannot be compared.
+/// Returns the position after a slice that cannot be compared.
 async fn after(db: &Db, position: &Position) -> Result<Option<Position>, StoreError> {
     Ok(match position {
         Position::Tokens(after) => match tokens::slice(db, after, SLICE).await?.last() {
@@ -508,7 +509,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rounds_come_hourly_and_rarer_the_more_they_compare() {
+    fn rounds_come_hourly_and_less_often_if_they_compare_more() {
         let after = |compared, hours: i64| {
             Progress { started_at: Some(0), compared, ..Progress::default() }.is_due(hours * HOUR_MS)
         };
@@ -521,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn a_round_that_is_over_begins_anew_and_keeps_its_end() {
+    fn a_finished_round_begins_again_and_its_end_is_kept() {
         let mut progress = Progress::default();
         assert_eq!(progress.begin(5), Position::START);
         progress.advance(500, Some(Position::Tokens("tok_9".into())), 6);
@@ -559,13 +560,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_as_it_should_be_is_no_drift() {
+    fn an_equal_entry_is_no_drift() {
         let active = entry(TokenState::Active, None);
         assert_eq!(verdict(&active, Some(&text(&active)), 10), None);
     }
 
     #[test]
-    fn a_resurrected_token_is_drift_and_a_forgotten_tombstone_is_none() {
+    fn a_resurrected_token_is_drift_and_an_expired_tombstone_is_not() {
         let (active, revoked) = (entry(TokenState::Active, None), entry(TokenState::Revoked, None));
         assert_eq!(verdict(&revoked, Some(&text(&active)), 10), Some(DriftKind::Different));
         assert_eq!(verdict(&revoked, None, 10), None);
@@ -573,7 +574,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_or_old_or_wider_is_drift() {
+    fn a_missing_old_or_wider_entry_is_drift() {
         let active = entry(TokenState::Active, None);
         assert_eq!(verdict(&active, None, 10), Some(DriftKind::Missing));
         let mut wider = active.clone();

@@ -1,4 +1,4 @@
-//! One request, as the handlers see it: caller, body, headers, path, and decisions that are recorded.
+//! One request, in the form that handlers use: caller, body, headers, path, and recorded decisions.
 
 use crate::config::Config;
 use crate::db::{Db, StoreError, audit};
@@ -21,7 +21,7 @@ use std::rc::Rc;
 use url::Url;
 use worker::{Context, Env, Request};
 
-/// How much of a body that is too long is read and thrown away, in bytes.
+/// The most bytes of an overlong body that are read and discarded.
 const MAX_DISCARDED: usize = 16 * 1_024 * 1_024;
 
 #[derive(Debug)]
@@ -38,15 +38,15 @@ pub struct Call {
     /// The person whose session came with it, if the endpoint asks for one.
     caller: Option<Caller>,
     body: Vec<u8>,
-    /// Tells one body from another, as far as it was read.
+    /// A mark that distinguishes the part of the body that was read from other bodies.
     body_mark: u64,
 }
 
-/// A change that somebody asks for, as the audit log names it.
+/// A requested change, with its names in the audit log.
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
     pub deed: Deed,
-    /// The id of its entity, if there is one already.
+    /// The id of its entity, if it already has one.
     pub id: Option<&'a str>,
     pub team: Option<&'a str>,
 }
@@ -83,12 +83,12 @@ impl Call {
         self.caller = Some(caller);
     }
 
-    /// The person calling. Endpoints that ask for no session have none.
+    /// Returns the person calling. Endpoints that require no session have none.
     pub fn caller(&self) -> Result<&Caller, Failure> {
         Ok(self.caller.as_ref().ok_or(ApiError::Unauthenticated)?)
     }
 
-    /// The first parameter of the path.
+    /// Returns the first parameter of the path.
     pub fn id(&self) -> &str {
         self.parameter(0)
     }
@@ -105,7 +105,7 @@ impl Call {
         self.request.headers().get(name).ok().flatten()
     }
 
-    /// Client address set by Cloudflare; clients cannot forge it.
+    /// Returns the client address that Cloudflare sets; clients cannot forge it.
     pub fn client_ip(&self) -> Option<String> {
         self.header("cf-connecting-ip")
     }
@@ -114,15 +114,15 @@ impl Call {
         self.url.query().unwrap_or_default()
     }
 
-    /// The body, once [`Call::read_body`] has read it.
+    /// Returns the body, once [`Call::read_body`] has read it.
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Reads the body, up to `max` bytes, counted as they arrive: the announced length may be anything.
+    /// Reads the body, up to `max` bytes. It counts them as they arrive, because the announced length may be wrong.
     ///
-    /// The rest of a longer one is read for a while and thrown away, because many clients see a reset instead
-    /// of the response when it comes before they have sent everything.
+    /// The rest of a longer body is read for a while and discarded, because many clients see a reset instead
+    /// of a response that comes before they have sent everything.
     pub async fn read_body(&mut self, max: usize) -> Result<(), Failure> {
         let announced = self.header("content-length").and_then(|n| n.parse::<u64>().ok());
         if announced.is_some_and(|n| n > MAX_DISCARDED as u64) {
@@ -175,7 +175,7 @@ impl Call {
         self.record(caller, attempt, Grant::assign(caller, team, present, new))
     }
 
-    /// Checks a condition of a change, beside the action that it writes under.
+    /// Checks the permission for another action that a change requires, besides the one under which it writes.
     pub fn require(
         &self,
         caller: &Caller,
@@ -218,7 +218,7 @@ impl Call {
         });
     }
 
-    /// An entry for the audit log, to be completed with before and after.
+    /// Makes an entry for the audit log, to be completed with before and after.
     pub fn entry<'a>(
         &'a self,
         actor: &'a str,
@@ -239,7 +239,7 @@ impl Call {
         }
     }
 
-    /// The version that `If-Match` asks for, if it does.
+    /// Returns the condition of `If-Match`, if there is one.
     pub fn if_match(&self) -> Option<IfMatch> {
         self.header("if-match").map(IfMatch)
     }
@@ -250,16 +250,16 @@ impl Call {
 pub struct IfMatch(String);
 
 impl IfMatch {
-    /// `*`: whatever version there is.
+    /// Returns whether it is `*`, which admits any version.
     pub fn is_any(&self) -> bool {
         self.0.split(',').any(|given| given.trim() == "*")
     }
 
-    /// Whether one of the tags is this version's, also in its weak form.
+    /// Returns whether one of the tags is this version's, including its weak form.
     ///
-    /// RFC 9110 has `If-Match` compare strongly, so that a weak tag never matches: two bodies under one weak
-    /// tag may differ. Ours never do, for the tag is the record's version. An edge that compresses weakens it
-    /// on the way to the client, who can then send nothing but `W/"3"`.
+    /// RFC 9110 has `If-Match` compare strongly, so that a weak tag never matches: two bodies with one weak
+    /// tag may differ. Here they never do, because the tag is the record's version. An edge that compresses a response
+    /// weakens its tag, and the client can then send only `W/"3"`.
     pub fn admits(&self, version: u64) -> bool {
         let tag = etag(version);
         let is_ours = |given: &str| given == "*" || given.strip_prefix("W/").unwrap_or(given) == tag;
@@ -294,16 +294,16 @@ pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     Ok(value)
 }
 
-/// A request of type `T`, not read yet: a handler reads it once the caller is authorised, so that nobody is told
-/// which fields something has that they may not touch.
+/// A request of type `T`, not read yet. A handler reads it only once the caller is authorised, so that callers learn
+/// nothing about the fields of records that they may not touch.
 #[derive(Debug)]
 pub struct Asked<T> {
     read: fn(&Call) -> Result<T, Failure>,
 }
 
 impl<T: DeserializeOwned> Asked<T> {
-    /// The request of `E`. Its way of reading is chosen by a constant, so that a Worker carries no parser that a
-    /// type never meets.
+    /// Makes the request of `E`. A constant chooses how it is read, so that a Worker contains no parser that its type
+    /// never uses.
     pub fn of<E: Endpoint<Request = T>>() -> Self {
         let read: fn(&Call) -> Result<T, Failure> = match E::TERMS.body {
             Body::None => |call| parse_query(call.query()),
@@ -326,7 +326,7 @@ mod tests {
     use contract::tokens::RotateTokenRequest;
 
     #[test]
-    fn if_match_takes_our_own_tag_also_when_an_edge_has_weakened_it() {
+    fn if_match_accepts_a_tag_that_an_edge_has_weakened() {
         let admits = |value: &str| IfMatch(value.to_owned()).admits(3);
         assert!(admits("\"3\"") && admits("*") && admits("\"2\", \"3\""));
         assert!(admits("W/\"3\"") && admits("W/\"2\", W/\"3\""));
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn no_json_is_400_and_wrong_json_is_422() {
+    fn invalid_json_is_400_and_wrong_json_is_422() {
         let status = |body: &str| match parse_body::<RotateTokenRequest>(body.as_bytes()) {
             Err(Failure::Fields(error, fields)) => (error.status(), fields[0].field.clone()),
             other => panic!("{other:?}"),

@@ -1,5 +1,5 @@
-//! After `CREDENTIAL_KEY` has got a new first key: credentials under an older one are sealed again, so
-//! that the older can be taken away. The gateway opens both meanwhile, and no call notices.
+//! Seals credentials again after `CREDENTIAL_KEY` has got a new first key, so that the older key
+//! can be removed. In the meantime the gateway opens both, and no call is affected.
 
 use crate::config::Config;
 use crate::db::seals::{self, Credential, Lost, Resealed};
@@ -10,16 +10,16 @@ use edge::clock::now;
 use edge::crypto::{CryptoError, open, seal};
 use edge::log::{Source, log};
 
-/// Credentials in one batch. Between two, other requests of the isolate have their turn.
+/// Credentials in one batch. Between two batches, other requests of the isolate can run.
 const BATCH: u32 = 100;
-/// Batches in one run, and how long a run may begin further ones. Each credential takes about a millisecond of the
-/// thirty seconds that a run has.
+/// The most batches in one run, and the time in which a run may begin them. Each credential takes about a millisecond
+/// of the thirty seconds that a run has.
 const BATCHES: u32 = 60;
 const RUN_MS: i64 = 10 * SECOND_MS;
 
-/// Seals again what is under another key than the first, until the run has done its part. The publication is left to
-/// the outbox. What cannot be opened is marked, so that it is in nobody's way.
-/// Whether there was any.
+/// Seals credentials under another key than the first again, until the run has done its share. The outbox publishes
+/// them. Credentials that cannot be opened are marked, so that they are not tried again.
+/// Returns whether there were any.
 pub async fn run(db: &Db, config: &Config, who: Source<'_>) -> Result<bool, StoreError> {
     let until = now() + RUN_MS;
     let mut is_any = false;
@@ -33,7 +33,7 @@ pub async fn run(db: &Db, config: &Config, who: Source<'_>) -> Result<bool, Stor
     Ok(is_any)
 }
 
-/// How many were sealed again or marked.
+/// Handles one batch. Returns the number of credentials that were sealed again or marked.
 async fn reseal_some(db: &Db, config: &Config, who: Source<'_>) -> Result<usize, StoreError> {
     let key = config.credential_keys.first().fingerprint();
     let (mut resealed, mut lost) = (Vec::new(), Vec::new());
@@ -46,7 +46,7 @@ async fn reseal_some(db: &Db, config: &Config, who: Source<'_>) -> Result<usize,
             }),
             Err(error) => {
                 log(who, "credential cannot be sealed again", &format!("{}: {error}", credential.route_id));
-                // That the key opens nothing is known only if it was tried.
+                // Mark it as lost only if the keys were actually tried.
                 if matches!(error, CryptoError::Open) {
                     lost.push(Lost { route_id: credential.route_id, was: credential.sealed });
                 }

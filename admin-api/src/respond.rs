@@ -1,4 +1,4 @@
-//! Responses of the handlers, typed by endpoint, and their one way to bytes.
+//! The handlers' responses, typed by endpoint, and their encoding.
 
 use crate::error::Failure;
 use crate::request::etag;
@@ -31,7 +31,7 @@ impl<T> Reply<T> {
 }
 
 impl<T: Serialize> Reply<T> {
-    /// Encodes it; `done` is the endpoint's own status.
+    /// Encodes the response; `done` is the endpoint's own status.
     pub fn encode(self, done: u16) -> Result<Response, Failure> {
         match self.content {
             Content::Ready(response) => Ok(response),
@@ -43,8 +43,8 @@ impl<T: Serialize> Reply<T> {
     }
 }
 
-/// A JSON response, never cached. `no-transform` keeps an edge from compressing one with a version, and so from
-/// weakening its tag (RFC 9111, section 5.2.2.6).
+/// Makes a JSON response that is never cached. `no-transform` keeps an edge from compressing a response with a
+/// version, which would weaken its tag (RFC 9111, section 5.2.2.6).
 fn json_response(json: String, status: u16, version: Option<u64>) -> Result<Response, Failure> {
     let response = Response::ok(json)?.with_status(status);
     let headers = response.headers();
@@ -61,13 +61,13 @@ pub fn respond<T>(value: T) -> Answer<T> {
     Ok(Reply { content: Content::Value(value), status: None, version: None })
 }
 
-/// With the version that `If-Match` may name.
+/// Responds with a value and its version, which `If-Match` may name.
 #[expect(clippy::unnecessary_wraps, reason = "a handler ends with it")]
 pub fn respond_versioned<T>(version: u64, value: T) -> Answer<T> {
     Ok(Reply { content: Content::Value(value), status: None, version: Some(version) })
 }
 
-/// After a change; 202 if KV has not taken it yet: it is made, and not in force everywhere.
+/// Responds after a change. The status is 202 if KV has not taken it yet: it is made, but not in force everywhere.
 #[expect(clippy::unnecessary_wraps, reason = "a handler ends with it")]
 pub fn respond_after<T>(propagation: Propagation, version: Option<u64>, value: T) -> Answer<T> {
     let status = match propagation {
@@ -77,7 +77,7 @@ pub fn respond_after<T>(propagation: Propagation, version: Option<u64>, value: T
     Ok(Reply { content: Content::Value(value), status, version })
 }
 
-/// A response that is not JSON made of a `T`, such as a file.
+/// Makes a reply from a finished response that is not the JSON of a `T`, such as a file.
 pub fn ready<T>(response: Response) -> Reply<T> {
     Reply { content: Content::Ready(response), status: None, version: None }
 }

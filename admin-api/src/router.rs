@@ -1,4 +1,4 @@
-//! Endpoint to handler, CORS, and the one way out.
+//! Maps endpoints to handlers, adds CORS headers, and is the single exit for responses.
 
 use crate::auth;
 use crate::config::Config;
@@ -50,7 +50,7 @@ trait Handle {
 
 type Outcome = std::result::Result<Response, Failure>;
 
-/// The thin generic shell around a handler: everything else of a request is the same for all.
+/// The thin generic shell around a handler: the rest of a request's processing is the same for all.
 struct Bound<E, F>(F, PhantomData<E>);
 
 impl<E, F> Handle for Bound<E, F>
@@ -65,7 +65,7 @@ where
     }
 }
 
-/// Binds a handler to the endpoint whose request and response it has.
+/// Binds a handler to the endpoint with the same request and response types.
 fn route<E>(handler: impl AsyncFn(&Call, Asked<E::Request>) -> Answer<E::Response> + 'static) -> Route
 where
     E: Endpoint + 'static,
@@ -75,7 +75,7 @@ where
     Route { row: Row::of::<E>(), handler: Box::new(Bound::<E, _>(handler, PhantomData)) }
 }
 
-/// Every route. A test holds them against [`contract::ENDPOINTS`].
+/// Makes every route. A test checks them against [`contract::ENDPOINTS`].
 #[rustfmt::skip]
 fn routes() -> Vec<Route> {
     vec![
@@ -146,7 +146,7 @@ fn routes() -> Vec<Route> {
     ]
 }
 
-/// The routes, and each path's.
+/// All routes, and a lookup of each path's routes.
 struct Table {
     routes: Vec<Route>,
     paths: Router<Vec<usize>>,
@@ -183,12 +183,12 @@ impl Table {
 }
 
 thread_local! {
-    /// Made once an isolate.
+    /// The table, made once per isolate.
     static TABLE: std::result::Result<Rc<Table>, String> =
         Table::new().map(Rc::new).map_err(|error| error.to_string());
 }
 
-/// The way in and the only way out: every response, whatever became of the request, has its request
+/// Serves a request. This is the single exit: every response, even after a failure, has its request
 /// id and, for a listed origin, its CORS headers.
 pub async fn serve(request: Request, env: Env, context: Context) -> Result<Response> {
     let started = now();
@@ -239,7 +239,7 @@ const EXPOSED: &str = "etag, x-request-id, retry-after";
 const METHODS: &str = "GET, POST, PUT, DELETE";
 const ACCEPTED: &str = "authorization, content-type, if-match, idempotency-key, x-api-key, x-request-id";
 
-/// Finds the route, and does what its terms ask for before its handler runs.
+/// Finds the route, and does the checks that its terms require before its handler runs.
 async fn answer(
     request: Request,
     env: Env,
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn anything_else_is_nowhere() {
+    fn an_unknown_path_is_404() {
         for path in ["/", "/api", "/api/tokens/", "/api/tokens/a/b/c", "/api/tokensx", "/api/tokens/%ff"] {
             assert_eq!(found("GET", path).0, "404", "{path}");
         }

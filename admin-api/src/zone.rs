@@ -1,4 +1,4 @@
-//! Time zones, as the runtime's `Intl` knows them: their rules are no part of the Worker.
+//! Time zones from the runtime's `Intl`: their rules are not part of the Worker.
 
 use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
 use js_sys::{Array, Date, Function, Object, Reflect};
@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 pub struct Zone(Option<Function>);
 
 impl Zone {
-    /// `None` for a name that the runtime does not know.
+    /// Finds a zone by name; `None` if the runtime does not know it.
     pub fn named(name: &str) -> Option<Self> {
         if name == "UTC" {
             return Some(Self(None));
@@ -24,7 +24,7 @@ impl Zone {
         Some(Self(Some(Reflect::get(&format, &"format".into()).ok()?.dyn_into().ok()?)))
     }
 
-    /// How far it is ahead of UTC at a time, in ms.
+    /// Returns how far the zone is ahead of UTC at a time, in ms.
     pub fn offset_at(&self, at: UnixMs) -> i64 {
         let Some(format) = &self.0 else { return 0 };
         #[expect(clippy::cast_precision_loss, reason = "times are far below 2^53")]
@@ -34,7 +34,7 @@ impl Zone {
     }
 }
 
-/// The offset at the end of `11/23/2026, GMT+05:30`; `GMT` alone is 0.
+/// Reads the offset at the end of `11/23/2026, GMT+05:30`; `GMT` alone is 0.
 fn parse_offset(text: &str) -> Option<i64> {
     let (_, offset) = text.rsplit_once("GMT")?;
     let (sign, rest) = match offset.split_at_checked(1)? {

@@ -1,4 +1,4 @@
-//! A token's holder, by the token itself.
+//! Identifies a token's holder by the token itself.
 
 use super::rate;
 use crate::db::tokens::{self, Holder};
@@ -11,10 +11,10 @@ use domain::time::{MINUTE_MS, UnixMs};
 use domain::token::Form;
 use std::cell::Cell;
 
-/// The token that came with the call, in any header that the gateway takes it from.
+/// Finds the token that came with the call, in any header that the gateway accepts.
 ///
-/// A current one that fails its check is refused without a query. One of the earlier form has no check,
-/// so it is looked up, but only if there are any at all, and not more often than an address may ask.
+/// A current token that fails its check is refused without a query. One of the earlier form has no check,
+/// so it is looked up, but only if any such token exists, and only within its address's rate limit.
 pub async fn holder(call: &Call) -> Result<Holder, Failure> {
     let found = presented(|name| call.header(name), &call.config.check_keys);
     let (_, secret) = found.map_err(|why| match why {
@@ -26,7 +26,7 @@ pub async fn holder(call: &Call) -> Result<Holder, Failure> {
         if !legacy_exist(call).await? {
             return Err(ApiError::InvalidApiKey.into());
         }
-        // A guess looks like any other, and each would be a query.
+        // A guess looks like any real token, and each would cost a query.
         let address = call.client_ip().unwrap_or_default();
         rate::check(call, rate::TOKENS, &format!("address {address}")).await?;
     }
@@ -46,8 +46,8 @@ pub async fn holder(call: &Call) -> Result<Holder, Failure> {
     Ok(holder)
 }
 
-/// Looks at most once a minute, so that forged tokens cost no more than that; for as long one that has
-/// just been imported may be refused here (not by the gateway).
+/// Returns whether there are tokens of the earlier form. It queries at most once a minute, so that forged
+/// tokens cost no more. For that long, a token that was just imported may be refused here (not by the gateway).
 async fn legacy_exist(call: &Call) -> Result<bool, Failure> {
     thread_local!(static LAST: Cell<Option<(UnixMs, bool)>> = const { Cell::new(None) });
     if let Some((at, exist)) = LAST.get()

@@ -10,15 +10,15 @@ use std::cell::RefCell;
 use url::Url;
 use worker::Fetch;
 
-/// A key set is used for this long before it is fetched again.
+/// The time for which a key set is used before it is fetched again.
 const MAX_AGE_MS: i64 = HOUR_MS;
-/// A set is fetched at most this often, so that tokens with made-up key ids cost no requests.
+/// The shortest time between two fetches, so that tokens with made-up key ids cost no requests.
 const MIN_PAUSE_MS: i64 = MINUTE_MS;
 const TIMEOUT_MS: u64 = 5_000;
-/// How often a request looks whether another one has fetched the keys meanwhile. Requests of one isolate
+/// The interval at which a request checks whether another one has fetched the keys. Requests of one isolate
 /// cannot wait for each other's promises.
 const LOOK_AGAIN_MS: u64 = 25;
-/// How long a fetch may be under way, in milliseconds.
+/// The longest time that a fetch may take, in milliseconds.
 const ASKED_MS: i64 = 5_500;
 
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -26,7 +26,7 @@ pub struct Jwk {
     #[serde(default)]
     kid: Option<String>,
     kty: String,
-    /// `enc` is for another purpose; absent means any.
+    /// The purpose: `sig`, or another such as `enc`; absent means any.
     #[serde(default, rename = "use")]
     purpose: Option<String>,
     #[serde(default)]
@@ -47,23 +47,23 @@ struct Cache {
     keys: Vec<Jwk>,
     fetched_at: Option<UnixMs>,
     tried_at: Option<UnixMs>,
-    /// Since when a request has been fetching the keys.
+    /// The time at which a request began to fetch the keys, while it is fetching.
     asking_since: Option<UnixMs>,
-    /// When a fetch last failed.
+    /// The time of the last failed fetch.
     failed_at: Option<UnixMs>,
 }
 
 thread_local!(static CACHE: RefCell<Cache> = RefCell::default());
 
-/// The cache's knowledge of a key at `now`.
+/// The result of looking up a key in the cache.
 #[derive(Debug, PartialEq, Eq)]
 enum Lookup {
     Known(Jwk),
-    /// Unknown, and too soon to ask again.
+    /// The key is unknown, and it is too soon to ask again.
     Unknown,
-    /// Unknown, and another request is asking.
+    /// The key is unknown, and another request is asking.
     Wait,
-    /// To be asked; with the key that may serve should the asking fail.
+    /// The issuer must be asked. If that fails, the enclosed older key may serve.
     Ask(Option<Jwk>),
 }
 
@@ -71,7 +71,7 @@ impl Cache {
     fn find(&self, kid: Option<&str>) -> Option<Jwk> {
         match kid {
             Some(kid) => self.keys.iter().find(|key| key.kid.as_deref() == Some(kid)).cloned(),
-            // A token need not name its key where there is one alone.
+            // A token need not name its key if there is only one.
             None => self.keys.first().filter(|_| self.keys.len() == 1).cloned(),
         }
     }
@@ -83,7 +83,7 @@ impl Cache {
     fn look_up(&self, kid: Option<&str>, now: UnixMs) -> Lookup {
         let within = |at: Option<UnixMs>, ms: i64| at.is_some_and(|at| now - at < ms);
         let may_ask = !within(self.tried_at, MIN_PAUSE_MS);
-        // Whoever asks is gone after the fetch's own time, whatever became of it.
+        // After the longest time of a fetch, the request that was fetching has ended in any case.
         let is_asked = within(self.asking_since, ASKED_MS);
         match self.find(kid) {
             Some(key) if within(self.fetched_at, MAX_AGE_MS) || !may_ask || is_asked => Lookup::Known(key),
@@ -94,10 +94,10 @@ impl Cache {
     }
 }
 
-/// The key that `kid` names. While the issuer cannot be reached, keys it once published go on
+/// Finds the key that `kid` names. While the issuer cannot be reached, keys that it once published keep
 /// serving: people stay signed in through its outage.
 ///
-/// One request of an isolate asks the issuer; those that need a key of the same answer wait for it.
+/// One request of an isolate asks the issuer; others that need a key from the same response wait for it.
 pub async fn find(address: &str, kid: Option<&str>, request_id: &str) -> Result<Option<Jwk>, Failure> {
     let started = now();
     loop {
@@ -112,7 +112,7 @@ pub async fn find(address: &str, kid: Option<&str>, request_id: &str) -> Result<
                 }
                 sleep(LOOK_AGAIN_MS).await;
             }
-            // The one that was waited for has failed: asking again at once would not help.
+            // The fetch that this request waited for has failed: asking again at once would not help.
             Lookup::Ask(None) if CACHE.with_borrow(|cache| cache.failed_since(started)) => {
                 return Err(Failure::Unavailable("JWKS: another request's fetch failed".to_owned()));
             }
@@ -121,15 +121,15 @@ pub async fn find(address: &str, kid: Option<&str>, request_id: &str) -> Result<
     }
 }
 
-/// Says that the keys are being asked for, until it is dropped: also when the client hangs up and the
-/// request's handler is dropped with it.
+/// Marks that the keys are being fetched, until it is dropped. It is also dropped with the request's
+/// handler when the client hangs up.
 struct Asking {
     is_answered: bool,
 }
 
 impl Asking {
     fn begin() -> Self {
-        // With no keys at all every call may ask: nobody could sign in otherwise.
+        // With no keys at all, every call may ask: nobody could sign in otherwise.
         CACHE.with_borrow_mut(|cache| {
             cache.tried_at = cache.fetched_at.map(|_| now());
             cache.asking_since = Some(now());
@@ -185,13 +185,13 @@ async fn fetch(address: &str) -> Result<Vec<Jwk>, String> {
             return Err(format!("status {}", response.status_code()));
         }
         let text = response.text().await.map_err(|e| e.to_string())?;
-        // A set without a usable key must not take the place of one that has some.
+        // A set without a usable key must not replace one that has some.
         parse(&text).filter(|keys| !keys.is_empty()).ok_or_else(|| "is no key set".to_owned())
     };
     within(TIMEOUT_MS, request).await?
 }
 
-/// The RSA signing keys of a set; others are left out.
+/// Reads the RSA signing keys of a set; others are left out.
 fn parse(text: &str) -> Option<Vec<Jwk>> {
     let set: KeySet = serde_json::from_str(text).ok()?;
     let usable = |key: &Jwk| {
@@ -236,27 +236,27 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_asked_for_once_a_minute() {
+    fn an_unknown_key_is_fetched_at_most_once_a_minute() {
         assert_eq!(cache().look_up(Some("b"), MIN_PAUSE_MS - 1), Lookup::Unknown);
         assert_eq!(cache().look_up(Some("b"), MIN_PAUSE_MS), Lookup::Ask(None));
     }
 
     #[test]
-    fn a_known_key_serves_an_hour_and_then_while_it_is_asked_for() {
+    fn a_known_key_serves_for_an_hour_and_then_while_it_is_fetched() {
         assert_eq!(cache().look_up(Some("a"), MAX_AGE_MS - 1), Lookup::Known(key("a")));
         assert_eq!(cache().look_up(Some("a"), MAX_AGE_MS), Lookup::Ask(Some(key("a"))));
         let failed_lately = Cache { tried_at: Some(MAX_AGE_MS), ..cache() };
         assert_eq!(failed_lately.look_up(Some("a"), MAX_AGE_MS + 1), Lookup::Known(key("a")));
     }
 
-    /// At a rotation of the issuer's keys, requests with the new key used to be refused while the first of
-    /// them fetched it.
+    /// Regression: when the issuer rotated its keys, requests with the new key were refused while the first
+    /// of them fetched it.
     #[test]
-    fn while_one_request_asks_the_others_wait_and_known_keys_go_on() {
+    fn while_one_request_asks_the_others_wait_and_known_keys_keep_serving() {
         let asked = Cache { tried_at: Some(MIN_PAUSE_MS), asking_since: Some(MIN_PAUSE_MS), ..cache() };
         assert_eq!(asked.look_up(Some("b"), MIN_PAUSE_MS + 1), Lookup::Wait);
         assert_eq!(asked.look_up(Some("a"), MIN_PAUSE_MS + 1), Lookup::Known(key("a")));
-        assert_eq!(asked.look_up(Some("b"), MIN_PAUSE_MS + ASKED_MS), Lookup::Unknown, "not for ever");
+        assert_eq!(asked.look_up(Some("b"), MIN_PAUSE_MS + ASKED_MS), Lookup::Unknown, "a wait ends");
         let cold = Cache { asking_since: Some(0), ..Cache::default() };
         assert_eq!(cold.look_up(Some("a"), 1), Lookup::Wait);
         assert_eq!(cold.look_up(Some("a"), ASKED_MS), Lookup::Ask(None));

@@ -1,7 +1,7 @@
-//! How often one person, token or address may call, by Cloudflare's rate limiting binding.
+//! Limits how often one person, token or address may call, with Cloudflare's rate limiting binding.
 //!
-//! Counted at each location by itself, which is enough: it bounds what one caller can cost, not what they may do.
-//! A deployment without the binding has no such bound.
+//! Each location counts separately, which is enough: the limit bounds what one caller can cost, not what they may
+//! do. A deployment without the binding has no such limit.
 
 use crate::error::Failure;
 use crate::request::Call;
@@ -10,10 +10,10 @@ use edge::log::{Source, log};
 
 /// The binding for people, by their id.
 pub const PEOPLE: &str = "PEOPLE_RATE";
-/// The binding for tokens, by their hash, and for callers whose token has to be looked up to be known.
+/// The binding for tokens, by their hash, and for addresses whose token must be looked up.
 pub const TOKENS: &str = "TOKEN_RATE";
 
-/// 429 if `key` has called too often. A binding that fails lets the call pass.
+/// Fails with 429 if `key` has called too often. If the binding fails, the call passes.
 pub async fn check(call: &Call, binding: &str, key: &str) -> Result<(), Failure> {
     let Ok(limiter) = call.env.rate_limiter(binding) else { return Ok(()) };
     match limiter.limit(key.to_owned()).await {

@@ -10,7 +10,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
-/// One entry. `before` and `after` hold what people may see; a secret is never among it.
+/// One entry. `before` and `after` hold only data that people may see, never a secret.
 #[derive(Clone, Debug)]
 pub struct Entry<'a> {
     pub at: UnixMs,
@@ -26,7 +26,7 @@ pub struct Entry<'a> {
 }
 
 impl<'a> Entry<'a> {
-    /// An entry of something that no caller asked for.
+    /// Makes an entry for a change that no caller asked for.
     pub fn of_system(deed: Deed, entity_id: &'a str, at: UnixMs, request_id: &'a str) -> Self {
         Self {
             at,
@@ -43,21 +43,21 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// The entry's row, whatever else is in the batch.
+/// Inserts the entry unconditionally.
 pub fn insert(db: &Db, entry: &Entry) -> Result<Statement, StoreError> {
     statement(db, sql!("audit_insert"), entry)
 }
 
-/// The entry's row, if the statement before it changed something.
+/// Inserts the entry if the statement before it changed something.
 pub fn insert_if_changed(db: &Db, entry: &Entry) -> Result<Statement, StoreError> {
     statement(db, sql!("audit_insert_if_changed"), entry)
 }
 
-/// Rows of refused attempts that one person can cause within a minute; further ones share a row.
+/// The most rows of refused attempts that one person can cause within a minute; further attempts share a row.
 const MAX_REFUSED: u32 = 20;
 
-/// A refused attempt; `mark` tells its body from another's. Repeats within a minute are one row: anybody signed in
-/// can cause them.
+/// Inserts a refused attempt; `mark` distinguishes its body from others. Repeats within a minute share one row,
+/// because anybody signed in can cause them.
 pub fn insert_refused(db: &Db, entry: &Entry, mark: u64) -> Result<Statement, StoreError> {
     let head = format!("aud_r{}-{}-", digest(&[entry.actor]), entry.at / MINUTE_MS);
     let (id, team, mark) =
@@ -81,7 +81,7 @@ pub fn insert_refused(db: &Db, entry: &Entry, mark: u64) -> Result<Statement, St
     )
 }
 
-/// The first half of a SHA-256 of texts, each ended by a zero byte, in hex.
+/// Returns the first half of a SHA-256 of texts, each ended by a zero byte, in hex.
 fn digest(texts: &[&str]) -> String {
     let mut hash = Sha256::new();
     for text in texts {
@@ -118,21 +118,21 @@ fn statement(db: &Db, sql: &str, entry: &Entry) -> Result<Statement, StoreError>
     )
 }
 
-/// Which entries, and from where on; `None` is all.
+/// The entries to list, and the position to start from; `None` means all.
 #[derive(Debug)]
 pub struct ListFilter<'a> {
-    /// JSON.
+    /// JSON array.
     pub teams: Option<&'a str>,
     pub query: &'a AuditQuery,
     pub from: UnixMs,
-    /// Exclusive.
+    /// End of the period, exclusive.
     pub to: UnixMs,
-    /// Time and id of the last one seen.
+    /// Time and id of the last entry seen.
     pub after: Option<(UnixMs, &'a str)>,
     pub limit: u32,
 }
 
-/// Newest first.
+/// Lists entries, newest first.
 pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -170,7 +170,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
         id,
         filter.limit,
     ];
-    // Each by an index that leaves out what is not asked for.
+    // Choose the index that skips most of the entries not asked for.
     let sql = if query.entity_id.is_some() {
         sql!("audit_by_entity")
     } else if query.actor.is_some() {
@@ -201,12 +201,12 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// A snapshot; one that is no JSON is shown as it is.
+/// Reads a snapshot; text that is not JSON is shown unchanged.
 fn json_or_text(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
-/// A new id from the platform's CSPRNG.
+/// Makes a new id with the platform's CSPRNG.
 pub fn new_id(prefix: &str) -> Result<String, StoreError> {
     let random = random::<18>().map_err(|e| StoreError::Value(e.to_string()))?;
     Ok(domain::id::mint(prefix, random))

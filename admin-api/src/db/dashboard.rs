@@ -7,7 +7,7 @@ use domain::time::{DAY_MS, UnixMs};
 const SOON_MS: i64 = 30 * DAY_MS;
 const SHOWN_EXPIRING: u32 = 20;
 
-/// Counts what belongs to `teams` (JSON; `None` is all).
+/// Counts the records of `teams` (JSON; `None` means all).
 pub async fn counts(db: &Db, teams: Option<&str>, now: UnixMs) -> Result<Counts, StoreError> {
     Ok(db.first(db.statement(sql!("counts"), params![teams, now])?).await?.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! The earlier system's data, on its way in.
+//! Writes the earlier system's data.
 
 use super::{Db, Statement, StoreError, params, settings, sql, to_json};
 use domain::id::{RouteId, TeamId, TokenId};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Parts of a dump that exist already: (kind, subject).
+/// Finds the parts of a dump that already exist: (kind, subject).
 pub async fn existing(
     db: &Db,
     teams: &[&TeamId],
@@ -38,7 +38,7 @@ pub struct SealedRow {
     pub sealed_under: String,
 }
 
-/// Rows that an import makes.
+/// Rows that an import inserts.
 #[derive(Debug)]
 pub struct Made<'a> {
     pub teams: Vec<&'a ImportedTeam>,
@@ -47,10 +47,10 @@ pub struct Made<'a> {
     pub credentials: Vec<SealedRow>,
 }
 
-/// Bytes of one JSON parameter; D1 takes 2 MB.
+/// The most bytes of one JSON parameter; D1 accepts 2 MB.
 const MAX_PARAMETER_BYTES: usize = 900_000;
 
-/// JSON arrays of the rows, each small enough for a parameter.
+/// Splits rows into JSON arrays, each small enough for a parameter.
 fn pieces(rows: &[Value]) -> Vec<String> {
     let mut pieces = Vec::new();
     let mut piece = String::new();
@@ -70,19 +70,19 @@ fn pieces(rows: &[Value]) -> Vec<String> {
     pieces
 }
 
-/// The fate of the published route table.
+/// The effect of an import on the published route table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublishedTable {
     /// It is replaced: the dump has one.
     Replaced,
-    /// Published again if these tokens are the first of the earlier form: the gateway looks none up before the table
-    /// says that there are such.
+    /// It is published again if these tokens are the first of the earlier form: the gateway looks up such tokens only
+    /// if the table says that there are some.
     ToldOfLegacy,
-    /// It is the earlier system's, has all its tokens looked up, and would be replaced by nothing.
+    /// It is the earlier system's, which has all tokens looked up, and the dump has no table to replace it.
     LeftAlone,
 }
 
-/// Everything but calls, in one batch with its outbox rows.
+/// Writes everything except calls, in one batch with its outbox rows.
 pub fn write(
     db: &Db,
     grant: &Grant<Import>,
@@ -121,7 +121,7 @@ pub fn write(
         statements.push(db.statement(sql!("import_teams"), params![&teams, now])?);
     }
     if table == PublishedTable::ToldOfLegacy && !tokens.is_empty() {
-        // Before the secrets: asks whether there was none.
+        // Must run before the secrets are inserted, because it checks whether there was none.
         statements.push(db.statement(sql!("routes_version_bump_first_legacy"), params![now])?);
         statements.push(db.statement(sql!("outbox_insert_routes_if_changed"), params![&told_of()?, now])?);
     }
@@ -146,7 +146,7 @@ pub fn write(
     Ok(statements)
 }
 
-/// The tokens that hashes belong to.
+/// Finds the tokens to which hashes belong.
 pub async fn holders(
     db: &Db,
     hashes: &BTreeSet<&TokenHash>,
@@ -161,7 +161,7 @@ pub async fn holders(
     Ok(rows.into_iter().map(|row| (row.hash, (row.id, row.team_id))).collect())
 }
 
-/// Which of the parts were taken in.
+/// Returns those of the parts that were already imported.
 pub async fn known_parts(db: &Db, digests: &[String]) -> Result<BTreeSet<String>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -172,17 +172,17 @@ pub async fn known_parts(db: &Db, digests: &[String]) -> Result<BTreeSet<String>
     Ok(rows.into_iter().map(|row| row.digest).collect())
 }
 
-/// Marks a part as taken in; where it was already, the whole batch is undone.
+/// Marks a part as imported. If it already was, the whole batch is undone.
 pub fn insert_part(db: &Db, digest: &str, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("import_part"), params![digest, now])
 }
 
-/// Whether a batch was undone because another import had taken in the part meanwhile.
+/// Returns whether a batch was undone because another import had just imported the part.
 pub fn is_taken(error: &StoreError) -> bool {
     matches!(error, StoreError::Constraint(cause) if cause.contains("imported_parts.digest"))
 }
 
-/// Every route, enabled or not, by path.
+/// Lists every route, enabled or not, by path.
 pub async fn routes(db: &Db) -> Result<Vec<(String, RouteId)>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_of_any_length_are_cut_to_what_a_parameter_takes() {
+    fn rows_are_split_to_fit_a_parameter() {
         let rows: Vec<Value> =
             (0..2_000).map(|i| json!({ "id": i, "description": "界".repeat(500) })).collect();
         let pieces = pieces(&rows);

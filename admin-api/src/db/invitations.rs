@@ -1,4 +1,4 @@
-//! Invitations, and what becomes of them.
+//! Invitations, from their creation to their acceptance, revocation or expiry.
 
 use super::{Db, Statement, StoreError, audit, from_json, params, readable, sql, to_json, unattended};
 use contract::audit::Deed;
@@ -22,11 +22,11 @@ struct Row {
     expires_at: UnixMs,
     accepted_at: Option<UnixMs>,
     last_error: Option<String>,
-    /// JSON.
+    /// JSON array.
     teams: String,
 }
 
-/// An invitation as it is stored.
+/// A stored invitation.
 #[derive(Clone, Debug)]
 pub struct Invitation {
     pub id: String,
@@ -47,7 +47,7 @@ impl TryFrom<Row> for Invitation {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         Ok(Self {
-            // A role of a newer version is left out: it would grant nothing.
+            // A newer version's role is left out: it would grant nothing.
             teams: from_json::<Vec<serde_json::Value>>(&row.teams)?
                 .into_iter()
                 .filter_map(|team| serde_json::from_value(team).ok())
@@ -71,7 +71,7 @@ pub async fn get(db: &Db, id: &str) -> Result<Option<Invitation>, StoreError> {
     row.map(Invitation::try_from).transpose()
 }
 
-/// Newest first; `teams` (JSON, `None` is all): those that touch one of them.
+/// Lists invitations into any of `teams` (JSON, `None` means all), newest first.
 pub async fn list(
     db: &Db,
     teams: Option<&str>,
@@ -85,7 +85,7 @@ pub async fn list(
     Ok(readable(rows))
 }
 
-/// The invitation and its teams.
+/// Inserts the invitation and its teams.
 pub fn insert(
     db: &Db,
     grant: &Grant<Assign>,
@@ -102,11 +102,11 @@ pub fn insert(
     ])
 }
 
-/// Makes whoever has one of the addresses, verified, a member as all pending invitations to it say, with an
-/// audit entry for each membership. The one way in which any invitation is accepted.
+/// Accepts all pending invitations to the addresses: a person whose verified address is among them becomes a
+/// member, with an audit entry for each membership. Every invitation is accepted by this function.
 ///
-/// Lets lapse first whatever an inviter could not give any more. `seen_by` are the teams (JSON) one of which a person
-/// must be in; `None` is everybody.
+/// First revokes parts that an inviter could no longer give. If `seen_by` (JSON teams) is given, only people in one
+/// of these teams become members; `None` means everybody.
 pub fn accept(
     db: &Db,
     emails: &[&str],
@@ -124,17 +124,17 @@ pub fn accept(
     Ok(statements)
 }
 
-/// The inviters whose open invitations are looked at.
+/// The open invitations whose inviters are checked.
 #[derive(Clone, Copy, Debug)]
 pub enum Concerned<'a> {
-    /// Those to these addresses.
+    /// Invitations to these addresses.
     Invited(&'a [&'a str]),
-    /// Those that this person made.
+    /// Invitations that this person made.
     Inviter(&'a UserId),
 }
 
-/// Revokes, of open invitations, what their inviters could not give any more, with an audit entry for each
-/// part: the whole invitation if nothing of it is left.
+/// Revokes the parts of open invitations that their inviters could no longer give, with an audit entry for each
+/// part. If no part is left, it revokes the whole invitation.
 pub fn lapse(
     db: &Db,
     concerned: Concerned,
@@ -153,7 +153,7 @@ pub fn lapse(
     ])
 }
 
-/// Takes `teams` out of an open invitation that names others too; the second statement belongs at the end of
+/// Removes `teams` from an open invitation that also names others. The second statement belongs at the end of
 /// the batch.
 pub fn revoke_parts(
     db: &Db,
@@ -171,7 +171,7 @@ pub fn revoke(db: &Db, _: &Grant<Assign>, id: &str) -> Result<Statement, StoreEr
     db.statement(sql!("invitation_revoke"), params![id])
 }
 
-/// Takes back what Clerk refuses, with an entry in the audit log.
+/// Revokes an invitation that Clerk refuses, with an entry in the audit log.
 pub async fn refused(
     db: &Db,
     invitation: &str,
@@ -192,7 +192,7 @@ pub async fn refused(
     Ok(())
 }
 
-/// Makes it valid again, as an invitation of whoever sends it again.
+/// Makes an invitation valid again. Its inviter is now the person who sends it again.
 pub fn renew(
     db: &Db,
     grant: &Grant<Assign>,
@@ -220,14 +220,14 @@ pub struct Due {
     pub email: String,
 }
 
-/// Invitations that Clerk is to send and was not asked to since `before`.
+/// Finds the invitations that Clerk should send and that were not tried since `before`.
 pub async fn due(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<Vec<Due>, StoreError> {
     db.rows(db.statement(sql!("invitations_due"), params![before, now, limit])?).await
 }
 
-/// Takes in what Clerk says of people, and gives them the memberships that their addresses were invited to.
+/// Stores people as Clerk describes them, and gives them the memberships to which their addresses were invited.
 ///
-/// Two statements for each person, and few for all of them together: D1 takes 1,000 of one call.
+/// It takes two statements for each person and a few for all of them: D1 allows 1,000 in one call.
 pub fn put_people(
     db: &Db,
     people: &[ClerkUser],
@@ -260,8 +260,9 @@ pub fn put_people(
     Ok(statements)
 }
 
-/// Marks a person as gone, tells of their live tokens, and takes their memberships and what they could invite
-/// to by those. In this order: the last ADMIN of a team may only go when they are gone altogether.
+/// Marks a person as deleted, opens notifications for their live tokens, and removes their memberships and the
+/// invitations that these permitted. The order matters: the last ADMIN of a team may only lose that role once they
+/// are deleted.
 pub fn delete_person(
     db: &Db,
     id: &UserId,

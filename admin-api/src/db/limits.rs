@@ -1,11 +1,12 @@
-//! Limits, of a token and of its team.
+//! The limits of a token and of its team.
 
 use super::{Db, StoreError, from_json, params, sql, to_json};
 use domain::id::TokenId;
 use domain::limit::Limits;
 use serde::Deserialize;
 
-/// NULL is none. What cannot be read is an error: taken for none it would allow anything.
+/// Reads a column of limits; NULL means none. An unreadable value is an error: read as none, it would allow
+/// anything.
 pub fn read(column: Option<&str>) -> Result<Limits, StoreError> {
     column.map_or_else(|| Ok(Limits::default()), from_json)
 }
@@ -14,7 +15,7 @@ pub fn write(limits: &Limits) -> Result<Option<String>, StoreError> {
     if limits.is_empty() { Ok(None) } else { to_json(limits).map(Some) }
 }
 
-/// The limits in force for a token.
+/// Returns the limits in force for a token.
 pub async fn in_force(db: &Db, token: &TokenId) -> Result<Option<Limits>, StoreError> {
     #[derive(Deserialize)]
     struct Row {

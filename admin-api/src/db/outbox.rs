@@ -1,4 +1,4 @@
-//! The outbox: what KV still has to be told, and what it was told a moment ago.
+//! The outbox: subjects not published to KV yet, and subjects published recently.
 
 use super::audit::new_id;
 use super::{Db, Statement, StoreError, params, sql, to_json};
@@ -11,8 +11,8 @@ use domain::people::grant::{
 use domain::time::{MINUTE_MS, SECOND_MS, UnixMs};
 use serde::{Deserialize, Serialize};
 
-/// How long after its publication a subject is compared: KV shows a write everywhere within a minute, and a write
-/// that was given up after ten seconds has mostly arrived by then.
+/// The time from a subject's publication to its comparison. KV shows a write everywhere within a minute, and a write
+/// that was given up after ten seconds has usually arrived by then.
 const WATCH_AFTER_MS: i64 = 2 * MINUTE_MS + 30 * SECOND_MS;
 /// The priority of a team's rows; see migration 0019.
 const OF_A_TEAM: u32 = 1;
@@ -28,7 +28,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Its subject; `None` for a kind that only a newer version knows.
+    /// Returns its subject; `None` for a kind that only a newer version knows.
     pub fn subject(&self) -> Option<Subject> {
         match self.kind.as_str() {
             "token" => Some(Subject::Token(TokenId::from(self.entity_id.as_str()))),
@@ -39,7 +39,7 @@ impl Row {
     }
 }
 
-/// An action after which KV must hear of its subject.
+/// An action after which its subject must be published to KV.
 pub trait Publishes {
     type Subject: Into<Subject>;
 }
@@ -61,7 +61,7 @@ publishes!(
     SetPrices => PriceTable,
 );
 
-/// A row for the change that the statement before it in the batch makes.
+/// Inserts a row for the change that the statement before it in the batch makes.
 pub fn insert<A: Publishes>(
     db: &Db,
     _: &Grant<A>,
@@ -81,12 +81,12 @@ fn insert_row(db: &Db, subject: &Subject, at: UnixMs) -> Result<(RowId, Statemen
     Ok((RowId(id), statement))
 }
 
-/// Takes up to `limit` of the due rows, the most urgent first, out of everybody's reach until `until`.
+/// Claims up to `limit` of the due rows, the most urgent first, so that nobody else can take them before `until`.
 pub async fn claim(db: &Db, now: UnixMs, until: UnixMs, limit: u32) -> Result<Vec<Row>, StoreError> {
     db.rows(db.statement(sql!("outbox_claim"), params![now, until, limit])?).await
 }
 
-/// How many rows are due, counted up to `most`.
+/// Counts the due rows, up to `most`.
 pub async fn count_due(db: &Db, now: UnixMs, most: u32) -> Result<u32, StoreError> {
     #[derive(Deserialize)]
     struct Count {
@@ -96,13 +96,13 @@ pub async fn count_due(db: &Db, now: UnixMs, most: u32) -> Result<u32, StoreErro
     Ok(count.map_or(0, |count| count.due))
 }
 
-/// Takes the due rows of one subject out of everybody's reach until `until`. Nobody is at work on them.
+/// Claims the due rows of one subject until `until`. A due row has no current publisher.
 pub async fn take(db: &Db, subject: &Subject, now: UnixMs, until: UnixMs) -> Result<Vec<Row>, StoreError> {
     let (kind, entity) = subject.key();
     db.rows(db.statement(sql!("outbox_take"), params![kind, entity, now, until])?).await
 }
 
-/// Takes the due rows of these tokens out of everybody's reach until `until`.
+/// Claims the due rows of these tokens until `until`.
 pub async fn take_tokens(
     db: &Db,
     tokens: &[TokenId],
@@ -120,7 +120,7 @@ pub struct Failed {
     pub error: String,
 }
 
-/// Notes all failures of a run by one statement.
+/// Notes all failures of a run with one statement.
 pub async fn fail(db: &Db, failed: &[Failed]) -> Result<(), StoreError> {
     if failed.is_empty() {
         return Ok(());
@@ -129,7 +129,7 @@ pub async fn fail(db: &Db, failed: &[Failed]) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Takes rows away whose subjects KV holds now. `is_watched` has those compared after a while.
+/// Deletes rows whose subjects KV now holds. With `is_watched`, these subjects are compared after a while.
 pub async fn done(db: &Db, ids: &[RowId], is_watched: bool, now: UnixMs) -> Result<(), StoreError> {
     if ids.is_empty() {
         return Ok(());
@@ -144,7 +144,7 @@ pub async fn done(db: &Db, ids: &[RowId], is_watched: bool, now: UnixMs) -> Resu
     Ok(())
 }
 
-/// Something that was published a while ago.
+/// A subject that was published a while ago.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Watched {
     pub due_at: UnixMs,
@@ -152,30 +152,30 @@ pub struct Watched {
     pub entity_id: String,
 }
 
-/// Up to `limit` subjects that are to be compared by now, the longest published first.
+/// Returns up to `limit` subjects that are due for comparison, the longest published first.
 pub async fn watched(db: &Db, now: UnixMs, limit: u32) -> Result<Vec<Watched>, StoreError> {
     db.rows(db.statement(sql!("outbox_watch_due"), params![now, limit])?).await
 }
 
-/// Takes away what was compared.
+/// Removes the compared subjects from the watch list.
 pub async fn unwatch(db: &Db, compared: &[Watched]) -> Result<(), StoreError> {
     db.batch(vec![db.statement(sql!("outbox_watch_done"), params![&to_json(compared)?])?]).await?;
     Ok(())
 }
 
-/// A row for each of `tokens`, for the cron to publish.
+/// Inserts a row for each of `tokens`, for the cron to publish.
 pub async fn insert_tokens(db: &Db, tokens: &[TokenId], now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![db.statement(sql!("outbox_insert_tokens"), params![&to_json(tokens)?, now, now])?]).await?;
     Ok(())
 }
 
-/// A row for the route table, for the cron to publish.
+/// Inserts a row for the route table, for the cron to publish.
 pub async fn insert_routes(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![db.statement(sql!("outbox_insert_routes"), params![&new_id("obx_")?, now])?]).await?;
     Ok(())
 }
 
-/// A row for each token of a team that can be used, if the statement before it in the batch changed
+/// Inserts a row for each usable token of a team, if the statement before it in the batch changed
 /// something.
 pub fn insert_team(
     db: &Db,
@@ -186,18 +186,18 @@ pub fn insert_team(
     db.statement(sql!("outbox_insert_team"), params![team.as_str(), at, at + WRITER_LEASE_MS])
 }
 
-/// Rows of a team's tokens, but for those of a republication.
+/// Returns the rows of a team's tokens, except those of a republication.
 pub async fn of_team(db: &Db, team: &TeamId, limit: u32) -> Result<Vec<Row>, StoreError> {
     db.rows(db.statement(sql!("outbox_of_team"), params![team.as_str(), OF_A_TEAM, limit])?).await
 }
 
-/// Whether KV has been told everything about a team's tokens.
+/// Returns whether a team's tokens have changes that KV has not taken.
 pub async fn is_team_pending(db: &Db, team: &TeamId) -> Result<bool, StoreError> {
     let statement = db.statement(sql!("outbox_of_team"), params![team.as_str(), ANY_PRIORITY, 1_u32])?;
     Ok(db.first::<Row>(statement).await?.is_some())
 }
 
-/// Which of the tokens have changes that KV has not taken.
+/// Returns those of the tokens that have changes not yet in KV.
 pub async fn pending_of(db: &Db, tokens: &[TokenId]) -> Result<Vec<TokenId>, StoreError> {
     #[derive(Deserialize)]
     struct Id {
@@ -217,7 +217,7 @@ pub async fn summary(db: &Db) -> Result<Summary, StoreError> {
     Ok(db.first(db.statement(sql!("outbox_summary"), &[])?).await?.unwrap_or_default())
 }
 
-/// The oldest changes that KV has not taken.
+/// Lists the oldest changes that KV has not taken.
 pub async fn list(db: &Db, limit: u32) -> Result<Vec<PendingChange>, StoreError> {
     db.rows(db.statement(sql!("outbox_list"), params![limit])?).await
 }

@@ -22,16 +22,16 @@ struct Row {
     invited: u8,
 }
 
-/// A person as D1 knows them.
+/// A person's record in D1.
 #[derive(Debug)]
 pub struct Person {
     pub is_known: bool,
     pub is_deleted: bool,
-    /// Whether Clerk has told us anything of them.
+    /// Whether Clerk has described them.
     pub is_described: bool,
-    /// When Clerk was last asked for them.
+    /// The time at which Clerk was last asked about them.
     pub asked_at: Option<UnixMs>,
-    /// Only where it is verified.
+    /// The address, only if it is verified.
     pub email: Option<String>,
     pub memberships: Vec<Membership>,
     /// The verified address, if an invitation waits for it.
@@ -55,7 +55,7 @@ pub async fn load(db: &Db, user: &UserId, now: UnixMs) -> Result<Person, StoreEr
     })
 }
 
-/// Takes in a person by id alone; the rest comes when it is known.
+/// Stores a person by id alone; the rest follows when it is known.
 pub async fn insert(db: &Db, user: &UserId, now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![db.statement(sql!("person_insert"), params![user.as_str(), now])?]).await?;
     Ok(())
@@ -66,8 +66,8 @@ pub async fn claim_asking(db: &Db, user: &UserId, now: UnixMs, before: UnixMs) -
     db.change(vec![db.statement(sql!("person_asked"), params![user.as_str(), now, before])?]).await
 }
 
-/// Makes a person whom the configuration names an admin of the core team, while that has none; whether
-/// they are one now. No [`Grant`] is behind it: the deployment itself says so.
+/// Makes a person whom the configuration names an admin of the core team, as long as it has none. Returns whether
+/// they are one now. It requires no [`Grant`]: the deployment itself authorises it.
 ///
 /// [`Grant`]: domain::people::grant::Grant
 pub async fn insert_core_admin(
@@ -111,7 +111,7 @@ impl PersonRow {
     }
 }
 
-/// The roles of people (`ids`) in `teams` (JSON, `None` is all).
+/// Loads the roles of people (`ids`) in `teams` (JSON, `None` means all).
 async fn memberships(
     db: &Db,
     ids: &[&UserId],
@@ -132,20 +132,20 @@ async fn memberships(
     Ok(by_person)
 }
 
-/// Which people, and from where on.
+/// The people to list, and the position to start from.
 #[derive(Debug)]
 pub struct ListFilter<'a> {
-    /// Those who are in one of these teams (JSON); `None` is everybody. Also the teams whose roles
-    /// are shown.
+    /// Lists members of these teams (JSON), and shows their roles in them; `None` means everybody, with all
+    /// roles.
     pub teams: Option<&'a str>,
     pub search: Option<&'a str>,
     pub team: Option<&'a str>,
-    /// Time and id of the last one seen.
+    /// Time and id of the last person seen.
     pub after: Option<(UnixMs, &'a str)>,
     pub limit: u32,
 }
 
-/// Newest first.
+/// Lists people, newest first.
 pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<PersonView>, StoreError> {
     let (at, id) = filter.after.unwrap_or((super::MAX_SAFE, ""));
     let params = params![filter.teams, filter.search, filter.team, at, id, filter.limit];
@@ -159,7 +159,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<PersonView>, S
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// A person with their roles in `teams` (JSON, `None` is all).
+/// Loads a person with their roles in `teams` (JSON, `None` means all).
 pub async fn get(db: &Db, id: &UserId, teams: Option<&str>) -> Result<Option<PersonView>, StoreError> {
     let row: Option<PersonRow> = db.first(db.statement(sql!("person_view"), params![id.as_str()])?).await?;
     let Some(row) = row else { return Ok(None) };

@@ -7,7 +7,7 @@ use domain::people::grant::{Grant, SetPrices};
 use domain::time::UnixMs;
 use serde::Deserialize;
 
-/// More models than any vendor has; what is published lists them all.
+/// The most models in the published list, which is more than any vendor has.
 const MOST: u32 = 10_000;
 
 #[derive(Debug, Deserialize)]
@@ -65,7 +65,7 @@ pub fn delete(db: &Db, _: &Grant<SetPrices>, model: &str) -> Result<Statement, S
     db.statement(sql!("price_delete"), params![model])
 }
 
-/// Gives the published list a new version, if the statement before it changed a price.
+/// Increments the published list's version if the statement before it changed a price.
 pub fn bump(db: &Db, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("prices_version_bump"), params![now])
 }
@@ -76,8 +76,8 @@ pub async fn note_first(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// The price list for KV, and the version that it was read at: read before the list, so that a change in
-/// between is seen as one.
+/// Reads the price list for KV, with its version. The version is read before the list, so that a change in
+/// between is noticed.
 pub async fn published(db: &Db, now: UnixMs) -> Result<(PriceList, u64), StoreError> {
     let version = version(db).await?;
     let prices = list(db, now, None, "", MOST).await?;

@@ -50,7 +50,7 @@ impl RouteRow {
     }
 }
 
-/// A route with everything; who may not see the upstream is given [`Stored::public`].
+/// A route with all of its fields. Callers who may not see the upstream get [`Stored::public`].
 #[derive(Clone, Debug)]
 pub struct Stored {
     pub view: RouteView,
@@ -68,8 +68,8 @@ impl Stored {
 }
 
 impl From<RouteRow> for Stored {
-    /// Methods or settings that cannot be read are noted: [`update`] then refuses to write them back as
-    /// none, which would be all methods, or a closed route open.
+    /// Notes methods or settings that cannot be read. [`update`] then refuses to write them back as
+    /// none, which would allow all methods or open a closed route.
     fn from(row: RouteRow) -> Self {
         let mut unreadable = vec![];
         let credential = row.credential(&mut unreadable);
@@ -108,7 +108,7 @@ pub async fn get(db: &Db, id: &str) -> Result<Option<Stored>, StoreError> {
     Ok(row.map(Stored::from))
 }
 
-/// The route at a path.
+/// Finds the route at a path.
 pub async fn id_of(db: &Db, path: &str) -> Result<Option<RouteId>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -118,7 +118,7 @@ pub async fn id_of(db: &Db, path: &str) -> Result<Option<RouteId>, StoreError> {
     Ok(row.map(|row| row.id))
 }
 
-/// In the order of their paths, those after `after`.
+/// Lists the routes after `after`, in the order of their paths.
 pub async fn list(
     db: &Db,
     search: Option<&str>,
@@ -162,14 +162,14 @@ pub fn insert(
     )
 }
 
-/// The second upstream of a route to be written, and whether it may have a credential.
+/// The second upstream of a route that is written, and whether it may have a credential.
 #[derive(Clone, Copy, Debug)]
 pub struct Lends<'a> {
     pub second: &'a RouteId,
     pub credential: bool,
 }
 
-/// Writes the route's fields where it is still at its version, and its second upstream is still there.
+/// Writes the route's fields if it still has the same version and its second upstream still exists.
 pub fn update(
     db: &Db,
     _: &Grant<WriteRoute>,
@@ -201,7 +201,7 @@ pub fn update(
     )
 }
 
-/// Counts a change of the route's credential, where the route is still at `version`.
+/// Increments the route's version for a change of its credential, if the route is still at `version`.
 pub fn touch(
     db: &Db,
     _: &Grant<SetCredential>,
@@ -212,7 +212,7 @@ pub fn touch(
     db.statement(sql!("route_touch"), params![id.as_str(), now, version])
 }
 
-/// The paths of routes whose second upstream this one is.
+/// Lists the paths of routes that fail over to this one.
 pub async fn failing_over_to(db: &Db, id: &RouteId) -> Result<Vec<RoutePath>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -222,7 +222,7 @@ pub async fn failing_over_to(db: &Db, id: &RouteId) -> Result<Vec<RoutePath>, St
     Ok(rows.into_iter().map(|row| row.path).collect())
 }
 
-/// `version` is the one that the caller made a condition.
+/// Deletes the route; if the caller made a `version` a condition, only at that version.
 pub fn delete(
     db: &Db,
     _: &Grant<DeleteRoute>,
@@ -232,7 +232,7 @@ pub fn delete(
     db.statement(sql!("route_delete"), params![id.as_str(), version])
 }
 
-/// Gives the published table a new version, if the statement before it changed a route.
+/// Increments the published table's version if the statement before it changed a route.
 pub fn bump_table(db: &Db, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("routes_version_bump"), params![now])
 }
@@ -275,7 +275,7 @@ pub struct TableHead {
     pub legacy_tokens: u8,
 }
 
-/// A route as the gateway is told of it.
+/// A route's published row.
 #[derive(Debug, Deserialize)]
 pub struct PublishedRow {
     pub id: RouteId,
@@ -290,8 +290,8 @@ pub struct PublishedRow {
     pub sealed: Option<String>,
 }
 
-/// Version and routes out of one transaction, so that they belong together. A route that cannot be read is an error
-/// of its own.
+/// Reads version and routes in one transaction, so that they belong together. A route that cannot be read is a
+/// separate error.
 pub async fn published(
     db: &Db,
     now: UnixMs,
@@ -310,7 +310,7 @@ pub async fn published(
     Ok((head, rows))
 }
 
-/// One route, enabled or not.
+/// Reads one route, enabled or not.
 pub async fn published_one(db: &Db, id: &str) -> Result<Option<PublishedRow>, StoreError> {
     db.first(db.statement(sql!("route_published"), params![id])?).await
 }
@@ -320,17 +320,17 @@ pub async fn table_version(db: &Db, now: UnixMs) -> Result<Option<u64>, StoreErr
     Ok(head.map(|head| head.version))
 }
 
-/// Every tag with the number of routes that carry it.
+/// Lists every tag with the number of routes that carry it.
 pub async fn tags(db: &Db) -> Result<Vec<Tag>, StoreError> {
     db.rows(db.statement(sql!("routes_tags"), &[])?).await
 }
 
-/// Whether the earlier system's data has been imported.
+/// Returns whether the earlier system's data has been imported.
 pub async fn is_v1_imported(db: &Db) -> Result<bool, StoreError> {
     Ok(super::settings::get(db, super::settings::V1_IMPORTED).await?.is_some())
 }
 
-/// When the table last got a new version.
+/// Returns the time at which the table last got a new version.
 pub async fn table_changed_at(db: &Db) -> Result<Option<UnixMs>, StoreError> {
     Ok(super::settings::get(db, super::settings::ROUTES_VERSION).await?.map(|setting| setting.updated_at))
 }

@@ -1,4 +1,4 @@
-//! Under which key credentials are sealed.
+//! The keys under which credentials are sealed.
 
 use super::audit::new_id;
 use super::{Db, StoreError, changes_of, params, sql, to_json};
@@ -28,12 +28,13 @@ pub struct Lost {
     pub was: String,
 }
 
-/// Credentials that are sealed under another key than `key`, at most `limit`.
+/// Finds at most `limit` credentials that are sealed under another key than `key`.
 pub async fn under_others(db: &Db, key: &str, limit: u32) -> Result<Vec<Credential>, StoreError> {
     db.rows(db.statement(sql!("credentials_under_others"), params![key, limit])?).await
 }
 
-/// Stores what was sealed anew under `key` and has the route table published with it; how many that were.
+/// Stores credentials that were sealed again under `key`, and has the route table published with them. Returns
+/// their number.
 pub async fn put(db: &Db, key: &str, resealed: &[Resealed], now: UnixMs) -> Result<usize, StoreError> {
     let results = db
         .batch(vec![
@@ -45,7 +46,7 @@ pub async fn put(db: &Db, key: &str, resealed: &[Resealed], now: UnixMs) -> Resu
     results.first().map_or(Ok(0), changes_of)
 }
 
-/// Remembers that no key opens these, so that they are not tried again until there is another key.
+/// Marks credentials that no key opens, so that they are not tried again until there is another key.
 pub async fn note_lost(db: &Db, key: &str, lost: &[Lost]) -> Result<(), StoreError> {
     db.batch(vec![db.statement(sql!("credentials_lost"), params![&to_json(lost)?, key])?]).await?;
     Ok(())
@@ -53,9 +54,9 @@ pub async fn note_lost(db: &Db, key: &str, lost: &[Lost]) -> Result<(), StoreErr
 
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Seals {
-    /// Sealed under an older key, to be sealed anew.
+    /// Sealed under an older key, and to be sealed again.
     pub older: u32,
-    /// Sealed under a key that is gone.
+    /// Sealed under a key that no longer exists.
     pub lost: u32,
 }
 

@@ -1,4 +1,4 @@
-//! Single values, JSON, by key.
+//! Single JSON values, by key.
 
 use super::{Db, Statement, StoreError, params, sql};
 use domain::time::{MINUTE_MS, UnixMs};
@@ -8,30 +8,30 @@ use serde::Deserialize;
 pub const ROUTES_VERSION: &str = "routes-version";
 /// `true` once the earlier system's data has been imported.
 pub const V1_IMPORTED: &str = "v1-imported";
-/// How far the comparison of KV with D1 has come.
+/// The progress of the comparison of KV with D1.
 pub const RECONCILE: &str = "reconcile";
-/// How old the oldest message of the consumer's last batch was, in ms.
+/// The age of the oldest message in the consumer's last batch, in ms.
 pub const QUEUE_LAG: &str = "queue-lag";
-/// When the oldest heartbeat was sent that the consumer has not answered; updated with each.
+/// The time at which the oldest unanswered heartbeat was sent; updated with each heartbeat.
 pub const HEARTBEAT: &str = "heartbeat";
-/// Raw calls from before this time are, or are being, deleted.
+/// The time before which raw calls are deleted, or being deleted.
 pub const EVENTS_PURGED: &str = "events-purged";
-/// Updated when all secrets that were past their time had been deleted.
+/// Updated when all secrets past their retention have been deleted.
 pub const SECRETS_PURGED: &str = "secrets-purged";
 
 /// The fingerprints of the keys that this Worker runs with, by the names of their secrets.
 pub const KEYS: &str = "keys";
-/// Since when each of those keys that come first has been the first.
+/// The time at which each current first key became the first.
 pub const KEYS_SINCE: &str = "keys-since";
-/// Held by the run of the cron that is at work.
+/// The lease that the current run of the cron holds.
 pub const CRON_LEASE: &str = "cron-lease";
 
-/// The longest that a run of the cron takes, should it die without giving its lease back.
+/// The time after which a lease ends, in case a run of the cron dies without giving it back.
 const LEASE_MS: i64 = 3 * MINUTE_MS;
 
 #[derive(Clone, Debug, Deserialize)]
 pub struct Setting {
-    /// JSON.
+    /// The value, as JSON.
     pub value: String,
     pub updated_at: UnixMs,
 }
@@ -40,7 +40,8 @@ pub async fn get(db: &Db, key: &str) -> Result<Option<Setting>, StoreError> {
     db.first(db.statement(sql!("setting_get"), params![key])?).await
 }
 
-/// Takes the lease `key` for `holder` until it is given back or [`LEASE_MS`] are over; whether it was free.
+/// Takes the lease `key` for `holder` until it is given back or [`LEASE_MS`] have passed. Returns whether it was
+/// free.
 pub async fn lease(db: &Db, key: &str, holder: &str, now: UnixMs) -> Result<bool, StoreError> {
     db.change(vec![db.statement(sql!("lease_take"), params![key, holder, now, now - LEASE_MS])?]).await
 }

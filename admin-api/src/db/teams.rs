@@ -1,4 +1,4 @@
-//! Teams and who is in them.
+//! Teams and their members.
 
 use super::{
     Db, Param, Statement, StoreError, column_or_note, limits, params, refuse_unreadable, sql, to_json,
@@ -38,7 +38,7 @@ impl From<TeamRow> for TeamView {
             description: row.description,
             color: row.color,
             icon: row.icon,
-            // What cannot be read admits nothing.
+            // An unreadable cap admits nothing.
             scope_cap: row.scope_cap.map(|text| column_or_note(&text, "scope_cap", &mut unreadable)),
             limits: column_or_note(row.limits.as_deref().unwrap_or("{}"), "limits", &mut unreadable),
             unreadable,
@@ -52,7 +52,7 @@ impl From<TeamRow> for TeamView {
     }
 }
 
-/// By name; `teams` (JSON, `None` is all) are those that may be seen.
+/// Lists teams by name; `teams` (JSON, `None` means all) are those that the caller may see.
 pub async fn list(
     db: &Db,
     caller: &Caller,
@@ -93,7 +93,7 @@ pub fn insert(db: &Db, _: &Grant<CreateTeam>, team: &NewTeam, now: UnixMs) -> Re
     db.statement(sql!("team_insert"), params)
 }
 
-/// Writes the view's fields where the team is still at its version.
+/// Writes the view's fields if the team still has the same version.
 pub fn update(db: &Db, _: &Grant<EditTeam>, team: &TeamView, now: UnixMs) -> Result<Statement, StoreError> {
     refuse_unreadable(&team.unreadable)?;
     let cap = team.scope_cap.as_ref().map(to_json).transpose()?;
@@ -112,7 +112,7 @@ pub fn update(db: &Db, _: &Grant<EditTeam>, team: &TeamView, now: UnixMs) -> Res
     db.statement(sql!("team_update"), params)
 }
 
-/// `version` is the one that the caller made a condition.
+/// Deletes the team; if the caller made a `version` a condition, only at that version.
 pub fn delete(
     db: &Db,
     _: &Grant<DeleteTeam>,
@@ -123,7 +123,7 @@ pub fn delete(
     db.statement(sql!("team_delete"), params![team.as_str(), now, version])
 }
 
-/// Highest role first, with the rank that the order goes by.
+/// Lists members, highest role first, each with the rank that determines the order.
 pub async fn members(
     db: &Db,
     team: &TeamId,
@@ -147,7 +147,7 @@ pub async fn members(
 pub struct Assignment<'a> {
     pub user: &'a UserId,
     pub team: &'a TeamId,
-    /// The role when permission was given; the write is held to it.
+    /// The role when permission was given. The write happens only if it is still the same.
     pub present: Option<Role>,
     pub new: Option<Role>,
 }

@@ -55,7 +55,7 @@ fn state_of(disabled_at: Option<UnixMs>, revoked_at: Option<UnixMs>) -> TokenSta
 }
 
 impl From<TokenRow> for TokenView {
-    /// An allow-list or limits that cannot be read are noted: [`update`] then refuses to write them back
+    /// Notes an allow-list or limits that cannot be read. [`update`] then refuses to write them back
     /// as empty, which would allow anything.
     fn from(row: TokenRow) -> Self {
         let mut unreadable = vec![];
@@ -87,10 +87,10 @@ pub async fn get(db: &Db, id: &str) -> Result<Option<TokenView>, StoreError> {
     Ok(row.map(TokenView::from))
 }
 
-/// Which tokens, and from where on.
+/// The tokens to list, and the position to start from.
 #[derive(Debug)]
 pub struct ListFilter<'a> {
-    /// JSON array; `None` is all.
+    /// JSON array; `None` means all.
     pub teams: Option<&'a str>,
     pub search: Option<&'a str>,
     pub state: Option<StateFilter>,
@@ -101,7 +101,7 @@ pub struct ListFilter<'a> {
     pub limit: u32,
 }
 
-/// A name that sorts after every other: names have at most 255 characters.
+/// Returns a name that sorts after every other: names have at most 255 characters.
 fn last_name() -> String {
     "\u{10FFFF}".repeat(256)
 }
@@ -114,7 +114,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
         TokenSort::Name => Param::Text(""),
         TokenSort::NameDescending => Param::Text(&last_name),
     };
-    // A walk of the index on all tokens would look at those of every other team too.
+    // The index over all tokens would also read every other team's tokens.
     let sql = match (filter.sort, filter.teams.is_some()) {
         (TokenSort::NewestFirst, false) => sql!("tokens_list_newest"),
         (TokenSort::NewestFirst, true) => sql!("tokens_of_teams_newest"),
@@ -143,11 +143,11 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
 pub struct TeamBounds {
     /// The team's scope cap; `None` is no cap.
     pub cap: Option<Vec<Scope>>,
-    /// Limits of tokens that have none of their own.
+    /// Default limits: each applies to tokens that do not set that limit themselves.
     pub limits: Limits,
 }
 
-/// `Ok(None)` where there is no such team.
+/// Reads a team's bounds; `Ok(None)` if there is no such team.
 pub async fn team_bounds(db: &Db, team: &TeamId) -> Result<Option<TeamBounds>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -189,7 +189,7 @@ pub fn insert(
     )
 }
 
-/// Writes the view's fields where the token is still at its version.
+/// Writes the view's fields if the token still has the same version.
 pub fn update(
     db: &Db,
     _: &Grant<ChangeToken>,
@@ -214,11 +214,11 @@ pub fn update(
     )
 }
 
-/// A change of state, with what it is held to.
+/// A change of state, with its condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StateChange<'a> {
     Disable {
-        /// Whether it takes over from whoever disabled the token before.
+        /// Whether the caller takes over from the person who disabled the token before.
         takes_over: bool,
     },
     Enable {
@@ -228,7 +228,7 @@ pub enum StateChange<'a> {
     Revoke,
 }
 
-/// `version` is the one that the caller made a condition.
+/// Changes the token's state; if the caller made a `version` a condition, only at that version.
 pub fn change_state(
     db: &Db,
     grant: &Grant<ChangeToken>,
@@ -249,7 +249,7 @@ pub fn change_state(
     }
 }
 
-/// Counts a change of the token's secrets.
+/// Increments the token's version for a change of its secrets.
 pub fn touch(
     db: &Db,
     _: &Grant<ChangeToken>,
@@ -260,7 +260,7 @@ pub fn touch(
     db.statement(sql!("token_touch"), params![id.as_str(), now, version])
 }
 
-/// The same for every token of a team that can be used, if the statement before it changed something.
+/// Increments the version of every usable token of a team, if the statement before it changed something.
 pub fn touch_team(
     db: &Db,
     _: &Grant<SetScopeCap>,

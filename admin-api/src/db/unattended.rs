@@ -1,4 +1,4 @@
-//! Live tokens whose maker may not change them any more: who is to look after them is told.
+//! Notifications about live tokens whose maker may no longer change them, for the people who should look after them.
 
 use super::{Db, Statement, StoreError, params, sql, to_json};
 use domain::id::{TeamId, TokenId, UserId};
@@ -8,15 +8,15 @@ use serde::Deserialize;
 /// The teams in which a person loses the permission to change the tokens that they made.
 #[derive(Clone, Copy, Debug)]
 pub enum Lost<'a> {
-    /// In these teams.
+    /// They lose it in these teams.
     Teams(&'a [&'a TeamId]),
-    /// In every team in which they have no role of their own.
+    /// They lose it in every team in which they have no role of their own.
     Platform,
-    /// They are gone. Belongs before the statement that takes their memberships.
+    /// They are deleted. The statement belongs before the one that removes their memberships.
     Everything,
 }
 
-/// Tells of a person's live tokens, after their roles changed.
+/// Opens notifications for a person's live tokens, after their roles changed.
 pub fn open(db: &Db, person: &UserId, lost: Lost, now: UnixMs) -> Result<Statement, StoreError> {
     let (teams, is_everywhere) = match lost {
         Lost::Teams(teams) => (Some(to_json(teams)?), false),
@@ -27,17 +27,17 @@ pub fn open(db: &Db, person: &UserId, lost: Lost, now: UnixMs) -> Result<Stateme
     db.statement(sql!("unattended_open"), params)
 }
 
-/// Follows a change of a token by somebody who may change it.
+/// Resolves a token's notification after somebody who may change it has changed it.
 pub fn changed(db: &Db, token: &TokenId, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("unattended_changed"), params![token.as_str(), now])
 }
 
-/// Resolves those of tokens that have ended, or whose makers may change them again.
+/// Resolves the notifications of tokens that have expired, or whose makers may change them again.
 pub fn resolve(db: &Db, now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(sql!("unattended_resolve"), params![now])
 }
 
-/// The number of live tokens that a person made in `teams`.
+/// Counts the live tokens that a person made in `teams`.
 pub async fn count(db: &Db, person: &UserId, teams: &[&TeamId], now: UnixMs) -> Result<u32, StoreError> {
     #[derive(Deserialize)]
     struct Row {

@@ -1,4 +1,4 @@
-//! Notifications, and what the comparison of KV with D1 found.
+//! Notifications, including the findings of the comparison of KV with D1, and the deletion of old records.
 
 use super::{Db, Statement, StoreError, params, prices, settings, sql, to_json};
 use contract::upkeep::{Drift, Notification, NotificationKind, stalled_since};
@@ -9,18 +9,18 @@ use domain::usage::span::HOURLY_KEPT_MS;
 use serde::Deserialize;
 
 const EXPIRES_SOON_MS: i64 = 14 * DAY_MS;
-/// Clerk repeats a webhook for some days.
+/// The time for which webhook ids are kept; Clerk repeats a webhook for some days.
 const WEBHOOKS_KEPT_MS: i64 = 30 * DAY_MS;
-/// How long one can see which secrets a token had.
+/// The time for which a token's past secrets can be seen.
 const SECRETS_KEPT_MS: i64 = 90 * DAY_MS;
 const RESOLVED_KEPT_MS: i64 = 30 * DAY_MS;
-/// Tokens whose revocation is older by more than this have no secrets left, unless the cron was away for
-/// as long.
+/// The age, beyond [`SECRETS_KEPT_MS`], of the oldest revocations that are still searched. Tokens revoked earlier
+/// have no secrets left, unless the cron was away for as long.
 const REVOKED_LOOKED_AT_MS: i64 = 30 * DAY_MS;
-/// A model that nobody calls any more needs no price.
+/// The time after the last call for which a model is reported as unpriced.
 const UNPRICED_KEPT_MS: i64 = 7 * DAY_MS;
 
-/// Opens or renews a notification for each drift, and resolves those of the subjects that are equal.
+/// Opens or renews a notification for each drift, and resolves those of subjects that are equal.
 pub fn note_drift(
     db: &Db,
     drift: &[Drift],
@@ -42,8 +42,8 @@ pub async fn drift_count(db: &Db) -> Result<u32, StoreError> {
     Ok(row.map_or(0, |row| row.entries))
 }
 
-/// Open notifications, newest first: those of `teams` (JSON, `None` is all) and, for `platform`,
-/// those that concern no team. `after` is time, kind and subject of the last one seen.
+/// Lists open notifications, newest first: those of `teams` (JSON, `None` means all) and, with `platform`,
+/// those that concern no team. `after` is the time, kind and subject of the last one seen.
 pub async fn notifications(
     db: &Db,
     teams: Option<&str>,
@@ -77,7 +77,7 @@ pub async fn notifications(
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// Writes what the bell is to show, and resolves what is over.
+/// Opens the notifications that are due, and resolves those that are over.
 pub async fn notify(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     let soon = now + EXPIRES_SOON_MS;
     db.batch(vec![
@@ -94,7 +94,7 @@ pub async fn notify(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Deletes, of each kind, up to `limit` rows that are past their time.
+/// Deletes up to `limit` rows of each kind that are past their retention.
 pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Result<(), StoreError> {
     db.batch(vec![
         db.statement(sql!("audit_purge"), params![now - audit_kept_ms, limit])?,
@@ -107,8 +107,8 @@ pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Resu
     Ok(())
 }
 
-/// Deletes up to `limit` ended secrets and up to `limit` of revoked tokens; the larger number. It looks at
-/// all tokens revoked within [`REVOKED_LOOKED_AT_MS`] before that time, so it runs once an hour.
+/// Deletes up to `limit` ended secrets, and up to `limit` secrets of revoked tokens. Returns the larger number. It
+/// reads all tokens revoked within [`REVOKED_LOOKED_AT_MS`] before the retention's end, so it runs once an hour.
 pub async fn purge_secrets(db: &Db, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
     let before = now - SECRETS_KEPT_MS;
     let results = db
@@ -123,23 +123,23 @@ pub async fn purge_secrets(db: &Db, now: UnixMs, limit: u32) -> Result<usize, St
     results.iter().try_fold(0, |most, result| Ok(most.max(super::changes_of(result)?)))
 }
 
-/// When all secrets that were past their time had last been deleted.
+/// Returns the time at which all secrets past their retention were last deleted.
 pub async fn secrets_purged_at(db: &Db) -> Result<Option<UnixMs>, StoreError> {
     Ok(settings::get(db, settings::SECRETS_PURGED).await?.map(|setting| setting.updated_at))
 }
 
-/// Notes that no secret is left that is past its time.
+/// Notes that no secret past its retention is left.
 pub async fn note_secrets_purged(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![settings::put(db, settings::SECRETS_PURGED, "true", now)?]).await?;
     Ok(())
 }
 
-/// Since when the oldest heartbeat is unanswered, as far as the cron has noted it.
+/// Returns the time of the oldest unanswered heartbeat, as noted by the cron.
 pub async fn waiting_since(db: &Db) -> Result<Option<UnixMs>, StoreError> {
     Ok(settings::get(db, settings::HEARTBEAT).await?.and_then(|setting| setting.value.parse().ok()))
 }
 
-/// Notes that a heartbeat is sent now, and rings or silences the bell about those before.
+/// Notes that a heartbeat is sent now, and opens or resolves the notification about earlier ones.
 pub async fn note_heartbeat(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     let stored_at = settings::get(db, settings::QUEUE_LAG).await?.map(|lag| lag.updated_at);
     let is_open = |since: &UnixMs| stored_at.is_none_or(|at| at < *since);
@@ -160,7 +160,7 @@ fn resolve(db: &Db, kind: NotificationKind, subjects: &[&str], now: UnixMs) -> R
     db.statement(sql!("notify_resolve"), params![kind.as_str(), &to_json(subjects)?, now])
 }
 
-/// Silences the bell about models that have a price by now, and about those that nobody has called for
+/// Resolves notifications about models that now have a price, and about those that nobody has called for
 /// [`UNPRICED_KEPT_MS`].
 pub async fn resolve_unpriced(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     #[derive(Deserialize)]

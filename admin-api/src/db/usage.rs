@@ -1,4 +1,4 @@
-//! Events in, reports out. Reports read rollups only.
+//! Stores usage events and reads reports. Reports read rollups only.
 
 use super::settings;
 use super::{Db, Param, Statement, StoreError, params, rows_of, sql, to_json};
@@ -12,14 +12,14 @@ use serde::Deserialize;
 use serde_json::Value;
 use worker::D1Result;
 
-/// Writes a chunk of events, each id once in it, and the counts of its messages, as one
-/// transaction: rollups of what is new first, the events last.
+/// Writes a chunk of events, in which each id occurs once, and the counts of its messages, as one
+/// transaction: first the rollups of new events, last the events.
 pub async fn take_in(db: &Db, events: &str) -> Result<(), StoreError> {
     db.batch(statements(db, events)?).await?;
     Ok(())
 }
 
-/// The statements that take a chunk in, for one transaction.
+/// Makes the statements that store a chunk, for one transaction.
 pub fn statements(db: &Db, events: &str) -> Result<Vec<Statement>, StoreError> {
     let statements = [
         sql!("usage_rollups_add"),
@@ -31,7 +31,7 @@ pub fn statements(db: &Db, events: &str) -> Result<Vec<Statement>, StoreError> {
     statements.iter().map(|sql| db.statement(sql, params![events])).collect()
 }
 
-/// Keeps how old the oldest message of a batch was, for the health page.
+/// Stores the age of a batch's oldest message, for the health report.
 pub async fn note_lag(db: &Db, lag_ms: i64, now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![settings::put(db, settings::QUEUE_LAG, &lag_ms.to_string(), now)?]).await?;
     Ok(())
@@ -42,7 +42,7 @@ pub async fn add_losses(db: &Db, losses: &str, now: UnixMs) -> Result<(), StoreE
     Ok(())
 }
 
-/// The calls that a report is about; `None` is all.
+/// The calls that a report covers; `None` means all.
 #[derive(Clone, Copy, Debug)]
 pub struct Whose<'a> {
     /// JSON array.
@@ -51,7 +51,7 @@ pub struct Whose<'a> {
     pub route: Option<&'a str>,
 }
 
-/// The dimension that a report is read from.
+/// The dimension of rollups that a report reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Dimension {
     All,
@@ -74,7 +74,7 @@ impl Dimension {
 }
 
 impl Whose<'_> {
-    /// The coarsest dimension that knows these calls from others.
+    /// Returns the coarsest dimension that distinguishes these calls from others.
     fn series(&self) -> Dimension {
         match (self.teams, self.token, self.route) {
             (None, None, None) => Dimension::All,
@@ -97,9 +97,9 @@ impl Whose<'_> {
 /// One line of a report.
 #[derive(Debug)]
 pub struct Line {
-    /// A token's or a route's id; empty in a series.
+    /// The id of a token or a route; empty in a series.
     pub key: String,
-    /// Start of the interval, unix ms; 0 elsewhere.
+    /// Start of the interval, unix ms; 0 outside a series.
     pub at: UnixMs,
     pub label: Option<String>,
     pub team: Option<TeamId>,
@@ -113,12 +113,12 @@ pub struct Line {
 #[derive(Debug)]
 pub struct Report {
     pub series: Vec<Line>,
-    /// Busiest first.
+    /// Tokens, busiest first.
     pub tokens: Vec<Line>,
     pub routes: Vec<Line>,
 }
 
-/// D1 hands numbers over as JavaScript's: whole up to 2^53, rounded above.
+/// A number from D1, which returns JavaScript numbers: exact up to 2^53, rounded above.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(from = "f64")]
 struct Sum(u64);
@@ -148,7 +148,7 @@ struct SumRow {
     last_at: Option<UnixMs>,
     #[serde(default)]
     sort_value: Option<Value>,
-    /// JSON objects, separated by `;`.
+    /// Histograms as JSON objects, separated by `;`.
     histograms: Option<String>,
     calls: Sum,
     ok: Sum,
@@ -201,7 +201,7 @@ impl From<SumRow> for Line {
     }
 }
 
-/// Adds up histograms as the queries join them. One that cannot be read counts for nothing.
+/// Adds up histograms that a query has joined. An unreadable one counts for nothing.
 fn histogram(joined: Option<&str>) -> Histogram {
     let mut sum = Histogram::default();
     for text in joined.unwrap_or_default().split(';') {
@@ -218,7 +218,7 @@ fn lines_of(result: Option<&D1Result>) -> Result<Vec<Line>, StoreError> {
     Ok(rows.into_iter().map(Line::from).collect())
 }
 
-/// All of a report in one transaction, so that its parts add up.
+/// Reads a whole report in one transaction, so that its parts add up.
 pub async fn report(
     db: &Db,
     whose: Whose<'_>,
@@ -252,14 +252,14 @@ pub async fn report(
     })
 }
 
-/// Which tokens or routes a list shows, and from where on.
+/// The tokens or routes that a list shows, and the position to start from.
 #[derive(Debug)]
 pub struct ListFilter<'a> {
-    /// JSON array; `None` is all.
+    /// JSON array; `None` means all.
     pub teams: Option<&'a str>,
     pub search: Option<&'a str>,
     pub sort: UsageSort,
-    /// Sort value and id of the last one seen.
+    /// Sort value and id of the last row seen.
     pub after: Option<(Param<'a>, &'a str)>,
     pub limit: u32,
 }
@@ -307,18 +307,18 @@ async fn list(
     Ok(rows.into_iter().map(Line::from).collect())
 }
 
-/// A token's sums since it was made.
+/// Reads a token's sums since it was made.
 pub async fn own_total(db: &Db, token: &TokenId) -> Result<Rollup, StoreError> {
     let results = db.batch(vec![db.statement(sql!("usage_own_total"), params![token.as_str()])?]).await?;
     Ok(lines_of(results.first())?.into_iter().next().map(|line| line.rollup).unwrap_or_default())
 }
 
-/// The last calls of a token, newest first.
+/// Lists a token's last calls, newest first.
 pub async fn own_recent(db: &Db, token: &TokenId, limit: u32) -> Result<Vec<RecentCall>, StoreError> {
     db.rows(db.statement(sql!("usage_own_recent"), params![token.as_str(), limit])?).await
 }
 
-/// Which calls, and from where on; `None` is all.
+/// The calls to list, and the position to start from; `None` means all.
 #[derive(Clone, Debug, Default)]
 pub struct EventFilter {
     pub from: UnixMs,
@@ -331,20 +331,20 @@ pub struct EventFilter {
     pub status_class: Option<u32>,
     pub method: Option<String>,
     pub path: Option<String>,
-    /// Time and id of the last one seen; at first the end of the time and ''.
+    /// Time and id of the last call seen; on the first page, the end of the period and ''.
     pub before: (UnixMs, String),
 }
 
-/// Calls that were found, and where the look for them ended if it was not at the end of all.
+/// Calls that were found, and the position at which the search stopped if calls are left.
 #[derive(Debug)]
 pub struct Found {
     pub calls: Vec<CallView>,
-    /// Time and id of the last call looked at.
+    /// Time and id of the last call that was read.
     pub searched_to: Option<(UnixMs, String)>,
 }
 
-/// Newest first, in the order of the index that leaves the least to look through, and of at most `scan`
-/// calls of it: D1 runs one statement at a time, and everybody else waits.
+/// Lists calls, newest first, by the index with the fewest calls to read. Reads at most `scan`
+/// calls: D1 runs one statement at a time, and everybody else waits.
 pub async fn events(db: &Db, filter: &EventFilter, limit: u32, scan: u32) -> Result<Found, StoreError> {
     let (sql, end) = if filter.token.is_some() {
         (sql!("events_by_token"), sql!("events_by_token_end"))
@@ -395,7 +395,7 @@ pub async fn events(db: &Db, filter: &EventFilter, limit: u32, scan: u32) -> Res
     Ok(Found { calls, searched_to })
 }
 
-/// Deletes up to `limit` raw events before `before`; how many there were.
+/// Deletes up to `limit` raw events before `before`. Returns their number.
 pub async fn purge_events(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
     let results = db
         .batch(vec![
@@ -406,19 +406,19 @@ pub async fn purge_events(db: &Db, before: UnixMs, now: UnixMs, limit: u32) -> R
     results.last().map_or(Ok(0), super::changes_of)
 }
 
-/// From when on no raw event has been deleted, whatever retention any version has had.
+/// Returns the time since which no version, with any retention, has deleted a raw event.
 pub async fn whole_since(db: &Db) -> Result<UnixMs, StoreError> {
     let purged = settings::get(db, settings::EVENTS_PURGED).await?;
     Ok(purged.and_then(|setting| setting.value.parse().ok()).unwrap_or(0))
 }
 
-/// Rings the bell about models that were called without a price: JSON of models and calls.
+/// Opens notifications about models that were called without a price: JSON of models and calls.
 pub async fn note_unpriced(db: &Db, models: &str, now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![db.statement(sql!("notify_unpriced"), params![models, now])?]).await?;
     Ok(())
 }
 
-/// Deletes up to `limit` rollups of a granularity before `before`; how many there were.
+/// Deletes up to `limit` rollups of a granularity before `before`. Returns their number.
 pub async fn purge_rollups(
     db: &Db,
     granularity: &str,
@@ -438,7 +438,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_report_reads_the_coarsest_rollups_that_know_its_calls() {
+    fn each_report_reads_the_coarsest_rollups_that_distinguish_its_calls() {
         let whose = |teams, token, route| Whose { teams, token, route };
         for (whose, wanted) in [
             (whose(None, None, None), [Dimension::All, Dimension::Token, Dimension::Route]),

@@ -16,8 +16,8 @@ use domain::time::{UnixMs, to_rfc3339};
 
 /// The latest time that a filter may name: the year 9999.
 const LAST: i64 = 253_402_300_800_000;
-/// Entries that are read at once for a file: with their snapshots some 10 MB. 900 queries make it 4.5
-/// million entries long.
+/// Entries that one query of a file reads: some 10 MB with their snapshots. With 900 queries a file has up to 4.5
+/// million entries.
 const FILE_PAGE: u32 = 5_000;
 
 /// `GET /api/dashboard/audit-logs`
@@ -123,8 +123,8 @@ fn push(text: &mut String, entry: &AuditEntry) {
     push_row(text, cells);
 }
 
-/// The teams whose entries the caller may see, as JSON; `None` is all, and what concerns no team. Who
-/// may see those of no team is refused.
+/// Returns the teams whose entries the caller may see, as JSON; `None` means all, including entries without a
+/// team. Refuses callers who may see no team's entries.
 fn teams_to_see(caller: &Caller) -> Result<Option<String>, Failure> {
     let Some(teams) = caller.teams_for(Action::ReadAudit) else { return Ok(None) };
     if teams.is_empty() {

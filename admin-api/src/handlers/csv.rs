@@ -1,4 +1,4 @@
-//! A file for spreadsheets, streamed page by page.
+//! CSV files for spreadsheets, streamed page by page.
 
 use crate::db::StoreError;
 use crate::error::Failure;
@@ -10,7 +10,7 @@ use std::future::Future;
 use std::rc::Rc;
 use worker::{Error, Response};
 
-/// A file has no pages.
+/// Refuses `limit` and `cursor`, because a file has no pages.
 pub fn refuse_paging(limit: Option<u32>, cursor: Option<&str>) -> Result<(), Failure> {
     match (limit, cursor) {
         (Some(_), _) => Err(Failure::field("limit", "is not taken: the file holds everything")),
@@ -19,19 +19,19 @@ pub fn refuse_paging(limit: Option<u32>, cursor: Option<&str>) -> Result<(), Fai
     }
 }
 
-/// The last line of a file that is not whole. Rows of that very millisecond may come twice, under the same
+/// Makes the last line of an incomplete file. The rows of that millisecond may occur twice, with the same
 /// ids.
 pub fn resume(parameter: &str, at: UnixMs) -> String {
     let time = to_rfc3339(at + 1).unwrap_or_default();
     format!("not all: ask again with {parameter}={time} for what is older")
 }
 
-/// Pages of one file. Each is a query, and an invocation has 1,000.
+/// The most pages of one file. Each is a query, and an invocation has 1,000.
 const MAX_PAGES: u32 = 900;
 
-/// `page` gives the rows of a position and the position after them; `None` is the end. If it fails the body
-/// breaks off, so that half a file is not taken for a whole one. After [`MAX_PAGES`] the last line is
-/// `resume`, which says how to go on.
+/// Streams a file. `page` returns the rows of a position and the next position; `None` means the end. If it fails,
+/// the body breaks off, so that half a file is not taken for a complete one. After [`MAX_PAGES`] the last line is
+/// `resume`, which says how to continue.
 pub fn respond<P, F>(
     request_id: &str,
     name: &str,

@@ -1,4 +1,4 @@
-//! The API's own description, made from the types at build time.
+//! The API's description, made from the types at build time.
 
 use crate::error::Failure;
 use crate::respond::{Answer, ready};
@@ -13,7 +13,7 @@ pub fn document() -> Answer<Value> {
     respond(DOCUMENT, "application/json").map(ready)
 }
 
-/// `GET /docs`: no script, nothing from elsewhere, in no frame.
+/// `GET /docs`. The page allows no script, no outside resources and no framing.
 pub fn page() -> Answer<String> {
     let response = respond(PAGE, "text/html; charset=utf-8")?;
     let headers = response.headers();

@@ -15,20 +15,20 @@ use edge::log::{Source, log};
 use std::cell::RefCell;
 
 const SERVICE: &str = "admin-api";
-/// Questions within this time get the same answer again.
+/// Requests within this time get the same response again.
 const MAX_AGE_MS: i64 = 10 * SECOND_MS;
-/// Older pending changes indicate a problem rather than normal delay.
+/// The age from which a pending change indicates a problem rather than normal delay.
 const SLOW_PUBLICATION_MS: i64 = MINUTE_MS;
-/// A round of the comparison takes twelve hours for a million tokens.
+/// The age from which a comparison is old. A round takes twelve hours for a million tokens.
 const OLD_COMPARISON_MS: i64 = DAY_MS;
-/// The design promises an event in the reports within 10 s of its call.
+/// The lag from which the queue is slow. The design promises an event in the reports within 10 s of its call.
 const SLOW_QUEUE_MS: i64 = 30 * SECOND_MS;
-/// The consumer's word counts for this long.
+/// The time for which the lag that the consumer noted is valid.
 const QUEUE_NEWS_MS: i64 = 5 * MINUTE_MS;
 
 thread_local!(static LAST: RefCell<Option<HealthDetailed>> = const { RefCell::new(None) });
 
-/// `GET /health`: touches no store.
+/// `GET /health`. It touches no store.
 pub fn get() -> Answer<Health> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
     respond(Health { status: "ok".to_owned(), service: SERVICE.to_owned(), version })
@@ -51,7 +51,7 @@ pub async fn detailed(call: &Call, _: Asked<()>) -> Answer<HealthDetailed> {
 
 async fn measure(call: &Call) -> HealthDetailed {
     let mut checks = Vec::new();
-    // A small entry, and one whose absence is usual: that KV answers is what is asked.
+    // The hold is a small entry and usually absent. Reading it shows that KV responds.
     let hold = hold(call)
         .await
         .inspect_err(|e| log(Source::Request(&call.request_id), "health: KV", &e.to_string()));
@@ -86,7 +86,7 @@ async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
     Ok(Kv::open(&call.env, &db)?.hold().await?.map(|hold| hold.until))
 }
 
-/// Checks of the other parts, from D1.
+/// Checks the other parts, with data from D1.
 async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<Vec<HealthCheck>, StoreError> {
     let db: Db = call.db()?;
     let outbox = outbox::summary(&db).await?;
@@ -161,7 +161,7 @@ mod tests {
     use contract::upkeep::STALLED_AFTER_MS;
 
     #[test]
-    fn the_worst_of_all_counts() {
+    fn the_worst_status_counts() {
         assert!(HealthStatus::Ok < HealthStatus::Degraded && HealthStatus::Degraded < HealthStatus::Down);
     }
 
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_comparison_that_is_old_or_failed_shows() {
+    fn an_old_or_failed_comparison_shows() {
         let of = |entries, completed_at, error: Option<&str>| {
             let error = error.map(str::to_owned);
             let progress = Progress { started_at: Some(0), completed_at, error, ..Progress::default() };
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_word_of_the_consumer_says_nothing() {
+    fn an_old_lag_of_the_consumer_does_not_count() {
         let lag = |value: &str, updated_at| settings::Setting { value: value.to_owned(), updated_at };
         assert_eq!(queue(Some(&lag("45000", 0)), None, 10).status, HealthStatus::Degraded);
         assert_eq!(queue(Some(&lag("45000", 0)), None, QUEUE_NEWS_MS).status, HealthStatus::Ok);
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_consumer_is_seen_whether_or_not_it_ever_spoke() {
+    fn a_silent_consumer_is_noticed_even_if_it_never_stored_anything() {
         let lag = settings::Setting { value: "500".to_owned(), updated_at: 1_000 };
         let silent = queue(Some(&lag), Some(2_000), 2_000 + STALLED_AFTER_MS);
         assert_eq!(

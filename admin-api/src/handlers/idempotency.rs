@@ -1,6 +1,6 @@
 //! `Idempotency-Key`: a repeat of a request gives the same token, without its secret.
 //!
-//! The secret is not kept, so a repeat cannot show it. Who lost the first answer rotates.
+//! The secret is not kept, so a repeat cannot show it. Callers who lost the first response rotate the token.
 
 use crate::db::Db;
 use crate::db::tokens::{self, Idempotency};
@@ -12,7 +12,7 @@ use domain::id::UserId;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
-/// The key that came with the call, bound to the endpoint and to what was asked.
+/// Reads the key that came with the call, bound to the endpoint and to the request's body.
 pub fn read(call: &Call, endpoint: String, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
     let Some(key) = call.header("idempotency-key") else { return Ok(None) };
     if !(1..=255).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
@@ -26,7 +26,7 @@ pub fn read(call: &Call, endpoint: String, body: &[u8]) -> Result<Option<Idempot
     Ok(Some(Idempotency { endpoint, key, digest }))
 }
 
-/// The token that an earlier request under this key made.
+/// Finds the token that an earlier request under this key made.
 pub async fn replay(
     db: &Db,
     actor: &UserId,

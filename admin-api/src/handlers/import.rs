@@ -25,22 +25,22 @@ use edge::kv::Routes;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 
-/// Tokens, and calls, of one request: some hundred D1 queries and KV operations of the thousand that an invocation may
-/// make. A larger dump comes in parts.
+/// The most tokens, and the most calls, in one request. They take some hundred of the thousand D1 queries and KV
+/// operations that an invocation may make. A larger dump comes in parts.
 const MAX_TOKENS: usize = 2_000;
 const MAX_CALLS: usize = 5_000;
-/// Rows of calls that count as one part. They are cut in the order in which they come, so a client that cuts a
-/// dump at multiples of this may cut it anywhere; and their events fit one D1 parameter.
+/// Rows of calls in one part. Parts are cut in the order of the rows, so a client may split a dump at any multiple
+/// of this number. The events of a part fit one D1 parameter.
 const PART_CALLS: usize = 400;
-/// Tokens that are published at once; the cron does the rest.
+/// Tokens that are published at once; the cron publishes the rest.
 const PUBLISHED_AT_ONCE: u32 = 300;
 
 /// `POST /api/import`
 ///
-/// 1. A plan of everything that the dump holds, and what of it is there already.
-/// 2. To apply it: teams, tokens, routes with their credentials, outbox rows and an audit entry in one
-///    batch, each only where it is not there yet; then KV is told.
-/// 3. Calls, each part in a batch of its own with its digest.
+/// 1. Plan everything in the dump, and find the parts that already exist.
+/// 2. To apply it, write teams, tokens, routes with their credentials, outbox rows and an audit entry in one
+///    batch, each only if it does not exist yet; then publish.
+/// 3. Write calls, each part in a batch of its own with its digest.
 pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportReport> {
     let caller = call.caller()?;
     let attempt = Attempt { deed: Deed::Import, id: None, team: None };
@@ -89,7 +89,7 @@ fn check_size(plan: &Plan) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Sorts what would be made from what exists: teams, then tokens, then routes, in the plan's order.
+/// Separates new records from existing ones: teams, then tokens, then routes, in the plan's order.
 async fn sort_out(db: &Db, plan: &Plan) -> Result<Vec<ImportItem>, Failure> {
     let teams: Vec<&TeamId> = plan.teams.iter().map(|(team, _)| &team.id).collect();
     let hashes: Vec<&TokenHash> = plan.tokens.iter().map(|(token, _)| &token.hash).collect();
@@ -167,7 +167,7 @@ async fn write(
     let made = store::Made { teams, tokens, routes: routes_to_make, credentials };
     match change.write(store::write(db, grant, &made, table, call.now)?).commit_whole().await {
         Ok(()) => Ok(()),
-        // Between our look and the writing.
+        // The team was deleted between this request's reading and its writing.
         Err(StoreError::Constraint(cause)) if cause.contains("team-deleted") => {
             Err(Failure::conflict("tables.teams", "a team was deleted just now: try again"))
         }
@@ -175,14 +175,14 @@ async fn write(
     }
 }
 
-/// Whether KV holds the earlier system's table. Where that cannot be told, the publication looks again.
+/// Returns whether KV holds the earlier system's table. If KV cannot be read, the publication checks again.
 async fn holds_v1_table(call: &Call, db: &Db) -> bool {
     let Ok(kv) = Kv::open(&call.env, db) else { return false };
     kv.read::<Routes>(&()).await.ok().flatten().is_some_and(|text| is_v1_table(&text))
 }
 
-/// Calls of tokens that nobody knows are counted and left. A part's mark stands in the batch of its
-/// calls: it counts once, however often it comes and however long its raw calls are gone.
+/// Imports calls. Calls of unknown tokens are only counted. A part's mark is in the same batch as its
+/// calls, so the part counts once, even if it comes again after its raw calls have been deleted.
 async fn take_calls(
     call: &Call,
     db: &Db,
@@ -215,7 +215,7 @@ async fn take_calls(
     let exists = known.len() == digests.len();
     let mut notes = vec![format!("{} calls", calls.len())];
     if !exists && left > 0 {
-        // Before the tokens are there it cannot be told whose the calls are.
+        // Until the tokens exist, the owners of the calls are not known.
         notes.push(if applies {
             format!("{taken} taken, {left} of unknown tokens left out")
         } else {
@@ -230,7 +230,7 @@ async fn take_calls(
     })
 }
 
-/// Everything of a part in one transaction with its mark.
+/// Writes all calls of a part in one transaction with its mark.
 async fn take_part(call: &Call, db: &Db, events: &[UsageEvent], digest: &str) -> Result<(), Failure> {
     let chunks = chunks_of_past(events, call.now).map_err(|e| Failure::Internal(e.to_string()))?;
     let mut statements = vec![store::insert_part(db, digest, call.now)?];
@@ -251,7 +251,7 @@ fn digest_of(part: &[ImportedCall]) -> String {
     URL_SAFE_NO_PAD.encode(digest.finalize())
 }
 
-/// The route that serves a path now: the longest, by whole segments.
+/// Finds the route that currently serves a path: the longest match by whole segments.
 fn route_of(routes: &[(String, RouteId)], path: &str) -> Option<RouteId> {
     routes
         .iter()
@@ -265,7 +265,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_call_belongs_to_the_longest_route_of_whole_segments() {
+    fn a_call_belongs_to_the_longest_route_that_matches_whole_segments() {
         let routes: Vec<(String, RouteId)> =
             [("/api/a", "1"), ("/api/a/b", "2")].map(|(path, id)| (path.to_owned(), id.into())).into();
         let found = |path| route_of(&routes, path).map(|id| id.to_string());

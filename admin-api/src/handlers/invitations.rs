@@ -69,7 +69,7 @@ fn attempt<'a>(deed: Deed, id: Option<&'a str>, team: &'a TeamId) -> Attempt<'a>
     Attempt { deed, id, team: Some(team.as_str()) }
 }
 
-/// Permission to give each of these roles in its team.
+/// Authorises giving each of these roles in its team.
 fn authorize_all<'a>(
     call: &Call,
     caller: &Caller,
@@ -87,10 +87,10 @@ fn authorize_all<'a>(
 /// `POST /api/invitations`
 ///
 /// 1. Read and check; permission for each team, all of which must exist.
-/// 2. The invitation, its audit entries, and at once the memberships of whoever has the address already, if the
-///    caller can see them. For anybody else it waits, as it would for an address without an account: nobody is
-///    told by it who has one. Their next request, or Clerk's next word of them, accepts it.
-/// 3. Clerk sends it, if that is configured and nobody has accepted it yet.
+/// 2. Insert the invitation and its audit entries. If a person whom the caller can see already has the address, they
+///    become a member at once. For anybody else the invitation waits, just as for an address without an account, so
+///    it does not reveal who has one. The person's next request, or Clerk's next webhook about them, accepts it.
+/// 3. Have Clerk send it, if that is configured and nobody has accepted it yet.
 pub async fn create(call: &Call, asked: Asked<CreateInvitationRequest>) -> Answer<InvitationView> {
     let caller = call.caller()?;
     let (email, teams) = asked.read(call)?.validate()?;
@@ -143,7 +143,7 @@ async fn send(call: &Call, db: &Db, id: &str) -> Result<(), Failure> {
     sent.map_err(Failure::from)
 }
 
-/// The invitation that the path names, with permission to give every role in it.
+/// Finds the invitation that the path names, with permission to give every role in it.
 async fn find_to_change(
     call: &Call,
     db: &Db,
@@ -159,8 +159,8 @@ async fn find_to_change(
     }
 }
 
-/// `DELETE /api/invitations/{id}`. In force at once; that Clerk is told only spares its addressee a
-/// link that leads nowhere. An invitation into other teams too loses the caller's teams and stays for the others.
+/// `DELETE /api/invitations/{id}`. It is in force at once; telling Clerk only spares the addressee a
+/// dead link. If the invitation also names teams of others, it loses the caller's teams and stays open for the rest.
 pub async fn revoke(call: &Call, _: Asked<()>) -> Answer<InvitationView> {
     let caller = call.caller()?;
     let db = call.db()?;
@@ -178,7 +178,7 @@ pub async fn revoke(call: &Call, _: Asked<()>) -> Answer<InvitationView> {
     respond(view(&call.config, invitation))
 }
 
-/// The caller's part of an open invitation, if others have a part in it too.
+/// Finds the caller's part of an open invitation, if it also has parts of others.
 async fn find_part(
     call: &Call,
     db: &Db,
@@ -203,8 +203,8 @@ async fn tell_clerk(call: &Call, invitation: &Invitation) {
     }
 }
 
-/// `POST /api/invitations/{id}/resend`. Clerk has no resending: the old one is revoked there, and a new
-/// one made. Somebody who has signed up with the address since is a member at once, as in [`create`].
+/// `POST /api/invitations/{id}/resend`. Clerk cannot resend: the old invitation is revoked there, and a new
+/// one made. A person who has since signed up with the address becomes a member at once, as in [`create`].
 pub async fn resend(call: &Call, _: Asked<()>) -> Answer<InvitationView> {
     let caller = call.caller()?;
     let db = call.db()?;
@@ -219,7 +219,7 @@ pub async fn resend(call: &Call, _: Asked<()>) -> Answer<InvitationView> {
     respond(view(&call.config, invitation))
 }
 
-/// The change with an audit entry for each team concerned.
+/// Writes the change with an audit entry for each team concerned.
 async fn commit(
     call: &Call,
     db: &Db,

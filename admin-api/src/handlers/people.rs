@@ -36,7 +36,7 @@ pub async fn me(call: &Call, _: Asked<()>) -> Answer<Me> {
     })
 }
 
-/// The teams whose members the caller may see, as JSON; `None` is everybody, in a team or not.
+/// Returns the teams whose members the caller may see, as JSON; `None` means everybody, in a team or not.
 pub fn teams_to_see(caller: &Caller) -> Result<Option<String>, Failure> {
     if authorize(caller, Action::ReadPeople, Subject::default()).is_ok() {
         return Ok(None);
@@ -60,7 +60,7 @@ pub async fn list(call: &Call, asked: Asked<PeopleQuery>) -> Answer<Page<PersonV
     if let Some(team) = &query.team_id
         && authorize(caller, Action::ReadTeam, Subject::team(team)).is_err()
     {
-        // A team that the caller may not see has nobody, like one that does not exist.
+        // A team that the caller may not see shows no members, like one that does not exist.
         teams = Some("[]".to_owned());
     }
     let filter = store::ListFilter {
@@ -95,12 +95,12 @@ pub async fn remove_membership(call: &Call, _: Asked<()>) -> Answer<PersonChange
     assign(call, caller, Deed::RemoveMember, &[team], None).await
 }
 
-/// Gives the person that the path names `new` in each of `teams`, all or none.
+/// Gives the person that the path names the role `new` in each of `teams`, all or none.
 ///
-/// 1. Permission for each team, by the person's current and new role there. A team that the caller may not see,
-///    or that does not exist, is 404.
-/// 2. One transaction; each write is held to the role that permission was given for, also if nothing is to be
-///    changed, and a trigger keeps the last ADMIN.
+/// 1. Check permission for each team, by the person's current and new role there. A team that the caller may not
+///    see, or that does not exist, is 404.
+/// 2. Write in one transaction. Each write requires the role for which permission was given, even if it changes
+///    nothing, and a trigger keeps the last ADMIN.
 async fn assign(
     call: &Call,
     caller: &Caller,
@@ -149,19 +149,19 @@ async fn assign(
     respond(PersonChanged { person: view(&db, caller, &user).await?, live_tokens })
 }
 
-/// Whether a change from `present` to `new` goes below `least`.
+/// Returns whether a change from `present` to `new` goes below `least`.
 fn loses(least: Option<Role>, present: Option<Role>, new: Option<Role>) -> bool {
     present >= least && new < least
 }
 
-/// The teams in which the person may not change any more what they made.
+/// Returns the teams in which the person may no longer change the tokens that they made.
 fn teams_lost<'a>(from: &[(&'a TeamId, Option<Role>)], new: Option<Role>) -> Vec<&'a TeamId> {
     let least = Action::ChangeToken.rule().own;
     from.iter().filter(|(_, present)| loses(least, *present, new)).map(|(team, _)| *team).collect()
 }
 
-/// Follows a change of roles through: invitations that the person could not make any more are revoked, and
-/// tokens that they made and may not change any more are told of; one that they may change again is not.
+/// Applies the consequences of a change of roles: revokes invitations that the person could no longer make, opens a
+/// notification for each token that they made and may no longer change, and resolves it if they may again.
 fn follow_through(
     call: &Call,
     db: &Db,
@@ -183,10 +183,10 @@ fn follow_through(
     Ok(statements)
 }
 
-/// `POST /api/users/sync`: as if a webhook had told of each. Somebody who is gone from Clerk stays here, but can no
-/// longer sign in.
+/// `POST /api/users/sync`. It stores each person as if a webhook had come. A person deleted from Clerk stays here, but
+/// can no longer sign in.
 ///
-/// One page a call: two statements for each of its people, of the 1,000 that D1 takes of one call.
+/// Each call takes one page: it needs two statements for each person, and D1 allows 1,000 in one call.
 pub async fn sync(call: &Call, asked: Asked<SyncPeopleRequest>) -> Answer<PeopleSynced> {
     let caller = call.caller()?;
     let attempt = Attempt { deed: Deed::SyncPeople, id: None, team: None };
@@ -225,13 +225,13 @@ fn check_present(deed: Deed, team: &TeamId, present: Option<Role>) -> Result<(),
     }
 }
 
-/// Why the transaction was undone.
+/// Returns the failure for an undone transaction.
 fn refused(error: StoreError) -> Failure {
     match error {
         StoreError::Constraint(cause) if cause.contains("last-admin") => {
             Failure::conflict("role", "a team's last ADMIN cannot go; make somebody else ADMIN first")
         }
-        // Their role is another meanwhile, or the team is gone.
+        // Their role has changed, or the team has been deleted.
         StoreError::Constraint(_) => ApiError::Conflict.into(),
         other => other.into(),
     }

@@ -61,7 +61,7 @@ pub async fn delete(call: &Call, _: Asked<()>) -> Answer<PriceChanged> {
     change(call, &grant, attempt, Some(before), None, statement).await
 }
 
-/// Writes the change and tells KV.
+/// Writes the change and publishes it to KV.
 async fn change(
     call: &Call,
     grant: &Grant<SetPrices>,

@@ -29,7 +29,7 @@ use serde_json::Value;
 /// `GET /api/routes`
 pub async fn list(call: &Call, asked: Asked<RouteQuery>) -> Answer<Page<RouteView>> {
     let caller = call.caller()?;
-    // Who is in no team sees no route: an empty list, as for tokens.
+    // Callers in no team see no route: they get an empty list, as for tokens.
     let is_visible = authorize(caller, Action::ReadRoute, Subject::default()).is_ok();
     let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
@@ -48,7 +48,7 @@ pub async fn list(call: &Call, asked: Asked<RouteQuery>) -> Answer<Page<RouteVie
     respond(page(views, limit, cursor_of))
 }
 
-/// `GET /api/routes/tags`: there are few, so they come at once.
+/// `GET /api/routes/tags`. There are few tags, so they come in one page.
 pub async fn tags(call: &Call, _: Asked<()>) -> Answer<Page<Tag>> {
     let caller = call.caller()?;
     authorize(caller, Action::ReadRoute, Subject::default())?;
@@ -64,7 +64,7 @@ pub async fn get(call: &Call, _: Asked<()>) -> Answer<RouteView> {
     respond_versioned(view.version, view)
 }
 
-/// The route as the caller may see it.
+/// Returns the parts of the route that the caller may see.
 fn view_for(caller: &Caller, route: Stored) -> RouteView {
     match authorize(caller, Action::ReadUpstream, Subject::default()) {
         Ok(()) => route.full(),
@@ -76,12 +76,12 @@ fn attempt(deed: Deed, id: Option<&str>) -> Attempt<'_> {
     Attempt { deed, id, team: None }
 }
 
-/// A route as the audit log keeps it: all but the secret, which it does not have.
+/// Makes a route's snapshot for the audit log. The stored route contains no secret.
 fn snapshot(route: &Stored) -> Option<Value> {
     crate::change::snapshot(&route.clone().full())
 }
 
-/// Seals a credential to a route and its origin, and gives the statement that stores it.
+/// Seals a credential to a route and its origin, and returns the statement that stores it.
 async fn seal_for(
     call: &Call,
     db: &Db,

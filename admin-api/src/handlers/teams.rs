@@ -46,7 +46,7 @@ pub async fn get(call: &Call, _: Asked<()>) -> Answer<TeamView> {
     respond_versioned(team.version, team)
 }
 
-/// The team that the path names, if the caller may see it.
+/// Finds the team that the path names, if the caller may see it.
 async fn find(call: &Call, db: &Db, caller: &Caller) -> Result<TeamView, Failure> {
     authorize(caller, Action::ReadTeam, Subject::team(&TeamId::from(call.id())))?;
     Ok(store::get(db, caller, call.id()).await?.ok_or(ApiError::NotFound)?)
@@ -75,7 +75,7 @@ fn attempt(deed: Deed, id: &str) -> Attempt<'_> {
     Attempt { deed, id: Some(id), team: Some(id) }
 }
 
-/// A team as the audit log keeps it.
+/// Makes a team's snapshot for the audit log.
 fn snapshot(team: &TeamView) -> serde_json::Value {
     serde_json::json!({
         "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
@@ -110,11 +110,11 @@ pub async fn create(call: &Call, asked: Asked<CreateTeamRequest>) -> Answer<Team
 
 /// `PUT /api/teams/{id}`
 ///
-/// 1. Read and check the fields that are given; `If-Match`.
-/// 2. A scope cap and limits ask for the platform admin.
-/// 3. Write where the version is still the one that was read. A change of either counts for
+/// 1. Read and check the fields that are given; check `If-Match`.
+/// 2. Require the platform admin for a scope cap and for limits.
+/// 3. Write if the version is still the one that was read. A change of cap or limits also increments the version of
 ///    every token of the team and puts each into the outbox, in the same transaction.
-/// 4. Publish the first of them at once.
+/// 4. Publish the first of these tokens at once.
 pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<TeamChanged> {
     let caller = call.caller()?;
     let db = call.db()?;
@@ -123,12 +123,13 @@ pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<Team
     let subject = Subject::team(&before.id);
     let grant = call.authorize(caller, subject, attempt)?;
     let change = asked.read(call)?.validate()?;
-    // Only these fields can concern tokens.
+    // Only these fields can affect tokens.
     let sets_bounds = change.scope_cap.is_some() || change.limits.is_some();
     let bounds_grant = if sets_bounds { Some(call.authorize(caller, subject, attempt)?) } else { None };
     check_if_match(call, before.version)?;
     let after = changed(before.clone(), change);
-    // A repaired value can equal the empty one that it showed as, and its tokens could not be published.
+    // A repaired value can equal the empty value that was shown before. It still counts as a change, because
+    // the tokens could not be published with the unreadable one.
     let is_other = after.scope_cap != before.scope_cap
         || after.limits != before.limits
         || after.unreadable != before.unreadable;
@@ -176,8 +177,8 @@ async fn publish_team(call: &Call, db: &Db, team: &TeamId) -> Result<Propagation
     Ok(if is_pending { Propagation::Pending } else { Propagation::Published })
 }
 
-/// `DELETE /api/teams/{id}`. That it is empty is a trigger's word, in the same transaction: nobody
-/// comes in between.
+/// `DELETE /api/teams/{id}`. A trigger checks in the same transaction that the team is empty, so nobody
+/// can join in between.
 pub async fn delete(call: &Call, _: Asked<()>) -> Answer<TeamView> {
     let caller = call.caller()?;
     let db = call.db()?;

@@ -74,14 +74,14 @@ pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenView> {
     respond_versioned(token.version, token)
 }
 
-/// The token that the path names, if the caller may see it.
+/// Finds the token that the path names, if the caller may see it.
 async fn find(call: &Call, db: &Db, caller: &Caller) -> Result<TokenView, Failure> {
     let token = store::get(db, call.id()).await?.ok_or(ApiError::NotFound)?;
     authorize(caller, Action::ReadToken, Subject::team(&token.team_id))?;
     Ok(token)
 }
 
-/// The token that the path names, with permission to change it.
+/// Finds the token that the path names, with permission to change it.
 async fn find_to_change(
     call: &Call,
     db: &Db,
@@ -108,7 +108,7 @@ fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
     }
 }
 
-/// Each scope must lie inside one of the cap's.
+/// Checks that each scope is within one of the cap's scopes.
 fn check_cap(cap: Option<&[Scope]>, scopes: &[Scope]) -> Result<(), Failure> {
     let outside = |(i, scope): (usize, &Scope)| {
         (!is_within_cap(scope, cap))
@@ -118,7 +118,7 @@ fn check_cap(cap: Option<&[Scope]>, scopes: &[Scope]) -> Result<(), Failure> {
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
 }
 
-/// Propagation of a token that this call did not change.
+/// Returns the propagation of a token that this call did not change.
 async fn propagation_of(db: &Db, id: &TokenId) -> Result<Propagation, StoreError> {
     let is_pending = outbox::is_pending(db, &Published::Token(id.clone())).await?;
     Ok(if is_pending { Propagation::Pending } else { Propagation::Published })

@@ -33,12 +33,12 @@ use domain::usage::span::{
 use serde_json::Value;
 
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
-/// Longer spans are shown by day unless hours are asked for.
+/// The longest span that is shown by hour by default; longer ones are shown by day.
 const HOURLY_SPAN_MS: i64 = 14 * DAY_MS;
-/// Tokens and routes that a report is split by; the lists have all.
+/// The most tokens, and the most routes, in a report's split; the lists have all.
 const SPLIT: u32 = 50;
 
-/// `GET /api/usage/stats`: of the teams that the caller may see. Reads rollups only.
+/// `GET /api/usage/stats`, for the teams that the caller may see. It reads rollups only.
 pub async fn stats(call: &Call, asked: Asked<UsageQuery>) -> Answer<UsageStats> {
     let caller = call.caller()?;
     let query = asked.read(call)?;
@@ -63,7 +63,7 @@ pub async fn of_token(call: &Call, asked: Asked<SpanQuery>) -> Answer<UsageStats
     respond_stats(call, &db, whose, &query).await
 }
 
-/// `GET /api/usage/route?route_path=`: the calls of the teams that the caller may see.
+/// `GET /api/usage/route?route_path=`, for the calls of the teams that the caller may see.
 pub async fn of_route(call: &Call, asked: Asked<RoutePathQuery>) -> Answer<UsageStats> {
     let caller = call.caller()?;
     authorize(caller, Action::ReadRoute, Subject::default())?;
@@ -194,14 +194,14 @@ pub fn token_usage(line: Line) -> TokenUsage {
 pub fn route_usage(line: Line) -> RouteUsage {
     RouteUsage {
         figures: Figures::from(&line.rollup),
-        // The rollups' key cannot be NULL; calls that matched no route stand under ''.
+        // The rollups' key cannot be NULL; calls that matched no route have the key ''.
         route_id: (!line.key.is_empty()).then(|| RouteId::from(line.key)),
         path: line.label,
         last_used_at: line.last_at,
     }
 }
 
-/// The time that a report covers: whole intervals from `from` up to and without `to`.
+/// The period that a report covers: whole intervals from `from` up to, but not including, `to`.
 #[derive(Debug)]
 pub struct Range {
     pub from: UnixMs,
@@ -239,8 +239,8 @@ fn range_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) -
     let from = interval_start(from, interval, &offset_at);
     let series = series_spans(from, to, interval, offset_at);
     let sums = sum_spans(from, to, interval, now);
-    // Zeros would be a lie where hours are needed that are no longer kept. A day of grace, as the first
-    // interval may begin that much before `from`.
+    // Refuse ranges whose hourly rollups were purged; reporting zero would be wrong. Allow one more day,
+    // because the first interval may begin that much before `from`.
     let hours_since = now - HOURLY_KEPT_MS - DAY_MS;
     if series.iter().chain(&sums).any(|span| span.granularity == "hour" && span.from < hours_since) {
         return Err(Failure::field("from", "is over 400 days ago, of which whole days of UTC are kept"));
@@ -279,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_a_range_is_refused_by_field() {
+    fn an_impossible_range_is_refused_by_field() {
         for (query, field) in [
             ("from=yesterday", "from"),
             ("to=-5", "to"),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_days_are_shown_of_any_time() {
+    fn past_days_can_be_shown_for_any_time() {
         let range = range("from=2023-11-20T00:00:00Z&to=2023-11-23T00:00:00Z&interval=day").unwrap();
         assert!(range.series.iter().chain(&range.sums).all(|span| span.granularity != "hour"));
     }

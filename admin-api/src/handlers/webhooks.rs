@@ -12,10 +12,10 @@ use edge::log::{Source, log};
 
 /// `POST /api/webhooks/clerk`
 ///
-/// 1. Svix's signature over the body as it came; without a secret there is no such endpoint.
-/// 2. A message that was taken in before changes nothing.
-/// 3. The message's id and what it means in one batch. Two copies at once both come this far, and
-///    the second changes nothing either: everything here can be said twice.
+/// 1. Check Svix's signature over the unchanged body. If no secret is configured, there is no such endpoint.
+/// 2. Ignore a message that was processed before.
+/// 3. Write the message's id and its effects in one batch. Two simultaneous copies both come this far, but
+///    the second changes nothing: every statement can safely be repeated.
 pub async fn take(call: &Call, _: Asked<serde_json::Value>) -> Answer<WebhookTaken> {
     let secret = call.config.webhook_secret.clone().ok_or(ApiError::NotFound)?;
     let header = |name: &str| call.header(name).ok_or(ApiError::BadSignature);

@@ -1,4 +1,4 @@
-//! KV as this Worker uses it: every operation counted, writes paced and held when a restore asks for it.
+//! This Worker's access to KV: it counts every operation, paces writes, and holds them during a restore.
 
 use crate::budget::Budget;
 use crate::db::Db;
@@ -13,27 +13,27 @@ use std::future::Future;
 use worker::Env;
 use worker::kv::{KvStore, ListResponse};
 
-/// Keys that one bulk read takes; it counts as one operation.
+/// The most keys in one bulk read, which counts as one operation.
 pub const KEYS_AT_ONCE: usize = 100;
-/// A write that takes longer counts as failed.
+/// The time after which a write counts as failed.
 const WRITE_TIMEOUT_MS: u64 = 10_000;
-/// KV takes one write a second of a key. A tenth more, and up to as much again by chance, so that two
-/// publishers that were refused together do not come back together.
+/// The pause between two writes of a key, a tenth longer than the second that KV requires. A random part of up to
+/// [`JITTER_MS`] is added, so that two publishers that were refused together do not return together.
 const PACE_MS: i64 = SECOND_MS + SECOND_MS / 10;
 const JITTER_MS: i64 = 400;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KvError {
-    /// 429: somebody else wrote the key within the last second.
+    /// 429: the key was written within the last second.
     #[error("KV: one write a second of a key")]
     Busy,
-    /// KV refuses this key or value and takes others.
+    /// KV refuses this key or value but accepts others.
     #[error("KV: {0}")]
     Refused(String),
-    /// No other operation would fare better now.
+    /// KV is away: any other operation would fail now too.
     #[error("KV: {0}")]
     Away(String),
-    /// Not tried: KV is away, or this invocation has had its time or its operations.
+    /// Not tried: KV is away, or this invocation has used up its time or its operations.
     #[error("KV: not tried in this run")]
     NotTried,
     #[error("publication is held")]
@@ -61,13 +61,13 @@ pub struct Kv {
 }
 
 impl Kv {
-    /// Shares the budget of the database that the invocation uses.
+    /// Opens the namespace. It shares the budget of the invocation's database.
     pub fn open(env: &Env, db: &Db) -> Result<Self, KvError> {
         let store = edge::kv::open(env).map_err(KvError::Away)?;
         Ok(Self { store, budget: db.budget().clone() })
     }
 
-    /// The text of an entry; `None` if there is none.
+    /// Reads the text of an entry; `None` if there is none.
     pub async fn read<E: Entry>(&self, key: &E::Key) -> Result<Option<String>, KvError> {
         self.take(0)?;
         within(READ_TIMEOUT_MS, self.store.get(&E::key(key)).text()).await
@@ -89,7 +89,7 @@ impl Kv {
         within(READ_TIMEOUT_MS, list.execute()).await
     }
 
-    /// The current hold.
+    /// Reads the current hold.
     pub async fn hold(&self) -> Result<Option<Hold>, KvError> {
         Ok(self.read::<Hold>(&()).await?.map(|text| Hold::parse(&text)).filter(|hold| hold.until > now()))
     }
@@ -99,16 +99,16 @@ impl Kv {
     }
 }
 
-/// The namespace, for writing. Only [`Writer::begin`] makes one, after a look for a hold.
+/// The namespace, for writing. Only [`Writer::begin`] makes one, after it has checked for a hold.
 #[derive(Debug)]
 pub struct Writer {
     pub kv: Kv,
-    /// KV operations that are left to others.
+    /// KV operations reserved for others.
     reserve: Cell<u32>,
-    /// After which nothing more is begun.
+    /// The time after which no write begins.
     until: Cell<UnixMs>,
     is_away: Cell<bool>,
-    /// When this invocation last tried to write a key.
+    /// The time at which this invocation last tried to write each key.
     tried: RefCell<BTreeMap<String, UnixMs>>,
 }
 
@@ -129,18 +129,18 @@ impl Writer {
         })
     }
 
-    /// From now on `reserve` operations are left over, and nothing is begun after `until`.
+    /// Reserves `reserve` operations for others, and lets no write begin after `until`.
     pub fn bound(&self, reserve: u32, until: UnixMs) {
         self.reserve.set(reserve);
         self.until.set(until);
     }
 
-    /// Whether a write has shown that KV is away.
+    /// Returns whether a write has shown that KV is away.
     pub fn is_away(&self) -> bool {
         self.is_away.get()
     }
 
-    /// How many writes may still be made.
+    /// Returns the number of writes that may still be made.
     pub fn writes_left(&self) -> u32 {
         if self.is_away() || now() >= self.until.get() {
             return 0;
@@ -148,7 +148,7 @@ impl Writer {
         self.kv.budget.kv_left().saturating_sub(self.reserve.get())
     }
 
-    /// Writes an entry, not before its key may be written again.
+    /// Writes an entry, as soon as its key may be written again.
     pub async fn put<E: Entry<Value: Serialize>>(
         &self,
         key: &E::Key,
@@ -197,7 +197,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_busy_key_is_not_kv_being_away() {
+    fn a_busy_key_does_not_mean_that_kv_is_away() {
         let of = |cause: &str| KvError::of(&format!("js error: JsValue(Error: {cause})"));
         assert_eq!(of("KV PUT failed: 429 Too Many Requests"), KvError::Busy);
         assert!(matches!(of("KV PUT failed: 413 Value length exceeds limit"), KvError::Refused(_)));

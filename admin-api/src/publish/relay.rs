@@ -1,10 +1,11 @@
-//! Goes on publishing in further invocations when one is not enough.
+//! Continues publication in further invocations when one is not enough.
 //!
-//! A run of the cron may write some 700 entries, which a republication of 100,000 tokens needs for over two hours. So
-//! a run that leaves rows behind sends up to [`CHAINS`] messages to a queue of ours; each brings an invocation of its
-//! own, which publishes as much as one may and sends the next. What bounds it: a message carries the end of its minute
-//! and brings at most one other, and after that end none. Delivered twice it is one chain more for the rest of the
-//! minute. No work is done twice, because a row belongs to whoever has claimed it.
+//! A run of the cron may write some 700 entries, so a republication of 100,000 tokens would take over two hours.
+//! Therefore a run that leaves rows sends up to [`CHAINS`] messages to the publication queue. Each starts a separate
+//! invocation, which publishes as much as one may and sends the next message. The chains are bounded: a message
+//! contains the end of its minute and leads to at most one other, and to none after that end. If it is delivered
+//! twice, there is one more chain for the rest of the minute. No work is done twice, because each row belongs to the
+//! invocation that has claimed it.
 
 use super::{KvError, Writer, drain_all};
 use crate::db::{Db, StoreError, outbox};
@@ -16,13 +17,13 @@ use serde::{Deserialize, Serialize};
 use worker::{Env, MessageBatch, MessageExt};
 
 const QUEUE: &str = "PUBLISH";
-/// The end of that queue's name, before the stage's.
+/// The name of the publication queue, without the suffix for a stage.
 const QUEUE_NAME: &str = "token-manager-publish";
-/// Invocations that publish side by side.
+/// The most invocations that publish in parallel.
 const CHAINS: u32 = 8;
-/// Rows that one invocation publishes.
+/// The most rows that one invocation publishes.
 const ROWS: u32 = 800;
-/// How long after the cron's run a chain goes on; the next run begins others.
+/// The time for which a chain continues after the cron's run; the next run begins new chains.
 const CHAIN_MS: i64 = 50 * SECOND_MS;
 const DRAIN_MS: i64 = 25 * SECOND_MS;
 /// Operations that an invocation leaves unused.
@@ -37,7 +38,7 @@ pub fn is_ours(queue: &str) -> bool {
     queue.starts_with(QUEUE_NAME)
 }
 
-/// Begins as many chains as what is due can use.
+/// Begins as many chains as the due rows can use.
 pub async fn begin(env: &Env, db: &Db) {
     let due = match outbox::count_due(db, now(), ROWS * CHAINS).await {
         Ok(due) => due,
@@ -51,7 +52,7 @@ pub async fn begin(env: &Env, db: &Db) {
 /// Publishes for each message of the batch, and sends the next link if something is left.
 pub async fn go_on(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     for message in batch.raw_iter() {
-        // Also if it fails: the next run of the cron begins anew.
+        // Acknowledge it even if publication fails: the next run of the cron begins again.
         message.ack();
         let link = message.body().as_string().and_then(|text| serde_json::from_str::<Link>(&text).ok());
         let Some(link) = link.filter(|link| now() < link.until) else { continue };
@@ -63,7 +64,7 @@ pub async fn go_on(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     }
 }
 
-/// Whether something is left that another invocation could publish.
+/// Publishes due rows. Returns whether some are left that another invocation could publish.
 async fn publish(env: &Env) -> Result<bool, String> {
     let text = |error: StoreError| error.to_string();
     let db = Db::open(env).map_err(text)?;
@@ -74,7 +75,7 @@ async fn publish(env: &Env) -> Result<bool, String> {
 }
 
 async fn send(env: &Env, link: &Link) {
-    // A stage without the queue publishes by the cron alone.
+    // A stage without the queue publishes only by the cron.
     let Ok(queue) = Queue::open(env, QUEUE) else { return };
     let sent = async { queue.send(&Packed::new(link)?).await };
     if let Err(error) = sent.await {
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_queue_is_told_from_that_of_usage() {
+    fn the_queue_is_distinguished_from_the_usage_queue() {
         assert!(is_ours("token-manager-publish") && is_ours("token-manager-publish-staging"));
         assert!(!is_ours("token-manager-usage") && !is_ours("token-manager-usage-dlq"));
     }

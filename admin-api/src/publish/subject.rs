@@ -1,9 +1,9 @@
-//! The subjects of publication, as the outbox names them.
+//! The subjects of publication, with their names in the outbox.
 
 use domain::id::TokenId;
 use serde::Serialize;
 
-/// How long the writer of a change may take to publish it before the cron does.
+/// The time in which the writer of a change may publish it before the cron does.
 pub const WRITER_LEASE_MS: i64 = 30_000;
 
 /// The id of an outbox row.
@@ -11,7 +11,7 @@ pub const WRITER_LEASE_MS: i64 = 30_000;
 #[serde(transparent)]
 pub struct RowId(pub String);
 
-/// Everything that is published as one.
+/// A unit of publication.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// All secrets of a token.
@@ -49,7 +49,7 @@ impl From<PriceTable> for Subject {
 }
 
 impl Subject {
-    /// Kind and entity id in the outbox.
+    /// Returns the kind and entity id in the outbox.
     pub fn key(&self) -> (&'static str, &str) {
         match self {
             Self::Token(id) => ("token", id.as_str()),

@@ -1,4 +1,4 @@
-//! Values for KV, computed from D1's current rows.
+//! Computes the values for KV from D1's current rows.
 
 use crate::db::tokens::PublishedToken;
 use crate::db::{Db, StoreError, json_column, limits, routes};
@@ -15,7 +15,7 @@ use domain::upstream::settings::RouteSettings;
 use edge::log::{Source, log};
 use url::Url;
 
-/// KV keeps nothing for less, in seconds.
+/// The shortest lifetime that KV accepts for an entry, in seconds.
 const MIN_TTL_S: u64 = 60;
 
 /// The entry of one secret.
@@ -23,22 +23,22 @@ const MIN_TTL_S: u64 = 60;
 pub struct Entry {
     pub hash: TokenHash,
     pub record: TokenRecord,
-    /// After which KV may forget it; `None` is never.
+    /// The lifetime after which KV may delete it; `None` means never.
     pub ttl_s: Option<u64>,
 }
 
-/// The entries of a token: one for each secret that has not ended long ago.
+/// Makes the entries of a token: one for each secret that has not ended long ago.
 ///
 /// # Errors
-/// An allow-list or limits that cannot be read: without them, any address could call, or without end.
+/// Fails if an allow-list or limits cannot be read: without them, any address could call, or without any limit.
 pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, StoreError> {
     let record = record_of(token)?;
     let entry = |(hash, ends_at): &(TokenHash, Option<UnixMs>)| {
-        // A tombstone rather than a deletion: a deletion may be seen late or never.
+        // Write a tombstone instead of deleting: other locations may see a deletion late or never.
         let ttl_s = if record.state == TokenState::Revoked {
             Some(TOMBSTONE_TTL_S)
         } else {
-            // A day longer than it works, so that its holder is told that it has ended.
+            // Keep it a day longer than it works, so that its holder is told that it has expired.
             ends_at.map(|end| u64::try_from((end + DAY_MS - now) / 1_000).unwrap_or(0).max(MIN_TTL_S))
         };
         let record = TokenRecord { secret_ends_at: *ends_at, ..record.clone() };
@@ -47,11 +47,12 @@ pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, Sto
     Ok(token.secrets.iter().map(entry).collect())
 }
 
-/// The record of a token, whichever secret it is found by. Its scopes are those that lie within the
-/// team's cap now, whatever was within it when they were given; the cap itself goes along if a call has
-/// to be held to both. A gateway that does not know `cap` yet still has the narrowed scopes.
+/// Makes the record of a token, which is the same for each of its secrets. It contains only the scopes that are
+/// within the team's current cap, and the cap itself if a call must satisfy both. A gateway that does not
+/// know `cap` yet still has the narrowed scopes.
 pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
-    // What refuses needs neither networks nor limits, and nothing may stand in its way.
+    // A record that refuses needs neither networks nor limits, so unreadable ones must not prevent its
+    // publication.
     let (ip_allow, limits) = if token.state == TokenState::Active {
         (networks(&token.ip_allow)?, limits_of(token)?)
     } else {
@@ -94,8 +95,8 @@ pub async fn route_table(db: &Db, now: UnixMs, who: Source<'_>) -> Result<RouteT
     })
 }
 
-/// A route that cannot be read is published as closed: if it were left out, a shorter route could match
-/// its calls and send them elsewhere.
+/// Makes a route's entry. A route that cannot be read is published as closed: if it were left out, a shorter route
+/// could match its calls and send them elsewhere.
 fn route_or_closed(row: Result<routes::PublishedRow, StoreError>, who: Source<'_>) -> Option<RouteV2> {
     let row = row.inspect_err(|e| log(who, "route left out of the table", &e.to_string())).ok()?;
     let (id, path) = (row.id.clone(), row.path.clone());
@@ -120,12 +121,12 @@ fn closed(id: RouteId, path: RoutePath) -> Option<RouteV2> {
     })
 }
 
-/// `None` for a route whose address, methods or settings cannot be read: it could go nowhere, or take
-/// calls that it should not.
+/// Reads a row. Returns `None` if its address, methods or settings cannot be read: its calls could not be forwarded,
+/// or it could accept calls that it should not.
 pub fn route(row: routes::PublishedRow) -> Option<RouteV2> {
-    // A seal that is not for this origin, or that cannot be read (an empty one never opens), is
-    // published all the same: the gateway then refuses the call, where without it the call would go
-    // out bare.
+    // A seal for another origin, or one that cannot be read (an empty one never opens), is
+    // still published: the gateway then refuses the call. Without it, the call would go
+    // out without a credential.
     let unopenable = || SealedCredential { iv: [0; 12], ciphertext: vec![] };
     Some(RouteV2 {
         url: Url::parse(&row.backend_url).ok()?,
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_cap_cuts_what_is_published() {
+    fn a_narrower_cap_narrows_the_published_scopes() {
         let record = record_of(&token(TokenState::Active, "[]", Some("openai"))).unwrap();
         assert_eq!((record.scopes, record.cap), (vec!["openai".parse().unwrap()], None));
         let path = PublishedToken {
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tokens_own_limits_come_before_its_teams() {
+    fn the_tokens_own_limits_override_its_teams() {
         let limits = record_of(&token(TokenState::Active, "[]", None)).unwrap().limits;
         assert_eq!((limits.calls_per_day, limits.concurrent_calls), (Some(5), Some(2)));
     }
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_and_a_setting_of_a_newer_version_are_published_as_they_are_stored() {
+    fn a_newer_versions_limit_and_setting_are_published_unchanged() {
         let newer = r#"{"calls_per_day":5,"calls_per_fortnight":9}"#;
         let record = record_of(&PublishedToken {
             limits: Some(newer.into()),

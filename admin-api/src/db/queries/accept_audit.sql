@@ -1,5 +1,5 @@
 -- One entry for each role that accept_memberships.sql is about to give. ?1 addresses as JSON · ?2 now
--- ?3 request id · ?4 only people who are in one of these teams, as JSON, NULL is all
+-- ?3 request id · ?4 only people who are in one of these teams, as JSON, NULL means all
 INSERT INTO audit (id, at, actor, action, result, entity, entity_id, team_id, before, after, request_id)
 SELECT 'aud_' || lower(hex(randomblob(12))), ?2, user_id, 'accept-invitation', 'done', 'user', user_id, team_id,
     iif(present IS NULL, NULL, json_object('role', present)),

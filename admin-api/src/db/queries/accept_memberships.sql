@@ -1,6 +1,6 @@
--- Makes whoever has an invited address, verified, a member as invited, where the inviter could still give it;
--- of two roles in a team the higher stays. ?1 addresses as JSON · ?2 now · ?3 only people who are in one of these
--- teams, as JSON, NULL is all
+-- Makes people with an invited and verified address members as invited, if the inviter could still give the role;
+-- of two roles in a team the higher one stays. ?1 addresses as JSON · ?2 now · ?3 only people who are in one of these
+-- teams, as JSON, NULL means all
 INSERT INTO memberships (user_id, team_id, role, created_at)
 SELECT user_id, team_id, role, ?2
 FROM (SELECT u.id AS user_id, p.team_id, p.role, max(instr('VIEWER DEVELOPER MANAGER ADMIN', p.role))

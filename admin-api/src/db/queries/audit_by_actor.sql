@@ -1,4 +1,4 @@
--- As audit_list.sql, in the order of the index on who did it.
+-- Same as audit_list.sql, in the order of the index on the actor.
 SELECT a.id, a.at, a.actor, (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor) AS actor_name,
     a.action, a.result, a.entity, a.entity_id, a.team_id, a.before, a.after, a.client_ip, a.request_id
 FROM audit AS a

@@ -1,5 +1,5 @@
--- Newest first. ?1 teams as JSON, NULL is all · ?2 action, ?3 entity, ?4 its id, ?5 actor, ?6 team,
--- ?7 result: NULL is all · ?8 from, ?9 to (exclusive) · ?10, ?11 time and id of the last row seen · ?12 limit
+-- Newest first. ?1 teams as JSON, NULL means all · ?2 action, ?3 entity, ?4 its id, ?5 actor, ?6 team,
+-- ?7 result: NULL means all · ?8 from, ?9 to (exclusive) · ?10, ?11 time and id of the last row seen · ?12 limit
 SELECT a.id, a.at, a.actor, (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor) AS actor_name,
     a.action, a.result, a.entity, a.entity_id, a.team_id, a.before, a.after, a.client_ip, a.request_id
 FROM audit AS a

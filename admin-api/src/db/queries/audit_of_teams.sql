@@ -1,4 +1,4 @@
--- As audit_list.sql, of the teams ?1 alone: the newest of each by its own index, then the newest of those.
+-- Same as audit_list.sql, but only for the teams ?1: the newest of each by its own index, then the newest of those.
 SELECT a.id, a.at, a.actor, (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor) AS actor_name,
     a.action, a.result, a.entity, a.entity_id, a.team_id, a.before, a.after, a.client_ip, a.request_id
 FROM json_each(?1) AS team JOIN audit AS a ON a.id IN (

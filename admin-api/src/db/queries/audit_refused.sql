@@ -1,6 +1,6 @@
--- A refused attempt. Repeats within a minute are one row, which says how many there were and when the last was;
--- beyond ?3 rows of one person and minute all others are one row too.
--- ?1 head of the id: person and minute · ?2 its end: what was attempted · ?4 now · ?5 actor · ?6 action · ?7 entity
+-- A refused attempt. Repeats within a minute share one row, which says how many there were and when the last was;
+-- beyond ?3 rows of one person in a minute, all others share one row too.
+-- ?1 beginning of the id: person and minute · ?2 its end: the attempt · ?4 now · ?5 actor · ?6 action · ?7 entity
 -- ?8 its id · ?9 team · ?10 client's address · ?11 request id
 INSERT INTO audit (id, at, actor, action, result, entity, entity_id, team_id, client_ip, request_id)
 SELECT ?1 || iif(

@@ -1,4 +1,4 @@
--- ?1 teams as JSON, NULL is all · ?2 now
+-- ?1 teams as JSON, NULL means all · ?2 now
 SELECT
     (SELECT count(*) FROM tokens WHERE revoked_at IS NULL AND (?1 IS NULL OR team_id IN (SELECT value FROM json_each(?1)))) AS tokens,
     (SELECT count(*) FROM tokens WHERE revoked_at IS NULL AND disabled_at IS NULL AND (expires_at IS NULL OR expires_at > ?2)

@@ -1,2 +1,2 @@
--- Only where the statement before it in the batch changed something.
+-- Only if the statement before it in the batch changed something.
 DELETE FROM credentials WHERE route_id = ?1 AND changes() > 0

@@ -1,5 +1,5 @@
--- Only where the statement before it in the batch changed something: a credential is never stored
--- for an origin that the route has left meanwhile.
+-- Only if the statement before it in the batch changed something: a credential is never stored
+-- for an origin that the route no longer has.
 INSERT INTO credentials (route_id, kind, origin, sealed, sealed_under, updated_by, updated_at)
 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
 WHERE changes() > 0

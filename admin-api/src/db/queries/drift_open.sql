@@ -1,4 +1,4 @@
--- One notification per subject, renewed rather than repeated. ?1 JSON of {subject, kind} · ?2 now
+-- One notification per subject, which is renewed instead of repeated. ?1 JSON of {subject, kind} · ?2 now
 INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
 SELECT 'kv-drift', value ->> 'subject', NULL, json_object('drift', value ->> 'kind'), ?2, ?2
 FROM json_each(?1)

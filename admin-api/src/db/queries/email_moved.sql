@@ -1,5 +1,5 @@
--- Of two accounts with one verified address the one that has it by Clerk's later word has it: nobody
--- else is known by it any more. ?1 the person · ?2 the address
+-- If two accounts have the same verified address, it belongs to the one that Clerk described later: it no longer
+-- identifies any other. ?1 the person · ?2 the address
 UPDATE users SET email_verified = 0
 WHERE email = ?2 COLLATE NOCASE AND id <> ?1 AND email_verified = 1
     AND EXISTS (SELECT 1 FROM users AS n

@@ -1,6 +1,6 @@
 -- Newest first, in the order of the index on token. ?1 from · ?2 teams as JSON, ?3 token, ?4 route,
--- ?5 outcome, ?6 status class, ?7 method, ?8 head of the path, ?12 team: NULL is all · ?9, ?10 time and id
--- of the last row seen · ?11 limit · ?13 how many calls are looked at
+-- ?5 outcome, ?6 status class, ?7 method, ?8 beginning of the path, ?12 team: NULL means all · ?9, ?10 time and id
+-- of the last row seen · ?11 limit · ?13 the most calls to read
 SELECT c.id, c.at, c.token_id, (SELECT t.name FROM tokens AS t WHERE t.id = c.token_id) AS token_name, c.team_id,
     nullif(c.route_id, '') AS route_id, c.route_path, c.method, c.path, c.status, c.outcome, c.latency_ms, c.gateway_ms,
     c.bytes_in, c.bytes_out, c.client_ip, c.user_agent, c.country, c.request_id, c.model, c.prompt_tokens,

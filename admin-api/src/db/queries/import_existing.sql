@@ -1,4 +1,4 @@
--- What of a dump is there already, and which teams were deleted. ?1 teams, ?2 hashes, ?3 paths, as JSON
+-- The parts of a dump that already exist, and teams that were deleted. ?1 teams, ?2 hashes, ?3 paths, as JSON
 SELECT 'team' AS kind, id AS subject FROM teams WHERE id IN (SELECT value FROM json_each(?1))
 UNION ALL
 SELECT 'token', hash FROM token_secrets WHERE hash IN (SELECT value FROM json_each(?2))

@@ -1,4 +1,4 @@
--- A token whose hash is known is not made again.
+-- A token whose hash already exists is not made again.
 INSERT INTO tokens (id, name, team_id, description, scopes, expires_at, disabled_at, created_by, created_at, updated_at)
 SELECT value ->> 'id', value ->> 'name', value ->> 'team', value ->> 'description', value -> 'scopes',
     value ->> 'expires_at', iif(value ->> 'is_disabled', ?2, NULL), ?3, coalesce(value ->> 'created_at', ?2), ?2

@@ -1,2 +1,2 @@
--- `tried_at`: whoever makes it sends it himself; only after a while the cron does.
+-- `tried_at` is now: the request that makes it also sends it, and the cron tries only after a while.
 INSERT INTO invitations (id, email, invited_by, created_at, tried_at, expires_at) VALUES (?1, ?2, ?3, ?4, ?4, ?5)

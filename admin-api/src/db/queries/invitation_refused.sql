@@ -1,3 +1,3 @@
--- Clerk does not take it, and would not later: ?2 says why.
+-- Clerk does not accept it and never would: ?2 says why.
 UPDATE invitations SET state = 'revoked', tried_at = ?3, last_error = ?2
 WHERE id = ?1 AND state = 'pending'

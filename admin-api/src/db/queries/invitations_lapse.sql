@@ -1,4 +1,4 @@
--- Revokes open invitations of which no part stands. ?1 invited addresses, ?2 inviters: both as JSON
+-- Revokes open invitations of which no part is valid. ?1 invited addresses, ?2 inviters: both as JSON
 UPDATE invitations SET state = 'revoked'
 WHERE id IN (
     SELECT id FROM invitations WHERE state IN ('pending', 'expired') AND email IN (SELECT value FROM json_each(?1))

@@ -1,4 +1,4 @@
--- An entry for each part of an open invitation that its inviter could not give any more, before it lapses.
+-- An entry for each part of an open invitation that its inviter could no longer give, before it is revoked.
 -- ?1 invited addresses, ?2 inviters: both as JSON · ?3 now · ?4 request id
 INSERT INTO audit (id, at, actor, action, result, entity, entity_id, team_id, before, after, request_id)
 SELECT 'aud_' || lower(hex(randomblob(12))), ?3, 'system', 'revoke-invitation', 'done', 'invitation', invitation_id, team_id,

@@ -1,4 +1,4 @@
--- Takes out of the open invitations that are left what their inviters could not give any more. ?1 invited
+-- Removes the parts that their inviters could no longer give from the remaining open invitations. ?1 invited
 -- addresses, ?2 inviters: both as JSON
 DELETE FROM invitation_teams
 WHERE (invitation_id, team_id) IN (SELECT p.invitation_id, p.team_id FROM invitation_parts AS p

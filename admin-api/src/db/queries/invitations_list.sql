@@ -1,4 +1,5 @@
--- Newest first. ?1 teams as JSON, one of which it must touch, and which alone are shown, NULL is all · ?2 state, NULL is all
+-- Newest first. ?1 teams as JSON: only invitations into one of them, and only these teams are shown; NULL means all
+-- ?2 state: NULL means all
 -- ?3, ?4 time and id of the last row seen · ?5 limit
 SELECT i.id, i.email, i.state, i.clerk_id, i.sent_at, i.invited_by, i.created_at, i.expires_at, i.accepted_at,
     i.last_error,

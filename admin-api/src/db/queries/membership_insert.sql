@@ -1,4 +1,4 @@
--- Only where he is not in the team yet, and is not gone.
+-- Only if the person is not in the team yet and has not been deleted.
 INSERT INTO memberships (user_id, team_id, role, created_at)
 SELECT ?1, ?2, ?3, ?4
 WHERE EXISTS (SELECT 1 FROM users WHERE id = ?1 AND deleted_at IS NULL)

@@ -1,4 +1,4 @@
--- ?1 teams as JSON, NULL is all · ?2 whether those without a team too · ?3, ?4 time and subject of the
+-- ?1 teams as JSON, NULL means all · ?2 whether to include those without a team · ?3, ?4 time and subject of the
 -- last row seen · ?5 limit · ?6 the kinds that this version knows, as JSON
 SELECT kind, subject, team_id, details, created_at, updated_at
 FROM notifications

@@ -1,4 +1,4 @@
--- Tokens that end between ?1 and ?2.
+-- Tokens that expire between ?1 and ?2.
 INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
 SELECT 'token-expiring', id, team_id, json_object('name', name, 'expires_at', expires_at), ?1, ?1
 FROM tokens

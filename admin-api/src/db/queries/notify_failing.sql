@@ -1,10 +1,10 @@
--- Routes of whose calls since ?2 that reached an upstream more than a fifth, and at least five, failed
--- there. ?1 now
+-- Routes at whose upstream more than a fifth of the calls since ?2, and at least five, failed. Only calls that
+-- reached an upstream count. ?1 now
 INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
 SELECT 'route-failing', o.id, NULL,
     json_object('path', o.path, 'calls', sum(r.calls - r.denied - r.limited),
         'failed', sum(r.upstream_errors + r.timeouts + r.gateway_errors)), ?1, ?1
-FROM routes AS o CROSS JOIN usage_rollups AS r -- each route's last hour, not two days of all of them
+FROM routes AS o CROSS JOIN usage_rollups AS r -- reads each route's last hour, not two days of all routes
     ON r.dimension = 'route' AND r.granularity = '5m' AND r.key = o.id AND r.bucket_start >= ?2
 GROUP BY o.id
 HAVING sum(r.upstream_errors + r.timeouts + r.gateway_errors) >= 5

@@ -1,4 +1,4 @@
--- What the queue could not carry since ?2. ?1 now
+-- Messages and events that the queue has lost since ?2. ?1 now
 INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
 SELECT kind, 'queue', NULL, json_object(what, n), ?1, ?1
 FROM (

@@ -1,5 +1,5 @@
 -- Models that were called without a price, with their calls, as JSON (?1). ?2 now. Clients can make up
--- names, so a hundred are open at most, however many come at once; the most called come first.
+-- names, so at most a hundred are open; the most called models come first.
 WITH called AS (
     SELECT c.value ->> 'model' AS model, c.value ->> 'calls' AS calls,
         EXISTS (SELECT 1 FROM notifications AS n

@@ -1,5 +1,5 @@
--- Takes the most urgent of what is due at ?1, and puts it out of other runs' reach until ?2. A search for each
--- priority: rows that are not due yet are not read.
+-- Claims the most urgent rows due at ?1, so that no other run takes them before ?2. It searches each priority
+-- separately, so that rows that are not due yet are not read.
 UPDATE outbox SET next_attempt_at = ?2
 WHERE id IN (
     SELECT id FROM (

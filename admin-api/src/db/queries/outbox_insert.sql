@@ -1,6 +1,6 @@
--- Only if the statement before it in the batch changed something. `next_attempt_at` lies ahead by as long as the
--- writer may take to publish; after that the cron does it. A new token and a price take nothing away: they come
--- after all that may.
+-- Only if the statement before it in the batch changed something. Until `next_attempt_at` the writer itself may
+-- publish; after that the cron does it. New tokens and prices revoke nothing, so they come after rows that
+-- may.
 INSERT INTO outbox (id, kind, entity_id, priority, created_at, next_attempt_at)
 SELECT ?1, ?2, ?3,
     iif(?2 = 'prices' OR EXISTS (

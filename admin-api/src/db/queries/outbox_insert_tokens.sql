@@ -1,4 +1,4 @@
--- A row for each of the tokens ?1 (JSON), due at ?3; those that are to be refused come first.
+-- A row for each of the tokens ?1 (JSON), due at ?3; tokens that must be refused come first.
 INSERT INTO outbox (id, kind, entity_id, priority, created_at, next_attempt_at)
 SELECT 'obx_' || lower(hex(randomblob(12))), 'token', value,
     iif(coalesce(t.revoked_at, t.disabled_at) IS NULL, 1, 0), ?2, ?3

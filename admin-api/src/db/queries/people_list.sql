@@ -1,4 +1,4 @@
--- Newest first. ?1 teams whose members may be seen, as JSON, NULL is everybody · ?2 part of name,
+-- Newest first. ?1 teams whose members are visible, as JSON, NULL means everybody · ?2 part of name,
 -- address or id · ?3 a team · ?4, ?5 time and id of the last row seen · ?6 limit
 SELECT u.id, u.email, u.name, u.avatar_url, u.last_sign_in_at, u.created_at
 FROM users AS u

@@ -1,5 +1,5 @@
--- What Clerk says of a person, unless we have it newer, or he is gone. ?9 Clerk's time of it. An address
--- that another has by a later word of Clerk's is not his: messages may come in any order.
+-- Stores Clerk's description of a person, unless a newer one is stored or they are deleted. ?9 Clerk's time of it.
+-- An address that another person has by a later description is not theirs: messages may come in any order.
 INSERT INTO users (id, email, email_verified, name, avatar_url, last_sign_in_at, created_at, updated_at, clerk_updated_at)
 VALUES (?1, ?2, ?3 AND NOT EXISTS (SELECT 1 FROM users AS o
         WHERE o.email = ?2 COLLATE NOCASE AND o.id <> ?1 AND o.email_verified = 1

@@ -1,4 +1,4 @@
--- The price in force of each model. ?1 now · ?2 part of the name, NULL is all · ?3 last name seen · ?4 limit
+-- The price in force of each model. ?1 now · ?2 part of the name, NULL means all · ?3 last name seen · ?4 limit
 SELECT p.model, p.effective_at, p.prompt_micros, p.completion_micros, p.cached_micros, p.cache_write_micros, p.source
 FROM ai_prices AS p
 WHERE p.model > ?3

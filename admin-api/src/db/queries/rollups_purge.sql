@@ -1,4 +1,4 @@
--- ?1 granularity · ?2 before · ?3 how many
+-- ?1 granularity · ?2 before · ?3 limit
 DELETE FROM usage_rollups
 WHERE (dimension, granularity, key, bucket_start) IN (
     SELECT dimension, granularity, key, bucket_start FROM usage_rollups INDEXED BY usage_rollups_by_age

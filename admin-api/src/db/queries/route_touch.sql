@@ -1,2 +1,2 @@
--- ?3 is the version that was read: what follows in the batch depends on the route as it was then.
+-- ?3 the version that was read: the rest of the batch depends on that version of the route.
 UPDATE routes SET updated_at = ?2, version = version + 1 WHERE id = ?1 AND version = ?3

@@ -1,5 +1,5 @@
--- ?13 is the version that was read: of two writers the second changes nothing. ?14 the second upstream, or NULL
--- ?15 whether that may have a credential, which would be lent
+-- ?13 the version that was read: of two simultaneous writes, the second changes nothing · ?14 the second upstream, or
+-- NULL · ?15 whether that may have a credential, which this route's calls would use
 UPDATE routes
 SET name = ?2, backend_url = ?3, description = ?4, tags = ?5, methods = ?6, enabled = ?7, timeout_ms = ?8,
     cors_origins = ?9, forward_cookies = ?10, settings = ?11, updated_at = ?12, version = version + 1

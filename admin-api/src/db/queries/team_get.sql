@@ -1,2 +1,2 @@
--- A deleted team is none.
+-- A deleted team counts as missing.
 SELECT id, scope_cap, limits FROM teams WHERE id = ?1 AND deleted_at IS NULL

@@ -1,4 +1,4 @@
--- ?9 is the version that was read: of two writers the second changes nothing.
+-- ?9 the version that was read: of two simultaneous writes, the second changes nothing.
 UPDATE teams
 SET name = ?2, description = ?3, color = ?4, icon = ?5, scope_cap = ?6, limits = ?7, updated_at = ?8,
     version = version + 1

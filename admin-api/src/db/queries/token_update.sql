@@ -1,4 +1,4 @@
--- ?10 is the version that was read: of two writers the second changes nothing.
+-- ?10 the version that was read: of two simultaneous writes, the second changes nothing.
 UPDATE tokens
 SET name = ?2, description = ?3, scopes = ?4, ip_allow = ?5, limits = ?6, inject_faults = ?7, expires_at = ?8,
     updated_at = ?9, version = version + 1

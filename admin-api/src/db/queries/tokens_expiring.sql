@@ -1,4 +1,4 @@
--- ?1 teams as JSON, NULL is all · ?2 now · ?3 until · ?4 limit
+-- ?1 teams as JSON, NULL means all · ?2 now · ?3 until · ?4 limit
 SELECT id, name, team_id, expires_at
 FROM tokens
 WHERE revoked_at IS NULL AND expires_at > ?2 AND expires_at <= ?3

@@ -1,5 +1,5 @@
--- ?1 teams as JSON, NULL is all · ?2 part of the name · ?3 state · ?4 now
--- ?5, ?6 sort value and id of the last row seen: a search in the index, however deep the page · ?7 limit
+-- ?1 teams as JSON, NULL means all · ?2 part of the name · ?3 state · ?4 now
+-- ?5, ?6 sort value and id of the last row seen: a search in the index, even for a deep page · ?7 limit
 SELECT tokens.id, tokens.name, tokens.team_id, tokens.description, tokens.scopes, tokens.ip_allow,
     tokens.limits, tokens.inject_faults,
     tokens.expires_at, tokens.disabled_at, tokens.disabled_by, tokens.revoked_at, tokens.created_by, tokens.created_at,
@@ -7,7 +7,7 @@ SELECT tokens.id, tokens.name, tokens.team_id, tokens.description, tokens.scopes
     (SELECT s.hint_start FROM token_secrets AS s WHERE s.token_id = tokens.id ORDER BY s.created_at DESC LIMIT 1) AS hint_start,
     (SELECT s.hint_end FROM token_secrets AS s WHERE s.token_id = tokens.id ORDER BY s.created_at DESC LIMIT 1) AS hint_end
 FROM tokens
--- The first line alone is what the index is searched by: a row value with a collation is not.
+-- Only this first line uses the index: a row value with a collation cannot.
 WHERE tokens.name COLLATE NOCASE <= ?5
     AND (tokens.name COLLATE NOCASE, tokens.id) < (?5, ?6)
     AND (?1 IS NULL OR tokens.team_id IN (SELECT value FROM json_each(?1)))

@@ -1,5 +1,5 @@
--- ?1 teams as JSON, NULL is all · ?2 part of the name · ?3 state · ?4 now
--- ?5, ?6 sort value and id of the last row seen: a search in the index, however deep the page · ?7 limit
+-- ?1 teams as JSON, NULL means all · ?2 part of the name · ?3 state · ?4 now
+-- ?5, ?6 sort value and id of the last row seen: a search in the index, even for a deep page · ?7 limit
 SELECT tokens.id, tokens.name, tokens.team_id, tokens.description, tokens.scopes, tokens.ip_allow,
     tokens.limits, tokens.inject_faults,
     tokens.expires_at, tokens.disabled_at, tokens.disabled_by, tokens.revoked_at, tokens.created_by, tokens.created_at,

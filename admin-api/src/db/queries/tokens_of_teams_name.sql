@@ -1,4 +1,4 @@
--- As tokens_list_name.sql, of the teams ?1 alone: read team by team and sorted, so no other team's tokens are looked at.
+-- Same as tokens_list_name.sql, but only for the teams ?1: read team by team and sorted, so no other team's tokens are read.
 SELECT tokens.id, tokens.name, tokens.team_id, tokens.description, tokens.scopes, tokens.ip_allow,
     tokens.limits, tokens.inject_faults,
     tokens.expires_at, tokens.disabled_at, tokens.disabled_by, tokens.revoked_at, tokens.created_by, tokens.created_at,

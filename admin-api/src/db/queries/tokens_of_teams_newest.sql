@@ -1,4 +1,4 @@
--- As tokens_list_newest.sql, of the teams ?1 alone: the first page of each by its own index.
+-- Same as tokens_list_newest.sql, but only for the teams ?1: the first page of each by its own index.
 SELECT tokens.id, tokens.name, tokens.team_id, tokens.description, tokens.scopes, tokens.ip_allow,
     tokens.limits, tokens.inject_faults,
     tokens.expires_at, tokens.disabled_at, tokens.disabled_by, tokens.revoked_at, tokens.created_by, tokens.created_at,

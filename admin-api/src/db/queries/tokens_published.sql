@@ -1,4 +1,4 @@
--- What KV is to be told of tokens. ?1 ids as JSON
+-- Tokens as published to KV. ?1 ids as JSON
 SELECT t.id, t.name, t.team_id, t.scopes, t.ip_allow, t.limits, t.inject_faults, t.expires_at, t.disabled_at, t.revoked_at, t.version, t.updated_at,
     teams.scope_cap, teams.limits AS team_limits
 FROM tokens AS t JOIN teams ON teams.id = t.team_id

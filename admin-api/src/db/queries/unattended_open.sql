@@ -1,6 +1,6 @@
--- Tells of the live tokens that person ?1 made and may not change any more. ?2 now · ?3 the teams in which they lost
--- their role, as JSON; NULL if they are gone: their memberships are still there then · ?4 whether it was a role in all
--- teams
+-- Opens notifications for the live tokens that person ?1 made and may no longer change. ?2 now · ?3 the teams in which
+-- they lost their role, as JSON; NULL if they are deleted: their memberships still exist then · ?4 whether it was a
+-- role in all teams
 INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
 SELECT 'token-unattended', t.id, t.team_id, json_object('name', t.name, 'person', coalesce(u.name, u.email, u.id)), ?2, ?2
 FROM tokens AS t JOIN users AS u ON u.id = t.created_by

@@ -1,4 +1,4 @@
--- Tokens that have ended, or whose maker may change them again. ?1 now
+-- Resolves notifications about tokens that have expired, or whose maker may change them again. ?1 now
 UPDATE notifications SET resolved_at = ?1, updated_at = ?1
 WHERE kind = 'token-unattended' AND resolved_at IS NULL
     AND NOT EXISTS (SELECT 1 FROM tokens AS t JOIN users AS u ON u.id = t.created_by

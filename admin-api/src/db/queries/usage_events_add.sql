@@ -1,4 +1,4 @@
--- Last of the batch: from here on these events have been counted.
+-- Must be the last of the batch: once inserted, these events have been counted.
 INSERT INTO usage_events (
     id, at, token_id, team_id, route_id, route_path, path, method, status, outcome, latency_ms, gateway_ms,
     bytes_in, bytes_out, client_ip, user_agent, country, request_id, model, prompt_tokens,

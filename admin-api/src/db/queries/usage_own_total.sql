@@ -1,4 +1,4 @@
--- All that a token has ever called.
+-- All calls of a token since it was made.
 SELECT coalesce(sum(r.calls), 0) AS calls, coalesce(sum(r.ok), 0) AS ok, coalesce(sum(r.client_errors), 0) AS client_errors, coalesce(sum(r.upstream_errors), 0) AS upstream_errors,
     coalesce(sum(r.timeouts), 0) AS timeouts, coalesce(sum(r.gateway_errors), 0) AS gateway_errors, coalesce(sum(r.denied), 0) AS denied, coalesce(sum(r.limited), 0) AS limited,
     coalesce(sum(r.latency_sum_ms), 0) AS latency_sum_ms, coalesce(sum(r.gateway_sum_ms), 0) AS gateway_sum_ms, coalesce(sum(r.bytes_in), 0) AS bytes_in,

@@ -1,5 +1,5 @@
--- ?1: the events as JSON, each id once, with the finest rollup that is still kept for it. Adds those that `usage_events` does not hold yet, so it stands
--- before their insertion in the batch. Denied and limited calls have no latency to speak of, so no bin.
+-- ?1: the events as JSON, each id once, with the finest rollup that is still kept for it. Adds those that `usage_events` does not hold yet, so it must
+-- come before their insertion in the batch. Denied and limited calls have no meaningful latency, so they have no bin.
 WITH new AS MATERIALIZED (
     SELECT
         value ->> 'id' AS id, value ->> 'at' AS at, value ->> 'token_id' AS token_id,

@@ -1,4 +1,4 @@
--- Every route, called or not. ?1 dimension · ?2 spans as JSON · ?3 teams as JSON, NULL is all · ?4 part
+-- Every route, called or not. ?1 dimension · ?2 spans as JSON · ?3 teams as JSON, NULL means all · ?4 part
 -- of the name · ?5 sort: calls, errors, last_used or name · ?6, ?7 sort value and id of the last row
 -- seen, NULL at the start · ?8 limit
 WITH entities AS (

@@ -1,6 +1,6 @@
 -- ?1 dimension of the rows that are read · ?2 spans as JSON (`domain::usage::span::Span`) · ?3 teams as JSON,
--- ?4 token, ?5 route: NULL is all
--- `at` is by the zone's own clock (`domain::usage::span::instant_of`): the day of a change of the clock is one.
+-- ?4 token, ?5 route: NULL means all
+-- `at` is the zone's local time (`domain::usage::span::instant_of`), so a day on which the clock changes is one day.
 WITH keys(key) AS (
     SELECT '' WHERE ?1 = 'all'
     UNION

@@ -1,6 +1,6 @@
--- Busiest first; the histograms are fetched for those alone that are shown. ?1 dimension of the rows
+-- Busiest first; histograms are fetched only for those that are shown. ?1 dimension of the rows
 -- that are read: token, route or pair · ?2 spans as JSON (`domain::usage::span::Span`) · ?3 teams as JSON,
--- ?4 token, ?5 route: NULL is all · ?6 limit · ?7 what it is split by: token or route
+-- ?4 token, ?5 route: NULL means all · ?6 limit · ?7 split by: token or route
 WITH keys(key, part) AS (
     SELECT DISTINCT
         CASE ?1 WHEN 'token' THEN p.token_id WHEN 'route' THEN p.route_id ELSE p.token_id || ' ' || p.route_id END,

@@ -1,4 +1,4 @@
-//! Tokens as KV is to hold them, and as it is compared with them.
+//! Tokens as they are published to KV and compared with it.
 
 use super::state_of;
 use crate::db::{Db, StoreError, each_row_of, json_column, params, sql, to_json};
@@ -11,18 +11,18 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// A token as KV is to hold it.
+/// A token's data for its entries in KV.
 #[derive(Clone, Debug)]
 pub struct PublishedToken {
     pub id: TokenId,
     pub name: String,
     pub team_id: TeamId,
     pub scopes: Vec<String>,
-    /// The team's; `None` is no bound.
+    /// The team's scope cap; `None` means no bound.
     pub scope_cap: Option<Vec<Scope>>,
-    /// JSON.
+    /// JSON array.
     pub ip_allow: String,
-    /// JSON; `None` is none.
+    /// JSON; `None` means none.
     pub limits: Option<String>,
     pub team_limits: Option<String>,
     pub inject_faults: bool,
@@ -30,7 +30,7 @@ pub struct PublishedToken {
     pub state: TokenState,
     pub version: u64,
     pub updated_at: UnixMs,
-    /// Those that have not ended long ago, with their ends.
+    /// Its secrets, with their expiry; those that ended long ago are left out.
     pub secrets: Vec<(TokenHash, Option<UnixMs>)>,
 }
 
@@ -58,8 +58,8 @@ struct Secret {
     ends_at: Option<UnixMs>,
 }
 
-/// Tokens (`ids` as JSON) with their secrets and what their teams say, out of one transaction. One that cannot be
-/// read is an error of its own.
+/// Reads tokens (`ids` as JSON) with their secrets and their teams' bounds, in one transaction. A token that cannot
+/// be read is a separate error.
 pub async fn published(
     db: &Db,
     ids: &str,
@@ -114,7 +114,7 @@ struct Version {
     version: u64,
 }
 
-/// The present versions of tokens (`ids` as JSON).
+/// Reads the current versions of tokens (`ids` as JSON).
 pub async fn versions(db: &Db, ids: &str) -> Result<Vec<(TokenId, u64)>, StoreError> {
     let rows: Vec<Version> = db.rows(db.statement(sql!("tokens_versions"), params![ids])?).await?;
     Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
@@ -125,13 +125,13 @@ struct Id {
     id: TokenId,
 }
 
-/// Up to `limit` tokens after `after`, in the order of their ids.
+/// Lists up to `limit` tokens after `after`, in the order of their ids.
 pub async fn slice(db: &Db, after: &str, limit: u32) -> Result<Vec<TokenId>, StoreError> {
     let rows: Vec<Id> = db.rows(db.statement(sql!("tokens_slice"), params![after, limit])?).await?;
     Ok(rows.into_iter().map(|row| row.id).collect())
 }
 
-/// Which of the hashes belong to no token.
+/// Returns those of the hashes that belong to no token.
 pub async fn unknown_secrets(db: &Db, hashes: &[TokenHash]) -> Result<Vec<TokenHash>, StoreError> {
     #[derive(Deserialize)]
     struct Row {

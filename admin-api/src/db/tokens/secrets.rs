@@ -1,4 +1,4 @@
-//! The secrets of tokens: made, ended, found, and what was answered under an `Idempotency-Key`.
+//! The secrets of tokens: making, ending and finding them, and the results kept for an `Idempotency-Key`.
 
 use super::state_of;
 use crate::db::{Db, Statement, StoreError, params, sql};
@@ -18,7 +18,7 @@ pub trait MakesSecret {}
 impl MakesSecret for CreateToken {}
 impl MakesSecret for ChangeToken {}
 
-/// A new secret, if the statement before it changed something.
+/// Inserts a new secret if the statement before it changed something.
 pub fn insert_secret(
     db: &Db,
     _: &Grant<impl MakesSecret>,
@@ -33,7 +33,7 @@ pub fn insert_secret(
     )
 }
 
-/// Gives all secrets but `new` an end, if that is there.
+/// Sets an expiry for all secrets except `new`, if `new` exists.
 pub fn end_other_secrets(
     db: &Db,
     _: &Grant<ChangeToken>,
@@ -67,29 +67,29 @@ impl From<SecretRow> for SecretView {
     }
 }
 
-/// Newest first.
+/// Lists a token's secrets, newest first.
 pub async fn secrets(db: &Db, token: &str) -> Result<Vec<SecretRow>, StoreError> {
     db.rows(db.statement(sql!("secrets_list"), params![token])?).await
 }
 
-/// A token as one of its secrets finds it.
+/// A token found by one of its secrets.
 #[derive(Debug, Deserialize)]
 pub struct Holder {
     pub id: TokenId,
     pub name: String,
     pub team_id: TeamId,
-    /// JSON.
+    /// JSON array.
     ip_allow: String,
     pub expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
     revoked_at: Option<UnixMs>,
-    /// End of the secret, unix ms.
+    /// Expiry of the secret, unix ms.
     pub ends_at: Option<UnixMs>,
 }
 
 impl Holder {
-    /// Whether its holder may be at `client_ip`; as at the gateway an allow-list refuses an address
-    /// that is not known, and one that cannot be read refuses any.
+    /// Returns whether its holder may call from `client_ip`. As at the gateway, an allow-list refuses an unknown
+    /// address, and an unreadable allow-list refuses every address.
     pub fn allows(&self, client_ip: Option<IpAddr>) -> bool {
         let Ok(networks) = serde_json::from_str::<Vec<IpNet>>(&self.ip_allow) else { return false };
         networks.is_empty() || client_ip.is_some_and(|ip| network::contains(&networks, ip))
@@ -104,7 +104,7 @@ pub async fn find_by_secret(db: &Db, hash: &TokenHash) -> Result<Option<Holder>,
     db.first(db.statement(sql!("secret_find"), params![hash.as_str()])?).await
 }
 
-/// Whether there is any secret of the earlier form.
+/// Returns whether there is any secret of the earlier form.
 pub async fn has_legacy_secrets(db: &Db) -> Result<bool, StoreError> {
     #[derive(Deserialize)]
     struct Row {
@@ -114,7 +114,7 @@ pub async fn has_legacy_secrets(db: &Db) -> Result<bool, StoreError> {
     Ok(row.is_some_and(|row| row.legacy == 1))
 }
 
-/// Identity of an `Idempotency-Key`: same actor, same endpoint, same key.
+/// The identity of an `Idempotency-Key`: actor, endpoint and key.
 #[derive(Debug)]
 pub struct Idempotency {
     pub endpoint: String,
@@ -138,7 +138,7 @@ pub async fn find_answered(
     db.first(db.statement(sql!("idempotency_find"), params)?).await
 }
 
-/// Kept if `secret`, which the request made, is there.
+/// Stores the key's result if `secret`, which the request made, exists.
 pub fn insert_answered(
     db: &Db,
     grant: &Grant<impl MakesSecret>,

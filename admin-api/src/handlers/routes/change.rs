@@ -24,9 +24,10 @@ use url::Url;
 
 /// `POST /api/routes`
 ///
-/// 1. Permission to write routes, and to set credentials if one is sent along or a second upstream has one.
+/// 1. Check permission to write routes, and to set credentials if the request contains one or a second upstream has
+///    one.
 /// 2. Read and check; the path must be free, and the second upstream another route.
-/// 3. Route, sealed credential, table version, outbox row, audit entry in one batch; publish.
+/// 3. Write route, sealed credential, table version, outbox row and audit entry in one batch; publish.
 pub async fn create(call: &Call, asked: Asked<CreateRouteRequest>) -> Answer<RouteChanged> {
     let caller = call.caller()?;
     let attempt = attempt(Deed::CreateRoute, None);
@@ -66,9 +67,9 @@ pub async fn create(call: &Call, asked: Asked<CreateRouteRequest>) -> Answer<Rou
 
 /// `PUT /api/routes/{id}`
 ///
-/// 1. Read and check the fields that are given; `If-Match`; the second upstream is another route.
-/// 2. Where the origin changes, the credential, sealed to the old one, is dropped.
-/// 3. Write where the version is still the one that was read; publish.
+/// 1. Read and check the fields that are given; check `If-Match`; the second upstream must be another route.
+/// 2. If the origin changes, drop the credential, which is sealed to the old origin.
+/// 3. Write if the version is still the one that was read; publish.
 pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<RouteChanged> {
     let caller = call.caller()?;
     let id = call.id().to_owned();
@@ -83,7 +84,7 @@ pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<Rou
     let settings = &after.upstream.settings;
     let lends = check_failover(call, &db, caller, (was, &before.view.id), settings, attempt).await?;
     let drops = after.upstream.credential.is_none() && before.upstream.credential.is_some();
-    // Later calls go out without the credential, so dropping it takes the permission to set one.
+    // Later calls go out without the credential, so dropping it requires the permission to set one.
     let drop = if drops {
         let grant = call.authorize(caller, Subject::default(), attempt)?;
         Some(store::delete_credential(&db, &grant, &before.view.id)?)
@@ -100,11 +101,11 @@ pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<Rou
     respond_changed(&db, caller, &before.view.id, propagation, drops).await
 }
 
-/// The second upstream must exist and must not be the route itself. If it has a credential, calls of this
-/// route are to go out with it: that takes the permission to set it.
+/// Checks the second upstream: it must exist and must not be the route itself. If it has a credential, calls of this
+/// route may go out with it, which requires the permission to set it.
 ///
-/// What is given holds the write to it: another second upstream, or one whose credential came meanwhile,
-/// changes nothing.
+/// The result is a condition of the write: if the second upstream has been deleted, or has since got a credential,
+/// the write changes nothing.
 async fn check_failover<'a>(
     call: &Call,
     db: &Db,
@@ -131,7 +132,7 @@ async fn check_failover<'a>(
     Ok(Some(store::Lends { second: &failover.route_id, credential }))
 }
 
-/// The route after the change; without its credential where that is sealed to another origin.
+/// Returns the route after the change, without its credential if that is sealed to another origin.
 fn changed(route: Stored, change: RouteChange) -> Stored {
     let Stored { view, upstream } = route;
     let origin = change.upstream.as_ref().map(origin_of).or_else(|| origin_in(&upstream.backend_url));
@@ -168,8 +169,8 @@ fn origin_in(backend_url: &str) -> Option<String> {
     Url::parse(backend_url).ok().as_ref().map(origin_of)
 }
 
-/// `DELETE /api/routes/{id}`: the route and its credential; the audit log remembers. Not while others
-/// fail over to it.
+/// `DELETE /api/routes/{id}`. Deletes the route and its credential; the audit log keeps a snapshot. Refused while
+/// others fail over to it.
 pub async fn delete(call: &Call, _: Asked<()>) -> Answer<RouteChanged> {
     let caller = call.caller()?;
     let attempt = attempt(Deed::DeleteRoute, Some(call.id()));
@@ -239,7 +240,7 @@ mod tests {
 
     /// Parity fault 2: a secret could be sent to any host by repointing the route.
     #[test]
-    fn another_origin_drops_the_credential_and_the_same_keeps_it() {
+    fn a_new_origin_drops_the_credential_and_the_same_origin_keeps_it() {
         for kept in ["https://x.example/v2", "https://X.example:443/"] {
             assert!(with_url(kept).upstream.credential.is_some(), "{kept}");
         }
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unreadable_field_of_a_route_is_repaired_by_the_edit_that_gives_it() {
+    fn an_edit_that_sets_an_unreadable_field_repairs_it() {
         let fields = ["methods", "settings", "credential"].map(str::to_owned).to_vec();
         let mut route = stored();
         route.view.unreadable = fields.clone();
@@ -262,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_stays() {
+    fn fields_that_are_not_given_stay() {
         let after = changed(stored(), RouteChange { name: Some("m".into()), ..RouteChange::default() });
         assert_eq!(after.view.name, "m");
         assert_eq!(after.upstream, stored().upstream);

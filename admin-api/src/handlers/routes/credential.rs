@@ -19,7 +19,7 @@ use domain::upstream::address::origin_of;
 use serde_json::Value;
 use url::Url;
 
-/// `PUT /api/routes/{id}/credential`: sealed to the route and to the origin that it has now.
+/// `PUT /api/routes/{id}/credential`. Seals it to the route and its current origin.
 pub async fn set_credential(call: &Call, asked: Asked<Credential>) -> Answer<RouteChanged> {
     let caller = call.caller()?;
     let id = call.id().to_owned();
@@ -54,7 +54,7 @@ pub async fn clear_credential(call: &Call, _: Asked<()>) -> Answer<RouteChanged>
     change(call, &db, &grant, (attempt, &route, after), delete).await
 }
 
-/// Gives the route a new version if it is still the one that was read, and writes its credential by `statement`.
+/// Increments the route's version if it is still the one that was read, and writes its credential with `statement`.
 async fn change(
     call: &Call,
     db: &Db,

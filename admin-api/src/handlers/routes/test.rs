@@ -25,13 +25,13 @@ use edge::timeout::{TimedOut, within};
 use url::Url;
 use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 
-/// Somebody is waiting for it before a screen.
+/// The longest timeout of a test; somebody is waiting for it at a screen.
 const MAX_TIMEOUT_MS: u32 = 15_000;
 
-/// `POST /api/routes/{id}/test`: enabled or not, so that a route can be tried before it is opened.
+/// `POST /api/routes/{id}/test`. A disabled route can be tested too, before it is opened.
 ///
-/// 1. The URL and the credential as the gateway makes them.
-/// 2. The call; redirects are not followed, and nothing of the answer but its status is read.
+/// 1. Build the URL and attach the credential as the gateway does.
+/// 2. Make the call. Redirects are not followed, and only the status of the response is read.
 pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTested> {
     let caller = call.caller()?;
     let id = call.id().to_owned();
@@ -69,7 +69,7 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
     respond(answer)
 }
 
-/// URL of the call, by the gateway's own rules.
+/// Builds the URL of the call by the gateway's own rules.
 fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
     let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
     let refused = || Failure::field("path", "must be empty or begin with '/', and not climb");
@@ -79,7 +79,7 @@ fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
     let whole = format!("{}{path}", route.path.as_str());
     let path = RequestPath::parse(&whole).ok_or_else(refused)?;
     let url = build_url(route, &path, query).map_err(|_| refused())?;
-    // The same rules as when the route was made: it may have been made under others.
+    // Check the base again: the rules may have changed since the route was made.
     parse_base(route.upstream.as_str(), call.config.allow_insecure_upstreams)
         .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
     Ok(url)
@@ -101,7 +101,7 @@ async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEd
     }
 }
 
-/// The request as the gateway would send it; `None` where the credential cannot be attached.
+/// Builds the request as the gateway would send it; `None` if the credential cannot be attached.
 async fn request(
     call: &Call,
     method: &str,

@@ -1,4 +1,4 @@
-//! Changes of a token that leave its secrets as they are.
+//! Changes of a token other than its secrets.
 
 use super::limits::check_change;
 use super::{attempt, check_cap, find_to_change, propagation_of, refuse_revoked};
@@ -20,8 +20,8 @@ use domain::stored::still_unreadable;
 /// `PUT /api/tokens/{id}`
 ///
 /// 1. Read and check the fields that are given.
-/// 2. `If-Match`, scopes inside the team's cap, and leave to loosen limits where they are.
-/// 3. Write where the version is still the one that was read; publish.
+/// 2. Check `If-Match`, that scopes are within the team's cap, and the permission to loosen limits if needed.
+/// 3. Write if the version is still the one that was read; publish.
 pub async fn update(call: &Call, asked: Asked<UpdateTokenRequest>) -> Answer<TokenChanged> {
     let caller = call.caller()?;
     let db = call.db()?;
@@ -40,7 +40,7 @@ pub async fn update(call: &Call, asked: Asked<UpdateTokenRequest>) -> Answer<Tok
     write(call, &db, &grant, Deed::UpdateToken, &before, &after).await
 }
 
-/// Writes the fields of `after` where the token is still as it was in `before`.
+/// Writes the fields of `after` if the token still has the version of `before`.
 async fn write(
     call: &Call,
     db: &Db,
@@ -91,7 +91,7 @@ pub async fn extend(call: &Call, asked: Asked<ExtendTokenRequest>) -> Answer<Tok
     write(call, &db, &grant, Deed::ExtendToken, &before, &after).await
 }
 
-/// `DELETE /api/tokens/{id}`: for ever. Repeating it changes nothing.
+/// `DELETE /api/tokens/{id}`. It is permanent; a repeat changes nothing.
 pub async fn revoke(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
     change_state(call, Deed::RevokeToken, TokenState::Revoked).await
 }
@@ -108,16 +108,17 @@ pub async fn enable(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
 
 /// Brings a token into the state `target`.
 ///
-/// The statement decides whether there is anything to change, not the row read before: that may be another's
-/// by now. If it changed nothing, the token is read again: it is in that state already, or somebody else was
-/// faster.
+/// The statement decides whether there is anything to change, not the row read before, which may have changed
+/// since. If it changed nothing, the token is read again: either it already has that state, or a concurrent change
+/// came first.
 async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Answer<TokenChanged> {
     let caller = call.caller()?;
     let db = call.db()?;
     let (before, grant) = find_to_change(call, &db, caller, deed).await?;
     check_if_match(call, before.version)?;
     let change = match target {
-        // Whoever owns the token and no more could not enable it again after somebody else disabled it.
+        // Callers who only own the token do not take over: they could not enable it again after somebody else
+        // disabled it.
         TokenState::Disabled => StateChange::Disable {
             takes_over: authorize(caller, Action::ChangeToken, Subject::team(&before.team_id)).is_ok(),
         },

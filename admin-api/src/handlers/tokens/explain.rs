@@ -1,4 +1,4 @@
-//! Would this call be allowed? By the function that the gateway runs.
+//! Explains whether a call would be allowed, with the gateway's own function.
 
 use super::{find, propagation_of};
 use crate::db::to_json;
@@ -17,8 +17,8 @@ use domain::route::RouteTable;
 use edge::log::Source;
 use std::net::IpAddr;
 
-/// `POST /api/tokens/{id}/explain`: on what D1 says now. Whether KV says the same yet is in
-/// `propagation`.
+/// `POST /api/tokens/{id}/explain`. It uses the current data in D1; `propagation` says whether KV has the
+/// same.
 pub async fn explain(call: &Call, asked: Asked<ExplainRequest>) -> Answer<Explanation> {
     let caller = call.caller()?;
     let db = call.db()?;
@@ -34,7 +34,7 @@ pub async fn explain(call: &Call, asked: Asked<ExplainRequest>) -> Answer<Explan
     respond(answer(&record, &table, &question, call.now, propagation))
 }
 
-/// A call that was described acceptably.
+/// A described call that has passed its checks.
 struct Question {
     method: Method,
     path: RequestPath,

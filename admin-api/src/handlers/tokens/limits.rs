@@ -21,8 +21,8 @@ pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenLimits> {
     respond(standing(call, &token.id, limits).await?)
 }
 
-/// 403 where a change allows more and the caller may not. What counts is what is in force, with the
-/// team's defaults: a new token begins at those.
+/// Fails with 403 if a change allows more and the caller may not loosen limits. It compares the limits in force,
+/// including the team's defaults, which a new token starts from.
 pub fn check_change(
     call: &Call,
     caller: &Caller,

@@ -1,4 +1,4 @@
-//! New secrets: of a new token, of a rotation. No other response shows one.
+//! New secrets, from a new token or a rotation. No other response shows a secret.
 
 use super::limits::check_change;
 use super::{attempt, check_cap, find, find_to_change, propagation_of, refuse_revoked};
@@ -23,15 +23,16 @@ use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
 use edge::crypto::random;
 
-/// Secrets of one token that work at the same time.
+/// The most secrets of one token that may work at the same time.
 const MAX_WORKING_SECRETS: usize = 10;
 
 /// `POST /api/tokens`
 ///
 /// 1. Read and check; a team that the caller cannot see is 404.
 /// 2. A repeat under the same `Idempotency-Key` ends here.
-/// 3. Scopes inside the team's cap; limits no looser than its defaults, or leave to loosen them.
-/// 4. Token, secret, outbox row, audit entry and idempotency key in one batch; publish.
+/// 3. Check that scopes are within the team's cap, and that limits are no looser than its defaults unless the
+///    caller may loosen them.
+/// 4. Write token, secret, outbox row, audit entry and idempotency key in one batch; publish.
 pub async fn create(call: &Call, asked: Asked<CreateTokenRequest>) -> Answer<TokenCreated> {
     let caller = call.caller()?;
     let request = asked.read(call)?;
@@ -44,7 +45,7 @@ pub async fn create(call: &Call, asked: Asked<CreateTokenRequest>) -> Answer<Tok
     if let Some(view) = idempotency::replay(&db, grant.actor(), idempotency.as_ref()).await? {
         return respond_again(&db, view).await;
     }
-    // Only who sees every team comes as far as this with one that does not exist.
+    // Callers limited to their own teams were already refused with 404 above.
     let bounds = store::team_bounds(&db, &team).await?;
     let bounds = bounds.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
     check_cap(bounds.cap.as_deref(), &token.scopes)?;
@@ -89,8 +90,8 @@ async fn insert(
 /// `POST /api/tokens/{id}/rotate`
 ///
 /// 1. Read and check; a repeat under the same `Idempotency-Key` ends here.
-/// 2. The secrets there are get an end, unless they have an earlier one; a new one is added.
-/// 3. KV is told of all of them.
+/// 2. Set an expiry for the existing secrets, unless they have an earlier one; add a new secret.
+/// 3. Publish all of them to KV.
 pub async fn rotate(call: &Call, asked: Asked<RotateTokenRequest>) -> Answer<TokenCreated> {
     let caller = call.caller()?;
     let db = call.db()?;
@@ -129,7 +130,7 @@ pub async fn rotate(call: &Call, asked: Asked<RotateTokenRequest>) -> Answer<Tok
     }
 }
 
-/// Each working secret is an entry of its own in KV, which a revocation has to reach.
+/// Limits the number of working secrets: each is a separate entry in KV, which a revocation must reach.
 async fn check_number_of_secrets(db: &Db, token: &TokenId, now: UnixMs) -> Result<(), Failure> {
     let secrets = store::secrets(db, token.as_str()).await?;
     let working = secrets.iter().filter(|secret| secret.ends_at.is_none_or(|end| end > now)).count();
@@ -167,15 +168,15 @@ async fn respond_created(
     respond_after(propagation, Some(view.version), TokenCreated { token, view, propagation })
 }
 
-/// The answer to a repeat: the same token, without its secret.
+/// Makes the response to a repeat: the same token, without its secret.
 async fn respond_again(db: &Db, view: TokenView) -> Answer<TokenCreated> {
     let propagation = propagation_of(db, &view.id).await?;
     let created = TokenCreated { token: None, view, propagation };
     respond_versioned(created.view.version, created).map(|reply| reply.status(200))
 }
 
-/// Two requests under one key at the same time: the second finds the key taken, and its whole batch
-/// undone.
+/// Handles two simultaneous requests under one key: the second finds the key taken and its whole batch
+/// undone, and gets the first one's result.
 async fn replay_after(
     db: &Db,
     actor: &UserId,

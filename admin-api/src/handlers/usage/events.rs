@@ -1,4 +1,4 @@
-//! Single calls: a list, and a file.
+//! Single calls, as a list and as a file.
 
 use crate::db::usage::{self as store, EventFilter, Found};
 use crate::error::Failure;
@@ -13,12 +13,12 @@ use domain::id::TeamId;
 use domain::people::role::Caller;
 use domain::time::{DAY_MS, UnixMs, to_rfc3339};
 
-/// Calls that are read at once for a file: 900 queries make it nine million calls long.
+/// Calls that one query of a file reads; with 900 queries a file has up to nine million calls.
 const FILE_PAGE: u32 = 10_000;
-/// Calls that one request looks through, about 0.1 s of D1, and one query of a file.
+/// Calls that one request searches, in about 0.1 s of D1's time, and calls that one query of a file searches.
 const LOOKED_THROUGH: u32 = 20_000;
 const FILE_LOOKED_THROUGH: u32 = 100_000;
-/// How far back calls are looked for when nothing says so, and no index leads to them.
+/// The period that is searched if the query names neither a start nor anything that has an index.
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
 
 /// `GET /api/usage/events`
@@ -32,7 +32,7 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     }
     let Found { calls, searched_to } = store::events(&call.db()?, &filter, limit + 1, LOOKED_THROUGH).await?;
     let Page { items, next_cursor } = page(calls, limit, |event| Cursor::Time(event.at, event.id.clone()));
-    // A page that is not full ends where the look for calls did.
+    // A page that is not full ends at the position where the search stopped.
     let end = searched_to.filter(|_| next_cursor.is_none());
     let searched_to = end.as_ref().map(|(at, _)| *at);
     let further = end.and_then(|(at, id)| Cursor::Time(at, id).encode());
@@ -47,7 +47,7 @@ fn filter_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<EventFil
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
     };
     let teams = visible_teams(caller, query.team_id.as_ref())?;
-    // Whoever sees one team alone is led by its index.
+    // For callers who see only one team, use that team's index.
     let only = || serde_json::from_str::<[TeamId; 1]>(teams.as_deref()?).ok().map(|[team]| team);
     Ok(EventFilter {
         from: query.from.as_deref().map_or(Ok(0), |text| parse_time("from", text))?,
@@ -63,7 +63,7 @@ fn filter_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<EventFil
     })
 }
 
-/// `GET /api/usage/export`: page after page as the client takes it; nothing is held but one page.
+/// `GET /api/usage/export`. It streams page after page as the client reads; only one page is in memory.
 pub async fn export(call: &Call, asked: Asked<EventQuery>) -> Answer<String> {
     let caller = call.caller()?;
     let query = asked.read(call)?;

@@ -1,4 +1,4 @@
-//! Calls that another gateway served, as the earlier system reported them.
+//! Calls that another gateway served, reported in the earlier system's form.
 
 use crate::db::{to_json, tokens, usage};
 use crate::error::Failure;
@@ -18,17 +18,17 @@ use edge::log::{Source, log};
 use edge::queue::{Packed, Queue};
 use sha2::{Digest, Sha256};
 
-/// A repeat of an older call could find its raw event gone, and count twice.
+/// The greatest age of a call. The raw event of an older one may be deleted, so that a repeat would count twice.
 const MAX_AGE_MS: i64 = 14 * DAY_MS;
 const MAX_ID_CHARS: usize = 128;
-/// Clocks differ.
+/// The furthest that a call may be in the future, because clocks differ.
 const MAX_AHEAD_MS: i64 = 5 * domain::time::MINUTE_MS;
 
 /// `POST /api/usage-log`
 ///
-/// 1. The signature over the body as it came; without a key configured there is no such endpoint.
-/// 2. The fields. A call of an unknown token is counted as such, once however often it is repeated.
-/// 3. Into the same queue as the gateway's events, under an id that every repeat has too.
+/// 1. Check the signature over the unchanged body. If no key is configured, there is no such endpoint.
+/// 2. Check the fields. A call of an unknown token is counted as such, and only once if it is repeated.
+/// 3. Send it to the same queue as the gateway's events, under an id that every repeat shares.
 pub async fn log_usage(call: &Call, asked: Asked<UsageLogRequest>) -> Answer<UsageLogged> {
     let keys = call.config.usage_log_keys.clone().ok_or(ApiError::NotFound)?;
     let header = call.header("x-signature").ok_or(ApiError::BadSignature)?;
@@ -58,7 +58,7 @@ pub async fn log_usage(call: &Call, asked: Asked<UsageLogRequest>) -> Answer<Usa
     respond(UsageLogged { recorded: true, id })
 }
 
-/// The identity of a call: what the sender calls it, or everything that is said of it.
+/// Computes the identity of a call: from the sender's id, or otherwise from all of its fields.
 fn id_of(request: &UsageLogRequest) -> String {
     let text = match &request.request_id {
         Some(id) => format!("{} {id}", request.token_hash.as_str()),
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeat_has_the_same_id_and_another_call_has_not() {
+    fn a_repeat_has_the_same_id_and_another_call_a_different_one() {
         let id = |more: serde_json::Value| id_of(&request(&more));
         assert_eq!(id(json!({})), id(json!({})));
         assert_ne!(id(json!({})), id(json!({"response_time_ms": 5})));
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_alike_in_every_field_are_told_apart_by_their_own_ids() {
+    fn equal_calls_are_distinguished_by_their_request_ids() {
         let id = |more: serde_json::Value| id_of(&request(&more));
         assert_ne!(id(json!({"request_id": "a"})), id(json!({"request_id": "b"})));
         assert_eq!(id(json!({"request_id": "a"})), id(json!({"request_id": "a", "response_time_ms": 5})));
@@ -179,7 +179,7 @@ mod tests {
         assert_ne!(id(json!({"request_id": "a"})), id(other), "another token's call");
     }
 
-    /// Ids of calls that an earlier version has counted stay what they were.
+    /// Calls that an earlier version has counted keep their ids.
     #[test]
     fn an_absent_id_does_not_change_the_identity() {
         let without = serde_json::to_value(request(&json!({}))).unwrap();

@@ -10,7 +10,7 @@ use contract::usage::{Figures, OwnUsage};
 
 const RECENT_CALLS: u32 = 10;
 
-/// `GET /api/usage/me` and, as the earlier system called it, `GET /api/usage/test-data`.
+/// `GET /api/usage/me` and, at the earlier system's path, `GET /api/usage/test-data`.
 pub async fn own(call: &Call, _: Asked<()>) -> Answer<OwnUsage> {
     let holder = api_key::holder(call).await?;
     let db = call.db()?;
