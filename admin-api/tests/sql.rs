@@ -1,5 +1,5 @@
-//! Every SQL statement against the migrated schema: that it prepares, that the ones on hot paths use
-//! their indexes, and that the consumer's statements add up as `domain::usage::rollup::Rollup` does.
+//! Checks every SQL statement against the migrated schema: it can be prepared, statements on hot paths use
+//! their indexes, and the consumer's statements add up like `domain::usage::rollup::Rollup`.
 
 #![expect(
     clippy::unwrap_used,
@@ -151,7 +151,7 @@ fn no_statement_scans_the_raw_events() {
     }
 }
 
-/// The consumer's batch, as one transaction.
+/// Runs the consumer's batch as one transaction.
 fn take_in(db: &mut Connection, events: &[UsageEvent]) {
     take_chunks_in(db, &chunks(events).unwrap());
 }
@@ -166,10 +166,10 @@ fn take_chunks_in(db: &mut Connection, chunks: &[String]) {
     }
 }
 
-/// Dimension, granularity, key, start.
+/// A rollup's dimension, granularity, key and start.
 type Key = (String, String, String, i64);
 
-/// The rollups that an event counts in.
+/// Returns the keys of the rollups in which an event counts.
 fn keys_of(event: &UsageEvent) -> Vec<Key> {
     let (team, token) = (event.team.as_str(), event.token_id.as_str());
     let route = event.route_id.as_ref().map_or("", |id| id.as_str());
@@ -185,7 +185,7 @@ fn keys_of(event: &UsageEvent) -> Vec<Key> {
     keys
 }
 
-/// The rollups as they must be: each event once, folded by `domain`.
+/// Computes the expected rollups: each event once, folded by `domain`.
 fn folded(events: &[UsageEvent]) -> BTreeMap<Key, Rollup> {
     let mut seen = std::collections::HashSet::new();
     let mut rollups: BTreeMap<Key, Rollup> = BTreeMap::new();
@@ -235,7 +235,7 @@ prop_compose! {
         bytes_in in proptest::option::of(0_u64..1_000_000), model in proptest::option::of(0_u64..5_000),
     ) -> UsageEvent {
         UsageEvent {
-            // What an id stands for never changes: everything else follows from it.
+            // An id always stands for the same event: everything else follows from it.
             id: format!("e{id}"), at, token_id: format!("tok_{token}").as_str().into(),
             team: format!("team-{}", token % 2).as_str().into(),
             route_id: route.map(|r| format!("rte_{r}").as_str().into()), route_path: None,
@@ -254,7 +254,7 @@ prop_compose! {
     }
 }
 
-/// Events with each id once.
+/// Returns the events with each id once.
 fn distinct(events: Vec<UsageEvent>) -> Vec<UsageEvent> {
     let mut seen = std::collections::HashSet::new();
     events.into_iter().filter(|event| seen.insert(event.id.clone())).collect()
@@ -263,7 +263,7 @@ fn distinct(events: Vec<UsageEvent>) -> Vec<UsageEvent> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Whatever is delivered twice, in whatever order and company, counts once.
+    /// An event counts once even if it is delivered twice, in any order and with any others.
     #[test]
     fn delivery_at_least_once_counts_exactly_once(
         events in proptest::collection::vec(any_event(), 1..60).prop_map(distinct),
@@ -274,7 +274,7 @@ proptest! {
             let batch: Vec<_> = delivery.iter().filter_map(|i| events.get(*i).cloned()).collect();
             take_in(&mut db, &batch);
         }
-        // At last everything has come at least once.
+        // In the end, every event has been delivered at least once.
         take_in(&mut db, &events);
         prop_assert_eq!(stored(&db), folded(&events));
         let rows: u32 = db.query_row("SELECT count(*) FROM usage_events", [], |row| row.get(0)).unwrap();
@@ -283,7 +283,7 @@ proptest! {
 }
 
 #[test]
-fn calls_of_long_ago_count_in_no_rollup_that_retention_deletes_at_once() {
+fn old_calls_count_in_no_rollup_that_retention_would_delete() {
     let now = 1_000 * DAY_MS;
     let mut db = migrated();
     let event = |id: &str, age: i64| {
@@ -307,7 +307,7 @@ fn calls_of_long_ago_count_in_no_rollup_that_retention_deletes_at_once() {
 }
 
 #[test]
-fn the_first_token_of_the_earlier_form_has_the_table_published_again() {
+fn the_first_token_of_the_earlier_form_republishes_the_table() {
     let db = migrated();
     let import = |hash: &str| {
         let version = || {
@@ -357,7 +357,7 @@ fn with_token(db: &Connection) {
 }
 
 #[test]
-fn the_loser_of_two_writers_leaves_no_trace() {
+fn a_write_that_loses_a_race_leaves_no_trace() {
     let mut db = migrated();
     with_token(&db);
     for (name, request) in [("first", "r1"), ("second", "r2")] {
@@ -397,7 +397,7 @@ fn the_loser_of_two_writers_leaves_no_trace() {
     assert_eq!((name.as_str(), rows("outbox"), rows("audit")), ("first", 1, 1));
 }
 
-/// Calls counted before the rollups got their current shape are in them.
+/// Calls that were counted before the rollups got their current shape are still in them.
 #[test]
 fn the_migration_of_the_rollups_loses_nothing() {
     let db = Connection::open_in_memory().unwrap();
@@ -447,8 +447,8 @@ fn the_migration_of_the_rollups_loses_nothing() {
     assert_eq!(pairs, 3);
 }
 
-/// A small deterministic generator (`SplitMix64`, Steele et al. 2014), so that a schedule that fails can
-/// be run again by its seed.
+/// A small deterministic generator (`SplitMix64`, Steele et al. 2014), so that a failing schedule can
+/// be run again from its seed.
 struct Dice(u64);
 
 impl Dice {
@@ -488,14 +488,14 @@ fn rolled_event(dice: &mut Dice, id: usize) -> UsageEvent {
     }
 }
 
-/// A consumer with the transactions that its batch still has before it.
+/// A consumer with the remaining transactions of its batch.
 struct Consumer {
     messages: Vec<usize>,
     left: Vec<Vec<UsageEvent>>,
 }
 
-/// A thousand schedules of a queue that delivers at least once: messages come twice and in any order,
-/// up to three consumers work at once, each transaction of theirs in between those of the others, and
+/// Runs a thousand schedules of a queue that delivers at least once: messages come twice and in any order,
+/// up to three consumers work at once with interleaved transactions, and
 /// any of them may die between two transactions, or after the last and before its acknowledgement.
 #[test]
 fn a_thousand_schedules_count_exactly_what_was_sent() {
@@ -516,7 +516,7 @@ fn a_thousand_schedules_count_exactly_what_was_sent() {
             };
             (0..count).map(|_| message(&mut dice)).collect()
         };
-        // A producer that lost the answer sends the message again, under another queue id.
+        // A producer that lost the response sends the message again, under another queue id.
         let mut queue: Vec<usize> = (0..messages.len()).collect();
         for message in 0..messages.len() {
             if dice.roll(3) == 0 {
@@ -540,7 +540,7 @@ fn a_thousand_schedules_count_exactly_what_was_sent() {
             }
             let index = dice.roll(consumers.len());
             if crashes < 20 && dice.roll(6) == 0 {
-                // Nothing was acknowledged: all of it comes again.
+                // Nothing was acknowledged: the whole batch comes again.
                 crashes += 1;
                 queue.extend(consumers.swap_remove(index).messages);
             } else if let Some(chunk) = consumers[index].left.pop() {
@@ -556,7 +556,7 @@ fn a_thousand_schedules_count_exactly_what_was_sent() {
     }
 }
 
-/// A repeat is known by its raw row. Retention takes that away, so what comes after it is dropped.
+/// A repeat is recognised by its raw row. Retention deletes that row, so a later event is dropped.
 #[test]
 fn a_repeat_after_retention_counts_nothing() {
     const KEPT_MS: i64 = 15 * DAY_MS;
@@ -567,7 +567,7 @@ fn a_repeat_after_retention_counts_nothing() {
         serde_json::to_string(&UsageMessage { v: 1, events: events.clone(), dropped: 0, unknown_tokens: 0 });
     let text = text.unwrap();
     let mut dropped = vec![];
-    // The events lie in the first three days. As they are kept, as half of them are gone, and as all are.
+    // The events are from the first three days: all are kept, then some and more are deleted, then all.
     for now in [3 * DAY_MS, KEPT_MS + DAY_MS, KEPT_MS + 2 * DAY_MS, KEPT_MS + 3 * DAY_MS] {
         db.execute(&query("events_purge"), params![now - KEPT_MS, 1_000]).unwrap();
         let mut message = decode(&text).unwrap();
@@ -578,7 +578,7 @@ fn a_repeat_after_retention_counts_nothing() {
     assert!(dropped[0] == 0 && 0 < dropped[1] && dropped[1] < dropped[2] && dropped[3] == 20, "{dropped:?}");
 }
 
-/// Whatever upstreams claim, the sums stay within what a column holds.
+/// Sums stay within the range of a column for any counts that upstreams claim.
 #[test]
 fn the_largest_counts_add_up() {
     let mut db = migrated();
@@ -599,7 +599,7 @@ fn the_largest_counts_add_up() {
     take_in(&mut db, &message.events);
     let all = ("all".to_owned(), "day".to_owned(), String::new(), 0);
     assert_eq!(stored(&db)[&all].bytes_in, 4_000 * MAX_BYTES);
-    // Every row could take thousands of times as much.
+    // Every row could hold thousands of times as much.
     assert!(stored(&db).values().all(|rollup| rollup.bytes_out < 1 << 53));
 }
 
@@ -623,7 +623,7 @@ fn a_second_rotation_does_not_lengthen_the_first_ones_grace() {
     assert_eq!((end("a"), end("b")), (100, 500));
 }
 
-/// A rotation that loses against a revocation leaves nothing behind: no secret, no end, no answer.
+/// A rotation that loses against a revocation leaves nothing behind: no secret, no expiry, no kept response.
 #[test]
 fn a_rotation_of_a_revoked_token_changes_nothing() {
     let db = migrated();
@@ -641,7 +641,7 @@ fn a_rotation_of_a_revoked_token_changes_nothing() {
 }
 
 #[test]
-fn what_must_hold_of_teams_holds_whatever_the_code_does() {
+fn triggers_keep_the_rules_of_teams() {
     let db = migrated();
     let refused = |sql: &str, why: &str| {
         let error = db.execute_batch(sql).unwrap_err().to_string();
@@ -664,12 +664,12 @@ fn what_must_hold_of_teams_holds_whatever_the_code_does() {
         "INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES ('t', 't', 'b', '[]', 1, 1)",
         "team-deleted",
     );
-    // A person who is gone holds no place.
+    // A deleted person is not a member.
     db.execute_batch(
         "UPDATE users SET deleted_at = 1 WHERE id = 'u'; DELETE FROM memberships WHERE user_id = 'u';",
     )
     .unwrap();
-    // Nor do they count as the other ADMIN.
+    // A deleted person does not count as the other ADMIN either.
     db.execute_batch(
         "INSERT INTO memberships VALUES ('v', 'a', 'ADMIN', 1);
          INSERT INTO memberships VALUES ('u', 'a', 'ADMIN', 1);",
@@ -690,7 +690,7 @@ fn a_repeated_message_counts_its_losses_once() {
 }
 
 #[test]
-fn the_route_tables_version_only_grows_with_a_change() {
+fn only_a_change_increments_the_route_tables_version() {
     let db = migrated();
     let version =
         || -> i64 { db.query_row(&query("routes_version"), params![1], |row| row.get("version")).unwrap() };
@@ -740,7 +740,7 @@ fn with_tokens() -> Connection {
     db
 }
 
-/// Claims rows one at a time; whose they are, in that order.
+/// Claims rows one at a time. Returns their subjects, in that order.
 fn claimed(db: &Connection, now: i64) -> Vec<String> {
     let mut order = Vec::new();
     let mut claim = db.prepare(&query("outbox_claim")).unwrap();
@@ -755,13 +755,13 @@ fn claimed(db: &Connection, now: i64) -> Vec<String> {
 }
 
 #[test]
-fn a_revocation_goes_before_a_cap_cut_and_both_before_a_republication_whose_busiest_come_first() {
+fn a_revocation_comes_before_a_cap_change_and_both_before_a_republication() {
     let db = with_tokens();
     let republish = fs::read_to_string("../scripts/sql/republish.sql").unwrap();
     db.execute_batch(&republish).unwrap();
     let far = i64::MAX - 1;
     let insert = |id: &str, kind: &str, entity: &str, at: i64| {
-        // `changes()` is that of the statement before.
+        // `changes()` counts the rows of the previous statement.
         db.execute("UPDATE teams SET name = 'ops'", []).unwrap();
         db.execute(&query("outbox_insert"), params![id, kind, entity, at, at]).unwrap();
     };
@@ -772,7 +772,7 @@ fn a_revocation_goes_before_a_cap_cut_and_both_before_a_republication_whose_busi
     insert("r3", "token", "disabled", 31);
     insert("r4", "token", "edited", 32);
     let order = claimed(&db, far);
-    // The republished route table and prices, due from the beginning of time; then what may take something away.
+    // First the republished route table and prices, due since time 0; then a row that may revoke something.
     assert_eq!(order[..5], ["", "", "revoked", "disabled", "edited"]);
     let mut team = order[5..9].to_vec();
     team.sort();
@@ -783,7 +783,7 @@ fn a_revocation_goes_before_a_cap_cut_and_both_before_a_republication_whose_busi
 }
 
 #[test]
-fn what_was_published_is_watched_but_for_a_republication() {
+fn published_subjects_are_watched_except_in_a_republication() {
     let db = with_tokens();
     db.execute(&query("outbox_insert_tokens"), params![r#"["new","revoked","gone"]"#, 5, 5]).unwrap();
     db.execute_batch(&fs::read_to_string("../scripts/sql/republish.sql").unwrap()).unwrap();
@@ -825,7 +825,7 @@ fn all_failures_of_a_run_are_one_statement() {
 }
 
 #[test]
-fn one_run_holds_the_lease_until_it_gives_it_back_or_dies() {
+fn one_run_holds_the_lease_until_it_ends_or_dies() {
     let db = migrated();
     let take = |holder: &str, now: i64| {
         db.execute(&query("lease_take"), params!["l", holder, now, now - 100]).unwrap()
@@ -837,7 +837,7 @@ fn one_run_holds_the_lease_until_it_gives_it_back_or_dies() {
 }
 
 #[test]
-fn a_credential_that_no_key_opens_is_in_nobodys_way() {
+fn a_credential_that_no_key_opens_is_not_tried_again() {
     let db = migrated();
     db.execute_batch(
         "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at)
@@ -864,7 +864,7 @@ fn a_credential_that_no_key_opens_is_in_nobodys_way() {
     assert_eq!(
         db.execute(&query("credentials_lost"), params![lost, "fp"]).unwrap(),
         1,
-        "one was set meanwhile"
+        "another was just set"
     );
     assert_eq!((left(10), count()), (vec!["d".to_owned(), "e".to_owned()], (2, 2)));
 }

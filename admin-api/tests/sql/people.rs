@@ -1,11 +1,11 @@
-//! People who come and go, and rows that anybody signed in can write.
+//! Statements about people who join and leave, and about rows that anybody signed in can write.
 
 use super::{migrated, plan, query};
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Membership, Role, Subject, authorize};
 use rusqlite::{Connection, Params, params};
 
-/// Runs a statement and gives the number of rows that it changed.
+/// Runs a statement. Returns the number of rows that it changed.
 fn run(db: &Connection, name: &str, params: impl Params) -> usize {
     db.execute(&query(name), params).unwrap_or_else(|error| panic!("{name}: {error}"))
 }
@@ -18,7 +18,7 @@ fn text(db: &Connection, sql: &str) -> Option<String> {
     db.query_row(sql, [], |row| row.get(0)).unwrap()
 }
 
-/// Two teams, an inviter, an invited person, and an ADMIN of each team who stays.
+/// Makes two teams, an inviter, an invited person, and an ADMIN of each team who stays.
 fn with_people() -> Connection {
     let db = migrated();
     db.execute_batch(
@@ -39,14 +39,14 @@ fn invite(db: &Connection, id: &str, email: &str, by: &str, teams: &[(&str, Role
     }
 }
 
-/// The statements of `invitations::lapse`.
+/// Runs the statements of `invitations::lapse`.
 fn lapse(db: &Connection, emails: &str, inviters: &str) {
     run(db, "invitations_lapse_audit", params![emails, inviters, 5, "req"]);
     run(db, "invitations_lapse", params![emails, inviters]);
     run(db, "invitations_lapse_parts", params![emails, inviters]);
 }
 
-/// The statements of `invitations::accept`.
+/// Runs the statements of `invitations::accept`.
 fn accept(db: &Connection, email: &str, seen_by: Option<&str>) {
     let emails = format!("[{email:?}]");
     lapse(db, &emails, "[]");
@@ -59,8 +59,8 @@ fn state(db: &Connection, id: &str) -> String {
     db.query_row("SELECT state FROM invitations WHERE id = ?1", [id], |row| row.get(0)).unwrap()
 }
 
-/// Whatever an inviter is by now, in the team and in core-team: what they offered is given exactly if they could
-/// still give it, by the function that decides it elsewhere.
+/// For each current role of an inviter, in the team and in core-team: the offered role is given exactly if they could
+/// still give it, according to the function that decides it elsewhere.
 #[test]
 fn an_invitation_is_accepted_exactly_if_its_inviter_may_still_assign_the_role() {
     let roles: Vec<Option<Role>> = Role::ALL.into_iter().map(Some).chain([None]).collect();
@@ -98,7 +98,7 @@ fn an_invitation_is_accepted_exactly_if_its_inviter_may_still_assign_the_role() 
 }
 
 #[test]
-fn an_inviter_who_is_gone_gives_nothing() {
+fn the_invitation_of_a_deleted_inviter_gives_nothing() {
     let db = with_people();
     run(&db, "membership_insert", params!["inviter", "a", "ADMIN", 1]);
     invite(&db, "i", "invited@example.test", "inviter", &[("a", Role::Admin)]);
@@ -108,9 +108,9 @@ fn an_inviter_who_is_gone_gives_nothing() {
     assert_eq!(count(&db, "SELECT count(*) FROM memberships WHERE user_id = 'invited'"), 0);
 }
 
-/// An ADMIN of two teams who loses one keeps what they offered in the other; what they offered alone is revoked.
+/// If an ADMIN of two teams loses one, their offers in the other stay. An invitation with no offer left is revoked.
 #[test]
-fn losing_a_role_takes_exactly_the_open_invitations_that_needed_it() {
+fn losing_a_role_revokes_exactly_the_open_invitations_that_needed_it() {
     let db = with_people();
     for team in ["a", "b"] {
         run(&db, "membership_insert", params!["inviter", team, "ADMIN", 1]);
@@ -134,16 +134,16 @@ fn losing_a_role_takes_exactly_the_open_invitations_that_needed_it() {
         "SELECT group_concat(entity_id || ' ' || team_id) FROM (SELECT * FROM audit ORDER BY entity_id)",
     );
     assert_eq!(told.as_deref(), Some("both b,late b,one b"));
-    // A revoked one still says what it was for.
+    // A revoked invitation still lists its teams.
     assert_eq!(count(&db, "SELECT count(*) FROM invitation_teams WHERE invitation_id = 'one'"), 1);
-    // Again there is nothing to do and nothing to tell.
+    // A repeat changes nothing and records nothing.
     lapse(&db, "[]", r#"["inviter"]"#);
     assert_eq!(count(&db, "SELECT count(*) FROM audit"), 3);
 }
 
-/// A person whose inviter has gone invites by their own role.
+/// A person whose inviter has left the team can still invite, by their own role.
 #[test]
-fn a_chain_of_inviters_breaks_where_an_invitation_was_still_open() {
+fn a_former_inviters_open_invitations_are_revoked_but_not_those_of_their_invitees() {
     let db = with_people();
     run(&db, "membership_insert", params!["inviter", "a", "ADMIN", 1]);
     invite(&db, "first", "invited@example.test", "inviter", &[("a", Role::Admin)]);
@@ -156,7 +156,7 @@ fn a_chain_of_inviters_breaks_where_an_invitation_was_still_open() {
 }
 
 #[test]
-fn somebody_whom_the_inviter_cannot_see_is_not_made_a_member_by_the_invitation_itself() {
+fn an_invitation_does_not_add_a_person_whom_the_inviter_cannot_see() {
     let db = with_people();
     run(&db, "membership_insert", params!["inviter", "a", "MANAGER", 1]);
     invite(&db, "i", "invited@example.test", "inviter", &[("a", Role::Viewer)]);
@@ -171,7 +171,7 @@ fn somebody_whom_the_inviter_cannot_see_is_not_made_a_member_by_the_invitation_i
 }
 
 #[test]
-fn two_who_take_their_parts_back_at_once_leave_nothing() {
+fn simultaneous_revocations_of_all_parts_revoke_the_invitation() {
     let db = with_people();
     invite(&db, "i", "x@example.test", "stays", &[("a", Role::Viewer), ("b", Role::Viewer)]);
     for (team, left) in [("a", "pending"), ("b", "revoked")] {
@@ -196,7 +196,7 @@ fn unattended(db: &Connection) -> Option<String> {
 }
 
 #[test]
-fn a_token_whose_maker_may_not_change_it_any_more_is_told_of_until_somebody_attends_to_it() {
+fn a_token_whose_maker_may_no_longer_change_it_is_notified_until_attended_to() {
     let db = with_people();
     for (id, team, end) in [
         ("a1", "a", None),
@@ -220,7 +220,7 @@ fn a_token_whose_maker_may_not_change_it_any_more_is_told_of_until_somebody_atte
     let details = text(&db, "SELECT details FROM notifications WHERE subject = 'a1'");
     assert_eq!(details.as_deref(), Some(r#"{"name":"a1","person":"inviter@example.test"}"#));
 
-    // Somebody changes one; the other's end comes.
+    // Somebody changes one token; the other expires.
     run(&db, "token_touch", params!["a1", 6, None::<i64>]);
     run(&db, "unattended_changed", params!["a1", 6]);
     run(&db, "unattended_changed", params!["a2", 6]);
@@ -228,7 +228,7 @@ fn a_token_whose_maker_may_not_change_it_any_more_is_told_of_until_somebody_atte
     run(&db, "unattended_resolve", params![10]);
     assert_eq!(unattended(&db), None);
 
-    // Leaving the other team tells of what was made there, and of nothing that was attended to.
+    // Leaving the other team opens notifications for the tokens made there, and for none that was attended to.
     run(&db, "membership_update", params!["inviter", "b", "DEVELOPER", "VIEWER"]);
     open(Some(r#"["b"]"#), false, 11);
     assert_eq!(unattended(&db).as_deref(), Some("b1 b"));
@@ -236,7 +236,7 @@ fn a_token_whose_maker_may_not_change_it_any_more_is_told_of_until_somebody_atte
     run(&db, "unattended_resolve", params![12]);
     assert_eq!(unattended(&db), None, "the maker may change it again");
 
-    // Gone altogether: told before the memberships are taken.
+    // The person is deleted: notifications are opened before the memberships are removed.
     run(&db, "person_delete", params!["inviter", 13]);
     open(None, false, 13);
     run(&db, "memberships_delete", params!["inviter"]);
@@ -247,7 +247,7 @@ fn a_token_whose_maker_may_not_change_it_any_more_is_told_of_until_somebody_atte
 }
 
 #[test]
-fn the_tokens_of_a_former_platform_admin_are_told_of_in_every_team() {
+fn the_tokens_of_a_former_platform_admin_are_notified_in_every_team() {
     let db = with_people();
     for (id, team) in [("a1", "a"), ("b1", "b")] {
         token(&db, id, team, "inviter", None);
@@ -258,7 +258,7 @@ fn the_tokens_of_a_former_platform_admin_are_told_of_in_every_team() {
     assert_eq!(unattended(&db).as_deref(), Some("a1 a"));
 }
 
-/// Returns who of `calls` has disabled the token, one call after the other: (actor, may enable it again anyway).
+/// Disables the token by one call after the other: (actor, may enable it again anyway). Returns the final disabler.
 fn disabled_by(calls: &[(&str, bool)]) -> (Option<String>, Vec<usize>) {
     let db = with_people();
     token(&db, "t", "a", "dev", None);
@@ -271,7 +271,7 @@ fn disabled_by(calls: &[(&str, bool)]) -> (Option<String>, Vec<usize>) {
 }
 
 #[test]
-fn a_managers_disable_stands_whoever_disabled_the_token_before_or_after() {
+fn a_managers_disable_prevails_before_and_after_others() {
     let by = |name: &str| Some(name.to_owned());
     assert_eq!(disabled_by(&[("dev", false), ("manager", true)]), (by("manager"), vec![1, 1]));
     assert_eq!(disabled_by(&[("manager", true), ("dev", false)]), (by("manager"), vec![1, 0]));
@@ -280,7 +280,7 @@ fn a_managers_disable_stands_whoever_disabled_the_token_before_or_after() {
 }
 
 #[test]
-fn an_enable_is_held_to_who_had_disabled_the_token_when_it_was_allowed() {
+fn an_enable_requires_the_same_disabler_as_when_it_was_allowed() {
     let db = with_people();
     token(&db, "t", "a", "dev", None);
     let none = None::<i64>;
@@ -289,7 +289,7 @@ fn an_enable_is_held_to_who_had_disabled_the_token_when_it_was_allowed() {
     assert_eq!(run(&db, "token_enable", params!["t", 7, none, "dev"]), 0);
     assert_eq!(run(&db, "token_enable", params!["t", 7, none, None::<&str>]), 0);
     assert_eq!(run(&db, "token_enable", params!["t", 7, none, "manager"]), 1);
-    // Disabled before it was kept by whom.
+    // The token was disabled before the person was recorded.
     db.execute_batch("UPDATE tokens SET disabled_at = 1, disabled_by = NULL").unwrap();
     assert_eq!(run(&db, "token_enable", params!["t", 8, none, None::<&str>]), 1);
 }
@@ -320,9 +320,9 @@ fn repeated_refusals_are_one_row_and_one_person_can_cause_few() {
     assert_eq!(count(&db, "SELECT count(*) FROM audit"), 22, "the next minute is another");
 }
 
-/// D1 bills the entry of every index. All four are read by a list of their own.
+/// D1 bills an entry in every index. Each of the four indexes serves a list.
 #[test]
-fn an_audit_entry_writes_a_row_for_each_index_that_a_list_uses_and_a_repeat_one() {
+fn an_audit_entry_writes_one_row_an_index_and_a_repeat_one_row() {
     let db = migrated();
     let indexes = count(
         &db,
@@ -344,7 +344,7 @@ fn an_audit_entry_writes_a_row_for_each_index_that_a_list_uses_and_a_repeat_one(
     assert_eq!(i64::try_from(used.len()), Ok(indexes));
     let plan = plan(&db, "audit_refused");
     assert!(plan.contains("SEARCH audit USING PRIMARY KEY (id>? AND id<?)"), "{plan}");
-    // A repeat changes `after` alone, which no index holds.
+    // A repeat changes only `after`, which no index contains.
     let columns = count(
         &db,
         "SELECT count(*) FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'audit' AND sql LIKE '%after%'",
@@ -353,7 +353,7 @@ fn an_audit_entry_writes_a_row_for_each_index_that_a_list_uses_and_a_repeat_one(
 }
 
 #[test]
-fn a_members_lists_read_the_tokens_of_their_teams_alone_in_every_order() {
+fn a_members_lists_read_only_their_teams_tokens_in_every_order() {
     let db = migrated();
     for order in ["newest", "oldest"] {
         let plan = plan(&db, &format!("tokens_of_teams_{order}"));
@@ -368,9 +368,9 @@ fn a_members_lists_read_the_tokens_of_their_teams_alone_in_every_order() {
     }
 }
 
-/// The statement for some teams and the one for all must not come to differ.
+/// The statement for some teams and the one for all must not diverge.
 #[test]
-fn a_members_lists_are_those_of_all_teams_without_the_others() {
+fn a_members_lists_equal_the_lists_of_all_teams_filtered() {
     let db = with_people();
     for n in 0..40 {
         let team = ["a", "b", "core-team"][n % 3];
@@ -427,9 +427,9 @@ fn a_members_lists_are_those_of_all_teams_without_the_others() {
     }
 }
 
-/// The second upstream lends its credential, so whether it has one holds the write.
+/// Calls may use the second upstream's credential, so the write depends on whether it has one.
 #[test]
-fn a_route_fails_over_only_to_what_was_looked_at() {
+fn a_route_fails_over_only_to_the_checked_second_upstream() {
     let db = migrated();
     let none = None::<&str>;
     let insert = |id: &str, second: Option<&str>, may_lend: bool| {

@@ -1,12 +1,12 @@
-//! Statements of the cron and the consumer: bounded, whatever the tables hold.
+//! Statements of the cron and the consumer: their work is bounded for tables of any size.
 
 use super::{DAY_MS, HOUR_MS, migrated, plan, query};
 use rusqlite::{Connection, params};
 use std::fs;
 use std::path::Path;
 
-/// Fills every table that grows: ten thousand rows of the past, as a busy system has them. No ANALYZE,
-/// since D1 runs none.
+/// Fills every table that grows with ten thousand old rows, as in a busy system. It does not run ANALYZE,
+/// because D1 does not.
 fn filled() -> Connection {
     let db = migrated();
     let series = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)";
@@ -41,7 +41,7 @@ fn filled() -> Connection {
     ];
     let twenty = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19)";
     statements.push(format!("{twenty} INSERT INTO routes (id, name, path, backend_url, created_by, created_at, updated_at) SELECT 'r' || i, 'r', '/api/r' || i, 'https://x.example', 'u', 0, 0 FROM n"));
-    // Two days of five minutes for twenty routes and as many that are gone.
+    // Two days of five-minute rollups for twenty routes and as many deleted ones.
     statements.push(format!("WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 23039) INSERT INTO usage_rollups SELECT 'route', '5m', 'r' || (i % 40), ({NOW} / 300000 - i / 40) * 300000, 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{{}}' FROM n"));
     for statement in statements {
         db.execute_batch(&statement).unwrap_or_else(|e| panic!("{statement}: {e}"));
@@ -51,7 +51,7 @@ fn filled() -> Connection {
 
 const NOW: i64 = 1_790_000_000_000;
 
-/// The statements that the cron runs each minute (or hour), with a minute's parameters.
+/// Lists the statements that the cron runs each minute (or hour), with a minute's parameters.
 fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
     let of = |values: &[i64]| values.iter().map(|n| rusqlite::types::Value::from(*n)).collect::<Vec<_>>();
     let text = |text: &str| rusqlite::types::Value::from(text.to_owned());
@@ -80,11 +80,11 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
     ]
 }
 
-/// Steps of SQLite's machine: a walk of ten thousand rows takes some 50,000 and more.
+/// The most steps of SQLite's virtual machine; a scan of ten thousand rows takes at least some 50,000.
 const MOST_STEPS: i32 = 15_000;
 
 #[test]
-fn nothing_that_the_cron_runs_walks_a_table_that_grows() {
+fn no_statement_of_the_cron_scans_a_growing_table() {
     let db = filled();
     for (name, values) in cron_statements() {
         let mut statement = db.prepare(&query(name)).unwrap();
@@ -101,10 +101,10 @@ fn nothing_that_the_cron_runs_walks_a_table_that_grows() {
 }
 
 #[test]
-fn every_statement_of_upkeep_that_the_cron_runs_is_looked_at() {
+fn every_upkeep_statement_of_the_cron_is_measured() {
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/upkeep.rs")).unwrap();
     let known: Vec<&str> = cron_statements().iter().map(|(name, _)| *name).collect();
-    // Of the comparison with KV and of the API, and single rows by their keys.
+    // Statements of the comparison with KV and of the API, and those for single rows by key.
     let others = ["drift_open", "drift_resolve", "drift_count", "notifications_list", "notify"];
     for name in source.split("sql!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(known.contains(&name) || others.contains(&name), "{name} is in no list");
@@ -112,7 +112,7 @@ fn every_statement_of_upkeep_that_the_cron_runs_is_looked_at() {
 }
 
 #[test]
-fn a_look_for_calls_that_match_nothing_ends_after_so_many_and_says_where() {
+fn a_search_without_matches_stops_at_its_limit_and_says_where() {
     let db = filled();
     let key = |name: &str| match name {
         "token" => (Some("t1"), None, None),
@@ -179,7 +179,7 @@ fn calls_of_a_model_without_a_price_add_up_until_it_has_one() {
 }
 
 #[test]
-fn one_batch_opens_no_more_unpriced_models_than_there_is_room_for() {
+fn one_batch_opens_at_most_the_remaining_unpriced_notifications() {
     let db = migrated();
     let note = |models: &[(String, u32)], now: i64| {
         let json: Vec<_> = models
@@ -208,7 +208,7 @@ fn one_batch_opens_no_more_unpriced_models_than_there_is_room_for() {
 }
 
 #[test]
-fn what_one_retention_deleted_is_noted_for_the_consumer_of_another() {
+fn a_purge_is_noted_for_a_consumer_with_another_retention() {
     let db = filled();
     let noted = || -> i64 {
         db.query_row("SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'events-purged'", [], |row| {
