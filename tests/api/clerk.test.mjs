@@ -1,4 +1,4 @@
-// People as Clerk tells of them, webhooks, and invitations, against a stand-in that speaks Clerk's format.
+// People from Clerk, webhooks and invitations, against a stand-in that speaks Clerk's format.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
@@ -43,7 +43,7 @@ const roles = async (id) =>
       .all()
   ).results.map((r) => r.r);
 
-test("only what Svix signed is taken, and a repeat changes nothing", async () => {
+test("only messages signed by Svix are accepted, and a repeat changes nothing", async () => {
   const user = clerkUser({
     id: "user_hook",
     email: "hook@example.test",
@@ -75,7 +75,7 @@ test("only what Svix signed is taken, and a repeat changes nothing", async () =>
   assert.equal((await tell("user.created", { id: 5 })).status, 422);
 });
 
-test("an older message does not overwrite a newer one, and who is deleted stays so", async () => {
+test("an older message does not overwrite a newer one, and a deleted person stays deleted", async () => {
   const at = Date.now();
   await tell("user.updated", clerkUser({ id: "user_order", email: "new@example.test", at }));
   await tell("user.created", clerkUser({ id: "user_order", email: "old@example.test", at: at - 1000 }));
@@ -89,7 +89,7 @@ test("an older message does not overwrite a newer one, and who is deleted stays 
   assert.equal((await ask("order", "GET", "/api/me")).status, 401);
 });
 
-test("a verified address belongs to the account that Clerk told of last", async () => {
+test("a verified address belongs to the account that Clerk described last", async () => {
   await tell("user.created", clerkUser({ id: "user_first", email: "moved@example.test" }));
   await tell("user.created", clerkUser({ id: "user_second", email: "Moved@example.test" }));
   assert.deepEqual(
@@ -98,7 +98,7 @@ test("a verified address belongs to the account that Clerk told of last", async 
   );
 });
 
-test("in whatever order Clerk's messages come", async () => {
+test("it does not matter in which order Clerk's messages come", async () => {
   const at = Date.now();
   await tell("user.updated", clerkUser({ id: "user_late", email: "order@example.test", at }));
   await tell("user.created", clerkUser({ id: "user_early", email: "order@example.test", at: at - 5_000 }));
@@ -125,7 +125,7 @@ test("a deleted person leaves every team, and each departure is in the audit log
   ]);
 });
 
-test("who signs in before any webhook is fetched from Clerk once", async () => {
+test("a person who signs in before any webhook is fetched from Clerk once", async () => {
   clerk.users.set(
     "user_fetched",
     clerkUser({ id: "user_fetched", email: "fetched@example.test", first_name: "Fee" }),
@@ -136,7 +136,7 @@ test("who signs in before any webhook is fetched from Clerk once", async () => {
   assert.equal(clerk.requests.length - seen, 1);
   clerk.state.failing = 500;
   const away = await ask("away", "GET", "/api/me");
-  assert.deepEqual([away.status, away.body.email], [200, null], "Clerk away fails no sign-in");
+  assert.deepEqual([away.status, away.body.email], [200, null], "an outage of Clerk fails no sign-in");
   assert.equal((await ask("away", "GET", "/api/me")).status, 200);
   clerk.state.failing = null;
   const asked = (who) => clerk.requests.filter((r) => r.path === `/v1/users/user_${who}`).length;
@@ -150,18 +150,22 @@ test("who signs in before any webhook is fetched from Clerk once", async () => {
     assert.equal((await ask("away", "GET", "/api/me")).body.name, "Ava", "ten minutes later");
   await system.db.prepare("UPDATE users SET asked_at = 1 WHERE id = 'user_away'").run();
   await ask("away", "GET", "/api/me");
-  assert.equal(asked("away"), 2, "who has no address is known all the same");
+  assert.equal(asked("away"), 2, "a described person without an address is not asked about again");
   assert.equal((await row("user_away")).avatar_url, null);
   clerk.state.delayMs = 6_000;
   const start = Date.now();
-  assert.equal((await ask("slow", "GET", "/api/me")).status, 200, "nor does Clerk being slow");
+  assert.equal((await ask("slow", "GET", "/api/me")).status, 200, "a slow Clerk fails no sign-in either");
   assert.ok(Date.now() - start < 5_000, `took ${Date.now() - start} ms`);
   clerk.state.delayMs = 0;
 });
 
 test("BOOTSTRAP_ADMINS names by verified address, and only while there is no admin", async () => {
   clerk.users.set("user_boot", clerkUser({ id: "user_boot", email: "boot@example.test" }));
-  assert.equal((await ask("boot", "GET", "/api/me")).body.is_platform_admin, false, "there is one already");
+  assert.equal(
+    (await ask("boot", "GET", "/api/me")).body.is_platform_admin,
+    false,
+    "there already is an admin",
+  );
   await system.db.prepare("UPDATE users SET deleted_at = 1 WHERE id = 'user_admin'").run();
   assert.equal((await ask("boot", "GET", "/api/me")).body.is_platform_admin, true);
   await system.db.prepare("UPDATE users SET deleted_at = NULL WHERE id = 'user_admin'").run();
@@ -169,7 +173,7 @@ test("BOOTSTRAP_ADMINS names by verified address, and only while there is no adm
   assert.equal(
     (await ask("boot", "GET", "/api/me")).body.is_platform_admin,
     false,
-    "who was removed stays removed",
+    "a removed admin stays removed",
   );
 });
 
@@ -191,7 +195,7 @@ test("parity fault 11: an invitation is sent, accepted by signing up, and shows 
     "user.created",
     clerkUser({ id: "user_invited", email: "New.Person@example.test", verified: false }),
   );
-  assert.deepEqual(await roles("user_invited"), [], "not before the address is verified");
+  assert.deepEqual(await roles("user_invited"), [], "the address is not verified yet");
   await tell(
     "user.updated",
     clerkUser({ id: "user_invited", email: "New.Person@example.test", at: Date.now() + 1000 }),
@@ -205,7 +209,7 @@ test("parity fault 11: an invitation is sent, accepted by signing up, and shows 
   assert.deepEqual(audit.map((e) => e.team_id).sort(), ["automation", "web"]);
 });
 
-test("who has the address already is a member at once, and Clerk is not asked", async () => {
+test("a person who already has the address is a member at once, and Clerk is not asked", async () => {
   const before = clerk.invitations.length;
   const made = await invite("admin", "HOOK@example.test", [{ team_id: "web", role: "DEVELOPER" }]);
   assert.deepEqual([made.status, made.body.state], [201, "accepted"]);
@@ -213,7 +217,7 @@ test("who has the address already is a member at once, and Clerk is not asked", 
   assert.equal(clerk.invitations.length, before);
 });
 
-test("of two roles in a team the higher stays", async () => {
+test("of two roles in a team, the higher one stays", async () => {
   await system.db.prepare("INSERT INTO memberships VALUES ('user_first', 'web', 'VIEWER', 1)").run();
   const waiting = async (role) => invite("admin", "both@example.test", [{ team_id: "web", role }]);
   for (const role of ["DEVELOPER", "MANAGER", "VIEWER"])
@@ -233,7 +237,7 @@ test("of two roles in a team the higher stays", async () => {
   assert.deepEqual(
     body.items.map((e) => [e.before.role, e.after.role]),
     [["VIEWER", "MANAGER"]],
-    "what changed nothing is not written down",
+    "an invitation that changed nothing is not recorded",
   );
 });
 
@@ -270,16 +274,16 @@ test("nobody invites above the roles they may assign, nor into another team", as
   assert.deepEqual(
     mixed.teams.map((t) => t.team_id),
     ["automation"],
-    "the others stay hidden",
+    "the invitation's other teams stay hidden",
   );
   assert.equal(
     (await ask("manager", "DELETE", `/api/invitations/${mixed.id}`)).status,
     404,
-    "it was accepted, and reaches into another team",
+    "it was accepted, and names another team",
   );
 });
 
-test("resend and revoke; Clerk refusing, Clerk away", async () => {
+test("invitations are sent again and revoked; Clerk may refuse or be away", async () => {
   const made = (await invite("admin", "again@example.test", [{ team_id: "web", role: "VIEWER" }])).body;
   const first = clerk.invitations.at(-1);
   await system.db
@@ -314,7 +318,7 @@ test("resend and revoke; Clerk refusing, Clerk away", async () => {
   assert.equal(
     clerk.invitations.some((i) => i.email_address === "later@example.test"),
     false,
-    "not at once: whoever made it may still be sending it",
+    "not at once: the request that made it may still be sending it",
   );
   await system.db
     .prepare("UPDATE invitations SET tried_at = 1 WHERE id IN (?, ?)")
@@ -326,7 +330,7 @@ test("resend and revoke; Clerk refusing, Clerk away", async () => {
       (await ask("admin", "GET", "/api/invitations")).body.items.find((i) => i.id === due.id).delivery ===
       "sent",
     10_000,
-    "the cron's sending",
+    "the cron sending it",
   );
   assert.equal(clerk.invitations.at(-1).email_address, "later@example.test");
   await eventually(() => takenBack("later@blocked.example"), 10_000, "Clerk's refusal");
@@ -346,7 +350,7 @@ test("invitations expire by cron", async () => {
   assert.deepEqual(await roles("user_late"), []);
 });
 
-/** Everybody, page by page. */
+/** Synchronises everybody, page by page. */
 async function sync(user = "admin") {
   let people = 0;
   for (let cursor; ;) {
@@ -358,7 +362,7 @@ async function sync(user = "admin") {
   }
 }
 
-test("parity fault 7: the synchronisation takes in everybody, past the first hundred", async () => {
+test("parity fault 7: the synchronisation adds everybody, beyond the first hundred", async () => {
   await invite("admin", "many200@example.test", [{ team_id: "web", role: "VIEWER" }]);
   for (let i = 0; i < 250; i++)
     clerk.users.set(
@@ -379,7 +383,7 @@ test("parity fault 7: the synchronisation takes in everybody, past the first hun
   clerk.state.failing = null;
 });
 
-test("without Clerk's secret there is a link to hand over, and without a webhook secret no endpoint", async () => {
+test("without Clerk's secret there is a link to hand over, and without a webhook secret there is no endpoint", async () => {
   const bare = await startOnSockets();
   try {
     const made = await as(bare, "admin", "POST", "/api/invitations", {
@@ -395,7 +399,7 @@ test("without Clerk's secret there is a link to hand over, and without a webhook
   }
 });
 
-/** Somebody whom Clerk has told of, with roles as { team: role }. */
+/** Adds a person whom Clerk has described, with roles as { team: role }. */
 async function member(id, roles = {}) {
   await tell("user.created", clerkUser({ id: `user_${id}`, email: `${id}@example.test` }));
   for (const [team, role] of Object.entries(roles))
@@ -407,7 +411,7 @@ async function member(id, roles = {}) {
 const stateOf = async (id) =>
   (await system.db.prepare("SELECT state FROM invitations WHERE id = ?").bind(id).first()).state;
 
-test("an inviter who is removed, demoted or gone leaves no open invitation that they could not make", async () => {
+test("if an inviter is removed, demoted or deleted, invitations that they could no longer make are revoked", async () => {
   await ask("admin", "POST", "/api/teams", { id: "gate", name: "Gate" });
   await member("keeper", { gate: "ADMIN" });
   const ways = {
@@ -435,7 +439,7 @@ test("an inviter who is removed, demoted or gone leaves no open invitation that 
   }
 });
 
-test("authority is asked for when an invitation is accepted, whatever became of its inviter unseen", async () => {
+test("the inviter's permission is checked again when an invitation is accepted", async () => {
   await member("unseen", { gate: "ADMIN" });
   const { id } = (await invite("unseen", "friend@example.test", [{ team_id: "gate", role: "ADMIN" }])).body;
   await system.db.prepare("DELETE FROM memberships WHERE user_id = 'user_unseen'").run();
@@ -443,7 +447,7 @@ test("authority is asked for when an invitation is accepted, whatever became of 
   assert.deepEqual([await roles("user_friend"), await stateOf(id)], [[], "revoked"]);
 });
 
-test("an ADMIN of one team takes back their part of an invitation into two", async () => {
+test("an ADMIN of one team revokes their part of an invitation into two", async () => {
   await ask("admin", "POST", "/api/teams", { id: "other-gate", name: "Other" });
   await member("half", { gate: "ADMIN" });
   const { id } = (
@@ -461,13 +465,13 @@ test("an ADMIN of one team takes back their part of an invitation into two", asy
   assert.equal(
     (await ask("half", "DELETE", `/api/invitations/${id}`)).status,
     404,
-    "nothing of it is theirs any more",
+    "the invitation no longer names a team of theirs",
   );
   await member("halved");
   assert.deepEqual(await roles("user_halved"), ["other-gate VIEWER"]);
 });
 
-test("an invitation sent again to somebody who has signed up since is accepted at once", async () => {
+test("an invitation sent again to a person who has since signed up is accepted at once", async () => {
   const { id } = (await invite("admin", "since@example.test", [{ team_id: "gate", role: "VIEWER" }])).body;
   await system.db
     .prepare("UPDATE invitations SET state = 'expired', expires_at = 1 WHERE id = ?")
@@ -482,7 +486,7 @@ test("an invitation sent again to somebody who has signed up since is accepted a
   );
 });
 
-test("whoever sends an invitation again answers for it", async () => {
+test("a person who sends an invitation again becomes its inviter", async () => {
   await member("vouched", { gate: "ADMIN" });
   const { id } = (await invite("vouched", "vouchee@example.test", [{ team_id: "gate", role: "VIEWER" }]))
     .body;
@@ -491,7 +495,7 @@ test("whoever sends an invitation again answers for it", async () => {
   assert.equal(await stateOf(id), "pending");
 });
 
-test("a new invitation does not tell a MANAGER who has an account; their next request accepts it", async () => {
+test("a new invitation does not reveal to a MANAGER who has an account; the invited person's next request accepts it", async () => {
   await member("lead", { gate: "MANAGER" });
   await member("account");
   const shown = async (email) => {
@@ -515,11 +519,11 @@ test("a new invitation does not tell a MANAGER who has an account; their next re
   assert.deepEqual(
     (await invite("lead", "account@example.test", [{ team_id: "gate", role: "DEVELOPER" }])).body.state,
     "accepted",
-    "a colleague is no secret",
+    "the MANAGER can see a colleague anyway",
   );
 });
 
-test("the tokens of somebody who is gone from Clerk are told of at the bell", async () => {
+test("the tokens of a person deleted from Clerk have notifications", async () => {
   await member("vanishing", { gate: "DEVELOPER" });
   const { id } = (
     await ask("vanishing", "POST", "/api/tokens", { name: "orphan", team_id: "gate", scopes: ["*"] })

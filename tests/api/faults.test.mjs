@@ -1,4 +1,4 @@
-// The admin API while what it stands on fails.
+// The admin API while its dependencies fail.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, putRoutes, startOnSockets } from "../support/harness.mjs";
@@ -38,7 +38,7 @@ test("a revoke that KV has not taken answers 202 pending and is published later"
   assert.equal(left.n, 0);
 });
 
-test("nothing is ever resurrected: the newest state wins over late retries", async () => {
+test("no token is resurrected: the newest state wins over late retries", async () => {
   const token = await make();
   await system.faults("api", { kv_put: { fail: true } });
   await as(system, "admin", "POST", `/api/tokens/${token.id}/disable`);
@@ -57,7 +57,7 @@ test("nothing is ever resurrected: the newest state wins over late retries", asy
   assert.equal((await inKv(token.token)).state, "revoked");
 });
 
-test("D1 down: the API answers 503 in the envelope and the gateway notices nothing", async () => {
+test("while D1 is down, the API answers 503 in the envelope and the gateway is not affected", async () => {
   const token = await make();
   await putRoutes(system, [["/api/echo", "/echo"]], { version: 1000 });
   const use = () => system.gateway("/api/echo", { headers: { "x-api-key": token.token } });
@@ -102,7 +102,7 @@ test("events that D1 refused are retried by the queue and counted once", async (
   assert.equal(own.recent.length, 3);
 });
 
-test("a flood of forged tokens, also of the earlier form, costs the database nothing", async () => {
+test("a flood of forged tokens, even of the earlier form, causes no database query", async () => {
   const ask = (token) => system.call("/api/usage/me", { headers: { "x-api-key": token } });
   assert.equal((await ask(mintLegacyToken())).status, 401);
   const queries = async () => (await system.faults("api")).counts.d1;

@@ -1,4 +1,4 @@
-// The earlier system's data, taken over: the same tokens work at the gateway, and doing it again changes
+// Imports the earlier system's data: the same tokens work at the gateway, and a second import changes
 // nothing. The dump is made up, with tokens minted here.
 import assert from "node:assert/strict";
 import { spawnSync, spawn } from "node:child_process";
@@ -84,7 +84,7 @@ before(async () => {
       ",,,,,,,,",
     ].join("\n"),
   );
-  // As it was before: the gateway serves what the earlier system wrote.
+  // Before the import, the gateway serves the entries that the earlier system wrote.
   for (const [name, value] of Object.entries(kv)) await system.kv.put(name, value);
 });
 after(async () => {
@@ -148,7 +148,7 @@ test("an import without the route table leaves the one in KV alone", async () =>
   assert.equal((await call(token, "/api/open"))[0], 200);
 });
 
-test("a token whose team was deleted here is refused, and the others are taken", async () => {
+test("a token whose team was deleted here is refused, and the others are imported", async () => {
   assert.equal(
     (await as(system, "admin", "POST", "/api/teams", { id: "closed", name: "Closed" })).status,
     201,
@@ -172,7 +172,7 @@ test("a token whose team was deleted here is refused, and the others are taken",
   });
 });
 
-test("applied, the same tokens work, with what they may and no more", async () => {
+test("after the import, the same tokens work with exactly their permissions", async () => {
   const { code, output } = await run("--apply");
   assert.equal(code, 0, output);
   await eventually(async () => JSON.parse(await system.kv.get("routes"))?.v === 2, 10_000, "the new table");
@@ -186,25 +186,29 @@ test("applied, the same tokens work, with what they may and no more", async () =
   assert.equal(status, 200);
   assert.match(text, /Bearer vendor-secret/);
   assert.equal((await call(tokens.marketing, "/api/open"))[0], 200);
-  assert.equal((await call(tokens.marketing, "/api/lost"))[0], 404, "not bare: disabled");
+  assert.equal(
+    (await call(tokens.marketing, "/api/lost"))[0],
+    404,
+    "disabled, because it would go out without its credential",
+  );
   assert.deepEqual([(await call(tokens.narrow))[0], (await call(tokens.narrow, "/api/open"))[0]], [200, 403]);
   assert.equal((await call(tokens.bare))[0], 403);
   assert.equal((await call(tokens.late))[0], 401);
-  assert.equal((await call(tokens.dead))[0], 401, "what was only in the table did not work");
+  assert.equal((await call(tokens.dead))[0], 401, "a token that was only in the table did not work");
   const own = await (
     await system.call("/api/usage/me", { headers: { "x-api-key": tokens.marketing } })
   ).json();
   assert.ok(own.total.calls >= 2_500 && own.total.upstream_errors === 250, JSON.stringify(own.total));
   const from = new Date(Date.now() - 70 * 86_400_000).toISOString();
   const route = await as(system, "admin", "GET", `/api/usage/route?route_path=/api/vendor&from=${from}`);
-  assert.ok(route.body.total.calls >= 2_500, "the calls are the route's, too");
+  assert.ok(route.body.total.calls >= 2_500, "the calls count for the route too");
   const list = (await as(system, "admin", "GET", "/api/tokens?team_id=marketing")).body.items;
   assert.deepEqual([list[0].name, list[0].created_at], ["Marketing n8n", Date.UTC(2025, 10, 1)]);
   const dump = JSON.stringify((await system.db.prepare("SELECT * FROM credentials").all()).results);
   assert.ok(!dump.includes("vendor-secret"), "sealed");
 });
 
-test("done again it changes nothing, also after the raw calls are gone", async () => {
+test("a second import changes nothing, even after the raw calls were deleted", async () => {
   const state = async () =>
     JSON.stringify(
       await Promise.all(
@@ -220,7 +224,7 @@ test("done again it changes nothing, also after the raw calls are gone", async (
         "SELECT calls FROM usage_rollups WHERE dimension = 'token' AND granularity = 'week' ORDER BY bucket_start LIMIT 1",
       )
       .first("calls");
-  // The calls of the test before are on their way through the queue for a second or two.
+  // The calls of the previous test take a second or two to pass through the queue.
   let last;
   await eventually(
     async () => {
@@ -240,7 +244,7 @@ test("done again it changes nothing, also after the raw calls are gone", async (
   assert.equal(await state(), before);
 });
 
-/** A dump of so many tokens and calls, each call twice. */
+/** Makes a dump of this many tokens and calls, each call twice. */
 function largeDump(tokens, calls) {
   const large = mkdtempSync(path.join(tmpdir(), "dump-"));
   const hashes = Array.from({ length: tokens }, (_, i) => sha256(`large ${i}`));
@@ -261,7 +265,7 @@ function largeDump(tokens, calls) {
   );
   const at = (i) => new Date(Date.UTC(2024, 0, 1) + (i % 500) * 86_400_000).toISOString().slice(0, 19);
   const line = (i) => `${hashes[i % tokens]},/api/open,${at(i)},200,5,POST`;
-  // Alike in every field, and far apart: each counts.
+  // Equal in every field but far apart: each counts.
   const half = Array.from({ length: calls / 2 }, (_, i) => line(i));
   writeFileSync(
     path.join(large, "token_usage_logs.csv"),
@@ -273,7 +277,7 @@ function largeDump(tokens, calls) {
 }
 
 test(
-  "a dump of any size comes in parts, each call once, and a session that ends is renewed on the way",
+  "a dump of any size comes in parts, each call counts once, and a session that ends is renewed",
   { timeout: 1_800_000 },
   async (t) => {
     const [tokens, calls] = [
@@ -290,7 +294,7 @@ test(
         [1, true],
         without.output.slice(-500),
       );
-      // Clerk's Backend API, as far as it is asked: each token that it gives is over at once.
+      // The part of Clerk's Backend API that is called: each token that it gives expires at once.
       let given = 0;
       const clerk = createServer((request, response) => {
         const isRight =
@@ -315,13 +319,13 @@ test(
       assert.equal(
         await count("SELECT count(*) AS n FROM tokens WHERE name LIKE 'Large %' AND disabled_at IS NOT NULL"),
         tokens / 10,
-        "a row goes with its entry",
+        "each table row is matched with its KV entry",
       );
       const counted = () =>
         count(
           "SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = 'week' AND key LIKE 'large-%'",
         );
-      assert.equal(await counted(), calls, "calls that are alike count each");
+      assert.equal(await counted(), calls, "equal calls each count");
       assert.equal(
         await count(
           "SELECT count(*) AS n FROM usage_rollups WHERE dimension = 'team' AND granularity = '5m' AND key LIKE 'large-%'",
@@ -373,7 +377,7 @@ test("a token imported alone works, although the published table says that there
   await eventually(async () => (await call(token, "/api/again"))[0] === 200, 15_000, "the token");
 });
 
-test("what is counted between the cut-over and the import is the imported token's own", async () => {
+test("calls counted between the cut-over and the import belong to the imported token", async () => {
   const token = mintLegacyToken();
   const entry = { name: "Between", department: "Growth & Data", scopes: ["*"] };
   await system.kv.put(`token:${sha256(token)}`, JSON.stringify(entry));

@@ -1,4 +1,4 @@
-// The API tried from its own document by another project's tool.
+// Tests the API against its own document with another project's tool.
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -22,12 +22,12 @@ function run(command, args, options) {
 }
 
 test(
-  "schemathesis, signed in as admin: no 5xx, and no answer that the document does not describe",
+  "schemathesis, signed in as admin: no 5xx, and no response that the document does not describe",
   { timeout: 400_000 },
   async () => {
     const command = await ensureSchemathesis();
     const folder = mkdtempSync(path.join(tmpdir(), "schemathesis-"));
-    // Something to find under each parameter.
+    // Make a record for each parameter.
     const make = async (where, body) => (await as(system, "admin", "POST", where, body)).body.id;
     const ids = {
       tokens: await make("/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] }),
@@ -93,7 +93,7 @@ test(
   },
 );
 
-test("the page of the document shows every endpoint, and needs nothing from elsewhere", async () => {
+test("the page of the document shows every endpoint, and needs no outside resources", async () => {
   const document = await (await system.call("/openapi.json")).json();
   assert.equal(document.openapi, "3.1.0");
   const page = await system.call("/docs");

@@ -11,7 +11,7 @@ after(() => system?.stop());
 const ask = (user, method, where, body, headers) => as(system, user, method, where, body, headers);
 const fields = (answer) => answer.body.details?.map((d) => d.field);
 
-/** A person straight in D1, with roles as { team: role }. */
+/** Inserts a person directly into D1, with roles as { team: role }. */
 async function person(id, roles = {}) {
   await system.db
     .prepare(
@@ -30,7 +30,7 @@ async function person(id, roles = {}) {
 const newTeam = async (id, more) =>
   assert.equal((await ask("admin", "POST", "/api/teams", { id, name: id, ...more })).status, 201);
 
-test("everybody sees their own profile, also while waiting for access", async () => {
+test("everybody sees their own profile, even while waiting for access", async () => {
   const admin = await ask("admin", "GET", "/api/me");
   assert.equal(admin.status, 200);
   assert.equal(admin.body.is_platform_admin, true);
@@ -48,7 +48,7 @@ test("everybody sees their own profile, also while waiting for access", async ()
   );
 });
 
-test("a team's life: made, edited, capped, deleted only when empty", async () => {
+test("a team is made, edited, capped, and deleted only when it is empty", async () => {
   await newTeam("web", { color: "#00AA00", icon: "globe", scope_cap: ["openai"] });
   const again = await ask("admin", "POST", "/api/teams", { id: "web", name: "Web" });
   assert.deepEqual([again.status, fields(again)], [409, ["id"]]);
@@ -83,7 +83,7 @@ test("a team's life: made, edited, capped, deleted only when empty", async () =>
   assert.equal(
     (await ask("admin", "POST", "/api/teams", { id: "web", name: "again" })).status,
     409,
-    "an id is never given again",
+    "an id is never used again",
   );
   assert.equal(
     (await ask("admin", "POST", "/api/tokens", { name: "t", team_id: "web", scopes: ["*"] })).status,
@@ -92,7 +92,7 @@ test("a team's life: made, edited, capped, deleted only when empty", async () =>
   assert.equal((await ask("admin", "DELETE", "/api/teams/core-team")).status, 409, "core-team stays");
 });
 
-test("a team's limits are the platform admin's to set and reach every token of the team", async () => {
+test("only the platform admin sets a team's limits, and they reach every token of the team", async () => {
   await newTeam("limited", { limits: { calls_per_day: 100 } });
   await person("limits-admin", { limited: "ADMIN" });
   const tokens = await Promise.all(
@@ -126,7 +126,7 @@ test("a team's limits are the platform admin's to set and reach every token of t
   );
 });
 
-test("a cut of the cap reaches every token of the team", async () => {
+test("a narrower cap reaches every token of the team", async () => {
   await newTeam("capped");
   const tokens = await Promise.all(
     [1, 2, 3].map((n) =>
@@ -141,7 +141,7 @@ test("a cut of the cap reaches every token of the team", async () => {
   const rotated = await ask("admin", "POST", `/api/tokens/${tokens[0].body.id}/rotate`);
   assert.deepEqual(await scopesInKv(rotated), ["openai", "tag:ai"], "a rotation does not widen it");
   assert.equal((await ask("admin", "PUT", "/api/teams/capped", { scope_cap: null })).status, 200);
-  assert.deepEqual(await scopesInKv(tokens[1]), ["*"], "what was given comes back with the cap");
+  assert.deepEqual(await scopesInKv(tokens[1]), ["*"], "the original scopes return with the cap");
 });
 
 async function kvKey(token) {
@@ -149,7 +149,7 @@ async function kvKey(token) {
   return `token:${Buffer.from(digest).toString("hex")}`;
 }
 
-test("parity fault 7: a MANAGER moves nobody above DEVELOPER, and nobody who is", async () => {
+test("parity fault 7: a MANAGER changes nobody to a role above DEVELOPER, nor anybody who has one", async () => {
   await newTeam("floor");
   await person("boss", { floor: "ADMIN" });
   await person("lead", { floor: "MANAGER" });
@@ -160,7 +160,7 @@ test("parity fault 7: a MANAGER moves nobody above DEVELOPER, and nobody who is"
   assert.equal((await role("lead", "dev", "VIEWER")).status, 200);
   assert.equal((await role("lead", "dev", "MANAGER")).status, 403);
   assert.equal((await role("lead", "boss", "VIEWER")).status, 403);
-  assert.equal((await role("lead", "lead", "ADMIN")).status, 403, "nor the caller");
+  assert.equal((await role("lead", "lead", "ADMIN")).status, 403, "not even themselves");
   assert.equal((await ask("lead", "DELETE", "/api/users/user_boss/team-membership/floor")).status, 403);
   assert.equal((await role("dev", "dev", "ADMIN")).status, 403);
   assert.equal(
@@ -168,7 +168,11 @@ test("parity fault 7: a MANAGER moves nobody above DEVELOPER, and nobody who is"
     404,
     "another team's ADMIN does not see the team",
   );
-  assert.equal((await role("outsider", "outsider", "ADMIN", "core-team")).status, 404, "nor core-team");
+  assert.equal(
+    (await role("outsider", "outsider", "ADMIN", "core-team")).status,
+    404,
+    "they do not see core-team either",
+  );
   assert.equal((await role("boss", "dev", "MANAGER")).status, 200);
   assert.equal((await role("boss", "never_seen_either", "VIEWER")).status, 404);
   assert.equal(
@@ -178,7 +182,7 @@ test("parity fault 7: a MANAGER moves nobody above DEVELOPER, and nobody who is"
   );
 });
 
-test("a team's last ADMIN stays, also when two remove each other at once", async () => {
+test("a team's last ADMIN stays, even if two remove each other at once", async () => {
   await newTeam("pair");
   await person("left", { pair: "ADMIN" });
   const alone = await ask("left", "PUT", "/api/users/user_left/team-role", {
@@ -223,7 +227,7 @@ test("one role in many teams: all or none, each with its audit entry", async () 
   assert.deepEqual(fields(await put([])), ["team_ids"]);
 });
 
-test("members come and go; who is in the team already is a conflict", async () => {
+test("members join and leave; adding an existing member is a conflict", async () => {
   await newTeam("crew");
   const add = (role) =>
     ask("admin", "POST", "/api/users/user_newcomer/team-membership", { team_id: "crew", role });
@@ -240,7 +244,7 @@ test("members come and go; who is in the team already is a conflict", async () =
   assert.equal((await ask("newcomer", "GET", "/api/teams/crew")).status, 404);
 });
 
-test("people are seen by who shares a team with them, and all by the platform admin, past the first hundred", async () => {
+test("callers see people who share a team with them; the platform admin sees all, beyond the first hundred", async () => {
   await newTeam("crowd");
   const statements = Array.from({ length: 130 }, (_, i) => [
     system.db
@@ -277,7 +281,7 @@ test("people are seen by who shares a team with them, and all by the platform ad
   assert.equal((await ask("admin", "GET", "/api/teams/crowd")).body.members, 130);
 });
 
-test("the audit log: changes and refused attempts, for those who may see them", async () => {
+test("the audit log shows changes and refused attempts to those who may see them", async () => {
   const where = "/api/dashboard/audit-logs";
   const all = await ask("admin", "GET", `${where}?limit=200`);
   assert.ok(
@@ -304,7 +308,7 @@ test("the audit log: changes and refused attempts, for those who may see them", 
   assert.equal((await ask("admin", "GET", `${where}?to=2001-01-01T00:00:00Z`)).body.items.length, 0);
 });
 
-test("a filter by team tells nothing of a team that one may not see", async () => {
+test("a filter by team reveals nothing about a team that the caller may not see", async () => {
   await newTeam("hidden");
   await person("double", { hidden: "VIEWER", automation: "VIEWER" });
   const ids = async (user, team) =>
@@ -315,7 +319,7 @@ test("a filter by team tells nothing of a team that one may not see", async () =
   assert.deepEqual(await ids("admin", "hidden"), ["user_double"]);
 });
 
-test("the tokens of somebody who leaves are counted, told of at the bell, and attended to", async () => {
+test("the tokens of a person who leaves are counted, have notifications, and are attended to", async () => {
   await newTeam("leaving");
   await person("stayer", { leaving: "ADMIN" });
   await person("maker", { leaving: "DEVELOPER" });
@@ -340,7 +344,7 @@ test("the tokens of somebody who leaves are counted, told of at the bell, and at
       [second, "maker"],
     ].sort(),
   );
-  assert.deepEqual(await bell("viewer"), [], "not another team's to know");
+  assert.deepEqual(await bell("viewer"), [], "another team does not see it");
   assert.equal((await ask("stayer", "POST", `/api/tokens/${first}/rotate`)).status, 201);
   assert.deepEqual(
     (await bell()).map((n) => n.subject),
@@ -358,7 +362,7 @@ test("the tokens of somebody who leaves are counted, told of at the bell, and at
   assert.deepEqual([demoted.status, demoted.body.live_tokens, (await bell()).length], [200, 2, 2]);
 });
 
-test("refused attempts that repeat are one entry, with how many there were", async () => {
+test("repeated refused attempts share one entry with their number", async () => {
   await newTeam("knocked");
   await person("knocker", { knocked: "VIEWER" });
   for (let i = 0; i < 12; i++)

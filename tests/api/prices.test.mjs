@@ -1,4 +1,4 @@
-// What AI models cost: published to the gateway, changed by the platform admin alone.
+// Prices of AI models: published to the gateway, and changed only by the platform admin.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, startSystem } from "../support/harness.mjs";
@@ -11,7 +11,7 @@ after(() => system?.stop());
 
 const published = async () => JSON.parse((await system.kv.get("prices")) ?? "null")?.prices;
 
-test("the first list is published by the cron, and read by any member", async () => {
+test("the cron publishes the first list, and any member can read it", async () => {
   await system.cron();
   assert.deepEqual((await published())["gpt-4o"], {
     prompt: 2_500_000,
@@ -32,7 +32,7 @@ test("the first list is published by the cron, and read by any member", async ()
   assert.equal((await as(system, "newcomer", "GET", "/api/prices")).status, 404);
 });
 
-test("a price is set, replaced and deleted; the gateway is told and the audit log keeps it", async () => {
+test("a price is set, replaced and deleted, published to the gateway and kept in the audit log", async () => {
   const put = (body) => as(system, "admin", "PUT", "/api/prices/acme%2Fone", body);
   const set = await put({ prompt: 1, completion: 2, source: "acme.example, today" });
   assert.deepEqual([set.status, set.body.propagation, set.body.price.model], [200, "published", "acme/one"]);
@@ -54,7 +54,7 @@ test("a price is set, replaced and deleted; the gateway is told and the audit lo
   );
 });
 
-test("bad input is named, and others may not", async () => {
+test("bad input is named, and only the platform admin may set prices", async () => {
   const bad = await as(system, "admin", "PUT", "/api/prices/a%20b", { prompt: -1, completion: 2 });
   assert.ok([400, 422].includes(bad.status), JSON.stringify(bad));
   const name = await as(system, "admin", "PUT", "/api/prices/a%20b", { prompt: 1, completion: 2 });

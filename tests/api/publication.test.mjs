@@ -1,4 +1,4 @@
-// What KV is told, what is compared, explained and tried.
+// Publication to KV, its comparison with D1, explanations and route tests.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, putRoutes, sleep, startOnSockets } from "../support/harness.mjs";
@@ -15,7 +15,7 @@ const create = async (more) =>
     .body;
 const keyOf = (token) => `token:${sha256(token)}`;
 const inKv = async (token) => JSON.parse(await system.kv.get(keyOf(token)));
-/** Lets changes look as old as the comparison wants them. */
+/** Makes changes look old enough for the comparison. */
 const settle = () =>
   system.db.batch([
     system.db.prepare("UPDATE tokens SET updated_at = updated_at - 180000"),
@@ -24,7 +24,7 @@ const settle = () =>
   ]);
 const one = (sql, column) => system.db.prepare(sql).first(column);
 const counts = async () => (await system.faults("api")).counts;
-/** The comparison as it stands, with `change` made to it. */
+/** Sets the stored progress of the comparison. */
 const setProgress = (progress) =>
   system.db
     .prepare(
@@ -34,15 +34,15 @@ const setProgress = (progress) =>
     .run();
 const progress = async () =>
   JSON.parse(await one("SELECT value FROM settings WHERE key = 'reconcile'", "value"));
-/** No round is due for an hour. */
+/** Makes no round due for an hour. */
 const restingRound = () => setProgress({ started_at: Date.now(), completed_at: Date.now() });
 const check = async (name) =>
   (await ask("admin", "GET", "/health/detailed")).body.checks.find((c) => c.name === name);
 
-/** Waits until every reader sees what a test wrote into KV by itself. */
+/** Waits until every reader sees an entry that a test wrote directly into KV. */
 const shown = () => sleep(600);
 
-/** The whole comparison, slice by slice. */
+/** Runs the whole comparison, slice by slice. */
 async function reconcile(repair) {
   const drift = [];
   for (let cursor; ;) {
@@ -57,7 +57,7 @@ async function reconcile(repair) {
   }
 }
 
-test("drift of every kind is found, told of, and mended", async () => {
+test("drift of every kind is found, notified and repaired", async () => {
   const [kept, lost, widened, revoked] = await Promise.all([
     create(),
     create(),
@@ -96,14 +96,14 @@ test("drift of every kind is found, told of, and mended", async () => {
   assert.equal(
     (await ask("admin", "GET", "/api/publication")).body.drift,
     4,
-    "what waits for an import is no drift",
+    "an entry that waits for an import is no drift",
   );
   const bell = await ask("admin", "GET", "/api/notifications");
   assert.equal(bell.body.items.filter((n) => n.kind === "kv-drift").length, 4);
   assert.equal(
     (await ask("developer", "GET", "/api/notifications")).body.items.length,
     0,
-    "not every team's matter",
+    "a team does not see it",
   );
 
   const mended = await reconcile(true);
@@ -123,7 +123,7 @@ test("drift of every kind is found, told of, and mended", async () => {
   assert.ok(audit.body.items.length > 0);
 });
 
-test("a repair says repaired of what KV has taken, however much else is due, and of nothing else", async () => {
+test("a repair reports exactly the subjects that KV has taken as repaired, even if much else is due", async () => {
   const [one, other] = [await create(), await create()];
   await settle();
   await restingRound();
@@ -140,8 +140,12 @@ test("a repair says repaired of what KV has taken, however much else is due, and
   await system.kv.delete(keyOf(one.token));
   await shown();
   assert.deepEqual(of(await reconcile(true), one), [["missing", true]]);
-  assert.equal((await inKv(one.token))?.id, one.id, "said to be repaired, and it is not");
-  assert.equal(await watched(one), 0, "what a repair does not end would be repaired every few minutes");
+  assert.equal((await inKv(one.token))?.id, one.id, "reported as repaired but not in KV");
+  assert.equal(
+    await watched(one),
+    0,
+    "a difference that a repair does not fix would be repaired every few minutes",
+  );
 
   await system.kv.delete(keyOf(other.token));
   await shown();
@@ -154,7 +158,7 @@ test("a repair says repaired of what KV has taken, however much else is due, and
   await system.db.prepare("DELETE FROM outbox WHERE entity_id GLOB 'tok_urgent*'").run();
   await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
   await system.cron();
-  assert.equal((await inKv(other.token))?.id, other.id, "it waits in the outbox");
+  assert.equal((await inKv(other.token))?.id, other.id, "it waited in the outbox");
 });
 
 test("a token that only a newer version understands is published, and is no drift", async () => {
@@ -182,18 +186,18 @@ test("a token that only a newer version understands is published, and is no drif
   assert.equal((await ask("admin", "DELETE", `/api/tokens/${token.id}`)).status, 200);
 });
 
-test("the cron mends by itself what a late write has undone", async () => {
+test("the cron repairs an entry that a late write has undone", async () => {
   const token = await create();
   const old = await inKv(token.token);
   assert.equal((await ask("admin", "DELETE", `/api/tokens/${token.id}`)).body.propagation, "published");
-  await system.kv.put(keyOf(token.token), JSON.stringify(old)); // a write that had timed out arrives
+  await system.kv.put(keyOf(token.token), JSON.stringify(old)); // a write that had timed out arrives late
   await restingRound();
   await settle();
   await system.cron();
   await eventually(async () => (await inKv(token.token)).state === "revoked", 5_000, "the tombstone");
 });
 
-test("a thousand tokens that changed at one moment are all looked at again", async () => {
+test("a thousand tokens that changed at once are all compared again", async () => {
   const made = await Promise.all(Array.from({ length: 3 }, () => create()));
   const at = Date.now() - 200_000;
   const ids = Array.from({ length: 1_200 }, (_, i) => `tok_same${String(i).padStart(5, "0")}`);
@@ -214,7 +218,7 @@ test("a thousand tokens that changed at one moment are all looked at again", asy
   for (const token of made) await system.kv.delete(keyOf(token.token));
   await restingRound();
   await system.cron();
-  for (const token of made) assert.equal((await inKv(token.token))?.id, token.id, "missing still");
+  for (const token of made) assert.equal((await inKv(token.token))?.id, token.id, "still missing");
   assert.equal(
     await one(
       "SELECT count(*) AS n FROM outbox_watch WHERE due_at < ?1".replace("?1", String(Date.now())),
@@ -226,7 +230,7 @@ test("a thousand tokens that changed at one moment are all looked at again", asy
 });
 
 test(
-  "KV takes one write a second of a key: changes that meet it are published all the same, the last one stays",
+  "KV accepts one write a second of a key: faster changes are still published, and the last one stays",
   { timeout: 60_000 },
   async () => {
     const began = Date.now();
@@ -240,7 +244,7 @@ test(
       ["/api/pace-a", "/api/pace-b"],
     );
     const token = await create();
-    // An edit and the revocation, while the token's first write is less than a second old.
+    // An edit and a revocation, while the token's first write is less than a second old.
     const [, revoked] = await Promise.all([
       ask("admin", "PUT", `/api/tokens/${token.id}`, { name: "edited" }),
       ask("admin", "DELETE", `/api/tokens/${token.id}`),
@@ -285,7 +289,7 @@ test("a token that cannot be read fails no other, is reported, and can be revoke
   await system.kv.delete(keyOf(good.token));
   await setProgress({});
   await system.cron();
-  assert.equal((await inKv(good.token))?.id, good.id, "its neighbour was not repaired");
+  assert.equal((await inKv(good.token))?.id, good.id, "the token next to it was not repaired");
   const done = await progress();
   assert.ok(done.completed_at >= done.started_at && !done.error, JSON.stringify(done));
   assert.deepEqual(
@@ -329,7 +333,7 @@ test("a token that cannot be read fails no other, is reported, and can be revoke
   );
 });
 
-test("an edit that gives an unreadable field of a team or a route repairs it, and any other is refused", async () => {
+test("an edit that sets an unreadable field of a team or a route repairs it, and any other is refused", async () => {
   const put = (where, body) => ask("admin", "PUT", where, body);
   assert.equal((await ask("admin", "POST", "/api/teams", { id: "mended", name: "Mended" })).status, 201);
   const token = await create({ team_id: "mended" });
@@ -373,7 +377,7 @@ test("an edit that gives an unreadable field of a team or a route repairs it, an
   assert.equal((await ask("admin", "DELETE", at)).status, 200);
 });
 
-test("a comparison goes on after a failure, tells of it, and survives a cursor that KV has forgotten", async () => {
+test("a comparison continues after a failure, reports it, and survives a cursor that KV no longer accepts", async () => {
   await restingRound();
   const before = await progress();
   await system.faults("api", { kv_get: { fail: true } });
@@ -412,7 +416,7 @@ test("a comparison goes on after a failure, tells of it, and survives a cursor t
   await restingRound();
 });
 
-test("KV away ends a run at its first failures, and the next one publishes the rest", async () => {
+test("if KV is away, a run ends at its first failures, and the next run publishes the rest", async () => {
   const tokens = await Promise.all(Array.from({ length: 30 }, () => create()));
   await system.db
     .prepare(
@@ -431,7 +435,7 @@ test("KV away ends a run at its first failures, and the next one publishes the r
   assert.equal(
     await one("SELECT count(*) AS n FROM outbox WHERE attempts = 0", "n"),
     30 - (after.kv_put - before.kv_put),
-    "what was not tried has failed",
+    "rows that were not tried count as failed",
   );
   await system.faults("api", { kv_put: null });
   await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
@@ -439,7 +443,7 @@ test("KV away ends a run at its first failures, and the next one publishes the r
   assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 0);
 });
 
-test("one run of the cron works at a time", async () => {
+test("only one run of the cron works at a time", async () => {
   await create();
   await system.db
     .prepare("INSERT INTO outbox (id, kind, created_at, next_attempt_at) VALUES ('obx_wait', 'prices', 1, 1)")
@@ -455,14 +459,10 @@ test("one run of the cron works at a time", async () => {
     .bind(Date.now() - 181_000)
     .run();
   await system.cron();
-  assert.equal(
-    await one("SELECT count(*) AS n FROM outbox", "n"),
-    0,
-    "a run that has died holds the others up for ever",
-  );
+  assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 0, "a dead run blocks all others");
 });
 
-test("KV refusing writes: 202 and a backlog to see, all published after, nothing resurrected", async () => {
+test("if KV refuses writes, changes answer 202, the backlog shows, all is published later, and nothing is resurrected", async () => {
   const tokens = await Promise.all(Array.from({ length: 5 }, () => create()));
   await system.faults("api", { kv_put: { fail: true } });
   const revokes = await Promise.all(tokens.map((t) => ask("admin", "DELETE", `/api/tokens/${t.id}`)));
@@ -503,7 +503,7 @@ test("KV refusing writes: 202 and a backlog to see, all published after, nothing
   await system.kv.delete("routes");
 });
 
-test("health in detail says a word of each, without a session", async () => {
+test("detailed health reports each dependency in a word, without a session", async () => {
   await eventually(
     async () => {
       const response = await system.call("/health/detailed");
@@ -539,7 +539,7 @@ test("a v1 route table is not overwritten before it is imported", async () => {
   });
   assert.deepEqual([created.status, created.body.propagation], [202, "pending"]);
   assert.match((await ask("admin", "GET", "/api/publication")).body.rows[0].last_error, /import them first/);
-  assert.ok(JSON.parse(await system.kv.get("routes"))["/api/old"], "the gateway goes on serving it");
+  assert.ok(JSON.parse(await system.kv.get("routes"))["/api/old"], "the gateway keeps serving it");
   await system.kv.delete("routes");
   await shown();
   await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
@@ -548,7 +548,7 @@ test("a v1 route table is not overwritten before it is imported", async () => {
   assert.equal((await ask("admin", "DELETE", `/api/routes/${created.body.id}`)).status, 200);
 });
 
-test("explain says of each step what the gateway decides", async () => {
+test("explain shows the gateway's decision at each step", async () => {
   const route = await ask("admin", "POST", "/api/routes", {
     name: "e",
     path: "/api/explained",
@@ -589,7 +589,7 @@ test("explain says of each step what the gateway decides", async () => {
   assert.deepEqual(denials(await explain("GET", "/api/explained/a", "10.0.0.1")), { state: "disabled" });
 });
 
-test("a route's test call carries the credential and shows status and time", async () => {
+test("a route's test call sends the credential and shows status and time", async () => {
   const make = (path, to, more) =>
     ask("admin", "POST", "/api/routes", {
       name: "t",
@@ -628,7 +628,7 @@ test("a route's test call carries the credential and shows status and time", asy
   assert.deepEqual((await ask("viewer", "GET", "/api/routes/tags")).body.items, [{ tag: "ai", routes: 1 }]);
 });
 
-test("a DEVELOPER enables only tokens that the same person disabled; extending counts from the end", async () => {
+test("a DEVELOPER enables only tokens that they disabled themselves; an extension counts from the expiry", async () => {
   const own = (
     await ask("developer", "POST", "/api/tokens", {
       name: "own",
@@ -660,7 +660,7 @@ test("at most ten secrets work at once", async () => {
   assert.equal((await rotate()).status, 201);
 });
 
-test("If-Match holds for every change of state, also when somebody comes in between", async () => {
+test("If-Match protects every change of state, even against a concurrent change", async () => {
   const token = await create();
   for (const [method, what] of [
     ["POST", "/disable"],
@@ -681,7 +681,7 @@ test("If-Match holds for every change of state, also when somebody comes in betw
   assert.deepEqual(both.map((a) => a.status).sort(), [201, 412]);
 });
 
-test("during a hold nothing is published, by nobody, and after it everything", async () => {
+test("during a hold nothing is published by any path, and after it everything is", async () => {
   const token = await create();
   const stray = `token:${"ef".repeat(32)}`;
   await system.kv.put(stray, JSON.stringify({ ...(await inKv(token.token)), id: "tok_gone" }));
@@ -704,7 +704,7 @@ test("during a hold nothing is published, by nobody, and after it everything", a
   await setProgress({});
   await system.db.prepare("UPDATE outbox SET next_attempt_at = 0").run();
   await system.cron();
-  assert.equal((await counts()).kv_put, before, "something was published");
+  assert.equal((await counts()).kv_put, before, "something was published during the hold");
   assert.equal((await inKv(token.token)).state, "active");
   await eventually(
     async () => /^held until \d{4}-/.test((await check("publication")).note ?? ""),

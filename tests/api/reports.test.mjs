@@ -1,4 +1,4 @@
-// Reports, lists with figures, single calls, files, and calls that others report.
+// Reports, lists with figures, single calls, files, and calls reported by other gateways.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";
@@ -8,7 +8,7 @@ import { mintLegacyToken, sha256 } from "../support/tokens.mjs";
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 let system;
-// Calls of months ago are delivered here, which the consumer takes as long as raw calls are kept.
+// These tests deliver calls that are months old; the consumer accepts them as long as raw calls are kept.
 before(async () => (system = await startOnSockets({ apiVars: { EVENTS_RETENTION_DAYS: "1000" } })));
 after(() => system?.stop());
 
@@ -92,7 +92,7 @@ test("a token's report is split by route, a route's by token, a team's by both; 
   assert.deepEqual(fields(await ask("viewer", "/api/usage/route")), ["route_path"]);
 });
 
-test("every token and route of a list has its figures, whatever it is sorted by", async () => {
+test("every token and route of a list has its figures, in every sort order", async () => {
   const tokens = [];
   for (let i = 0; i < 7; i++) tokens.push(await create({ name: `list ${String.fromCharCode(71 - i)}` }));
   await deliver(
@@ -126,7 +126,7 @@ test("every token and route of a list has its figures, whatever it is sorted by"
   assert.deepEqual(
     byName.map((t) => t.calls),
     [0, 7, 7, 7, 7, 7, 7],
-    "who was never called is there with 0",
+    "a token that was never called is listed with 0",
   );
   assert.deepEqual(
     (await walk("errors")).map((t) => t.timeouts),
@@ -151,7 +151,7 @@ test("every token and route of a list has its figures, whatever it is sorted by"
   assert.deepEqual((await ask("newcomer", "/api/usage/tokens")).body.items, []);
 });
 
-test("days are those of the viewer's zone, also where the clock changes", async () => {
+test("days follow the viewer's time zone, even when its clock changes", async () => {
   // Berlin, 2026-03-29: 23 hours long, from 23:00Z to 22:00Z.
   const midnight = Date.UTC(2026, 2, 28, 23);
   await deliver(
@@ -186,7 +186,7 @@ test("days are those of the viewer's zone, also where the clock changes", async 
   assert.deepEqual(fields(await ask("admin", "/api/usage/stats?tz=Mars/Olympus")), ["tz"]);
 });
 
-test("five minutes are shown of the last two days", async () => {
+test("intervals of five minutes are shown for the last two days", async () => {
   const now = Date.now();
   await deliver(
     [0, 1, 11].map((minutes) => event({ token_id: "tok_5m", at: now - minutes * 60_000 - 60_000 })),
@@ -206,7 +206,7 @@ test("five minutes are shown of the last two days", async () => {
   );
 });
 
-test("single calls: filters, cursor, and nobody else's", async () => {
+test("single calls have filters and a cursor, and show only the caller's teams", async () => {
   const base = Date.now() - HOUR;
   await deliver(
     Array.from({ length: 120 }, (_, i) =>
@@ -257,7 +257,7 @@ test("single calls: filters, cursor, and nobody else's", async () => {
   }
 });
 
-test("the file holds every call, streamed, and tricks no spreadsheet", async () => {
+test("the file contains every call, is streamed, and injects no formula into a spreadsheet", async () => {
   const rows = 12_000;
   await system.db
     .prepare(
@@ -289,7 +289,7 @@ test("the file holds every call, streamed, and tricks no spreadsheet", async () 
   assert.equal((await ask("viewer", "/api/dashboard/audit-logs/export")).status, 403);
 });
 
-test("the first page and the counts are of what the caller may see", async () => {
+test("the first page and the counts cover only the caller's teams", async () => {
   const admin = (await ask("admin", "/api/dashboard/overview")).body;
   assert.ok(
     admin.counts.tokens >= 9 &&
@@ -314,7 +314,7 @@ test("the first page and the counts are of what the caller may see", async () =>
   assert.deepEqual([nobody.tokens, nobody.teams, nobody.people, nobody.calls], [0, 0, 0, 0]);
 });
 
-test("parity fault 3: the usage log takes signed calls alone, and a repeat counts once", async () => {
+test("parity fault 3: the usage log accepts only signed calls, and a repeat counts once", async () => {
   const token = await create({ name: "logged" });
   const body = JSON.stringify({
     token_hash: sha256(token.token),
@@ -360,7 +360,7 @@ test("parity fault 3: the usage log takes signed calls alone, and a repeat count
   assert.equal((await post(bad, sign(bad))).status, 422);
 });
 
-test("what a call cannot have is taken down, and what comes after retention is dropped, visibly", async () => {
+test("implausible counts are clamped, and calls older than retention are dropped and reported", async () => {
   const ai = { prompt_tokens: 2 ** 53 - 1, completion_tokens: 3, cost_micros: 2 ** 53 - 1 };
   await deliver([
     ...Array.from({ length: 40 }, () => event({ token_id: "tok_vast", bytes_out: 2 ** 53 - 1, ai })),
@@ -392,7 +392,7 @@ test("what a call cannot have is taken down, and what comes after retention is d
   );
 });
 
-test("what is over 400 days ago is shown by whole days of UTC, and refused otherwise", async () => {
+test("ranges over 400 days ago are shown by whole UTC days, and refused otherwise", async () => {
   const day = Math.floor(Date.now() / DAY) * DAY - 500 * DAY;
   await deliver([event({ token_id: "tok_old", at: day + HOUR })]);
   const of = (query) =>
@@ -405,7 +405,7 @@ test("what is over 400 days ago is shown by whole days of UTC, and refused other
     assert.deepEqual(fields(await of(query)), ["from"], query);
 });
 
-test("a token's own usage heeds its allow-list, and an unknown legacy token is refused", async () => {
+test("a token's own usage respects its allow-list, and an unknown legacy token is refused", async () => {
   const token = await create({ ip_allow: ["203.0.113.0/24"] });
   const own = (ip) =>
     system.call("/api/usage/me", { headers: { "x-api-key": token.token, "cf-connecting-ip": ip } });

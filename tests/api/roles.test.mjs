@@ -1,4 +1,4 @@
-// Every role at every endpoint of /openapi.json, held against the matrix that stands in it, which is
+// Checks every role at every endpoint of /openapi.json against the matrix in that document, which is
 // made from `domain::people::role`.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ let system;
 let document;
 let serial = 0;
 
-/** Callers: the role in core-team, in the subject's team, in another team. */
+/** Callers, by their role in core-team, in the subject's team, or in another team. */
 const callers = { nobody: {} };
 for (const role of ROLES) {
   callers[`core_${role}`] = { core: role };
@@ -25,7 +25,7 @@ before(async () => {
       "INSERT INTO teams (id, name, created_at, updated_at) VALUES ('subject', 'S', 1, 1), ('elsewhere', 'E', 1, 1)",
     )
     .run();
-  // A second ADMIN each, so that no refusal is about the last one.
+  // Each team has a second ADMIN, so that no refusal is about the last one.
   await db.prepare("INSERT INTO users (id, created_at, updated_at) VALUES ('user_spare', 1, 1)").run();
   for (const team of ["subject", "elsewhere"])
     await db.prepare("INSERT INTO memberships VALUES ('user_spare', ?, 'ADMIN', 1)").bind(team).run();
@@ -53,7 +53,7 @@ const meets = (rule, who) =>
   (rule.team && rank(who.team) >= rank(rule.team)) ||
   false;
 
-/** Something of the subject's team to call the endpoint with: `[path, body]`. */
+/** Makes a record of the subject's team and returns the request for it: `[path, body]`. */
 async function subjectOf(method, pattern, operation) {
   const id = `x${serial++}`;
   const { db } = system;
@@ -81,8 +81,8 @@ async function subjectOf(method, pattern, operation) {
     return [pattern.replace("{id}", `rte_${id}`), body];
   }
   if (pattern.includes("/teams/{id}") || pattern === "/api/usage/team/{id}") {
-    // Of the members nobody may go, so a team of its own with the caller's roles would be empty: the
-    // refusal to delete one that is not empty comes after the question of the role.
+    // This team has members, so its deletion is refused because it is not empty. That
+    // refusal comes after the check of the role.
     return [pattern.replace("{id}", "subject"), body];
   }
   if (pattern.includes("/users/{uid}")) {
@@ -90,7 +90,7 @@ async function subjectOf(method, pattern, operation) {
       .prepare("INSERT INTO users (id, created_at, updated_at) VALUES (?, 1, 1)")
       .bind(`user_${id}`)
       .run();
-    // In both teams, so that every caller who is in one sees them.
+    // The person is in both teams, so that every caller who is in one sees them.
     if (method !== "POST")
       await db.prepare("INSERT INTO memberships VALUES (?, 'subject', 'VIEWER', 1)").bind(`user_${id}`).run();
     await db
@@ -147,7 +147,7 @@ async function subjectOf(method, pattern, operation) {
   return [pattern, body];
 }
 
-/** Puts a person into a team with everybody who is in the subject's team, so that all of them see the person. */
+/** Adds a person and all members of the subject's team to another team, so that all of them see the person. */
 async function shareTeam(user, team) {
   await system.db.prepare("INSERT INTO memberships VALUES (?, ?, 'VIEWER', 1)").bind(user, team).run();
   for (const name of Object.keys(callers))
@@ -169,7 +169,7 @@ const call = async (method, where, body, authorization) => {
   return { status: response.status, code: text.startsWith("{") ? JSON.parse(text).code : undefined };
 };
 
-/** Lists and reports answer everybody who is signed in, with the rows they may see: often none. */
+/** Lists and reports that respond to everybody who is signed in, with the rows that they may see, often none. */
 const SHOWS_WHAT_ONE_SEES = new Set([
   "GET /api/tokens",
   "GET /api/routes",
@@ -189,7 +189,7 @@ const operations = () =>
     Object.entries(methods).map(([method, operation]) => [method.toUpperCase(), pattern, operation]),
   );
 
-test("every role at every endpoint is answered as the matrix says", { timeout: 300_000 }, async () => {
+test("every endpoint treats every role as the matrix says", { timeout: 300_000 }, async () => {
   let checked = 0;
   for (const [method, pattern, operation] of operations()) {
     const access = operation["x-access"];
@@ -201,7 +201,7 @@ test("every role at every endpoint is answered as the matrix says", { timeout: 3
       checked++;
       assert.ok(answer.status < 500, what);
       if (meets(access.may, who) || SHOWS_WHAT_ONE_SEES.has(`${method} ${pattern}`)) {
-        assert.ok(![401, 403, 404].includes(answer.status), `should be let through: ${what}`);
+        assert.ok(![401, 403, 404].includes(answer.status), `should be allowed: ${what}`);
       } else if (
         pattern.startsWith("/api/dashboard/audit-logs") &&
         rank(who.team ?? who.other) >= rank(access.may.team)
@@ -215,36 +215,40 @@ test("every role at every endpoint is answered as the matrix says", { timeout: 3
   assert.ok(checked > 600, `${checked} calls`);
 });
 
-test("without a good session every endpoint that asks for one is 401", { timeout: 120_000 }, async () => {
-  const sessions = {
-    none: undefined,
-    expired: `Bearer ${system.jwt("core_ADMIN", { expiresIn: -60 })}`,
-    "another issuer": `Bearer ${system.jwt("core_ADMIN", { claims: { iss: "https://evil.example" } })}`,
-    "another azp": `Bearer ${system.jwt("core_ADMIN", { claims: { azp: "https://evil.example" } })}`,
-    "alg none": `Bearer ${system.jwt("core_ADMIN", { alg: "none" })}`,
-    "HS256 with the public key": `Bearer ${system.jwt("core_ADMIN", { alg: "HS256" })}`,
-  };
-  for (const [method, pattern, operation] of operations()) {
-    if (!operation["x-access"]) continue;
-    const where = pattern.replace(/\{\w+\}/g, "x");
-    for (const [what, authorization] of Object.entries(sessions)) {
-      const answer = await call(
-        method,
-        where,
-        operation.requestBody?.content["application/json"].example,
-        authorization,
-      );
-      assert.equal(answer.status, 401, `${what}: ${method} ${pattern}`);
-      assert.equal(
-        answer.code,
-        what === "expired" ? "session-expired" : "unauthenticated",
-        `${what}: ${method} ${pattern}`,
-      );
+test(
+  "without a valid session, every endpoint that requires one answers 401",
+  { timeout: 120_000 },
+  async () => {
+    const sessions = {
+      none: undefined,
+      expired: `Bearer ${system.jwt("core_ADMIN", { expiresIn: -60 })}`,
+      "another issuer": `Bearer ${system.jwt("core_ADMIN", { claims: { iss: "https://evil.example" } })}`,
+      "another azp": `Bearer ${system.jwt("core_ADMIN", { claims: { azp: "https://evil.example" } })}`,
+      "alg none": `Bearer ${system.jwt("core_ADMIN", { alg: "none" })}`,
+      "HS256 with the public key": `Bearer ${system.jwt("core_ADMIN", { alg: "HS256" })}`,
+    };
+    for (const [method, pattern, operation] of operations()) {
+      if (!operation["x-access"]) continue;
+      const where = pattern.replace(/\{\w+\}/g, "x");
+      for (const [what, authorization] of Object.entries(sessions)) {
+        const answer = await call(
+          method,
+          where,
+          operation.requestBody?.content["application/json"].example,
+          authorization,
+        );
+        assert.equal(answer.status, 401, `${what}: ${method} ${pattern}`);
+        assert.equal(
+          answer.code,
+          what === "expired" ? "session-expired" : "unauthenticated",
+          `${what}: ${method} ${pattern}`,
+        );
+      }
     }
-  }
-});
+  },
+);
 
-test("what asks for no session is open on purpose: a fixed list", () => {
+test("only a fixed list of endpoints requires no session", () => {
   const open = operations()
     .filter(([, , operation]) => !operation["x-access"])
     .map(([method, pattern]) => `${method} ${pattern}`);

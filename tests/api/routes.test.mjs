@@ -65,7 +65,7 @@ test("201: a route with a credential is made and shows neither secret nor seal",
   }
 });
 
-test("200: upstreams and credentials are seen by the core team alone", async () => {
+test("200: only the core team sees upstreams and credentials", async () => {
   const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
   for (const [user, sees] of /** @type {any[][]} */ ([
     ["admin", true],
@@ -80,7 +80,7 @@ test("200: upstreams and credentials are seen by the core team alone", async () 
   assert.equal((await as(system, "newcomer", "GET", `/api/routes/${made.body.id}`)).status, 404);
 });
 
-test("403: routes are changed by the core team alone", async () => {
+test("403: only the core team changes routes", async () => {
   const made = await create("admin");
   assert.equal((await create("manager")).status, 403);
   assert.equal(
@@ -185,7 +185,7 @@ test("409: a path belongs to one route", async () => {
   assert.deepEqual([twice.status, fields(twice)], [409, ["path"]]);
 });
 
-/** Parity faults 2 and 11: a repointed route took its secret along; a change of type dropped it. */
+/** Parity faults 2 and 11: a repointed route kept its secret; a change of type dropped it. */
 test("a change of origin drops the credential and says so; any other change keeps it", async () => {
   const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
   const update = (change) => as(system, "admin", "PUT", `/api/routes/${made.body.id}`, change);
@@ -203,7 +203,7 @@ test("a change of origin drops the credential and says so; any other change keep
   assert.equal(published.url, "https://evil.example.com/v2");
 });
 
-test("403: who may not set a credential cannot take one away by pointing the route elsewhere", async () => {
+test("403: callers who may not set a credential cannot remove one by repointing the route", async () => {
   const made = await create("admin", { credential: { kind: "bearer", token: "x" } });
   await system.db
     .prepare("INSERT INTO memberships VALUES ('user_newcomer', 'core-team', 'DEVELOPER', 0)")
@@ -237,7 +237,7 @@ test("a credential is set and cleared; 412 guards a route too", async () => {
   assert.deepEqual([cleared.status, cleared.body.upstream.credential], [200, null]);
 });
 
-test("each kind of credential is set and never shown, in the audit log neither", async () => {
+test("each kind of credential is set and never shown, not even in the audit log", async () => {
   const made = await create("admin");
   for (const credential of newer) {
     const set = await as(system, "admin", "PUT", `/api/routes/${made.body.id}/credential`, credential);
@@ -264,7 +264,7 @@ test("each kind of credential is set and never shown, in the audit log neither",
   assert.doesNotMatch(system.logs(), /s3cret-value/);
 });
 
-test("settings are kept, published and cleared; that a route is closed is seen by all who see it", async () => {
+test("settings are kept, published and cleared; everybody who sees a route sees that it is closed", async () => {
   const second = await create("admin");
   const settings = {
     ai: { provider: "openai", include_usage: true },
@@ -310,7 +310,7 @@ test("a disabled or deleted route is not published, and the table's version only
   assert.equal((await as(system, "admin", "GET", `/api/routes/${made.body.id}`)).status, 404);
 });
 
-test("a second upstream lends its credential, so naming it takes the permission to set one", async () => {
+test("calls may use a second upstream's credential, so naming it requires the permission to set one", async () => {
   await system.db
     .prepare("INSERT OR IGNORE INTO users (id, created_at, updated_at) VALUES ('user_core_dev', 1, 1)")
     .run();
@@ -336,7 +336,7 @@ test("a second upstream lends its credential, so naming it takes the permission 
   assert.equal(
     (await put("core_dev", { ...over(keyed), description: "as it was" })).status,
     200,
-    "what is there already may stay",
+    "the existing second upstream may stay",
   );
   assert.equal((await put("core_dev", over(keyed, { any_method: true }))).status, 403);
 });

@@ -11,7 +11,7 @@ const ask = (authorization, headers = {}) =>
   system.call("/api/tokens", { headers: { ...(authorization && { authorization }), ...headers } });
 const now = () => Math.floor(Date.now() / 1000);
 
-test("401: every bad session is refused, and only an expired one is told apart", async () => {
+test("401: every bad session is refused, and only an expired one has its own code", async () => {
   const jwt = (options) => `Bearer ${system.jwt("admin", options)}`;
   const stranger = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey;
   const good = system.jwt();
@@ -48,7 +48,7 @@ test("401: every bad session is refused, and only an expired one is told apart",
   assert.equal((await ask(undefined, { cookie: `__session=${good}` })).status, 401, "never from a cookie");
 });
 
-test("CORS is for exactly the allowed origins, on errors too", async () => {
+test("CORS allows exactly the configured origins, on errors too", async () => {
   const from = async (origin, init) => {
     const response = await system.call("/api/tokens", { headers: { origin }, ...init });
     return [
@@ -65,7 +65,7 @@ test("CORS is for exactly the allowed origins, on errors too", async () => {
   assert.equal((await preflight("https://evil.example"))[1], null);
 });
 
-test("unknown paths and methods are answered in the envelope", async () => {
+test("unknown paths and methods get an error in the envelope", async () => {
   const answer = async (where, method) => {
     const response = await system.call(where, {
       method,
@@ -95,7 +95,7 @@ test("health touches no store and needs no session", async () => {
   assert.equal((await response.json()).service, "admin-api");
 });
 
-test("one person, and one token, can ask only so much", async () => {
+test("each person and each token has a rate limit", async () => {
   const bounded = await startOnSockets({ rates: { PEOPLE_RATE: 5, TOKEN_RATE: 3 } });
   try {
     const me = (user) =>
@@ -117,7 +117,7 @@ test("one person, and one token, can ask only so much", async () => {
       [refused.status, (await refused.json()).code, refused.headers.get("retry-after")],
       [429, "too-many-requests", "60"],
     );
-    assert.equal((await me("viewer")).status, 200, "others go on");
+    assert.equal((await me("viewer")).status, 200, "others are not affected");
     const usage = (token) => bounded.call("/api/usage/me", { headers: { "x-api-key": token } });
     const used = await statuses(7, () => usage(made.body.token));
     assert.deepEqual([used[0], used.includes(429)], [200, true]);

@@ -17,7 +17,7 @@ const good = (more = {}) => ({
 const create = (user, more, headers) => as(system, user, "POST", "/api/tokens", good(more), headers);
 const fields = (answer) => (answer.body.details ?? []).map((detail) => detail.field);
 
-/** The one envelope, with a request id that is also in the header. */
+/** Checks the error envelope, whose request id is also in the header. */
 function assertEnvelope(answer) {
   for (const name of ["error", "message", "code", "request_id"])
     assert.equal(typeof answer.body[name], "string", name);
@@ -61,7 +61,7 @@ test("200: the list pages, filters, searches and sorts on the server", async () 
   assert.deepEqual(none.body.items, []);
 });
 
-test("422 and 400: every bad field is named and nothing is written", async () => {
+test("400 and 422: every bad field is named and nothing is written", async () => {
   const count = async () => (await system.db.prepare("SELECT count(*) AS n FROM tokens").first()).n;
   const before = await count();
   for (const [more, field] of [
@@ -187,7 +187,7 @@ test("409 and 200: Idempotency-Key makes one token, and shows its secret once", 
   assert.equal(secrets.body.items.length, 2);
 });
 
-test("412: of two admins who save the same token the second is told and loses nothing", async () => {
+test("412: if two admins save the same token, the second gets 412 and overwrites nothing", async () => {
   const token = (await create("manager")).body;
   const read = await as(system, "manager", "GET", `/api/tokens/${token.id}`);
   const etag = read.headers.get("etag");
@@ -202,7 +202,7 @@ test("412: of two admins who save the same token the second is told and loses no
   assert.equal(now.headers.get("etag"), winner.headers.get("etag"));
 });
 
-test("422: scopes lie inside the team's cap", async () => {
+test("422: scopes must be within the team's cap", async () => {
   await system.db.prepare("UPDATE teams SET scope_cap = '[\"openai\"]' WHERE id = 'automation'").run();
   try {
     const outside = await create("manager", { scopes: ["openai", "*"] });
@@ -216,7 +216,7 @@ test("422: scopes lie inside the team's cap", async () => {
   }
 });
 
-/** The published record of a token's newest secret. */
+/** Reads the published record of a token's secret. */
 const recordOf = async (token) => JSON.parse(await system.kv.get(`token:${sha256(token)}`));
 
 test("limits are kept, published with the team's defaults, and cleared by null", async () => {
@@ -262,7 +262,7 @@ test("limits are kept, published with the team's defaults, and cleared by null",
   }
 });
 
-test("403: a developer tightens limits and never loosens them, neither for an own token nor for one of the team", async () => {
+test("403: a developer can tighten limits but not loosen them, for their own tokens and for others of the team", async () => {
   await system.db
     .prepare("UPDATE teams SET limits = ? WHERE id = 'automation'")
     .bind('{"calls_per_minute":60}')
@@ -290,14 +290,14 @@ test("403: a developer tightens limits and never loosens them, neither for an ow
   }
 });
 
-test("limits that cannot be read publish nothing, and never no limits", async () => {
+test("a token with unreadable limits is not published, and never without limits", async () => {
   const made = (await create("manager", { limits: { calls_per_minute: 10 } })).body;
   await system.db
     .prepare('UPDATE tokens SET limits = \'{"calls_per_minute":"ten"}\' WHERE id = ?')
     .bind(made.id)
     .run();
   const renamed = await as(system, "manager", "PUT", `/api/tokens/${made.id}`, { name: "renamed" });
-  assert.equal(renamed.status, 409, "what cannot be read is not written back");
+  assert.equal(renamed.status, 409, "unreadable limits are not written back");
   await system.db.batch([
     system.db.prepare("UPDATE tokens SET name = 'renamed', version = version + 1 WHERE id = ?").bind(made.id),
     system.db
@@ -314,7 +314,7 @@ test("limits that cannot be read publish nothing, and never no limits", async ()
   await system.db.prepare("UPDATE tokens SET limits = NULL WHERE id = ?").bind(made.id).run();
 });
 
-test("how far limits are used up is what the gateway's counter says, for people and for the holder", async () => {
+test("the use of limits comes from the gateway's counter, for people and for the holder", async () => {
   const route = { name: "Echo", path: "/api/counted", backend_url: `${system.upstream.url}/echo` };
   assert.equal((await as(system, "admin", "POST", "/api/routes", route)).status, 201);
   const { id, token } = (
@@ -342,10 +342,10 @@ test("how far limits are used up is what the gateway's counter says, for people 
   );
   const cleared = await as(system, "manager", "PUT", `/api/tokens/${id}`, { limits: { body_bytes: 100 } });
   assert.equal(cleared.status, 200);
-  assert.deepEqual(await uses(), [], "what is not counted");
+  assert.deepEqual(await uses(), [], "limits that are not counted");
 });
 
-test("a manager's disable stands, whoever disabled the token before", async () => {
+test("a manager's disable prevails over an earlier one", async () => {
   const { id } = (await create("developer", { name: "taken over" })).body;
   const set = (user, what) => as(system, user, "POST", `/api/tokens/${id}/${what}`);
   assert.equal((await set("developer", "disable")).body.disabled_by, "user_developer");
@@ -356,7 +356,7 @@ test("a manager's disable stands, whoever disabled the token before", async () =
   assert.deepEqual(
     [again.status, again.body.disabled_by],
     [200, "user_manager"],
-    "its maker does not take it back over",
+    "its maker does not take over again",
   );
   assert.equal((await set("developer", "enable")).status, 403);
   const audit = await as(
@@ -377,7 +377,7 @@ test("a manager's disable stands, whoever disabled the token before", async () =
   assert.equal((await set("manager", "enable")).status, 200, "repeating it changes nothing");
 });
 
-test("an allow-list means the same in either spelling, and what would lock everybody out is named", async () => {
+test("an allow-list means the same in either spelling, and entries that would lock everybody out are named", async () => {
   const made = await create("manager", {
     ip_allow: ["::ffff:10.0.0.0/104", "10.1.2.3/8", "::ffff:0:0/96", "2001:db8::1", "::/0"],
   });
@@ -385,7 +385,7 @@ test("an allow-list means the same in either spelling, and what would lock every
   assert.deepEqual(made.body.ip_allow, ["10.0.0.0/8", "0.0.0.0/0", "2001:db8::1/128", "::/0"]);
   const bad = await create("manager", { ip_allow: ["10.0.0.0/8", "::ffff:0:0/95", "fe80::1%eth0", "::/80"] });
   assert.deepEqual([bad.status, fields(bad)], [422, ["ip_allow.1", "ip_allow.2", "ip_allow.3"]]);
-  // As an earlier version stored it.
+  // An earlier version stored it like this.
   await system.db
     .prepare("UPDATE tokens SET ip_allow = ? WHERE id = ?")
     .bind(JSON.stringify(["::ffff:10.0.0.0/104"]), made.body.id)
@@ -404,7 +404,7 @@ test("an allow-list means the same in either spelling, and what would lock every
   );
 });
 
-test("a tag keeps an edge from changing it, and is taken back when one has", async () => {
+test("a response forbids an edge to weaken its tag, and a weakened tag is accepted", async () => {
   const { id } = (await create("manager", { name: "tagged" })).body;
   const got = await as(system, "manager", "GET", `/api/tokens/${id}`);
   assert.match(got.headers.get("cache-control"), /no-transform/);
@@ -419,7 +419,7 @@ test("a tag keeps an edge from changing it, and is taken back when one has", asy
   );
 });
 
-test("a cap by service holds for a route of one segment too, as the gateway and the tester see it", async () => {
+test("a cap by service also bounds a route of one segment, in the gateway and in the tester", async () => {
   await system.db.prepare("UPDATE teams SET scope_cap = '[\"narrow\"]' WHERE id = 'automation'").run();
   try {
     const route = await as(system, "admin", "POST", "/api/routes", {

@@ -1,4 +1,4 @@
-// What the cron keeps in order: the bell, and what is past its time.
+// The cron's upkeep: notifications, and deletion of expired records.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
@@ -12,7 +12,7 @@ const bell = async (user = "admin") => (await ask(user, "GET", "/api/notificatio
 const count = (table, where = "1") =>
   system.db.prepare(`SELECT count(*) AS n FROM ${table} WHERE ${where}`).first("n");
 
-test("the bell tells of tokens that end soon, routes that fail, and what the queue lost, until it is over", async () => {
+test("notifications report tokens that expire soon, failing routes and the queue's losses until they are resolved", async () => {
   const soon = (
     await ask("admin", "POST", "/api/tokens", {
       name: "soon",
@@ -81,7 +81,7 @@ test("the bell tells of tokens that end soon, routes that fail, and what the que
   await eventually(async () => (await bell()).length === 0, 10_000, "all of it over");
 });
 
-test("what is past its time goes, and nothing else", async () => {
+test("only records past their retention are deleted", async () => {
   const now = Date.now();
   /** @type {[string, number][]} */
   const past = [
@@ -138,7 +138,7 @@ test("what is past its time goes, and nothing else", async () => {
   assert.deepEqual(kept, ["5m", "day", "hour", "week"]);
 });
 
-test("ended secrets are purged in the first run of an hour, however many there are and whichever minute it is", async () => {
+test("the first run of an hour purges all ended secrets, in any minute", async () => {
   const token = (
     await ask("admin", "POST", "/api/tokens", { name: "rotated often", team_id: "automation", scopes: ["*"] })
   ).body;
@@ -158,5 +158,5 @@ test("ended secrets are purged in the first run of an hour, however many there a
     10_000,
     "the purge",
   );
-  assert.equal(await count("token_secrets"), await count("tokens"), "those at work stay");
+  assert.equal(await count("token_secrets"), await count("tokens"), "working secrets stay");
 });

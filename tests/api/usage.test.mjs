@@ -3,7 +3,7 @@ import { after, before, test } from "node:test";
 import { as, startOnSockets } from "../support/harness.mjs";
 
 let system;
-// Calls of months ago are delivered here, which the consumer takes as long as raw calls are kept.
+// These tests deliver calls that are months old; the consumer accepts them as long as raw calls are kept.
 before(async () => (system = await startOnSockets({ apiVars: { EVENTS_RETENTION_DAYS: "1000" } })));
 after(() => system?.stop());
 
@@ -75,7 +75,7 @@ test("percentiles are read from the histogram within ten per cent, and denials d
   assert.deepEqual([body.total.calls, body.total.denied, body.total.mean_ms], [110, 10, 505]);
 });
 
-test("callers see the usage of their own teams alone", async () => {
+test("callers see only the usage of their own teams", async () => {
   await deliver(event({ token_id: "tok_core", team: "core-team" }));
   const calls = async (user, query = "") =>
     (await as(system, user, "GET", `/api/usage/stats?token_id=tok_core${query}`)).body.total.calls;
@@ -101,7 +101,7 @@ test("422: bad ranges are named", async () => {
   }
 });
 
-test("a range in another zone names the same instants", async () => {
+test("a range in another time zone names the same instants", async () => {
   const at = Date.UTC(2026, 0, 15, 16, 30);
   await deliver(event({ token_id: "tok_z", at }));
   const calls = async (from, to) => {

@@ -1,4 +1,4 @@
-// Names that the type check of JavaScript cannot find by itself: the runtime's own module, and axe in a page.
+// Names that the type check of JavaScript cannot find: the runtime's own module, and axe in a page.
 declare module "cloudflare:workers" {
   export class WorkerEntrypoint {
     env: any;

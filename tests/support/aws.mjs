@@ -1,4 +1,4 @@
-// AWS's protocols from two independent implementations: aws4fetch and botocore sign what an upstream
+// AWS's protocols from independent implementations: aws4fetch and botocore sign the requests that an upstream
 // received; s3s-fs is an S3 server that checks signatures.
 import { spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
@@ -11,19 +11,19 @@ import { eventually, freePorts } from "./harness.mjs";
 
 export const keys = { access_key_id: "AKIDEXAMPLE", secret_access_key: "s3cret/of+aws", region: "eu-west-1" };
 
-/** The headers that a received call's signature covers. */
+/** Returns the headers that a received call's signature covers. */
 function coveredHeaders({ headers }) {
   const names = /SignedHeaders=([^,]+)/.exec(headers.authorization)[1].split(";");
   return Object.fromEntries(names.filter((name) => name !== "host").map((name) => [name, headers[name]]));
 }
 
-/** The `Authorization` that aws4fetch makes of a received call. */
+/** Returns the `Authorization` that aws4fetch makes for a received call. */
 export async function byAws4fetch(received, service, body) {
   const signer = new AwsV4Signer({
     method: received.method,
     url: `http://${received.headers.host}${received.url}`,
     headers: coveredHeaders(received),
-    // It takes a body with no method that a browser would refuse one with.
+    // aws4fetch accepts no body for methods with which a browser would refuse one.
     body,
     accessKeyId: keys.access_key_id,
     secretAccessKey: keys.secret_access_key,
@@ -36,7 +36,7 @@ export async function byAws4fetch(received, service, body) {
   return (await signer.sign()).headers.get("authorization");
 }
 
-/** Runs a script of this folder with Python and botocore; what it printed. */
+/** Runs a script of this folder with Python and botocore. Returns its output. */
 export async function python(script, args, input = "") {
   const child = spawn(await ensureBotocore(), [path.join(root, "tests/support", script), ...args], {
     stdio: ["pipe", "pipe", "pipe"],
@@ -50,7 +50,7 @@ export async function python(script, args, input = "") {
   return output;
 }
 
-/** The signatures that botocore makes of received calls, `{ received, service, body }` each. */
+/** Returns the signatures that botocore makes for received calls, `{ received, service, body }` each. */
 export async function byBotocore(calls) {
   const given = calls.map(({ received, service, body = "" }) => ({
     method: received.method,
@@ -63,7 +63,7 @@ export async function byBotocore(calls) {
   return JSON.parse(await python("botocore_sign.py", [], JSON.stringify({ ...keys, calls: given })));
 }
 
-/** Starts an S3 server with these buckets, which takes `keys` alone. */
+/** Starts an S3 server with these buckets, which accepts only `keys`. */
 export async function startS3(buckets) {
   const folder = mkdtempSync(path.join(tmpdir(), "s3-"));
   for (const bucket of buckets) mkdirSync(path.join(folder, bucket));

@@ -20,7 +20,7 @@ s3 = client("s3", endpoint)
 keys = ["plain.txt", "a b+c&d=e.txt", "檔案/é ü.txt", "a=1,(2)!*'$@;:.txt"]
 for key in keys:
     s3.put_object(Bucket="by-python", Key=key, Body=key.encode(), ContentType="text/plain")
-# The server lists names as they are though botocore asks for them encoded, and then decodes a plus.
+# botocore requests encoded names and decodes a plus, but the server lists names without encoding them.
 listed = sorted(item["Key"] for item in s3.list_objects_v2(Bucket="by-python")["Contents"])
 assert listed == sorted(key.replace("+", " ") for key in keys), listed
 for key in keys:

@@ -15,7 +15,7 @@ for call in given["calls"]:
     request = AWSRequest(call["method"], call["url"], headers=call["headers"], data=call["body"].encode())
     request.context["timestamp"] = call["at"]
     if call["service"] == "s3":
-        # It would compute its own of the body otherwise.
+        # Otherwise botocore would compute its own hash of the body.
         request.context["payload_signing_enabled"] = False
     canonical = auth.canonical_request(request)
     signatures.append(auth.signature(auth.string_to_sign(request, canonical), request))

@@ -1,48 +1,48 @@
 // Other versions of both Workers, for tests that run them beside the current one: an older commit, and a version that
-// does not exist yet. Both are compiled unoptimised, once, in a folder of the target folder, with the dependencies that
-// other builds have left there.
+// does not exist yet. Both are compiled once, unoptimised, in a folder inside the target folder, with the dependencies
+// that other builds have left there.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root, run, targetDir, tools } from "../../scripts/setup.mjs";
 
-/** The version before the current one: the last that may still be at work somewhere when this one is deployed. */
+/** The version before the current one: the last that may still run somewhere when this one is deployed. */
 export const PREVIOUS = "ee26f212c363c3493ca75fc81deaea751940baba";
 
 const bin = (name) => path.join(root, "node_modules/.bin", name);
 const git = (...args) =>
   execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
 const WORKERS = ["gateway", "admin-api"];
-/** Where other versions are compiled. */
+/** Returns the folder in which another version is compiled. */
 const compiled = (name) => path.join(targetDir, "builds", name);
-/** Where the runtime takes them from: below the root, and one path is one version. */
+/** Returns the folder from which the runtime loads a version: below the root, one path for each version. */
 const placed = (name) => path.join(root, ".wrangler/builds", name);
 
-/** Puts the builds of a source folder where the runtime takes them from. */
+/** Copies the builds of a source folder to the folder from which the runtime loads them. */
 function place(from, name) {
   for (const crate of WORKERS)
     cpSync(path.join(from, crate, "build"), path.join(placed(name), crate, "build"), { recursive: true });
   return placed(name);
 }
 
-/** A copy of the current builds. */
+/** Makes a copy of the current builds. */
 export const buildHere = (name) => place(root, name);
 
 export const removeBuild = (name) => rmSync(placed(name), { recursive: true, force: true });
 
-/** The profile of `BUILD=quick`, which older commits lack. */
+/** Returns the profile of `BUILD=quick`, which older commits lack. */
 const quick = () =>
   /^\[profile\.quick\]\n(.+\n)+/m.exec(readFileSync(path.join(root, "Cargo.toml"), "utf8"))[0];
 
 /**
- * The manifest with a version of its own. Cargo tells packages of one target folder apart by their place within the
- * workspace and their version: under the same version it would take one workspace's crates for another's.
+ * Returns the manifest with a separate version. Cargo distinguishes packages in one target folder by their place within
+ * the workspace and their version: with the same version it would confuse the crates of two workspaces.
  */
 const apart = (manifest, name) =>
   manifest.replace(/^version = "(.+)"$/m, (_, version) => `version = "${version}-${name}"`);
 
-/** Whether a commit can be built. A shallow clone lacks older ones, and nothing is fetched for a test. */
+/** Returns whether a commit can be built. A shallow clone lacks older ones, and nothing is fetched for a test. */
 export function isInClone(commit) {
   try {
     git("cat-file", "-e", `${commit}^{commit}`);
@@ -71,7 +71,7 @@ async function compile(name) {
   return place(compiled(name), name);
 }
 
-/** The folder that holds `gateway/build` and `admin-api/build` of a commit. */
+/** Builds a commit. Returns the folder with its `gateway/build` and `admin-api/build`. */
 export async function buildOf(commit) {
   const id = git("rev-parse", "--verify", `${commit}^{commit}`);
   const folder = compiled(id);
@@ -88,12 +88,12 @@ export async function buildOf(commit) {
   return compile(id);
 }
 
-/** The crates of the Workers' workspace; the UI is a member, so its manifest has to be there. */
+/** The crates of the Workers' workspace; the UI is a member, so its manifest must exist. */
 const CRATES = ["domain", "contract", "edge", "gateway", "admin-api", "admin-ui", "bench/rust-pass-through"];
 
 /**
- * The folder of a build of the present sources with these changes: `[file, text, its replacement]` each, and the text
- * stands in the file once. It is the version that somebody has still to write.
+ * Builds the current sources with changes, as a future version, and returns the folder. Each change is
+ * `[file, text, its replacement]`, and the text must occur in the file exactly once.
  */
 export async function buildWith(name, changes) {
   const folder = compiled(name);

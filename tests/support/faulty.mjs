@@ -1,5 +1,6 @@
-// Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be told to
-// fail or be slow, and their calls are counted. Everything is passed on to the real bindings; the Worker knows nothing of it.
+// Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be made
+// to fail or be slow, and their calls are counted. Everything is passed on to the real bindings; the Worker does not
+// notice.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import {
   Invocation,
@@ -29,7 +30,7 @@ async function pass(kind, forward) {
   return forward();
 }
 
-// The `worker` crate looks at the class's name.
+// The `worker` crate checks the class's name.
 class KvNamespace {
   constructor(real, invocation, { strict, accepts }) {
     const operation = (kind, subject, forward) => {
@@ -40,7 +41,7 @@ class KvNamespace {
       const { type = "text", cacheTtl = LIMITS.kv_cache_ttl_s } =
         typeof options === "string" ? { type: options } : (options ?? {});
       const forward = () => noting("kv", String(key), () => real[method](key, options));
-      // Many keys at once, streams and buffers are not kept; invalid options are for the runtime to refuse.
+      // Reads of many keys, streams and buffers are not cached; the runtime refuses invalid options.
       if (typeof key !== "string" || !["text", "json"].includes(type) || !(cacheTtl >= 30))
         return operation("kv_get", String(key), forward);
       const forMs = Math.min(cacheTtl * 1_000, strict.kvLateMs);
@@ -81,7 +82,7 @@ class WorkerQueue {
   }
 }
 
-/** Counts what a statement wrote. */
+/** Counts the rows that a statement wrote. */
 function wrote(sql, { meta }) {
   counts.d1_rows_written += meta?.rows_written ?? 0;
   noteRows(sql, meta?.rows_written ?? 0);
@@ -143,7 +144,7 @@ class DurableObjectNamespace {
   }
 }
 
-/** Says what it is given, as the local runtime keeps nothing of it. */
+/** Logs its data points, because the local runtime does not keep them. */
 class AnalyticsEngineDataset {
   constructor(real) {
     this.writeDataPoint = (metrics) => {
@@ -162,7 +163,7 @@ const wrappers = {
   METRICS: AnalyticsEngineDataset,
 };
 
-/** What the test asks of this Worker: `kvLateMs`, `disturbance`. */
+/** Returns the test's settings for this Worker: `kvLateMs`, `disturbance`. */
 const settings = (env) => ({
   kvLateMs: 0,
   disturbance: 0,
@@ -170,10 +171,10 @@ const settings = (env) => ({
   ...faults.strict,
 });
 
-/** The bindings of one invocation. */
+/** Wraps the bindings of one invocation. */
 function wrap(env) {
   const invocation = new Invocation();
-  // Both versions of a Worker write the same keys, so the system keeps their times when it can.
+  // Both versions of a Worker write the same keys, so the system keeps the times of writes for both if it can.
   const ask = async (key) => (await env.WRITES.fetch("http://writes/", { method: "POST", body: key })).ok;
   const how = { strict: settings(env), accepts: env.WRITES ? ask : (key) => writes.accepts(key) };
   const replaced = Object.entries(wrappers)
@@ -182,7 +183,7 @@ function wrap(env) {
   return { ...env, ...Object.fromEntries(replaced) };
 }
 
-/** A Durable Object that is reset by the platform's own means where a request asks for it. */
+/** Makes a Durable Object that the platform resets if a request asks for it. */
 export const restartable = (Base) =>
   class extends Base {
     #state;
@@ -199,8 +200,8 @@ export const restartable = (Base) =>
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * The Worker `Base` with its bindings wrapped. `PUT /__faults` sets what fails and returns the counts, `/__strict`
- * returns what was refused. While `consumer.stopped` is set the queue's messages wait.
+ * Wraps the Worker `Base` and its bindings. `PUT /__faults` sets the faults and returns the counts, `/__strict`
+ * returns the refusals. While `consumer.stopped` is set, the queue's messages wait.
  */
 export const faulty = (Base) =>
   class extends WorkerEntrypoint {
@@ -226,7 +227,7 @@ export const faulty = (Base) =>
         await this.#deliver(batch.queue, isLost ? messages.map(unacknowledged) : messages);
       }
     }
-    /** Each batch is an invocation of its own; one that fails is delivered again, unless it was acknowledged before. */
+    /** Delivers a batch as a separate invocation; one that fails is delivered again, unless it was acknowledged before. */
     async #deliver(queue, messages) {
       const all = (verb) => (options) => messages.forEach((message) => message[verb](options));
       const batch = { queue, messages, ackAll: all("ack"), retryAll: all("retry") };

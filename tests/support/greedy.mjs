@@ -1,4 +1,4 @@
-// A Worker that goes past one of production's limits, by name. It returns the error that it got, if any.
+// A Worker that exceeds one of production's limits, by name. It returns the error that it got, if any.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import { faulty } from "./faulty.mjs";
 

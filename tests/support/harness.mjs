@@ -1,10 +1,10 @@
 // Both Workers on the real runtime with KV, D1 and queue, the local issuer and a recording upstream.
 //
-// Two ways to start the same system. `startSystem` is wrangler's test harness: it builds as a deploy
+// There are two ways to start the same system. `startSystem` is wrangler's test harness: it builds as a deploy
 // does and routes by host. Its Workers call out through Node's `fetch`, which follows redirects and
-// answers for a dead upstream, so whatever depends on the network itself runs on `startOnSockets`:
-// what `npm start` runs, on ports of its own. Either way both Workers run under production's limits (strict.mjs), and
-// `stop` fails if one was hit that the test does not expect.
+// answers for a dead upstream, so tests that depend on the network itself use `startOnSockets`:
+// the system of `npm start`, on separate ports. Either way both Workers run under production's limits (strict.mjs), and
+// `stop` fails if a limit was hit that the test does not expect.
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -22,7 +22,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const UI = "http://localhost:8789";
 const LANE = Number(process.env.TEST_LANE ?? 0);
 
-/** Tries `check` until it answers something, for at most `ms`. */
+/** Tries `check` until it returns something, for at most `ms`. */
 export async function eventually(check, ms = 10_000, what = "it") {
   const end = Date.now() + ms;
   for (;;) {
@@ -33,7 +33,7 @@ export async function eventually(check, ms = 10_000, what = "it") {
   }
 }
 
-/** The processes of the runtime that this one started. */
+/** Lists the processes of the runtime that this one started. */
 export function runtimePids() {
   return execFileSync("pgrep", ["-P", String(process.pid), "workerd"], { encoding: "utf8" })
     .trim()
@@ -41,7 +41,7 @@ export function runtimePids() {
     .map(Number);
 }
 
-/** Resident memory of the largest of them, in bytes. */
+/** Returns the resident memory of the largest of them, in bytes. */
 export function runtimeMemory() {
   const resident = (pid) =>
     Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))[1]) * 1024;
@@ -74,7 +74,7 @@ async function surroundings() {
   };
 }
 
-/** Closes the surroundings where a start fails: an open server would keep the test process alive. */
+/** Closes the surroundings if a start fails: an open server would keep the test process alive. */
 async function withSurroundings(start) {
   const around = await surroundings();
   try {
@@ -85,7 +85,7 @@ async function withSurroundings(start) {
   }
 }
 
-/** On wrangler's test harness. `gatewayVars` and `apiVars` are merged over the defaults. */
+/** Starts the system on wrangler's test harness. `gatewayVars` and `apiVars` are merged over the defaults. */
 export const startSystem = (options) => withSurroundings((around) => onHarness(around, options));
 
 /**
@@ -134,8 +134,8 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
 }
 
 /**
- * A port that nobody listens on, below those that the system gives to outgoing connections. Test files that run at the
- * same time take theirs from ranges of their own (`TEST_LANE`).
+ * Finds a free port, below those that the operating system gives to outgoing connections. Test files that run at the
+ * same time use separate ranges (`TEST_LANE`).
  */
 function freePort() {
   return new Promise((resolve) => {
@@ -148,7 +148,7 @@ function freePort() {
   });
 }
 
-/** `count` different ports that nobody listens on. */
+/** Finds `count` different free ports. */
 export async function freePorts(count) {
   const ports = new Set();
   while (ports.size < count) ports.add(await freePort());
@@ -156,11 +156,11 @@ export async function freePorts(count) {
 }
 
 /**
- * On sockets, as `npm start` runs it. `persist` keeps the state in a folder; without the API the gateway's events wait
- * in the queue. KV, queue and database can be told to fail (`faults()`). `strict` changes how late KV is and how the
- * queue delivers (`{ kvLateMs, disturbance }`), `expected` are limits that the test means to hit; only a benchmark
- * switches the limits off (`strict: false`). `builds` and each version's are other builds of the Workers (`buildOf`).
- * With `keepLetters` the dead letters are kept in `letters`.
+ * Starts the system on sockets, like `npm start`. `persist` keeps the state in a folder; without the API the gateway's
+ * events wait in the queue. KV, queue and database can be made to fail (`faults()`). `strict` changes how late KV is
+ * and how the queue delivers (`{ kvLateMs, disturbance }`), `expected` names limits that the test hits on purpose; only
+ * a benchmark switches the limits off (`strict: false`). `builds`, also of each version, are other builds of the
+ * Workers (`buildOf`). With `keepLetters` the dead letters are kept in `letters`.
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
 
@@ -251,7 +251,7 @@ async function onSockets(
     db,
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
     call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
-    /** Where the further versions answer, by their names. */
+    /** The addresses of the other versions, by name. */
     versions: Object.fromEntries(
       more.map(({ name, at }) => [
         name,
@@ -268,7 +268,7 @@ async function onSockets(
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
       return consumer.queue(queue, batch);
     },
-    /** Calls the gateway through another Worker and hangs up after so many ms or bytes; returns what had come by then. */
+    /** Calls the gateway through another Worker and hangs up after some ms or bytes. Returns the part that had arrived. */
     hangUp: async (where, init = {}, { afterMs = undefined, afterBytes = undefined } = {}) => {
       const response = await fetch(`http://127.0.0.1:${frontPort}`, {
         method: "POST",
@@ -276,12 +276,12 @@ async function onSockets(
       });
       return response.json();
     },
-    /** Stops the consumer and starts it again; meanwhile the messages wait. */
+    /** Stops the consumer and starts it again; until then the messages wait. */
     consumer: {
       stop: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":{"stopped":true}}` }),
       start: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":null}` }),
     },
-    /** Says what fails at "gateway" or "api" from now on, and reads the counts. */
+    /** Sets the faults at "gateway" or "api" from now on, and returns the counts. */
     faults: async (at, change = {}) => {
       const response = await fetch(`${urls[at]}/__faults`, { method: "PUT", body: JSON.stringify(change) });
       return response.json();
@@ -311,7 +311,7 @@ export async function applySchema(db) {
   }
 }
 
-/** Writes a token record into KV as admin-api does, and returns the token. */
+/** Writes a token record into KV as the admin API does, and returns the token. */
 export async function putToken(system, record = {}, token = mintToken(system.secrets.TOKEN_CHECK_KEY)) {
   const whole = {
     v: 2,
@@ -339,7 +339,7 @@ export async function putRoutes(system, routes, { legacy_tokens = false, version
   await system.kv.put("routes", JSON.stringify({ v: 2, version, legacy_tokens, routes: entries }));
 }
 
-/** A call to the admin API as a person, JSON both ways. */
+/** Calls the admin API as a person, with JSON in both directions. */
 export async function as(system, user, method, where, body, headers = {}) {
   const response = await system.call(where, {
     method,

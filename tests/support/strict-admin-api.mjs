@@ -1,4 +1,4 @@
-// The admin-api Worker under production's limits: the harness starts this in its place.
+// The admin-api Worker under production's limits, which the harness starts in its place.
 import Base from "../../admin-api/build/index.js";
 import { faulty } from "./faulty.mjs";
 

@@ -1,11 +1,11 @@
-// Production's limits, as far as the local runtime is kinder than they are. Nothing here needs the Workers runtime.
+// Production's limits that the local runtime does not enforce. Nothing here needs the Workers runtime.
 // https://developers.cloudflare.com/kv/platform/limits/, …/d1/platform/limits/, …/queues/platform/limits/
 export const LIMITS = {
-  /** Reads, writes, deletes and lists together, an invocation. */
+  /** Reads, writes, deletes and lists of one invocation, together. */
   kv_operations: 1_000,
-  /** Each statement of a batch counts. */
+  /** Queries of one invocation; each statement of a batch counts. */
   d1_queries: 1_000,
-  /** A string or blob; a longer one can be bound locally. */
+  /** The longest string or blob; locally, a longer one can be bound. */
   d1_value_bytes: 2_000_000,
   kv_write_interval_ms: 1_000,
   /** The time for which a location serves a value that it has read, unless the reader sets `cacheTtl`. */
@@ -13,13 +13,13 @@ export const LIMITS = {
   queue_message_bytes: 128_000,
   queue_batch_messages: 100,
   queue_batch_bytes: 256_000,
-  /** Connections that wait for response headers at one time; more of them queue, so they are only counted. */
+  /** Connections that wait for response headers at the same time; further ones queue, so they are only counted. */
   open_connections: 6,
 };
 
 const refused = {};
 const rows = {};
-/** Keys of which a write was refused and none has succeeded since. */
+/** Keys with a refused write and no successful write since. */
 const busyKeys = new Set();
 let openConnections = 0;
 
@@ -31,7 +31,7 @@ export function refuse(kind, subject, message) {
   return new Error(message);
 }
 
-/** Refuses a write that comes too soon after another of its key. It is resolved when the Worker's next one is taken. */
+/** Refuses a write too soon after another of its key. The refusal is resolved when a later write is accepted. */
 export function checkWrite(isAccepted, verb, key) {
   if (isAccepted) return busyKeys.delete(key);
   busyKeys.add(key);
@@ -44,16 +44,16 @@ export function report() {
   return { refused, rows, open_connections: openConnections };
 }
 
-/** Adds what one statement wrote. */
+/** Adds the rows that one statement wrote. */
 export function noteRows(sql, written) {
   if (written > 0) rows[sql] = (rows[sql] ?? 0) + written;
 }
 
-/** The runtime's own refusals: sizes of keys, values, statements and lists, `expirationTtl`, `cacheTtl`. */
+/** Messages of the runtime's own refusals: sizes of keys, values, statements and lists, `expirationTtl`, `cacheTtl`. */
 const ENFORCED =
   /exceeds|too (many|big|long|large)|Invalid (cache_ttl|expiration|expiration_ttl|key_count_limit) /i;
 
-/** Runs `forward`, and notes it when the runtime itself refuses. */
+/** Runs `forward`, and notes a refusal by the runtime itself. */
 export async function noting(kind, subject, forward) {
   try {
     return await forward();
@@ -63,7 +63,7 @@ export async function noting(kind, subject, forward) {
   }
 }
 
-/** The counters of one invocation: one `fetch`, one batch or one cron run, with all that it leaves in `waitUntil`. */
+/** The counters of one invocation: one `fetch`, one batch or one cron run, including its work in `waitUntil`. */
 export class Invocation {
   #used = { kv_operations: 0, d1_queries: 0 };
   #open = 0;
@@ -99,7 +99,7 @@ export class Writes {
   }
 }
 
-/** The values that a location has read: present or absent, each is served unchanged until its time is up. */
+/** The values that a location has read. Each, even an absent one, is served unchanged until its time is up. */
 export class Location {
   #read = new Map();
 
@@ -121,14 +121,14 @@ function bytes(value) {
   return utf8.encode(typeof value === "string" ? value : (JSON.stringify(value) ?? "")).length;
 }
 
-/** Refuses values that D1 would not take. */
+/** Refuses values that D1 would not accept. */
 export function checkValues(sql, values) {
   const largest = Math.max(0, ...values.map(bytes));
   if (largest > LIMITS.d1_value_bytes)
     throw refuse("d1_size", `${largest} bytes for ${sql}`, "D1_ERROR: string or blob too big: SQLITE_TOOBIG");
 }
 
-/** Refuses messages that Queues would not take. */
+/** Refuses messages that Queues would not accept. */
 export function checkMessages(bodies) {
   const sizes = bodies.map(bytes);
   const tooLarge = (kind, what) => refuse(kind, what, `Queue send failed: 413 Payload Too Large: ${what}`);
@@ -142,8 +142,8 @@ export function checkMessages(bodies) {
 }
 
 /**
- * Batches as Queues may make them of one: other orders, other sizes, a message twice, a batch whose acknowledgement
- * is lost and that comes again. `chance` is the probability of each; 0 leaves the batch as it is.
+ * Makes batches from one as Queues may: in another order or size, with a message twice, or with a lost acknowledgement
+ * and a second delivery. `chance` is the probability of each; 0 leaves the batch unchanged.
  */
 export function disturb(messages, chance, random = Math.random) {
   const happens = () => random() < chance;
@@ -162,7 +162,7 @@ export function disturb(messages, chance, random = Math.random) {
   return batches;
 }
 
-/** A message that is delivered as well, but whose acknowledgement does not arrive. */
+/** Copies a message for a delivery whose acknowledgement does not arrive. */
 export function unacknowledged({ id, timestamp, body, attempts }) {
   return { id, timestamp, body, attempts, ack() {}, retry() {} };
 }

@@ -1,5 +1,5 @@
-// The side of the strict harness that runs in Node: which modules go in front of the Workers, the Workers beside them,
-// and the question at the end whether a limit was hit that the test did not expect.
+// The part of the strict harness that runs in Node: the modules in front of the Workers, the Workers beside them,
+// and the final check whether a limit was hit that the test did not expect.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -10,10 +10,10 @@ import { Writes } from "./strict.mjs";
 const support = path.join(root, "tests/support");
 const NAMES = { gateway: "token-manager-gateway", "admin-api": "token-manager-admin-api" };
 
-/** How late KV shows a write, and how often a batch of the queue is disturbed, unless a test says otherwise. */
+/** The default delay with which KV shows a write, and the default chance that a batch of the queue is disturbed. */
 export const DEFAULTS = { kvLateMs: 500, disturbance: 0.3 };
 
-/** Modules that put the limits in front of a Worker whose build lies in `folder`. */
+/** Makes the modules that put the limits in front of a Worker whose build is in `folder`. */
 function entries(env, folder) {
   const name = path.join(support, `strict-${env}.mjs`);
   const build = path.relative(support, path.join(folder, env, "build"));
@@ -22,7 +22,7 @@ function entries(env, folder) {
   return [{ type: "ESModule", path: name, contents }, module("faulty.mjs"), module("strict.mjs")];
 }
 
-/** What `startWorkers` takes so that both Workers, and every version of them, keep production's limits. */
+/** Makes the options for `startWorkers` with which both Workers, in every version, keep production's limits. */
 export function strictOptions() {
   const writes = new Writes();
   const WRITES = async (request) =>
@@ -30,10 +30,10 @@ export function strictOptions() {
   return { entries, services: { WRITES } };
 }
 
-/** The variable by which the Workers in front learn what the test asks of them. */
+/** Makes the variable that passes the test's settings to the Workers in front. */
 export const strictVars = (settings) => ({ STRICT: JSON.stringify({ ...DEFAULTS, ...settings }) });
 
-/** wrangler.toml with the limits in front of each Worker, for wrangler's test harness; returns its path. */
+/** Writes a wrangler.toml with the limits in front of each Worker, for wrangler's test harness. Returns its path. */
 export function strictConfig() {
   const folder = path.join(root, ".wrangler/strict");
   const toml = readFileSync(path.join(root, "wrangler.toml"), "utf8")
@@ -42,10 +42,10 @@ export function strictConfig() {
       (_, env) => `main = "${path.join(support, `strict-${env}.mjs`)}"`,
     )
     .replaceAll(/^command = /gm, `cwd = "${root}"\ncommand = `);
-  assert.equal(toml.split(support).length - 1, Object.keys(NAMES).length, "a Worker without limits");
+  assert.equal(toml.split(support).length - 1, Object.keys(NAMES).length, "a Worker has no limits");
   mkdirSync(folder, { recursive: true });
   const file = path.join(folder, "wrangler.toml");
-  // In one step: another test file may be reading it.
+  // Replace it in one step, because another test file may be reading it.
   const fresh = `${file}.${process.pid}`;
   writeFileSync(fresh, toml);
   renameSync(fresh, file);
@@ -53,16 +53,17 @@ export function strictConfig() {
 }
 
 /**
- * `strictness()` is what was refused so far by kind, with the first subject of each and how many were not made good by
- * another attempt; the rows that each statement wrote; and the most connections open at once. `expects(…)` names kinds that this test means to meet;
- * `stopWatching` fails for every other. `workers` are functions by name that send a request to a Worker.
+ * Watches the limits. `strictness()` returns the refusals so far by kind, with the first subject of each and the number
+ * that no later attempt resolved; the rows that each statement wrote; and the most connections open at once.
+ * `expects(…)` names kinds that this test hits on purpose; `stopWatching` fails for every other. `workers` are
+ * functions by name that send a request to a Worker.
  */
 export function watch(workers, expected = []) {
   const kinds = new Set(expected);
   const strictness = async () => {
     const all = { refused: {}, rows: {}, open_connections: 0 };
     for (const [name, ask] of Object.entries(workers)) {
-      // A Worker that a test has killed has nothing to say.
+      // A Worker that a test has killed cannot report.
       const report = await ask("/__strict")
         .then((response) => response.json())
         .catch(() => undefined);
@@ -80,7 +81,7 @@ export function watch(workers, expected = []) {
   return {
     strictness,
     expects: (...more) => more.forEach((kind) => kinds.add(kind)),
-    /** Stops the system by `stop`, then fails if a limit was hit that nobody expected. */
+    /** Stops the system with `stop`, then fails if an unexpected limit was hit. */
     async stopWatching(stop) {
       const { refused } = await strictness();
       await stop();
@@ -93,8 +94,8 @@ export function watch(workers, expected = []) {
 }
 
 /**
- * A Worker that calls another by its service binding and hangs up: then workerd drops the promise of the handler, as
- * it does in production. A closed socket does not.
+ * A Worker that calls another by its service binding and hangs up. Then workerd drops the promise of the handler, as
+ * it does in production. Closing a socket does not have that effect.
  */
 export const front = (port) => ({
   name: "front",
@@ -121,7 +122,7 @@ export const front = (port) => ({
   } };`,
 });
 
-/** A Worker that keeps what the dead-letter queue holds in `letters`, as text. */
+/** Makes a Worker that stores the messages of the dead-letter queue in `letters`, as text. */
 export const deadLetters = (letters) => ({
   name: "dead-letters",
   compatibilityDate: "2026-11-01",

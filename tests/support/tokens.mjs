@@ -1,5 +1,5 @@
 // Mints tokens and seals credentials as docs and `domain` describe them, written independently of the
-// Rust code: where the two disagree, a test fails.
+// Rust code: if the two disagree, a test fails.
 import { createCipheriv, createHash, createHmac, randomBytes } from "node:crypto";
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
@@ -16,14 +16,14 @@ function base62(bytes, width) {
 
 export const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 
-/** A token with its check under the base64 key. */
+/** Mints a token with its check under the base64 key. */
 export function mintToken(checkKey) {
   const signed = `ntk_${base62(randomBytes(32), 43)}`;
   const tag = createHmac("sha256", Buffer.from(checkKey, "base64")).update(signed).digest();
   return signed + base62(tag.subarray(0, 8), 6);
 }
 
-/** A token of the earlier system's form. */
+/** Mints a token of the earlier system's form. */
 export const mintLegacyToken = () => `ntk_${randomBytes(32).toString("base64url")}`;
 
 /** Seals a credential to a route and an origin. */

@@ -1,4 +1,4 @@
-// The whole system with the UI on ports of its own, a browser, and the steps that several tests take.
+// The whole system with the UI on separate ports, a browser, and the steps that several tests share.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
@@ -16,7 +16,7 @@ import { strictOptions, strictVars, watch } from "./strictness.mjs";
 const key = () => randomBytes(32).toString("base64");
 
 /**
- * Starts gateway, admin API, UI, issuer and upstream; `call` is the admin API as a person.
+ * Starts gateway, admin API, UI, issuer and upstream; `call` calls the admin API as a person.
  * @param {Record<string, any>} [options]
  */
 export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } = {}) {
@@ -59,7 +59,7 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
     upstream,
     issuer,
     call,
-    /** A route to the demo upstream. */
+    /** Adds a route to the demo upstream. */
     addRoute: (name, path, to, more = {}) =>
       call("admin", "POST", "/api/routes", {
         name,
@@ -94,7 +94,7 @@ export async function launchBrowser() {
 /** Pages that are still open. */
 const openPages = new Set();
 
-/** A failed test shows its pages: address, dialog or content, values typed in, and what went wrong on the wire. */
+/** After a failed test, shows its pages: address, dialog or content, typed values, and failed requests. */
 afterEach(async (context) => {
   const pages = [...openPages];
   openPages.clear();
@@ -123,7 +123,7 @@ async function described(page) {
   return [page.url(), ...seen.text.split("\n"), ...seen.fields, ...page.failures, ...page.problems];
 }
 
-/** Opens a page in a context of its own, which collects the browser's complaints and failed requests. */
+/** Opens a page in a separate context, which collects the browser's complaints and failed requests. */
 export async function openPage(
   browser,
   system,
@@ -160,7 +160,7 @@ export async function openPage(
     );
   });
   page.on("console", (message) => {
-    // The issuer's page is not ours.
+    // Complaints on the issuer's page do not count.
     const isOurs = !message.location().url.startsWith(system.issuer.url);
     if (message.type() === "error" && isOurs)
       page.problems.push(`${message.text()} ${message.location().url}`);
@@ -175,7 +175,7 @@ export async function signIn(page, system, user, path = "/dashboard") {
   await page.getByRole("button", { name: /^(Sign in|登入)$/ }).click();
   await page.locator(`button[value="${user}"]`).click();
   await page.waitForURL((url) => url.href.startsWith(system.urls.ui) && !url.hash);
-  // Not the heading of the first paint, which is there before the program.
+  // Wait for the program's heading: the first paint's heading comes before the program.
   await page.locator("main h1").first().waitFor();
 }
 
@@ -214,7 +214,7 @@ export function assertNoProblems(page) {
 
 /** Waits until nothing is loading any more. */
 export async function settle(page) {
-  // Not the heading of the first paint, which is there before the program.
+  // Wait for the program's heading: the first paint's heading comes before the program.
   await page.locator("main h1").first().waitFor();
   await page.locator(".tm-loading").first().waitFor({ state: "detached" });
   await page.waitForFunction(() =>
@@ -228,7 +228,7 @@ const axe = readFileSync(path.join(root, "node_modules/axe-core/axe.min.js"), "u
 export async function violations(page) {
   if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(axe);
   return page.evaluate(async () => {
-    // A text that is still fading in has no contrast yet.
+    // Text that is still fading in does not have its contrast yet.
     await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
     const isFinite = (animation) => animation.effect.getComputedTiming().endTime !== Infinity;
     await Promise.allSettled(

@@ -1,5 +1,5 @@
-// Stand-ins for the APIs of OpenAI, Anthropic and Google, whose responses have the vendors' shapes. Each
-// refuses a call that does not carry the vendor's own key, or that carries anything of the gateway's.
+// Stand-ins for the APIs of OpenAI, Anthropic and Google, with responses in the vendors' shapes. Each
+// refuses a call that does not carry the vendor's own key, or that carries a token of the gateway.
 import { createServer } from "node:http";
 import { listen } from "../../local/listen.mjs";
 
@@ -147,7 +147,7 @@ const openai = {
   },
   "POST /v1/audio/speech": ({ response }) =>
     response.writeHead(200, { "content-type": "audio/mpeg" }).end(Buffer.from([0xff, 0xfb, 0x90, 0x00])),
-  /** Too busy for the first call, as `retry-after-ms` says for a moment. */
+  /** Refuses the first call as too busy, with a short `retry-after-ms`. */
   "POST /v1/moderations": ({ response, retried }) => {
     if (!retried)
       return response
@@ -247,14 +247,14 @@ const google = {
   },
 };
 
-/** The key that a call carries, per vendor; `undefined` if it carries anything else besides. */
+/** Returns a call's other headers, by vendor; false if it does not carry the vendor's own key. */
 const carried = {
   openai: ({ authorization, ...others }) => authorization === `Bearer ${KEYS.openai}` && others,
   anthropic: ({ "x-api-key": key, ...others }) => key === KEYS.anthropic && others,
   google: ({ "x-goog-api-key": key, ...others }) => key === KEYS.google && others,
 };
 
-/** Starts the three on one port, below `/openai`, `/anthropic` and `/google`. */
+/** Starts all three on one port, below `/openai`, `/anthropic` and `/google`. */
 export async function startVendors() {
   const vendors = { openai, anthropic, google };
   const seen = [];

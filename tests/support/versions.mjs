@@ -1,4 +1,4 @@
-// The versions that tests/operations/versions.test.mjs runs beside the current one. `npm test` builds them beforehand.
+// The versions that tests/operations/versions.test.mjs runs beside the current one. `npm test` builds them first.
 import { PREVIOUS, buildOf, buildWith, isInClone } from "./builds.mjs";
 
 /** The changes of the next version: a limit, a setting, and a setting that is critical. */
@@ -30,10 +30,10 @@ const NEXT = [
   ],
 ];
 
-/** The folder of the version before; undefined if the clone is shallow and lacks it. */
+/** Returns the folder of the previous version; undefined if the clone is shallow and lacks it. */
 export const buildPrevious = async () => (isInClone(PREVIOUS) ? buildOf(PREVIOUS) : undefined);
 
-/** The folder of a version that does not exist yet. */
+/** Returns the folder of a version that does not exist yet. */
 export const buildNext = () => buildWith("next", NEXT);
 
 export async function buildVersions() {
