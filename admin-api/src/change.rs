@@ -37,7 +37,7 @@ impl<'a, A> Change<'a, A> {
         Self { call, db, grant, writes: vec![], deeds: vec![], rest: vec![] }
     }
 
-    /// Adds an entry in the audit log.
+    /// Adds an entry for the audit log.
     pub fn deed(mut self, attempt: Attempt<'a>, before: Option<Value>, after: Option<Value>) -> Self {
         self.deeds.push((attempt, before, after));
         self
@@ -81,7 +81,7 @@ impl<'a, A> Change<'a, A> {
 }
 
 impl<A: Publishes> Change<'_, A> {
-    /// Writes the change and tells KV at once. Returns `None` if the first statement changed nothing.
+    /// Writes the change and publishes it to KV at once. Returns `None` if the first statement changed nothing.
     pub async fn publish(mut self, subject: A::Subject) -> Result<Option<Propagation>, StoreError> {
         let (call, db) = (self.call, self.db);
         let (subject, row, statement) = outbox::insert(db, self.grant, subject, call.now)?;

@@ -42,7 +42,7 @@ pub struct Config {
 /// Clerk's Backend API.
 #[derive(Clone, Debug)]
 pub struct ClerkApi {
-    /// Without a slash at the end.
+    /// The address, without a slash at the end.
     pub url: String,
     pub key: Secret,
 }

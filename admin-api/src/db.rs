@@ -1,4 +1,4 @@
-//! D1: typed statements. Each SQL statement is a file of its own under `queries/`.
+//! D1: typed statements. Each SQL statement is a separate file under `queries/`.
 
 use crate::budget::Budget;
 use edge::log::{Source, log};

@@ -15,7 +15,7 @@
 //! | [`reconcile`] | comparison of KV with D1 |
 //! | [`reseal`] | sealing credentials again under the current key |
 //! | [`intake`], [`consumer`] | the queue's messages: their content, and their way into D1 |
-//! | [`cron`] | each minute: publication, comparison, deletion of what has expired |
+//! | [`cron`] | each minute: publication, comparison, deletion of expired records |
 //! | [`error`] | outcomes, turned into responses in one place |
 
 mod auth;

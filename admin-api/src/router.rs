@@ -233,7 +233,7 @@ pub async fn serve(request: Request, env: Env, context: Context) -> Result<Respo
     Ok(response)
 }
 
-/// CORS headers for a listed origin. There is no wildcard and there are no credentials: a session
+/// Response headers that CORS exposes to a listed origin. There is no wildcard and there are no credentials: a session
 /// travels in `Authorization`, never in a cookie.
 const EXPOSED: &str = "etag, x-request-id, retry-after";
 const METHODS: &str = "GET, POST, PUT, DELETE";

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 endpoint!(
-    /// Changes and refused attempts, newest first; see [`AuditQuery`].
+    /// Lists changes and refused attempts, newest first; see [`AuditQuery`].
     ListAudit, "GET", "/api/dashboard/audit-logs", Some(Action::ReadAudit), 200, AuditQuery => Page<AuditEntry>
 );
 
@@ -30,7 +30,7 @@ macro_rules! names {
         impl $enum {
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// The name on the wire and in D1.
+            /// Returns the name on the wire and in D1.
             pub const fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$name => $text,)+
@@ -123,7 +123,7 @@ pub struct AuditQuery {
     pub team_id: Option<TeamId>,
     pub result: Option<AuditResult>,
     pub from: Option<String>,
-    /// Exclusive.
+    /// End of the period, exclusive.
     pub to: Option<String>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]

@@ -51,7 +51,7 @@ pub struct Overview {
     pub to: UnixMs,
     pub counts: Counts,
     pub total: Figures,
-    /// At most five.
+    /// The busiest tokens, at most five.
     pub busiest_tokens: Vec<TokenUsage>,
     pub busiest_routes: Vec<RouteUsage>,
     /// Tokens made in the last 30 days, by day in UTC; days without any are left out.

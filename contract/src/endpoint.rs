@@ -6,7 +6,7 @@ use domain::people::role::Action;
 /// One endpoint. The API registers [`Endpoint::PATTERN`], clients call [`Endpoint::path`].
 pub trait Endpoint {
     const METHOD: &'static str;
-    /// Segments in braces are parameters: `/api/tokens/{id}`.
+    /// The path; segments in braces are parameters: `/api/tokens/{id}`.
     const PATTERN: &'static str;
     /// The action that the caller must be allowed to do; `None` if the endpoint requires no session.
     const ACTION: Option<Action>;
@@ -18,7 +18,7 @@ pub trait Endpoint {
     type Request;
     type Response;
 
-    /// The pattern with its parameters filled in, in order.
+    /// Returns the pattern with its parameters filled in, in order.
     fn path(parameters: &[&str]) -> String {
         let mut parameters = parameters.iter();
         let fill = |segment: &str| {
@@ -33,7 +33,7 @@ pub trait Endpoint {
     }
 }
 
-/// Proof of who is calling.
+/// Proof of the caller's identity.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// A person's session.

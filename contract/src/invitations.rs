@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// The most teams that one invitation may name.
 pub const MAX_TEAMS: usize = 20;
-/// How long an invitation can be accepted.
+/// The time for which an invitation can be accepted.
 pub const VALID_MS: i64 = 30 * DAY_MS;
 
 endpoint!(
@@ -117,7 +117,7 @@ impl InvitationState {
     }
 }
 
-/// How an invitation reaches its addressee.
+/// The way in which an invitation reaches its addressee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -126,7 +126,7 @@ pub enum Delivery {
     Sent,
     /// Clerk should send it but could not be reached yet; it is tried again.
     Due,
-    /// Hand over `link` yourself.
+    /// Nobody sends it: hand over `link` yourself.
     Link,
 }
 

@@ -57,7 +57,7 @@ pub struct SyncPeopleRequest {
 pub struct PeopleSynced {
     /// People added by this call.
     pub people: u32,
-    /// Absent at the end.
+    /// Cursor of the next page; absent at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }

@@ -49,7 +49,7 @@ endpoint!(
     if_match: true
 );
 endpoint!(
-    /// Refuses the token's calls until it is enabled. Repeating it changes nothing.
+    /// Refuses the token's calls until it is enabled. A repeat changes nothing.
     DisableToken, "POST", "/api/tokens/{id}/disable", Some(Action::ChangeToken), 200, () => TokenChanged,
     if_match: true
 );
@@ -290,7 +290,7 @@ pub struct SecretView {
     pub ends_at: Option<UnixMs>,
     /// Time of the last call whose usage event has arrived; `null` if there was none since these times are kept.
     pub last_used_at: Option<UnixMs>,
-    /// Whether it has the earlier system's form, without a check.
+    /// Whether it has the earlier system's form, which has no check.
     pub legacy: bool,
 }
 

@@ -19,7 +19,7 @@ endpoint!(
     ListNotifications, "GET", "/api/notifications", Some(Action::ReadRoute), 200, NotificationQuery => Page<Notification>
 );
 endpoint!(
-    /// Shows the changes that KV has not taken yet, and the findings of the last comparison of KV with D1.
+    /// Shows changes that KV has not taken yet, and the findings of the last comparison of KV with D1.
     GetPublication, "GET", "/api/publication", Some(Action::ReadPublication), 200, () => Publication
 );
 endpoint!(
@@ -58,7 +58,7 @@ pub struct HealthDetailed {
 pub struct HealthCheck {
     pub name: String,
     pub status: HealthStatus,
-    /// A word or two for people, such as `3 changes pending for 40 s`.
+    /// A short note for people, such as `3 changes pending for 40 s`.
     pub note: Option<String>,
 }
 
@@ -108,7 +108,7 @@ impl NotificationKind {
         Self::TokenUnattended,
     ];
 
-    /// The name on the wire and in D1.
+    /// Returns the name on the wire and in D1.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::TokenExpiring => "token-expiring",

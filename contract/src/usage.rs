@@ -74,7 +74,7 @@ endpoint!(
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
     pub from: Option<String>,
-    /// Exclusive.
+    /// End of the period, exclusive.
     pub to: Option<String>,
     /// If absent, hours for a period of up to 14 days, otherwise days.
     pub interval: Option<Interval>,
@@ -244,7 +244,7 @@ impl LoggedAt {
     }
 }
 
-/// Whether the call is recorded: one with an unknown token is only counted.
+/// Whether the call is recorded; a call with an unknown token is only counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageLogged {
@@ -327,9 +327,9 @@ pub struct UsageStats {
     /// The time zone of the days.
     pub tz: String,
     pub total: Figures,
-    /// Ascending; intervals without calls are left out.
+    /// Intervals in ascending order; those without calls are left out.
     pub series: Vec<UsageBucket>,
-    /// The busiest 50; [`ListTokenUsage`] has all.
+    /// The busiest 50 tokens; [`ListTokenUsage`] has all.
     pub by_token: Vec<TokenUsage>,
     pub by_route: Vec<RouteUsage>,
 }

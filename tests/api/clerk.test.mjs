@@ -159,7 +159,7 @@ test("a person who signs in before any webhook is fetched from Clerk once", asyn
   clerk.state.delayMs = 0;
 });
 
-test("BOOTSTRAP_ADMINS names by verified address, and only while there is no admin", async () => {
+test("BOOTSTRAP_ADMINS names people by verified address, and counts only while there is no admin", async () => {
   clerk.users.set("user_boot", clerkUser({ id: "user_boot", email: "boot@example.test" }));
   assert.equal(
     (await ask("boot", "GET", "/api/me")).body.is_platform_admin,

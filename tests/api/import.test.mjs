@@ -353,7 +353,7 @@ test(
   },
 );
 
-test("a token imported alone works, although the published table says that there are none of its form", async () => {
+test("a token imported without a table works, even if the published one says that there are none of its form", async () => {
   await system.db
     .prepare(
       "UPDATE tokens SET revoked_at = 1 WHERE id IN (SELECT token_id FROM token_secrets WHERE legacy = 1)",

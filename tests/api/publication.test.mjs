@@ -279,7 +279,7 @@ test("a revocation during a republication is published at once, and says so", as
   assert.equal(await one("SELECT count(*) AS n FROM outbox", "n"), 0);
 });
 
-test("a token that cannot be read fails no other, is reported, and can be revoked", async () => {
+test("an unreadable token does not affect others, is reported, and can be revoked", async () => {
   const [good, bad] = [await create(), await create()];
   await settle();
   await system.db

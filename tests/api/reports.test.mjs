@@ -170,7 +170,7 @@ test("days follow the viewer's time zone, even when its clock changes", async ()
     ["2026-03-28T23:00", 2],
     ["2026-03-29T22:00", 1],
   ]);
-  // A range that begins after the change begins with that day's own midnight.
+  // A range that begins after the change of the clock begins at that day's own midnight.
   assert.deepEqual(await series("Europe/Berlin", midnight + 12 * HOUR), [
     ["2026-03-28T23:00", 2],
     ["2026-03-29T22:00", 1],

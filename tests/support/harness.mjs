@@ -1,4 +1,4 @@
-// Both Workers on the real runtime with KV, D1 and queue, the local issuer and a recording upstream.
+// Runs both Workers on the real runtime with KV, D1 and queue, the local issuer and a recording upstream.
 //
 // There are two ways to start the same system. `startSystem` is wrangler's test harness: it builds as a deploy
 // does and routes by host. Its Workers call out through Node's `fetch`, which follows redirects and
@@ -327,7 +327,7 @@ export async function putToken(system, record = {}, token = mintToken(system.sec
   return token;
 }
 
-/** Writes a route table into KV: `[path, url path on the upstream, more]` each. */
+/** Writes a route table into KV. Each route is `[path, url path on the upstream, more]`. */
 export async function putRoutes(system, routes, { legacy_tokens = false, version = 1 } = {}) {
   const base = system.upstream.url;
   const entries = routes.map(([route, to, { credential = undefined, ...more } = {}]) => {

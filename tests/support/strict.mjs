@@ -38,7 +38,7 @@ export function checkWrite(isAccepted, verb, key) {
   throw refuse("kv_writes_a_second", key, `KV ${verb} failed: 429 Too Many Requests`);
 }
 
-/** Refusals by kind, rows written by statement, and the most connections that one invocation had open. */
+/** Returns the refusals by kind, the rows written by statement, and the most connections that one invocation had open. */
 export function report() {
   if (refused.kv_writes_a_second) refused.kv_writes_a_second.unresolved = busyKeys.size;
   return { refused, rows, open_connections: openConnections };

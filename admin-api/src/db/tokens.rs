@@ -141,7 +141,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
 /// A team's bounds for its tokens.
 #[derive(Debug)]
 pub struct TeamBounds {
-    /// The team's scope cap; `None` is no cap.
+    /// The team's scope cap; `None` means no cap.
     pub cap: Option<Vec<Scope>>,
     /// Default limits: each applies to tokens that do not set that limit themselves.
     pub limits: Limits,

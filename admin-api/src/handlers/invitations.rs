@@ -86,7 +86,7 @@ fn authorize_all<'a>(
 
 /// `POST /api/invitations`
 ///
-/// 1. Read and check; permission for each team, all of which must exist.
+/// 1. Read and check the request; check permission for each team. All teams must exist.
 /// 2. Insert the invitation and its audit entries. If a person whom the caller can see already has the address, they
 ///    become a member at once. For anybody else the invitation waits, just as for an address without an account, so
 ///    it does not reveal who has one. The person's next request, or Clerk's next webhook about them, accepts it.

@@ -114,7 +114,7 @@ pub struct Writer {
 
 impl Writer {
     /// # Errors
-    /// [`KvError::Held`] during a hold, [`KvError::Away`] if KV cannot say whether there is one.
+    /// Fails with [`KvError::Held`] during a hold, and with [`KvError::Away`] if KV cannot say whether there is one.
     pub async fn begin(env: &Env, db: &Db) -> Result<Self, KvError> {
         let kv = Kv::open(env, db)?;
         if let Some(hold) = kv.hold().await? {
