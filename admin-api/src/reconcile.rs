@@ -121,7 +121,7 @@ pub async fn compare(
     }
 }
 
-/// Judges whether KV holds an entry as D1 requires it.
+/// Compares the text in KV with the entry that D1 requires. Returns `None` if they agree.
 fn verdict(entry: &Entry, text: Option<&str>, now: UnixMs) -> Option<DriftKind> {
     let Some(text) = text else {
         let has_ended = entry.record.secret_ends_at.is_some_and(|end| end <= now);

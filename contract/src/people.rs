@@ -110,7 +110,7 @@ pub struct PersonView {
 pub struct PersonChanged {
     #[serde(flatten)]
     pub person: PersonView,
-    /// Live tokens that they made and that this change no longer permits them to change. The tokens keep
+    /// Live tokens that they made and, after this change of roles, may no longer change. The tokens keep
     /// working; each has a notification until somebody attends to it.
     #[serde(default)]
     pub live_tokens: u32,
@@ -146,7 +146,7 @@ pub struct PeopleQuery {
     pub cursor: Option<String>,
 }
 
-/// Give `team_id` for one team or `team_ids` for several, but not both.
+/// The role, with `team_id` for one team or `team_ids` for several.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -159,7 +159,7 @@ pub struct SetTeamRoleRequest {
 }
 
 impl SetTeamRoleRequest {
-    /// Checks the request. Returns the role and the teams, each once.
+    /// Checks the request. Returns the teams, each once, and the role.
     pub fn validate(self) -> Result<(Vec<TeamId>, Role), Vec<FieldError>> {
         let refused = |message| Err(vec![FieldError::new("team_ids", message)]);
         let mut teams: Vec<TeamId> = self.team_id.into_iter().chain(self.team_ids).collect();

@@ -258,7 +258,8 @@ fn the_tokens_of_a_former_platform_admin_are_notified_in_every_team() {
     assert_eq!(unattended(&db).as_deref(), Some("a1 a"));
 }
 
-/// Disables the token by one call after the other: (actor, may enable it again anyway). Returns the final disabler.
+/// Disables the token by one call after the other: (actor, may enable it again anyway). Returns the person who has
+/// disabled it in the end, and the number of rows that each call changed.
 fn disabled_by(calls: &[(&str, bool)]) -> (Option<String>, Vec<usize>) {
     let db = with_people();
     token(&db, "t", "a", "dev", None);
