@@ -227,7 +227,7 @@ test("a page says that the API is away, fails or refuses, with the request id, a
     });
   for (const [handler, text, id] of [
     [(route) => route.abort(), "No response", false],
-    [answer(503, "store-unavailable"), "The service reports an error", true],
+    [answer(503, "store-unavailable"), "The service reported an error", true],
     [answer(403, "forbidden"), "Your role does not allow this", true],
   ]) {
     await page.route(`${system.urls.api}/api/stats`, handler);
