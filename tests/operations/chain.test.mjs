@@ -5,7 +5,7 @@ import { as, eventually, startOnSockets, startSystem } from "../support/harness.
 
 const CACHE_BOUND_MS = 11_000;
 
-/** The same chain on both ways to start the system. */
+/** The same chain for both ways to start the system. */
 for (const [name, start] of /** @type {any[][]} */ ([
   ["wrangler's test harness", startSystem],
   ["sockets", startOnSockets],
@@ -115,7 +115,7 @@ const make = async (more = {}) => {
 const seen = (token, wanted, where) =>
   eventually(async () => (await use(token, where)) === wanted, CACHE_BOUND_MS, `${wanted} at the gateway`);
 
-test("revoke, disable, enable, scope cut and expiry by the API are seen at the gateway within the cache bound", async () => {
+test("revoke, disable, enable, scope cut and expiry by the API are in force at the gateway within the cache bound", async () => {
   const [revoked, disabled, cut] = [await make(), await make(), await make()];
   for (const { token } of [revoked, disabled, cut]) await seen(token, 200);
   const gone = await as(system, "admin", "DELETE", `/api/tokens/${revoked.id}`);

@@ -17,13 +17,13 @@ function coveredHeaders({ headers }) {
   return Object.fromEntries(names.filter((name) => name !== "host").map((name) => [name, headers[name]]));
 }
 
-/** The `Authorization` that aws4fetch makes of a received call. */
+/** The `Authorization` that aws4fetch computes for a received call. */
 export async function byAws4fetch(received, service, body) {
   const signer = new AwsV4Signer({
     method: received.method,
     url: `http://${received.headers.host}${received.url}`,
     headers: coveredHeaders(received),
-    // It takes a body with no method that a browser would refuse one with.
+    // Like a browser, aws4fetch accepts no body with methods such as GET.
     body,
     accessKeyId: keys.access_key_id,
     secretAccessKey: keys.secret_access_key,
@@ -36,7 +36,7 @@ export async function byAws4fetch(received, service, body) {
   return (await signer.sign()).headers.get("authorization");
 }
 
-/** Runs a script of this folder with Python and botocore; what it printed. */
+/** Runs a script of this folder with Python and botocore. Returns its output. */
 export async function python(script, args, input = "") {
   const child = spawn(await ensureBotocore(), [path.join(root, "tests/support", script), ...args], {
     stdio: ["pipe", "pipe", "pipe"],
@@ -50,7 +50,7 @@ export async function python(script, args, input = "") {
   return output;
 }
 
-/** The signatures that botocore makes of received calls, `{ received, service, body }` each. */
+/** The signatures that botocore computes for received calls, each `{ received, service, body }`. */
 export async function byBotocore(calls) {
   const given = calls.map(({ received, service, body = "" }) => ({
     method: received.method,
@@ -63,7 +63,7 @@ export async function byBotocore(calls) {
   return JSON.parse(await python("botocore_sign.py", [], JSON.stringify({ ...keys, calls: given })));
 }
 
-/** Starts an S3 server with these buckets, which takes `keys` alone. */
+/** Starts an S3 server with these buckets, which accepts only `keys`. */
 export async function startS3(buckets) {
   const folder = mkdtempSync(path.join(tmpdir(), "s3-"));
   for (const bucket of buckets) mkdirSync(path.join(folder, bucket));

@@ -7,19 +7,19 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, write
 import path from "node:path";
 import { root, run, targetDir, tools } from "../../scripts/setup.mjs";
 
-/** The version before the current one: the last that may still be at work somewhere when this one is deployed. */
+/** The previous version: the last that may still be running somewhere when this one is deployed. */
 export const PREVIOUS = "ee26f212c363c3493ca75fc81deaea751940baba";
 
 const bin = (name) => path.join(root, "node_modules/.bin", name);
 const git = (...args) =>
   execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
 const WORKERS = ["gateway", "admin-api"];
-/** Where other versions are compiled. */
+/** The folder where other versions are compiled. */
 const compiled = (name) => path.join(targetDir, "builds", name);
-/** Where the runtime takes them from: below the root, and one path is one version. */
+/** The folder from which the runtime loads them: below the root, one path per version. */
 const placed = (name) => path.join(root, ".wrangler/builds", name);
 
-/** Puts the builds of a source folder where the runtime takes them from. */
+/** Copies the builds of a source folder to where the runtime loads them. */
 function place(from, name) {
   for (const crate of WORKERS)
     cpSync(path.join(from, crate, "build"), path.join(placed(name), crate, "build"), { recursive: true });
@@ -92,8 +92,8 @@ export async function buildOf(commit) {
 const CRATES = ["domain", "contract", "edge", "gateway", "admin-api", "admin-ui", "bench/rust-pass-through"];
 
 /**
- * The folder of a build of the present sources with these changes: `[file, text, its replacement]` each, and the text
- * stands in the file once. It is the version that somebody has still to write.
+ * The folder of a build of the current sources with these changes: each is `[file, text, its replacement]`, and the text
+ * occurs in the file once. It plays a version that is not written yet.
  */
 export async function buildWith(name, changes) {
   const folder = compiled(name);

@@ -22,7 +22,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const UI = "http://localhost:8789";
 const LANE = Number(process.env.TEST_LANE ?? 0);
 
-/** Tries `check` until it answers something, for at most `ms`. */
+/** Repeats `check` until it returns something truthy, for at most `ms`. */
 export async function eventually(check, ms = 10_000, what = "it") {
   const end = Date.now() + ms;
   for (;;) {
@@ -74,7 +74,7 @@ async function surroundings() {
   };
 }
 
-/** Closes the surroundings where a start fails: an open server would keep the test process alive. */
+/** Closes everything else if a start fails: an open server would keep the test process alive. */
 async function withSurroundings(start) {
   const around = await surroundings();
   try {
@@ -134,7 +134,7 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
 }
 
 /**
- * A port that nobody listens on, below those that the system gives to outgoing connections. Test files that run at the
+ * A free port, below those that the system gives to outgoing connections. Test files that run at the
  * same time take theirs from ranges of their own (`TEST_LANE`).
  */
 function freePort() {
@@ -148,7 +148,7 @@ function freePort() {
   });
 }
 
-/** `count` different ports that nobody listens on. */
+/** `count` different free ports. */
 export async function freePorts(count) {
   const ports = new Set();
   while (ports.size < count) ports.add(await freePort());
@@ -157,9 +157,9 @@ export async function freePorts(count) {
 
 /**
  * On sockets, as `npm start` runs it. `persist` keeps the state in a folder; without the API the gateway's events wait
- * in the queue. KV, queue and database can be told to fail (`faults()`). `strict` changes how late KV is and how the
- * queue delivers (`{ kvLateMs, disturbance }`), `expected` are limits that the test means to hit; only a benchmark
- * switches the limits off (`strict: false`). `builds` and each version's are other builds of the Workers (`buildOf`).
+ * in the queue. KV, queue and database can be made to fail (`faults()`). `strict` changes how late KV is and how the
+ * queue delivers (`{ kvLateMs, disturbance }`), `expected` lists limits that the test hits on purpose; only a benchmark
+ * switches the limits off (`strict: false`). `builds`, also of each version, names other builds of the Workers (`buildOf`).
  * With `keepLetters` the dead letters are kept in `letters`.
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
@@ -251,7 +251,7 @@ async function onSockets(
     db,
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
     call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
-    /** Where the further versions answer, by their names. */
+    /** The addresses of the further versions, by their names. */
     versions: Object.fromEntries(
       more.map(({ name, at }) => [
         name,
@@ -268,7 +268,7 @@ async function onSockets(
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
       return consumer.queue(queue, batch);
     },
-    /** Calls the gateway through another Worker and hangs up after so many ms or bytes; returns what had come by then. */
+    /** Calls the gateway through another Worker and hangs up after this many ms or bytes. Returns what had arrived by then. */
     hangUp: async (where, init = {}, { afterMs = undefined, afterBytes = undefined } = {}) => {
       const response = await fetch(`http://127.0.0.1:${frontPort}`, {
         method: "POST",
@@ -276,12 +276,12 @@ async function onSockets(
       });
       return response.json();
     },
-    /** Stops the consumer and starts it again; meanwhile the messages wait. */
+    /** Stops the consumer, and starts it again; in between the messages wait. */
     consumer: {
       stop: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":{"stopped":true}}` }),
       start: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":null}` }),
     },
-    /** Says what fails at "gateway" or "api" from now on, and reads the counts. */
+    /** Sets what fails at "gateway" or "api" from now on, and returns the counts. */
     faults: async (at, change = {}) => {
       const response = await fetch(`${urls[at]}/__faults`, { method: "PUT", body: JSON.stringify(change) });
       return response.json();

@@ -1,5 +1,5 @@
 // Mints tokens and seals credentials as docs and `domain` describe them, written independently of the
-// Rust code: where the two disagree, a test fails.
+// Rust code: if the two disagree, a test fails.
 import { createCipheriv, createHash, createHmac, randomBytes } from "node:crypto";
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";

@@ -30,7 +30,7 @@ const NEXT = [
   ],
 ];
 
-/** The folder of the version before; undefined if the clone is shallow and lacks it. */
+/** The folder of the previous version; undefined if the clone is shallow and lacks it. */
 export const buildPrevious = async () => (isInClone(PREVIOUS) ? buildOf(PREVIOUS) : undefined);
 
 /** The folder of a version that does not exist yet. */

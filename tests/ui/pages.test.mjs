@@ -1,5 +1,5 @@
 // Every page: as each of the five people, in both languages and themes, at three widths, by axe, and
-// when the API is away, slow or no longer accepts the session.
+// when the API is down, slow or no longer accepts the session.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -214,7 +214,7 @@ test("a session that has ended leads to sign-in and back", async () => {
   await page.context().close();
 });
 
-test("a page says that the API is away, fails or refuses, with the request id, and offers to try again", async () => {
+test("a page says that the API is down, fails or refuses, with the request id, and offers to try again", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/stats");
   await settle(page);

@@ -29,7 +29,7 @@ const call = (token, path = "/api/demo/hello", method = "GET") =>
 const dialog = (page) => page.getByRole("dialog");
 const secret = (page) => page.locator("[data-secret]");
 
-/** Tells where on a page a text is left. */
+/** Says where on a page a text is still found. */
 const traces = (page, text) =>
   page.evaluate(
     (text) => ({
@@ -153,7 +153,7 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   await page.context().close();
 });
 
-test("of two windows the second to save is warned, and nothing is lost", async () => {
+test("if two windows save, the second is warned and nothing is lost", async () => {
   const { id } = await system.call("manager", "POST", "/api/tokens", {
     name: "Both",
     team_id: "automation",
