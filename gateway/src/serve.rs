@@ -180,7 +180,7 @@ async fn call(
         Box::<Failure>::from(failed.error)
     })?;
     let failed = |cause: &dyn std::fmt::Debug| {
-        log(Source::Request(store.request_id), "answer cannot be handed on", &format!("{cause:?}"));
+        log(Source::Request(store.request_id), "response cannot be passed on", &format!("{cause:?}"));
         Box::<Failure>::from(GatewayError::BadGateway)
     };
     if arrival.is_websocket
@@ -194,7 +194,7 @@ async fn call(
     if !(200..=599).contains(&status) {
         log(
             Source::Request(store.request_id),
-            "status cannot be handed on",
+            "status cannot be passed on",
             &format!("route {}: {status}", route.id),
         );
         return Err(Box::new(Failure::status_unknown(status)));
