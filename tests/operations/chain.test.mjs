@@ -127,7 +127,7 @@ test("revoke, disable, enable, scope cut and expiry by the API are in force at t
   await as(system, "admin", "POST", `/api/tokens/${disabled.id}/enable`);
   await seen(disabled.token, 200);
   const again = await as(system, "admin", "POST", `/api/tokens/${revoked.id}/enable`);
-  assert.equal(again.status, 409, "revocation is for ever");
+  assert.equal(again.status, 409, "revocation is permanent");
 });
 
 test("rotation with grace: both secrets work, then one", async () => {

@@ -131,7 +131,7 @@ test("each response of the gateway takes its branch: done, wait as long as told,
     assert.equal(
       (await call("/api/demo/hello", limited, settings.tries - 1)).to,
       "stop",
-      "it tries for ever",
+      "it tries without end",
     );
     const monthly = await putToken(system, { limits: { calls_per_month: 1 } });
     await call("/api/demo/hello", monthly);

@@ -391,7 +391,7 @@ test("the import wizard previews the result, imports once, and names the refused
   await page.context().close();
 });
 
-test("files with a hash in their name are cached for ever, the page and its configuration are not", async () => {
+test("files with a hash in their name are cached indefinitely, the page and its configuration are not", async () => {
   const { files } = await firstLoad(browser, system);
   const life = async (name) => (await fetch(system.urls.ui + name)).headers.get("cache-control");
   const hashed = files.filter(

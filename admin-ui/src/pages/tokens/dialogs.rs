@@ -118,7 +118,7 @@ pub fn Extend(props: &TokenDialogProps) -> Html {
     }
 }
 
-/// Revokes a token for ever, after showing which calls will be refused.
+/// Revokes a token permanently, after showing which calls will be refused.
 #[component]
 pub fn Revoke(props: &TokenDialogProps) -> Html {
     let i18n = use_i18n();
