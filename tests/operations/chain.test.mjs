@@ -78,7 +78,7 @@ async function assertStoredNowhere(system, secrets) {
   assert.ok(keys.length >= 2);
   for (const { name } of keys) texts.push([`KV ${name}`, name + (await system.kv.get(name))]);
   for (const [where, text] of texts)
-    for (const secret of secrets) assert.ok(!text.includes(secret), `a secret stands in ${where}`);
+    for (const secret of secrets) assert.ok(!text.includes(secret), `${where} holds a secret`);
 }
 
 let system;

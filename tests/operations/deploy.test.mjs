@@ -238,5 +238,5 @@ test("a recreated Worker gets the key in use, never a stale copy of it", () => {
   assert.equal(of(right, stale), right);
   assert.throws(() => of(stale, undefined), /The TOKEN_CHECK_KEY at hand is not the one that is at work/);
   assert.throws(() => of(stale, right, {}), /one in the environment and another in the vault file/);
-  assert.equal(of(right, undefined, {}), right, "before the admin API has said anything");
+  assert.equal(of(right, undefined, {}), right, "before the admin API has reported its keys");
 });

@@ -120,7 +120,7 @@ test("a rotation that breaks off at its last step continues with --drop-old", as
   breakOff = () => false;
   assert.equal(broken.code, 1, broken.text);
   const list = readVault(STAGE).CREDENTIAL_KEY.split(",");
-  assert.deepEqual([list.length, list[1]], [2, present], "a key that is still at work is not held any more");
+  assert.deepEqual([list.length, list[1]], [2, present], "a key that is still in use is no longer kept");
   const { code, text } = await operate("rotate", ["CREDENTIAL_KEY", "--drop-old"]);
   assert.equal(code, 0, text);
   assert.deepEqual(
@@ -426,12 +426,12 @@ test("a restore revives nothing, breaks no route and publishes nothing before it
   assert.equal(
     cloudflare.account.values.has("publication-hold"),
     false,
-    "nothing was restored, so nothing is held",
+    "nothing was restored, so publication is not held",
   );
   const broken = await operate("restore", at);
   assert.deepEqual([broken.code, /broken off/.test(broken.text)], [1, true], broken.text);
   cron();
-  assert.deepEqual(published, [], "published before what was refused is refused again");
+  assert.deepEqual(published, [], "published before all revocations were in force again");
   db.exec("DROP TRIGGER breaks");
   const other = await operate("restore", ["--timestamp", "2026-11-21T00:00:00Z"]);
   assert.match(other.text, /A restore to 2026-11-22T00:00:00Z has begun/);
@@ -469,11 +469,11 @@ test("a restore revives nothing, breaks no route and publishes nothing before it
   assert.deepEqual(
     [wide.expires_at, wide.scopes, wide.version],
     [hour, '["openai"]', 5],
-    "what was widened since is as it was then",
+    "a field that was widened since has its earlier value",
   );
   assert.equal(odd.scopes, '["POST /api/openai/chat"]');
   assert.match(text, /token tok_odd \(O\): its scopes are the present ones/);
-  assert.ok(since.revoked_at > 0, "a token made since is left active in KV");
+  assert.ok(since.revoked_at > 0, "a token made since is still active in KV");
   assert.ok(
     rows(`SELECT ends_at FROM token_secrets WHERE hash = '${"c".repeat(64)}'`)[0][0] <= Date.now(),
     "a secret that had ended works again",

@@ -52,7 +52,7 @@ test("a token keeps the narrower value of each field, then or now, and its versi
   assert.equal(
     of("ip_allow", '["2001:db8::/32"]', '["10.0.0.0/8"]'),
     '["10.0.0.0/8"]',
-    "the present one where it cannot be told",
+    "the current one if neither is narrower",
   );
   assert.equal(of("disabled_by", null, "manager"), null, "not disabled");
   assert.deepEqual(
@@ -96,7 +96,7 @@ test("a limit that is not a number is neither compared nor dropped, and a field 
   assert.deepEqual(
     limits({ ...hours }, { hours: "0-24", critical: ["hours"] }),
     { hours: "0-24", critical: ["hours"] },
-    "no older version can tell which is narrower",
+    "an older version cannot tell which is narrower",
   );
   assert.deepEqual(limits({ a: 1, critical: ["a"] }, { a: 1, b: { c: 2 }, critical: ["b"] }), {
     a: 1,
@@ -345,7 +345,7 @@ test(
       assert.deepEqual(
         [(await tell()).status, await people(), await tokens()],
         [503, 0, before],
-        "nothing was written that Time Travel would take away",
+        "nothing was written that Time Travel would undo",
       );
       assert.equal((await ask("GET", `/api/tokens/${token.id}`)).status, 200, "what is there can be read");
       assert.equal(

@@ -153,7 +153,7 @@ async function refuses(found, { gateways, call }) {
         await eventually(
           async () => (await call(gateway, token, `${base}/plain`)).status === 401,
           45_000,
-          `the refusal at the ${of} gateway of what the ${version} API took back`,
+          `the ${of} gateway's refusal of a token that the ${version} API revoked or disabled`,
         );
       }
     }

@@ -379,7 +379,7 @@ test("the import wizard previews the result, imports once, and names the refused
   assert.deepEqual(
     (await system.call("admin", "GET", "/api/tokens?search=Old")).items,
     [],
-    "nothing was done yet",
+    "nothing was imported yet",
   );
   await go.click();
   await page.getByRole("heading", { name: "Result", exact: true }).waitFor();

@@ -56,7 +56,7 @@ test("a token is made, shown once, used for a call and listed; no secret stays b
   const form = dialog(page);
   await form.getByLabel("Name").fill("Daily digest");
   const save = form.getByRole("button", { name: "Create token" });
-  assert.ok(await save.isDisabled(), "nothing selected cannot be saved");
+  assert.ok(await save.isDisabled(), "an empty selection cannot be saved");
   await form.getByLabel("demo", { exact: true }).check();
   await form.getByText("This gives access to 1 route").waitFor();
   await save.click();
@@ -143,11 +143,7 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   await dialog(page).getByText("/api/demo").waitFor();
   await dialog(page).getByRole("button", { name: "Revoke" }).click();
   await page.getByText("Revoked", { exact: true }).waitFor();
-  assert.equal(
-    await page.getByRole("button", { name: "Edit" }).count(),
-    0,
-    "nothing can be done to it any more",
-  );
+  assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "a revoked token has no actions");
   await eventually(async () => (await call(fresh)).status === 401, 40_000, "the gateway refusing the token");
   assertNoProblems(page);
   await page.context().close();
@@ -320,7 +316,7 @@ test("the first team is chosen even if the teams arrive after the form has opene
   await form.getByLabel("Name").fill("Early");
   await form.getByLabel("demo", { exact: true }).check();
   const create = form.getByRole("button", { name: "Create token" });
-  assert.ok(await create.isDisabled(), "no team is there to choose");
+  assert.ok(await create.isDisabled(), "there is no team to choose");
   release();
   await create.click();
   await secret(page).waitFor();
