@@ -18,7 +18,7 @@
 
   /**
    * Repairs a load during a deployment. A location that has the new page, but not yet its files, responds
-   * with the page, which the browser would keep for ever. The files are fetched once more, and the page is
+   * with the page, which the browser would cache indefinitely. The files are fetched once more, and the page is
    * opened again. Returns whether it is.
    */
   async function isReloading(files) {

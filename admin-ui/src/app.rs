@@ -28,7 +28,7 @@ pub fn App() -> Html {
     }
 }
 
-/// Reads the addresses of the services; nothing is shown before they are known.
+/// Reads the addresses of the services, and shows nothing before that.
 #[component]
 fn Configured() -> Html {
     let config = use_remote((), |()| api::get_json::<Config>(PATH.to_owned()));

@@ -4,7 +4,11 @@ const SCRIPTS = ["@clerk/clerk-js@6/dist/clerk.browser.js", "@clerk/ui@1/dist/ui
 
 const append = (src, key) =>
   new Promise((resolve, reject) => {
-    const script = Object.assign(document.createElement("script"), { src, async: true, crossOrigin: "anonymous" });
+    const script = Object.assign(document.createElement("script"), {
+      src,
+      async: true,
+      crossOrigin: "anonymous",
+    });
     script.dataset.clerkPublishableKey = key;
     script.onload = resolve;
     script.onerror = () => {
@@ -42,7 +46,9 @@ export async function load(key, onSession) {
   let origin = key;
   try {
     origin = `https://${atob(key.split("_")[2]).slice(0, -1)}`;
-    const missing = [globalThis.Clerk, globalThis.__internal_ClerkUICtor].map((loaded, i) => !loaded && SCRIPTS[i]);
+    const missing = [globalThis.Clerk, globalThis.__internal_ClerkUICtor].map(
+      (loaded, i) => !loaded && SCRIPTS[i],
+    );
     await Promise.all(missing.filter(Boolean).map((script) => append(`${origin}/npm/${script}`, key)));
     const routes = { routerPush: to("pushState"), routerReplace: to("replaceState"), signInUrl: "/sign-in" };
     await Clerk.load({ ui: { ClerkUI: globalThis.__internal_ClerkUICtor }, appearance, ...routes });

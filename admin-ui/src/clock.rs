@@ -9,7 +9,7 @@ pub fn now() -> UnixMs {
     Date::now() as i64
 }
 
-/// Returns the reader's zone, such as `Asia/Taipei`; empty if the browser does not tell.
+/// Returns the reader's zone, such as `Asia/Taipei`; empty if the browser does not say.
 pub fn zone() -> String {
     let format = Intl::DateTimeFormat::new(&Array::new(), &Object::new());
     let resolved = format.resolved_options();

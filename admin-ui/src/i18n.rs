@@ -1,5 +1,5 @@
-//! Every word that is shown, in both languages. Keys are literals in the code, so that a test can
-//! compare them with the catalogues in `i18n/`.
+//! The texts of the UI in both languages. Keys are literals in the code, so that a test can compare them
+//! with the catalogues in `i18n/`.
 
 use crate::state::preferences::{Language, use_preferences};
 use std::collections::BTreeMap;
@@ -62,8 +62,8 @@ impl I18n {
     }
 }
 
-/// By the message's own words, else by those around what stands for each `{}`. That is itself a message, or
-/// a name that stays as it is.
+/// Finds a message by its own words, else by those around each `{}`. The text in place of a `{}` is itself a
+/// message, or a name that stays as it is.
 fn translate(messages: &Catalogue, english: &str) -> Option<Rc<str>> {
     messages.get(english).cloned().or_else(|| {
         messages.iter().filter(|(pattern, _)| pattern.contains("{}")).find_map(|(pattern, translation)| {
@@ -76,7 +76,7 @@ fn translate(messages: &Catalogue, english: &str) -> Option<Rc<str>> {
     })
 }
 
-/// The parts of `text` that take the place of each `{}` of `pattern`.
+/// Returns the parts of `text` in place of each `{}` of `pattern`.
 fn parts_between<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
     let mut fixed = pattern.split("{}");
     let mut rest = text.strip_prefix(fixed.next()?)?;
@@ -143,7 +143,7 @@ mod tests {
         {
             let code = program(&domain.join(format!("{name}.rs")));
             for message in literals(&code, "#[error(\"").into_iter().chain(literals(&code, "reason: \"")) {
-                // `#[error("{reason}")]` hands on one of the others.
+                // `#[error("{reason}")]` repeats one of the others.
                 assert!(message.starts_with('{') || messages.contains_key(message), "{name}: {message}");
                 found += 1;
             }
@@ -175,7 +175,7 @@ mod tests {
         let attributes =
             ["placeholder=\"", " label=\"", " title=\"", "aria-label=\"", "alt=\"", "summary=\""];
         let mut texts: Vec<&str> = attributes.iter().flat_map(|opening| literals(&code, opening)).collect();
-        // In an element, a brace stands behind a tag or another brace; elsewhere behind a word.
+        // In an element, a brace follows a tag or another brace; elsewhere it follows a word.
         for (at, _) in code.match_indices("{ \"") {
             if code[..at].trim_end().ends_with(['>', '}']) {
                 texts.extend(code[at + 3..].split('"').next());
@@ -231,7 +231,7 @@ mod tests {
         assert_eq!(I18n::new(Language::English).message("2 pending for 10 s").as_str(), "2 pending for 10 s");
     }
 
-    /// Every outcome of a call stands in the table of calls.
+    /// The table of calls shows every outcome.
     #[test]
     fn every_outcome_is_translated() {
         let messages = catalogue(MESSAGES);

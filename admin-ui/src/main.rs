@@ -1,5 +1,5 @@
-//! The admin's single-page application. Pages fetch, components render; what both need from the
-//! browser sits in `hooks`, what outlives a page in `state`.
+//! The admin's single-page application. Pages fetch, components render; `hooks` has what both need from
+//! the browser, `state` what outlives a page.
 
 mod api;
 mod app;

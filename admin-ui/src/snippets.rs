@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 /// The place of the reader's own token: a variable that the shell fills in.
 pub const TOKEN_VARIABLE: &str = "$TOKEN";
 
-/// Returns a `curl` command, which n8n's "Import cURL" takes too.
+/// Returns a `curl` command, which n8n's "Import cURL" accepts too.
 pub fn curl(method: &str, url: &str, token: &str) -> String {
     // Only the token has double quotes, so that the shell fills in its variable.
     let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
@@ -17,7 +17,7 @@ fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// Returns a text that n8n's canvas takes as one HTTP Request node. It holds no token: the node needs a
+/// Returns a text that n8n's canvas accepts as one HTTP Request node. It holds no token: the node needs a
 /// "Header Auth" credential, which n8n keeps.
 pub fn n8n_node(id: &str, name: &str, method: &str, url: &str) -> String {
     let node = json!({

@@ -20,7 +20,7 @@ pub struct Outgoing<'a> {
     pub url: Url,
     /// Headers, which a credential may change.
     pub headers: Headers,
-    /// The statement that a signature makes about the body.
+    /// The way in which a signature covers the body.
     pub payload: Payload,
 }
 

@@ -1,6 +1,6 @@
 //! WebCrypto: randomness, AES-256-GCM for credentials, RS256 for sessions.
 //!
-//! The platform's own primitives are native code. The same in wasm would be slower and larger.
+//! The platform's own primitives are native code. In wasm they would be slower and larger.
 
 use domain::credential::Credential;
 use domain::credential::seal::{SealedCredential, associated_data};
@@ -14,7 +14,7 @@ use web_sys::{Crypto, CryptoKey, SubtleCrypto, WorkerGlobalScope};
 /// The reason why a cryptographic step failed. Holds no key and no text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CryptoError {
-    /// The platform does not do it.
+    /// The platform does not offer it.
     #[error("WebCrypto is not available")]
     Unavailable,
     /// The key has the wrong form.

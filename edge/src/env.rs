@@ -14,15 +14,15 @@ pub const METRICS: &str = "METRICS";
 pub struct EnvVars<'a>(pub &'a Env);
 
 impl Vars for EnvVars<'_> {
-    /// Returns a variable's text. A binding that is no string, such as a KV namespace, counts as unset.
+    /// Returns a variable's text. A binding that is not a string, such as a KV namespace, counts as unset.
     fn get(&self, name: &str) -> Option<String> {
         let value = js_sys::Reflect::get(self.0, &name.into()).ok()?;
         value.as_string().filter(|text| !text.is_empty())
     }
 }
 
-/// Defines `get(env)`, which returns the isolate's `$config`. The first call of an isolate makes it by
-/// `$read`; one that fails is tried again by the next.
+/// Defines `get(env)`, which returns the isolate's `$config`. The isolate's first call makes it with
+/// `$read`; if that fails, the next call tries again.
 #[macro_export]
 macro_rules! isolate_config {
     ($config:ty, $read:expr) => {

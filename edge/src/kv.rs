@@ -13,8 +13,8 @@ const TOKENS: &str = "TOKENS";
 /// A read that takes longer counts as failed, in ms.
 pub const READ_TIMEOUT_MS: u64 = 5_000;
 
-/// A kind of entry: the place where it is kept and the type of its value. A `()` key means that there
-/// is only one such entry, under the prefix itself.
+/// A kind of entry: its place in KV and the type of its value. A `()` key means that there is only one
+/// such entry, under the prefix itself.
 pub trait Entry {
     /// The beginning of every key of this kind.
     const PREFIX: &'static str;

@@ -32,6 +32,6 @@ async fn exchange<T: DeserializeOwned>(env: &Env, token: &TokenId, command: &Com
     let text = response.text().await.map_err(|e| e.to_string())?;
     match response.status_code() {
         200 => from_text(&text).map_err(|e| e.to_string()),
-        status => Err(format!("the object answers {status}")),
+        status => Err(format!("the object responded {status}")),
     }
 }

@@ -13,13 +13,13 @@ pub enum Source<'a> {
     Message(&'a str),
     /// The queue's consumer, with a whole batch.
     Queue,
-    /// The run of each minute.
+    /// The cron's run, each minute.
     Cron,
     /// An invocation that only publishes.
     Publish,
     /// The comparison of KV with D1.
     Reconcile,
-    /// Work that belongs to no single request, or code that is not told for which one it works.
+    /// Work that belongs to no single request, or code that does not know its request.
     Isolate,
 }
 

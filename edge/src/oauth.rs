@@ -18,7 +18,7 @@ const MAX_MARGIN_MS: i64 = 30_000;
 const REFRESH_PATIENCE_MS: i64 = 15_000;
 /// Assumed life of a token whose server does not state one, in ms.
 const DEFAULT_LIFE_MS: i64 = 5 * 60_000;
-/// Time that a server may take, and that one call waits for another's fetch, in ms.
+/// Time that a server may take, and that one call waits for the fetch of another, in ms.
 const TIMEOUT_MS: u64 = 10_000;
 /// Pause before the next look at whether the other call's fetch is done, in ms.
 const LOOK_AGAIN_MS: u64 = 20;
@@ -27,7 +27,7 @@ const CAPACITY: usize = 500;
 /// Longest response that is read, in bytes.
 const MAX_RESPONSE: usize = 64 << 10;
 
-/// The reason why there is no token. Holds nothing that the server said.
+/// The reason why there is no token. Holds no text of the server.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OauthError {
     /// No response in time.
@@ -129,7 +129,7 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
 }
 
 /// Returns the fetch of the client's next token, to run beside the call, once half of the current one's
-/// life is over. So nobody waits when it expires.
+/// life is over. So no call waits when it expires.
 pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = ()> + 'static> {
     let key = key(client);
     TOKENS.with_borrow_mut(|tokens| match tokens.get_mut(&key) {

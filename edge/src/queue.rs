@@ -42,7 +42,7 @@ impl<T> Queue<T> {
     /// Sends one message.
     ///
     /// # Errors
-    /// The cause, if the queue does not take it.
+    /// The cause, if the queue does not accept it.
     pub async fn send(&self, message: &Packed<T>) -> Result<(), String> {
         let text = JsValue::from_str(&message.0);
         let raw = RawMessageBuilder::new(text).build_with_content_type(QueueContentType::Text);

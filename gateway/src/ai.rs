@@ -52,7 +52,7 @@ pub fn metered(permit: &Permit, arrival: &Arrival, table: &RouteTable) -> Option
     Some(Metered { at, kind, path, settings })
 }
 
-/// Reads the request of a call if a budget must be reserved or usage asked for. This reads the body whole.
+/// Reads the request of a call, with its whole body, if a budget must be reserved or usage must be asked for.
 pub async fn read_ask(
     metered: &Metered,
     limits: &Limits,
@@ -60,7 +60,7 @@ pub async fn read_ask(
     body: &mut Body,
 ) -> Result<Option<AiAsk>, JsValue> {
     let Metered { kind, path, settings, .. } = metered;
-    // A form with a file holds nothing that bounds the call.
+    // A form with a file states nothing that bounds the call.
     let is_form = arrival.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
     if is_form || (!limits.has_budget() && !settings.include_usage) {
         return Ok(None);

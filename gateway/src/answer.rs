@@ -1,4 +1,4 @@
-//! The limits as a response tells them.
+//! Reports the limits in the headers of a response.
 
 use domain::limit::ledger::{LimitUse, headers};
 use domain::upstream::headers::response::{RATE_LIMIT, RATE_LIMIT_POLICY, name_beside};
@@ -6,8 +6,8 @@ use edge::clock::now;
 use web_sys::Response;
 use worker::Result;
 
-/// Tells the client how much of its limits is left. What the upstream says of its own limits stays, under
-/// other names.
+/// Tells the client how much of its limits is left. The upstream's own limit headers stay, under other
+/// names.
 pub fn tell(response: &Response, uses: &[LimitUse]) -> Result<()> {
     let Some((policy, standing)) = headers(uses, now()) else { return Ok(()) };
     let given = response.headers();

@@ -32,7 +32,7 @@ pub enum Body {
 }
 
 impl Body {
-    /// Finds out whether the call has a body; reads none of it.
+    /// Finds out whether the call has a body, without reading it.
     pub fn of(arrival: &Arrival) -> Self {
         // `Content-Length: 0` arrives as a stream too. With GET and HEAD it would count as a body.
         let is_empty = arrival.must_keep_request() && arrival.content_length() == Some(0);

@@ -6,7 +6,7 @@
 //! | [`serve`] | the order of work, one step after the other |
 //! | [`store`] | tokens, [`routes`] and prices from KV, through [`cache`] |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
-//! | [`limiter`], [`answer`] | limits: counted by the token's Durable Object, told to the client |
+//! | [`limiter`], [`answer`] | limits: counted by the token's Durable Object, reported to the client |
 //! | [`upstream`], [`body`] | the call to the upstream and its response on the way back |
 //! | [`headers`] | header lists, in few crossings to JavaScript |
 //! | [`signing`] | bodies that a signature must cover |

@@ -34,7 +34,7 @@ pub struct Admission {
     pub reservation: Option<Reservation>,
 }
 
-/// Counts a call or refuses it. Budgets do not stop a call that costs nothing.
+/// Counts a call or refuses it. Budgets never refuse a call that costs nothing.
 ///
 /// # Errors
 /// 429 with the time to wait if a limit is reached. 503 if the counter cannot be reached and the token

@@ -2,7 +2,7 @@
 //!
 //! Nothing here delays or fails a call. An isolate that dies loses at most the events of the last
 //! `USAGE_FLUSH_MS`. Events that the queue refuses are tried again and then counted as dropped; the count
-//! goes along with the next message that gets through.
+//! is sent with the next message that gets through.
 
 use crate::metrics;
 use crate::store::Keep;

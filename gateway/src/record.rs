@@ -29,7 +29,7 @@ pub struct Account {
     pub tried: Tried,
 }
 
-/// Status recorded if the client was gone before the response: nginx's "Client Closed Request".
+/// Status recorded if the client hung up before the response: nginx's "Client Closed Request".
 const CLIENT_GONE: u16 = 499;
 
 /// Whether a response has a body, whatever length it announces.
@@ -69,7 +69,7 @@ pub fn event(
     let status = if outcome == Outcome::ClientGone { CLIENT_GONE } else { response.status() };
     let in_range = |length: u64| (length <= MAX_BYTES).then_some(length);
     let announced = || response.headers().get("content-length").ok().flatten()?.parse().ok();
-    // A client that is gone received nothing of the announced body.
+    // A client that hung up received nothing of the announced body.
     let is_read = outcome != Outcome::ClientGone && has_body(&arrival.method, status);
     let bytes_out = if is_read { announced().and_then(in_range) } else { Some(0) };
     let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);

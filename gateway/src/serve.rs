@@ -159,7 +159,7 @@ async fn call(
     let sent_at = now();
     account.auth_ms = sent_at - arrival.at;
     // A client that hangs up ends its request at once, unless `wait_until` holds it. Hold it, so that the
-    // call is recorded all the same.
+    // call is still recorded.
     let (answered, waited_for) = oneshot::channel::<()>();
     store.context.wait_until(async move {
         let _ = waited_for.await;
@@ -180,7 +180,7 @@ async fn call(
         Box::<Failure>::from(failed.error)
     })?;
     let failed = |cause: &dyn std::fmt::Debug| {
-        log(Source::Request(store.request_id), "answer cannot be handed on", &format!("{cause:?}"));
+        log(Source::Request(store.request_id), "response cannot be passed on", &format!("{cause:?}"));
         Box::<Failure>::from(GatewayError::BadGateway)
     };
     if arrival.is_websocket
@@ -194,7 +194,7 @@ async fn call(
     if !(200..=599).contains(&status) {
         log(
             Source::Request(store.request_id),
-            "status cannot be handed on",
+            "status cannot be passed on",
             &format!("route {}: {status}", route.id),
         );
         return Err(Box::new(Failure::status_unknown(status)));
@@ -324,7 +324,7 @@ async fn has_credential((permit, routes): &Permitted, store: &Store<'_>) -> bool
         || credentials::for_call(permit, routes, store).await.is_ok()
 }
 
-/// Decides with what the store holds. Token and routes are read side by side if neither is cached.
+/// Decides with the store's values. Token and routes are read in parallel if neither is cached.
 async fn judge(
     secret: &TokenSecret,
     hash: &TokenHash,
@@ -422,7 +422,7 @@ struct Answered {
     socket: Option<websocket::Joined>,
     /// The call, if it can have been charged for.
     ai: Option<AiCall>,
-    /// Whether the response tells the charge.
+    /// Whether the response states the charge.
     reads: bool,
 }
 

@@ -51,7 +51,7 @@ pub async fn prepare(
     Ok(Prepared { payload, body: unwrapped, form })
 }
 
-/// Decides what the signature says about the body.
+/// Decides how the signature covers the body.
 async fn payload(
     keys: &AwsKeys,
     body: &Body,

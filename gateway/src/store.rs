@@ -32,7 +32,7 @@ const TOKEN_CAPACITY: usize = 5_000;
 /// Pause before the next look at whether another call's read is done, in ms.
 const LOOK_AGAIN_MS: u64 = 20;
 /// Reads for uncached tokens of the legacy form, a second and isolate. They have no check, so anybody can
-/// ask for them without end.
+/// ask for any number of them.
 const LEGACY_READS_A_SECOND: u32 = 100;
 
 /// The reason why the store gave no value.
@@ -62,7 +62,7 @@ thread_local! {
     static ROUTE_CACHE: RefCell<Option<Entry<Option<Rc<Routes>>>>> = const { RefCell::new(None) };
 }
 
-/// Stores what a source says about a token. `None` means that there is none.
+/// Caches a token from one of the sources. `None` means that there is none.
 fn learn_token(hash: TokenHash, token: Token, read_at: UnixMs) {
     TOKEN_CACHE.with_borrow_mut(|cache| cache.learn(hash, Entry::new(token, read_at)));
 }
@@ -184,7 +184,7 @@ async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
 }
 
 impl Store<'_> {
-    /// Copies what outlives the handler.
+    /// Copies the parts that outlive the handler.
     pub fn keep(&self) -> Keep {
         Keep {
             env: self.env.clone(),

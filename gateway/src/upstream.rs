@@ -100,7 +100,7 @@ pub async fn forward(
             Ok(answer)
         }
         Err(failed) => match first {
-            // The client is told of the slow one: it may have done what it was asked.
+            // Report the slow one to the client: it may have carried the call out.
             Err(first) if matches!(first.error, GatewayError::GatewayTimeout) => Err(first),
             first => first.or(Err(failed)),
         },

@@ -1,5 +1,5 @@
 //! Watches a response's body on its way to the client, for calls whose end must be known: to settle a
-//! reservation, to read an AI's usage, to cut the body as the call asked. All other bodies pass
+//! reservation, to read an AI's usage, to cut the body as the call requested. All other bodies pass
 //! untouched.
 
 use domain::ai::UsageReader;
@@ -19,7 +19,7 @@ pub enum End {
     Broken,
     /// The client hung up.
     Abandoned,
-    /// We cut it, because the call asked for that.
+    /// We cut it, because the call requested that.
     Cut,
 }
 

@@ -1,5 +1,5 @@
-// AI calls on the real runtime: what was used and what it cost, the answer untouched, and budgets that
-// hold whatever comes at once.
+// AI calls on the real runtime: usage and cost, an unchanged response, and budgets that hold under any
+// concurrent load.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";
@@ -14,7 +14,7 @@ const cost = (prompt, completion) => prompt + 2 * completion;
 
 let system;
 let upstream;
-/** What the vendor says that it charged, micro-dollars by caller. */
+/** The vendor's own charges, in micro-dollars by caller. */
 const charged = {};
 /** Headers of the calls that reached the vendor. */
 const vendorSaw = [];
@@ -56,8 +56,8 @@ after(async () => {
 });
 
 /**
- * A vendor whose answers are of random size, plain or streamed, and who charges what it generated. A request
- * may say what is answered: `{ script: { headers, pieces, breaks } }`.
+ * A vendor whose responses have random sizes, plain or streamed, and which charges for what it generated. A
+ * request may script the response: `{ script: { headers, pieces, breaks } }`.
  */
 function startVendor() {
   const server = createServer(async (request, response) => {
@@ -192,7 +192,7 @@ test("a budget that is used up refuses only AI calls, until its next period", as
   assert.equal(
     (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status,
     200,
-    "what costs nothing goes on",
+    "free calls still pass",
   );
 });
 
@@ -276,7 +276,7 @@ test("200 streams at once near the cap, with hang-ups and a restarted counter, e
   assert.ok(uses.used < cap + reservation, `${uses.used} of ${cap}`);
 });
 
-/** How the cap stands, by the object itself. */
+/** The use of the cap, from the object itself. */
 const limitUses = async (id, cap) => (await allUses(id, { cost_micros_per_month: cap }))[0];
 
 async function allUses(id, limits) {
@@ -287,7 +287,7 @@ async function allUses(id, limits) {
   return response.json();
 }
 
-/** The one that is reserved for and spent, once nothing is reserved any more. */
+/** The spent amounts, once no reservation is left. */
 const spent = (id, limits) =>
   eventually(
     async () => {
@@ -321,7 +321,7 @@ async function free(token, i) {
   return response.status;
 }
 
-test("a thousand model lists, uploads and polls leave a budget of $5 at $5", async () => {
+test("a thousand model lists, uploads and polls leave a $5 budget untouched", async () => {
   const id = "tok_ai_free";
   const token = await putToken(system, { id, limits: FIVE_DOLLARS });
   for (let i = 0; i < 1_000; i += 50) {
@@ -345,7 +345,7 @@ test("a thousand model lists, uploads and polls leave a budget of $5 at $5", asy
   assert.equal(ai, 0, "tokens of a stored response are not counted again");
 });
 
-test("a call over two upstreams is charged by the one that answered", async () => {
+test("a call over two upstreams is charged by the one that responded", async () => {
   const limits = { ...FIVE_DOLLARS, ai_tokens_per_call: 1_000, cost_micros_per_call: 100_000 };
   for (const [name, isCharged] of /** @type {any[][]} */ ([
     ["free-first", false],
@@ -547,7 +547,7 @@ test("a name of 300,000 bytes is clipped and causes no event to be dropped", asy
     );
 });
 
-test("a socket on an AI route does not escape its budget: it stays spent as reserved", async () => {
+test("a socket on an AI route does not escape its budget: the reserved amount stays spent", async () => {
   const id = "tok_ai_socket";
   const token = await putToken(system, { id, limits: FIVE_DOLLARS });
   const socket = new WebSocket(`${system.urls.gateway.replace("http", "ws")}/api/realtime?model=demo-1`, {

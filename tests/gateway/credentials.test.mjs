@@ -1,5 +1,5 @@
-// What is attached to a call, seen at the upstream: several headers, fetched bearer tokens, AWS
-// signatures held against another implementation of them.
+// Credentials as the upstream receives them: several headers, fetched bearer tokens, and AWS signatures
+// compared with those of another implementation.
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { request as httpRequest } from "node:http";

@@ -1,4 +1,4 @@
-// A second upstream for when the first is away.
+// A second upstream for when the first is down.
 import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
 import { after, before, test } from "node:test";
@@ -7,7 +7,7 @@ import { eventually, putRoutes, putToken, startOnSockets } from "../support/harn
 let system;
 let token;
 let first;
-/** What the first upstream does: a status, or `reset`. */
+/** The first upstream's response: a status, or `reset`. */
 /** @type {number | string} */
 let mood = 200;
 let seen = 0;
@@ -59,11 +59,7 @@ const during = async (what, work) => {
 
 test("a healthy first upstream is the only one called", async () => {
   assert.equal((await call("/api/one/x")).body.from, "first");
-  assert.equal(
-    (await during(500, () => call("/api/one/x"))).status,
-    500,
-    "an error of its own is its answer",
-  );
+  assert.equal((await during(500, () => call("/api/one/x"))).status, 500, "its own error is the response");
 });
 
 for (const failure of ["reset", 502, 503, 504]) {

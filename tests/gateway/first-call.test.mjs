@@ -1,4 +1,4 @@
-// What the API has answered is in force at the first call that follows, though isolates cache.
+// A change is in force on the first call after the API has responded, although isolates cache.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, sleep, startOnSockets } from "../support/harness.mjs";
@@ -28,7 +28,7 @@ async function createToken(scopes) {
   const made = await api("POST", "/api/tokens", { name: "first call", team_id: "automation", scopes });
   return made;
 }
-/** A token that serves is cached for up to ten seconds. */
+/** A token in use is cached for up to ten seconds. */
 const until = (wanted, token, where) =>
   eventually(async () => (await status(token, where)) === wanted, 11_000, `${where} ${wanted}`);
 async function status(token, where, init = {}) {

@@ -1,6 +1,6 @@
-// Upstreams and clients that break off, hang or talk nonsense, byte by byte. In each case: the right
-// status or a cut that the client can see, one usage event with the right outcome, no inner text, and
-// the next call is fine.
+// Upstreams and clients that break off, hang or send garbage, byte by byte. Each case has the right status or
+// a cut that the client can see, one usage event with the right outcome, no internal text, and a next call
+// that works.
 import assert from "node:assert/strict";
 import { createServer, connect } from "node:net";
 import { after, before, test } from "node:test";
@@ -9,7 +9,7 @@ import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../suppo
 const SIZE = 400_000;
 const headers = (more = "") => `HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n${more}\r\n`;
 
-/** What the raw upstream does with a connection, by the path that is asked for. */
+/** The raw upstream's handling of a connection, by requested path. */
 const behaviours = {
   hang: () => {},
   reset: (socket) => socket.resetAndDestroy(),
@@ -145,7 +145,7 @@ for (const quarter of [0, 1, 2, 3]) {
   test(`the client sees the cut when an upstream resets after ${quarter} quarters of its body`, async () => {
     const seen = await outcomeOf(`/api/raw/quarter-${quarter}`);
     assert.deepEqual([seen.status, seen.body], [200, "cut"]);
-    assert.equal(seen.outcome, "ok", "the head was answered; bodies that nothing depends on are not watched");
+    assert.equal(seen.outcome, "ok", "the response had started; plain bodies are not watched");
     const watched = await outcomeOf(`/api/raw/quarter-${quarter}`, { concurrent_calls: 5 });
     assert.deepEqual([watched.body, watched.outcome], ["cut", "upstream-error"]);
   });
@@ -183,8 +183,8 @@ function hangUp(text, when) {
   });
 }
 
-// Here the runtime notices that a client is gone only when it writes, so a call may be recorded as if it had
-// been answered; where it notices in time the outcome is `client-gone`.
+// The local runtime notices only on a write that a client has hung up, so a call may be recorded as if the client
+// had received its response; if the runtime notices in time, the outcome is `client-gone`.
 const goneOr = (event, outcome, status) =>
   assert.ok(
     (event.outcome === "client-gone" && event.status === 499) ||

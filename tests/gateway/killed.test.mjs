@@ -1,5 +1,5 @@
-// The runtime killed under load: what is lost is at most what had not left the isolate's buffer, and locally
-// what lay in the queue's broker, which is memory there.
+// The runtime is killed under load: it loses at most the events still in the isolate's buffer and, only locally,
+// those in the queue's broker, which is in memory there.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

@@ -1,5 +1,5 @@
-// Limits of a token, on the real runtime: counted in its Durable Object, told to the client, and what
-// happens when the counter is away.
+// Limits of a token on the real runtime: counted in its Durable Object, reported to the client, and their
+// behaviour while the counter is unreachable.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";

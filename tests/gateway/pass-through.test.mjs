@@ -72,7 +72,7 @@ const ROUTES = [
 const call = (where, init = {}) =>
   system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
 
-/** The answer's status and its envelope, checked for form. */
+/** The response's status and its envelope, whose form is checked. */
 async function refusal(response) {
   const text = await response.text();
   const body = JSON.parse(text);
@@ -123,7 +123,7 @@ test("all four carriers are accepted and removed", async () => {
   }
 });
 
-test("a header that is none of our carriers reaches the upstream", async () => {
+test("a header that carries no token of ours reaches the upstream", async () => {
   const echo = await (
     await call("/api/plain", { headers: { authorization: "Bearer sk-own", "api-key": "own" } })
   ).json();
@@ -198,7 +198,7 @@ test("a browser's own headers stop at the gateway if it answers for CORS, and ar
   assert.ok(kept(await (await call("/api/plain", { headers })).json()).includes("origin"));
 });
 
-/** An upstream that answers with the headers that its path names as JSON. */
+/** An upstream that responds with the headers given as JSON in its path. */
 const says = (route, pairs, init) => call(`${route}?h=${encodeURIComponent(JSON.stringify(pairs))}`, init);
 
 test("no response header holds the credential, whatever the upstream echoes", async () => {
@@ -303,7 +303,7 @@ test("response headers are mapped, joined, renamed and dropped as the table says
   assert.equal(echo.headers.cookie, "__HOST-Http-sid=1", "the name that the upstream gave");
 });
 
-test("an upstream's limits are told beside ours", async () => {
+test("an upstream's limits are reported beside ours", async () => {
   const limited = await putToken(system, { limits: { calls_per_minute: 50 } });
   const headers = { "x-api-key": limited };
   const listed = await says("/api/says", [["RateLimit", '"vendor";r=3;t=9']], { headers });
@@ -327,12 +327,12 @@ test("a browser can read every header of a response", async () => {
     assert.ok(exposed.includes(name), name);
 });
 
-test("a refused method is told which methods the route accepts", async () => {
+test("the response to a refused method lists the methods that the route accepts", async () => {
   const response = await call("/api/readonly", { method: "POST" });
   assert.deepEqual([response.status, response.headers.get("allow")], [405, "GET, HEAD"]);
 });
 
-test("a gateway behind a gateway is no loop", async () => {
+test("a gateway behind another gateway is not a loop", async () => {
   const other = await startOnSockets();
   try {
     await putRoutes(other, [["/api/inner", "/echo"]]);

@@ -1,5 +1,5 @@
-// Vendors' own clients, unmodified: the base URL leads to the gateway, the key is a token. What each call
-// used is compared with the vendor's response.
+// Vendors' own clients, unmodified: the base URL leads to the gateway, the key is a token. Each call's
+// recorded usage is compared with the vendor's response.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";
@@ -77,7 +77,7 @@ async function listening(server) {
   };
 }
 
-/** Makes a client with a token of its own, uses it once, and answers with that and the call's event. */
+/** Makes a client with a token of its own, uses it once, and returns the result and the call's event. */
 async function used(make, use) {
   const id = `tok_${randomBytes(6).toString("hex")}`;
   const answer = await use(make(await putToken(system, { id })));
@@ -369,7 +369,7 @@ test("an object sent in signed chunks is stored without them, and its checksum i
   assert.equal((await put("signed-wrong", "AAAAAA==")).status, 400);
 });
 
-/** A Bedrock that answers if the signature is aws4fetch's. */
+/** A Bedrock that accepts only a signature equal to aws4fetch's. */
 function startBedrock() {
   const server = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray()).toString();

@@ -1,5 +1,5 @@
-// What the gateway does with KV and the queue: bounds of the cache, values of the earlier system, and
-// what happens when a store fails.
+// The gateway with KV and the queue: bounds of the cache, values of the earlier system, and failures of a
+// store.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
@@ -57,7 +57,7 @@ test("a flood of one refused token costs at most one KV read a second, and it st
     calls += 10;
   }
   const [spent, seconds] = [(await reads()) - before, (Date.now() - started) / 1_000];
-  // Besides, the route table may be read again in the background.
+  // The route table may also be read again in the background.
   assert.ok(
     calls >= 100 && spent >= 2 && spent <= seconds + 2,
     `${spent} reads, ${calls} calls, ${seconds} s`,

@@ -13,9 +13,9 @@ import {
 
 const MIB = 1 << 20;
 const GIB = 1 << 30;
-/** Smaller only for a quick look; the promise is about 1 GiB. */
+/** Smaller only for a quick run; the guarantee is about 1 GiB. */
 const SIZE = Number(process.env.STREAM_TEST_BYTES ?? GIB);
-/** What the runtime's memory may grow by while a body of SIZE passes. */
+/** The most that the runtime's memory may grow while a body of SIZE passes. */
 const FLAT = 160 * MIB;
 
 let system;
@@ -38,7 +38,7 @@ after(() => system?.stop());
 const call = (where, init = {}) =>
   system.gateway(where, { ...init, headers: { "x-api-key": token, ...init.headers } });
 
-/** Watches the runtime's memory while `work` goes on; answers its growth. */
+/** Returns the growth of the runtime's memory during `work`. */
 async function growthDuring(work) {
   const before = runtimeMemory();
   let peak = before;
@@ -87,7 +87,7 @@ test(
   },
 );
 
-/** Uploads `size` bytes over a plain socket client and answers the parsed JSON. */
+/** Uploads `size` bytes over a plain socket client and returns the parsed JSON. */
 function upload(size, headers = {}) {
   return new Promise((resolve, reject) => {
     const target = new URL(`${system.urls.gateway}/api/sink`);

@@ -1,5 +1,5 @@
-// Web sockets through the gateway, by two clients that are not ours: `ws` and Node's own, which can
-// set no headers, like a browser's.
+// Web sockets through the gateway, with two independent clients: `ws` and Node's own, which like a browser's
+// cannot set headers.
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { after, before, test } from "node:test";

@@ -1,4 +1,4 @@
-// Publication, comparison and resealing of many: bounded runs, all of it done, a revocation in between at once.
+// Publication, comparison and resealing of many entries: bounded runs that finish, with prompt revocations in between.
 // `SIZE=100000 node --test --test-force-exit tests/operations/at-size.test.mjs` measures a large system.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -36,7 +36,7 @@ const one = (sql, column) => system.db.prepare(sql).first(column);
 const counts = async () => (await system.faults("api")).counts;
 const say = (text) => console.log(`# ${SIZE}: ${text}`);
 
-/** A token is made and revoked while `work` goes on; how long the revocation took, published. */
+/** Makes and revokes a token. Returns the time in ms until the revocation was published. */
 async function revoke() {
   const token = (await ask("POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"] })).body;
   const began = Date.now();
@@ -46,7 +46,7 @@ async function revoke() {
   return Date.now() - began;
 }
 
-/** Runs of the cron until `isDone`, each with what it used at most; meanwhile revocations. */
+/** Runs the cron until `isDone`, at most `most` times, with revocations meanwhile. Times are in ms and s. */
 async function runs(isDone, most) {
   let [count, slowest, isOver] = [0, 0, false];
   const began = Date.now();
@@ -58,7 +58,7 @@ async function runs(isDone, most) {
   })();
   try {
     do {
-      // On a busy machine the harness can lose the connection of a long run; its lease keeps another out meanwhile.
+      // On a busy machine the harness can lose the connection of a long run; its lease keeps other runs out meanwhile.
       await system.cron().catch((error) => say(`connection of a run lost: ${error.cause?.code}`));
       count += 1;
       assert.ok(count <= most, `${count} runs`);
@@ -125,7 +125,7 @@ test("all tokens and keys are compared within an hour of runs", { timeout: 3_600
 });
 
 test(
-  "all credentials are sealed again in a few runs, whatever cannot be opened",
+  "all credentials are sealed again in a few runs, even if some cannot be opened",
   { timeout: 3_600_000 },
   async () => {
     const origin = "https://upstream.example";

@@ -5,7 +5,7 @@ import { as, eventually, startOnSockets, startSystem } from "../support/harness.
 
 const CACHE_BOUND_MS = 11_000;
 
-/** The same chain on both ways to start the system. */
+/** The same chain for both ways to start the system. */
 for (const [name, start] of /** @type {any[][]} */ ([
   ["wrangler's test harness", startSystem],
   ["sockets", startOnSockets],
@@ -78,7 +78,7 @@ async function assertStoredNowhere(system, secrets) {
   assert.ok(keys.length >= 2);
   for (const { name } of keys) texts.push([`KV ${name}`, name + (await system.kv.get(name))]);
   for (const [where, text] of texts)
-    for (const secret of secrets) assert.ok(!text.includes(secret), `a secret stands in ${where}`);
+    for (const secret of secrets) assert.ok(!text.includes(secret), `${where} holds a secret`);
 }
 
 let system;
@@ -115,7 +115,7 @@ const make = async (more = {}) => {
 const seen = (token, wanted, where) =>
   eventually(async () => (await use(token, where)) === wanted, CACHE_BOUND_MS, `${wanted} at the gateway`);
 
-test("revoke, disable, enable, scope cut and expiry by the API are seen at the gateway within the cache bound", async () => {
+test("revoke, disable, enable, scope cut and expiry by the API are in force at the gateway within the cache bound", async () => {
   const [revoked, disabled, cut] = [await make(), await make(), await make()];
   for (const { token } of [revoked, disabled, cut]) await seen(token, 200);
   const gone = await as(system, "admin", "DELETE", `/api/tokens/${revoked.id}`);
@@ -127,7 +127,7 @@ test("revoke, disable, enable, scope cut and expiry by the API are seen at the g
   await as(system, "admin", "POST", `/api/tokens/${disabled.id}/enable`);
   await seen(disabled.token, 200);
   const again = await as(system, "admin", "POST", `/api/tokens/${revoked.id}/enable`);
-  assert.equal(again.status, 409, "revocation is for ever");
+  assert.equal(again.status, 409, "revocation is permanent");
 });
 
 test("rotation with grace: both secrets work, then one", async () => {

@@ -1,4 +1,4 @@
-// The check that follows a deployment, on the local system: it passes where all is well, and says what is not.
+// The check that follows a deployment, on the local system: it passes if everything works, and names what does not.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import path from "node:path";

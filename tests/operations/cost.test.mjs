@@ -1,9 +1,9 @@
-// What calls cost at Cloudflare's published prices, from what the system is seen to use: docs/cost.md.
+// The cost of calls at Cloudflare's published prices, from the system's measured use: docs/cost.md.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
 
-/** Dollars for a million, beyond what the paid plan includes (docs/cost.md names the pages). */
+/** Dollars per million, beyond what the paid plan includes (docs/cost.md names the pages). */
 const PRICE = {
   request: 0.3,
   cpu_ms: 0.02,
@@ -25,7 +25,7 @@ before(async () => {
 });
 after(() => system?.stop());
 
-/** What `count` calls use, per call. */
+/** The average use of `count` calls, per call. */
 async function used(token, count, clients) {
   const call = async () =>
     (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).arrayBuffer();
@@ -51,7 +51,7 @@ async function used(token, count, clients) {
   return { kv_reads: per("kv_get"), messages: per("queue"), objects: per("limiter"), rows: per("rows") };
 }
 
-/** Dollars for a million calls, by part. */
+/** Dollars per million calls, by part. */
 function dollars({ kv_reads, messages, objects, rows }) {
   const parts = {
     requests: PRICE.request,
@@ -64,18 +64,18 @@ function dollars({ kv_reads, messages, objects, rows }) {
   return { ...parts, without_d1: Object.values(parts).reduce((sum, part) => sum + part, 0) - parts.d1 };
 }
 
-test("busy calls without limits: requests, CPU, KV and queue stay within $0.60 for a million", async (t) => {
+test("busy calls without limits: requests, CPU, KV and queue stay within $0.60 per million", async (t) => {
   const use = await used(await putToken(system), 2_000, 20);
   const cost = dollars(use);
   t.diagnostic(JSON.stringify({ use, cost }));
   assert.ok(use.kv_reads <= 0.05 && use.objects === 0, JSON.stringify(use));
   assert.ok(use.messages <= 0.1, `${use.messages} messages a call`);
   assert.ok(cost.without_d1 <= 0.6, JSON.stringify(cost));
-  // The event and its four indexes; what is beyond that is shared by a batch.
+  // The event and its four indexes; any more rows are shared by a batch.
   assert.ok(use.rows <= 6, `${use.rows} rows a call`);
 });
 
-test("a call with a rate limit asks its counter once, one with a bound on calls at once twice", async (t) => {
+test("a call with a rate limit asks its counter once, one with a limit on concurrent calls twice", async (t) => {
   const rate = await used(await putToken(system, { limits: { calls_per_day: 1e9 } }), 400, 10);
   const both = await used(
     await putToken(system, { limits: { calls_per_day: 1e9, concurrent_calls: 100 } }),

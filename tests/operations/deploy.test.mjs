@@ -78,7 +78,7 @@ test("a dry run prints the whole plan and changes nothing", async () => {
   );
 });
 
-test("what the operator must decide is asked for by name", async () => {
+test("each value that the operator must decide is asked for by name", async () => {
   const nobody = await deploy(["--clerk-publishable-key", PUBLISHABLE]);
   assert.deepEqual(
     [nobody.code, /Nobody would be platform admin: --admin/.test(nobody.text)],
@@ -107,7 +107,7 @@ test("what the operator must decide is asked for by name", async () => {
   assert.deepEqual(cloudflare.changes, []);
 });
 
-test("a first deployment that breaks off goes on where it stopped, with the keys that it made", async () => {
+test("a first deployment that breaks off continues where it stopped, with the keys that it made", async () => {
   cloudflare.refuse(/PUT \/workers\/scripts\/token-manager-admin-api/);
   const broken = await deploy(decided);
   assert.equal(broken.code, 1, broken.text);
@@ -193,7 +193,7 @@ test("both Workers have what they need and no more, and the UI knows where they 
   assert.equal(statSync(at("vault")).mode & 0o777, 0o600);
 });
 
-test("a second deployment makes nothing twice, keeps every secret, and takes the API first", async () => {
+test("a second deployment makes nothing twice, keeps every secret, and deploys the API first", async () => {
   const secrets = new Map(worker("admin-api").secrets);
   cloudflare.changes.length = 0;
   const { code, text } = await deploy([]);
@@ -210,7 +210,7 @@ test("a second deployment makes nothing twice, keeps every secret, and takes the
   assert.equal(cloudflare.account.queues[0].consumers.length, 1);
 });
 
-test("a key that one Worker alone has is asked for and never guessed", () => {
+test("a key that only one Worker has is asked for and never guessed", () => {
   const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
   const halfway = { gateway: ["TOKEN_CHECK_KEY"], "admin-api": both };
   assert.throws(() => missingSecrets(halfway, {}, {}), /CREDENTIAL_KEY is missing from gateway alone/);
@@ -225,7 +225,7 @@ test("a key that one Worker alone has is asked for and never guessed", () => {
   });
 });
 
-test("a Worker made anew gets the key that is at work, never a stale copy of it", () => {
+test("a recreated Worker gets the key in use, never a stale copy of it", () => {
   const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
   const present = { gateway: ["CREDENTIAL_KEY"], "admin-api": both };
   const [stale, right] = [newKey(), `${newKey()},${newKey()}`];
@@ -238,5 +238,5 @@ test("a Worker made anew gets the key that is at work, never a stale copy of it"
   assert.equal(of(right, stale), right);
   assert.throws(() => of(stale, undefined), /The TOKEN_CHECK_KEY at hand is not the one that is at work/);
   assert.throws(() => of(stale, right, {}), /one in the environment and another in the vault file/);
-  assert.equal(of(right, undefined, {}), right, "before the admin API has said anything");
+  assert.equal(of(right, undefined, {}), right, "before the admin API has reported its keys");
 });

@@ -1,4 +1,4 @@
-// What is logged of a call, and its data point.
+// The log line of a call, and its data point.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
@@ -22,7 +22,7 @@ const lines = () =>
 const lineOf = (id) =>
   eventually(() => lines().find((line) => line.request_id === id), 5_000, `the line of ${id}`);
 
-test("one line for each call, found by its request id, that says what became of it and holds no secret", async () => {
+test("each call has one line, found by its request id, that states its outcome and holds no secret", async () => {
   const token = await putToken(system, { id: "tok_logged", scopes: ["demo"] });
   const call = (id, headers, where = "/api/demo/x?key=query-secret") =>
     system.gateway(where, {

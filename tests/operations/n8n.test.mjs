@@ -12,7 +12,7 @@ const text = (file) => readFileSync(path.join(root, file), "utf8");
 const workflow = JSON.parse(text("docs/n8n/token-manager-demo.json"));
 const node = (name) => workflow.nodes.find((one) => one.name === name);
 
-/** The expressions of a node, each a function of what n8n gives it. */
+/** The expressions of a node, each a function of its inputs in n8n. */
 function evaluate(expression, { json = undefined, settings, runIndex = 0 }) {
   const of = (name) => ({ first: () => ({ json: { Settings: settings }[name] }) });
   const value = (code) => Function("$json", "$", "$runIndex", `return (${code});`)(json, of, runIndex);
@@ -21,7 +21,7 @@ function evaluate(expression, { json = undefined, settings, runIndex = 0 }) {
   return expression.replace(/^=/, "").replace(/\{\{(.*?)\}\}/gs, (_, code) => value(code));
 }
 
-test("the workflow is whole: known nodes, connections to nodes that are there, no token", () => {
+test("the workflow is complete: known nodes, connections between existing nodes, no token", () => {
   const published = JSON.parse(text("tests/support/n8n-http-request.json"));
   const names = workflow.nodes.map((one) => one.name);
   assert.equal(new Set(names).size, names.length);
@@ -51,7 +51,7 @@ test("the workflow is whole: known nodes, connections to nodes that are there, n
   assert.deepEqual(workflow.pinData, {});
 });
 
-test("each answer of the gateway takes its branch: done, wait as long as told, or stop and tell", async () => {
+test("each response of the gateway takes its branch: done, wait as long as told, or stop and tell", async () => {
   const system = await startOnSockets();
   try {
     await putRoutes(system, [
@@ -79,7 +79,7 @@ test("each answer of the gateway takes its branch: done, wait as long as told, o
     const call = async (where, token, runIndex) => {
       const response = await fetch(url(where), { headers: { "x-api-key": token } });
       const body = await response.text();
-      // As the HTTP Request node does: what is not JSON is `data`, and there is no `body`.
+      // Like the HTTP Request node: a response that is not JSON becomes `data`, and there is no `body`.
       const isJson = response.headers.get("content-type")?.includes("application/json");
       const json = {
         statusCode: response.status,
@@ -131,7 +131,7 @@ test("each answer of the gateway takes its branch: done, wait as long as told, o
     assert.equal(
       (await call("/api/demo/hello", limited, settings.tries - 1)).to,
       "stop",
-      "it tries for ever",
+      "it tries without end",
     );
     const monthly = await putToken(system, { limits: { calls_per_month: 1 } });
     await call("/api/demo/hello", monthly);

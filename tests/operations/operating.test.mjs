@@ -1,5 +1,5 @@
-// The scripts that operate a stage, with the real wrangler, against a stand-in for Cloudflare's API. What they set off
-// in the Workers is in rotation.test.mjs and operations.test.mjs.
+// The scripts that operate a stage, with the real wrangler, against a stand-in for Cloudflare's API. Their effects
+// in the Workers are tested in rotation.test.mjs and operations.test.mjs.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync, readdirSync, rmSync } from "node:fs";
@@ -23,7 +23,7 @@ const set = [];
 const ledSince = {};
 /** How many entries the cron publishes in one run. */
 let bound = 1_000_000;
-/** What the admin API's cron does each minute: says which keys are at work, seals again, publishes unless it is held. */
+/** The work of the admin API's cron each minute: reports the keys in use, seals again, publishes unless held. */
 function cron() {
   const keys = Object.fromEntries(
     Object.keys(held).map((key) => [key, fingerprints(worker("admin-api").get(key))]),
@@ -112,7 +112,7 @@ test("CREDENTIAL_KEY goes through old, old and new, new and old, to new alone, a
   assert.equal(readVault(STAGE).TOKEN_CHECK_KEY, held.TOKEN_CHECK_KEY);
 });
 
-test("a rotation that breaks off at its last step goes on with --drop-old", async () => {
+test("a rotation that breaks off at its last step continues with --drop-old", async () => {
   const present = readVault(STAGE).CREDENTIAL_KEY;
   let puts = 0;
   breakOff = () => (puts += 1) > 4;
@@ -120,7 +120,7 @@ test("a rotation that breaks off at its last step goes on with --drop-old", asyn
   breakOff = () => false;
   assert.equal(broken.code, 1, broken.text);
   const list = readVault(STAGE).CREDENTIAL_KEY.split(",");
-  assert.deepEqual([list.length, list[1]], [2, present], "a key that is still at work is not held any more");
+  assert.deepEqual([list.length, list[1]], [2, present], "a key that is still in use is no longer kept");
   const { code, text } = await operate("rotate", ["CREDENTIAL_KEY", "--drop-old"]);
   assert.equal(code, 0, text);
   assert.deepEqual(
@@ -150,7 +150,7 @@ test("TOKEN_CHECK_KEY keeps its old key until no live token needs it", async () 
   assert.ok(!worker("gateway").get("TOKEN_CHECK_KEY").includes(","));
 });
 
-test("a key that is not the one at work is refused before anything is set", async () => {
+test("a key that is not in use is refused before anything is set", async () => {
   const before = set.length;
   const wrong = await operate("rotate", ["CREDENTIAL_KEY"], { CREDENTIAL_KEY: newKey() });
   assert.deepEqual([wrong.code, /is not the one that is at work/.test(wrong.text)], [1, true], wrong.text);
@@ -159,7 +159,7 @@ test("a key that is not the one at work is refused before anything is set", asyn
   assert.equal(set.length, before);
 });
 
-test("the key at work stays at work: dropping the old one goes by what is at work, whatever the vault file says", async () => {
+test("the key in use stays in use: --drop-old follows the keys in use, not the vault file", async () => {
   for (const [key, vault] of [
     ["TOKEN_CHECK_KEY", "stale"],
     ["USAGE_LOG_KEY", "none"],
@@ -177,7 +177,7 @@ test("the key at work stays at work: dropping the old one goes by what is at wor
       assert.equal(worker(text).get(key), lead, `${key} of ${text}, vault ${vault}`);
     assert.equal(readVault(STAGE)[key], lead, "the vault file is not in line");
     assert.equal(/is another one than what is at work/.test(dropped.text), vault === "stale", dropped.text);
-    // The environment's is another one now; the vault file has the right one, and is said to.
+    // The environment has another key now; the vault file has the right one, and the error says so.
     const again = await operate("rotate", [key], { [key]: old });
     assert.deepEqual(
       [again.code, /is not the one that is at work .*the copy in .* is: unset/.test(again.text)],
@@ -204,7 +204,7 @@ test("tokens of the new check key do not count as old because another key was ro
 });
 
 test("CREDENTIAL_KEY is rotated although a credential is lost, which is named", async () => {
-  // The tests before put keys to work that nothing was sealed under.
+  // Earlier tests put keys into use under which nothing was sealed.
   db.exec("UPDATE credentials SET sealed_under = ''");
   db.exec(`INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES ('rte_lost', 'L', '/api/lost', 'https://l.example', 1, 1);
     INSERT INTO credentials (route_id, kind, origin, sealed, updated_at) VALUES ('rte_lost', 'bearer', 'https://l.example', 'v1.lost.y', 1);`);
@@ -214,7 +214,7 @@ test("CREDENTIAL_KEY is rotated although a credential is lost, which is named", 
   assert.match(text, /no key opens the credentials of 1 routes; enter them again:\n {4}\/api\/lost/);
 });
 
-test("a wait goes on while there is progress, and ends with what is left once there is none", async () => {
+test("a wait continues while there is progress, and otherwise ends and says what is left", async () => {
   const made = db.prepare(
     "INSERT INTO outbox (id, kind, entity_id, created_at, next_attempt_at) VALUES (?, 'token', 'tok_a', 1, 1)",
   );
@@ -251,7 +251,7 @@ test("republish asks for the routes, the prices and each token that may be in KV
   assert.deepEqual(rows, ["routes ", "prices ", "token tok_a"]);
 });
 
-test("rebuild-rollups makes each day anew and says how many calls it has", async () => {
+test("rebuild-rollups rebuilds each day and says how many calls it has", async () => {
   db.exec(
     `INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, request_id)
     SELECT 'e' || value, unixepoch() * 1000 - value * 60000, 'tok_a', 'automation', 'rte_a', '/x', 'GET', 200, 'ok', value, 0, 'r' FROM generate_series(1, 40)`.replace(
@@ -287,7 +287,7 @@ test("a database of yesterday brings no revoked, disabled or rotated secret back
   db.exec(
     "UPDATE tokens SET revoked_at = 5 WHERE id = 'leaked'; UPDATE tokens SET disabled_at = 6 WHERE id = 'off'; UPDATE token_secrets SET ends_at = 7 WHERE token_id = 'rotated'",
   );
-  // As Time Travel would leave it: all of that had not happened yet.
+  // The state that Time Travel would leave: none of that has happened yet.
   cloudflare.account.databases[0].restore = () =>
     db.exec(
       "UPDATE tokens SET revoked_at = NULL, disabled_at = NULL WHERE id IN ('leaked', 'off'); UPDATE token_secrets SET ends_at = NULL",
@@ -311,7 +311,7 @@ test("a database of yesterday brings no revoked, disabled or rotated secret back
   assert.match(when.text, /--timestamp says to which moment/);
 });
 
-/** Everything of the database, to go back to as Time Travel would. */
+/** The whole database, to return to as Time Travel would. */
 const tables = [
   "teams",
   "users",
@@ -351,7 +351,7 @@ const rows = (text) =>
     .all()
     .map((row) => Object.values(row));
 
-test("a restore gives nothing back, cuts no route off and publishes nothing before it is through", async () => {
+test("a restore revives nothing, breaks no route and publishes nothing before it has finished", async () => {
   cron();
   const hour = Date.now() + 3_600_000;
   const sealed = fingerprint(worker("admin-api").get("CREDENTIAL_KEY").split(",")[0]);
@@ -403,7 +403,7 @@ test("a restore gives nothing back, cuts no route off and publishes nothing befo
   }
   db.exec("UPDATE credentials SET sealed = 'v1.new.same' WHERE route_id = 'rte_same'");
 
-  // While it is not through, nothing may be published; and it goes on where it breaks off.
+  // Until it has finished, nothing may be published; and it continues where it broke off.
   const published = [];
   db.function("published", (kind, id) => (published.push(`${kind} ${id}`), 0));
   let tries = 0;
@@ -426,12 +426,12 @@ test("a restore gives nothing back, cuts no route off and publishes nothing befo
   assert.equal(
     cloudflare.account.values.has("publication-hold"),
     false,
-    "nothing was restored, so nothing is held",
+    "nothing was restored, so publication is not held",
   );
   const broken = await operate("restore", at);
   assert.deepEqual([broken.code, /broken off/.test(broken.text)], [1, true], broken.text);
   cron();
-  assert.deepEqual(published, [], "published before what was refused is refused again");
+  assert.deepEqual(published, [], "published before all revocations were in force again");
   db.exec("DROP TRIGGER breaks");
   const other = await operate("restore", ["--timestamp", "2026-11-21T00:00:00Z"]);
   assert.match(other.text, /A restore to 2026-11-22T00:00:00Z has begun/);
@@ -469,11 +469,11 @@ test("a restore gives nothing back, cuts no route off and publishes nothing befo
   assert.deepEqual(
     [wide.expires_at, wide.scopes, wide.version],
     [hour, '["openai"]', 5],
-    "what was widened since is as it was then",
+    "a field that was widened since has its earlier value",
   );
   assert.equal(odd.scopes, '["POST /api/openai/chat"]');
   assert.match(text, /token tok_odd \(O\): its scopes are the present ones/);
-  assert.ok(since.revoked_at > 0, "a token made since is left active in KV");
+  assert.ok(since.revoked_at > 0, "a token made since is still active in KV");
   assert.ok(
     rows(`SELECT ends_at FROM token_secrets WHERE hash = '${"c".repeat(64)}'`)[0][0] <= Date.now(),
     "a secret that had ended works again",

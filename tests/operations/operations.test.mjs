@@ -1,4 +1,4 @@
-// What docs/operations.md promises, on the real runtime: KV lost, rollups made anew, dead letters read again.
+// The guarantees of docs/operations.md on the real runtime: KV lost, rollups rebuilt, dead letters read again.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -31,7 +31,7 @@ const kvContent = async () =>
   );
 
 // First, before calls of other tests are counted.
-test("rollups that are gone are made anew from the events, equal to what they were", async () => {
+test("missing rollups are rebuilt from the events, equal to the lost ones", async () => {
   const document = await (await system.call("/openapi.json")).json();
   const outcomes = Object.values(document.components.schemas).find((schema) =>
     JSON.stringify(schema.oneOf ?? schema.enum ?? "").includes("denied-scope"),
@@ -100,13 +100,13 @@ test("rollups that are gone are made anew from the events, equal to what they we
   const oldest = await system.db.prepare("SELECT min(at) AS oldest FROM usage_events").first("oldest");
   for (const day of rebuildable(oldest, now, 30)) await run(rebuildDay(day, now));
   assert.deepEqual(await rollups(), before);
-  // Twice is as once.
+  // A second run changes nothing.
   for (const day of rebuildable(oldest, now, 30)) await run(rebuildDay(day, now));
   assert.deepEqual(await rollups(), before);
 });
 
 test(
-  "KV emptied under load: republished it serves again, and grants nothing that it did not grant before",
+  "KV emptied under load: after republishing it serves again, and grants nothing that it did not grant before",
   { timeout: 120_000 },
   async () => {
     await ask("POST", "/api/routes", {
@@ -171,7 +171,7 @@ test(
   },
 );
 
-test("a day whose events are partly deleted is not made anew", () => {
+test("a day whose events are partly deleted is not rebuilt", () => {
   const [day, now] = [86_400_000, 100 * 86_400_000 + 5_000];
   assert.deepEqual(
     rebuildable(now - 2 * day, now, 30),
@@ -180,7 +180,7 @@ test("a day whose events are partly deleted is not made anew", () => {
   assert.equal(rebuildable(now - 30 * day, now, 30)[0], 72 * day);
 });
 
-test("dead letters are read again by a build that understands them, and stay letters while none does", async () => {
+test("dead letters are read again by a build that understands them, and are kept until then", async () => {
   const losses = async () =>
     system.db.prepare("SELECT coalesce(sum(undecodable), 0) AS n FROM usage_losses").first("n");
   const event = {

@@ -1,5 +1,5 @@
-// What a restore may not give back, decided row by row, and at size; and that no change is lost by one. The script itself
-// is in operating.test.mjs.
+// A restore revives nothing, decided row by row and at size, and loses no change. The script itself is tested in
+// operating.test.mjs.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
@@ -40,7 +40,7 @@ const token = (more) => ({
 });
 const narrowed = (then, now) => narrowToken(token(then), token(now));
 
-test("of a token then and now the narrower of each field stays, and its version grows", () => {
+test("a token keeps the narrower value of each field, then or now, and its version grows", () => {
   const of = (field, then, now) => narrowed({ [field]: then }, { [field]: now, version: 2 }).row[field];
   assert.equal(of("expires_at", null, 5), 5);
   assert.equal(of("expires_at", 5, null), 5);
@@ -52,7 +52,7 @@ test("of a token then and now the narrower of each field stays, and its version 
   assert.equal(
     of("ip_allow", '["2001:db8::/32"]', '["10.0.0.0/8"]'),
     '["10.0.0.0/8"]',
-    "the present one where it cannot be told",
+    "the current one if neither is narrower",
   );
   assert.equal(of("disabled_by", null, "manager"), null, "not disabled");
   assert.deepEqual(
@@ -66,7 +66,7 @@ test("of a token then and now the narrower of each field stays, and its version 
   assert.equal(narrowed({}, {}), null, "nothing has changed, so nothing is written");
 });
 
-test("of limits the lower stays, and what a token lacks is its team's", () => {
+test("the lower limit stays, and a limit that a token lacks is its team's", () => {
   const limits = (...all) => JSON.parse(narrowerLimits(...all.map((one) => one && JSON.stringify(one))));
   assert.deepEqual(limits({ calls_per_day: 100 }, { calls_per_day: 5 }), { calls_per_day: 5 });
   assert.deepEqual(limits({ calls_per_day: 5, body_bytes: 9 }, null), { calls_per_day: 5, body_bytes: 9 });
@@ -80,7 +80,7 @@ test("of limits the lower stays, and what a token lacks is its team's", () => {
   });
 });
 
-test("a limit that is no number is neither compared nor dropped, and what was critical at either time still is", () => {
+test("a limit that is not a number is neither compared nor dropped, and a field that was critical at either time stays so", () => {
   const limits = (...all) => JSON.parse(narrowerLimits(...all.map((one) => one && JSON.stringify(one))));
   const hours = { hours: "9-17", critical: ["hours"] };
   assert.deepEqual(
@@ -96,7 +96,7 @@ test("a limit that is no number is neither compared nor dropped, and what was cr
   assert.deepEqual(
     limits({ ...hours }, { hours: "0-24", critical: ["hours"] }),
     { hours: "0-24", critical: ["hours"] },
-    "no older version can tell which is narrower",
+    "an older version cannot tell which is narrower",
   );
   assert.deepEqual(limits({ a: 1, critical: ["a"] }, { a: 1, b: { c: 2 }, critical: ["b"] }), {
     a: 1,
@@ -139,7 +139,7 @@ test("a route keeps a setting that has become critical since", () => {
   });
 });
 
-test("a route that was closed since stays closed, and lends no credential that it has ceased to", () => {
+test("a route that was closed since stays closed, and lends no credential that it no longer lends", () => {
   const route = (settings) => ({
     id: "r",
     path: "/api/r",
@@ -163,7 +163,7 @@ test("a route that was closed since stays closed, and lends no credential that i
   });
 });
 
-test("no credential comes back that no key opens, and none that was taken away", () => {
+test("no credential comes back if no key opens it, or if it was removed", () => {
   const route = { path: "/api/x", backend_url: "https://x.example/v1" };
   const credential = (more) => ({ origin: "https://x.example", sealed_under: "old", ...more });
   assert.deepEqual(
@@ -190,7 +190,7 @@ test("no credential comes back that no key opens, and none that was taken away",
   );
 });
 
-test("an invitation stands while its inviter could still give it", () => {
+test("an invitation stays valid while its inviter could still give it", () => {
   const roles = (...all) => new Map(all);
   assert.ok(
     mayAssign(roles(["core-team", "ADMIN"]), "lab", "ADMIN") &&
@@ -204,7 +204,7 @@ test("an invitation stands while its inviter could still give it", () => {
   );
 });
 
-/** A database with so many tokens, asked as D1 is, and with its limits. */
+/** A database with this many tokens, queried as D1 is and with D1's limits. */
 function databaseOf(tokens) {
   const db = new DatabaseSync(":memory:");
   const folder = path.join(root, "d1-migrations");
@@ -219,7 +219,7 @@ function databaseOf(tokens) {
     queries += 1;
     assert.ok(
       text.length < 100_000 && params.every((param) => typeof param !== "string" || param.length < 2_000_000),
-      "more than D1 takes",
+      "more than D1 accepts",
     );
     const statement = db.prepare(text);
     const rows = statement.all(...params);
@@ -229,7 +229,7 @@ function databaseOf(tokens) {
   return { db, sql, queries: () => queries };
 }
 
-test("taking back overwrites no time at which something was taken before", async () => {
+test("an earlier time of revocation, disabling or expiry is never overwritten", async () => {
   const { db, sql } = databaseOf(3);
   db.exec(
     "UPDATE tokens SET revoked_at = 3, disabled_at = 4, expires_at = 5 WHERE id = 'tok_000001'; UPDATE token_secrets SET ends_at = 6 WHERE token_id = 'tok_000001'",
@@ -262,7 +262,7 @@ test("taking back overwrites no time at which something was taken before", async
 });
 
 test(
-  "a restore of many tokens refuses each again, in pieces that D1 takes",
+  "a restore of many tokens revokes each again, in pieces that D1 accepts",
   { timeout: 600_000 },
   async (t) => {
     const total = Number(process.env.RESTORE_TOKENS ?? 10_000);
@@ -303,7 +303,7 @@ test(
 );
 
 test(
-  "what is changed while a restore is under way is refused, not lost, and a webhook comes again",
+  "a change during a restore is refused, not lost, and a webhook is sent again",
   { timeout: 90_000 },
   async () => {
     const secret = `whsec_${randomBytes(24).toString("base64")}`;
@@ -345,7 +345,7 @@ test(
       assert.deepEqual(
         [(await tell()).status, await people(), await tokens()],
         [503, 0, before],
-        "nothing was written that Time Travel would take away",
+        "nothing was written that Time Travel would undo",
       );
       assert.equal((await ask("GET", `/api/tokens/${token.id}`)).status, 200, "what is there can be read");
       assert.equal(

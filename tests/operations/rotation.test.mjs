@@ -1,4 +1,4 @@
-// Keys rotated under load, as docs/operations.md promises: versions of before and after each step serve side by side.
+// Keys rotated under load, as docs/operations.md promises: the versions before and after each step serve side by side.
 import assert from "node:assert/strict";
 import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
@@ -88,7 +88,7 @@ test("every secret is rotated under load and not one call fails", { timeout: 120
         200,
         await fetch(`${where(pick(active)).api}/api/usage/me`, { headers: { "x-api-key": token } }),
       ),
-    // A token that one version makes, another has to accept at once.
+    // A token that one version makes must be accepted at once by the other.
     minted: async () => {
       const headers = { authorization: `Bearer ${system.jwt("admin")}`, "content-type": "application/json" };
       const made = JSON.parse(
@@ -149,7 +149,7 @@ test("every secret is rotated under load and not one call fails", { timeout: 120
       await sleep(pause);
     }
   };
-  /** A deployment as the edge does it: for a while both versions serve, then the new one alone. */
+  /** A deployment as the edge does it: for a while both versions serve, then only the new one. */
   const deploy = async (version) => {
     active = [...active, version];
     await sleep(1_500);
@@ -166,7 +166,7 @@ test("every secret is rotated under load and not one call fails", { timeout: 120
       (await system.db.prepare("SELECT DISTINCT sealed_under FROM credentials").all()).results.map(
         (row) => row.sealed_under,
       );
-    assert.deepEqual(await under(), [fingerprint(fresh.CREDENTIAL_KEY)], "credentials are not sealed anew");
+    assert.deepEqual(await under(), [fingerprint(fresh.CREDENTIAL_KEY)], "credentials are not sealed again");
     const keys = JSON.parse(
       await system.db.prepare("SELECT value FROM settings WHERE key = 'keys'").first("value"),
     );
@@ -174,7 +174,7 @@ test("every secret is rotated under load and not one call fails", { timeout: 120
       keys.CREDENTIAL_KEY,
       `${fingerprint(fresh.CREDENTIAL_KEY)},${fingerprint(present.CREDENTIAL_KEY)}`,
     );
-    // What is left to be done by hand before the old check key goes: tokens from before it get a new secret.
+    // The manual step before the old check key is dropped: older tokens get a new secret.
     token = (
       await (
         await fetch(`${where("lead").api}/api/tokens/${id}/rotate`, {
@@ -206,14 +206,14 @@ test("every secret is rotated under load and not one call fails", { timeout: 120
     JSON.stringify(counts),
   );
   t.diagnostic(JSON.stringify(counts));
-  // And the old keys are really gone.
+  // The old keys no longer work.
   const old = await fetch(`${where("drop").gateway}/api/demo`, {
     headers: { "x-api-key": (await make()).token },
   });
   assert.equal(old.status, 401, "a token of the dropped key is still accepted");
 });
 
-test("a credential under a key that is gone is told of and tried no more, and the call is refused", async () => {
+test("a credential under a lost key is reported and not tried again, and the call is refused", async () => {
   const { id } = await route("/api/lost", { kind: "bearer", token: "vendor-key" });
   await system.db
     .prepare(

@@ -1,4 +1,4 @@
-// The long run's short sister: `npm run soak -- --minutes 10` is the whole of it.
+// A short version of `npm run soak -- --minutes 10`.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import path from "node:path";
@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
 
-test("twenty seconds of mixed load: no error that was not asked for, one event for each call", async () => {
+test("twenty seconds of mixed load: no unexpected error, one event for each call", async () => {
   const args = [path.join(root, "bench/soak.mjs"), "--minutes", "0.33", "--json"];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root, timeout: 180_000 });
   const result = JSON.parse(stdout.slice(stdout.indexOf("{")));

@@ -1,4 +1,4 @@
-// `npm start` and the lines it prints, as somebody who follows README does it.
+// `npm start` and the lines it prints, as a reader of the README runs them.
 import assert from "node:assert/strict";
 import { execFileSync, spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -13,7 +13,7 @@ const base = 20_000 + (process.pid % 20_000);
 const home = mkdtempSync(path.join(tmpdir(), "token-manager-"));
 const environment = { ...process.env, PORT_BASE: String(base), TOKEN_MANAGER_HOME: home };
 
-/** Starts the system and answers what it printed once it is ready. */
+/** Starts the system and returns its output once it is ready. */
 async function start(...args) {
   const child = spawn("npm", ["start", "--", ...args], { cwd: root, env: environment, detached: true });
   let output = "";
@@ -82,7 +82,7 @@ test("a token made with a JWT from the issuer works on the next call", () => {
   assert.equal(status, "200");
 });
 
-/** The commands of a document, on this system's ports; the commands that start it are not among them. */
+/** The commands of a document, on this system's ports, without those that start it. */
 function commandsOf(file) {
   const text = readFileSync(path.join(root, file), "utf8");
   const blocks = [...text.matchAll(/```sh\n([^]*?)```/g)]
@@ -140,7 +140,7 @@ test("the UI shows the health of the API, in both languages", async () => {
   }
 });
 
-test("a second start is ready within ten seconds and keeps what was there", async (t) => {
+test("a second start is ready within ten seconds and keeps the data", async (t) => {
   const token = running.output.match(/ntk_\w+/)[0];
   await running.stop();
   running = await start();

@@ -1,4 +1,4 @@
-// The harness is as strict as production: each limit bites, and the system holds what it promises under them.
+// The harness is as strict as production: each limit is enforced, and the system keeps its guarantees under them.
 import assert from "node:assert/strict";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
@@ -81,7 +81,7 @@ describe("a Worker that exceeds", () => {
     });
   }
 
-  test("a write that was refused is resolved once a later one of its key is taken", async () => {
+  test("a refused write is resolved once a later one of its key is accepted", async () => {
     const unresolved = async () => (await report()).refused.kv_writes_a_second.unresolved;
     const before = await unresolved();
     await attempt("a key written twice", "again");
@@ -95,7 +95,7 @@ describe("a Worker that exceeds", () => {
     test(`not: ${what}`, async () => assert.equal((await attempt(what)).error, undefined));
   }
 
-  test("counts are those of one invocation: fetch, cron and batch begin at nothing", async () => {
+  test("counts are per invocation: fetch, cron and batch each begin at zero", async () => {
     const { refused } = await report();
     assert.equal((await attempt("1,000 reads of KV")).error, undefined);
     assert.equal((await greedy.scheduled({ cron: "* * * * *" })).outcome, "ok");
@@ -106,7 +106,7 @@ describe("a Worker that exceeds", () => {
     assert.deepEqual((await report()).refused, refused);
   });
 
-  test("rows written are counted by statement, connections at their most", async () => {
+  test("rows written are counted by statement, connections at their maximum", async () => {
     await attempt("three rows");
     await attempt("seven reads at once");
     const { rows, open_connections } = await report();
@@ -114,7 +114,7 @@ describe("a Worker that exceeds", () => {
     assert.ok(open_connections >= 7, `${open_connections}`);
   });
 
-  test("a write shows only when the location's copy has ended, of a present and of an absent key", async () => {
+  test("a write shows only once the location's copy has expired, whether or not the key existed", async () => {
     const kv = await runtime.getKVNamespace("TOKENS", "greedy");
     await kv.put("present", "old");
     const read = async (key) => (await attempt("read", key)).value;
@@ -236,7 +236,7 @@ describe("the system under production's limits", () => {
     assert.deepEqual(await counted("tok_disturbed"), { events: 120, calls: 120 });
   });
 
-  test("a consumer that is stopped and started again counts what waited", async () => {
+  test("a consumer that is stopped and started again counts the waiting events", async () => {
     const token = await putToken(system, { id: "tok_waiting" });
     await system.consumer.stop();
     for (let i = 0; i < 20; i++) assert.equal((await call(token)).status, 200);
@@ -264,7 +264,7 @@ describe("the system under production's limits", () => {
     assert.equal((await system.hangUp("/api/echo", { headers })).status, 200, "the next call is fine");
   });
 
-  test("another build of both Workers serves beside the newest, on the same stores", async () => {
+  test("another build of both Workers serves beside the newest one, on the same stores", async () => {
     const made = await as(system, "admin", "POST", "/api/tokens", {
       name: "both",
       team_id: "automation",

@@ -1,4 +1,4 @@
-// Two versions of the Workers beside each other, as during each deployment and after each rollback: the version before
+// Two versions of the Workers side by side, as during each deployment and after each rollback: the previous version
 // beside the current one, and the current one beside the next, which has a limit and settings that this one does not know.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
@@ -10,7 +10,7 @@ const KEY_OF_VENDOR = "vendor-s3cret";
 const HERE = "versions-here";
 after(() => removeBuild(HERE));
 
-/** How two versions can stand: the gateway's and the API's, and whether the other one of each is there too. */
+/** The combinations of versions: the gateway's, the API's, and whether the other version of each runs too. */
 const MIXES = [
   ["the older gateway beside the newer API", "older", "newer", false],
   ["the newer gateway beside the older API", "newer", "older", false],
@@ -55,7 +55,7 @@ function reach(system, mix) {
   return { gateways, apis, ask, made, call, calls, cron };
 }
 
-/** What the API of either version makes is served by the gateway of either. */
+/** The gateway of either version serves what the API of either version creates. */
 async function serves(system, { gateways, apis, made, call, ask, cron }) {
   const found = [];
   for (const [version, api] of apis) {
@@ -108,7 +108,7 @@ async function serves(system, { gateways, apis, made, call, ask, cron }) {
       await eventually(
         async () => {
           if ((await isServed(plain, good)) && (await isServed(ai, good))) return true;
-          // What KV refused at first is left to the API's own cron.
+          // The API's own cron repeats a write that KV refused at first.
           await cron(version);
           return sleep(500);
         },
@@ -137,7 +137,7 @@ async function serves(system, { gateways, apis, made, call, ask, cron }) {
     assert.equal(
       (await ask(api, "GET", `/api/tokens/${good.id}/limits`)).status,
       200,
-      "what is used of the limits",
+      "the use of the limits",
     );
     assert.equal((await ask(api, "DELETE", `/api/tokens/${revoked.id}`)).status, 200);
     assert.equal((await ask(api, "POST", `/api/tokens/${disabled.id}/disable`)).status, 200);
@@ -153,7 +153,7 @@ async function refuses(found, { gateways, call }) {
         await eventually(
           async () => (await call(gateway, token, `${base}/plain`)).status === 401,
           45_000,
-          `the refusal at the ${of} gateway of what the ${version} API took back`,
+          `the ${of} gateway's refusal of a token that the ${version} API revoked or disabled`,
         );
       }
     }
@@ -198,7 +198,7 @@ async function readsAll(found, { apis, ask }) {
   }
 }
 
-/** Each call is counted once, whichever version's consumer stores what whichever gateway has sent. */
+/** Each call is counted once, for any pair of sending gateway and storing consumer. */
 async function counts(system, found, { calls }) {
   const stored = async () =>
     Object.fromEntries(
@@ -225,7 +225,7 @@ async function counts(system, found, { calls }) {
   }
 }
 
-/** What the next version stores, in use: by a request to its API, or as it had stored it before it was rolled back. */
+/** Uses values of the next version: stored by a request to its API, or left by it before its rollback. */
 async function usesNews(system, around, found) {
   const { apis, gateways, ask, made, call } = around;
   const newer = apis.find(([version]) => version === "newer");
@@ -265,9 +265,9 @@ async function usesNews(system, around, found) {
     assert.deepEqual(
       [refused.status, refused.body.details?.map(({ field }) => field)],
       [422, ["limits.calls_per_fortnight"]],
-      "a request is held to what this version knows",
+      "a request may hold only what this version knows",
     );
-    // It edits what it does not know all of, and loses nothing.
+    // It edits values that it knows only in part, and loses nothing.
     for (const [where, change] of [
       [`/api/tokens/${token.id}`, { name: "edited", limits: { calls_per_minute: 800 } }],
       [`/api/routes/${mirror.id}`, { name: "edited" }],
@@ -293,8 +293,8 @@ async function usesNews(system, around, found) {
       `the ${version} gateway's call with a new limit and a new setting`,
     );
     const readers = await status("/api/news/readers");
-    if (version === "newer") assert.equal(readers, 200, "the newer gateway heeds what is critical");
-    else assert.notEqual(readers, 200, "the older gateway refuses what is critical to it");
+    if (version === "newer") assert.equal(readers, 200, "the newer gateway obeys critical fields");
+    else assert.notEqual(readers, 200, "the older gateway refuses unknown critical fields");
     for (const { good, base } of found)
       assert.equal((await call(gateway, good, `${base}/plain`)).status, 200, "no other call fails");
   }
@@ -320,7 +320,7 @@ for (const [pair, olderOf, newerOf, hasNews] of /** @type {any[][]} */ ([
         const system = await startOnSockets({
           builds: { gateway: folders[gateway], "admin-api": folders[api] },
           versions: isBoth ? [{ name: "other", builds: both("older") }] : [],
-          // The version before wrote a key of KV twice within a second, and left it to its cron to write it again.
+          // The previous version wrote a key of KV twice within a second, and its cron wrote it again.
           expected: hasNews ? [] : ["kv_writes_a_second"],
         });
         try {

@@ -1,4 +1,4 @@
-// Documents hold what they promise: links lead somewhere, named files and commands exist, and a block of commands
+// Documents keep their promises: links lead somewhere, named files and commands exist, and a block of commands
 // says who runs it.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -21,7 +21,7 @@ const anchor = (heading) =>
     .replace(/ /g, "-");
 const anchors = (file) => [...prose(file).matchAll(/^#+ (.*)$/gm)].map((match) => anchor(match[1]));
 
-/** What is wrong, one line each. */
+/** Lists the problems of all documents, one line each. */
 const eachDocument = (find) =>
   documents.flatMap((file) => find(file).map((problem) => `${file}: ${problem}`));
 
@@ -86,7 +86,7 @@ test("every test that how-to-add says would fail exists", () => {
   );
 });
 
-test("every npm script that a document names is one", () => {
+test("every npm script that a document names exists", () => {
   const { scripts } = JSON.parse(read("package.json"));
   assert.deepEqual(
     eachDocument((file) =>
@@ -98,18 +98,18 @@ test("every npm script that a document names is one", () => {
   );
 });
 
-/** Whose text is inside `npm test`, which cannot run itself. */
+/** Commands that are part of `npm test`, which cannot run itself. */
 const OF_NPM_TEST = /^(npm test|cargo (test|clippy|fmt)|node (--test|scripts\/build\.mjs))\b/;
 
-/** What a block's marker, the line above it, leaves to be desired; nothing where it is right. */
+/** Returns the fault of a block's marker, the line above it; `undefined` if there is none. */
 function faultOf(file, marker, block) {
   if (marker === "needs an account") return undefined;
   if (marker === "part of npm test") {
     const other = block.split("\n").find((line) => line && !OF_NPM_TEST.test(line));
-    return other && `is no part of npm test: ${other}`;
+    return other && `is not part of npm test: ${other}`;
   }
   const test = marker?.match(/^run by (tests\/\S+\.test\.mjs)$/)?.[1];
-  if (!test) return `says not who runs it: ${block.split("\n")[0]}`;
+  if (!test) return `does not say who runs it: ${block.split("\n")[0]}`;
   return existsSync(path.join(root, test)) && read(test).includes(file)
     ? undefined
     : `${test} does not name it`;

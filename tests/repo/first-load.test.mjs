@@ -17,9 +17,9 @@ after(async () => {
   await system?.stop();
 });
 
-test("the charts' code is no part of the first load, which stays within 900 KiB and paints within a second", async (t) => {
+test("the charts' code is not part of the first load, which stays within 900 KiB and paints within a second", async (t) => {
   const loads = [];
-  // The best of three: other tests may have the machine.
+  // The best of three: other tests may be using the machine.
   for (let i = 0; i < 3; i++) loads.push(await firstLoad(browser, system));
   const { bytes, files } = loads[0];
   const paint = Math.min(...loads.map((load) => load.paint_ms));

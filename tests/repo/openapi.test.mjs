@@ -12,7 +12,7 @@ const DOCUMENT = path.join(root, "admin-api/openapi/openapi.json");
 const folder = mkdtempSync(path.join(tmpdir(), "openapi-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-/** Runs a command of an npm package; its exit code and all that it printed. */
+/** Runs a command of an npm package. Returns its exit code and its whole output. */
 function tool(name, ...args) {
   const command = path.join(root, "node_modules/.bin", name);
   const env = {
@@ -101,7 +101,7 @@ test(
     const checked = tool("tsc", ...flags, "responses.ts");
     assert.equal(checked.status, 0, checked.output);
     assert.ok(count > 20, `only ${count} endpoints were compared`);
-    // The same check does refuse what the document does not describe.
+    // The same check refuses a response that the document does not describe.
     writeFileSync(path.join(folder, "wrong.ts"), source.replaceAll('"name":"t"', '"name":1'));
     assert.notEqual(tool("tsc", ...flags, "wrong.ts").status, 0);
   },

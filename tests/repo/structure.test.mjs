@@ -1,4 +1,4 @@
-// The structure of the sources: no circles between files, and sizes that a reader holds in mind. Each number may only fall.
+// The structure of the sources: no circles between files, and sizes that a reader can keep in mind. Each number may only fall.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
@@ -12,7 +12,7 @@ const tracked = execFileSync("git", ["ls-files", "*.rs", "*.mjs"], { cwd: root, 
 const files = tracked.filter((file) => existsSync(path.join(root, file)));
 const sources = new Map(files.map((file) => [file, readFileSync(path.join(root, file), "utf8")]));
 
-/** Exceptions of today, by the first part of their path. */
+/** Current exceptions, by the first part of their path. */
 const CIRCLES = { "admin-api": 1, domain: 1 };
 const LONG_FUNCTIONS = { "admin-api": 5, bench: 2, contract: 1, domain: 2, local: 3, scripts: 1, tests: 5 };
 const LONG_COMPONENTS = {};

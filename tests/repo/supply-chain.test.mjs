@@ -1,4 +1,4 @@
-// The checks of what we build upon fail when they should, and say so when they cannot ask.
+// The checks of our dependencies fail when they should, and say so when they cannot reach a database.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -41,7 +41,7 @@ before(async () => {
 const refusedFor = (reason, pattern, replacement) =>
   assert.throws(() => checkCrates(changed(pattern, replacement)), reason);
 
-test("a licence, a duplicate or an origin that is not argued for fails", () => {
+test("a licence, a duplicate or an origin without a reason fails", () => {
   checkCrates("deny.toml");
   refusedFor(/error\[rejected\][^]*subtle/, / {2}"BSD-3-Clause",.*\n/, "");
   refusedFor(/error\[duplicate\].*'http'/, / {2}\{ crate = "http@0\.2".*\n/, "");
@@ -52,7 +52,7 @@ test("a licence, a duplicate or an origin that is not argued for fails", () => {
   );
 });
 
-test("an argument for what is no longer there fails", () => {
+test("a reason that is no longer needed fails", () => {
   refusedFor(/error\[unmatched-skip\]/, /"http@0\.2"/, '"http@0.1"');
   refusedFor(/error\[license-not-encountered\]/, / {2}"MIT",/, '  "MIT",\n  "ISC",');
 });
@@ -88,7 +88,7 @@ function advisoryAbout(crate) {
   return database;
 }
 
-/** Advisories out of `database`: git is told that it is the public one. */
+/** Advisories from `database`, which git takes for the public one. */
 function withDatabase(database) {
   const config = path.join(database, "deny.toml");
   writeFileSync(config, `[advisories]\ndb-path = "${path.join(database, "clone")}"\n`);
@@ -105,7 +105,7 @@ test("an advisory about a crate of ours fails, one about another does not", () =
   assert.throws(() => withDatabase(advisoryAbout("serde"))(true), /RUSTSEC-2026-9999/);
 });
 
-test("advisories that cannot be asked for fail only where they are required", () => {
+test("advisories that cannot be fetched fail only if they are required", () => {
   const empty = withDatabase(mkdtempSync(path.join(folder, "db-")));
   empty(false);
   assert.throws(() => empty(true), /advisories of crates/);
@@ -127,7 +127,7 @@ test("a shipped npm package under another licence is refused", () => {
   assert.deepEqual(unlicensed([copyleft, { ...copyleft, license: undefined }]).length, 2);
 });
 
-test("what the UI bundles from npm is what stands below dependencies", async () => {
+test("the npm packages that the UI bundles are exactly its dependencies", async () => {
   const { metafile } = await build({
     absWorkingDir: path.join(root, "admin-ui"),
     entryPoints: ["charts.js", "styles/main.css"],
@@ -150,7 +150,7 @@ test("what the UI bundles from npm is what stands below dependencies", async () 
   assert.deepEqual([...new Set(bundled)].sort(), [...new Set(shippedPackages().map((p) => p.name))].sort());
 });
 
-test("the UI carries the licences of what it is made of", async () => {
+test("the UI carries the licences of everything in it", async () => {
   await writeLicenses(folder);
   const text = readFileSync(path.join(folder, "licenses.txt"), "utf8");
   for (const { name, version } of shippedPackages()) assert.ok(text.includes(`${name} ${version} (`), name);
@@ -158,13 +158,13 @@ test("the UI carries the licences of what it is made of", async () => {
     assert.match(text, new RegExp(`^${crate} \\d`, "m"));
   for (const crate of ["worker", "syn", "rusqlite"])
     assert.doesNotMatch(text, new RegExp(`^${crate} \\d`, "m"));
-  // ECharts' NOTICE, which Apache-2.0 asks to hand on, what ECharts took from d3, and zrender's BSD licence.
+  // ECharts' NOTICE, which Apache-2.0 requires us to pass on, the code that it took from d3, and zrender's BSD licence.
   assert.match(text, /Mike Bostock/);
   assert.match(text, /This product includes software developed at\s+The Apache Software Foundation/);
   assert.match(text, /^zrender [^]*?Redistribution and use in source and binary forms/m);
 });
 
-test("the bills of materials name what is shipped, and hang together", async () => {
+test("the bills of materials name everything that is shipped, and are consistent", async () => {
   const boms = await writeBoms(path.join(folder, "sbom"));
   assert.deepEqual(Object.keys(boms).sort(), ["admin-api", "admin-ui", "gateway", "npm"]);
   const names = (bom) => bom.components.map((component) => component.name);
@@ -188,7 +188,7 @@ test("the bills of materials name what is shipped, and hang together", async () 
   }
 });
 
-test("the workflow is valid, runs actions by commit alone and has no more rights than reading", async () => {
+test("the workflow is valid, runs actions only by commit and has only read permission", async () => {
   const text = readFileSync(path.join(root, ".github/workflows/ci.yml"), "utf8");
   const lint = await createLinter();
   // Its list of GitHub's runners is older than ours.

@@ -1,4 +1,4 @@
-// What must hold of the tree itself.
+// Rules for the tree itself.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -11,14 +11,14 @@ const holding = (pattern, files = tracked) =>
   files.filter((file) => pattern.test(readFileSync(path.join(root, file), "latin1")));
 
 /** Parity fault 12: hosts were written into eleven components. */
-test("the hosts of production stand in configuration and documents alone", () => {
+test("production hosts appear only in configuration and documents", () => {
   const elsewhere = holding(/blocktempo/).filter(
     (file) => !/^(wrangler\.toml|admin-ui\/public\/|docs\/|README\.md|tests\/repo\/tree)/.test(file),
   );
   assert.deepEqual(elsewhere, []);
 });
 
-/** The shapes of secrets that could slip in here: ours, our vendors', and those that scanners know. */
+/** Patterns of secrets that could slip in here: ours, our vendors', and those that scanners know. */
 const SECRETS = {
   "token of ours": /\bntk_[0-9A-Za-z_-]{43,}/g,
   "private key": /-----BEGIN [A-Z ]*PRIVATE KEY-----\s*[A-Za-z0-9+/]/g,
@@ -33,7 +33,7 @@ const SECRETS = {
   JWT: /\beyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}/g,
 };
 
-/** What has the shape and is known to open nothing. */
+/** Texts that match a pattern and are known to open nothing. */
 const HARMLESS = [
   // The golden token of the format's test is under the key 0x01…01, which nobody uses.
   /^ntk_ehv1hsdOHPxDuX3xn9YyIKbgl4yJuySCWzdimD4heup7j1abW$/,

@@ -17,13 +17,13 @@ function coveredHeaders({ headers }) {
   return Object.fromEntries(names.filter((name) => name !== "host").map((name) => [name, headers[name]]));
 }
 
-/** Returns the `Authorization` that aws4fetch makes for a received call. */
+/** The `Authorization` that aws4fetch computes for a received call. */
 export async function byAws4fetch(received, service, body) {
   const signer = new AwsV4Signer({
     method: received.method,
     url: `http://${received.headers.host}${received.url}`,
     headers: coveredHeaders(received),
-    // aws4fetch accepts no body for methods with which a browser would refuse one.
+    // Like a browser, aws4fetch accepts no body with methods such as GET.
     body,
     accessKeyId: keys.access_key_id,
     secretAccessKey: keys.secret_access_key,
@@ -50,7 +50,7 @@ export async function python(script, args, input = "") {
   return output;
 }
 
-/** Returns the signatures that botocore makes for received calls, `{ received, service, body }` each. */
+/** The signatures that botocore computes for received calls, each `{ received, service, body }`. */
 export async function byBotocore(calls) {
   const given = calls.map(({ received, service, body = "" }) => ({
     method: received.method,

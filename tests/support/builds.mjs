@@ -7,19 +7,19 @@ import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, write
 import path from "node:path";
 import { root, run, targetDir, tools } from "../../scripts/setup.mjs";
 
-/** The version before the current one: the last that may still run somewhere when this one is deployed. */
+/** The previous version: the last that may still be running somewhere when this one is deployed. */
 export const PREVIOUS = "ee26f212c363c3493ca75fc81deaea751940baba";
 
 const bin = (name) => path.join(root, "node_modules/.bin", name);
 const git = (...args) =>
   execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
 const WORKERS = ["gateway", "admin-api"];
-/** Returns the folder in which another version is compiled. */
+/** The folder where other versions are compiled. */
 const compiled = (name) => path.join(targetDir, "builds", name);
-/** Returns the folder from which the runtime loads a version: below the root, one path for each version. */
+/** The folder from which the runtime loads them: below the root, one path per version. */
 const placed = (name) => path.join(root, ".wrangler/builds", name);
 
-/** Copies the builds of a source folder to the folder from which the runtime loads them. */
+/** Copies the builds of a source folder to where the runtime loads them. */
 function place(from, name) {
   for (const crate of WORKERS)
     cpSync(path.join(from, crate, "build"), path.join(placed(name), crate, "build"), { recursive: true });
@@ -92,8 +92,8 @@ export async function buildOf(commit) {
 const CRATES = ["domain", "contract", "edge", "gateway", "admin-api", "admin-ui", "bench/rust-pass-through"];
 
 /**
- * Builds the current sources with changes, as a future version, and returns the folder. Each change is
- * `[file, text, its replacement]`, and the text must occur in the file exactly once.
+ * The folder of a build of the current sources with these changes: each is `[file, text, its replacement]`, and the text
+ * occurs in the file once. It plays a version that is not written yet.
  */
 export async function buildWith(name, changes) {
   const folder = compiled(name);

@@ -1,6 +1,6 @@
-// A stand-in for Cloudflare's API, which the real wrangler calls: an account with KV namespaces, D1 databases
-// (each a SQLite database in memory that runs the SQL it receives), queues, Workers with their secrets, and Pages. Its
-// responses have the shapes that api.cloudflare.com documents and wrangler reads. An unknown request gets 404, and a
+// A stand-in for Cloudflare's API, for the real wrangler to talk to: an account with KV namespaces, D1 databases
+// (each a SQLite database in memory that runs what it is sent), queues, Workers with their secrets, and Pages. Its
+// responses have the form that api.cloudflare.com documents and wrangler reads; an unknown path is 404, and a
 // request without the account's token 401.
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
@@ -23,8 +23,8 @@ const paged = (list) =>
   ok(list, { page: 1, per_page: 100, count: list.length, total_count: list.length, total_pages: 1 });
 
 /**
- * Starts the stand-in. `account` is its content, `changes` lists the changes, and `refuse` makes changes fail.
- * `onSecret` is called for each secret that is set individually, and `refuseSecret` decides whether that fails.
+ * Starts it. `account` is its content, `changes` lists the changes made, and `refuse` makes a change fail. `onSecret` is
+ * called for each secret that is set by itself, and `refuseSecret` says whether that fails.
  * @param {{ onSecret?: (script: string, key: string, value: string) => void, refuseSecret?: () => boolean }} [options]
  */
 export async function startCloudflare({ onSecret = () => {}, refuseSecret = () => false } = {}) {
@@ -53,7 +53,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     settings: { delivery_delay: 0, delivery_paused: false, message_retention_period: 345_600 },
   });
 
-  /** Runs SQL as D1 does: one statement after the other, with the result of each. */
+  /** Runs SQL as D1 does: statements one after the other, with the result of each. */
   function query(database, { sql, params = [] }) {
     // D1 refuses longer statements too.
     if (sql.length > 100_000) throw new Error("statement too long");
@@ -415,7 +415,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     ],
   ];
 
-  /** Stores an uploaded Worker with its bindings and secrets; secrets that it already has stay. */
+  /** A Worker as it is uploaded: its bindings, and its secrets in addition to those that it has. */
   async function upload({ form, url }, name) {
     const metadata = JSON.parse(await asText(form.get("metadata")));
     const worker = account.workers.get(name) ?? { secrets: new Map(), uploads: 0 };
@@ -493,7 +493,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     unknown,
     url,
     env: { CLOUDFLARE_API_BASE_URL: url, CLOUDFLARE_API_TOKEN: TOKEN, CLOUDFLARE_ACCOUNT_ID: ACCOUNT.id },
-    /** Makes changes whose method and path match fail with Cloudflare's code 10000 from now on; null ends that. */
+    /** Makes changes whose method and path match fail with Cloudflare's 10000 from now on; null ends that. */
     refuse: (pattern) => (refused = pattern),
     close: () => new Promise((resolve) => server.close(resolve)),
   };

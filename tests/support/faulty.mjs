@@ -1,6 +1,5 @@
-// Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be made
-// to fail or be slow, and their calls are counted. Everything is passed on to the real bindings; the Worker does not
-// notice.
+// Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be made to
+// fail or be slow, and count their calls. Everything is passed on to the real bindings; the Worker knows nothing of it.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import {
   Invocation,
@@ -144,7 +143,7 @@ class DurableObjectNamespace {
   }
 }
 
-/** Logs its data points, because the local runtime does not keep them. */
+/** Prints its data points, since the local runtime keeps none of them. */
 class AnalyticsEngineDataset {
   constructor(real) {
     this.writeDataPoint = (metrics) => {
@@ -163,7 +162,7 @@ const wrappers = {
   METRICS: AnalyticsEngineDataset,
 };
 
-/** Returns the test's settings for this Worker: `kvLateMs`, `disturbance`. */
+/** The test's settings for this Worker: `kvLateMs`, `disturbance`. */
 const settings = (env) => ({
   kvLateMs: 0,
   disturbance: 0,
@@ -183,7 +182,7 @@ function wrap(env) {
   return { ...env, ...Object.fromEntries(replaced) };
 }
 
-/** Makes a Durable Object that the platform resets if a request asks for it. */
+/** A Durable Object that is reset by the platform's own means if a request asks for it. */
 export const restartable = (Base) =>
   class extends Base {
     #state;
@@ -200,8 +199,8 @@ export const restartable = (Base) =>
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
- * Wraps the Worker `Base` and its bindings. `PUT /__faults` sets the faults and returns the counts, `/__strict`
- * returns the refusals. While `consumer.stopped` is set, the queue's messages wait.
+ * The Worker `Base` with its bindings wrapped. `PUT /__faults` sets the faults and returns the counts, `/__strict`
+ * returns the refusals. While `consumer.stopped` is set the queue's messages wait.
  */
 export const faulty = (Base) =>
   class extends WorkerEntrypoint {

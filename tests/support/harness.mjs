@@ -22,7 +22,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const UI = "http://localhost:8789";
 const LANE = Number(process.env.TEST_LANE ?? 0);
 
-/** Tries `check` until it returns something, for at most `ms`. */
+/** Repeats `check` until it returns something truthy, for at most `ms`. */
 export async function eventually(check, ms = 10_000, what = "it") {
   const end = Date.now() + ms;
   for (;;) {
@@ -74,7 +74,7 @@ async function surroundings() {
   };
 }
 
-/** Closes the surroundings if a start fails: an open server would keep the test process alive. */
+/** Closes everything else if a start fails: an open server would keep the test process alive. */
 async function withSurroundings(start) {
   const around = await surroundings();
   try {
@@ -134,8 +134,8 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
 }
 
 /**
- * Finds a free port, below those that the operating system gives to outgoing connections. Test files that run at the
- * same time use separate ranges (`TEST_LANE`).
+ * A free port, below those that the system gives to outgoing connections. Test files that run at the
+ * same time take theirs from ranges of their own (`TEST_LANE`).
  */
 function freePort() {
   return new Promise((resolve) => {
@@ -148,7 +148,7 @@ function freePort() {
   });
 }
 
-/** Finds `count` different free ports. */
+/** `count` different free ports. */
 export async function freePorts(count) {
   const ports = new Set();
   while (ports.size < count) ports.add(await freePort());
@@ -156,11 +156,11 @@ export async function freePorts(count) {
 }
 
 /**
- * Starts the system on sockets, like `npm start`. `persist` keeps the state in a folder; without the API the gateway's
- * events wait in the queue. KV, queue and database can be made to fail (`faults()`). `strict` changes how late KV is
- * and how the queue delivers (`{ kvLateMs, disturbance }`), `expected` names limits that the test hits on purpose; only
- * a benchmark switches the limits off (`strict: false`). `builds`, also of each version, are other builds of the
- * Workers (`buildOf`). With `keepLetters` the dead letters are kept in `letters`.
+ * On sockets, as `npm start` runs it. `persist` keeps the state in a folder; without the API the gateway's events wait
+ * in the queue. KV, queue and database can be made to fail (`faults()`). `strict` changes how late KV is and how the
+ * queue delivers (`{ kvLateMs, disturbance }`), `expected` lists limits that the test hits on purpose; only a benchmark
+ * switches the limits off (`strict: false`). `builds`, also of each version, names other builds of the Workers (`buildOf`).
+ * With `keepLetters` the dead letters are kept in `letters`.
  */
 export const startOnSockets = (options) => withSurroundings((around) => onSockets(around, options));
 
@@ -251,7 +251,7 @@ async function onSockets(
     db,
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
     call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
-    /** The addresses of the other versions, by name. */
+    /** The addresses of the further versions, by their names. */
     versions: Object.fromEntries(
       more.map(({ name, at }) => [
         name,
@@ -268,7 +268,7 @@ async function onSockets(
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
       return consumer.queue(queue, batch);
     },
-    /** Calls the gateway through another Worker and hangs up after some ms or bytes. Returns the part that had arrived. */
+    /** Calls the gateway through another Worker and hangs up after this many ms or bytes. Returns what had arrived by then. */
     hangUp: async (where, init = {}, { afterMs = undefined, afterBytes = undefined } = {}) => {
       const response = await fetch(`http://127.0.0.1:${frontPort}`, {
         method: "POST",
@@ -276,12 +276,12 @@ async function onSockets(
       });
       return response.json();
     },
-    /** Stops the consumer and starts it again; until then the messages wait. */
+    /** Stops the consumer, and starts it again; in between the messages wait. */
     consumer: {
       stop: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":{"stopped":true}}` }),
       start: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":null}` }),
     },
-    /** Sets the faults at "gateway" or "api" from now on, and returns the counts. */
+    /** Sets what fails at "gateway" or "api" from now on, and returns the counts. */
     faults: async (at, change = {}) => {
       const response = await fetch(`${urls[at]}/__faults`, { method: "PUT", body: JSON.stringify(change) });
       return response.json();

@@ -1,7 +1,7 @@
-// Production's limits that the local runtime does not enforce. Nothing here needs the Workers runtime.
+// Production's limits that the local runtime lacks. Nothing here needs the Workers runtime.
 // https://developers.cloudflare.com/kv/platform/limits/, …/d1/platform/limits/, …/queues/platform/limits/
 export const LIMITS = {
-  /** Reads, writes, deletes and lists of one invocation, together. */
+  /** Reads, writes, deletes and lists together, per invocation. */
   kv_operations: 1_000,
   /** Queries of one invocation; each statement of a batch counts. */
   d1_queries: 1_000,
@@ -13,7 +13,7 @@ export const LIMITS = {
   queue_message_bytes: 128_000,
   queue_batch_messages: 100,
   queue_batch_bytes: 256_000,
-  /** Connections that wait for response headers at the same time; further ones queue, so they are only counted. */
+  /** Connections that may wait for response headers at one time; more of them queue, so they are only counted. */
   open_connections: 6,
 };
 
@@ -63,7 +63,7 @@ export async function noting(kind, subject, forward) {
   }
 }
 
-/** The counters of one invocation: one `fetch`, one batch or one cron run, including its work in `waitUntil`. */
+/** The counters of one invocation: one `fetch`, one batch or one cron run, including its `waitUntil`. */
 export class Invocation {
   #used = { kv_operations: 0, d1_queries: 0 };
   #open = 0;

@@ -1,5 +1,5 @@
-// The part of the strict harness that runs in Node: the modules in front of the Workers, the Workers beside them,
-// and the final check whether a limit was hit that the test did not expect.
+// The side of the strict harness that runs in Node: the modules in front of the Workers, the Workers beside them,
+// and the check at the end that no limit was hit unexpectedly.
 import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -22,7 +22,7 @@ function entries(env, folder) {
   return [{ type: "ESModule", path: name, contents }, module("faulty.mjs"), module("strict.mjs")];
 }
 
-/** Makes the options for `startWorkers` with which both Workers, in every version, keep production's limits. */
+/** The options of `startWorkers` that keep both Workers, and every version of them, to production's limits. */
 export function strictOptions() {
   const writes = new Writes();
   const WRITES = async (request) =>
@@ -30,7 +30,7 @@ export function strictOptions() {
   return { entries, services: { WRITES } };
 }
 
-/** Makes the variable that passes the test's settings to the Workers in front. */
+/** The variable that tells the Workers in front the test's settings. */
 export const strictVars = (settings) => ({ STRICT: JSON.stringify({ ...DEFAULTS, ...settings }) });
 
 /** Writes a wrangler.toml with the limits in front of each Worker, for wrangler's test harness. Returns its path. */
@@ -53,10 +53,9 @@ export function strictConfig() {
 }
 
 /**
- * Watches the limits. `strictness()` returns the refusals so far by kind, with the first subject of each and the number
- * that no later attempt resolved; the rows that each statement wrote; and the most connections open at once.
- * `expects(…)` names kinds that this test hits on purpose; `stopWatching` fails for every other. `workers` are
- * functions by name that send a request to a Worker.
+ * `strictness()` returns the refusals so far by kind, with the first subject of each and the number without a later
+ * success; the rows that each statement wrote; and the most connections open at once. `expects(…)` names kinds that this
+ * test hits on purpose; `stopWatching` fails for every other. `workers` are functions by name that send a request to a Worker.
  */
 export function watch(workers, expected = []) {
   const kinds = new Set(expected);

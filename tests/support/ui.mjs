@@ -94,7 +94,7 @@ export async function launchBrowser() {
 /** Pages that are still open. */
 const openPages = new Set();
 
-/** After a failed test, shows its pages: address, dialog or content, typed values, and failed requests. */
+/** A failed test shows its pages: address, dialog or content, values typed in, and failed requests. */
 afterEach(async (context) => {
   const pages = [...openPages];
   openPages.clear();

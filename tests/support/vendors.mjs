@@ -147,7 +147,7 @@ const openai = {
   },
   "POST /v1/audio/speech": ({ response }) =>
     response.writeHead(200, { "content-type": "audio/mpeg" }).end(Buffer.from([0xff, 0xfb, 0x90, 0x00])),
-  /** Refuses the first call as too busy, with a short `retry-after-ms`. */
+  /** Refuses the first call as too busy, for the moment given in `retry-after-ms`. */
   "POST /v1/moderations": ({ response, retried }) => {
     if (!retried)
       return response

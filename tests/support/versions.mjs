@@ -30,7 +30,7 @@ const NEXT = [
   ],
 ];
 
-/** Returns the folder of the previous version; undefined if the clone is shallow and lacks it. */
+/** The folder of the previous version; undefined if the clone is shallow and lacks it. */
 export const buildPrevious = async () => (isInClone(PREVIOUS) ? buildOf(PREVIOUS) : undefined);
 
 /** Returns the folder of a version that does not exist yet. */

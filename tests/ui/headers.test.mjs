@@ -50,7 +50,7 @@ test("a key that is not Clerk's, or names more than a host, is refused", () => {
   }
 });
 
-test("a file with a hash in its name is cached for ever, any other is fetched again", () => {
+test("a file with a hash in its name is cached indefinitely, any other is fetched again", () => {
   const text = headers(config, [
     "admin-ui-0123456789abcdef_bg.wasm",
     "boot-0123456789abcdef.js",

@@ -1,5 +1,5 @@
 // Every page: as each of the five people, in both languages and themes, at three widths, by axe, and
-// when the API is away, slow or no longer accepts the session.
+// when the API is down, slow or no longer accepts the session.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
@@ -214,7 +214,7 @@ test("a session that has ended leads to sign-in and back", async () => {
   await page.context().close();
 });
 
-test("a page says that the API is away, fails or refuses, with the request id, and offers to try again", async () => {
+test("a page says that the API is down, fails or refuses, with the request id, and offers to try again", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/stats");
   await settle(page);
@@ -227,7 +227,7 @@ test("a page says that the API is away, fails or refuses, with the request id, a
     });
   for (const [handler, text, id] of [
     [(route) => route.abort(), "No response", false],
-    [answer(503, "store-unavailable"), "The service reports an error", true],
+    [answer(503, "store-unavailable"), "The service reported an error", true],
     [answer(403, "forbidden"), "Your role does not allow this", true],
   ]) {
     await page.route(`${system.urls.api}/api/stats`, handler);
@@ -379,7 +379,7 @@ test("the import wizard previews the result, imports once, and names the refused
   assert.deepEqual(
     (await system.call("admin", "GET", "/api/tokens?search=Old")).items,
     [],
-    "nothing was done yet",
+    "nothing was imported yet",
   );
   await go.click();
   await page.getByRole("heading", { name: "Result", exact: true }).waitFor();
@@ -391,7 +391,7 @@ test("the import wizard previews the result, imports once, and names the refused
   await page.context().close();
 });
 
-test("files with a hash in their name are cached for ever, the page and its configuration are not", async () => {
+test("files with a hash in their name are cached indefinitely, the page and its configuration are not", async () => {
   const { files } = await firstLoad(browser, system);
   const life = async (name) => (await fetch(system.urls.ui + name)).headers.get("cache-control");
   const hashed = files.filter(

@@ -97,7 +97,7 @@ test("an invitation is made, sent again and revoked", async () => {
   await dialog(page).getByLabel("E-mail address").fill("new@example.test");
   await dialog(page).getByRole("button", { name: "Invite" }).click();
   await dialog(page)
-    .getByText(/Hand this link over yourself/)
+    .getByText(/Pass this link on yourself/)
     .waitFor();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();
   const row = page.getByRole("row").filter({ hasText: "new@example.test" });

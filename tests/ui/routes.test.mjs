@@ -124,7 +124,7 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
   });
 }
 
-test("a blank secret keeps the current one, and another origin needs it again", async () => {
+test("a blank secret keeps the current one, and another origin requires it again", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/routes");
   await page.getByRole("link", { name: "By bearer" }).click();

@@ -29,7 +29,7 @@ const call = (token, path = "/api/demo/hello", method = "GET") =>
 const dialog = (page) => page.getByRole("dialog");
 const secret = (page) => page.locator("[data-secret]");
 
-/** Tells where on a page a text is left. */
+/** Says where on a page a text is still found. */
 const traces = (page, text) =>
   page.evaluate(
     (text) => ({
@@ -56,9 +56,9 @@ test("a token is made, shown once, used for a call and listed; no secret stays b
   const form = dialog(page);
   await form.getByLabel("Name").fill("Daily digest");
   const save = form.getByRole("button", { name: "Create token" });
-  assert.ok(await save.isDisabled(), "nothing selected cannot be saved");
+  assert.ok(await save.isDisabled(), "an empty selection cannot be saved");
   await form.getByLabel("demo", { exact: true }).check();
-  await form.getByText("This opens 1 route").waitFor();
+  await form.getByText("This gives access to 1 route").waitFor();
   await save.click();
   const token = await secret(page).textContent();
   assert.match(token, /^ntk_[0-9A-Za-z]{49}$/);
@@ -132,28 +132,24 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   await more("Enable");
   await page.getByText("Active", { exact: true }).waitFor();
   await more("Extend");
-  await dialog(page).getByText("New end:").waitFor();
+  await dialog(page).getByText("New expiry:").waitFor();
   await dialog(page).getByRole("button", { name: "Extend" }).click();
   await dialog(page).waitFor({ state: "detached" });
 
   await more("Revoke");
   await dialog(page)
-    .getByText(/Calls since .*: \d+\. They will be refused/)
+    .getByText(/Calls since .*: \d+\. Such calls will be refused/)
     .waitFor();
   await dialog(page).getByText("/api/demo").waitFor();
   await dialog(page).getByRole("button", { name: "Revoke" }).click();
   await page.getByText("Revoked", { exact: true }).waitFor();
-  assert.equal(
-    await page.getByRole("button", { name: "Edit" }).count(),
-    0,
-    "nothing can be done to it any more",
-  );
+  assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "a revoked token has no actions");
   await eventually(async () => (await call(fresh)).status === 401, 40_000, "the gateway refusing the token");
   assertNoProblems(page);
   await page.context().close();
 });
 
-test("of two windows the second to save is warned, and nothing is lost", async () => {
+test("if two windows save, the second is warned and nothing is lost", async () => {
   const { id } = await system.call("manager", "POST", "/api/tokens", {
     name: "Both",
     team_id: "automation",
@@ -276,7 +272,7 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   await form.getByRole("button", { name: "Create token" }).click();
   await form.getByText(/must be more than 0/).waitFor();
   await form.getByLabel("Dollars per day").fill("2.5");
-  await form.getByLabel("May ask for faults").check();
+  await form.getByLabel("May request faults").check();
   await form.getByRole("button", { name: "Create token" }).click();
   const token = await secret(page).textContent();
   await page.getByLabel("I have stored the token in a safe place").check();
@@ -293,7 +289,7 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   await page.getByRole("button", { name: "Edit" }).click();
   assert.equal(await form.getByLabel("Dollars per day").inputValue(), "2.5");
   await form.getByLabel("Dollars per day").fill("");
-  await form.getByLabel("Calls at once").fill("3");
+  await form.getByLabel("Concurrent calls").fill("3");
   await form.getByRole("button", { name: "Save" }).click();
   await form.waitFor({ state: "detached" });
   await page.getByText("0 of 3").waitFor();
@@ -320,7 +316,7 @@ test("the first team is chosen even if the teams arrive after the form has opene
   await form.getByLabel("Name").fill("Early");
   await form.getByLabel("demo", { exact: true }).check();
   const create = form.getByRole("button", { name: "Create token" });
-  assert.ok(await create.isDisabled(), "no team is there to choose");
+  assert.ok(await create.isDisabled(), "there is no team to choose");
   release();
   await create.click();
   await secret(page).waitFor();

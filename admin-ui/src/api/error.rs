@@ -12,7 +12,7 @@ pub struct CallError {
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// Offline, no such host, or refused by CORS: the browser does not tell which.
+    /// Offline, no such host, or refused by CORS: the browser does not say which.
     Unreachable,
     TimedOut,
     /// A response with an error status; the envelope only if the body was one.
@@ -20,7 +20,7 @@ pub enum Reason {
         status: u16,
         envelope: Option<ErrorEnvelope>,
     },
-    /// A success whose body has another form than expected.
+    /// A success whose body has an unexpected form.
     Unreadable {
         status: u16,
     },

@@ -16,7 +16,7 @@ use yew::Callback;
 
 /// A person waits for the response; the API itself gives its stores less than this.
 pub const TIMEOUT_S: u32 = 10;
-/// A file of many thousand lines takes its time.
+/// A file of many thousand lines takes longer.
 const DOWNLOAD_TIMEOUT_S: u32 = 120;
 /// Bounds lists that are read to their end, such as the routes of the scope picker.
 const MAX_PAGES: usize = 25;

@@ -16,7 +16,7 @@ pub struct CallErrorViewProps {
     pub on_retry: Option<Callback<()>>,
 }
 
-/// Says what went wrong and what to do about it, with the details that an administrator needs.
+/// Shows the error and the way to react to it, with the details that an administrator needs.
 #[component]
 pub fn CallErrorView(props: &CallErrorViewProps) -> Html {
     let i18n = use_i18n();

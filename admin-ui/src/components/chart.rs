@@ -10,7 +10,7 @@ const SCRIPT_ID: &str = "charts";
 
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct ChartProps {
-    /// Describes the chart to people who do not see it; a table nearby has the figures.
+    /// Describes the chart to people who cannot see it; a table nearby has the figures.
     pub label: AttrValue,
     /// The options of `ECharts`.
     pub options: Value,

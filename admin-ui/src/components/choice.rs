@@ -1,4 +1,4 @@
-//! One of a few, all in view.
+//! A choice of one among a few, all visible.
 
 use yew::prelude::*;
 
@@ -21,8 +21,8 @@ pub struct ChoiceProps<T: Copy + PartialEq + 'static> {
     pub on_choose: Callback<T>,
 }
 
-/// One of a few, all in view. The library's toggle group tells a screen reader neither its name nor
-/// the choice, and gives every item the same id.
+/// A choice of one among a few, all visible. The library's toggle group gives screen readers neither its
+/// name nor the choice, and gives every item the same id.
 #[component]
 pub fn Choice<T: Copy + PartialEq + 'static>(props: &ChoiceProps<T>) -> Html {
     let items = props.options.iter().map(|option| {

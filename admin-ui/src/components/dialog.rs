@@ -14,7 +14,7 @@ pub struct DialogProps {
     /// Buttons, the main one first.
     pub footer: Html,
     pub on_close: Callback<()>,
-    /// Sends the form that the dialog holds.
+    /// Sends the form in the dialog.
     #[prop_or_default]
     pub on_submit: Option<Callback<()>>,
     #[prop_or_default]
@@ -22,8 +22,8 @@ pub struct DialogProps {
 }
 
 /// A modal dialog on the browser's own `dialog`: it keeps the focus inside, makes the page behind
-/// inert and closes on Escape. The library's dialog does none of the three, and screen readers do not
-/// take its title for its name.
+/// inert and closes on Escape. The library's dialog does none of the three, and its title is
+/// not its name for screen readers.
 #[component]
 pub fn Dialog(props: &DialogProps) -> Html {
     let i18n = use_i18n();

@@ -100,7 +100,7 @@ pub struct TextFieldProps {
     pub is_required: bool,
     #[prop_or_default]
     pub is_disabled: bool,
-    /// Whether the field has the focus when it appears.
+    /// Whether the field gets the focus when it appears.
     #[prop_or_default]
     pub is_first: bool,
     /// Completions, offered while typing.
@@ -237,7 +237,7 @@ pub struct SearchFieldProps {
     pub on_change: Callback<String>,
 }
 
-/// The text that a list is searched by.
+/// A text field to search a list.
 #[component]
 pub fn SearchField(props: &SearchFieldProps) -> Html {
     let oninput =

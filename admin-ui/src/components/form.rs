@@ -1,4 +1,4 @@
-//! Forms: the draft that is typed in, what is wrong with it, and sending it.
+//! Forms: the draft that is typed in, its errors, and the request that sends it.
 
 use super::{CallErrorView, Dialog, error_of, error_within};
 use crate::api::CallError;
@@ -21,7 +21,7 @@ pub struct Form<D: 'static> {
     pub submission: Submission,
 }
 
-/// The way to send a form, and what became of the last try.
+/// The way to send a form, and the result of the last try.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Submission {
     pub is_busy: bool,
@@ -58,7 +58,7 @@ impl<D: Clone + PartialEq> Form<D> {
     }
 }
 
-/// Returns a callback that hands on `value` with `change` made to it.
+/// Returns a callback that emits `value` with `change` made to it.
 pub fn edit<T: Clone + 'static, V: 'static>(
     value: &T,
     on_change: &Callback<T>,
@@ -82,7 +82,7 @@ pub fn filled(text: &str) -> Option<String> {
     Some(text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
-/// Keeps a draft. Submitting turns it into a request by `check`, sends that and hands the response to `on_done`.
+/// Keeps a draft. Submitting turns it into a request with `check`, sends that and passes the response to `on_done`.
 #[hook]
 pub fn use_form<D, R, T, I, C, S, Fut>(initial: I, check: C, send: S, on_done: Callback<T>) -> Form<D>
 where
@@ -113,7 +113,7 @@ where
     Form { draft, errors, submission: Submission { is_busy: action.is_busy, failure, on_submit } }
 }
 
-/// Returns a callback that says that a change was saved, has the page read it again and closes the dialog.
+/// Returns a callback that reports a saved change, makes the page read it again and closes the dialog.
 #[hook]
 pub fn use_saved(on_changed: &Callback<()>, on_close: &Callback<()>) -> Callback<Propagation> {
     let (i18n, toast) = (use_i18n(), use_toast());

@@ -121,7 +121,7 @@ pub struct AvatarProps {
     pub url: Option<AttrValue>,
 }
 
-/// A person's picture, or their first letter. Pictures come from the issuer's host alone, see
+/// A person's picture, or their first letter. Pictures come only from the issuer's host, see
 /// `img-src` in `_headers`.
 #[component]
 pub fn Avatar(props: &AvatarProps) -> Html {

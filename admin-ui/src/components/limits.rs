@@ -115,7 +115,7 @@ fn number(text: &str, unit: Unit) -> Option<u64> {
 pub struct LimitsFieldsProps {
     pub draft: LimitsDraft,
     pub on_change: Callback<LimitsDraft>,
-    /// The limits that hold for empty fields.
+    /// The limits that apply to empty fields.
     #[prop_or_default]
     pub defaults: Limits,
     pub help: AttrValue,

@@ -15,7 +15,7 @@ use yew::prelude::*;
 pub struct Range {
     #[serde(rename = "range")]
     pub preset: Option<Preset>,
-    /// Days such as `2026-11-23`, in the reader's zone; both included.
+    /// Days such as `2026-11-23`, in the reader's zone, both inclusive.
     pub from: Option<String>,
     pub to: Option<String>,
     pub interval: Option<Interval>,

@@ -32,7 +32,7 @@ pub struct ScopePickerProps {
     pub error: Option<AttrValue>,
 }
 
-/// Chooses scopes, and says which routes they open.
+/// Chooses scopes, and shows the routes that they open.
 #[component]
 pub fn ScopePicker(props: &ScopePickerProps) -> Html {
     let i18n = use_i18n();
@@ -77,7 +77,7 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
 }
 
 impl ScopePickerProps {
-    /// Returns a callback that chooses a scope, or takes it away.
+    /// Returns a callback that chooses a scope, or removes it.
     fn toggle(&self, scope: String) -> Callback<bool> {
         edit(&self.scopes, &self.on_change, move |scopes: &mut Vec<String>, is_chosen| {
             scopes.retain(|other| *other != scope);
@@ -89,7 +89,7 @@ impl ScopePickerProps {
 
     fn option(&self, scope: String, label: AttrValue, help: Option<AttrValue>) -> Html {
         let is_checked = self.scopes.contains(&scope);
-        // A chosen scope outside the cap can still be taken away.
+        // A chosen scope outside the cap can still be removed.
         let is_disabled = !is_checked && !is_inside(&scope, self.cap.as_deref());
         html! {
             <li key={scope.clone()}>
@@ -124,7 +124,7 @@ impl ScopePickerProps {
         }
     }
 
-    /// A chosen scope, with a button that takes it away.
+    /// A chosen scope, with a button that removes it.
     fn chip(&self, i18n: &I18n, scope: &str) -> Html {
         let name = name_of(scope, &self.routes);
         html! {

@@ -1,5 +1,5 @@
-//! Tables on the library's style sheet. Its own component sorts only the rows that it holds, while these
-//! sort on the server; and it shows no names of columns on a narrow screen.
+//! Tables on the library's style sheet. The library's component sorts only the rows that it holds, while these
+//! sort on the server, and it shows no column names on a narrow screen.
 
 use crate::i18n::use_i18n;
 use yew::prelude::*;

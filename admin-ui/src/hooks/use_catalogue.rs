@@ -30,7 +30,7 @@ pub fn use_teams() -> Remote<Vec<TeamView>> {
 }
 
 /// Returns a route as the gateway's decisions need it, or `None` if its methods cannot be read. If the
-/// caller may not see the upstream, it is made up: no decision looks at it.
+/// caller may not see the upstream, it is made up: no decision depends on it.
 pub fn as_decided_on(view: &RouteView) -> Option<Route> {
     let upstream =
         view.upstream.as_ref().map_or("https://upstream.invalid", |upstream| &upstream.backend_url);

@@ -17,8 +17,8 @@ where
     let (navigator, route) = (use_navigator(), use_route::<Route>());
     let set = Callback::from(move |query: Q| {
         if let (Some(navigator), Some(route)) = (&navigator, &route) {
-            // Replaces: a letter typed into a search field is no page to come back to. It cannot fail:
-            // every filter can be written as a query.
+            // Replace: a letter typed into a search field is not a page to go back to. This cannot fail: every
+            // filter can be written as a query.
             let _ = navigator.replace_with_query(route, &query);
         }
     });

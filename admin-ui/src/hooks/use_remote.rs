@@ -49,7 +49,7 @@ pub struct Remote<T> {
 struct Progress<T> {
     state: AsyncState<T>,
     finished_at: Option<UnixMs>,
-    /// The number of the call under way. The response to an earlier call comes too late to be shown.
+    /// The number of the call under way. The response to an earlier call is not shown.
     awaited: Option<u32>,
 }
 

@@ -17,7 +17,7 @@ use web_sys::HtmlInputElement;
 use yew::platform::spawn_local;
 use yew::prelude::*;
 
-/// Tokens, and calls, of one part; the API takes 2,000 and 5,000.
+/// Tokens and calls in one part; the API accepts 2,000 and 5,000.
 const TOKENS_AT_ONCE: usize = 1_000;
 const CALLS_AT_ONCE: usize = 2_000;
 /// Lines of the report that are shown; the counts are of all.

@@ -1,4 +1,4 @@
-//! Routes: the list, the form, and what is done to one.
+//! Routes: the list, the form, and the actions on one.
 
 mod credential;
 mod delete;
@@ -22,12 +22,12 @@ use credential::kind_name;
 use patternfly_yew::prelude::*;
 use yew::prelude::*;
 
-/// Returns the method to try a route with: its first, or GET if it takes all.
+/// Returns a method to test a route with: its first, or GET if it accepts all.
 fn first_method(route: &RouteView) -> &str {
     route.methods.first().map_or("GET", String::as_str)
 }
 
-/// Says whether the upstream gets a credential, to those who may know.
+/// Shows whether the upstream gets a credential, to those who may know.
 fn credential_label(i18n: &I18n, route: &RouteView) -> Html {
     let Some(upstream) = &route.upstream else { return html! {} };
     match &upstream.credential {

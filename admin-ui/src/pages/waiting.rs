@@ -6,7 +6,7 @@ use crate::state::session::use_me;
 use patternfly_yew::prelude::*;
 use yew::prelude::*;
 
-/// The page of a person who is signed in and in no team.
+/// The page of a person who is signed in but not in a team.
 #[component]
 pub fn WaitingPage() -> Html {
     let i18n = use_i18n();

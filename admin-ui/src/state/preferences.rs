@@ -117,7 +117,7 @@ fn remember(name: &str, value: &str) {
     let _ = storage().map(|storage| storage.set_item(name, value));
 }
 
-/// Whether the sidebar lies beside the page, and not over it.
+/// Whether the sidebar lies beside the page rather than over it.
 fn is_wide() -> bool {
     let query = gloo::utils::window().match_media("(min-width: 1200px)").ok().flatten();
     query.is_some_and(|query| query.matches())
@@ -179,7 +179,7 @@ pub fn use_set_preference() -> Callback<SetPreference> {
         match action {
             SetPreference::Theme(theme) => remember(THEME, theme.name()),
             SetPreference::Language(language) => remember(LANGUAGE, language.tag()),
-            // On a narrow screen it opens and closes all the time; that is no preference.
+            // On a narrow screen it opens and closes all the time, which is not a preference.
             SetPreference::Sidebar(is_open) if is_wide() => {
                 remember(SIDEBAR, if is_open { OPEN } else { CLOSED });
             }

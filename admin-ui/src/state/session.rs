@@ -3,7 +3,7 @@
 //!
 //! Clerk gives a token of a minute for each call. The issuer's page comes back with its token in the
 //! address's fragment, which browsers send to no server. The token is taken out of the address before
-//! anything is drawn. It is kept in this tab's session storage as well as in memory, so that a reload is no
+//! anything is drawn. It is kept in this tab's session storage as well as in memory, so that a reload is not a
 //! sign-out: it opens nothing but the admin API, for an hour at most, and it ends with the tab. A script
 //! that could read it there could send calls itself. API tokens and upstream credentials are never stored.
 
@@ -35,7 +35,7 @@ pub struct Session {
 pub enum ChangeSession {
     SignedOut,
     Expired,
-    /// Clerk says that this session is open, or that none is.
+    /// Clerk reports this session as open, or none.
     Clerk(Option<Rc<str>>),
 }
 
@@ -132,8 +132,8 @@ pub fn use_sign_out() -> Callback<()> {
     })
 }
 
-/// Returns a callback that goes to the issuer's page, which comes back to the current page; or to the page
-/// with Clerk's form.
+/// Returns a callback that opens the issuer's page, which returns to the current page, or the page with
+/// Clerk's form.
 #[hook]
 pub fn use_sign_in() -> Callback<()> {
     let config = use_config();

@@ -1,4 +1,4 @@
-//! Short messages about what was done.
+//! Short messages about finished actions.
 
 use crate::i18n::I18n;
 use contract::Propagation;

@@ -76,7 +76,7 @@ fn item(i18n: &I18n, notice: &Notification) -> Html {
     }
 }
 
-/// Says what a notification is about, from its details.
+/// Returns the text of a notification, from its details.
 fn text(i18n: &I18n, note: &Notification) -> AttrValue {
     let detail = |name: &str| match note.details.get(name) {
         Some(Value::String(text)) => text.clone(),

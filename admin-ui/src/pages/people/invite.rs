@@ -34,7 +34,7 @@ impl Draft {
     }
 }
 
-/// Invites a person; then shows the link, if nobody else delivers it.
+/// Invites a person; then shows the link, unless Clerk delivers it.
 #[component]
 pub fn Invite(props: &InviteProps) -> Html {
     let i18n = use_i18n();
@@ -88,7 +88,7 @@ struct LinkProps {
     on_close: Callback<()>,
 }
 
-/// The link of an invitation that people hand over themselves.
+/// The link of an invitation, to pass on by hand.
 #[component]
 fn Link(props: &LinkProps) -> Html {
     let i18n = use_i18n();

@@ -110,7 +110,7 @@ fn set(roles: &mut Roles, team: &TeamId, role: Option<Role>) {
     };
 }
 
-/// Returns the changes from `present` to `wanted`: the teams by the role to set, and the teams to leave.
+/// Returns the changes from `present` to `wanted`: the teams by the role to set, and the teams to be removed from.
 pub fn changes(present: &Roles, wanted: &Roles) -> (BTreeMap<Role, Vec<TeamId>>, Vec<TeamId>) {
     let mut sets: BTreeMap<Role, Vec<TeamId>> = BTreeMap::new();
     for (team, role) in wanted.iter().filter(|(team, role)| present.get(*team) != Some(*role)) {

@@ -18,7 +18,7 @@ pub struct EditRolesProps {
     pub on_changed: Callback<()>,
 }
 
-/// Sets and takes roles. Returns how many live tokens the person may no longer change.
+/// Sets and removes roles. Returns how many live tokens the person may no longer change.
 async fn save(api: Api, person: Rc<PersonView>, wanted: Roles) -> Result<u32, CallError> {
     let mut live_tokens = 0_u32;
     let (sets, leaves) = changes(&roles_of(&person), &wanted);

@@ -1,4 +1,4 @@
-//! The credential of a route: the choice of a kind, and its fields. A field shows nothing of what is set, and
+//! The credential of a route: the choice of a kind, and its fields. A field never shows the current value, and
 //! keeps it if left blank.
 
 mod draft;

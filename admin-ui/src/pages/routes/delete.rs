@@ -19,7 +19,7 @@ pub struct DeleteRouteProps {
     pub on_close: Callback<()>,
 }
 
-/// Deletes a route; says first whose calls will be refused.
+/// Deletes a route, after showing whose calls will be refused.
 #[component]
 pub fn DeleteRoute(props: &DeleteRouteProps) -> Html {
     let i18n = use_i18n();

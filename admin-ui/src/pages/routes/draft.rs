@@ -68,7 +68,7 @@ impl Draft {
         }
     }
 
-    /// Names only the fields that differ, so that nothing is written over that somebody else changed.
+    /// Names only the fields that differ, so that another person's changes are not overwritten.
     fn update(&self, route: &RouteView) -> UpdateRouteRequest {
         let (old, new) = (Self::of(Some(route)).create(), self.create());
         UpdateRouteRequest {
@@ -130,7 +130,7 @@ pub async fn save(api: Api, route: Option<Rc<RouteView>>, draft: Draft) -> Resul
     } else if draft.credential.choice == Choice::Clear && present.is_some() {
         saved = Some(api.request::<ClearCredential>().path(&id).send().await?);
     }
-    // If nothing differs, the route is as good as saved.
+    // If nothing differs, there is nothing to save.
     Ok(saved.unwrap_or_else(|| RouteChanged {
         route: (*route).clone(),
         propagation: Propagation::Published,

@@ -140,7 +140,7 @@ struct ActionsProps {
     on_switch: Callback<bool>,
 }
 
-/// Enables or disables a token, and says so.
+/// Enables or disables a token, and confirms it.
 #[hook]
 fn use_switch(id: &str, on_changed: Callback<()>) -> Action<bool> {
     let (api, i18n, toast) = (use_api(), use_i18n(), use_toast());

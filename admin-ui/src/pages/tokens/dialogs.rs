@@ -30,7 +30,7 @@ pub struct TokenDialogProps {
 
 const GRACES: [&str; 5] = ["0", "1", "24", "168", "720"];
 
-/// Gives the token a new secret; the current ones go on working for a while.
+/// Gives the token a new secret; the current ones keep working for a while.
 #[component]
 pub fn Rotate(props: &TokenDialogProps) -> Html {
     let i18n = use_i18n();
@@ -118,7 +118,7 @@ pub fn Extend(props: &TokenDialogProps) -> Html {
     }
 }
 
-/// Revokes for ever; says first which calls will be refused.
+/// Revokes a token permanently, after showing which calls will be refused.
 #[component]
 pub fn Revoke(props: &TokenDialogProps) -> Html {
     let i18n = use_i18n();

@@ -23,7 +23,7 @@ pub struct EditTokenProps {
     pub on_changed: Callback<()>,
 }
 
-/// Changes a token; sends only what differs.
+/// Changes a token; sends only the fields that differ.
 #[component]
 pub fn EditToken(props: &EditTokenProps) -> Html {
     let i18n = use_i18n();

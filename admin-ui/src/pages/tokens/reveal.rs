@@ -37,7 +37,7 @@ pub fn use_made(on_created: &Callback<()>, on_close: &Callback<()>) -> Made {
         if created.token.is_some() {
             made.set(Some(created));
         } else {
-            // An earlier try had made the token although it seemed to fail; its secret is gone.
+            // An earlier try made the token although it seemed to fail; its secret cannot be shown again.
             toast.emit((Tone::Warning, i18n.t("tokens.made-before")));
             on_close.emit(());
         }
@@ -53,7 +53,7 @@ pub struct RevealProps {
 }
 
 /// The plain text, once. Only memory and the screen hold it, and both lose it with this dialog. So the
-/// dialog closes only after its readers say that they have stored it.
+/// dialog closes only after its reader confirms having stored it.
 #[component]
 pub fn Reveal(props: &RevealProps) -> Html {
     let i18n = use_i18n();

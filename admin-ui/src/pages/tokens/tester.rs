@@ -70,7 +70,7 @@ struct QuestionProps {
     unreadable: Option<Unreadable>,
 }
 
-/// The call that is asked about.
+/// The call in question.
 #[component]
 fn Question(props: &QuestionProps) -> Html {
     let i18n = use_i18n();
@@ -118,7 +118,7 @@ struct ServerAnswerProps {
     steps: Option<Vec<StepResult>>,
 }
 
-/// Asks the server too, and says whether it decides alike.
+/// Asks the server too, and shows whether it decides the same.
 #[component]
 fn ServerAnswer(props: &ServerAnswerProps) -> Html {
     let i18n = use_i18n();
@@ -245,7 +245,7 @@ enum Unreadable {
     Token,
 }
 
-/// Decides a call by the gateway's steps, with what this page knows of token and routes.
+/// Decides a call by the gateway's steps, with this page's data on token and routes.
 fn decide(
     token: &TokenView,
     cap: Option<&[String]>,

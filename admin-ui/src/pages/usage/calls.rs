@@ -89,7 +89,7 @@ pub fn Calls(props: &CallsProps) -> Html {
         let is_followed = is_followed.clone();
         Callback::from(move |()| is_followed.set(!*is_followed))
     };
-    // The API looks through a limited number of calls at a time.
+    // The API searches a limited number of calls at a time.
     let goes_on = calls.on_next.is_some();
     let is_busy = calls.remote.is_loading && !*is_followed;
     let render = {

@@ -24,7 +24,7 @@ pub struct CredentialDraft {
     pub service: String,
 }
 
-/// The kind to set, or what else becomes of the credential.
+/// The kind to set, or another action on the credential.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Choice {
     /// Leaves the credential as it is; a new route has none.
@@ -64,7 +64,7 @@ impl Choice {
 }
 
 impl CredentialDraft {
-    /// Returns the credential to set. The same kind as `present` with a blank secret keeps what there is.
+    /// Returns the credential to set. The same kind as `present` with a blank secret keeps the current one.
     pub fn credential(&self, present: Option<CredentialKind>) -> Option<Credential> {
         let Choice::Set(kind) = self.choice else { return None };
         if present == Some(kind) && self.secret.is_empty() {
@@ -145,7 +145,7 @@ mod tests {
         assert_eq!(blank.credential(Some(CredentialKind::Bearer)), None);
         let refused = |present| blank.credential(present).unwrap().validate(false).unwrap_err().field;
         assert_eq!(refused(None), "token");
-        // Parity fault 11: changing the type dropped the credential; here it asks for the new one.
+        // Parity fault 11: changing the type dropped the credential; here it requires a new one.
         assert_eq!(refused(Some(CredentialKind::Basic)), "token");
     }
 }

@@ -197,7 +197,7 @@ struct MoreHeadersProps {
     on_change: Callback<Vec<(String, String)>>,
 }
 
-/// The headers after the first, which can be added and taken away.
+/// The headers after the first, which can be added and removed.
 #[component]
 fn MoreHeaders(props: &MoreHeadersProps) -> Html {
     let i18n = use_i18n();
