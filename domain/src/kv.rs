@@ -10,13 +10,16 @@
 
 use crate::access::path::RoutePath;
 use crate::access::record::TokenRecord;
+use crate::access::rule::Rule;
 use crate::credential::seal::SealedCredential;
 use crate::id::RouteId;
 use crate::method::Method;
-use crate::route::{DEFAULT_TIMEOUT_MS, ParsedRoutes, Route, RouteCredential, RouteTable};
+use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::{KvError, forbids_use, readable_allow_list};
 use crate::token::TokenHash;
+use crate::upstream::behaviour::{Behaviour, DEFAULT_TIMEOUT_MS};
 use crate::upstream::settings::RouteSettings;
+use crate::upstream::target::{RouteCredential, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -58,11 +61,13 @@ pub struct RouteTableV2 {
 }
 
 impl RouteTableV2 {
-    /// The table as the gateway reads it back.
-    pub fn table(self) -> RouteTable {
+    /// The table as decisions need it, to explain one.
+    pub fn rules(self) -> RouteTable<Rule> {
         let (refused, open): (Vec<RouteV2>, Vec<RouteV2>) =
             self.routes.into_iter().partition(|route| route.settings.forbid_use());
-        let mut table = RouteTable::new(open.into_iter().map(Route::from), self.legacy_tokens, self.version);
+        let rules =
+            open.into_iter().map(|RouteV2 { id, path, tags, methods, .. }| Rule { id, path, tags, methods });
+        let mut table = RouteTable::new(rules, self.legacy_tokens, self.version);
         for route in refused {
             table.block(route.path);
         }
@@ -115,16 +120,17 @@ fn is_default(settings: &RouteSettings) -> bool {
 impl From<RouteV2> for Route {
     fn from(route: RouteV2) -> Self {
         Self {
-            id: route.id,
-            path: route.path,
-            upstream: route.url,
-            tags: route.tags,
-            methods: route.methods,
-            timeout_ms: route.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
-            cors_origins: route.cors_origins,
-            forward_cookies: route.forward_cookies,
-            settings: route.settings,
-            credential: route.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
+            rule: Rule { id: route.id, path: route.path, tags: route.tags, methods: route.methods },
+            target: Target {
+                upstream: route.url,
+                credential: route.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
+            },
+            behaviour: Behaviour {
+                timeout_ms: route.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
+                cors_origins: route.cors_origins,
+                forward_cookies: route.forward_cookies,
+                settings: route.settings,
+            },
         }
     }
 }
@@ -174,12 +180,12 @@ fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
     let mut entry = entry.clone();
     let credential = entry.as_object_mut()?.remove("credential").filter(|c| !c.is_null());
     let mut route = Route::from(serde_json::from_value::<RouteV2>(entry).ok()?);
-    crate::upstream::address::parse_base(route.upstream.as_str(), allow_insecure).ok()?;
-    if route.settings.forbid_use() {
+    crate::upstream::address::parse_base(route.target.upstream.as_str(), allow_insecure).ok()?;
+    if route.behaviour.settings.forbid_use() {
         return None;
     }
     if let Some(credential) = credential {
-        route.credential =
+        route.target.credential =
             serde_json::from_value(credential).map_or(RouteCredential::Unreadable, RouteCredential::Sealed);
     }
     Some(route)
@@ -234,7 +240,7 @@ mod tests {
             (parsed.table.iter().count(), parsed.table.version, parsed.table.legacy_tokens),
             (2, 7, true)
         );
-        let d = parsed.table.iter().find(|r| r.id.as_str() == "d").unwrap().clone();
-        assert_eq!(d.credential, RouteCredential::Unreadable);
+        let d = parsed.table.iter().find(|r| r.rule.id.as_str() == "d").unwrap().clone();
+        assert_eq!(d.target.credential, RouteCredential::Unreadable);
     }
 }

@@ -4,15 +4,23 @@
 //! with the configured ones before any credential is attached.
 
 pub mod address;
+pub mod behaviour;
 pub mod breaker;
 pub mod cors;
 pub mod fault;
 pub mod headers;
 pub mod settings;
+pub mod target;
 
-use crate::access::path::{RequestPath, hides_climb, is_under};
-use crate::route::Route;
+use crate::access::path::{RequestPath, RoutePath, hides_climb, is_under};
 use url::Url;
+
+/// An upstream as clients see it: under the path of a route.
+#[derive(Clone, Copy, Debug)]
+pub struct Mount<'a> {
+    pub path: &'a RoutePath,
+    pub upstream: &'a Url,
+}
 
 /// Why no URL was built. The call is answered 404 `Route Not Found`: nothing is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,21 +38,21 @@ fn base_path(base: &Url) -> &str {
 
 /// The upstream URL of a request: base, remainder, query untouched.
 /// `//`, `%2F` and slashes at the end of the remainder survive.
-pub fn build_url(route: &Route, path: &RequestPath, query: Option<&str>) -> Result<Url, BuildError> {
-    let remainder = path.as_str().strip_prefix(route.path.as_str()).ok_or(BuildError::Climbs)?;
+pub fn build_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> Result<Url, BuildError> {
+    let remainder = path.as_str().strip_prefix(mount.path.as_str()).ok_or(BuildError::Climbs)?;
     if hides_climb(remainder) {
         return Err(BuildError::Climbs);
     }
-    let mut url = route.upstream.clone();
+    let mut url = mount.upstream.clone();
     if !remainder.is_empty() {
-        let joined = format!("{}{remainder}", base_path(&route.upstream));
+        let joined = format!("{}{remainder}", base_path(mount.upstream));
         url.set_path(&joined);
     }
     url.set_query(query);
-    if url.origin() != route.upstream.origin() {
+    if url.origin() != mount.upstream.origin() {
         return Err(BuildError::LeavesOrigin);
     }
-    if !is_under(url.path(), base_path(&route.upstream)) {
+    if !is_under(url.path(), base_path(mount.upstream)) {
         return Err(BuildError::Climbs);
     }
     Ok(url)
@@ -89,13 +97,13 @@ pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> Stri
 /// path. What points elsewhere on the upstream's origin is given in full, since as a bare path it
 /// would name something on the gateway. A relative path is resolved first: on the gateway it could
 /// climb to another route. Other origins are left alone.
-pub fn map_location(location: &str, sent_to: &Url, route: &Route, gateway_origin: &str) -> Option<String> {
+pub fn map_location(location: &str, sent_to: &Url, mount: Mount<'_>, gateway_origin: &str) -> Option<String> {
     let location = location.trim();
     let target = sent_to.join(location).ok()?;
-    if target.origin() != route.upstream.origin() {
+    if target.origin() != mount.upstream.origin() {
         return None;
     }
-    let base = base_path(&route.upstream);
+    let base = base_path(mount.upstream);
     if !is_under(target.path(), base) {
         return Some(target.into());
     }
@@ -104,7 +112,7 @@ pub fn map_location(location: &str, sent_to: &Url, route: &Route, gateway_origin
     let rest = if rest == "/" && base.is_empty() && !location.ends_with('/') { "" } else { rest };
     let query = target.query().map(|q| format!("?{q}")).unwrap_or_default();
     let fragment = target.fragment().map(|f| format!("#{f}")).unwrap_or_default();
-    Some(format!("{gateway_origin}{}{rest}{query}{fragment}", route.path.as_str()))
+    Some(format!("{gateway_origin}{}{rest}{query}{fragment}", mount.path.as_str()))
 }
 
 /// Browsers take a cookie of this prefix only with `Path=/` (RFC 6265bis, section 4.1.3), which would
@@ -119,7 +127,7 @@ fn is_host_cookie(name: &str) -> bool {
 /// One `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's or set to
 /// it, and `__Host-` renamed, which [`restore_cookies`] undoes.
 /// All other attributes keep their text and order (RFC 6265, section 4.1.1).
-pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
+pub fn map_set_cookie(cookie: &str, mount: Mount<'_>) -> String {
     let mut parts = cookie.split(';');
     let pair = parts.next().unwrap_or_default();
     let mut mapped = String::with_capacity(cookie.len() + 32);
@@ -140,7 +148,7 @@ pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
         if name.eq_ignore_ascii_case("path") {
             has_path = true;
             mapped.push_str(" Path=");
-            mapped.push_str(&map_cookie_path(value.trim(), route));
+            mapped.push_str(&map_cookie_path(value.trim(), mount));
         } else {
             mapped.push_str(part);
         }
@@ -148,7 +156,7 @@ pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
     if !has_path {
         // The default would be the directory above, which other routes share.
         mapped.push_str("; Path=");
-        mapped.push_str(route.path.as_str());
+        mapped.push_str(mount.path.as_str());
     }
     mapped
 }
@@ -167,13 +175,13 @@ pub fn restore_cookies(cookies: &str, is_out: impl Fn(&str) -> bool) -> Option<S
 
 /// A path outside the base (or above it, such as `/`) becomes the route's own path: the cookie
 /// then reaches all of the route and nothing but the route.
-fn map_cookie_path(path: &str, route: &Route) -> String {
-    let base = base_path(&route.upstream);
+fn map_cookie_path(path: &str, mount: Mount<'_>) -> String {
+    let base = base_path(mount.upstream);
     match path.strip_prefix(base) {
         Some(rest) if rest.starts_with('/') && rest != "/" => {
-            format!("{}{rest}", route.path.as_str())
+            format!("{}{rest}", mount.path.as_str())
         }
-        _ => route.path.as_str().to_owned(),
+        _ => mount.path.as_str().to_owned(),
     }
 }
 

@@ -11,9 +11,9 @@
 //! | `POST,PUT /api/cloudconvert/*` | those methods on every path below, not on `/api/cloudconvert` itself |
 
 use crate::access::path::{RequestPath, is_under};
+use crate::access::rule::Rule;
 use crate::id::RouteId;
 use crate::method::Method;
-use crate::route::Route;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -55,13 +55,13 @@ pub enum InvalidScope {
 }
 
 impl Scope {
-    /// Whether this scope covers `method` on `path`, which belongs to `route`.
-    pub fn covers(&self, method: &str, path: &RequestPath, route: &Route) -> bool {
+    /// Whether this scope covers `method` on `path`, which belongs to the route of `rule`.
+    pub fn covers(&self, method: &str, path: &RequestPath, rule: &Rule) -> bool {
         match self {
             Self::All => true,
-            Self::Service(service) => route.path.service() == Some(service),
-            Self::Tag(tag) => route.tags.iter().any(|t| t == tag),
-            Self::Route(id) => route.id == *id,
+            Self::Service(service) => rule.path.service() == Some(service),
+            Self::Tag(tag) => rule.tags.iter().any(|t| t == tag),
+            Self::Route(id) => rule.id == *id,
             Self::Path { methods, pattern } => {
                 (methods.is_empty() || methods.iter().any(|m| m.as_str() == method)) && pattern.covers(path)
             }
@@ -105,21 +105,21 @@ pub enum Reach {
 }
 
 impl Scope {
-    /// How much of `route` this scope opens; for people who choose scopes.
-    pub fn reach(&self, route: &Route) -> Reach {
+    /// How much of a route this scope opens; for people who choose scopes.
+    pub fn reach(&self, rule: &Rule) -> Reach {
         let whole_if = |matches: bool| if matches { Reach::Whole } else { Reach::Nothing };
         match self {
             Self::All => Reach::Whole,
-            Self::Service(service) => whole_if(route.path.service() == Some(service)),
-            Self::Tag(tag) => whole_if(route.tags.iter().any(|t| t == tag)),
-            Self::Route(id) => whole_if(route.id == *id),
+            Self::Service(service) => whole_if(rule.path.service() == Some(service)),
+            Self::Tag(tag) => whole_if(rule.tags.iter().any(|t| t == tag)),
+            Self::Route(id) => whole_if(rule.id == *id),
             Self::Path { methods, pattern } => {
-                if !methods.is_empty() && !methods.iter().any(|method| route.allows(method.as_str())) {
+                if !methods.is_empty() && !methods.iter().any(|method| rule.allows(method.as_str())) {
                     return Reach::Nothing;
                 }
                 let takes_each = methods.is_empty()
-                    || (!route.methods.is_empty() && route.methods.iter().all(|m| methods.contains(m)));
-                match (pattern.reach(route.path.as_str()), takes_each) {
+                    || (!rule.methods.is_empty() && rule.methods.iter().all(|m| methods.contains(m)));
+                match (pattern.reach(rule.path.as_str()), takes_each) {
                     (Reach::Whole, false) => Reach::Part,
                     (reach, _) => reach,
                 }
@@ -319,11 +319,11 @@ impl From<Scope> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::route::tests::route;
+    use crate::route::tests::rule;
     use proptest::prelude::*;
 
     fn covers(scope: &str, method: &str, path: &str) -> bool {
-        let mut openai = route("/api/openai", "https://api.openai.com/v1");
+        let mut openai = rule("/api/openai");
         openai.tags = vec!["ai".into()];
         scope.parse::<Scope>().unwrap().covers(method, &RequestPath::parse(path).unwrap(), &openai)
     }
@@ -349,9 +349,9 @@ mod tests {
             let (scopes, cap) = (list(&scopes), list(&cap));
             let path = RequestPath::parse(["/api/x/a", "/api/x/b", "/api/y/a", "/api/z"][path]).unwrap();
             let base = if path.as_str().starts_with("/api/x") { "/api/x" } else { path.as_str() };
-            let route = route(base, "https://x.example");
+            let rule = rule(base);
             let method = if post { "POST" } else { "GET" };
-            let covers = |list: &[Scope]| list.iter().any(|scope| scope.covers(method, &path, &route));
+            let covers = |list: &[Scope]| list.iter().any(|scope| scope.covers(method, &path, &rule));
             if covers(&within_cap(&scopes, Some(&cap))) {
                 proptest::prop_assert!(covers(&scopes) && covers(&cap));
             }
@@ -380,7 +380,7 @@ mod tests {
 
     #[test]
     fn a_scope_tells_how_much_of_a_route_it_opens() {
-        let mut openai = route("/api/openai", "https://api.openai.com/v1");
+        let mut openai = rule("/api/openai");
         openai.tags = vec!["ai".into()];
         openai.methods = vec!["GET".parse().unwrap(), "POST".parse().unwrap()];
         let reach = |scope: &str| scope.parse::<Scope>().unwrap().reach(&openai);
@@ -401,10 +401,10 @@ mod tests {
         #[test]
         fn what_reaches_nothing_covers_nothing(scope in 0..9_usize, path in 0..4_usize, post in proptest::bool::ANY) {
             let scope: Scope = ["*", "x", "y", "tag:t", "/api/x", "/api/x/*", "GET /api/*", "POST /api/x/a", "/api/y/*"][scope].parse().unwrap();
-            let route = route("/api/x", "https://x.example");
+            let rule = rule("/api/x");
             let path = RequestPath::parse(["/api/x", "/api/x/a", "/api/x/a/b", "/api/x/"][path]).unwrap();
-            let covers = scope.covers(if post { "POST" } else { "GET" }, &path, &route);
-            match scope.reach(&route) {
+            let covers = scope.covers(if post { "POST" } else { "GET" }, &path, &rule);
+            match scope.reach(&rule) {
                 Reach::Nothing => prop_assert!(!covers),
                 Reach::Whole => prop_assert!(covers),
                 Reach::Part => {}

@@ -14,11 +14,12 @@ use crate::access::path::{RequestPath, RoutePath};
 use crate::access::scope::Scope;
 use crate::credential::Credential;
 use crate::id::{RouteId, TeamId, TokenId};
-use crate::route::RouteCredential;
 use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
+use crate::upstream::target::RouteCredential;
 use crate::usage::outcome::Outcome;
 use crate::usage::{UsageEvent, clip};
+use crate::v1::auth::secret_value;
 use crate::v1::kv::{self as v1, UNKNOWN_TEAM, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -217,7 +218,7 @@ pub fn number_calls(rows: &mut [Row]) {
 /// metadata. A secret of the earlier system looks the same by itself: it is unwrapped only where
 /// another such object is inside.
 fn unwrapped(key: &str, value: &Value) -> Value {
-    let is_secret = |text: &str| v1::secret_value(text).is_some();
+    let is_secret = |text: &str| secret_value(text).is_some();
     let inner = value
         .as_object()
         .filter(|object| object.keys().all(|k| matches!(k.as_str(), "value" | "metadata" | "expiration")))
@@ -415,19 +416,20 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
         }
         for route in parsed.table.iter() {
             let mut notes = Vec::new();
-            let credential = credential(&route.credential, kv, &mut notes);
-            let row = about(route.path.as_str());
-            let name = row.and_then(|row| text(row, &["name"])).unwrap_or(route.path.as_str());
+            let credential = credential(&route.target.credential, kv, &mut notes);
+            let row = about(route.rule.path.as_str());
+            let name = row.and_then(|row| text(row, &["name"])).unwrap_or(route.rule.path.as_str());
             plan.routes.push((
                 ImportedRoute {
-                    id: v1::route_id(route.path.as_str()),
-                    path: route.path.clone(),
+                    id: v1::route_id(route.rule.path.as_str()),
+                    path: route.rule.path.clone(),
                     name: name.chars().take(255).collect(),
                     description: row
                         .and_then(|row| text(row, &["description"]))
                         .map(|text| text.chars().take(500).collect()),
-                    upstream: route.upstream.clone(),
+                    upstream: route.target.upstream.clone(),
                     tags: route
+                        .rule
                         .tags
                         .iter()
                         .filter(|tag| crate::access::scope::is_label(tag))
@@ -472,7 +474,7 @@ fn credential(
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
-        let Some(secret) = value.as_deref().and_then(v1::secret_value) else {
+        let Some(secret) = value.as_deref().and_then(secret_value) else {
             let name = name.as_str();
             notes.push(format!("the dump lacks the secret {name}: disabled until its credential is set"));
             return Err(());

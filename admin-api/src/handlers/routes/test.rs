@@ -13,10 +13,11 @@ use domain::access::path::RequestPath;
 use domain::credential::CredentialEdit;
 use domain::credential::sigv4::Payload;
 use domain::people::role::{Action, Subject};
-use domain::route::{Route, RouteCredential};
+use domain::route::Route;
 use domain::upstream::address::{origin_of, parse_base};
 use domain::upstream::build_url;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID};
+use domain::upstream::target::RouteCredential;
 use domain::usage::outcome::Outcome;
 use edge::clock::now;
 use edge::credential::{Outgoing, attach};
@@ -56,7 +57,7 @@ pub async fn test(mut call: Call) -> Result<Response, Failure> {
     let Some(upstream) = upstream else {
         return respond(200, &tested(None, took(), Outcome::CredentialUnavailable));
     };
-    let timeout_ms = route.timeout_ms.min(MAX_TIMEOUT_MS);
+    let timeout_ms = route.behaviour.timeout_ms.min(MAX_TIMEOUT_MS);
     let answer = match within(timeout_ms.into(), Fetch::Request(upstream).send()).await {
         Ok(Ok(response)) => {
             let status = response.status_code();
@@ -78,19 +79,19 @@ fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
     if !path.is_empty() && !path.starts_with('/') {
         return Err(refused());
     }
-    let whole = format!("{}{path}", route.path.as_str());
+    let whole = format!("{}{path}", route.rule.path.as_str());
     let path = RequestPath::parse(&whole).ok_or_else(refused)?;
-    let url = build_url(route, &path, query).map_err(|_| refused())?;
+    let url = build_url(route.mount(), &path, query).map_err(|_| refused())?;
     // The same rules as when the route was made: it may have been made under others.
-    parse_base(route.upstream.as_str(), call.config.allow_insecure_upstreams)
+    parse_base(route.target.upstream.as_str(), call.config.allow_insecure_upstreams)
         .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
     Ok(url)
 }
 
 async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEdit>, ()> {
-    let RouteCredential::Sealed(sealed) = &route.credential else { return Ok(None) };
-    let origin = origin_of(&route.upstream);
-    match edge::crypto::open(sealed, &route.id, &origin, &call.config.credential_keys).await {
+    let RouteCredential::Sealed(sealed) = &route.target.credential else { return Ok(None) };
+    let origin = origin_of(&route.target.upstream);
+    match edge::crypto::open(sealed, &route.rule.id, &origin, &call.config.credential_keys).await {
         Ok(credential) => Ok(Some(credential.edit())),
         Err(error) => {
             log(

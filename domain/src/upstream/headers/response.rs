@@ -4,9 +4,8 @@
 
 use super::search::Guarded;
 use super::{HOP_BY_HOP, REQUEST_ID};
-use crate::route::Route;
 use crate::upstream::address::origin_of;
-use crate::upstream::{map_location, map_set_cookie, without_pairs};
+use crate::upstream::{Mount, map_location, map_set_cookie, without_pairs};
 use url::Url;
 
 /// The upstream's own request id: its support asks for it.
@@ -87,8 +86,8 @@ pub fn fate(name: &str) -> Fate {
 /// A response on its way back, as far as its headers depend on it.
 #[derive(Clone, Copy, Debug)]
 pub struct Returning<'a> {
-    /// The route, with the upstream that responded.
-    pub route: &'a Route,
+    /// The upstream that responded, under the route's path.
+    pub mount: Mount<'a>,
     /// The address that was called, without its credential.
     pub sent_to: &'a Url,
     /// The gateway's origin as the client knows it.
@@ -166,7 +165,7 @@ impl Returning<'_> {
             if self.guarded.are_in(cookie) {
                 done.withheld.push(name());
             } else {
-                done.edits.push(Edit::Append(name(), map_set_cookie(cookie, self.route)));
+                done.edits.push(Edit::Append(name(), map_set_cookie(cookie, self.mount)));
             }
         }
     }
@@ -177,13 +176,13 @@ impl Returning<'_> {
         if !may_be_relative && Url::parse(address.trim()).is_err() {
             return None;
         }
-        let is_ours = target.is_some_and(|target| origin_of(&target) == origin_of(&self.route.upstream));
+        let is_ours = target.is_some_and(|target| origin_of(&target) == origin_of(self.mount.upstream));
         let parameter = self.parameter.filter(|_| is_ours);
         let cleaned = without_pairs(address, |name, pair| {
             parameter.is_some_and(|parameter| name.eq_ignore_ascii_case(parameter))
                 || self.guarded.are_in(pair)
         });
-        let mapped = map_location(&cleaned, self.sent_to, self.route, self.gateway).unwrap_or(cleaned);
+        let mapped = map_location(&cleaned, self.sent_to, self.mount, self.gateway).unwrap_or(cleaned);
         (mapped != address).then_some(mapped)
     }
 }

@@ -142,7 +142,7 @@ fn the_gateway_counts_under_the_ids_that_the_import_makes() {
         ids.into_iter().map(ToString::to_string).collect::<std::collections::BTreeSet<_>>()
     };
     let made = ids(plan.routes.iter().map(|(route, _)| &route.id).collect());
-    assert_eq!(ids(table.iter().map(|route| &route.id).collect()), made);
+    assert_eq!(ids(table.iter().map(|route| &route.rule.id).collect()), made);
     assert_eq!(made.len(), 2);
     let nameless = json!({"name": "n", "team_id": " "});
     let plan = dump(&json!({ token_key("b"): nameless }), json!({}));

@@ -33,7 +33,7 @@ fn returned(name: &str, value: &str) -> Option<(String, String)> {
     let route = route("/api/x", "https://h.example/v1");
     let guarded = Guarded::new([crate::secret::Secret::new("VENDOR-SECRET/1".to_owned())]);
     let returning = Returning {
-        route: &route,
+        mount: route.mount(),
         sent_to: &Url::parse("https://h.example/v1/items?page=1").unwrap(),
         gateway: GATEWAY,
         request_id: "req_1",
@@ -103,8 +103,8 @@ fn only_the_cookie_that_holds_the_credential_is_withheld() {
     let route = route("/api/x", "https://h.example/v1");
     let guarded = Guarded::new([crate::secret::Secret::new("VENDOR-SECRET".to_owned())]);
     let returning = Returning {
-        route: &route,
-        sent_to: &route.upstream,
+        mount: route.mount(),
+        sent_to: &route.target.upstream,
         gateway: GATEWAY,
         request_id: "req_1",
         guarded: &guarded,
@@ -156,7 +156,7 @@ proptest! {
             let guarded = Guarded::new(credential.secrets());
             let route = route("/api/x", "https://h.example/v1");
             let returning = Returning {
-                route: &route,
+                mount: route.mount(),
                 sent_to: &Url::parse("https://h.example/v1/items?page=1").unwrap(),
                 gateway: GATEWAY,
                 request_id: "req_1",
