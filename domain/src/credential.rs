@@ -170,7 +170,7 @@ impl Credential {
 
     /// Refuses what could not be sent as it stands, or would overwrite what the gateway must set.
     ///
-    /// `allow_insecure` is passed to [`crate::upstream::address::parse_base`], which a token's address must pass.
+    /// `allow_insecure` is passed to [`crate::upstream::address::UpstreamUrl::parse`], which a token's address must pass.
     pub fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
         match self {
             Self::Bearer { token } => header_secret("token", token),

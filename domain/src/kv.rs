@@ -17,6 +17,7 @@ use crate::method::Method;
 use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::{KvError, forbids_use, readable_allow_list};
 use crate::token::TokenHash;
+use crate::upstream::address::{InvalidUpstream, UpstreamUrl};
 use crate::upstream::behaviour::{Behaviour, DEFAULT_TIMEOUT_MS};
 use crate::upstream::settings::RouteSettings;
 use crate::upstream::target::{RouteCredential, Target};
@@ -80,6 +81,7 @@ impl RouteTableV2 {
 pub struct RouteV2 {
     pub id: RouteId,
     pub path: RoutePath,
+    /// The upstream as it is stored; [`RouteV2::open`] holds it to the rules.
     pub url: Url,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
@@ -111,34 +113,31 @@ impl RouteV2 {
         "settings",
         "credential",
     ];
+
+    /// The route as the gateway knows it. `allow_insecure` is passed to [`UpstreamUrl::parse`]: what is stored is
+    /// held to the same rules as what an admin enters.
+    pub fn open(self, allow_insecure: bool) -> Result<Route, InvalidUpstream> {
+        Ok(Route {
+            rule: Rule { id: self.id, path: self.path, tags: self.tags, methods: self.methods },
+            target: Target {
+                upstream: UpstreamUrl::parse(self.url.as_str(), allow_insecure)?,
+                credential: self.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
+            },
+            behaviour: Behaviour {
+                timeout_ms: self.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
+                cors_origins: self.cors_origins,
+                forward_cookies: self.forward_cookies,
+                settings: self.settings,
+            },
+        })
+    }
 }
 
 fn is_default(settings: &RouteSettings) -> bool {
     *settings == RouteSettings::default()
 }
 
-impl From<RouteV2> for Route {
-    fn from(route: RouteV2) -> Self {
-        Self {
-            rule: Rule { id: route.id, path: route.path, tags: route.tags, methods: route.methods },
-            target: Target {
-                upstream: route.url,
-                credential: route.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
-            },
-            behaviour: Behaviour {
-                timeout_ms: route.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
-                cors_origins: route.cors_origins,
-                forward_cookies: route.forward_cookies,
-                settings: route.settings,
-            },
-        }
-    }
-}
-
-/// Reads the value of `routes` in either version.
-///
-/// `allow_insecure` is passed to [`crate::upstream::address::parse_base`]: what the table says is held to
-/// the same rules as what an admin enters.
+/// Reads the value of `routes` in either version; `allow_insecure` as in [`RouteV2::open`].
 pub fn parse_routes(text: &str, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
     let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
     match value.get("v").map(Value::as_u64) {
@@ -179,8 +178,7 @@ fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
     }
     let mut entry = entry.clone();
     let credential = entry.as_object_mut()?.remove("credential").filter(|c| !c.is_null());
-    let mut route = Route::from(serde_json::from_value::<RouteV2>(entry).ok()?);
-    crate::upstream::address::parse_base(route.target.upstream.as_str(), allow_insecure).ok()?;
+    let mut route = serde_json::from_value::<RouteV2>(entry).ok()?.open(allow_insecure).ok()?;
     if route.behaviour.settings.forbid_use() {
         return None;
     }

@@ -133,9 +133,9 @@ fn as_upstreams_may_read(path: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::upstream::address::UpstreamUrl;
     use crate::upstream::target::RouteCredential;
     use proptest::prelude::*;
-    use url::Url;
 
     /// A rule of the path's own id that takes every method.
     pub(crate) fn rule(path: &str) -> Rule {
@@ -146,7 +146,10 @@ pub(crate) mod tests {
     pub(crate) fn route(path: &str, upstream: &str) -> Route {
         Route {
             rule: rule(path),
-            target: Target { upstream: Url::parse(upstream).unwrap(), credential: RouteCredential::None },
+            target: Target {
+                upstream: UpstreamUrl::parse(upstream, false).unwrap(),
+                credential: RouteCredential::None,
+            },
             behaviour: Behaviour::default(),
         }
     }

@@ -13,13 +13,14 @@ pub mod settings;
 pub mod target;
 
 use crate::access::path::{RequestPath, RoutePath, hides_climb, is_under};
+use crate::upstream::address::UpstreamUrl;
 use url::Url;
 
 /// An upstream as clients see it: under the path of a route.
 #[derive(Clone, Copy, Debug)]
 pub struct Mount<'a> {
     pub path: &'a RoutePath,
-    pub upstream: &'a Url,
+    pub upstream: &'a UpstreamUrl,
 }
 
 /// Why no URL was built. The call is answered 404 `Route Not Found`: nothing is there.
@@ -31,11 +32,6 @@ pub enum BuildError {
     LeavesOrigin,
 }
 
-/// The base's path without its last slash: `""` for `https://x.example/`.
-fn base_path(base: &Url) -> &str {
-    base.path().trim_end_matches('/')
-}
-
 /// The upstream URL of a request: base, remainder, query untouched.
 /// `//`, `%2F` and slashes at the end of the remainder survive.
 pub fn build_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> Result<Url, BuildError> {
@@ -43,16 +39,16 @@ pub fn build_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> R
     if hides_climb(remainder) {
         return Err(BuildError::Climbs);
     }
-    let mut url = mount.upstream.clone();
+    let mut url = mount.upstream.as_url().clone();
     if !remainder.is_empty() {
-        let joined = format!("{}{remainder}", base_path(mount.upstream));
+        let joined = format!("{}{remainder}", mount.upstream.base_path());
         url.set_path(&joined);
     }
     url.set_query(query);
-    if url.origin() != mount.upstream.origin() {
+    if url.origin() != mount.upstream.as_url().origin() {
         return Err(BuildError::LeavesOrigin);
     }
-    if !is_under(url.path(), base_path(mount.upstream)) {
+    if !is_under(url.path(), mount.upstream.base_path()) {
         return Err(BuildError::Climbs);
     }
     Ok(url)
@@ -100,10 +96,10 @@ pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> Stri
 pub fn map_location(location: &str, sent_to: &Url, mount: Mount<'_>, gateway_origin: &str) -> Option<String> {
     let location = location.trim();
     let target = sent_to.join(location).ok()?;
-    if target.origin() != mount.upstream.origin() {
+    if target.origin() != mount.upstream.as_url().origin() {
         return None;
     }
-    let base = base_path(mount.upstream);
+    let base = mount.upstream.base_path();
     if !is_under(target.path(), base) {
         return Some(target.into());
     }
@@ -176,7 +172,7 @@ pub fn restore_cookies(cookies: &str, is_out: impl Fn(&str) -> bool) -> Option<S
 /// A path outside the base (or above it, such as `/`) becomes the route's own path: the cookie
 /// then reaches all of the route and nothing but the route.
 fn map_cookie_path(path: &str, mount: Mount<'_>) -> String {
-    let base = base_path(mount.upstream);
+    let base = mount.upstream.base_path();
     match path.strip_prefix(base) {
         Some(rest) if rest.starts_with('/') && rest != "/" => {
             format!("{}{rest}", mount.path.as_str())

@@ -19,7 +19,7 @@ use domain::kv::parse_routes;
 use domain::people::session::UnverifiedJwt;
 use domain::route::RouteTable;
 use domain::token::{PREFIX, TokenSecret};
-use domain::upstream::address::parse_base;
+use domain::upstream::address::UpstreamUrl;
 use domain::upstream::fault::Fault;
 use domain::upstream::headers::{RequestHygiene, is_settable};
 use domain::upstream::{build_url, map_location, map_set_cookie, restore_cookies, without_pairs};
@@ -158,12 +158,13 @@ fn paths_and_urls() {
     run("path", |bytes| {
         let text = text(bytes);
         let (path, query) = text.split_once('?').map_or((text.as_str(), None), |(p, q)| (p, Some(q)));
-        let _ = (text.parse::<RoutePath>(), parse_base(&text, false), parse_base(&text, true));
+        let _ =
+            (text.parse::<RoutePath>(), UpstreamUrl::parse(&text, false), UpstreamUrl::parse(&text, true));
         let Some(request) = RequestPath::parse(path) else { return };
         let Some(route) = table.find(&request) else { return };
         if let Ok(url) = build_url(route.mount(), &request, query) {
-            assert_eq!(url.origin(), route.target.upstream.origin());
-            let base = route.target.upstream.path().trim_end_matches('/');
+            assert_eq!(url.origin(), route.target.upstream.as_url().origin());
+            let base = route.target.upstream.base_path();
             assert!(url.path() == base || url.path().starts_with(&format!("{base}/")), "{url}");
             let _ = map_location(&text, &url, route.mount(), "https://gw.example");
         }

@@ -9,7 +9,6 @@ use domain::access::Permit;
 use domain::error::GatewayError;
 use domain::route::Route;
 use domain::secret::Secret;
-use domain::upstream::address::origin_of;
 use domain::upstream::headers::search::Guarded;
 use domain::upstream::target::RouteCredential;
 use domain::v1::auth as v1;
@@ -72,7 +71,7 @@ enum OpenError {
 async fn open(route: &Route, store: &Store<'_>) -> Result<Ready, OpenError> {
     let credential = match &route.target.credential {
         RouteCredential::Sealed(sealed) => {
-            let origin = origin_of(&route.target.upstream);
+            let origin = route.target.upstream.origin();
             edge::crypto::open(sealed, &route.rule.id, &origin, &store.config.credential_keys).await?
         }
         RouteCredential::V1(auth) => {

@@ -2,6 +2,7 @@
 
 use super::{InvalidCredential, header_secret, invalid, sendable, word};
 use crate::secret::{Reveal, Secret};
+use crate::upstream::address::UpstreamUrl;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
@@ -45,7 +46,7 @@ impl ClientCredentials {
     }
 
     pub(super) fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
-        if crate::upstream::address::parse_base(&self.token_url, allow_insecure).is_err() {
+        if UpstreamUrl::parse(&self.token_url, allow_insecure).is_err() {
             return Err(invalid("token_url", "must be an https address of a public host, without a query"));
         }
         let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);

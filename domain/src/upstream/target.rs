@@ -1,13 +1,13 @@
 //! Targets: where a route's calls go, and with which credential.
 
 use crate::credential::seal::SealedCredential;
+use crate::upstream::address::UpstreamUrl;
 use crate::v1::auth::Auth;
-use url::Url;
 
 /// An upstream with the credential that its calls carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    pub upstream: Url,
+    pub upstream: UpstreamUrl,
     pub credential: RouteCredential,
 }
 

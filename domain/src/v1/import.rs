@@ -16,6 +16,7 @@ use crate::credential::Credential;
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
+use crate::upstream::address::UpstreamUrl;
 use crate::upstream::target::RouteCredential;
 use crate::usage::outcome::Outcome;
 use crate::usage::{UsageEvent, clip};
@@ -24,7 +25,6 @@ use crate::v1::kv::{self as v1, UNKNOWN_TEAM, digest};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-use url::Url;
 
 /// The tables of the earlier system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -87,7 +87,7 @@ pub struct ImportedRoute {
     pub path: RoutePath,
     pub name: String,
     pub description: Option<String>,
-    pub upstream: Url,
+    pub upstream: UpstreamUrl,
     pub tags: Vec<String>,
     pub credential: Option<Credential>,
     pub enabled: bool,
@@ -129,7 +129,7 @@ impl Plan {
 /// A row of a table, by the names of its columns.
 pub type Row = Map<String, Value>;
 
-/// Reads a dump. `allow_insecure` is passed to [`crate::upstream::address::parse_base`].
+/// Reads a dump. `allow_insecure` is passed to [`UpstreamUrl::parse`].
 pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
     let mut plan = Plan::default();
     let kv = &kv.iter().map(|(key, value)| (key.clone(), unwrapped(key, value))).collect();

@@ -16,6 +16,7 @@ use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::KvError;
 use crate::time::parse_v1;
 use crate::token::TokenHash;
+use crate::upstream::address::UpstreamUrl;
 use crate::upstream::behaviour::Behaviour;
 use crate::upstream::target::{RouteCredential, Target};
 use crate::usage::clip;
@@ -127,10 +128,7 @@ fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
             tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
             methods: vec![],
         },
-        target: Target {
-            upstream: crate::upstream::address::parse_base(url, allow_insecure).ok()?,
-            credential,
-        },
+        target: Target { upstream: UpstreamUrl::parse(url, allow_insecure).ok()?, credential },
         behaviour: Behaviour::default(),
     })
 }

@@ -14,7 +14,6 @@ use domain::credential::CredentialEdit;
 use domain::credential::sigv4::Payload;
 use domain::people::role::{Action, Subject};
 use domain::route::Route;
-use domain::upstream::address::{origin_of, parse_base};
 use domain::upstream::build_url;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID};
 use domain::upstream::target::RouteCredential;
@@ -42,9 +41,12 @@ pub async fn test(mut call: Call) -> Result<Response, Failure> {
     let request: TestRouteRequest =
         if body.is_empty() { TestRouteRequest::default() } else { parse_body(&body)? };
     let row = store::published_one(&call.db()?, &id).await?.ok_or(ApiError::NotFound)?;
-    let route = route_of(row).map(Route::from);
-    let route = route.ok_or_else(|| Failure::Internal("the route cannot be read".to_owned()))?;
-    let url = url_of(&call, &route, request.path.as_deref().unwrap_or_default())?;
+    let route = route_of(row).ok_or_else(|| Failure::Internal("the route cannot be read".to_owned()))?;
+    // The same rules as when the route was made: it may have been made under others.
+    let route = route
+        .open(call.config.allow_insecure_upstreams)
+        .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
+    let url = url_of(&route, request.path.as_deref().unwrap_or_default())?;
 
     let tested =
         |status, latency_ms, outcome| RouteTested { url: url.to_string(), status, latency_ms, outcome };
@@ -73,7 +75,7 @@ pub async fn test(mut call: Call) -> Result<Response, Failure> {
 }
 
 /// URL of the call, by the gateway's own rules.
-fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
+fn url_of(route: &Route, below: &str) -> Result<Url, Failure> {
     let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
     let refused = || Failure::field("path", "must be empty or begin with '/', and not climb");
     if !path.is_empty() && !path.starts_with('/') {
@@ -81,16 +83,12 @@ fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
     }
     let whole = format!("{}{path}", route.rule.path.as_str());
     let path = RequestPath::parse(&whole).ok_or_else(refused)?;
-    let url = build_url(route.mount(), &path, query).map_err(|_| refused())?;
-    // The same rules as when the route was made: it may have been made under others.
-    parse_base(route.target.upstream.as_str(), call.config.allow_insecure_upstreams)
-        .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
-    Ok(url)
+    build_url(route.mount(), &path, query).map_err(|_| refused())
 }
 
 async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEdit>, ()> {
     let RouteCredential::Sealed(sealed) = &route.target.credential else { return Ok(None) };
-    let origin = origin_of(&route.target.upstream);
+    let origin = route.target.upstream.origin();
     match edge::crypto::open(sealed, &route.rule.id, &origin, &call.config.credential_keys).await {
         Ok(credential) => Ok(Some(credential.edit())),
         Err(error) => {

@@ -4,7 +4,6 @@
 
 use super::search::Guarded;
 use super::{HOP_BY_HOP, REQUEST_ID};
-use crate::upstream::address::origin_of;
 use crate::upstream::{Mount, map_location, map_set_cookie, without_pairs};
 use url::Url;
 
@@ -176,7 +175,7 @@ impl Returning<'_> {
         if !may_be_relative && Url::parse(address.trim()).is_err() {
             return None;
         }
-        let is_ours = target.is_some_and(|target| origin_of(&target) == origin_of(self.mount.upstream));
+        let is_ours = target.is_some_and(|target| target.origin() == self.mount.upstream.as_url().origin());
         let parameter = self.parameter.filter(|_| is_ours);
         let cleaned = without_pairs(address, |name, pair| {
             parameter.is_some_and(|parameter| name.eq_ignore_ascii_case(parameter))

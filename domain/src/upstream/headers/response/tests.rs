@@ -104,7 +104,7 @@ fn only_the_cookie_that_holds_the_credential_is_withheld() {
     let guarded = Guarded::new([crate::secret::Secret::new("VENDOR-SECRET".to_owned())]);
     let returning = Returning {
         mount: route.mount(),
-        sent_to: &route.target.upstream,
+        sent_to: route.target.upstream.as_url(),
         gateway: GATEWAY,
         request_id: "req_1",
         guarded: &guarded,
