@@ -1,5 +1,5 @@
 //! Every SQL statement against the migrated schema: that it prepares, that the ones on hot paths use
-//! their indexes, and that the consumer's statements add up as `domain::usage::rollup::Rollup` does.
+//! their indexes, and that the consumer's statements add up as the model of a rollup does.
 
 #![expect(
     clippy::unwrap_used,
@@ -8,6 +8,8 @@
     reason = "clippy does not see a whole file as a test"
 )]
 
+#[path = "../../domain/tests/model/rollup.rs"]
+mod model;
 #[path = "sql/people.rs"]
 mod people;
 #[path = "sql/upkeep.rs"]
@@ -185,13 +187,13 @@ fn keys_of(event: &UsageEvent) -> Vec<Key> {
     keys
 }
 
-/// The rollups as they must be: each event once, folded by `domain`.
+/// The rollups as they must be: each event once, folded by the model.
 fn folded(events: &[UsageEvent]) -> BTreeMap<Key, Rollup> {
     let mut seen = std::collections::HashSet::new();
     let mut rollups: BTreeMap<Key, Rollup> = BTreeMap::new();
     for event in events.iter().filter(|event| seen.insert(event.id.clone())) {
         for key in keys_of(event) {
-            rollups.entry(key).or_default().fold(event);
+            model::fold(rollups.entry(key).or_default(), event);
         }
     }
     rollups

@@ -9,8 +9,8 @@ pub mod oauth;
 pub mod seal;
 pub mod sigv4;
 
+use crate::encoding::base64;
 use crate::secret::{Reveal, Revealed, Secret};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use oauth::ClientCredentials;
 use serde::{Deserialize, Serialize};
 
@@ -234,7 +234,7 @@ impl Credential {
             }
             Self::Basic { username, password } => header(
                 "authorization",
-                format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose()))),
+                format!("Basic {}", base64(format!("{username}:{}", password.expose()).as_bytes())),
             ),
             Self::Query { parameter, value } => {
                 CredentialEdit::SetQuery { parameter: parameter.clone(), value: value.clone() }

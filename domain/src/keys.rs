@@ -1,9 +1,9 @@
 //! Keys of the installation and their rotation.
 
+use crate::encoding::{from_base64, hex};
 use crate::secret::Secret;
 use crate::time::UnixMs;
 use crate::vars::{VarError, Vars, required};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -24,7 +24,7 @@ impl Key256 {
     /// has 256 random bits, so nothing can be learnt of it.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::new().chain_update("token-manager key").chain_update(self.0).finalize();
-        digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        hex(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
     }
 }
 
@@ -54,7 +54,7 @@ impl KeyRing {
         let text = Secret::new(required(vars, name)?);
         let mut keys = Vec::new();
         for part in text.expose().split(',').map(str::trim).filter(|p| !p.is_empty()) {
-            let bytes = STANDARD.decode(part).map_err(|_| invalid.clone())?;
+            let bytes = from_base64(part).ok_or_else(|| invalid.clone())?;
             keys.push(Key256(bytes.try_into().map_err(|_| invalid.clone())?));
         }
         let mut keys = keys.into_iter();
@@ -94,6 +94,7 @@ pub fn led_since(known: &LedSince, at_work: &BTreeMap<&str, Option<String>>, at:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::base64;
     use std::collections::HashMap;
 
     fn vars(pairs: &[(&str, &str)]) -> HashMap<String, String> {
@@ -109,7 +110,7 @@ mod tests {
 
     #[test]
     fn the_first_key_leads_and_all_are_kept() {
-        let (a, b) = (STANDARD.encode([1; 32]), STANDARD.encode([2; 32]));
+        let (a, b) = (base64(&[1; 32]), base64(&[2; 32]));
         let ring = KeyRing::from_vars(&vars(&[("K", &format!("{a}, {b}"))]), "K").unwrap();
         assert_eq!(ring.first().expose(), &[1; 32]);
         assert_eq!(ring.iter().count(), 2);

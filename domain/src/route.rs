@@ -1,7 +1,8 @@
 //! Routes, and the table that tells which route a path belongs to.
 
-use crate::access::path::{MAX_PATH_LEN, RequestPath, RoutePath, is_under, percent_decode};
+use crate::access::path::{MAX_PATH_LEN, RequestPath, RoutePath, is_under};
 use crate::access::rule::Rule;
+use crate::encoding::percent_decode;
 use crate::upstream::Mount;
 use crate::upstream::behaviour::Behaviour;
 use crate::upstream::target::Target;

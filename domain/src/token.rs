@@ -8,13 +8,13 @@
 //! The check is the head of HMAC-SHA-256 (RFC 2104) under `TOKEN_CHECK_KEY` over what stands before
 //! it. A forger meets it once in 62^6 ≈ 5.7e10 tries, so forged tokens cost no KV read.
 
+use crate::encoding::hex;
 use crate::keys::{Key256, KeyRing};
+use crate::mac;
 use crate::secret::Secret;
 use crate::time::UnixMs;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::str::FromStr;
 use subtle::{Choice, ConstantTimeEq};
 
@@ -46,10 +46,8 @@ pub fn base62(bytes: &[u8], width: usize) -> String {
 }
 
 fn check_of(signed: &[u8], key: &Key256) -> Option<String> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose()).ok()?;
-    mac.update(signed);
-    let tag = mac.finalize().into_bytes();
-    tag.get(..8).map(|head| base62(head, CHECK_LEN))
+    let tag = mac::tag(key.expose(), &[signed])?;
+    tag.first_chunk::<8>().map(|head| base62(head, CHECK_LEN))
 }
 
 /// Mints a token from 32 bytes of a CSPRNG, checked under the ring's first key.
@@ -160,12 +158,7 @@ pub struct InvalidTokenHash;
 
 impl TokenHash {
     fn of(text: &str) -> Self {
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(text.as_bytes()) {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        Self(hex(&Sha256::digest(text.as_bytes())))
     }
 
     pub fn as_str(&self) -> &str {

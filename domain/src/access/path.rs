@@ -1,5 +1,6 @@
 //! Paths: a route's own and a request's, and when one lies below another.
 
+use crate::encoding::{from_hex, percent_decode};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -113,7 +114,7 @@ fn without_needless_encoding(path: &str) -> Cow<'_, str> {
     let mut parts = path.split('%');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let decoded = part.get(..2).map(|hex| percent_decode(format!("%{hex}").as_bytes()));
+        let decoded = part.get(..2).and_then(from_hex);
         match decoded.as_deref() {
             Some([byte]) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
                 plain.push(char::from(*byte));
@@ -144,23 +145,6 @@ pub(crate) fn hides_climb(path: &str) -> bool {
 /// Whether `path` is `prefix` or below it, by whole segments: `/api/image` does not hold `/api/images`.
 pub fn is_under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// `bytes` with every well-formed `%XX` decoded once; anything else stays as it is.
-pub fn percent_decode(bytes: &[u8]) -> Vec<u8> {
-    let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
-        if let (b'%', Some(high), Some(low)) = (first, hex(tail.first()), hex(tail.get(1))) {
-            decoded.push(high << 4 | low);
-            rest = tail.get(2..).unwrap_or_default();
-        } else {
-            decoded.push(*first);
-            rest = tail;
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -289,10 +289,8 @@ fn frame(payload: &str) -> Vec<u8> {
 
 #[test]
 fn bedrocks_frames_are_read_at_any_cut() {
-    use base64::Engine;
-    let wrapped = |json: &str| {
-        format!("{{\"bytes\":\"{}\",\"p\":\"abc\"}}", base64::engine::general_purpose::STANDARD.encode(json))
-    };
+    let wrapped =
+        |json: &str| format!("{{\"bytes\":\"{}\",\"p\":\"abc\"}}", crate::encoding::base64(json.as_bytes()));
     let invoke = [
         wrapped(
             "{\"type\":\"message_start\",\"message\":{\"model\":\"c\",\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}",

@@ -1,9 +1,9 @@
 //! OAuth 2 client credentials: the grant's request, and the token in its response.
 
 use super::{InvalidCredential, header_secret, invalid, sendable, word};
+use crate::encoding::base64;
 use crate::secret::{Reveal, Secret};
 use crate::upstream::address::UpstreamUrl;
-use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
 
 /// A client of an OAuth 2 authorization server.
@@ -42,7 +42,7 @@ impl ClientCredentials {
     pub fn basic(&self) -> Secret {
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!("{}:{}", encode(&self.client_id), encode(self.client_secret.expose()));
-        Secret::new(format!("Basic {}", STANDARD.encode(pair)))
+        Secret::new(format!("Basic {}", base64(pair.as_bytes())))
     }
 
     pub(super) fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {

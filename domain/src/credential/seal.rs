@@ -1,7 +1,7 @@
 //! Seals: a credential as it is stored and published.
 
+use crate::encoding::{base64url, from_base64url};
 use crate::id::RouteId;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -27,17 +27,17 @@ impl FromStr for SealedCredential {
 
     fn from_str(text: &str) -> Result<Self, InvalidSeal> {
         let (iv, ciphertext) = text.strip_prefix("v1.").and_then(|r| r.split_once('.')).ok_or(InvalidSeal)?;
-        let iv = URL_SAFE_NO_PAD.decode(iv).map_err(|_| InvalidSeal)?;
+        let iv = from_base64url(iv).ok_or(InvalidSeal)?;
         Ok(Self {
             iv: iv.try_into().map_err(|_| InvalidSeal)?,
-            ciphertext: URL_SAFE_NO_PAD.decode(ciphertext).map_err(|_| InvalidSeal)?,
+            ciphertext: from_base64url(ciphertext).ok_or(InvalidSeal)?,
         })
     }
 }
 
 impl std::fmt::Display for SealedCredential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "v1.{}.{}", URL_SAFE_NO_PAD.encode(self.iv), URL_SAFE_NO_PAD.encode(&self.ciphertext))
+        write!(f, "v1.{}.{}", base64url(&self.iv), base64url(&self.ciphertext))
     }
 }
 

@@ -3,13 +3,14 @@
 //!
 //! Checked against AWS's own test suite, `domain/tests/vectors/aws-sigv4.json`.
 
-use crate::access::path::percent_decode;
 use crate::credential::AwsKeys;
 use crate::credential::aws_chunked::UNSIGNED_TRAILER;
+use crate::encoding::{hex, percent_decode};
+use crate::mac;
 use crate::secret::Secret;
 use crate::time::UnixMs;
 use chrono::{DateTime, Datelike, Timelike};
-use hmac::{Hmac, KeyInit, Mac};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sha2::{Digest, Sha256};
 use std::fmt::Write;
 
@@ -121,7 +122,9 @@ pub fn sign(request: &Request, keys: &AwsKeys, at: UnixMs) -> Vec<(&'static str,
     let secret = format!("AWS4{}", keys.secret_access_key.expose());
     let key = [date.as_str(), &keys.region, &keys.service, "aws4_request", &to_sign]
         .iter()
-        .fold(secret.into_bytes(), |key, part| hmac(&key, part));
+        .fold(secret.into_bytes(), |key, part| {
+            mac::tag(&key, &[part.as_bytes()]).map(Vec::from).unwrap_or_default()
+        });
     let authorization = format!(
         "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={signed}, Signature={}",
         keys.access_key_id,
@@ -161,7 +164,7 @@ fn canonical_request(
 /// and dot segments and encodes what it was sent once more.
 fn canonical_path(path: &str, service: &str) -> String {
     if is_s3(service) {
-        return encoded(&decoded(path), true);
+        return encoded(&decoded(path), IN_PATH);
     }
     let mut segments: Vec<&str> = Vec::new();
     for segment in path.split('/') {
@@ -175,13 +178,13 @@ fn canonical_path(path: &str, service: &str) -> String {
     }
     let ends_open = path.ends_with('/') && !segments.is_empty();
     let joined = format!("/{}{}", segments.join("/"), if ends_open { "/" } else { "" });
-    encoded(joined.as_bytes(), true)
+    encoded(joined.as_bytes(), IN_PATH)
 }
 
 /// Every parameter decoded, encoded as AWS does, and sorted by name, then value. One without a name is
 /// left out; of several with one name S3 takes the first.
 fn canonical_query(query: &str, service: &str) -> String {
-    let part = |text: &str| encoded(&decoded(text), false);
+    let part = |text: &str| encoded(&decoded(text), IN_QUERY);
     let mut parameters: Vec<(String, String)> = query
         .split('&')
         .map(|pair| pair.split_once('=').unwrap_or((pair, "")))
@@ -204,20 +207,12 @@ fn decoded(text: &str) -> Vec<u8> {
     percent_decode(text.replace('+', " ").as_bytes())
 }
 
-/// AWS's `UriEncode`: all but the unreserved characters of RFC 3986, in upper case.
-fn encoded(bytes: &[u8], keep_slash: bool) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for byte in bytes {
-        if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'_' | b'.' | b'~')
-            || (keep_slash && *byte == b'/')
-        {
-            text.push(char::from(*byte));
-        } else {
-            let _ = write!(text, "%{byte:02X}");
-        }
-    }
-    text
+/// AWS's `UriEncode` takes all but the unreserved characters of RFC 3986, section 2.3.
+const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'/');
+
+fn encoded(bytes: &[u8], set: &'static AsciiSet) -> String {
+    percent_encode(bytes, set).collect()
 }
 
 /// Without spaces at its ends, and with one where there were several.
@@ -232,25 +227,6 @@ fn stamps(at: UnixMs) -> (String, String) {
     let date = format!("{:04}{:02}{:02}", at.year(), at.month(), at.day());
     let time = format!("{date}T{:02}{:02}{:02}Z", at.hour(), at.minute(), at.second());
     (date, time)
-}
-
-fn hmac(key: &[u8], text: &str) -> Vec<u8> {
-    // HMAC takes a key of any length.
-    <Hmac<Sha256> as KeyInit>::new_from_slice(key).map_or_else(
-        |_| vec![],
-        |mut mac| {
-            mac.update(text.as_bytes());
-            mac.finalize().into_bytes().to_vec()
-        },
-    )
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }
 
 #[cfg(test)]

@@ -309,11 +309,6 @@ impl Ledger {
         self.uses_now(limits, now)
     }
 
-    /// When the next reservation ends unsettled.
-    pub fn next_end(&self) -> Option<UnixMs> {
-        self.open.values().map(|held| held.ends_at).min()
-    }
-
     fn spend(&mut self, tokens: u64, micros: u64) {
         self.day.add(tokens, micros);
         self.month.add(tokens, micros);
@@ -472,10 +467,10 @@ mod tests {
         let mut ledger = Ledger::default();
         let limits = Limits { cost_micros_per_month: Some(100), ..Limits::default() };
         ledger.take(&limits, "c", Ask { tokens: 0, micros: 30 }, NOW).unwrap();
-        assert_eq!(ledger.next_end(), Some(NOW + LEASE_MS));
-        let uses = ledger.uses(&limits, NOW + LEASE_MS);
-        assert_eq!(uses.iter().map(|u| (u.used, u.reserved)).collect::<Vec<_>>(), [(30, 0)]);
-        assert_eq!(ledger.next_end(), None);
+        for (at, wanted) in [(NOW + LEASE_MS - 1, (0, 30)), (NOW + LEASE_MS, (30, 0))] {
+            let uses = ledger.uses(&limits, at);
+            assert_eq!(uses.iter().map(|u| (u.used, u.reserved)).collect::<Vec<_>>(), [wanted]);
+        }
     }
 
     #[test]

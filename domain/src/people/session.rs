@@ -1,9 +1,9 @@
 //! Session JWTs as Clerk signs them (RFC 7519, RS256 of RFC 7518): what is checked besides the
 //! signature. The signature itself is WebCrypto's, at the edge.
 
+use crate::encoding::from_base64url;
 use crate::id::UserId;
 use crate::time::{SECOND_MS, UnixMs};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -132,7 +132,7 @@ pub enum SessionError {
 }
 
 fn part<T: DeserializeOwned>(text: &str) -> Result<T, SessionError> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SessionError::Syntax)?;
+    let bytes = from_base64url(text).ok_or(SessionError::Syntax)?;
     serde_json::from_slice(&bytes).map_err(|_| SessionError::Syntax)
 }
 
@@ -149,7 +149,7 @@ impl<'a> UnverifiedJwt<'a> {
         if header.alg != "RS256" || header.crit.is_some() {
             return Err(SessionError::Algorithm);
         }
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SessionError::Syntax)?;
+        let signature = from_base64url(signature).ok_or(SessionError::Syntax)?;
         Ok(Self { kid: header.kid, signed, signature, typ: header.typ, claims: part(claims)? })
     }
 
@@ -208,11 +208,12 @@ impl<'a> UnverifiedJwt<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::base64url;
     use serde_json::{Value, json};
 
     fn jwt(header: &Value, claims: &Value) -> String {
-        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        format!("{}.{}.{}", encode(header), encode(claims), URL_SAFE_NO_PAD.encode("signature"))
+        let encode = |value: &Value| base64url(value.to_string().as_bytes());
+        format!("{}.{}.{}", encode(header), encode(claims), base64url(b"signature"))
     }
 
     fn claims() -> Value {

@@ -216,10 +216,7 @@ mod tests {
     fn our_token_goes_on_in_no_header_whatever_the_encoding() {
         let hygiene = RequestHygiene { forward_cookies: true, ..PLAIN };
         let quoted = format!("\"{TOKEN}\"");
-        let basic = format!(
-            "Basic {}",
-            base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("u:{TOKEN}"))
-        );
+        let basic = format!("Basic {}", crate::encoding::base64(format!("u:{TOKEN}").as_bytes()));
         let referer = format!("https://app.example/?key={}", TOKEN.replace('_', "%5F"));
         for (name, value) in [
             ("x-api-key", TOKEN),

@@ -1,10 +1,8 @@
-//! How calls add up: integers only, so that order does not matter.
+//! Sums over calls: integers only, so that order does not matter.
 //!
-//! [`Rollup::fold`] takes one event, [`Rollup::merge`] another rollup; both are commutative and
-//! associative. The consumer's SQL does the same sums inside D1, and a test compares the two.
+//! The consumer's SQL adds calls up inside D1; `domain/tests/model/rollup.rs` is the model that it is tested
+//! against. [`Rollup::merge`] adds the sums up further.
 
-use crate::usage::UsageEvent;
-use crate::usage::outcome::OutcomeClass;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -92,36 +90,6 @@ pub struct Rollup {
 }
 
 impl Rollup {
-    /// Adds one call.
-    pub fn fold(&mut self, event: &UsageEvent) {
-        let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
-        add(&mut self.calls, 1);
-        let class = event.outcome.class();
-        let counter = match class {
-            OutcomeClass::Ok => &mut self.ok,
-            OutcomeClass::ClientError => &mut self.client_errors,
-            OutcomeClass::UpstreamError => &mut self.upstream_errors,
-            OutcomeClass::Timeout => &mut self.timeouts,
-            OutcomeClass::GatewayError => &mut self.gateway_errors,
-            OutcomeClass::Denied => &mut self.denied,
-            OutcomeClass::Limited => &mut self.limited,
-        };
-        add(counter, 1);
-        if !matches!(class, OutcomeClass::Denied | OutcomeClass::Limited) {
-            add(&mut self.latency_sum_ms, u64::from(event.latency_ms));
-            add(&mut self.gateway_sum_ms, u64::from(event.gateway_ms));
-            self.latency.add(bin_of(event.latency_ms), 1);
-        }
-        add(&mut self.bytes_in, event.bytes_in.unwrap_or(0));
-        add(&mut self.bytes_out, event.bytes_out.unwrap_or(0));
-        if let Some(ai) = &event.ai {
-            add(&mut self.prompt_tokens, ai.prompt_tokens.unwrap_or(0));
-            add(&mut self.completion_tokens, ai.completion_tokens.unwrap_or(0));
-            add(&mut self.cached_tokens, ai.cached_tokens.unwrap_or(0));
-            add(&mut self.cost_micros, ai.cost_micros.unwrap_or(0));
-        }
-    }
-
     /// Adds the calls of another rollup.
     pub fn merge(&mut self, other: &Self) {
         let sums = [

@@ -10,6 +10,7 @@
 use crate::access::record::{TokenRecord, TokenState};
 use crate::access::rule::Rule;
 use crate::access::scope::Scope;
+use crate::encoding::base64url;
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::limit::Limits;
 use crate::route::{ParsedRoutes, Route, RouteTable};
@@ -21,7 +22,6 @@ use crate::upstream::behaviour::Behaviour;
 use crate::upstream::target::{RouteCredential, Target};
 use crate::usage::clip;
 use crate::v1::auth::Auth;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -61,7 +61,7 @@ pub(crate) fn digest(parts: &[&str], chars: usize) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    clip(&URL_SAFE_NO_PAD.encode(hash.finalize()).replace(['-', '_'], "0"), chars)
+    clip(&base64url(&hash.finalize()).replace(['-', '_'], "0"), chars)
 }
 
 pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecord, KvError> {

@@ -1,6 +1,6 @@
 //! The search for secrets in header values, whatever encoding they were put into.
 
-use crate::access::path::percent_decode;
+use crate::encoding::percent_decode;
 use crate::secret::Secret;
 
 /// A shorter secret would be found in every other header by accident, so it is not searched for.
@@ -144,8 +144,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use crate::encoding::{base64, base64url};
     use proptest::prelude::*;
     use url::form_urlencoded::byte_serialize;
 
@@ -186,9 +185,9 @@ mod tests {
                 format!("/x?a={form}&b={after}"),
                 format!("/x?return={}", percent_encoded(&format!("/y?key={form}"))),
                 percent_encoded(&percent_encoded(&secret)),
-                format!("Basic {}", STANDARD.encode(&pair)),
-                format!("x{}", URL_SAFE_NO_PAD.encode(&pair)),
-                percent_encoded(&STANDARD.encode(&pair)),
+                format!("Basic {}", base64(pair.as_bytes())),
+                format!("x{}", base64url(pair.as_bytes())),
+                percent_encoded(&base64(pair.as_bytes())),
                 serde_json::to_string(&pair).unwrap(),
                 latin1,
             ] {
