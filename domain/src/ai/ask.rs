@@ -271,3 +271,6 @@ fn end_of_string(text: &[u8]) -> Option<usize> {
         ends
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,9 @@
 //! Ids are made from what was there, so a second plan finds what the first made, and the gateway has counted under
 //! the same ones before ([`v1::token_id`]).
 
-use crate::access::path::{RequestPath, RoutePath};
+mod calls;
+
+use crate::access::path::RoutePath;
 use crate::access::scope::Scope;
 use crate::credential::Credential;
 use crate::id::{RouteId, TeamId, TokenId};
@@ -18,24 +20,13 @@ use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
 use crate::upstream::address::UpstreamUrl;
 use crate::upstream::target::RouteCredential;
-use crate::usage::outcome::Outcome;
 use crate::usage::{UsageEvent, clip};
 use crate::v1::auth::secret_value;
-use crate::v1::kv::{self as v1, UNKNOWN_TEAM, digest};
+use crate::v1::dump::{Row, Table, flag, list, object_of, rows_of, text, unwrapped};
+use crate::v1::kv::{self as v1, UNKNOWN_TEAM};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
-
-/// The tables of the earlier system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Table {
-    Teams,
-    Tokens,
-    Routes,
-    TokenUsageLogs,
-}
 
 /// One thing of the dump.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,9 +117,6 @@ impl Plan {
     }
 }
 
-/// A row of a table, by the names of its columns.
-pub type Row = Map<String, Value>;
-
 /// Reads a dump. `allow_insecure` is passed to [`UpstreamUrl::parse`].
 pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
     let mut plan = Plan::default();
@@ -147,7 +135,7 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
     plan_tokens(&mut plan, kv, &token_rows);
     plan_teams(&mut plan, &team_rows);
     plan_routes(&mut plan, kv, &route_rows, allow_insecure);
-    plan_calls(&mut plan, call_rows);
+    calls::plan_calls(&mut plan, call_rows);
     for key in kv.keys() {
         let is_known =
             key == crate::kv::ROUTES_KEY || key.starts_with("token:") || key.starts_with("secret:");
@@ -156,125 +144,6 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
         }
     }
     plan
-}
-
-/// KV and tables of one request.
-pub type Part = (BTreeMap<String, Value>, BTreeMap<Table, Value>);
-
-/// A token's entry in KV and its row in the table, if there are any.
-type TokenSources = (Option<(String, Value)>, Option<Value>);
-
-/// Cuts everything but calls into parts: first what is no token, then `most` tokens each, a token's entry of KV
-/// together with its row, since the row alone says that it was switched off. `None` for a table that cannot be read.
-pub fn settings_parts(
-    kv: BTreeMap<String, Value>,
-    mut tables: BTreeMap<Table, Value>,
-    most: usize,
-) -> Option<Vec<Part>> {
-    let (entries, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        kv.into_iter().partition(|(key, _)| key.starts_with("token:"));
-    let mut tokens: BTreeMap<String, TokenSources> = BTreeMap::new();
-    for (key, value) in entries {
-        let hash = key.trim_start_matches("token:").to_owned();
-        tokens.entry(hash).or_default().0 = Some((key, value));
-    }
-    let mut nameless = Vec::new();
-    for row in tables.remove(&Table::Tokens).map_or(Some(vec![]), |table| rows_of(&table))? {
-        match text(&row, &["token_hash", "hash"]).map(str::to_owned) {
-            Some(hash) => tokens.entry(hash).or_default().1 = Some(row.into()),
-            None => nameless.push(Value::from(row)),
-        }
-    }
-    if !nameless.is_empty() {
-        tables.insert(Table::Tokens, nameless.into());
-    }
-    let mut parts = Vec::new();
-    if !rest.is_empty() || !tables.is_empty() {
-        parts.push((rest, tables));
-    }
-    let tokens: Vec<_> = tokens.into_values().collect();
-    for part in tokens.chunks(most.max(1)) {
-        let rows: Vec<Value> = part.iter().filter_map(|(_, row)| row.clone()).collect();
-        let tables =
-            if rows.is_empty() { BTreeMap::new() } else { BTreeMap::from([(Table::Tokens, rows.into())]) };
-        parts.push((part.iter().filter_map(|(entry, _)| entry.clone()).collect(), tables));
-    }
-    Some(parts)
-}
-
-/// Says of each row how many before it are alike in every field, where there is one ([`OCCURRENCE`]).
-pub fn number_calls(rows: &mut [Row]) {
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for row in rows {
-        let times = seen.entry(serde_json::to_string(row).unwrap_or_default()).or_default();
-        if *times > 0 {
-            row.insert(OCCURRENCE.to_owned(), (*times).into());
-        }
-        *times += 1;
-    }
-}
-
-/// The value itself where `wrangler kv bulk get` has put it into `{"value": …}`, with or without
-/// metadata. A secret of the earlier system looks the same by itself: it is unwrapped only where
-/// another such object is inside.
-fn unwrapped(key: &str, value: &Value) -> Value {
-    let is_secret = |text: &str| secret_value(text).is_some();
-    let inner = value
-        .as_object()
-        .filter(|object| object.keys().all(|k| matches!(k.as_str(), "value" | "metadata" | "expiration")))
-        .and_then(|object| object.get("value")?.as_str())
-        .filter(|text| !key.starts_with("secret:") || is_secret(text));
-    inner.map_or_else(|| value.clone(), Value::from)
-}
-
-/// Reads a table as a list of objects, or as CSV; nothing is an empty one.
-pub fn rows_of(table: &Value) -> Option<Vec<Row>> {
-    match table {
-        Value::Null => Some(vec![]),
-        Value::Array(rows) => rows.iter().map(|row| row.as_object().cloned()).collect(),
-        Value::String(text) => {
-            let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-            let names = reader.headers().ok()?.clone();
-            let row = |record: csv::StringRecord| -> Row {
-                let pairs = names.iter().zip(record.iter());
-                let value = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
-                pairs.map(|(name, text)| (name.trim().to_owned(), value(text))).collect()
-            };
-            reader.records().map(|record| record.ok().map(row)).collect()
-        }
-        _ => None,
-    }
-}
-
-fn text<'a>(row: &'a Row, names: &[&str]) -> Option<&'a str> {
-    names.iter().find_map(|name| row.get(*name)?.as_str()).map(str::trim).filter(|text| !text.is_empty())
-}
-
-/// A list that stands as JSON, as JSON in a text, or separated by commas.
-fn list(value: Option<&Value>) -> Option<Vec<String>> {
-    match value? {
-        Value::Array(items) => Some(items.iter().filter_map(|i| i.as_str().map(str::to_owned)).collect()),
-        Value::String(text) if text.trim_start().starts_with('[') => {
-            list(serde_json::from_str(text).ok().as_ref())
-        }
-        Value::String(text) => {
-            Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
-        }
-        _ => None,
-    }
-}
-
-fn flag(row: &Row, name: &str) -> Option<bool> {
-    match row.get(name)? {
-        Value::Bool(flag) => Some(*flag),
-        Value::Number(n) => n.as_i64().map(|n| n != 0),
-        Value::String(text) => match text.to_ascii_lowercase().as_str() {
-            "true" | "t" | "1" | "yes" => Some(true),
-            "false" | "f" | "0" | "no" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
@@ -311,14 +180,6 @@ fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
             Ok(token) => plan.tokens.push(token),
             Err(why) => plan.refuse("token", &hash, why),
         }
-    }
-}
-
-fn object_of(value: &Value) -> Option<Row> {
-    match value {
-        Value::Object(object) => Some(object.clone()),
-        Value::String(text) => serde_json::from_str(text).ok(),
-        _ => None,
     }
 }
 
@@ -483,87 +344,6 @@ fn credential(
     }
     auth.resolve(secrets).map(Some).ok_or_else(|| {
         notes.push("its secret cannot be sent in a header: disabled".to_owned());
-    })
-}
-
-/// Which of the calls that are alike in every field a row is, counted over the whole dump. Whoever cuts a dump into
-/// parts says it, so that a call that has its like in another part is one all the same; else it is counted here.
-pub const OCCURRENCE: &str = "_occurrence";
-
-fn plan_calls(plan: &mut Plan, rows: Vec<Row>) {
-    let mut bad = 0_u32;
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for (i, mut row) in rows.into_iter().enumerate() {
-        let said = row.remove(OCCURRENCE).and_then(|value| match value {
-            Value::String(text) => text.trim().parse().ok(),
-            other => other.as_u64(),
-        });
-        match call(i, &row) {
-            Some(mut call) => {
-                let counted = seen.entry(call.event.id.clone()).or_default();
-                let times = said.unwrap_or(*counted);
-                *counted += 1;
-                if times > 0 {
-                    call.event.id = format!("{}.{times}", call.event.id);
-                }
-                plan.calls.push(call);
-            }
-            None => bad += 1,
-        }
-    }
-    if bad > 0 {
-        plan.refuse("calls", "token_usage_logs", format!("{bad} rows lack a hash, a time or a status"));
-    }
-}
-
-fn call(place: usize, row: &Row) -> Option<ImportedCall> {
-    let number = |name: &str| match row.get(name)? {
-        Value::Number(n) => n.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    let hash: TokenHash = text(row, &["token_hash"])?.parse().ok()?;
-    let at = match row.get("timestamp").or_else(|| row.get("created_at"))? {
-        Value::Number(n) => n.as_i64()?,
-        Value::String(text) => parse_v1(text)?,
-        _ => return None,
-    };
-    let status = number("response_status").filter(|n| (100.0..600.0).contains(n))?;
-    let path = RequestPath::parse(text(row, &["route"])?)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above, or clamped here"
-    )]
-    let (status, latency_ms) =
-        (status as u16, number("response_time_ms").unwrap_or(0.0).clamp(0.0, 86_400_000.0) as u32);
-    let id = digest(&["call", &serde_json::to_string(row).ok()?], 43);
-    Some(ImportedCall {
-        row: place,
-        hash,
-        event: UsageEvent {
-            id: format!("imp_{id}"),
-            at,
-            token_id: TokenId::from(""),
-            team: TeamId::from(""),
-            route_id: None,
-            route_path: Some(path.as_str().into()),
-            path: path.as_str().into(),
-            method: text(row, &["request_method"]).unwrap_or("GET").to_ascii_uppercase().into(),
-            status,
-            outcome: Outcome::of_status(status),
-            latency_ms,
-            gateway_ms: 0,
-            duration_ms: None,
-            secret: None,
-            bytes_in: None,
-            bytes_out: None,
-            client_ip: text(row, &["ip_address"]).map(Into::into),
-            user_agent: text(row, &["user_agent"]).map(Into::into),
-            country: None,
-            request_id: "import".into(),
-            ai: None,
-        },
     })
 }
 

@@ -11,7 +11,7 @@ fn check(provider: AiProvider, kind: Metering, calls: &[&str]) {
 }
 
 #[test]
-fn openais_free_stored_and_generating_paths() {
+fn openais_generating_paths() {
     check(
         Openai,
         Generates,
@@ -32,6 +32,10 @@ fn openais_free_stored_and_generating_paths() {
         ],
     );
     check(Openai, Reads, &["POST /v1/embeddings"]);
+}
+
+#[test]
+fn openais_submitting_paths() {
     check(
         Openai,
         Submits,
@@ -49,6 +53,10 @@ fn openais_free_stored_and_generating_paths() {
             "POST /v1/realtime/client_secrets",
         ],
     );
+}
+
+#[test]
+fn openais_stored_paths() {
     check(
         Openai,
         Stored,
@@ -65,6 +73,10 @@ fn openais_free_stored_and_generating_paths() {
             "GET /v1/evals/e/runs/r",
         ],
     );
+}
+
+#[test]
+fn openais_free_paths() {
     check(
         Openai,
         Free,

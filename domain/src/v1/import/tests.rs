@@ -1,4 +1,5 @@
 use super::*;
+use crate::v1::dump::{OCCURRENCE, settings_parts};
 use serde_json::json;
 
 fn dump(kv: &Value, tables: Value) -> Plan {
