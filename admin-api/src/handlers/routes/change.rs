@@ -244,7 +244,7 @@ mod tests {
 
     fn with_url(url: &str) -> Stored {
         let change =
-            RouteChange { upstream: Some(UpstreamUrl::parse(url, false).unwrap()), ..RouteChange::default() };
+            RouteChange { upstream: Some(UpstreamUrl::parse(url, true).unwrap()), ..RouteChange::default() };
         changed(stored(), change)
     }
 
