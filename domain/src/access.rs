@@ -30,8 +30,11 @@ use std::sync::Arc;
 pub struct Call<'a> {
     /// In upper case.
     pub method: &'a str,
+    /// The path as it is decided on and sent.
     pub path: &'a RequestPath,
+    /// The address that the edge saw; `None` if it is unknown.
     pub client_ip: Option<IpAddr>,
+    /// The time of the decision, unix ms.
     pub now: UnixMs,
 }
 
@@ -39,6 +42,7 @@ pub struct Call<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Denial {
     #[error("the token was revoked")]
     Revoked,
@@ -59,6 +63,7 @@ pub enum Denial {
 }
 
 impl Denial {
+    /// Returns the outcome that the call is recorded under.
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Revoked => Outcome::DeniedRevoked,
@@ -122,8 +127,8 @@ impl Permit {
     /// route's path and behaviour. `None` if that route takes no call of this method, or is closed for maintenance,
     /// or if the method may not be sent twice.
     ///
-    /// The token's scopes are not asked for the second route. Clients of a route do not know its second
-    /// upstream; whoever named it had permission to set that route's credential, and lent it to them.
+    /// The token's scopes are not checked for the second route. Clients of a route do not know its second upstream; the
+    /// person who named it had permission to set that route's credential, and lent it to them.
     pub fn failover(&self, method: &str, table: &RouteTable) -> Option<Self> {
         let failover = self.route.behaviour.settings.failover.as_ref()?;
         let second = table.iter().find(|route| route.rule.id == failover.route_id)?;
@@ -140,6 +145,7 @@ impl Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is named after what it checks")]
 pub enum Step {
     State,
     Expiry,
@@ -149,11 +155,13 @@ pub enum Step {
     Scope,
 }
 
-/// One step of an explanation; `denial` is `None` where the step passed.
+/// One step of an explanation; `denial` is `None` if the step passed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepResult {
+    /// The check that was made.
     pub step: Step,
+    /// The reason for a denial; `None` if the step passed.
     pub denial: Option<Denial>,
 }
 
@@ -190,7 +198,7 @@ fn check_method(rule: &Rule, method: &str) -> Result<(), Denial> {
 
 fn check_scope(token: &TokenRecord, rule: &Rule, call: &Call) -> Result<(), Denial> {
     let covers = |scopes: &[Scope]| scopes.iter().any(|scope| scope.covers(call.method, call.path, rule));
-    // A cap by service or tag is a statement about routes: only the route found tells whether it holds.
+    // A cap by service or tag depends on the route that was found.
     let is_within_cap = token.cap.as_deref().is_none_or(covers);
     if covers(&token.scopes) && is_within_cap { Ok(()) } else { Err(Denial::Scope) }
 }
@@ -206,8 +214,8 @@ pub fn decide(token: &Arc<TokenRecord>, table: &RouteTable, call: &Call) -> Resu
     Ok(Permit { token: Arc::clone(token), route: Arc::clone(route), origin: Arc::clone(route) })
 }
 
-/// Every step of [`decide`] with its result, also those after the first denial. Steps that need a
-/// route are left out where there is none.
+/// Returns every step of [`decide`] with its result, even those after the first denial. Steps that need a route are
+/// left out if there is none.
 pub fn explain<R: AsRef<Rule>>(token: &TokenRecord, table: &RouteTable<R>, call: &Call) -> Vec<StepResult> {
     let result = |step, verdict: Result<(), Denial>| StepResult { step, denial: verdict.err() };
     let rule = table.find(call.path).map(|route| (**route).as_ref());

@@ -1,4 +1,4 @@
-//! Comma-separated values (RFC 4180) that spreadsheet programs cannot be tricked by.
+//! Comma-separated values (RFC 4180) in which a spreadsheet program finds no formula.
 
 use csv::{Terminator, WriterBuilder};
 

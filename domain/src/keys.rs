@@ -12,16 +12,18 @@ use std::collections::BTreeMap;
 pub struct Key256([u8; 32]);
 
 impl Key256 {
+    /// Makes a key of its bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
+    /// The key itself. Every call site is a place to look at in a review.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Tells keys apart without showing one: 64 bits of the SHA-256 of a name and the key, in hex. A key
-    /// has 256 random bits, so nothing can be learnt of it.
+    /// Returns a fingerprint that tells keys apart without showing one: 64 bits of the SHA-256 of a name and the key, in
+    /// hex. A key has 256 random bits, so the fingerprint reveals nothing of it.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::new().chain_update("token-manager key").chain_update(self.0).finalize();
         hex(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
@@ -43,6 +45,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
+    /// Makes a ring of the key in use and those that it replaced.
     pub fn new(first: Key256, older: Vec<Key256>) -> Self {
         Self { first, older }
     }
@@ -62,15 +65,17 @@ impl KeyRing {
         Ok(Self { first, older: keys.collect() })
     }
 
+    /// Returns the key that is used for what is new.
     pub fn first(&self) -> &Key256 {
         &self.first
     }
 
+    /// Returns all keys, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &Key256> {
         std::iter::once(&self.first).chain(&self.older)
     }
 
-    /// Fingerprints of all keys in their order, comma separated.
+    /// Returns the fingerprints of all keys in their order, comma separated.
     pub fn fingerprints(&self) -> String {
         self.iter().map(Key256::fingerprint).collect::<Vec<_>>().join(",")
     }

@@ -6,7 +6,7 @@
 //! | `routes` | [`parse_routes`] reads it, [`RouteTableV2`] writes it |
 //! | `secret:<NAME>` | v1 only: a credential in the clear, see [`crate::v1`] |
 //!
-//! Reader and writer are seldom of one version; what holds then is told in [`crate::stored`].
+//! Reader and writer may be of different versions: see [`crate::stored`].
 
 use crate::access::path::RoutePath;
 use crate::access::record::TokenRecord;
@@ -31,14 +31,13 @@ pub const TOKEN_PREFIX: &str = "token:";
 /// The key of the route table.
 pub const ROUTES_KEY: &str = "routes";
 
-/// How long a tombstone stays, in seconds: far longer than KV takes to show it everywhere.
+/// Time for which a tombstone stays, in seconds: far longer than KV takes to show it everywhere.
 pub const TOMBSTONE_TTL_S: u64 = 86_400;
 
 /// Reads either version. `hash` names a v1 record, which has no id of its own.
 ///
 /// # Errors
-/// [`KvError::NotUnderstood`] for what narrows the token in a way that cannot be read: it then grants
-/// nothing.
+/// [`KvError::NotUnderstood`] if something that narrows the token cannot be read: the token then grants nothing.
 pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> {
     let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
     match value.get("v").map(Value::as_u64) {
@@ -55,14 +54,18 @@ pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> 
 /// The value of `routes`, version 2, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTableV2 {
+    /// Version of the format: 2.
     pub v: u8,
+    /// Version of the table, which grows with each change of a route.
     pub version: u64,
+    /// Whether tokens of the earlier system's form are looked up.
     pub legacy_tokens: bool,
+    /// The routes that are enabled.
     pub routes: Vec<RouteV2>,
 }
 
 impl RouteTableV2 {
-    /// The table as decisions need it, to explain one.
+    /// Returns the rules of the table, to explain a decision.
     pub fn rules(self) -> RouteTable<Rule> {
         let (refused, open): (Vec<RouteV2>, Vec<RouteV2>) =
             self.routes.into_iter().partition(|route| route.settings.forbid_use());
@@ -79,22 +82,31 @@ impl RouteTableV2 {
 /// One route of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteV2 {
+    /// The route's id.
     pub id: RouteId,
+    /// The path under which it takes calls.
     pub path: RoutePath,
     /// The upstream as it is stored; [`RouteV2::open`] holds it to the rules.
     pub url: Url,
+    /// Labels that `tag:` scopes name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Methods that pass; empty means all.
     #[serde(default, deserialize_with = "readable_allow_list", skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<Method>,
+    /// Milliseconds to the upstream's first byte, if not [`DEFAULT_TIMEOUT_MS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u32>,
+    /// Origins that browsers may call from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cors_origins: Vec<String>,
+    /// Whether the client's `Cookie` goes to the upstream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward_cookies: bool,
+    /// Settings that few routes have.
     #[serde(default, skip_serializing_if = "is_default")]
     pub settings: RouteSettings,
+    /// The credential, sealed to the route and the upstream's origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<SealedCredential>,
 }
@@ -114,7 +126,7 @@ impl RouteV2 {
         "credential",
     ];
 
-    /// The route as the gateway knows it. `allow_insecure` is passed to [`UpstreamUrl::parse`]: what is stored is
+    /// Makes the route as the gateway knows it. `allow_insecure` is passed to [`UpstreamUrl::parse`]: what is stored is
     /// held to the same rules as what an admin enters.
     pub fn open(self, allow_insecure: bool) -> Result<Route, InvalidUpstream> {
         Ok(Route {

@@ -19,6 +19,8 @@
 //! | [`error`], [`health`] | every error code of the gateway, the envelope of all errors; `/health` |
 //! | [`csv`], [`encoding`], [`mac`], [`signature`], [`keys`], [`vars`], [`secret`], [`id`], [`method`], [`object`], [`time`] | small things that the rooms share |
 
+#![warn(missing_docs)]
+
 pub mod access;
 pub mod ai;
 pub mod credential;

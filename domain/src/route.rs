@@ -12,8 +12,11 @@ use std::sync::Arc;
 /// A route as the gateway knows it: which calls it takes, where they go, and how they are treated.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// The calls that it takes.
     pub rule: Rule,
+    /// The upstream that they go to, with its credential.
     pub target: Target,
+    /// The treatment of its calls.
     pub behaviour: Behaviour,
 }
 
@@ -39,6 +42,7 @@ pub struct RouteTable<R = Route> {
     deeper: HashMap<String, String>,
     /// Whether tokens of the legacy form are looked up at all.
     pub legacy_tokens: bool,
+    /// Version of the table; 0 if it is the earlier system's.
     pub version: u64,
 }
 
@@ -53,7 +57,7 @@ impl<R: AsRef<Rule>> RouteTable<R> {
         table
     }
 
-    /// Calls under `path` find no route.
+    /// Blocks a path: calls under it find no route.
     pub fn block(&mut self, path: RoutePath) {
         if self.is_deeper(path.as_str()) {
             self.deeper.insert(path.as_str().to_ascii_lowercase(), path.as_str().to_owned());
@@ -65,15 +69,16 @@ impl<R: AsRef<Rule>> RouteTable<R> {
         prefixes(path).skip(1).any(|prefix| self.by_path.contains_key(prefix))
     }
 
+    /// Returns the routes that can be used, in no order.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
         self.by_path.values().flatten()
     }
 
-    /// The route with the longest path that is a prefix of `path` by whole segments.
-    /// One look-up per segment of the request, however many routes there are.
+    /// Finds the route with the longest path that is a prefix of `path` by whole segments. It takes one look-up per
+    /// segment of the request, however many routes there are.
     ///
-    /// A deeper route also guards what lies below it: where the upstream may take the path for one of
-    /// the deeper route, though it is written otherwise, there is no route.
+    /// A deeper route also guards the paths below it: if the upstream may read the path as one of the deeper route,
+    /// though it is written differently, no route is found.
     pub fn find(&self, path: &RequestPath) -> Option<&Arc<R>> {
         // No route's path is longer, and a request's may be made of slashes alone.
         let path = path.as_str();
@@ -100,11 +105,13 @@ impl<R: AsRef<Rule>> RouteTable<R> {
 /// all the others with it.
 #[derive(Debug)]
 pub struct ParsedRoutes {
+    /// The routes that could be read; paths of the others are blocked.
     pub table: RouteTable,
+    /// Path or id of each route that could not be read.
     pub unreadable: Vec<String>,
 }
 
-/// `path` and its shorter prefixes by whole segments, the longest first.
+/// Returns `path` and its shorter prefixes by whole segments, the longest first.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |prefix| prefix.get(..prefix.rfind('/')?))
 }
@@ -115,7 +122,7 @@ fn may_be_read_otherwise(path: &str) -> bool {
         || path.ends_with('.')
 }
 
-/// A path as the most lenient of upstreams reads it: percent-decoded twice, `\` for `/`, parameters
+/// Returns a path as the most lenient of upstreams reads it: percent-decoded twice, `\` for `/`, parameters
 /// behind `;` dropped (Tomcat), empty segments merged (nginx), letters in lower case (IIS).
 fn as_upstreams_may_read(path: &str) -> String {
     let decoded = percent_decode(&percent_decode(path.as_bytes()));

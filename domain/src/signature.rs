@@ -1,5 +1,5 @@
 //! `X-Signature: t=<unix seconds>,v1=<hex>`: HMAC-SHA-256 over `<t>.<body>` (the scheme of Stripe's
-//! webhooks). Several `v1` may stand in one header; one that fits is enough.
+//! webhooks). A header may hold several `v1`; one that is right is enough.
 
 use crate::encoding::from_hex;
 use crate::keys::KeyRing;
@@ -9,8 +9,9 @@ use crate::time::{MINUTE_MS, SECOND_MS, UnixMs};
 /// How far the signer's clock may be off, either way.
 pub const TOLERANCE_MS: i64 = 5 * MINUTE_MS;
 
-/// Why a signature does not hold. All look alike to the caller.
+/// Why a signature is refused. The caller is not told which.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum SignatureError {
     #[error("is not `t=<unix seconds>,v1=<hex>`")]
     Malformed,

@@ -19,12 +19,15 @@ use url::Url;
 /// An upstream as clients see it: under the path of a route.
 #[derive(Clone, Copy, Debug)]
 pub struct Mount<'a> {
+    /// The path that clients call.
     pub path: &'a RoutePath,
+    /// The address that it stands for.
     pub upstream: &'a UpstreamUrl,
 }
 
-/// Why no URL was built. The call is answered 404 `Route Not Found`: nothing is there.
+/// Why no URL was built. The response is 404 `Route Not Found`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum BuildError {
     #[error("the path would climb above the upstream's base path")]
     Climbs,
@@ -32,8 +35,8 @@ pub enum BuildError {
     LeavesOrigin,
 }
 
-/// The upstream URL of a request: base, remainder, query untouched.
-/// `//`, `%2F` and slashes at the end of the remainder survive.
+/// Builds the upstream URL of a request: base, remainder, query untouched.
+/// `//`, `%2F` and slashes at the end of the remainder are kept.
 pub fn build_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> Result<Url, BuildError> {
     let remainder = path.as_str().strip_prefix(mount.path.as_str()).ok_or(BuildError::Climbs)?;
     if hides_climb(remainder) {
@@ -54,13 +57,13 @@ pub fn build_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> R
     Ok(url)
 }
 
-/// The query without any `parameter` that the client sent, so that a credential which goes there
-/// stands alone. Everything else keeps its text.
+/// Returns the query without any `parameter` that the client sent, so that it holds the credential alone. All other
+/// pairs keep their text.
 pub fn without_parameter(query: &str, parameter: &str) -> Option<String> {
     filter_query(query, |name, _| !name.eq_ignore_ascii_case(parameter))
 }
 
-/// The pairs of a query that `keeps` keeps by name (decoded) and text (as it is); `None` if none are.
+/// Returns the pairs of a query that `keeps` accepts by name (decoded) and text (as it is); `None` if none is left.
 pub fn filter_query(query: &str, keeps: impl Fn(&str, &str) -> bool) -> Option<String> {
     let is_kept =
         |pair: &&str| !url::form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| !keeps(&name, pair));
@@ -68,7 +71,7 @@ pub fn filter_query(query: &str, keeps: impl Fn(&str, &str) -> bool) -> Option<S
     (!rest.is_empty()).then(|| rest.join("&"))
 }
 
-/// An address of any form without the pairs of its query that `is_out` names.
+/// Returns an address of any form without the pairs of its query that `is_out` names.
 pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> String {
     let (rest, fragment) = address.split_once('#').map_or((address, None), |(r, f)| (r, Some(f)));
     let Some((path, query)) = rest.split_once('?') else { return address.to_owned() };
@@ -77,7 +80,7 @@ pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> Stri
         cleaned.push('?');
         cleaned.push_str(&query);
     } else if path.is_empty() {
-        // The same path without a query; nothing at all would keep the client's own.
+        // `?` alone is the same path without a query; an empty address would keep the client's query.
         cleaned.push('?');
     }
     if let Some(fragment) = fragment {
@@ -87,12 +90,11 @@ pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> Stri
     cleaned
 }
 
-/// `Location` as the client must see it, or `None` where it stays as it is.
+/// Returns `Location` as the client must see it; `None` if it stays as it is.
 ///
-/// What points into the upstream's base path comes back under the gateway's origin and the route's
-/// path. What points elsewhere on the upstream's origin is given in full, since as a bare path it
-/// would name something on the gateway. A relative path is resolved first: on the gateway it could
-/// climb to another route. Other origins are left alone.
+/// An address below the upstream's base path is mapped to the gateway's origin and the route's path. One elsewhere on
+/// the upstream's origin is given in full, since as a bare path it would name something on the gateway. A relative path
+/// is resolved first: on the gateway it could climb to another route. Other origins are left alone.
 pub fn map_location(location: &str, sent_to: &Url, mount: Mount<'_>, gateway_origin: &str) -> Option<String> {
     let location = location.trim();
     let target = sent_to.join(location).ok()?;
@@ -120,7 +122,7 @@ fn is_host_cookie(name: &str) -> bool {
     name.get(..HOST_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(HOST_PREFIX))
 }
 
-/// One `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's or set to
+/// Returns one `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's or set to
 /// it, and `__Host-` renamed, which [`restore_cookies`] undoes.
 /// All other attributes keep their text and order (RFC 6265, section 4.1.1).
 pub fn map_set_cookie(cookie: &str, mount: Mount<'_>) -> String {
@@ -157,7 +159,7 @@ pub fn map_set_cookie(cookie: &str, mount: Mount<'_>) -> String {
     mapped
 }
 
-/// The client's `Cookie` with the names that the upstream gave, less the pairs that `is_out` names;
+/// Returns the client's `Cookie` with the names that the upstream gave, less the pairs that `is_out` names;
 /// `None` if none are left.
 pub fn restore_cookies(cookies: &str, is_out: impl Fn(&str) -> bool) -> Option<String> {
     let original = |pair: &str| {

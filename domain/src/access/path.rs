@@ -9,7 +9,7 @@ use url::Url;
 /// The longest path of a route, in bytes.
 pub const MAX_PATH_LEN: usize = 200;
 
-/// The path a route answers under, such as `/api/openai`: whole segments, no slash at the end.
+/// The path under which a route takes calls, such as `/api/openai`: whole segments, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(try_from = "String", into = "String")]
@@ -17,6 +17,7 @@ pub struct RoutePath(String);
 
 /// Why a text cannot be a route's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidRoutePath {
     #[error("a path begins with '/' and has at least one segment")]
     Start,
@@ -31,11 +32,12 @@ pub enum InvalidRoutePath {
 }
 
 impl RoutePath {
+    /// Returns the path's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The second segment: `openai` of `/api/openai`. What a service scope names.
+    /// Returns the second segment, which a service scope names: `openai` of `/api/openai`.
     pub fn service(&self) -> Option<&str> {
         self.0.split('/').nth(2)
     }
@@ -84,19 +86,20 @@ impl From<RoutePath> for String {
 pub struct RequestPath(String);
 
 impl RequestPath {
-    /// Unreserved characters that were percent-encoded for nothing are decoded (RFC 3986, section
-    /// 6.2.2.2): `/api/x/%61dmin` is `/api/x/admin`, which may be a route of its own.
+    /// Takes the path of a parsed URL. Unreserved characters that were percent-encoded without need are decoded
+    /// (RFC 3986, section 6.2.2.2): `/api/x/%61dmin` is `/api/x/admin`, which may be a route of its own.
     pub fn of(url: &Url) -> Self {
         Self(without_needless_encoding(url.path()).into_owned())
     }
 
-    /// Parses a bare path, for the tester and for tests. `None` where it does not begin with `/`.
+    /// Parses a bare path, for the tester and for tests. `None` if it does not begin with `/`.
     pub fn parse(path: &str) -> Option<Self> {
         let mut url = Url::parse("http://gateway.invalid/").ok()?;
         path.starts_with('/').then(|| url.set_path(path.split(['?', '#']).next().unwrap_or_default()))?;
         Some(Self::of(&url))
     }
 
+    /// Returns the path's text, as it is decided on and sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -7,6 +7,7 @@ use crate::method::Method;
 /// Everything that a decision reads of a route. It says nothing of the upstream, which not everybody may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
+    /// The route's id, which `route:` scopes name.
     pub id: RouteId,
     /// The path under which the route takes calls.
     pub path: RoutePath,

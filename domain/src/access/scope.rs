@@ -1,5 +1,4 @@
-//! Scopes: what a token may call. Any one that covers the call is enough; an empty list grants
-//! nothing, everywhere.
+//! Scopes: the calls that a token may make. One that covers the call is enough; an empty list grants nothing.
 //!
 //! | text | covers |
 //! |---|---|
@@ -26,23 +25,31 @@ pub const MAX_SCOPES: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Scope {
+    /// Every route.
     All,
+    /// Routes whose path has this second segment.
     Service(String),
+    /// Routes that carry this tag.
     Tag(String),
+    /// This one route.
     Route(RouteId),
+    /// These methods (none is all) on the paths of the pattern.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Path { methods: Vec<Method>, pattern: PathPattern },
 }
 
 /// A path, or everything below one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathPattern {
+    /// This path alone.
     Exact(String),
     /// Holds the path with its last slash: `/api/x/` for `/api/x/*`.
     Below(String),
 }
 
-/// Why a text is no scope.
+/// Why a text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidScope {
     #[error("a scope is 1 to 300 characters")]
     Length,
@@ -68,9 +75,9 @@ impl Scope {
         }
     }
 
-    /// Whether `other` may be given under `self` as a team's scope cap. `Tag` and `Service` depend on
-    /// routes that may change, so they contain only themselves, and a service the paths of its own name.
-    /// Whether the route of such a path is of that service is decided call by call: see [`cap_to_check`].
+    /// Whether `other` may be given if `self` is a team's scope cap. `Tag` and `Service` depend on routes, which may
+    /// change, so they contain only themselves; a service also contains the paths of its own name. Whether the route of
+    /// such a path belongs to that service is decided for each call: see [`cap_to_check`].
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Service(service), Self::Path { pattern, .. }) => {
@@ -80,8 +87,8 @@ impl Scope {
         }
     }
 
-    /// Whether this scope contains `other` whatever routes there are: a path belongs to a service only if its route does, and a
-    /// route may be shorter than the path.
+    /// Whether this scope contains `other` for any set of routes: a path belongs to a service only if its route does, and
+    /// a route may be shorter than the path.
     fn surely_contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::All, _) => true,
@@ -98,14 +105,16 @@ impl Scope {
 /// How much of a route a scope opens, as far as its path tells: a deeper route may take part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
+    /// No call of the route.
     Nothing,
     /// Some methods or some paths.
     Part,
+    /// Every call of the route.
     Whole,
 }
 
 impl Scope {
-    /// How much of a route this scope opens; for people who choose scopes.
+    /// Returns how much of a route this scope opens, for people who choose scopes.
     pub fn reach(&self, rule: &Rule) -> Reach {
         let whole_if = |matches: bool| if matches { Reach::Whole } else { Reach::Nothing };
         match self {
@@ -148,11 +157,11 @@ pub fn within_cap(scopes: &[Scope], cap: Option<&[Scope]>) -> Vec<Scope> {
     inside
 }
 
-/// The bounds that each call has to be held to besides `inside`, which is `scopes` [`within_cap`]. `None` if
-/// `inside` keeps within scopes and cap whatever routes there are.
+/// Returns the bounds that each call is checked against besides `inside`, which is `scopes` [`within_cap`]. `None` if
+/// `inside` is within scopes and cap for any set of routes.
 ///
-/// Only a path that was taken to lie in a service may not: its route may be shorter. It is then held to that
-/// service, and everything else to itself.
+/// Only a path that was taken to be in a service may not be, since its route may be shorter. Such a path is bounded by
+/// that service, and any other scope by itself.
 pub fn cap_to_check(scopes: &[Scope], cap: Option<&[Scope]>, inside: &[Scope]) -> Option<Vec<Scope>> {
     let cap = cap?;
     let mut bounds: Vec<Scope> = Vec::new();
@@ -242,7 +251,7 @@ impl FromStr for PathPattern {
     }
 }
 
-/// The form of a service or tag: 1 to 64 letters, digits, `-`, `_`, `.`.
+/// Whether a text has the form of a service or tag: 1 to 64 letters, digits, `-`, `_`, `.`.
 pub fn is_label(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))

@@ -13,14 +13,18 @@ use serde::{Deserialize, Serialize};
 pub struct ClientCredentials {
     /// Address of the authorization server's token endpoint.
     pub token_url: String,
+    /// The client's id at the authorization server.
     pub client_id: String,
+    /// The client's secret.
     #[serde(serialize_with = "Reveal::reveal")]
     pub client_secret: Secret,
+    /// Scopes to ask for, separated by spaces.
     #[serde(default)]
     pub scope: Option<String>,
     /// The audience of the token, if the server asks for it.
     #[serde(default)]
     pub audience: Option<String>,
+    /// How the secret is sent.
     #[serde(default)]
     pub client_auth: ClientAuth,
 }
@@ -38,7 +42,7 @@ pub enum ClientAuth {
 }
 
 impl ClientCredentials {
-    /// `Authorization: Basic`, both parts form-encoded first (RFC 6749, section 2.3.1).
+    /// Returns the value of `Authorization: Basic`, both parts form-encoded first (RFC 6749, section 2.3.1).
     pub fn basic(&self) -> Secret {
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!("{}:{}", encode(&self.client_id), encode(self.client_secret.expose()));
@@ -57,8 +61,8 @@ impl ClientCredentials {
     }
 }
 
-/// The token in the answer of an authorization server (RFC 6749, section 5.1), and its life in ms where
-/// it says so. `None` where it is no bearer token that can be sent.
+/// Reads the token from the response of an authorization server (RFC 6749, section 5.1), and its lifetime in ms if the
+/// response tells it. `None` if it is not a bearer token that can be sent.
 pub fn bearer_answer(json: &str) -> Option<(Secret, Option<i64>)> {
     #[derive(Deserialize)]
     struct Answer {

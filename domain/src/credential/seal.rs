@@ -5,7 +5,7 @@ use crate::id::RouteId;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// The data that a sealed credential is bound to: exchanging either part breaks the seal.
+/// Returns the data that a sealed credential is bound to: with another route or origin it cannot be opened.
 pub fn associated_data(route: &RouteId, origin: &str) -> Vec<u8> {
     format!("token-manager credential v1\n{route}\n{origin}").into_bytes()
 }
@@ -14,10 +14,13 @@ pub fn associated_data(route: &RouteId, origin: &str) -> Vec<u8> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SealedCredential {
+    /// The initialisation vector, used once.
     pub iv: [u8; 12],
+    /// The ciphertext with its tag of 16 bytes.
     pub ciphertext: Vec<u8>,
 }
 
+/// A text that is not a sealed credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a sealed credential")]
 pub struct InvalidSeal;

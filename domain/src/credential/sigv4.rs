@@ -20,9 +20,10 @@ pub const MAX_SIGNED_BODY: u64 = 10 << 20;
 /// The signature's statement about the body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Payload {
+    /// No body.
     #[default]
     Empty,
-    /// Not covered; S3 takes it so, and a stream can be sent no other way.
+    /// Not covered by the signature; S3 accepts this, and a stream can be sent in no other way.
     Unsigned,
     /// Chunks that are not covered, with a trailer ([`crate::credential::aws_chunked`]).
     UnsignedTrailer,
@@ -36,7 +37,7 @@ pub fn is_s3(service: &str) -> bool {
     matches!(service, "s3" | "s3express" | "s3-object-lambda" | "s3-outposts")
 }
 
-/// The digest that a client has computed of its body, if it is one. S3 compares it with what arrives.
+/// Returns the digest that a client has computed of its body, if it is one. S3 compares it with the body.
 pub fn stated_digest(content_sha256: &str) -> Option<String> {
     let is_digest = content_sha256.len() == 64 && content_sha256.bytes().all(|b| b.is_ascii_hexdigit());
     is_digest.then(|| content_sha256.to_ascii_lowercase())
@@ -67,13 +68,13 @@ const SIGNATURE_PARAMETERS: [&str; 10] = [
 ];
 const V2_PARAMETERS: [&str; 3] = ["awsaccesskeyid", "signature", "expires"];
 
-/// The query without the client's own signature; `None` if nothing is left.
+/// Returns the query without the client's own signature; `None` if nothing is left.
 pub fn query_without_signature(query: &str) -> Option<String> {
     let name = |pair: &str| {
         let name = pair.split('=').next().unwrap_or_default();
         String::from_utf8_lossy(&percent_decode(name.as_bytes())).to_ascii_lowercase()
     };
-    // `Signature` and `Expires` mean a signature only beside its key.
+    // `Signature` and `Expires` are parts of a signature only beside its key.
     let is_v2 = query.split('&').any(|pair| name(pair) == "awsaccesskeyid");
     let is_own = |pair: &&str| {
         let name = name(pair);
@@ -86,17 +87,21 @@ pub fn query_without_signature(query: &str) -> Option<String> {
 /// A request as it will be sent.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
+    /// In upper case.
     pub method: &'a str,
-    /// With its port where that is not the scheme's.
+    /// With its port if that is not the scheme's own.
     pub host: &'a str,
+    /// Percent-encoded, as it is sent.
     pub path: &'a str,
+    /// Percent-encoded, without its `?`.
     pub query: Option<&'a str>,
-    /// Further headers to be covered, names in lower case; one that stands several times is joined.
+    /// Further headers to be covered, names in lower case; several of one name are joined.
     pub headers: &'a [(String, String)],
+    /// The statement about the body.
     pub payload: &'a Payload,
 }
 
-/// Headers to be set on the request, `authorization` among them.
+/// Signs a request. Returns the headers to be set on it, `authorization` among them.
 pub fn sign(request: &Request, keys: &AwsKeys, at: UnixMs) -> Vec<(&'static str, Secret)> {
     let (date, time) = stamps(at);
     let digest = match request.payload {
@@ -134,7 +139,7 @@ pub fn sign(request: &Request, keys: &AwsKeys, at: UnixMs) -> Vec<(&'static str,
     added
 }
 
-/// The canonical request and the names of the headers that it covers.
+/// Returns the canonical request and the names of the headers that it covers.
 fn canonical_request(
     request: &Request,
     mut headers: Vec<(&str, String)>,
@@ -215,12 +220,12 @@ fn encoded(bytes: &[u8], set: &'static AsciiSet) -> String {
     percent_encode(bytes, set).collect()
 }
 
-/// Without spaces at its ends, and with one where there were several.
+/// Removes spaces at both ends, and makes one of several.
 fn trimmed(value: &str) -> String {
     value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// `20150830` and `20150830T123600Z`.
+/// Returns date and time, such as `20150830` and `20150830T123600Z`.
 fn stamps(at: UnixMs) -> (String, String) {
     // Not by `format`, whose patterns would add a tenth to the gateway's code.
     let at = DateTime::from_timestamp_millis(at).unwrap_or_default();

@@ -1,29 +1,26 @@
 //! The ledger of one token: what it has used, and whether one more call fits.
 //!
-//! One ledger exists per limited token and sees its calls one after the other, so what it decides is
-//! exact. It is plain data: saved after each change, it goes on where it was after a restart.
+//! One ledger exists per limited token and sees its calls one after the other, so its decisions are exact. It is plain
+//! data, saved after each change, so it continues after a restart.
 //!
-//! **Rates** count in sliding windows of [`SLOTS`] slots. A slot counts until the last instant that
-//! it could hold has left the window, so no window of that length ever sees more calls than the limit,
-//! and a call waits at most 1/50 of the window longer than it would have to.
+//! **Rates** count in sliding windows.
 //!
-//! **Budgets** (AI tokens, money) are reserved for before the call, at the most that it can cost, and
-//! settled when its answer has ended. A call is let in while what is spent and what is reserved lie
-//! below the limit; so however many calls run at once, the limit is passed by less than one
-//! reservation. One that is never settled ends after its lease and stays spent in full.
+//! **Budgets** (AI tokens, money) are reserved before the call, at the most that it can cost, and settled when its
+//! response has ended. A call is let in while the spent and the reserved amounts together are below the limit. So the
+//! limit is exceeded by less than one reservation, however many calls run at once. A reservation that is never settled
+//! ends after its lease and stays spent in full.
 
+use super::window::Sliding;
 use super::{LimitKind, Limits, Measure, Period};
 use crate::stored::{Unread, readable};
 use crate::time::{DAY_MS, UnixMs};
 use chrono::{DateTime, Datelike, Months, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-/// Slots of a sliding window.
-const SLOTS: i64 = 50;
-/// How long a call that finds too many others is told to wait.
+/// Time for which a call is told to wait if too many others run.
 const CONCURRENT_RETRY_MS: i64 = 1_000;
-/// How long a reservation waits for its settlement. The longest streams of the vendors end before.
+/// Time for which a reservation waits for its settlement. The longest streams of the vendors end earlier.
 pub const LEASE_MS: i64 = 15 * 60_000;
 
 /// The sliding windows, each with its length in ms.
@@ -38,17 +35,20 @@ fn rates() -> impl Iterator<Item = (LimitKind, i64)> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LimitUse {
+    /// The limit.
     pub kind: LimitKind,
+    /// Its value.
     pub limit: u64,
-    /// Spent; of a sliding window, what it holds now.
+    /// The amount spent; for a sliding window, the calls in it now.
     pub used: u64,
     /// Held for calls that have not ended.
     pub reserved: u64,
-    /// When it is free again as a whole, unix ms.
+    /// When the whole limit is free again, unix ms.
     pub resets_at: UnixMs,
 }
 
 impl LimitUse {
+    /// Returns what is neither used nor reserved.
     pub fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used).saturating_sub(self.reserved)
     }
@@ -57,14 +57,18 @@ impl LimitUse {
 /// Upper bound of what a call may use; zero for calls to non-AI routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
+    /// AI tokens.
     pub tokens: u64,
+    /// Micro-dollars.
     pub micros: u64,
 }
 
 /// Actual use of a call; `None` is unknown and keeps the reservation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
+    /// AI tokens.
     pub tokens: Option<u64>,
+    /// Micro-dollars.
     pub micros: Option<u64>,
 }
 
@@ -77,31 +81,36 @@ impl Settlement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Answered with `Result<Granted, Limited>`.
+    /// May the call go on, and what is reserved for it? The response is a `Result<Granted, Limited>`.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Take { call: String, limits: Limits, ask: Ask },
-    /// Answered with whether it was open.
+    /// The call has ended. The response says whether its reservation was open.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Settle { call: String, settlement: Settlement },
-    /// Answered with `Vec<LimitUse>`.
+    /// How far are these limits used up? The response is a `Vec<LimitUse>`.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Uses { limits: Limits },
 }
 
-/// The answer to a call that fits.
+/// The response for a call that is let in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// Without the limits of a newer version.
     #[serde(deserialize_with = "readable")]
     pub uses: Vec<LimitUse>,
-    /// Whether the call's end has to be told.
+    /// Whether the call must be settled when it ends.
     pub to_settle: bool,
 }
 
-/// The answer to a call that does not.
+/// The response for a call that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limited {
-    /// A limit of a newer version is told as one of calls a minute.
+    /// A limit of a newer version is read as one of calls a minute.
     #[serde(deserialize_with = "known_kind")]
     pub kind: LimitKind,
+    /// Milliseconds until the limit has room for one call.
     pub retry_after_ms: i64,
+    /// How far each limit is used up.
     #[serde(deserialize_with = "readable")]
     pub uses: Vec<LimitUse>,
 }
@@ -119,51 +128,6 @@ struct Reservation {
     tokens: u64,
     micros: u64,
     ends_at: UnixMs,
-}
-
-/// Calls per slot, oldest first; slots without calls are absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Sliding(VecDeque<(i64, u64)>);
-
-impl Sliding {
-    /// When a slot stops counting.
-    fn leaves_at(slot: i64, window_ms: i64) -> UnixMs {
-        (slot + 1) * (window_ms / SLOTS) + window_ms
-    }
-
-    fn forget(&mut self, window_ms: i64, now: UnixMs) {
-        while self.0.front().is_some_and(|(slot, _)| Self::leaves_at(*slot, window_ms) <= now) {
-            self.0.pop_front();
-        }
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().map(|(_, count)| count).sum()
-    }
-
-    /// When fewer than `limit` are left.
-    fn free_at(&self, limit: u64, window_ms: i64, now: UnixMs) -> UnixMs {
-        let mut left = self.count();
-        for (slot, count) in &self.0 {
-            if left < limit {
-                break;
-            }
-            left -= count;
-            if left < limit {
-                return Self::leaves_at(*slot, window_ms);
-            }
-        }
-        now
-    }
-
-    fn add(&mut self, window_ms: i64, now: UnixMs) {
-        let slot = now / (window_ms / SLOTS);
-        match self.0.back_mut() {
-            Some((last, count)) if *last >= slot => *count += 1,
-            _ => self.0.push_back((slot, 1)),
-        }
-    }
 }
 
 /// Use in one calendar day or month, named by its end.
@@ -221,8 +185,8 @@ pub struct Ledger {
 const LISTED: [LimitKind; 4] =
     [LimitKind::CallsPerSecond, LimitKind::CallsPerMinute, LimitKind::CallsPerHour, LimitKind::CallsPerDay];
 
-/// A ledger as it is saved. Versions before and after this one read it: what is absent is empty, and
-/// what is not known is kept.
+/// A ledger as it is saved. Versions before and after this one read it: absent fields are
+/// empty, and unknown ones are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Saved {
@@ -255,7 +219,7 @@ impl From<Ledger> for Saved {
 
 impl Ledger {
     /// Lets one more call in, or says which limit is reached. A call that holds a reservation is let
-    /// in again and counted once, so it may be asked for again when the answer was lost.
+    /// in again and counted once, so it may be asked for again if the response was lost.
     ///
     /// # Errors
     /// The limit that frees last, since before that the call would be refused again.
@@ -303,7 +267,7 @@ impl Ledger {
         true
     }
 
-    /// How far each of the limits is used up.
+    /// Returns how far each of the limits is used up.
     pub fn uses(&mut self, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
         let now = self.advance(now);
         self.uses_now(limits, now)
@@ -314,7 +278,7 @@ impl Ledger {
         self.month.add(tokens, micros);
     }
 
-    /// Forgets what has left its time and spends what was never settled.
+    /// Forgets counts that have left their windows, and spends reservations whose lease has ended.
     fn advance(&mut self, now: UnixMs) -> UnixMs {
         let now = now.max(self.clock);
         self.clock = now;

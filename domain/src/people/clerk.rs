@@ -20,7 +20,7 @@ pub const TOLERANCE_MS: i64 = 5 * MINUTE_MS;
 pub struct WebhookSecret(Secret);
 
 impl WebhookSecret {
-    /// `None` where it is not `whsec_` and base64.
+    /// Reads a secret. `None` if it is not `whsec_` and base64.
     pub fn parse(text: &str) -> Option<Self> {
         let key = text.trim().strip_prefix("whsec_")?;
         from_base64(key).filter(|key| !key.is_empty())?;
@@ -28,7 +28,7 @@ impl WebhookSecret {
     }
 
     /// Checks Svix's three headers over the body as it came, in constant time. One signature of the
-    /// list that fits is enough.
+    /// list that is right is enough.
     pub fn verify(
         &self,
         id: &str,
@@ -53,23 +53,26 @@ impl WebhookSecret {
 /// A webhook's body. Of the many kinds only those of people concern us.
 #[derive(Debug, Deserialize)]
 pub struct Webhook {
+    /// The kind of event, such as `user.created`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The event's subject, in a shape of its own for each kind.
     pub data: Value,
 }
 
-/// The meaning of a webhook for us.
+/// The meaning of a webhook.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// Created or changed.
     Person(ClerkUser),
+    /// The person's account is gone.
     Deleted(UserId),
-    /// Taken in, and nothing to be done.
+    /// Nothing that concerns us.
     Other,
 }
 
 impl Webhook {
-    /// `None` where the data is not what its kind says.
+    /// Reads the event. `None` if the data is not of the kind that it says.
     pub fn event(self) -> Option<Event> {
         match self.kind.as_str() {
             "user.created" | "user.updated" => {
@@ -92,6 +95,7 @@ fn is_id(id: &str) -> bool {
 /// A person, as the Backend API and the webhooks describe them. Times are unix ms.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ClerkUser {
+    /// Clerk's id of the person.
     pub id: UserId,
     #[serde(default)]
     email_addresses: Vec<EmailAddress>,
@@ -103,10 +107,13 @@ pub struct ClerkUser {
     last_name: Option<String>,
     #[serde(default)]
     image_url: Option<String>,
+    /// When they last signed in, unix ms.
     #[serde(default)]
     pub last_sign_in_at: Option<UnixMs>,
+    /// When their account was made, unix ms.
     #[serde(default)]
     pub created_at: UnixMs,
+    /// When it last changed, unix ms.
     #[serde(default)]
     pub updated_at: UnixMs,
 }
@@ -148,6 +155,7 @@ impl ClerkUser {
         self.image_url.as_deref().filter(|url| url.starts_with("https://") && url.len() <= 2_000)
     }
 
+    /// Returns first and last name, or whichever there is.
     pub fn name(&self) -> Option<String> {
         let parts = [self.first_name.as_deref(), self.last_name.as_deref()];
         let name = parts.into_iter().flatten().map(str::trim).filter(|p| !p.is_empty()).collect::<Vec<_>>();

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "each role may do what the one before may, and more: see `Action::rule`")]
 pub enum Role {
     Viewer,
     Developer,
@@ -15,6 +16,7 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, ascending.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Developer, Self::Manager, Self::Admin];
 
     /// The name on the wire and in D1.
@@ -31,26 +33,33 @@ impl Role {
 /// A person's role in a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
+    /// The team.
     pub team: TeamId,
+    /// The person's role in it.
     pub role: Role,
 }
 
 /// The person calling: their session was checked, and D1 gives their roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
+    /// The person.
     pub user: UserId,
+    /// Their teams.
     pub memberships: Vec<Membership>,
 }
 
 impl Caller {
+    /// Returns the caller's role in a team; `None` if they are not in it.
     pub fn role_in(&self, team: &TeamId) -> Option<Role> {
         self.memberships.iter().find(|m| m.team == *team).map(|m| m.role)
     }
 
+    /// Returns the caller's role in `core-team`.
     pub fn core_role(&self) -> Option<Role> {
         self.memberships.iter().find(|m| m.team.is_core()).map(|m| m.role)
     }
 
+    /// Whether the caller is ADMIN of `core-team`.
     pub fn is_platform_admin(&self) -> bool {
         self.core_role() == Some(Role::Admin)
     }
@@ -78,7 +87,9 @@ impl Caller {
 pub enum Action {
     /// The caller's own account: any session will do.
     ReadSelf,
+    /// See tokens, never their secrets.
     ReadToken,
+    /// Make a token.
     CreateToken,
     /// Edit, rotate, disable, enable, revoke.
     ChangeToken,
@@ -88,37 +99,46 @@ pub enum Action {
     ReadRoute,
     /// Upstream URL and credential state.
     ReadUpstream,
+    /// Make a route, or change all but its credential.
     WriteRoute,
+    /// Set or clear a route's credential.
     SetCredential,
+    /// Delete a route.
     DeleteRoute,
     /// One call to the upstream with its credential.
     TestRoute,
+    /// See usage and cost.
     ReadUsage,
     /// The team itself and who is in it.
     ReadTeam,
+    /// Make a team.
     CreateTeam,
     /// Name, description, colour, icon.
     EditTeam,
     /// The bounds of all its tokens: scopes and limits.
     SetScopeCap,
+    /// Delete a team.
     DeleteTeam,
     /// Add, change, remove or invite a person whose current and new roles are DEVELOPER or VIEWER.
     AssignJunior,
     /// Add, change, remove or invite a person with any role; [`Action::assignment`] tells which of the two a change is.
     AssignSenior,
-    /// Everybody, whatever team they are in.
+    /// See the people of all teams.
     ReadPeople,
+    /// See the audit log.
     ReadAudit,
     /// The outbox, and what KV holds against what D1 says.
     ReadPublication,
     /// Repairing what KV holds.
     Reconcile,
+    /// Take over the data of the earlier system.
     Import,
     /// The prices of AI models, for everyone.
     SetPrices,
 }
 
 impl Action {
+    /// All actions.
     pub const ALL: [Self; 25] = [
         Self::ReadSelf,
         Self::ReadToken,
@@ -147,13 +167,12 @@ impl Action {
         Self::SetPrices,
     ];
 
-    /// The action that changes a person's role in a team from `present` to `new`; `None` is not
-    /// being in it.
+    /// Returns the action that changes a person's role in a team from `present` to `new`; `None` is not being in it.
     pub fn assignment(present: Option<Role>, new: Option<Role>) -> Self {
         if present.max(new) > Some(Role::Developer) { Self::AssignSenior } else { Self::AssignJunior }
     }
 
-    /// The row of the matrix.
+    /// Returns the row of the matrix.
     pub const fn rule(self) -> Rule {
         match self {
             Self::ReadSelf => Rule { anyone: true, ..Rule::NOBODY },
@@ -202,7 +221,7 @@ impl Action {
             | Self::DeleteTeam
             | Self::AssignJunior
             | Self::AssignSenior => Self::ReadTeam,
-            // No secret that they exist: anybody in a team is told that their role is too low.
+            // These are known to exist, so anybody in a team is told that their role is too low.
             Self::ReadRoute
             | Self::ReadUpstream
             | Self::WriteRoute
@@ -262,15 +281,19 @@ impl Rule {
 /// The subject of an action.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
+    /// The team that it belongs to, if any.
     pub team: Option<&'a TeamId>,
+    /// The person who made it, if anybody is known to have.
     pub created_by: Option<&'a UserId>,
 }
 
 impl<'a> Subject<'a> {
+    /// Makes the subject that is a team, or belongs to one as a whole.
     pub fn team(team: &'a TeamId) -> Self {
         Self { team: Some(team), created_by: None }
     }
 
+    /// Makes a subject that belongs to a team and was made by a person.
     pub fn owned(team: &'a TeamId, created_by: Option<&'a UserId>) -> Self {
         Self { team: Some(team), created_by }
     }
@@ -287,7 +310,7 @@ pub enum Refusal {
     Forbidden,
 }
 
-/// Decides an action. Default deny. What writes asks for a [`Grant`](super::grant::Grant), which is given by this.
+/// Decides an action. Default deny. Functions that write require a [`Grant`](super::grant::Grant), which rests on this.
 pub fn authorize(caller: &Caller, action: Action, subject: Subject) -> Result<(), Refusal> {
     if action.rule().is_met(caller, &subject) {
         return Ok(());

@@ -14,7 +14,7 @@ pub const MAX_JWT_LEN: usize = 8_192;
 /// The longest life of a session token, in seconds. Clerk's live for one minute.
 const MAX_LIFE_S: f64 = 86_400.0;
 
-/// A JWT that has been taken apart and nothing more.
+/// A JWT that has been parsed, and not verified.
 #[derive(Debug)]
 pub struct UnverifiedJwt<'a> {
     kid: Option<String>,
@@ -85,7 +85,9 @@ impl Claims {
 /// The issuer and origins that a session must come from.
 #[derive(Clone, Debug)]
 pub struct SessionRules {
+    /// The `iss` that a session must have.
     pub issuer: String,
+    /// Origins whose `azp` is accepted.
     pub allowed_origins: Vec<String>,
 }
 
@@ -97,17 +99,20 @@ pub struct Session {
 }
 
 impl Session {
+    /// Returns the person.
     pub fn user(&self) -> &UserId {
         &self.user
     }
 
+    /// Returns the session's id, `sid`.
     pub fn session_id(&self) -> &str {
         &self.session_id
     }
 }
 
-/// Why a session is refused. All answer 401; only `Expired` is told apart.
+/// Why a session is refused. The response is 401 in each case; only `Expired` is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum SessionError {
     #[error("is not a JWT")]
     Syntax,
@@ -137,8 +142,8 @@ fn part<T: DeserializeOwned>(text: &str) -> Result<T, SessionError> {
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Takes a JWT apart. Anything but RS256 ends here, so that neither `none` nor an HMAC under a
-    /// public key ever comes near a verifier.
+    /// Parses a JWT. Anything but RS256 is refused here, so that neither `none` nor an HMAC under a
+    /// public key reaches a verifier.
     pub fn parse(jwt: &'a str) -> Result<Self, SessionError> {
         if jwt.len() > MAX_JWT_LEN {
             return Err(SessionError::Syntax);
@@ -153,6 +158,7 @@ impl<'a> UnverifiedJwt<'a> {
         Ok(Self { kid: header.kid, signed, signature, typ: header.typ, claims: part(claims)? })
     }
 
+    /// Returns the id of the key that signed, if the header names one.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }

@@ -11,6 +11,7 @@ pub fn origin_of(url: &Url) -> String {
 
 /// Why an address cannot be an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidUpstream {
     #[error("is not a URL")]
     Syntax,
@@ -58,10 +59,12 @@ impl UpstreamUrl {
         Ok(Self(url))
     }
 
+    /// Returns the parsed URL.
     pub fn as_url(&self) -> &Url {
         &self.0
     }
 
+    /// Returns the URL's text.
     pub fn as_str(&self) -> &str {
         self.0.as_str()
     }

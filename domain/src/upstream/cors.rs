@@ -7,7 +7,7 @@ pub struct CorsGrant {
     pub origin: String,
 }
 
-/// How long a browser may keep the answer to a preflight, in seconds.
+/// Time for which a browser may keep the response to a preflight, in seconds.
 pub const PREFLIGHT_MAX_AGE_S: u32 = 600;
 
 /// Returns what a browser of `origin` is granted on a route that lists `origins`.
@@ -20,7 +20,7 @@ pub fn is_listed(list: &[String], origin: &str) -> bool {
     list.iter().any(|o| o == "*" || o == origin)
 }
 
-/// Whether a text can stand in a list of origins: `*`, or scheme, host and port with no path.
+/// Whether a text may be in a list of origins: `*`, or scheme, host and port with no path.
 pub fn is_origin(text: &str) -> bool {
     text == "*"
         || url::Url::parse(text).is_ok_and(|url| {

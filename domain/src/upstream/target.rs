@@ -7,7 +7,9 @@ use crate::v1::auth::Auth;
 /// An upstream with the credential that its calls carry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
+    /// The upstream's address.
     pub upstream: UpstreamUrl,
+    /// The credential for it.
     pub credential: RouteCredential,
 }
 

@@ -17,7 +17,7 @@ const CEILING_MS: u32 = 1 << 20;
 /// The number of bins.
 pub const BINS: u32 = bin_of(CEILING_MS) + 1;
 
-/// The histogram bin of a latency in ms: exact below 16, then eight to each power of two
+/// Returns the histogram bin of a latency in ms: exact below 16, then eight to each power of two
 /// (the layout of `HdrHistogram` with three significant bits).
 pub const fn bin_of(latency_ms: u32) -> u32 {
     let v = if latency_ms > CEILING_MS { CEILING_MS } else { latency_ms };
@@ -28,7 +28,7 @@ pub const fn bin_of(latency_ms: u32) -> u32 {
     EXACT + (octave - 4) * PER_OCTAVE + ((v >> (octave - 3)) & (PER_OCTAVE - 1))
 }
 
-/// The middle of a bin, in ms.
+/// Returns the middle of a bin, in ms.
 pub const fn bin_middle_ms(bin: u32) -> u32 {
     if bin < EXACT {
         return bin;
@@ -45,16 +45,18 @@ pub const fn bin_middle_ms(bin: u32) -> u32 {
 pub struct Histogram(BTreeMap<u32, u64>);
 
 impl Histogram {
+    /// Adds calls to a bin.
     pub fn add(&mut self, bin: u32, count: u64) {
         let slot = self.0.entry(bin.min(BINS - 1)).or_default();
         *slot = slot.saturating_add(count);
     }
 
+    /// Returns bins and their counts, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
         self.0.iter().map(|(bin, count)| (*bin, *count))
     }
 
-    /// The latency in ms below which `percent` of calls lie (nearest rank). `None` when empty.
+    /// Returns the latency in ms below which `percent` of calls lie (nearest rank). `None` when empty.
     pub fn percentile_ms(&self, percent: u64) -> Option<u32> {
         let total: u64 = self.0.values().sum();
         let rank = total.saturating_mul(percent).div_ceil(100).max(1);
@@ -69,23 +71,39 @@ impl Histogram {
 /// The sums over some calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollup {
+    /// All calls.
     pub calls: u64,
+    /// Calls to which the upstream responded with a status below 400.
     pub ok: u64,
+    /// Calls to which it responded with 4xx.
     pub client_errors: u64,
+    /// Calls to which it responded with 5xx.
     pub upstream_errors: u64,
+    /// Calls without a first byte in time.
     pub timeouts: u64,
+    /// Calls that the gateway failed.
     pub gateway_errors: u64,
+    /// Calls that were denied.
     pub denied: u64,
+    /// Calls that met a limit.
     pub limited: u64,
     /// Latencies of calls that reached an upstream, neither denied nor limited, added up.
     pub latency_sum_ms: u64,
+    /// The gateway's own part of that sum.
     pub gateway_sum_ms: u64,
+    /// Bytes of requests' bodies.
     pub bytes_in: u64,
+    /// Bytes of responses' bodies.
     pub bytes_out: u64,
+    /// AI tokens of prompts.
     pub prompt_tokens: u64,
+    /// AI tokens of completions.
     pub completion_tokens: u64,
+    /// Part of the prompt tokens: those that vendors read from their caches.
     pub cached_tokens: u64,
+    /// Micro-dollars.
     pub cost_micros: u64,
+    /// Latencies of the same calls as `latency_sum_ms`.
     pub latency: Histogram,
 }
 
@@ -118,7 +136,7 @@ impl Rollup {
         }
     }
 
-    /// Calls that reached an upstream.
+    /// Returns the number of calls that were neither denied nor limited.
     pub fn served(&self) -> u64 {
         self.calls.saturating_sub(self.denied).saturating_sub(self.limited)
     }

@@ -7,8 +7,14 @@ use serde_json::Value;
 /// The credential a v1 route names: references to secrets, not the secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Auth {
+    /// `Authorization: Bearer` with this secret.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Bearer { token_ref: SecretName },
+    /// A header of this name with this secret.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     ApiKey { header_name: String, key_ref: SecretName },
+    /// `Authorization: Basic` with these two secrets.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Basic { username_ref: SecretName, password_ref: SecretName },
 }
 
@@ -30,6 +36,7 @@ const OWN_SECRETS: [&str; 7] = [
 ];
 
 impl SecretName {
+    /// Checks a name; `None` if no route may use it.
     pub fn new(name: &str) -> Option<Self> {
         let legal = (1..=128).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
@@ -37,11 +44,12 @@ impl SecretName {
         legal.then(|| Self(name.to_owned()))
     }
 
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Its key in KV.
+    /// Returns its key in KV.
     pub fn kv_key(&self) -> String {
         [SECRET_PREFIX, &self.0].concat()
     }
@@ -50,7 +58,7 @@ impl SecretName {
 /// The beginning of the key of a secret; its name follows.
 pub const SECRET_PREFIX: &str = "secret:";
 
-/// The secret in the value of `secret:<NAME>`.
+/// Reads the secret from the value of `secret:<NAME>`.
 pub fn secret_value(text: &str) -> Option<Secret> {
     let value: Value = serde_json::from_str(text).ok()?;
     let secret = value.get("value")?.as_str()?;
@@ -80,7 +88,7 @@ impl Auth {
         }
     }
 
-    /// The secrets that must be read, in the order that [`Auth::resolve`] takes them.
+    /// Returns the secrets to read, in the order in which [`Auth::resolve`] takes them.
     pub fn references(&self) -> Vec<&SecretName> {
         match self {
             Self::Bearer { token_ref } => vec![token_ref],
@@ -89,7 +97,7 @@ impl Auth {
         }
     }
 
-    /// The credential from the secrets that were read. `None` where one is missing or unfit.
+    /// Makes the credential from the secrets that were read. `None` if one is missing or cannot be sent.
     pub fn resolve(&self, secrets: Vec<Secret>) -> Option<Credential> {
         let mut secrets = secrets.into_iter();
         let first = secrets.next()?;

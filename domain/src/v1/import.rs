@@ -7,8 +7,8 @@
 //! | rows of `teams`, and teams that tokens name | teams |
 //! | rows of `token_usage_logs` | calls |
 //!
-//! Ids are made from what was there, so a second plan finds what the first made, and the gateway has counted under
-//! the same ones before ([`v1::token_id`]).
+//! Ids are derived from the old data, so a second plan finds what the first made. The gateway has counted under the
+//! same ids before the import ([`v1::token_id`]).
 
 mod calls;
 
@@ -36,15 +36,18 @@ pub struct ImportItem {
     pub kind: String,
     /// A name or path, and of a token the head of its hash.
     pub subject: String,
+    /// The result.
     pub outcome: ImportOutcome,
     /// Notes on it, and why it was refused.
     pub notes: Vec<String>,
 }
 
+/// The result for one thing of the dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportOutcome {
+    /// It was made, or would be.
     Created,
     /// It is there already and stays as it is.
     Exists,
@@ -52,35 +55,58 @@ pub enum ImportOutcome {
     Refused,
 }
 
+/// A team to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedTeam {
+    /// Its slug, which is its id.
     pub id: TeamId,
+    /// Its name, at most 255 characters.
     pub name: String,
+    /// Its description, at most 500 characters.
     pub description: Option<String>,
 }
 
+/// A token to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedToken {
+    /// Its id, made from the hash.
     pub id: TokenId,
+    /// The hash of its secret, as it was.
     pub hash: TokenHash,
+    /// Its name.
     pub name: String,
+    /// The team that it named.
     pub team: TeamId,
+    /// Its description, at most 500 characters.
     pub description: Option<String>,
+    /// Its scopes, less those that cannot be read.
     pub scopes: Vec<Scope>,
+    /// When it ends, unix ms; `None` is never.
     pub expires_at: Option<UnixMs>,
+    /// When it was made, unix ms, if that can be read.
     pub created_at: Option<UnixMs>,
+    /// Whether it did not work, and is made disabled.
     pub is_disabled: bool,
 }
 
+/// A route to be made.
 #[derive(Clone, Debug)]
 pub struct ImportedRoute {
+    /// Its id, made from the path.
     pub id: RouteId,
+    /// Its path.
     pub path: RoutePath,
+    /// Its name, at most 255 characters.
     pub name: String,
+    /// Its description, at most 500 characters.
     pub description: Option<String>,
+    /// The upstream's address.
     pub upstream: UpstreamUrl,
+    /// Its tags, less those of an illegal form.
     pub tags: Vec<String>,
+    /// Its credential, if the dump has the secrets.
     pub credential: Option<Credential>,
+    /// Whether its credential is complete; without it the route is made disabled.
     pub enabled: bool,
 }
 
@@ -89,20 +115,26 @@ pub struct ImportedRoute {
 pub struct ImportedCall {
     /// Its place in the table, from 0.
     pub row: usize,
+    /// The hash of the token's secret.
     pub hash: TokenHash,
     /// Without token and team.
     pub event: UsageEvent,
 }
 
-/// Everything that the dump holds, each thing with what there is to say of it.
+/// Everything that the dump holds, with notes.
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// Teams, each with notes.
     pub teams: Vec<(ImportedTeam, Vec<String>)>,
+    /// Tokens, each with notes.
     pub tokens: Vec<(ImportedToken, Vec<String>)>,
+    /// Routes, each with notes.
     pub routes: Vec<(ImportedRoute, Vec<String>)>,
     /// Whether the dump has a route table that could be read. Only then may the one in KV be replaced.
     pub has_route_table: bool,
+    /// Calls, in the order of their rows.
     pub calls: Vec<ImportedCall>,
+    /// Things that cannot be taken, with the reasons.
     pub refused: Vec<ImportItem>,
 }
 
@@ -195,12 +227,12 @@ fn token(
     let time = |names: &[&str]| -> Result<Option<UnixMs>, String> {
         let found = names.iter().find_map(|n| entry.get(*n).or_else(|| row.get(*n)).filter(|v| !v.is_null()));
         let Some(value) = found else { return Ok(None) };
-        // An end that cannot be read must not become no end.
+        // An end that cannot be read must not be taken for no end.
         let at = value.as_str().and_then(parse_v1);
         at.map(Some).ok_or_else(|| format!("{} cannot be read", names.first().unwrap_or(&"a time")))
     };
     let mut scopes = Vec::new();
-    // Those of KV alone, where it has the token: what the table says besides was never in force.
+    // If KV has the token, only its scopes count: others in the table were never in force.
     for text in list(entry.get("scopes")).unwrap_or_default() {
         match text.parse::<Scope>() {
             Ok(scope) if !scopes.contains(&scope) => scopes.push(scope),
@@ -315,7 +347,7 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
     }
 }
 
-/// `Err` where there ought to be a credential and is none: the route must not be called bare.
+/// Makes a route's credential. `Err` if the route had one that cannot be made: it must not be called without.
 fn credential(
     wanted: &RouteCredential,
     kv: &BTreeMap<String, Value>,

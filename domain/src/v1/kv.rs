@@ -28,7 +28,7 @@ use sha2::{Digest, Sha256};
 /// The team of tokens whose team is unknown.
 pub const UNKNOWN_TEAM: &str = "imported";
 
-/// The id of a token of the earlier system, before the import and after it: what was counted in between stays its own.
+/// The id of a token of the earlier system, before the import and after it: calls counted in between stay with it.
 pub fn token_id(hash: &TokenHash) -> TokenId {
     TokenId::from(format!("tok_v1{}", digest(&["token", hash.as_str()], 22)))
 }
@@ -38,7 +38,7 @@ pub fn route_id(path: &str) -> RouteId {
     RouteId::from(format!("rte_v1{}", digest(&["route", path.trim_end_matches('/')], 22)))
 }
 
-/// The team's slug, made of whatever the team was called.
+/// Makes a team's slug from its name.
 pub fn team_id(name: &str) -> TeamId {
     let mapped: String = name
         .to_lowercase()
@@ -47,7 +47,7 @@ pub fn team_id(name: &str) -> TeamId {
         .collect();
     let slug = clip(mapped.trim_matches('-'), 63);
     let slug = slug.trim_matches('-');
-    // A name without one Latin letter is told from others by its digest.
+    // A name without a Latin letter or digit gets a digest, to tell it from others.
     if slug.is_empty() && !name.trim().is_empty() {
         return TeamId::from(format!("team-{}", digest(&[name], 8).to_lowercase()));
     }
@@ -71,7 +71,7 @@ pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
     let team = named("team_id").or_else(|| named("department")).unwrap_or_default();
     let expires_at = match value.get("expires_at") {
         None | Some(Value::Null) => None,
-        // An end that cannot be read must not become no end.
+        // An end that cannot be read must not be taken for no end.
         Some(end) => Some(end.as_str().and_then(parse_v1).ok_or(KvError::Time)?),
     };
     let scopes = value.get("scopes").and_then(Value::as_array).into_iter().flatten();
@@ -80,7 +80,7 @@ pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
         id: token_id(hash),
         name: name.to_owned(),
         team: team_id(team),
-        // A scope that is none grants nothing; the others stand.
+        // A scope that cannot be read grants nothing; the others are kept.
         scopes: scopes.filter_map(Value::as_str).filter_map(|s| s.parse::<Scope>().ok()).collect(),
         expires_at,
         state: TokenState::Active,

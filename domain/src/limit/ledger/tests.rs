@@ -1,4 +1,5 @@
 use super::*;
+use crate::limit::window::SLOTS;
 use proptest::prelude::*;
 
 const NOW: UnixMs = 1_780_000_000_000;
