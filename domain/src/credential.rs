@@ -59,7 +59,7 @@ pub enum Credential {
     },
     /// Several headers, such as a key and its account.
     Headers {
-        /// The headers, 1 to [`MAX_HEADERS`].
+        /// The headers, 1 to 10.
         #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 10)))]
         #[serde(serialize_with = "Reveal::reveal")]
         headers: Vec<HeaderValue>,

@@ -24,7 +24,7 @@ pub fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
-/// Reads what [`base64`] writes; `None` for anything else.
+/// Reads what [`base64()`] writes; `None` for anything else.
 pub fn from_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }

@@ -50,7 +50,7 @@ macro_rules! wire_errors {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
             $(
-                #[doc = $message]
+                #[doc = concat!("`", $message, "`")]
                 $variant,
             )+
         }

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_refused() {
+    fn values_of_unknown_versions_are_refused() {
         for text in ["", "null", "[]", "\"x\"", "{\"v\":2}", "{\"v\":3}", "{\"v\":\"2\"}"] {
             assert!(read_token(text, &hash()).is_err(), "{text}");
         }

@@ -243,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_minted_parses(random: [u8; 32]) {
+        fn a_minted_token_parses(random: [u8; 32]) {
             let token = mint(random, &ring(5)).unwrap();
             prop_assert_eq!(token.expose().len(), CURRENT_LEN);
             prop_assert!(TokenSecret::parse(token.expose(), &ring(5)).is_ok());

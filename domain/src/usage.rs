@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_fifty_events_fits_the_queue_whatever_came_from_outside() {
+    fn a_message_of_fifty_events_fits_the_queue_for_any_input() {
         let events = vec![largest(); MAX_EVENTS_PER_MESSAGE];
         let message = UsageMessage { v: 1, events, dropped: u64::MAX, unknown_tokens: u64::MAX };
         let size = serde_json::to_string(&message).unwrap().len();
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_upstream_claims_is_capped() {
+    fn counts_that_an_upstream_claims_are_capped() {
         let mut event = event();
         event.bytes_in = Some(u64::MAX);
         event.ai =

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_lock_everybody_out_is_refused() {
+    fn networks_that_would_lock_everybody_out_are_refused() {
         for text in ["::ffff:0:0/95", "::ffff:10.0.0.0/90", "::/80", "::/1", "::fffe:0:0/95"] {
             assert_eq!(parse(text), Err(InvalidNetwork::Mapped), "{text}");
         }

@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_charged_by_the_upstream_that_answered() {
+    fn a_call_is_charged_by_the_upstream_that_responded() {
         for (answered, by_first, by_second) in [(First, ByResponse, Nothing), (Second, Nothing, ByResponse)] {
             let tried = tried(&[], Some(answered));
             assert_eq!(FIRST.charge(&tried, true), by_first);

@@ -185,7 +185,7 @@ mod tests {
         }
 
         #[test]
-        fn any_name_is_found_or_not(model in "\\PC{0,40}") {
+        fn looking_up_any_name_does_not_panic(model in "\\PC{0,40}") {
             let _ = list().find(&model);
         }
     }

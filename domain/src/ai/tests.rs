@@ -34,7 +34,7 @@ const LINES: &str = "application/x-ndjson";
 const FRAMES: &str = "application/vnd.amazon.eventstream";
 
 #[test]
-fn reasoning_is_counted_once_wherever_the_vendor_puts_it() {
+fn reasoning_is_counted_once_in_every_vendors_form() {
     // Gemini behind OpenAI's shape: only the total has it.
     assert_eq!(
         counts(&read_usage(&json!({"prompt_tokens": 21, "completion_tokens": 8, "total_tokens": 89}))),
@@ -249,7 +249,7 @@ fn bedrocks_headers_count_for_bodies_that_say_nothing() {
 }
 
 #[test]
-fn what_is_not_said_is_unknown() {
+fn counts_that_are_not_told_are_unknown() {
     for text in [
         "",
         "{}",
@@ -279,7 +279,7 @@ fn text_that_looks_like_usage_is_text() {
 }
 
 #[test]
-fn memory_is_bounded_whatever_the_answer() {
+fn memory_is_bounded_for_any_response() {
     let mut reader = UsageReader::new(JSON).unwrap();
     reader.feed(br#"{"data":["#);
     for _ in 0..200_000 {

@@ -85,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bearer_answer_is_read_or_refused() {
+    fn a_token_response_is_read_or_refused() {
         let read = |json: &str| bearer_answer(json).map(|(token, life)| (token.expose().to_owned(), life));
         let t = |life| Some(("t".to_owned(), life));
         assert_eq!(

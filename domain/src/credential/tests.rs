@@ -51,7 +51,7 @@ fn each_kind_edits_what_it_says() {
 }
 
 #[test]
-fn what_cannot_be_sent_is_refused_by_field() {
+fn values_that_cannot_be_sent_are_refused_by_field() {
     for (json, field) in [
         (r#"{"kind":"bearer","token":""}"#, "token"),
         (r#"{"kind":"bearer","token":"a\nb"}"#, "token"),

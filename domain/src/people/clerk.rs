@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_read_by_his_primary_address() {
+    fn a_person_is_read_by_their_primary_address() {
         let user: ClerkUser = serde_json::from_value(json!({
             "id": "user_1", "object": "user", "first_name": "Ada", "last_name": " ", "image_url": "https://img.example/1",
             "primary_email_address_id": "idn_2", "created_at": 1, "updated_at": 2, "last_sign_in_at": null,
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn webhooks_that_do_not_concern_us_are_taken_in() {
+    fn webhooks_of_other_kinds_are_accepted_and_ignored() {
         let event = |text: &str| serde_json::from_str::<Webhook>(text).unwrap().event();
         assert_eq!(event(r#"{"type":"session.created","data":{}}"#), Some(Event::Other));
         let deleted =

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_jwt() {
+    fn garbage_is_not_a_jwt() {
         for text in ["", ".", "..", "a.b.c", "e30.e30.e30", &"x".repeat(9_000)] {
             assert!(UnverifiedJwt::parse(text).is_err(), "{text}");
         }

@@ -199,7 +199,7 @@ mod tests {
 
     /// A token for `GET` alone could have an upstream `DELETE`.
     #[test]
-    fn what_would_stand_in_for_the_method_or_path_is_not_forwarded() {
+    fn headers_that_override_method_or_path_are_not_forwarded() {
         for name in OVERRIDES {
             assert!(!PLAIN.forwards(name), "{name}");
         }
@@ -213,7 +213,7 @@ mod tests {
     const TOKEN: &str = "ntk_ehv1hsdOHPxDuX3xn9YyIKbgl4yJuySCWzdimD4heup7j1abW";
 
     #[test]
-    fn our_token_goes_on_in_no_header_whatever_the_encoding() {
+    fn our_token_is_forwarded_in_no_header_and_no_encoding() {
         let hygiene = RequestHygiene { forward_cookies: true, ..PLAIN };
         let quoted = format!("\"{TOKEN}\"");
         let basic = format!("Basic {}", crate::encoding::base64(format!("u:{TOKEN}").as_bytes()));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browsers_own_headers_end_where_the_gateway_answers_for_cors() {
+    fn a_browsers_own_headers_are_dropped_if_the_gateway_decides_on_cors() {
         let hygiene = RequestHygiene { answers_cors: true, ..PLAIN };
         for name in [
             "origin",
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_behind_a_gateway_is_no_loop_and_a_call_that_comes_back_is() {
+    fn a_gateway_behind_a_gateway_is_not_a_loop_and_a_call_that_comes_back_is() {
         let first = next_hop(None, "gw.example").unwrap();
         let second = next_hop(Some(&first), "staging.example").unwrap();
         assert_eq!(second, "gw.example, staging.example");
@@ -295,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_connection_names_is_hop_by_hop() {
+    fn headers_that_connection_names_are_hop_by_hop() {
         let hygiene = RequestHygiene { connection: Some("close, X-Hop"), ..PLAIN };
         assert!(!hygiene.forwards("x-hop"));
     }

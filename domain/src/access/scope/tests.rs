@@ -23,7 +23,7 @@ fn a_cap_keeps_what_lies_inside_it_and_shrinks_what_is_wider() {
 proptest::proptest! {
     /// Whatever the cap, what is left covers no call that the token or the cap does not cover.
     #[test]
-    fn what_is_left_covers_only_what_both_cover(scopes in proptest::collection::vec(0..7_usize, 0..4), cap in proptest::collection::vec(0..7_usize, 0..4), path in 0..4_usize, post in proptest::bool::ANY) {
+    fn narrowed_scopes_cover_only_calls_that_scopes_and_cap_both_cover(scopes in proptest::collection::vec(0..7_usize, 0..4), cap in proptest::collection::vec(0..7_usize, 0..4), path in 0..4_usize, post in proptest::bool::ANY) {
         let texts = ["*", "x", "tag:t", "route:r1", "/api/x/a", "GET /api/x/*", "POST,GET /api/y/*"];
         let list = |picked: &[usize]| -> Vec<Scope> { picked.iter().map(|i| texts[*i].parse().unwrap()).collect() };
         let (scopes, cap) = (list(&scopes), list(&cap));
@@ -78,7 +78,7 @@ fn a_scope_tells_how_much_of_a_route_it_opens() {
 proptest! {
     /// A scope that is said to reach nothing covers no call of the route.
     #[test]
-    fn what_reaches_nothing_covers_nothing(scope in 0..9_usize, path in 0..4_usize, post in proptest::bool::ANY) {
+    fn a_scope_without_reach_covers_nothing(scope in 0..9_usize, path in 0..4_usize, post in proptest::bool::ANY) {
         let scope: Scope = ["*", "x", "y", "tag:t", "/api/x", "/api/x/*", "GET /api/*", "POST /api/x/a", "/api/y/*"][scope].parse().unwrap();
         let rule = rule("/api/x");
         let path = RequestPath::parse(["/api/x", "/api/x/a", "/api/x/a/b", "/api/x/"][path]).unwrap();
@@ -99,7 +99,7 @@ fn an_encoded_climb_is_outside_every_pattern() {
 }
 
 #[test]
-fn what_is_no_scope_is_refused() {
+fn texts_that_are_not_scopes_are_refused() {
     for bad in [
         "", " ", "**", "a b", "tag:", "tag:a b", "route:", "/a/*/b", "/a*", "/a/../b", "G3T /a", "GET,/a",
         "GET a", "/a?b",

@@ -238,7 +238,7 @@ fn geminis_free_stored_and_generating_paths() {
 }
 
 #[test]
-fn bedrocks_paths_are_known_whatever_the_routes_dialect() {
+fn bedrocks_paths_are_known_under_every_provider() {
     for provider in PROVIDERS {
         check(
             provider,

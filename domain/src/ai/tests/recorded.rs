@@ -108,7 +108,7 @@ fn groq() -> Vec<Recorded> {
 }
 
 #[test]
-fn the_vendors_answers_are_read() {
+fn the_vendors_responses_are_read() {
     for (content_type, text, wanted) in recorded() {
         assert_eq!(read(content_type, &[text.as_bytes()]), wanted, "{text}");
     }
@@ -169,7 +169,7 @@ fn a_broken_response_is_unknown_until_it_has_said_its_last_word() {
 /// Anthropic's first event says one token for the answer. A connection that ends in order after it has
 /// ended the response no more than one that breaks.
 #[test]
-fn a_placeholder_is_no_count() {
+fn a_placeholder_is_not_counted() {
     let start = "data: {\"type\":\"message_start\",\"message\":{\"model\":\"c\",\"usage\":{\"input_tokens\":25,\"output_tokens\":1}}}\n\n";
     let usage = read(EVENTS, &[start.as_bytes()]);
     assert_eq!(

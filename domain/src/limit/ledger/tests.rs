@@ -57,7 +57,7 @@ fn calls_at_once_are_bounded_until_they_are_settled() {
 }
 
 #[test]
-fn a_budget_begins_anew_with_its_month() {
+fn a_budget_starts_again_each_month() {
     let mut ledger = Ledger::default();
     let limits = Limits { cost_micros_per_month: Some(10), ..Limits::default() };
     let ask = Ask { tokens: 0, micros: 10 };

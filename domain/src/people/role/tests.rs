@@ -104,7 +104,7 @@ fn the_admin_of_a_team_reaches_no_other_team() {
 
 /// Parity fault 6: every signed-in account saw everything.
 #[test]
-fn somebody_without_a_team_may_do_nothing() {
+fn a_person_without_a_team_may_do_nothing() {
     let nobody = Caller { user: "u1".into(), memberships: vec![] };
     for action in Action::ALL.into_iter().filter(|action| *action != Action::ReadSelf) {
         assert_eq!(can(&nobody, action, "u1"), Err(Refusal::Invisible), "{action:?}");

@@ -84,7 +84,7 @@ fn the_upstreams_own_request_id_reaches_the_client() {
 }
 
 #[test]
-fn what_speaks_for_a_connection_or_an_origin_ends_here_and_the_rest_is_kept() {
+fn headers_of_a_connection_or_an_origin_are_dropped_and_others_are_kept() {
     for name in ["connection", "te", "alt-svc", "clear-site-data", "access-control-allow-origin", "nel"] {
         assert_eq!(returned(name, "x"), None, "{name}");
     }
