@@ -24,7 +24,7 @@ use contract::tokens as token_api;
 use contract::upkeep as upkeep_api;
 use contract::usage as usage_api;
 use contract::{Auth, Body, Endpoint, GetDocs, GetHealth, GetOpenApi, Row};
-use domain::access::path::percent_decode;
+use domain::encoding::percent_decode;
 use domain::upstream::headers::{REQUEST_ID, request_id};
 use edge::clock::now;
 use edge::http::{set_cors, set_preflight, set_request_id};

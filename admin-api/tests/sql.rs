@@ -10,6 +10,8 @@
 
 #[path = "sql/invitations.rs"]
 mod invitations;
+#[path = "../../domain/tests/model/rollup.rs"]
+mod model;
 #[path = "sql/outbox.rs"]
 mod outbox;
 #[path = "sql/people.rs"]

@@ -2,7 +2,8 @@
 
 use crate::endpoint;
 use domain::people::role::Action;
-use domain::v1::import::{ImportItem, Table};
+use domain::v1::dump::Table;
+use domain::v1::import::ImportItem;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;

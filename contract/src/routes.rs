@@ -11,15 +11,14 @@ use domain::id::RouteId;
 use domain::method::Method;
 use domain::object::{object, optional_object};
 use domain::people::role::Action;
-use domain::route::MAX_TIMEOUT_MS;
 use domain::secret::Reveal;
 use domain::time::UnixMs;
-use domain::upstream::address::parse_base;
+use domain::upstream::address::UpstreamUrl;
+use domain::upstream::behaviour::MAX_TIMEOUT_MS;
 use domain::upstream::cors::is_origin;
 use domain::upstream::settings::{Maintenance, RouteSettings};
 use domain::usage::outcome::Outcome;
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 pub const MAX_TAGS: usize = 20;
 pub const MAX_ORIGINS: usize = 20;
@@ -270,7 +269,7 @@ pub struct RouteChanged {
 pub struct NewRoute {
     pub name: String,
     pub path: RoutePath,
-    pub upstream: Url,
+    pub upstream: UpstreamUrl,
     pub description: Option<String>,
     pub tags: Vec<String>,
     pub methods: Vec<Method>,
@@ -286,7 +285,7 @@ pub struct NewRoute {
 #[derive(Clone, Debug, Default)]
 pub struct RouteChange {
     pub name: Option<String>,
-    pub upstream: Option<Url>,
+    pub upstream: Option<UpstreamUrl>,
     pub description: Option<Option<String>>,
     pub tags: Option<Vec<String>>,
     pub methods: Option<Vec<Method>>,
@@ -370,8 +369,8 @@ pub fn check_credential(
     }
 }
 
-fn check_upstream(text: &str, allow_insecure: bool, errors: &mut Vec<FieldError>) -> Option<Url> {
-    parse_base(text, allow_insecure)
+fn check_upstream(text: &str, allow_insecure: bool, errors: &mut Vec<FieldError>) -> Option<UpstreamUrl> {
+    UpstreamUrl::parse(text, allow_insecure)
         .map_err(|why| errors.push(FieldError::new("backend_url", why.to_string())))
         .ok()
 }

@@ -8,15 +8,18 @@ pub mod carrier;
 pub mod network;
 pub mod path;
 pub mod record;
+pub mod rule;
 pub mod scope;
 
 use crate::access::path::RequestPath;
 use crate::access::record::{TokenRecord, TokenState};
+use crate::access::rule::Rule;
 use crate::access::scope::Scope;
 use crate::error::GatewayError;
 use crate::route::{Route, RouteTable};
 use crate::time::UnixMs;
-use crate::upstream::settings::RouteSettings;
+use crate::upstream::Mount;
+use crate::upstream::settings::AiSettings;
 use crate::usage::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
@@ -27,8 +30,11 @@ use std::sync::Arc;
 pub struct Call<'a> {
     /// In upper case.
     pub method: &'a str,
+    /// The path as it is decided on and sent.
     pub path: &'a RequestPath,
+    /// The address that the edge saw; `None` if it is unknown.
     pub client_ip: Option<IpAddr>,
+    /// The time of the decision, unix ms.
     pub now: UnixMs,
 }
 
@@ -36,6 +42,7 @@ pub struct Call<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Denial {
     #[error("the token was revoked")]
     Revoked,
@@ -56,6 +63,7 @@ pub enum Denial {
 }
 
 impl Denial {
+    /// Returns the outcome that the call is recorded under.
     pub fn outcome(self) -> Outcome {
         match self {
             Self::Revoked => Outcome::DeniedRevoked,
@@ -86,47 +94,50 @@ impl Denial {
 pub struct Permit {
     token: Arc<TokenRecord>,
     route: Arc<Route>,
-    /// The route in the table, whose credential goes with the call.
     origin: Arc<Route>,
 }
 
 impl Permit {
+    /// The token that makes the call.
     pub fn token(&self) -> &Arc<TokenRecord> {
         &self.token
     }
 
+    /// The route that takes the call: its path, its behaviour.
     pub fn route(&self) -> &Arc<Route> {
         &self.route
     }
 
-    /// The route-table entry whose credential is attached; differs from `route` after a failover.
+    /// The route whose target is called; differs from [`Permit::route`] after a failover.
     pub fn origin(&self) -> &Arc<Route> {
         &self.origin
     }
 
-    /// The same call by the second upstream that the route names: that route's address, credential and
-    /// AI settings under this route's path, in this route's time. `None` if that route takes no call of
-    /// this method, or is closed for maintenance, or if the method may not be sent twice.
+    /// The upstream that is called, under the path of the route that takes the call.
+    pub fn mount(&self) -> Mount<'_> {
+        Mount { upstream: &self.origin.target.upstream, path: &self.route.rule.path }
+    }
+
+    /// The AI settings of the upstream that is called.
+    pub fn ai(&self) -> Option<&AiSettings> {
+        self.origin.behaviour.settings.ai.as_ref()
+    }
+
+    /// The same call by the second upstream that the route names: that route's target and AI settings, under this
+    /// route's path and behaviour. `None` if that route takes no call of this method, or is closed for maintenance,
+    /// or if the method may not be sent twice.
     ///
-    /// The token's scopes are not asked for the second route. Clients of a route do not know its second
-    /// upstream; whoever named it had permission to set that route's credential, and lent it to them.
+    /// The token's scopes are not checked for the second route. Clients of a route do not know its second upstream; the
+    /// person who named it had permission to set that route's credential, and lent it to them.
     pub fn failover(&self, method: &str, table: &RouteTable) -> Option<Self> {
-        let failover = self.route.settings.failover.as_ref()?;
-        let second = table.iter().find(|route| route.id == failover.route_id)?;
+        let failover = self.route.behaviour.settings.failover.as_ref()?;
+        let second = table.iter().find(|route| route.rule.id == failover.route_id)?;
         let may_repeat =
             failover.any_method || matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE");
-        if !may_repeat || !second.allows(method) || second.settings.maintenance.is_some() {
+        if !may_repeat || !second.rule.allows(method) || second.behaviour.settings.maintenance.is_some() {
             return None;
         }
-        let route = Route {
-            path: self.route.path.clone(),
-            timeout_ms: self.route.timeout_ms,
-            forward_cookies: self.route.forward_cookies,
-            cors_origins: self.route.cors_origins.clone(),
-            settings: RouteSettings { ai: second.settings.ai.clone(), ..self.route.settings.clone() },
-            ..Route::clone(second)
-        };
-        Some(Self { token: Arc::clone(&self.token), route: Arc::new(route), origin: Arc::clone(second) })
+        Some(Self { origin: Arc::clone(second), ..self.clone() })
     }
 }
 
@@ -134,6 +145,7 @@ impl Permit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is named after what it checks")]
 pub enum Step {
     State,
     Expiry,
@@ -143,11 +155,13 @@ pub enum Step {
     Scope,
 }
 
-/// One step of an explanation; `denial` is `None` where the step passed.
+/// One step of an explanation; `denial` is `None` if the step passed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StepResult {
+    /// The check that was made.
     pub step: Step,
+    /// The reason for a denial; `None` if the step passed.
     pub denial: Option<Denial>,
 }
 
@@ -178,13 +192,13 @@ fn check_ip(token: &TokenRecord, client_ip: Option<IpAddr>) -> Result<(), Denial
     }
 }
 
-fn check_method(route: &Route, method: &str) -> Result<(), Denial> {
-    if route.allows(method) { Ok(()) } else { Err(Denial::Method) }
+fn check_method(rule: &Rule, method: &str) -> Result<(), Denial> {
+    if rule.allows(method) { Ok(()) } else { Err(Denial::Method) }
 }
 
-fn check_scope(token: &TokenRecord, route: &Route, call: &Call) -> Result<(), Denial> {
-    let covers = |scopes: &[Scope]| scopes.iter().any(|scope| scope.covers(call.method, call.path, route));
-    // A cap by service or tag is a statement about routes: only the route found tells whether it holds.
+fn check_scope(token: &TokenRecord, rule: &Rule, call: &Call) -> Result<(), Denial> {
+    let covers = |scopes: &[Scope]| scopes.iter().any(|scope| scope.covers(call.method, call.path, rule));
+    // A cap by service or tag depends on the route that was found.
     let is_within_cap = token.cap.as_deref().is_none_or(covers);
     if covers(&token.scopes) && is_within_cap { Ok(()) } else { Err(Denial::Scope) }
 }
@@ -195,25 +209,25 @@ pub fn decide(token: &Arc<TokenRecord>, table: &RouteTable, call: &Call) -> Resu
     check_expiry(token, call.now)?;
     check_ip(token, call.client_ip)?;
     let route = table.find(call.path).ok_or(Denial::NoRoute)?;
-    check_method(route, call.method)?;
-    check_scope(token, route, call)?;
+    check_method(&route.rule, call.method)?;
+    check_scope(token, &route.rule, call)?;
     Ok(Permit { token: Arc::clone(token), route: Arc::clone(route), origin: Arc::clone(route) })
 }
 
-/// Every step of [`decide`] with its result, also those after the first denial. Steps that need a
-/// route are left out where there is none.
-pub fn explain(token: &TokenRecord, table: &RouteTable, call: &Call) -> Vec<StepResult> {
+/// Returns every step of [`decide`] with its result, even those after the first denial. Steps that need a route are
+/// left out if there is none.
+pub fn explain<R: AsRef<Rule>>(token: &TokenRecord, table: &RouteTable<R>, call: &Call) -> Vec<StepResult> {
     let result = |step, verdict: Result<(), Denial>| StepResult { step, denial: verdict.err() };
-    let route = table.find(call.path);
+    let rule = table.find(call.path).map(|route| (**route).as_ref());
     let mut steps = vec![
         result(Step::State, check_state(token)),
         result(Step::Expiry, check_expiry(token, call.now)),
         result(Step::ClientIp, check_ip(token, call.client_ip)),
-        result(Step::Route, route.map(|_| ()).ok_or(Denial::NoRoute)),
+        result(Step::Route, rule.map(|_| ()).ok_or(Denial::NoRoute)),
     ];
-    if let Some(route) = route {
-        steps.push(result(Step::Method, check_method(route, call.method)));
-        steps.push(result(Step::Scope, check_scope(token, route, call)));
+    if let Some(rule) = rule {
+        steps.push(result(Step::Method, check_method(rule, call.method)));
+        steps.push(result(Step::Scope, check_scope(token, rule, call)));
     }
     steps
 }
@@ -225,7 +239,7 @@ mod tests {
     use crate::limit::Limits;
     use crate::route::tests::route;
     use crate::stored::Unread;
-    use crate::upstream::settings::{AiProvider, AiSettings, Failover, Maintenance};
+    use crate::upstream::settings::{AiProvider, Failover, Maintenance};
     use proptest::prelude::*;
 
     fn token() -> TokenRecord {
@@ -248,7 +262,7 @@ mod tests {
 
     fn verdict(token: TokenRecord, method: &str, path: &str) -> Result<(), Denial> {
         let mut x = route("/api/x", "https://h.example");
-        x.methods = vec!["GET".parse().unwrap()];
+        x.rule.methods = vec!["GET".parse().unwrap()];
         let table = RouteTable::new([x], false, 1);
         let path = RequestPath::parse(path).unwrap();
         let call = Call { method, path: &path, client_ip: Some("10.1.2.3".parse().unwrap()), now: 1_000 };
@@ -303,40 +317,37 @@ mod tests {
     #[test]
     fn a_second_upstream_is_called_by_its_own_rules() {
         let ai = |provider| AiSettings { provider, include_usage: false, unread: Unread::default() };
-        let first = Route {
-            settings: RouteSettings {
-                failover: Some(Failover {
-                    route_id: "rte_/api/y".into(),
-                    any_method: true,
-                    unread: Unread::default(),
-                }),
-                ..RouteSettings::default()
-            },
-            ..route("/api/x", "https://first.example")
-        };
-        let second = Route {
-            methods: vec!["GET".parse().unwrap()],
-            settings: RouteSettings { ai: Some(ai(AiProvider::Anthropic)), ..RouteSettings::default() },
-            ..route("/api/y", "https://second.example")
-        };
+        let mut first = route("/api/x", "https://first.example");
+        first.behaviour.settings.failover =
+            Some(Failover { route_id: "rte_/api/y".into(), any_method: true, unread: Unread::default() });
+        let mut second = route("/api/y", "https://second.example");
+        second.rule.methods = vec!["GET".parse().unwrap()];
+        second.behaviour.settings.ai = Some(ai(AiProvider::Anthropic));
+        second.behaviour.timeout_ms = 1;
         let of = |method: &str, first: &Route, second: &Route| {
             let table = RouteTable::new([first.clone(), second.clone()], false, 1);
             let path = RequestPath::parse("/api/x/z").unwrap();
             let call = Call { method, path: &path, client_ip: None, now: 0 };
             let permit = decide(&Arc::new(token()), &table, &call).unwrap();
-            permit.failover(method, &table).map(|permit| Route::clone(permit.route()))
+            permit.failover(method, &table)
         };
         let lent = of("GET", &first, &second).unwrap();
-        assert_eq!((lent.id.as_str(), lent.path.as_str()), ("rte_/api/y", "/api/x"));
-        assert_eq!(lent.settings.ai, Some(ai(AiProvider::Anthropic)));
+        assert_eq!(
+            (lent.origin().rule.id.as_str(), lent.route().rule.path.as_str()),
+            ("rte_/api/y", "/api/x")
+        );
+        let Mount { path, upstream } = lent.mount();
+        assert_eq!((path.as_str(), upstream.as_str()), ("/api/x", "https://second.example/"));
+        assert_eq!(lent.ai(), Some(&ai(AiProvider::Anthropic)));
+        assert_eq!(lent.route().behaviour, first.behaviour);
         assert!(of("POST", &first, &second).is_none(), "the second takes no POST");
         let mut closed = second.clone();
-        closed.settings.maintenance =
+        closed.behaviour.settings.maintenance =
             Some(Maintenance { message: "x".into(), retry_after_s: 1, unread: Unread::default() });
         assert!(of("GET", &first, &closed).is_none(), "the second is closed");
         let mut own = first;
-        own.settings.ai = Some(ai(AiProvider::Openai));
-        assert_eq!(of("GET", &own, &second).unwrap().settings.ai, Some(ai(AiProvider::Anthropic)));
+        own.behaviour.settings.ai = Some(ai(AiProvider::Openai));
+        assert_eq!(of("GET", &own, &second).unwrap().ai(), Some(&ai(AiProvider::Anthropic)));
     }
 
     proptest! {
@@ -354,9 +365,10 @@ mod tests {
             let list = |picked: &[usize]| -> Vec<Scope> { picked.iter().map(|i| texts[*i].parse().unwrap()).collect() };
             let (scopes, cap) = (list(&scopes), list(&cap));
             let table = RouteTable::new(
-                routes.iter().map(|(path, tagged)| Route {
-                    tags: if *tagged { vec!["t".into()] } else { vec![] },
-                    ..route(["/api", "/api/x", "/api/x/y", "/x", "/api/y"][*path], "https://h.example")
+                routes.iter().map(|(path, tagged)| {
+                    let mut route = route(["/api", "/api/x", "/api/x/y", "/x", "/api/y"][*path], "https://h.example");
+                    route.rule.tags = if *tagged { vec!["t".into()] } else { vec![] };
+                    route
                 }),
                 false,
                 1,
@@ -370,8 +382,8 @@ mod tests {
             let decided = decide(&Arc::new(token), &table, &call);
             prop_assert_eq!(steps.iter().find_map(|s| s.denial), decided.as_ref().err().copied());
             if let Ok(permit) = decided {
-                let covers = |list: &[Scope]| list.iter().any(|scope| scope.covers(method, &path, permit.route()));
-                prop_assert!(covers(&scopes) && covers(&cap), "{scopes:?} {cap:?} {path:?} {}", permit.route().path.as_str());
+                let covers = |list: &[Scope]| list.iter().any(|scope| scope.covers(method, &path, &permit.route().rule));
+                prop_assert!(covers(&scopes) && covers(&cap), "{scopes:?} {cap:?} {path:?} {}", permit.route().rule.path.as_str());
             }
         }
 

@@ -1,9 +1,9 @@
-//! The usage of a call to an AI's API: bounded before the call from its request, and read from the
-//! response as it passes.
+//! The usage of a call to an AI's API: its upper bound from the request, and the use itself from the response as it
+//! passes.
 //!
-//! Nothing is kept of a response but a few values, so memory is bounded whatever its size. Usage is
-//! recognised by the response's shape (`counts`), since routes serve several dialects. A response that
-//! broke off before its last word used an unknown amount; unknown is never 0.
+//! Only a few values of a response are held, so memory is bounded for any size. Usage is recognised by the response's
+//! shape (`counts`), since one route may serve the APIs of several vendors. A response that broke off before its last
+//! event used an unknown amount; unknown is never 0.
 //!
 //! Formats: `OpenAI`'s API reference (chat completions, responses, embeddings, images; streams with
 //! `stream_options.include_usage`), Anthropic's Messages (`message_start`, `message_delta`), Gemini's
@@ -35,7 +35,7 @@ use serde_json::Value;
 pub struct UsageReader {
     format: Format,
     scanner: Scanner,
-    /// Said by the current event.
+    /// Values of the current event.
     event: Said,
     counts: Counts,
     model: Option<Clipped<MAX_MODEL_LEN>>,
@@ -43,7 +43,7 @@ pub struct UsageReader {
     has_finished: bool,
     /// Whether the last event had counts.
     ends_with_counts: bool,
-    /// Whether the response has said its last word.
+    /// Whether the last event that tells usage has come.
     is_whole: bool,
 }
 
@@ -69,7 +69,7 @@ const COUNT_HEADERS: [(&str, Slot); 4] = [
     ("x-amzn-bedrock-cache-write-input-token-count", Slot::CacheCreated),
 ];
 
-/// Types of the events after which nothing is said of usage.
+/// Types of the events after which no usage is told.
 const LAST_TYPES: [&str; 8] = [
     "message_stop",
     "message-end",
@@ -86,7 +86,7 @@ const FIRST_TYPE: &str = "message_start";
 const DONE: &[u8] = b"[DONE]";
 
 impl UsageReader {
-    /// A reader of a response with these headers; `None` if its body cannot be read or holds no counts.
+    /// Makes a reader of a response with these headers; `None` if its body cannot be read or holds no counts.
     pub fn of(header: impl Fn(&str) -> Option<String>) -> Option<Self> {
         let encoding = header("content-encoding").unwrap_or_default();
         if !READABLE_ENCODINGS.contains(&encoding.trim()) {
@@ -102,7 +102,7 @@ impl UsageReader {
         Some(reader)
     }
 
-    /// A reader of a body of this type; `None` for those that are not looked at.
+    /// Makes a reader of a body of this type; `None` for types that hold no usage.
     pub fn new(content_type: &str) -> Option<Self> {
         let media = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
         let format = format_named(&media)?;
@@ -118,6 +118,7 @@ impl UsageReader {
         })
     }
 
+    /// Reads the next piece of the body.
     pub fn feed(&mut self, chunk: &[u8]) {
         // Taken out for the time of the call, so that its parts can be handed on.
         match std::mem::replace(&mut self.format, Format::Json) {
@@ -163,7 +164,7 @@ impl UsageReader {
         scanner.feed(bytes, |key, value| event.take(key, value));
     }
 
-    /// Adds the event to what was said before. A value that it left open does not go on in the next.
+    /// Adds the event's values to those before. A value that it left unfinished does not go on in the next event.
     fn end_event(&mut self) {
         self.scanner = Scanner::default();
         let mut said = std::mem::take(&mut self.event);
@@ -179,27 +180,27 @@ impl UsageReader {
         if said.place == Some(Place::Last) || said.done == DONE || (self.has_finished && said.has_counts) {
             self.is_whole = true;
         }
-        // `[DONE]` and the like say nothing else.
+        // Nothing else is in the event of `[DONE]`.
         self.ends_with_counts = said.has_counts && said.place != Some(Place::First);
     }
 
-    /// Bytes held of the response.
+    /// Returns the number of bytes held of the response.
     #[cfg(test)]
     fn held(&self) -> usize {
         let frames = if let Format::Frames(frames) = &self.format { frames.held() } else { 0 };
         self.scanner.held() + frames
     }
 
-    /// The usage that the response told, `cost_micros` left open.
+    /// Returns the usage that the response told; `cost_micros` is `None`.
     ///
-    /// `has_ended` says whether the body came to its end. Counts are those of the whole call once the
-    /// response has said its last word, also if the connection broke after that; otherwise they would be
-    /// a part, and are left out.
+    /// `has_ended` says whether the body came to its end. Once the last event that tells usage has come, the counts are
+    /// those of the whole call, even if the connection breaks afterwards. Before that they would be a part of it, and
+    /// are left out.
     pub fn finish(mut self, has_ended: bool) -> AiUsage {
         let is_json = matches!(self.format, Format::Json | Format::Unsure);
         let is_closed = self.scanner.is_closed();
         if !is_closed {
-            // An event that broke off may have said a part of its counts.
+            // An event that broke off may hold a part of its counts.
             self.event = Said::default();
         }
         self.end_event();

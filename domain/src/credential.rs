@@ -1,4 +1,4 @@
-//! Upstream credentials: what is attached to a call, and what a sealed one is bound to.
+//! Upstream credentials: their kinds, their checks, and the change that each makes to a call.
 //!
 //! A credential belongs to one route and one origin. It is sealed with AES-256-GCM (NIST SP
 //! 800-38D, 96-bit random IV, 128-bit tag) under `CREDENTIAL_KEY` with both as associated data, so
@@ -9,8 +9,8 @@ pub mod oauth;
 pub mod seal;
 pub mod sigv4;
 
+use crate::encoding::base64;
 use crate::secret::{Reveal, Revealed, Secret};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use oauth::ClientCredentials;
 use serde::{Deserialize, Serialize};
 
@@ -26,31 +26,40 @@ pub const MAX_HEADERS: usize = 10;
 pub enum Credential {
     /// `Authorization: Bearer <token>`
     Bearer {
+        /// The vendor's token.
         #[serde(serialize_with = "Reveal::reveal")]
         token: Secret,
     },
     /// `<name>: <prefix><value>`
     Header {
+        /// Name of the header.
         name: String,
+        /// Text before the value, such as `Key `.
         #[serde(default)]
         prefix: Option<String>,
+        /// The vendor's key.
         #[serde(serialize_with = "Reveal::reveal")]
         value: Secret,
     },
     /// `Authorization: Basic base64(<username>:<password>)` (RFC 7617)
     Basic {
+        /// User name; RFC 7617 allows no colon in it.
         username: String,
+        /// Password.
         #[serde(serialize_with = "Reveal::reveal")]
         password: Secret,
     },
     /// `?<parameter>=<value>`
     Query {
+        /// Name of the query's parameter.
         parameter: String,
+        /// The vendor's key.
         #[serde(serialize_with = "Reveal::reveal")]
         value: Secret,
     },
     /// Several headers, such as a key and its account.
     Headers {
+        /// The headers, 1 to 10.
         #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 10)))]
         #[serde(serialize_with = "Reveal::reveal")]
         headers: Vec<HeaderValue>,
@@ -68,19 +77,24 @@ crate::revealed!(Credential, HeaderValue, ClientCredentials, AwsKeys);
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct HeaderValue {
+    /// Name of the header.
     pub name: String,
+    /// Its value.
     #[serde(serialize_with = "Reveal::reveal")]
     pub value: Secret,
 }
 
-/// Keys of an AWS principal, and what they sign for.
+/// Keys of an AWS principal, with the region and service that they sign for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(remote = "Self", deny_unknown_fields)]
 pub struct AwsKeys {
+    /// Id of the key, which is no secret by itself.
     pub access_key_id: String,
+    /// The key that signs.
     #[serde(serialize_with = "Reveal::reveal")]
     pub secret_access_key: Secret,
+    /// Token of a temporary key.
     #[serde(default, serialize_with = "Reveal::reveal")]
     pub session_token: Option<Secret>,
     /// Such as `eu-west-1`.
@@ -93,6 +107,7 @@ pub struct AwsKeys {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "named after the variants of `Credential`, which are described")]
 pub enum CredentialKind {
     Bearer,
     Header,
@@ -104,6 +119,7 @@ pub enum CredentialKind {
 }
 
 impl CredentialKind {
+    /// Returns the name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Bearer => "bearer",
@@ -116,8 +132,8 @@ impl CredentialKind {
         }
     }
 
-    /// The fields of a credential of this kind. Beside a new one without which the upstream would be sent
-    /// more than was meant, the plain text needs `"critical": ["its_name"]`.
+    /// Returns the fields of a credential of this kind. If ignoring a new one would send an upstream more than was meant,
+    /// the plain text must say `"critical": ["its_name"]` beside it.
     fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Bearer => &["token"],
@@ -137,18 +153,20 @@ impl CredentialKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct InvalidCredential {
+    /// The field, as it is named on the wire.
     pub field: &'static str,
+    /// The reason, for people.
     pub reason: &'static str,
 }
 
 /// The change that a credential makes to the upstream request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum CredentialEdit {
+    /// Headers to be set, by their names in lower case.
     SetHeaders(Vec<(String, Secret)>),
-    SetQuery {
-        parameter: String,
-        value: Secret,
-    },
+    /// A parameter of the query is to be set to the value.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
+    SetQuery { parameter: String, value: Secret },
     /// A bearer token is to be fetched.
     FetchToken(ClientCredentials),
     /// The request is to be signed.
@@ -156,6 +174,7 @@ pub enum CredentialEdit {
 }
 
 impl Credential {
+    /// Returns the kind.
     pub fn kind(&self) -> CredentialKind {
         match self {
             Self::Bearer { .. } => CredentialKind::Bearer,
@@ -168,9 +187,10 @@ impl Credential {
         }
     }
 
-    /// Refuses what could not be sent as it stands, or would overwrite what the gateway must set.
+    /// Refuses values that cannot be sent unchanged, or would overwrite headers that the gateway must set.
     ///
-    /// `allow_insecure` is passed to [`crate::upstream::address::parse_base`], which a token's address must pass.
+    /// `allow_insecure` is passed to [`crate::upstream::address::UpstreamUrl::parse`], which checks an authorization
+    /// server's address.
     pub fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
         match self {
             Self::Bearer { token } => header_secret("token", token),
@@ -223,6 +243,7 @@ impl Credential {
         }
     }
 
+    /// Returns the change to the upstream request.
     pub fn edit(&self) -> CredentialEdit {
         let header = |name: &str, value: String| {
             CredentialEdit::SetHeaders(vec![(name.to_ascii_lowercase(), Secret::new(value))])
@@ -234,7 +255,7 @@ impl Credential {
             }
             Self::Basic { username, password } => header(
                 "authorization",
-                format!("Basic {}", STANDARD.encode(format!("{username}:{}", password.expose()))),
+                format!("Basic {}", base64(format!("{username}:{}", password.expose()).as_bytes())),
             ),
             Self::Query { parameter, value } => {
                 CredentialEdit::SetQuery { parameter: parameter.clone(), value: value.clone() }
@@ -247,9 +268,9 @@ impl Credential {
         }
     }
 
-    /// Everything in it that must not be handed to a client: see [`crate::upstream::headers::search`].
+    /// Returns everything in it that a client must not see: see [`crate::upstream::headers::search`].
     pub fn secrets(&self) -> Vec<Secret> {
-        /// Some vendors take their key for a user name.
+        /// Some vendors want their key as the user name.
         const KEY_LEN: usize = 16;
         match self {
             Self::Bearer { token } => vec![token.clone()],
@@ -292,14 +313,14 @@ impl Credential {
     }
 }
 
-/// A header's value, and the key in it if a scheme stands before (`Key abc…`, `Token abc…`).
+/// Returns a header's value, and the key in it if a scheme precedes it (`Key abc…`, `Token abc…`).
 fn with_bare_key(value: &Secret) -> impl Iterator<Item = Secret> {
     const KEY_LEN: usize = 8;
     let key = value.expose().rsplit_once(' ').map(|(_, key)| key).filter(|key| key.len() >= KEY_LEN);
     [value.clone()].into_iter().chain(key.map(|key| Secret::new(key.to_owned())))
 }
 
-/// Headers beside a key whose values are no secret and stand in many responses, such as
+/// Whether a header beside a key holds no secret; such values are in many responses:
 /// `Anthropic-Version: 2023-06-01` or `Content-Type: application/json`.
 fn is_plain_header(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
@@ -344,7 +365,7 @@ fn check_header_name(field: &'static str, name: &str) -> Result<(), InvalidCrede
     }
 }
 
-/// A short text that is no secret.
+/// Checks a short text that is not secret.
 fn word(field: &'static str, text: &str, legal: fn(char) -> bool) -> Result<(), InvalidCredential> {
     if (1..=255).contains(&text.len()) && text.chars().all(legal) {
         Ok(())
@@ -365,87 +386,4 @@ impl AwsKeys {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn all() -> Vec<Credential> {
-        [
-            r#"{"kind":"bearer","token":"s3cret"}"#,
-            r#"{"kind":"header","name":"X-Api-Key","prefix":"Key ","value":"s3cret"}"#,
-            r#"{"kind":"basic","username":"u","password":"s3cret"}"#,
-            r#"{"kind":"query","parameter":"key","value":"s3cret"}"#,
-            r#"{"kind":"headers","headers":[{"name":"X-Account","value":"a1"},{"name":"X-Key","value":"s3cret"}]}"#,
-            r#"{"kind":"oauth2_client_credentials","token_url":"https://login.example/token","client_id":"c","client_secret":"s3cret","scope":"read"}"#,
-            r#"{"kind":"aws_sigv4","access_key_id":"AKID","secret_access_key":"s3cret","session_token":"s3cret","region":"eu-west-1","service":"s3"}"#,
-        ]
-        .iter()
-        .map(|json| serde_json::from_str(json).unwrap())
-        .collect()
-    }
-
-    #[test]
-    fn each_kind_survives_sealing_and_shows_nothing() {
-        for credential in all() {
-            credential.validate(false).unwrap();
-            let plaintext = credential.to_plaintext().unwrap();
-            assert_eq!(Credential::from_plaintext(plaintext.expose().as_bytes()), Some(credential.clone()));
-            assert!(!format!("{credential:?} {:?}", credential.edit()).contains("s3cret"));
-        }
-    }
-
-    #[test]
-    fn each_kind_edits_what_it_says() {
-        let edits: Vec<(String, String)> = all()
-            .iter()
-            .flat_map(|c| match c.edit() {
-                CredentialEdit::SetHeaders(headers) => {
-                    headers.into_iter().map(|(name, value)| (name, value.expose().to_owned())).collect()
-                }
-                CredentialEdit::SetQuery { parameter, value } => {
-                    vec![(format!("?{parameter}"), value.expose().to_owned())]
-                }
-                CredentialEdit::FetchToken(_) | CredentialEdit::Sign(_) => vec![],
-            })
-            .collect();
-        let wanted = [
-            ("authorization", "Bearer s3cret"),
-            ("x-api-key", "Key s3cret"),
-            ("authorization", "Basic dTpzM2NyZXQ="),
-            ("?key", "s3cret"),
-            ("x-account", "a1"),
-            ("x-key", "s3cret"),
-        ];
-        assert_eq!(edits, wanted.map(|(a, b)| (a.to_owned(), b.to_owned())));
-    }
-
-    #[test]
-    fn what_cannot_be_sent_is_refused_by_field() {
-        for (json, field) in [
-            (r#"{"kind":"bearer","token":""}"#, "token"),
-            (r#"{"kind":"bearer","token":"a\nb"}"#, "token"),
-            (r#"{"kind":"bearer","token":"é"}"#, "token"),
-            (r#"{"kind":"header","name":"Host","value":"a"}"#, "name"),
-            (r#"{"kind":"header","name":"cf-ray","value":"a"}"#, "name"),
-            (r#"{"kind":"header","name":"a b","value":"a"}"#, "name"),
-            (r#"{"kind":"basic","username":"a:b","password":"a"}"#, "username"),
-            (r#"{"kind":"query","parameter":"a&b","value":"a"}"#, "parameter"),
-            (r#"{"kind":"headers","headers":[]}"#, "headers"),
-            (
-                r#"{"kind":"headers","headers":[{"name":"A","value":"a"},{"name":"a","value":"b"}]}"#,
-                "headers",
-            ),
-            (
-                r#"{"kind":"oauth2_client_credentials","token_url":"https://127.0.0.1/","client_id":"c","client_secret":"a"}"#,
-                "token_url",
-            ),
-            (
-                r#"{"kind":"aws_sigv4","access_key_id":"A","secret_access_key":"a","region":"EU WEST","service":"s3"}"#,
-                "region",
-            ),
-        ] {
-            let credential: Credential = serde_json::from_str(json).unwrap();
-            assert_eq!(credential.validate(false).unwrap_err().field, field, "{json}");
-        }
-        assert!(serde_json::from_str::<Credential>(r#"{"kind":"magic"}"#).is_err());
-    }
-}
+mod tests;

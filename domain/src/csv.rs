@@ -1,4 +1,4 @@
-//! Comma-separated values (RFC 4180) that spreadsheet programs cannot be tricked by.
+//! Comma-separated values (RFC 4180) in which a spreadsheet program finds no formula.
 
 use csv::{Terminator, WriterBuilder};
 
@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_needs_quotes_gets_them() {
+    fn cells_that_need_quotes_get_them() {
         assert_eq!(
             row(&["a", "b,c", "say \"x\"", "two\nlines", ""]),
             "a,\"b,c\",\"say \"\"x\"\"\",\"two\nlines\",\r\n"
@@ -85,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_that_is_cut_in_two_is_no_formula_either() {
+    fn a_cell_that_is_cut_in_two_is_not_a_formula_either() {
         for (cell, wanted) in [
             ("x;=1+1", "x;'=1+1"),
             ("x; \"=1+1", "x; \"'=1+1"),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spreadsheet_cannot_be_tricked() {
+    fn a_spreadsheet_reads_every_cell_as_text() {
         for cell in ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1"] {
             assert!(row(&[cell]).trim_start_matches('"').starts_with('\''), "{cell:?}");
         }

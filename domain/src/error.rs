@@ -9,9 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorEnvelope {
+    /// The short text that workflows rely on.
     pub error: String,
+    /// The reason, for people.
     pub message: String,
+    /// The error's code in kebab-case.
     pub code: String,
+    /// The id to look the call up by.
     pub request_id: String,
     /// The fields that were refused, each with its reason; empty if the error concerns no field.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -24,10 +28,12 @@ pub struct ErrorEnvelope {
 pub struct FieldError {
     /// The field's name, dotted where nested: `credential.token`.
     pub field: String,
+    /// The reason, for people.
     pub message: String,
 }
 
 impl FieldError {
+    /// Makes an error of one field.
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
@@ -36,36 +42,48 @@ impl FieldError {
 /// A row of the table below: status, `code`, `error`, `message`.
 pub type Row = (u16, &'static str, &'static str, &'static str);
 
+/// Declares an enum of errors on the wire: one row each, with the functions that read it.
 #[macro_export]
 macro_rules! wire_errors {
     ($(#[$doc:meta])* $name:ident { $($variant:ident => ($status:literal, $code:literal, $error:literal, $message:literal),)+ }) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum $name { $($variant,)+ }
+        pub enum $name {
+            $(
+                #[doc = concat!("`", $message, "`")]
+                $variant,
+            )+
+        }
 
         impl $name {
+            /// All errors, in the order of the table.
             pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
             const fn row(self) -> $crate::error::Row {
                 match self { $(Self::$variant => ($status, $code, $error, $message),)+ }
             }
 
+            /// Returns the HTTP status.
             pub const fn status(self) -> u16 {
                 self.row().0
             }
 
+            /// Returns the code in kebab-case.
             pub const fn code(self) -> &'static str {
                 self.row().1
             }
 
+            /// Returns the short text that workflows rely on.
             pub const fn error(self) -> &'static str {
                 self.row().2
             }
 
+            /// Returns the reason, for people.
             pub const fn message(self) -> &'static str {
                 self.row().3
             }
 
+            /// Makes the body of the error's response.
             pub fn envelope(self, request_id: &str) -> $crate::error::ErrorEnvelope {
                 $crate::error::ErrorEnvelope {
                     error: self.error().to_owned(),

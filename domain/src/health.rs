@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The answer of `GET /health`, of both Workers.
+/// The response of `GET /health`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Health {
-    /// Always `ok`: that it answers is the news.
+    /// Always `ok`: responding at all is the sign of health.
     pub status: String,
     /// `gateway` or `admin-api`.
     pub service: String,
+    /// Version of the Worker's crate.
     pub version: String,
 }

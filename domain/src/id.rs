@@ -1,4 +1,4 @@
-//! Identifiers, each its own type so that one cannot stand in for another.
+//! Identifiers, each a type of its own, so that one cannot be passed for another.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +11,7 @@ macro_rules! id_type {
         pub struct $name(String);
 
         impl $name {
+            /// Returns the id's text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -57,6 +58,7 @@ id_type!(
 pub const CORE_TEAM: &str = "core-team";
 
 impl TeamId {
+    /// Whether this is the team whose roles reach over all teams.
     pub fn is_core(&self) -> bool {
         self.as_str() == CORE_TEAM
     }
@@ -72,7 +74,7 @@ impl TeamId {
     }
 }
 
-/// A new id from 18 random bytes: `prefix` and 24 base62 characters (about 142 bits).
+/// Makes an id from 18 random bytes: `prefix` and 24 base62 characters (about 142 bits).
 pub fn mint(prefix: &str, random: [u8; 18]) -> String {
     format!("{prefix}{}", crate::token::base62(&random, 24))
 }

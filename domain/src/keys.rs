@@ -1,9 +1,9 @@
 //! Keys of the installation and their rotation.
 
+use crate::encoding::{from_base64, hex};
 use crate::secret::Secret;
 use crate::time::UnixMs;
 use crate::vars::{VarError, Vars, required};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
@@ -12,19 +12,21 @@ use std::collections::BTreeMap;
 pub struct Key256([u8; 32]);
 
 impl Key256 {
+    /// Makes a key of its bytes.
     pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 
+    /// The key itself. Every call site is a place to look at in a review.
     pub fn expose(&self) -> &[u8; 32] {
         &self.0
     }
 
-    /// Tells keys apart without showing one: 64 bits of the SHA-256 of a name and the key, in hex. A key
-    /// has 256 random bits, so nothing can be learnt of it.
+    /// Returns a fingerprint that tells keys apart without showing one: 64 bits of the SHA-256 of a name and the key, in
+    /// hex. A key has 256 random bits, so the fingerprint reveals nothing of it.
     pub fn fingerprint(&self) -> String {
         let digest = Sha256::new().chain_update("token-manager key").chain_update(self.0).finalize();
-        digest.iter().take(8).fold(String::new(), |text, byte| format!("{text}{byte:02x}"))
+        hex(digest.first_chunk::<8>().unwrap_or(&[0; 8]))
     }
 }
 
@@ -43,6 +45,7 @@ pub struct KeyRing {
 }
 
 impl KeyRing {
+    /// Makes a ring of the key in use and those that it replaced.
     pub fn new(first: Key256, older: Vec<Key256>) -> Self {
         Self { first, older }
     }
@@ -54,7 +57,7 @@ impl KeyRing {
         let text = Secret::new(required(vars, name)?);
         let mut keys = Vec::new();
         for part in text.expose().split(',').map(str::trim).filter(|p| !p.is_empty()) {
-            let bytes = STANDARD.decode(part).map_err(|_| invalid.clone())?;
+            let bytes = from_base64(part).ok_or_else(|| invalid.clone())?;
             keys.push(Key256(bytes.try_into().map_err(|_| invalid.clone())?));
         }
         let mut keys = keys.into_iter();
@@ -62,15 +65,17 @@ impl KeyRing {
         Ok(Self { first, older: keys.collect() })
     }
 
+    /// Returns the key that is used for what is new.
     pub fn first(&self) -> &Key256 {
         &self.first
     }
 
+    /// Returns all keys, the first one first.
     pub fn iter(&self) -> impl Iterator<Item = &Key256> {
         std::iter::once(&self.first).chain(&self.older)
     }
 
-    /// Fingerprints of all keys in their order, comma separated.
+    /// Returns the fingerprints of all keys in their order, comma separated.
     pub fn fingerprints(&self) -> String {
         self.iter().map(Key256::fingerprint).collect::<Vec<_>>().join(",")
     }
@@ -94,6 +99,7 @@ pub fn led_since(known: &LedSince, at_work: &BTreeMap<&str, Option<String>>, at:
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::base64;
     use std::collections::HashMap;
 
     fn vars(pairs: &[(&str, &str)]) -> HashMap<String, String> {
@@ -109,7 +115,7 @@ mod tests {
 
     #[test]
     fn the_first_key_leads_and_all_are_kept() {
-        let (a, b) = (STANDARD.encode([1; 32]), STANDARD.encode([2; 32]));
+        let (a, b) = (base64(&[1; 32]), base64(&[2; 32]));
         let ring = KeyRing::from_vars(&vars(&[("K", &format!("{a}, {b}"))]), "K").unwrap();
         assert_eq!(ring.first().expose(), &[1; 32]);
         assert_eq!(ring.iter().count(), 2);

@@ -6,17 +6,21 @@
 //! | `routes` | [`parse_routes`] reads it, [`RouteTableV2`] writes it |
 //! | `secret:<NAME>` | v1 only: a credential in the clear, see [`crate::v1`] |
 //!
-//! Reader and writer are seldom of one version; what holds then is told in [`crate::stored`].
+//! Reader and writer may be of different versions: see [`crate::stored`].
 
 use crate::access::path::RoutePath;
 use crate::access::record::TokenRecord;
+use crate::access::rule::Rule;
 use crate::credential::seal::SealedCredential;
 use crate::id::RouteId;
 use crate::method::Method;
-use crate::route::{DEFAULT_TIMEOUT_MS, ParsedRoutes, Route, RouteCredential, RouteTable};
+use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::{KvError, forbids_use, readable_allow_list};
 use crate::token::TokenHash;
+use crate::upstream::address::{InvalidUpstream, UpstreamUrl};
+use crate::upstream::behaviour::{Behaviour, DEFAULT_TIMEOUT_MS};
 use crate::upstream::settings::RouteSettings;
+use crate::upstream::target::{RouteCredential, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
@@ -27,14 +31,13 @@ pub const TOKEN_PREFIX: &str = "token:";
 /// The key of the route table.
 pub const ROUTES_KEY: &str = "routes";
 
-/// How long a tombstone stays, in seconds: far longer than KV takes to show it everywhere.
+/// Time for which a tombstone stays, in seconds: far longer than KV takes to show it everywhere.
 pub const TOMBSTONE_TTL_S: u64 = 86_400;
 
 /// Reads either version. `hash` names a v1 record, which has no id of its own.
 ///
 /// # Errors
-/// [`KvError::NotUnderstood`] for what narrows the token in a way that cannot be read: it then grants
-/// nothing.
+/// [`KvError::NotUnderstood`] if something that narrows the token cannot be read: the token then grants nothing.
 pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> {
     let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
     match value.get("v").map(Value::as_u64) {
@@ -51,18 +54,24 @@ pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> 
 /// The value of `routes`, version 2, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTableV2 {
+    /// Version of the format: 2.
     pub v: u8,
+    /// Version of the table, which grows with each change of a route.
     pub version: u64,
+    /// Whether tokens of the earlier system's form are looked up.
     pub legacy_tokens: bool,
+    /// The routes that are enabled.
     pub routes: Vec<RouteV2>,
 }
 
 impl RouteTableV2 {
-    /// The table as the gateway reads it back.
-    pub fn table(self) -> RouteTable {
+    /// Returns the rules of the table, to explain a decision.
+    pub fn rules(self) -> RouteTable<Rule> {
         let (refused, open): (Vec<RouteV2>, Vec<RouteV2>) =
             self.routes.into_iter().partition(|route| route.settings.forbid_use());
-        let mut table = RouteTable::new(open.into_iter().map(Route::from), self.legacy_tokens, self.version);
+        let rules =
+            open.into_iter().map(|RouteV2 { id, path, tags, methods, .. }| Rule { id, path, tags, methods });
+        let mut table = RouteTable::new(rules, self.legacy_tokens, self.version);
         for route in refused {
             table.block(route.path);
         }
@@ -73,21 +82,31 @@ impl RouteTableV2 {
 /// One route of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteV2 {
+    /// The route's id.
     pub id: RouteId,
+    /// The path under which it takes calls.
     pub path: RoutePath,
+    /// The upstream as it is stored; [`RouteV2::open`] holds it to the rules.
     pub url: Url,
+    /// Labels that `tag:` scopes name.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    /// Methods that pass; empty means all.
     #[serde(default, deserialize_with = "readable_allow_list", skip_serializing_if = "Vec::is_empty")]
     pub methods: Vec<Method>,
+    /// Milliseconds to the upstream's first byte, if not [`DEFAULT_TIMEOUT_MS`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub timeout_ms: Option<u32>,
+    /// Origins that browsers may call from.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cors_origins: Vec<String>,
+    /// Whether the client's `Cookie` goes to the upstream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub forward_cookies: bool,
+    /// Settings that few routes have.
     #[serde(default, skip_serializing_if = "is_default")]
     pub settings: RouteSettings,
+    /// The credential, sealed to the route and the upstream's origin.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<SealedCredential>,
 }
@@ -106,33 +125,31 @@ impl RouteV2 {
         "settings",
         "credential",
     ];
+
+    /// Makes the route as the gateway knows it. `allow_insecure` is passed to [`UpstreamUrl::parse`]: what is stored is
+    /// held to the same rules as what an admin enters.
+    pub fn open(self, allow_insecure: bool) -> Result<Route, InvalidUpstream> {
+        Ok(Route {
+            rule: Rule { id: self.id, path: self.path, tags: self.tags, methods: self.methods },
+            target: Target {
+                upstream: UpstreamUrl::parse(self.url.as_str(), allow_insecure)?,
+                credential: self.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
+            },
+            behaviour: Behaviour {
+                timeout_ms: self.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
+                cors_origins: self.cors_origins,
+                forward_cookies: self.forward_cookies,
+                settings: self.settings,
+            },
+        })
+    }
 }
 
 fn is_default(settings: &RouteSettings) -> bool {
     *settings == RouteSettings::default()
 }
 
-impl From<RouteV2> for Route {
-    fn from(route: RouteV2) -> Self {
-        Self {
-            id: route.id,
-            path: route.path,
-            upstream: route.url,
-            tags: route.tags,
-            methods: route.methods,
-            timeout_ms: route.timeout_ms.unwrap_or(DEFAULT_TIMEOUT_MS),
-            cors_origins: route.cors_origins,
-            forward_cookies: route.forward_cookies,
-            settings: route.settings,
-            credential: route.credential.map_or(RouteCredential::None, RouteCredential::Sealed),
-        }
-    }
-}
-
-/// Reads the value of `routes` in either version.
-///
-/// `allow_insecure` is passed to [`crate::upstream::address::parse_base`]: what the table says is held to
-/// the same rules as what an admin enters.
+/// Reads the value of `routes` in either version; `allow_insecure` as in [`RouteV2::open`].
 pub fn parse_routes(text: &str, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
     let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
     match value.get("v").map(Value::as_u64) {
@@ -173,13 +190,12 @@ fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
     }
     let mut entry = entry.clone();
     let credential = entry.as_object_mut()?.remove("credential").filter(|c| !c.is_null());
-    let mut route = Route::from(serde_json::from_value::<RouteV2>(entry).ok()?);
-    crate::upstream::address::parse_base(route.upstream.as_str(), allow_insecure).ok()?;
-    if route.settings.forbid_use() {
+    let mut route = serde_json::from_value::<RouteV2>(entry).ok()?.open(allow_insecure).ok()?;
+    if route.behaviour.settings.forbid_use() {
         return None;
     }
     if let Some(credential) = credential {
-        route.credential =
+        route.target.credential =
             serde_json::from_value(credential).map_or(RouteCredential::Unreadable, RouteCredential::Sealed);
     }
     Some(route)
@@ -212,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unknown_is_refused() {
+    fn values_of_unknown_versions_are_refused() {
         for text in ["", "null", "[]", "\"x\"", "{\"v\":2}", "{\"v\":3}", "{\"v\":\"2\"}"] {
             assert!(read_token(text, &hash()).is_err(), "{text}");
         }
@@ -234,7 +250,7 @@ mod tests {
             (parsed.table.iter().count(), parsed.table.version, parsed.table.legacy_tokens),
             (2, 7, true)
         );
-        let d = parsed.table.iter().find(|r| r.id.as_str() == "d").unwrap().clone();
-        assert_eq!(d.credential, RouteCredential::Unreadable);
+        let d = parsed.table.iter().find(|r| r.rule.id.as_str() == "d").unwrap().clone();
+        assert_eq!(d.target.credential, RouteCredential::Unreadable);
     }
 }

@@ -1,4 +1,4 @@
-//! Limits: what a token may use up, and the ledger that decides call by call.
+//! Limits: how much a token may use, and the ledger that decides call by call.
 //!
 //! Each limit is one row of `limits!`. Its field, its name on the wire, its bound and its measure follow
 //! from the row; so do its check, its default, its counting, its error and its place in the UI.
@@ -9,6 +9,7 @@ use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 
 pub mod ledger;
+mod window;
 
 /// The most calls of any window, and of AI tokens.
 pub const MAX_COUNT: u64 = 1_000_000_000_000;
@@ -27,39 +28,46 @@ pub const DEFAULT_CEILING_TOKENS: u64 = 200_000;
 /// A calendar day or month in UTC, so that everybody knows when it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Period {
+    /// A calendar day, UTC.
     Day,
+    /// A calendar month, UTC.
     Month,
 }
 
-/// How a limit is counted, and what of.
+/// The quantity that a limit bounds, and how it is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
     /// Calls in a sliding window of so many ms.
     Rate(i64),
+    /// Calls in a calendar period.
     Calls(Period),
+    /// Calls that have not ended.
     ConcurrentCalls,
+    /// AI tokens in a calendar period.
     AiTokens(Period),
+    /// Micro-dollars in a calendar period.
     CostMicros(Period),
     /// Bounds what is reserved for one call; counts nothing.
     AiTokensPerCall,
+    /// Micro-dollars that are reserved for a call of unknown cost.
     CostMicrosPerCall,
     /// Bounds one request; counts nothing.
     BodyBytes,
 }
 
 impl Measure {
-    /// Whether it bounds AI tokens or money. A call that costs neither passes it; one that does is reserved for
-    /// before sending and settled afterwards.
+    /// Whether it bounds AI tokens or money. A call that costs neither passes it. For one that does, an amount is
+    /// reserved before sending and settled afterwards.
     pub fn is_budget(self) -> bool {
         matches!(self, Self::AiTokens(_) | Self::CostMicros(_))
     }
 
-    /// Whether it counts calls, whatever they cost.
+    /// Whether it counts calls, including those that cost nothing.
     pub fn counts_calls(self) -> bool {
         matches!(self, Self::Rate(_) | Self::Calls(_) | Self::ConcurrentCalls)
     }
 
-    /// Reserved for a call while the limit says nothing; `None` for a limit that reserves nothing.
+    /// Returns the reservation for a call if the limit is not set; `None` for a limit that reserves nothing.
     pub fn ceiling(self) -> Option<u64> {
         match self {
             Self::AiTokensPerCall => Some(DEFAULT_CEILING_TOKENS),
@@ -68,7 +76,7 @@ impl Measure {
         }
     }
 
-    /// The error that a client gets when it has reached the limit.
+    /// Returns the error for a client that has reached the limit.
     pub fn error(self) -> GatewayError {
         match self {
             Self::Rate(_) => GatewayError::RateLimitExceeded,
@@ -80,7 +88,7 @@ impl Measure {
         }
     }
 
-    /// Seconds that it counts over; `None` for what is no span of time.
+    /// Returns the seconds that it counts over; `None` for a limit without a span of time.
     pub fn window_s(self) -> Option<u64> {
         match self {
             Self::Rate(ms) => u64::try_from(ms / 1_000).ok(),
@@ -124,37 +132,43 @@ macro_rules! limits {
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "kebab-case")]
+        #[expect(missing_docs, reason = "named after the fields of `Limits`, which are described")]
         pub enum LimitKind {
             $($kind,)+
         }
 
         impl LimitKind {
+            /// All limits, in the order in which they are shown.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)+];
 
+            /// Returns the name on the wire.
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$kind => $name,)+ }
             }
 
-            /// The field of [`Limits`] that holds it.
+            /// Returns the field of [`Limits`] that holds it.
             pub fn field(self) -> &'static str {
                 match self { $(Self::$kind => stringify!($field),)+ }
             }
 
+            /// Returns how it is counted.
             pub fn measure(self) -> Measure {
                 match self { $(Self::$kind => $measure,)+ }
             }
 
-            /// The largest value that is accepted; the smallest is 1.
+            /// Returns the largest value that is accepted; the smallest is 1.
             pub fn most(self) -> u64 {
                 match self { $(Self::$kind => $most,)+ }
             }
         }
 
         impl Limits {
+            /// Returns the value of one limit; `None` is unlimited.
             pub fn get(&self, kind: LimitKind) -> Option<u64> {
                 match kind { $(LimitKind::$kind => self.$field,)+ }
             }
 
+            /// Sets one limit; `None` is unlimited.
             pub fn set(&mut self, kind: LimitKind, value: Option<u64>) {
                 match kind { $(LimitKind::$kind => self.$field = value,)+ }
             }
@@ -163,18 +177,25 @@ macro_rules! limits {
 }
 
 limits! {
+    /// Calls in any second.
     calls_per_second = CallsPerSecond, "calls-per-second", Measure::Rate(1_000), MAX_COUNT;
+    /// Calls in any minute.
     calls_per_minute = CallsPerMinute, "calls-per-minute", Measure::Rate(MINUTE_MS), MAX_COUNT;
+    /// Calls in any hour.
     calls_per_hour = CallsPerHour, "calls-per-hour", Measure::Rate(HOUR_MS), MAX_COUNT;
+    /// Calls in any 24 hours.
     calls_per_day = CallsPerDay, "calls-per-day", Measure::Rate(DAY_MS), MAX_COUNT;
+    /// Calls in a calendar month, UTC.
     calls_per_month = CallsPerMonth, "calls-per-month", Measure::Calls(Period::Month), MAX_COUNT;
     /// Calls at once, 1 to 1000. A call lasts until the last byte of its response.
     concurrent_calls = ConcurrentCalls, "concurrent-calls", Measure::ConcurrentCalls, MAX_CONCURRENT;
     /// Prompt and completion tokens together.
     ai_tokens_per_day = AiTokensPerDay, "ai-tokens-per-day", Measure::AiTokens(Period::Day), MAX_COUNT;
+    /// Prompt and completion tokens together.
     ai_tokens_per_month = AiTokensPerMonth, "ai-tokens-per-month", Measure::AiTokens(Period::Month), MAX_COUNT;
     /// Micro-dollars.
     cost_micros_per_day = CostMicrosPerDay, "cost-micros-per-day", Measure::CostMicros(Period::Day), MAX_MICROS;
+    /// Micro-dollars.
     cost_micros_per_month = CostMicrosPerMonth, "cost-micros-per-month", Measure::CostMicros(Period::Month), MAX_MICROS;
     /// Micro-dollars reserved for a call whose price is not known beforehand; default 1,000,000. They stay spent
     /// if the call's cost is never known.
@@ -186,25 +207,26 @@ limits! {
     body_bytes = BodyBytes, "body-bytes", Measure::BodyBytes, MAX_BODY_BYTES;
 }
 
-// A limit bounds use; for the minutes in which a gateway does not know it yet, the token is bounded as it
-// was the day before. So a new limit is not critical, and no call fails for it. A limit that takes the
-// place of a stricter one would be.
+// A new limit is not critical: a gateway that does not know it yet bounds the token as before for some minutes, and no
+// call fails for it. A limit that replaces a stricter one would be critical.
 stored!(Limits, critical: [], |limits| {
     limits.on_limit_failure =
         limits.unread.take_known("on_limit_failure").unwrap_or(Some(OnLimitFailure::Deny));
     Ok(())
 });
 
+/// The fate of a limited token's calls while its counter cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum OnLimitFailure {
     Allow,
     Deny,
 }
 
 impl Limits {
-    /// The limits that are set, each with its value.
+    /// Returns the limits that are set, each with its value.
     pub fn iter(&self) -> impl Iterator<Item = (LimitKind, u64)> {
         LimitKind::ALL.iter().filter_map(|kind| Some((*kind, self.get(*kind)?)))
     }
@@ -223,7 +245,7 @@ impl Limits {
         self.unread.refuse(prefix, errors);
     }
 
-    /// These limits, and the team's for each that is not set.
+    /// Returns these limits, with the team's for each that is not set.
     #[must_use]
     pub fn or(&self, team: &Self) -> Self {
         let mut all = self.clone();
@@ -240,21 +262,23 @@ impl Limits {
         self.iter().any(|(kind, _)| kind.measure().is_budget())
     }
 
-    /// Whether calls are counted, whatever they cost.
+    /// Whether calls are counted, including those that cost nothing.
     pub fn counts_calls(&self) -> bool {
         self.iter().any(|(kind, _)| kind.measure().counts_calls())
     }
 
+    /// Whether nothing is limited.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// These limits, written over `stored`: what this version does not know stays as it was stored.
+    /// Returns these limits written over `stored`; fields that this version does not know stay as they were stored.
     #[must_use]
     pub fn over(self, stored: &Self) -> Self {
         Self { unread: stored.unread.without("on_limit_failure"), ..self }
     }
 
+    /// Returns the fate of calls while the counter cannot be reached, by default if none is set.
     pub fn on_failure(&self) -> OnLimitFailure {
         self.on_limit_failure.unwrap_or(if self.has_budget() {
             OnLimitFailure::Deny
@@ -266,7 +290,7 @@ impl Limits {
     /// Whether `after` allows more than these limits, both with the team's defaults.
     ///
     /// A smaller reservation for a call of unknown cost lets a budget be passed by more calls, so it is
-    /// looser; without a budget it means nothing.
+    /// looser; without a budget it makes no difference.
     pub fn loosened_by(&self, after: &Self) -> bool {
         LimitKind::ALL.iter().any(|kind| {
             let (was, is) = (self.get(*kind), after.get(*kind));

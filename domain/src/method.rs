@@ -1,4 +1,4 @@
-//! HTTP methods as they stand in scopes and routes.
+//! HTTP methods, as scopes and routes name them.
 
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
@@ -8,11 +8,13 @@ use std::str::FromStr;
 #[serde(try_from = "String", into = "String")]
 pub struct Method(String);
 
+/// A text that is not a method.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a method is 1 to 16 letters, such as GET")]
 pub struct InvalidMethod;
 
 impl Method {
+    /// Returns the method in upper case.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -48,7 +48,7 @@ mod tests {
     use crate::upstream::settings::RouteSettings;
 
     #[test]
-    fn an_array_is_no_object() {
+    fn an_array_is_not_read_as_an_object() {
         for text in [r#"{"ai":["openai",true]}"#, r#"{"maintenance":["x",1]}"#, r#"{"failover":["rte_1"]}"#] {
             assert!(serde_json::from_str::<RouteSettings>(text).is_err(), "{text}");
         }

@@ -1,85 +1,63 @@
-//! Routes: which upstream a path belongs to.
+//! Routes, and the table that tells which route a path belongs to.
 
-use crate::access::path::{MAX_PATH_LEN, RequestPath, RoutePath, is_under, percent_decode};
-use crate::credential::seal::SealedCredential;
-use crate::id::RouteId;
-use crate::method::Method;
-use crate::upstream::settings::RouteSettings;
+use crate::access::path::{MAX_PATH_LEN, RequestPath, RoutePath, is_under};
+use crate::access::rule::Rule;
+use crate::encoding::percent_decode;
+use crate::upstream::Mount;
+use crate::upstream::behaviour::Behaviour;
+use crate::upstream::target::Target;
 use std::collections::HashMap;
 use std::sync::Arc;
-use url::Url;
 
-/// Time to the upstream's first byte unless the route says otherwise.
-pub const DEFAULT_TIMEOUT_MS: u32 = 100_000;
-/// The longest that may be asked for. Cloudflare itself ends a call without an answer at 100 s
-/// on most plans, so more would promise what is not kept.
-pub const MAX_TIMEOUT_MS: u32 = 600_000;
-
-/// A route as the gateway knows it.
+/// A route as the gateway knows it: which calls it takes, where they go, and how they are treated.
 #[derive(Clone, Debug)]
 pub struct Route {
-    pub id: RouteId,
-    pub path: RoutePath,
-    pub upstream: Url,
-    pub tags: Vec<String>,
-    /// Methods that pass; empty means all.
-    pub methods: Vec<Method>,
-    /// Milliseconds to the upstream's first byte.
-    pub timeout_ms: u32,
-    /// Origins that browsers may call from; empty means no CORS.
-    pub cors_origins: Vec<String>,
-    /// Whether the client's `Cookie` goes to the upstream. Off by default: a browser would send
-    /// every upstream the cookies of the domain that the gateway shares with other applications.
-    pub forward_cookies: bool,
-    pub settings: RouteSettings,
-    pub credential: RouteCredential,
-}
-
-/// The source of a route's credential.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RouteCredential {
-    None,
-    Sealed(SealedCredential),
-    /// Named by a v1 table, to be resolved from Worker secrets or KV `secret:<NAME>`.
-    V1(crate::v1::kv::Auth),
-    /// The table's entry could not be read. The call is refused, never sent without.
-    Unreadable,
+    /// The calls that it takes.
+    pub rule: Rule,
+    /// The upstream that they go to, with its credential.
+    pub target: Target,
+    /// The treatment of its calls.
+    pub behaviour: Behaviour,
 }
 
 impl Route {
-    /// The methods that pass, as `Allow` lists them; empty if all do.
-    pub fn methods_listed(&self) -> String {
-        self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
-    }
-
-    pub fn allows(&self, method: &str) -> bool {
-        self.methods.is_empty() || self.methods.iter().any(|m| m.as_str() == method)
+    /// The route's upstream as clients see it.
+    pub fn mount(&self) -> Mount<'_> {
+        Mount { path: &self.rule.path, upstream: &self.target.upstream }
     }
 }
 
-/// All routes, ready to be matched.
-#[derive(Clone, Debug, Default)]
-pub struct RouteTable {
+impl AsRef<Rule> for Route {
+    fn as_ref(&self) -> &Rule {
+        &self.rule
+    }
+}
+
+/// All routes, ready to be matched: whole ones in the gateway, bare [`Rule`]s where a decision is only explained.
+#[derive(Clone, Debug)]
+pub struct RouteTable<R = Route> {
     /// `None` stands for a route that cannot be used: a shorter one must not take its calls.
-    by_path: HashMap<String, Option<Arc<Route>>>,
+    by_path: HashMap<String, Option<Arc<R>>>,
     /// Paths of routes below another route, as [`as_upstreams_may_read`] reads them.
     deeper: HashMap<String, String>,
     /// Whether tokens of the legacy form are looked up at all.
     pub legacy_tokens: bool,
+    /// Version of the table; 0 if it is the earlier system's.
     pub version: u64,
 }
 
-impl RouteTable {
+impl<R: AsRef<Rule>> RouteTable<R> {
     /// Makes the table. If two routes have one path, the later wins; D1 keeps paths unique.
-    pub fn new(routes: impl IntoIterator<Item = Route>, legacy_tokens: bool, version: u64) -> Self {
-        let by_path = routes.into_iter().map(|r| (r.path.as_str().to_owned(), Some(Arc::new(r)))).collect();
+    pub fn new(routes: impl IntoIterator<Item = R>, legacy_tokens: bool, version: u64) -> Self {
+        let by_path =
+            routes.into_iter().map(|r| (r.as_ref().path.as_str().to_owned(), Some(Arc::new(r)))).collect();
         let mut table = Self { by_path, deeper: HashMap::new(), legacy_tokens, version };
         let deeper = table.by_path.keys().filter(|path| table.is_deeper(path));
         table.deeper = deeper.map(|path| (path.to_ascii_lowercase(), path.clone())).collect();
         table
     }
 
-    /// Calls under `path` find no route.
+    /// Blocks a path: calls under it find no route.
     pub fn block(&mut self, path: RoutePath) {
         if self.is_deeper(path.as_str()) {
             self.deeper.insert(path.as_str().to_ascii_lowercase(), path.as_str().to_owned());
@@ -91,16 +69,17 @@ impl RouteTable {
         prefixes(path).skip(1).any(|prefix| self.by_path.contains_key(prefix))
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Arc<Route>> {
+    /// Returns the routes that can be used, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<R>> {
         self.by_path.values().flatten()
     }
 
-    /// The route with the longest path that is a prefix of `path` by whole segments.
-    /// One look-up per segment of the request, however many routes there are.
+    /// Finds the route with the longest path that is a prefix of `path` by whole segments. It takes one look-up per
+    /// segment of the request, however many routes there are.
     ///
-    /// A deeper route also guards what lies below it: where the upstream may take the path for one of
-    /// the deeper route, though it is written otherwise, there is no route.
-    pub fn find(&self, path: &RequestPath) -> Option<&Arc<Route>> {
+    /// A deeper route also guards the paths below it: if the upstream may read the path as one of the deeper route,
+    /// though it is written differently, no route is found.
+    pub fn find(&self, path: &RequestPath) -> Option<&Arc<R>> {
         // No route's path is longer, and a request's may be made of slashes alone.
         let path = path.as_str();
         let head = path.get(..path.floor_char_boundary(MAX_PATH_LEN + 1)).unwrap_or_default();
@@ -126,11 +105,13 @@ impl RouteTable {
 /// all the others with it.
 #[derive(Debug)]
 pub struct ParsedRoutes {
+    /// The routes that could be read; paths of the others are blocked.
     pub table: RouteTable,
+    /// Path or id of each route that could not be read.
     pub unreadable: Vec<String>,
 }
 
-/// `path` and its shorter prefixes by whole segments, the longest first.
+/// Returns `path` and its shorter prefixes by whole segments, the longest first.
 fn prefixes(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(Some(path), |prefix| prefix.get(..prefix.rfind('/')?))
 }
@@ -141,7 +122,7 @@ fn may_be_read_otherwise(path: &str) -> bool {
         || path.ends_with('.')
 }
 
-/// A path as the most lenient of upstreams reads it: percent-decoded twice, `\` for `/`, parameters
+/// Returns a path as the most lenient of upstreams reads it: percent-decoded twice, `\` for `/`, parameters
 /// behind `;` dropped (Tomcat), empty segments merged (nginx), letters in lower case (IIS).
 fn as_upstreams_may_read(path: &str) -> String {
     let decoded = percent_decode(&percent_decode(path.as_bytes()));
@@ -160,20 +141,24 @@ fn as_upstreams_may_read(path: &str) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::upstream::address::UpstreamUrl;
+    use crate::upstream::target::RouteCredential;
     use proptest::prelude::*;
+
+    /// A rule of the path's own id that takes every method.
+    pub(crate) fn rule(path: &str) -> Rule {
+        let id = format!("rte_{path}").as_str().into();
+        Rule { id, path: path.parse().unwrap(), tags: vec![], methods: vec![] }
+    }
 
     pub(crate) fn route(path: &str, upstream: &str) -> Route {
         Route {
-            id: RouteId::from(format!("rte_{path}")),
-            path: path.parse().unwrap(),
-            upstream: Url::parse(upstream).unwrap(),
-            tags: vec![],
-            methods: vec![],
-            timeout_ms: DEFAULT_TIMEOUT_MS,
-            cors_origins: vec![],
-            forward_cookies: false,
-            settings: RouteSettings::default(),
-            credential: RouteCredential::None,
+            rule: rule(path),
+            target: Target {
+                upstream: UpstreamUrl::parse(upstream, false).unwrap(),
+                credential: RouteCredential::None,
+            },
+            behaviour: Behaviour::default(),
         }
     }
 
@@ -182,7 +167,7 @@ pub(crate) mod tests {
     }
 
     fn found(table: &RouteTable, path: &str) -> Option<String> {
-        table.find(&RequestPath::parse(path)?).map(|r| r.path.as_str().to_owned())
+        table.find(&RequestPath::parse(path)?).map(|r| r.rule.path.as_str().to_owned())
     }
 
     #[test]

@@ -10,8 +10,7 @@
 //!   gateway that does not know that name refuses the token or the route ([`Unread::forbids_use`]).
 //! - A value of an open set (a provider, say) that this version does not know is kept the same way, and
 //!   the strictest known value acts for it.
-//! - A request is not a stored value: whatever it says that is unknown is an error
-//!   ([`Unread::refuse`]), which names the field.
+//! - A request is not a stored value: an unknown field in it is an error that names the field ([`Unread::refuse`]).
 
 use crate::error::FieldError;
 use serde::de::DeserializeOwned;
@@ -24,6 +23,7 @@ const CRITICAL: &str = "critical";
 
 /// Why a value in KV cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum KvError {
     #[error("is not the JSON of this entry")]
     Syntax,
@@ -41,6 +41,7 @@ pub enum KvError {
 pub struct Unread(BTreeMap<String, Value>);
 
 impl Unread {
+    /// Whether every field is known.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -66,7 +67,7 @@ impl Unread {
         errors.extend(self.0.keys().map(|name| FieldError::new(format!("{prefix}{name}"), "is not known")));
     }
 
-    /// These fields, and those of `other` that are not among them.
+    /// Returns these fields, and those of `other` that are not among them.
     #[must_use]
     pub fn or(&self, other: &Self) -> Self {
         let mut all = other.0.clone();
@@ -78,7 +79,7 @@ impl Unread {
         Self(all)
     }
 
-    /// These fields without one whose value a request has given anew.
+    /// Returns these fields without one that a request has set again.
     #[must_use]
     pub(crate) fn without(&self, field: &str) -> Self {
         let mut rest = self.clone();
@@ -96,15 +97,15 @@ impl Unread {
     }
 }
 
-/// Reads a stored value. By way of [`Value`], as every stored type is read: a second way would be compiled
-/// into the Workers once more for each of them.
+/// Reads a stored value, by way of [`Value`] as everywhere: reading text directly would add a second deserializer of
+/// each type to the Workers.
 pub fn from_text<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
     serde_json::from_value(serde_json::from_str(text)?)
 }
 
 /// The unreadable fields of a stored object that remain after a change; `given` says for each field whether
-/// the change replaces it, which repairs it. The others must not be written back as the empty value they
-/// show as.
+/// the change replaces it, which repairs it. The others must not be written back as the empty values that are
+/// shown for them.
 #[must_use]
 pub fn still_unreadable(mut unreadable: Vec<String>, given: &[(&str, bool)]) -> Vec<String> {
     unreadable.retain(|field| !given.contains(&(field.as_str(), true)));

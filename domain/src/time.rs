@@ -5,9 +5,13 @@ use chrono::{DateTime, SecondsFormat, Utc};
 /// Unix milliseconds, UTC.
 pub type UnixMs = i64;
 
+/// Milliseconds of a second.
 pub const SECOND_MS: i64 = 1_000;
+/// Milliseconds of a minute.
 pub const MINUTE_MS: i64 = 60 * SECOND_MS;
+/// Milliseconds of an hour.
 pub const HOUR_MS: i64 = 60 * MINUTE_MS;
+/// Milliseconds of a day.
 pub const DAY_MS: i64 = 24 * HOUR_MS;
 
 /// RFC 3339 with milliseconds and `Z`, such as `2026-11-23T04:00:00.000Z`.

@@ -5,19 +5,20 @@
 //! ntk_ <43 base64url characters>                                                47 in all, legacy
 //! ```
 //!
-//! The check is the head of HMAC-SHA-256 (RFC 2104) under `TOKEN_CHECK_KEY` over what stands before
-//! it. A forger meets it once in 62^6 ≈ 5.7e10 tries, so forged tokens cost no KV read.
+//! The check is the head of HMAC-SHA-256 (RFC 2104) under `TOKEN_CHECK_KEY` over the characters before
+//! it. A forger guesses it once in 62^6 ≈ 5.7e10 tries, so forged tokens cost no KV read.
 
+use crate::encoding::hex;
 use crate::keys::{Key256, KeyRing};
+use crate::mac;
 use crate::secret::Secret;
 use crate::time::UnixMs;
-use hmac::{Hmac, KeyInit, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 use std::str::FromStr;
 use subtle::{Choice, ConstantTimeEq};
 
+/// The beginning of every token.
 pub const PREFIX: &str = "ntk_";
 const BODY_LEN: usize = 43;
 const CHECK_LEN: usize = 6;
@@ -25,11 +26,12 @@ pub(crate) const SIGNED_LEN: usize = PREFIX.len() + BODY_LEN;
 const CURRENT_LEN: usize = SIGNED_LEN + CHECK_LEN;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/// The default and the longest time that an old secret goes on working after a rotation.
+/// The time that an old secret goes on working after a rotation, unless the call says otherwise.
 pub const DEFAULT_GRACE_MS: UnixMs = 24 * crate::time::HOUR_MS;
+/// The longest time that an old secret goes on working after a rotation.
 pub const MAX_GRACE_MS: UnixMs = 30 * crate::time::DAY_MS;
 
-/// `bytes` as a big-endian number in base 62, exactly `width` characters (the lowest ones).
+/// Writes `bytes` as a big-endian number in base 62, exactly `width` characters (the lowest ones).
 pub fn base62(bytes: &[u8], width: usize) -> String {
     let mut number = bytes.to_vec();
     let mut digits = Vec::with_capacity(width);
@@ -46,10 +48,8 @@ pub fn base62(bytes: &[u8], width: usize) -> String {
 }
 
 fn check_of(signed: &[u8], key: &Key256) -> Option<String> {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(key.expose()).ok()?;
-    mac.update(signed);
-    let tag = mac.finalize().into_bytes();
-    tag.get(..8).map(|head| base62(head, CHECK_LEN))
+    let tag = mac::tag(key.expose(), &[signed])?;
+    tag.first_chunk::<8>().map(|head| base62(head, CHECK_LEN))
 }
 
 /// Mints a token from 32 bytes of a CSPRNG, checked under the ring's first key.
@@ -71,15 +71,16 @@ pub enum Form {
     Legacy,
 }
 
-/// A token that could be ours: shape and check hold. Whether it is known is another question.
+/// A token that could be ours: its shape and its check are right. It need not be known.
 #[derive(Clone, Debug)]
 pub struct TokenSecret {
     secret: Secret,
     form: Form,
 }
 
-/// Why a string cannot be one of our tokens. All answer 401 `Invalid API Key`.
+/// Why a string cannot be one of our tokens. The response is 401 `Invalid API Key` in each case.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum TokenSyntaxError {
     #[error("does not begin with ntk_")]
     Prefix,
@@ -117,20 +118,22 @@ impl TokenSecret {
         Ok(Self { secret: Secret::new(text.to_owned()), form })
     }
 
+    /// Returns the form.
     pub fn form(&self) -> Form {
         self.form
     }
 
+    /// Returns the hash that the token is looked up under.
     pub fn hash(&self) -> TokenHash {
         TokenHash::of(self.secret.expose())
     }
 
-    /// The plain text, for the one answer that shows it.
+    /// Returns the plain text, for the one response that shows it.
     pub fn expose(&self) -> &str {
         self.secret.expose()
     }
 
-    /// The part that may always be shown: the first 12 and the last 4 characters.
+    /// Returns the part that may always be shown: the first 12 and the last 4 characters.
     pub fn hint(&self) -> TokenHint {
         let text = self.secret.expose();
         TokenHint {
@@ -144,7 +147,9 @@ impl TokenSecret {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenHint {
+    /// The first 12 characters.
     pub start: String,
+    /// The last 4 characters.
     pub end: String,
 }
 
@@ -154,20 +159,17 @@ pub struct TokenHint {
 #[serde(try_from = "String", into = "String")]
 pub struct TokenHash(String);
 
+/// A text that is not a token hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token hash is 64 lower-case hexadecimal digits")]
 pub struct InvalidTokenHash;
 
 impl TokenHash {
     fn of(text: &str) -> Self {
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(text.as_bytes()) {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Self(hex)
+        Self(hex(&Sha256::digest(text.as_bytes())))
     }
 
+    /// Returns the 64 hex digits.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -241,7 +243,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_minted_parses(random: [u8; 32]) {
+        fn a_minted_token_parses(random: [u8; 32]) {
             let token = mint(random, &ring(5)).unwrap();
             prop_assert_eq!(token.expose().len(), CURRENT_LEN);
             prop_assert!(TokenSecret::parse(token.expose(), &ring(5)).is_ok());

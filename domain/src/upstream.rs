@@ -4,18 +4,30 @@
 //! with the configured ones before any credential is attached.
 
 pub mod address;
+pub mod behaviour;
 pub mod breaker;
 pub mod cors;
 pub mod fault;
 pub mod headers;
 pub mod settings;
+pub mod target;
 
-use crate::access::path::{RequestPath, hides_climb, is_under};
-use crate::route::Route;
+use crate::access::path::{RequestPath, RoutePath, hides_climb, is_under};
+use crate::upstream::address::UpstreamUrl;
 use url::Url;
 
-/// Why no URL was built. The call is answered 404 `Route Not Found`: nothing is there.
+/// An upstream as clients see it: under the path of a route.
+#[derive(Clone, Copy, Debug)]
+pub struct Mount<'a> {
+    /// The path that clients call.
+    pub path: &'a RoutePath,
+    /// The address that it stands for.
+    pub upstream: &'a UpstreamUrl,
+}
+
+/// Why no URL was built. The response is 404 `Route Not Found`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum BuildError {
     #[error("the path would climb above the upstream's base path")]
     Climbs,
@@ -23,40 +35,35 @@ pub enum BuildError {
     LeavesOrigin,
 }
 
-/// The base's path without its last slash: `""` for `https://x.example/`.
-fn base_path(base: &Url) -> &str {
-    base.path().trim_end_matches('/')
-}
-
-/// The upstream URL of a request: base, remainder, query untouched.
-/// `//`, `%2F` and slashes at the end of the remainder survive.
-pub fn build_url(route: &Route, path: &RequestPath, query: Option<&str>) -> Result<Url, BuildError> {
-    let remainder = path.as_str().strip_prefix(route.path.as_str()).ok_or(BuildError::Climbs)?;
+/// Builds the upstream URL of a request: base, remainder, query untouched.
+/// `//`, `%2F` and slashes at the end of the remainder are kept.
+pub fn build_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> Result<Url, BuildError> {
+    let remainder = path.as_str().strip_prefix(mount.path.as_str()).ok_or(BuildError::Climbs)?;
     if hides_climb(remainder) {
         return Err(BuildError::Climbs);
     }
-    let mut url = route.upstream.clone();
+    let mut url = mount.upstream.as_url().clone();
     if !remainder.is_empty() {
-        let joined = format!("{}{remainder}", base_path(&route.upstream));
+        let joined = format!("{}{remainder}", mount.upstream.base_path());
         url.set_path(&joined);
     }
     url.set_query(query);
-    if url.origin() != route.upstream.origin() {
+    if url.origin() != mount.upstream.as_url().origin() {
         return Err(BuildError::LeavesOrigin);
     }
-    if !is_under(url.path(), base_path(&route.upstream)) {
+    if !is_under(url.path(), mount.upstream.base_path()) {
         return Err(BuildError::Climbs);
     }
     Ok(url)
 }
 
-/// The query without any `parameter` that the client sent, so that a credential which goes there
-/// stands alone. Everything else keeps its text.
+/// Returns the query without any `parameter` that the client sent, so that it holds the credential alone. All other
+/// pairs keep their text.
 pub fn without_parameter(query: &str, parameter: &str) -> Option<String> {
     filter_query(query, |name, _| !name.eq_ignore_ascii_case(parameter))
 }
 
-/// The pairs of a query that `keeps` keeps by name (decoded) and text (as it is); `None` if none are.
+/// Returns the pairs of a query that `keeps` accepts by name (decoded) and text (as it is); `None` if none is left.
 pub fn filter_query(query: &str, keeps: impl Fn(&str, &str) -> bool) -> Option<String> {
     let is_kept =
         |pair: &&str| !url::form_urlencoded::parse(pair.as_bytes()).any(|(name, _)| !keeps(&name, pair));
@@ -64,7 +71,7 @@ pub fn filter_query(query: &str, keeps: impl Fn(&str, &str) -> bool) -> Option<S
     (!rest.is_empty()).then(|| rest.join("&"))
 }
 
-/// An address of any form without the pairs of its query that `is_out` names.
+/// Returns an address of any form without the pairs of its query that `is_out` names.
 pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> String {
     let (rest, fragment) = address.split_once('#').map_or((address, None), |(r, f)| (r, Some(f)));
     let Some((path, query)) = rest.split_once('?') else { return address.to_owned() };
@@ -73,7 +80,7 @@ pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> Stri
         cleaned.push('?');
         cleaned.push_str(&query);
     } else if path.is_empty() {
-        // The same path without a query; nothing at all would keep the client's own.
+        // `?` alone is the same path without a query; an empty address would keep the client's query.
         cleaned.push('?');
     }
     if let Some(fragment) = fragment {
@@ -83,19 +90,18 @@ pub fn without_pairs(address: &str, is_out: impl Fn(&str, &str) -> bool) -> Stri
     cleaned
 }
 
-/// `Location` as the client must see it, or `None` where it stays as it is.
+/// Returns `Location` as the client must see it; `None` if it stays as it is.
 ///
-/// What points into the upstream's base path comes back under the gateway's origin and the route's
-/// path. What points elsewhere on the upstream's origin is given in full, since as a bare path it
-/// would name something on the gateway. A relative path is resolved first: on the gateway it could
-/// climb to another route. Other origins are left alone.
-pub fn map_location(location: &str, sent_to: &Url, route: &Route, gateway_origin: &str) -> Option<String> {
+/// An address below the upstream's base path is mapped to the gateway's origin and the route's path. One elsewhere on
+/// the upstream's origin is given in full, since as a bare path it would name something on the gateway. A relative path
+/// is resolved first: on the gateway it could climb to another route. Other origins are left alone.
+pub fn map_location(location: &str, sent_to: &Url, mount: Mount<'_>, gateway_origin: &str) -> Option<String> {
     let location = location.trim();
     let target = sent_to.join(location).ok()?;
-    if target.origin() != route.upstream.origin() {
+    if target.origin() != mount.upstream.as_url().origin() {
         return None;
     }
-    let base = base_path(&route.upstream);
+    let base = mount.upstream.base_path();
     if !is_under(target.path(), base) {
         return Some(target.into());
     }
@@ -104,7 +110,7 @@ pub fn map_location(location: &str, sent_to: &Url, route: &Route, gateway_origin
     let rest = if rest == "/" && base.is_empty() && !location.ends_with('/') { "" } else { rest };
     let query = target.query().map(|q| format!("?{q}")).unwrap_or_default();
     let fragment = target.fragment().map(|f| format!("#{f}")).unwrap_or_default();
-    Some(format!("{gateway_origin}{}{rest}{query}{fragment}", route.path.as_str()))
+    Some(format!("{gateway_origin}{}{rest}{query}{fragment}", mount.path.as_str()))
 }
 
 /// Browsers take a cookie of this prefix only with `Path=/` (RFC 6265bis, section 4.1.3), which would
@@ -116,10 +122,10 @@ fn is_host_cookie(name: &str) -> bool {
     name.get(..HOST_PREFIX.len()).is_some_and(|head| head.eq_ignore_ascii_case(HOST_PREFIX))
 }
 
-/// One `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's or set to
+/// Returns one `Set-Cookie` as the client must see it: `Domain` dropped, `Path` mapped to the route's or set to
 /// it, and `__Host-` renamed, which [`restore_cookies`] undoes.
 /// All other attributes keep their text and order (RFC 6265, section 4.1.1).
-pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
+pub fn map_set_cookie(cookie: &str, mount: Mount<'_>) -> String {
     let mut parts = cookie.split(';');
     let pair = parts.next().unwrap_or_default();
     let mut mapped = String::with_capacity(cookie.len() + 32);
@@ -140,7 +146,7 @@ pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
         if name.eq_ignore_ascii_case("path") {
             has_path = true;
             mapped.push_str(" Path=");
-            mapped.push_str(&map_cookie_path(value.trim(), route));
+            mapped.push_str(&map_cookie_path(value.trim(), mount));
         } else {
             mapped.push_str(part);
         }
@@ -148,12 +154,12 @@ pub fn map_set_cookie(cookie: &str, route: &Route) -> String {
     if !has_path {
         // The default would be the directory above, which other routes share.
         mapped.push_str("; Path=");
-        mapped.push_str(route.path.as_str());
+        mapped.push_str(mount.path.as_str());
     }
     mapped
 }
 
-/// The client's `Cookie` with the names that the upstream gave, less the pairs that `is_out` names;
+/// Returns the client's `Cookie` with the names that the upstream gave, less the pairs that `is_out` names;
 /// `None` if none are left.
 pub fn restore_cookies(cookies: &str, is_out: impl Fn(&str) -> bool) -> Option<String> {
     let original = |pair: &str| {
@@ -167,13 +173,13 @@ pub fn restore_cookies(cookies: &str, is_out: impl Fn(&str) -> bool) -> Option<S
 
 /// A path outside the base (or above it, such as `/`) becomes the route's own path: the cookie
 /// then reaches all of the route and nothing but the route.
-fn map_cookie_path(path: &str, route: &Route) -> String {
-    let base = base_path(&route.upstream);
+fn map_cookie_path(path: &str, mount: Mount<'_>) -> String {
+    let base = mount.upstream.base_path();
     match path.strip_prefix(base) {
         Some(rest) if rest.starts_with('/') && rest != "/" => {
-            format!("{}{rest}", route.path.as_str())
+            format!("{}{rest}", mount.path.as_str())
         }
-        _ => route.path.as_str().to_owned(),
+        _ => mount.path.as_str().to_owned(),
     }
 }
 

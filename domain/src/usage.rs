@@ -23,18 +23,20 @@ pub const MAX_PATH_LEN: usize = 512;
 pub const MAX_USER_AGENT_LEN: usize = 200;
 /// Longest name of a model that is recorded, in bytes.
 pub const MAX_MODEL_LEN: usize = 100;
-/// Longest ids, methods and countries that are recorded, in bytes: more than any real one has.
+/// Longest id that is recorded, in bytes: more than any real one has.
 pub const MAX_ID_LEN: usize = 64;
+/// Longest method that is recorded, in bytes.
 pub const MAX_METHOD_LEN: usize = 20;
+/// Longest country that is recorded, in bytes.
 pub const MAX_COUNTRY_LEN: usize = 8;
 /// Longest address that is recorded, in bytes.
 pub const MAX_IP_LEN: usize = 64;
 
-/// A longer body than this (256 GiB) is no length but an attack on the sums: 2^38 fits 2^25 times, 33
-/// million calls, into D1's 64-bit integers.
+/// The longest body that is counted, in bytes (256 GiB). A longer one would be an attack on the sums: 2^38 fits 2^25
+/// times, 33 million calls, into D1's 64-bit integers.
 pub const MAX_BYTES: u64 = 1 << 38;
 /// The most AI tokens of one call that are counted, and the most micro-dollars (about $1,000): an
-/// upstream can say what it likes. 2^30 fits 2^33 times, 8 thousand million calls.
+/// upstream can claim any number. 2^30 fits 2^33 times, 8 thousand million calls.
 pub const MAX_AI_COUNT: u64 = 1 << 30;
 
 /// Hex digits of a secret's hash that a usage event carries.
@@ -43,12 +45,16 @@ pub const SECRET_HEAD: usize = 12;
 /// Tokens of an AI call; `None` is unknown, never 0.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AiUsage {
+    /// The model that responded, else the one that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<Clipped<MAX_MODEL_LEN>>,
+    /// Tokens of the prompt, those of the cache included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prompt_tokens: Option<u64>,
+    /// Tokens of the completion, reasoning included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_tokens: Option<u64>,
+    /// Part of the prompt tokens: those that the vendor read from its cache.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached_tokens: Option<u64>,
     /// Part of the prompt tokens, as `cached_tokens` are.
@@ -69,49 +75,59 @@ pub struct UsageEvent {
     pub id: String,
     /// When the call came in, unix ms.
     pub at: UnixMs,
+    /// The token that called.
     pub token_id: TokenId,
+    /// The team that it belonged to.
     pub team: TeamId,
     /// The head of the secret's hash, [`SECRET_HEAD`] hex digits: enough to tell a token's few secrets
     /// apart, and of no use to anybody who would guess the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Clipped<MAX_ID_LEN>>,
-    /// `None` where no route matched.
+    /// `None` if no route matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_id: Option<RouteId>,
+    /// The route's path at the time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_path: Option<Clipped<MAX_PATH_LEN>>,
     /// Without its query.
     pub path: Clipped<MAX_PATH_LEN>,
+    /// In upper case.
     pub method: Clipped<MAX_METHOD_LEN>,
     /// Status of the response that the client got.
     pub status: u16,
+    /// How the call ended.
     pub outcome: Outcome,
-    /// From the call's arrival to the upstream's first byte; of the whole call where none came.
+    /// From the call's arrival to the upstream's first byte; of the whole call if none came.
     pub latency_ms: u32,
     /// The part of it that was the gateway's own.
     pub gateway_ms: u32,
     /// Duration of the whole call if its end was seen: web sockets, AI calls, calls with a reservation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u32>,
-    /// `None` where the length was not announced.
+    /// Length of the request's body; `None` if it was not announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_in: Option<u64>,
+    /// Length of the response's body; `None` if it was not announced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_out: Option<u64>,
+    /// The client's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<Clipped<MAX_IP_LEN>>,
+    /// The client's `User-Agent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_agent: Option<Clipped<MAX_USER_AGENT_LEN>>,
     /// ISO 3166-1 alpha-2, as the edge says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Clipped<MAX_COUNTRY_LEN>>,
+    /// The call's id, as the client was told.
     pub request_id: Clipped<MAX_ID_LEN>,
+    /// Tokens and cost, if the call was metered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiUsage>,
 }
 
 impl UsageEvent {
-    /// Takes down what no call can have, so that no sum of many overflows.
+    /// Clamps implausible counts, so that rollup sums cannot overflow.
     pub fn cap_counts(&mut self) {
         let cap = |count: &mut Option<u64>, most: u64| *count = count.map(|n| n.min(most));
         cap(&mut self.bytes_in, MAX_BYTES);
@@ -143,7 +159,9 @@ impl UsageEvent {
 /// A queue message: several events, so that one call does not cost one message.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageMessage {
+    /// Version of the format, [`UsageMessage::VERSION`].
     pub v: u8,
+    /// Calls, in no order.
     pub events: Vec<UsageEvent>,
     /// Events the sender had to give up since its last message, so that a drop is visible.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -163,6 +181,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 impl UsageMessage {
+    /// The version that is written.
     pub const VERSION: u8 = 1;
 
     /// Splits a message into parts of at most [`MAX_MESSAGE_BYTES`] of JSON. An event that is too long by
@@ -192,7 +211,7 @@ impl UsageMessage {
     }
 }
 
-/// `text` cut to at most `max` bytes at a character's border.
+/// Cuts `text` to at most `max` bytes, at a character's border.
 pub fn clip(text: &str, max: usize) -> String {
     text.get(..text.floor_char_boundary(max)).unwrap_or_default().to_owned()
 }
@@ -275,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_of_fifty_events_fits_the_queue_whatever_came_from_outside() {
+    fn a_message_of_fifty_events_fits_the_queue_for_any_input() {
         let events = vec![largest(); MAX_EVENTS_PER_MESSAGE];
         let message = UsageMessage { v: 1, events, dropped: u64::MAX, unknown_tokens: u64::MAX };
         let size = serde_json::to_string(&message).unwrap().len();
@@ -306,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_upstream_claims_is_capped() {
+    fn counts_that_an_upstream_claims_are_capped() {
         let mut event = event();
         event.bytes_in = Some(u64::MAX);
         event.ai =

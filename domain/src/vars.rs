@@ -1,11 +1,11 @@
 //! Configuration comes from named variables, parsed once. A trait, so that parsing is tested with
-//! a map and never depends on which environment happens to be at hand.
+//! a map and does not depend on an environment.
 
 use std::collections::HashMap;
 
 /// A source of variables and secrets.
 pub trait Vars {
-    /// The value of `name`, or `None` where it is unset or empty.
+    /// Returns the value of `name`; `None` if it is unset or empty.
     fn get(&self, name: &str) -> Option<String>;
 }
 
@@ -15,8 +15,9 @@ impl<S: std::hash::BuildHasher> Vars for HashMap<String, String, S> {
     }
 }
 
-/// Why a variable cannot be used. Names the variable, never its value.
+/// Why a variable cannot be used: the variable's name, never its value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum VarError {
     #[error("{0} is not set")]
     Missing(&'static str),
@@ -24,10 +25,12 @@ pub enum VarError {
     Invalid { name: &'static str, wanted: &'static str },
 }
 
+/// Returns a variable's value. An empty one counts as missing.
 pub fn required(vars: &impl Vars, name: &'static str) -> Result<String, VarError> {
     vars.get(name).ok_or(VarError::Missing(name))
 }
 
+/// Returns a variable's value as an integer, or `default` if it is not set.
 pub fn integer_or(vars: &impl Vars, name: &'static str, default: u32) -> Result<u32, VarError> {
     vars.get(name).map_or(Ok(default), |text| {
         text.trim().parse().map_err(|_| VarError::Invalid { name, wanted: "a whole number" })

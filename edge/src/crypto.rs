@@ -70,7 +70,7 @@ pub async fn sha256_hex(bytes: &Uint8Array) -> Result<String, CryptoError> {
         .digest_with_str_and_buffer_source("SHA-256", bytes)
         .map_err(|_| CryptoError::Unavailable)?;
     let digest = to_vec(JsFuture::from(promise).await.map_err(|_| CryptoError::Unavailable)?)?;
-    Ok(domain::credential::sigv4::hex(&digest))
+    Ok(domain::encoding::hex(&digest))
 }
 
 async fn import(

@@ -38,10 +38,9 @@ pub struct Metered {
 /// Returns the call as its upstreams meter it; `None` if it costs nothing at any of them.
 pub fn metered(permit: &Permit, arrival: &Arrival, table: &RouteTable) -> Option<Metered> {
     let on = |permit: &Permit| {
-        let route = permit.route();
-        let settings = route.settings.ai.clone()?;
+        let settings = permit.ai().cloned()?;
         // A path without a URL is refused later.
-        let path = build_url(route, &arrival.path, None).ok()?.path().to_owned();
+        let path = build_url(permit.mount(), &arrival.path, None).ok()?.path().to_owned();
         let kind = ai::metering(settings.provider, &arrival.method, &path, arrival.is_websocket);
         kind.is_metered().then_some((kind, path, settings))
     };

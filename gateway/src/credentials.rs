@@ -7,11 +7,11 @@ use crate::routes::{Ready, Routes};
 use crate::store::{Store, StoreError, read};
 use domain::access::Permit;
 use domain::error::GatewayError;
-use domain::route::{Route, RouteCredential};
+use domain::route::Route;
 use domain::secret::Secret;
-use domain::upstream::address::origin_of;
 use domain::upstream::headers::search::Guarded;
-use domain::v1::kv as v1;
+use domain::upstream::target::RouteCredential;
+use domain::v1::auth as v1;
 use domain::vars::Vars;
 use edge::env::EnvVars;
 use edge::kv::Entry;
@@ -25,7 +25,7 @@ pub async fn for_call(
     store: &Store<'_>,
 ) -> Result<Option<Rc<Ready>>, GatewayError> {
     let route = permit.origin();
-    if route.credential == RouteCredential::None {
+    if route.target.credential == RouteCredential::None {
         return Ok(None);
     }
     if let Some(ready) = routes.opened.borrow().get(route, MAX_AGE_MS) {
@@ -41,7 +41,7 @@ pub async fn for_call(
             log(
                 Source::Request(store.request_id),
                 "credential cannot be used",
-                &format!("route {}: {cause}", route.id),
+                &format!("route {}: {cause}", route.rule.id),
             );
             let stale = routes.opened.borrow().get(route, store.config.stale_max_ms);
             match (cause, stale) {
@@ -69,10 +69,10 @@ enum OpenError {
 }
 
 async fn open(route: &Route, store: &Store<'_>) -> Result<Ready, OpenError> {
-    let credential = match &route.credential {
+    let credential = match &route.target.credential {
         RouteCredential::Sealed(sealed) => {
-            let origin = origin_of(&route.upstream);
-            edge::crypto::open(sealed, &route.id, &origin, &store.config.credential_keys).await?
+            let origin = route.target.upstream.origin();
+            edge::crypto::open(sealed, &route.rule.id, &origin, &store.config.credential_keys).await?
         }
         RouteCredential::V1(auth) => {
             let mut secrets = Vec::new();

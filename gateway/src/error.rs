@@ -2,9 +2,9 @@
 
 use crate::answer::tell;
 use domain::access::Denial;
+use domain::access::rule::Rule;
 use domain::error::GatewayError;
 use domain::limit::ledger::LimitUse;
-use domain::route::Route;
 use domain::upstream::settings::Maintenance;
 use domain::usage::outcome::Outcome;
 use wasm_bindgen::JsValue;
@@ -48,9 +48,9 @@ impl Failure {
     }
 
     /// Adds the route's methods if the call's method was refused.
-    pub fn with_methods_of(mut self, route: Option<&Route>) -> Self {
-        if let (GatewayError::MethodNotAllowed, Some(route)) = (self.error, route) {
-            self.allow = Some(route.methods_listed());
+    pub fn with_methods_of(mut self, rule: Option<&Rule>) -> Self {
+        if let (GatewayError::MethodNotAllowed, Some(rule)) = (self.error, rule) {
+            self.allow = Some(rule.methods_listed());
         }
         self
     }

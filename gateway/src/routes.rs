@@ -1,9 +1,10 @@
 //! The route table as an isolate holds it, with the credentials opened for it.
 
 use domain::credential::CredentialEdit;
-use domain::route::{Route, RouteCredential, RouteTable};
+use domain::route::{Route, RouteTable};
 use domain::time::UnixMs;
 use domain::upstream::headers::search::Guarded;
+use domain::upstream::target::RouteCredential;
 use edge::clock::now;
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -37,7 +38,8 @@ impl Opened {
     /// elsewhere in KV and may change without the table, so it is read again after `max_age_ms`.
     pub fn get(&self, route: &Arc<Route>, max_age_ms: i64) -> Option<Rc<Ready>> {
         let (ready, opened_at) = self.0.get(&Arc::as_ptr(route))?;
-        let lasts = matches!(route.credential, RouteCredential::Sealed(_)) || now() - opened_at < max_age_ms;
+        let lasts =
+            matches!(route.target.credential, RouteCredential::Sealed(_)) || now() - opened_at < max_age_ms;
         lasts.then(|| Rc::clone(ready))
     }
 

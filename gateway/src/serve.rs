@@ -15,18 +15,20 @@ use crate::watch::{End, Seen, Watcher, watched};
 use crate::{credentials, meter, websocket};
 
 use domain::access::carrier::{Carrier, NotPresented, presented};
+use domain::access::rule::Rule;
 use domain::access::{Call, Denial, Permit, decide};
 use domain::ai::Charge;
 use domain::error::GatewayError;
 use domain::health::Health;
 use domain::limit::ledger::{Ask, Settlement};
-use domain::route::{Route, RouteCredential};
+use domain::route::Route;
 use domain::secret::Secret;
 use domain::token::{Form, TokenHash, TokenSecret};
 use domain::upstream::cors::{self, PREFLIGHT_MAX_AGE_S};
 use domain::upstream::fault::{FAULT, Fault};
 use domain::upstream::headers::SERVER_TIMING;
 use domain::upstream::headers::search::Guarded;
+use domain::upstream::target::RouteCredential;
 use domain::usage::outcome::Outcome;
 use domain::usage::{AiUsage, SECRET_HEAD, UsageEvent};
 use edge::clock::{now, sleep};
@@ -101,7 +103,7 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     let secret = present(arrival, store.config)?;
     let (permit, routes) = permit(&secret, arrival, store, account).await?;
     let token = permit.token();
-    if let Some(notice) = &permit.route().settings.maintenance {
+    if let Some(notice) = &permit.route().behaviour.settings.maintenance {
         return Err(Box::new(Failure::maintenance(notice)));
     }
     let fault = if token.inject_faults { injected(arrival).await? } else { Fault::default() };
@@ -170,12 +172,12 @@ async fn call(
     account.abandoned = client.aborted();
     drop(answered);
     account.upstream_ms = now() - sent_at;
-    let route = permit.route();
+    let route = &permit.route().rule.id;
     let answer = answer.map_err(|failed| {
         log(
             Source::Request(store.request_id),
             "upstream call failed",
-            &format!("route {}: {}", route.id, failed.cause),
+            &format!("route {route}: {}", failed.cause),
         );
         Box::<Failure>::from(failed.error)
     })?;
@@ -195,7 +197,7 @@ async fn call(
         log(
             Source::Request(store.request_id),
             "status cannot be passed on",
-            &format!("route {}: {status}", route.id),
+            &format!("route {route}: {status}"),
         );
         return Err(Box::new(Failure::status_unknown(status)));
     }
@@ -257,8 +259,8 @@ impl Refusal {
         Self { failure: error.into(), by_token: false, by_routes: true }
     }
 
-    fn of(denial: Denial, route: Option<&Route>) -> Self {
-        let failure = Box::new(Failure::from(denial).with_methods_of(route));
+    fn of(denial: Denial, rule: Option<&Rule>) -> Self {
+        let failure = Box::new(Failure::from(denial).with_methods_of(rule));
         let by_routes = matches!(denial, Denial::NoRoute | Denial::Method | Denial::Scope);
         let by_token = !matches!(denial, Denial::NoRoute | Denial::Method);
         Self { failure, by_token, by_routes }
@@ -320,7 +322,7 @@ fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Failure {
 
 /// Whether the route's credential can be opened. A v1 credential is a separate KV entry and not checked here.
 async fn has_credential((permit, routes): &Permitted, store: &Store<'_>) -> bool {
-    matches!(permit.origin().credential, RouteCredential::V1(_))
+    matches!(permit.origin().target.credential, RouteCredential::V1(_))
         || credentials::for_call(permit, routes, store).await.is_ok()
 }
 
@@ -353,7 +355,9 @@ async fn judge(
         Call { method: &arrival.method, path: &arrival.path, client_ip: arrival.client_ip, now: arrival.at };
     account.route = routes.table.find(&arrival.path).cloned();
     let decided = decide(&token, &routes.table, &call);
-    Ok(decided.map(|permit| (permit, routes)).map_err(|denial| Refusal::of(denial, account.route.as_deref())))
+    Ok(decided
+        .map(|permit| (permit, routes))
+        .map_err(|denial| Refusal::of(denial, account.route.as_ref().map(|route| &route.rule))))
 }
 
 /// Answers a CORS preflight if the route lists the origin. A preflight carries no token, so none is required.
@@ -366,7 +370,7 @@ async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Respo
     let listed = async || -> Handled<Option<Arc<Route>>> {
         let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
         let route = routes.as_ref().and_then(|routes| routes.table.find(&arrival.path));
-        Ok(route.filter(|route| cors::allow(route, origin).is_some()).cloned())
+        Ok(route.filter(|route| cors::allow(&route.behaviour.cors_origins, origin).is_some()).cloned())
     };
     let route = match listed().await? {
         None if store.refresh_routes(arrival.at).await => listed().await?,
@@ -376,7 +380,7 @@ async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Respo
         Store::note_routes_refusal();
         return Ok(None);
     };
-    let methods = route.methods_listed();
+    let methods = route.rule.methods_listed();
     let respond = || -> Result<Response> {
         let response = worker::Response::empty()?.with_status(204);
         let methods = if methods.is_empty() { &wanted } else { &methods };
@@ -404,10 +408,11 @@ async fn finish(response: &Response, arrival: &Arrival, account: &Account, store
         route = routes.and_then(|routes| routes.table.find(&arrival.path).cloned());
     }
     let Some(route) = route else { return Ok(()) };
-    if route.cors_origins.is_empty() {
+    let origins = &route.behaviour.cors_origins;
+    if origins.is_empty() {
         return Ok(());
     }
-    let grant = cors::allow(&route, origin);
+    let grant = cors::allow(origins, origin);
     // Every name is listed, since `*` is taken literally if cookies are sent along.
     set_cors(&headers, grant.as_ref().map(|grant| grant.origin.as_ref()), crate::headers::names)?;
     Ok(())

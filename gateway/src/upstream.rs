@@ -13,13 +13,13 @@ use domain::ai::{Tried, Upstream};
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::id::RouteId;
-use domain::route::{Route, RouteCredential};
 use domain::secret::Secret;
 use domain::upstream::breaker::Breaker;
 use domain::upstream::build_url;
 use domain::upstream::headers::response::{Edits, Returning};
 use domain::upstream::headers::search::Guarded;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, query_without_token};
+use domain::upstream::target::RouteCredential;
 use edge::clock::now;
 use edge::credential::{Outgoing, attach};
 use edge::log::{Source, log};
@@ -62,7 +62,7 @@ pub async fn forward(
     store: &Store<'_>,
     tried: &mut Tried,
 ) -> Result<Answer, UpstreamError> {
-    let id = &permit.route().id;
+    let id = &permit.route().rule.id;
     let mut attempt = async |permit: &Permit, upstream: Upstream, body: &mut Body| {
         let answer = attempt(permit, body, arrival, routes, store).await;
         match &answer {
@@ -126,7 +126,6 @@ async fn attempt(
     routes: &Routes,
     store: &Store<'_>,
 ) -> Result<Answer, UpstreamError> {
-    let route = permit.route();
     let credential = credentials::for_call(permit, routes, store)
         .await
         .map_err(|error| UpstreamError::new(error, "its credential cannot be opened"))?;
@@ -137,9 +136,9 @@ async fn attempt(
     loop {
         tries += 1;
         let query = arrival.url.query().and_then(|query| query_without_token(query, &arrival.presented));
-        let url = build_url(route, &arrival.path, query.as_deref())
+        let url = build_url(permit.mount(), &arrival.path, query.as_deref())
             .map_err(|why| UpstreamError::new(GatewayError::RouteNotFound, why.to_string()))?;
-        let headers = request_headers(arrival, route).map_err(|e| unreachable(&e))?;
+        let headers = request_headers(arrival, permit).map_err(|e| unreachable(&e))?;
         if matches!(body, Body::Whole(_)) {
             // The runtime announces the length itself, and it may differ from the client's.
             headers.delete("content-length").map_err(|e| unreachable(&e))?;
@@ -159,7 +158,7 @@ async fn attempt(
         {
             store.context.wait_until(refresh);
         }
-        let response = send(&call, body, arrival, route.timeout_ms).await?;
+        let response = send(&call, body, arrival, permit.route().behaviour.timeout_ms).await?;
         if response.status() == 401
             && let (Some(CredentialEdit::FetchToken(client)), Some(token)) = (edit, &fetched)
         {
@@ -246,14 +245,15 @@ async fn send(
 }
 
 /// Returns the client's headers with the changes that `domain` decides on, plus ours.
-fn request_headers(arrival: &Arrival, route: &Route) -> Result<Headers, JsValue> {
+fn request_headers(arrival: &Arrival, permit: &Permit) -> Result<Headers, JsValue> {
     let connection = arrival.header("connection");
+    let behaviour = &permit.route().behaviour;
     let hygiene = RequestHygiene {
         carrier: arrival.carrier,
         connection: connection.as_deref(),
-        forward_cookies: route.forward_cookies,
-        has_credential: route.credential != RouteCredential::None,
-        answers_cors: !route.cors_origins.is_empty(),
+        forward_cookies: behaviour.forward_cookies,
+        has_credential: permit.origin().target.credential != RouteCredential::None,
+        answers_cors: !behaviour.cors_origins.is_empty(),
     };
     let headers = Headers::new_with_headers(&arrival.request.headers())?;
     for (name, value) in hygiene.edits(arrival.headers(), &arrival.presented) {
@@ -286,7 +286,7 @@ impl Answer {
         let lasting = self.credential.as_deref().map_or(&none, |ready| &ready.guarded);
         let with_issued = self.issued.clone().map(|issued| lasting.and([issued]));
         let returning = Returning {
-            route: self.permit.route(),
+            mount: self.permit.mount(),
             sent_to: &self.sent_to,
             gateway: &arrival.gateway(),
             request_id: &arrival.request_id,
@@ -299,7 +299,7 @@ impl Answer {
         let Edits { edits, withheld } = returning.edits(&headers::read(&headers)?);
         headers::carry_out(&edits, &headers)?;
         if !withheld.is_empty() {
-            let route = &self.permit.route().id;
+            let route = &self.permit.origin().rule.id;
             let names = withheld.join(", ");
             log(
                 Source::Request(store.request_id),

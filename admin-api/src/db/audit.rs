@@ -2,13 +2,13 @@
 
 use super::{Db, Statement, StoreError, params, sql, to_json};
 use contract::audit::{AuditEntry, AuditQuery, AuditResult, Deed, Entity};
+use domain::encoding::hex;
 use domain::id::TeamId;
 use domain::time::{MINUTE_MS, UnixMs};
 use edge::crypto::random;
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use std::fmt::Write as _;
 
 /// One entry. `before` and `after` hold only data that people may see, never a secret.
 #[derive(Clone, Debug)]
@@ -88,11 +88,7 @@ fn digest(texts: &[&str]) -> String {
         hash.update(text.as_bytes());
         hash.update([0]);
     }
-    hash.finalize().iter().take(16).fold(String::with_capacity(32), |mut hex, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(hash.finalize().first_chunk::<16>().unwrap_or(&[0; 16]))
 }
 
 fn statement(db: &Db, sql: &str, entry: &Entry) -> Result<Statement, StoreError> {

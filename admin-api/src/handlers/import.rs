@@ -16,7 +16,6 @@ use domain::id::{RouteId, TeamId};
 use domain::people::grant::{Grant, Import};
 use domain::people::role::Subject;
 use domain::token::TokenHash;
-use domain::upstream::address::origin_of;
 use domain::usage::UsageEvent;
 use domain::v1::import::{ImportItem, ImportOutcome};
 use domain::v1::import::{ImportedCall, ImportedRoute, ImportedTeam, ImportedToken, Plan, plan};
@@ -147,7 +146,7 @@ async fn write(
     let mut credentials = Vec::new();
     for route in &routes_to_make {
         let Some(credential) = &route.credential else { continue };
-        let origin = origin_of(&route.upstream);
+        let origin = route.upstream.origin();
         let sealed = seal(credential, &route.id, &origin, &call.config.credential_keys).await?;
         credentials.push(SealedRow {
             route_id: route.id.to_string(),

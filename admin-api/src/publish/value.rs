@@ -183,7 +183,7 @@ mod tests {
             "its path is blocked, so that no shorter route takes its calls"
         );
         let request = domain::access::path::RequestPath::parse(path.as_str()).unwrap();
-        assert!(parsed.table.find(&request).is_none() && table.table().find(&request).is_none());
+        assert!(parsed.table.find(&request).is_none() && table.rules().find(&request).is_none());
 
         assert!(route(routes::PublishedRow { methods: "[\"G T\"]".into(), ..published(None) }).is_none());
         assert!(route(routes::PublishedRow { methods: "?".into(), ..published(None) }).is_none());

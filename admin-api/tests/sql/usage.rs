@@ -1,6 +1,6 @@
-//! The consumer's statements: each call counts once, and its sums are those of `domain::usage::rollup::Rollup`.
+//! The consumer's statements: each call counts once, and its sums are those of the model.
 
-use super::{DAY_MS, HOUR_MS, migrated, query, sql_files};
+use super::{DAY_MS, HOUR_MS, migrated, model, query, sql_files};
 use admin_api::intake::{chunks, chunks_of_past, decode, drop_late};
 use domain::usage::outcome::Outcome;
 use domain::usage::rollup::Rollup;
@@ -44,13 +44,13 @@ fn keys_of(event: &UsageEvent) -> Vec<Key> {
     keys
 }
 
-/// Computes the expected rollups: each event once, folded by `domain`.
+/// Computes the expected rollups: each event once, folded by the model.
 fn folded(events: &[UsageEvent]) -> BTreeMap<Key, Rollup> {
     let mut seen = std::collections::HashSet::new();
     let mut rollups: BTreeMap<Key, Rollup> = BTreeMap::new();
     for event in events.iter().filter(|event| seen.insert(event.id.clone())) {
         for key in keys_of(event) {
-            rollups.entry(key).or_default().fold(event);
+            model::fold(rollups.entry(key).or_default(), event);
         }
     }
     rollups

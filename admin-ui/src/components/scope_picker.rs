@@ -2,7 +2,7 @@
 
 use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField, edit};
 use crate::format;
-use crate::hooks::{as_decided_on, setter};
+use crate::hooks::{rule_of, setter};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use domain::access::scope::{InvalidScope, Reach, Scope};
@@ -256,15 +256,15 @@ pub fn name_of(scope: &str, routes: &[RouteView]) -> String {
 /// Whether a scope matches no route.
 pub fn is_stale(scope: &str, routes: &[RouteView]) -> bool {
     let Ok(scope) = scope.parse::<Scope>() else { return true };
-    !routes.iter().filter_map(as_decided_on).any(|route| scope.reach(&route) > Reach::Nothing)
+    !routes.iter().filter_map(rule_of).any(|rule| scope.reach(&rule) > Reach::Nothing)
 }
 
 /// Returns the routes that any of `scopes` opens, each with the widest reach of them.
 pub fn opened<'a>(scopes: &[String], routes: &'a [RouteView]) -> Vec<(&'a RouteView, Reach)> {
     let scopes: Vec<Scope> = scopes.iter().filter_map(|scope| scope.parse().ok()).collect();
     let reach = |view: &'a RouteView| {
-        let route = as_decided_on(view)?;
-        let reach = scopes.iter().map(|scope| scope.reach(&route)).max().unwrap_or(Reach::Nothing);
+        let rule = rule_of(view)?;
+        let reach = scopes.iter().map(|scope| scope.reach(&rule)).max().unwrap_or(Reach::Nothing);
         (reach > Reach::Nothing).then_some((view, reach))
     };
     routes.iter().filter_map(reach).collect()

@@ -6,9 +6,13 @@ use crate::token::{Form, PREFIX, SIGNED_LEN, TokenSecret};
 /// The header that held our token. It is removed before the call goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Carrier {
+    /// `X-API-Key: <token>`
     XApiKey,
+    /// `Authorization: Bearer <token>`, or `Basic` with the token as user name or password.
     Authorization,
+    /// `Api-Key: <token>`, as Azure's clients send it.
     ApiKey,
+    /// `X-Goog-Api-Key: <token>`, as Google's clients send it.
     XGoogApiKey,
     /// A browser's WebSocket can send no other header.
     WebSocketProtocol,
@@ -19,7 +23,7 @@ impl Carrier {
     pub const ALL: [Self; 5] =
         [Self::XApiKey, Self::Authorization, Self::ApiKey, Self::XGoogApiKey, Self::WebSocketProtocol];
 
-    /// The header's name in lower case.
+    /// Returns the header's name in lower case.
     pub fn header(self) -> &'static str {
         match self {
             Self::XApiKey => "x-api-key",
@@ -30,8 +34,8 @@ impl Carrier {
         }
     }
 
-    /// The token in this header's value. `X-API-Key` is always ours; the others only when what
-    /// they hold begins with `ntk_`, because vendors' own clients send other things there too.
+    /// Returns the token in this header's value. `X-API-Key` is always ours. The others are only if the value begins with
+    /// `ntk_`, because vendors' own clients send other keys there.
     pub fn token_in(self, value: &str) -> Option<&str> {
         match self {
             Self::XApiKey => Some(value.trim()).filter(|v| !v.is_empty()),
@@ -54,16 +58,16 @@ impl Carrier {
 pub enum NotPresented {
     /// No carrier holds anything that is meant for us.
     Missing,
-    /// A carrier that is always ours holds something that is no token of ours.
+    /// A carrier that is always ours holds something else than one of our tokens.
     Invalid,
 }
 
 /// The token that a call presents, and the header that held it.
 ///
-/// Clients send keys of several services at once, so every carrier is looked at until one holds a token
-/// whose check holds; a legacy one, which has no check, counts only if there is none. The first found
-/// decides: one that has expired or was revoked is refused and no other tried in its place, so that
-/// nobody goes on with a token other than the one they believe to be using.
+/// Clients send keys of several services at once, so every carrier is looked at until one holds a token whose check is
+/// right. A legacy token, which has no check, counts only if there is no such token. The first one found decides: if it
+/// has expired or was revoked the call is refused and no other is tried, so that nobody unknowingly uses another token
+/// than the one they mean.
 pub fn presented(
     header: impl Fn(&str) -> Option<String>,
     keys: &KeyRing,
@@ -84,14 +88,14 @@ pub fn presented(
 
 const SIGV4_SCHEME: &str = "AWS4-HMAC-SHA256";
 
-/// The token that a client of AWS has as its access key id. The signature itself is not looked at: the
-/// token's check says more than it could.
+/// Returns the token that a client of AWS has as its access key id. The signature itself is not checked: the token's
+/// check is enough.
 fn token_in_signature(parameters: &str) -> Option<&str> {
     let credential = parameters.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
     credential.split('/').next().filter(|id| id.starts_with(PREFIX))
 }
 
-/// The token in one offered protocol: alone, or after a vendor's prefix as `OpenAI`'s clients write it,
+/// Returns the token in one offered protocol: alone, or after a vendor's prefix as `OpenAI`'s clients write it,
 /// `openai-insecure-api-key.ntk_…`.
 fn token_in_protocol(protocol: &str) -> Option<&str> {
     let last = protocol.trim().rsplit('.').next().unwrap_or_default();
@@ -101,7 +105,7 @@ fn token_in_protocol(protocol: &str) -> Option<&str> {
 /// How `OpenAI`'s clients send a key as an offered protocol.
 const KEY_PROTOCOL: &str = "openai-insecure-api-key.";
 
-/// The protocols that go on to the upstream: those offered without a token, and without any other key
+/// Returns the protocols that go on to the upstream: those offered without a token, and without any other key
 /// if the route `has_credential`.
 pub fn protocols_without_token(offered: &str, has_credential: bool) -> Option<String> {
     let is_key = |protocol: &str| has_credential && protocol.starts_with(KEY_PROTOCOL);
@@ -113,8 +117,8 @@ pub fn protocols_without_token(offered: &str, has_credential: bool) -> Option<St
     (!rest.is_empty()).then(|| rest.join(", "))
 }
 
-/// Whether `text` holds one of our tokens, in whatever form: a client that sends its token twice must
-/// not have the second copy forwarded.
+/// Whether `text` holds one of our tokens, in any form: if a client sends its token twice, the second copy must not be
+/// forwarded.
 pub fn holds_token(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     text.match_indices(PREFIX).any(|(at, _)| {

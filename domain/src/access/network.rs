@@ -11,8 +11,9 @@ use std::str::FromStr;
 const MAPPED_BITS: u8 = 96;
 const MAPPED: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0);
 
-/// Why a text is no network that can be allowed.
+/// Why a text is not a network that can be allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidNetwork {
     #[error("must be an address or a network such as 10.0.0.0/8")]
     Syntax,
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_lock_everybody_out_is_refused() {
+    fn networks_that_would_lock_everybody_out_are_refused() {
         for text in ["::ffff:0:0/95", "::ffff:10.0.0.0/90", "::/80", "::/1", "::fffe:0:0/95"] {
             assert_eq!(parse(text), Err(InvalidNetwork::Mapped), "{text}");
         }

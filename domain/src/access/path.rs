@@ -1,5 +1,6 @@
 //! Paths: a route's own and a request's, and when one lies below another.
 
+use crate::encoding::{from_hex, percent_decode};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::str::FromStr;
@@ -8,7 +9,7 @@ use url::Url;
 /// The longest path of a route, in bytes.
 pub const MAX_PATH_LEN: usize = 200;
 
-/// The path a route answers under, such as `/api/openai`: whole segments, no slash at the end.
+/// The path under which a route takes calls, such as `/api/openai`: whole segments, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 #[serde(try_from = "String", into = "String")]
@@ -16,6 +17,7 @@ pub struct RoutePath(String);
 
 /// Why a text cannot be a route's path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidRoutePath {
     #[error("a path begins with '/' and has at least one segment")]
     Start,
@@ -30,11 +32,12 @@ pub enum InvalidRoutePath {
 }
 
 impl RoutePath {
+    /// Returns the path's text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The second segment: `openai` of `/api/openai`. What a service scope names.
+    /// Returns the second segment, which a service scope names: `openai` of `/api/openai`.
     pub fn service(&self) -> Option<&str> {
         self.0.split('/').nth(2)
     }
@@ -83,19 +86,20 @@ impl From<RoutePath> for String {
 pub struct RequestPath(String);
 
 impl RequestPath {
-    /// Unreserved characters that were percent-encoded for nothing are decoded (RFC 3986, section
-    /// 6.2.2.2): `/api/x/%61dmin` is `/api/x/admin`, which may be a route of its own.
+    /// Takes the path of a parsed URL. Unreserved characters that were percent-encoded without need are decoded
+    /// (RFC 3986, section 6.2.2.2): `/api/x/%61dmin` is `/api/x/admin`, which may be a route of its own.
     pub fn of(url: &Url) -> Self {
         Self(without_needless_encoding(url.path()).into_owned())
     }
 
-    /// Parses a bare path, for the tester and for tests. `None` where it does not begin with `/`.
+    /// Parses a bare path, for the tester and for tests. `None` if it does not begin with `/`.
     pub fn parse(path: &str) -> Option<Self> {
         let mut url = Url::parse("http://gateway.invalid/").ok()?;
         path.starts_with('/').then(|| url.set_path(path.split(['?', '#']).next().unwrap_or_default()))?;
         Some(Self::of(&url))
     }
 
+    /// Returns the path's text, as it is decided on and sent.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -113,7 +117,7 @@ fn without_needless_encoding(path: &str) -> Cow<'_, str> {
     let mut parts = path.split('%');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let decoded = part.get(..2).map(|hex| percent_decode(format!("%{hex}").as_bytes()));
+        let decoded = part.get(..2).and_then(from_hex);
         match decoded.as_deref() {
             Some([byte]) if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') => {
                 plain.push(char::from(*byte));
@@ -144,23 +148,6 @@ pub(crate) fn hides_climb(path: &str) -> bool {
 /// Whether `path` is `prefix` or below it, by whole segments: `/api/image` does not hold `/api/images`.
 pub fn is_under(path: &str, prefix: &str) -> bool {
     path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-}
-
-/// `bytes` with every well-formed `%XX` decoded once; anything else stays as it is.
-pub fn percent_decode(bytes: &[u8]) -> Vec<u8> {
-    let hex = |b: Option<&u8>| b.and_then(|b| char::from(*b).to_digit(16)).and_then(|d| u8::try_from(d).ok());
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let Some((first, tail)) = rest.split_first() {
-        if let (b'%', Some(high), Some(low)) = (first, hex(tail.first()), hex(tail.get(1))) {
-            decoded.push(high << 4 | low);
-            rest = tail.get(2..).unwrap_or_default();
-        } else {
-            decoded.push(*first);
-            rest = tail;
-        }
-    }
-    decoded
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The record of a token: what the gateway knows of one secret of it.
+//! The record of a token, as the gateway reads it.
 
 use crate::access::scope::Scope;
 use crate::id::{TeamId, TokenId};
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum TokenState {
     #[default]
     Active,
@@ -24,9 +25,13 @@ pub enum TokenState {
 /// JSON, version 2. Times are unix ms. A record that lacks `scopes` grants nothing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenRecord {
+    /// Version of the format, [`TokenRecord::VERSION`].
     pub v: u8,
+    /// The token's id; all of its secrets share it.
     pub id: TokenId,
+    /// The name that people gave it.
     pub name: String,
+    /// The team that owns it.
     pub team: TeamId,
     /// One that cannot be read grants nothing.
     #[serde(default, deserialize_with = "readable")]
@@ -34,8 +39,10 @@ pub struct TokenRecord {
     /// Bounds that `scopes`, narrowed to the team's cap, do not keep by themselves: a call must lie within both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cap: Option<Vec<Scope>>,
+    /// When the token ends, unix ms; `None` is never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMs>,
+    /// Whether it may be used.
     #[serde(default)]
     pub state: TokenState,
     /// When this secret ends because another took its place.
@@ -44,16 +51,18 @@ pub struct TokenRecord {
     /// Networks that may call; empty means any.
     #[serde(default, deserialize_with = "readable_allow_list", skip_serializing_if = "Vec::is_empty")]
     pub ip_allow: Vec<IpNet>,
-    /// The token's own limits, and its team's where it has none.
+    /// The token's own limits, and its team's for each that it lacks.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
     /// Whether its calls may ask for faults, to test a workflow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inject_faults: bool,
+    /// Version of the token's row in D1 when the record was made.
     pub version: u64,
 }
 
 impl TokenRecord {
+    /// The version that is written.
     pub const VERSION: u8 = 2;
 
     /// Fields that this version knows. A newer one that adds a field which narrows what a token may do

@@ -1,5 +1,4 @@
-//! Scopes: what a token may call. Any one that covers the call is enough; an empty list grants
-//! nothing, everywhere.
+//! Scopes: the calls that a token may make. One that covers the call is enough; an empty list grants nothing.
 //!
 //! | text | covers |
 //! |---|---|
@@ -11,9 +10,9 @@
 //! | `POST,PUT /api/cloudconvert/*` | those methods on every path below, not on `/api/cloudconvert` itself |
 
 use crate::access::path::{RequestPath, is_under};
+use crate::access::rule::Rule;
 use crate::id::RouteId;
 use crate::method::Method;
-use crate::route::Route;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
@@ -26,23 +25,31 @@ pub const MAX_SCOPES: usize = 100;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Scope {
+    /// Every route.
     All,
+    /// Routes whose path has this second segment.
     Service(String),
+    /// Routes that carry this tag.
     Tag(String),
+    /// This one route.
     Route(RouteId),
+    /// These methods (none is all) on the paths of the pattern.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Path { methods: Vec<Method>, pattern: PathPattern },
 }
 
 /// A path, or everything below one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PathPattern {
+    /// This path alone.
     Exact(String),
     /// Holds the path with its last slash: `/api/x/` for `/api/x/*`.
     Below(String),
 }
 
-/// Why a text is no scope.
+/// Why a text is not a scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidScope {
     #[error("a scope is 1 to 300 characters")]
     Length,
@@ -55,22 +62,22 @@ pub enum InvalidScope {
 }
 
 impl Scope {
-    /// Whether this scope covers `method` on `path`, which belongs to `route`.
-    pub fn covers(&self, method: &str, path: &RequestPath, route: &Route) -> bool {
+    /// Whether this scope covers `method` on `path`, which belongs to the route of `rule`.
+    pub fn covers(&self, method: &str, path: &RequestPath, rule: &Rule) -> bool {
         match self {
             Self::All => true,
-            Self::Service(service) => route.path.service() == Some(service),
-            Self::Tag(tag) => route.tags.iter().any(|t| t == tag),
-            Self::Route(id) => route.id == *id,
+            Self::Service(service) => rule.path.service() == Some(service),
+            Self::Tag(tag) => rule.tags.iter().any(|t| t == tag),
+            Self::Route(id) => rule.id == *id,
             Self::Path { methods, pattern } => {
                 (methods.is_empty() || methods.iter().any(|m| m.as_str() == method)) && pattern.covers(path)
             }
         }
     }
 
-    /// Whether `other` may be given under `self` as a team's scope cap. `Tag` and `Service` depend on
-    /// routes that may change, so they contain only themselves, and a service the paths of its own name.
-    /// Whether the route of such a path is of that service is decided call by call: see [`cap_to_check`].
+    /// Whether `other` may be given if `self` is a team's scope cap. `Tag` and `Service` depend on routes, which may
+    /// change, so they contain only themselves; a service also contains the paths of its own name. Whether the route of
+    /// such a path belongs to that service is decided for each call: see [`cap_to_check`].
     pub fn contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::Service(service), Self::Path { pattern, .. }) => {
@@ -80,8 +87,8 @@ impl Scope {
         }
     }
 
-    /// Whether this scope contains `other` whatever routes there are: a path belongs to a service only if its route does, and a
-    /// route may be shorter than the path.
+    /// Whether this scope contains `other` for any set of routes: a path belongs to a service only if its route does, and
+    /// a route may be shorter than the path.
     fn surely_contains(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::All, _) => true,
@@ -98,28 +105,30 @@ impl Scope {
 /// How much of a route a scope opens, as far as its path tells: a deeper route may take part of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reach {
+    /// No call of the route.
     Nothing,
     /// Some methods or some paths.
     Part,
+    /// Every call of the route.
     Whole,
 }
 
 impl Scope {
-    /// How much of `route` this scope opens; for people who choose scopes.
-    pub fn reach(&self, route: &Route) -> Reach {
+    /// Returns how much of a route this scope opens, for people who choose scopes.
+    pub fn reach(&self, rule: &Rule) -> Reach {
         let whole_if = |matches: bool| if matches { Reach::Whole } else { Reach::Nothing };
         match self {
             Self::All => Reach::Whole,
-            Self::Service(service) => whole_if(route.path.service() == Some(service)),
-            Self::Tag(tag) => whole_if(route.tags.iter().any(|t| t == tag)),
-            Self::Route(id) => whole_if(route.id == *id),
+            Self::Service(service) => whole_if(rule.path.service() == Some(service)),
+            Self::Tag(tag) => whole_if(rule.tags.iter().any(|t| t == tag)),
+            Self::Route(id) => whole_if(rule.id == *id),
             Self::Path { methods, pattern } => {
-                if !methods.is_empty() && !methods.iter().any(|method| route.allows(method.as_str())) {
+                if !methods.is_empty() && !methods.iter().any(|method| rule.allows(method.as_str())) {
                     return Reach::Nothing;
                 }
                 let takes_each = methods.is_empty()
-                    || (!route.methods.is_empty() && route.methods.iter().all(|m| methods.contains(m)));
-                match (pattern.reach(route.path.as_str()), takes_each) {
+                    || (!rule.methods.is_empty() && rule.methods.iter().all(|m| methods.contains(m)));
+                match (pattern.reach(rule.path.as_str()), takes_each) {
                     (Reach::Whole, false) => Reach::Part,
                     (reach, _) => reach,
                 }
@@ -153,11 +162,11 @@ pub fn within_cap(scopes: &[Scope], cap: Option<&[Scope]>) -> Vec<Scope> {
     inside
 }
 
-/// The bounds that each call has to be held to besides `inside`, which is `scopes` [`within_cap`]. `None` if
-/// `inside` keeps within scopes and cap whatever routes there are.
+/// Returns the bounds that each call is checked against besides `inside`, which is `scopes` [`within_cap`]. `None` if
+/// `inside` is within scopes and cap for any set of routes.
 ///
-/// Only a path that was taken to lie in a service may not: its route may be shorter. It is then held to that
-/// service, and everything else to itself.
+/// Only a path that was taken to be in a service may not be, since its route may be shorter. Such a path is bounded by
+/// that service, and any other scope by itself.
 pub fn cap_to_check(scopes: &[Scope], cap: Option<&[Scope]>, inside: &[Scope]) -> Option<Vec<Scope>> {
     let cap = cap?;
     let mut bounds: Vec<Scope> = Vec::new();
@@ -247,7 +256,7 @@ impl FromStr for PathPattern {
     }
 }
 
-/// The form of a service or tag: 1 to 64 letters, digits, `-`, `_`, `.`.
+/// Whether a text has the form of a service or tag: 1 to 64 letters, digits, `-`, `_`, `.`.
 pub fn is_label(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
@@ -322,138 +331,4 @@ impl From<Scope> for String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::route::tests::route;
-    use proptest::prelude::*;
-
-    fn covers(scope: &str, method: &str, path: &str) -> bool {
-        let mut openai = route("/api/openai", "https://api.openai.com/v1");
-        openai.tags = vec!["ai".into()];
-        scope.parse::<Scope>().unwrap().covers(method, &RequestPath::parse(path).unwrap(), &openai)
-    }
-
-    #[test]
-    fn a_cap_keeps_what_lies_inside_it_and_shrinks_what_is_wider() {
-        let list = |texts: &[&str]| -> Vec<Scope> { texts.iter().map(|t| t.parse().unwrap()).collect() };
-        let within = |scopes: &[&str], cap: &[&str]| within_cap(&list(scopes), Some(&list(cap)));
-        assert_eq!(within(&["*"], &["openai", "tag:ai"]), list(&["openai", "tag:ai"]));
-        assert_eq!(within(&["openai", "aws"], &["openai"]), list(&["openai"]));
-        assert_eq!(within(&["/api/openai/models"], &["openai"]), list(&["/api/openai/models"]));
-        assert_eq!(within(&["/api/openai/*"], &["GET /api/openai/*"]), list(&["GET /api/openai/*"]));
-        assert_eq!(within(&["*", "openai"], &[]), list(&[]), "an empty cap admits nothing");
-        assert_eq!(within_cap(&list(&["*"]), None), list(&["*"]));
-    }
-
-    proptest::proptest! {
-        /// Whatever the cap, what is left covers no call that the token or the cap does not cover.
-        #[test]
-        fn what_is_left_covers_only_what_both_cover(scopes in proptest::collection::vec(0..7_usize, 0..4), cap in proptest::collection::vec(0..7_usize, 0..4), path in 0..4_usize, post in proptest::bool::ANY) {
-            let texts = ["*", "x", "tag:t", "route:r1", "/api/x/a", "GET /api/x/*", "POST,GET /api/y/*"];
-            let list = |picked: &[usize]| -> Vec<Scope> { picked.iter().map(|i| texts[*i].parse().unwrap()).collect() };
-            let (scopes, cap) = (list(&scopes), list(&cap));
-            let path = RequestPath::parse(["/api/x/a", "/api/x/b", "/api/y/a", "/api/z"][path]).unwrap();
-            let base = if path.as_str().starts_with("/api/x") { "/api/x" } else { path.as_str() };
-            let route = route(base, "https://x.example");
-            let method = if post { "POST" } else { "GET" };
-            let covers = |list: &[Scope]| list.iter().any(|scope| scope.covers(method, &path, &route));
-            if covers(&within_cap(&scopes, Some(&cap))) {
-                proptest::prop_assert!(covers(&scopes) && covers(&cap));
-            }
-        }
-    }
-
-    #[test]
-    fn each_form_covers_what_it_says() {
-        for scope in
-            ["*", "openai", "tag:ai", "route:rte_/api/openai", "GET /api/openai/models", "/api/openai/*"]
-        {
-            assert!(covers(scope, "GET", "/api/openai/models"), "{scope}");
-        }
-        for scope in [
-            "open",
-            "tag:a",
-            "route:rte_other",
-            "POST /api/openai/models",
-            "/api/openai",
-            "/api/openai/model",
-            "GET /api/openai/models/*",
-        ] {
-            assert!(!covers(scope, "GET", "/api/openai/models"), "{scope}");
-        }
-    }
-
-    #[test]
-    fn a_scope_tells_how_much_of_a_route_it_opens() {
-        let mut openai = route("/api/openai", "https://api.openai.com/v1");
-        openai.tags = vec!["ai".into()];
-        openai.methods = vec!["GET".parse().unwrap(), "POST".parse().unwrap()];
-        let reach = |scope: &str| scope.parse::<Scope>().unwrap().reach(&openai);
-        for whole in ["*", "openai", "tag:ai", "route:rte_/api/openai", "/api/*", "GET,POST /api/*"] {
-            assert_eq!(reach(whole), Reach::Whole, "{whole}");
-        }
-        // `/api/openai/*` leaves out `/api/openai` itself.
-        for part in ["/api/openai/*", "/api/openai", "GET /api/openai/models", "GET /api/*"] {
-            assert_eq!(reach(part), Reach::Part, "{part}");
-        }
-        for nothing in ["open", "tag:a", "route:rte_other", "DELETE /api/*", "/api/openai2", "/api", "/x/*"] {
-            assert_eq!(reach(nothing), Reach::Nothing, "{nothing}");
-        }
-    }
-
-    proptest! {
-        /// A scope that is said to reach nothing covers no call of the route.
-        #[test]
-        fn what_reaches_nothing_covers_nothing(scope in 0..9_usize, path in 0..4_usize, post in proptest::bool::ANY) {
-            let scope: Scope = ["*", "x", "y", "tag:t", "/api/x", "/api/x/*", "GET /api/*", "POST /api/x/a", "/api/y/*"][scope].parse().unwrap();
-            let route = route("/api/x", "https://x.example");
-            let path = RequestPath::parse(["/api/x", "/api/x/a", "/api/x/a/b", "/api/x/"][path]).unwrap();
-            let covers = scope.covers(if post { "POST" } else { "GET" }, &path, &route);
-            match scope.reach(&route) {
-                Reach::Nothing => prop_assert!(!covers),
-                Reach::Whole => prop_assert!(covers),
-                Reach::Part => {}
-            }
-        }
-    }
-
-    #[test]
-    fn an_encoded_climb_is_outside_every_pattern() {
-        assert!(covers("/api/openai/public/*", "GET", "/api/openai/public/a%2Fb"));
-        assert!(!covers("/api/openai/public/*", "GET", "/api/openai/public/..%2Fprivate"));
-        assert!(!covers("/api/openai/public/*", "GET", "/api/openai/public/%2e%2e%5cprivate"));
-    }
-
-    #[test]
-    fn what_is_no_scope_is_refused() {
-        for bad in [
-            "", " ", "**", "a b", "tag:", "tag:a b", "route:", "/a/*/b", "/a*", "/a/../b", "G3T /a",
-            "GET,/a", "GET a", "/a?b",
-        ] {
-            assert!(bad.parse::<Scope>().is_err(), "{bad:?}");
-        }
-    }
-
-    #[test]
-    fn a_cap_contains_only_what_it_surely_covers() {
-        let contains = |a: &str, b: &str| a.parse::<Scope>().unwrap().contains(&b.parse().unwrap());
-        assert!(contains("*", "tag:ai"));
-        assert!(contains("openai", "openai"));
-        assert!(contains("openai", "GET /api/openai/models"));
-        assert!(contains("openai", "/api/openai/*"));
-        assert!(contains("/api/x/*", "POST /api/x/y/*"));
-        assert!(contains("GET,POST /api/x/*", "GET /api/x/y"));
-        assert!(!contains("openai", "*"));
-        assert!(!contains("openai", "/api/*"));
-        assert!(!contains("GET /api/x/*", "/api/x/y"));
-        assert!(!contains("/api/x/*", "/api/x"));
-        assert!(!contains("tag:ai", "openai"));
-    }
-
-    proptest! {
-        #[test]
-        fn text_survives_a_round_trip(text in "(\\*|[a-z]{1,8}|tag:[a-z]{1,8}|route:rte_[a-z]{3}|((GET|POST,PUT) )?(/[a-z]{1,4}){1,3}(/\\*)?)") {
-            prop_assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
-        }
-    }
-}
+mod tests;

@@ -10,14 +10,15 @@ use std::fmt::{self, Formatter};
 /// The size of a call, as its request tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AiAsk {
+    /// The model, by the path or the body; `None` if neither names one.
     pub model: Option<Clipped<MAX_MODEL_LEN>>,
-    /// The most tokens of one answer.
+    /// The most tokens of one completion.
     pub max_completion_tokens: Option<u64>,
-    /// Answers asked for.
+    /// Completions asked for.
     pub choices: u64,
     /// Length of the request's body; a token is at least one byte.
     pub prompt_bytes: u64,
-    /// Whether the prompt, or work at the vendor, is only named: no length bounds it.
+    /// Whether the request refers to content or tools at the vendor, which no length bounds.
     pub names_more: bool,
 }
 
@@ -60,12 +61,12 @@ struct OllamaOptions {
     num_predict: Option<i64>,
 }
 
-/// The number of prompts of one completions request, each of which is answered by itself. Numbers are the
-/// tokens of a single one. Nothing of them is held: there may be millions.
+/// The number of prompts of a completions request, each of which gets a completion of its own. A list of numbers is
+/// the tokens of one prompt. Nothing of them is held: there may be millions.
 #[derive(Debug, Default)]
 struct Prompts(u64);
 
-/// One of several prompts, passed over.
+/// One of several prompts, skipped.
 struct Prompt {
     is_token: bool,
 }
@@ -131,7 +132,7 @@ impl<'de> Deserialize<'de> for Prompt {
     }
 }
 
-/// Reads a request. Members that it lacks are `None`; a body that is no such JSON says nothing.
+/// Reads a request. Members that it lacks are `None`, as they all are for a body that is no such JSON.
 ///
 /// The model in the path comes first, since a vendor whose path names one (Gemini's `/models/`, Azure's
 /// `/deployments/`, Bedrock's `/model/`) ignores the body's.
@@ -171,21 +172,20 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
 }
 
 impl AiAsk {
-    /// The most tokens that the call can use.
+    /// Returns the most tokens that the call can use; `None` if nothing bounds it.
     pub fn most_tokens(&self) -> Option<u64> {
         Some(self.prompt_bytes.saturating_add(self.most_completion()?))
     }
 
-    /// The most tokens of all its answers; `None` if nothing bounds the call.
+    /// Returns the most tokens of all its completions; `None` if nothing bounds the call.
     pub fn most_completion(&self) -> Option<u64> {
         let each = self.max_completion_tokens.filter(|_| !self.names_more)?;
         Some(each.saturating_mul(self.choices))
     }
 }
 
-/// Asks a streamed request to `OpenAI`'s completions for usage, if it does not say whether it wants it:
-/// one member is inserted, everything else stays byte for byte. `None` if nothing is to be changed; a
-/// client that says `false` is heeded.
+/// Makes a streamed request to `OpenAI`'s completions ask for usage: one member is inserted, and everything else stays
+/// byte for byte. `None` if nothing is to be changed; a client's own `false` is respected.
 pub fn with_include_usage(path: &str, body: &[u8]) -> Option<Vec<u8>> {
     #[derive(Deserialize)]
     struct Request {
@@ -237,7 +237,7 @@ pub fn with_include_usage(path: &str, body: &[u8]) -> Option<Vec<u8>> {
     Some([body.get(..from)?, member, body.get(to..)?].concat())
 }
 
-/// The place of a top-level member's value in an object that has been parsed before.
+/// Finds the place of a top-level member's value, in bytes, in an object that has been parsed before.
 fn member_at(body: &[u8], name: &[u8]) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(byte) = body.get(at) {
@@ -262,7 +262,7 @@ fn member_at(body: &[u8], name: &[u8]) -> Option<usize> {
     None
 }
 
-/// The place of the quote that ends a string.
+/// Finds the quote that ends a string.
 fn end_of_string(text: &[u8]) -> Option<usize> {
     let mut is_escaped = false;
     text.iter().position(|byte| {
@@ -271,3 +271,6 @@ fn end_of_string(text: &[u8]) -> Option<usize> {
         ends
     })
 }
+
+#[cfg(test)]
+mod tests;

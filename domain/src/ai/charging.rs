@@ -3,42 +3,48 @@
 /// The upstreams of a call: the route's own, and the one that it fails over to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upstream {
+    /// The route's own upstream.
     First,
+    /// The upstream that the route fails over to.
     Second,
 }
 
 /// The upstreams at which a call is metered; either of them makes it reserve.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MeteredAt {
+    /// Whether the first upstream meters the call.
     pub first: bool,
+    /// Whether the second upstream does.
     pub second: bool,
 }
 
 /// The fate of a call at its upstreams.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tried {
-    /// Sent the call, and did not respond in time.
+    /// Upstreams that took the call and did not respond in time.
     pub timed_out: Vec<Upstream>,
-    /// Sent the response that the client gets.
+    /// The upstream whose response the client gets.
     pub answered: Option<Upstream>,
 }
 
 /// The charge for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Charge {
+    /// Nothing: no metered upstream took the call.
     Nothing,
     /// The usage that its response tells.
     ByResponse,
-    /// An amount that nobody tells: the reservation stays spent.
+    /// An unknown amount: the reservation stays spent.
     Unknown,
 }
 
 impl MeteredAt {
+    /// Whether any upstream meters the call.
     pub fn any(self) -> bool {
         self.first || self.second
     }
 
-    /// The charge for a call; `succeeded` is about the response that the client gets.
+    /// Returns the charge for a call; `succeeded` says whether the client gets a successful response.
     pub fn charge(self, tried: &Tried, succeeded: bool) -> Charge {
         let is_metered = |upstream: Upstream| match upstream {
             Upstream::First => self.first,
@@ -69,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_charged_by_the_upstream_that_answered() {
+    fn a_call_is_charged_by_the_upstream_that_responded() {
         for (answered, by_first, by_second) in [(First, ByResponse, Nothing), (Second, Nothing, ByResponse)] {
             let tried = tried(&[], Some(answered));
             assert_eq!(FIRST.charge(&tried, true), by_first);

@@ -1,7 +1,7 @@
-//! The counts of a response, recognised by their names, whatever dialect the route is marked with.
+//! The counts of a response, recognised by their names, whichever provider the route is set to.
 //!
-//! Vendors repeat their counts, first in part and last in full, or end with zeros. So the largest value
-//! of each name stands, in any order. The sums are then checked against the vendor's own total.
+//! Vendors repeat their counts, first in part and last in full, or end with zeros. So the largest value of each name
+//! counts, in any order. The sums are then checked against the vendor's own total.
 
 use crate::usage::{AiUsage, Clipped, MAX_MODEL_LEN};
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 pub enum Slot {
     /// The prompt, cached parts included.
     Prompt,
-    /// The answer, as a rule with its reasoning.
+    /// The completion, usually with its reasoning.
     Completion,
     /// The prompt; its cached parts are beside it if they are counted as [`Slot::CacheRead`].
     Input,
@@ -120,7 +120,7 @@ impl Counts {
         }
     }
 
-    /// Forgets the size of the answer, which the first event of a stream cannot know.
+    /// Forgets the size of the completion, which the first event of a stream cannot know.
     pub fn forget_answer(&mut self) {
         for slot in [Slot::Completion, Slot::Output] {
             if let Some(kept) = self.0.get_mut(slot as usize) {
@@ -140,7 +140,7 @@ impl Counts {
         let total = get(Slot::Total);
 
         let beside = sum(get(Slot::CacheRead), get(Slot::CacheCreated));
-        // Parts that are larger than the whole, or that the total adds, are beside it.
+        // Parts that are larger than the whole, or that the total adds, are not included in it.
         let adds_up = |prompt: u64, apart: u64| {
             apart > prompt
                 || (apart > 0
@@ -169,7 +169,7 @@ impl Counts {
         let rest = total.and_then(|total| total.checked_sub(prompt?));
         let completion = said.map(apart).max(answer_parts).max(billed).max(rest);
 
-        // No generation uses nothing: such counts are of a vendor that does not count.
+        // No generation uses zero tokens: such counts are of a vendor that does not count.
         let is_counted = (prompt, completion) != (Some(0), Some(0));
         let known = |count: Option<u64>| count.filter(|_| is_counted);
         AiUsage {

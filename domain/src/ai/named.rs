@@ -1,5 +1,5 @@
-//! Finds requests whose prompt is longer than their body: what they only name is fetched by the vendor,
-//! tools that run at the vendor read more, and a picture or a file holds more tokens than its bytes tell.
+//! Finds requests whose prompt may be longer than their body: the vendor fetches what they refer to, tools that run at
+//! the vendor read more, and a picture or a file may hold more tokens than it has bytes.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
@@ -95,8 +95,7 @@ const OPAQUE: &[&str] = &[
 /// Types of tools that run at the client.
 const OWN_TOOLS: [&str; 2] = ["function", "custom"];
 
-/// Whether the request names more than it holds. A body that cannot be
-/// looked at as a whole may name anything.
+/// Whether the request refers to more than it holds. A body that cannot be read as a whole may refer to anything.
 pub fn names_more(body: &[u8]) -> bool {
     let Ok(body) = str::from_utf8(body) else { return true };
     let mut body = serde_json::Deserializer::from_str(body);

@@ -1,7 +1,6 @@
 //! Streams taken apart into the JSON of their events: server-sent events and Amazon's frames.
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use crate::encoding::from_base64;
 use serde::Deserialize;
 
 /// A piece of an event's JSON, or its end.
@@ -157,7 +156,7 @@ fn event_in(frame: &[u8], each: &mut impl FnMut(Part)) {
         .and_then(|length| frame.get(PRELUDE.checked_add(length)?..frame.len().checked_sub(CHECKSUM)?));
     let Some(payload) = payload else { return };
     let wrapped = str::from_utf8(payload).ok().and_then(|text| serde_json::from_str::<Wrapped>(text).ok());
-    match wrapped.and_then(|it| STANDARD.decode(it.bytes).ok()) {
+    match wrapped.and_then(|it| from_base64(it.bytes)) {
         Some(inner) => each(Part::Data(&inner)),
         None => each(Part::Data(payload)),
     }

@@ -16,17 +16,19 @@ pub const PRICES_KEY: &str = "prices";
 pub const MAX_PRICE_MICROS: u64 = 1_000_000_000_000;
 const MILLION: u128 = 1_000_000;
 
-/// Prices of one model, in micro-dollars for a million tokens. What a newer version prices besides is
-/// ignored: a cost that is too low for some minutes is nearer to the truth than none.
+/// Prices of one model, in micro-dollars for a million tokens. Prices of a newer version's kinds are
+/// ignored: for some minutes, a cost that is too low is better than none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Price {
+    /// Micro-dollars for a million tokens of the prompt.
     pub prompt: u64,
+    /// Micro-dollars for a million tokens of the completion.
     pub completion: u64,
-    /// Price of prompt tokens read from the vendor's cache; absent is as any other.
+    /// Price of prompt tokens read from the vendor's cache; the same as `prompt` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cached: Option<u64>,
-    /// Price of prompt tokens written to the cache; absent is as any other.
+    /// Price of prompt tokens written to the cache; the same as `prompt` if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_write: Option<u64>,
 }
@@ -34,33 +36,38 @@ pub struct Price {
 /// Prices by model.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PriceList {
+    /// Version of the format, [`PriceList::VERSION`].
     pub v: u8,
+    /// Prices by model.
     #[serde(deserialize_with = "crate::stored::readable_values")]
     pub prices: BTreeMap<String, Price>,
 }
 
 impl PriceList {
+    /// The version that is written.
     pub const VERSION: u8 = 1;
 
+    /// Makes a list of prices by model.
     pub fn new(prices: impl IntoIterator<Item = (String, Price)>) -> Self {
         Self { v: Self::VERSION, prices: prices.into_iter().collect() }
     }
 
+    /// Reads a list from KV. A price of a newer form is left out; a list of a newer version is an error.
     pub fn parse(text: &str) -> Result<Self, KvError> {
         let list: Self = from_text(text).map_err(|_| KvError::Syntax)?;
         if list.v == Self::VERSION { Ok(list) } else { Err(KvError::Version) }
     }
 
-    /// The price of a model as an answer or a request names it: by its whole name, else without what
-    /// only says which issue of it (`-2024-08-06`, `-20250219`, `-002`, `-latest`) or whose (`models/`,
-    /// `openai/`). Never by a part of the name: `gpt-4o` is no price for `gpt-4o-mini`.
+    /// Finds the price of a model as a request or response names it: by the whole name, else without a release
+    /// (`-2024-08-06`, `-20250219`, `-002`, `-latest`) or an owner (`models/`, `openai/`). A part of a name is not
+    /// enough: `gpt-4o` has no price for `gpt-4o-mini`.
     pub fn find(&self, model: &str) -> Option<&Price> {
         let own = model.rsplit('/').next().unwrap_or(model);
         [model, own, without_issue(own)].iter().find_map(|name| self.prices.get(*name))
     }
 
-    /// The cost of a call in micro-dollars, rounded up. `None` where the model has no price or the
-    /// counts are not known.
+    /// Computes the cost of a call in micro-dollars, rounded up. `None` if the model has no price or the counts are
+    /// unknown.
     pub fn cost_micros(&self, model: &str, usage: &AiUsage) -> Option<u64> {
         let (price, prompt) = (self.find(model)?, usage.prompt_tokens?);
         let cached = usage.cached_tokens.unwrap_or(0).min(prompt);
@@ -73,7 +80,8 @@ impl PriceList {
         ])
     }
 
-    /// The most that a call can cost: every byte of its prompt a token of the dearest kind.
+    /// Computes the most that a call can cost, in micro-dollars: each byte of its prompt counts as a token of the
+    /// most expensive kind.
     pub fn worst_case(&self, model: &str, prompt_bytes: u64, completion: u64) -> Option<u64> {
         let price = self.find(model)?;
         let prompt = price.prompt.max(price.cache_write.unwrap_or(0));
@@ -177,7 +185,7 @@ mod tests {
         }
 
         #[test]
-        fn any_name_is_found_or_not(model in "\\PC{0,40}") {
+        fn looking_up_any_name_does_not_panic(model in "\\PC{0,40}") {
             let _ = list().find(&model);
         }
     }

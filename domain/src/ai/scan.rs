@@ -1,14 +1,14 @@
-//! JSON looked through as it passes, for the values of a few keys and nothing else.
+//! A scanner of JSON that finds the values of a few keys as the text passes, and holds nothing else.
 //!
-//! The scanner keeps a depth, and the kinds of the outermost containers in which a wanted key may
-//! stand; everything else is skipped. It does not judge whether the JSON is well formed.
+//! It keeps a depth, and the kinds of the outermost containers in which a wanted key may be; everything else is
+//! skipped. It does not check that the JSON is well formed.
 
 /// A wanted value, by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Captured {
     /// An object of counts.
     Usage,
-    /// A count that stands by itself.
+    /// A count outside an object of counts.
     Count(Alone),
     Model,
     /// The kind of an event.
@@ -24,7 +24,7 @@ pub enum Alone {
     Completion,
 }
 
-/// Keys whose values are wanted, wherever they stand in [`Scanner::live`] containers.
+/// Keys whose values are wanted, anywhere in [`Scanner::live`] containers.
 const WANTED: &[(&[u8], Captured)] = &[
     (b"usage", Captured::Usage),
     (b"usageMetadata", Captured::Usage),
@@ -43,10 +43,10 @@ const WANTED: &[(&[u8], Captured)] = &[
     (b"stopReason", Captured::Finish),
     (b"done", Captured::Finish),
 ];
-/// Keys of objects in which wanted keys may stand: the events of `OpenAI`'s responses, of Anthropic's
+/// Keys of objects in which wanted keys may be: the events of `OpenAI`'s responses, of Anthropic's
 /// messages, Cohere's, and Groq's.
 const TRANSPARENT: [&[u8]; 4] = [b"response", b"message", b"x_groq", b"delta"];
-/// Keys of lists of answers, of which only the reason of their end is wanted.
+/// Keys of lists of completions, of which only the reason of their end is wanted.
 const ANSWERS: [&[u8]; 2] = [b"choices", b"candidates"];
 /// The longest of these keys, in bytes.
 const MAX_KEY: usize = 33;
@@ -59,7 +59,7 @@ const MAX_LIVE: usize = 8;
 enum Container {
     Object,
     Array,
-    /// A list of answers, and one of them.
+    /// A list of completions, and one of them.
     Answers,
     Answer,
 }
@@ -81,7 +81,7 @@ pub struct Scanner {
     at: At,
     in_string: bool,
     escaped: bool,
-    /// The key that stands before the value, where it is short enough to be wanted.
+    /// The key before the value, if it is short enough to be wanted.
     key: Vec<u8>,
     key_fits: bool,
     /// The wanted value that is being read, and its text.
@@ -97,7 +97,7 @@ impl Scanner {
         self.ended > 0
     }
 
-    /// Looks through `bytes`; `found` gets each wanted value's text when it has ended.
+    /// Scans `bytes`; `found` gets each wanted value's text when it has ended.
     pub fn feed(&mut self, bytes: &[u8], mut found: impl FnMut(Captured, &[u8])) {
         let mut rest = bytes;
         while let Some(first) = rest.first().copied() {

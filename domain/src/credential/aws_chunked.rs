@@ -11,7 +11,9 @@
 
 /// The value of `x-amz-content-sha256` for unsigned chunks with a trailer.
 pub const UNSIGNED_TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
+/// The header that announces the body's length in bytes, without the chunks' heads.
 pub const DECODED_LENGTH: &str = "x-amz-decoded-content-length";
+/// The header that names the headers behind the last chunk.
 pub const TRAILER: &str = "x-amz-trailer";
 /// The headers that make no sense without the framing and its trailer.
 pub const FRAMING_HEADERS: [&str; 3] = [DECODED_LENGTH, TRAILER, "x-amz-sdk-checksum-algorithm"];
@@ -25,6 +27,7 @@ const MAX_TAIL: usize = 8 << 10;
 
 /// Why a body is not what its framing says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum Malformed {
     #[error("the decoded length is not given")]
     NoLength,
@@ -48,6 +51,7 @@ pub enum Form {
     /// Chunks without signatures, then the trailer.
     Unsigned,
     /// The data alone, so many bytes.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Plain { length: u64 },
 }
 

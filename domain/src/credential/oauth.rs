@@ -1,8 +1,9 @@
 //! OAuth 2 client credentials: the grant's request, and the token in its response.
 
 use super::{InvalidCredential, header_secret, invalid, sendable, word};
+use crate::encoding::base64;
 use crate::secret::{Reveal, Secret};
-use base64::{Engine, engine::general_purpose::STANDARD};
+use crate::upstream::address::UpstreamUrl;
 use serde::{Deserialize, Serialize};
 
 /// A client of an OAuth 2 authorization server.
@@ -12,14 +13,18 @@ use serde::{Deserialize, Serialize};
 pub struct ClientCredentials {
     /// Address of the authorization server's token endpoint.
     pub token_url: String,
+    /// The client's id at the authorization server.
     pub client_id: String,
+    /// The client's secret.
     #[serde(serialize_with = "Reveal::reveal")]
     pub client_secret: Secret,
+    /// Scopes to ask for, separated by spaces.
     #[serde(default)]
     pub scope: Option<String>,
     /// The audience of the token, if the server asks for it.
     #[serde(default)]
     pub audience: Option<String>,
+    /// How the secret is sent.
     #[serde(default)]
     pub client_auth: ClientAuth,
 }
@@ -37,15 +42,15 @@ pub enum ClientAuth {
 }
 
 impl ClientCredentials {
-    /// `Authorization: Basic`, both parts form-encoded first (RFC 6749, section 2.3.1).
+    /// Returns the value of `Authorization: Basic`, both parts form-encoded first (RFC 6749, section 2.3.1).
     pub fn basic(&self) -> Secret {
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         let pair = format!("{}:{}", encode(&self.client_id), encode(self.client_secret.expose()));
-        Secret::new(format!("Basic {}", STANDARD.encode(pair)))
+        Secret::new(format!("Basic {}", base64(pair.as_bytes())))
     }
 
     pub(super) fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
-        if crate::upstream::address::parse_base(&self.token_url, allow_insecure).is_err() {
+        if UpstreamUrl::parse(&self.token_url, allow_insecure).is_err() {
             return Err(invalid("token_url", "must be an https address of a public host, without a query"));
         }
         let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);
@@ -56,8 +61,8 @@ impl ClientCredentials {
     }
 }
 
-/// The token in the answer of an authorization server (RFC 6749, section 5.1), and its life in ms where
-/// it says so. `None` where it is no bearer token that can be sent.
+/// Reads the token from the response of an authorization server (RFC 6749, section 5.1), and its lifetime in ms if the
+/// response tells it. `None` if it is not a bearer token that can be sent.
 pub fn bearer_answer(json: &str) -> Option<(Secret, Option<i64>)> {
     #[derive(Deserialize)]
     struct Answer {
@@ -80,7 +85,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_bearer_answer_is_read_or_refused() {
+    fn a_token_response_is_read_or_refused() {
         let read = |json: &str| bearer_answer(json).map(|(token, life)| (token.expose().to_owned(), life));
         let t = |life| Some(("t".to_owned(), life));
         assert_eq!(

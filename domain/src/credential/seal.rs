@@ -1,11 +1,11 @@
 //! Seals: a credential as it is stored and published.
 
+use crate::encoding::{base64url, from_base64url};
 use crate::id::RouteId;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
 
-/// The data that a sealed credential is bound to: exchanging either part breaks the seal.
+/// Returns the data that a sealed credential is bound to: with another route or origin it cannot be opened.
 pub fn associated_data(route: &RouteId, origin: &str) -> Vec<u8> {
     format!("token-manager credential v1\n{route}\n{origin}").into_bytes()
 }
@@ -14,10 +14,13 @@ pub fn associated_data(route: &RouteId, origin: &str) -> Vec<u8> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SealedCredential {
+    /// The initialisation vector, used once.
     pub iv: [u8; 12],
+    /// The ciphertext with its tag of 16 bytes.
     pub ciphertext: Vec<u8>,
 }
 
+/// A text that is not a sealed credential.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not a sealed credential")]
 pub struct InvalidSeal;
@@ -27,17 +30,17 @@ impl FromStr for SealedCredential {
 
     fn from_str(text: &str) -> Result<Self, InvalidSeal> {
         let (iv, ciphertext) = text.strip_prefix("v1.").and_then(|r| r.split_once('.')).ok_or(InvalidSeal)?;
-        let iv = URL_SAFE_NO_PAD.decode(iv).map_err(|_| InvalidSeal)?;
+        let iv = from_base64url(iv).ok_or(InvalidSeal)?;
         Ok(Self {
             iv: iv.try_into().map_err(|_| InvalidSeal)?,
-            ciphertext: URL_SAFE_NO_PAD.decode(ciphertext).map_err(|_| InvalidSeal)?,
+            ciphertext: from_base64url(ciphertext).ok_or(InvalidSeal)?,
         })
     }
 }
 
 impl std::fmt::Display for SealedCredential {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "v1.{}.{}", URL_SAFE_NO_PAD.encode(self.iv), URL_SAFE_NO_PAD.encode(&self.ciphertext))
+        write!(f, "v1.{}.{}", base64url(&self.iv), base64url(&self.ciphertext))
     }
 }
 

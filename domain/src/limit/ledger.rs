@@ -1,29 +1,26 @@
 //! The ledger of one token: what it has used, and whether one more call fits.
 //!
-//! One ledger exists per limited token and sees its calls one after the other, so what it decides is
-//! exact. It is plain data: saved after each change, it goes on where it was after a restart.
+//! One ledger exists per limited token and sees its calls one after the other, so its decisions are exact. It is plain
+//! data, saved after each change, so it continues after a restart.
 //!
-//! **Rates** count in sliding windows of [`SLOTS`] slots. A slot counts until the last instant that
-//! it could hold has left the window, so no window of that length ever sees more calls than the limit,
-//! and a call waits at most 1/50 of the window longer than it would have to.
+//! **Rates** count in sliding windows.
 //!
-//! **Budgets** (AI tokens, money) are reserved for before the call, at the most that it can cost, and
-//! settled when its answer has ended. A call is let in while what is spent and what is reserved lie
-//! below the limit; so however many calls run at once, the limit is passed by less than one
-//! reservation. One that is never settled ends after its lease and stays spent in full.
+//! **Budgets** (AI tokens, money) are reserved before the call, at the most that it can cost, and settled when its
+//! response has ended. A call is let in while the spent and the reserved amounts together are below the limit. So the
+//! limit is exceeded by less than one reservation, however many calls run at once. A reservation that is never settled
+//! ends after its lease and stays spent in full.
 
+use super::window::Sliding;
 use super::{LimitKind, Limits, Measure, Period};
 use crate::stored::{Unread, readable};
 use crate::time::{DAY_MS, UnixMs};
 use chrono::{DateTime, Datelike, Months, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
-/// Slots of a sliding window.
-const SLOTS: i64 = 50;
-/// How long a call that finds too many others is told to wait.
+/// Time for which a call is told to wait if too many others run.
 const CONCURRENT_RETRY_MS: i64 = 1_000;
-/// How long a reservation waits for its settlement. The longest streams of the vendors end before.
+/// Time for which a reservation waits for its settlement. The longest streams of the vendors end earlier.
 pub const LEASE_MS: i64 = 15 * 60_000;
 
 /// The sliding windows, each with its length in ms.
@@ -38,17 +35,20 @@ fn rates() -> impl Iterator<Item = (LimitKind, i64)> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LimitUse {
+    /// The limit.
     pub kind: LimitKind,
+    /// Its value.
     pub limit: u64,
-    /// Spent; of a sliding window, what it holds now.
+    /// The amount spent; for a sliding window, the calls in it now.
     pub used: u64,
     /// Held for calls that have not ended.
     pub reserved: u64,
-    /// When it is free again as a whole, unix ms.
+    /// When the whole limit is free again, unix ms.
     pub resets_at: UnixMs,
 }
 
 impl LimitUse {
+    /// Returns what is neither used nor reserved.
     pub fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used).saturating_sub(self.reserved)
     }
@@ -57,14 +57,18 @@ impl LimitUse {
 /// Upper bound of what a call may use; zero for calls to non-AI routes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ask {
+    /// AI tokens.
     pub tokens: u64,
+    /// Micro-dollars.
     pub micros: u64,
 }
 
 /// Actual use of a call; `None` is unknown and keeps the reservation.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settlement {
+    /// AI tokens.
     pub tokens: Option<u64>,
+    /// Micro-dollars.
     pub micros: Option<u64>,
 }
 
@@ -77,31 +81,36 @@ impl Settlement {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Command {
-    /// Answered with `Result<Granted, Limited>`.
+    /// May the call go on, and what is reserved for it? The response is a `Result<Granted, Limited>`.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Take { call: String, limits: Limits, ask: Ask },
-    /// Answered with whether it was open.
+    /// The call has ended. The response says whether its reservation was open.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Settle { call: String, settlement: Settlement },
-    /// Answered with `Vec<LimitUse>`.
+    /// How far are these limits used up? The response is a `Vec<LimitUse>`.
+    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Uses { limits: Limits },
 }
 
-/// The answer to a call that fits.
+/// The response for a call that is let in.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
     /// Without the limits of a newer version.
     #[serde(deserialize_with = "readable")]
     pub uses: Vec<LimitUse>,
-    /// Whether the call's end has to be told.
+    /// Whether the call must be settled when it ends.
     pub to_settle: bool,
 }
 
-/// The answer to a call that does not.
+/// The response for a call that is refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limited {
-    /// A limit of a newer version is told as one of calls a minute.
+    /// A limit of a newer version is read as one of calls a minute.
     #[serde(deserialize_with = "known_kind")]
     pub kind: LimitKind,
+    /// Milliseconds until the limit has room for one call.
     pub retry_after_ms: i64,
+    /// How far each limit is used up.
     #[serde(deserialize_with = "readable")]
     pub uses: Vec<LimitUse>,
 }
@@ -119,51 +128,6 @@ struct Reservation {
     tokens: u64,
     micros: u64,
     ends_at: UnixMs,
-}
-
-/// Calls per slot, oldest first; slots without calls are absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-struct Sliding(VecDeque<(i64, u64)>);
-
-impl Sliding {
-    /// When a slot stops counting.
-    fn leaves_at(slot: i64, window_ms: i64) -> UnixMs {
-        (slot + 1) * (window_ms / SLOTS) + window_ms
-    }
-
-    fn forget(&mut self, window_ms: i64, now: UnixMs) {
-        while self.0.front().is_some_and(|(slot, _)| Self::leaves_at(*slot, window_ms) <= now) {
-            self.0.pop_front();
-        }
-    }
-
-    fn count(&self) -> u64 {
-        self.0.iter().map(|(_, count)| count).sum()
-    }
-
-    /// When fewer than `limit` are left.
-    fn free_at(&self, limit: u64, window_ms: i64, now: UnixMs) -> UnixMs {
-        let mut left = self.count();
-        for (slot, count) in &self.0 {
-            if left < limit {
-                break;
-            }
-            left -= count;
-            if left < limit {
-                return Self::leaves_at(*slot, window_ms);
-            }
-        }
-        now
-    }
-
-    fn add(&mut self, window_ms: i64, now: UnixMs) {
-        let slot = now / (window_ms / SLOTS);
-        match self.0.back_mut() {
-            Some((last, count)) if *last >= slot => *count += 1,
-            _ => self.0.push_back((slot, 1)),
-        }
-    }
 }
 
 /// Use in one calendar day or month, named by its end.
@@ -221,8 +185,8 @@ pub struct Ledger {
 const LISTED: [LimitKind; 4] =
     [LimitKind::CallsPerSecond, LimitKind::CallsPerMinute, LimitKind::CallsPerHour, LimitKind::CallsPerDay];
 
-/// A ledger as it is saved. Versions before and after this one read it: what is absent is empty, and
-/// what is not known is kept.
+/// A ledger as it is saved. Versions before and after this one read it: absent fields are
+/// empty, and unknown ones are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 struct Saved {
@@ -255,7 +219,7 @@ impl From<Ledger> for Saved {
 
 impl Ledger {
     /// Lets one more call in, or says which limit is reached. A call that holds a reservation is let
-    /// in again and counted once, so it may be asked for again when the answer was lost.
+    /// in again and counted once, so it may be asked for again if the response was lost.
     ///
     /// # Errors
     /// The limit that frees last, since before that the call would be refused again.
@@ -303,15 +267,10 @@ impl Ledger {
         true
     }
 
-    /// How far each of the limits is used up.
+    /// Returns how far each of the limits is used up.
     pub fn uses(&mut self, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
         let now = self.advance(now);
         self.uses_now(limits, now)
-    }
-
-    /// When the next reservation ends unsettled.
-    pub fn next_end(&self) -> Option<UnixMs> {
-        self.open.values().map(|held| held.ends_at).min()
     }
 
     fn spend(&mut self, tokens: u64, micros: u64) {
@@ -319,7 +278,7 @@ impl Ledger {
         self.month.add(tokens, micros);
     }
 
-    /// Forgets what has left its time and spends what was never settled.
+    /// Forgets counts that have left their windows, and spends reservations whose lease has ended.
     fn advance(&mut self, now: UnixMs) -> UnixMs {
         let now = now.max(self.clock);
         self.clock = now;
@@ -396,207 +355,4 @@ pub fn headers(uses: &[LimitUse], now: UnixMs) -> Option<(String, String)> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const NOW: UnixMs = 1_780_000_000_000;
-
-    fn rate(per_second: u64) -> Limits {
-        Limits { calls_per_second: Some(per_second), ..Limits::default() }
-    }
-
-    #[test]
-    fn a_full_window_refuses_and_says_how_long() {
-        let mut ledger = Ledger::default();
-        for i in 0..3 {
-            assert!(ledger.take(&rate(3), "c", Ask::default(), NOW + i * 100).is_ok());
-        }
-        let limited = ledger.take(&rate(3), "c", Ask::default(), NOW + 300).unwrap_err();
-        assert_eq!(limited.kind, LimitKind::CallsPerSecond);
-        assert!((700..=740).contains(&limited.retry_after_ms), "{}", limited.retry_after_ms);
-        assert!(ledger.take(&rate(3), "c", Ask::default(), NOW + 300 + limited.retry_after_ms).is_ok());
-    }
-
-    #[test]
-    fn a_refused_call_costs_nothing() {
-        let mut ledger = Ledger::default();
-        let limits = Limits { calls_per_minute: Some(5), ..rate(1) };
-        ledger.take(&limits, "c", Ask::default(), NOW).unwrap();
-        for _ in 0..10 {
-            ledger.take(&limits, "c", Ask::default(), NOW).unwrap_err();
-        }
-        let uses = ledger.uses(&limits, NOW);
-        assert_eq!(uses.iter().map(|u| u.used).collect::<Vec<_>>(), [1, 1]);
-    }
-
-    #[test]
-    fn of_two_limits_reached_the_longer_wait_is_told() {
-        let mut ledger = Ledger::default();
-        let limits = Limits { calls_per_month: Some(1), ..rate(1) };
-        ledger.take(&limits, "c", Ask::default(), NOW).unwrap();
-        let limited = ledger.take(&limits, "c", Ask::default(), NOW).unwrap_err();
-        assert_eq!(limited.kind, LimitKind::CallsPerMonth);
-        assert_eq!(NOW + limited.retry_after_ms, end_of_month(NOW));
-    }
-
-    #[test]
-    fn calls_at_once_are_bounded_until_they_are_settled() {
-        let mut ledger = Ledger::default();
-        let limits = Limits { concurrent_calls: Some(2), ..Limits::default() };
-        assert!(ledger.take(&limits, "a", Ask::default(), NOW).unwrap().to_settle);
-        ledger.take(&limits, "b", Ask::default(), NOW).unwrap();
-        ledger.take(&limits, "b", Ask::default(), NOW).expect("the same call, asked for again");
-        let limited = ledger.take(&limits, "c", Ask::default(), NOW).unwrap_err();
-        assert_eq!((limited.kind, limited.retry_after_ms), (LimitKind::ConcurrentCalls, 1_000));
-        assert!(ledger.settle("a", Settlement::NOTHING, NOW));
-        assert!(!ledger.settle("a", Settlement::NOTHING, NOW), "a second settlement changes nothing");
-        assert!(ledger.take(&limits, "c", Ask::default(), NOW).is_ok());
-    }
-
-    #[test]
-    fn a_budget_begins_anew_with_its_month() {
-        let mut ledger = Ledger::default();
-        let limits = Limits { cost_micros_per_month: Some(10), ..Limits::default() };
-        let ask = Ask { tokens: 0, micros: 10 };
-        ledger.take(&limits, "a", ask, NOW).unwrap();
-        let limited = ledger.take(&limits, "c", ask, NOW).unwrap_err();
-        assert_eq!(limited.kind, LimitKind::CostMicrosPerMonth);
-        ledger.settle("a", Settlement { tokens: None, micros: Some(10) }, NOW);
-        ledger.take(&limits, "c", ask, NOW + LEASE_MS).unwrap_err();
-        assert!(ledger.take(&limits, "c", ask, end_of_month(NOW)).is_ok());
-    }
-
-    #[test]
-    fn an_unsettled_reservation_ends_and_stays_spent() {
-        let mut ledger = Ledger::default();
-        let limits = Limits { cost_micros_per_month: Some(100), ..Limits::default() };
-        ledger.take(&limits, "c", Ask { tokens: 0, micros: 30 }, NOW).unwrap();
-        assert_eq!(ledger.next_end(), Some(NOW + LEASE_MS));
-        let uses = ledger.uses(&limits, NOW + LEASE_MS);
-        assert_eq!(uses.iter().map(|u| (u.used, u.reserved)).collect::<Vec<_>>(), [(30, 0)]);
-        assert_eq!(ledger.next_end(), None);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_frees_nothing() {
-        let mut ledger = Ledger::default();
-        ledger.take(&rate(1), "c", Ask::default(), NOW).unwrap();
-        ledger.take(&rate(1), "c", Ask::default(), NOW - DAY_MS).unwrap_err();
-    }
-
-    #[test]
-    fn months_and_days_end_at_midnight_utc() {
-        let at = |text: &str| text.parse::<DateTime<Utc>>().unwrap().timestamp_millis();
-        assert_eq!(end_of_month(at("2026-12-31T23:59:59.999Z")), at("2027-01-01T00:00:00Z"));
-        assert_eq!(end_of_month(at("2028-02-01T00:00:00Z")), at("2028-03-01T00:00:00Z"));
-        assert_eq!(end_of_day(at("2026-11-23T00:00:00Z")), at("2026-11-24T00:00:00Z"));
-    }
-
-    #[test]
-    fn the_headers_are_pinned() {
-        let mut ledger = Ledger::default();
-        let limits = Limits { calls_per_minute: Some(10), concurrent_calls: Some(2), ..Limits::default() };
-        let at = NOW - NOW % 60_000;
-        let granted = ledger.take(&limits, "c", Ask::default(), at).unwrap();
-        let (policy, standing) = headers(&granted.uses, at).unwrap();
-        assert_eq!(policy, r#""calls-per-minute";q=10;w=60, "concurrent-calls";q=2"#);
-        assert_eq!(standing, r#""calls-per-minute";r=9;t=62, "concurrent-calls";r=1;t=1"#);
-        assert_eq!(headers(&[], at), None);
-    }
-
-    #[derive(Clone, Debug)]
-    enum Step {
-        Take {
-            tokens: u64,
-            micros: u64,
-        },
-        /// Settles the n-th open one at so many percent of what it reserved; above 100 it is unknown.
-        Settle {
-            nth: usize,
-            percent: u64,
-        },
-        Wait {
-            ms: i64,
-        },
-        /// The Durable Object begins anew from what was saved.
-        Restart,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            6 => (1_u64..500, 1_u64..500).prop_map(|(tokens, micros)| Step::Take { tokens, micros }),
-            4 => (0_usize..50, 0_u64..130).prop_map(|(nth, percent)| Step::Settle { nth, percent }),
-            2 => (1_i64..120_000).prop_map(|ms| Step::Wait { ms }),
-            1 => Just(Step::Restart),
-        ];
-        proptest::collection::vec(step, 1..200)
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2_000))]
-
-        /// Any number of calls at once, in any order of ends, with restarts between: what is spent
-        /// never passes the budget by a whole reservation, and nothing stays reserved for ever.
-        #[test]
-        fn a_budget_is_never_passed_by_more_than_one_reservation(steps in steps(), cap in 1_u64..5_000) {
-            let limits = Limits { cost_micros_per_month: Some(cap), ..Limits::default() };
-            let mut ledger = Ledger::default();
-            let (mut now, mut open, mut spent, mut largest) = (NOW, Vec::new(), 0_u64, 0_u64);
-            let mut calls = 0;
-            for step in steps {
-                match step {
-                    Step::Take { tokens, micros } => {
-                        calls += 1;
-                        let call = calls.to_string();
-                        if ledger.take(&limits, &call, Ask { tokens, micros }, now).is_ok() {
-                            largest = largest.max(micros);
-                            open.push((call, micros, now + LEASE_MS));
-                        }
-                    }
-                    Step::Settle { nth, percent } => {
-                        if !open.is_empty() {
-                            let (call, micros, ends) = open.remove(nth % open.len());
-                            let actual = (percent <= 100).then(|| micros * percent / 100);
-                            let was_open = ledger.settle(&call, Settlement { tokens: None, micros: actual }, now);
-                            prop_assert_eq!(was_open, ends > now, "open until its lease ends");
-                            spent += if was_open { actual.unwrap_or(micros) } else { micros };
-                        }
-                    }
-                    Step::Wait { ms } => now += ms,
-                    Step::Restart => {
-                        let saved = serde_json::to_string(&ledger).unwrap();
-                        ledger = serde_json::from_str(&saved).unwrap();
-                    }
-                }
-                prop_assert!(spent < cap + largest.max(1), "{spent} of {cap}, largest {largest}");
-            }
-            now += LEASE_MS;
-            spent += open.iter().map(|(_, micros, _)| micros).sum::<u64>();
-            let uses = ledger.uses(&limits, now);
-            prop_assert_eq!((uses[0].used, uses[0].reserved), (spent, 0), "the sums agree to the last one");
-            prop_assert!(spent < cap + largest.max(1));
-        }
-
-        /// Against a list of every call let in: no window of a second holds more than the limit, and
-        /// no call is refused that a window longer by a slot would have let in.
-        #[test]
-        fn a_rate_is_exact_within_a_slot(
-            limit in 1_u64..20,
-            pauses in proptest::collection::vec(0_i64..300, 1..300),
-        ) {
-            let mut ledger = Ledger::default();
-            let (mut now, mut let_in) = (NOW, Vec::new());
-            for pause in pauses {
-                now += pause;
-                let within = |ms: i64| let_in.iter().filter(|at| **at > now - ms).count() as u64;
-                let verdict = ledger.take(&rate(limit), "c", Ask::default(), now);
-                prop_assert!(verdict.is_err() || within(1_000) < limit);
-                prop_assert!(verdict.is_ok() || within(1_000 + 1_000 / SLOTS) >= limit);
-                if verdict.is_ok() {
-                    let_in.push(now);
-                }
-            }
-        }
-    }
-}
+mod tests;

@@ -2,16 +2,15 @@
 //! Shapes: <https://clerk.com/docs/reference/backend-api>; signatures:
 //! <https://docs.svix.com/receiving/verifying-payloads/how-manual>.
 
+use crate::encoding::from_base64;
 use crate::error::FieldError;
 use crate::id::UserId;
+use crate::mac;
 use crate::secret::Secret;
 use crate::signature::SignatureError;
 use crate::time::{MINUTE_MS, SECOND_MS, UnixMs};
-use base64::{Engine, engine::general_purpose::STANDARD};
-use hmac::{Hmac, KeyInit, Mac};
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::Sha256;
 
 /// How far Svix's clock may be off, either way.
 pub const TOLERANCE_MS: i64 = 5 * MINUTE_MS;
@@ -21,15 +20,15 @@ pub const TOLERANCE_MS: i64 = 5 * MINUTE_MS;
 pub struct WebhookSecret(Secret);
 
 impl WebhookSecret {
-    /// `None` where it is not `whsec_` and base64.
+    /// Reads a secret. `None` if it is not `whsec_` and base64.
     pub fn parse(text: &str) -> Option<Self> {
         let key = text.trim().strip_prefix("whsec_")?;
-        STANDARD.decode(key).ok().filter(|key| !key.is_empty())?;
+        from_base64(key).filter(|key| !key.is_empty())?;
         Some(Self(Secret::new(key.to_owned())))
     }
 
     /// Checks Svix's three headers over the body as it came, in constant time. One signature of the
-    /// list that fits is enough.
+    /// list that is right is enough.
     pub fn verify(
         &self,
         id: &str,
@@ -43,18 +42,10 @@ impl WebhookSecret {
         if !(-TOLERANCE_MS..=TOLERANCE_MS).contains(&now.saturating_sub(at)) {
             return Err(SignatureError::Time);
         }
-        let key = STANDARD.decode(self.0.expose()).map_err(|_| SignatureError::Malformed)?;
-        let fits = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,")).any(|given| {
-            let (Ok(given), Ok(mut mac)) =
-                (STANDARD.decode(given), <Hmac<Sha256> as KeyInit>::new_from_slice(&key))
-            else {
-                return false;
-            };
-            for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
-                mac.update(part);
-            }
-            mac.verify_slice(&given).is_ok()
-        });
+        let key = from_base64(self.0.expose()).ok_or(SignatureError::Malformed)?;
+        let parts = [id.as_bytes(), b".", timestamp.as_bytes(), b".", body];
+        let mut given = signatures.split(' ').filter_map(|one| one.strip_prefix("v1,"));
+        let fits = given.any(|text| from_base64(text).is_some_and(|tag| mac::is_tag(&tag, &key, &parts)));
         if fits { Ok(()) } else { Err(SignatureError::Mismatch) }
     }
 }
@@ -62,23 +53,26 @@ impl WebhookSecret {
 /// A webhook's body. Of the many kinds only those of people concern us.
 #[derive(Debug, Deserialize)]
 pub struct Webhook {
+    /// The kind of event, such as `user.created`.
     #[serde(rename = "type")]
     pub kind: String,
+    /// The event's subject, in a shape of its own for each kind.
     pub data: Value,
 }
 
-/// The meaning of a webhook for us.
+/// The meaning of a webhook.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Event {
     /// Created or changed.
     Person(ClerkUser),
+    /// The person's account is gone.
     Deleted(UserId),
-    /// Taken in, and nothing to be done.
+    /// Nothing that concerns us.
     Other,
 }
 
 impl Webhook {
-    /// `None` where the data is not what its kind says.
+    /// Reads the event. `None` if the data is not of the kind that it says.
     pub fn event(self) -> Option<Event> {
         match self.kind.as_str() {
             "user.created" | "user.updated" => {
@@ -101,6 +95,7 @@ fn is_id(id: &str) -> bool {
 /// A person, as the Backend API and the webhooks describe them. Times are unix ms.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct ClerkUser {
+    /// Clerk's id of the person.
     pub id: UserId,
     #[serde(default)]
     email_addresses: Vec<EmailAddress>,
@@ -112,10 +107,13 @@ pub struct ClerkUser {
     last_name: Option<String>,
     #[serde(default)]
     image_url: Option<String>,
+    /// When they last signed in, unix ms.
     #[serde(default)]
     pub last_sign_in_at: Option<UnixMs>,
+    /// When their account was made, unix ms.
     #[serde(default)]
     pub created_at: UnixMs,
+    /// When it last changed, unix ms.
     #[serde(default)]
     pub updated_at: UnixMs,
 }
@@ -157,6 +155,7 @@ impl ClerkUser {
         self.image_url.as_deref().filter(|url| url.starts_with("https://") && url.len() <= 2_000)
     }
 
+    /// Returns first and last name, or whichever there is.
     pub fn name(&self) -> Option<String> {
         let parts = [self.first_name.as_deref(), self.last_name.as_deref()];
         let name = parts.into_iter().flatten().map(str::trim).filter(|p| !p.is_empty()).collect::<Vec<_>>();
@@ -234,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_person_is_read_by_his_primary_address() {
+    fn a_person_is_read_by_their_primary_address() {
         let user: ClerkUser = serde_json::from_value(json!({
             "id": "user_1", "object": "user", "first_name": "Ada", "last_name": " ", "image_url": "https://img.example/1",
             "primary_email_address_id": "idn_2", "created_at": 1, "updated_at": 2, "last_sign_in_at": null,
@@ -250,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn webhooks_that_do_not_concern_us_are_taken_in() {
+    fn webhooks_of_other_kinds_are_accepted_and_ignored() {
         let event = |text: &str| serde_json::from_str::<Webhook>(text).unwrap().event();
         assert_eq!(event(r#"{"type":"session.created","data":{}}"#), Some(Event::Other));
         let deleted =

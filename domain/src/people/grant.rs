@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 
 /// An action that [`Grant::ask`] can give.
 pub trait Permission {
+    /// The action that a grant of this type allows.
     const ACTION: Action;
 }
 

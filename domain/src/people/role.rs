@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "each role may do what the one before may, and more: see `Action::rule`")]
 pub enum Role {
     Viewer,
     Developer,
@@ -15,6 +16,7 @@ pub enum Role {
 }
 
 impl Role {
+    /// All roles, ascending.
     pub const ALL: [Self; 4] = [Self::Viewer, Self::Developer, Self::Manager, Self::Admin];
 
     /// The name on the wire and in D1.
@@ -31,26 +33,33 @@ impl Role {
 /// A person's role in a team.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Membership {
+    /// The team.
     pub team: TeamId,
+    /// The person's role in it.
     pub role: Role,
 }
 
 /// The person calling: their session was checked, and D1 gives their roles.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Caller {
+    /// The person.
     pub user: UserId,
+    /// Their teams.
     pub memberships: Vec<Membership>,
 }
 
 impl Caller {
+    /// Returns the caller's role in a team; `None` if they are not in it.
     pub fn role_in(&self, team: &TeamId) -> Option<Role> {
         self.memberships.iter().find(|m| m.team == *team).map(|m| m.role)
     }
 
+    /// Returns the caller's role in `core-team`.
     pub fn core_role(&self) -> Option<Role> {
         self.memberships.iter().find(|m| m.team.is_core()).map(|m| m.role)
     }
 
+    /// Whether the caller is ADMIN of `core-team`.
     pub fn is_platform_admin(&self) -> bool {
         self.core_role() == Some(Role::Admin)
     }
@@ -78,7 +87,9 @@ impl Caller {
 pub enum Action {
     /// The caller's own account: any session will do.
     ReadSelf,
+    /// See tokens, never their secrets.
     ReadToken,
+    /// Make a token.
     CreateToken,
     /// Edit, rotate, disable, enable, revoke.
     ChangeToken,
@@ -88,37 +99,46 @@ pub enum Action {
     ReadRoute,
     /// Upstream URL and credential state.
     ReadUpstream,
+    /// Make a route, or change all but its credential.
     WriteRoute,
+    /// Set or clear a route's credential.
     SetCredential,
+    /// Delete a route.
     DeleteRoute,
     /// One call to the upstream with its credential.
     TestRoute,
+    /// See usage and cost.
     ReadUsage,
     /// The team itself and who is in it.
     ReadTeam,
+    /// Make a team.
     CreateTeam,
     /// Name, description, colour, icon.
     EditTeam,
     /// The bounds of all its tokens: scopes and limits.
     SetScopeCap,
+    /// Delete a team.
     DeleteTeam,
     /// Add, change, remove or invite a person whose current and new roles are DEVELOPER or VIEWER.
     AssignJunior,
     /// Add, change, remove or invite a person with any role; [`Action::assignment`] tells which of the two a change is.
     AssignSenior,
-    /// Everybody, whatever team they are in.
+    /// See the people of all teams.
     ReadPeople,
+    /// See the audit log.
     ReadAudit,
     /// The outbox, and what KV holds against what D1 says.
     ReadPublication,
     /// Repairing what KV holds.
     Reconcile,
+    /// Take over the data of the earlier system.
     Import,
     /// The prices of AI models, for everyone.
     SetPrices,
 }
 
 impl Action {
+    /// All actions.
     pub const ALL: [Self; 25] = [
         Self::ReadSelf,
         Self::ReadToken,
@@ -147,13 +167,12 @@ impl Action {
         Self::SetPrices,
     ];
 
-    /// The action that changes a person's role in a team from `present` to `new`; `None` is not
-    /// being in it.
+    /// Returns the action that changes a person's role in a team from `present` to `new`; `None` is not being in it.
     pub fn assignment(present: Option<Role>, new: Option<Role>) -> Self {
         if present.max(new) > Some(Role::Developer) { Self::AssignSenior } else { Self::AssignJunior }
     }
 
-    /// The row of the matrix.
+    /// Returns the row of the matrix.
     pub const fn rule(self) -> Rule {
         match self {
             Self::ReadSelf => Rule { anyone: true, ..Rule::NOBODY },
@@ -202,7 +221,7 @@ impl Action {
             | Self::DeleteTeam
             | Self::AssignJunior
             | Self::AssignSenior => Self::ReadTeam,
-            // No secret that they exist: anybody in a team is told that their role is too low.
+            // These are known to exist, so anybody in a team is told that their role is too low.
             Self::ReadRoute
             | Self::ReadUpstream
             | Self::WriteRoute
@@ -262,15 +281,19 @@ impl Rule {
 /// The subject of an action.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Subject<'a> {
+    /// The team that it belongs to, if any.
     pub team: Option<&'a TeamId>,
+    /// The person who made it, if anybody is known to have.
     pub created_by: Option<&'a UserId>,
 }
 
 impl<'a> Subject<'a> {
+    /// Makes the subject that is a team, or belongs to one as a whole.
     pub fn team(team: &'a TeamId) -> Self {
         Self { team: Some(team), created_by: None }
     }
 
+    /// Makes a subject that belongs to a team and was made by a person.
     pub fn owned(team: &'a TeamId, created_by: Option<&'a UserId>) -> Self {
         Self { team: Some(team), created_by }
     }
@@ -287,7 +310,7 @@ pub enum Refusal {
     Forbidden,
 }
 
-/// Decides an action. Default deny. What writes asks for a [`Grant`](super::grant::Grant), which is given by this.
+/// Decides an action. Default deny. Functions that write require a [`Grant`](super::grant::Grant), which rests on this.
 pub fn authorize(caller: &Caller, action: Action, subject: Subject) -> Result<(), Refusal> {
     if action.rule().is_met(caller, &subject) {
         return Ok(());
@@ -300,122 +323,4 @@ pub fn authorize(caller: &Caller, action: Action, subject: Subject) -> Result<()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn caller(team: &str, role: Role) -> Caller {
-        Caller { user: "u1".into(), memberships: vec![Membership { team: team.into(), role }] }
-    }
-
-    fn can(caller: &Caller, action: Action, created_by: &str) -> Result<(), Refusal> {
-        let (team, maker) = (TeamId::from("ops"), UserId::from(created_by));
-        authorize(caller, action, Subject::owned(&team, Some(&maker)))
-    }
-
-    /// The whole matrix, written out: V D M A in the team, then in core-team, then in another team.
-    #[test]
-    fn the_matrix_is_pinned() {
-        let letters = |action, team: &str| -> String {
-            let letter = |role| match can(&caller(team, role), action, "somebody") {
-                Ok(()) => 'y',
-                Err(Refusal::Forbidden) => 'f',
-                Err(Refusal::Invisible) => '-',
-            };
-            Role::ALL.into_iter().map(letter).collect()
-        };
-        for (action, in_team, in_core, elsewhere) in [
-            (Action::ReadSelf, "yyyy", "yyyy", "yyyy"),
-            (Action::ReadToken, "yyyy", "yyyy", "----"),
-            (Action::CreateToken, "fyyy", "fffy", "----"),
-            (Action::ChangeToken, "ffyy", "fffy", "----"),
-            (Action::LoosenLimits, "ffyy", "fffy", "----"),
-            (Action::ReadRoute, "yyyy", "yyyy", "yyyy"),
-            (Action::ReadUpstream, "ffff", "yyyy", "ffff"),
-            (Action::WriteRoute, "ffff", "fyyy", "ffff"),
-            (Action::SetCredential, "ffff", "ffyy", "ffff"),
-            (Action::DeleteRoute, "ffff", "fffy", "ffff"),
-            (Action::TestRoute, "ffff", "fyyy", "ffff"),
-            (Action::ReadUsage, "yyyy", "yyyy", "----"),
-            (Action::ReadTeam, "yyyy", "yyyy", "----"),
-            (Action::CreateTeam, "ffff", "fffy", "ffff"),
-            (Action::EditTeam, "fffy", "fffy", "----"),
-            (Action::SetScopeCap, "ffff", "fffy", "----"),
-            (Action::DeleteTeam, "ffff", "fffy", "----"),
-            (Action::AssignJunior, "ffyy", "fffy", "----"),
-            (Action::AssignSenior, "fffy", "fffy", "----"),
-            (Action::ReadPeople, "ffff", "fffy", "ffff"),
-            (Action::ReadAudit, "ffyy", "ffyy", "ffff"),
-            (Action::ReadPublication, "ffff", "yyyy", "ffff"),
-            (Action::Reconcile, "ffff", "fffy", "ffff"),
-            (Action::SetPrices, "ffff", "fffy", "ffff"),
-            (Action::Import, "ffff", "fffy", "ffff"),
-        ] {
-            assert_eq!(
-                [letters(action, "ops"), letters(action, "core-team"), letters(action, "other")],
-                [in_team, in_core, elsewhere],
-                "{action:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_teams_of_an_action_are_those_where_the_role_is_enough() {
-        let mut both = caller("ops", Role::Manager);
-        both.memberships.push(Membership { team: "web".into(), role: Role::Viewer });
-        assert_eq!(both.teams_for(Action::ReadAudit), Some(vec![&TeamId::from("ops")]));
-        assert_eq!(both.teams_for(Action::ReadToken).map(|teams| teams.len()), Some(2));
-        assert_eq!(caller("core-team", Role::Manager).teams_for(Action::ReadAudit), None);
-        let core_viewer = caller("core-team", Role::Viewer);
-        assert_eq!(core_viewer.teams_for(Action::ReadAudit), Some(vec![]));
-    }
-
-    #[test]
-    fn developers_may_change_what_they_made() {
-        let developer = caller("ops", Role::Developer);
-        assert_eq!(can(&developer, Action::ChangeToken, "u1"), Ok(()));
-        assert_eq!(can(&developer, Action::ChangeToken, "u2"), Err(Refusal::Forbidden));
-        assert_eq!(can(&caller("ops", Role::Viewer), Action::ChangeToken, "u1"), Err(Refusal::Forbidden));
-        assert_eq!(can(&caller("other", Role::Admin), Action::ChangeToken, "u1"), Err(Refusal::Invisible));
-    }
-
-    /// Parity fault 7: a MANAGER could demote an ADMIN through the membership endpoint.
-    #[test]
-    fn managers_assign_below_themselves_only() {
-        use Role::{Admin, Developer, Manager, Viewer};
-        for (present, new, wanted) in [
-            (None, Some(Viewer), Action::AssignJunior),
-            (Some(Developer), None, Action::AssignJunior),
-            (Some(Viewer), Some(Developer), Action::AssignJunior),
-            (Some(Viewer), Some(Manager), Action::AssignSenior),
-            (Some(Admin), Some(Viewer), Action::AssignSenior),
-            (Some(Manager), None, Action::AssignSenior),
-            (None, Some(Admin), Action::AssignSenior),
-        ] {
-            assert_eq!(Action::assignment(present, new), wanted, "{present:?} to {new:?}");
-        }
-    }
-
-    /// Parity fault 7: an ADMIN of any team could reach `core-team`.
-    #[test]
-    fn the_admin_of_a_team_reaches_no_other_team() {
-        let admin = caller("ops", Role::Admin);
-        let core = TeamId::from(crate::id::CORE_TEAM);
-        for action in [Action::EditTeam, Action::AssignSenior, Action::AssignJunior, Action::ReadTeam] {
-            assert_eq!(
-                authorize(&admin, action, Subject::team(&core)),
-                Err(Refusal::Invisible),
-                "{action:?}"
-            );
-        }
-    }
-
-    /// Parity fault 6: every signed-in account saw everything.
-    #[test]
-    fn somebody_without_a_team_may_do_nothing() {
-        let nobody = Caller { user: "u1".into(), memberships: vec![] };
-        for action in Action::ALL.into_iter().filter(|action| *action != Action::ReadSelf) {
-            assert_eq!(can(&nobody, action, "u1"), Err(Refusal::Invisible), "{action:?}");
-        }
-        assert_eq!(nobody.visible_teams(), Some(vec![]));
-    }
-}
+mod tests;

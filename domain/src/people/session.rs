@@ -1,9 +1,9 @@
 //! Session JWTs as Clerk signs them (RFC 7519, RS256 of RFC 7518): what is checked besides the
 //! signature. The signature itself is WebCrypto's, at the edge.
 
+use crate::encoding::from_base64url;
 use crate::id::UserId;
 use crate::time::{SECOND_MS, UnixMs};
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -14,7 +14,7 @@ pub const MAX_JWT_LEN: usize = 8_192;
 /// The longest life of a session token, in seconds. Clerk's live for one minute.
 const MAX_LIFE_S: f64 = 86_400.0;
 
-/// A JWT that has been taken apart and nothing more.
+/// A JWT that has been parsed, and not verified.
 #[derive(Debug)]
 pub struct UnverifiedJwt<'a> {
     kid: Option<String>,
@@ -85,7 +85,9 @@ impl Claims {
 /// The issuer and origins that a session must come from.
 #[derive(Clone, Debug)]
 pub struct SessionRules {
+    /// The `iss` that a session must have.
     pub issuer: String,
+    /// Origins whose `azp` is accepted.
     pub allowed_origins: Vec<String>,
 }
 
@@ -97,17 +99,20 @@ pub struct Session {
 }
 
 impl Session {
+    /// Returns the person.
     pub fn user(&self) -> &UserId {
         &self.user
     }
 
+    /// Returns the session's id, `sid`.
     pub fn session_id(&self) -> &str {
         &self.session_id
     }
 }
 
-/// Why a session is refused. All answer 401; only `Expired` is told apart.
+/// Why a session is refused. The response is 401 in each case; only `Expired` is told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum SessionError {
     #[error("is not a JWT")]
     Syntax,
@@ -132,13 +137,13 @@ pub enum SessionError {
 }
 
 fn part<T: DeserializeOwned>(text: &str) -> Result<T, SessionError> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SessionError::Syntax)?;
+    let bytes = from_base64url(text).ok_or(SessionError::Syntax)?;
     serde_json::from_slice(&bytes).map_err(|_| SessionError::Syntax)
 }
 
 impl<'a> UnverifiedJwt<'a> {
-    /// Takes a JWT apart. Anything but RS256 ends here, so that neither `none` nor an HMAC under a
-    /// public key ever comes near a verifier.
+    /// Parses a JWT. Anything but RS256 is refused here, so that neither `none` nor an HMAC under a
+    /// public key reaches a verifier.
     pub fn parse(jwt: &'a str) -> Result<Self, SessionError> {
         if jwt.len() > MAX_JWT_LEN {
             return Err(SessionError::Syntax);
@@ -149,10 +154,11 @@ impl<'a> UnverifiedJwt<'a> {
         if header.alg != "RS256" || header.crit.is_some() {
             return Err(SessionError::Algorithm);
         }
-        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| SessionError::Syntax)?;
+        let signature = from_base64url(signature).ok_or(SessionError::Syntax)?;
         Ok(Self { kid: header.kid, signed, signature, typ: header.typ, claims: part(claims)? })
     }
 
+    /// Returns the id of the key that signed, if the header names one.
     pub fn kid(&self) -> Option<&str> {
         self.kid.as_deref()
     }
@@ -208,11 +214,12 @@ impl<'a> UnverifiedJwt<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::encoding::base64url;
     use serde_json::{Value, json};
 
     fn jwt(header: &Value, claims: &Value) -> String {
-        let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        format!("{}.{}.{}", encode(header), encode(claims), URL_SAFE_NO_PAD.encode("signature"))
+        let encode = |value: &Value| base64url(value.to_string().as_bytes());
+        format!("{}.{}.{}", encode(header), encode(claims), base64url(b"signature"))
     }
 
     fn claims() -> Value {
@@ -313,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn garbage_is_no_jwt() {
+    fn garbage_is_not_a_jwt() {
         for text in ["", ".", "..", "a.b.c", "e30.e30.e30", &"x".repeat(9_000)] {
             assert!(UnverifiedJwt::parse(text).is_err(), "{text}");
         }

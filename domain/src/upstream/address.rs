@@ -1,15 +1,17 @@
 //! Addresses that an upstream may have.
 
+use serde::Serialize;
 use std::net::IpAddr;
 use url::{Host, Url};
 
-/// Scheme, host and port of a URL, such as `https://api.openai.com`. What a credential is sealed to.
+/// Returns scheme, host and port of a URL, such as `https://api.openai.com`. A credential is sealed to it.
 pub fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
 /// Why an address cannot be an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
 pub enum InvalidUpstream {
     #[error("is not a URL")]
     Syntax,
@@ -25,29 +27,63 @@ pub enum InvalidUpstream {
     Length,
 }
 
-/// Reads a configured upstream address. `allow_insecure` (local development) admits `http:` and
-/// private hosts, and nothing else.
-pub fn parse_base(text: &str, allow_insecure: bool) -> Result<Url, InvalidUpstream> {
-    if text.len() > 2000 {
-        return Err(InvalidUpstream::Length);
+/// An address that an upstream may have: its path is the base of every call's.
+///
+/// It is written as the URL's text and read only by [`UpstreamUrl::parse`], since the rules depend on the stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UpstreamUrl(Url);
+
+impl UpstreamUrl {
+    /// Reads a configured address. `allow_insecure` (local development) admits `http:` and private hosts, and
+    /// nothing else.
+    pub fn parse(text: &str, allow_insecure: bool) -> Result<Self, InvalidUpstream> {
+        if text.len() > 2000 {
+            return Err(InvalidUpstream::Length);
+        }
+        let url = Url::parse(text.trim()).map_err(|_| InvalidUpstream::Syntax)?;
+        match url.scheme() {
+            "https" => {}
+            "http" if allow_insecure => {}
+            _ => return Err(InvalidUpstream::Scheme),
+        }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(InvalidUpstream::UserInfo);
+        }
+        if url.query().is_some() || url.fragment().is_some() {
+            return Err(InvalidUpstream::Query);
+        }
+        let host = url.host().ok_or(InvalidUpstream::Syntax)?;
+        if !allow_insecure && is_private(&host) {
+            return Err(InvalidUpstream::PrivateHost);
+        }
+        Ok(Self(url))
     }
-    let url = Url::parse(text.trim()).map_err(|_| InvalidUpstream::Syntax)?;
-    match url.scheme() {
-        "https" => {}
-        "http" if allow_insecure => {}
-        _ => return Err(InvalidUpstream::Scheme),
+
+    /// Returns the parsed URL.
+    pub fn as_url(&self) -> &Url {
+        &self.0
     }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(InvalidUpstream::UserInfo);
+
+    /// Returns the URL's text.
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
     }
-    if url.query().is_some() || url.fragment().is_some() {
-        return Err(InvalidUpstream::Query);
+
+    /// Returns scheme, host and port, as [`origin_of`] does.
+    pub fn origin(&self) -> String {
+        origin_of(&self.0)
     }
-    let host = url.host().ok_or(InvalidUpstream::Syntax)?;
-    if !allow_insecure && is_private(&host) {
-        return Err(InvalidUpstream::PrivateHost);
+
+    /// Returns the path without its last slash: `""` for `https://x.example/`.
+    pub fn base_path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
     }
-    Ok(url)
+}
+
+impl From<UpstreamUrl> for String {
+    fn from(url: UpstreamUrl) -> Self {
+        url.0.into()
+    }
 }
 
 fn is_private(host: &Host<&str>) -> bool {
@@ -142,11 +178,11 @@ mod tests {
             ("https://intranet", PrivateHost),
             (long.as_str(), Length),
         ] {
-            assert_eq!(parse_base(text, false).unwrap_err(), why, "{text}");
+            assert_eq!(UpstreamUrl::parse(text, false).unwrap_err(), why, "{text}");
         }
-        assert!(parse_base("https://api.openai.com/v1", false).is_ok());
-        assert!(parse_base("https://1.1.1.1", false).is_ok());
-        assert!(parse_base("http://127.0.0.1:8791/echo", true).is_ok());
-        assert!(parse_base("file:///etc/passwd", true).is_err());
+        assert!(UpstreamUrl::parse("https://api.openai.com/v1", false).is_ok());
+        assert!(UpstreamUrl::parse("https://1.1.1.1", false).is_ok());
+        assert!(UpstreamUrl::parse("http://127.0.0.1:8791/echo", true).is_ok());
+        assert!(UpstreamUrl::parse("file:///etc/passwd", true).is_err());
     }
 }

@@ -9,6 +9,7 @@ pub const FAILURES: u32 = 5;
 /// after as long.
 pub const OPEN_MS: i64 = 10_000;
 
+/// The state of one route's breaker.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Breaker {
     failures: u32,
@@ -30,6 +31,7 @@ impl Breaker {
         }
     }
 
+    /// Takes down whether a call to the upstream worked.
     pub fn report(&mut self, worked: bool, now: UnixMs) {
         if worked {
             *self = Self::default();

@@ -1,4 +1,4 @@
-//! Faults that a call asks for, to see what its workflow does when things go wrong.
+//! Faults that a call asks for, to test how its workflow handles failures.
 //!
 //! Only a token that carries the mark [`crate::access::record::TokenRecord::inject_faults`] may ask, by the
 //! header [`FAULT`]: `latency=2000, status=503, cut=1000`, each part optional.
@@ -11,19 +11,21 @@ pub const MAX_LATENCY_MS: u32 = 60_000;
 /// The faults that a call asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fault {
-    /// Wait so many ms before anything else.
+    /// Milliseconds to wait before anything else.
     pub latency_ms: u32,
-    /// Answer with this status, 400 to 599, and do not call the upstream.
+    /// Status to respond with, 400 to 599, without calling the upstream.
     pub status: Option<u16>,
-    /// Break the answer off after so many bytes.
+    /// Bytes after which the response is cut off.
     pub cut: Option<u64>,
 }
 
+/// A text that describes no fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not `latency=<0 to 60000>, status=<400 to 599>, cut=<bytes>`")]
 pub struct InvalidFault;
 
 impl Fault {
+    /// Reads the value of [`FAULT`], such as `latency=500,status=503`.
     pub fn parse(text: &str) -> Result<Self, InvalidFault> {
         let mut fault = Self::default();
         for part in text.split(',') {

@@ -1,7 +1,5 @@
-//! Header hygiene: which request headers go on to an upstream, which a credential may set, and in
-//! [`response`] what becomes of the upstream's.
-//!
-//! This is the one place; the gateway carries it out.
+//! Header hygiene: which request headers go on to an upstream, which a credential may set, and in [`response`] how
+//! the upstream's headers reach the client. The gateway only carries out what is decided here.
 
 pub mod response;
 pub mod search;
@@ -25,8 +23,8 @@ const HOP_BY_HOP: [&str; 9] = [
     "upgrade",
 ];
 
-/// Prefixes of headers in which the platform or another proxy describes the client. It is not the upstream's business, and
-/// from a client it would be a lie.
+/// Prefixes of headers in which the platform or another proxy describes the client. The upstream need not know, and
+/// a client could forge them.
 const DROPPED_PREFIXES: [&str; 2] = ["cf-", "x-forwarded-"];
 const DROPPED: [&str; 7] = [
     "x-real-ip",
@@ -38,11 +36,13 @@ const DROPPED: [&str; 7] = [
     crate::upstream::fault::FAULT,
 ];
 
-/// Some upstreams heed these in place of the method and path that were decided on.
+/// Headers that some upstreams obey instead of the method and path that were decided on.
 const OVERRIDES: [&str; 5] =
     ["x-http-method-override", "x-http-method", "x-method-override", "x-original-url", "x-rewrite-url"];
 
+/// The header that carries a call's id.
 pub const REQUEST_ID: &str = "x-request-id";
+/// The header that tells the gateway's and the upstream's time (W3C Server Timing).
 pub const SERVER_TIMING: &str = "server-timing";
 /// The names of the gateways that a call has passed, on every upstream call: RFC 8586's idea under a
 /// name of our own, since Cloudflare keeps `CDN-Loop` for itself.
@@ -50,10 +50,10 @@ pub const LOOP_MARK: &str = "x-token-manager-hop";
 /// The most gateways in a row. Ends a loop through addresses of one gateway that do not know each other.
 const MAX_HOPS: usize = 4;
 
-/// The mark to send on from the gateway at `own`; `None` if the call has been here before (508).
+/// Returns the mark that the gateway at `own` sends on; `None` if the call has been here before (508).
 ///
-/// A staging gateway behind the production one is no loop. `1` is the mark of earlier versions and of
-/// the API's route test, which do not say who they are.
+/// A staging gateway behind the production one is not a loop. `1` is the mark of earlier versions and of the API's
+/// route test, which do not name a gateway.
 pub fn next_hop(mark: Option<&str>, own: &str) -> Option<String> {
     let Some(mark) = mark else { return Some(own.to_owned()) };
     let hops: Vec<&str> = mark.split(',').map(str::trim).collect();
@@ -62,13 +62,13 @@ pub fn next_hop(mark: Option<&str>, own: &str) -> Option<String> {
     (!is_loop).then(|| format!("{}, {own}", hops.join(", ")))
 }
 
-/// Headers in which a client sends a key. On a route with a credential only that goes on: the upstream
-/// might heed the other.
+/// Headers in which a client may send a key. On a route with a credential they are dropped, since the upstream might
+/// accept the client's key instead.
 const KEY_HEADERS: [&str; 5] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token"];
 
-/// Headers that a browser adds by itself. They end at a gateway that answers for CORS; Anthropic, for
-/// one, refuses a call that has an `Origin`.
+/// Headers that a browser adds by itself. They are dropped if the gateway decides on CORS: Anthropic, for one,
+/// refuses a call that has an `Origin`.
 const BROWSER: [&str; 5] = ["origin", "referer", "upgrade-insecure-requests", "dnt", "sec-gpc"];
 const BROWSER_PREFIXES: [&str; 3] = ["sec-fetch-", "sec-ch-", "access-control-request-"];
 
@@ -83,8 +83,8 @@ pub struct RequestHygiene<'a> {
     pub forward_cookies: bool,
     /// Whether the route has a credential of its own.
     pub has_credential: bool,
-    /// Whether the gateway answers for CORS on this route. Where it does not, what a client sends under
-    /// these names is its own affair: keys bound to a `Referer`, web sockets bound to an `Origin`.
+    /// Whether the gateway decides on CORS for this route. If it does not, these headers go on as the client sends
+    /// them: a key may be bound to a `Referer`, a web socket to an `Origin`.
     pub answers_cors: bool,
 }
 
@@ -105,8 +105,8 @@ impl RequestHygiene<'_> {
                 .is_some_and(|list| list.split(',').any(|n| n.trim().eq_ignore_ascii_case(name))))
     }
 
-    /// The headers that do not go on as they are, each with the value that replaces it. `presented` is
-    /// the call's own token, which goes on nowhere.
+    /// Returns the headers that do not go on unchanged, each with the value that replaces it; `None` drops it.
+    /// `presented` is the call's own token, which is never sent on.
     pub fn edits<'h>(
         &self,
         headers: &'h [(String, String)],
@@ -116,7 +116,7 @@ impl RequestHygiene<'_> {
         let edit = |(name, value): &'h (String, String)| {
             let (name, value) = (name.as_str(), value.as_str());
             let kept = match name {
-                // It holds several protocols, of which one is our token.
+                // It lists several protocols, one of which is our token.
                 "sec-websocket-protocol" => protocols_without_token(value, self.has_credential),
                 _ if !self.forwards(name) => None,
                 "cookie" => restore_cookies(value, is_token),
@@ -128,7 +128,7 @@ impl RequestHygiene<'_> {
     }
 }
 
-/// The query without pairs that hold a token of ours; `None` if nothing is left.
+/// Returns the query without pairs that hold one of our tokens; `None` if nothing is left.
 pub fn query_without_token(query: &str, presented: &Guarded) -> Option<String> {
     filter_query(query, |_, pair| !holds_token(pair) && !presented.are_in(pair))
 }
@@ -143,7 +143,7 @@ pub fn is_settable(name: &str) -> bool {
         && RequestHygiene { forward_cookies: true, ..RequestHygiene::default() }.forwards(&lower)
 }
 
-/// A request id: the client's own where it is harmless, else one from 16 random bytes.
+/// Returns the call's id: the client's own if it is harmless, else one from 16 random bytes.
 ///
 /// Keeping the client's lets an n8n run be followed through; bounding it keeps logs clean.
 pub fn request_id(given: Option<&str>, random: [u8; 16]) -> String {
@@ -199,7 +199,7 @@ mod tests {
 
     /// A token for `GET` alone could have an upstream `DELETE`.
     #[test]
-    fn what_would_stand_in_for_the_method_or_path_is_not_forwarded() {
+    fn headers_that_override_method_or_path_are_not_forwarded() {
         for name in OVERRIDES {
             assert!(!PLAIN.forwards(name), "{name}");
         }
@@ -213,13 +213,10 @@ mod tests {
     const TOKEN: &str = "ntk_ehv1hsdOHPxDuX3xn9YyIKbgl4yJuySCWzdimD4heup7j1abW";
 
     #[test]
-    fn our_token_goes_on_in_no_header_whatever_the_encoding() {
+    fn our_token_is_forwarded_in_no_header_and_no_encoding() {
         let hygiene = RequestHygiene { forward_cookies: true, ..PLAIN };
         let quoted = format!("\"{TOKEN}\"");
-        let basic = format!(
-            "Basic {}",
-            base64::Engine::encode(&base64::prelude::BASE64_STANDARD, format!("u:{TOKEN}"))
-        );
+        let basic = format!("Basic {}", crate::encoding::base64(format!("u:{TOKEN}").as_bytes()));
         let referer = format!("https://app.example/?key={}", TOKEN.replace('_', "%5F"));
         for (name, value) in [
             ("x-api-key", TOKEN),
@@ -259,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_browsers_own_headers_end_where_the_gateway_answers_for_cors() {
+    fn a_browsers_own_headers_are_dropped_if_the_gateway_decides_on_cors() {
         let hygiene = RequestHygiene { answers_cors: true, ..PLAIN };
         for name in [
             "origin",
@@ -278,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_behind_a_gateway_is_no_loop_and_a_call_that_comes_back_is() {
+    fn a_gateway_behind_a_gateway_is_not_a_loop_and_a_call_that_comes_back_is() {
         let first = next_hop(None, "gw.example").unwrap();
         let second = next_hop(Some(&first), "staging.example").unwrap();
         assert_eq!(second, "gw.example, staging.example");
@@ -298,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn what_connection_names_is_hop_by_hop() {
+    fn headers_that_connection_names_are_hop_by_hop() {
         let hygiene = RequestHygiene { connection: Some("close, X-Hop"), ..PLAIN };
         assert!(!hygiene.forwards("x-hop"));
     }

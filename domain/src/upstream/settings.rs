@@ -11,15 +11,18 @@ pub const MAX_NOTICE_CHARS: usize = 500;
 /// The longest `Retry-After` of a maintenance notice: a day.
 pub const MAX_RETRY_AFTER_S: u32 = 86_400;
 
-/// Settings of a route; the default is none of them.
+/// Settings of a route; by default none is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(remote = "Self")]
 pub struct RouteSettings {
+    /// The vendor's API, if usage is to be read.
     #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiSettings>,
+    /// The second upstream.
     #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover>,
+    /// The notice that closes the route.
     #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     /// Settings of a newer version: kept, and without effect.
@@ -28,7 +31,7 @@ pub struct RouteSettings {
     pub unread: Unread,
 }
 
-// A setting that closes a route or narrows who may call it belongs into `critical`.
+// A setting that closes a route or narrows who may call it belongs in `critical`.
 stored!(RouteSettings, critical: [], |_| Ok(()));
 
 /// The vendor whose API the upstream speaks, so that the use of a call can be read from its response.
@@ -36,49 +39,57 @@ stored!(RouteSettings, critical: [], |_| Ok(()));
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(remote = "Self")]
 pub struct AiSettings {
+    /// The vendor whose API the upstream speaks.
     #[serde(skip_deserializing)]
     #[cfg_attr(feature = "schema", schemars(!skip_deserializing))]
     pub provider: AiProvider,
-    /// Whether `stream_options.include_usage` is asked for in streamed `OpenAI` calls that do not say.
+    /// Whether `stream_options.include_usage` is added to streamed `OpenAI` calls that do not set it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub include_usage: bool,
+    /// Fields of a newer version: kept, and without effect.
     #[serde(flatten, skip_serializing)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     pub unread: Unread,
 }
 
 stored!(AiSettings, critical: [], |ai| {
-    // A provider of a newer version: its calls are metered as well as its responses can be read.
+    // A provider that this version does not know: its calls are metered as far as its responses can be read.
     let known = ai.unread.take_known("provider").unwrap_or(Some(AiProvider::OpenaiCompatible));
     ai.provider = known.ok_or("provider")?;
     Ok(())
 });
 
+/// An API of a vendor.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AiProvider {
+    /// `OpenAI` and Azure `OpenAI`.
     Openai,
+    /// Anthropic.
     Anthropic,
+    /// Gemini, Vertex AI included.
     Gemini,
     /// Speaks `OpenAI`'s chat completions, such as Groq, Mistral, vLLM or Ollama.
     #[default]
     OpenaiCompatible,
 }
 
-/// A second upstream for when the first cannot be reached or answers 502, 503 or 504.
+/// A second upstream, called if the first cannot be reached or responds with 502, 503 or 504.
 ///
-/// It is another route, so that it has its own address and its own credential; the rest of the path
-/// goes to its upstream as it would have gone to the first.
+/// It is named by another route, so it has its own address and its own credential. The rest of the path is the same
+/// as at the first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(remote = "Self")]
 pub struct Failover {
+    /// The route whose upstream is the second one.
     pub route_id: RouteId,
     /// Whether methods that change something are tried again too; idempotent ones (RFC 9110, section
-    /// 9.2.2) always are. A call with a body is tried again only where the body was not sent.
+    /// 9.2.2) always are. A call with a body is tried again only if the body was not sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_method: bool,
+    /// Fields of a newer version: kept, and without effect.
     #[serde(flatten, skip_serializing)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     pub unread: Unread,
@@ -91,11 +102,13 @@ stored!(Failover, critical: [], |_| Ok(()));
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
 #[serde(remote = "Self")]
 pub struct Maintenance {
+    /// The notice, 1 to 500 characters.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 500)))]
     pub message: String,
     /// Seconds, 1 to 86400.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 86_400)))]
     pub retry_after_s: u32,
+    /// Fields of a newer version: kept, and without effect.
     #[serde(flatten, skip_serializing)]
     #[cfg_attr(feature = "schema", schemars(skip))]
     pub unread: Unread,
@@ -104,8 +117,8 @@ pub struct Maintenance {
 stored!(Maintenance, critical: [], |_| Ok(()));
 
 impl RouteSettings {
-    /// Reports bad values by field below `settings.`. Whether the second route exists is for the caller
-    /// to see.
+    /// Reports bad values by field below `settings.`. The caller checks whether the second
+    /// route exists.
     pub fn check(&self, errors: &mut Vec<FieldError>) {
         for (prefix, unread) in self.parts() {
             unread.refuse(prefix, errors);
@@ -143,7 +156,7 @@ impl RouteSettings {
         .flatten()
     }
 
-    /// Settings that every version refuses: what stands for those that cannot be read.
+    /// Makes settings that every version refuses, in place of those that cannot be read.
     pub fn unreadable() -> Self {
         Self { unread: Unread::critical("unreadable"), ..Self::default() }
     }

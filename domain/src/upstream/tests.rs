@@ -1,10 +1,10 @@
 use super::*;
 use crate::route::tests::route;
-use crate::upstream::address::parse_base;
+use crate::upstream::address::UpstreamUrl;
 use proptest::prelude::*;
 
 fn built(base: &str, path: &str, query: Option<&str>) -> Result<String, BuildError> {
-    build_url(&route("/api/x", base), &RequestPath::parse(path).unwrap(), query).map(String::from)
+    build_url(route("/api/x", base).mount(), &RequestPath::parse(path).unwrap(), query).map(String::from)
 }
 
 #[test]
@@ -56,7 +56,7 @@ fn pairs_are_taken_out_of_an_address_of_any_form() {
 fn location(location: &str) -> Option<String> {
     let route = route("/api/x", "https://h.example:8443/v1");
     let sent_to = Url::parse("https://h.example:8443/v1/jobs/1").unwrap();
-    map_location(location, &sent_to, &route, "https://gw.example")
+    map_location(location, &sent_to, route.mount(), "https://gw.example")
 }
 
 /// Parity fault 9: the base path was doubled, `//host` mishandled, https forced, the port dropped.
@@ -96,7 +96,7 @@ fn set_cookie_is_narrowed_to_the_route() {
         ),
         ("a=b; Path", "a=b; Path=/api/x"),
     ] {
-        assert_eq!(map_set_cookie(given, &route), wanted, "{given}");
+        assert_eq!(map_set_cookie(given, route.mount()), wanted, "{given}");
     }
 }
 
@@ -104,8 +104,8 @@ fn set_cookie_is_narrowed_to_the_route() {
 #[test]
 fn a_cookie_without_a_path_belongs_to_the_route_alone() {
     let route = route("/api/x", "https://h.example/v1");
-    assert_eq!(map_set_cookie("a=b", &route), "a=b; Path=/api/x");
-    assert_eq!(map_set_cookie("a=b; DOMAIN=.h.example; Secure", &route), "a=b; Secure; Path=/api/x");
+    assert_eq!(map_set_cookie("a=b", route.mount()), "a=b; Path=/api/x");
+    assert_eq!(map_set_cookie("a=b; DOMAIN=.h.example; Secure", route.mount()), "a=b; Secure; Path=/api/x");
 }
 
 /// A browser refuses such a cookie with any other path than `/`.
@@ -113,13 +113,16 @@ fn a_cookie_without_a_path_belongs_to_the_route_alone() {
 fn a_host_cookie_gets_a_name_that_browsers_take_and_its_own_on_the_way_back() {
     let route = route("/api/x", "https://h.example/v1");
     for name in ["__Host-sid", "__HOST-Http-sid", "__host-Http-a"] {
-        let set = map_set_cookie(&format!("{name}=1; Path=/; Secure; HttpOnly"), &route);
+        let set = map_set_cookie(&format!("{name}=1; Path=/; Secure; HttpOnly"), route.mount());
         assert_eq!(set, format!("__Secure-{name}=1; Path=/api/x; Secure; HttpOnly"));
         let back = restore_cookies(&format!("a=b; __Secure-{name}=1"), |_| false);
         assert_eq!(back, Some(format!("a=b; {name}=1")));
     }
     for name in ["__Secure-a", "__Http-a", "Host-a"] {
-        assert_eq!(map_set_cookie(&format!("{name}=1; Path=/"), &route), format!("{name}=1; Path=/api/x"));
+        assert_eq!(
+            map_set_cookie(&format!("{name}=1; Path=/"), route.mount()),
+            format!("{name}=1; Path=/api/x")
+        );
         assert_eq!(restore_cookies(&format!("{name}=1"), |_| false), Some(format!("{name}=1")));
     }
     assert_eq!(restore_cookies("a=ntk_x; b=1", |pair| pair.contains("ntk_")).as_deref(), Some("b=1"));
@@ -134,12 +137,12 @@ proptest! {
         rest in "[/a-z.%25EFef\\\\@:?#\u{e9}-]{0,40}",
         query in proptest::option::of("[a-z=&%#?]{0,10}"),
     ) {
-        let Ok(base_url) = parse_base(&base, false) else { return Ok(()) };
+        let Ok(upstream) = UpstreamUrl::parse(&base, false) else { return Ok(()) };
         let Some(path) = RequestPath::parse(&format!("/api/x/{rest}")) else { return Ok(()) };
-        if let Ok(url) = build_url(&route("/api/x", &base), &path, query.as_deref()) {
-            prop_assert_eq!(url.origin(), base_url.origin());
-            prop_assert!(is_under(url.path(), base_path(&base_url)));
-            prop_assert!(!hides_climb(url.path().strip_prefix(base_path(&base_url)).unwrap()));
+        if let Ok(url) = build_url(route("/api/x", &base).mount(), &path, query.as_deref()) {
+            prop_assert_eq!(url.origin(), upstream.as_url().origin());
+            prop_assert!(is_under(url.path(), upstream.base_path()));
+            prop_assert!(!hides_climb(url.path().strip_prefix(upstream.base_path()).unwrap()));
             prop_assert_eq!(url.username(), "");
         }
     }

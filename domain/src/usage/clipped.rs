@@ -10,6 +10,7 @@ use std::ops::Deref;
 pub struct Clipped<const MAX: usize>(String);
 
 impl<const MAX: usize> Clipped<MAX> {
+    /// Returns the text, at most `MAX` bytes.
     pub fn as_str(&self) -> &str {
         &self.0
     }

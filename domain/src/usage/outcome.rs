@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The upstream answered below 400.
+    /// The upstream responded with a status below 400.
     Ok,
-    /// The upstream answered 4xx.
+    /// The upstream responded with 4xx.
     ClientError,
-    /// The upstream answered 5xx.
+    /// The upstream responded with 5xx.
     UpstreamError,
     /// The upstream could not be reached, or broke off before its first byte.
     Unreachable,
@@ -29,20 +29,31 @@ pub enum Outcome {
     Maintenance,
     /// A fault that the call itself asked for, to test a workflow.
     InjectedFault,
+    /// The token was revoked.
     DeniedRevoked,
+    /// The token is disabled.
     DeniedDisabled,
+    /// The token, or this secret of it, has ended.
     DeniedExpired,
+    /// The client's address is not in the token's allow-list.
     DeniedIp,
+    /// No route matches.
     DeniedRoute,
+    /// The route does not take the method.
     DeniedMethod,
+    /// No scope of the token covers the call.
     DeniedScope,
+    /// A limit of calls in a sliding window, or at once, was reached.
     LimitedRate,
+    /// A limit of a calendar day or month was reached.
     LimitedQuota,
+    /// The body is longer than allowed, or its length is unknown.
     LimitedSize,
 }
 
 /// The class an outcome is counted under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it, and `Outcome::class` what belongs to each")]
 pub enum OutcomeClass {
     Ok,
     ClientError,
@@ -54,6 +65,7 @@ pub enum OutcomeClass {
 }
 
 impl Outcome {
+    /// All outcomes.
     pub const ALL: [Self; 21] = [
         Self::Ok,
         Self::ClientError,
@@ -78,7 +90,7 @@ impl Outcome {
         Self::LimitedSize,
     ];
 
-    /// The outcome of a call that the upstream answered.
+    /// Returns the outcome of a call to which the upstream responded with `status`.
     pub fn of_status(status: u16) -> Self {
         match status {
             ..400 => Self::Ok,
@@ -87,6 +99,7 @@ impl Outcome {
         }
     }
 
+    /// Returns the class that the outcome is counted under.
     pub fn class(self) -> OutcomeClass {
         match self {
             Self::Ok => OutcomeClass::Ok,
@@ -109,7 +122,7 @@ impl Outcome {
         }
     }
 
-    /// The name on the wire and in D1.
+    /// Returns the name on the wire and in D1.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",

@@ -1,10 +1,8 @@
-//! How calls add up: integers only, so that order does not matter.
+//! Sums over calls: integers only, so that order does not matter.
 //!
-//! [`Rollup::fold`] takes one event, [`Rollup::merge`] another rollup; both are commutative and
-//! associative. The consumer's SQL does the same sums inside D1, and a test compares the two.
+//! The consumer's SQL adds calls up inside D1; `domain/tests/model/rollup.rs` is the model that it is tested
+//! against. [`Rollup::merge`] adds the sums up further.
 
-use crate::usage::UsageEvent;
-use crate::usage::outcome::OutcomeClass;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -19,7 +17,7 @@ const CEILING_MS: u32 = 1 << 20;
 /// The number of bins.
 pub const BINS: u32 = bin_of(CEILING_MS) + 1;
 
-/// The histogram bin of a latency in ms: exact below 16, then eight to each power of two
+/// Returns the histogram bin of a latency in ms: exact below 16, then eight to each power of two
 /// (the layout of `HdrHistogram` with three significant bits).
 pub const fn bin_of(latency_ms: u32) -> u32 {
     let v = if latency_ms > CEILING_MS { CEILING_MS } else { latency_ms };
@@ -30,7 +28,7 @@ pub const fn bin_of(latency_ms: u32) -> u32 {
     EXACT + (octave - 4) * PER_OCTAVE + ((v >> (octave - 3)) & (PER_OCTAVE - 1))
 }
 
-/// The middle of a bin, in ms.
+/// Returns the middle of a bin, in ms.
 pub const fn bin_middle_ms(bin: u32) -> u32 {
     if bin < EXACT {
         return bin;
@@ -47,16 +45,18 @@ pub const fn bin_middle_ms(bin: u32) -> u32 {
 pub struct Histogram(BTreeMap<u32, u64>);
 
 impl Histogram {
+    /// Adds calls to a bin.
     pub fn add(&mut self, bin: u32, count: u64) {
         let slot = self.0.entry(bin.min(BINS - 1)).or_default();
         *slot = slot.saturating_add(count);
     }
 
+    /// Returns bins and their counts, ascending.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
         self.0.iter().map(|(bin, count)| (*bin, *count))
     }
 
-    /// The latency in ms below which `percent` of calls lie (nearest rank). `None` when empty.
+    /// Returns the latency in ms below which `percent` of calls lie (nearest rank). `None` when empty.
     pub fn percentile_ms(&self, percent: u64) -> Option<u32> {
         let total: u64 = self.0.values().sum();
         let rank = total.saturating_mul(percent).div_ceil(100).max(1);
@@ -71,57 +71,43 @@ impl Histogram {
 /// The sums over some calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollup {
+    /// All calls.
     pub calls: u64,
+    /// Calls to which the upstream responded with a status below 400.
     pub ok: u64,
+    /// Calls to which it responded with 4xx.
     pub client_errors: u64,
+    /// Calls to which it responded with 5xx.
     pub upstream_errors: u64,
+    /// Calls without a first byte in time.
     pub timeouts: u64,
+    /// Calls that the gateway failed.
     pub gateway_errors: u64,
+    /// Calls that were denied.
     pub denied: u64,
+    /// Calls that met a limit.
     pub limited: u64,
     /// Latencies of calls that reached an upstream, neither denied nor limited, added up.
     pub latency_sum_ms: u64,
+    /// The gateway's own part of that sum.
     pub gateway_sum_ms: u64,
+    /// Bytes of requests' bodies.
     pub bytes_in: u64,
+    /// Bytes of responses' bodies.
     pub bytes_out: u64,
+    /// AI tokens of prompts.
     pub prompt_tokens: u64,
+    /// AI tokens of completions.
     pub completion_tokens: u64,
+    /// Part of the prompt tokens: those that vendors read from their caches.
     pub cached_tokens: u64,
+    /// Micro-dollars.
     pub cost_micros: u64,
+    /// Latencies of the same calls as `latency_sum_ms`.
     pub latency: Histogram,
 }
 
 impl Rollup {
-    /// Adds one call.
-    pub fn fold(&mut self, event: &UsageEvent) {
-        let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
-        add(&mut self.calls, 1);
-        let class = event.outcome.class();
-        let counter = match class {
-            OutcomeClass::Ok => &mut self.ok,
-            OutcomeClass::ClientError => &mut self.client_errors,
-            OutcomeClass::UpstreamError => &mut self.upstream_errors,
-            OutcomeClass::Timeout => &mut self.timeouts,
-            OutcomeClass::GatewayError => &mut self.gateway_errors,
-            OutcomeClass::Denied => &mut self.denied,
-            OutcomeClass::Limited => &mut self.limited,
-        };
-        add(counter, 1);
-        if !matches!(class, OutcomeClass::Denied | OutcomeClass::Limited) {
-            add(&mut self.latency_sum_ms, u64::from(event.latency_ms));
-            add(&mut self.gateway_sum_ms, u64::from(event.gateway_ms));
-            self.latency.add(bin_of(event.latency_ms), 1);
-        }
-        add(&mut self.bytes_in, event.bytes_in.unwrap_or(0));
-        add(&mut self.bytes_out, event.bytes_out.unwrap_or(0));
-        if let Some(ai) = &event.ai {
-            add(&mut self.prompt_tokens, ai.prompt_tokens.unwrap_or(0));
-            add(&mut self.completion_tokens, ai.completion_tokens.unwrap_or(0));
-            add(&mut self.cached_tokens, ai.cached_tokens.unwrap_or(0));
-            add(&mut self.cost_micros, ai.cost_micros.unwrap_or(0));
-        }
-    }
-
     /// Adds the calls of another rollup.
     pub fn merge(&mut self, other: &Self) {
         let sums = [
@@ -150,7 +136,7 @@ impl Rollup {
         }
     }
 
-    /// Calls that reached an upstream.
+    /// Returns the number of calls that were neither denied nor limited.
     pub fn served(&self) -> u64 {
         self.calls.saturating_sub(self.denied).saturating_sub(self.limited)
     }

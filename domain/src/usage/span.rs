@@ -1,8 +1,8 @@
 //! The time that a report covers, cut into the rollups that it is read from.
 //!
 //! Rollups are kept per five minutes, hour, day and week in UTC. A day of a zone whose offset is not zero is
-//! put together from hours, each counted in the day of its start; so where an offset is not whole
-//! hours (India, Nepal), up to 45 minutes of calls stand in the neighbouring day.
+//! put together from hours, each counted in the day of its start; so if an offset is not whole hours
+//! (India, Nepal), up to 45 minutes of calls are counted in the neighbouring day.
 
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs, bucket_start};
 use serde::{Deserialize, Serialize};
@@ -19,15 +19,18 @@ pub const MAX_INTERVALS: i64 = 600;
 /// Weeks are counted from the epoch, so they begin on Thursdays; nobody is shown one.
 const WEEK_MS: i64 = 7 * DAY_MS;
 
+/// The interval of a report's rows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Interval {
     /// Five minutes; kept for the last two days only.
     #[serde(rename = "5m")]
     FiveMinutes,
+    /// An hour.
     #[default]
     #[serde(rename = "hour")]
     Hour,
+    /// A day, UTC.
     #[serde(rename = "day")]
     Day,
 }
@@ -37,15 +40,18 @@ pub enum Interval {
 pub struct Span {
     /// `5m`, `hour`, `day` or `week`.
     pub granularity: &'static str,
+    /// The start, unix ms.
     pub from: UnixMs,
     /// Exclusive.
     pub to: UnixMs,
     /// Added to a time before it is cut into intervals.
     pub offset_ms: i64,
+    /// Width of an interval in ms.
     pub width_ms: i64,
 }
 
 impl Interval {
+    /// Returns the interval's width in ms.
     pub fn width_ms(self) -> i64 {
         match self {
             Self::FiveMinutes => FINE_MS,
@@ -115,8 +121,9 @@ pub fn series_spans(
     spans
 }
 
-/// The instant at which the zone's clock shows `wall` (unix ms as if it were UTC). Of an hour that the
-/// clock repeats there are two: the first. Of one that it skips there is none: where it goes on.
+/// Returns the instant at which the zone's clock shows `wall` (unix ms as if it were UTC). In an hour that the clock
+/// repeats there are two such instants, and the first is returned. In one that it skips there is none, and the instant
+/// at which it goes on is returned.
 pub fn instant_of(wall: i64, spans: &[Span]) -> UnixMs {
     let mut earliest = UnixMs::MIN;
     for span in spans {
@@ -147,7 +154,7 @@ pub fn sum_spans(from: UnixMs, to: UnixMs, interval: Interval, now: UnixMs) -> V
         .filter(|span| span.from < span.to)
         .collect();
     }
-    // Each border lies between those around it, also where no whole day or week fits.
+    // Each border lies between those around it, even if no whole day or week fits.
     let (first_day, last_day) = (up(from, DAY_MS).min(to), down(to, DAY_MS));
     let last_day = last_day.max(first_day);
     let first_week = up(first_day, WEEK_MS).min(last_day);

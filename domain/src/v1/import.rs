@@ -7,34 +7,26 @@
 //! | rows of `teams`, and teams that tokens name | teams |
 //! | rows of `token_usage_logs` | calls |
 //!
-//! Ids are made from what was there, so a second plan finds what the first made, and the gateway has counted under
-//! the same ones before ([`v1::token_id`]).
+//! Ids are derived from the old data, so a second plan finds what the first made. The gateway has counted under the
+//! same ids before the import ([`v1::token_id`]).
 
-use crate::access::path::{RequestPath, RoutePath};
+mod calls;
+
+use crate::access::path::RoutePath;
 use crate::access::scope::Scope;
 use crate::credential::Credential;
 use crate::id::{RouteId, TeamId, TokenId};
-use crate::route::RouteCredential;
 use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
-use crate::usage::outcome::Outcome;
+use crate::upstream::address::UpstreamUrl;
+use crate::upstream::target::RouteCredential;
 use crate::usage::{UsageEvent, clip};
-use crate::v1::kv::{self as v1, UNKNOWN_TEAM, digest};
+use crate::v1::auth::secret_value;
+use crate::v1::dump::{Row, Table, flag, list, object_of, rows_of, text, unwrapped};
+use crate::v1::kv::{self as v1, UNKNOWN_TEAM};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use std::collections::BTreeMap;
-use url::Url;
-
-/// The tables of the earlier system.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Table {
-    Teams,
-    Tokens,
-    Routes,
-    TokenUsageLogs,
-}
 
 /// One thing of the dump.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,15 +36,18 @@ pub struct ImportItem {
     pub kind: String,
     /// A name or path, and of a token the head of its hash.
     pub subject: String,
+    /// The result.
     pub outcome: ImportOutcome,
     /// Notes on it, and why it was refused.
     pub notes: Vec<String>,
 }
 
+/// The result for one thing of the dump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportOutcome {
+    /// It was made, or would be.
     Created,
     /// It is there already and stays as it is.
     Exists,
@@ -60,35 +55,58 @@ pub enum ImportOutcome {
     Refused,
 }
 
+/// A team to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedTeam {
+    /// Its slug, which is its id.
     pub id: TeamId,
+    /// Its name, at most 255 characters.
     pub name: String,
+    /// Its description, at most 500 characters.
     pub description: Option<String>,
 }
 
+/// A token to be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportedToken {
+    /// Its id, made from the hash.
     pub id: TokenId,
+    /// The hash of its secret, as it was.
     pub hash: TokenHash,
+    /// Its name.
     pub name: String,
+    /// The team that it named.
     pub team: TeamId,
+    /// Its description, at most 500 characters.
     pub description: Option<String>,
+    /// Its scopes, less those that cannot be read.
     pub scopes: Vec<Scope>,
+    /// When it ends, unix ms; `None` is never.
     pub expires_at: Option<UnixMs>,
+    /// When it was made, unix ms, if that can be read.
     pub created_at: Option<UnixMs>,
+    /// Whether it did not work, and is made disabled.
     pub is_disabled: bool,
 }
 
+/// A route to be made.
 #[derive(Clone, Debug)]
 pub struct ImportedRoute {
+    /// Its id, made from the path.
     pub id: RouteId,
+    /// Its path.
     pub path: RoutePath,
+    /// Its name, at most 255 characters.
     pub name: String,
+    /// Its description, at most 500 characters.
     pub description: Option<String>,
-    pub upstream: Url,
+    /// The upstream's address.
+    pub upstream: UpstreamUrl,
+    /// Its tags, less those of an illegal form.
     pub tags: Vec<String>,
+    /// Its credential, if the dump has the secrets.
     pub credential: Option<Credential>,
+    /// Whether its credential is complete; without it the route is made disabled.
     pub enabled: bool,
 }
 
@@ -97,20 +115,26 @@ pub struct ImportedRoute {
 pub struct ImportedCall {
     /// Its place in the table, from 0.
     pub row: usize,
+    /// The hash of the token's secret.
     pub hash: TokenHash,
     /// Without token and team.
     pub event: UsageEvent,
 }
 
-/// Everything that the dump holds, each thing with what there is to say of it.
+/// Everything that the dump holds, with notes.
 #[derive(Debug, Default)]
 pub struct Plan {
+    /// Teams, each with notes.
     pub teams: Vec<(ImportedTeam, Vec<String>)>,
+    /// Tokens, each with notes.
     pub tokens: Vec<(ImportedToken, Vec<String>)>,
+    /// Routes, each with notes.
     pub routes: Vec<(ImportedRoute, Vec<String>)>,
     /// Whether the dump has a route table that could be read. Only then may the one in KV be replaced.
     pub has_route_table: bool,
+    /// Calls, in the order of their rows.
     pub calls: Vec<ImportedCall>,
+    /// Things that cannot be taken, with the reasons.
     pub refused: Vec<ImportItem>,
 }
 
@@ -125,10 +149,7 @@ impl Plan {
     }
 }
 
-/// A row of a table, by the names of its columns.
-pub type Row = Map<String, Value>;
-
-/// Reads a dump. `allow_insecure` is passed to [`crate::upstream::address::parse_base`].
+/// Reads a dump. `allow_insecure` is passed to [`UpstreamUrl::parse`].
 pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
     let mut plan = Plan::default();
     let kv = &kv.iter().map(|(key, value)| (key.clone(), unwrapped(key, value))).collect();
@@ -146,7 +167,7 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
     plan_tokens(&mut plan, kv, &token_rows);
     plan_teams(&mut plan, &team_rows);
     plan_routes(&mut plan, kv, &route_rows, allow_insecure);
-    plan_calls(&mut plan, call_rows);
+    calls::plan_calls(&mut plan, call_rows);
     for key in kv.keys() {
         let is_known =
             key == crate::kv::ROUTES_KEY || key.starts_with("token:") || key.starts_with("secret:");
@@ -155,125 +176,6 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
         }
     }
     plan
-}
-
-/// KV and tables of one request.
-pub type Part = (BTreeMap<String, Value>, BTreeMap<Table, Value>);
-
-/// A token's entry in KV and its row in the table, if there are any.
-type TokenSources = (Option<(String, Value)>, Option<Value>);
-
-/// Cuts everything but calls into parts: first what is no token, then `most` tokens each, a token's entry of KV
-/// together with its row, since the row alone says that it was switched off. `None` for a table that cannot be read.
-pub fn settings_parts(
-    kv: BTreeMap<String, Value>,
-    mut tables: BTreeMap<Table, Value>,
-    most: usize,
-) -> Option<Vec<Part>> {
-    let (entries, rest): (BTreeMap<_, _>, BTreeMap<_, _>) =
-        kv.into_iter().partition(|(key, _)| key.starts_with("token:"));
-    let mut tokens: BTreeMap<String, TokenSources> = BTreeMap::new();
-    for (key, value) in entries {
-        let hash = key.trim_start_matches("token:").to_owned();
-        tokens.entry(hash).or_default().0 = Some((key, value));
-    }
-    let mut nameless = Vec::new();
-    for row in tables.remove(&Table::Tokens).map_or(Some(vec![]), |table| rows_of(&table))? {
-        match text(&row, &["token_hash", "hash"]).map(str::to_owned) {
-            Some(hash) => tokens.entry(hash).or_default().1 = Some(row.into()),
-            None => nameless.push(Value::from(row)),
-        }
-    }
-    if !nameless.is_empty() {
-        tables.insert(Table::Tokens, nameless.into());
-    }
-    let mut parts = Vec::new();
-    if !rest.is_empty() || !tables.is_empty() {
-        parts.push((rest, tables));
-    }
-    let tokens: Vec<_> = tokens.into_values().collect();
-    for part in tokens.chunks(most.max(1)) {
-        let rows: Vec<Value> = part.iter().filter_map(|(_, row)| row.clone()).collect();
-        let tables =
-            if rows.is_empty() { BTreeMap::new() } else { BTreeMap::from([(Table::Tokens, rows.into())]) };
-        parts.push((part.iter().filter_map(|(entry, _)| entry.clone()).collect(), tables));
-    }
-    Some(parts)
-}
-
-/// Says of each row how many before it are alike in every field, where there is one ([`OCCURRENCE`]).
-pub fn number_calls(rows: &mut [Row]) {
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for row in rows {
-        let times = seen.entry(serde_json::to_string(row).unwrap_or_default()).or_default();
-        if *times > 0 {
-            row.insert(OCCURRENCE.to_owned(), (*times).into());
-        }
-        *times += 1;
-    }
-}
-
-/// The value itself where `wrangler kv bulk get` has put it into `{"value": …}`, with or without
-/// metadata. A secret of the earlier system looks the same by itself: it is unwrapped only where
-/// another such object is inside.
-fn unwrapped(key: &str, value: &Value) -> Value {
-    let is_secret = |text: &str| v1::secret_value(text).is_some();
-    let inner = value
-        .as_object()
-        .filter(|object| object.keys().all(|k| matches!(k.as_str(), "value" | "metadata" | "expiration")))
-        .and_then(|object| object.get("value")?.as_str())
-        .filter(|text| !key.starts_with("secret:") || is_secret(text));
-    inner.map_or_else(|| value.clone(), Value::from)
-}
-
-/// Reads a table as a list of objects, or as CSV; nothing is an empty one.
-pub fn rows_of(table: &Value) -> Option<Vec<Row>> {
-    match table {
-        Value::Null => Some(vec![]),
-        Value::Array(rows) => rows.iter().map(|row| row.as_object().cloned()).collect(),
-        Value::String(text) => {
-            let mut reader = csv::Reader::from_reader(text.trim_start_matches('\u{feff}').as_bytes());
-            let names = reader.headers().ok()?.clone();
-            let row = |record: csv::StringRecord| -> Row {
-                let pairs = names.iter().zip(record.iter());
-                let value = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
-                pairs.map(|(name, text)| (name.trim().to_owned(), value(text))).collect()
-            };
-            reader.records().map(|record| record.ok().map(row)).collect()
-        }
-        _ => None,
-    }
-}
-
-fn text<'a>(row: &'a Row, names: &[&str]) -> Option<&'a str> {
-    names.iter().find_map(|name| row.get(*name)?.as_str()).map(str::trim).filter(|text| !text.is_empty())
-}
-
-/// A list that stands as JSON, as JSON in a text, or separated by commas.
-fn list(value: Option<&Value>) -> Option<Vec<String>> {
-    match value? {
-        Value::Array(items) => Some(items.iter().filter_map(|i| i.as_str().map(str::to_owned)).collect()),
-        Value::String(text) if text.trim_start().starts_with('[') => {
-            list(serde_json::from_str(text).ok().as_ref())
-        }
-        Value::String(text) => {
-            Some(text.split(',').map(str::trim).filter(|t| !t.is_empty()).map(str::to_owned).collect())
-        }
-        _ => None,
-    }
-}
-
-fn flag(row: &Row, name: &str) -> Option<bool> {
-    match row.get(name)? {
-        Value::Bool(flag) => Some(*flag),
-        Value::Number(n) => n.as_i64().map(|n| n != 0),
-        Value::String(text) => match text.to_ascii_lowercase().as_str() {
-            "true" | "t" | "1" | "yes" => Some(true),
-            "false" | "f" | "0" | "no" => Some(false),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
@@ -313,14 +215,6 @@ fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
     }
 }
 
-fn object_of(value: &Value) -> Option<Row> {
-    match value {
-        Value::Object(object) => Some(object.clone()),
-        Value::String(text) => serde_json::from_str(text).ok(),
-        _ => None,
-    }
-}
-
 fn token(
     hash: &str,
     entry: &Row,
@@ -333,12 +227,12 @@ fn token(
     let time = |names: &[&str]| -> Result<Option<UnixMs>, String> {
         let found = names.iter().find_map(|n| entry.get(*n).or_else(|| row.get(*n)).filter(|v| !v.is_null()));
         let Some(value) = found else { return Ok(None) };
-        // An end that cannot be read must not become no end.
+        // An end that cannot be read must not be taken for no end.
         let at = value.as_str().and_then(parse_v1);
         at.map(Some).ok_or_else(|| format!("{} cannot be read", names.first().unwrap_or(&"a time")))
     };
     let mut scopes = Vec::new();
-    // Those of KV alone, where it has the token: what the table says besides was never in force.
+    // If KV has the token, only its scopes count: others in the table were never in force.
     for text in list(entry.get("scopes")).unwrap_or_default() {
         match text.parse::<Scope>() {
             Ok(scope) if !scopes.contains(&scope) => scopes.push(scope),
@@ -415,19 +309,20 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
         }
         for route in parsed.table.iter() {
             let mut notes = Vec::new();
-            let credential = credential(&route.credential, kv, &mut notes);
-            let row = about(route.path.as_str());
-            let name = row.and_then(|row| text(row, &["name"])).unwrap_or(route.path.as_str());
+            let credential = credential(&route.target.credential, kv, &mut notes);
+            let row = about(route.rule.path.as_str());
+            let name = row.and_then(|row| text(row, &["name"])).unwrap_or(route.rule.path.as_str());
             plan.routes.push((
                 ImportedRoute {
-                    id: v1::route_id(route.path.as_str()),
-                    path: route.path.clone(),
+                    id: v1::route_id(route.rule.path.as_str()),
+                    path: route.rule.path.clone(),
                     name: name.chars().take(255).collect(),
                     description: row
                         .and_then(|row| text(row, &["description"]))
                         .map(|text| text.chars().take(500).collect()),
-                    upstream: route.upstream.clone(),
+                    upstream: route.target.upstream.clone(),
                     tags: route
+                        .rule
                         .tags
                         .iter()
                         .filter(|tag| crate::access::scope::is_label(tag))
@@ -452,7 +347,7 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
     }
 }
 
-/// `Err` where there ought to be a credential and is none: the route must not be called bare.
+/// Makes a route's credential. `Err` if the route had one that cannot be made: it must not be called without.
 fn credential(
     wanted: &RouteCredential,
     kv: &BTreeMap<String, Value>,
@@ -472,7 +367,7 @@ fn credential(
             Value::String(text) => text.clone(),
             other => other.to_string(),
         });
-        let Some(secret) = value.as_deref().and_then(v1::secret_value) else {
+        let Some(secret) = value.as_deref().and_then(secret_value) else {
             let name = name.as_str();
             notes.push(format!("the dump lacks the secret {name}: disabled until its credential is set"));
             return Err(());
@@ -481,87 +376,6 @@ fn credential(
     }
     auth.resolve(secrets).map(Some).ok_or_else(|| {
         notes.push("its secret cannot be sent in a header: disabled".to_owned());
-    })
-}
-
-/// Which of the calls that are alike in every field a row is, counted over the whole dump. Whoever cuts a dump into
-/// parts says it, so that a call that has its like in another part is one all the same; else it is counted here.
-pub const OCCURRENCE: &str = "_occurrence";
-
-fn plan_calls(plan: &mut Plan, rows: Vec<Row>) {
-    let mut bad = 0_u32;
-    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
-    for (i, mut row) in rows.into_iter().enumerate() {
-        let said = row.remove(OCCURRENCE).and_then(|value| match value {
-            Value::String(text) => text.trim().parse().ok(),
-            other => other.as_u64(),
-        });
-        match call(i, &row) {
-            Some(mut call) => {
-                let counted = seen.entry(call.event.id.clone()).or_default();
-                let times = said.unwrap_or(*counted);
-                *counted += 1;
-                if times > 0 {
-                    call.event.id = format!("{}.{times}", call.event.id);
-                }
-                plan.calls.push(call);
-            }
-            None => bad += 1,
-        }
-    }
-    if bad > 0 {
-        plan.refuse("calls", "token_usage_logs", format!("{bad} rows lack a hash, a time or a status"));
-    }
-}
-
-fn call(place: usize, row: &Row) -> Option<ImportedCall> {
-    let number = |name: &str| match row.get(name)? {
-        Value::Number(n) => n.as_f64(),
-        Value::String(text) => text.trim().parse().ok(),
-        _ => None,
-    };
-    let hash: TokenHash = text(row, &["token_hash"])?.parse().ok()?;
-    let at = match row.get("timestamp").or_else(|| row.get("created_at"))? {
-        Value::Number(n) => n.as_i64()?,
-        Value::String(text) => parse_v1(text)?,
-        _ => return None,
-    };
-    let status = number("response_status").filter(|n| (100.0..600.0).contains(n))?;
-    let path = RequestPath::parse(text(row, &["route"])?)?;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "checked above, or clamped here"
-    )]
-    let (status, latency_ms) =
-        (status as u16, number("response_time_ms").unwrap_or(0.0).clamp(0.0, 86_400_000.0) as u32);
-    let id = digest(&["call", &serde_json::to_string(row).ok()?], 43);
-    Some(ImportedCall {
-        row: place,
-        hash,
-        event: UsageEvent {
-            id: format!("imp_{id}"),
-            at,
-            token_id: TokenId::from(""),
-            team: TeamId::from(""),
-            route_id: None,
-            route_path: Some(path.as_str().into()),
-            path: path.as_str().into(),
-            method: text(row, &["request_method"]).unwrap_or("GET").to_ascii_uppercase().into(),
-            status,
-            outcome: Outcome::of_status(status),
-            latency_ms,
-            gateway_ms: 0,
-            duration_ms: None,
-            secret: None,
-            bytes_in: None,
-            bytes_out: None,
-            client_ip: text(row, &["ip_address"]).map(Into::into),
-            user_agent: text(row, &["user_agent"]).map(Into::into),
-            country: None,
-            request_id: "import".into(),
-            ai: None,
-        },
     })
 }
 

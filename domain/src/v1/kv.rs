@@ -8,26 +8,27 @@
 //! ```
 
 use crate::access::record::{TokenRecord, TokenState};
+use crate::access::rule::Rule;
 use crate::access::scope::Scope;
-use crate::credential::Credential;
+use crate::encoding::base64url;
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::limit::Limits;
-use crate::route::ParsedRoutes;
-use crate::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential, RouteTable};
-use crate::secret::Secret;
+use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::KvError;
 use crate::time::parse_v1;
 use crate::token::TokenHash;
-use crate::upstream::settings::RouteSettings;
+use crate::upstream::address::UpstreamUrl;
+use crate::upstream::behaviour::Behaviour;
+use crate::upstream::target::{RouteCredential, Target};
 use crate::usage::clip;
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use crate::v1::auth::Auth;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 /// The team of tokens whose team is unknown.
 pub const UNKNOWN_TEAM: &str = "imported";
 
-/// The id of a token of the earlier system, before the import and after it: what was counted in between stays its own.
+/// The id of a token of the earlier system, before the import and after it: calls counted in between stay with it.
 pub fn token_id(hash: &TokenHash) -> TokenId {
     TokenId::from(format!("tok_v1{}", digest(&["token", hash.as_str()], 22)))
 }
@@ -37,7 +38,7 @@ pub fn route_id(path: &str) -> RouteId {
     RouteId::from(format!("rte_v1{}", digest(&["route", path.trim_end_matches('/')], 22)))
 }
 
-/// The team's slug, made of whatever the team was called.
+/// Makes a team's slug from its name.
 pub fn team_id(name: &str) -> TeamId {
     let mapped: String = name
         .to_lowercase()
@@ -46,7 +47,7 @@ pub fn team_id(name: &str) -> TeamId {
         .collect();
     let slug = clip(mapped.trim_matches('-'), 63);
     let slug = slug.trim_matches('-');
-    // A name without one Latin letter is told from others by its digest.
+    // A name without a Latin letter or digit gets a digest, to tell it from others.
     if slug.is_empty() && !name.trim().is_empty() {
         return TeamId::from(format!("team-{}", digest(&[name], 8).to_lowercase()));
     }
@@ -60,109 +61,7 @@ pub(crate) fn digest(parts: &[&str], chars: usize) -> String {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
-    clip(&URL_SAFE_NO_PAD.encode(hash.finalize()).replace(['-', '_'], "0"), chars)
-}
-
-/// The credential a v1 route names: references to secrets, not the secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Auth {
-    Bearer { token_ref: SecretName },
-    ApiKey { header_name: String, key_ref: SecretName },
-    Basic { username_ref: SecretName, password_ref: SecretName },
-}
-
-/// The name of a secret that a v1 route may use.
-///
-/// The Workers' own secrets are not among them: a table that named `CREDENTIAL_KEY` would send it
-/// to an upstream.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SecretName(String);
-
-const OWN_SECRETS: [&str; 7] = [
-    "TOKEN_CHECK_KEY",
-    "CREDENTIAL_KEY",
-    "USAGE_LOG_KEY",
-    "CLERK_SECRET_KEY",
-    "CLERK_WEBHOOK_SECRET",
-    "CLERK_JWT_KEY",
-    "BOOTSTRAP_ADMINS",
-];
-
-impl SecretName {
-    pub fn new(name: &str) -> Option<Self> {
-        let legal = (1..=128).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-')
-            && !OWN_SECRETS.iter().any(|own| own.eq_ignore_ascii_case(name));
-        legal.then(|| Self(name.to_owned()))
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Its key in KV.
-    pub fn kv_key(&self) -> String {
-        [SECRET_PREFIX, &self.0].concat()
-    }
-}
-
-/// The beginning of the key of a secret; its name follows.
-pub const SECRET_PREFIX: &str = "secret:";
-
-/// The secret in the value of `secret:<NAME>`.
-pub fn secret_value(text: &str) -> Option<Secret> {
-    let value: Value = serde_json::from_str(text).ok()?;
-    let secret = value.get("value")?.as_str()?;
-    (!secret.is_empty()).then(|| Secret::new(secret.to_owned()))
-}
-
-impl Auth {
-    fn parse(auth: &Value) -> Option<Option<Self>> {
-        let reference = |name: &str| {
-            let config = auth.get("config").unwrap_or(auth);
-            SecretName::new(config.get(name)?.as_str()?)
-        };
-        match auth.get("type").and_then(Value::as_str)? {
-            "none" => Some(None),
-            "bearer" => Some(Some(Self::Bearer { token_ref: reference("token_ref")? })),
-            "api-key" => {
-                let config = auth.get("config").unwrap_or(auth);
-                let header_name =
-                    config.get("header_name").and_then(Value::as_str).unwrap_or("X-API-Key").to_owned();
-                Some(Some(Self::ApiKey { header_name, key_ref: reference("key_ref")? }))
-            }
-            "basic" => {
-                let (username_ref, password_ref) = (reference("username_ref")?, reference("password_ref")?);
-                Some(Some(Self::Basic { username_ref, password_ref }))
-            }
-            _ => None,
-        }
-    }
-
-    /// The secrets that must be read, in the order that [`Auth::resolve`] takes them.
-    pub fn references(&self) -> Vec<&SecretName> {
-        match self {
-            Self::Bearer { token_ref } => vec![token_ref],
-            Self::ApiKey { key_ref, .. } => vec![key_ref],
-            Self::Basic { username_ref, password_ref } => vec![username_ref, password_ref],
-        }
-    }
-
-    /// The credential from the secrets that were read. `None` where one is missing or unfit.
-    pub fn resolve(&self, secrets: Vec<Secret>) -> Option<Credential> {
-        let mut secrets = secrets.into_iter();
-        let first = secrets.next()?;
-        let credential = match self {
-            Self::Bearer { .. } => Credential::Bearer { token: first },
-            Self::ApiKey { header_name, .. } => {
-                Credential::Header { name: header_name.clone(), prefix: None, value: first }
-            }
-            Self::Basic { .. } => {
-                Credential::Basic { username: first.expose().to_owned(), password: secrets.next()? }
-            }
-        };
-        credential.validate(false).ok().map(|()| credential)
-    }
+    clip(&base64url(&hash.finalize()).replace(['-', '_'], "0"), chars)
 }
 
 pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecord, KvError> {
@@ -172,7 +71,7 @@ pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
     let team = named("team_id").or_else(|| named("department")).unwrap_or_default();
     let expires_at = match value.get("expires_at") {
         None | Some(Value::Null) => None,
-        // An end that cannot be read must not become no end.
+        // An end that cannot be read must not be taken for no end.
         Some(end) => Some(end.as_str().and_then(parse_v1).ok_or(KvError::Time)?),
     };
     let scopes = value.get("scopes").and_then(Value::as_array).into_iter().flatten();
@@ -181,7 +80,7 @@ pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
         id: token_id(hash),
         name: name.to_owned(),
         team: team_id(team),
-        // A scope that is none grants nothing; the others stand.
+        // A scope that cannot be read grants nothing; the others are kept.
         scopes: scopes.filter_map(Value::as_str).filter_map(|s| s.parse::<Scope>().ok()).collect(),
         expires_at,
         state: TokenState::Active,
@@ -223,16 +122,14 @@ fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
         },
     };
     Some(Route {
-        id: route_id(path),
-        path: path.trim_end_matches('/').parse().ok()?,
-        upstream: crate::upstream::address::parse_base(url, allow_insecure).ok()?,
-        tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
-        methods: vec![],
-        timeout_ms: DEFAULT_TIMEOUT_MS,
-        cors_origins: vec![],
-        settings: RouteSettings::default(),
-        forward_cookies: false,
-        credential,
+        rule: Rule {
+            id: route_id(path),
+            path: path.trim_end_matches('/').parse().ok()?,
+            tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
+            methods: vec![],
+        },
+        target: Target { upstream: UpstreamUrl::parse(url, allow_insecure).ok()?, credential },
+        behaviour: Behaviour::default(),
     })
 }
 
@@ -240,6 +137,7 @@ fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
 mod tests {
     use super::*;
     use crate::kv::parse_routes;
+    use crate::v1::auth::SecretName;
 
     const ROUTES: &str = r#"{
         "/api/openai": {"url":"https://api.openai.com/v1","tags":["ai"],
@@ -257,7 +155,7 @@ mod tests {
         let parsed = parse_routes(ROUTES, false).unwrap();
         assert_eq!(parsed.unreadable, ["bad"]);
         assert!(parsed.table.legacy_tokens);
-        parsed.table.iter().find(|r| r.path.as_str() == path).unwrap().credential.clone()
+        parsed.table.iter().find(|r| r.rule.path.as_str() == path).unwrap().target.credential.clone()
     }
 
     #[test]
@@ -297,18 +195,5 @@ mod tests {
         assert_eq!(record.scopes, [Scope::Service("openai".into())]);
         assert_eq!(record.expires_at, parse_v1("2026-01-01T00:00:00Z"));
         assert_eq!(crate::kv::read_token(r#"{"name":"n","expires_at":"soon"}"#, &hash), Err(KvError::Time));
-    }
-
-    #[test]
-    fn secrets_are_resolved_and_missing_ones_are_not_made_up() {
-        let auth = Auth::Basic {
-            username_ref: SecretName::new("U").unwrap(),
-            password_ref: SecretName::new("P").unwrap(),
-        };
-        let secret = |s: &str| Secret::new(s.into());
-        assert!(auth.resolve(vec![secret("u"), secret("p")]).is_some());
-        assert!(auth.resolve(vec![secret("u")]).is_none());
-        assert_eq!(secret_value(r#"{"value":"x"}"#), Some(secret("x")));
-        assert_eq!(secret_value(r#"{"value":""}"#), None);
     }
 }

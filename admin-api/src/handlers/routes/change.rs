@@ -18,7 +18,7 @@ use domain::access::path::RoutePath;
 use domain::id::RouteId;
 use domain::people::role::{Action, Caller, Subject};
 use domain::stored::still_unreadable;
-use domain::upstream::address::origin_of;
+use domain::upstream::address::{UpstreamUrl, origin_of};
 use domain::upstream::settings::{Failover, RouteSettings};
 use url::Url;
 
@@ -44,7 +44,7 @@ pub async fn create(call: &Call, asked: Asked<CreateRouteRequest>) -> Answer<Rou
         None => None,
         Some(credential) => {
             let grant = call.authorize(caller, Subject::default(), attempt)?;
-            Some(seal_for(call, &db, &grant, &id, origin_of(&route.upstream), credential).await?)
+            Some(seal_for(call, &db, &grant, &id, route.upstream.origin(), credential).await?)
         }
     };
     let after = serde_json::json!({
@@ -135,7 +135,8 @@ async fn check_failover<'a>(
 /// Returns the route after the change, without its credential if that is sealed to another origin.
 fn changed(route: Stored, change: RouteChange) -> Stored {
     let Stored { view, upstream } = route;
-    let origin = change.upstream.as_ref().map(origin_of).or_else(|| origin_in(&upstream.backend_url));
+    let origin =
+        change.upstream.as_ref().map(UpstreamUrl::origin).or_else(|| origin_in(&upstream.backend_url));
     let credential = upstream.credential.filter(|c| origin.as_ref() == Some(&c.origin));
     let given = [("methods", change.methods.is_some()), ("settings", change.settings.is_some())];
     let settings =
@@ -234,7 +235,8 @@ mod tests {
     }
 
     fn with_url(url: &str) -> Stored {
-        let change = RouteChange { upstream: Some(Url::parse(url).unwrap()), ..RouteChange::default() };
+        let change =
+            RouteChange { upstream: Some(UpstreamUrl::parse(url, true).unwrap()), ..RouteChange::default() };
         changed(stored(), change)
     }
 

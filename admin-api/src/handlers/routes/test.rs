@@ -13,10 +13,10 @@ use domain::access::path::RequestPath;
 use domain::credential::CredentialEdit;
 use domain::credential::sigv4::Payload;
 use domain::people::role::{Action, Subject};
-use domain::route::{Route, RouteCredential};
-use domain::upstream::address::{origin_of, parse_base};
+use domain::route::Route;
 use domain::upstream::build_url;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID};
+use domain::upstream::target::RouteCredential;
 use domain::usage::outcome::Outcome;
 use edge::clock::now;
 use edge::credential::{Outgoing, attach};
@@ -39,9 +39,12 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
     call.require(caller, Action::TestRoute, Subject::default(), attempt)?;
     let request = asked.read(call)?;
     let row = store::published_one(&call.db()?, &id).await?.ok_or(ApiError::NotFound)?;
-    let route = route_of(row).map(Route::from);
-    let route = route.ok_or_else(|| Failure::Internal("the route cannot be read".to_owned()))?;
-    let url = url_of(call, &route, request.path.as_deref().unwrap_or_default())?;
+    let route = route_of(row).ok_or_else(|| Failure::Internal("the route cannot be read".to_owned()))?;
+    // The rules may have changed since the route was made.
+    let route = route
+        .open(call.config.allow_insecure_upstreams)
+        .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
+    let url = url_of(&route, request.path.as_deref().unwrap_or_default())?;
 
     let tested =
         |status, latency_ms, outcome| RouteTested { url: url.to_string(), status, latency_ms, outcome };
@@ -54,7 +57,7 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
     let Some(upstream) = upstream else {
         return respond(tested(None, took(), Outcome::CredentialUnavailable));
     };
-    let timeout_ms = route.timeout_ms.min(MAX_TIMEOUT_MS);
+    let timeout_ms = route.behaviour.timeout_ms.min(MAX_TIMEOUT_MS);
     let answer = match within(timeout_ms.into(), Fetch::Request(upstream).send()).await {
         Ok(Ok(response)) => {
             let status = response.status_code();
@@ -70,25 +73,21 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
 }
 
 /// Builds the URL of the call by the gateway's own rules.
-fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
+fn url_of(route: &Route, below: &str) -> Result<Url, Failure> {
     let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
     let refused = || Failure::field("path", "must be empty or begin with '/', and not climb");
     if !path.is_empty() && !path.starts_with('/') {
         return Err(refused());
     }
-    let whole = format!("{}{path}", route.path.as_str());
+    let whole = format!("{}{path}", route.rule.path.as_str());
     let path = RequestPath::parse(&whole).ok_or_else(refused)?;
-    let url = build_url(route, &path, query).map_err(|_| refused())?;
-    // Check the base again: the rules may have changed since the route was made.
-    parse_base(route.upstream.as_str(), call.config.allow_insecure_upstreams)
-        .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
-    Ok(url)
+    build_url(route.mount(), &path, query).map_err(|_| refused())
 }
 
 async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEdit>, ()> {
-    let RouteCredential::Sealed(sealed) = &route.credential else { return Ok(None) };
-    let origin = origin_of(&route.upstream);
-    match edge::crypto::open(sealed, &route.id, &origin, &call.config.credential_keys).await {
+    let RouteCredential::Sealed(sealed) = &route.target.credential else { return Ok(None) };
+    let origin = route.target.upstream.origin();
+    match edge::crypto::open(sealed, &route.rule.id, &origin, &call.config.credential_keys).await {
         Ok(credential) => Ok(Some(credential.edit())),
         Err(error) => {
             log(

@@ -10,6 +10,7 @@ use contract::error::ApiError;
 use contract::tokens::{ExplainRequest, Explanation};
 use domain::access::path::RequestPath;
 use domain::access::record::TokenRecord;
+use domain::access::rule::Rule;
 use domain::access::{self, explain as steps_of};
 use domain::error::FieldError;
 use domain::method::Method;
@@ -29,7 +30,7 @@ pub async fn explain(call: &Call, asked: Asked<ExplainRequest>) -> Answer<Explan
     let mut published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
     let record = record_of(&published.remove(&token.id).ok_or(ApiError::NotFound)??)?;
     let table = route_table(&db, call.now, Source::Request(&call.request_id)).await?;
-    let table = table.table();
+    let table = table.rules();
     let propagation = propagation_of(&db, &token.id).await?;
     respond(answer(&record, &table, &question, call.now, propagation))
 }
@@ -67,7 +68,7 @@ impl Question {
 
 fn answer(
     record: &TokenRecord,
-    table: &RouteTable,
+    table: &RouteTable<Rule>,
     question: &Question,
     now: domain::time::UnixMs,
     propagation: contract::Propagation,
@@ -80,14 +81,13 @@ fn answer(
     };
     let steps = steps_of(record, table, &call);
     let denial = steps.iter().find_map(|step| step.denial);
-    let route = table.find(&question.path);
-    let covering = route.and_then(|route| {
-        record.scopes.iter().find(|scope| scope.covers(call.method, &question.path, route))
-    });
+    let rule = table.find(&question.path);
+    let covering = rule
+        .and_then(|rule| record.scopes.iter().find(|scope| scope.covers(call.method, &question.path, rule)));
     Explanation {
         allowed: denial.is_none(),
-        route_id: route.map(|route| route.id.clone()),
-        route_path: route.map(|route| route.path.as_str().to_owned()),
+        route_id: rule.map(|rule| rule.id.clone()),
+        route_path: rule.map(|rule| rule.path.as_str().to_owned()),
         scope: covering.map(ToString::to_string),
         status: denial.map(|denial| denial.error().status()),
         code: denial.map(|denial| denial.error().code().to_owned()),

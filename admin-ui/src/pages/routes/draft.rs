@@ -11,7 +11,7 @@ use contract::routes::{
 };
 use domain::credential::CredentialKind;
 use domain::error::FieldError;
-use domain::upstream::address::{origin_of, parse_base};
+use domain::upstream::address::UpstreamUrl;
 use std::rc::Rc;
 
 /// The form as it is typed in; lists are separated by commas or spaces.
@@ -100,7 +100,7 @@ impl Draft {
     /// Whether the credential of `route` would be lost: it is sealed to another origin than the one typed in.
     pub fn drops_credential(&self, route: Option<&RouteView>, is_local: bool) -> bool {
         let credential = route.and_then(|route| route.upstream.as_ref()).and_then(|u| u.credential.as_ref());
-        let origin = parse_base(&self.backend_url, is_local).ok().map(|url| origin_of(&url));
+        let origin = UpstreamUrl::parse(&self.backend_url, is_local).ok().map(|url| url.origin());
         credential.zip(origin).is_some_and(|(credential, origin)| {
             credential.origin != origin && self.credential.credential(Some(credential.kind)).is_none()
         })

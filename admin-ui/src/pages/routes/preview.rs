@@ -4,11 +4,9 @@ use crate::components::TextField;
 use crate::config::use_config;
 use crate::hooks::{setter, use_id};
 use crate::i18n::use_i18n;
-use domain::access::path::RequestPath;
-use domain::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential};
-use domain::upstream::address::parse_base;
-use domain::upstream::build_url;
-use domain::upstream::settings::RouteSettings;
+use domain::access::path::{InvalidRoutePath, RequestPath, RoutePath};
+use domain::upstream::address::UpstreamUrl;
+use domain::upstream::{Mount, build_url};
 use yew::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -44,25 +42,15 @@ pub fn Preview(props: &PreviewProps) -> Html {
 
 /// Returns the upstream's URL for `sample` below a route. The error is a message of `domain`.
 fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: bool) -> Result<String, String> {
-    let path = path.parse().map_err(|why: domain::access::path::InvalidRoutePath| why.to_string())?;
-    let upstream = parse_base(backend_url, allow_insecure).map_err(|why| why.to_string())?;
-    let route = Route {
-        id: "".into(),
-        path,
-        upstream,
-        tags: vec![],
-        methods: vec![],
-        timeout_ms: DEFAULT_TIMEOUT_MS,
-        cors_origins: vec![],
-        forward_cookies: false,
-        settings: RouteSettings::default(),
-        credential: RouteCredential::None,
-    };
+    let path: RoutePath = path.parse().map_err(|why: InvalidRoutePath| why.to_string())?;
+    let upstream = UpstreamUrl::parse(backend_url, allow_insecure).map_err(|why| why.to_string())?;
     let (below, query) = sample.split_once('?').map_or((sample, None), |(path, query)| (path, Some(query)));
     // Cannot fail: a route's path begins with a slash.
-    let asked = RequestPath::parse(&format!("{}{below}", route.path.as_str()))
-        .unwrap_or_else(|| RequestPath::of(&route.upstream));
-    build_url(&route, &asked, query).map(String::from).map_err(|why| why.to_string())
+    let asked = RequestPath::parse(&format!("{}{below}", path.as_str()))
+        .unwrap_or_else(|| RequestPath::of(upstream.as_url()));
+    build_url(Mount { path: &path, upstream: &upstream }, &asked, query)
+        .map(String::from)
+        .map_err(|why| why.to_string())
 }
 
 #[cfg(test)]

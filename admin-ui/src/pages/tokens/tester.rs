@@ -4,7 +4,7 @@
 use crate::api::use_api;
 use crate::clock;
 use crate::components::{CallErrorView, SelectField, TextField, as_field_error, edit, filled};
-use crate::hooks::{as_decided_on, setter, use_action};
+use crate::hooks::{rule_of, setter, use_action};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use contract::tokens::{ExplainRequest, ExplainToken, Explanation, TokenView};
@@ -14,7 +14,7 @@ use domain::access::record::TokenRecord;
 use domain::access::scope::{Scope, cap_to_check, within_cap};
 use domain::access::{Call, Denial, Step, StepResult, explain};
 use domain::id::TokenId;
-use domain::route::{Route, RouteTable};
+use domain::route::RouteTable;
 use ipnet::IpNet;
 use patternfly_yew::prelude::*;
 use std::net::IpAddr;
@@ -254,12 +254,12 @@ fn decide(
     now: i64,
 ) -> Result<Vec<StepResult>, Unreadable> {
     let record = record_of(token, cap).ok_or(Unreadable::Token)?;
-    let routes: Vec<Route> = routes.iter().filter(|view| view.enabled).filter_map(as_decided_on).collect();
+    let rules = routes.iter().filter(|view| view.enabled).filter_map(rule_of);
     let path = RequestPath::parse(&request.path).ok_or(Unreadable::Path)?;
     let client_ip: Option<IpAddr> =
         request.client_ip.as_ref().map(|ip| ip.parse()).transpose().map_err(|_| Unreadable::ClientIp)?;
     let call = Call { method: &request.method, path: &path, client_ip, now };
-    Ok(explain(&record, &RouteTable::new(routes, false, 0), &call))
+    Ok(explain(&record, &RouteTable::new(rules, false, 0), &call))
 }
 
 /// Returns the token as the gateway knows it: with its scopes inside the team's cap.

@@ -1,12 +1,10 @@
-//! Response headers: the one table of what becomes of each on its way to the client.
+//! Response headers: one table says how each reaches the client.
 //!
 //! Whatever the table says, a header that holds the route's credential in any encoding is withheld.
 
 use super::search::Guarded;
 use super::{HOP_BY_HOP, REQUEST_ID};
-use crate::route::Route;
-use crate::upstream::address::origin_of;
-use crate::upstream::{map_location, map_set_cookie, without_pairs};
+use crate::upstream::{Mount, map_location, map_set_cookie, without_pairs};
 use url::Url;
 
 /// The upstream's own request id: its support asks for it.
@@ -23,9 +21,9 @@ pub enum Fate {
     Rename(&'static str),
     /// Handed on, with the gateway's own members after the upstream's.
     Join,
-    /// One address, mapped to the gateway where it leads into the route's upstream.
+    /// One address, mapped to the gateway if it leads into the route's upstream.
     Address,
-    /// The same, but a relative one is left: nothing says what it is relative to.
+    /// One address, as [`Fate::Address`]; a relative one is left, since nothing says what it is relative to.
     AbsoluteAddress,
     /// `<address>; parameters, …` (RFC 8288).
     Link,
@@ -51,7 +49,7 @@ const TABLE: [(&str, Fate); 24] = [
     (RATE_LIMIT, Fate::Join),
     (RATE_LIMIT_POLICY, Fate::Join),
     ("set-cookie2", Fate::Drop),
-    // These speak for a whole origin, and the gateway's is not the upstream's.
+    // These apply to a whole origin, and the gateway's origin is not the upstream's.
     ("alt-svc", Fate::Drop),
     ("clear-site-data", Fate::Drop),
     ("expect-ct", Fate::Drop),
@@ -61,7 +59,7 @@ const TABLE: [(&str, Fate); 24] = [
     ("public-key-pins-report-only", Fate::Drop),
     ("service-worker-allowed", Fate::Drop),
     ("strict-transport-security", Fate::Drop),
-    // Marks of ours, which only a request bears.
+    // Our own marks, which belong in requests only.
     (super::LOOP_MARK, Fate::Drop),
     (crate::upstream::fault::FAULT, Fate::Drop),
 ];
@@ -74,7 +72,7 @@ pub fn fate(name: &str) -> Fate {
     if let Some((_, fate)) = TABLE.iter().find(|(known, _)| *known == name) {
         return *fate;
     }
-    // Which browsers may read a response is the route's to say, not the upstream's.
+    // The route decides which browsers may read a response, not the upstream.
     if HOP_BY_HOP.contains(&name) || name.starts_with("access-control-") {
         Fate::Drop
     } else if ADDRESS_ENDINGS.iter().any(|ending| name.ends_with(ending)) {
@@ -84,11 +82,11 @@ pub fn fate(name: &str) -> Fate {
     }
 }
 
-/// A response on its way back, as far as its headers depend on it.
+/// Facts about a call that decide on its response's headers.
 #[derive(Clone, Copy, Debug)]
 pub struct Returning<'a> {
-    /// The route, with the upstream that responded.
-    pub route: &'a Route,
+    /// The upstream that responded, under the route's path.
+    pub mount: Mount<'a>,
     /// The address that was called, without its credential.
     pub sent_to: &'a Url,
     /// The gateway's origin as the client knows it.
@@ -104,21 +102,25 @@ pub struct Returning<'a> {
 /// A change to the headers, to be carried out in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Edit {
+    /// Takes every header of this name out.
     Delete(String),
+    /// Sets a header, by name and value.
     Set(String, String),
+    /// Adds a header, by name and value, beside those of its name.
     Append(String, String),
 }
 
 /// The changes that turn an upstream's headers into the client's.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
+    /// The changes, in the order in which they are carried out.
     pub edits: Vec<Edit>,
     /// Names of headers that held the credential and are withheld.
     pub withheld: Vec<String>,
 }
 
 impl Returning<'_> {
-    /// The changes to `headers`: names in lower case, each `Set-Cookie` by itself.
+    /// Returns the changes to `headers`: names in lower case, each `Set-Cookie` by itself.
     pub fn edits(&self, headers: &[(String, String)]) -> Edits {
         let mut done = Edits::default();
         let mut cookies = Vec::new();
@@ -144,7 +146,7 @@ impl Returning<'_> {
                 done.withheld.push(name.clone());
             } else if let Fate::Rename(other) = fate {
                 done.edits.push(Edit::Delete(name.clone()));
-                // An upstream that hands our id back, or is a gateway itself, has said nothing new.
+                // An upstream that returns our id, or is a gateway itself, adds nothing.
                 if value != self.request_id {
                     done.edits.push(Edit::Append(other.to_owned(), value.clone()));
                 }
@@ -166,29 +168,29 @@ impl Returning<'_> {
             if self.guarded.are_in(cookie) {
                 done.withheld.push(name());
             } else {
-                done.edits.push(Edit::Append(name(), map_set_cookie(cookie, self.route)));
+                done.edits.push(Edit::Append(name(), map_set_cookie(cookie, self.mount)));
             }
         }
     }
 
-    /// An address as the client must see it; `None` if it stays as it is.
+    /// Returns an address as the client must see it; `None` if it stays as it is.
     fn address(&self, address: &str, may_be_relative: bool) -> Option<String> {
         let target = self.sent_to.join(address.trim()).ok();
         if !may_be_relative && Url::parse(address.trim()).is_err() {
             return None;
         }
-        let is_ours = target.is_some_and(|target| origin_of(&target) == origin_of(&self.route.upstream));
+        let is_ours = target.is_some_and(|target| target.origin() == self.mount.upstream.as_url().origin());
         let parameter = self.parameter.filter(|_| is_ours);
         let cleaned = without_pairs(address, |name, pair| {
             parameter.is_some_and(|parameter| name.eq_ignore_ascii_case(parameter))
                 || self.guarded.are_in(pair)
         });
-        let mapped = map_location(&cleaned, self.sent_to, self.route, self.gateway).unwrap_or(cleaned);
+        let mapped = map_location(&cleaned, self.sent_to, self.mount, self.gateway).unwrap_or(cleaned);
         (mapped != address).then_some(mapped)
     }
 }
 
-/// `value` with each `<target>` mapped; `None` if none changes.
+/// Returns `value` with each `<target>` mapped; `None` if none changes.
 fn map_links(value: &str, map: impl Fn(&str) -> Option<String>) -> Option<String> {
     let mut mapped = String::with_capacity(value.len());
     let mut rest = value;
@@ -230,14 +232,16 @@ fn map_refresh(value: &str, map: impl Fn(&str) -> Option<String>) -> Option<Stri
     map(target).map(|mapped| format!("{}; url={mapped}", seconds.trim()))
 }
 
+/// The header that tells what remains of each limit.
 pub const RATE_LIMIT: &str = "ratelimit";
+/// The header that tells the limits.
 pub const RATE_LIMIT_POLICY: &str = "ratelimit-policy";
 
-/// The name under which an upstream's `RateLimit` or `RateLimit-Policy` goes on beside `ours`.
+/// Returns the name under which an upstream's `RateLimit` or `RateLimit-Policy` is sent beside `ours`.
 ///
-/// Both are lists of quoted names with parameters (draft-ietf-httpapi-ratelimit-headers), so they are
-/// joined under one name. What earlier drafts wrote is no such list, and a name that both use would
-/// be ambiguous; then the upstream's goes under a name of its own.
+/// Both are lists of quoted names with parameters (draft-ietf-httpapi-ratelimit-headers), so they are joined under
+/// one name. The upstream's gets a name of its own if it is in an earlier draft's form, which is not such a list, or
+/// if both lists use one name, which would be ambiguous.
 pub fn name_beside(name: &'static str, theirs: &str, ours: &str) -> &'static str {
     fn names(list: &str) -> impl Iterator<Item = &str> {
         list.split('"').skip(1).step_by(2)

@@ -1,6 +1,6 @@
-//! The search for secrets in header values, whatever encoding they were put into.
+//! The search for secrets in header values, in any encoding.
 
-use crate::access::path::percent_decode;
+use crate::encoding::percent_decode;
 use crate::secret::Secret;
 
 /// A shorter secret would be found in every other header by accident, so it is not searched for.
@@ -10,7 +10,7 @@ const MIN_LEN_INSIDE: usize = 8;
 /// Rounds of percent-decoding: an address inside an address inside an address.
 const ROUNDS: usize = 3;
 
-/// Secrets that must not be seen on the other side of the gateway.
+/// Secrets that must not cross the gateway.
 #[derive(Clone, Debug)]
 pub struct Guarded {
     secrets: Vec<Secret>,
@@ -24,13 +24,14 @@ impl Default for Guarded {
 }
 
 impl Guarded {
+    /// Makes a search for these secrets.
     pub fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
         let secrets: Vec<_> = secrets.into_iter().filter(|s| s.expose().len() >= MIN_LEN).collect();
         let shortest = secrets.iter().map(|s| s.expose().len()).min().unwrap_or(usize::MAX);
         Self { secrets, shortest }
     }
 
-    /// These secrets and more of them.
+    /// Returns a search for these secrets and `more`.
     #[must_use]
     pub fn and(&self, more: impl IntoIterator<Item = Secret>) -> Self {
         Self::new(self.secrets.iter().cloned().chain(more))
@@ -84,14 +85,14 @@ impl Guarded {
     }
 }
 
-/// `form` with the spaces of form-encoding, and without escapes.
+/// Returns `form` with `+` read as a space, and without backslashes, as far as either changes it.
 fn other_readings(form: &[u8]) -> Vec<Vec<u8>> {
     let has_plus = form.contains(&b'+');
     let spaced = has_plus.then(|| form.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect());
     spaced.into_iter().chain(without_escapes(form)).collect()
 }
 
-/// `bytes` without the backslashes of JSON and of quoted strings; `None` if there are none.
+/// Returns `bytes` without the backslashes of JSON and of quoted strings; `None` if it has no backslash.
 fn without_escapes(bytes: &[u8]) -> Option<Vec<u8>> {
     bytes.contains(&b'\\').then(|| bytes.iter().copied().filter(|b| *b != b'\\').collect())
 }
@@ -107,7 +108,7 @@ fn holds(text: &[u8], secret: &[u8], anywhere: bool) -> bool {
     found.any(|(at, _)| anywhere || is_word(at))
 }
 
-/// The six bits of a character of base64, in its plain alphabet or the one for URLs (RFC 4648).
+/// Returns the six bits of a base64 character, in the plain alphabet or the one for URLs (RFC 4648).
 fn sextet(byte: u8) -> Option<u32> {
     let value = match byte {
         b'A'..=b'Z' => byte - b'A',
@@ -120,7 +121,7 @@ fn sextet(byte: u8) -> Option<u32> {
     Some(value.into())
 }
 
-/// The bytes of an unpadded run; bits left over at its end are no byte.
+/// Decodes a run without padding; bits that are left over at its end are dropped.
 fn base64_decode(run: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(run.len() * 3 / 4);
     for quad in run.chunks(4) {
@@ -144,8 +145,7 @@ pub(super) fn percent_encoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use base64::Engine;
-    use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+    use crate::encoding::{base64, base64url};
     use proptest::prelude::*;
     use url::form_urlencoded::byte_serialize;
 
@@ -186,9 +186,9 @@ mod tests {
                 format!("/x?a={form}&b={after}"),
                 format!("/x?return={}", percent_encoded(&format!("/y?key={form}"))),
                 percent_encoded(&percent_encoded(&secret)),
-                format!("Basic {}", STANDARD.encode(&pair)),
-                format!("x{}", URL_SAFE_NO_PAD.encode(&pair)),
-                percent_encoded(&STANDARD.encode(&pair)),
+                format!("Basic {}", base64(pair.as_bytes())),
+                format!("x{}", base64url(pair.as_bytes())),
+                percent_encoded(&base64(pair.as_bytes())),
                 serde_json::to_string(&pair).unwrap(),
                 latin1,
             ] {

@@ -1,4 +1,5 @@
 use super::*;
+use crate::v1::dump::{OCCURRENCE, settings_parts};
 use serde_json::json;
 
 fn dump(kv: &Value, tables: Value) -> Plan {
@@ -37,7 +38,7 @@ fn a_token_without_scopes_grants_nothing_and_that_is_said() {
 }
 
 #[test]
-fn what_cannot_be_taken_is_named() {
+fn entries_that_cannot_be_imported_are_named() {
     let plan = dump(
         &json!({
             "token:short": {"name": "n"},
@@ -142,7 +143,7 @@ fn the_gateway_counts_under_the_ids_that_the_import_makes() {
         ids.into_iter().map(ToString::to_string).collect::<std::collections::BTreeSet<_>>()
     };
     let made = ids(plan.routes.iter().map(|(route, _)| &route.id).collect());
-    assert_eq!(ids(table.iter().map(|route| &route.id).collect()), made);
+    assert_eq!(ids(table.iter().map(|route| &route.rule.id).collect()), made);
     assert_eq!(made.len(), 2);
     let nameless = json!({"name": "n", "team_id": " "});
     let plan = dump(&json!({ token_key("b"): nameless }), json!({}));
@@ -151,7 +152,7 @@ fn the_gateway_counts_under_the_ids_that_the_import_makes() {
 }
 
 #[test]
-fn a_call_with_its_like_in_another_part_is_one_and_a_part_again_is_none() {
+fn a_call_with_an_equal_in_another_part_counts_and_a_repeated_part_does_not() {
     let row = |n: Option<u64>| {
         let mut row = json!({"token_hash": hash("a"), "route": "/x", "timestamp": 1, "response_status": 200});
         if let Some(n) = n {
@@ -175,7 +176,7 @@ fn a_call_with_its_like_in_another_part_is_one_and_a_part_again_is_none() {
 }
 
 #[test]
-fn a_dump_is_cut_so_that_each_part_stands_by_itself_and_all_of_them_are_the_whole() {
+fn parts_of_a_dump_can_be_planned_alone_and_add_up_to_the_whole() {
     let mut kv = BTreeMap::from([
         ("routes".to_owned(), json!({"/api/x": "https://x.example"})),
         ("odd".to_owned(), json!(1)),

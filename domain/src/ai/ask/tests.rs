@@ -1,0 +1,109 @@
+use super::*;
+use serde_json::{Value, json};
+
+fn ask(path: &str, body: &Value) -> AiAsk {
+    ask_of(Metering::Generates, path, body.to_string().as_bytes())
+}
+
+#[test]
+fn a_request_says_what_it_can_use() {
+    let chat = ask("/v1/chat/completions", &json!({"model": "gpt-4o", "max_tokens": 100, "n": 2}));
+    assert_eq!((chat.model.as_deref(), chat.most_completion()), (Some("gpt-4o"), Some(200)));
+    assert_eq!(chat.most_tokens(), Some(200 + chat.prompt_bytes));
+    let embeddings = ask_of(Metering::Reads, "/v1/embeddings", br#"{"model":"e","input":"x"}"#);
+    assert_eq!(embeddings.most_completion(), Some(0));
+    assert_eq!(ask("/v1/messages", &json!({"model": "c"})).most_tokens(), None);
+    assert_eq!(ask_of(Metering::Generates, "/v1/x", b"no json").model, None);
+    let submitted = ask_of(Metering::Submits, "/v1/batches", br#"{"max_tokens":5}"#);
+    assert_eq!(submitted.most_tokens(), None);
+}
+
+#[test]
+fn the_largest_bound_of_a_request_counts() {
+    for (body, most) in [
+        (json!({"max_tokens": 1, "max_completion_tokens": 9, "max_output_tokens": 5}), 9),
+        (json!({"max_tokens": 9, "max_completion_tokens": 1}), 9),
+        (json!({"max_output_tokens": 9, "max_tokens": null}), 9),
+        (json!({"max_tokens": 3, "n": 1, "best_of": 5}), 15),
+        (json!({"max_tokens": 3, "n": 2, "prompt": ["a", "b", "c"]}), 18),
+        (json!({"max_tokens": 3, "prompt": [[1, 2], [3]]}), 6),
+        (json!({"max_tokens": 3, "prompt": [1, 2, 3]}), 3),
+        (json!({"generationConfig": {"maxOutputTokens": 50, "candidateCount": 3}}), 150),
+        (json!({"generation_config": {"max_output_tokens": 50}}), 50),
+        (json!({"inferenceConfig": {"maxTokens": 7}}), 7),
+        (json!({"options": {"num_predict": 7}}), 7),
+    ] {
+        assert_eq!(ask("/v1/x", &body).most_completion(), Some(most), "{body}");
+    }
+    assert_eq!(ask("/api/chat", &json!({"options": {"num_predict": -1}})).most_completion(), None);
+    assert_eq!(
+        ask("/v1/x", &json!({"max_tokens": 5, "previous_response_id": "resp_1"})).most_completion(),
+        None
+    );
+}
+
+#[test]
+fn the_model_in_the_path_comes_before_the_bodys() {
+    for (path, model) in [
+        ("/openai/deployments/mine/chat/completions", "mine"),
+        ("/v1beta/models/gemini-2.5-pro:streamGenerateContent", "gemini-2.5-pro"),
+        ("/v1beta/models/gemini-2.5-pro%3AgenerateContent", "gemini-2.5-pro"),
+        ("/v1beta/tunedModels/mine:generateContent", "mine"),
+        ("/v1/projects/p/publishers/google/models/gemini-2.5-pro:generateContent", "gemini-2.5-pro"),
+        ("/model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke", "anthropic.claude-3-haiku-20240307-v1:0"),
+        ("/v1beta/openai/chat/completions", "body"),
+        ("/openai/v1/responses", "body"),
+    ] {
+        assert_eq!(ask(path, &json!({"model": "body"})).model.as_deref(), Some(model), "{path}");
+    }
+    let long = json!({"model": "A".repeat(300_000)});
+    assert_eq!(ask("/v1/x", &long).model.unwrap().len(), MAX_MODEL_LEN);
+    let path = format!("/openai/deployments/{}/chat/completions", "x".repeat(16_000));
+    assert_eq!(ask(&path, &json!({})).model.unwrap().len(), MAX_MODEL_LEN);
+}
+
+#[test]
+fn usage_is_asked_for_without_touching_the_rest() {
+    let path = "/v1/chat/completions";
+    for (body, wanted) in [
+        (
+            " {\"model\":\"m\", \"stream\" : true}\n",
+            " {\"stream_options\":{\"include_usage\":true},\"model\":\"m\", \"stream\" : true}\n",
+        ),
+        (
+            "{\"stream\":true,\"stream_options\":{\"include_obfuscation\":false}}",
+            "{\"stream\":true,\"stream_options\":{\"include_usage\":true,\"include_obfuscation\":false}}",
+        ),
+        (
+            "{\"stream\":true,\"stream_options\" : { } ,\"n\":1}",
+            "{\"stream\":true,\"stream_options\" : {\"include_usage\":true } ,\"n\":1}",
+        ),
+        (
+            "{\"stream_options\":null,\"stream\":true}",
+            "{\"stream_options\":{\"include_usage\":true},\"stream\":true}",
+        ),
+        // A member of that name within another, or in text, is not the one.
+        (
+            "{\"x\":{\"stream_options\":{}},\"y\":\"\\\"stream_options\\\":{\",\"stream\":true,\"stream_options\":{}}",
+            "{\"x\":{\"stream_options\":{}},\"y\":\"\\\"stream_options\\\":{\",\"stream\":true,\"stream_options\":{\"include_usage\":true}}",
+        ),
+    ] {
+        let asked = with_include_usage(path, body.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(asked.clone()).unwrap(), wanted);
+        serde_json::from_slice::<Value>(&asked).unwrap();
+        assert_eq!(with_include_usage(path, &asked), None);
+    }
+    // The client's own word stands.
+    for other in [
+        r#"{"stream":false}"#,
+        r#"{"stream":true,"stream_options":{"include_usage":false}}"#,
+        r#"{"stream":true,"stream_options":{"include_usage":true}}"#,
+        r#"{"stream":true,"stream_options":[]}"#,
+        "[]",
+        "",
+        r#"{"model":"m"}"#,
+    ] {
+        assert_eq!(with_include_usage(path, other.as_bytes()), None, "{other}");
+    }
+    assert_eq!(with_include_usage("/v1/responses", br#"{"stream":true}"#), None);
+}
