@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
-import { policy } from "../scripts/headers.mjs";
+import { policy } from "../scripts/build/headers.mjs";
 import { root, run } from "../scripts/setup.mjs";
 
 /** State and what belongs to it; both survive restarts and are ignored by git. */

@@ -99,7 +99,7 @@ test("every npm script that a document names is one", () => {
 });
 
 /** Whose text is inside `npm test`, which cannot run itself. */
-const OF_NPM_TEST = /^(npm test|cargo (test|clippy|fmt)|node (--test|scripts\/build\.mjs))\b/;
+const OF_NPM_TEST = /^(npm test|cargo (test|clippy|fmt)|node (--test|scripts\/build\/build\.mjs))\b/;
 
 /** What a block's marker, the line above it, leaves to be desired; nothing where it is right. */
 function faultOf(file, marker, block) {

@@ -3,8 +3,8 @@
 import { operate } from "./operate.mjs";
 
 await operate(import.meta.url, {}, async ({ stage }) => {
-  const { open } = await import("./deploy/account.mjs");
-  const { askForAll, published, underWay } = await import("./deploy/publication.mjs");
+  const { open } = await import("./stage/account.mjs");
+  const { askForAll, published, underWay } = await import("./derived/publication.mjs");
   const { sql } = await open(stage);
   const started = Date.now();
   let asked = await underWay(sql);

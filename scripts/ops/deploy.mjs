@@ -7,9 +7,9 @@ import path from "node:path";
 import { createInterface } from "node:readline/promises";
 import { Writable } from "node:stream";
 import { parseArgs } from "node:util";
-import { root, run, setUp } from "./setup.mjs";
-import { build } from "./build.mjs";
-import { clerkOrigin, writeHeaders } from "./headers.mjs";
+import { root, run, setUp } from "../setup.mjs";
+import { build } from "../build/build.mjs";
+import { clerkOrigin, writeHeaders } from "../build/headers.mjs";
 
 // Sizes and speed are those of a release alone, whatever the caller works with.
 process.env.BUILD = "release";
@@ -26,11 +26,11 @@ const {
   readSettings,
   settingsFile,
   writeSettings,
-} = await import("./deploy/stage.mjs");
+} = await import("./stage/stage.mjs");
 const { attachDomain, cloudflare, create, database, existing, secretsOf, signedIn } =
-  await import("./deploy/account.mjs");
-const { isHalfSet, missingSecrets, readVault, vaultFile, writeVault } = await import("./deploy/secrets.mjs");
-const { withOutput, wrangler } = await import("./deploy/wrangler.mjs");
+  await import("./stage/account.mjs");
+const { isHalfSet, missingSecrets, readVault, vaultFile, writeVault } = await import("./keys/secrets.mjs");
+const { withOutput, wrangler } = await import("./stage/wrangler.mjs");
 
 const relative = (file) => path.relative(root, file);
 const say = (text = "") => console.log(text);
@@ -210,7 +210,7 @@ async function main() {
   );
 
   const check = [
-    "scripts/check.mjs",
+    "scripts/ops/check.mjs",
     "--gateway",
     at.gateway,
     "--api",

@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { operate, pause } from "./operate.mjs";
-import { root } from "./setup.mjs";
+import { root } from "../setup.mjs";
 
 /** While this is in KV, the admin API publishes nothing and refuses changes, which a restore would lose. */
 const HOLD = "publication-hold";
@@ -17,13 +17,13 @@ const WAIT_S = Number(process.env.PROPAGATE_S ?? 130);
 const MARK = "restore";
 
 await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage, timestamp }) => {
-  const { Stop } = await import("./deploy/stage.mjs");
-  const { open } = await import("./deploy/account.mjs");
-  const { wrangler } = await import("./deploy/wrangler.mjs");
+  const { Stop } = await import("./stage/stage.mjs");
+  const { open } = await import("./stage/account.mjs");
+  const { wrangler } = await import("./stage/wrangler.mjs");
   const { forget, keepAll, keepChanges, keptFolder, notesOf, readState, writeState } =
-    await import("./deploy/kept.mjs");
-  const { takeBack } = await import("./deploy/giving-back.mjs");
-  const { askForAll, published } = await import("./deploy/publication.mjs");
+    await import("./restore/kept.mjs");
+  const { takeBack } = await import("./restore/giving-back.mjs");
+  const { askForAll, published } = await import("./derived/publication.mjs");
   if (!timestamp || Number.isNaN(Date.parse(timestamp)))
     throw new Stop("--timestamp says to which moment: 2026-11-20T08:00:00Z");
   let state = readState(stage);

@@ -3,8 +3,8 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { experimental_readRawConfig as readRawConfig } from "wrangler";
-import { clerkOrigin } from "../headers.mjs";
-import { root } from "../setup.mjs";
+import { clerkOrigin } from "../../build/headers.mjs";
+import { root } from "../../setup.mjs";
 
 export const PRODUCTION = "production";
 /** The Workers of wrangler.toml, by the names of their environments. */

@@ -1,7 +1,7 @@
 // What a Cloudflare account has, asked of wrangler, and what is made there where it is missing.
 import { writeFileSync } from "node:fs";
 import path from "node:path";
-import { root } from "../setup.mjs";
+import { root } from "../../setup.mjs";
 import { Stop, WORKERS, addresses, configured, plan as planOf, readSettings } from "./stage.mjs";
 import { WranglerError, json, wrangler } from "./wrangler.mjs";
 
@@ -204,4 +204,4 @@ export async function open(stage) {
 }
 
 /** A text file beside the scripts. */
-export const sqlFile = (name) => path.join(root, "scripts/sql", name);
+export const sqlFile = (name) => path.join(root, "scripts/ops/derived", name);

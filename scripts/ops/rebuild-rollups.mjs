@@ -7,9 +7,9 @@ await operate(
   import.meta.url,
   { from: { type: "string", default: "1970-01-01" } },
   async ({ stage, from }) => {
-    const { Stop } = await import("./deploy/stage.mjs");
-    const { open } = await import("./deploy/account.mjs");
-    const { rebuildDay, rebuildable } = await import("./deploy/rollups.mjs");
+    const { Stop } = await import("./stage/stage.mjs");
+    const { open } = await import("./stage/account.mjs");
+    const { rebuildDay, rebuildable } = await import("./derived/rollups.mjs");
     const { plan, sql } = await open(stage);
     const [{ oldest }] = await sql("SELECT min(at) AS oldest FROM usage_events");
     if (oldest === null) return console.log("  there are no events to make them from");

@@ -1,7 +1,7 @@
 // The rollups of whole days, made anew from the raw events. Nothing here asks or changes anything.
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { root } from "../setup.mjs";
+import { root } from "../../setup.mjs";
 
 const DAY = 86_400_000;
 const FINE_KEPT = 2 * DAY;

@@ -6,7 +6,7 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { lint } from "./lint.mjs";
 import { digestOfTree, notePassed, passedBefore } from "./passed.mjs";
-import * as setup from "./setup.mjs";
+import * as setup from "../setup.mjs";
 
 const { root, say, targetDir } = setup;
 
@@ -155,14 +155,14 @@ async function attempt(step, work) {
 /** Builds and installs everything that the tests of these steps use, so that no test has to. */
 async function prepare() {
   const needs = [...involved].map((step) => NEEDS[step] ?? {});
-  const { build } = await import("./build.mjs");
+  const { build } = await import("../build/build.mjs");
   for (const part of new Set(needs.flatMap(({ parts = [] }) => parts))) await build(part);
   for (const tool of new Set(needs.flatMap(({ tools = [] }) => tools))) {
     const found = await setup[tool]();
     if (tool === "ensureBrowser") process.env.CHROME_PATH = found;
   }
   if (needs.some(({ versions }) => versions))
-    await (await import("../tests/support/versions.mjs")).buildVersions();
+    await (await import("../../tests/support/versions.mjs")).buildVersions();
 }
 
 async function inLanes(count, list) {

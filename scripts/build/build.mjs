@@ -7,8 +7,8 @@ import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 import { writeHeaders } from "./headers.mjs";
 import { layOut } from "./layout.mjs";
-import { writeLicenses } from "./licenses.mjs";
-import { root, run, say, setUp, targetDir, tools } from "./setup.mjs";
+import { writeLicenses } from "../supply/licenses.mjs";
+import { root, run, say, setUp, targetDir, tools } from "../setup.mjs";
 import { buildStyles } from "./styles.mjs";
 
 /** `BUILD=quick` compiles in a fraction of the time, for work on the code; sizes and speed are those of a release alone. */
@@ -119,11 +119,11 @@ function digest(sources) {
     "Cargo.lock",
     "rust-toolchain.toml",
     "package-lock.json",
-    "scripts/build.mjs",
-    "scripts/headers.mjs",
-    "scripts/layout.mjs",
-    "scripts/licenses.mjs",
-    "scripts/styles.mjs",
+    "scripts/build/build.mjs",
+    "scripts/build/headers.mjs",
+    "scripts/build/layout.mjs",
+    "scripts/supply/licenses.mjs",
+    "scripts/build/styles.mjs",
   ];
   const all = [
     ...shared.map((file) => path.join(root, file)),

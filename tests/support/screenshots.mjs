@@ -1,10 +1,10 @@
-// `node scripts/screenshots.mjs [--out docs/screenshots] [--theme light|dark] [--language en|zh-Hant]
+// `node tests/support/screenshots.mjs [--out docs/screenshots] [--theme light|dark] [--language en|zh-Hant]
 // [--width 1440] [--user admin]`: a picture of every page, of a system with made-up data. Build first.
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
-import { launchBrowser, openPage, signIn, startWithUi } from "../tests/support/ui.mjs";
-import { root, say } from "./setup.mjs";
+import { launchBrowser, openPage, signIn, startWithUi } from "./ui.mjs";
+import { root, say } from "../../scripts/setup.mjs";
 
 /** @param {string} value */
 const text = (value) => ({ type: /** @type {const} */ ("string"), default: value });

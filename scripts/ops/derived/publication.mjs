@@ -1,7 +1,7 @@
 // The publication of everything, asked for in D1 and done by the admin API's cron.
 import { readFileSync } from "node:fs";
 import { waitUntil } from "../operate.mjs";
-import { sqlFile } from "./account.mjs";
+import { sqlFile } from "../stage/account.mjs";
 
 const SETTING = "republication";
 const left = async (sql, asked) =>

@@ -1,7 +1,7 @@
 // How a secret is rotated with no call refused. Nothing here asks or changes anything.
 import { fingerprint, fingerprints } from "./fingerprint.mjs";
 import { KEYS } from "./secrets.mjs";
-import { Stop } from "./stage.mjs";
+import { Stop } from "../stage/stage.mjs";
 
 export { fingerprint, fingerprints };
 

@@ -2,8 +2,8 @@
 // to use it. `npm start -- --reset` starts over. The gateway and the API answer before the UI is built.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { ensureTarget, ensureTools, say, setUp } from "./setup.mjs";
-import { build, compile, isBuilt } from "./build.mjs";
+import { ensureTarget, ensureTools, say, setUp } from "../setup.mjs";
+import { build, compile, isBuilt } from "../build/build.mjs";
 
 // Nobody waits for a release here: it compiles three times as long for a smaller file.
 process.env.BUILD ??= "quick";
@@ -35,9 +35,9 @@ await step("gateway and API", async () => {
 });
 
 const { ensureSecrets, localFiles, migrate, ports, seedSql, startUi, startWorkers, state, takenPorts } =
-  await import("../local/system.mjs");
-const { people, startIssuer } = await import("../local/issuer.mjs");
-const { startUpstream } = await import("../local/upstream.mjs");
+  await import("../../local/system.mjs");
+const { people, startIssuer } = await import("../../local/issuer.mjs");
+const { startUpstream } = await import("../../local/upstream.mjs");
 const { startWaitingPage } = await import("./waiting-page.mjs");
 
 const at = ports();

@@ -1,7 +1,7 @@
 // The UI's style sheet with its fonts, cut down to the icons that the program names and to Latin letters.
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { root } from "./setup.mjs";
+import { root } from "../setup.mjs";
 
 /** Latin-1, Latin Extended-A, punctuation, arrows, signs; other scripts come from the system's fonts. */
 const LETTERS = [

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { run } from "./setup.mjs";
+import { run } from "../setup.mjs";
 
 function hash(...contents) {
   const sum = createHash("sha256");

@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { root } from "../setup.mjs";
+import { root } from "../../setup.mjs";
 import { Stop } from "./stage.mjs";
 
 /** wrangler has ended with an error; `output` is all that it said. */

@@ -3,7 +3,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { ensureCyclonedx, root, run, say, setUp } from "./setup.mjs";
+import { ensureCyclonedx, root, run, say, setUp } from "../setup.mjs";
 
 const SHIPPED = ["gateway", "admin-api", "admin-ui"];
 

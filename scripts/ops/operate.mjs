@@ -1,11 +1,11 @@
 // What the scripts that operate a stage share: options, a clear end, and waiting.
 import { parseArgs } from "node:util";
-import { setUp } from "./setup.mjs";
+import { setUp } from "../setup.mjs";
 
 /** Runs `work` with the options and positional arguments of the command line; what must be mended is said without a stack. */
 export async function operate(scriptUrl, options, work) {
   await setUp(scriptUrl, { cargoTools: false });
-  const { Stop } = await import("./deploy/stage.mjs");
+  const { Stop } = await import("./stage/stage.mjs");
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
@@ -28,7 +28,7 @@ const STALL_S = Number(process.env.STALL_S ?? 600);
  * any this goes on, however long it takes. `after` says what the operator does once it has stopped.
  */
 export async function waitUntil(look, after = "run this again: it goes on from there") {
-  const { Stop } = await import("./deploy/stage.mjs");
+  const { Stop } = await import("./stage/stage.mjs");
   const progress = progressOf();
   let least = Infinity;
   let moved = Date.now();

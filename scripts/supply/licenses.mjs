@@ -2,7 +2,7 @@
 // The Workers are sent to nobody.
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { root, run } from "./setup.mjs";
+import { root, run } from "../setup.mjs";
 import { shippedPackages } from "./supply-chain.mjs";
 
 /** The crates that are linked into `crate` for browsers: no macros, nothing that only builds or tests. */

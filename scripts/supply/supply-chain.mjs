@@ -5,7 +5,7 @@ import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
-import { ensureCargoDeny, root, say, setUp } from "./setup.mjs";
+import { ensureCargoDeny, root, say, setUp } from "../setup.mjs";
 
 /** Of npm packages that are shipped; what they ask for is done by `licenses.txt` of the UI. */
 const ALLOWED = new Set(["MIT", "Apache-2.0", "BSD-3-Clause", "0BSD"]);

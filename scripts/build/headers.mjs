@@ -1,5 +1,5 @@
 // The `_headers` of Pages, made of what was built and of its config.json, so that the addresses stand in one
-// place. After config.json in the built folder was changed: node scripts/headers.mjs [admin-ui/dist]
+// place. After config.json in the built folder was changed: node scripts/build/headers.mjs [admin-ui/dist]
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";

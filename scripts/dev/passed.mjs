@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { root } from "./setup.mjs";
+import { root } from "../setup.mjs";
 
 const file = path.join(root, ".wrangler/stamps/passed.json");
 

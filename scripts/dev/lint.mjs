@@ -1,8 +1,8 @@
 // `npm test -- lint`: everything about the sources that needs no test to run.
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { root, run, say, targetDir } from "./setup.mjs";
-import { checkSupplyChain } from "./supply-chain.mjs";
+import { root, run, say, targetDir } from "../setup.mjs";
+import { checkSupplyChain } from "../supply/supply-chain.mjs";
 
 const WASM = ["edge", "gateway", "admin-api", "admin-ui", "rust-pass-through"].flatMap((crate) => [
   "-p",

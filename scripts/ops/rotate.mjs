@@ -10,11 +10,11 @@ await operate(
   import.meta.url,
   { "drop-old": { type: "boolean", default: false }, force: { type: "boolean", default: false } },
   async (options, [name]) => {
-    const { Stop } = await import("./deploy/stage.mjs");
-    const { open } = await import("./deploy/account.mjs");
-    const { KEYS, newKey, readVault, vaultFile, writeVault } = await import("./deploy/secrets.mjs");
-    const { dropped, fingerprint, fingerprints, heldKeys, rotation } = await import("./deploy/rotation.mjs");
-    const { wrangler } = await import("./deploy/wrangler.mjs");
+    const { Stop } = await import("./stage/stage.mjs");
+    const { open } = await import("./stage/account.mjs");
+    const { KEYS, newKey, readVault, vaultFile, writeVault } = await import("./keys/secrets.mjs");
+    const { dropped, fingerprint, fingerprints, heldKeys, rotation } = await import("./keys/rotation.mjs");
+    const { wrangler } = await import("./stage/wrangler.mjs");
     rotation(name, "", "");
     const { plan, sql } = await open(options.stage);
     const file = vaultFile(options.stage);

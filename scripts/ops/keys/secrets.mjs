@@ -2,9 +2,9 @@
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { root } from "../setup.mjs";
+import { root } from "../../setup.mjs";
 import { fingerprints } from "./fingerprint.mjs";
-import { Stop, WORKERS } from "./stage.mjs";
+import { Stop, WORKERS } from "../stage/stage.mjs";
 
 /** Made at random, by the Workers that have them. */
 export const KEYS = { TOKEN_CHECK_KEY: WORKERS, CREDENTIAL_KEY: WORKERS, USAGE_LOG_KEY: ["admin-api"] };

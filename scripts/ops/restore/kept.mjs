@@ -12,7 +12,7 @@ import {
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { counter } from "../operate.mjs";
-import { root } from "../setup.mjs";
+import { root } from "../../setup.mjs";
 import { KEYS, pages } from "./tables.mjs";
 
 export const keptFolder = (stage) => path.join(root, ".wrangler", `restore-${stage}`);
