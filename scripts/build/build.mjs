@@ -1,7 +1,9 @@
 // Builds what is named (gateway, admin-api, ui; all without a name). What has not changed since its
-// last build is left alone, so wrangler can call this at every start.
+// last build is left alone, so wrangler can call this at every start. Each part is built in a folder beside its place and
+// moved in once it is whole: what runs from there goes on unharmed, and a build that fails changes nothing. With
+// `--ahead` nothing is moved in yet; a later build without it has only that left to do.
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
@@ -10,74 +12,57 @@ import { layOut } from "./layout.mjs";
 import { writeLicenses } from "../supply/licenses.mjs";
 import { root, run, say, setUp, targetDir, tools } from "../setup.mjs";
 import { buildStyles } from "./styles.mjs";
+import { layOutWorker } from "./worker.mjs";
 
 /** `BUILD=quick` compiles in a fraction of the time, for work on the code; sizes and speed are those of a release alone. */
 const isQuick = () => process.env.BUILD === "quick";
 
+const WASM = "wasm32-unknown-unknown";
+const profile = () => (isQuick() ? "quick" : "release");
+const compiled = (file) => path.join(targetDir, WASM, profile(), file);
 const bin = (name) => path.join(root, "node_modules/.bin", name);
+const bindgen = path.join(tools, "bin/bindgen");
 
 const parts = {
   gateway: {
     sources: ["gateway", "edge", "domain"],
-    output: "gateway/build/index.js",
-    build: () => worker("gateway"),
+    output: "gateway/build",
+    make: (to) => worker("gateway", to),
   },
   "admin-api": {
     sources: ["admin-api", "edge", "contract", "domain"],
-    output: "admin-api/build/index.js",
-    build: () => worker("admin-api"),
+    output: "admin-api/build",
+    make: (to) => worker("admin-api", to),
   },
   // What the gateway is measured against; not part of `all`, since nothing deploys it.
   "bench/rust-pass-through": {
     sources: ["bench/rust-pass-through"],
-    output: "bench/rust-pass-through/build/index.js",
-    build: () => worker("bench/rust-pass-through"),
+    output: "bench/rust-pass-through/build",
+    make: (to) => worker("bench/rust-pass-through", to),
     onlyByName: true,
   },
-  ui: { sources: ["admin-ui", "contract", "domain"], output: "admin-ui/dist/index.html", build: ui },
+  ui: { sources: ["admin-ui", "contract", "domain"], output: "admin-ui/dist", make: ui },
 };
 
-async function worker(crate) {
-  const env = {
-    WASM_BINDGEN_BIN: path.join(tools, "bin/wasm-bindgen"),
-    WASM_OPT_BIN: bin("wasm-opt"),
-    ESBUILD_BIN: bin("esbuild"),
-    CARGO_TARGET_DIR: targetDir,
-  };
-  const cwd = path.join(root, crate);
-  const profile = isQuick() ? ["--profile", "quick", "--no-opt"] : ["--release"];
-  await run(path.join(tools, "bin/worker-build"), profile, { cwd, env, quiet: true });
-  if (isQuick()) return;
-  // worker-build keeps function names; without them the module is a tenth smaller.
-  const file = path.join(cwd, "build/index_bg.wasm");
-  await run(bin("wasm-opt"), ["--all-features", "-O2", file, "-o", file], { quiet: true });
-  const wasm = readFileSync(file);
+async function worker(crate, to) {
+  await compile(crate);
+  const name = path.basename(crate).replaceAll("-", "_");
+  await layOutWorker(to, { wasm: compiled(`${name}.wasm`), bindgen, wasmOpt: isQuick() ? null : bin("wasm-opt") });
+  const wasm = readFileSync(path.join(to, "index_bg.wasm"));
   const kib = (bytes) => `${(bytes.length / 1024).toFixed(0)} KiB`;
-  say(`${crate}: ${kib(wasm)} of wasm, ${kib(gzipSync(wasm, { level: 9 }))} gzipped`);
+  if (!isQuick()) say(`${crate}: ${kib(wasm)} of wasm, ${kib(gzipSync(wasm, { level: 9 }))} gzipped`);
 }
 
-const uiProfile = () => (isQuick() ? "quick" : "ui");
-
-/**
- * Lets cargo compile a part as its build will find it. It needs no tool of `.tools`, so it can go on while those are
- * compiled: the arguments and the environment are those of worker-build, or cargo would compile twice.
- */
+/** Lets cargo compile a part as its build will find it. It needs no tool, so it can go on while those are compiled. */
 export async function compile(name) {
   const isUi = name === "ui";
-  const profile = isUi ? uiProfile() : isQuick() ? "quick" : "release";
-  const args = [
-    "build",
-    isUi ? "--bins" : "--lib",
-    "--profile",
-    profile,
-    "--target",
-    "wasm32-unknown-unknown",
-  ];
+  const args = ["build", isUi ? "--bins" : "--lib", "--profile", profile(), "--target", WASM];
+  // `worker` asks for it; it bears on exported async functions alone, so the UI may share what both depend on.
   const env = { CARGO_TARGET_DIR: targetDir, ...(isUi ? {} : { WASM_BINDGEN_USE_JS_SYS: "1" }) };
   await run("cargo", args, { cwd: path.join(root, isUi ? "admin-ui" : name), env, quiet: true });
 }
 
-async function ui() {
+async function ui(to) {
   const cwd = path.join(root, "admin-ui");
   rmSync(path.join(cwd, "build"), { recursive: true, force: true });
   await buildStyles(cwd);
@@ -91,14 +76,14 @@ async function ui() {
   ];
   await run(bin("esbuild"), [...charts, "--legal-comments=none", "--log-level=error"], { cwd, quiet: true });
   await compile("ui");
-  const folder = path.join(targetDir, "wasm32-unknown-unknown", uiProfile());
   await layOut(cwd, {
-    wasm: path.join(folder, "admin-ui.wasm"),
-    wasmBindgen: path.join(tools, "bin/wasm-bindgen"),
+    dist: to,
+    wasm: compiled("admin-ui.wasm"),
+    bindgen,
     wasmOpt: isQuick() ? null : bin("wasm-opt"),
   });
-  writeHeaders(path.join(cwd, "dist"));
-  await writeLicenses(path.join(cwd, "dist"));
+  writeHeaders(to);
+  await writeLicenses(to);
 }
 
 function* files(folder) {
@@ -124,6 +109,9 @@ function digest(sources) {
     "scripts/build/layout.mjs",
     "scripts/supply/licenses.mjs",
     "scripts/build/styles.mjs",
+    "scripts/build/worker.mjs",
+    "scripts/build/worker-shim.template",
+    "scripts/build/bindgen/Cargo.lock",
   ];
   const all = [
     ...shared.map((file) => path.join(root, file)),
@@ -138,27 +126,46 @@ function digest(sources) {
 
 const stampOf = (name) => path.join(root, ".wrangler/stamps", name);
 const QUICK = " quick";
+const holds = (stamp, ...contents) => existsSync(stamp) && contents.includes(readFileSync(stamp, "utf8"));
 
-/** Whether a part is there as its sources are now. A release does for those who asked for a quick build, too. */
+/** Tells whether a part is in its place as its sources are now. A release does for those who asked for a quick build, too. */
 export function isBuilt(name) {
-  const stamp = stampOf(name);
-  if (!existsSync(path.join(root, parts[name].output)) || !existsSync(stamp)) return false;
+  if (!existsSync(path.join(root, parts[name].output))) return false;
   const sources = digest(parts[name].sources);
-  return [sources, ...(isQuick() ? [sources + QUICK] : [])].includes(readFileSync(stamp, "utf8"));
+  return holds(stampOf(name), sources, ...(isQuick() ? [sources + QUICK] : []));
 }
 
-export async function build(name) {
+function moveTo(place, folder) {
+  rmSync(place, { recursive: true, force: true });
+  renameSync(folder, place);
+}
+
+/** Builds a part; `ahead` leaves it beside its place. */
+export async function build(name, { ahead = false } = {}) {
   if (isBuilt(name)) return;
   const now = digest(parts[name].sources) + (isQuick() ? QUICK : "");
-  const stamp = stampOf(name);
-  say(`building ${name}`);
-  await parts[name].build();
-  mkdirSync(path.dirname(stamp), { recursive: true });
-  writeFileSync(stamp, now);
+  const made = path.join(root, ".wrangler/made", isQuick() ? "quick" : "release", name);
+  const stamp = `${made}.stamp`;
+  if (!holds(stamp, now)) {
+    say(`building ${name}`);
+    // Two processes may be at the same part.
+    const fresh = `${made}.${process.pid}`;
+    rmSync(fresh, { recursive: true, force: true });
+    mkdirSync(fresh, { recursive: true });
+    await parts[name].make(fresh);
+    moveTo(made, fresh);
+    writeFileSync(stamp, now);
+  }
+  if (ahead) return;
+  rmSync(stamp, { force: true });
+  moveTo(path.join(root, parts[name].output), made);
+  mkdirSync(path.dirname(stampOf(name)), { recursive: true });
+  writeFileSync(stampOf(name), now);
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const names = process.argv.slice(2);
+  const ahead = process.argv.includes("--ahead");
+  const names = process.argv.slice(2).filter((argument) => argument !== "--ahead");
   const unknown = names.filter((name) => !parts[name]);
   if (unknown.length > 0) {
     console.error(`unknown part ${unknown.join(", ")}; known are ${Object.keys(parts).join(", ")}`);
@@ -166,5 +173,5 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   }
   await setUp(import.meta.url);
   const all = Object.keys(parts).filter((name) => !parts[name].onlyByName);
-  for (const name of names.length > 0 ? names : all) await build(name);
+  for (const name of names.length > 0 ? names : all) await build(name, { ahead });
 }

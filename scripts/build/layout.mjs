@@ -1,7 +1,7 @@
 // Lays the UI out as Pages serves it: the program that cargo compiled, its JavaScript, and index.html with the names of
 // all of them. A name carries a hash of its content, so that browsers may keep the file for ever (see headers.mjs).
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { run } from "../setup.mjs";
 
@@ -26,9 +26,8 @@ function hashedTag(cwd, dist) {
  * Makes the program's JavaScript beside its wasm, and returns the two names and those of the modules that they import.
  * The start script is not inline, which the Content-Security-Policy forbids: `boot.js` reads the names from a template.
  */
-async function program({ dist, wasm, wasmBindgen, wasmOpt }) {
-  const flags = ["--target", "web", "--no-typescript", "--out-name", "admin-ui", "--out-dir", dist];
-  await run(wasmBindgen, [...flags, wasm], { quiet: true });
+async function program({ dist, wasm, bindgen, wasmOpt }) {
+  await run(bindgen, ["web", wasm, dist, "admin-ui"], { quiet: true });
   const at = (name) => path.join(dist, name);
   if (wasmOpt)
     await run(wasmOpt, ["-Oz", at("admin-ui_bg.wasm"), "-o", at("admin-ui_bg.wasm")], { quiet: true });
@@ -56,12 +55,9 @@ function programTags({ module, wasm, modules }) {
   ].join("\n    ");
 }
 
-/** Writes `dist` of the UI in `cwd` anew. Without `wasmOpt` the program stays as cargo made it. */
-export async function layOut(cwd, tools) {
-  const dist = path.join(cwd, "dist");
-  rmSync(dist, { recursive: true, force: true });
-  mkdirSync(dist);
-  const tags = programTags(await program({ dist, ...tools }));
+/** Fills the empty folder `dist` with the UI in `cwd`. Without `wasmOpt` the program stays as cargo made it. */
+export async function layOut(cwd, { dist, wasm, bindgen, wasmOpt }) {
+  const tags = programTags(await program({ dist, wasm, bindgen, wasmOpt }));
   const page = readFileSync(path.join(cwd, "index.html"), "utf8")
     .replace("<!-- program -->", tags)
     .replace(
