@@ -86,6 +86,9 @@ async function ui(to) {
   await writeLicenses(to);
 }
 
+/** The folders that a part is built from. */
+export const sourcesOf = (name) => parts[name].sources;
+
 function* files(folder) {
   for (const entry of readdirSync(folder, { withFileTypes: true }).sort((a, b) =>
     a.name < b.name ? -1 : 1,

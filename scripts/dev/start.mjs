@@ -1,5 +1,6 @@
 // `npm start`: builds what is missing, starts the whole system in one process, seeds it, and says how
-// to use it. `npm start -- --reset` starts over. The gateway and the API answer before the UI is built.
+// to use it. `npm start -- --reset` starts over. The gateway and the API answer before the UI is built. `npm run dev` is
+// the same, and then builds and loads again whatever part changes (watch.mjs).
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { ensureTarget, ensureTools, say, setUp } from "../setup.mjs";
@@ -34,8 +35,9 @@ await step("gateway and API", async () => {
   for (const part of missing) await build(part);
 });
 
-const { ensureSecrets, localFiles, migrate, ports, seedSql, startUi, startWorkers, state, takenPorts } =
-  await import("../../local/system.mjs");
+const isWatching = process.argv.includes("--watch");
+const system = await import("../../local/system.mjs");
+const { ensureSecrets, localFiles, migrate, ports, seedSql, state, takenPorts } = system;
 const { people, startIssuer } = await import("../../local/issuer.mjs");
 const { startUpstream } = await import("../../local/upstream.mjs");
 const { startWaitingPage } = await import("./waiting-page.mjs");
@@ -57,7 +59,9 @@ if (taken.length > 0) {
   process.exit(1);
 }
 
-const isUiBuilt = isBuilt("ui");
+// The UI shares the Workers' runtime only if it is there already and is not loaded again on its own.
+const isUiBuilt = !isWatching && isBuilt("ui");
+const options = { persist: state, ui: isUiBuilt };
 const [upstream, issuer, workers, waitingPage] = await step("starting", async () => {
   await migrate();
   return Promise.all([
@@ -67,7 +71,7 @@ const [upstream, issuer, workers, waitingPage] = await step("starting", async ()
       origin: `http://localhost:${at.ui}`,
       keyFile: path.join(localFiles, "issuer.pem"),
     }),
-    startWorkers(at, { persist: state, ui: isUiBuilt }),
+    system.startWorkers(at, options),
     isUiBuilt ? null : startWaitingPage(at.ui),
   ]);
 });
@@ -166,9 +170,15 @@ async function addUi() {
     );
     return false;
   }
-  await waitingPage.dispose();
-  lateUi = await startUi(at);
+  await loadUi();
   return true;
+}
+
+/** Loads the UI as it is built, the first time in place of the page that waits for it. */
+async function loadUi() {
+  if (lateUi) return system.reloadUi(lateUi, at);
+  await waitingPage.dispose();
+  lateUi = await system.startUi(at);
 }
 
 try {
@@ -208,4 +218,10 @@ if (isUiThere) {
 
   Ctrl-C stops it; state stays in .wrangler/state.
 `);
+}
+if (isWatching) {
+  const { watchSources } = await import("./watch.mjs");
+  const reload = (part) => (part === "ui" ? loadUi() : system.reloadWorkers(workers, at, options));
+  watchSources(["gateway", "admin-api", "ui"], reload);
+  say("what changes is built and loaded again");
 }

@@ -1,29 +1,44 @@
-// `npm test` runs every step; names of steps or of test files as arguments run only those. Checks that compile run beside
-// the builds, then the end-to-end tests two files at a time, and those that measure alone at the end. Steps that passed
-// on this very tree are not run again, except with `--again` and in CI. The last line sums up all tests.
+// `npm test` runs every step; names of steps or of test files as arguments run only those. End-to-end tests run on quick
+// builds, two files at a time. What compiles besides (clippy, unit tests, the release) goes on beside them with lower
+// priority, in the time in which they wait. Then the release is moved in: what deploys it runs on it, and so do the files
+// that measure, one at a time. Steps that passed on this very tree are not run again, except with `--again` and in CI.
+// The last line sums up all tests.
 import { spawn } from "node:child_process";
 import { readdirSync } from "node:fs";
 import path from "node:path";
-import { lint } from "./lint.mjs";
 import { digestOfTree, notePassed, passedBefore } from "./passed.mjs";
 import * as setup from "../setup.mjs";
 
 const { root, say, targetDir } = setup;
 
-/** Everything a step needs before its first test: parts of the system, tools, other versions of the Workers. */
+/** Everything a step needs before its first test: parts of the system, and tools that are there in seconds. */
 const WORKERS = ["gateway", "admin-api"];
 const NEEDS = {
   build: { parts: [...WORKERS, "ui"], tools: ["ensureBrowser"] },
-  repo: { tools: ["ensureCargoDeny", "ensureCyclonedx"] },
-  gateway: { parts: WORKERS, tools: ["ensureCommands", "ensureS3Server", "ensureBotocore"] },
+  repo: {},
+  gateway: { parts: WORKERS, tools: ["ensureCommands", "ensureBotocore"] },
   api: { parts: WORKERS, tools: ["ensureSchemathesis"] },
   ui: { parts: [...WORKERS, "ui"], tools: ["ensureBrowser", "ensureClerkScripts"] },
-  operations: { parts: [...WORKERS, "ui"], tools: ["ensureCommands", "ensureBrowser"], versions: true },
+  operations: { parts: [...WORKERS, "ui"], tools: ["ensureCommands", "ensureBrowser"] },
 };
 const STEPS = ["lint", "unit", ...Object.keys(NEEDS)];
 
 /** Sizes are those of a release, so the step `build` runs these. */
 const OF_A_RELEASE = ["tests/repo/bundles.test.mjs", "tests/repo/first-load.test.mjs"];
+
+const versions = () => patiently("tests/support/versions.mjs");
+/** Files that need what takes minutes to compile, so it is compiled beside the others and they come after them. */
+const LATER = {
+  "tests/gateway/sdk.test.mjs": [setup.ensureS3Server],
+  "tests/repo/supply-chain.test.mjs": [setup.ensureCargoDeny, setup.ensureCyclonedx],
+  "tests/operations/versions.test.mjs": [versions],
+  // These deploy, and what is deployed is a release.
+  "tests/operations/deploy.test.mjs": [],
+  "tests/operations/operating.test.mjs": [],
+  ...Object.fromEntries(OF_A_RELEASE.map((file) => [file, []])),
+};
+/** The files among them that a release has to be built for. */
+const DEPLOYING = Object.keys(LATER).filter((file) => LATER[file].length === 0);
 
 /** Files that measure time, memory, CPU or what a call costs: nothing runs beside them. */
 const ALONE = [
@@ -34,6 +49,7 @@ const ALONE = [
   "tests/gateway/store.test.mjs",
   "tests/gateway/streaming.test.mjs",
   "tests/operations/cost.test.mjs",
+  "tests/operations/dev.test.mjs",
   "tests/operations/rotation.test.mjs",
   "tests/operations/soak.test.mjs",
   "tests/operations/start.test.mjs",
@@ -75,7 +91,7 @@ if (unknown.length > 0) {
   process.exit(2);
 }
 
-await setup.setUp(import.meta.url);
+await setup.setUp(import.meta.url, { cargoTools: false });
 const totals = { passed: 0, failed: 0 };
 /** Tests that passed, by step; and what failed. */
 const passed = {};
@@ -100,18 +116,18 @@ const files = [
     .flatMap((step) => testFiles("tests").filter((file) => stepOf(file) === step)),
 ];
 const involved = new Set([...steps, ...files.map(stepOf)]);
-// What is measured and what is deployed is a release; a step by its name takes what compiles sooner.
-if (involved.has("build")) process.env.BUILD = "release";
+const isReleased = files.some((file) => DEPLOYING.includes(file));
 process.env.BUILD ??= "quick";
 
 /** Runs a command; its exit code and everything it said. */
-function collect(command, args, env = {}) {
+function collect(command, args, env = {}, patient = false) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd: root,
       env: { ...process.env, CARGO_TARGET_DIR: targetDir, ...env },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    if (patient) setup.yields(child);
     let output = "";
     for (const stream of [child.stdout, child.stderr]) stream.on("data", (chunk) => (output += chunk));
     child.on("error", reject);
@@ -126,9 +142,9 @@ const CARGO = {
 const NODE = { passed: /^# pass (\d+)$/gm, failed: /^# fail (\d+)$/gm };
 
 /** Runs a test runner for `step`, shows what it says if it fails, and adds up what the patterns find in it. */
-async function runTests(step, name, command, args, patterns, env) {
+async function runTests(step, name, command, args, patterns, { env = {}, patient = false } = {}) {
   const started = Date.now();
-  const { status, output } = await collect(command, args, env);
+  const { status, output } = await collect(command, args, env, patient);
   const sum = (pattern) => [...output.matchAll(pattern)].reduce((all, match) => all + Number(match[1]), 0);
   const counted = { passed: sum(patterns.passed), failed: sum(patterns.failed) };
   totals.passed += counted.passed;
@@ -152,17 +168,25 @@ async function attempt(step, work) {
   }
 }
 
-/** Builds and installs everything that the tests of these steps use, so that no test has to. */
+const unique = (list) => [...new Set(list)];
+
+/** Builds and installs what the tests of these steps use, so that no test has to. */
 async function prepare() {
   const needs = [...involved].map((step) => NEEDS[step] ?? {});
-  const { build } = await import("../build/build.mjs");
-  for (const part of new Set(needs.flatMap(({ parts = [] }) => parts))) await build(part);
-  for (const tool of new Set(needs.flatMap(({ tools = [] }) => tools))) {
+  const { build, compile, isBuilt } = await import("../build/build.mjs");
+  const missing = unique(needs.flatMap(({ parts = [] }) => parts)).filter((part) => !isBuilt(part));
+  const compileMissing = async () => {
+    for (const part of missing) await compile(part);
+  };
+  if (needs.some(({ parts }) => parts)) {
+    await setup.ensureTarget();
+    await Promise.all([setup.ensureTools(), compileMissing()]);
+  }
+  for (const part of missing) await build(part);
+  for (const tool of unique(needs.flatMap(({ tools = [] }) => tools))) {
     const found = await setup[tool]();
     if (tool === "ensureBrowser") process.env.CHROME_PATH = found;
   }
-  if (needs.some(({ versions }) => versions))
-    await (await import("../../tests/support/versions.mjs")).buildVersions();
 }
 
 async function inLanes(count, list) {
@@ -171,36 +195,59 @@ async function inLanes(count, list) {
     for (let file = waiting.shift(); file; file = waiting.shift()) {
       const args = ["--test", "--test-force-exit", "--test-timeout=600000", "--test-reporter=tap", file];
       await attempt(stepOf(file), () =>
-        runTests(stepOf(file), file, process.execPath, args, NODE, { TEST_LANE: String(number) }),
+        runTests(stepOf(file), file, process.execPath, args, NODE, { env: { TEST_LANE: String(number) } }),
       );
     }
   };
   await Promise.all(Array.from({ length: count }, lane));
 }
 
-async function compiledChecks() {
-  if (steps.includes("lint")) await attempt("lint", () => lint());
-  if (steps.includes("unit"))
-    await attempt("unit", () => runTests("unit", "unit", "cargo", ["test", "--workspace"], CARGO));
+/** Runs a script of ours in the time that others leave. */
+const patiently = (script, args = [], env = {}) =>
+  setup.run(process.execPath, [script, ...args], { patient: true, env });
+
+/** Does what compiles and that none of the first files waits for. The last of it needs the tools. */
+async function compileBeside(prepared) {
+  if (steps.includes("lint")) await attempt("lint", () => patiently("scripts/dev/lint.mjs"));
+  if (steps.includes("unit")) {
+    const work = ["test", "--workspace"];
+    await attempt("unit", () => runTests("unit", "unit", "cargo", work, CARGO, { patient: true }));
+  }
+  await prepared;
+  for (const make of unique(files.flatMap((file) => LATER[file] ?? []))) await make();
+  if (isReleased) await patiently("scripts/build/build.mjs", ["--ahead"], { BUILD: "release" });
 }
 
 let isPrepared = true;
-await Promise.all([
-  compiledChecks(),
-  prepare().catch((error) => {
-    isPrepared = false;
-    failures.add("build");
-    console.error(`✗ build: ${error.message}`);
-  }),
-]);
+const orElse = (error) => {
+  isPrepared = false;
+  failures.add("build");
+  console.error(`✗ build: ${error.message}`);
+};
+
+/** The files for which `isIn` holds, those that take longest first. */
+const filesIf = (isIn) => unique([...LONGEST.filter((file) => files.includes(file)), ...files]).filter(isIn);
+
+const prepared = prepare().catch(orElse);
+const beside = compileBeside(prepared).catch(orElse);
+await prepared;
+const isAlone = (file) => ALONE.includes(file);
+if (isPrepared)
+  await inLanes(
+    2,
+    filesIf((file) => !isAlone(file) && !LATER[file]),
+  );
+await beside;
 if (isPrepared) {
-  const isAlone = (file) => ALONE.includes(file);
-  const shared = files.filter((file) => !isAlone(file));
-  await inLanes(2, [
-    ...LONGEST.filter((file) => shared.includes(file)),
-    ...shared.filter((file) => !LONGEST.includes(file)),
-  ]);
-  await inLanes(1, files.filter(isAlone));
+  if (isReleased) {
+    process.env.BUILD = "release";
+    await setup.run(process.execPath, ["scripts/build/build.mjs"]);
+  }
+  await inLanes(
+    2,
+    filesIf((file) => !isAlone(file) && LATER[file]),
+  );
+  await inLanes(1, filesIf(isAlone));
   for (const step of steps) if (!failures.has(step) && passed[step]) notePassed(step, digest, passed[step]);
 }
 

@@ -10,7 +10,6 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
-import { createTestHarness } from "wrangler";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
 import { startWorkers } from "../../local/system.mjs";
@@ -96,6 +95,8 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
   const { secrets, vars } = around;
   const configPath = strictConfig();
   const limits = strictVars(strict);
+  // Loaded here alone: it takes a second, and most files start on sockets.
+  const { createTestHarness } = await import("wrangler");
   const server = createTestHarness({
     root,
     workers: [
