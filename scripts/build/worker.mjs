@@ -31,8 +31,8 @@ function shimFor(module) {
 export async function layOutWorker(to, { wasm, bindgen, wasmOpt }) {
   await run(bindgen, ["worker", wasm, to, "index"], { quiet: true });
   const program = path.join(to, "index_bg.wasm");
-  // Two passes: the second makes the gateway another hundredth smaller. Names of functions are left out, a tenth of it.
-  if (wasmOpt) await run(wasmOpt, ["--all-features", "-O", "-O2", program, "-o", program], { quiet: true });
+  // Without the names of functions, which are a tenth of it.
+  if (wasmOpt) await run(wasmOpt, ["--all-features", "-Os", program, "-o", program], { quiet: true });
   const { build } = await import("esbuild");
   const index = path.join(to, "index.js");
   const bundled = await build({

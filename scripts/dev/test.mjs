@@ -1,5 +1,5 @@
 // `npm test` runs every step; names of steps or of test files as arguments run only those. End-to-end tests run on quick
-// builds, two files at a time. What compiles besides (clippy, unit tests, the release) goes on beside them with lower
+// builds, three files at a time. What compiles besides (clippy, unit tests, the release) goes on beside them with lower
 // priority, in the time in which they wait. Then the release is moved in: what deploys it runs on it, and so do the files
 // that measure, one at a time. Steps that passed on this very tree are not run again, except with `--again` and in CI.
 // The last line sums up all tests.
@@ -26,19 +26,20 @@ const STEPS = ["lint", "unit", ...Object.keys(NEEDS)];
 /** Sizes are those of a release, so the step `build` runs these. */
 const OF_A_RELEASE = ["tests/repo/bundles.test.mjs", "tests/repo/first-load.test.mjs"];
 
-const versions = () => patiently("tests/support/versions.mjs");
-/** Files that need what takes minutes to compile, so it is compiled beside the others and they come after them. */
-const LATER = {
-  "tests/gateway/sdk.test.mjs": [setup.ensureS3Server],
-  "tests/repo/supply-chain.test.mjs": [setup.ensureCargoDeny, setup.ensureCyclonedx],
-  "tests/operations/versions.test.mjs": [versions],
-  // These deploy, and what is deployed is a release.
-  "tests/operations/deploy.test.mjs": [],
-  "tests/operations/operating.test.mjs": [],
-  ...Object.fromEntries(OF_A_RELEASE.map((file) => [file, []])),
+/** These run on the release: it is what is measured, and what is deployed. */
+const ON_THE_RELEASE = [
+  ...OF_A_RELEASE,
+  "tests/operations/deploy.test.mjs",
+  "tests/operations/operating.test.mjs",
+];
+
+/** Tools that take minutes to compile, by the file that needs them. */
+const LARGE_TOOLS = {
+  "tests/gateway/sdk.test.mjs": ["ensureS3Server"],
+  "tests/repo/supply-chain.test.mjs": ["ensureCargoDeny", "ensureCyclonedx"],
 };
-/** The files among them that a release has to be built for. */
-const DEPLOYING = Object.keys(LATER).filter((file) => LATER[file].length === 0);
+/** It runs older and newer versions of the Workers, which are compiled for it. */
+const VERSIONS = "tests/operations/versions.test.mjs";
 
 /** Files that measure time, memory, CPU or what a call costs: nothing runs beside them. */
 const ALONE = [
@@ -57,17 +58,22 @@ const ALONE = [
   "tests/repo/first-load.test.mjs",
 ];
 
+/** Files at a time, on two cores: half of a file's time is waiting. Each lane has 4,000 ports below 32,768. */
+const LANES = 3;
+
 /** The files that take longest come first, so that no lane is left alone with one at the end. */
 const LONGEST = [
-  "tests/operations/operating.test.mjs",
-  "tests/api/roles.test.mjs",
-  "tests/operations/versions.test.mjs",
-  "tests/repo/supply-chain.test.mjs",
   "tests/api/openapi.test.mjs",
-  "tests/operations/at-size.test.mjs",
+  "tests/operations/operating.test.mjs",
   "tests/ui/pages.test.mjs",
   "tests/api/publication.test.mjs",
-  "tests/gateway/sdk.test.mjs",
+  "tests/operations/versions.test.mjs",
+  "tests/ui/tokens.test.mjs",
+  "tests/api/routes.test.mjs",
+  "tests/gateway/hostile.test.mjs",
+  "tests/ui/routes.test.mjs",
+  "tests/api/import.test.mjs",
+  "tests/api/roles.test.mjs",
 ];
 
 function testFiles(folder) {
@@ -116,7 +122,7 @@ const files = [
     .flatMap((step) => testFiles("tests").filter((file) => stepOf(file) === step)),
 ];
 const involved = new Set([...steps, ...files.map(stepOf)]);
-const isReleased = files.some((file) => DEPLOYING.includes(file));
+const isReleased = files.some((file) => ON_THE_RELEASE.includes(file));
 process.env.BUILD ??= "quick";
 
 /** Runs a command; its exit code and everything it said. */
@@ -189,10 +195,12 @@ async function prepare() {
   }
 }
 
-async function inLanes(count, list) {
+/** Runs files, `count` at a time; `ready` are promises that a file waits for. */
+async function inLanes(count, list, ready = {}) {
   const waiting = [...list];
   const lane = async (_, number) => {
     for (let file = waiting.shift(); file; file = waiting.shift()) {
+      await ready[file];
       const args = ["--test", "--test-force-exit", "--test-timeout=600000", "--test-reporter=tap", file];
       await attempt(stepOf(file), () =>
         runTests(stepOf(file), file, process.execPath, args, NODE, { env: { TEST_LANE: String(number) } }),
@@ -206,17 +214,20 @@ async function inLanes(count, list) {
 const patiently = (script, args = [], env = {}) =>
   setup.run(process.execPath, [script, ...args], { patient: true, env });
 
-/** Does what compiles and that none of the first files waits for. The last of it needs the tools. */
-async function compileBeside(prepared) {
+/** Lint, unit tests and large tools, one after the other. */
+async function checkSources() {
   if (steps.includes("lint")) await attempt("lint", () => patiently("scripts/dev/lint.mjs"));
   if (steps.includes("unit")) {
     const work = ["test", "--workspace"];
     await attempt("unit", () => runTests("unit", "unit", "cargo", work, CARGO, { patient: true }));
   }
-  await prepared;
-  for (const make of unique(files.flatMap((file) => LATER[file] ?? []))) await make();
-  if (isReleased) await patiently("scripts/build/build.mjs", ["--ahead"], { BUILD: "release" });
+  for (const tool of unique(files.flatMap((file) => LARGE_TOOLS[file] ?? []))) await setup[tool]();
 }
+
+/** Other builds of the same sources. The end of each takes one core alone, so this goes on beside the checks. */
+const buildVersions = async () => files.includes(VERSIONS) && patiently("tests/support/versions.mjs");
+const buildRelease = async () =>
+  isReleased && patiently("scripts/build/build.mjs", ["--ahead"], { BUILD: "release" });
 
 let isPrepared = true;
 const orElse = (error) => {
@@ -225,31 +236,36 @@ const orElse = (error) => {
   console.error(`✗ build: ${error.message}`);
 };
 
-/** The files for which `isIn` holds, those that take longest first. */
-const filesIf = (isIn) => unique([...LONGEST.filter((file) => files.includes(file)), ...files]).filter(isIn);
+/** The files for which `isIn` holds, those that take longest first and those that wait for something last. */
+function filesIf(isIn) {
+  const longestFirst = unique([...LONGEST.filter((file) => files.includes(file)), ...files]).filter(isIn);
+  const isLate = (file) => file in LARGE_TOOLS || file === VERSIONS;
+  return [...longestFirst.filter((file) => !isLate(file)), ...longestFirst.filter(isLate)];
+}
 
+const checked = checkSources().catch(orElse);
 const prepared = prepare().catch(orElse);
-const beside = compileBeside(prepared).catch(orElse);
+const versions = prepared.then(buildVersions).catch(orElse);
+const released = versions.then(buildRelease).catch(orElse);
 await prepared;
-const isAlone = (file) => ALONE.includes(file);
-if (isPrepared)
-  await inLanes(
-    2,
-    filesIf((file) => !isAlone(file) && !LATER[file]),
-  );
-await beside;
 if (isPrepared) {
+  const isAlone = (file) => ALONE.includes(file);
+  const isOnRelease = (file) => ON_THE_RELEASE.includes(file);
+  const ready = { [VERSIONS]: versions };
+  for (const file of Object.keys(LARGE_TOOLS)) ready[file] = checked;
+  const onQuick = filesIf((file) => !isAlone(file) && !isOnRelease(file));
+  await inLanes(LANES, onQuick, ready);
+  await Promise.all([checked, released]);
   if (isReleased) {
     process.env.BUILD = "release";
-    await setup.run(process.execPath, ["scripts/build/build.mjs"]);
+    await setup.run(process.execPath, ["scripts/build/build.mjs"]).catch(orElse);
   }
-  await inLanes(
-    2,
-    filesIf((file) => !isAlone(file) && LATER[file]),
-  );
+  const onRelease = filesIf((file) => !isAlone(file) && isOnRelease(file));
+  await inLanes(LANES, onRelease);
   await inLanes(1, filesIf(isAlone));
   for (const step of steps) if (!failures.has(step) && passed[step]) notePassed(step, digest, passed[step]);
 }
+await Promise.all([checked, released]);
 
 // A check that is no test runner counts as one failure.
 const failed = Math.max(totals.failed, failures.size);

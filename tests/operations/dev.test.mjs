@@ -43,13 +43,15 @@ before(
 after(async () => {
   process.kill(-child.pid, "SIGINT");
   await eventually(() => child.exitCode !== null || child.signalCode !== null, 20_000, "the end");
-  writeFileSync(source, original);
   for (const [i, name] of PLACED.entries()) {
     rmSync(path.join(root, name), { recursive: true, force: true });
     cpSync(path.join(home, `${i}`), path.join(root, name), { recursive: true });
   }
   rmSync(home, { recursive: true, force: true });
 });
+
+// However this file ends, the source is as it was.
+process.on("exit", () => writeFileSync(source, original));
 
 test("a source that does not compile is shown, and what was built before goes on", async () => {
   assert.equal(original.split(STATUS).length, 2, `${STATUS} is in the source once`);

@@ -142,7 +142,7 @@ function freePort() {
   return new Promise((resolve) => {
     const server = createServer()
       .once("error", () => resolve(freePort()))
-      .listen(20_000 + 6_000 * LANE + Math.floor(Math.random() * 6_000), "127.0.0.1", () => {
+      .listen(20_000 + 4_000 * LANE + Math.floor(Math.random() * 4_000), "127.0.0.1", () => {
         const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
         server.close(() => resolve(port));
       });
