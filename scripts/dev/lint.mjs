@@ -24,6 +24,25 @@ async function isFreeOfThePlatform(crate) {
   if (found) throw new Error(`${crate} depends on the platform: ${found[0]}`);
 }
 
+/** Fails if both Workers depend on a crate with different features: it and all above it would be compiled twice. */
+async function areCompiledOnce() {
+  const how = ["--target", "wasm32-unknown-unknown", "-e", "normal,no-proc-macro", "--prefix", "none"];
+  const [ours, theirs] = await Promise.all(
+    ["gateway", "admin-api"].map(async (crate) => {
+      const tree = await cargo(["tree", "-p", crate, ...how, "-f", "{p}: {f}"]);
+      return new Map(
+        [...tree.matchAll(/^(\w\S* v\S+).*?: (.*?)(?: \(\*\))?$/gm)].map(([, name, features]) => [
+          name,
+          features,
+        ]),
+      );
+    }),
+  );
+  const twice = [...ours].filter(([name, features]) => (theirs.get(name) ?? features) !== features);
+  if (ours.size < 50 || twice.length > 0)
+    throw new Error(`features differ: ${twice.map(([name]) => name).join(", ")}`);
+}
+
 /** Fails if a crate names a dependency that none of its sources uses. */
 async function usesItsDependencies() {
   const { packages } = JSON.parse(await cargo(["metadata", "--no-deps", "--format-version=1"]));
@@ -51,6 +70,7 @@ const CHECKS = {
     for (const crate of ["domain", "contract"]) await isFreeOfThePlatform(crate);
   },
   "used dependencies": usesItsDependencies,
+  "compiled once": areCompiledOnce,
   "clippy, native": () => cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]),
   prettier: () => npm("prettier", "--check", "--log-level=warn", ...JAVASCRIPT),
   "clippy, wasm32": () =>
