@@ -14,7 +14,7 @@ const { root, say, targetDir } = setup;
 /** Everything a step needs before its first test: parts of the system, and tools that are there in seconds. */
 const WORKERS = ["gateway", "admin-api"];
 const NEEDS = {
-  build: { parts: [...WORKERS, "ui"], tools: ["ensureBrowser"] },
+  build: { tools: ["ensureBrowser"] },
   repo: {},
   gateway: { parts: WORKERS, tools: ["ensureCommands", "ensureBotocore"] },
   api: { parts: WORKERS, tools: ["ensureSchemathesis"] },
