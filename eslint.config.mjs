@@ -3,7 +3,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: ["**/build/", "**/dist/", "**/target/", ".wrangler/", ".tools/"] },
+  { ignores: ["**/build/", "!scripts/build/", "**/dist/", "**/target/", ".wrangler/", ".tools/"] },
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2024, sourceType: "module", globals: { ...globals.node } },
@@ -27,7 +27,7 @@ export default [
       "tests/support/ui.mjs",
       "tests/repo/first-load.test.mjs",
       "bench/ui.mjs",
-      "scripts/screenshots.mjs",
+      "tests/support/screenshots.mjs",
       "local/clerk-frontend.mjs",
     ],
     languageOptions: { globals: globals.browser },

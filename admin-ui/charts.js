@@ -1,4 +1,4 @@
-// <tm-chart options="…">: draws an ECharts option object. Bundled by scripts/build.mjs with the parts
+// <tm-chart options="…">: draws an ECharts option object. Bundled by scripts/build/build.mjs with the parts
 // of ECharts that are used, and loaded by the first page that draws (src/components/chart.rs).
 import { BarChart, LineChart, PieChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TooltipComponent } from "echarts/components";

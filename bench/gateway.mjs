@@ -7,7 +7,7 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import autocannon from "autocannon";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
-import { build } from "../scripts/build.mjs";
+import { build } from "../scripts/build/build.mjs";
 import { root } from "../scripts/setup.mjs";
 import { eventually, freePorts, putRoutes, putToken, startOnSockets } from "../tests/support/harness.mjs";
 import { mintToken } from "../tests/support/tokens.mjs";

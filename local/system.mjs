@@ -4,9 +4,9 @@ import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 
 import { createServer } from "node:net";
 import path from "node:path";
 import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
-import { unstable_getMiniflareWorkerOptions as workerOptions } from "wrangler";
-import { policy } from "../scripts/headers.mjs";
+import { policy } from "../scripts/build/headers.mjs";
 import { root, run } from "../scripts/setup.mjs";
+import { configured } from "./configured.mjs";
 
 /** State and what belongs to it; both survive restarts and are ignored by git. */
 const home = path.resolve(root, process.env.TOKEN_MANAGER_HOME ?? ".wrangler");
@@ -55,10 +55,9 @@ export function localVars(at) {
   };
 }
 
-/** @returns {any} */
-function worker(env, port, vars, { entry = [], folder = root, rates = {} } = {}) {
-  const options = /** @type {any} */ (workerOptions(path.join(root, "wrangler.toml"), env));
-  const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = options.workerOptions;
+/** @returns {Promise<any>} */
+async function worker(env, port, vars, { entry = [], folder = root, rates = {} } = {}) {
+  const { modulesRules: _rules, zone: _zone, rootPath: _root, ...rest } = await configured(env);
   for (const object of Object.values(rest.durableObjects)) {
     if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
   }
@@ -110,7 +109,7 @@ function uiWorker(port, at, clerkKey) {
 }
 
 /**
- * Starts both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and `builds` names another
+ * What the runtime is told to run: both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and `builds` names another
  * folder that holds its crate's `build`; `entries(env, folder)` are modules to go in front; without `persist` nothing
  * outlives the process; `onLog` takes what the Workers log instead of the console. With `clerkKey` the UI signs in by
  * Clerk's script. `versions` are further instances of both Workers on the same stores, `{ name, at, vars, builds }` each,
@@ -120,7 +119,7 @@ function uiWorker(port, at, clerkKey) {
  * @param {any} at
  * @param {Record<string, any>} [options]
  */
-export async function startWorkers(
+async function options(
   at,
   {
     persist,
@@ -140,9 +139,9 @@ export async function startWorkers(
   } = {},
 ) {
   const base = localVars(at);
-  const start = (env, port, version = {}) => {
+  const start = async (env, port, version = {}) => {
     const folder = (version.builds ?? builds)[env] ?? root;
-    const made = worker(
+    const made = await worker(
       env,
       port,
       { ...base[env], ...vars[env], ...version.vars },
@@ -150,15 +149,17 @@ export async function startWorkers(
     );
     return services ? { ...made, serviceBindings: { ...made.serviceBindings, ...services } } : made;
   };
-  const workers = (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
-    start(env, env === "gateway" ? at.gateway : at.api),
+  const workers = await Promise.all(
+    (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
+      start(env, env === "gateway" ? at.gateway : at.api),
+    ),
   );
   if (metrics) workers[0].analyticsEngineDatasets = { METRICS: { dataset: "calls" } };
   if (consumer) for (const queue of Object.values(workers[1].queueConsumers)) Object.assign(queue, consumer);
   for (const version of versions) {
     for (const env of ["gateway", "admin-api"]) {
       // A queue has one consumer here, and a token one counter, whichever version asks it.
-      const { queueConsumers: _, ...rest } = start(
+      const { queueConsumers: _, ...rest } = await start(
         env,
         env === "gateway" ? version.at.gateway : version.at.api,
         version,
@@ -169,29 +170,34 @@ export async function startWorkers(
   }
   workers.push(...extra);
   if (ui) workers.push(uiWorker(at.ui, at, clerkKey));
-  const options = { workers, cf: false, log: new Log(LogLevel.WARN) };
-  if (onLog) options.handleStructuredLogs = ({ message }) => onLog(message);
+  const all = { workers, cf: false, log: new Log(LogLevel.WARN) };
+  if (onLog) all.handleStructuredLogs = ({ message }) => onLog(message);
   if (persist) {
     mkdirSync(persist, { recursive: true });
-    options.resourcePersistencePath = path.join(persist, "v3");
+    all.resourcePersistencePath = path.join(persist, "v3");
   }
-  const miniflare = new Miniflare(convertV4MiniflareOptions(options));
+  return convertV4MiniflareOptions(all);
+}
+
+async function started(options) {
+  const miniflare = new Miniflare(options);
   await miniflare.ready;
   return miniflare;
 }
 
+/** Starts what `options` describes. */
+export const startWorkers = async (at, more) => started(await options(at, more));
+
+/** Loads the Workers again as they were built since; what they keep in `persist` stays. */
+export const reloadWorkers = async (running, at, more) => running.setOptions(await options(at, more));
+
+const uiAlone = (at) =>
+  convertV4MiniflareOptions({ workers: [uiWorker(at.ui, at, null)], cf: false, log: new Log(LogLevel.WARN) });
+
 /** Starts the UI alone on `at`, beside Workers that run already. */
-export async function startUi(at) {
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
-      workers: [uiWorker(at.ui, at, null)],
-      cf: false,
-      log: new Log(LogLevel.WARN),
-    }),
-  );
-  await miniflare.ready;
-  return miniflare;
-}
+export const startUi = (at) => started(uiAlone(at));
+
+export const reloadUi = (running, at) => running.setOptions(uiAlone(at));
 
 /** Applies the migrations to the local D1. That wrangler looks takes seconds, so it looks only when there is news. */
 export async function migrate(persist = state) {

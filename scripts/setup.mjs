@@ -1,9 +1,10 @@
-// Brings a machine to where the project builds: npm packages, the wasm target, and two cargo tools
+// Brings a machine to where the project builds: npm packages, the wasm target, and one tool
 // in `.tools` (or where TOKEN_MANAGER_TOOLS says). Whatever is there already costs nothing.
 // Uses Node's own modules only, since it runs before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -18,14 +19,22 @@ export function say(text) {
   console.log(`[${((Date.now() - started) / 1000).toFixed(0).padStart(4)} s] ${text}`);
 }
 
-/** Runs a command with its output shown, or collected and shown only when it fails. */
-export function run(command, args, { quiet = false, env = {}, cwd = root } = {}) {
+/** Lets a process and all that it starts take the time that others leave. */
+export const yields = (child) =>
+  child.pid && os.setPriority(child.pid, os.constants.priority.PRIORITY_BELOW_NORMAL);
+
+/**
+ * Runs a command with its output shown, or collected and shown only when it fails. What is `patient` yields to
+ * everything else.
+ */
+export function run(command, args, { quiet = false, env = {}, cwd = root, patient = false } = {}) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
       cwd,
       env: { ...process.env, ...env },
       stdio: ["ignore", quiet ? "pipe" : "inherit", quiet ? "pipe" : "inherit"],
     });
+    if (patient) yields(child);
     let output = "";
     child.stdout?.on("data", (chunk) => (output += chunk));
     child.stderr?.on("data", (chunk) => (output += chunk));
@@ -65,15 +74,19 @@ function locked(crate) {
   return lock.match(new RegExp(`name = "${crate}"\\nversion = "(.*)"`))[1];
 }
 
-async function ensureTool(crate, tool, wanted, flags, minutes) {
+/** Compiles a tool if it is not there in that version: a crate of crates.io, or the one in the folder `source`. */
+async function ensureTool(tool, wanted, { flags = [], source = undefined } = {}) {
   if (version(tool) === wanted) return;
-  say(`compiling ${crate} ${wanted} (about ${minutes} minutes, once)`);
-  const args = ["install", crate, "--version", wanted, "--root", tools, "--force"];
+  say(`compiling ${tool} ${wanted} (about ${source ? "half a minute" : "2 minutes"}, once)`);
+  const from = source ? ["--path", source] : [tool, "--version", wanted];
+  // Tools run for seconds: compiled without optimisation they are ready in half the time.
+  const how = ["--locked", "--debug", "--config", "profile.dev.debug=false", ...flags];
+  const args = ["install", ...from, "--root", tools, "--force"];
   // Its own target folder: another version of a shared dependency must not disturb ours.
   const env = { CARGO_TARGET_DIR: path.join(tools, "target") };
-  await run("cargo", [...args, ...flags], { env }).catch(() =>
+  await run("cargo", [...args, ...how], { env }).catch(() =>
     // A lock file may name a version that a mirror does not have yet.
-    run("cargo", [...args, ...flags.filter((flag) => flag !== "--locked")], { env }),
+    run("cargo", [...args, ...how.slice(1)], { env }),
   );
 }
 
@@ -87,21 +100,15 @@ export async function ensureTarget() {
   }
 }
 
-/** Compiles the tools that lay out what cargo compiled; they share one target folder. */
-export async function ensureTools() {
-  await ensureTool("wasm-bindgen-cli", "wasm-bindgen", locked("wasm-bindgen"), UNOPTIMISED.slice(1), 2);
-  await ensureTool("worker-build", "worker-build", "0.8.7", UNOPTIMISED, 2);
-}
-
-// Tools run for seconds: compiled without optimisation they are ready in half the time.
-const UNOPTIMISED = ["--locked", "--debug", "--config", "profile.dev.debug=false"];
+/** Compiles the tool that lays out what cargo compiled: wasm-bindgen's library under a command line of ours. */
+export const ensureTools = () =>
+  ensureTool("bindgen", locked("wasm-bindgen"), { source: "scripts/build/bindgen" });
 
 /** Checks what the crates stand on: licences, origins, duplicates, advisories. */
-export const ensureCargoDeny = () => ensureTool("cargo-deny", "cargo-deny", "0.20.2", UNOPTIMISED, 2);
+export const ensureCargoDeny = () => ensureTool("cargo-deny", "0.20.2");
 
 /** Lists what a crate consists of. */
-export const ensureCyclonedx = () =>
-  ensureTool("cargo-cyclonedx", "cargo-cyclonedx", "0.5.9", UNOPTIMISED, 2);
+export const ensureCyclonedx = () => ensureTool("cargo-cyclonedx", "0.5.9");
 
 /** Goes on under the Node that the project installs, where the one that started us is too old. */
 function underProjectNode(script) {
@@ -150,7 +157,7 @@ export async function ensureCommands() {
 
 /** An S3 server that checks signatures and knows `aws-chunked`; the command. */
 export async function ensureS3Server() {
-  await ensureTool("s3s-fs", "s3s-fs", "0.14.1", [...UNOPTIMISED, "--features", "binary"], 2);
+  await ensureTool("s3s-fs", "0.14.1", { flags: ["--features", "binary"] });
   return path.join(tools, "bin", "s3s-fs");
 }
 

@@ -97,7 +97,7 @@ const runIn = (folder, env, ...more) =>
   new Promise((resolve) => {
     const child = spawn(
       process.execPath,
-      [path.join(root, "scripts/import.mjs"), folder, "--api", system.urls.api, ...more],
+      [path.join(root, "scripts/ops/import.mjs"), folder, "--api", system.urls.api, ...more],
       { env: { ...process.env, TOKEN_MANAGER_SESSION: system.jwt(), ...env } },
     );
     let output = "";
@@ -415,6 +415,8 @@ test("only the platform admin imports, and bad input is named", async () => {
     (await as(system, "admin", "POST", "/api/import", { mode: "check", kv: many })).body.details[0].field,
     "kv",
   );
-  const usage = spawnSync(process.execPath, [path.join(root, "scripts/import.mjs")], { encoding: "utf8" });
+  const usage = spawnSync(process.execPath, [path.join(root, "scripts/ops/import.mjs")], {
+    encoding: "utf8",
+  });
   assert.equal(usage.status, 2);
 });

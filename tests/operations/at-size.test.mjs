@@ -74,7 +74,7 @@ test(
   "every token is published again, the busiest first, in runs below the platform's limits",
   { timeout: 3_600_000 },
   async () => {
-    const sql = readFileSync(path.join(root, "scripts/sql/republish.sql"), "utf8")
+    const sql = readFileSync(path.join(root, "scripts/ops/derived/republish.sql"), "utf8")
       .replace(/^--.*$/gm, "")
       .split(/;\s*$/m)
       .map((text) => text.trim())

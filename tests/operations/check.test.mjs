@@ -16,7 +16,7 @@ after(() => system?.stop());
 const check = (options) =>
   new Promise((resolve) => {
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]);
-    execFile(process.execPath, [path.join(root, "scripts/check.mjs"), ...args], (error, stdout, stderr) =>
+    execFile(process.execPath, [path.join(root, "scripts/ops/check.mjs"), ...args], (error, stdout, stderr) =>
       resolve({ code: error?.code ?? 0, text: stdout + stderr }),
     );
   });

@@ -6,8 +6,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
-import { fingerprints } from "../../scripts/deploy/fingerprint.mjs";
-import { missingSecrets, newKey } from "../../scripts/deploy/secrets.mjs";
+import { fingerprints } from "../../scripts/ops/keys/fingerprint.mjs";
+import { missingSecrets, newKey } from "../../scripts/ops/keys/secrets.mjs";
 import { startCloudflare } from "../support/cloudflare.mjs";
 
 const STAGE = "trial";
@@ -33,7 +33,14 @@ after(async () => {
 
 const deploy = (args, env = {}) =>
   new Promise((resolve) => {
-    const all = [path.join(root, "scripts/deploy.mjs"), "--stage", STAGE, "--yes", "--skip-check", ...args];
+    const all = [
+      path.join(root, "scripts/ops/deploy.mjs"),
+      "--stage",
+      STAGE,
+      "--yes",
+      "--skip-check",
+      ...args,
+    ];
     execFile(
       process.execPath,
       all,

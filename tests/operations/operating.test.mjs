@@ -7,8 +7,8 @@ import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
-import { fingerprint, fingerprints } from "../../scripts/deploy/rotation.mjs";
-import { newKey, readVault, vaultFile, writeVault } from "../../scripts/deploy/secrets.mjs";
+import { fingerprint, fingerprints } from "../../scripts/ops/keys/rotation.mjs";
+import { newKey, readVault, vaultFile, writeVault } from "../../scripts/ops/keys/secrets.mjs";
 import { startCloudflare } from "../support/cloudflare.mjs";
 
 const STAGE = "drill";
@@ -87,7 +87,7 @@ after(async () => {
 
 const operate = (script, args = [], env = {}) =>
   new Promise((resolve) => {
-    const all = [path.join(root, `scripts/${script}.mjs`), ...args, "--stage", STAGE];
+    const all = [path.join(root, `scripts/ops/${script}.mjs`), ...args, "--stage", STAGE];
     const fast = { LOOK_S: "1", SETTLE_S: "0", PROPAGATE_S: "0" };
     execFile(
       process.execPath,

@@ -5,7 +5,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../../scripts/setup.mjs";
-import { rebuildDay, rebuildable } from "../../scripts/deploy/rollups.mjs";
+import { rebuildDay, rebuildable } from "../../scripts/ops/derived/rollups.mjs";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 
 let system;
@@ -18,7 +18,7 @@ const make = async (more) =>
 
 /** The statements of an operator's SQL file. */
 const statements = (name) =>
-  readFileSync(path.join(root, "scripts/sql", name), "utf8")
+  readFileSync(path.join(root, "scripts/ops/derived", name), "utf8")
     .replace(/^--.*$/gm, "")
     .split(/;\s*$/m)
     .map((text) => text.trim())

@@ -7,16 +7,16 @@ import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { clerkUser, webhook } from "../../local/clerk.mjs";
-import { takeBack } from "../../scripts/deploy/giving-back.mjs";
-import { forget, keepAll, keepChanges } from "../../scripts/deploy/kept.mjs";
+import { takeBack } from "../../scripts/ops/restore/giving-back.mjs";
+import { forget, keepAll, keepChanges } from "../../scripts/ops/restore/kept.mjs";
 import {
   credentialOf,
   mayAssign,
   narrowRoute,
   narrowToken,
   narrowerLimits,
-} from "../../scripts/deploy/narrowed.mjs";
-import { update } from "../../scripts/deploy/tables.mjs";
+} from "../../scripts/ops/restore/narrowed.mjs";
+import { update } from "../../scripts/ops/restore/tables.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 

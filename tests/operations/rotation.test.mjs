@@ -3,8 +3,8 @@ import assert from "node:assert/strict";
 import { createHmac, randomBytes, randomUUID } from "node:crypto";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { dropped, fingerprint, rotation } from "../../scripts/deploy/rotation.mjs";
-import { newKey } from "../../scripts/deploy/secrets.mjs";
+import { dropped, fingerprint, rotation } from "../../scripts/ops/keys/rotation.mjs";
+import { newKey } from "../../scripts/ops/keys/secrets.mjs";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 
 const KEYS = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];

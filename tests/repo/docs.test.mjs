@@ -99,7 +99,7 @@ test("every npm script that a document names exists", () => {
 });
 
 /** Commands that are part of `npm test`, which cannot run itself. */
-const OF_NPM_TEST = /^(npm test|cargo (test|clippy|fmt)|node (--test|scripts\/build\.mjs))\b/;
+const OF_NPM_TEST = /^(npm test|cargo (test|clippy|fmt)|node (--test|scripts\/build\/build\.mjs))\b/;
 
 /** Returns the fault of a block's marker, the line above it; `undefined` if there is none. */
 function faultOf(file, marker, block) {

@@ -109,6 +109,38 @@ test("no circle between files", () => {
   holdTo(CIRCLES, circles(arrows));
 });
 
+/**
+ * Folders from the ground up: a JavaScript file imports from its own folder and from those above it in this list. So what
+ * is built knows nothing of what runs it, the scripts know nothing of the tests, and `scripts/dev` alone runs `local`.
+ */
+const FLOORS = [
+  "scripts/setup.mjs",
+  "scripts/supply/",
+  "scripts/build/",
+  "local/",
+  "scripts/ops/",
+  "scripts/dev/",
+  "tests/support/",
+  "tests/",
+  "bench/",
+];
+
+test("imports of JavaScript lead down: scripts know no tests, and what `local` needs does not need it", () => {
+  const floorOf = (file) => FLOORS.findIndex((folder) => file.startsWith(folder));
+  const scripts = files.filter((file) => file.endsWith(".mjs") && file.includes("/"));
+  assert.deepEqual(
+    scripts.filter((file) => floorOf(file) < 0),
+    [],
+    "files on no floor",
+  );
+  const up = scripts.flatMap((file) =>
+    imports(file)
+      .filter((target) => floorOf(target) > floorOf(file))
+      .map((target) => `${file} -> ${target}`),
+  );
+  assert.deepEqual(up, []);
+});
+
 /** Named functions of a file: where each begins, its name, its lines, and whether it is a component of the UI. */
 function* functions(file) {
   const lines = sources.get(file).split("\n");

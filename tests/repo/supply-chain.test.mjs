@@ -15,9 +15,9 @@ import {
   judgeAudit,
   shippedPackages,
   unlicensed,
-} from "../../scripts/supply-chain.mjs";
-import { writeLicenses } from "../../scripts/licenses.mjs";
-import { writeBoms } from "../../scripts/sbom.mjs";
+} from "../../scripts/supply/supply-chain.mjs";
+import { writeLicenses } from "../../scripts/supply/licenses.mjs";
+import { writeBoms } from "../../scripts/supply/sbom.mjs";
 
 const folder = mkdtempSync(path.join(tmpdir(), "supply-chain-"));
 after(() => rmSync(folder, { recursive: true }));

@@ -5,12 +5,12 @@ import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { cpSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { layOutWorker } from "../../scripts/build/worker.mjs";
 import { root, run, targetDir, tools } from "../../scripts/setup.mjs";
 
 /** The previous version: the last that may still be running somewhere when this one is deployed. */
 export const PREVIOUS = "ee26f212c363c3493ca75fc81deaea751940baba";
 
-const bin = (name) => path.join(root, "node_modules/.bin", name);
 const git = (...args) =>
   execFileSync("git", args, { cwd: root, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] }).trim();
 const WORKERS = ["gateway", "admin-api"];
@@ -54,19 +54,21 @@ export function isInClone(commit) {
 }
 
 async function compile(name) {
-  const env = {
-    WASM_BINDGEN_BIN: path.join(tools, "bin/wasm-bindgen"),
-    ESBUILD_BIN: bin("esbuild"),
-    CARGO_TARGET_DIR: targetDir,
-  };
+  const env = { CARGO_TARGET_DIR: targetDir, WASM_BINDGEN_USE_JS_SYS: "1" };
+  const target = "wasm32-unknown-unknown";
   for (const crate of WORKERS) {
     const cwd = path.join(compiled(name), crate);
-    if (existsSync(path.join(cwd, "build/index.js"))) continue;
-    await run(path.join(tools, "bin/worker-build"), ["--profile", "quick", "--no-opt"], {
+    const to = path.join(cwd, "build");
+    if (existsSync(path.join(to, "index.js"))) continue;
+    await run("cargo", ["build", "--lib", "--profile", "quick", "--target", target], {
       cwd,
       quiet: true,
       env,
     });
+    const wasm = path.join(targetDir, target, "quick", `${crate.replaceAll("-", "_")}.wasm`);
+    rmSync(to, { recursive: true, force: true });
+    mkdirSync(to);
+    await layOutWorker(to, { wasm, bindgen: path.join(tools, "bin/bindgen"), wasmOpt: null });
   }
   return place(compiled(name), name);
 }

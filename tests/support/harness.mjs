@@ -10,7 +10,6 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
-import { createTestHarness } from "wrangler";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
 import { startWorkers } from "../../local/system.mjs";
@@ -96,6 +95,8 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
   const { secrets, vars } = around;
   const configPath = strictConfig();
   const limits = strictVars(strict);
+  // Loaded here alone: it takes a second, and most files start on sockets.
+  const { createTestHarness } = await import("wrangler");
   const server = createTestHarness({
     root,
     workers: [
@@ -141,7 +142,7 @@ function freePort() {
   return new Promise((resolve) => {
     const server = createServer()
       .once("error", () => resolve(freePort()))
-      .listen(20_000 + 6_000 * LANE + Math.floor(Math.random() * 6_000), "127.0.0.1", () => {
+      .listen(20_000 + 4_000 * LANE + Math.floor(Math.random() * 4_000), "127.0.0.1", () => {
         const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
         server.close(() => resolve(port));
       });

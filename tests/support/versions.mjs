@@ -1,4 +1,6 @@
-// The versions that tests/operations/versions.test.mjs runs beside the current one. `npm test` builds them first.
+// The versions that tests/operations/versions.test.mjs runs beside the current one. `npm test` builds them first:
+// node tests/support/versions.mjs
+import { fileURLToPath } from "node:url";
 import { PREVIOUS, buildOf, buildWith, isInClone } from "./builds.mjs";
 
 /** The changes of the next version: a limit, a setting, and a setting that is critical. */
@@ -36,7 +38,7 @@ export const buildPrevious = async () => (isInClone(PREVIOUS) ? buildOf(PREVIOUS
 /** Returns the folder of a version that does not exist yet. */
 export const buildNext = () => buildWith("next", NEXT);
 
-export async function buildVersions() {
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
   await buildPrevious();
   await buildNext();
 }

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import path from "node:path";
 import { test } from "node:test";
 import { publishableKey } from "../../local/clerk-frontend.mjs";
-import { headers, policy } from "../../scripts/headers.mjs";
+import { headers, policy } from "../../scripts/build/headers.mjs";
 import { root } from "../../scripts/setup.mjs";
 
 const config = {

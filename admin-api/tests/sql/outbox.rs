@@ -102,7 +102,7 @@ fn claimed(db: &Connection, now: i64) -> Vec<String> {
 #[test]
 fn a_revocation_comes_before_a_cap_change_and_both_before_a_republication() {
     let db = with_tokens();
-    let republish = fs::read_to_string("../scripts/sql/republish.sql").unwrap();
+    let republish = fs::read_to_string("../scripts/ops/derived/republish.sql").unwrap();
     db.execute_batch(&republish).unwrap();
     let far = i64::MAX - 1;
     let insert = |id: &str, kind: &str, entity: &str, at: i64| {
@@ -131,7 +131,7 @@ fn a_revocation_comes_before_a_cap_change_and_both_before_a_republication() {
 fn published_subjects_are_watched_except_in_a_republication() {
     let db = with_tokens();
     db.execute(&query("outbox_insert_tokens"), params![r#"["new","revoked","gone"]"#, 5, 5]).unwrap();
-    db.execute_batch(&fs::read_to_string("../scripts/sql/republish.sql").unwrap()).unwrap();
+    db.execute_batch(&fs::read_to_string("../scripts/ops/derived/republish.sql").unwrap()).unwrap();
     let ids: String = db.query_row("SELECT json_group_array(id) FROM outbox", [], |row| row.get(0)).unwrap();
     db.execute(&query("outbox_watch_add"), params![ids, 77]).unwrap();
     db.execute(&query("outbox_done"), params![ids]).unwrap();

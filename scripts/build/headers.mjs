@@ -1,0 +1,70 @@
+// The `_headers` of Pages, made of what was built and of its config.json, so that the addresses stand in one
+// place. After config.json in the built folder was changed: node scripts/build/headers.mjs [admin-ui/dist]
+import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+
+/** Where Clerk's scripts and its Frontend API are, which a publishable key says: `pk_live_` + base64 of `host$`. */
+export function clerkOrigin(key) {
+  if (!key) return null;
+  const host = Buffer.from(key.replace(/^pk_(test|live)_/, ""), "base64").toString("latin1");
+  if (!/^pk_(test|live)_/.test(key) || !/^[a-z0-9.-]+\$$/.test(host))
+    throw new Error("config.json: clerk_publishable_key is none of Clerk's");
+  return `https://${host.slice(0, -1)}`;
+}
+
+/**
+ * The Content-Security-Policy for a config.json. `style-src-attr` is the one relaxation: components position
+ * and size themselves through `style` attributes, which cannot run code. With Clerk also its own list
+ * (clerk.com/docs, "CSP headers") but for inline scripts: its forms write their styles at run time, and
+ * Cloudflare's challenge tells people from robots when an account is made.
+ */
+export function policy({ api, clerk_publishable_key: key }) {
+  const clerk = clerkOrigin(key);
+  const withClerk = (...sources) => (clerk ? sources : []);
+  const protect = withClerk("https://challenges.cloudflare.com", "https://*.protect.clerk.com");
+  const directives = {
+    "default-src": ["'none'"],
+    "script-src": ["'self'", "'wasm-unsafe-eval'", ...withClerk(clerk), ...protect],
+    "style-src": ["'self'", ...withClerk("'unsafe-inline'")],
+    "style-src-attr": ["'unsafe-inline'"],
+    "img-src": ["'self'", "data:", ...withClerk("https://img.clerk.com")],
+    "font-src": ["'self'"],
+    "connect-src": ["'self'", api, ...withClerk(clerk, "https://*.protect.clerk.com:*")],
+    "worker-src": withClerk("'self'", "blob:"),
+    "frame-src": protect,
+    "base-uri": ["'none'"],
+    "form-action": ["'none'"],
+    "frame-ancestors": ["'none'"],
+  };
+  return Object.entries(directives)
+    .filter(([, sources]) => sources.length > 0)
+    .map(([name, sources]) => `${name} ${sources.join(" ")}`)
+    .join("; ");
+}
+
+/** Names with a hash of their content: another content has another name. Anything else is asked for again. */
+const isHashed = (name) => /-[0-9a-f]{12,16}(_bg)?\.\w+$/.test(name);
+
+export function headers(config, files) {
+  const forEver = ["/assets/*", ...files.filter(isHashed).map((name) => `/${name}`)];
+  return `/*
+  Content-Security-Policy: ${policy(config)}
+  Cross-Origin-Opener-Policy: same-origin
+  Permissions-Policy: camera=(), geolocation=(), microphone=(), payment=(), usb=()
+  Referrer-Policy: no-referrer
+  Strict-Transport-Security: max-age=31536000
+  X-Content-Type-Options: nosniff
+  X-Frame-Options: DENY
+
+/config.json
+  Cache-Control: no-store
+${forEver.map((name) => `\n${name}\n  Cache-Control: public, max-age=31536000, immutable\n`).join("")}`;
+}
+
+export function writeHeaders(folder) {
+  const config = JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8"));
+  writeFileSync(path.join(folder, "_headers"), headers(config, readdirSync(folder).sort()));
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) writeHeaders(process.argv[2] ?? "admin-ui/dist");

@@ -1,0 +1,73 @@
+// The UI's style sheet with its fonts, cut down to the icons that the program names and to Latin letters.
+import { readFileSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { root } from "../setup.mjs";
+
+/** Latin-1, Latin Extended-A, punctuation, arrows, signs; other scripts come from the system's fonts. */
+const LETTERS = [
+  [0x20, 0x17f],
+  [0x2010, 0x205e],
+  [0x20a0, 0x20bf],
+  [0x2100, 0x2122],
+  [0x2190, 0x2193],
+  [0x2200, 0x2265],
+]
+  .flatMap(([first, last]) =>
+    Array.from({ length: last - first + 1 }, (_, i) => String.fromCodePoint(first + i)),
+  )
+  .join("");
+
+function words(folder) {
+  const found = new Set();
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile() || !entry.name.endsWith(".rs")) continue;
+    const code = readFileSync(path.join(entry.parentPath, entry.name), "utf8");
+    for (const [, word] of code.matchAll(/\b(?:fa-)?([a-z0-9]+(?:-[a-z0-9]+)*)/g)) found.add(word);
+    for (const [, name] of code.matchAll(/Icon::(\w+)/g))
+      found.add(name.replace(/(?<=.)[A-Z]/g, "-$&").toLowerCase());
+  }
+  return found;
+}
+
+/** Bundles `styles/main.css` of `cwd` to `build/style.css`, and what it shows to `build/assets`. */
+export async function buildStyles(cwd) {
+  const [{ build }, { default: subsetFont }] = await Promise.all([import("esbuild"), import("subset-font")]);
+  const named = words(path.join(cwd, "src"));
+  let icons = "";
+  const trim = {
+    name: "trim",
+    setup({ onLoad }) {
+      onLoad({ filter: /patternfly-base\.css$/ }, ({ path: file }) => ({
+        loader: "css",
+        contents: readFileSync(file, "utf8").replace(
+          /\.fa-([a-z0-9-]+):before \{\s*content: "\\([0-9a-f]+)";\s*\}/g,
+          (rule, name, code) => {
+            if (!named.has(name)) return "";
+            icons += String.fromCodePoint(parseInt(code, 16));
+            return rule;
+          },
+        ),
+      }));
+      onLoad({ filter: /\.woff2$/ }, async ({ path: file }) => {
+        const text = file.includes("fa-solid") ? icons : LETTERS;
+        return {
+          loader: "file",
+          contents: await subsetFont(readFileSync(file), text, { targetFormat: "woff2" }),
+        };
+      });
+    },
+  };
+  await build({
+    absWorkingDir: cwd,
+    entryPoints: { style: "styles/main.css" },
+    outdir: "build",
+    assetNames: "assets/[name]-[hash]",
+    nodePaths: [path.join(root, "node_modules")],
+    loader: { ".svg": "file" },
+    bundle: true,
+    minify: true,
+    target: "es2022",
+    logLevel: "error",
+    plugins: [trim],
+  });
+}
