@@ -1,5 +1,5 @@
 // `npm run bench:d1 -- [--events 10000000] [--runs 30] [--json] [--state folder]`: reports, ingest and retention
-// with that many calls in D1's local SQLite, on the real runtime. The calls lie over 95 days, from 200 tokens of
+// with that many calls in D1's local SQLite, on the real runtime. The calls are spread over 95 days, from 200 tokens of
 // 10 teams on 40 routes, some far busier than others, with log-normal latencies.
 import { existsSync, readdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -20,7 +20,7 @@ const { values: options } = parseArgs({
 const [count, runs] = [Number(options.events), Number(options.runs)];
 const say = (text) => options.json || console.log(text);
 
-// A folder that is named is kept, and measured as it is the next time.
+// A named folder is kept, and the next run measures it unchanged.
 const folder = options.state ?? mkdtempSync(path.join(tmpdir(), "bench-d1-"));
 const isFilled = options.state !== undefined && existsSync(options.state);
 const results = { events: count, runs, reports: {}, ingest: {}, retention: {} };
@@ -253,7 +253,7 @@ async function measure(system) {
   results.ingest.stored = after - before;
   say(`\ningest: ${results.ingest.events_per_s} events/s (${results.ingest.stored} stored)`);
 
-  // Retention deletes what is older than EVENTS_RETENTION_DAYS: here two thirds of everything.
+  // Retention deletes events older than EVENTS_RETENTION_DAYS: here two thirds of all.
   const oldest = () => system.db.prepare("SELECT min(at) AS at FROM usage_events").first("at");
   const begun = performance.now();
   const [first] = await Promise.all([oldest()]);

@@ -1,6 +1,6 @@
 // `npm run bench -- [--rounds 5] [--seconds 5] [--connections 32] [--quick] [--json]`: the gateway against a bare
 // pass-through in JavaScript, one in Rust, and the upstream directly, on the real runtime on this machine. Rounds are
-// interleaved, so that whatever else the machine does meets all alike; medians and spread are shown.
+// interleaved, so that other load on the machine affects all alike; medians and spread are shown.
 import { randomBytes } from "node:crypto";
 import { request } from "node:http";
 import path from "node:path";
@@ -30,7 +30,7 @@ const say = (text = "") => options.json || console.log(text);
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 const spread = (numbers) => [Math.min(...numbers), Math.max(...numbers)];
 
-/** Answers 1 KB at once, 1 MB at `/large`, and at `/stream` ten events 10 ms apart, each with its time. */
+/** Responds with 1 KB at once, 1 MB at `/large`, and at `/stream` ten events 10 ms apart, each with its time. */
 const upstreamScript = `
   const small = "x".repeat(1024), large = new Uint8Array(1 << 20);
   export default { async fetch(request) {
@@ -76,7 +76,7 @@ function rustWorker(bindings) {
   };
 }
 
-/** Calls a second over `seconds`, each connection one call at a time. */
+/** Calls per second over `seconds`, one call at a time on each connection. */
 async function load(url, headers, requests = [{ method: "GET", headers }]) {
   const result = await autocannon({ url, connections, duration: seconds, requests });
   if (result.non2xx || result.errors)
@@ -200,7 +200,7 @@ async function streams(token) {
   };
 }
 
-/** So many routes and so many tokens, each call with another token to another route. */
+/** Measures this many routes and tokens, each call with another token to another route. */
 async function atScale(count) {
   await fill(count, count);
   const tokens = Array.from({ length: count }, () => mintToken(system.secrets.TOKEN_CHECK_KEY));

@@ -1,6 +1,6 @@
 // `npm run soak -- [--minutes 10] [--clients 16] [--json]`: mixed load on the whole system: plain calls, uploads,
-// streams, AI calls under a budget, refused calls, failing upstreams, clients that hang up. Fails where an answer came
-// that was not asked for, where the runtime's memory grew, or where D1 has not one event for each call.
+// streams, AI calls under a budget, refused calls, failing upstreams, clients that hang up. Fails on an
+// unexpected response, if the runtime's memory grew, or unless D1 has exactly one event for each call.
 import assert from "node:assert/strict";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -23,12 +23,12 @@ const { values: options } = parseArgs({
   },
 });
 const MIB = 1 << 20;
-/** What the runtime's memory may grow by in the second half: its own garbage comes and goes within this. */
+/** The most that the runtime's memory may grow in the second half; its own garbage varies within this. */
 const FLAT = 150 * MIB;
-/** A shorter run is all warming up. */
+/** A shorter run consists only of warming up. */
 const WARM_MINUTES = 2;
 
-// On disk, so that what D1 holds is no part of the runtime's memory.
+// On disk, so that D1's data is not part of the runtime's memory.
 const folder = mkdtempSync(path.join(tmpdir(), "soak-"));
 process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 const system = await startOnSockets({ persist: folder });

@@ -1,5 +1,5 @@
-// A stand-in for Clerk's Frontend API as far as a session token: Clerk's own published scripts run against it
-// unchanged. Shapes after the type definitions that Clerk publishes (@clerk/shared, `types/json.d.ts`).
+// A stand-in for Clerk's Frontend API up to the session token: Clerk's own published scripts run against it
+// unchanged. Its data follows the type definitions that Clerk publishes (@clerk/shared, `types/json.d.ts`).
 import { createHash, randomBytes } from "node:crypto";
 import { createReadStream, existsSync } from "node:fs";
 import { createServer } from "node:http";
@@ -260,7 +260,7 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
       response.writeHead(200, { "content-type": "text/javascript", ...cors });
       return createReadStream(script).pipe(response);
     }
-    // Clerk sends other methods as POST, so that the browser need not ask first.
+    // Clerk sends other methods as POST, so that the browser sends no preflight.
     const method = url.searchParams.get("_method") ?? request.method;
     const asked = `${method} ${url.pathname.replace(/^\/v1/, "").replace(/\/(sess|sia)_\w+/, "/:id")}`;
     state.requests.push(asked);
@@ -283,7 +283,7 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
         client.sign_in = signIn(email);
         if (form.get("strategy") !== "password") return done(client.sign_in);
       }
-      // Address and password may come in one, so this falls through.
+      // Address and password may come in one request, so this falls through.
       case "POST /client/sign_ins/:id/attempt_first_factor": {
         const email = client.sign_in?.identifier;
         if (!email || form.get("password") !== users[email].password)
@@ -323,7 +323,7 @@ export async function startClerkFrontend({ origin, users, sign, packages, signUp
   return {
     url: `http://127.0.0.1:${port}`,
     state,
-    /** What Clerk does when the session is ended from elsewhere. */
+    /** Ends the session as Clerk does when it is ended elsewhere. */
     endSession: close,
     stop() {
       server.closeAllConnections();

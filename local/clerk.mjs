@@ -1,5 +1,5 @@
 // A stand-in for Clerk's Backend API and its webhooks: paths, headers, bodies, errors and paging as Clerk
-// has them, so that only the base address differs. Shapes after Clerk's published reference.
+// has them, so that only the base address differs. Its data follows Clerk's published reference.
 import { createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { createServer } from "node:http";
 import { listen } from "./listen.mjs";
@@ -7,7 +7,7 @@ import { listen } from "./listen.mjs";
 const id = (prefix) => `${prefix}_${randomBytes(13).toString("hex")}`;
 
 /**
- * A person as Clerk describes them.
+ * A person in Clerk's format.
  * @param {Record<string, any>} person
  */
 export function clerkUser({
@@ -78,7 +78,7 @@ export function webhook(
   };
 }
 
-/** Serves `/v1/users` and `/v1/invitations`. `failing` makes every call answer that status. */
+/** Serves `/v1/users` and `/v1/invitations`. `failing` makes every call respond with that status. */
 export async function startClerk({
   port = 0,
   secretKey = `sk_test_${randomBytes(20).toString("hex")}`,

@@ -1,5 +1,5 @@
 // A stand-in for Clerk: signs the same kind of session JWT and serves the key set that the API
-// checks it against, by the very same code path as in production.
+// checks it against, on the same code path as in production.
 import { createHash, createHmac, createPublicKey, createSign, generateKeyPairSync } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -17,7 +17,7 @@ export const people = {
 const base64url = (value) =>
   Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
 
-/** A key pair; kept in `file` where one is named, so that sessions survive a restart. */
+/** A key pair, kept in `file` if one is named, so that sessions survive a restart. */
 function keyPair(file) {
   if (file && existsSync(file)) return readFileSync(file, "utf8");
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
@@ -120,7 +120,7 @@ export async function startIssuer({ port = 0, origin, keyFile }) {
     if (key === "POST /sign-in") {
       const form = new URLSearchParams(await body(request));
       const back = new URL(form.get("redirect_url") || origin);
-      // Only back to the UI: a session must not be handed to just any page.
+      // Only back to the UI: no other page may receive a session.
       if (back.origin !== origin || !Object.hasOwn(people, form.get("user")))
         return reply(422, { error: "bad redirect or user" });
       back.hash = `__session=${signer.sign(`user_${form.get("user")}`)}`;

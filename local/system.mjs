@@ -8,7 +8,7 @@ import { policy } from "../scripts/build/headers.mjs";
 import { root, run } from "../scripts/setup.mjs";
 import { configured } from "./configured.mjs";
 
-/** State and what belongs to it; both survive restarts and are ignored by git. */
+/** State and its settings; both survive restarts and are ignored by git. */
 const home = path.resolve(root, process.env.TOKEN_MANAGER_HOME ?? ".wrangler");
 export const state = path.join(home, "state");
 export const localFiles = path.join(home, "local");
@@ -20,7 +20,7 @@ export function ports(base = Number(process.env.PORT_BASE ?? 8787)) {
   return { gateway: base, api: base + 1, ui: base + 2, issuer: base + 3, upstream: base + 4 };
 }
 
-/** Those of the ports that somebody listens on. */
+/** Returns those of the ports that are in use. */
 export async function takenPorts(all) {
   const isTaken = (port) =>
     new Promise((resolve) => {
@@ -31,7 +31,7 @@ export async function takenPorts(all) {
   return all.filter((_, i) => taken[i]);
 }
 
-/** Makes `.dev.vars` with random secrets where it is missing. */
+/** Makes `.dev.vars` with random secrets if it is missing. */
 export function ensureSecrets() {
   const file = path.join(root, ".dev.vars");
   if (existsSync(file)) return;
@@ -41,7 +41,7 @@ export function ensureSecrets() {
   });
 }
 
-/** What differs from production: addresses, and that upstreams may be local. */
+/** The differences from production: addresses, and that upstreams may be local. */
 export function localVars(at) {
   return {
     gateway: { ALLOW_INSECURE_UPSTREAMS: "true", LOG_CALLS: "false" },
@@ -109,11 +109,11 @@ function uiWorker(port, at, clerkKey) {
 }
 
 /**
- * What the runtime is told to run: both Workers and the UI on `at`. Per Worker, `vars` are merged over the local ones and `builds` names another
+ * What the runtime is told to run: both Workers and the UI on `at`. For each Worker, `vars` are merged over the local ones and `builds` names another
  * folder that holds its crate's `build`; `entries(env, folder)` are modules to go in front; without `persist` nothing
- * outlives the process; `onLog` takes what the Workers log instead of the console. With `clerkKey` the UI signs in by
+ * outlives the process; `onLog` receives the Workers' log lines in place of the console. With `clerkKey` the UI signs in by
  * Clerk's script. `versions` are further instances of both Workers on the same stores, `{ name, at, vars, builds }` each,
- * as the edge has them while a deployment goes out. With `metrics` the gateway has its dataset. `consumer` changes how
+ * as on the edge during a deployment. With `metrics` the gateway has its dataset. `consumer` changes how
  * the queue is consumed, `services` are bindings of each Worker, `extra` are Workers to run beside them, and `rates` are
  * limits of rate limit bindings by name, in place of those of `wrangler.toml`.
  * @param {any} at
@@ -199,7 +199,7 @@ export const startUi = (at) => started(uiAlone(at));
 
 export const reloadUi = (running, at) => running.setOptions(uiAlone(at));
 
-/** Applies the migrations to the local D1. That wrangler looks takes seconds, so it looks only when there is news. */
+/** Applies the migrations to the local D1. wrangler takes seconds to look, so it runs only if there is a new one. */
 export async function migrate(persist = state) {
   const folder = path.join(root, "d1-migrations");
   const names = readdirSync(folder).sort();

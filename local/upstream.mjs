@@ -76,7 +76,7 @@ async function chat(response, record) {
   await events(response, [...deltas, ...last, "[DONE]"], 150);
 }
 
-/** `n` bytes of a repeating pattern, `Range` honoured, as fast as the reader takes them. */
+/** `n` bytes of a repeating pattern, with support for `Range`, as fast as the reader accepts them. */
 async function bytes(request, response, url) {
   const total = Number(url.searchParams.get("n") ?? 1024);
   const range = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? "");
@@ -142,7 +142,7 @@ const handlers = {
     ];
     json(response, 200, { status: "ok" }, { "set-cookie": cookies });
   },
-  /** The headers of `?h=[[name, value], …]`; a value `$name` is what the request has under that name. */
+  /** The headers of `?h=[[name, value], …]`; a value `$name` is the request's header of that name. */
   says: ({ response, url, record }) => {
     const pairs = JSON.parse(url.searchParams.get("h") ?? "[]").map(([name, value]) => [
       name,
@@ -155,7 +155,7 @@ const handlers = {
     response.writeHead(200, { "content-type": "text/plain", "content-encoding": "gzip" });
     response.end(gzipSync("squeezed ".repeat(100)));
   },
-  /** A token by the client credentials grant, refused to all but `client:s3cret`; `/slow/4` after a second, of 4 s of life. */
+  /** A token by the client credentials grant, refused to all but `client:s3cret`; from `/slow/4` it comes after a second and lives 4 s. */
   token: async ({ response, url, record }) => {
     const [, , kind, life] = url.pathname.split("/");
     if (kind === "endless") {
@@ -175,7 +175,7 @@ const handlers = {
     const token = `at_${issued}_${form.get("scope") ?? ""}`;
     json(response, 200, { access_token: token, token_type: "Bearer", expires_in: Number(life ?? 3600) });
   },
-  /** Echo for whoever shows the token that was issued last. */
+  /** Echo for a caller with the token that was issued last. */
   protected: ({ response, url, record }) =>
     record.headers.authorization?.startsWith(`Bearer at_${issued}_`)
       ? echo(response, url, record)
@@ -203,7 +203,7 @@ const completion = {
   usage: { prompt_tokens: 9, completion_tokens: 6, total_tokens: 15 },
 };
 
-/** What an AI's API answers beside chat: lists, uploads, work in the background, sound. By method and path. */
+/** The responses of an AI's API besides chat: lists, uploads, work in the background, sound. By method and path. */
 const answers = {
   "GET /v1/models": () => ({ object: "list", data: [{ id: "demo-1", object: "model" }] }),
   "POST /v1/files": () => ({ id: "file-demo", object: "file" }),
@@ -243,7 +243,7 @@ async function openai({ response, url, record }) {
   json(response, 404, { error: { message: `no such path ${url.pathname}`, type: "invalid_request_error" } });
 }
 
-/** Starts it; `requests` holds what came in, oldest first, at most 1,000. */
+/** Starts it; `requests` holds the received requests, oldest first, at most 1,000. */
 export async function startUpstream({ port = 0, host = "127.0.0.1" } = {}) {
   const requests = [];
   const server = createServer(async (request, response) => {

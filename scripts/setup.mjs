@@ -1,6 +1,6 @@
-// Brings a machine to where the project builds: npm packages, the wasm target, and one tool
-// in `.tools` (or where TOKEN_MANAGER_TOOLS says). Whatever is there already costs nothing.
-// Uses Node's own modules only, since it runs before anything is installed.
+// Prepares a machine to build the project: npm packages, the wasm target, and one tool
+// in `.tools` (or the folder that TOKEN_MANAGER_TOOLS names). Steps already done cost nothing.
+// It uses only Node's own modules, since it runs before anything is installed.
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -56,13 +56,13 @@ async function ensurePackages() {
   if (newerThan(path.join(root, "package-lock.json"), installed)) {
     say("installing npm packages");
     // Not `npm ci`: it refuses the whole lock file when a registry lacks the runtime's build for some
-    // other platform. `--no-save` installs what is locked and leaves the lock file as it is.
+    // other platform. `--no-save` installs the locked versions and does not change the lock file.
     await run("npm", ["install", "--no-save", "--no-fund", "--no-audit", "--loglevel=error"]);
   }
 }
 
 function version(tool) {
-  // A cargo plugin takes its own name first, as cargo calls it.
+  // A cargo plugin expects its own name as the first argument, as cargo passes it.
   const args = tool.startsWith("cargo-") ? [tool.slice("cargo-".length), "--version"] : ["--version"];
   const found = spawnSync(path.join(tools, "bin", tool), args, { encoding: "utf8" });
   return found.stdout?.trim().split(" ").at(-1);
@@ -104,13 +104,13 @@ export async function ensureTarget() {
 export const ensureTools = () =>
   ensureTool("bindgen", locked("wasm-bindgen"), { source: "scripts/build/bindgen" });
 
-/** Checks what the crates stand on: licences, origins, duplicates, advisories. */
+/** Checks the crates' dependencies: licences, origins, duplicates, advisories. */
 export const ensureCargoDeny = () => ensureTool("cargo-deny", "0.20.2");
 
-/** Lists what a crate consists of. */
+/** Lists the dependencies of a crate. */
 export const ensureCyclonedx = () => ensureTool("cargo-cyclonedx", "0.5.9");
 
-/** Goes on under the Node that the project installs, where the one that started us is too old. */
+/** Continues under the project's own Node if the one that started us is too old. */
 function underProjectNode(script) {
   if (Number(process.versions.node.split(".")[0]) >= 22) return;
   const node = path.join(root, "node_modules/node/bin/node");
@@ -139,7 +139,7 @@ function installed(command) {
   return spawnSync("which", [command], { stdio: "ignore" }).status === 0;
 }
 
-/** Installs Debian packages where that can be done without asking; answers whether it was. */
+/** Installs Debian packages if that needs no question. Returns whether it did. */
 async function apt(...packages) {
   if (process.getuid?.() !== 0 || !existsSync("/usr/bin/apt-get")) return false;
   say(`installing ${packages.join(", ")}`);
@@ -187,7 +187,7 @@ async function ensurePython() {
 /** Schemathesis, which tries the API from its own document; the command. */
 export const ensureSchemathesis = async () => path.join(await ensurePython(), "schemathesis");
 
-/** Python with botocore, which AWS's command line and boto3 are made of; the command. */
+/** Python with botocore, on which AWS's command line and boto3 are built; the command. */
 export const ensureBotocore = async () => path.join(await ensurePython(), "python3");
 
 /** The browser for the tests: CHROME_PATH, the system's, or Playwright's own. */

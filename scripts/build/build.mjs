@@ -1,5 +1,5 @@
-// Builds what is named (gateway, admin-api, ui; all without a name). What has not changed since its
-// last build is left alone, so wrangler can call this at every start. Each part is built in a folder beside its place and
+// Builds the named parts (gateway, admin-api, ui; without a name all). A part that has not changed since its
+// last build is skipped, so wrangler can call this at every start. Each part is built in a folder beside its place and
 // moved in once it is whole: what runs from there goes on unharmed, and a build that fails changes nothing. With
 // `--ahead` nothing is moved in yet; a later build without it has only that left to do.
 import { createHash } from "node:crypto";
@@ -14,7 +14,7 @@ import { root, run, say, setUp, targetDir, tools } from "../setup.mjs";
 import { buildStyles } from "./styles.mjs";
 import { layOutWorker } from "./worker.mjs";
 
-/** `BUILD=quick` compiles in a fraction of the time, for work on the code; sizes and speed are those of a release alone. */
+/** `BUILD=quick` compiles in a fraction of the time, for work on the code; sizes and speed apply to a release only. */
 const isQuick = () => process.env.BUILD === "quick";
 
 const WASM = "wasm32-unknown-unknown";
@@ -34,7 +34,7 @@ const parts = {
     output: "admin-api/build",
     make: (to) => worker("admin-api", to),
   },
-  // What the gateway is measured against; not part of `all`, since nothing deploys it.
+  // The baseline for measurements of the gateway; not part of `all`, since nothing deploys it.
   "bench/rust-pass-through": {
     sources: ["bench/rust-pass-through"],
     output: "bench/rust-pass-through/build",

@@ -1,10 +1,10 @@
-// The `_headers` of Pages, made of what was built and of its config.json, so that the addresses stand in one
-// place. After config.json in the built folder was changed: node scripts/build/headers.mjs [admin-ui/dist]
+// The `_headers` of Pages, made from the built files and their config.json, so that the addresses are in one
+// place. After a change of config.json in the built folder run: node scripts/build/headers.mjs [admin-ui/dist]
 import { readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-/** Where Clerk's scripts and its Frontend API are, which a publishable key says: `pk_live_` + base64 of `host$`. */
+/** The host of Clerk's scripts and its Frontend API, which a publishable key names: `pk_live_` + base64 of `host$`. */
 export function clerkOrigin(key) {
   if (!key) return null;
   const host = Buffer.from(key.replace(/^pk_(test|live)_/, ""), "base64").toString("latin1");
@@ -16,7 +16,7 @@ export function clerkOrigin(key) {
 /**
  * The Content-Security-Policy for a config.json. `style-src-attr` is the one relaxation: components position
  * and size themselves through `style` attributes, which cannot run code. With Clerk also its own list
- * (clerk.com/docs, "CSP headers") but for inline scripts: its forms write their styles at run time, and
+ * (clerk.com/docs, "CSP headers") without inline scripts: its forms write their styles at run time, and
  * Cloudflare's challenge tells people from robots when an account is made.
  */
 export function policy({ api, clerk_publishable_key: key }) {
@@ -43,7 +43,7 @@ export function policy({ api, clerk_publishable_key: key }) {
     .join("; ");
 }
 
-/** Names with a hash of their content: another content has another name. Anything else is asked for again. */
+/** Names with a hash of their content: other content has another name. All other files are revalidated. */
 const isHashed = (name) => /-[0-9a-f]{12,16}(_bg)?\.\w+$/.test(name);
 
 export function headers(config, files) {

@@ -1,5 +1,5 @@
-// Lays the UI out as Pages serves it: the program that cargo compiled, its JavaScript, and index.html with the names of
-// all of them. A name carries a hash of its content, so that browsers may keep the file for ever (see headers.mjs).
+// Arranges the UI as Pages serves it: the program that cargo compiled, its JavaScript, and index.html with the names of
+// all of them. A name carries a hash of its content, so that browsers may cache the file for ever (see headers.mjs).
 import { createHash } from "node:crypto";
 import { cpSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -46,7 +46,7 @@ async function program({ dist, wasm, bindgen, wasmOpt }) {
   };
 }
 
-/** No integrity for the program: everything comes from this site, and browsers warn of those on wasm. */
+/** No integrity for the program: everything comes from this site, and browsers warn about it on wasm. */
 function programTags({ module, wasm, modules }) {
   return [
     `<template id="program" data-module="${module}" data-wasm="${wasm}"></template>`,

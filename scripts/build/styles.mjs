@@ -29,7 +29,7 @@ function words(folder) {
   return found;
 }
 
-/** Bundles `styles/main.css` of `cwd` to `build/style.css`, and what it shows to `build/assets`. */
+/** Bundles `styles/main.css` of `cwd` to `build/style.css`, and its fonts and images to `build/assets`. */
 export async function buildStyles(cwd) {
   const [{ build }, { default: subsetFont }] = await Promise.all([import("esbuild"), import("subset-font")]);
   const named = words(path.join(cwd, "src"));

@@ -1,5 +1,5 @@
-// What has passed, and on what: test runs whose every input is as it was are not run again (`npm test -- --again` runs
-// them all the same, and so does CI).
+// Passed test runs and their inputs: a run whose inputs have not changed is not repeated (`npm test -- --again` and CI
+// repeat it anyway).
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -8,7 +8,7 @@ import { root } from "../setup.mjs";
 
 const file = path.join(root, ".wrangler/stamps/passed.json");
 
-/** Of every file that git knows or would take, and of the tools that run them. */
+/** A digest of every file that git tracks or would add, and of the tools that run them. */
 export function digestOfTree() {
   const git = (...args) => execFileSync("git", args, { cwd: root, encoding: "utf8", maxBuffer: 1 << 26 });
   const hash = createHash("sha256")
@@ -31,7 +31,7 @@ export function digestOfTree() {
 
 const read = () => (existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : {});
 
-/** How many tests of `name` passed on `digest` and when; undefined where they did not. */
+/** How many tests of `name` passed on `digest`, and when; undefined if they did not. */
 export function passedBefore(name, digest) {
   const known = read()[name];
   return known?.digest === digest ? known : undefined;

@@ -1,5 +1,5 @@
 // `npm start`: builds what is missing, starts the whole system in one process, seeds it, and says how
-// to use it. `npm start -- --reset` starts over. The gateway and the API answer before the UI is built. `npm run dev` is
+// to use it. `npm start -- --reset` starts over. The gateway and the API respond before the UI is built. `npm run dev` is
 // the same, and then builds and loads again whatever part changes (watch.mjs).
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -12,7 +12,7 @@ process.env.BUILD ??= "quick";
 const STEPS = 4;
 let steps = 0;
 
-/** One of the steps of a start; says what it is and how long it took. */
+/** Runs one step of a start, and prints its name and its duration. */
 async function step(text, work) {
   const began = Date.now();
   const number = ++steps;
@@ -95,7 +95,7 @@ const cron = setInterval(async () => {
   await worker.scheduled({ cron: "* * * * *" }).catch((error) => console.error("cron:", error.message));
 }, 60_000);
 
-/** One call to the admin API; a failure says what was tried and what came back. */
+/** Calls the admin API; an error names the call and the response. */
 async function call(method, where, { body = undefined, token = undefined } = {}) {
   const response = await fetch(api + where, {
     method,

@@ -41,7 +41,7 @@ const LARGE_TOOLS = {
 /** It runs older and newer versions of the Workers, which are compiled for it. */
 const VERSIONS = "tests/operations/versions.test.mjs";
 
-/** Files that measure time, memory, CPU or what a call costs: nothing runs beside them. */
+/** Files that measure time, memory, CPU or the cost of a call: nothing runs beside them. */
 const ALONE = [
   "tests/gateway/ai.test.mjs",
   "tests/gateway/credentials.test.mjs",
@@ -61,7 +61,7 @@ const ALONE = [
 /** Files at a time, on two cores: half of a file's time is waiting. Each lane has 4,000 ports below 32,768. */
 const LANES = 3;
 
-/** The files that take longest come first, so that no lane is left alone with one at the end. */
+/** The slowest files come first, so that none runs alone at the end. */
 const LONGEST = [
   "tests/api/openapi.test.mjs",
   "tests/operations/operating.test.mjs",
@@ -99,7 +99,7 @@ if (unknown.length > 0) {
 
 await setup.setUp(import.meta.url, { cargoTools: false });
 const totals = { passed: 0, failed: 0 };
-/** Tests that passed, by step; and what failed. */
+/** Passed tests by step, and the failed steps. */
 const passed = {};
 const failures = new Set();
 const digest = digestOfTree();
@@ -125,7 +125,7 @@ const involved = new Set([...steps, ...files.map(stepOf)]);
 const isReleased = files.some((file) => ON_THE_RELEASE.includes(file));
 process.env.BUILD ??= "quick";
 
-/** Runs a command; its exit code and everything it said. */
+/** Runs a command. Returns its exit code and its whole output. */
 function collect(command, args, env = {}, patient = false) {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
@@ -147,7 +147,7 @@ const CARGO = {
 };
 const NODE = { passed: /^# pass (\d+)$/gm, failed: /^# fail (\d+)$/gm };
 
-/** Runs a test runner for `step`, shows what it says if it fails, and adds up what the patterns find in it. */
+/** Runs a test runner for `step`, prints its output if it fails, and adds up the numbers that the patterns find. */
 async function runTests(step, name, command, args, patterns, { env = {}, patient = false } = {}) {
   const started = Date.now();
   const { status, output } = await collect(command, args, env, patient);
@@ -164,7 +164,7 @@ async function runTests(step, name, command, args, patterns, { env = {}, patient
   throw new Error(`ended with ${status}`);
 }
 
-/** Does a part of a step, and notes that the step failed if it throws. */
+/** Runs a part of a step; if it throws, the step counts as failed. */
 async function attempt(step, work) {
   try {
     await work();
@@ -267,7 +267,7 @@ if (isPrepared) {
 }
 await Promise.all([checked, released]);
 
-// A check that is no test runner counts as one failure.
+// A check that is not a test runner counts as one failure.
 const failed = Math.max(totals.failed, failures.size);
 if (failures.size > 0) console.error(`\nNot passed: ${[...failures].join("; ")}`);
 console.log(`\n${totals.passed} passed, ${failed} failed`);

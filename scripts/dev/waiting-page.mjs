@@ -10,7 +10,7 @@ const PAGE = `<!doctype html>
 </html>
 `;
 
-/** Answers every request with 503 and a page that asks again by itself. */
+/** Responds to every request with 503 and a page that reloads by itself. */
 export async function startWaitingPage(port) {
   const headers = {
     "content-type": "text/html; charset=utf-8",

@@ -1,6 +1,6 @@
 // `npm run check -- --gateway https://… --api https://… --ui https://… --token ntk_… [--path /api/demo] [--wait 180]`:
-// looks after a deployment from outside, as its users do. Each line says what was looked at; the exit code is 1 where
-// one failed. For so many seconds a failure is looked at again: a new host's certificate takes a while.
+// checks a deployment from outside, as its users see it. Each line names a check; the exit code is 1 if one failed.
+// For `--wait` seconds a failed check is repeated: a new host's certificate takes a while.
 import { parseArgs } from "node:util";
 
 const { values: options } = parseArgs({

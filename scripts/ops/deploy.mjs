@@ -1,6 +1,6 @@
 // `npm run deploy -- [--stage staging] [--dry-run] [--yes] [--gateway https://…] [--api https://…] [--ui https://…]`:
-// brings a Cloudflare account from whatever it has to a running system, and can be run again at any time. What each
-// step would be by hand stands in docs/deploy.md.
+// brings a Cloudflare account in any state to a running system, and can be run again at any time. docs/deploy.md has
+// each step by hand.
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -11,7 +11,7 @@ import { root, run, setUp } from "../setup.mjs";
 import { build } from "../build/build.mjs";
 import { clerkOrigin, writeHeaders } from "../build/headers.mjs";
 
-// Sizes and speed are those of a release alone, whatever the caller works with.
+// Always a release: sizes and speed apply to it only.
 process.env.BUILD = "release";
 await setUp(import.meta.url);
 const {
@@ -58,13 +58,13 @@ function readOptions() {
   }
 }
 
-/** One step: what it will do, then what came of it. In a dry run only the former. */
+/** Runs one step: prints its plan, then its result. A dry run prints only the plan. */
 async function step(options, text, work) {
   say(`${options["dry-run"] ? "would " : "  "}${text}`);
   return options["dry-run"] ? undefined : work();
 }
 
-/** Asks whoever sits there; a secret is not shown while it is typed. Undefined where nobody does, or says nothing. */
+/** Asks the operator; a secret is not shown while it is typed. Undefined without a terminal or an answer. */
 async function ask(options, question, { secret = false } = {}) {
   if (options.yes || options["dry-run"] || !process.stdin.isTTY) return undefined;
   if (secret) process.stdout.write(`${question}: `);
@@ -78,7 +78,7 @@ async function ask(options, question, { secret = false } = {}) {
   }
 }
 
-/** The settings of the stage: from the file, over it what the command line says; asked for where it is silent. */
+/** The settings of the stage: from the file, overridden by the command line; asked for if both lack them. */
 async function settle(options) {
   const settings = { ...readSettings(options.stage) };
   for (const name of ["gateway", "api", "ui"]) if (options[name]) settings[name] = options[name];
@@ -166,13 +166,13 @@ async function main() {
     configure,
   );
   const withConfig = ["--config", plan.configFile];
-  // Before the Workers: each migration leaves what the present ones need.
+  // Before the Workers: each migration keeps everything that the current ones need.
   await step(options, `apply the migrations of ${plan.databases.join(", ")}`, () =>
     wrangler(["d1", "migrations", "apply", "DB", "--remote", "--env", "admin-api", ...withConfig]),
   );
 
   // The first time the gateway goes first, as the admin API binds its Durable Object; later the admin API does,
-  // so that it knows whatever a newer gateway may send it.
+  // so that it understands everything a newer gateway may send.
   const order = present.gateway === null ? WORKERS : [...WORKERS].reverse();
   for (const worker of order) {
     const { name } = plan.config.env[worker];
@@ -231,7 +231,7 @@ It runs. What is left to do by hand, once:
   3. npm run check -- --gateway ${at.gateway} --api ${at.api} --ui ${at.ui} --token ntk_… --path /api/<your route>`);
 }
 
-/** The fingerprints of the keys that the admin API runs with, by name; none before it has said so. */
+/** The fingerprints of the keys in use by the admin API, by name; none before it has reported them. */
 async function keysAtWork(account, databaseId) {
   if (!databaseId) return {};
   const sql = database(cloudflare(account.id), databaseId);
@@ -241,7 +241,7 @@ async function keysAtWork(account, databaseId) {
     : {};
 }
 
-/** Deploys one Worker together with its new secrets; the address that Cloudflare gave it. */
+/** Deploys one Worker together with its new secrets. Returns the address that Cloudflare gave it. */
 async function deployWorker(worker, withConfig, secrets) {
   const folder = mkdtempSync(path.join(tmpdir(), "secrets-"));
   try {
@@ -256,7 +256,7 @@ async function deployWorker(worker, withConfig, secrets) {
   }
 }
 
-/** What would be uploaded, and how much that is. */
+/** The files that would be uploaded, and their sizes. */
 async function bundleOf(worker) {
   const output = await wrangler(["deploy", "--dry-run", "--env", worker]);
   return output

@@ -1,8 +1,8 @@
 // `npm run import -- <folder> --api <address> [--apply]`: the earlier system's data. The folder holds
 // `kv.json` (an object of key to value, or a list of {key, value} or {name, value}) and `teams`, `tokens`,
-// `routes` and `token_usage_logs` as .json or .csv; what is not there is left out. How the session is had and
-// renewed: session.mjs. Without --apply it only shows what would happen. What was taken in counts once, so it can
-// break off anywhere and be run again.
+// `routes` and `token_usage_logs` as .json or .csv; missing files are skipped. session.mjs gets and renews the
+// session. Without --apply it only shows a preview. Everything imported counts once, so the import can break off
+// anywhere and be run again.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { parseArgs } from "node:util";
@@ -40,7 +40,7 @@ const post = async (body) =>
     body: JSON.stringify({ mode: values.apply ? "apply" : "check", ...body }),
   });
 
-/** Sends a part. A session that has ended is renewed once; what is away for a moment is asked again. */
+/** Sends a part. A session that has ended is renewed once; a service that is briefly down is tried again. */
 async function send(what, body) {
   for (let tries = 1; ; tries += 1) {
     const response = await post(body).catch((error) => ({
@@ -68,7 +68,7 @@ async function send(what, body) {
 const totals = { created: 0, exists: 0, refused: 0 };
 const seen = new Set();
 
-/** Prints and counts what became of each thing. A team that several parts name counts once. */
+/** Prints and counts the result of each item. A team that several parts name counts once. */
 function tell({ items }) {
   for (const item of items) {
     const key = `${item.kind} ${item.subject}`;

@@ -1,8 +1,8 @@
-// What the scripts that operate a stage share: options, a clear end, and waiting.
+// Shared parts of the scripts that operate a stage: options, a clear end, and waiting.
 import { parseArgs } from "node:util";
 import { setUp } from "../setup.mjs";
 
-/** Runs `work` with the options and positional arguments of the command line; what must be mended is said without a stack. */
+/** Runs `work` with the options and positional arguments of the command line; a problem for the operator is shown without a stack. */
 export async function operate(scriptUrl, options, work) {
   await setUp(scriptUrl, { cargoTools: false });
   const { Stop } = await import("./stage/stage.mjs");
@@ -19,13 +19,13 @@ export async function operate(scriptUrl, options, work) {
   }
 }
 
-/** Seconds between two looks, and how long there may be no progress at all. */
+/** Seconds between two looks, and the longest time without any progress. */
 const LOOK_S = Number(process.env.LOOK_S ?? 10);
 const STALL_S = Number(process.env.STALL_S ?? 600);
 
 /**
- * Looks until `look` answers null. Meanwhile it answers `{ left, what }`: fewer left is progress, and as long as there is
- * any this goes on, however long it takes. `after` says what the operator does once it has stopped.
+ * Calls `look` until it returns null. Before that it returns `{ left, what }`: fewer left is progress, and the wait
+ * continues as long as there is any. `after` tells the operator what to do once it has stopped.
  */
 export async function waitUntil(look, after = "run this again: it goes on from there") {
   const { Stop } = await import("./stage/stage.mjs");
@@ -48,7 +48,7 @@ export async function waitUntil(look, after = "run this again: it goes on from t
   }
 }
 
-/** Prints what is left and, from the second time on, how fast it goes and how long it will take. */
+/** Prints the rest and, from the second time on, the pace and the remaining time. */
 function progressOf() {
   const started = Date.now();
   let first;

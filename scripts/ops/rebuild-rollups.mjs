@@ -1,6 +1,6 @@
-// `npm run rebuild-rollups -- [--stage staging]`: makes the rollups anew from the raw events, for each day whose
-// events are all still there. A day is one transaction; reports and the consumer go on meanwhile. Broken off, it can be
-// run again, or go on with `--from 2026-11-20`.
+// `npm run rebuild-rollups -- [--stage staging]`: rebuilds the rollups from the raw events, for each day whose
+// events are all still there. A day is one transaction; reports and the consumer continue meanwhile. If it breaks off,
+// run it again, or continue with `--from 2026-11-20`.
 import { operate } from "./operate.mjs";
 
 await operate(

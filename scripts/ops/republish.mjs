@@ -1,5 +1,5 @@
-// `npm run republish -- [--stage staging]`: writes everything that KV is to hold once more, from D1, as after a loss
-// of the namespace. Nothing is granted by it that D1 does not grant. Run again where it broke off, it goes on.
+// `npm run republish -- [--stage staging]`: writes all entries of KV again from D1, for example after a loss of
+// the namespace. It grants nothing that D1 does not grant. If it breaks off, run it again to continue.
 import { operate } from "./operate.mjs";
 
 await operate(import.meta.url, {}, async ({ stage }) => {

@@ -1,19 +1,19 @@
-// `npm run restore -- --timestamp 2026-11-20T08:00:00Z [--stage staging]`: D1 back to a point in time (Time Travel, the
-// last 30 days), and KV with it. Nothing that was taken from anybody since is given back: a database of yesterday must
-// not bring a leaked token, or a removed admin, back to life. Run again where it broke off, it goes on.
+// `npm run restore -- --timestamp 2026-11-20T08:00:00Z [--stage staging]`: returns D1 to a point in time (Time Travel, the
+// last 30 days), and KV with it. Nothing that was revoked or removed since comes back: yesterday's database must not
+// revive a leaked token or a removed admin. If it breaks off, run it again to continue.
 import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { operate, pause } from "./operate.mjs";
 import { root } from "../setup.mjs";
 
-/** While this is in KV, the admin API publishes nothing and refuses changes, which a restore would lose. */
+/** While this key is in KV, the admin API publishes nothing and refuses changes, which a restore would lose. */
 const HOLD = "publication-hold";
 /**
- * Until KV shows the hold everywhere (a minute), the admin API relies on nothing it read before (10 s, `hold.rs`), and a
- * run of the cron that began before has ended.
+ * The time until KV shows the hold everywhere (a minute), the admin API no longer relies on an earlier read (10 s,
+ * `hold.rs`), and any earlier run of the cron has ended.
  */
 const WAIT_S = Number(process.env.PROPAGATE_S ?? 130);
-/** Tells a database that is not restored yet from one that is. */
+/** Distinguishes a restored database from one that is not restored yet. */
 const MARK = "restore";
 
 await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage, timestamp }) => {
@@ -43,7 +43,7 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
     return hasTable ? (await sql("SELECT count(*) AS n FROM d1_migrations"))[0].n : 0;
   };
 
-  /** Nothing is published or changed any more, and how things are now lies on this machine. */
+  /** Stops publication and changes, and saves the current state on this machine. */
   const keep = async () => {
     await hold();
     enter("keeping", { mark: randomUUID(), migrations: await migrations() });
@@ -57,12 +57,12 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
       "INSERT INTO settings (key, value, updated_at) VALUES (?1, ?2, ?3) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
       [MARK, JSON.stringify(state.mark), since],
     );
-    // A minute earlier: the clocks of the Workers are not this one's.
+    // A minute earlier: the Workers' clocks may differ from this one.
     await keepChanges(sql, stage, since - 60_000);
     enter("restoring");
   };
 
-  /** The database as it was then; its schema as the Workers want it now. */
+  /** Restores the earlier database, and brings its schema up to date for the Workers. */
   const restore = async () => {
     try {
       await wrangler(["d1", "time-travel", "restore", "DB", "--timestamp", timestamp, ...withConfig]);

@@ -1,9 +1,9 @@
-// `npm run rotate -- CREDENTIAL_KEY [--stage staging]`, or TOKEN_CHECK_KEY or USAGE_LOG_KEY: a new key in place of the
-// present one, with no call refused. `--drop-old` then takes the older keys away; for CREDENTIAL_KEY that is part of
-// the rotation, since everything is sealed again. Can be run again where it broke off.
+// `npm run rotate -- CREDENTIAL_KEY [--stage staging]`, or TOKEN_CHECK_KEY or USAGE_LOG_KEY: replaces the current key
+// by a new one without refusing a call. `--drop-old` then removes the older keys; for CREDENTIAL_KEY that is part of
+// the rotation, since everything is sealed again. If it breaks off, run it again.
 import { operate, pause, waitUntil } from "./operate.mjs";
 
-/** How long an isolate goes on with the secrets it began with. */
+/** The longest time for which an isolate keeps the secrets that it started with. */
 const SETTLE_S = Number(process.env.SETTLE_S ?? 30);
 
 await operate(
@@ -35,10 +35,10 @@ await operate(
     const keep = (value) => writeVault(options.stage, { ...readVault(options.stage), [name]: value });
     keep(held);
 
-    /** Brings `value` to work at the Workers, the gateway first: it only reads what the admin API makes. */
+    /** Puts `value` into use at the Workers, the gateway first: it only reads what the admin API makes. */
     const set = async ({ what, value }) => {
       console.log(`  ${what}`);
-      // A new key is kept before it is at work, an old one until it is not: so that this can break off anywhere.
+      // A new key is saved before it is in use, and an old one until it is not, so that this can break off anywhere.
       const isDrop = !value.includes(",");
       if (!isDrop) keep(value);
       for (const worker of KEYS[name])
@@ -53,7 +53,7 @@ await operate(
       return value;
     };
 
-    /** Stops while live tokens are left whose check was made with an older key than the first. */
+    /** Stops if there are still live tokens whose check was made with a key older than the first. */
     const refuseWhileTokensNeedIt = async () => {
       const since =
         (await setting("keys-since"))[name]?.[fingerprint(held.split(",")[0])] ??

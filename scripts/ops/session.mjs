@@ -1,4 +1,4 @@
-// The session token of who operates the admin API by a script. One of Clerk's lasts a minute, so it is renewed on the way.
+// The session token of a script that calls the admin API. A Clerk token lasts a minute, so it is renewed as needed.
 import { execFileSync } from "node:child_process";
 
 /** Seconds before its end at which a token is renewed. */
@@ -12,8 +12,8 @@ const claims = (token) => {
 };
 
 /**
- * How a session is had: from TOKEN_MANAGER_SESSION; renewed by TOKEN_MANAGER_SESSION_COMMAND, which prints another one,
- * or with CLERK_SECRET_KEY by Clerk's Backend API. Undefined where the environment has none of them.
+ * The source of sessions: TOKEN_MANAGER_SESSION, renewed by TOKEN_MANAGER_SESSION_COMMAND, which prints another one,
+ * or with CLERK_SECRET_KEY by Clerk's Backend API. Undefined if the environment has none of them.
  */
 export function session(environment = process.env) {
   const {

@@ -1,11 +1,11 @@
-// `licenses.txt` of the UI: whose work browsers are sent, and under which terms; MIT, BSD and Apache ask for that.
-// The Workers are sent to nobody.
+// `licenses.txt` of the UI: the works that browsers receive, and their licences; MIT, BSD and Apache require this.
+// The Workers are not distributed.
 import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root, run } from "../setup.mjs";
 import { shippedPackages } from "./supply-chain.mjs";
 
-/** The crates that are linked into `crate` for browsers: no macros, nothing that only builds or tests. */
+/** The crates that are linked into `crate` for browsers, without macros and crates that only build or test. */
 async function linkedCrates(crate) {
   const args = [
     "metadata",
@@ -40,7 +40,7 @@ async function linkedCrates(crate) {
 }
 
 /**
- * The files of a folder that say under which terms it may be used; those of a folder of such files too.
+ * The licence files of a folder, including those in a subfolder of licences.
  * @returns {string[]}
  */
 function noticesIn(folder) {
@@ -55,7 +55,7 @@ function noticesIn(folder) {
   });
 }
 
-/** A package's own licence and notice; of several to choose from, MIT's. */
+/** A package's own licence and notice; if it offers several, MIT's. */
 function texts(folder) {
   const files = noticesIn(folder);
   const chosen = files.some((file) => /-mit/i.test(path.basename(file)))

@@ -1,5 +1,5 @@
-// `npm run sbom`: what is shipped, as CycloneDX 1.5, in `sbom/`: the crates of both Workers and of the UI, and the
-// npm packages that the UI carries.
+// `npm run sbom`: the bills of materials, as CycloneDX 1.5, in `sbom/`: the crates of both Workers and of the UI, and
+// the npm packages that the UI ships.
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -16,7 +16,7 @@ function members() {
 
 async function crates() {
   await ensureCyclonedx();
-  // It writes one file into the folder of every member and knows no other place.
+  // It can only write one file into the folder of every member.
   const file = (member) => path.join(root, member, "sbom.tmp.json");
   const args = [
     "--format",
@@ -29,7 +29,7 @@ async function crates() {
   ];
   try {
     await run("cargo", ["cyclonedx", ...args, "--override-filename", "sbom.tmp", "-q"], { quiet: true });
-    // Crates of the workspace are named by their place on this machine.
+    // It names crates of the workspace by their path on this machine.
     const read = (member) =>
       JSON.parse(readFileSync(file(member), "utf8").replaceAll(`file://${root}`, "file://."));
     return Object.fromEntries(SHIPPED.map((member) => [member, read(member)]));
@@ -45,7 +45,7 @@ async function packages() {
   return bom;
 }
 
-/** Writes them to `folder` and answers them by name. */
+/** Writes them to `folder` and returns them by name. */
 export async function writeBoms(folder) {
   const boms = { ...(await crates()), npm: await packages() };
   mkdirSync(folder, { recursive: true });

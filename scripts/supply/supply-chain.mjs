@@ -1,13 +1,13 @@
-// What the product is built upon: cargo-deny over the crates (deny.toml says what is allowed, and why), licences
-// and advisories of the npm packages that the UI carries. Advisories are asked of the network; where it cannot be
-// reached that is said and nothing fails, unless ADVISORIES=required, as in CI.
+// Checks the dependencies: cargo-deny for the crates (deny.toml has the rules and reasons), licences and advisories
+// of the npm packages that the UI ships. Advisories come from the network; if it cannot be reached, a line says so
+// and nothing fails, unless ADVISORIES=required, as in CI.
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureCargoDeny, root, say, setUp } from "../setup.mjs";
 
-/** Of npm packages that are shipped; what they ask for is done by `licenses.txt` of the UI. */
+/** Allowed licences of shipped npm packages; `licenses.txt` of the UI fulfils their terms. */
 const ALLOWED = new Set(["MIT", "Apache-2.0", "BSD-3-Clause", "0BSD"]);
 
 /** The npm packages that are shipped, as the lock file has them: those below `dependencies`. */
@@ -58,7 +58,7 @@ export function checkCrateAdvisories(config, required, env = {}) {
   skipped("advisories of crates", why, required);
 }
 
-/** What `npm audit` says of the shipped packages; `report` is its answer as JSON. */
+/** The findings of `npm audit` for the shipped packages; `report` is its output as JSON. */
 export function judgeAudit(report, required) {
   if (!report.metadata)
     return skipped("advisories of npm packages", report.message?.split(" - ")[0] ?? "no answer", required);

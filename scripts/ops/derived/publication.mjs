@@ -7,7 +7,7 @@ const SETTING = "republication";
 const left = async (sql, asked) =>
   (await sql("SELECT count(*) AS n FROM outbox WHERE created_at <= ?1", [asked]))[0].n;
 
-/** Asks for everything; answers the moment, in D1's time, by which it was asked. */
+/** Requests everything. Returns the time of the request by D1's clock. */
 export async function askForAll(sql) {
   await sql(readFileSync(sqlFile("republish.sql"), "utf8"));
   const [{ at }] = await sql("SELECT max(created_at) AS at FROM outbox");
@@ -19,13 +19,13 @@ export async function askForAll(sql) {
   return asked;
 }
 
-/** When the publication that is still under way was asked for; null where none is. */
+/** The time at which the publication under way was requested; null if there is none. */
 export async function underWay(sql) {
   const [row] = await sql("SELECT value FROM settings WHERE key = ?1", [SETTING]);
   return row && (await left(sql, Number(row.value))) > 0 ? Number(row.value) : null;
 }
 
-/** Waits until all that was asked for has been written, for as long as there is progress. */
+/** Waits until everything requested has been written, as long as there is progress. */
 export async function published(sql, asked) {
   await waitUntil(async () => {
     const n = await left(sql, asked);

@@ -1,4 +1,4 @@
-// The rollups of whole days, made anew from the raw events. Nothing here asks or changes anything.
+// Rebuilds the rollups of whole days from the raw events. Pure: no I/O.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { root } from "../../setup.mjs";
@@ -44,8 +44,8 @@ function addUp(from, to) {
 
 /**
  * Statements to be run as one transaction, so that no report sees a day half done and no event counts twice: the
- * rollups of the day that starts at `day` (ms), and then of the week that it lies in as the sum of its days.
- * Five-minute rollups older than they are kept are not brought back.
+ * rollups of the day that starts at `day` (ms), and then of its week as the sum of its days. Five-minute rollups
+ * past their retention are not rebuilt.
  */
 export function rebuildDay(day, now) {
   const week = day - (day % (7 * DAY));
@@ -84,10 +84,10 @@ GROUP BY dimension, key`,
   ];
 }
 
-/** Starts of the days that can be made anew: those whose events are all still there. `oldest` is the oldest event's time. */
+/** Starts of the days that can be rebuilt because all their events are still there. `oldest` is the oldest event's time. */
 export function rebuildable(oldest, now, retentionDays) {
   const kept = now - (retentionDays - 1) * DAY;
-  // Where nothing was ever deleted, the first day is whole too.
+  // If nothing was ever deleted, the first day is complete too.
   const first = oldest > kept ? oldest - (oldest % DAY) : kept - (kept % DAY) + DAY;
   const days = [];
   for (let day = first; day <= now; day += DAY) days.push(day);

@@ -1,16 +1,16 @@
-// A dump of the earlier system, cut into what one request takes. Pure: nothing here reads or sends anything. The same
+// A dump of the earlier system, cut into parts of one request each. Pure: no I/O. The same
 // cuts as `domain::v1::import::settings_parts` makes for the UI.
 
-/** Tokens of one part, and rows of calls; the API takes 2,000 and 5,000. */
+/** Tokens and rows of calls in one part; the API accepts 2,000 and 5,000. */
 const TOKENS = 1_000;
 const CALLS = 2_000;
-/** How a row says how many before it are alike in every field: `domain::v1::import::OCCURRENCE`. */
+/** The column with the number of earlier rows that are alike in every field: `domain::v1::import::OCCURRENCE`. */
 const OCCURRENCE = "_occurrence";
 
 const chunks = (list, size) =>
   Array.from({ length: Math.ceil(list.length / size) }, (_, i) => list.slice(i * size, (i + 1) * size));
 
-/** KV as an object, however `wrangler` wrote it. */
+/** KV as an object, from any of the formats that `wrangler` writes. */
 function kvOf(dump) {
   if (!Array.isArray(dump)) return dump ?? {};
   return Object.fromEntries(dump.map((entry) => [entry.key ?? entry.name, entry.value]));
@@ -42,8 +42,8 @@ function rowsOf(table) {
 }
 
 /**
- * Requests for everything but calls: first what is no token, then the tokens. A token's entry of KV goes together with
- * its row, which alone says that it was switched off.
+ * Requests for everything but calls: first all other data, then the tokens. A token's KV entry is sent together with
+ * its row, since the row alone means that the token was switched off.
  */
 export function settingsParts({ kv, teams, tokens, routes }) {
   const entries = Object.entries(kvOf(kv));
@@ -63,7 +63,7 @@ export function settingsParts({ kv, teams, tokens, routes }) {
     kv: Object.fromEntries(entries.filter((entry) => !isToken(entry))),
     tables: { teams: teams ?? [], tokens: nameless, routes: routes ?? [] },
   };
-  // By hash: the same cuts at every run.
+  // Sorted by hash, so that every run makes the same cuts.
   const sorted = [...byHash].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, token]) => token);
   const rest = chunks(sorted, TOKENS).map((part) => ({
     kv: Object.fromEntries(part.flatMap(({ entry }) => (entry ? [entry] : []))),
@@ -72,7 +72,7 @@ export function settingsParts({ kv, teams, tokens, routes }) {
   return [first, ...rest];
 }
 
-/** Calls in parts that are the same at every run, and at one of a dump that has grown. */
+/** Calls in parts that are the same in every run, even if the dump has grown. */
 export function callParts(table) {
   if (table === undefined) return [];
   const seen = new Map();

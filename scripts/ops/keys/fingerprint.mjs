@@ -1,4 +1,4 @@
-// What the Workers tell keys apart by. Nothing here asks or changes anything.
+// The fingerprints by which the Workers tell keys apart. Pure: no I/O.
 import { createHash } from "node:crypto";
 
 /** As `Key256::fingerprint`. */

@@ -1,4 +1,4 @@
-// How a secret is rotated with no call refused. Nothing here asks or changes anything.
+// The steps that rotate a secret without refusing a call. Pure: no I/O.
 import { fingerprint, fingerprints } from "./fingerprint.mjs";
 import { KEYS } from "./secrets.mjs";
 import { Stop } from "../stage/stage.mjs";
@@ -6,7 +6,7 @@ import { Stop } from "../stage/stage.mjs";
 export { fingerprint, fingerprints };
 
 /**
- * The values that a secret takes one after the other, from `present` (a list: the first key makes what is new, all are
+ * The successive values of a secret, from `present` (a list: the first key makes new tokens and seals, all are
  * accepted) to a list with `fresh` in front. First every isolate must know the new key, then it may lead; each step is
  * safe beside isolates that are still one step behind.
  */
@@ -22,9 +22,9 @@ export function rotation(name, present, fresh) {
 }
 
 /**
- * The keys of `name` that are at work, in their order there: `present` names them by their fingerprints, the values come
- * from the environment, or from the copy in the vault file where the environment has none. Whatever else either holds
- * is left out, so that no key comes to work that is not at work already. `note` says what the operator should know.
+ * The keys of `name` in use, in their current order: `present` names them by their fingerprints, the values come from
+ * the environment or, if it has none, from the copy in the vault file. Any other key there is left out, so that this
+ * puts no key into use. `note` is for the operator.
  */
 export function heldKeys(name, { present, environment, vault, vaultFile }) {
   if (!environment && !vault)
@@ -59,5 +59,5 @@ export function heldKeys(name, { present, environment, vault, vaultFile }) {
   };
 }
 
-/** The list without all but its first key. */
+/** The list reduced to its first key. */
 export const dropped = (list) => ({ what: "the old key is gone", value: list.split(",")[0] });

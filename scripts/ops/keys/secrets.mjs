@@ -1,4 +1,4 @@
-// The Workers' secrets: which there are, and the operator's own copy of those that are made here.
+// The Workers' secrets, and the operator's own copy of those that are made here.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -6,15 +6,15 @@ import { root } from "../../setup.mjs";
 import { fingerprints } from "./fingerprint.mjs";
 import { Stop, WORKERS } from "../stage/stage.mjs";
 
-/** Made at random, by the Workers that have them. */
+/** Random secrets made here, with the Workers that have them. */
 export const KEYS = { TOKEN_CHECK_KEY: WORKERS, CREDENTIAL_KEY: WORKERS, USAGE_LOG_KEY: ["admin-api"] };
-/** Made by Clerk, for the admin API alone; each is set where the environment has it. */
+/** Secrets made by Clerk, only for the admin API; each is set if the environment has it. */
 export const CLERK = ["CLERK_SECRET_KEY", "CLERK_WEBHOOK_SECRET", "CLERK_JWT_KEY"];
 
 /** 256 random bits in base64. */
 export const newKey = () => randomBytes(32).toString("base64");
 
-/** Ignored by git. Cloudflare never shows a secret again, so this is the only copy until it lies in a vault. */
+/** Ignored by git. Cloudflare never shows a secret again, so this is the only copy until it is in a vault. */
 export const vaultFile = (stage) => path.join(root, ".secrets", `${stage}.env`);
 
 export function readVault(stage) {
@@ -39,10 +39,10 @@ export function writeVault(stage, values) {
 }
 
 /**
- * What has to be set, by Worker: `{ gateway: { NAME: value }, … }`. `present` is what `secretsOf` answers, and `known`
- * what the vault's copy, or the environment, has. A key that both Workers share cannot be read back from the one that
- * has it, so where it is missing from one alone its value must be known, and be the one `atWork` there (fingerprints by
- * name, as the admin API notes them): a stale one would refuse every token, or open no credential.
+ * The secrets to set, by Worker: `{ gateway: { NAME: value }, … }`. `present` is the result of `secretsOf`; `known` has
+ * the values of the vault file or the environment. A key that both Workers share cannot be read back from one of them.
+ * If only one lacks it, its value must therefore be known, and be the one `atWork` (fingerprints by name, as the admin
+ * API reports them): a stale one would refuse every token, or open no credential.
  */
 export function missingSecrets(present, known, environment, atWork = {}) {
   const wanted = { gateway: {}, "admin-api": {} };
@@ -53,7 +53,7 @@ export function missingSecrets(present, known, environment, atWork = {}) {
     const value = isShared
       ? sharedValue(name, known[name], environment[name], atWork[name])
       : environment[name] || known[name];
-    // Where the admin API was never there, nothing was minted or sealed, and a new key harms nobody.
+    // If the admin API was never deployed, nothing was minted or sealed, and a new key does no harm.
     if (!value && isShared && present["admin-api"] !== null) {
       throw new Stop(
         `${name} is missing from ${without.join(" and ")} alone, and Cloudflare does not show the other's. Set ${name} in the environment to the value from your vault and run this again.`,
@@ -66,7 +66,7 @@ export function missingSecrets(present, known, environment, atWork = {}) {
   return wanted;
 }
 
-/** Whether a key is missing from one of several Workers alone, so that what is at work matters. */
+/** Whether only some of a key's Workers lack it, so that the key in use must be known. */
 export const isHalfSet = (present) =>
   Object.entries(KEYS).some(([name, workers]) => {
     const without = workers.filter((worker) => !present[worker]?.includes(name));

@@ -1,4 +1,4 @@
-// After a restore: takes from the database of then what is not allowed now. Each step can be done twice.
+// After a restore: removes from the restored database everything that is not allowed now. Each step can be repeated.
 import { counter } from "../operate.mjs";
 import { keptPages, keptRows, note, notesOf } from "./kept.mjs";
 import {
@@ -15,10 +15,10 @@ import {
 import { all, insert, pages, remove, rowsOf, update } from "./tables.mjs";
 
 const by = (rows, ...keys) => new Map(rows.map((row) => [keys.map((key) => row[key]).join(" "), row]));
-/** Stands in as a team's admin while the last one is taken out: the schema wants one at any time. */
+/** Stands in as a team's admin while the last one is removed: the schema always requires one. */
 const STAND_IN = "restore-stand-in";
 
-/** Carries everything over; answers what the operator must know, a line each. */
+/** Carries everything over. Returns notes for the operator, one per line. */
 export async function takeBack(sql, stage) {
   const notes = { push: (...texts) => texts.forEach((text) => note(stage, text)) };
   const say = (result) => result && notes.push(...result.notes);
@@ -55,7 +55,7 @@ async function settings(sql, stage, now) {
   await insert(sql, "settings", rows, { replace: true });
 }
 
-/** Teams made since are put back: tokens refer to them, and an empty team gives nothing to anybody. */
+/** Teams created since are put back: tokens refer to them, and an empty team grants nothing. */
 async function teamsBefore(sql, stage, say) {
   const [was, is] = [by(await all(sql, "teams"), "id"), await keptRows(stage, "teams")];
   const results = is
@@ -76,7 +76,7 @@ async function teamsBefore(sql, stage, say) {
   return { then: was, now: is };
 }
 
-/** People are as Clerk says now, which restores nothing; who was deleted stays so. */
+/** People keep Clerk's current data, which grants nothing; deleted people stay deleted. */
 async function users(sql, stage, now) {
   const [was, is] = [by(await all(sql, "users"), "id"), await keptRows(stage, "users")];
   const known = by(is, "id");
@@ -179,7 +179,7 @@ async function invitations(sql, stage, say) {
   );
 }
 
-/** Tokens made since come back revoked, so that KV is told: nothing else would take them out of it. */
+/** Tokens created since come back revoked and are published: nothing else would remove them from KV. */
 async function tokens(sql, stage, teams, now, notes, say) {
   const nowTeams = by(teams.now, "id");
   const [{ total }] = await sql("SELECT count(*) AS total FROM tokens");
@@ -221,7 +221,7 @@ async function tokens(sql, stage, teams, now, notes, say) {
   }
 }
 
-/** A secret that is not there any more had ended; one made since goes on, as its token's only one perhaps. */
+/** A secret that is no longer there had ended; one added since keeps working, since it may be its token's only one. */
 async function secrets(sql, stage, now, notes) {
   const known = new Set();
   for await (const page of keptPages(stage, "token_secrets")) {

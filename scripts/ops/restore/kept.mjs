@@ -1,4 +1,5 @@
-// What a restore keeps on this machine until it is through: how things are now, in a folder that only its owner reads.
+// The data that a restore keeps on this machine until it has finished: the current state, in a folder that only its
+// owner can read.
 import {
   appendFileSync,
   createReadStream,
@@ -17,7 +18,7 @@ import { KEYS, pages } from "./tables.mjs";
 
 export const keptFolder = (stage) => path.join(root, ".wrangler", `restore-${stage}`);
 
-/** How far a restore has come; null where none is under way. */
+/** The progress of a restore; null if none is under way. */
 export function readState(stage) {
   const file = path.join(keptFolder(stage), "state.json");
   return existsSync(file) ? JSON.parse(readFileSync(file, "utf8")) : null;
@@ -32,7 +33,7 @@ export function writeState(stage, state) {
 
 const notesFile = (stage) => path.join(keptFolder(stage), "notes.txt");
 
-/** Remembers what the operator must know, before the change that it tells of: a second run would not see it any more. */
+/** Saves notes for the operator before the change that they describe: a second run would no longer see it. */
 export const note = (stage, text) => appendFileSync(notesFile(stage), `${text}\n`, { mode: 0o600 });
 
 export const notesOf = (stage) =>
@@ -42,7 +43,7 @@ export const notesOf = (stage) =>
 
 export const forget = (stage) => rmSync(keptFolder(stage), { recursive: true, force: true });
 
-/** Writes every table to the folder, a page a line; of the audit log what came since `since`. */
+/** Writes every table to the folder, one page per line; of the audit log only entries after `since`. */
 export async function keepAll(sql, stage, since) {
   mkdirSync(keptFolder(stage), { recursive: true, mode: 0o700 });
   rmSync(notesFile(stage), { force: true });
@@ -60,7 +61,7 @@ export async function keepAll(sql, stage, since) {
   }
 }
 
-/** Keeps over again what has changed since `since`, so that nothing done meanwhile is lost. */
+/** Saves all rows that changed after `since` again, so that no change made meanwhile is lost. */
 export async function keepChanges(sql, stage, since) {
   for (const table of Object.keys(KEYS)) {
     const changed = {
@@ -75,7 +76,7 @@ export async function keepChanges(sql, stage, since) {
   }
 }
 
-/** The pages of a table as they were kept. A row that stands in two is the one of the later. */
+/** The saved pages of a table. If a row is in two pages, the later one counts. */
 export async function* keptPages(stage, table) {
   const input = createReadStream(path.join(keptFolder(stage), `${table}.ndjson`));
   for await (const line of createInterface({ input, crlfDelay: Infinity })) if (line) yield JSON.parse(line);

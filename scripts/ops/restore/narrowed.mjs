@@ -1,17 +1,17 @@
-// What a restore of the database may not give back: of a row as it was then and as it is now, whatever allows less.
-// Pure: nothing here asks or changes anything.
+// The rule that a restore revives nothing: of the earlier and the current version of a row, the one that allows less.
+// Pure: no I/O.
 import { BlockList, isIPv6 } from "node:net";
 
 const ROLES = ["VIEWER", "DEVELOPER", "MANAGER", "ADMIN"];
-/** Of two numbers the smaller, where null is none at all. */
+/** The smaller of two numbers; null means no number. */
 const least = (a, b) =>
   a === null || a === undefined ? (b ?? null) : b === null || b === undefined ? a : Math.min(a, b);
 const parsed = (json) => (typeof json === "string" ? JSON.parse(json) : json);
 const isWithin = (list, other, contains) => list.every((one) => other.some((wide) => contains(wide, one)));
 
 /**
- * Of two lists the one that lies within the other; where neither does, the present one, and `isOpen` says that it could
- * not be decided.
+ * The narrower of two lists. If neither lies within the other, the current one, and `isOpen` says that it could not be
+ * decided.
  */
 function narrowerList(then, now, contains) {
   if (isWithin(now, then, contains)) return { list: now };
@@ -21,7 +21,7 @@ function narrowerList(then, now, contains) {
 
 const scopeContains = (wide, one) => wide === "*" || wide === one;
 
-/** Whether network `wide` has all addresses of network `one`; both as `address/bits`, or one address. */
+/** Whether network `wide` contains all addresses of network `one`; each is `address/bits`, or one address. */
 function networkContains(wide, one) {
   if (wide === "*" || wide === one) return true;
   const [[a, aBits], [b, bBits]] = [wide, one].map((net) => net.split("/"));
@@ -43,7 +43,7 @@ function narrowerAllowed(then, now, contains) {
 
 const both = (then, now) => JSON.stringify(parsed(then).filter((one) => parsed(now).includes(one)));
 
-/** What is reserved for a call is no bound on what it may use; the present figure stays. */
+/** The amount reserved for a call does not bound its use; the current figure stays. */
 const RESERVED = ["cost_micros_per_call", "ai_tokens_per_call"];
 
 /** The names that an object lists as critical then or now (`domain/src/stored.rs`): older versions refuse what they list. */
@@ -53,9 +53,9 @@ function bothCritical(then, now) {
 }
 
 /**
- * Of each limit the lower. A limit that a token lacks is its team's, so what counts is what is in force: `thenTeam` and
- * `nowTeam` are the team's limits at either time. Only numbers and absences can be compared: a limit of another kind, as
- * a newer version may have, stays as it is now, or as it was then if it is gone.
+ * The lower of each limit in force. A limit that a token lacks is its team's: `thenTeam` and `nowTeam` are the team's
+ * limits at either time. Only numbers and absences can be compared: a limit of another kind, as
+ * a newer version may have, keeps its current value, or its earlier one if it was removed.
  */
 export function narrowerLimits(then, now, thenTeam = null, nowTeam = null) {
   const [a, b, aTeam, bTeam] = [then, now, thenTeam, nowTeam].map((json) => parsed(json) ?? {});
@@ -75,7 +75,7 @@ export function narrowerLimits(then, now, thenTeam = null, nowTeam = null) {
   return Object.keys(limits).length === 0 && (then === null || now === null) ? null : JSON.stringify(limits);
 }
 
-/** The row and what there is to say of it, where it differs from `then`; null where it does not. */
+/** The row and its notes if it differs from `then`; null if it does not. */
 function changed(then, row, notes = []) {
   const names = Object.keys(row).filter((name) => (row[name] ?? null) !== (then[name] ?? null));
   return names.length > 0 || notes.length > 0 ? { row, notes } : null;
@@ -106,7 +106,7 @@ export function narrowToken(then, now, thenTeam, nowTeam) {
   const row = {
     revoked_at: then.revoked_at ?? now.revoked_at,
     disabled_at: then.disabled_at ?? now.disabled_at,
-    // Enabling again is held to who disabled it last.
+    // The right to enable it again depends on who disabled it last.
     disabled_by: now.disabled_at === null ? then.disabled_by : now.disabled_by,
     expires_at: least(then.expires_at, now.expires_at),
     scopes: JSON.stringify(scopes.list),
@@ -124,7 +124,7 @@ export const narrowSecret = (then, now) =>
   changed(then, { hash: then.hash, ends_at: least(then.ends_at, now.ends_at) });
 
 /**
- * A route that was closed since stays closed, and falls over only to what it did then and does now. A setting that is
+ * A route that was closed since stays closed, and fails over only to a route that it names in both. A setting that is
  * critical now narrows the route, and stays.
  */
 function narrowerSettings(then, now) {
@@ -167,7 +167,7 @@ export function narrowRoute(then, now) {
   const row = {
     enabled: Math.min(then.enabled, now.enabled),
     methods: methods.json,
-    // A tag opens a route to whoever holds its scope.
+    // A tag opens a route to every token with its scope.
     tags: both(then.tags, now.tags),
     cors_origins: both(then.cors_origins, now.cors_origins),
     forward_cookies: Math.min(then.forward_cookies, now.forward_cookies),
@@ -177,13 +177,13 @@ export function narrowRoute(then, now) {
   return changed(then, { id: then.id, ...row, version: grown(then, now, row) }, notes);
 }
 
-/** The role that stays; null where the membership is gone. */
+/** The role that stays; null if the membership was removed. */
 export const narrowRole = (then, now) =>
   now ? ROLES[Math.min(ROLES.indexOf(then), ROLES.indexOf(now))] : null;
 
 /**
- * What becomes of a credential: `now` is put in the place of `then` where both go to one origin, so that a rotation of
- * the key in between harms nothing. What is sealed under a key that is not at work is not published.
+ * The credential after the restore: `now` replaces `then` if both belong to one origin, so that a rotation of the key in
+ * between does no harm. A credential sealed under a key that is not in use is not published.
  */
 export function credentialOf(route, then, now, keysAtWork) {
   const origin = new URL(route.backend_url).origin;
@@ -199,7 +199,7 @@ export function credentialOf(route, then, now, keysAtWork) {
   return {};
 }
 
-/** An invitation's state; one that is settled stays so, and one whose inviter could not give it any more is revoked. */
+/** An invitation's state: a settled one stays so, and one that its inviter could no longer give is revoked. */
 export function narrowInvitation(then, now, mayInvite) {
   let state = now?.state ?? "revoked";
   if (then.state !== "pending") state = then.state;
@@ -221,7 +221,7 @@ export function mayAssign(roles, team, role) {
   return roles.get(team) === "MANAGER" && ["VIEWER", "DEVELOPER"].includes(role);
 }
 
-/** A setting as it must be after the restore; undefined is as it was then. */
+/** The value of a setting after the restore; undefined keeps the restored one. */
 export function settingOf(key, then, now) {
   if (key === "keys" || key === "keys-since") return now;
   if (key === "v1-imported") return now === "true" ? now : undefined;

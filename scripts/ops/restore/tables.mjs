@@ -1,11 +1,11 @@
-// Rows of the stage's database, in pieces that D1 takes: pages to read, and pieces of JSON to write.
+// Rows of the stage's database, in pieces that D1 accepts: pages to read, and pieces of JSON to write.
 
 /** Rows of one page, and of one statement. */
 const ROWS = 2_000;
-/** Bytes of one parameter; D1 takes 2 MB. */
+/** Bytes of one parameter; D1 accepts 2 MB. */
 const BYTES = 900_000;
 
-/** The keys by which the tables are read on. */
+/** The keys by which the tables are paged. */
 export const KEYS = {
   teams: ["id"],
   users: ["id"],
@@ -67,9 +67,9 @@ function* pieces(rows) {
 
 const isKey = (table) => KEYS[table].map((key) => `${table}.${key} = n.value ->> '${key}'`).join(" AND ");
 
-/** What has happened once stays as the database says it has: who was revoked, disabled or deleted when. */
+/** Times that never change once they are set: of revoking, disabling and deleting. */
 const HAPPENED = ["revoked_at", "disabled_at", "deleted_at"];
-/** An end that only comes nearer. */
+/** An end that may only become earlier. */
 const ENDS = ["ends_at", "expires_at"];
 
 function valueOf(table, name) {
@@ -79,7 +79,7 @@ function valueOf(table, name) {
   return given;
 }
 
-/** Sets the columns that the rows have, by their keys; of a time that takes something away the earlier stays. */
+/** Sets the columns that the rows have, by their keys; an earlier time of a revocation or end is kept. */
 export async function update(sql, table, rows) {
   if (rows.length === 0) return;
   const columns = Object.keys(rows[0]).filter((name) => !KEYS[table].includes(name));
@@ -88,7 +88,7 @@ export async function update(sql, table, rows) {
     await sql(`UPDATE ${table} SET ${set} FROM json_each(?1) AS n WHERE ${isKey(table)}`, [piece]);
 }
 
-/** Puts whole rows in; one that is there stays as it is, or is replaced. */
+/** Inserts whole rows; an existing one is kept or replaced. */
 export async function insert(sql, table, rows, { replace = false } = {}) {
   if (rows.length === 0) return;
   const columns = Object.keys(rows[0]);

@@ -1,11 +1,11 @@
-// What a Cloudflare account has, asked of wrangler, and what is made there where it is missing.
+// The resources of a Cloudflare account, through wrangler; missing ones are created.
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { root } from "../../setup.mjs";
 import { Stop, WORKERS, addresses, configured, plan as planOf, readSettings } from "./stage.mjs";
 import { WranglerError, json, wrangler } from "./wrangler.mjs";
 
-/** The account that wrangler may act on, or null where nobody is signed in. */
+/** The account that wrangler may act on, or null if nobody is signed in. */
 export async function signedIn() {
   let who;
   try {
@@ -30,7 +30,7 @@ export async function signedIn() {
   );
 }
 
-/** Ids, or for what has none `true`, of what the plan names and the account has. */
+/** Ids of the plan's resources that the account has; `true` for those without an id. */
 export async function existing(plan) {
   const [namespaces, databases, project, ...queues] = await Promise.all([
     wrangler(["kv", "namespace", "list"]).then(json),
@@ -46,7 +46,7 @@ export async function existing(plan) {
   return found;
 }
 
-/** The first host of the Pages project; undefined where there is no such project. */
+/** The first host of the Pages project; undefined if there is no such project. */
 async function pagesProject({ project }) {
   const projects = json(await wrangler(["pages", "project", "list", "--json"]));
   const found = projects.find((entry) => entry["Project Name"] === project);
@@ -59,7 +59,7 @@ async function pagesProject({ project }) {
   );
 }
 
-/** Names of the secrets of each Worker; null where there is no such Worker. */
+/** Names of the secrets of each Worker; null if there is no such Worker. */
 export async function secretsOf(plan) {
   const of = async (worker) => {
     const text = await answers(
@@ -71,7 +71,7 @@ export async function secretsOf(plan) {
   return Object.fromEntries(await Promise.all(WORKERS.map(of)));
 }
 
-/** What wrangler answers; null where it fails saying what `absent` matches. */
+/** wrangler's output; null if it fails with a message that `absent` matches. */
 async function answers(args, absent) {
   try {
     return await wrangler(args);
@@ -92,7 +92,7 @@ export const create = {
     idIn(await wrangler(["kv", "namespace", "create", title]), /id"?\s*[=:]\s*"([0-9a-f]{32})"/),
   database: async (name) =>
     idIn(await wrangler(["d1", "create", name]), /database_id"?\s*[=:]\s*"([0-9a-f-]{36})"/),
-  // As long as a queue may keep a message: a database that is away for days loses nothing.
+  // As long as a queue may keep a message: a database that is down for days loses nothing.
   queue: (name) => wrangler(["queues", "create", name, "--message-retention-period-secs", "1209600"]),
   project: async (plan) => {
     await wrangler(["pages", "project", "create", plan.project, "--production-branch", "main"]);
@@ -101,8 +101,8 @@ export const create = {
 };
 
 /**
- * Asks Cloudflare's API about the account, with wrangler's own sign-in. `body` goes as JSON, a text as it is. A sign-in
- * that ran out on the way is renewed once.
+ * Asks Cloudflare's API about the account, with wrangler's own sign-in. `body` is sent as JSON, a text unchanged. A sign-in
+ * that has expired is renewed once.
  */
 export function cloudflare(accountId) {
   const base = process.env.CLOUDFLARE_API_BASE_URL ?? "https://api.cloudflare.com/client/v4";
@@ -140,7 +140,7 @@ export function cloudflare(accountId) {
   };
 }
 
-/** Tells Pages that the UI answers on `host` too; what Pages says of it: `active`, or what it still waits for. */
+/** Connects Pages to `host`. Returns its status: `active`, or what it is still waiting for. */
 export async function attachDomain(account, project, host) {
   const ask = cloudflare(account.id);
   const domains = `/pages/projects/${project}/domains`;
@@ -149,7 +149,7 @@ export async function attachDomain(account, project, host) {
   return (known ?? (await ask(what, "POST", domains, { name: host }))).status;
 }
 
-/** Runs SQL on a D1 database: answers the rows of its last statement. Several statements take no parameters. */
+/** Runs SQL on a D1 database and returns the rows of its last statement. Several statements take no parameters. */
 export function database(ask, id) {
   return async (text, params = []) => {
     const sql = text.replace(/^--.*$/gm, "").trim();

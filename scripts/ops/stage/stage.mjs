@@ -1,5 +1,5 @@
-// What a stage is on Cloudflare, worked out from wrangler.toml alone: production is called what stands there, any
-// other stage the same with `-<stage>` behind each name. Nothing here asks or changes anything.
+// The names and settings of a stage on Cloudflare, derived from wrangler.toml: production uses its names, any other
+// stage the same with `-<stage>` after each. Pure: no I/O.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { experimental_readRawConfig as readRawConfig } from "wrangler";
@@ -9,14 +9,14 @@ import { root } from "../../setup.mjs";
 export const PRODUCTION = "production";
 /** The Workers of wrangler.toml, by the names of their environments. */
 export const WORKERS = ["gateway", "admin-api"];
-/** Addresses that Cloudflare gives: known once the Worker, or the Pages project, is there. */
+/** Addresses assigned by Cloudflare: known once the Worker or the Pages project exists. */
 export const WORKERS_DEV = "workers.dev";
 export const PAGES_DEV = "pages.dev";
 
-/** Something is wrong that the operator can mend; shown without a stack. */
+/** A problem that the operator can fix; shown without a stack. */
 export class Stop extends Error {}
 
-/** wrangler.toml as it stands, with every name that must be another one on another stage changed. */
+/** wrangler.toml with every name changed that must differ between stages. */
 function named(stage) {
   const { rawConfig } = readRawConfig({ config: path.join(root, "wrangler.toml") });
   const suffix = stage === PRODUCTION ? "" : `-${stage}`;
@@ -41,7 +41,7 @@ function named(stage) {
 
 const all = (config, pick) => [...new Set(Object.values(config.env).flatMap(pick))];
 
-/** What a stage is to be on Cloudflare, before anything is known of the account. */
+/** The plan of a stage on Cloudflare, before anything is known about the account. */
 export function plan(stage) {
   if (!/^[a-z][a-z0-9-]{0,20}$/.test(stage))
     throw new Stop(`--stage ${stage}: a stage is named with a-z, 0-9 and '-'`);
@@ -59,7 +59,7 @@ export function plan(stage) {
 
 const SETTINGS = ["gateway", "api", "ui", "clerk_publishable_key", "bootstrap_admins"];
 
-/** What the operator decides for a stage; holds no secret, and belongs into version control. */
+/** The operator's decisions for a stage; holds no secret, and belongs in version control. */
 export const settingsFile = (stage) => path.join(root, "stages", `${stage}.json`);
 
 export function readSettings(stage) {
@@ -81,7 +81,7 @@ export function writeSettings(stage, settings) {
   writeFileSync(settingsFile(stage), `${JSON.stringify(ordered, null, 2)}\n`);
 }
 
-/** Where the three parts answer: what the settings say, or wrangler.toml's hosts for production, or Cloudflare's own. */
+/** The addresses of the three parts: from the settings, else wrangler.toml's hosts for production, else Cloudflare's own. */
 export function addresses(stage, config, settings) {
   const host = (worker) =>
     stage === PRODUCTION
@@ -105,11 +105,11 @@ function address(name, text, platform) {
   return url.origin;
 }
 
-/** Whether an address is one that Cloudflare gave, and so needs no domain of one's own. */
+/** Whether an address is assigned by Cloudflare, and so needs no domain of your own. */
 export const isPlatforms = (text) =>
   [WORKERS_DEV, PAGES_DEV].some((platform) => text === platform || text.endsWith(`.${platform}`));
 
-/** The configuration as wrangler is to read it: ids in place of names, hosts and variables of the stage. */
+/** The configuration for wrangler: ids in place of names, hosts and variables of the stage. */
 export function configured({ config }, { ids, at, settings }) {
   const done = structuredClone(config);
   for (const [name, worker] of Object.entries(done.env)) {

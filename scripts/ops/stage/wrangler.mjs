@@ -1,4 +1,4 @@
-// Runs wrangler and reads what it answers.
+// Runs wrangler and reads its output.
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, existsSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -6,7 +6,7 @@ import path from "node:path";
 import { root } from "../../setup.mjs";
 import { Stop } from "./stage.mjs";
 
-/** wrangler has ended with an error; `output` is all that it said. */
+/** wrangler has ended with an error; `output` is its whole output. */
 export class WranglerError extends Stop {
   constructor(args, code, output) {
     super(`wrangler ${args.join(" ")} ended with ${code}:\n${output.trim()}`);
@@ -50,14 +50,14 @@ export function wrangler(args, { env = {}, input } = {}) {
   });
 }
 
-/** The JSON in what wrangler wrote; a warning may stand before it. */
+/** The JSON in wrangler's output, which may begin with a warning. */
 export function json(text) {
   const start = text.search(/^[[{]/m);
   if (start < 0) throw new Stop(`wrangler's answer holds no JSON:\n${text}`);
   return JSON.parse(text.slice(start));
 }
 
-/** Runs wrangler and answers the entries that it writes for programs (WRANGLER_OUTPUT_FILE_PATH). */
+/** Runs wrangler and returns the entries that it writes for programs (WRANGLER_OUTPUT_FILE_PATH). */
 export async function withOutput(args, options = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), "wrangler-"));
   const file = path.join(folder, "output.ndjson");
