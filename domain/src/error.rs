@@ -3,6 +3,7 @@
 //! `error` strings are relied on by workflows of the earlier system and never change; `code` is
 //! for machines, kebab-case and closed.
 
+use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 /// The body of every error of both Workers.
@@ -24,12 +25,14 @@ pub struct ErrorEnvelope {
 pub struct FieldError {
     /// The field's name, dotted where nested: `credential.token`.
     pub field: String,
-    pub message: String,
+    #[serde(flatten)]
+    pub problem: Problem,
 }
 
 impl FieldError {
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+    /// Names a field and what is wrong with it.
+    pub fn new(field: impl Into<String>, problem: impl Into<Problem>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
     }
 }
 

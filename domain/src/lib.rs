@@ -32,6 +32,7 @@ pub mod limit;
 pub mod method;
 pub mod object;
 pub mod people;
+pub mod problem;
 pub mod route;
 pub mod secret;
 pub mod signature;

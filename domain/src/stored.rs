@@ -14,6 +14,7 @@
 //!   ([`Unread::refuse`]), which names the field.
 
 use crate::error::FieldError;
+use crate::problem::Invalid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -63,7 +64,7 @@ impl Unread {
 
     /// Reports each of these fields as unknown: for an object that came in a request.
     pub fn refuse(&self, prefix: &str, errors: &mut Vec<FieldError>) {
-        errors.extend(self.0.keys().map(|name| FieldError::new(format!("{prefix}{name}"), "is not known")));
+        errors.extend(self.0.keys().map(|name| FieldError::new(format!("{prefix}{name}"), Invalid::Unknown)));
     }
 
     /// These fields, and those of `other` that are not among them.

@@ -14,14 +14,7 @@ use crate::access::path::{RequestPath, hides_climb, is_under};
 use crate::route::Route;
 use url::Url;
 
-/// Why no URL was built. The call is answered 404 `Route Not Found`: nothing is there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum BuildError {
-    #[error("the path would climb above the upstream's base path")]
-    Climbs,
-    #[error("the path would leave the upstream's origin")]
-    LeavesOrigin,
-}
+pub use crate::problem::BuildError;
 
 /// The base's path without its last slash: `""` for `https://x.example/`.
 fn base_path(base: &Url) -> &str {

@@ -30,6 +30,7 @@ use domain::error::FieldError;
 use domain::id::TokenId;
 use domain::people::grant::{ChangeToken, Grant};
 use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::problem::{Clash, Invalid};
 use serde_json::Value;
 
 /// `GET /api/tokens`
@@ -47,7 +48,7 @@ pub async fn list(call: &Call, asked: Asked<TokenQuery>) -> Answer<Page<TokenVie
         (Some(Cursor::Text(name, id)), TokenSort::Name | TokenSort::NameDescending) => {
             Some((Param::Text(name), id.as_str()))
         }
-        (Some(_), _) => return Err(Failure::field("cursor", "belongs to another sort order")),
+        (Some(_), _) => return Err(Failure::field("cursor", Invalid::OtherSort)),
     };
     let teams = visible_teams(caller, query.team_id.as_ref())?;
     let filter = ListFilter {
@@ -105,7 +106,7 @@ fn attempt(deed: Deed, token: &TokenView) -> Attempt<'_> {
 
 fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
     match token.state {
-        TokenState::Revoked => Err(Failure::conflict("state", "a revoked token cannot be changed")),
+        TokenState::Revoked => Err(Failure::conflict("state", Clash::TokenRevoked)),
         TokenState::Active | TokenState::Disabled => Ok(()),
     }
 }
@@ -113,8 +114,7 @@ fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
 /// Each scope must lie inside one of the cap's.
 fn check_cap(cap: &ScopeCap, scopes: &[Scope]) -> Result<(), Failure> {
     let outside = |(i, scope): (usize, &Scope)| {
-        (!cap.admits(scope))
-            .then(|| FieldError::new(format!("scopes.{i}"), "is outside the team's scope cap"))
+        (!cap.admits(scope)).then(|| FieldError::new(format!("scopes.{i}"), Invalid::OutsideCap))
     };
     let errors: Vec<FieldError> = scopes.iter().enumerate().filter_map(outside).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }

@@ -1,6 +1,7 @@
 //! OAuth 2 client credentials: the grant's request, and the token in its response.
 
 use super::{InvalidCredential, header_secret, invalid, sendable, word};
+use crate::problem::Invalid;
 use crate::secret::{Reveal, Secret};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
@@ -46,7 +47,7 @@ impl ClientCredentials {
 
     pub(super) fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
         if crate::upstream::address::parse_base(&self.token_url, allow_insecure).is_err() {
-            return Err(invalid("token_url", "must be an https address of a public host, without a query"));
+            return Err(invalid("token_url", &Invalid::TokenUrl));
         }
         let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);
         word("client_id", &self.client_id, is_text)?;

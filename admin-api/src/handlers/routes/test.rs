@@ -13,6 +13,7 @@ use domain::access::path::RequestPath;
 use domain::credential::CredentialEdit;
 use domain::credential::sigv4::Payload;
 use domain::people::role::{Action, Subject};
+use domain::problem::{Clash, Invalid};
 use domain::route::{Route, RouteCredential};
 use domain::upstream::address::{origin_of, parse_base};
 use domain::upstream::build_url;
@@ -72,7 +73,7 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
 /// URL of the call, by the gateway's own rules.
 fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
     let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
-    let refused = || Failure::field("path", "must be empty or begin with '/', and not climb");
+    let refused = || Failure::field("path", Invalid::TestPath);
     if !path.is_empty() && !path.starts_with('/') {
         return Err(refused());
     }
@@ -81,7 +82,7 @@ fn url_of(call: &Call, route: &Route, below: &str) -> Result<Url, Failure> {
     let url = build_url(route, &path, query).map_err(|_| refused())?;
     // The same rules as when the route was made: it may have been made under others.
     parse_base(route.upstream.as_str(), call.config.allow_insecure_upstreams)
-        .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
+        .map_err(|_| Failure::conflict("backend_url", Clash::NotCallable))?;
     Ok(url)
 }
 

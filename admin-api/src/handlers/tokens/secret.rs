@@ -18,6 +18,7 @@ use domain::id::{TokenId, UserId};
 use domain::limit::Limits;
 use domain::people::grant::{CreateToken, Grant};
 use domain::people::role::Subject;
+use domain::problem::{Clash, Invalid};
 use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
 use edge::crypto::random;
@@ -45,7 +46,7 @@ pub async fn create(call: &Call, asked: Asked<CreateTokenRequest>) -> Answer<Tok
     }
     // Only who sees every team comes as far as this with one that does not exist.
     let bounds = store::team_bounds(&db, &team).await?;
-    let bounds = bounds.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
+    let bounds = bounds.ok_or_else(|| Failure::field("team_id", Invalid::NoTeam))?;
     check_cap(&bounds.cap, &token.scopes)?;
     check_change(call, caller, (&team, &bounds.limits), (&Limits::default(), &token.limits), attempt)?;
 
@@ -140,7 +141,7 @@ async fn check_number_of_secrets(db: &Db, token: &TokenId, now: UnixMs) -> Resul
     if working < MAX_WORKING_SECRETS {
         return Ok(());
     }
-    let message = "the token has 10 working secrets; wait until one has ended, or rotate with a grace of 0";
+    let message = Clash::TooManySecrets;
     Err(Failure::conflict("grace_hours", message))
 }
 

@@ -4,7 +4,8 @@ use crate::components::TextField;
 use crate::config::use_config;
 use crate::hooks::{setter, use_id};
 use crate::i18n::use_i18n;
-use domain::access::path::RequestPath;
+use domain::access::path::{RequestPath, RoutePath};
+use domain::problem::Problem;
 use domain::route::{DEFAULT_TIMEOUT_MS, Route, RouteCredential};
 use domain::upstream::address::parse_base;
 use domain::upstream::build_url;
@@ -35,17 +36,22 @@ pub fn Preview(props: &PreviewProps) -> Html {
                 <i class="fas fa-long-arrow-alt-right" aria-hidden="true" />{ " " }
                 { match url {
                     Ok(url) => html! { <code data-preview="true">{ url }</code> },
-                    Err(why) => html! { <span class="tm-subtle">{ i18n.message(&why) }</span> },
+                    Err(why) => html! { <span class="tm-subtle">{ i18n.problem(&why) }</span> },
                 } }
             </p>
         </div>
     }
 }
 
-/// Returns the upstream's URL for `sample` below a route. The error is a message of `domain`.
-fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: bool) -> Result<String, String> {
-    let path = path.parse().map_err(|why: domain::access::path::InvalidRoutePath| why.to_string())?;
-    let upstream = parse_base(backend_url, allow_insecure).map_err(|why| why.to_string())?;
+/// Returns the upstream's URL for `sample` below a route.
+fn upstream_url(
+    path: &str,
+    backend_url: &str,
+    sample: &str,
+    allow_insecure: bool,
+) -> Result<String, Problem> {
+    let path = path.parse::<RoutePath>()?;
+    let upstream = parse_base(backend_url, allow_insecure)?;
     let route = Route {
         id: "".into(),
         path,
@@ -62,7 +68,7 @@ fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: boo
     // Cannot fail: a route's path begins with a slash.
     let asked = RequestPath::parse(&format!("{}{below}", route.path.as_str()))
         .unwrap_or_else(|| RequestPath::of(&route.upstream));
-    build_url(&route, &asked, query).map(String::from).map_err(|why| why.to_string())
+    Ok(build_url(&route, &asked, query)?.into())
 }
 
 #[cfg(test)]
