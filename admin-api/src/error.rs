@@ -46,7 +46,7 @@ impl Failure {
 
     pub fn respond(self, request_id: &str) -> Result<Response> {
         let error = self.error();
-        let mut envelope = error.envelope(request_id);
+        let mut envelope = error.envelope::<FieldError>(request_id);
         match &self {
             Self::Unavailable(cause) => log(Source::Request(request_id), "store unavailable", cause),
             Self::Clerk(cause) => log(Source::Request(request_id), "Clerk unavailable", cause),

@@ -7,16 +7,17 @@ use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 /// The body of every error of both Workers.
+// The gateway refuses no field: its details are `()`, so that it does not carry the way to write them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ErrorEnvelope {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ErrorEnvelope"))]
+pub struct ErrorEnvelope<D = FieldError> {
     pub error: String,
     pub message: String,
     pub code: String,
     pub request_id: String,
     /// The fields that were refused, each with its reason; empty if the error concerns no field.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub details: Vec<FieldError>,
+    #[serde(default = "Vec::<D>::new", skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<D>,
 }
 
 /// One field that was refused.
@@ -69,7 +70,7 @@ macro_rules! wire_errors {
                 self.row().3
             }
 
-            pub fn envelope(self, request_id: &str) -> $crate::error::ErrorEnvelope {
+            pub fn envelope<D>(self, request_id: &str) -> $crate::error::ErrorEnvelope<D> {
                 $crate::error::ErrorEnvelope {
                     error: self.error().to_owned(),
                     message: self.message().to_owned(),
@@ -156,7 +157,7 @@ mod tests {
 
     #[test]
     fn the_envelope_is_pinned() {
-        let json = serde_json::to_string(&GatewayError::MissingApiKey.envelope("req_1")).unwrap();
+        let json = serde_json::to_string(&GatewayError::MissingApiKey.envelope::<()>("req_1")).unwrap();
         assert_eq!(
             json,
             r#"{"error":"Missing API Key","message":"Send your token in X-API-Key, or as Authorization: Bearer ntk_….","code":"missing-api-key","request_id":"req_1"}"#
