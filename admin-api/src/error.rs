@@ -4,6 +4,8 @@ use crate::db::StoreError;
 use contract::error::ApiError;
 use domain::error::FieldError;
 use domain::people::role::Refusal;
+use domain::problem::Clash;
+use domain::problem::Problem;
 use edge::crypto::CryptoError;
 use edge::log::{Source, log};
 use worker::{Response, Result};
@@ -24,12 +26,12 @@ pub enum Failure {
 }
 
 impl Failure {
-    pub fn field(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::Fields(ApiError::ValidationFailed, vec![FieldError::new(field, message)])
+    pub fn field(field: impl Into<String>, problem: impl Into<Problem>) -> Self {
+        Self::Fields(ApiError::ValidationFailed, vec![FieldError::new(field, problem)])
     }
 
-    pub fn conflict(field: &str, message: &str) -> Self {
-        Self::Fields(ApiError::Conflict, vec![FieldError::new(field, message)])
+    pub fn conflict(field: &str, problem: impl Into<Problem>) -> Self {
+        Self::Fields(ApiError::Conflict, vec![FieldError::new(field, problem)])
     }
 
     fn error(&self) -> ApiError {
@@ -44,7 +46,7 @@ impl Failure {
 
     pub fn respond(self, request_id: &str) -> Result<Response> {
         let error = self.error();
-        let mut envelope = error.envelope(request_id);
+        let mut envelope = error.envelope::<FieldError>(request_id);
         match &self {
             Self::Unavailable(cause) => log(Source::Request(request_id), "store unavailable", cause),
             Self::Clerk(cause) => log(Source::Request(request_id), "Clerk unavailable", cause),
@@ -95,7 +97,7 @@ impl From<StoreError> for Failure {
             StoreError::Unreachable(cause) => Self::Unavailable(cause),
             StoreError::Unreadable(cause) => {
                 log(Source::Isolate, "stored value", &cause);
-                Self::conflict("stored", "holds a value that this version cannot read")
+                Self::conflict("stored", Clash::StoredUnreadable)
             }
             other => Self::Internal(other.to_string()),
         }

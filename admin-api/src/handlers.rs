@@ -22,6 +22,7 @@ use crate::request::Call;
 use contract::error::ApiError;
 use domain::id::TeamId;
 use domain::people::role::Caller;
+use domain::problem::Invalid;
 use domain::time::{UnixMs, parse_v1};
 
 /// Fails with 412 if the caller named another version than the current one.
@@ -61,5 +62,5 @@ fn parse_time(field: &str, text: &str) -> Result<UnixMs, Failure> {
         .ok()
         .or_else(|| parse_v1(text))
         .filter(|at| (0..253_402_300_800_000).contains(at))
-        .ok_or_else(|| Failure::field(field, "must be unix milliseconds or an RFC 3339 time"))
+        .ok_or_else(|| Failure::field(field, Invalid::Time))
 }

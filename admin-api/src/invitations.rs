@@ -47,7 +47,7 @@ pub async fn send(
 }
 
 fn reason(fields: &[FieldError]) -> String {
-    fields.iter().map(|field| field.message.as_str()).collect::<Vec<_>>().join("; ")
+    fields.iter().map(|field| field.problem.message.as_str()).collect::<Vec<_>>().join("; ")
 }
 
 /// Sends the invitations for which Clerk could not be reached before.

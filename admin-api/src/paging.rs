@@ -3,6 +3,7 @@
 use crate::error::Failure;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contract::{DEFAULT_LIMIT, MAX_LIMIT, Page};
+use domain::problem::Invalid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -22,7 +23,7 @@ impl Cursor {
     }
 
     pub fn decode(text: &str) -> Result<Self, Failure> {
-        let refused = || Failure::field("cursor", "is not a cursor of this list");
+        let refused = || Failure::field("cursor", Invalid::Cursor);
         // The longest is a name of 255 characters, an id, and their JSON.
         if text.len() > 4_096 {
             return Err(refused());
@@ -42,7 +43,7 @@ pub fn check_limit(limit: Option<u32>) -> Result<u32, Failure> {
     match limit {
         None => Ok(DEFAULT_LIMIT),
         Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(_) => Err(Failure::field("limit", "must be 1 to 200")),
+        Some(_) => Err(Failure::field("limit", Invalid::Range { least: 1, most: MAX_LIMIT.into() })),
     }
 }
 
@@ -65,18 +66,18 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
             _ => Value::String(text.into_owned()),
         };
         if map.insert(name.clone().into_owned(), value).is_some() {
-            return Err(Failure::field(name, "is given twice"));
+            return Err(Failure::field(name, Invalid::Twice));
         }
     }
     serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
-        let (field, message) = field_of(&error);
-        Failure::field(field, message)
+        let (field, problem) = field_of(&error);
+        Failure::field(field, problem)
     })
 }
 
-/// Returns the field at which serde failed, and a message. The message repeats nothing that was sent, which
-/// may be a secret in the wrong place.
-pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (String, String) {
+/// Returns the field that serde could not read, and why. Repeats nothing that was sent: it may be a secret in the
+/// wrong place.
+pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (String, Invalid) {
     let text = error.inner().to_string();
     // `scopes[1]` is written `scopes.1`, as `domain` writes it.
     let path = error.path().to_string().replace('[', ".").replace(']', "");
@@ -90,26 +91,38 @@ pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (Strin
     };
     if let Some(name) = quoted("unknown field `") {
         let name: String = name.chars().take(64).collect();
-        return (below(&name), "is not a field of this request".to_owned());
+        return (below(&name), Invalid::UnknownField);
     }
     if let Some(name) = quoted("missing field `") {
-        return (below(name), "is missing".to_owned());
+        return (below(name), Invalid::Missing);
     }
     let field = if path.is_empty() { "body" } else { path };
-    let wanted = text.rsplit_once(", expected ").map(|(_, wanted)| wanted);
-    let wanted = wanted.map(|w| w.split(" at line ").next().unwrap_or(w));
-    // serde uses Rust's names for these types.
-    let wanted = wanted.map(|wanted| match wanted {
-        "u8" | "u16" | "u32" | "u64" => "a whole number, 0 or more",
-        "i64" => "a whole number",
-        "a map" => "an object",
-        "a sequence" => "a list",
+    let wanted =
+        text.rsplit_once(", expected ").map(|(_, wanted)| wanted.split(" at line ").next().unwrap_or(wanted));
+    (field.to_owned(), wanted.map_or(Invalid::NotAcceptable, in_json_words))
+}
+
+/// Turns what serde wanted, in Rust's names, into JSON's words.
+fn in_json_words(wanted: &str) -> Invalid {
+    match wanted {
+        "u8" | "u16" | "u32" | "u64" => Invalid::Natural,
+        "i64" => Invalid::WholeNumber,
+        "f64" => Invalid::Number,
+        "a string" => Invalid::Text,
+        "a boolean" => Invalid::Boolean,
+        "a sequence" => Invalid::List,
+        "a map" | "an object" => Invalid::Object,
         _ if ["struct ", "internally tagged enum "].iter().any(|rust| wanted.starts_with(rust)) => {
-            "an object"
+            Invalid::Object
         }
-        other => other,
-    });
-    (field.to_owned(), wanted.map_or("is not acceptable".to_owned(), |w| format!("must be {w}")))
+        _ => match (wanted.strip_prefix("one of "), wanted.split_once(" or ")) {
+            (Some(choices), _) => Invalid::OneOf { choices: choices.to_owned() },
+            (None, Some((first, second))) => {
+                Invalid::Either { first: first.to_owned(), second: second.to_owned() }
+            }
+            (None, None) => Invalid::Wanted { wanted: wanted.to_owned() },
+        },
+    }
 }
 
 #[cfg(test)]
@@ -130,7 +143,9 @@ mod tests {
         let told = |body: &str| match crate::request::parse_body::<contract::routes::CreateRouteRequest>(
             body.as_bytes(),
         ) {
-            Err(Failure::Fields(_, fields)) => fields.into_iter().map(|f| f.message).collect::<String>(),
+            Err(Failure::Fields(_, fields)) => {
+                fields.into_iter().map(|f| f.problem.message).collect::<String>()
+            }
             _ => panic!("{body} was not refused by field"),
         };
         for (body, wanted) in [
@@ -148,6 +163,20 @@ mod tests {
         ] {
             assert_eq!(told(body), wanted, "{body}");
         }
+    }
+
+    #[test]
+    fn a_wrong_choice_is_told_with_the_choices() {
+        let told = |query: &str| match parse_query::<TokenQuery>(query) {
+            Err(Failure::Fields(_, fields)) => fields.into_iter().map(|f| f.problem).collect::<Vec<_>>(),
+            _ => panic!("{query} was not refused by field"),
+        };
+        let [sort] = &told("sort=up")[..] else { panic!("one field") };
+        assert_eq!(sort.code, "one-of");
+        assert_eq!(sort.message, format!("must be one of {}", sort.values["choices"]));
+        assert!(sort.values["choices"].contains("`-created_at`"), "{}", sort.message);
+        assert_eq!(in_json_words("`check` or `apply`").to_string(), "must be `check` or `apply`");
+        assert_eq!(in_json_words("`only`").to_string(), "must be `only`");
     }
 
     #[test]
@@ -171,7 +200,7 @@ mod tests {
             match parse_query::<TokenQuery>(&format!("limit={limit}")) {
                 Err(Failure::Fields(_, fields)) => {
                     let told: Vec<_> =
-                        fields.iter().map(|f| (f.field.as_str(), f.message.as_str())).collect();
+                        fields.iter().map(|f| (f.field.as_str(), f.problem.message.as_str())).collect();
                     assert_eq!(told, [("limit", message)]);
                 }
                 _ => panic!("was not refused by field"),
@@ -218,11 +247,11 @@ mod tests {
             let error = serde_path_to_error::deserialize::<_, CreateTokenRequest>(&mut de).unwrap_err();
             field_of(&error)
         };
-        assert_eq!(fault(r#"{"name":1}"#), ("name".to_owned(), "must be a string".to_owned()));
+        assert_eq!(fault(r#"{"name":1}"#), ("name".to_owned(), Invalid::Text));
         assert_eq!(fault(r#"{"name":"n"}"#).0, "team_id");
         assert_eq!(fault(r#"{"nope":1}"#).0, "nope");
         assert_eq!(fault(r#"{"scopes":["a",5]}"#).0, "scopes.1");
         assert_eq!(fault("5").0, "body");
-        assert!(!fault(r#"{"expires_days":"hunter2"}"#).1.contains("hunter2"));
+        assert!(!fault(r#"{"expires_days":"hunter2"}"#).1.to_string().contains("hunter2"));
     }
 }

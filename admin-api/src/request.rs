@@ -11,6 +11,7 @@ use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::grant::{Assign, Grant, Permission};
 use domain::people::role::{Action, Caller, Refusal, Role, Subject, authorize};
+use domain::problem::Invalid;
 use domain::time::UnixMs;
 use edge::clock::now;
 use edge::log::{Source, log};
@@ -132,7 +133,7 @@ impl Call {
             return Ok(());
         }
         let unreadable =
-            |_| Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", "broke off")]);
+            |_| Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", Invalid::BrokeOff)]);
         let mut stream = self.request.stream().map_err(unreadable)?;
         let (mut body, mut length) = (Vec::new(), 0_usize);
         while let Some(chunk) = stream.next().await {
@@ -274,18 +275,18 @@ pub fn etag(version: u64) -> String {
 /// Reads a JSON body: 400 if it is not JSON, 422 with the field if it is the wrong JSON.
 pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
     let syntax = |error: &serde_json::Error| {
-        let place = format!("is not JSON: line {}, column {}", error.line(), error.column());
+        let place = Invalid::NotJson { line: error.line(), column: error.column() };
         Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
     };
     // serde would read an array as a struct's fields in order.
     if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Failure::field("body", "must be an object"));
+        return Err(Failure::field("body", Invalid::Object));
     }
     let mut json = serde_json::Deserializer::from_slice(body);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         if error.inner().is_data() {
-            let (field, message) = field_of(&error);
-            Failure::field(field, message)
+            let (field, problem) = field_of(&error);
+            Failure::field(field, problem)
         } else {
             syntax(error.inner())
         }

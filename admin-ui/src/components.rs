@@ -31,8 +31,7 @@ pub use copy::{CopyButton, use_copy};
 pub use dialog::Dialog;
 pub use empty::Empty;
 pub use field::{
-    CheckField, SearchField, Select, SelectField, TextAreaField, TextField, as_field_error, error_of,
-    error_within,
+    CheckField, SearchField, Select, SelectField, TextAreaField, TextField, error_of, error_within,
 };
 pub use form::{Form, FormDialog, Submission, changed, edit, filled, use_form, use_saved};
 pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, role_name};

@@ -2,6 +2,7 @@
 //! with the catalogues in `i18n/`.
 
 use crate::state::preferences::{Language, use_preferences};
+use domain::problem::Problem;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use yew::AttrValue;
@@ -11,11 +12,9 @@ type Catalogue = BTreeMap<String, Rc<str>>;
 
 const ENGLISH: &str = include_str!("../i18n/en.json");
 const TRADITIONAL_CHINESE: &str = include_str!("../i18n/zh-Hant.json");
-/// Messages of `domain` about fields, by their English words.
-const MESSAGES: &str = include_str!("../i18n/messages.zh-Hant.json");
 
 thread_local! {
-    static CATALOGUES: [Rc<Catalogue>; 3] = [ENGLISH, TRADITIONAL_CHINESE, MESSAGES].map(parse);
+    static CATALOGUES: [Rc<Catalogue>; 2] = [ENGLISH, TRADITIONAL_CHINESE].map(parse);
 }
 
 fn parse(json: &str) -> Rc<Catalogue> {
@@ -32,7 +31,7 @@ pub struct I18n {
 
 impl I18n {
     pub fn new(language: Language) -> Self {
-        let catalogue = CATALOGUES.with(|[english, chinese, _]| match language {
+        let catalogue = CATALOGUES.with(|[english, chinese]| match language {
             Language::English => Rc::clone(english),
             Language::TraditionalChinese => Rc::clone(chinese),
         });
@@ -46,50 +45,37 @@ impl I18n {
 
     /// A text with its `{name}`s replaced.
     pub fn fill(&self, key: &'static str, values: &[(&str, &str)]) -> AttrValue {
-        let text = self.t(key).to_string();
-        AttrValue::from(
-            values.iter().fold(text, |text, (name, value)| text.replace(&format!("{{{name}}}"), value)),
-        )
+        filled(&self.t(key), values.iter().copied())
     }
 
-    /// A message of `domain` or the API. One that is not known is shown as it came.
-    pub fn message(&self, english: &str) -> AttrValue {
-        let translated = match self.language {
-            Language::English => None,
-            Language::TraditionalChinese => CATALOGUES.with(|[_, _, messages]| translate(messages, english)),
+    /// A problem by its code. English, and a code that is not known, is shown by its message.
+    pub fn problem(&self, problem: &Problem) -> AttrValue {
+        let Some(text) = self.problem_text(&problem.code) else {
+            return AttrValue::from(problem.message.clone());
         };
-        translated.map_or_else(|| AttrValue::from(english.to_owned()), AttrValue::Rc)
+        // A problem within the problem.
+        let why = problem.values.get("why").and_then(|code| self.problem_text(code));
+        let text = why.map_or_else(|| text.to_owned(), |why| text.replace("{why}", why));
+        filled(&text, &problem.values)
+    }
+
+    fn problem_text(&self, code: &str) -> Option<&str> {
+        self.catalogue.get(&format!("problem.{code}")).map(|text| &**text)
+    }
+
+    /// An outcome of a call by its code. English, and a code that is not known, is shown as it is.
+    pub fn outcome(&self, code: &str) -> AttrValue {
+        let text = self.catalogue.get(&format!("outcome.{code}"));
+        text.map_or_else(|| AttrValue::from(code.to_owned()), |text| AttrValue::Rc(Rc::clone(text)))
     }
 }
 
-/// Finds a message by its own words, else by those around each `{}`. The text in place of a `{}` is itself a
-/// message, or a name that stays as it is.
-fn translate(messages: &Catalogue, english: &str) -> Option<Rc<str>> {
-    messages.get(english).cloned().or_else(|| {
-        messages.iter().filter(|(pattern, _)| pattern.contains("{}")).find_map(|(pattern, translation)| {
-            let parts = parts_between(pattern, english)?;
-            let fill = |text: String, part: &&str| {
-                text.replacen("{}", &translate(messages, part).unwrap_or_else(|| Rc::from(*part)), 1)
-            };
-            Some(parts.iter().fold(translation.to_string(), fill).into())
-        })
-    })
-}
-
-/// Returns the parts of `text` in place of each `{}` of `pattern`.
-fn parts_between<'a>(pattern: &str, text: &'a str) -> Option<Vec<&'a str>> {
-    let mut fixed = pattern.split("{}");
-    let mut rest = text.strip_prefix(fixed.next()?)?;
-    let mut parts = vec![];
-    let mut fixed = fixed.peekable();
-    while let Some(words) = fixed.next() {
-        // The last words are the text's end; others are looked for from the left.
-        let at = if fixed.peek().is_none() { rest.strip_suffix(words)?.len() } else { rest.find(words)? };
-        let (part, after) = rest.split_at(at);
-        parts.push(part);
-        rest = after.strip_prefix(words)?;
+fn filled(text: &str, values: impl IntoIterator<Item = (impl AsRef<str>, impl AsRef<str>)>) -> AttrValue {
+    let mut text = text.to_owned();
+    for (name, value) in values {
+        text = text.replace(&format!("{{{}}}", name.as_ref()), value.as_ref());
     }
-    Some(parts)
+    AttrValue::from(text)
 }
 
 #[hook]
@@ -100,6 +86,8 @@ pub fn use_i18n() -> I18n {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::problem::{ALL, HealthNote, ImportNote, InvalidScope};
+    use domain::usage::outcome::Outcome;
     use std::path::Path;
 
     fn catalogue(json: &str) -> Catalogue {
@@ -120,50 +108,9 @@ mod tests {
         text
     }
 
-    /// A file without its tests.
-    fn program(path: &Path) -> String {
-        let text = std::fs::read_to_string(path).unwrap();
-        text.split("#[cfg(test)]").next().unwrap().to_owned()
-    }
-
     /// The string literals that follow `opening`.
     fn literals<'a>(code: &'a str, opening: &str) -> Vec<&'a str> {
         code.split(opening).skip(1).filter_map(|rest| rest.split('"').next()).collect()
-    }
-
-    /// A form shows these beside its fields, and the tester beside its steps.
-    #[test]
-    fn every_message_of_the_domain_is_translated() {
-        let messages = catalogue(MESSAGES);
-        let domain = Path::new(env!("CARGO_MANIFEST_DIR")).join("../domain/src");
-        let contract = "../../contract/src";
-        let mut found = 0;
-        for name in
-            ["access/scope", "access/path", "upstream/address", "upstream", "method", "credential", "access"]
-        {
-            let code = program(&domain.join(format!("{name}.rs")));
-            for message in literals(&code, "#[error(\"").into_iter().chain(literals(&code, "reason: \"")) {
-                // `#[error("{reason}")]` repeats one of the others.
-                assert!(message.starts_with('{') || messages.contains_key(message), "{name}: {message}");
-                found += 1;
-            }
-        }
-        let fields = ["tokens", "routes", "teams", "people"].map(|name| format!("{contract}/{name}"));
-        let fields = fields.into_iter().chain(std::iter::once("upstream/settings".to_owned()));
-        let calls = fields
-            .map(|name| (name, "FieldError::new("))
-            .chain(["credential", "credential/oauth"].map(|name| (name.to_owned(), "invalid(")));
-        for (name, call) in calls {
-            let code = program(&domain.join(format!("{name}.rs")));
-            for part in code.split(call).skip(1) {
-                let is_message =
-                    |text: &&str| ["must ", "is not ", "would "].iter().any(|start| text.starts_with(start));
-                let Some(message) = literals(part, "\"").into_iter().find(is_message) else { continue };
-                assert!(messages.contains_key(message), "{name}: {message}");
-                found += 1;
-            }
-        }
-        assert!(found > 50, "only {found} messages were found");
     }
 
     #[test]
@@ -194,9 +141,27 @@ mod tests {
 
     #[test]
     fn both_languages_have_the_same_keys_and_placeholders_and_no_empty_text() {
-        let (english, chinese) = (catalogue(ENGLISH), catalogue(TRADITIONAL_CHINESE));
+        let (english, mut chinese) = (catalogue(ENGLISH), catalogue(TRADITIONAL_CHINESE));
+        chinese.retain(|key, _| !CODED.iter().any(|prefix| key.starts_with(prefix)));
+        assert_same(&english, &chinese);
+    }
+
+    #[test]
+    fn every_problem_and_outcome_is_translated_with_its_placeholders() {
+        let mut chinese = catalogue(TRADITIONAL_CHINESE);
+        chinese.retain(|key, _| CODED.iter().any(|prefix| key.starts_with(prefix)));
+        let problems = ALL.iter().map(|(code, text)| (format!("problem.{code}"), Rc::from(*text)));
+        let outcomes = Outcome::ALL.iter().map(|outcome| outcome.as_str()).filter(|code| *code != "ok");
+        let outcomes = outcomes.map(|code| (format!("outcome.{code}"), Rc::from(code)));
+        assert_same(&problems.chain(outcomes).collect(), &chinese);
+    }
+
+    /// Texts by a code, of which `domain` has the English.
+    const CODED: [&str; 2] = ["problem.", "outcome."];
+
+    fn assert_same(english: &Catalogue, chinese: &Catalogue) {
         assert_eq!(english.keys().collect::<Vec<_>>(), chinese.keys().collect::<Vec<_>>());
-        for (key, text) in &english {
+        for (key, text) in english {
             let translation = &chinese[key];
             assert!(!text.trim().is_empty() && !translation.trim().is_empty(), "{key} is empty");
             assert_eq!(placeholders(text), placeholders(translation), "{key}");
@@ -220,25 +185,27 @@ mod tests {
     }
 
     #[test]
-    fn a_message_with_names_in_it_is_translated_around_them() {
+    fn a_problem_is_shown_in_the_language_with_its_values() {
         let chinese = I18n::new(Language::TraditionalChinese);
-        assert_eq!(chinese.message("2 pending for 10 s").as_str(), "2 筆待發布，最久 10 秒");
-        assert_eq!(
-            chinese.message("scope \"a b\" left out: must have at most 64 characters").as_str(),
-            "略過範圍 \"a b\"：最多 64 個字元"
-        );
-        assert_eq!(chinese.message("something new").as_str(), "something new");
-        assert_eq!(I18n::new(Language::English).message("2 pending for 10 s").as_str(), "2 pending for 10 s");
+        let pending = pending();
+        assert_eq!(chinese.problem(&pending).as_str(), "2 筆待發布，最久 10 秒");
+        let english = I18n::new(Language::English);
+        assert_eq!(english.problem(&pending).as_str(), "2 pending for 10 s");
+        let note = ImportNote::ScopeLeftOut { scope: "\"a b\"".to_owned(), why: InvalidScope::Length }.into();
+        assert_eq!(chinese.problem(&note).as_str(), "略過範圍 \"a b\"：範圍必須為 1 到 300 個字元");
+        assert_eq!(english.problem(&note).as_str(), "scope \"a b\" left out: a scope is 1 to 300 characters");
     }
 
-    /// The table of calls shows every outcome.
     #[test]
-    fn every_outcome_is_translated() {
-        let messages = catalogue(MESSAGES);
-        for outcome in domain::usage::outcome::Outcome::ALL.iter().filter(|outcome| outcome.as_str() != "ok")
-        {
-            assert!(messages.contains_key(outcome.as_str()), "{}", outcome.as_str());
-        }
+    fn a_code_of_a_newer_api_is_shown_by_its_message() {
+        let chinese = I18n::new(Language::TraditionalChinese);
+        let unknown = Problem { code: "newer".to_owned(), message: "is new".to_owned(), ..pending() };
+        assert_eq!(chinese.problem(&unknown).as_str(), "is new");
+        assert_eq!(chinese.outcome("newer").as_str(), "newer");
+    }
+
+    fn pending() -> Problem {
+        HealthNote::Pending { changes: 2, seconds: 10 }.into()
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{Page, endpoint};
 use domain::error::FieldError;
 use domain::id::{TeamId, UserId};
 use domain::people::role::{Action, Role};
+use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs};
 use serde::{Deserialize, Serialize};
 
@@ -70,14 +71,14 @@ impl CreateInvitationRequest {
             && email.matches('@').count() == 1
             && !email.chars().any(|c| c.is_whitespace() || c.is_control());
         if !is_address {
-            errors.push(FieldError::new("email", "must be an e-mail address"));
+            errors.push(FieldError::new("email", Invalid::Email));
         }
         if !(1..=MAX_TEAMS).contains(&self.teams.len()) {
-            errors.push(FieldError::new("teams", "must name 1 to 20 teams"));
+            errors.push(FieldError::new("teams", Invalid::Teams { least: 1, most: MAX_TEAMS }));
         }
         for (i, team) in self.teams.iter().enumerate() {
             if self.teams.iter().take(i).any(|other| other.team_id == team.team_id) {
-                errors.push(FieldError::new(format!("teams.{i}.team_id"), "is given twice"));
+                errors.push(FieldError::new(format!("teams.{i}.team_id"), Invalid::Twice));
             }
         }
         if errors.is_empty() { Ok((email.to_owned(), self.teams)) } else { Err(errors) }

@@ -5,6 +5,7 @@ use crate::{Page, endpoint};
 use domain::error::FieldError;
 use domain::id::{TeamId, UserId};
 use domain::people::role::{Action, Caller, Membership, Role};
+use domain::problem::Invalid;
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -166,9 +167,9 @@ impl SetTeamRoleRequest {
         teams.sort();
         teams.dedup();
         match teams.len() {
-            0 => refused("must name at least one team"),
+            0 => refused(Invalid::NoTeams),
             1..=MAX_TEAMS_PER_CALL => Ok((teams, self.role)),
-            _ => refused("must name at most 50 teams"),
+            _ => refused(Invalid::TooManyTeams { most: MAX_TEAMS_PER_CALL }),
         }
     }
 }

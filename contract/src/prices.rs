@@ -4,6 +4,7 @@ use crate::{Page, Propagation, endpoint};
 use domain::ai::price::{MAX_PRICE_MICROS, Price};
 use domain::error::FieldError;
 use domain::people::role::Action;
+use domain::problem::Invalid;
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -83,7 +84,7 @@ impl SetPriceRequest {
         let is_name = (1..=MAX_MODEL_LEN).contains(&model.len())
             && model.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.:/@".contains(&b));
         if !is_name {
-            let reason = "must be 1 to 100 letters, digits, '-', '_', '.', ':', '/' or '@'";
+            let reason = Invalid::ModelName { most: MAX_MODEL_LEN };
             errors.push(FieldError::new("model", reason));
         }
         let prices = [
@@ -94,11 +95,11 @@ impl SetPriceRequest {
         ];
         for (field, price) in prices {
             if price.is_some_and(|price| price > MAX_PRICE_MICROS) {
-                errors.push(FieldError::new(field, "must be 0 to 1000000000000"));
+                errors.push(FieldError::new(field, Invalid::Range { least: 0, most: MAX_PRICE_MICROS }));
             }
         }
         if self.source.chars().count() > MAX_SOURCE_CHARS || self.source.chars().any(char::is_control) {
-            let reason = "must have at most 200 characters and no control characters";
+            let reason = Invalid::PlainText { least: 0, most: MAX_SOURCE_CHARS };
             errors.push(FieldError::new("source", reason));
         }
         if !errors.is_empty() {

@@ -11,6 +11,7 @@ use domain::id::RouteId;
 use domain::method::Method;
 use domain::object::{object, optional_object};
 use domain::people::role::Action;
+use domain::problem::Invalid;
 use domain::secret::Reveal;
 use domain::time::UnixMs;
 use domain::upstream::address::UpstreamUrl;
@@ -21,6 +22,7 @@ use domain::usage::outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
 pub const MAX_TAGS: usize = 20;
+pub const MAX_METHODS: usize = 20;
 pub const MAX_ORIGINS: usize = 20;
 
 endpoint!(
@@ -300,11 +302,8 @@ impl CreateRouteRequest {
     pub fn validate(self, allow_insecure: bool) -> Result<NewRoute, Vec<FieldError>> {
         let mut errors = Vec::new();
         let name = check_name("name", &self.name, &mut errors);
-        let path = self
-            .path
-            .parse::<RoutePath>()
-            .map_err(|why| errors.push(FieldError::new("path", why.to_string())))
-            .ok();
+        let path =
+            self.path.parse::<RoutePath>().map_err(|why| errors.push(FieldError::new("path", why))).ok();
         let upstream = check_upstream(&self.backend_url, allow_insecure, &mut errors);
         let description = check_description(self.description, &mut errors);
         let tags = check_tags(self.tags, &mut errors);
@@ -365,42 +364,39 @@ pub fn check_credential(
     errors: &mut Vec<FieldError>,
 ) {
     if let Err(invalid) = credential.validate(allow_insecure) {
-        errors.push(FieldError::new(format!("{prefix}{}", invalid.field), invalid.reason));
+        errors.push(FieldError::new(format!("{prefix}{}", invalid.field), invalid.reason.clone()));
     }
 }
 
 fn check_upstream(text: &str, allow_insecure: bool, errors: &mut Vec<FieldError>) -> Option<UpstreamUrl> {
     UpstreamUrl::parse(text, allow_insecure)
-        .map_err(|why| errors.push(FieldError::new("backend_url", why.to_string())))
+        .map_err(|why| errors.push(FieldError::new("backend_url", why)))
         .ok()
 }
 
 fn check_tags(tags: Vec<String>, errors: &mut Vec<FieldError>) -> Vec<String> {
     if tags.len() > MAX_TAGS {
-        errors.push(FieldError::new("tags", "must name at most 20 tags"));
+        errors.push(FieldError::new("tags", Invalid::TooManyTags { most: MAX_TAGS }));
         return vec![];
     }
     for (i, tag) in tags.iter().enumerate() {
         if !is_label(tag) {
-            errors.push(FieldError::new(
-                format!("tags.{i}"),
-                "must be 1 to 64 letters, digits, '-', '_' or '.'",
-            ));
+            errors.push(FieldError::new(format!("tags.{i}"), Invalid::Name { most: 64 }));
         }
     }
     tags
 }
 
 fn check_methods(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Method> {
-    if texts.len() > 20 {
-        errors.push(FieldError::new("methods", "must name at most 20 methods"));
+    if texts.len() > MAX_METHODS {
+        errors.push(FieldError::new("methods", Invalid::TooManyMethods { most: MAX_METHODS }));
         return vec![];
     }
     let mut methods = Vec::with_capacity(texts.len());
     for (i, text) in texts.iter().enumerate() {
         match text.parse::<Method>() {
             Ok(method) => methods.push(method),
-            Err(why) => errors.push(FieldError::new(format!("methods.{i}"), why.to_string())),
+            Err(why) => errors.push(FieldError::new(format!("methods.{i}"), why)),
         }
     }
     methods
@@ -408,22 +404,19 @@ fn check_methods(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Method> 
 
 fn check_timeout(ms: Option<u32>, errors: &mut Vec<FieldError>) -> Option<u32> {
     if ms.is_some_and(|ms| !(1..=MAX_TIMEOUT_MS).contains(&ms)) {
-        errors.push(FieldError::new("timeout_ms", "must be 1 to 600000"));
+        errors.push(FieldError::new("timeout_ms", Invalid::Range { least: 1, most: MAX_TIMEOUT_MS.into() }));
     }
     ms
 }
 
 fn check_origins(origins: Vec<String>, errors: &mut Vec<FieldError>) -> Vec<String> {
     if origins.len() > MAX_ORIGINS {
-        errors.push(FieldError::new("cors_origins", "must name at most 20 origins"));
+        errors.push(FieldError::new("cors_origins", Invalid::TooManyOrigins { most: MAX_ORIGINS }));
         return vec![];
     }
     for (i, origin) in origins.iter().enumerate() {
         if !is_origin(origin) {
-            errors.push(FieldError::new(
-                format!("cors_origins.{i}"),
-                "must be an origin such as https://app.example, or *",
-            ));
+            errors.push(FieldError::new(format!("cors_origins.{i}"), Invalid::Origin));
         }
     }
     origins

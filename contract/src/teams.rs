@@ -10,6 +10,7 @@ use domain::id::TeamId;
 use domain::limit::Limits;
 use domain::object::{optional_object, present_object};
 use domain::people::role::{Action, Role};
+use domain::problem::Invalid;
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -180,7 +181,7 @@ impl CreateTeamRequest {
     pub fn validate(self) -> Result<NewTeam, Vec<FieldError>> {
         let mut errors = Vec::new();
         if !self.id.is_well_formed() {
-            errors.push(FieldError::new("id", "must be 1 to 63 of a-z, 0-9 and inner hyphens"));
+            errors.push(FieldError::new("id", Invalid::Slug));
         }
         let team = NewTeam {
             name: check_name("name", &self.name, &mut errors),
@@ -216,7 +217,7 @@ fn check_color(color: Option<String>, errors: &mut Vec<FieldError>) -> Option<St
         .strip_prefix('#')
         .is_some_and(|hex| hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit()));
     if !is_hex {
-        errors.push(FieldError::new("color", "must be a colour such as #0066cc"));
+        errors.push(FieldError::new("color", Invalid::Color));
     }
     Some(color.to_ascii_lowercase())
 }
@@ -225,14 +226,14 @@ fn check_icon(icon: Option<String>, errors: &mut Vec<FieldError>) -> Option<Stri
     let icon = icon.filter(|i| !i.is_empty())?;
     let is_name = icon.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     if !is_name || icon.len() > MAX_ICON_CHARS {
-        errors.push(FieldError::new("icon", "must be 1 to 64 letters, digits and hyphens"));
+        errors.push(FieldError::new("icon", Invalid::Icon { most: MAX_ICON_CHARS }));
     }
     Some(icon)
 }
 
 fn check_cap(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
     if texts.len() > MAX_SCOPES {
-        errors.push(FieldError::new("scope_cap", "must name at most 100 scopes"));
+        errors.push(FieldError::new("scope_cap", Invalid::TooManyScopes { most: MAX_SCOPES }));
         return vec![];
     }
     check_scope_list("scope_cap", texts, errors)

@@ -12,6 +12,7 @@ use domain::id::{RouteId, TeamId, TokenId, UserId};
 use domain::limit::Limits;
 use domain::object::{optional_object, present_object};
 use domain::people::role::Action;
+use domain::problem::Invalid;
 use domain::time::{DAY_MS, HOUR_MS, UnixMs};
 use domain::token::{DEFAULT_GRACE_MS, MAX_GRACE_MS, TokenHint};
 use ipnet::IpNet;
@@ -325,7 +326,7 @@ impl CreateTokenRequest {
         let name = check_name("name", &self.name, &mut errors);
         let description = check_description(self.description, &mut errors);
         if !self.team_id.is_well_formed() {
-            errors.push(FieldError::new("team_id", "is not a team's id"));
+            errors.push(FieldError::new("team_id", Invalid::TeamId));
         }
         let scopes = check_scopes(&self.scopes, &mut errors);
         let expires_at = check_expires_days(self.expires_days, now, &mut errors);
@@ -368,11 +369,17 @@ impl ExtendTokenRequest {
                 let end = present.map_or(now, |end| end.max(now)) + days * DAY_MS;
                 let latest = now + MAX_EXPIRES_DAYS * DAY_MS;
                 if end > latest {
-                    return Err(vec![FieldError::new("days", "would end more than 3650 days from now")]);
+                    return Err(vec![FieldError::new(
+                        "days",
+                        Invalid::EndTooLate { days: MAX_EXPIRES_DAYS },
+                    )]);
                 }
                 Ok(Some(end))
             }
-            Some(_) => Err(vec![FieldError::new("days", "must be 1 to 3650, or null for never")]),
+            Some(_) => Err(vec![FieldError::new(
+                "days",
+                Invalid::RangeOrNever { least: 1, most: MAX_EXPIRES_DAYS.unsigned_abs() },
+            )]),
         }
     }
 }
@@ -383,7 +390,10 @@ impl RotateTokenRequest {
         match self.grace_hours {
             None => Ok(DEFAULT_GRACE_MS),
             Some(hours) if (0..=MAX_GRACE_MS / HOUR_MS).contains(&hours) => Ok(hours * HOUR_MS),
-            Some(_) => Err(vec![FieldError::new("grace_hours", "must be 0 to 720")]),
+            Some(_) => Err(vec![FieldError::new(
+                "grace_hours",
+                Invalid::Range { least: 0, most: (MAX_GRACE_MS / HOUR_MS).unsigned_abs() },
+            )]),
         }
     }
 }
@@ -391,29 +401,26 @@ impl RotateTokenRequest {
 pub(crate) fn check_name(field: &str, name: &str, errors: &mut Vec<FieldError>) -> String {
     let name = name.trim();
     if name.is_empty() || name.chars().count() > MAX_NAME_CHARS {
-        errors.push(FieldError::new(field, "must have 1 to 255 characters"));
+        errors.push(FieldError::new(field, Invalid::Length { least: 1, most: MAX_NAME_CHARS }));
     } else if name.chars().any(char::is_control) {
-        errors.push(FieldError::new(field, "must not hold control characters"));
+        errors.push(FieldError::new(field, Invalid::ControlCharacters));
     }
     name.to_owned()
 }
 
 pub(crate) fn check_description(text: Option<String>, errors: &mut Vec<FieldError>) -> Option<String> {
     if text.as_ref().is_some_and(|t| t.chars().count() > MAX_DESCRIPTION_CHARS) {
-        errors.push(FieldError::new("description", "must have at most 500 characters"));
+        errors.push(FieldError::new("description", Invalid::MaxLength { most: MAX_DESCRIPTION_CHARS }));
     }
     text.filter(|t| !t.is_empty())
 }
 
 fn check_scopes(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<Scope> {
     if texts.is_empty() {
-        errors.push(FieldError::new(
-            "scopes",
-            "must name at least one scope; an empty list would grant nothing",
-        ));
+        errors.push(FieldError::new("scopes", Invalid::NoScopes));
     }
     if texts.len() > MAX_SCOPES {
-        errors.push(FieldError::new("scopes", "must name at most 100 scopes"));
+        errors.push(FieldError::new("scopes", Invalid::TooManyScopes { most: MAX_SCOPES }));
         return vec![];
     }
     check_scope_list("scopes", texts, errors)
@@ -426,7 +433,7 @@ pub(crate) fn check_scope_list(field: &str, texts: &[String], errors: &mut Vec<F
         match text.parse::<Scope>() {
             Ok(scope) if scopes.contains(&scope) => {}
             Ok(scope) => scopes.push(scope),
-            Err(why) => errors.push(FieldError::new(format!("{field}.{i}"), why.to_string())),
+            Err(why) => errors.push(FieldError::new(format!("{field}.{i}"), why)),
         }
     }
     scopes
@@ -435,7 +442,10 @@ pub(crate) fn check_scope_list(field: &str, texts: &[String], errors: &mut Vec<F
 fn check_expires_days(days: Option<i64>, now: UnixMs, errors: &mut Vec<FieldError>) -> Option<UnixMs> {
     let days = days?;
     if !(1..=MAX_EXPIRES_DAYS).contains(&days) {
-        errors.push(FieldError::new("expires_days", "must be 1 to 3650, or null for never"));
+        errors.push(FieldError::new(
+            "expires_days",
+            Invalid::RangeOrNever { least: 1, most: MAX_EXPIRES_DAYS.unsigned_abs() },
+        ));
         return None;
     }
     Some(now + days * DAY_MS)
@@ -444,7 +454,7 @@ fn check_expires_days(days: Option<i64>, now: UnixMs, errors: &mut Vec<FieldErro
 /// Checks a list of networks. Returns them in canonical form, each once.
 fn check_ip_allow(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<IpNet> {
     if texts.len() > MAX_IP_ALLOW {
-        errors.push(FieldError::new("ip_allow", "must name at most 50 networks"));
+        errors.push(FieldError::new("ip_allow", Invalid::TooManyNetworks { most: MAX_IP_ALLOW }));
         return vec![];
     }
     let mut networks = Vec::with_capacity(texts.len());
@@ -452,7 +462,7 @@ fn check_ip_allow(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<IpNet> 
         match network::parse(text) {
             Ok(net) if networks.contains(&net) => {}
             Ok(net) => networks.push(net),
-            Err(why) => errors.push(FieldError::new(format!("ip_allow.{i}"), why.to_string())),
+            Err(why) => errors.push(FieldError::new(format!("ip_allow.{i}"), why)),
         }
     }
     networks

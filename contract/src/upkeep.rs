@@ -4,9 +4,11 @@ use crate::Body;
 use crate::{Page, endpoint};
 use domain::id::TeamId;
 use domain::people::role::Action;
+use domain::problem::Problem;
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 endpoint!(
     /// Reports the state of each dependency in a word. Requires no session and reveals nothing else.
@@ -60,6 +62,20 @@ pub struct HealthCheck {
     pub status: HealthStatus,
     /// A short note for people, such as `3 changes pending for 40 s`.
     pub note: Option<String>,
+    /// The note's code, kebab-case.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note_code: Option<String>,
+    /// The values in the note by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub note_values: BTreeMap<String, String>,
+}
+
+impl HealthCheck {
+    /// Returns the note with its code and values.
+    pub fn problem(&self) -> Option<Problem> {
+        let code = self.note_code.clone().unwrap_or_default();
+        self.note.clone().map(|message| Problem { code, message, values: self.note_values.clone() })
+    }
 }
 
 /// Query of the list; every field is optional.

@@ -38,29 +38,7 @@ pub struct Call<'a> {
     pub now: UnixMs,
 }
 
-/// Why a known token may not make a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "kebab-case")]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum Denial {
-    #[error("the token was revoked")]
-    Revoked,
-    #[error("the token is disabled")]
-    Disabled,
-    #[error("the token has expired")]
-    Expired,
-    #[error("another secret took this one's place and its grace is over")]
-    SecretEnded,
-    #[error("the client's address is not in the token's allow-list")]
-    IpNotAllowed,
-    #[error("no route matches the path")]
-    NoRoute,
-    #[error("the route does not take this method")]
-    Method,
-    #[error("none of the token's scopes covers the call")]
-    Scope,
-}
+pub use crate::problem::Denial;
 
 impl Denial {
     /// Returns the outcome that the call is recorded under.

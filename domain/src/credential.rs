@@ -10,6 +10,7 @@ pub mod seal;
 pub mod sigv4;
 
 use crate::encoding::base64;
+use crate::problem::Invalid;
 use crate::secret::{Reveal, Revealed, Secret};
 use oauth::ClientCredentials;
 use serde::{Deserialize, Serialize};
@@ -149,14 +150,15 @@ impl CredentialKind {
     }
 }
 
-/// Why a credential cannot be used; names the field.
+/// Why a credential cannot be used; names the field. The reason is a constant, so that the gateway, which only asks
+/// whether there is one, carries none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct InvalidCredential {
     /// The field, as it is named on the wire.
     pub field: &'static str,
     /// The reason, for people.
-    pub reason: &'static str,
+    pub reason: &'static Invalid,
 }
 
 /// The change that a credential makes to the upstream request.
@@ -198,7 +200,7 @@ impl Credential {
                 check_header_name("name", name)?;
                 let prefix = prefix.as_deref().unwrap_or_default();
                 if prefix.len() > 64 {
-                    return Err(invalid("prefix", "must have at most 64 characters"));
+                    return Err(invalid("prefix", &Invalid::MaxLength { most: 64 }));
                 }
                 printable("prefix", prefix)?;
                 header_secret("value", value)
@@ -209,7 +211,7 @@ impl Credential {
                     || username.contains(':')
                     || username.chars().any(char::is_control)
                 {
-                    return Err(invalid("username", "must have 1 to 255 characters and no colon"));
+                    return Err(invalid("username", &Invalid::UserName { most: 255 }));
                 }
                 sendable("password", password)
             }
@@ -219,19 +221,19 @@ impl Credential {
                         .bytes()
                         .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
                 if !legal {
-                    return Err(invalid("parameter", "must be 1 to 64 letters, digits, '-', '_' or '.'"));
+                    return Err(invalid("parameter", &Invalid::Name { most: 64 }));
                 }
                 sendable("value", value)
             }
             Self::Headers { headers } => {
                 if !(1..=MAX_HEADERS).contains(&headers.len()) {
-                    return Err(invalid("headers", "must be 1 to 10 headers"));
+                    return Err(invalid("headers", &Invalid::Headers { most: MAX_HEADERS }));
                 }
                 let mut names: Vec<_> = headers.iter().map(|h| h.name.to_ascii_lowercase()).collect();
                 names.sort_unstable();
                 names.dedup();
                 if names.len() < headers.len() {
-                    return Err(invalid("headers", "must name each header once"));
+                    return Err(invalid("headers", &Invalid::HeaderTwice));
                 }
                 headers.iter().try_for_each(|header| {
                     check_header_name("headers", &header.name)?;
@@ -329,16 +331,16 @@ fn is_plain_header(name: &str) -> bool {
         || matches!(name.as_str(), "content-type" | "user-agent")
 }
 
-fn invalid(field: &'static str, reason: &'static str) -> InvalidCredential {
+fn invalid(field: &'static str, reason: &'static Invalid) -> InvalidCredential {
     InvalidCredential { field, reason }
 }
 
 fn sendable(field: &'static str, secret: &Secret) -> Result<(), InvalidCredential> {
     let text = secret.expose();
     if text.is_empty() || text.len() > MAX_SECRET_LEN {
-        Err(invalid(field, "must have 1 to 8192 bytes"))
+        Err(invalid(field, &Invalid::Bytes { least: 1, most: MAX_SECRET_LEN }))
     } else if text.bytes().any(|b| b.is_ascii_control()) {
-        Err(invalid(field, "must not hold control characters such as line breaks"))
+        Err(invalid(field, &Invalid::LineBreaks))
     } else {
         Ok(())
     }
@@ -348,7 +350,7 @@ fn printable(field: &'static str, text: &str) -> Result<(), InvalidCredential> {
     if text.chars().all(|c| ('\u{20}'..='\u{7e}').contains(&c)) {
         Ok(())
     } else {
-        Err(invalid(field, "must be printable ASCII, since it goes into a header"))
+        Err(invalid(field, &Invalid::Printable))
     }
 }
 
@@ -361,7 +363,7 @@ fn check_header_name(field: &'static str, name: &str) -> Result<(), InvalidCrede
     if crate::upstream::headers::is_settable(name) {
         Ok(())
     } else {
-        Err(invalid(field, "is not a header that may be set"))
+        Err(invalid(field, &Invalid::HeaderName))
     }
 }
 
@@ -370,7 +372,7 @@ fn word(field: &'static str, text: &str, legal: fn(char) -> bool) -> Result<(), 
     if (1..=255).contains(&text.len()) && text.chars().all(legal) {
         Ok(())
     } else {
-        Err(invalid(field, "must have 1 to 255 characters that this field may hold"))
+        Err(invalid(field, &Invalid::Word { most: 255 }))
     }
 }
 

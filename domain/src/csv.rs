@@ -9,7 +9,7 @@ pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 /// text (OWASP, "CSV Injection").
 ///
 /// A program whose list separator is not the comma cuts cells at other places, quotes or not, so each part of
-/// a cell is guarded by itself.
+/// a cell is guarded by itself. A number with a sign is guarded too: to such a program `-1,x` is one cell.
 pub fn push_row<'a>(out: &mut String, cells: impl IntoIterator<Item = &'a str>) {
     let mut writer = WriterBuilder::new().terminator(Terminator::CRLF).from_writer(Vec::new());
     // Writing to memory cannot fail, and what went in as text comes out as text.
@@ -32,7 +32,7 @@ fn is_skipped(c: char) -> bool {
 
 fn is_formula(part: &str) -> bool {
     let text = part.trim_matches(|c| is_skipped(c) || SEPARATORS.contains(&c));
-    text.starts_with(FORMULA) && !text.parse::<f64>().is_ok_and(f64::is_finite)
+    text.starts_with(FORMULA)
 }
 
 fn guarded(cell: &str) -> String {
@@ -97,7 +97,8 @@ mod tests {
             ("x;－2＋3", "x;'－2＋3"),
             ("-inf", "'-inf"),
             ("a-b;c=d;e@f.example", "a-b;c=d;e@f.example"),
-            ("x;-3;+4.5", "x;-3;+4.5"),
+            ("x;-3;+4.5", "x;'-3;'+4.5"),
+            ("-1|=1", "'-1|'=1"),
         ] {
             assert_eq!(guarded(cell), wanted);
         }
@@ -129,6 +130,7 @@ mod tests {
         for cell in ["=1+1", "+cmd", "-2+3", "@SUM(A1)", "\t=1", "\r=1"] {
             assert!(row(&[cell]).trim_start_matches('"').starts_with('\''), "{cell:?}");
         }
-        assert_eq!(row(&["-12.5", "+3"]), "-12.5,+3\r\n", "numbers stay numbers");
+        assert_eq!(row(&["12.5", "3e7"]), "12.5,3e7\r\n", "numbers without a sign stay numbers");
+        assert_eq!(row(&["+1", "－"]), "'+1,'－\r\n", "a number with a sign may begin a longer cell");
     }
 }

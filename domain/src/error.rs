@@ -3,12 +3,14 @@
 //! `error` strings are relied on by workflows of the earlier system and never change; `code` is
 //! for machines, kebab-case and closed.
 
+use crate::problem::Problem;
 use serde::{Deserialize, Serialize};
 
 /// The body of every error of both Workers.
+// The gateway refuses no field: its details are `()`, so that it does not carry the way to write them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct ErrorEnvelope {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "ErrorEnvelope"))]
+pub struct ErrorEnvelope<D = FieldError> {
     /// The short text that workflows rely on.
     pub error: String,
     /// The reason, for people.
@@ -18,8 +20,8 @@ pub struct ErrorEnvelope {
     /// The id to look the call up by.
     pub request_id: String,
     /// The fields that were refused, each with its reason; empty if the error concerns no field.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub details: Vec<FieldError>,
+    #[serde(default = "Vec::<D>::new", skip_serializing_if = "Vec::is_empty")]
+    pub details: Vec<D>,
 }
 
 /// One field that was refused.
@@ -28,14 +30,15 @@ pub struct ErrorEnvelope {
 pub struct FieldError {
     /// The field's name, dotted where nested: `credential.token`.
     pub field: String,
-    /// The reason, for people.
-    pub message: String,
+    /// The problem with it.
+    #[serde(flatten)]
+    pub problem: Problem,
 }
 
 impl FieldError {
-    /// Makes an error of one field.
-    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { field: field.into(), message: message.into() }
+    /// Names a field and what is wrong with it.
+    pub fn new(field: impl Into<String>, problem: impl Into<Problem>) -> Self {
+        Self { field: field.into(), problem: problem.into() }
     }
 }
 
@@ -84,7 +87,7 @@ macro_rules! wire_errors {
             }
 
             /// Makes the body of the error's response.
-            pub fn envelope(self, request_id: &str) -> $crate::error::ErrorEnvelope {
+            pub fn envelope<D>(self, request_id: &str) -> $crate::error::ErrorEnvelope<D> {
                 $crate::error::ErrorEnvelope {
                     error: self.error().to_owned(),
                     message: self.message().to_owned(),
@@ -171,7 +174,7 @@ mod tests {
 
     #[test]
     fn the_envelope_is_pinned() {
-        let json = serde_json::to_string(&GatewayError::MissingApiKey.envelope("req_1")).unwrap();
+        let json = serde_json::to_string(&GatewayError::MissingApiKey.envelope::<()>("req_1")).unwrap();
         assert_eq!(
             json,
             r#"{"error":"Missing API Key","message":"Send your token in X-API-Key, or as Authorization: Bearer ntk_….","code":"missing-api-key","request_id":"req_1"}"#

@@ -36,6 +36,7 @@ pub mod mac;
 pub mod method;
 pub mod object;
 pub mod people;
+pub mod problem;
 pub mod route;
 pub mod secret;
 pub mod signature;

@@ -4,6 +4,7 @@
 //! from the row; so do its check, its default, its counting, its error and its place in the UI.
 
 use crate::error::{FieldError, GatewayError};
+use crate::problem::Invalid;
 use crate::stored::{Unread, stored};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
@@ -238,7 +239,7 @@ impl Limits {
             if !(1..=most).contains(&value) {
                 errors.push(FieldError::new(
                     format!("{prefix}{}", kind.field()),
-                    format!("must be 1 to {most}"),
+                    Invalid::Range { least: 1, most },
                 ));
             }
         }

@@ -8,10 +8,7 @@ use std::str::FromStr;
 #[serde(try_from = "String", into = "String")]
 pub struct Method(String);
 
-/// A text that is not a method.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a method is 1 to 16 letters, such as GET")]
-pub struct InvalidMethod;
+pub use crate::problem::InvalidMethod;
 
 impl Method {
     /// Returns the method in upper case.
@@ -27,7 +24,7 @@ impl FromStr for Method {
         if (1..=16).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphabetic()) {
             Ok(Self(text.to_ascii_uppercase()))
         } else {
-            Err(InvalidMethod)
+            Err(InvalidMethod::Letters)
         }
     }
 }

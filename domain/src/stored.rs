@@ -13,6 +13,7 @@
 //! - A request is not a stored value: an unknown field in it is an error that names the field ([`Unread::refuse`]).
 
 use crate::error::FieldError;
+use crate::problem::Invalid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -64,7 +65,7 @@ impl Unread {
 
     /// Reports each of these fields as unknown: for an object that came in a request.
     pub fn refuse(&self, prefix: &str, errors: &mut Vec<FieldError>) {
-        errors.extend(self.0.keys().map(|name| FieldError::new(format!("{prefix}{name}"), "is not known")));
+        errors.extend(self.0.keys().map(|name| FieldError::new(format!("{prefix}{name}"), Invalid::Unknown)));
     }
 
     /// Returns these fields, and those of `other` that are not among them.

@@ -16,6 +16,8 @@ use crate::access::path::{RequestPath, RoutePath, hides_climb, is_under};
 use crate::upstream::address::UpstreamUrl;
 use url::Url;
 
+pub use crate::problem::BuildError;
+
 /// An upstream as clients see it: under the path of a route.
 #[derive(Clone, Copy, Debug)]
 pub struct Mount<'a> {
@@ -23,16 +25,6 @@ pub struct Mount<'a> {
     pub path: &'a RoutePath,
     /// The address that it stands for.
     pub upstream: &'a UpstreamUrl,
-}
-
-/// Why no URL was built. The response is 404 `Route Not Found`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum BuildError {
-    #[error("the path would climb above the upstream's base path")]
-    Climbs,
-    #[error("the path would leave the upstream's origin")]
-    LeavesOrigin,
 }
 
 /// Builds the upstream URL of a request: base, remainder, query untouched.

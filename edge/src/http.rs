@@ -2,12 +2,13 @@
 
 use domain::error::ErrorEnvelope;
 use domain::upstream::headers::REQUEST_ID;
+use serde::Serialize;
 use wasm_bindgen::JsValue;
 use web_sys::Headers;
 use worker::{Response, Result};
 
 /// Turns an error into a response. No other place does.
-pub fn error(status: u16, envelope: &ErrorEnvelope) -> Result<Response> {
+pub fn error<D: Serialize>(status: u16, envelope: &ErrorEnvelope<D>) -> Result<Response> {
     let response = Response::from_json(envelope)?.with_status(status);
     let headers = &response.headers().0;
     set_request_id(headers, &envelope.request_id)?;

@@ -113,7 +113,7 @@ impl From<GatewayError> for Failure {
 impl Failure {
     /// Makes the response: status and envelope, without the cause.
     pub fn respond(&self, request_id: &str) -> Result<web_sys::Response> {
-        let mut envelope = self.error.envelope(request_id);
+        let mut envelope = self.error.envelope::<()>(request_id);
         if let Some(message) = &self.message {
             envelope.message.clone_from(message);
         }

@@ -76,7 +76,7 @@ function tell({ items }) {
     seen.add(key);
     totals[item.outcome] += 1;
     console.log(
-      `${item.outcome.padEnd(8)} ${item.kind.padEnd(6)} ${item.subject}${item.notes.length ? `: ${item.notes.join("; ")}` : ""}`,
+      `${item.outcome.padEnd(8)} ${item.kind.padEnd(6)} ${item.subject}${item.notes.length ? `: ${item.notes.map((note) => note.message).join("; ")}` : ""}`,
     );
   }
 }

@@ -12,6 +12,7 @@ use contract::audit::{AuditEntry, AuditQuery, AuditResult};
 use domain::csv::push_row;
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::problem::Invalid;
 use domain::time::{UnixMs, to_rfc3339};
 
 /// The latest time that a filter may name: the year 9999.
@@ -30,7 +31,7 @@ pub async fn list(call: &Call, asked: Asked<AuditQuery>) -> Answer<Page<AuditEnt
     let after = match &cursor {
         None => None,
         Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
-        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let (from, to) = times(&query)?;
     let filter =

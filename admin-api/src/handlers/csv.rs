@@ -3,6 +3,7 @@
 use crate::db::StoreError;
 use crate::error::Failure;
 use domain::csv::{BYTE_ORDER_MARK, push_row};
+use domain::problem::Invalid;
 use domain::time::{UnixMs, to_rfc3339};
 use edge::log::{Source, log};
 use futures_util::stream;
@@ -13,8 +14,8 @@ use worker::{Error, Response};
 /// Refuses `limit` and `cursor`, because a file has no pages.
 pub fn refuse_paging(limit: Option<u32>, cursor: Option<&str>) -> Result<(), Failure> {
     match (limit, cursor) {
-        (Some(_), _) => Err(Failure::field("limit", "is not taken: the file holds everything")),
-        (None, Some(_)) => Err(Failure::field("cursor", "is not taken: the file holds everything")),
+        (Some(_), _) => Err(Failure::field("limit", Invalid::WholeFile)),
+        (None, Some(_)) => Err(Failure::field("cursor", Invalid::WholeFile)),
         (None, None) => Ok(()),
     }
 }

@@ -9,6 +9,7 @@ use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond};
 use contract::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
 use domain::health::Health;
+use domain::problem::{HealthNote, Problem};
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs, to_rfc3339};
 use edge::clock::now;
 use edge::log::{Source, log};
@@ -77,8 +78,15 @@ async fn measure(call: &Call) -> HealthDetailed {
     }
 }
 
-fn check(name: &str, status: HealthStatus, note: Option<String>) -> HealthCheck {
-    HealthCheck { name: name.to_owned(), status, note }
+fn check(name: &str, status: HealthStatus, note: Option<HealthNote>) -> HealthCheck {
+    let note = note.map(Problem::from);
+    HealthCheck {
+        name: name.to_owned(),
+        status,
+        note: note.as_ref().map(|note| note.message.clone()),
+        note_code: note.as_ref().map(|note| note.code.clone()),
+        note_values: note.map(|note| note.values).unwrap_or_default(),
+    }
 }
 
 async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
@@ -105,26 +113,30 @@ async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<Vec<HealthChe
 
 fn publication(outbox: &outbox::Summary, held_until: Option<UnixMs>, now: UnixMs) -> HealthCheck {
     if let Some(until) = held_until {
-        let until = to_rfc3339(until).unwrap_or_else(|| "somebody ends it".to_owned());
-        return check("publication", HealthStatus::Degraded, Some(format!("held until {until}")));
+        let note = to_rfc3339(until).map_or(HealthNote::HeldOpen, |until| HealthNote::Held { until });
+        return check("publication", HealthStatus::Degraded, Some(note));
     }
     let age_ms = outbox.oldest_at.map_or(0, |at| now - at);
     let status = if age_ms > SLOW_PUBLICATION_MS { HealthStatus::Degraded } else { HealthStatus::Ok };
-    let note =
-        (outbox.pending > 0).then(|| format!("{} pending for {} s", outbox.pending, age_ms / SECOND_MS));
+    let note = (outbox.pending > 0)
+        .then_some(HealthNote::Pending { changes: outbox.pending, seconds: age_ms / SECOND_MS });
     check("publication", status, note)
 }
 
 fn queue(lag: Option<&settings::Setting>, waiting_since: Option<UnixMs>, now: UnixMs) -> HealthCheck {
     let stored_at = lag.map(|lag| lag.updated_at);
     if let Some(since) = waiting_since.and_then(|waiting| stalled_since(waiting, stored_at, now)) {
-        let note = format!("nothing stored for {} s", (now - since) / SECOND_MS);
+        let note = HealthNote::Silent { seconds: (now - since) / SECOND_MS };
         return check("queue", HealthStatus::Degraded, Some(note));
     }
     let recent = lag.filter(|lag| now - lag.updated_at < QUEUE_NEWS_MS);
     let lag_ms: i64 = recent.and_then(|lag| lag.value.parse().ok()).unwrap_or(0);
     if lag_ms > SLOW_QUEUE_MS {
-        return check("queue", HealthStatus::Degraded, Some(format!("{} s behind", lag_ms / SECOND_MS)));
+        return check(
+            "queue",
+            HealthStatus::Degraded,
+            Some(HealthNote::Behind { seconds: lag_ms / SECOND_MS }),
+        );
     }
     check("queue", HealthStatus::Ok, None)
 }
@@ -132,11 +144,11 @@ fn queue(lag: Option<&settings::Setting>, waiting_since: Option<UnixMs>, now: Un
 fn drifted(entries: u32, compared: &Progress, now: UnixMs) -> HealthCheck {
     let age_ms = compared.completed_at.or(compared.started_at).map_or(0, |at| now - at);
     let note = if entries > 0 {
-        format!("{entries} entries")
+        HealthNote::Drift { entries }
     } else if age_ms > OLD_COMPARISON_MS {
-        format!("not compared for {} h", age_ms / HOUR_MS)
+        HealthNote::NotCompared { hours: age_ms / HOUR_MS }
     } else if compared.error.is_some() {
-        "the last comparison failed".to_owned()
+        HealthNote::ComparisonFailed
     } else {
         return check("drift", HealthStatus::Ok, None);
     };
@@ -146,13 +158,9 @@ fn drifted(entries: u32, compared: &Progress, now: UnixMs) -> HealthCheck {
 fn credentials(seals: Seals) -> HealthCheck {
     let Seals { older, lost } = seals;
     if lost > 0 {
-        return check(
-            "credentials",
-            HealthStatus::Degraded,
-            Some(format!("{lost} under a key that is gone")),
-        );
+        return check("credentials", HealthStatus::Degraded, Some(HealthNote::KeyGone { credentials: lost }));
     }
-    check("credentials", HealthStatus::Ok, (older > 0).then(|| format!("{older} under an older key")))
+    check("credentials", HealthStatus::Ok, (older > 0).then_some(HealthNote::KeyOlder { credentials: older }))
 }
 
 #[cfg(test)]

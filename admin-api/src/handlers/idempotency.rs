@@ -9,6 +9,7 @@ use crate::request::Call;
 use contract::error::ApiError;
 use contract::tokens::TokenView;
 use domain::id::UserId;
+use domain::problem::{Clash, Invalid};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
 
@@ -16,7 +17,7 @@ use std::fmt::Write as _;
 pub fn read(call: &Call, endpoint: String, body: &[u8]) -> Result<Option<Idempotency>, Failure> {
     let Some(key) = call.header("idempotency-key") else { return Ok(None) };
     if !(1..=255).contains(&key.len()) || !key.bytes().all(|b| b.is_ascii_graphic()) {
-        return Err(Failure::field("idempotency-key", "must be 1 to 255 visible ASCII characters"));
+        return Err(Failure::field("idempotency-key", Invalid::VisibleAscii { most: 255 }));
     }
     let mut digest = String::with_capacity(64);
     for byte in Sha256::digest(body) {
@@ -35,7 +36,7 @@ pub async fn replay(
     let Some(idempotency) = idempotency else { return Ok(None) };
     let Some(answered) = tokens::find_answered(db, actor, idempotency).await? else { return Ok(None) };
     if answered.request_digest != idempotency.digest {
-        return Err(Failure::conflict("idempotency-key", "was used for another request"));
+        return Err(Failure::conflict("idempotency-key", Clash::KeyUsed));
     }
     let token = tokens::get(db, &answered.entity_id).await?;
     token.map(Some).ok_or_else(|| ApiError::NotFound.into())

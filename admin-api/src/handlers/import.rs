@@ -15,6 +15,7 @@ use domain::access::path::is_under;
 use domain::id::{RouteId, TeamId};
 use domain::people::grant::{Grant, Import};
 use domain::people::role::Subject;
+use domain::problem::{Clash, ImportNote, Invalid, Problem};
 use domain::token::TokenHash;
 use domain::usage::UsageEvent;
 use domain::v1::import::{ImportItem, ImportOutcome};
@@ -80,10 +81,10 @@ pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportRe
 
 fn check_size(plan: &Plan) -> Result<(), Failure> {
     if plan.tokens.len() > MAX_TOKENS {
-        return Err(Failure::field("kv", "holds more than 2000 tokens: send it in parts"));
+        return Err(Failure::field("kv", Invalid::TooManyTokens { most: MAX_TOKENS }));
     }
     if plan.calls.len() > MAX_CALLS {
-        return Err(Failure::field("tables.token_usage_logs", "has more than 5000 rows: send it in parts"));
+        return Err(Failure::field("tables.token_usage_logs", Invalid::TooManyRows { most: MAX_CALLS }));
     }
     Ok(())
 }
@@ -95,14 +96,14 @@ async fn sort_out(db: &Db, plan: &Plan) -> Result<Vec<ImportItem>, Failure> {
     let paths: Vec<&str> = plan.routes.iter().map(|(route, _)| route.path.as_str()).collect();
     let existing = store::existing(db, &teams, &hashes, &paths).await?;
     let has = |kind: &str, key: &str| existing.contains(&(kind.to_owned(), key.to_owned()));
-    let item = |kind: &str, key: &str, team: Option<&TeamId>, subject: String, notes: &[String]| {
+    let item = |kind: &str, key: &str, team: Option<&TeamId>, subject: String, notes: &[Problem]| {
         let mut notes = notes.to_vec();
         let is_gone = team.is_some_and(|team| has("deleted-team", team.as_str()));
         let outcome = match (has(kind, key), is_gone) {
             (true, false) => ImportOutcome::Exists,
             (false, false) => ImportOutcome::Created,
             (_, true) => {
-                notes.push("its team was deleted here".to_owned());
+                notes.push(ImportNote::TeamDeleted.into());
                 ImportOutcome::Refused
             }
         };
@@ -168,7 +169,7 @@ async fn write(
         Ok(()) => Ok(()),
         // The team was deleted between this request's reading and its writing.
         Err(StoreError::Constraint(cause)) if cause.contains("team-deleted") => {
-            Err(Failure::conflict("tables.teams", "a team was deleted just now: try again"))
+            Err(Failure::conflict("tables.teams", Clash::TeamJustDeleted))
         }
         Err(error) => Err(error.into()),
     }
@@ -212,14 +213,12 @@ async fn take_calls(
         left += part.len() - events.len();
     }
     let exists = known.len() == digests.len();
-    let mut notes = vec![format!("{} calls", calls.len())];
+    let mut notes = vec![ImportNote::Calls { calls: calls.len() }.into()];
     if !exists && left > 0 {
         // Until the tokens exist, the owners of the calls are not known.
-        notes.push(if applies {
-            format!("{taken} taken, {left} of unknown tokens left out")
-        } else {
-            format!("{left} of tokens that are not here yet")
-        });
+        let note =
+            if applies { ImportNote::CallsTaken { taken, left } } else { ImportNote::CallsWaiting { left } };
+        notes.push(note.into());
     }
     Ok(ImportItem {
         kind: "calls".to_owned(),

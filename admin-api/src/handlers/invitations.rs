@@ -22,6 +22,7 @@ use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::grant::{Assign, Grant};
 use domain::people::role::{Action, Caller, Role};
+use domain::problem::{Clash, Invalid};
 use edge::log::{Source, log};
 
 /// `GET /api/invitations`
@@ -33,7 +34,7 @@ pub async fn list(call: &Call, asked: Asked<InvitationQuery>) -> Answer<Page<Inv
     let after = match &cursor {
         None => None,
         Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
-        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let teams = caller.teams_for(Action::AssignJunior);
     let teams = teams.as_ref().map(to_json).transpose()?;
@@ -126,7 +127,7 @@ async fn check_teams(db: &Db, teams: &[InvitedTeam]) -> Result<(), Failure> {
     let mut errors = Vec::new();
     for (i, team) in teams.iter().enumerate() {
         if tokens::team_bounds(db, &team.team_id).await?.is_none() {
-            errors.push(FieldError::new(format!("teams.{i}.team_id"), "is not a team"));
+            errors.push(FieldError::new(format!("teams.{i}.team_id"), Invalid::NoTeam));
         }
     }
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }
@@ -155,7 +156,8 @@ async fn find_to_change(
     let grant = authorize_all(call, caller, deed, Some(call.id()), pairs)?;
     match invitation.state {
         InvitationState::Pending | InvitationState::Expired => Ok((invitation, grant)),
-        state => Err(Failure::conflict("state", &format!("it is {} already", state.as_str()))),
+        InvitationState::Accepted => Err(Failure::conflict("state", Clash::InvitationAccepted)),
+        InvitationState::Revoked => Err(Failure::conflict("state", Clash::InvitationRevoked)),
     }
 }
 

@@ -21,6 +21,7 @@ use contract::people::{
 use domain::id::{TeamId, UserId};
 use domain::people::grant::{Grant, ReadPeople};
 use domain::people::role::{Action, Caller, Role, Subject, authorize};
+use domain::problem::{Clash, Invalid};
 
 /// `GET /api/me`
 pub async fn me(call: &Call, _: Asked<()>) -> Answer<Me> {
@@ -54,7 +55,7 @@ pub async fn list(call: &Call, asked: Asked<PeopleQuery>) -> Answer<Page<PersonV
     let after = match &cursor {
         None => None,
         Some(Cursor::Time(at, id)) => Some((*at, id.as_str())),
-        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let mut teams = teams_to_see(caller)?;
     if let Some(team) = &query.team_id
@@ -196,10 +197,9 @@ pub async fn sync(call: &Call, asked: Asked<SyncPeopleRequest>) -> Answer<People
     let offset = offset
         .ok()
         .filter(|offset| *offset <= 10_000_000)
-        .ok_or_else(|| Failure::field("cursor", "is not a cursor of this list"))?;
+        .ok_or_else(|| Failure::field("cursor", Invalid::Cursor))?;
     let api = call.config.clerk_api.as_ref();
-    let api =
-        api.ok_or_else(|| Failure::conflict("CLERK_SECRET_KEY", "is not set: Clerk cannot be asked"))?;
+    let api = api.ok_or_else(|| Failure::conflict("CLERK_SECRET_KEY", Clash::NoClerkKey))?;
     let db = call.db()?;
     let (users, count) =
         clerk::users(api, offset).await.map_err(|error| Failure::Clerk(error.to_string()))?;
@@ -217,8 +217,8 @@ pub async fn sync(call: &Call, asked: Asked<SyncPeopleRequest>) -> Answer<People
 fn check_present(deed: Deed, team: &TeamId, present: Option<Role>) -> Result<(), Failure> {
     match (deed, present) {
         (Deed::AddMember, Some(role)) => {
-            let message = format!("already a member of {team} ({})", role.as_str());
-            Err(Failure::conflict("team_id", &message))
+            let clash = Clash::AlreadyMember { team: team.to_string(), role: role.as_str().to_owned() };
+            Err(Failure::conflict("team_id", clash))
         }
         (Deed::RemoveMember, None) => Err(ApiError::NotFound.into()),
         _ => Ok(()),
@@ -229,7 +229,7 @@ fn check_present(deed: Deed, team: &TeamId, present: Option<Role>) -> Result<(),
 fn refused(error: StoreError) -> Failure {
     match error {
         StoreError::Constraint(cause) if cause.contains("last-admin") => {
-            Failure::conflict("role", "a team's last ADMIN cannot go; make somebody else ADMIN first")
+            Failure::conflict("role", Clash::LastAdmin)
         }
         // Their role has changed, or the team has been deleted.
         StoreError::Constraint(_) => ApiError::Conflict.into(),

@@ -14,6 +14,7 @@ use contract::error::ApiError;
 use contract::prices::{ModelPrice, PriceChanged, PriceQuery, SetPriceRequest};
 use domain::people::grant::{Grant, SetPrices};
 use domain::people::role::{Action, Subject, authorize};
+use domain::problem::Invalid;
 
 /// `GET /api/prices`
 pub async fn list(call: &Call, asked: Asked<PriceQuery>) -> Answer<Page<ModelPrice>> {
@@ -25,7 +26,7 @@ pub async fn list(call: &Call, asked: Asked<PriceQuery>) -> Answer<Page<ModelPri
     let after = match &cursor {
         None => "",
         Some(Cursor::Text(model, _)) => model.as_str(),
-        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let items = store::list(&call.db()?, call.now, query.search.as_deref(), after, limit + 1).await?;
     respond(page(items, limit, |price| Cursor::Text(price.model.clone(), String::new())))

@@ -23,6 +23,7 @@ use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
 use domain::people::grant::{Grant, SetCredential};
 use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::problem::Invalid;
 use edge::crypto::seal;
 use serde_json::Value;
 
@@ -36,7 +37,7 @@ pub async fn list(call: &Call, asked: Asked<RouteQuery>) -> Answer<Page<RouteVie
     let after = match query.cursor.as_deref().map(Cursor::decode).transpose()? {
         None => String::new(),
         Some(Cursor::Text(path, _)) => path,
-        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let routes = if is_visible {
         store::list(&call.db()?, query.search.as_deref(), query.tag.as_deref(), &after, limit + 1).await?

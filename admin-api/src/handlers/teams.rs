@@ -17,6 +17,7 @@ use contract::teams::{
 use contract::{Page, Propagation};
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::problem::{Clash, Invalid};
 use domain::stored::still_unreadable;
 
 /// Tokens that a change of cap or limits publishes at once; the cron publishes the others within a minute.
@@ -31,7 +32,7 @@ pub async fn list(call: &Call, asked: Asked<TeamQuery>) -> Answer<Page<TeamView>
     let after = match &cursor {
         None => ("", ""),
         Some(Cursor::Text(name, id)) => (name.as_str(), id.as_str()),
-        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Time(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let teams = visible_teams(caller, None)?;
     let db = call.db()?;
@@ -61,7 +62,7 @@ pub async fn members(call: &Call, asked: Asked<MemberQuery>) -> Answer<Page<Memb
     let after = match &cursor {
         None => (-1, ""),
         Some(Cursor::Time(rank, id)) => (*rank, id.as_str()),
-        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let db = call.db()?;
     let team = find(call, &db, caller).await?;
@@ -102,7 +103,7 @@ pub async fn create(call: &Call, asked: Asked<CreateTeamRequest>) -> Answer<Team
         Some(after),
     );
     if !change.commit().await? {
-        return Err(Failure::conflict("id", "is, or was, another team's"));
+        return Err(Failure::conflict("id", Clash::IdTaken));
     }
     let view = store::get(&db, caller, id.as_str()).await?.ok_or(ApiError::NotFound)?;
     respond_versioned(view.version, view)
@@ -200,7 +201,7 @@ pub async fn delete(call: &Call, _: Asked<()>) -> Answer<TeamView> {
 
 fn not_empty(team: &TeamView) -> Failure {
     if team.id.is_core() {
-        return Failure::conflict("id", "core-team runs the platform and cannot be deleted");
+        return Failure::conflict("id", Clash::CoreTeam);
     }
-    Failure::conflict("id", "has members, or tokens that are not revoked")
+    Failure::conflict("id", Clash::TeamInUse)
 }

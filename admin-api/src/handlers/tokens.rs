@@ -29,6 +29,7 @@ use domain::error::FieldError;
 use domain::id::TokenId;
 use domain::people::grant::{ChangeToken, Grant};
 use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::problem::{Clash, Invalid};
 
 /// `GET /api/tokens`
 pub async fn list(call: &Call, asked: Asked<TokenQuery>) -> Answer<Page<TokenView>> {
@@ -45,7 +46,7 @@ pub async fn list(call: &Call, asked: Asked<TokenQuery>) -> Answer<Page<TokenVie
         (Some(Cursor::Text(name, id)), TokenSort::Name | TokenSort::NameDescending) => {
             Some((Param::Text(name), id.as_str()))
         }
-        (Some(_), _) => return Err(Failure::field("cursor", "belongs to another sort order")),
+        (Some(_), _) => return Err(Failure::field("cursor", Invalid::OtherSort)),
     };
     let teams = visible_teams(caller, query.team_id.as_ref())?;
     let filter = ListFilter {
@@ -103,7 +104,7 @@ fn attempt(deed: Deed, token: &TokenView) -> Attempt<'_> {
 
 fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
     match token.state {
-        TokenState::Revoked => Err(Failure::conflict("state", "a revoked token cannot be changed")),
+        TokenState::Revoked => Err(Failure::conflict("state", Clash::TokenRevoked)),
         TokenState::Active | TokenState::Disabled => Ok(()),
     }
 }
@@ -111,8 +112,7 @@ fn refuse_revoked(token: &TokenView) -> Result<(), Failure> {
 /// Checks that each scope is within one of the cap's scopes.
 fn check_cap(cap: Option<&[Scope]>, scopes: &[Scope]) -> Result<(), Failure> {
     let outside = |(i, scope): (usize, &Scope)| {
-        (!is_within_cap(scope, cap))
-            .then(|| FieldError::new(format!("scopes.{i}"), "is outside the team's scope cap"))
+        (!is_within_cap(scope, cap)).then(|| FieldError::new(format!("scopes.{i}"), Invalid::OutsideCap))
     };
     let errors: Vec<FieldError> = scopes.iter().enumerate().filter_map(outside).collect();
     if errors.is_empty() { Ok(()) } else { Err(errors.into()) }

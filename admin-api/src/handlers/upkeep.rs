@@ -14,6 +14,7 @@ use contract::audit::Deed;
 use contract::upkeep::{Notification, NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
 use domain::people::grant::{Grant, Reconcile};
 use domain::people::role::{Action, Subject, authorize};
+use domain::problem::{Clash, Invalid};
 use edge::log::Source;
 
 const SHOWN_ROWS: u32 = 50;
@@ -27,7 +28,7 @@ pub async fn notifications(call: &Call, asked: Asked<NotificationQuery>) -> Answ
     let after = match &cursor {
         None => None,
         Some(Cursor::Time(at, key)) => Some((*at, key.as_str())),
-        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let teams = visible_teams(caller, None)?;
     let platform = caller.core_role().is_some();
@@ -62,8 +63,9 @@ pub async fn reconcile(call: &Call, asked: Asked<ReconcileRequest>) -> Answer<Re
     let request = asked.read(call)?;
     let position = match request.cursor.as_deref() {
         None => Position::START,
-        Some(text) => Position::parse(text)
-            .ok_or_else(|| Failure::field("cursor", "is not a cursor of this comparison"))?,
+        Some(text) => {
+            Position::parse(text).ok_or_else(|| Failure::field("cursor", Invalid::ComparisonCursor))?
+        }
     };
     let db = call.db()?;
     let writer =
@@ -85,7 +87,7 @@ pub async fn reconcile(call: &Call, asked: Asked<ReconcileRequest>) -> Answer<Re
 
 fn not_now(error: KvError) -> Failure {
     match error {
-        KvError::Held(_) => Failure::conflict("repair", "publication is held: a restore is under way"),
+        KvError::Held(_) => Failure::conflict("repair", Clash::Held),
         error => Failure::Unavailable(error.to_string()),
     }
 }
@@ -95,7 +97,7 @@ impl From<ReconcileError> for Failure {
         match error {
             ReconcileError::Store(error) => error.into(),
             ReconcileError::Kv(error) => Self::Unavailable(error.to_string()),
-            ReconcileError::Cursor => Self::field("cursor", "is not a cursor of this comparison"),
+            ReconcileError::Cursor => Self::field("cursor", Invalid::ComparisonCursor),
         }
     }
 }

@@ -24,6 +24,7 @@ use contract::usage::{
 };
 use domain::id::{RouteId, TeamId, TokenId};
 use domain::people::role::{Action, Caller, Subject, authorize};
+use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs};
 use domain::usage::rollup::Rollup;
 use domain::usage::span::Interval;
@@ -150,7 +151,7 @@ impl List {
         let cursor = query.cursor.as_deref().map(Cursor::decode).transpose()?;
         let sorts_by_name = query.sort == Some(contract::usage::UsageSort::Name);
         if cursor.as_ref().is_some_and(|c| matches!(c, Cursor::Text(..)) != sorts_by_name) {
-            return Err(Failure::field("cursor", "belongs to another sort order"));
+            return Err(Failure::field("cursor", Invalid::OtherSort));
         }
         let when = SpanQuery { from: query.from.clone(), to: query.to.clone(), ..SpanQuery::default() };
         let spans = range_of(&when, call.now)?.sums;
@@ -213,8 +214,7 @@ pub struct Range {
 
 pub fn range_of(query: &SpanQuery, now: UnixMs) -> Result<Range, Failure> {
     let name = query.tz.as_deref().unwrap_or("UTC");
-    let zone =
-        Zone::named(name).ok_or_else(|| Failure::field("tz", "must be a time zone such as Asia/Taipei"))?;
+    let zone = Zone::named(name).ok_or_else(|| Failure::field("tz", Invalid::Zone))?;
     range_in(query, now, |at| zone.offset_at(at))
 }
 
@@ -223,18 +223,18 @@ fn range_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) -
     let from = query.from.as_deref().map(|text| parse_time("from", text)).transpose()?;
     let from = from.unwrap_or(to - DEFAULT_SPAN_MS);
     if from >= to {
-        return Err(Failure::field("from", "must be before to"));
+        return Err(Failure::field("from", Invalid::NotBefore));
     }
     if to - from > HOURLY_KEPT_MS {
-        return Err(Failure::field("from", "must be at most 400 days before to"));
+        return Err(Failure::field("from", Invalid::TooLong { days: 400 }));
     }
     let default = if to - from > HOURLY_SPAN_MS { Interval::Day } else { Interval::Hour };
     let interval = query.interval.unwrap_or(default);
     if (to - from) / interval.width_ms() > MAX_INTERVALS {
-        return Err(Failure::field("interval", "is too short for the time: at most 600 fit"));
+        return Err(Failure::field("interval", Invalid::IntervalTooShort { most: 600 }));
     }
     if interval == Interval::FiveMinutes && from < now - FINE_KEPT_MS {
-        return Err(Failure::field("interval", "5m is kept for the last 2 days"));
+        return Err(Failure::field("interval", Invalid::IntervalGone));
     }
     let from = interval_start(from, interval, &offset_at);
     let series = series_spans(from, to, interval, offset_at);
@@ -243,7 +243,7 @@ fn range_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) -
     // because the first interval may begin that much before `from`.
     let hours_since = now - HOURLY_KEPT_MS - DAY_MS;
     if series.iter().chain(&sums).any(|span| span.granularity == "hour" && span.from < hours_since) {
-        return Err(Failure::field("from", "is over 400 days ago, of which whole days of UTC are kept"));
+        return Err(Failure::field("from", Invalid::HoursGone));
     }
     Ok(Range { from, to, interval, series, sums })
 }

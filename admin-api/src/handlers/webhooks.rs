@@ -8,6 +8,7 @@ use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::invitations::WebhookTaken;
 use domain::people::clerk::{Event, Webhook};
+use domain::problem::Invalid;
 use edge::log::{Source, log};
 
 /// `POST /api/webhooks/clerk`
@@ -27,7 +28,7 @@ pub async fn take(call: &Call, _: Asked<serde_json::Value>) -> Answer<WebhookTak
     }
     let webhook: Webhook = parse_body(call.body())?;
     let event = webhook.event();
-    let event = event.ok_or_else(|| Failure::field("data", "is not what its type says"))?;
+    let event = event.ok_or_else(|| Failure::field("data", Invalid::EventData))?;
     let db = call.db()?;
     if event == Event::Other || store::is_webhook_known(&db, &id).await? {
         return respond(WebhookTaken { taken: false });

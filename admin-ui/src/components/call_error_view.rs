@@ -67,8 +67,8 @@ fn explain(i18n: &I18n, error: &CallError) -> (AttrValue, AttrValue) {
         Reason::Refused { status: 404, .. } => (i18n.t("error.not-found"), i18n.t("error.not-found-advice")),
         Reason::Refused { status: 412, .. } => (i18n.t("error.overtaken"), i18n.t("error.overtaken-advice")),
         Reason::Refused { status: 409 | 422, envelope: Some(envelope) } => {
-            let said = envelope.details.first().map_or(&envelope.message, |detail| &detail.message);
-            (i18n.t("error.invalid"), i18n.message(said))
+            let said = envelope.details.first().map(|detail| i18n.problem(&detail.problem));
+            (i18n.t("error.invalid"), said.unwrap_or_else(|| envelope.message.clone().into()))
         }
         Reason::Refused { .. } => (i18n.t("error.refused"), i18n.t("error.refused-advice")),
         Reason::Unreadable { .. } => (i18n.t("error.unreadable"), i18n.t("error.unreadable-advice")),
@@ -91,7 +91,7 @@ fn details(i18n: &I18n, error: &CallError) -> Vec<(AttrValue, String)> {
     if let Reason::Refused { envelope: Some(envelope), .. } = &error.reason {
         details.push((i18n.t("error.message"), format!("{}: {}", envelope.error, envelope.message)));
         for field in &envelope.details {
-            details.push((i18n.t("error.field"), format!("{}: {}", field.field, field.message)));
+            details.push((i18n.t("error.field"), format!("{}: {}", field.field, field.problem.message)));
         }
         details.push((i18n.t("error.code"), envelope.code.clone()));
     }

@@ -3,26 +3,22 @@
 use crate::hooks::use_id;
 use crate::i18n::use_i18n;
 use domain::error::FieldError;
+use domain::problem::Problem;
 use web_sys::wasm_bindgen::JsCast;
 use web_sys::{HtmlInputElement, HtmlSelectElement, HtmlTextAreaElement};
 use yew::prelude::*;
 
-/// A message of `domain` for an error that is found without a call.
-pub fn as_field_error(message: &'static str) -> AttrValue {
-    AttrValue::Static(message)
+/// The problem of `field`, if it was refused.
+pub fn error_of(errors: &[FieldError], field: &str) -> Option<Problem> {
+    errors.iter().find(|error| error.field == field).map(|error| error.problem.clone())
 }
 
-/// The message for `field`, if it was refused.
-pub fn error_of(errors: &[FieldError], field: &str) -> Option<AttrValue> {
-    errors.iter().find(|error| error.field == field).map(|error| AttrValue::from(error.message.clone()))
-}
-
-/// The message for any element of `field`: `scopes` and `scopes.3`.
-pub fn error_within(errors: &[FieldError], field: &str) -> Option<AttrValue> {
+/// The problem of any element of `field`: `scopes` and `scopes.3`.
+pub fn error_within(errors: &[FieldError], field: &str) -> Option<Problem> {
     let is_of = |error: &&FieldError| {
         error.field.strip_prefix(field).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
     };
-    errors.iter().find(is_of).map(|error| AttrValue::from(error.message.clone()))
+    errors.iter().find(is_of).map(|error| error.problem.clone())
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -32,9 +28,8 @@ pub struct FieldProps {
     pub id: AttrValue,
     #[prop_or_default]
     pub help: Option<AttrValue>,
-    /// The message of `domain` or the API.
     #[prop_or_default]
-    pub error: Option<AttrValue>,
+    pub error: Option<Problem>,
     #[prop_or_default]
     pub is_required: bool,
     pub children: Html,
@@ -63,7 +58,7 @@ pub fn Field(props: &FieldProps) -> Html {
                                 <span class="pf-v6-c-helper-text__item-icon">
                                     <i class="fas fa-exclamation-circle" aria-hidden="true" />
                                 </span>
-                                <span class="pf-v6-c-helper-text__item-text">{ i18n.message(error) }</span>
+                                <span class="pf-v6-c-helper-text__item-text">{ i18n.problem(error) }</span>
                             </div>
                         </div>
                     } else if let Some(help) = &props.help {
@@ -79,7 +74,7 @@ pub fn Field(props: &FieldProps) -> Html {
     }
 }
 
-fn control_class(error: Option<&AttrValue>) -> Classes {
+fn control_class(error: Option<&Problem>) -> Classes {
     classes!("pf-v6-c-form-control", error.map(|_| "pf-m-error"))
 }
 
@@ -91,7 +86,7 @@ pub struct TextFieldProps {
     #[prop_or_default]
     pub help: Option<AttrValue>,
     #[prop_or_default]
-    pub error: Option<AttrValue>,
+    pub error: Option<Problem>,
     #[prop_or_default]
     pub placeholder: Option<AttrValue>,
     #[prop_or(AttrValue::Static("text"))]
@@ -157,7 +152,7 @@ pub struct TextAreaFieldProps {
     #[prop_or_default]
     pub help: Option<AttrValue>,
     #[prop_or_default]
-    pub error: Option<AttrValue>,
+    pub error: Option<Problem>,
     #[prop_or(2)]
     pub rows: u32,
 }
@@ -258,7 +253,7 @@ pub struct SelectFieldProps {
     #[prop_or_default]
     pub help: Option<AttrValue>,
     #[prop_or_default]
-    pub error: Option<AttrValue>,
+    pub error: Option<Problem>,
     #[prop_or_default]
     pub is_disabled: bool,
 }
@@ -319,13 +314,14 @@ pub fn CheckField(props: &CheckFieldProps) -> Html {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::problem::Invalid;
 
     #[test]
     fn an_error_belongs_to_its_field_or_to_an_element_of_it() {
-        let errors = [FieldError::new("scopes.1", "bad"), FieldError::new("name", "short")];
-        assert_eq!(error_of(&errors, "name").as_deref(), Some("short"));
+        let errors = [FieldError::new("scopes.1", Invalid::Twice), FieldError::new("name", Invalid::Missing)];
+        assert_eq!(error_of(&errors, "name"), Some(Invalid::Missing.into()));
         assert_eq!(error_of(&errors, "scopes"), None);
-        assert_eq!(error_within(&errors, "scopes").as_deref(), Some("bad"));
+        assert_eq!(error_within(&errors, "scopes"), Some(Invalid::Twice.into()));
         assert_eq!(error_within(&errors, "scope"), None);
     }
 }

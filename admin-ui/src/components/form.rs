@@ -7,6 +7,7 @@ use crate::i18n::use_i18n;
 use crate::state::toasts::{saved, use_toast};
 use contract::Propagation;
 use domain::error::FieldError;
+use domain::problem::Problem;
 use patternfly_yew::prelude::{Button, ButtonType, ButtonVariant};
 use std::future::Future;
 use std::rc::Rc;
@@ -47,13 +48,13 @@ impl<D: Clone + PartialEq> Form<D> {
         edit(&*self.draft, &Callback::from(move |draft| setter.set(draft)), change)
     }
 
-    /// The message for `field`, if it was refused.
-    pub fn error(&self, field: &str) -> Option<AttrValue> {
+    /// The problem of `field`, if it was refused.
+    pub fn error(&self, field: &str) -> Option<Problem> {
         error_of(&self.errors, field)
     }
 
-    /// The message for any element of `field`.
-    pub fn error_within(&self, field: &str) -> Option<AttrValue> {
+    /// The problem of any element of `field`.
+    pub fn error_within(&self, field: &str) -> Option<Problem> {
         error_within(&self.errors, field)
     }
 }

@@ -7,6 +7,7 @@ use contract::limits::TokenLimits;
 use domain::error::FieldError;
 use domain::limit::ledger::LimitUse;
 use domain::limit::{LimitKind, Limits, Measure, OnLimitFailure};
+use domain::problem::Invalid;
 use std::collections::BTreeMap;
 use yew::prelude::*;
 
@@ -142,7 +143,7 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
         let error = error_of(&props.errors, &format!("limits.{}", kind.field()));
         // The domain counts in millionths; people do not.
         let error =
-            error.map(|message| if unit == Unit::Million { i18n.t("limit.out-of-range") } else { message });
+            error.map(|problem| if unit == Unit::Million { Invalid::OutOfRange.into() } else { problem });
         let placeholder = match (defaults.get(*kind), kind.measure().ceiling()) {
             ("", Some(ceiling)) => text(ceiling, unit).into(),
             ("", None) => i18n.t("limit.none"),

@@ -6,6 +6,7 @@ use crate::hooks::{rule_of, setter};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use domain::access::scope::{InvalidScope, Reach, Scope};
+use domain::problem::Problem;
 use patternfly_yew::prelude::{Button, ButtonSize, ButtonVariant, Icon};
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -29,7 +30,7 @@ pub struct ScopePickerProps {
     #[prop_or_default]
     pub cap: Option<Vec<String>>,
     #[prop_or_default]
-    pub error: Option<AttrValue>,
+    pub error: Option<Problem>,
 }
 
 /// Chooses scopes, and shows the routes that they open.
@@ -68,7 +69,7 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
             }
             <div aria-live="polite">
                 if let Some(error) = &props.error {
-                    <p class="tm-danger">{ i18n.message(error) }</p>
+                    <p class="tm-danger">{ i18n.problem(error) }</p>
                 }
                 <Opened routes={Rc::clone(&props.routes)} scopes={props.scopes.clone()} />
             </div>
@@ -191,7 +192,7 @@ fn PathScope(props: &PathScopeProps) -> Html {
                 on_change={setter(&path)}
                 placeholder="/api/openai/*"
                 help={i18n.t("scope.path-help")}
-                error={error.map(|why| AttrValue::from(why.to_string()))}
+                error={error.map(Problem::from)}
             />
             <Button variant={ButtonVariant::Secondary} label={i18n.t("scope.add").to_string()} onclick={on_add} />
         </div>

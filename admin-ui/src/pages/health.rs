@@ -83,7 +83,7 @@ fn card(i18n: &I18n, health: &HealthDetailed, api: &AttrValue) -> Html {
     let columns =
         [i18n.t("health.dependency"), i18n.t("health.status"), i18n.t("health.note")].map(Column::new);
     let rows = health.checks.iter().map(|check| {
-        let remark = check.note.as_deref().map(|note| i18n.message(note));
+        let remark = check.problem().map(|note| i18n.problem(&note));
         let cells = vec![
             html! { name_of(i18n, &check.name) },
             status_label(i18n, check.status),

@@ -179,7 +179,7 @@ fn cells(i18n: &I18n, item: &ImportItem) -> Vec<Html> {
         html! { <Label label={text.to_string()} {color} compact=true /> },
         html! { &item.kind },
         html! { <span class="tm-mono tm-address">{ &item.subject }</span> },
-        html! { <>{ for item.notes.iter().map(|note| html! { <p>{ i18n.message(note) }</p> }) }</> },
+        html! { <>{ for item.notes.iter().map(|note| html! { <p>{ i18n.problem(note) }</p> }) }</> },
     ]
 }
 

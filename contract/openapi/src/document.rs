@@ -187,7 +187,7 @@ impl Builder {
             let examples: Map<String, Value> = of_status
                 .iter()
                 .map(|error| {
-                    (error.code().to_owned(), json!({ "value": error.envelope("req_0123456789abcdef") }))
+                    (error.code().to_owned(), json!({ "value": error.envelope::<domain::error::FieldError>("req_0123456789abcdef") }))
                 })
                 .collect();
             let codes: Vec<&str> = of_status.iter().map(|error| error.code()).collect();

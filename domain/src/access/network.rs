@@ -11,15 +11,7 @@ use std::str::FromStr;
 const MAPPED_BITS: u8 = 96;
 const MAPPED: Ipv6Addr = Ipv6Addr::new(0, 0, 0, 0, 0, 0xffff, 0, 0);
 
-/// Why a text is not a network that can be allowed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum InvalidNetwork {
-    #[error("must be an address or a network such as 10.0.0.0/8")]
-    Syntax,
-    #[error("covers IPv4 addresses within IPv6 without meaning IPv4; name the IPv4 network, or 0.0.0.0/0")]
-    Mapped,
-}
+pub use crate::problem::InvalidNetwork;
 
 /// Reads a network, or an address as a network of its own, in its canonical form: no bits behind the
 /// prefix, and IPv4 for what is mapped into IPv6.

@@ -15,21 +15,7 @@ pub const MAX_PATH_LEN: usize = 200;
 #[serde(try_from = "String", into = "String")]
 pub struct RoutePath(String);
 
-/// Why a text cannot be a route's path.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum InvalidRoutePath {
-    #[error("a path begins with '/' and has at least one segment")]
-    Start,
-    #[error("a path has at most 200 characters")]
-    Length,
-    #[error("a path has no slash at its end and no empty or dot segments")]
-    Segment,
-    #[error("a path is made of letters, digits and '-', '_', '.', '~'")]
-    Character,
-    #[error("this path is the gateway's own")]
-    Reserved,
-}
+pub use crate::problem::InvalidRoutePath;
 
 impl RoutePath {
     /// Returns the path's text.

@@ -47,19 +47,7 @@ pub enum PathPattern {
     Below(String),
 }
 
-/// Why a text is not a scope.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum InvalidScope {
-    #[error("a scope is 1 to 300 characters")]
-    Length,
-    #[error("a service or tag is made of letters, digits, '-', '_' and '.'")]
-    Name,
-    #[error("a method is 1 to 16 letters, such as GET; several are separated by commas")]
-    Method,
-    #[error("a path begins with '/', has no dot segments, and '*' stands only at its end, after a '/'")]
-    Path,
-}
+pub use crate::problem::InvalidScope;
 
 impl Scope {
     /// Whether this scope covers `method` on `path`, which belongs to the route of `rule`.

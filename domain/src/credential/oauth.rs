@@ -2,6 +2,7 @@
 
 use super::{InvalidCredential, header_secret, invalid, sendable, word};
 use crate::encoding::base64;
+use crate::problem::Invalid;
 use crate::secret::{Reveal, Secret};
 use crate::upstream::address::UpstreamUrl;
 use serde::{Deserialize, Serialize};
@@ -51,7 +52,7 @@ impl ClientCredentials {
 
     pub(super) fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
         if UpstreamUrl::parse(&self.token_url, allow_insecure).is_err() {
-            return Err(invalid("token_url", "must be an https address of a public host, without a query"));
+            return Err(invalid("token_url", &Invalid::TokenUrl));
         }
         let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);
         word("client_id", &self.client_id, is_text)?;

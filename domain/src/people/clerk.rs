@@ -6,6 +6,7 @@ use crate::encoding::from_base64;
 use crate::error::FieldError;
 use crate::id::UserId;
 use crate::mac;
+use crate::problem::Invalid;
 use crate::secret::Secret;
 use crate::signature::SignatureError;
 use crate::time::{MINUTE_MS, SECOND_MS, UnixMs};
@@ -187,7 +188,7 @@ impl ClerkErrors {
             let name = error.meta.as_ref().and_then(|meta| meta.get("param_name")?.as_str());
             let name = name.filter(|name| *name != "email_address").unwrap_or("email");
             let text = error.long_message.as_deref().unwrap_or(&error.message);
-            FieldError::new(name, format!("Clerk refuses it: {}", crate::usage::clip(text, 200)))
+            FieldError::new(name, Invalid::Clerk { said: crate::usage::clip(text, 200) })
         };
         self.errors.iter().map(field).collect()
     }
@@ -264,6 +265,6 @@ mod tests {
         let text = r#"{"errors":[{"message":"is invalid","long_message":"Email address must be valid.","code":"form_param_format_invalid","meta":{"param_name":"email_address"}}],"clerk_trace_id":"x"}"#;
         let fields = serde_json::from_str::<ClerkErrors>(text).unwrap().fields();
         assert_eq!(fields[0].field, "email");
-        assert!(fields[0].message.contains("must be valid"));
+        assert!(fields[0].problem.message.contains("must be valid"));
     }
 }

@@ -9,23 +9,7 @@ pub fn origin_of(url: &Url) -> String {
     url.origin().ascii_serialization()
 }
 
-/// Why an address cannot be an upstream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[expect(missing_docs, reason = "the messages say it")]
-pub enum InvalidUpstream {
-    #[error("is not a URL")]
-    Syntax,
-    #[error("must begin with https://")]
-    Scheme,
-    #[error("must not hold a user name or password; use a credential")]
-    UserInfo,
-    #[error("must not have a query or fragment")]
-    Query,
-    #[error("must not name a private, loopback or link-local host")]
-    PrivateHost,
-    #[error("must have at most 2000 characters")]
-    Length,
-}
+pub use crate::problem::InvalidUpstream;
 
 /// An address that an upstream may have: its path is the base of every call's.
 ///

@@ -3,6 +3,7 @@
 use crate::error::FieldError;
 use crate::id::RouteId;
 use crate::object::optional_object;
+use crate::problem::Invalid;
 use crate::stored::{Unread, stored};
 use serde::{Deserialize, Serialize};
 
@@ -127,17 +128,20 @@ impl RouteSettings {
             && ai.include_usage
             && matches!(ai.provider, AiProvider::Anthropic | AiProvider::Gemini)
         {
-            errors.push(FieldError::new("settings.ai.include_usage", "is for OpenAI's API only"));
+            errors.push(FieldError::new("settings.ai.include_usage", Invalid::OpenAiOnly));
         }
         if let Some(Maintenance { message, retry_after_s, .. }) = &self.maintenance {
             if !(1..=MAX_NOTICE_CHARS).contains(&message.chars().count())
                 || message.chars().any(char::is_control)
             {
-                let reason = "must have 1 to 500 characters and no control characters";
+                let reason = Invalid::PlainText { least: 1, most: MAX_NOTICE_CHARS };
                 errors.push(FieldError::new("settings.maintenance.message", reason));
             }
             if !(1..=MAX_RETRY_AFTER_S).contains(retry_after_s) {
-                errors.push(FieldError::new("settings.maintenance.retry_after_s", "must be 1 to 86400"));
+                errors.push(FieldError::new(
+                    "settings.maintenance.retry_after_s",
+                    Invalid::Range { least: 1, most: MAX_RETRY_AFTER_S.into() },
+                ));
             }
         }
     }

@@ -16,6 +16,7 @@ use crate::access::path::RoutePath;
 use crate::access::scope::Scope;
 use crate::credential::Credential;
 use crate::id::{RouteId, TeamId, TokenId};
+use crate::problem::{ImportNote, Problem};
 use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
 use crate::upstream::address::UpstreamUrl;
@@ -39,7 +40,7 @@ pub struct ImportItem {
     /// The result.
     pub outcome: ImportOutcome,
     /// Notes on it, and why it was refused.
-    pub notes: Vec<String>,
+    pub notes: Vec<Problem>,
 }
 
 /// The result for one thing of the dump.
@@ -125,11 +126,11 @@ pub struct ImportedCall {
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Teams, each with notes.
-    pub teams: Vec<(ImportedTeam, Vec<String>)>,
+    pub teams: Vec<(ImportedTeam, Vec<Problem>)>,
     /// Tokens, each with notes.
-    pub tokens: Vec<(ImportedToken, Vec<String>)>,
+    pub tokens: Vec<(ImportedToken, Vec<Problem>)>,
     /// Routes, each with notes.
-    pub routes: Vec<(ImportedRoute, Vec<String>)>,
+    pub routes: Vec<(ImportedRoute, Vec<Problem>)>,
     /// Whether the dump has a route table that could be read. Only then may the one in KV be replaced.
     pub has_route_table: bool,
     /// Calls, in the order of their rows.
@@ -139,7 +140,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    fn refuse(&mut self, kind: &str, subject: &str, why: impl Into<String>) {
+    fn refuse(&mut self, kind: &str, subject: &str, why: ImportNote) {
         self.refused.push(ImportItem {
             kind: kind.to_owned(),
             subject: clip(subject, 200),
@@ -155,7 +156,7 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
     let kv = &kv.iter().map(|(key, value)| (key.clone(), unwrapped(key, value))).collect();
     let mut rows = |table: Table, name: &str| {
         tables.get(&table).map_or(Some(vec![]), rows_of).unwrap_or_else(|| {
-            plan.refuse("entry", name, "is neither a list of objects nor CSV");
+            plan.refuse("entry", name, ImportNote::NotATable);
             vec![]
         })
     };
@@ -172,22 +173,21 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
         let is_known =
             key == crate::kv::ROUTES_KEY || key.starts_with("token:") || key.starts_with("secret:");
         if !is_known {
-            plan.refuse("entry", key, "is no key of the earlier system");
+            plan.refuse("entry", key, ImportNote::UnknownKey);
         }
     }
     plan
 }
 
 fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
-    let mut by_hash: BTreeMap<String, (Row, Vec<String>)> = BTreeMap::new();
+    let mut by_hash: BTreeMap<String, (Row, Vec<Problem>)> = BTreeMap::new();
     for row in rows {
         match text(row, &["token_hash", "hash"]) {
             Some(hash) => {
-                let only_row =
-                    vec!["was in the table and not in KV, so it did not work: disabled".to_owned()];
+                let only_row = vec![ImportNote::OnlyInTable.into()];
                 by_hash.insert(hash.to_owned(), (row.clone(), only_row));
             }
-            None => plan.refuse("token", text(row, &["name"]).unwrap_or("?"), "has no token_hash"),
+            None => plan.refuse("token", text(row, &["name"]).unwrap_or("?"), ImportNote::NoHash),
         }
     }
     let mut tokens = Vec::new();
@@ -195,7 +195,7 @@ fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
         let Some(hash) = key.strip_prefix("token:") else { continue };
         let row = by_hash.remove(hash).map(|(row, _)| row).unwrap_or_default();
         let Some(entry) = object_of(value) else {
-            plan.refuse("token", hash, "its entry is not JSON");
+            plan.refuse("token", hash, ImportNote::EntryNotJson);
             continue;
         };
         tokens.push((hash.to_owned(), entry, row, vec![], false));
@@ -205,7 +205,7 @@ fn plan_tokens(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row]) {
     }
     for (hash, entry, row, notes, is_dead) in tokens {
         if entry.contains_key("v") {
-            plan.refuse("token", &hash, "is an entry of this system, not of the earlier one");
+            plan.refuse("token", &hash, ImportNote::OwnEntry);
             continue;
         }
         match token(&hash, &entry, &row, notes, is_dead) {
@@ -219,17 +219,18 @@ fn token(
     hash: &str,
     entry: &Row,
     row: &Row,
-    mut notes: Vec<String>,
+    mut notes: Vec<Problem>,
     is_dead: bool,
-) -> Result<(ImportedToken, Vec<String>), String> {
-    let hash: TokenHash = hash.parse().map_err(|_| "its hash is not 64 lower-case hex digits".to_owned())?;
-    let name = text(entry, &["name"]).or_else(|| text(row, &["name"])).ok_or("has no name")?;
-    let time = |names: &[&str]| -> Result<Option<UnixMs>, String> {
+) -> Result<(ImportedToken, Vec<Problem>), ImportNote> {
+    let hash: TokenHash = hash.parse().map_err(|_| ImportNote::BadHash)?;
+    let name = text(entry, &["name"]).or_else(|| text(row, &["name"])).ok_or(ImportNote::NoName)?;
+    let time = |names: &[&str]| -> Result<Option<UnixMs>, ImportNote> {
         let found = names.iter().find_map(|n| entry.get(*n).or_else(|| row.get(*n)).filter(|v| !v.is_null()));
         let Some(value) = found else { return Ok(None) };
         // An end that cannot be read must not be taken for no end.
         let at = value.as_str().and_then(parse_v1);
-        at.map(Some).ok_or_else(|| format!("{} cannot be read", names.first().unwrap_or(&"a time")))
+        at.map(Some)
+            .ok_or_else(|| ImportNote::BadTime { field: (*names.first().unwrap_or(&"a time")).to_owned() })
     };
     let mut scopes = Vec::new();
     // If KV has the token, only its scopes count: others in the table were never in force.
@@ -237,19 +238,19 @@ fn token(
         match text.parse::<Scope>() {
             Ok(scope) if !scopes.contains(&scope) => scopes.push(scope),
             Ok(_) => {}
-            Err(why) => notes.push(format!("scope {text:?} left out: {why}")),
+            Err(why) => notes.push(ImportNote::ScopeLeftOut { scope: format!("{text:?}"), why }.into()),
         }
     }
     if scopes.is_empty() {
-        notes.push("has no scopes, so it grants nothing".to_owned());
+        notes.push(ImportNote::NoScopes.into());
     }
     let team = text(entry, &["team_id", "department"]).or_else(|| text(row, &["team_id", "department"]));
     if team.is_none() {
-        notes.push(format!("names no team: goes to {UNKNOWN_TEAM}"));
+        notes.push(ImportNote::NoTeam { team: UNKNOWN_TEAM.to_owned() }.into());
     }
     let is_off = flag(row, "is_active") == Some(false);
     if is_off {
-        notes.push("was not active: disabled".to_owned());
+        notes.push(ImportNote::NotActive.into());
     }
     let token = ImportedToken {
         id: v1::token_id(&hash),
@@ -266,14 +267,18 @@ fn token(
 }
 
 fn plan_teams(plan: &mut Plan, rows: &[Row]) {
-    let mut teams: BTreeMap<TeamId, (ImportedTeam, Vec<String>)> = BTreeMap::new();
+    let mut teams: BTreeMap<TeamId, (ImportedTeam, Vec<Problem>)> = BTreeMap::new();
     for row in rows {
         let Some(key) = text(row, &["id", "slug", "name"]) else {
-            plan.refuse("team", "?", "has neither id nor name");
+            plan.refuse("team", "?", ImportNote::NoId);
             continue;
         };
         let id = v1::team_id(key);
-        let notes = if id.as_str() == key { vec![] } else { vec![format!("{key:?} becomes {id}")] };
+        let notes = if id.as_str() == key {
+            vec![]
+        } else {
+            vec![ImportNote::Renamed { before: format!("{key:?}"), after: id.to_string() }.into()]
+        };
         let team = ImportedTeam {
             name: text(row, &["name"]).unwrap_or(key).chars().take(255).collect(),
             description: text(row, &["description"]).map(|text| text.chars().take(500).collect()),
@@ -285,7 +290,7 @@ fn plan_teams(plan: &mut Plan, rows: &[Row]) {
         teams.entry(token.team.clone()).or_insert_with(|| {
             let name = token.team.to_string();
             let team = ImportedTeam { id: token.team.clone(), name, description: None };
-            (team, vec!["named by a token".to_owned()])
+            (team, vec![ImportNote::NamedByToken.into()])
         });
     }
     plan.teams.extend(teams.into_values());
@@ -298,14 +303,14 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
         Some(value) => object_of(value).map_or(Value::Bool(false), Value::Object),
     };
     if table == Value::Bool(false) {
-        plan.refuse("route", "routes", "the table is not JSON");
+        plan.refuse("route", "routes", ImportNote::RoutesNotJson);
     }
     let parsed =
         table.as_object().and_then(|_| crate::kv::parse_routes(&table.to_string(), allow_insecure).ok());
     plan.has_route_table = parsed.is_some();
     if let Some(parsed) = parsed {
         for path in parsed.unreadable {
-            plan.refuse("route", &path, "its address or credential type cannot be taken");
+            plan.refuse("route", &path, ImportNote::RouteNotTaken);
         }
         for route in parsed.table.iter() {
             let mut notes = Vec::new();
@@ -338,11 +343,7 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
     for row in rows {
         let path = text(row, &["path"]).unwrap_or("?");
         if !plan.routes.iter().any(|(route, _)| route.path.as_str() == path) {
-            plan.refuse(
-                "route",
-                path,
-                "was in the table and not in KV, so it did not work, and its credential is not told",
-            );
+            plan.refuse("route", path, ImportNote::RouteOnlyInTable);
         }
     }
 }
@@ -351,13 +352,13 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
 fn credential(
     wanted: &RouteCredential,
     kv: &BTreeMap<String, Value>,
-    notes: &mut Vec<String>,
+    notes: &mut Vec<Problem>,
 ) -> Result<Option<Credential>, ()> {
     let auth = match wanted {
         RouteCredential::None => return Ok(None),
         RouteCredential::V1(auth) => auth,
         RouteCredential::Sealed(_) | RouteCredential::Unreadable => {
-            notes.push("its credential cannot be read: disabled".to_owned());
+            notes.push(ImportNote::CredentialUnreadable.into());
             return Err(());
         }
     };
@@ -368,14 +369,13 @@ fn credential(
             other => other.to_string(),
         });
         let Some(secret) = value.as_deref().and_then(secret_value) else {
-            let name = name.as_str();
-            notes.push(format!("the dump lacks the secret {name}: disabled until its credential is set"));
+            notes.push(ImportNote::SecretMissing { secret: name.as_str().to_owned() }.into());
             return Err(());
         };
         secrets.push(secret);
     }
     auth.resolve(secrets).map(Some).ok_or_else(|| {
-        notes.push("its secret cannot be sent in a header: disabled".to_owned());
+        notes.push(ImportNote::SecretNotSendable.into());
     })
 }
 

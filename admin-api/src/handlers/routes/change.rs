@@ -17,6 +17,7 @@ use contract::routes::{
 use domain::access::path::RoutePath;
 use domain::id::RouteId;
 use domain::people::role::{Action, Caller, Subject};
+use domain::problem::{Clash, Invalid};
 use domain::stored::still_unreadable;
 use domain::upstream::address::{UpstreamUrl, origin_of};
 use domain::upstream::settings::{Failover, RouteSettings};
@@ -34,7 +35,7 @@ pub async fn create(call: &Call, asked: Asked<CreateRouteRequest>) -> Answer<Rou
     let grant = call.authorize(caller, Subject::default(), attempt)?;
     let route = asked.read(call)?.validate(call.config.allow_insecure_upstreams)?;
     let db = call.db()?;
-    let taken = || Failure::conflict("path", "another route has this path");
+    let taken = || Failure::conflict("path", Clash::PathTaken);
     if store::id_of(&db, route.path.as_str()).await?.is_some() {
         return Err(taken());
     }
@@ -120,10 +121,10 @@ async fn check_failover<'a>(
         return Ok(Some(store::Lends { second: &failover.route_id, credential: true }));
     }
     if failover.route_id == *id {
-        return refused("must be another route");
+        return refused(Invalid::SameRoute);
     }
     let Some(second) = store::get(db, failover.route_id.as_str()).await? else {
-        return refused("is not a route");
+        return refused(Invalid::NoRoute);
     };
     let credential = second.upstream.credential.is_some();
     if credential {
@@ -182,8 +183,7 @@ pub async fn delete(call: &Call, _: Asked<()>) -> Answer<RouteChanged> {
     let others = store::failing_over_to(&db, &before.view.id).await?;
     if !others.is_empty() {
         let paths: Vec<&str> = others.iter().map(RoutePath::as_str).collect();
-        let message = format!("is the second upstream of {}", paths.join(", "));
-        return Err(Failure::conflict("id", &message));
+        return Err(Failure::conflict("id", Clash::SecondUpstream { routes: paths.join(", ") }));
     }
     let version = condition(call, before.view.version);
     let propagation = Change::new(call, &db, &grant)

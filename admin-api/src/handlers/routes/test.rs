@@ -13,6 +13,7 @@ use domain::access::path::RequestPath;
 use domain::credential::CredentialEdit;
 use domain::credential::sigv4::Payload;
 use domain::people::role::{Action, Subject};
+use domain::problem::{Clash, Invalid};
 use domain::route::Route;
 use domain::upstream::build_url;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID};
@@ -43,7 +44,7 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
     // The rules may have changed since the route was made.
     let route = route
         .open(call.config.allow_insecure_upstreams)
-        .map_err(|_| Failure::conflict("backend_url", "is not an address that may be called"))?;
+        .map_err(|_| Failure::conflict("backend_url", Clash::NotCallable))?;
     let url = url_of(&route, request.path.as_deref().unwrap_or_default())?;
 
     let tested =
@@ -75,7 +76,7 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
 /// Builds the URL of the call by the gateway's own rules.
 fn url_of(route: &Route, below: &str) -> Result<Url, Failure> {
     let (path, query) = below.split_once('?').map_or((below, None), |(path, query)| (path, Some(query)));
-    let refused = || Failure::field("path", "must be empty or begin with '/', and not climb");
+    let refused = || Failure::field("path", Invalid::TestPath);
     if !path.is_empty() && !path.starts_with('/') {
         return Err(refused());
     }

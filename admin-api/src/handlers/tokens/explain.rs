@@ -14,6 +14,7 @@ use domain::access::rule::Rule;
 use domain::access::{self, explain as steps_of};
 use domain::error::FieldError;
 use domain::method::Method;
+use domain::problem::Invalid;
 use domain::route::RouteTable;
 use edge::log::Source;
 use std::net::IpAddr;
@@ -47,17 +48,17 @@ impl Question {
         let mut errors = Vec::new();
         let method: Option<Method> = request.method.to_ascii_uppercase().parse().ok();
         if method.is_none() {
-            errors.push(FieldError::new("method", "must be 1 to 16 letters, such as GET"));
+            errors.push(FieldError::new("method", Invalid::Method));
         }
         let path = request.path.split(['?', '#']).next().unwrap_or_default();
         let path = RequestPath::parse(path);
         if path.is_none() {
-            errors.push(FieldError::new("path", "must begin with '/', such as /api/openai/models"));
+            errors.push(FieldError::new("path", Invalid::CallPath));
         }
         let client_ip = request.client_ip.as_deref().filter(|text| !text.is_empty());
         let parsed: Option<IpAddr> = client_ip.and_then(|text| text.trim().parse().ok());
         if client_ip.is_some() && parsed.is_none() {
-            errors.push(FieldError::new("client_ip", "must be an IPv4 or IPv6 address"));
+            errors.push(FieldError::new("client_ip", Invalid::Address));
         }
         match (method, path) {
             (Some(method), Some(path)) if errors.is_empty() => Ok(Self { method, path, client_ip: parsed }),

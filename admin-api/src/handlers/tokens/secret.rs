@@ -19,6 +19,7 @@ use domain::id::{TokenId, UserId};
 use domain::limit::Limits;
 use domain::people::grant::{CreateToken, Grant};
 use domain::people::role::Subject;
+use domain::problem::{Clash, Invalid};
 use domain::time::UnixMs;
 use domain::token::{TokenSecret, mint};
 use edge::crypto::random;
@@ -47,7 +48,7 @@ pub async fn create(call: &Call, asked: Asked<CreateTokenRequest>) -> Answer<Tok
     }
     // Callers limited to their own teams were already refused with 404 above.
     let bounds = store::team_bounds(&db, &team).await?;
-    let bounds = bounds.ok_or_else(|| Failure::field("team_id", "is not a team"))?;
+    let bounds = bounds.ok_or_else(|| Failure::field("team_id", Invalid::NoTeam))?;
     check_cap(bounds.cap.as_deref(), &token.scopes)?;
     check_change(call, caller, (&team, &bounds.limits), (&Limits::default(), &token.limits), attempt)?;
 
@@ -137,7 +138,7 @@ async fn check_number_of_secrets(db: &Db, token: &TokenId, now: UnixMs) -> Resul
     if working < MAX_WORKING_SECRETS {
         return Ok(());
     }
-    let message = "the token has 10 working secrets; wait until one has ended, or rotate with a grace of 0";
+    let message = Clash::TooManySecrets;
     Err(Failure::conflict("grace_hours", message))
 }
 

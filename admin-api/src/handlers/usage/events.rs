@@ -11,6 +11,7 @@ use contract::usage::{CallPage, CallView, EventQuery, StatusClass};
 use domain::csv::push_row;
 use domain::id::TeamId;
 use domain::people::role::Caller;
+use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs, to_rfc3339};
 
 /// Calls that one query of a file reads; with 900 queries a file has up to nine million calls.
@@ -44,7 +45,7 @@ fn filter_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<EventFil
     let before = match query.cursor.as_deref().map(Cursor::decode).transpose()? {
         None => (end, String::new()),
         Some(Cursor::Time(at, id)) => (at, id),
-        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", "is not a cursor of this list")),
+        Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let teams = visible_teams(caller, query.team_id.as_ref())?;
     // For callers who see only one team, use that team's index.

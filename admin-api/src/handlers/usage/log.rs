@@ -10,6 +10,7 @@ use contract::error::ApiError;
 use contract::usage::{UsageLogRequest, UsageLogged};
 use domain::access::path::RequestPath;
 use domain::error::FieldError;
+use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs};
 use domain::usage::outcome::Outcome;
 use domain::usage::{UsageEvent, UsageMessage};
@@ -77,30 +78,30 @@ fn event_of(
     let mut errors = Vec::new();
     let at = request.timestamp.unix_ms();
     match at {
-        None => errors.push(FieldError::new("timestamp", "must be unix milliseconds or an RFC 3339 time")),
+        None => errors.push(FieldError::new("timestamp", Invalid::Time)),
         Some(at) if at < now - MAX_AGE_MS || at > now + MAX_AHEAD_MS => {
-            errors.push(FieldError::new("timestamp", "must be within the last 14 days"));
+            errors.push(FieldError::new("timestamp", Invalid::LastDays { days: MAX_AGE_MS / DAY_MS }));
         }
         Some(_) => {}
     }
     let path = RequestPath::parse(&request.route);
     if path.is_none() {
-        errors.push(FieldError::new("route", "must begin with '/'"));
+        errors.push(FieldError::new("route", Invalid::Slash));
     }
     if !(100..=599).contains(&request.response_status) {
-        errors.push(FieldError::new("response_status", "must be 100 to 599"));
+        errors.push(FieldError::new("response_status", Invalid::Range { least: 100, most: 599 }));
     }
     let method: Result<Method, _> = request.request_method.as_deref().unwrap_or("GET").parse();
     if method.is_err() {
-        errors.push(FieldError::new("request_method", "must be 1 to 16 letters, such as GET"));
+        errors.push(FieldError::new("request_method", Invalid::Method));
     }
     let latency_ms = request.response_time_ms.unwrap_or(0.0);
     if !(0.0..=86_400_000.0).contains(&latency_ms) {
-        errors.push(FieldError::new("response_time_ms", "must be 0 to 86400000"));
+        errors.push(FieldError::new("response_time_ms", Invalid::Range { least: 0, most: 86_400_000 }));
     }
     let is_id = |id: &String| (1..=MAX_ID_CHARS).contains(&id.chars().count());
     if !request.request_id.as_ref().is_none_or(is_id) {
-        errors.push(FieldError::new("request_id", "must be 1 to 128 characters"));
+        errors.push(FieldError::new("request_id", Invalid::Characters { least: 1, most: MAX_ID_CHARS }));
     }
     let (Some(at), Some(path), Ok(method)) = (at, path, method) else { return Err(errors) };
     if !errors.is_empty() {

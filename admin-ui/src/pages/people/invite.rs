@@ -76,7 +76,7 @@ pub fn Invite(props: &InviteProps) -> Html {
             <TextField label={i18n.t("invitation.address")} kind="email" value={draft.email.clone()} on_change={form.set(|d, text| d.email = text)} error={form.error("email")} is_required=true is_first=true />
             <RoleTable teams={Rc::clone(&props.teams)} roles={draft.roles.clone()} on_change={form.set(|d, roles| d.roles = roles)} />
             if let Some(error) = form.error_within("teams") {
-                <p class="tm-danger">{ i18n.message(&error) }</p>
+                <p class="tm-danger">{ i18n.problem(&error) }</p>
             }
         </FormDialog>
     }

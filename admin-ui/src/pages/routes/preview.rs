@@ -4,7 +4,8 @@ use crate::components::TextField;
 use crate::config::use_config;
 use crate::hooks::{setter, use_id};
 use crate::i18n::use_i18n;
-use domain::access::path::{InvalidRoutePath, RequestPath, RoutePath};
+use domain::access::path::{RequestPath, RoutePath};
+use domain::problem::Problem;
 use domain::upstream::address::UpstreamUrl;
 use domain::upstream::{Mount, build_url};
 use yew::prelude::*;
@@ -33,24 +34,27 @@ pub fn Preview(props: &PreviewProps) -> Html {
                 <i class="fas fa-long-arrow-alt-right" aria-hidden="true" />{ " " }
                 { match url {
                     Ok(url) => html! { <code data-preview="true">{ url }</code> },
-                    Err(why) => html! { <span class="tm-subtle">{ i18n.message(&why) }</span> },
+                    Err(why) => html! { <span class="tm-subtle">{ i18n.problem(&why) }</span> },
                 } }
             </p>
         </div>
     }
 }
 
-/// Returns the upstream's URL for `sample` below a route. The error is a message of `domain`.
-fn upstream_url(path: &str, backend_url: &str, sample: &str, allow_insecure: bool) -> Result<String, String> {
-    let path: RoutePath = path.parse().map_err(|why: InvalidRoutePath| why.to_string())?;
-    let upstream = UpstreamUrl::parse(backend_url, allow_insecure).map_err(|why| why.to_string())?;
+/// Returns the upstream's URL for `sample` below a route.
+fn upstream_url(
+    path: &str,
+    backend_url: &str,
+    sample: &str,
+    allow_insecure: bool,
+) -> Result<String, Problem> {
+    let path = path.parse::<RoutePath>()?;
+    let upstream = UpstreamUrl::parse(backend_url, allow_insecure)?;
     let (below, query) = sample.split_once('?').map_or((sample, None), |(path, query)| (path, Some(query)));
     // Cannot fail: a route's path begins with a slash.
     let asked = RequestPath::parse(&format!("{}{below}", path.as_str()))
         .unwrap_or_else(|| RequestPath::of(upstream.as_url()));
-    build_url(Mount { path: &path, upstream: &upstream }, &asked, query)
-        .map(String::from)
-        .map_err(|why| why.to_string())
+    Ok(build_url(Mount { path: &path, upstream: &upstream }, &asked, query)?.into())
 }
 
 #[cfg(test)]

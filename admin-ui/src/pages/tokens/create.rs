@@ -11,6 +11,7 @@ use contract::routes::RouteView;
 use contract::teams::TeamView;
 use contract::tokens::{CreateToken as Endpoint, CreateTokenRequest};
 use domain::people::role::{Action, Subject};
+use domain::problem::Problem;
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -93,7 +94,7 @@ pub struct ExpiryFieldProps {
     pub days: String,
     pub on_change: Callback<String>,
     #[prop_or_default]
-    pub error: Option<AttrValue>,
+    pub error: Option<Problem>,
 }
 
 /// A number of days, or never.

@@ -3,7 +3,7 @@
 
 use crate::api::use_api;
 use crate::clock;
-use crate::components::{CallErrorView, SelectField, TextField, as_field_error, edit, filled};
+use crate::components::{CallErrorView, SelectField, TextField, edit, filled};
 use crate::hooks::{rule_of, setter, use_action};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
@@ -14,6 +14,7 @@ use domain::access::record::TokenRecord;
 use domain::access::scope::{Scope, cap_to_check, within_cap};
 use domain::access::{Call, Denial, Step, StepResult, explain};
 use domain::id::TokenId;
+use domain::problem::Invalid;
 use domain::route::RouteTable;
 use ipnet::IpNet;
 use patternfly_yew::prelude::*;
@@ -75,10 +76,8 @@ struct QuestionProps {
 fn Question(props: &QuestionProps) -> Html {
     let i18n = use_i18n();
     let (path_error, ip_error) = match props.unreadable {
-        Some(Unreadable::Path) => {
-            (Some(as_field_error("must begin with '/', such as /api/openai/models")), None)
-        }
-        Some(Unreadable::ClientIp) => (None, Some(as_field_error("must be an IPv4 or IPv6 address"))),
+        Some(Unreadable::Path) => (Some(Invalid::CallPath.into()), None),
+        Some(Unreadable::ClientIp) => (None, Some(Invalid::Address.into())),
         Some(Unreadable::Token) | None => (None, None),
     };
     let set = |change: fn(&mut ExplainRequest, String)| edit(&props.typed, &props.on_change, change);
@@ -234,7 +233,7 @@ fn step_name(i18n: &I18n, step: Step) -> AttrValue {
 }
 
 fn denial_text(i18n: &I18n, denial: Denial) -> AttrValue {
-    i18n.message(&denial.to_string())
+    i18n.problem(&denial.into())
 }
 
 /// The part of a question that cannot be read.

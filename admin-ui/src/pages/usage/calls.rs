@@ -195,7 +195,7 @@ fn row(i18n: &I18n, call: &CallView) -> Row {
             <span class="tm-labels">
                 <Label label={call.status.to_string()} {color} compact=true />
                 if call.outcome != "ok" {
-                    <span class="tm-subtle">{ i18n.message(&call.outcome) }</span>
+                    <span class="tm-subtle">{ i18n.outcome(&call.outcome) }</span>
                 }
             </span>
         },

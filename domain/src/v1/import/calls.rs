@@ -3,6 +3,7 @@
 use super::{ImportedCall, Plan};
 use crate::access::path::RequestPath;
 use crate::id::{TeamId, TokenId};
+use crate::problem::ImportNote;
 use crate::time::parse_v1;
 use crate::token::TokenHash;
 use crate::usage::UsageEvent;
@@ -35,7 +36,7 @@ pub(super) fn plan_calls(plan: &mut Plan, rows: Vec<Row>) {
         }
     }
     if bad > 0 {
-        plan.refuse("calls", "token_usage_logs", format!("{bad} rows lack a hash, a time or a status"));
+        plan.refuse("calls", "token_usage_logs", ImportNote::BadRows { rows: bad });
     }
 }
 

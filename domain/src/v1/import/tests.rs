@@ -25,7 +25,7 @@ fn a_token_keeps_its_hash_scopes_and_end() {
     assert_eq!(token.scopes.iter().map(ToString::to_string).collect::<Vec<_>>(), ["openai", "tag:ai"]);
     assert_eq!(token.created_at, Some(1_761_955_200_000), "without a zone it is UTC");
     assert_eq!(token.expires_at, Some(1_793_491_200_000));
-    assert!(notes[0].contains("\"a b\"") && !token.is_disabled);
+    assert!(notes[0].message.contains("\"a b\"") && !token.is_disabled);
     assert_eq!(plan.teams[0].0.id.as_str(), "marketing");
 }
 
@@ -34,7 +34,7 @@ fn a_token_keeps_its_hash_scopes_and_end() {
 fn a_token_without_scopes_grants_nothing_and_that_is_said() {
     let plan = dump(&json!({ token_key("a"): {"name": "n", "team_id": "x"} }), json!({}));
     assert_eq!(plan.tokens[0].0.scopes, []);
-    assert!(plan.tokens[0].1[0].contains("grants nothing"));
+    assert!(plan.tokens[0].1[0].message.contains("grants nothing"));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_route_takes_its_secret_along_or_is_disabled() {
     );
     assert!(openai.enabled && route("/api/open").0.enabled);
     let (lost, notes) = route("/api/lost");
-    assert!(!lost.enabled && lost.credential.is_none() && notes[0].contains("LOST"));
+    assert!(!lost.enabled && lost.credential.is_none() && notes[0].message.contains("LOST"));
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn calls_come_from_json_and_csv_alike_and_keep_their_ids() {
     assert_eq!(a.calls[0].event, b.calls[0].event);
     assert_eq!((a.calls[0].event.status, a.calls[0].event.latency_ms), (200, 12));
     assert!(a.calls[0].event.id.len() <= 64);
-    assert!(b.refused[0].notes[0].starts_with("1 rows"));
+    assert!(b.refused[0].notes[0].message.starts_with("1 rows"));
 }
 
 #[test]

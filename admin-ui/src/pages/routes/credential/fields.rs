@@ -5,6 +5,7 @@ use crate::components::{CheckField, TextField, edit, error_of};
 use crate::i18n::{I18n, use_i18n};
 use domain::credential::{CredentialKind, MAX_HEADERS};
 use domain::error::FieldError;
+use domain::problem::Problem;
 use patternfly_yew::prelude::*;
 use yew::prelude::*;
 
@@ -38,7 +39,7 @@ impl CredentialFieldsProps {
         edit(&self.draft, &self.on_change, change)
     }
 
-    fn error(&self, field: &str) -> Option<AttrValue> {
+    fn error(&self, field: &str) -> Option<Problem> {
         error_of(&self.errors, &format!("credential.{field}")).or_else(|| error_of(&self.errors, field))
     }
 
