@@ -104,50 +104,57 @@ pub struct AwsKeys {
     pub service: String,
 }
 
-/// The kind alone, which may be shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "named after the variants of `Credential`, which are described")]
-pub enum CredentialKind {
-    Bearer,
-    Header,
-    Basic,
-    Query,
-    Headers,
-    Oauth2ClientCredentials,
-    AwsSigv4,
+macro_rules! kinds {
+    ($($name:ident = $text:literal, [$($field:literal),+];)+) => {
+        /// The kind alone, which may be shown.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[expect(missing_docs, reason = "named after the variants of `Credential`, which are described")]
+        pub enum CredentialKind {
+            $(#[serde(rename = $text)] $name,)+
+        }
+
+        impl CredentialKind {
+            /// Every kind, the most common first.
+            pub const ALL: &[Self] = &[$(Self::$name),+];
+
+            /// Returns the name on the wire.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)+
+                }
+            }
+
+            /// Returns the fields of a credential of this kind.
+            fn fields(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$name => &[$($field),+],)+
+                }
+            }
+        }
+
+        impl Credential {
+            /// Returns the kind.
+            pub fn kind(&self) -> CredentialKind {
+                match self {
+                    $(Self::$name { .. } => CredentialKind::$name,)+
+                }
+            }
+        }
+    };
 }
 
-impl CredentialKind {
-    /// Returns the name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Bearer => "bearer",
-            Self::Header => "header",
-            Self::Basic => "basic",
-            Self::Query => "query",
-            Self::Headers => "headers",
-            Self::Oauth2ClientCredentials => "oauth2_client_credentials",
-            Self::AwsSigv4 => "aws_sigv4",
-        }
-    }
-
-    /// Returns the fields of a credential of this kind. If ignoring a new one would send an upstream more than was meant,
-    /// the plain text must say `"critical": ["its_name"]` beside it.
-    fn fields(self) -> &'static [&'static str] {
-        match self {
-            Self::Bearer => &["token"],
-            Self::Header => &["name", "prefix", "value"],
-            Self::Basic => &["username", "password"],
-            Self::Query => &["parameter", "value"],
-            Self::Headers => &["headers"],
-            Self::Oauth2ClientCredentials => {
-                &["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"]
-            }
-            Self::AwsSigv4 => &["access_key_id", "secret_access_key", "session_token", "region", "service"],
-        }
-    }
+// Each variant of `Credential`, its name on the wire, its fields. If ignoring a new field would send an upstream more
+// than was meant, the plain text must say `"critical": ["its_name"]` beside it.
+kinds! {
+    Bearer = "bearer", ["token"];
+    Header = "header", ["name", "prefix", "value"];
+    Headers = "headers", ["headers"];
+    Basic = "basic", ["username", "password"];
+    Query = "query", ["parameter", "value"];
+    Oauth2ClientCredentials = "oauth2_client_credentials",
+        ["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"];
+    AwsSigv4 = "aws_sigv4", ["access_key_id", "secret_access_key", "session_token", "region", "service"];
 }
 
 /// Why a credential cannot be used; names the field. The reason is a constant, so that the gateway, which only asks
@@ -176,19 +183,6 @@ pub enum CredentialEdit {
 }
 
 impl Credential {
-    /// Returns the kind.
-    pub fn kind(&self) -> CredentialKind {
-        match self {
-            Self::Bearer { .. } => CredentialKind::Bearer,
-            Self::Header { .. } => CredentialKind::Header,
-            Self::Basic { .. } => CredentialKind::Basic,
-            Self::Query { .. } => CredentialKind::Query,
-            Self::Headers { .. } => CredentialKind::Headers,
-            Self::Oauth2ClientCredentials(_) => CredentialKind::Oauth2ClientCredentials,
-            Self::AwsSigv4(_) => CredentialKind::AwsSigv4,
-        }
-    }
-
     /// Refuses values that cannot be sent unchanged, or would overwrite headers that the gateway must set.
     ///
     /// `allow_insecure` is passed to [`crate::upstream::address::UpstreamUrl::parse`], which checks an authorization

@@ -1,4 +1,5 @@
 // People from Clerk, webhooks and invitations, against a stand-in that speaks Clerk's format.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";

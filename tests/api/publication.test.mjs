@@ -1,4 +1,5 @@
 // Publication to KV, its comparison with D1, explanations and route tests.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, putRoutes, sleep, startOnSockets } from "../support/harness.mjs";

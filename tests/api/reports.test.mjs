@@ -1,4 +1,5 @@
 // Reports, lists with figures, single calls, files, and calls reported by other gateways.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";

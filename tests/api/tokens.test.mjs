@@ -1,3 +1,5 @@
+// Tokens: made, changed, rotated, revoked, listed.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, startSystem } from "../support/harness.mjs";

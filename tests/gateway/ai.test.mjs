@@ -1,5 +1,6 @@
 // AI calls on the real runtime: usage and cost, an unchanged response, and budgets that hold under any
 // concurrent load.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { after, before, test } from "node:test";

@@ -1,3 +1,5 @@
+// Calls that the gateway passes through as they are.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { request } from "node:http";
 import { after, before, test } from "node:test";

@@ -1,5 +1,6 @@
 // Vendors' own clients, unmodified: the base URL leads to the gateway, the key is a token. Each call's
 // recorded usage is compared with the vendor's response.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { randomBytes, randomUUID } from "node:crypto";

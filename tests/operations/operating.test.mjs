@@ -1,5 +1,6 @@
 // The scripts that operate a stage, with the real wrangler, against a stand-in for Cloudflare's API. Their effects
 // in the Workers are tested in rotation.test.mjs and operations.test.mjs.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync, readdirSync, rmSync } from "node:fs";

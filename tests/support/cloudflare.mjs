@@ -2,6 +2,7 @@
 // (each a SQLite database in memory that runs what it is sent), queues, Workers with their secrets, and Pages. Its
 // responses have the form that api.cloudflare.com documents and wrangler reads; an unknown path is 404, and a
 // request without the account's token 401.
+// Its lines are one table of an API's endpoints over one account, so they stay together.
 import { randomUUID } from "node:crypto";
 import { createServer } from "node:http";
 import { DatabaseSync } from "node:sqlite";

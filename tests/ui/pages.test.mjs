@@ -1,5 +1,6 @@
 // Every page: as each of the five people, in both languages and themes, at three widths, by axe, and
 // when the API is down, slow or no longer accepts the session.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";

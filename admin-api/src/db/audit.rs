@@ -166,19 +166,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
         id,
         filter.limit,
     ];
-    // Choose the index that skips most of the entries not asked for.
-    let sql = if query.entity_id.is_some() {
-        sql!("audit_by_entity")
-    } else if query.actor.is_some() {
-        sql!("audit_by_actor")
-    } else if query.team_id.is_some() {
-        sql!("audit_by_team")
-    } else if filter.teams.is_some() {
-        sql!("audit_of_teams")
-    } else {
-        sql!("audit_list")
-    };
-    let rows: Vec<Row> = db.rows(db.statement(sql, params)?).await?;
+    let rows: Vec<Row> = db.rows(db.statement(statement_for(filter), params)?).await?;
     let view = |row: Row| AuditEntry {
         id: row.id,
         at: row.at,
@@ -195,6 +183,22 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
         request_id: row.request_id,
     };
     Ok(rows.into_iter().map(view).collect())
+}
+
+/// Chooses the statement whose index leaves out what is not asked for.
+fn statement_for(filter: &ListFilter<'_>) -> &'static str {
+    let query = filter.query;
+    if query.entity_id.is_some() {
+        sql!("audit_by_entity")
+    } else if query.actor.is_some() {
+        sql!("audit_by_actor")
+    } else if query.team_id.is_some() {
+        sql!("audit_by_team")
+    } else if filter.teams.is_some() {
+        sql!("audit_of_teams")
+    } else {
+        sql!("audit_list")
+    }
 }
 
 /// Reads a snapshot; text that is not JSON is shown unchanged.

@@ -91,33 +91,12 @@ pub fn write(
     now: UnixMs,
 ) -> Result<Vec<Statement>, StoreError> {
     let actor = grant.actor().as_str();
-    let Made { teams, tokens, routes, credentials } = made;
-    let teams: Vec<Value> =
-        teams.iter().map(|t| json!({ "id": t.id, "name": t.name, "description": t.description })).collect();
-    let rows: Vec<Value> = tokens
-        .iter()
-        .map(|t| {
-            json!({
-                "id": t.id, "hash": t.hash, "name": t.name, "team": t.team, "description": t.description,
-                "scopes": t.scopes, "expires_at": t.expires_at, "created_at": t.created_at,
-                "is_disabled": t.is_disabled,
-            })
-        })
-        .collect();
-    let paths: Vec<Value> = routes
-        .iter()
-        .map(|r| {
-            json!({
-                "id": r.id, "name": r.name, "path": r.path, "upstream": r.upstream,
-                "description": r.description, "tags": r.tags, "enabled": i64::from(r.enabled),
-            })
-        })
-        .collect();
-    let sealed: Vec<Value> = credentials.iter().map(|row| json!(row)).collect();
+    let Made { tokens, .. } = made;
+    let (team_rows, token_rows, route_rows, sealed) = rows_of(made);
     let ids: Vec<&TokenId> = tokens.iter().map(|t| &t.id).collect();
     let told_of = || super::audit::new_id("obx_");
     let mut statements = vec![];
-    for teams in pieces(&teams) {
+    for teams in pieces(&team_rows) {
         statements.push(db.statement(sql!("import_teams"), params![&teams, now])?);
     }
     if table == PublishedTable::ToldOfLegacy && !tokens.is_empty() {
@@ -125,11 +104,11 @@ pub fn write(
         statements.push(db.statement(sql!("routes_version_bump_first_legacy"), params![now])?);
         statements.push(db.statement(sql!("outbox_insert_routes_if_changed"), params![&told_of()?, now])?);
     }
-    for tokens in pieces(&rows) {
+    for tokens in pieces(&token_rows) {
         statements.push(db.statement(sql!("import_tokens"), params![&tokens, now, actor])?);
         statements.push(db.statement(sql!("import_secrets"), params![&tokens, now])?);
     }
-    for routes in pieces(&paths) {
+    for routes in pieces(&route_rows) {
         statements.push(db.statement(sql!("import_routes"), params![&routes, now, actor])?);
     }
     for sealed in pieces(&sealed) {
@@ -144,6 +123,27 @@ pub fn write(
         ]);
     }
     Ok(statements)
+}
+
+/// Returns teams, tokens, routes and sealed credentials as the statements read them.
+fn rows_of(made: &Made) -> (Vec<Value>, Vec<Value>, Vec<Value>, Vec<Value>) {
+    let teams =
+        made.teams.iter().map(|t| json!({ "id": t.id, "name": t.name, "description": t.description }));
+    let tokens = made.tokens.iter().map(|t| {
+        json!({
+            "id": t.id, "hash": t.hash, "name": t.name, "team": t.team, "description": t.description,
+            "scopes": t.scopes, "expires_at": t.expires_at, "created_at": t.created_at,
+            "is_disabled": t.is_disabled,
+        })
+    });
+    let routes = made.routes.iter().map(|r| {
+        json!({
+            "id": r.id, "name": r.name, "path": r.path, "upstream": r.upstream,
+            "description": r.description, "tags": r.tags, "enabled": i64::from(r.enabled),
+        })
+    });
+    let credentials = made.credentials.iter().map(|row| json!(row));
+    (teams.collect(), tokens.collect(), routes.collect(), credentials.collect())
 }
 
 /// Finds the tokens to which hashes belong.

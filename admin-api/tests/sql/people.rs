@@ -275,38 +275,22 @@ fn a_members_lists_equal_the_lists_of_all_teams_filtered() {
     }
 }
 
+fn insert_route(db: &Connection, id: &str, second: Option<&str>, may_lend: bool) -> usize {
+    let (path, none) = (format!("/api/{id}"), None::<&str>);
+    #[rustfmt::skip]
+    let params = params![
+        id, id, path, "https://x.example/", none, "[]", "[]", 1, none, "[]", 0, "{}", "u", 1, second, may_lend
+    ];
+    run(db, "route_insert", params)
+}
+
 /// Calls may use the second upstream's credential, so the write depends on whether it has one.
 #[test]
 fn a_route_fails_over_only_to_the_checked_second_upstream() {
     let db = migrated();
     let none = None::<&str>;
-    let insert = |id: &str, second: Option<&str>, may_lend: bool| {
-        let path = format!("/api/{id}");
-        run(
-            &db,
-            "route_insert",
-            params![
-                id,
-                id,
-                path,
-                "https://x.example/",
-                none,
-                "[]",
-                "[]",
-                1,
-                none,
-                "[]",
-                0,
-                "{}",
-                "u",
-                1,
-                second,
-                may_lend
-            ],
-        )
-    };
-    assert_eq!(insert("bare", None, false), 1);
-    assert_eq!(insert("keyed", None, false), 1);
+    assert_eq!(insert_route(&db, "bare", None, false), 1);
+    assert_eq!(insert_route(&db, "keyed", None, false), 1);
     db.execute_batch(
         "INSERT INTO credentials (route_id, kind, origin, sealed, updated_by, updated_at) VALUES ('keyed', 'bearer', 'https://x.example', 'v1.a.b', 'u', 1)",
     )
@@ -340,7 +324,7 @@ fn a_route_fails_over_only_to_the_checked_second_upstream() {
         let version = count(&db, "SELECT version FROM routes WHERE id = 'bare'");
         assert_eq!(update(version), rows, "{second} {may_lend}");
         assert_eq!(
-            insert(&format!("n-{second}-{may_lend}"), Some(second), may_lend),
+            insert_route(&db, &format!("n-{second}-{may_lend}"), Some(second), may_lend),
             rows,
             "{second} {may_lend}"
         );

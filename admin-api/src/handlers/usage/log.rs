@@ -88,21 +88,12 @@ fn event_of(
     if path.is_none() {
         errors.push(FieldError::new("route", Invalid::Slash));
     }
-    if !(100..=599).contains(&request.response_status) {
-        errors.push(FieldError::new("response_status", Invalid::Range { least: 100, most: 599 }));
-    }
     let method: Result<Method, _> = request.request_method.as_deref().unwrap_or("GET").parse();
     if method.is_err() {
         errors.push(FieldError::new("request_method", Invalid::Method));
     }
     let latency_ms = request.response_time_ms.unwrap_or(0.0);
-    if !(0.0..=86_400_000.0).contains(&latency_ms) {
-        errors.push(FieldError::new("response_time_ms", Invalid::Range { least: 0, most: 86_400_000 }));
-    }
-    let is_id = |id: &String| (1..=MAX_ID_CHARS).contains(&id.chars().count());
-    if !request.request_id.as_ref().is_none_or(is_id) {
-        errors.push(FieldError::new("request_id", Invalid::Characters { least: 1, most: MAX_ID_CHARS }));
-    }
+    errors.extend(check_measures(request, latency_ms));
     let (Some(at), Some(path), Ok(method)) = (at, path, method) else { return Err(errors) };
     if !errors.is_empty() {
         return Err(errors);
@@ -131,6 +122,22 @@ fn event_of(
         request_id: request_id.into(),
         ai: None,
     })
+}
+
+/// Checks the fields that are taken over as they are.
+fn check_measures(request: &UsageLogRequest, latency_ms: f64) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if !(100..=599).contains(&request.response_status) {
+        errors.push(FieldError::new("response_status", Invalid::Range { least: 100, most: 599 }));
+    }
+    if !(0.0..=86_400_000.0).contains(&latency_ms) {
+        errors.push(FieldError::new("response_time_ms", Invalid::Range { least: 0, most: 86_400_000 }));
+    }
+    let is_id = |id: &String| (1..=MAX_ID_CHARS).contains(&id.chars().count());
+    if !request.request_id.as_ref().is_none_or(is_id) {
+        errors.push(FieldError::new("request_id", Invalid::Characters { least: 1, most: MAX_ID_CHARS }));
+    }
+    errors
 }
 
 #[cfg(test)]

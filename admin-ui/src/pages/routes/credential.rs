@@ -9,7 +9,6 @@ pub use draft::{Choice, CredentialDraft};
 use crate::components::{SelectField, edit, error_of};
 use crate::i18n::{I18n, use_i18n};
 use domain::credential::CredentialKind;
-use draft::KINDS;
 use fields::{CredentialFieldsProps, fields_of};
 use yew::prelude::*;
 
@@ -33,7 +32,7 @@ pub fn CredentialFields(props: &CredentialFieldsProps) -> Html {
     let is_set = props.present.is_some();
     let keep = if is_set { i18n.t("credential.keep") } else { i18n.t("credential.none") };
     let mut options = vec![(Choice::Keep, keep)];
-    options.extend(KINDS.map(|kind| (Choice::Set(kind), kind_name(&i18n, kind))));
+    options.extend(CredentialKind::ALL.iter().map(|kind| (Choice::Set(*kind), kind_name(&i18n, *kind))));
     if is_set {
         options.push((Choice::Clear, i18n.t("credential.clear")));
     }

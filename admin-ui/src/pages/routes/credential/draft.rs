@@ -34,16 +34,6 @@ pub enum Choice {
     Set(CredentialKind),
 }
 
-pub const KINDS: [CredentialKind; 7] = [
-    CredentialKind::Bearer,
-    CredentialKind::Header,
-    CredentialKind::Headers,
-    CredentialKind::Basic,
-    CredentialKind::Query,
-    CredentialKind::Oauth2ClientCredentials,
-    CredentialKind::AwsSigv4,
-];
-
 impl Choice {
     pub fn name(self) -> &'static str {
         match self {
@@ -54,7 +44,7 @@ impl Choice {
     }
 
     pub fn of(name: &str) -> Self {
-        let kind = KINDS.into_iter().find(|kind| kind.as_str() == name);
+        let kind = CredentialKind::ALL.iter().copied().find(|kind| kind.as_str() == name);
         match (name, kind) {
             ("clear", _) => Self::Clear,
             (_, Some(kind)) => Self::Set(kind),
@@ -128,7 +118,7 @@ mod tests {
 
     #[test]
     fn the_api_accepts_each_kind() {
-        for kind in KINDS {
+        for kind in CredentialKind::ALL.iter().copied() {
             let draft = draft(Choice::Set(kind), "XVendor", "s3cret");
             let credential = draft.credential(None).unwrap();
             assert_eq!(credential.kind(), kind);
