@@ -12,8 +12,11 @@ use crate::{Body, Page, endpoint};
 use domain::credential::Credential;
 use domain::people::role::Action;
 
+/// The most tags of a route.
 pub const MAX_TAGS: usize = 20;
+/// The most methods of a route.
 pub const MAX_METHODS: usize = 20;
+/// The most origins that a route may admit by CORS.
 pub const MAX_ORIGINS: usize = 20;
 
 endpoint!(

@@ -16,9 +16,13 @@ pub use view::{Explanation, SecretView, TokenChanged, TokenCreated, TokenView};
 use crate::{Body, Page, endpoint};
 use domain::people::role::Action;
 
+/// The longest name of a token, route or team, in characters.
 pub const MAX_NAME_CHARS: usize = 255;
+/// The longest description of a token, route or team, in characters.
 pub const MAX_DESCRIPTION_CHARS: usize = 500;
+/// The latest expiry of a token, in days from now.
 pub const MAX_EXPIRES_DAYS: i64 = 3_650;
+/// The most networks in a token's allow-list.
 pub const MAX_IP_ALLOW: usize = 50;
 
 endpoint!(

@@ -16,36 +16,60 @@ use domain::upstream::settings::RouteSettings;
 /// A request that has passed its checks.
 #[derive(Clone, Debug)]
 pub struct NewRoute {
+    /// Trimmed, 1 to 255 characters.
     pub name: String,
+    /// The path that calls to the route begin with.
     pub path: RoutePath,
+    /// The address that calls are sent to.
     pub upstream: UpstreamUrl,
+    /// At most 500 characters; `None` if it was empty.
     pub description: Option<String>,
+    /// At most 20 names.
     pub tags: Vec<String>,
+    /// At most 20; empty means every method.
     pub methods: Vec<Method>,
+    /// Whether the gateway takes calls to it.
     pub enabled: bool,
+    /// `None` means the default of 100 s.
     pub timeout_ms: Option<u32>,
+    /// Origins of browser applications; empty means no CORS.
     pub cors_origins: Vec<String>,
+    /// Whether `Cookie` reaches the upstream.
     pub forward_cookies: bool,
+    /// AI, failover and maintenance.
     pub settings: RouteSettings,
+    /// The credential for the upstream, not sealed yet.
     pub credential: Option<Credential>,
 }
 
 /// A change that has passed its checks; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct RouteChange {
+    /// Trimmed, 1 to 255 characters.
     pub name: Option<String>,
+    /// The address that calls are sent to. Another origin drops the credential.
     pub upstream: Option<UpstreamUrl>,
+    /// `Some(None)` clears it.
     pub description: Option<Option<String>>,
+    /// At most 20 names, which replace all earlier ones.
     pub tags: Option<Vec<String>>,
+    /// At most 20, which replace all earlier ones; empty means every method.
     pub methods: Option<Vec<Method>>,
+    /// Whether the gateway takes calls to it.
     pub enabled: Option<bool>,
+    /// `Some(None)` restores the default of 100 s.
     pub timeout_ms: Option<Option<u32>>,
+    /// Origins of browser applications, which replace all earlier ones.
     pub cors_origins: Option<Vec<String>>,
+    /// Whether `Cookie` reaches the upstream.
     pub forward_cookies: Option<bool>,
+    /// AI, failover and maintenance, which replace all earlier settings.
     pub settings: Option<RouteSettings>,
 }
 
 impl CreateRouteRequest {
+    /// Checks every field and returns the route. `allow_insecure` admits plain HTTP and private hosts (local
+    /// development).
     pub fn validate(self, allow_insecure: bool) -> Result<NewRoute, Vec<FieldError>> {
         let mut errors = Vec::new();
         let name = check_name("name", &self.name, &mut errors);
@@ -82,6 +106,8 @@ impl CreateRouteRequest {
 }
 
 impl UpdateRouteRequest {
+    /// Checks the fields that are given and returns the change. `allow_insecure` admits plain HTTP and
+    /// private hosts (local development).
     pub fn validate(self, allow_insecure: bool) -> Result<RouteChange, Vec<FieldError>> {
         let mut errors = Vec::new();
         if let Some(settings) = &self.settings {

@@ -18,29 +18,45 @@ use ipnet::IpNet;
 /// A request that has passed its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewToken {
+    /// Trimmed, 1 to 255 characters.
     pub name: String,
+    /// The team that it belongs to, for good. Only the form of the id is checked here.
     pub team: TeamId,
+    /// At most 500 characters; `None` if it was empty.
     pub description: Option<String>,
+    /// 1 to 100, each once.
     pub scopes: Vec<Scope>,
+    /// Unix ms; `None` means never.
     pub expires_at: Option<UnixMs>,
+    /// Networks in canonical form, each once; empty admits every address.
     pub ip_allow: Vec<IpNet>,
+    /// The token's own limits.
     pub limits: Limits,
+    /// Whether calls may ask for faults.
     pub inject_faults: bool,
 }
 
 /// A change that has passed its checks; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TokenChange {
+    /// Trimmed, 1 to 255 characters.
     pub name: Option<String>,
+    /// `Some(None)` clears it.
     pub description: Option<Option<String>>,
+    /// 1 to 100, each once; they replace all earlier ones.
     pub scopes: Option<Vec<Scope>>,
+    /// Unix ms; `Some(None)` means never.
     pub expires_at: Option<Option<UnixMs>>,
+    /// Networks in canonical form, which replace all earlier ones; empty admits every address.
     pub ip_allow: Option<Vec<IpNet>>,
+    /// Replaces all of the token's limits.
     pub limits: Option<Limits>,
+    /// Whether calls may ask for faults.
     pub inject_faults: Option<bool>,
 }
 
 impl CreateTokenRequest {
+    /// Checks every field and returns the token. `now` is the time that `expires_days` counts from.
     pub fn validate(self, now: UnixMs) -> Result<NewToken, Vec<FieldError>> {
         let mut errors = Vec::new();
         let name = check_name("name", &self.name, &mut errors);
@@ -65,6 +81,8 @@ impl CreateTokenRequest {
 }
 
 impl UpdateTokenRequest {
+    /// Checks the fields that are given and returns the change. `now` is the time that `expires_days` counts
+    /// from.
     pub fn validate(self, now: UnixMs) -> Result<TokenChange, Vec<FieldError>> {
         let mut errors = Vec::new();
         let change = TokenChange {
@@ -81,12 +99,12 @@ impl UpdateTokenRequest {
 }
 
 impl ExtendTokenRequest {
-    /// Returns the new expiry of a token that expires at `present`.
-    pub fn validate(&self, present: Option<UnixMs>, now: UnixMs) -> Result<Option<UnixMs>, Vec<FieldError>> {
+    /// Returns the new expiry of a token that expires at `current`.
+    pub fn validate(&self, current: Option<UnixMs>, now: UnixMs) -> Result<Option<UnixMs>, Vec<FieldError>> {
         match self.days {
             None => Ok(None),
             Some(days) if (1..=MAX_EXPIRES_DAYS).contains(&days) => {
-                let end = present.map_or(now, |end| end.max(now)) + days * DAY_MS;
+                let end = current.map_or(now, |end| end.max(now)) + days * DAY_MS;
                 let latest = now + MAX_EXPIRES_DAYS * DAY_MS;
                 if end > latest {
                     return Err(vec![FieldError::new(
@@ -241,7 +259,7 @@ mod tests {
 
     #[test]
     fn a_token_is_extended_from_its_end_or_from_now() {
-        let extend = |days, present| ExtendTokenRequest { days }.validate(present, 1_000);
+        let extend = |days, current| ExtendTokenRequest { days }.validate(current, 1_000);
         assert_eq!(extend(Some(1), Some(5_000)), Ok(Some(5_000 + DAY_MS)));
         assert_eq!(extend(Some(1), Some(10)), Ok(Some(1_000 + DAY_MS)), "an expired one counts from now");
         assert_eq!(extend(None, Some(10)), Ok(None));

@@ -5,21 +5,28 @@ use domain::limit::Limits;
 use domain::object::{optional_object, present_object};
 use serde::{Deserialize, Deserializer, Serialize};
 
+/// A new token.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateTokenRequest {
+    /// 1 to 255 characters after trimming, without control characters.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     pub name: String,
+    /// The team that the token belongs to. It never changes.
     pub team_id: TeamId,
+    /// At most 500 characters; an empty text counts as `null`.
     #[cfg_attr(feature = "schema", schemars(length(max = 500)))]
     #[serde(default)]
     pub description: Option<String>,
+    /// 1 to 100 rules for the calls that the token may make, such as `openai`, `tag:ai`, `GET /api/echo/*` or
+    /// `*`.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     pub scopes: Vec<String>,
     /// 1 to 3650 days from now; null or absent means that the token never expires.
     #[serde(default)]
     pub expires_days: Option<i64>,
+    /// Client networks in CIDR form or single addresses, at most 50; empty admits every address.
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default)]
     pub ip_allow: Vec<String>,
@@ -36,23 +43,28 @@ pub struct CreateTokenRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateTokenRequest {
+    /// 1 to 255 characters after trimming, without control characters.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// At most 500 characters; an empty text counts as `null`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub description: Option<Option<String>>,
+    /// 1 to 100 scopes, which replace all earlier ones.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 100)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scopes: Option<Vec<String>>,
-    /// Days from now; `null` means that the token never expires.
+    /// 1 to 3650 days from now; `null` means that the token never expires.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_days: Option<Option<i64>>,
+    /// Client networks, at most 50, which replace all earlier ones; an empty list admits every address.
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_allow: Option<Vec<String>>,
     /// Replaces all of the token's limits. Loosening one requires MANAGER.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
+    /// Whether calls may ask the gateway to inject faults, to test a workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inject_faults: Option<bool>,
 }
@@ -64,6 +76,7 @@ pub(crate) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     Option::<T>::deserialize(d).map(Some)
 }
 
+/// The conditions of a rotation; an empty body means the defaults.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -73,6 +86,7 @@ pub struct RotateTokenRequest {
     pub grace_hours: Option<i64>,
 }
 
+/// The extension of a token's expiry.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -81,13 +95,16 @@ pub struct ExtendTokenRequest {
     pub days: Option<i64>,
 }
 
+/// A call to explain.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ExplainRequest {
+    /// HTTP method of the call: 1 to 16 letters, any case.
     pub method: String,
     /// A path such as `/api/openai/models`; a query is ignored.
     pub path: String,
+    /// IPv4 or IPv6 address of the caller. If absent or empty, an allow-list denies the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<String>,
 }
@@ -97,24 +114,33 @@ pub struct ExplainRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TokenQuery {
+    /// Only tokens of this team.
     pub team_id: Option<TeamId>,
     /// Part of the name, any case.
     pub search: Option<String>,
+    /// Only tokens in this state; all if absent.
     pub state: Option<StateFilter>,
+    /// The order; newest first if absent.
     pub sort: Option<TokenSort>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
+/// A state to filter by. Each token is in exactly one of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum StateFilter {
+    /// Neither revoked, disabled nor expired.
     Active,
+    /// Disabled and not revoked, whether expired or not.
     Disabled,
+    /// Revoked permanently.
     Revoked,
+    /// Expired, and neither disabled nor revoked.
     Expired,
 }
 
@@ -122,13 +148,17 @@ pub enum StateFilter {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum TokenSort {
+    /// By creation, newest first.
     #[default]
     #[serde(rename = "-created_at")]
     NewestFirst,
+    /// By creation, oldest first.
     #[serde(rename = "created_at")]
     OldestFirst,
+    /// By name, ascending, any case.
     #[serde(rename = "name")]
     Name,
+    /// By name, descending, any case.
     #[serde(rename = "-name")]
     NameDescending,
 }

@@ -10,25 +10,41 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Figures {
+    /// All calls.
     pub calls: u64,
+    /// Calls to which the upstream responded with a status below 400.
     pub ok: u64,
+    /// Calls to which the upstream responded with 4xx.
     pub client_errors: u64,
+    /// Calls to which the upstream responded with 5xx.
     pub upstream_errors: u64,
+    /// Calls without a first byte from the upstream in time.
     pub timeouts: u64,
+    /// Calls that the gateway failed.
     pub gateway_errors: u64,
+    /// Calls that were denied: token, address, route, method or scope.
     pub denied: u64,
+    /// Calls that met a limit.
     pub limited: u64,
-    /// Successful calls per thousand that reached an upstream; `None` if none did.
+    /// Successful calls per thousand that were neither denied nor limited; `null` if there are none.
     pub success_permille: Option<u64>,
+    /// Mean latency in ms of calls that were neither denied nor limited; `null` if there are none.
     pub mean_ms: Option<u64>,
+    /// Median latency in ms of the same calls, within 6.25 %; `null` if there are none.
     pub p50_ms: Option<u32>,
+    /// Latency in ms below which 95 % of the same calls lie, within 6.25 %.
     pub p95_ms: Option<u32>,
+    /// Latency in ms below which 99 % of the same calls lie, within 6.25 %.
     pub p99_ms: Option<u32>,
+    /// Bytes of request bodies whose length was announced.
     pub bytes_in: u64,
+    /// Bytes of response bodies whose length was announced.
     pub bytes_out: u64,
     /// Prompt tokens of AI calls.
     pub prompt_tokens: u64,
+    /// Completion tokens of AI calls.
     pub completion_tokens: u64,
+    /// The part of the prompt tokens that vendors read from their caches.
     pub cached_tokens: u64,
     /// Cost in micro-dollars.
     pub cost_micros: u64,
@@ -67,49 +83,64 @@ impl From<&Rollup> for Figures {
 pub struct UsageBucket {
     /// Start of the interval, unix ms.
     pub at: UnixMs,
+    /// Figures of the calls that came in during the interval.
     #[serde(flatten)]
     pub figures: Figures,
 }
 
+/// A report on a period.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageStats {
+    /// Start of the period, unix ms, rounded down to the start of an interval.
     pub from: UnixMs,
+    /// End of the period, exclusive, unix ms.
     pub to: UnixMs,
+    /// Width of the intervals in `series`.
     pub interval: Interval,
     /// The time zone of the days.
     pub tz: String,
+    /// Figures of the whole period.
     pub total: Figures,
     /// Intervals in ascending order; those without calls are left out.
     pub series: Vec<UsageBucket>,
-    /// The busiest 50 tokens; [`ListTokenUsage`] has all.
+    /// The busiest 50 tokens; `GET /api/usage/tokens` has all.
     pub by_token: Vec<TokenUsage>,
+    /// The busiest 50 routes; `GET /api/usage/routes` has all.
     pub by_route: Vec<RouteUsage>,
 }
 
+/// Figures of one token.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenUsage {
+    /// Id of the token.
     pub token_id: TokenId,
-    /// `None` for a token that is not in the database.
+    /// Current name of the token; `null` if it is not in the database.
     pub name: Option<String>,
+    /// The team that it belongs to; absent in reports.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team_id: Option<TeamId>,
+    /// Time of its last call, unix ms; absent in reports, and if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<UnixMs>,
+    /// Figures of its calls in the period.
     #[serde(flatten)]
     pub figures: Figures,
 }
 
+/// Figures of one route.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RouteUsage {
-    /// `None` for calls that matched no route.
+    /// Id of the route; `null` for calls that matched no route.
     pub route_id: Option<RouteId>,
-    /// `None` for a route that has been deleted.
+    /// Path of the route; `null` if it has been deleted, and for calls that matched none.
     pub path: Option<String>,
+    /// Time of its last call, unix ms; absent in reports, and if there was none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_at: Option<UnixMs>,
+    /// Figures of its calls in the period.
     #[serde(flatten)]
     pub figures: Figures,
 }

@@ -15,15 +15,21 @@ pub struct UsageLogRequest {
     pub route: String,
     /// Unix ms, or RFC 3339; without a zone it is UTC.
     pub timestamp: LoggedAt,
+    /// HTTP status of the response: 100 to 599.
     pub response_status: u16,
+    /// Duration of the call: 0 to 86,400,000 ms; null or absent counts as 0.
     #[serde(default)]
     pub response_time_ms: Option<f64>,
+    /// Address of the client, cut after 64 bytes.
     #[serde(default)]
     pub ip_address: Option<String>,
+    /// The client's `User-Agent`, cut after 200 bytes.
     #[serde(default)]
     pub user_agent: Option<String>,
+    /// 1 to 16 letters, any case; null or absent counts as `GET`.
     #[serde(default)]
     pub request_method: Option<String>,
+    /// Accepted for compatibility. It is not kept, but distinguishes calls without a `request_id`.
     #[serde(default)]
     pub error_message: Option<String>,
     /// The call's id at the gateway that served it, at most 128 characters. It distinguishes calls that are equal in
@@ -32,15 +38,19 @@ pub struct UsageLogRequest {
     pub request_id: Option<String>,
 }
 
+/// The time of a call.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(untagged)]
 pub enum LoggedAt {
+    /// Unix ms.
     UnixMs(i64),
+    /// RFC 3339, or the same without a zone, which is UTC.
     Text(String),
 }
 
 impl LoggedAt {
+    /// Returns unix ms; `None` if the text is no time.
     pub fn unix_ms(&self) -> Option<UnixMs> {
         match self {
             Self::UnixMs(at) => Some(*at),
@@ -53,6 +63,7 @@ impl LoggedAt {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageLogged {
+    /// Whether the token is known, so that the call appears in reports.
     pub recorded: bool,
     /// Id of the call; every repeat gets the same one.
     pub id: String,

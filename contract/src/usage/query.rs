@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageQuery {
+    /// Start of the period; 24 hours before its end if absent.
     pub from: Option<String>,
     /// End of the period, exclusive.
     pub to: Option<String>,
@@ -18,31 +19,43 @@ pub struct UsageQuery {
     pub interval: Option<Interval>,
     /// The time zone of the days, such as `Asia/Taipei` (IANA); UTC if absent.
     pub tz: Option<String>,
+    /// Only calls with tokens of this team.
     pub team_id: Option<TeamId>,
+    /// Only calls with this token.
     pub token_id: Option<TokenId>,
+    /// Only calls to this route.
     pub route_id: Option<RouteId>,
 }
 
-/// [`UsageQuery`] for a path that names the subject.
+/// The period and its intervals, for a report whose path names its subject; every field is optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SpanQuery {
+    /// Start of the period: unix ms or RFC 3339; 24 hours before its end if absent.
     pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
     pub to: Option<String>,
+    /// If absent, hours for a period of up to 14 days, otherwise days.
     pub interval: Option<Interval>,
+    /// Time zone of the days, such as `Asia/Taipei` (IANA); UTC if absent.
     pub tz: Option<String>,
 }
 
-/// [`SpanQuery`] for the route at a path.
+/// The route, and the period with its intervals; all but the route are optional.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoutePathQuery {
+    /// Path of the route, such as `/api/openai`.
     pub route_path: String,
+    /// Start of the period: unix ms or RFC 3339; 24 hours before its end if absent.
     pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
     pub to: Option<String>,
+    /// If absent, hours for a period of up to 14 days, otherwise days.
     pub interval: Option<Interval>,
+    /// Time zone of the days, such as `Asia/Taipei` (IANA); UTC if absent.
     pub tz: Option<String>,
 }
 
@@ -51,15 +64,20 @@ pub struct RoutePathQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UsageListQuery {
+    /// Start of the period: unix ms or RFC 3339; 24 hours before its end if absent.
     pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
     pub to: Option<String>,
+    /// Only calls with tokens of this team.
     pub team_id: Option<TeamId>,
     /// Part of the name or path, any case.
     pub search: Option<String>,
+    /// The order; busiest first if absent.
     pub sort: Option<UsageSort>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
@@ -68,11 +86,14 @@ pub struct UsageListQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UsageSort {
+    /// All calls.
     #[default]
     Calls,
-    /// Calls that failed.
+    /// Calls with another outcome than `ok`.
     Errors,
+    /// Time of the last call.
     LastUsed,
+    /// The token's name, or the route's path.
     Name,
 }
 
@@ -82,38 +103,51 @@ pub enum UsageSort {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct EventQuery {
+    /// Start of the period: unix ms or RFC 3339.
     pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
     pub to: Option<String>,
+    /// Only calls with tokens of this team.
     pub team_id: Option<TeamId>,
+    /// Only calls with this token.
     pub token_id: Option<TokenId>,
+    /// Only calls to this route.
     pub route_id: Option<RouteId>,
     /// An outcome such as `denied-scope`.
     pub outcome: Option<Outcome>,
     /// `2xx`, `3xx`, `4xx` or `5xx`.
     pub status: Option<StatusClass>,
+    /// An HTTP method, any case.
     pub method: Option<String>,
     /// Beginning of the path.
     pub path: Option<String>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
+/// A class of HTTP statuses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StatusClass {
+    /// 200 to 299.
     #[serde(rename = "2xx")]
     Success,
+    /// 300 to 399.
     #[serde(rename = "3xx")]
     Redirect,
+    /// 400 to 499.
     #[serde(rename = "4xx")]
     ClientError,
+    /// 500 to 599.
     #[serde(rename = "5xx")]
     ServerError,
 }
 
 impl StatusClass {
+    /// Returns the first digit of the class.
     pub fn hundreds(self) -> u32 {
         match self {
             Self::Success => 2,
