@@ -23,11 +23,13 @@ macro_rules! names {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[expect(missing_docs, reason = "each name says it")]
         pub enum $enum {
             $(#[serde(rename = $text)] $name,)+
         }
 
         impl $enum {
+            /// Every name, in the order of the list.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
             /// Returns the name on the wire and in D1.
@@ -115,26 +117,35 @@ names! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AuditQuery {
+    /// Only changes of this kind.
     pub action: Option<Deed>,
+    /// Only changes to this kind of thing.
     pub entity: Option<Entity>,
+    /// Only changes to the thing with this id.
     pub entity_id: Option<String>,
     /// A user id, or `system`.
     pub actor: Option<String>,
+    /// Only changes that belong to this team.
     pub team_id: Option<TeamId>,
+    /// Only changes, or only refused attempts; both if absent.
     pub result: Option<AuditResult>,
+    /// Start of the period, inclusive.
     pub from: Option<String>,
     /// End of the period, exclusive.
     pub to: Option<String>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
+/// The result of an attempt to change something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditResult {
+    /// The change was made.
     Done,
     /// The caller's role did not allow it.
     Refused,
@@ -144,21 +155,31 @@ pub enum AuditResult {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
+    /// Unique id of the entry.
     pub id: String,
+    /// Time of the change, unix ms.
     pub at: UnixMs,
+    /// Id of the user who did it, or `system`.
     pub actor: String,
-    /// Their name or e-mail address, if known.
+    /// Their name or e-mail address; `null` if neither is known.
     pub actor_name: Option<String>,
-    /// A [`Deed`], as text because an older version must be able to show a newer version's entries.
+    /// A deed, such as `create-token`, as text because an older version must be able to show a newer version's entries.
     pub action: String,
+    /// Whether the change was made or refused.
     pub result: AuditResult,
-    /// An [`Entity`], as text for the same reason.
+    /// A kind of thing, such as `token`, as text for the same reason.
     pub entity: String,
+    /// Id of the thing; `null` if the change concerns no single one.
     pub entity_id: Option<String>,
+    /// The team that the thing belongs to; `null` if it belongs to none.
     pub team_id: Option<TeamId>,
+    /// State before the change; `null` if there was none.
     pub before: Option<Value>,
+    /// State after the change; `null` if there is none.
     pub after: Option<Value>,
+    /// Address of the caller; `null` if it is not known.
     pub client_ip: Option<String>,
+    /// Id of the request, as in its `X-Request-Id`.
     pub request_id: String,
 }
 

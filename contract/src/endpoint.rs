@@ -5,6 +5,7 @@ use domain::people::role::Action;
 
 /// One endpoint. The API registers [`Endpoint::PATTERN`], clients call [`Endpoint::path`].
 pub trait Endpoint {
+    /// The HTTP method, in upper case.
     const METHOD: &'static str;
     /// The path; segments in braces are parameters: `/api/tokens/{id}`.
     const PATTERN: &'static str;
@@ -14,8 +15,11 @@ pub trait Endpoint {
     const STATUS: u16 = 200;
     /// A description for people.
     const ABOUT: &'static str;
+    /// Everything else that callers and the document need to know.
     const TERMS: Terms;
+    /// The query of a `GET`, the body of any other method; `()` if there is none.
     type Request;
+    /// The body of a successful response.
     type Response;
 
     /// Returns the pattern with its parameters filled in, in order.
@@ -55,6 +59,7 @@ pub enum Body {
     None,
     /// An empty body counts as `{}`.
     Optional,
+    /// The request is refused without a JSON body.
     Required,
 }
 
@@ -62,7 +67,9 @@ pub enum Body {
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Terms {
+    /// The proof of identity that the caller must give.
     pub auth: Auth,
+    /// Whether the request has a body.
     pub body: Body,
     /// The longest body that is read, in bytes.
     pub max_body: usize,
@@ -136,13 +143,18 @@ pub(crate) use endpoint;
 /// An endpoint without its types, for tables over all of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
+    /// [`Endpoint::METHOD`].
     pub method: &'static str,
+    /// [`Endpoint::PATTERN`].
     pub pattern: &'static str,
+    /// [`Endpoint::ACTION`].
     pub action: Option<Action>,
+    /// [`Endpoint::TERMS`].
     pub terms: Terms,
 }
 
 impl Row {
+    /// Makes the row of an endpoint.
     pub const fn of<E: Endpoint>() -> Self {
         Self { method: E::METHOD, pattern: E::PATTERN, action: E::ACTION, terms: E::TERMS }
     }
@@ -151,6 +163,7 @@ impl Row {
 /// Receives every endpoint with its types.
 #[cfg(feature = "schema")]
 pub trait Visitor {
+    /// Receives one endpoint.
     fn visit<E: Endpoint>(&mut self)
     where
         E::Request: schemars::JsonSchema + serde::de::DeserializeOwned,

@@ -16,10 +16,12 @@ endpoint!(
     example: Some(r#"{ "mode": "check", "kv": { "routes": { "/api/x": "https://x.example" } }, "tables": {} }"#)
 );
 
+/// A dump of the earlier system, or a part of one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ImportRequest {
+    /// Whether to import the dump or only to check it.
     pub mode: ImportMode,
     /// KV's entries, by key; a value is text or JSON.
     #[serde(default)]
@@ -29,12 +31,14 @@ pub struct ImportRequest {
     pub tables: BTreeMap<Table, Value>,
 }
 
+/// The effect of an import.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum ImportMode {
     /// Only reports; changes nothing.
     Check,
+    /// Imports everything that is neither there already nor refused.
     Apply,
 }
 
@@ -42,9 +46,14 @@ pub enum ImportMode {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportReport {
+    /// Whether the data was imported; `false` for a check.
     pub applied: bool,
+    /// Items that were made, or would be.
     pub created: u32,
+    /// Items that are there already and stay unchanged.
     pub existing: u32,
+    /// Items that cannot be imported; their notes say why.
     pub refused: u32,
+    /// The result for each item of the dump.
     pub items: Vec<ImportItem>,
 }

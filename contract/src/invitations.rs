@@ -41,21 +41,27 @@ endpoint!(
     example: Some(r#"{ "type": "user.deleted", "object": "event", "data": { "id": "user_1", "object": "user", "deleted": true } }"#)
 );
 
+/// An invitation of one person into teams.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateInvitationRequest {
+    /// Address to invite, at most 254 bytes after trimming.
     #[cfg_attr(feature = "schema", schemars(length(max = 254)))]
     pub email: String,
+    /// 1 to 20 teams, each once.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 20)))]
     pub teams: Vec<InvitedTeam>,
 }
 
+/// A team and the role that the invited person gets in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitedTeam {
+    /// A team in which the caller may assign the role.
     pub team_id: TeamId,
+    /// The role in that team.
     pub role: Role,
 }
 
@@ -90,24 +96,32 @@ impl CreateInvitationRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct InvitationQuery {
+    /// Only invitations in this state; all if absent.
     pub state: Option<InvitationState>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
+/// The state of an invitation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum InvitationState {
+    /// It can be accepted.
     Pending,
+    /// The person has signed up and is a member of the teams.
     Accepted,
+    /// It was withdrawn and can no longer be accepted.
     Revoked,
+    /// Nobody accepted it within 30 days. It can be sent again.
     Expired,
 }
 
 impl InvitationState {
+    /// Returns the name on the wire and in D1.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Pending => "pending",
@@ -131,20 +145,29 @@ pub enum Delivery {
     Link,
 }
 
+/// An invitation as the people who may assign roles see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct InvitationView {
+    /// Unique id of the invitation.
     pub id: String,
+    /// The invited address.
     pub email: String,
     /// The invitation's teams in which the caller may assign roles.
     pub teams: Vec<TeamRole>,
+    /// Whether it can still be accepted.
     pub state: InvitationState,
+    /// Whether it is sent by Clerk or has to be handed over.
     pub delivery: Delivery,
     /// The link with which the addressee signs up under that address.
     pub link: Option<String>,
+    /// Id of the person who made it.
     pub invited_by: UserId,
+    /// Unix ms.
     pub created_at: UnixMs,
+    /// End of its validity, unix ms: 30 days after it was made or last sent again.
     pub expires_at: UnixMs,
+    /// Unix ms; `null` until it is accepted.
     pub accepted_at: Option<UnixMs>,
     /// The reason why Clerk has not sent it, or Clerk's message when it refused.
     #[serde(default)]

@@ -1,6 +1,8 @@
 //! The admin API's contract: every endpoint with its request and response. The API and the UI both
 //! use it.
 
+#![warn(missing_docs)]
+
 #[cfg(feature = "schema")]
 pub use endpoint::Visitor;
 pub(crate) use endpoint::endpoint;
@@ -22,17 +24,20 @@ pub mod tokens;
 pub mod upkeep;
 pub mod usage;
 
-/// One page of a list. Pass `next_cursor` back as `cursor` for the next page; it is absent at the end.
+/// One page of a list. Pass `next_cursor` back as `cursor` for the next page; it is absent on the last page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "PageOf{T}"))]
 pub struct Page<T> {
+    /// Items of this page, at most `limit`.
     pub items: Vec<T>,
+    /// Position of the next page. Absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
 
-/// The number of items on a page if `limit` is absent, and the largest `limit` accepted.
+/// The number of items on a page if `limit` is absent.
 pub const DEFAULT_LIMIT: u32 = 50;
+/// The largest `limit` accepted.
 pub const MAX_LIMIT: u32 = 200;
 
 /// Whether a change has reached KV.

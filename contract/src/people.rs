@@ -45,14 +45,17 @@ endpoint!(
     example: Some("{}")
 );
 
+/// A page of Clerk's people to add.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SyncPeopleRequest {
+    /// `next_cursor` of the previous call; absent for the first call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
+/// The result of one call that adds people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PeopleSynced {
@@ -63,15 +66,21 @@ pub struct PeopleSynced {
     pub next_cursor: Option<String>,
 }
 
+/// The caller.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Me {
+    /// Id of the user at Clerk.
     pub id: UserId,
+    /// Their primary e-mail address at Clerk; `null` if there is none.
     pub email: Option<String>,
+    /// Their name at Clerk; `null` if they gave none.
     pub name: Option<String>,
+    /// Address of their picture at Clerk; `null` if it has none.
     pub avatar_url: Option<String>,
     /// Empty for a person who waits for access.
     pub memberships: Vec<TeamRole>,
+    /// Whether the caller is an admin of the core team, who may do everything.
     pub is_platform_admin: bool,
 }
 
@@ -87,21 +96,31 @@ impl Me {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamRole {
+    /// Id of the team.
     pub team_id: TeamId,
+    /// Name of the team, for display.
     pub team_name: String,
+    /// The role in that team.
     pub role: Role,
 }
 
+/// A person as other people see them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonView {
+    /// Id of the user at Clerk.
     pub id: UserId,
+    /// Their primary e-mail address at Clerk; `null` if there is none.
     pub email: Option<String>,
+    /// Their name at Clerk; `null` if they gave none.
     pub name: Option<String>,
+    /// Address of their picture at Clerk; `null` if it has none.
     pub avatar_url: Option<String>,
     /// Their roles in the teams that the caller may see.
     pub memberships: Vec<TeamRole>,
+    /// Unix ms; `null` if Clerk knows of none.
     pub last_sign_in_at: Option<UnixMs>,
+    /// Time at which the account was made, or first seen here, unix ms.
     pub created_at: UnixMs,
 }
 
@@ -109,6 +128,7 @@ pub struct PersonView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PersonChanged {
+    /// The person with their new roles.
     #[serde(flatten)]
     pub person: PersonView,
     /// Live tokens that they made and, after this change of roles, may no longer change. The tokens keep
@@ -121,10 +141,15 @@ pub struct PersonChanged {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Member {
+    /// Id of the user at Clerk.
     pub id: UserId,
+    /// Their primary e-mail address at Clerk; `null` if there is none.
     pub email: Option<String>,
+    /// Their name at Clerk; `null` if they gave none.
     pub name: Option<String>,
+    /// Address of their picture at Clerk; `null` if it has none.
     pub avatar_url: Option<String>,
+    /// Their role in this team.
     pub role: Role,
     /// Start of their membership, unix ms.
     pub since: UnixMs,
@@ -140,10 +165,12 @@ pub struct Member {
 pub struct PeopleQuery {
     /// Part of the name, e-mail address or id, any case.
     pub search: Option<String>,
+    /// Only members of this team.
     pub team_id: Option<TeamId>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
@@ -152,10 +179,13 @@ pub struct PeopleQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetTeamRoleRequest {
+    /// One team; absent if `team_ids` names the teams.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub team_id: Option<TeamId>,
+    /// Several teams; together with `team_id` 1 to 50, and a repeated team counts once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub team_ids: Vec<TeamId>,
+    /// The role in each of the teams.
     pub role: Role,
 }
 
@@ -174,11 +204,14 @@ impl SetTeamRoleRequest {
     }
 }
 
+/// A team and the role in it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct AddMembershipRequest {
+    /// A team that the person is not a member of yet.
     pub team_id: TeamId,
+    /// The role in that team.
     pub role: Role,
 }
 

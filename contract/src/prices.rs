@@ -37,6 +37,7 @@ pub struct PriceQuery {
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
@@ -45,7 +46,9 @@ pub struct PriceQuery {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetPriceRequest {
+    /// Micro-dollars for a million tokens of the prompt, at most 1,000,000,000,000.
     pub prompt: u64,
+    /// Micro-dollars for a million tokens of the completion, at most 1,000,000,000,000.
     pub completion: u64,
     /// Price of prompt tokens read from the vendor's cache; if null or absent, `prompt` applies.
     #[serde(default)]
@@ -63,22 +66,28 @@ pub struct SetPriceRequest {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ModelPrice {
+    /// Name of the model, as its vendor's API reports it.
     pub model: String,
+    /// Micro-dollars for a million tokens.
     pub price: Price,
+    /// Source of the price; empty if none was given.
     pub source: String,
     /// Start of its validity, unix ms.
     pub effective_at: UnixMs,
 }
 
+/// The response to a change of a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PriceChanged {
     /// `null` after a deletion.
     pub price: Option<ModelPrice>,
+    /// Whether KV has taken the change.
     pub propagation: Propagation,
 }
 
 impl SetPriceRequest {
+    /// Checks the request and the name of the model. Returns the price and its source.
     pub fn validate(self, model: &str) -> Result<(Price, String), Vec<FieldError>> {
         let mut errors = Vec::new();
         let is_name = (1..=MAX_MODEL_LEN).contains(&model.len())

@@ -48,14 +48,17 @@ endpoint!(
     ListMembers, "GET", "/api/teams/{id}/members", Some(Action::ReadTeam), 200, MemberQuery => Page<Member>
 );
 
+/// A new team.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateTeamRequest {
     /// 1 to 63 lower-case letters, digits and inner hyphens.
     pub id: TeamId,
+    /// 1 to 255 characters after trimming, without control characters.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
     pub name: String,
+    /// At most 500 characters; an empty text counts as `null`.
     #[cfg_attr(feature = "schema", schemars(length(max = 500)))]
     #[serde(default)]
     pub description: Option<String>,
@@ -79,14 +82,20 @@ pub struct CreateTeamRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateTeamRequest {
+    /// 1 to 255 characters after trimming, without control characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
+    /// At most 500 characters; an empty text counts as `null`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub description: Option<Option<String>>,
+    /// `#rrggbb`.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub color: Option<Option<String>>,
+    /// A name such as `robot`: at most 64 letters, digits and hyphens.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub icon: Option<Option<String>>,
+    /// Scopes that bound the scopes of the team's tokens, at most 100; `null` means no bound, an empty list
+    /// admits none.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub scope_cap: Option<Option<Vec<String>>>,
     /// Replaces all of the team's limits.
@@ -104,6 +113,7 @@ pub struct TeamQuery {
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
@@ -115,20 +125,29 @@ pub struct MemberQuery {
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
+/// A team as its members see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamView {
+    /// A slug that never changes and is never given to another team.
     pub id: TeamId,
+    /// 1 to 255 characters, for display.
     pub name: String,
+    /// At most 500 characters; `null` if there is none.
     pub description: Option<String>,
+    /// `#rrggbb` in lower case; `null` if none is set.
     pub color: Option<String>,
+    /// Name of an icon, such as `robot`; `null` if none is set.
     pub icon: Option<String>,
+    /// Scopes that bound the scopes of the team's tokens; `null` means no bound, an empty list admits none.
     pub scope_cap: Option<Vec<String>>,
     /// Default limits for the team's tokens: each applies to a token that does not set that limit itself.
     pub limits: Limits,
+    /// Number of members.
     pub members: u32,
     /// Fields whose stored value this version cannot read; they show as empty. An edit
     /// is refused unless it sets each of them.
@@ -138,7 +157,9 @@ pub struct TeamView {
     pub tokens: u32,
     /// The caller's role.
     pub your_role: Option<Role>,
+    /// Unix ms.
     pub created_at: UnixMs,
+    /// Time of the last change, unix ms.
     pub updated_at: UnixMs,
     /// Version of the row, which is also the `ETag`.
     pub version: u64,
@@ -149,35 +170,51 @@ pub struct TeamView {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TeamChanged {
+    /// The team after the change.
     #[serde(flatten)]
     pub team: TeamView,
+    /// Whether KV has taken the new bounds of all affected tokens.
     pub propagation: Propagation,
 }
 
 /// A request that has passed its checks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewTeam {
+    /// A well-formed slug.
     pub id: TeamId,
+    /// Trimmed, 1 to 255 characters.
     pub name: String,
+    /// At most 500 characters; `None` if it was empty.
     pub description: Option<String>,
+    /// `#rrggbb` in lower case.
     pub color: Option<String>,
+    /// Name of an icon.
     pub icon: Option<String>,
+    /// Bound of the scopes of its tokens; `None` means no bound.
     pub scope_cap: Option<Vec<Scope>>,
+    /// Default limits for its tokens.
     pub limits: Limits,
 }
 
 /// A change that has passed its checks; `None` leaves a field unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TeamChange {
+    /// Trimmed, 1 to 255 characters.
     pub name: Option<String>,
+    /// `Some(None)` clears it.
     pub description: Option<Option<String>>,
+    /// `Some(None)` clears it.
     pub color: Option<Option<String>>,
+    /// `Some(None)` clears it.
     pub icon: Option<Option<String>>,
+    /// Bound of the scopes of its tokens; `Some(None)` removes the bound.
     pub scope_cap: Option<Option<Vec<Scope>>>,
+    /// Replaces all of the team's limits.
     pub limits: Option<Limits>,
 }
 
 impl CreateTeamRequest {
+    /// Checks every field and returns the team.
     pub fn validate(self) -> Result<NewTeam, Vec<FieldError>> {
         let mut errors = Vec::new();
         if !self.id.is_well_formed() {
@@ -197,6 +234,7 @@ impl CreateTeamRequest {
 }
 
 impl UpdateTeamRequest {
+    /// Checks the fields that are given and returns the change.
     pub fn validate(self) -> Result<TeamChange, Vec<FieldError>> {
         let mut errors = Vec::new();
         let change = TeamChange {

@@ -33,34 +33,44 @@ endpoint!(
     example: Some(r#"{ "repair": false }"#)
 );
 
+/// The state of a part of the system, from good to bad.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum HealthStatus {
+    /// It works.
     Ok,
     /// It works, but somebody should look at it.
     Degraded,
+    /// It does not work.
     Down,
 }
 
+/// The state of the admin API and of everything that it depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthDetailed {
     /// The worst status of all the parts.
     pub status: HealthStatus,
+    /// `admin-api`.
     pub service: String,
+    /// Version of the software, such as `1.2.0`.
     pub version: String,
+    /// Time of the measurement, unix ms; at most 10 s ago.
     pub checked_at: UnixMs,
+    /// The parts. If the database is down, those that need it are left out.
     pub checks: Vec<HealthCheck>,
 }
 
-/// One part of the system: `database`, `kv`, `queue`, `publication`, `sessions` or `drift`.
+/// One part of the system: `credentials`, `database`, `drift`, `kv`, `publication`, `queue` or `sessions`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthCheck {
+    /// One of the names above.
     pub name: String,
+    /// The state of this part.
     pub status: HealthStatus,
-    /// A short note for people, such as `3 changes pending for 40 s`.
+    /// A short note for people, such as `3 changes pending for 40 s`; `null` if there is none.
     pub note: Option<String>,
     /// The note's code, kebab-case.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -86,9 +96,11 @@ pub struct NotificationQuery {
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
 }
 
+/// The reason for a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]
@@ -113,6 +125,7 @@ pub enum NotificationKind {
 }
 
 impl NotificationKind {
+    /// All kinds. The list of notifications leaves out those of a newer version.
     pub const ALL: [Self; 8] = [
         Self::TokenExpiring,
         Self::RouteFailing,
@@ -151,23 +164,31 @@ pub fn stalled_since(waiting_since: UnixMs, stored_at: Option<UnixMs>, now: Unix
     (!is_answered && now - waiting_since >= STALLED_AFTER_MS).then(|| stored_at.unwrap_or(waiting_since))
 }
 
+/// A matter that somebody should attend to. It closes by itself once the reason is gone.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Notification {
+    /// The reason, which determines `subject` and `details`.
     pub kind: NotificationKind,
+    /// Id of the thing that it concerns, or a fixed word such as `queue`.
     pub subject: String,
-    /// `None` if it concerns the platform.
+    /// The team that it concerns; `null` if it concerns the platform.
     pub team_id: Option<TeamId>,
+    /// An object; each kind lists its fields.
     pub details: Value,
+    /// Time since which it has been open, unix ms.
     pub created_at: UnixMs,
+    /// Time at which its details were last renewed, unix ms.
     pub updated_at: UnixMs,
 }
 
+/// The state of publication to KV.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Publication {
     /// Changes that KV has not taken yet.
     pub pending: u32,
+    /// Time of the oldest pending change, unix ms; `null` if none is pending.
     pub oldest_at: Option<UnixMs>,
     /// The oldest pending changes, at most 50.
     pub rows: Vec<PendingChange>,
@@ -180,6 +201,7 @@ pub struct Publication {
     pub compare_error: Option<String>,
 }
 
+/// A change that KV has not taken yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PendingChange {
@@ -187,12 +209,17 @@ pub struct PendingChange {
     pub kind: String,
     /// The token's id; empty for the route table.
     pub entity_id: String,
+    /// Time of the change, unix ms.
     pub created_at: UnixMs,
+    /// Attempts that failed so far.
     pub attempts: u32,
+    /// Time from which it is tried again, unix ms.
     pub next_attempt_at: UnixMs,
+    /// The reason why the last attempt failed; `null` before the first failure.
     pub last_error: Option<String>,
 }
 
+/// One slice to compare; an empty body compares the first slice without repairing.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -200,16 +227,20 @@ pub struct ReconcileRequest {
     /// Whether to publish each differing entry again. If absent or `false`, the call only compares.
     #[serde(default)]
     pub repair: bool,
+    /// `next_cursor` of the previous slice; absent for the first slice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
+/// The result for one slice.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReconcileReport {
     /// KV entries that were compared.
     pub compared: u32,
+    /// Entries that differ.
     pub drift: Vec<Drift>,
+    /// Position of the next slice. Absent after the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
 }
@@ -218,6 +249,7 @@ pub struct ReconcileReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Drift {
+    /// The way in which it differs.
     pub kind: DriftKind,
     /// A token's id, `routes`, or, for an entry that D1 does not know, its KV key.
     pub subject: String,
@@ -225,6 +257,7 @@ pub struct Drift {
     pub repaired: bool,
 }
 
+/// The way in which an entry of KV differs from D1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "kebab-case")]

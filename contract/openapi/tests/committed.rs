@@ -1,5 +1,5 @@
 //! The committed OpenAPI document and its page are what the types say.
-//! `UPDATE_OPENAPI=1 cargo test -p openapi` writes them anew.
+//! `UPDATE_OPENAPI=1 cargo test -p openapi` writes them again.
 
 #![expect(clippy::unwrap_used, reason = "clippy does not see a whole file as a test")]
 
@@ -17,7 +17,7 @@ fn committed(name: &str, made: &str) {
 }
 
 #[test]
-fn the_committed_document_is_the_present_one() {
+fn the_committed_document_is_current() {
     let document = openapi::document::document();
     committed("openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
     committed("docs.html", &openapi::page::render(&document));

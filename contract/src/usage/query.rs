@@ -1,0 +1,159 @@
+//! Queries of `/api/usage`.
+
+use domain::id::{RouteId, TeamId, TokenId};
+use domain::usage::outcome::Outcome;
+use domain::usage::span::Interval;
+use serde::{Deserialize, Serialize};
+
+/// The period and its intervals; every field is optional. Times are unix ms or RFC 3339; the default is
+/// the last 24 hours.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UsageQuery {
+    /// Start of the period; 24 hours before its end if absent.
+    pub from: Option<String>,
+    /// End of the period, exclusive.
+    pub to: Option<String>,
+    /// If absent, hours for a period of up to 14 days, otherwise days.
+    pub interval: Option<Interval>,
+    /// The time zone of the days, such as `Asia/Taipei` (IANA); UTC if absent.
+    pub tz: Option<String>,
+    /// Only calls with tokens of this team.
+    pub team_id: Option<TeamId>,
+    /// Only calls with this token.
+    pub token_id: Option<TokenId>,
+    /// Only calls to this route.
+    pub route_id: Option<RouteId>,
+}
+
+/// The period and its intervals, for a report whose path names its subject; every field is optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SpanQuery {
+    /// Start of the period: unix ms or RFC 3339; 24 hours before its end if absent.
+    pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
+    pub to: Option<String>,
+    /// If absent, hours for a period of up to 14 days, otherwise days.
+    pub interval: Option<Interval>,
+    /// Time zone of the days, such as `Asia/Taipei` (IANA); UTC if absent.
+    pub tz: Option<String>,
+}
+
+/// The route, and the period with its intervals; all but the route are optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RoutePathQuery {
+    /// Path of the route, such as `/api/openai`.
+    pub route_path: String,
+    /// Start of the period: unix ms or RFC 3339; 24 hours before its end if absent.
+    pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
+    pub to: Option<String>,
+    /// If absent, hours for a period of up to 14 days, otherwise days.
+    pub interval: Option<Interval>,
+    /// Time zone of the days, such as `Asia/Taipei` (IANA); UTC if absent.
+    pub tz: Option<String>,
+}
+
+/// Query of the lists of tokens and routes; every field is optional.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct UsageListQuery {
+    /// Start of the period: unix ms or RFC 3339; 24 hours before its end if absent.
+    pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
+    pub to: Option<String>,
+    /// Only calls with tokens of this team.
+    pub team_id: Option<TeamId>,
+    /// Part of the name or path, any case.
+    pub search: Option<String>,
+    /// The order; busiest first if absent.
+    pub sort: Option<UsageSort>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
+    pub cursor: Option<String>,
+}
+
+/// The order: highest first, except `name`, which is ascending.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum UsageSort {
+    /// All calls.
+    #[default]
+    Calls,
+    /// Calls with another outcome than `ok`.
+    Errors,
+    /// Time of the last call.
+    LastUsed,
+    /// The token's name, or the route's path.
+    Name,
+}
+
+/// Query of single calls; every field is optional. Without `from`, a list that names no token, route or team
+/// covers the last 24 hours. Otherwise, and in an export, the default is all calls that are kept.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct EventQuery {
+    /// Start of the period: unix ms or RFC 3339.
+    pub from: Option<String>,
+    /// End of the period, exclusive: unix ms or RFC 3339; now if absent.
+    pub to: Option<String>,
+    /// Only calls with tokens of this team.
+    pub team_id: Option<TeamId>,
+    /// Only calls with this token.
+    pub token_id: Option<TokenId>,
+    /// Only calls to this route.
+    pub route_id: Option<RouteId>,
+    /// An outcome such as `denied-scope`.
+    pub outcome: Option<Outcome>,
+    /// `2xx`, `3xx`, `4xx` or `5xx`.
+    pub status: Option<StatusClass>,
+    /// An HTTP method, any case.
+    pub method: Option<String>,
+    /// Beginning of the path.
+    pub path: Option<String>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+    /// `next_cursor` of the previous page; absent for the first page.
+    pub cursor: Option<String>,
+}
+
+/// A class of HTTP statuses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum StatusClass {
+    /// 200 to 299.
+    #[serde(rename = "2xx")]
+    Success,
+    /// 300 to 399.
+    #[serde(rename = "3xx")]
+    Redirect,
+    /// 400 to 499.
+    #[serde(rename = "4xx")]
+    ClientError,
+    /// 500 to 599.
+    #[serde(rename = "5xx")]
+    ServerError,
+}
+
+impl StatusClass {
+    /// Returns the first digit of the class.
+    pub fn hundreds(self) -> u32 {
+        match self {
+            Self::Success => 2,
+            Self::Redirect => 3,
+            Self::ClientError => 4,
+            Self::ServerError => 5,
+        }
+    }
+}
