@@ -34,7 +34,8 @@ pub const ROUTES_KEY: &str = "routes";
 /// Time for which a tombstone stays, in seconds: far longer than KV takes to show it everywhere.
 pub const TOMBSTONE_TTL_S: u64 = 86_400;
 
-/// Reads either version. `hash` names a v1 record, which has no id of its own.
+/// Reads a token's record in either version. A v1 record has no id of its own, so one is derived
+/// from `hash`.
 ///
 /// # Errors
 /// [`KvError::NotUnderstood`] if something that narrows the token cannot be read: the token then grants nothing.
@@ -126,8 +127,8 @@ impl RouteV2 {
         "credential",
     ];
 
-    /// Makes the route as the gateway knows it. `allow_insecure` is passed to [`UpstreamUrl::parse`]: what is stored is
-    /// held to the same rules as what an admin enters.
+    /// Makes the route as the gateway uses it. The stored address must pass [`UpstreamUrl::parse`], like one that an
+    /// admin enters; `allow_insecure` is passed on to it.
     pub fn open(self, allow_insecure: bool) -> Result<Route, InvalidUpstream> {
         Ok(Route {
             rule: Rule { id: self.id, path: self.path, tags: self.tags, methods: self.methods },

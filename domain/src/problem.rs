@@ -21,7 +21,8 @@ pub struct Problem {
     pub values: BTreeMap<String, String>,
 }
 
-/// A value in a sentence. It is sent as the sentence shows it, except for a problem within a problem.
+/// A value in a sentence. It is sent in the form that the sentence shows; only a problem within a problem is
+/// sent differently.
 trait Value: fmt::Display {
     fn sent(&self) -> String {
         self.to_string()
@@ -40,7 +41,8 @@ impl Value for InvalidScope {
     }
 }
 
-/// One `match` for each use of a row, so that a Worker carries the sentences of the enums that it shows alone.
+/// Makes a separate `match` for each use of a row, so that a Worker holds only the sentences of the enums that
+/// it shows.
 macro_rules! problems {
     (@say $f:ident $text:literal) => { $f.write_str($text) };
     (@say $f:ident $text:literal $($value:ident)+) => { write!($f, $text, $($value = $value),+) };

@@ -97,11 +97,12 @@ pub struct UsageEvent {
     pub status: u16,
     /// How the call ended.
     pub outcome: Outcome,
-    /// From the call's arrival to the upstream's first byte; of the whole call if none came.
+    /// Time from the call's arrival to the upstream's first byte, or to the call's end if no byte came.
     pub latency_ms: u32,
     /// The part of it that was the gateway's own.
     pub gateway_ms: u32,
-    /// Duration of the whole call if its end was seen: web sockets, AI calls, calls with a reservation.
+    /// Duration of the whole call, if the gateway saw its end. It watches for the end of web sockets, AI calls
+    /// and calls with a reservation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u32>,
     /// Length of the request's body; `None` if it was not announced.

@@ -44,7 +44,8 @@ impl From<JsValue> for AttachError {
 /// Headers of an AWS request that a signature must cover besides `host` and all of `x-amz-*`.
 const SIGNED: [&str; 3] = ["content-type", "content-md5", "range"];
 
-/// Attaches `edit`. Returns the bearer token if one was fetched for this, since the upstream may refuse it.
+/// Attaches `edit`. Returns the bearer token if it is one from a token server, so that the caller can
+/// forget it if the upstream refuses it.
 pub async fn attach(
     edit: &CredentialEdit,
     call: &mut Outgoing<'_>,

@@ -20,10 +20,10 @@ pub enum CryptoError {
     /// The key has the wrong form.
     #[error("the key cannot be used")]
     Key,
-    /// No key of the ring opens it, for this route and origin.
+    /// No key of the ring opens the credential for this route and origin.
     #[error("the sealed credential cannot be opened")]
     Open,
-    /// The credential has no plaintext.
+    /// The credential has no plaintext, or the platform cannot encrypt it.
     #[error("the credential cannot be sealed")]
     Seal,
 }

@@ -21,8 +21,8 @@ pub fn set_request_id(headers: &Headers, request_id: &str) -> Result<(), JsValue
     headers.set(REQUEST_ID, request_id)
 }
 
-/// Lets pages of `origin`, if it is allowed, read the response and the headers that `exposed` lists. The
-/// response differs by origin even if none is allowed.
+/// Lets pages of the allowed `origin` read the response and the headers that `exposed` lists. `Vary: Origin`
+/// is set even if no origin is allowed, because the response to an allowed one would differ.
 pub fn set_cors(
     headers: &Headers,
     origin: Option<&str>,

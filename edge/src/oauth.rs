@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use url::form_urlencoded::Serializer;
 use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
 
-/// A token is not used within this time before it expires, in ms, nor in the last fifth of its life.
+/// A token is not used for this long before it expires, in ms, or for the last fifth of its life if that is
+/// shorter.
 const MAX_MARGIN_MS: i64 = 30_000;
 /// Time that a fetch in the background may take before another one is started, in ms.
 const REFRESH_PATIENCE_MS: i64 = 15_000;
@@ -20,7 +21,7 @@ const REFRESH_PATIENCE_MS: i64 = 15_000;
 const DEFAULT_LIFE_MS: i64 = 5 * 60_000;
 /// Time that a server may take, and that one call waits for the fetch of another, in ms.
 const TIMEOUT_MS: u64 = 10_000;
-/// Pause before the next look at whether the other call's fetch is done, in ms.
+/// Interval, in ms, at which a waiting call checks whether another call's fetch is done.
 const LOOK_AGAIN_MS: u64 = 20;
 /// Clients whose tokens are kept. An isolate has few routes with such a client.
 const CAPACITY: usize = 500;
@@ -128,8 +129,8 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
     fetched.map(|ready| ready.token)
 }
 
-/// Returns the fetch of the client's next token, to run beside the call, once half of the current one's
-/// life is over. So no call waits when it expires.
+/// Returns a future that fetches the client's next token, if half of the current one's life is over. It runs
+/// beside the call, so that no call has to wait when the current token expires.
 pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = ()> + 'static> {
     let key = key(client);
     TOKENS.with_borrow_mut(|tokens| match tokens.get_mut(&key) {
@@ -141,7 +142,7 @@ pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = 
     })?;
     let client = client.clone();
     Some(async move {
-        // A failure is tried again: the current token has half of its life left.
+        // A later call tries again after a failure: the current token has half of its life left.
         let Ok(ready) = fetch(&client).await else { return };
         TOKENS.with_borrow_mut(|tokens| tokens.insert(key, Slot::Ready(ready)));
     })

@@ -26,7 +26,7 @@ pub enum Body {
     /// Sent once, changed on the way.
     Piped {
         stream: web_sys::ReadableStream,
-        /// The reason why the client's body cannot be read any further, once it cannot.
+        /// Set to the reason when the client's body cannot be read any further.
         broken: Rc<Cell<Option<Malformed>>>,
     },
 }

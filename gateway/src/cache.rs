@@ -9,8 +9,8 @@ const REFRESH_PATIENCE_MS: i64 = 3_000;
 /// Time for which a store that failed is left alone.
 const RETRY_PAUSE_MS: i64 = 1_000;
 
-/// Greatest age of a value that a call may be refused for, and so the shortest time between two reads made
-/// for that reason.
+/// Greatest age at which a value may be the reason to refuse a call. It is therefore also the shortest time
+/// between two reads made before a refusal.
 const REFUSAL_AGE_MS: i64 = 1_000;
 
 /// A value with the time at which its read started.
@@ -39,12 +39,12 @@ pub enum Freshness {
 /// The step that must come before a call is refused because of an entry.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Claim {
-    /// None: the entry is young and has refused before, or it was read for this call, or its store failed
-    /// a moment ago.
+    /// Nothing. The entry is young and was already the reason for a refusal, or it was read for this call, or
+    /// its store failed a moment ago.
     Settled,
     /// Read it again.
     Read,
-    /// Look again shortly: the entry may not be read yet, or another call is reading it.
+    /// Wait a little and ask again: it is too early for another read, or another call is reading the entry.
     Wait,
 }
 
@@ -102,7 +102,8 @@ impl<T> Entry<T> {
         }
     }
 
-    /// Notes that a call was refused because of this entry: while it is young, others need not wait.
+    /// Notes that a call was refused because of this entry. While the entry is young, later calls are refused
+    /// without waiting.
     pub fn note_refusal(&mut self) {
         self.has_refused = true;
     }

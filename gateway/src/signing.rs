@@ -29,7 +29,7 @@ pub struct Prepared {
     form: Option<Form>,
 }
 
-/// Prepares the body for the credential. One that signs nothing leaves the body alone.
+/// Prepares the body for the credential. A credential that signs nothing leaves the body as it is.
 ///
 /// # Errors
 /// 400 if a chunked body breaks its framing, 413 if a body must be held whole and cannot be.

@@ -29,10 +29,10 @@ const KV_CACHE_TTL_S: u64 = 30;
 /// 128 MB.
 const TOKEN_CAPACITY: usize = 5_000;
 
-/// Pause before the next look at whether another call's read is done, in ms.
+/// Interval, in ms, at which a waiting call checks whether another call's read is done.
 const LOOK_AGAIN_MS: u64 = 20;
-/// Reads for uncached tokens of the legacy form, a second and isolate. They have no check, so anybody can
-/// ask for any number of them.
+/// The most reads per second and isolate for uncached tokens of the legacy form. That form has no check, so
+/// anybody can make up any number of such tokens.
 const LEGACY_READS_A_SECOND: u32 = 100;
 
 /// The reason why the store gave no value.
@@ -194,8 +194,8 @@ impl Store<'_> {
         }
     }
 
-    /// Brings the cached token up to date before a call that arrived at `since` is refused because of it, by
-    /// at most one read a second. Returns whether it has been read meanwhile.
+    /// Reads the cached token again, at most once a second, before a call that arrived at `since` is refused
+    /// because of it. Returns whether this call or another one has read it meanwhile.
     pub async fn refresh_token(&self, hash: &TokenHash, form: Form, since: UnixMs) -> bool {
         let claim = || {
             TOKEN_CACHE.with_borrow_mut(|cache| {
@@ -328,7 +328,7 @@ impl Store<'_> {
             Some(_) | None => {}
         }
         match fetch_routes(self.env, self.config, self.request_id).await {
-            // The last known table serves, whether KV or the table in it cannot be read.
+            // If KV, or the table in it, cannot be read, the last known table serves.
             Err(cause) => {
                 log(Source::Request(self.request_id), "routes cannot be read", &cause);
                 note_routes_failure();
@@ -339,8 +339,8 @@ impl Store<'_> {
     }
 }
 
-/// Brings an entry up to date before a call is refused because of it. Returns whether it has been read
-/// meanwhile.
+/// Reads an entry again before a call is refused because of it. Returns whether this call or another one has
+/// read it meanwhile.
 async fn again(claim: impl Fn() -> Claim, read: impl Future<Output = ()>) -> bool {
     let mut has_waited = false;
     loop {

@@ -100,7 +100,7 @@ pub async fn forward(
             Ok(answer)
         }
         Err(failed) => match first {
-            // Report the slow one to the client: it may have carried the call out.
+            // Report the timeout of the first upstream to the client: that upstream may have carried out the call.
             Err(first) if matches!(first.error, GatewayError::GatewayTimeout) => Err(first),
             first => first.or(Err(failed)),
         },

@@ -1,7 +1,7 @@
 // Builds the named parts (gateway, admin-api, ui; without a name all). A part that has not changed since its
-// last build is skipped, so wrangler can call this at every start. Each part is built in a folder beside its place and
-// moved in once it is whole: what runs from there goes on unharmed, and a build that fails changes nothing. With
-// `--ahead` nothing is moved in yet; a later build without it has only that left to do.
+// last build is skipped, so wrangler can call this at every start. Each part is built in a separate folder and moved to
+// its place when it is complete: a process that uses the earlier build is not disturbed, and a build that fails changes
+// nothing. With `--ahead` the move is left to a later build without it.
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -53,11 +53,11 @@ async function worker(crate, to) {
   if (!isQuick()) say(`${crate}: ${kib(wasm)} of wasm, ${kib(gzipSync(wasm, { level: 9 }))} gzipped`);
 }
 
-/** Lets cargo compile a part as its build will find it. It needs no tool, so it can go on while those are compiled. */
+/** Compiles a part with cargo. Unlike its build, this step needs none of the tools, so both can be compiled at once. */
 export async function compile(name) {
   const isUi = name === "ui";
   const args = ["build", isUi ? "--bins" : "--lib", "--profile", profile(), "--target", WASM];
-  // `worker` asks for it; it bears on exported async functions alone, so the UI may share what both depend on.
+  // `worker` requires it. It affects only exported async functions, so the UI can share compiled dependencies.
   const env = { CARGO_TARGET_DIR: targetDir, ...(isUi ? {} : { WASM_BINDGEN_USE_JS_SYS: "1" }) };
   await run("cargo", args, { cwd: path.join(root, isUi ? "admin-ui" : name), env, quiet: true });
 }
@@ -131,7 +131,7 @@ const stampOf = (name) => path.join(root, ".wrangler/stamps", name);
 const QUICK = " quick";
 const holds = (stamp, ...contents) => existsSync(stamp) && contents.includes(readFileSync(stamp, "utf8"));
 
-/** Tells whether a part is in its place as its sources are now. A release does for those who asked for a quick build, too. */
+/** Whether a part in its place matches its current sources. If a quick build is asked for, a release also counts. */
 export function isBuilt(name) {
   if (!existsSync(path.join(root, parts[name].output))) return false;
   const sources = digest(parts[name].sources);

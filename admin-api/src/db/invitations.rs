@@ -105,8 +105,8 @@ pub fn insert(
 /// Accepts all pending invitations to the addresses: a person whose verified address is among them becomes a
 /// member, with an audit entry for each membership. Every invitation is accepted by this function.
 ///
-/// First revokes parts that an inviter could no longer give. If `seen_by` (JSON teams) is given, only people in one
-/// of these teams become members; `None` means everybody.
+/// First it revokes the parts of invitations that their inviters could no longer give. If `seen_by` (JSON teams) is
+/// given, only people in one of these teams become members; `None` means everybody.
 pub fn accept(
     db: &Db,
     emails: &[&str],
@@ -260,9 +260,9 @@ pub fn put_people(
     Ok(statements)
 }
 
-/// Marks a person as deleted, opens notifications for their live tokens, and removes their memberships and the
-/// invitations that these permitted. The order matters: the last ADMIN of a team may only lose that role once they
-/// are deleted.
+/// Marks a person as deleted, opens notifications for their live tokens, removes their memberships, and revokes the
+/// invitations that they could make only with these memberships. The order matters: the last ADMIN of a team may only
+/// lose that role once they are deleted.
 pub fn delete_person(
     db: &Db,
     id: &UserId,

@@ -66,8 +66,8 @@ pub async fn claim_asking(db: &Db, user: &UserId, now: UnixMs, before: UnixMs) -
     db.change(vec![db.statement(sql!("person_asked"), params![user.as_str(), now, before])?]).await
 }
 
-/// Makes a person whom the configuration names an admin of the core team, as long as it has none. Returns whether
-/// they are one now. It requires no [`Grant`]: the deployment itself authorises it.
+/// Makes a person an ADMIN of the core team, as long as the team has none. The configuration names this person, so the
+/// deployment itself authorises it and no [`Grant`] is required. Returns whether they are an ADMIN now.
 ///
 /// [`Grant`]: domain::people::grant::Grant
 pub async fn insert_core_admin(

@@ -112,7 +112,7 @@ pub fn update(db: &Db, _: &Grant<EditTeam>, team: &TeamView, now: UnixMs) -> Res
     db.statement(sql!("team_update"), params)
 }
 
-/// Deletes the team; if the caller made a `version` a condition, only at that version.
+/// Deletes the team. If `version` is given, it deletes the team only at that version.
 pub fn delete(
     db: &Db,
     _: &Grant<DeleteTeam>,

@@ -100,8 +100,8 @@ pub async fn remove_membership(call: &Call, _: Asked<()>) -> Answer<PersonChange
 ///
 /// 1. Check permission for each team, by the person's current and new role there. A team that the caller may not
 ///    see, or that does not exist, is 404.
-/// 2. Write in one transaction. Each write requires the role for which permission was given, even if it changes
-///    nothing, and a trigger keeps the last ADMIN.
+/// 2. Write in one transaction. Each write, even one that changes nothing, requires that the person's role is still
+///    the one that step 1 saw. A trigger keeps the last ADMIN.
 async fn assign(
     call: &Call,
     caller: &Caller,

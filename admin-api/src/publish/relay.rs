@@ -1,11 +1,11 @@
 //! Continues publication in further invocations when one is not enough.
 //!
 //! A run of the cron may write some 700 entries, so a republication of 100,000 tokens would take over two hours.
-//! Therefore a run that leaves rows sends up to [`CHAINS`] messages to the publication queue. Each starts a separate
-//! invocation, which publishes as much as one may and sends the next message. The chains are bounded: a message
-//! contains the end of its minute and leads to at most one other, and to none after that end. If it is delivered
-//! twice, there is one more chain for the rest of the minute. No work is done twice, because each row belongs to the
-//! invocation that has claimed it.
+//! Therefore a run that leaves rows unpublished sends up to [`CHAINS`] messages to the publication queue. Each starts
+//! a separate invocation, which publishes as many rows as one invocation may and sends the next message. The chains
+//! are bounded: a message states when its minute ends, and leads to at most one other message before then and to
+//! none later. If it is delivered twice, there is one more chain for the rest of the minute. No work is done twice,
+//! because each row belongs to the invocation that has claimed it.
 
 use super::{KvError, Writer, drain_all};
 use crate::db::{Db, StoreError, outbox};
@@ -26,7 +26,7 @@ const ROWS: u32 = 800;
 /// The time for which a chain continues after the cron's run; the next run begins new chains.
 const CHAIN_MS: i64 = 50 * SECOND_MS;
 const DRAIN_MS: i64 = 25 * SECOND_MS;
-/// Operations that an invocation leaves unused.
+/// The operations that an invocation keeps in reserve.
 const RESERVE: u32 = 20;
 
 #[derive(Debug, Serialize, Deserialize)]

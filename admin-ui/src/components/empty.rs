@@ -10,7 +10,8 @@ pub struct EmptyProps {
     pub children: Html,
 }
 
-/// The message in place of an empty list. The library's own component makes its title the page's.
+/// The message in place of an empty list. The library's own component is not used: it would make its title the
+/// heading of the page.
 #[component]
 pub fn Empty(props: &EmptyProps) -> Html {
     html! {

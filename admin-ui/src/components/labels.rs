@@ -21,7 +21,7 @@ pub fn role_name(i18n: &I18n, role: Role) -> AttrValue {
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct RoleLabelProps {
     pub role: Role,
-    /// The team it is held in.
+    /// The team in which the person has the role.
     #[prop_or_default]
     pub team: Option<AttrValue>,
 }
@@ -40,7 +40,7 @@ pub fn RoleLabel(props: &RoleLabelProps) -> Html {
     html! { <Label {label} {color} compact=true /> }
 }
 
-/// The state of a token now, with its end taken into account.
+/// The current state of a token, which depends on its expiry too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     Active,

@@ -64,7 +64,7 @@ const INTERVALS: [(Interval, &str); 3] =
     [(Interval::FiveMinutes, "5m"), (Interval::Hour, "hour"), (Interval::Day, "day")];
 
 impl Range {
-    /// Returns the beginning and the exclusive end; `None` is now.
+    /// Returns the beginning and the exclusive end. An end of `None` means now.
     fn ends(
         &self,
         now: UnixMs,
@@ -93,7 +93,7 @@ impl Range {
 pub struct RangePickerProps {
     pub range: Range,
     pub on_change: Callback<Range>,
-    /// Whether an interval can be chosen; a list has none.
+    /// Whether an interval can be chosen: not for a list, which has no intervals.
     #[prop_or(true)]
     pub has_interval: bool,
 }

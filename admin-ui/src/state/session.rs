@@ -165,7 +165,7 @@ pub fn use_me() -> Rc<Me> {
     use_context().unwrap_or_else(|| Rc::new(nobody()))
 }
 
-/// Whether a person may do something, by the function that the API decides with. The API decides again.
+/// Whether a person may do something. The API decides again, with the same function.
 pub fn can(me: &Me, action: Action, subject: Subject) -> bool {
     authorize(&me.caller(), action, subject).is_ok()
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub struct CallPage {
     /// Calls, newest first, at most `limit`.
     pub items: Vec<CallView>,
-    /// Absent at the end. A page may have one even if it is not full, or is empty.
+    /// Position of the next page; absent on the last page. Even a page that is not full, or is empty, may have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
     /// Calls down to this time were searched; absent if the page is full or nothing is left to search.
@@ -57,7 +57,7 @@ pub struct RecentCall {
     pub status: u16,
     /// An outcome such as `denied-scope`. Later versions may add some.
     pub outcome: String,
-    /// Time from the call's arrival to the upstream's first byte; of the whole call if none came.
+    /// Time from the call's arrival to the upstream's first byte, or to the call's end if no byte came.
     pub latency_ms: u32,
     /// Id of the call, as in the response's `X-Request-Id`.
     pub request_id: String,
@@ -89,12 +89,12 @@ pub struct CallView {
     pub status: u16,
     /// An outcome such as `denied-scope`. Later versions may add some.
     pub outcome: String,
-    /// Time from the call's arrival to the upstream's first byte; of the whole call if none came.
+    /// Time from the call's arrival to the upstream's first byte, or to the call's end if no byte came.
     pub latency_ms: u32,
     /// The gateway's own part of `latency_ms`.
     pub gateway_ms: u32,
-    /// Duration of the whole call if its end was seen: web sockets, AI calls, calls with a reservation;
-    /// otherwise `null`.
+    /// Duration of the whole call, if the gateway saw its end; otherwise `null`. It watches for the end of web
+    /// sockets, AI calls and calls with a reservation.
     pub duration_ms: Option<u32>,
     /// Length of the request's body; `null` if it was not announced.
     pub bytes_in: Option<u64>,

@@ -18,15 +18,15 @@ pub struct Figures {
     pub client_errors: u64,
     /// Calls to which the upstream responded with 5xx.
     pub upstream_errors: u64,
-    /// Calls without a first byte from the upstream in time.
+    /// Calls for which the upstream's first byte did not arrive in time.
     pub timeouts: u64,
-    /// Calls that the gateway failed.
+    /// Calls that ended with an error of the gateway itself, such as an unusable credential or maintenance.
     pub gateway_errors: u64,
     /// Calls that were denied: token, address, route, method or scope.
     pub denied: u64,
     /// Calls that met a limit.
     pub limited: u64,
-    /// Successful calls per thousand that were neither denied nor limited; `null` if there are none.
+    /// Successful calls per thousand of those that were neither denied nor limited; `null` if there are none of those.
     pub success_permille: Option<u64>,
     /// Mean latency in ms of calls that were neither denied nor limited; `null` if there are none.
     pub mean_ms: Option<u64>,

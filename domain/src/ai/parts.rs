@@ -22,7 +22,7 @@ pub struct Events {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Line {
-    /// So many bytes of `data:` have been seen.
+    /// The bytes of `data:` that have been seen.
     Name(usize),
     Data,
     /// Another field, or a comment.

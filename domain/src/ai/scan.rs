@@ -1,7 +1,7 @@
 //! A scanner of JSON that finds the values of a few keys as the text passes, and holds nothing else.
 //!
-//! It keeps a depth, and the kinds of the outermost containers in which a wanted key may be; everything else is
-//! skipped. It does not check that the JSON is well formed.
+//! It keeps only the nesting depth and the kinds of the outermost containers that may hold a wanted key. It does not
+//! check that the JSON is well formed.
 
 /// A wanted value, by its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,7 +13,7 @@ pub enum Captured {
     Model,
     /// The kind of an event.
     Type,
-    /// The reason for which a generation has ended.
+    /// The reason why a generation ended.
     Finish,
 }
 
@@ -43,10 +43,10 @@ const WANTED: &[(&[u8], Captured)] = &[
     (b"stopReason", Captured::Finish),
     (b"done", Captured::Finish),
 ];
-/// Keys of objects in which wanted keys may be: the events of `OpenAI`'s responses, of Anthropic's
-/// messages, Cohere's, and Groq's.
+/// Keys of objects that may hold wanted keys. They occur in the events of `OpenAI`, Anthropic, Cohere and
+/// Groq.
 const TRANSPARENT: [&[u8]; 4] = [b"response", b"message", b"x_groq", b"delta"];
-/// Keys of lists of completions, of which only the reason of their end is wanted.
+/// Keys of lists of completions. Of a completion, only the reason why it ended is wanted.
 const ANSWERS: [&[u8]; 2] = [b"choices", b"candidates"];
 /// The longest of these keys, in bytes.
 const MAX_KEY: usize = 33;
@@ -76,7 +76,7 @@ enum At {
 pub struct Scanner {
     /// Containers open.
     depth: usize,
-    /// The outermost of them, as many as are looked into.
+    /// The kinds of the outermost open containers, as many as the scanner looks into.
     live: Vec<Container>,
     at: At,
     in_string: bool,
@@ -157,7 +157,7 @@ impl Scanner {
             }
             b':' if self.is_in_live_object() && self.at == At::Key => {
                 self.at = At::Value;
-                // The closing quote came along.
+                // The key was kept with its closing quote: remove it.
                 self.key.pop();
                 let wanted = WANTED.iter().find(|(key, _)| self.key_fits && *key == self.key);
                 let is_answer = self.live.last() == Some(&Container::Answer);
@@ -193,7 +193,7 @@ impl Scanner {
         }
     }
 
-    /// The kind of the container that begins with this byte, if it is to be looked into.
+    /// Returns the kind of the container that this byte opens; `None` if the scanner need not look into it.
     fn looked_into(&self, byte: u8) -> Option<Container> {
         if !self.is_live() || self.capture.is_some() || self.live.len() >= MAX_LIVE {
             return None;

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Chunk signatures chain on the signature of the request, which the gateway replaces, so they cannot
-//! stay. S3 takes the same framing unsigned if it has a trailer; otherwise the data goes on alone.
+//! stay. S3 accepts the framing unsigned if it has a trailer; otherwise the data is sent without framing.
 
 /// The value of `x-amz-content-sha256` for unsigned chunks with a trailer.
 pub const UNSIGNED_TRAILER: &str = "STREAMING-UNSIGNED-PAYLOAD-TRAILER";
@@ -25,7 +25,7 @@ const MAX_HEAD: usize = 512;
 /// The most that may follow the last chunk, in bytes.
 const MAX_TAIL: usize = 8 << 10;
 
-/// Why a body is not what its framing says.
+/// The reason why a body breaks its framing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum Malformed {
@@ -43,14 +43,14 @@ pub enum Malformed {
     Truncated,
 }
 
-/// The form in which a chunked body goes on.
+/// The form in which a chunked body is sent to the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// The body as it came.
     Untouched,
     /// Chunks without signatures, then the trailer.
     Unsigned,
-    /// The data alone, so many bytes.
+    /// The data without framing, `length` bytes.
     #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     Plain { length: u64 },
 }
@@ -59,12 +59,12 @@ pub enum Form {
 /// knows the framing.
 ///
 /// # Errors
-/// If the data has to go on alone and its length is not given.
+/// If the data must be sent without framing and its length is not given.
 pub fn form(header: impl Fn(&str) -> Option<String>, takes_chunks: bool) -> Result<Option<Form>, Malformed> {
     let payload = header("x-amz-content-sha256").unwrap_or_default();
     let length = header(DECODED_LENGTH).map(|text| text.trim().parse().map_err(|_| Malformed::NoLength));
     let is_coded = header("content-encoding").is_some_and(|codings| codings_of(&codings).any(is_chunked));
-    // `aws-chunked` alone proves nothing: servers that kept it as the object's own coding hand it out.
+    // `aws-chunked` alone proves nothing: a server may have stored it as the object's own coding and return it.
     let is_framed = payload.starts_with("STREAMING-") || (is_coded && length.is_some());
     if !is_framed {
         return Ok(None);
@@ -96,26 +96,26 @@ fn is_chunked(coding: &str) -> bool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum At {
     Head,
-    /// So many bytes of data are left.
+    /// The bytes of data that are left in the chunk.
     Data(u64),
-    /// So many bytes of the CRLF behind the data have been seen.
+    /// The bytes of the CRLF behind the data that have been seen.
     Border(usize),
     Tail,
 }
 
-/// Takes chunk signatures, or the whole framing, out of a body that comes in pieces of any size.
+/// Removes chunk signatures, or the whole framing, from a body that arrives in pieces of any size.
 #[derive(Debug)]
 pub struct Unwrapper {
-    /// The length of the data if it goes on alone.
+    /// The length of the data if it is sent without framing.
     plain: Option<u64>,
     at: At,
-    /// The head or tail as far as it has come.
+    /// The part of a head or tail that has arrived.
     held: Vec<u8>,
     decoded: u64,
 }
 
 impl Unwrapper {
-    /// `None` if the body goes on untouched.
+    /// Makes an unwrapper; `None` if the body is sent untouched.
     pub fn new(form: Form) -> Option<Self> {
         let plain = match form {
             Form::Untouched => return None,
@@ -125,7 +125,7 @@ impl Unwrapper {
         Some(Self { plain, at: At::Head, held: vec![], decoded: 0 })
     }
 
-    /// The next piece as it goes on.
+    /// Unwraps the next piece and returns the bytes to send.
     ///
     /// # Errors
     /// If the framing is broken; nothing may be fed after that.
@@ -185,7 +185,7 @@ impl Unwrapper {
         Ok(taken)
     }
 
-    /// Whatever goes on after the last piece.
+    /// Returns the bytes to send after the last piece.
     ///
     /// # Errors
     /// If the body is not complete.
@@ -213,7 +213,7 @@ impl Unwrapper {
         Ok(tail.into_bytes())
     }
 
-    /// A body that is held whole, as it goes on.
+    /// Unwraps a body that is held whole and returns the bytes to send.
     ///
     /// # Errors
     /// As [`Self::feed`] and [`Self::finish`].

@@ -19,7 +19,7 @@ pub struct Fault {
     pub cut: Option<u64>,
 }
 
-/// A text that describes no fault.
+/// The error for a text that does not describe faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("is not `latency=<0 to 60000>, status=<400 to 599>, cut=<bytes>`")]
 pub struct InvalidFault;

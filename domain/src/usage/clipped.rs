@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize};
 use std::ops::Deref;
 
-/// Text that takes at most `MAX` bytes in JSON, escapes included. A longer one is cut at a character's
-/// border, wherever it comes from.
+/// Text that takes at most `MAX` bytes in JSON, escapes included. Longer text is cut between two
+/// characters, whether it is converted or deserialised.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(transparent)]
 pub struct Clipped<const MAX: usize>(String);
@@ -43,7 +43,7 @@ impl<'de, const MAX: usize> Deserialize<'de> for Clipped<MAX> {
     }
 }
 
-/// Not generic, so that each length does not carry its own copy into the Worker.
+/// Clips `text`. It is not generic, so that the Worker holds one copy of it rather than one for each length.
 fn clipped(mut text: String, most: usize) -> String {
     let mut length = 0;
     let end = text.char_indices().find(|(_, c)| {

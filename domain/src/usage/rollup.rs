@@ -79,9 +79,9 @@ pub struct Rollup {
     pub client_errors: u64,
     /// Calls to which it responded with 5xx.
     pub upstream_errors: u64,
-    /// Calls without a first byte in time.
+    /// Calls for which the upstream's first byte did not arrive in time.
     pub timeouts: u64,
-    /// Calls that the gateway failed.
+    /// Calls that ended with an error of the gateway itself, such as an unusable credential or maintenance.
     pub gateway_errors: u64,
     /// Calls that were denied.
     pub denied: u64,

@@ -61,7 +61,7 @@ export async function keepAll(sql, stage, since) {
   }
 }
 
-/** Saves all rows that changed after `since` again, so that no change made meanwhile is lost. */
+/** Saves once more the rows that changed after `since`, so that no change made meanwhile is lost. */
 export async function keepChanges(sql, stage, since) {
   for (const table of Object.keys(KEYS)) {
     const changed = {

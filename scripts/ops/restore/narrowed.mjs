@@ -43,10 +43,13 @@ function narrowerAllowed(then, now, contains) {
 
 const both = (then, now) => JSON.stringify(parsed(then).filter((one) => parsed(now).includes(one)));
 
-/** The amount reserved for a call does not bound its use; the current figure stays. */
+/** Limits that only say how much is reserved for a call: they bound no use, so the current value stays. */
 const RESERVED = ["cost_micros_per_call", "ai_tokens_per_call"];
 
-/** The names that an object lists as critical then or now (`domain/src/stored.rs`): older versions refuse what they list. */
+/**
+ * The names that an object listed as critical then, and those that it lists now (`domain/src/stored.rs`). A version
+ * that does not know such a name refuses the object.
+ */
 function bothCritical(then, now) {
   const unreadable = [then, now].find((list) => list !== undefined && !Array.isArray(list));
   return unreadable ?? [...new Set([...(then ?? []), ...(now ?? [])])];
@@ -124,8 +127,8 @@ export const narrowSecret = (then, now) =>
   changed(then, { hash: then.hash, ends_at: least(then.ends_at, now.ends_at) });
 
 /**
- * A route that was closed since stays closed, and fails over only to a route that it names in both. A setting that is
- * critical now narrows the route, and stays.
+ * A route that was closed since stays closed. It keeps its failover only if that is the same then and now. A setting
+ * that is critical now narrows the route, and stays.
  */
 function narrowerSettings(then, now) {
   const [was, is] = [JSON.parse(then ?? "{}"), JSON.parse(now ?? "{}")];

@@ -1,5 +1,5 @@
-// The names and settings of a stage on Cloudflare, derived from wrangler.toml: production uses its names, any other
-// stage the same with `-<stage>` after each. Pure: no I/O.
+// The names and settings of a stage on Cloudflare, derived from wrangler.toml: production uses its names as they
+// are, any other stage appends `-<stage>` to each. Pure: no I/O.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { experimental_readRawConfig as readRawConfig } from "wrangler";
@@ -16,7 +16,7 @@ export const PAGES_DEV = "pages.dev";
 /** A problem that the operator can fix; shown without a stack. */
 export class Stop extends Error {}
 
-/** wrangler.toml with every name changed that must differ between stages. */
+/** Returns wrangler.toml for a stage: each name that must differ between stages is changed. */
 function named(stage) {
   const { rawConfig } = readRawConfig({ config: path.join(root, "wrangler.toml") });
   const suffix = stage === PRODUCTION ? "" : `-${stage}`;

@@ -102,11 +102,11 @@ pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<Rou
     respond_changed(&db, caller, &before.view.id, propagation, drops).await
 }
 
-/// Checks the second upstream: it must exist and must not be the route itself. If it has a credential, calls of this
-/// route may go out with it, which requires the permission to set it.
+/// Checks the second upstream: it must exist and must not be the route itself. Calls of this route may go out with its
+/// credential, so if it has one, the caller needs the permission to set it.
 ///
-/// The result is a condition of the write: if the second upstream has been deleted, or has since got a credential,
-/// the write changes nothing.
+/// The result is a condition of the write: if the second upstream is deleted or gets a credential meanwhile, the
+/// write changes nothing.
 async fn check_failover<'a>(
     call: &Call,
     db: &Db,

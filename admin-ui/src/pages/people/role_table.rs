@@ -24,7 +24,7 @@ pub struct RoleTableProps {
 }
 
 /// A row for each team in which the caller may assign a role. A row offers the roles that they may give
-/// there, by the function that the API decides with.
+/// there; the API decides with the same function.
 #[component]
 pub fn RoleTable(props: &RoleTableProps) -> Html {
     let i18n = use_i18n();

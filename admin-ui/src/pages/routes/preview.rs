@@ -16,7 +16,7 @@ pub struct PreviewProps {
     pub backend_url: String,
 }
 
-/// Shows the URL that a call would go to, by the function that the gateway builds its URLs with.
+/// Shows the URL that a call would go to, built by the same function as in the gateway.
 #[component]
 pub fn Preview(props: &PreviewProps) -> Html {
     let i18n = use_i18n();

@@ -49,7 +49,7 @@ const CLASSES: [(StatusClass, &str); 4] = [
     (StatusClass::ServerError, "5xx"),
 ];
 
-/// Single calls, newest first. The first page reads itself again, more often while it is followed.
+/// Single calls, newest first. The first page is reloaded at intervals, which are shorter while it is followed.
 #[component]
 pub fn Calls(props: &CallsProps) -> Html {
     let i18n = use_i18n();

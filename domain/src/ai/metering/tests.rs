@@ -333,7 +333,7 @@ fn an_unknown_post_needs_a_budget_and_nothing_else_does() {
     }
 }
 
-/// A row that an earlier one hides would be a silent mistake.
+/// A row that no call reaches, because an earlier row matches first, would be a silent mistake.
 #[test]
 fn each_row_is_reached() {
     for provider in PROVIDERS {

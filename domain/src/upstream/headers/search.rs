@@ -85,7 +85,8 @@ impl Guarded {
     }
 }
 
-/// Returns `form` with `+` read as a space, and without backslashes, as far as either changes it.
+/// Returns the other readings of `form`: with `+` as a space, and without backslashes. A reading that changes
+/// nothing is left out.
 fn other_readings(form: &[u8]) -> Vec<Vec<u8>> {
     let has_plus = form.contains(&b'+');
     let spaced = has_plus.then(|| form.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect());
