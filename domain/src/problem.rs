@@ -109,7 +109,7 @@ problems! {
         BrokeOff => "broke-off", "broke off";
         Twice => "twice", "is given twice";
         Range { least: u64, most: u64 } => "range", "must be {least} to {most}";
-        OutOfRange => "out-of-range", "must be more than 0, with at most six places, and no more than a million dollars or 500 MB";
+        OutOfRange => "out-of-range", "must be more than 0, at most a million dollars or 500 MB, and have at most six decimal places";
         RangeOrNever { least: u64, most: u64 } => "range-or-never", "must be {least} to {most}, or null for never";
         Length { least: usize, most: usize } => "length", "must have {least} to {most} characters";
         Characters { least: usize, most: usize } => "characters", "must be {least} to {most} characters";
@@ -136,7 +136,7 @@ problems! {
         Method => "method-letters", "must be 1 to 16 letters, such as GET";
         Slash => "slash", "must begin with '/'";
         CallPath => "call-path", "must begin with '/', such as /api/openai/models";
-        TestPath => "test-path", "must be empty or begin with '/', and not climb";
+        TestPath => "test-path", "must be empty, or begin with '/' and hold no '..'";
         TeamId => "team-id", "is not a team's id";
         NoTeam => "no-team", "is not a team";
         NoRoute => "no-route", "is not a route";
@@ -160,14 +160,14 @@ problems! {
         Cursor => "cursor", "is not a cursor of this list";
         ComparisonCursor => "comparison-cursor", "is not a cursor of this comparison";
         OtherSort => "other-sort", "belongs to another sort order";
-        WholeFile => "whole-file", "is not taken: the file holds everything";
+        WholeFile => "whole-file", "is not accepted: an export always holds everything";
         LastDays { days: i64 } => "last-days", "must be within the last {days} days";
         NotBefore => "not-before", "must be before to";
         TooLong { days: i64 } => "too-long", "must be at most {days} days before to";
-        IntervalTooShort { most: i64 } => "interval-too-short", "is too short for the time: at most {most} fit";
-        IntervalGone => "interval-gone", "5m is kept for the last 2 days";
-        HoursGone => "hours-gone", "is over 400 days ago, of which whole days of UTC are kept";
-        EventData => "event-data", "is not what its type says";
+        IntervalTooShort { most: i64 } => "interval-too-short", "is too short for the period, which may have at most {most} intervals";
+        IntervalGone => "interval-gone", "5m is available for the last 2 days only";
+        HoursGone => "hours-gone", "is over 400 days ago: only whole UTC days are kept from then";
+        EventData => "event-data", "does not match its type";
         TooManyTokens { most: usize } => "too-many-tokens", "holds more than {most} tokens: send it in parts";
         TooManyRows { most: usize } => "too-many-rows", "has more than {most} rows: send it in parts";
     }
@@ -240,7 +240,7 @@ problems! {
     #[derive(Copy)]
     InvalidNetwork {
         Syntax => "network", "must be an address or a network such as 10.0.0.0/8";
-        Mapped => "network-mapped", "covers IPv4 addresses within IPv6 without meaning IPv4; name the IPv4 network, or 0.0.0.0/0";
+        Mapped => "network-mapped", "covers IPv4-mapped IPv6 addresses, which does not admit IPv4; name the IPv4 network, or 0.0.0.0/0";
     }
 
     /// Why a known token may not make a call.
@@ -251,7 +251,7 @@ problems! {
         Revoked => "denial-revoked", "the token was revoked";
         Disabled => "denial-disabled", "the token is disabled";
         Expired => "denial-expired", "the token has expired";
-        SecretEnded => "denial-secret-ended", "another secret took this one's place and its grace is over";
+        SecretEnded => "denial-secret-ended", "this secret was replaced and its grace period is over";
         IpNotAllowed => "denial-ip-not-allowed", "the client's address is not in the token's allow-list";
         NoRoute => "denial-no-route", "no route matches the path";
         Method => "denial-method", "the route does not take this method";
@@ -263,7 +263,7 @@ problems! {
         NotATable => "import-not-a-table", "is neither a list of objects nor CSV";
         UnknownKey => "import-unknown-key", "is no key of the earlier system";
         OnlyInTable => "import-only-in-table", "was in the table and not in KV, so it did not work: disabled";
-        RouteOnlyInTable => "import-route-only-in-table", "was in the table and not in KV, so it did not work, and its credential is not told";
+        RouteOnlyInTable => "import-route-only-in-table", "was in the table but not in KV, so it did not work; its credential is unknown";
         NoHash => "import-no-hash", "has no token_hash";
         EntryNotJson => "import-entry-not-json", "its entry is not JSON";
         OwnEntry => "import-own-entry", "is an entry of this system, not of the earlier one";

@@ -79,7 +79,7 @@ async fn send(env: &Env, link: &Link) {
     let Ok(queue) = Queue::open(env, QUEUE) else { return };
     let sent = async { queue.send(&Packed::new(link)?).await };
     if let Err(error) = sent.await {
-        log(Source::Publish, "chain not gone on with", &error);
+        log(Source::Publish, "chain not continued", &error);
     }
 }
 
