@@ -6,9 +6,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
-import { eventually } from "../support/harness.mjs";
+import { eventually, freeRow } from "../support/harness.mjs";
 
-const base = 20_000 + (process.pid % 20_000);
+const base = await freeRow(5);
 const home = mkdtempSync(path.join(tmpdir(), "token-manager-"));
 const source = path.join(root, "gateway/src/serve.rs");
 const original = readFileSync(source, "utf8");

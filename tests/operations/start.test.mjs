@@ -7,9 +7,9 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
 import { ensureBrowser, root } from "../../scripts/setup.mjs";
-import { eventually } from "../support/harness.mjs";
+import { eventually, freeRow } from "../support/harness.mjs";
 
-const base = 20_000 + (process.pid % 20_000);
+const base = await freeRow(5);
 const home = mkdtempSync(path.join(tmpdir(), "token-manager-"));
 const environment = { ...process.env, PORT_BASE: String(base), TOKEN_MANAGER_HOME: home };
 

@@ -8,11 +8,10 @@
 import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync, readdirSync } from "node:fs";
-import { createServer } from "node:net";
 import path from "node:path";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
-import { startWorkers } from "../../local/system.mjs";
+import { startWorkers, takenPorts } from "../../local/system.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { deadLetters, front, strictConfig, strictOptions, strictVars, watch } from "./strictness.mjs";
 import { mintToken, seal, sha256 } from "./tokens.mjs";
@@ -135,24 +134,24 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
 }
 
 /**
- * A free port, below those that the system gives to outgoing connections. Test files that run at the
- * same time take theirs from ranges of their own (`TEST_LANE`).
+ * A port below those that the system gives to outgoing connections. Test files that run at the same time take theirs
+ * from ranges of their own (`TEST_LANE`).
  */
-function freePort() {
-  return new Promise((resolve) => {
-    const server = createServer()
-      .once("error", () => resolve(freePort()))
-      .listen(20_000 + 4_000 * LANE + Math.floor(Math.random() * 4_000), "127.0.0.1", () => {
-        const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
-        server.close(() => resolve(port));
-      });
-  });
+const somePort = () => 20_000 + 4_000 * LANE + Math.floor(Math.random() * 4_000);
+
+/** The first of `count` ports in a row that are all free, as `PORT_BASE` needs them. */
+export async function freeRow(count) {
+  for (;;) {
+    const first = somePort();
+    const row = Array.from({ length: count }, (_, i) => first + i);
+    if ((await takenPorts(row)).length === 0) return first;
+  }
 }
 
 /** `count` different free ports. */
 export async function freePorts(count) {
   const ports = new Set();
-  while (ports.size < count) ports.add(await freePort());
+  while (ports.size < count) ports.add(await freeRow(1));
   return [...ports];
 }
 

@@ -166,7 +166,7 @@ mod tests {
             event_of(&request(&bad), "i", "r", NOW).unwrap_err().into_iter().map(|e| e.field).collect();
         assert_eq!(
             fields,
-            ["timestamp", "route", "response_status", "request_method", "response_time_ms", "request_id"]
+            ["timestamp", "route", "request_method", "response_status", "response_time_ms", "request_id"]
         );
     }
 
