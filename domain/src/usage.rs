@@ -2,8 +2,12 @@
 
 mod clipped;
 pub mod outcome;
+pub mod fold;
 pub mod rollup;
+pub mod segment;
+pub mod report;
 pub mod span;
+pub mod tally;
 
 pub use clipped::Clipped;
 
@@ -218,10 +222,10 @@ pub fn clip(text: &str, max: usize) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn event() -> UsageEvent {
+    pub fn event() -> UsageEvent {
         UsageEvent {
             id: "e1".into(),
             at: 1,

@@ -2,13 +2,9 @@
 
 #![expect(clippy::indexing_slicing, reason = "clippy does not see a whole file as a test")]
 
-#[path = "model/rollup.rs"]
-mod model;
-
 use domain::usage::outcome::Outcome;
 use domain::usage::rollup::Rollup;
 use domain::usage::{AiUsage, UsageEvent};
-use model::fold;
 use proptest::prelude::*;
 
 fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
@@ -46,7 +42,7 @@ fn events() -> impl Strategy<Value = Vec<UsageEvent>> {
 fn sum(events: &[UsageEvent]) -> Rollup {
     let mut rollup = Rollup::default();
     for event in events {
-        fold(&mut rollup, event);
+        rollup.count(event);
     }
     rollup
 }
@@ -63,14 +59,14 @@ fn every_call_is_in_one_class() {
 
 proptest! {
     #[test]
-    fn fold_does_not_depend_on_order(events in events(), seed: u64) {
+    fn counting_does_not_depend_on_order(events in events(), seed: u64) {
         let mut shuffled = events.clone();
         shuffled.sort_by_key(|e| (u64::from(e.latency_ms) + 1).wrapping_mul(seed | 1));
         prop_assert_eq!(sum(&events), sum(&shuffled));
     }
 
     #[test]
-    fn merge_is_associative_and_agrees_with_fold(a in events(), b in events(), c in events()) {
+    fn merge_is_associative_and_agrees_with_counting(a in events(), b in events(), c in events()) {
         let (mut left, mut right) = (sum(&a), sum(&b));
         left.merge(&sum(&b));
         left.merge(&sum(&c));

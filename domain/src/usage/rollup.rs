@@ -1,8 +1,9 @@
 //! Sums over calls: integers only, so that order does not matter.
 //!
-//! The consumer's SQL adds calls up inside D1; `domain/tests/model/rollup.rs` is the model that it is tested
-//! against. [`Rollup::merge`] adds the sums up further.
+//! [`Rollup::count`] says how one call counts; [`Rollup::merge`] adds sums up further.
 
+use super::UsageEvent;
+use super::outcome::OutcomeClass;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -68,6 +69,9 @@ impl Histogram {
     }
 }
 
+/// The number of sums besides the histogram.
+pub const SUMS: usize = 16;
+
 /// The sums over some calls.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rollup {
@@ -108,32 +112,95 @@ pub struct Rollup {
 }
 
 impl Rollup {
+    /// Adds one call.
+    pub fn count(&mut self, event: &UsageEvent) {
+        let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);
+        add(&mut self.calls, 1);
+        let class = event.outcome.class();
+        let counter = match class {
+            OutcomeClass::Ok => &mut self.ok,
+            OutcomeClass::ClientError => &mut self.client_errors,
+            OutcomeClass::UpstreamError => &mut self.upstream_errors,
+            OutcomeClass::Timeout => &mut self.timeouts,
+            OutcomeClass::GatewayError => &mut self.gateway_errors,
+            OutcomeClass::Denied => &mut self.denied,
+            OutcomeClass::Limited => &mut self.limited,
+        };
+        add(counter, 1);
+        if !matches!(class, OutcomeClass::Denied | OutcomeClass::Limited) {
+            add(&mut self.latency_sum_ms, u64::from(event.latency_ms));
+            add(&mut self.gateway_sum_ms, u64::from(event.gateway_ms));
+            self.latency.add(bin_of(event.latency_ms), 1);
+        }
+        add(&mut self.bytes_in, event.bytes_in.unwrap_or(0));
+        add(&mut self.bytes_out, event.bytes_out.unwrap_or(0));
+        if let Some(ai) = &event.ai {
+            add(&mut self.prompt_tokens, ai.prompt_tokens.unwrap_or(0));
+            add(&mut self.completion_tokens, ai.completion_tokens.unwrap_or(0));
+            add(&mut self.cached_tokens, ai.cached_tokens.unwrap_or(0));
+            add(&mut self.cost_micros, ai.cost_micros.unwrap_or(0));
+        }
+    }
+
     /// Adds the calls of another rollup.
     pub fn merge(&mut self, other: &Self) {
-        let sums = [
-            (&mut self.calls, other.calls),
-            (&mut self.ok, other.ok),
-            (&mut self.client_errors, other.client_errors),
-            (&mut self.upstream_errors, other.upstream_errors),
-            (&mut self.timeouts, other.timeouts),
-            (&mut self.gateway_errors, other.gateway_errors),
-            (&mut self.denied, other.denied),
-            (&mut self.limited, other.limited),
-            (&mut self.latency_sum_ms, other.latency_sum_ms),
-            (&mut self.gateway_sum_ms, other.gateway_sum_ms),
-            (&mut self.bytes_in, other.bytes_in),
-            (&mut self.bytes_out, other.bytes_out),
-            (&mut self.prompt_tokens, other.prompt_tokens),
-            (&mut self.completion_tokens, other.completion_tokens),
-            (&mut self.cached_tokens, other.cached_tokens),
-            (&mut self.cost_micros, other.cost_micros),
-        ];
-        for (sum, n) in sums {
+        for (sum, n) in self.sums_mut().into_iter().zip(other.sums()) {
             *sum = sum.saturating_add(n);
         }
         for (bin, count) in other.latency.iter() {
             self.latency.add(bin, count);
         }
+    }
+
+    /// Returns all sums but the histogram, in the order of their fields.
+    pub fn sums(&self) -> [u64; SUMS] {
+        // One list for reading and writing: the order cannot differ.
+        self.clone_without_latency().sums_mut().map(|sum| *sum)
+    }
+
+    /// Returns all sums but the histogram, to be changed, in the order of their fields.
+    pub fn sums_mut(&mut self) -> [&mut u64; SUMS] {
+        let Self {
+            calls,
+            ok,
+            client_errors,
+            upstream_errors,
+            timeouts,
+            gateway_errors,
+            denied,
+            limited,
+            latency_sum_ms,
+            gateway_sum_ms,
+            bytes_in,
+            bytes_out,
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            cost_micros,
+            latency: _,
+        } = self;
+        [
+            calls,
+            ok,
+            client_errors,
+            upstream_errors,
+            timeouts,
+            gateway_errors,
+            denied,
+            limited,
+            latency_sum_ms,
+            gateway_sum_ms,
+            bytes_in,
+            bytes_out,
+            prompt_tokens,
+            completion_tokens,
+            cached_tokens,
+            cost_micros,
+        ]
+    }
+
+    fn clone_without_latency(&self) -> Self {
+        Self { latency: Histogram::default(), ..*self }
     }
 
     /// Returns the number of calls that were neither denied nor limited.

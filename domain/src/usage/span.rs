@@ -35,11 +35,93 @@ pub enum Interval {
     Day,
 }
 
-/// A stretch of rollups of one granularity, and the intervals that they are shown in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The width of the buckets that calls are summed up in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Granularity {
+    /// Five minutes, kept for two days.
+    #[serde(rename = "5m")]
+    FiveMinutes,
+    /// An hour, kept for 400 days.
+    #[serde(rename = "hour")]
+    Hour,
+    /// A day, UTC, kept permanently.
+    #[serde(rename = "day")]
+    Day,
+    /// Seven days, counted from the epoch, so that it begins on a Thursday. Kept permanently; nobody is shown one.
+    #[serde(rename = "week")]
+    Week,
+}
+
+impl Granularity {
+    /// All, the finest first.
+    pub const ALL: [Self; 4] = [Self::FiveMinutes, Self::Hour, Self::Day, Self::Week];
+
+    /// Returns the name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::FiveMinutes => "5m",
+            Self::Hour => "hour",
+            Self::Day => "day",
+            Self::Week => "week",
+        }
+    }
+
+    /// Reads the name in the database.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|granularity| granularity.as_str() == name)
+    }
+
+    /// Returns the width of a bucket in ms.
+    pub fn width_ms(self) -> i64 {
+        match self {
+            Self::FiveMinutes => FINE_MS,
+            Self::Hour => HOUR_MS,
+            Self::Day => DAY_MS,
+            Self::Week => WEEK_MS,
+        }
+    }
+
+    /// Returns the start of the bucket that contains `at`, unix ms.
+    pub fn bucket(self, at: UnixMs) -> UnixMs {
+        bucket_start(at, self.width_ms())
+    }
+
+    /// Returns how long rows are kept, in ms; `None` means permanently.
+    pub fn kept_ms(self) -> Option<i64> {
+        match self {
+            Self::FiveMinutes => Some(FINE_KEPT_MS),
+            Self::Hour => Some(HOURLY_KEPT_MS),
+            Self::Day | Self::Week => None,
+        }
+    }
+
+    /// Returns whether a row of the bucket would still be kept at `now`.
+    pub fn is_kept(self, bucket: UnixMs, now: UnixMs) -> bool {
+        self.kept_ms().is_none_or(|kept_ms| bucket >= now - kept_ms)
+    }
+
+    /// Returns the finest granularity in which a call of the time `at` is still kept at `now`.
+    pub fn finest_kept(at: UnixMs, now: UnixMs) -> Self {
+        let is_kept = |granularity: &Self| granularity.is_kept(granularity.bucket(at), now);
+        Self::ALL.into_iter().find(is_kept).unwrap_or(Self::Day)
+    }
+
+    /// Returns the next wider granularity.
+    pub fn coarser(self) -> Option<Self> {
+        match self {
+            Self::FiveMinutes => Some(Self::Hour),
+            Self::Hour => Some(Self::Day),
+            Self::Day => Some(Self::Week),
+            Self::Week => None,
+        }
+    }
+}
+
+/// A stretch of buckets of one granularity, and the intervals that they are shown in.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Span {
-    /// `5m`, `hour`, `day` or `week`.
-    pub granularity: &'static str,
+    /// The granularity that is read.
+    pub granularity: Granularity,
     /// The start, unix ms.
     pub from: UnixMs,
     /// Exclusive.
@@ -48,6 +130,15 @@ pub struct Span {
     pub offset_ms: i64,
     /// Width of an interval in ms.
     pub width_ms: i64,
+}
+
+impl Span {
+    /// Returns the starts of its buckets, unix ms.
+    pub fn buckets(&self) -> impl Iterator<Item = UnixMs> + use<> {
+        let (width_ms, to) = (self.granularity.width_ms(), self.to);
+        let first = self.granularity.bucket(self.from + width_ms - 1);
+        std::iter::successors(Some(first), move |bucket| Some(bucket + width_ms)).take_while(move |bucket| *bucket < to)
+    }
 }
 
 impl Interval {
@@ -86,9 +177,9 @@ pub fn series_spans(
 ) -> Vec<Span> {
     let width_ms = interval.width_ms();
     let granularity = match interval {
-        Interval::FiveMinutes => "5m",
-        Interval::Hour => "hour",
-        Interval::Day => "day",
+        Interval::FiveMinutes => Granularity::FiveMinutes,
+        Interval::Hour => Granularity::Hour,
+        Interval::Day => Granularity::Day,
     };
     if interval != Interval::Day {
         return vec![Span { granularity, from, to, offset_ms: 0, width_ms }];
@@ -115,7 +206,7 @@ pub fn series_spans(
     spans.push(Span { granularity, from: since, to, offset_ms, width_ms });
     if spans.iter().any(|span| span.offset_ms != 0) {
         for span in &mut spans {
-            span.granularity = "hour";
+            span.granularity = Granularity::Hour;
         }
     }
     spans
@@ -146,9 +237,9 @@ pub fn sum_spans(from: UnixMs, to: UnixMs, interval: Interval, now: UnixMs) -> V
         let first_hour = up(from, HOUR_MS).min(to);
         let last_hour = down(to, HOUR_MS).max(first_hour);
         return [
-            span("5m", from, first_hour),
-            span("hour", first_hour, last_hour),
-            span("5m", last_hour, to),
+            span(Granularity::FiveMinutes, from, first_hour),
+            span(Granularity::Hour, first_hour, last_hour),
+            span(Granularity::FiveMinutes, last_hour, to),
         ]
         .into_iter()
         .filter(|span| span.from < span.to)
@@ -160,11 +251,11 @@ pub fn sum_spans(from: UnixMs, to: UnixMs, interval: Interval, now: UnixMs) -> V
     let first_week = up(first_day, WEEK_MS).min(last_day);
     let last_week = bucket_start(last_day, WEEK_MS).max(first_week);
     [
-        span("hour", from, first_day),
-        span("day", first_day, first_week),
-        span("week", first_week, last_week),
-        span("day", last_week, last_day),
-        span("hour", last_day, to),
+        span(Granularity::Hour, from, first_day),
+        span(Granularity::Day, first_day, first_week),
+        span(Granularity::Week, first_week, last_week),
+        span(Granularity::Day, last_week, last_day),
+        span(Granularity::Hour, last_day, to),
     ]
     .into_iter()
     .filter(|span| span.from < span.to)
@@ -193,7 +284,7 @@ mod tests {
         let spans = series_spans(0, 3 * DAY_MS, Interval::Day, |_| 0);
         assert_eq!(
             spans,
-            [Span { granularity: "day", from: 0, to: 3 * DAY_MS, offset_ms: 0, width_ms: DAY_MS }]
+            [Span { granularity: Granularity::Day, from: 0, to: 3 * DAY_MS, offset_ms: 0, width_ms: DAY_MS }]
         );
     }
 
@@ -204,7 +295,7 @@ mod tests {
         let start = interval_start(10 * DAY_MS + HOUR_MS, Interval::Day, |_| taipei);
         assert_eq!(start, 10 * DAY_MS - 8 * HOUR_MS);
         let spans = series_spans(start, start + DAY_MS, Interval::Day, |_| taipei);
-        assert_eq!(spans[0].granularity, "hour");
+        assert_eq!(spans[0].granularity, Granularity::Hour);
         assert_eq!(day_of(start, &spans), start);
         assert_eq!(day_of(start + DAY_MS - 1, &spans), start);
     }
@@ -250,7 +341,7 @@ mod tests {
     fn sums_read_the_largest_rollups_that_fit() {
         let parts = |from, to, now| -> Vec<(&str, i64, i64)> {
             let spans = sum_spans(from, to, Interval::Day, now);
-            spans.iter().map(|s| (s.granularity, s.from / HOUR_MS, s.to / HOUR_MS)).collect()
+            spans.iter().map(|s| (s.granularity.as_str(), s.from / HOUR_MS, s.to / HOUR_MS)).collect()
         };
         let late = 1_000 * DAY_MS;
         assert_eq!(
@@ -266,7 +357,7 @@ mod tests {
         assert_eq!(parts(HOUR_MS, 2 * HOUR_MS, late), [("hour", 1, 2)]);
         assert_eq!(parts(HOUR_MS, 25 * HOUR_MS, late), [("hour", 1, 24), ("hour", 24, 25)]);
         let fine = sum_spans(HOUR_MS - FINE_MS, 2 * HOUR_MS + FINE_MS, Interval::FiveMinutes, late);
-        let fine: Vec<_> = fine.iter().map(|s| (s.granularity, s.from, s.to)).collect();
+        let fine: Vec<_> = fine.iter().map(|s| (s.granularity.as_str(), s.from, s.to)).collect();
         assert_eq!(
             fine,
             [

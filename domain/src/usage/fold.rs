@@ -1,0 +1,182 @@
+//! The fold: adds what has arrived to the buckets that are not over, and turns those that are into rows.
+//!
+//! A call is always in exactly one place below each granularity: in the inbox, in an open bucket, or in rows. A
+//! bucket that is over becomes rows and is added to the bucket that contains it, which becomes rows later. So rows are
+//! written once for each bucket, not once for each fold. A call that arrives after its bucket was closed is added to
+//! the bucket's rows.
+
+use super::span::Granularity;
+use super::tally::{Caller, Sums, Tallies, Tally};
+use crate::time::UnixMs;
+use std::collections::BTreeMap;
+
+/// How long a bucket stays open after its end, because calls arrive some seconds late.
+const GRACE_MS: i64 = 30_000;
+
+/// The calls that a row of the rollups sums up. The names and the parts of a key are those of the table `rollups`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Dimension {
+    /// All calls.
+    All,
+    /// Calls of a team.
+    Team,
+    /// Calls of a token, found by team.
+    Token,
+    /// Calls to a route.
+    Route,
+    /// Calls of a team to a route, found by team.
+    TeamRoute,
+    /// Calls of a token to a route, found by token.
+    TokenRoute,
+    /// The same calls, found by route. Five minutes have no such rows: they would be half of all that is written.
+    RouteToken,
+    /// Calls to an AI model.
+    Model,
+    /// Calls of a team to an AI model, found by team.
+    TeamModel,
+}
+
+impl Dimension {
+    const ALL: [Self; 9] = [
+        Self::All,
+        Self::Team,
+        Self::Token,
+        Self::Route,
+        Self::TeamRoute,
+        Self::TokenRoute,
+        Self::RouteToken,
+        Self::Model,
+        Self::TeamModel,
+    ];
+
+    /// Returns the name in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Team => "team",
+            Self::Token => "token",
+            Self::Route => "route",
+            Self::TeamRoute => "team-route",
+            Self::TokenRoute => "token-route",
+            Self::RouteToken => "route-token",
+            Self::Model => "model",
+            Self::TeamModel => "team-model",
+        }
+    }
+
+    /// Returns the key that these calls are counted under; `None` if this dimension does not count them.
+    fn key(self, caller: &Caller) -> Option<String> {
+        let Caller { team, token, route, model } = caller;
+        let of_ai = |key: String| (!model.is_empty()).then_some(key);
+        match self {
+            Self::All => Some(String::new()),
+            Self::Team => Some(team.clone()),
+            Self::Token => Some(format!("{team} {token}")),
+            Self::Route => Some(route.clone()),
+            Self::TeamRoute => Some(format!("{team} {route}")),
+            Self::TokenRoute => Some(format!("{team} {token} {route}")),
+            Self::RouteToken => Some(format!("{route} {team} {token}")),
+            Self::Model => of_ai(model.clone()),
+            Self::TeamModel => of_ai(format!("{team} {model}")),
+        }
+    }
+
+    /// Returns whether this dimension has rows of a granularity.
+    pub fn has_rows(self, granularity: Granularity) -> bool {
+        self != Self::RouteToken || granularity != Granularity::FiveMinutes
+    }
+}
+
+/// A row to be added to the rollups.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which calls it sums up.
+    pub dimension: Dimension,
+    /// Width of its bucket.
+    pub granularity: Granularity,
+    /// Start of its bucket, unix ms.
+    pub bucket: UnixMs,
+    /// Whose calls, by the parts of the dimension.
+    pub key: String,
+    /// The sums.
+    pub sums: Sums,
+}
+
+/// Returns the rows of a bucket.
+pub fn rows_of(granularity: Granularity, bucket: UnixMs, tally: &Tally) -> Vec<Row> {
+    let mut rows: BTreeMap<(Dimension, String), Sums> = BTreeMap::new();
+    for dimension in Dimension::ALL.into_iter().filter(|dimension| dimension.has_rows(granularity)) {
+        for (caller, sums) in tally.iter() {
+            if let Some(key) = dimension.key(caller) {
+                rows.entry((dimension, key)).or_default().merge(sums);
+            }
+        }
+    }
+    let row = |((dimension, key), sums)| Row { dimension, granularity, bucket, key, sums };
+    rows.into_iter().map(row).collect()
+}
+
+/// Folds what has arrived into the open buckets. Returns the rows that are to be added to the rollups.
+pub fn fold(open: &mut Tallies, arrived: Tallies, now: UnixMs) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for (granularity, bucket, tally) in arrived.into_buckets() {
+        add(open, granularity, bucket, tally, now, &mut rows);
+    }
+    // The finest first: what they add to is closed after them.
+    for granularity in Granularity::ALL {
+        let over: Vec<UnixMs> = open
+            .iter()
+            .filter(|(g, bucket, _)| *g == granularity && is_over(*g, *bucket, now))
+            .map(|(_, bucket, _)| bucket)
+            .collect();
+        for bucket in over {
+            if let Some(tally) = open.remove(granularity, bucket) {
+                close(open, granularity, bucket, tally, now, &mut rows);
+            }
+        }
+    }
+    rows
+}
+
+fn is_over(granularity: Granularity, bucket: UnixMs, now: UnixMs) -> bool {
+    bucket + granularity.width_ms() + GRACE_MS <= now
+}
+
+/// Adds calls to their bucket: to its sums while it is open, otherwise to its rows.
+fn add(open: &mut Tallies, granularity: Granularity, at: UnixMs, tally: Tally, now: UnixMs, rows: &mut Vec<Row>) {
+    let bucket = granularity.bucket(at);
+    if open.contains(granularity, bucket) || !is_over(granularity, bucket, now) {
+        open.merge(granularity, bucket, tally);
+    } else {
+        close(open, granularity, bucket, tally, now, rows);
+    }
+}
+
+fn close(
+    open: &mut Tallies,
+    granularity: Granularity,
+    bucket: UnixMs,
+    tally: Tally,
+    now: UnixMs,
+    rows: &mut Vec<Row>,
+) {
+    if granularity.is_kept(bucket, now) {
+        rows.extend(rows_of(granularity, bucket, &tally));
+    }
+    if let Some(coarser) = granularity.coarser() {
+        add(open, coarser, bucket, tally, now, rows);
+    }
+}
+
+/// Returns how many refused calls of a token in the hour that begins at `hour` (unix ms) the open buckets count.
+pub fn refused(open: &Tallies, token: &str, hour: UnixMs) -> u64 {
+    open.iter()
+        .filter(|(granularity, bucket, _)| *granularity <= Granularity::Hour && Granularity::Hour.bucket(*bucket) == hour)
+        .flat_map(|(_, _, tally)| tally.iter())
+        .filter(|(caller, _)| caller.token == token)
+        .map(|(_, sums)| sums.rollup.denied.saturating_add(sums.rollup.limited))
+        .fold(0, u64::saturating_add)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,246 @@
+//! Reports: which rows they read, and the sums made of them.
+//!
+//! Rows of the rollups are read by key; sums that are not rows yet ([`Tallies`]) are read line by line. Both come from
+//! one transaction, so that each call is in exactly one of the two.
+
+use super::fold::Dimension;
+use super::rollup::{Histogram, Rollup};
+use super::span::{Granularity, Span};
+use super::tally::{Caller, Sums, Tallies};
+use crate::id::{RouteId, TeamId, TokenId};
+use crate::time::UnixMs;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The calls that a report covers; `None` means all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Whose {
+    /// Teams that called. If `token` is given, its team.
+    pub teams: Option<Vec<TeamId>>,
+    /// The token that called; then `teams` is its team.
+    pub token: Option<TokenId>,
+    /// The route that was called.
+    pub route: Option<RouteId>,
+}
+
+/// What a report's lines stand for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Split {
+    /// One line in all.
+    Whole,
+    /// One line for each token.
+    Token,
+    /// One line for each route.
+    Route,
+}
+
+/// A range of keys to read, as the SQL takes it: from `low` up to, but not including, `high`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Range {
+    /// Granularity of the rows.
+    pub granularity: &'static str,
+    /// Dimension of the rows.
+    pub dimension: &'static str,
+    /// The lowest key.
+    pub low: String,
+    /// The first key that is too high.
+    pub high: String,
+    /// The end that keys must have; '' for any.
+    pub end: String,
+}
+
+/// Starts of buckets to read, as the SQL takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Bucket {
+    /// Granularity of the rows.
+    pub granularity: &'static str,
+    /// Start, unix ms.
+    pub at: UnixMs,
+}
+
+/// Returns the buckets of some spans.
+pub fn buckets(spans: &[Span]) -> Vec<Bucket> {
+    let of = |span: &Span| {
+        let granularity = span.granularity.as_str();
+        span.buckets().map(move |at| Bucket { granularity, at })
+    };
+    spans.iter().flat_map(of).collect()
+}
+
+/// Above every character of an id.
+const LAST: &str = "\u{7f}";
+
+impl Whose {
+    /// Returns the dimension that has a row for each line, and how many parts of its key are given.
+    fn dimension(&self, split: Split, granularity: Granularity) -> Dimension {
+        let dimension = match (split, &self.teams, &self.token, &self.route) {
+            (Split::Whole, None, None, None) => Dimension::All,
+            (Split::Whole, Some(_), None, None) => Dimension::Team,
+            (Split::Whole, _, Some(_), None) | (Split::Token, _, _, None) => Dimension::Token,
+            (_, _, Some(_), Some(_)) | (Split::Route, _, Some(_), None) => Dimension::TokenRoute,
+            (Split::Whole | Split::Route, None, None, _) => Dimension::Route,
+            (Split::Whole | Split::Route, Some(_), None, _) => Dimension::TeamRoute,
+            (Split::Token, _, None, Some(_)) => Dimension::RouteToken,
+        };
+        if dimension.has_rows(granularity) { dimension } else { Dimension::TokenRoute }
+    }
+
+    /// Returns the ranges of keys that hold the lines of `split`.
+    pub fn ranges(&self, split: Split, granularity: Granularity) -> Vec<Range> {
+        let dimension = self.dimension(split, granularity);
+        let teams: Vec<Option<&str>> = match &self.teams {
+            Some(teams) => teams.iter().map(|team| Some(team.as_str())).collect(),
+            None => vec![None],
+        };
+        let (token, route) = (self.token.as_ref().map(TokenId::as_str), self.route.as_ref().map(RouteId::as_str));
+        let range = |team: Option<&str>| {
+            let parts = match dimension {
+                Dimension::All | Dimension::Model => vec![],
+                Dimension::Team | Dimension::TeamModel => vec![team],
+                Dimension::Token => vec![team, token],
+                Dimension::Route => vec![route],
+                Dimension::TeamRoute => vec![team, route],
+                Dimension::TokenRoute => vec![team, token, route],
+                Dimension::RouteToken => vec![route, team, token],
+            };
+            let given: Vec<&str> = parts.iter().map_while(|part| *part).collect();
+            let is_exact = given.len() == parts.len();
+            let prefix = given.join(" ");
+            let (low, high) = match (is_exact, given.is_empty()) {
+                (true, _) => (prefix.clone(), format!("{prefix}\u{1}")),
+                (false, true) => (String::new(), LAST.to_owned()),
+                (false, false) => (format!("{prefix} "), format!("{prefix}!")),
+            };
+            // Only the stand-in for rows by route has the route at the end of its keys and no token before it.
+            let is_stand_in = dimension == Dimension::TokenRoute && !is_exact;
+            let end = route.filter(|_| is_stand_in).map(|route| format!(" {route}")).unwrap_or_default();
+            Range { granularity: granularity.as_str(), dimension: dimension.as_str(), low, high, end }
+        };
+        teams.into_iter().map(range).collect()
+    }
+
+    /// Returns the ranges of all granularities that some spans have.
+    pub fn ranges_of(&self, split: Split, spans: &[Span]) -> Vec<Range> {
+        let read = |granularity: &Granularity| spans.iter().any(|span| span.granularity == *granularity);
+        Granularity::ALL.into_iter().filter(read).flat_map(|granularity| self.ranges(split, granularity)).collect()
+    }
+
+    /// Returns whether the report covers a line.
+    pub fn covers(&self, caller: &Caller) -> bool {
+        self.teams.as_ref().is_none_or(|teams| teams.iter().any(|team| team.as_str() == caller.team))
+            && self.token.as_ref().is_none_or(|token| token.as_str() == caller.token)
+            && self.route.as_ref().is_none_or(|route| route.as_str() == caller.route)
+    }
+}
+
+/// The line of a split that a key of a dimension belongs to: its team, if the key says it, and the token or route.
+pub fn line_of(dimension: &str, split: Split, key: &str) -> LineKey {
+    let parts: Vec<&str> = key.split(' ').collect();
+    let (team, token, route) = match (dimension, parts.as_slice()) {
+        ("token", [team, token]) => (*team, *token, ""),
+        ("route", [route]) => ("", "", *route),
+        ("team-route", [_, route]) => ("", "", *route),
+        ("token-route", [team, token, route]) | ("route-token", [route, team, token]) => (*team, *token, *route),
+        _ => ("", "", ""),
+    };
+    LineKey::of(split, team, token, route)
+}
+
+/// What a line stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LineKey {
+    /// Id of a token or route; empty for the whole, and for calls that matched no route.
+    pub id: String,
+    /// Team of a token.
+    pub team: String,
+}
+
+impl LineKey {
+    fn of(split: Split, team: &str, token: &str, route: &str) -> Self {
+        match split {
+            Split::Whole => Self::default(),
+            Split::Token => Self { id: token.to_owned(), team: team.to_owned() },
+            Split::Route => Self { id: route.to_owned(), team: String::new() },
+        }
+    }
+}
+
+/// Lines of a report: sums by interval and by what they stand for.
+pub type Lines = BTreeMap<(UnixMs, LineKey), Sums>;
+
+/// Returns the interval of a bucket, in the zone's local time; `None` if no span reads the bucket.
+pub fn interval_of(spans: &[Span], granularity: Granularity, bucket: UnixMs) -> Option<UnixMs> {
+    let reads = |span: &&Span| span.granularity == granularity && (span.from..span.to).contains(&bucket);
+    let span = spans.iter().find(reads)?;
+    Some((bucket + span.offset_ms).div_euclid(span.width_ms) * span.width_ms)
+}
+
+/// Adds sums that are not rows yet. `is_series` keeps intervals apart; otherwise all are 0.
+pub fn add_tallies(
+    lines: &mut Lines,
+    whose: &Whose,
+    split: Split,
+    spans: &[Span],
+    tallies: &Tallies,
+    is_series: bool,
+) {
+    for (finest, at, tally) in tallies.iter() {
+        // A bucket counts in one span: that of its own granularity or a coarser one.
+        let interval = Granularity::ALL
+            .into_iter()
+            .filter(|granularity| *granularity >= finest)
+            .find_map(|granularity| interval_of(spans, granularity, granularity.bucket(at)));
+        let Some(interval) = interval else { continue };
+        for (caller, sums) in tally.iter().filter(|(caller, _)| whose.covers(caller)) {
+            let key = LineKey::of(split, &caller.team, &caller.token, &caller.route);
+            lines.entry((if is_series { interval } else { 0 }, key)).or_default().merge(sums);
+        }
+    }
+}
+
+/// A row as it was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReadRow {
+    /// Granularity; empty if the row sums up several.
+    pub granularity: String,
+    /// Dimension.
+    pub dimension: String,
+    /// Start of the bucket, unix ms.
+    pub bucket: UnixMs,
+    /// Key.
+    pub key: String,
+    /// Sums, with the histogram if it was asked for.
+    pub rollup: Rollup,
+}
+
+/// Adds rows of a series.
+pub fn add_series_rows(lines: &mut Lines, spans: &[Span], rows: Vec<ReadRow>) {
+    for row in rows {
+        let interval = Granularity::parse(&row.granularity).and_then(|g| interval_of(spans, g, row.bucket));
+        let Some(interval) = interval else { continue };
+        let sums = Sums { rollup: row.rollup, last_at: 0 };
+        lines.entry((interval, LineKey::default())).or_default().merge(&sums);
+    }
+}
+
+/// Adds rows of a split, summed up over its spans.
+pub fn add_split_rows(lines: &mut Lines, split: Split, rows: Vec<ReadRow>) {
+    for row in rows {
+        let key = line_of(&row.dimension, split, &row.key);
+        lines.entry((0, key)).or_default().merge(&Sums { rollup: row.rollup, last_at: 0 });
+    }
+}
+
+/// Adds the histograms of rows to lines that are there.
+pub fn add_histograms(lines: &mut Lines, split: Split, rows: Vec<(String, String, Histogram)>) {
+    for (dimension, key, histogram) in rows {
+        if let Some(sums) = lines.get_mut(&(0, line_of(&dimension, split, &key))) {
+            for (bin, count) in histogram.iter() {
+                sums.rollup.latency.add(bin, count);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+use super::*;
+use crate::time::DAY_MS;
+use crate::usage::fold::{Row, rows_of};
+use crate::usage::tally::Tally;
+use crate::usage::tests::event;
+use crate::usage::{AiUsage, UsageEvent};
+use proptest::prelude::*;
+
+const DAY: UnixMs = 20_000 * DAY_MS;
+
+fn call(team: u8, token: u8, route: u8) -> UsageEvent {
+    UsageEvent {
+        at: DAY + 1,
+        team: format!("team-{team}").into(),
+        // A token belongs to one team.
+        token_id: format!("tok_{team}{token}").into(),
+        route_id: (route > 0).then(|| format!("rte_{route}").into()),
+        ai: (route == 1).then(|| AiUsage { model: Some("gpt 5".into()), ..AiUsage::default() }),
+        ..event()
+    }
+}
+
+/// The rows that the SQL would read.
+fn read(rows: &[Row], ranges: &[Range]) -> Vec<ReadRow> {
+    let is_in = |row: &&Row| {
+        ranges.iter().any(|range| {
+            (range.dimension, range.granularity) == (row.dimension.as_str(), row.granularity.as_str())
+                && (range.low.as_str()..range.high.as_str()).contains(&row.key.as_str())
+                && row.key.ends_with(&range.end)
+        })
+    };
+    rows.iter()
+        .filter(is_in)
+        .map(|row| ReadRow {
+            granularity: row.granularity.as_str().to_owned(),
+            dimension: row.dimension.as_str().to_owned(),
+            bucket: row.bucket,
+            key: row.key.clone(),
+            rollup: row.sums.rollup.clone(),
+        })
+        .collect()
+}
+
+fn tally_of(events: &[UsageEvent], granularity: Granularity) -> (Tally, Tallies) {
+    let mut tally = Tally::default();
+    for (_, _, part) in Tallies::of(events, DAY + 2).into_buckets() {
+        tally.merge(part);
+    }
+    let mut tallies = Tallies::default();
+    tallies.merge(granularity, DAY, tally.clone());
+    (tally, tallies)
+}
+
+proptest! {
+    /// Whatever a report covers and however it is split, rows and sums that are not rows yet give the same lines.
+    #[test]
+    fn rows_and_tallies_agree(
+        calls in proptest::collection::vec((1_u8..3, 1_u8..4, 0_u8..3), 1..40),
+        teams in proptest::option::of(proptest::collection::btree_set(1_u8..3, 0..3)),
+        token in proptest::option::of((1_u8..3, 1_u8..4)),
+        route in proptest::option::of(1_u8..3),
+        is_fine: bool,
+    ) {
+        let events: Vec<UsageEvent> = calls.into_iter().map(|(team, token, route)| call(team, token, route)).collect();
+        let granularity = if is_fine { Granularity::FiveMinutes } else { Granularity::Day };
+        let (tally, tallies) = tally_of(&events, granularity);
+        let rows = rows_of(granularity, DAY, &tally);
+        let teams = match token {
+            Some((team, _)) => Some(vec![format!("team-{team}").into()]),
+            None => teams.map(|teams| teams.into_iter().map(|team| format!("team-{team}").into()).collect()),
+        };
+        let whose = Whose {
+            teams,
+            token: token.map(|(team, token)| format!("tok_{team}{token}").into()),
+            route: route.map(|route| format!("rte_{route}").into()),
+        };
+        let width_ms = granularity.width_ms();
+        let spans = [Span { granularity, from: DAY, to: DAY + width_ms, offset_ms: 0, width_ms }];
+        for split in [Split::Whole, Split::Token, Split::Route] {
+            let mut of_tallies = Lines::new();
+            add_tallies(&mut of_tallies, &whose, split, &spans, &tallies, false);
+            of_tallies.values_mut().for_each(|sums| sums.last_at = 0);
+            let mut of_rows = Lines::new();
+            add_split_rows(&mut of_rows, split, read(&rows, &whose.ranges_of(split, &spans)));
+            prop_assert_eq!(&of_tallies, &of_rows, "{:?} {:?}", whose, split);
+        }
+    }
+}
+
+#[test]
+fn an_open_bucket_counts_in_the_span_that_contains_it() {
+    let (tally, _) = tally_of(&[call(1, 1, 1)], Granularity::Hour);
+    let mut tallies = Tallies::default();
+    tallies.merge(Granularity::FiveMinutes, DAY, tally.clone());
+    tallies.merge(Granularity::Day, DAY + DAY_MS, tally.clone());
+    tallies.merge(Granularity::Week, Granularity::Week.bucket(DAY), tally);
+    let span = |granularity, from, to| Span { granularity, from, to, offset_ms: 0, width_ms: DAY_MS };
+    let spans = [span(Granularity::Hour, DAY, DAY + DAY_MS), span(Granularity::Day, DAY + DAY_MS, DAY + 2 * DAY_MS)];
+    let mut lines = Lines::new();
+    add_tallies(&mut lines, &Whose::default(), Split::Whole, &spans, &tallies, true);
+    let sums: Vec<_> = lines.iter().map(|((at, _), sums)| (*at, sums.rollup.calls)).collect();
+    assert_eq!(sums, [(DAY, 1), (DAY + DAY_MS, 1)]);
+}

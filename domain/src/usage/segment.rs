@@ -1,0 +1,247 @@
+//! Segments: raw calls stored many to a row, and the search through them.
+//!
+//! A segment is JSON by columns, which deflates to a quarter of the same calls one by one:
+//! `{"calls": 2, "columns": {"at": [1763870461000, -35], "method": ["GET", "GET"], …}}`. An `at` is the difference to
+//! the one before it. Calls are kept as the JSON that came, so a field that this version does not know survives every
+//! move from one segment to another.
+
+use super::UsageEvent;
+use super::outcome::{Outcome, OutcomeClass};
+use crate::id::{RouteId, TeamId, TokenId};
+use crate::time::{HOUR_MS, UnixMs, bucket_start};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The most calls in a segment.
+pub const MAX_CALLS: usize = 20_000;
+
+/// A raw call, as JSON.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawCall(Map<String, Value>);
+
+impl RawCall {
+    /// Makes the raw call of an event. `None` if it has no JSON, which no event is without.
+    pub fn of(event: &UsageEvent) -> Option<Self> {
+        match serde_json::to_value(event) {
+            Ok(Value::Object(fields)) => Some(Self(fields)),
+            _ => None,
+        }
+    }
+
+    /// Returns its time, unix ms.
+    pub fn at(&self) -> UnixMs {
+        self.0.get("at").and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    /// Returns its position in a list: its time and id.
+    pub fn position(&self) -> (UnixMs, &str) {
+        (self.at(), self.text("id"))
+    }
+
+    fn text(&self, field: &str) -> &str {
+        self.0.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn status(&self) -> u16 {
+        self.0.get("status").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
+    }
+
+    /// Returns the call as this version understands it. A newer version's outcome is read as that of its status.
+    pub fn event(&self) -> Option<UsageEvent> {
+        let mut fields = self.0.clone();
+        if fields.get("outcome").is_none_or(|outcome| Outcome::deserialize(outcome).is_err()) {
+            fields.insert("outcome".to_owned(), Outcome::of_status(self.status()).as_str().into());
+        }
+        serde_json::from_value(Value::Object(fields)).ok()
+    }
+}
+
+/// Sorts calls as segments and lists have them, newest first.
+pub fn sort(calls: &mut [RawCall]) {
+    calls.sort_by(|a, b| b.position().cmp(&a.position()));
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Columns {
+    calls: usize,
+    columns: BTreeMap<String, Vec<Value>>,
+}
+
+/// Writes calls by columns.
+///
+/// # Errors
+/// The cause, if a value has no JSON.
+pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
+    let mut columns: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    let mut before = 0;
+    for (row, call) in calls.iter().enumerate() {
+        for (field, value) in &call.0 {
+            let column = columns.entry(field).or_default();
+            column.resize(row, Value::Null);
+            column.push(if field == "at" { (call.at() - before).into() } else { value.clone() });
+        }
+        before = call.at();
+    }
+    for column in columns.values_mut() {
+        column.resize(calls.len(), Value::Null);
+    }
+    serde_json::to_vec(&serde_json::json!({ "calls": calls.len(), "columns": columns }))
+}
+
+/// Reads calls that [`encode`] wrote.
+///
+/// # Errors
+/// The cause, if it is not such JSON.
+pub fn decode(bytes: &[u8]) -> serde_json::Result<Vec<RawCall>> {
+    let read: Columns = serde_json::from_slice(bytes)?;
+    let mut calls = vec![RawCall(Map::new()); read.calls];
+    for (field, column) in read.columns {
+        for (call, value) in calls.iter_mut().zip(column) {
+            if !value.is_null() {
+                call.0.insert(field.clone(), value);
+            }
+        }
+    }
+    let mut before = 0;
+    for call in &mut calls {
+        before += call.at();
+        call.0.insert("at".to_owned(), before.into());
+    }
+    Ok(calls)
+}
+
+/// Characters of an id that stand for it in a head. Two ids that share them cost the opening of a segment in vain.
+const ID_TAIL: usize = 6;
+
+fn word(kind: char, text: &str) -> String {
+    format!("{kind}:{text} ")
+}
+
+fn id_word(kind: char, id: &str) -> String {
+    word(kind, id.get(id.len().saturating_sub(ID_TAIL)..).unwrap_or(id))
+}
+
+/// Describes what is inside a segment: words such as `o:ok ` and `s:2 `, each with a space before and after.
+pub fn head(calls: &[RawCall]) -> String {
+    let mut words = BTreeSet::new();
+    for call in calls {
+        words.insert(id_word('t', call.text("token_id")));
+        words.insert(id_word('r', call.text("route_id")));
+        words.insert(word('g', call.text("team")));
+        words.insert(word('o', call.text("outcome")));
+        words.insert(word('s', &(call.status() / 100).to_string()));
+        words.insert(word('m', call.text("method")));
+    }
+    std::iter::once(" ".to_owned()).chain(words).collect()
+}
+
+/// The calls that are searched for; `None` means all.
+#[derive(Clone, Debug, Default)]
+pub struct Search {
+    /// The earliest time, unix ms.
+    pub from: UnixMs,
+    /// Time and id of the last call seen; on the first page, the end of the period and ''.
+    pub before: (UnixMs, String),
+    /// Teams whose calls the caller may see.
+    pub teams: Option<Vec<TeamId>>,
+    /// The token that called.
+    pub token: Option<TokenId>,
+    /// The route that was called.
+    pub route: Option<RouteId>,
+    /// How the call ended.
+    pub outcome: Option<Outcome>,
+    /// First digit of the status.
+    pub status_class: Option<u32>,
+    /// In upper case.
+    pub method: Option<String>,
+    /// Beginning of the path.
+    pub path: Option<String>,
+}
+
+impl Search {
+    /// Returns whether a call is one of them.
+    pub fn finds(&self, call: &RawCall) -> bool {
+        let is = |field: &str, wanted: Option<&str>| wanted.is_none_or(|wanted| call.text(field) == wanted);
+        call.at() >= self.from
+            && call.position() < (self.before.0, self.before.1.as_str())
+            && self.teams.as_ref().is_none_or(|teams| teams.iter().any(|team| team.as_str() == call.text("team")))
+            && is("token_id", self.token.as_ref().map(TokenId::as_str))
+            && is("route_id", self.route.as_ref().map(RouteId::as_str))
+            && is("outcome", self.outcome.map(Outcome::as_str))
+            && self.status_class.is_none_or(|class| u32::from(call.status()) / 100 == class)
+            && is("method", self.method.as_deref())
+            && self.path.as_ref().is_none_or(|path| call.text("path").starts_with(path.as_str()))
+    }
+
+    /// Returns words of which a segment's head must have at least one of each list.
+    pub fn words(&self) -> Vec<Vec<String>> {
+        let teams = self.teams.as_ref().map(|teams| teams.iter().map(|team| word('g', team.as_str())).collect());
+        let one = |word: Option<String>| word.map(|word| vec![word]);
+        let lists = [
+            teams,
+            one(self.token.as_ref().map(|id| id_word('t', id.as_str()))),
+            one(self.route.as_ref().map(|id| id_word('r', id.as_str()))),
+            one(self.outcome.map(|outcome| word('o', outcome.as_str()))),
+            one(self.status_class.map(|class| word('s', &class.to_string()))),
+            one(self.method.as_deref().map(|method| word('m', method))),
+        ];
+        let spaced = |words: Vec<String>| words.into_iter().map(|word| format!(" {word}")).collect();
+        lists.into_iter().flatten().map(spaced).collect()
+    }
+}
+
+/// Calls found so far, newest first.
+#[derive(Debug)]
+pub struct Found {
+    limit: usize,
+    calls: Vec<RawCall>,
+}
+
+impl Found {
+    /// Makes an empty list for at most `limit` calls.
+    pub fn new(limit: usize) -> Self {
+        Self { limit, calls: Vec::new() }
+    }
+
+    /// Adds those calls of a segment that are searched for. A call that is there already is not added again.
+    pub fn add(&mut self, search: &Search, calls: Vec<RawCall>) {
+        self.calls.extend(calls.into_iter().filter(|call| search.finds(call)));
+        sort(&mut self.calls);
+        self.calls.dedup_by(|a, b| a.position() == b.position());
+        self.calls.truncate(self.limit);
+    }
+
+    /// Returns whether no call up to the time `until` could still be listed.
+    pub fn is_full_at(&self, until: UnixMs) -> bool {
+        self.calls.len() >= self.limit && self.calls.last().is_none_or(|last| last.at() > until)
+    }
+
+    /// Returns the calls.
+    pub fn into_calls(self) -> Vec<RawCall> {
+        self.calls
+    }
+}
+
+/// Keeps at most `most` refused calls of each token and hour, the first ones. `known` gives how many of a token are
+/// kept or were left out already in the hour that begins at the given time.
+pub fn bound_refused(calls: &mut Vec<RawCall>, most: u64, known: impl Fn(&str, UnixMs) -> u64) {
+    let mut seen: BTreeMap<(String, UnixMs), u64> = BTreeMap::new();
+    calls.sort_by_key(RawCall::at);
+    calls.retain(|call| {
+        let outcome = call.0.get("outcome").and_then(|outcome| Outcome::deserialize(outcome).ok());
+        let class = outcome.map(Outcome::class);
+        if !matches!(class, Some(OutcomeClass::Denied | OutcomeClass::Limited)) {
+            return true;
+        }
+        let hour = bucket_start(call.at(), HOUR_MS);
+        let token = call.text("token_id");
+        let count = seen.entry((token.to_owned(), hour)).or_insert_with(|| known(token, hour));
+        *count += 1;
+        *count <= most
+    });
+    sort(calls);
+}
+
+#[cfg(test)]
+mod tests;

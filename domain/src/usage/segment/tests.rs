@@ -1,0 +1,94 @@
+use super::*;
+use crate::time::{DAY_MS, SECOND_MS};
+use crate::usage::tests::event;
+use proptest::prelude::*;
+
+const START: UnixMs = 20_000 * DAY_MS;
+
+fn raw(at: UnixMs, id: &str, token: &str, outcome: Outcome) -> RawCall {
+    let event = UsageEvent {
+        at,
+        id: id.to_owned(),
+        token_id: token.into(),
+        outcome,
+        status: if outcome == Outcome::Ok { 200 } else { 403 },
+        ..event()
+    };
+    RawCall::of(&event).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn calls_survive_a_segment(calls in proptest::collection::vec((0_i64..DAY_MS, "[a-z]{1,9}", 0..Outcome::ALL.len()), 0..50)) {
+        let mut calls: Vec<RawCall> =
+            calls.iter().map(|(at, id, outcome)| raw(START + at, id, "tok_1", Outcome::ALL[*outcome])).collect();
+        sort(&mut calls);
+        prop_assert_eq!(decode(&encode(&calls).unwrap()).unwrap(), calls);
+    }
+
+    /// A search that a head rules out finds nothing in the segment.
+    #[test]
+    fn a_head_hides_no_call(calls in proptest::collection::vec(("tok_[a-c]{7}", 0..Outcome::ALL.len()), 1..20), pick: prop::sample::Index) {
+        let calls: Vec<RawCall> =
+            calls.iter().enumerate().map(|(i, (token, outcome))| raw(START, &i.to_string(), token, Outcome::ALL[*outcome])).collect();
+        let event = pick.get(&calls).event().unwrap();
+        let search = Search {
+            before: (START + 1, String::new()),
+            teams: Some(vec!["other".into(), event.team.clone()]),
+            token: Some(event.token_id.clone()),
+            route: event.route_id.clone(),
+            outcome: Some(event.outcome),
+            status_class: Some(u32::from(event.status) / 100),
+            method: Some(event.method.to_string()),
+            ..Search::default()
+        };
+        let head = head(&calls);
+        prop_assert!(search.words().iter().all(|words| words.iter().any(|word| head.contains(word))), "{}", head);
+        prop_assert!(search.finds(pick.get(&calls)));
+    }
+}
+
+#[test]
+fn a_head_rules_out_what_is_not_inside() {
+    let head = head(&[raw(START, "a", "tok_abcdefgh", Outcome::Ok)]);
+    for search in [
+        Search { outcome: Some(Outcome::Timeout), ..Search::default() },
+        Search { status_class: Some(5), ..Search::default() },
+        Search { token: Some("tok_other111".into()), ..Search::default() },
+        Search { teams: Some(vec![]), ..Search::default() },
+    ] {
+        assert!(!search.words().iter().all(|words| words.iter().any(|word| head.contains(word))), "{search:?}");
+    }
+}
+
+#[test]
+fn a_field_of_a_newer_version_survives_and_its_outcome_is_read_by_status() {
+    let text = br#"{"calls":1,"columns":{"id":["a"],"at":[5],"token_id":["t"],"team":["x"],"path":["/"],"method":["GET"],"status":[503],"outcome":["denied-moon"],"latency_ms":[1],"gateway_ms":[1],"request_id":["r"],"label":["nightly"]}}"#;
+    let calls = decode(text).unwrap();
+    assert_eq!(calls[0].event().unwrap().outcome, Outcome::UpstreamError);
+    assert!(String::from_utf8(encode(&calls).unwrap()).unwrap().contains("nightly"));
+}
+
+#[test]
+fn a_search_lists_the_newest_of_all_segments_once() {
+    let search = Search { before: (UnixMs::MAX, String::new()), ..Search::default() };
+    let mut found = Found::new(3);
+    found.add(&search, vec![raw(5, "a", "t", Outcome::Ok), raw(1, "b", "t", Outcome::Ok)]);
+    assert!(!found.is_full_at(0));
+    found.add(&search, vec![raw(5, "a", "t", Outcome::Ok), raw(5, "c", "t", Outcome::Ok), raw(2, "d", "t", Outcome::Ok)]);
+    assert!(found.is_full_at(1) && !found.is_full_at(2));
+    let ids: Vec<String> = found.into_calls().iter().map(|call| call.text("id").to_owned()).collect();
+    assert_eq!(ids, ["c", "a", "d"]);
+}
+
+#[test]
+fn of_refused_calls_the_first_of_each_token_and_hour_are_kept() {
+    let mut calls: Vec<RawCall> = (0..500)
+        .map(|i| raw(START + i * SECOND_MS, &format!("{i:03}"), if i % 2 == 0 { "leaked" } else { "other" }, Outcome::DeniedDisabled))
+        .chain([raw(START + 400_000, "ok", "leaked", Outcome::Ok)])
+        .collect();
+    bound_refused(&mut calls, 100, |token, hour| if token == "leaked" && hour == START { 40 } else { 0 });
+    let of = |token: &str| calls.iter().filter(|call| call.text("token_id") == token).count();
+    assert_eq!((of("leaked"), of("other")), (61, 100));
+    assert_eq!(calls.last().unwrap().at(), START, "the first ones");
+}

@@ -1,0 +1,206 @@
+//! Sums of calls by who called what, before they become rows.
+//!
+//! A batch of the queue and the buckets that are not over are kept in this form: one line for each token, route and
+//! AI model, of which every dimension of the reports can be made.
+
+use super::UsageEvent;
+use super::rollup::{Rollup, SUMS};
+use super::span::Granularity;
+use crate::time::UnixMs;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The calls that one line counts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Caller {
+    /// Team id.
+    pub team: String,
+    /// Token id.
+    pub token: String,
+    /// Route id; empty if no route matched.
+    pub route: String,
+    /// AI model; empty for other calls.
+    pub model: String,
+}
+
+impl Caller {
+    /// Returns who made a call, and of what.
+    pub fn of(event: &UsageEvent) -> Self {
+        let model = event.ai.as_ref().and_then(|ai| ai.model.as_deref());
+        Self {
+            team: event.team.to_string(),
+            token: event.token_id.to_string(),
+            route: event.route_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+            model: model.unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+/// Sums, and the time of the latest call in them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sums {
+    /// The sums.
+    pub rollup: Rollup,
+    /// Unix ms.
+    pub last_at: UnixMs,
+}
+
+impl Sums {
+    /// Adds other sums.
+    pub fn merge(&mut self, other: &Self) {
+        self.rollup.merge(&other.rollup);
+        self.last_at = self.last_at.max(other.last_at);
+    }
+}
+
+/// The calls of one bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<Line>", into = "Vec<Line>")]
+pub struct Tally(BTreeMap<Caller, Sums>);
+
+/// A line as it is stored: team, token, route, model, `last_at`, the sums, and bins with their counts in turn.
+#[derive(Serialize, Deserialize)]
+struct Line(String, String, String, String, UnixMs, [u64; SUMS], Vec<u64>);
+
+impl From<Tally> for Vec<Line> {
+    fn from(tally: Tally) -> Self {
+        let line = |(caller, sums): (Caller, Sums)| {
+            let Caller { team, token, route, model } = caller;
+            let bins = sums.rollup.latency.iter().flat_map(|(bin, count)| [u64::from(bin), count]).collect();
+            Line(team, token, route, model, sums.last_at, sums.rollup.sums(), bins)
+        };
+        tally.0.into_iter().map(line).collect()
+    }
+}
+
+impl From<Vec<Line>> for Tally {
+    fn from(lines: Vec<Line>) -> Self {
+        let mut tally = Self::default();
+        for Line(team, token, route, model, last_at, sums, bins) in lines {
+            let mut rollup = Rollup::default();
+            for (sum, n) in rollup.sums_mut().into_iter().zip(sums) {
+                *sum = n;
+            }
+            for pair in bins.chunks_exact(2) {
+                if let [bin, count] = pair {
+                    rollup.latency.add(u32::try_from(*bin).unwrap_or(u32::MAX), *count);
+                }
+            }
+            tally.add(Caller { team, token, route, model }, &Sums { rollup, last_at });
+        }
+        tally
+    }
+}
+
+impl Tally {
+    /// Adds the calls of a line.
+    pub fn add(&mut self, caller: Caller, sums: &Sums) {
+        self.0.entry(caller).or_default().merge(sums);
+    }
+
+    /// Adds the calls of another tally.
+    pub fn merge(&mut self, other: Self) {
+        for (caller, sums) in other.0 {
+            self.add(caller, &sums);
+        }
+    }
+
+    /// Returns its lines.
+    pub fn iter(&self) -> impl Iterator<Item = (&Caller, &Sums)> {
+        self.0.iter()
+    }
+
+    /// Returns whether it counts nothing.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Cuts the tally into parts of at most `lines` lines, at least one part.
+    pub fn parts(self, lines: usize) -> Vec<Self> {
+        let mut parts = vec![Self::default()];
+        for (caller, sums) in self.0 {
+            if parts.last().is_none_or(|part| part.0.len() >= lines) {
+                parts.push(Self::default());
+            }
+            if let Some(part) = parts.last_mut() {
+                part.0.insert(caller, sums);
+            }
+        }
+        parts
+    }
+}
+
+/// Tallies by bucket. In JSON a bucket is named by its granularity and its start: `5m 1763870400000`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Tally>", into = "BTreeMap<String, Tally>")]
+pub struct Tallies(BTreeMap<(Granularity, UnixMs), Tally>);
+
+impl From<Tallies> for BTreeMap<String, Tally> {
+    fn from(tallies: Tallies) -> Self {
+        let name = |(granularity, bucket): (Granularity, UnixMs)| format!("{} {bucket}", granularity.as_str());
+        tallies.0.into_iter().map(|(key, tally)| (name(key), tally)).collect()
+    }
+}
+
+impl TryFrom<BTreeMap<String, Tally>> for Tallies {
+    type Error = String;
+
+    fn try_from(named: BTreeMap<String, Tally>) -> Result<Self, String> {
+        let mut tallies = Self::default();
+        for (name, tally) in named {
+            let parsed = name
+                .split_once(' ')
+                .and_then(|(granularity, at)| Some((Granularity::parse(granularity)?, at.parse().ok()?)));
+            let (granularity, bucket) = parsed.ok_or_else(|| format!("no bucket: {name}"))?;
+            tallies.merge(granularity, bucket, tally);
+        }
+        Ok(tallies)
+    }
+}
+
+impl Tallies {
+    /// Counts calls, each in the finest bucket that is still kept at `now`.
+    pub fn of<'a>(events: impl IntoIterator<Item = &'a UsageEvent>, now: UnixMs) -> Self {
+        let mut tallies = Self::default();
+        for event in events {
+            let granularity = Granularity::finest_kept(event.at, now);
+            let tally = tallies.0.entry((granularity, granularity.bucket(event.at))).or_default();
+            let sums = tally.0.entry(Caller::of(event)).or_default();
+            sums.rollup.count(event);
+            sums.last_at = sums.last_at.max(event.at);
+        }
+        tallies
+    }
+
+    /// Adds a bucket's calls.
+    pub fn merge(&mut self, granularity: Granularity, bucket: UnixMs, tally: Tally) {
+        self.0.entry((granularity, bucket)).or_default().merge(tally);
+    }
+
+    /// Adds the calls of other tallies.
+    pub fn extend(&mut self, other: Self) {
+        for ((granularity, bucket), tally) in other.0 {
+            self.merge(granularity, bucket, tally);
+        }
+    }
+
+    /// Returns its buckets and their tallies, the finest first.
+    pub fn iter(&self) -> impl Iterator<Item = (Granularity, UnixMs, &Tally)> {
+        self.0.iter().map(|((granularity, bucket), tally)| (*granularity, *bucket, tally))
+    }
+
+    /// Returns its buckets and their tallies, the finest first.
+    pub fn into_buckets(self) -> impl Iterator<Item = (Granularity, UnixMs, Tally)> {
+        self.0.into_iter().map(|((granularity, bucket), tally)| (granularity, bucket, tally))
+    }
+
+    /// Returns whether the bucket is among them.
+    pub fn contains(&self, granularity: Granularity, bucket: UnixMs) -> bool {
+        self.0.contains_key(&(granularity, bucket))
+    }
+
+    /// Takes a bucket out.
+    pub fn remove(&mut self, granularity: Granularity, bucket: UnixMs) -> Option<Tally> {
+        self.0.remove(&(granularity, bucket))
+    }
+}
