@@ -3,3 +3,4 @@ DROP TABLE usage_events;
 DROP TABLE usage_rollups;
 DROP TABLE usage_pairs;
 DROP TABLE usage_losses;
+DROP TABLE imported_parts;

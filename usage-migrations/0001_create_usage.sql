@@ -10,16 +10,21 @@ CREATE TABLE state (
     folded_to INTEGER NOT NULL,
     folded_at INTEGER NOT NULL,
     -- Raw calls deleted before their time because the database was nearly full.
-    shed INTEGER NOT NULL
+    shed INTEGER NOT NULL,
+    -- When the latest folded batch was stored, and how late: the age of its oldest message.
+    stored_at INTEGER NOT NULL,
+    lag_ms INTEGER NOT NULL
 ) STRICT;
 
-INSERT INTO state VALUES (1, 0, 0, 0, 0);
+INSERT INTO state VALUES (1, 0, 0, 0, 0, 0, 0);
 
 -- Batches of the queue that are not folded yet. An id is the last one plus one, so of two consumers that stored
 -- at once, the second is undone and looks again which of its messages are new.
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY NOT NULL,
+    -- When it was stored, and the age of its oldest message then.
     at INTEGER NOT NULL,
+    lag_ms INTEGER NOT NULL,
     -- Times of its first and last raw call; NULL without raw calls.
     since INTEGER,
     until INTEGER,
@@ -124,3 +129,9 @@ CREATE TABLE losses (
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX losses_by_time ON losses (at);
+
+-- Parts of imported logs, by their digest: permanently, because a log may be imported again at any time.
+CREATE TABLE imported_parts (
+    digest TEXT PRIMARY KEY NOT NULL,
+    at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

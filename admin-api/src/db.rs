@@ -25,8 +25,9 @@ pub mod unattended;
 pub mod upkeep;
 pub mod usage;
 
-/// The D1 binding.
+/// The D1 bindings: everything but usage, and usage.
 const DB: &str = "DB";
+const USAGE_DB: &str = "USAGE_DB";
 
 /// The largest integer that is exact in a JavaScript number, the only kind of number that D1 accepts.
 pub const MAX_SAFE: i64 = (1 << 53) - 1;
@@ -132,6 +133,14 @@ macro_rules! sql {
 }
 pub(crate) use sql;
 
+/// Includes the SQL of a file under `usage_queries/`, which is for `USAGE_DB`.
+macro_rules! usage_sql {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/src/db/usage_queries/", $name, ".sql"))
+    };
+}
+pub(crate) use usage_sql;
+
 pub type Statement = D1PreparedStatement;
 
 /// The database for one invocation. Each query counts in the invocation's budget.
@@ -145,6 +154,12 @@ impl Db {
     pub fn open(env: &Env) -> Result<Self, StoreError> {
         let d1 = env.d1(DB).map_err(|e| StoreError::Unreachable(e.to_string()))?;
         Ok(Self { d1: Rc::new(d1), budget: Budget::default() })
+    }
+
+    /// Opens the database of usage for the same invocation.
+    pub fn usage(&self, env: &Env) -> Result<UsageDb, StoreError> {
+        let d1 = env.d1(USAGE_DB).map_err(|e| StoreError::Unreachable(e.to_string()))?;
+        Ok(UsageDb(Self { d1: Rc::new(d1), budget: self.budget.clone() }))
     }
 
     pub fn budget(&self) -> &Budget {
@@ -178,6 +193,38 @@ impl Db {
     pub async fn change(&self, statements: Vec<Statement>) -> Result<bool, StoreError> {
         let results = self.batch(statements).await?;
         results.first().map_or(Ok(0), changes_of).map(|n| n > 0)
+    }
+}
+
+/// The database of usage. A type of its own, so that no statement reaches the wrong database.
+#[derive(Clone, Debug)]
+pub struct UsageDb(Db);
+
+impl UsageDb {
+    /// Opens it for an invocation that does not need the other database.
+    pub fn open(env: &Env) -> Result<Self, StoreError> {
+        Db::open(env)?.usage(env)
+    }
+
+    pub fn budget(&self) -> &Budget {
+        self.0.budget()
+    }
+
+    pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {
+        self.0.statement(sql, params)
+    }
+
+    pub async fn rows<T: DeserializeOwned>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
+        self.0.rows(statement).await
+    }
+
+    pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
+        self.0.first(statement).await
+    }
+
+    /// Runs the statements as one transaction.
+    pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<D1Result>, StoreError> {
+        self.0.batch(statements).await
     }
 }
 

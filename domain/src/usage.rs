@@ -1,11 +1,12 @@
 //! The record of a call, and the queue message that carries it.
 
 mod clipped;
-pub mod outcome;
 pub mod fold;
+pub mod key;
+pub mod outcome;
+pub mod report;
 pub mod rollup;
 pub mod segment;
-pub mod report;
 pub mod span;
 pub mod tally;
 
@@ -13,6 +14,7 @@ pub use clipped::Clipped;
 
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::time::UnixMs;
+use key::MessageKey;
 use outcome::Outcome;
 use serde::{Deserialize, Serialize};
 
@@ -166,6 +168,9 @@ impl UsageEvent {
 pub struct UsageMessage {
     /// Version of the format, [`UsageMessage::VERSION`].
     pub v: u8,
+    /// Kept over the sender's own retries. Earlier versions send none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<MessageKey>,
     /// Calls, in no order.
     pub events: Vec<UsageEvent>,
     /// Events the sender had to give up since its last message, so that a drop is visible.
@@ -189,12 +194,12 @@ impl UsageMessage {
     /// The version that is written.
     pub const VERSION: u8 = 1;
 
-    /// Splits a message into parts of at most [`MAX_MESSAGE_BYTES`] of JSON. An event that is too long by
-    /// itself is left out, so that it takes no other along; their number comes second. Counts stay with
-    /// the first part.
+    /// Splits a message without a key into parts of at most [`MAX_MESSAGE_BYTES`] of JSON. An event that is too long
+    /// by itself is left out, so that it takes no other along; their number comes second. Counts stay with the first
+    /// part.
     pub fn split(self) -> (Vec<Self>, u64) {
-        // Room for the braces and the counts.
-        const FRAME: usize = 200;
+        // Room for the braces, the key and the counts.
+        const FRAME: usize = 300;
         let (mut parts, mut room, mut lost) =
             (vec![Self { events: vec![], ..self }], MAX_MESSAGE_BYTES - FRAME, 0);
         for event in self.events {
@@ -204,7 +209,13 @@ impl UsageMessage {
                 continue;
             }
             if size > room {
-                parts.push(Self { v: Self::VERSION, events: vec![], dropped: 0, unknown_tokens: 0 });
+                parts.push(Self {
+                    v: Self::VERSION,
+                    key: None,
+                    events: vec![],
+                    dropped: 0,
+                    unknown_tokens: 0,
+                });
                 room = MAX_MESSAGE_BYTES - FRAME;
             }
             room -= size;
@@ -253,7 +264,7 @@ pub(crate) mod tests {
 
     #[test]
     fn the_message_is_pinned() {
-        let message = UsageMessage { v: 1, events: vec![event()], dropped: 0, unknown_tokens: 0 };
+        let message = UsageMessage { v: 1, key: None, events: vec![event()], dropped: 0, unknown_tokens: 0 };
         let json = serde_json::to_string(&message).unwrap();
         assert_eq!(
             json,
@@ -301,7 +312,7 @@ pub(crate) mod tests {
     #[test]
     fn a_message_of_fifty_events_fits_the_queue_for_any_input() {
         let events = vec![largest(); MAX_EVENTS_PER_MESSAGE];
-        let message = UsageMessage { v: 1, events, dropped: u64::MAX, unknown_tokens: u64::MAX };
+        let message = UsageMessage { v: 1, key: None, events, dropped: u64::MAX, unknown_tokens: u64::MAX };
         let size = serde_json::to_string(&message).unwrap().len();
         assert!(size <= MAX_MESSAGE_BYTES, "{size}");
         // The same from a sender that bounds nothing.
@@ -316,7 +327,7 @@ pub(crate) mod tests {
         let huge = UsageEvent { id: "e".repeat(MAX_MESSAGE_BYTES), ..event() };
         let long = UsageEvent { id: "e".repeat(50_000), ..event() };
         let events = vec![event(), huge, long.clone(), long.clone(), long, event()];
-        let message = UsageMessage { v: 1, events, dropped: 3, unknown_tokens: 4 };
+        let message = UsageMessage { v: 1, key: None, events, dropped: 3, unknown_tokens: 4 };
         let (parts, lost) = message.clone().split();
         assert_eq!((parts.len(), lost), (2, 1));
         assert_eq!(parts.iter().map(|part| part.events.len()).sum::<usize>(), 5);

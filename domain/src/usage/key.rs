@@ -1,0 +1,84 @@
+//! The key of a queue message, by which a message counts once however often it comes.
+
+use crate::time::{MINUTE_MS, UnixMs};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+/// Characters of a key.
+pub const KEY_LEN: usize = 22;
+/// Random bytes of a key.
+pub const KEY_RANDOM: usize = 10;
+/// Bytes of the time before them.
+const TIME_LEN: usize = 6;
+
+/// 16 bytes in base64url: the time in ms, big endian, in six bytes, then ten that are random or a digest. So keys of
+/// one minute are found in one place.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub struct MessageKey(String);
+
+impl TryFrom<String> for MessageKey {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_key = URL_SAFE_NO_PAD.decode(&text).is_ok_and(|bytes| bytes.len() == TIME_LEN + KEY_RANDOM);
+        if is_key { Ok(Self(text)) } else { Err("not the key of a message") }
+    }
+}
+
+impl MessageKey {
+    /// Makes the key of a new message from the current time and randomness.
+    pub fn new(now: UnixMs, random: [u8; KEY_RANDOM]) -> Self {
+        let time = u64::try_from(now).unwrap_or(0).to_be_bytes();
+        let bytes: Vec<u8> = time.into_iter().skip(time.len() - TIME_LEN).chain(random).collect();
+        Self(URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// Makes the key of a message that has none from its text, and the time `at` of its first call.
+    pub fn of_text(at: UnixMs, text: &str) -> Self {
+        let mut random = [0; KEY_RANDOM];
+        for (byte, digest) in random.iter_mut().zip(Sha256::digest(text.as_bytes())) {
+            *byte = digest;
+        }
+        Self::new(at, random)
+    }
+
+    /// Returns the key's text, [`KEY_LEN`] characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Returns its time, unix ms.
+    pub fn at(&self) -> UnixMs {
+        let bytes = URL_SAFE_NO_PAD.decode(&self.0).unwrap_or_default();
+        bytes.iter().take(TIME_LEN).fold(0, |time, byte| time << 8 | i64::from(*byte))
+    }
+
+    /// Returns the minute that it is kept under, counted from the epoch.
+    pub fn minute(&self) -> i64 {
+        self.at() / MINUTE_MS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_knows_its_minute() {
+        let now = 1_763_870_461_000;
+        let key = MessageKey::new(now, [255; KEY_RANDOM]);
+        assert_eq!((key.at(), key.minute(), key.as_str().len()), (now, now / MINUTE_MS, KEY_LEN));
+        assert_eq!(MessageKey::try_from(key.as_str().to_owned()).as_ref(), Ok(&key));
+        for text in ["", "short", "AAAAAAAAAAAAAAAAAAAAAA==", "ä"] {
+            assert!(MessageKey::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_same_text_has_the_same_key() {
+        assert_eq!(MessageKey::of_text(5, "a"), MessageKey::of_text(5, "a"));
+        assert_ne!(MessageKey::of_text(5, "a"), MessageKey::of_text(5, "b"));
+    }
+}
