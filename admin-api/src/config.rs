@@ -31,6 +31,8 @@ pub struct Config {
     /// User ids or verified e-mail addresses that count as platform admins.
     pub bootstrap_admins: Vec<String>,
     pub events_retention_ms: i64,
+    /// Bytes that the database of usage may hold, if it is not D1's own limit.
+    pub usage_db_bytes: Option<u64>,
     pub audit_retention_ms: i64,
     pub allow_insecure_upstreams: bool,
     /// The full name of the queue of dead letters.
@@ -93,6 +95,7 @@ impl Config {
             },
             bootstrap_admins: list(vars, "BOOTSTRAP_ADMINS"),
             events_retention_ms: i64::from(retention_days) * DAY_MS,
+            usage_db_bytes: vars.get("USAGE_DB_BYTES").and_then(|bytes| bytes.parse().ok()),
             audit_retention_ms: i64::from(integer_or(vars, "AUDIT_RETENTION_DAYS", 400)?) * DAY_MS,
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
             dead_letters_queue: vars.get("DEAD_LETTERS_QUEUE").unwrap_or_default(),

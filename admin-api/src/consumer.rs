@@ -2,29 +2,24 @@
 //!
 //! If the consumer dies at an await, this happens:
 //!
-//! 1. Each chunk of events is one D1 batch, that is, one transaction: rollups of the ids that
-//!    `usage_events` does not hold, then the events. Death before it: nothing is stored. Death after it, or
-//!    a lost response: the message comes again, every id is found, nothing is added.
-//! 2. Lost counts (`dropped`, `unknown_tokens`) are inserted under their message's id, so a repeat of
-//!    the message adds nothing. One case cannot be seen here: a sender that took its first message for lost
-//!    sends the same counts in a new message. Such a count is
-//!    high by at most one message and never low.
-//! 3. Messages that cannot be read are sent to the dead letters after that. Death before the acknowledgement:
-//!    the letter exists twice, which its reader can see; `usage_losses` has it once.
-//! 4. An id is known as long as its raw row is kept. A later event is dropped and counted
-//!    as such (`intake::drop_late`), because it could not be told from a repeat. Retention may differ
-//!    between versions, so each purge notes how far it deleted, and that is checked before old events count.
-//! 5. A letter that can be read after all counts like any message: its events' ids are looked up. One that
-//!    still cannot is sent to the letters again and acknowledged, because that queue has no dead letters of its
-//!    own: after a hundred tries the platform would drop it.
-//! 6. Messages are acknowledged last. If two consumers have the same event at once, D1 runs one after the
-//!    other, because it runs one transaction at a time.
+//! 1. A batch of messages is one D1 batch, that is, one transaction: a row of the inbox with the raw calls and their
+//!    sums, the messages' keys, and their losses. Death before it: nothing is stored. Death after it, or a lost
+//!    response: the messages come again, their keys are found, nothing is added.
+//! 2. Of two consumers that store at once, D1 refuses the second, because both made the same next id of the inbox. It
+//!    looks again which messages are new.
+//! 3. The last use of tokens is noted after that, in the other database. Death before it: the next use is noted.
+//! 4. Messages that cannot be read are sent to the dead letters after that. Death before the acknowledgement:
+//!    the letter exists twice, which its reader can see; `losses` has it once.
+//! 5. A letter that can be read after all counts like any message. One that still cannot is sent to the letters again
+//!    and acknowledged, because that queue has no dead letters of its own: after a hundred tries the platform would drop
+//!    it.
+//! 6. Messages are acknowledged last.
 
 use crate::config::Config;
-use crate::db::{Db, StoreError, to_json, usage};
-use crate::intake::{Loss, chunks, decode, drop_late, unpriced};
+use crate::db::usage::{self, folding, intake};
+use crate::db::{Db, StoreError, UsageDb, to_json};
+use crate::intake::{Keyed, Loss, decode, last_uses, unpriced};
 use domain::time::{DAY_MS, UnixMs};
-use domain::usage::UsageMessage;
 use edge::clock::now;
 use edge::log::{Source, log};
 use js_sys::JSON;
@@ -44,13 +39,12 @@ const MAX_RETRY_S: u32 = 4 * 3_600;
 const GIVE_UP_MS: i64 = 13 * DAY_MS;
 /// The longest delay that a queue accepts. An unreadable letter is out of the way for that long.
 const LETTER_DELAY_S: u32 = 12 * 3_600;
-/// The message age up to which every event is certainly known by its raw row.
-const SURELY_KEPT_MS: i64 = 14 * DAY_MS;
-
 /// The messages of a batch.
 #[derive(Default)]
 struct Sorted {
-    good: Vec<(RawMessage, UsageMessage)>,
+    good: Vec<RawMessage>,
+    /// Those of `good`, decoded.
+    messages: Vec<Keyed>,
     bad: Vec<RawMessage>,
 }
 
@@ -65,19 +59,14 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     // An operator can make this Worker the consumer of the dead letters, so that a newer build, which
     // may understand them, reads them again.
     let are_letters = batch.queue() == config.dead_letters_queue;
-    let mut sorted = sort(batch);
-    let stored = match Db::open(env) {
-        Ok(db) => store(&db, &mut sorted, config.events_retention_ms, are_letters).await,
-        Err(error) => Err(error),
-    };
+    let sorted = sort(batch);
+    let stored = store(env, &sorted, are_letters).await;
     if let Err(error) = &stored {
         log(Source::Queue, "usage events not stored, to be tried again", &error.to_string());
     }
-    let Sorted { good, bad } = sorted;
-    let (stored_now, mut old): (Vec<_>, Vec<_>) = good
-        .into_iter()
-        .map(|(message, _)| message)
-        .partition(|message| stored.is_ok() || age_ms(message) < GIVE_UP_MS);
+    let Sorted { good, messages, bad } = sorted;
+    let (stored_now, mut old): (Vec<_>, Vec<_>) =
+        good.into_iter().partition(|message| stored.is_ok() || age_ms(message) < GIVE_UP_MS);
     for message in &stored_now {
         if stored.is_ok() { message.ack() } else { retry(message) }
     }
@@ -95,13 +84,31 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
         let delay_s = if are_letters { LETTER_DELAY_S } else { 0 };
         if is_counted && bury(env, &message, delay_s).await { message.ack() } else { retry(&message) }
     }
+    if let Ok(stored) = stored {
+        after(env, &stored, &messages).await;
+    }
+}
+
+/// Does what may wait, or fail, once the messages are acknowledged.
+async fn after(env: &Env, stored: &Stored, messages: &[Keyed]) {
+    let Stored { db, waiting } = stored;
+    let noted = async { note_uses(&Db::open(env)?, messages).await };
+    if let Err(error) = noted.await {
+        log(Source::Queue, "last use of tokens not noted", &error.to_string());
+    }
+    if let Err(error) = folding::run_if_due(db, waiting.waiting, waiting.folded_at, now()).await {
+        log(Source::Queue, "usage not folded", &error.to_string());
+    }
 }
 
 fn sort(batch: &MessageBatch<serde_json::Value>) -> Sorted {
     let mut sorted = Sorted::default();
     for message in batch.raw_iter() {
         match decode(&text_of(&message.body())) {
-            Ok(decoded) => sorted.good.push((message, decoded)),
+            Ok(decoded) => {
+                sorted.good.push(message);
+                sorted.messages.push(decoded);
+            }
             Err(why) => {
                 log(Source::Message(&message.id()), "queue message cannot be read", &why.to_string());
                 sorted.bad.push(message);
@@ -111,64 +118,44 @@ fn sort(batch: &MessageBatch<serde_json::Value>) -> Sorted {
     sorted
 }
 
-/// Returns the time since which a second delivery is recognised: the current retention's, or a later one if
-/// another version with a shorter retention has purged more.
-async fn kept_since(
-    db: &Db,
-    good: &[(RawMessage, UsageMessage)],
-    retention_ms: i64,
-) -> Result<UnixMs, StoreError> {
-    let kept_since = now() - retention_ms;
-    let oldest = good.iter().flat_map(|(_, message)| &message.events).map(|event| event.at).min();
-    if oldest.is_some_and(|at| at < now() - SURELY_KEPT_MS) {
-        return Ok(kept_since.max(usage::whole_since(db).await?));
-    }
-    Ok(kept_since)
+/// The database that a batch was stored in, and what it held then.
+struct Stored {
+    db: UsageDb,
+    waiting: intake::Waiting,
 }
 
-async fn store(db: &Db, sorted: &mut Sorted, retention_ms: i64, are_letters: bool) -> Result<(), StoreError> {
-    let since = kept_since(db, &sorted.good, retention_ms).await?;
-    for (_, message) in &mut sorted.good {
-        message.dropped = message.dropped.saturating_add(drop_late(message, since));
-    }
-    let Sorted { good, bad } = &*sorted;
-    let events = || good.iter().flat_map(|(_, message)| &message.events);
-    let chunks = chunks(events()).map_err(|e| StoreError::Value(e.to_string()))?;
-    for chunk in &chunks {
-        usage::take_in(db, chunk).await?;
+async fn store(env: &Env, sorted: &Sorted, are_letters: bool) -> Result<Stored, StoreError> {
+    let db = UsageDb::open(env)?;
+    // A letter that still cannot be read was already counted, under its earlier id.
+    let unreadable: Vec<Loss> = sorted.bad.iter().filter(|_| !are_letters).map(unread).collect();
+    // A letter's age says nothing about the queue's lag.
+    let oldest = sorted.good.iter().map(sent_at).min().filter(|_| !are_letters);
+    let lag_ms = oldest.map_or(0, |oldest| now().saturating_sub(oldest).max(0));
+    let waiting = intake::take_in(&db, &sorted.messages, &unreadable, lag_ms, now()).await?;
+    Ok(Stored { db, waiting })
+}
+
+/// Notes when tokens were last used, and which models have no price.
+async fn note_uses(db: &Db, messages: &[Keyed]) -> Result<(), StoreError> {
+    let events = || messages.iter().flat_map(|keyed| &keyed.message.events);
+    let uses = last_uses(events());
+    if !uses.is_empty() {
+        usage::note_last_uses(db, &to_json(&uses)?).await?;
     }
     let unpriced = unpriced(events());
     if !unpriced.is_empty() {
         usage::note_unpriced(db, &to_json(&unpriced)?, now()).await?;
     }
-    let counted =
-        good.iter().filter(|(_, m)| m.dropped > 0 || m.unknown_tokens > 0).map(|(message, m)| Loss {
-            message_id: message.id(),
-            dropped: m.dropped,
-            unknown_tokens: m.unknown_tokens,
-            undecodable: 0,
-        });
-    // A letter that still cannot be read was already counted, under its earlier id.
-    let unread = bad.iter().filter(|_| !are_letters).map(unread);
-    let losses: Vec<Loss> = counted.chain(unread).collect();
-    if !losses.is_empty() {
-        usage::add_losses(db, &to_json(&losses)?, now()).await?;
-    }
-    // A letter's age says nothing about the queue's lag.
-    let oldest = good.iter().map(|(message, _)| sent_at(message)).min().filter(|_| !are_letters);
-    if let Some(oldest) = oldest {
-        usage::note_lag(db, now().saturating_sub(oldest).max(0), now()).await?;
-    }
     Ok(())
 }
 
 fn unread(message: &RawMessage) -> Loss {
-    Loss { message_id: message.id(), dropped: 0, unknown_tokens: 0, undecodable: 1 }
+    Loss { message: message.id(), dropped: 0, unknown_tokens: 0, undecodable: 1 }
 }
 
 async fn count(env: &Env, messages: &[RawMessage]) -> Result<(), StoreError> {
     let losses: Vec<Loss> = messages.iter().map(unread).collect();
-    usage::add_losses(&Db::open(env)?, &to_json(&losses)?, now()).await
+    intake::add_losses(&UsageDb::open(env)?, &losses, now()).await
 }
 
 fn retry(message: &RawMessage) {

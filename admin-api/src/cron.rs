@@ -4,13 +4,12 @@
 //! waits a minute.
 
 use crate::config::Config;
-use crate::db::{Db, StoreError, audit, settings, to_json, upkeep, usage};
+use crate::db::{Db, StoreError, UsageDb, audit, settings, to_json, upkeep, usage};
 use crate::publish::{KvError, Writer, drain_all, first_prices, relay};
 use crate::{invitations, reconcile, reseal};
 use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::UsageMessage;
-use domain::usage::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
 use edge::clock::now;
 use edge::log::{Source, log};
 use edge::queue::{Packed, Queue};
@@ -21,8 +20,7 @@ use worker::Env;
 /// The time for which a run publishes, in ms, and the KV operations that it leaves for the comparison.
 const DRAIN_MS: i64 = 30_000;
 const RECONCILE_OPERATIONS: u32 = 150;
-/// Rows deleted by one statement, and statements in one run: 20,000 events a minute, which is more
-/// than the design's 10 M in 90 days produce (77 a minute).
+/// Rows deleted by one statement, and statements in one run.
 const PURGE_ROWS: u32 = 500;
 const PURGE_ROUNDS: usize = 40;
 
@@ -50,11 +48,45 @@ fn done<T>(failed: &str, result: Result<T, impl Display>) -> Option<T> {
 async fn run_steps(env: &Env, db: &Db) {
     let config = done("nothing sealed, sent or purged", Config::get(env));
     publish(env, db, config.as_deref()).await;
-    done("notifications not written", upkeep::notify(db, now()).await);
+    let usage = done("usage not opened", db.usage(env));
+    if let Some(usage) = &usage {
+        keep_usage(db, usage, config.as_deref()).await;
+    }
+    done("notifications not written", notify(db, usage.as_ref()).await);
     done("models without a price not looked at", upkeep::resolve_unpriced(db, now()).await);
     let Some(config) = config else { return };
     done("invitations not sent", invitations::send_due(&config, db, now()).await);
     done("purge broke off", purge(db, &config).await);
+}
+
+/// Folds and tidies usage, and notes for the notifications how it is doing.
+async fn keep_usage(db: &Db, usage: &UsageDb, config: Option<&Config>) {
+    done("usage not folded", usage::folding::run(usage, now()).await);
+    done("segments not merged", usage::folding::merge(usage).await);
+    done("usage not looked at", note_usage(db, usage, config).await);
+    let Some(config) = config else { return };
+    done("usage not purged", usage::upkeep::purge(usage, now(), config.events_retention_ms).await);
+}
+
+/// Notes the consumer's last batch, and makes room if the database is nearly full.
+async fn note_usage(db: &Db, usage: &UsageDb, config: Option<&Config>) -> Result<(), StoreError> {
+    let state = usage::upkeep::state(usage).await?;
+    if state.stored_at > 0 {
+        let lag_ms = state.lag_ms.to_string();
+        db.batch(vec![settings::put(db, settings::QUEUE_LAG, &lag_ms, state.stored_at)?]).await?;
+    }
+    let full_bytes = config.and_then(|config| config.usage_db_bytes);
+    let shed = usage::upkeep::shed(usage, state.bytes, full_bytes).await?;
+    upkeep::note_shed(db, shed, now()).await
+}
+
+/// Opens and resolves notifications. Without usage, those about it are left as they are.
+async fn notify(db: &Db, usage: Option<&UsageDb>) -> Result<(), StoreError> {
+    let of_usage = match usage {
+        Some(usage) => upkeep::UsageNews::read(usage, now()).await,
+        None => Err(StoreError::Unreachable("usage".to_owned())),
+    };
+    upkeep::notify(db, done("usage not looked at", of_usage).as_ref(), now()).await
 }
 
 /// Publishes what is due to KV, the most urgent first; then does the slower work.
@@ -126,12 +158,6 @@ async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
 
 async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
     let now = now();
-    let before = now - config.events_retention_ms;
-    in_rounds(db, async || usage::purge_events(db, before, now, PURGE_ROWS).await).await?;
-    for (granularity, kept_ms) in [("5m", FINE_KEPT_MS), ("hour", HOURLY_KEPT_MS)] {
-        in_rounds(db, async || usage::purge_rollups(db, granularity, now - kept_ms, PURGE_ROWS).await)
-            .await?;
-    }
     upkeep::purge(db, now, config.audit_retention_ms, PURGE_ROWS).await?;
     // Noted only if nothing is left, so that the next run continues, and with the time at which it was done,
     // so that a minute without a run skips nothing.
@@ -170,7 +196,7 @@ async fn in_rounds(
 /// without events.
 async fn beat(env: &Env, db: &Db) -> Result<(), String> {
     upkeep::note_heartbeat(db, now()).await.map_err(|error| error.to_string())?;
-    let empty = UsageMessage { v: UsageMessage::VERSION, events: vec![], dropped: 0, unknown_tokens: 0 };
+    let empty = UsageMessage { v: UsageMessage::VERSION, key: None, events: vec![], dropped: 0, unknown_tokens: 0 };
     Queue::usage(env)?.send(&Packed::new(&empty)?).await
 }
 

@@ -189,6 +189,12 @@ impl Db {
         Ok(self.d1.batch(statements).await?)
     }
 
+    /// Returns the database's size in bytes.
+    pub async fn size(&self) -> Result<u64, StoreError> {
+        let results = self.batch(vec![self.statement("SELECT 1", &[])?]).await?;
+        results.first().map_or(Ok(0), size_of)
+    }
+
     /// Runs the statements as one transaction. Returns whether the first changed anything.
     pub async fn change(&self, statements: Vec<Statement>) -> Result<bool, StoreError> {
         let results = self.batch(statements).await?;
@@ -236,6 +242,12 @@ pub fn or_abort(db: &Db) -> Result<Statement, StoreError> {
 /// Returns the number of rows that a statement changed.
 pub fn changes_of(result: &D1Result) -> Result<usize, StoreError> {
     Ok(result.meta()?.and_then(|meta| meta.changes).unwrap_or(0))
+}
+
+/// Returns the size in bytes of the database that gave a result.
+pub fn size_of(result: &D1Result) -> Result<u64, StoreError> {
+    let size = result.meta()?.and_then(|meta| meta.size_after);
+    Ok(size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0))
 }
 
 /// Returns the rows that can be read. One that cannot, for example with a newer version's kind or role, is logged

@@ -1,116 +1,30 @@
-//! Intake of the queue's messages: decodes and checks them, removes repeated events, and cuts chunks.
+//! Intake of the queue's messages: decodes and checks them, leaves out those that are stored already, and makes the
+//! row that stores the others.
 
-use domain::time::{DAY_MS, HOUR_MS, UnixMs};
-use domain::usage::outcome::{Outcome, OutcomeClass};
-use domain::usage::rollup::bin_of;
-use domain::usage::span::{FINE_KEPT_MS, HOURLY_KEPT_MS};
+use domain::time::{DAY_MS, UnixMs};
+use domain::usage::key::{KEY_LEN, MessageKey};
+use domain::usage::outcome::Outcome;
+use domain::usage::segment::{RawCall, bound_refused, sort};
+use domain::usage::tally::Tallies;
 use domain::usage::{UsageEvent, UsageMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashSet};
 
-/// The most events in one D1 batch.
-pub const MAX_CHUNK_EVENTS: usize = 2_000;
-/// The most bytes of one JSON parameter; D1 accepts 2 MB.
-pub const MAX_CHUNK_BYTES: usize = 900_000;
 /// The largest integer that is exact in JSON and JavaScript.
 const MAX_SAFE: u64 = (1 << 53) - 1;
+/// How long a key is known: longer than twice the 14 days that a queue keeps a message.
+pub const KEYS_KEPT_MS: i64 = 31 * DAY_MS;
+/// The age from which a message is not stored any more: its key may be forgotten.
+const MAX_AGE_MS: i64 = KEYS_KEPT_MS - DAY_MS;
+/// Raw calls of a token that are kept if they are refused, for each hour.
+pub const REFUSED_KEPT: u64 = 100;
 
-/// An event in the form that the SQL reads: flat, with its class and bin, and '' for no route.
-#[derive(Debug, Serialize)]
-struct Row<'a> {
-    id: &'a str,
-    at: UnixMs,
-    token_id: &'a str,
-    team_id: &'a str,
-    secret: Option<&'a str>,
-    route_id: &'a str,
-    route_path: Option<&'a str>,
-    path: &'a str,
-    method: &'a str,
-    status: u16,
-    outcome: &'static str,
-    class: &'static str,
-    bin: u32,
-    latency_ms: u32,
-    gateway_ms: u32,
-    duration_ms: Option<u32>,
-    bytes_in: Option<u64>,
-    bytes_out: Option<u64>,
-    client_ip: Option<&'a str>,
-    user_agent: Option<&'a str>,
-    country: Option<&'a str>,
-    request_id: &'a str,
-    model: Option<&'a str>,
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    cached_tokens: Option<u64>,
-    cache_write_tokens: Option<u64>,
-    reasoning_tokens: Option<u64>,
-    cost_micros: Option<u64>,
-    /// Width of the finest rollup that is still kept for a call of that time; absent means all rollups.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    finest_ms: Option<i64>,
-}
-
-/// Returns the finest rollup in which a call counts: an old one counts in no rollup that retention would delete at
-/// once.
-fn finest_ms(at: UnixMs, now: UnixMs) -> Option<i64> {
-    let age = now - at;
-    if age > HOURLY_KEPT_MS {
-        return Some(DAY_MS);
-    }
-    (age > FINE_KEPT_MS).then_some(HOUR_MS)
-}
-
-fn class_of(event: &UsageEvent) -> &'static str {
-    match event.outcome.class() {
-        OutcomeClass::Ok => "ok",
-        OutcomeClass::ClientError => "client-error",
-        OutcomeClass::UpstreamError => "upstream-error",
-        OutcomeClass::Timeout => "timeout",
-        OutcomeClass::GatewayError => "gateway-error",
-        OutcomeClass::Denied => "denied",
-        OutcomeClass::Limited => "limited",
-    }
-}
-
-impl<'a> From<&'a UsageEvent> for Row<'a> {
-    fn from(event: &'a UsageEvent) -> Self {
-        let ai = event.ai.as_ref();
-        Self {
-            id: &event.id,
-            at: event.at,
-            token_id: event.token_id.as_str(),
-            team_id: event.team.as_str(),
-            secret: event.secret.as_deref(),
-            route_id: event.route_id.as_ref().map_or("", |id| id.as_str()),
-            route_path: event.route_path.as_deref(),
-            path: &event.path,
-            method: &event.method,
-            status: event.status,
-            outcome: event.outcome.as_str(),
-            class: class_of(event),
-            bin: bin_of(event.latency_ms),
-            latency_ms: event.latency_ms,
-            gateway_ms: event.gateway_ms,
-            duration_ms: event.duration_ms,
-            bytes_in: event.bytes_in,
-            bytes_out: event.bytes_out,
-            client_ip: event.client_ip.as_deref(),
-            user_agent: event.user_agent.as_deref(),
-            country: event.country.as_deref(),
-            request_id: &event.request_id,
-            model: ai.and_then(|ai| ai.model.as_deref()),
-            prompt_tokens: ai.and_then(|ai| ai.prompt_tokens),
-            completion_tokens: ai.and_then(|ai| ai.completion_tokens),
-            cached_tokens: ai.and_then(|ai| ai.cached_tokens),
-            cache_write_tokens: ai.and_then(|ai| ai.cache_write_tokens),
-            reasoning_tokens: ai.and_then(|ai| ai.reasoning_tokens),
-            cost_micros: ai.and_then(|ai| ai.cost_micros),
-            finest_ms: None,
-        }
-    }
+/// A message, and the key under which it counts once.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    pub key: MessageKey,
+    pub message: UsageMessage,
 }
 
 /// The reason why a message can never be stored. Such a message goes to the dead letters at once.
@@ -128,7 +42,7 @@ pub enum Undecodable {
 /// the batch of all the others. Implausible counts are clamped.
 ///
 /// A newer gateway's unknown outcome is counted by its status, so that its call is not missing.
-pub fn decode(text: &str) -> Result<UsageMessage, Undecodable> {
+pub fn decode(text: &str) -> Result<Keyed, Undecodable> {
     let read: Result<UsageMessage, _> = serde_json::from_str(text);
     let mut message = read.or_else(|_| with_known_outcomes(text)).map_err(|_| Undecodable::Syntax)?;
     if message.v != UsageMessage::VERSION {
@@ -139,7 +53,9 @@ pub fn decode(text: &str) -> Result<UsageMessage, Undecodable> {
         return Err(Undecodable::Range);
     }
     message.events.iter_mut().for_each(UsageEvent::cap_counts);
-    Ok(message)
+    let first = message.events.iter().map(|event| event.at).min().unwrap_or(0);
+    let key = message.key.clone().unwrap_or_else(|| MessageKey::of_text(first, text));
+    Ok(Keyed { key, message })
 }
 
 fn with_known_outcomes(text: &str) -> serde_json::Result<UsageMessage> {
@@ -161,55 +77,110 @@ fn is_in_range(event: &UsageEvent) -> bool {
     (1..=64).contains(&event.id.chars().count()) && u64::try_from(event.at).is_ok_and(|at| at <= MAX_SAFE)
 }
 
-/// Removes the events before `since`, whose raw rows retention deletes: without its row, a second
-/// delivery would count again. Returns their number; they are counted as dropped.
-///
-/// The gateway sends none that late: a queue holds a message for at most 14 days, and raw events are kept for
-/// at least 15 (`config`).
-pub fn drop_late(message: &mut UsageMessage, since: UnixMs) -> u64 {
-    let before = message.events.len();
-    message.events.retain(|event| event.at >= since);
-    u64::try_from(before - message.events.len()).unwrap_or(u64::MAX)
+/// The keys of a minute that were stored.
+#[derive(Debug, Deserialize)]
+pub struct TakenKeys {
+    pub slot: i64,
+    /// One after the other, without a separator.
+    pub keys: String,
 }
 
-/// Makes JSON arrays of events, in which each id occurs once: the SQL counts events that are not in the table
-/// yet, and two with one id in one statement would both count.
-pub fn chunks<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> serde_json::Result<Vec<String>> {
-    cut(events.into_iter().map(Row::from))
-}
-
-/// Makes [`chunks`] of calls that may be old.
-pub fn chunks_of_past<'a>(
-    events: impl IntoIterator<Item = &'a UsageEvent>,
-    now: UnixMs,
-) -> serde_json::Result<Vec<String>> {
-    cut(events.into_iter().map(|event| Row { finest_ms: finest_ms(event.at, now), ..Row::from(event) }))
-}
-
-fn cut<'a>(rows: impl Iterator<Item = Row<'a>>) -> serde_json::Result<Vec<String>> {
-    let mut seen = HashSet::new();
-    let mut chunks = Vec::new();
-    let mut chunk = String::new();
-    let mut count = 0;
-    for row in rows {
-        if !seen.insert(row.id) {
-            continue;
+/// Returns the messages that are not stored yet, each once.
+pub fn fresh<'a>(messages: &'a [Keyed], taken: &[TakenKeys]) -> Vec<&'a Keyed> {
+    let mut known: HashSet<&str> = HashSet::new();
+    for slot in taken {
+        let mut rest = slot.keys.as_str();
+        while let Some((key, after)) = rest.split_at_checked(KEY_LEN) {
+            known.insert(key);
+            rest = after;
         }
-        let row = serde_json::to_string(&row)?;
-        if count == MAX_CHUNK_EVENTS || chunk.len() + row.len() > MAX_CHUNK_BYTES {
-            chunks.push(format!("[{}]", std::mem::take(&mut chunk)));
-            count = 0;
-        }
-        if count > 0 {
-            chunk.push(',');
-        }
-        chunk.push_str(&row);
-        count += 1;
     }
-    if count > 0 {
-        chunks.push(format!("[{chunk}]"));
+    messages.iter().filter(|keyed| known.insert(keyed.key.as_str())).collect()
+}
+
+/// The parts of the row that stores some messages.
+#[derive(Debug, Default)]
+pub struct Entry {
+    pub sums: Tallies,
+    /// Newest first.
+    pub calls: Vec<RawCall>,
+    /// Keys to remember, by minute.
+    pub keys: Vec<TakenSlot>,
+    pub losses: Vec<Loss>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct TakenSlot {
+    slot: i64,
+    keys: String,
+}
+
+impl Entry {
+    /// Makes the entry of messages that are not stored yet. One that is too old is counted as dropped.
+    pub fn of(fresh: &[&Keyed], now: UnixMs) -> Self {
+        let (old, fresh): (Vec<&Keyed>, Vec<&Keyed>) =
+            fresh.iter().partition(|keyed| keyed.key.at() > 0 && keyed.key.at() < now - MAX_AGE_MS);
+        let events = || fresh.iter().flat_map(|keyed| &keyed.message.events);
+        let mut keys: BTreeMap<i64, String> = BTreeMap::new();
+        for keyed in fresh.iter().filter(|keyed| keyed.counts_anything()) {
+            keys.entry(keyed.key.minute()).or_default().push_str(keyed.key.as_str());
+        }
+        let mut calls: Vec<RawCall> = events().filter_map(RawCall::of).collect();
+        bound_refused(&mut calls, REFUSED_KEPT, |_, _| 0);
+        Self {
+            sums: Tallies::of(events(), now),
+            calls,
+            keys: keys.into_iter().map(|(slot, keys)| TakenSlot { slot, keys }).collect(),
+            losses: fresh.iter().filter_map(|k| k.loss(0)).chain(old.iter().filter_map(|k| k.loss(k.events()))).collect(),
+        }
     }
-    Ok(chunks)
+}
+
+impl Entry {
+    /// Makes the entry of imported calls, however old they are.
+    pub fn of_past(events: &[UsageEvent], now: UnixMs) -> Self {
+        let mut calls: Vec<RawCall> = events.iter().filter_map(RawCall::of).collect();
+        sort(&mut calls);
+        Self { sums: Tallies::of(events, now), calls, ..Self::default() }
+    }
+}
+
+impl Keyed {
+    fn events(&self) -> u64 {
+        u64::try_from(self.message.events.len()).unwrap_or(u64::MAX)
+    }
+
+    fn counts_anything(&self) -> bool {
+        let UsageMessage { events, dropped, unknown_tokens, .. } = &self.message;
+        !events.is_empty() || *dropped > 0 || *unknown_tokens > 0
+    }
+
+    /// Returns what the message reports as lost, with `more` dropped events.
+    fn loss(&self, more: u64) -> Option<Loss> {
+        let dropped = self.message.dropped.saturating_add(more).min(MAX_SAFE);
+        let unknown_tokens = self.message.unknown_tokens;
+        let message = self.key.as_str().to_owned();
+        (dropped > 0 || unknown_tokens > 0).then_some(Loss { message, dropped, unknown_tokens, undecodable: 0 })
+    }
+}
+
+/// When tokens, and their secrets, were last used, as the SQL takes it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct LastUse<'a> {
+    pub token_id: &'a str,
+    /// Beginning of the secret's hash.
+    pub secret: Option<&'a str>,
+    pub at: UnixMs,
+}
+
+/// Finds the last use of each token and secret.
+pub fn last_uses<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<LastUse<'a>> {
+    let mut uses: BTreeMap<(&str, Option<&str>), UnixMs> = BTreeMap::new();
+    for event in events {
+        let at = uses.entry((event.token_id.as_str(), event.secret.as_deref())).or_insert(event.at);
+        *at = event.at.max(*at);
+    }
+    uses.into_iter().map(|((token_id, secret), at)| LastUse { token_id, secret, at }).collect()
 }
 
 /// Counts the successful calls of each model that has no price.
@@ -238,7 +209,8 @@ pub struct Unpriced<'a> {
 /// Losses that a message reports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loss {
-    pub message_id: String,
+    /// Key of the message, or its id if it could not be read.
+    pub message: String,
     pub dropped: u64,
     pub unknown_tokens: u64,
     /// 1 if the message itself could not be read.
@@ -258,6 +230,50 @@ mod tests {
             event.replace("\"e\"", "\"f\"")
         ))
         .unwrap()
+        .message
+    }
+
+    const NOW: UnixMs = 1_763_870_461_000;
+
+    fn keyed(at: UnixMs, random: u8, dropped: u64) -> Keyed {
+        let mut message = message("ok");
+        message.dropped = dropped;
+        message.events.iter_mut().for_each(|event| event.at = at);
+        Keyed { key: MessageKey::new(at, [random; 10]), message }
+    }
+
+    #[test]
+    fn a_message_that_is_stored_or_comes_twice_is_left_out() {
+        let messages = [keyed(NOW, 1, 0), keyed(NOW, 2, 0), keyed(NOW, 2, 0), keyed(NOW, 3, 0)];
+        let entry = Entry::of(&fresh(&messages[..2], &[]), NOW);
+        assert_eq!(entry.keys.len(), 1);
+        let taken = TakenKeys { slot: entry.keys[0].slot, keys: entry.keys[0].keys.clone() };
+        let left: Vec<_> = fresh(&messages, &[taken]).iter().map(|keyed| &keyed.key).collect();
+        assert_eq!(left, [&messages[3].key]);
+        assert_eq!(fresh(&messages, &[]).len(), 3);
+    }
+
+    #[test]
+    fn a_message_whose_key_may_be_forgotten_is_counted_as_dropped() {
+        let old = keyed(NOW - MAX_AGE_MS - 1, 1, 3);
+        let entry = Entry::of(&[&old], NOW);
+        assert_eq!((entry.calls.len(), entry.keys.len()), (0, 0));
+        assert_eq!(entry.losses[0].dropped, 5);
+        assert_eq!(Entry::of(&[&keyed(NOW - MAX_AGE_MS, 1, 0)], NOW).calls.len(), 2);
+    }
+
+    #[test]
+    fn a_heartbeat_leaves_no_key() {
+        let heartbeat = decode(r#"{"v":1,"events":[]}"#).unwrap();
+        let entry = Entry::of(&[&heartbeat], NOW);
+        assert!(entry.keys.is_empty() && entry.losses.is_empty() && entry.calls.is_empty());
+    }
+
+    #[test]
+    fn a_message_without_a_key_is_known_by_its_text() {
+        let text = format!(r#"{{"v":1,"events":[{}]}}"#, EVENT.replace("OUTCOME", "ok"));
+        assert_eq!(decode(&text).unwrap().key, decode(&text).unwrap().key);
+        assert_ne!(decode(&text).unwrap().key, decode(&text.replace("\"r\"", "\"s\"")).unwrap().key);
     }
 
     #[test]

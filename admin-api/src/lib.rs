@@ -29,6 +29,7 @@ mod db;
 mod error;
 mod handlers;
 mod hold;
+pub mod fold;
 pub mod intake;
 mod invitations;
 mod limiter;

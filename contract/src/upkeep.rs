@@ -62,7 +62,7 @@ pub struct HealthDetailed {
     pub checks: Vec<HealthCheck>,
 }
 
-/// One part of the system: `credentials`, `database`, `drift`, `kv`, `publication`, `queue` or `sessions`.
+/// One part of the system: `credentials`, `database`, `drift`, `kv`, `publication`, `queue`, `sessions` or `usage`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthCheck {
@@ -122,11 +122,13 @@ pub enum NotificationKind {
     ModelUnpriced,
     /// `subject` is a live token whose maker may no longer manage it. `details`: `name`, `person`.
     TokenUnattended,
+    /// The database of usage is nearly full, so raw calls were deleted before their time. `details`: `calls`.
+    UsageShed,
 }
 
 impl NotificationKind {
     /// All kinds. The list of notifications leaves out those of a newer version.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::TokenExpiring,
         Self::RouteFailing,
         Self::KvDrift,
@@ -135,6 +137,7 @@ impl NotificationKind {
         Self::QueueStalled,
         Self::ModelUnpriced,
         Self::TokenUnattended,
+        Self::UsageShed,
     ];
 
     /// Returns the name on the wire and in D1.
@@ -148,6 +151,7 @@ impl NotificationKind {
             Self::QueueStalled => "queue-stalled",
             Self::ModelUnpriced => "model-unpriced",
             Self::TokenUnattended => "token-unattended",
+            Self::UsageShed => "usage-shed",
         }
     }
 }

@@ -296,6 +296,10 @@ problems! {
         HeldOpen => "health-held-open", "held until somebody ends it";
         Silent { seconds: i64 } => "health-silent", "nothing stored for {seconds} s";
         Behind { seconds: i64 } => "health-behind", "{seconds} s behind";
+        Gone => "health-gone", "cannot be reached";
+        NotFolded { minutes: i64 } => "health-not-folded", "not summed up for {minutes} min";
+        NearlyFull { percent: u64 } => "health-nearly-full", "{percent} % full";
+        Holds { megabytes: u64 } => "health-holds", "{megabytes} MB";
         Drift { entries: u32 } => "health-drift", "{entries} entries";
         NotCompared { hours: i64 } => "health-not-compared", "not compared for {hours} h";
         ComparisonFailed => "health-comparison-failed", "the last comparison failed";

@@ -7,7 +7,7 @@
 //! | [`kv`], [`queue`] | typed KV entries and queue messages |
 //! | [`http`] | the error envelope as a response, request id, CORS headers |
 //! | [`log`] | structured logs |
-//! | [`crypto`] | WebCrypto |
+//! | [`crypto`], [`deflate`] | WebCrypto, compression |
 //! | [`credential`], [`oauth`] | credentials attached to a request, bearer tokens fetched for them |
 //! | [`limiter`] | questions to a token's counter |
 
@@ -16,6 +16,7 @@
 pub mod clock;
 pub mod credential;
 pub mod crypto;
+pub mod deflate;
 pub mod env;
 pub mod http;
 pub mod kv;

@@ -1,14 +1,17 @@
 //! Usage events: collected in the isolate, packed, sent after the response.
 //!
 //! Nothing here delays or fails a call. An isolate that dies loses at most the events of the last
-//! `USAGE_FLUSH_MS`. Events that the queue refuses are tried again and then counted as dropped; the count
+//! `USAGE_FLUSH_MS`, or of two seconds if it is busy. Events that the queue refuses are tried again and then counted as dropped; the count
 //! is sent with the next message that gets through.
 
 use crate::metrics;
 use crate::store::Keep;
 use domain::time::UnixMs;
+use domain::usage::key::MessageKey;
+use domain::usage::pace::Pace;
 use domain::usage::{MAX_EVENTS_PER_MESSAGE, MAX_MESSAGE_BYTES, UsageEvent, UsageMessage};
 use edge::clock::{now, sleep};
+use edge::crypto::random;
 use edge::log::{Source, log};
 use edge::queue::{Packed, Queue};
 use std::cell::RefCell;
@@ -25,6 +28,7 @@ struct Buffer {
     /// The time at which the pending flush is due. The request that owns it may be cancelled, so another
     /// one takes over once it is overdue.
     flush_due: Option<UnixMs>,
+    pace: Pace,
 }
 
 thread_local!(static BUFFER: RefCell<Buffer> = RefCell::default());
@@ -35,24 +39,26 @@ pub fn record(event: UsageEvent, keep: &Keep) {
     if config.has_metrics {
         metrics::write(&event, env);
     }
-    let flush_ms = config.usage_flush_ms;
+    let least_ms = config.usage_flush_ms;
     let now = now();
-    let (full, starts_flush) = BUFFER.with_borrow_mut(|buffer| {
+    let (full, flush_ms) = BUFFER.with_borrow_mut(|buffer| {
         buffer.events.push(event);
-        let full = flush_ms == 0 || buffer.events.len() >= MAX_EVENTS_PER_MESSAGE;
+        buffer.pace.note(now);
+        let full = least_ms == 0 || buffer.events.len() >= MAX_EVENTS_PER_MESSAGE;
         let starts_flush = !full && buffer.flush_due.is_none_or(|due| due + 1_000 < now);
-        if starts_flush {
-            buffer.flush_due = Some(now + i64::from(flush_ms));
+        let flush_ms = starts_flush.then(|| buffer.pace.flush_ms(least_ms.into()));
+        if let Some(flush_ms) = flush_ms {
+            buffer.flush_due = Some(now + flush_ms);
         }
-        (full, starts_flush)
+        (full, flush_ms)
     });
     let env = env.clone();
     if full {
         let message = take();
         context.wait_until(async move { send(message, &env).await });
-    } else if starts_flush {
+    } else if let Some(flush_ms) = flush_ms {
         context.wait_until(async move {
-            sleep(flush_ms.into()).await;
+            sleep(flush_ms.unsigned_abs()).await;
             BUFFER.with_borrow_mut(|buffer| buffer.flush_due = None);
             send(take(), &env).await;
         });
@@ -68,6 +74,7 @@ pub fn count_unknown_token() {
 fn take() -> UsageMessage {
     BUFFER.with_borrow_mut(|buffer| UsageMessage {
         v: UsageMessage::VERSION,
+        key: None,
         events: std::mem::take(&mut buffer.events),
         dropped: std::mem::take(&mut buffer.dropped),
         unknown_tokens: std::mem::take(&mut buffer.unknown_tokens),
@@ -75,10 +82,11 @@ fn take() -> UsageMessage {
 }
 
 /// Sends the message, in parts if it is too long for the queue.
-async fn send(message: UsageMessage, env: &Env) {
+async fn send(mut message: UsageMessage, env: &Env) {
     if message.events.is_empty() {
         return give_back(0, &message);
     }
+    message.key = new_key();
     match Packed::new(&message) {
         Ok(packed) if packed.size() <= MAX_MESSAGE_BYTES => return send_packed(&packed, &message, env).await,
         Ok(_) => {}
@@ -86,12 +94,18 @@ async fn send(message: UsageMessage, env: &Env) {
     }
     let (parts, lost) = message.split();
     BUFFER.with_borrow_mut(|buffer| buffer.dropped = buffer.dropped.saturating_add(lost));
-    for part in parts {
+    for mut part in parts {
+        part.key = new_key();
         match Packed::new(&part) {
             Ok(packed) => send_packed(&packed, &part, env).await,
             Err(cause) => drop_events(&part, &cause),
         }
     }
+}
+
+/// Makes the key under which a message counts once. Without randomness it has none and is known by its text.
+fn new_key() -> Option<MessageKey> {
+    random().ok().map(|random| MessageKey::new(now(), random))
 }
 
 async fn send_packed(packed: &Packed<UsageMessage>, message: &UsageMessage, env: &Env) {

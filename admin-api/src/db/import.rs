@@ -161,27 +161,6 @@ pub async fn holders(
     Ok(rows.into_iter().map(|row| (row.hash, (row.id, row.team_id))).collect())
 }
 
-/// Returns those of the parts that were already imported.
-pub async fn known_parts(db: &Db, digests: &[String]) -> Result<BTreeSet<String>, StoreError> {
-    #[derive(Deserialize)]
-    struct Row {
-        digest: String,
-    }
-    let statement = db.statement(sql!("import_parts_find"), params![&to_json(digests)?])?;
-    let rows: Vec<Row> = db.rows(statement).await?;
-    Ok(rows.into_iter().map(|row| row.digest).collect())
-}
-
-/// Marks a part as imported. If it already was, the whole batch is undone.
-pub fn insert_part(db: &Db, digest: &str, now: UnixMs) -> Result<Statement, StoreError> {
-    db.statement(sql!("import_part"), params![digest, now])
-}
-
-/// Returns whether a batch was undone because another import had just imported the part.
-pub fn is_taken(error: &StoreError) -> bool {
-    matches!(error, StoreError::Constraint(cause) if cause.contains("imported_parts.digest"))
-}
-
 /// Lists every route, enabled or not, by path.
 pub async fn routes(db: &Db) -> Result<Vec<(String, RouteId)>, StoreError> {
     #[derive(Deserialize)]

@@ -1,11 +1,11 @@
 //! Notifications, including the findings of the comparison of KV with D1, and the deletion of old records.
 
-use super::{Db, Statement, StoreError, params, prices, settings, sql, to_json};
+use super::usage::upkeep::{self as usage_upkeep, Lost};
+use super::{Db, Statement, StoreError, UsageDb, params, prices, settings, sql, to_json};
 use contract::upkeep::{Drift, Notification, NotificationKind, stalled_since};
 use domain::id::TeamId;
 use domain::time::UnixMs;
 use domain::time::{DAY_MS, HOUR_MS};
-use domain::usage::span::HOURLY_KEPT_MS;
 use serde::Deserialize;
 
 const EXPIRES_SOON_MS: i64 = 14 * DAY_MS;
@@ -77,16 +77,48 @@ pub async fn notifications(
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// Opens the notifications that are due, and resolves those that are over.
-pub async fn notify(db: &Db, now: UnixMs) -> Result<(), StoreError> {
+/// What usage has to tell.
+#[derive(Debug)]
+pub struct UsageNews {
+    /// Routes that fail, as JSON.
+    failing: String,
+    lost: Lost,
+}
+
+impl UsageNews {
+    pub async fn read(usage: &UsageDb, now: UnixMs) -> Result<Self, StoreError> {
+        let failing = usage_upkeep::failing(usage, now - HOUR_MS).await?;
+        Ok(Self { failing, lost: usage_upkeep::lost(usage, now - DAY_MS).await? })
+    }
+}
+
+/// Opens or renews the notification that raw calls were deleted for want of room. It stays for a day.
+pub async fn note_shed(db: &Db, shed: u64, now: UnixMs) -> Result<(), StoreError> {
+    let statement = if shed > 0 {
+        let details = format!("{{\"calls\":{shed}}}");
+        db.statement(sql!("notify"), params![NotificationKind::UsageShed.as_str(), "usage", &details, now])?
+    } else {
+        db.statement(sql!("notify_over"), params![NotificationKind::UsageShed.as_str(), now, now - DAY_MS])?
+    };
+    db.batch(vec![statement]).await?;
+    Ok(())
+}
+
+/// Opens the notifications that are due, and resolves those that are over. Without `news`, those about usage stay.
+pub async fn notify(db: &Db, news: Option<&UsageNews>, now: UnixMs) -> Result<(), StoreError> {
     let soon = now + EXPIRES_SOON_MS;
+    if let Some(UsageNews { failing, lost }) = news {
+        db.batch(vec![
+            db.statement(sql!("notify_failing"), params![now, failing])?,
+            db.statement(sql!("notify_failing_resolve"), params![now])?,
+            db.statement(sql!("notify_losses"), params![now, lost.undecodable, lost.dropped])?,
+            db.statement(sql!("notify_losses_resolve"), params![now])?,
+        ])
+        .await?;
+    }
     db.batch(vec![
         db.statement(sql!("notify_expiring"), params![now, soon])?,
         db.statement(sql!("notify_expiring_resolve"), params![now, soon])?,
-        db.statement(sql!("notify_failing"), params![now, now - HOUR_MS])?,
-        db.statement(sql!("notify_failing_resolve"), params![now])?,
-        db.statement(sql!("notify_losses"), params![now, now - DAY_MS])?,
-        db.statement(sql!("notify_losses_resolve"), params![now])?,
         db.statement(sql!("invitations_expire"), params![now])?,
         super::unattended::resolve(db, now)?,
     ])
@@ -99,7 +131,6 @@ pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Resu
     db.batch(vec![
         db.statement(sql!("audit_purge"), params![now - audit_kept_ms, limit])?,
         db.statement(sql!("webhooks_purge"), params![now - WEBHOOKS_KEPT_MS, limit])?,
-        db.statement(sql!("losses_purge"), params![now - HOURLY_KEPT_MS, limit])?,
         db.statement(sql!("notifications_purge"), params![now - RESOLVED_KEPT_MS, limit])?,
         db.statement(sql!("idempotency_purge"), params![now - DAY_MS, limit])?,
     ])

@@ -16,6 +16,8 @@ use domain::problem::Invalid;
 use domain::time::{UnixMs, to_rfc3339};
 
 /// The latest time that a filter may name: the year 9999.
+/// Pages of one file. Each is a query, and an invocation has 1,000.
+const FILE_PAGES: u32 = 900;
 const LAST: i64 = 253_402_300_800_000;
 /// Entries that one query of a file reads: some 10 MB with their snapshots. With 900 queries a file has up to 4.5
 /// million entries.
@@ -78,7 +80,7 @@ pub async fn export(call: &Call, asked: Asked<AuditQuery>) -> Answer<String> {
     };
     let resume =
         move |after: &Option<(UnixMs, String)>| csv::resume("to", after.as_ref().map_or(to, |(at, _)| *at));
-    csv::respond(&call.request_id, "audit.csv", HEAD, start, read, resume).map(ready)
+    csv::respond(&call.request_id, "audit.csv", HEAD, FILE_PAGES, start, read, resume).map(ready)
 }
 
 const HEAD: &[&str] = &[

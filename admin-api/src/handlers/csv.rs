@@ -27,16 +27,14 @@ pub fn resume(parameter: &str, at: UnixMs) -> String {
     format!("not all: ask again with {parameter}={time} for what is older")
 }
 
-/// The most pages of one file. Each is a query, and an invocation has 1,000.
-const MAX_PAGES: u32 = 900;
-
 /// Streams a file. `page` returns the rows of a position and the next position; `None` means the end. If it fails,
-/// the body breaks off, so that half a file is not taken for a complete one. After [`MAX_PAGES`] the last line is
-/// `resume`, which says how to continue.
+/// the body breaks off, so that half a file is not taken for a complete one. After `most_pages`, because an invocation has
+/// 1,000 queries, the last line is `resume`, which says how to continue.
 pub fn respond<P, F>(
     request_id: &str,
     name: &str,
     head: &[&str],
+    most_pages: u32,
     start: P,
     page: impl Fn(P) -> F + 'static,
     resume: impl Fn(&P) -> String + 'static,
@@ -53,7 +51,7 @@ where
         let (request_id, resume) = (request_id.clone(), Rc::clone(&resume));
         async move {
             let Some(position) = position else { return Ok(None) };
-            if pages == MAX_PAGES {
+            if pages == most_pages {
                 push_row(&mut text, [resume(&position).as_str()]);
                 return Ok(Some((text.into_bytes(), (None, pages, String::new(), page))));
             }

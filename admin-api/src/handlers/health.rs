@@ -2,6 +2,8 @@
 
 use crate::auth;
 use crate::db::seals::{self, Seals};
+use crate::db::usage::folding::OLD_INBOX_MS;
+use crate::db::usage::upkeep::{self as usage_upkeep, FULL_BYTES, UsageState};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
 use crate::publish::{Kv, KvError};
 use crate::reconcile::{self, Progress};
@@ -57,8 +59,9 @@ async fn measure(call: &Call) -> HealthDetailed {
         .await
         .inspect_err(|e| log(Source::Request(&call.request_id), "health: KV", &e.to_string()));
     match stored(call, hold.as_ref().ok().copied().flatten()).await {
-        Ok(stored) => {
-            checks.push(check("database", HealthStatus::Ok, None));
+        Ok((size, stored)) => {
+            let note = HealthNote::Holds { megabytes: size / 1_000_000 };
+            checks.push(check("database", HealthStatus::Ok, Some(note)));
             checks.extend(stored);
         }
         Err(error) => {
@@ -94,21 +97,48 @@ async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
     Ok(Kv::open(&call.env, &db)?.hold().await?.map(|hold| hold.until))
 }
 
+/// Checks the database of usage. Calls and tokens do not need it.
+fn usage(state: &Result<UsageState, StoreError>, full_bytes: Option<u64>, now: UnixMs) -> HealthCheck {
+    let Ok(state) = state else { return check("usage", HealthStatus::Degraded, Some(HealthNote::Gone)) };
+    let percent = state.bytes.saturating_mul(100) / full_bytes.unwrap_or(FULL_BYTES).max(1);
+    let waiting_ms = state.oldest_at.map_or(0, |at| now - at);
+    if percent >= 80 {
+        return check("usage", HealthStatus::Degraded, Some(HealthNote::NearlyFull { percent }));
+    }
+    if waiting_ms > OLD_INBOX_MS {
+        let minutes = waiting_ms / MINUTE_MS;
+        return check("usage", HealthStatus::Degraded, Some(HealthNote::NotFolded { minutes }));
+    }
+    check("usage", HealthStatus::Ok, Some(HealthNote::Holds { megabytes: state.bytes / 1_000_000 }))
+}
+
 /// Checks the other parts, with data from D1.
-async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<Vec<HealthCheck>, StoreError> {
+async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<(u64, Vec<HealthCheck>), StoreError> {
     let db: Db = call.db()?;
+    let size = db.size().await?;
     let outbox = outbox::summary(&db).await?;
-    let lag = settings::get(&db, settings::QUEUE_LAG).await?;
+    let state = match db.usage(&call.env) {
+        Ok(usage) => usage_upkeep::state(&usage).await,
+        Err(error) => Err(error),
+    };
+    let lag = match &state {
+        Ok(state) if state.stored_at > 0 => {
+            Some(settings::Setting { value: state.lag_ms.to_string(), updated_at: state.stored_at })
+        }
+        _ => settings::get(&db, settings::QUEUE_LAG).await?,
+    };
     let waiting_since = upkeep::waiting_since(&db).await?;
     let drift = upkeep::drift_count(&db).await?;
     let compared = reconcile::progress(&db).await?;
     let seals = seals::count(&db, &call.config.credential_keys.first().fingerprint()).await?;
-    Ok(vec![
+    let checks = vec![
         publication(&outbox, held_until, call.now),
         queue(lag.as_ref(), waiting_since, call.now),
+        usage(&state, call.config.usage_db_bytes, call.now),
         drifted(drift, &compared, call.now),
         credentials(seals),
-    ])
+    ];
+    Ok((size, checks))
 }
 
 fn publication(outbox: &outbox::Summary, held_until: Option<UnixMs>, now: UnixMs) -> HealthCheck {

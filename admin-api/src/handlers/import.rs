@@ -2,9 +2,10 @@
 
 use crate::change::Change;
 use crate::db::import::{self as store, PublishedTable, SealedRow};
-use crate::db::{Db, StoreError, routes, usage};
+use crate::db::usage::intake;
+use crate::db::{Db, StoreError, routes};
 use crate::error::Failure;
-use crate::intake::chunks_of_past;
+use crate::intake::Entry;
 use crate::publish::{Kv, drain, is_v1_table};
 use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond};
@@ -182,7 +183,7 @@ async fn holds_v1_table(call: &Call, db: &Db) -> bool {
 }
 
 /// Imports calls. Calls of unknown tokens are only counted. A part's mark is in the same batch as its
-/// calls, so the part counts once, even if it comes again after its raw calls have been deleted.
+/// calls, so the part counts once, whenever it comes again.
 async fn take_calls(
     call: &Call,
     db: &Db,
@@ -195,9 +196,10 @@ async fn take_calls(
     let parts: Vec<&[ImportedCall]> =
         calls.chunk_by(|a, b| a.row / PART_CALLS == b.row / PART_CALLS).collect();
     let digests: Vec<String> = parts.iter().map(|part| digest_of(part)).collect();
-    let known = store::known_parts(db, &digests).await?;
+    let usage = db.usage(&call.env)?;
+    let known = intake::known_parts(&usage, &digests).await?;
     let (mut taken, mut left) = (0_usize, 0_usize);
-    for (part, digest) in parts.iter().zip(&digests).filter(|(_, d)| !known.contains(*d)) {
+    for (part, digest) in parts.iter().zip(&digests).filter(|(_, d)| !known.contains(d)) {
         let events: Vec<UsageEvent> = part
             .iter()
             .filter_map(|call| {
@@ -207,7 +209,7 @@ async fn take_calls(
             })
             .collect();
         if applies {
-            take_part(call, db, &events, digest).await?;
+            intake::take_part(&usage, &Entry::of_past(&events, call.now), digest, call.now).await?;
         }
         taken += events.len();
         left += part.len() - events.len();
@@ -226,19 +228,6 @@ async fn take_calls(
         outcome: if exists { ImportOutcome::Exists } else { ImportOutcome::Created },
         notes,
     })
-}
-
-/// Writes all calls of a part in one transaction with its mark.
-async fn take_part(call: &Call, db: &Db, events: &[UsageEvent], digest: &str) -> Result<(), Failure> {
-    let chunks = chunks_of_past(events, call.now).map_err(|e| Failure::Internal(e.to_string()))?;
-    let mut statements = vec![store::insert_part(db, digest, call.now)?];
-    for chunk in &chunks {
-        statements.extend(usage::statements(db, chunk)?);
-    }
-    match db.batch(statements).await {
-        Err(error) if store::is_taken(&error) => Ok(()),
-        result => Ok(result.map(drop)?),
-    }
 }
 
 fn digest_of(part: &[ImportedCall]) -> String {

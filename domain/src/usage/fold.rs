@@ -37,7 +37,8 @@ pub enum Dimension {
 }
 
 impl Dimension {
-    const ALL: [Self; 9] = [
+    /// All, in the order of their names here.
+    pub const ALL: [Self; 9] = [
         Self::All,
         Self::Team,
         Self::Token,

@@ -14,8 +14,4 @@ SELECT
     iif(?1 IS NULL,
         (SELECT count(*) FROM users WHERE deleted_at IS NULL),
         (SELECT count(DISTINCT m.user_id) FROM memberships AS m JOIN users AS u ON u.id = m.user_id
-            WHERE u.deleted_at IS NULL AND m.team_id IN (SELECT value FROM json_each(?1)))) AS people,
-    coalesce(iif(?1 IS NULL,
-        (SELECT sum(calls) FROM usage_rollups WHERE dimension = 'all' AND granularity = 'day' AND key = ''),
-        (SELECT sum(calls) FROM usage_rollups WHERE dimension = 'team' AND granularity = 'day'
-            AND key IN (SELECT value FROM json_each(?1)))), 0) AS calls
+            WHERE u.deleted_at IS NULL AND m.team_id IN (SELECT value FROM json_each(?1)))) AS people

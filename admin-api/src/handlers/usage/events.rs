@@ -1,6 +1,7 @@
 //! Single calls, as a list and as a file.
 
-use crate::db::usage::{self as store, EventFilter, Found};
+use crate::db::usage::calls::{Calls, find};
+use crate::db::{Db, StoreError, to_json, tokens};
 use crate::error::Failure;
 use crate::handlers::{csv, parse_time, visible_teams};
 use crate::paging::{Cursor, check_limit, page};
@@ -9,16 +10,16 @@ use crate::respond::{Answer, ready, respond};
 use contract::Page;
 use contract::usage::{CallPage, CallView, EventQuery, StatusClass};
 use domain::csv::push_row;
-use domain::id::TeamId;
 use domain::people::role::Caller;
 use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs, to_rfc3339};
+use domain::usage::UsageEvent;
+use domain::usage::segment::Search;
+use std::collections::{BTreeSet, HashMap};
 
-/// Calls that one query of a file reads; with 900 queries a file has up to nine million calls.
-const FILE_PAGE: u32 = 10_000;
-/// Calls that one request searches, in about 0.1 s of D1's time, and calls that one query of a file searches.
-const LOOKED_THROUGH: u32 = 20_000;
-const FILE_LOOKED_THROUGH: u32 = 100_000;
+/// Calls that one page of a file reads, at three queries; a file has as many pages as the queries of an invocation allow.
+const FILE_PAGE: usize = domain::usage::segment::MAX_CALLS;
+const FILE_PAGES: u32 = 250;
 /// The period that is searched if the query names neither a start nor anything that has an index.
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
 
@@ -27,20 +28,64 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     let caller = call.caller()?;
     let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
-    let mut filter = filter_of(call, caller, query)?;
-    if filter.from == 0 && filter.token.is_none() && filter.route.is_none() && filter.team.is_none() {
-        filter.from = call.now - DEFAULT_SPAN_MS;
+    let mut search = search_of(call, caller, query)?;
+    if search.from == 0 && search.token.is_none() && search.route.is_none() && search.teams.is_none() {
+        search.from = call.now - DEFAULT_SPAN_MS;
     }
-    let Found { calls, searched_to } = store::events(&call.db()?, &filter, limit + 1, LOOKED_THROUGH).await?;
+    let db = call.db()?;
+    let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
+    let Calls { calls, further } = find(&db.usage(&call.env)?, &search, most).await?;
+    let is_full = calls.len() >= most;
     let Page { items, next_cursor } = page(calls, limit, |event| Cursor::Time(event.at, event.id.clone()));
     // A page that is not full ends at the position where the search stopped.
-    let end = searched_to.filter(|_| next_cursor.is_none());
+    let end = further.filter(|_| !is_full);
     let searched_to = end.as_ref().map(|(at, _)| *at);
     let further = end.and_then(|(at, id)| Cursor::Time(at, id).encode());
+    let items = views(&db, items).await?;
     respond(CallPage { items, next_cursor: next_cursor.or(further), searched_to })
 }
 
-fn filter_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<EventFilter, Failure> {
+/// Adds the tokens' current names.
+async fn views(db: &Db, calls: Vec<UsageEvent>) -> Result<Vec<CallView>, StoreError> {
+    let ids: BTreeSet<&str> = calls.iter().map(|event| event.token_id.as_str()).collect();
+    let names = tokens::names(db, &to_json(&ids)?).await?;
+    Ok(calls.into_iter().map(|event| view(&names, event)).collect())
+}
+
+fn view(names: &HashMap<String, String>, event: UsageEvent) -> CallView {
+    let ai = event.ai.unwrap_or_default();
+    CallView {
+        token_name: names.get(event.token_id.as_str()).cloned(),
+        id: event.id,
+        at: event.at,
+        token_id: event.token_id,
+        team_id: event.team,
+        route_id: event.route_id,
+        route_path: event.route_path.map(|path| path.to_string()),
+        method: event.method.to_string(),
+        path: event.path.to_string(),
+        status: event.status,
+        outcome: event.outcome.as_str().to_owned(),
+        latency_ms: event.latency_ms,
+        gateway_ms: event.gateway_ms,
+        duration_ms: event.duration_ms,
+        bytes_in: event.bytes_in,
+        bytes_out: event.bytes_out,
+        client_ip: event.client_ip.map(|ip| ip.to_string()),
+        user_agent: event.user_agent.map(|agent| agent.to_string()),
+        country: event.country.map(|country| country.to_string()),
+        request_id: event.request_id.to_string(),
+        model: ai.model.map(|model| model.to_string()),
+        prompt_tokens: ai.prompt_tokens,
+        completion_tokens: ai.completion_tokens,
+        cached_tokens: ai.cached_tokens,
+        cache_write_tokens: ai.cache_write_tokens,
+        reasoning_tokens: ai.reasoning_tokens,
+        cost_micros: ai.cost_micros,
+    }
+}
+
+fn search_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<Search, Failure> {
     let end = query.to.as_deref().map(|text| parse_time("to", text)).transpose()?.unwrap_or(call.now + 1);
     let before = match query.cursor.as_deref().map(Cursor::decode).transpose()? {
         None => (end, String::new()),
@@ -48,42 +93,40 @@ fn filter_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<EventFil
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let teams = visible_teams(caller, query.team_id.as_ref())?;
-    // For callers who see only one team, use that team's index.
-    let only = || serde_json::from_str::<[TeamId; 1]>(teams.as_deref()?).ok().map(|[team]| team);
-    Ok(EventFilter {
+    Ok(Search {
         from: query.from.as_deref().map_or(Ok(0), |text| parse_time("from", text))?,
-        team: query.team_id.or_else(only),
-        teams,
+        before,
+        teams: teams.as_deref().map(crate::db::from_json).transpose()?,
         token: query.token_id,
         route: query.route_id,
         outcome: query.outcome,
         status_class: query.status.map(StatusClass::hundreds),
         method: query.method.map(|method| method.to_ascii_uppercase()),
         path: query.path,
-        before,
     })
 }
 
-/// `GET /api/usage/export`. It streams page after page as the client reads; only one page is in memory.
+/// `GET /api/usage/export`. It streams segment after segment as the client reads; only one page is in memory.
 pub async fn export(call: &Call, asked: Asked<EventQuery>) -> Answer<String> {
     let caller = call.caller()?;
     let query = asked.read(call)?;
     csv::refuse_paging(query.limit, query.cursor.as_deref())?;
-    let filter = filter_of(call, caller, query)?;
+    let search = search_of(call, caller, query)?;
     let db = call.db()?;
-    let read = move |filter: EventFilter| {
-        let db = db.clone();
+    let usage = db.usage(&call.env)?;
+    let read = move |search: Search| {
+        let (db, usage) = (db.clone(), usage.clone());
         async move {
-            let found = store::events(&db, &filter, FILE_PAGE, FILE_LOOKED_THROUGH).await?;
+            let found = find(&usage, &search, FILE_PAGE).await?;
             let mut text = String::new();
-            for event in &found.calls {
-                push(&mut text, event);
+            for call in views(&db, found.calls).await? {
+                push(&mut text, &call);
             }
-            Ok((text, found.searched_to.map(|before| EventFilter { before, ..filter })))
+            Ok((text, found.further.map(|before| Search { before, ..search })))
         }
     };
-    let resume = |filter: &EventFilter| csv::resume("to", filter.before.0);
-    csv::respond(&call.request_id, "usage.csv", HEAD, filter, read, resume).map(ready)
+    let resume = |search: &Search| csv::resume("to", search.before.0);
+    csv::respond(&call.request_id, "usage.csv", HEAD, FILE_PAGES, search, read, resume).map(ready)
 }
 
 const HEAD: &[&str] = &[

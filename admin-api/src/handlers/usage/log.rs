@@ -1,6 +1,7 @@
 //! Calls that another gateway served, reported in the earlier system's form.
 
-use crate::db::{to_json, tokens, usage};
+use crate::db::tokens;
+use crate::db::usage::intake;
 use crate::error::Failure;
 use crate::intake::Loss;
 use crate::request::{Asked, Call};
@@ -12,6 +13,7 @@ use domain::access::path::RequestPath;
 use domain::error::FieldError;
 use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs};
+use domain::usage::key::MessageKey;
 use domain::usage::outcome::Outcome;
 use domain::usage::{UsageEvent, UsageMessage};
 use domain::{id::TokenId, method::Method, signature};
@@ -19,7 +21,7 @@ use edge::log::{Source, log};
 use edge::queue::{Packed, Queue};
 use sha2::{Digest, Sha256};
 
-/// The greatest age of a call. The raw event of an older one may be deleted, so that a repeat would count twice.
+/// The greatest age of a call. The key of an older one may be forgotten, so that a repeat would count twice.
 const MAX_AGE_MS: i64 = 14 * DAY_MS;
 const MAX_ID_CHARS: usize = 128;
 /// The furthest that a call may be in the future, because clocks differ.
@@ -43,12 +45,13 @@ pub async fn log_usage(call: &Call, asked: Asked<UsageLogRequest>) -> Answer<Usa
     let found = tokens::find_by_secret(&db, &request.token_hash).await?;
     let event = event_of(&request, &id, &call.request_id, call.now)?;
     let Some(holder) = found else {
-        let loss = Loss { message_id: id.clone(), dropped: 0, unknown_tokens: 1, undecodable: 0 };
-        usage::add_losses(&db, &to_json(&[loss])?, call.now).await?;
+        let loss = Loss { message: id.clone(), dropped: 0, unknown_tokens: 1, undecodable: 0 };
+        intake::add_losses(&db.usage(&call.env)?, &[loss], call.now).await?;
         return respond(UsageLogged { recorded: false, id });
     };
     let message = UsageMessage {
         v: UsageMessage::VERSION,
+        key: Some(MessageKey::of_text(event.at, &id)),
         events: vec![UsageEvent { token_id: holder.id, team: holder.team_id, ..event }],
         dropped: 0,
         unknown_tokens: 0,

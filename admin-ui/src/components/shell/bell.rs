@@ -101,6 +101,7 @@ fn text(i18n: &I18n, note: &Notification) -> AttrValue {
             let since = since.map(|at| format::relative(i18n, at)).unwrap_or_default();
             i18n.fill("bell.queue-stalled", &[("since", &since)])
         }
+        NotificationKind::UsageShed => i18n.fill("bell.usage-shed", &[("calls", &detail("calls"))]),
         NotificationKind::ModelUnpriced => {
             i18n.fill("bell.model-unpriced", &[("model", &note.subject), ("calls", &detail("calls"))])
         }

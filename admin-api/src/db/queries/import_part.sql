@@ -1,1 +1,0 @@
-INSERT INTO imported_parts (digest, at) VALUES (?1, ?2)

@@ -1,1 +1,0 @@
-SELECT digest FROM imported_parts WHERE digest IN (SELECT value FROM json_each(?1))

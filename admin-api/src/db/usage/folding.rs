@@ -1,0 +1,244 @@
+//! Folds the inbox: once a minute from the cron, and from the consumer if it grows or the cron is late.
+
+use super::intake::packed;
+use crate::db::{Param, Statement, StoreError, UsageDb, params, rows_of, to_json, usage_sql};
+use crate::fold::{OpenPart, Plan, plan};
+use domain::time::{MINUTE_MS, UnixMs};
+use domain::usage::segment::{RawCall, decode, head};
+use domain::usage::tally::Tallies;
+use edge::deflate::unpack;
+use serde::Deserialize;
+use worker::D1Result;
+
+/// Batches that one fold takes, and folds in a row.
+const BATCHES: u32 = 100;
+const ROUNDS: usize = 10;
+/// Calls from which a segment gets no more added: adding writes it anew.
+const FULL: u32 = 4_000;
+/// The longest text of a segment; a value of D1 has at most 2 MB.
+const MAX_BODY: usize = 1_900_000;
+/// Bytes in the inbox, and time since the last fold, from which the consumer folds.
+const MUCH: u64 = 4_000_000;
+const LATE_MS: i64 = 90_000;
+/// Segments that a merge reads, calls that it must bring together, and calls from which a segment is large.
+const MERGED: u32 = 20;
+const WORTH_MERGING: u32 = 10_000;
+const MAX_MERGED: u32 = 20_000;
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct State {
+    version: i64,
+    folded_to: i64,
+    stored_at: UnixMs,
+    lag_ms: i64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Batch {
+    id: i64,
+    at: UnixMs,
+    lag_ms: i64,
+    sums: String,
+    calls: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Body {
+    id: i64,
+    body: String,
+}
+
+/// Folds if the inbox is large or was not folded for long.
+pub async fn run_if_due(db: &UsageDb, waiting: u64, folded_at: UnixMs, now: UnixMs) -> Result<(), StoreError> {
+    if waiting > MUCH || folded_at < now - LATE_MS { run(db, now).await } else { Ok(()) }
+}
+
+/// Folds all that is in the inbox. If another fold is at work, it is left to that one.
+pub async fn run(db: &UsageDb, now: UnixMs) -> Result<(), StoreError> {
+    for _ in 0..ROUNDS {
+        match fold_once(db, now).await {
+            Ok(true) => {}
+            // A constraint means that another fold came first.
+            Ok(false) | Err(StoreError::Constraint(_)) => return Ok(()),
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+fn one<T>(rows: Vec<T>) -> Result<T, StoreError> {
+    rows.into_iter().next().ok_or_else(|| StoreError::Unreadable("state".to_owned()))
+}
+
+/// Reads the rows of a batch's next result.
+fn next<'a, T: serde::de::DeserializeOwned>(
+    results: &mut impl Iterator<Item = &'a D1Result>,
+) -> Result<Vec<T>, StoreError> {
+    results.next().map(rows_of).transpose().map(Option::unwrap_or_default)
+}
+
+/// Folds the oldest batches. Returns whether more may be left.
+async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
+    let results = db
+        .batch(vec![
+            db.statement(usage_sql!("fold_state"), &[])?,
+            db.statement(usage_sql!("fold_inbox"), params![BATCHES])?,
+            db.statement(usage_sql!("fold_open"), &[])?,
+            db.statement(usage_sql!("fold_segment"), params![FULL])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    let state: State = one(next(&mut results)?)?;
+    let batches: Vec<Batch> = next(&mut results)?;
+    let open: Vec<OpenPart> = next(&mut results)?;
+    let segment: Option<Body> = next(&mut results)?.pop();
+    let (mut arrived, mut calls) = (Tallies::default(), Vec::new());
+    for batch in &batches {
+        arrived.extend(serde_json::from_str(&batch.sums).map_err(unreadable)?);
+        calls.extend(unpacked(&batch.calls).await?);
+    }
+    let last = match &segment {
+        Some(segment) if !calls.is_empty() => unpacked(&segment.body).await?,
+        _ => vec![],
+    };
+    let plan = plan(&open, arrived, calls, last, now).map_err(unreadable)?;
+    let folded = batches.last().map_or(
+        State { version: state.version, ..state },
+        |last| State { folded_to: last.id, stored_at: last.at, lag_ms: last.lag_ms, ..state },
+    );
+    db.batch(statements(db, &plan, folded, segment.map(|segment| segment.id), now).await?).await?;
+    Ok(u32::try_from(batches.len()).is_ok_and(|n| n >= BATCHES))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Unreadable(error.to_string())
+}
+
+/// Reads packed calls.
+pub async fn unpacked(text: &str) -> Result<Vec<RawCall>, StoreError> {
+    if text.is_empty() {
+        return Ok(vec![]);
+    }
+    let bytes = unpack(text).await.map_err(StoreError::Unreadable)?;
+    decode(&bytes).map_err(unreadable)
+}
+
+async fn statements(
+    db: &UsageDb,
+    plan: &Plan,
+    to: State,
+    segment: Option<i64>,
+    now: UnixMs,
+) -> Result<Vec<Statement>, StoreError> {
+    let mut statements = vec![
+        db.statement(
+            usage_sql!("state_advance"),
+            params![to.version, to.folded_to, now, to.stored_at, to.lag_ms],
+        )?,
+        db.statement(usage_sql!("inbox_remove"), params![to.folded_to])?,
+    ];
+    if !plan.put.is_empty() {
+        for part in &plan.put {
+            statements.push(db.statement(usage_sql!("open_put"), params![&to_json(&[part])?])?);
+        }
+    }
+    if !plan.removed.is_empty() {
+        let named: Vec<OpenPart> =
+            plan.removed.iter().map(|part| OpenPart { sums: String::new(), ..part.clone() }).collect();
+        statements.push(db.statement(usage_sql!("open_remove"), params![&to_json(&named)?])?);
+    }
+    for rows in &plan.rows {
+        statements.push(db.statement(usage_sql!("rollups_add"), params![rows])?);
+    }
+    if !plan.last_calls.is_empty() {
+        statements.push(db.statement(usage_sql!("last_calls_put"), params![&to_json(&plan.last_calls)?])?);
+    }
+    // The first takes the place of the segment that was added to.
+    let mut id = segment;
+    for calls in &plan.segments {
+        statements.extend(segment_statements(db, id.take(), calls).await?);
+    }
+    Ok(statements)
+}
+
+/// Makes the statements that store calls as a segment, or as several if their text is too long for one.
+async fn segment_statements(
+    db: &UsageDb,
+    mut id: Option<i64>,
+    calls: &[RawCall],
+) -> Result<Vec<Statement>, StoreError> {
+    let (mut left, mut statements) = (vec![calls], Vec::new());
+    while let Some(part) = left.pop() {
+        let body = packed(part).await?;
+        if body.len() > MAX_BODY && part.len() > 1 {
+            let (newer, older) = part.split_at(part.len() / 2);
+            left.push(newer);
+            left.push(older);
+            continue;
+        }
+        let time = |call: Option<&RawCall>| call.map_or(0, RawCall::at);
+        let count = u32::try_from(part.len()).unwrap_or(u32::MAX);
+        statements.push(db.statement(
+            usage_sql!("segment_put"),
+            &[
+                id.take().into(),
+                time(part.last()).into(),
+                time(part.first()).into(),
+                count.into(),
+                Param::Text(&head(part)),
+                Param::Null,
+                Param::Text(&body),
+            ],
+        )?);
+    }
+    Ok(statements)
+}
+
+/// Merges small segments, if there are enough: a search opens fewer, and their texts are shorter together.
+pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
+    #[derive(Deserialize)]
+    struct Small {
+        id: i64,
+        calls: u32,
+    }
+    let results = db
+        .batch(vec![
+            db.statement(usage_sql!("fold_state"), &[])?,
+            db.statement(usage_sql!("segments_small"), params![WORTH_MERGING, MERGED])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    let state: State = one(next(&mut results)?)?;
+    let small: Vec<Small> = next(&mut results)?;
+    let (mut ids, mut count) = (Vec::new(), 0);
+    for segment in small {
+        if count + segment.calls > MAX_MERGED {
+            break;
+        }
+        count += segment.calls;
+        ids.push(segment.id);
+    }
+    if ids.len() < 2 || count < WORTH_MERGING {
+        return Ok(());
+    }
+    let ids = to_json(&ids)?;
+    let bodies: Vec<Body> = db.rows(db.statement(usage_sql!("segments_read"), params![&ids])?).await?;
+    let mut calls = Vec::new();
+    for body in &bodies {
+        calls.extend(unpacked(&body.body).await?);
+    }
+    domain::usage::segment::sort(&mut calls);
+    let mut statements = vec![
+        db.statement(usage_sql!("state_touch"), params![state.version])?,
+        db.statement(usage_sql!("segments_remove"), params![&ids])?,
+    ];
+    statements.extend(segment_statements(db, bodies.first().map(|body| body.id), &calls).await?);
+    match db.batch(statements).await {
+        Err(StoreError::Constraint(_)) => Ok(()),
+        result => result.map(drop),
+    }
+}
+
+/// The age after which the inbox shows that nobody folds.
+pub const OLD_INBOX_MS: i64 = 5 * MINUTE_MS;

@@ -1,0 +1,135 @@
+//! Stores batches of the queue, each message once.
+
+use crate::db::{Param, Statement, StoreError, UsageDb, params, rows_of, to_json, usage_sql};
+use crate::intake::{Entry, Keyed, Loss, TakenKeys, fresh};
+use domain::time::UnixMs;
+use domain::usage::segment::{RawCall, encode};
+use edge::deflate::pack;
+use serde::Deserialize;
+
+/// Tries to store a batch, if other consumers keep coming first.
+const TRIES: usize = 10;
+
+/// What the database held when a batch was stored.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct Waiting {
+    last: i64,
+    /// When the last fold was, unix ms.
+    pub folded_at: UnixMs,
+    /// Bytes that wait to be folded.
+    pub waiting: u64,
+}
+
+/// Stores those of the messages that are not stored yet, as one row. A batch without any is noted all the same: it shows
+/// that the consumer is at work.
+pub async fn take_in(
+    db: &UsageDb,
+    messages: &[Keyed],
+    unreadable: &[Loss],
+    lag_ms: i64,
+    now: UnixMs,
+) -> Result<Waiting, StoreError> {
+    let minutes: Vec<i64> = messages.iter().map(|keyed| keyed.key.minute()).collect();
+    let minutes = to_json(&minutes)?;
+    let mut refused = StoreError::Constraint(String::new());
+    for _ in 0..TRIES {
+        let results = db
+            .batch(vec![
+                db.statement(usage_sql!("inbox_last"), &[])?,
+                db.statement(usage_sql!("taken_get"), params![&minutes])?,
+            ])
+            .await?;
+        let mut results = results.iter();
+        let waiting: Option<Waiting> = results.next().map(rows_of).transpose()?.and_then(|mut rows| rows.pop());
+        let waiting = waiting.ok_or_else(|| StoreError::Unreadable("state".to_owned()))?;
+        let taken: Vec<TakenKeys> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+        let mut entry = Entry::of(&fresh(messages, &taken), now);
+        entry.losses.extend_from_slice(unreadable);
+        match db.batch(statements(db, &entry, waiting.last, lag_ms, now).await?).await {
+            Ok(_) => return Ok(waiting),
+            // Another consumer or a fold came first.
+            Err(error @ StoreError::Constraint(_)) => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
+}
+
+/// Makes the statements that store an entry after the batch `last`, for one transaction.
+async fn statements(
+    db: &UsageDb,
+    entry: &Entry,
+    last: i64,
+    lag_ms: i64,
+    now: UnixMs,
+) -> Result<Vec<Statement>, StoreError> {
+    let calls = packed(&entry.calls).await?;
+    let time = |call: Option<&RawCall>| Param::from(call.map(RawCall::at));
+    let sums = to_json(&entry.sums)?;
+    let mut statements = vec![db.statement(
+        usage_sql!("inbox_add"),
+        &[
+            (last + 1).into(),
+            now.into(),
+            lag_ms.into(),
+            time(entry.calls.last()),
+            time(entry.calls.first()),
+            Param::Text(&sums),
+            Param::Text(&calls),
+        ],
+    )?];
+    if !entry.keys.is_empty() {
+        statements.push(db.statement(usage_sql!("taken_add"), params![&to_json(&entry.keys)?])?);
+    }
+    if !entry.losses.is_empty() {
+        statements.push(losses(db, &entry.losses, now)?);
+    }
+    Ok(statements)
+}
+
+/// Packs calls as the database keeps them; none are ''.
+pub async fn packed(calls: &[RawCall]) -> Result<String, StoreError> {
+    if calls.is_empty() {
+        return Ok(String::new());
+    }
+    let bytes = encode(calls).map_err(|error| StoreError::Value(error.to_string()))?;
+    pack(&bytes).await.map_err(StoreError::Value)
+}
+
+fn losses(db: &UsageDb, losses: &[Loss], now: UnixMs) -> Result<Statement, StoreError> {
+    db.statement(usage_sql!("losses_add"), params![&to_json(losses)?, now])
+}
+
+/// Counts what was lost, each message once.
+pub async fn add_losses(db: &UsageDb, lost: &[Loss], now: UnixMs) -> Result<(), StoreError> {
+    db.batch(vec![losses(db, lost, now)?]).await?;
+    Ok(())
+}
+
+/// Stores imported calls with the mark of their part. A part that was imported before is left out.
+pub async fn take_part(db: &UsageDb, entry: &Entry, digest: &str, now: UnixMs) -> Result<(), StoreError> {
+    let mut refused = StoreError::Constraint(String::new());
+    for _ in 0..TRIES {
+        let waiting: Option<Waiting> = db.first(db.statement(usage_sql!("inbox_last"), &[])?).await?;
+        let waiting = waiting.ok_or_else(|| StoreError::Unreadable("state".to_owned()))?;
+        let mut batch = statements(db, entry, waiting.last, 0, now).await?;
+        batch.push(db.statement(usage_sql!("imported_add"), params![digest, now])?);
+        match db.batch(batch).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Constraint(cause)) if cause.contains("imported_parts") => return Ok(()),
+            Err(error @ StoreError::Constraint(_)) => refused = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(refused)
+}
+
+/// Returns those of the parts that were already imported.
+pub async fn known_parts(db: &UsageDb, digests: &[String]) -> Result<Vec<String>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        digest: String,
+    }
+    let rows: Vec<Row> = db.rows(db.statement(usage_sql!("imported_find"), params![&to_json(digests)?])?).await?;
+    Ok(rows.into_iter().map(|row| row.digest).collect())
+}

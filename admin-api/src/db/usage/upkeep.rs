@@ -1,0 +1,111 @@
+//! Retention, room, and how usage is doing.
+
+use crate::db::{StoreError, UsageDb, changes_of, params, rows_of, size_of, to_json, usage_sql};
+use crate::intake::KEYS_KEPT_MS;
+use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
+use domain::usage::fold::Dimension;
+use domain::usage::span::{Granularity, HOURLY_KEPT_MS};
+use serde::Deserialize;
+
+/// Segments deleted by one statement.
+const SEGMENTS_AT_ONCE: u32 = 20;
+/// Losses deleted by one statement.
+const LOSSES_AT_ONCE: u32 = 500;
+/// Time whose rollups are deleted at once.
+const ROLLUPS_AT_ONCE_MS: i64 = 6 * HOUR_MS;
+/// A database of D1 holds 10 GB. From four fifths on, raw calls are deleted before their time.
+pub const FULL_BYTES: u64 = 10_000_000_000;
+
+/// How usage is stored.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct UsageState {
+    /// Time of the last fold, unix ms.
+    pub folded_at: UnixMs,
+    /// Raw calls deleted before their time for want of room.
+    pub shed: u64,
+    /// When the consumer last stored a batch, unix ms.
+    pub stored_at: UnixMs,
+    /// The age of the oldest message in it.
+    pub lag_ms: i64,
+    /// When the oldest batch that waits to be folded was stored, unix ms.
+    pub oldest_at: Option<UnixMs>,
+    /// Size of the database in bytes.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// What was lost since a time.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+pub struct Lost {
+    pub dropped: u64,
+    pub undecodable: u64,
+}
+
+/// Reads how usage is stored.
+pub async fn state(db: &UsageDb) -> Result<UsageState, StoreError> {
+    let results = db.batch(vec![db.statement(usage_sql!("usage_state"), &[])?]).await?;
+    let Some(result) = results.first() else { return Ok(UsageState::default()) };
+    let state: Option<UsageState> = rows_of(result)?.pop();
+    Ok(UsageState { bytes: size_of(result)?, ..state.unwrap_or_default() })
+}
+
+/// Counts what was lost since a time.
+pub async fn lost(db: &UsageDb, since: UnixMs) -> Result<Lost, StoreError> {
+    let row = db.first(db.statement(usage_sql!("losses_since"), params![since])?).await?;
+    Ok(row.unwrap_or_default())
+}
+
+/// Finds routes that fail, as JSON of ids and counts.
+pub async fn failing(db: &UsageDb, since: UnixMs) -> Result<String, StoreError> {
+    let rows: Vec<serde_json::Value> = db.rows(db.statement(usage_sql!("routes_failing"), params![since])?).await?;
+    to_json(&rows)
+}
+
+/// Deletes what is past its retention: raw calls, keys, rollups and losses. Each run deletes a bounded part.
+pub async fn purge(db: &UsageDb, now: UnixMs, calls_kept_ms: i64) -> Result<(), StoreError> {
+    remove_segments(db, now - calls_kept_ms, SEGMENTS_AT_ONCE).await?;
+    let dimensions = to_json(&Dimension::ALL.map(Dimension::as_str))?;
+    let mut statements = vec![
+        db.statement(usage_sql!("taken_purge"), params![(now - KEYS_KEPT_MS) / MINUTE_MS])?,
+        db.statement(usage_sql!("losses_purge"), params![now - HOURLY_KEPT_MS, LOSSES_AT_ONCE])?,
+    ];
+    for granularity in Granularity::ALL {
+        if let Some(kept_ms) = granularity.kept_ms() {
+            statements.push(db.statement(
+                usage_sql!("rollups_purge"),
+                params![&dimensions, granularity.as_str(), now - kept_ms, ROLLUPS_AT_ONCE_MS],
+            )?);
+        }
+    }
+    db.batch(statements).await?;
+    Ok(())
+}
+
+/// Deletes the oldest raw calls if the database is nearly full. Returns their number.
+pub async fn shed(db: &UsageDb, bytes: u64, full_bytes: Option<u64>) -> Result<u64, StoreError> {
+    if bytes < full_bytes.unwrap_or(FULL_BYTES) / 5 * 4 {
+        return Ok(0);
+    }
+    let calls = remove_segments(db, UnixMs::from(i32::MAX) * 1_000_000, SEGMENTS_AT_ONCE).await?;
+    if calls > 0 {
+        db.batch(vec![db.statement(usage_sql!("state_shed"), params![calls])?]).await?;
+    }
+    Ok(calls)
+}
+
+/// Deletes the oldest segments without a call from `before` on. Returns the number of their calls.
+async fn remove_segments(db: &UsageDb, before: UnixMs, limit: u32) -> Result<u64, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: i64,
+        calls: u64,
+    }
+    let rows: Vec<Row> = db.rows(db.statement(usage_sql!("segments_oldest"), params![before, limit])?).await?;
+    if rows.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
+    let results = db.batch(vec![db.statement(usage_sql!("segments_remove"), params![&to_json(&ids)?])?]).await?;
+    results.first().map_or(Ok(0), changes_of)?;
+    Ok(rows.iter().map(|row| row.calls).sum())
+}

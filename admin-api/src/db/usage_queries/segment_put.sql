@@ -1,0 +1,4 @@
+-- ?1 id, NULL for a new one · ?2, ?3 times of its first and last call · ?4 number of calls · ?5 head · ?6 object · ?7 body
+INSERT INTO segments (id, since, until, calls, head, object, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
+ON CONFLICT (id) DO UPDATE SET since = excluded.since, until = excluded.until, calls = excluded.calls,
+    head = excluded.head, object = excluded.object, body = excluded.body

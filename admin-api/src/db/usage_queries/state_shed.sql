@@ -1,0 +1,2 @@
+-- ?1 raw calls that were deleted for want of room
+UPDATE state SET shed = shed + ?1

@@ -1,0 +1,2 @@
+-- ?1 first minute to keep
+DELETE FROM taken WHERE slot < ?1

@@ -1,0 +1,140 @@
+//! Plans a fold: what it writes, of what it has read. `db::usage::folding` reads and writes.
+
+use domain::time::UnixMs;
+use domain::usage::fold::{Dimension, Row, fold, refused};
+use domain::usage::segment::{MAX_CALLS, RawCall, bound_refused, sort};
+use domain::usage::span::Granularity;
+use domain::usage::tally::{Tallies, Tally};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::intake::REFUSED_KEPT;
+
+/// The most lines in a part of an open bucket, at some 150 bytes each: half of what a value may be.
+const PART_LINES: usize = 6_000;
+/// The most bytes of one JSON parameter; D1 accepts 2 MB.
+const MAX_PARAM_BYTES: usize = 900_000;
+
+/// A part of an open bucket, as it is stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenPart {
+    pub granularity: Granularity,
+    pub bucket: UnixMs,
+    pub part: usize,
+    /// JSON of a tally.
+    pub sums: String,
+}
+
+/// What a fold writes.
+#[derive(Debug, Default)]
+pub struct Plan {
+    /// JSON arrays of rows, each below the largest parameter.
+    pub rows: Vec<String>,
+    /// Parts of open buckets that are new or have changed.
+    pub put: Vec<OpenPart>,
+    /// Parts of buckets that are no longer open.
+    pub removed: Vec<OpenPart>,
+    pub last_calls: Vec<LastCall>,
+    /// Raw calls of the segments to write, the oldest first.
+    pub segments: Vec<Vec<RawCall>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LastCall {
+    route: String,
+    team: String,
+    at: UnixMs,
+}
+
+/// Plans the fold of what has `arrived`, with its raw `calls`, into the `open` buckets. `last` are the calls of the
+/// segment that calls are added to.
+pub fn plan(
+    open: &[OpenPart],
+    arrived: Tallies,
+    mut calls: Vec<RawCall>,
+    last: Vec<RawCall>,
+    now: UnixMs,
+) -> serde_json::Result<Plan> {
+    let mut tallies = Tallies::default();
+    for part in open {
+        tallies.merge(part.granularity, part.bucket, serde_json::from_str(&part.sums)?);
+    }
+    bound_refused(&mut calls, REFUSED_KEPT, |token, hour| refused(&tallies, token, hour));
+    let rows = fold(&mut tallies, arrived, now);
+    let after = parts_of(tallies)?;
+    let key = |part: &OpenPart| (part.granularity, part.bucket, part.part);
+    let kept: BTreeSet<_> = after.iter().map(key).collect();
+    let segments = if calls.is_empty() { vec![] } else { cut(last, calls) };
+    Ok(Plan {
+        last_calls: last_calls(&rows),
+        rows: chunks(&rows)?,
+        put: after.into_iter().filter(|part| !open.contains(part)).collect(),
+        removed: open.iter().filter(|part| !kept.contains(&key(part))).cloned().collect(),
+        segments,
+    })
+}
+
+fn parts_of(tallies: Tallies) -> serde_json::Result<Vec<OpenPart>> {
+    let mut parts = Vec::new();
+    for (granularity, bucket, tally) in tallies.into_buckets() {
+        for (part, tally) in Tally::parts(tally, PART_LINES).into_iter().enumerate() {
+            parts.push(OpenPart { granularity, bucket, part, sums: serde_json::to_string(&tally)? });
+        }
+    }
+    Ok(parts)
+}
+
+/// Cuts calls into segments, so that the last one has room for more.
+fn cut(last: Vec<RawCall>, calls: Vec<RawCall>) -> Vec<Vec<RawCall>> {
+    let mut calls: Vec<RawCall> = last.into_iter().chain(calls).collect();
+    sort(&mut calls);
+    calls.reverse();
+    calls
+        .chunks(MAX_CALLS)
+        .map(|chunk| {
+            let mut segment = chunk.to_vec();
+            segment.reverse();
+            segment
+        })
+        .collect()
+}
+
+/// A row as the SQL takes it.
+fn value_of(row: &Row) -> serde_json::Result<Value> {
+    let Row { dimension, granularity, bucket, key, sums } = row;
+    let mut values = vec![json!(dimension.as_str()), json!(granularity.as_str()), json!(bucket), json!(key)];
+    // D1 knows no integers beyond 2^53.
+    let safe = |n: u64| json!(n.min((1 << 53) - 1));
+    values.extend(sums.rollup.sums().map(safe));
+    values.push(Value::String(serde_json::to_string(&sums.rollup.latency)?));
+    Ok(Value::Array(values))
+}
+
+fn chunks(rows: &[Row]) -> serde_json::Result<Vec<String>> {
+    let mut chunks: Vec<String> = Vec::new();
+    for row in rows {
+        let text = value_of(row)?.to_string();
+        match chunks.last_mut() {
+            Some(chunk) if chunk.len() + text.len() < MAX_PARAM_BYTES => {
+                chunk.push(',');
+                chunk.push_str(&text);
+            }
+            _ => chunks.push(text),
+        }
+    }
+    Ok(chunks.into_iter().map(|chunk| format!("[{chunk}]")).collect())
+}
+
+/// Finds when teams last called routes, in rows that are written.
+fn last_calls(rows: &[Row]) -> Vec<LastCall> {
+    let mut last: BTreeMap<(&str, &str), UnixMs> = BTreeMap::new();
+    for row in rows.iter().filter(|row| row.dimension == Dimension::TeamRoute) {
+        if let Some((team, route)) = row.key.split_once(' ') {
+            let at = last.entry((route, team)).or_default();
+            *at = row.sums.last_at.max(*at);
+        }
+    }
+    let call = |((route, team), at): ((&str, &str), UnixMs)| LastCall { route: route.into(), team: team.into(), at };
+    last.into_iter().map(call).collect()
+}
