@@ -1,0 +1,480 @@
+//! The store of usage on its real schema: each call counts once whatever happens, and what that costs.
+
+use super::{DAY_MS, HOUR_MS, sql_files};
+use admin_api::fold::{OpenPart, Plan, plan};
+use admin_api::intake::{Entry, Keyed, TakenKeys, fresh};
+use domain::time::{MINUTE_MS, UnixMs};
+use domain::usage::key::MessageKey;
+use domain::usage::outcome::Outcome;
+use domain::usage::segment::{RawCall, decode, encode, head};
+use domain::usage::span::Granularity;
+use domain::usage::tally::{Tallies, Tally};
+use domain::usage::{UsageEvent, UsageMessage};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng};
+use proptest::prelude::RngCore;
+use rusqlite::{Connection, params};
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+pub const START: UnixMs = 20_454 * DAY_MS;
+
+pub fn usage_query(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/usage_queries").join(format!("{name}.sql"));
+    fs::read_to_string(path).unwrap()
+}
+
+/// The database of usage. Calls are kept as JSON here; only their size depends on compression.
+pub struct Store(pub Connection);
+
+/// What a fold has read.
+pub struct FoldRead {
+    version: i64,
+    folded_to: i64,
+    arrived: Tallies,
+    calls: Vec<RawCall>,
+    open: Vec<OpenPart>,
+    segment: Option<(i64, Vec<RawCall>)>,
+}
+
+impl Store {
+    pub fn new() -> Self {
+        let db = Connection::open_in_memory().unwrap();
+        for file in sql_files("../usage-migrations") {
+            db.execute_batch(&fs::read_to_string(&file).unwrap()).unwrap();
+        }
+        Self(db)
+    }
+
+    fn read_intake(&self, messages: &[Keyed]) -> (i64, Vec<TakenKeys>) {
+        let last = self.0.query_row(&usage_query("inbox_last"), [], |row| row.get("last")).unwrap();
+        let minutes: Vec<i64> = messages.iter().map(|keyed| keyed.key.minute()).collect();
+        let mut statement = self.0.prepare_cached(&usage_query("taken_get")).unwrap();
+        let rows = statement
+            .query_map([serde_json::to_string(&minutes).unwrap()], |row| {
+                Ok(TakenKeys { slot: row.get(0)?, keys: row.get(1)? })
+            })
+            .unwrap();
+        (last, rows.map(Result::unwrap).collect())
+    }
+
+    /// Commits what a consumer makes of what it has read. Returns whether D1 accepted it.
+    fn commit_intake(&mut self, last: i64, entry: &Entry, now: UnixMs) -> bool {
+        let sums = serde_json::to_string(&entry.sums).unwrap();
+        let calls = if entry.calls.is_empty() {
+            String::new()
+        } else {
+            String::from_utf8(encode(&entry.calls).unwrap()).unwrap()
+        };
+        let time = |call: Option<&RawCall>| call.map(RawCall::at);
+        let transaction = self.0.transaction().unwrap();
+        let added = transaction.execute(
+            &usage_query("inbox_add"),
+            params![last + 1, now, 0, time(entry.calls.last()), time(entry.calls.first()), sums, calls],
+        );
+        if added.is_err() {
+            return false;
+        }
+        if !entry.keys.is_empty() {
+            let keys = serde_json::to_string(&entry.keys).unwrap();
+            transaction.execute(&usage_query("taken_add"), [keys]).unwrap();
+        }
+        if !entry.losses.is_empty() {
+            let losses = serde_json::to_string(&entry.losses).unwrap();
+            transaction.execute(&usage_query("losses_add"), params![losses, now]).unwrap();
+        }
+        transaction.commit().unwrap();
+        true
+    }
+
+    pub fn take_in(&mut self, messages: &[Keyed], now: UnixMs) {
+        let (last, taken) = self.read_intake(messages);
+        let entry = Entry::of(&fresh(messages, &taken), now);
+        assert!(self.commit_intake(last, &entry, now));
+    }
+
+    fn read_fold(&self) -> FoldRead {
+        let (version, folded_to) =
+            self.0.query_row(&usage_query("fold_state"), [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+        let mut read =
+            FoldRead { version, folded_to, arrived: Tallies::default(), calls: vec![], open: self.open(), segment: None };
+        let mut statement = self.0.prepare_cached(&usage_query("fold_inbox")).unwrap();
+        let mut rows = statement.query([100]).unwrap();
+        while let Some(row) = rows.next().unwrap() {
+            read.folded_to = row.get("id").unwrap();
+            read.arrived.extend(serde_json::from_str(&row.get::<_, String>("sums").unwrap()).unwrap());
+            read.calls.extend(calls_of(&row.get::<_, String>("calls").unwrap()));
+        }
+        let mut statement = self.0.prepare_cached(&usage_query("fold_segment")).unwrap();
+        let segment = statement.query_row([4_000], |row| Ok((row.get("id")?, row.get::<_, String>("body")?)));
+        read.segment = segment.ok().map(|(id, body)| (id, calls_of(&body)));
+        read
+    }
+
+    pub fn open(&self) -> Vec<OpenPart> {
+        let mut statement = self.0.prepare_cached(&usage_query("fold_open")).unwrap();
+        let rows = statement.query_map([], |row| {
+            let granularity: String = row.get("granularity")?;
+            let granularity = Granularity::parse(&granularity).unwrap();
+            Ok(OpenPart {
+                granularity,
+                bucket: row.get("bucket")?,
+                part: row.get("part")?,
+                sums: row.get("sums")?,
+            })
+        });
+        rows.unwrap().map(Result::unwrap).collect()
+    }
+
+    /// Commits what a fold makes of what it has read. Returns whether D1 accepted it.
+    fn commit_fold(&mut self, read: FoldRead, now: UnixMs) -> bool {
+        let had_calls = !read.calls.is_empty();
+        let (segment, last) = read.segment.unzip();
+        let last = if had_calls { last.unwrap_or_default() } else { vec![] };
+        let made = plan(&read.open, read.arrived, read.calls, last, now).unwrap();
+        let transaction = self.0.transaction().unwrap();
+        let advanced = transaction
+            .execute(&usage_query("state_advance"), params![read.version, read.folded_to, now, now, 0]);
+        if advanced.is_err() {
+            return false;
+        }
+        write(&transaction, &made, segment, read.folded_to);
+        transaction.commit().unwrap();
+        true
+    }
+
+    pub fn fold(&mut self, now: UnixMs) {
+        let read = self.read_fold();
+        assert!(self.commit_fold(read, now));
+    }
+
+    /// All calls that the database counts: rows of weeks, and what is not a row of a week yet.
+    pub fn counted(&self) -> u64 {
+        let rows: i64 = self
+            .0
+            .query_row("SELECT coalesce(sum(calls), 0) FROM rollups WHERE dimension = 'all' AND granularity = 'week'", [], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        let calls_in = |tally: &Tally| tally.iter().map(|(_, sums)| sums.rollup.calls).sum::<u64>();
+        let open: u64 = self.open().iter().map(|part| calls_in(&serde_json::from_str(&part.sums).unwrap())).sum();
+        let mut statement = self.0.prepare("SELECT sums FROM inbox").unwrap();
+        let inbox = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let inbox: u64 = inbox
+            .map(|sums| serde_json::from_str::<Tallies>(&sums.unwrap()).unwrap().iter().map(|(_, _, t)| calls_in(t)).sum::<u64>())
+            .sum();
+        rows.unsigned_abs() + open + inbox
+    }
+
+    /// How often each raw call is stored.
+    fn listed(&self) -> BTreeMap<String, u32> {
+        let mut listed = BTreeMap::new();
+        for sql in ["SELECT calls FROM inbox", "SELECT body FROM segments"] {
+            let mut statement = self.0.prepare(sql).unwrap();
+            let bodies = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+            for body in bodies {
+                for call in calls_of(&body.unwrap()) {
+                    *listed.entry(call.position().1.to_owned()).or_default() += 1;
+                }
+            }
+        }
+        listed
+    }
+}
+
+fn calls_of(text: &str) -> Vec<RawCall> {
+    if text.is_empty() { vec![] } else { decode(text.as_bytes()).unwrap() }
+}
+
+fn write(db: &Connection, plan: &Plan, mut segment: Option<i64>, folded_to: i64) {
+    let run = |name: &str, params: &[&dyn rusqlite::ToSql]| {
+        db.prepare_cached(&usage_query(name)).unwrap().execute(params).unwrap_or_else(|e| panic!("{name}: {e}"));
+    };
+    run("inbox_remove", params![folded_to]);
+    for part in &plan.put {
+        run("open_put", params![serde_json::to_string(&[part]).unwrap()]);
+    }
+    if !plan.removed.is_empty() {
+        run("open_remove", params![serde_json::to_string(&plan.removed).unwrap()]);
+    }
+    for rows in &plan.rows {
+        run("rollups_add", params![rows]);
+    }
+    if !plan.last_calls.is_empty() {
+        run("last_calls_put", params![serde_json::to_string(&plan.last_calls).unwrap()]);
+    }
+    for calls in &plan.segments {
+        let (since, until) = (calls.last().unwrap().at(), calls.first().unwrap().at());
+        let body = String::from_utf8(encode(calls).unwrap()).unwrap();
+        run("segment_put", params![segment.take(), since, until, calls.len(), head(calls), None::<&str>, body]);
+    }
+}
+
+/// Randomness that a seed determines.
+pub struct Seeded(TestRng);
+
+impl Seeded {
+    pub fn new(seed: u64) -> Self {
+        let mut bytes = [0; 32];
+        bytes[..8].copy_from_slice(&seed.to_le_bytes());
+        Self(TestRng::from_seed(RngAlgorithm::ChaCha, &bytes))
+    }
+
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0.next_u64() % n
+    }
+
+    pub fn usize_below(&mut self, n: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(n).unwrap())).unwrap()
+    }
+}
+
+pub fn call(id: &str, at: UnixMs, token: u64, route: u64) -> UsageEvent {
+    UsageEvent {
+        id: id.to_owned(),
+        at,
+        token_id: format!("tok_{token:024}").into(),
+        team: format!("team-{}", token % 5).into(),
+        secret: Some("0123456789ab".into()),
+        route_id: Some(format!("rte_{route:024}").into()),
+        route_path: Some(format!("/api/service-{route}").into()),
+        path: format!("/api/service-{route}/items").into(),
+        method: "GET".into(),
+        status: 200,
+        outcome: Outcome::Ok,
+        latency_ms: u32::try_from(20 + at.rem_euclid(400)).unwrap(),
+        gateway_ms: 2,
+        duration_ms: None,
+        bytes_in: None,
+        bytes_out: Some(u64::try_from(500 + at.rem_euclid(3_000)).unwrap()),
+        client_ip: Some("203.0.113.7".into()),
+        user_agent: Some("n8n".into()),
+        country: Some("TW".into()),
+        request_id: format!("req_{id}").into(),
+        ai: None,
+    }
+}
+
+pub fn keyed(number: u64, at: UnixMs, events: Vec<UsageEvent>) -> Keyed {
+    let mut random = [0; 10];
+    random[..8].copy_from_slice(&number.to_le_bytes());
+    let key = MessageKey::new(at, random);
+    let message = UsageMessage { v: 1, key: Some(key.clone()), events, dropped: number % 3, unknown_tokens: 0 };
+    Keyed { key, message }
+}
+
+/// A consumer or a fold between two steps; it may die at any.
+enum Worker {
+    Idle,
+    /// A consumer that has read for the messages of a delivery.
+    Consumed(Vec<usize>, i64, Vec<TakenKeys>),
+    Folded(Box<FoldRead>),
+}
+
+/// Plays one schedule: messages come again and in any order, two consumers and two folds work at once, and each may
+/// die between any two steps. Nothing is acknowledged before it is stored.
+fn play(seed: u64) {
+    let mut random = Seeded::new(seed);
+    let mut now = START + 23 * HOUR_MS;
+    let messages: Vec<Keyed> = (0..6 + random.below(8))
+        .map(|number| {
+            let late = random.below(3) * random.below(3) * random.below(2 * 60) * MINUTE_MS.unsigned_abs();
+            let at = now - i64::try_from(late).unwrap();
+            let events = (0..1 + random.below(5))
+                .map(|i| call(&format!("{seed}-{number}-{i}"), at + i64::try_from(i).unwrap(), random.below(3), random.below(2)));
+            keyed(number + seed * 1_000, at, events.collect())
+        })
+        .collect();
+    let sent: u64 = messages.iter().map(|keyed| keyed.message.events.len() as u64).sum();
+    let dropped: u64 = messages.iter().map(|keyed| keyed.message.dropped).sum();
+    let mut store = Store::new();
+    let mut queue: Vec<usize> = (0..messages.len()).collect();
+    let mut workers = [Worker::Idle, Worker::Idle, Worker::Idle, Worker::Idle];
+    for _ in 0..400 {
+        now += i64::try_from(random.below(90_000)).unwrap();
+        let turn = random.usize_below(4);
+        let dies = random.below(6) == 0;
+        let state = std::mem::replace(&mut workers[turn], Worker::Idle);
+        workers[turn] = match (state, turn) {
+            (Worker::Idle, 0 | 1) if !queue.is_empty() => {
+                let take: Vec<usize> = (0..1 + random.below(4)).map(|_| queue[random.usize_below(queue.len())]).collect();
+                let batch: Vec<Keyed> = take.iter().map(|i| messages[*i].clone()).collect();
+                let (last, taken) = store.read_intake(&batch);
+                Worker::Consumed(take, last, taken)
+            }
+            (Worker::Idle, 2 | 3) => Worker::Folded(Box::new(store.read_fold())),
+            (_, _) if dies && random.below(2) == 0 => Worker::Idle,
+            (Worker::Consumed(take, last, taken), _) => {
+                let batch: Vec<Keyed> = take.iter().map(|i| messages[*i].clone()).collect();
+                let entry = Entry::of(&fresh(&batch, &taken), now);
+                let is_stored = store.commit_intake(last, &entry, now);
+                // Death after the commit: no acknowledgement, so all come again.
+                if is_stored && !dies {
+                    queue.retain(|i| !take.contains(i));
+                }
+                Worker::Idle
+            }
+            (Worker::Folded(read), _) => {
+                store.commit_fold(*read, now);
+                Worker::Idle
+            }
+            (idle, _) => idle,
+        };
+        assert!(store.counted() <= sent, "seed {seed}");
+    }
+    for index in queue {
+        store.take_in(&[messages[index].clone()], now);
+    }
+    store.fold(now);
+    assert_eq!(store.counted(), sent, "seed {seed}");
+    let listed = store.listed();
+    assert_eq!(listed.len() as u64, sent, "seed {seed}");
+    assert!(listed.values().all(|times| *times == 1), "seed {seed}");
+    store.fold(now + 9 * DAY_MS);
+    for (dimension, granularity) in [("all", "day"), ("token", "day"), ("route-token", "week"), ("team-route", "hour")] {
+        let calls: i64 = store
+            .0
+            .query_row("SELECT sum(calls) FROM rollups WHERE dimension = ?1 AND granularity = ?2", [dimension, granularity], |row| {
+                row.get(0)
+            })
+            .unwrap();
+        assert_eq!(calls.unsigned_abs(), sent, "seed {seed}: {dimension} {granularity}");
+    }
+    let lost: i64 = store.0.query_row("SELECT coalesce(sum(dropped), 0) FROM losses", [], |row| row.get(0)).unwrap();
+    assert_eq!(lost.unsigned_abs(), dropped, "seed {seed}");
+}
+
+#[test]
+fn a_thousand_schedules_count_and_list_each_call_once() {
+    (0..1_000).for_each(play);
+}
+
+/// A load, as the table of docs/cost.md has them.
+struct Load {
+    calls_s: u64,
+    tokens: u64,
+    routes: u64,
+    isolates: u64,
+    minutes: i64,
+    at_most: f64,
+}
+
+/// Rows that D1 bills: rows inserted, updated and deleted. No table that grows with calls has an index.
+fn rows_written(load: &Load) -> f64 {
+    let mut random = Seeded::new(load.calls_s);
+    let mut store = Store::new();
+    let (mut sent, mut number, mut billed, mut hour_rows) = (0_u64, 0, 0_u64, 0_u64);
+    let mut noted: BTreeMap<String, UnixMs> = BTreeMap::new();
+    // An isolate sends after 500 ms, after two seconds or at 50 calls; the queue gives a batch each three seconds.
+    let per_isolate = load.calls_s as f64 / load.isolates as f64;
+    let flush_ms = if per_isolate < 2.0 { 500.0 } else { 2_000.0 };
+    let per_message = ((per_isolate * flush_ms / 1_000.0).ceil() as u64).clamp(1, 50);
+    for second in (0..load.minutes * 60).step_by(3) {
+        let now = START + second * 1_000;
+        let mut left = load.calls_s * 3;
+        let mut batch = Vec::new();
+        while left > 0 {
+            let events: Vec<UsageEvent> = (0..per_message.min(left))
+                .map(|i| {
+                    let token = random.below(load.tokens);
+                    // Each token calls five of the routes.
+                    let route = (token * 7 + random.below(5)) % load.routes;
+                    call(&format!("{number}.{i}"), now + i64::try_from(i).unwrap(), token, route)
+                })
+                .collect();
+            left -= events.len() as u64;
+            sent += events.len() as u64;
+            number += 1;
+            // A token's last use, and its secret's, is noted at most each five minutes.
+            for event in &events {
+                let at = noted.entry(event.token_id.to_string()).or_insert(i64::MIN / 2);
+                if event.at >= *at + 300_000 {
+                    *at = event.at;
+                    billed += 2;
+                }
+            }
+            batch.push(keyed(number * 3, now, events));
+        }
+        for messages in batch.chunks(100) {
+            store.take_in(messages, now);
+        }
+        if second % 60 == 0 {
+            // The heartbeat, the fold, and what the cron notes in DB.
+            store.take_in(&[], now);
+            store.fold(now);
+            billed += 1;
+        }
+    }
+    let before = store.0.total_changes();
+    let count = |store: &Store, sql: &str| -> u64 { store.0.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs() };
+    let fine_rows = count(&store, "SELECT count(*) FROM rollups WHERE granularity = '5m'");
+    let others = count(&store, "SELECT (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments)");
+    store.fold(START + load.minutes * MINUTE_MS + HOUR_MS + MINUTE_MS);
+    hour_rows += count(&store, "SELECT count(*) FROM rollups WHERE granularity = 'hour'");
+    // Retention deletes later what was written now. Hours are written once in an hour, however short this was.
+    let hours = hour_rows as f64 * 2.0 * load.minutes as f64 / 60.0;
+    (before as f64 + billed as f64 + fine_rows as f64 + others as f64 + hours) / sent as f64
+}
+
+#[test]
+fn a_call_writes_few_rows_at_a_trickle_and_at_load_deletes_included() {
+    let loads = [
+        Load { calls_s: 1, tokens: 5, routes: 5, isolates: 1, minutes: 60, at_most: 3.0 },
+        Load { calls_s: 10, tokens: 30, routes: 15, isolates: 3, minutes: 30, at_most: 0.6 },
+        Load { calls_s: 100, tokens: 200, routes: 40, isolates: 10, minutes: 11, at_most: 0.25 },
+        Load { calls_s: 1_000, tokens: 1_000, routes: 60, isolates: 30, minutes: 6, at_most: 0.15 },
+    ];
+    for load in loads {
+        let rows = rows_written(&load);
+        println!("{} calls/s: {rows:.3} rows a call", load.calls_s);
+        assert!(rows <= load.at_most, "{} calls/s: {rows}", load.calls_s);
+    }
+}
+
+#[test]
+fn a_disabled_token_costs_little_and_is_counted_in_full() {
+    let mut store = Store::new();
+    let before = store.0.total_changes();
+    let mut sent = 0;
+    for (number, now) in (0..2_000_u64).zip((0..).map(|n| START + n * 1_000)) {
+        let events: Vec<UsageEvent> = (0..50)
+            .map(|i| UsageEvent {
+                outcome: Outcome::DeniedDisabled,
+                status: 403,
+                ..call(&format!("{number}.{i}"), now + i, 1, 1)
+            })
+            .collect();
+        sent += events.len() as u64;
+        store.take_in(&[keyed(number * 3, now, events)], now);
+        if number % 60 == 59 {
+            store.fold(now);
+        }
+    }
+    store.fold(START + HOUR_MS);
+    assert_eq!((sent, store.counted()), (100_000, 100_000));
+    assert!(store.listed().len() <= 100, "{}", store.listed().len());
+    let rows = (store.0.total_changes() - before) as f64 / sent as f64;
+    println!("{rows:.4} rows a refused call");
+    // At a batch a second of one message; the queue gathers three seconds and more messages into one.
+    assert!(rows < 0.08, "{rows}");
+}
+
+#[test]
+fn a_raw_call_takes_at_most_120_bytes() {
+    let mut random = Seeded::new(7);
+    let mut calls: Vec<RawCall> = (0..5_000)
+        .map(|i| {
+            let mut bytes = [0; 16];
+            random.0.fill_bytes(&mut bytes);
+            let id: String = bytes.iter().map(|byte| char::from(b'a' + byte % 26)).chain("012345".chars()).collect();
+            let event = call(&id, START + i * 250, random.below(60), random.below(20));
+            RawCall::of(&UsageEvent { request_id: id.chars().rev().collect::<String>().into(), ..event }).unwrap()
+        })
+        .collect();
+    domain::usage::segment::sort(&mut calls);
+    let mut deflated = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+    std::io::Write::write_all(&mut deflated, &encode(&calls).unwrap()).unwrap();
+    let bytes = deflated.finish().unwrap().len() as f64 * 4.0 / 3.0 / calls.len() as f64;
+    println!("{bytes:.0} bytes a raw call");
+    assert!(bytes <= 120.0, "{bytes}");
+}
