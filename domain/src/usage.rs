@@ -4,6 +4,7 @@ mod clipped;
 pub mod fold;
 pub mod key;
 pub mod outcome;
+pub mod period;
 pub mod report;
 pub mod rollup;
 pub mod segment;
