@@ -48,6 +48,7 @@ pub async fn log_usage(call: &Call, asked: Asked<UsageLogRequest>) -> Answer<Usa
         return respond(UsageLogged { recorded: false, id });
     };
     let message = UsageMessage {
+        key: None,
         v: UsageMessage::VERSION,
         events: vec![UsageEvent { token_id: holder.id, team: holder.team_id, ..event }],
         dropped: 0,

@@ -1,7 +1,8 @@
 //! A token's own usage, for its holder.
 
 use crate::auth::api_key;
-use crate::db::{limits, usage as store};
+use crate::db::usage::{self as store, report};
+use crate::db::limits;
 use crate::limiter::standing;
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond};
@@ -14,7 +15,8 @@ const RECENT_CALLS: u32 = 10;
 pub async fn own(call: &Call, _: Asked<()>) -> Answer<OwnUsage> {
     let holder = api_key::holder(call).await?;
     let db = call.db()?;
-    let total = store::own_total(&db, &holder.id).await?;
+    let usage = db.usage(&call.env)?;
+    let total = report::own_total(&usage, &holder.id, &holder.team_id, holder.created_at, call.now).await?;
     let recent = store::own_recent(&db, &holder.id, RECENT_CALLS).await?;
     let limits = limits::in_force(&db, &holder.id).await?.ok_or(ApiError::InvalidApiKey)?;
     let limits = standing(call, &holder.id, limits).await?;
