@@ -47,13 +47,18 @@ fn overtaken(call: &Call) -> Failure {
 /// Returns the caller's teams as a JSON parameter; `None` means all. `wanted` narrows them, but never to a team
 /// that the caller may not see.
 fn visible_teams(caller: &Caller, wanted: Option<&TeamId>) -> Result<Option<String>, Failure> {
+    Ok(visible_team_ids(caller, wanted).as_ref().map(crate::db::to_json).transpose()?)
+}
+
+/// Returns the caller's teams as [`visible_teams`] does.
+fn visible_team_ids(caller: &Caller, wanted: Option<&TeamId>) -> Option<Vec<TeamId>> {
     let teams = match (caller.visible_teams(), wanted) {
-        (None, None) => return Ok(None),
+        (None, None) => return None,
         (None, Some(wanted)) => vec![wanted],
         (Some(teams), None) => teams,
         (Some(teams), Some(wanted)) => teams.into_iter().filter(|team| *team == wanted).collect(),
     };
-    Ok(Some(crate::db::to_json(&teams)?))
+    Some(teams.into_iter().cloned().collect())
 }
 
 /// Reads unix ms or RFC 3339, between 1970 and 9999, so that no arithmetic on it overflows.

@@ -5,6 +5,7 @@ pub mod fold;
 pub mod key;
 pub mod outcome;
 pub mod pace;
+pub mod period;
 pub mod report;
 pub mod rollup;
 pub mod segment;

@@ -1,15 +1,24 @@
 //! Counts for the first page.
 
-use super::{Db, StoreError, params, rows_of, sql};
+use super::usage::report;
+use super::{Db, StoreError, UsageDb, params, rows_of, sql, to_json};
 use contract::dashboard::{Counts, Created, Expiring, TeamTokens};
+use domain::id::TeamId;
 use domain::time::{DAY_MS, UnixMs};
 
 const SOON_MS: i64 = 30 * DAY_MS;
 const SHOWN_EXPIRING: u32 = 20;
 
-/// Counts the records of `teams` (JSON; `None` means all).
-pub async fn counts(db: &Db, teams: Option<&str>, now: UnixMs) -> Result<Counts, StoreError> {
-    Ok(db.first(db.statement(sql!("counts"), params![teams, now])?).await?.unwrap_or_default())
+/// Counts the records of `teams`; `None` means all.
+pub async fn counts(
+    db: &Db,
+    usage: &UsageDb,
+    teams: Option<&[TeamId]>,
+    now: UnixMs,
+) -> Result<Counts, StoreError> {
+    let json = teams.map(to_json).transpose()?;
+    let counts: Option<Counts> = db.first(db.statement(sql!("counts"), params![json.as_ref(), now])?).await?;
+    Ok(Counts { calls: report::calls(usage, teams).await?, ..counts.unwrap_or_default() })
 }
 
 /// Figures about tokens on the first page.

@@ -1,40 +1,39 @@
 //! `/api/dashboard/overview` and `/api/stats`
 
-use crate::db::usage::{self, Whose};
+use crate::db::usage::report::report;
 use crate::db::{audit, dashboard as store, to_json};
-use crate::handlers::usage::{range_of, route_usage, token_usage};
-use crate::handlers::visible_teams;
+use crate::handlers::usage::period_of;
+use crate::handlers::visible_team_ids;
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond};
 use contract::audit::AuditQuery;
 use contract::dashboard::{Counts, Overview, OverviewQuery};
 use contract::usage::{Figures, SpanQuery};
 use domain::people::role::Action;
-use domain::usage::rollup::Rollup;
+use domain::usage::report::{Question, Whose};
 
-const BUSIEST: u32 = 5;
+const BUSIEST: usize = 5;
 const RECENT_CHANGES: u32 = 10;
 
 /// `GET /api/stats`
 pub async fn counts(call: &Call, _: Asked<()>) -> Answer<Counts> {
     let caller = call.caller()?;
-    let teams = visible_teams(caller, None)?;
-    respond(store::counts(&call.db()?, teams.as_deref(), call.now).await?)
+    let teams = visible_team_ids(caller, None);
+    let db = call.db()?;
+    respond(store::counts(&db, &db.usage(&call.env)?, teams.as_deref(), call.now).await?)
 }
 
 /// `GET /api/dashboard/overview`
 pub async fn overview(call: &Call, asked: Asked<OverviewQuery>) -> Answer<Overview> {
     let caller = call.caller()?;
     let query = asked.read(call)?;
-    let range = range_of(&SpanQuery { from: query.from, to: query.to, ..SpanQuery::default() }, call.now)?;
-    let teams = visible_teams(caller, None)?;
+    let period = period_of(&SpanQuery { from: query.from, to: query.to, ..SpanQuery::default() }, call.now)?;
+    let whose = Whose { teams: visible_team_ids(caller, None), ..Whose::default() };
     let db = call.db()?;
-    let whose = Whose { teams: teams.as_deref(), token: None, route: None };
-    let report = usage::report(&db, whose, &range.series, &range.sums, BUSIEST).await?;
-    let mut total = Rollup::default();
-    for line in &report.series {
-        total.merge(&line.rollup);
-    }
+    let usage = db.usage(&call.env)?;
+    let question = Question { whose: &whose, series: &period.series, sums: &period.sums };
+    let report = report(&db, &usage, question, BUSIEST).await?;
+    let teams = whose.teams.as_ref().map(to_json).transpose()?;
     let tokens = store::tokens(&db, teams.as_deref(), call.now).await?;
     let readable = caller.teams_for(Action::ReadAudit);
     let readable_json = readable.as_ref().map(to_json).transpose()?;
@@ -47,12 +46,12 @@ pub async fn overview(call: &Call, asked: Asked<OverviewQuery>) -> Answer<Overvi
         limit: RECENT_CHANGES,
     };
     respond(Overview {
-        from: range.from,
-        to: range.to,
-        counts: store::counts(&db, teams.as_deref(), call.now).await?,
-        total: Figures::from(&total),
-        busiest_tokens: report.tokens.into_iter().map(token_usage).collect(),
-        busiest_routes: report.routes.into_iter().map(route_usage).collect(),
+        from: period.from,
+        to: period.to,
+        counts: store::counts(&db, &usage, whose.teams.as_deref(), call.now).await?,
+        total: Figures::from(&report.total()),
+        busiest_tokens: report.tokens,
+        busiest_routes: report.routes,
         tokens_created: tokens.created,
         tokens_by_team: tokens.by_team,
         expiring: tokens.expiring,

@@ -3,6 +3,10 @@
 //! Rows of the rollups are read by key; sums that are not rows yet ([`Tallies`]) are read line by line. Both come from
 //! one transaction, so that each call is in exactly one of the two.
 
+mod question;
+
+pub use question::{Parts, Pending, Question, Reading, busiest_first, keep_busiest, pending_of};
+
 use super::fold::Dimension;
 use super::rollup::{Histogram, Rollup};
 use super::span::{Granularity, Span};

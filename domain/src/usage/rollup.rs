@@ -112,6 +112,15 @@ pub struct Rollup {
 }
 
 impl Rollup {
+    /// Puts sums, in the order of their fields, and a histogram together.
+    pub fn of(sums: [u64; SUMS], latency: Histogram) -> Self {
+        let mut rollup = Self { latency, ..Self::default() };
+        for (sum, n) in rollup.sums_mut().into_iter().zip(sums) {
+            *sum = n;
+        }
+        rollup
+    }
+
     /// Adds one call.
     pub fn count(&mut self, event: &UsageEvent) {
         let add = |sum: &mut u64, n: u64| *sum = sum.saturating_add(n);

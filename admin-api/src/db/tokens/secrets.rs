@@ -80,6 +80,7 @@ pub struct Holder {
     pub team_id: TeamId,
     /// JSON array.
     ip_allow: String,
+    pub created_at: UnixMs,
     pub expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
     revoked_at: Option<UnixMs>,

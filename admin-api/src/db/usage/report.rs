@@ -1,0 +1,170 @@
+//! Reports: rows of the rollups, and sums that are not rows yet, read in one transaction of the database of usage.
+
+mod list;
+mod order;
+mod reading;
+
+pub use list::{Listed, Wanted, list_routes, list_tokens};
+pub use order::{After, SortValue};
+
+use super::super::{Db, StoreError, UsageDb, params, sql, to_json, usage_sql};
+use contract::usage::{RouteUsage, TokenUsage};
+use domain::id::{RouteId, TeamId, TokenId};
+use domain::time::UnixMs;
+use domain::usage::report::{LineKey, Lines, Question, Split, Whose, busiest_first, keep_busiest};
+use domain::usage::rollup::Rollup;
+use domain::usage::span::{Granularity, Interval, Span, sum_spans};
+use domain::usage::tally::{Sums, Tallies};
+use reading::{Shown, pending_in, read_question};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// How often a report is read again because a fold moved calls into the rows meanwhile.
+const ATTEMPTS: u32 = 3;
+
+/// A report: its series, and its busiest tokens and routes.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// By interval, in the zone's local time.
+    pub series: Vec<(UnixMs, Rollup)>,
+    /// Busiest first.
+    pub tokens: Vec<TokenUsage>,
+    /// Busiest first.
+    pub routes: Vec<RouteUsage>,
+}
+
+impl Report {
+    /// Returns the sums over its whole time.
+    pub fn total(&self) -> Rollup {
+        let mut total = Rollup::default();
+        for (_, rollup) in &self.series {
+            total.merge(rollup);
+        }
+        total
+    }
+}
+
+/// Narrows a report to a token. Returns `None` if nobody has that token, or a team that the report does not cover.
+pub async fn narrow(db: &Db, whose: Whose, token: TokenId) -> Result<Option<Whose>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        team_id: TeamId,
+    }
+    let row: Option<Row> = db.first(db.statement(sql!("usage_token_team"), params![token.as_str()])?).await?;
+    let team = row.map(|row| row.team_id);
+    let team = team.filter(|team| whose.teams.as_ref().is_none_or(|teams| teams.contains(team)));
+    Ok(team.map(|team| Whose { teams: Some(vec![team]), token: Some(token), ..whose }))
+}
+
+/// Reads a report. It has at most `split` tokens, and as many routes.
+pub async fn report(
+    db: &Db,
+    usage: &UsageDb,
+    question: Question<'_>,
+    split: usize,
+) -> Result<Report, StoreError> {
+    let mut attempt = 1;
+    let parts = loop {
+        let (version, reading) = read_question(usage, &question).await?;
+        let mut parts = question.parts(reading);
+        keep_busiest(&mut parts.tokens, split);
+        keep_busiest(&mut parts.routes, split);
+        let shown = [Shown::of(Split::Token, &mut parts.tokens), Shown::of(Split::Route, &mut parts.routes)];
+        if reading::add_histograms(usage, question.whose, question.sums, shown).await? == version
+            || attempt == ATTEMPTS
+        {
+            break parts;
+        }
+        attempt += 1;
+    };
+    let names = names(db, &parts.tokens, &parts.routes).await?;
+    Ok(Report {
+        series: parts.series.into_iter().map(|((at, _), sums)| (at, sums.rollup)).collect(),
+        tokens: busiest_first(parts.tokens).into_iter().map(|line| token_usage(line, &names)).collect(),
+        routes: busiest_first(parts.routes).into_iter().map(|line| route_usage(line, &names)).collect(),
+    })
+}
+
+fn token_usage((key, sums): (LineKey, Sums), names: &BTreeMap<String, String>) -> TokenUsage {
+    TokenUsage {
+        name: names.get(&key.id).cloned(),
+        token_id: TokenId::from(key.id),
+        team_id: None,
+        last_used_at: None,
+        figures: (&sums.rollup).into(),
+    }
+}
+
+fn route_usage((key, sums): (LineKey, Sums), names: &BTreeMap<String, String>) -> RouteUsage {
+    RouteUsage {
+        path: names.get(&key.id).cloned(),
+        // Calls that matched no route have the key ''.
+        route_id: (!key.id.is_empty()).then(|| RouteId::from(key.id)),
+        last_used_at: None,
+        figures: (&sums.rollup).into(),
+    }
+}
+
+/// Reads the names of tokens and the paths of routes, by id.
+async fn names(db: &Db, tokens: &Lines, routes: &Lines) -> Result<BTreeMap<String, String>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: String,
+        name: String,
+    }
+    let ids = |lines: &Lines| to_json(&lines.keys().map(|(_, key)| key.id.as_str()).collect::<Vec<_>>());
+    if tokens.is_empty() && routes.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let statement = db.statement(sql!("usage_names"), params![&ids(tokens)?, &ids(routes)?])?;
+    let rows: Vec<Row> = db.rows(statement).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+}
+
+/// Reads the sums of a token since the week in which it was made.
+pub async fn own_total(
+    usage: &UsageDb,
+    token: &TokenId,
+    team: &TeamId,
+    created_at: UnixMs,
+    now: UnixMs,
+) -> Result<Rollup, StoreError> {
+    let whose = Whose { teams: Some(vec![team.clone()]), token: Some(token.clone()), route: None };
+    let spans = sum_spans(Granularity::Week.bucket(created_at), now, Interval::Day, now);
+    let question = Question { whose: &whose, series: &spans, sums: &[] };
+    let (_, reading) = read_question(usage, &question).await?;
+    let mut total = Rollup::default();
+    for sums in question.parts(reading).series.values() {
+        total.merge(&sums.rollup);
+    }
+    Ok(total)
+}
+
+/// Counts all calls of all time; `teams` narrows them, `None` means all.
+pub async fn calls(usage: &UsageDb, teams: Option<&[TeamId]>) -> Result<u64, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        calls: u64,
+    }
+    let (dimension, keys) = match teams {
+        None => ("all", to_json(&[""])?),
+        Some(teams) => ("team", to_json(teams)?),
+    };
+    let whose = Whose { teams: teams.map(<[TeamId]>::to_vec), ..Whose::default() };
+    let weeks = Span {
+        granularity: Granularity::Week,
+        from: 0,
+        to: UnixMs::MAX / 2,
+        offset_ms: 0,
+        width_ms: Granularity::Week.width_ms(),
+    };
+    let mut statements = vec![usage.statement(usage_sql!("report_calls"), params![dimension, &keys])?];
+    statements.extend(reading::pending_statements(usage, &[weeks])?);
+    let results = usage.batch(statements).await?;
+    let mut results = results.iter();
+    let folded: Vec<Row> = results.next().map(super::super::rows_of).transpose()?.unwrap_or_default();
+    let pending: Tallies = pending_in(&mut results)?;
+    let lines = pending.iter().flat_map(|(_, _, tally)| tally.iter());
+    let covered = lines.filter(|(caller, _)| whose.covers(caller)).map(|(_, sums)| sums.rollup.calls);
+    Ok(folded.iter().map(|row| row.calls).chain(covered).fold(0, u64::saturating_add))
+}

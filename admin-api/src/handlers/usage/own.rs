@@ -20,7 +20,7 @@ pub async fn own(call: &Call, _: Asked<()>) -> Answer<OwnUsage> {
     let holder = api_key::holder(call).await?;
     let db = call.db()?;
     let usage = db.usage(&call.env)?;
-    let total = report::own_total(&db, &usage, &holder.id, call.now).await?;
+    let total = report::own_total(&usage, &holder.id, &holder.team_id, holder.created_at, call.now).await?;
     let recent = recent(&usage, &holder, call.now).await?;
     let limits = limits::in_force(&db, &holder.id).await?.ok_or(ApiError::InvalidApiKey)?;
     let limits = standing(call, &holder.id, limits).await?;

@@ -1,0 +1,2 @@
+-- Sums that are not folded yet.
+SELECT sums FROM inbox

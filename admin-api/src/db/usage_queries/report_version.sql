@@ -1,0 +1,2 @@
+-- Rows of the rollups change only together with this version.
+SELECT version FROM state
