@@ -212,10 +212,6 @@ impl UsageDb {
         Db::open(env)?.usage(env)
     }
 
-    pub fn budget(&self) -> &Budget {
-        self.0.budget()
-    }
-
     pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {
         self.0.statement(sql, params)
     }

@@ -14,8 +14,6 @@ pub const RECONCILE: &str = "reconcile";
 pub const QUEUE_LAG: &str = "queue-lag";
 /// The time at which the oldest unanswered heartbeat was sent; updated with each heartbeat.
 pub const HEARTBEAT: &str = "heartbeat";
-/// The time before which raw calls are deleted, or being deleted.
-pub const EVENTS_PURGED: &str = "events-purged";
 /// Updated when all secrets past their retention have been deleted.
 pub const SECRETS_PURGED: &str = "secrets-purged";
 

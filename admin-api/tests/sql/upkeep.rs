@@ -1,5 +1,6 @@
 //! Statements of the cron and the consumer: their work is bounded for tables of any size.
 
+use super::usage_store::{Store, usage_query};
 use super::{DAY_MS, HOUR_MS, migrated, plan, query};
 use rusqlite::{Connection, params};
 use std::fs;
@@ -27,13 +28,7 @@ fn filled() -> Connection {
         ),
         format!("{series} INSERT INTO webhook_messages (id, received_at) SELECT 'w' || i, {NOW} FROM n"),
         format!(
-            "{series} INSERT INTO usage_losses (message_id, at) SELECT 'm' || i, {NOW} - {DAY_MS} * 2 FROM n"
-        ),
-        format!(
             "{series} INSERT INTO notifications (kind, subject, created_at, updated_at, resolved_at) SELECT 'token-expiring', 't' || i, 0, 0, {NOW} FROM n"
-        ),
-        format!(
-            "{series} INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, request_id) SELECT 'e' || i, {NOW} - i, 't1', 'busy', 'r' || (i % 20), '/', 'GET', 200, 'ok', 1, 1, 'r' FROM n"
         ),
         format!(
             "{series} INSERT INTO invitations (id, email, state, invited_by, created_at, expires_at) SELECT 'i' || i, 'e' || i, 'accepted', 'u', i, i FROM n"
@@ -41,8 +36,6 @@ fn filled() -> Connection {
     ];
     let twenty = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 19)";
     statements.push(format!("{twenty} INSERT INTO routes (id, name, path, backend_url, created_by, created_at, updated_at) SELECT 'r' || i, 'r', '/api/r' || i, 'https://x.example', 'u', 0, 0 FROM n"));
-    // Two days of five-minute rollups for twenty routes and as many deleted ones.
-    statements.push(format!("WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 23039) INSERT INTO usage_rollups SELECT 'route', '5m', 'r' || (i % 40), ({NOW} / 300000 - i / 40) * 300000, 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{{}}' FROM n"));
     for statement in statements {
         db.execute_batch(&statement).unwrap_or_else(|e| panic!("{statement}: {e}"));
     }
@@ -59,9 +52,10 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
     vec![
         ("notify_expiring", of(&[NOW, NOW + 14 * DAY_MS])),
         ("notify_expiring_resolve", of(&[NOW, NOW + 14 * DAY_MS])),
-        ("notify_failing", of(&[NOW, NOW - HOUR_MS])),
+        ("notify_failing", vec![NOW.into(), text(r#"[{"id":"r1","calls":9,"failed":8}]"#)]),
         ("notify_failing_resolve", of(&[NOW])),
-        ("notify_losses", of(&[NOW, NOW - DAY_MS])),
+        ("notify_losses", of(&[NOW, 1, 2])),
+        ("notify_over", vec![text("usage-shed"), NOW.into(), (NOW - DAY_MS).into()]),
         ("notify_losses_resolve", of(&[NOW])),
         ("notify_resolve", kind("queue-stalled")),
         ("unpriced_open", vec![]),
@@ -69,14 +63,10 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
         ("invitations_due", of(&[NOW, NOW, 10])),
         ("audit_purge", of(&[NOW - 400 * DAY_MS, 500])),
         ("webhooks_purge", of(&[NOW - 30 * DAY_MS, 500])),
-        ("losses_purge", of(&[NOW - 400 * DAY_MS, 500])),
         ("notifications_purge", of(&[NOW - 30 * DAY_MS, 500])),
         ("idempotency_purge", of(&[NOW - DAY_MS, 500])),
         ("secrets_purge", of(&[NOW - 90 * DAY_MS, 500])),
         ("secrets_purge_revoked", of(&[NOW - 90 * DAY_MS, NOW - 120 * DAY_MS, 500])),
-        ("events_purge", of(&[NOW - 30 * DAY_MS, 500])),
-        ("events_purge_note", of(&[NOW - 30 * DAY_MS, NOW])),
-        ("rollups_purge", vec![text("5m"), (NOW - 3 * DAY_MS).into(), 500.into()]),
     ]
 }
 
@@ -111,45 +101,49 @@ fn every_upkeep_statement_of_the_cron_is_measured() {
     }
 }
 
-#[test]
-fn a_search_without_matches_stops_at_its_limit_and_says_where() {
-    let db = filled();
-    let key = |name: &str| match name {
-        "token" => (Some("t1"), None, None),
-        "route" => (None, Some("r1"), None),
-        "team" => (None, None, Some("busy")),
-        _ => (None, None, None),
-    };
-    for name in ["time", "token", "route", "team"] {
-        let (token, route, team) = key(name);
-        let mut look = db.prepare(&query(&format!("events_by_{name}"))).unwrap();
-        let nothing: Option<&str> = None;
-        let scan = 100;
-        let found = look
-            .query_map(
-                params![0, nothing, token, route, "loop", nothing, nothing, nothing, NOW, "", 50, team, scan],
-                |_| Ok(()),
-            )
-            .unwrap()
-            .count();
-        let steps = look.get_status(rusqlite::StatementStatus::VmStep);
-        assert!(found == 0 && steps < 20_000, "{name}: {found} found in {steps} steps");
-        let mut end = db.prepare(&query(&format!("events_by_{name}_end"))).unwrap();
-        let key = token.or(route).or(team);
-        let at = |scan: i64| end_at(&mut end, key, scan);
-        let every = if name == "route" { 20 } else { 1 };
-        let (last, beyond) = {
-            let mut at = at;
-            (at(100), at(10_001))
-        };
-        assert_eq!(last, Some(NOW - 1 - 99 * every), "{name}");
-        assert_eq!(beyond, None, "{name}: the end was reached");
+/// The database of usage with ten thousand rows in each table that grows, and two days of rollups.
+fn filled_usage() -> Connection {
+    let db = Store::new().0;
+    let series = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000)";
+    let rollups = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 23039)";
+    for statement in [
+        format!("{series} INSERT INTO losses SELECT 'm' || i, {NOW} - {DAY_MS} * 2, 1, 0, 0 FROM n"),
+        format!("{series} INSERT INTO taken SELECT {NOW} / 60000 - i, 'k' FROM n"),
+        format!("{series} INSERT INTO imported_parts SELECT 'd' || i, 0 FROM n"),
+        format!("{series} INSERT INTO last_calls SELECT 'r' || i, 'team', 0 FROM n"),
+        format!("{rollups} INSERT INTO rollups SELECT 'route', '5m', ({NOW} / 300000 - i / 40) * 300000, 'r' || (i % 40), 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{{}}' FROM n"),
+    ] {
+        db.execute_batch(&statement).unwrap_or_else(|e| panic!("{statement}: {e}"));
     }
+    db
 }
 
-fn end_at(statement: &mut rusqlite::Statement, key: Option<&str>, scan: i64) -> Option<i64> {
-    let mut rows = statement.query(params![0, key, NOW, "", scan]).unwrap();
-    rows.next().unwrap().map(|row| row.get(0).unwrap())
+#[test]
+fn no_statement_of_the_cron_scans_a_growing_table_of_usage() {
+    let db = filled_usage();
+    let text = |text: &str| rusqlite::types::Value::from(text.to_owned());
+    let minute = NOW / 60_000;
+    for (name, values) in [
+        ("usage_state", vec![]),
+        ("losses_since", vec![(NOW - DAY_MS).into()]),
+        ("losses_purge", vec![(NOW - 400 * DAY_MS).into(), 500.into()]),
+        ("routes_failing", vec![(NOW - HOUR_MS).into()]),
+        ("taken_purge", vec![(minute - 31 * 1_440).into()]),
+        ("taken_get", vec![text(&format!("[{minute}]"))]),
+        ("inbox_last", vec![]),
+        ("rollups_purge", vec![text(r#"["all","route"]"#), text("5m"), (NOW - 3 * DAY_MS).into(), DAY_MS.into()]),
+        ("fold_state", vec![]),
+        ("fold_inbox", vec![100.into()]),
+    ] {
+        let mut statement = db.prepare(&usage_query(name)).unwrap();
+        if statement.column_count() == 0 {
+            statement.execute(rusqlite::params_from_iter(values)).unwrap();
+        } else {
+            statement.query_map(rusqlite::params_from_iter(values), |_| Ok(())).unwrap().for_each(drop);
+        }
+        let steps = statement.get_status(rusqlite::StatementStatus::VmStep);
+        assert!(steps < MOST_STEPS, "{name} takes {steps} steps");
+    }
 }
 
 #[test]
@@ -205,21 +199,4 @@ fn one_batch_opens_at_most_the_remaining_unpriced_notifications() {
         (98, 100),
         "open ones are renewed, resolved ones wait for room"
     );
-}
-
-#[test]
-fn a_purge_is_noted_for_a_consumer_with_another_retention() {
-    let db = filled();
-    let noted = || -> i64 {
-        db.query_row("SELECT CAST(value AS INTEGER) FROM settings WHERE key = 'events-purged'", [], |row| {
-            row.get(0)
-        })
-        .unwrap_or(0)
-    };
-    let purge = |before: i64| db.execute(&query("events_purge_note"), params![before, NOW]).unwrap();
-    purge(NOW - DAY_MS);
-    assert_eq!(noted(), 0, "nothing is that old");
-    purge(NOW - 5_000);
-    purge(NOW - 9_000);
-    assert_eq!(noted(), NOW - 5_000, "it only grows");
 }

@@ -19,10 +19,6 @@ pub const FULL_BYTES: u64 = 10_000_000_000;
 /// How usage is stored.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct UsageState {
-    /// Time of the last fold, unix ms.
-    pub folded_at: UnixMs,
-    /// Raw calls deleted before their time for want of room.
-    pub shed: u64,
     /// When the consumer last stored a batch, unix ms.
     pub stored_at: UnixMs,
     /// The age of the oldest message in it.

@@ -1,6 +1,5 @@
 -- How usage is stored: for the health report. The latest batch may be folded or not.
-SELECT s.folded_at, s.shed,
-    coalesce((SELECT at FROM inbox ORDER BY id DESC LIMIT 1), s.stored_at) AS stored_at,
+SELECT coalesce((SELECT at FROM inbox ORDER BY id DESC LIMIT 1), s.stored_at) AS stored_at,
     coalesce((SELECT lag_ms FROM inbox ORDER BY id DESC LIMIT 1), s.lag_ms) AS lag_ms,
     (SELECT min(at) FROM inbox) AS oldest_at
 FROM state AS s
