@@ -29,7 +29,8 @@ describe("a Worker that exceeds", () => {
       modulesRoot: root,
       modules: ["greedy.mjs", "faulty.mjs", "strict.mjs"].map(module),
       kvNamespaces: ["TOKENS"],
-      d1Databases: ["DB"],
+      d1Databases: ["DB", "USAGE_DB"],
+      r2Buckets: ["CALLS"],
       queueProducers: { USAGE: { queueName: "greedy" } },
       queueConsumers: {
         greedy: {
@@ -66,6 +67,8 @@ describe("a Worker that exceeds", () => {
     ["a cacheTtl of 29 s", "kv_size", /KV GET failed: 400/],
     ["a list of 1,001 keys", "kv_size", /KV .*failed: 400/],
     ["1,001 queries", "d1_queries", TOO_MANY],
+    ["1,001 queries to two databases", "d1_queries", TOO_MANY],
+    ["1,001 reads of R2", "r2_operations", TOO_MANY],
     ["101 parameters", "d1_size", /too many SQL variables/],
     ["a statement of 101 KB", "d1_size", /too (big|long)/],
     ["a value of 2.1 MB", "d1_size", /too big/],
