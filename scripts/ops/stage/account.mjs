@@ -30,18 +30,31 @@ export async function signedIn() {
   );
 }
 
+/** The rule by which a bucket deletes raw calls. */
+const EXPIRY = "calls";
+/** The key of that rule among the resources. */
+export const expiryOf = (bucket) => `${bucket}: ${EXPIRY}`;
+
 /** Ids of the plan's resources that the account has; `true` for those without an id. */
 export async function existing(plan) {
-  const [namespaces, databases, project, ...queues] = await Promise.all([
+  const [namespaces, databases, project, queues, buckets] = await Promise.all([
     wrangler(["kv", "namespace", "list"]).then(json),
     wrangler(["d1", "list", "--json"]).then(json),
     pagesProject(plan),
-    ...plan.queues.map((queue) => answers(["queues", "info", queue], /does not exist/)),
+    Promise.all(plan.queues.map((queue) => answers(["queues", "info", queue], /does not exist/))),
+    Promise.all(
+      plan.buckets.map((bucket) => answers(["r2", "bucket", "lifecycle", "list", bucket], /does not exist/)),
+    ),
   ]);
   const found = new Map();
   for (const { id, title } of namespaces) if (plan.namespaces.includes(title)) found.set(title, id);
-  for (const { uuid, name } of databases) if (plan.databases.includes(name)) found.set(name, uuid);
+  for (const { uuid, name } of databases)
+    if (Object.values(plan.databases).includes(name)) found.set(name, uuid);
   plan.queues.forEach((queue, i) => queues[i] === null || found.set(queue, true));
+  plan.buckets.forEach((bucket, i) => {
+    if (buckets[i] !== null) found.set(bucket, true);
+    if (new RegExp(`^name:\\s+${EXPIRY}$`, "m").test(buckets[i] ?? "")) found.set(expiryOf(bucket), true);
+  });
   if (project) found.set(`pages:${plan.project}`, project);
   return found;
 }
@@ -94,6 +107,9 @@ export const create = {
     idIn(await wrangler(["d1", "create", name]), /database_id"?\s*[=:]\s*"([0-9a-f-]{36})"/),
   // As long as a queue may keep a message: a database that is down for days loses nothing.
   queue: (name) => wrangler(["queues", "create", name, "--message-retention-period-secs", "1209600"]),
+  bucket: (name) => wrangler(["r2", "bucket", "create", name]),
+  expiry: (bucket, days) =>
+    wrangler(["r2", "bucket", "lifecycle", "add", bucket, EXPIRY, "--expire-days", String(days), "--force"]),
   project: async (plan) => {
     await wrangler(["pages", "project", "create", plan.project, "--production-branch", "main"]);
     return pagesProject(plan);
@@ -182,7 +198,7 @@ export async function open(stage) {
   const ids = new Map();
   for (const { title, id } of await listed(ask, "/storage/kv/namespaces")) ids.set(title, id);
   for (const { name, uuid } of await listed(ask, "/d1/database")) ids.set(name, uuid);
-  const missing = [...plan.namespaces, ...plan.databases].filter((name) => !ids.has(name));
+  const missing = [...plan.namespaces, ...Object.values(plan.databases)].filter((name) => !ids.has(name));
   if (missing.length > 0)
     throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
   const at = addresses(stage, plan.config, settings);
@@ -195,7 +211,7 @@ export async function open(stage) {
   return {
     plan,
     withConfig: ["--env", "admin-api", "--config", plan.configFile],
-    sql: database(ask, ids.get(plan.databases[0])),
+    sql: database(ask, ids.get(plan.databases.DB)),
     kv: {
       put: (key, text) => ask("KV", "PUT", value(key), text),
       delete: (key) => ask("KV", "DELETE", value(key)),

@@ -25,6 +25,7 @@ function named(stage) {
     worker.name += suffix;
     for (const kv of worker.kv_namespaces ?? []) kv.id += suffix;
     for (const database of worker.d1_databases ?? []) database.database_name += suffix;
+    for (const bucket of worker.r2_buckets ?? []) bucket.bucket_name += suffix;
     for (const object of worker.durable_objects?.bindings ?? [])
       if (object.script_name) object.script_name += suffix;
     for (const producer of worker.queues?.producers ?? []) producer.queue += suffix;
@@ -41,7 +42,7 @@ function named(stage) {
 
 const all = (config, pick) => [...new Set(Object.values(config.env).flatMap(pick))];
 
-/** The plan of a stage on Cloudflare, before anything is known about the account. */
+/** The plan of a stage on Cloudflare, before anything is known about the account. Databases are by their bindings. */
 export function plan(stage) {
   if (!/^[a-z][a-z0-9-]{0,20}$/.test(stage))
     throw new Stop(`--stage ${stage}: a stage is named with a-z, 0-9 and '-'`);
@@ -51,7 +52,10 @@ export function plan(stage) {
     config,
     configFile: path.join(root, `wrangler.${stage}.json`),
     namespaces: all(config, (worker) => (worker.kv_namespaces ?? []).map((kv) => kv.id)),
-    databases: all(config, (worker) => (worker.d1_databases ?? []).map((database) => database.database_name)),
+    databases: Object.fromEntries(
+      all(config, (worker) => worker.d1_databases ?? []).map((one) => [one.binding, one.database_name]),
+    ),
+    buckets: all(config, (worker) => (worker.r2_buckets ?? []).map((bucket) => bucket.bucket_name)),
     queues: all(config, (worker) => (worker.queues?.producers ?? []).map((producer) => producer.queue)),
     project: config.name,
   };
