@@ -111,6 +111,12 @@ function uiWorker(port, at, clerkKey) {
   };
 }
 
+/** Bindings of a Worker that are comments in wrangler.toml. */
+const optional = (env, { metrics, bucket }) => ({
+  ...(env === "gateway" && metrics && { analyticsEngineDatasets: { METRICS: { dataset: "calls" } } }),
+  ...(env === "admin-api" && bucket && { r2Buckets: { CALLS: { id: "token-manager-calls" } } }),
+});
+
 /**
  * What the runtime is told to run: both Workers and the UI on `at`. For each Worker, `vars` are merged over the local ones and `builds` names another
  * folder that holds its crate's `build`; `entries(env, folder)` are modules to go in front; without `persist` nothing
@@ -151,9 +157,8 @@ async function options(
       { ...base[env], ...vars[env], ...version.vars },
       { entry: entries?.(env, folder), folder, rates },
     );
-    if (metrics && env === "gateway") made.analyticsEngineDatasets = { METRICS: { dataset: "calls" } };
-    if (bucket && env === "admin-api") made.r2Buckets = { CALLS: { id: "token-manager-calls" } };
-    return services ? { ...made, serviceBindings: { ...made.serviceBindings, ...services } } : made;
+    const bound = { serviceBindings: { ...made.serviceBindings, ...services } };
+    return { ...made, ...optional(env, { metrics, bucket }), ...bound };
   };
   const workers = await Promise.all(
     (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
