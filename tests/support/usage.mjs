@@ -1,4 +1,12 @@
 // Usage as tests look at it: counts from USAGE_DB itself, single calls as the API lists them.
+import { randomBytes } from "node:crypto";
+
+/** The key of a message, as the gateway makes it: the time in ms in six bytes, then ten random ones. */
+export function messageKey(at = Date.now()) {
+  const key = randomBytes(16);
+  key.writeUIntBE(at, 0, 6);
+  return key.toString("base64url");
+}
 
 /** The lines of sums: `[team, token, route, model, last_at, [calls, …], …]`. */
 const linesOf = (inbox, open) => [
