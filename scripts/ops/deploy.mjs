@@ -27,7 +27,7 @@ const {
   settingsFile,
   writeSettings,
 } = await import("./stage/stage.mjs");
-const { attachDomain, cloudflare, create, database, existing, expiryOf, secretsOf, signedIn } =
+const { attachDomain, cloudflare, create, database, existing, secretsOf, signedIn } =
   await import("./stage/account.mjs");
 const { isHalfSet, missingSecrets, readVault, vaultFile, writeVault } = await import("./keys/secrets.mjs");
 const { withOutput, wrangler } = await import("./stage/wrangler.mjs");
@@ -133,15 +133,15 @@ async function main() {
     else ids.set(key, await step(options, `create ${what}`, make));
   };
   for (const title of plan.namespaces)
-    await ensure(`KV namespace ${title}`, title, () => create.namespace(title));
+    await ensure(`KV namespace ${title}`, `kv:${title}`, () => create.namespace(title));
   for (const name of Object.values(plan.databases))
-    await ensure(`D1 database ${name}`, name, () => create.database(name));
-  for (const name of plan.queues) await ensure(`queue ${name}`, name, () => create.queue(name));
+    await ensure(`D1 database ${name}`, `d1:${name}`, () => create.database(name));
+  for (const name of plan.queues) await ensure(`queue ${name}`, `queue:${name}`, () => create.queue(name));
   // A day later than the rows that name the objects.
   const days = Number(plan.config.env["admin-api"].vars.EVENTS_RETENTION_DAYS) + 1;
   for (const name of plan.buckets) {
-    await ensure(`R2 bucket ${name}`, name, () => create.bucket(name));
-    await ensure(`rule that deletes what is in ${name} after ${days} days`, expiryOf(name), () =>
+    await ensure(`R2 bucket ${name}`, `r2:${name}`, () => create.bucket(name));
+    await ensure(`rule that deletes what is in ${name} after ${days} days`, `expiry:${name}`, () =>
       create.expiry(name, days),
     );
   }
@@ -156,7 +156,8 @@ async function main() {
       })) ?? "";
   }
   const vault = readVault(options.stage);
-  const atWork = account && isHalfSet(present) ? await keysAtWork(account, has.get(plan.databases.DB)) : {};
+  const atWork =
+    account && isHalfSet(present) ? await keysAtWork(account, has.get(`d1:${plan.databases.DB}`)) : {};
   const secrets = missingSecrets(present, vault, process.env, atWork);
   const made = Object.assign({}, ...Object.values(secrets));
   if (Object.keys(made).length > 0) {

@@ -8,7 +8,7 @@ import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import { fingerprints } from "../../scripts/ops/keys/fingerprint.mjs";
 import { missingSecrets, newKey } from "../../scripts/ops/keys/secrets.mjs";
-import { create, existing, expiryOf } from "../../scripts/ops/stage/account.mjs";
+import { create, existing } from "../../scripts/ops/stage/account.mjs";
 import { plan as planOf } from "../../scripts/ops/stage/stage.mjs";
 import { startCloudflare } from "../support/cloudflare.mjs";
 
@@ -245,7 +245,7 @@ test("a bucket for raw calls gets the rule that deletes them, even if a deployme
   try {
     const has = async () => {
       const found = await existing(nothing);
-      return [found.has(bucket), found.has(expiryOf(bucket))];
+      return [found.has(`r2:${bucket}`), found.has(`expiry:${bucket}`)];
     };
     assert.deepEqual(await has(), [false, false]);
     await create.bucket(bucket);

@@ -32,10 +32,11 @@ export async function signedIn() {
 
 /** The rule by which a bucket deletes raw calls. */
 const EXPIRY = "calls";
-/** The key of that rule among the resources. */
-export const expiryOf = (bucket) => `${bucket}: ${EXPIRY}`;
 
-/** Ids of the plan's resources that the account has; `true` for those without an id. */
+/**
+ * Ids of the plan's resources that the account has, by kind and name, such as `d1:token-manager`: a queue may be named as
+ * a database is. `true` for those without an id.
+ */
 export async function existing(plan) {
   const [namespaces, databases, project, queues, buckets] = await Promise.all([
     wrangler(["kv", "namespace", "list"]).then(json),
@@ -47,13 +48,13 @@ export async function existing(plan) {
     ),
   ]);
   const found = new Map();
-  for (const { id, title } of namespaces) if (plan.namespaces.includes(title)) found.set(title, id);
+  for (const { id, title } of namespaces) if (plan.namespaces.includes(title)) found.set(`kv:${title}`, id);
   for (const { uuid, name } of databases)
-    if (Object.values(plan.databases).includes(name)) found.set(name, uuid);
-  plan.queues.forEach((queue, i) => queues[i] === null || found.set(queue, true));
+    if (Object.values(plan.databases).includes(name)) found.set(`d1:${name}`, uuid);
+  plan.queues.forEach((queue, i) => queues[i] === null || found.set(`queue:${queue}`, true));
   plan.buckets.forEach((bucket, i) => {
-    if (buckets[i] !== null) found.set(bucket, true);
-    if (new RegExp(`^name:\\s+${EXPIRY}$`, "m").test(buckets[i] ?? "")) found.set(expiryOf(bucket), true);
+    if (buckets[i] !== null) found.set(`r2:${bucket}`, true);
+    if (new RegExp(`^name:\\s+${EXPIRY}$`, "m").test(buckets[i] ?? "")) found.set(`expiry:${bucket}`, true);
   });
   if (project) found.set(`pages:${plan.project}`, project);
   return found;
@@ -196,9 +197,12 @@ export async function open(stage) {
   const ask = cloudflare(account.id);
   /** @type {Map<string, string>} */
   const ids = new Map();
-  for (const { title, id } of await listed(ask, "/storage/kv/namespaces")) ids.set(title, id);
-  for (const { name, uuid } of await listed(ask, "/d1/database")) ids.set(name, uuid);
-  const missing = [...plan.namespaces, ...Object.values(plan.databases)].filter((name) => !ids.has(name));
+  for (const { title, id } of await listed(ask, "/storage/kv/namespaces")) ids.set(`kv:${title}`, id);
+  for (const { name, uuid } of await listed(ask, "/d1/database")) ids.set(`d1:${name}`, uuid);
+  const missing = [
+    ...plan.namespaces.filter((title) => !ids.has(`kv:${title}`)),
+    ...Object.values(plan.databases).filter((name) => !ids.has(`d1:${name}`)),
+  ];
   if (missing.length > 0)
     throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
   const at = addresses(stage, plan.config, settings);
@@ -207,11 +211,11 @@ export async function open(stage) {
     `${JSON.stringify(configured(plan, { ids, at, settings: { bootstrap_admins: [], ...settings } }), null, 2)}\n`,
   );
   const value = (key) =>
-    `/storage/kv/namespaces/${ids.get(plan.namespaces[0])}/values/${encodeURIComponent(key)}`;
+    `/storage/kv/namespaces/${ids.get(`kv:${plan.namespaces[0]}`)}/values/${encodeURIComponent(key)}`;
   return {
     plan,
     withConfig: ["--env", "admin-api", "--config", plan.configFile],
-    sql: database(ask, ids.get(plan.databases.DB)),
+    sql: database(ask, ids.get(`d1:${plan.databases.DB}`)),
     kv: {
       put: (key, text) => ask("KV", "PUT", value(key), text),
       delete: (key) => ask("KV", "DELETE", value(key)),

@@ -113,12 +113,13 @@ function address(name, text, platform) {
 export const isPlatforms = (text) =>
   [WORKERS_DEV, PAGES_DEV].some((platform) => text === platform || text.endsWith(`.${platform}`));
 
-/** The configuration for wrangler: ids in place of names, hosts and variables of the stage. */
+/** The configuration for wrangler: ids (by kind and name) in place of names, hosts and variables of the stage. */
 export function configured({ config }, { ids, at, settings }) {
   const done = structuredClone(config);
   for (const [name, worker] of Object.entries(done.env)) {
-    for (const kv of worker.kv_namespaces ?? []) kv.id = ids.get(kv.id);
-    for (const database of worker.d1_databases ?? []) database.database_id = ids.get(database.database_name);
+    for (const kv of worker.kv_namespaces ?? []) kv.id = ids.get(`kv:${kv.id}`);
+    for (const database of worker.d1_databases ?? [])
+      database.database_id = ids.get(`d1:${database.database_name}`);
     const own = name === "gateway" ? at.gateway : at.api;
     worker.routes = isPlatforms(own) ? [] : [{ pattern: new URL(own).hostname, custom_domain: true }];
   }
