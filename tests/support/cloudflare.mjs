@@ -44,6 +44,10 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
   let refused = null;
 
   const byId = (list, id) => list.find((one) => one.id === id || one.uuid === id || one.queue_id === id);
+  const ofBucket = (name, view) => {
+    const found = account.buckets.find((bucket) => bucket.name === name);
+    return found ? ok(view(found)) : failure(404, 10006, "The specified bucket does not exist.");
+  };
   const queueView = (queue) => ({
     ...queue,
     created_on: new Date(0).toISOString(),
@@ -189,16 +193,8 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
         return ok({ name: json.name, creation_date: new Date(0).toISOString() });
       },
     ],
-    [
-      "GET",
-      /^\/r2\/buckets\/([^/]+)\/lifecycle$/,
-      (_, name) => {
-        const found = account.buckets.find((bucket) => bucket.name === name);
-        return found
-          ? ok({ rules: found.rules })
-          : failure(404, 10006, "The specified bucket does not exist.");
-      },
-    ],
+    ["GET", /^\/r2\/buckets\/([^/]+)$/, (_, name) => ofBucket(name, () => ({ name }))],
+    ["GET", /^\/r2\/buckets\/([^/]+)\/lifecycle$/, (_, name) => ofBucket(name, ({ rules }) => ({ rules }))],
     [
       "PUT",
       /^\/r2\/buckets\/([^/]+)\/lifecycle$/,
