@@ -114,19 +114,20 @@ test("only records past their retention are deleted", async () => {
       db.prepare(sql).bind("old", now - days * DAY - 60_000),
       db.prepare(sql).bind("kept", now - days * DAY + 600_000),
     ]);
+  // Every bucket has a row of all calls, by which retention finds the oldest.
   const rollup = (granularity, at) =>
-    system.usage.db
-      .prepare(
-        "INSERT INTO rollups VALUES ('token', ?, ?, 'x tok_ret', 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{}')",
-      )
-      .bind(granularity, at);
+    ["'all', ?, ?, ''", "'token', ?, ?, 'x tok_ret'"].map((key) =>
+      system.usage.db
+        .prepare(`INSERT INTO rollups VALUES (${key}, 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{}')`)
+        .bind(granularity, at),
+    );
   await system.usage.db.batch([
-    rollup("5m", now - 3 * DAY),
-    rollup("5m", now),
-    rollup("hour", now - 401 * DAY),
-    rollup("hour", now),
-    rollup("day", now - 900 * DAY),
-    rollup("week", now - 900 * DAY),
+    ...rollup("5m", now - 3 * DAY),
+    ...rollup("5m", now),
+    ...rollup("hour", now - 401 * DAY),
+    ...rollup("hour", now),
+    ...rollup("day", now - 900 * DAY),
+    ...rollup("week", now - 900 * DAY),
   ]);
   const kept = async () =>
     (
