@@ -133,15 +133,14 @@ await Promise.all(
 );
 clearInterval(sampler);
 
-const counted = async (id) =>
-  (await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE token_id = ?").bind(id).first()).n;
+const counted = (id) => system.usage.calls({ token: id });
 await eventually(
   async () =>
     (await counted(ids.plain)) >= made[ids.plain] && (await counted(ids.limited)) >= made[ids.limited],
   60_000,
   "every event being in D1",
 ).catch(() => {});
-await sleep(1_000);
+await sleep(4_000);
 const events = Object.fromEntries(
   await Promise.all(Object.values(ids).map(async (id) => [id, await counted(id)])),
 );

@@ -1,4 +1,4 @@
-// The whole system in one process on the real Workers runtime, with local KV, D1 and queues.
+// The whole system in one process on the real Workers runtime, with local KV, D1, R2 and queues.
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
@@ -7,6 +7,9 @@ import { Log, LogLevel, Miniflare, convertV4MiniflareOptions } from "miniflare";
 import { policy } from "../scripts/build/headers.mjs";
 import { root, run } from "../scripts/setup.mjs";
 import { configured } from "./configured.mjs";
+
+/** The databases, by their bindings, and the folders of their migrations. */
+export const DATABASES = { DB: "d1-migrations", USAGE_DB: "usage-migrations" };
 
 /** State and its settings; both survive restarts and are ignored by git. */
 const home = path.resolve(root, process.env.TOKEN_MANAGER_HOME ?? ".wrangler");
@@ -108,14 +111,20 @@ function uiWorker(port, at, clerkKey) {
   };
 }
 
+/** Bindings of a Worker that are comments in wrangler.toml. */
+const optional = (env, { metrics, bucket }) => ({
+  ...(env === "gateway" && metrics && { analyticsEngineDatasets: { METRICS: { dataset: "calls" } } }),
+  ...(env === "admin-api" && bucket && { r2Buckets: { CALLS: { id: "token-manager-calls" } } }),
+});
+
 /**
  * What the runtime is told to run: both Workers and the UI on `at`. For each Worker, `vars` are merged over the local ones and `builds` names another
  * folder that holds its crate's `build`; `entries(env, folder)` are modules to go in front; without `persist` nothing
  * outlives the process; `onLog` receives the Workers' log lines in place of the console. With `clerkKey` the UI signs in by
  * Clerk's script. `versions` are further instances of both Workers on the same stores, `{ name, at, vars, builds }` each,
- * as on the edge during a deployment. With `metrics` the gateway has its dataset. `consumer` changes how
- * the queue is consumed, `services` are bindings of each Worker, `extra` are Workers to run beside them, and `rates` are
- * limits of rate limit bindings by name, in place of those of `wrangler.toml`.
+ * as on the edge during a deployment. With `metrics` the gateway has its dataset, with `bucket` the admin API its bucket.
+ * `consumer` changes how the queue is consumed, `services` are bindings of each Worker, `extra` are Workers to run beside
+ * them, and `rates` are limits of rate limit bindings by name, in place of those of `wrangler.toml`.
  * @param {any} at
  * @param {Record<string, any>} [options]
  */
@@ -132,6 +141,7 @@ async function options(
     onLog,
     versions = [],
     metrics = false,
+    bucket = false,
     consumer,
     services,
     extra = [],
@@ -147,14 +157,14 @@ async function options(
       { ...base[env], ...vars[env], ...version.vars },
       { entry: entries?.(env, folder), folder, rates },
     );
-    return services ? { ...made, serviceBindings: { ...made.serviceBindings, ...services } } : made;
+    const bound = { serviceBindings: { ...made.serviceBindings, ...services } };
+    return { ...made, ...optional(env, { metrics, bucket }), ...bound };
   };
   const workers = await Promise.all(
     (api ? ["gateway", "admin-api"] : ["gateway"]).map((env) =>
       start(env, env === "gateway" ? at.gateway : at.api),
     ),
   );
-  if (metrics) workers[0].analyticsEngineDatasets = { METRICS: { dataset: "calls" } };
   if (consumer) for (const queue of Object.values(workers[1].queueConsumers)) Object.assign(queue, consumer);
   for (const version of versions) {
     for (const env of ["gateway", "admin-api"]) {
@@ -199,15 +209,19 @@ export const startUi = (at) => started(uiAlone(at));
 
 export const reloadUi = (running, at) => running.setOptions(uiAlone(at));
 
-/** Applies the migrations to the local D1. wrangler takes seconds to look, so it runs only if there is a new one. */
+/** Applies the migrations to the local databases. wrangler takes seconds to look, so it runs only if there is a new one. */
 export async function migrate(persist = state) {
-  const folder = path.join(root, "d1-migrations");
-  const names = readdirSync(folder).sort();
-  const stamp = path.join(persist, "migrations");
-  if (existsSync(stamp) && readFileSync(stamp, "utf8") === names.join("\n")) return;
-  const args = ["d1", "migrations", "apply", "DB", "--env", "admin-api", "--local", "--persist-to", persist];
-  await run(path.join(root, "node_modules/.bin/wrangler"), args, { quiet: true, env: { CI: "1" } });
-  writeFileSync(stamp, names.join("\n"));
+  for (const [binding, folder] of Object.entries(DATABASES)) {
+    const names = readdirSync(path.join(root, folder)).sort();
+    const stamp = path.join(persist, folder);
+    if (existsSync(stamp) && readFileSync(stamp, "utf8") === names.join("\n")) continue;
+    const args = ["d1", "migrations", "apply", binding, "--env", "admin-api", "--local"];
+    await run(path.join(root, "node_modules/.bin/wrangler"), [...args, "--persist-to", persist], {
+      quiet: true,
+      env: { CI: "1" },
+    });
+    writeFileSync(stamp, names.join("\n"));
+  }
 }
 
 export function seedSql() {

@@ -133,9 +133,18 @@ async function main() {
     else ids.set(key, await step(options, `create ${what}`, make));
   };
   for (const title of plan.namespaces)
-    await ensure(`KV namespace ${title}`, title, () => create.namespace(title));
-  for (const name of plan.databases) await ensure(`D1 database ${name}`, name, () => create.database(name));
-  for (const name of plan.queues) await ensure(`queue ${name}`, name, () => create.queue(name));
+    await ensure(`KV namespace ${title}`, `kv:${title}`, () => create.namespace(title));
+  for (const name of Object.values(plan.databases))
+    await ensure(`D1 database ${name}`, `d1:${name}`, () => create.database(name));
+  for (const name of plan.queues) await ensure(`queue ${name}`, `queue:${name}`, () => create.queue(name));
+  // A day later than the rows that name the objects.
+  const days = Number(plan.config.env["admin-api"].vars.EVENTS_RETENTION_DAYS) + 1;
+  for (const name of plan.buckets) {
+    await ensure(`R2 bucket ${name}`, `r2:${name}`, () => create.bucket(name));
+    await ensure(`rule that deletes what is in ${name} after ${days} days`, `expiry:${name}`, () =>
+      create.expiry(name, days),
+    );
+  }
   await ensure(`Pages project ${plan.project}`, `pages:${plan.project}`, () => create.project(plan));
   if (at.ui === PAGES_DEV && ids.get(`pages:${plan.project}`))
     at = { ...at, ui: `https://${ids.get(`pages:${plan.project}`)}` };
@@ -147,7 +156,8 @@ async function main() {
       })) ?? "";
   }
   const vault = readVault(options.stage);
-  const atWork = account && isHalfSet(present) ? await keysAtWork(account, has.get(plan.databases[0])) : {};
+  const atWork =
+    account && isHalfSet(present) ? await keysAtWork(account, has.get(`d1:${plan.databases.DB}`)) : {};
   const secrets = missingSecrets(present, vault, process.env, atWork);
   const made = Object.assign({}, ...Object.values(secrets));
   if (Object.keys(made).length > 0) {
@@ -167,9 +177,10 @@ async function main() {
   );
   const withConfig = ["--config", plan.configFile];
   // Before the Workers: each migration keeps everything that the current ones need.
-  await step(options, `apply the migrations of ${plan.databases.join(", ")}`, () =>
-    wrangler(["d1", "migrations", "apply", "DB", "--remote", "--env", "admin-api", ...withConfig]),
-  );
+  for (const [binding, name] of Object.entries(plan.databases))
+    await step(options, `apply the migrations of ${name}`, () =>
+      wrangler(["d1", "migrations", "apply", binding, "--remote", "--env", "admin-api", ...withConfig]),
+    );
 
   // The first time the gateway goes first, as the admin API binds its Durable Object; later the admin API does,
   // so that it understands everything a newer gateway may send.

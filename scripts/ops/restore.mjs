@@ -1,6 +1,7 @@
 // `npm run restore -- --timestamp 2026-11-20T08:00:00Z [--stage staging]`: returns D1 to a point in time (Time Travel, the
 // last 30 days), and KV with it. Nothing that was revoked or removed since comes back: yesterday's database must not
-// revive a leaked token or a removed admin. If it breaks off, run it again to continue.
+// revive a leaked token or a removed admin. Usage is in USAGE_DB, which it does not touch. If it breaks off, run it again
+// to continue.
 import { randomUUID } from "node:crypto";
 import path from "node:path";
 import { operate, pause } from "./operate.mjs";
@@ -72,7 +73,9 @@ await operate(import.meta.url, { timestamp: { type: "string" } }, async ({ stage
       forget(stage);
       throw error;
     }
-    console.log(`  the database is as it was at ${timestamp}`);
+    console.log(
+      `  the database is as it was at ${timestamp}; usage, in a database of its own, stays as it is`,
+    );
   };
 
   const narrow = async () => {

@@ -82,25 +82,48 @@ test("while D1 is down, the API answers 503 in the envelope and the gateway is n
   assert.equal((await as(system, "admin", "GET", "/api/tokens")).status, 200);
 });
 
-test("events that D1 refused are retried by the queue and counted once", async () => {
-  const token = await make();
-  await system.faults("api", { d1: { fail: true } });
-  for (let i = 0; i < 3; i++)
-    assert.equal((await system.gateway("/api/echo", { headers: { "x-api-key": token.token } })).status, 200);
-  await new Promise((resolve) => setTimeout(resolve, 2_500));
-  await system.faults("api", { d1: null });
-  const own = await eventually(
-    async () => {
-      const answer = await (
-        await system.call("/api/usage/me", { headers: { "x-api-key": token.token } })
-      ).json();
-      return answer.total?.calls === 3 && answer;
-    },
-    60_000,
-    "the retried events",
-  );
-  assert.equal(own.recent.length, 3);
+test("while the database of usage is down, only reports are: tokens are made, revoked and published", async () => {
+  await system.faults("api", { usage_db: { fail: true } });
+  try {
+    const token = await make();
+    assert.equal((await inKv(token.token)).state, "active");
+    const revoked = await as(system, "admin", "DELETE", `/api/tokens/${token.id}`);
+    assert.deepEqual([revoked.status, revoked.body.propagation], [200, "published"]);
+    assert.equal((await inKv(token.token)).state, "revoked");
+    assert.equal((await as(system, "admin", "GET", "/api/tokens")).status, 200);
+    const report = await as(system, "admin", "GET", "/api/usage/stats");
+    assert.deepEqual([report.status, report.body.code], [503, "store-unavailable"]);
+    assert.doesNotMatch(JSON.stringify(report.body), /secret-inner-text/);
+    await system.cron();
+  } finally {
+    await system.faults("api", { usage_db: null });
+  }
+  assert.equal((await as(system, "admin", "GET", "/api/usage/stats")).status, 200);
 });
+
+for (const database of ["d1", "usage_db"])
+  test(`events that ${database} refused are retried by the queue and counted once`, async () => {
+    const token = await make();
+    await system.faults("api", { [database]: { fail: true } });
+    for (let i = 0; i < 3; i++)
+      assert.equal(
+        (await system.gateway("/api/echo", { headers: { "x-api-key": token.token } })).status,
+        200,
+      );
+    await new Promise((resolve) => setTimeout(resolve, 6_000));
+    await system.faults("api", { [database]: null });
+    const own = await eventually(
+      async () => {
+        const answer = await (
+          await system.call("/api/usage/me", { headers: { "x-api-key": token.token } })
+        ).json();
+        return answer.total?.calls === 3 && answer;
+      },
+      60_000,
+      "the retried events",
+    );
+    assert.equal(own.recent.length, 3);
+  });
 
 test("a flood of forged tokens, even of the earlier form, causes no database query", async () => {
   const ask = (token) => system.call("/api/usage/me", { headers: { "x-api-key": token } });

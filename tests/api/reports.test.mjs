@@ -5,6 +5,7 @@ import { createHmac } from "node:crypto";
 import { after, before, test } from "node:test";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 import { mintLegacyToken, sha256 } from "../support/tokens.mjs";
+import { messageKey } from "../support/usage.mjs";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -35,7 +36,10 @@ const event = (more = {}) => ({
 async function deliver(events) {
   for (let i = 0; i < events.length; i += 50)
     await system.deliver([
-      { id: `q${serial++}`, body: JSON.stringify({ v: 1, events: events.slice(i, i + 50) }) },
+      {
+        id: `q${serial++}`,
+        body: JSON.stringify({ v: 1, key: messageKey(), events: events.slice(i, i + 50) }),
+      },
     ]);
 }
 const create = async (more) =>
@@ -260,13 +264,12 @@ test("single calls have filters and a cursor, and show only the caller's teams",
 
 test("the file contains every call, is streamed, and injects no formula into a spreadsheet", async () => {
   const rows = 12_000;
-  await system.db
-    .prepare(
-      `WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < ${rows - 1})
-    INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, user_agent, request_id)
-    SELECT 'x' || i, ${Date.now() - DAY} + i, 'tok_file', 'automation', '', '/api/r', 'GET', 200, 'ok', 1, 0, '=cmd|''/c calc''!A1, "x"', 'req' FROM n`,
-    )
-    .run();
+  const [start, user_agent] = [Date.now() - DAY, `=cmd|'/c calc'!A1, "x"`];
+  await deliver(
+    Array.from({ length: rows }, (_, i) =>
+      event({ id: `x${i}`, at: start + i, token_id: "tok_file", user_agent }),
+    ),
+  );
   const response = await system.call("/api/usage/export?token_id=tok_file", {
     headers: { authorization: `Bearer ${system.jwt("viewer")}` },
   });
@@ -372,25 +375,16 @@ test("implausible counts are clamped, and calls older than retention are dropped
     [body.total.calls, body.total.bytes_out, body.total.prompt_tokens, body.total.completion_tokens],
     [40, 40 * 2 ** 38, 40 * 2 ** 30, 120],
   );
-  const id = `q${serial++}`;
-  const late = event({ token_id: "tok_late", at: Date.now() - 1001 * DAY });
-  for (let i = 0; i < 2; i++)
-    await system.deliver([
-      { id, body: JSON.stringify({ v: 1, events: [late, event({ id: "on time", token_id: "tok_late" })] }) },
-    ]);
-  const counted = await system.db
-    .prepare(
-      "SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'token' AND granularity = 'week' AND key = 'tok_late'",
-    )
-    .first("n");
-  assert.equal(counted, 1);
-  assert.equal(
-    await system.db
-      .prepare("SELECT dropped FROM usage_losses WHERE message_id = ?")
-      .bind(id)
-      .first("dropped"),
-    1,
-  );
+  const { dropped } = await system.usage.losses();
+  const messages = [
+    event({ token_id: "tok_late", at: Date.now() - 1001 * DAY }),
+    event({ token_id: "tok_late" }),
+  ]
+    .map((one) => JSON.stringify({ v: 1, events: [one] }))
+    .map((body) => ({ id: `q${serial++}`, body }));
+  for (let i = 0; i < 2; i++) await system.deliver(messages);
+  assert.equal(await system.usage.calls({ token: "tok_late" }), 1);
+  assert.equal((await system.usage.losses()).dropped, dropped + 1);
 });
 
 test("ranges over 400 days ago are shown by whole UTC days, and refused otherwise", async () => {

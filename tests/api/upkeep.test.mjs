@@ -9,6 +9,23 @@ before(async () => (system = await startOnSockets()));
 after(() => system?.stop());
 const ask = (user, method, where, body) => as(system, user, method, where, body);
 const bell = async (user = "admin") => (await ask(user, "GET", "/api/notifications")).body.items;
+let serial = 0;
+/** An event as the gateway sends it. */
+const call = (token_id, more = {}) => ({
+  id: `n${serial++}`,
+  at: Date.now(),
+  token_id,
+  team: "automation",
+  route_id: null,
+  path: "/api/failing",
+  method: "GET",
+  status: 200,
+  outcome: "ok",
+  latency_ms: 1,
+  gateway_ms: 0,
+  request_id: "r",
+  ...more,
+});
 const count = (table, where = "1") =>
   system.db.prepare(`SELECT count(*) AS n FROM ${table} WHERE ${where}`).first("n");
 
@@ -34,24 +51,11 @@ test("notifications report tokens that expire soon, failing routes and the queue
       backend_url: `${system.upstream.url}/echo`,
     })
   ).body;
-  let serial = 0;
-  const call = (outcome, status) => ({
-    id: `n${serial++}`,
-    at: Date.now(),
-    token_id: soon.id,
-    team: "automation",
-    route_id: route.id,
-    path: "/api/failing",
-    method: "GET",
-    status,
-    outcome,
-    latency_ms: 1,
-    gateway_ms: 0,
-    request_id: "r",
-  });
   const calls = [
-    ...Array.from({ length: 10 }, () => call("ok", 200)),
-    ...Array.from({ length: 5 }, () => call("upstream-error", 502)),
+    ...Array.from({ length: 10 }, () => call(soon.id, { route_id: route.id })),
+    ...Array.from({ length: 5 }, () =>
+      call(soon.id, { route_id: route.id, outcome: "upstream-error", status: 502 }),
+    ),
   ];
   await system.deliver([
     { id: "m1", body: JSON.stringify({ v: 1, events: calls, dropped: 3 }) },
@@ -73,69 +77,108 @@ test("notifications report tokens that expire soon, failing routes and the queue
   );
   assert.equal((await bell("newcomer")).length, 0);
   await ask("admin", "POST", `/api/tokens/${soon.id}/extend`, { days: 30 });
-  await system.db.batch([
-    system.db.prepare("UPDATE usage_losses SET at = 1"),
-    system.db.prepare("DELETE FROM usage_rollups WHERE granularity = '5m'"),
-  ]);
+  await system.usage.db.batch(
+    [
+      "UPDATE losses SET at = 1",
+      "DELETE FROM inbox",
+      "DELETE FROM open",
+      "DELETE FROM rollups WHERE granularity = '5m'",
+    ].map((sql) => system.usage.db.prepare(sql)),
+  );
   await system.cron();
   await eventually(async () => (await bell()).length === 0, 10_000, "all of it over");
 });
 
 test("only records past their retention are deleted", async () => {
   const now = Date.now();
-  /** @type {[string, number][]} */
+  /** @type {[any, string, string, number, string][]} */
   const past = [
     [
-      "INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, request_id) VALUES (?, ?, 't', 'x', '', '/', 'GET', 200, 'ok', 1, 1, 'r')",
-      30,
-    ],
-    [
-      "INSERT INTO audit (id, at, actor, action, result, entity, request_id) VALUES (?, ?, 'a', 'test', 'done', 'x', 'r')",
+      system.db,
+      "audit",
+      "id",
       400,
+      "INSERT INTO audit (id, at, actor, action, result, entity, request_id) VALUES (?, ?, 'a', 'test', 'done', 'x', 'r')",
     ],
-    ["INSERT INTO webhook_messages (id, received_at) VALUES (?, ?)", 30],
-    ["INSERT INTO usage_losses (message_id, at) VALUES (?, ?)", 400],
+    [system.db, "webhook_messages", "id", 30, "INSERT INTO webhook_messages (id, received_at) VALUES (?, ?)"],
+    [
+      system.usage.db,
+      "losses",
+      "message",
+      400,
+      "INSERT INTO losses (message, at, dropped, unknown_tokens, undecodable) VALUES (?, ?, 0, 0, 0)",
+    ],
   ];
-  for (const [sql, days] of past) {
-    await system.db.batch([
-      system.db.prepare(sql).bind("old", now - days * DAY - 60_000),
-      system.db.prepare(sql).bind("kept", now - days * DAY + 600_000),
+  for (const [db, , , days, sql] of past)
+    await db.batch([
+      db.prepare(sql).bind("old", now - days * DAY - 60_000),
+      db.prepare(sql).bind("kept", now - days * DAY + 600_000),
     ]);
-  }
+  // Every bucket has a row of all calls, by which retention finds the oldest.
   const rollup = (granularity, at) =>
-    system.db
-      .prepare(
-        "INSERT INTO usage_rollups VALUES ('token', ?, 'tok_ret', ?, 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{}')",
-      )
-      .bind(granularity, at);
-  await system.db.batch([
-    rollup("5m", now - 3 * DAY),
-    rollup("5m", now),
-    rollup("hour", now - 401 * DAY),
-    rollup("hour", now),
-    rollup("day", now - 900 * DAY),
-    rollup("week", now - 900 * DAY),
+    ["'all', ?, ?, ''", "'token', ?, ?, 'x tok_ret'"].map((key) =>
+      system.usage.db
+        .prepare(`INSERT INTO rollups VALUES (${key}, 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{}')`)
+        .bind(granularity, at),
+    );
+  await system.usage.db.batch([
+    ...rollup("5m", now - 3 * DAY),
+    ...rollup("5m", now),
+    ...rollup("hour", now - 401 * DAY),
+    ...rollup("hour", now),
+    ...rollup("day", now - 900 * DAY),
+    ...rollup("week", now - 900 * DAY),
   ]);
+  const kept = async () =>
+    (
+      await system.usage.db
+        .prepare("SELECT granularity AS g FROM rollups WHERE key = 'x tok_ret' ORDER BY 1")
+        .all()
+    ).results.map((row) => row.g);
   await system.cron();
-  await eventually(async () => (await count("usage_rollups", "key = 'tok_ret'")) === 4, 10_000, "rollups");
-  for (const [table, id] of [
-    ["usage_events", "id"],
-    ["audit", "id"],
-    ["webhook_messages", "id"],
-    ["usage_losses", "message_id"],
-  ]) {
+  await eventually(async () => (await kept()).length === 4, 10_000, "rollups");
+  assert.deepEqual(await kept(), ["5m", "day", "hour", "week"]);
+  for (const [db, table, id] of past) {
+    const left = await db.prepare(`SELECT ${id} AS id FROM ${table} WHERE ${id} IN ('old', 'kept')`).all();
     assert.deepEqual(
-      [await count(table, `${id} = 'old'`), await count(table, `${id} = 'kept'`)],
-      [0, 1],
+      left.results.map((row) => row.id),
+      ["kept"],
       table,
     );
   }
-  const kept = (
-    await system.db
-      .prepare("SELECT granularity AS g FROM usage_rollups WHERE key = 'tok_ret' ORDER BY 1")
-      .all()
-  ).results.map((r) => r.g);
-  assert.deepEqual(kept, ["5m", "day", "hour", "week"]);
+});
+
+test("raw calls are deleted with the end of their retention, and not before", async () => {
+  const now = Date.now();
+  const segments = (what) => system.usage.db.prepare(`SELECT ${what} AS n FROM segments`).first("n");
+  const body = JSON.stringify({ v: 1, events: [call("tok_raw")] });
+  await system.deliver([{ id: "m-raw", body }]);
+  await eventually(
+    async () => {
+      await system.cron();
+      return (await segments("count(*)")) > 0;
+    },
+    10_000,
+    "the segment",
+  );
+  const before = await segments("sum(calls)");
+  // Copies of a segment, as it would be once that much time has passed.
+  const copy = `INSERT INTO segments SELECT id + ?1, ?2, ?2, calls, head, object, body FROM segments
+    WHERE id = (SELECT min(id) FROM segments)`;
+  const copied = await system.usage.db
+    .prepare("SELECT calls FROM segments ORDER BY id LIMIT 1")
+    .first("calls");
+  await system.usage.db.batch([
+    system.usage.db.prepare(copy).bind(1_000, now - 30 * DAY - 60_000),
+    system.usage.db.prepare(copy).bind(2_000, now - 30 * DAY + 600_000),
+  ]);
+  await system.cron();
+  await eventually(
+    async () => (await segments(`coalesce(sum(until < ${now - 30 * DAY}), 0)`)) === 0,
+    10_000,
+    "the deletion",
+  );
+  assert.equal(await segments("sum(calls)"), before + copied);
 });
 
 test("the first run of an hour purges all ended secrets, in any minute", async () => {

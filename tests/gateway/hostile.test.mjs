@@ -99,8 +99,7 @@ async function outcomeOf(where, limits) {
 }
 
 async function theEvent(id) {
-  const read = async () =>
-    (await system.db.prepare("SELECT * FROM usage_events WHERE token_id = ?").bind(id).all()).results;
+  const read = () => system.usage.events({ token_id: id });
   await eventually(async () => (await read()).length > 0, 10_000, `an event of ${id}`);
   await sleep(300);
   const rows = await read();

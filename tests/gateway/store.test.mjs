@@ -212,8 +212,7 @@ test("queue down: calls are served and dropped events are counted", async () => 
   await eventually(() => logged() >= 5, 10_000, "the drop being logged");
   await system.faults("gateway", { queue: null });
   assert.equal(await status(token), 200);
-  const dropped = async () =>
-    (await system.db.prepare("SELECT sum(dropped) AS n FROM usage_losses").first())?.n;
+  const dropped = async () => (await system.usage.losses()).dropped;
   await eventually(async () => (await dropped()) === logged(), 10_000, "the whole drop reaching D1");
 });
 

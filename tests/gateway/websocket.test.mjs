@@ -90,8 +90,6 @@ test("a socket is recorded as one call with its bytes", async () => {
   socket.send("12345");
   await once(socket, "message");
   socket.close();
-  const row = await eventually(() =>
-    system.db.prepare("SELECT * FROM usage_events WHERE token_id = 'tok_socket_usage'").first(),
-  );
+  const row = await eventually(async () => (await system.usage.events({ token_id: "tok_socket_usage" }))[0]);
   assert.deepEqual([row.status, row.outcome, row.bytes_in, row.bytes_out], [101, "ok", 5, 5]);
 });

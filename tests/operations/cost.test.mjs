@@ -32,7 +32,7 @@ async function used(token, count, clients) {
   await eventually(
     async () => (await system.gateway("/api/echo", { headers: { "x-api-key": token } })).status === 200,
   );
-  await sleep(3_000);
+  await sleep(7_000);
   const before = {
     ...(await system.faults("gateway")).counts,
     rows: (await system.faults("api")).counts.d1_rows_written,
@@ -42,7 +42,8 @@ async function used(token, count, clients) {
       for (let i = 0; i < count / clients; i++) await call();
     }),
   );
-  await sleep(4_000);
+  // A busy isolate keeps events for two seconds, the queue for three.
+  await sleep(7_000);
   const now = {
     ...(await system.faults("gateway")).counts,
     rows: (await system.faults("api")).counts.d1_rows_written,
@@ -71,8 +72,8 @@ test("busy calls without limits: requests, CPU, KV and queue stay within $0.60 p
   assert.ok(use.kv_reads <= 0.05 && use.objects === 0, JSON.stringify(use));
   assert.ok(use.messages <= 0.1, `${use.messages} messages a call`);
   assert.ok(cost.without_d1 <= 0.6, JSON.stringify(cost));
-  // The event and its four indexes; any more rows are shared by a batch.
-  assert.ok(use.rows <= 6, `${use.rows} rows a call`);
+  // A batch is one row and the keys of its messages; the fold, each minute, is not among these.
+  assert.ok(use.rows <= 0.3, `${use.rows} rows a call`);
 });
 
 test("a call with a rate limit asks its counter once, one with a limit on concurrent calls twice", async (t) => {

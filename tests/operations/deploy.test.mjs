@@ -8,6 +8,8 @@ import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import { fingerprints } from "../../scripts/ops/keys/fingerprint.mjs";
 import { missingSecrets, newKey } from "../../scripts/ops/keys/secrets.mjs";
+import { create, existing } from "../../scripts/ops/stage/account.mjs";
+import { plan as planOf } from "../../scripts/ops/stage/stage.mjs";
 import { startCloudflare } from "../support/cloudflare.mjs";
 
 const STAGE = "trial";
@@ -70,8 +72,10 @@ test("a dry run prints the whole plan and changes nothing", async () => {
   for (const part of [
     /create KV namespace token-manager-tokens-trial/,
     /create D1 database token-manager-trial/,
+    /create D1 database token-manager-usage-trial/,
     /create queue token-manager-usage-dlq-trial/,
-    /apply the migrations/,
+    /apply the migrations of token-manager-trial/,
+    /apply the migrations of token-manager-usage-trial/,
     /deploy token-manager-gateway-trial .*CREDENTIAL_KEY/,
     /Total Upload: .* gzip: \d+/,
     /deploy the UI/,
@@ -160,6 +164,7 @@ test("both Workers have what they need and no more, and the UI knows where they 
     "TOKENS kv_namespace",
     "TOKEN_RATE ratelimit",
     "USAGE queue",
+    "USAGE_DB d1",
     "USAGE_DLQ queue",
   ]);
   for (const name of ["gateway", "admin-api"])
@@ -174,12 +179,27 @@ test("both Workers have what they need and no more, and the UI knows where they 
     [usage.consumers.length, usage.consumers[0].dead_letter_queue, dead.consumers.length],
     [1, dead.queue_name, 0],
   );
-  const tables = account.databases[0].sqlite
-    .prepare(
-      "SELECT count(*) AS n FROM sqlite_schema WHERE name IN ('api_tokens', 'tokens', 'routes', 'usage_rollups')",
-    )
-    .get();
-  assert.ok(tables.n >= 3, "the migrations were not applied");
+  const tables = account.databases.map(({ name, sqlite }) => [
+    name,
+    sqlite
+      .prepare(
+        "SELECT name FROM sqlite_schema WHERE name IN ('tokens', 'routes', 'rollups', 'inbox') ORDER BY 1",
+      )
+      .all()
+      .map((table) => table.name),
+  ]);
+  assert.deepEqual(tables, [
+    ["token-manager-trial", ["routes", "tokens"]],
+    ["token-manager-usage-trial", ["inbox", "rollups"]],
+  ]);
+  const ids = worker("admin-api").bindings.filter(({ type }) => type === "d1");
+  assert.deepEqual(
+    ids.map(({ name, id, database_id = id }) => [name, database_id]),
+    [
+      ["DB", account.databases[0].uuid],
+      ["USAGE_DB", account.databases[1].uuid],
+    ],
+  );
   const deployed = account.deployments.at(-1);
   assert.equal(deployed.branch, "main");
   for (const file of ["/index.html", "/config.json"]) assert.ok(deployed.files.includes(file), file);
@@ -215,6 +235,32 @@ test("a second deployment makes nothing twice, keeps every secret, and deploys t
     .filter(Boolean);
   assert.deepEqual(uploads, ["token-manager-admin-api-trial", "token-manager-gateway-trial"]);
   assert.equal(cloudflare.account.queues[0].consumers.length, 1);
+});
+
+test("a bucket for raw calls gets the rule that deletes them, even if a deployment broke off before it", async () => {
+  const bucket = `token-manager-calls-${STAGE}`;
+  const nothing = { ...planOf(STAGE), namespaces: [], databases: {}, queues: [], buckets: [bucket] };
+  const before = { ...process.env };
+  Object.assign(process.env, cloudflare.env);
+  try {
+    const has = async () => {
+      const found = await existing(nothing);
+      return [found.has(`r2:${bucket}`), found.has(`expiry:${bucket}`)];
+    };
+    assert.deepEqual(await has(), [false, false]);
+    await create.bucket(bucket);
+    assert.deepEqual(await has(), [true, false]);
+    await create.expiry(bucket, 31);
+    assert.deepEqual(await has(), [true, true]);
+  } finally {
+    for (const name of Object.keys(cloudflare.env)) delete process.env[name];
+    Object.assign(process.env, before);
+  }
+  const [{ rules }] = cloudflare.account.buckets;
+  assert.deepEqual(
+    rules.map(({ id, enabled, deleteObjectsTransition }) => [id, enabled, deleteObjectsTransition.condition]),
+    [["calls", true, { type: "Age", maxAge: 31 * 86_400 }]],
+  );
 });
 
 test("a key that only one Worker has is asked for and never guessed", () => {

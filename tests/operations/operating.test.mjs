@@ -3,7 +3,7 @@
 // Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { readFileSync, readdirSync, rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { after, before, test } from "node:test";
@@ -11,6 +11,7 @@ import { root } from "../../scripts/setup.mjs";
 import { fingerprint, fingerprints } from "../../scripts/ops/keys/rotation.mjs";
 import { newKey, readVault, vaultFile, writeVault } from "../../scripts/ops/keys/secrets.mjs";
 import { startCloudflare } from "../support/cloudflare.mjs";
+import { migrationsOf } from "../support/harness.mjs";
 
 const STAGE = "drill";
 const name = (text) => `token-manager-${text}-${STAGE}`;
@@ -56,13 +57,18 @@ before(async () => {
   for (const text of ["gateway", "admin-api"])
     account.workers.set(name(text), { secrets: new Map(Object.entries(held)), bindings: [] });
   const sqlite = new DatabaseSync(":memory:");
-  const folder = path.join(root, "d1-migrations");
-  for (const file of readdirSync(folder).sort()) sqlite.exec(readFileSync(path.join(folder, file), "utf8"));
+  for (const file of migrationsOf("DB")) sqlite.exec(readFileSync(file, "utf8"));
   sqlite.exec(readFileSync(path.join(root, "local/seed.sql"), "utf8"));
   account.databases.push({
     uuid: "11111111-1111-4111-8111-111111111111",
     name: `token-manager-${STAGE}`,
     sqlite,
+  });
+  account.databases.push({
+    uuid: "22222222-2222-4222-8222-222222222222",
+    name: name("usage"),
+    sqlite: new DatabaseSync(":memory:"),
+    restore: () => assert.fail("usage was restored"),
   });
   sqlite.exec(`
     INSERT INTO settings (key, value, updated_at) VALUES ('keys', '{}', 0);
@@ -252,27 +258,6 @@ test("republish asks for the routes, the prices and each token that may be in KV
   assert.deepEqual(rows, ["routes ", "prices ", "token tok_a"]);
 });
 
-test("rebuild-rollups rebuilds each day and says how many calls it has", async () => {
-  db.exec(
-    `INSERT INTO usage_events (id, at, token_id, team_id, route_id, path, method, status, outcome, latency_ms, gateway_ms, request_id)
-    SELECT 'e' || value, unixepoch() * 1000 - value * 60000, 'tok_a', 'automation', 'rte_a', '/x', 'GET', 200, 'ok', value, 0, 'r' FROM generate_series(1, 40)`.replace(
-      "generate_series(1, 40)",
-      "(WITH RECURSIVE n(value) AS (SELECT 1 UNION ALL SELECT value + 1 FROM n WHERE value < 40) SELECT value FROM n)",
-    ),
-  );
-  const { code, text } = await operate("rebuild-rollups");
-  assert.equal(code, 0, text);
-  const calls = db
-    .prepare("SELECT sum(calls) AS n FROM usage_rollups WHERE dimension = 'all' AND granularity = 'week'")
-    .get().n;
-  assert.equal(calls, 40);
-  assert.equal(
-    [...text.matchAll(/(\d+) calls/g)].reduce((sum, [, n]) => sum + Number(n), 0),
-    40,
-    text,
-  );
-});
-
 test("a database of yesterday brings no revoked, disabled or rotated secret back to life", async () => {
   const at = "2026-11-22T00:00:00Z";
   const token = db.prepare(
@@ -307,6 +292,7 @@ test("a database of yesterday brings no revoked, disabled or rotated secret back
     ["rotated", null, null, 7],
     ["fine", null, null, null],
   ]);
+  assert.match(text, /usage, in a database of its own, stays as it is/);
   assert.match(text, /KV holds what D1 says/);
   const when = await operate("restore", ["--timestamp", "yesterday"]);
   assert.match(when.text, /--timestamp says to which moment/);

@@ -1,11 +1,10 @@
-// The guarantees of docs/operations.md on the real runtime: KV lost, rollups rebuilt, dead letters read again.
+// The guarantees of docs/operations.md on the real runtime: KV lost, dead letters read again.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { root } from "../../scripts/setup.mjs";
-import { rebuildDay, rebuildable } from "../../scripts/ops/derived/rollups.mjs";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 
 let system;
@@ -29,81 +28,6 @@ const kvContent = async () =>
   Object.fromEntries(
     await Promise.all((await kvKeys()).map(async (name) => [name, JSON.parse(await system.kv.get(name))])),
   );
-
-// First, before calls of other tests are counted.
-test("missing rollups are rebuilt from the events, equal to the lost ones", async () => {
-  const document = await (await system.call("/openapi.json")).json();
-  const outcomes = Object.values(document.components.schemas).find((schema) =>
-    JSON.stringify(schema.oneOf ?? schema.enum ?? "").includes("denied-scope"),
-  );
-  const names = outcomes.enum ?? outcomes.oneOf.flatMap((one) => one.enum ?? [one.const]);
-  assert.ok(names.length >= 21, names.join());
-  const now = Date.now();
-  const latencies = [
-    0, 15, 16, 17, 31, 32, 33, 255, 256, 1_000, 65_535, 65_536, 1_048_575, 1_048_576, 4_000_000,
-  ];
-  const events = Array.from({ length: 600 }, (_, i) => ({
-    id: `rebuilt-${i}`,
-    at: now - Math.floor(Math.random() * 9 * 86_400_000),
-    token_id: `tok_${i % 5}`,
-    team: "automation",
-    route_id: i % 7 === 0 ? null : `rte_${i % 3}`,
-    route_path: null,
-    path: "/x",
-    method: "GET",
-    status: 200,
-    outcome: names[i % names.length],
-    latency_ms: latencies[i % latencies.length] + (i % 11 === 0 ? 1 : 0),
-    gateway_ms: i % 4,
-    bytes_in: i,
-    bytes_out: i % 3 === 0 ? null : i * 2,
-    client_ip: null,
-    user_agent: null,
-    country: null,
-    request_id: `r${i}`,
-    ai:
-      i % 5 === 0
-        ? { model: "m", prompt_tokens: i, completion_tokens: 2, cached_tokens: 1, cost_micros: i * 3 }
-        : null,
-  }));
-  await system.db.prepare("DELETE FROM usage_events").run();
-  await system.db.prepare("DELETE FROM usage_rollups").run();
-  for (let i = 0; i < events.length; i += 50)
-    await system.deliver([
-      { id: `rebuild-${i}`, body: JSON.stringify({ v: 1, events: events.slice(i, i + 50) }) },
-    ]);
-  await system.db
-    .prepare("DELETE FROM usage_rollups WHERE granularity = '5m' AND bucket_start < ?")
-    .bind(now - 2 * 86_400_000)
-    .run();
-  const rollups = async () => {
-    const { results } = await system.db
-      .prepare("SELECT * FROM usage_rollups ORDER BY dimension, granularity, key, bucket_start")
-      .all();
-    return results.map(({ histogram, ...row }) => ({
-      ...row,
-      histogram: Object.entries(JSON.parse(histogram))
-        .map(([bin, n]) => [Number(bin), n])
-        .sort((a, b) => a[0] - b[0]),
-    }));
-  };
-  const before = await rollups();
-  assert.ok(before.length > 300, `${before.length} rollups`);
-  assert.equal(
-    before
-      .filter((row) => row.dimension === "all" && row.granularity === "week")
-      .reduce((sum, row) => sum + row.calls, 0),
-    events.length,
-  );
-
-  await system.db.prepare("DELETE FROM usage_rollups").run();
-  const oldest = await system.db.prepare("SELECT min(at) AS oldest FROM usage_events").first("oldest");
-  for (const day of rebuildable(oldest, now, 30)) await run(rebuildDay(day, now));
-  assert.deepEqual(await rollups(), before);
-  // A second run changes nothing.
-  for (const day of rebuildable(oldest, now, 30)) await run(rebuildDay(day, now));
-  assert.deepEqual(await rollups(), before);
-});
 
 test(
   "KV emptied under load: after republishing it serves again, and grants nothing that it did not grant before",
@@ -171,18 +95,8 @@ test(
   },
 );
 
-test("a day whose events are partly deleted is not rebuilt", () => {
-  const [day, now] = [86_400_000, 100 * 86_400_000 + 5_000];
-  assert.deepEqual(
-    rebuildable(now - 2 * day, now, 30),
-    [98, 99, 100].map((n) => n * day),
-  );
-  assert.equal(rebuildable(now - 30 * day, now, 30)[0], 72 * day);
-});
-
 test("dead letters are read again by a build that understands them, and are kept until then", async () => {
-  const losses = async () =>
-    system.db.prepare("SELECT coalesce(sum(undecodable), 0) AS n FROM usage_losses").first("n");
+  const losses = async () => (await system.usage.losses()).undecodable;
   const event = {
     id: "letter-1",
     at: Date.now(),
@@ -213,8 +127,5 @@ test("dead letters are read again by a build that understands them, and are kept
   );
   assert.deepEqual(replayed.retryMessages, []);
   assert.equal(await losses(), before + 1, "a letter was counted twice");
-  assert.equal(
-    await system.db.prepare("SELECT count(*) AS n FROM usage_events WHERE id = 'letter-1'").first("n"),
-    1,
-  );
+  assert.equal(await system.usage.calls({ token: "tok_letter" }), 1);
 });

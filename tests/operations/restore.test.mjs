@@ -2,8 +2,7 @@
 // operating.test.mjs.
 import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
-import { readFileSync, readdirSync } from "node:fs";
-import path from "node:path";
+import { readFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { after, test } from "node:test";
 import { clerkUser, webhook } from "../../local/clerk.mjs";
@@ -17,8 +16,7 @@ import {
   narrowerLimits,
 } from "../../scripts/ops/restore/narrowed.mjs";
 import { update } from "../../scripts/ops/restore/tables.mjs";
-import { root } from "../../scripts/setup.mjs";
-import { as, eventually, startOnSockets } from "../support/harness.mjs";
+import { as, eventually, migrationsOf, startOnSockets } from "../support/harness.mjs";
 
 const STAGE = "restore-test";
 after(() => forget(STAGE));
@@ -207,8 +205,7 @@ test("an invitation stays valid while its inviter could still give it", () => {
 /** A database with this many tokens, queried as D1 is and with D1's limits. */
 function databaseOf(tokens) {
   const db = new DatabaseSync(":memory:");
-  const folder = path.join(root, "d1-migrations");
-  for (const file of readdirSync(folder).sort()) db.exec(readFileSync(path.join(folder, file), "utf8"));
+  for (const file of migrationsOf("DB")) db.exec(readFileSync(file, "utf8"));
   db.exec(`
     INSERT INTO teams (id, name, created_at, updated_at) VALUES ('lab', 'Lab', 1, 1);
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${tokens})

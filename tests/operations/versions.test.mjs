@@ -17,8 +17,11 @@ const MIXES = [
   ["both versions of both Workers", "newer", "newer", true],
 ];
 
-/** The Workers of a system, and how they are asked. */
-function reach(system, mix) {
+/** Addresses of reports, which a version from before USAGE_DB cannot answer: its tables are gone. */
+const REPORTS = /usage|stats|dashboard|notifications/;
+
+/** The Workers of a system, and how they are asked. `lacksUsage` names the versions from before USAGE_DB. */
+function reach(system, mix, lacksUsage) {
   const [, gateway, api, isBoth] = mix;
   const other = system.versions.other;
   const gateways = [[gateway, system.urls.gateway], ...(isBoth ? [["older", other.gateway]] : [])];
@@ -52,7 +55,7 @@ function reach(system, mix) {
     return { status: response.status, text: await response.text() };
   };
   const cron = (version) => system.cron(version === api ? undefined : "other");
-  return { gateways, apis, ask, made, call, calls, cron };
+  return { gateways, apis, ask, made, call, calls, cron, lacksUsage };
 }
 
 /** The gateway of either version serves what the API of either version creates. */
@@ -161,7 +164,7 @@ async function refuses(found, { gateways, call }) {
 }
 
 /** Every GET that the document of an API lists. */
-async function readsAll(found, { apis, ask }) {
+async function readsAll(found, { apis, ask, lacksUsage }) {
   const [{ good, plain, team }] = found;
   for (const [version, api] of apis) {
     const { paths } = (await ask(api, "GET", "/openapi.json")).body;
@@ -186,9 +189,9 @@ async function readsAll(found, { apis, ask }) {
         undefined,
         { "x-api-key": good.token },
       );
-      assert.equal(
-        status,
-        200,
+      const isLost = lacksUsage.includes(version) && REPORTS.test(pattern) && status >= 500;
+      assert.ok(
+        status === 200 || isLost,
         `the ${version} API: GET ${where}: ${status} ${JSON.stringify(body).slice(0, 300)}`,
       );
     }
@@ -199,29 +202,24 @@ async function readsAll(found, { apis, ask }) {
 }
 
 /** Each call is counted once, for any pair of sending gateway and storing consumer. */
-async function counts(system, found, { calls }) {
-  const stored = async () =>
-    Object.fromEntries(
-      (
-        await system.db.prepare("SELECT token_id, count(*) AS n FROM usage_events GROUP BY 1").all()
-      ).results.map((row) => [row.token_id, row.n]),
-    );
+async function counts(system, found, { apis, calls, lacksUsage }) {
+  // The first API is the consumer. One from before USAGE_DB leaves the events in the queue.
+  if (lacksUsage.includes(apis[0][0])) return;
+  const stored = (id) => system.usage.calls({ token: id });
   for (const { good, capped, two, revoked } of found) {
     for (const token of [good, capped, two, revoked]) {
       await eventually(
-        async () => (await stored())[token.id] >= calls.get(token.id),
+        async () => (await stored(token.id)) >= calls.get(token.id),
         20_000,
         `the ${calls.get(token.id)} events of a token`,
-      ).catch(async (error) => assert.fail(`${error.message}: ${JSON.stringify(await stored())}`));
-      assert.equal((await stored())[token.id], calls.get(token.id));
+      ).catch(async (error) => assert.fail(`${error.message}: ${await stored(token.id)}`));
+      assert.equal(await stored(token.id), calls.get(token.id));
     }
-    const ai = await system.db
-      .prepare(
-        "SELECT sum(prompt_tokens) AS prompt, sum(cost_micros) AS cost FROM usage_events WHERE token_id = ?1",
-      )
-      .bind(good.id)
-      .first();
-    assert.ok(ai.prompt >= 9 && ai.cost > 0, JSON.stringify(ai));
+    const events = await system.usage.events({ token_id: good.id });
+    const [prompt, cost] = ["prompt_tokens", "cost_micros"].map((name) =>
+      events.reduce((sum, event) => sum + event[name], 0),
+    );
+    assert.ok(prompt >= 9 && cost > 0, `${prompt} tokens, ${cost} micro-dollars`);
   }
 }
 
@@ -301,9 +299,9 @@ async function usesNews(system, around, found) {
   return { good: token, capped: token, two: token, revoked: token };
 }
 
-for (const [pair, olderOf, newerOf, hasNews] of /** @type {any[][]} */ ([
-  ["the version before and the current one", buildPrevious, () => buildHere(HERE), false],
-  ["the current version and the next", () => buildHere(HERE), buildNext, true],
+for (const [pair, olderOf, newerOf, hasNews, lacksUsage] of /** @type {any[][]} */ ([
+  ["the version before and the current one", buildPrevious, () => buildHere(HERE), false, ["older"]],
+  ["the current version and the next", () => buildHere(HERE), buildNext, true, []],
 ])) {
   describe(pair, { timeout: 900_000 }, () => {
     const folders = {};
@@ -324,7 +322,7 @@ for (const [pair, olderOf, newerOf, hasNews] of /** @type {any[][]} */ ([
           expected: hasNews ? [] : ["kv_writes_a_second"],
         });
         try {
-          const around = reach(system, mix);
+          const around = reach(system, mix, lacksUsage);
           const found = await serves(system, around);
           if (hasNews) await usesNews(system, around, found);
           for (const [version] of around.apis) await around.cron(version);

@@ -21,10 +21,11 @@ test("the gateway deploys with KV and a queue and no database", () => {
   assert.doesNotMatch(output, /D1 Database/);
 });
 
-test("the admin API deploys with its database, KV and both queues", () => {
+test("the admin API deploys with its databases, KV and both queues", () => {
   const output = dryRun("admin-api");
   for (const binding of [
     /env\.DB .*D1 Database/,
+    /env\.USAGE_DB .*D1 Database/,
     /env\.TOKENS .*KV Namespace/,
     /env\.USAGE .*Queue/,
     /env\.USAGE_DLQ .*Queue/,

@@ -1,6 +1,6 @@
 // A stand-in for Cloudflare's API, for the real wrangler to talk to: an account with KV namespaces, D1 databases
-// (each a SQLite database in memory that runs what it is sent), queues, Workers with their secrets, and Pages. Its
-// responses have the form that api.cloudflare.com documents and wrangler reads; an unknown path is 404, and a
+// (each a SQLite database in memory that runs what it is sent), R2 buckets, queues, Workers with their secrets, and
+// Pages. Its responses have the form that api.cloudflare.com documents and wrangler reads; an unknown path is 404, and a
 // request without the account's token 401.
 // Its lines are one table of an API's endpoints over one account, so they stay together.
 import { randomUUID } from "node:crypto";
@@ -32,6 +32,7 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
   const account = {
     namespaces: [],
     databases: [],
+    buckets: [],
     queues: [],
     workers: new Map(),
     projects: [],
@@ -43,6 +44,10 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
   let refused = null;
 
   const byId = (list, id) => list.find((one) => one.id === id || one.uuid === id || one.queue_id === id);
+  const ofBucket = (name, view) => {
+    const found = account.buckets.find((bucket) => bucket.name === name);
+    return found ? ok(view(found)) : failure(404, 10006, "The specified bucket does not exist.");
+  };
   const queueView = (queue) => ({
     ...queue,
     created_on: new Date(0).toISOString(),
@@ -177,6 +182,25 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
           previous_bookmark: "00000002-00000000-00000000-0",
           message: "restored",
         });
+      },
+    ],
+
+    [
+      "POST",
+      /^\/r2\/buckets$/,
+      ({ json }) => {
+        account.buckets.push({ name: json.name, rules: [] });
+        return ok({ name: json.name, creation_date: new Date(0).toISOString() });
+      },
+    ],
+    ["GET", /^\/r2\/buckets\/([^/]+)$/, (_, name) => ofBucket(name, () => ({ name }))],
+    ["GET", /^\/r2\/buckets\/([^/]+)\/lifecycle$/, (_, name) => ofBucket(name, ({ rules }) => ({ rules }))],
+    [
+      "PUT",
+      /^\/r2\/buckets\/([^/]+)\/lifecycle$/,
+      ({ json }, name) => {
+        account.buckets.find((bucket) => bucket.name === name).rules = json.rules;
+        return ok({});
       },
     ],
 

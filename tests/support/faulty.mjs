@@ -1,5 +1,5 @@
-// Wraps a built Worker in the tests: its KV, queue and database keep production's limits (strict.mjs), can be made to
-// fail or be slow, and count their calls. Everything is passed on to the real bindings; the Worker knows nothing of it.
+// Wraps a built Worker in the tests: its KV, queue, databases and bucket keep production's limits (strict.mjs), can be
+// made to fail or be slow, and count their calls. Everything is passed on to the real bindings; the Worker knows nothing of it.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import {
   Invocation,
@@ -17,15 +17,31 @@ import {
 } from "./strict.mjs";
 
 const faults = {};
-const counts = { kv_get: 0, kv_put: 0, queue: 0, d1: 0, d1_rows_written: 0, limiter: 0 };
+/** `d1` is both databases, `db` and `usage_db` each of them. A fault of `d1` makes both fail. */
+const counts = {
+  kv_get: 0,
+  kv_put: 0,
+  queue: 0,
+  d1: 0,
+  d1_rows_written: 0,
+  db: 0,
+  db_rows_written: 0,
+  usage_db: 0,
+  usage_db_rows_written: 0,
+  r2_get: 0,
+  r2_put: 0,
+  limiter: 0,
+};
 const location = new Location();
 const writes = new Writes();
 
-async function pass(kind, forward) {
-  counts[kind] += 1;
-  const fault = faults[kind];
-  if (fault?.delay_ms) await new Promise((resolve) => setTimeout(resolve, fault.delay_ms));
-  if (fault?.fail) throw new Error("made to fail: secret-inner-text");
+async function pass(kinds, forward) {
+  for (const kind of [kinds].flat()) {
+    counts[kind] += 1;
+    const fault = faults[kind];
+    if (fault?.delay_ms) await new Promise((resolve) => setTimeout(resolve, fault.delay_ms));
+    if (fault?.fail) throw new Error("made to fail: secret-inner-text");
+  }
   return forward();
 }
 
@@ -81,31 +97,52 @@ class WorkerQueue {
   }
 }
 
-/** Counts the rows that a statement wrote. */
-function wrote(sql, { meta }) {
-  counts.d1_rows_written += meta?.rows_written ?? 0;
-  noteRows(sql, meta?.rows_written ?? 0);
+class R2Bucket {
+  constructor(real, invocation) {
+    const operation = (kind, method) =>
+      (this[method] = (...args) => {
+        invocation.take("r2_operations", String(args[0]));
+        return pass(kind, () => invocation.connected(() => real[method](...args)));
+      });
+    for (const method of ["get", "head", "list"]) operation("r2_get", method);
+    for (const method of ["put", "delete"]) operation("r2_put", method);
+  }
+}
+
+/** One database for its statements: the kinds under which it is counted and fails, and the invocation. */
+class Queries {
+  #invocation;
+  #kinds;
+  constructor(binding, invocation) {
+    this.#invocation = invocation;
+    this.#kinds = ["d1", binding.toLowerCase()];
+  }
+  pass(statements, forward) {
+    for (const { sql, values } of statements) checkValues(sql, values);
+    this.#invocation.take("d1_queries", statements[0]?.sql, statements.length);
+    return pass(this.#kinds, () => noting("d1", statements[0]?.sql, forward));
+  }
+  /** Counts the rows that a statement wrote. */
+  wrote(sql, { meta }) {
+    for (const kind of this.#kinds) counts[`${kind}_rows_written`] += meta?.rows_written ?? 0;
+    noteRows(sql, meta?.rows_written ?? 0);
+  }
 }
 
 class Statement {
   /** @type {any} */ real;
   /** @type {string} */ sql;
-  /** @type {any} */ invocation;
+  /** @type {Queries} */ queries;
   /** @type {any[]} */ values;
-  constructor(real, sql, invocation, values = []) {
-    Object.assign(this, { real, sql, invocation, values });
+  constructor(real, sql, queries, values = []) {
+    Object.assign(this, { real, sql, queries, values });
   }
   bind(...values) {
-    return new Statement(this.real.bind(...values), this.sql, this.invocation, values);
-  }
-  async #query(forward) {
-    checkValues(this.sql, this.values);
-    this.invocation.take("d1_queries", this.sql);
-    return pass("d1", () => noting("d1", this.sql, forward));
+    return new Statement(this.real.bind(...values), this.sql, this.queries, values);
   }
   async all() {
-    const result = await this.#query(() => this.real.all());
-    wrote(this.sql, result);
+    const result = await this.queries.pass([this], () => this.real.all());
+    this.queries.wrote(this.sql, result);
     return result;
   }
   run() {
@@ -115,20 +152,19 @@ class Statement {
     const row = (await this.all()).results[0] ?? null;
     return column === undefined ? row : (row?.[column] ?? null);
   }
-  raw(...args) {
-    return this.#query(() => this.real.raw(...args));
+  async raw(...args) {
+    return this.queries.pass([this], () => this.real.raw(...args));
   }
 }
 class D1Database {
-  constructor(real, invocation) {
-    this.prepare = (sql) => new Statement(real.prepare(sql), sql, invocation);
+  constructor(real, invocation, { binding }) {
+    const queries = new Queries(binding, invocation);
+    this.prepare = (sql) => new Statement(real.prepare(sql), sql, queries);
     this.batch = async (statements) => {
-      invocation.take("d1_queries", statements[0]?.sql, statements.length);
-      for (const { sql, values } of statements) checkValues(sql, values);
-      const forward = () =>
-        noting("d1", statements[0]?.sql, () => real.batch(statements.map((statement) => statement.real)));
-      const results = await pass("d1", forward);
-      for (const [i, result] of results.entries()) wrote(statements[i].sql, result);
+      const results = await queries.pass(statements, () =>
+        real.batch(statements.map((statement) => statement.real)),
+      );
+      for (const [i, result] of results.entries()) queries.wrote(statements[i].sql, result);
       return results;
     };
   }
@@ -153,11 +189,14 @@ class AnalyticsEngineDataset {
   }
 }
 
+/** @type {Record<string, any>} */
 const wrappers = {
   TOKENS: KvNamespace,
   USAGE: WorkerQueue,
   USAGE_DLQ: WorkerQueue,
   DB: D1Database,
+  USAGE_DB: D1Database,
+  CALLS: R2Bucket,
   LIMITER: DurableObjectNamespace,
   METRICS: AnalyticsEngineDataset,
 };
@@ -178,7 +217,7 @@ function wrap(env) {
   const how = { strict: settings(env), accepts: env.WRITES ? ask : (key) => writes.accepts(key) };
   const replaced = Object.entries(wrappers)
     .filter(([name]) => env[name])
-    .map(([name, Wrapper]) => [name, new Wrapper(env[name], invocation, how)]);
+    .map(([name, Wrapper]) => [name, new Wrapper(env[name], invocation, { ...how, binding: name })]);
   return { ...env, ...Object.fromEntries(replaced) };
 }
 

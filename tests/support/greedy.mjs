@@ -31,6 +31,11 @@ const attempts = {
     await batchOf(DB, 1_000);
     await DB.prepare("SELECT 1").first();
   },
+  "1,001 queries to two databases": async ({ DB, USAGE_DB }) => {
+    await batchOf(DB, 500);
+    await batchOf(USAGE_DB, 501);
+  },
+  "1,001 reads of R2": ({ CALLS }) => all(1_001, (i) => CALLS.head(`k${i}`)),
   "101 parameters": ({ DB }) =>
     DB.prepare(`SELECT ${times(101, () => "?").join()}`)
       .bind(...times(101, (i) => i))

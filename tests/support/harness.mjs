@@ -1,4 +1,4 @@
-// Runs both Workers on the real runtime with KV, D1 and queue, the local issuer and a recording upstream.
+// Runs both Workers on the real runtime with KV, D1, R2 and queue, the local issuer and a recording upstream.
 //
 // There are two ways to start the same system. `startSystem` is wrangler's test harness: it builds as a deploy
 // does and routes by host. Its Workers call out through Node's `fetch`, which follows redirects and
@@ -11,10 +11,11 @@ import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
-import { startWorkers, takenPorts } from "../../local/system.mjs";
+import { DATABASES, startWorkers, takenPorts } from "../../local/system.mjs";
 import { root } from "../../scripts/setup.mjs";
 import { deadLetters, front, strictConfig, strictOptions, strictVars, watch } from "./strictness.mjs";
 import { mintToken, seal, sha256 } from "./tokens.mjs";
+import { usageOf } from "./usage.mjs";
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const UI = "http://localhost:8789";
@@ -107,8 +108,8 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
   const [gateway, api] = ["token-manager-gateway", "token-manager-admin-api"].map((name) =>
     server.getWorker(name),
   );
-  const { DB, TOKENS } = await api.getEnv();
-  if (schema) await applySchema(DB);
+  const { DB, USAGE_DB, TOKENS } = await api.getEnv();
+  if (schema) await applySchema({ DB, USAGE_DB });
   const watched = watch(
     {
       gateway: (where) => gateway.fetch(`http://gateway.test${where}`),
@@ -116,13 +117,15 @@ async function onHarness(around, { gatewayVars = {}, apiVars = {}, schema = true
     },
     expected,
   );
+  const call = (where, init) => api.fetch(`http://api.test${where}`, { redirect: "manual", ...init });
   return {
     ...around,
     ...watched,
     kv: TOKENS,
     db: DB,
+    usage: usageOf(USAGE_DB, (where) => as({ ...around, call }, "admin", "GET", where)),
     gateway: (where, init) => gateway.fetch(`http://gateway.test${where}`, { redirect: "manual", ...init }),
-    call: (where, init) => api.fetch(`http://api.test${where}`, { redirect: "manual", ...init }),
+    call,
     cron: () => api.scheduled({ cron: "* * * * *", scheduledTime: new Date() }),
     logs: () => JSON.stringify(server.getLogs()),
     stop: () =>
@@ -157,8 +160,8 @@ export async function freePorts(count) {
 
 /**
  * On sockets, as `npm start` runs it. `persist` keeps the state in a folder; without the API the gateway's events wait
- * in the queue. KV, queue and database can be made to fail (`faults()`). `strict` changes how late KV is and how the
- * queue delivers (`{ kvLateMs, disturbance }`), `expected` lists limits that the test hits on purpose; only a benchmark
+ * in the queue. KV, queue, databases and bucket can be made to fail (`faults()`). With `bucket` raw calls are kept in
+ * CALLS. `strict` changes how late KV is and how the queue delivers (`{ kvLateMs, disturbance }`), `expected` lists limits that the test hits on purpose; only a benchmark
  * switches the limits off (`strict: false`). `builds`, also of each version, names other builds of the Workers (`buildOf`).
  * With `keepLetters` the dead letters are kept in `letters`.
  */
@@ -180,6 +183,7 @@ async function onSockets(
     versions = [],
     builds,
     metrics = false,
+    bucket = false,
     strict = {},
     expected,
     consumer,
@@ -209,6 +213,7 @@ async function onSockets(
       api: withApi,
       versions: more,
       metrics,
+      bucket,
       builds,
       consumer,
       rates,
@@ -220,8 +225,8 @@ async function onSockets(
       ...(strict && strictOptions()),
     },
   );
-  const db = withApi ? await workers.getD1Database("DB", "admin-api") : undefined;
-  if (schema && db) await applySchema(db);
+  const databases = withApi ? await databasesOf(workers) : undefined;
+  if (schema && databases) await applySchema(databases);
   const urls = {
     gateway: `http://127.0.0.1:${gateway}`,
     api: `http://127.0.0.1:${api}`,
@@ -241,6 +246,7 @@ async function onSockets(
       : {},
     expected,
   );
+  const call = (where, init) => fetch(urls.api + where, { redirect: "manual", ...init });
   return {
     ...around,
     ...watched,
@@ -248,9 +254,11 @@ async function onSockets(
     workers,
     letters,
     kv: await workers.getKVNamespace("TOKENS", "gateway"),
-    db,
+    db: databases?.DB,
+    usage:
+      databases && usageOf(databases.USAGE_DB, (where) => as({ ...around, call }, "admin", "GET", where)),
     gateway: (where, init) => fetch(urls.gateway + where, { redirect: "manual", ...init }),
-    call: (where, init) => fetch(urls.api + where, { redirect: "manual", ...init }),
+    call,
     /** The addresses of the further versions, by their names. */
     versions: Object.fromEntries(
       more.map(({ name, at }) => [
@@ -295,19 +303,32 @@ async function onSockets(
   };
 }
 
-export async function applySchema(db) {
-  const folder = path.join(root, "d1-migrations");
-  const files = readdirSync(folder)
+/** The databases of the admin API, by their bindings. */
+export async function databasesOf(workers) {
+  const names = Object.keys(DATABASES);
+  const databases = await Promise.all(names.map((name) => workers.getD1Database(name, "admin-api")));
+  return Object.fromEntries(names.map((name, i) => [name, databases[i]]));
+}
+
+/** The files that make the schema of a database, in their order. */
+export const migrationsOf = (binding) =>
+  readdirSync(path.join(root, DATABASES[binding]))
     .filter((name) => name.endsWith(".sql"))
-    .sort();
-  const texts = [...files.map((name) => path.join(folder, name)), path.join(root, "local/seed.sql")];
-  for (const file of texts) {
-    const statements = readFileSync(file, "utf8")
-      .replace(/^\s*--.*$/gm, "")
-      .split(/;\s*$/m)
-      .map((s) => s.trim())
-      .filter(Boolean);
-    await db.batch(statements.map((statement) => db.prepare(statement)));
+    .sort()
+    .map((name) => path.join(root, DATABASES[binding], name));
+
+/** Applies the migrations to each database, and puts the local system's people into DB. */
+export async function applySchema(databases) {
+  for (const [binding, db] of Object.entries(databases)) {
+    const seed = binding === "DB" ? [path.join(root, "local/seed.sql")] : [];
+    for (const file of [...migrationsOf(binding), ...seed]) {
+      const statements = readFileSync(file, "utf8")
+        .replace(/^\s*--.*$/gm, "")
+        .split(/;\s*$/m)
+        .map((s) => s.trim())
+        .filter(Boolean);
+      await db.batch(statements.map((statement) => db.prepare(statement)));
+    }
   }
 }
 

@@ -3,8 +3,10 @@
 export const LIMITS = {
   /** Reads, writes, deletes and lists together, per invocation. */
   kv_operations: 1_000,
-  /** Queries of one invocation; each statement of a batch counts. */
+  /** Queries of one invocation, to both databases together; each statement of a batch counts. */
   d1_queries: 1_000,
+  /** Calls of a bucket, per invocation. */
+  r2_operations: 1_000,
   /** The longest string or blob; locally, a longer one can be bound. */
   d1_value_bytes: 2_000_000,
   kv_write_interval_ms: 1_000,
@@ -65,7 +67,7 @@ export async function noting(kind, subject, forward) {
 
 /** The counters of one invocation: one `fetch`, one batch or one cron run, including its `waitUntil`. */
 export class Invocation {
-  #used = { kv_operations: 0, d1_queries: 0 };
+  #used = { kv_operations: 0, d1_queries: 0, r2_operations: 0 };
   #open = 0;
 
   take(kind, subject, count = 1) {

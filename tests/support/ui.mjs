@@ -10,7 +10,7 @@ import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
 import { startWorkers } from "../../local/system.mjs";
 import { ensureBrowser, root } from "../../scripts/setup.mjs";
-import { applySchema, freePorts } from "./harness.mjs";
+import { applySchema, databasesOf, freePorts } from "./harness.mjs";
 import { strictOptions, strictVars, watch } from "./strictness.mjs";
 
 const key = () => randomBytes(32).toString("base64");
@@ -37,7 +37,7 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
       ...strictOptions(),
     },
   );
-  await applySchema(await workers.getD1Database("DB", "admin-api"));
+  await applySchema(await databasesOf(workers));
   const urls = { gateway: `http://localhost:${gateway}`, api: `http://localhost:${api}`, ui: origin };
   const call = async (user, method, where, body) => {
     const response = await fetch(urls.api + where, {

@@ -30,18 +30,32 @@ export async function signedIn() {
   );
 }
 
-/** Ids of the plan's resources that the account has; `true` for those without an id. */
+/** The rule by which a bucket deletes raw calls. */
+const EXPIRY = "calls";
+
+/**
+ * Ids of the plan's resources that the account has, by kind and name, such as `d1:token-manager`: a queue may be named as
+ * a database is. `true` for those without an id.
+ */
 export async function existing(plan) {
-  const [namespaces, databases, project, ...queues] = await Promise.all([
+  const [namespaces, databases, project, queues, buckets] = await Promise.all([
     wrangler(["kv", "namespace", "list"]).then(json),
     wrangler(["d1", "list", "--json"]).then(json),
     pagesProject(plan),
-    ...plan.queues.map((queue) => answers(["queues", "info", queue], /does not exist/)),
+    Promise.all(plan.queues.map((queue) => answers(["queues", "info", queue], /does not exist/))),
+    Promise.all(
+      plan.buckets.map((bucket) => answers(["r2", "bucket", "lifecycle", "list", bucket], /does not exist/)),
+    ),
   ]);
   const found = new Map();
-  for (const { id, title } of namespaces) if (plan.namespaces.includes(title)) found.set(title, id);
-  for (const { uuid, name } of databases) if (plan.databases.includes(name)) found.set(name, uuid);
-  plan.queues.forEach((queue, i) => queues[i] === null || found.set(queue, true));
+  for (const { id, title } of namespaces) if (plan.namespaces.includes(title)) found.set(`kv:${title}`, id);
+  for (const { uuid, name } of databases)
+    if (Object.values(plan.databases).includes(name)) found.set(`d1:${name}`, uuid);
+  plan.queues.forEach((queue, i) => queues[i] === null || found.set(`queue:${queue}`, true));
+  plan.buckets.forEach((bucket, i) => {
+    if (buckets[i] !== null) found.set(`r2:${bucket}`, true);
+    if (new RegExp(`^name:\\s+${EXPIRY}$`, "m").test(buckets[i] ?? "")) found.set(`expiry:${bucket}`, true);
+  });
   if (project) found.set(`pages:${plan.project}`, project);
   return found;
 }
@@ -94,6 +108,9 @@ export const create = {
     idIn(await wrangler(["d1", "create", name]), /database_id"?\s*[=:]\s*"([0-9a-f-]{36})"/),
   // As long as a queue may keep a message: a database that is down for days loses nothing.
   queue: (name) => wrangler(["queues", "create", name, "--message-retention-period-secs", "1209600"]),
+  bucket: (name) => wrangler(["r2", "bucket", "create", name]),
+  expiry: (bucket, days) =>
+    wrangler(["r2", "bucket", "lifecycle", "add", bucket, EXPIRY, "--expire-days", String(days), "--force"]),
   project: async (plan) => {
     await wrangler(["pages", "project", "create", plan.project, "--production-branch", "main"]);
     return pagesProject(plan);
@@ -180,9 +197,12 @@ export async function open(stage) {
   const ask = cloudflare(account.id);
   /** @type {Map<string, string>} */
   const ids = new Map();
-  for (const { title, id } of await listed(ask, "/storage/kv/namespaces")) ids.set(title, id);
-  for (const { name, uuid } of await listed(ask, "/d1/database")) ids.set(name, uuid);
-  const missing = [...plan.namespaces, ...plan.databases].filter((name) => !ids.has(name));
+  for (const { title, id } of await listed(ask, "/storage/kv/namespaces")) ids.set(`kv:${title}`, id);
+  for (const { name, uuid } of await listed(ask, "/d1/database")) ids.set(`d1:${name}`, uuid);
+  const missing = [
+    ...plan.namespaces.filter((title) => !ids.has(`kv:${title}`)),
+    ...Object.values(plan.databases).filter((name) => !ids.has(`d1:${name}`)),
+  ];
   if (missing.length > 0)
     throw new Stop(`${missing.join(" and ")} is not in account ${account.name}: is ${stage} deployed there?`);
   const at = addresses(stage, plan.config, settings);
@@ -191,11 +211,11 @@ export async function open(stage) {
     `${JSON.stringify(configured(plan, { ids, at, settings: { bootstrap_admins: [], ...settings } }), null, 2)}\n`,
   );
   const value = (key) =>
-    `/storage/kv/namespaces/${ids.get(plan.namespaces[0])}/values/${encodeURIComponent(key)}`;
+    `/storage/kv/namespaces/${ids.get(`kv:${plan.namespaces[0]}`)}/values/${encodeURIComponent(key)}`;
   return {
     plan,
     withConfig: ["--env", "admin-api", "--config", plan.configFile],
-    sql: database(ask, ids.get(plan.databases[0])),
+    sql: database(ask, ids.get(`d1:${plan.databases.DB}`)),
     kv: {
       put: (key, text) => ask("KV", "PUT", value(key), text),
       delete: (key) => ask("KV", "DELETE", value(key)),

@@ -25,6 +25,7 @@ function named(stage) {
     worker.name += suffix;
     for (const kv of worker.kv_namespaces ?? []) kv.id += suffix;
     for (const database of worker.d1_databases ?? []) database.database_name += suffix;
+    for (const bucket of worker.r2_buckets ?? []) bucket.bucket_name += suffix;
     for (const object of worker.durable_objects?.bindings ?? [])
       if (object.script_name) object.script_name += suffix;
     for (const producer of worker.queues?.producers ?? []) producer.queue += suffix;
@@ -41,7 +42,7 @@ function named(stage) {
 
 const all = (config, pick) => [...new Set(Object.values(config.env).flatMap(pick))];
 
-/** The plan of a stage on Cloudflare, before anything is known about the account. */
+/** The plan of a stage on Cloudflare, before anything is known about the account. Databases are by their bindings. */
 export function plan(stage) {
   if (!/^[a-z][a-z0-9-]{0,20}$/.test(stage))
     throw new Stop(`--stage ${stage}: a stage is named with a-z, 0-9 and '-'`);
@@ -51,7 +52,10 @@ export function plan(stage) {
     config,
     configFile: path.join(root, `wrangler.${stage}.json`),
     namespaces: all(config, (worker) => (worker.kv_namespaces ?? []).map((kv) => kv.id)),
-    databases: all(config, (worker) => (worker.d1_databases ?? []).map((database) => database.database_name)),
+    databases: Object.fromEntries(
+      all(config, (worker) => worker.d1_databases ?? []).map((one) => [one.binding, one.database_name]),
+    ),
+    buckets: all(config, (worker) => (worker.r2_buckets ?? []).map((bucket) => bucket.bucket_name)),
     queues: all(config, (worker) => (worker.queues?.producers ?? []).map((producer) => producer.queue)),
     project: config.name,
   };
@@ -109,12 +113,13 @@ function address(name, text, platform) {
 export const isPlatforms = (text) =>
   [WORKERS_DEV, PAGES_DEV].some((platform) => text === platform || text.endsWith(`.${platform}`));
 
-/** The configuration for wrangler: ids in place of names, hosts and variables of the stage. */
+/** The configuration for wrangler: ids (by kind and name) in place of names, hosts and variables of the stage. */
 export function configured({ config }, { ids, at, settings }) {
   const done = structuredClone(config);
   for (const [name, worker] of Object.entries(done.env)) {
-    for (const kv of worker.kv_namespaces ?? []) kv.id = ids.get(kv.id);
-    for (const database of worker.d1_databases ?? []) database.database_id = ids.get(database.database_name);
+    for (const kv of worker.kv_namespaces ?? []) kv.id = ids.get(`kv:${kv.id}`);
+    for (const database of worker.d1_databases ?? [])
+      database.database_id = ids.get(`d1:${database.database_name}`);
     const own = name === "gateway" ? at.gateway : at.api;
     worker.routes = isPlatforms(own) ? [] : [{ pattern: new URL(own).hostname, custom_domain: true }];
   }

@@ -1,0 +1,74 @@
+// Usage as tests look at it: counts from USAGE_DB itself, single calls as the API lists them.
+import { randomBytes } from "node:crypto";
+
+/** The key of a message, as the gateway makes it: the time in ms in six bytes, then ten random ones. */
+export function messageKey(at = Date.now()) {
+  const key = randomBytes(16);
+  key.writeUIntBE(at, 0, 6);
+  return key.toString("base64url");
+}
+
+/** The lines of sums: `[team, token, route, model, last_at, [calls, …], …]`. */
+const linesOf = (inbox, open) => [
+  ...inbox.flatMap(({ sums }) => Object.values(JSON.parse(sums)).flat()),
+  ...open.flatMap(({ sums }) => JSON.parse(sums)),
+];
+
+/**
+ * The number of calls stored since ever, or those of a team or token. A call is in exactly one place: the inbox, the
+ * sums of a bucket that is not over, or the rollups of a week that is.
+ * @param {any} db
+ * @param {{ team?: string, token?: string }} [of]
+ */
+async function storedCalls(db, of = {}) {
+  const { team, token } = of;
+  const dimension = token ? "token" : team ? "team" : "all";
+  const [inbox, open, weeks] = await db.batch([
+    db.prepare("SELECT sums FROM inbox"),
+    db.prepare("SELECT sums FROM open"),
+    db.prepare("SELECT key, calls FROM rollups WHERE dimension = ? AND granularity = 'week'").bind(dimension),
+  ]);
+  const isOf = (ofTeam, ofToken) => (!team || team === ofTeam) && (!token || token === ofToken);
+  const pending = linesOf(inbox.results, open.results)
+    .filter(([ofTeam, ofToken]) => isOf(ofTeam, ofToken))
+    .map(([, , , , , [calls]]) => calls);
+  const over = weeks.results
+    .filter(({ key }) => dimension === "all" || isOf(...key.split(" ")))
+    .map(({ calls }) => calls);
+  return [...pending, ...over].reduce((sum, calls) => sum + calls, 0);
+}
+
+/** `ask` sends a GET to the admin API as a platform admin, and resolves to `{ status, body }`. */
+export function usageOf(db, ask) {
+  const get = async (where, query) => {
+    const { status, body } = await ask(`${where}?${new URLSearchParams(query)}`);
+    if (status !== 200) throw new Error(`${where}: ${status} ${JSON.stringify(body)}`);
+    return body;
+  };
+  return {
+    db,
+    calls: (of) => storedCalls(db, of),
+    /**
+     * All calls that match, newest first, with the query of `/api/usage/events`.
+     * @param {Record<string, string>} query
+     * @returns {Promise<any[]>}
+     */
+    events: async (query) => {
+      const found = [];
+      for (let cursor; ;) {
+        const page = await get("/api/usage/events", { limit: "200", ...query, ...(cursor && { cursor }) });
+        found.push(...page.items);
+        cursor = page.next_cursor;
+        if (!cursor) return found;
+      }
+    },
+    /** What was counted and not recorded. */
+    losses: () =>
+      db
+        .prepare(
+          `SELECT coalesce(sum(dropped), 0) AS dropped, coalesce(sum(unknown_tokens), 0) AS unknown_tokens,
+            coalesce(sum(undecodable), 0) AS undecodable FROM losses`,
+        )
+        .first(),
+  };
+}
