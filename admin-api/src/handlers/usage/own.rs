@@ -1,8 +1,8 @@
 //! A token's own usage, for its holder.
 
 use crate::auth::api_key;
-use crate::db::usage::{self as store, report};
 use crate::db::limits;
+use crate::db::usage::{self as store, report};
 use crate::limiter::standing;
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond};
