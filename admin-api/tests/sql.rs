@@ -10,8 +10,6 @@
 
 #[path = "sql/invitations.rs"]
 mod invitations;
-#[path = "../../domain/tests/model/rollup.rs"]
-mod model;
 #[path = "sql/outbox.rs"]
 mod outbox;
 #[path = "sql/people.rs"]
@@ -20,8 +18,8 @@ mod people;
 mod tokens;
 #[path = "sql/upkeep.rs"]
 mod upkeep;
-#[path = "sql/usage.rs"]
-mod usage;
+#[path = "sql/usage_reports.rs"]
+mod usage_reports;
 
 use contract::audit::Deed;
 use rusqlite::{Connection, params};
@@ -104,23 +102,6 @@ fn lists_and_reports_search_an_index() {
         ("tokens_list_name", "SEARCH tokens USING INDEX tokens_by_name"),
         ("tokens_list_name_descending", "SEARCH tokens USING INDEX tokens_by_name"),
         ("routes_list", "SEARCH routes USING INDEX"),
-        (
-            "usage_series",
-            "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=? AND bucket_start>?",
-        ),
-        (
-            "usage_split",
-            "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=? AND bucket_start>?",
-        ),
-        (
-            "usage_tokens_list",
-            "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=? AND bucket_start>?",
-        ),
-        (
-            "usage_routes_list",
-            "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=? AND bucket_start>?",
-        ),
-        ("usage_own_total", "SEARCH r USING PRIMARY KEY (dimension=? AND granularity=? AND key=?)"),
         ("rollups_purge", "USING COVERING INDEX usage_rollups_by_age (granularity=? AND bucket_start<?)"),
         ("events_by_time", "SEARCH usage_events USING INDEX usage_events_by_time"),
         ("events_by_token", "SEARCH usage_events USING INDEX usage_events_by_token"),
