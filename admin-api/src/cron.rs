@@ -196,7 +196,8 @@ async fn in_rounds(
 /// without events.
 async fn beat(env: &Env, db: &Db) -> Result<(), String> {
     upkeep::note_heartbeat(db, now()).await.map_err(|error| error.to_string())?;
-    let empty = UsageMessage { v: UsageMessage::VERSION, key: None, events: vec![], dropped: 0, unknown_tokens: 0 };
+    let empty =
+        UsageMessage { v: UsageMessage::VERSION, key: None, events: vec![], dropped: 0, unknown_tokens: 0 };
     Queue::usage(env)?.send(&Packed::new(&empty)?).await
 }
 

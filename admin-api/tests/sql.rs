@@ -18,6 +18,8 @@ mod people;
 mod tokens;
 #[path = "sql/upkeep.rs"]
 mod upkeep;
+#[path = "sql/usage_reports.rs"]
+mod usage_reports;
 #[path = "sql/usage_store.rs"]
 mod usage_store;
 

@@ -19,8 +19,8 @@ use crate::zone::Zone;
 use contract::Page;
 use contract::error::ApiError;
 use contract::usage::{
-    Figures, RoutePathQuery, RouteUsage, SpanQuery, TokenUsage, UsageBucket, UsageListQuery, UsageQuery, UsageSort,
-    UsageStats,
+    Figures, RoutePathQuery, RouteUsage, SpanQuery, TokenUsage, UsageBucket, UsageListQuery, UsageQuery,
+    UsageSort, UsageStats,
 };
 use domain::id::{TeamId, TokenId};
 use domain::people::role::{Action, Caller, Subject, authorize};
@@ -87,12 +87,7 @@ pub async fn of_team(call: &Call, asked: Asked<SpanQuery>) -> Answer<UsageStats>
 }
 
 /// Responds with the report of some calls; `None` means no calls.
-async fn respond_stats(
-    call: &Call,
-    db: &Db,
-    whose: Option<&Whose>,
-    query: &SpanQuery,
-) -> Answer<UsageStats> {
+async fn respond_stats(call: &Call, db: &Db, whose: Option<&Whose>, query: &SpanQuery) -> Answer<UsageStats> {
     let period = period_of(query, call.now)?;
     let report = match whose {
         None => Report::default(),
@@ -210,7 +205,9 @@ fn period_in(query: &SpanQuery, now: UnixMs, offset_at: impl Fn(UnixMs) -> i64) 
     Period::of(from, to, query.interval, now, offset_at).map_err(|refusal| match refusal {
         PeriodRefusal::Empty => Failure::field("from", Invalid::NotBefore),
         PeriodRefusal::TooLong => Failure::field("from", Invalid::TooLong { days: 400 }),
-        PeriodRefusal::TooManyIntervals => Failure::field("interval", Invalid::IntervalTooShort { most: 600 }),
+        PeriodRefusal::TooManyIntervals => {
+            Failure::field("interval", Invalid::IntervalTooShort { most: 600 })
+        }
         PeriodRefusal::IntervalsGone => Failure::field("interval", Invalid::IntervalGone),
         PeriodRefusal::HoursGone => Failure::field("from", Invalid::HoursGone),
     })

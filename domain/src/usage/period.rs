@@ -1,7 +1,8 @@
 //! The period that a report covers, and the spans that it is read from.
 
 use super::span::{
-    FINE_KEPT_MS, Granularity, HOURLY_KEPT_MS, Interval, MAX_INTERVALS, Span, interval_start, series_spans, sum_spans,
+    FINE_KEPT_MS, Granularity, HOURLY_KEPT_MS, Interval, MAX_INTERVALS, Span, interval_start, series_spans,
+    sum_spans,
 };
 use crate::time::{DAY_MS, UnixMs, bucket_start};
 

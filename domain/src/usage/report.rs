@@ -5,10 +5,10 @@
 
 mod question;
 
-pub use question::{Parts, Pending, Question, Reading, busiest_first, keep_busiest, pending_of};
+pub use question::{Candidates, Counts, Parts, Pending, Question, RankRow, Reading, busiest_first, pending_of};
 
 use super::fold::Dimension;
-use super::rollup::{Histogram, Rollup};
+use super::rollup::Rollup;
 use super::span::{Granularity, Span};
 use super::tally::{Caller, Sums, Tallies};
 use crate::id::{RouteId, TeamId, TokenId};
@@ -96,7 +96,8 @@ impl Whose {
             Some(teams) => teams.iter().map(|team| Some(team.as_str())).collect(),
             None => vec![None],
         };
-        let (token, route) = (self.token.as_ref().map(TokenId::as_str), self.route.as_ref().map(RouteId::as_str));
+        let (token, route) =
+            (self.token.as_ref().map(TokenId::as_str), self.route.as_ref().map(RouteId::as_str));
         let range = |team: Option<&str>| {
             let parts = match dimension {
                 Dimension::All | Dimension::Model => vec![],
@@ -126,7 +127,11 @@ impl Whose {
     /// Returns the ranges of all granularities that some spans have.
     pub fn ranges_of(&self, split: Split, spans: &[Span]) -> Vec<Range> {
         let read = |granularity: &Granularity| spans.iter().any(|span| span.granularity == *granularity);
-        Granularity::ALL.into_iter().filter(read).flat_map(|granularity| self.ranges(split, granularity)).collect()
+        Granularity::ALL
+            .into_iter()
+            .filter(read)
+            .flat_map(|granularity| self.ranges(split, granularity))
+            .collect()
     }
 
     /// Returns whether the report covers a line.
@@ -142,9 +147,10 @@ pub fn line_of(dimension: &str, split: Split, key: &str) -> LineKey {
     let parts: Vec<&str> = key.split(' ').collect();
     let (team, token, route) = match (dimension, parts.as_slice()) {
         ("token", [team, token]) => (*team, *token, ""),
-        ("route", [route]) => ("", "", *route),
-        ("team-route", [_, route]) => ("", "", *route),
-        ("token-route", [team, token, route]) | ("route-token", [route, team, token]) => (*team, *token, *route),
+        ("route", [route]) | ("team-route", [_, route]) => ("", "", *route),
+        ("token-route", [team, token, route]) | ("route-token", [route, team, token]) => {
+            (*team, *token, *route)
+        }
         _ => ("", "", ""),
     };
     LineKey::of(split, team, token, route)
@@ -205,7 +211,7 @@ pub fn add_tallies(
 /// A row as it was read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadRow {
-    /// Granularity; empty if the row sums up several.
+    /// Granularity.
     pub granularity: String,
     /// Dimension.
     pub dimension: String,
@@ -213,7 +219,7 @@ pub struct ReadRow {
     pub bucket: UnixMs,
     /// Key.
     pub key: String,
-    /// Sums, with the histogram if it was asked for.
+    /// Sums.
     pub rollup: Rollup,
 }
 
@@ -227,22 +233,11 @@ pub fn add_series_rows(lines: &mut Lines, spans: &[Span], rows: Vec<ReadRow>) {
     }
 }
 
-/// Adds rows of a split, summed up over its spans.
+/// Adds rows of a split.
 pub fn add_split_rows(lines: &mut Lines, split: Split, rows: Vec<ReadRow>) {
     for row in rows {
         let key = line_of(&row.dimension, split, &row.key);
         lines.entry((0, key)).or_default().merge(&Sums { rollup: row.rollup, last_at: 0 });
-    }
-}
-
-/// Adds the histograms of rows to lines that are there.
-pub fn add_histograms(lines: &mut Lines, split: Split, rows: Vec<(String, String, Histogram)>) {
-    for (dimension, key, histogram) in rows {
-        if let Some(sums) = lines.get_mut(&(0, line_of(&dimension, split, &key))) {
-            for (bin, count) in histogram.iter() {
-                sums.rollup.latency.add(bin, count);
-            }
-        }
     }
 }
 

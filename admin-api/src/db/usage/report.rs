@@ -1,4 +1,5 @@
 //! Reports: rows of the rollups, and sums that are not rows yet, read in one transaction of the database of usage.
+//! A second one reads the lines that are shown; if a fold came between the two, both are made again.
 
 mod list;
 mod order;
@@ -11,15 +12,17 @@ use super::super::{Db, StoreError, UsageDb, params, sql, to_json, usage_sql};
 use contract::usage::{RouteUsage, TokenUsage};
 use domain::id::{RouteId, TeamId, TokenId};
 use domain::time::UnixMs;
-use domain::usage::report::{LineKey, Lines, Question, Split, Whose, busiest_first, keep_busiest};
+use domain::usage::report::{
+    Candidates, LineKey, Lines, Parts, Pending, Question, Split, Whose, busiest_first,
+};
 use domain::usage::rollup::Rollup;
-use domain::usage::span::{Granularity, Interval, Span, sum_spans};
+use domain::usage::span::{Granularity, Interval, sum_spans};
 use domain::usage::tally::{Sums, Tallies};
-use reading::{Shown, pending_in, read_question};
+use reading::{Shown, pending_in, read_question, read_shown};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// How often a report is read again because a fold moved calls into the rows meanwhile.
+/// How often a report is read at most. Folds are a minute apart, so the second time is the last.
 const ATTEMPTS: u32 = 3;
 
 /// A report: its series, and its busiest tokens and routes.
@@ -64,24 +67,23 @@ pub async fn report(
     split: usize,
 ) -> Result<Report, StoreError> {
     let mut attempt = 1;
-    let parts = loop {
+    let (series, tokens, routes) = loop {
         let (version, reading) = read_question(usage, &question).await?;
-        let mut parts = question.parts(reading);
-        keep_busiest(&mut parts.tokens, split);
-        keep_busiest(&mut parts.routes, split);
-        let shown = [Shown::of(Split::Token, &mut parts.tokens), Shown::of(Split::Route, &mut parts.routes)];
-        if reading::add_histograms(usage, question.whose, question.sums, shown).await? == version
-            || attempt == ATTEMPTS
-        {
-            break parts;
+        let Parts { series, tokens, routes } = question.parts(reading);
+        let shown = |by, lines: Candidates| Shown::new(by, lines.busiest(split), lines);
+        let shown = vec![shown(Split::Token, tokens), shown(Split::Route, routes)];
+        let (later, lines) = read_shown(usage, question.whose, question.sums, shown).await?;
+        if later == version || attempt == ATTEMPTS {
+            let mut lines = lines.into_iter();
+            break (series, lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
         }
         attempt += 1;
     };
-    let names = names(db, &parts.tokens, &parts.routes).await?;
+    let names = names(db, &tokens, &routes).await?;
     Ok(Report {
-        series: parts.series.into_iter().map(|((at, _), sums)| (at, sums.rollup)).collect(),
-        tokens: busiest_first(parts.tokens).into_iter().map(|line| token_usage(line, &names)).collect(),
-        routes: busiest_first(parts.routes).into_iter().map(|line| route_usage(line, &names)).collect(),
+        series: series.into_iter().map(|((at, _), sums)| (at, sums.rollup)).collect(),
+        tokens: busiest_first(tokens).into_iter().map(|line| token_usage(line, &names)).collect(),
+        routes: busiest_first(routes).into_iter().map(|line| route_usage(line, &names)).collect(),
     })
 }
 
@@ -151,15 +153,8 @@ pub async fn calls(usage: &UsageDb, teams: Option<&[TeamId]>) -> Result<u64, Sto
         Some(teams) => ("team", to_json(teams)?),
     };
     let whose = Whose { teams: teams.map(<[TeamId]>::to_vec), ..Whose::default() };
-    let weeks = Span {
-        granularity: Granularity::Week,
-        from: 0,
-        to: UnixMs::MAX / 2,
-        offset_ms: 0,
-        width_ms: Granularity::Week.width_ms(),
-    };
     let mut statements = vec![usage.statement(usage_sql!("report_calls"), params![dimension, &keys])?];
-    statements.extend(reading::pending_statements(usage, &[weeks])?);
+    statements.extend(reading::pending_statements(usage, &Pending::all())?);
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let folded: Vec<Row> = results.next().map(super::super::rows_of).transpose()?.unwrap_or_default();

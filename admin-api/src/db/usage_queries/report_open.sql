@@ -1,6 +1,6 @@
--- Sums that are not rows yet. Those of five minutes are read for any time, because they say when a route was last
--- called. ?1 names of granularities as JSON · ?2 start and ?3 end of the buckets, unix ms
+-- Sums that are not rows yet. ?1 buckets as JSON (`domain::usage::report::Pending`), which may overlap
 SELECT granularity, bucket, sums
 FROM open
-WHERE granularity = '5m'
-    OR (granularity IN (SELECT value FROM json_each(?1)) AND bucket >= ?2 AND bucket < ?3)
+WHERE EXISTS (
+    SELECT 1 FROM json_each(?1)
+    WHERE value ->> 'granularity' = open.granularity AND open.bucket >= value ->> 'from' AND open.bucket < value ->> 'to')

@@ -1,12 +1,13 @@
 //! A whole report: what is asked, what one transaction read for it, and the lines made of that.
 
-use super::{Lines, LineKey, Range, ReadRow, Split, Whose, add_series_rows, add_split_rows, add_tallies};
+use super::{LineKey, Lines, Range, ReadRow, Split, Whose, add_series_rows, add_tallies, line_of};
 use crate::id::{RouteId, TokenId};
 use crate::time::UnixMs;
 use crate::usage::span::{Granularity, Span};
 use crate::usage::tally::{Sums, Tallies};
+use serde::Serialize;
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// What a report asks.
 #[derive(Clone, Copy, Debug)]
@@ -24,100 +25,163 @@ pub struct Question<'a> {
 pub struct Reading {
     /// Rows of the series.
     pub series: Vec<ReadRow>,
-    /// Rows by token.
-    pub tokens: Vec<ReadRow>,
-    /// Rows by route.
-    pub routes: Vec<ReadRow>,
+    /// Counts by token.
+    pub tokens: Vec<RankRow>,
+    /// Counts by route.
+    pub routes: Vec<RankRow>,
     /// Sums that are not rows yet.
     pub pending: Tallies,
 }
 
-/// The lines of a report. Those of tokens and routes have only the histograms of sums that are not rows yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// What a report is made of, before it is known which lines are shown.
+#[derive(Clone, Debug)]
 pub struct Parts {
     /// By interval.
     pub series: Lines,
     /// By token.
-    pub tokens: Lines,
+    pub tokens: Candidates,
     /// By route.
-    pub routes: Lines,
+    pub routes: Candidates,
 }
 
 impl Question<'_> {
-    /// Returns the lines of a report.
+    /// Puts together what was read.
     pub fn parts(&self, reading: Reading) -> Parts {
         let Reading { series, tokens, routes, pending } = reading;
-        let mut parts = Parts::default();
-        add_series_rows(&mut parts.series, self.series, series);
-        add_tallies(&mut parts.series, self.whose, Split::Whole, self.series, &pending, true);
-        for (lines, split, rows) in
-            [(&mut parts.tokens, Split::Token, tokens), (&mut parts.routes, Split::Route, routes)]
-        {
-            add_split_rows(lines, split, rows);
-            add_tallies(lines, self.whose, split, self.sums, &pending, false);
+        let mut lines = Lines::new();
+        add_series_rows(&mut lines, self.series, series);
+        add_tallies(&mut lines, self.whose, Split::Whole, self.series, &pending, true);
+        Parts {
+            series: lines,
+            tokens: Candidates::of(self.whose, Split::Token, self.sums, tokens, &pending),
+            routes: Candidates::of(self.whose, Split::Route, self.sums, routes, &pending),
         }
-        parts
     }
 
     /// Returns which sums that are not rows yet may count in the report.
-    pub fn pending(&self) -> Pending {
+    pub fn pending(&self) -> Vec<Pending> {
         pending_of(self.series.iter().chain(self.sums))
     }
 }
 
-/// Which sums that are not rows yet are to be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What lines are ranked by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// All calls.
+    pub calls: u64,
+    /// Those with the outcome `ok`.
+    pub ok: u64,
+}
+
+/// Counts of a key, over all rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RankRow {
+    /// Dimension.
+    pub dimension: String,
+    /// Key.
+    pub key: String,
+    /// The counts.
+    pub counts: Counts,
+}
+
+/// Lines by token or by route, of which a report shows some. All other sums are read for those only.
+#[derive(Clone, Debug)]
+pub struct Candidates {
+    counts: BTreeMap<LineKey, Counts>,
+    pending: Lines,
+}
+
+impl Candidates {
+    /// Adds up rows, and sums that are not rows yet.
+    pub fn of(whose: &Whose, split: Split, spans: &[Span], rows: Vec<RankRow>, pending: &Tallies) -> Self {
+        let mut lines = Lines::new();
+        add_tallies(&mut lines, whose, split, spans, pending, false);
+        let mut counts = BTreeMap::<LineKey, Counts>::new();
+        let of_rows = rows.into_iter().map(|row| (line_of(&row.dimension, split, &row.key), row.counts));
+        let of_pending = lines.iter().map(|((_, key), Sums { rollup, .. })| {
+            (key.clone(), Counts { calls: rollup.calls, ok: rollup.ok })
+        });
+        for (key, more) in of_rows.chain(of_pending) {
+            let sum = counts.entry(key).or_default();
+            sum.calls = sum.calls.saturating_add(more.calls);
+            sum.ok = sum.ok.saturating_add(more.ok);
+        }
+        Self { counts, pending: lines }
+    }
+
+    /// Returns the counts of a line.
+    pub fn counts(&self, key: &LineKey) -> Counts {
+        self.counts.get(key).copied().unwrap_or_default()
+    }
+
+    /// Returns the busiest lines, at most `most`.
+    pub fn busiest(&self, most: usize) -> Vec<LineKey> {
+        let mut ranking: Vec<_> =
+            self.counts.iter().map(|(key, counts)| (Reverse(counts.calls), key)).collect();
+        ranking.sort_unstable();
+        ranking.into_iter().take(most).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Returns sums that are not rows yet of the lines that are shown. Their rows are to be added.
+    pub fn shown(mut self, keys: &[LineKey]) -> Lines {
+        let line = |key: &LineKey| {
+            let key = (0, key.clone());
+            let sums = self.pending.remove(&key).unwrap_or_default();
+            (key, sums)
+        };
+        keys.iter().map(line).collect()
+    }
+}
+
+/// Buckets whose sums are not rows yet, as the SQL takes them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Pending {
-    /// Their granularities: a bucket that is wider than every span counts in none.
-    pub granularities: Vec<&'static str>,
+    /// Their granularity.
+    pub granularity: &'static str,
     /// The first bucket, unix ms.
     pub from: UnixMs,
     /// The end of the buckets, exclusive.
     pub to: UnixMs,
 }
 
-/// Returns which sums that are not rows yet may count in some spans.
-pub fn pending_of<'a>(spans: impl IntoIterator<Item = &'a Span>) -> Pending {
-    let mut pending = Pending { granularities: vec![], from: UnixMs::MAX, to: 0 };
-    let mut coarsest = None;
-    for span in spans {
-        coarsest = coarsest.max(Some(span.granularity));
-        pending.from = pending.from.min(span.from);
-        // Its last bucket counts as a whole.
-        let width_ms = span.granularity.width_ms();
-        pending.to = pending.to.max(span.granularity.bucket(span.to + width_ms - 1));
+impl Pending {
+    /// Returns the buckets that say when a route was last called: when they are over, a table says so.
+    pub fn last_calls() -> Self {
+        Self { granularity: Granularity::FiveMinutes.as_str(), from: 0, to: UnixMs::MAX }
     }
-    let is_read = |granularity: &Granularity| coarsest.is_some_and(|coarsest| *granularity <= coarsest);
-    pending.granularities = Granularity::ALL.into_iter().filter(is_read).map(Granularity::as_str).collect();
-    pending
-}
 
-/// Keeps the busiest lines, at most `most`.
-pub fn keep_busiest(lines: &mut Lines, most: usize) {
-    if lines.len() > most {
-        let kept: BTreeSet<_> = ranking(lines).into_iter().take(most).map(|(_, key)| key.clone()).collect();
-        lines.retain(|(_, key), _| kept.contains(key));
+    /// Returns the buckets of all time.
+    pub fn all() -> Vec<Self> {
+        let of =
+            |granularity: Granularity| Self { granularity: granularity.as_str(), from: 0, to: UnixMs::MAX };
+        Granularity::ALL.into_iter().map(of).collect()
     }
 }
 
-fn ranking(lines: &Lines) -> Vec<(Reverse<u64>, &LineKey)> {
-    let mut ranking: Vec<_> =
-        lines.iter().map(|((_, key), sums)| (Reverse(sums.rollup.calls), key)).collect();
-    ranking.sort_unstable();
-    ranking
+/// Returns the buckets whose sums may count in some spans. The buckets of a week that is not over, the largest of
+/// all, count only if that week is read as a whole.
+pub fn pending_of<'a>(spans: impl IntoIterator<Item = &'a Span>) -> Vec<Pending> {
+    let of = |span: &Span| {
+        let (from, width_ms) = (span.from, span.granularity.width_ms());
+        // The last bucket counts as a whole.
+        let to = span.granularity.bucket(span.to + width_ms - 1);
+        let within = span.granularity;
+        let is_within = move |granularity: &Granularity| *granularity <= within;
+        let pending = move |granularity: Granularity| Pending { granularity: granularity.as_str(), from, to };
+        Granularity::ALL.into_iter().filter(is_within).map(pending)
+    };
+    spans.into_iter().flat_map(of).collect()
 }
 
 /// Returns the lines, the busiest first.
 pub fn busiest_first(lines: Lines) -> Vec<(LineKey, Sums)> {
     let mut sorted: Vec<_> = lines.into_iter().map(|((_, key), sums)| (key, sums)).collect();
-    sorted.sort_by(|(a, a_sums), (b, b_sums)| {
-        (b_sums.rollup.calls, a).cmp(&(a_sums.rollup.calls, b))
-    });
+    sorted.sort_by(|(a, a_sums), (b, b_sums)| (b_sums.rollup.calls, a).cmp(&(a_sums.rollup.calls, b)));
     sorted
 }
 
 impl Whose {
-    /// Returns the ranges that hold the rows of some lines, for their histograms.
+    /// Returns the ranges that hold the rows of some lines.
     pub fn ranges_of_lines<'a>(
         &self,
         split: Split,

@@ -79,7 +79,9 @@ proptest! {
         for split in [Split::Whole, Split::Token, Split::Route] {
             let mut of_tallies = Lines::new();
             add_tallies(&mut of_tallies, &whose, split, &spans, &tallies, false);
-            of_tallies.values_mut().for_each(|sums| sums.last_at = 0);
+            for sums in of_tallies.values_mut() {
+                sums.last_at = 0;
+            }
             let mut of_rows = Lines::new();
             add_split_rows(&mut of_rows, split, read(&rows, &whose.ranges_of(split, &spans)));
             prop_assert_eq!(&of_tallies, &of_rows, "{:?} {:?}", whose, split);

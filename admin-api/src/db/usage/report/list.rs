@@ -3,13 +3,12 @@
 use super::super::super::{Db, StoreError, UsageDb, params, sql, to_json};
 use super::ATTEMPTS;
 use super::order::{After, Entity, page_of, place_of};
-use super::reading::{Shown, SplitReading, add_histograms, read_split};
+use super::reading::{Shown, SplitReading, read_shown, read_split};
 use contract::usage::{RouteUsage, TokenUsage, UsageSort};
 use domain::id::{RouteId, TokenId};
 use domain::usage::report::{LineKey, Split, Whose};
 use domain::usage::rollup::Rollup;
 use domain::usage::span::Span;
-use std::collections::BTreeSet;
 
 /// The tokens or routes that a list shows, and the position to start from.
 #[derive(Debug)]
@@ -87,18 +86,18 @@ async fn page_with_sums(
 ) -> Result<Vec<(After, Entity, Rollup)>, StoreError> {
     let mut attempt = 1;
     loop {
-        let mut reading = read_split(usage, wanted.whose, split, wanted.spans).await?;
+        let reading = read_split(usage, wanted.whose, split, wanted.spans).await?;
         let page = page_in(&reading, wanted, split, &entities);
-        let keys: BTreeSet<_> = page.iter().map(|(_, entity)| key_of(entity, split)).collect();
-        reading.lines.retain(|(_, key), _| keys.contains(key));
-        let shown = [Shown::of(split, &mut reading.lines)];
-        let version = add_histograms(usage, wanted.whose, wanted.spans, shown).await?;
-        if version != reading.version && attempt < ATTEMPTS {
+        let keys = page.iter().map(|(_, entity)| key_of(entity, split)).collect();
+        let shown = vec![Shown::new(split, keys, reading.candidates)];
+        let (later, lines) = read_shown(usage, wanted.whose, wanted.spans, shown).await?;
+        if later != reading.version && attempt < ATTEMPTS {
             attempt += 1;
             continue;
         }
+        let mut lines = lines.into_iter().next().unwrap_or_default();
         let with_sums = |(place, entity): (After, Entity)| {
-            let sums = reading.lines.remove(&(0, key_of(&entity, split))).unwrap_or_default();
+            let sums = lines.remove(&(0, key_of(&entity, split))).unwrap_or_default();
             (place, entity, sums.rollup)
         };
         return Ok(page.into_iter().map(with_sums).collect());
@@ -112,12 +111,11 @@ fn page_in(
     split: Split,
     entities: &[Entity],
 ) -> Vec<(After, Entity)> {
-    let none = Rollup::default();
     let placed = |entity: &Entity| {
-        let sums = reading.lines.get(&(0, key_of(entity, split))).map_or(&none, |sums| &sums.rollup);
         let last_at = entity.last_at.max(reading.last_calls.get(&entity.id).copied());
         let entity = Entity { last_at, ..entity.clone() };
-        (place_of(&entity, sums, wanted.sort), entity)
+        let counts = reading.candidates.counts(&key_of(&entity, split));
+        (place_of(&entity, counts, wanted.sort), entity)
     };
     page_of(entities.iter().map(placed).collect(), wanted.after, wanted.limit)
 }

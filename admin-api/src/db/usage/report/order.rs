@@ -3,7 +3,7 @@
 use contract::usage::UsageSort;
 use domain::id::TeamId;
 use domain::time::UnixMs;
-use domain::usage::rollup::Rollup;
+use domain::usage::report::Counts;
 use serde::Deserialize;
 use std::cmp::Ordering;
 
@@ -36,11 +36,11 @@ pub struct After {
 }
 
 /// Returns an entity's place in the list.
-pub fn place_of(entity: &Entity, sums: &Rollup, sort: UsageSort) -> After {
+pub fn place_of(entity: &Entity, counts: Counts, sort: UsageSort) -> After {
     let number = |n: u64| SortValue::Number(i64::try_from(n).unwrap_or(i64::MAX));
     let value = match sort {
-        UsageSort::Calls => number(sums.calls),
-        UsageSort::Errors => number(sums.calls.saturating_sub(sums.ok)),
+        UsageSort::Calls => number(counts.calls),
+        UsageSort::Errors => number(counts.calls.saturating_sub(counts.ok)),
         UsageSort::LastUsed => SortValue::Number(entity.last_at.unwrap_or(0)),
         // As `lower` does in SQL.
         UsageSort::Name => SortValue::Text(entity.name.to_ascii_lowercase()),
@@ -74,7 +74,7 @@ mod tests {
     fn items(sort: UsageSort) -> Vec<(After, ())> {
         let of = |(id, name, calls, ok, last_at): (&str, &str, u64, u64, Option<i64>)| {
             let entity = Entity { id: id.into(), name: name.into(), team_id: None, last_at };
-            (place_of(&entity, &Rollup { calls, ok, ..Rollup::default() }, sort), ())
+            (place_of(&entity, Counts { calls, ok }, sort), ())
         };
         [
             ("1", "b", 5, 5, Some(9)),
@@ -95,7 +95,8 @@ mod tests {
             (UsageSort::LastUsed, "14325"),
             (UsageSort::Name, "24153"),
         ] {
-            let ids = |page: &[(After, ())]| page.iter().map(|(place, ())| place.id.as_str()).collect::<String>();
+            let ids =
+                |page: &[(After, ())]| page.iter().map(|(place, ())| place.id.as_str()).collect::<String>();
             assert_eq!(ids(&page_of(items(sort), None, 9)), wanted, "{sort:?}");
             for limit in 1..4 {
                 let (mut after, mut seen) = (None, String::new());

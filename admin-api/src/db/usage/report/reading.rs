@@ -1,12 +1,14 @@
 //! Reads what reports are made of.
 
-use super::super::super::{Statement, StoreError, UsageDb, from_json, params, rows_of, to_json, usage_sql};
+use super::super::super::{
+    Statement, StoreError, UsageDb, from_json, params, readable, rows_of, to_json, usage_sql,
+};
 use domain::time::UnixMs;
 use domain::usage::report::{
-    Lines, Pending, Question, Range, ReadRow, Reading, Split, Whose, add_histograms as add,
-    add_split_rows, add_tallies, buckets, pending_of,
+    Candidates, Counts, LineKey, Lines, Pending, Question, Range, RankRow, ReadRow, Reading, Split, Whose,
+    add_split_rows, buckets, pending_of,
 };
-use domain::usage::rollup::{Histogram, Rollup, SUMS};
+use domain::usage::rollup::{Rollup, SUMS};
 use domain::usage::span::{Granularity, Span};
 use domain::usage::tally::{Tallies, Tally};
 use edge::log::{Source, log};
@@ -15,17 +17,14 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use worker::D1Result;
 
-/// A row of the rollups, or sums over several. Its sums are JSON, because D1's numbers are exact up to 2^53 only.
+/// A row of the rollups. Its sums are JSON, because D1's numbers are exact up to 2^53 only.
 #[derive(Debug, Deserialize)]
 struct Row {
-    #[serde(default)]
     granularity: String,
     dimension: String,
-    #[serde(default)]
     bucket: UnixMs,
     key: String,
     sums: String,
-    #[serde(default)]
     histogram: String,
 }
 
@@ -34,28 +33,31 @@ impl TryFrom<Row> for ReadRow {
 
     fn try_from(row: Row) -> Result<Self, StoreError> {
         let sums: [u64; SUMS] = from_json(&row.sums)?;
-        Ok(Self {
-            granularity: row.granularity,
-            dimension: row.dimension,
-            bucket: row.bucket,
-            key: row.key,
-            rollup: Rollup::of(sums, histogram(&row.histogram)),
-        })
+        // An unreadable histogram counts for nothing.
+        let rollup = Rollup::of(sums, serde_json::from_str(&row.histogram).unwrap_or_default());
+        let Row { granularity, dimension, bucket, key, .. } = row;
+        Ok(Self { granularity, dimension, bucket, key, rollup })
     }
-}
-
-/// Reads a histogram. An unreadable one counts for nothing.
-fn histogram(text: &str) -> Histogram {
-    serde_json::from_str(text).unwrap_or_default()
-}
-
-/// Reads the rows of a statement's result.
-fn read_rows(result: Option<&D1Result>) -> Result<Vec<ReadRow>, StoreError> {
-    Ok(crate::db::readable(rows_in::<Row>(result)?))
 }
 
 fn rows_in<T: DeserializeOwned>(result: Option<&D1Result>) -> Result<Vec<T>, StoreError> {
     Ok(result.map(rows_of).transpose()?.unwrap_or_default())
+}
+
+fn read_rows(result: Option<&D1Result>) -> Result<Vec<ReadRow>, StoreError> {
+    Ok(readable(rows_in::<Row>(result)?))
+}
+
+fn ranking_in(result: Option<&D1Result>) -> Result<Vec<RankRow>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        dimension: String,
+        key: String,
+        calls: u64,
+        ok: u64,
+    }
+    let of = |Row { dimension, key, calls, ok }| RankRow { dimension, key, counts: Counts { calls, ok } };
+    Ok(rows_in::<Row>(result)?.into_iter().map(of).collect())
 }
 
 /// Makes the statement of a file that takes ranges and buckets.
@@ -64,16 +66,9 @@ fn over(usage: &UsageDb, sql: &str, ranges: &[Range], spans: &[Span]) -> Result<
 }
 
 /// Makes the statements that [`pending_in`] reads.
-pub fn pending_statements(usage: &UsageDb, spans: &[Span]) -> Result<Vec<Statement>, StoreError> {
-    statements_of(usage, &pending_of(spans))
-}
-
-fn statements_of(usage: &UsageDb, pending: &Pending) -> Result<Vec<Statement>, StoreError> {
-    // D1 takes whole numbers up to 2^53.
-    let bound = |at: UnixMs| at.clamp(0, crate::db::MAX_SAFE);
-    let granularities = to_json(&pending.granularities)?;
-    Ok(vec![
-        usage.statement(usage_sql!("report_open"), params![&granularities, bound(pending.from), bound(pending.to)])?,
+pub fn pending_statements(usage: &UsageDb, pending: &[Pending]) -> Result<[Statement; 2], StoreError> {
+    Ok([
+        usage.statement(usage_sql!("report_open"), params![&to_json(pending)?])?,
         usage.statement(usage_sql!("report_inbox"), &[])?,
     ])
 }
@@ -116,42 +111,41 @@ fn version_in(result: Option<&D1Result>) -> Result<Version, StoreError> {
     Ok(rows_in::<Version>(result)?.into_iter().next().unwrap_or_default())
 }
 
-/// Reads all that a report is made of, but the histograms of tokens and routes, in one transaction.
+/// Reads what a report is made of before it is known which lines are shown, in one transaction.
 pub async fn read_question(
     usage: &UsageDb,
     question: &Question<'_>,
 ) -> Result<(Version, Reading), StoreError> {
     let Question { whose, series, sums } = *question;
-    let by = |split| over(usage, usage_sql!("report_sums"), &whose.ranges_of(split, sums), sums);
+    let by = |split| over(usage, usage_sql!("report_ranking"), &whose.ranges_of(split, sums), sums);
     let mut statements = vec![
-        over(usage, usage_sql!("report_series"), &whose.ranges_of(Split::Whole, series), series)?,
+        over(usage, usage_sql!("report_rows"), &whose.ranges_of(Split::Whole, series), series)?,
         by(Split::Token)?,
         by(Split::Route)?,
     ];
-    statements.extend(statements_of(usage, &question.pending())?);
+    statements.extend(pending_statements(usage, &question.pending())?);
     statements.push(usage.statement(usage_sql!("report_version"), &[])?);
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let reading = Reading {
         series: read_rows(results.next())?,
-        tokens: read_rows(results.next())?,
-        routes: read_rows(results.next())?,
+        tokens: ranking_in(results.next())?,
+        routes: ranking_in(results.next())?,
         pending: pending_in(&mut results)?,
     };
     Ok((version_in(results.next())?, reading))
 }
 
-/// The sums by token or by route.
+/// Tokens or routes, of which a list shows some.
 #[derive(Debug)]
 pub struct SplitReading {
     pub version: Version,
-    /// The lines, with the histograms of sums that are not rows yet only.
-    pub lines: Lines,
+    pub candidates: Candidates,
     /// When each route was last called; empty for tokens.
     pub last_calls: BTreeMap<String, UnixMs>,
 }
 
-/// Reads the sums by token or by route, in one transaction.
+/// Reads what a list is made of before it is known which lines are shown, in one transaction.
 pub async fn read_split(
     usage: &UsageDb,
     whose: &Whose,
@@ -166,18 +160,22 @@ pub async fn read_split(
     let teams = whose.teams.as_ref().map(to_json).transpose()?;
     let mut statements = vec![
         usage.statement(usage_sql!("report_version"), &[])?,
-        over(usage, usage_sql!("report_sums"), &whose.ranges_of(split, spans), spans)?,
+        over(usage, usage_sql!("report_ranking"), &whose.ranges_of(split, spans), spans)?,
     ];
-    statements.extend(pending_statements(usage, spans)?);
+    let mut pending = pending_of(spans);
+    if split == Split::Route {
+        pending.push(Pending::last_calls());
+    }
+    statements.extend(pending_statements(usage, &pending)?);
     if split == Split::Route {
         statements.push(usage.statement(usage_sql!("report_last_calls"), params![teams.as_ref()])?);
     }
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
-    let (version, mut lines) = (version_in(results.next())?, Lines::new());
-    add_split_rows(&mut lines, split, read_rows(results.next())?);
+    let version = version_in(results.next())?;
+    let ranking = ranking_in(results.next())?;
     let pending = pending_in(&mut results)?;
-    add_tallies(&mut lines, whose, split, spans, &pending, false);
+    let candidates = Candidates::of(whose, split, spans, ranking, &pending);
     let mut last_calls = BTreeMap::new();
     if split == Split::Route {
         last_calls = whose.last_calls(&pending);
@@ -186,47 +184,43 @@ pub async fn read_split(
             *last = at.max(*last);
         }
     }
-    Ok(SplitReading { version, lines, last_calls })
+    Ok(SplitReading { version, candidates, last_calls })
 }
 
-/// Lines that lack the histograms of their rows.
+/// Lines that are shown.
 #[derive(Debug)]
-pub struct Shown<'a> {
+pub struct Shown {
     split: Split,
-    lines: &'a mut Lines,
+    keys: Vec<LineKey>,
+    candidates: Candidates,
 }
 
-impl<'a> Shown<'a> {
-    pub fn of(split: Split, lines: &'a mut Lines) -> Self {
-        Self { split, lines }
+impl Shown {
+    pub fn new(split: Split, keys: Vec<LineKey>, candidates: Candidates) -> Self {
+        Self { split, keys, candidates }
     }
 }
 
-/// Adds the histograms of rows to lines. Returns the version of the rollups that they are from.
-pub async fn add_histograms<const N: usize>(
+/// Reads the rows of the lines that are shown. Returns the lines, and the version of the rollups that they are from.
+pub async fn read_shown(
     usage: &UsageDb,
     whose: &Whose,
     spans: &[Span],
-    shown: [Shown<'_>; N],
-) -> Result<Version, StoreError> {
-    #[derive(Deserialize)]
-    struct Bins {
-        dimension: String,
-        key: String,
-        histogram: String,
-    }
+    shown: Vec<Shown>,
+) -> Result<(Version, Vec<Lines>), StoreError> {
     let mut statements = vec![usage.statement(usage_sql!("report_version"), &[])?];
-    for Shown { split, lines } in &shown {
-        let ranges = whose.ranges_of_lines(*split, spans, lines.keys().map(|(_, key)| key));
-        statements.push(over(usage, usage_sql!("report_histograms"), &ranges, spans)?);
+    for Shown { split, keys, .. } in &shown {
+        let ranges = whose.ranges_of_lines(*split, spans, keys);
+        statements.push(over(usage, usage_sql!("report_rows"), &ranges, spans)?);
     }
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let version = version_in(results.next())?;
-    for Shown { split, lines } in shown {
-        let rows = rows_in::<Bins>(results.next())?;
-        let rows = rows.into_iter().map(|row| (row.dimension, row.key, histogram(&row.histogram)));
-        add(lines, split, rows.collect());
+    let mut all = Vec::new();
+    for Shown { split, keys, candidates } in shown {
+        let mut lines = candidates.shown(&keys);
+        add_split_rows(&mut lines, split, read_rows(results.next())?);
+        all.push(lines);
     }
-    Ok(version)
+    Ok((version, all))
 }

@@ -1,4 +1,5 @@
--- The rows of a series, each with its histogram: a value that joined them could become too long for D1.
+-- Rows with their histograms: a value that joined these could become too long for D1. As JSON, sums beyond 2^53
+-- stay exact.
 -- ?1 ranges of keys as JSON (`domain::usage::report::Range`) · ?2 buckets as JSON (`domain::usage::report::Bucket`)
 WITH ranges AS MATERIALIZED (
     SELECT value ->> 'granularity' AS granularity, value ->> 'dimension' AS dimension, value ->> 'low' AS low,
