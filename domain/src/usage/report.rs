@@ -19,9 +19,9 @@ use std::collections::BTreeMap;
 /// The calls that a report covers; `None` means all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Whose {
-    /// Teams that called. If `token` is given, its team.
+    /// Teams that called. If `token` is given, its team, if that is known.
     pub teams: Option<Vec<TeamId>>,
-    /// The token that called; then `teams` is its team.
+    /// The token that called.
     pub token: Option<TokenId>,
     /// The route that was called.
     pub route: Option<RouteId>,
@@ -49,8 +49,8 @@ pub struct Range {
     pub low: String,
     /// The first key that is too high.
     pub high: String,
-    /// The end that keys must have; '' for any.
-    pub end: String,
+    /// Parts that keys must have beyond that, with spaces around them; '' for none.
+    pub parts: String,
 }
 
 /// Starts of buckets to read, as the SQL takes them.
@@ -116,10 +116,10 @@ impl Whose {
                 (false, true) => (String::new(), LAST.to_owned()),
                 (false, false) => (format!("{prefix} "), format!("{prefix}!")),
             };
-            // Only the stand-in for rows by route has the route at the end of its keys and no token before it.
-            let is_stand_in = dimension == Dimension::TokenRoute && !is_exact;
-            let end = route.filter(|_| is_stand_in).map(|route| format!(" {route}")).unwrap_or_default();
-            Range { granularity: granularity.as_str(), dimension: dimension.as_str(), low, high, end }
+            // A part behind one that is open: the token of a team that is not known, or the route of all tokens.
+            let behind: Vec<&str> = parts.iter().skip(given.len()).filter_map(|part| *part).collect();
+            let parts = if behind.is_empty() { String::new() } else { format!(" {} ", behind.join(" ")) };
+            Range { granularity: granularity.as_str(), dimension: dimension.as_str(), low, high, parts }
         };
         teams.into_iter().map(range).collect()
     }

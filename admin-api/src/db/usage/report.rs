@@ -47,16 +47,20 @@ impl Report {
     }
 }
 
-/// Narrows a report to a token. Returns `None` if nobody has that token, or a team that the report does not cover.
+/// Narrows a report to a token. Returns `None` if it is of a team that the report does not cover, or of none that is
+/// known: then only a report over all teams finds its calls.
 pub async fn narrow(db: &Db, whose: Whose, token: TokenId) -> Result<Option<Whose>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         team_id: TeamId,
     }
     let row: Option<Row> = db.first(db.statement(sql!("usage_token_team"), params![token.as_str()])?).await?;
-    let team = row.map(|row| row.team_id);
-    let team = team.filter(|team| whose.teams.as_ref().is_none_or(|teams| teams.contains(team)));
-    Ok(team.map(|team| Whose { teams: Some(vec![team]), token: Some(token), ..whose }))
+    let teams = match (row, whose.teams) {
+        (Some(Row { team_id }), teams) if teams.as_ref().is_none_or(|teams| teams.contains(&team_id)) => Some(vec![team_id]),
+        (None, None) => None,
+        _ => return Ok(None),
+    };
+    Ok(Some(Whose { teams, token: Some(token), route: whose.route }))
 }
 
 /// Reads a report. It has at most `split` tokens, and as many routes.

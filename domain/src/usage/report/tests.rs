@@ -26,7 +26,7 @@ fn read(rows: &[Row], ranges: &[Range]) -> Vec<ReadRow> {
         ranges.iter().any(|range| {
             (range.dimension, range.granularity) == (row.dimension.as_str(), row.granularity.as_str())
                 && (range.low.as_str()..range.high.as_str()).contains(&row.key.as_str())
-                && row.key.ends_with(&range.end)
+                && format!(" {} ", row.key).contains(&range.parts)
         })
     };
     rows.iter()
@@ -60,12 +60,14 @@ proptest! {
         token in proptest::option::of((1_u8..3, 1_u8..4)),
         route in proptest::option::of(1_u8..3),
         is_fine: bool,
+        is_unknown: bool,
     ) {
         let events: Vec<UsageEvent> = calls.into_iter().map(|(team, token, route)| call(team, token, route)).collect();
         let granularity = if is_fine { Granularity::FiveMinutes } else { Granularity::Day };
         let (tally, tallies) = tally_of(&events, granularity);
         let rows = rows_of(granularity, DAY, &tally);
         let teams = match token {
+            Some(_) if is_unknown => None,
             Some((team, _)) => Some(vec![format!("team-{team}").into()]),
             None => teams.map(|teams| teams.into_iter().map(|team| format!("team-{team}").into()).collect()),
         };
