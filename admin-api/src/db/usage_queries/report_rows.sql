@@ -3,7 +3,7 @@
 -- ?1 ranges of keys as JSON (`domain::usage::report::Range`) · ?2 buckets as JSON (`domain::usage::report::Bucket`)
 WITH ranges AS MATERIALIZED (
     SELECT value ->> 'granularity' AS granularity, value ->> 'dimension' AS dimension, value ->> 'low' AS low,
-        value ->> 'high' AS high, value ->> 'end' AS end
+        value ->> 'high' AS high, value ->> 'end' AS tail
     FROM json_each(?1)),
 buckets AS MATERIALIZED (
     SELECT value ->> 'granularity' AS granularity, value ->> 'at' AS at
@@ -16,4 +16,4 @@ FROM ranges CROSS JOIN buckets CROSS JOIN rollups AS r
 WHERE buckets.granularity = ranges.granularity
     AND r.dimension = ranges.dimension AND r.granularity = ranges.granularity AND r.bucket = buckets.at
     AND r.key >= ranges.low AND r.key < ranges.high
-    AND (ranges.end = '' OR substr(r.key, -length(ranges.end)) = ranges.end)
+    AND (ranges.tail = '' OR substr(r.key, -length(ranges.tail)) = ranges.tail)
