@@ -218,7 +218,7 @@ mod tests {
     use super::*;
     use crate::paging::parse_query;
     use domain::time::{DAY_MS, HOUR_MS, bucket_start};
-    use domain::usage::span::{Granularity, Interval};
+    use domain::usage::span::{Granularity, Interval, Span};
 
     const NOW: UnixMs = 1_763_870_461_000;
 
@@ -274,11 +274,11 @@ mod tests {
         assert_eq!(period.from % DAY_MS, 0);
     }
 
-    /// A series of whole days counts its last day as a whole, so tokens and routes must as well.
     #[test]
-    fn sums_cover_the_calls_of_the_series() {
+    fn a_series_ends_within_a_day_where_sums_do() {
         let period = period("from=2025-11-01T00:00:00Z&to=2025-11-20T10:00:00Z&interval=day").unwrap();
-        assert_eq!(period.to % DAY_MS, 10 * HOUR_MS);
-        assert_eq!(period.sums.last().map(|span| span.to % DAY_MS), Some(0));
+        let ends = |spans: &[Span]| spans.last().map(|span| (span.granularity, span.from % DAY_MS, span.to));
+        assert_eq!(ends(&period.series), Some((Granularity::Hour, 0, period.to)));
+        assert_eq!(ends(&period.series), ends(&period.sums));
     }
 }

@@ -283,9 +283,9 @@ fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> Repor
 /// The same report, counted from the calls.
 fn counted(calls: &[UsageEvent], whose: &Whose, period: &Period, offset_at: impl Fn(i64) -> i64) -> Report {
     let mut parts = Report::default();
-    let finest_ms = period.series[0].granularity.width_ms();
+    let finest_ms = if period.interval == Interval::FiveMinutes { FINE_MS } else { HOUR_MS };
     for call in calls {
-        // The period covers whole buckets of its series.
+        // The period covers whole hours, or whole five minutes.
         let bucket = call.at - call.at % finest_ms;
         if bucket < period.from || bucket >= period.to || !whose.covers(&Caller::of(call)) {
             continue;
@@ -350,11 +350,13 @@ fn periods(now: i64, dice: &mut Dice) -> Vec<(Period, Zone)> {
     let mut periods = vec![
         since(now - 14 * DAY_MS - dice.roll(DAY_MS), now, Interval::Hour, ZONES[0]),
         since(now - 9 * DAY_MS, now - dice.roll(2 * DAY_MS), Interval::Hour, ZONES[0]),
+        since(now - DAY_MS, now - dice.roll(HOUR_MS), Interval::Hour, ZONES[0]),
         since(fine - 2 * DAY_MS + FINE_MS, now, Interval::FiveMinutes, ZONES[0]),
         since(fine - DAY_MS, fine - dice.roll(6 * HOUR_MS), Interval::FiveMinutes, ZONES[0]),
     ];
     for zone in ZONES {
         periods.push(since(now - 30 * DAY_MS, now, Interval::Day, zone));
+        periods.push(since(now - 9 * DAY_MS, now - dice.roll(HOUR_MS), Interval::Day, zone));
         periods.push(since(now - 25 * DAY_MS, now - dice.roll(9 * DAY_MS), Interval::Day, zone));
     }
     periods

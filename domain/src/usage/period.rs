@@ -75,10 +75,11 @@ impl Period {
             return Err(PeriodRefusal::IntervalsGone);
         }
         let from = interval_start(from, interval, &offset_at);
-        let series = series_spans(from, to, interval, offset_at);
-        // The series counts its last bucket as a whole, and its parts are to add up.
-        let width_ms = series.last().map_or(1, |span| span.granularity.width_ms());
-        let sums = sum_spans(from, bucket_start(to + width_ms - 1, width_ms), interval, now);
+        let mut series = series_spans(from, to, interval, offset_at);
+        if to < now {
+            cut_last_day(&mut series);
+        }
+        let sums = sum_spans(from, to, interval, now);
         // The first interval may begin up to a day before `from`.
         let hours_since = now - HOURLY_KEPT_MS - DAY_MS;
         let is_gone = |span: &Span| span.granularity == Granularity::Hour && span.from < hours_since;
@@ -87,4 +88,19 @@ impl Period {
         }
         Ok(Self { from, to, interval, series, sums })
     }
+}
+
+/// Reads the last day of a series by hours if the period ends within it, as sums over the same period do: the parts of
+/// a report are to add up.
+fn cut_last_day(series: &mut Vec<Span>) {
+    let Some(last) = series.pop() else { return };
+    let midnight = bucket_start(last.to, DAY_MS).max(last.from);
+    if last.granularity != Granularity::Day || midnight == last.to {
+        series.push(last);
+        return;
+    }
+    if last.from < midnight {
+        series.push(Span { to: midnight, ..last.clone() });
+    }
+    series.push(Span { granularity: Granularity::Hour, from: midnight, ..last });
 }

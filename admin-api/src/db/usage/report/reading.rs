@@ -17,6 +17,9 @@ use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
 use worker::D1Result;
 
+/// The most ranges in one parameter, which D1 takes up to 2 MB long.
+const MOST_RANGES: usize = 3_000;
+
 /// A row of the rollups. Its sums are JSON, because D1's numbers are exact up to 2^53 only.
 #[derive(Debug, Deserialize)]
 struct Row {
@@ -209,17 +212,24 @@ pub async fn read_shown(
     shown: Vec<Shown>,
 ) -> Result<(Version, Vec<Lines>), StoreError> {
     let mut statements = vec![usage.statement(usage_sql!("report_version"), &[])?];
+    let mut counts = Vec::new();
     for Shown { split, keys, .. } in &shown {
         let ranges = whose.ranges_of_lines(*split, spans, keys);
-        statements.push(over(usage, usage_sql!("report_rows"), &ranges, spans)?);
+        let parts = ranges.chunks(MOST_RANGES);
+        counts.push(parts.len());
+        for ranges in parts {
+            statements.push(over(usage, usage_sql!("report_rows"), ranges, spans)?);
+        }
     }
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let version = version_in(results.next())?;
     let mut all = Vec::new();
-    for Shown { split, keys, candidates } in shown {
+    for (Shown { split, keys, candidates }, count) in shown.into_iter().zip(counts) {
         let mut lines = candidates.shown(&keys);
-        add_split_rows(&mut lines, split, read_rows(results.next())?);
+        for result in results.by_ref().take(count) {
+            add_split_rows(&mut lines, split, read_rows(Some(result))?);
+        }
         all.push(lines);
     }
     Ok((version, all))
