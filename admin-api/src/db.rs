@@ -6,7 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Env};
+use worker::{Bucket, D1Database, D1PreparedStatement, D1Result, Env};
 
 pub mod audit;
 pub mod dashboard;
@@ -28,6 +28,8 @@ pub mod usage;
 /// The D1 bindings: everything but usage, and usage.
 const DB: &str = "DB";
 const USAGE_DB: &str = "USAGE_DB";
+/// The bucket of raw calls; it need not be bound.
+const CALLS: &str = "CALLS";
 
 /// The largest integer that is exact in a JavaScript number, the only kind of number that D1 accepts.
 pub const MAX_SAFE: i64 = (1 << 53) - 1;
@@ -159,7 +161,8 @@ impl Db {
     /// Opens the database of usage for the same invocation.
     pub fn usage(&self, env: &Env) -> Result<UsageDb, StoreError> {
         let d1 = env.d1(USAGE_DB).map_err(|e| StoreError::Unreachable(e.to_string()))?;
-        Ok(UsageDb(Self { d1: Rc::new(d1), budget: self.budget.clone() }))
+        let db = Self { d1: Rc::new(d1), budget: self.budget.clone() };
+        Ok(UsageDb { db, bucket: env.bucket(CALLS).ok() })
     }
 
     pub fn budget(&self) -> &Budget {
@@ -203,8 +206,12 @@ impl Db {
 }
 
 /// The database of usage. A type of its own, so that no statement reaches the wrong database.
-#[derive(Clone, Debug)]
-pub struct UsageDb(Db);
+#[derive(Clone)]
+pub struct UsageDb {
+    db: Db,
+    /// Holds raw calls, if it is bound.
+    bucket: Option<Bucket>,
+}
 
 impl UsageDb {
     /// Opens it for an invocation that does not need the other database.
@@ -212,21 +219,25 @@ impl UsageDb {
         Db::open(env)?.usage(env)
     }
 
+    pub fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
+    }
+
     pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {
-        self.0.statement(sql, params)
+        self.db.statement(sql, params)
     }
 
     pub async fn rows<T: DeserializeOwned>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
-        self.0.rows(statement).await
+        self.db.rows(statement).await
     }
 
     pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
-        self.0.first(statement).await
+        self.db.first(statement).await
     }
 
     /// Runs the statements as one transaction.
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<D1Result>, StoreError> {
-        self.0.batch(statements).await
+        self.db.batch(statements).await
     }
 }
 

@@ -1,10 +1,12 @@
 //! Lists raw calls, newest first: those of the inbox, then segment after segment.
 
+use super::bodies::{self, Body};
 use super::folding::unpacked;
 use crate::db::{StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
 use domain::usage::UsageEvent;
 use domain::usage::segment::{Found, RawCall, Search};
+use edge::log::{Source, log};
 use serde::Deserialize;
 use std::collections::HashMap;
 
@@ -12,7 +14,7 @@ use std::collections::HashMap;
 const OPENED: usize = 50;
 /// Segments that are read at once.
 const AT_ONCE: usize = 4;
-/// Searches from the start, if segments are merged while they are read.
+/// Searches from the start, if segments are replaced while they are read.
 const TRIES: usize = 3;
 /// Follows every id in a cursor.
 const LAST_ID: &str = "\u{7f}";
@@ -33,18 +35,22 @@ struct Candidate {
 
 /// Finds at most `limit` calls. If they are that many, the last one's position is where to go on.
 pub async fn find(db: &UsageDb, search: &Search, limit: usize) -> Result<Calls, StoreError> {
-    let mut found = None;
-    for _ in 0..TRIES {
-        found = try_find(db, search, limit).await?;
-        if found.is_some() {
-            break;
+    for _ in 1..TRIES {
+        if let Some(found) = try_find(db, search, limit, false).await? {
+            return Ok(found);
         }
     }
-    found.ok_or_else(|| StoreError::Unreachable("segments were merged while they were read".to_owned()))
+    let found = try_find(db, search, limit, true).await?;
+    found.ok_or_else(|| StoreError::Unreachable("segments cannot be read".to_owned()))
 }
 
-/// As [`find`]; `None` if a segment was merged meanwhile.
-async fn try_find(db: &UsageDb, search: &Search, limit: usize) -> Result<Option<Calls>, StoreError> {
+/// As [`find`]; `None` if a segment is gone, unless `is_last`: then it is left out.
+async fn try_find(
+    db: &UsageDb,
+    search: &Search,
+    limit: usize,
+    is_last: bool,
+) -> Result<Option<Calls>, StoreError> {
     let words = to_json(&search.words())?;
     let most = u32::try_from(OPENED + 1).unwrap_or(u32::MAX);
     let results = db
@@ -72,12 +78,15 @@ async fn try_find(db: &UsageDb, search: &Search, limit: usize) -> Result<Option<
         if found.is_full_at(first.until) {
             break;
         }
-        let Some(bodies) = read(db, &group).await? else { return Ok(None) };
-        for (candidate, calls) in group.iter().zip(bodies) {
+        for (candidate, calls) in group.iter().zip(read(db, &group).await?) {
             if found.is_full_at(candidate.until) {
                 break;
             }
-            found.add(search, calls);
+            match calls {
+                Some(calls) => found.add(search, calls),
+                None if is_last => log(Source::Isolate, "segment left out", &candidate.id.to_string()),
+                None => return Ok(None),
+            }
         }
         opened += group.len();
         next = candidates.get(opened..).unwrap_or_default().iter();
@@ -92,20 +101,17 @@ async fn try_find(db: &UsageDb, search: &Search, limit: usize) -> Result<Option<
     Ok(Some(Calls { calls: calls.iter().filter_map(RawCall::event).collect(), further }))
 }
 
-/// Reads the calls of some segments, in their order; `None` if one is gone.
-async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Option<Vec<Vec<RawCall>>>, StoreError> {
-    #[derive(Deserialize)]
-    struct Row {
-        id: i64,
-        body: String,
-    }
+/// Reads the calls of some segments, in their order; `None` for one that is gone.
+async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Vec<Option<Vec<RawCall>>>, StoreError> {
     let ids: Vec<i64> = group.iter().map(|candidate| candidate.id).collect();
-    let rows: Vec<Row> = db.rows(db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?).await?;
-    let bodies: HashMap<i64, String> = rows.into_iter().map(|row| (row.id, row.body)).collect();
+    let rows: Vec<Body> = db.rows(db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?).await?;
+    let bodies: HashMap<i64, Body> = rows.into_iter().map(|body| (body.id, body)).collect();
     let mut read = Vec::new();
     for id in ids {
-        let Some(body) = bodies.get(&id) else { return Ok(None) };
-        read.push(unpacked(body).await?);
+        read.push(match bodies.get(&id) {
+            Some(body) => bodies::read(db, body).await?,
+            None => None,
+        });
     }
-    Ok(Some(read))
+    Ok(read)
 }

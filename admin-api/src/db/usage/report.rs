@@ -18,7 +18,8 @@ use domain::usage::report::{
 use domain::usage::rollup::Rollup;
 use domain::usage::span::{Granularity, Interval, sum_spans};
 use domain::usage::tally::{Sums, Tallies};
-use reading::{Shown, pending_in, read_question, read_shown};
+pub use reading::{pending_in, pending_statements};
+use reading::{Shown, read_question, read_shown};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -158,7 +159,7 @@ pub async fn calls(usage: &UsageDb, teams: Option<&[TeamId]>) -> Result<u64, Sto
     };
     let whose = Whose { teams: teams.map(<[TeamId]>::to_vec), ..Whose::default() };
     let mut statements = vec![usage.statement(usage_sql!("report_calls"), params![dimension, &keys])?];
-    statements.extend(reading::pending_statements(usage, &Pending::all())?);
+    statements.extend(pending_statements(usage, &Pending::all())?);
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let folded: Vec<Row> = results.next().map(super::super::rows_of).transpose()?.unwrap_or_default();
