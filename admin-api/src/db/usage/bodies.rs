@@ -6,6 +6,7 @@
 use super::folding::unpacked;
 use crate::db::{StoreError, UsageDb};
 use domain::usage::segment::RawCall;
+use edge::log::{Source, log};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
