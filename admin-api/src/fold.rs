@@ -135,6 +135,7 @@ fn last_calls(rows: &[Row]) -> Vec<LastCall> {
             *at = row.sums.last_at.max(*at);
         }
     }
-    let call = |((route, team), at): ((&str, &str), UnixMs)| LastCall { route: route.into(), team: team.into(), at };
+    let call =
+        |((route, team), at): ((&str, &str), UnixMs)| LastCall { route: route.into(), team: team.into(), at };
     last.into_iter().map(call).collect()
 }

@@ -104,7 +104,8 @@ async fn try_find(
 /// Reads the calls of some segments, in their order; `None` for one that is gone.
 async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Vec<Option<Vec<RawCall>>>, StoreError> {
     let ids: Vec<i64> = group.iter().map(|candidate| candidate.id).collect();
-    let rows: Vec<Body> = db.rows(db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?).await?;
+    let rows: Vec<Body> =
+        db.rows(db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?).await?;
     let bodies: HashMap<i64, Body> = rows.into_iter().map(|body| (body.id, body)).collect();
     let mut read = Vec::new();
     for id in ids {

@@ -44,7 +44,12 @@ struct Batch {
 }
 
 /// Folds if the inbox is large or was not folded for long.
-pub async fn run_if_due(db: &UsageDb, waiting: u64, folded_at: UnixMs, now: UnixMs) -> Result<(), StoreError> {
+pub async fn run_if_due(
+    db: &UsageDb,
+    waiting: u64,
+    folded_at: UnixMs,
+    now: UnixMs,
+) -> Result<(), StoreError> {
     if waiting > MUCH || folded_at < now - LATE_MS { run(db, now).await } else { Ok(()) }
 }
 
@@ -100,10 +105,12 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     let segment = segment.filter(|_| last.is_some());
     let last = last.unwrap_or_default();
     let plan = plan(&open, arrived, calls, last, now).map_err(unreadable)?;
-    let folded = batches.last().map_or(
-        State { version: state.version, ..state },
-        |last| State { folded_to: last.id, stored_at: last.at, lag_ms: last.lag_ms, ..state },
-    );
+    let folded = batches.last().map_or(State { version: state.version, ..state }, |last| State {
+        folded_to: last.id,
+        stored_at: last.at,
+        lag_ms: last.lag_ms,
+        ..state
+    });
     let id = segment.as_ref().map(|segment| segment.id);
     db.batch(statements(db, &plan, folded, id, now).await?).await?;
     bodies::forget(db, segment.and_then(|segment| segment.object).into_iter().collect()).await;

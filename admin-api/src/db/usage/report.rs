@@ -18,8 +18,8 @@ use domain::usage::report::{
 use domain::usage::rollup::Rollup;
 use domain::usage::span::{Granularity, Interval, sum_spans};
 use domain::usage::tally::{Sums, Tallies};
-pub use reading::{pending_in, pending_statements};
 use reading::{Shown, read_question, read_shown};
+pub use reading::{pending_in, pending_statements};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -57,7 +57,9 @@ pub async fn narrow(db: &Db, whose: Whose, token: TokenId) -> Result<Option<Whos
     }
     let row: Option<Row> = db.first(db.statement(sql!("usage_token_team"), params![token.as_str()])?).await?;
     let teams = match (row, whose.teams) {
-        (Some(Row { team_id }), teams) if teams.as_ref().is_none_or(|teams| teams.contains(&team_id)) => Some(vec![team_id]),
+        (Some(Row { team_id }), teams) if teams.as_ref().is_none_or(|teams| teams.contains(&team_id)) => {
+            Some(vec![team_id])
+        }
         (None, None) => None,
         _ => return Ok(None),
     };

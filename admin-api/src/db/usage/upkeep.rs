@@ -140,7 +140,8 @@ async fn remove_segments(db: &UsageDb, before: UnixMs, limit: u32) -> Result<u64
         calls: u64,
         object: Option<String>,
     }
-    let rows: Vec<Row> = db.rows(db.statement(usage_sql!("segments_oldest"), params![before, limit])?).await?;
+    let rows: Vec<Row> =
+        db.rows(db.statement(usage_sql!("segments_oldest"), params![before, limit])?).await?;
     if rows.is_empty() {
         return Ok(0);
     }
