@@ -2,6 +2,8 @@
 
 use crate::budget::Budget;
 use edge::log::{Source, log};
+use js_sys::{Array, JSON};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::rc::Rc;
@@ -261,24 +263,38 @@ pub fn size_of(result: &D1Result) -> Result<u64, StoreError> {
 /// and left out: it must not fail the whole list, and grants nothing.
 pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
     all_rows_of(result).or_else(|error| match error {
-        StoreError::Unreadable(_) => {
-            let rows: Vec<Value> = all_rows_of(result)?;
-            let read = |row| {
-                serde_json::from_value(row)
-                    .inspect_err(|e| log(Source::Isolate, "row left out", &e.to_string()))
-                    .ok()
-            };
-            Ok(rows.into_iter().filter_map(read).collect())
-        }
+        StoreError::Unreadable(_) => Ok(each_row_of(result)?.into_iter().filter_map(read_or_log).collect()),
         other => Err(other),
     })
 }
 
+fn read_or_log<T>((_, row): ReadRow<T>) -> Option<T> {
+    row.inspect_err(|e| log(Source::Isolate, "row left out", &e.to_string())).ok()
+}
+
 fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
+    serde_json::from_str(&json_of(result)?).map_err(unreadable)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Unreadable(error.to_string())
+}
+
+/// A row as D1 returned it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct JsRow(#[serde(deserialize_with = "serde_wasm_bindgen::preserve::deserialize")] JsValue);
+
+/// Returns all rows as JSON: one text crosses from JavaScript instead of each field.
+fn json_of(result: &D1Result) -> Result<String, StoreError> {
     if let Some(error) = result.error() {
         return Err(StoreError::Unreachable(error));
     }
-    result.results().map_err(|e| StoreError::Unreadable(e.to_string()))
+    let rows: Vec<JsRow> = result.results().map_err(|e| StoreError::Unreadable(e.to_string()))?;
+    let rows: Array = rows.into_iter().map(|row| row.0).collect();
+    let json = JSON::stringify(&rows).ok().and_then(|json| json.as_string());
+    json.ok_or_else(|| StoreError::Unreadable("rows without JSON".to_owned()))
 }
 
 /// Converts rows to items. One that cannot be converted is logged and left out, as in [`rows_of`].
@@ -294,11 +310,10 @@ pub type ReadRow<T> = (Value, Result<T, StoreError>);
 
 /// Reads each row separately: one that cannot be read fails no other.
 pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow<T>>, StoreError> {
-    let read = |row: Value| {
-        let parsed = serde_json::from_value(row.clone()).map_err(|e| StoreError::Unreadable(e.to_string()));
-        (row, parsed)
-    };
-    Ok(rows_of::<Value>(result)?.into_iter().map(read).collect())
+    let rows: Vec<Value> = all_rows_of(result)?;
+    // Read from text: another reader for each type would make the Worker a tenth larger.
+    let read = |row: Value| (serde_json::from_str(&row.to_string()).map_err(unreadable), row);
+    Ok(rows.into_iter().map(read).map(|(parsed, row)| (row, parsed)).collect())
 }
 
 /// Reads a JSON column; gives the empty value if it cannot be read, because an unreadable value grants

@@ -12,6 +12,8 @@ use std::collections::HashMap;
 
 /// Segments that one request opens. With 20,000 calls each that is a million calls.
 const OPENED: usize = 50;
+/// Segments that a request knows of. Of one time there are few: each holds the calls of an hour or a day.
+const CANDIDATES: u32 = 2_000;
 /// Segments that are read at once.
 const AT_ONCE: usize = 4;
 /// Searches from the start, if segments are replaced while they are read.
@@ -52,11 +54,13 @@ async fn try_find(
     is_last: bool,
 ) -> Result<Option<Calls>, StoreError> {
     let words = to_json(&search.words())?;
-    let most = u32::try_from(OPENED + 1).unwrap_or(u32::MAX);
     let results = db
         .batch(vec![
             db.statement(usage_sql!("inbox_calls"), params![search.from, search.before.0])?,
-            db.statement(usage_sql!("segments_find"), params![search.from, search.before.0, &words, most])?,
+            db.statement(
+                usage_sql!("segments_find"),
+                params![search.from, search.before.0, &words, CANDIDATES],
+            )?,
         ])
         .await?;
     #[derive(Deserialize)]
@@ -70,18 +74,17 @@ async fn try_find(
     for batch in inbox {
         found.add(search, unpacked(&batch.calls).await?);
     }
-    let mut next = candidates.iter();
+    let mut left = candidates.as_slice();
     let mut opened = 0;
     loop {
-        let group: Vec<&Candidate> = next.clone().take(AT_ONCE.min(OPENED - opened)).collect();
+        // Beyond the bound only what is needed so that the next request starts earlier than this one.
+        let may_open = |candidate: &&Candidate| opened < OPENED || candidate.until >= search.before.0;
+        let group: Vec<&Candidate> = left.iter().take(AT_ONCE).take_while(may_open).collect();
         let Some(first) = group.first() else { break };
         if found.is_full_at(first.until) {
             break;
         }
         for (candidate, calls) in group.iter().zip(read(db, &group).await?) {
-            if found.is_full_at(candidate.until) {
-                break;
-            }
             match calls {
                 Some(calls) => found.add(search, calls),
                 None if is_last => log(Source::Isolate, "segment left out", &candidate.id.to_string()),
@@ -89,16 +92,23 @@ async fn try_find(
             }
         }
         opened += group.len();
-        next = candidates.get(opened..).unwrap_or_default().iter();
+        left = left.get(group.len()..).unwrap_or_default();
     }
-    let is_full = found.is_full_at(UnixMs::MIN);
-    let calls = found.into_calls();
-    let further = if is_full {
-        calls.last().map(|last| (last.at(), last.position().1.to_owned()))
+    Ok(Some(list_of(found, left.first())))
+}
+
+/// Lists what was found, down to the next segment that was not opened: behind its last call there may be others.
+fn list_of(found: Found, next: Option<&Candidate>) -> Calls {
+    let is_cut = next.filter(|next| !found.is_full_at(next.until));
+    let is_full = is_cut.is_none() && found.is_full_at(UnixMs::MIN);
+    let mut calls = found.into_calls();
+    let further = if let Some(next) = is_cut {
+        calls.retain(|call| call.at() > next.until);
+        Some((next.until, LAST_ID.to_owned()))
     } else {
-        next.next().map(|candidate| (candidate.until, LAST_ID.to_owned()))
+        calls.last().filter(|_| is_full).map(|last| (last.at(), last.position().1.to_owned()))
     };
-    Ok(Some(Calls { calls: calls.iter().filter_map(RawCall::event).collect(), further }))
+    Calls { calls: calls.iter().filter_map(RawCall::event).collect(), further }
 }
 
 /// Reads the calls of some segments, in their order; `None` for one that is gone.
@@ -115,4 +125,40 @@ async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Vec<Option<Vec<RawCa
         });
     }
     Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::usage::segment::decode;
+
+    fn calls(times: &[UnixMs]) -> Vec<RawCall> {
+        let ids: Vec<String> = times.iter().map(|at| format!("\"c{at}\"")).collect();
+        let mut calls = Vec::new();
+        for (at, id) in times.iter().zip(&ids) {
+            let text = format!(
+                r#"{{"calls":1,"columns":{{"id":[{id}],"at":[{at}],"token_id":["t"],"team":["x"],"path":["/"],"method":["GET"],"status":[200],"outcome":["ok"],"latency_ms":[1],"gateway_ms":[1],"request_id":["r"]}}}}"#
+            );
+            calls.extend(decode(text.as_bytes()).unwrap());
+        }
+        calls
+    }
+
+    fn listed(limit: usize, next_until: Option<UnixMs>) -> (Vec<UnixMs>, Option<(UnixMs, String)>) {
+        let search = Search { before: (100, String::new()), ..Search::default() };
+        let mut found = Found::new(limit);
+        found.add(&search, calls(&[9, 7, 5, 3]));
+        let next = next_until.map(|until| Candidate { id: 1, until });
+        let Calls { calls, further } = list_of(found, next.as_ref());
+        (calls.iter().map(|call| call.at).collect(), further)
+    }
+
+    #[test]
+    fn a_search_that_stops_lists_nothing_behind_which_calls_may_be_missing() {
+        assert_eq!(listed(9, None), (vec![9, 7, 5, 3], None));
+        assert_eq!(listed(9, Some(6)), (vec![9, 7], Some((6, LAST_ID.to_owned()))));
+        assert_eq!(listed(2, Some(6)), (vec![9, 7], Some((7, "c7".to_owned()))));
+        assert_eq!(listed(3, Some(6)), (vec![9, 7], Some((6, LAST_ID.to_owned()))));
+        assert_eq!(listed(4, None), (vec![9, 7, 5, 3], Some((3, "c3".to_owned()))));
+    }
 }
