@@ -26,7 +26,7 @@ pub struct OpenPart {
     pub sums: String,
 }
 
-/// What a fold writes.
+/// The writes of a fold.
 #[derive(Debug, Default)]
 pub struct Plan {
     /// JSON arrays of rows, each below the largest parameter.

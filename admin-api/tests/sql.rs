@@ -18,8 +18,12 @@ mod people;
 mod tokens;
 #[path = "sql/upkeep.rs"]
 mod upkeep;
+#[path = "sql/usage_cost.rs"]
+mod usage_cost;
 #[path = "sql/usage_reports.rs"]
 mod usage_reports;
+#[path = "sql/usage_reports_speed.rs"]
+mod usage_reports_speed;
 #[path = "sql/usage_store.rs"]
 mod usage_store;
 

@@ -77,7 +77,7 @@ pub async fn notifications(
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// What usage has to tell.
+/// News about usage.
 #[derive(Debug)]
 pub struct UsageNews {
     /// Routes that fail, as JSON.

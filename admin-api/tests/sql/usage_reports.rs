@@ -6,28 +6,27 @@ use domain::usage::outcome::Outcome;
 use domain::usage::period::Period;
 use domain::usage::report::{
     Candidates, Counts, LineKey, Lines, Parts, Pending, Question, Range, RankRow, ReadRow, Reading, Split,
-    Whose, add_split_rows, buckets, busiest_first, pending_of,
+    Whose, add_split_rows, buckets, pending_of,
 };
-use domain::usage::rollup::{Rollup, bin_of};
+use domain::usage::rollup::Rollup;
 use domain::usage::span::{Granularity, Interval, Span};
-use domain::usage::tally::{Caller, Sums, Tallies, Tally};
+use domain::usage::tally::{Caller, Tallies, Tally};
 use domain::usage::{AiUsage, UsageEvent};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-const FINE_MS: i64 = 300_000;
+pub const FINE_MS: i64 = 300_000;
 /// 2026-03-29T01:00Z, when Berlin goes from +1 to +2.
-const SPRING: i64 = 1_774_746_000_000;
+pub const SPRING: i64 = 1_774_746_000_000;
 
-fn query(name: &str) -> String {
+pub fn query(name: &str) -> String {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/usage_queries");
     fs::read_to_string(folder.join(format!("{name}.sql"))).unwrap()
 }
 
-fn migrated() -> Connection {
+pub fn migrated() -> Connection {
     let db = Connection::open_in_memory().unwrap();
     for file in sql_files("../usage-migrations") {
         db.execute_batch(&fs::read_to_string(&file).unwrap()).unwrap();
@@ -36,10 +35,10 @@ fn migrated() -> Connection {
 }
 
 /// A deterministic generator (`SplitMix64`).
-struct Dice(u64);
+pub struct Dice(u64);
 
 impl Dice {
-    fn roll(&mut self, sides: i64) -> i64 {
+    pub fn roll(&mut self, sides: i64) -> i64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -47,7 +46,7 @@ impl Dice {
         i64::try_from((z ^ (z >> 31)) % sides.unsigned_abs()).unwrap()
     }
 
-    fn call(&mut self, at: i64) -> UsageEvent {
+    pub fn call(&mut self, at: i64) -> UsageEvent {
         let (team, token, route) = (self.roll(3), self.roll(3), self.roll(4));
         let n = |n: i64| u64::try_from(n).unwrap();
         UsageEvent {
@@ -84,23 +83,23 @@ impl Dice {
     }
 }
 
-const COLUMNS: &str = "calls, ok, client_errors, upstream_errors, timeouts, gateway_errors, denied, limited, \
+pub const COLUMNS: &str = "calls, ok, client_errors, upstream_errors, timeouts, gateway_errors, denied, limited, \
     latency_sum_ms, gateway_sum_ms, bytes_in, bytes_out, prompt_tokens, completion_tokens, cached_tokens, cost_micros";
 
 /// The database of usage, as intake and fold write it.
-struct Store {
-    db: Connection,
+pub struct Store {
+    pub db: Connection,
     open: Tallies,
     arrived: Tallies,
     inbox: i64,
 }
 
 impl Store {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { db: migrated(), open: Tallies::default(), arrived: Tallies::default(), inbox: 0 }
     }
 
-    fn take_in(&mut self, tallies: Tallies) {
+    pub fn take_in(&mut self, tallies: Tallies) {
         self.inbox += 1;
         let sums = serde_json::to_string(&tallies).unwrap();
         self.db
@@ -109,7 +108,7 @@ impl Store {
         self.arrived.extend(tallies);
     }
 
-    fn fold(&mut self, now: i64) {
+    pub fn fold(&mut self, now: i64) {
         let transaction = self.db.transaction().unwrap();
         let rows = fold(&mut self.open, std::mem::take(&mut self.arrived), now);
         for row in rows {
@@ -134,7 +133,7 @@ impl Store {
     }
 }
 
-fn note_last_call(db: &Connection, row: &Row) {
+pub fn note_last_call(db: &Connection, row: &Row) {
     let key: Vec<&str> = row.key.split(' ').collect();
     if let ("team-route", [team, route]) = (row.dimension.as_str(), key.as_slice()) {
         db.prepare_cached(
@@ -146,7 +145,7 @@ fn note_last_call(db: &Connection, row: &Row) {
     }
 }
 
-fn add_row(db: &Connection, row: &Row) {
+pub fn add_row(db: &Connection, row: &Row) {
     let key = params![row.dimension.as_str(), row.granularity.as_str(), row.bucket, row.key];
     let before: Option<String> = db
         .prepare_cached(&format!(
@@ -174,7 +173,7 @@ fn add_row(db: &Connection, row: &Row) {
     db.prepare_cached(&sql).unwrap().execute(rusqlite::params_from_iter(values)).unwrap();
 }
 
-fn rows<T>(
+pub fn rows<T>(
     db: &Connection,
     name: &str,
     ranges: &[Range],
@@ -188,7 +187,7 @@ fn rows<T>(
     rows.map(Result::unwrap).collect()
 }
 
-fn read_rows(db: &Connection, ranges: &[Range], spans: &[Span]) -> Vec<ReadRow> {
+pub fn read_rows(db: &Connection, ranges: &[Range], spans: &[Span]) -> Vec<ReadRow> {
     rows(db, "report_rows", ranges, spans, |row| {
         let (sums, histogram): (String, String) = (row.get("sums")?, row.get("histogram")?);
         Ok(ReadRow {
@@ -204,7 +203,7 @@ fn read_rows(db: &Connection, ranges: &[Range], spans: &[Span]) -> Vec<ReadRow> 
     })
 }
 
-fn read_ranking(db: &Connection, whose: &Whose, split: Split, spans: &[Span]) -> Vec<RankRow> {
+pub fn read_ranking(db: &Connection, whose: &Whose, split: Split, spans: &[Span]) -> Vec<RankRow> {
     rows(db, "report_ranking", &whose.ranges_of(split, spans), spans, |row| {
         let n = |name: &str| row.get::<_, i64>(name).map(i64::unsigned_abs);
         Ok(RankRow {
@@ -215,7 +214,7 @@ fn read_ranking(db: &Connection, whose: &Whose, split: Split, spans: &[Span]) ->
     })
 }
 
-fn read_pending(db: &Connection, pending: &[Pending]) -> Tallies {
+pub fn read_pending(db: &Connection, pending: &[Pending]) -> Tallies {
     let mut tallies = Tallies::default();
     let mut statement = db.prepare_cached(&query("report_open")).unwrap();
     let rows = statement.query_map([serde_json::to_string(pending).unwrap()], |row| {
@@ -233,7 +232,7 @@ fn read_pending(db: &Connection, pending: &[Pending]) -> Tallies {
     tallies
 }
 
-fn read_shown(
+pub fn read_shown(
     db: &Connection,
     whose: &Whose,
     split: Split,
@@ -256,14 +255,14 @@ fn read_shown(
 
 /// A report's lines.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Report {
-    series: Lines,
-    tokens: Lines,
-    routes: Lines,
+pub struct Report {
+    pub series: Lines,
+    pub tokens: Lines,
+    pub routes: Lines,
 }
 
 /// A report as the handler makes it.
-fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> Report {
+pub fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> Report {
     let question = Question { whose, series: &period.series, sums: &period.sums };
     let sums = &period.sums;
     let reading = Reading {
@@ -281,7 +280,12 @@ fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> Repor
 }
 
 /// The same report, counted from the calls.
-fn counted(calls: &[UsageEvent], whose: &Whose, period: &Period, offset_at: impl Fn(i64) -> i64) -> Report {
+pub fn counted(
+    calls: &[UsageEvent],
+    whose: &Whose,
+    period: &Period,
+    offset_at: impl Fn(i64) -> i64,
+) -> Report {
     let mut parts = Report::default();
     let finest_ms = if period.interval == Interval::FiveMinutes { FINE_MS } else { HOUR_MS };
     for call in calls {
@@ -311,7 +315,7 @@ fn counted(calls: &[UsageEvent], whose: &Whose, period: &Period, offset_at: impl
     parts
 }
 
-fn without_times(mut parts: Report) -> Report {
+pub fn without_times(mut parts: Report) -> Report {
     for lines in [&mut parts.series, &mut parts.tokens, &mut parts.routes] {
         for sums in lines.values_mut() {
             sums.last_at = 0;
@@ -321,7 +325,7 @@ fn without_times(mut parts: Report) -> Report {
 }
 
 /// Every kind of calls that a report can cover.
-fn all_whose() -> Vec<Whose> {
+pub fn all_whose() -> Vec<Whose> {
     let team = |n: i64| format!("team-{n}").into();
     let mut all = vec![];
     for route in [None, Some("rte_1"), Some("")] {
@@ -334,15 +338,15 @@ fn all_whose() -> Vec<Whose> {
     all
 }
 
-type Zone = fn(i64) -> i64;
-const ZONES: [Zone; 4] = [
+pub type Zone = fn(i64) -> i64;
+pub const ZONES: [Zone; 4] = [
     |_| 0,
     |_| 8 * HOUR_MS,
     |at| if at < SPRING { HOUR_MS } else { 2 * HOUR_MS },
     |_| 5 * HOUR_MS + HOUR_MS / 2,
 ];
 
-fn periods(now: i64, dice: &mut Dice) -> Vec<(Period, Zone)> {
+pub fn periods(now: i64, dice: &mut Dice) -> Vec<(Period, Zone)> {
     let since = |from: i64, to: i64, interval, zone: Zone| {
         (Period::of(Some(from), Some(to), Some(interval), now, zone).unwrap(), zone)
     };
@@ -363,7 +367,7 @@ fn periods(now: i64, dice: &mut Dice) -> Vec<(Period, Zone)> {
 }
 
 /// Takes calls in over 25 days, at random times and up to three days late, with a fold now and then.
-fn filled(dice: &mut Dice, calls: &mut Vec<UsageEvent>) -> (Store, i64) {
+pub fn filled(dice: &mut Dice, calls: &mut Vec<UsageEvent>) -> (Store, i64) {
     let mut store = Store::new();
     let mut now = SPRING - 12 * DAY_MS + dice.roll(DAY_MS);
     for _ in 0..150 {
@@ -388,7 +392,7 @@ fn filled(dice: &mut Dice, calls: &mut Vec<UsageEvent>) -> (Store, i64) {
 }
 
 /// Counts all calls of all time, as the first page does.
-fn calls_of_all_time(db: &Connection, whose: &Whose) -> u64 {
+pub fn calls_of_all_time(db: &Connection, whose: &Whose) -> u64 {
     let (dimension, keys) = match &whose.teams {
         None => ("all", r#"[""]"#.to_owned()),
         Some(teams) => ("team", serde_json::to_string(teams).unwrap()),
@@ -402,7 +406,7 @@ fn calls_of_all_time(db: &Connection, whose: &Whose) -> u64 {
 }
 
 /// Returns when each route was last called, as the list of routes does.
-fn last_calls(db: &Connection, whose: &Whose, spans: &[Span]) -> BTreeMap<String, i64> {
+pub fn last_calls(db: &Connection, whose: &Whose, spans: &[Span]) -> BTreeMap<String, i64> {
     let mut pending = pending_of(spans);
     pending.push(Pending::last_calls());
     let mut last = whose.last_calls(&read_pending(db, &pending));
@@ -465,139 +469,6 @@ fn usage_reports_look_rows_up_by_dimension_bucket_and_range_of_keys() {
 }
 
 /// Lines of calls that all took `latency_ms`.
-fn line(calls: u64, latency_ms: u32) -> Sums {
-    let mut sums = Sums::default();
-    for _ in 0..calls {
-        sums.rollup.calls += 1;
-        sums.rollup.ok += 1;
-        sums.rollup.latency.add(bin_of(latency_ms), 1);
-    }
-    sums
-}
-
-fn caller(team: i64, token: i64, route: i64) -> Caller {
-    Caller {
-        team: format!("team-{team}"),
-        token: format!("tok_{token:024}"),
-        route: format!("rte_{route:024}"),
-        model: String::new(),
-    }
-}
-
-/// The longest that a read may take here, without optimization and beside other tests. Alone it takes a tenth.
-const DEBUG_BOUND: Duration = Duration::from_secs(1);
-
-/// Reads, and fails if that takes too long.
-#[expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "it measures, and --nocapture shows what"
-)]
-fn timed<T>(told: &str, read: impl FnOnce() -> T) -> T {
-    let start = Instant::now();
-    let result = read();
-    let took = start.elapsed();
-    println!("{told}: {} ms", took.as_millis());
-    assert!(took < DEBUG_BOUND, "{told} took {took:?}");
-    result
-}
-
-/// Fills 90 days, in buckets of a granularity, and returns the time after them.
-fn filled_over_90_days(granularity: Granularity, of_bucket: impl Fn(i64) -> Tally) -> (Store, i64) {
-    let mut store = Store::new();
-    let start = SPRING - SPRING % DAY_MS - 60 * DAY_MS;
-    for day in 0..90 {
-        let mut arrived = Tallies::default();
-        let a_day = DAY_MS / granularity.width_ms();
-        for n in day * a_day..(day + 1) * a_day {
-            arrived.merge(granularity, start + n * granularity.width_ms(), of_bucket(n));
-        }
-        store.take_in(arrived);
-        store.fold(start + (day + 1) * DAY_MS);
-    }
-    (store, start + 90 * DAY_MS + HOUR_MS)
-}
-
-/// In one value, the histograms of 340 tokens on one route would be longer than D1 takes.
-#[test]
-fn usage_reports_of_400_tokens_on_one_route_over_90_days() {
-    let (store, now) = filled_over_90_days(Granularity::Hour, |hour| {
-        let mut tally = Tally::default();
-        for n in 0..10 {
-            let token = (hour * 7 + n * 40) % 400;
-            tally.add(caller(token % 20, token, 1), &line(1, u32::try_from(n * 97 + hour % 13).unwrap()));
-        }
-        tally
-    });
-    let route = |teams| Whose { teams, token: None, route: Some(format!("rte_{:024}", 1).into()) };
-    let member = Some(vec!["team-3".into()]);
-    for zone in [ZONES[0], ZONES[1], ZONES[2]] {
-        let period = Period::of(Some(now - 90 * DAY_MS), None, Some(Interval::Day), now, zone).unwrap();
-        let parts = timed("400 tokens, admin", || report(&store.db, &route(None), &period, 50));
-        assert_eq!(parts.tokens.len(), 50);
-        let of_route = parts.routes.values().next().unwrap();
-        let hours = u64::try_from((now - HOUR_MS - period.from).min(90 * DAY_MS) / HOUR_MS).unwrap();
-        assert_eq!(of_route.rollup.calls, hours * 10);
-        assert_eq!(of_route.rollup.latency.iter().map(|(_, n)| n).sum::<u64>(), hours * 10);
-        for token in parts.tokens.values() {
-            assert_eq!(token.rollup.latency.iter().map(|(_, n)| n).sum::<u64>(), token.rollup.calls);
-        }
-        let parts = timed("400 tokens, member", || report(&store.db, &route(member.clone()), &period, 50));
-        assert_eq!(parts.tokens.len(), 20);
-        let none = Whose { teams: Some(vec!["team-99".into()]), ..Whose::default() };
-        let parts = timed("400 tokens, a team with no calls", || report(&store.db, &none, &period, 50));
-        assert_eq!(parts, Report::default());
-    }
-}
-
-#[test]
-fn usage_reports_of_1000_routes_and_50000_pairs_over_90_days() {
-    const PAIRS: i64 = 50_000;
-    // Each pair is called on one of the days; a token calls 50 routes.
-    let (store, now) = filled_over_90_days(Granularity::Day, |day| {
-        let mut tally = Tally::default();
-        for pair in (day * PAIRS / 90)..((day + 1) * PAIRS / 90) {
-            let pair = pair * 7_919 % PAIRS;
-            let token = pair / 50;
-            tally.add(caller(token % 20, token, (token * 17 + pair % 50 * 20) % 1_000), &line(1, 50));
-        }
-        tally
-    });
-    let period = Period::of(Some(now - 90 * DAY_MS), None, Some(Interval::Day), now, ZONES[0]).unwrap();
-    let team = Whose { teams: Some(vec!["team-3".into()]), ..Whose::default() };
-    let none = Whose { teams: Some(vec!["team-99".into()]), ..Whose::default() };
-    let many =
-        Whose { teams: Some((0..20).map(|n| format!("team-{n}").into()).collect()), ..Whose::default() };
-    let token = Whose {
-        teams: Some(vec!["team-3".into()]),
-        token: Some(format!("tok_{:024}", 3).into()),
-        ..Whose::default()
-    };
-    let route = Whose { route: Some(format!("rte_{:024}", 1).into()), ..Whose::default() };
-    for (told, whose) in [
-        ("50,000 pairs, admin", &Whose::default()),
-        ("50,000 pairs, member of a team", &team),
-        ("50,000 pairs, member of every team", &many),
-        ("50,000 pairs, a token", &token),
-        ("50,000 pairs, a route", &route),
-        ("50,000 pairs, a team with no calls", &none),
-    ] {
-        let parts = timed(told, || report(&store.db, whose, &period, 50));
-        let calls = |lines: &Lines| lines.values().map(|sums| sums.rollup.calls).sum::<u64>();
-        let busiest = busiest_first(parts.tokens.clone());
-        assert!(busiest.windows(2).all(|pair| pair[0].1.rollup.calls >= pair[1].1.rollup.calls));
-        if *whose == Whose::default() || *whose == many {
-            assert!(calls(&parts.series) > 49_000, "{}", calls(&parts.series));
-            assert_eq!((parts.tokens.len(), parts.routes.len()), (50, 50));
-        }
-        // The lists read every token and every route.
-        for split in [Split::Token, Split::Route] {
-            let told = format!("{told}, ranking by {split:?}");
-            timed(&told, || read_ranking(&store.db, whose, split, &period.sums));
-        }
-    }
-}
-
 #[test]
 fn usage_reports_equal_the_sums_of_the_calls() {
     let mut seen = 0;

@@ -97,7 +97,7 @@ pub struct Row {
     pub granularity: Granularity,
     /// Start of its bucket, unix ms.
     pub bucket: UnixMs,
-    /// Whose calls, by the parts of the dimension.
+    /// The parts of the dimension, separated by a space.
     pub key: String,
     /// The sums.
     pub sums: Sums,

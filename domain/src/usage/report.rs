@@ -29,7 +29,7 @@ pub struct Whose {
     pub route: Option<RouteId>,
 }
 
-/// What a report's lines stand for.
+/// The things that a report has a line for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Split {
     /// One line in all.
@@ -158,7 +158,7 @@ pub fn line_of(dimension: &str, split: Split, key: &str) -> LineKey {
     LineKey::of(split, team, token, route)
 }
 
-/// What a line stands for.
+/// The thing that a line is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineKey {
     /// Id of a token or route; empty for the whole, and for calls that matched no route.

@@ -1,11 +1,11 @@
-//! Texts of segments: in the bucket `CALLS` if that is bound, otherwise in their rows.
+//! Packed calls, and the texts of segments: in the bucket `CALLS` if that is bound, otherwise in their rows.
 //!
 //! An object is named by its digest and written before the transaction that names it, so a death in between leaves an
 //! object that nothing names, never a row without its object. The bucket's own rule deletes what is old.
 
-use super::folding::unpacked;
 use crate::db::{StoreError, UsageDb};
-use domain::usage::segment::RawCall;
+use domain::usage::segment::{RawCall, decode, encode};
+use edge::deflate::{pack, unpack};
 use edge::log::{Source, log};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -16,6 +16,30 @@ pub struct Body {
     pub id: i64,
     pub object: Option<String>,
     pub body: String,
+}
+
+/// Packs calls as the database keeps them; none are ''.
+pub async fn packed(calls: &[RawCall]) -> Result<String, StoreError> {
+    if calls.is_empty() {
+        return Ok(String::new());
+    }
+    let bytes = encode(calls).map_err(|error| StoreError::Value(error.to_string()))?;
+    pack(&bytes).await.map_err(StoreError::Value)
+}
+
+/// Reads packed calls.
+pub async fn unpacked(text: &str) -> Result<Vec<RawCall>, StoreError> {
+    if text.is_empty() {
+        return Ok(vec![]);
+    }
+    let bytes = unpack(text).await.map_err(StoreError::Unreadable)?;
+    decode(&bytes).map_err(unreadable)
+}
+
+/// Wraps the error of stored JSON that cannot be read.
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+pub fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Unreadable(error.to_string())
 }
 
 /// Puts a text where it belongs. Returns the object's name, if it has one, and what its row keeps.

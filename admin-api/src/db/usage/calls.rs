@@ -1,7 +1,6 @@
 //! Lists raw calls, newest first: those of the inbox, then segment after segment.
 
-use super::bodies::{self, Body};
-use super::folding::unpacked;
+use super::bodies::{self, Body, unpacked};
 use crate::db::{StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
 use domain::usage::UsageEvent;
@@ -46,7 +45,7 @@ pub async fn find(db: &UsageDb, search: &Search, limit: usize) -> Result<Calls, 
     found.ok_or_else(|| StoreError::Unreachable("segments cannot be read".to_owned()))
 }
 
-/// As [`find`]; `None` if a segment is gone, unless `is_last`: then it is left out.
+/// Searches as [`find`] does. Returns `None` if a segment is gone, unless `is_last`: then it is left out.
 async fn try_find(
     db: &UsageDb,
     search: &Search,

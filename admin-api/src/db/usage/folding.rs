@@ -1,13 +1,11 @@
 //! Folds the inbox: once a minute from the cron, and from the consumer if it grows or the cron is late.
 
-use super::bodies::{self, Body};
-use super::intake::packed;
+use super::bodies::{self, Body, packed, unpacked};
 use crate::db::{Param, Statement, StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use crate::fold::{OpenPart, Plan, plan};
 use domain::time::{MINUTE_MS, UnixMs};
-use domain::usage::segment::{RawCall, decode, head};
+use domain::usage::segment::{RawCall, head};
 use domain::usage::tally::Tallies;
-use edge::deflate::unpack;
 use serde::Deserialize;
 use worker::D1Result;
 
@@ -94,7 +92,7 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     let segment: Option<Body> = next(&mut results)?.pop();
     let (mut arrived, mut calls) = (Tallies::default(), Vec::new());
     for batch in &batches {
-        arrived.extend(serde_json::from_str(&batch.sums).map_err(unreadable)?);
+        arrived.extend(serde_json::from_str(&batch.sums).map_err(bodies::unreadable)?);
         calls.extend(unpacked(&batch.calls).await?);
     }
     let last = match &segment {
@@ -104,7 +102,7 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     // A segment that cannot be read is left as it is, and a new one begun.
     let segment = segment.filter(|_| last.is_some());
     let last = last.unwrap_or_default();
-    let plan = plan(&open, arrived, calls, last, now).map_err(unreadable)?;
+    let plan = plan(&open, arrived, calls, last, now).map_err(bodies::unreadable)?;
     let folded = batches.last().map_or(State { version: state.version, ..state }, |last| State {
         folded_to: last.id,
         stored_at: last.at,
@@ -115,20 +113,6 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     db.batch(statements(db, &plan, folded, id, now).await?).await?;
     bodies::forget(db, segment.and_then(|segment| segment.object).into_iter().collect()).await;
     Ok(u32::try_from(batches.len()).is_ok_and(|n| n >= BATCHES))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-fn unreadable(error: serde_json::Error) -> StoreError {
-    StoreError::Unreadable(error.to_string())
-}
-
-/// Reads packed calls.
-pub async fn unpacked(text: &str) -> Result<Vec<RawCall>, StoreError> {
-    if text.is_empty() {
-        return Ok(vec![]);
-    }
-    let bytes = unpack(text).await.map_err(StoreError::Unreadable)?;
-    decode(&bytes).map_err(unreadable)
 }
 
 async fn statements(

@@ -1,16 +1,16 @@
 //! Stores batches of the queue, each message once.
 
+use super::bodies::packed;
 use crate::db::{Param, Statement, StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use crate::intake::{Entry, Keyed, Loss, TakenKeys, fresh};
 use domain::time::UnixMs;
-use domain::usage::segment::{RawCall, encode};
-use edge::deflate::pack;
+use domain::usage::segment::RawCall;
 use serde::Deserialize;
 
 /// Tries to store a batch, if other consumers keep coming first.
 const TRIES: usize = 10;
 
-/// What the database held when a batch was stored.
+/// The state of the database before a batch was stored.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Waiting {
     last: i64,
@@ -86,15 +86,6 @@ async fn statements(
         statements.push(losses(db, &entry.losses, now)?);
     }
     Ok(statements)
-}
-
-/// Packs calls as the database keeps them; none are ''.
-pub async fn packed(calls: &[RawCall]) -> Result<String, StoreError> {
-    if calls.is_empty() {
-        return Ok(String::new());
-    }
-    let bytes = encode(calls).map_err(|error| StoreError::Value(error.to_string()))?;
-    pack(&bytes).await.map_err(StoreError::Value)
 }
 
 fn losses(db: &UsageDb, losses: &[Loss], now: UnixMs) -> Result<Statement, StoreError> {

@@ -34,7 +34,7 @@ pub struct UsageState {
     pub bytes: u64,
 }
 
-/// What was lost since a time.
+/// Messages and events lost since a time.
 #[derive(Clone, Copy, Debug, Default, Deserialize)]
 pub struct Lost {
     pub dropped: u64,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-/// What a report asks.
+/// A report that is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Question<'a> {
     /// The calls that it covers.
@@ -20,7 +20,7 @@ pub struct Question<'a> {
     pub sums: &'a [Span],
 }
 
-/// What one transaction read for a report.
+/// The result of one transaction that reads for a report.
 #[derive(Clone, Debug, Default)]
 pub struct Reading {
     /// Rows of the series.
@@ -33,7 +33,7 @@ pub struct Reading {
     pub pending: Tallies,
 }
 
-/// What a report is made of, before it is known which lines are shown.
+/// The parts of a report, before it is known which lines are shown.
 #[derive(Clone, Debug)]
 pub struct Parts {
     /// By interval.
@@ -64,7 +64,7 @@ impl Question<'_> {
     }
 }
 
-/// What lines are ranked by.
+/// The counts that lines are ranked by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// All calls.
