@@ -2,11 +2,13 @@
 
 use crate::budget::Budget;
 use edge::log::{Source, log};
+use js_sys::{Array, JSON};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::rc::Rc;
 use wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, D1Result, Env};
+use worker::{Bucket, D1Database, D1PreparedStatement, D1Result, Env};
 
 pub mod audit;
 pub mod dashboard;
@@ -28,6 +30,8 @@ pub mod usage;
 /// The D1 bindings: everything but usage, and usage.
 const DB: &str = "DB";
 const USAGE_DB: &str = "USAGE_DB";
+/// The bucket of raw calls; it need not be bound.
+const CALLS: &str = "CALLS";
 
 /// The largest integer that is exact in a JavaScript number, the only kind of number that D1 accepts.
 pub const MAX_SAFE: i64 = (1 << 53) - 1;
@@ -159,7 +163,8 @@ impl Db {
     /// Opens the database of usage for the same invocation.
     pub fn usage(&self, env: &Env) -> Result<UsageDb, StoreError> {
         let d1 = env.d1(USAGE_DB).map_err(|e| StoreError::Unreachable(e.to_string()))?;
-        Ok(UsageDb(Self { d1: Rc::new(d1), budget: self.budget.clone() }))
+        let db = Self { d1: Rc::new(d1), budget: self.budget.clone() };
+        Ok(UsageDb { db, bucket: env.bucket(CALLS).ok() })
     }
 
     pub fn budget(&self) -> &Budget {
@@ -203,8 +208,12 @@ impl Db {
 }
 
 /// The database of usage. A type of its own, so that no statement reaches the wrong database.
-#[derive(Clone, Debug)]
-pub struct UsageDb(Db);
+#[derive(Clone)]
+pub struct UsageDb {
+    db: Db,
+    /// Holds raw calls, if it is bound.
+    bucket: Option<Bucket>,
+}
 
 impl UsageDb {
     /// Opens it for an invocation that does not need the other database.
@@ -212,21 +221,25 @@ impl UsageDb {
         Db::open(env)?.usage(env)
     }
 
+    pub fn bucket(&self) -> Option<&Bucket> {
+        self.bucket.as_ref()
+    }
+
     pub fn statement(&self, sql: &str, params: &[Param]) -> Result<Statement, StoreError> {
-        self.0.statement(sql, params)
+        self.db.statement(sql, params)
     }
 
     pub async fn rows<T: DeserializeOwned>(&self, statement: Statement) -> Result<Vec<T>, StoreError> {
-        self.0.rows(statement).await
+        self.db.rows(statement).await
     }
 
     pub async fn first<T: DeserializeOwned>(&self, statement: Statement) -> Result<Option<T>, StoreError> {
-        self.0.first(statement).await
+        self.db.first(statement).await
     }
 
     /// Runs the statements as one transaction.
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<D1Result>, StoreError> {
-        self.0.batch(statements).await
+        self.db.batch(statements).await
     }
 }
 
@@ -250,24 +263,38 @@ pub fn size_of(result: &D1Result) -> Result<u64, StoreError> {
 /// and left out: it must not fail the whole list, and grants nothing.
 pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
     all_rows_of(result).or_else(|error| match error {
-        StoreError::Unreadable(_) => {
-            let rows: Vec<Value> = all_rows_of(result)?;
-            let read = |row| {
-                serde_json::from_value(row)
-                    .inspect_err(|e| log(Source::Isolate, "row left out", &e.to_string()))
-                    .ok()
-            };
-            Ok(rows.into_iter().filter_map(read).collect())
-        }
+        StoreError::Unreadable(_) => Ok(each_row_of(result)?.into_iter().filter_map(read_or_log).collect()),
         other => Err(other),
     })
 }
 
+fn read_or_log<T>((_, row): ReadRow<T>) -> Option<T> {
+    row.inspect_err(|e| log(Source::Isolate, "row left out", &e.to_string())).ok()
+}
+
 fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
+    serde_json::from_str(&json_of(result)?).map_err(unreadable)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
+fn unreadable(error: serde_json::Error) -> StoreError {
+    StoreError::Unreadable(error.to_string())
+}
+
+/// A row as D1 returned it.
+#[derive(Deserialize)]
+#[serde(transparent)]
+struct JsRow(#[serde(deserialize_with = "serde_wasm_bindgen::preserve::deserialize")] JsValue);
+
+/// Returns all rows as JSON: one text crosses from JavaScript instead of each field.
+fn json_of(result: &D1Result) -> Result<String, StoreError> {
     if let Some(error) = result.error() {
         return Err(StoreError::Unreachable(error));
     }
-    result.results().map_err(|e| StoreError::Unreadable(e.to_string()))
+    let rows: Vec<JsRow> = result.results().map_err(|e| StoreError::Unreadable(e.to_string()))?;
+    let rows: Array = rows.into_iter().map(|row| row.0).collect();
+    let json = JSON::stringify(&rows).ok().and_then(|json| json.as_string());
+    json.ok_or_else(|| StoreError::Unreadable("rows without JSON".to_owned()))
 }
 
 /// Converts rows to items. One that cannot be converted is logged and left out, as in [`rows_of`].
@@ -283,11 +310,10 @@ pub type ReadRow<T> = (Value, Result<T, StoreError>);
 
 /// Reads each row separately: one that cannot be read fails no other.
 pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow<T>>, StoreError> {
-    let read = |row: Value| {
-        let parsed = serde_json::from_value(row.clone()).map_err(|e| StoreError::Unreadable(e.to_string()));
-        (row, parsed)
-    };
-    Ok(rows_of::<Value>(result)?.into_iter().map(read).collect())
+    let rows: Vec<Value> = all_rows_of(result)?;
+    // Read from text: another reader for each type would make the Worker a tenth larger.
+    let read = |row: Value| (serde_json::from_str(&row.to_string()).map_err(unreadable), row);
+    Ok(rows.into_iter().map(read).map(|(parsed, row)| (row, parsed)).collect())
 }
 
 /// Reads a JSON column; gives the empty value if it cannot be read, because an unreadable value grants

@@ -65,7 +65,7 @@ pub fn plan(
     let after = parts_of(tallies)?;
     let key = |part: &OpenPart| (part.granularity, part.bucket, part.part);
     let kept: BTreeSet<_> = after.iter().map(key).collect();
-    let segments = if calls.is_empty() { vec![] } else { cut(last, calls) };
+    let segments = if calls.is_empty() { vec![] } else { cut(last, calls, now) };
     Ok(Plan {
         last_calls: last_calls(&rows),
         rows: chunks(&rows)?,
@@ -85,19 +85,24 @@ fn parts_of(tallies: Tallies) -> serde_json::Result<Vec<OpenPart>> {
     Ok(parts)
 }
 
-/// Cuts calls into segments, so that the last one has room for more.
-fn cut(last: Vec<RawCall>, calls: Vec<RawCall>) -> Vec<Vec<RawCall>> {
-    let mut calls: Vec<RawCall> = last.into_iter().chain(calls).collect();
-    sort(&mut calls);
-    calls.reverse();
-    calls
-        .chunks(MAX_CALLS)
-        .map(|chunk| {
-            let mut segment = chunk.to_vec();
-            segment.reverse();
-            segment
-        })
-        .collect()
+/// Cuts calls into segments, the oldest first, each of one hour, or of one day if that is two days ago: segments of
+/// different times overlap little, so a search opens few. The last one has room for more.
+fn cut(last: Vec<RawCall>, calls: Vec<RawCall>, now: UnixMs) -> Vec<Vec<RawCall>> {
+    let mut slices: BTreeMap<UnixMs, Vec<RawCall>> = BTreeMap::new();
+    for call in last.into_iter().chain(calls) {
+        let slice = match Granularity::finest_kept(call.at(), now) {
+            Granularity::FiveMinutes => Granularity::Hour,
+            _ => Granularity::Day,
+        };
+        slices.entry(slice.bucket(call.at())).or_default().push(call);
+    }
+    let mut segments = Vec::new();
+    for mut slice in slices.into_values() {
+        sort(&mut slice);
+        slice.reverse();
+        segments.extend(slice.chunks(MAX_CALLS).map(|chunk| chunk.iter().rev().cloned().collect()));
+    }
+    segments
 }
 
 /// A row as the SQL takes it.
@@ -135,6 +140,7 @@ fn last_calls(rows: &[Row]) -> Vec<LastCall> {
             *at = row.sums.last_at.max(*at);
         }
     }
-    let call = |((route, team), at): ((&str, &str), UnixMs)| LastCall { route: route.into(), team: team.into(), at };
+    let call =
+        |((route, team), at): ((&str, &str), UnixMs)| LastCall { route: route.into(), team: team.into(), at };
     last.into_iter().map(call).collect()
 }

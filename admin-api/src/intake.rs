@@ -131,7 +131,11 @@ impl Entry {
             sums: Tallies::of(events(), now),
             calls,
             keys: keys.into_iter().map(|(slot, keys)| TakenSlot { slot, keys }).collect(),
-            losses: fresh.iter().filter_map(|k| k.loss(0)).chain(old.iter().filter_map(|k| k.loss(k.events()))).collect(),
+            losses: fresh
+                .iter()
+                .filter_map(|k| k.loss(0))
+                .chain(old.iter().filter_map(|k| k.loss(k.events())))
+                .collect(),
         }
     }
 }
@@ -160,7 +164,12 @@ impl Keyed {
         let dropped = self.message.dropped.saturating_add(more).min(MAX_SAFE);
         let unknown_tokens = self.message.unknown_tokens;
         let message = self.key.as_str().to_owned();
-        (dropped > 0 || unknown_tokens > 0).then_some(Loss { message, dropped, unknown_tokens, undecodable: 0 })
+        (dropped > 0 || unknown_tokens > 0).then_some(Loss {
+            message,
+            dropped,
+            unknown_tokens,
+            undecodable: 0,
+        })
     }
 }
 

@@ -139,9 +139,14 @@ fn no_statement_scans_the_rollups() {
         let sql = fs::read_to_string(&file).unwrap();
         let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN {sql}")).unwrap();
         let nulls = vec![rusqlite::types::Null; statement.parameter_count()];
-        let rows = statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
+        let rows =
+            statement.query_map(rusqlite::params_from_iter(nulls), |row| row.get::<_, String>(3)).unwrap();
         for line in rows.map(Result::unwrap) {
-            assert!(!["SCAN rollups", "SCAN r", "SCAN taken"].contains(&line.as_str()), "{}: {line}", file.display());
+            assert!(
+                !["SCAN rollups", "SCAN r", "SCAN taken"].contains(&line.as_str()),
+                "{}: {line}",
+                file.display()
+            );
         }
     }
 }

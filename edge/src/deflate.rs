@@ -37,6 +37,7 @@ async fn through(class: &str, bytes: &[u8]) -> Result<Vec<u8>, JsValue> {
     let body = Response::new_with_opt_js_u8_array(Some(&Uint8Array::from(bytes)))?.body();
     let body = body.ok_or_else(|| JsValue::from("a response without a body"))?;
     let packed = body.pipe_through(stream.unchecked_ref::<ReadableWritablePair>());
-    let whole = JsFuture::from(Response::new_with_opt_readable_stream(Some(&packed))?.array_buffer()?).await?;
+    let whole =
+        JsFuture::from(Response::new_with_opt_readable_stream(Some(&packed))?.array_buffer()?).await?;
     Ok(Uint8Array::new(&whole).to_vec())
 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, startOnSockets } from "../support/harness.mjs";
+import { messageKey } from "../support/usage.mjs";
 
 let system;
 // These tests deliver calls that are months old; the consumer accepts them as long as raw calls are kept.
@@ -26,7 +27,7 @@ const event = (more = {}) => ({
   ...more,
 });
 const deliver = (...events) =>
-  system.deliver([{ id: `m${serial++}`, body: JSON.stringify({ v: 1, events }) }]);
+  system.deliver([{ id: `m${serial++}`, body: JSON.stringify({ v: 1, key: messageKey(), events }) }]);
 
 /** Parity fault 10: lists showed 0 calls for all but the top ten, and success was always 100 %. */
 test("every token of a report has its figures and its own success", async () => {

@@ -1,5 +1,6 @@
 //! Usage: intake, fold, reports and raw calls, in `USAGE_DB`; what tokens and models are known by, in `DB`.
 
+mod bodies;
 pub mod calls;
 pub mod folding;
 pub mod intake;

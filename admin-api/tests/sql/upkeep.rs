@@ -111,7 +111,9 @@ fn filled_usage() -> Connection {
         format!("{series} INSERT INTO taken SELECT {NOW} / 60000 - i, 'k' FROM n"),
         format!("{series} INSERT INTO imported_parts SELECT 'd' || i, 0 FROM n"),
         format!("{series} INSERT INTO last_calls SELECT 'r' || i, 'team', 0 FROM n"),
-        format!("{rollups} INSERT INTO rollups SELECT 'route', '5m', ({NOW} / 300000 - i / 40) * 300000, 'r' || (i % 40), 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{{}}' FROM n"),
+        format!(
+            "{rollups} INSERT INTO rollups SELECT 'route', '5m', ({NOW} / 300000 - i / 40) * 300000, 'r' || (i % 40), 1,1,0,0,0,0,0,0,1,1,0,0,0,0,0,0,'{{}}' FROM n"
+        ),
     ] {
         db.execute_batch(&statement).unwrap_or_else(|e| panic!("{statement}: {e}"));
     }
@@ -131,7 +133,10 @@ fn no_statement_of_the_cron_scans_a_growing_table_of_usage() {
         ("taken_purge", vec![(minute - 31 * 1_440).into()]),
         ("taken_get", vec![text(&format!("[{minute}]"))]),
         ("inbox_last", vec![]),
-        ("rollups_purge", vec![text(r#"["all","route"]"#), text("5m"), (NOW - 3 * DAY_MS).into(), DAY_MS.into()]),
+        (
+            "rollups_purge",
+            vec![text(r#"["all","route"]"#), text("5m"), (NOW - 3 * DAY_MS).into(), DAY_MS.into()],
+        ),
         ("fold_state", vec![]),
         ("fold_inbox", vec![100.into()]),
     ] {

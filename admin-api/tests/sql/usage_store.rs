@@ -10,8 +10,8 @@ use domain::usage::segment::{RawCall, decode, encode, head};
 use domain::usage::span::Granularity;
 use domain::usage::tally::{Tallies, Tally};
 use domain::usage::{MAX_BYTES, UsageEvent, UsageMessage};
-use proptest::test_runner::{RngAlgorithm, TestRng};
 use proptest::prelude::Rng;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 use std::fs;
@@ -96,8 +96,14 @@ impl Store {
     fn read_fold(&self) -> FoldRead {
         let (version, folded_to) =
             self.0.query_row(&usage_query("fold_state"), [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
-        let mut read =
-            FoldRead { version, folded_to, arrived: Tallies::default(), calls: vec![], open: self.open(), segment: None };
+        let mut read = FoldRead {
+            version,
+            folded_to,
+            arrived: Tallies::default(),
+            calls: vec![],
+            open: self.open(),
+            segment: None,
+        };
         let mut statement = self.0.prepare_cached(&usage_query("fold_inbox")).unwrap();
         let mut rows = statement.query([100]).unwrap();
         while let Some(row) = rows.next().unwrap() {
@@ -157,13 +163,33 @@ impl Store {
             })
             .unwrap();
         let calls_in = |tally: &Tally| tally.iter().map(|(_, sums)| sums.rollup.calls).sum::<u64>();
-        let open: u64 = self.open().iter().map(|part| calls_in(&serde_json::from_str(&part.sums).unwrap())).sum();
+        let open: u64 =
+            self.open().iter().map(|part| calls_in(&serde_json::from_str(&part.sums).unwrap())).sum();
         let mut statement = self.0.prepare("SELECT sums FROM inbox").unwrap();
         let inbox = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
         let inbox: u64 = inbox
-            .map(|sums| serde_json::from_str::<Tallies>(&sums.unwrap()).unwrap().iter().map(|(_, _, t)| calls_in(t)).sum::<u64>())
+            .map(|sums| {
+                serde_json::from_str::<Tallies>(&sums.unwrap())
+                    .unwrap()
+                    .iter()
+                    .map(|(_, _, t)| calls_in(t))
+                    .sum::<u64>()
+            })
             .sum();
         rows.unsigned_abs() + open + inbox
+    }
+
+    fn count(&self, sql: &str) -> u64 {
+        self.0.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs()
+    }
+
+    /// Rows written until now, and those that retention will delete of what is there.
+    fn rows_and_deletes(&self) -> u64 {
+        self.0.total_changes()
+            + self.count(
+                "SELECT (SELECT count(*) FROM rollups WHERE granularity IN ('5m', 'hour'))
+                    + (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments)",
+            )
     }
 
     /// How often each raw call is stored.
@@ -188,7 +214,10 @@ fn calls_of(text: &str) -> Vec<RawCall> {
 
 fn write(db: &Connection, plan: &Plan, mut segment: Option<i64>, folded_to: i64) {
     let run = |name: &str, params: &[&dyn rusqlite::ToSql]| {
-        db.prepare_cached(&usage_query(name)).unwrap().execute(params).unwrap_or_else(|e| panic!("{name}: {e}"));
+        db.prepare_cached(&usage_query(name))
+            .unwrap()
+            .execute(params)
+            .unwrap_or_else(|e| panic!("{name}: {e}"));
     };
     run("inbox_remove", params![folded_to]);
     for part in &plan.put {
@@ -206,7 +235,18 @@ fn write(db: &Connection, plan: &Plan, mut segment: Option<i64>, folded_to: i64)
     for calls in &plan.segments {
         let (since, until) = (calls.last().unwrap().at(), calls.first().unwrap().at());
         let body = String::from_utf8(encode(calls).unwrap()).unwrap();
-        run("segment_put", params![segment.take(), since, until, i64::try_from(calls.len()).unwrap(), head(calls), None::<&str>, body]);
+        run(
+            "segment_put",
+            params![
+                segment.take(),
+                since,
+                until,
+                i64::try_from(calls.len()).unwrap(),
+                head(calls),
+                None::<&str>,
+                body
+            ],
+        );
     }
 }
 
@@ -259,7 +299,8 @@ pub fn keyed(number: u64, at: UnixMs, events: Vec<UsageEvent>) -> Keyed {
     let mut random = [0; 10];
     random[..8].copy_from_slice(&number.to_le_bytes());
     let key = MessageKey::new(at, random);
-    let message = UsageMessage { v: 1, key: Some(key.clone()), events, dropped: number % 3, unknown_tokens: 0 };
+    let message =
+        UsageMessage { v: 1, key: Some(key.clone()), events, dropped: number % 3, unknown_tokens: 0 };
     Keyed { key, message }
 }
 
@@ -276,17 +317,9 @@ enum Worker {
 fn play(seed: u64) {
     let mut random = Seeded::new(seed);
     let mut now = START + 23 * HOUR_MS;
-    let messages: Vec<Keyed> = (0..6 + random.below(8))
-        .map(|number| {
-            let late = random.below(3) * random.below(3) * random.below(2 * 60) * MINUTE_MS.unsigned_abs();
-            let at = now - i64::try_from(late).unwrap();
-            let events = (0..1 + random.below(5))
-                .map(|i| call(&format!("{seed}-{number}-{i}"), at + i64::try_from(i).unwrap(), random.below(3), random.below(2)));
-            keyed(number + seed * 1_000, at, events.collect())
-        })
-        .collect();
+    let messages: Vec<Keyed> =
+        (0..6 + random.below(8)).map(|number| scheduled(&mut random, seed, number, now)).collect();
     let sent: u64 = messages.iter().map(|keyed| keyed.message.events.len() as u64).sum();
-    let dropped: u64 = messages.iter().map(|keyed| keyed.message.dropped).sum();
     let mut store = Store::new();
     let mut queue: Vec<usize> = (0..messages.len()).collect();
     let mut workers = [Worker::Idle, Worker::Idle, Worker::Idle, Worker::Idle];
@@ -297,7 +330,8 @@ fn play(seed: u64) {
         let state = std::mem::replace(&mut workers[turn], Worker::Idle);
         workers[turn] = match (state, turn) {
             (Worker::Idle, 0 | 1) if !queue.is_empty() => {
-                let take: Vec<usize> = (0..1 + random.below(4)).map(|_| queue[random.usize_below(queue.len())]).collect();
+                let take: Vec<usize> =
+                    (0..1 + random.below(4)).map(|_| queue[random.usize_below(queue.len())]).collect();
                 let batch: Vec<Keyed> = take.iter().map(|i| messages[*i].clone()).collect();
                 let (last, taken) = store.read_intake(&batch);
                 Worker::Consumed(take, last, taken)
@@ -325,23 +359,39 @@ fn play(seed: u64) {
     for index in queue {
         store.take_in(&[messages[index].clone()], now);
     }
+    check_stored(&mut store, &messages, now, seed);
+}
+
+fn scheduled(random: &mut Seeded, seed: u64, number: u64, now: UnixMs) -> Keyed {
+    let late = random.below(3) * random.below(3) * random.below(2 * 60) * MINUTE_MS.unsigned_abs();
+    let at = now - i64::try_from(late).unwrap();
+    let events = (0..1 + random.below(5)).map(|i| {
+        let id = format!("{seed}-{number}-{i}");
+        call(&id, at + i64::try_from(i).unwrap(), random.below(3), random.below(2))
+    });
+    let events = events.collect();
+    keyed(number + seed * 1_000, at, events)
+}
+
+/// Checks that what was sent is counted once, and listed once, in whatever form it is read.
+fn check_stored(store: &mut Store, messages: &[Keyed], now: UnixMs, seed: u64) {
+    let sent: u64 = messages.iter().map(|keyed| keyed.message.events.len() as u64).sum();
+    let dropped: u64 = messages.iter().map(|keyed| keyed.message.dropped).sum();
     store.fold(now);
     assert_eq!(store.counted(), sent, "seed {seed}");
     let listed = store.listed();
     assert_eq!(listed.len() as u64, sent, "seed {seed}");
     assert!(listed.values().all(|times| *times == 1), "seed {seed}");
     store.fold(now + 9 * DAY_MS);
-    for (dimension, granularity) in [("all", "day"), ("token", "day"), ("route-token", "week"), ("team-route", "hour")] {
-        let calls: i64 = store
-            .0
-            .query_row("SELECT sum(calls) FROM rollups WHERE dimension = ?1 AND granularity = ?2", [dimension, granularity], |row| {
-                row.get(0)
-            })
-            .unwrap();
-        assert_eq!(calls.unsigned_abs(), sent, "seed {seed}: {dimension} {granularity}");
+    for (dimension, granularity) in
+        [("all", "day"), ("token", "day"), ("route-token", "week"), ("team-route", "hour")]
+    {
+        let calls = store.count(&format!(
+            "SELECT sum(calls) FROM rollups WHERE dimension = '{dimension}' AND granularity = '{granularity}'"
+        ));
+        assert_eq!(calls, sent, "seed {seed}: {dimension} {granularity}");
     }
-    let lost: i64 = store.0.query_row("SELECT coalesce(sum(dropped), 0) FROM losses", [], |row| row.get(0)).unwrap();
-    assert_eq!(lost.unsigned_abs(), dropped, "seed {seed}");
+    assert_eq!(store.count("SELECT coalesce(sum(dropped), 0) FROM losses"), dropped, "seed {seed}");
 }
 
 #[test]
@@ -355,74 +405,88 @@ struct Load {
     tokens: u64,
     routes: u64,
     isolates: u64,
-    minutes: i64,
+    /// Buckets of five minutes that are measured, after a first one.
+    buckets: i64,
     at_most: f64,
 }
 
-/// Rows that D1 bills: rows inserted, updated and deleted. No table that grows with calls has an index.
+/// Rows written so far, and calls sent.
+#[derive(Clone, Copy)]
+struct Written {
+    rows: u64,
+    sent: u64,
+}
+
+/// Rows that D1 bills for a call: inserted, updated and deleted, the later deletes of retention included. No table that
+/// grows with calls has an index.
 fn rows_written(load: &Load) -> f64 {
+    const FIRST_S: i64 = 360;
     let mut random = Seeded::new(load.calls_s);
     let mut store = Store::new();
-    let (mut sent, mut number, mut billed, mut hour_rows) = (0_u64, 0, 0_u64, 0_u64);
     let mut noted: BTreeMap<String, UnixMs> = BTreeMap::new();
-    // An isolate sends after 500 ms, after two seconds or at 50 calls; the queue gives a batch each three seconds.
-    let per_isolate = load.calls_s as f64 / load.isolates as f64;
-    let flush_ms = if per_isolate < 2.0 { 500.0 } else { 2_000.0 };
-    let per_message = ((per_isolate * flush_ms / 1_000.0).ceil() as u64).clamp(1, 50);
-    for second in (0..load.minutes * 60).step_by(3) {
+    let (mut sent, mut in_db, mut first) = (0, 0, Written { rows: 0, sent: 0 });
+    let end_s = FIRST_S + load.buckets * 300;
+    for second in (0..=end_s).step_by(3) {
         let now = START + second * 1_000;
-        let mut left = load.calls_s * 3;
-        let mut batch = Vec::new();
-        while left > 0 {
-            let events: Vec<UsageEvent> = (0..per_message.min(left))
-                .map(|i| {
-                    let token = random.below(load.tokens);
-                    // Each token calls five of the routes.
-                    let route = (token * 7 + random.below(5)) % load.routes;
-                    call(&format!("{number}.{i}"), now + i64::try_from(i).unwrap(), token, route)
-                })
-                .collect();
-            left -= events.len() as u64;
-            sent += events.len() as u64;
-            number += 1;
+        let batch = arrivals(load, &mut random, sent, now);
+        for event in batch.iter().flat_map(|keyed| &keyed.message.events) {
+            sent += 1;
             // A token's last use, and its secret's, is noted at most each five minutes.
-            for event in &events {
-                let at = noted.entry(event.token_id.to_string()).or_insert(i64::MIN / 2);
-                if event.at >= *at + 300_000 {
-                    *at = event.at;
-                    billed += 2;
-                }
+            let at = noted.entry(event.token_id.to_string()).or_insert(i64::MIN / 2);
+            if event.at >= *at + 300_000 {
+                *at = event.at;
+                in_db += 2;
             }
-            batch.push(keyed(number * 3, now, events));
         }
-        for messages in batch.chunks(100) {
-            store.take_in(messages, now);
-        }
+        batch.chunks(100).for_each(|messages| store.take_in(messages, now));
         if second % 60 == 0 {
             // The heartbeat, the fold, and what the cron notes in DB.
             store.take_in(&[], now);
             store.fold(now);
-            billed += 1;
+            in_db += 1;
+        }
+        if second == FIRST_S {
+            first = Written { rows: store.rows_and_deletes() + in_db, sent };
         }
     }
-    let before = store.0.total_changes();
-    let count = |store: &Store, sql: &str| -> u64 { store.0.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap().unsigned_abs() };
-    let fine_rows = count(&store, "SELECT count(*) FROM rollups WHERE granularity = '5m'");
-    let others = count(&store, "SELECT (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments)");
-    store.fold(START + load.minutes * MINUTE_MS + HOUR_MS + MINUTE_MS);
-    hour_rows += count(&store, "SELECT count(*) FROM rollups WHERE granularity = 'hour'");
-    // Retention deletes later what was written now. Hours are written once in an hour, however short this was.
-    let hours = hour_rows as f64 * 2.0 * load.minutes as f64 / 60.0;
-    (before as f64 + billed as f64 + fine_rows as f64 + others as f64 + hours) / sent as f64
+    let last = Written { rows: store.rows_and_deletes() + in_db, sent };
+    // Hours are written once in an hour, however short this was, and deleted after 400 days.
+    store.fold(START + end_s * 1_000 + HOUR_MS + MINUTE_MS);
+    let hours = store.count("SELECT count(*) FROM rollups WHERE granularity = 'hour'") * 2;
+    let hours = hours as f64 * load.buckets as f64 / 12.0;
+    ((last.rows - first.rows) as f64 + hours) / (last.sent - first.sent) as f64
+}
+
+/// The messages of three seconds. An isolate sends after 500 ms, after two seconds or at 50 calls; the queue gives a
+/// batch each three seconds.
+fn arrivals(load: &Load, random: &mut Seeded, sent: u64, now: UnixMs) -> Vec<Keyed> {
+    let per_isolate = load.calls_s as f64 / load.isolates as f64;
+    let flush_ms = if per_isolate < 2.0 { 500.0 } else { 2_000.0 };
+    let per_message = ((per_isolate * flush_ms / 1_000.0).ceil() as u64).clamp(1, 50);
+    let (mut left, mut batch) = (load.calls_s * 3, Vec::new());
+    while left > 0 {
+        let number = sent + load.calls_s * 3 - left;
+        let events: Vec<UsageEvent> = (0..per_message.min(left))
+            .map(|i| {
+                let token = random.below(load.tokens);
+                // Each token calls five of the routes.
+                let route = (token * 7 + random.below(5)) % load.routes;
+                call(&format!("{number}.{i}"), now + i64::try_from(i).unwrap(), token, route)
+            })
+            .collect();
+        left -= events.len() as u64;
+        batch.push(keyed(number * 3, now, events));
+    }
+    batch
 }
 
 #[test]
 fn a_call_writes_few_rows_at_a_trickle_and_at_load_deletes_included() {
     let loads = [
-        Load { calls_s: 1, tokens: 5, routes: 5, isolates: 1, minutes: 60, at_most: 3.0 },
-        Load { calls_s: 10, tokens: 30, routes: 15, isolates: 3, minutes: 30, at_most: 0.6 },
-        Load { calls_s: 100, tokens: 200, routes: 40, isolates: 10, minutes: 6, at_most: 0.25 },
-        Load { calls_s: 1_000, tokens: 1_000, routes: 60, isolates: 30, minutes: 6, at_most: 0.15 },
+        Load { calls_s: 1, tokens: 5, routes: 5, isolates: 1, buckets: 10, at_most: 3.0 },
+        Load { calls_s: 10, tokens: 30, routes: 15, isolates: 3, buckets: 4, at_most: 0.6 },
+        Load { calls_s: 100, tokens: 200, routes: 40, isolates: 10, buckets: 1, at_most: 0.25 },
+        Load { calls_s: 1_000, tokens: 1_000, routes: 60, isolates: 30, buckets: 1, at_most: 0.15 },
     ];
     for load in loads {
         let rows = rows_written(&load);
@@ -466,7 +530,8 @@ fn a_raw_call_takes_at_most_120_bytes() {
     let mut random = Seeded::new(7);
     let mut calls: Vec<RawCall> = (0..5_000)
         .map(|i| {
-            let mut id = |length| (0..length).map(|_| BASE62[random.usize_below(62)] as char).collect::<String>();
+            let mut id =
+                |length| (0..length).map(|_| BASE62[random.usize_below(62)] as char).collect::<String>();
             let (call_id, request_id) = (id(22), id(22));
             let event = call(&call_id, START + i * 250, random.below(60), random.below(20));
             RawCall::of(&UsageEvent { request_id: request_id.into(), ..event }).unwrap()
@@ -504,7 +569,11 @@ fn the_largest_counts_add_up() {
     store.fold(START + 30 * DAY_MS);
     let bytes: i64 = store
         .0
-        .query_row("SELECT bytes_in FROM rollups WHERE dimension = 'all' AND granularity = 'day'", [], |row| row.get(0))
+        .query_row(
+            "SELECT bytes_in FROM rollups WHERE dimension = 'all' AND granularity = 'day'",
+            [],
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(bytes.unsigned_abs(), 4_000 * MAX_BYTES);
 }
@@ -517,7 +586,10 @@ fn a_repeat_after_retention_counts_nothing() {
     store.take_in(&message, START);
     for days in [10, 29, 31, 40] {
         let now = START + days * DAY_MS;
-        store.0.execute(&usage_query("taken_purge"), [(now - admin_api::intake::KEYS_KEPT_MS) / MINUTE_MS]).unwrap();
+        store
+            .0
+            .execute(&usage_query("taken_purge"), [(now - admin_api::intake::KEYS_KEPT_MS) / MINUTE_MS])
+            .unwrap();
         store.take_in(&message, now);
         assert_eq!(store.counted(), 1, "after {days} days");
     }

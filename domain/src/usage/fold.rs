@@ -144,7 +144,14 @@ fn is_over(granularity: Granularity, bucket: UnixMs, now: UnixMs) -> bool {
 }
 
 /// Adds calls to their bucket: to its sums while it is open, otherwise to its rows.
-fn add(open: &mut Tallies, granularity: Granularity, at: UnixMs, tally: Tally, now: UnixMs, rows: &mut Vec<Row>) {
+fn add(
+    open: &mut Tallies,
+    granularity: Granularity,
+    at: UnixMs,
+    tally: Tally,
+    now: UnixMs,
+    rows: &mut Vec<Row>,
+) {
     let bucket = granularity.bucket(at);
     if open.contains(granularity, bucket) || !is_over(granularity, bucket, now) {
         open.merge(granularity, bucket, tally);
@@ -172,7 +179,9 @@ fn close(
 /// Returns how many refused calls of a token in the hour that begins at `hour` (unix ms) the open buckets count.
 pub fn refused(open: &Tallies, token: &str, hour: UnixMs) -> u64 {
     open.iter()
-        .filter(|(granularity, bucket, _)| *granularity <= Granularity::Hour && Granularity::Hour.bucket(*bucket) == hour)
+        .filter(|(granularity, bucket, _)| {
+            *granularity <= Granularity::Hour && Granularity::Hour.bucket(*bucket) == hour
+        })
         .flat_map(|(_, _, tally)| tally.iter())
         .filter(|(caller, _)| caller.token == token)
         .map(|(_, sums)| sums.rollup.denied.saturating_add(sums.rollup.limited))

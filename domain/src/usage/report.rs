@@ -5,7 +5,9 @@
 
 mod question;
 
-pub use question::{Candidates, Counts, Parts, Pending, Question, RankRow, Reading, busiest_first, pending_of};
+pub use question::{
+    Candidates, Counts, Parts, Pending, Question, RankRow, Reading, busiest_first, pending_of,
+};
 
 use super::fold::Dimension;
 use super::rollup::Rollup;

@@ -165,7 +165,10 @@ impl Search {
         let is = |field: &str, wanted: Option<&str>| wanted.is_none_or(|wanted| call.text(field) == wanted);
         call.at() >= self.from
             && call.position() < (self.before.0, self.before.1.as_str())
-            && self.teams.as_ref().is_none_or(|teams| teams.iter().any(|team| team.as_str() == call.text("team")))
+            && self
+                .teams
+                .as_ref()
+                .is_none_or(|teams| teams.iter().any(|team| team.as_str() == call.text("team")))
             && is("token_id", self.token.as_ref().map(TokenId::as_str))
             && is("route_id", self.route.as_ref().map(RouteId::as_str))
             && is("outcome", self.outcome.map(Outcome::as_str))
@@ -176,7 +179,8 @@ impl Search {
 
     /// Returns words of which a segment's head must have at least one of each list.
     pub fn words(&self) -> Vec<Vec<String>> {
-        let teams = self.teams.as_ref().map(|teams| teams.iter().map(|team| word('g', team.as_str())).collect());
+        let teams =
+            self.teams.as_ref().map(|teams| teams.iter().map(|team| word('g', team.as_str())).collect());
         let one = |word: Option<String>| word.map(|word| vec![word]);
         let lists = [
             teams,

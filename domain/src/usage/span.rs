@@ -137,7 +137,8 @@ impl Span {
     pub fn buckets(&self) -> impl Iterator<Item = UnixMs> + use<> {
         let (width_ms, to) = (self.granularity.width_ms(), self.to);
         let first = self.granularity.bucket(self.from + width_ms - 1);
-        std::iter::successors(Some(first), move |bucket| Some(bucket + width_ms)).take_while(move |bucket| *bucket < to)
+        std::iter::successors(Some(first), move |bucket| Some(bucket + width_ms))
+            .take_while(move |bucket| *bucket < to)
     }
 }
 

@@ -137,7 +137,8 @@ pub struct Tallies(BTreeMap<(Granularity, UnixMs), Tally>);
 
 impl From<Tallies> for BTreeMap<String, Tally> {
     fn from(tallies: Tallies) -> Self {
-        let name = |(granularity, bucket): (Granularity, UnixMs)| format!("{} {bucket}", granularity.as_str());
+        let name =
+            |(granularity, bucket): (Granularity, UnixMs)| format!("{} {bucket}", granularity.as_str());
         tallies.0.into_iter().map(|(key, tally)| (name(key), tally)).collect()
     }
 }

@@ -1,18 +1,22 @@
 //! Lists raw calls, newest first: those of the inbox, then segment after segment.
 
+use super::bodies::{self, Body};
 use super::folding::unpacked;
 use crate::db::{StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
 use domain::usage::UsageEvent;
 use domain::usage::segment::{Found, RawCall, Search};
+use edge::log::{Source, log};
 use serde::Deserialize;
 use std::collections::HashMap;
 
 /// Segments that one request opens. With 20,000 calls each that is a million calls.
 const OPENED: usize = 50;
+/// Segments that a request knows of. Of one time there are few: each holds the calls of an hour or a day.
+const CANDIDATES: u32 = 2_000;
 /// Segments that are read at once.
 const AT_ONCE: usize = 4;
-/// Searches from the start, if segments are merged while they are read.
+/// Searches from the start, if segments are replaced while they are read.
 const TRIES: usize = 3;
 /// Follows every id in a cursor.
 const LAST_ID: &str = "\u{7f}";
@@ -33,24 +37,30 @@ struct Candidate {
 
 /// Finds at most `limit` calls. If they are that many, the last one's position is where to go on.
 pub async fn find(db: &UsageDb, search: &Search, limit: usize) -> Result<Calls, StoreError> {
-    let mut found = None;
-    for _ in 0..TRIES {
-        found = try_find(db, search, limit).await?;
-        if found.is_some() {
-            break;
+    for _ in 1..TRIES {
+        if let Some(found) = try_find(db, search, limit, false).await? {
+            return Ok(found);
         }
     }
-    found.ok_or_else(|| StoreError::Unreachable("segments were merged while they were read".to_owned()))
+    let found = try_find(db, search, limit, true).await?;
+    found.ok_or_else(|| StoreError::Unreachable("segments cannot be read".to_owned()))
 }
 
-/// As [`find`]; `None` if a segment was merged meanwhile.
-async fn try_find(db: &UsageDb, search: &Search, limit: usize) -> Result<Option<Calls>, StoreError> {
+/// As [`find`]; `None` if a segment is gone, unless `is_last`: then it is left out.
+async fn try_find(
+    db: &UsageDb,
+    search: &Search,
+    limit: usize,
+    is_last: bool,
+) -> Result<Option<Calls>, StoreError> {
     let words = to_json(&search.words())?;
-    let most = u32::try_from(OPENED + 1).unwrap_or(u32::MAX);
     let results = db
         .batch(vec![
             db.statement(usage_sql!("inbox_calls"), params![search.from, search.before.0])?,
-            db.statement(usage_sql!("segments_find"), params![search.from, search.before.0, &words, most])?,
+            db.statement(
+                usage_sql!("segments_find"),
+                params![search.from, search.before.0, &words, CANDIDATES],
+            )?,
         ])
         .await?;
     #[derive(Deserialize)]
@@ -64,48 +74,91 @@ async fn try_find(db: &UsageDb, search: &Search, limit: usize) -> Result<Option<
     for batch in inbox {
         found.add(search, unpacked(&batch.calls).await?);
     }
-    let mut next = candidates.iter();
+    let mut left = candidates.as_slice();
     let mut opened = 0;
     loop {
-        let group: Vec<&Candidate> = next.clone().take(AT_ONCE.min(OPENED - opened)).collect();
+        // Beyond the bound only what is needed so that the next request starts earlier than this one.
+        let may_open = |candidate: &&Candidate| opened < OPENED || candidate.until >= search.before.0;
+        let group: Vec<&Candidate> = left.iter().take(AT_ONCE).take_while(may_open).collect();
         let Some(first) = group.first() else { break };
         if found.is_full_at(first.until) {
             break;
         }
-        let Some(bodies) = read(db, &group).await? else { return Ok(None) };
-        for (candidate, calls) in group.iter().zip(bodies) {
-            if found.is_full_at(candidate.until) {
-                break;
+        for (candidate, calls) in group.iter().zip(read(db, &group).await?) {
+            match calls {
+                Some(calls) => found.add(search, calls),
+                None if is_last => log(Source::Isolate, "segment left out", &candidate.id.to_string()),
+                None => return Ok(None),
             }
-            found.add(search, calls);
         }
         opened += group.len();
-        next = candidates.get(opened..).unwrap_or_default().iter();
+        left = left.get(group.len()..).unwrap_or_default();
     }
-    let is_full = found.is_full_at(UnixMs::MIN);
-    let calls = found.into_calls();
-    let further = if is_full {
-        calls.last().map(|last| (last.at(), last.position().1.to_owned()))
-    } else {
-        next.next().map(|candidate| (candidate.until, LAST_ID.to_owned()))
-    };
-    Ok(Some(Calls { calls: calls.iter().filter_map(RawCall::event).collect(), further }))
+    Ok(Some(list_of(found, left.first())))
 }
 
-/// Reads the calls of some segments, in their order; `None` if one is gone.
-async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Option<Vec<Vec<RawCall>>>, StoreError> {
-    #[derive(Deserialize)]
-    struct Row {
-        id: i64,
-        body: String,
-    }
+/// Lists what was found, down to the next segment that was not opened: behind its last call there may be others.
+fn list_of(found: Found, next: Option<&Candidate>) -> Calls {
+    let is_cut = next.filter(|next| !found.is_full_at(next.until));
+    let is_full = is_cut.is_none() && found.is_full_at(UnixMs::MIN);
+    let mut calls = found.into_calls();
+    let further = if let Some(next) = is_cut {
+        calls.retain(|call| call.at() > next.until);
+        Some((next.until, LAST_ID.to_owned()))
+    } else {
+        calls.last().filter(|_| is_full).map(|last| (last.at(), last.position().1.to_owned()))
+    };
+    Calls { calls: calls.iter().filter_map(RawCall::event).collect(), further }
+}
+
+/// Reads the calls of some segments, in their order; `None` for one that is gone.
+async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Vec<Option<Vec<RawCall>>>, StoreError> {
     let ids: Vec<i64> = group.iter().map(|candidate| candidate.id).collect();
-    let rows: Vec<Row> = db.rows(db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?).await?;
-    let bodies: HashMap<i64, String> = rows.into_iter().map(|row| (row.id, row.body)).collect();
+    let rows: Vec<Body> =
+        db.rows(db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?).await?;
+    let bodies: HashMap<i64, Body> = rows.into_iter().map(|body| (body.id, body)).collect();
     let mut read = Vec::new();
     for id in ids {
-        let Some(body) = bodies.get(&id) else { return Ok(None) };
-        read.push(unpacked(body).await?);
+        read.push(match bodies.get(&id) {
+            Some(body) => bodies::read(db, body).await?,
+            None => None,
+        });
     }
-    Ok(Some(read))
+    Ok(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::usage::segment::decode;
+
+    fn calls(times: &[UnixMs]) -> Vec<RawCall> {
+        let ids: Vec<String> = times.iter().map(|at| format!("\"c{at}\"")).collect();
+        let mut calls = Vec::new();
+        for (at, id) in times.iter().zip(&ids) {
+            let text = format!(
+                r#"{{"calls":1,"columns":{{"id":[{id}],"at":[{at}],"token_id":["t"],"team":["x"],"path":["/"],"method":["GET"],"status":[200],"outcome":["ok"],"latency_ms":[1],"gateway_ms":[1],"request_id":["r"]}}}}"#
+            );
+            calls.extend(decode(text.as_bytes()).unwrap());
+        }
+        calls
+    }
+
+    fn listed(limit: usize, next_until: Option<UnixMs>) -> (Vec<UnixMs>, Option<(UnixMs, String)>) {
+        let search = Search { before: (100, String::new()), ..Search::default() };
+        let mut found = Found::new(limit);
+        found.add(&search, calls(&[9, 7, 5, 3]));
+        let next = next_until.map(|until| Candidate { id: 1, until });
+        let Calls { calls, further } = list_of(found, next.as_ref());
+        (calls.iter().map(|call| call.at).collect(), further)
+    }
+
+    #[test]
+    fn a_search_that_stops_lists_nothing_behind_which_calls_may_be_missing() {
+        assert_eq!(listed(9, None), (vec![9, 7, 5, 3], None));
+        assert_eq!(listed(9, Some(6)), (vec![9, 7], Some((6, LAST_ID.to_owned()))));
+        assert_eq!(listed(2, Some(6)), (vec![9, 7], Some((7, "c7".to_owned()))));
+        assert_eq!(listed(3, Some(6)), (vec![9, 7], Some((6, LAST_ID.to_owned()))));
+        assert_eq!(listed(4, None), (vec![9, 7, 5, 3], Some((3, "c3".to_owned()))));
+    }
 }

@@ -1,5 +1,6 @@
 //! Folds the inbox: once a minute from the cron, and from the consumer if it grows or the cron is late.
 
+use super::bodies::{self, Body};
 use super::intake::packed;
 use crate::db::{Param, Statement, StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use crate::fold::{OpenPart, Plan, plan};
@@ -42,14 +43,13 @@ struct Batch {
     calls: String,
 }
 
-#[derive(Debug, Deserialize)]
-struct Body {
-    id: i64,
-    body: String,
-}
-
 /// Folds if the inbox is large or was not folded for long.
-pub async fn run_if_due(db: &UsageDb, waiting: u64, folded_at: UnixMs, now: UnixMs) -> Result<(), StoreError> {
+pub async fn run_if_due(
+    db: &UsageDb,
+    waiting: u64,
+    folded_at: UnixMs,
+    now: UnixMs,
+) -> Result<(), StoreError> {
     if waiting > MUCH || folded_at < now - LATE_MS { run(db, now).await } else { Ok(()) }
 }
 
@@ -98,15 +98,22 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
         calls.extend(unpacked(&batch.calls).await?);
     }
     let last = match &segment {
-        Some(segment) if !calls.is_empty() => unpacked(&segment.body).await?,
-        _ => vec![],
+        Some(segment) if !calls.is_empty() => bodies::read(db, segment).await?,
+        _ => None,
     };
+    // A segment that cannot be read is left as it is, and a new one begun.
+    let segment = segment.filter(|_| last.is_some());
+    let last = last.unwrap_or_default();
     let plan = plan(&open, arrived, calls, last, now).map_err(unreadable)?;
-    let folded = batches.last().map_or(
-        State { version: state.version, ..state },
-        |last| State { folded_to: last.id, stored_at: last.at, lag_ms: last.lag_ms, ..state },
-    );
-    db.batch(statements(db, &plan, folded, segment.map(|segment| segment.id), now).await?).await?;
+    let folded = batches.last().map_or(State { version: state.version, ..state }, |last| State {
+        folded_to: last.id,
+        stored_at: last.at,
+        lag_ms: last.lag_ms,
+        ..state
+    });
+    let id = segment.as_ref().map(|segment| segment.id);
+    db.batch(statements(db, &plan, folded, id, now).await?).await?;
+    bodies::forget(db, segment.and_then(|segment| segment.object).into_iter().collect()).await;
     Ok(u32::try_from(batches.len()).is_ok_and(|n| n >= BATCHES))
 }
 
@@ -177,6 +184,7 @@ async fn segment_statements(
             left.push(older);
             continue;
         }
+        let (object, body) = bodies::put(db, body).await?;
         let time = |call: Option<&RawCall>| call.map_or(0, RawCall::at);
         let count = u32::try_from(part.len()).unwrap_or(u32::MAX);
         statements.push(db.statement(
@@ -187,7 +195,7 @@ async fn segment_statements(
                 time(part.first()).into(),
                 count.into(),
                 Param::Text(&head(part)),
-                Param::Null,
+                object.as_ref().into(),
                 Param::Text(&body),
             ],
         )?);
@@ -223,21 +231,24 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
         return Ok(());
     }
     let ids = to_json(&ids)?;
-    let bodies: Vec<Body> = db.rows(db.statement(usage_sql!("segments_read"), params![&ids])?).await?;
+    let merged: Vec<Body> = db.rows(db.statement(usage_sql!("segments_read"), params![&ids])?).await?;
     let mut calls = Vec::new();
-    for body in &bodies {
-        calls.extend(unpacked(&body.body).await?);
+    for body in &merged {
+        let Some(read) = bodies::read(db, body).await? else { return Ok(()) };
+        calls.extend(read);
     }
     domain::usage::segment::sort(&mut calls);
     let mut statements = vec![
         db.statement(usage_sql!("state_touch"), params![state.version])?,
         db.statement(usage_sql!("segments_remove"), params![&ids])?,
     ];
-    statements.extend(segment_statements(db, bodies.first().map(|body| body.id), &calls).await?);
+    statements.extend(segment_statements(db, merged.first().map(|body| body.id), &calls).await?);
     match db.batch(statements).await {
-        Err(StoreError::Constraint(_)) => Ok(()),
-        result => result.map(drop),
+        Err(StoreError::Constraint(_)) => return Ok(()),
+        result => result.map(drop)?,
     }
+    bodies::forget(db, merged.into_iter().filter_map(|body| body.object).collect()).await;
+    Ok(())
 }
 
 /// The age after which the inbox shows that nobody folds.

@@ -40,7 +40,8 @@ pub async fn take_in(
             ])
             .await?;
         let mut results = results.iter();
-        let waiting: Option<Waiting> = results.next().map(rows_of).transpose()?.and_then(|mut rows| rows.pop());
+        let waiting: Option<Waiting> =
+            results.next().map(rows_of).transpose()?.and_then(|mut rows| rows.pop());
         let waiting = waiting.ok_or_else(|| StoreError::Unreadable("state".to_owned()))?;
         let taken: Vec<TakenKeys> = results.next().map(rows_of).transpose()?.unwrap_or_default();
         let mut entry = Entry::of(&fresh(messages, &taken), now);
@@ -130,6 +131,7 @@ pub async fn known_parts(db: &UsageDb, digests: &[String]) -> Result<Vec<String>
     struct Row {
         digest: String,
     }
-    let rows: Vec<Row> = db.rows(db.statement(usage_sql!("imported_find"), params![&to_json(digests)?])?).await?;
+    let rows: Vec<Row> =
+        db.rows(db.statement(usage_sql!("imported_find"), params![&to_json(digests)?])?).await?;
     Ok(rows.into_iter().map(|row| row.digest).collect())
 }

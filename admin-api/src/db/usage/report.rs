@@ -18,7 +18,8 @@ use domain::usage::report::{
 use domain::usage::rollup::Rollup;
 use domain::usage::span::{Granularity, Interval, sum_spans};
 use domain::usage::tally::{Sums, Tallies};
-use reading::{Shown, pending_in, read_question, read_shown};
+use reading::{Shown, read_question, read_shown};
+pub use reading::{pending_in, pending_statements};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -56,7 +57,9 @@ pub async fn narrow(db: &Db, whose: Whose, token: TokenId) -> Result<Option<Whos
     }
     let row: Option<Row> = db.first(db.statement(sql!("usage_token_team"), params![token.as_str()])?).await?;
     let teams = match (row, whose.teams) {
-        (Some(Row { team_id }), teams) if teams.as_ref().is_none_or(|teams| teams.contains(&team_id)) => Some(vec![team_id]),
+        (Some(Row { team_id }), teams) if teams.as_ref().is_none_or(|teams| teams.contains(&team_id)) => {
+            Some(vec![team_id])
+        }
         (None, None) => None,
         _ => return Ok(None),
     };
@@ -158,7 +161,7 @@ pub async fn calls(usage: &UsageDb, teams: Option<&[TeamId]>) -> Result<u64, Sto
     };
     let whose = Whose { teams: teams.map(<[TeamId]>::to_vec), ..Whose::default() };
     let mut statements = vec![usage.statement(usage_sql!("report_calls"), params![dimension, &keys])?];
-    statements.extend(reading::pending_statements(usage, &Pending::all())?);
+    statements.extend(pending_statements(usage, &Pending::all())?);
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let folded: Vec<Row> = results.next().map(super::super::rows_of).transpose()?.unwrap_or_default();

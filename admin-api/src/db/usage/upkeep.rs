@@ -1,11 +1,15 @@
 //! Retention, room, and how usage is doing.
 
-use crate::db::{StoreError, UsageDb, changes_of, params, rows_of, size_of, to_json, usage_sql};
+use super::bodies;
+use super::report::{pending_in, pending_statements};
+use crate::db::{MAX_SAFE, StoreError, UsageDb, params, rows_of, size_of, to_json, usage_sql};
 use crate::intake::KEYS_KEPT_MS;
 use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
 use domain::usage::fold::Dimension;
+use domain::usage::report::Pending;
+use domain::usage::rollup::Rollup;
 use domain::usage::span::{Granularity, HOURLY_KEPT_MS};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Segments deleted by one statement.
 const SEGMENTS_AT_ONCE: u32 = 20;
@@ -51,10 +55,49 @@ pub async fn lost(db: &UsageDb, since: UnixMs) -> Result<Lost, StoreError> {
     Ok(row.unwrap_or_default())
 }
 
-/// Finds routes that fail, as JSON of ids and counts.
+/// A route whose upstream fails.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failing {
+    id: String,
+    /// Calls that reached it.
+    calls: u64,
+    /// Those of them that failed.
+    failed: u64,
+}
+
+/// Finds the routes that fail, as JSON: those at whose upstream more than a fifth of the calls since `since`, and at
+/// least five, failed.
 pub async fn failing(db: &UsageDb, since: UnixMs) -> Result<String, StoreError> {
-    let rows: Vec<serde_json::Value> = db.rows(db.statement(usage_sql!("routes_failing"), params![since])?).await?;
-    to_json(&rows)
+    let all = Pending { granularity: Granularity::FiveMinutes.as_str(), from: since, to: MAX_SAFE };
+    let mut statements = vec![db.statement(usage_sql!("routes_failing"), params![since])?];
+    statements.extend(pending_statements(db, &[all])?);
+    let results = db.batch(statements).await?;
+    let mut results = results.iter();
+    let mut routes: Vec<Failing> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    for (_, bucket, tally) in pending_in(&mut results)?.iter() {
+        for (caller, sums) in tally.iter().filter(|_| bucket >= since) {
+            let Rollup { upstream_errors, timeouts, gateway_errors, .. } = sums.rollup;
+            let id = caller.route.clone();
+            let failed = upstream_errors.saturating_add(timeouts).saturating_add(gateway_errors);
+            routes.push(Failing { id, calls: sums.rollup.served(), failed });
+        }
+    }
+    to_json(&failing_of(routes))
+}
+
+/// Adds up the calls of each route, and keeps those that fail.
+fn failing_of(mut routes: Vec<Failing>) -> Vec<Failing> {
+    routes.sort_by(|a, b| a.id.cmp(&b.id));
+    routes.dedup_by(|next, sum| {
+        let is_same = next.id == sum.id;
+        if is_same {
+            sum.calls += next.calls;
+            sum.failed += next.failed;
+        }
+        is_same
+    });
+    routes.retain(|route| route.failed >= 5 && route.failed * 5 > route.calls);
+    routes
 }
 
 /// Deletes what is past its retention: raw calls, keys, rollups and losses. Each run deletes a bounded part.
@@ -95,13 +138,34 @@ async fn remove_segments(db: &UsageDb, before: UnixMs, limit: u32) -> Result<u64
     struct Row {
         id: i64,
         calls: u64,
+        object: Option<String>,
     }
-    let rows: Vec<Row> = db.rows(db.statement(usage_sql!("segments_oldest"), params![before, limit])?).await?;
+    let rows: Vec<Row> =
+        db.rows(db.statement(usage_sql!("segments_oldest"), params![before, limit])?).await?;
     if rows.is_empty() {
         return Ok(0);
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    let results = db.batch(vec![db.statement(usage_sql!("segments_remove"), params![&to_json(&ids)?])?]).await?;
-    results.first().map_or(Ok(0), changes_of)?;
-    Ok(rows.iter().map(|row| row.calls).sum())
+    db.batch(vec![db.statement(usage_sql!("segments_remove"), params![&to_json(&ids)?])?]).await?;
+    let calls = rows.iter().map(|row| row.calls).sum();
+    bodies::forget(db, rows.into_iter().filter_map(|row| row.object).collect()).await;
+    Ok(calls)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_route_fails_if_a_fifth_of_its_calls_do_and_five() {
+        let of = |id: &str, calls, failed| Failing { id: id.to_owned(), calls, failed };
+        let found = failing_of(vec![
+            of("few", 4, 4),
+            of("some", 20, 3),
+            of("busy", 100, 20),
+            of("some", 4, 2),
+            of("down", 5, 5),
+        ]);
+        assert_eq!(found, [of("down", 5, 5), of("some", 24, 5)]);
+    }
 }

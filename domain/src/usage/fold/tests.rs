@@ -21,7 +21,11 @@ fn calls(rows: &[Row], dimension: Dimension, granularity: Granularity) -> u64 {
 fn a_bucket_becomes_rows_once_when_it_is_over() {
     let mut open = Tallies::default();
     assert_eq!(fold(&mut open, arrived(&[START], START), START + 1), []);
-    assert_eq!(fold(&mut open, Tallies::default(), START + 5 * MINUTE_MS), [], "calls arrive some seconds late");
+    assert_eq!(
+        fold(&mut open, Tallies::default(), START + 5 * MINUTE_MS),
+        [],
+        "calls arrive some seconds late"
+    );
     let rows = fold(&mut open, Tallies::default(), START + 6 * MINUTE_MS);
     assert_eq!(calls(&rows, Dimension::All, Granularity::FiveMinutes), 1);
     assert!(rows.iter().all(|row| row.granularity == Granularity::FiveMinutes));

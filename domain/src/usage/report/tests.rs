@@ -99,7 +99,8 @@ fn an_open_bucket_counts_in_the_span_that_contains_it() {
     tallies.merge(Granularity::Day, DAY + DAY_MS, tally.clone());
     tallies.merge(Granularity::Week, Granularity::Week.bucket(DAY), tally);
     let span = |granularity, from, to| Span { granularity, from, to, offset_ms: 0, width_ms: DAY_MS };
-    let spans = [span(Granularity::Hour, DAY, DAY + DAY_MS), span(Granularity::Day, DAY + DAY_MS, DAY + 2 * DAY_MS)];
+    let spans =
+        [span(Granularity::Hour, DAY, DAY + DAY_MS), span(Granularity::Day, DAY + DAY_MS, DAY + 2 * DAY_MS)];
     let mut lines = Lines::new();
     add_tallies(&mut lines, &Whose::default(), Split::Whole, &spans, &tallies, true);
     let sums: Vec<_> = lines.iter().map(|((at, _), sums)| (*at, sums.rollup.calls)).collect();

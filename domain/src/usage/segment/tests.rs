@@ -57,7 +57,10 @@ fn a_head_rules_out_what_is_not_inside() {
         Search { token: Some("tok_other111".into()), ..Search::default() },
         Search { teams: Some(vec![]), ..Search::default() },
     ] {
-        assert!(!search.words().iter().all(|words| words.iter().any(|word| head.contains(word))), "{search:?}");
+        assert!(
+            !search.words().iter().all(|words| words.iter().any(|word| head.contains(word))),
+            "{search:?}"
+        );
     }
 }
 
@@ -75,7 +78,10 @@ fn a_search_lists_the_newest_of_all_segments_once() {
     let mut found = Found::new(3);
     found.add(&search, vec![raw(5, "a", "t", Outcome::Ok), raw(1, "b", "t", Outcome::Ok)]);
     assert!(!found.is_full_at(0));
-    found.add(&search, vec![raw(5, "a", "t", Outcome::Ok), raw(5, "c", "t", Outcome::Ok), raw(2, "d", "t", Outcome::Ok)]);
+    found.add(
+        &search,
+        vec![raw(5, "a", "t", Outcome::Ok), raw(5, "c", "t", Outcome::Ok), raw(2, "d", "t", Outcome::Ok)],
+    );
     assert!(found.is_full_at(1) && !found.is_full_at(2));
     let ids: Vec<String> = found.into_calls().iter().map(|call| call.text("id").to_owned()).collect();
     assert_eq!(ids, ["c", "a", "d"]);
@@ -84,7 +90,14 @@ fn a_search_lists_the_newest_of_all_segments_once() {
 #[test]
 fn of_refused_calls_the_first_of_each_token_and_hour_are_kept() {
     let mut calls: Vec<RawCall> = (0..500)
-        .map(|i| raw(START + i * SECOND_MS, &format!("{i:03}"), if i % 2 == 0 { "leaked" } else { "other" }, Outcome::DeniedDisabled))
+        .map(|i| {
+            raw(
+                START + i * SECOND_MS,
+                &format!("{i:03}"),
+                if i % 2 == 0 { "leaked" } else { "other" },
+                Outcome::DeniedDisabled,
+            )
+        })
         .chain([raw(START + 400_000, "ok", "leaked", Outcome::Ok)])
         .collect();
     bound_refused(&mut calls, 100, |token, hour| if token == "leaked" && hour == START { 40 } else { 0 });

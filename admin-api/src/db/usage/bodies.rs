@@ -1,0 +1,57 @@
+//! Texts of segments: in the bucket `CALLS` if that is bound, otherwise in their rows.
+//!
+//! An object is named by its digest and written before the transaction that names it, so a death in between leaves an
+//! object that nothing names, never a row without its object. The bucket's own rule deletes what is old.
+
+use super::folding::unpacked;
+use crate::db::{StoreError, UsageDb};
+use domain::usage::segment::RawCall;
+use edge::log::{Source, log};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+/// The text of a segment, or the name of the object that holds it.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Body {
+    pub id: i64,
+    pub object: Option<String>,
+    pub body: String,
+}
+
+/// Puts a text where it belongs. Returns the object's name, if it has one, and what its row keeps.
+pub async fn put(db: &UsageDb, text: String) -> Result<(Option<String>, String), StoreError> {
+    let Some(bucket) = db.bucket() else { return Ok((None, text)) };
+    let digest = Sha256::digest(text.as_bytes());
+    let name: String = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(hex).collect();
+    bucket.put(&name, text).execute().await?;
+    Ok((Some(name), String::new()))
+}
+
+fn hex(digit: u8) -> Option<char> {
+    char::from_digit(digit.into(), 16)
+}
+
+/// Reads the calls of a segment; `None` if its object is gone: replaced meanwhile, expired, or the bucket is not bound
+/// any more.
+pub async fn read(db: &UsageDb, body: &Body) -> Result<Option<Vec<RawCall>>, StoreError> {
+    let Some(name) = &body.object else { return unpacked(&body.body).await.map(Some) };
+    let object = match db.bucket() {
+        Some(bucket) => bucket.get(name).execute().await?,
+        None => None,
+    };
+    match object.as_ref().and_then(worker::Object::body) {
+        Some(found) => unpacked(&found.text().await?).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// Deletes objects that no row names any more. If that fails, the bucket's rule does it later.
+pub async fn forget(db: &UsageDb, objects: Vec<String>) {
+    let Some(bucket) = db.bucket() else { return };
+    if objects.is_empty() {
+        return;
+    }
+    if let Err(error) = bucket.delete_multiple(objects).await {
+        log(Source::Isolate, "objects not deleted", &error.to_string());
+    }
+}
