@@ -8,6 +8,35 @@ export function messageKey(at = Date.now()) {
   return key.toString("base64url");
 }
 
+/** A call as the gateway sends it. */
+export const callOf = (id, more = {}) => ({
+  id,
+  at: Date.now(),
+  token_id: "tok_usage",
+  team: "automation",
+  route_id: "rte_usage",
+  route_path: "/api/usage",
+  path: "/api/usage/1",
+  method: "GET",
+  status: 200,
+  outcome: "ok",
+  latency_ms: 12,
+  gateway_ms: 1,
+  request_id: id,
+  ...more,
+});
+
+/**
+ * A message of the queue for `system.deliver`, with a key as the gateway of today gives it; an older one gave `null`.
+ * @param {string} id
+ * @param {any[]} events
+ * @param {{ key?: string | null }} [options]
+ */
+export const messageOf = (id, events, { key = messageKey() } = {}) => ({
+  id,
+  body: JSON.stringify({ v: 1, ...(key && { key }), events }),
+});
+
 /** The lines of sums: `[team, token, route, model, last_at, [calls, …], …]`. */
 const linesOf = (inbox, open) => [
   ...inbox.flatMap(({ sums }) => Object.values(JSON.parse(sums)).flat()),
