@@ -4,6 +4,7 @@
 //! waits a minute.
 
 use crate::config::Config;
+use crate::db::usage::upkeep::UsageState;
 use crate::db::{Db, StoreError, UsageDb, audit, settings, to_json, upkeep, usage};
 use crate::publish::{KvError, Writer, drain_all, first_prices, relay};
 use crate::{invitations, reconcile, reseal};
@@ -35,8 +36,14 @@ pub async fn run(env: &Env) {
     let Some((db, holder)) = lease else {
         return log(Source::Cron, "nothing done", "the run before is still at work");
     };
+    let usage = done("usage not opened", db.usage(env));
+    let state = match &usage {
+        Some(usage) => done("usage not looked at", note_stored(&db, usage).await),
+        None => None,
+    };
+    // The answer to the heartbeat before is known by now.
     done("no heartbeat", beat(env, &db).await);
-    run_steps(env, &db).await;
+    run_steps(env, &db, usage.as_ref(), state).await;
     done("lease not given back", settings::give_back(&db, settings::CRON_LEASE, &holder).await);
 }
 
@@ -45,39 +52,38 @@ fn done<T>(failed: &str, result: Result<T, impl Display>) -> Option<T> {
     result.inspect_err(|error| log(Source::Cron, failed, &error.to_string())).ok()
 }
 
-async fn run_steps(env: &Env, db: &Db) {
+async fn run_steps(env: &Env, db: &Db, usage: Option<&UsageDb>, state: Option<UsageState>) {
     let config = done("nothing sealed, sent or purged", Config::get(env));
     publish(env, db, config.as_deref()).await;
-    let usage = done("usage not opened", db.usage(env));
-    if let Some(usage) = &usage {
-        keep_usage(db, usage, config.as_deref()).await;
+    if let Some(usage) = usage {
+        keep_usage(db, usage, state, config.as_deref()).await;
     }
-    done("notifications not written", notify(db, usage.as_ref()).await);
+    done("notifications not written", notify(db, usage).await);
     done("models without a price not looked at", upkeep::resolve_unpriced(db, now()).await);
     let Some(config) = config else { return };
     done("invitations not sent", invitations::send_due(&config, db, now()).await);
     done("purge broke off", purge(db, &config).await);
 }
 
-/// Folds and tidies usage, and notes for the notifications how it is doing.
-async fn keep_usage(db: &Db, usage: &UsageDb, config: Option<&Config>) {
+/// Folds and tidies usage, and makes room if its database is nearly full.
+async fn keep_usage(db: &Db, usage: &UsageDb, state: Option<UsageState>, config: Option<&Config>) {
     done("usage not folded", usage::folding::run(usage, now()).await);
     done("segments not merged", usage::folding::merge(usage).await);
-    done("usage not looked at", note_usage(db, usage, config).await);
     let Some(config) = config else { return };
     done("usage not purged", usage::upkeep::purge(usage, now(), config.events_retention_ms).await);
+    let Some(state) = state else { return };
+    let shed = done("no room made", usage::upkeep::shed(usage, state.bytes, config.usage_db_bytes).await);
+    done("notification not written", upkeep::note_shed(db, shed.unwrap_or(0), now()).await);
 }
 
-/// Notes the consumer's last batch, and makes room if the database is nearly full.
-async fn note_usage(db: &Db, usage: &UsageDb, config: Option<&Config>) -> Result<(), StoreError> {
+/// Notes the consumer's last batch, which answers a heartbeat.
+async fn note_stored(db: &Db, usage: &UsageDb) -> Result<UsageState, StoreError> {
     let state = usage::upkeep::state(usage).await?;
     if state.stored_at > 0 {
         let lag_ms = state.lag_ms.to_string();
         db.batch(vec![settings::put(db, settings::QUEUE_LAG, &lag_ms, state.stored_at)?]).await?;
     }
-    let full_bytes = config.and_then(|config| config.usage_db_bytes);
-    let shed = usage::upkeep::shed(usage, state.bytes, full_bytes).await?;
-    upkeep::note_shed(db, shed, now()).await
+    Ok(state)
 }
 
 /// Opens and resolves notifications. Without usage, those about it are left as they are.

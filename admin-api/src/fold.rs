@@ -7,7 +7,7 @@ use domain::usage::span::Granularity;
 use domain::usage::tally::{Tallies, Tally};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::intake::REFUSED_KEPT;
 
@@ -64,13 +64,14 @@ pub fn plan(
     let rows = fold(&mut tallies, arrived, now);
     let after = parts_of(tallies)?;
     let key = |part: &OpenPart| (part.granularity, part.bucket, part.part);
-    let kept: BTreeSet<_> = after.iter().map(key).collect();
+    let is_kept = |part: &OpenPart| after.iter().any(|kept| key(kept) == key(part));
+    let removed = open.iter().filter(|part| !is_kept(part)).cloned().collect();
     let segments = if calls.is_empty() { vec![] } else { cut(last, calls, now) };
     Ok(Plan {
         last_calls: last_calls(&rows),
         rows: chunks(&rows)?,
         put: after.into_iter().filter(|part| !open.contains(part)).collect(),
-        removed: open.iter().filter(|part| !kept.contains(&key(part))).cloned().collect(),
+        removed,
         segments,
     })
 }
@@ -131,16 +132,11 @@ fn chunks(rows: &[Row]) -> serde_json::Result<Vec<String>> {
     Ok(chunks.into_iter().map(|chunk| format!("[{chunk}]")).collect())
 }
 
-/// Finds when teams last called routes, in rows that are written.
+/// Finds when teams last called routes, in rows that are written. Of several times the SQL keeps the latest.
 fn last_calls(rows: &[Row]) -> Vec<LastCall> {
-    let mut last: BTreeMap<(&str, &str), UnixMs> = BTreeMap::new();
-    for row in rows.iter().filter(|row| row.dimension == Dimension::TeamRoute) {
-        if let Some((team, route)) = row.key.split_once(' ') {
-            let at = last.entry((route, team)).or_default();
-            *at = row.sums.last_at.max(*at);
-        }
-    }
-    let call =
-        |((route, team), at): ((&str, &str), UnixMs)| LastCall { route: route.into(), team: team.into(), at };
-    last.into_iter().map(call).collect()
+    let of = |row: &Row| {
+        let (team, route) = row.key.split_once(' ')?;
+        Some(LastCall { route: route.to_owned(), team: team.to_owned(), at: row.sums.last_at })
+    };
+    rows.iter().filter(|row| row.dimension == Dimension::TeamRoute).filter_map(of).collect()
 }

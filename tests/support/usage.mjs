@@ -39,7 +39,7 @@ export const messageOf = (id, events, { key = messageKey() } = {}) => ({
 
 /** The lines of sums: `[team, token, route, model, last_at, [calls, …], …]`. */
 const linesOf = (inbox, open) => [
-  ...inbox.flatMap(({ sums }) => Object.values(JSON.parse(sums)).flat()),
+  ...inbox.flatMap(({ sums }) => JSON.parse(sums).flatMap(([, , lines]) => lines)),
   ...open.flatMap(({ sums }) => JSON.parse(sums)),
 ];
 

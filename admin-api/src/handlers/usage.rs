@@ -101,7 +101,7 @@ async fn respond_stats(call: &Call, db: &Db, whose: Option<&Whose>, query: &Span
         figures: Figures::from(rollup),
     };
     let mut series: Vec<UsageBucket> = report.series.iter().map(bucket).collect();
-    series.sort_by_key(|bucket| bucket.at);
+    series.sort_unstable_by_key(|bucket| bucket.at);
     respond(UsageStats {
         from: period.from,
         to: period.to,

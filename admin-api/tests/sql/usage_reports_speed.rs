@@ -3,7 +3,7 @@
 use super::usage_reports::{Report, SPRING, Store, ZONES, read_ranking, report};
 use super::{DAY_MS, HOUR_MS};
 use domain::usage::period::Period;
-use domain::usage::report::{Lines, Split, Whose, add_split_rows, busiest_first};
+use domain::usage::report::{Lines, Split, Whose, busiest_first};
 use domain::usage::rollup::bin_of;
 use domain::usage::span::{Granularity, Interval};
 use domain::usage::tally::{Caller, Sums, Tallies, Tally};

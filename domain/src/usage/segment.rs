@@ -59,7 +59,7 @@ impl RawCall {
 
 /// Sorts calls as segments and lists have them, newest first.
 pub fn sort(calls: &mut [RawCall]) {
-    calls.sort_by(|a, b| b.position().cmp(&a.position()));
+    calls.sort_unstable_by(|a, b| b.position().cmp(&a.position()));
 }
 
 #[derive(Default, Serialize, Deserialize)]
@@ -73,11 +73,14 @@ struct Columns {
 /// # Errors
 /// The cause, if a value has no JSON.
 pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
-    let mut columns: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    let mut columns: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut before = 0;
     for (row, call) in calls.iter().enumerate() {
         for (field, value) in &call.0 {
-            let column = columns.entry(field).or_default();
+            if !columns.contains_key(field) {
+                columns.insert(field.clone(), Vec::new());
+            }
+            let Some(column) = columns.get_mut(field) else { continue };
             column.resize(row, Value::Null);
             column.push(if field == "at" { (call.at() - before).into() } else { value.clone() });
         }
@@ -86,7 +89,7 @@ pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
     for column in columns.values_mut() {
         column.resize(calls.len(), Value::Null);
     }
-    serde_json::to_vec(&serde_json::json!({ "calls": calls.len(), "columns": columns }))
+    serde_json::to_vec(&Columns { calls: calls.len(), columns })
 }
 
 /// Reads calls that [`encode`] wrote.
@@ -230,8 +233,9 @@ impl Found {
 /// Keeps at most `most` refused calls of each token and hour, the first ones. `known` gives how many of a token are
 /// kept or were left out already in the hour that begins at the given time.
 pub fn bound_refused(calls: &mut Vec<RawCall>, most: u64, known: impl Fn(&str, UnixMs) -> u64) {
-    let mut seen: BTreeMap<(String, UnixMs), u64> = BTreeMap::new();
-    calls.sort_by_key(RawCall::at);
+    let mut seen: BTreeMap<String, u64> = BTreeMap::new();
+    sort(calls);
+    calls.reverse();
     calls.retain(|call| {
         let outcome = call.0.get("outcome").and_then(|outcome| Outcome::deserialize(outcome).ok());
         let class = outcome.map(Outcome::class);
@@ -240,7 +244,7 @@ pub fn bound_refused(calls: &mut Vec<RawCall>, most: u64, known: impl Fn(&str, U
         }
         let hour = bucket_start(call.at(), HOUR_MS);
         let token = call.text("token_id");
-        let count = seen.entry((token.to_owned(), hour)).or_insert_with(|| known(token, hour));
+        let count = seen.entry(format!("{token} {hour}")).or_insert_with(|| known(token, hour));
         *count += 1;
         *count <= most
     });

@@ -130,32 +130,24 @@ impl Tally {
     }
 }
 
-/// Tallies by bucket. In JSON a bucket is named by its granularity and its start: `5m 1763870400000`.
+/// Tallies by bucket. In JSON a bucket is its granularity, its start and its lines: `["5m", 1763870400000, […]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "BTreeMap<String, Tally>", into = "BTreeMap<String, Tally>")]
+#[serde(from = "Vec<(Granularity, UnixMs, Tally)>", into = "Vec<(Granularity, UnixMs, Tally)>")]
 pub struct Tallies(BTreeMap<(Granularity, UnixMs), Tally>);
 
-impl From<Tallies> for BTreeMap<String, Tally> {
+impl From<Tallies> for Vec<(Granularity, UnixMs, Tally)> {
     fn from(tallies: Tallies) -> Self {
-        let name =
-            |(granularity, bucket): (Granularity, UnixMs)| format!("{} {bucket}", granularity.as_str());
-        tallies.0.into_iter().map(|(key, tally)| (name(key), tally)).collect()
+        tallies.into_buckets().collect()
     }
 }
 
-impl TryFrom<BTreeMap<String, Tally>> for Tallies {
-    type Error = String;
-
-    fn try_from(named: BTreeMap<String, Tally>) -> Result<Self, String> {
+impl From<Vec<(Granularity, UnixMs, Tally)>> for Tallies {
+    fn from(buckets: Vec<(Granularity, UnixMs, Tally)>) -> Self {
         let mut tallies = Self::default();
-        for (name, tally) in named {
-            let parsed = name
-                .split_once(' ')
-                .and_then(|(granularity, at)| Some((Granularity::parse(granularity)?, at.parse().ok()?)));
-            let (granularity, bucket) = parsed.ok_or_else(|| format!("no bucket: {name}"))?;
+        for (granularity, bucket, tally) in buckets {
             tallies.merge(granularity, bucket, tally);
         }
-        Ok(tallies)
+        tallies
     }
 }
 

@@ -87,7 +87,7 @@ pub async fn failing(db: &UsageDb, since: UnixMs) -> Result<String, StoreError> 
 
 /// Adds up the calls of each route, and keeps those that fail.
 fn failing_of(mut routes: Vec<Failing>) -> Vec<Failing> {
-    routes.sort_by(|a, b| a.id.cmp(&b.id));
+    routes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     routes.dedup_by(|next, sum| {
         let is_same = next.id == sum.id;
         if is_same {

@@ -176,7 +176,8 @@ pub fn pending_of<'a>(spans: impl IntoIterator<Item = &'a Span>) -> Vec<Pending>
 /// Returns the lines, the busiest first.
 pub fn busiest_first(lines: Lines) -> Vec<(LineKey, Sums)> {
     let mut sorted: Vec<_> = lines.into_iter().map(|((_, key), sums)| (key, sums)).collect();
-    sorted.sort_by(|(a, a_sums), (b, b_sums)| (b_sums.rollup.calls, a).cmp(&(a_sums.rollup.calls, b)));
+    sorted
+        .sort_unstable_by(|(a, a_sums), (b, b_sums)| (b_sums.rollup.calls, a).cmp(&(a_sums.rollup.calls, b)));
     sorted
 }
 

@@ -62,7 +62,7 @@ pub fn page_of<T>(mut items: Vec<(After, T)>, after: Option<&After>, limit: usiz
     if let Some(after) = after {
         items.retain(|(place, _)| compare(place, after) == Ordering::Greater);
     }
-    items.sort_by(|(a, _), (b, _)| compare(a, b));
+    items.sort_unstable_by(|(a, _), (b, _)| compare(a, b));
     items.truncate(limit);
     items
 }
