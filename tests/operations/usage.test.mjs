@@ -309,7 +309,9 @@ describe("many calls", () => {
 
   test("a list of segments that all overlap, as late calls make them, ends and has every call once", async () => {
     const SEGMENTS = 60;
-    const [late, now] = [Date.now() - 86_400_000, Date.now()];
+    // Of one hour: calls of different hours have segments of their own.
+    const hour = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 3_600_000;
+    const [late, now] = [hour, hour + 3_000_000];
     const ids = [];
     for (let i = 0; i < SEGMENTS; i++) {
       const calls = [late + i, now + i].map((at, n) => callOf(`lap-${i}-${n}`, { at, token_id: "tok_lap" }));
