@@ -96,7 +96,7 @@ async fn after(env: &Env, stored: &Stored, messages: &[Keyed]) {
     if let Err(error) = noted.await {
         log(Source::Queue, "last use of tokens not noted", &error.to_string());
     }
-    if let Err(error) = folding::run_if_due(db, waiting.waiting, waiting.folded_at, now()).await {
+    if let Err(error) = folding::run_if_due(db, waiting.bytes, waiting.folded_at, now()).await {
         log(Source::Queue, "usage not folded", &error.to_string());
     }
 }

@@ -1,5 +1,13 @@
 //! The rows that D1 bills for calls, and the bytes that they take.
 
+#![expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::print_stdout,
+    reason = "it measures small numbers, and --nocapture shows them"
+)]
+
 use super::HOUR_MS;
 use super::usage_store::{START, Seeded, Store, call, keyed};
 use admin_api::intake::Keyed;

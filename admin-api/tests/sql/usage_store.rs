@@ -318,7 +318,7 @@ fn play(seed: u64) {
     let mut random = Seeded::new(seed);
     let mut now = START + 23 * HOUR_MS;
     let messages: Vec<Keyed> =
-        (0..6 + random.below(8)).map(|number| scheduled(&mut random, seed, number, now)).collect();
+        (0..=5 + random.below(8)).map(|number| scheduled(&mut random, seed, number, now)).collect();
     let sent: u64 = messages.iter().map(|keyed| keyed.message.events.len() as u64).sum();
     let mut store = Store::new();
     let mut queue: Vec<usize> = (0..messages.len()).collect();
@@ -331,7 +331,7 @@ fn play(seed: u64) {
         workers[turn] = match (state, turn) {
             (Worker::Idle, 0 | 1) if !queue.is_empty() => {
                 let take: Vec<usize> =
-                    (0..1 + random.below(4)).map(|_| queue[random.usize_below(queue.len())]).collect();
+                    (0..=random.below(4)).map(|_| queue[random.usize_below(queue.len())]).collect();
                 let batch: Vec<Keyed> = take.iter().map(|i| messages[*i].clone()).collect();
                 let (last, taken) = store.read_intake(&batch);
                 Worker::Consumed(take, last, taken)
@@ -365,7 +365,7 @@ fn play(seed: u64) {
 fn scheduled(random: &mut Seeded, seed: u64, number: u64, now: UnixMs) -> Keyed {
     let late = random.below(3) * random.below(3) * random.below(2 * 60) * MINUTE_MS.unsigned_abs();
     let at = now - i64::try_from(late).unwrap();
-    let events = (0..1 + random.below(5)).map(|i| {
+    let events = (0..=random.below(5)).map(|i| {
         let id = format!("{seed}-{number}-{i}");
         call(&id, at + i64::try_from(i).unwrap(), random.below(3), random.below(2))
     });

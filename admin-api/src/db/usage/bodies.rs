@@ -15,7 +15,8 @@ use sha2::{Digest, Sha256};
 pub struct Body {
     pub id: i64,
     pub object: Option<String>,
-    pub body: String,
+    #[serde(rename = "body")]
+    pub text: String,
 }
 
 /// Packs calls as the database keeps them; none are ''.
@@ -58,7 +59,7 @@ fn hex(digit: u8) -> Option<char> {
 /// Reads the calls of a segment; `None` if its object is gone: replaced meanwhile, expired, or the bucket is not bound
 /// any more.
 pub async fn read(db: &UsageDb, body: &Body) -> Result<Option<Vec<RawCall>>, StoreError> {
-    let Some(name) = &body.object else { return unpacked(&body.body).await.map(Some) };
+    let Some(name) = &body.object else { return unpacked(&body.text).await.map(Some) };
     let object = match db.bucket() {
         Some(bucket) => bucket.get(name).execute().await?,
         None => None,

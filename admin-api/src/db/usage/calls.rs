@@ -28,6 +28,12 @@ pub struct Calls {
     pub further: Option<(UnixMs, String)>,
 }
 
+/// Calls of the inbox.
+#[derive(Debug, Deserialize)]
+struct Packed {
+    calls: String,
+}
+
 #[derive(Debug, Deserialize)]
 struct Candidate {
     id: i64,
@@ -62,10 +68,6 @@ async fn try_find(
             )?,
         ])
         .await?;
-    #[derive(Deserialize)]
-    struct Packed {
-        calls: String,
-    }
     let mut results = results.iter();
     let inbox: Vec<Packed> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let candidates: Vec<Candidate> = results.next().map(rows_of).transpose()?.unwrap_or_default();

@@ -17,7 +17,8 @@ pub struct Waiting {
     /// When the last fold was, unix ms.
     pub folded_at: UnixMs,
     /// Bytes that wait to be folded.
-    pub waiting: u64,
+    #[serde(rename = "waiting")]
+    pub bytes: u64,
 }
 
 /// Stores those of the messages that are not stored yet, as one row. A batch without any is noted all the same: it shows
