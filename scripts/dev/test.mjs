@@ -55,6 +55,7 @@ const ALONE = [
   "tests/operations/soak.test.mjs",
   "tests/operations/start.test.mjs",
   "tests/operations/strict.test.mjs",
+  "tests/operations/usage.test.mjs",
   "tests/repo/first-load.test.mjs",
 ];
 

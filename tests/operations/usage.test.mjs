@@ -80,63 +80,61 @@ describe("with the times of wrangler.toml", () => {
   }
 
   /**
+   * Reads all reports again and again until each has the calls that `dueOf` names by the times at which they were made,
+   * and `isOver`. Returns for each the longest time from a call to the report that had it.
+   */
+  async function watchReports(reports, base, dueOf, isOver) {
+    const [worst, seen] = [{}, {}];
+    for (const [name] of reports) worst[name] = seen[name] = 0;
+    const look = async ([name, read]) => {
+      const now = (await read()) - base[name];
+      assert.ok(now >= seen[name], `${name} had ${seen[name]} calls and now has ${now}`);
+      assert.ok(now <= dueOf(name).length, `${name} has ${now} calls of ${dueOf(name).length}`);
+      for (const at of dueOf(name).slice(seen[name], now))
+        worst[name] = Math.max(worst[name], Date.now() - at);
+      seen[name] = now;
+    };
+    const isMissing = ([name]) => Date.now() - (dueOf(name)[seen[name]] ?? Infinity) > 2 * SEEN_WITHIN_MS;
+    while (!isOver() || reports.some(([name]) => seen[name] < dueOf(name).length)) {
+      await sleep(100);
+      await Promise.all(reports.map(look));
+      assert.deepEqual(
+        reports.filter(isMissing).map(([name]) => name),
+        [],
+        "a call is missing",
+      );
+    }
+    return worst;
+  }
+
+  /**
    * Makes `count` calls, one each `pauseMs`, every `marked`th to the path that `events` lists. Meanwhile it reads all
    * reports. Returns for each the longest time from a call to the report that had it.
    */
   async function delays(count, pauseMs, marked) {
     const token = await makeToken();
     await eventually(async () => (await call(token)) === 200, SEEN_WITHIN_MS, "the first call");
-    const reports = Object.entries(reportsOf(token));
-    await eventually(
-      async () => (await system.usage.calls({ token: token.id })) > 0,
-      SEEN_WITHIN_MS,
-      "the first usage",
-    );
+    const isStored = async () => (await system.usage.calls({ token: token.id })) > 0;
+    await eventually(isStored, SEEN_WITHIN_MS, "the first usage");
     await sleep(1_000);
+    const reports = Object.entries(reportsOf(token));
     const base = Object.fromEntries(
       await Promise.all(reports.map(async ([name, read]) => [name, await read()])),
     );
     const sent = { all: [], marked: [] };
-    const worst = Object.fromEntries(reports.map(([name]) => [name, 0]));
-    const seen = Object.fromEntries(reports.map(([name]) => [name, 0]));
-    const dueOf = (name) => (name === "events" ? sent.marked : sent.all);
     let isOver = false;
     const client = async () => {
       const started = Date.now();
       const answers = [];
       for (let i = 0; i < count; i++) {
         await sleep(Math.max(0, started + i * pauseMs - Date.now()));
+        const isMarked = i % marked === 0;
         sent.all.push(Date.now());
-        if (i % marked === 0) sent.marked.push(Date.now());
-        answers.push(call(token, i % marked === 0 ? "/api/echo/marked" : "/api/echo"));
+        if (isMarked) sent.marked.push(Date.now());
+        answers.push(call(token, isMarked ? "/api/echo/marked" : "/api/echo"));
       }
-      const statuses = new Set(await Promise.all(answers));
-      assert.deepEqual([...statuses], [200]);
+      assert.deepEqual([...new Set(await Promise.all(answers))], [200]);
       isOver = true;
-    };
-    const watch = async () => {
-      const isComplete = () => isOver && reports.every(([name]) => seen[name] === dueOf(name).length);
-      while (!isComplete()) {
-        await sleep(100);
-        await Promise.all(
-          reports.map(async ([name, read]) => {
-            const now = (await read()) - base[name];
-            assert.ok(now >= seen[name], `${name} had ${seen[name]} calls and now has ${now}`);
-            assert.ok(now <= dueOf(name).length, `${name} has ${now} calls of ${dueOf(name).length}`);
-            for (const at of dueOf(name).slice(seen[name], now))
-              worst[name] = Math.max(worst[name], Date.now() - at);
-            seen[name] = now;
-          }),
-        );
-        const late = reports.filter(
-          ([name]) => Date.now() - (dueOf(name)[seen[name]] ?? Infinity) > 2 * SEEN_WITHIN_MS,
-        );
-        assert.deepEqual(
-          late.map(([name]) => name),
-          [],
-          "a call is in no report",
-        );
-      }
     };
     // A fold moves calls from one place to another while reports are read.
     const folds = async () => {
@@ -145,7 +143,8 @@ describe("with the times of wrangler.toml", () => {
         await system.cron();
       }
     };
-    await Promise.all([client(), watch(), folds()]);
+    const dueOf = (name) => (name === "events" ? sent.marked : sent.all);
+    const [worst] = await Promise.all([watchReports(reports, base, dueOf, () => isOver), client(), folds()]);
     return worst;
   }
 
