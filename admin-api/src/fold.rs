@@ -100,8 +100,11 @@ fn cut(last: Vec<RawCall>, calls: Vec<RawCall>, now: UnixMs) -> Vec<Vec<RawCall>
     let mut segments = Vec::new();
     for mut slice in slices.into_values() {
         sort(&mut slice);
-        slice.reverse();
-        segments.extend(slice.chunks(MAX_CALLS).map(|chunk| chunk.iter().rev().cloned().collect()));
+        // Whole segments from the end, where the oldest are; the newest have room for more.
+        while slice.len() > MAX_CALLS {
+            segments.push(slice.split_off(slice.len() - MAX_CALLS));
+        }
+        segments.push(slice);
     }
     segments
 }

@@ -125,7 +125,7 @@ impl Entry {
         for keyed in fresh.iter().filter(|keyed| keyed.counts_anything()) {
             keys.entry(keyed.key.minute()).or_default().push_str(keyed.key.as_str());
         }
-        let mut calls: Vec<RawCall> = events().filter_map(RawCall::of).collect();
+        let mut calls = RawCall::all_of(events());
         bound_refused(&mut calls, REFUSED_KEPT, |_, _| 0);
         Self {
             sums: Tallies::of(events(), now),
@@ -143,7 +143,7 @@ impl Entry {
 impl Entry {
     /// Makes the entry of imported calls, however old they are.
     pub fn of_past(events: &[UsageEvent], now: UnixMs) -> Self {
-        let mut calls: Vec<RawCall> = events.iter().filter_map(RawCall::of).collect();
+        let mut calls = RawCall::all_of(events);
         sort(&mut calls);
         Self { sums: Tallies::of(events, now), calls, ..Self::default() }
     }

@@ -146,15 +146,16 @@ const BASE62: &[u8] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrst
 #[test]
 fn a_raw_call_takes_at_most_120_bytes() {
     let mut random = Seeded::new(7);
-    let mut calls: Vec<RawCall> = (0..5_000)
+    let events: Vec<UsageEvent> = (0..5_000)
         .map(|i| {
             let mut id =
                 |length| (0..length).map(|_| BASE62[random.usize_below(62)] as char).collect::<String>();
             let (call_id, request_id) = (id(22), id(22));
             let event = call(&call_id, START + i * 250, random.below(60), random.below(20));
-            RawCall::of(&UsageEvent { request_id: request_id.into(), ..event }).unwrap()
+            UsageEvent { request_id: request_id.into(), ..event }
         })
         .collect();
+    let mut calls = RawCall::all_of(&events);
     domain::usage::segment::sort(&mut calls);
     let mut deflated = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
     std::io::Write::write_all(&mut deflated, &encode(&calls).unwrap()).unwrap();

@@ -105,7 +105,7 @@ impl Store {
             segment: None,
         };
         let mut statement = self.0.prepare_cached(&usage_query("fold_inbox")).unwrap();
-        let mut rows = statement.query([100]).unwrap();
+        let mut rows = statement.query([100, 1_000_000]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             read.folded_to = row.get("id").unwrap();
             read.arrived.extend(serde_json::from_str(&row.get::<_, String>("sums").unwrap()).unwrap());

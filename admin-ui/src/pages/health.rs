@@ -71,6 +71,7 @@ fn name_of(i18n: &I18n, name: &str) -> AttrValue {
         "database" => i18n.t("health.database"),
         "kv" => i18n.t("health.kv"),
         "queue" => i18n.t("health.queue"),
+        "usage" => i18n.t("health.usage"),
         "publication" => i18n.t("health.publication"),
         "sessions" => i18n.t("health.sessions"),
         "credentials" => i18n.t("health.credentials"),

@@ -12,26 +12,56 @@ use crate::time::{HOUR_MS, UnixMs, bucket_start};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// The most calls in a segment.
 pub const MAX_CALLS: usize = 20_000;
 
-/// A raw call, as JSON.
-#[derive(Clone, Debug, PartialEq)]
-pub struct RawCall(Map<String, Value>);
+/// A raw call: the values of its JSON. Calls of one origin share the names of their fields, since an isolate has little
+/// memory and a segment many calls.
+#[derive(Clone, Debug)]
+pub struct RawCall {
+    /// In order.
+    fields: Rc<[String]>,
+    /// As many as `fields`; null where the call has none.
+    values: Vec<Value>,
+}
+
+impl PartialEq for RawCall {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries().eq(other.entries())
+    }
+}
 
 impl RawCall {
-    /// Makes the raw call of an event. `None` if it has no JSON, which no event is without.
-    pub fn of(event: &UsageEvent) -> Option<Self> {
-        match serde_json::to_value(event) {
-            Ok(Value::Object(fields)) => Some(Self(fields)),
-            _ => None,
-        }
+    /// Makes the raw calls of events.
+    pub fn all_of<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<Self> {
+        let mut known: Vec<Rc<[String]>> = Vec::new();
+        let call = |event: &UsageEvent| {
+            let Ok(Value::Object(object)) = serde_json::to_value(event) else { return None };
+            let is_same = |fields: &&Rc<[String]>| fields.iter().eq(object.keys());
+            let fields = known.iter().find(is_same).cloned().unwrap_or_else(|| {
+                known.push(object.keys().cloned().collect());
+                known.last().cloned().unwrap_or_default()
+            });
+            Some(Self { fields, values: object.into_iter().map(|(_, value)| value).collect() })
+        };
+        events.into_iter().filter_map(call).collect()
+    }
+
+    fn entries(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let entries = self.fields.iter().map(String::as_str).zip(&self.values);
+        entries.filter(|(_, value)| !value.is_null())
+    }
+
+    fn get(&self, field: &str) -> Option<&Value> {
+        let index = self.fields.binary_search_by(|name| name.as_str().cmp(field)).ok()?;
+        self.values.get(index)
     }
 
     /// Returns its time, unix ms.
     pub fn at(&self) -> UnixMs {
-        self.0.get("at").and_then(Value::as_i64).unwrap_or(0)
+        self.get("at").and_then(Value::as_i64).unwrap_or(0)
     }
 
     /// Returns its position in a list: its time and id.
@@ -40,17 +70,22 @@ impl RawCall {
     }
 
     fn text(&self, field: &str) -> &str {
-        self.0.get(field).and_then(Value::as_str).unwrap_or_default()
+        self.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn status(&self) -> u16 {
-        self.0.get("status").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
+        self.get("status").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        self.get("outcome").and_then(|outcome| Outcome::deserialize(outcome).ok())
     }
 
     /// Returns the call as this version understands it. A newer version's outcome is read as that of its status.
     pub fn event(&self) -> Option<UsageEvent> {
-        let mut fields = self.0.clone();
-        if fields.get("outcome").is_none_or(|outcome| Outcome::deserialize(outcome).is_err()) {
+        let mut fields: Map<String, Value> =
+            self.entries().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        if self.outcome().is_none() {
             fields.insert("outcome".to_owned(), Outcome::of_status(self.status()).as_str().into());
         }
         serde_json::from_value(Value::Object(fields)).ok()
@@ -76,9 +111,9 @@ pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
     let mut columns: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut before = 0;
     for (row, call) in calls.iter().enumerate() {
-        for (field, value) in &call.0 {
+        for (field, value) in call.entries() {
             if !columns.contains_key(field) {
-                columns.insert(field.clone(), Vec::new());
+                columns.insert(field.to_owned(), Vec::new());
             }
             let Some(column) = columns.get_mut(field) else { continue };
             column.resize(row, Value::Null);
@@ -97,19 +132,20 @@ pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
 /// # Errors
 /// The cause, if it is not such JSON.
 pub fn decode(bytes: &[u8]) -> serde_json::Result<Vec<RawCall>> {
-    let read: Columns = serde_json::from_slice(bytes)?;
-    let mut calls = vec![RawCall(Map::new()); read.calls];
-    for (field, column) in read.columns {
-        for (call, value) in calls.iter_mut().zip(column) {
-            if !value.is_null() {
-                call.0.insert(field.clone(), value);
-            }
-        }
-    }
+    let mut read: Columns = serde_json::from_slice(bytes)?;
     let mut before = 0;
-    for call in &mut calls {
-        before += call.at();
-        call.0.insert("at".to_owned(), before.into());
+    for at in read.columns.get_mut("at").into_iter().flatten() {
+        before += at.as_i64().unwrap_or(0);
+        *at = before.into();
+    }
+    let fields: Rc<[String]> = read.columns.keys().cloned().collect();
+    let call = || RawCall { fields: Rc::clone(&fields), values: Vec::with_capacity(fields.len()) };
+    let mut calls: Vec<RawCall> = (0..read.calls).map(|_| call()).collect();
+    for mut column in read.columns.into_values() {
+        column.resize(calls.len(), Value::Null);
+        for (call, value) in calls.iter_mut().zip(column) {
+            call.values.push(value);
+        }
     }
     Ok(calls)
 }
@@ -237,8 +273,7 @@ pub fn bound_refused(calls: &mut Vec<RawCall>, most: u64, known: impl Fn(&str, U
     sort(calls);
     calls.reverse();
     calls.retain(|call| {
-        let outcome = call.0.get("outcome").and_then(|outcome| Outcome::deserialize(outcome).ok());
-        let class = outcome.map(Outcome::class);
+        let class = call.outcome().map(Outcome::class);
         if !matches!(class, Some(OutcomeClass::Denied | OutcomeClass::Limited)) {
             return true;
         }

@@ -7,7 +7,6 @@ use domain::usage::UsageEvent;
 use domain::usage::segment::{Found, RawCall, Search};
 use edge::log::{Source, log};
 use serde::Deserialize;
-use std::collections::HashMap;
 
 /// Segments that one request opens. With 20,000 calls each that is a million calls.
 const OPENED: usize = 50;
@@ -85,7 +84,12 @@ async fn try_find(
         if found.is_full_at(first.until) {
             break;
         }
-        for (candidate, calls) in group.iter().zip(read(db, &group).await?) {
+        for (candidate, body) in group.iter().zip(read(db, &group).await?) {
+            // One after the other: an isolate has room for few segments.
+            let calls = match body {
+                Some(body) => bodies::read(db, &body).await?,
+                None => None,
+            };
             match calls {
                 Some(calls) => found.add(search, calls),
                 None if is_last => log(Source::Isolate, "segment left out", &candidate.id.to_string()),
@@ -112,20 +116,16 @@ fn list_of(found: Found, next: Option<&Candidate>) -> Calls {
     Calls { calls: calls.iter().filter_map(RawCall::event).collect(), further }
 }
 
-/// Reads the calls of some segments, in their order; `None` for one that is gone.
-async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Vec<Option<Vec<RawCall>>>, StoreError> {
+/// Reads the bodies of some segments, in their order; `None` for one that is gone.
+async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Vec<Option<Body>>, StoreError> {
     let ids: Vec<i64> = group.iter().map(|candidate| candidate.id).collect();
-    let rows: Vec<Body> =
-        db.rows(db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?).await?;
-    let bodies: HashMap<i64, Body> = rows.into_iter().map(|body| (body.id, body)).collect();
-    let mut read = Vec::new();
-    for id in ids {
-        read.push(match bodies.get(&id) {
-            Some(body) => bodies::read(db, body).await?,
-            None => None,
-        });
-    }
-    Ok(read)
+    let statement = db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?;
+    let mut bodies: Vec<Body> = db.rows(statement).await?;
+    let mut take = |id: &i64| {
+        let index = bodies.iter().position(|body| body.id == *id)?;
+        Some(bodies.swap_remove(index))
+    };
+    Ok(ids.iter().map(&mut take).collect())
 }
 
 #[cfg(test)]

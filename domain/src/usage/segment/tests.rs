@@ -14,7 +14,7 @@ fn raw(at: UnixMs, id: &str, token: &str, outcome: Outcome) -> RawCall {
         status: if outcome == Outcome::Ok { 200 } else { 403 },
         ..event()
     };
-    RawCall::of(&event).unwrap()
+    RawCall::all_of(&[event]).pop().unwrap()
 }
 
 proptest! {
