@@ -18,10 +18,14 @@ mod people;
 mod tokens;
 #[path = "sql/upkeep.rs"]
 mod upkeep;
+#[path = "sql/usage_bounds.rs"]
+mod usage_bounds;
 #[path = "sql/usage_cost.rs"]
 mod usage_cost;
 #[path = "sql/usage_reports.rs"]
 mod usage_reports;
+#[path = "sql/usage_reports_model.rs"]
+mod usage_reports_model;
 #[path = "sql/usage_reports_speed.rs"]
 mod usage_reports_speed;
 #[path = "sql/usage_store.rs"]

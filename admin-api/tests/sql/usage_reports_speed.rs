@@ -1,6 +1,7 @@
 //! The time that reports take, without ANALYZE, which D1 does not run.
 
-use super::usage_reports::{Report, SPRING, Store, ZONES, read_ranking, report};
+use super::usage_reports::{Report, ZONES, report};
+use super::usage_reports_model::{SPRING, Store, read_ranking};
 use super::{DAY_MS, HOUR_MS};
 use domain::usage::period::Period;
 use domain::usage::report::{Lines, Split, Whose, busiest_first};

@@ -23,7 +23,7 @@ pub const MAX_CALLS: usize = 20_000;
 pub struct RawCall {
     /// In order.
     fields: Rc<[String]>,
-    /// As many as `fields`; null where the call has none.
+    /// A value for each of `fields`; null if the call has none.
     values: Vec<Value>,
 }
 

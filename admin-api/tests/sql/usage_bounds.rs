@@ -1,0 +1,71 @@
+//! Bounds of the store of usage: sums, retention, segments.
+
+use super::DAY_MS;
+use super::usage_store::{START, Store, call, keyed, usage_query};
+use domain::time::MINUTE_MS;
+use domain::usage::{MAX_BYTES, UsageEvent};
+use rusqlite::params;
+
+#[test]
+fn a_repeated_message_counts_its_losses_once() {
+    let store = Store::new();
+    let losses = r#"[{"message":"m1","dropped":3,"unknown_tokens":2,"undecodable":0}]"#;
+    for at in [1, 2] {
+        store.0.execute(&usage_query("losses_add"), params![losses, at]).unwrap();
+    }
+    let sum: i64 = store.0.query_row("SELECT sum(dropped) FROM losses", [], |row| row.get(0)).unwrap();
+    assert_eq!(sum, 3);
+}
+
+/// Sums stay within the range of a column for any counts that upstreams claim.
+#[test]
+fn the_largest_counts_add_up() {
+    let mut store = Store::new();
+    let largest = |i: u64| {
+        let mut event = UsageEvent { bytes_in: Some(u64::MAX), ..call(&i.to_string(), START, 1, 1) };
+        event.cap_counts();
+        event
+    };
+    store.take_in(&[keyed(3, START, (0..4_000).map(largest).collect())], START);
+    store.fold(START + 30 * DAY_MS);
+    let bytes: i64 = store
+        .0
+        .query_row(
+            "SELECT bytes_in FROM rollups WHERE dimension = 'all' AND granularity = 'day'",
+            [],
+            |row| row.get(0),
+        )
+        .unwrap();
+    assert_eq!(bytes.unsigned_abs(), 4_000 * MAX_BYTES);
+}
+
+/// After its key is forgotten a message would count again, so it is dropped and counted as such.
+#[test]
+fn a_repeat_after_retention_counts_nothing() {
+    let mut store = Store::new();
+    let message = [keyed(3, START, vec![call("a", START, 1, 1)])];
+    store.take_in(&message, START);
+    for days in [10, 29, 31, 40] {
+        let now = START + days * DAY_MS;
+        store
+            .0
+            .execute(&usage_query("taken_purge"), [(now - admin_api::intake::KEYS_KEPT_MS) / MINUTE_MS])
+            .unwrap();
+        store.take_in(&message, now);
+        assert_eq!(store.counted(), 1, "after {days} days");
+    }
+}
+
+#[test]
+fn a_full_segment_gets_no_more_calls() {
+    let mut store = Store::new();
+    for number in 0..12 {
+        let at = START + i64::try_from(number).unwrap() * 1_000;
+        let events = (0..4_500).map(|i| call(&format!("{number}.{i}"), at, 1, 1)).collect();
+        store.take_in(&[keyed(number * 3, at, events)], at);
+        store.fold(at);
+    }
+    let segments: i64 = store.0.query_row("SELECT count(*) FROM segments", [], |row| row.get(0)).unwrap();
+    assert_eq!(segments, 12);
+    assert_eq!(store.listed().len(), 54_000);
+}

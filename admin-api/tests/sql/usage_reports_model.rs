@@ -1,0 +1,251 @@
+//! The database of usage as reports find it, and the readings of their SQL.
+
+use super::sql_files;
+use domain::usage::fold::{Row, fold};
+use domain::usage::outcome::Outcome;
+use domain::usage::report::{
+    Candidates, Counts, Lines, Pending, Range, RankRow, ReadRow, Split, Whose, add_split_rows, buckets,
+};
+use domain::usage::rollup::Rollup;
+use domain::usage::span::{Granularity, Span};
+use domain::usage::tally::{Tallies, Tally};
+use domain::usage::{AiUsage, UsageEvent};
+use rusqlite::{Connection, OptionalExtension, params};
+use std::fs;
+use std::path::Path;
+
+pub const FINE_MS: i64 = 300_000;
+/// 2026-03-29T01:00Z, when Berlin goes from +1 to +2.
+pub const SPRING: i64 = 1_774_746_000_000;
+
+pub fn query(name: &str) -> String {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/usage_queries");
+    fs::read_to_string(folder.join(format!("{name}.sql"))).unwrap()
+}
+
+pub fn migrated() -> Connection {
+    let db = Connection::open_in_memory().unwrap();
+    for file in sql_files("../usage-migrations") {
+        db.execute_batch(&fs::read_to_string(&file).unwrap()).unwrap();
+    }
+    db
+}
+
+/// A deterministic generator (`SplitMix64`).
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self, sides: i64) -> i64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        i64::try_from((z ^ (z >> 31)) % sides.unsigned_abs()).unwrap()
+    }
+
+    pub fn call(&mut self, at: i64) -> UsageEvent {
+        let (team, token, route) = (self.roll(3), self.roll(3), self.roll(4));
+        let n = |n: i64| u64::try_from(n).unwrap();
+        UsageEvent {
+            id: String::new(),
+            at,
+            token_id: format!("tok_{team}{token}").into(),
+            team: format!("team-{team}").into(),
+            secret: None,
+            // Ids of which one is the beginning of another.
+            route_id: (route > 0)
+                .then(|| format!("rte_{}", "1".repeat(usize::try_from(route).unwrap())).into()),
+            route_path: None,
+            path: "/x".into(),
+            method: "GET".into(),
+            status: 200,
+            outcome: Outcome::ALL
+                [usize::try_from(self.roll(i64::try_from(Outcome::ALL.len()).unwrap())).unwrap()],
+            latency_ms: u32::try_from(self.roll(5_000)).unwrap(),
+            gateway_ms: 1,
+            duration_ms: None,
+            bytes_in: Some(n(self.roll(9_999))),
+            // Sums that a JavaScript number would round.
+            bytes_out: Some((1 << 53) + 1),
+            client_ip: None,
+            user_agent: None,
+            country: None,
+            request_id: "r".into(),
+            ai: (route == 1).then(|| AiUsage {
+                model: Some("gpt 5".into()),
+                prompt_tokens: Some(n(self.roll(99))),
+                ..AiUsage::default()
+            }),
+        }
+    }
+}
+
+pub const COLUMNS: &str = "calls, ok, client_errors, upstream_errors, timeouts, gateway_errors, denied, limited, \
+    latency_sum_ms, gateway_sum_ms, bytes_in, bytes_out, prompt_tokens, completion_tokens, cached_tokens, cost_micros";
+
+/// The database of usage, as intake and fold write it.
+pub struct Store {
+    pub db: Connection,
+    open: Tallies,
+    arrived: Tallies,
+    inbox: i64,
+}
+
+impl Store {
+    pub fn new() -> Self {
+        Self { db: migrated(), open: Tallies::default(), arrived: Tallies::default(), inbox: 0 }
+    }
+
+    pub fn take_in(&mut self, tallies: Tallies) {
+        self.inbox += 1;
+        let sums = serde_json::to_string(&tallies).unwrap();
+        self.db
+            .execute("INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '')", params![self.inbox, sums])
+            .unwrap();
+        self.arrived.extend(tallies);
+    }
+
+    pub fn fold(&mut self, now: i64) {
+        let transaction = self.db.transaction().unwrap();
+        let rows = fold(&mut self.open, std::mem::take(&mut self.arrived), now);
+        for row in rows {
+            if row.granularity == Granularity::FiveMinutes {
+                note_last_call(&transaction, &row);
+            }
+            add_row(&transaction, &row);
+        }
+        transaction.execute_batch("DELETE FROM inbox; DELETE FROM open").unwrap();
+        for (granularity, bucket, tally) in self.open.iter() {
+            for (part, tally) in tally.clone().parts(3_000).into_iter().enumerate() {
+                let sums = serde_json::to_string(&tally).unwrap();
+                transaction
+                    .prepare_cached("INSERT INTO open VALUES (?1, ?2, ?3, ?4)")
+                    .unwrap()
+                    .execute(params![granularity.as_str(), bucket, i64::try_from(part).unwrap(), sums])
+                    .unwrap();
+            }
+        }
+        transaction.execute("UPDATE state SET version = version + 1", []).unwrap();
+        transaction.commit().unwrap();
+    }
+}
+
+pub fn note_last_call(db: &Connection, row: &Row) {
+    let key: Vec<&str> = row.key.split(' ').collect();
+    if let ("team-route", [team, route]) = (row.dimension.as_str(), key.as_slice()) {
+        db.prepare_cached(
+            "INSERT INTO last_calls VALUES (?1, ?2, ?3) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+        )
+        .unwrap()
+        .execute(params![route, team, row.sums.last_at])
+        .unwrap();
+    }
+}
+
+pub fn add_row(db: &Connection, row: &Row) {
+    let key = params![row.dimension.as_str(), row.granularity.as_str(), row.bucket, row.key];
+    let before: Option<String> = db
+        .prepare_cached(&format!(
+            "SELECT json_array(json_array({COLUMNS}), json(histogram)) FROM rollups
+            WHERE dimension = ?1 AND granularity = ?2 AND bucket = ?3 AND key = ?4"
+        ))
+        .unwrap()
+        .query_row(key, |row| row.get(0))
+        .optional()
+        .unwrap();
+    let mut rollup = row.sums.rollup.clone();
+    if let Some(before) = before {
+        let (sums, histogram) = serde_json::from_str(&before).unwrap();
+        rollup.merge(&Rollup::of(sums, histogram));
+    }
+    let mut values: Vec<rusqlite::types::Value> = vec![
+        row.dimension.as_str().to_owned().into(),
+        row.granularity.as_str().to_owned().into(),
+        row.bucket.into(),
+        row.key.clone().into(),
+    ];
+    values.extend(rollup.sums().map(|sum| i64::try_from(sum).unwrap().into()));
+    values.push(serde_json::to_string(&rollup.latency).unwrap().into());
+    let sql = format!("REPLACE INTO rollups VALUES (?{})", ", ?".repeat(values.len() - 1));
+    db.prepare_cached(&sql).unwrap().execute(rusqlite::params_from_iter(values)).unwrap();
+}
+
+pub fn rows<T>(
+    db: &Connection,
+    name: &str,
+    ranges: &[Range],
+    spans: &[Span],
+    read: impl Fn(&rusqlite::Row) -> rusqlite::Result<T>,
+) -> Vec<T> {
+    let (ranges, buckets) =
+        (serde_json::to_string(ranges).unwrap(), serde_json::to_string(&buckets(spans)).unwrap());
+    let mut statement = db.prepare_cached(&query(name)).unwrap();
+    let rows = statement.query_map(params![ranges, buckets], |row| read(row)).unwrap();
+    rows.map(Result::unwrap).collect()
+}
+
+pub fn read_rows(db: &Connection, ranges: &[Range], spans: &[Span]) -> Vec<ReadRow> {
+    rows(db, "report_rows", ranges, spans, |row| {
+        let (sums, histogram): (String, String) = (row.get("sums")?, row.get("histogram")?);
+        Ok(ReadRow {
+            granularity: row.get("granularity")?,
+            dimension: row.get("dimension")?,
+            bucket: row.get("bucket")?,
+            key: row.get("key")?,
+            rollup: Rollup::of(
+                serde_json::from_str(&sums).unwrap(),
+                serde_json::from_str(&histogram).unwrap(),
+            ),
+        })
+    })
+}
+
+pub fn read_ranking(db: &Connection, whose: &Whose, split: Split, spans: &[Span]) -> Vec<RankRow> {
+    rows(db, "report_ranking", &whose.ranges_of(split, spans), spans, |row| {
+        let n = |name: &str| row.get::<_, i64>(name).map(i64::unsigned_abs);
+        Ok(RankRow {
+            dimension: row.get("dimension")?,
+            key: row.get("key")?,
+            counts: Counts { calls: n("calls")?, ok: n("ok")? },
+        })
+    })
+}
+
+pub fn read_pending(db: &Connection, pending: &[Pending]) -> Tallies {
+    let mut tallies = Tallies::default();
+    let mut statement = db.prepare_cached(&query("report_open")).unwrap();
+    let rows = statement.query_map([serde_json::to_string(pending).unwrap()], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
+    });
+    for (granularity, bucket, sums) in rows.unwrap().map(Result::unwrap) {
+        let granularity = Granularity::parse(&granularity).unwrap();
+        tallies.merge(granularity, bucket, serde_json::from_str::<Tally>(&sums).unwrap());
+    }
+    let mut statement = db.prepare_cached(&query("report_inbox")).unwrap();
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+    for sums in rows {
+        tallies.extend(serde_json::from_str(&sums.unwrap()).unwrap());
+    }
+    tallies
+}
+
+pub fn read_shown(
+    db: &Connection,
+    whose: &Whose,
+    split: Split,
+    spans: &[Span],
+    candidates: Candidates,
+    most: usize,
+) -> Lines {
+    let keys = candidates.busiest(most);
+    let counts: Vec<Counts> = keys.iter().map(|key| candidates.counts(key)).collect();
+    let mut lines = candidates.shown(&keys);
+    add_split_rows(&mut lines, split, read_rows(db, &whose.ranges_of_lines(split, spans, &keys), spans));
+    let shown: Vec<Counts> = keys
+        .iter()
+        .map(|key| &lines[&(0, key.clone())].rollup)
+        .map(|rollup| Counts { calls: rollup.calls, ok: rollup.ok })
+        .collect();
+    assert_eq!(shown, counts, "what lines are ranked by is what is shown");
+    lines
+}
