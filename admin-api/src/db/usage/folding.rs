@@ -16,8 +16,10 @@ const MAX_BYTES: u32 = 1_000_000;
 const ROUNDS: usize = 20;
 /// Calls from which a segment gets no more added: adding writes it anew.
 const FULL: u32 = 4_000;
-/// The longest text of a segment; a value of D1 has at most 2 MB.
-const MAX_BODY: usize = 1_900_000;
+/// The longest text of a segment; with its head, a row of D1 has at most 2 MB.
+const MAX_BODY: usize = 1_600_000;
+/// Last calls in one parameter.
+const LAST_CALLS: usize = 5_000;
 /// Bytes in the inbox, and time since the last fold, from which the consumer folds.
 const MUCH: u64 = 1_000_000;
 const LATE_MS: i64 = 90_000;
@@ -135,10 +137,8 @@ async fn statements(
         )?,
         db.statement(usage_sql!("inbox_remove"), params![to.folded_to])?,
     ];
-    if !plan.put.is_empty() {
-        for part in &plan.put {
-            statements.push(db.statement(usage_sql!("open_put"), params![&to_json(&[part])?])?);
-        }
+    for part in &plan.put {
+        statements.push(db.statement(usage_sql!("open_put"), params![&to_json(&[part])?])?);
     }
     if !plan.removed.is_empty() {
         let named: Vec<OpenPart> =
@@ -148,8 +148,8 @@ async fn statements(
     for rows in &plan.rows {
         statements.push(db.statement(usage_sql!("rollups_add"), params![rows])?);
     }
-    if !plan.last_calls.is_empty() {
-        statements.push(db.statement(usage_sql!("last_calls_put"), params![&to_json(&plan.last_calls)?])?);
+    for part in plan.last_calls.chunks(LAST_CALLS) {
+        statements.push(db.statement(usage_sql!("last_calls_put"), params![&to_json(part)?])?);
     }
     // The first takes the place of the segment that was added to.
     let mut id = segment;

@@ -7,6 +7,8 @@ use domain::time::UnixMs;
 use domain::usage::segment::RawCall;
 use serde::Deserialize;
 
+/// The longest text of a row, with room for the rest; D1 takes 2 MB.
+const MAX_ROW: usize = 1_900_000;
 /// Tries to store a batch, if other consumers keep coming first.
 const TRIES: usize = 10;
 
@@ -21,9 +23,34 @@ pub struct Waiting {
     pub bytes: u64,
 }
 
-/// Stores those of the messages that are not stored yet, as one row. A batch without any is noted all the same: it shows
-/// that the consumer is at work.
+/// Stores those of the messages that are not stored yet, as one row, or as several if one would be too long. A batch
+/// without any is noted all the same: it shows that the consumer is at work.
 pub async fn take_in(
+    db: &UsageDb,
+    messages: &[Keyed],
+    unreadable: &[Loss],
+    lag_ms: i64,
+    now: UnixMs,
+) -> Result<Waiting, StoreError> {
+    let (mut left, mut unreadable) = (vec![messages], unreadable);
+    let mut stored = Err(StoreError::Constraint(String::new()));
+    while let Some(part) = left.pop() {
+        match take_in_part(db, part, unreadable, lag_ms, now).await {
+            Err(StoreError::Value(_)) if part.len() > 1 => {
+                let (first, second) = part.split_at(part.len() / 2);
+                left.extend([second, first]);
+            }
+            result => {
+                stored = Ok(result?);
+                unreadable = &[];
+            }
+        }
+    }
+    stored
+}
+
+/// Stores messages as one row. Fails with [`StoreError::Value`] if the row would be too long.
+async fn take_in_part(
     db: &UsageDb,
     messages: &[Keyed],
     unreadable: &[Loss],
@@ -68,6 +95,9 @@ async fn statements(
     let calls = packed(&entry.calls).await?;
     let time = |call: Option<&RawCall>| Param::from(call.map(RawCall::at));
     let sums = to_json(&entry.sums)?;
+    if calls.len() + sums.len() > MAX_ROW {
+        return Err(StoreError::Value("the calls of a batch are too long for a row".to_owned()));
+    }
     let mut statements = vec![db.statement(
         usage_sql!("inbox_add"),
         &[
