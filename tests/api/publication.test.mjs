@@ -432,7 +432,7 @@ test("if KV is away, a run ends at its first failures, and the next run publishe
   await system.cron();
   const after = await counts();
   assert.ok(after.kv_put - before.kv_put <= 6, `${after.kv_put - before.kv_put} writes were tried`);
-  assert.ok(after.d1 - before.d1 < 30, `${after.d1 - before.d1} queries`);
+  assert.ok(after.db - before.db < 30, `${after.db - before.db} queries`);
   assert.equal(
     await one("SELECT count(*) AS n FROM outbox WHERE attempts = 0", "n"),
     30 - (after.kv_put - before.kv_put),
@@ -510,7 +510,7 @@ test("detailed health reports each dependency in a word, without a session", asy
       const response = await system.call("/health/detailed");
       const body = await response.json();
       const names = body.checks.map((c) => c.name).sort();
-      assert.deepEqual(names, ["credentials", "database", "drift", "kv", "publication", "queue", "sessions"]);
+      assert.deepEqual(names, ["credentials", "database", "drift", "kv", "publication", "queue", "sessions", "usage"]);
       return response.status === 200 && body.status === "ok";
     },
     15_000,

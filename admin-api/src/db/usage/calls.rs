@@ -5,11 +5,14 @@ use crate::db::{StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
 use domain::usage::UsageEvent;
 use domain::usage::segment::{Found, RawCall, Search};
+use edge::clock::now;
 use edge::log::{Source, log};
 use serde::Deserialize;
 
 /// Segments that one request opens. With 20,000 calls each that is a million calls.
 const OPENED: usize = 50;
+/// How long a list opens segments, in ms; a file takes the time it needs.
+pub const LIST_MS: i64 = 1_000;
 /// Segments that a request knows of. Of one time there are few: each holds the calls of an hour or a day.
 const CANDIDATES: u32 = 2_000;
 /// Segments that are read at once.
@@ -39,14 +42,15 @@ struct Candidate {
     until: UnixMs,
 }
 
-/// Finds at most `limit` calls. If they are that many, the last one's position is where to go on.
-pub async fn find(db: &UsageDb, search: &Search, limit: usize) -> Result<Calls, StoreError> {
+/// Finds at most `limit` calls, for about `most_ms`. If they are that many, the last one's position is where to go on.
+pub async fn find(db: &UsageDb, search: &Search, limit: usize, most_ms: i64) -> Result<Calls, StoreError> {
+    let end = now().saturating_add(most_ms);
     for _ in 1..TRIES {
-        if let Some(found) = try_find(db, search, limit, false).await? {
+        if let Some(found) = try_find(db, search, limit, end, false).await? {
             return Ok(found);
         }
     }
-    let found = try_find(db, search, limit, true).await?;
+    let found = try_find(db, search, limit, end, true).await?;
     found.ok_or_else(|| StoreError::Unreachable("segments cannot be read".to_owned()))
 }
 
@@ -55,6 +59,7 @@ async fn try_find(
     db: &UsageDb,
     search: &Search,
     limit: usize,
+    end: UnixMs,
     is_last: bool,
 ) -> Result<Option<Calls>, StoreError> {
     let words = to_json(&search.words())?;
@@ -77,8 +82,9 @@ async fn try_find(
     let mut left = candidates.as_slice();
     let mut opened = 0;
     loop {
-        // Beyond the bound only what is needed so that the next request starts earlier than this one.
-        let may_open = |candidate: &&Candidate| opened < OPENED || candidate.until >= search.before.0;
+        // Beyond the bounds only what is needed so that the next request starts earlier than this one.
+        let is_bounded = opened >= OPENED || (opened > 0 && now() > end);
+        let may_open = |candidate: &&Candidate| !is_bounded || candidate.until >= search.before.0;
         let group: Vec<&Candidate> = left.iter().take(AT_ONCE).take_while(may_open).collect();
         let Some(first) = group.first() else { break };
         if found.is_full_at(first.until) {

@@ -1,6 +1,6 @@
 //! Single calls, as a list and as a file.
 
-use crate::db::usage::calls::{Calls, find};
+use crate::db::usage::calls::{Calls, LIST_MS, find};
 use crate::db::{Db, StoreError, to_json, tokens};
 use crate::error::Failure;
 use crate::handlers::{csv, parse_time, visible_teams};
@@ -20,6 +20,8 @@ use std::collections::{BTreeSet, HashMap};
 /// Calls that one page of a file reads, at three queries; a file has as many pages as the queries of an invocation allow.
 const FILE_PAGE: usize = domain::usage::segment::MAX_CALLS;
 const FILE_PAGES: u32 = 250;
+/// A page of a file takes the time it needs.
+const WHOLE_MS: i64 = DAY_MS;
 /// The period that is searched if the query names neither a start nor anything that has an index.
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
 
@@ -34,7 +36,7 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     }
     let db = call.db()?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
-    let Calls { calls, further } = find(&db.usage(&call.env)?, &search, most).await?;
+    let Calls { calls, further } = find(&db.usage(&call.env)?, &search, most, LIST_MS).await?;
     let is_full = calls.len() >= most;
     let Page { items, next_cursor } = page(calls, limit, |event| Cursor::Time(event.at, event.id.clone()));
     // A page that is not full ends at the position where the search stopped.
@@ -117,7 +119,7 @@ pub async fn export(call: &Call, asked: Asked<EventQuery>) -> Answer<String> {
     let read = move |search: Search| {
         let (db, usage) = (db.clone(), usage.clone());
         async move {
-            let found = find(&usage, &search, FILE_PAGE).await?;
+            let found = find(&usage, &search, FILE_PAGE, WHOLE_MS).await?;
             let mut text = String::new();
             for call in views(&db, found.calls).await? {
                 push(&mut text, &call);

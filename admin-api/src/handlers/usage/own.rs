@@ -2,7 +2,8 @@
 
 use crate::auth::api_key;
 use crate::db::tokens::Holder;
-use crate::db::usage::{calls::find, report};
+use crate::db::usage::calls::{LIST_MS, find};
+use crate::db::usage::report;
 use crate::db::{StoreError, UsageDb, limits};
 use crate::limiter::standing;
 use crate::request::{Asked, Call};
@@ -53,5 +54,5 @@ async fn recent(usage: &UsageDb, holder: &Holder, now: UnixMs) -> Result<Vec<Rec
         latency_ms: event.latency_ms,
         request_id: event.request_id.to_string(),
     };
-    Ok(find(usage, &search, RECENT_CALLS).await?.calls.into_iter().map(view).collect())
+    Ok(find(usage, &search, RECENT_CALLS, LIST_MS).await?.calls.into_iter().map(view).collect())
 }
