@@ -22,7 +22,7 @@ INSERT INTO state VALUES (1, 0, 0, 0, 0, 0, 0);
 -- at once, the second is undone and looks again which of its messages are new.
 CREATE TABLE inbox (
     id INTEGER PRIMARY KEY NOT NULL,
-    -- When it was stored, and the age of its oldest message then.
+    -- When it was stored, and the age of its oldest message then; -1 if it did not come from the queue.
     at INTEGER NOT NULL,
     lag_ms INTEGER NOT NULL,
     -- Times of its first and last raw call; NULL without raw calls.
@@ -34,7 +34,7 @@ CREATE TABLE inbox (
     calls TEXT NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- The keys of the messages that were stored, 22 characters each, by the minute in the key. A key is known for 31 days.
+-- The keys of the messages that were stored, 22 characters each, by the minute in the key. Kept 31 days.
 CREATE TABLE taken (
     slot INTEGER PRIMARY KEY NOT NULL,
     keys TEXT NOT NULL
@@ -107,16 +107,18 @@ CREATE TABLE segments (
     since INTEGER NOT NULL,
     until INTEGER NOT NULL,
     calls INTEGER NOT NULL,
+    -- Length of its text, wherever that is.
+    bytes INTEGER NOT NULL,
     -- Which tokens, routes, teams, outcomes, status classes and methods are inside (`domain::usage::segment::Head`),
     -- so that a search opens only what can hold a match. It comes before `body`, which is then not read.
     head TEXT NOT NULL,
     -- Its name in the bucket CALLS, if that is bound; then `body` is ''.
     object TEXT,
-    -- As `inbox.calls`.
+    -- In the form of `inbox.calls`.
     body TEXT NOT NULL
 ) STRICT;
 
--- What was counted and not recorded, by message, so that a second delivery adds nothing.
+-- Calls that were counted and not recorded, by message, so that a second delivery adds nothing.
 CREATE TABLE losses (
     message TEXT PRIMARY KEY NOT NULL,
     at INTEGER NOT NULL,

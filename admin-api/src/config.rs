@@ -95,7 +95,11 @@ impl Config {
             },
             bootstrap_admins: list(vars, "BOOTSTRAP_ADMINS"),
             events_retention_ms: i64::from(retention_days) * DAY_MS,
-            usage_db_bytes: vars.get("USAGE_DB_BYTES").and_then(|bytes| bytes.parse().ok()),
+            usage_db_bytes: match vars.get("USAGE_DB_BYTES") {
+                // Less would delete every raw call.
+                Some(_) => Some(u64::from(integer_or(vars, "USAGE_DB_BYTES", 0)?).max(1_000_000)),
+                None => None,
+            },
             audit_retention_ms: i64::from(integer_or(vars, "AUDIT_RETENTION_DAYS", 400)?) * DAY_MS,
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
             dead_letters_queue: vars.get("DEAD_LETTERS_QUEUE").unwrap_or_default(),

@@ -72,7 +72,8 @@ async fn keep_usage(db: &Db, usage: &UsageDb, state: Option<UsageState>, config:
     let Some(config) = config else { return };
     done("usage not purged", usage::upkeep::purge(usage, now(), config.events_retention_ms).await);
     let Some(state) = state else { return };
-    let shed = done("no room made", usage::upkeep::shed(usage, state.bytes, config.usage_db_bytes).await);
+    let shed =
+        done("no room made", usage::upkeep::shed(usage, state.bytes, config.usage_db_bytes, now()).await);
     done("notification not written", upkeep::note_shed(db, shed.unwrap_or(0), now()).await);
 }
 

@@ -50,10 +50,23 @@ pub enum StoreError {
     Unreadable(String),
 }
 
+impl StoreError {
+    /// Returns whether a constraint of this column does not hold.
+    pub fn is_of(&self, column: &str) -> bool {
+        matches!(self, Self::Constraint(cause) if cause.contains(column))
+    }
+}
+
 impl From<worker::Error> for StoreError {
     fn from(error: worker::Error) -> Self {
         let text = error.to_string();
-        if text.contains("constraint failed") { Self::Constraint(text) } else { Self::Unreachable(text) }
+        if text.contains("constraint failed") {
+            Self::Constraint(text)
+        } else if text.contains("too big") {
+            Self::Value(text)
+        } else {
+            Self::Unreachable(text)
+        }
     }
 }
 
@@ -221,6 +234,16 @@ impl UsageDb {
         Db::open(env)?.usage(env)
     }
 
+    /// Returns the queries left to the invocation.
+    pub fn left(&self) -> u32 {
+        self.db.budget().d1_left()
+    }
+
+    /// Counts a read of the bucket like a query.
+    pub fn note_read(&self) {
+        self.db.budget().note_d1(1);
+    }
+
     pub fn bucket(&self) -> Option<&Bucket> {
         self.bucket.as_ref()
     }
@@ -266,7 +289,7 @@ pub fn rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreEr
     Ok(values_of(result)?.into_iter().filter_map(read).collect())
 }
 
-fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
+pub fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, StoreError> {
     values_of(result)?.into_iter().map(read_row).collect()
 }
 

@@ -11,8 +11,8 @@ use std::collections::BTreeMap;
 
 use crate::intake::REFUSED_KEPT;
 
-/// The most lines in a part of an open bucket, at some 150 bytes each: half of what a value may be.
-const PART_LINES: usize = 6_000;
+/// About the most bytes in a part of an open bucket: a third of a value's limit, since lines differ in length.
+const PART_BYTES: usize = 600_000;
 /// The most bytes of one JSON parameter; D1 accepts 2 MB.
 const MAX_PARAM_BYTES: usize = 900_000;
 
@@ -79,21 +79,24 @@ pub fn plan(
 fn parts_of(tallies: Tallies) -> serde_json::Result<Vec<OpenPart>> {
     let mut parts = Vec::new();
     for (granularity, bucket, tally) in tallies.into_buckets() {
-        for (part, tally) in Tally::parts(tally, PART_LINES).into_iter().enumerate() {
+        let count = serde_json::to_string(&tally)?.len() / PART_BYTES + 1;
+        let lines = tally.lines().div_ceil(count).max(1);
+        for (part, tally) in Tally::parts(tally, lines).into_iter().enumerate() {
             parts.push(OpenPart { granularity, bucket, part, sums: serde_json::to_string(&tally)? });
         }
     }
     Ok(parts)
 }
 
-/// Cuts calls into segments, the oldest first, each of one hour, or of one day if that is two days ago: segments of
+/// Cuts calls into segments, the oldest first, each of one hour, or of a day or week if that is long ago: segments of
 /// different times overlap little, so a search opens few. The last one has room for more.
 fn cut(last: Vec<RawCall>, calls: Vec<RawCall>, now: UnixMs) -> Vec<Vec<RawCall>> {
     let mut slices: BTreeMap<UnixMs, Vec<RawCall>> = BTreeMap::new();
     for call in last.into_iter().chain(calls) {
         let slice = match Granularity::finest_kept(call.at(), now) {
             Granularity::FiveMinutes => Granularity::Hour,
-            _ => Granularity::Day,
+            Granularity::Hour => Granularity::Day,
+            Granularity::Day | Granularity::Week => Granularity::Week,
         };
         slices.entry(slice.bucket(call.at())).or_default().push(call);
     }

@@ -119,7 +119,7 @@ impl Entry {
     /// Makes the entry of messages that are not stored yet. One that is too old is counted as dropped.
     pub fn of(fresh: &[&Keyed], now: UnixMs) -> Self {
         let (old, fresh): (Vec<&Keyed>, Vec<&Keyed>) =
-            fresh.iter().partition(|keyed| keyed.key.at() > 0 && keyed.key.at() < now - MAX_AGE_MS);
+            fresh.iter().partition(|keyed| keyed.counts_anything() && keyed.key.at() < now - MAX_AGE_MS);
         let events = || fresh.iter().flat_map(|keyed| &keyed.message.events);
         let mut keys: BTreeMap<i64, String> = BTreeMap::new();
         for keyed in fresh.iter().filter(|keyed| keyed.counts_anything()) {

@@ -171,7 +171,7 @@ pub struct UsageMessage {
     /// Version of the format, [`UsageMessage::VERSION`].
     pub v: u8,
     /// Kept over the sender's own retries. Earlier versions send none.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "key::known", skip_serializing_if = "Option::is_none")]
     pub key: Option<MessageKey>,
     /// Calls, in no order.
     pub events: Vec<UsageEvent>,

@@ -80,7 +80,8 @@ pub async fn export(call: &Call, asked: Asked<AuditQuery>) -> Answer<String> {
     };
     let resume =
         move |after: &Option<(UnixMs, String)>| csv::resume("to", after.as_ref().map_or(to, |(at, _)| *at));
-    csv::respond(&call.request_id, "audit.csv", HEAD, FILE_PAGES, start, read, resume).map(ready)
+    csv::respond(&call.request_id, "audit.csv", HEAD, |pages| pages < FILE_PAGES, start, read, resume)
+        .map(ready)
 }
 
 const HEAD: &[&str] = &[

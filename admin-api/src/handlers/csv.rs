@@ -28,13 +28,13 @@ pub fn resume(parameter: &str, at: UnixMs) -> String {
 }
 
 /// Streams a file. `page` returns the rows of a position and the next position; `None` means the end. If it fails,
-/// the body breaks off, so that half a file is not taken for a complete one. After `most_pages`, because an invocation has
-/// 1,000 queries, the last line is `resume`, which says how to continue.
+/// the body breaks off, so that half a file is not taken for a complete one. If it may not go on after so many pages,
+/// because an invocation has 1,000 queries, the last line is `resume`, which says how to continue.
 pub fn respond<P, F>(
     request_id: &str,
     name: &str,
     head: &[&str],
-    most_pages: u32,
+    may_go_on: impl Fn(u32) -> bool + 'static,
     start: P,
     page: impl Fn(P) -> F + 'static,
     resume: impl Fn(&P) -> String + 'static,
@@ -46,12 +46,13 @@ where
     let mut first = BYTE_ORDER_MARK.to_owned();
     push_row(&mut first, head.iter().copied());
     let request_id = request_id.to_owned();
-    let resume = Rc::new(resume);
+    let (resume, may_go_on) = (Rc::new(resume), Rc::new(may_go_on));
     let rows = stream::try_unfold((Some(start), 0, first, page), move |(position, pages, mut text, page)| {
         let (request_id, resume) = (request_id.clone(), Rc::clone(&resume));
+        let may_go_on = Rc::clone(&may_go_on);
         async move {
             let Some(position) = position else { return Ok(None) };
-            if pages == most_pages {
+            if !may_go_on(pages) {
                 push_row(&mut text, [resume(&position).as_str()]);
                 return Ok(Some((text.into_bytes(), (None, pages, String::new(), page))));
             }

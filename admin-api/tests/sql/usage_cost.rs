@@ -69,7 +69,7 @@ fn rows_written(load: &Load) -> f64 {
     }
     let last = Written { rows: store.rows_and_deletes() + in_db, sent };
     // Hours are written once in an hour, however short this was, and deleted after 400 days.
-    store.fold(START + end_s * 1_000 + HOUR_MS + MINUTE_MS);
+    store.fold(START + end_s * 1_000 + HOUR_MS + 3 * MINUTE_MS);
     let hours = store.count("SELECT count(*) FROM rollups WHERE granularity = 'hour'") * 2;
     let hours = hours as f64 * load.buckets as f64 / 12.0;
     ((last.rows - first.rows) as f64 + hours) / (last.sent - first.sent) as f64

@@ -10,8 +10,11 @@ use super::tally::{Caller, Sums, Tallies, Tally};
 use crate::time::UnixMs;
 use std::collections::BTreeMap;
 
-/// How long a bucket stays open after its end, because calls arrive some seconds late.
+/// How long five minutes stay open after their end, because calls arrive some seconds late.
 const GRACE_MS: i64 = 30_000;
+/// How much longer a coarser bucket stays open than the next finer one: at midnight each closes in another fold, as
+/// an isolate has little memory.
+const STAGGER_MS: i64 = 60_000;
 
 /// The calls that a row of the rollups sums up. The names and the parts of a key are those of the table `rollups`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -140,7 +143,8 @@ pub fn fold(open: &mut Tallies, arrived: Tallies, now: UnixMs) -> Vec<Row> {
 }
 
 fn is_over(granularity: Granularity, bucket: UnixMs, now: UnixMs) -> bool {
-    bucket + granularity.width_ms() + GRACE_MS <= now
+    let finer = Granularity::ALL.into_iter().filter(|finer| *finer < granularity);
+    bucket + granularity.width_ms() + GRACE_MS + finer.map(|_| STAGGER_MS).sum::<i64>() <= now
 }
 
 /// Adds calls to their bucket: to its sums while it is open, otherwise to its rows.

@@ -2,7 +2,7 @@
 
 use crate::time::{MINUTE_MS, UnixMs};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use sha2::{Digest, Sha256};
 
 /// Characters of a key.
@@ -59,6 +59,12 @@ impl MessageKey {
     pub fn minute(&self) -> i64 {
         self.at() / MINUTE_MS
     }
+}
+
+/// Reads a key. One of a form that this version does not know counts as none.
+pub(super) fn known<'de, D: Deserializer<'de>>(from: D) -> Result<Option<MessageKey>, D::Error> {
+    let text = Option::<String>::deserialize(from)?;
+    Ok(text.and_then(|text| MessageKey::try_from(text).ok()))
 }
 
 #[cfg(test)]

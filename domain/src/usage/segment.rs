@@ -2,8 +2,8 @@
 //!
 //! A segment is JSON by columns, which deflates to a quarter of the same calls one by one:
 //! `{"calls": 2, "columns": {"at": [1763870461000, -35], "method": ["GET", "GET"], …}}`. An `at` is the difference to
-//! the one before it. Calls are kept as the JSON that came, so a field that this version does not know survives every
-//! move from one segment to another.
+//! the one before it. A field that this version does not know survives every move from one segment to
+//! another.
 
 use super::UsageEvent;
 use super::outcome::{Outcome, OutcomeClass};

@@ -86,11 +86,12 @@ impl Granularity {
         bucket_start(at, self.width_ms())
     }
 
-    /// Returns how long rows are kept, in ms; `None` means permanently.
+    /// Returns how long rows are kept, in ms; `None` means permanently. It is longer than reports may ask for, since
+    /// their first interval may begin before the time that was asked for.
     pub fn kept_ms(self) -> Option<i64> {
         match self {
-            Self::FiveMinutes => Some(FINE_KEPT_MS),
-            Self::Hour => Some(HOURLY_KEPT_MS),
+            Self::FiveMinutes => Some(FINE_KEPT_MS + HOUR_MS),
+            Self::Hour => Some(HOURLY_KEPT_MS + 2 * DAY_MS),
             Self::Day | Self::Week => None,
         }
     }

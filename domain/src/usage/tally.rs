@@ -4,7 +4,7 @@
 //! AI model, of which every dimension of the reports can be made.
 
 use super::UsageEvent;
-use super::rollup::{Rollup, SUMS};
+use super::rollup::Rollup;
 use super::span::Granularity;
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -58,16 +58,17 @@ impl Sums {
 #[serde(from = "Vec<Line>", into = "Vec<Line>")]
 pub struct Tally(BTreeMap<Caller, Sums>);
 
-/// A line as it is stored: team, token, route, model, `last_at`, the sums, and bins with their counts in turn.
+/// A line as it is stored: team, token, route, model, `last_at`, the sums, and bins with their counts in turn. A later
+/// version may have more sums.
 #[derive(Serialize, Deserialize)]
-struct Line(String, String, String, String, UnixMs, [u64; SUMS], Vec<u64>);
+struct Line(String, String, String, String, UnixMs, Vec<u64>, Vec<u64>);
 
 impl From<Tally> for Vec<Line> {
     fn from(tally: Tally) -> Self {
         let line = |(caller, sums): (Caller, Sums)| {
             let Caller { team, token, route, model } = caller;
             let bins = sums.rollup.latency.iter().flat_map(|(bin, count)| [u64::from(bin), count]).collect();
-            Line(team, token, route, model, sums.last_at, sums.rollup.sums(), bins)
+            Line(team, token, route, model, sums.last_at, sums.rollup.sums().to_vec(), bins)
         };
         tally.0.into_iter().map(line).collect()
     }
@@ -110,9 +111,9 @@ impl Tally {
         self.0.iter()
     }
 
-    /// Returns whether it counts nothing.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+    /// Returns the number of lines.
+    pub fn lines(&self) -> usize {
+        self.0.len()
     }
 
     /// Cuts the tally into parts of at most `lines` lines, at least one part.

@@ -1,7 +1,8 @@
 //! Packed calls, and the texts of segments: in the bucket `CALLS` if that is bound, otherwise in their rows.
 //!
 //! An object is named by its digest and written before the transaction that names it, so a death in between leaves an
-//! object that nothing names, never a row without its object. The bucket's own rule deletes what is old.
+//! object that nothing names, never a row without its object. The bucket's own rule deletes what is old, replaced objects
+//! too: a search may still read them, and so does a database that was set back.
 
 use crate::db::{StoreError, UsageDb};
 use domain::usage::segment::{RawCall, decode, encode};
@@ -15,6 +16,9 @@ use sha2::{Digest, Sha256};
 pub struct Body {
     pub id: i64,
     pub object: Option<String>,
+    /// The version of the state when it was read.
+    #[serde(default)]
+    pub version: i64,
     #[serde(rename = "body")]
     pub text: String,
 }
@@ -48,8 +52,14 @@ pub async fn put(db: &UsageDb, text: String) -> Result<(Option<String>, String),
     let Some(bucket) = db.bucket() else { return Ok((None, text)) };
     let digest = Sha256::digest(text.as_bytes());
     let name: String = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]).filter_map(hex).collect();
-    bucket.put(&name, text).execute().await?;
-    Ok((Some(name), String::new()))
+    match bucket.put(&name, text.clone()).execute().await {
+        Ok(_) => Ok((Some(name), String::new())),
+        // A bucket that fails must not stop the fold.
+        Err(error) => {
+            log(Source::Isolate, "calls kept in the database", &error.to_string());
+            Ok((None, text))
+        }
+    }
 }
 
 fn hex(digit: u8) -> Option<char> {
@@ -61,22 +71,14 @@ fn hex(digit: u8) -> Option<char> {
 pub async fn read(db: &UsageDb, body: &Body) -> Result<Option<Vec<RawCall>>, StoreError> {
     let Some(name) = &body.object else { return unpacked(&body.text).await.map(Some) };
     let object = match db.bucket() {
-        Some(bucket) => bucket.get(name).execute().await?,
+        Some(bucket) => {
+            db.note_read();
+            bucket.get(name).execute().await?
+        }
         None => None,
     };
     match object.as_ref().and_then(worker::Object::body) {
         Some(found) => unpacked(&found.text().await?).await.map(Some),
         None => Ok(None),
-    }
-}
-
-/// Deletes objects that no row names any more. If that fails, the bucket's rule does it later.
-pub async fn forget(db: &UsageDb, objects: Vec<String>) {
-    let Some(bucket) = db.bucket() else { return };
-    if objects.is_empty() {
-        return;
-    }
-    if let Err(error) = bucket.delete_multiple(objects).await {
-        log(Source::Isolate, "objects not deleted", &error.to_string());
     }
 }

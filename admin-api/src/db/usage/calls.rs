@@ -30,6 +30,12 @@ pub struct Calls {
     pub further: Option<(UnixMs, String)>,
 }
 
+/// The version of the state; folds and merges raise it.
+#[derive(Debug, Deserialize)]
+struct Version {
+    version: i64,
+}
+
 /// Calls of the inbox.
 #[derive(Debug, Deserialize)]
 struct Packed {
@@ -65,6 +71,7 @@ async fn try_find(
     let words = to_json(&search.words())?;
     let results = db
         .batch(vec![
+            db.statement(usage_sql!("fold_state"), &[])?,
             db.statement(usage_sql!("inbox_calls"), params![search.from, search.before.0])?,
             db.statement(
                 usage_sql!("segments_find"),
@@ -73,6 +80,7 @@ async fn try_find(
         ])
         .await?;
     let mut results = results.iter();
+    let version: Vec<Version> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let inbox: Vec<Packed> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let candidates: Vec<Candidate> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let mut found = Found::new(limit);
@@ -90,7 +98,15 @@ async fn try_find(
         if found.is_full_at(first.until) {
             break;
         }
-        for (candidate, body) in group.iter().zip(read(db, &group).await?) {
+        let bodies = read(db, &group).await?;
+        // A fold may have moved calls between segments since they were listed.
+        let is_same = |body: &Option<Body>| {
+            body.as_ref().is_none_or(|body| version.iter().all(|v| v.version == body.version))
+        };
+        if !is_last && !bodies.iter().all(is_same) {
+            return Ok(None);
+        }
+        for (candidate, body) in group.iter().zip(bodies) {
             // One after the other: an isolate has room for few segments.
             let calls = match body {
                 Some(body) => bodies::read(db, &body).await?,

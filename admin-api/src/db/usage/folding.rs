@@ -1,7 +1,8 @@
 //! Folds the inbox: once a minute from the cron, and from the consumer if it grows or the cron is late.
 
 use super::bodies::{self, Body, packed, unpacked};
-use crate::db::{Param, Statement, StoreError, UsageDb, params, rows_of, to_json, usage_sql};
+use super::intake::NOT_OF_THE_QUEUE;
+use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, to_json, usage_sql};
 use crate::fold::{OpenPart, Plan, plan};
 use domain::time::{MINUTE_MS, UnixMs};
 use domain::usage::segment::{RawCall, head};
@@ -23,10 +24,12 @@ const LAST_CALLS: usize = 5_000;
 /// Bytes in the inbox, and time since the last fold, from which the consumer folds.
 const MUCH: u64 = 1_000_000;
 const LATE_MS: i64 = 90_000;
-/// Segments that a merge reads, calls that it must bring together, and calls from which a segment is large.
+/// Its constraint fails if another fold came first.
+pub const VERSION: &str = "state.version";
+/// Segments that a merge reads at most; calls, and bytes of text, from which a segment is large and stays as it is.
 const MERGED: u32 = 20;
-const WORTH_MERGING: u32 = 10_000;
-const MAX_MERGED: u32 = 20_000;
+const LARGE_CALLS: u32 = 10_000;
+const LARGE_BYTES: u32 = 700_000;
 
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct State {
@@ -61,8 +64,8 @@ pub async fn run(db: &UsageDb, now: UnixMs) -> Result<(), StoreError> {
     for _ in 0..ROUNDS {
         match fold_once(db, now).await {
             Ok(true) => {}
-            // A constraint means that another fold came first.
-            Ok(false) | Err(StoreError::Constraint(_)) => return Ok(()),
+            Ok(false) => return Ok(()),
+            Err(error) if error.is_of(VERSION) => return Ok(()),
             Err(error) => return Err(error),
         }
     }
@@ -77,7 +80,8 @@ fn one<T>(rows: Vec<T>) -> Result<T, StoreError> {
 fn next<'a, T: serde::de::DeserializeOwned>(
     results: &mut impl Iterator<Item = &'a D1Result>,
 ) -> Result<Vec<T>, StoreError> {
-    results.next().map(rows_of).transpose().map(Option::unwrap_or_default)
+    // Strictly: what is left out here would be lost.
+    results.next().map(all_rows_of).transpose().map(Option::unwrap_or_default)
 }
 
 /// Folds the oldest batches. Returns whether more may be left.
@@ -111,15 +115,15 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     let segment = segment.filter(|_| last.is_some());
     let last = last.unwrap_or_default();
     let plan = plan(&open, arrived, calls, last, now).map_err(bodies::unreadable)?;
-    let folded = batches.last().map_or(State { version: state.version, ..state }, |last| State {
-        folded_to: last.id,
-        stored_at: last.at,
-        lag_ms: last.lag_ms,
-        ..state
-    });
+    let mut folded = state;
+    for batch in &batches {
+        folded.folded_to = batch.id;
+        if batch.lag_ms != NOT_OF_THE_QUEUE {
+            (folded.stored_at, folded.lag_ms) = (batch.at, batch.lag_ms);
+        }
+    }
     let id = segment.as_ref().map(|segment| segment.id);
     db.batch(statements(db, &plan, folded, id, now).await?).await?;
-    bodies::forget(db, segment.and_then(|segment| segment.object).into_iter().collect()).await;
     Ok(!batches.is_empty())
 }
 
@@ -174,6 +178,7 @@ async fn segment_statements(
             left.push(older);
             continue;
         }
+        let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
         let (object, body) = bodies::put(db, body).await?;
         let time = |call: Option<&RawCall>| call.map_or(0, RawCall::at);
         let count = u32::try_from(part.len()).unwrap_or(u32::MAX);
@@ -184,6 +189,7 @@ async fn segment_statements(
                 time(part.last()).into(),
                 time(part.first()).into(),
                 count.into(),
+                bytes.into(),
                 Param::Text(&head(part)),
                 object.as_ref().into(),
                 Param::Text(&body),
@@ -199,25 +205,28 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
     struct Small {
         id: i64,
         calls: u32,
+        bytes: u32,
     }
     let results = db
         .batch(vec![
             db.statement(usage_sql!("fold_state"), &[])?,
-            db.statement(usage_sql!("segments_small"), params![WORTH_MERGING, MERGED])?,
+            db.statement(usage_sql!("segments_small"), params![LARGE_CALLS, LARGE_BYTES, MERGED])?,
         ])
         .await?;
     let mut results = results.iter();
     let state: State = one(next(&mut results)?)?;
     let small: Vec<Small> = next(&mut results)?;
-    let (mut ids, mut count) = (Vec::new(), 0);
+    let (mut ids, mut calls, mut bytes) = (Vec::new(), 0, 0);
     for segment in small {
-        if count + segment.calls > MAX_MERGED {
+        if calls + segment.calls > 2 * LARGE_CALLS || bytes + segment.bytes > 2 * LARGE_BYTES {
             break;
         }
-        count += segment.calls;
+        (calls, bytes) = (calls + segment.calls, bytes + segment.bytes);
         ids.push(segment.id);
     }
-    if ids.len() < 2 || count < WORTH_MERGING {
+    // Worth it if the result is large, or if there are many, however small.
+    let is_many = u32::try_from(ids.len()).is_ok_and(|n| n >= MERGED);
+    if ids.len() < 2 || !(is_many || calls >= LARGE_CALLS || bytes >= LARGE_BYTES) {
         return Ok(());
     }
     let ids = to_json(&ids)?;
@@ -234,11 +243,9 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
     ];
     statements.extend(segment_statements(db, merged.first().map(|body| body.id), &calls).await?);
     match db.batch(statements).await {
-        Err(StoreError::Constraint(_)) => return Ok(()),
-        result => result.map(drop)?,
+        Err(error) if error.is_of(VERSION) => Ok(()),
+        result => result.map(drop),
     }
-    bodies::forget(db, merged.into_iter().filter_map(|body| body.object).collect()).await;
-    Ok(())
 }
 
 /// The age after which the inbox shows that nobody folds.

@@ -77,7 +77,7 @@ async fn take_in_part(
         match db.batch(statements(db, &entry, waiting.last, lag_ms, now).await?).await {
             Ok(_) => return Ok(waiting),
             // Another consumer or a fold came first.
-            Err(error @ StoreError::Constraint(_)) => refused = error,
+            Err(error) if error.is_of("inbox.id") => refused = error,
             Err(error) => return Err(error),
         }
     }
@@ -129,18 +129,21 @@ pub async fn add_losses(db: &UsageDb, lost: &[Loss], now: UnixMs) -> Result<(), 
     Ok(())
 }
 
+/// The age of a batch that says nothing about the queue or its consumer.
+pub const NOT_OF_THE_QUEUE: i64 = -1;
+
 /// Stores imported calls with the mark of their part. A part that was imported before is left out.
 pub async fn take_part(db: &UsageDb, entry: &Entry, digest: &str, now: UnixMs) -> Result<(), StoreError> {
     let mut refused = StoreError::Constraint(String::new());
     for _ in 0..TRIES {
         let waiting: Option<Waiting> = db.first(db.statement(usage_sql!("inbox_last"), &[])?).await?;
         let waiting = waiting.ok_or_else(|| StoreError::Unreadable("state".to_owned()))?;
-        let mut batch = statements(db, entry, waiting.last, 0, now).await?;
+        let mut batch = statements(db, entry, waiting.last, NOT_OF_THE_QUEUE, now).await?;
         batch.push(db.statement(usage_sql!("imported_add"), params![digest, now])?);
         match db.batch(batch).await {
             Ok(_) => return Ok(()),
-            Err(StoreError::Constraint(cause)) if cause.contains("imported_parts") => return Ok(()),
-            Err(error @ StoreError::Constraint(_)) => refused = error,
+            Err(error) if error.is_of("imported_parts") => return Ok(()),
+            Err(error) if error.is_of("inbox.id") => refused = error,
             Err(error) => return Err(error),
         }
     }

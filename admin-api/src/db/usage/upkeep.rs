@@ -1,6 +1,6 @@
 //! Retention, room, and how usage is doing.
 
-use super::bodies;
+use super::folding::VERSION;
 use super::report::{pending_in, pending_statements};
 use crate::db::{MAX_SAFE, StoreError, UsageDb, params, rows_of, size_of, to_json, usage_sql};
 use crate::intake::KEYS_KEPT_MS;
@@ -32,6 +32,12 @@ pub struct UsageState {
     /// Size of the database in bytes.
     #[serde(default)]
     pub bytes: u64,
+}
+
+/// The version of the state; folds and merges raise it.
+#[derive(Debug, Deserialize)]
+struct Version {
+    version: i64,
 }
 
 /// Messages and events lost since a time.
@@ -102,7 +108,7 @@ fn failing_of(mut routes: Vec<Failing>) -> Vec<Failing> {
 
 /// Deletes what is past its retention: raw calls, keys, rollups and losses. Each run deletes a bounded part.
 pub async fn purge(db: &UsageDb, now: UnixMs, calls_kept_ms: i64) -> Result<(), StoreError> {
-    remove_segments(db, now - calls_kept_ms, SEGMENTS_AT_ONCE).await?;
+    remove_segments(db, now - calls_kept_ms, false).await?;
     let dimensions = to_json(&Dimension::ALL.map(Dimension::as_str))?;
     let mut statements = vec![
         db.statement(usage_sql!("taken_purge"), params![(now - KEYS_KEPT_MS) / MINUTE_MS])?,
@@ -120,36 +126,48 @@ pub async fn purge(db: &UsageDb, now: UnixMs, calls_kept_ms: i64) -> Result<(), 
     Ok(())
 }
 
-/// Deletes the oldest raw calls if the database is nearly full. Returns their number.
-pub async fn shed(db: &UsageDb, bytes: u64, full_bytes: Option<u64>) -> Result<u64, StoreError> {
+/// Deletes the oldest raw calls that are in the database if it is nearly full, up to the last hour. Returns their number.
+pub async fn shed(db: &UsageDb, bytes: u64, full_bytes: Option<u64>, now: UnixMs) -> Result<u64, StoreError> {
     if bytes < full_bytes.unwrap_or(FULL_BYTES) / 5 * 4 {
         return Ok(0);
     }
-    let calls = remove_segments(db, UnixMs::from(i32::MAX) * 1_000_000, SEGMENTS_AT_ONCE).await?;
-    if calls > 0 {
-        db.batch(vec![db.statement(usage_sql!("state_shed"), params![calls])?]).await?;
-    }
-    Ok(calls)
+    remove_segments(db, now - HOUR_MS, true).await
 }
 
-/// Deletes the oldest segments without a call from `before` on. Returns the number of their calls.
-async fn remove_segments(db: &UsageDb, before: UnixMs, limit: u32) -> Result<u64, StoreError> {
+/// Deletes the oldest segments without a call from `before` on; if they make room, their calls are counted as shed.
+/// Returns the number of their calls, 0 if a fold came first.
+async fn remove_segments(db: &UsageDb, before: UnixMs, makes_room: bool) -> Result<u64, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         id: i64,
         calls: u64,
-        object: Option<String>,
     }
-    let rows: Vec<Row> =
-        db.rows(db.statement(usage_sql!("segments_oldest"), params![before, limit])?).await?;
+    let results = db
+        .batch(vec![
+            db.statement(usage_sql!("fold_state"), &[])?,
+            db.statement(usage_sql!("segments_oldest"), params![before, SEGMENTS_AT_ONCE, makes_room])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    let version: Vec<Version> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let rows: Vec<Row> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let Some(Version { version }) = version.first() else { return Ok(0) };
     if rows.is_empty() {
         return Ok(0);
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
-    db.batch(vec![db.statement(usage_sql!("segments_remove"), params![&to_json(&ids)?])?]).await?;
     let calls = rows.iter().map(|row| row.calls).sum();
-    bodies::forget(db, rows.into_iter().filter_map(|row| row.object).collect()).await;
-    Ok(calls)
+    let mut statements = vec![
+        db.statement(usage_sql!("state_touch"), params![*version])?,
+        db.statement(usage_sql!("segments_remove"), params![&to_json(&ids)?])?,
+    ];
+    if makes_room {
+        statements.push(db.statement(usage_sql!("state_shed"), params![calls])?);
+    }
+    match db.batch(statements).await {
+        Err(error) if error.is_of(VERSION) => Ok(0),
+        result => result.map(|_| calls),
+    }
 }
 
 #[cfg(test)]

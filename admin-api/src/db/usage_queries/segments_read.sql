@@ -1,2 +1,3 @@
--- ?1 ids as JSON
-SELECT id, object, body FROM segments WHERE id IN (SELECT value FROM json_each(?1))
+-- The bodies of segments, with the version at which they are read. ?1 ids as JSON
+SELECT id, object, body, (SELECT version FROM state) AS version
+FROM segments WHERE id IN (SELECT value FROM json_each(?1))

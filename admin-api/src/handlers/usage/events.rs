@@ -17,12 +17,12 @@ use domain::usage::UsageEvent;
 use domain::usage::segment::Search;
 use std::collections::{BTreeSet, HashMap};
 
-/// Calls that one page of a file reads, at three queries; a file has as many pages as the queries of an invocation allow.
+/// Calls that one page of a file reads, and the queries and reads of the bucket that it may need.
 const FILE_PAGE: usize = domain::usage::segment::MAX_CALLS;
-const FILE_PAGES: u32 = 250;
+const PAGE_QUERIES: u32 = 200;
 /// A page of a file takes the time it needs.
 const WHOLE_MS: i64 = DAY_MS;
-/// The period that is searched if the query names neither a start nor anything that has an index.
+/// The period that is searched if the query names neither a start nor a team, token or route.
 const DEFAULT_SPAN_MS: i64 = DAY_MS;
 
 /// `GET /api/usage/events`
@@ -32,7 +32,7 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     let limit = check_limit(query.limit)?;
     let mut search = search_of(call, caller, query)?;
     if search.from == 0 && search.token.is_none() && search.route.is_none() && search.teams.is_none() {
-        search.from = call.now - DEFAULT_SPAN_MS;
+        search.from = search.before.0.saturating_sub(DEFAULT_SPAN_MS);
     }
     let db = call.db()?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
@@ -116,6 +116,7 @@ pub async fn export(call: &Call, asked: Asked<EventQuery>) -> Answer<String> {
     let search = search_of(call, caller, query)?;
     let db = call.db()?;
     let usage = db.usage(&call.env)?;
+    let usage_left = usage.clone();
     let read = move |search: Search| {
         let (db, usage) = (db.clone(), usage.clone());
         async move {
@@ -127,8 +128,9 @@ pub async fn export(call: &Call, asked: Asked<EventQuery>) -> Answer<String> {
             Ok((text, found.further.map(|before| Search { before, ..search })))
         }
     };
+    let may_go_on = move |_| usage_left.left() > PAGE_QUERIES;
     let resume = |search: &Search| csv::resume("to", search.before.0);
-    csv::respond(&call.request_id, "usage.csv", HEAD, FILE_PAGES, search, read, resume).map(ready)
+    csv::respond(&call.request_id, "usage.csv", HEAD, may_go_on, search, read, resume).map(ready)
 }
 
 const HEAD: &[&str] = &[

@@ -29,7 +29,7 @@ fn a_bucket_becomes_rows_once_when_it_is_over() {
     let rows = fold(&mut open, Tallies::default(), START + 6 * MINUTE_MS);
     assert_eq!(calls(&rows, Dimension::All, Granularity::FiveMinutes), 1);
     assert!(rows.iter().all(|row| row.granularity == Granularity::FiveMinutes));
-    let rows = fold(&mut open, Tallies::default(), START + HOUR_MS + MINUTE_MS);
+    let rows = fold(&mut open, Tallies::default(), START + HOUR_MS + 2 * MINUTE_MS);
     assert!(rows.iter().all(|row| row.granularity == Granularity::Hour) && !rows.is_empty());
     let rows = fold(&mut open, Tallies::default(), START + 8 * DAY_MS);
     assert_eq!(calls(&rows, Dimension::All, Granularity::Day), 1);
