@@ -510,7 +510,16 @@ test("detailed health reports each dependency in a word, without a session", asy
       const response = await system.call("/health/detailed");
       const body = await response.json();
       const names = body.checks.map((c) => c.name).sort();
-      assert.deepEqual(names, ["credentials", "database", "drift", "kv", "publication", "queue", "sessions", "usage"]);
+      assert.deepEqual(names, [
+        "credentials",
+        "database",
+        "drift",
+        "kv",
+        "publication",
+        "queue",
+        "sessions",
+        "usage",
+      ]);
       return response.status === 200 && body.status === "ok";
     },
     15_000,

@@ -124,7 +124,7 @@ test("only records past their retention are deleted", async () => {
   await system.usage.db.batch([
     ...rollup("5m", now - 3 * DAY),
     ...rollup("5m", now),
-    ...rollup("hour", now - 401 * DAY),
+    ...rollup("hour", now - 403 * DAY),
     ...rollup("hour", now),
     ...rollup("day", now - 900 * DAY),
     ...rollup("week", now - 900 * DAY),
@@ -163,7 +163,7 @@ test("raw calls are deleted with the end of their retention, and not before", as
   );
   const before = await segments("sum(calls)");
   // Copies of a segment, as it would be once that much time has passed.
-  const copy = `INSERT INTO segments SELECT id + ?1, ?2, ?2, calls, head, object, body FROM segments
+  const copy = `INSERT INTO segments SELECT id + ?1, ?2, ?2, calls, bytes, head, object, body FROM segments
     WHERE id = (SELECT min(id) FROM segments)`;
   const copied = await system.usage.db
     .prepare("SELECT calls FROM segments ORDER BY id LIMIT 1")

@@ -279,9 +279,9 @@ test("a nearly full USAGE_DB gives up the oldest raw calls, says so, and keeps e
     const segments = () => rowsOf(system.usage.db, "SELECT id, until, calls FROM segments ORDER BY until");
     const shed = () => system.usage.db.prepare("SELECT shed FROM state").first("shed");
     assert.deepEqual([(await segments()).length, await shed()], [1, 0], "there is room");
-    // Copies of the segment, as they would be after some days.
+    // Copies of the segment, as they would be after some days; as if they were large, so that none is merged.
     const copy = system.usage.db.prepare(
-      "INSERT INTO segments SELECT ?1, since - ?2, until - ?2, calls, head, object, body FROM segments WHERE id = (SELECT max(id) FROM segments WHERE id < 1000)",
+      "INSERT INTO segments SELECT ?1, since - ?2, until - ?2, calls, 700000, head, object, body FROM segments WHERE id = (SELECT max(id) FROM segments WHERE id < 1000)",
     );
     let copies = 0;
     while ((await size()) < ENOUGH * 1.1) {
