@@ -28,6 +28,8 @@ mod usage_reports;
 mod usage_reports_model;
 #[path = "sql/usage_reports_speed.rs"]
 mod usage_reports_speed;
+#[path = "sql/usage_sent.rs"]
+mod usage_sent;
 #[path = "sql/usage_store.rs"]
 mod usage_store;
 

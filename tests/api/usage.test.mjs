@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { randomBytes } from "node:crypto";
 import { after, before, test } from "node:test";
 import { as, startOnSockets } from "../support/harness.mjs";
 import { messageKey } from "../support/usage.mjs";
@@ -118,4 +119,23 @@ test("a range in another time zone names the same instants", async () => {
   assert.equal(await calls("2026-01-16T00:00:00+08:00", "2026-01-16T01:00:00+08:00"), 1);
   assert.equal(await calls("2026-01-15T16:00:00Z", "2026-01-15T17:00:00Z"), 1);
   assert.equal(await calls("2026-01-15T14:00:00Z", "2026-01-15T16:00:00Z"), 0);
+});
+
+test("a batch whose calls are too long for a row is stored in several, each once", async () => {
+  const before = await system.usage.calls();
+  // Nothing that repeats, so it does not become shorter.
+  const text = (bytes) => randomBytes(bytes).toString("base64url");
+  const message = () => ({
+    id: `m${serial++}`,
+    body: JSON.stringify({
+      v: 1,
+      key: messageKey(),
+      events: Array.from({ length: 50 }, () => event({ path: `/${text(360)}`, user_agent: text(140) })),
+    }),
+  });
+  await system.deliver(Array.from({ length: 60 }, message));
+  assert.equal((await system.usage.calls()) - before, 3_000);
+  await system.cron();
+  const longest = await system.usage.db.prepare("SELECT max(bytes) AS n FROM segments").first("n");
+  assert.ok(longest > 100_000 && longest < 2_000_000, `${longest}`);
 });

@@ -1,6 +1,5 @@
 // Usage from the call to the report: how soon, how complete, and how much is written for it.
 import assert from "node:assert/strict";
-import { randomBytes } from "node:crypto";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { as, eventually, sleep, startOnSockets } from "../support/harness.mjs";
 import { callOf, messageOf } from "../support/usage.mjs";
@@ -377,27 +376,5 @@ describe("many calls", () => {
     assert.ok((await segments()) > 1);
     assert.deepEqual(await file(), wanted);
     assert.equal(await system.usage.calls(), CALLS);
-  });
-
-  test("a batch whose calls are too long for a row is stored in several", async () => {
-    const [MESSAGES, EACH] = [60, 50];
-    const before = await system.usage.calls();
-    const messages = Array.from({ length: MESSAGES }, (_, n) =>
-      messageOf(
-        `long${n}`,
-        Array.from({ length: EACH }, (_, i) =>
-          // Nothing that repeats, so it does not become shorter.
-          callOf(`long-${n}-${i}`, {
-            path: `/${randomBytes(360).toString("base64url")}`,
-            user_agent: randomBytes(140).toString("base64url"),
-          }),
-        ),
-      ),
-    );
-    await system.deliver(messages);
-    assert.equal((await system.usage.calls()) - before, MESSAGES * EACH);
-    await folded();
-    assert.ok((await segments("max(bytes)")) < 2_000_000);
-    assert.equal((await system.usage.calls()) - before, MESSAGES * EACH);
   });
 });

@@ -1,7 +1,8 @@
 //! Bounds of the store of usage: sums, retention, segments.
 
 use super::DAY_MS;
-use super::usage_store::{START, Store, call, keyed, usage_query};
+use super::usage_sent::{START, call, keyed};
+use super::usage_store::{Store, usage_query};
 use domain::time::MINUTE_MS;
 use domain::usage::{MAX_BYTES, UsageEvent};
 use rusqlite::params;

@@ -9,7 +9,8 @@
 )]
 
 use super::HOUR_MS;
-use super::usage_store::{START, Seeded, Store, call, keyed};
+use super::usage_sent::{START, Seeded, call, keyed};
+use super::usage_store::Store;
 use admin_api::intake::Keyed;
 use domain::time::{MINUTE_MS, UnixMs};
 use domain::usage::UsageEvent;

@@ -81,6 +81,7 @@ async fn try_find(
         .await?;
     let mut results = results.iter();
     let version: Vec<Version> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let version = version.first().map(|row| row.version);
     let inbox: Vec<Packed> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let candidates: Vec<Candidate> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let mut found = Found::new(limit);
@@ -99,29 +100,42 @@ async fn try_find(
             break;
         }
         let bodies = read(db, &group).await?;
+        let is_same = |body: &Option<Body>| body.as_ref().is_none_or(|body| Some(body.version) == version);
         // A fold may have moved calls between segments since they were listed.
-        let is_same = |body: &Option<Body>| {
-            body.as_ref().is_none_or(|body| version.iter().all(|v| v.version == body.version))
-        };
         if !is_last && !bodies.iter().all(is_same) {
             return Ok(None);
         }
-        for (candidate, body) in group.iter().zip(bodies) {
-            // One after the other: an isolate has room for few segments.
-            let calls = match body {
-                Some(body) => bodies::read(db, &body).await?,
-                None => None,
-            };
-            match calls {
-                Some(calls) => found.add(search, calls),
-                None if is_last => log(Source::Isolate, "segment left out", &candidate.id.to_string()),
-                None => return Ok(None),
-            }
+        if !add(db, search, &mut found, bodies).await? && !is_last {
+            return Ok(None);
         }
         opened += group.len();
         left = left.get(group.len()..).unwrap_or_default();
     }
     Ok(Some(list_of(found, left.first())))
+}
+
+/// Adds the calls of bodies, one after the other: an isolate has room for few segments. Returns whether none is gone.
+async fn add(
+    db: &UsageDb,
+    search: &Search,
+    found: &mut Found,
+    bodies: Vec<Option<Body>>,
+) -> Result<bool, StoreError> {
+    let mut is_whole = true;
+    for body in bodies {
+        let calls = match body {
+            Some(body) => bodies::read(db, &body).await?,
+            None => None,
+        };
+        match calls {
+            Some(calls) => found.add(search, calls),
+            None => is_whole = false,
+        }
+    }
+    if !is_whole {
+        log(Source::Isolate, "segments left out", "they are gone");
+    }
+    Ok(is_whole)
 }
 
 /// Lists what was found, down to the next segment that was not opened: behind its last call there may be others.
