@@ -10,8 +10,8 @@ use domain::vars::{VarError, Vars, flag, integer_or, list, required};
 use edge::env::EnvVars;
 use edge::isolate_config;
 
-/// The shortest time for which raw events may be kept, in days. A queue holds a message up to 14 days, and a repeat
-/// is recognised by its raw event: if that were deleted, the call would count twice.
+/// The shortest time for which raw calls may be kept, in days: a queue holds a message up to 14 days, and a call that
+/// arrives that late is still to be listed.
 const MIN_RETENTION_DAYS: u32 = 15;
 
 const CLERK_API_URL: &str = "https://api.clerk.com";

@@ -43,7 +43,7 @@ endpoint!(
     ListEvents, "GET", "/api/usage/events", Some(Action::ReadUsage), 200, EventQuery => CallPage
 );
 endpoint!(
-    /// Exports single calls as CSV, up to some nine million; if there are more, the last line says how to continue.
+    /// Exports single calls as CSV, up to some five million; if there are more, the last line says how to continue.
     /// `limit` and `cursor` are not accepted.
     ExportEvents, "GET", "/api/usage/export", Some(Action::ReadUsage), 200, EventQuery => String,
     media: "text/csv"
@@ -60,8 +60,8 @@ endpoint!(
 );
 endpoint!(
     /// Records a call that another gateway served, in the earlier system's form; signed with
-    /// `X-Signature` (see `domain::signature`). A repeat counts once: calls with a `request_id` are compared by it,
-    /// others by all their fields.
+    /// `X-Signature` (see `domain::signature`). A repeat counts once: calls with a `request_id` are compared by it
+    /// and their `timestamp`, others by all their fields.
     LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged,
     is_change: false,
     auth: Auth::Signature,
