@@ -32,7 +32,7 @@ export async function layOutWorker(to, { wasm, bindgen, wasmOpt }) {
   await run(bindgen, ["worker", wasm, to, "index"], { quiet: true });
   const program = path.join(to, "index_bg.wasm");
   // Without the names of functions, which are a tenth of it.
-  if (wasmOpt) await run(wasmOpt, ["--all-features", "-Os", program, "-o", program], { quiet: true });
+  if (wasmOpt) await run(wasmOpt, ["--all-features", "-Os", "--converge", program, "-o", program], { quiet: true });
   const { build } = await import("esbuild");
   const index = path.join(to, "index.js");
   const bundled = await build({

@@ -5,7 +5,7 @@ use crate::respond::{Answer, ready};
 use serde_json::Value;
 use worker::Response;
 
-const DOCUMENT: &str = include_str!("../../openapi/openapi.json");
+const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
 const PAGE: &str = include_str!("../../openapi/docs.html");
 
 /// `GET /openapi.json`
