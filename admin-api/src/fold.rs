@@ -7,7 +7,6 @@ use domain::usage::span::Granularity;
 use domain::usage::tally::{Tallies, Tally};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 use crate::intake::REFUSED_KEPT;
 
@@ -91,23 +90,21 @@ fn parts_of(tallies: Tallies) -> serde_json::Result<Vec<OpenPart>> {
 /// Cuts calls into segments, the oldest first, each of one hour, or of a day or week if that is long ago: segments of
 /// different times overlap little, so a search opens few. The last one has room for more.
 fn cut(last: Vec<RawCall>, calls: Vec<RawCall>, now: UnixMs) -> Vec<Vec<RawCall>> {
-    let mut slices: BTreeMap<UnixMs, Vec<RawCall>> = BTreeMap::new();
-    for call in last.into_iter().chain(calls) {
-        let slice = match Granularity::finest_kept(call.at(), now) {
+    let slice_of = |call: &RawCall| {
+        let width = match Granularity::finest_kept(call.at(), now) {
             Granularity::FiveMinutes => Granularity::Hour,
             Granularity::Hour => Granularity::Day,
             Granularity::Day | Granularity::Week => Granularity::Week,
         };
-        slices.entry(slice.bucket(call.at())).or_default().push(call);
-    }
+        width.bucket(call.at())
+    };
+    let mut left = last;
+    left.extend(calls);
+    sort(&mut left);
     let mut segments = Vec::new();
-    for mut slice in slices.into_values() {
-        sort(&mut slice);
-        // Whole segments from the end, where the oldest are; the newest have room for more.
-        while slice.len() > MAX_CALLS {
-            segments.push(slice.split_off(slice.len() - MAX_CALLS));
-        }
-        segments.push(slice);
+    while let Some(oldest) = left.last().map(slice_of) {
+        let before = left.iter().rposition(|call| slice_of(call) != oldest).map_or(0, |newer| newer + 1);
+        segments.push(left.split_off(before.max(left.len().saturating_sub(MAX_CALLS))));
     }
     segments
 }

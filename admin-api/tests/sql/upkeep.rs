@@ -71,7 +71,7 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
 }
 
 /// The most steps of SQLite's virtual machine; a scan of ten thousand rows takes at least some 50,000.
-const MOST_STEPS: i32 = 20_000;
+const MOST_STEPS: i32 = 15_000;
 
 #[test]
 fn no_statement_of_the_cron_scans_a_growing_table() {

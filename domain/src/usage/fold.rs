@@ -31,7 +31,8 @@ pub enum Dimension {
     TeamRoute,
     /// Calls of a token to a route, found by token.
     TokenRoute,
-    /// The same calls, found by route. Five minutes have no such rows: they would be half of all that is written.
+    /// Calls of a token to a route, found by route. Five minutes have no such rows: they would be half of all that is
+    /// written.
     RouteToken,
     /// Calls to an AI model.
     Model,

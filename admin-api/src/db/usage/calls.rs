@@ -1,6 +1,7 @@
 //! Lists raw calls, newest first: those of the inbox, then segment after segment.
 
 use super::bodies::{self, Body, unpacked};
+use super::folding::State;
 use crate::db::{StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
 use domain::usage::UsageEvent;
@@ -28,12 +29,6 @@ pub struct Calls {
     pub calls: Vec<UsageEvent>,
     /// Time and id before which nothing was searched.
     pub further: Option<(UnixMs, String)>,
-}
-
-/// The version of the state; folds and merges raise it.
-#[derive(Debug, Deserialize)]
-struct Version {
-    version: i64,
 }
 
 /// Calls of the inbox.
@@ -80,8 +75,7 @@ async fn try_find(
         ])
         .await?;
     let mut results = results.iter();
-    let version: Vec<Version> = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    let version = version.first().map(|row| row.version);
+    let version = State::in_result(results.next())?.version;
     let inbox: Vec<Packed> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let candidates: Vec<Candidate> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let mut found = Found::new(limit);
@@ -100,7 +94,7 @@ async fn try_find(
             break;
         }
         let bodies = read(db, &group).await?;
-        let is_same = |body: &Option<Body>| body.as_ref().is_none_or(|body| Some(body.version) == version);
+        let is_same = |body: &Option<Body>| body.as_ref().is_none_or(|body| body.version == version);
         // A fold may have moved calls between segments since they were listed.
         if !is_last && !bodies.iter().all(is_same) {
             return Ok(None);

@@ -7,6 +7,7 @@ use crate::fold::{OpenPart, Plan, plan};
 use domain::time::{MINUTE_MS, UnixMs};
 use domain::usage::segment::{RawCall, head};
 use domain::usage::tally::Tallies;
+use edge::log::{Source, log};
 use serde::Deserialize;
 use worker::D1Result;
 
@@ -24,6 +25,8 @@ const LAST_CALLS: usize = 5_000;
 /// Bytes in the inbox, and time since the last fold, from which the consumer folds.
 const MUCH: u64 = 1_000_000;
 const LATE_MS: i64 = 90_000;
+/// The age after which the inbox shows that nobody folds.
+pub const OLD_INBOX_MS: i64 = 5 * MINUTE_MS;
 /// Its constraint fails if another fold came first.
 pub const VERSION: &str = "state.version";
 /// Segments that a merge reads at most; calls, and bytes of text, from which a segment is large and stays as it is.
@@ -31,9 +34,11 @@ const MERGED: u32 = 20;
 const LARGE_CALLS: u32 = 10_000;
 const LARGE_BYTES: u32 = 700_000;
 
+/// The one row of `state`.
 #[derive(Clone, Copy, Debug, Deserialize)]
-struct State {
-    version: i64,
+pub struct State {
+    /// Raised by each fold and merge.
+    pub version: i64,
     folded_to: i64,
     folded_at: UnixMs,
     stored_at: UnixMs,
@@ -72,8 +77,12 @@ pub async fn run(db: &UsageDb, now: UnixMs) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn one<T>(rows: Vec<T>) -> Result<T, StoreError> {
-    rows.into_iter().next().ok_or_else(|| StoreError::Unreadable("state".to_owned()))
+impl State {
+    /// Reads the result of `fold_state`.
+    pub fn in_result(result: Option<&D1Result>) -> Result<Self, StoreError> {
+        let rows = result.map(all_rows_of).transpose()?.unwrap_or_default();
+        rows.into_iter().next().ok_or_else(|| StoreError::Unreadable("state".to_owned()))
+    }
 }
 
 /// Reads the rows of a batch's next result.
@@ -95,7 +104,7 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
         ])
         .await?;
     let mut results = results.iter();
-    let state: State = one(next(&mut results)?)?;
+    let state = State::in_result(results.next())?;
     let batches: Vec<Batch> = next(&mut results)?;
     let open: Vec<OpenPart> = next(&mut results)?;
     let segment: Option<Body> = next(&mut results)?.pop();
@@ -108,10 +117,13 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
         calls.extend(unpacked(&batch.calls).await?);
     }
     let last = match &segment {
-        Some(segment) if !calls.is_empty() => bodies::read(db, segment).await?,
+        Some(segment) if !calls.is_empty() => bodies::read(db, segment).await.unwrap_or_else(|error| {
+            log(Source::Isolate, "segment not added to", &error.to_string());
+            None
+        }),
         _ => None,
     };
-    // A segment that cannot be read is left as it is, and a new one begun.
+    // A segment that cannot be read, for example while the bucket is down, is left as it is, and a new one begun.
     let segment = segment.filter(|_| last.is_some());
     let last = last.unwrap_or_default();
     let plan = plan(&open, arrived, calls, last, now).map_err(bodies::unreadable)?;
@@ -214,7 +226,7 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
         ])
         .await?;
     let mut results = results.iter();
-    let state: State = one(next(&mut results)?)?;
+    let state = State::in_result(results.next())?;
     let small: Vec<Small> = next(&mut results)?;
     let (mut ids, mut calls, mut bytes) = (Vec::new(), 0, 0);
     for segment in small {
@@ -247,6 +259,3 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
         result => result.map(drop),
     }
 }
-
-/// The age after which the inbox shows that nobody folds.
-pub const OLD_INBOX_MS: i64 = 5 * MINUTE_MS;

@@ -1,6 +1,6 @@
 //! Retention, room, and how usage is doing.
 
-use super::folding::VERSION;
+use super::folding::{State, VERSION};
 use super::report::{pending_in, pending_statements};
 use crate::db::{MAX_SAFE, StoreError, UsageDb, params, rows_of, size_of, to_json, usage_sql};
 use crate::intake::KEYS_KEPT_MS;
@@ -32,12 +32,6 @@ pub struct UsageState {
     /// Size of the database in bytes.
     #[serde(default)]
     pub bytes: u64,
-}
-
-/// The version of the state; folds and merges raise it.
-#[derive(Debug, Deserialize)]
-struct Version {
-    version: i64,
 }
 
 /// Messages and events lost since a time.
@@ -149,16 +143,15 @@ async fn remove_segments(db: &UsageDb, before: UnixMs, makes_room: bool) -> Resu
         ])
         .await?;
     let mut results = results.iter();
-    let version: Vec<Version> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let State { version, .. } = State::in_result(results.next())?;
     let rows: Vec<Row> = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    let Some(Version { version }) = version.first() else { return Ok(0) };
     if rows.is_empty() {
         return Ok(0);
     }
     let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
     let calls = rows.iter().map(|row| row.calls).sum();
     let mut statements = vec![
-        db.statement(usage_sql!("state_touch"), params![*version])?,
+        db.statement(usage_sql!("state_touch"), params![version])?,
         db.statement(usage_sql!("segments_remove"), params![&to_json(&ids)?])?,
     ];
     if makes_room {
