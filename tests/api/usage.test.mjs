@@ -139,3 +139,20 @@ test("a batch whose calls are too long for a row is stored in several, each once
   const longest = await system.usage.db.prepare("SELECT max(bytes) AS n FROM segments").first("n");
   assert.ok(longest > 100_000 && longest < 2_000_000, `${longest}`);
 });
+
+test("a list without a start covers the day before its end, on every page", async () => {
+  const end = Date.now() - 5 * 86_400_000;
+  const old = [1, 2, 3].map((hours) => event({ at: end - hours * 3_600_000 }));
+  await deliver(...old, event({ at: end - 25 * 3_600_000 }));
+  const found = [];
+  for (let cursor = ""; ;) {
+    const page = await as(system, "admin", "GET", `/api/usage/events?limit=1&to=${end}${cursor}`);
+    found.push(...page.body.items.map(({ id }) => id));
+    if (!page.body.next_cursor) break;
+    cursor = `&cursor=${page.body.next_cursor}`;
+  }
+  assert.deepEqual(
+    found,
+    old.map(({ id }) => id),
+  );
+});

@@ -98,7 +98,7 @@ pub enum UsageSort {
 }
 
 /// Query of single calls; every field is optional. Without `from`, a list that names no token, route or team
-/// covers the last 24 hours. Otherwise, and in an export, the default is all calls that are kept.
+/// covers the 24 hours before its end. Otherwise, and in an export, the default is all calls that are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]

@@ -9,13 +9,14 @@ use crate::request::{Asked, Call};
 use crate::respond::{Answer, ready, respond};
 use contract::Page;
 use contract::usage::{CallPage, CallView, EventQuery, StatusClass};
+use domain::collect;
 use domain::csv::push_row;
 use domain::people::role::Caller;
 use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs, to_rfc3339};
 use domain::usage::UsageEvent;
 use domain::usage::segment::Search;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeMap;
 
 /// Calls that one page of a file reads, and the queries and reads of the bucket that it may need.
 const FILE_PAGE: usize = domain::usage::segment::MAX_CALLS;
@@ -30,9 +31,10 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     let caller = call.caller()?;
     let query = asked.read(call)?;
     let limit = check_limit(query.limit)?;
+    let end = end_of(call, &query)?;
     let mut search = search_of(call, caller, query)?;
     if search.from == 0 && search.token.is_none() && search.route.is_none() && search.teams.is_none() {
-        search.from = search.before.0.saturating_sub(DEFAULT_SPAN_MS);
+        search.from = end.saturating_sub(DEFAULT_SPAN_MS);
     }
     let db = call.db()?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
@@ -49,12 +51,12 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
 
 /// Adds the tokens' current names.
 async fn views(db: &Db, calls: Vec<UsageEvent>) -> Result<Vec<CallView>, StoreError> {
-    let ids: BTreeSet<&str> = calls.iter().map(|event| event.token_id.as_str()).collect();
+    let ids = collect::set(calls.iter().map(|event| event.token_id.as_str()));
     let names = tokens::names(db, &to_json(&ids)?).await?;
     Ok(calls.into_iter().map(|event| view(&names, event)).collect())
 }
 
-fn view(names: &HashMap<String, String>, event: UsageEvent) -> CallView {
+fn view(names: &BTreeMap<String, String>, event: UsageEvent) -> CallView {
     let ai = event.ai.unwrap_or_default();
     CallView {
         token_name: names.get(event.token_id.as_str()).cloned(),
@@ -87,8 +89,13 @@ fn view(names: &HashMap<String, String>, event: UsageEvent) -> CallView {
     }
 }
 
+/// Returns the end of the period, on every page the same.
+fn end_of(call: &Call, query: &EventQuery) -> Result<UnixMs, Failure> {
+    Ok(query.to.as_deref().map(|text| parse_time("to", text)).transpose()?.unwrap_or(call.now + 1))
+}
+
 fn search_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<Search, Failure> {
-    let end = query.to.as_deref().map(|text| parse_time("to", text)).transpose()?.unwrap_or(call.now + 1);
+    let end = end_of(call, &query)?;
     let before = match query.cursor.as_deref().map(Cursor::decode).transpose()? {
         None => (end, String::new()),
         Some(Cursor::Time(at, id)) => (at, id),
