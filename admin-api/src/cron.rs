@@ -8,13 +8,13 @@ use crate::db::usage::upkeep::UsageState;
 use crate::db::{Db, StoreError, UsageDb, audit, settings, to_json, upkeep, usage};
 use crate::publish::{KvError, Writer, drain_all, first_prices, relay};
 use crate::{invitations, reconcile, reseal};
+use domain::collect;
 use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::UsageMessage;
 use edge::clock::now;
 use edge::log::{Source, log};
 use edge::queue::{Packed, Queue};
-use std::collections::BTreeMap;
 use std::fmt::Display;
 use worker::Env;
 
@@ -139,7 +139,7 @@ async fn reseal(db: &Db, config: &Config) -> bool {
 
 /// Notes the keys in use, for the scripts that rotate a key.
 async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
-    let keys = BTreeMap::from([
+    let keys = collect::map([
         ("TOKEN_CHECK_KEY", Some(config.check_keys.fingerprints())),
         ("CREDENTIAL_KEY", Some(config.credential_keys.fingerprints())),
         ("USAGE_LOG_KEY", config.usage_log_keys.as_ref().map(KeyRing::fingerprints)),

@@ -9,7 +9,7 @@ use domain::usage::tally::Tallies;
 use domain::usage::{UsageEvent, UsageMessage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The largest integer that is exact in JSON and JavaScript.
 const MAX_SAFE: u64 = (1 << 53) - 1;
@@ -87,7 +87,7 @@ pub struct TakenKeys {
 
 /// Returns the messages that are not stored yet, each once.
 pub fn fresh<'a>(messages: &'a [Keyed], taken: &[TakenKeys]) -> Vec<&'a Keyed> {
-    let mut known: HashSet<&str> = HashSet::new();
+    let mut known = BTreeSet::new();
     for slot in taken {
         let mut rest = slot.keys.as_str();
         while let Some((key, after)) = rest.split_at_checked(KEY_LEN) {
@@ -121,16 +121,19 @@ impl Entry {
         let (old, fresh): (Vec<&Keyed>, Vec<&Keyed>) =
             fresh.iter().partition(|keyed| keyed.counts_anything() && keyed.key.at() < now - MAX_AGE_MS);
         let events = || fresh.iter().flat_map(|keyed| &keyed.message.events);
-        let mut keys: BTreeMap<i64, String> = BTreeMap::new();
-        for keyed in fresh.iter().filter(|keyed| keyed.counts_anything()) {
-            keys.entry(keyed.key.minute()).or_default().push_str(keyed.key.as_str());
+        let mut keys: Vec<TakenSlot> = Vec::new();
+        for Keyed { key, .. } in fresh.iter().filter(|keyed| keyed.counts_anything()) {
+            match keys.iter_mut().find(|taken| taken.slot == key.minute()) {
+                Some(taken) => taken.keys.push_str(key.as_str()),
+                None => keys.push(TakenSlot { slot: key.minute(), keys: key.as_str().to_owned() }),
+            }
         }
         let mut calls = RawCall::all_of(events());
         bound_refused(&mut calls, REFUSED_KEPT, |_, _| 0);
         Self {
             sums: Tallies::of(events(), now),
             calls,
-            keys: keys.into_iter().map(|(slot, keys)| TakenSlot { slot, keys }).collect(),
+            keys,
             losses: fresh
                 .iter()
                 .filter_map(|k| k.loss(0))
@@ -184,12 +187,17 @@ pub struct LastUse<'a> {
 
 /// Finds the last use of each token and secret.
 pub fn last_uses<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<LastUse<'a>> {
-    let mut uses: BTreeMap<(&str, Option<&str>), UnixMs> = BTreeMap::new();
-    for event in events {
-        let at = uses.entry((event.token_id.as_str(), event.secret.as_deref())).or_insert(event.at);
-        *at = event.at.max(*at);
-    }
-    uses.into_iter().map(|((token_id, secret), at)| LastUse { token_id, secret, at }).collect()
+    let use_of = |event: &'a UsageEvent| LastUse {
+        token_id: event.token_id.as_str(),
+        secret: event.secret.as_deref(),
+        at: event.at,
+    };
+    let mut uses: Vec<LastUse> = events.into_iter().map(use_of).collect();
+    uses.sort_unstable();
+    // The last of each is the latest.
+    uses.reverse();
+    uses.dedup_by(|earlier, last| (earlier.token_id, earlier.secret) == (last.token_id, last.secret));
+    uses
 }
 
 /// Counts the successful calls of each model that has no price.
@@ -243,6 +251,24 @@ mod tests {
     }
 
     const NOW: UnixMs = 1_763_870_461_000;
+
+    #[test]
+    fn of_a_token_and_secret_the_latest_use_is_noted() {
+        let use_of = |token: &str, secret: Option<&str>, at| {
+            let mut event = message("ok").events.remove(0);
+            (event.token_id, event.secret, event.at) = (token.into(), secret.map(Into::into), at);
+            event
+        };
+        let events = [
+            use_of("a", Some("s"), 5),
+            use_of("b", None, 1),
+            use_of("a", Some("s"), 9),
+            use_of("a", None, 2),
+        ];
+        let found: Vec<_> =
+            last_uses(&events).iter().map(|used| (used.token_id, used.secret, used.at)).collect();
+        assert_eq!(found, [("b", None, 1), ("a", Some("s"), 9), ("a", None, 2)]);
+    }
 
     fn keyed(at: UnixMs, random: u8, dropped: u64) -> Keyed {
         let mut message = message("ok");

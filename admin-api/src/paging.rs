@@ -69,7 +69,7 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
             return Err(Failure::field(name, Invalid::Twice));
         }
     }
-    serde_path_to_error::deserialize(Value::Object(map)).map_err(|error| {
+    serde_path_to_error::deserialize(map).map_err(|error| {
         let (field, problem) = field_of(&error);
         Failure::field(field, problem)
     })

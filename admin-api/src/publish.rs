@@ -27,6 +27,7 @@ mod value;
 
 use crate::db::{Db, StoreError, outbox};
 use contract::Propagation;
+use domain::collect;
 use domain::id::TokenId;
 use domain::time::MINUTE_MS;
 use edge::clock::{now, sleep};
@@ -100,7 +101,7 @@ pub async fn publish_rows(env: &Env, db: &Db, rows: Vec<outbox::Row>, request_id
         Err(error) => {
             let failures =
                 rows.iter().filter_map(outbox::Row::subject).map(|subject| (subject, error.clone().into()));
-            let failures = failures.collect();
+            let failures = collect::map(failures);
             settle(db, due(rows), &failures, true, Source::Request(request_id)).await;
         }
     }
@@ -212,7 +213,7 @@ async fn publish_with(
             Subject::Routes | Subject::Prices => None,
         })
         .collect();
-    tokens.sort();
+    tokens.sort_unstable();
     let tokens = tokens.into_iter().map(|(_, id)| id).collect();
     let errors = put_tokens(writer, db, tokens).await;
     failures.extend(errors.into_iter().map(|(id, error)| (Subject::Token(id), error)));

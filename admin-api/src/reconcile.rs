@@ -18,12 +18,12 @@ use crate::db::{Db, StoreError, outbox, settings, to_json, tokens};
 use crate::publish::Writer;
 use compare::{SLICE, Slice, compare_routes, compare_tokens};
 use contract::upkeep::DriftKind;
+use domain::collect;
 use domain::id::TokenId;
 use domain::time::{HOUR_MS, SECOND_MS, UnixMs};
 use edge::clock::now;
 use edge::log::{Source, log};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
 
 /// Entries that a run of the cron compares: 100,000 tokens and their keys take forty runs.
 const ENTRIES_A_RUN: u32 = 5_000;
@@ -121,11 +121,8 @@ async fn compare_watched(writer: &Writer, db: &Db, until: UnixMs) -> Result<(), 
         if watched.is_empty() {
             break;
         }
-        let ids: BTreeSet<TokenId> = watched
-            .iter()
-            .filter(|w| w.kind == "token")
-            .map(|w| TokenId::from(w.entity_id.as_str()))
-            .collect();
+        let watched_tokens = watched.iter().filter(|w| w.kind == "token");
+        let ids = collect::set(watched_tokens.map(|w| TokenId::from(w.entity_id.as_str())));
         let ids: Vec<TokenId> = ids.into_iter().collect();
         let mut slice = compare_tokens(&writer.kv, db, &ids).await?;
         mend(writer, db, &mut slice).await?;

@@ -194,7 +194,7 @@ impl SetTeamRoleRequest {
     pub fn validate(self) -> Result<(Vec<TeamId>, Role), Vec<FieldError>> {
         let refused = |message| Err(vec![FieldError::new("team_ids", message)]);
         let mut teams: Vec<TeamId> = self.team_id.into_iter().chain(self.team_ids).collect();
-        teams.sort();
+        teams.sort_unstable();
         teams.dedup();
         match teams.len() {
             0 => refused(Invalid::NoTeams),

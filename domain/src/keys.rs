@@ -1,5 +1,6 @@
 //! Keys of the installation and their rotation.
 
+use crate::collect;
 use crate::encoding::{from_base64, hex};
 use crate::secret::Secret;
 use crate::time::UnixMs;
@@ -91,9 +92,9 @@ pub fn led_since(known: &LedSince, at_work: &BTreeMap<&str, Option<String>>, at:
     let entry = |(name, list): (&&str, &Option<String>)| {
         let key = first(list.as_ref()?);
         let since = known.get(*name).and_then(|keys| keys.get(&key)).copied().unwrap_or(at);
-        Some(((*name).to_owned(), BTreeMap::from([(key, since)])))
+        Some(((*name).to_owned(), collect::map([(key, since)])))
     };
-    at_work.iter().filter_map(entry).collect()
+    collect::map(at_work.iter().filter_map(entry))
 }
 
 #[cfg(test)]

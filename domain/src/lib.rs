@@ -17,12 +17,13 @@
 //! | [`kv`], [`stored`] | values that the two Workers share, and reading those of a newer version |
 //! | [`v1`] | the earlier system's values and their import; one folder to delete one day |
 //! | [`error`], [`health`] | every error code of the gateway, the envelope of all errors; `/health` |
-//! | [`csv`], [`encoding`], [`mac`], [`signature`], [`keys`], [`vars`], [`secret`], [`id`], [`method`], [`object`], [`time`] | small things that the rooms share |
+//! | [`collect`], [`csv`], [`encoding`], [`mac`], [`signature`], [`keys`], [`vars`], [`secret`], [`id`], [`method`], [`object`], [`time`] | small things that the rooms share |
 
 #![warn(missing_docs)]
 
 pub mod access;
 pub mod ai;
+pub mod collect;
 pub mod credential;
 pub mod csv;
 pub mod encoding;

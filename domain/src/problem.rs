@@ -61,7 +61,7 @@ macro_rules! problems {
 
                 fn values(&self) -> BTreeMap<String, String> {
                     match self {
-                        $(Self::$variant $({ $($value),+ })? => BTreeMap::from([
+                        $(Self::$variant $({ $($value),+ })? => crate::collect::map([
                             $($((stringify!($value).to_owned(), Value::sent($value))),+)?
                         ]),)+
                     }

@@ -12,6 +12,7 @@
 //!   the strictest known value acts for it.
 //! - A request is not a stored value: an unknown field in it is an error that names the field ([`Unread::refuse`]).
 
+use crate::collect;
 use crate::error::FieldError;
 use crate::problem::Invalid;
 use serde::de::DeserializeOwned;
@@ -133,7 +134,7 @@ pub(crate) fn whole(known: Value, unread: &Unread, critical: &[&str]) -> Value {
 pub(crate) fn forbids_use(object: &Value, known: &[&str]) -> bool {
     let Some(fields) = object.as_object() else { return false };
     let unread = fields.iter().filter(|(name, _)| !known.contains(&name.as_str()));
-    Unread(unread.map(|(name, value)| (name.clone(), value.clone())).collect()).forbids_use()
+    Unread(collect::map(unread.map(|(name, value)| (name.clone(), value.clone())))).forbids_use()
 }
 
 /// For `deserialize_with`: a list without the entries that this version cannot read.
@@ -162,10 +163,8 @@ pub(crate) fn readable_values<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     d: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
     let entries = BTreeMap::<String, Value>::deserialize(d)?;
-    Ok(entries
-        .into_iter()
-        .filter_map(|(key, value)| Some((key, serde_json::from_value(value).ok()?)))
-        .collect())
+    let readable = |(key, value)| Some((key, serde_json::from_value(value).ok()?));
+    Ok(collect::map(entries.into_iter().filter_map(readable)))
 }
 
 /// Implements serde for a stored object that has a field `unread: Unread` and derives both traits with

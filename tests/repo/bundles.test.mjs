@@ -35,7 +35,7 @@ test("the admin API deploys with its databases, KV and both queues", () => {
 
 for (const [worker, most] of /** @type {any[][]} */ ([
   ["gateway", 400],
-  ["admin-api", 1100],
+  ["admin-api", 1024],
 ])) {
   test(`the wasm of ${worker} stays within ${most} KiB gzipped`, (t) => {
     const size =

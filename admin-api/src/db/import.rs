@@ -1,6 +1,7 @@
 //! Writes the earlier system's data.
 
 use super::{Db, Statement, StoreError, params, settings, sql, to_json};
+use domain::collect;
 use domain::id::{RouteId, TeamId, TokenId};
 use domain::people::grant::{Grant, Import};
 use domain::time::UnixMs;
@@ -25,7 +26,7 @@ pub async fn existing(
     let statement = db
         .statement(sql!("import_existing"), params![&to_json(teams)?, &to_json(hashes)?, &to_json(paths)?])?;
     let rows: Vec<Row> = db.rows(statement).await?;
-    Ok(rows.into_iter().map(|row| (row.kind, row.subject)).collect())
+    Ok(collect::set(rows.into_iter().map(|row| (row.kind, row.subject))))
 }
 
 /// A credential sealed to its route.
@@ -158,7 +159,7 @@ pub async fn holders(
         team_id: TeamId,
     }
     let rows: Vec<Row> = db.rows(db.statement(sql!("import_holders"), params![&to_json(hashes)?])?).await?;
-    Ok(rows.into_iter().map(|row| (row.hash, (row.id, row.team_id))).collect())
+    Ok(collect::map(rows.into_iter().map(|row| (row.hash, (row.id, row.team_id)))))
 }
 
 /// Lists every route, enabled or not, by path.

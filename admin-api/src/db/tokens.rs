@@ -22,7 +22,7 @@ use domain::people::grant::{ChangeToken, CreateToken, Grant, SetScopeCap};
 use domain::time::UnixMs;
 use domain::token::TokenHint;
 use serde::Deserialize;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 #[derive(Debug, Deserialize)]
 struct TokenRow {
@@ -150,14 +150,14 @@ pub struct TeamBounds {
 
 /// Reads a team's bounds; `Ok(None)` if there is no such team.
 /// Reads the current names of tokens: `ids` is JSON.
-pub async fn names(db: &Db, ids: &str) -> Result<HashMap<String, String>, StoreError> {
+pub async fn names(db: &Db, ids: &str) -> Result<BTreeMap<String, String>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         id: String,
         name: String,
     }
     let rows: Vec<Row> = db.rows(db.statement(sql!("token_names"), params![ids])?).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+    Ok(domain::collect::map(rows.into_iter().map(|row| (row.id, row.name))))
 }
 
 pub async fn team_bounds(db: &Db, team: &TeamId) -> Result<Option<TeamBounds>, StoreError> {

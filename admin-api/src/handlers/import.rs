@@ -13,6 +13,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contract::audit::Deed;
 use contract::import::{ImportMode, ImportReport, ImportRequest};
 use domain::access::path::is_under;
+use domain::collect;
 use domain::id::{RouteId, TeamId};
 use domain::people::grant::{Grant, Import};
 use domain::people::role::Subject;
@@ -24,7 +25,6 @@ use domain::v1::import::{ImportedCall, ImportedRoute, ImportedTeam, ImportedToke
 use edge::crypto::seal;
 use edge::kv::Routes;
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
 
 /// The most tokens, and the most calls, in one request. They take some hundred of the thousand D1 queries and KV
 /// operations that an invocation may make. A larger dump comes in parts.
@@ -190,7 +190,7 @@ async fn take_calls(
     calls: &[ImportedCall],
     applies: bool,
 ) -> Result<ImportItem, Failure> {
-    let hashes: BTreeSet<&TokenHash> = calls.iter().map(|call| &call.hash).collect();
+    let hashes = collect::set(calls.iter().map(|call| &call.hash));
     let holders = store::holders(db, &hashes).await?;
     let routes = store::routes(db).await?;
     let parts: Vec<&[ImportedCall]> =

@@ -4,6 +4,7 @@ use crate::db::{Db, StoreError, outbox, routes, to_json, tokens};
 use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, Subject, entries_of, route_table};
 use contract::upkeep::{Drift, DriftKind};
 use domain::access::record::{TokenRecord, TokenState};
+use domain::collect;
 use domain::id::TokenId;
 use domain::kv::{ROUTES_KEY, RouteTableV2};
 use domain::time::{MINUTE_MS, UnixMs};
@@ -12,7 +13,7 @@ use edge::clock::now;
 use edge::kv::{Entry as _, Routes, Token};
 use edge::log::{Source, log};
 use serde::Serialize;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The age from which a change should be visible: twice the minute that KV takes to show it everywhere.
 const SETTLED_MS: i64 = 2 * MINUTE_MS;
@@ -130,7 +131,7 @@ pub async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, 
     }
     let now = now();
     let json = to_json(ids)?;
-    let pending: BTreeSet<TokenId> = outbox::pending_of(db, ids).await?.into_iter().collect();
+    let pending = collect::set(outbox::pending_of(db, ids).await?);
     let mut slice = Slice::default();
     let mut versions = BTreeMap::new();
     let mut wanted = Vec::new();
@@ -152,7 +153,7 @@ pub async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, 
     }
     // A token without entries is equal too, such as one whose secrets have all expired.
     let mut found: BTreeMap<TokenId, Option<DriftKind>> =
-        versions.keys().map(|id| (id.clone(), None)).collect();
+        collect::map(versions.keys().map(|id| (id.clone(), None)));
     for chunk in wanted.chunks(KEYS_AT_ONCE) {
         let hashes: Vec<&TokenHash> = chunk.iter().map(|(_, entry)| &entry.hash).collect();
         let texts = kv.read_many::<Token>(&hashes).await?;
@@ -162,7 +163,7 @@ pub async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, 
             *worst = worst.or(verdict(entry, text.as_deref(), now));
         }
     }
-    let present: BTreeMap<TokenId, u64> = tokens::versions(db, &json).await?.into_iter().collect();
+    let present = collect::map(tokens::versions(db, &json).await?);
     for (id, kind) in found {
         match kind {
             None => slice.equal.push(id.to_string()),

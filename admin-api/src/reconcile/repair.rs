@@ -4,12 +4,12 @@ use super::compare::{ReconcileError, Slice};
 use crate::db::{Db, StoreError, outbox, upkeep};
 use crate::publish::{self, Subject, Writer};
 use contract::upkeep::{Drift, DriftKind};
+use domain::collect;
 use domain::id::TokenId;
 use domain::kv::ROUTES_KEY;
 use edge::clock::now;
 use edge::kv::{Entry as _, Routes, Token};
 use edge::log::Source;
-use std::collections::BTreeSet;
 
 /// The most tokens that a repair publishes at once.
 const REPAIRED_AT_ONCE: u32 = 200;
@@ -36,7 +36,7 @@ pub async fn repair(
     let at_once = REPAIRED_AT_ONCE.min(writer.writes_left()) as usize;
     let first = ids.get(..at_once).unwrap_or(&ids);
     publish::publish_repair(writer, db, first, with_routes, who).await?;
-    let pending: BTreeSet<TokenId> = outbox::pending_of(db, &ids).await?.into_iter().collect();
+    let pending = collect::set(outbox::pending_of(db, &ids).await?);
     let is_table_pending = with_routes && outbox::is_pending(db, &Subject::Routes).await?;
     for drift in slice.drift.iter_mut().filter(|drift| is_ours(drift)) {
         drift.repaired = if drift.subject == Routes::PREFIX {

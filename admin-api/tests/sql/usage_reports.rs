@@ -37,7 +37,7 @@ pub fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> R
     }
 }
 
-/// The same report, counted from the calls.
+/// Counts a report from the calls themselves.
 pub fn counted(
     calls: &[UsageEvent],
     whose: &Whose,

@@ -49,7 +49,7 @@ impl PriceList {
 
     /// Makes a list of prices by model.
     pub fn new(prices: impl IntoIterator<Item = (String, Price)>) -> Self {
-        Self { v: Self::VERSION, prices: prices.into_iter().collect() }
+        Self { v: Self::VERSION, prices: crate::collect::map(prices) }
     }
 
     /// Reads a list from KV. A price of a newer form is left out; a list of a newer version is an error.

@@ -201,7 +201,7 @@ fn canonical_query(query: &str, service: &str) -> String {
         parameters.sort_by(|(a, _), (b, _)| a.cmp(b));
         parameters.dedup_by(|(later, _), (first, _)| later == first);
     } else {
-        parameters.sort();
+        parameters.sort_unstable();
     }
     let pairs: Vec<String> = parameters.into_iter().map(|(name, value)| format!("{name}={value}")).collect();
     pairs.join("&")

@@ -164,52 +164,29 @@ impl Rollup {
     /// Returns all sums but the histogram, in the order of their fields.
     pub fn sums(&self) -> [u64; SUMS] {
         // One list for reading and writing: the order cannot differ.
-        self.clone_without_latency().sums_mut().map(|sum| *sum)
+        Self { latency: Histogram::default(), ..*self }.sums_mut().map(|sum| *sum)
     }
 
     /// Returns all sums but the histogram, to be changed, in the order of their fields.
     pub fn sums_mut(&mut self) -> [&mut u64; SUMS] {
-        let Self {
-            calls,
-            ok,
-            client_errors,
-            upstream_errors,
-            timeouts,
-            gateway_errors,
-            denied,
-            limited,
-            latency_sum_ms,
-            gateway_sum_ms,
-            bytes_in,
-            bytes_out,
-            prompt_tokens,
-            completion_tokens,
-            cached_tokens,
-            cost_micros,
-            latency: _,
-        } = self;
         [
-            calls,
-            ok,
-            client_errors,
-            upstream_errors,
-            timeouts,
-            gateway_errors,
-            denied,
-            limited,
-            latency_sum_ms,
-            gateway_sum_ms,
-            bytes_in,
-            bytes_out,
-            prompt_tokens,
-            completion_tokens,
-            cached_tokens,
-            cost_micros,
+            &mut self.calls,
+            &mut self.ok,
+            &mut self.client_errors,
+            &mut self.upstream_errors,
+            &mut self.timeouts,
+            &mut self.gateway_errors,
+            &mut self.denied,
+            &mut self.limited,
+            &mut self.latency_sum_ms,
+            &mut self.gateway_sum_ms,
+            &mut self.bytes_in,
+            &mut self.bytes_out,
+            &mut self.prompt_tokens,
+            &mut self.completion_tokens,
+            &mut self.cached_tokens,
+            &mut self.cost_micros,
         ]
-    }
-
-    fn clone_without_latency(&self) -> Self {
-        Self { latency: Histogram::default(), ..*self }
     }
 
     /// Returns the number of calls that were neither denied nor limited.

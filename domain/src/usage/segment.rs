@@ -83,8 +83,8 @@ impl RawCall {
 
     /// Returns the call as this version understands it. A newer version's outcome is read as that of its status.
     pub fn event(&self) -> Option<UsageEvent> {
-        let mut fields: Map<String, Value> =
-            self.entries().map(|(name, value)| (name.to_owned(), value.clone())).collect();
+        let mut fields = Map::new();
+        fields.extend(self.entries().map(|(name, value)| (name.to_owned(), value.clone())));
         if self.outcome().is_none() {
             fields.insert("outcome".to_owned(), Outcome::of_status(self.status()).as_str().into());
         }
@@ -100,7 +100,8 @@ pub fn sort(calls: &mut [RawCall]) {
 #[derive(Default, Serialize, Deserialize)]
 struct Columns {
     calls: usize,
-    columns: BTreeMap<String, Vec<Value>>,
+    /// An array each.
+    columns: Map<String, Value>,
 }
 
 /// Writes calls by columns.
@@ -108,20 +109,20 @@ struct Columns {
 /// # Errors
 /// The cause, if a value has no JSON.
 pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
-    let mut columns: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut columns = Map::new();
     let mut before = 0;
     for (row, call) in calls.iter().enumerate() {
         for (field, value) in call.entries() {
             if !columns.contains_key(field) {
-                columns.insert(field.to_owned(), Vec::new());
+                columns.insert(field.to_owned(), Value::Array(Vec::new()));
             }
-            let Some(column) = columns.get_mut(field) else { continue };
+            let Some(column) = columns.get_mut(field).and_then(Value::as_array_mut) else { continue };
             column.resize(row, Value::Null);
             column.push(if field == "at" { (call.at() - before).into() } else { value.clone() });
         }
         before = call.at();
     }
-    for column in columns.values_mut() {
+    for column in columns.values_mut().filter_map(Value::as_array_mut) {
         column.resize(calls.len(), Value::Null);
     }
     serde_json::to_vec(&Columns { calls: calls.len(), columns })
@@ -134,14 +135,15 @@ pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
 pub fn decode(bytes: &[u8]) -> serde_json::Result<Vec<RawCall>> {
     let mut read: Columns = serde_json::from_slice(bytes)?;
     let mut before = 0;
-    for at in read.columns.get_mut("at").into_iter().flatten() {
+    for at in read.columns.get_mut("at").and_then(Value::as_array_mut).into_iter().flatten() {
         before += at.as_i64().unwrap_or(0);
         *at = before.into();
     }
     let fields: Rc<[String]> = read.columns.keys().cloned().collect();
     let call = || RawCall { fields: Rc::clone(&fields), values: Vec::with_capacity(fields.len()) };
     let mut calls: Vec<RawCall> = (0..read.calls).map(|_| call()).collect();
-    for mut column in read.columns.into_values() {
+    for (_, column) in read.columns {
+        let mut column = if let Value::Array(column) = column { column } else { Vec::new() };
         column.resize(calls.len(), Value::Null);
         for (call, value) in calls.iter_mut().zip(column) {
             call.values.push(value);

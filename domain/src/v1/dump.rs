@@ -105,7 +105,9 @@ pub fn rows_of(table: &Value) -> Option<Vec<Row>> {
             let row = |record: csv::StringRecord| -> Row {
                 let pairs = names.iter().zip(record.iter());
                 let value = |text: &str| if text.is_empty() { Value::Null } else { text.into() };
-                pairs.map(|(name, text)| (name.trim().to_owned(), value(text))).collect()
+                let mut row = Row::new();
+                row.extend(pairs.map(|(name, text)| (name.trim().to_owned(), value(text))));
+                row
             };
             reader.records().map(|record| record.ok().map(row)).collect()
         }

@@ -153,7 +153,7 @@ impl Plan {
 /// Reads a dump. `allow_insecure` is passed to [`UpstreamUrl::parse`].
 pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
     let mut plan = Plan::default();
-    let kv = &kv.iter().map(|(key, value)| (key.clone(), unwrapped(key, value))).collect();
+    let kv = &crate::collect::map(kv.iter().map(|(key, value)| (key.clone(), unwrapped(key, value))));
     let mut rows = |table: Table, name: &str| {
         tables.get(&table).map_or(Some(vec![]), rows_of).unwrap_or_else(|| {
             plan.refuse("entry", name, ImportNote::NotATable);

@@ -1,14 +1,15 @@
 //! Tokens as they are published to KV and compared with it.
 
 use super::state_of;
-use crate::db::{Db, StoreError, each_row_of, json_column, params, sql, to_json};
+use crate::db::{Db, ReadRow, StoreError, each_row_of, json_column, params, sql, to_json};
 use domain::access::record::TokenState;
 use domain::access::scope::Scope;
+use domain::collect;
 use domain::id::{TeamId, TokenId};
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// A token's data for its entries in KV.
@@ -74,18 +75,19 @@ pub async fn published(
     let mut results = results.iter();
     let tokens = results.next().map(each_row_of::<Token>).transpose()?.unwrap_or_default();
     let secrets = results.next().map(each_row_of::<Secret>).transpose()?.unwrap_or_default();
-    let text = |row: &Value, column: &str| row.get(column).and_then(Value::as_str).map(TokenId::from);
+    let text =
+        |row: &Map<String, Value>, column: &str| row.get(column).and_then(Value::as_str).map(TokenId::from);
     let mut of: BTreeMap<TokenId, Vec<Result<Secret, StoreError>>> = BTreeMap::new();
     for (row, secret) in secrets {
         let Some(id) = text(&row, "token_id") else { continue };
         of.entry(id).or_default().push(secret);
     }
-    let token = |(row, token): (Value, Result<Token, StoreError>)| {
+    let token = |(row, token): ReadRow<Token>| {
         let id = text(&row, "id")?;
         let secrets = of.remove(&id).unwrap_or_default();
         Some((id, token.and_then(|token| publishable(token, secrets))))
     };
-    Ok(tokens.into_iter().filter_map(token).collect())
+    Ok(collect::map(tokens.into_iter().filter_map(token)))
 }
 
 fn publishable(row: Token, secrets: Vec<Result<Secret, StoreError>>) -> Result<PublishedToken, StoreError> {

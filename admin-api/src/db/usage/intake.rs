@@ -1,7 +1,7 @@
 //! Stores batches of the queue, each message once.
 
 use super::bodies::packed;
-use crate::db::{Param, Statement, StoreError, UsageDb, params, rows_of, to_json, usage_sql};
+use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, rows_of, to_json, usage_sql};
 use crate::intake::{Entry, Keyed, Loss, TakenKeys, fresh};
 use domain::time::UnixMs;
 use domain::usage::segment::RawCall;
@@ -71,7 +71,8 @@ async fn take_in_part(
         let waiting: Option<Waiting> =
             results.next().map(rows_of).transpose()?.and_then(|mut rows| rows.pop());
         let waiting = waiting.ok_or_else(|| StoreError::Unreadable("state".to_owned()))?;
-        let taken: Vec<TakenKeys> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+        // Strictly: a key that is left out would count its message twice.
+        let taken: Vec<TakenKeys> = results.next().map(all_rows_of).transpose()?.unwrap_or_default();
         let mut entry = Entry::of(&fresh(messages, &taken), now);
         entry.losses.extend_from_slice(unreadable);
         match db.batch(statements(db, &entry, waiting.last, lag_ms, now).await?).await {

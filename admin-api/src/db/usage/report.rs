@@ -10,6 +10,7 @@ pub use order::{After, SortValue};
 
 use super::super::{Db, StoreError, UsageDb, params, sql, to_json, usage_sql};
 use contract::usage::{RouteUsage, TokenUsage};
+use domain::collect;
 use domain::id::{RouteId, TeamId, TokenId};
 use domain::time::UnixMs;
 use domain::usage::report::{
@@ -127,7 +128,7 @@ async fn names(db: &Db, tokens: &Lines, routes: &Lines) -> Result<BTreeMap<Strin
     }
     let statement = db.statement(sql!("usage_names"), params![&ids(tokens)?, &ids(routes)?])?;
     let rows: Vec<Row> = db.rows(statement).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.name)).collect())
+    Ok(collect::map(rows.into_iter().map(|row| (row.id, row.name))))
 }
 
 /// Reads the sums of a token since the week in which it was made.

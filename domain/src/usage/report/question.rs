@@ -16,7 +16,7 @@ pub struct Question<'a> {
     pub whose: &'a Whose,
     /// The time of its series.
     pub series: &'a [Span],
-    /// The same time, for the lines of tokens and routes.
+    /// Buckets that the lines of tokens and routes sum up, over that time.
     pub sums: &'a [Span],
 }
 
@@ -129,7 +129,7 @@ impl Candidates {
             let sums = self.pending.remove(&key).unwrap_or_default();
             (key, sums)
         };
-        keys.iter().map(line).collect()
+        crate::collect::map(keys.iter().map(line))
     }
 }
 
