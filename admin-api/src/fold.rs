@@ -3,6 +3,7 @@
 use domain::time::UnixMs;
 use domain::usage::fold::{Dimension, Row, fold, refused};
 use domain::usage::segment::{MAX_CALLS, RawCall, bound_refused, sort};
+use domain::usage::sheet::Sheet;
 use domain::usage::span::Granularity;
 use domain::usage::tally::{Tallies, Tally};
 use serde::{Deserialize, Serialize};
@@ -21,7 +22,7 @@ pub struct OpenPart {
     pub granularity: Granularity,
     pub bucket: UnixMs,
     pub part: usize,
-    /// JSON of a tally.
+    /// JSON of a sheet with this bucket.
     pub sums: String,
 }
 
@@ -57,7 +58,7 @@ pub fn plan(
 ) -> serde_json::Result<Plan> {
     let mut tallies = Tallies::default();
     for part in open {
-        tallies.merge(part.granularity, part.bucket, serde_json::from_str(&part.sums)?);
+        tallies.extend(Tallies::from(&serde_json::from_str::<Sheet>(&part.sums)?));
     }
     bound_refused(&mut calls, REFUSED_KEPT, |token, hour| refused(&tallies, token, hour));
     let rows = fold(&mut tallies, arrived, now);
@@ -68,7 +69,7 @@ pub fn plan(
     let segments = if calls.is_empty() { vec![] } else { cut(last, calls, now) };
     Ok(Plan {
         last_calls: last_calls(&rows),
-        rows: chunks(&rows)?,
+        rows: chunks(&rows),
         put: after.into_iter().filter(|part| !open.contains(part)).collect(),
         removed,
         segments,
@@ -78,10 +79,11 @@ pub fn plan(
 fn parts_of(tallies: Tallies) -> serde_json::Result<Vec<OpenPart>> {
     let mut parts = Vec::new();
     for (granularity, bucket, tally) in tallies.into_buckets() {
-        let count = serde_json::to_string(&tally)?.len() / PART_BYTES + 1;
+        let text = |tally: &Tally| serde_json::to_string(&Sheet::of_bucket(granularity, bucket, tally));
+        let count = text(&tally)?.len() / PART_BYTES + 1;
         let lines = tally.lines().div_ceil(count).max(1);
-        for (part, tally) in Tally::parts(tally, lines).into_iter().enumerate() {
-            parts.push(OpenPart { granularity, bucket, part, sums: serde_json::to_string(&tally)? });
+        for (part, tally) in Tally::parts(tally, lines).iter().enumerate() {
+            parts.push(OpenPart { granularity, bucket, part, sums: text(tally)? });
         }
     }
     Ok(parts)
@@ -110,20 +112,20 @@ fn cut(last: Vec<RawCall>, calls: Vec<RawCall>, now: UnixMs) -> Vec<Vec<RawCall>
 }
 
 /// A row as the SQL takes it.
-fn value_of(row: &Row) -> serde_json::Result<Value> {
+fn value_of(row: &Row) -> Value {
     let Row { dimension, granularity, bucket, key, sums } = row;
     let mut values = vec![json!(dimension.as_str()), json!(granularity.as_str()), json!(bucket), json!(key)];
     // D1 knows no integers beyond 2^53.
     let safe = |n: u64| json!(n.min((1 << 53) - 1));
     values.extend(sums.rollup.sums().map(safe));
-    values.push(Value::String(serde_json::to_string(&sums.rollup.latency)?));
-    Ok(Value::Array(values))
+    values.push(Value::String(sums.rollup.latency.to_json()));
+    Value::Array(values)
 }
 
-fn chunks(rows: &[Row]) -> serde_json::Result<Vec<String>> {
+fn chunks(rows: &[Row]) -> Vec<String> {
     let mut chunks: Vec<String> = Vec::new();
     for row in rows {
-        let text = value_of(row)?.to_string();
+        let text = value_of(row).to_string();
         match chunks.last_mut() {
             Some(chunk) if chunk.len() + text.len() < MAX_PARAM_BYTES => {
                 chunk.push(',');
@@ -132,7 +134,7 @@ fn chunks(rows: &[Row]) -> serde_json::Result<Vec<String>> {
             _ => chunks.push(text),
         }
     }
-    Ok(chunks.into_iter().map(|chunk| format!("[{chunk}]")).collect())
+    chunks.into_iter().map(|chunk| format!("[{chunk}]")).collect()
 }
 
 /// Finds when teams last called routes, in rows that are written. Of several times the SQL keeps the latest.

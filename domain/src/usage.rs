@@ -3,12 +3,14 @@
 mod clipped;
 pub mod fold;
 pub mod key;
+pub mod numbers;
 pub mod outcome;
 pub mod pace;
 pub mod period;
 pub mod report;
 pub mod rollup;
 pub mod segment;
+pub mod sheet;
 pub mod span;
 pub mod tally;
 

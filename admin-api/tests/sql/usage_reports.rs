@@ -3,9 +3,12 @@
 use super::{DAY_MS, HOUR_MS};
 use domain::usage::UsageEvent;
 use domain::usage::period::Period;
-use domain::usage::report::{LineKey, Lines, Parts, Pending, Question, Reading, Split, Whose, pending_of};
+use domain::usage::report::{
+    LineKey, Lines, Parts, Pending, Question, Reading, Split, Whose, buckets, pending_of,
+};
+use domain::usage::sheet::{Line, Sheet};
 use domain::usage::span::{Interval, Span};
-use domain::usage::tally::{Caller, Tallies};
+use domain::usage::tally::Tallies;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 
@@ -24,7 +27,7 @@ pub fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> R
     let question = Question { whose, series: &period.series, sums: &period.sums };
     let sums = &period.sums;
     let reading = Reading {
-        series: read_rows(db, &whose.ranges_of(Split::Whole, &period.series), &period.series),
+        series: read_rows(db, &whose.ranges_of(Split::Whole, &period.series), &buckets(&period.series, true)),
         tokens: read_ranking(db, whose, Split::Token, sums),
         routes: read_ranking(db, whose, Split::Route, sums),
         pending: read_pending(db, &question.pending()),
@@ -35,6 +38,15 @@ pub fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> R
         tokens: read_shown(db, whose, Split::Token, sums, tokens, most),
         routes: read_shown(db, whose, Split::Route, sums, routes, most),
     }
+}
+
+fn route_of(call: &UsageEvent) -> &str {
+    call.route_id.as_ref().map(|route| route.as_str()).unwrap_or_default()
+}
+
+fn covers(whose: &Whose, call: &UsageEvent) -> bool {
+    let (team, token, route) = (call.team.as_str(), call.token_id.as_str(), route_of(call));
+    whose.covers(&Line { places: [0; 3], team, token, route })
 }
 
 /// Counts a report from the calls themselves.
@@ -49,7 +61,7 @@ pub fn counted(
     for call in calls {
         // The period covers whole hours, or whole five minutes.
         let bucket = call.at - call.at % finest_ms;
-        if bucket < period.from || bucket >= period.to || !whose.covers(&Caller::of(call)) {
+        if bucket < period.from || bucket >= period.to || !covers(whose, call) {
             continue;
         }
         let interval = match period.interval {
@@ -157,10 +169,11 @@ pub fn calls_of_all_time(db: &Connection, whose: &Whose) -> u64 {
     };
     let folded: i64 =
         db.query_row(&query("report_calls"), params![dimension, keys], |row| row.get(0)).unwrap();
-    let pending = read_pending(db, &Pending::all());
-    let lines = pending.iter().flat_map(|(_, _, tally)| tally.iter());
-    let covered = lines.filter(|(caller, _)| whose.covers(caller)).map(|(_, sums)| sums.rollup.calls);
-    folded.unsigned_abs() + covered.sum::<u64>()
+    let mut calls = folded.unsigned_abs();
+    for bucket in read_pending(db, &Pending::all()).iter().flat_map(Sheet::buckets) {
+        bucket.each(|line, sums| calls += if whose.covers(line) { sums.rollup.calls } else { 0 });
+    }
+    calls
 }
 
 /// Returns when each route was last called, as the list of routes does.
@@ -187,11 +200,11 @@ fn usage_reports_know_all_calls_of_all_time_and_when_a_route_was_last_called() {
         for teams in [None, Some(vec![]), Some(vec!["team-1"]), Some(vec!["team-0", "team-2"])] {
             let teams = teams.map(|teams| teams.into_iter().map(Into::into).collect());
             let whose = Whose { teams, ..Whose::default() };
-            let covered: Vec<_> = calls.iter().filter(|call| whose.covers(&Caller::of(call))).collect();
+            let covered: Vec<_> = calls.iter().filter(|call| covers(&whose, call)).collect();
             assert_eq!(calls_of_all_time(&store.db, &whose), covered.len() as u64, "seed {seed}, {whose:?}");
             let mut wanted = BTreeMap::new();
             for call in covered {
-                let at = wanted.entry(Caller::of(call).route).or_insert(call.at);
+                let at = wanted.entry(route_of(call).to_owned()).or_insert(call.at);
                 *at = call.at.max(*at);
             }
             // Also in the list of a day that is long over.

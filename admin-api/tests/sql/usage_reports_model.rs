@@ -2,11 +2,13 @@
 
 use super::sql_files;
 use domain::usage::fold::{Row, fold};
+use domain::usage::numbers::Numbers;
 use domain::usage::outcome::Outcome;
 use domain::usage::report::{
-    Candidates, Counts, Lines, Pending, Range, RankRow, ReadRow, Split, Whose, add_split_rows, buckets,
+    Bucket, Candidates, Counts, Lines, Pending, Range, RankRow, ReadRow, Split, Whose, add_rows, buckets,
 };
 use domain::usage::rollup::Rollup;
+use domain::usage::sheet::Sheet;
 use domain::usage::span::{Granularity, Span};
 use domain::usage::tally::{Tallies, Tally};
 use domain::usage::{AiUsage, UsageEvent};
@@ -98,7 +100,7 @@ impl Store {
 
     pub fn take_in(&mut self, tallies: Tallies) {
         self.inbox += 1;
-        let sums = serde_json::to_string(&tallies).unwrap();
+        let sums = serde_json::to_string(&Sheet::from(&tallies)).unwrap();
         self.db
             .execute("INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '')", params![self.inbox, sums])
             .unwrap();
@@ -117,7 +119,7 @@ impl Store {
         transaction.execute_batch("DELETE FROM inbox; DELETE FROM open").unwrap();
         for (granularity, bucket, tally) in self.open.iter() {
             for (part, tally) in tally.clone().parts(3_000).into_iter().enumerate() {
-                let sums = serde_json::to_string(&tally).unwrap();
+                let sums = serde_json::to_string(&Sheet::of_bucket(granularity, bucket, &tally)).unwrap();
                 transaction
                     .prepare_cached("INSERT INTO open VALUES (?1, ?2, ?3, ?4)")
                     .unwrap()
@@ -155,8 +157,11 @@ pub fn add_row(db: &Connection, row: &Row) {
         .unwrap();
     let mut rollup = row.sums.rollup.clone();
     if let Some(before) = before {
-        let (sums, histogram) = serde_json::from_str(&before).unwrap();
-        rollup.merge(&Rollup::of(sums, histogram));
+        let mut numbers = Numbers::of(&before);
+        let mut read = Rollup::default();
+        read.sums_mut().into_iter().for_each(|sum| *sum = numbers.next().unwrap());
+        read.latency.add_all(numbers);
+        rollup.merge(&read);
     }
     let mut values: Vec<rusqlite::types::Value> = vec![
         row.dimension.as_str().to_owned().into(),
@@ -165,7 +170,7 @@ pub fn add_row(db: &Connection, row: &Row) {
         row.key.clone().into(),
     ];
     values.extend(rollup.sums().map(|sum| i64::try_from(sum).unwrap().into()));
-    values.push(serde_json::to_string(&rollup.latency).unwrap().into());
+    values.push(rollup.latency.to_json().into());
     let sql = format!("REPLACE INTO rollups VALUES (?{})", ", ?".repeat(values.len() - 1));
     db.prepare_cached(&sql).unwrap().execute(rusqlite::params_from_iter(values)).unwrap();
 }
@@ -174,34 +179,33 @@ pub fn rows<T>(
     db: &Connection,
     name: &str,
     ranges: &[Range],
-    spans: &[Span],
+    buckets: &[Bucket],
     read: impl Fn(&rusqlite::Row) -> rusqlite::Result<T>,
 ) -> Vec<T> {
-    let (ranges, buckets) =
-        (serde_json::to_string(ranges).unwrap(), serde_json::to_string(&buckets(spans)).unwrap());
+    let (ranges, buckets) = (serde_json::to_string(ranges).unwrap(), serde_json::to_string(buckets).unwrap());
     let mut statement = db.prepare_cached(&query(name)).unwrap();
     let rows = statement.query_map(params![ranges, buckets], |row| read(row)).unwrap();
     rows.map(Result::unwrap).collect()
 }
 
-pub fn read_rows(db: &Connection, ranges: &[Range], spans: &[Span]) -> Vec<ReadRow> {
-    rows(db, "report_rows", ranges, spans, |row| {
-        let (sums, histogram): (String, String) = (row.get("sums")?, row.get("histogram")?);
+pub fn read_rows(db: &Connection, ranges: &[Range], buckets: &[Bucket]) -> Vec<ReadRow> {
+    rows(db, "report_rows", ranges, buckets, |row| {
+        let (sums, histograms): (String, String) = (row.get("sums")?, row.get("histograms")?);
+        assert!(histograms.len() < 300_000, "{} bytes", histograms.len());
+        let mut rollup = Rollup::default();
+        rollup.sums_mut().into_iter().zip(Numbers::of(&sums)).for_each(|(sum, n)| *sum = n);
+        rollup.latency.add_all(Numbers::of(&histograms));
         Ok(ReadRow {
-            granularity: row.get("granularity")?,
             dimension: row.get("dimension")?,
-            bucket: row.get("bucket")?,
             key: row.get("key")?,
-            rollup: Rollup::of(
-                serde_json::from_str(&sums).unwrap(),
-                serde_json::from_str(&histogram).unwrap(),
-            ),
+            interval: row.get("interval")?,
+            rollup,
         })
     })
 }
 
 pub fn read_ranking(db: &Connection, whose: &Whose, split: Split, spans: &[Span]) -> Vec<RankRow> {
-    rows(db, "report_ranking", &whose.ranges_of(split, spans), spans, |row| {
+    rows(db, "report_ranking", &whose.ranges_of(split, spans), &buckets(spans, false), |row| {
         let n = |name: &str| row.get::<_, i64>(name).map(i64::unsigned_abs);
         Ok(RankRow {
             dimension: row.get("dimension")?,
@@ -211,22 +215,15 @@ pub fn read_ranking(db: &Connection, whose: &Whose, split: Split, spans: &[Span]
     })
 }
 
-pub fn read_pending(db: &Connection, pending: &[Pending]) -> Tallies {
-    let mut tallies = Tallies::default();
-    let mut statement = db.prepare_cached(&query("report_open")).unwrap();
-    let rows = statement.query_map([serde_json::to_string(pending).unwrap()], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get::<_, String>(2)?))
-    });
-    for (granularity, bucket, sums) in rows.unwrap().map(Result::unwrap) {
-        let granularity = Granularity::parse(&granularity).unwrap();
-        tallies.merge(granularity, bucket, serde_json::from_str::<Tally>(&sums).unwrap());
+pub fn read_pending(db: &Connection, pending: &[Pending]) -> Vec<Sheet> {
+    let mut sheets = vec![];
+    let pending = serde_json::to_string(pending).unwrap();
+    for (name, params) in [("report_open", params![pending]), ("report_inbox", &[])] {
+        let mut statement = db.prepare_cached(&query(name)).unwrap();
+        let sums = statement.query_map(params, |row| row.get::<_, String>("sums")).unwrap();
+        sheets.extend(sums.map(|sums| serde_json::from_str::<Sheet>(&sums.unwrap()).unwrap()));
     }
-    let mut statement = db.prepare_cached(&query("report_inbox")).unwrap();
-    let rows = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-    for sums in rows {
-        tallies.extend(serde_json::from_str(&sums.unwrap()).unwrap());
-    }
-    tallies
+    sheets
 }
 
 pub fn read_shown(
@@ -240,7 +237,8 @@ pub fn read_shown(
     let keys = candidates.busiest(most);
     let counts: Vec<Counts> = keys.iter().map(|key| candidates.counts(key)).collect();
     let mut lines = candidates.shown(&keys);
-    add_split_rows(&mut lines, split, read_rows(db, &whose.ranges_of_lines(split, spans, &keys), spans));
+    let ranges = whose.ranges_of_lines(split, spans, &keys);
+    add_rows(&mut lines, split, read_rows(db, &ranges, &buckets(spans, false)));
     let shown: Vec<Counts> = keys
         .iter()
         .map(|key| &lines[&(0, key.clone())].rollup)

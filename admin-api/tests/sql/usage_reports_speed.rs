@@ -25,7 +25,6 @@ fn caller(team: i64, token: i64, route: i64) -> Caller {
         team: format!("team-{team}"),
         token: format!("tok_{token:024}"),
         route: format!("rte_{route:024}"),
-        model: String::new(),
     }
 }
 

@@ -6,8 +6,9 @@ use admin_api::fold::{OpenPart, Plan, plan};
 use admin_api::intake::{Entry, Keyed, TakenKeys, fresh};
 use domain::time::{MINUTE_MS, UnixMs};
 use domain::usage::segment::{RawCall, decode, encode, head};
+use domain::usage::sheet::Sheet;
 use domain::usage::span::Granularity;
-use domain::usage::tally::{Tallies, Tally};
+use domain::usage::tally::Tallies;
 use rusqlite::{Connection, params};
 use std::collections::BTreeMap;
 use std::fs;
@@ -57,7 +58,7 @@ impl Store {
 
     /// Commits what a consumer makes of what it has read. Returns whether D1 accepted it.
     fn commit_intake(&mut self, last: i64, entry: &Entry, now: UnixMs) -> bool {
-        let sums = serde_json::to_string(&entry.sums).unwrap();
+        let sums = serde_json::to_string(&Sheet::from(&entry.sums)).unwrap();
         let calls = if entry.calls.is_empty() {
             String::new()
         } else {
@@ -105,7 +106,7 @@ impl Store {
         let mut rows = statement.query([100, MOST_BYTES]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             read.folded_to = row.get("id").unwrap();
-            read.arrived.extend(serde_json::from_str(&row.get::<_, String>("sums").unwrap()).unwrap());
+            read.arrived.extend(tallies_of(&row.get::<_, String>("sums").unwrap()));
             read.calls.extend(calls_of(&row.get::<_, String>("calls").unwrap()));
         }
         let mut statement = self.0.prepare_cached(&usage_query("fold_segment")).unwrap();
@@ -165,21 +166,17 @@ impl Store {
                 row.get(0)
             })
             .unwrap();
-        let calls_in = |tally: &Tally| tally.iter().map(|(_, sums)| sums.rollup.calls).sum::<u64>();
-        let open: u64 =
-            self.open().iter().map(|part| calls_in(&serde_json::from_str(&part.sums).unwrap())).sum();
-        let mut statement = self.0.prepare("SELECT sums FROM inbox").unwrap();
-        let inbox = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
-        let inbox: u64 = inbox
-            .map(|sums| {
-                serde_json::from_str::<Tallies>(&sums.unwrap())
-                    .unwrap()
-                    .iter()
-                    .map(|(_, _, t)| calls_in(t))
-                    .sum::<u64>()
-            })
-            .sum();
-        rows.unsigned_abs() + open + inbox
+        let mut statement = self.0.prepare("SELECT sums FROM open UNION ALL SELECT sums FROM inbox").unwrap();
+        let pending = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        let calls_in = |sums: &str| {
+            let tallies = tallies_of(sums);
+            tallies
+                .iter()
+                .flat_map(|(_, _, tally)| tally.iter())
+                .map(|(_, sums)| sums.rollup.calls)
+                .sum::<u64>()
+        };
+        rows.unsigned_abs() + pending.map(|sums| calls_in(&sums.unwrap())).sum::<u64>()
     }
 
     pub fn count(&self, sql: &str) -> u64 {
@@ -209,6 +206,10 @@ impl Store {
         }
         listed
     }
+}
+
+fn tallies_of(text: &str) -> Tallies {
+    Tallies::from(&serde_json::from_str::<Sheet>(text).unwrap())
 }
 
 fn calls_of(text: &str) -> Vec<RawCall> {

@@ -34,15 +34,11 @@ pub enum Dimension {
     /// Calls of a token to a route, found by route. Five minutes have no such rows: they would be half of all that is
     /// written.
     RouteToken,
-    /// Calls to an AI model.
-    Model,
-    /// Calls of a team to an AI model, found by team.
-    TeamModel,
 }
 
 impl Dimension {
     /// All, in the order of their names here.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 7] = [
         Self::All,
         Self::Team,
         Self::Token,
@@ -50,8 +46,6 @@ impl Dimension {
         Self::TeamRoute,
         Self::TokenRoute,
         Self::RouteToken,
-        Self::Model,
-        Self::TeamModel,
     ];
 
     /// Returns the name in the database.
@@ -64,25 +58,19 @@ impl Dimension {
             Self::TeamRoute => "team-route",
             Self::TokenRoute => "token-route",
             Self::RouteToken => "route-token",
-            Self::Model => "model",
-            Self::TeamModel => "team-model",
         }
     }
 
-    /// Returns the key that these calls are counted under; `None` if this dimension does not count them.
-    fn key(self, caller: &Caller) -> Option<String> {
-        let Caller { team, token, route, model } = caller;
-        let of_ai = |key: String| (!model.is_empty()).then_some(key);
+    /// Returns the key that these calls are counted under.
+    fn key(self, Caller { team, token, route }: &Caller) -> String {
         match self {
-            Self::All => Some(String::new()),
-            Self::Team => Some(team.clone()),
-            Self::Token => Some(format!("{team} {token}")),
-            Self::Route => Some(route.clone()),
-            Self::TeamRoute => Some(format!("{team} {route}")),
-            Self::TokenRoute => Some(format!("{team} {token} {route}")),
-            Self::RouteToken => Some(format!("{route} {team} {token}")),
-            Self::Model => of_ai(model.clone()),
-            Self::TeamModel => of_ai(format!("{team} {model}")),
+            Self::All => String::new(),
+            Self::Team => team.clone(),
+            Self::Token => format!("{team} {token}"),
+            Self::Route => route.clone(),
+            Self::TeamRoute => format!("{team} {route}"),
+            Self::TokenRoute => format!("{team} {token} {route}"),
+            Self::RouteToken => format!("{route} {team} {token}"),
         }
     }
 
@@ -112,9 +100,7 @@ pub fn rows_of(granularity: Granularity, bucket: UnixMs, tally: &Tally) -> Vec<R
     let mut rows: BTreeMap<(Dimension, String), Sums> = BTreeMap::new();
     for dimension in Dimension::ALL.into_iter().filter(|dimension| dimension.has_rows(granularity)) {
         for (caller, sums) in tally.iter() {
-            if let Some(key) = dimension.key(caller) {
-                rows.entry((dimension, key)).or_default().merge(sums);
-            }
+            rows.entry((dimension, dimension.key(caller))).or_default().merge(sums);
         }
     }
     let row = |((dimension, key), sums)| Row { dimension, granularity, bucket, key, sums };

@@ -1,6 +1,6 @@
 //! Reports: which rows they read, and the sums made of them.
 //!
-//! Rows of the rollups are read by key; sums that are not rows yet ([`Tallies`]) are read line by line. Both come from
+//! Rows of the rollups are read by key; sums that are not rows yet ([`Sheet`]) are read line by line. Both come from
 //! one transaction, so that each call is in exactly one of the two.
 
 mod question;
@@ -11,8 +11,9 @@ pub use question::{
 
 use super::fold::Dimension;
 use super::rollup::Rollup;
+use super::sheet::{Line, Sheet};
 use super::span::{Granularity, Span};
-use super::tally::{Caller, Sums, Tallies};
+use super::tally::Sums;
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::time::UnixMs;
 use serde::Serialize;
@@ -55,20 +56,27 @@ pub struct Range {
     pub parts: String,
 }
 
-/// Starts of buckets to read, as the SQL takes them.
+/// A bucket to read, as the SQL takes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Bucket {
     /// Granularity of the rows.
     pub granularity: &'static str,
     /// Start, unix ms.
     pub at: UnixMs,
+    /// The interval that its rows are added up in, in the zone's local time.
+    pub interval: UnixMs,
 }
 
-/// Returns the buckets of some spans.
-pub fn buckets(spans: &[Span]) -> Vec<Bucket> {
+/// Returns the buckets of some spans. `is_series` keeps intervals apart; otherwise all are 0.
+pub fn buckets(spans: &[Span], is_series: bool) -> Vec<Bucket> {
     let of = |span: &Span| {
         let granularity = span.granularity.as_str();
-        span.buckets().map(move |at| Bucket { granularity, at })
+        let interval = span.clone();
+        span.buckets().map(move |at| Bucket {
+            granularity,
+            at,
+            interval: if is_series { interval.interval(at) } else { 0 },
+        })
     };
     spans.iter().flat_map(of).collect()
 }
@@ -102,8 +110,8 @@ impl Whose {
             (self.token.as_ref().map(TokenId::as_str), self.route.as_ref().map(RouteId::as_str));
         let range = |team: Option<&str>| {
             let parts = match dimension {
-                Dimension::All | Dimension::Model => vec![],
-                Dimension::Team | Dimension::TeamModel => vec![team],
+                Dimension::All => vec![],
+                Dimension::Team => vec![team],
                 Dimension::Token => vec![team, token],
                 Dimension::Route => vec![route],
                 Dimension::TeamRoute => vec![team, route],
@@ -137,10 +145,10 @@ impl Whose {
     }
 
     /// Returns whether the report covers a line.
-    pub fn covers(&self, caller: &Caller) -> bool {
-        self.teams.as_ref().is_none_or(|teams| teams.iter().any(|team| team.as_str() == caller.team))
-            && self.token.as_ref().is_none_or(|token| token.as_str() == caller.token)
-            && self.route.as_ref().is_none_or(|route| route.as_str() == caller.route)
+    pub fn covers(&self, line: &Line<'_>) -> bool {
+        self.teams.as_ref().is_none_or(|teams| teams.iter().any(|team| team.as_str() == line.team))
+            && self.token.as_ref().is_none_or(|token| token.as_str() == line.token)
+            && self.route.as_ref().is_none_or(|route| route.as_str() == line.route)
     }
 }
 
@@ -183,63 +191,64 @@ pub type Lines = BTreeMap<(UnixMs, LineKey), Sums>;
 /// Returns the interval of a bucket, in the zone's local time; `None` if no span reads the bucket.
 pub fn interval_of(spans: &[Span], granularity: Granularity, bucket: UnixMs) -> Option<UnixMs> {
     let reads = |span: &&Span| span.granularity == granularity && (span.from..span.to).contains(&bucket);
-    let span = spans.iter().find(reads)?;
-    Some((bucket + span.offset_ms).div_euclid(span.width_ms) * span.width_ms)
+    spans.iter().find(reads).map(|span| span.interval(bucket))
 }
 
 /// Adds sums that are not rows yet. `is_series` keeps intervals apart; otherwise all are 0.
-pub fn add_tallies(
+pub fn add_pending(
     lines: &mut Lines,
     whose: &Whose,
     split: Split,
     spans: &[Span],
-    tallies: &Tallies,
+    pending: &[Sheet],
     is_series: bool,
 ) {
-    for (finest, at, tally) in tallies.iter() {
+    for bucket in pending.iter().flat_map(Sheet::buckets) {
         // A bucket counts in one span: that of its own granularity or a coarser one.
         let interval = Granularity::ALL
             .into_iter()
-            .filter(|granularity| *granularity >= finest)
-            .find_map(|granularity| interval_of(spans, granularity, granularity.bucket(at)));
+            .filter(|granularity| *granularity >= bucket.granularity)
+            .find_map(|granularity| interval_of(spans, granularity, granularity.bucket(bucket.at)));
         let Some(interval) = interval else { continue };
-        for (caller, sums) in tally.iter().filter(|(caller, _)| whose.covers(caller)) {
-            let key = LineKey::of(split, &caller.team, &caller.token, &caller.route);
-            lines.entry((if is_series { interval } else { 0 }, key)).or_default().merge(sums);
+        // By their places first: comparing ids for each of thousands of lines would take longer than reading them.
+        let mut sums_of: BTreeMap<[usize; 2], (LineKey, Sums)> = BTreeMap::new();
+        bucket.each(|line, sums| {
+            if !whose.covers(line) {
+                return;
+            }
+            let [team, token, route] = line.places;
+            let place = match split {
+                Split::Whole => [0, 0],
+                Split::Token => [team, token],
+                Split::Route => [0, route],
+            };
+            let key = || LineKey::of(split, line.team, line.token, line.route);
+            sums_of.entry(place).or_insert_with(|| (key(), Sums::default())).1.merge(sums);
+        });
+        for (key, sums) in sums_of.into_values() {
+            lines.entry((if is_series { interval } else { 0 }, key)).or_default().merge(&sums);
         }
     }
 }
 
-/// A row as it was read.
+/// Rows of one key and interval, added up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReadRow {
-    /// Granularity.
-    pub granularity: String,
     /// Dimension.
     pub dimension: String,
-    /// Start of the bucket, unix ms.
-    pub bucket: UnixMs,
     /// Key.
     pub key: String,
+    /// Interval, in the zone's local time; 0 in sums over all of a time.
+    pub interval: UnixMs,
     /// Sums.
     pub rollup: Rollup,
 }
 
-/// Adds rows of a series.
-pub fn add_series_rows(lines: &mut Lines, spans: &[Span], rows: Vec<ReadRow>) {
-    for row in rows {
-        let interval = Granularity::parse(&row.granularity).and_then(|g| interval_of(spans, g, row.bucket));
-        let Some(interval) = interval else { continue };
-        let sums = Sums { rollup: row.rollup, last_at: 0 };
-        lines.entry((interval, LineKey::default())).or_default().merge(&sums);
-    }
-}
-
-/// Adds rows of a split.
-pub fn add_split_rows(lines: &mut Lines, split: Split, rows: Vec<ReadRow>) {
+/// Adds rows: those of a series are [`Split::Whole`].
+pub fn add_rows(lines: &mut Lines, split: Split, rows: Vec<ReadRow>) {
     for row in rows {
         let key = line_of(&row.dimension, split, &row.key);
-        lines.entry((0, key)).or_default().merge(&Sums { rollup: row.rollup, last_at: 0 });
+        lines.entry((row.interval, key)).or_default().merge(&Sums { rollup: row.rollup, last_at: 0 });
     }
 }
 

@@ -4,8 +4,7 @@
 
 use super::UsageEvent;
 use super::outcome::OutcomeClass;
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::fmt::Write;
 
 /// Values below this have a bin of their own.
 const EXACT: u32 = 16;
@@ -40,26 +39,70 @@ pub const fn bin_middle_ms(bin: u32) -> u32 {
     (PER_OCTAVE + (bin - EXACT) % PER_OCTAVE) * width + width / 2
 }
 
-/// Counts per latency bin; empty bins are absent.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Histogram(BTreeMap<u32, u64>);
+/// Counts per latency bin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Histogram {
+    /// The first bin with a count.
+    first: u32,
+    /// Counts of the bins from there to the last one with a count: adding to a bin that is known takes no search.
+    counts: Vec<u64>,
+}
 
 impl Histogram {
     /// Adds calls to a bin.
     pub fn add(&mut self, bin: u32, count: u64) {
-        let slot = self.0.entry(bin.min(BINS - 1)).or_default();
-        *slot = slot.saturating_add(count);
+        if count == 0 {
+            return;
+        }
+        let bin = bin.min(BINS - 1);
+        if self.counts.is_empty() {
+            self.first = bin;
+        }
+        let before = self.first.saturating_sub(bin);
+        if before > 0 {
+            self.counts.splice(..0, (0..before).map(|_| 0));
+            self.first = bin;
+        }
+        let index = usize::try_from(bin - self.first).unwrap_or(0);
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, 0);
+        }
+        if let Some(sum) = self.counts.get_mut(index) {
+            *sum = sum.saturating_add(count);
+        }
     }
 
-    /// Returns bins and their counts, ascending.
+    /// Adds bins and their counts in turn.
+    pub fn add_all(&mut self, mut numbers: impl Iterator<Item = u64>) {
+        while let (Some(bin), Some(count)) = (numbers.next(), numbers.next()) {
+            self.add(u32::try_from(bin).unwrap_or(u32::MAX), count);
+        }
+    }
+
+    /// Returns bins and their counts, ascending; empty bins are absent.
     pub fn iter(&self) -> impl Iterator<Item = (u32, u64)> {
-        self.0.iter().map(|(bin, count)| (*bin, *count))
+        (self.first..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
+    }
+
+    /// Writes a JSON object of bins to counts.
+    pub fn to_json(&self) -> String {
+        let mut text = String::from("{");
+        for (bin, count) in self.iter() {
+            let comma = if text.len() > 1 { "," } else { "" };
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{comma}\"{bin}\":{count}");
+        }
+        text.push('}');
+        text
+    }
+
+    fn clear(&mut self) {
+        self.counts.clear();
     }
 
     /// Returns the latency in ms below which `percent` of calls lie (nearest rank). `None` when empty.
     pub fn percentile_ms(&self, percent: u64) -> Option<u32> {
-        let total: u64 = self.0.values().sum();
+        let total: u64 = self.counts.iter().sum();
         let rank = total.saturating_mul(percent).div_ceil(100).max(1);
         let mut seen = 0_u64;
         self.iter().find_map(|(bin, count)| {
@@ -73,7 +116,7 @@ impl Histogram {
 pub const SUMS: usize = 16;
 
 /// The sums over some calls.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rollup {
     /// All calls.
     pub calls: u64,
@@ -119,6 +162,13 @@ impl Rollup {
             *sum = n;
         }
         rollup
+    }
+
+    /// Sets all sums to zero.
+    pub fn clear(&mut self) {
+        let mut latency = std::mem::take(&mut self.latency);
+        latency.clear();
+        *self = Self { latency, ..Self::default() };
     }
 
     /// Adds one call.

@@ -141,6 +141,11 @@ impl Span {
         std::iter::successors(Some(first), move |bucket| Some(bucket + width_ms))
             .take_while(move |bucket| *bucket < to)
     }
+
+    /// Returns the interval that a bucket is shown in, in the zone's local time.
+    pub fn interval(&self, bucket: UnixMs) -> UnixMs {
+        (bucket + self.offset_ms).div_euclid(self.width_ms) * self.width_ms
+    }
 }
 
 impl Interval {

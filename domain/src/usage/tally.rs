@@ -1,13 +1,13 @@
 //! Sums of calls by who called what, before they become rows.
 //!
-//! A batch of the queue and the buckets that are not over are kept in this form: one line for each token, route and
-//! AI model, of which every dimension of the reports can be made.
+//! A batch of the queue and the buckets that are not over are kept in this form: one line for each token and route, of
+//! which every dimension of the reports can be made. In the database they are a [`Sheet`].
 
 use super::UsageEvent;
 use super::rollup::Rollup;
+use super::sheet::Sheet;
 use super::span::Granularity;
 use crate::time::UnixMs;
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// The calls that one line counts.
@@ -19,19 +19,15 @@ pub struct Caller {
     pub token: String,
     /// Route id; empty if no route matched.
     pub route: String,
-    /// AI model; empty for other calls.
-    pub model: String,
 }
 
 impl Caller {
     /// Returns who made a call, and of what.
     pub fn of(event: &UsageEvent) -> Self {
-        let model = event.ai.as_ref().and_then(|ai| ai.model.as_deref());
         Self {
             team: event.team.to_string(),
             token: event.token_id.to_string(),
             route: event.route_id.as_ref().map(ToString::to_string).unwrap_or_default(),
-            model: model.unwrap_or_default().to_owned(),
         }
     }
 }
@@ -54,44 +50,8 @@ impl Sums {
 }
 
 /// The calls of one bucket.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<Line>", into = "Vec<Line>")]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally(BTreeMap<Caller, Sums>);
-
-/// A line as it is stored: team, token, route, model, `last_at`, the sums, and bins with their counts in turn. A later
-/// version may have more sums.
-#[derive(Serialize, Deserialize)]
-struct Line(String, String, String, String, UnixMs, Vec<u64>, Vec<u64>);
-
-impl From<Tally> for Vec<Line> {
-    fn from(tally: Tally) -> Self {
-        let line = |(caller, sums): (Caller, Sums)| {
-            let Caller { team, token, route, model } = caller;
-            let bins = sums.rollup.latency.iter().flat_map(|(bin, count)| [u64::from(bin), count]).collect();
-            Line(team, token, route, model, sums.last_at, sums.rollup.sums().to_vec(), bins)
-        };
-        tally.0.into_iter().map(line).collect()
-    }
-}
-
-impl From<Vec<Line>> for Tally {
-    fn from(lines: Vec<Line>) -> Self {
-        let mut tally = Self::default();
-        for Line(team, token, route, model, last_at, sums, bins) in lines {
-            let mut rollup = Rollup::default();
-            for (sum, n) in rollup.sums_mut().into_iter().zip(sums) {
-                *sum = n;
-            }
-            for pair in bins.chunks_exact(2) {
-                if let [bin, count] = pair {
-                    rollup.latency.add(u32::try_from(*bin).unwrap_or(u32::MAX), *count);
-                }
-            }
-            tally.add(Caller { team, token, route, model }, &Sums { rollup, last_at });
-        }
-        tally
-    }
-}
 
 impl Tally {
     /// Adds the calls of a line.
@@ -131,22 +91,16 @@ impl Tally {
     }
 }
 
-/// Tallies by bucket. In JSON a bucket is its granularity, its start and its lines: `["5m", 1763870400000, […]]`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<(Granularity, UnixMs, Tally)>", into = "Vec<(Granularity, UnixMs, Tally)>")]
+/// Tallies by bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallies(BTreeMap<(Granularity, UnixMs), Tally>);
 
-impl From<Tallies> for Vec<(Granularity, UnixMs, Tally)> {
-    fn from(tallies: Tallies) -> Self {
-        tallies.into_buckets().collect()
-    }
-}
-
-impl From<Vec<(Granularity, UnixMs, Tally)>> for Tallies {
-    fn from(buckets: Vec<(Granularity, UnixMs, Tally)>) -> Self {
+impl From<&Sheet> for Tallies {
+    fn from(sheet: &Sheet) -> Self {
         let mut tallies = Self::default();
-        for (granularity, bucket, tally) in buckets {
-            tallies.merge(granularity, bucket, tally);
+        for bucket in sheet.buckets() {
+            let tally = tallies.0.entry((bucket.granularity, bucket.at)).or_default();
+            bucket.each(|line, sums| tally.add(line.caller(), sums));
         }
         tallies
     }

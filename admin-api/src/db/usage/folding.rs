@@ -6,6 +6,7 @@ use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, to_j
 use crate::fold::{OpenPart, Plan, plan};
 use domain::time::{MINUTE_MS, UnixMs};
 use domain::usage::segment::{RawCall, head};
+use domain::usage::sheet::Sheet;
 use domain::usage::tally::Tallies;
 use edge::log::{Source, log};
 use serde::Deserialize;
@@ -113,7 +114,8 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     }
     let (mut arrived, mut calls) = (Tallies::default(), Vec::new());
     for batch in &batches {
-        arrived.extend(serde_json::from_str(&batch.sums).map_err(bodies::unreadable)?);
+        let sums: Sheet = serde_json::from_str(&batch.sums).map_err(bodies::unreadable)?;
+        arrived.extend(Tallies::from(&sums));
         calls.extend(unpacked(&batch.calls).await?);
     }
     let last = match &segment {

@@ -5,6 +5,7 @@ use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, rows
 use crate::intake::{Entry, Keyed, Loss, TakenKeys, fresh};
 use domain::time::UnixMs;
 use domain::usage::segment::RawCall;
+use domain::usage::sheet::Sheet;
 use serde::Deserialize;
 
 /// The longest text of a row, with room for the rest; D1 takes 2 MB.
@@ -95,7 +96,7 @@ async fn statements(
 ) -> Result<Vec<Statement>, StoreError> {
     let calls = packed(&entry.calls).await?;
     let time = |call: Option<&RawCall>| Param::from(call.map(RawCall::at));
-    let sums = to_json(&entry.sums)?;
+    let sums = to_json(&Sheet::from(&entry.sums))?;
     if calls.len() + sums.len() > MAX_ROW {
         return Err(StoreError::Value("the calls of a batch are too long for a row".to_owned()));
     }

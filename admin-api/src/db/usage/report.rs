@@ -17,8 +17,9 @@ use domain::usage::report::{
     Candidates, LineKey, Lines, Parts, Pending, Question, Split, Whose, busiest_first,
 };
 use domain::usage::rollup::Rollup;
+use domain::usage::sheet::Sheet;
 use domain::usage::span::{Granularity, Interval, sum_spans};
-use domain::usage::tally::{Sums, Tallies};
+use domain::usage::tally::Sums;
 use reading::{Shown, read_question, read_shown};
 pub use reading::{pending_in, pending_statements};
 use serde::Deserialize;
@@ -166,8 +167,13 @@ pub async fn calls(usage: &UsageDb, teams: Option<&[TeamId]>) -> Result<u64, Sto
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let folded: Vec<Row> = results.next().map(super::super::rows_of).transpose()?.unwrap_or_default();
-    let pending: Tallies = pending_in(&mut results)?;
-    let lines = pending.iter().flat_map(|(_, _, tally)| tally.iter());
-    let covered = lines.filter(|(caller, _)| whose.covers(caller)).map(|(_, sums)| sums.rollup.calls);
-    Ok(folded.iter().map(|row| row.calls).chain(covered).fold(0, u64::saturating_add))
+    let mut calls = folded.iter().map(|row| row.calls).fold(0, u64::saturating_add);
+    for bucket in pending_in(&mut results)?.iter().flat_map(Sheet::buckets) {
+        bucket.each(|line, sums| {
+            if whose.covers(line) {
+                calls = calls.saturating_add(sums.rollup.calls);
+            }
+        });
+    }
+    Ok(calls)
 }

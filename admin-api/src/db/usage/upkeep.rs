@@ -8,6 +8,7 @@ use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
 use domain::usage::fold::Dimension;
 use domain::usage::report::Pending;
 use domain::usage::rollup::Rollup;
+use domain::usage::sheet::Sheet;
 use domain::usage::span::{Granularity, HOURLY_KEPT_MS};
 use serde::{Deserialize, Serialize};
 
@@ -74,13 +75,14 @@ pub async fn failing(db: &UsageDb, since: UnixMs) -> Result<String, StoreError> 
     let results = db.batch(statements).await?;
     let mut results = results.iter();
     let mut routes: Vec<Failing> = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    for (_, bucket, tally) in pending_in(&mut results)?.iter() {
-        for (caller, sums) in tally.iter().filter(|_| bucket >= since) {
+    let pending = pending_in(&mut results)?;
+    for bucket in pending.iter().flat_map(Sheet::buckets).filter(|bucket| bucket.at >= since) {
+        bucket.each(|line, sums| {
             let Rollup { upstream_errors, timeouts, gateway_errors, .. } = sums.rollup;
-            let id = caller.route.clone();
+            let id = line.route.to_owned();
             let failed = upstream_errors.saturating_add(timeouts).saturating_add(gateway_errors);
             routes.push(Failing { id, calls: sums.rollup.served(), failed });
-        }
+        });
     }
     to_json(&failing_of(routes))
 }

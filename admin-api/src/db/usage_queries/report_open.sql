@@ -1,5 +1,5 @@
 -- Sums that are not rows yet. ?1 buckets as JSON (`domain::usage::report::Pending`), which may overlap
-SELECT granularity, bucket, sums
+SELECT sums
 FROM open
 WHERE EXISTS (
     SELECT 1 FROM json_each(?1)

@@ -1,10 +1,11 @@
 //! A whole report: what is asked, what one transaction read for it, and the lines made of that.
 
-use super::{LineKey, Lines, Range, ReadRow, Split, Whose, add_series_rows, add_tallies, line_of};
+use super::{LineKey, Lines, Range, ReadRow, Split, Whose, add_pending, add_rows, line_of};
 use crate::id::{RouteId, TokenId};
 use crate::time::UnixMs;
+use crate::usage::sheet::Sheet;
 use crate::usage::span::{Granularity, Span};
-use crate::usage::tally::{Sums, Tallies};
+use crate::usage::tally::Sums;
 use serde::Serialize;
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ pub struct Reading {
     /// Counts by route.
     pub routes: Vec<RankRow>,
     /// Sums that are not rows yet.
-    pub pending: Tallies,
+    pub pending: Vec<Sheet>,
 }
 
 /// The parts of a report, before it is known which lines are shown.
@@ -49,8 +50,8 @@ impl Question<'_> {
     pub fn parts(&self, reading: Reading) -> Parts {
         let Reading { series, tokens, routes, pending } = reading;
         let mut lines = Lines::new();
-        add_series_rows(&mut lines, self.series, series);
-        add_tallies(&mut lines, self.whose, Split::Whole, self.series, &pending, true);
+        add_rows(&mut lines, Split::Whole, series);
+        add_pending(&mut lines, self.whose, Split::Whole, self.series, &pending, true);
         Parts {
             series: lines,
             tokens: Candidates::of(self.whose, Split::Token, self.sums, tokens, &pending),
@@ -93,9 +94,9 @@ pub struct Candidates {
 
 impl Candidates {
     /// Adds up rows, and sums that are not rows yet.
-    pub fn of(whose: &Whose, split: Split, spans: &[Span], rows: Vec<RankRow>, pending: &Tallies) -> Self {
+    pub fn of(whose: &Whose, split: Split, spans: &[Span], rows: Vec<RankRow>, pending: &[Sheet]) -> Self {
         let mut lines = Lines::new();
-        add_tallies(&mut lines, whose, split, spans, pending, false);
+        add_pending(&mut lines, whose, split, spans, pending, false);
         let mut counts = BTreeMap::<LineKey, Counts>::new();
         let of_rows = rows.into_iter().map(|row| (line_of(&row.dimension, split, &row.key), row.counts));
         let of_pending = lines.iter().map(|((_, key), Sums { rollup, .. })| {
@@ -205,13 +206,18 @@ impl Whose {
     }
 
     /// Returns when each route was last called, by sums that are not rows yet.
-    pub fn last_calls(&self, pending: &Tallies) -> BTreeMap<String, UnixMs> {
-        let mut last = BTreeMap::new();
-        for (_, _, tally) in pending.iter() {
-            for (caller, sums) in tally.iter().filter(|(caller, _)| self.covers(caller)) {
-                let at = last.entry(caller.route.clone()).or_insert(sums.last_at);
-                *at = sums.last_at.max(*at);
-            }
+    pub fn last_calls(&self, pending: &[Sheet]) -> BTreeMap<String, UnixMs> {
+        let mut last: BTreeMap<String, UnixMs> = BTreeMap::new();
+        for bucket in pending.iter().flat_map(Sheet::buckets) {
+            bucket.each(|line, sums| {
+                if !self.covers(line) {
+                    return;
+                }
+                match last.get_mut(line.route) {
+                    Some(at) => *at = sums.last_at.max(*at),
+                    None => drop(last.insert(line.route.to_owned(), sums.last_at)),
+                }
+            });
         }
         last
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::time::DAY_MS;
 use crate::usage::fold::{Row, rows_of};
-use crate::usage::tally::Tally;
+use crate::usage::tally::{Tallies, Tally};
 use crate::usage::tests::event;
 use crate::usage::{AiUsage, UsageEvent};
 use proptest::prelude::*;
@@ -32,9 +32,8 @@ fn read(rows: &[Row], ranges: &[Range]) -> Vec<ReadRow> {
     rows.iter()
         .filter(is_in)
         .map(|row| ReadRow {
-            granularity: row.granularity.as_str().to_owned(),
             dimension: row.dimension.as_str().to_owned(),
-            bucket: row.bucket,
+            interval: 0,
             key: row.key.clone(),
             rollup: row.sums.rollup.clone(),
         })
@@ -80,12 +79,12 @@ proptest! {
         let spans = [Span { granularity, from: DAY, to: DAY + width_ms, offset_ms: 0, width_ms }];
         for split in [Split::Whole, Split::Token, Split::Route] {
             let mut of_tallies = Lines::new();
-            add_tallies(&mut of_tallies, &whose, split, &spans, &tallies, false);
+            add_pending(&mut of_tallies, &whose, split, &spans, &[Sheet::from(&tallies)], false);
             for sums in of_tallies.values_mut() {
                 sums.last_at = 0;
             }
             let mut of_rows = Lines::new();
-            add_split_rows(&mut of_rows, split, read(&rows, &whose.ranges_of(split, &spans)));
+            add_rows(&mut of_rows, split, read(&rows, &whose.ranges_of(split, &spans)));
             prop_assert_eq!(&of_tallies, &of_rows, "{:?} {:?}", whose, split);
         }
     }
@@ -102,7 +101,7 @@ fn an_open_bucket_counts_in_the_span_that_contains_it() {
     let spans =
         [span(Granularity::Hour, DAY, DAY + DAY_MS), span(Granularity::Day, DAY + DAY_MS, DAY + 2 * DAY_MS)];
     let mut lines = Lines::new();
-    add_tallies(&mut lines, &Whose::default(), Split::Whole, &spans, &tallies, true);
+    add_pending(&mut lines, &Whose::default(), Split::Whole, &spans, &[Sheet::from(&tallies)], true);
     let sums: Vec<_> = lines.iter().map(|((at, _), sums)| (*at, sums.rollup.calls)).collect();
     assert_eq!(sums, [(DAY, 1), (DAY + DAY_MS, 1)]);
 }

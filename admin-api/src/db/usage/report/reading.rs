@@ -1,16 +1,14 @@
 //! Reads what reports are made of.
 
-use super::super::super::{
-    Statement, StoreError, UsageDb, from_json, params, readable, rows_of, to_json, usage_sql,
-};
+use super::super::super::{Statement, StoreError, UsageDb, from_json, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
+use domain::usage::numbers::Numbers;
 use domain::usage::report::{
-    Candidates, Counts, LineKey, Lines, Pending, Question, Range, RankRow, ReadRow, Reading, Split, Whose,
-    add_split_rows, buckets, pending_of,
+    Bucket, Candidates, Counts, LineKey, Lines, Pending, Question, Range, RankRow, ReadRow, Reading, Split,
+    Whose, add_rows, buckets, pending_of,
 };
-use domain::usage::rollup::{Rollup, SUMS};
-use domain::usage::span::{Granularity, Span};
-use domain::usage::tally::{Tallies, Tally};
+use domain::usage::sheet::Sheet;
+use domain::usage::span::Span;
 use edge::log::{Source, log};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -20,26 +18,25 @@ use worker::D1Result;
 /// The most ranges in one parameter, which D1 takes up to 2 MB long.
 const MOST_RANGES: usize = 3_000;
 
-/// A row of the rollups. Its sums are JSON, because D1's numbers are exact up to 2^53 only.
+/// Rows of the rollups, added up. Sums are text, because D1's numbers are exact up to 2^53 only.
 #[derive(Debug, Deserialize)]
 struct Row {
-    granularity: String,
     dimension: String,
-    bucket: UnixMs,
     key: String,
+    interval: UnixMs,
     sums: String,
-    histogram: String,
+    histograms: String,
 }
 
-impl TryFrom<Row> for ReadRow {
-    type Error = StoreError;
-
-    fn try_from(row: Row) -> Result<Self, StoreError> {
-        let sums: [u64; SUMS] = from_json(&row.sums)?;
-        // An unreadable histogram counts for nothing.
-        let rollup = Rollup::of(sums, serde_json::from_str(&row.histogram).unwrap_or_default());
-        let Row { granularity, dimension, bucket, key, .. } = row;
-        Ok(Self { granularity, dimension, bucket, key, rollup })
+impl From<Row> for ReadRow {
+    fn from(row: Row) -> Self {
+        let Row { dimension, key, interval, sums, histograms } = row;
+        let mut read = Self { dimension, key, interval, ..Self::default() };
+        for (sum, n) in read.rollup.sums_mut().into_iter().zip(Numbers::of(&sums)) {
+            *sum = n;
+        }
+        read.rollup.latency.add_all(Numbers::of(&histograms));
+        read
     }
 }
 
@@ -48,7 +45,7 @@ fn rows_in<T: DeserializeOwned>(result: Option<&D1Result>) -> Result<Vec<T>, Sto
 }
 
 fn read_rows(result: Option<&D1Result>) -> Result<Vec<ReadRow>, StoreError> {
-    Ok(readable(rows_in::<Row>(result)?))
+    Ok(rows_in::<Row>(result)?.into_iter().map(ReadRow::from).collect())
 }
 
 fn ranking_in(result: Option<&D1Result>) -> Result<Vec<RankRow>, StoreError> {
@@ -64,8 +61,8 @@ fn ranking_in(result: Option<&D1Result>) -> Result<Vec<RankRow>, StoreError> {
 }
 
 /// Makes the statement of a file that takes ranges and buckets.
-fn over(usage: &UsageDb, sql: &str, ranges: &[Range], spans: &[Span]) -> Result<Statement, StoreError> {
-    usage.statement(sql, params![&to_json(ranges)?, &to_json(&buckets(spans))?])
+fn over(usage: &UsageDb, sql: &str, ranges: &[Range], buckets: &[Bucket]) -> Result<Statement, StoreError> {
+    usage.statement(sql, params![&to_json(ranges)?, &to_json(buckets)?])
 }
 
 /// Makes the statements that [`pending_in`] reads.
@@ -77,31 +74,19 @@ pub fn pending_statements(usage: &UsageDb, pending: &[Pending]) -> Result<[State
 }
 
 /// Reads sums that are not rows yet. What cannot be read is logged and left out: it must not fail every report.
-pub fn pending_in<'a>(results: &mut impl Iterator<Item = &'a D1Result>) -> Result<Tallies, StoreError> {
+pub fn pending_in<'a>(results: &mut impl Iterator<Item = &'a D1Result>) -> Result<Vec<Sheet>, StoreError> {
     #[derive(Deserialize)]
-    struct Open {
-        granularity: Granularity,
-        bucket: UnixMs,
+    struct Row {
         sums: String,
     }
-    #[derive(Deserialize)]
-    struct Arrived {
-        sums: String,
-    }
-    let mut pending = Tallies::default();
-    for row in rows_in::<Open>(results.next())? {
-        if let Some(tally) = or_log::<Tally>(&row.sums) {
-            pending.merge(row.granularity, row.bucket, tally);
-        }
-    }
-    for row in rows_in::<Arrived>(results.next())? {
-        pending.extend(or_log::<Tallies>(&row.sums).unwrap_or_default());
-    }
-    Ok(pending)
-}
-
-fn or_log<T: DeserializeOwned>(text: &str) -> Option<T> {
-    from_json(text).inspect_err(|error| log(Source::Isolate, "sums left out", &error.to_string())).ok()
+    let mut rows: Vec<Row> = rows_in(results.next())?;
+    rows.extend(rows_in::<Row>(results.next())?);
+    let read = |row: &Row| {
+        from_json(&row.sums)
+            .inspect_err(|error| log(Source::Isolate, "sums left out", &error.to_string()))
+            .ok()
+    };
+    Ok(rows.iter().filter_map(read).collect())
 }
 
 /// The version of the rollups.
@@ -120,9 +105,12 @@ pub async fn read_question(
     question: &Question<'_>,
 ) -> Result<(Version, Reading), StoreError> {
     let Question { whose, series, sums } = *question;
-    let by = |split| over(usage, usage_sql!("report_ranking"), &whose.ranges_of(split, sums), sums);
+    let by = |split| {
+        over(usage, usage_sql!("report_ranking"), &whose.ranges_of(split, sums), &buckets(sums, false))
+    };
+    let of_series = whose.ranges_of(Split::Whole, series);
     let mut statements = vec![
-        over(usage, usage_sql!("report_rows"), &whose.ranges_of(Split::Whole, series), series)?,
+        over(usage, usage_sql!("report_rows"), &of_series, &buckets(series, true))?,
         by(Split::Token)?,
         by(Split::Route)?,
     ];
@@ -163,7 +151,7 @@ pub async fn read_split(
     let teams = whose.teams.as_ref().map(to_json).transpose()?;
     let mut statements = vec![
         usage.statement(usage_sql!("report_version"), &[])?,
-        over(usage, usage_sql!("report_ranking"), &whose.ranges_of(split, spans), spans)?,
+        over(usage, usage_sql!("report_ranking"), &whose.ranges_of(split, spans), &buckets(spans, false))?,
     ];
     let mut pending = pending_of(spans);
     if split == Split::Route {
@@ -212,13 +200,13 @@ pub async fn read_shown(
     shown: Vec<Shown>,
 ) -> Result<(Version, Vec<Lines>), StoreError> {
     let mut statements = vec![usage.statement(usage_sql!("report_version"), &[])?];
-    let mut counts = Vec::new();
+    let (buckets, mut counts) = (buckets(spans, false), Vec::new());
     for Shown { split, keys, .. } in &shown {
         let ranges = whose.ranges_of_lines(*split, spans, keys);
         let parts = ranges.chunks(MOST_RANGES);
         counts.push(parts.len());
         for ranges in parts {
-            statements.push(over(usage, usage_sql!("report_rows"), ranges, spans)?);
+            statements.push(over(usage, usage_sql!("report_rows"), ranges, &buckets)?);
         }
     }
     let results = usage.batch(statements).await?;
@@ -228,7 +216,7 @@ pub async fn read_shown(
     for (Shown { split, keys, candidates }, count) in shown.into_iter().zip(counts) {
         let mut lines = candidates.shown(&keys);
         for result in results.by_ref().take(count) {
-            add_split_rows(&mut lines, split, read_rows(Some(result))?);
+            add_rows(&mut lines, split, read_rows(Some(result))?);
         }
         all.push(lines);
     }
