@@ -10,7 +10,7 @@ use domain::usage::report::{
 use domain::usage::rollup::Rollup;
 use domain::usage::sheet::Sheet;
 use domain::usage::span::{Granularity, Span};
-use domain::usage::tally::{Tallies, Tally};
+use domain::usage::tally::Tallies;
 use domain::usage::{AiUsage, UsageEvent};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::fs;
@@ -102,7 +102,7 @@ impl Store {
         self.inbox += 1;
         let sums = serde_json::to_string(&Sheet::from(&tallies)).unwrap();
         self.db
-            .execute("INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '')", params![self.inbox, sums])
+            .execute("INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '', '')", params![self.inbox, sums])
             .unwrap();
         self.arrived.extend(tallies);
     }

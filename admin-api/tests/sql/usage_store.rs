@@ -5,11 +5,12 @@ use super::{DAY_MS, HOUR_MS, sql_files};
 use admin_api::fold::{OpenPart, Plan, plan};
 use admin_api::intake::{Entry, Keyed, TakenKeys, fresh};
 use domain::time::{MINUTE_MS, UnixMs};
-use domain::usage::segment::{RawCall, decode, encode, head};
+use domain::usage::segment::{FULL_CALLS, RawCall, blocks, decode, encode, head, times};
 use domain::usage::sheet::Sheet;
 use domain::usage::span::Granularity;
 use domain::usage::tally::Tallies;
 use rusqlite::{Connection, params};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -68,7 +69,16 @@ impl Store {
         let transaction = self.0.transaction().unwrap();
         let added = transaction.execute(
             &usage_query("inbox_add"),
-            params![last + 1, now, 0, time(entry.calls.last()), time(entry.calls.first()), sums, calls],
+            params![
+                last + 1,
+                now,
+                0,
+                time(entry.calls.last()),
+                time(entry.calls.first()),
+                sums,
+                calls,
+                head(&entry.calls)
+            ],
         );
         if added.is_err() {
             return false;
@@ -110,7 +120,9 @@ impl Store {
             read.calls.extend(calls_of(&row.get::<_, String>("calls").unwrap()));
         }
         let mut statement = self.0.prepare_cached(&usage_query("fold_segment")).unwrap();
-        let segment = statement.query_row([4_000], |row| Ok((row.get("id")?, row.get::<_, String>("body")?)));
+        let segment = statement.query_row([i64::try_from(FULL_CALLS).unwrap()], |row| {
+            Ok((row.get("id")?, row.get::<_, String>("body")?))
+        });
         read.segment = segment.ok().map(|(id, body)| (id, calls_of(&body)));
         read
     }
@@ -188,14 +200,14 @@ impl Store {
         self.0.total_changes()
             + self.count(
                 "SELECT (SELECT count(*) FROM rollups WHERE granularity IN ('5m', 'hour'))
-                    + (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments)",
+                    + (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments) + (SELECT count(*) FROM blocks)",
             )
     }
 
     /// How often each raw call is stored.
     pub fn listed(&self) -> BTreeMap<String, u32> {
         let mut listed = BTreeMap::new();
-        for sql in ["SELECT calls FROM inbox", "SELECT body FROM segments"] {
+        for sql in ["SELECT calls FROM inbox", "SELECT body FROM segments", "SELECT body FROM blocks"] {
             let mut statement = self.0.prepare(sql).unwrap();
             let bodies = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
             for body in bodies {
@@ -237,21 +249,29 @@ fn write(db: &Connection, plan: &Plan, mut segment: Option<i64>, folded_to: i64)
         run("last_calls_put", params![serde_json::to_string(&plan.last_calls).unwrap()]);
     }
     for calls in &plan.segments {
-        let (since, until) = (calls.last().unwrap().at(), calls.first().unwrap().at());
-        let body = String::from_utf8(encode(calls).unwrap()).unwrap();
-        run(
-            "segment_put",
-            params![
-                segment.take(),
-                since,
-                until,
-                i64::try_from(calls.len()).unwrap(),
-                i64::try_from(body.len()).unwrap(),
-                head(calls),
-                None::<&str>,
-                body
-            ],
-        );
+        write_segment(db, segment.take(), calls);
+    }
+}
+
+/// Writes calls as a segment, with its blocks.
+fn write_segment(db: &Connection, id: Option<i64>, calls: &[RawCall]) {
+    let text = |calls: &[RawCall]| String::from_utf8(encode(calls).unwrap()).unwrap();
+    let blocks = blocks(calls.to_vec());
+    let body = if blocks.len() > 1 { String::new() } else { text(calls) };
+    let (since, until) = times(calls).unwrap();
+    let (count, bytes) = (i64::try_from(calls.len()).unwrap(), i64::try_from(body.len()).unwrap());
+    db.prepare_cached(&usage_query("segment_put"))
+        .unwrap()
+        .execute(params![id, since, until, count, bytes, head(calls), None::<&str>, body])
+        .unwrap();
+    let row = |(n, calls): (usize, &Vec<RawCall>)| {
+        let (since, until) = times(calls).unwrap();
+        json!({"n": n, "since": since, "until": until, "head": head(calls), "start": 0, "bytes": 0, "body": text(calls)})
+    };
+    if blocks.len() > 1 {
+        let rows: Vec<Value> = blocks.iter().enumerate().map(row).collect();
+        let rows = serde_json::to_string(&rows).unwrap();
+        db.prepare_cached(&usage_query("blocks_put")).unwrap().execute(params![id, rows]).unwrap();
     }
 }
 

@@ -1,9 +1,12 @@
 //! Segments: raw calls stored many to a row, and the search through them.
 //!
-//! A segment is JSON by columns, which deflates to a quarter of the same calls one by one:
-//! `{"calls": 2, "columns": {"at": [1763870461000, -35], "method": ["GET", "GET"], …}}`. An `at` is the difference to
-//! the one before it. A field that this version does not know survives every move from one segment to
-//! another.
+//! Calls are JSON by columns, which deflates to a quarter of the same calls one by one:
+//! `{"calls": 2, "columns": {"at": [1763870461000, -35], "status": [200, 404], "method": "GET", …}}`. An `at` is the
+//! difference to the one before it, and a value that all calls have stands once. A field that this version does not know
+//! survives every move from one segment to another.
+//!
+//! A segment of many calls is cut into [`blocks`], each with a head of its own: a search for the calls of a token opens
+//! the blocks that have some, not all that happened meanwhile.
 
 use super::UsageEvent;
 use super::outcome::{Outcome, OutcomeClass};
@@ -16,6 +19,12 @@ use std::rc::Rc;
 
 /// The most calls in a segment.
 pub const MAX_CALLS: usize = 20_000;
+/// Calls from which a segment gets no more of them, and is cut into blocks.
+pub const FULL_CALLS: usize = 2_000;
+/// Calls from which a segment is large: its blocks are by token, not by time.
+pub const LARGE_CALLS: usize = 10_000;
+/// Calls of a block.
+const BLOCK_CALLS: usize = 300;
 
 /// A raw call: the values of its JSON. Calls of one origin share the names of their fields, since an isolate has little
 /// memory and a segment many calls.
@@ -54,33 +63,6 @@ impl RawCall {
         entries.filter(|(_, value)| !value.is_null())
     }
 
-    fn get(&self, field: &str) -> Option<&Value> {
-        let index = self.fields.binary_search_by(|name| name.as_str().cmp(field)).ok()?;
-        self.values.get(index)
-    }
-
-    /// Returns its time, unix ms.
-    pub fn at(&self) -> UnixMs {
-        self.get("at").and_then(Value::as_i64).unwrap_or(0)
-    }
-
-    /// Returns its position in a list: its time and id.
-    pub fn position(&self) -> (UnixMs, &str) {
-        (self.at(), self.text("id"))
-    }
-
-    fn text(&self, field: &str) -> &str {
-        self.get(field).and_then(Value::as_str).unwrap_or_default()
-    }
-
-    fn status(&self) -> u16 {
-        self.get("status").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
-    }
-
-    fn outcome(&self) -> Option<Outcome> {
-        self.get("outcome").and_then(|outcome| Outcome::deserialize(outcome).ok())
-    }
-
     /// Returns the call as this version understands it. A newer version's outcome is read as that of its status.
     pub fn event(&self) -> Option<UsageEvent> {
         let mut fields = Map::new();
@@ -92,6 +74,46 @@ impl RawCall {
     }
 }
 
+/// The fields of a call, wherever it is.
+trait Fields {
+    fn get(&self, field: &str) -> Option<&Value>;
+
+    fn text(&self, field: &str) -> &str {
+        self.get(field).and_then(Value::as_str).unwrap_or_default()
+    }
+
+    fn time(&self) -> UnixMs {
+        self.get("at").and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    fn status(&self) -> u16 {
+        self.get("status").and_then(Value::as_u64).and_then(|n| u16::try_from(n).ok()).unwrap_or(0)
+    }
+}
+
+impl Fields for RawCall {
+    fn get(&self, field: &str) -> Option<&Value> {
+        let index = self.fields.binary_search_by(|name| name.as_str().cmp(field)).ok()?;
+        self.values.get(index)
+    }
+}
+
+impl RawCall {
+    /// Returns its time, unix ms.
+    pub fn at(&self) -> UnixMs {
+        self.time()
+    }
+
+    /// Returns its position in a list: its time and id.
+    pub fn position(&self) -> (UnixMs, &str) {
+        (self.time(), self.text("id"))
+    }
+
+    fn outcome(&self) -> Option<Outcome> {
+        self.get("outcome").and_then(|outcome| Outcome::deserialize(outcome).ok())
+    }
+}
+
 /// Sorts calls as segments and lists have them, newest first.
 pub fn sort(calls: &mut [RawCall]) {
     calls.sort_unstable_by(|a, b| b.position().cmp(&a.position()));
@@ -100,8 +122,39 @@ pub fn sort(calls: &mut [RawCall]) {
 #[derive(Default, Serialize, Deserialize)]
 struct Columns {
     calls: usize,
-    /// An array each.
+    /// An array each, or the value of all calls.
     columns: Map<String, Value>,
+}
+
+impl Columns {
+    fn read(bytes: &[u8]) -> serde_json::Result<Self> {
+        let mut read: Self = serde_json::from_slice(bytes)?;
+        let mut before = 0;
+        for at in read.columns.get_mut("at").and_then(Value::as_array_mut).into_iter().flatten() {
+            before += at.as_i64().unwrap_or(0);
+            *at = before.into();
+        }
+        Ok(read)
+    }
+}
+
+/// A call among its columns.
+struct Row<'a> {
+    columns: &'a Columns,
+    row: usize,
+}
+
+impl Fields for Row<'_> {
+    fn get(&self, field: &str) -> Option<&Value> {
+        self.columns.columns.get(field).and_then(|column| value_in(column, self.row))
+    }
+}
+
+fn value_in(column: &Value, row: usize) -> Option<&Value> {
+    match column {
+        Value::Array(values) => values.get(row),
+        value => Some(value),
+    }
 }
 
 /// Writes calls by columns.
@@ -122,8 +175,15 @@ pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
         }
         before = call.at();
     }
-    for column in columns.values_mut().filter_map(Value::as_array_mut) {
-        column.resize(calls.len(), Value::Null);
+    for (field, column) in &mut columns {
+        let Some(values) = column.as_array_mut() else { continue };
+        values.resize(calls.len(), Value::Null);
+        let same = values
+            .first()
+            .filter(|first| field != "at" && !first.is_array() && values.iter().all(|value| value == *first));
+        if let Some(same) = same {
+            *column = same.clone();
+        }
     }
     serde_json::to_vec(&Columns { calls: calls.len(), columns })
 }
@@ -133,23 +193,61 @@ pub fn encode(calls: &[RawCall]) -> serde_json::Result<Vec<u8>> {
 /// # Errors
 /// The cause, if it is not such JSON.
 pub fn decode(bytes: &[u8]) -> serde_json::Result<Vec<RawCall>> {
-    let mut read: Columns = serde_json::from_slice(bytes)?;
-    let mut before = 0;
-    for at in read.columns.get_mut("at").and_then(Value::as_array_mut).into_iter().flatten() {
-        before += at.as_i64().unwrap_or(0);
-        *at = before.into();
-    }
+    let read = Columns::read(bytes)?;
     let fields: Rc<[String]> = read.columns.keys().cloned().collect();
     let call = || RawCall { fields: Rc::clone(&fields), values: Vec::with_capacity(fields.len()) };
     let mut calls: Vec<RawCall> = (0..read.calls).map(|_| call()).collect();
     for (_, column) in read.columns {
-        let mut column = if let Value::Array(column) = column { column } else { Vec::new() };
+        let mut column = match column {
+            Value::Array(column) => column,
+            value => vec![value; calls.len()],
+        };
         column.resize(calls.len(), Value::Null);
         for (call, value) in calls.iter_mut().zip(column) {
             call.values.push(value);
         }
     }
     Ok(calls)
+}
+
+/// Reads those of the calls that [`encode`] wrote that are searched for.
+///
+/// # Errors
+/// The cause, if it is not such JSON.
+pub fn pick(bytes: &[u8], search: &Search) -> serde_json::Result<Vec<RawCall>> {
+    let read = Columns::read(bytes)?;
+    let fields: Rc<[String]> = read.columns.keys().cloned().collect();
+    let values = |row| {
+        let value = |column| value_in(column, row).cloned().unwrap_or_default();
+        read.columns.values().map(value).collect()
+    };
+    let rows = (0..read.calls).filter(|row| search.finds(&Row { columns: &read, row: *row }));
+    Ok(rows.map(|row| RawCall { fields: Rc::clone(&fields), values: values(row) }).collect())
+}
+
+/// Cuts the calls of a segment, newest first, into blocks; few calls stay together. Those of a large one are by team and
+/// token, behind a block of the newest, so that a list of all calls opens that one only.
+pub fn blocks(mut calls: Vec<RawCall>) -> Vec<Vec<RawCall>> {
+    if calls.len() < FULL_CALLS {
+        return vec![calls];
+    }
+    if calls.len() >= LARGE_CALLS {
+        let (_, others) = calls.split_at_mut(BLOCK_CALLS);
+        others
+            .sort_by(|a, b| (a.text("team"), a.text("token_id")).cmp(&(b.text("team"), b.text("token_id"))));
+    }
+    let mut blocks = Vec::new();
+    while !calls.is_empty() {
+        let rest = calls.split_off(calls.len().min(BLOCK_CALLS));
+        blocks.push(std::mem::replace(&mut calls, rest));
+    }
+    blocks
+}
+
+/// Returns the times of the first and the last of some calls.
+pub fn times(calls: &[RawCall]) -> Option<(UnixMs, UnixMs)> {
+    let times = || calls.iter().map(RawCall::at);
+    Some((times().min()?, times().max()?))
 }
 
 /// Characters of an id that stand for it in a head. Two ids that share them cost the opening of a segment in vain.
@@ -163,7 +261,7 @@ fn id_word(kind: char, id: &str) -> String {
     word(kind, id.get(id.len().saturating_sub(ID_TAIL)..).unwrap_or(id))
 }
 
-/// Describes what is inside a segment: words such as `o:ok ` and `s:2 `, each with a space before and after.
+/// Describes what is inside a segment or a block: words such as `o:ok ` and `s:2 `, each with a space before and after.
 pub fn head(calls: &[RawCall]) -> String {
     let mut words = BTreeSet::new();
     for call in calls {
@@ -202,10 +300,11 @@ pub struct Search {
 
 impl Search {
     /// Returns whether a call is one of them.
-    pub fn finds(&self, call: &RawCall) -> bool {
+    fn finds(&self, call: &impl Fields) -> bool {
         let is = |field: &str, wanted: Option<&str>| wanted.is_none_or(|wanted| call.text(field) == wanted);
-        call.at() >= self.from
-            && call.position() < (self.before.0, self.before.1.as_str())
+        let at = call.time();
+        at >= self.from
+            && (at, call.text("id")) < (self.before.0, self.before.1.as_str())
             && self
                 .teams
                 .as_ref()
@@ -218,7 +317,7 @@ impl Search {
             && self.path.as_ref().is_none_or(|path| call.text("path").starts_with(path.as_str()))
     }
 
-    /// Returns words of which a segment's head must have at least one of each list.
+    /// Returns words of which a head must have at least one of each list.
     pub fn words(&self) -> Vec<Vec<String>> {
         let teams =
             self.teams.as_ref().map(|teams| teams.iter().map(|team| word('g', team.as_str())).collect());
@@ -249,9 +348,9 @@ impl Found {
         Self { limit, calls: Vec::new() }
     }
 
-    /// Adds those calls of a segment that are searched for. A call that is there already is not added again.
-    pub fn add(&mut self, search: &Search, calls: Vec<RawCall>) {
-        self.calls.extend(calls.into_iter().filter(|call| search.finds(call)));
+    /// Adds calls that are searched for. A call that is there already is not added again.
+    pub fn add(&mut self, calls: Vec<RawCall>) {
+        self.calls.extend(calls);
         sort(&mut self.calls);
         self.calls.dedup_by(|a, b| a.position() == b.position());
         self.calls.truncate(self.limit);

@@ -1,26 +1,35 @@
-//! Packed calls, and the texts of segments: in the bucket `CALLS` if that is bound, otherwise in their rows.
+//! Packed calls, and the texts of segments and their blocks: in the bucket `CALLS` if that is bound, otherwise in their
+//! rows.
 //!
 //! An object is named by its digest and written before the transaction that names it, so a death in between leaves an
 //! object that nothing names, never a row without its object. The bucket's own rule deletes what is old, replaced objects
 //! too: a search may still read them, and so does a database that was set back.
 
 use crate::db::{StoreError, UsageDb};
-use domain::usage::segment::{RawCall, decode, encode};
+use domain::usage::segment::{RawCall, Search, decode, encode, pick};
 use edge::deflate::{pack, unpack};
 use edge::log::{Source, log};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
+use worker::Range;
 
-/// The text of a segment, or the name of the object that holds it.
+/// The text of a segment or a block, or the name of the object that holds it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Body {
+    /// Of the segment.
+    #[serde(alias = "segment")]
     pub id: i64,
-    pub object: Option<String>,
-    /// The version of the state when it was read.
+    /// Number of the block; `None` if this is a segment without blocks.
     #[serde(default)]
-    pub version: i64,
+    pub n: Option<u32>,
+    pub object: Option<String>,
+    /// The place of a block in the object, in bytes.
+    #[serde(default)]
+    start: u64,
+    #[serde(default)]
+    bytes: u64,
     #[serde(rename = "body")]
-    pub text: String,
+    text: String,
 }
 
 /// Packs calls as the database keeps them; none are ''.
@@ -34,11 +43,16 @@ pub async fn packed(calls: &[RawCall]) -> Result<String, StoreError> {
 
 /// Reads packed calls.
 pub async fn unpacked(text: &str) -> Result<Vec<RawCall>, StoreError> {
-    if text.is_empty() {
-        return Ok(vec![]);
-    }
-    let bytes = unpack(text).await.map_err(StoreError::Unreadable)?;
-    decode(&bytes).map_err(unreadable)
+    if text.is_empty() { Ok(vec![]) } else { decode(&bytes_of(text).await?).map_err(unreadable) }
+}
+
+/// Reads those of packed calls that are searched for.
+pub async fn picked(text: &str, search: &Search) -> Result<Vec<RawCall>, StoreError> {
+    if text.is_empty() { Ok(vec![]) } else { pick(&bytes_of(text).await?, search).map_err(unreadable) }
+}
+
+async fn bytes_of(text: &str) -> Result<Vec<u8>, StoreError> {
+    unpack(text).await.map_err(StoreError::Unreadable)
 }
 
 /// Wraps the error of stored JSON that cannot be read.
@@ -66,19 +80,26 @@ fn hex(digit: u8) -> Option<char> {
     char::from_digit(digit.into(), 16)
 }
 
-/// Reads the calls of a segment; `None` if its object is gone: replaced meanwhile, expired, or the bucket is not bound
-/// any more.
-pub async fn read(db: &UsageDb, body: &Body) -> Result<Option<Vec<RawCall>>, StoreError> {
-    let Some(name) = &body.object else { return unpacked(&body.text).await.map(Some) };
-    let object = match db.bucket() {
-        Some(bucket) => {
-            db.note_read();
-            bucket.get(name).execute().await?
-        }
-        None => None,
-    };
+/// Reads a text; `None` if its object is gone: replaced meanwhile, expired, or the bucket is not bound any more.
+pub async fn text_of(db: &UsageDb, body: Body) -> Result<Option<String>, StoreError> {
+    let Some(name) = body.object else { return Ok(Some(body.text)) };
+    let Some(bucket) = db.bucket() else { return Ok(None) };
+    db.note_read();
+    let mut get = bucket.get(name);
+    if body.n.is_some() {
+        get = get.range(Range::OffsetWithLength { offset: body.start, length: body.bytes });
+    }
+    let object = get.execute().await?;
     match object.as_ref().and_then(worker::Object::body) {
-        Some(found) => unpacked(&found.text().await?).await.map(Some),
+        Some(found) => Ok(Some(found.text().await?)),
+        None => Ok(None),
+    }
+}
+
+/// Reads the calls of a text; `None` if it is gone.
+pub async fn read(db: &UsageDb, body: Body) -> Result<Option<Vec<RawCall>>, StoreError> {
+    match text_of(db, body).await? {
+        Some(text) => unpacked(&text).await.map(Some),
         None => Ok(None),
     }
 }

@@ -1,6 +1,6 @@
 //! Lists raw calls, newest first: those of the inbox, then segment after segment.
 
-use super::bodies::{self, Body, unpacked};
+use super::bodies::{self, Body, picked};
 use super::folding::State;
 use crate::db::{StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
@@ -9,15 +9,19 @@ use domain::usage::segment::{Found, RawCall, Search};
 use edge::clock::now;
 use edge::log::{Source, log};
 use serde::Deserialize;
+use std::cmp::Reverse;
+use worker::D1Result;
 
-/// Segments that one request opens. With 20,000 calls each that is a million calls.
-const OPENED: usize = 50;
-/// How long a list opens segments, in ms; a file takes the time it needs.
+/// Blocks that one request opens: 120,000 calls. A segment without blocks counts as eight.
+const OPENED: usize = 400;
+/// How long a list opens blocks, in ms; a file takes the time it needs.
 pub const LIST_MS: i64 = 1_000;
 /// Segments that a request knows of. Of one time there are few: each holds the calls of an hour or a day.
 const CANDIDATES: u32 = 2_000;
-/// Segments that are read at once.
-const AT_ONCE: usize = 4;
+/// Segments whose blocks are looked up first; then four times as many, and so on.
+const FIRST_SEGMENTS: usize = 4;
+/// Blocks that are read at once.
+const AT_ONCE: usize = 32;
 /// Searches from the start, if segments are replaced while they are read.
 const TRIES: usize = 3;
 /// Follows every id in a cursor.
@@ -35,12 +39,28 @@ pub struct Calls {
 #[derive(Debug, Deserialize)]
 struct Packed {
     calls: String,
+    until: UnixMs,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize)]
 struct Candidate {
     id: i64,
     until: UnixMs,
+}
+
+/// A block, or a segment without blocks, that may hold what is searched for.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    segment: i64,
+    n: Option<u32>,
+    until: UnixMs,
+}
+
+impl Place {
+    /// Returns how many blocks it counts as.
+    fn blocks(&self) -> usize {
+        if self.n.is_some() { 1 } else { 8 }
+    }
 }
 
 /// Finds at most `limit` calls, for about `most_ms`. If they are that many, the last one's position is where to go on.
@@ -64,10 +84,11 @@ async fn try_find(
     is_last: bool,
 ) -> Result<Option<Calls>, StoreError> {
     let words = to_json(&search.words())?;
+    let within = params![search.from, search.before.0, &words];
     let results = db
         .batch(vec![
             db.statement(usage_sql!("fold_state"), &[])?,
-            db.statement(usage_sql!("inbox_calls"), params![search.from, search.before.0])?,
+            db.statement(usage_sql!("inbox_calls"), within)?,
             db.statement(
                 usage_sql!("segments_find"),
                 params![search.from, search.before.0, &words, CANDIDATES],
@@ -80,82 +101,145 @@ async fn try_find(
     let candidates: Vec<Candidate> = results.next().map(rows_of).transpose()?.unwrap_or_default();
     let mut found = Found::new(limit);
     for batch in inbox {
-        found.add(search, unpacked(&batch.calls).await?);
+        if !found.is_full_at(batch.until) {
+            found.add(picked(&batch.calls, search).await?);
+        }
     }
-    let mut left = candidates.as_slice();
-    let mut opened = 0;
-    loop {
+    let reader = Reader { db, search, words: &words, version, is_last };
+    let (mut left, mut segments, mut opened) = (candidates.as_slice(), FIRST_SEGMENTS, 0);
+    // The latest last.
+    let mut places: Vec<Place> = Vec::new();
+    let next = loop {
+        let (segment, place) = (left.first().map(|next| next.until), places.last().map(|next| next.until));
+        let next = segment.max(place);
+        let Some(until) = next.filter(|until| !found.is_full_at(*until)) else { break None };
         // Beyond the bounds only what is needed so that the next request starts earlier than this one.
         let is_bounded = opened >= OPENED || (opened > 0 && now() > end);
-        let may_open = |candidate: &&Candidate| !is_bounded || candidate.until >= search.before.0;
-        let group: Vec<&Candidate> = left.iter().take(AT_ONCE).take_while(may_open).collect();
-        let Some(first) = group.first() else { break };
-        if found.is_full_at(first.until) {
-            break;
+        if is_bounded && until < search.before.0 {
+            break next;
         }
-        let bodies = read(db, &group).await?;
-        let is_same = |body: &Option<Body>| body.as_ref().is_none_or(|body| body.version == version);
-        // A fold may have moved calls between segments since they were listed.
-        if !is_last && !bodies.iter().all(is_same) {
-            return Ok(None);
+        if segment > place {
+            let (group, rest) = left.split_at(left.len().min(segments));
+            let Some(more) = reader.places(group).await? else { return Ok(None) };
+            places.extend(more);
+            places.sort_unstable_by_key(|place| (place.until, Reverse(place.n)));
+            (left, segments) = (rest, segments * 4);
+            continue;
         }
-        if !add(db, search, &mut found, bodies).await? && !is_last {
-            return Ok(None);
-        }
-        opened += group.len();
-        left = left.get(group.len()..).unwrap_or_default();
-    }
-    Ok(Some(list_of(found, left.first())))
-}
-
-/// Adds the calls of bodies, one after the other: an isolate has room for few segments. Returns whether none is gone.
-async fn add(
-    db: &UsageDb,
-    search: &Search,
-    found: &mut Found,
-    bodies: Vec<Option<Body>>,
-) -> Result<bool, StoreError> {
-    let mut is_whole = true;
-    for body in bodies {
-        let calls = match body {
-            Some(body) => bodies::read(db, &body).await?,
-            None => None,
+        let mut weight = 0;
+        let is_taken = |place: &&Place| {
+            let is_first = weight == 0;
+            weight += place.blocks();
+            is_first || (weight <= AT_ONCE && Some(place.until) >= segment)
         };
-        match calls {
-            Some(calls) => found.add(search, calls),
-            None => is_whole = false,
+        let group = places.split_off(places.len() - places.iter().rev().take_while(is_taken).count());
+        opened += group.iter().map(Place::blocks).sum::<usize>();
+        if !reader.add(&mut found, group).await? {
+            return Ok(None);
         }
-    }
-    if !is_whole {
-        log(Source::Isolate, "segments left out", "they are gone");
-    }
-    Ok(is_whole)
+    };
+    Ok(Some(list_of(found, next)))
 }
 
-/// Lists what was found, down to the next segment that was not opened: behind its last call there may be others.
-fn list_of(found: Found, next: Option<&Candidate>) -> Calls {
-    let is_cut = next.filter(|next| !found.is_full_at(next.until));
-    let is_full = is_cut.is_none() && found.is_full_at(UnixMs::MIN);
+/// Reads segments at one version of the state.
+struct Reader<'a> {
+    db: &'a UsageDb,
+    search: &'a Search,
+    words: &'a str,
+    version: i64,
+    is_last: bool,
+}
+
+impl Reader<'_> {
+    /// Finds the places in some segments. `None` if a fold or a merge came first, which may have moved calls.
+    async fn places(&self, group: &[Candidate]) -> Result<Option<Vec<Place>>, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            segment: i64,
+            n: Option<u32>,
+            until: Option<UnixMs>,
+        }
+        let (db, search) = (self.db, self.search);
+        let ids = to_json(&group.iter().map(|candidate| candidate.id).collect::<Vec<_>>())?;
+        let find = params![&ids, search.from, search.before.0, self.words];
+        let results = db
+            .batch(vec![
+                db.statement(usage_sql!("fold_state"), &[])?,
+                db.statement(usage_sql!("blocks_find"), find)?,
+            ])
+            .await?;
+        let mut results = results.iter();
+        if self.is_late(results.next())? {
+            return Ok(None);
+        }
+        let rows: Vec<Row> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+        let place = |row: Row| {
+            let whole = group.iter().find(|candidate| candidate.id == row.segment);
+            let until = row.until.or(whole.map(|segment| segment.until))?;
+            Some(Place { segment: row.segment, n: row.n, until })
+        };
+        Ok(Some(rows.into_iter().filter_map(place).collect()))
+    }
+
+    /// Adds the calls of some places, one after the other: an isolate has little memory. Returns whether all were there.
+    async fn add(&self, found: &mut Found, group: Vec<Place>) -> Result<bool, StoreError> {
+        let db = self.db;
+        let (blocks, whole): (Vec<Place>, Vec<Place>) = group.iter().partition(|place| place.n.is_some());
+        let blocks: Vec<(i64, Option<u32>)> = blocks.iter().map(|place| (place.segment, place.n)).collect();
+        let whole: Vec<i64> = whole.iter().map(|place| place.segment).collect();
+        let results = db
+            .batch(vec![
+                db.statement(usage_sql!("fold_state"), &[])?,
+                db.statement(usage_sql!("blocks_read"), params![&to_json(&blocks)?])?,
+                db.statement(usage_sql!("segments_read"), params![&to_json(&whole)?])?,
+            ])
+            .await?;
+        let mut results = results.iter();
+        if self.is_late(results.next())? {
+            return Ok(false);
+        }
+        let mut bodies: Vec<Body> = Vec::new();
+        for result in results {
+            bodies.extend(rows_of::<Body>(result)?);
+        }
+        let mut is_whole = true;
+        for place in group.iter().rev() {
+            if found.is_full_at(place.until) {
+                break;
+            }
+            let index = bodies.iter().position(|body| (body.id, body.n) == (place.segment, place.n));
+            let text = match index {
+                Some(index) => bodies::text_of(db, bodies.swap_remove(index)).await?,
+                None => None,
+            };
+            match text {
+                Some(text) => found.add(picked(&text, self.search).await?),
+                None => is_whole = false,
+            }
+        }
+        if !is_whole {
+            log(Source::Isolate, "raw calls left out", "they are gone");
+        }
+        Ok(is_whole || self.is_last)
+    }
+
+    /// Returns whether a fold or a merge came first, unless that does not matter any more.
+    fn is_late(&self, state: Option<&D1Result>) -> Result<bool, StoreError> {
+        Ok(State::in_result(state)?.version != self.version && !self.is_last)
+    }
+}
+
+/// Lists what was found, down to the last call of the `next` place that was not opened: behind it there may be others.
+fn list_of(found: Found, next: Option<UnixMs>) -> Calls {
+    let is_full = next.is_none() && found.is_full_at(UnixMs::MIN);
     let mut calls = found.into_calls();
-    let further = if let Some(next) = is_cut {
-        calls.retain(|call| call.at() > next.until);
-        Some((next.until, LAST_ID.to_owned()))
+    let further = if let Some(until) = next {
+        calls.retain(|call| call.at() > until);
+        Some((until, LAST_ID.to_owned()))
     } else {
         calls.last().filter(|_| is_full).map(|last| (last.at(), last.position().1.to_owned()))
     };
     Calls { calls: calls.iter().filter_map(RawCall::event).collect(), further }
-}
-
-/// Reads the bodies of some segments, in their order; `None` for one that is gone.
-async fn read(db: &UsageDb, group: &[&Candidate]) -> Result<Vec<Option<Body>>, StoreError> {
-    let ids: Vec<i64> = group.iter().map(|candidate| candidate.id).collect();
-    let statement = db.statement(usage_sql!("segments_read"), params![&to_json(&ids)?])?;
-    let mut bodies: Vec<Body> = db.rows(statement).await?;
-    let mut take = |id: &i64| {
-        let index = bodies.iter().position(|body| body.id == *id)?;
-        Some(bodies.swap_remove(index))
-    };
-    Ok(ids.iter().map(&mut take).collect())
 }
 
 #[cfg(test)]
@@ -176,11 +260,10 @@ mod tests {
     }
 
     fn listed(limit: usize, next_until: Option<UnixMs>) -> (Vec<UnixMs>, Option<(UnixMs, String)>) {
-        let search = Search { before: (100, String::new()), ..Search::default() };
         let mut found = Found::new(limit);
-        found.add(&search, calls(&[9, 7, 5, 3]));
-        let next = next_until.map(|until| Candidate { id: 1, until });
-        let Calls { calls, further } = list_of(found, next.as_ref());
+        found.add(calls(&[9, 7, 5, 3]));
+        let next = next_until.filter(|until| !found.is_full_at(*until));
+        let Calls { calls, further } = list_of(found, next);
         (calls.iter().map(|call| call.at).collect(), further)
     }
 

@@ -2,14 +2,14 @@
 
 use super::bodies::{self, Body, packed, unpacked};
 use super::intake::NOT_OF_THE_QUEUE;
-use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, to_json, usage_sql};
+use crate::db::{Statement, StoreError, UsageDb, all_rows_of, params, to_json, usage_sql};
 use crate::fold::{OpenPart, Plan, plan};
 use domain::time::{MINUTE_MS, UnixMs};
-use domain::usage::segment::{RawCall, head};
+use domain::usage::segment::{FULL_CALLS, LARGE_CALLS, RawCall, blocks, head, sort, times};
 use domain::usage::sheet::Sheet;
 use domain::usage::tally::Tallies;
 use edge::log::{Source, log};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use worker::D1Result;
 
 /// Batches that one fold takes, bytes of their packed calls, and folds in a row. A packed byte takes some 25 in memory,
@@ -17,8 +17,6 @@ use worker::D1Result;
 const BATCHES: u32 = 100;
 const MAX_BYTES: u32 = 1_000_000;
 const ROUNDS: usize = 20;
-/// Calls from which a segment gets no more added: adding writes it anew.
-const FULL: u32 = 4_000;
 /// The longest text of a segment; with its head, a row of D1 has at most 2 MB.
 const MAX_BODY: usize = 1_600_000;
 /// Last calls in one parameter.
@@ -30,10 +28,11 @@ const LATE_MS: i64 = 90_000;
 pub const OLD_INBOX_MS: i64 = 5 * MINUTE_MS;
 /// Its constraint fails if another fold came first.
 pub const VERSION: &str = "state.version";
-/// Segments that a merge reads at most; calls, and bytes of text, from which a segment is large and stays as it is.
+/// Segments that a merge reads at most, and bytes of text from which a segment is large and stays as it is.
 const MERGED: u32 = 20;
-const LARGE_CALLS: u32 = 10_000;
-const LARGE_BYTES: u32 = 700_000;
+const LARGE_BYTES: u64 = 700_000;
+/// About the most bytes of blocks in one parameter; D1 takes 2 MB.
+const BLOCKS_BYTES: usize = 900_000;
 
 /// The one row of `state`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -101,7 +100,7 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
             db.statement(usage_sql!("fold_state"), &[])?,
             db.statement(usage_sql!("fold_inbox"), params![BATCHES, MAX_BYTES])?,
             db.statement(usage_sql!("fold_open"), &[])?,
-            db.statement(usage_sql!("fold_segment"), params![FULL])?,
+            db.statement(usage_sql!("fold_segment"), params![to_u64(FULL_CALLS)])?,
         ])
         .await?;
     let mut results = results.iter();
@@ -119,10 +118,12 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
         calls.extend(unpacked(&batch.calls).await?);
     }
     let last = match &segment {
-        Some(segment) if !calls.is_empty() => bodies::read(db, segment).await.unwrap_or_else(|error| {
-            log(Source::Isolate, "segment not added to", &error.to_string());
-            None
-        }),
+        Some(segment) if !calls.is_empty() => {
+            bodies::read(db, segment.clone()).await.unwrap_or_else(|error| {
+                log(Source::Isolate, "segment not added to", &error.to_string());
+                None
+            })
+        }
         _ => None,
     };
     // A segment that cannot be read, for example while the bucket is down, is left as it is, and a new one begun.
@@ -137,13 +138,13 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
         }
     }
     let id = segment.as_ref().map(|segment| segment.id);
-    db.batch(statements(db, &plan, folded, id, now).await?).await?;
+    db.batch(statements(db, plan, folded, id, now).await?).await?;
     Ok(!batches.is_empty())
 }
 
 async fn statements(
     db: &UsageDb,
-    plan: &Plan,
+    plan: Plan,
     to: State,
     segment: Option<i64>,
     now: UnixMs,
@@ -171,44 +172,112 @@ async fn statements(
     }
     // The first takes the place of the segment that was added to.
     let mut id = segment;
-    for calls in &plan.segments {
+    for calls in plan.segments {
         statements.extend(segment_statements(db, id.take(), calls).await?);
     }
     Ok(statements)
 }
 
-/// Makes the statements that store calls as a segment, or as several if their text is too long for one.
+fn to_u64(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+/// Makes the statements that store calls, newest first, as a segment, or as several if their text is too long for one.
 async fn segment_statements(
     db: &UsageDb,
     mut id: Option<i64>,
-    calls: &[RawCall],
+    calls: Vec<RawCall>,
 ) -> Result<Vec<Statement>, StoreError> {
-    let (mut left, mut statements) = (vec![calls], Vec::new());
-    while let Some(part) = left.pop() {
-        let body = packed(part).await?;
+    let segment = Segment::of(&calls);
+    let mut blocks = blocks(calls);
+    if blocks.len() > 1 {
+        return block_statements(db, id, &segment, &blocks).await;
+    }
+    let mut statements = Vec::new();
+    while let Some(mut part) = blocks.pop() {
+        let body = packed(&part).await?;
         if body.len() > MAX_BODY && part.len() > 1 {
-            let (newer, older) = part.split_at(part.len() / 2);
-            left.push(newer);
-            left.push(older);
+            let older = part.split_off(part.len() / 2);
+            blocks.extend([part, older]);
             continue;
         }
-        let bytes = u32::try_from(body.len()).unwrap_or(u32::MAX);
+        let (segment, bytes) = (Segment::of(&part), to_u64(body.len()));
         let (object, body) = bodies::put(db, body).await?;
-        let time = |call: Option<&RawCall>| call.map_or(0, RawCall::at);
-        let count = u32::try_from(part.len()).unwrap_or(u32::MAX);
-        statements.push(db.statement(
-            usage_sql!("segment_put"),
-            &[
-                id.take().into(),
-                time(part.last()).into(),
-                time(part.first()).into(),
-                count.into(),
-                bytes.into(),
-                Param::Text(&head(part)),
-                object.as_ref().into(),
-                Param::Text(&body),
-            ],
-        )?);
+        statements.push(segment.put(db, id.take(), bytes, object.as_ref(), &body)?);
+    }
+    Ok(statements)
+}
+
+/// What the row of a segment says of its calls.
+struct Segment {
+    count: u64,
+    times: (UnixMs, UnixMs),
+    head: String,
+}
+
+impl Segment {
+    fn of(calls: &[RawCall]) -> Self {
+        Self { count: to_u64(calls.len()), times: times(calls).unwrap_or_default(), head: head(calls) }
+    }
+
+    fn put(
+        &self,
+        db: &UsageDb,
+        id: Option<i64>,
+        bytes: u64,
+        object: Option<&String>,
+        body: &str,
+    ) -> Result<Statement, StoreError> {
+        let Self { count, times: (since, until), head } = self;
+        let params = params![id, *since, *until, *count, bytes, head, object, body];
+        db.statement(usage_sql!("segment_put"), params)
+    }
+}
+
+/// A block as the SQL takes it.
+#[derive(Serialize)]
+struct Block {
+    n: usize,
+    since: UnixMs,
+    until: UnixMs,
+    head: String,
+    start: usize,
+    bytes: usize,
+    body: String,
+}
+
+/// Makes the statements that store a segment of blocks.
+async fn block_statements(
+    db: &UsageDb,
+    id: Option<i64>,
+    segment: &Segment,
+    blocks: &[Vec<RawCall>],
+) -> Result<Vec<Statement>, StoreError> {
+    let (mut rows, mut bytes) = (Vec::new(), 0);
+    for (n, calls) in blocks.iter().enumerate() {
+        let (since, until) = times(calls).unwrap_or_default();
+        let body = packed(calls).await?;
+        rows.push(Block { n, since, until, head: head(calls), start: bytes, bytes: body.len(), body });
+        bytes += rows.last().map_or(0, |row| row.bytes);
+    }
+    let mut object = None;
+    if db.bucket().is_some() {
+        let text = rows.iter().map(|row| row.body.as_str()).collect();
+        (object, _) = bodies::put(db, text).await?;
+    }
+    if object.is_some() {
+        rows.iter_mut().for_each(|row| row.body.clear());
+    }
+    let mut statements = vec![segment.put(db, id, to_u64(bytes), object.as_ref(), "")?];
+    while !rows.is_empty() {
+        let mut length = 0;
+        let fits = |row: &&Block| {
+            length += row.body.len() + row.head.len();
+            length < BLOCKS_BYTES
+        };
+        let rest = rows.split_off(rows.iter().take_while(fits).count().max(1));
+        statements.push(db.statement(usage_sql!("blocks_put"), params![id, &to_json(&rows)?])?);
+        rows = rest;
     }
     Ok(statements)
 }
@@ -218,13 +287,14 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
     #[derive(Deserialize)]
     struct Small {
         id: i64,
-        calls: u32,
-        bytes: u32,
+        calls: u64,
+        bytes: u64,
     }
+    let large_calls = to_u64(LARGE_CALLS);
     let results = db
         .batch(vec![
             db.statement(usage_sql!("fold_state"), &[])?,
-            db.statement(usage_sql!("segments_small"), params![LARGE_CALLS, LARGE_BYTES, MERGED])?,
+            db.statement(usage_sql!("segments_small"), params![large_calls, LARGE_BYTES, MERGED])?,
         ])
         .await?;
     let mut results = results.iter();
@@ -232,7 +302,7 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
     let small: Vec<Small> = next(&mut results)?;
     let (mut ids, mut calls, mut bytes) = (Vec::new(), 0, 0);
     for segment in small {
-        if calls + segment.calls > 2 * LARGE_CALLS || bytes + segment.bytes > 2 * LARGE_BYTES {
+        if calls + segment.calls > 2 * large_calls || bytes + segment.bytes > 2 * LARGE_BYTES {
             break;
         }
         (calls, bytes) = (calls + segment.calls, bytes + segment.bytes);
@@ -240,22 +310,23 @@ pub async fn merge(db: &UsageDb) -> Result<(), StoreError> {
     }
     // Worth it if the result is large, or if there are many, however small.
     let is_many = u32::try_from(ids.len()).is_ok_and(|n| n >= MERGED);
-    if ids.len() < 2 || !(is_many || calls >= LARGE_CALLS || bytes >= LARGE_BYTES) {
+    if ids.len() < 2 || !(is_many || calls >= large_calls || bytes >= LARGE_BYTES) {
         return Ok(());
     }
-    let ids = to_json(&ids)?;
-    let merged: Vec<Body> = db.rows(db.statement(usage_sql!("segments_read"), params![&ids])?).await?;
+    let (first, ids) = (ids.first().copied(), to_json(&ids)?);
+    let mut merged: Vec<Body> = db.rows(db.statement(usage_sql!("blocks_of"), params![&ids])?).await?;
+    merged.extend(db.rows::<Body>(db.statement(usage_sql!("segments_read"), params![&ids])?).await?);
     let mut calls = Vec::new();
-    for body in &merged {
+    for body in merged {
         let Some(read) = bodies::read(db, body).await? else { return Ok(()) };
         calls.extend(read);
     }
-    domain::usage::segment::sort(&mut calls);
+    sort(&mut calls);
     let mut statements = vec![
         db.statement(usage_sql!("state_touch"), params![state.version])?,
         db.statement(usage_sql!("segments_remove"), params![&ids])?,
     ];
-    statements.extend(segment_statements(db, merged.first().map(|body| body.id), &calls).await?);
+    statements.extend(segment_statements(db, first, calls).await?);
     match db.batch(statements).await {
         Err(error) if error.is_of(VERSION) => Ok(()),
         result => result.map(drop),

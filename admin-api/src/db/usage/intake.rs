@@ -4,7 +4,7 @@ use super::bodies::packed;
 use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, rows_of, to_json, usage_sql};
 use crate::intake::{Entry, Keyed, Loss, TakenKeys, fresh};
 use domain::time::UnixMs;
-use domain::usage::segment::RawCall;
+use domain::usage::segment::{RawCall, head};
 use domain::usage::sheet::Sheet;
 use serde::Deserialize;
 
@@ -110,6 +110,7 @@ async fn statements(
             time(entry.calls.first()),
             Param::Text(&sums),
             Param::Text(&calls),
+            Param::Text(&head(&entry.calls)),
         ],
     )?];
     if !entry.keys.is_empty() {

@@ -74,17 +74,53 @@ fn a_field_of_a_newer_version_survives_and_its_outcome_is_read_by_status() {
 
 #[test]
 fn a_search_lists_the_newest_of_all_segments_once() {
-    let search = Search { before: (UnixMs::MAX, String::new()), ..Search::default() };
     let mut found = Found::new(3);
-    found.add(&search, vec![raw(5, "a", "t", Outcome::Ok), raw(1, "b", "t", Outcome::Ok)]);
+    found.add(vec![raw(5, "a", "t", Outcome::Ok), raw(1, "b", "t", Outcome::Ok)]);
     assert!(!found.is_full_at(0));
-    found.add(
-        &search,
-        vec![raw(5, "a", "t", Outcome::Ok), raw(5, "c", "t", Outcome::Ok), raw(2, "d", "t", Outcome::Ok)],
-    );
+    found.add(vec![
+        raw(5, "a", "t", Outcome::Ok),
+        raw(5, "c", "t", Outcome::Ok),
+        raw(2, "d", "t", Outcome::Ok),
+    ]);
     assert!(found.is_full_at(1) && !found.is_full_at(2));
     let ids: Vec<String> = found.into_calls().iter().map(|call| call.text("id").to_owned()).collect();
     assert_eq!(ids, ["c", "a", "d"]);
+}
+
+#[test]
+fn a_search_picks_its_calls_and_a_value_of_all_calls_stands_once() {
+    let calls: Vec<RawCall> = (0..9)
+        .map(|i| raw(START - i, &i.to_string(), if i % 3 == 0 { "tok_b" } else { "tok_a" }, Outcome::Ok))
+        .collect();
+    let bytes = encode(&calls).unwrap();
+    let text = String::from_utf8(bytes.clone()).unwrap();
+    assert!(text.contains(r#""method":"GET""#) && text.contains(r#""token_id":["tok_b""#), "{text}");
+    assert_eq!(decode(&bytes).unwrap(), calls);
+    let search =
+        Search { token: Some("tok_b".into()), before: (START - 1, String::new()), ..Search::default() };
+    assert_eq!(pick(&bytes, &search).unwrap(), [calls[3].clone(), calls[6].clone()]);
+    let all = Search { before: (START + 1, String::new()), ..Search::default() };
+    assert_eq!(pick(&bytes, &all).unwrap(), calls);
+}
+
+#[test]
+fn a_token_of_a_large_segment_is_in_few_blocks_and_the_newest_calls_in_one() {
+    let count = i64::try_from(LARGE_CALLS).unwrap();
+    let token = |i: i64| if i % 1_000 == 999 { "quiet".to_owned() } else { format!("tok_{}", i % 40) };
+    let calls: Vec<RawCall> =
+        (0..count).map(|i| raw(START - i, &i.to_string(), &token(i), Outcome::Ok)).collect();
+    let large = blocks(calls.clone());
+    assert!(large.iter().all(|block| !block.is_empty() && block.len() <= BLOCK_CALLS));
+    assert_eq!(large[0], calls[..BLOCK_CALLS]);
+    let with_quiet = |blocks: &[Vec<RawCall>]| {
+        blocks.iter().filter(|block| block.iter().any(|call| call.text("token_id") == "quiet")).count()
+    };
+    assert_eq!((with_quiet(&large), with_quiet(&blocks(calls[..9_999].to_vec()))), (1, 9));
+    let mut all = large.concat();
+    sort(&mut all);
+    assert_eq!(all, calls);
+    assert_eq!(blocks(calls[..FULL_CALLS - 1].to_vec()).len(), 1);
+    assert_eq!(times(&large[1]).map(|(since, until)| since < until), Some(true));
 }
 
 #[test]
