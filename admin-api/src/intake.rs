@@ -77,7 +77,7 @@ fn is_in_range(event: &UsageEvent) -> bool {
     (1..=64).contains(&event.id.chars().count()) && u64::try_from(event.at).is_ok_and(|at| at <= MAX_SAFE)
 }
 
-/// The keys of a minute that were stored.
+/// The keys of a slot that were stored.
 #[derive(Debug, Deserialize)]
 pub struct TakenKeys {
     pub slot: i64,
@@ -85,16 +85,22 @@ pub struct TakenKeys {
     pub keys: String,
 }
 
-/// Returns the messages that are not stored yet, each once.
-pub fn fresh<'a>(messages: &'a [Keyed], taken: &[TakenKeys]) -> Vec<&'a Keyed> {
-    let mut known = BTreeSet::new();
-    for slot in taken {
-        let mut rest = slot.keys.as_str();
-        while let Some((key, after)) = rest.split_at_checked(KEY_LEN) {
-            known.insert(key);
+impl TakenKeys {
+    /// Returns its keys.
+    pub fn each(&self) -> impl Iterator<Item = &str> {
+        let mut rest = self.keys.as_str();
+        std::iter::from_fn(move || {
+            let (key, after) = rest.split_at_checked(KEY_LEN)?;
             rest = after;
-        }
+            Some(key)
+        })
     }
+}
+
+/// Returns the messages that are not stored yet, each once.
+pub fn fresh<'a>(messages: &'a [Keyed], taken: &'a [TakenKeys]) -> Vec<&'a Keyed> {
+    let mut known = BTreeSet::new();
+    known.extend(taken.iter().flat_map(TakenKeys::each));
     messages.iter().filter(|keyed| known.insert(keyed.key.as_str())).collect()
 }
 
@@ -104,7 +110,7 @@ pub struct Entry {
     pub sums: Tallies,
     /// Newest first.
     pub calls: Vec<RawCall>,
-    /// Keys to remember, by minute.
+    /// Keys to remember, by slot.
     pub keys: Vec<TakenSlot>,
     pub losses: Vec<Loss>,
 }
@@ -123,9 +129,9 @@ impl Entry {
         let events = || fresh.iter().flat_map(|keyed| &keyed.message.events);
         let mut keys: Vec<TakenSlot> = Vec::new();
         for Keyed { key, .. } in fresh.iter().filter(|keyed| keyed.counts_anything()) {
-            match keys.iter_mut().find(|taken| taken.slot == key.minute()) {
+            match keys.iter_mut().find(|taken| taken.slot == key.slot()) {
                 Some(taken) => taken.keys.push_str(key.as_str()),
-                None => keys.push(TakenSlot { slot: key.minute(), keys: key.as_str().to_owned() }),
+                None => keys.push(TakenSlot { slot: key.slot(), keys: key.as_str().to_owned() }),
             }
         }
         let mut calls = RawCall::all_of(events());
@@ -282,8 +288,8 @@ mod tests {
         let messages = [keyed(NOW, 1, 0), keyed(NOW, 2, 0), keyed(NOW, 2, 0), keyed(NOW, 3, 0)];
         let entry = Entry::of(&fresh(&messages[..2], &[]), NOW);
         assert_eq!(entry.keys.len(), 1);
-        let taken = TakenKeys { slot: entry.keys[0].slot, keys: entry.keys[0].keys.clone() };
-        let left: Vec<_> = fresh(&messages, &[taken]).iter().map(|keyed| &keyed.key).collect();
+        let taken = [TakenKeys { slot: entry.keys[0].slot, keys: entry.keys[0].keys.clone() }];
+        let left: Vec<_> = fresh(&messages, &taken).iter().map(|keyed| &keyed.key).collect();
         assert_eq!(left, [&messages[3].key]);
         assert_eq!(fresh(&messages, &[]).len(), 3);
     }

@@ -60,8 +60,8 @@ endpoint!(
 );
 endpoint!(
     /// Records a call that another gateway served, in the earlier system's form; signed with
-    /// `X-Signature` (see `domain::signature`). A repeat counts once: calls with a `request_id` are compared by it
-    /// and their `timestamp`, others by all their fields.
+    /// `X-Signature` (see `domain::signature`). A repeat within 15 days counts once: calls with a
+    /// `request_id` are compared by it, others by all their fields.
     LogUsage, "POST", "/api/usage-log", None, 202, UsageLogRequest => UsageLogged,
     is_change: false,
     auth: Auth::Signature,

@@ -353,11 +353,17 @@ test("parity fault 3: the usage log accepts only signed calls, and a repeat coun
     const response = await post(body, sign(body));
     assert.deepEqual([response.status, (await response.json()).recorded], [202, true]);
   }
+  // A call with an id of its own is known by that, whatever its timestamp.
+  for (const ms of [0, 1_000, 60_000]) {
+    const timestamp = new Date(Date.now() - ms).toISOString();
+    const again = JSON.stringify({ ...JSON.parse(body), request_id: "own-1", timestamp });
+    assert.equal((await post(again, sign(again))).status, 202);
+  }
   const unknown = body.replace(sha256(token.token), "e".repeat(64));
   assert.equal((await (await post(unknown, sign(unknown))).json()).recorded, false);
   const own = () =>
     system.call("/api/usage/me", { headers: { "x-api-key": token.token } }).then((r) => r.json());
-  await eventually(async () => (await own()).total.calls === 1, 10_000, "the call");
+  await eventually(async () => (await own()).total.calls === 2, 10_000, "the calls");
   const [call] = (await own()).recent;
   assert.deepEqual([call.method, call.path, call.status, call.latency_ms], ["POST", "/api/openai", 200, 12]);
   const bad = '{"token_hash":"x"}';

@@ -37,11 +37,15 @@ export const messageOf = (id, events, { key = messageKey() } = {}) => ({
   body: JSON.stringify({ v: 1, ...(key && { key }), events }),
 });
 
-/** The lines of sums: `[team, token, route, model, last_at, [calls, …], …]`. */
-const linesOf = (inbox, open) => [
-  ...inbox.flatMap(({ sums }) => JSON.parse(sums).flatMap(([, , lines]) => lines)),
-  ...open.flatMap(({ sums }) => JSON.parse(sums)),
-];
+/** The lines of stored sums (`domain::usage::sheet`): of each its team, its token and the number of its calls. */
+const linesOf = ({ sums }) => {
+  const { ids, buckets } = JSON.parse(sums);
+  const line = (text) => {
+    const [team, token, , , mask, first] = text.split(" ").map(Number);
+    return { team: ids[team], token: ids[token], calls: mask & 1 ? first : 0 };
+  };
+  return buckets.flatMap(([, , lines]) => lines.split("\n").filter(Boolean).map(line));
+};
 
 /**
  * The number of calls stored since ever, or those of a team or token. A call is in exactly one place: the inbox, the
@@ -52,15 +56,15 @@ const linesOf = (inbox, open) => [
 async function storedCalls(db, of = {}) {
   const { team, token } = of;
   const dimension = token ? "token" : team ? "team" : "all";
-  const [inbox, open, weeks] = await db.batch([
-    db.prepare("SELECT sums FROM inbox"),
-    db.prepare("SELECT sums FROM open"),
+  const [unfolded, weeks] = await db.batch([
+    db.prepare("SELECT sums FROM inbox UNION ALL SELECT sums FROM open"),
     db.prepare("SELECT key, calls FROM rollups WHERE dimension = ? AND granularity = 'week'").bind(dimension),
   ]);
   const isOf = (ofTeam, ofToken) => (!team || team === ofTeam) && (!token || token === ofToken);
-  const pending = linesOf(inbox.results, open.results)
-    .filter(([ofTeam, ofToken]) => isOf(ofTeam, ofToken))
-    .map(([, , , , , [calls]]) => calls);
+  const pending = unfolded.results
+    .flatMap(linesOf)
+    .filter((line) => isOf(line.team, line.token))
+    .map(({ calls }) => calls);
   const over = weeks.results
     .filter(({ key }) => dimension === "all" || isOf(...key.split(" ")))
     .map(({ calls }) => calls);

@@ -3,7 +3,7 @@
 use super::DAY_MS;
 use super::usage_sent::{START, call, keyed};
 use super::usage_store::{Store, usage_query};
-use domain::time::MINUTE_MS;
+use domain::usage::key::SLOT_MS;
 use domain::usage::{MAX_BYTES, UsageEvent};
 use rusqlite::params;
 
@@ -50,7 +50,7 @@ fn a_repeat_after_retention_counts_nothing() {
         let now = START + days * DAY_MS;
         store
             .0
-            .execute(&usage_query("taken_purge"), [(now - admin_api::intake::KEYS_KEPT_MS) / MINUTE_MS])
+            .execute(&usage_query("taken_purge"), [(now - admin_api::intake::KEYS_KEPT_MS) / SLOT_MS])
             .unwrap();
         store.take_in(&message, now);
         assert_eq!(store.counted(), 1, "after {days} days");
@@ -69,4 +69,17 @@ fn a_full_segment_gets_no_more_calls() {
     let segments: i64 = store.0.query_row("SELECT count(*) FROM segments", [], |row| row.get(0)).unwrap();
     assert_eq!(segments, 12);
     assert_eq!(store.listed().len(), 54_000);
+}
+
+/// D1 takes values of up to 2 MB.
+#[test]
+fn the_keys_of_90000_messages_a_minute_fit_their_rows() {
+    let mut store = Store::new();
+    let messages: Vec<_> = (0..90_000_u64)
+        .map(|number| keyed(number * 3 + 1, START + i64::try_from(number).unwrap() * 60_000 / 90_000, vec![]))
+        .collect();
+    messages.chunks(3_000).for_each(|batch| store.take_in(batch, START));
+    let of = |what: &str| store.count(&format!("SELECT {what} FROM taken"));
+    assert_eq!(of("sum(length(keys)) / 22"), 90_000);
+    assert!(of("max(length(keys))") < 500_000, "{}", of("max(length(keys))"));
 }

@@ -47,10 +47,10 @@ impl Store {
 
     fn read_intake(&self, messages: &[Keyed]) -> (i64, Vec<TakenKeys>) {
         let last = self.0.query_row(&usage_query("inbox_last"), [], |row| row.get("last")).unwrap();
-        let minutes: Vec<i64> = messages.iter().map(|keyed| keyed.key.minute()).collect();
+        let slots: Vec<i64> = messages.iter().map(|keyed| keyed.key.slot()).collect();
         let mut statement = self.0.prepare_cached(&usage_query("taken_get")).unwrap();
         let rows = statement
-            .query_map([serde_json::to_string(&minutes).unwrap()], |row| {
+            .query_map([serde_json::to_string(&slots).unwrap()], |row| {
                 Ok(TakenKeys { slot: row.get(0)?, keys: row.get(1)? })
             })
             .unwrap();
@@ -200,14 +200,15 @@ impl Store {
         self.0.total_changes()
             + self.count(
                 "SELECT (SELECT count(*) FROM rollups WHERE granularity IN ('5m', 'hour'))
-                    + (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments) + (SELECT count(*) FROM blocks)",
+                    + (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments) 
+                    + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM block_texts)",
             )
     }
 
     /// How often each raw call is stored.
     pub fn listed(&self) -> BTreeMap<String, u32> {
         let mut listed = BTreeMap::new();
-        for sql in ["SELECT calls FROM inbox", "SELECT body FROM segments", "SELECT body FROM blocks"] {
+        for sql in ["SELECT calls FROM inbox", "SELECT body FROM segments", "SELECT body FROM block_texts"] {
             let mut statement = self.0.prepare(sql).unwrap();
             let bodies = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
             for body in bodies {
@@ -266,12 +267,17 @@ fn write_segment(db: &Connection, id: Option<i64>, calls: &[RawCall]) {
         .unwrap();
     let row = |(n, calls): (usize, &Vec<RawCall>)| {
         let (since, until) = times(calls).unwrap();
-        json!({"n": n, "since": since, "until": until, "head": head(calls), "start": 0, "bytes": 0, "body": text(calls)})
+        json!({"n": n, "since": since, "until": until, "head": head(calls), "start": 0, "bytes": 0})
     };
     if blocks.len() > 1 {
         let rows: Vec<Value> = blocks.iter().enumerate().map(row).collect();
-        let rows = serde_json::to_string(&rows).unwrap();
-        db.prepare_cached(&usage_query("blocks_put")).unwrap().execute(params![id, rows]).unwrap();
+        let texts: Vec<(usize, String)> =
+            blocks.iter().enumerate().map(|(n, calls)| (n, text(calls))).collect();
+        for (name, rows) in
+            [("blocks_put", serde_json::to_string(&rows)), ("block_texts_put", serde_json::to_string(&texts))]
+        {
+            db.prepare_cached(&usage_query(name)).unwrap().execute(params![id, rows.unwrap()]).unwrap();
+        }
     }
 }
 

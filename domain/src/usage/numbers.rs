@@ -1,32 +1,32 @@
 //! Numbers in a text. Sums that wait to become rows, and histograms, are many thousands of them: read as JSON, a report
 //! would take most of its time for that.
 
-use std::str::Bytes;
-
 /// The whole numbers of a text, whatever stands between them.
 #[derive(Clone, Debug)]
-pub struct Numbers<'a>(Bytes<'a>);
+pub struct Numbers<'a>(&'a [u8]);
 
 impl<'a> Numbers<'a> {
     /// Reads a text.
     pub fn of(text: &'a str) -> Self {
-        Self(text.bytes())
+        Self(text.as_bytes())
     }
-}
-
-fn digit(byte: u8) -> Option<u64> {
-    byte.is_ascii_digit().then(|| u64::from(byte - b'0'))
 }
 
 impl Iterator for Numbers<'_> {
     type Item = u64;
 
     fn next(&mut self) -> Option<u64> {
-        let mut number = self.0.find_map(digit)?;
-        while let Some(next) = self.0.next().and_then(digit) {
-            number = number.wrapping_mul(10).wrapping_add(next);
+        let mut number = None;
+        while let Some((byte, rest)) = self.0.split_first() {
+            self.0 = rest;
+            let digit = byte.wrapping_sub(b'0');
+            if digit < 10 {
+                number = Some(number.unwrap_or(0_u64).wrapping_mul(10).wrapping_add(u64::from(digit)));
+            } else if number.is_some() {
+                break;
+            }
         }
-        Some(number)
+        number
     }
 }
 

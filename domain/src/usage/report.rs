@@ -194,39 +194,64 @@ pub fn interval_of(spans: &[Span], granularity: Granularity, bucket: UnixMs) -> 
     spans.iter().find(reads).map(|span| span.interval(bucket))
 }
 
-/// Adds sums that are not rows yet. `is_series` keeps intervals apart; otherwise all are 0.
-pub fn add_pending(
-    lines: &mut Lines,
-    whose: &Whose,
-    split: Split,
-    spans: &[Span],
-    pending: &[Sheet],
-    is_series: bool,
-) {
-    for bucket in pending.iter().flat_map(Sheet::buckets) {
+/// One of the things that sums which are not rows yet are added up for.
+#[derive(Debug)]
+pub struct Adding<'a> {
+    /// The lines that they are added to.
+    pub lines: Lines,
+    /// The things that the report has a line for.
+    pub split: Split,
+    /// The buckets that it covers.
+    pub spans: &'a [Span],
+    /// Whether intervals are kept apart; otherwise all are 0.
+    pub is_series: bool,
+}
+
+impl Adding<'_> {
+    /// Returns the interval that a bucket of sums that are not rows yet is added to, if it counts.
+    fn interval(&self, granularity: Granularity, at: UnixMs) -> Option<UnixMs> {
         // A bucket counts in one span: that of its own granularity or a coarser one.
         let interval = Granularity::ALL
             .into_iter()
-            .filter(|granularity| *granularity >= bucket.granularity)
-            .find_map(|granularity| interval_of(spans, granularity, granularity.bucket(bucket.at)));
-        let Some(interval) = interval else { continue };
+            .filter(|coarser| *coarser >= granularity)
+            .find_map(|granularity| interval_of(self.spans, granularity, granularity.bucket(at)))?;
+        Some(if self.is_series { interval } else { 0 })
+    }
+}
+
+/// Adds sums that are not rows yet. They are read once for all, since that is the greater part of a report's work.
+pub fn add_pending(to: &mut [Adding<'_>], whose: &Whose, pending: &[Sheet]) {
+    for bucket in pending.iter().flat_map(Sheet::buckets) {
         // By their places first: comparing ids for each of thousands of lines would take longer than reading them.
-        let mut sums_of: BTreeMap<[usize; 2], (LineKey, Sums)> = BTreeMap::new();
+        let mut by_place: Vec<_> = to
+            .iter_mut()
+            .filter_map(|adding| {
+                let interval = adding.interval(bucket.granularity, bucket.at)?;
+                Some((adding, interval, BTreeMap::<[usize; 2], (LineKey, Sums)>::new()))
+            })
+            .collect();
+        if by_place.is_empty() {
+            continue;
+        }
         bucket.each(|line, sums| {
             if !whose.covers(line) {
                 return;
             }
             let [team, token, route] = line.places;
-            let place = match split {
-                Split::Whole => [0, 0],
-                Split::Token => [team, token],
-                Split::Route => [0, route],
-            };
-            let key = || LineKey::of(split, line.team, line.token, line.route);
-            sums_of.entry(place).or_insert_with(|| (key(), Sums::default())).1.merge(sums);
+            for (adding, _, sums_of) in &mut by_place {
+                let place = match adding.split {
+                    Split::Whole => [0, 0],
+                    Split::Token => [team, token],
+                    Split::Route => [0, route],
+                };
+                let key = || LineKey::of(adding.split, line.team, line.token, line.route);
+                sums_of.entry(place).or_insert_with(|| (key(), Sums::default())).1.merge(sums);
+            }
         });
-        for (key, sums) in sums_of.into_values() {
-            lines.entry((if is_series { interval } else { 0 }, key)).or_default().merge(&sums);
+        for (adding, interval, sums_of) in by_place {
+            for (key, sums) in sums_of.into_values() {
+                adding.lines.entry((interval, key)).or_default().merge(&sums);
+            }
         }
     }
 }

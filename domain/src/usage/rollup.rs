@@ -51,24 +51,37 @@ pub struct Histogram {
 impl Histogram {
     /// Adds calls to a bin.
     pub fn add(&mut self, bin: u32, count: u64) {
-        if count == 0 {
-            return;
-        }
         let bin = bin.min(BINS - 1);
-        if self.counts.is_empty() {
-            self.first = bin;
+        let index = bin.checked_sub(self.first).and_then(|index| usize::try_from(index).ok());
+        match index.and_then(|index| self.counts.get_mut(index)) {
+            Some(sum) => *sum = sum.saturating_add(count),
+            None if count > 0 => self.add_range(bin, &[count]),
+            None => {}
         }
-        let before = self.first.saturating_sub(bin);
+    }
+
+    /// Adds the counts of another histogram.
+    pub fn merge(&mut self, other: &Self) {
+        if !other.counts.is_empty() {
+            self.add_range(other.first, &other.counts);
+        }
+    }
+
+    fn add_range(&mut self, first: u32, counts: &[u64]) {
+        if self.counts.is_empty() {
+            self.first = first;
+        }
+        let before = self.first.saturating_sub(first);
         if before > 0 {
             self.counts.splice(..0, (0..before).map(|_| 0));
-            self.first = bin;
+            self.first = first;
         }
-        let index = usize::try_from(bin - self.first).unwrap_or(0);
-        if index >= self.counts.len() {
-            self.counts.resize(index + 1, 0);
+        let start = usize::try_from(first - self.first).unwrap_or(0);
+        if start + counts.len() > self.counts.len() {
+            self.counts.resize(start + counts.len(), 0);
         }
-        if let Some(sum) = self.counts.get_mut(index) {
-            *sum = sum.saturating_add(count);
+        for (sum, count) in self.counts.iter_mut().skip(start).zip(counts) {
+            *sum = sum.saturating_add(*count);
         }
     }
 
@@ -206,9 +219,7 @@ impl Rollup {
         for (sum, n) in self.sums_mut().into_iter().zip(other.sums()) {
             *sum = sum.saturating_add(n);
         }
-        for (bin, count) in other.latency.iter() {
-            self.latency.add(bin, count);
-        }
+        self.latency.merge(&other.latency);
     }
 
     /// Returns all sums but the histogram, in the order of their fields.

@@ -5,7 +5,7 @@
 //! difference to the one before it, and a value that all calls have stands once. A field that this version does not know
 //! survives every move from one segment to another.
 //!
-//! A segment of many calls is cut into [`blocks`], each with a head of its own: a search for the calls of a token opens
+//! A large segment is cut into [`blocks`], each with a head of its own: a search for the calls of a token opens
 //! the blocks that have some, not all that happened meanwhile.
 
 use super::UsageEvent;
@@ -19,9 +19,9 @@ use std::rc::Rc;
 
 /// The most calls in a segment.
 pub const MAX_CALLS: usize = 20_000;
-/// Calls from which a segment gets no more of them, and is cut into blocks.
+/// Calls from which a segment gets no more of them: adding writes it anew.
 pub const FULL_CALLS: usize = 2_000;
-/// Calls from which a segment is large: its blocks are by token, not by time.
+/// Calls from which a segment is large, and cut into blocks.
 pub const LARGE_CALLS: usize = 10_000;
 /// Calls of a block.
 const BLOCK_CALLS: usize = 300;

@@ -107,9 +107,11 @@ fn write_sums(text: &mut String, Sums { rollup, last_at }: &Sums) {
     push(text, mask);
     sums.into_iter().filter(|sum| *sum > 0).for_each(|sum| push(text, sum));
     push(text, rollup.latency.iter().map(|_| 1).sum());
+    let mut before = 0;
     for (bin, count) in rollup.latency.iter() {
-        push(text, u64::from(bin));
+        push(text, u64::from(bin - before));
         push(text, count);
+        before = bin;
     }
     text.pop();
     text.push('\n');
@@ -139,8 +141,11 @@ impl Bucket<'_> {
             }
             mask >>= 1;
         }
-        let bins = usize::try_from(numbers.next()?).unwrap_or(0);
-        sums.rollup.latency.add_all(numbers.by_ref().take(bins.saturating_mul(2)));
+        let mut bin = 0_u32;
+        for _ in 0..numbers.next()? {
+            bin = bin.saturating_add(u32::try_from(numbers.next()?).unwrap_or(u32::MAX));
+            sums.rollup.latency.add(bin, numbers.next()?);
+        }
         Some(Line { places, team, token, route })
     }
 }

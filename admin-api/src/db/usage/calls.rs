@@ -18,8 +18,9 @@ const OPENED: usize = 400;
 pub const LIST_MS: i64 = 1_000;
 /// Segments that a request knows of. Of one time there are few: each holds the calls of an hour or a day.
 const CANDIDATES: u32 = 2_000;
-/// Segments whose blocks are looked up first; then four times as many, and so on.
-const FIRST_SEGMENTS: usize = 4;
+/// Segments whose blocks are looked up at once: many if only some of their blocks can hold a match.
+const FEW_SEGMENTS: usize = 4;
+const MANY_SEGMENTS: usize = 64;
 /// Blocks that are read at once.
 const AT_ONCE: usize = 32;
 /// Searches from the start, if segments are replaced while they are read.
@@ -106,7 +107,8 @@ async fn try_find(
         }
     }
     let reader = Reader { db, search, words: &words, version, is_last };
-    let (mut left, mut segments, mut opened) = (candidates.as_slice(), FIRST_SEGMENTS, 0);
+    let segments = if search.words().is_empty() { FEW_SEGMENTS } else { MANY_SEGMENTS };
+    let (mut left, mut opened) = (candidates.as_slice(), 0);
     // The latest last.
     let mut places: Vec<Place> = Vec::new();
     let next = loop {
@@ -123,7 +125,7 @@ async fn try_find(
             let Some(more) = reader.places(group).await? else { return Ok(None) };
             places.extend(more);
             places.sort_unstable_by_key(|place| (place.until, Reverse(place.n)));
-            (left, segments) = (rest, segments * 4);
+            left = rest;
             continue;
         }
         let mut weight = 0;

@@ -31,8 +31,8 @@ pub const VERSION: &str = "state.version";
 /// Segments that a merge reads at most, and bytes of text from which a segment is large and stays as it is.
 const MERGED: u32 = 20;
 const LARGE_BYTES: u64 = 700_000;
-/// About the most bytes of blocks in one parameter; D1 takes 2 MB.
-const BLOCKS_BYTES: usize = 900_000;
+/// About the most bytes of texts in one parameter; D1 takes 2 MB.
+const TEXTS_BYTES: usize = 900_000;
 
 /// The one row of `state`.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -243,7 +243,6 @@ struct Block {
     head: String,
     start: usize,
     bytes: usize,
-    body: String,
 }
 
 /// Makes the statements that store a segment of blocks.
@@ -253,31 +252,32 @@ async fn block_statements(
     segment: &Segment,
     blocks: &[Vec<RawCall>],
 ) -> Result<Vec<Statement>, StoreError> {
-    let (mut rows, mut bytes) = (Vec::new(), 0);
+    let (mut rows, mut texts, mut bytes) = (Vec::new(), Vec::new(), 0);
     for (n, calls) in blocks.iter().enumerate() {
         let (since, until) = times(calls).unwrap_or_default();
         let body = packed(calls).await?;
-        rows.push(Block { n, since, until, head: head(calls), start: bytes, bytes: body.len(), body });
-        bytes += rows.last().map_or(0, |row| row.bytes);
+        rows.push(Block { n, since, until, head: head(calls), start: bytes, bytes: body.len() });
+        bytes += body.len();
+        texts.push((n, body));
     }
     let mut object = None;
     if db.bucket().is_some() {
-        let text = rows.iter().map(|row| row.body.as_str()).collect();
+        let text = texts.iter().map(|(_, body)| body.as_str()).collect();
         (object, _) = bodies::put(db, text).await?;
     }
-    if object.is_some() {
-        rows.iter_mut().for_each(|row| row.body.clear());
-    }
-    let mut statements = vec![segment.put(db, id, to_u64(bytes), object.as_ref(), "")?];
-    while !rows.is_empty() {
+    let mut statements = vec![
+        segment.put(db, id, to_u64(bytes), object.as_ref(), "")?,
+        db.statement(usage_sql!("blocks_put"), params![id, &to_json(&rows)?])?,
+    ];
+    while object.is_none() && !texts.is_empty() {
         let mut length = 0;
-        let fits = |row: &&Block| {
-            length += row.body.len() + row.head.len();
-            length < BLOCKS_BYTES
+        let fits = |(_, body): &&(usize, String)| {
+            length += body.len();
+            length < TEXTS_BYTES
         };
-        let rest = rows.split_off(rows.iter().take_while(fits).count().max(1));
-        statements.push(db.statement(usage_sql!("blocks_put"), params![id, &to_json(&rows)?])?);
-        rows = rest;
+        let rest = texts.split_off(texts.iter().take_while(fits).count().max(1));
+        statements.push(db.statement(usage_sql!("block_texts_put"), params![id, &to_json(&texts)?])?);
+        texts = rest;
     }
     Ok(statements)
 }

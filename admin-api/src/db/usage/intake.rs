@@ -4,6 +4,7 @@ use super::bodies::packed;
 use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, rows_of, to_json, usage_sql};
 use crate::intake::{Entry, Keyed, Loss, TakenKeys, fresh};
 use domain::time::UnixMs;
+use domain::usage::key::MessageKey;
 use domain::usage::segment::{RawCall, head};
 use domain::usage::sheet::Sheet;
 use serde::Deserialize;
@@ -58,14 +59,14 @@ async fn take_in_part(
     lag_ms: i64,
     now: UnixMs,
 ) -> Result<Waiting, StoreError> {
-    let minutes: Vec<i64> = messages.iter().map(|keyed| keyed.key.minute()).collect();
-    let minutes = to_json(&minutes)?;
+    let slots: Vec<i64> = messages.iter().map(|keyed| keyed.key.slot()).collect();
+    let slots = to_json(&slots)?;
     let mut refused = StoreError::Constraint(String::new());
     for _ in 0..TRIES {
         let results = db
             .batch(vec![
                 db.statement(usage_sql!("inbox_last"), &[])?,
-                db.statement(usage_sql!("taken_get"), params![&minutes])?,
+                db.statement(usage_sql!("taken_get"), params![&slots])?,
             ])
             .await?;
         let mut results = results.iter();
@@ -124,6 +125,13 @@ async fn statements(
 
 fn losses(db: &UsageDb, losses: &[Loss], now: UnixMs) -> Result<Statement, StoreError> {
     db.statement(usage_sql!("losses_add"), params![&to_json(losses)?, now])
+}
+
+/// Returns whether the message with this key is stored.
+pub async fn is_taken(db: &UsageDb, key: &MessageKey) -> Result<bool, StoreError> {
+    let slot = to_json(&[key.slot()])?;
+    let taken: Vec<TakenKeys> = db.rows(db.statement(usage_sql!("taken_get"), params![&slot])?).await?;
+    Ok(taken.iter().flat_map(TakenKeys::each).any(|known| known == key.as_str()))
 }
 
 /// Counts what was lost, each message once.

@@ -4,8 +4,9 @@ use super::folding::{State, VERSION};
 use super::report::{pending_in, pending_statements};
 use crate::db::{MAX_SAFE, StoreError, UsageDb, params, rows_of, size_of, to_json, usage_sql};
 use crate::intake::KEYS_KEPT_MS;
-use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
+use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::fold::Dimension;
+use domain::usage::key::SLOT_MS;
 use domain::usage::report::Pending;
 use domain::usage::rollup::Rollup;
 use domain::usage::sheet::Sheet;
@@ -107,7 +108,7 @@ pub async fn purge(db: &UsageDb, now: UnixMs, calls_kept_ms: i64) -> Result<(), 
     remove_segments(db, now - calls_kept_ms, false).await?;
     let dimensions = to_json(&Dimension::ALL.map(Dimension::as_str))?;
     let mut statements = vec![
-        db.statement(usage_sql!("taken_purge"), params![(now - KEYS_KEPT_MS) / MINUTE_MS])?,
+        db.statement(usage_sql!("taken_purge"), params![(now - KEYS_KEPT_MS) / SLOT_MS])?,
         db.statement(usage_sql!("losses_purge"), params![now - HOURLY_KEPT_MS, LOSSES_AT_ONCE])?,
     ];
     for granularity in Granularity::ALL {

@@ -1,2 +1,2 @@
--- The keys of some minutes. ?1 minutes as JSON
+-- The keys of some slots. ?1 slots as JSON
 SELECT slot, keys FROM taken WHERE slot IN (SELECT value FROM json_each(?1))

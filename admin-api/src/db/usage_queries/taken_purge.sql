@@ -1,2 +1,2 @@
--- ?1 first minute to keep
+-- ?1 first slot to keep
 DELETE FROM taken WHERE slot < ?1

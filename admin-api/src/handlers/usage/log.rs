@@ -51,7 +51,7 @@ pub async fn log_usage(call: &Call, asked: Asked<UsageLogRequest>) -> Answer<Usa
     };
     let message = UsageMessage {
         v: UsageMessage::VERSION,
-        key: Some(MessageKey::of_text(event.at, &id)),
+        key: Some(key_of(call, &request, &id, event.at).await?),
         events: vec![UsageEvent { token_id: holder.id, team: holder.team_id, ..event }],
         dropped: 0,
         unknown_tokens: 0,
@@ -60,6 +60,17 @@ pub async fn log_usage(call: &Call, asked: Asked<UsageLogRequest>) -> Answer<Usa
     let queue = Queue::usage(&call.env).map_err(Failure::Unavailable)?;
     queue.send(&message).await.map_err(Failure::Unavailable)?;
     respond(UsageLogged { recorded: true, id })
+}
+
+/// Returns the key of a call's message. With the sender's own id, a repeat has the key of the first message, whatever its
+/// timestamp.
+async fn key_of(call: &Call, request: &UsageLogRequest, id: &str, at: UnixMs) -> Result<MessageKey, Failure> {
+    if request.request_id.is_none() {
+        return Ok(MessageKey::of_text(at, id));
+    }
+    let [new, earlier] = MessageKey::of_id(id, call.now);
+    let is_repeat = intake::is_taken(&call.db()?.usage(&call.env)?, &earlier).await?;
+    Ok(if is_repeat { earlier } else { new })
 }
 
 /// Computes the identity of a call: from the sender's id, or otherwise from all of its fields.

@@ -1,6 +1,6 @@
 //! A whole report: what is asked, what one transaction read for it, and the lines made of that.
 
-use super::{LineKey, Lines, Range, ReadRow, Split, Whose, add_pending, add_rows, line_of};
+use super::{Adding, LineKey, Lines, Range, ReadRow, Split, Whose, add_pending, add_rows, line_of};
 use crate::id::{RouteId, TokenId};
 use crate::time::UnixMs;
 use crate::usage::sheet::Sheet;
@@ -49,13 +49,18 @@ impl Question<'_> {
     /// Puts together what was read.
     pub fn parts(&self, reading: Reading) -> Parts {
         let Reading { series, tokens, routes, pending } = reading;
-        let mut lines = Lines::new();
+        let sums = |split| Adding { lines: Lines::new(), split, spans: self.sums, is_series: false };
+        let of_series =
+            Adding { lines: Lines::new(), split: Split::Whole, spans: self.series, is_series: true };
+        let mut added = [of_series, sums(Split::Token), sums(Split::Route)];
+        add_pending(&mut added, self.whose, &pending);
+        let [of_series, of_tokens, of_routes] = added.map(|added| added.lines);
+        let mut lines = of_series;
         add_rows(&mut lines, Split::Whole, series);
-        add_pending(&mut lines, self.whose, Split::Whole, self.series, &pending, true);
         Parts {
             series: lines,
-            tokens: Candidates::of(self.whose, Split::Token, self.sums, tokens, &pending),
-            routes: Candidates::of(self.whose, Split::Route, self.sums, routes, &pending),
+            tokens: Candidates::of(Split::Token, tokens, of_tokens),
+            routes: Candidates::of(Split::Route, routes, of_routes),
         }
     }
 
@@ -93,10 +98,8 @@ pub struct Candidates {
 }
 
 impl Candidates {
-    /// Adds up rows, and sums that are not rows yet.
-    pub fn of(whose: &Whose, split: Split, spans: &[Span], rows: Vec<RankRow>, pending: &[Sheet]) -> Self {
-        let mut lines = Lines::new();
-        add_pending(&mut lines, whose, split, spans, pending, false);
+    /// Adds up rows, and the sums of `lines` that are not rows yet.
+    pub fn of(split: Split, rows: Vec<RankRow>, lines: Lines) -> Self {
         let mut counts = BTreeMap::<LineKey, Counts>::new();
         let of_rows = rows.into_iter().map(|row| (line_of(&row.dimension, split, &row.key), row.counts));
         let of_pending = lines.iter().map(|((_, key), Sums { rollup, .. })| {
@@ -108,6 +111,14 @@ impl Candidates {
             sum.ok = sum.ok.saturating_add(more.ok);
         }
         Self { counts, pending: lines }
+    }
+
+    /// Adds up rows, and sums that are not rows yet.
+    pub fn read(whose: &Whose, split: Split, spans: &[Span], rows: Vec<RankRow>, pending: &[Sheet]) -> Self {
+        let mut added = [Adding { lines: Lines::new(), split, spans, is_series: false }];
+        add_pending(&mut added, whose, pending);
+        let [added] = added;
+        Self::of(split, rows, added.lines)
     }
 
     /// Returns the counts of a line.

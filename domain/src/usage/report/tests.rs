@@ -78,8 +78,9 @@ proptest! {
         let width_ms = granularity.width_ms();
         let spans = [Span { granularity, from: DAY, to: DAY + width_ms, offset_ms: 0, width_ms }];
         for split in [Split::Whole, Split::Token, Split::Route] {
-            let mut of_tallies = Lines::new();
-            add_pending(&mut of_tallies, &whose, split, &spans, &[Sheet::from(&tallies)], false);
+            let mut added = [Adding { lines: Lines::new(), split, spans: &spans, is_series: false }];
+            add_pending(&mut added, &whose, &[Sheet::from(&tallies)]);
+            let [Adding { lines: mut of_tallies, .. }] = added;
             for sums in of_tallies.values_mut() {
                 sums.last_at = 0;
             }
@@ -100,8 +101,8 @@ fn an_open_bucket_counts_in_the_span_that_contains_it() {
     let span = |granularity, from, to| Span { granularity, from, to, offset_ms: 0, width_ms: DAY_MS };
     let spans =
         [span(Granularity::Hour, DAY, DAY + DAY_MS), span(Granularity::Day, DAY + DAY_MS, DAY + 2 * DAY_MS)];
-    let mut lines = Lines::new();
-    add_pending(&mut lines, &Whose::default(), Split::Whole, &spans, &[Sheet::from(&tallies)], true);
-    let sums: Vec<_> = lines.iter().map(|((at, _), sums)| (*at, sums.rollup.calls)).collect();
+    let mut added = [Adding { lines: Lines::new(), split: Split::Whole, spans: &spans, is_series: true }];
+    add_pending(&mut added, &Whose::default(), &[Sheet::from(&tallies)]);
+    let sums: Vec<_> = added[0].lines.iter().map(|((at, _), sums)| (*at, sums.rollup.calls)).collect();
     assert_eq!(sums, [(DAY, 1), (DAY + DAY_MS, 1)]);
 }

@@ -166,7 +166,7 @@ pub async fn read_split(
     let version = version_in(results.next())?;
     let ranking = ranking_in(results.next())?;
     let pending = pending_in(&mut results)?;
-    let candidates = Candidates::of(whose, split, spans, ranking, &pending);
+    let candidates = Candidates::read(whose, split, spans, ranking, &pending);
     let mut last_calls = BTreeMap::new();
     if split == Split::Route {
         last_calls = whose.last_calls(&pending);
