@@ -225,17 +225,14 @@ pub fn pick(bytes: &[u8], search: &Search) -> serde_json::Result<Vec<RawCall>> {
     Ok(rows.map(|row| RawCall { fields: Rc::clone(&fields), values: values(row) }).collect())
 }
 
-/// Cuts the calls of a segment, newest first, into blocks; few calls stay together. Those of a large one are by team and
-/// token, behind a block of the newest, so that a list of all calls opens that one only.
+/// Cuts the calls of a large segment, newest first, into blocks by team and token, behind a block of the newest, so that a
+/// list of all calls opens that one only. Fewer calls stay together.
 pub fn blocks(mut calls: Vec<RawCall>) -> Vec<Vec<RawCall>> {
-    if calls.len() < FULL_CALLS {
+    if calls.len() < LARGE_CALLS {
         return vec![calls];
     }
-    if calls.len() >= LARGE_CALLS {
-        let (_, others) = calls.split_at_mut(BLOCK_CALLS);
-        others
-            .sort_by(|a, b| (a.text("team"), a.text("token_id")).cmp(&(b.text("team"), b.text("token_id"))));
-    }
+    let (_, others) = calls.split_at_mut(BLOCK_CALLS);
+    others.sort_by(|a, b| (a.text("team"), a.text("token_id")).cmp(&(b.text("team"), b.text("token_id"))));
     let mut blocks = Vec::new();
     while !calls.is_empty() {
         let rest = calls.split_off(calls.len().min(BLOCK_CALLS));
