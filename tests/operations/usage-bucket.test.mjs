@@ -67,3 +67,26 @@ test("a segment that a fold writes again without a new call keeps its object", a
   assert.equal(listed.length, 151);
   assert.equal(listed.at(-1), "earlier");
 });
+
+test("the blocks of a large segment are read from their places in its object", async () => {
+  const at = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 4 * 3_600_000;
+  const call = (i) =>
+    callOf(`large-${i}`, { at: at + i * 100, token_id: i % 2_000 === 3 ? "tok_rare" : "tok_busy" });
+  const messages = Array.from({ length: 12 }, (_, n) =>
+    messageOf(
+      `large${n}`,
+      Array.from({ length: 1_000 }, (_, i) => call(n * 1_000 + i)),
+    ),
+  );
+  await system.deliver(messages);
+  await system.cron();
+  const one = async (sql) => (await system.usage.db.prepare(sql).all()).results[0];
+  const { blocks } = await one("SELECT count(*) AS blocks FROM blocks");
+  assert.ok(blocks >= 40, `${blocks}`);
+  assert.deepEqual(await one("SELECT count(*) AS n FROM block_texts"), { n: 0 });
+  const rare = ids(await system.usage.events({ token_id: "tok_rare", from: "0" }));
+  assert.deepEqual(
+    rare,
+    [5, 4, 3, 2, 1, 0].map((n) => `large-${n * 2_000 + 3}`),
+  );
+});

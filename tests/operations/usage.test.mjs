@@ -341,6 +341,38 @@ describe("many calls", () => {
     }
   });
 
+  test("calls of a quiet token among many are listed once, from the blocks that have them", async () => {
+    const [CALLS, EACH] = [12_000, 1_000];
+    // Of one hour: calls of different hours have segments of their own.
+    const start = Math.floor(Date.now() / 3_600_000) * 3_600_000 - 3_600_000;
+    const call = (i) =>
+      callOf(`block-${i}`, { at: start + i * 100, token_id: i % EACH === 7 ? "tok_rare" : `tok_${i % 7}` });
+    await system.deliver(
+      Array.from({ length: CALLS / EACH }, (_, n) =>
+        messageOf(
+          `k${n}`,
+          Array.from({ length: EACH }, (_, i) => call(n * EACH + i)),
+        ),
+      ),
+    );
+    await folded();
+    const counted = (sql) => system.usage.db.prepare(`SELECT count(*) AS n FROM ${sql}`).first("n");
+    assert.ok((await counted("blocks")) >= CALLS / 300);
+    assert.ok((await counted("blocks WHERE instr(head, ' t:k_rare ') > 0")) <= 3, "by token");
+    const before = await queries();
+    const found = (await ask("/api/usage/events?token_id=tok_rare&limit=200")).items.map(({ id }) => id);
+    assert.ok((await queries()) - before <= 3, "found, its places, and read");
+    const wanted = Array.from({ length: CALLS / EACH }, (_, n) => `block-${n * EACH + 7}`).reverse();
+    assert.deepEqual(found, wanted);
+    const pages = await system.usage.events({ token_id: "tok_rare", limit: "5" });
+    assert.deepEqual(
+      pages.map(({ id }) => id),
+      wanted,
+    );
+    await system.usage.db.prepare("DELETE FROM segments").run();
+    assert.deepEqual([await counted("blocks"), await counted("block_texts")], [0, 0], "with their segment");
+  });
+
   test("a file of more calls than a segment has every call once, newest first, also while they are folded", async (t) => {
     const [CALLS, EACH] = [25_000, 1_000];
     const start = Date.now() - 3_600_000;

@@ -19,7 +19,7 @@ pub const LIST_MS: i64 = 1_000;
 /// Segments that a request knows of. Of one time there are few: each holds the calls of an hour or a day.
 const CANDIDATES: u32 = 2_000;
 /// Segments whose blocks are looked up at once: many if only some of their blocks can hold a match.
-const FEW_SEGMENTS: usize = 4;
+const FEW_SEGMENTS: usize = 16;
 const MANY_SEGMENTS: usize = 64;
 /// Blocks that are read at once.
 const AT_ONCE: usize = 32;
