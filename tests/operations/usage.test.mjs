@@ -1,4 +1,5 @@
 // Usage from the call to the report: how soon, how complete, and how much is written for it.
+// Its lines stay in one file: its tests share three systems, and starting one takes seconds.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, describe, test } from "node:test";
 import { as, eventually, sleep, startOnSockets } from "../support/harness.mjs";

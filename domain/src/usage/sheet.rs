@@ -1,9 +1,10 @@
 //! The form in which sums that are not rows yet are stored and sent: ids once, and then nothing but numbers, because
 //! each report reads all of them.
 //!
-//! `{"ids": ["team-1", "tok_1", "rte_1"], "buckets": [["5m", 1763870400000, "0 1 2 1763870461000 3 5 4 1 27 5\n…"]]}`.
-//! A line has the places of its team, token and route among the ids, the time of its latest call, a mask of the sums that
-//! are not zero and these sums, the number of its latency bins, and each bin with its count.
+//! `{"ids": ["team-1", "tok_1", "rte_1"], "buckets": [["5m", 1763870400000, "0 1 2 61000 3 5 4 1 27 5\n…"]]}`.
+//! A line has the places of its team, token and route among the ids, the time of its latest call since the bucket's start,
+//! a mask of the sums that are not zero and these sums, the number of its latency bins, and each bin, as the distance from
+//! the one before it, with its count.
 
 use super::numbers::Numbers;
 use super::span::Granularity;
@@ -71,7 +72,7 @@ impl Sheet {
                     }
                     push(&mut lines, u64::try_from(place).unwrap_or(0));
                 }
-                write_sums(&mut lines, sums);
+                write_sums(&mut lines, at, sums);
             }
             sheet.buckets.push((granularity, at, lines));
         }
@@ -89,6 +90,18 @@ impl Sheet {
     }
 }
 
+impl From<&Sheet> for Tallies {
+    fn from(sheet: &Sheet) -> Self {
+        let mut tallies = Self::default();
+        for bucket in sheet.buckets() {
+            let mut tally = Tally::default();
+            bucket.each(|line, sums| tally.add(line.caller(), sums));
+            tallies.merge(bucket.granularity, bucket.at, tally);
+        }
+        tallies
+    }
+}
+
 impl From<&Tallies> for Sheet {
     fn from(tallies: &Tallies) -> Self {
         Self::written(tallies.iter())
@@ -100,8 +113,8 @@ fn push(text: &mut String, number: u64) {
     let _ = write!(text, "{number} ");
 }
 
-fn write_sums(text: &mut String, Sums { rollup, last_at }: &Sums) {
-    push(text, u64::try_from(*last_at).unwrap_or(0));
+fn write_sums(text: &mut String, at: UnixMs, Sums { rollup, last_at }: &Sums) {
+    push(text, u64::try_from(last_at - at).unwrap_or(0));
     let sums = rollup.sums();
     let mask = sums.iter().rev().fold(0, |mask, sum| mask << 1 | u64::from(*sum > 0));
     push(text, mask);
@@ -132,7 +145,7 @@ impl Bucket<'_> {
         let mut place = || Some(usize::try_from(numbers.next()?).unwrap_or(usize::MAX));
         let places = [place()?, place()?, place()?];
         let [team, token, route] = places.map(|place| self.ids.get(place).map_or("", String::as_str));
-        sums.last_at = i64::try_from(numbers.next()?).unwrap_or(0);
+        sums.last_at = self.at.saturating_add(i64::try_from(numbers.next()?).unwrap_or(0));
         sums.rollup.clear();
         let mut mask = numbers.next()?;
         for sum in sums.rollup.sums_mut() {

@@ -1,11 +1,10 @@
 //! Sums of calls by who called what, before they become rows.
 //!
 //! A batch of the queue and the buckets that are not over are kept in this form: one line for each token and route, of
-//! which every dimension of the reports can be made. In the database they are a [`Sheet`].
+//! which every dimension of the reports can be made. `sheet` has the form in which they are stored.
 
 use super::UsageEvent;
 use super::rollup::Rollup;
-use super::sheet::Sheet;
 use super::span::Granularity;
 use crate::time::UnixMs;
 use std::collections::BTreeMap;
@@ -94,17 +93,6 @@ impl Tally {
 /// Tallies by bucket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tallies(BTreeMap<(Granularity, UnixMs), Tally>);
-
-impl From<&Sheet> for Tallies {
-    fn from(sheet: &Sheet) -> Self {
-        let mut tallies = Self::default();
-        for bucket in sheet.buckets() {
-            let tally = tallies.0.entry((bucket.granularity, bucket.at)).or_default();
-            bucket.each(|line, sums| tally.add(line.caller(), sums));
-        }
-        tallies
-    }
-}
 
 impl Tallies {
     /// Counts calls, each in the finest bucket that is still kept at `now`.

@@ -16,7 +16,7 @@ use worker::Range;
 /// The text of a segment or a block, or the name of the object that holds it.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Body {
-    /// Of the segment.
+    /// The segment's id.
     #[serde(alias = "segment")]
     pub id: i64,
     /// Number of the block; `None` if this is a segment without blocks.

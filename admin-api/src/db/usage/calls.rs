@@ -85,21 +85,7 @@ async fn try_find(
     is_last: bool,
 ) -> Result<Option<Calls>, StoreError> {
     let words = to_json(&search.words())?;
-    let within = params![search.from, search.before.0, &words];
-    let results = db
-        .batch(vec![
-            db.statement(usage_sql!("fold_state"), &[])?,
-            db.statement(usage_sql!("inbox_calls"), within)?,
-            db.statement(
-                usage_sql!("segments_find"),
-                params![search.from, search.before.0, &words, CANDIDATES],
-            )?,
-        ])
-        .await?;
-    let mut results = results.iter();
-    let version = State::in_result(results.next())?.version;
-    let inbox: Vec<Packed> = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    let candidates: Vec<Candidate> = results.next().map(rows_of).transpose()?.unwrap_or_default();
+    let Start { version, inbox, candidates } = start(db, search, &words).await?;
     let mut found = Found::new(limit);
     for batch in inbox {
         if !found.is_full_at(batch.until) {
@@ -141,6 +127,30 @@ async fn try_find(
         }
     };
     Ok(Some(list_of(found, next)))
+}
+
+/// The beginning of a search: what is not folded yet, and the segments that may hold a match.
+struct Start {
+    version: i64,
+    inbox: Vec<Packed>,
+    candidates: Vec<Candidate>,
+}
+
+async fn start(db: &UsageDb, search: &Search, words: &str) -> Result<Start, StoreError> {
+    let (from, to) = (search.from, search.before.0);
+    let results = db
+        .batch(vec![
+            db.statement(usage_sql!("fold_state"), &[])?,
+            db.statement(usage_sql!("inbox_calls"), params![from, to, words])?,
+            db.statement(usage_sql!("segments_find"), params![from, to, words, CANDIDATES])?,
+        ])
+        .await?;
+    let mut results = results.iter();
+    Ok(Start {
+        version: State::in_result(results.next())?.version,
+        inbox: results.next().map(rows_of).transpose()?.unwrap_or_default(),
+        candidates: results.next().map(rows_of).transpose()?.unwrap_or_default(),
+    })
 }
 
 /// Reads segments at one version of the state.

@@ -208,7 +208,7 @@ async fn segment_statements(
     Ok(statements)
 }
 
-/// What the row of a segment says of its calls.
+/// The description of its calls in the row of a segment.
 struct Segment {
     count: u64,
     times: (UnixMs, UnixMs),
