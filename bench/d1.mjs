@@ -119,13 +119,15 @@ async function sizes({ usage }) {
   const { meta } = await usage.db.prepare("SELECT 1").all();
   const { rows } = await one("SELECT count(*) AS rows FROM rollups");
   const raw = await one(
-    "SELECT count(*) AS segments, sum(calls) AS calls, sum(length(head) + length(body)) AS bytes FROM segments",
+    "SELECT count(*) AS segments, sum(calls) AS calls, sum(length(head) + bytes) AS bytes FROM segments",
   );
+  const blocks = await one("SELECT count(*) AS count, coalesce(sum(length(head)), 0) AS bytes FROM blocks");
   return {
     rollups: rows,
     segments: raw.segments,
+    blocks: blocks.count,
     raw_calls: raw.calls,
-    bytes_a_raw_call: Math.round(raw.bytes / raw.calls),
+    bytes_a_raw_call: Math.round((raw.bytes + blocks.bytes) / raw.calls),
     database_mib: Math.round(meta.size_after / 1_048_576),
   };
 }
@@ -152,6 +154,7 @@ function requests(now, viewer) {
     "calls, newest": [`/api/usage/events?limit=50`],
     "calls of a token that failed": [`/api/usage/events?token_id=tok_5&status=5xx&limit=50`],
     "calls of a quiet team": [`/api/usage/events?team_id=${QUIET.team}&limit=50`],
+    "calls of a quiet token": [`/api/usage/events?token_id=${QUIET.token_id}&limit=50`],
     "calls of an outcome that never occurred": [`/api/usage/events?outcome=timeout&limit=50`],
     "first page, 90 days": [`/api/dashboard/overview?from=${from}`],
     counts: [`/api/stats`],
