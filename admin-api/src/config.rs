@@ -6,7 +6,9 @@ use domain::people::clerk::WebhookSecret;
 use domain::people::session::SessionRules;
 use domain::secret::Secret;
 use domain::time::DAY_MS;
+use domain::upstream::address::AddressRules;
 use domain::vars::{VarError, Vars, flag, integer_or, list, required};
+use edge::address;
 use edge::env::EnvVars;
 use edge::isolate_config;
 
@@ -34,7 +36,8 @@ pub struct Config {
     /// Bytes that the database of usage may hold, if it is not D1's own limit.
     pub usage_db_bytes: Option<u64>,
     pub audit_retention_ms: i64,
-    pub allow_insecure_upstreams: bool,
+    /// The rules for addresses that people enter.
+    pub addresses: AddressRules,
     /// The full name of the queue of dead letters.
     pub dead_letters_queue: String,
     /// Whether each request is logged.
@@ -101,7 +104,7 @@ impl Config {
                 None => None,
             },
             audit_retention_ms: i64::from(integer_or(vars, "AUDIT_RETENTION_DAYS", 400)?) * DAY_MS,
-            allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
+            addresses: address::rules(flag(vars, "ALLOW_INSECURE_UPSTREAMS")?),
             dead_letters_queue: vars.get("DEAD_LETTERS_QUEUE").unwrap_or_default(),
             log_calls: flag(vars, "LOG_CALLS")?,
         })
@@ -148,7 +151,7 @@ mod tests {
             SessionKeys::Jwks("https://clerk.example/.well-known/jwks.json".into())
         );
         assert_eq!(config.events_retention_ms, 30 * DAY_MS);
-        assert!(!config.allow_insecure_upstreams && config.bootstrap_admins.is_empty());
+        assert!(!config.addresses.allow_insecure && config.bootstrap_admins.is_empty());
     }
 
     #[test]

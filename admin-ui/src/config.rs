@@ -1,5 +1,6 @@
 //! The addresses of the services, read at start from `/config.json`, so that one build runs anywhere.
 
+use domain::upstream::address::AddressRules;
 use serde::Deserialize;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -25,11 +26,15 @@ impl Config {
         self.clerk_publishable_key.clone().filter(|key| !key.is_empty())
     }
 
-    /// Whether `http:` upstreams on private hosts are allowed, as both Workers allow them in a local system.
-    /// A form uses it to find errors before the API decides.
-    pub fn is_local(&self) -> bool {
-        self.api.starts_with("http://")
+    /// Returns the rules by which a form finds errors before the API decides. In a local system `http:` upstreams on
+    /// private hosts are allowed, as both Workers allow them.
+    pub fn addresses(&self) -> AddressRules {
+        AddressRules { allow_insecure: self.api.starts_with("http://"), to_ascii }
     }
+}
+
+fn to_ascii(text: &str) -> String {
+    web_sys::Url::new(text).map_or_else(|_| text.to_owned(), |url| url.href())
 }
 
 /// Returns the addresses. Pages are drawn only once they are known.
@@ -48,7 +53,7 @@ mod tests {
     fn the_production_config_can_be_read() {
         let config: Config = serde_json::from_str(PRODUCTION).unwrap();
         assert!(config.api.starts_with("https://") && !config.api.ends_with('/'));
-        assert!(!config.is_local());
+        assert!(!config.addresses().allow_insecure);
     }
 
     #[test]

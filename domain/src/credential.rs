@@ -12,6 +12,7 @@ pub mod sigv4;
 use crate::encoding::base64;
 use crate::problem::Invalid;
 use crate::secret::{Reveal, Revealed, Secret};
+use crate::upstream::address::AddressRules;
 use oauth::ClientCredentials;
 use serde::{Deserialize, Serialize};
 
@@ -185,9 +186,9 @@ pub enum CredentialEdit {
 impl Credential {
     /// Refuses values that cannot be sent unchanged, or would overwrite headers that the gateway must set.
     ///
-    /// `allow_insecure` is passed to [`crate::upstream::address::UpstreamUrl::parse`], which checks an authorization
+    /// `rules` are passed to [`crate::upstream::address::UpstreamUrl::parse`], which checks an authorization
     /// server's address.
-    pub fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
+    pub fn validate(&self, rules: impl Into<AddressRules>) -> Result<(), InvalidCredential> {
         match self {
             Self::Bearer { token } => header_secret("token", token),
             Self::Header { name, prefix, value } => {
@@ -234,7 +235,7 @@ impl Credential {
                     header_secret("headers", &header.value)
                 })
             }
-            Self::Oauth2ClientCredentials(client) => client.validate(allow_insecure),
+            Self::Oauth2ClientCredentials(client) => client.validate(rules.into()),
             Self::AwsSigv4(keys) => keys.validate(),
         }
     }

@@ -17,7 +17,7 @@ use crate::method::Method;
 use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::{KvError, forbids_use, readable_allow_list};
 use crate::token::TokenHash;
-use crate::upstream::address::{InvalidUpstream, UpstreamUrl};
+use crate::upstream::address::{AddressRules, InvalidUpstream, UpstreamUrl};
 use crate::upstream::behaviour::{Behaviour, DEFAULT_TIMEOUT_MS};
 use crate::upstream::settings::RouteSettings;
 use crate::upstream::target::{RouteCredential, Target};
@@ -150,12 +150,13 @@ fn is_default(settings: &RouteSettings) -> bool {
     *settings == RouteSettings::default()
 }
 
-/// Reads the value of `routes` in either version; `allow_insecure` as in [`RouteV2::open`].
-pub fn parse_routes(text: &str, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
+/// Reads the value of `routes` in either version; `rules` are passed to [`UpstreamUrl::parse`].
+pub fn parse_routes(text: &str, rules: impl Into<AddressRules>) -> Result<ParsedRoutes, KvError> {
+    let rules = rules.into();
     let value: Value = serde_json::from_str(text).map_err(|_| KvError::Syntax)?;
     match value.get("v").map(Value::as_u64) {
-        None => crate::v1::kv::routes(&value, allow_insecure),
-        Some(Some(2)) => routes_v2(&value, allow_insecure),
+        None => crate::v1::kv::routes(&value, rules),
+        Some(Some(2)) => routes_v2(&value, rules.allow_insecure),
         Some(_) => Err(KvError::Version),
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! | module | holds |
 //! |---|---|
+//! | [`address`] | addresses as people write them |
 //! | [`clock`], [`timeout`] | time, pauses, an end to waiting |
 //! | [`env`](mod@env) | variables and bindings, the isolate's configuration |
 //! | [`kv`], [`queue`] | typed KV entries and queue messages |
@@ -13,6 +14,7 @@
 
 #![warn(missing_docs)]
 
+pub mod address;
 pub mod clock;
 pub mod credential;
 pub mod crypto;

@@ -179,6 +179,33 @@ test("422: outside local development upstreams must be public and https", async 
   }
 });
 
+test("a host in Unicode is stored in Punycode, and refused if it means a private one", async () => {
+  const token_url = "https://bücher.example/token";
+  const made = await create("admin", {
+    backend_url: "https://Bu\u0308cher。example/ä",
+    credential: { ...oauth2, token_url },
+  });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  assert.equal(made.body.upstream.backend_url, "https://xn--bcher-kva.example/%C3%A4");
+  assert.equal(made.body.upstream.credential.origin, "https://xn--bcher-kva.example");
+  const at = `/api/routes/${made.body.id}`;
+  const moved = await as(system, "admin", "PUT", at, { backend_url: "https://münchen.example" });
+  assert.equal(moved.body.upstream.backend_url, "https://xn--mnchen-3ya.example/");
+  const credential = await as(system, "admin", "PUT", `${at}/credential`, { ...oauth2, token_url });
+  assert.equal(credential.status, 200, JSON.stringify(credential.body));
+  const kv = { routes: { [`/api/r${counter++}`]: { url: "https://bücher.example/v1" } } };
+  const imported = await as(system, "admin", "POST", "/api/import", { mode: "check", kv, tables: {} });
+  assert.deepEqual([imported.body.created, imported.body.refused], [1, 0], JSON.stringify(imported.body));
+  const strict = await startSystem({ apiVars: { ALLOW_INSECURE_UPSTREAMS: "false" } });
+  try {
+    const backend_url = "https://１２７。０。０。１";
+    const answer = await as(strict, "admin", "POST", "/api/routes", good({ backend_url }));
+    assert.deepEqual([answer.status, fields(answer)], [422, ["backend_url"]]);
+  } finally {
+    await strict.stop();
+  }
+});
+
 test("409: a path belongs to one route", async () => {
   const made = await create("admin");
   const twice = await create("admin", { path: made.body.path });

@@ -33,6 +33,12 @@ test("the admin API deploys with its databases, KV and both queues", () => {
     assert.match(output, binding);
 });
 
+test("no Worker carries the tables of Unicode for hosts", () => {
+  const lock = readFileSync(path.join(root, "Cargo.lock"), "utf8");
+  const adapter = lock.match(/name = "idna_adapter"\nversion = "(.*)"/)?.[1];
+  assert.equal(adapter, "1.0.0", "see `url` in Cargo.toml");
+});
+
 for (const [worker, most] of /** @type {any[][]} */ ([
   ["gateway", 400],
   ["admin-api", 1024],

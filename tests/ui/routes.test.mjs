@@ -124,6 +124,23 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
   });
 }
 
+test("an upstream's host may be typed in Unicode", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/routes");
+  await page.getByRole("button", { name: "Create route" }).click();
+  const form = dialog(page);
+  await form.getByLabel("Name", { exact: false }).first().fill("Books");
+  await form.getByLabel("Path", { exact: false }).first().fill("/api/books");
+  await form.getByLabel("Upstream address").fill("https://bücher.example/v1");
+  await form.getByLabel("Sample path below the route").fill("/a");
+  assert.equal(await form.locator("[data-preview]").textContent(), "https://xn--bcher-kva.example/v1/a");
+  await form.getByRole("button", { name: "Create route" }).click();
+  await form.waitFor({ state: "detached" });
+  await page.getByRole("link", { name: "Books" }).waitFor();
+  assertNoProblems(page);
+  await page.context().close();
+});
+
 test("a blank secret keeps the current one, and another origin requires it again", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/routes");

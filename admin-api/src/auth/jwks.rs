@@ -7,8 +7,7 @@ use edge::log::{Source, log};
 use edge::timeout::within;
 use serde::Deserialize;
 use std::cell::RefCell;
-use url::Url;
-use worker::Fetch;
+use worker::{Fetch, Method, Request};
 
 /// The time for which a key set is used before it is fetched again.
 const MAX_AGE_MS: i64 = HOUR_MS;
@@ -178,9 +177,9 @@ async fn ask(
 }
 
 async fn fetch(address: &str) -> Result<Vec<Jwk>, String> {
-    let url = Url::parse(address).map_err(|e| e.to_string())?;
+    let sent = Request::new(address, Method::Get).map_err(|e| e.to_string())?;
     let request = async {
-        let mut response = Fetch::Url(url).send().await.map_err(|e| e.to_string())?;
+        let mut response = Fetch::Request(sent).send().await.map_err(|e| e.to_string())?;
         if response.status_code() != 200 {
             return Err(format!("status {}", response.status_code()));
         }

@@ -47,7 +47,7 @@ pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportRe
     let attempt = Attempt { deed: Deed::Import, id: None, team: None };
     let grant = call.authorize(caller, Subject::default(), attempt)?;
     let request = asked.read(call)?;
-    let plan = plan(&request.kv, &request.tables, call.config.allow_insecure_upstreams);
+    let plan = plan(&request.kv, &request.tables, call.config.addresses);
     check_size(&plan)?;
     let db = call.db()?;
     let applies = request.mode == ImportMode::Apply;

@@ -8,7 +8,7 @@ use domain::credential::Credential;
 use domain::error::FieldError;
 use domain::method::Method;
 use domain::problem::Invalid;
-use domain::upstream::address::UpstreamUrl;
+use domain::upstream::address::{AddressRules, UpstreamUrl};
 use domain::upstream::behaviour::MAX_TIMEOUT_MS;
 use domain::upstream::cors::is_origin;
 use domain::upstream::settings::RouteSettings;
@@ -68,14 +68,14 @@ pub struct RouteChange {
 }
 
 impl CreateRouteRequest {
-    /// Checks every field and returns the route. `allow_insecure` admits plain HTTP and private hosts (local
-    /// development).
-    pub fn validate(self, allow_insecure: bool) -> Result<NewRoute, Vec<FieldError>> {
+    /// Checks every field and returns the route.
+    pub fn validate(self, rules: impl Into<AddressRules>) -> Result<NewRoute, Vec<FieldError>> {
+        let rules = rules.into();
         let mut errors = Vec::new();
         let name = check_name("name", &self.name, &mut errors);
         let path =
             self.path.parse::<RoutePath>().map_err(|why| errors.push(FieldError::new("path", why))).ok();
-        let upstream = check_upstream(&self.backend_url, allow_insecure, &mut errors);
+        let upstream = check_upstream(&self.backend_url, rules, &mut errors);
         let description = check_description(self.description, &mut errors);
         let tags = check_tags(self.tags, &mut errors);
         let methods = check_methods(&self.methods, &mut errors);
@@ -83,7 +83,7 @@ impl CreateRouteRequest {
         let cors_origins = check_origins(self.cors_origins, &mut errors);
         self.settings.check(&mut errors);
         if let Some(credential) = &self.credential {
-            check_credential("credential.", credential, allow_insecure, &mut errors);
+            check_credential("credential.", credential, rules, &mut errors);
         }
         match (path, upstream) {
             (Some(path), Some(upstream)) if errors.is_empty() => Ok(NewRoute {
@@ -106,16 +106,16 @@ impl CreateRouteRequest {
 }
 
 impl UpdateRouteRequest {
-    /// Checks the fields that are given and returns the change. `allow_insecure` admits plain HTTP and
-    /// private hosts (local development).
-    pub fn validate(self, allow_insecure: bool) -> Result<RouteChange, Vec<FieldError>> {
+    /// Checks the fields that are given and returns the change.
+    pub fn validate(self, rules: impl Into<AddressRules>) -> Result<RouteChange, Vec<FieldError>> {
+        let rules = rules.into();
         let mut errors = Vec::new();
         if let Some(settings) = &self.settings {
             settings.check(&mut errors);
         }
         let change = RouteChange {
             name: self.name.map(|name| check_name("name", &name, &mut errors)),
-            upstream: self.backend_url.and_then(|url| check_upstream(&url, allow_insecure, &mut errors)),
+            upstream: self.backend_url.and_then(|url| check_upstream(&url, rules, &mut errors)),
             description: self.description.map(|text| check_description(text, &mut errors)),
             tags: self.tags.map(|tags| check_tags(tags, &mut errors)),
             methods: self.methods.map(|methods| check_methods(&methods, &mut errors)),
@@ -133,18 +133,16 @@ impl UpdateRouteRequest {
 pub fn check_credential(
     prefix: &str,
     credential: &Credential,
-    allow_insecure: bool,
+    rules: impl Into<AddressRules>,
     errors: &mut Vec<FieldError>,
 ) {
-    if let Err(invalid) = credential.validate(allow_insecure) {
+    if let Err(invalid) = credential.validate(rules) {
         errors.push(FieldError::new(format!("{prefix}{}", invalid.field), invalid.reason.clone()));
     }
 }
 
-fn check_upstream(text: &str, allow_insecure: bool, errors: &mut Vec<FieldError>) -> Option<UpstreamUrl> {
-    UpstreamUrl::parse(text, allow_insecure)
-        .map_err(|why| errors.push(FieldError::new("backend_url", why)))
-        .ok()
+fn check_upstream(text: &str, rules: AddressRules, errors: &mut Vec<FieldError>) -> Option<UpstreamUrl> {
+    UpstreamUrl::parse(text, rules).map_err(|why| errors.push(FieldError::new("backend_url", why))).ok()
 }
 
 fn check_tags(tags: Vec<String>, errors: &mut Vec<FieldError>) -> Vec<String> {

@@ -4,7 +4,7 @@ use super::{InvalidCredential, header_secret, invalid, sendable, word};
 use crate::encoding::base64;
 use crate::problem::Invalid;
 use crate::secret::{Reveal, Secret};
-use crate::upstream::address::UpstreamUrl;
+use crate::upstream::address::{AddressRules, UpstreamUrl};
 use serde::{Deserialize, Serialize};
 
 /// A client of an OAuth 2 authorization server.
@@ -50,8 +50,8 @@ impl ClientCredentials {
         Secret::new(format!("Basic {}", base64(pair.as_bytes())))
     }
 
-    pub(super) fn validate(&self, allow_insecure: bool) -> Result<(), InvalidCredential> {
-        if UpstreamUrl::parse(&self.token_url, allow_insecure).is_err() {
+    pub(super) fn validate(&self, rules: AddressRules) -> Result<(), InvalidCredential> {
+        if UpstreamUrl::parse(&self.token_url, rules).is_err() {
             return Err(invalid("token_url", &Invalid::TokenUrl));
         }
         let is_text = |c: char| ('\u{20}'..='\u{7e}').contains(&c);

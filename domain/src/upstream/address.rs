@@ -14,6 +14,24 @@ pub use crate::problem::InvalidUpstream;
 /// The longest address, in bytes.
 const MAX_LEN: usize = 2_000;
 
+/// The rules for addresses, which depend on the stage and on who wrote the address.
+#[derive(Clone, Copy, Debug)]
+pub struct AddressRules {
+    /// Whether `http:` and private hosts are admitted, and nothing else beyond (local development).
+    pub allow_insecure: bool,
+    /// Writes an address in ASCII, its host in Punycode, by the platform's parser: the `url` crate is built without
+    /// the tables of Unicode that this takes. It is asked for addresses with other characters alone, and returns them
+    /// unchanged if they are none.
+    pub to_ascii: fn(&str) -> String,
+}
+
+impl From<bool> for AddressRules {
+    /// Makes the rules for stored addresses, whose hosts are in ASCII, from `allow_insecure`.
+    fn from(allow_insecure: bool) -> Self {
+        Self { allow_insecure, to_ascii: str::to_owned }
+    }
+}
+
 /// An address that an upstream may have: its path is the base of every call's.
 ///
 /// It is written as the URL's text and read only by [`UpstreamUrl::parse`], since the rules depend on the stage.
@@ -21,13 +39,20 @@ const MAX_LEN: usize = 2_000;
 pub struct UpstreamUrl(Url);
 
 impl UpstreamUrl {
-    /// Reads a configured address. `allow_insecure` (local development) admits `http:` and private hosts, and
-    /// nothing else.
-    pub fn parse(text: &str, allow_insecure: bool) -> Result<Self, InvalidUpstream> {
+    /// Reads a configured address.
+    pub fn parse(text: &str, rules: impl Into<AddressRules>) -> Result<Self, InvalidUpstream> {
+        Self::read(text, rules.into())
+    }
+
+    fn read(
+        text: &str,
+        AddressRules { allow_insecure, to_ascii }: AddressRules,
+    ) -> Result<Self, InvalidUpstream> {
         if text.len() > MAX_LEN {
             return Err(InvalidUpstream::Length);
         }
-        let url = Url::parse(text.trim()).map_err(|_| InvalidUpstream::Syntax)?;
+        let ascii = (!text.is_ascii()).then(|| to_ascii(text.trim()));
+        let url = Url::parse(ascii.as_deref().unwrap_or(text.trim())).map_err(|_| InvalidUpstream::Syntax)?;
         // Percent-encoding makes some addresses longer, and the longer one is stored and read again.
         if url.as_str().len() > MAX_LEN {
             return Err(InvalidUpstream::Length);
@@ -147,6 +172,21 @@ mod tests {
         assert_eq!(UpstreamUrl::parse(&grows, false), Err(InvalidUpstream::Length));
         let kept = UpstreamUrl::parse(&format!("https://x.example/{}", "é".repeat(300)), false).unwrap();
         assert_eq!(UpstreamUrl::parse(kept.as_str(), false), Ok(kept));
+    }
+
+    /// On a Worker and in a browser the platform translates (`tests/api/routes.test.mjs`, `tests/ui/routes.test.mjs`).
+    #[test]
+    fn a_host_in_unicode_is_read_as_the_platform_writes_it() {
+        fn to_ascii(text: &str) -> String {
+            text.replace("bücher", "xn--bcher-kva").replace("１２７。０", "127.0")
+        }
+        let rules = AddressRules { allow_insecure: false, to_ascii };
+        let read = |text| UpstreamUrl::parse(text, rules).map(String::from);
+        assert_eq!(read(" https://bücher.example/ä ").unwrap(), "https://xn--bcher-kva.example/%C3%A4");
+        assert_eq!(read("https://１２７。０.0.1"), Err(InvalidUpstream::PrivateHost));
+        assert_eq!(read("https://other-bücher-ü.example"), Err(InvalidUpstream::Syntax));
+        assert_eq!(UpstreamUrl::parse("https://bücher.example", false), Err(InvalidUpstream::Syntax));
+        assert!(UpstreamUrl::parse("https://xn--bcher-kva.example", false).is_ok());
     }
 
     #[test]

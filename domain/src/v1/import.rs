@@ -19,7 +19,7 @@ use crate::id::{RouteId, TeamId, TokenId};
 use crate::problem::{ImportNote, Problem};
 use crate::time::{UnixMs, parse_v1};
 use crate::token::TokenHash;
-use crate::upstream::address::UpstreamUrl;
+use crate::upstream::address::{AddressRules, UpstreamUrl};
 use crate::upstream::target::RouteCredential;
 use crate::usage::{UsageEvent, clip};
 use crate::v1::auth::secret_value;
@@ -150,8 +150,12 @@ impl Plan {
     }
 }
 
-/// Reads a dump. `allow_insecure` is passed to [`UpstreamUrl::parse`].
-pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow_insecure: bool) -> Plan {
+/// Reads a dump. `rules` are passed to [`UpstreamUrl::parse`].
+pub fn plan(
+    kv: &BTreeMap<String, Value>,
+    tables: &BTreeMap<Table, Value>,
+    rules: impl Into<AddressRules>,
+) -> Plan {
     let mut plan = Plan::default();
     let kv = &crate::collect::map(kv.iter().map(|(key, value)| (key.clone(), unwrapped(key, value))));
     let mut rows = |table: Table, name: &str| {
@@ -167,7 +171,7 @@ pub fn plan(kv: &BTreeMap<String, Value>, tables: &BTreeMap<Table, Value>, allow
 
     plan_tokens(&mut plan, kv, &token_rows);
     plan_teams(&mut plan, &team_rows);
-    plan_routes(&mut plan, kv, &route_rows, allow_insecure);
+    plan_routes(&mut plan, kv, &route_rows, rules.into());
     calls::plan_calls(&mut plan, call_rows);
     for key in kv.keys() {
         let is_known =
@@ -296,7 +300,7 @@ fn plan_teams(plan: &mut Plan, rows: &[Row]) {
     plan.teams.extend(teams.into_values());
 }
 
-fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allow_insecure: bool) {
+fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], rules: AddressRules) {
     let about = |path: &str| rows.iter().find(|row| text(row, &["path"]) == Some(path));
     let table = match kv.get(crate::kv::ROUTES_KEY) {
         None => Value::Null,
@@ -305,8 +309,7 @@ fn plan_routes(plan: &mut Plan, kv: &BTreeMap<String, Value>, rows: &[Row], allo
     if table == Value::Bool(false) {
         plan.refuse("route", "routes", ImportNote::RoutesNotJson);
     }
-    let parsed =
-        table.as_object().and_then(|_| crate::kv::parse_routes(&table.to_string(), allow_insecure).ok());
+    let parsed = table.as_object().and_then(|_| crate::kv::parse_routes(&table.to_string(), rules).ok());
     plan.has_route_table = parsed.is_some();
     if let Some(parsed) = parsed {
         for path in parsed.unreadable {

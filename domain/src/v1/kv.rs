@@ -17,7 +17,7 @@ use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::KvError;
 use crate::time::parse_v1;
 use crate::token::TokenHash;
-use crate::upstream::address::UpstreamUrl;
+use crate::upstream::address::{AddressRules, UpstreamUrl};
 use crate::upstream::behaviour::Behaviour;
 use crate::upstream::target::{RouteCredential, Target};
 use crate::usage::clip;
@@ -93,12 +93,12 @@ pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
     })
 }
 
-pub(crate) fn routes(value: &Value, allow_insecure: bool) -> Result<ParsedRoutes, KvError> {
+pub(crate) fn routes(value: &Value, rules: AddressRules) -> Result<ParsedRoutes, KvError> {
     let entries = value.as_object().ok_or(KvError::Syntax)?;
     let mut unreadable = Vec::new();
     let mut routes = Vec::with_capacity(entries.len());
     for (path, entry) in entries {
-        match route(path, entry, allow_insecure) {
+        match route(path, entry, rules) {
             Some(route) => routes.push(route),
             None => unreadable.push(path.clone()),
         }
@@ -110,7 +110,7 @@ pub(crate) fn routes(value: &Value, allow_insecure: bool) -> Result<ParsedRoutes
     Ok(ParsedRoutes { table, unreadable })
 }
 
-fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
+fn route(path: &str, entry: &Value, rules: AddressRules) -> Option<Route> {
     let url = entry.as_str().or_else(|| entry.get("url").and_then(Value::as_str))?;
     let tags = entry.get("tags").and_then(Value::as_array).into_iter().flatten();
     let credential = match entry.get("auth").filter(|auth| !auth.is_null()) {
@@ -128,7 +128,7 @@ fn route(path: &str, entry: &Value, allow_insecure: bool) -> Option<Route> {
             tags: tags.filter_map(Value::as_str).map(str::to_owned).collect(),
             methods: vec![],
         },
-        target: Target { upstream: UpstreamUrl::parse(url, allow_insecure).ok()?, credential },
+        target: Target { upstream: UpstreamUrl::parse(url, rules).ok()?, credential },
         behaviour: Behaviour::default(),
     })
 }

@@ -33,7 +33,7 @@ pub async fn create(call: &Call, asked: Asked<CreateRouteRequest>) -> Answer<Rou
     let caller = call.caller()?;
     let attempt = attempt(Deed::CreateRoute, None);
     let grant = call.authorize(caller, Subject::default(), attempt)?;
-    let route = asked.read(call)?.validate(call.config.allow_insecure_upstreams)?;
+    let route = asked.read(call)?.validate(call.config.addresses)?;
     let db = call.db()?;
     let taken = || Failure::conflict("path", Clash::PathTaken);
     if store::id_of(&db, route.path.as_str()).await?.is_some() {
@@ -76,7 +76,7 @@ pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<Rou
     let id = call.id().to_owned();
     let attempt = attempt(Deed::UpdateRoute, Some(&id));
     let grant = call.authorize(caller, Subject::default(), attempt)?;
-    let change = asked.read(call)?.validate(call.config.allow_insecure_upstreams)?;
+    let change = asked.read(call)?.validate(call.config.addresses)?;
     let db = call.db()?;
     let before = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, before.view.version)?;

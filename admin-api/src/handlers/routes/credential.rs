@@ -27,7 +27,7 @@ pub async fn set_credential(call: &Call, asked: Asked<Credential>) -> Answer<Rou
     let grant = call.authorize(caller, Subject::default(), attempt)?;
     let credential = asked.read(call)?;
     let mut errors = Vec::new();
-    check_credential("", &credential, call.config.allow_insecure_upstreams, &mut errors);
+    check_credential("", &credential, call.config.addresses, &mut errors);
     if !errors.is_empty() {
         return Err(errors.into());
     }

@@ -43,7 +43,7 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
     let route = route_of(row).ok_or_else(|| Failure::Internal("the route cannot be read".to_owned()))?;
     // The rules may have changed since the route was made.
     let route = route
-        .open(call.config.allow_insecure_upstreams)
+        .open(call.config.addresses.allow_insecure)
         .map_err(|_| Failure::conflict("backend_url", Clash::NotCallable))?;
     let url = url_of(&route, request.path.as_deref().unwrap_or_default())?;
 

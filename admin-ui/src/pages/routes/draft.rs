@@ -11,7 +11,7 @@ use contract::routes::{
 };
 use domain::credential::CredentialKind;
 use domain::error::FieldError;
-use domain::upstream::address::UpstreamUrl;
+use domain::upstream::address::{AddressRules, UpstreamUrl};
 use std::rc::Rc;
 
 /// The form as it is typed in; lists are separated by commas or spaces.
@@ -86,21 +86,21 @@ impl Draft {
     }
 
     /// Finds errors by the API's own rules, before it is called.
-    pub fn errors(&self, route: Option<&RouteView>, is_local: bool) -> Vec<FieldError> {
+    pub fn errors(&self, route: Option<&RouteView>, rules: AddressRules) -> Vec<FieldError> {
         let Some(route) = route else {
-            return self.create().validate(is_local).err().unwrap_or_default();
+            return self.create().validate(rules).err().unwrap_or_default();
         };
-        let mut errors = self.update(route).validate(is_local).err().unwrap_or_default();
+        let mut errors = self.update(route).validate(rules).err().unwrap_or_default();
         if let Some(credential) = self.credential.credential(kind_of(Some(route))) {
-            check_credential("credential.", &credential, is_local, &mut errors);
+            check_credential("credential.", &credential, rules, &mut errors);
         }
         errors
     }
 
     /// Whether the credential of `route` would be lost: it is sealed to another origin than the one typed in.
-    pub fn drops_credential(&self, route: Option<&RouteView>, is_local: bool) -> bool {
+    pub fn drops_credential(&self, route: Option<&RouteView>, rules: AddressRules) -> bool {
         let credential = route.and_then(|route| route.upstream.as_ref()).and_then(|u| u.credential.as_ref());
-        let origin = UpstreamUrl::parse(&self.backend_url, is_local).ok().map(|url| url.origin());
+        let origin = UpstreamUrl::parse(&self.backend_url, rules).ok().map(|url| url.origin());
         credential.zip(origin).is_some_and(|(credential, origin)| {
             credential.origin != origin && self.credential.credential(Some(credential.kind)).is_none()
         })
@@ -180,22 +180,22 @@ mod tests {
         assert_eq!(sent(&draft), json!({}));
         let renamed = Draft { name: "AI".into(), tags: "ai beta".into(), timeout_s: String::new(), ..draft };
         assert_eq!(sent(&renamed), json!({"name":"AI","tags":["ai","beta"],"timeout_ms":null}));
-        assert_eq!(renamed.errors(Some(&route()), false), []);
+        assert_eq!(renamed.errors(Some(&route()), false.into()), []);
     }
 
     #[test]
     fn a_new_route_is_checked_field_by_field() {
         let draft = Draft { path: "api".into(), timeout_s: "x".into(), ..Draft::of(None) };
-        let fields: Vec<_> = draft.errors(None, false).into_iter().map(|error| error.field).collect();
+        let fields: Vec<_> = draft.errors(None, false.into()).into_iter().map(|error| error.field).collect();
         assert_eq!(fields, ["name", "path", "backend_url", "timeout_ms"]);
     }
 
     #[test]
     fn another_origin_drops_the_credential_and_another_path_does_not() {
         let at = |url: &str| Draft { backend_url: url.into(), ..Draft::of(Some(&route())) };
-        assert!(at("https://evil.example/v1").drops_credential(Some(&route()), false));
-        assert!(!at("https://api.openai.com/v2").drops_credential(Some(&route()), false));
-        assert!(!at("https://api.openai.com/v2").drops_credential(None, false));
+        assert!(at("https://evil.example/v1").drops_credential(Some(&route()), false.into()));
+        assert!(!at("https://api.openai.com/v2").drops_credential(Some(&route()), false.into()));
+        assert!(!at("https://api.openai.com/v2").drops_credential(None, false.into()));
     }
 
     #[test]

@@ -34,7 +34,7 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
     let i18n = use_i18n();
     let (api, me, toast) = (use_api(), use_me(), use_toast());
     let on_saved = use_saved(&props.on_changed, &props.on_close);
-    let is_local = use_config().is_local();
+    let rules = use_config().addresses();
     let routes = use_routes().state.ready().cloned().unwrap_or_default();
     let on_done = {
         let i18n = i18n.clone();
@@ -50,7 +50,7 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
         use_form(
             || Draft::of(props.route.as_deref()),
             move |draft: &Draft| {
-                let errors = draft.errors(checked.as_deref(), is_local);
+                let errors = draft.errors(checked.as_deref(), rules);
                 if errors.is_empty() { Ok(draft.clone()) } else { Err(errors) }
             },
             move |draft| save(api.clone(), sent.clone(), draft),
@@ -75,7 +75,7 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
             } else {
                 <p class="tm-subtle">{ i18n.t("credential.role") }</p>
             }
-            if draft.drops_credential(route, is_local) {
+            if draft.drops_credential(route, rules) {
                 <Notice tone={Tone::Warning} title={i18n.t("credential.will-drop")} />
             }
             { labels(&i18n, &form) }

@@ -6,7 +6,7 @@ use crate::hooks::{setter, use_id};
 use crate::i18n::use_i18n;
 use domain::access::path::{RequestPath, RoutePath};
 use domain::problem::Problem;
-use domain::upstream::address::UpstreamUrl;
+use domain::upstream::address::{AddressRules, UpstreamUrl};
 use domain::upstream::{Mount, build_url};
 use yew::prelude::*;
 
@@ -24,7 +24,7 @@ pub fn Preview(props: &PreviewProps) -> Html {
     let sample = use_state_eq(|| "/models?limit=5".to_owned());
     let id = use_id();
     let on_change = setter(&sample);
-    let url = upstream_url(&props.path, &props.backend_url, &sample, config.is_local());
+    let url = upstream_url(&props.path, &props.backend_url, &sample, config.addresses());
     html! {
         <div class="tm-fieldset" role="group" aria-labelledby={id.clone()}>
             <p class="tm-heading" {id}>{ i18n.t("preview.title") }</p>
@@ -46,10 +46,10 @@ fn upstream_url(
     path: &str,
     backend_url: &str,
     sample: &str,
-    allow_insecure: bool,
+    rules: impl Into<AddressRules>,
 ) -> Result<String, Problem> {
     let path = path.parse::<RoutePath>()?;
-    let upstream = UpstreamUrl::parse(backend_url, allow_insecure)?;
+    let upstream = UpstreamUrl::parse(backend_url, rules)?;
     let (below, query) = sample.split_once('?').map_or((sample, None), |(path, query)| (path, Some(query)));
     // Cannot fail: a route's path begins with a slash.
     let asked = RequestPath::parse(&format!("{}{below}", path.as_str()))

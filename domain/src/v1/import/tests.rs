@@ -70,6 +70,16 @@ fn entries_that_cannot_be_imported_are_named() {
     assert!(plan.tokens.is_empty() && plan.routes.is_empty());
 }
 
+#[test]
+fn a_route_to_a_host_in_unicode_is_read_as_the_platform_writes_it() {
+    let routes = json!({"/api/books": "https://bücher.example/v1"});
+    let kv = [("routes".to_owned(), routes)].into();
+    let to_ascii = |text: &str| text.replace("bücher", "xn--bcher-kva");
+    let plan = plan(&kv, &BTreeMap::new(), AddressRules { allow_insecure: false, to_ascii });
+    let (route, _) = &plan.routes[0];
+    assert_eq!(route.upstream.as_str(), "https://xn--bcher-kva.example/v1");
+}
+
 /// Parity fault 5: a missing credential meant the call went out without one.
 #[test]
 fn a_route_takes_its_secret_along_or_is_disabled() {

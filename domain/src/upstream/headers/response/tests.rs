@@ -53,6 +53,13 @@ fn addresses_lead_back_to_the_gateway_without_the_credential() {
         ("location", "?page=2&key=VENDOR-SECRET%2F1", "https://gw.example/api/x/items?page=2"),
         ("location", "https://o.example/?key=own&to=1", "https://o.example/?key=own&to=1"),
         ("location", "https://o.example/?t=VENDOR-SECRET%2f1&a=1", "https://o.example/?a=1"),
+        // An address that is not read, here for its host, is left as it is, without the credential.
+        ("location", "https://bücher.example/?t=VENDOR-SECRET%2f1&a=1", "https://bücher.example/?a=1"),
+        (
+            "link",
+            "<https://bücher.example/?key=VENDOR-SECRET/1>; rel=next",
+            "<https://bücher.example/>; rel=next",
+        ),
         ("content-location", "/v1/items?key=VENDOR-SECRET/1", "https://gw.example/api/x/items"),
         ("azure-asyncoperation", "https://h.example/v1/op/1?v=2", "https://gw.example/api/x/op/1?v=2"),
         ("operation-location", "https://h.example/v1/op/1", "https://gw.example/api/x/op/1"),
