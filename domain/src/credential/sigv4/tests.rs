@@ -1,4 +1,5 @@
 use super::*;
+use crate::time::parse_v1;
 use serde_json::Value;
 
 struct Case {
@@ -49,7 +50,7 @@ fn case(value: &Value) -> Case {
             region: text(&value["region"]),
             service: text(&value["service"]),
         },
-        at: text(&value["timestamp"]).parse::<DateTime<chrono::Utc>>().unwrap().timestamp_millis(),
+        at: parse_v1(&text(&value["timestamp"])).unwrap(),
         method: method.to_owned(),
         path: path.to_owned(),
         query,
@@ -126,7 +127,7 @@ fn the_s3_example_of_the_documentation_holds() {
         headers: &[("range".into(), "bytes=0-9".into())],
         payload: &Payload::Empty,
     };
-    let at = "2013-05-24T00:00:00Z".parse::<DateTime<chrono::Utc>>().unwrap().timestamp_millis();
+    let at = parse_v1("2013-05-24T00:00:00Z").unwrap();
     let added = sign(&request, &keys, at);
     let authorization = added.iter().find(|(name, _)| *name == "authorization").unwrap().1.expose();
     assert_eq!(
