@@ -224,10 +224,11 @@ impl Credential {
                 if !(1..=MAX_HEADERS).contains(&headers.len()) {
                     return Err(invalid("headers", &Invalid::Headers { most: MAX_HEADERS }));
                 }
-                let mut names: Vec<_> = headers.iter().map(|h| h.name.to_ascii_lowercase()).collect();
-                names.sort_unstable();
-                names.dedup();
-                if names.len() < headers.len() {
+                let earlier = |i| headers.iter().take(i);
+                let is_twice = |(i, h): (usize, &HeaderValue)| {
+                    earlier(i).any(|other| other.name.eq_ignore_ascii_case(&h.name))
+                };
+                if headers.iter().enumerate().any(is_twice) {
                     return Err(invalid("headers", &Invalid::HeaderTwice));
                 }
                 headers.iter().try_for_each(|header| {
