@@ -9,7 +9,13 @@ const EVENTS = ["fetch", "queue", "scheduled"];
 /** What the shim itself uses. */
 const SYSTEM = ["__wbg_reset_state", "__worker_init_state"];
 
-/** The shim with a method for each function, and a class for each class, that the module exports. */
+/** The classes that Durable Objects are made of. `worker` exports others, which nothing here uses. */
+const durableObjects = () =>
+  [...readFileSync(path.join(root, "wrangler.toml"), "utf8").matchAll(/^class_name = "(\w+)"/gm)].map(
+    ([, name]) => name,
+  );
+
+/** The shim with a method for each function, and a class for each Durable Object, that the module exports. */
 function shimFor(module) {
   const exported = (kind) =>
     [...module.matchAll(new RegExp(`^export (?:async )?${kind} (\\w+)`, "gm"))].map(([, name]) => name);
@@ -20,23 +26,49 @@ function shimFor(module) {
         ? `Entrypoint.prototype.${name} = function ${name} (arg) { return exports.${name}.call(this, arg, this.env, this.ctx); }`
         : `Entrypoint.prototype.${name} = exports.${name};`,
     );
-  const classes = exported("class").map(
-    (name) => `export const ${name} = new Proxy(exports.${name}, classProxyHooks);`,
-  );
+  const durable = durableObjects();
+  const classes = exported("class")
+    .filter((name) => durable.includes(name))
+    .map((name) => `export const ${name} = new Proxy(exports.${name}, classProxyHooks);`);
   const shim = readFileSync(path.join(root, "scripts/build/worker-shim.template"), "utf8");
   return [shim.replace("$HANDLERS", () => handlers.join("\n")), ...classes].join("\n");
 }
 
-/** Fills the empty folder `to` with what cargo compiled to `wasm`. Without `wasmOpt` that stays as it is. */
-export async function layOutWorker(to, { wasm, bindgen, wasmOpt }) {
+/** The module in a form from which a bundler leaves out a class that nobody uses. */
+const separable = (module) =>
+  module
+    .replace(/^if \(Symbol\.dispose\) .*\n/gm, "")
+    .replaceAll("new FinalizationRegistry(", "/* @__PURE__ */ new FinalizationRegistry(");
+
+/** The description of a program, for wasm-metadce, of which `script` uses a part. */
+function graphOf(program, script) {
+  const used = new Set([...script.matchAll(/\.(\w+)/g)].map(([, name]) => name));
+  const names = WebAssembly.Module.exports(new WebAssembly.Module(program)).map(({ name }) => name);
+  const nodes = names.filter((name) => used.has(name)).map((name) => ({ name, export: name }));
+  return JSON.stringify([{ name: "script", reaches: nodes.map(({ name }) => name), root: true }, ...nodes]);
+}
+
+/** Leaves out what `script` does not use, and optimises the rest for size. The result has no names of functions. */
+async function shrink(program, script, { wasmOpt, metadce }) {
+  const graph = `${program}.graph`;
+  writeFileSync(graph, graphOf(readFileSync(program), script));
+  await run(metadce, ["--all-features", program, "--graph-file", graph, "-o", program], { quiet: true });
+  rmSync(graph);
+  // Compact imports are read by the newest runtimes alone.
+  const features = ["--all-features", "--disable-compact-imports"];
+  await run(wasmOpt, [...features, "-Os", "--converge", program, "-o", program], { quiet: true });
+}
+
+/** Fills the empty folder `to` with what cargo compiled to `wasm`. Without `optimizer` that stays as it is. */
+export async function layOutWorker(to, { wasm, bindgen, optimizer }) {
   await run(bindgen, ["worker", wasm, to, "index"], { quiet: true });
-  const program = path.join(to, "index_bg.wasm");
-  // Without the names of functions, which are a tenth of it.
-  if (wasmOpt) await run(wasmOpt, ["--all-features", "-Os", "--converge", program, "-o", program], { quiet: true });
   const { build } = await import("esbuild");
   const index = path.join(to, "index.js");
+  const program = path.join(to, "index_bg.wasm");
+  const module = separable(readFileSync(index, "utf8"));
+  writeFileSync(index, module);
   const bundled = await build({
-    stdin: { contents: shimFor(readFileSync(index, "utf8")), resolveDir: to },
+    stdin: { contents: shimFor(module), resolveDir: to },
     external: ["./index_bg.wasm", "cloudflare:*"],
     format: "esm",
     bundle: true,
@@ -44,8 +76,10 @@ export async function layOutWorker(to, { wasm, bindgen, wasmOpt }) {
     write: false,
     logLevel: "error",
   });
+  const [{ text: script }] = bundled.outputFiles;
   for (const name of readdirSync(to))
     if (name !== "index_bg.wasm") rmSync(path.join(to, name), { recursive: true });
+  if (optimizer) await shrink(program, script, optimizer);
   // Wrangler's bundler does not know the source phase; of wasm the runtime makes a module all the same.
-  writeFileSync(index, bundled.outputFiles[0].text.replace("import source ", "import "));
+  writeFileSync(index, script.replace("import source ", "import "));
 }
