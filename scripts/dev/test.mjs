@@ -24,11 +24,16 @@ const NEEDS = {
 const STEPS = ["lint", "unit", ...Object.keys(NEEDS)];
 
 /** Sizes are those of a release, so the step `build` runs these. */
-const OF_A_RELEASE = ["tests/repo/bundles.test.mjs", "tests/repo/first-load.test.mjs"];
+const OF_A_RELEASE = [
+  "tests/repo/bundles.test.mjs",
+  "tests/repo/first-load.test.mjs",
+  "tests/repo/start-up.test.mjs",
+];
 
 /** These run on the release: it is what is measured, and what is deployed. */
 const ON_THE_RELEASE = [
   ...OF_A_RELEASE,
+  "tests/gateway/speed.test.mjs",
   "tests/operations/deploy.test.mjs",
   "tests/operations/operating.test.mjs",
 ];
@@ -47,6 +52,7 @@ const ALONE = [
   "tests/gateway/credentials.test.mjs",
   "tests/gateway/first-call.test.mjs",
   "tests/gateway/killed.test.mjs",
+  "tests/gateway/speed.test.mjs",
   "tests/gateway/store.test.mjs",
   "tests/gateway/streaming.test.mjs",
   "tests/operations/cost.test.mjs",
@@ -57,6 +63,7 @@ const ALONE = [
   "tests/operations/strict.test.mjs",
   "tests/operations/usage.test.mjs",
   "tests/repo/first-load.test.mjs",
+  "tests/repo/start-up.test.mjs",
 ];
 
 /** Files at a time, on two cores: half of a file's time is waiting. Each lane has 4,000 ports below 32,768. */

@@ -40,8 +40,8 @@ test("no Worker carries the tables of Unicode for hosts", () => {
 });
 
 for (const [worker, most] of /** @type {any[][]} */ ([
-  ["gateway", 400],
-  ["admin-api", 1024],
+  ["gateway", 305],
+  ["admin-api", 830],
 ])) {
   test(`the wasm of ${worker} stays within ${most} KiB gzipped`, (t) => {
     const size =
