@@ -155,6 +155,17 @@ export async function ensureCommands() {
   if (!(await apt("curl", "jq", "procps"))) throw new Error(`the tests need ${missing.join(", ")}`);
 }
 
+/** nginx, the upstream of benchmarks; the command. */
+export async function ensureNginx() {
+  // Debian has it where only root looks.
+  const found = ["/usr/sbin/nginx", "/usr/local/bin/nginx", "/opt/homebrew/bin/nginx"].find((file) =>
+    existsSync(file),
+  );
+  if (found) return found;
+  if (await apt("nginx")) return "/usr/sbin/nginx";
+  throw new Error("the benchmark needs nginx as its upstream: install it (on Debian: apt-get install nginx)");
+}
+
 /** An S3 server that checks signatures and knows `aws-chunked`; the command. */
 export async function ensureS3Server() {
   await ensureTool("s3s-fs", "0.14.1", { flags: ["--features", "binary"] });
