@@ -1,6 +1,7 @@
 // Wraps a built Worker in the tests: its KV, queue, databases and bucket keep production's limits (strict.mjs), can be
 // made to fail or be slow, and count their calls. Everything is passed on to the real bindings; the Worker knows nothing of it.
 import { WorkerEntrypoint } from "cloudflare:workers";
+import { crossings } from "./crossings.mjs";
 import {
   Invocation,
   LIMITS,
@@ -16,6 +17,9 @@ import {
   unacknowledged,
 } from "./strict.mjs";
 
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** By kind: `fail`, `delay_ms` before it is carried out, `late_ms` between that and its response. */
 const faults = {};
 /** `d1` is both databases, `db` and `usage_db` each of them. A fault of `d1` makes both fail. */
 const counts = {
@@ -36,13 +40,17 @@ const location = new Location();
 const writes = new Writes();
 
 async function pass(kinds, forward) {
+  let lateMs = 0;
   for (const kind of [kinds].flat()) {
     counts[kind] += 1;
-    const fault = faults[kind];
-    if (fault?.delay_ms) await new Promise((resolve) => setTimeout(resolve, fault.delay_ms));
-    if (fault?.fail) throw new Error("made to fail: secret-inner-text");
+    const { delay_ms = 0, late_ms = 0, fail = false } = faults[kind] ?? {};
+    if (delay_ms > 0) await sleep(delay_ms);
+    if (fail) throw new Error("made to fail: secret-inner-text");
+    lateMs += late_ms;
   }
-  return forward();
+  const result = await forward();
+  if (lateMs > 0) await sleep(lateMs);
+  return result;
 }
 
 // The `worker` crate checks the class's name.
@@ -235,17 +243,16 @@ export const restartable = (Base) =>
     }
   };
 
-const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
-
 /**
  * The Worker `Base` with its bindings wrapped. `PUT /__faults` sets the faults and returns the counts, `/__strict`
- * returns the refusals. While `consumer.stopped` is set the queue's messages wait.
+ * returns the refusals, `/__wasm` the memory and the crossings (crossings.mjs). While `consumer.stopped` is set the queue's messages wait.
  */
 export const faulty = (Base) =>
   class extends WorkerEntrypoint {
     async fetch(request) {
       const { pathname } = new URL(request.url);
       if (pathname === "/__strict") return Response.json(report());
+      if (pathname === "/__wasm") return Response.json(crossings());
       if (pathname === "/__faults") {
         Object.assign(faults, await request.json());
         return Response.json({ faults, counts });

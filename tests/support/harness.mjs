@@ -13,7 +13,15 @@ import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
 import { DATABASES, startWorkers, takenPorts } from "../../local/system.mjs";
 import { root } from "../../scripts/setup.mjs";
-import { deadLetters, front, strictConfig, strictOptions, strictVars, watch } from "./strictness.mjs";
+import {
+  deadLetters,
+  front,
+  hangingUp,
+  strictConfig,
+  strictOptions,
+  strictVars,
+  watch,
+} from "./strictness.mjs";
 import { mintToken, seal, sha256 } from "./tokens.mjs";
 import { usageOf } from "./usage.mjs";
 
@@ -276,13 +284,11 @@ async function onSockets(
       const batch = messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message }));
       return consumer.queue(queue, batch);
     },
-    /** Calls the gateway through another Worker and hangs up after this many ms or bytes. Returns what had arrived by then. */
-    hangUp: async (where, init = {}, { afterMs = undefined, afterBytes = undefined } = {}) => {
-      const response = await fetch(`http://127.0.0.1:${frontPort}`, {
-        method: "POST",
-        body: JSON.stringify({ where, ...init, afterMs, afterBytes }),
-      });
-      return response.json();
+    ...hangingUp(`http://127.0.0.1:${frontPort}`),
+    /** The uses of a token's limits, from its counter itself. */
+    uses: async (token, limits) => {
+      const body = JSON.stringify({ uses: { limits } });
+      return (await fetch(`${urls.gateway}/__limiter/${token}`, { method: "POST", body })).json();
     },
     /** Stops the consumer, and starts it again; in between the messages wait. */
     consumer: {
@@ -294,6 +300,8 @@ async function onSockets(
       const response = await fetch(`${urls[at]}/__faults`, { method: "PUT", body: JSON.stringify(change) });
       return response.json();
     },
+    /** The gateway's wasm: the size of its memory, and the crossings of its border (crossings.mjs). */
+    wasm: async () => (await fetch(`${urls.gateway}/__wasm`)).json(),
     logs: () => lines.join("\n"),
     stop: () =>
       watched.stopWatching(async () => {

@@ -1,4 +1,5 @@
 // The gateway Worker under production's limits, which the harness starts in its place.
+import "./crossings.mjs";
 import Base, { TokenLimiter as Limiter } from "../../gateway/build/index.js";
 import { faulty, restartable } from "./faulty.mjs";
 

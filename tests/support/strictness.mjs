@@ -19,7 +19,10 @@ function entries(env, folder) {
   const build = path.relative(support, path.join(folder, env, "build"));
   const module = (file) => ({ type: "ESModule", path: path.join(support, file) });
   const contents = readFileSync(name, "utf8").replace(`../../${env}/build`, build);
-  return [{ type: "ESModule", path: name, contents }, module("faulty.mjs"), module("strict.mjs")];
+  return [
+    { type: "ESModule", path: name, contents },
+    ...["crossings.mjs", "faulty.mjs", "strict.mjs"].map(module),
+  ];
 }
 
 /** The options of `startWorkers` that keep both Workers, and every version of them, to production's limits. */
@@ -92,34 +95,44 @@ export function watch(workers, expected = []) {
   };
 }
 
-/**
- * A Worker that calls another by its service binding and hangs up. Then workerd drops the promise of the handler, as
- * it does in production. Closing a socket does not have that effect.
- */
+/** The Worker of front.mjs, which calls the gateway and hangs up. */
 export const front = (port) => ({
   name: "front",
   compatibilityDate: "2026-11-01",
-  modules: true,
+  modulesRoot: support,
+  modules: [{ type: "ESModule", path: path.join(support, "front.mjs") }],
   serviceBindings: { gateway: "gateway" },
   unsafeDirectSockets: [{ host: "127.0.0.1", port }],
-  script: `export default { async fetch(request, env) {
-    const { where, afterMs, afterBytes = Infinity, ...init } = await request.json();
-    const hangUp = new AbortController();
-    if (afterMs !== undefined) setTimeout(() => hangUp.abort(), afterMs);
-    const seen = { status: null, bytes: 0 };
-    try {
-      const response = await env.gateway.fetch("http://front" + where, { redirect: "manual", ...init, signal: hangUp.signal });
-      seen.status = response.status;
-      for await (const chunk of response.body ?? []) {
-        seen.bytes += chunk.length;
-        if (seen.bytes >= afterBytes) { hangUp.abort(); break; }
-      }
-    } catch (error) {
-      if (!hangUp.signal.aborted) throw error;
-    }
-    return Response.json({ ...seen, hung_up: hangUp.signal.aborted });
-  } };`,
 });
+
+/** The harness's calls through that Worker, at this address. */
+export function hangingUp(front) {
+  const ask = async (asked) => {
+    const response = await fetch(front, { method: "POST", body: JSON.stringify(asked) });
+    if (!response.ok) throw new Error(`front: ${await response.text()}`);
+    return response.json();
+  };
+  let calls = 0;
+  return {
+    /**
+     * Calls and hangs up: after this many ms, bytes of the response (0: as soon as it begins) or bytes of the upload, or
+     * when a promise resolves. `init.upload` is `{ bytes, pieces, everyMs }`. Returns what had arrived by then:
+     * `{ status, bytes, hung_up }`.
+     * @param {string} where
+     * @param {Record<string, any>} [init]
+     * @param {{ afterMs?: number, afterBytes?: number, afterSent?: number, when?: Promise<any> }} [moment]
+     */
+    hangUp: async (where, init = {}, { when, ...moment } = {}) => {
+      const number = when && (calls += 1);
+      const call = ask({ where, ...init, ...moment, number });
+      if (when) await Promise.race([when.then(() => ask({ tell: number })), call]);
+      return call;
+    },
+    /** Makes many calls, `atOnce` at a time, each of which hangs up within `withinMs`. Their ids are `ids` and a number. */
+    hangUps: (where, init, { calls, atOnce, withinMs, ids }) =>
+      ask({ where, ...init, calls, atOnce, withinMs, ids }),
+  };
+}
 
 /** Makes a Worker that stores the messages of the dead-letter queue in `letters`, as text. */
 export const deadLetters = (letters) => ({
