@@ -1,7 +1,6 @@
 // Calls that the gateway passes through as they are.
 // Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
-import { request } from "node:http";
 import { after, before, test } from "node:test";
 import { eventually, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
 import { mintToken, sha256 } from "../support/tokens.mjs";
@@ -47,27 +46,6 @@ const ROUTES = [
     "/api/says-query",
     "/says",
     { credential: { kind: "query", parameter: "key", value: "vendor secret&/1" } },
-  ],
-  ["/api/says-bearer", "/says", { credential: { kind: "bearer", token: "vendor-secret-1" } }],
-  [
-    "/api/says-header",
-    "/says",
-    { credential: { kind: "header", name: "X-Vendor-Key", prefix: "Key ", value: "vendor-secret-1" } },
-  ],
-  ["/api/says-basic", "/says", { credential: { kind: "basic", username: "u", password: "vendor-secret-1" } }],
-  [
-    "/api/says-sigv4",
-    "/says",
-    {
-      credential: {
-        kind: "aws_sigv4",
-        access_key_id: "AKIDEXAMPLE",
-        secret_access_key: "s3cret/of+aws",
-        session_token: "session/of+aws",
-        region: "eu-west-1",
-        service: "s3",
-      },
-    },
   ],
 ];
 
@@ -203,49 +181,26 @@ test("a browser's own headers stop at the gateway if it answers for CORS, and ar
 /** An upstream that responds with the headers given as JSON in its path. */
 const says = (route, pairs, init) => call(`${route}?h=${encodeURIComponent(JSON.stringify(pairs))}`, init);
 
-test("no response header holds the credential, whatever the upstream echoes", async () => {
-  for (const [route, secret] of [
-    ["/api/says-query", "vendor secret&/1"],
-    ["/api/says-bearer", "vendor-secret-1"],
-    ["/api/says-header", "vendor-secret-1"],
-    ["/api/says-basic", "vendor-secret-1"],
-    ["/api/says-sigv4", "session/of+aws"],
-  ]) {
-    const form = new URLSearchParams([["key", secret]]).toString();
-    const response = await says(route, [
-      ["Location", `#done`],
-      [
-        "Link",
-        `<${system.upstream.url}/says/items?x=1&${form}&page=2>; rel="next", </says?${form}>; rel=first`,
-      ],
-      ["Content-Location", `/says/items?${form}`],
-      ["Refresh", `5; url=/says?${form}`],
-      ["X-Echo", secret],
-      ["X-Echo-Encoded", encodeURIComponent(encodeURIComponent(secret))],
-      ["X-Echo-Basic", `Basic ${btoa(`u:${secret}`)}`],
-      ["WWW-Authenticate", `Bearer error="${secret}"`],
-      ["Server-Timing", `db;desc="${secret}"`],
-      ["Set-Cookie", `key=${encodeURIComponent(secret)}; Path=/`],
-      ["Set-Cookie", "fine=1; Path=/"],
-      ["X-Fine", "fine"],
-    ]);
-    assert.equal(response.status, 200);
-    const text = [...response.headers].map(([name, value]) => `${name}: ${value}`).join("\n");
-    const plain = decodeURIComponent(decodeURIComponent(text.replaceAll("+", " ")));
-    for (const held of [secret, secret.replaceAll("+", " "), btoa(`u:${secret}`)]) {
-      assert.ok(!text.includes(held) && !plain.includes(held), `${route}: ${text}`);
-    }
-    assert.equal(response.headers.get("x-fine"), "fine");
-    assert.deepEqual(response.headers.getSetCookie(), [`fine=1; Path=${route}`]);
-    assert.match(response.headers.get("server-timing"), /auth;dur/);
-    if (route === "/api/says-query") {
-      const first = `<${system.urls.gateway}/api/says-query>; rel=first`;
-      assert.equal(
-        response.headers.get("link"),
-        `<${system.urls.gateway}/api/says-query/items?x=1&page=2>; rel="next", ${first}`,
-      );
-    }
-  }
+test("a header that holds the credential is withheld, an address is sent on without it", async () => {
+  const secret = "vendor secret&/1";
+  const form = new URLSearchParams([["key", secret]]).toString();
+  const response = await says("/api/says-query", [
+    [
+      "Link",
+      `<${system.upstream.url}/says/items?x=1&${form}&page=2>; rel="next", </says?${form}>; rel=first`,
+    ],
+    ["X-Echo", secret],
+    ["Server-Timing", `db;desc="${secret}"`],
+    ["Set-Cookie", `key=${encodeURIComponent(secret)}; Path=/`],
+    ["Set-Cookie", "fine=1; Path=/"],
+    ["X-Fine", "fine"],
+  ]);
+  const get = (name) => response.headers.get(name);
+  assert.deepEqual([response.status, get("x-echo"), get("x-fine")], [200, null, "fine"]);
+  assert.deepEqual(response.headers.getSetCookie(), ["fine=1; Path=/api/says-query"]);
+  assert.match(get("server-timing"), /^auth;dur/);
+  const at = `${system.urls.gateway}/api/says-query`;
+  assert.equal(get("link"), `<${at}/items?x=1&page=2>; rel="next", <${at}>; rel=first`);
   assert.match(system.logs(), /headers withheld/);
 });
 
@@ -256,13 +211,6 @@ test("an address without a query does not inherit the credential's query", async
     [mapped.pathname, [...mapped.searchParams.keys()], mapped.hash],
     ["/api/says-query", ["h"], "#done"],
   );
-});
-
-test("an upstream's signature, echoed, does not reach the client", async () => {
-  const response = await says("/api/says-sigv4", [["X-Sent", "$authorization"]]);
-  assert.equal(response.status, 200);
-  assert.equal(response.headers.get("x-sent"), null);
-  assert.match(system.upstream.requests.at(-1).headers.authorization, /Signature=[0-9a-f]{64}/);
 });
 
 test("response headers are mapped, joined, renamed and dropped as the table says", async () => {
@@ -388,26 +336,6 @@ test("bodies of every method arrive whole", async () => {
       method,
     );
   }
-});
-
-test("GET with a body and with an announced length of 0 pass like any other", async () => {
-  const send = (method, headers, body) =>
-    new Promise((resolve, reject) => {
-      const outgoing = request(
-        `${system.urls.gateway}/api/plain`,
-        { method, headers: { "x-api-key": token, ...headers } },
-        async (response) => {
-          const chunks = [];
-          for await (const chunk of response) chunks.push(chunk);
-          resolve({ status: response.statusCode, text: Buffer.concat(chunks).toString() });
-        },
-      );
-      outgoing.on("error", reject).end(body);
-    });
-  const search = await send("GET", { "content-length": "13" }, '{"query":"a"}');
-  assert.deepEqual([search.status, JSON.parse(search.text).body], [200, '{"query":"a"}']);
-  assert.equal((await send("GET", { "content-length": "0" })).status, 200);
-  assert.equal((await send("HEAD", { "content-length": "0" })).status, 200);
 });
 
 test("a redirect that keeps its query does not give the vendor's key to the client", async () => {
