@@ -51,6 +51,8 @@ const ALONE = [
   "tests/gateway/ai.test.mjs",
   "tests/gateway/credentials.test.mjs",
   "tests/gateway/first-call.test.mjs",
+  "tests/gateway/hangups-many.test.mjs",
+  "tests/gateway/hangups.test.mjs",
   "tests/gateway/killed.test.mjs",
   "tests/gateway/speed.test.mjs",
   "tests/gateway/store.test.mjs",
