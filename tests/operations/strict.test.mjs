@@ -27,7 +27,7 @@ describe("a Worker that exceeds", () => {
       name: "greedy",
       compatibilityDate: "2026-11-01",
       modulesRoot: root,
-      modules: ["greedy.mjs", "faulty.mjs", "strict.mjs"].map(module),
+      modules: ["greedy.mjs", "crossings.mjs", "faulty.mjs", "strict.mjs"].map(module),
       kvNamespaces: ["TOKENS"],
       d1Databases: ["DB", "USAGE_DB"],
       r2Buckets: ["CALLS"],
