@@ -124,12 +124,15 @@ function begin(method, where, { token = tokens.free, length = 40_000, sent = 20_
 
 test("no breaker opens because clients break off, or send what cannot be sent on", async () => {
   for (let i = 0; i < 8; i++) {
-    for (const [method, where, token] of [
+    for (const [method, where, token, length] of [
       ["PUT", "/api/fo/x"],
+      ["POST", "/api/fo/x"],
+      // Too long to be held and sent again.
+      ["PUT", "/api/fo/x", tokens.free, 100_000_000],
       ["POST", "/api/any/x"],
       ["POST", "/api/ai-any/v1/chat/completions", tokens.budget],
     ]) {
-      const socket = begin(method, where, { token });
+      const socket = begin(method, where, { token, length });
       await sleep(50);
       socket.resetAndDestroy();
     }
@@ -156,4 +159,23 @@ test("a body that cannot be sent a second time is streamed, though its route has
   await eventually(() => text.startsWith("HTTP/1.1 200"));
   assert.equal(sent.body_bytes, 40_000);
   socket.destroy();
+});
+
+test("the time of an upload that is taken in is neither the gateway's nor the upstream's", async () => {
+  for (const [where, token] of [
+    ["/api/ai/v1/chat/completions", tokens.budget],
+    ["/api/asking/v1/chat/completions", tokens.free],
+    ["/api/any/x", tokens.free],
+    ["/api/lambda/x", tokens.free],
+  ]) {
+    const socket = begin("POST", where, { token });
+    let text = "";
+    socket.on("data", (data) => (text += data));
+    await sleep(2_000);
+    socket.write("x".repeat(20_000));
+    await eventually(() => text.startsWith("HTTP/1.1 200"));
+    const [, auth, upstream] = /auth;dur=(\d+), upstream;dur=(\d+)/.exec(text);
+    assert.ok(Number(auth) < 1_000 && Number(upstream) < 1_000, `${where}: ${auth} and ${upstream} ms`);
+    socket.destroy();
+  }
 });

@@ -110,6 +110,7 @@ test("memory stays flat over thousands of hang-ups", async (t) => {
     const many = { calls: 500, atOnce: 50, withinMs: 20, ids };
     await system.hangUps("/api/plain?silent", { headers }, many);
     patient.calls.clear();
+    patient.heard.length = 0;
     return (await system.wasm()).memory;
   };
   const half = async (name) => {

@@ -5,7 +5,7 @@ import { connect } from "node:net";
 import { after, before, test } from "node:test";
 import { keys } from "../support/aws.mjs";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
-import { startPatient } from "../support/patient.mjs";
+import { PIECE, startPatient } from "../support/patient.mjs";
 
 let system;
 let patient;
@@ -248,6 +248,28 @@ for (const [moment, query, afterBytes] of /** @type {[string, string, number][]}
     await leave(await Promise.all(calls), toldLater);
   });
 }
+
+test("its event tells the bytes that it received, not those that were announced", async () => {
+  const kinds = ["slots", "budget", "usage", "failover", "signed"];
+  const drafts = await Promise.all(kinds.map((kind) => draft(kind)));
+  const [early, late] = ["?silent", "?pieces=3&endless&length=1000000"];
+  const calls = drafts.map((drafted, i) =>
+    hangUp(drafted, i === 0 ? early : late, i === 0 ? { afterMs: 500 } : { afterBytes: 50 }),
+  );
+  for (const { kind, id } of await Promise.all(calls)) {
+    const [row] = await eventually(
+      async () => {
+        const events = await system.usage.events({ token_id: `tok_${id}` });
+        const own = events.filter((event) => event.request_id === id);
+        return own.length > 0 && own;
+      },
+      5_000,
+      `an event of ${kind}`,
+    );
+    const wanted = kind === "slots" ? 0 : 3 * PIECE.length;
+    assert.ok(row.bytes_out <= wanted, `${kind}: ${row.bytes_out} bytes`);
+  }
+});
 
 test("nothing came later, no breaker opened, and the gateway is fine", async () => {
   await sleep(2_000);

@@ -172,6 +172,23 @@ test("bytes after a response are part neither of it nor of the next one", async 
   assert.deepEqual([seen.status, seen.body], [200, "ok"]);
 });
 
+for (const host of ["gw:99999", "[::1", "a b", "%zz", "gw/x", "1.2.3.4.5", "xn--a"]) {
+  test(`a request whose address cannot be read (Host: ${host}) is refused as any other`, async () => {
+    let text = "";
+    await new Promise((resolve) => {
+      const port = Number(new URL(system.urls.gateway).port);
+      const socket = connect(port, "127.0.0.1").on("error", resolve).on("close", resolve);
+      socket.on("data", (data) => (text += data));
+      const lines = ["GET /api/echo HTTP/1.1", `host: ${host}`, `x-api-key: ${token}`, "connection: close"];
+      socket.write(`${lines.join("\r\n")}\r\n\r\n`);
+    });
+    const [head, body] = text.split("\r\n\r\n");
+    assert.match(head, /^HTTP\/1.1 4\d\d .*\r\nx-request-id: \w+/is, body);
+    assert.match(body, /"code":"[a-z-]+","request_id":"/);
+    clean(body);
+  });
+}
+
 /** A raw client: sends `text`, and hangs up when `when` says so. */
 function hangUp(text, when) {
   return new Promise((resolve) => {

@@ -199,6 +199,26 @@ test("KV slow: an uncached call waits, a cached one does not, and a read that ta
   assert.equal(await status(gives), 200, "the next call is fine");
 });
 
+test("KV slow: a response that has come is not held back for it, however long the call took", async () => {
+  const routes = JSON.parse(await system.kv.get("routes"));
+  const settings = { cors_origins: ["https://app.example"], timeout_ms: 30_000 };
+  routes.routes.push({ id: "rte_long", path: "/api/long", url: `${system.upstream.url}/slow`, ...settings });
+  await system.kv.put("routes", JSON.stringify({ ...routes, version: routes.version + 1 }));
+  const token = await putToken(system);
+  await eventually(async () => (await status(token, "/api/long?ms=1")) === 200);
+  const started = Date.now();
+  const slow = use(token, "/api/long?ms=11000", { origin: "https://app.example" });
+  try {
+    await sleep(8_000);
+    await system.faults("gateway", { kv_get: { delay_ms: 4_500 } });
+    assert.equal((await slow).status, 200);
+    const took = Date.now() - started;
+    assert.ok(took < 13_500, `${took} ms`);
+  } finally {
+    await system.faults("gateway", { kv_get: {} });
+  }
+});
+
 test("queue down: calls are served and dropped events are counted", async () => {
   const token = await putToken(system);
   await system.faults("gateway", { queue: { fail: true } });

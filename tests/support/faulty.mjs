@@ -250,7 +250,7 @@ export const restartable = (Base) =>
 export const faulty = (Base) =>
   class extends WorkerEntrypoint {
     async fetch(request) {
-      const { pathname } = new URL(request.url);
+      const pathname = URL.parse(request.url)?.pathname ?? "";
       if (pathname === "/__strict") return Response.json(report());
       if (pathname === "/__wasm") return Response.json(crossings());
       if (pathname === "/__faults") {
