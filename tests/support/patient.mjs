@@ -51,6 +51,7 @@ export async function startPatient() {
   server.on("upgrade", (request, socket) => {
     const call = note(request, socket);
     socket.on("close", () => (call.closedAt = Date.now()));
+    socket.on("end", () => socket.destroy()).resume();
   });
   const port = await listen(server);
   const close = () => {
