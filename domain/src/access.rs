@@ -215,6 +215,7 @@ mod tests {
     use super::*;
     use crate::access::scope::{cap_to_check, within_cap};
     use crate::limit::Limits;
+    use crate::limit::ledger::Zone;
     use crate::route::tests::route;
     use crate::stored::Unread;
     use crate::upstream::settings::{AiProvider, Failover, Maintenance};
@@ -233,6 +234,8 @@ mod tests {
             secret_ends_at: None,
             ip_allow: vec![],
             limits: Limits::default(),
+            team_budget: Limits::default(),
+            zone: Zone::default(),
             inject_faults: false,
             version: 1,
         }

@@ -46,7 +46,11 @@ pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> 
         Some(Some(2)) if forbids_use(&value, &TokenRecord::FIELDS) => Err(KvError::NotUnderstood),
         Some(Some(2)) => {
             let record: TokenRecord = serde_json::from_value(value).map_err(|_| KvError::NotUnderstood)?;
-            if record.limits.unread.forbids_use() { Err(KvError::NotUnderstood) } else { Ok(record) }
+            if record.limits.unread.forbids_use() || record.team_budget.unread.forbids_use() {
+                Err(KvError::NotUnderstood)
+            } else {
+                Ok(record)
+            }
         }
         Some(_) => Err(KvError::NotUnderstood),
     }

@@ -10,7 +10,10 @@ use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 
 pub mod ledger;
+pub mod pool;
 mod window;
+pub mod wire;
+mod zone;
 
 /// The most calls of any window, and of AI tokens.
 pub const MAX_COUNT: u64 = 1_000_000_000_000;
@@ -26,12 +29,12 @@ pub const DEFAULT_CEILING_MICROS: u64 = 1_000_000;
 /// Reserved for a call whose length is not known beforehand, in AI tokens.
 pub const DEFAULT_CEILING_TOKENS: u64 = 200_000;
 
-/// A calendar day or month in UTC, so that everybody knows when it begins.
+/// A period of the calendar, in the time zone of the token's team. Weeks begin on Monday.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names say it")]
 pub enum Period {
-    /// A calendar day, UTC.
     Day,
-    /// A calendar month, UTC.
+    Week,
     Month,
 }
 
@@ -44,6 +47,8 @@ pub enum Measure {
     Calls(Period),
     /// Calls that have not ended.
     ConcurrentCalls,
+    /// AI tokens in a sliding window of so many ms.
+    AiTokenRate(i64),
     /// AI tokens in a calendar period.
     AiTokens(Period),
     /// Micro-dollars in a calendar period.
@@ -60,7 +65,25 @@ impl Measure {
     /// Whether it bounds AI tokens or money. A call that costs neither passes it. For one that does, an amount is
     /// reserved before sending and settled afterwards.
     pub fn is_budget(self) -> bool {
-        matches!(self, Self::AiTokens(_) | Self::CostMicros(_))
+        self.bounds_ai_tokens() || self.bounds_cost()
+    }
+
+    /// Whether it bounds AI tokens.
+    pub fn bounds_ai_tokens(self) -> bool {
+        matches!(self, Self::AiTokenRate(_) | Self::AiTokens(_))
+    }
+
+    /// Whether it bounds money.
+    pub fn bounds_cost(self) -> bool {
+        matches!(self, Self::CostMicros(_))
+    }
+
+    /// Returns the length of its sliding window in ms; `None` for a limit without one.
+    pub fn window_ms(self) -> Option<i64> {
+        match self {
+            Self::Rate(ms) | Self::AiTokenRate(ms) => Some(ms),
+            _ => None,
+        }
     }
 
     /// Whether it counts calls, including those that cost nothing.
@@ -80,7 +103,7 @@ impl Measure {
     /// Returns the error for a client that has reached the limit.
     pub fn error(self) -> GatewayError {
         match self {
-            Self::Rate(_) => GatewayError::RateLimitExceeded,
+            Self::Rate(_) | Self::AiTokenRate(_) => GatewayError::RateLimitExceeded,
             Self::Calls(_) => GatewayError::QuotaExceeded,
             Self::ConcurrentCalls => GatewayError::TooManyConcurrentCalls,
             Self::AiTokens(_) | Self::AiTokensPerCall => GatewayError::AiTokenQuotaExceeded,
@@ -92,9 +115,10 @@ impl Measure {
     /// Returns the seconds that it counts over; `None` for a limit without a span of time.
     pub fn window_s(self) -> Option<u64> {
         match self {
-            Self::Rate(ms) => u64::try_from(ms / 1_000).ok(),
+            Self::Rate(ms) | Self::AiTokenRate(ms) => u64::try_from(ms / 1_000).ok(),
             Self::Calls(period) | Self::AiTokens(period) | Self::CostMicros(period) => Some(match period {
                 Period::Day => 86_400,
+                Period::Week => 7 * 86_400,
                 Period::Month => 30 * 86_400,
             }),
             Self::ConcurrentCalls | Self::AiTokensPerCall | Self::CostMicrosPerCall | Self::BodyBytes => None,
@@ -107,8 +131,8 @@ macro_rules! limits {
     ($($(#[doc = $doc:literal])* $field:ident = $kind:ident, $name:literal, $measure:expr, $most:expr;)+) => {
         /// Limits of a token, or of every token of a team that has none of its own; absent is unlimited.
         ///
-        /// Calls per second, minute, hour and day are counted in sliding windows. Calls per month, AI tokens
-        /// and money are counted by calendar day and month in UTC.
+        /// Calls per second, minute, hour and day, and AI tokens per minute, are counted in sliding windows. The
+        /// others are counted by calendar day, week (from Monday) and month, in the team's time zone.
         #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(deny_unknown_fields))]
         #[serde(remote = "Self", default)]
@@ -186,16 +210,22 @@ limits! {
     calls_per_hour = CallsPerHour, "calls-per-hour", Measure::Rate(HOUR_MS), MAX_COUNT;
     /// Calls in any 24 hours.
     calls_per_day = CallsPerDay, "calls-per-day", Measure::Rate(DAY_MS), MAX_COUNT;
-    /// Calls in a calendar month, UTC.
+    /// Calls in a calendar month.
     calls_per_month = CallsPerMonth, "calls-per-month", Measure::Calls(Period::Month), MAX_COUNT;
     /// Calls at once, 1 to 1000. A call lasts until the last byte of its response.
     concurrent_calls = ConcurrentCalls, "concurrent-calls", Measure::ConcurrentCalls, MAX_CONCURRENT;
+    /// Prompt and completion tokens together, in any minute.
+    ai_tokens_per_minute = AiTokensPerMinute, "ai-tokens-per-minute", Measure::AiTokenRate(MINUTE_MS), MAX_COUNT;
     /// Prompt and completion tokens together.
     ai_tokens_per_day = AiTokensPerDay, "ai-tokens-per-day", Measure::AiTokens(Period::Day), MAX_COUNT;
+    /// Prompt and completion tokens together.
+    ai_tokens_per_week = AiTokensPerWeek, "ai-tokens-per-week", Measure::AiTokens(Period::Week), MAX_COUNT;
     /// Prompt and completion tokens together.
     ai_tokens_per_month = AiTokensPerMonth, "ai-tokens-per-month", Measure::AiTokens(Period::Month), MAX_COUNT;
     /// Micro-dollars.
     cost_micros_per_day = CostMicrosPerDay, "cost-micros-per-day", Measure::CostMicros(Period::Day), MAX_MICROS;
+    /// Micro-dollars.
+    cost_micros_per_week = CostMicrosPerWeek, "cost-micros-per-week", Measure::CostMicros(Period::Week), MAX_MICROS;
     /// Micro-dollars.
     cost_micros_per_month = CostMicrosPerMonth, "cost-micros-per-month", Measure::CostMicros(Period::Month), MAX_MICROS;
     /// Micro-dollars reserved for a call whose price is not known beforehand; default 1,000,000. They stay spent
@@ -304,71 +334,4 @@ impl Limits {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::{Value, json};
-
-    #[test]
-    fn names_and_fields_of_limits_are_those_on_the_wire() {
-        for kind in LimitKind::ALL {
-            assert_eq!(serde_json::to_value(kind).unwrap(), kind.as_str());
-            let mut limits = Limits::default();
-            limits.set(*kind, Some(1));
-            assert_eq!(serde_json::to_value(&limits).unwrap(), json!({ kind.field(): 1 }));
-            assert_eq!(kind.field().replace('_', "-"), kind.as_str());
-        }
-    }
-
-    #[test]
-    fn each_limit_is_bounded_on_both_sides_and_defaults_to_the_teams() {
-        for kind in LimitKind::ALL {
-            let with = |value| {
-                let mut limits = Limits::default();
-                limits.set(*kind, Some(value));
-                limits
-            };
-            let is_fine = |value| {
-                let mut errors = vec![];
-                with(value).check("", &mut errors);
-                errors.is_empty()
-            };
-            assert_eq!(
-                [0, 1, kind.most(), kind.most() + 1].map(is_fine),
-                [false, true, true, false],
-                "{kind:?}"
-            );
-            assert_eq!(Limits::default().or(&with(5)), with(5));
-            assert_eq!(with(4).or(&with(5)), with(4));
-        }
-    }
-
-    fn is_looser(before: Value, after: Value) -> bool {
-        let limits = |value| serde_json::from_value::<Limits>(value).unwrap();
-        limits(before).loosened_by(&limits(after))
-    }
-
-    #[test]
-    fn more_none_at_all_and_a_smaller_reservation_are_looser() {
-        let budget = json!({"cost_micros_per_day": 5});
-        for (before, after) in [
-            (json!({"calls_per_day": 5}), json!({"calls_per_day": 6})),
-            (json!({"calls_per_day": 5}), json!({})),
-            (
-                json!({"concurrent_calls": 5, "body_bytes": 9}),
-                json!({"concurrent_calls": 5, "body_bytes": 10}),
-            ),
-            (budget.clone(), json!({"cost_micros_per_day": 5, "cost_micros_per_call": 1})),
-            (budget.clone(), json!({"cost_micros_per_day": 5, "on_limit_failure": "allow"})),
-        ] {
-            assert!(is_looser(before.clone(), after.clone()), "{before} to {after}");
-        }
-        for (before, after) in [
-            (json!({}), json!({"calls_per_day": 6, "cost_micros_per_day": 1, "cost_micros_per_call": 1})),
-            (json!({"calls_per_day": 5}), json!({"calls_per_day": 5})),
-            (json!({"calls_per_day": 5}), json!({"calls_per_day": 4, "calls_per_hour": 9})),
-            (budget.clone(), budget),
-        ] {
-            assert!(!is_looser(before.clone(), after.clone()), "{before} to {after}");
-        }
-    }
-}
+mod tests;

@@ -11,7 +11,7 @@ use domain::credential::Credential;
 use domain::kv::{RouteTableV2, RouteV2, parse_routes};
 use domain::limit::LimitKind;
 use domain::limit::Limits;
-use domain::limit::ledger::{Ask, Command, Granted, Ledger, Limited, Settlement};
+use domain::limit::ledger::{Command, Granted, Ledger, Limited, Settlement, Take, Zone};
 use domain::stored::KvError;
 use domain::token::TokenHash;
 use domain::upstream::settings::{AiProvider, RouteSettings};
@@ -74,7 +74,7 @@ fn nothing_is_written_that_the_first_release_did_not_know_unless_it_is_in_use() 
     let mut ledger = Ledger::default();
     let limits: Limits =
         serde_json::from_value(json!({"calls_per_second": 5, "concurrent_calls": 1})).unwrap();
-    ledger.take(&limits, "c", Ask::default(), 1_780_000_001_000).unwrap();
+    ledger.take(&Take { call: "c".into(), limits, ..Take::default() }, 1_780_000_001_000).unwrap();
     ledger.settle("c", Settlement::NOTHING, 1_780_000_001_000);
     let written = serde_json::to_value(&ledger).unwrap();
     let fields: Vec<&String> = written.as_object().unwrap().keys().collect();
@@ -86,14 +86,14 @@ fn nothing_is_written_that_the_first_release_did_not_know_unless_it_is_in_use() 
 fn a_ledger_of_another_version_is_read_and_what_is_strange_in_it_is_kept() {
     let mut newer: Value = serde_json::from_str(LEDGER).unwrap();
     newer["more"] = json!({"calls-per-week": [[1, 5]]});
-    newer["week"] = json!({"ends_at": 1});
+    newer["quarter"] = json!({"ends_at": 1});
     newer["day"]["images"] = json!(3);
     let mut ledger: Ledger = serde_json::from_value(newer).unwrap();
     let limits: Limits = serde_json::from_value(json!({"calls_per_day": 5})).unwrap();
-    assert_eq!(ledger.uses(&limits, 1_780_000_001_500)[0].used, 1);
+    assert_eq!(ledger.uses(&limits, Zone::default(), 1_780_000_001_500)[0].used, 1);
     let written = serde_json::to_value(&ledger).unwrap();
     assert_eq!(
-        (&written["more"], &written["week"]),
+        (&written["more"], &written["quarter"]),
         (&json!({"calls-per-week": [[1, 5]]}), &json!({"ends_at": 1}))
     );
     // Fewer windows, and no fields at all.

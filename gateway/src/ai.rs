@@ -54,14 +54,14 @@ pub fn metered(permit: &Permit, arrival: &Arrival, table: &RouteTable) -> Option
 /// Reads the request of a call, with its whole body, if a budget must be reserved or usage must be asked for.
 pub async fn read_ask(
     metered: &Metered,
-    limits: &Limits,
+    has_budget: bool,
     arrival: &Arrival,
     body: &mut Body,
 ) -> Result<Option<AiAsk>, JsValue> {
     let Metered { kind, path, settings, .. } = metered;
     // A form with a file states nothing that bounds the call.
     let is_form = arrival.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
-    if is_form || (!limits.has_budget() && !settings.include_usage) {
+    if is_form || (!has_budget && !settings.include_usage) {
         return Ok(None);
     }
     body.take_in(arrival).await?;

@@ -19,6 +19,8 @@ pub struct Config {
     pub stale_max_ms: i64,
     /// Time for which events are collected before they are sent. 0 sends each at once.
     pub usage_flush_ms: u32,
+    /// Time for which an isolate lets a limited token's calls in by itself. 0 asks the counter for each.
+    pub limit_lease_ms: i64,
     pub allow_insecure_upstreams: bool,
     /// Whether each call is logged.
     pub log_calls: bool,
@@ -37,6 +39,7 @@ impl Config {
             credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
             stale_max_ms: i64::from(integer_or(vars, "STALE_MAX_S", 300)?) * 1_000,
             usage_flush_ms: integer_or(vars, "USAGE_FLUSH_MS", 500)?.min(10_000),
+            limit_lease_ms: integer_or(vars, "LIMIT_LEASE_MS", 2_000)?.min(10_000).into(),
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
             log_calls: flag(vars, "LOG_CALLS")?,
             has_metrics: false,
@@ -68,6 +71,7 @@ mod tests {
     fn defaults_are_the_documented_ones() {
         let config = Config::from_vars(&vars(&[])).unwrap();
         assert_eq!((config.stale_max_ms, config.usage_flush_ms), (300_000, 500));
+        assert_eq!(config.limit_lease_ms, 2_000);
         assert!(!config.allow_insecure_upstreams);
     }
 

@@ -114,18 +114,21 @@ async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account)
     if let Some(metered) = ai::metered(&permit, arrival, &routes.table) {
         arrival.is_metered = true;
         let prices = prices(store).await;
-        let asked = ai::read_ask(&metered, &token.limits, arrival, &mut body).await;
+        let asked = ai::read_ask(&metered, token.has_budget(), arrival, &mut body).await;
         let asked = asked.map_err(|cause| {
             log(Source::Request(store.request_id), "the request's body broke off", &format!("{cause:?}"));
             GatewayError::BadGateway
         })?;
-        if token.limits.has_budget() {
+        if token.has_budget() {
             ask = ai::most(asked.as_ref(), &token.limits, &prices);
         }
         ai_call = Some(AiCall { at: metered.at, prices, model: asked.and_then(|ask| ask.model) });
     }
-    let admission = limiter::take(&permit, &arrival.call_id, ask, store).await?;
-    let Admission { uses, reservation } = admission;
+    let admission = match limiter::take_leased(&permit, ask, now()) {
+        Some(admission) => admission,
+        None => limiter::take(&permit, &arrival.call_id, ask, store).await?,
+    };
+    let Admission { uses, reservation, .. } = admission;
     account.uses = uses;
     let called = call(&permit, body, arrival, &routes, store, account).await;
     let charge = |ok| ai_call.as_ref().map_or(Charge::Nothing, |call| call.at.charge(&account.tried, ok));

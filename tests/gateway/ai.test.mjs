@@ -272,6 +272,84 @@ test("200 streams at once near the cap, with hang-ups and a restarted counter, e
   assert.ok(uses.used < cap + reservation, `${uses.used} of ${cap}`);
 });
 
+test("calls by lease, with a counter that restarts, exceed a cap by less than one reservation", async () => {
+  const id = "tok_ai_leased";
+  const body = { model: "demo-1", max_tokens: 20, caller: id };
+  const reservation = JSON.stringify(body).length + 2 * 20;
+  const cap = 400 * reservation;
+  const token = await putToken(system, { id, limits: { cost_micros_per_month: cap } });
+  const before = (await system.faults("gateway")).counts.limiter;
+  const calls = [];
+  for (let i = 0; i < 200; i++) {
+    calls.push(post(token, "/api/vendor/chat/completions", body).then((r) => r.text().then(() => r.status)));
+    await sleep(20);
+  }
+  assert.deepEqual([...new Set(await Promise.all(calls))], [200]);
+  const asked = (await system.faults("gateway")).counts.limiter - before;
+  assert.ok(asked < 150, `${asked} questions for 200 calls`);
+  for (let i = 0; i < 30; i++) {
+    const round = Array.from({ length: 40 }, () => post(token, "/api/vendor/chat/completions", body));
+    if (i % 3 === 0) await fetch(`${system.urls.gateway}/__restart/${id}`);
+    await Promise.all((await Promise.all(round)).map((response) => response.text()));
+  }
+  assert.ok(charged[id] > cap / 2 && charged[id] < cap + reservation, `${charged[id]} of ${cap}`);
+  const uses = await eventually(
+    async () => {
+      const now = await limitUses(id, cap);
+      return now.used >= charged[id] && now;
+    },
+    15_000,
+    "everything being counted",
+  );
+  assert.ok(uses.used + uses.reserved >= charged[id]);
+});
+
+test("ten tokens of a team, with hang-ups and restarts of all counters, pass its budget by less than one reservation", async () => {
+  const team = "attacked";
+  const most = 40;
+  const body = { model: "demo-1", max_tokens: most, stream: true, caller: team };
+  const reservation = JSON.stringify(body).length + 2 * most;
+  const cap = 20 * reservation;
+  const ids = Array.from({ length: 10 }, (_, i) => `tok_ai_team_${i}`);
+  const team_budget = { cost_micros_per_month: cap };
+  const tokens = await Promise.all(ids.map((id) => putToken(system, { id, team, team_budget })));
+  const one = async (i) => {
+    const abort = new AbortController();
+    if (i % 3 === 0) setTimeout(() => abort.abort(), 30 + Math.random() * 200);
+    try {
+      const init = { signal: abort.signal };
+      const response = await post(tokens[i % 10], "/api/vendor/chat/completions", body, init);
+      await response.text();
+      return response.status;
+    } catch {
+      return "gone";
+    }
+  };
+  const restarts = (async () => {
+    for (let i = 0; i < 6; i++) {
+      await sleep(100);
+      await fetch(`${system.urls.gateway}/__restart/${i % 2 ? `team:${team}` : ids[i]}`);
+    }
+  })();
+  const answers = await Promise.all(Array.from({ length: 300 }, (_, i) => one(i)));
+  await restarts;
+  const count = (what) => answers.filter((answer) => answer === what).length;
+  assert.ok(
+    count(200) > 5 && count(429) > 50,
+    JSON.stringify({ ok: count(200), limited: count(429), gone: count("gone"), away: count(503) }),
+  );
+  assert.ok(charged[team] < cap + reservation, `${charged[team]} of ${cap}`);
+  const counted = await eventually(
+    async () => {
+      const [now] = await allUses(`team:${team}`, team_budget);
+      return now.used >= charged[team] && now;
+    },
+    40_000,
+    "the team having heard of everything",
+  );
+  assert.ok(counted.used < 1.1 * cap + reservation, `${counted.used} of ${cap}`);
+});
+
 /** The use of the cap, from the object itself. */
 const limitUses = async (id, cap) => (await allUses(id, { cost_micros_per_month: cap }))[0];
 

@@ -35,6 +35,7 @@ const counts = {
   r2_get: 0,
   r2_put: 0,
   limiter: 0,
+  limiter_rows_written: 0,
 };
 const location = new Location();
 const writes = new Writes();
@@ -229,12 +230,39 @@ function wrap(env) {
   return { ...env, ...Object.fromEntries(replaced) };
 }
 
-/** A Durable Object that is reset by the platform's own means if a request asks for it. */
+/** `target` with some of its members replaced. The platform's methods insist on their own object. */
+const replacing = (target, members) =>
+  new Proxy(target, {
+    get: (_, name) => {
+      if (name in members) return members[name];
+      const value = target[name];
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
+
+/** The state of a Durable Object whose written rows are counted. An alarm is a row. */
+function counted(state) {
+  const { storage } = state;
+  const exec = (query, ...bindings) => {
+    const cursor = storage.sql.exec(query, ...bindings);
+    if (query.startsWith("INSERT")) counts.limiter_rows_written += 1;
+    return cursor;
+  };
+  const setAlarm = (...args) => {
+    counts.limiter_rows_written += 1;
+    return storage.setAlarm(...args);
+  };
+  return replacing(state, {
+    storage: replacing(storage, { sql: replacing(storage.sql, { exec }), setAlarm }),
+  });
+}
+
+/** A Durable Object that is reset by the platform's own means if a request asks for it, and whose rows are counted. */
 export const restartable = (Base) =>
   class extends Base {
     #state;
     constructor(state, env) {
-      super(state, env);
+      super(counted(state), env);
       this.#state = state;
     }
     fetch(request) {

@@ -2,7 +2,8 @@
 
 use crate::access::scope::Scope;
 use crate::id::{TeamId, TokenId};
-use crate::limit::Limits;
+use crate::limit::ledger::{Ask, Take, TeamBudget, Wish, Zone};
+use crate::limit::{Limits, OnLimitFailure};
 use crate::stored::{readable, readable_allow_list};
 use crate::time::UnixMs;
 use ipnet::IpNet;
@@ -54,6 +55,12 @@ pub struct TokenRecord {
     /// The token's own limits, and its team's for each that it lacks.
     #[serde(default, skip_serializing_if = "Limits::is_empty")]
     pub limits: Limits,
+    /// Limits of the AI tokens and money that the team's tokens use together.
+    #[serde(default, skip_serializing_if = "Limits::is_empty")]
+    pub team_budget: Limits,
+    /// The team's time zone: its days, weeks and months count.
+    #[serde(default, skip_serializing_if = "Zone::is_utc")]
+    pub zone: Zone,
     /// Whether its calls may ask for faults, to test a workflow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inject_faults: bool,
@@ -65,9 +72,42 @@ impl TokenRecord {
     /// The version that is written.
     pub const VERSION: u8 = 2;
 
+    /// Whether AI tokens or money are limited, by the token or by its team.
+    pub fn has_budget(&self) -> bool {
+        self.limits.has_budget() || self.team_budget.has_budget()
+    }
+
+    /// Whether a call that may use `ask` must be counted. Budgets never bound one that costs nothing.
+    pub fn counts(&self, ask: Ask) -> bool {
+        self.limits.counts_calls() || (!ask.is_zero() && self.has_budget())
+    }
+
+    /// Returns the fate of calls while the counter cannot be reached.
+    pub fn on_limit_failure(&self) -> OnLimitFailure {
+        let by_default =
+            if self.team_budget.has_budget() { OnLimitFailure::Deny } else { self.limits.on_failure() };
+        self.limits.on_limit_failure.unwrap_or(by_default)
+    }
+
+    /// Returns the question to the token's ledger whether a call may go on. Without the call's id it only brings the
+    /// wish.
+    pub fn take(&self, call: &str, ask: Ask, wish: Option<Wish>) -> Take {
+        let budget =
+            || TeamBudget { id: self.team.clone(), token: self.id.clone(), limits: self.team_budget.clone() };
+        Take {
+            call: call.to_owned(),
+            limits: self.limits.clone(),
+            ask,
+            zone: self.zone,
+            team: self.team_budget.has_budget().then(budget),
+            wish,
+            version: self.version,
+        }
+    }
+
     /// Fields that this version knows. A newer one that adds a field which narrows what a token may do
     /// writes `"critical": ["its_name"]` beside it, and versions without it here refuse the token.
-    pub(crate) const FIELDS: [&str; 13] = [
+    pub(crate) const FIELDS: [&str; 15] = [
         "v",
         "id",
         "name",
@@ -79,6 +119,8 @@ impl TokenRecord {
         "secret_ends_at",
         "ip_allow",
         "limits",
+        "team_budget",
+        "zone",
         "inject_faults",
         "version",
     ];

@@ -1,7 +1,7 @@
-//! The ledger of one token: what it has used, and whether one more call fits.
+//! The ledger of one token, or of one team's budget: what is used, and whether one more call fits.
 //!
-//! One ledger exists per limited token and sees its calls one after the other, so its decisions are exact. It is plain
-//! data, saved after each change, so it continues after a restart.
+//! One ledger exists per limited token and sees what is asked of it one after the other, so its decisions are exact. It
+//! is plain data that is saved ahead of need, so it continues after a restart.
 //!
 //! **Rates** count in sliding windows.
 //!
@@ -9,322 +9,364 @@
 //! response has ended. A call is let in while the spent and the reserved amounts together are below the limit. So the
 //! limit is exceeded by less than one reservation, however many calls run at once. A reservation that is never settled
 //! ends after its lease and stays spent in full.
+//!
+//! **Leases** let an isolate decide by itself for a moment ([`lend`]). Whatever is lent counts as used, so no limit is
+//! passed, and what is unused comes back with the next report.
+
+mod amounts;
+mod lend;
+mod period;
+mod saved;
+mod team;
+
+pub use super::wire::{
+    Ask, Command, Granted, Lease, LimitUse, Limited, Report, Settlement, Slice, Take, TeamBudget, Wish,
+    headers, retry_after_s,
+};
+pub use super::zone::Zone;
 
 use super::window::Sliding;
 use super::{LimitKind, Limits, Measure, Period};
-use crate::stored::{Unread, readable};
-use crate::time::{DAY_MS, UnixMs};
-use chrono::{DateTime, Datelike, Months, Utc};
-use serde::{Deserialize, Deserializer, Serialize};
-use std::collections::BTreeMap;
+use crate::stored::Unread;
+use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, UnixMs};
+use amounts::Amounts;
+use lend::Holder;
+use period::Spent;
+use saved::{Ahead, Saved};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, VecDeque};
+use team::Credit;
 
 /// Time for which a call is told to wait if too many others run.
 const CONCURRENT_RETRY_MS: i64 = 1_000;
-/// Time for which a reservation waits for its settlement. The longest streams of the vendors end earlier.
-pub const LEASE_MS: i64 = 15 * 60_000;
+/// Time for which a reservation waits for its settlement or for another word of its call.
+pub const LEASE_MS: i64 = 15 * MINUTE_MS;
+/// Time for which an ended call is known, so that what was asked of it and comes late changes nothing.
+const REMEMBER_MS: i64 = MINUTE_MS;
+/// The most calls that are remembered.
+const MOST_REMEMBERED: usize = 1_024;
 
-/// The sliding windows, each with its length in ms.
-fn rates() -> impl Iterator<Item = (LimitKind, i64)> {
-    LimitKind::ALL.iter().filter_map(|kind| match kind.measure() {
-        Measure::Rate(length) => Some((*kind, length)),
-        _ => None,
-    })
-}
-
-/// How far one limit is used up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct LimitUse {
-    /// The limit.
-    pub kind: LimitKind,
-    /// Its value.
-    pub limit: u64,
-    /// The amount spent; for a sliding window, the calls in it now.
-    pub used: u64,
-    /// Held for calls that have not ended.
-    pub reserved: u64,
-    /// When the whole limit is free again, unix ms.
-    pub resets_at: UnixMs,
-}
-
-impl LimitUse {
-    /// Returns what is neither used nor reserved.
-    pub fn remaining(&self) -> u64 {
-        self.limit.saturating_sub(self.used).saturating_sub(self.reserved)
-    }
-}
-
-/// Upper bound of what a call may use; zero for calls to non-AI routes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ask {
-    /// AI tokens.
-    pub tokens: u64,
-    /// Micro-dollars.
-    pub micros: u64,
-}
-
-/// Actual use of a call; `None` is unknown and keeps the reservation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Settlement {
-    /// AI tokens.
-    pub tokens: Option<u64>,
-    /// Micro-dollars.
-    pub micros: Option<u64>,
-}
-
-impl Settlement {
-    /// Settlement of a call that was never sent.
-    pub const NOTHING: Self = Self { tokens: Some(0), micros: Some(0) };
-}
-
-/// A question to the ledger's keeper, as JSON.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Command {
-    /// May the call go on, and what is reserved for it? The response is a `Result<Granted, Limited>`.
-    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
-    Take { call: String, limits: Limits, ask: Ask },
-    /// The call has ended. The response says whether its reservation was open.
-    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
-    Settle { call: String, settlement: Settlement },
-    /// How far are these limits used up? The response is a `Vec<LimitUse>`.
-    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
-    Uses { limits: Limits },
-}
-
-/// The response for a call that is let in.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Granted {
-    /// Without the limits of a newer version.
-    #[serde(deserialize_with = "readable")]
-    pub uses: Vec<LimitUse>,
-    /// Whether the call must be settled when it ends.
-    pub to_settle: bool,
-}
-
-/// The response for a call that is refused.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limited {
-    /// A limit of a newer version is read as one of calls a minute.
-    #[serde(deserialize_with = "known_kind")]
-    pub kind: LimitKind,
-    /// Milliseconds until the limit has room for one call.
-    pub retry_after_ms: i64,
-    /// How far each limit is used up.
-    #[serde(deserialize_with = "readable")]
-    pub uses: Vec<LimitUse>,
-}
-
-fn known_kind<'de, D: Deserializer<'de>>(d: D) -> Result<LimitKind, D::Error> {
-    let name = String::deserialize(d)?;
-    let known =
-        LimitKind::deserialize(serde::de::value::StrDeserializer::<serde::de::value::Error>::new(&name));
-    Ok(known.unwrap_or(LimitKind::CallsPerMinute))
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// An amount held for a call, or lent to an isolate.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Reservation {
-    tokens: u64,
-    micros: u64,
+    #[serde(flatten)]
+    held: Ask,
     ends_at: UnixMs,
+    /// Set if it is held by leases. Versions without leases read a call of the same amount.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    holder: Option<Holder>,
 }
 
-/// Use in one calendar day or month, named by its end.
+impl Reservation {
+    fn slots(&self) -> u64 {
+        self.holder.as_ref().map_or(1, |holder| holder.slots)
+    }
+}
+
+/// A reservation that ended before its settlement came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-struct Spent {
-    ends_at: UnixMs,
-    calls: u64,
-    tokens: u64,
-    micros: u64,
+struct Late {
+    /// The amount that it has cost so far.
+    charged: Ask,
+    /// Amounts that its holder had reported as spent before.
+    spent: Ask,
+    forget_at: UnixMs,
 }
 
-impl Spent {
-    fn roll(&mut self, now: UnixMs, end: fn(UnixMs) -> UnixMs) {
-        if now >= self.ends_at {
-            *self = Self { ends_at: end(now), ..Self::default() };
-        }
-    }
-
-    fn add(&mut self, tokens: u64, micros: u64) {
-        self.tokens = self.tokens.saturating_add(tokens);
-        self.micros = self.micros.saturating_add(micros);
-    }
+/// A call of which something was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    call: String,
+    at: UnixMs,
+    /// Whether it was settled.
+    has_ended: bool,
 }
 
-fn end_of_day(now: UnixMs) -> UnixMs {
-    now - now.rem_euclid(DAY_MS) + DAY_MS
-}
-
-fn end_of_month(now: UnixMs) -> UnixMs {
-    let first = |at: DateTime<Utc>| at.date_naive().with_day(1)?.checked_add_months(Months::new(1));
-    DateTime::from_timestamp_millis(now)
-        .and_then(first)
-        .and_then(|date| date.and_hms_opt(0, 0, 0))
-        .map_or(now + 30 * DAY_MS, |end| end.and_utc().timestamp_millis())
-}
-
-/// Usage and open reservations of one token.
+/// Usage, open reservations and leases.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Saved", into = "Saved")]
 pub struct Ledger {
     /// By the limit's name; those of a newer version are kept untouched.
     windows: BTreeMap<String, Sliding>,
     day: Spent,
+    /// `None` while nothing is limited by the week.
+    week: Option<Spent>,
     month: Spent,
-    /// By the call's id.
+    /// By the call's id, or by that of an isolate or a token.
     open: BTreeMap<String, Reservation>,
+    late: BTreeMap<String, Late>,
+    /// `None` while no team's budget counts.
+    team: Option<Credit>,
     /// The latest time seen: a clock that steps back must not free anything.
     clock: UnixMs,
+    zone: Zone,
     unread: Unread,
-}
-
-/// Windows that are saved by their place in a list: the first version reads exactly these. Later ones are
-/// saved by name.
-const LISTED: [LimitKind; 4] =
-    [LimitKind::CallsPerSecond, LimitKind::CallsPerMinute, LimitKind::CallsPerHour, LimitKind::CallsPerDay];
-
-/// A ledger as it is saved. Versions before and after this one read it: absent fields are
-/// empty, and unknown ones are kept.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-struct Saved {
-    windows: Vec<Sliding>,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    more: BTreeMap<String, Sliding>,
-    day: Spent,
-    month: Spent,
-    open: BTreeMap<String, Reservation>,
-    clock: UnixMs,
-    #[serde(flatten)]
-    unread: Unread,
-}
-
-impl From<Saved> for Ledger {
-    fn from(saved: Saved) -> Self {
-        let Saved { windows: listed, more: mut windows, day, month, open, clock, unread } = saved;
-        windows.extend(LISTED.iter().map(|kind| kind.as_str().to_owned()).zip(listed));
-        Self { windows, day, month, open, clock, unread }
-    }
-}
-
-impl From<Ledger> for Saved {
-    fn from(ledger: Ledger) -> Self {
-        let Ledger { windows: mut more, day, month, open, clock, unread } = ledger;
-        let windows = LISTED.iter().map(|kind| more.remove(kind.as_str()).unwrap_or_default()).collect();
-        Self { windows, more, day, month, open, clock, unread }
-    }
+    /// The calls of the last minute, as far as they fit. Not saved.
+    known: VecDeque<Known>,
+    /// The newest version of the token's record. Not saved.
+    version: u64,
+    ahead: Ahead,
 }
 
 impl Ledger {
-    /// Lets one more call in, or says which limit is reached. A call that holds a reservation is let
-    /// in again and counted once, so it may be asked for again if the response was lost.
+    /// Lets one more call in, or says which limit is reached. A call that was let in is let in again and counted once,
+    /// so it may be asked for again if the response was lost.
     ///
     /// # Errors
     /// The limit that frees last, since before that the call would be refused again.
-    pub fn take(
-        &mut self,
-        limits: &Limits,
-        call: &str,
-        ask: Ask,
-        now: UnixMs,
-    ) -> Result<Granted, Box<Limited>> {
-        let now = self.advance(now);
-        if self.open.contains_key(call) {
-            return Ok(Granted { uses: self.uses_now(limits, now), to_settle: true });
-        }
-        let uses = self.uses_now(limits, now);
-        let costs = ask != Ask::default();
-        let reached =
-            uses.iter().filter(|used| used.remaining() == 0 && (costs || !used.kind.measure().is_budget()));
-        let free_at = |used: &LimitUse| match (used.kind.measure(), self.windows.get(used.kind.as_str())) {
-            (Measure::Rate(length), Some(window)) => window.free_at(used.limit, length, now),
-            _ => used.resets_at,
+    pub fn take(&mut self, take: &Take, now: UnixMs) -> Result<Granted, Box<Limited>> {
+        let now = self.prepare(&take.limits, take.zone, now);
+        self.version = self.version.max(take.version);
+        self.ahead.bound_by(&take.limits, take.wish.is_some());
+        let wish = take.wish.as_ref().filter(|wish| self.hear(&wish.report, now) && wish.calls > 0);
+        let granted = |ledger: &Self, to_settle, lease: Option<Lease>| {
+            let but = take.wish.as_ref().filter(|_| lease.is_some()).map(|wish| wish.report.from.as_str());
+            Granted {
+                uses: ledger.uses_but(but, &take.limits, now),
+                to_settle,
+                lease,
+                version: ledger.version,
+            }
         };
-        if let Some((kind, at)) = reached.map(|used| (used.kind, free_at(used))).max_by_key(|(_, at)| *at) {
-            return Err(Box::new(Limited { kind, retry_after_ms: (at - now).max(1), uses }));
+        if self.open.contains_key(&take.call) {
+            return Ok(granted(self, true, None));
         }
-        for (kind, length) in rates() {
-            self.windows.entry(kind.as_str().to_owned()).or_default().add(length, now);
+        let costs = !take.ask.is_zero();
+        let known = self.known.iter().rev().find(|known| known.call == take.call);
+        let (is_known, has_ended) = (known.is_some(), known.is_some_and(|known| known.has_ended));
+        if !take.call.is_empty() && !is_known {
+            self.check(&take.limits, costs, now)?;
+            self.count(&take.limits, 1, now);
+            self.remember(&take.call, false, now);
         }
-        self.day.calls += 1;
-        self.month.calls += 1;
-        let to_settle = costs || limits.concurrent_calls.is_some();
+        if let Some(lease) = wish.and_then(|wish| self.lend(take, wish, now)) {
+            return Ok(granted(self, false, Some(lease)));
+        }
+        let holds = costs || take.limits.concurrent_calls.is_some();
+        let to_settle = holds && !has_ended && !take.call.is_empty();
         if to_settle {
-            let held = Reservation { tokens: ask.tokens, micros: ask.micros, ends_at: now + LEASE_MS };
-            self.open.insert(call.to_owned(), held);
+            self.ahead.grant(Amounts { held: take.ask, slots: 1, ..Amounts::default() });
+            let held = Reservation { held: take.ask, ends_at: now + LEASE_MS, holder: None };
+            self.open.insert(take.call.clone(), held);
         }
-        Ok(Granted { uses: self.uses_now(limits, now), to_settle })
+        Ok(granted(self, to_settle, None))
     }
 
-    /// Ends a reservation. One that is not open (settled before, or ended) changes nothing, so a
-    /// settlement may be sent again. Returns whether it was open.
+    /// Ends a reservation. A settlement may be sent again. One that comes after the reservation's end adds what that
+    /// was too low by; one that comes before its call lets that call hold nothing. Returns whether it was open.
     pub fn settle(&mut self, call: &str, settlement: Settlement, now: UnixMs) -> bool {
-        self.advance(now);
-        let Some(held) = self.open.remove(call) else { return false };
-        self.spend(settlement.tokens.unwrap_or(held.tokens), settlement.micros.unwrap_or(held.micros));
+        let now = self.advance(now);
+        self.remember(call, true, now);
+        if let Some(held) = self.open.remove(call) {
+            let actual = settlement.amounts(held.held);
+            self.spend(actual, now);
+            self.ahead.grant(Amounts { held: actual.less(held.held), ..Amounts::default() });
+            self.ahead.change(true);
+            self.tell_team(now);
+            return true;
+        }
+        if let Some(late) = self.late.get(call) {
+            self.hear_late(call, settlement.amounts(late.charged), now);
+        }
+        false
+    }
+
+    /// Keeps a reservation for another [`LEASE_MS`]. Returns whether it was open.
+    pub fn renew(&mut self, call: &str, now: UnixMs) -> bool {
+        let now = self.advance(now);
+        let Some(held) = self.open.get_mut(call) else { return false };
+        held.ends_at = now + LEASE_MS;
+        self.ahead.change(true);
+        self.tell_team(now);
         true
     }
 
     /// Returns how far each of the limits is used up.
-    pub fn uses(&mut self, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
-        let now = self.advance(now);
-        self.uses_now(limits, now)
+    pub fn uses(&mut self, limits: &Limits, zone: Zone, now: UnixMs) -> Vec<LimitUse> {
+        let now = self.prepare(limits, zone, now);
+        self.uses_but(None, limits, now)
     }
 
-    fn spend(&mut self, tokens: u64, micros: u64) {
-        self.day.add(tokens, micros);
-        self.month.add(tokens, micros);
+    /// Refuses if a limit is reached. Budgets never refuse a call that costs nothing.
+    fn check(&self, limits: &Limits, costs: bool, now: UnixMs) -> Result<(), Box<Limited>> {
+        let uses = self.uses_but(None, limits, now);
+        let is_reached =
+            |used: &&LimitUse| used.remaining() == 0 && (costs || !used.kind.measure().is_budget());
+        let free_at = |used: &LimitUse| {
+            let window = used.kind.measure().window_ms().zip(self.windows.get(used.kind.as_str()));
+            let Some((length, window)) = window else { return used.resets_at };
+            // What is lent may come back at any time.
+            match used.limit.saturating_sub(used.reserved) {
+                0 => now + CONCURRENT_RETRY_MS,
+                room => window.free_at(room, length, now),
+            }
+        };
+        let reached = uses.iter().filter(is_reached).map(|used| (used.kind, free_at(used)));
+        let Some((kind, at)) = reached.max_by_key(|(_, at)| *at) else { return Ok(()) };
+        Err(Box::new(Limited { kind, retry_after_ms: (at - now).max(1), uses }))
+    }
+
+    /// Counts calls wherever a limit counts them.
+    fn count(&mut self, limits: &Limits, calls: u64, at: UnixMs) {
+        for (kind, _) in limits.iter() {
+            if let Measure::Rate(length) = kind.measure() {
+                self.windows.entry(kind.as_str().to_owned()).or_default().add(calls, length, at);
+            }
+        }
+        self.count_in_periods(calls);
+    }
+
+    fn count_in_periods(&mut self, calls: u64) {
+        for spent in [Some(&mut self.day), self.week.as_mut(), Some(&mut self.month)].into_iter().flatten() {
+            spent.calls = spent.calls.saturating_add(calls);
+        }
+        self.ahead.grant(Amounts { calls, ..Amounts::default() });
+    }
+
+    fn spend(&mut self, used: Ask, now: UnixMs) {
+        for spent in [Some(&mut self.day), self.week.as_mut(), Some(&mut self.month)].into_iter().flatten() {
+            spent.add(used);
+        }
+        for (kind, length) in windows() {
+            if let (true, Some(window)) =
+                (kind.measure().bounds_ai_tokens(), self.windows.get_mut(kind.as_str()))
+            {
+                window.add(used.tokens, length, now);
+            }
+        }
+        if let Some(team) = &mut self.team {
+            team.ever = team.ever.plus(used);
+        }
+    }
+
+    /// Charges what a reservation was too low by, if it ended before its settlement.
+    fn hear_late(&mut self, id: &str, spent: Ask, now: UnixMs) {
+        let Some(late) = self.late.get_mut(id) else { return };
+        let missing = spent.less(late.spent).less(late.charged);
+        late.charged = late.charged.plus(missing);
+        self.spend(missing, now);
+        self.ahead.grant(Amounts { held: missing, ..Amounts::default() });
+    }
+
+    fn remember(&mut self, call: &str, has_ended: bool, now: UnixMs) {
+        self.known.push_back(Known { call: call.to_owned(), at: now, has_ended });
+        if self.known.len() > MOST_REMEMBERED {
+            self.known.pop_front();
+        }
+    }
+
+    /// Brings the ledger to `now` and to the limits in force.
+    fn prepare(&mut self, limits: &Limits, zone: Zone, now: UnixMs) -> UnixMs {
+        self.zone = zone;
+        let is_limited = |kind: &LimitKind| limits.get(*kind).is_some();
+        let weekly = |kind: &&LimitKind| {
+            matches!(kind.measure(), Measure::AiTokens(Period::Week) | Measure::CostMicros(Period::Week))
+        };
+        if self.week.is_none() && LimitKind::ALL.iter().filter(weekly).any(is_limited) {
+            self.week = Some(Spent::default());
+        }
+        for (kind, _) in windows() {
+            match self.windows.get(kind.as_str()) {
+                None if is_limited(&kind) => {
+                    self.windows.insert(kind.as_str().to_owned(), Sliding::default());
+                    self.keep_lent_calls();
+                }
+                Some(window) if window.is_empty() && !is_limited(&kind) => {
+                    self.windows.remove(kind.as_str());
+                }
+                _ => {}
+            }
+        }
+        self.advance(now)
     }
 
     /// Forgets counts that have left their windows, and spends reservations whose lease has ended.
     fn advance(&mut self, now: UnixMs) -> UnixMs {
         let now = now.max(self.clock);
         self.clock = now;
-        self.day.roll(now, end_of_day);
-        self.month.roll(now, end_of_month);
-        for (kind, length) in rates() {
+        let (day, month) =
+            (self.day.roll(&self.zone, Period::Day, now), self.month.roll(&self.zone, Period::Month, now));
+        let week = self.week.as_mut().is_some_and(|week| week.roll(&self.zone, Period::Week, now));
+        if day || week || month {
+            self.keep_lent_calls();
+        }
+        for (kind, length) in windows() {
             if let Some(window) = self.windows.get_mut(kind.as_str()) {
                 window.forget(length, now);
             }
         }
+        while self.known.front().is_some_and(|known| known.at + REMEMBER_MS <= now) {
+            self.known.pop_front();
+        }
+        self.late.retain(|_, late| late.forget_at > now);
         let mut ended = Ask::default();
-        self.open.retain(|_, held| {
+        let late = &mut self.late;
+        self.open.retain(|id, held| {
             let lasts = held.ends_at > now;
-            if !lasts {
-                ended.tokens = ended.tokens.saturating_add(held.tokens);
-                ended.micros = ended.micros.saturating_add(held.micros);
+            if !lasts && !held.held.is_zero() {
+                ended = ended.plus(held.held);
+                let spent = held.holder.as_ref().map_or_else(Ask::default, |holder| holder.spent);
+                late.insert(id.clone(), Late { charged: held.held, spent, forget_at: now + DAY_MS });
             }
             lasts
         });
-        self.spend(ended.tokens, ended.micros);
+        self.spend(ended, now);
         now
     }
 
-    fn uses_now(&self, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
-        let held =
-            |part: fn(&Reservation) -> u64| self.open.values().map(part).fold(0_u64, u64::saturating_add);
-        let spent = |period| match period {
-            Period::Day => &self.day,
-            Period::Month => &self.month,
-        };
+    fn out(&self) -> Ask {
+        self.open.values().fold(Ask::default(), |sum, held| sum.plus(held.held))
+    }
+
+    /// Shortens a time so that it ends in the current day, week and month.
+    fn within_periods(&self, ms: i64, now: UnixMs) -> i64 {
+        let ends = [Some(self.day), self.week, Some(self.month)].into_iter().flatten();
+        ends.map(|spent| spent.ends_at - now).fold(ms, i64::min)
+    }
+
+    fn period(&self, period: Period) -> Spent {
+        match period {
+            Period::Day => self.day,
+            Period::Week => self.week.unwrap_or_default(),
+            Period::Month => self.month,
+        }
+    }
+
+    /// Returns how far each limit is used up, without what is lent to `but`.
+    fn uses_but(&self, but: Option<&str>, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
+        let own = but.and_then(|id| self.open.get(id));
+        let own_calls = own.and_then(|held| held.holder.as_ref()).map_or(0, |holder| holder.calls);
+        let others = || self.open.iter().filter(|(id, _)| Some(id.as_str()) != but).map(|(_, held)| held);
+        let held = others().fold(Ask::default(), |sum, held| sum.plus(held.held));
         let one = |(kind, limit): (LimitKind, u64)| {
-            let (used, reserved, resets_at) = match kind.measure() {
-                Measure::Rate(length) => {
-                    let window = self.windows.get(kind.as_str());
-                    let resets_at = window.map_or(now, |window| window.free_at(1, length, now));
-                    (window.map_or(0, Sliding::count), 0, resets_at)
-                }
-                Measure::Calls(period) => (spent(period).calls, 0, spent(period).ends_at),
+            let measure = kind.measure();
+            let window = self.windows.get(kind.as_str());
+            let counted = window.map_or(0, Sliding::count);
+            let free_at = |length| window.map_or(now, |window| window.free_at(1, length, now));
+            let (used, reserved, resets_at) = match measure {
+                Measure::Rate(SECOND_MS) => (
+                    counted,
+                    others().filter_map(|held| held.holder.as_ref()).map(Holder::share).sum(),
+                    free_at(SECOND_MS),
+                ),
+                Measure::Rate(length) => (counted.saturating_sub(own_calls), 0, free_at(length)),
+                Measure::AiTokenRate(length) => (counted, held.tokens, free_at(length)),
                 Measure::ConcurrentCalls => {
-                    (0, u64::try_from(self.open.len()).unwrap_or(u64::MAX), now + CONCURRENT_RETRY_MS)
+                    (0, others().map(Reservation::slots).sum(), now + CONCURRENT_RETRY_MS)
+                }
+                Measure::Calls(period) => {
+                    let spent = self.period(period);
+                    (spent.calls.saturating_sub(own_calls), 0, spent.ends_at)
                 }
                 Measure::AiTokens(period) => {
-                    (spent(period).tokens, held(|r| r.tokens), spent(period).ends_at)
+                    let spent = self.period(period);
+                    (spent.tokens, held.tokens, spent.ends_at)
                 }
                 Measure::CostMicros(period) => {
-                    (spent(period).micros, held(|r| r.micros), spent(period).ends_at)
+                    let spent = self.period(period);
+                    (spent.micros, held.micros, spent.ends_at)
                 }
                 Measure::AiTokensPerCall | Measure::CostMicrosPerCall | Measure::BodyBytes => return None,
             };
@@ -334,24 +376,9 @@ impl Ledger {
     }
 }
 
-/// `Retry-After` in whole seconds, never 0.
-pub fn retry_after_s(retry_after_ms: i64) -> i64 {
-    retry_after_ms.max(1).saturating_add(999) / 1_000
-}
-
-/// The values of `RateLimit-Policy` and `RateLimit`
-/// (draft-ietf-httpapi-ratelimit-headers-10): quota and window, what remains and when it resets.
-pub fn headers(uses: &[LimitUse], now: UnixMs) -> Option<(String, String)> {
-    let mut policy = Vec::with_capacity(uses.len());
-    let mut standing = Vec::with_capacity(uses.len());
-    for used in uses {
-        let name = used.kind.as_str();
-        let window = used.kind.measure().window_s().map(|s| format!(";w={s}")).unwrap_or_default();
-        policy.push(format!("\"{name}\";q={}{window}", used.limit));
-        let reset = retry_after_s(used.resets_at - now);
-        standing.push(format!("\"{name}\";r={};t={reset}", used.remaining()));
-    }
-    (!uses.is_empty()).then(|| (policy.join(", "), standing.join(", ")))
+/// The limits that have a sliding window, each with its length in ms.
+fn windows() -> impl Iterator<Item = (LimitKind, i64)> {
+    LimitKind::ALL.iter().filter_map(|kind| Some((*kind, kind.measure().window_ms()?)))
 }
 
 #[cfg(test)]

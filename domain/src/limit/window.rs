@@ -1,7 +1,7 @@
-//! Sliding windows that count calls.
+//! Sliding windows that count calls or AI tokens.
 //!
 //! A window has [`SLOTS`] slots. A slot counts until the last instant that it could hold has left the window, so no
-//! window of that length ever sees more calls than the limit, and a call waits at most 1/50 of the window longer than
+//! window of that length ever sees more than the limit, and a call waits at most 1/50 of the window longer than
 //! necessary.
 
 use crate::time::UnixMs;
@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 /// Slots of a sliding window.
 pub(super) const SLOTS: i64 = 50;
 
-/// Calls per slot, oldest first; slots without calls are absent.
+/// Amounts per slot, oldest first; empty slots are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Sliding(VecDeque<(i64, u64)>);
@@ -29,19 +29,23 @@ impl Sliding {
         }
     }
 
-    /// Returns the calls in the window.
-    pub(super) fn count(&self) -> u64 {
-        self.0.iter().map(|(_, count)| count).sum()
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
-    /// Returns when fewer than `limit` calls are left in the window.
+    /// Returns the amount in the window.
+    pub(super) fn count(&self) -> u64 {
+        self.0.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
+    }
+
+    /// Returns when less than `limit` is left in the window.
     pub(super) fn free_at(&self, limit: u64, window_ms: i64, now: UnixMs) -> UnixMs {
         let mut left = self.count();
         for (slot, count) in &self.0 {
             if left < limit {
                 break;
             }
-            left -= count;
+            left = left.saturating_sub(*count);
             if left < limit {
                 return Self::leaves_at(*slot, window_ms);
             }
@@ -49,12 +53,25 @@ impl Sliding {
         now
     }
 
-    /// Counts a call.
-    pub(super) fn add(&mut self, window_ms: i64, now: UnixMs) {
-        let slot = now / (window_ms / SLOTS);
+    /// Counts an amount at `at`, or in the newest slot if that is later.
+    pub(super) fn add(&mut self, amount: u64, window_ms: i64, at: UnixMs) {
+        let slot = at / (window_ms / SLOTS);
         match self.0.back_mut() {
-            Some((last, count)) if *last >= slot => *count += 1,
-            _ => self.0.push_back((slot, 1)),
+            _ if amount == 0 => {}
+            Some((last, count)) if *last >= slot => *count = count.saturating_add(amount),
+            _ => self.0.push_back((slot, amount)),
         }
+    }
+
+    /// Takes an amount back that was counted at `at`. It may lie in a later slot; taking it from an earlier one lets the
+    /// rest count longer, never shorter.
+    pub(super) fn take_back(&mut self, mut amount: u64, window_ms: i64, at: UnixMs) {
+        let first = at / (window_ms / SLOTS);
+        for (_, count) in self.0.iter_mut().filter(|(slot, _)| *slot >= first) {
+            let taken = amount.min(*count);
+            *count -= taken;
+            amount -= taken;
+        }
+        self.0.retain(|(_, count)| *count > 0);
     }
 }

@@ -13,6 +13,7 @@ use crate::access::scope::Scope;
 use crate::encoding::base64url;
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::limit::Limits;
+use crate::limit::ledger::Zone;
 use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::KvError;
 use crate::time::parse_v1;
@@ -91,6 +92,8 @@ pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
         cap: None,
         ip_allow: vec![],
         limits: Limits::default(),
+        team_budget: Limits::default(),
+        zone: Zone::default(),
         inject_faults: false,
         version: 0,
     })
