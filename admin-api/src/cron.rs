@@ -5,9 +5,10 @@
 
 use crate::config::Config;
 use crate::db::usage::upkeep::UsageState;
-use crate::db::{Db, StoreError, UsageDb, audit, settings, to_json, upkeep, usage};
+use crate::db::{Db, StoreError, UsageDb, audit, from_json, settings, teams, to_json, upkeep, usage};
 use crate::publish::{KvError, Writer, drain_all, first_prices, relay};
-use crate::{invitations, reconcile, reseal};
+use crate::{invitations, reconcile, reseal, zone};
+use contract::teams::TeamZone;
 use domain::collect;
 use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
@@ -54,6 +55,7 @@ fn done<T>(failed: &str, result: Result<T, impl Display>) -> Option<T> {
 
 async fn run_steps(env: &Env, db: &Db, usage: Option<&UsageDb>, state: Option<UsageState>) {
     let config = done("nothing sealed, sent or purged", Config::get(env));
+    done("time zones not kept", keep_zones(db, now()).await);
     publish(env, db, config.as_deref()).await;
     if let Some(usage) = usage {
         keep_usage(db, usage, state, config.as_deref()).await;
@@ -63,6 +65,16 @@ async fn run_steps(env: &Env, db: &Db, usage: Option<&UsageDb>, state: Option<Us
     let Some(config) = config else { return };
     done("invitations not sent", invitations::send_due(&config, db, now()).await);
     done("purge broke off", purge(db, &config).await);
+}
+
+/// Reads the zones again whose clocks have been changed, so that the limits of these teams' tokens know the next change.
+async fn keep_zones(db: &Db, now: UnixMs) -> Result<(), StoreError> {
+    for (team, text) in teams::zones_due(db, now).await? {
+        let before: TeamZone = from_json(&text)?;
+        let Some(zone) = zone::of_team(&before.name, now) else { continue };
+        db.batch(teams::set_zone(db, &team, &text, &zone, now)?).await?;
+    }
+    Ok(())
 }
 
 /// Folds and tidies usage, and makes room if its database is nearly full.

@@ -1,23 +1,39 @@
-//! Reads the gateway's counters, one Durable Object for each limited token. The admin API never writes them.
+//! Reads the gateway's counters, one Durable Object for each limited token and for each team with a budget.
 
-use crate::error::Failure;
+use crate::db::limits::InForce;
 use crate::request::Call;
 use contract::limits::TokenLimits;
 use domain::id::TokenId;
 use domain::limit::Limits;
-use domain::limit::ledger::{Command, LimitUse};
-use edge::limiter::ask;
+use domain::limit::ledger::{Command, LimitUse, Zone};
+use edge::limiter::{ask, team_object};
 use edge::log::{Source, log};
 
-/// Returns how much of a token's limits is used. Counters are only asked for limits that are counted.
-pub async fn standing(call: &Call, token: &TokenId, limits: Limits) -> Result<TokenLimits, Failure> {
+/// Returns how much of a token's limits and of its team's budget is used.
+pub async fn standing(call: &Call, token: &TokenId, in_force: InForce) -> TokenLimits {
+    let InForce { limits, team, team_budget, zone } = in_force;
+    let uses = uses(call, token.as_str(), &limits, zone).await;
+    let team_uses = self::uses(call, &team_object(&team), &team_budget, zone).await;
+    TokenLimits { limits, uses, team_budget, team_uses }
+}
+
+/// Asks a counter, if there is anything to count.
+async fn uses(call: &Call, object: &str, limits: &Limits, zone: Zone) -> Option<Vec<LimitUse>> {
     if !limits.counts_calls() && !limits.has_budget() {
-        return Ok(TokenLimits { limits, uses: Some(vec![]) });
+        return Some(vec![]);
     }
-    let command = Command::Uses { limits: limits.clone() };
-    let asked: Result<Vec<LimitUse>, String> = ask(&call.env, token, &command).await;
-    let uses = asked
-        .map_err(|cause| log(Source::Request(&call.request_id), "limits' counter cannot be asked", &cause))
-        .ok();
-    Ok(TokenLimits { limits, uses })
+    let asked = ask(&call.env, object, &Command::Uses { limits: Box::new(limits.clone()), zone }).await;
+    asked
+        .map_err(|cause: String| {
+            log(Source::Request(&call.request_id), "limits' counter cannot be asked", &cause);
+        })
+        .ok()
+}
+
+/// Empties the counter of a token that is revoked. If that fails, it stays as it is, which allows nothing.
+pub async fn forget(call: &Call, token: &TokenId) {
+    let asked: Result<bool, String> = ask(&call.env, token.as_str(), &Command::Forget).await;
+    if let Err(cause) = asked {
+        log(Source::Request(&call.request_id), "limits' counter cannot be emptied", &cause);
+    }
 }

@@ -1,6 +1,8 @@
 //! Time zones from the runtime's `Intl`: their rules are not part of the Worker.
 
-use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
+use contract::teams::TeamZone;
+use domain::limit::ledger::Zone as Rule;
+use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, UnixMs};
 use js_sys::{Array, Date, Function, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 
@@ -34,6 +36,26 @@ impl Zone {
     }
 }
 
+/// Returns a zone by name as limits count in it: its offset now, and its next change within a year and a half.
+pub fn of_team(name: &str, now: UnixMs) -> Option<TeamZone> {
+    let zone = Zone::named(name)?;
+    Some(TeamZone { name: name.to_owned(), rule: rule(|at| zone.offset_at(at), now) })
+}
+
+fn rule(offset_at: impl Fn(UnixMs) -> i64, now: UnixMs) -> Rule {
+    let offset_ms = offset_at(now);
+    let days = (1..=550).map(|day| now + day * DAY_MS);
+    let next = days.into_iter().find(|at| offset_at(*at) != offset_ms).map(|after| {
+        let (mut before, mut after) = (after - DAY_MS, after);
+        while after - before > 1 {
+            let middle = before.midpoint(after);
+            *(if offset_at(middle) == offset_ms { &mut before } else { &mut after }) = middle;
+        }
+        (after, offset_at(after))
+    });
+    Rule { offset_ms, next }
+}
+
 /// Reads the offset at the end of `11/23/2026, GMT+05:30`; `GMT` alone is 0.
 fn parse_offset(text: &str) -> Option<i64> {
     let (_, offset) = text.rsplit_once("GMT")?;
@@ -57,5 +79,15 @@ mod tests {
             assert_eq!(parse_offset(text), Some(minutes * MINUTE_MS), "{text}");
         }
         assert_eq!(parse_offset("11/23/2026"), None);
+    }
+
+    #[test]
+    fn the_next_change_of_a_zone_is_found_to_the_millisecond() {
+        const CHANGE: UnixMs = 1_790_000_000_123;
+        let summer = |at: UnixMs| if at < CHANGE { 2 * HOUR_MS } else { HOUR_MS };
+        for now in [CHANGE - 200 * DAY_MS, CHANGE - 1] {
+            assert_eq!(rule(summer, now), Rule { offset_ms: 2 * HOUR_MS, next: Some((CHANGE, HOUR_MS)) });
+        }
+        assert_eq!(rule(summer, CHANGE), Rule { offset_ms: HOUR_MS, next: None });
     }
 }

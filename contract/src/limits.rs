@@ -5,6 +5,7 @@ use domain::error::FieldError;
 use domain::limit::Limits;
 use domain::limit::ledger::LimitUse;
 use domain::people::role::Action;
+use domain::problem::Invalid;
 use serde::{Deserialize, Serialize};
 
 endpoint!(
@@ -20,6 +21,12 @@ pub struct TokenLimits {
     pub limits: Limits,
     /// One entry for each limit that is counted; `null` if the counter cannot be reached.
     pub uses: Option<Vec<LimitUse>>,
+    /// Limits of the AI tokens and money that the team's tokens use together.
+    #[serde(default)]
+    pub team_budget: Limits,
+    /// One entry for each limit of the team's budget; `null` if its counter cannot be reached.
+    #[serde(default)]
+    pub team_uses: Option<Vec<LimitUse>>,
 }
 
 /// Checks limits and returns them; `null` and an empty object mean none.
@@ -27,4 +34,18 @@ pub(crate) fn check_limits(limits: Option<Limits>, errors: &mut Vec<FieldError>)
     let limits = limits.unwrap_or_default();
     limits.check("limits.", errors);
     limits
+}
+
+/// Checks a team's budget and returns it: limits that are spent by all of its tokens together.
+pub(crate) fn check_budget(budget: Option<Limits>, errors: &mut Vec<FieldError>) -> Limits {
+    let budget = budget.unwrap_or_default();
+    budget.check("budget.", errors);
+    let others = budget.iter().filter(|(kind, _)| !kind.measure().is_budget());
+    errors.extend(
+        others.map(|(kind, _)| FieldError::new(format!("budget.{}", kind.field()), Invalid::Unknown)),
+    );
+    if budget.on_limit_failure.is_some() {
+        errors.push(FieldError::new("budget.on_limit_failure", Invalid::Unknown));
+    }
+    budget
 }

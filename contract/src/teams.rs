@@ -1,6 +1,6 @@
 //! `/api/teams`: requests, responses, and the checks of requests.
 
-use crate::limits::check_limits;
+use crate::limits::{check_budget, check_limits};
 use crate::people::Member;
 use crate::tokens::{check_description, check_name, check_scope_list, present};
 use crate::{Page, Propagation, endpoint};
@@ -8,6 +8,7 @@ use domain::access::scope::{MAX_SCOPES, Scope};
 use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::limit::Limits;
+use domain::limit::ledger::Zone;
 use domain::object::{optional_object, present_object};
 use domain::people::role::{Action, Role};
 use domain::problem::Invalid;
@@ -32,8 +33,8 @@ endpoint!(
     etag: true
 );
 endpoint!(
-    /// Changes the fields that are given. Only the platform admin may change the scope cap and the limits,
-    /// which bound every token of the team. Honours `If-Match`.
+    /// Changes the fields that are given. Only the platform admin may change the scope cap, the limits, the
+    /// budget and the time zone, which bound every token of the team. Honours `If-Match`.
     UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged,
     if_match: true,
     example: Some(r#"{ "name": "Finance", "description": null }"#)
@@ -75,6 +76,12 @@ pub struct CreateTeamRequest {
     /// Default limits for the team's tokens: each applies to a token that does not set that limit itself.
     #[serde(default, deserialize_with = "optional_object")]
     pub limits: Option<Limits>,
+    /// Limits of the AI tokens and money that the team's tokens use together.
+    #[serde(default, deserialize_with = "optional_object")]
+    pub budget: Option<Limits>,
+    /// The time zone whose days, weeks and months count for limits, such as `Asia/Taipei` (IANA); UTC if absent.
+    #[serde(default)]
+    pub zone: Option<String>,
 }
 
 /// Only the fields that are present change; `null` clears a field that may be empty.
@@ -101,6 +108,12 @@ pub struct UpdateTeamRequest {
     /// Replaces all of the team's limits.
     #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
+    /// Replaces the whole budget that the team's tokens use together.
+    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Option<Limits>>,
+    /// The time zone whose days, weeks and months count for limits (IANA); `null` is UTC.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub zone: Option<Option<String>>,
 }
 
 /// Query of the list; every field is optional.
@@ -129,6 +142,17 @@ pub struct MemberQuery {
     pub cursor: Option<String>,
 }
 
+/// The time zone of a team.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TeamZone {
+    /// Its name, such as `Asia/Taipei` (IANA).
+    pub name: String,
+    /// Its offset now, and its next change.
+    #[serde(flatten)]
+    pub rule: Zone,
+}
+
 /// A team as its members see it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -147,6 +171,12 @@ pub struct TeamView {
     pub scope_cap: Option<Vec<String>>,
     /// Default limits for the team's tokens: each applies to a token that does not set that limit itself.
     pub limits: Limits,
+    /// Limits of the AI tokens and money that the team's tokens use together.
+    #[serde(default)]
+    pub budget: Limits,
+    /// The time zone whose days, weeks and months count for limits; `null` is UTC.
+    #[serde(default)]
+    pub zone: Option<TeamZone>,
     /// Number of members.
     pub members: u32,
     /// Fields whose stored value this version cannot read; they show as empty. An edit
@@ -194,6 +224,10 @@ pub struct NewTeam {
     pub scope_cap: Option<Vec<Scope>>,
     /// Default limits for its tokens.
     pub limits: Limits,
+    /// Limits of the AI tokens and money that its tokens use together.
+    pub budget: Limits,
+    /// Name of its time zone; `None` is UTC.
+    pub zone: Option<String>,
 }
 
 /// A change that has passed its checks; `None` leaves a field unchanged.
@@ -211,6 +245,10 @@ pub struct TeamChange {
     pub scope_cap: Option<Option<Vec<Scope>>>,
     /// Replaces all of the team's limits.
     pub limits: Option<Limits>,
+    /// Replaces the whole budget.
+    pub budget: Option<Limits>,
+    /// `Some(None)` is UTC.
+    pub zone: Option<Option<String>>,
 }
 
 impl CreateTeamRequest {
@@ -227,6 +265,8 @@ impl CreateTeamRequest {
             icon: check_icon(self.icon, &mut errors),
             scope_cap: self.scope_cap.map(|cap| check_cap(&cap, &mut errors)),
             limits: check_limits(self.limits, &mut errors),
+            budget: check_budget(self.budget, &mut errors),
+            zone: self.zone.filter(|zone| !zone.is_empty()),
             id: self.id,
         };
         if errors.is_empty() { Ok(team) } else { Err(errors) }
@@ -244,6 +284,8 @@ impl UpdateTeamRequest {
             icon: self.icon.map(|icon| check_icon(icon, &mut errors)),
             scope_cap: self.scope_cap.map(|cap| cap.map(|cap| check_cap(&cap, &mut errors))),
             limits: self.limits.map(|limits| check_limits(limits, &mut errors)),
+            budget: self.budget.map(|budget| check_budget(budget, &mut errors)),
+            zone: self.zone.map(|zone| zone.filter(|zone| !zone.is_empty())),
         };
         if errors.is_empty() { Ok(change) } else { Err(errors) }
     }
@@ -299,8 +341,10 @@ mod tests {
         let good = json!({"id":"ops","name":"Ops","color":"#00AAff","icon":"robot","scope_cap":[]});
         assert_eq!(fields(good), Vec::<String>::new());
         let bad = json!({"id":"-Ops","name":"","color":"red","icon":"a b","scope_cap":["*","a b"],
-            "limits":{"body_bytes":0}});
-        assert_eq!(fields(bad), ["id", "name", "color", "icon", "scope_cap.1", "limits.body_bytes"]);
+            "limits":{"body_bytes":0},"budget":{"calls_per_day":1,"cost_micros_per_day":0,"cost_micros_per_week":1}});
+        let found = fields(bad);
+        assert_eq!(found[..6], ["id", "name", "color", "icon", "scope_cap.1", "limits.body_bytes"]);
+        assert_eq!(found[6..], ["budget.cost_micros_per_day", "budget.calls_per_day"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 // Teams, people and their roles.
+// Its lines stay in one file: its tests share the people that they make.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { as, startSystem } from "../support/harness.mjs";
+import { as, eventually, startSystem } from "../support/harness.mjs";
 import { sha256 } from "../support/tokens.mjs";
 
 let system;
@@ -90,6 +91,35 @@ test("a team is made, edited, capped, and deleted only when it is empty", async 
     422,
   );
   assert.equal((await ask("admin", "DELETE", "/api/teams/core-team")).status, 409, "core-team stays");
+});
+
+test("a team's budget and time zone reach its tokens, and the cron keeps the zone", async () => {
+  const zoned = { budget: { cost_micros_per_week: 5_000_000 }, zone: "Europe/Berlin" };
+  await newTeam("zoned", zoned);
+  await person("zoned-admin", { zoned: "ADMIN" });
+  const { token, id } = (
+    await ask("admin", "POST", "/api/tokens", { name: "t", team_id: "zoned", scopes: ["*"] })
+  ).body;
+  const inKv = async () => JSON.parse(await system.kv.get(`token:${sha256(token)}`));
+  const { team_budget, zone } = await inKv();
+  assert.deepEqual(team_budget, zoned.budget);
+  const [at, offset] = zone.next;
+  assert.ok(
+    zone.offset_ms % 3_600_000 === 0 && offset !== zone.offset_ms && at > Date.now(),
+    JSON.stringify(zone),
+  );
+  const { body } = await ask("admin", "GET", `/api/tokens/${id}/limits`);
+  assert.deepEqual([body.team_budget, body.team_uses[0].kind], [zoned.budget, "cost-micros-per-week"]);
+  for (const change of [{ budget: null }, { zone: null }])
+    assert.equal((await ask("zoned-admin", "PUT", "/api/teams/zoned", change)).status, 403);
+  const wrong = { budget: { calls_per_day: 1 } };
+  assert.deepEqual(fields(await ask("admin", "PUT", "/api/teams/zoned", wrong)), ["budget.calls_per_day"]);
+  assert.deepEqual(fields(await ask("admin", "PUT", "/api/teams/zoned", { zone: "Mars/Olympus" })), ["zone"]);
+  const passed = { name: "Europe/Berlin", offset_ms: 0, next: [Date.now() - 1, 3_600_000] };
+  await system.db.prepare("UPDATE teams SET zone = ?1 WHERE id = 'zoned'").bind(JSON.stringify(passed)).run();
+  await system.cron();
+  await eventually(async () => (await inKv()).zone.next?.[0] === at, 10_000, "the next change being known");
+  assert.equal((await ask("admin", "PUT", "/api/teams/zoned", { zone: null })).body.zone, null);
 });
 
 test("only the platform admin sets a team's limits, and they reach every token of the team", async () => {

@@ -4,7 +4,7 @@ use super::{
     Db, Param, Statement, StoreError, column_or_note, limits, params, refuse_unreadable, sql, to_json,
 };
 use contract::people::Member;
-use contract::teams::{NewTeam, TeamView};
+use contract::teams::{NewTeam, TeamView, TeamZone};
 use domain::access::scope::Scope;
 use domain::id::{TeamId, UserId};
 use domain::people::grant::{Assign, CreateTeam, DeleteTeam, EditTeam, Grant};
@@ -21,6 +21,8 @@ struct TeamRow {
     icon: Option<String>,
     scope_cap: Option<String>,
     limits: Option<String>,
+    budget: Option<String>,
+    zone: Option<String>,
     members: u32,
     tokens: u32,
     your_role: Option<Role>,
@@ -41,6 +43,8 @@ impl From<TeamRow> for TeamView {
             // An unreadable cap admits nothing.
             scope_cap: row.scope_cap.map(|text| column_or_note(&text, "scope_cap", &mut unreadable)),
             limits: column_or_note(row.limits.as_deref().unwrap_or("{}"), "limits", &mut unreadable),
+            budget: column_or_note(row.budget.as_deref().unwrap_or("{}"), "budget", &mut unreadable),
+            zone: column_or_note(row.zone.as_deref().unwrap_or("null"), "zone", &mut unreadable),
             unreadable,
             members: row.members,
             tokens: row.tokens,
@@ -77,7 +81,14 @@ fn cap_json(cap: Option<&[Scope]>) -> Result<Option<String>, StoreError> {
     cap.map(to_json).transpose()
 }
 
-pub fn insert(db: &Db, _: &Grant<CreateTeam>, team: &NewTeam, now: UnixMs) -> Result<Statement, StoreError> {
+pub fn insert(
+    db: &Db,
+    _: &Grant<CreateTeam>,
+    team: &NewTeam,
+    zone: Option<&TeamZone>,
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
+    let (budget, zone) = (limits::write(&team.budget)?, zone.map(to_json).transpose()?);
     let cap = cap_json(team.scope_cap.as_deref())?;
     let limits = limits::write(&team.limits)?;
     let params: &[Param] = params![
@@ -88,6 +99,8 @@ pub fn insert(db: &Db, _: &Grant<CreateTeam>, team: &NewTeam, now: UnixMs) -> Re
         team.icon.as_ref(),
         cap.as_ref(),
         limits.as_ref(),
+        budget.as_ref(),
+        zone.as_ref(),
         now,
     ];
     db.statement(sql!("team_insert"), params)
@@ -96,6 +109,7 @@ pub fn insert(db: &Db, _: &Grant<CreateTeam>, team: &NewTeam, now: UnixMs) -> Re
 /// Writes the view's fields if the team still has the same version.
 pub fn update(db: &Db, _: &Grant<EditTeam>, team: &TeamView, now: UnixMs) -> Result<Statement, StoreError> {
     refuse_unreadable(&team.unreadable)?;
+    let (budget, zone) = (limits::write(&team.budget)?, team.zone.as_ref().map(to_json).transpose()?);
     let cap = team.scope_cap.as_ref().map(to_json).transpose()?;
     let limits = limits::write(&team.limits)?;
     let params: &[Param] = params![
@@ -106,6 +120,8 @@ pub fn update(db: &Db, _: &Grant<EditTeam>, team: &TeamView, now: UnixMs) -> Res
         team.icon.as_ref(),
         cap.as_ref(),
         limits.as_ref(),
+        budget.as_ref(),
+        zone.as_ref(),
         now,
         team.version,
     ];
@@ -162,4 +178,30 @@ pub fn assign(db: &Db, _: &Grant<Assign>, change: Assignment, now: UnixMs) -> Re
         }
         (Some(present), None) => db.statement(sql!("membership_delete"), params![user, team, present]),
     }
+}
+
+/// Lists the teams whose clocks have been changed, each with its zone as it is stored.
+pub async fn zones_due(db: &Db, now: UnixMs) -> Result<Vec<(TeamId, String)>, StoreError> {
+    #[derive(Deserialize)]
+    struct Row {
+        id: TeamId,
+        zone: String,
+    }
+    let rows: Vec<Row> = db.rows(db.statement(sql!("teams_zone_due"), params![now])?).await?;
+    Ok(rows.into_iter().map(|row| (row.id, row.zone)).collect())
+}
+
+/// Writes a team's zone if it is still `before`, and has the team's tokens published.
+pub fn set_zone(
+    db: &Db,
+    team: &TeamId,
+    before: &str,
+    zone: &TeamZone,
+    now: UnixMs,
+) -> Result<Vec<Statement>, StoreError> {
+    Ok(vec![
+        db.statement(sql!("team_zone_update"), params![team.as_str(), &to_json(zone)?, before])?,
+        db.statement(sql!("tokens_touch_team"), params![team.as_str(), now])?,
+        db.statement(sql!("outbox_insert_team"), params![team.as_str(), now, now])?,
+    ])
 }

@@ -8,11 +8,12 @@ use crate::paging::{Cursor, check_limit, page};
 use crate::publish::publish_rows;
 use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond, respond_after, respond_versioned};
+use crate::zone;
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::people::Member;
 use contract::teams::{
-    CreateTeamRequest, MemberQuery, TeamChange, TeamChanged, TeamQuery, TeamView, UpdateTeamRequest,
+    CreateTeamRequest, MemberQuery, TeamChange, TeamChanged, TeamQuery, TeamView, TeamZone, UpdateTeamRequest,
 };
 use contract::{Page, Propagation};
 use domain::id::TeamId;
@@ -80,7 +81,8 @@ fn attempt(deed: Deed, id: &str) -> Attempt<'_> {
 fn snapshot(team: &TeamView) -> serde_json::Value {
     serde_json::json!({
         "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
-        "scope_cap": team.scope_cap, "limits": team.limits,
+        "scope_cap": team.scope_cap, "limits": team.limits, "budget": team.budget,
+        "zone": team.zone.as_ref().map(|zone| &zone.name),
     })
 }
 
@@ -95,13 +97,11 @@ pub async fn create(call: &Call, asked: Asked<CreateTeamRequest>) -> Answer<Team
     let db = call.db()?;
     let after = serde_json::json!({
         "name": team.name, "description": team.description, "color": team.color, "icon": team.icon,
-        "scope_cap": team.scope_cap, "limits": team.limits,
+        "scope_cap": team.scope_cap, "limits": team.limits, "budget": team.budget, "zone": team.zone,
     });
-    let change = Change::new(call, &db, &grant).write([store::insert(&db, &grant, &team, call.now)?]).deed(
-        attempt,
-        None,
-        Some(after),
-    );
+    let zone = team.zone.as_deref().map(|name| zone_named(call, name)).transpose()?;
+    let insert = store::insert(&db, &grant, &team, zone.as_ref(), call.now)?;
+    let change = Change::new(call, &db, &grant).write([insert]).deed(attempt, None, Some(after));
     if !change.commit().await? {
         return Err(Failure::conflict("id", Clash::IdTaken));
     }
@@ -112,8 +112,8 @@ pub async fn create(call: &Call, asked: Asked<CreateTeamRequest>) -> Answer<Team
 /// `PUT /api/teams/{id}`
 ///
 /// 1. Read and check the fields that are given; check `If-Match`.
-/// 2. Require the platform admin for a scope cap and for limits.
-/// 3. Write if the version is still the one that was read. A change of cap or limits also increments the version of
+/// 2. Require the platform admin for a scope cap, limits, a budget and a time zone.
+/// 3. Write if the version is still the one that was read. A change of these also increments the version of
 ///    every token of the team and puts each into the outbox, in the same transaction.
 /// 4. Publish the first of these tokens at once.
 pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<TeamChanged> {
@@ -125,14 +125,24 @@ pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<Team
     let grant = call.authorize(caller, subject, attempt)?;
     let change = asked.read(call)?.validate()?;
     // Only these fields can affect tokens.
-    let sets_bounds = change.scope_cap.is_some() || change.limits.is_some();
+    let sets_bounds = change.scope_cap.is_some()
+        || change.limits.is_some()
+        || change.budget.is_some()
+        || change.zone.is_some();
+    let zone = match &change.zone {
+        Some(Some(name)) => Some(Some(zone_named(call, name)?)),
+        Some(None) => Some(None),
+        None => None,
+    };
     let bounds_grant = if sets_bounds { Some(call.authorize(caller, subject, attempt)?) } else { None };
     check_if_match(call, before.version)?;
-    let after = changed(before.clone(), change);
+    let after = changed(before.clone(), change, zone);
     // A repaired value can equal the empty value that was shown before. It still counts as a change, because
     // the tokens could not be published with the unreadable one.
     let is_other = after.scope_cap != before.scope_cap
         || after.limits != before.limits
+        || after.budget != before.budget
+        || after.zone != before.zone
         || after.unreadable != before.unreadable;
     let bounds_grant = bounds_grant.filter(|_| is_other);
     let mut change = Change::new(call, &db, &grant)
@@ -156,9 +166,19 @@ pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<Team
     respond_after(propagation, Some(team.version), TeamChanged { team, propagation })
 }
 
-fn changed(team: TeamView, change: TeamChange) -> TeamView {
+/// Finds a time zone that a request names.
+fn zone_named(call: &Call, name: &str) -> Result<TeamZone, Failure> {
+    zone::of_team(name, call.now).ok_or_else(|| Failure::field("zone", Invalid::Zone))
+}
+
+fn changed(team: TeamView, change: TeamChange, zone: Option<Option<TeamZone>>) -> TeamView {
     let texts = |cap: Vec<domain::access::scope::Scope>| cap.iter().map(ToString::to_string).collect();
-    let given = [("scope_cap", change.scope_cap.is_some()), ("limits", change.limits.is_some())];
+    let given = [
+        ("scope_cap", change.scope_cap.is_some()),
+        ("limits", change.limits.is_some()),
+        ("budget", change.budget.is_some()),
+        ("zone", zone.is_some()),
+    ];
     TeamView {
         unreadable: still_unreadable(team.unreadable, &given),
         name: change.name.unwrap_or(team.name),
@@ -167,6 +187,8 @@ fn changed(team: TeamView, change: TeamChange) -> TeamView {
         icon: change.icon.unwrap_or(team.icon),
         scope_cap: change.scope_cap.map_or(team.scope_cap, |cap| cap.map(texts)),
         limits: change.limits.map(|limits| limits.over(&team.limits)).unwrap_or(team.limits),
+        budget: change.budget.map(|budget| budget.over(&team.budget)).unwrap_or(team.budget),
+        zone: zone.unwrap_or(team.zone),
         ..team
     }
 }

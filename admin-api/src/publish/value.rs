@@ -9,6 +9,7 @@ use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S};
 use domain::limit::Limits;
+use domain::limit::ledger::Zone;
 use domain::time::{DAY_MS, UnixMs};
 use domain::token::TokenHash;
 use domain::upstream::settings::RouteSettings;
@@ -53,10 +54,10 @@ pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, Sto
 pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
     // A record that refuses needs neither networks nor limits, so unreadable ones must not prevent its
     // publication.
-    let (ip_allow, limits) = if token.state == TokenState::Active {
-        (networks(&token.ip_allow)?, limits_of(token)?)
+    let (ip_allow, limits, team_budget) = if token.state == TokenState::Active {
+        (networks(&token.ip_allow)?, limits_of(token)?, limits::read(token.team_budget.as_deref())?)
     } else {
-        (vec![], Limits::default())
+        (vec![], Limits::default(), Limits::default())
     };
     let scopes: Vec<Scope> = token.scopes.iter().filter_map(|text| text.parse().ok()).collect();
     let inside = within_cap(&scopes, token.scope_cap.as_deref());
@@ -71,7 +72,14 @@ pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
         state: token.state,
         secret_ends_at: None,
         ip_allow,
+        // Without limits, no day counts.
+        zone: if limits.is_empty() && team_budget.is_empty() {
+            Zone::default()
+        } else {
+            limits::read_zone(token.zone.as_deref())?
+        },
         limits,
+        team_budget,
         inject_faults: token.inject_faults,
         version: token.version,
     })
@@ -202,6 +210,8 @@ mod tests {
             ip_allow: ip_allow.into(),
             limits: Some(r#"{"calls_per_day":5}"#.into()),
             team_limits: Some(r#"{"calls_per_day":9,"concurrent_calls":2}"#.into()),
+            team_budget: Some(r#"{"cost_micros_per_day":7}"#.into()),
+            zone: Some(r#"{"name":"Asia/Taipei","offset_ms":28800000}"#.into()),
             inject_faults: true,
             expires_at: None,
             state,

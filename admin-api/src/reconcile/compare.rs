@@ -270,6 +270,8 @@ mod tests {
                 cap: None,
                 ip_allow: vec![],
                 limits: domain::limit::Limits::default(),
+                team_budget: domain::limit::Limits::default(),
+                zone: domain::limit::ledger::Zone::default(),
                 inject_faults: false,
                 version: 7,
             },

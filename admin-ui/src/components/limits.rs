@@ -24,6 +24,7 @@ fn unit(kind: LimitKind) -> Unit {
         Measure::Rate(_)
         | Measure::Calls(_)
         | Measure::ConcurrentCalls
+        | Measure::AiTokenRate(_)
         | Measure::AiTokens(_)
         | Measure::AiTokensPerCall => Unit::Count,
     }
@@ -37,10 +38,13 @@ fn label(i18n: &I18n, kind: LimitKind) -> AttrValue {
         LimitKind::CallsPerDay => i18n.t("limit.calls-per-day"),
         LimitKind::CallsPerMonth => i18n.t("limit.calls-per-month"),
         LimitKind::ConcurrentCalls => i18n.t("limit.concurrent-calls"),
+        LimitKind::AiTokensPerMinute => i18n.t("limit.ai-tokens-per-minute"),
+        LimitKind::AiTokensPerWeek => i18n.t("limit.ai-tokens-per-week"),
         LimitKind::AiTokensPerDay => i18n.t("limit.ai-tokens-per-day"),
         LimitKind::AiTokensPerMonth => i18n.t("limit.ai-tokens-per-month"),
         LimitKind::AiTokensPerCall => i18n.t("limit.ai-tokens-per-call"),
         LimitKind::CostMicrosPerDay => i18n.t("limit.cost-per-day"),
+        LimitKind::CostMicrosPerWeek => i18n.t("limit.cost-per-week"),
         LimitKind::CostMicrosPerMonth => i18n.t("limit.cost-per-month"),
         LimitKind::CostMicrosPerCall => i18n.t("limit.cost-per-call"),
         LimitKind::BodyBytes => i18n.t("limit.body"),
@@ -121,6 +125,9 @@ pub struct LimitsFieldsProps {
     pub defaults: Limits,
     pub help: AttrValue,
     pub errors: Vec<FieldError>,
+    /// Whether it is the budget that a team's tokens use together.
+    #[prop_or_default]
+    pub is_budget: bool,
 }
 
 /// The fields of every limit. They are folded until one is set or wrong.
@@ -128,7 +135,9 @@ pub struct LimitsFieldsProps {
 pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
     let i18n = use_i18n();
     let was_set = *use_memo((), |()| !props.draft.is_empty());
-    let is_wrong = props.errors.iter().any(|error| error.field.starts_with("limits"));
+    let (prefix, title) =
+        if props.is_budget { ("budget", "limit.budget") } else { ("limits", "limit.title") };
+    let is_wrong = props.errors.iter().any(|error| error.field.starts_with(prefix));
     let defaults = LimitsDraft::of(&props.defaults);
     let on_type = |kind: LimitKind| {
         let draft = props.draft.clone();
@@ -138,9 +147,10 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
             draft
         })
     };
-    let fields = LimitKind::ALL.iter().map(|kind| {
+    let kinds = LimitKind::ALL.iter().filter(|kind| !props.is_budget || kind.measure().is_budget());
+    let fields = kinds.map(|kind| {
         let unit = unit(*kind);
-        let error = error_of(&props.errors, &format!("limits.{}", kind.field()));
+        let error = error_of(&props.errors, &format!("{prefix}.{}", kind.field()));
         // The domain counts in millionths; people do not.
         let error =
             error.map(|problem| if unit == Unit::Million { Invalid::OutOfRange.into() } else { problem });
@@ -182,17 +192,19 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
     };
     html! {
         <details class="tm-details" open={was_set || is_wrong}>
-            <summary>{ i18n.t("limit.title") }</summary>
+            <summary>{ i18n.t(title) }</summary>
             <div class="tm-form">
                 <p class="tm-subtle">{ &props.help }</p>
                 <div class="tm-form-row">{ for fields }</div>
-                <SelectField
-                    label={i18n.t("limit.on-failure")}
-                    {options}
-                    value={chosen}
-                    on_change={on_choose}
-                    help={i18n.t("limit.on-failure-help")}
-                />
+                if !props.is_budget {
+                    <SelectField
+                        label={i18n.t("limit.on-failure")}
+                        {options}
+                        value={chosen}
+                        on_change={on_choose}
+                        help={i18n.t("limit.on-failure-help")}
+                    />
+                }
             </div>
         </details>
     }
@@ -223,12 +235,25 @@ pub struct LimitUsesProps {
 #[component]
 pub fn LimitUses(props: &LimitUsesProps) -> Html {
     let i18n = use_i18n();
-    let TokenLimits { limits, uses } = &props.limits;
-    if limits.is_empty() {
-        return html! { <p class="tm-subtle">{ i18n.t("limit.unlimited") }</p> };
+    let TokenLimits { limits, uses, team_budget, team_uses } = &props.limits;
+    html! {
+        <>
+            if limits.is_empty() {
+                <p class="tm-subtle">{ i18n.t("limit.unlimited") }</p>
+            } else {
+                { standing(&i18n, limits, uses.as_deref()) }
+            }
+            if !team_budget.is_empty() {
+                <h3>{ i18n.t("limit.budget") }</h3>
+                { standing(&i18n, team_budget, team_uses.as_deref()) }
+            }
+        </>
     }
+}
+
+fn standing(i18n: &I18n, limits: &Limits, uses: Option<&[LimitUse]>) -> Html {
     let Some(uses) = uses else {
-        return html! { <>{ limits_list(&i18n, limits) }<p class="tm-subtle">{ i18n.t("limit.uncounted") }</p></> };
+        return html! { <>{ limits_list(i18n, limits) }<p class="tm-subtle">{ i18n.t("limit.uncounted") }</p></> };
     };
     let mut others = limits.clone();
     for one in uses {
@@ -236,8 +261,8 @@ pub fn LimitUses(props: &LimitUsesProps) -> Html {
     }
     html! {
         <>
-            <div class="tm-form-row">{ for uses.iter().map(|one| bar(&i18n, one)) }</div>
-            { limits_list(&i18n, &others) }
+            <div class="tm-form-row">{ for uses.iter().map(|one| bar(i18n, one)) }</div>
+            { limits_list(i18n, &others) }
         </>
     }
 }

@@ -26,6 +26,9 @@ pub struct PublishedToken {
     /// JSON; `None` means none.
     pub limits: Option<String>,
     pub team_limits: Option<String>,
+    pub team_budget: Option<String>,
+    /// JSON; `None` is UTC.
+    pub zone: Option<String>,
     pub inject_faults: bool,
     pub expires_at: Option<UnixMs>,
     pub state: TokenState,
@@ -44,6 +47,8 @@ struct Token {
     ip_allow: String,
     limits: Option<String>,
     team_limits: Option<String>,
+    team_budget: Option<String>,
+    zone: Option<String>,
     inject_faults: u8,
     expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
@@ -103,6 +108,8 @@ fn publishable(row: Token, secrets: Vec<Result<Secret, StoreError>>) -> Result<P
         ip_allow: row.ip_allow,
         limits: row.limits,
         team_limits: row.team_limits,
+        team_budget: row.team_budget,
+        zone: row.zone,
         inject_faults: row.inject_faults == 1,
         expires_at: row.expires_at,
         version: row.version,

@@ -6,6 +6,7 @@ use crate::change::{Change, snapshot};
 use crate::db::Db;
 use crate::db::tokens::{self as store, StateChange};
 use crate::handlers::{check_if_match, condition, overtaken};
+use crate::limiter;
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond_after};
 use contract::Propagation;
@@ -134,6 +135,9 @@ async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Answer<Tok
         .publish(before.id.clone())
         .await?;
     if let Some(propagation) = written {
+        if target == TokenState::Revoked {
+            limiter::forget(call, &before.id).await;
+        }
         return respond_changed(call, propagation).await;
     }
     let present = store::get(&db, before.id.as_str()).await?.ok_or(ApiError::NotFound)?;

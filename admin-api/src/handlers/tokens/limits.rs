@@ -18,7 +18,7 @@ pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenLimits> {
     let db = call.db()?;
     let token = find(call, &db, caller).await?;
     let limits = store::in_force(&db, &token.id).await?.ok_or(ApiError::NotFound)?;
-    respond(standing(call, &token.id, limits).await?)
+    respond(standing(call, &token.id, limits).await)
 }
 
 /// Fails with 403 if a change allows more and the caller may not loosen limits. It compares the limits in force,

@@ -24,7 +24,7 @@ pub async fn own(call: &Call, _: Asked<()>) -> Answer<OwnUsage> {
     let total = report::own_total(&usage, &holder.id, &holder.team_id, holder.created_at, call.now).await?;
     let recent = recent(&usage, &holder, call.now).await?;
     let limits = limits::in_force(&db, &holder.id).await?.ok_or(ApiError::InvalidApiKey)?;
-    let limits = standing(call, &holder.id, limits).await?;
+    let limits = standing(call, &holder.id, limits).await;
     respond(OwnUsage {
         token_id: holder.id,
         name: holder.name,

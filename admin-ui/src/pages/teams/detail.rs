@@ -148,6 +148,16 @@ fn summary(i18n: &I18n, team: &TeamView) -> Html {
                             { limits_list(i18n, &team.limits) }
                         }
                     </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("limit.budget")}>
+                        if team.budget.is_empty() {
+                            { i18n.t("limit.none") }
+                        } else {
+                            { limits_list(i18n, &team.budget) }
+                        }
+                    </DescriptionGroup>
+                    <DescriptionGroup term={i18n.t("team.zone")}>
+                        { team.zone.as_ref().map_or("UTC", |zone| &zone.name) }
+                    </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.created")}><Time at={team.created_at} /></DescriptionGroup>
                 </DescriptionList>
             </CardBody>

@@ -36,6 +36,8 @@ struct Draft {
     is_bound: bool,
     cap: Vec<String>,
     limits: LimitsDraft,
+    budget: LimitsDraft,
+    zone: String,
 }
 
 impl Draft {
@@ -50,6 +52,8 @@ impl Draft {
             is_bound: team.is_some_and(|team| team.scope_cap.is_some()),
             cap: team.and_then(|team| team.scope_cap.clone()).unwrap_or_default(),
             limits: team.map(|team| LimitsDraft::of(&team.limits)).unwrap_or_default(),
+            budget: team.map(|team| LimitsDraft::of(&team.budget)).unwrap_or_default(),
+            zone: text(|team| team.zone.as_ref().map(|zone| zone.name.clone())),
         }
     }
 
@@ -62,10 +66,12 @@ impl Draft {
             icon: Some(self.icon.clone()),
             scope_cap: self.is_bound.then(|| self.cap.clone()),
             limits: Some(self.limits.limits()).filter(|limits| !limits.is_empty()),
+            budget: Some(self.budget.limits()).filter(|budget| !budget.is_empty()),
+            zone: filled(&self.zone),
         }
     }
 
-    /// Names only the fields that differ: scope cap and limits need another role than the rest.
+    /// Names only the fields that differ: those that bound its tokens need another role than the rest.
     fn update(&self, team: &TeamView) -> UpdateTeamRequest {
         let (old, new) = (Self::of(Some(team)).create(), self.create());
         UpdateTeamRequest {
@@ -75,6 +81,8 @@ impl Draft {
             icon: changed(&old.icon, new.icon),
             scope_cap: changed(&old.scope_cap, new.scope_cap),
             limits: changed(&old.limits, new.limits),
+            budget: changed(&old.budget, new.budget),
+            zone: changed(&old.zone, new.zone),
         }
     }
 }
@@ -166,6 +174,8 @@ pub fn TeamForm(props: &TeamFormProps) -> Html {
                     />
                 }
                 <LimitsFields draft={draft.limits.clone()} on_change={form.set(|draft, limits| draft.limits = limits)} help={i18n.t("limit.team-help")} errors={form.errors.clone()} />
+                <LimitsFields draft={draft.budget.clone()} on_change={form.set(|draft, budget| draft.budget = budget)} help={i18n.t("limit.budget-help")} errors={form.errors.clone()} is_budget=true />
+                <TextField label={i18n.t("team.zone")} value={draft.zone.clone()} on_change={form.set(|draft, zone| draft.zone = zone)} error={form.error("zone")} placeholder="UTC" help={i18n.t("team.zone-help")} />
             }
         </FormDialog>
     }

@@ -14,6 +14,8 @@ use domain::access::record::TokenRecord;
 use domain::access::scope::{Scope, cap_to_check, within_cap};
 use domain::access::{Call, Denial, Step, StepResult, explain};
 use domain::id::TokenId;
+use domain::limit::Limits;
+use domain::limit::ledger::Zone;
 use domain::problem::Invalid;
 use domain::route::RouteTable;
 use ipnet::IpNet;
@@ -282,6 +284,8 @@ fn record_of(token: &TokenView, cap: Option<&[String]>) -> Option<TokenRecord> {
         secret_ends_at: None,
         ip_allow: token.ip_allow.iter().map(network).collect::<Option<_>>()?,
         limits: token.limits.clone(),
+        team_budget: Limits::default(),
+        zone: Zone::default(),
         inject_faults: token.inject_faults,
         version: token.version,
     })
