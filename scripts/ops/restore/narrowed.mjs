@@ -98,6 +98,7 @@ export function narrowTeam(then, now) {
   const row = {
     scope_cap: list.includes("*") ? null : JSON.stringify(list),
     limits: narrowerLimits(then.limits, now.limits),
+    budget: narrowerLimits(then.budget ?? null, now.budget ?? null),
   };
   const notes = isOpen ? [`team ${now.id}: its scope cap is the present one`] : [];
   return changed(then, { id: now.id, ...row, version: grown(then, now, row) }, notes);
