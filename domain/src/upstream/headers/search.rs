@@ -7,8 +7,10 @@ use crate::secret::Secret;
 const MIN_LEN: usize = 4;
 /// A shorter secret counts only as a word of its own, for the same reason.
 const MIN_LEN_INSIDE: usize = 8;
-/// Rounds of percent-decoding: an address inside an address inside an address.
+/// Rounds of decoding: an address inside an address inside an address.
 const ROUNDS: usize = 3;
+/// The most readings of one text. No vendor writes a text that has more; it counts as one that holds a secret.
+const MAX_FORMS: usize = 1_000;
 
 /// Secrets that must not cross the gateway.
 #[derive(Clone, Debug)]
@@ -37,8 +39,8 @@ impl Guarded {
         Self::new(self.secrets.iter().cloned().chain(more))
     }
 
-    /// Whether `text` holds one of them: plain, percent-encoded up to three times, form-encoded, in
-    /// base64 of either alphabet at any offset, or escaped with backslashes.
+    /// Whether `text` holds one of them: plain, percent-encoded, form-encoded, escaped with backslashes, in base64 of
+    /// either alphabet at any offset, and up to three of these inside each other.
     pub fn are_in(&self, text: &str) -> bool {
         // No encoding is shorter than what it encodes.
         if text.len() < self.shortest {
@@ -56,11 +58,10 @@ impl Guarded {
                 let others = forms.get(at).map(|form| other_readings(form)).unwrap_or_default();
                 forms.extend(others);
             }
-            if forms.iter().any(|form| self.are_in_form(form)) {
+            if forms.len() > MAX_FORMS || forms.iter().any(|form| self.are_in_form(form)) {
                 return true;
             }
-            forms.retain(|form| form.contains(&b'%'));
-            forms = forms.iter().map(|form| percent_decode(form)).collect();
+            forms = forms.iter().flat_map(|form| self.decoded(form)).collect();
         }
         false
     }
@@ -71,21 +72,20 @@ impl Guarded {
             let is_long = secret.len() >= MIN_LEN_INSIDE;
             holds(form, secret, is_long)
                 || without_escapes(secret).is_some_and(|bare| holds(form, &bare, is_long))
-        }) || self.are_in_base64(form)
+        })
     }
 
-    fn are_in_base64(&self, form: &[u8]) -> bool {
+    /// Returns what `form` stands for if it is percent-encoded, or if parts of it are base64.
+    fn decoded(&self, form: &[u8]) -> Vec<Vec<u8>> {
+        let percent = form.contains(&b'%').then(|| percent_decode(form));
         let least = self.shortest.saturating_mul(4) / 3;
-        form.split(|b| sextet(*b).is_none()).filter(|run| run.len() >= least).any(|run| {
-            (0..4).filter_map(|from| run.get(from..)).any(|run| {
-                let bytes = base64_decode(run);
-                self.secrets.iter().any(|secret| holds(&bytes, secret.expose().as_bytes(), true))
-            })
-        })
+        let runs = form.split(|b| sextet(*b).is_none()).filter(|run| run.len() >= least);
+        let plain = runs.flat_map(|run| (0..4).filter_map(|from| run.get(from..)).map(base64_decode));
+        percent.into_iter().chain(plain).collect()
     }
 }
 
-/// Returns the other readings of `form`: with `+` as a space, and without backslashes. A reading that changes
+/// Returns the other readings of `form`: with `+` as a space, and without the escapes of JSON. A reading that changes
 /// nothing is left out.
 fn other_readings(form: &[u8]) -> Vec<Vec<u8>> {
     let has_plus = form.contains(&b'+');
@@ -93,9 +93,31 @@ fn other_readings(form: &[u8]) -> Vec<Vec<u8>> {
     spaced.into_iter().chain(without_escapes(form)).collect()
 }
 
-/// Returns `bytes` without the backslashes of JSON and of quoted strings; `None` if it has no backslash.
+/// Returns `bytes` without the backslashes of JSON and of quoted strings, `\\u0026` as `&`; `None` if it has no
+/// backslash.
 fn without_escapes(bytes: &[u8]) -> Option<Vec<u8>> {
-    bytes.contains(&b'\\').then(|| bytes.iter().copied().filter(|b| *b != b'\\').collect())
+    if !bytes.contains(&b'\\') {
+        return None;
+    }
+    let mut bare = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, after @ ..] = rest {
+        rest = after;
+        if *first != b'\\' {
+            bare.push(*first);
+        } else if let Some((character, after)) = escaped_character(after) {
+            bare.extend(character.encode_utf8(&mut [0; 4]).bytes());
+            rest = after;
+        }
+    }
+    Some(bare)
+}
+
+/// Reads `uXXXX`, the rest of an escaped character.
+fn escaped_character(bytes: &[u8]) -> Option<(char, &[u8])> {
+    let (digits, rest) = bytes.strip_prefix(b"u")?.split_at_checked(4)?;
+    let code = u32::from_str_radix(str::from_utf8(digits).ok()?, 16).ok()?;
+    Some((char::from_u32(code)?, rest))
 }
 
 /// Whether `secret` is in `text`, anywhere or only as a word of its own.
