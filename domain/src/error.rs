@@ -103,6 +103,7 @@ macro_rules! wire_errors {
 wire_errors! {
     /// The gateway's own errors.
     GatewayError {
+        BadAddress => (400, "bad-address", "Bad Request", "The address of the request cannot be read. Check its Host header."),
         BadFault => (400, "bad-fault", "Bad Request", "X-Token-Manager-Fault must be latency=<0 to 60000>, status=<400 to 599>, cut=<bytes>."),
         BadChunks => (400, "bad-chunks", "Bad Request", "The aws-chunked body is not what its framing or X-Amz-Decoded-Content-Length says."),
         MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key, or as Authorization: Bearer ntk_…."),

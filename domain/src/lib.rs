@@ -9,6 +9,7 @@
 //! | [`access`] | the whole decision: token record + route + scope → [`access::Permit`] |
 //! | [`route`] | which route a path belongs to |
 //! | [`upstream`] | the upstream's URL and the way back; headers, CORS, settings, breaker, faults |
+//! | [`call`] | a call as data: its head, the attempts that are sent on, the response's headers, its record |
 //! | [`credential`] | what is attached to the upstream call, seals, OAuth 2, AWS signatures |
 //! | [`limit`] | what a token may use up, and the ledger that counts it |
 //! | [`ai`] | what an AI call used and what it costs |
@@ -23,6 +24,7 @@
 
 pub mod access;
 pub mod ai;
+pub mod call;
 pub mod collect;
 pub mod credential;
 pub mod csv;

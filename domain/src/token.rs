@@ -31,6 +31,20 @@ pub const DEFAULT_GRACE_MS: UnixMs = 24 * crate::time::HOUR_MS;
 /// The longest time that an old secret goes on working after a rotation.
 pub const MAX_GRACE_MS: UnixMs = 30 * crate::time::DAY_MS;
 
+/// Writes 16 random bytes as an id of 22 characters: 11 digits in base 62 for each half.
+pub fn random_id(random: [u8; 16]) -> String {
+    let mut id = String::with_capacity(22);
+    for half in random.as_chunks::<8>().0 {
+        let mut number = u64::from_be_bytes(*half);
+        for _ in 0..11 {
+            let digit = usize::try_from(number % 62).unwrap_or_default();
+            id.push(char::from(BASE62.get(digit).copied().unwrap_or(b'0')));
+            number /= 62;
+        }
+    }
+    id
+}
+
 /// Writes `bytes` as a big-endian number in base 62, exactly `width` characters (the lowest ones).
 pub fn base62(bytes: &[u8], width: usize) -> String {
     let mut number = bytes.to_vec();

@@ -12,7 +12,7 @@ pub mod headers;
 pub mod settings;
 pub mod target;
 
-use crate::access::path::{RequestPath, RoutePath, hides_climb, is_under};
+use crate::access::path::{RequestPath, RoutePath, hides_climb, is_plain, is_under};
 use crate::upstream::address::UpstreamUrl;
 use url::Url;
 
@@ -47,6 +47,31 @@ pub fn build_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> R
         return Err(BuildError::Climbs);
     }
     Ok(url)
+}
+
+/// Returns the same as [`build_url`], as text. Most paths are plain, and need no parser.
+pub fn upstream_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> Result<String, BuildError> {
+    match plain_url(mount, path, query) {
+        Some(url) => Ok(url),
+        None => build_url(mount, path, query).map(Into::into),
+    }
+}
+
+fn plain_url(mount: Mount<'_>, path: &RequestPath, query: Option<&str>) -> Option<String> {
+    let remainder = path.as_str().strip_prefix(mount.path.as_str())?;
+    let is_below = remainder.starts_with('/') && is_plain(remainder) && !remainder.contains(';');
+    let query = query.map_or(Some(""), |query| Some(query).filter(|query| is_plain_query(query)))?;
+    is_below.then(|| {
+        let base = mount.upstream.as_str().trim_end_matches('/');
+        let mark = if query.is_empty() { "" } else { "?" };
+        [base, remainder, mark, query].concat()
+    })
+}
+
+/// Whether a query holds only characters that a URL parser keeps, and is not empty.
+pub(crate) fn is_plain_query(query: &str) -> bool {
+    let is_kept = |b: u8| b.is_ascii_graphic() && !matches!(b, b'"' | b'#' | b'<' | b'>' | b'\'');
+    !query.is_empty() && query.bytes().all(is_kept)
 }
 
 /// Returns the query without any `parameter` that the client sent, so that it holds the credential alone. All other

@@ -78,6 +78,26 @@ pub struct AiUsage {
     pub cost_micros: Option<u64>,
 }
 
+impl AiUsage {
+    /// Returns this usage and `more`, of the same call.
+    #[must_use]
+    pub fn and(self, more: Self) -> Self {
+        let sum = |one: Option<u64>, other: Option<u64>| match (one, other) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or(0).saturating_add(other.unwrap_or(0))),
+        };
+        Self {
+            model: more.model.or(self.model),
+            prompt_tokens: sum(self.prompt_tokens, more.prompt_tokens),
+            completion_tokens: sum(self.completion_tokens, more.completion_tokens),
+            cached_tokens: sum(self.cached_tokens, more.cached_tokens),
+            cache_write_tokens: sum(self.cache_write_tokens, more.cache_write_tokens),
+            reasoning_tokens: sum(self.reasoning_tokens, more.reasoning_tokens),
+            cost_micros: sum(self.cost_micros, more.cost_micros),
+        }
+    }
+}
+
 /// One call, version 1 on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEvent {

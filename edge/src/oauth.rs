@@ -120,16 +120,21 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
             Next::Fetch => break,
         }
     }
-    let fetched = fetch(client).await;
-    TOKENS.with_borrow_mut(|tokens| match &fetched {
-        Ok(ready) => {
-            tokens.insert(key, Slot::Ready(ready.clone()));
-        }
-        Err(_) => {
-            tokens.remove(&key);
-        }
-    });
-    fetched.map(|ready| ready.token)
+    let unfinished = Unfinished(&key);
+    let ready = fetch(client).await?;
+    std::mem::forget(unfinished);
+    let token = ready.token.clone();
+    TOKENS.with_borrow_mut(|tokens| tokens.insert(key, Slot::Ready(ready)));
+    Ok(token)
+}
+
+/// A fetch under way. If it fails, or if its call ends, the next call fetches.
+struct Unfinished<'a>(&'a str);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        TOKENS.with_borrow_mut(|tokens| tokens.remove(self.0));
+    }
 }
 
 /// Returns a future that fetches the client's next token, if half of the current one's life is over. It runs

@@ -78,6 +78,11 @@ impl RequestPath {
         Self(without_needless_encoding(url.path()).into_owned())
     }
 
+    /// Takes a path that a URL parser would leave as it is; `None` for all others.
+    pub(crate) fn plain(path: &str) -> Option<Self> {
+        (path.starts_with('/') && is_plain(path)).then(|| Self(path.to_owned()))
+    }
+
     /// Parses a bare path, for the tester and for tests. `None` if it does not begin with `/`.
     pub fn parse(path: &str) -> Option<Self> {
         let mut url = Url::parse("http://gateway.invalid/").ok()?;
@@ -94,6 +99,13 @@ impl RequestPath {
     pub fn has_encoded_climb(&self) -> bool {
         hides_climb(&self.0)
     }
+}
+
+/// Whether a path holds only characters that a URL parser keeps, nothing that is percent-encoded, and no segment that
+/// begins with a dot: it is then the same in every reading.
+pub(crate) fn is_plain(path: &str) -> bool {
+    let is_kept = |b: u8| b.is_ascii_alphanumeric() || b"-_~!$&'()*+,;=:@/.".contains(&b);
+    path.bytes().all(is_kept) && !path.contains("/.")
 }
 
 fn without_needless_encoding(path: &str) -> Cow<'_, str> {

@@ -109,12 +109,11 @@ impl RequestHygiene<'_> {
     /// `presented` is the call's own token, which is never sent on.
     pub fn edits<'h>(
         &self,
-        headers: &'h [(String, String)],
+        headers: impl Iterator<Item = (&'h str, &'h str)>,
         presented: &Guarded,
     ) -> Vec<(&'h str, Option<String>)> {
         let is_token = |text: &str| holds_token(text) || presented.are_in(text);
-        let edit = |(name, value): &'h (String, String)| {
-            let (name, value) = (name.as_str(), value.as_str());
+        let edit = |(name, value): (&'h str, &'h str)| {
             let kept = match name {
                 // It lists several protocols, one of which is our token.
                 "sec-websocket-protocol" => protocols_without_token(value, self.has_credential),
@@ -124,7 +123,7 @@ impl RequestHygiene<'_> {
             };
             (kept.as_deref() != Some(value)).then_some((name, kept))
         };
-        headers.iter().filter_map(edit).collect()
+        headers.filter_map(edit).collect()
     }
 }
 
@@ -155,7 +154,7 @@ pub fn request_id(given: Option<&str>, random: [u8; 16]) -> String {
         {
             id.to_owned()
         }
-        _ => format!("req_{}", crate::token::base62(&random, 22)),
+        _ => format!("req_{}", crate::token::random_id(random)),
     }
 }
 
@@ -207,8 +206,11 @@ mod tests {
 
     fn edits(hygiene: &RequestHygiene, headers: &[(&str, &str)]) -> Vec<(String, Option<String>)> {
         let presented = Guarded::new([Secret::new(TOKEN.to_owned())]);
-        let headers: Vec<_> = headers.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
-        hygiene.edits(&headers, &presented).into_iter().map(|(n, v)| (n.to_owned(), v)).collect()
+        hygiene
+            .edits(headers.iter().copied(), &presented)
+            .into_iter()
+            .map(|(n, v)| (n.to_owned(), v))
+            .collect()
     }
     const TOKEN: &str = "ntk_ehv1hsdOHPxDuX3xn9YyIKbgl4yJuySCWzdimD4heup7j1abW";
 

@@ -4,7 +4,10 @@ use crate::upstream::address::UpstreamUrl;
 use proptest::prelude::*;
 
 fn built(base: &str, path: &str, query: Option<&str>) -> Result<String, BuildError> {
-    build_url(route("/api/x", base).mount(), &RequestPath::parse(path).unwrap(), query).map(String::from)
+    let (route, path) = (route("/api/x", base), RequestPath::parse(path).unwrap());
+    let url = build_url(route.mount(), &path, query).map(String::from);
+    assert_eq!(upstream_url(route.mount(), &path, query), url, "with and without the parser");
+    url
 }
 
 #[test]
@@ -144,6 +147,22 @@ proptest! {
             prop_assert!(is_under(url.path(), upstream.base_path()));
             prop_assert!(!hides_climb(url.path().strip_prefix(upstream.base_path()).unwrap()));
             prop_assert_eq!(url.username(), "");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn an_address_is_the_same_with_and_without_the_parser(
+        base in "https://h\\.example(:8443)?(/[a-z%.;]{0,6}){0,3}",
+        path in "/api/x(/[a-z0-9.%;:@&=+$,!'()*~_-]{0,5}){0,4}",
+        query in proptest::option::of("[a-z0-9=&%+'\"<\\[\\]{}|?/]{0,9}"),
+    ) {
+        if let (Ok(upstream), Some(path)) = (UpstreamUrl::parse(&base, false), RequestPath::parse(&path)) {
+            let mut route = route("/api/x", "https://h.example");
+            route.target.upstream = upstream;
+            let built = build_url(route.mount(), &path, query.as_deref()).map(String::from);
+            prop_assert_eq!(upstream_url(route.mount(), &path, query.as_deref()), built);
         }
     }
 }

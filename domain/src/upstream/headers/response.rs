@@ -88,7 +88,7 @@ pub struct Returning<'a> {
     /// The upstream that responded, under the route's path.
     pub mount: Mount<'a>,
     /// The address that was called, without its credential.
-    pub sent_to: &'a Url,
+    pub sent_to: &'a str,
     /// The gateway's origin as the client knows it.
     pub gateway: &'a str,
     /// The id that the gateway gave the call.
@@ -175,7 +175,8 @@ impl Returning<'_> {
 
     /// Returns an address as the client must see it; `None` if it stays as it is.
     fn address(&self, address: &str, may_be_relative: bool) -> Option<String> {
-        let target = self.sent_to.join(address.trim()).ok();
+        let sent_to = Url::parse(self.sent_to).ok()?;
+        let target = sent_to.join(address.trim()).ok();
         if !may_be_relative && Url::parse(address.trim()).is_err() {
             return None;
         }
@@ -185,7 +186,7 @@ impl Returning<'_> {
             parameter.is_some_and(|parameter| name.eq_ignore_ascii_case(parameter))
                 || self.guarded.are_in(pair)
         });
-        let mapped = map_location(&cleaned, self.sent_to, self.mount, self.gateway).unwrap_or(cleaned);
+        let mapped = map_location(&cleaned, &sent_to, self.mount, self.gateway).unwrap_or(cleaned);
         (mapped != address).then_some(mapped)
     }
 }

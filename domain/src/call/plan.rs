@@ -1,0 +1,84 @@
+//! The plan of a permitted call: how it is metered, its second upstream, and what becomes of its body.
+
+use super::head::Head;
+use crate::access::Permit;
+use crate::ai::{self, MeteredAt, Metering};
+use crate::credential::CredentialEdit;
+use crate::credential::sigv4::is_s3;
+use crate::error::GatewayError;
+use crate::limit::Limits;
+use crate::route::RouteTable;
+use crate::upstream::build_url;
+use crate::upstream::settings::AiSettings;
+
+/// The treatment of a call, decided before anything is reserved or sent.
+#[derive(Debug)]
+pub struct Plan {
+    /// How the call is metered, if one of its upstreams meters it.
+    pub metered: Option<Metered>,
+    /// The same call by the route's second upstream, if it may be sent twice.
+    pub second: Option<Permit>,
+    /// Whether the request is read for what it asks of an AI.
+    pub reads_ask: bool,
+    /// Whether the body is taken in whole if it is short enough: it is read, or may be sent twice.
+    pub takes_in: bool,
+}
+
+/// A call that is metered at one of its upstreams.
+#[derive(Clone, Debug)]
+pub struct Metered {
+    /// The upstreams that meter it.
+    pub at: MeteredAt,
+    /// Kind of the call at the first upstream that meters it.
+    pub kind: Metering,
+    /// The path there.
+    pub path: String,
+    /// The AI settings there.
+    pub settings: AiSettings,
+}
+
+impl Plan {
+    /// Plans a permitted call.
+    pub fn new(permit: &Permit, head: &Head, table: &RouteTable) -> Self {
+        let second = permit.failover(head.method(), table);
+        let metered = metered(permit, second.as_ref(), head);
+        // A form with a file states nothing that bounds the call.
+        let is_form = || head.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
+        let has_budget = permit.token().has_budget();
+        let reads_ask = metered
+            .as_ref()
+            .is_some_and(|metered| (has_budget || metered.settings.include_usage) && !is_form());
+        Self { takes_in: reads_ask || second.is_some(), metered, second, reads_ask }
+    }
+}
+
+/// Returns the call as its upstreams meter it; `None` if it costs nothing at any of them.
+fn metered(permit: &Permit, second: Option<&Permit>, head: &Head) -> Option<Metered> {
+    let on = |permit: &Permit| {
+        let settings = permit.ai().cloned()?;
+        // A path without a URL is refused later.
+        let path = build_url(permit.mount(), head.url().path(), None).ok()?.path().to_owned();
+        let kind = ai::metering(settings.provider, head.method(), &path, head.is_websocket());
+        kind.is_metered().then_some((kind, path, settings))
+    };
+    let first = on(permit);
+    let second = second.and_then(on);
+    let at = MeteredAt { first: first.is_some(), second: second.is_some() };
+    let (kind, path, settings) = first.or(second)?;
+    Some(Metered { at, kind, path, settings })
+}
+
+/// Whether a signature by `edit` must cover the whole body.
+pub fn signs_body(edit: Option<&CredentialEdit>) -> bool {
+    matches!(edit, Some(CredentialEdit::Sign(keys)) if !is_s3(&keys.service))
+}
+
+/// Refuses a body that is longer than the token allows, or does not announce its length.
+pub fn check_size(limits: &Limits, head: &Head, has_body: bool) -> Result<(), GatewayError> {
+    let Some(most) = limits.body_bytes.filter(|_| has_body) else { return Ok(()) };
+    match head.content_length() {
+        Some(length) if length <= most => Ok(()),
+        Some(_) => Err(GatewayError::PayloadTooLarge),
+        None => Err(GatewayError::LengthRequired),
+    }
+}
