@@ -20,6 +20,13 @@ export default [
       "prefer-const": ["error", { destructuring: "all" }],
     },
   },
+  // The gateway's own JavaScript sees the Workers runtime.
+  {
+    files: ["gateway/js/**"],
+    languageOptions: {
+      globals: { ...globals.serviceworker, IdentityTransformStream: "readonly", WebSocketPair: "readonly" },
+    },
+  },
   // Functions that run in a page see the browser.
   {
     files: [

@@ -7,6 +7,7 @@ use domain::credential::seal::{SealedCredential, associated_data};
 use domain::id::RouteId;
 use domain::keys::{Key256, KeyRing};
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
+use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Crypto, CryptoKey, SubtleCrypto, WorkerGlobalScope};
@@ -42,6 +43,18 @@ pub fn random<const N: usize>() -> Result<[u8; N], CryptoError> {
     let mut bytes = [0; N];
     crypto()?.get_random_values_with_u8_array(&mut bytes).map_err(|_| CryptoError::Unavailable)?;
     Ok(bytes)
+}
+
+/// Returns random bytes for names of calls, from a store that is filled a hundred calls at a time. Bytes are used once.
+pub fn pooled<const N: usize>() -> Result<[u8; N], CryptoError> {
+    thread_local!(static POOL: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) });
+    POOL.with_borrow_mut(|pool| {
+        if pool.len() < N {
+            *pool = random::<4096>()?.to_vec();
+        }
+        let bytes = pool.split_off(pool.len().saturating_sub(N));
+        bytes.try_into().map_err(|_| CryptoError::Unavailable)
+    })
 }
 
 fn object(pairs: &[(&str, JsValue)]) -> Object {

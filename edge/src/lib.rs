@@ -9,14 +9,13 @@
 //! | [`http`] | the error envelope as a response, request id, CORS headers |
 //! | [`log`] | structured logs |
 //! | [`crypto`], [`deflate`] | WebCrypto, compression |
-//! | [`credential`], [`oauth`] | credentials attached to a request, bearer tokens fetched for them |
+//! | [`oauth`] | bearer tokens that are fetched for a credential |
 //! | [`limiter`] | questions to a token's counter |
 
 #![warn(missing_docs)]
 
 pub mod address;
 pub mod clock;
-pub mod credential;
 pub mod crypto;
 pub mod deflate;
 pub mod env;
@@ -27,3 +26,8 @@ pub mod log;
 pub mod oauth;
 pub mod queue;
 pub mod timeout;
+
+/// The allocator of both Workers.
+#[cfg(target_family = "wasm")]
+#[global_allocator]
+static ALLOCATOR: talc::wasm::WasmDynamicTalc = talc::wasm::new_wasm_dynamic_allocator();

@@ -29,10 +29,12 @@ async fn exchange<T: DeserializeOwned>(env: &Env, object: &str, command: &Comman
     let text = serde_json::to_string(command).map_err(|e| e.to_string())?;
     let objects = env.durable_object(LIMITER).map_err(|e| e.to_string())?;
     let object = objects.id_from_name(object).and_then(|id| id.get_stub()).map_err(|e| e.to_string())?;
-    let mut init = RequestInit::new();
-    init.with_method(Method::Post).with_body(Some(text.into()));
-    let request = Request::new_with_init("https://limiter/", &init).map_err(|e| e.to_string())?;
-    let mut response = object.fetch_with_request(request).await.map_err(|e| e.to_string())?;
+    // Not by `worker`, whose requests carry the code of all that Cloudflare adds to one.
+    let init = RequestInit::new();
+    init.set_method("POST");
+    init.set_body(&text.into());
+    let request = Request::new_with_str_and_init("https://limiter/", &init).map_err(|e| format!("{e:?}"))?;
+    let mut response = object.fetch_with_request(request.into()).await.map_err(|e| e.to_string())?;
     let text = response.text().await.map_err(|e| e.to_string())?;
     match response.status_code() {
         200 => from_text(&text).map_err(|e| e.to_string()),

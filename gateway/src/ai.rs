@@ -1,20 +1,11 @@
 //! Calls to AI routes: the budget reserved for them, and their usage once the response has ended.
 
-use crate::arrival::Arrival;
-use crate::body::Body;
-use domain::access::Permit;
 use domain::ai::price::PriceList;
-use domain::ai::{self, AiAsk, MeteredAt, Metering, UsageReader, ask_of, with_include_usage};
+use domain::ai::{AiAsk, MeteredAt};
 use domain::limit::ledger::{Ask, Settlement};
 use domain::limit::{DEFAULT_CEILING_MICROS, DEFAULT_CEILING_TOKENS, Limits};
-use domain::route::RouteTable;
-use domain::upstream::build_url;
-use domain::upstream::settings::AiSettings;
 use domain::usage::{AiUsage, Clipped, MAX_MODEL_LEN};
-use js_sys::Uint8Array;
 use std::rc::Rc;
-use wasm_bindgen::JsValue;
-use web_sys::Response;
 
 /// Everything required to price a metered call once its response has ended.
 #[derive(Debug)]
@@ -23,55 +14,6 @@ pub struct AiCall {
     pub prices: Rc<PriceList>,
     /// The model as the request names it, if the request was read.
     pub model: Option<Clipped<MAX_MODEL_LEN>>,
-}
-
-/// A call that is metered at one of its upstreams.
-#[derive(Debug)]
-pub struct Metered {
-    pub at: MeteredAt,
-    /// Kind, upstream's path and AI settings at the first upstream that meters it.
-    pub kind: Metering,
-    pub path: String,
-    pub settings: AiSettings,
-}
-
-/// Returns the call as its upstreams meter it; `None` if it costs nothing at any of them.
-pub fn metered(permit: &Permit, arrival: &Arrival, table: &RouteTable) -> Option<Metered> {
-    let on = |permit: &Permit| {
-        let settings = permit.ai().cloned()?;
-        // A path without a URL is refused later.
-        let path = build_url(permit.mount(), &arrival.path, None).ok()?.path().to_owned();
-        let kind = ai::metering(settings.provider, &arrival.method, &path, arrival.is_websocket);
-        kind.is_metered().then_some((kind, path, settings))
-    };
-    let first = on(permit);
-    let second = permit.failover(&arrival.method, table).and_then(|second| on(&second));
-    let at = MeteredAt { first: first.is_some(), second: second.is_some() };
-    let (kind, path, settings) = first.or(second)?;
-    Some(Metered { at, kind, path, settings })
-}
-
-/// Reads the request of a call, with its whole body, if a budget must be reserved or usage must be asked for.
-pub async fn read_ask(
-    metered: &Metered,
-    has_budget: bool,
-    arrival: &Arrival,
-    body: &mut Body,
-) -> Result<Option<AiAsk>, JsValue> {
-    let Metered { kind, path, settings, .. } = metered;
-    // A form with a file states nothing that bounds the call.
-    let is_form = arrival.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
-    if is_form || (!has_budget && !settings.include_usage) {
-        return Ok(None);
-    }
-    body.take_in(arrival).await?;
-    let Some(bytes) = body.bytes() else { return Ok(None) };
-    if settings.include_usage
-        && let Some(asking) = with_include_usage(path, &bytes)
-    {
-        *body = Body::Whole(Uint8Array::from(asking.as_slice()));
-    }
-    Ok(Some(ask_of(*kind, path, &bytes)))
 }
 
 /// Returns the most that the call can use, or the token's ceiling if nothing bounds the call.
@@ -83,12 +25,6 @@ pub fn most(ask: Option<&AiAsk>, limits: &Limits, prices: &PriceList) -> Ask {
         tokens: tokens.unwrap_or(limits.ai_tokens_per_call.unwrap_or(DEFAULT_CEILING_TOKENS)),
         micros: micros.unwrap_or(limits.cost_micros_per_call.unwrap_or(DEFAULT_CEILING_MICROS)),
     }
-}
-
-/// Makes a reader of the response. `None` if it holds nothing that can be read.
-pub fn reader(response: &Response) -> Option<UsageReader> {
-    let headers = response.headers();
-    UsageReader::of(|name| headers.get(name).ok().flatten())
 }
 
 /// Adds the request's model to the usage, and the cost if it can be known.

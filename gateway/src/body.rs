@@ -3,9 +3,14 @@
 //! Normally it is a stream that nobody reads. A body that must be seen or sent twice is read whole, into
 //! the runtime's memory and up to a bound: for a signature, for a second upstream, for an AI call's budget.
 
-use crate::arrival::Arrival;
+use crate::call::Call;
+use crate::step::BodySource;
+use domain::ai::{AiAsk, ask_of, with_include_usage};
+use domain::call::attempt::AttemptFault;
+use domain::call::plan::Metered;
 use domain::credential::aws_chunked::Malformed;
 use domain::credential::sigv4::MAX_SIGNED_BODY;
+use edge::clock::now;
 use js_sys::{ArrayBuffer, Uint8Array};
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,6 +19,12 @@ use wasm_bindgen_futures::JsFuture;
 
 /// Longest body that is read whole, in bytes.
 pub const MAX_WHOLE: u64 = MAX_SIGNED_BODY;
+
+/// The most bytes that the bodies held by an isolate may have together. Beyond it they stay streams: an isolate has
+/// 128 MB for everything.
+const MAX_HELD: u64 = 32 << 20;
+
+thread_local!(static HELD: Cell<u64> = const { Cell::new(0) });
 
 /// A request's body, in the form in which it will be sent.
 #[derive(Debug)]
@@ -31,27 +42,55 @@ pub enum Body {
     },
 }
 
+/// A share of the bytes that an isolate may hold, given back at its end.
+#[derive(Debug)]
+pub struct Held(u64);
+
+impl Held {
+    fn take(bytes: u64) -> Option<Self> {
+        let held = HELD.get().saturating_add(bytes);
+        (held <= MAX_HELD).then(|| {
+            HELD.set(held);
+            Self(bytes)
+        })
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        HELD.set(HELD.get().saturating_sub(self.0));
+    }
+}
+
 impl Body {
     /// Finds out whether the call has a body, without reading it.
-    pub fn of(arrival: &Arrival) -> Self {
-        // `Content-Length: 0` arrives as a stream too. With GET and HEAD it would count as a body.
-        let is_empty = arrival.must_keep_request() && arrival.content_length() == Some(0);
-        if arrival.request.body().is_some() && !is_empty { Self::Stream } else { Self::None }
+    pub fn of(call: &Call) -> Self {
+        // `Content-Length: 0` may arrive as a stream too. It is no body, and GET and HEAD must not have one.
+        let is_empty = call.head.content_length() == Some(0);
+        if call.has_body && !is_empty { Self::Stream } else { Self::None }
     }
 
-    /// Reads a stream whole if its announced length allows. Otherwise it stays a stream.
-    pub async fn take_in(&mut self, arrival: &Arrival) -> Result<(), JsValue> {
-        let fits = arrival.content_length().is_some_and(|length| length <= MAX_WHOLE);
-        if matches!(self, Self::Stream) && fits {
+    /// Reads a stream whole if its announced length and the isolate's memory allow. Otherwise it stays a stream. The
+    /// share of memory is returned.
+    ///
+    /// # Errors
+    /// The client broke its upload off.
+    pub async fn take_in(&mut self, call: &Call) -> Result<Option<Held>, AttemptFault> {
+        let length = call.head.content_length().filter(|length| *length <= MAX_WHOLE);
+        let (Self::Stream, Some(length)) = (&*self, length) else { return Ok(None) };
+        let Some(held) = Held::take(length) else { return Ok(None) };
+        let began = now();
+        let read = async {
             // A GET's body can only be sent as part of the client's own request, so that one stays unread.
-            let copy = arrival.must_keep_request().then(|| arrival.request.clone()).transpose()?;
-            let source = copy.as_ref().unwrap_or(&arrival.request);
+            let copy = keeps_request(call).then(|| call.request.clone()).transpose()?;
+            let source = copy.as_ref().unwrap_or(&call.request);
             let buffer = JsFuture::from(source.array_buffer()?).await?;
-            let bytes = Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>());
-            // Some clients send `Content-Length: 0` with a GET: that is no body.
-            *self = if bytes.length() == 0 { Self::None } else { Self::Whole(bytes) };
-        }
-        Ok(())
+            Ok::<_, JsValue>(Uint8Array::new(&buffer.unchecked_into::<ArrayBuffer>()))
+        };
+        let bytes = read.await.map_err(|_| AttemptFault::ClientGone)?;
+        call.facts.borrow_mut().upload_ms += now() - began;
+        *self = if bytes.length() == 0 { Self::None } else { Self::Whole(bytes) };
+        Ok(Some(held))
     }
 
     /// Copies the bytes. `None` if they are not held whole.
@@ -63,8 +102,37 @@ impl Body {
         }
     }
 
+    /// Reads what the call asks of an AI, if the body is held. Asks for usage if the route wants that.
+    pub fn read_ask(&mut self, metered: &Metered) -> Option<AiAsk> {
+        let Metered { kind, path, settings, .. } = metered;
+        let bytes = self.bytes()?;
+        if settings.include_usage
+            && let Some(asking) = with_include_usage(path, &bytes)
+        {
+            *self = Self::Whole(Uint8Array::from(asking.as_slice()));
+        }
+        Some(ask_of(*kind, path, &bytes))
+    }
+
     /// Whether it can be sent a second time.
     pub fn can_repeat(&self) -> bool {
         !matches!(self, Self::Stream | Self::Piped { .. })
     }
+
+    /// Returns the source from which JavaScript takes the body, and the body if the call holds it.
+    pub fn source(&self, call: &Call) -> (BodySource, Option<JsValue>) {
+        match self {
+            Self::None => (BodySource::None, None),
+            // A body of GET or HEAD goes as part of the client's own request. A copy of it can be sent again.
+            Self::Whole(_) if keeps_request(call) => (BodySource::Client, None),
+            Self::Stream => (BodySource::Client, None),
+            Self::Whole(bytes) => (BodySource::Held, Some(bytes.into())),
+            Self::Piped { stream, .. } => (BodySource::Held, Some(stream.into())),
+        }
+    }
+}
+
+/// Whether a body can only be sent as part of the client's own request: `fetch` refuses to make a GET with one.
+fn keeps_request(call: &Call) -> bool {
+    matches!(call.head.method(), "GET" | "HEAD")
 }

@@ -28,7 +28,7 @@ pub async fn for_call(
     if route.target.credential == RouteCredential::None {
         return Ok(None);
     }
-    if let Some(ready) = routes.opened.borrow().get(route, MAX_AGE_MS) {
+    if let Some(ready) = routes.opened.borrow().get(route, MAX_AGE_MS, store.now) {
         return Ok(Some(ready));
     }
     match open(route, store).await {
@@ -43,7 +43,7 @@ pub async fn for_call(
                 "credential cannot be used",
                 &format!("route {}: {cause}", route.rule.id),
             );
-            let stale = routes.opened.borrow().get(route, store.config.stale_max_ms);
+            let stale = routes.opened.borrow().get(route, store.config.stale_max_ms, store.now);
             match (cause, stale) {
                 // The known value may serve for a while when KV is unreachable, as with tokens.
                 (OpenError::Store(StoreError::Unreachable(_)), Some(ready)) => Ok(Some(ready)),

@@ -1,14 +1,15 @@
 //! Failures, and the one place that turns them into responses.
 
-use crate::answer::tell;
+use crate::step::Own;
 use domain::access::Denial;
 use domain::access::rule::Rule;
+use domain::call::attempt::AttemptFault;
+use domain::call::record::CLIENT_GONE;
 use domain::error::GatewayError;
 use domain::limit::ledger::LimitUse;
 use domain::upstream::settings::Maintenance;
 use domain::usage::outcome::Outcome;
-use wasm_bindgen::JsValue;
-use worker::Result;
+use std::fmt::{Debug, Display};
 
 /// Time after which a client may try again if a store did not respond.
 const STORE_RETRY_AFTER_S: i64 = 2;
@@ -97,7 +98,7 @@ impl From<GatewayError> for Failure {
             GatewayError::PayloadTooLarge | GatewayError::BodyNotSignable | GatewayError::LengthRequired => {
                 Outcome::LimitedSize
             }
-            GatewayError::BadChunks => Outcome::ClientError,
+            GatewayError::BadAddress | GatewayError::BadChunks => Outcome::ClientError,
             GatewayError::MissingApiKey
             | GatewayError::InvalidApiKey
             | GatewayError::RoutesNotConfigured
@@ -110,40 +111,70 @@ impl From<GatewayError> for Failure {
     }
 }
 
+impl From<AttemptFault> for Failure {
+    fn from(fault: AttemptFault) -> Self {
+        let failure = Self::from(fault.error());
+        if fault == AttemptFault::ClientGone {
+            Self { outcome: Outcome::ClientGone, status: Some(CLIENT_GONE), ..failure }
+        } else {
+            failure
+        }
+    }
+}
+
 impl Failure {
     /// Makes the response: status and envelope, without the cause.
-    pub fn respond(&self, request_id: &str) -> Result<web_sys::Response> {
+    pub fn response(&self, request_id: &str) -> Own {
         let mut envelope = self.error.envelope::<()>(request_id);
         if let Some(message) = &self.message {
             envelope.message.clone_from(message);
         }
-        let response = edge::http::error(self.status.unwrap_or(self.error.status()), &envelope)?;
+        let mut headers =
+            vec![header("content-type", "application/json"), header("cache-control", "no-store")];
         if let Some(seconds) = self.retry_after_s {
-            response.headers().set("retry-after", &seconds.to_string())?;
+            headers.push(header("retry-after", &seconds.to_string()));
         }
         if let Some(methods) = &self.allow {
-            response.headers().set("allow", methods)?;
+            headers.push(header("allow", methods));
         }
-        let response: web_sys::Response = response.into();
-        tell(&response, &self.uses)?;
-        Ok(response)
+        Own {
+            status: self.status.unwrap_or(self.error.status()),
+            headers,
+            body: serde_json::to_string(&envelope).unwrap_or_default(),
+        }
     }
 }
 
-/// The reason why an upstream gave no response, with the cause for the log.
+/// The reason why an attempt brought no response, with the cause for the log.
 #[derive(Debug)]
-pub struct UpstreamError {
-    pub error: GatewayError,
+pub struct AttemptError {
+    pub fault: AttemptFault,
     pub cause: String,
 }
 
-impl UpstreamError {
-    pub fn new(error: GatewayError, cause: impl Into<String>) -> Self {
-        Self { error, cause: cause.into() }
+impl AttemptError {
+    pub fn new(fault: AttemptFault, cause: &(impl Display + ?Sized)) -> Self {
+        Self { fault, cause: cause.to_string() }
+    }
+
+    /// Nothing was sent.
+    pub fn not_sent(error: GatewayError, cause: &(impl Display + ?Sized)) -> Self {
+        Self::new(AttemptFault::NotSent(error), cause)
+    }
+
+    /// The platform refused a step of our own.
+    pub fn internal(cause: &impl Debug) -> Self {
+        Self::not_sent(GatewayError::InternalServerError, &format!("{cause:?}"))
     }
 }
 
-/// The platform cannot reach the upstream.
-pub fn unreachable(cause: &JsValue) -> UpstreamError {
-    UpstreamError::new(GatewayError::BadGateway, format!("{cause:?}"))
+impl From<AttemptFault> for AttemptError {
+    fn from(fault: AttemptFault) -> Self {
+        Self::new(fault, "the client broke its upload off")
+    }
+}
+
+/// Makes a header of two texts.
+pub fn header(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
 }

@@ -283,7 +283,6 @@ impl Reservation {
     }
 
     /// Keeps the reservation while the call lives, for the watchdog of long calls. It ends 15 minutes after the last word of it.
-    #[expect(dead_code, reason = "no call has a watchdog yet")]
     pub fn renew(&self, keep: &Keep) {
         let Keep { env, request_id, .. } = keep.clone();
         let token = self.token.clone();

@@ -5,7 +5,7 @@
 //! is sent with the next message that gets through.
 
 use crate::metrics;
-use crate::store::Keep;
+use crate::store::Store;
 use domain::time::UnixMs;
 use domain::usage::key::MessageKey;
 use domain::usage::pace::Pace;
@@ -33,18 +33,18 @@ struct Buffer {
 
 thread_local!(static BUFFER: RefCell<Buffer> = RefCell::default());
 
-/// Records a call. Returns at once.
-pub fn record(event: UsageEvent, keep: &Keep) {
-    let Keep { env, context, config, .. } = keep;
+/// Records a call. Returns at once. With `at_once` the events are sent now: a request whose client has gone should not
+/// live on, since the end of the request is what ends its work at the upstream.
+pub fn record(event: UsageEvent, store: &Store<'_>, at_once: bool) {
+    let Store { env, context, config, now, .. } = *store;
     if config.has_metrics {
         metrics::write(&event, env);
     }
     let least_ms = config.usage_flush_ms;
-    let now = now();
     let (full, flush_ms) = BUFFER.with_borrow_mut(|buffer| {
         buffer.events.push(event);
         buffer.pace.note(now);
-        let full = least_ms == 0 || buffer.events.len() >= MAX_EVENTS_PER_MESSAGE;
+        let full = at_once || least_ms == 0 || buffer.events.len() >= MAX_EVENTS_PER_MESSAGE;
         let starts_flush = !full && buffer.flush_due.is_none_or(|due| due + 1_000 < now);
         let flush_ms = starts_flush.then(|| buffer.pace.flush_ms(least_ms.into()));
         if let Some(flush_ms) = flush_ms {
@@ -52,11 +52,11 @@ pub fn record(event: UsageEvent, keep: &Keep) {
         }
         (full, flush_ms)
     });
-    let env = env.clone();
     if full {
-        let message = take();
+        let (message, env) = (take(), env.clone());
         context.wait_until(async move { send(message, &env).await });
     } else if let Some(flush_ms) = flush_ms {
+        let env = env.clone();
         context.wait_until(async move {
             sleep(flush_ms.unsigned_abs()).await;
             BUFFER.with_borrow_mut(|buffer| buffer.flush_due = None);

@@ -36,10 +36,10 @@ pub struct Opened(HashMap<*const Route, (Rc<Ready>, UnixMs)>);
 impl Opened {
     /// Returns the route's opened credential. A sealed one lasts as long as its table. A v1 secret is kept
     /// elsewhere in KV and may change without the table, so it is read again after `max_age_ms`.
-    pub fn get(&self, route: &Arc<Route>, max_age_ms: i64) -> Option<Rc<Ready>> {
+    pub fn get(&self, route: &Arc<Route>, max_age_ms: i64, now: UnixMs) -> Option<Rc<Ready>> {
         let (ready, opened_at) = self.0.get(&Arc::as_ptr(route))?;
         let lasts =
-            matches!(route.target.credential, RouteCredential::Sealed(_)) || now() - opened_at < max_age_ms;
+            matches!(route.target.credential, RouteCredential::Sealed(_)) || now - opened_at < max_age_ms;
         lasts.then(|| Rc::clone(ready))
     }
 

@@ -1,47 +1,40 @@
-//! One call from arrival to response.
+//! One call from arrival to response, in its order.
 
 use crate::ai::{self, AiCall};
-use crate::answer::tell;
-use crate::arrival::Arrival;
 use crate::body::Body;
+use crate::call::Call;
 use crate::config::Config;
-use crate::error::Failure;
-use crate::limiter::{self, Admission};
-use crate::record::{self, Account};
-use crate::routes::Routes;
-use crate::store::{Keep, Store, prices};
-use crate::upstream;
-use crate::watch::{End, Seen, Watcher, watched};
-use crate::{credentials, meter, websocket};
-
+use crate::error::{Failure, header};
+use crate::limiter;
+use crate::meter;
+use crate::open::{End, Replied};
+use crate::permit::{Handled, permit};
+use crate::preflight::preflight;
+use crate::step::{Own, Pass, Step, Watch};
+use crate::store::prices;
+use crate::upstream::{Answer, Forward};
+use domain::access::Permit;
 use domain::access::carrier::{Carrier, NotPresented, presented};
-use domain::access::rule::Rule;
-use domain::access::{Call, Denial, Permit, decide};
-use domain::ai::Charge;
+use domain::ai::{Charge, UsageReader};
+use domain::call::attempt::Sender;
+use domain::call::plan::{Plan, check_size};
+use domain::call::record::announced_length;
+use domain::call::reply::{Ours, edits};
 use domain::error::GatewayError;
 use domain::health::Health;
-use domain::limit::ledger::{Ask, Settlement};
-use domain::route::Route;
+use domain::limit::ledger::Ask;
 use domain::secret::Secret;
-use domain::token::{Form, TokenHash, TokenSecret};
-use domain::upstream::cors::{self, PREFLIGHT_MAX_AGE_S};
+use domain::token::TokenSecret;
 use domain::upstream::fault::{FAULT, Fault};
-use domain::upstream::headers::SERVER_TIMING;
+use domain::upstream::headers::next_hop;
+use domain::upstream::headers::response::{Edit, Returning};
 use domain::upstream::headers::search::Guarded;
-use domain::upstream::target::RouteCredential;
+use domain::upstream::headers::{LOOP_MARK, REQUEST_ID, SERVER_TIMING};
 use domain::usage::outcome::Outcome;
-use domain::usage::{AiUsage, SECRET_HEAD, UsageEvent};
-use edge::clock::{now, sleep};
-use edge::http::{set_cors, set_preflight, set_request_id};
-use edge::log::{Source, log};
-use futures_channel::oneshot;
-use futures_util::future::join;
+use edge::clock::sleep;
+use edge::log::{Level, Source, log};
+use std::cell::Cell;
 use std::rc::Rc;
-use std::sync::Arc;
-use web_sys::{Request, Response};
-use worker::{Context, Env, Error, Result};
-
-type Handled<T> = std::result::Result<T, Box<Failure>>;
 
 impl From<GatewayError> for Box<Failure> {
     fn from(error: GatewayError) -> Self {
@@ -52,165 +45,108 @@ impl From<GatewayError> for Box<Failure> {
 /// Serves one call. In order: health · loop · preflight · token syntax · token record · decision
 /// (state, expiry, client address, route, method, scope) · maintenance · limits · credential ·
 /// upstream · response · usage.
-pub async fn serve(request: Request, env: &Env, context: &Rc<Context>) -> Result<Response> {
-    let mut arrival = Arrival::read(request)?;
-    if arrival.path.as_str() == "/health" {
-        return health(&arrival);
+pub async fn serve(call: Rc<Call>) -> Step {
+    if call.head.url().path().as_str() == "/health" {
+        call.close(End::Refused { status: 200, outcome: Outcome::Ok });
+        return Step::Own(health(&call));
     }
-    let config = match Config::get(env) {
-        Ok(config) => config,
-        Err(cause) => {
-            log(Source::Request(&arrival.request_id), "configuration cannot be used", &cause);
-            return Failure::from(GatewayError::InternalServerError).respond(&arrival.request_id);
+    match handle(&call).await {
+        Ok(Handling::Own(own)) => {
+            let outcome = Outcome::of_status(own.status);
+            refuse(&call, own, outcome)
         }
-    };
-    let id = arrival.request_id.clone();
-    let store = Store { env, context, config: &config, request_id: &id };
-    let mut account = Account::default();
-    let (answer, outcome) = match handle(&mut arrival, &store, &mut account).await {
-        Ok(answer) => {
-            let outcome = Outcome::of_status(answer.response.status());
-            (answer, outcome)
+        Ok(Handling::Pass(answer, cut)) => pass(&call, &answer, cut),
+        Err(failure) => {
+            find_route(&call).await;
+            if !failure.uses.is_empty() {
+                call.facts.borrow_mut().uses.clone_from(&failure.uses);
+            }
+            refuse(&call, failure.response(&call.arrival.request_id), failure.outcome)
         }
-        Err(failure) => (Answered::plain(failure.respond(&id)?), failure.outcome),
-    };
-    let outcome = if account.abandoned { Outcome::ClientGone } else { outcome };
-    finish(&answer.response, &arrival, &account, &store).await?;
-    if config.log_calls {
-        record::line(&arrival, &account, answer.response.status(), outcome).log();
     }
-    let event = record::event(&arrival, &account, &answer.response, outcome);
-    answer.deliver(event, &store)
 }
 
-fn health(arrival: &Arrival) -> Result<Response> {
+fn health(call: &Call) -> Own {
     let health =
         Health { status: "ok".into(), service: "gateway".into(), version: env!("CARGO_PKG_VERSION").into() };
-    let response = worker::Response::from_json(&health)?;
-    set_request_id(&response.headers().0, &arrival.request_id)?;
-    response.headers().set(SERVER_TIMING, "auth;dur=0, upstream;dur=0")?;
-    response.headers().set("cache-control", "no-store")?;
-    Ok(response.into())
+    let headers = vec![
+        header("content-type", "application/json"),
+        header("cache-control", "no-store"),
+        header(REQUEST_ID, &call.arrival.request_id),
+        header(SERVER_TIMING, "auth;dur=0, upstream;dur=0"),
+    ];
+    Own { status: 200, headers, body: serde_json::to_string(&health).unwrap_or_default() }
 }
 
-async fn handle(arrival: &mut Arrival, store: &Store<'_>, account: &mut Account) -> Handled<Answered> {
-    if arrival.hop.is_none() {
-        return Err(GatewayError::LoopDetected.into());
+/// The response of a call that was not refused.
+enum Handling {
+    Own(Own),
+    /// The upstream's, and the number of bytes after which it is cut.
+    Pass(Box<Answer>, Option<u64>),
+}
+
+async fn handle(call: &Rc<Call>) -> Handled<Handling> {
+    let head = &call.head;
+    let hop = next_hop(head.header(LOOP_MARK), head.url().authority()).ok_or(GatewayError::LoopDetected)?;
+    if let Some(response) = preflight(call).await? {
+        return Ok(Handling::Own(response));
     }
-    if let Some(response) = preflight(arrival, store).await? {
-        return Ok(Answered::plain(response));
+    let (carrier, secret) = present(call)?;
+    let (permit, routes) = permit(&secret, call).await?;
+    if head.is_websocket() {
+        call.secret.replace(Some(secret.clone()));
     }
-    let secret = present(arrival, store.config)?;
-    let (permit, routes) = permit(&secret, arrival, store, account).await?;
     let token = permit.token();
     if let Some(notice) = &permit.route().behaviour.settings.maintenance {
         return Err(Box::new(Failure::maintenance(notice)));
     }
-    let fault = if token.inject_faults { injected(arrival).await? } else { Fault::default() };
-    let mut body = Body::of(arrival);
-    check_size(&permit, arrival, &body)?;
-    let mut ask = Ask::default();
-    let mut ai_call = None;
-    if let Some(metered) = ai::metered(&permit, arrival, &routes.table) {
-        arrival.is_metered = true;
-        let prices = prices(store).await;
-        let asked = ai::read_ask(&metered, token.has_budget(), arrival, &mut body).await;
-        let asked = asked.map_err(|cause| {
-            log(Source::Request(store.request_id), "the request's body broke off", &format!("{cause:?}"));
-            GatewayError::BadGateway
-        })?;
-        if token.has_budget() {
-            ask = ai::most(asked.as_ref(), &token.limits, &prices);
-        }
-        ai_call = Some(AiCall { at: metered.at, prices, model: asked.and_then(|ask| ask.model) });
-    }
-    let admission = match limiter::take_leased(&permit, ask, now()) {
-        Some(admission) => admission,
-        None => limiter::take(&permit, &arrival.call_id, ask, store).await?,
+    let fault = if token.inject_faults { injected(call).await? } else { Fault::default() };
+    let mut body = Body::of(call);
+    check_size(&token.limits, head, !matches!(body, Body::None))?;
+    let plan = Plan::new(&permit, head, &routes.table);
+    let _held = if plan.takes_in { body.take_in(call).await.map_err(Failure::from)? } else { None };
+    let ask = ask(call, &permit, &plan, &mut body).await;
+    admit(call, &permit, ask).await?;
+    let presented = Guarded::new([Secret::new(secret.expose().to_owned())]);
+    let sender = Sender {
+        head,
+        carrier: Some(carrier),
+        presented: &presented,
+        request_id: &call.arrival.request_id,
+        hop: &hop,
+        is_metered: plan.metered.is_some(),
+        has_own_body: false,
     };
-    let Admission { uses, reservation, .. } = admission;
-    account.uses = uses;
-    let called = call(&permit, body, arrival, &routes, store, account).await;
-    let charge = |ok| ai_call.as_ref().map_or(Charge::Nothing, |call| call.at.charge(&account.tried, ok));
-    match called {
-        Ok((response, socket)) => {
-            let charge = charge(socket.is_some() || response.ok());
-            let ai = ai_call.filter(|_| charge != Charge::Nothing);
-            let reads = charge == Charge::ByResponse;
-            Ok(Answered { response, reservation, cut: fault.cut, socket, ai, reads })
-        }
-        Err(failure) => {
-            if let Some(reservation) = reservation {
-                let settlement = match charge(false) {
-                    Charge::Nothing => Settlement::NOTHING,
-                    Charge::Unknown | Charge::ByResponse => Settlement::default(),
-                };
-                reservation.settle(settlement, &store.keep());
-            }
-            Err(failure)
-        }
-    }
+    let may_be_cancelled = Cell::new(token.limits.counts_calls() || token.has_budget());
+    let forward = Forward { call, sender, routes: &routes, sent: Cell::new(0), may_be_cancelled };
+    let answer = forward.send(&permit, plan.second.as_ref(), &mut body).await.map_err(|failed| {
+        let route = &permit.route().rule.id;
+        let cause = format!("route {route}: {}", failed.cause);
+        log(Source::Request(&call.arrival.request_id), "upstream call failed", &cause);
+        Failure::from(failed.fault)
+    })?;
+    Ok(Handling::Pass(Box::new(answer), fault.cut))
 }
 
-/// Calls the upstream and prepares its response for the client.
-async fn call(
-    permit: &Permit,
-    mut body: Body,
-    arrival: &Arrival,
-    routes: &Routes,
-    store: &Store<'_>,
-    account: &mut Account,
-) -> Handled<(Response, Option<websocket::Joined>)> {
-    let sent_at = now();
-    account.auth_ms = sent_at - arrival.at;
-    // A client that hangs up ends its request at once, unless `wait_until` holds it. Hold it, so that the
-    // call is still recorded.
-    let (answered, waited_for) = oneshot::channel::<()>();
-    store.context.wait_until(async move {
-        let _ = waited_for.await;
-    });
-    // Take the signal now: one obtained later misses an abort that has already happened.
-    let client = arrival.request.signal();
-    let answer = upstream::forward(permit, &mut body, arrival, routes, store, &mut account.tried).await;
-    account.abandoned = client.aborted();
-    drop(answered);
-    account.upstream_ms = now() - sent_at;
-    let route = &permit.route().rule.id;
-    let answer = answer.map_err(|failed| {
-        log(
-            Source::Request(store.request_id),
-            "upstream call failed",
-            &format!("route {route}: {}", failed.cause),
-        );
-        Box::<Failure>::from(failed.error)
-    })?;
-    let failed = |cause: &dyn std::fmt::Debug| {
-        log(Source::Request(store.request_id), "response cannot be passed on", &format!("{cause:?}"));
-        Box::<Failure>::from(GatewayError::BadGateway)
-    };
-    if arrival.is_websocket
-        && let Some(socket) = websocket::of(&answer.response)
-    {
-        let offered = arrival.header(Carrier::WebSocketProtocol.header());
-        let joined = websocket::join(socket, &answer.response, offered.as_deref());
-        return joined.map(|(response, joined)| (response, Some(joined))).map_err(|e| failed(&e));
-    }
-    let status = answer.response.status();
-    if !(200..=599).contains(&status) {
-        log(
-            Source::Request(store.request_id),
-            "status cannot be passed on",
-            &format!("route {route}: {status}"),
-        );
-        return Err(Box::new(Failure::status_unknown(status)));
-    }
-    answer.returned(arrival, store).map(|response| (response, None)).map_err(|e| failed(&e))
+/// Finds the token that the call presents. Costs no KV read.
+fn present(call: &Call) -> Handled<(Carrier, TokenSecret)> {
+    let Config { check_keys, .. } = &*call.config;
+    presented(|name| call.head.header(name), check_keys).map_err(|why| {
+        match why {
+            NotPresented::Missing => GatewayError::MissingApiKey,
+            NotPresented::Invalid => {
+                meter::count_unknown_token();
+                GatewayError::InvalidApiKey
+            }
+        }
+        .into()
+    })
 }
 
 /// Returns the fault that the call requests. The requested latency has passed by then.
-async fn injected(arrival: &Arrival) -> Handled<Fault> {
-    let Some(text) = arrival.header(FAULT) else { return Ok(Fault::default()) };
-    let fault = Fault::parse(&text).map_err(|_| GatewayError::BadFault)?;
+async fn injected(call: &Call) -> Handled<Fault> {
+    let Some(text) = call.head.header(FAULT) else { return Ok(Fault::default()) };
+    let fault = Fault::parse(text).map_err(|_| GatewayError::BadFault)?;
     if fault.latency_ms > 0 {
         sleep(fault.latency_ms.into()).await;
     }
@@ -220,282 +156,147 @@ async fn injected(arrival: &Arrival) -> Handled<Fault> {
     }
 }
 
-/// Refuses a body that is longer than the token allows, or does not announce its length.
-fn check_size(permit: &Permit, arrival: &Arrival, body: &Body) -> Handled<()> {
-    let (Some(most), Body::Stream) = (permit.token().limits.body_bytes, body) else { return Ok(()) };
-    match arrival.content_length() {
-        Some(length) if length <= most => Ok(()),
-        Some(_) => Err(GatewayError::PayloadTooLarge.into()),
-        None => Err(GatewayError::LengthRequired.into()),
+/// Returns the most that the call may use, and notes a metered call for its end.
+async fn ask(call: &Call, permit: &Permit, plan: &Plan, body: &mut Body) -> Ask {
+    let Some(metered) = &plan.metered else { return Ask::default() };
+    let token = permit.token();
+    let prices = prices(&call.store()).await;
+    let asked = if plan.reads_ask { body.read_ask(metered) } else { None };
+    let most =
+        if token.has_budget() { ai::most(asked.as_ref(), &token.limits, &prices) } else { Ask::default() };
+    if let Some(open) = call.open.borrow_mut().as_mut() {
+        open.ai = Some(AiCall { at: metered.at, prices, model: asked.and_then(|ask| ask.model) });
     }
+    most
 }
 
-/// Finds the token that the call presents and notes it, so that it is never sent on. Costs no KV read.
-fn present(arrival: &mut Arrival, config: &Config) -> Handled<TokenSecret> {
-    let found = presented(|name| arrival.header(name), &config.check_keys);
-    let (carrier, token) = found.map_err(|why| match why {
-        NotPresented::Missing => GatewayError::MissingApiKey,
-        NotPresented::Invalid => {
-            meter::count_unknown_token();
-            GatewayError::InvalidApiKey
-        }
-    })?;
-    arrival.carrier = Some(carrier);
-    arrival.presented = Guarded::new([Secret::new(token.expose().to_owned())]);
-    Ok(token)
+/// Looks the route of a refused call up, if a browser is to be told by CORS whether it may read the refusal.
+async fn find_route(call: &Call) {
+    if call.head.header("origin").is_none() || call.facts.borrow().route.is_some() {
+        return;
+    }
+    let routes = call.store().routes().await.ok().flatten();
+    let route = routes.and_then(|routes| routes.table.find(call.head.url().path()).cloned());
+    call.facts.borrow_mut().route = route;
 }
 
-/// A refusal, and which of its reasons may have changed since they were read.
-#[derive(Debug)]
-struct Refusal {
-    failure: Box<Failure>,
-    by_token: bool,
-    by_routes: bool,
-}
-
-impl Refusal {
-    fn by_token(error: GatewayError) -> Self {
-        Self { failure: error.into(), by_token: true, by_routes: false }
-    }
-
-    fn by_routes(error: GatewayError) -> Self {
-        Self { failure: error.into(), by_token: false, by_routes: true }
-    }
-
-    fn of(denial: Denial, rule: Option<&Rule>) -> Self {
-        let failure = Box::new(Failure::from(denial).with_methods_of(rule));
-        let by_routes = matches!(denial, Denial::NoRoute | Denial::Method | Denial::Scope);
-        let by_token = !matches!(denial, Denial::NoRoute | Denial::Method);
-        Self { failure, by_token, by_routes }
-    }
-}
-
-type Permitted = (Permit, Rc<Routes>);
-
-/// Looks the token up and decides. No call is refused because of a value older than a second: the value is
-/// read again first, so that a change is in force once the API has responded.
-async fn permit(
-    secret: &TokenSecret,
-    arrival: &Arrival,
-    store: &Store<'_>,
-    account: &mut Account,
-) -> Handled<Permitted> {
-    let hash = secret.hash();
-    match judge(secret, &hash, arrival, store, account).await? {
-        Ok(permitted) => {
-            // A credential that cannot be opened does not refuse the call yet: the route may be under
-            // maintenance.
-            if has_credential(&permitted, store).await {
-                return Ok(permitted);
-            }
-            let was_read = store.refresh_routes(arrival.at).await;
-            Store::note_routes_refusal();
-            if !was_read {
-                return Ok(permitted);
-            }
-        }
-        Err(refusal) => {
-            let again = join(
-                async { refusal.by_token && store.refresh_token(&hash, secret.form(), arrival.at).await },
-                async { refusal.by_routes && store.refresh_routes(arrival.at).await },
-            );
-            if again.await == (false, false) {
-                return Err(refused(refusal, &hash, account).into());
-            }
-        }
-    }
-    judge(secret, &hash, arrival, store, account)
-        .await?
-        .map_err(|refusal| refused(refusal, &hash, account).into())
-}
-
-/// Notes a refusal where it must be known, and returns its failure.
-fn refused(refusal: Refusal, hash: &TokenHash, account: &Account) -> Failure {
-    if refusal.by_token {
-        Store::note_token_refusal(hash);
-    }
-    if refusal.by_routes {
-        Store::note_routes_refusal();
-    }
-    if account.token.is_none() && refusal.failure.error == GatewayError::InvalidApiKey {
-        meter::count_unknown_token();
-    }
-    *refusal.failure
-}
-
-/// Whether the route's credential can be opened. A v1 credential is a separate KV entry and not checked here.
-async fn has_credential((permit, routes): &Permitted, store: &Store<'_>) -> bool {
-    matches!(permit.origin().target.credential, RouteCredential::V1(_))
-        || credentials::for_call(permit, routes, store).await.is_ok()
-}
-
-/// Decides with the store's values. Token and routes are read in parallel if neither is cached.
-async fn judge(
-    secret: &TokenSecret,
-    hash: &TokenHash,
-    arrival: &Arrival,
-    store: &Store<'_>,
-    account: &mut Account,
-) -> Handled<std::result::Result<Permitted, Refusal>> {
-    if secret.form() == Form::Legacy {
-        // A legacy token has no check, so any text of its shape could be one. Look only while some exist.
-        let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
-        if !routes.is_some_and(|routes| routes.table.legacy_tokens) {
-            return Ok(Err(Refusal::by_routes(GatewayError::InvalidApiKey)));
-        }
-    }
-    let (token, routes) = join(store.token(hash, secret.form()), store.routes()).await;
-    let token = token.map_err(|cause| {
-        log(Source::Request(store.request_id), "token cannot be read", &cause);
-        GatewayError::from(&cause)
-    })?;
-    let Some(token) = token else { return Ok(Err(Refusal::by_token(GatewayError::InvalidApiKey))) };
-    account.token = Some(Arc::clone(&token));
-    account.secret = hash.as_str().get(..SECRET_HEAD).map(str::to_owned);
-    let routes = routes.map_err(|e| GatewayError::from(&e))?;
-    let Some(routes) = routes else { return Ok(Err(Refusal::by_routes(GatewayError::RoutesNotConfigured))) };
-    let call =
-        Call { method: &arrival.method, path: &arrival.path, client_ip: arrival.client_ip, now: arrival.at };
-    account.route = routes.table.find(&arrival.path).cloned();
-    let decided = decide(&token, &routes.table, &call);
-    Ok(decided
-        .map(|permit| (permit, routes))
-        .map_err(|denial| Refusal::of(denial, account.route.as_ref().map(|route| &route.rule))))
-}
-
-/// Answers a CORS preflight if the route lists the origin. A preflight carries no token, so none is required.
-async fn preflight(arrival: &Arrival, store: &Store<'_>) -> Handled<Option<Response>> {
-    if arrival.method != "OPTIONS" {
-        return Ok(None);
-    }
-    let wanted = arrival.header("access-control-request-method");
-    let (Some(origin), Some(wanted)) = (&arrival.origin, wanted) else { return Ok(None) };
-    let listed = async || -> Handled<Option<Arc<Route>>> {
-        let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
-        let route = routes.as_ref().and_then(|routes| routes.table.find(&arrival.path));
-        Ok(route.filter(|route| cors::allow(&route.behaviour.cors_origins, origin).is_some()).cloned())
+/// Has the call counted, or refused.
+async fn admit(call: &Call, permit: &Permit, ask: Ask) -> Handled<()> {
+    let admission = match limiter::take_leased(permit, ask, call.now.get()) {
+        Some(admission) => admission,
+        None => limiter::take(permit, &call.arrival.call_id, ask, &call.store()).await?,
     };
-    let route = match listed().await? {
-        None if store.refresh_routes(arrival.at).await => listed().await?,
-        found => found,
-    };
-    let Some(route) = route else {
-        Store::note_routes_refusal();
-        return Ok(None);
-    };
-    let methods = route.rule.methods_listed();
-    let respond = || -> Result<Response> {
-        let response = worker::Response::empty()?.with_status(204);
-        let methods = if methods.is_empty() { &wanted } else { &methods };
-        let names = arrival.header("access-control-request-headers");
-        set_preflight(&response.headers().0, methods, names.as_deref(), PREFLIGHT_MAX_AGE_S)?;
-        Ok(response.into())
-    };
-    respond().map(Some).map_err(|cause| {
-        log(Source::Request(store.request_id), "preflight cannot be answered", &cause);
-        GatewayError::InternalServerError.into()
-    })
-}
-
-/// Sets the headers of every response, errors included: request id, timing, limits, CORS.
-async fn finish(response: &Response, arrival: &Arrival, account: &Account, store: &Store<'_>) -> Result<()> {
-    let headers = response.headers();
-    set_request_id(&headers, &arrival.request_id)?;
-    let timing = format!("auth;dur={}, upstream;dur={}", account.auth_ms, account.upstream_ms);
-    headers.append(SERVER_TIMING, &timing)?;
-    tell(response, &account.uses)?;
-    let Some(origin) = &arrival.origin else { return Ok(()) };
-    let mut route = account.route.clone();
-    if route.is_none() {
-        let routes = store.routes().await.ok().flatten();
-        route = routes.and_then(|routes| routes.table.find(&arrival.path).cloned());
+    call.facts.borrow_mut().uses = admission.uses;
+    if let Some(open) = call.open.borrow_mut().as_mut() {
+        open.reservation = admission.reservation;
     }
-    let Some(route) = route else { return Ok(()) };
-    let origins = &route.behaviour.cors_origins;
-    if origins.is_empty() {
-        return Ok(());
-    }
-    let grant = cors::allow(origins, origin);
-    // Every name is listed, since `*` is taken literally if cookies are sent along.
-    set_cors(&headers, grant.as_ref().map(|grant| grant.origin.as_ref()), crate::headers::names)?;
     Ok(())
 }
 
-/// A response, plus the work that must run when its body ends.
-#[derive(Debug)]
-struct Answered {
-    response: Response,
-    reservation: Option<limiter::Reservation>,
-    cut: Option<u64>,
-    socket: Option<websocket::Joined>,
-    /// The call, if it can have been charged for.
-    ai: Option<AiCall>,
-    /// Whether the response states the charge.
-    reads: bool,
+/// Ends a call with the gateway's own response.
+fn refuse(call: &Call, mut own: Own, outcome: Outcome) -> Step {
+    let is_unsent = call.open.borrow().as_ref().is_some_and(|open| !open.is_sent);
+    if is_unsent {
+        call.facts.borrow_mut().auth_ms = call.now.get() - call.arrival.at;
+    }
+    own.headers.extend(ours(call, None, &[]).into_iter().filter_map(|edit| match edit {
+        Edit::Set(name, value) | Edit::Append(name, value) => Some((name, value)),
+        Edit::Delete(_) => None,
+    }));
+    note(call, own.status, outcome);
+    call.close(End::Refused { status: own.status, outcome });
+    Step::Own(own)
 }
 
-impl Answered {
-    fn plain(response: Response) -> Self {
-        Self { response, reservation: None, cut: None, socket: None, ai: None, reads: false }
+/// Passes an upstream's response on. A call whose end does not matter ends here.
+fn pass(call: &Call, answer: &Answer, cut: Option<u64>) -> Step {
+    let status = answer.status;
+    if !answer.is_socket && !(200..=599).contains(&status) {
+        let route = &answer.permit.route().rule.id;
+        let cause = format!("route {route}: {status}");
+        log(Source::Request(&call.arrival.request_id), "status cannot be passed on", &cause);
+        let failure = Failure::status_unknown(status);
+        return refuse(call, failure.response(&call.arrival.request_id), failure.outcome);
     }
+    let edits = answer.returning(call, |returning| ours(call, Some(returning), &answer.headers));
+    let watch = watch(call, answer, cut);
+    note(call, status, Outcome::of_status(status));
+    if watch == Watch::Nothing {
+        call.close(End::Begun);
+    }
+    Step::Pass(Pass { attempt: answer.number, watch, cut, edits })
+}
 
-    /// Records the call and settles its reservation: when the response has ended if its end matters, else
-    /// now.
-    fn deliver(self, event: Option<UsageEvent>, store: &Store<'_>) -> Result<Response> {
-        let Some(mut event) = event else { return Ok(self.response) };
-        let keep = store.keep();
-        let reservation = self.reservation;
-        if let Some(socket) = self.socket {
-            store.context.wait_until(async move {
-                let traffic = websocket::pass(socket).await;
-                event.duration_ms = u32::try_from(now() - event.at).ok();
-                (event.bytes_in, event.bytes_out) = (Some(traffic.bytes_in), Some(traffic.bytes_out));
-                // Messages are not read, so an AI's usage is unknown.
-                let used = account_for(&mut event, self.ai, AiUsage::default());
-                end(event, reservation, used, &keep);
-            });
-            return Ok(self.response);
-        }
-        let call = self.ai;
-        let reader = if self.reads { ai::reader(&self.response) } else { None };
-        if reservation.is_none() && self.cut.is_none() && reader.is_none() {
-            account_for(&mut event, call, AiUsage::default());
-            meter::record(event, &keep);
-            return Ok(self.response);
-        }
-        let (ended, waited_for) = oneshot::channel::<()>();
-        store.context.wait_until(async move {
-            let _ = waited_for.await;
-        });
-        let mut watcher = Watcher::new(move |seen: Seen| {
-            let _ended = ended;
-            event.bytes_out = Some(seen.bytes);
-            event.duration_ms = u32::try_from(now() - event.at).ok();
-            match seen.end {
-                End::Whole => {}
-                End::Broken => event.outcome = Outcome::UpstreamError,
-                End::Abandoned => event.outcome = Outcome::ClientGone,
-                End::Cut => event.outcome = Outcome::InjectedFault,
-            }
-            let used = account_for(&mut event, call, seen.ai.unwrap_or_default());
-            end(event, reservation, used, &keep);
-        });
-        watcher.reader = reader;
-        watcher.cut = self.cut;
-        watched(self.response, watcher).map_err(Error::from)
+/// Decides how the response is watched, and notes what its end needs.
+fn watch(call: &Call, answer: &Answer, cut: Option<u64>) -> Watch {
+    let Answer { status, headers, is_socket, .. } = answer;
+    let get = |name: &str| headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let mut open = call.open.borrow_mut();
+    let Some(open) = open.as_mut() else { return Watch::Nothing };
+    let is_success = *is_socket || (200..=299).contains(status);
+    let tried = &call.facts.borrow().tried;
+    let charge = open.ai.as_ref().map_or(Charge::Nothing, |ai| ai.at.charge(tried, is_success));
+    let length = announced_length(call.head.method(), *status, get("content-length").as_deref());
+    open.replied = Some(Replied { status: *status, length, charge });
+    let reads = charge == Charge::ByResponse;
+    if *is_socket {
+        return Watch::Socket { is_read: reads };
+    }
+    open.reader = if reads { UsageReader::of(get) } else { None };
+    if open.reader.is_some() {
+        Watch::Pieces
+    } else if cut.is_some() || open.reservation.is_some() {
+        Watch::End
+    } else {
+        Watch::Nothing
     }
 }
 
-/// Notes the usage of a metered call in its event. Other calls use nothing.
-fn account_for(event: &mut UsageEvent, call: Option<AiCall>, usage: AiUsage) -> Settlement {
-    event.ai = call.map(|call| ai::priced(usage, call));
-    event.ai.as_ref().map_or(Settlement::NOTHING, ai::settlement)
+/// Returns the changes to the headers of the response. Logs the names of those that hold the credential.
+fn ours(call: &Call, returning: Option<&Returning>, headers: &[(String, String)]) -> Vec<Edit> {
+    let facts = call.facts.borrow();
+    let route = facts.route.as_ref();
+    let listed =
+        route.map(|route| route.behaviour.cors_origins.as_slice()).filter(|listed| !listed.is_empty());
+    let ours = Ours {
+        request_id: &call.arrival.request_id,
+        auth_ms: facts.auth_ms - facts.upload_ms,
+        upstream_ms: facts.upstream_ms,
+        uses: &facts.uses,
+        now: call.now.get(),
+        cors: call.head.header("origin").zip(listed),
+    };
+    let made = edits(returning, headers, &ours);
+    if !made.withheld.is_empty() {
+        let route = route.map_or("", |route| route.rule.id.as_str());
+        let cause = format!("route {route}: {}", made.withheld.join(", "));
+        log(Source::Request(ours.request_id), "headers withheld: they hold the credential", &cause);
+    }
+    made.edits
 }
 
-/// Settles and records a call that has ended.
-fn end(event: UsageEvent, reservation: Option<limiter::Reservation>, used: Settlement, keep: &Keep) {
-    if let Some(reservation) = reservation {
-        reservation.settle(used, keep);
+/// Logs the call, when its response starts.
+fn note(call: &Call, status: u16, outcome: Outcome) {
+    if !call.config.log_calls {
+        return;
     }
-    meter::record(event, keep);
+    let facts = call.facts.borrow();
+    let token = facts.token.as_deref();
+    let line = edge::log::Call {
+        level: Level::of_success(outcome == Outcome::Ok),
+        event: "call",
+        request_id: &call.arrival.request_id,
+        call_id: Some(&call.arrival.call_id),
+        method: call.head.method(),
+        path: call.head.url().path().as_str(),
+        status,
+        outcome: Some(outcome.as_str()),
+        token_id: token.map(|token| token.id.as_str()),
+        team: token.map(|token| token.team.as_str()),
+        route_id: facts.route.as_ref().map(|route| route.rule.id.as_str()),
+        auth_ms: Some(facts.auth_ms - facts.upload_ms),
+        upstream_ms: Some(facts.upstream_ms),
+        ms: None,
+    };
+    line.log();
 }

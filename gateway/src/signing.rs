@@ -3,9 +3,11 @@
 //! S3 accepts bodies that the signature does not cover, so they stay streams. All others are held whole
 //! for their digest. A body that the client framed as `aws-chunked` for its own signature is unwrapped.
 
-use crate::arrival::Arrival;
-use crate::body::Body;
-use crate::error::{UpstreamError, unreachable};
+use crate::body::{Body, Held};
+use crate::call::Call;
+use crate::error::AttemptError;
+use domain::call::outgoing::Outgoing;
+use domain::call::plan::signs_body;
 use domain::credential::aws_chunked::{self, FRAMING_HEADERS, Form, Malformed, Unwrapper};
 use domain::credential::sigv4::{Payload, is_s3, stated_digest};
 use domain::credential::{AwsKeys, CredentialEdit};
@@ -17,7 +19,6 @@ use std::rc::Rc;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use wasm_streams::ReadableStream;
-use web_sys::Headers;
 use worker::worker_sys::FixedLengthStream;
 
 /// A body, ready to be sent and signed.
@@ -27,6 +28,7 @@ pub struct Prepared {
     /// Replaces the client's body.
     pub body: Option<Body>,
     form: Option<Form>,
+    _held: Option<Held>,
 }
 
 /// Prepares the body for the credential. A credential that signs nothing leaves the body as it is.
@@ -36,19 +38,18 @@ pub struct Prepared {
 pub async fn prepare(
     credential: Option<&CredentialEdit>,
     body: &mut Body,
-    arrival: &Arrival,
-) -> Result<Prepared, UpstreamError> {
+    call: &Call,
+) -> Result<Prepared, AttemptError> {
     let Some(CredentialEdit::Sign(keys)) = credential else { return Ok(Prepared::default()) };
-    let form = aws_chunked::form(|name| arrival.header(name), is_s3(&keys.service)).map_err(bad_chunks)?;
-    if !is_s3(&keys.service) {
-        body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
-    }
+    let header = |name: &str| call.head.header(name).map(str::to_owned);
+    let form = aws_chunked::form(header, is_s3(&keys.service)).map_err(bad_chunks)?;
+    let held = if signs_body(credential) { body.take_in(call).await? } else { None };
     let unwrapped = match form.and_then(Unwrapper::new) {
-        Some(unwrapper) => unwrap(unwrapper, form, body, arrival)?,
+        Some(unwrapper) => unwrap(unwrapper, form, body, call)?,
         None => None,
     };
-    let payload = payload(keys, unwrapped.as_ref().unwrap_or(body), form, arrival).await?;
-    Ok(Prepared { payload, body: unwrapped, form })
+    let payload = payload(keys, unwrapped.as_ref().unwrap_or(body), form, call).await?;
+    Ok(Prepared { payload, body: unwrapped, form, _held: held })
 }
 
 /// Decides how the signature covers the body.
@@ -56,9 +57,9 @@ async fn payload(
     keys: &AwsKeys,
     body: &Body,
     form: Option<Form>,
-    arrival: &Arrival,
-) -> Result<Payload, UpstreamError> {
-    let stated = || arrival.header("x-amz-content-sha256").as_deref().and_then(stated_digest);
+    call: &Call,
+) -> Result<Payload, AttemptError> {
+    let stated = || call.head.header("x-amz-content-sha256").and_then(stated_digest);
     match (body, form) {
         (Body::None, _) => Ok(Payload::Empty),
         (_, Some(Form::Untouched | Form::Unsigned)) => Ok(Payload::UnsignedTrailer),
@@ -67,17 +68,17 @@ async fn payload(
         (Body::Whole(bytes), _) => edge::crypto::sha256_hex(bytes)
             .await
             .map(Payload::Digest)
-            .map_err(|why| UpstreamError::new(GatewayError::InternalServerError, why.to_string())),
-        (Body::Stream | Body::Piped { .. }, _) => Err(UpstreamError::new(
+            .map_err(|why| AttemptError::not_sent(GatewayError::InternalServerError, &why)),
+        (Body::Stream | Body::Piped { .. }, _) => Err(AttemptError::not_sent(
             GatewayError::BodyNotSignable,
-            "the body is too long to be signed, or does not announce its length",
+            &"the body is too long to be signed, or does not announce its length",
         )),
     }
 }
 
 /// Blames the client for its framing.
-pub fn bad_chunks(why: Malformed) -> UpstreamError {
-    UpstreamError::new(GatewayError::BadChunks, why.to_string())
+pub fn bad_chunks(why: Malformed) -> AttemptError {
+    AttemptError::not_sent(GatewayError::BadChunks, &why)
 }
 
 /// Removes the framing: at once if the body is held whole, else piece by piece.
@@ -85,17 +86,19 @@ fn unwrap(
     unwrapper: Unwrapper,
     form: Option<Form>,
     body: &Body,
-    arrival: &Arrival,
-) -> Result<Option<Body>, UpstreamError> {
+    call: &Call,
+) -> Result<Option<Body>, AttemptError> {
     if let Some(bytes) = body.bytes() {
         let own = unwrapper.whole(&bytes).map_err(bad_chunks)?;
         return Ok(Some(Body::Whole(Uint8Array::from(own.as_slice()))));
     }
-    let Some(given) = arrival.request.body() else { return Ok(None) };
+    let Some(given) = call.request.body() else { return Ok(None) };
     let broken = Rc::new(Cell::new(None));
     let pieces = unwrapped(ReadableStream::from_raw(given.unchecked_into()), unwrapper, Rc::clone(&broken));
     let stream = match form {
-        Some(Form::Plain { length }) => with_length(pieces, length).map_err(|e| unreachable(&e))?,
+        Some(Form::Plain { length }) => {
+            with_length(pieces, length).map_err(|e| AttemptError::internal(&e))?
+        }
         _ => pieces.into_raw().unchecked_into(),
     };
     Ok(Some(Body::Piped { stream, broken }))
@@ -149,21 +152,17 @@ fn with_length(mut pieces: ReadableStream, length: u64) -> Result<web_sys::Reada
 
 impl Prepared {
     /// Makes the headers agree with the body.
-    pub fn edit(&self, headers: &Headers) -> Result<(), JsValue> {
-        if self.body.is_some() {
-            // The runtime announces the new length itself.
-            headers.delete("content-length")?;
-        }
+    pub fn edit(&self, request: &mut Outgoing<'_>) {
         if let Some(Form::Plain { .. }) = self.form {
             for name in FRAMING_HEADERS {
-                headers.delete(name)?;
+                request.remove(name);
             }
-            let codings = headers.get("content-encoding")?;
-            match codings.as_deref().and_then(aws_chunked::coding_without_chunks) {
-                Some(rest) => headers.set("content-encoding", &rest)?,
-                None => headers.delete("content-encoding")?,
+            let rest = request.get("content-encoding").map(aws_chunked::coding_without_chunks);
+            match rest {
+                Some(Some(rest)) => request.set("content-encoding", rest),
+                Some(None) => request.remove("content-encoding"),
+                None => {}
             }
         }
-        Ok(())
     }
 }

@@ -8,6 +8,7 @@
 
 use crate::cache::{Cache, Claim, Entry, Freshness};
 use crate::config::{Config, MAX_AGE_MS};
+use crate::context::Context;
 use crate::routes::Routes;
 use domain::access::record::{TokenRecord, TokenState};
 use domain::ai::price::PriceList;
@@ -21,7 +22,7 @@ use edge::log::{Source, log};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
-use worker::{Context, Env};
+use worker::Env;
 
 /// Age of KV's own cache at the location, in seconds. 30 is the least that it accepts.
 const KV_CACHE_TTL_S: u64 = 30;
@@ -99,7 +100,7 @@ async fn fetch_routes(
         // For the same text, keep the compiled table and the opened credentials.
         (Some(text), Some(known)) if known.text == text => Some(known),
         (Some(text), _) => {
-            let parsed = parse_routes(&text, config.allow_insecure_upstreams)?;
+            let parsed = parse_routes(&text, edge::address::rules(config.allow_insecure_upstreams))?;
             if !parsed.unreadable.is_empty() {
                 log(Source::Request(request_id), "routes left out", &parsed.unreadable.join(", "));
             }
@@ -122,6 +123,8 @@ pub struct Store<'a> {
     pub context: &'a Rc<Context>,
     pub config: &'a Rc<Config>,
     pub request_id: &'a str,
+    /// The time of the call's last event. What is at hand is looked up as of then, without asking the clock again.
+    pub now: UnixMs,
 }
 
 /// The parts of a request's store that outlive its handler, for work that runs when the response has ended.
@@ -129,7 +132,6 @@ pub struct Store<'a> {
 pub struct Keep {
     pub env: Env,
     pub context: Rc<Context>,
-    pub config: Rc<Config>,
     pub request_id: String,
 }
 
@@ -141,7 +143,7 @@ const PRICES_MAX_AGE_MS: i64 = 60_000;
 pub async fn prices(store: &Store<'_>) -> Rc<PriceList> {
     let cached = PRICE_CACHE.with_borrow_mut(|entry| {
         let entry = entry.as_mut()?;
-        Some((Rc::clone(entry.value()), entry.freshness(now(), PRICES_MAX_AGE_MS)))
+        Some((Rc::clone(entry.value()), entry.freshness(store.now, PRICES_MAX_AGE_MS)))
     });
     match cached {
         Some((prices, Freshness::Fresh | Freshness::ExpiredUnreachable)) => prices,
@@ -184,12 +186,11 @@ async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
 }
 
 impl Store<'_> {
-    /// Copies the parts that outlive the handler.
+    /// Copies the parts that outlive the call.
     pub fn keep(&self) -> Keep {
         Keep {
             env: self.env.clone(),
             context: Rc::clone(self.context),
-            config: Rc::clone(self.config),
             request_id: self.request_id.to_owned(),
         }
     }
@@ -258,7 +259,7 @@ impl Store<'_> {
     pub async fn token(&self, hash: &TokenHash, form: Form) -> Result<Token, StoreError> {
         let cached = TOKEN_CACHE.with_borrow_mut(|cache| {
             let entry = cache.get_mut(hash)?;
-            Some((entry.value().clone(), entry.freshness(now(), MAX_AGE_MS)))
+            Some((entry.value().clone(), entry.freshness(self.now, MAX_AGE_MS)))
         });
         let is_known = matches!(&cached, Some((Some(_), _)));
         match cached {
@@ -307,7 +308,7 @@ impl Store<'_> {
     pub async fn routes(&self) -> Result<Option<Rc<Routes>>, StoreError> {
         let cached = ROUTE_CACHE.with_borrow_mut(|entry| {
             let entry = entry.as_mut()?;
-            Some((entry.value().clone(), entry.freshness(now(), MAX_AGE_MS), entry.age(now())))
+            Some((entry.value().clone(), entry.freshness(self.now, MAX_AGE_MS), entry.age(self.now)))
         });
         let stale =
             cached.as_ref().filter(|(_, _, age)| *age < self.config.stale_max_ms).map(|(r, _, _)| r.clone());

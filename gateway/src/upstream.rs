@@ -1,115 +1,225 @@
-//! The call to the upstream and its response on the way back. Bodies stay streams that never enter wasm.
+//! The call to the upstream: attempts at one or two of them, planned by `domain` and sent by JavaScript.
 
-use crate::arrival::Arrival;
 use crate::body::Body;
+use crate::call::{Call, Sent};
 use crate::credentials;
-use crate::error::{UpstreamError, unreachable};
-use crate::headers;
+use crate::error::AttemptError;
 use crate::routes::{Ready, Routes};
-use crate::signing::{self, bad_chunks};
-use crate::store::Store;
+use crate::signing::{self, Prepared};
+use crate::step::Step;
 use domain::access::Permit;
-use domain::ai::{Tried, Upstream};
+use domain::ai::Upstream;
+use domain::call::attempt::{AttemptFault, Sender};
+use domain::call::failover::{Attempted, is_away, takes_second};
+use domain::call::outgoing::Attached;
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::id::RouteId;
 use domain::secret::Secret;
 use domain::upstream::breaker::Breaker;
-use domain::upstream::build_url;
-use domain::upstream::headers::response::{Edits, Returning};
+use domain::upstream::headers::response::Returning;
 use domain::upstream::headers::search::Guarded;
-use domain::upstream::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, query_without_token};
-use domain::upstream::target::RouteCredential;
-use edge::clock::now;
-use edge::credential::{Outgoing, attach};
 use edge::log::{Source, log};
-use edge::timeout::within;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
-use url::Url;
-use wasm_bindgen::{JsCast, JsValue};
-use wasm_bindgen_futures::JsFuture;
-use web_sys::{
-    Headers, Request, RequestCache, RequestInit, RequestRedirect, Response, ResponseInit, WorkerGlobalScope,
-};
 
 /// An upstream's response, and everything required to pass it on.
 #[derive(Debug)]
 pub struct Answer {
-    pub response: Response,
-    /// The address that was called, without the credential.
-    sent_to: Url,
-    credential: Option<Rc<Ready>>,
-    /// A secret of this call alone: a fetched token or a signature.
-    issued: Option<Secret>,
+    /// Number of the request that it responds to.
+    pub number: u8,
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub is_socket: bool,
     /// The permit for the upstream that responded.
-    permit: Permit,
+    pub permit: Permit,
+    /// The address that was called, without the credential.
+    sent_to: String,
+    credential: Option<Rc<Ready>>,
+    /// The secrets that went with the call, if some were made for it alone: a fetched token, a signature.
+    issued: Option<Guarded>,
 }
 
-/// Sends a permitted call on, and notes what happened at each upstream. If the first upstream fails, the call
-/// goes to the route's second one, if there is one. The permit is a parameter, so code that skips the decision
-/// does not compile.
-///
-/// # Errors
-/// 404 if no URL can be built, 413 if a body cannot be signed, 502 if the upstream cannot be reached or
-/// its credential cannot be attached, 504 if its first byte does not arrive within the route's time.
-pub async fn forward(
-    permit: &Permit,
-    body: &mut Body,
-    arrival: &Arrival,
-    routes: &Routes,
-    store: &Store<'_>,
-    tried: &mut Tried,
-) -> Result<Answer, UpstreamError> {
-    let id = &permit.route().rule.id;
-    let mut attempt = async |permit: &Permit, upstream: Upstream, body: &mut Body| {
-        let answer = attempt(permit, body, arrival, routes, store).await;
-        match &answer {
-            Ok(_) => tried.answered = Some(upstream),
-            Err(failed) if failed.error == GatewayError::GatewayTimeout => tried.timed_out.push(upstream),
-            Err(_) => {}
+/// The upstreams of a permitted call.
+#[derive(Debug)]
+pub struct Forward<'a> {
+    pub call: &'a Call,
+    pub sender: Sender<'a>,
+    pub routes: &'a Rc<Routes>,
+    /// Number of requests sent so far.
+    pub sent: Cell<u8>,
+    /// Whether a request may have to end before the call's own end: the call may go to a second upstream, or its end may
+    /// wait for a counter.
+    pub may_be_cancelled: Cell<bool>,
+}
+
+impl Forward<'_> {
+    /// Sends a permitted call on. If the first upstream is away, the call goes to the `second` one, if there is one and
+    /// the body can be sent again.
+    ///
+    /// # Errors
+    /// 404 if no URL can be built, 413 if a body cannot be signed, 502 if the upstream cannot be reached or
+    /// its credential cannot be attached, 504 if its first byte does not arrive within the route's time.
+    pub async fn send(
+        &self,
+        permit: &Permit,
+        second: Option<&Permit>,
+        body: &mut Body,
+    ) -> Result<Answer, AttemptError> {
+        let Some(second) = second.filter(|_| body.can_repeat()) else {
+            return self.attempt(permit, Upstream::First, body).await;
+        };
+        self.may_be_cancelled.set(true);
+        let id = &permit.route().rule.id;
+        if !breaker(id, |breaker| breaker.admits(self.call.now.get())) {
+            return self.attempt(second, Upstream::Second, body).await;
         }
-        answer
-    };
-    let Some(second) = permit.failover(&arrival.method, &routes.table) else {
-        return attempt(permit, Upstream::First, body).await;
-    };
-    body.take_in(arrival).await.map_err(|e| unreachable(&e))?;
-    if !body.can_repeat() {
-        return attempt(permit, Upstream::First, body).await;
+        let first = self.attempt(permit, Upstream::First, body).await;
+        let was = attempted(&first);
+        let is_away = is_away(was);
+        breaker(id, |breaker| breaker.report(!is_away, self.call.now.get()));
+        if !is_away {
+            return first;
+        }
+        self.log("second upstream tried", &format!("route {id}"));
+        let other = self.attempt(second, Upstream::Second, body).await;
+        if takes_second(was, attempted(&other)) { other } else { first }
     }
-    if !breaker(id, |breaker| breaker.admits(now())) {
-        return attempt(&second, Upstream::Second, body).await;
-    }
-    let first = attempt(permit, Upstream::First, body).await;
-    let failed = match &first {
-        Ok(answer) => is_away(answer.response.status()),
-        Err(failed) => matches!(failed.error, GatewayError::BadGateway | GatewayError::GatewayTimeout),
-    };
-    breaker(id, |breaker| breaker.report(!failed, now()));
-    if !failed {
-        return first;
-    }
-    log(Source::Request(store.request_id), "second upstream tried", &format!("route {id}"));
-    match attempt(&second, Upstream::Second, body).await {
-        Ok(answer) => {
-            if let Ok(first) = first {
-                let_go(&first.response);
+
+    /// Calls one upstream once, or twice if it refuses a bearer token that was fetched earlier.
+    async fn attempt(
+        &self,
+        permit: &Permit,
+        upstream: Upstream,
+        body: &mut Body,
+    ) -> Result<Answer, AttemptError> {
+        let call = self.call;
+        let credential = credentials::for_call(permit, self.routes, &call.store())
+            .await
+            .map_err(|error| AttemptError::not_sent(error, "its credential cannot be opened"))?;
+        let edit = credential.as_deref().map(|ready| &ready.edit);
+        let prepared = signing::prepare(edit, body, call).await?;
+        let body = prepared.body.as_ref().unwrap_or(body);
+        let mut is_again = false;
+        loop {
+            let token = match edit {
+                Some(CredentialEdit::FetchToken(client)) => Some(
+                    edge::oauth::token(client)
+                        .await
+                        .map_err(|why| AttemptError::not_sent(GatewayError::CredentialUnavailable, &why))?,
+                ),
+                _ => None,
+            };
+            let attached = match (&token, edit) {
+                (Some(token), _) => Attached::Token(token),
+                (None, Some(edit)) => Attached::Edit(edit),
+                (None, None) => Attached::None,
+            };
+            let (step, sent_to, signature) = self.request(permit, &prepared, body, attached)?;
+            if let Some(CredentialEdit::FetchToken(client)) = edit
+                && let Some(refresh) = edge::oauth::refresh_ahead(client)
+            {
+                call.context.wait_until(refresh);
             }
-            Ok(answer)
+            let response = self.carry_out(step, upstream, permit).await;
+            let (status, headers, is_socket) = response.map_err(|fault| blame(fault, body))?;
+            if status == 401
+                && let (Some(CredentialEdit::FetchToken(client)), Some(token)) = (edit, &token)
+            {
+                edge::oauth::forget(client, token);
+                if !std::mem::replace(&mut is_again, true) && body.can_repeat() {
+                    continue;
+                }
+            }
+            let lasting = credential.as_deref().map(|ready| &ready.guarded);
+            let issued = token.or(signature);
+            let issued = issued.map(|secret| lasting.cloned().unwrap_or_default().and([secret]));
+            let number = self.sent.get();
+            let permit = permit.clone();
+            return Ok(Answer { number, status, headers, is_socket, permit, sent_to, credential, issued });
         }
-        Err(failed) => match first {
-            // Report the timeout of the first upstream to the client: that upstream may have carried out the call.
-            Err(first) if matches!(first.error, GatewayError::GatewayTimeout) => Err(first),
-            first => first.or(Err(failed)),
-        },
+    }
+
+    /// Makes the step that sends the request, with the address without the credential and the signature, if one was
+    /// made.
+    fn request(
+        &self,
+        permit: &Permit,
+        prepared: &Prepared,
+        body: &Body,
+        attached: Attached<'_>,
+    ) -> Result<(Step, String, Option<Secret>), AttemptError> {
+        let call = self.call;
+        let has_own_body = !matches!(body, Body::None | Body::Stream);
+        let sender = Sender { has_own_body, ..self.sender };
+        let mut request = sender
+            .request(permit)
+            .map_err(|why| AttemptError::not_sent(GatewayError::RouteNotFound, &why))?;
+        prepared.edit(&mut request);
+        let sent_to = request.url.clone();
+        let method = call.head.method();
+        let signature = request.attach(method, attached, &prepared.payload, call.now.get());
+        let (source, held) = body.source(call);
+        call.body.replace(held);
+        let timeout_ms = permit.route().behaviour.timeout_ms;
+        Ok((
+            Step::send(&request, method, source, timeout_ms, self.may_be_cancelled.get()),
+            sent_to,
+            signature,
+        ))
+    }
+
+    /// Has the request sent, and notes what happened.
+    async fn carry_out(
+        &self,
+        step: Step,
+        upstream: Upstream,
+        permit: &Permit,
+    ) -> Result<(u16, Vec<(String, String)>, bool), AttemptError> {
+        let call = self.call;
+        if let Some(open) = call.open.borrow_mut().as_mut() {
+            open.is_sent = true;
+        }
+        let began = call.now.get();
+        if self.sent.replace(self.sent.get() + 1) == 0 {
+            call.facts.borrow_mut().auth_ms = began - call.arrival.at;
+        }
+        let sent = call.send(step).await;
+        let mut facts = call.facts.borrow_mut();
+        facts.upstream_ms += call.now.get() - began;
+        match sent {
+            Sent::Response { status, headers, is_socket } => {
+                facts.tried.answered = Some(upstream);
+                Ok((status, headers, is_socket))
+            }
+            Sent::Timeout => {
+                facts.tried.timed_out.push(upstream);
+                let cause = format!("no first byte within {} ms", permit.route().behaviour.timeout_ms);
+                Err(AttemptError::new(AttemptFault::Timeout, &cause))
+            }
+            Sent::Failed(cause) => Err(AttemptError::new(AttemptFault::Unreachable, &cause)),
+        }
+    }
+
+    fn log(&self, what: &str, cause: &str) {
+        log(Source::Request(&self.call.arrival.request_id), what, cause);
     }
 }
 
-/// Whether a proxy reports that its upstream is down. 52x and 530 are Cloudflare's own statuses for this.
-fn is_away(status: u16) -> bool {
-    matches!(status, 502..=504 | 521..=523 | 525 | 526 | 530)
+fn attempted(result: &Result<Answer, AttemptError>) -> Attempted {
+    match result {
+        Ok(answer) => Ok(answer.status),
+        Err(error) => Err(error.fault),
+    }
+}
+
+/// Blames the client if its body's framing broke on the way.
+fn blame(error: AttemptError, body: &Body) -> AttemptError {
+    match body {
+        Body::Piped { broken, .. } => broken.get().map_or(error, signing::bad_chunks),
+        _ => error,
+    }
 }
 
 /// Uses the route's breaker, which the isolate's calls share.
@@ -118,195 +228,21 @@ fn breaker<T>(route: &RouteId, with: impl FnOnce(&mut Breaker) -> T) -> T {
     BREAKERS.with_borrow_mut(|breakers| with(breakers.entry(route.clone()).or_default()))
 }
 
-/// Calls one upstream once, or twice if it refuses a bearer token that was fetched earlier.
-async fn attempt(
-    permit: &Permit,
-    body: &mut Body,
-    arrival: &Arrival,
-    routes: &Routes,
-    store: &Store<'_>,
-) -> Result<Answer, UpstreamError> {
-    let credential = credentials::for_call(permit, routes, store)
-        .await
-        .map_err(|error| UpstreamError::new(error, "its credential cannot be opened"))?;
-    let edit = credential.as_deref().map(|ready| &ready.edit);
-    let prepared = signing::prepare(edit, body, arrival).await?;
-    let body = prepared.body.as_ref().unwrap_or(body);
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let query = arrival.url.query().and_then(|query| query_without_token(query, &arrival.presented));
-        let url = build_url(permit.mount(), &arrival.path, query.as_deref())
-            .map_err(|why| UpstreamError::new(GatewayError::RouteNotFound, why.to_string()))?;
-        let headers = request_headers(arrival, permit).map_err(|e| unreachable(&e))?;
-        if matches!(body, Body::Whole(_)) {
-            // The runtime announces the length itself, and it may differ from the client's.
-            headers.delete("content-length").map_err(|e| unreachable(&e))?;
-        }
-        prepared.edit(&headers).map_err(|e| unreachable(&e))?;
-        let payload = prepared.payload.clone();
-        let mut call = Outgoing { method: &arrival.method, url, headers, payload };
-        let bare = matches!(edit, Some(CredentialEdit::SetQuery { .. })).then(|| call.url.clone());
-        let fetched = match edit {
-            Some(edit) => attach(edit, &mut call, now())
-                .await
-                .map_err(|why| UpstreamError::new(GatewayError::CredentialUnavailable, why.to_string()))?,
-            None => None,
-        };
-        if let Some(CredentialEdit::FetchToken(client)) = edit
-            && let Some(refresh) = edge::oauth::refresh_ahead(client)
-        {
-            store.context.wait_until(refresh);
-        }
-        let response = send(&call, body, arrival, permit.route().behaviour.timeout_ms).await?;
-        if response.status() == 401
-            && let (Some(CredentialEdit::FetchToken(client)), Some(token)) = (edit, &fetched)
-        {
-            edge::oauth::forget(client, token);
-            if tries == 1 && body.can_repeat() {
-                let_go(&response);
-                continue;
-            }
-        }
-        let issued = match edit {
-            Some(CredentialEdit::Sign(_)) => signature(&call.headers),
-            _ => fetched,
-        };
-        let sent_to = bare.unwrap_or(call.url);
-        return Ok(Answer { response, sent_to, credential, issued, permit: permit.clone() });
-    }
-}
-
-/// Returns the signature that a request carries.
-fn signature(headers: &Headers) -> Option<Secret> {
-    let authorization = headers.get("authorization").ok().flatten()?;
-    authorization.rsplit_once("Signature=").map(|(_, signature)| Secret::new(signature.to_owned()))
-}
-
-/// Closes the connection of a response that nobody will read.
-fn let_go(response: &Response) {
-    if let Some(unread) = response.body() {
-        let _ = unread.cancel();
-    }
-}
-
-/// Sends the request and waits for the first byte of the response.
-async fn send(
-    call: &Outgoing<'_>,
-    body: &Body,
-    arrival: &Arrival,
-    timeout_ms: u32,
-) -> Result<Response, UpstreamError> {
-    let init = RequestInit::new();
-    init.set_headers(&call.headers);
-    init.set_redirect(RequestRedirect::Manual);
-    // A cached response may have been made for another client's credential.
-    init.set_cache(RequestCache::NoStore);
-    let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
-    let fetch = match body {
-        Body::None => {
-            init.set_method(call.method);
-            scope.fetch_with_str_and_init(call.url.as_str(), &init)
-        }
-        Body::Whole(_) if arrival.must_keep_request() => {
-            // OpenSearch searches by GET with a body. A copy of the request can be sent again.
-            let given = arrival.request.clone().map_err(|e| unreachable(&e))?;
-            let request = Request::new_with_str_and_init(call.url.as_str(), given.unchecked_ref());
-            scope.fetch_with_request_and_init(&request.map_err(|e| unreachable(&e))?, &init)
-        }
-        Body::Whole(bytes) => {
-            init.set_method(call.method);
-            init.set_body(bytes);
-            scope.fetch_with_str_and_init(call.url.as_str(), &init)
-        }
-        Body::Piped { stream, .. } => {
-            init.set_method(call.method);
-            init.set_body(stream);
-            scope.fetch_with_str_and_init(call.url.as_str(), &init)
-        }
-        Body::Stream => {
-            // Made from the client's request, so that its method and body stay as they are. A body that is
-            // set separately is refused for GET and HEAD, and `Content-Length: 0` counts as one.
-            let given: &RequestInit = arrival.request.unchecked_ref();
-            let request =
-                Request::new_with_str_and_init(call.url.as_str(), given).map_err(|e| unreachable(&e))?;
-            scope.fetch_with_request_and_init(&request, &init)
-        }
-    };
-    // No AbortSignal: it would also end the body after the first byte. A fetch that timed out ends with
-    // this request.
-    let response = within(timeout_ms.into(), JsFuture::from(fetch)).await.map_err(|_| {
-        UpstreamError::new(GatewayError::GatewayTimeout, format!("no first byte within {timeout_ms} ms"))
-    })?;
-    response.and_then(JsCast::dyn_into::<Response>).map_err(|cause| match body {
-        Body::Piped { broken, .. } => broken.get().map_or_else(|| unreachable(&cause), bad_chunks),
-        _ => unreachable(&cause),
-    })
-}
-
-/// Returns the client's headers with the changes that `domain` decides on, plus ours.
-fn request_headers(arrival: &Arrival, permit: &Permit) -> Result<Headers, JsValue> {
-    let connection = arrival.header("connection");
-    let behaviour = &permit.route().behaviour;
-    let hygiene = RequestHygiene {
-        carrier: arrival.carrier,
-        connection: connection.as_deref(),
-        forward_cookies: behaviour.forward_cookies,
-        has_credential: permit.origin().target.credential != RouteCredential::None,
-        answers_cors: !behaviour.cors_origins.is_empty(),
-    };
-    let headers = Headers::new_with_headers(&arrival.request.headers())?;
-    for (name, value) in hygiene.edits(arrival.headers(), &arrival.presented) {
-        match value {
-            Some(value) => headers.set(name, &value)?,
-            None => headers.delete(name)?,
-        }
-    }
-    if arrival.is_websocket {
-        headers.set("upgrade", "websocket")?;
-    }
-    if arrival.is_metered {
-        // We cannot read a browser's `zstd`, and a stream compressed again would lose its flushes.
-        headers.set("accept-encoding", "identity")?;
-    }
-    headers.set(REQUEST_ID, &arrival.request_id)?;
-    headers.set(LOOP_MARK, arrival.hop.as_deref().unwrap_or_default())?;
-    Ok(headers)
-}
-
 impl Answer {
-    /// Returns the response for the client: status and body as they are, headers as `domain` decides.
-    pub fn returned(&self, arrival: &Arrival, store: &Store<'_>) -> Result<Response, JsValue> {
-        // An upstream response's headers are immutable. A response made from it has its own copy, with
-        // every `Set-Cookie`.
-        let init: &ResponseInit = self.response.unchecked_ref();
-        let response = Response::new_with_opt_readable_stream_and_init(self.response.body().as_ref(), init)?;
-        let headers = response.headers();
+    /// Calls `with` with the facts that decide on the response's headers.
+    pub fn returning<T>(&self, call: &Call, with: impl FnOnce(&Returning) -> T) -> T {
         let none = Guarded::default();
-        let lasting = self.credential.as_deref().map_or(&none, |ready| &ready.guarded);
-        let with_issued = self.issued.clone().map(|issued| lasting.and([issued]));
-        let returning = Returning {
+        let credential = self.credential.as_deref();
+        with(&Returning {
             mount: self.permit.mount(),
             sent_to: &self.sent_to,
-            gateway: &arrival.gateway(),
-            request_id: &arrival.request_id,
-            guarded: with_issued.as_ref().unwrap_or(lasting),
-            parameter: match self.credential.as_deref().map(|ready| &ready.edit) {
+            gateway: &call.head.url().origin(),
+            request_id: &call.arrival.request_id,
+            guarded: self.issued.as_ref().or(credential.map(|ready| &ready.guarded)).unwrap_or(&none),
+            parameter: match credential.map(|ready| &ready.edit) {
                 Some(CredentialEdit::SetQuery { parameter, .. }) => Some(parameter),
                 _ => None,
             },
-        };
-        let Edits { edits, withheld } = returning.edits(&headers::read(&headers)?);
-        headers::carry_out(&edits, &headers)?;
-        if !withheld.is_empty() {
-            let route = &self.permit.origin().rule.id;
-            let names = withheld.join(", ");
-            log(
-                Source::Request(store.request_id),
-                "headers withheld: they hold the credential",
-                &format!("route {route}: {names}"),
-            );
-        }
-        Ok(response)
+        })
     }
 }

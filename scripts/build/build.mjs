@@ -48,7 +48,7 @@ async function worker(crate, to) {
   await compile(crate);
   const name = path.basename(crate).replaceAll("-", "_");
   const optimizer = isQuick() ? null : { wasmOpt: bin("wasm-opt"), metadce: bin("wasm-metadce") };
-  await layOutWorker(to, { wasm: compiled(`${name}.wasm`), bindgen, optimizer });
+  await layOutWorker(to, { folder: path.join(root, crate), wasm: compiled(`${name}.wasm`), bindgen, optimizer });
   const wasm = readFileSync(path.join(to, "index_bg.wasm"));
   const kib = (bytes) => `${(bytes.length / 1024).toFixed(0)} KiB`;
   if (!isQuick()) say(`${crate}: ${kib(wasm)} of wasm, ${kib(gzipSync(wasm, { level: 9 }))} gzipped`);

@@ -1,6 +1,6 @@
 // Lays a Worker out as wrangler takes it: one JavaScript module and its wasm. It does what the program worker-build of
 // workers-rs does once cargo is through (its src/main.rs), which took two minutes to compile for these few lines.
-import { readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root, run } from "../setup.mjs";
 
@@ -27,23 +27,31 @@ const durableObjects = () =>
     ([, name]) => name,
   );
 
-/** The shim with a method for each function, and a class for each Durable Object, that the module exports. */
-function shimFor(module) {
+/**
+ * The shim with a method for each function, and a class for each Durable Object, that the module exports. A crate with
+ * JavaScript of its own receives its calls by that: the file `entry`.
+ */
+function shimFor(module, entry) {
   const exported = (kind) =>
     [...module.matchAll(new RegExp(`^export (?:async )?${kind} (\\w+)`, "gm"))].map(([, name]) => name);
-  const handlers = exported("function")
-    .filter((name) => !SYSTEM.includes(name))
-    .map((name) =>
-      EVENTS.includes(name)
-        ? `Entrypoint.prototype.${name} = function ${name} (arg) { return exports.${name}.call(this, arg, this.env, this.ctx); }`
-        : `Entrypoint.prototype.${name} = exports.${name};`,
-    );
+  const functions = exported("function").filter((name) => !SYSTEM.includes(name));
+  const handlers = functions.map((name) =>
+    EVENTS.includes(name)
+      ? `Entrypoint.prototype.${name} = function ${name} (arg) { return exports.${name}.call(this, arg, this.env, this.ctx); }`
+      : `Entrypoint.prototype.${name} = exports.${name};`,
+  );
   const durable = durableObjects();
   const classes = exported("class")
     .filter((name) => durable.includes(name))
     .map((name) => `export const ${name} = new Proxy(exports.${name}, classProxyHooks);`);
   const shim = readFileSync(path.join(root, "scripts/build/worker-shim.template"), "utf8");
-  return [shim.replace("$HANDLERS", () => handlers.join("\n")), ...classes].join("\n");
+  const core = `{ ${functions.map((name) => `${name}: exports.${name}`).join(", ")} }`;
+  const life = "{ check: checkReinitialize, note: handleMaybeCritical }";
+  const [own, main] = entry
+    ? ["", `import { entry } from ${JSON.stringify(entry)};\nexport default entry(${core}, ${life});`]
+    : [handlers.join("\n"), "export default new Proxy(Entrypoint, classProxyHooks);"];
+  const filled = shim.replace("$HANDLERS", () => own).replace("$DEFAULT", () => main);
+  return [filled, ...classes].join("\n");
 }
 
 /** The module in a form from which a bundler leaves out a class that nobody uses. */
@@ -69,16 +77,20 @@ async function shrink(program, script, { wasmOpt, metadce }) {
   await run(wasmOpt, [...OPTIMISED, program, "-o", program], { quiet: true });
 }
 
-/** Fills the empty folder `to` with what cargo compiled to `wasm`. Without `optimizer` that stays as it is. */
-export async function layOutWorker(to, { wasm, bindgen, optimizer }) {
+/**
+ * Fills the empty folder `to` with what cargo compiled to `wasm` of the crate in `folder`. Without `optimizer` that stays
+ * as it is.
+ */
+export async function layOutWorker(to, { folder, wasm, bindgen, optimizer }) {
   await run(bindgen, ["worker", wasm, to, "index"], { quiet: true });
   const { build } = await import("esbuild");
   const index = path.join(to, "index.js");
+  const entry = path.join(folder, "js/entry.js");
   const program = path.join(to, "index_bg.wasm");
   const module = separable(readFileSync(index, "utf8"));
   writeFileSync(index, module);
   const bundled = await build({
-    stdin: { contents: shimFor(module), resolveDir: to },
+    stdin: { contents: shimFor(module, existsSync(entry) ? entry : undefined), resolveDir: to },
     external: ["./index_bg.wasm", "cloudflare:*"],
     format: "esm",
     bundle: true,

@@ -8,7 +8,7 @@ const WASM = ["edge", "gateway", "admin-api", "admin-ui", "rust-pass-through"].f
   "-p",
   crate,
 ]);
-const JAVASCRIPT = ["scripts", "local", "bench", "tests", "eslint.config.mjs"];
+const JAVASCRIPT = ["gateway/js", "scripts", "local", "bench", "tests", "eslint.config.mjs"];
 
 const cargo = (args, env = {}) =>
   run("cargo", args, { quiet: true, env: { CARGO_TARGET_DIR: targetDir, ...env } });

@@ -68,7 +68,7 @@ async function compile(name) {
     const wasm = path.join(targetDir, target, "quick", `${crate.replaceAll("-", "_")}.wasm`);
     rmSync(to, { recursive: true, force: true });
     mkdirSync(to);
-    await layOutWorker(to, { wasm, bindgen: path.join(tools, "bin/bindgen"), optimizer: null });
+    await layOutWorker(to, { folder: cwd, wasm, bindgen: path.join(tools, "bin/bindgen"), optimizer: null });
   }
   return place(compiled(name), name);
 }

@@ -275,8 +275,11 @@ export const restartable = (Base) =>
  * The Worker `Base` with its bindings wrapped. `PUT /__faults` sets the faults and returns the counts, `/__strict`
  * returns the refusals, `/__wasm` the memory and the crossings (crossings.mjs). While `consumer.stopped` is set the queue's messages wait.
  */
-export const faulty = (Base) =>
-  class extends WorkerEntrypoint {
+export const faulty = (Base) => {
+  /** One invocation of the Worker: a class, or an object whose handlers take the environment and the context. */
+  const invoke = (ctx, env) =>
+    typeof Base === "function" ? new Base(ctx, env) : { fetch: (request) => Base.fetch(request, env, ctx) };
+  return class extends WorkerEntrypoint {
     async fetch(request) {
       const pathname = URL.parse(request.url)?.pathname ?? "";
       if (pathname === "/__strict") return Response.json(report());
@@ -292,7 +295,7 @@ export const faulty = (Base) =>
         await object.fetch("https://limiter/", { headers: { "x-restart": "1" } }).catch(() => {});
         return new Response("restarted");
       }
-      return new Base(this.ctx, wrap(this.env)).fetch(request);
+      return invoke(this.ctx, wrap(this.env)).fetch(request);
     }
     async queue(batch) {
       while (faults.consumer?.stopped) await sleep(50);
@@ -305,13 +308,14 @@ export const faulty = (Base) =>
       const all = (verb) => (options) => messages.forEach((message) => message[verb](options));
       const batch = { queue, messages, ackAll: all("ack"), retryAll: all("retry") };
       try {
-        await new Base(this.ctx, wrap(this.env)).queue(batch);
+        await invoke(this.ctx, wrap(this.env)).queue(batch);
       } catch (error) {
         console.error(String(error));
         batch.retryAll();
       }
     }
     scheduled(event) {
-      return new Base(this.ctx, wrap(this.env)).scheduled(event);
+      return invoke(this.ctx, wrap(this.env)).scheduled(event);
     }
   };
+};

@@ -41,7 +41,7 @@ pub fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> R
 }
 
 fn route_of(call: &UsageEvent) -> &str {
-    call.route_id.as_ref().map(|route| route.as_str()).unwrap_or_default()
+    call.route_id.as_ref().map(domain::id::RouteId::as_str).unwrap_or_default()
 }
 
 fn covers(whose: &Whose, call: &UsageEvent) -> bool {

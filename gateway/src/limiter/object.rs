@@ -18,7 +18,7 @@ use worker::{DurableObject, Env, Error, Request, Response, Result, State, durabl
 const MOST_TEAM_QUESTIONS: u32 = 3;
 
 /// The counter of one token or team.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct TokenLimiter {
     state: State,
     env: Env,

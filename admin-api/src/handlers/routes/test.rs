@@ -10,6 +10,7 @@ use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{RouteTested, TestRouteRequest};
 use domain::access::path::RequestPath;
+use domain::call::outgoing::{Attached, Outgoing};
 use domain::credential::CredentialEdit;
 use domain::credential::sigv4::Payload;
 use domain::people::role::{Action, Subject};
@@ -20,7 +21,6 @@ use domain::upstream::headers::{LOOP_MARK, REQUEST_ID};
 use domain::upstream::target::RouteCredential;
 use domain::usage::outcome::Outcome;
 use edge::clock::now;
-use edge::credential::{Outgoing, attach};
 use edge::log::{Source, log};
 use edge::timeout::{TimedOut, within};
 use url::Url;
@@ -108,20 +108,33 @@ async fn request(
     url: Url,
     edit: Option<&CredentialEdit>,
 ) -> Result<Option<Request>, Failure> {
+    let mut outgoing = Outgoing::new(url.into(), None);
+    outgoing.set(REQUEST_ID, call.request_id.as_str());
+    outgoing.set(LOOP_MARK, "1");
+    outgoing.set("user-agent", "token-manager-route-test");
+    let token = match edit {
+        Some(CredentialEdit::FetchToken(client)) => match edge::oauth::token(client).await {
+            Ok(token) => Some(token),
+            Err(why) => {
+                log(Source::Request(&call.request_id), "route test: credential cannot be used", &why);
+                return Ok(None);
+            }
+        },
+        _ => None,
+    };
+    let attached = match (&token, edit) {
+        (Some(token), _) => Attached::Token(token),
+        (None, Some(edit)) => Attached::Edit(edit),
+        (None, None) => Attached::None,
+    };
+    outgoing.attach(method, attached, &Payload::Empty, now());
     let headers = Headers::new();
-    headers.set(REQUEST_ID, &call.request_id)?;
-    headers.set(LOOP_MARK, "1")?;
-    headers.set("user-agent", "token-manager-route-test")?;
-    let mut outgoing = Outgoing { method, url, headers: headers.0, payload: Payload::Empty };
-    if let Some(edit) = edit
-        && let Err(why) = attach(edit, &mut outgoing, now()).await
-    {
-        log(Source::Request(&call.request_id), "route test: credential cannot be used", &why);
-        return Ok(None);
+    for (name, value) in outgoing.headers() {
+        headers.set(name, value)?;
     }
     let mut init = RequestInit::new();
     init.with_method(Method::from(method.to_owned()))
-        .with_headers(Headers(outgoing.headers))
+        .with_headers(headers)
         .with_redirect(RequestRedirect::Manual);
-    Ok(Some(Request::new_with_init(outgoing.url.as_str(), &init)?))
+    Ok(Some(Request::new_with_init(&outgoing.url, &init)?))
 }

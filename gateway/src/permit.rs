@@ -1,0 +1,140 @@
+//! The permit of a call: its token is looked up, and `domain` decides.
+
+use crate::call::Call;
+use crate::error::Failure;
+use crate::routes::Routes;
+use crate::store::Store;
+use crate::{credentials, meter};
+use domain::access::rule::Rule;
+use domain::access::{Call as Question, Denial, Permit, decide};
+use domain::error::GatewayError;
+use domain::time::UnixMs;
+use domain::token::{Form, TokenHash, TokenSecret};
+use domain::upstream::target::RouteCredential;
+use domain::usage::SECRET_HEAD;
+use edge::log::{Source, log};
+use futures_util::future::join;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// The result of a step, or the failure that ends the call.
+pub type Handled<T> = Result<T, Box<Failure>>;
+
+/// A refusal, and which of its reasons may have changed since they were read.
+#[derive(Debug)]
+struct Refusal {
+    failure: Box<Failure>,
+    by_token: bool,
+    by_routes: bool,
+}
+
+impl Refusal {
+    fn by_token(error: GatewayError) -> Self {
+        Self { failure: error.into(), by_token: true, by_routes: false }
+    }
+
+    fn by_routes(error: GatewayError) -> Self {
+        Self { failure: error.into(), by_token: false, by_routes: true }
+    }
+
+    fn of(denial: Denial, rule: Option<&Rule>) -> Self {
+        let failure = Box::new(Failure::from(denial).with_methods_of(rule));
+        let by_routes = matches!(denial, Denial::NoRoute | Denial::Method | Denial::Scope);
+        let by_token = !matches!(denial, Denial::NoRoute | Denial::Method);
+        Self { failure, by_token, by_routes }
+    }
+}
+
+type Permitted = (Permit, Rc<Routes>);
+
+/// Looks the token up and decides. No call is refused because of a value older than a second: the value is
+/// read again first, so that a change is in force once the API has responded.
+pub async fn permit(secret: &TokenSecret, call: &Call) -> Handled<Permitted> {
+    let hash = secret.hash();
+    let since = call.arrival.at;
+    match judge(secret, &hash, since, call).await? {
+        Ok(permitted) => {
+            // A credential that cannot be opened does not refuse the call yet: the route may be under
+            // maintenance.
+            if has_credential(&permitted, call).await {
+                return Ok(permitted);
+            }
+            let was_read = call.store().refresh_routes(since).await;
+            Store::note_routes_refusal();
+            if !was_read {
+                return Ok(permitted);
+            }
+        }
+        Err(refusal) => {
+            let again = join(
+                async { refusal.by_token && call.store().refresh_token(&hash, secret.form(), since).await },
+                async { refusal.by_routes && call.store().refresh_routes(since).await },
+            );
+            if again.await == (false, false) {
+                return Err(refused(refusal, &hash, call).into());
+            }
+        }
+    }
+    judge(secret, &hash, since, call).await?.map_err(|refusal| refused(refusal, &hash, call).into())
+}
+
+/// Whether a call that goes on would be permitted now. A store that cannot be read refuses nothing.
+pub async fn is_permitted(secret: &TokenSecret, call: &Call) -> bool {
+    let now = call.now.get();
+    !matches!(judge(secret, &secret.hash(), now, call).await, Ok(Err(_)))
+}
+
+/// Notes a refusal where it must be known, and returns its failure.
+fn refused(refusal: Refusal, hash: &TokenHash, call: &Call) -> Failure {
+    if refusal.by_token {
+        Store::note_token_refusal(hash);
+    }
+    if refusal.by_routes {
+        Store::note_routes_refusal();
+    }
+    if call.facts.borrow().token.is_none() && refusal.failure.error == GatewayError::InvalidApiKey {
+        meter::count_unknown_token();
+    }
+    *refusal.failure
+}
+
+/// Whether the route's credential can be opened. A v1 credential is a separate KV entry and not checked here.
+async fn has_credential((permit, routes): &Permitted, call: &Call) -> bool {
+    matches!(permit.origin().target.credential, RouteCredential::V1(_))
+        || credentials::for_call(permit, routes, &call.store()).await.is_ok()
+}
+
+/// Decides with the store's values. Token and routes are read in parallel if neither is cached.
+async fn judge(
+    secret: &TokenSecret,
+    hash: &TokenHash,
+    now: UnixMs,
+    call: &Call,
+) -> Handled<Result<Permitted, Refusal>> {
+    let store = call.store();
+    if secret.form() == Form::Legacy {
+        // A legacy token has no check, so any text of its shape could be one. Look only while some exist.
+        let routes = store.routes().await.map_err(|e| GatewayError::from(&e))?;
+        if !routes.is_some_and(|routes| routes.table.legacy_tokens) {
+            return Ok(Err(Refusal::by_routes(GatewayError::InvalidApiKey)));
+        }
+    }
+    let (token, routes) = join(store.token(hash, secret.form()), store.routes()).await;
+    let token = token.map_err(|cause| {
+        log(Source::Request(store.request_id), "token cannot be read", &cause);
+        GatewayError::from(&cause)
+    })?;
+    let Some(token) = token else { return Ok(Err(Refusal::by_token(GatewayError::InvalidApiKey))) };
+    let mut facts = call.facts.borrow_mut();
+    facts.token = Some(Arc::clone(&token));
+    facts.secret = hash.as_str().get(..SECRET_HEAD).map(str::to_owned);
+    let routes = routes.map_err(|e| GatewayError::from(&e))?;
+    let Some(routes) = routes else { return Ok(Err(Refusal::by_routes(GatewayError::RoutesNotConfigured))) };
+    let path = call.head.url().path();
+    let question = Question { method: call.head.method(), path, client_ip: call.arrival.client_ip, now };
+    facts.route = routes.table.find(path).cloned();
+    let decided = decide(&token, &routes.table, &question);
+    Ok(decided
+        .map(|permit| (permit, routes))
+        .map_err(|denial| Refusal::of(denial, facts.route.as_ref().map(|route| &route.rule))))
+}
