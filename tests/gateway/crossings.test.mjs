@@ -5,7 +5,7 @@ import { after, before, test } from "node:test";
 import { eventually, putRoutes, putToken, sleep, startOnSockets } from "../support/harness.mjs";
 
 /** The most crossings of a call: from wasm to JavaScript, and back. */
-const MOST = { GET: [80, 16], POST: [80, 17] };
+const MOST = { GET: [4, 8], POST: [4, 8] };
 const CALLS = 15;
 
 /** What n8n's HTTP Request node sends, with what Cloudflare's edge adds; the token is one more. */

@@ -231,7 +231,8 @@ for (const quarter of [1, 2, 3]) {
       },
     );
     const event = await theEvent(id);
-    assert.deepEqual([event.outcome, event.bytes_out > 0], ["client-gone", true]);
+    // Nobody counts the bytes of a body that is watched for its end alone.
+    assert.deepEqual([event.outcome, event.bytes_out ?? undefined], ["client-gone", undefined]);
   });
 }
 

@@ -23,6 +23,11 @@ before(async () => {
   await putRoutes(system, [
     ["/api/socket", "/socket", { credential: { kind: "bearer", token: "vendor-key" } }],
     ["/api/echo", "/echo"],
+    [
+      "/api/realtime",
+      `http://127.0.0.1:${vendor.address().port}`,
+      { settings: { ai: { provider: "openai" } } },
+    ],
     ["/api/vendor", `http://127.0.0.1:${vendor.address().port}`],
   ]);
   token = await putToken(system, { id: "tok_socket" });
@@ -115,6 +120,36 @@ async function ends(name) {
   const upstream = await eventually(() => peers.get(`/${name}`));
   return { id, client, upstream };
 }
+
+test("a socket is closed once its token is revoked", async () => {
+  const id = "tok_socket_revoked";
+  const own = await putToken(system, { id });
+  const socket = await open("/api/socket/revoked", [], { "x-api-key": own });
+  const closed = once(socket, "close");
+  await sleep(1_100);
+  await putToken(system, { id, state: "revoked", version: 2 }, own);
+  const [code, reason] = await closed;
+  assert.deepEqual([code, String(reason)], [1008, "the token may not go on"]);
+});
+
+test("the messages of an AI's socket are metered", async () => {
+  const id = "tok_socket_metered";
+  const limits = { ai_tokens_per_day: 1_000_000 };
+  const own = await putToken(system, { id, limits });
+  const socket = await open("/api/realtime/v1/realtime", [], { "x-api-key": own });
+  const peer = await eventually(() => peers.get("/v1/realtime"));
+  for (const output of [7, 8]) {
+    const usage = { input_tokens: 100, output_tokens: output, total_tokens: 100 + output };
+    peer.send(JSON.stringify({ type: "response.done", response: { usage } }));
+    await once(socket, "message");
+  }
+  socket.close(1000);
+  await once(socket, "close");
+  await eventually(async () => {
+    const [use] = await system.uses(id, limits);
+    return use.used === 215 && use.reserved === 0;
+  });
+});
 
 /** The code with which an end was closed; 1006 is a connection that broke off. */
 const closeOf = (end) =>

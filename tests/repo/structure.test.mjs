@@ -6,7 +6,10 @@ import path from "node:path";
 import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 
-const tracked = execFileSync("git", ["ls-files", "*.rs", "*.mjs"], { cwd: root, encoding: "utf8" })
+const tracked = execFileSync("git", ["ls-files", "*.rs", "*.mjs", "gateway/js/*.js"], {
+  cwd: root,
+  encoding: "utf8",
+})
   .trim()
   .split("\n");
 const files = tracked.filter((file) => existsSync(path.join(root, file)));
@@ -16,7 +19,7 @@ const sources = new Map(files.map((file) => [file, readFileSync(path.join(root, 
 const CIRCLES = {};
 const LONG_FUNCTIONS = { local: 3, scripts: 1, tests: 5 };
 const LONG_COMPONENTS = {};
-const LONG_FILES = { gateway: 1 };
+const LONG_FILES = {};
 const MOST_LINES = { function: 60, component: 80, file: 400 };
 
 /** Fails if a group has more exceptions than are recorded for it. */
