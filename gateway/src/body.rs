@@ -136,3 +136,16 @@ impl Body {
 fn keeps_request(call: &Call) -> bool {
     matches!(call.head.method(), "GET" | "HEAD")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bodies_that_an_isolate_holds_are_bounded_together() {
+        let most = Held::take(MAX_HELD);
+        assert!(most.is_some() && Held::take(1).is_none());
+        drop(most);
+        assert!(Held::take(1).is_some());
+    }
+}

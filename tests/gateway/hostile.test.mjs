@@ -172,7 +172,7 @@ test("bytes after a response are part neither of it nor of the next one", async 
   assert.deepEqual([seen.status, seen.body], [200, "ok"]);
 });
 
-for (const host of ["gw:99999", "[::1", "a b", "%zz", "gw/x", "1.2.3.4.5", "xn--a"]) {
+for (const host of ["gw:99999", "[::1", "a b", "%zz", "gw/x", "1.2.3.4.5"]) {
   test(`a request whose address cannot be read (Host: ${host}) is refused as any other`, async () => {
     let text = "";
     await new Promise((resolve) => {

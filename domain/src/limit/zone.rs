@@ -13,6 +13,7 @@ pub struct Zone {
     pub offset_ms: i64,
     /// When that changes, unix ms, and how far it is ahead of UTC from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<[i64; 2]>"))]
     pub next: Option<(UnixMs, i64)>,
 }
 
