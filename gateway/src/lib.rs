@@ -54,7 +54,6 @@ use domain::upstream::headers::{REQUEST_ID, request_id};
 use domain::usage::outcome::Outcome;
 use edge::clock::now;
 use edge::log::{Source, log};
-use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::Request;
@@ -77,19 +76,28 @@ pub fn begin(
     env: Env,
     context: Context,
 ) -> JsValue {
-    match prepare(head, &env, at(now)) {
-        Ok((config, head, arrival)) => {
-            let arrived = Arrived { id, request, env, context, has_body };
-            Call::begin(arrived, config, head, arrival, serve::serve)
+    let begun = arrive(head, at(now)).and_then(|(head, arrival)| {
+        if head.url().path().as_str() == HEALTH {
+            return Ok(JsValue::from_str(&Step::Own(serve::health(&arrival.request_id)).text()));
         }
-        Err(Unready { request_id, error, cause }) => {
-            log(Source::Request(&request_id), "a call cannot be begun", &cause);
-            let mut own = Failure::from(error).response(&request_id);
-            own.headers.push(header(REQUEST_ID, &request_id));
-            JsValue::from_str(&Step::Own(own).text())
-        }
-    }
+        let config = Config::get(&env).map_err(|cause| Unready {
+            request_id: arrival.request_id.clone(),
+            error: GatewayError::InternalServerError,
+            cause: format!("configuration cannot be used: {cause}"),
+        })?;
+        let arrived = Arrived { id, request, env, context, has_body };
+        Ok(Call::begin(arrived, config, head, arrival, serve::serve))
+    });
+    begun.unwrap_or_else(|Unready { request_id, error, cause }| {
+        log(Source::Request(&request_id), "a call cannot be begun", &cause);
+        let mut own = Failure::from(error).response(&request_id);
+        own.headers.push(header(REQUEST_ID, &request_id));
+        JsValue::from_str(&Step::Own(own).text())
+    })
 }
+
+/// The path that tells that the gateway runs, whatever its configuration.
+const HEALTH: &str = "/health";
 
 /// The reason why a call cannot be begun.
 struct Unready {
@@ -99,14 +107,13 @@ struct Unready {
     cause: String,
 }
 
-/// Reads what every call needs.
-fn prepare(head: Vec<u8>, env: &Env, at: UnixMs) -> Result<(Rc<Config>, Head, Arrival), Unready> {
-    let internal = |request_id: &str, cause: String| Unready {
-        request_id: request_id.to_owned(),
+/// Reads the head and names the call.
+fn arrive(head: Vec<u8>, at: UnixMs) -> Result<(Head, Arrival), Unready> {
+    let random = edge::crypto::pooled::<32>().map_err(|cause| Unready {
+        request_id: String::new(),
         error: GatewayError::InternalServerError,
-        cause,
-    };
-    let random = edge::crypto::pooled::<32>().map_err(|cause| internal("", cause.to_string()))?;
+        cause: cause.to_string(),
+    })?;
     let (for_request, for_call) = random.split_at(16);
     let half = |bytes: &[u8]| bytes.try_into().unwrap_or_default();
     let (for_request, for_call) = (half(for_request), half(for_call));
@@ -116,10 +123,8 @@ fn prepare(head: Vec<u8>, env: &Env, at: UnixMs) -> Result<(Rc<Config>, Head, Ar
         cause: "its address is no URL".to_owned(),
     })?;
     let request_id = request_id(head.header(REQUEST_ID), for_request);
-    let config = Config::get(env)
-        .map_err(|cause| internal(&request_id, format!("configuration cannot be used: {cause}")))?;
     let client_ip = head.header("cf-connecting-ip").and_then(|ip| ip.parse().ok());
-    Ok((config, head, Arrival { call_id: random_id(for_call), request_id, at, client_ip }))
+    Ok((head, Arrival { call_id: random_id(for_call), request_id, at, client_ip }))
 }
 
 /// Goes on with call `id` after a response. `headers` are two lines each, as those of a head. Returns the next step, or
