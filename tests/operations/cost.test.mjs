@@ -76,7 +76,7 @@ test("busy calls without limits: requests, CPU, KV and queue stay within $0.60 p
   assert.ok(use.rows <= 0.3, `${use.rows} rows a call`);
 });
 
-test("a call with a rate limit asks its counter once, one with a limit on concurrent calls twice", async (t) => {
+test("a busy limited token asks its counter for one call in ten at most", async (t) => {
   const rate = await used(await putToken(system, { limits: { calls_per_day: 1e9 } }), 400, 10);
   const both = await used(
     await putToken(system, { limits: { calls_per_day: 1e9, concurrent_calls: 100 } }),
@@ -84,6 +84,6 @@ test("a call with a rate limit asks its counter once, one with a limit on concur
     10,
   );
   t.diagnostic(JSON.stringify({ rate: dollars(rate), both: dollars(both) }));
-  assert.ok(rate.objects >= 1 && rate.objects < 1.02, `${rate.objects}`);
-  assert.ok(both.objects >= 2 && both.objects < 2.02, `${both.objects}`);
+  assert.ok(rate.objects > 0 && rate.objects < 0.1, `${rate.objects}`);
+  assert.ok(both.objects > 0 && both.objects < 0.1, `${both.objects}`);
 });
