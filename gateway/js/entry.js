@@ -98,12 +98,23 @@ async function serve(core, request, env, ctx) {
       case "P": {
         const attempt = Number(lines[1]) - 1;
         release(call, attempt);
-        return passOn(call, call.responses[attempt], lines);
+        return passed(call, call.responses[attempt], lines);
       }
       default:
         release(call, -1);
         return new Response(null, { status: 499 });
     }
+  }
+}
+
+/** Passes a response on. If the platform refuses to make it, the call ends here: nothing else would end it. */
+function passed(call, response, lines) {
+  try {
+    return passOn(call, response, lines);
+  } catch (error) {
+    call.core.ended(call.id, "broken", 0, undefined, Date.now());
+    response?.body?.cancel().catch(() => {});
+    throw error;
   }
 }
 

@@ -20,6 +20,8 @@ export async function send(call, lines) {
     watchdog.watch(call, Number(lines[3]));
     let first = await orWoken(call, response);
     if (first === LATE) {
+      // The client may have hung up at that moment, when nobody was listening.
+      if (call.isGone) return "G";
       watchdog.alone(call);
       first = await orWoken(call, response);
     }

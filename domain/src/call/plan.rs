@@ -16,7 +16,7 @@ use crate::upstream::settings::AiSettings;
 pub struct Plan {
     /// How the call is metered, if one of its upstreams meters it.
     pub metered: Option<Metered>,
-    /// The same call by the route's second upstream, if it may be sent twice.
+    /// Permission for this call at the route's second upstream; `None` if there is none, or if the call may not be sent twice.
     pub second: Option<Permit>,
     /// Whether the request is read for what it asks of an AI.
     pub reads_ask: bool,
