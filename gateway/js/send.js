@@ -40,12 +40,14 @@ export async function send(call, lines) {
   return core.responded(id, response.status, bytesOf(response.headers), isSocket, Date.now());
 }
 
-/** Waits for the response, or until somebody wakes the call. */
+/**
+ * Waits for the response, or until somebody wakes the call. The watchdog wakes it from another call, and the platform
+ * brings that news later: were the awaited promise itself resolved there, a response that comes before the news would
+ * be lost, and the call ended as one that hangs.
+ */
 function orWoken(call, response) {
-  return new Promise((resolve, reject) => {
-    call.wake = resolve;
-    response.then(resolve, reject);
-  });
+  const woken = new Promise((resolve) => (call.wake = resolve));
+  return Promise.race([response, woken]);
 }
 
 function request(call, lines) {

@@ -34,6 +34,7 @@ const OF_A_RELEASE = [
 const ON_THE_RELEASE = [
   ...OF_A_RELEASE,
   "tests/gateway/speed.test.mjs",
+  "tests/gateway/watchdog.test.mjs",
   "tests/operations/deploy.test.mjs",
   "tests/operations/operating.test.mjs",
 ];
@@ -55,6 +56,7 @@ const ALONE = [
   "tests/gateway/hangups.test.mjs",
   "tests/gateway/killed.test.mjs",
   "tests/gateway/speed.test.mjs",
+  "tests/gateway/watchdog.test.mjs",
   "tests/gateway/store.test.mjs",
   "tests/gateway/streaming.test.mjs",
   "tests/operations/cost.test.mjs",
