@@ -1,6 +1,7 @@
 //! Parts that pages are made of.
 
 mod async_view;
+mod button;
 mod call_error_view;
 mod chart;
 mod choice;
@@ -12,6 +13,7 @@ mod form;
 mod labels;
 mod limits;
 mod menu;
+mod not_allowed;
 mod notice;
 mod page;
 mod range;
@@ -24,6 +26,7 @@ mod time;
 mod toasts;
 
 pub use async_view::AsyncView;
+pub use button::Button;
 pub use call_error_view::CallErrorView;
 pub use chart::{Chart, Series, over_time, shares};
 pub use choice::{Choice, ChoiceOption};
@@ -33,10 +36,14 @@ pub use empty::Empty;
 pub use field::{
     CheckField, SearchField, Select, SelectField, TextAreaField, TextField, error_of, error_within,
 };
-pub use form::{Form, FormDialog, Submission, changed, edit, filled, use_form, use_saved};
-pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, role_name};
+pub use form::{
+    DraftField, Form, FormDialog, Submission, changed, edit, filled, switch, use_conflict, use_form,
+    use_saved,
+};
+pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, StatusLabel, role_name};
 pub use limits::{LimitUses, LimitsDraft, LimitsFields, limits_list};
 pub use menu::{Menu, MenuItem};
+pub use not_allowed::NotAllowed;
 pub use notice::Notice;
 pub use page::Page;
 pub use range::{Range, RangePicker};

@@ -48,19 +48,49 @@ pub fn time(i18n: &I18n, at: UnixMs) -> String {
     )
 }
 
-/// Such as "3 hours ago" or "in 2 days", in the largest unit that is not zero.
+/// The time of day to the second.
+pub fn clock_time(i18n: &I18n, at: UnixMs) -> String {
+    local(i18n, at, r#"{"hour":"2-digit","minute":"2-digit","second":"2-digit","hourCycle":"h23"}"#)
+}
+
+/// The day.
+pub fn date(i18n: &I18n, at: UnixMs) -> String {
+    local(i18n, at, r#"{"year":"numeric","month":"short","day":"numeric"}"#)
+}
+
+/// Returns a distance in the unit that people would count it in, rounded: hours up to two days, days up to four months.
+fn distance(ms: i64) -> (i64, &'static str) {
+    let rounded = |width: i64| (ms + ms.signum() * width / 2) / width;
+    let units =
+        [("second", 1_000, 60), ("minute", MINUTE_MS, 60), ("hour", HOUR_MS, 48), ("day", DAY_MS, 120)];
+    let fits = units.into_iter().map(|(unit, width, most)| (rounded(width), unit, most));
+    let found = fits.into_iter().find(|(value, _, most)| value.abs() < *most + i64::from(*most == 120));
+    found.map_or_else(|| (rounded(30 * DAY_MS), "month"), |(value, unit, _)| (value, unit))
+}
+
+/// Such as "3 hours ago" or "in 90 days".
 pub fn relative(i18n: &I18n, at: UnixMs) -> String {
-    let distance = at - clock::now();
-    let (unit, width) = match distance.abs() {
-        ms if ms < MINUTE_MS => ("second", 1_000),
-        ms if ms < HOUR_MS => ("minute", MINUTE_MS),
-        ms if ms < DAY_MS => ("hour", HOUR_MS),
-        ms if ms < 60 * DAY_MS => ("day", DAY_MS),
-        _ => ("month", 30 * DAY_MS),
-    };
+    let (value, unit) = distance(at - clock::now());
     let locales = Array::of1(&i18n.language.tag().into());
-    let formatter = Intl::RelativeTimeFormat::new(&locales, &options(r#"{"numeric":"auto"}"#));
-    formatter.format(double(distance / width), unit).into()
+    // `auto` names days, and "tomorrow" would be wrong for one that is 40 hours away. For zero it says "now".
+    let numeric = if value == 0 { r#"{"numeric":"auto"}"# } else { "{}" };
+    let formatter = Intl::RelativeTimeFormat::new(&locales, &options(numeric));
+    formatter.format(double(value), unit).into()
+}
+
+/// The day on which something ends, or the time if that is near, with the distance behind it.
+pub fn end(i18n: &I18n, at: UnixMs) -> String {
+    let is_near = (at - clock::now()).abs() < 2 * DAY_MS;
+    let day = if is_near {
+        local(
+            i18n,
+            at,
+            r#"{"month":"short","day":"numeric","hour":"2-digit","minute":"2-digit","hourCycle":"h23"}"#,
+        )
+    } else {
+        date(i18n, at)
+    };
+    format!("{day} · {}", relative(i18n, at))
 }
 
 fn formatted(i18n: &I18n, value: f64, json: &str) -> String {
@@ -74,26 +104,32 @@ pub fn number(i18n: &I18n, value: u64) -> String {
     formatted(i18n, double(i64::try_from(value).unwrap_or(i64::MAX)), "{}")
 }
 
-/// Such as 99.2 % for 992.
-pub fn permille(i18n: &I18n, value: u64) -> String {
-    let share = double(i64::try_from(value).unwrap_or(i64::MAX)) / 1000.0;
-    formatted(i18n, share, r#"{"style":"percent","maximumFractionDigits":1}"#)
+/// A part of a whole in percent, with one decimal place.
+pub fn share(i18n: &I18n, part: u64, whole: u64) -> String {
+    let [part, whole] = [part, whole].map(|value| double(i64::try_from(value).unwrap_or(i64::MAX)));
+    let form = r#"{"style":"percent","minimumFractionDigits":1,"maximumFractionDigits":1}"#;
+    formatted(i18n, part / whole, form)
 }
 
 pub fn milliseconds(i18n: &I18n, value: u64) -> String {
     format!("{} ms", number(i18n, value))
 }
 
-/// In powers of 1024.
-pub fn bytes(i18n: &I18n, value: u64) -> String {
-    let mut scaled = double(i64::try_from(value).unwrap_or(i64::MAX));
-    for unit in ["B", "KiB", "MiB", "GiB"] {
-        if scaled < 1024.0 {
-            return format!("{} {unit}", formatted(i18n, scaled, r#"{"maximumFractionDigits":1}"#));
-        }
-        scaled /= 1024.0;
+/// A latency that is known within some percent, such as "~610 ms" or "~1.1 s".
+pub fn about_ms(i18n: &I18n, value: u64) -> String {
+    let ms = double(i64::try_from(value).unwrap_or(i64::MAX));
+    let (value, unit) = if value < 1_000 { (ms, "ms") } else { (ms / 1_000.0, "s") };
+    format!("~{} {unit}", formatted(i18n, value, r#"{"maximumSignificantDigits":2}"#))
+}
+
+/// Micro-dollars as dollars and cents. What is less than a cent is not shown as nothing.
+pub fn dollars(i18n: &I18n, micros: u64) -> String {
+    const CENT_MICROS: u64 = 10_000;
+    let form = r#"{"style":"currency","currency":"USD"}"#;
+    if (1..CENT_MICROS).contains(&micros) {
+        return format!("< {}", formatted(i18n, 0.01, form));
     }
-    format!("{} TiB", formatted(i18n, scaled, r#"{"maximumFractionDigits":1}"#))
+    formatted(i18n, double(i64::try_from(micros).unwrap_or(i64::MAX)) / 1_000_000.0, form)
 }
 
 /// The beginning of a report's interval, as an axis shows it.
@@ -109,4 +145,26 @@ pub fn bucket(i18n: &I18n, at: UnixMs, is_day: bool) -> String {
 /// One text for one, another for any other count; Chinese has the same text for both.
 pub fn count(i18n: &I18n, one: &'static str, other: &'static str, count: u64) -> AttrValue {
     i18n.fill(if count == 1 { one } else { other }, &[("count", &number(i18n, count))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_distance_is_rounded_and_days_are_counted_up_to_four_months() {
+        for (ms, wanted) in [
+            (400, (0, "second")),
+            (-90 * 1_000, (-2, "minute")),
+            (24 * HOUR_MS - 1_500, (24, "hour")),
+            (-23 * HOUR_MS - 50 * MINUTE_MS, (-24, "hour")),
+            (2 * DAY_MS - HOUR_MS, (47, "hour")),
+            (2 * DAY_MS + 20 * HOUR_MS, (3, "day")),
+            (90 * DAY_MS - 1_000, (90, "day")),
+            (120 * DAY_MS, (120, "day")),
+            (365 * DAY_MS, (12, "month")),
+        ] {
+            assert_eq!(distance(ms), wanted, "{ms}");
+        }
+    }
 }

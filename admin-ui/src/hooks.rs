@@ -13,7 +13,7 @@ mod use_title;
 
 pub use setter::setter;
 pub use use_action::{Action, use_action};
-pub use use_catalogue::{rule_of, use_routes, use_teams};
+pub use use_catalogue::{rule_of, team_name, use_routes, use_teams};
 pub use use_debounced::use_debounced;
 pub use use_id::use_id;
 pub use use_interval_while_visible::use_interval_while_visible;

@@ -158,6 +158,7 @@ test("a blank secret keeps the current one, and another origin requires it again
     .getByText(/This is another origin/)
     .waitFor();
   await page.keyboard.press("Escape");
+  await dialog(page).getByRole("button", { name: "Discard", exact: true }).click();
   await dialog(page).waitFor({ state: "detached" });
   await page.getByRole("button", { name: "Call", exact: true }).click();
   await page.getByText("200", { exact: true }).waitFor();
@@ -177,7 +178,7 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   await form.getByLabel("Second upstream").selectOption({ label: "By none /api/none" });
   await form.getByLabel("Closed for maintenance").check();
   await form.getByRole("button", { name: "Save" }).click();
-  await form.getByText("must have 1 to 500 characters and no control characters").waitFor();
+  await form.getByText("Notice is required").waitFor();
   await form.getByLabel("Notice").fill("Back at noon");
   await form.getByLabel("Try again after (seconds)").fill("90");
   await form.getByRole("button", { name: "Save" }).click();
@@ -216,7 +217,7 @@ test("a bad field is named beside the field, in the reader's language", async ()
   await signIn(page, system, "admin", "/routes");
   await page.getByRole("button", { name: "建立路由" }).click();
   await dialog(page).getByRole("button", { name: "建立路由" }).click();
-  await dialog(page).getByText("必須為 1 到 255 個字元").waitFor();
+  await dialog(page).getByText("請填寫名稱").waitFor();
   assert.equal(await dialog(page).getByLabel("名稱").first().getAttribute("aria-invalid"), "true");
   assertNoProblems(page);
   await page.context().close();
@@ -267,9 +268,7 @@ test("deleting a route shows who uses it, and the audit log records it", async (
   await signIn(page, system, "admin", "/routes?search=none");
   await page.getByRole("link", { name: "By none" }).click();
   await page.getByRole("button", { name: "Delete" }).click();
-  await dialog(page)
-    .getByText(/Calls since .*: \d+\. They came from/)
-    .waitFor();
+  await dialog(page).getByText("The calls came from:").waitFor();
   await dialog(page).getByRole("listitem").filter({ hasText: "All" }).waitFor();
   await dialog(page).getByRole("button", { name: "Delete" }).click();
   await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();

@@ -1,7 +1,7 @@
 //! The message about a call that failed.
 
 use crate::api::{CallError, Reason, TIMEOUT_S};
-use crate::components::{CopyButton, Notice};
+use crate::components::{Button, CopyButton, Notice};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::toasts::Tone;
 use patternfly_yew::prelude::*;
@@ -44,7 +44,8 @@ pub fn CallErrorView(props: &CallErrorViewProps) -> Html {
                     </DescriptionList>
                 </details>
             </Notice>
-            if let Some(on_retry) = &props.on_retry {
+            // Asking again does not change a role.
+            if let Some(on_retry) = props.on_retry.as_ref().filter(|_| props.error.status() != Some(403)) {
                 <Button
                     variant={ButtonVariant::Primary}
                     label={i18n.t("async.retry").to_string()}

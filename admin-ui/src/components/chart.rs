@@ -51,15 +51,27 @@ pub struct Series {
     pub color: Option<&'static str>,
 }
 
-/// Bars and lines over time; counts on the left axis, latencies on the right one.
-pub fn over_time(labels: &[String], series: &[Series], counts: &str, latency: Option<&str>) -> Value {
+/// Bars and lines over time; counts on the left axis, latencies on the right one. The last interval is pale if it has
+/// not ended, since its counts still grow.
+pub fn over_time(
+    labels: &[String],
+    series: &[Series],
+    counts: &str,
+    latency: Option<&str>,
+    is_unfinished: bool,
+) -> Value {
     let drawn: Vec<Value> = series
         .iter()
         .map(|series| {
+            let mut data: Vec<Value> = series.values.iter().map(|value| json!(value)).collect();
+            if let (true, false, Some(last)) = (is_unfinished, series.is_line, data.last_mut()) {
+                let style = json!({"opacity": 0.4, "borderType": "dashed", "borderWidth": 1, "borderColor": series.color});
+                *last = json!({"value": last, "itemStyle": style});
+            }
             json!({
                 "name": series.name,
                 "type": if series.is_line { "line" } else { "bar" },
-                "data": series.values,
+                "data": data,
                 "yAxisIndex": u8::from(series.is_latency),
                 "symbolSize": 5,
                 "stack": if series.is_line { Value::Null } else { "counts".into() },
@@ -113,10 +125,12 @@ mod tests {
             &[series("calls", false), series("p95", true)],
             "n",
             Some("ms"),
+            true,
         );
         assert_eq!(options["series"][0]["yAxisIndex"], 0);
         assert_eq!(options["series"][1]["yAxisIndex"], 1);
         assert_eq!(options["yAxis"].as_array().unwrap().len(), 2);
         assert_eq!(options["series"][1]["data"][1], Value::Null, "no calls are not zero");
+        assert_eq!(options["series"][0]["data"][1]["itemStyle"]["opacity"], 0.4, "it has not ended");
     }
 }

@@ -32,6 +32,9 @@ pub struct FieldProps {
     pub error: Option<Problem>,
     #[prop_or_default]
     pub is_required: bool,
+    /// Whether nothing is typed in although it must be: then the error is that.
+    #[prop_or_default]
+    pub is_missing: bool,
     pub children: Html,
 }
 
@@ -58,7 +61,7 @@ pub fn Field(props: &FieldProps) -> Html {
                                 <span class="pf-v6-c-helper-text__item-icon">
                                     <i class="fas fa-exclamation-circle" aria-hidden="true" />
                                 </span>
-                                <span class="pf-v6-c-helper-text__item-text">{ i18n.problem(error) }</span>
+                                <span class="pf-v6-c-helper-text__item-text">{ if props.is_missing { i18n.fill("field.missing", &[("label", &props.label)]) } else { i18n.problem(error) } }</span>
                             </div>
                         </div>
                     } else if let Some(help) = &props.help {
@@ -117,6 +120,7 @@ pub fn TextField(props: &TextFieldProps) -> Html {
             help={props.help.clone()}
             error={props.error.clone()}
             is_required={props.is_required}
+            is_missing={props.is_required && props.value.trim().is_empty()}
         >
             <span class={control_class(props.error.as_ref())}>
                 <input
@@ -193,6 +197,8 @@ pub struct SelectProps {
     pub on_change: Callback<String>,
     #[prop_or_default]
     pub is_disabled: bool,
+    #[prop_or_default]
+    pub is_invalid: bool,
 }
 
 /// One of a list.
@@ -206,12 +212,13 @@ pub fn Select(props: &SelectProps) -> Html {
         html! { <option key={value.to_string()} value={value} selected={*value == props.value}>{ text }</option> }
     });
     html! {
-        <span class="pf-v6-c-form-control">
+        <span class={classes!("pf-v6-c-form-control", props.is_invalid.then_some("pf-m-error"))}>
             <select
                 id={props.id.clone()}
                 aria-label={props.label.clone()}
                 {onchange}
                 disabled={props.is_disabled}
+                aria-invalid={props.is_invalid.then_some("true")}
                 aria-describedby={props.id.as_ref().map(|id| format!("{id}-help"))}
             >
                 { for options }
@@ -270,6 +277,7 @@ pub fn SelectField(props: &SelectFieldProps) -> Html {
                 value={&props.value}
                 on_change={props.on_change.clone()}
                 is_disabled={props.is_disabled}
+                is_invalid={props.error.is_some()}
             />
         </Field>
     }

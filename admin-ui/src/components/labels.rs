@@ -40,6 +40,22 @@ pub fn RoleLabel(props: &RoleLabelProps) -> Html {
     html! { <Label {label} {color} compact=true /> }
 }
 
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct StatusLabelProps {
+    pub status: u16,
+}
+
+/// An HTTP status in the colour of its class.
+#[component]
+pub fn StatusLabel(props: &StatusLabelProps) -> Html {
+    let color = match props.status {
+        ..400 => Color::Green,
+        400..500 => Color::Orange,
+        500.. => Color::Red,
+    };
+    html! { <Label label={props.status.to_string()} {color} compact=true /> }
+}
+
 /// The current state of a token, which depends on its expiry too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {

@@ -1,6 +1,6 @@
 //! Limits of a token or a team: the form, and their use.
 
-use super::{SelectField, TextField, Time, error_of};
+use super::{SelectField, TextField, error_of};
 use crate::format;
 use crate::i18n::{I18n, use_i18n};
 use contract::limits::TokenLimits;
@@ -30,7 +30,7 @@ fn unit(kind: LimitKind) -> Unit {
     }
 }
 
-fn label(i18n: &I18n, kind: LimitKind) -> AttrValue {
+pub fn label(i18n: &I18n, kind: LimitKind) -> AttrValue {
     match kind {
         LimitKind::CallsPerSecond => i18n.t("limit.calls-per-second"),
         LimitKind::CallsPerMinute => i18n.t("limit.calls-per-minute"),
@@ -71,6 +71,18 @@ impl LimitsDraft {
             limits.set(*kind, Some(number(typed.trim(), unit(*kind)).unwrap_or(0)));
         }
         limits
+    }
+
+    /// Every limit that is set, in one line.
+    pub fn text(&self, i18n: &I18n) -> String {
+        let mut texts: Vec<String> =
+            self.texts.iter().map(|(kind, text)| format!("{}: {text}", label(i18n, *kind))).collect();
+        match self.on_failure {
+            None => {}
+            Some(OnLimitFailure::Allow) => texts.push(i18n.t("limit.failure-allow").to_string()),
+            Some(OnLimitFailure::Deny) => texts.push(i18n.t("limit.failure-deny").to_string()),
+        }
+        texts.join(", ")
     }
 
     fn is_empty(&self) -> bool {
@@ -211,17 +223,18 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
 }
 
 /// Writes a limit for people: in dollars or megabytes if it is counted in their millionths.
-fn shown(i18n: &I18n, value: u64, unit: Unit) -> String {
-    match unit {
-        Unit::Count => format::number(i18n, value),
-        Unit::Million => text(value, unit),
+pub fn shown(i18n: &I18n, value: u64, kind: LimitKind) -> String {
+    match kind.measure() {
+        Measure::CostMicros(_) | Measure::CostMicrosPerCall => format::dollars(i18n, value),
+        Measure::BodyBytes => format!("{} MB", text(value, Unit::Million)),
+        _ => format::number(i18n, value),
     }
 }
 
 /// One line for each limit.
 pub fn limits_list(i18n: &I18n, limits: &Limits) -> Html {
     let lines = limits.iter().map(|(kind, value)| {
-        html! { <li>{ label(i18n, kind) }{ ": " }<strong>{ shown(i18n, value, unit(kind)) }</strong></li> }
+        html! { <li>{ label(i18n, kind) }{ ": " }<strong>{ shown(i18n, value, kind) }</strong></li> }
     });
     html! { <ul class="tm-plain">{ for lines }</ul> }
 }
@@ -268,15 +281,19 @@ fn standing(i18n: &I18n, limits: &Limits, uses: Option<&[LimitUse]>) -> Html {
 }
 
 fn bar(i18n: &I18n, one: &LimitUse) -> Html {
-    let (label, unit) = (label(i18n, one.kind), unit(one.kind));
-    let taken = one.limit - one.remaining();
-    let [taken_text, limit_text] = [taken, one.limit].map(|value| shown(i18n, value, unit));
+    let label = label(i18n, one.kind);
+    // More than the limit, if calls cost more than was reserved for them.
+    let taken = one.used + one.reserved;
+    let [taken_text, limit_text] = [taken, one.limit].map(|value| shown(i18n, value, one.kind));
+    let share = format::share(i18n, taken, one.limit);
     html! {
         <div>
-            <div>{ &label }{ ": " }<strong>{ i18n.fill("limit.used", &[("used", &taken_text), ("limit", &limit_text)]) }</strong></div>
+            <div>{ &label }{ ": " }<strong>{ i18n.fill("limit.used", &[("used", &taken_text), ("limit", &limit_text), ("share", &share)]) }</strong></div>
             <meter aria-label={label} min="0" max={one.limit.to_string()} value={taken.to_string()} high={(one.limit / 5 * 4).to_string()} />
             if one.kind != LimitKind::ConcurrentCalls && taken > 0 {
-                <div class="tm-subtle">{ i18n.t("limit.resets") }{ " " }<Time at={one.resets_at} is_relative=true /></div>
+                <div class="tm-subtle" title={format::date_time_exact(i18n, one.resets_at)}>
+                    { i18n.fill("limit.resets", &[("when", &format::relative(i18n, one.resets_at))]) }
+                </div>
             }
         </div>
     }

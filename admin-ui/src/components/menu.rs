@@ -64,11 +64,13 @@ pub fn Menu(props: &MenuProps) -> Html {
         })
     };
     let on_choose = {
-        let is_open = is_open.clone();
+        let (is_open, button) = (is_open.clone(), button.clone());
         Callback::from(move |event: MouseEvent| {
             let target = event.target().and_then(|target| target.dyn_into::<web_sys::Element>().ok());
             let chosen = target.and_then(|target| target.closest("[data-closes]").ok().flatten());
             if chosen.is_some() {
+                // The item goes with the panel: what it opens gives the focus back to the button.
+                let _ = button.cast::<HtmlElement>().map(|button| button.focus());
                 is_open.set(false);
             }
         })

@@ -3,7 +3,10 @@
 use crate::hooks::use_title;
 use crate::i18n::use_i18n;
 use patternfly_yew::prelude::*;
+use std::cell::Cell;
+use web_sys::HtmlElement;
 use yew::prelude::*;
+use yew_router::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct PageProps {
@@ -20,18 +23,31 @@ pub struct PageProps {
     pub children: Html,
 }
 
-/// A page: its title, also in the browser's tab, its buttons and its content.
+thread_local!(static HAS_SHOWN: Cell<bool> = const { Cell::new(false) });
+
+/// A page: its title, also in the browser's tab, its buttons and its content. If it follows another page, its title gets the
+/// focus, so that the keyboard goes on there and screen readers say where they are.
 #[component]
 pub fn Page(props: &PageProps) -> Html {
     let i18n = use_i18n();
     use_title(props.title.clone(), i18n.t("app.name"));
+    let (heading, location) = (use_node_ref(), use_location());
+    {
+        let heading = heading.clone();
+        // Another page, but not other filters of the same one.
+        use_effect_with(location.map(|location| location.path().to_owned()), move |_| {
+            if HAS_SHOWN.replace(true) {
+                let _ = heading.cast::<HtmlElement>().map(|heading| heading.focus());
+            }
+        });
+    }
     html! {
         <>
             <PageSection>
                 { props.parent.clone() }
                 <div class="tm-page-header">
                     <div>
-                        <Title level={Level::H1}>{ &props.title }</Title>
+                        <h1 class="pf-v6-c-title pf-m-2xl tm-address" tabindex="-1" ref={heading}>{ &props.title }</h1>
                         if let Some(summary) = &props.summary {
                             <p class="tm-subtle">{ summary }</p>
                         }

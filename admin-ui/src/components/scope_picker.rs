@@ -1,15 +1,17 @@
 //! The choice of scopes by route, service, tag or path, with the routes that it opens.
 
-use crate::components::{CheckField, Choice, ChoiceOption, ScopeLabel, TextField, edit};
+use crate::components::{Button, CheckField, Choice, ChoiceOption, ScopeLabel, TextField, edit};
 use crate::format;
 use crate::hooks::{rule_of, setter};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use domain::access::scope::{InvalidScope, Reach, Scope};
 use domain::problem::Problem;
-use patternfly_yew::prelude::{Button, ButtonSize, ButtonVariant, Icon};
+use patternfly_yew::prelude::{ButtonSize, ButtonVariant, Icon};
 use std::collections::BTreeSet;
 use std::rc::Rc;
+use web_sys::wasm_bindgen::JsCast;
+use web_sys::{HtmlInputElement, Node};
 use yew::prelude::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
     let on_choose = setter(&by);
     let options = props.options(*by);
     html! {
-        <fieldset class="tm-fieldset">
+        <fieldset class="tm-fieldset" tabindex="-1" data-invalid={props.error.as_ref().map(|_| "true")}>
             <legend class="pf-v6-c-form__label-text">{ &props.label }</legend>
             <ul role="list">{ props.option("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help"))) }</ul>
             <Choice<By> label={i18n.t("scope.by")} options={kinds.to_vec()} selected={*by} {on_choose} />
@@ -158,7 +160,10 @@ fn PathScope(props: &PathScopeProps) -> Html {
     let on_add = {
         let (methods, path, error) = (methods.clone(), path.clone(), error.setter());
         let (scopes, on_change) = (props.scopes.clone(), props.on_change.clone());
-        Callback::from(move |_: MouseEvent| {
+        Callback::from(move |()| {
+            if path.trim().is_empty() {
+                return;
+            }
             let text = format!("{} {}", methods.replace(' ', "").to_ascii_uppercase(), path.trim());
             match text.parse::<Scope>() {
                 // A word without a slash would be a service, which is chosen by its own list.
@@ -177,24 +182,49 @@ fn PathScope(props: &PathScopeProps) -> Html {
         })
     };
 
+    // A path that is typed in counts, whether or not the button is pressed.
+    let (node, on_leave, on_button) = (use_node_ref(), on_add.clone(), on_add.reform(|_: MouseEvent| ()));
+    let onfocusout = {
+        let node = node.clone();
+        Callback::from(move |event: FocusEvent| {
+            let next = event.related_target().and_then(|target| target.dyn_into::<Node>().ok());
+            if !node.cast::<Node>().is_some_and(|node| node.contains(next.as_ref())) {
+                on_leave.emit(());
+            }
+        })
+    };
+    let onkeydown = Callback::from(move |event: KeyboardEvent| {
+        let is_in_field = event.target().is_some_and(|target| target.has_type::<HtmlInputElement>());
+        if event.key() == "Enter" && is_in_field && !event.is_composing() {
+            event.prevent_default();
+            on_add.emit(());
+        }
+    });
+    let on_type = |state: &UseStateHandle<String>| {
+        let (state, error) = (state.setter(), error.setter());
+        Callback::from(move |text| {
+            state.set(text);
+            error.set(None);
+        })
+    };
     html! {
-        <div class="tm-form-row">
+        <div class="tm-form-row" ref={node} {onfocusout} {onkeydown}>
             <TextField
                 label={i18n.t("scope.methods")}
                 value={(*methods).clone()}
-                on_change={setter(&methods)}
+                on_change={on_type(&methods)}
                 placeholder="GET,POST"
                 help={i18n.t("scope.methods-help")}
             />
             <TextField
                 label={i18n.t("scope.path")}
                 value={(*path).clone()}
-                on_change={setter(&path)}
+                on_change={on_type(&path)}
                 placeholder="/api/openai/*"
                 help={i18n.t("scope.path-help")}
                 error={error.map(Problem::from)}
             />
-            <Button variant={ButtonVariant::Secondary} label={i18n.t("scope.add").to_string()} onclick={on_add} />
+            <Button variant={ButtonVariant::Secondary} label={i18n.t("scope.add").to_string()} onclick={on_button} />
         </div>
     }
 }

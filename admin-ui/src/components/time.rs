@@ -11,6 +11,9 @@ pub struct TimeProps {
     /// Whether the distance from now is shown; the time itself is then in the tooltip.
     #[prop_or_default]
     pub is_relative: bool,
+    /// Whether something ends then: the day is shown, and the distance behind it.
+    #[prop_or_default]
+    pub is_end: bool,
 }
 
 /// A time in the reader's zone, with the zone.
@@ -18,7 +21,9 @@ pub struct TimeProps {
 pub fn Time(props: &TimeProps) -> Html {
     let i18n = use_i18n();
     let exact = format::date_time_exact(&i18n, props.at);
-    let text = if props.is_relative {
+    let text = if props.is_end {
+        format::end(&i18n, props.at)
+    } else if props.is_relative {
         format::relative(&i18n, props.at)
     } else {
         format::date_time(&i18n, props.at)

@@ -5,6 +5,7 @@ use crate::api::use_api;
 use contract::routes::{ListRoutes, RouteQuery, RouteView};
 use contract::teams::{ListTeams, TeamQuery, TeamView};
 use domain::access::rule::Rule;
+use domain::id::TeamId;
 use yew::prelude::*;
 
 /// Fetches every route that the caller may see.
@@ -25,6 +26,11 @@ pub fn use_teams() -> Remote<Vec<TeamView>> {
         let api = api.clone();
         async move { api.read_all::<ListTeams, _>(&TeamQuery::default()).await }
     })
+}
+
+/// Returns a team's name; its id while its name is not known.
+pub fn team_name(teams: &[TeamView], id: &TeamId) -> String {
+    teams.iter().find(|team| team.id == *id).map_or_else(|| id.to_string(), |team| team.name.clone())
 }
 
 /// Returns a route's rule, from which the gateway decides; `None` if its methods cannot be read.

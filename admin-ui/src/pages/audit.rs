@@ -2,13 +2,14 @@
 
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, CallErrorView, Column, DataTable, Empty, Page, Pager, Range, RangePicker, Row, SearchField,
-    Select, Time,
+    AsyncView, Button, CallErrorView, Column, DataTable, Empty, NotAllowed, Page, Pager, Range, RangePicker,
+    Row, SearchField, Select, Time,
 };
 use crate::download;
 use crate::hooks::{use_action, use_debounced, use_paged, use_query};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
+use crate::state::session::{may_audit, use_me};
 use contract::Page as Items;
 use contract::audit::{AuditEntry, AuditQuery, AuditResult, Deed, Entity, ExportAudit, ListAudit};
 use patternfly_yew::prelude::*;
@@ -106,6 +107,16 @@ fn entity_name(i18n: &I18n, entity: Entity) -> AttrValue {
 #[component]
 pub fn AuditPage() -> Html {
     let i18n = use_i18n();
+    if may_audit(&use_me()) {
+        html! { <AuditLog /> }
+    } else {
+        html! { <NotAllowed title={i18n.t("audit.title")} /> }
+    }
+}
+
+#[component]
+fn AuditLog() -> Html {
+    let i18n = use_i18n();
     let api = use_api();
     let (filter, on_filter) = use_query::<Filter>();
     let asked = use_debounced(filter.clone(), STILL_MS);
@@ -136,7 +147,7 @@ pub fn AuditPage() -> Html {
         })
     };
     let actions = html! {
-        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} disabled={export.is_busy} onclick={on_export} />
+        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} onclick={on_export} />
     };
     html! {
         <Page title={i18n.t("audit.title")} summary={i18n.t("audit.summary")} {actions}>

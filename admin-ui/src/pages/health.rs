@@ -1,7 +1,7 @@
 //! The health of the system and its dependencies.
 
 use crate::api::use_api;
-use crate::components::{AsyncView, Column, DataTable, Page};
+use crate::components::{AsyncView, Button, Column, DataTable, Page};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
@@ -37,7 +37,7 @@ pub fn HealthPage() -> Html {
                 variant={ButtonVariant::Secondary}
                 icon={Icon::SyncAlt}
                 label={i18n.t("health.refresh").to_string()}
-                disabled={health.is_loading}
+                loading={health.is_loading}
                 onclick={health.on_refresh.reform(|_| ())}
             />
         </>

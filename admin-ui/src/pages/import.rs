@@ -1,11 +1,13 @@
 //! The import wizard: the earlier system's files, a preview, the report.
 
 use crate::api::{Api, CallError, use_api};
-use crate::components::{CallErrorView, Column, DataTable, Page, Row};
+use crate::components::{Button, CallErrorView, Column, DataTable, NotAllowed, Page, Row};
 use crate::format;
 use crate::hooks::{use_action, use_id};
 use crate::i18n::{I18n, use_i18n};
+use crate::state::session::{can, use_me};
 use contract::import::{Import, ImportMode, ImportReport, ImportRequest};
+use domain::people::role::{Action, Subject};
 use domain::v1::dump::{Table, number_calls, rows_of, settings_parts};
 use domain::v1::import::{ImportItem, ImportOutcome};
 use patternfly_yew::prelude::*;
@@ -29,6 +31,16 @@ type File = (String, String);
 /// `/import`
 #[component]
 pub fn ImportPage() -> Html {
+    let i18n = use_i18n();
+    if can(&use_me(), Action::Import, Subject::default()) {
+        html! { <Wizard /> }
+    } else {
+        html! { <NotAllowed title={i18n.t("import.title")} /> }
+    }
+}
+
+#[component]
+fn Wizard() -> Html {
     let i18n = use_i18n();
     let api = use_api();
     let files = use_state_eq(Vec::<File>::new);
@@ -87,7 +99,7 @@ pub fn ImportPage() -> Html {
                                 <p class="tm-danger" role="alert">{ i18n.fill("import.unreadable", &[("name", name)]) }</p>
                             }
                             <div class="tm-server-answer">
-                                <Button variant={ButtonVariant::Secondary} label={i18n.t("import.check").to_string()} loading={action.is_busy} disabled={action.is_busy || files.is_empty() || parts.is_err()} onclick={run(ImportMode::Check)} />
+                                <Button variant={ButtonVariant::Secondary} label={i18n.t("import.check").to_string()} loading={action.is_busy} disabled={files.is_empty() || parts.is_err()} onclick={run(ImportMode::Check)} />
                                 <Button variant={ButtonVariant::Primary} label={i18n.t("import.apply").to_string()} disabled={action.is_busy || !is_checked} onclick={run(ImportMode::Apply)} />
                                 if action.is_busy {
                                     <span role="status">{ i18n.fill("import.progress", &[("at", &at.to_string()), ("of", &of.to_string())]) }</span>

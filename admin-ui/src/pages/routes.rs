@@ -13,7 +13,7 @@ mod test_call;
 pub use detail::RoutePage;
 pub use list::RoutesPage;
 
-use crate::components::use_copy;
+use crate::components::{Button, use_copy};
 use crate::config::use_config;
 use crate::i18n::{I18n, use_i18n};
 use crate::snippets;

@@ -1,7 +1,7 @@
 //! The page to sign in.
 
 use crate::clerk;
-use crate::components::Page;
+use crate::components::{Button, Page};
 use crate::config::use_config;
 use crate::i18n::use_i18n;
 use crate::state::session::{use_session, use_sign_in};

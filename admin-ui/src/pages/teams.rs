@@ -7,6 +7,7 @@ mod list;
 pub use detail::TeamPage;
 pub use list::TeamsPage;
 
+use crate::i18n::I18n;
 use contract::teams::TeamView;
 use yew::prelude::*;
 
@@ -26,6 +27,25 @@ const ICONS: [&str; 12] = [
     "shield-alt",
 ];
 const DEFAULT_COLOR: &str = "#0066cc";
+
+/// Returns an icon's name in the reader's language.
+fn icon_name(i18n: &I18n, icon: &str) -> AttrValue {
+    match icon {
+        "users" => i18n.t("icon.users"),
+        "robot" => i18n.t("icon.robot"),
+        "cogs" => i18n.t("icon.cogs"),
+        "code" => i18n.t("icon.code"),
+        "database" => i18n.t("icon.database"),
+        "cloud" => i18n.t("icon.cloud"),
+        "rocket" => i18n.t("icon.rocket"),
+        "bolt" => i18n.t("icon.bolt"),
+        "flask" => i18n.t("icon.flask"),
+        "briefcase" => i18n.t("icon.briefcase"),
+        "chart-line" => i18n.t("icon.chart-line"),
+        "shield-alt" => i18n.t("icon.shield-alt"),
+        other => other.to_owned().into(),
+    }
+}
 
 /// Draws a team's icon on its colour.
 fn badge(icon: Option<&str>, color: Option<&str>) -> Html {

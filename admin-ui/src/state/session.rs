@@ -170,6 +170,11 @@ pub fn can(me: &Me, action: Action, subject: Subject) -> bool {
     authorize(&me.caller(), action, subject).is_ok()
 }
 
+/// Whether a person may read the audit log of any team.
+pub fn may_audit(me: &Me) -> bool {
+    me.caller().teams_for(Action::ReadAudit).is_none_or(|teams| !teams.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -31,17 +31,31 @@ impl Tone {
     }
 }
 
+/// A message, and the way to undo what it tells of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Toast {
+    pub tone: Tone,
+    pub text: AttrValue,
+    pub on_undo: Option<Callback<()>>,
+}
+
+impl From<(Tone, AttrValue)> for Toast {
+    fn from((tone, text): (Tone, AttrValue)) -> Self {
+        Self { tone, text, on_undo: None }
+    }
+}
+
 /// The messages that are shown, each with its number.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Toasts {
     last: u32,
-    pub shown: Vec<(u32, Tone, AttrValue)>,
+    pub shown: Vec<(u32, Toast)>,
 }
 
 /// A change of the messages that are shown.
 #[derive(Clone, Debug)]
 pub enum ToastAction {
-    Show(Tone, AttrValue),
+    Show(Toast),
     Remove(u32),
 }
 
@@ -51,11 +65,13 @@ impl Reducible for Toasts {
     fn reduce(self: Rc<Self>, action: ToastAction) -> Rc<Self> {
         let mut next = (*self).clone();
         match action {
-            ToastAction::Show(tone, text) => {
+            ToastAction::Show(toast) => {
                 next.last += 1;
-                next.shown.push((next.last, tone, text));
+                // The same text is shown once, and begins again.
+                next.shown.retain(|(_, other)| other.text != toast.text);
+                next.shown.push((next.last, toast));
             }
-            ToastAction::Remove(id) => next.shown.retain(|(other, ..)| *other != id),
+            ToastAction::Remove(id) => next.shown.retain(|(other, _)| *other != id),
         }
         Rc::new(next)
     }
@@ -70,10 +86,16 @@ pub struct Toaster(pub Dispatcher);
 /// Returns a callback that shows a message.
 #[hook]
 pub fn use_toast() -> Callback<(Tone, AttrValue)> {
+    use_full_toast().reform(Toast::from)
+}
+
+/// Returns a callback that shows a message which may be undone.
+#[hook]
+pub fn use_full_toast() -> Callback<Toast> {
     let toaster = use_context::<Toaster>();
-    Callback::from(move |(tone, text)| {
+    Callback::from(move |toast| {
         if let Some(Toaster(dispatcher)) = &toaster {
-            dispatcher.dispatch(ToastAction::Show(tone, text));
+            dispatcher.dispatch(ToastAction::Show(toast));
         }
     })
 }
@@ -83,5 +105,20 @@ pub fn saved(i18n: &I18n, propagation: Propagation) -> (Tone, AttrValue) {
     match propagation {
         Propagation::Published => (Tone::Success, i18n.t("saved.published")),
         Propagation::Pending => (Tone::Warning, i18n.t("saved.pending")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_text_is_shown_once() {
+        let show = |toasts: Rc<Toasts>, text| {
+            toasts.reduce(ToastAction::Show((Tone::Success, AttrValue::Static(text)).into()))
+        };
+        let toasts = show(show(show(Rc::default(), "a"), "b"), "a");
+        let shown: Vec<_> = toasts.shown.iter().map(|(id, toast)| (*id, toast.text.as_str())).collect();
+        assert_eq!(shown, [(2, "b"), (3, "a")]);
     }
 }

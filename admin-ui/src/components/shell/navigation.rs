@@ -3,7 +3,7 @@
 use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_set_preference};
-use crate::state::session::{can, use_me};
+use crate::state::session::{can, may_audit, use_me};
 use domain::people::role::{Action, Subject};
 use yew::prelude::*;
 use yew_router::prelude::*;
@@ -23,7 +23,6 @@ pub fn Navigation() -> Html {
             on_set.emit(SetPreference::Sidebar(false));
         }
     });
-    let may_audit = me.caller().teams_for(Action::ReadAudit).is_none_or(|teams| !teams.is_empty());
     let item = |to: Route, text: AttrValue, icon: &'static str| {
         let is_current = current.as_ref().is_some_and(|current| current.section() == to.section());
         let classes = classes!("pf-v6-c-nav__link", is_current.then_some("pf-m-current"));
@@ -68,7 +67,7 @@ pub fn Navigation() -> Html {
             }) }
             { group(i18n.t("nav.operation"), "nav-operation", html! {
                 <>
-                    if may_audit {
+                    if may_audit(&me) {
                         { item(Route::AuditLogs, i18n.t("audit.title"), "fas fa-history") }
                     }
                     if can(&me, Action::Import, Subject::default()) {

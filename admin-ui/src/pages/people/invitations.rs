@@ -3,7 +3,7 @@
 use super::invite::Invite;
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, CallErrorView, Column, CopyButton, DataTable, Pager, RoleLabel, Row, Time,
+    AsyncView, Button, CallErrorView, Column, CopyButton, DataTable, Pager, RoleLabel, Row, Time,
 };
 use crate::hooks::{use_action, use_paged};
 use crate::i18n::{I18n, use_i18n};
@@ -154,7 +154,7 @@ fn row(
                 }
             </span>
         },
-        html! { <Time at={item.expires_at} is_relative=true /> },
+        html! { <Time at={item.expires_at} is_end=true /> },
         html! {
             <span class="tm-labels">
                 <Button variant={ButtonVariant::InlineLink} label={i18n.t("invitation.resend").to_string()} aria_label={format!("{} {}", i18n.t("invitation.resend"), item.email)} onclick={act(on_resend)} />

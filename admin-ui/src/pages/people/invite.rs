@@ -2,7 +2,7 @@
 
 use super::role_table::{RoleTable, Roles};
 use crate::api::use_api;
-use crate::components::{CopyButton, Dialog, FormDialog, TextField, use_form};
+use crate::components::{Button, CopyButton, Dialog, FormDialog, TextField, use_form};
 use crate::i18n::use_i18n;
 use crate::state::toasts::{Tone, use_toast};
 use contract::invitations::{
@@ -72,11 +72,11 @@ pub fn Invite(props: &InviteProps) -> Html {
     }
     let (draft, title) = (form.draft(), i18n.t("users.invite"));
     html! {
-        <FormDialog label={title.clone()} {title} submission={form.submission.clone()} on_close={props.on_close.clone()} is_disabled={draft.roles.is_empty()}>
+        <FormDialog label={title.clone()} {title} submission={form.submission.clone()} on_close={props.on_close.clone()}>
             <TextField label={i18n.t("invitation.address")} kind="email" value={draft.email.clone()} on_change={form.set(|d, text| d.email = text)} error={form.error("email")} is_required=true is_first=true />
             <RoleTable teams={Rc::clone(&props.teams)} roles={draft.roles.clone()} on_change={form.set(|d, roles| d.roles = roles)} />
             if let Some(error) = form.error_within("teams") {
-                <p class="tm-danger">{ i18n.problem(&error) }</p>
+                <p class="tm-danger" tabindex="-1" data-invalid="true" role="alert">{ i18n.problem(&error) }</p>
             }
         </FormDialog>
     }

@@ -4,7 +4,7 @@ use super::invitations::Invitations;
 use super::roles::EditRoles;
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, Avatar, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, SearchField, Time,
+    AsyncView, Avatar, Button, Column, DataTable, Empty, Page, Pager, RoleLabel, Row, SearchField, Time,
 };
 use crate::hooks::{setter, use_debounced, use_paged, use_query, use_teams};
 use crate::i18n::{I18n, use_i18n};

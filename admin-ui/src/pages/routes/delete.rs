@@ -1,7 +1,7 @@
 //! The dialog that deletes a route.
 
 use crate::api::use_api;
-use crate::components::{FormDialog, Notice, RecentUse, Submission};
+use crate::components::{FormDialog, RecentUse, Submission};
 use crate::format;
 use crate::hooks::use_action;
 use crate::i18n::{I18n, use_i18n};
@@ -45,9 +45,8 @@ pub fn DeleteRoute(props: &DeleteRouteProps) -> Html {
         let i18n = i18n.clone();
         Callback::from(move |stats: Rc<UsageStats>| used(&i18n, &stats))
     };
-    let title = i18n.t("routes.delete");
     html! {
-        <FormDialog label={title.clone()} {title} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true>
+        <FormDialog label={i18n.t("routes.delete")} title={i18n.fill("routes.delete-title", &[("name", &props.route.name)])} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true>
             <p>{ i18n.fill("routes.delete-advice", &[("path", props.route.path.as_str())]) }</p>
             <RecentUse route_id={props.route.id.clone()} {render} />
         </FormDialog>
@@ -55,14 +54,14 @@ pub fn DeleteRoute(props: &DeleteRouteProps) -> Html {
 }
 
 fn used(i18n: &I18n, stats: &UsageStats) -> Html {
-    let (since, calls) = (format::time(i18n, stats.from), format::number(i18n, stats.total.calls));
     let tokens = stats.by_token.iter().map(|token| {
         let name = token.name.clone().unwrap_or_else(|| token.token_id.to_string());
         html! { <li>{ name }{ " · " }{ format::number(i18n, token.figures.calls) }</li> }
     });
     html! {
-        <Notice tone={Tone::Warning} title={i18n.fill("routes.delete-used", &[("calls", &calls), ("since", &since)])}>
+        <>
+            <p>{ i18n.t("routes.delete-used") }</p>
             <ul>{ for tokens }</ul>
-        </Notice>
+        </>
     }
 }

@@ -6,13 +6,14 @@ use super::settings::provider_name;
 use super::test_call::TestCall;
 use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
-use crate::components::{AsyncView, CopyButton, Page, Time};
+use crate::components::{AsyncView, Button, CopyButton, Page, Time};
 use crate::config::use_config;
-use crate::hooks::use_remote;
+use crate::hooks::{use_remote, use_routes};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
 use contract::routes::{GetRoute, RouteView, UpstreamView};
+use domain::id::RouteId;
 use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
@@ -51,12 +52,13 @@ pub fn RoutePage(props: &RoutePageProps) -> Html {
         }
     };
     let may_test = may(Action::TestRoute);
+    let routes = use_routes().state.ready().cloned().unwrap_or_default();
     let render = {
         let i18n = i18n.clone();
         Callback::from(move |route: Rc<RouteView>| {
             html! {
                 <div class="tm-stack">
-                    { summary(&i18n, &route, &config.gateway) }
+                    { summary(&i18n, &route, &config.gateway, &routes) }
                     if may_test {
                         <TestCall route={Rc::clone(&route)} />
                     }
@@ -87,7 +89,7 @@ struct OfPath {
     path: String,
 }
 
-fn summary(i18n: &I18n, route: &RouteView, gateway: &str) -> Html {
+fn summary(i18n: &I18n, route: &RouteView, gateway: &str, routes: &[RouteView]) -> Html {
     let url = format!("{gateway}{}", route.path.as_str());
     let query = OfPath { path: route.path.as_str().to_owned() };
     let methods = if route.methods.is_empty() {
@@ -129,7 +131,7 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str) -> Html {
                         </DescriptionGroup>
                     }
                     if let Some(upstream) = &route.upstream {
-                        { upstream_groups(i18n, route, upstream) }
+                        { upstream_groups(i18n, route, upstream, routes) }
                     }
                     <DescriptionGroup term={i18n.t("route.created")}><Time at={route.created_at} /></DescriptionGroup>
                     <DescriptionGroup term={i18n.t("route.changed")}><Time at={route.updated_at} /></DescriptionGroup>
@@ -145,7 +147,10 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str) -> Html {
 }
 
 /// The part of the summary that only the core team sees.
-fn upstream_groups(i18n: &I18n, route: &RouteView, upstream: &UpstreamView) -> Html {
+fn upstream_groups(i18n: &I18n, route: &RouteView, upstream: &UpstreamView, routes: &[RouteView]) -> Html {
+    let name = |id: &RouteId| {
+        routes.iter().find(|route| route.id == *id).map_or_else(|| id.to_string(), |route| route.name.clone())
+    };
     html! {
         <>
             <DescriptionGroup term={i18n.t("route.backend")}>
@@ -163,7 +168,9 @@ fn upstream_groups(i18n: &I18n, route: &RouteView, upstream: &UpstreamView) -> H
             }
             if let Some(failover) = &upstream.settings.failover {
                 <DescriptionGroup term={i18n.t("route.failover")}>
-                    <Link<Route> to={Route::RouteDetail { id: failover.route_id.to_string() }}>{ failover.route_id.to_string() }</Link<Route>>
+                    <span title={failover.route_id.to_string()}>
+                        <Link<Route> to={Route::RouteDetail { id: failover.route_id.to_string() }}>{ name(&failover.route_id) }</Link<Route>>
+                    </span>
                 </DescriptionGroup>
             }
         </>

@@ -3,7 +3,7 @@
 use super::credential::{Choice, CredentialDraft};
 use super::settings::SettingsDraft;
 use crate::api::{Api, CallError};
-use crate::components::{changed, filled};
+use crate::components::{DraftField, changed, filled, switch};
 use contract::Propagation;
 use contract::routes::{
     ClearCredential, CreateRoute, CreateRouteRequest, RouteChanged, RouteView, SetCredential, UpdateRoute,
@@ -106,6 +106,60 @@ impl Draft {
         })
     }
 }
+
+/// The fields of a route that exists, but for its path, which never changes, and its credential, which is never shown.
+pub const FIELDS: &[DraftField<Draft>] = &[
+    DraftField {
+        label: |i18n| i18n.t("route.name"),
+        text: |_, draft| draft.name.clone(),
+        take: |draft, from| draft.name.clone_from(&from.name),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.backend"),
+        text: |_, draft| draft.backend_url.clone(),
+        take: |draft, from| draft.backend_url.clone_from(&from.backend_url),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.tags"),
+        text: |_, draft| words(&draft.tags).join(", "),
+        take: |draft, from| draft.tags.clone_from(&from.tags),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.methods"),
+        text: |_, draft| words(&draft.methods.to_ascii_uppercase()).join(", "),
+        take: |draft, from| draft.methods.clone_from(&from.methods),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.description"),
+        text: |_, draft| draft.description.clone(),
+        take: |draft, from| draft.description.clone_from(&from.description),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.timeout"),
+        text: |_, draft| draft.timeout_s.clone(),
+        take: |draft, from| draft.timeout_s.clone_from(&from.timeout_s),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.cors"),
+        text: |_, draft| words(&draft.cors_origins).join(", "),
+        take: |draft, from| draft.cors_origins.clone_from(&from.cors_origins),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.cookies"),
+        text: |i18n, draft| switch(i18n, draft.forwards_cookies),
+        take: |draft, from| draft.forwards_cookies = from.forwards_cookies,
+    },
+    DraftField {
+        label: |i18n| i18n.t("routes.more-settings"),
+        text: |i18n, draft| draft.settings.text(i18n),
+        take: |draft, from| draft.settings.clone_from(&from.settings),
+    },
+    DraftField {
+        label: |i18n| i18n.t("route.enabled"),
+        text: |i18n, draft| switch(i18n, draft.is_enabled),
+        take: |draft, from| draft.is_enabled = from.is_enabled,
+    },
+];
 
 /// Returns the kind of the credential that a route has.
 pub fn kind_of(route: Option<&RouteView>) -> Option<CredentialKind> {

@@ -1,19 +1,19 @@
 //! The form for a route, new or not.
 
 use super::credential::CredentialFields;
-use super::draft::{Draft, kind_of, save};
+use super::draft::{Draft, FIELDS, kind_of, save};
 use super::preview::Preview;
 use super::settings::{SettingsDraft, SettingsFields};
 use crate::api::use_api;
 use crate::components::{
-    CheckField, Form, FormDialog, Notice, TextAreaField, TextField, use_form, use_saved,
+    CheckField, Form, FormDialog, Notice, TextAreaField, TextField, use_conflict, use_form, use_saved,
 };
 use crate::config::use_config;
 use crate::hooks::use_routes;
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
 use crate::state::toasts::{Tone, use_toast};
-use contract::routes::{RouteChanged, RouteView};
+use contract::routes::{GetRoute, RouteChanged, RouteView};
 use domain::people::role::{Action, Subject};
 use domain::upstream::settings::RouteSettings;
 use std::rc::Rc;
@@ -45,8 +45,9 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
             changed.propagation
         })
     };
-    let form = {
-        let (checked, sent) = (props.route.clone(), props.route.clone());
+    let opened = use_state(|| props.route.clone());
+    let mut form = {
+        let (checked, sent, api) = ((*opened).clone(), (*opened).clone(), api.clone());
         use_form(
             || Draft::of(props.route.as_deref()),
             move |draft: &Draft| {
@@ -57,9 +58,17 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
             on_done,
         )
     };
+    let reread = {
+        let id = props.route.as_ref().map(|route| route.id.to_string()).unwrap_or_default();
+        move || {
+            let (api, id) = (api.clone(), id.clone());
+            async move { api.request::<GetRoute>().path(&[&id]).send().await.map(|route| Some(Rc::new(route))) }
+        }
+    };
+    use_conflict(&mut form, &opened, |route| Draft::of(route.as_deref()), FIELDS, reread, &props.on_changed);
     let draft = form.draft();
     let has_settings = *use_memo((), |()| draft.settings != SettingsDraft::of(&RouteSettings::default()));
-    let route = props.route.as_deref();
+    let route = opened.as_deref();
     let is_new = route.is_none();
     html! {
         <FormDialog

@@ -4,7 +4,7 @@ use super::form::RouteForm;
 use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, Column, CopyButton, DataTable, Empty, Page, Pager, SearchField, Select, edit, filled,
+    AsyncView, Button, Column, CopyButton, DataTable, Empty, Page, Pager, SearchField, Select, edit, filled,
 };
 use crate::hooks::{use_debounced, use_paged, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
@@ -167,9 +167,14 @@ fn row(
     let mut cells = vec![
         html! {
             <>
-                <Link<Route> to={Route::RouteDetail { id: route.id.to_string() }}>{ &route.name }</Link<Route>>
+                <span class="tm-clip" title={route.name.clone()}>
+                    <Link<Route> to={Route::RouteDetail { id: route.id.to_string() }}>{ &route.name }</Link<Route>>
+                </span>
                 if !route.enabled {
                     { " " }<Label label={i18n.t("standing.disabled").to_string()} compact=true />
+                }
+                if route.maintenance.is_some() {
+                    { " " }<Label label={i18n.t("route.closed").to_string()} color={Color::Orange} compact=true />
                 }
             </>
         },

@@ -24,17 +24,27 @@ pub fn Preview(props: &PreviewProps) -> Html {
     let sample = use_state_eq(|| "/models?limit=5".to_owned());
     let id = use_id();
     let on_change = setter(&sample);
-    let url = upstream_url(&props.path, &props.backend_url, &sample, config.addresses());
+    // Nothing can be wrong with what nobody has typed yet.
+    let is_typed =
+        !props.backend_url.trim().is_empty() && !matches!(props.path.trim(), "" | "/" | "/api" | "/api/");
+    let url = upstream_url(props.path.trim(), &props.backend_url, &sample, config.addresses());
     html! {
         <div class="tm-fieldset" role="group" aria-labelledby={id.clone()}>
             <p class="tm-heading" {id}>{ i18n.t("preview.title") }</p>
             <TextField label={i18n.t("preview.sample")} value={(*sample).clone()} {on_change} />
-            <p class="tm-address"><code>{ format!("{}{}{}", config.gateway, props.path, *sample) }</code></p>
+            if is_typed {
+                <p class="tm-address"><code>{ format!("{}{}{}", config.gateway, props.path.trim(), *sample) }</code></p>
+            }
             <p class="tm-address" aria-live="polite">
-                <i class="fas fa-long-arrow-alt-right" aria-hidden="true" />{ " " }
                 { match url {
-                    Ok(url) => html! { <code data-preview="true">{ url }</code> },
-                    Err(why) => html! { <span class="tm-subtle">{ i18n.problem(&why) }</span> },
+                    _ if !is_typed => html! { <span class="tm-subtle">{ i18n.t("preview.empty") }</span> },
+                    Ok(url) => html! {
+                        <>
+                            <i class="fas fa-long-arrow-alt-right" aria-hidden="true" />{ " " }
+                            <code data-preview="true">{ url }</code>
+                        </>
+                    },
+                    Err(why) => html! { <span class="tm-danger">{ i18n.problem(&why) }</span> },
                 } }
             </p>
         </div>

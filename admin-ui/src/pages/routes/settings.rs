@@ -68,6 +68,26 @@ impl SettingsDraft {
         }
     }
 
+    /// What is set, in one line.
+    pub fn text(&self, i18n: &I18n) -> String {
+        let mut texts: Vec<AttrValue> = vec![];
+        texts.extend(self.provider.map(|provider| provider_name(i18n, provider)));
+        if self.includes_usage {
+            texts.push(i18n.t("route.include-usage"));
+        }
+        if !self.failover.is_empty() {
+            texts.push(format!("{}: {}", i18n.t("route.failover"), self.failover).into());
+        }
+        if self.any_method {
+            texts.push(i18n.t("route.any-method"));
+        }
+        if self.is_closed {
+            let (notice, retry_s) = (&self.notice, &self.retry_s);
+            texts.push(format!("{}: {notice} ({retry_s} s)", i18n.t("route.maintenance")).into());
+        }
+        texts.join(", ")
+    }
+
     /// Unparsable input becomes an out-of-range value, so validation reports it.
     pub fn settings(&self) -> RouteSettings {
         let include_usage = self.includes_usage && may_include_usage(self.provider);

@@ -2,7 +2,7 @@
 
 use super::first_method;
 use crate::api::use_api;
-use crate::components::{CallErrorView, SelectField, TextField, error_of};
+use crate::components::{Button, CallErrorView, SelectField, StatusLabel, TextField, error_of};
 use crate::format;
 use crate::hooks::{setter, use_action};
 use crate::i18n::use_i18n;
@@ -69,14 +69,14 @@ pub fn TestCall(props: &TestCallProps) -> Html {
                     <TextField label={i18n.t("test.path")} value={(*path).clone()} on_change={on_path} help={i18n.t("test.path-help")} error={error_of(&fields, "path")} />
                 </div>
                 <div class="tm-server-answer">
-                    <Button variant={ButtonVariant::Secondary} label={i18n.t("test.go").to_string()} loading={action.is_busy} disabled={action.is_busy} onclick={on_test} />
+                    <Button variant={ButtonVariant::Secondary} label={i18n.t("test.go").to_string()} loading={action.is_busy} onclick={on_test} />
                     <div aria-live="polite">
                         if let Some(tested) = (*answer).clone().filter(|_| !action.is_busy && action.error.is_none()) {
                             <p class="tm-address">
                                 if let Some(status) = tested.status {
-                                    <Label label={status.to_string()} color={if status < 400 { Color::Green } else { Color::Orange }} />
+                                    <StatusLabel {status} />
                                 } else {
-                                    <Label label={tested.outcome.as_str().to_owned()} color={Color::Red} />
+                                    <Label label={i18n.outcome(tested.outcome.as_str()).to_string()} color={Color::Red} compact=true />
                                 }
                                 { " " }{ format::milliseconds(&i18n, u64::from(tested.latency_ms)) }{ " · " }<code>{ &tested.url }</code>
                             </p>

@@ -4,8 +4,8 @@ use super::badge_of;
 use super::form::TeamForm;
 use crate::api::{Api, CallError, use_api};
 use crate::components::{
-    AsyncView, Avatar, Column, DataTable, FormDialog, Page, RoleLabel, Row, ScopeLabel, Submission, Time,
-    limits_list,
+    AsyncView, Avatar, Button, Column, DataTable, FormDialog, Page, RoleLabel, Row, ScopeLabel, Submission,
+    Time, limits_list,
 };
 use crate::hooks::{use_action, use_remote};
 use crate::i18n::{I18n, use_i18n};

@@ -1,17 +1,17 @@
 //! The form for a team, new or not.
 
-use super::{DEFAULT_COLOR, ICONS, badge};
+use super::{DEFAULT_COLOR, ICONS, badge, icon_name};
 use crate::api::{Api, CallError, use_api};
 use crate::components::{
-    CheckField, Form, FormDialog, LimitsDraft, LimitsFields, ScopePicker, SelectField, TextAreaField,
-    TextField, changed, filled, use_form,
+    CheckField, DraftField, Form, FormDialog, LimitsDraft, LimitsFields, ScopePicker, SelectField,
+    TextAreaField, TextField, changed, filled, use_conflict, use_form,
 };
 use crate::hooks::use_routes;
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
 use crate::state::toasts::{Tone, use_toast};
 use contract::Propagation;
-use contract::teams::{CreateTeam, CreateTeamRequest, TeamView, UpdateTeam, UpdateTeamRequest};
+use contract::teams::{CreateTeam, CreateTeamRequest, GetTeam, TeamView, UpdateTeam, UpdateTeamRequest};
 use domain::people::role::{Action, Subject};
 use std::rc::Rc;
 use yew::prelude::*;
@@ -87,6 +87,55 @@ impl Draft {
     }
 }
 
+/// The fields of a team that exists.
+const FIELDS: &[DraftField<Draft>] = &[
+    DraftField {
+        label: |i18n| i18n.t("team.name"),
+        text: |_, draft| draft.name.clone(),
+        take: |draft, from| draft.name.clone_from(&from.name),
+    },
+    DraftField {
+        label: |i18n| i18n.t("team.description"),
+        text: |_, draft| draft.description.clone(),
+        take: |draft, from| draft.description.clone_from(&from.description),
+    },
+    DraftField {
+        label: |i18n| i18n.t("team.color"),
+        text: |_, draft| draft.color.clone(),
+        take: |draft, from| draft.color.clone_from(&from.color),
+    },
+    DraftField {
+        label: |i18n| i18n.t("team.icon"),
+        text: |i18n, draft| icon_name(i18n, &draft.icon).to_string(),
+        take: |draft, from| draft.icon.clone_from(&from.icon),
+    },
+    DraftField {
+        label: |i18n| i18n.t("team.cap"),
+        text: |i18n, draft| {
+            if draft.is_bound { draft.cap.join(", ") } else { i18n.t("team.unbound").to_string() }
+        },
+        take: |draft, from| {
+            draft.is_bound = from.is_bound;
+            draft.cap.clone_from(&from.cap);
+        },
+    },
+    DraftField {
+        label: |i18n| i18n.t("limit.defaults"),
+        text: |i18n, draft| draft.limits.text(i18n),
+        take: |draft, from| draft.limits.clone_from(&from.limits),
+    },
+    DraftField {
+        label: |i18n| i18n.t("limit.budget"),
+        text: |i18n, draft| draft.budget.text(i18n),
+        take: |draft, from| draft.budget.clone_from(&from.budget),
+    },
+    DraftField {
+        label: |i18n| i18n.t("team.zone"),
+        text: |_, draft| draft.zone.clone(),
+        take: |draft, from| draft.zone.clone_from(&from.zone),
+    },
+];
+
 /// A request to save a team.
 enum Save {
     Create(CreateTeamRequest),
@@ -126,8 +175,9 @@ pub fn TeamForm(props: &TeamFormProps) -> Html {
             on_close.emit(());
         })
     };
-    let form = {
-        let team = props.team.clone();
+    let opened = use_state(|| props.team.clone());
+    let mut form = {
+        let (api, team) = (api.clone(), (*opened).clone());
         use_form(
             || Draft::of(props.team.as_deref()),
             move |draft: &Draft| match &team {
@@ -141,6 +191,14 @@ pub fn TeamForm(props: &TeamFormProps) -> Html {
             on_done,
         )
     };
+    let reread = {
+        let id = props.team.as_ref().map(|team| team.id.to_string()).unwrap_or_default();
+        move || {
+            let (api, id) = (api.clone(), id.clone());
+            async move { api.request::<GetTeam>().path(&[&id]).send().await.map(|team| Some(Rc::new(team))) }
+        }
+    };
+    use_conflict(&mut form, &opened, |team| Draft::of(team.as_deref()), FIELDS, reread, &props.on_changed);
     let draft = form.draft();
     let is_new = props.team.is_none();
     let subject = Subject { team: props.team.as_ref().map(|team| &team.id), created_by: None };
@@ -195,7 +253,7 @@ fn looks(i18n: &I18n, form: &Form<Draft>, is_new: bool) -> Html {
                 <TextField label={i18n.t("team.color")} kind="color" value={draft.color.clone()} on_change={form.set(|d, text| d.color = text)} error={form.error("color")} />
                 <SelectField
                     label={i18n.t("team.icon")}
-                    options={ICONS.map(|icon| (AttrValue::Static(icon), AttrValue::Static(icon))).to_vec()}
+                    options={ICONS.map(|icon| (AttrValue::Static(icon), icon_name(i18n, icon))).to_vec()}
                     value={draft.icon.clone()}
                     on_change={form.set(|d, text| d.icon = text)}
                     error={form.error("icon")}

@@ -2,7 +2,7 @@
 
 use super::badge_of;
 use super::form::TeamForm;
-use crate::components::{AsyncView, Page, RoleLabel};
+use crate::components::{AsyncView, Button, Page, RoleLabel};
 use crate::format;
 use crate::hooks::use_teams;
 use crate::i18n::{I18n, use_i18n};

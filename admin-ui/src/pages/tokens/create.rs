@@ -56,7 +56,7 @@ pub fn CreateToken(props: &CreateTokenProps) -> Html {
     // Derived at each render: the teams may arrive after the form has opened.
     let draft = form.draft().for_teams(&teams);
     let team = teams.iter().find(|team| team.id.as_str() == draft.team);
-    let (title, is_disabled) = (i18n.t("tokens.create"), draft.scopes.is_empty() || draft.team.is_empty());
+    let (title, is_disabled) = (i18n.t("tokens.create"), draft.team.is_empty());
     html! {
         <FormDialog label={title.clone()} {title} submission={form.submission.clone()} on_close={props.on_close.clone()} {is_disabled} is_wide=true>
             <TextField

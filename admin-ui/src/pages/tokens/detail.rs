@@ -7,25 +7,29 @@ use super::tester::Tester;
 use crate::api::{Api, CallError, use_api};
 use crate::clock;
 use crate::components::{
-    AsyncView, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page, ScopeLabel,
-    Standing, StandingLabel, Time, is_stale, name_of,
+    AsyncView, Button, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page,
+    ScopeLabel, Standing, StandingLabel, Time, is_stale, name_of,
 };
+use crate::format;
 use crate::hooks::{
-    Action, setter, use_action, use_interval_while_visible, use_remote, use_routes, use_teams,
+    Action, setter, team_name, use_action, use_interval_while_visible, use_remote, use_routes, use_teams,
 };
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
-use crate::state::toasts::{saved, use_toast};
-use contract::Page as Items;
+use crate::state::toasts::{Toast, Tone, saved, use_full_toast};
 use contract::limits::{GetTokenLimits, TokenLimits};
 use contract::routes::RouteView;
+use contract::teams::TeamView;
 use contract::tokens::{
     DisableToken, EnableToken, GetToken, ListTokenSecrets, SecretView, TokenChanged, TokenView,
 };
+use contract::usage::{GetUsageStats, UsageQuery};
+use contract::{Page as Items, Propagation};
 use domain::access::record::TokenState;
+use domain::time::HOUR_MS;
 use patternfly_yew::prelude::{
-    Breakpoint, Button, ButtonVariant, Card, CardBody, CardTitle, DescriptionGroup, DescriptionList,
+    Breakpoint, ButtonVariant, Card, CardBody, CardTitle, DescriptionGroup, DescriptionList,
     DescriptionListMode, Label, WithBreakpointExt,
 };
 use std::rc::Rc;
@@ -97,11 +101,12 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let defaults = team.map(|team| team.limits).unwrap_or_default();
     let render = {
         let (i18n, routes, cap) = (i18n.clone(), Rc::clone(&known_routes), cap.clone());
+        let teams_known = teams.state.ready().cloned().unwrap_or_default();
         let is_ready = routes_and_teams_are_ready(&routes, teams.state.ready().is_some());
         Callback::from(move |shown: Rc<Shown>| {
             html! {
                 <div class="tm-stack">
-                    { summary(&i18n, &shown.0, &routes) }
+                    { summary(&i18n, &shown.0, &routes, &teams_known) }
                     { limits(&i18n, &shown.2) }
                     { secrets(&i18n, &shown.1.items) }
                     if is_ready {
@@ -140,28 +145,53 @@ struct ActionsProps {
     on_switch: Callback<bool>,
 }
 
-/// Enables or disables a token, and confirms it.
+/// Enables or disables a token. Disabling tells how many calls it stops, and can be undone.
 #[hook]
 fn use_switch(id: &str, on_changed: Callback<()>) -> Action<bool> {
-    let (api, i18n, toast) = (use_api(), use_i18n(), use_toast());
-    let on_done = Callback::from(move |changed: TokenChanged| {
-        toast.emit(saved(&i18n, changed.propagation));
-        on_changed.emit(());
-    });
+    let (api, i18n, toast) = (use_api(), use_i18n(), use_full_toast());
+    let on_undo = use_mut_ref(Callback::<bool>::default);
+    let on_done = {
+        let on_undo = Rc::clone(&on_undo);
+        Callback::from(move |(changed, calls): (TokenChanged, Option<u64>)| {
+            let is_disabled = changed.token.state == TokenState::Disabled;
+            let (tone, text) = match (changed.propagation, is_disabled, calls) {
+                (Propagation::Pending, ..) => saved(&i18n, Propagation::Pending),
+                (_, false, _) => (Tone::Success, i18n.t("tokens.enabled")),
+                (_, true, None) => (Tone::Success, i18n.t("tokens.disabled")),
+                (_, true, Some(calls)) => {
+                    let calls = format::number(&i18n, calls);
+                    (Tone::Success, i18n.fill("tokens.disabled-calls", &[("calls", &calls)]))
+                }
+            };
+            let on_undo = is_disabled.then(|| on_undo.borrow().reform(|()| true));
+            toast.emit(Toast { tone, text, on_undo });
+            on_changed.emit(());
+        })
+    };
     let id = id.to_owned();
-    use_action(
+    let action = use_action(
         move |is_enabled: bool| {
             let (api, id) = (api.clone(), id.clone());
             async move {
                 if is_enabled {
-                    api.request::<EnableToken>().path(&[&id]).send().await
-                } else {
-                    api.request::<DisableToken>().path(&[&id]).send().await
+                    let changed = api.request::<EnableToken>().path(&[&id]).send().await?;
+                    return Ok((changed, None));
                 }
+                let changed = api.request::<DisableToken>().path(&[&id]).send().await?;
+                // Unknown if it cannot be read.
+                let query = UsageQuery {
+                    token_id: Some(id.as_str().into()),
+                    from: Some((clock::now() - HOUR_MS).to_string()),
+                    ..UsageQuery::default()
+                };
+                let stats = api.request::<GetUsageStats>().query(&query).send().await.ok();
+                Ok((changed, stats.map(|stats| stats.total.calls)))
             }
         },
         on_done,
-    )
+    );
+    on_undo.replace(action.on_run.clone());
+    action
 }
 
 /// The buttons of a token that can be changed.
@@ -193,7 +223,7 @@ fn routes_and_teams_are_ready(routes: &[RouteView], teams: bool) -> bool {
     !routes.is_empty() && teams
 }
 
-fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
+fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView], teams: &[TeamView]) -> Html {
     let scopes = token.scopes.iter().map(|scope| {
         html! { <ScopeLabel scope={name_of(scope, routes)} is_stale={!routes.is_empty() && is_stale(scope, routes)} /> }
     });
@@ -207,7 +237,9 @@ fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
                         <StandingLabel standing={Standing::of(token, clock::now())} />
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.team")}>
-                        <Link<Route> to={Route::Team { id: token.team_id.to_string() }}>{ token.team_id.to_string() }</Link<Route>>
+                        <span title={token.team_id.to_string()}>
+                            <Link<Route> to={Route::Team { id: token.team_id.to_string() }}>{ team_name(teams, &token.team_id) }</Link<Route>>
+                        </span>
                     </DescriptionGroup>
                     if let Some(description) = &token.description {
                         <DescriptionGroup term={i18n.t("token.description")}>{ description }</DescriptionGroup>
@@ -220,7 +252,7 @@ fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView]) -> Html {
                         <DescriptionGroup term={i18n.t("token.faults")}>{ i18n.t("token.faults-on") }</DescriptionGroup>
                     }
                     <DescriptionGroup term={i18n.t("token.expires")}>
-                        { token.expires_at.map_or_else(|| html! { i18n.t("token.never-expires") }, |at| html! { <Time {at} /> }) }
+                        { token.expires_at.map_or_else(|| html! { i18n.t("token.never-expires") }, |at| html! { <Time {at} is_end=true /> }) }
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.created")}><Time at={token.created_at} /></DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.last-used")}>
@@ -278,7 +310,7 @@ fn secrets(i18n: &I18n, secrets: &[SecretView]) -> Html {
                 },
                 match secret.ends_at {
                     Some(at) if at <= clock::now() => html! { i18n.t("secret.ended") },
-                    Some(at) => html! { <Time {at} is_relative=true /> },
+                    Some(at) => html! { <Time {at} is_end=true /> },
                     None => html! { i18n.t("secret.with-token") },
                 },
             ];

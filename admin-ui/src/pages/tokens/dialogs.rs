@@ -5,12 +5,11 @@ use super::reveal::{Reveal, use_made};
 use crate::api::use_api;
 use crate::clock;
 use crate::components::{
-    FormDialog, Notice, RecentUse, SelectField, Submission, Time, error_of, use_form, use_saved,
+    FormDialog, RecentUse, SelectField, Submission, Time, error_of, use_form, use_saved,
 };
 use crate::format;
 use crate::hooks::use_action;
 use crate::i18n::{I18n, use_i18n};
-use crate::state::toasts::Tone;
 use contract::routes::RouteView;
 use contract::tokens::{
     ExtendToken, ExtendTokenRequest, RevokeToken, RotateToken, RotateTokenRequest, TokenChanged, TokenView,
@@ -68,9 +67,8 @@ pub fn Rotate(props: &TokenDialogProps) -> Html {
         };
         (AttrValue::Static(hours), text)
     });
-    let title = i18n.t("tokens.rotate");
     html! {
-        <FormDialog label={title.clone()} {title} submission={form.submission.clone()} on_close={props.on_close.clone()}>
+        <FormDialog label={i18n.t("tokens.rotate")} title={i18n.fill("rotate.title", &[("name", &props.token.name)])} submission={form.submission.clone()} on_close={props.on_close.clone()}>
             <p>{ i18n.fill("rotate.advice", &[("name", &props.token.name)]) }</p>
             <SelectField
                 label={i18n.t("rotate.grace")}
@@ -107,12 +105,11 @@ pub fn Extend(props: &TokenDialogProps) -> Html {
     let found = check(form.draft());
     let error =
         found.as_ref().err().and_then(|errors| error_of(errors, "days")).or_else(|| form.error("days"));
-    let title = i18n.t("tokens.extend");
     html! {
-        <FormDialog label={title.clone()} {title} submission={form.submission.clone()} on_close={props.on_close.clone()} is_disabled={found.is_err()}>
+        <FormDialog label={i18n.t("tokens.extend")} title={i18n.fill("extend.title", &[("name", &props.token.name)])} submission={form.submission.clone()} on_close={props.on_close.clone()} is_disabled={found.is_err()}>
             <ExpiryField days={form.draft().clone()} on_change={form.set(|days, text| *days = text)} {error} />
             if let Ok((_, Some(at))) = found {
-                <p>{ i18n.t("extend.new-end") }{ " " }<Time {at} /></p>
+                <p>{ i18n.t("extend.new-end") }{ " " }<Time {at} is_end=true /></p>
             }
         </FormDialog>
     }
@@ -136,9 +133,8 @@ pub fn Revoke(props: &TokenDialogProps) -> Html {
         let i18n = i18n.clone();
         Callback::from(move |stats: Rc<UsageStats>| used(&i18n, &stats))
     };
-    let title = i18n.t("tokens.revoke");
     html! {
-        <FormDialog label={title.clone()} {title} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true>
+        <FormDialog label={i18n.t("tokens.revoke")} title={i18n.fill("revoke.title", &[("name", &props.token.name)])} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true>
             <p>{ i18n.fill("revoke.advice", &[("name", &props.token.name)]) }</p>
             <RecentUse token_id={props.token.id.clone()} {render} />
         </FormDialog>
@@ -146,15 +142,9 @@ pub fn Revoke(props: &TokenDialogProps) -> Html {
 }
 
 fn used(i18n: &I18n, stats: &UsageStats) -> Html {
-    let since = format::time(i18n, stats.from);
-    let calls = format::number(i18n, stats.total.calls);
     let routes = stats.by_route.iter().map(|route| {
         let path = route.path.clone().unwrap_or_else(|| i18n.t("usage.no-route").to_string());
         html! { <li><code>{ path }</code>{ " · " }{ format::number(i18n, route.figures.calls) }</li> }
     });
-    html! {
-        <Notice tone={Tone::Warning} title={i18n.fill("revoke.used", &[("calls", &calls), ("since", &since)])}>
-            <ul>{ for routes }</ul>
-        </Notice>
-    }
+    html! { <ul>{ for routes }</ul> }
 }

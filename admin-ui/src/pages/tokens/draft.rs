@@ -1,6 +1,8 @@
 //! A token as it is typed in, and the fields that both of its forms have.
 
-use crate::components::{CheckField, Form, LimitsDraft, LimitsFields, TextAreaField, changed, filled};
+use crate::components::{
+    CheckField, DraftField, Form, LimitsDraft, LimitsFields, TextAreaField, changed, filled, switch,
+};
 use crate::i18n::I18n;
 use contract::teams::TeamView;
 use contract::tokens::{CreateTokenRequest, TokenView, UpdateTokenRequest};
@@ -72,6 +74,40 @@ impl Draft {
         }
     }
 }
+
+/// The fields of a token that exists.
+pub const FIELDS: &[DraftField<Draft>] = &[
+    DraftField {
+        label: |i18n| i18n.t("token.name"),
+        text: |_, draft| draft.name.clone(),
+        take: |draft, from| draft.name.clone_from(&from.name),
+    },
+    DraftField {
+        label: |i18n| i18n.t("token.scopes"),
+        text: |_, draft| draft.scopes.join(", "),
+        take: |draft, from| draft.scopes.clone_from(&from.scopes),
+    },
+    DraftField {
+        label: |i18n| i18n.t("token.description"),
+        text: |_, draft| draft.description.clone(),
+        take: |draft, from| draft.description.clone_from(&from.description),
+    },
+    DraftField {
+        label: |i18n| i18n.t("token.ip-allow"),
+        text: |_, draft| lines(&draft.ip_allow).join(", "),
+        take: |draft, from| draft.ip_allow.clone_from(&from.ip_allow),
+    },
+    DraftField {
+        label: |i18n| i18n.t("limit.title"),
+        text: |i18n, draft| draft.limits.text(i18n),
+        take: |draft, from| draft.limits.clone_from(&from.limits),
+    },
+    DraftField {
+        label: |i18n| i18n.t("token.faults"),
+        text: |i18n, draft| switch(i18n, draft.injects_faults),
+        take: |draft, from| draft.injects_faults = from.injects_faults,
+    },
+];
 
 /// Returns the lines that are not blank.
 fn lines(text: &str) -> Vec<String> {

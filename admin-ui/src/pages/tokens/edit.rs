@@ -1,12 +1,12 @@
 //! The form for a token that exists.
 
-use super::draft::{Draft, more_fields};
+use super::draft::{Draft, FIELDS, more_fields};
 use crate::api::use_api;
 use crate::clock;
-use crate::components::{FormDialog, ScopePicker, TextField, use_form, use_saved};
+use crate::components::{FormDialog, ScopePicker, TextField, use_conflict, use_form, use_saved};
 use crate::i18n::use_i18n;
 use contract::routes::RouteView;
-use contract::tokens::{TokenChanged, TokenView, UpdateToken, UpdateTokenRequest};
+use contract::tokens::{GetToken, TokenChanged, TokenView, UpdateToken, UpdateTokenRequest};
 use domain::limit::Limits;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -29,8 +29,10 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
     let i18n = use_i18n();
     let api = use_api();
     let on_saved = use_saved(&props.on_changed, &props.on_close);
-    let form = {
-        let (checked, sent) = (Rc::clone(&props.token), Rc::clone(&props.token));
+    let opened = use_state(|| Rc::clone(&props.token));
+    let mut form = {
+        let (checked, sent) = (Rc::clone(&opened), Rc::clone(&opened));
+        let api = api.clone();
         use_form(
             || Draft::of(&props.token),
             move |draft: &Draft| {
@@ -47,8 +49,16 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
             on_saved.reform(|changed: TokenChanged| changed.propagation),
         )
     };
+    let reread = {
+        let id = props.token.id.clone();
+        move || {
+            let (api, id) = (api.clone(), id.clone());
+            async move { api.request::<GetToken>().path(&[id.as_str()]).send().await.map(Rc::new) }
+        }
+    };
+    use_conflict(&mut form, &opened, |token| Draft::of(token), FIELDS, reread, &props.on_changed);
     let draft = form.draft();
-    let is_disabled = draft.scopes.is_empty() || *draft == Draft::of(&props.token);
+    let is_disabled = *draft == Draft::of(&opened);
     html! {
         <FormDialog
             title={i18n.t("tokens.edit")}

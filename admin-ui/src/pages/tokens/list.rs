@@ -4,15 +4,16 @@ use super::create::CreateToken;
 use crate::api::use_api;
 use crate::clock;
 use crate::components::{
-    AsyncView, Column, DataTable, Empty, Page, Pager, ScopeLabel, SearchField, Select, Standing,
+    AsyncView, Button, Column, DataTable, Empty, Page, Pager, ScopeLabel, SearchField, Select, Standing,
     StandingLabel, Time, is_stale, name_of,
 };
-use crate::hooks::{Remote, use_debounced, use_paged, use_query, use_routes, use_teams};
+use crate::hooks::{Remote, team_name, use_debounced, use_paged, use_query, use_routes, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
 use contract::Page as Items;
 use contract::routes::RouteView;
+use contract::teams::TeamView;
 use contract::tokens::{ListTokens, StateFilter, TokenQuery, TokenSort, TokenView};
 use domain::people::role::Action;
 use patternfly_yew::prelude::*;
@@ -75,8 +76,10 @@ pub fn TokensPage() -> Html {
     let is_busy = tokens.remote.is_loading;
     let render = {
         let (i18n, routes) = (i18n.clone(), routes.state.ready().cloned());
+        let teams = teams.state.ready().cloned().unwrap_or_default();
         Callback::from(move |page: Rc<Items<TokenView>>| {
-            let rows: Vec<_> = page.items.iter().map(|token| row(&i18n, token, routes.as_deref())).collect();
+            let row = |token: &TokenView| row(&i18n, token, routes.as_deref(), &teams);
+            let rows: Vec<_> = page.items.iter().map(row).collect();
             html! { <DataTable label={i18n.t("tokens.title")} columns={columns.clone()} {rows} {is_busy} /> }
         })
     };
@@ -190,7 +193,12 @@ fn columns(i18n: &I18n, filter: &Filter, on_filter: &Callback<Filter>) -> Vec<Co
     ]
 }
 
-fn row(i18n: &I18n, token: &TokenView, routes: Option<&Vec<RouteView>>) -> (String, Vec<Html>) {
+fn row(
+    i18n: &I18n,
+    token: &TokenView,
+    routes: Option<&Vec<RouteView>>,
+    teams: &[TeamView],
+) -> (String, Vec<Html>) {
     let hint = token.hint.as_ref().map(|hint| format!("{}…{}", hint.start, hint.end)).unwrap_or_default();
     let scopes = token.scopes.iter().take(SCOPES_SHOWN).map(|scope| {
         let name = routes.map_or_else(|| scope.clone(), |routes| name_of(scope, routes));
@@ -201,11 +209,13 @@ fn row(i18n: &I18n, token: &TokenView, routes: Option<&Vec<RouteView>>) -> (Stri
     let cells = vec![
         html! {
             <>
-                <Link<Route> to={Route::Token { id: token.id.to_string() }}>{ &token.name }</Link<Route>>
+                <span class="tm-clip" title={token.name.clone()}>
+                    <Link<Route> to={Route::Token { id: token.id.to_string() }}>{ &token.name }</Link<Route>>
+                </span>
                 <div class="tm-subtle tm-mono">{ hint }</div>
             </>
         },
-        html! { token.team_id.to_string() },
+        html! { <span title={token.team_id.to_string()}>{ team_name(teams, &token.team_id) }</span> },
         html! {
             <span class="tm-labels">
                 { for scopes }
@@ -217,7 +227,7 @@ fn row(i18n: &I18n, token: &TokenView, routes: Option<&Vec<RouteView>>) -> (Stri
         html! { <StandingLabel standing={Standing::of(token, clock::now())} /> },
         html! { <Time at={token.created_at} is_relative=true /> },
         match token.expires_at {
-            Some(at) => html! { <Time {at} is_relative=true /> },
+            Some(at) => html! { <Time {at} is_end=true /> },
             None => html! { i18n.t("token.never-expires") },
         },
         match token.last_used_at {

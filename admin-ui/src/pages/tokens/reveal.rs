@@ -1,8 +1,7 @@
 //! A token that was just made, shown once.
 
-use crate::components::{CheckField, CopyButton, Dialog, opened};
+use crate::components::{Button, CopyButton, Dialog, Notice, opened};
 use crate::config::use_config;
-use crate::hooks::setter;
 use crate::i18n::use_i18n;
 use crate::snippets;
 use crate::state::toasts::{Tone, saved, use_toast};
@@ -53,20 +52,19 @@ pub struct RevealProps {
 }
 
 /// The plain text, once. Only memory and the screen hold it, and both lose it with this dialog. So the
-/// dialog closes only after its reader confirms having stored it.
+/// dialog closes only after the token was copied, by a button or by hand.
 #[component]
 pub fn Reveal(props: &RevealProps) -> Html {
     let i18n = use_i18n();
     let config = use_config();
-    let is_kept = use_state_eq(|| false);
-    let on_kept = setter(&is_kept);
+    let (is_kept, is_warned) = (use_state_eq(|| false), use_state_eq(|| false));
+    let on_kept = {
+        let is_kept = is_kept.setter();
+        Callback::from(move |()| is_kept.set(true))
+    };
     let on_close = {
-        let (is_kept, on_close) = (*is_kept, props.on_close.clone());
-        Callback::from(move |()| {
-            if is_kept {
-                on_close.emit(());
-            }
-        })
+        let (is_kept, is_warned, on_close) = (*is_kept, is_warned.setter(), props.on_close.clone());
+        Callback::from(move |()| if is_kept { on_close.emit(()) } else { is_warned.set(true) })
     };
     let token = AttrValue::from(props.created.token.clone().unwrap_or_default());
     let route = opened(&props.created.view.scopes, &props.routes).first().map(|(route, _)| *route);
@@ -75,20 +73,27 @@ pub fn Reveal(props: &RevealProps) -> Html {
     let url = format!("{}{path}", config.gateway);
     let command = AttrValue::from(snippets::curl(method, &url, &token));
     let footer = html! {
-        <Button
-            variant={ButtonVariant::Primary}
-            label={i18n.t("app.close").to_string()}
-            disabled={!*is_kept}
-            onclick={props.on_close.reform(|_| ())}
-        />
+        <>
+            <div class="tm-dialog__alert">
+                if *is_warned && !*is_kept {
+                    <Notice tone={Tone::Warning} title={i18n.t("reveal.copy-first")} role="alert" />
+                }
+            </div>
+            <Button
+                variant={ButtonVariant::Primary}
+                label={i18n.t("app.done").to_string()}
+                disabled={!*is_kept}
+                onclick={props.on_close.reform(|_| ())}
+            />
+        </>
     };
     html! {
-        <Dialog title={i18n.t("reveal.title")} {footer} {on_close} is_wide=true>
+        <Dialog title={i18n.t("reveal.title")} {footer} {on_close} is_wide=true has_close=false>
             <div class="tm-form">
                 <p>{ i18n.fill("reveal.advice", &[("name", &props.created.view.name)]) }</p>
                 <div class="tm-secret">
-                    <code data-secret="true">{ &token }</code>
-                    <CopyButton text={&token} label={i18n.t("reveal.copy")} caption={i18n.t("copy.copy")} />
+                    <code data-secret="true" oncopy={on_kept.reform(|_: Event| ())}>{ &token }</code>
+                    <CopyButton text={&token} label={i18n.t("reveal.copy")} caption={i18n.t("copy.copy")} on_copied={on_kept.clone()} is_first=true />
                 </div>
                 <h3 class="tm-heading">{ i18n.t("reveal.n8n") }</h3>
                 <ol class="pf-v6-c-list">
@@ -100,9 +105,8 @@ pub fn Reveal(props: &RevealProps) -> Html {
                 <h3 class="tm-heading">{ i18n.t("reveal.shell") }</h3>
                 <div class="tm-secret">
                     <code>{ &command }</code>
-                    <CopyButton text={command.clone()} label={i18n.t("routes.copy-curl")} caption={i18n.t("copy.copy")} />
+                    <CopyButton text={command.clone()} label={i18n.t("routes.copy-curl")} caption={i18n.t("copy.copy")} on_copied={on_kept} />
                 </div>
-                <CheckField label={i18n.t("reveal.kept")} is_checked={*is_kept} on_change={on_kept} />
             </div>
         </Dialog>
     }

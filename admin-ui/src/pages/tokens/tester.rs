@@ -3,7 +3,7 @@
 
 use crate::api::use_api;
 use crate::clock;
-use crate::components::{CallErrorView, SelectField, TextField, edit, filled};
+use crate::components::{Button, CallErrorView, SelectField, TextField, edit, filled, name_of};
 use crate::hooks::{rule_of, setter, use_action};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
@@ -59,7 +59,7 @@ pub fn Tester(props: &TesterProps) -> Html {
                 if let Ok(steps) = &decided {
                     <Steps steps={steps.clone()} />
                 }
-                <ServerAnswer id={props.token.id.clone()} {request} steps={decided.ok()} />
+                <ServerAnswer id={props.token.id.clone()} routes={Rc::clone(&props.routes)} {request} steps={decided.ok()} />
             </CardBody>
         </Card>
     }
@@ -114,6 +114,7 @@ fn Question(props: &QuestionProps) -> Html {
 #[derive(Clone, Debug, PartialEq, Properties)]
 struct ServerAnswerProps {
     id: TokenId,
+    routes: Rc<Vec<RouteView>>,
     request: ExplainRequest,
     /// The browser's own decision, unless the call cannot be read.
     steps: Option<Vec<StepResult>>,
@@ -151,12 +152,12 @@ fn ServerAnswer(props: &ServerAnswerProps) -> Html {
                     variant={ButtonVariant::Secondary}
                     label={i18n.t("tester.ask").to_string()}
                     loading={action.is_busy}
-                    disabled={action.is_busy || props.steps.is_none()}
+                    disabled={props.steps.is_none()}
                     onclick={on_ask}
                 />
                 <div aria-live="polite">
                     if let Some((_, said)) = said {
-                        { server_said(&i18n, &said, props.steps.as_ref() == Some(&said.steps)) }
+                        { server_said(&i18n, &said, props.steps.as_ref() == Some(&said.steps), &props.routes) }
                     }
                 </div>
             </div>
@@ -206,7 +207,7 @@ fn Steps(props: &StepsProps) -> Html {
     }
 }
 
-fn server_said(i18n: &I18n, said: &Explanation, agrees: bool) -> Html {
+fn server_said(i18n: &I18n, said: &Explanation, agrees: bool, routes: &[RouteView]) -> Html {
     let verdict = if said.allowed { i18n.t("tester.server-allows") } else { i18n.t("tester.server-denies") };
     let remark = if agrees { i18n.t("tester.agrees") } else { i18n.t("tester.differs") };
     let pending = said.propagation == contract::Propagation::Pending;
@@ -214,7 +215,7 @@ fn server_said(i18n: &I18n, said: &Explanation, agrees: bool) -> Html {
         <p>
             { verdict }{ " " }{ remark }
             if let Some(scope) = &said.scope {
-                { " " }{ i18n.fill("tester.by-scope", &[("scope", scope)]) }
+                { " " }{ i18n.fill("tester.by-scope", &[("scope", &name_of(scope, routes))]) }
             }
             if pending {
                 { " " }{ i18n.t("saved.pending") }

@@ -3,7 +3,7 @@
 use super::calls::Calls;
 use super::figures::{cards, route_name, routes_table, series_chart, share_chart, tokens_table};
 use crate::api::use_api;
-use crate::components::{AsyncView, Empty, Page, Range, RangePicker, Select};
+use crate::components::{AsyncView, Button, Empty, Page, Range, RangePicker, Select};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_teams};
 use crate::i18n::use_i18n;
@@ -92,7 +92,7 @@ pub fn UsageAnalyticsPage() -> Html {
                     if let Some(at) = stats.finished_at {
                         <span class="tm-subtle">{ i18n.fill("usage.read-at", &[("time", &format::time(&i18n, at))]) }</span>
                     }
-                    <Button variant={ButtonVariant::Secondary} icon={Icon::SyncAlt} label={i18n.t("health.refresh").to_string()} disabled={stats.is_loading} onclick={stats.on_refresh.reform(|_| ())} />
+                    <Button variant={ButtonVariant::Secondary} icon={Icon::SyncAlt} label={i18n.t("health.refresh").to_string()} loading={stats.is_loading} onclick={stats.on_refresh.reform(|_| ())} />
                 </div>
             </div>
             <AsyncView<UsageStats> state={stats.state} on_retry={stats.on_refresh} {render} />

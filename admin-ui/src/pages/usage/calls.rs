@@ -1,7 +1,9 @@
 //! The recent calls of everything, of one token or of one route.
 
 use crate::api::use_api;
-use crate::components::{AsyncView, CallErrorView, Column, DataTable, Pager, Row, Select, Time};
+use crate::components::{
+    AsyncView, Button, CallErrorView, Column, DataTable, Pager, Row, Select, StatusLabel,
+};
 use crate::download;
 use crate::format;
 use crate::hooks::{setter, use_action, use_interval_while_visible, use_paged};
@@ -10,6 +12,7 @@ use crate::route::Route;
 use contract::Page as Items;
 use contract::usage::{CallView, EventQuery, ExportEvents, ListEvents, StatusClass};
 use domain::id::{RouteId, TokenId};
+use domain::time::to_rfc3339;
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -95,7 +98,8 @@ pub fn Calls(props: &CallsProps) -> Html {
     let render = {
         let i18n = i18n.clone();
         Callback::from(move |page: Rc<Items<CallView>>| {
-            let rows: Vec<Row> = page.items.iter().map(|call| row(&i18n, call)).collect();
+            let mut day = String::new();
+            let rows: Vec<Row> = page.items.iter().map(|call| row(&i18n, call, &mut day)).collect();
             html! { <DataTable label={i18n.t("calls.title")} columns={columns(&i18n)} {rows} {is_busy} /> }
         })
     };
@@ -112,7 +116,7 @@ pub fn Calls(props: &CallsProps) -> Html {
                         if calls.number == 1 {
                             <FollowButton is_followed={*is_followed} {on_follow} />
                         }
-                        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} disabled={export.is_busy} onclick={export.on_run.reform(move |_| asked.clone())} />
+                        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} onclick={export.on_run.reform(move |_| asked.clone())} />
                     </div>
                 </div>
                 if let Some(error) = export.error {
@@ -179,28 +183,40 @@ fn columns(i18n: &I18n) -> Vec<Column> {
     ]
 }
 
-fn row(i18n: &I18n, call: &CallView) -> Row {
-    let color = match call.status {
-        200..400 => Color::Green,
-        400..500 => Color::Orange,
-        _ => Color::Red,
-    };
+/// Returns a call's row, with its day if that differs from `day`, which is the row before's.
+fn row(i18n: &I18n, call: &CallView, day: &mut String) -> Row {
+    let date = format::date(i18n, call.at);
+    let is_new_day = *day != date;
+    day.clone_from(&date);
     let token = call.token_name.clone().unwrap_or_else(|| call.token_id.to_string());
-    let client = call.client_ip.clone().unwrap_or_default();
     let cells = vec![
-        html! { <Time at={call.at} /> },
+        html! {
+            <time datetime={to_rfc3339(call.at)} title={format::date_time_exact(i18n, call.at)}>
+                if is_new_day {
+                    <div class="tm-subtle">{ date }</div>
+                }
+                { format::clock_time(i18n, call.at) }
+            </time>
+        },
         html! { <Link<Route> to={Route::Token { id: call.token_id.to_string() }}>{ token }</Link<Route>> },
         html! { <code>{ &call.method }{ " " }{ &call.path }</code> },
         html! {
             <span class="tm-labels">
-                <Label label={call.status.to_string()} {color} compact=true />
+                <StatusLabel status={call.status} />
                 if call.outcome != "ok" {
                     <span class="tm-subtle">{ i18n.outcome(&call.outcome) }</span>
                 }
             </span>
         },
         html! { format::milliseconds(i18n, u64::from(call.latency_ms)) },
-        html! { <span title={call.user_agent.clone()}>{ client }</span> },
+        html! {
+            <>
+                { call.client_ip.clone().unwrap_or_default() }
+                if let Some(agent) = &call.user_agent {
+                    <div class="tm-subtle tm-clip" title={agent.clone()}>{ agent }</div>
+                }
+            </>
+        },
     ];
     (call.id.clone(), cells)
 }

@@ -2,6 +2,7 @@
 
 use super::figures::{card, cards, routes_table, tokens_table};
 use crate::api::use_api;
+use crate::clock;
 use crate::components::{
     AsyncView, Chart, Column, DataTable, Page, Range, RangePicker, Series, Time, over_time, shares,
 };
@@ -12,10 +13,14 @@ use crate::pages::audit::action_name;
 use crate::route::Route;
 use contract::audit::AuditEntry;
 use contract::dashboard::{Expiring, GetOverview, Overview, OverviewQuery};
+use domain::time::{DAY_MS, UnixMs, bucket_start};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
 use yew_router::prelude::*;
+
+/// Days of the chart of tokens created, in UTC.
+const DAYS_SHOWN: i64 = 30;
 
 /// `/dashboard`
 #[component]
@@ -86,19 +91,24 @@ fn panel(title: AttrValue, is_empty: bool, nothing: AttrValue, body: Html) -> Ht
 }
 
 fn created(i18n: &I18n, overview: &Overview) -> Html {
-    let days = &overview.tokens_created;
-    let labels: Vec<String> = days.iter().map(|day| format::bucket(i18n, day.day, true)).collect();
+    let known = &overview.tokens_created;
+    let first = clock::now() - DAYS_SHOWN * DAY_MS;
+    let days: Vec<UnixMs> = (1..=DAYS_SHOWN).map(|n| bucket_start(first + n * DAY_MS, DAY_MS)).collect();
+    let tokens = |day: &UnixMs| {
+        known.iter().find(|known| known.day == *day).map_or(0, |known| u64::from(known.tokens))
+    };
+    let labels: Vec<String> = days.iter().map(|day| format::bucket(i18n, *day, true)).collect();
     let series = Series {
         name: i18n.t("dashboard.tokens-created").to_string(),
-        values: days.iter().map(|day| Some(u64::from(day.tokens))).collect(),
+        values: days.iter().map(|day| Some(tokens(day))).collect(),
         is_line: false,
         is_latency: false,
         color: None,
     };
-    let options = over_time(&labels, &[series], &i18n.t("tokens.title"), None);
+    let options = over_time(&labels, &[series], &i18n.t("tokens.title"), None, true);
     let title = i18n.t("dashboard.tokens-created");
     let chart = html! { <Chart label={title.clone()} {options} /> };
-    panel(title, days.is_empty(), i18n.t("dashboard.none-created"), chart)
+    panel(title, known.is_empty(), i18n.t("dashboard.none-created"), chart)
 }
 
 fn by_team(i18n: &I18n, overview: &Overview) -> Html {
@@ -115,7 +125,7 @@ fn expiring(i18n: &I18n, tokens: &[Expiring]) -> Html {
         let cells = vec![
             html! { <Link<Route> to={Route::Token { id: token.id.to_string() }}>{ &token.name }</Link<Route>> },
             html! { token.team_id.to_string() },
-            html! { <Time at={token.expires_at} is_relative=true /> },
+            html! { <Time at={token.expires_at} is_end=true /> },
         ];
         (token.id.to_string(), cells)
     };

@@ -1,10 +1,12 @@
 //! Figures as cards, as columns of tables and as charts.
 
+use crate::clock;
 use crate::components::{Chart, Column, DataTable, Row, Series, over_time, shares};
 use crate::format;
 use crate::i18n::I18n;
 use crate::route::Route;
-use contract::usage::{Figures, RouteUsage, TokenUsage, UsageStats};
+use contract::usage::{Figures, RouteUsage, TokenUsage, UsageBucket, UsageStats};
+use domain::time::UnixMs;
 use domain::usage::span::Interval;
 use patternfly_yew::prelude::*;
 use serde::Serialize;
@@ -44,12 +46,23 @@ fn or_dash(text: Option<String>) -> String {
     text.unwrap_or_else(|| "–".to_owned())
 }
 
-pub fn success(i18n: &I18n, figures: &Figures) -> String {
-    or_dash(figures.success_permille.map(|permille| format::permille(i18n, permille)))
+/// Calls that were let through; the others were denied or limited.
+fn admitted(figures: &Figures) -> u64 {
+    figures.ok + errors_of(figures)
 }
 
-pub fn latency(i18n: &I18n, ms: Option<impl Into<u64>>) -> String {
-    or_dash(ms.map(|ms| format::milliseconds(i18n, ms.into())))
+pub fn success(i18n: &I18n, figures: &Figures) -> String {
+    let admitted = admitted(figures);
+    or_dash((admitted > 0).then(|| format::share(i18n, figures.ok, admitted)))
+}
+
+/// A percentile, which is known within some percent.
+pub fn percentile(i18n: &I18n, ms: Option<u32>) -> String {
+    or_dash(ms.map(|ms| format::about_ms(i18n, ms.into())))
+}
+
+fn mean(i18n: &I18n, ms: Option<u64>) -> String {
+    or_dash(ms.map(|ms| format::milliseconds(i18n, ms)))
 }
 
 /// The cards of a report.
@@ -58,31 +71,25 @@ pub fn cards(i18n: &I18n, figures: &Figures) -> Html {
     html! {
         <div class="tm-cards">
             { card(i18n.t("usage.calls"), format::number(i18n, figures.calls), None) }
-            { card(i18n.t("usage.success"), success(i18n, figures), None) }
+            { card(i18n.t("usage.success"), success(i18n, figures), Some(i18n.fill("usage.success-note", &[
+                ("admitted", &format::number(i18n, admitted(figures))),
+            ]))) }
             { card(i18n.t("usage.errors"), format::number(i18n, errors), Some(i18n.fill("usage.denied-note", &[
                 ("denied", &format::number(i18n, figures.denied + figures.limited)),
             ]))) }
-            { card(i18n.t("usage.p50"), latency(i18n, figures.p50_ms), Some(i18n.fill("usage.mean-note", &[
-                ("mean", &latency(i18n, figures.mean_ms)),
+            { card(i18n.t("usage.p50"), percentile(i18n, figures.p50_ms), Some(i18n.fill("usage.mean-note", &[
+                ("mean", &mean(i18n, figures.mean_ms)),
             ]))) }
-            { card(i18n.t("usage.p95"), latency(i18n, figures.p95_ms), Some(i18n.fill("usage.p99-note", &[
-                ("p99", &latency(i18n, figures.p99_ms)),
-            ]))) }
-            { card(i18n.t("usage.bytes"), format::bytes(i18n, figures.bytes_out), Some(i18n.fill("usage.bytes-in-note", &[
-                ("bytes", &format::bytes(i18n, figures.bytes_in)),
+            { card(i18n.t("usage.p95"), percentile(i18n, figures.p95_ms), Some(i18n.fill("usage.p99-note", &[
+                ("p99", &percentile(i18n, figures.p99_ms)),
             ]))) }
             if figures.prompt_tokens + figures.completion_tokens > 0 {
                 { card(i18n.t("usage.ai-tokens"), format::number(i18n, figures.prompt_tokens + figures.completion_tokens), Some(i18n.fill("usage.cost-note", &[
-                    ("cost", &dollars(figures.cost_micros)),
+                    ("cost", &format::dollars(i18n, figures.cost_micros)),
                 ]))) }
             }
         </div>
     }
-}
-
-/// Writes micro-dollars as dollars.
-fn dollars(micros: u64) -> String {
-    format!("US${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
 }
 
 /// Returns the columns that every list of figures has.
@@ -104,9 +111,9 @@ pub fn cells(i18n: &I18n, figures: &Figures) -> Vec<Html> {
         success(i18n, figures),
         format::number(i18n, errors_of(figures)),
         format::number(i18n, figures.denied + figures.limited),
-        latency(i18n, figures.p50_ms),
-        latency(i18n, figures.p95_ms),
-        latency(i18n, figures.p99_ms),
+        percentile(i18n, figures.p50_ms),
+        percentile(i18n, figures.p95_ms),
+        percentile(i18n, figures.p99_ms),
     ]
     .into_iter()
     .map(|text| html! { text })
@@ -172,20 +179,42 @@ pub fn routes_table(i18n: &I18n, label: AttrValue, routes: &[RouteUsage]) -> Htm
     table(i18n, label, i18n.t("route.title"), routes.iter().map(row).collect())
 }
 
+/// Returns every interval of a period, from `from` on; those without calls have no figures. `next` gives the start of
+/// the interval after another. A day may begin an hour later than by the clock.
+fn filled(
+    known: &[UsageBucket],
+    from: UnixMs,
+    to: UnixMs,
+    next: impl Fn(UnixMs) -> UnixMs,
+) -> Vec<(UnixMs, Figures)> {
+    /// As many as the API gives.
+    const MOST: usize = 600;
+    let mut known = known.iter().peekable();
+    let starts = std::iter::successors(Some(from), |at| Some(next(*at))).take_while(|at| *at < to).take(MOST);
+    let interval = |at: UnixMs| {
+        let bucket = known.next_if(|bucket| bucket.at < next(at));
+        (at, bucket.map(|bucket| bucket.figures.clone()).unwrap_or_default())
+    };
+    starts.map(interval).collect()
+}
+
 /// A chart over time: successful, failed and denied calls as bars, latencies as lines.
 pub fn series_chart(i18n: &I18n, stats: &UsageStats) -> Html {
     let is_day = stats.interval == Interval::Day;
-    let labels: Vec<String> = stats.series.iter().map(|b| format::bucket(i18n, b.at, is_day)).collect();
+    let next = |at| if is_day { clock::next_day(at) } else { at + stats.interval.width_ms() };
+    let intervals = filled(&stats.series, stats.from, stats.to, next);
+    let is_unfinished = intervals.last().is_some_and(|(at, _)| next(*at) > clock::now());
+    let labels: Vec<String> = intervals.iter().map(|(at, _)| format::bucket(i18n, *at, is_day)).collect();
     let counts = |name: AttrValue, color: &'static str, value: fn(&Figures) -> u64| Series {
         name: name.to_string(),
-        values: stats.series.iter().map(|bucket| Some(value(&bucket.figures))).collect(),
+        values: intervals.iter().map(|(_, figures)| Some(value(figures))).collect(),
         is_line: false,
         is_latency: false,
         color: Some(color),
     };
     let latencies = |name: AttrValue, color: &'static str, value: fn(&Figures) -> Option<u32>| Series {
         name: name.to_string(),
-        values: stats.series.iter().map(|bucket| value(&bucket.figures).map(u64::from)).collect(),
+        values: intervals.iter().map(|(_, figures)| value(figures).map(u64::from)).collect(),
         is_line: true,
         is_latency: true,
         color: Some(color),
@@ -197,7 +226,8 @@ pub fn series_chart(i18n: &I18n, stats: &UsageStats) -> Html {
         latencies(i18n.t("usage.p50-ms"), "#2b7fd4", |figures| figures.p50_ms),
         latencies(i18n.t("usage.p95-ms"), "#a05fc4", |figures| figures.p95_ms),
     ];
-    let options = over_time(&labels, &series, &i18n.t("usage.calls"), Some(&i18n.t("usage.latency-ms")));
+    let (counted, timed) = (i18n.t("usage.calls"), i18n.t("usage.latency-ms"));
+    let options = over_time(&labels, &series, &counted, Some(&timed), is_unfinished);
     let label = i18n.fill("usage.chart-label", &[("calls", &format::number(i18n, stats.total.calls))]);
     html! {
         <Card>
@@ -207,7 +237,12 @@ pub fn series_chart(i18n: &I18n, stats: &UsageStats) -> Html {
                     <p class="tm-subtle">{ i18n.t("usage.none") }</p>
                 } else {
                     <Chart {label} {options} />
-                    <p class="tm-subtle">{ i18n.fill("usage.zone", &[("zone", &stats.tz)]) }</p>
+                    <p class="tm-subtle">
+                        { i18n.fill("usage.zone", &[("zone", &stats.tz)]) }
+                        if is_unfinished {
+                            { " · " }{ i18n.t("usage.unfinished") }
+                        }
+                    </p>
                 }
             </CardBody>
         </Card>
@@ -240,9 +275,17 @@ pub fn share_chart(i18n: &I18n, title: AttrValue, calls: &[(String, u64)]) -> Ht
 mod tests {
     use super::*;
 
+    fn bucket(at: UnixMs, calls: u64) -> UsageBucket {
+        UsageBucket { at, figures: Figures { calls, ..Figures::default() } }
+    }
+
     #[test]
-    fn costs_are_shown_to_the_hundredth_of_a_cent() {
-        assert_eq!(dollars(1_234_567), "US$1.2345");
-        assert_eq!(dollars(99), "US$0.0000");
+    fn intervals_without_calls_are_in_the_series_with_zero() {
+        // A day that begins at whole hours only, as in a zone with an offset of half an hour.
+        let known = [bucket(0, 1), bucket(25, 2), bucket(40, 3)];
+        let series = filled(&known, 0, 45, |at| at + 10);
+        let calls: Vec<_> = series.iter().map(|(at, figures)| (*at, figures.calls)).collect();
+        assert_eq!(calls, [(0, 1), (10, 0), (20, 2), (30, 0), (40, 3)]);
+        assert!(series[1].1.p50_ms.is_none(), "no calls have no latency");
     }
 }

@@ -1,7 +1,7 @@
 //! The fields of a credential: one component a kind.
 
 use super::draft::{Choice, CredentialDraft};
-use crate::components::{CheckField, TextField, edit, error_of};
+use crate::components::{Button, CheckField, TextField, edit, error_of};
 use crate::i18n::{I18n, use_i18n};
 use domain::credential::{CredentialKind, MAX_HEADERS};
 use domain::error::FieldError;
