@@ -22,6 +22,8 @@ const CLERK_API_URL: &str = "https://api.clerk.com";
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,
+    /// The gateway's keys of derived tokens. The API only tells which of them are in use, for their rotation.
+    pub derive_keys: Option<KeyRing>,
     /// If absent, there is no `/api/usage-log`.
     pub usage_log_keys: Option<KeyRing>,
     pub session: SessionRules,
@@ -77,6 +79,10 @@ impl Config {
         Ok(Self {
             check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
             credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
+            derive_keys: match vars.get("DERIVE_KEY") {
+                Some(_) => Some(KeyRing::from_vars(vars, "DERIVE_KEY")?),
+                None => None,
+            },
             usage_log_keys: match vars.get("USAGE_LOG_KEY") {
                 Some(_) => Some(KeyRing::from_vars(vars, "USAGE_LOG_KEY")?),
                 None => None,

@@ -154,6 +154,7 @@ async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
     let keys = collect::map([
         ("TOKEN_CHECK_KEY", Some(config.check_keys.fingerprints())),
         ("CREDENTIAL_KEY", Some(config.credential_keys.fingerprints())),
+        ("DERIVE_KEY", config.derive_keys.as_ref().map(KeyRing::fingerprints)),
         ("USAGE_LOG_KEY", config.usage_log_keys.as_ref().map(KeyRing::fingerprints)),
     ]);
     let known = settings::get(db, settings::KEYS).await?;

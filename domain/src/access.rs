@@ -5,12 +5,15 @@
 //! that skipped the decision does not compile.
 
 pub mod carrier;
+pub mod derived;
+pub mod exchange;
 pub mod network;
 pub mod path;
 pub mod record;
 pub mod rule;
 pub mod scope;
 
+use crate::access::derived::Derived;
 use crate::access::path::RequestPath;
 use crate::access::record::{TokenRecord, TokenState};
 use crate::access::rule::Rule;
@@ -21,6 +24,7 @@ use crate::time::UnixMs;
 use crate::upstream::Mount;
 use crate::upstream::settings::AiSettings;
 use crate::usage::outcome::Outcome;
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -67,7 +71,7 @@ impl Denial {
     }
 }
 
-/// Permission to make one call with one token on one route. Only [`decide`] can create it.
+/// Permission to make one call with one token on one route. Only [`decide`] can create it, also for [`decide_derived`].
 #[derive(Clone, Debug)]
 pub struct Permit {
     token: Arc<TokenRecord>,
@@ -162,8 +166,8 @@ fn check_expiry(token: &TokenRecord, now: UnixMs) -> Result<(), Denial> {
 }
 
 /// An allow-list refuses a client whose address is not known.
-fn check_ip(token: &TokenRecord, client_ip: Option<IpAddr>) -> Result<(), Denial> {
-    if token.ip_allow.is_empty() || client_ip.is_some_and(|ip| network::contains(&token.ip_allow, ip)) {
+fn check_ip(ip_allow: &[IpNet], client_ip: Option<IpAddr>) -> Result<(), Denial> {
+    if ip_allow.is_empty() || client_ip.is_some_and(|ip| network::contains(ip_allow, ip)) {
         Ok(())
     } else {
         Err(Denial::IpNotAllowed)
@@ -185,11 +189,27 @@ fn check_scope(token: &TokenRecord, rule: &Rule, call: &Call) -> Result<(), Deni
 pub fn decide(token: &Arc<TokenRecord>, table: &RouteTable, call: &Call) -> Result<Permit, Denial> {
     check_state(token)?;
     check_expiry(token, call.now)?;
-    check_ip(token, call.client_ip)?;
+    check_ip(&token.ip_allow, call.client_ip)?;
     let route = table.find(call.path).ok_or(Denial::NoRoute)?;
     check_method(&route.rule, call.method)?;
     check_scope(token, &route.rule, call)?;
     Ok(Permit { token: Arc::clone(token), route: Arc::clone(route), origin: Arc::clone(route) })
+}
+
+/// Decides a call with a token that was derived from `parent`. It must be permitted to the parent as that is now, and lie
+/// within what was given to the derived token, so a derived token never opens more than its parent.
+pub fn decide_derived(
+    parent: &Arc<TokenRecord>,
+    derived: &Derived,
+    table: &RouteTable,
+    call: &Call,
+) -> Result<Permit, Denial> {
+    derived.check(call.client_ip, call.now)?;
+    let permit = decide(parent, table, call)?;
+    if !parent.may_derive {
+        return Err(Denial::Disabled);
+    }
+    if derived.covers(call.method, call.path, &permit.route.rule) { Ok(permit) } else { Err(Denial::Scope) }
 }
 
 /// Returns every step of [`decide`] with its result, even those after the first denial. Steps that need a route are
@@ -200,7 +220,7 @@ pub fn explain<R: AsRef<Rule>>(token: &TokenRecord, table: &RouteTable<R>, call:
     let mut steps = vec![
         result(Step::State, check_state(token)),
         result(Step::Expiry, check_expiry(token, call.now)),
-        result(Step::ClientIp, check_ip(token, call.client_ip)),
+        result(Step::ClientIp, check_ip(&token.ip_allow, call.client_ip)),
         result(Step::Route, rule.map(|_| ()).ok_or(Denial::NoRoute)),
     ];
     if let Some(rule) = rule {
@@ -237,6 +257,7 @@ mod tests {
             team_budget: Limits::default(),
             zone: Zone::default(),
             inject_faults: false,
+            may_derive: false,
             version: 1,
         }
     }

@@ -121,6 +121,7 @@ wire_errors! {
         QuotaExceeded => (429, "quota-exceeded", "Quota Exceeded", "The token's quota is used up. Wait as long as Retry-After says."),
         AiTokenQuotaExceeded => (429, "ai-token-quota-exceeded", "Quota Exceeded", "The token's AI tokens are used up. Wait as long as Retry-After says."),
         CostQuotaExceeded => (429, "cost-quota-exceeded", "Quota Exceeded", "The token's budget is used up. Wait as long as Retry-After says."),
+        DerivedCallsUsedUp => (429, "derived-calls-used-up", "Quota Exceeded", "The derived token has made all of its calls. Derive another one."),
         RoutesNotConfigured => (500, "routes-not-configured", "Routes Not Configured", "No route table has been published yet."),
         InternalServerError => (500, "internal-server-error", "Internal Server Error", "Something went wrong in the gateway. Quote the request id when you report it."),
         BadGateway => (502, "bad-gateway", "Bad Gateway", "The upstream could not be reached."),

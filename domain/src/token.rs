@@ -20,6 +20,8 @@ use subtle::{Choice, ConstantTimeEq};
 
 /// The beginning of every token.
 pub const PREFIX: &str = "ntk_";
+/// The beginning of every token that was derived from one.
+pub const DERIVED_PREFIX: &str = "ntd_";
 const BODY_LEN: usize = 43;
 const CHECK_LEN: usize = 6;
 pub(crate) const SIGNED_LEN: usize = PREFIX.len() + BODY_LEN;
@@ -30,6 +32,11 @@ const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnop
 pub const DEFAULT_GRACE_MS: UnixMs = 24 * crate::time::HOUR_MS;
 /// The longest time that an old secret goes on working after a rotation.
 pub const MAX_GRACE_MS: UnixMs = 30 * crate::time::DAY_MS;
+
+/// Whether a text begins as our tokens do, with [`PREFIX`] or [`DERIVED_PREFIX`].
+pub(crate) fn begins_as_ours(text: &[u8]) -> bool {
+    matches!(text, [b'n', b't', b'k' | b'd', b'_', ..])
+}
 
 /// Writes 16 random bytes as an id of 22 characters: 11 digits in base 62 for each half.
 pub fn random_id(random: [u8; 16]) -> String {

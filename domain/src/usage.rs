@@ -16,6 +16,7 @@ pub mod tally;
 
 pub use clipped::Clipped;
 
+use crate::access::derived::NONCE_LEN;
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::time::UnixMs;
 use key::MessageKey;
@@ -113,6 +114,9 @@ pub struct UsageEvent {
     /// apart, and of no use to anybody who would guess the secret.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret: Option<Clipped<MAX_ID_LEN>>,
+    /// The nonce of the token derived from it that made the call, or that the call derived.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived: Option<Clipped<NONCE_LEN>>,
     /// `None` if no route matched.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub route_id: Option<RouteId>,
@@ -267,6 +271,7 @@ pub(crate) mod tests {
             token_id: "tok_1".into(),
             team: "ops".into(),
             secret: None,
+            derived: None,
             route_id: Some("rte_1".into()),
             route_path: Some("/api/x".into()),
             path: "/api/x/1".into(),
@@ -305,6 +310,7 @@ pub(crate) mod tests {
             token_id: "t".repeat(MAX_ID_LEN).as_str().into(),
             team: "t".repeat(MAX_ID_LEN).as_str().into(),
             secret: Some(text.as_str().into()),
+            derived: Some(text.as_str().into()),
             route_id: Some("r".repeat(MAX_ID_LEN).as_str().into()),
             route_path: Some(text.as_str().into()),
             path: text.as_str().into(),

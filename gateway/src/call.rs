@@ -10,10 +10,10 @@ use crate::context::Context;
 use crate::open::{End, Open};
 use crate::step::Step;
 use crate::store::Store;
+use domain::access::derived::Bearer;
 use domain::call::head::Head;
 use domain::call::record::{Arrival, Facts};
 use domain::time::UnixMs;
-use domain::token::TokenSecret;
 use edge::clock::now;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -45,7 +45,7 @@ pub struct Call {
     /// The body to be sent, if it is not the client's own stream.
     pub body: RefCell<Option<JsValue>>,
     /// The token of a socket, which is looked up again while the socket lives.
-    pub secret: RefCell<Option<TokenSecret>>,
+    pub secret: RefCell<Option<Bearer>>,
     /// The time of the last event.
     pub now: Cell<UnixMs>,
     work: RefCell<Option<Work>>,

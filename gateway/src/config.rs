@@ -15,6 +15,8 @@ pub const MAX_AGE_MS: i64 = 10_000;
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,
+    /// Keys of derived tokens. If absent, there are none.
+    pub derive_keys: Option<KeyRing>,
     /// Age up to which a cached entry may serve while KV cannot be read.
     pub stale_max_ms: i64,
     /// Time for which events are collected before they are sent. 0 sends each at once.
@@ -37,6 +39,10 @@ impl Config {
         Ok(Self {
             check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
             credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
+            derive_keys: match vars.get("DERIVE_KEY") {
+                Some(_) => Some(KeyRing::from_vars(vars, "DERIVE_KEY")?),
+                None => None,
+            },
             stale_max_ms: i64::from(integer_or(vars, "STALE_MAX_S", 300)?) * 1_000,
             usage_flush_ms: integer_or(vars, "USAGE_FLUSH_MS", 500)?.min(10_000),
             limit_lease_ms: integer_or(vars, "LIMIT_LEASE_MS", 2_000)?.min(10_000).into(),

@@ -92,6 +92,7 @@ impl From<GatewayError> for Failure {
             GatewayError::RateLimitExceeded | GatewayError::TooManyConcurrentCalls => Outcome::LimitedRate,
             GatewayError::QuotaExceeded
             | GatewayError::AiTokenQuotaExceeded
+            | GatewayError::DerivedCallsUsedUp
             | GatewayError::CostQuotaExceeded => Outcome::LimitedQuota,
             GatewayError::UnderMaintenance => Outcome::Maintenance,
             GatewayError::InjectedFault | GatewayError::BadFault => Outcome::InjectedFault,

@@ -10,6 +10,7 @@
 //! | [`open`] | the part of a call that ends exactly once: its usage event, its reservation |
 //! | [`serve`] | the order of work, one step after the other |
 //! | [`permit`], [`preflight`] | the decision on a call; calls that carry no token |
+//! | [`exchange`] | tokens that are derived from tokens |
 //! | [`store`] | tokens, [`routes`] and prices from KV, through [`cache`] |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
 //! | [`limiter`] | limits: counted by the token's Durable Object |
@@ -26,6 +27,7 @@ mod config;
 mod context;
 mod credentials;
 mod error;
+mod exchange;
 mod limiter;
 mod meter;
 mod metrics;

@@ -3,6 +3,7 @@
 //! A token without such limits never gets here. Most calls of a busy one are let in by a lease ([`Pool`]); the others
 //! cost one request to the object, and a second one if they must be settled.
 
+pub mod derived_calls;
 mod object;
 
 use crate::error::Failure;

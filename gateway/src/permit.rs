@@ -1,15 +1,18 @@
 //! The permit of a call: its token is looked up, and `domain` decides.
 
 use crate::call::Call;
+use crate::config::Config;
 use crate::error::Failure;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::{credentials, meter};
+use domain::access::carrier::{Carrier, NotPresented, presented_or_derived};
+use domain::access::derived::Bearer;
 use domain::access::rule::Rule;
-use domain::access::{Call as Question, Denial, Permit, decide};
+use domain::access::{Call as Question, Denial, Permit, decide, decide_derived};
 use domain::error::GatewayError;
 use domain::time::UnixMs;
-use domain::token::{Form, TokenHash, TokenSecret};
+use domain::token::{Form, TokenHash};
 use domain::upstream::target::RouteCredential;
 use domain::usage::SECRET_HEAD;
 use edge::log::{Source, log};
@@ -47,9 +50,24 @@ impl Refusal {
 
 type Permitted = (Permit, Rc<Routes>);
 
+/// Finds the token that the call presents. Costs no KV read.
+pub fn present(call: &Call) -> Handled<(Carrier, Bearer)> {
+    let Config { check_keys, derive_keys, .. } = &*call.config;
+    presented_or_derived(|name| call.head.header(name), check_keys, derive_keys.as_ref()).map_err(|why| {
+        match why {
+            NotPresented::Missing => GatewayError::MissingApiKey,
+            NotPresented::Invalid => {
+                meter::count_unknown_token();
+                GatewayError::InvalidApiKey
+            }
+        }
+        .into()
+    })
+}
+
 /// Looks the token up and decides. No call is refused because of a value older than a second: the value is
 /// read again first, so that a change is in force once the API has responded.
-pub async fn permit(secret: &TokenSecret, call: &Call) -> Handled<Permitted> {
+pub async fn permit(secret: &Bearer, call: &Call) -> Handled<Permitted> {
     let hash = secret.hash();
     let since = call.arrival.at;
     match judge(secret, &hash, since, call).await? {
@@ -79,7 +97,7 @@ pub async fn permit(secret: &TokenSecret, call: &Call) -> Handled<Permitted> {
 }
 
 /// Whether a call that goes on would be permitted now. A store that cannot be read refuses nothing.
-pub async fn is_permitted(secret: &TokenSecret, call: &Call) -> bool {
+pub async fn is_permitted(secret: &Bearer, call: &Call) -> bool {
     let now = call.now.get();
     !matches!(judge(secret, &secret.hash(), now, call).await, Ok(Err(_)))
 }
@@ -106,7 +124,7 @@ async fn has_credential((permit, routes): &Permitted, call: &Call) -> bool {
 
 /// Decides with the store's values. Token and routes are read in parallel if neither is cached.
 async fn judge(
-    secret: &TokenSecret,
+    secret: &Bearer,
     hash: &TokenHash,
     now: UnixMs,
     call: &Call,
@@ -128,12 +146,22 @@ async fn judge(
     let mut facts = call.facts.borrow_mut();
     facts.token = Some(Arc::clone(&token));
     facts.secret = hash.as_str().get(..SECRET_HEAD).map(str::to_owned);
+    if let Some(derived) = secret.derived() {
+        facts.derived = Some(derived.nonce.clone());
+        if let Err(denial) = derived.check(call.arrival.client_ip, now) {
+            // No store can say otherwise.
+            return Ok(Err(Refusal { by_token: false, by_routes: false, ..Refusal::of(denial, None) }));
+        }
+    }
     let routes = routes.map_err(|e| GatewayError::from(&e))?;
     let Some(routes) = routes else { return Ok(Err(Refusal::by_routes(GatewayError::RoutesNotConfigured))) };
     let path = call.head.url().path();
     let question = Question { method: call.head.method(), path, client_ip: call.arrival.client_ip, now };
     facts.route = routes.table.find(path).cloned();
-    let decided = decide(&token, &routes.table, &question);
+    let decided = match secret.derived() {
+        None => decide(&token, &routes.table, &question),
+        Some(derived) => decide_derived(&token, derived, &routes.table, &question),
+    };
     Ok(decided
         .map(|permit| (permit, routes))
         .map_err(|denial| Refusal::of(denial, facts.route.as_ref().map(|route| &route.rule))))

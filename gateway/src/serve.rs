@@ -3,18 +3,17 @@
 use crate::ai::{self, AiCall};
 use crate::body::Body;
 use crate::call::Call;
-use crate::config::Config;
 use crate::error::{Failure, header};
-use crate::limiter;
-use crate::meter;
+use crate::exchange;
+use crate::limiter::{self, derived_calls};
 use crate::open::{End, Replied};
-use crate::permit::{Handled, permit};
+use crate::permit::{Handled, permit, present};
 use crate::preflight::preflight;
 use crate::step::{Own, Pass, Step, Watch};
 use crate::store::prices;
 use crate::upstream::{Answer, Forward};
 use domain::access::Permit;
-use domain::access::carrier::{Carrier, NotPresented, presented};
+use domain::access::derived::Derived;
 use domain::ai::{Charge, UsageReader};
 use domain::call::attempt::Sender;
 use domain::call::plan::{Plan, check_size};
@@ -24,7 +23,6 @@ use domain::error::GatewayError;
 use domain::health::Health;
 use domain::limit::ledger::Ask;
 use domain::secret::Secret;
-use domain::token::TokenSecret;
 use domain::upstream::fault::{FAULT, Fault};
 use domain::upstream::headers::next_hop;
 use domain::upstream::headers::response::{Edit, Returning};
@@ -88,6 +86,9 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     if let Some(response) = preflight(call).await? {
         return Ok(Handling::Own(response));
     }
+    if exchange::is_asked_for(head) {
+        return Ok(Handling::Own(Box::pin(exchange::respond(call)).await?));
+    }
     let (carrier, secret) = present(call)?;
     let (permit, routes) = permit(&secret, call).await?;
     if head.is_websocket() {
@@ -103,7 +104,7 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     let plan = Plan::new(&permit, head, &routes.table);
     let _held = if plan.takes_in { body.take_in(call).await.map_err(Failure::from)? } else { None };
     let ask = ask(call, &permit, &plan, &mut body).await;
-    admit(call, &permit, ask).await?;
+    admit(call, &permit, secret.derived(), ask).await?;
     let presented = Guarded::new([Secret::new(secret.expose().to_owned())]);
     let sender = Sender {
         head,
@@ -123,21 +124,6 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
         Failure::from(failed.fault)
     })?;
     Ok(Handling::Pass(Box::new(answer), fault.cut))
-}
-
-/// Finds the token that the call presents. Costs no KV read.
-fn present(call: &Call) -> Handled<(Carrier, TokenSecret)> {
-    let Config { check_keys, .. } = &*call.config;
-    presented(|name| call.head.header(name), check_keys).map_err(|why| {
-        match why {
-            NotPresented::Missing => GatewayError::MissingApiKey,
-            NotPresented::Invalid => {
-                meter::count_unknown_token();
-                GatewayError::InvalidApiKey
-            }
-        }
-        .into()
-    })
 }
 
 /// Returns the fault that the call requests. The requested latency has passed by then.
@@ -178,10 +164,17 @@ async fn find_route(call: &Call) {
 }
 
 /// Has the call counted, or refused.
-async fn admit(call: &Call, permit: &Permit, ask: Ask) -> Handled<()> {
+async fn admit(call: &Call, permit: &Permit, derived: Option<&Derived>, ask: Ask) -> Handled<()> {
+    let counted = match derived {
+        Some(derived) => Box::pin(derived_calls::take(permit, derived, &call.arrival.call_id, &call.store())).await?,
+        None => None,
+    };
     let admission = match limiter::take_leased(permit, ask, call.now.get()) {
         Some(admission) => admission,
-        None => limiter::take(permit, &call.arrival.call_id, ask, &call.store()).await?,
+        None => {
+            let taken = limiter::take(permit, &call.arrival.call_id, ask, &call.store()).await;
+            taken.inspect_err(|_| derived_calls::give_back(counted, &call.store()))?
+        }
     };
     call.facts.borrow_mut().uses = admission.uses;
     if let Some(open) = call.open.borrow_mut().as_mut() {

@@ -1,10 +1,13 @@
-// `npm run rotate -- CREDENTIAL_KEY [--stage staging]`, or TOKEN_CHECK_KEY or USAGE_LOG_KEY: replaces the current key
+// `npm run rotate -- CREDENTIAL_KEY [--stage staging]`, or TOKEN_CHECK_KEY, DERIVE_KEY or USAGE_LOG_KEY: replaces the current key
 // by a new one without refusing a call. `--drop-old` then removes the older keys; for CREDENTIAL_KEY that is part of
 // the rotation, since everything is sealed again. If it breaks off, run it again.
 import { operate, pause, waitUntil } from "./operate.mjs";
 
 /** The longest time for which an isolate keeps the secrets that it started with. */
 const SETTLE_S = Number(process.env.SETTLE_S ?? 30);
+
+/** The longest life of a derived token, in ms. */
+const LONGEST_DERIVED_MS = 3_600_000;
 
 await operate(
   import.meta.url,
@@ -53,11 +56,23 @@ await operate(
       return value;
     };
 
+    /** The time since which the first key has been the first, unix ms. */
+    const ledSince = async () =>
+      (await setting("keys-since"))[name]?.[fingerprint(held.split(",")[0])] ??
+      (await sql("SELECT updated_at FROM settings WHERE key = 'keys'"))[0].updated_at;
+
+    /** Stops if a derived token may live whose tag was made with a key older than the first. */
+    const refuseWhileDerivedTokensNeedIt = async () => {
+      const left = (await ledSince()) + LONGEST_DERIVED_MS + SETTLE_S * 1_000 - Date.now();
+      if (left > 0)
+        throw new Stop(
+          `Derived tokens from before the new key may live for ${Math.ceil(left / 60_000)} more minutes: wait, or --force`,
+        );
+    };
+
     /** Stops if there are still live tokens whose check was made with a key older than the first. */
     const refuseWhileTokensNeedIt = async () => {
-      const since =
-        (await setting("keys-since"))[name]?.[fingerprint(held.split(",")[0])] ??
-        (await sql("SELECT updated_at FROM settings WHERE key = 'keys'"))[0].updated_at;
+      const since = await ledSince();
       const [{ old }] = await sql(
         `SELECT count(*) AS old FROM token_secrets AS s JOIN tokens AS t ON t.id = s.token_id
       WHERE s.legacy = 0 AND t.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > unixepoch() * 1000) AND s.created_at < ?1`,
@@ -73,6 +88,7 @@ await operate(
     if (!options["drop-old"]) for (const step of rotation(name, held, newKey())) list = await set(step);
     else if (!held.includes(",")) throw new Stop(`There is no older ${name} to drop: one key is at work`);
     else if (name === "TOKEN_CHECK_KEY" && !options.force) await refuseWhileTokensNeedIt();
+    else if (name === "DERIVE_KEY" && !options.force) await refuseWhileDerivedTokensNeedIt();
 
     if (name === "CREDENTIAL_KEY") {
       const first = fingerprint(list.split(",")[0]);

@@ -132,12 +132,13 @@ test("a first deployment that breaks off continues where it stopped, with the ke
   const done = await deploy(decided, { CLERK_SECRET_KEY: "sk_test_x" });
   assert.equal(done.code, 0, done.text);
   assert.deepEqual(cloudflare.unknown, []);
-  for (const name of ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY"])
+  for (const name of ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "DERIVE_KEY"])
     assert.equal(worker("gateway").secrets.get(name), worker("admin-api").secrets.get(name), name);
   assert.equal(worker("gateway").secrets.get("CREDENTIAL_KEY"), key);
   assert.deepEqual([...worker("admin-api").secrets.keys()].sort(), [
     "CLERK_SECRET_KEY",
     "CREDENTIAL_KEY",
+    "DERIVE_KEY",
     "TOKEN_CHECK_KEY",
     "USAGE_LOG_KEY",
   ]);
@@ -264,8 +265,8 @@ test("a bucket for raw calls gets the rule that deletes them, even if a deployme
 });
 
 test("a key that only one Worker has is asked for and never guessed", () => {
-  const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
-  const halfway = { gateway: ["TOKEN_CHECK_KEY"], "admin-api": both };
+  const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "DERIVE_KEY", "USAGE_LOG_KEY"];
+  const halfway = { gateway: ["TOKEN_CHECK_KEY", "DERIVE_KEY"], "admin-api": both };
   assert.throws(() => missingSecrets(halfway, {}, {}), /CREDENTIAL_KEY is missing from gateway alone/);
   const key = newKey();
   assert.deepEqual(missingSecrets(halfway, { CREDENTIAL_KEY: key }, {}), {
@@ -279,8 +280,8 @@ test("a key that only one Worker has is asked for and never guessed", () => {
 });
 
 test("a recreated Worker gets the key in use, never a stale copy of it", () => {
-  const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
-  const present = { gateway: ["CREDENTIAL_KEY"], "admin-api": both };
+  const both = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "DERIVE_KEY", "USAGE_LOG_KEY"];
+  const present = { gateway: ["CREDENTIAL_KEY", "DERIVE_KEY"], "admin-api": both };
   const [stale, right] = [newKey(), `${newKey()},${newKey()}`];
   const atWork = { TOKEN_CHECK_KEY: fingerprints(right) };
   /** @param {Record<string, any>} [known] */

@@ -15,7 +15,12 @@ import { migrationsOf } from "../support/harness.mjs";
 
 const STAGE = "drill";
 const name = (text) => `token-manager-${text}-${STAGE}`;
-const held = { TOKEN_CHECK_KEY: newKey(), CREDENTIAL_KEY: newKey(), USAGE_LOG_KEY: newKey() };
+const held = {
+  TOKEN_CHECK_KEY: newKey(),
+  CREDENTIAL_KEY: newKey(),
+  DERIVE_KEY: newKey(),
+  USAGE_LOG_KEY: newKey(),
+};
 
 let cloudflare;
 let db;
@@ -162,7 +167,7 @@ test("a key that is not in use is refused before anything is set", async () => {
   const wrong = await operate("rotate", ["CREDENTIAL_KEY"], { CREDENTIAL_KEY: newKey() });
   assert.deepEqual([wrong.code, /is not the one that is at work/.test(wrong.text)], [1, true], wrong.text);
   const unknown = await operate("rotate", ["CLERK_SECRET_KEY"]);
-  assert.match(unknown.text, /CLERK_SECRET_KEY: known are TOKEN_CHECK_KEY, CREDENTIAL_KEY, USAGE_LOG_KEY/);
+  assert.match(unknown.text, /CLERK_SECRET_KEY: known are TOKEN_CHECK_KEY, CREDENTIAL_KEY, DERIVE_KEY, USAGE_LOG_KEY/);
   assert.equal(set.length, before);
 });
 

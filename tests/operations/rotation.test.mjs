@@ -7,7 +7,7 @@ import { dropped, fingerprint, rotation } from "../../scripts/ops/keys/rotation.
 import { newKey } from "../../scripts/ops/keys/secrets.mjs";
 import { as, eventually, startOnSockets } from "../support/harness.mjs";
 
-const KEYS = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "USAGE_LOG_KEY"];
+const KEYS = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "DERIVE_KEY", "USAGE_LOG_KEY"];
 const WEBHOOKS = [randomBytes(24), randomBytes(24)];
 const webhookSecret = (key) => `whsec_${key.toString("base64")}`;
 

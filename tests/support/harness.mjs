@@ -59,7 +59,12 @@ const key = () => randomBytes(32).toString("base64");
 
 async function surroundings() {
   const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ origin: UI })]);
-  const secrets = { TOKEN_CHECK_KEY: key(), CREDENTIAL_KEY: key(), USAGE_LOG_KEY: key() };
+  const secrets = {
+    TOKEN_CHECK_KEY: key(),
+    CREDENTIAL_KEY: key(),
+    DERIVE_KEY: key(),
+    USAGE_LOG_KEY: key(),
+  };
   const vars = {
     gateway: { ALLOW_INSECURE_UPSTREAMS: "true", USAGE_FLUSH_MS: "100", LOG_CALLS: "false" },
     api: {

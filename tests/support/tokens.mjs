@@ -23,6 +23,23 @@ export function mintToken(checkKey) {
   return signed + base62(tag.subarray(0, 8), 6);
 }
 
+/** Derives a token from one, under the base64 key. `lines` replaces the lines of the payload by their names. */
+export function deriveToken(parent, deriveKey, lines = {}) {
+  const { version, hash, ends_at, calls, ip, nonce, scopes } = {
+    version: "1",
+    hash: sha256(parent),
+    ends_at: Date.now() + 3_600_000,
+    calls: "",
+    ip: "",
+    nonce: base62(randomBytes(8), 11),
+    scopes: ["*"],
+    ...lines,
+  };
+  const payload = [version, hash, ends_at, calls, ip, nonce, ...scopes].join("\n");
+  const signed = `ntd_${Buffer.from(payload).toString("base64url")}`;
+  return signed + createHmac("sha256", Buffer.from(deriveKey, "base64")).update(signed).digest("base64url");
+}
+
 /** Mints a token of the earlier system's form. */
 export const mintLegacyToken = () => `ntk_${randomBytes(32).toString("base64url")}`;
 

@@ -23,7 +23,12 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
   const [gateway, api, ui, issuerPort] = await freePorts(4);
   const origin = `http://localhost:${ui}`;
   const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ port: issuerPort, origin })]);
-  const secrets = { TOKEN_CHECK_KEY: key(), CREDENTIAL_KEY: key(), USAGE_LOG_KEY: key() };
+  const secrets = {
+    TOKEN_CHECK_KEY: key(),
+    CREDENTIAL_KEY: key(),
+    DERIVE_KEY: key(),
+    USAGE_LOG_KEY: key(),
+  };
   const limits = strictVars(strict);
   const workers = await startWorkers(
     { gateway, api, ui, issuer: issuerPort },

@@ -81,6 +81,7 @@ pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
         limits,
         team_budget,
         inject_faults: token.inject_faults,
+        may_derive: token.may_derive,
         version: token.version,
     })
 }
@@ -213,6 +214,7 @@ mod tests {
             team_budget: Some(r#"{"cost_micros_per_day":7}"#.into()),
             zone: Some(r#"{"name":"Asia/Taipei","offset_ms":28800000}"#.into()),
             inject_faults: true,
+            may_derive: true,
             expires_at: None,
             state,
             version: 3,

@@ -273,6 +273,7 @@ mod tests {
                 team_budget: domain::limit::Limits::default(),
                 zone: domain::limit::ledger::Zone::default(),
                 inject_faults: false,
+                may_derive: false,
                 version: 7,
             },
             ttl_s: None,

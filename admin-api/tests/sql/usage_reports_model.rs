@@ -54,6 +54,7 @@ impl Dice {
             token_id: format!("tok_{team}{token}").into(),
             team: format!("team-{team}").into(),
             secret: None,
+            derived: None,
             // Ids of which one is the beginning of another.
             route_id: (route > 0)
                 .then(|| format!("rte_{}", "1".repeat(usize::try_from(route).unwrap())).into()),

@@ -37,6 +37,7 @@ pub fn call(id: &str, at: UnixMs, token: u64, route: u64) -> UsageEvent {
         token_id: format!("tok_{token:024}").into(),
         team: format!("team-{}", token % 5).into(),
         secret: Some("0123456789ab".into()),
+        derived: None,
         route_id: Some(format!("rte_{route:024}").into()),
         route_path: Some(format!("/api/service-{route}").into()),
         path: format!("/api/service-{route}/items").into(),

@@ -34,6 +34,8 @@ pub struct NewToken {
     pub limits: Limits,
     /// Whether calls may ask for faults.
     pub inject_faults: bool,
+    /// Whether other tokens may be derived from it.
+    pub may_derive: bool,
 }
 
 /// A change that has passed its checks; `None` leaves a field unchanged.
@@ -53,6 +55,8 @@ pub struct TokenChange {
     pub limits: Option<Limits>,
     /// Whether calls may ask for faults.
     pub inject_faults: Option<bool>,
+    /// Whether other tokens may be derived from it.
+    pub may_derive: Option<bool>,
 }
 
 impl CreateTokenRequest {
@@ -75,6 +79,7 @@ impl CreateTokenRequest {
             ip_allow: check_ip_allow(&self.ip_allow, &mut errors),
             limits: check_limits(self.limits, &mut errors),
             inject_faults: self.inject_faults,
+            may_derive: self.may_derive,
         };
         if errors.is_empty() { Ok(token) } else { Err(errors) }
     }
@@ -93,6 +98,7 @@ impl UpdateTokenRequest {
             ip_allow: self.ip_allow.map(|list| check_ip_allow(&list, &mut errors)),
             limits: self.limits.map(|limits| check_limits(limits, &mut errors)),
             inject_faults: self.inject_faults,
+            may_derive: self.may_derive,
         };
         if errors.is_empty() { Ok(change) } else { Err(errors) }
     }

@@ -36,6 +36,9 @@ pub struct CreateTokenRequest {
     /// Whether calls may ask the gateway to inject faults, to test a workflow.
     #[serde(default)]
     pub inject_faults: bool,
+    /// Whether other tokens may be derived from it, narrower and for an hour at most, by those who hold it.
+    #[serde(default)]
+    pub may_derive: bool,
 }
 
 /// Only the fields that are present change; `null` clears a field that may be empty.
@@ -67,6 +70,9 @@ pub struct UpdateTokenRequest {
     /// Whether calls may ask the gateway to inject faults, to test a workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inject_faults: Option<bool>,
+    /// Whether other tokens may be derived from it, narrower and for an hour at most, by those who hold it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_derive: Option<bool>,
 }
 
 /// Distinguishes `null` (`Some(None)`) from absent (`None`).

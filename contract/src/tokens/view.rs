@@ -51,6 +51,9 @@ pub struct TokenView {
     pub limits: Limits,
     /// Whether calls may ask the gateway to inject faults, to test a workflow.
     pub inject_faults: bool,
+    /// Whether other tokens may be derived from it, narrower and for an hour at most, by those who hold it.
+    #[serde(default)]
+    pub may_derive: bool,
     /// Fields whose stored value this version cannot read; they show as empty. An edit
     /// is refused unless it sets each of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

@@ -75,6 +75,10 @@ pub struct CallView {
     pub token_id: TokenId,
     /// Current name of the token; `null` if it is not in the database.
     pub token_name: Option<String>,
+    /// The nonce of the token derived from it that made the call, or that the call derived; `null` for the token's own
+    /// calls.
+    #[serde(default)]
+    pub derived: Option<String>,
     /// The team that the token belonged to.
     pub team_id: TeamId,
     /// The route that matched; `null` if none did.

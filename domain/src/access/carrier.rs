@@ -1,7 +1,8 @@
 //! Carriers: the headers in which a client sends its token, and the token in them.
 
+use super::derived::Bearer;
 use crate::keys::KeyRing;
-use crate::token::{Form, PREFIX, SIGNED_LEN, TokenSecret};
+use crate::token::{Form, PREFIX, SIGNED_LEN, TokenSecret, begins_as_ours};
 
 /// The header that held our token. It is removed before the call goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl Carrier {
     }
 
     /// Returns the token in this header's value. `X-API-Key` is always ours. The others are only if the value begins with
-    /// `ntk_`, because vendors' own clients send other keys there.
+    /// `ntk_` or `ntd_`, because vendors' own clients send other keys there.
     pub fn token_in(self, value: &str) -> Option<&str> {
         match self {
             Self::XApiKey => Some(value.trim()).filter(|v| !v.is_empty()),
@@ -45,9 +46,9 @@ impl Carrier {
                 if scheme.eq_ignore_ascii_case(SIGV4_SCHEME) {
                     return token_in_signature(token);
                 }
-                (scheme.eq_ignore_ascii_case("bearer") && token.starts_with(PREFIX)).then_some(token)
+                (scheme.eq_ignore_ascii_case("bearer") && begins_as_ours(token.as_bytes())).then_some(token)
             }
-            Self::ApiKey | Self::XGoogApiKey => Some(value.trim()).filter(|v| v.starts_with(PREFIX)),
+            Self::ApiKey | Self::XGoogApiKey => Some(value.trim()).filter(|v| begins_as_ours(v.as_bytes())),
             Self::WebSocketProtocol => value.split(',').find_map(token_in_protocol),
         }
     }
@@ -68,19 +69,41 @@ pub enum NotPresented {
 /// right. A legacy token, which has no check, counts only if there is no such token. The first one found decides: if it
 /// has expired or was revoked the call is refused and no other is tried, so that nobody unknowingly uses another token
 /// than the one they mean.
-pub fn presented<T: AsRef<str>>(
-    header: impl Fn(&str) -> Option<T>,
+pub fn presented<H: AsRef<str>>(
+    header: impl Fn(&str) -> Option<H>,
     keys: &KeyRing,
 ) -> Result<(Carrier, TokenSecret), NotPresented> {
+    first(header, |text| {
+        let token = TokenSecret::parse(text, keys).ok()?;
+        Some((token.form(), token))
+    })
+}
+
+/// The same for a token that was derived from one, too.
+pub fn presented_or_derived<H: AsRef<str>>(
+    header: impl Fn(&str) -> Option<H>,
+    keys: &KeyRing,
+    derive_keys: Option<&KeyRing>,
+) -> Result<(Carrier, Bearer), NotPresented> {
+    first(header, |text| {
+        let bearer = Bearer::parse(text, keys, derive_keys)?;
+        Some((bearer.form(), bearer))
+    })
+}
+
+fn first<H: AsRef<str>, T>(
+    header: impl Fn(&str) -> Option<H>,
+    parse: impl Fn(&str) -> Option<(Form, T)>,
+) -> Result<(Carrier, T), NotPresented> {
     let mut refused = NotPresented::Missing;
     let mut legacy = None;
     for carrier in Carrier::ALL {
         let Some(value) = header(carrier.header()) else { continue };
         let Some(text) = carrier.token_in(value.as_ref()) else { continue };
-        match TokenSecret::parse(text, keys) {
-            Ok(token) if token.form() == Form::Current => return Ok((carrier, token)),
-            Ok(token) => legacy = legacy.or(Some((carrier, token))),
-            Err(_) => refused = NotPresented::Invalid,
+        match parse(text) {
+            Some((Form::Current, token)) => return Ok((carrier, token)),
+            Some((Form::Legacy, token)) => legacy = legacy.or(Some((carrier, token))),
+            None => refused = NotPresented::Invalid,
         }
     }
     legacy.ok_or(refused)
@@ -92,14 +115,14 @@ const SIGV4_SCHEME: &str = "AWS4-HMAC-SHA256";
 /// check is enough.
 fn token_in_signature(parameters: &str) -> Option<&str> {
     let credential = parameters.split(',').find_map(|part| part.trim().strip_prefix("Credential="))?;
-    credential.split('/').next().filter(|id| id.starts_with(PREFIX))
+    credential.split('/').next().filter(|id| begins_as_ours(id.as_bytes()))
 }
 
 /// Returns the token in one offered protocol: alone, or after a vendor's prefix as `OpenAI`'s clients write it,
 /// `openai-insecure-api-key.ntk_…`.
 fn token_in_protocol(protocol: &str) -> Option<&str> {
     let last = protocol.trim().rsplit('.').next().unwrap_or_default();
-    last.starts_with(PREFIX).then_some(last)
+    begins_as_ours(last.as_bytes()).then_some(last)
 }
 
 /// How `OpenAI`'s clients send a key as an offered protocol.
@@ -121,12 +144,12 @@ pub fn protocols_without_token(offered: &str, has_credential: bool) -> Option<St
 /// forwarded.
 pub fn holds_token(text: &str) -> bool {
     // Every header of every call is looked at, and nearly none has it.
-    if !text.as_bytes().windows(PREFIX.len()).any(|window| window == PREFIX.as_bytes()) {
+    if !text.as_bytes().windows(PREFIX.len()).any(begins_as_ours) {
         return false;
     }
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    text.match_indices(PREFIX).any(|(at, _)| {
-        let (before, from) = text.split_at(at);
+    let starts = text.as_bytes().windows(PREFIX.len()).enumerate().filter(|(_, window)| begins_as_ours(window));
+    starts.filter_map(|(at, _)| text.split_at_checked(at)).any(|(before, from)| {
         let is_word = !before.ends_with(is_part);
         is_word || from.find(|c| !is_part(c)).unwrap_or(from.len()) >= SIGNED_LEN
     })
@@ -202,7 +225,7 @@ mod tests {
     fn a_second_token_is_seen_in_any_form() {
         let whole = format!("sk-ntk_{}", "x".repeat(43));
         let texts =
-            ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x", "\"ntk_x\"", "key=ntk_x", &whole];
+            ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x", "\"ntk_x\"", "key=ntk_x", "Bearer ntd_x", "key=ntd_x", &whole];
         for text in texts {
             assert!(holds_token(text), "{text}");
         }

@@ -32,6 +32,11 @@ pub fn contains(networks: &[IpNet], ip: IpAddr) -> bool {
     networks.iter().any(|net| canonical(*net).contains(&ip))
 }
 
+/// Whether every address of `net` lies in one of the networks; an empty list holds all.
+pub fn is_within(net: &IpNet, networks: &[IpNet]) -> bool {
+    networks.is_empty() || networks.iter().any(|wider| canonical(*wider).contains(&canonical(*net)))
+}
+
 fn canonical(net: IpNet) -> IpNet {
     let mapped = |net: ipnet::Ipv6Net| {
         let length = net.prefix_len().checked_sub(MAPPED_BITS)?;

@@ -1,5 +1,6 @@
 //! Paths: a route's own and a request's, and when one lies below another.
 
+use super::exchange;
 use crate::encoding::{from_hex, percent_decode};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -45,7 +46,7 @@ impl FromStr for RoutePath {
                 return Err(InvalidRoutePath::Character);
             }
         }
-        if text == "/health" {
+        if text == "/health" || text == exchange::PATH {
             return Err(InvalidRoutePath::Reserved);
         }
         Ok(Self(text.to_owned()))
@@ -156,7 +157,7 @@ mod tests {
     fn paths_that_cannot_be_routes() {
         let long = format!("/{}", "x".repeat(200));
         for bad in
-            ["", "/", "api", "/a/", "/a//b", "/a/../b", "/a b", "/a?b", "/a%2Fb", "/a*", "/health", &long]
+            ["", "/", "api", "/a/", "/a//b", "/a/../b", "/a b", "/a?b", "/a%2Fb", "/a*", "/health", "/token", &long]
         {
             assert!(bad.parse::<RoutePath>().is_err(), "{bad:?}");
         }

@@ -64,6 +64,9 @@ pub struct TokenRecord {
     /// Whether its calls may ask for faults, to test a workflow.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inject_faults: bool,
+    /// Whether other tokens may be derived from it. Without it, those that were derived before are refused.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub may_derive: bool,
     /// Version of the token's row in D1 when the record was made.
     pub version: u64,
 }
@@ -107,7 +110,7 @@ impl TokenRecord {
 
     /// Fields that this version knows. A newer one that adds a field which narrows what a token may do
     /// writes `"critical": ["its_name"]` beside it, and versions without it here refuse the token.
-    pub(crate) const FIELDS: [&str; 15] = [
+    pub(crate) const FIELDS: [&str; 16] = [
         "v",
         "id",
         "name",
@@ -122,6 +125,7 @@ impl TokenRecord {
         "team_budget",
         "zone",
         "inject_faults",
+        "may_derive",
         "version",
     ];
 }

@@ -31,6 +31,8 @@ pub struct Facts {
     pub token: Option<Arc<TokenRecord>>,
     /// The first digits of the hash of its secret.
     pub secret: Option<String>,
+    /// The nonce of the derived token, if one made the call.
+    pub derived: Option<String>,
     /// The route that the path leads to.
     pub route: Option<Arc<Route>>,
     /// Time to the decision, in ms.
@@ -91,6 +93,7 @@ pub fn event(
         token_id: token.id.clone(),
         team: token.team.clone(),
         secret: facts.secret.as_deref().map(Into::into),
+        derived: facts.derived.as_deref().map(Into::into),
         route_id: route.map(|rule| rule.id.clone()),
         route_path: route.map(|rule| rule.path.as_str().into()),
         path: head.url().path().as_str().into(),

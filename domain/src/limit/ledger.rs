@@ -14,13 +14,14 @@
 //! passed, and what is unused comes back with the next report.
 
 mod amounts;
+mod derived;
 mod lend;
 mod period;
 mod saved;
 mod team;
 
 pub use super::wire::{
-    Ask, Command, Granted, Lease, LimitUse, Limited, Report, Settlement, Slice, Take, TeamBudget, Wish,
+    Ask, Command, DerivedCall, Granted, Lease, LimitUse, Limited, Report, Settlement, Slice, Take, TeamBudget, Wish,
     headers, retry_after_s,
 };
 pub use super::zone::Zone;
@@ -30,6 +31,7 @@ use super::{LimitKind, Limits, Measure, Period};
 use crate::stored::Unread;
 use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, UnixMs};
 use amounts::Amounts;
+use derived::Counted;
 use lend::Holder;
 use period::Spent;
 use saved::{Ahead, Saved};
@@ -99,6 +101,8 @@ pub struct Ledger {
     late: BTreeMap<String, Late>,
     /// `None` while no team's budget counts.
     team: Option<Credit>,
+    /// Calls of derived tokens that may make only so many, by their nonces.
+    derived: BTreeMap<String, Counted>,
     /// The latest time seen: a clock that steps back must not free anything.
     clock: UnixMs,
     zone: Zone,

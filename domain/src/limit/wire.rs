@@ -207,6 +207,22 @@ pub struct Slice {
     pub zone: Zone,
 }
 
+/// A call of a derived token that may make only so many.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DerivedCall {
+    /// The call's id.
+    pub call: String,
+    /// The derived token.
+    pub nonce: String,
+    /// The most calls that it may make.
+    pub calls: u64,
+    /// When it ends, unix ms. Its count is kept until then.
+    pub ends_at: UnixMs,
+    /// Whether the call was refused by a limit, and counts no more.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub is_refused: bool,
+}
+
 /// A question to the ledger's keeper.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -228,6 +244,8 @@ pub enum Command {
         #[serde(default, skip_serializing_if = "Zone::is_utc")]
         zone: Zone,
     },
+    /// May a derived token make this call, or did a limit refuse it after all? The response is whether it may.
+    Derived(DerivedCall),
     /// The token is revoked: nothing of the ledger is needed any more. The response is `true`.
     Forget,
 }

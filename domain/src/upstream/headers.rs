@@ -6,7 +6,7 @@ pub mod search;
 
 use crate::access::carrier::holds_token;
 use crate::access::carrier::{Carrier, protocols_without_token};
-use crate::token::PREFIX;
+use crate::token::begins_as_ours;
 use crate::upstream::{filter_query, restore_cookies};
 use search::Guarded;
 
@@ -150,7 +150,7 @@ pub fn request_id(given: Option<&str>, random: [u8; 16]) -> String {
         Some(id)
             if (8..=64).contains(&id.len())
                 && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'))
-                && !id.starts_with(PREFIX) =>
+                && !begins_as_ours(id.as_bytes()) =>
         {
             id.to_owned()
         }
@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn request_ids_are_kept_only_when_harmless() {
         assert_eq!(request_id(Some("run-12345"), [0; 16]), "run-12345");
-        for given in [None, Some("short"), Some("a b c d e f"), Some("ntk_abcdefgh")] {
+        for given in [None, Some("short"), Some("a b c d e f"), Some("ntk_abcdefgh"), Some("ntd_abcdefgh")] {
             assert!(request_id(given, [1; 16]).starts_with("req_"));
         }
     }

@@ -25,9 +25,10 @@ pub enum Auth {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretName(String);
 
-const OWN_SECRETS: [&str; 7] = [
+const OWN_SECRETS: [&str; 8] = [
     "TOKEN_CHECK_KEY",
     "CREDENTIAL_KEY",
+    "DERIVE_KEY",
     "USAGE_LOG_KEY",
     "CLERK_SECRET_KEY",
     "CLERK_WEBHOOK_SECRET",

@@ -95,6 +95,7 @@ pub(crate) fn token_record(value: &Value, hash: &TokenHash) -> Result<TokenRecor
         team_budget: Limits::default(),
         zone: Zone::default(),
         inject_faults: false,
+        may_derive: false,
         version: 0,
     })
 }

@@ -60,6 +60,7 @@ impl DurableObject for TokenLimiter {
                 to_json(&true)
             }),
             Command::Uses { limits, zone } => self.with(|ledger| to_json(&ledger.uses(&limits, zone, now()))),
+            Command::Derived(asked) => self.with(|ledger| to_json(&ledger.count_derived(&asked, now()))),
             Command::Forget => self.forget().await,
         };
         let answer = answer?;

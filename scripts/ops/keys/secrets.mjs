@@ -7,7 +7,13 @@ import { fingerprints } from "./fingerprint.mjs";
 import { Stop, WORKERS } from "../stage/stage.mjs";
 
 /** Random secrets made here, with the Workers that have them. */
-export const KEYS = { TOKEN_CHECK_KEY: WORKERS, CREDENTIAL_KEY: WORKERS, USAGE_LOG_KEY: ["admin-api"] };
+export const KEYS = {
+  TOKEN_CHECK_KEY: WORKERS,
+  CREDENTIAL_KEY: WORKERS,
+  // The gateway signs with it; the admin API tells which one is at work.
+  DERIVE_KEY: WORKERS,
+  USAGE_LOG_KEY: ["admin-api"],
+};
 /** Secrets made by Clerk, only for the admin API; each is set if the environment has it. */
 export const CLERK = ["CLERK_SECRET_KEY", "CLERK_WEBHOOK_SECRET", "CLERK_JWT_KEY"];
 

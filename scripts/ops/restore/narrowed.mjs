@@ -117,6 +117,7 @@ export function narrowToken(then, now, thenTeam, nowTeam) {
     ip_allow: networks.json,
     limits: narrowerLimits(then.limits, now.limits, thenTeam?.limits, nowTeam?.limits),
     inject_faults: Math.min(then.inject_faults, now.inject_faults),
+    may_derive: Math.min(then.may_derive ?? 0, now.may_derive ?? 0),
   };
   const notes = [];
   if (scopes.isOpen) notes.push(`token ${now.id} (${now.name}): its scopes are the present ones`);

@@ -30,6 +30,7 @@ pub struct PublishedToken {
     /// JSON; `None` is UTC.
     pub zone: Option<String>,
     pub inject_faults: bool,
+    pub may_derive: bool,
     pub expires_at: Option<UnixMs>,
     pub state: TokenState,
     pub version: u64,
@@ -50,6 +51,7 @@ struct Token {
     team_budget: Option<String>,
     zone: Option<String>,
     inject_faults: u8,
+    may_derive: u8,
     expires_at: Option<UnixMs>,
     disabled_at: Option<UnixMs>,
     revoked_at: Option<UnixMs>,
@@ -111,6 +113,7 @@ fn publishable(row: Token, secrets: Vec<Result<Secret, StoreError>>) -> Result<P
         team_budget: row.team_budget,
         zone: row.zone,
         inject_faults: row.inject_faults == 1,
+        may_derive: row.may_derive == 1,
         expires_at: row.expires_at,
         version: row.version,
         updated_at: row.updated_at,

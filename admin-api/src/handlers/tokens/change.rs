@@ -75,6 +75,7 @@ fn changed(token: TokenView, change: TokenChange) -> TokenView {
         ip_allow: change.ip_allow.map_or(token.ip_allow, texts),
         limits: change.limits.map(|limits| limits.over(&token.limits)).unwrap_or(token.limits),
         inject_faults: change.inject_faults.unwrap_or(token.inject_faults),
+        may_derive: change.may_derive.unwrap_or(token.may_derive),
         ..token
     }
 }

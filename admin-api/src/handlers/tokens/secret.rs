@@ -76,7 +76,8 @@ async fn insert(
     let after = serde_json::json!({
         "name": token.name, "team_id": token.team, "description": token.description,
         "scopes": token.scopes, "expires_at": token.expires_at, "ip_allow": token.ip_allow,
-        "limits": token.limits, "inject_faults": token.inject_faults, "hint": secret.hint(),
+        "limits": token.limits, "inject_faults": token.inject_faults, "may_derive": token.may_derive,
+        "hint": secret.hint(),
     });
     let answered = |key| store::insert_answered(db, grant, key, id, secret, call.now);
     Change::new(call, db, grant)

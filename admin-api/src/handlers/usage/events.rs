@@ -63,6 +63,7 @@ fn view(names: &BTreeMap<String, String>, event: UsageEvent) -> CallView {
         id: event.id,
         at: event.at,
         token_id: event.token_id,
+        derived: event.derived.map(|nonce| nonce.to_string()),
         team_id: event.team,
         route_id: event.route_id,
         route_path: event.route_path.map(|path| path.to_string()),
@@ -168,6 +169,7 @@ const HEAD: &[&str] = &[
     "cache_write_tokens",
     "reasoning_tokens",
     "cost_micros",
+    "derived",
 ];
 
 fn push(text: &mut String, event: &CallView) {
@@ -201,6 +203,7 @@ fn push(text: &mut String, event: &CallView) {
         number(event.cache_write_tokens),
         number(event.reasoning_tokens),
         number(event.cost_micros),
+        event.derived.clone().unwrap_or_default(),
     ];
     push_row(text, cells.iter().map(String::as_str));
 }

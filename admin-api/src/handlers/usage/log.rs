@@ -128,6 +128,7 @@ fn event_of(
         gateway_ms: 0,
         duration_ms: None,
         secret: None,
+        derived: None,
         bytes_in: None,
         bytes_out: None,
         client_ip: request.ip_address.as_deref().map(Into::into),

@@ -288,6 +288,7 @@ fn record_of(token: &TokenView, cap: Option<&[String]>) -> Option<TokenRecord> {
         team_budget: Limits::default(),
         zone: Zone::default(),
         inject_faults: token.inject_faults,
+        may_derive: token.may_derive,
         version: token.version,
     })
 }

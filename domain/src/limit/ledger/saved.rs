@@ -5,6 +5,7 @@
 //! written down too much.
 
 use super::amounts::Amounts;
+use super::derived::Counted;
 use super::lend::{Holder, LONGEST_MS};
 use super::{Ask, LEASE_MS, Late, Ledger, Reservation, Sliding, Spent, Zone, team::Credit, windows};
 use crate::limit::{LimitKind, Limits, Measure};
@@ -197,6 +198,8 @@ pub(super) struct Saved {
     late: BTreeMap<String, Late>,
     #[serde(skip_serializing_if = "Option::is_none")]
     team: Option<Credit>,
+    #[serde(skip_serializing_if = "is_empty")]
+    derived: BTreeMap<String, Counted>,
     clock: UnixMs,
     #[serde(skip_serializing_if = "Zone::is_utc")]
     zone: Zone,
@@ -218,6 +221,7 @@ impl From<Saved> for Ledger {
             open: saved.open,
             late: saved.late,
             team: saved.team,
+            derived: saved.derived,
             clock: saved.clock,
             zone: saved.zone,
             unread: saved.unread,
@@ -255,6 +259,7 @@ impl From<Ledger> for Saved {
             open,
             late: ledger.late,
             team: ledger.team,
+            derived: ledger.derived,
             clock: ledger.clock,
             zone: ledger.zone,
             block,

@@ -80,6 +80,7 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             gateway_ms: 0,
             duration_ms: None,
             secret: None,
+            derived: None,
             bytes_in: None,
             bytes_out: None,
             client_ip: text(row, &["ip_address"]).map(Into::into),

@@ -1,0 +1,107 @@
+//! The calls of derived tokens that may make only so many. Their parent's ledger counts them, so the count is exact.
+
+use super::Ledger;
+use crate::limit::wire::DerivedCall;
+use crate::time::UnixMs;
+use serde::{Deserialize, Serialize};
+
+/// The most derived tokens that are counted at once. Further ones may make no call until others have ended.
+const MOST: usize = 1_000;
+
+/// The calls of one derived token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Counted {
+    used: u64,
+    ends_at: UnixMs,
+}
+
+impl Ledger {
+    /// Counts a call of a derived token, and returns whether it may be made. The same call counts once, so it may be
+    /// asked for again. One that a limit refused counts no more.
+    pub fn count_derived(&mut self, asked: &DerivedCall, now: UnixMs) -> bool {
+        let now = self.advance(now);
+        self.derived.retain(|_, counted| counted.ends_at > now);
+        let call = format!("{}/{}", asked.nonce, asked.call);
+        let is_known = self.known.iter().any(|known| known.call == call && !known.has_ended);
+        if asked.is_refused {
+            if is_known {
+                self.known.retain(|known| known.call != call);
+                if let Some(counted) = self.derived.get_mut(&asked.nonce) {
+                    counted.used = counted.used.saturating_sub(1);
+                }
+                self.ahead.change(true);
+            }
+            return false;
+        }
+        if is_known {
+            return true;
+        }
+        if asked.ends_at <= now || (self.derived.len() >= MOST && !self.derived.contains_key(&asked.nonce)) {
+            return false;
+        }
+        let counted = self.derived.entry(asked.nonce.clone()).or_default();
+        counted.ends_at = asked.ends_at;
+        if counted.used >= asked.calls {
+            return false;
+        }
+        counted.used += 1;
+        self.remember(&call, false, now);
+        self.ahead.change(true);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::HOUR_MS;
+
+    fn asked(call: &str, nonce: &str) -> DerivedCall {
+        DerivedCall { call: call.into(), nonce: nonce.into(), calls: 2, ends_at: HOUR_MS, is_refused: false }
+    }
+
+    fn restarted(ledger: &Ledger) -> Ledger {
+        serde_json::from_str(&serde_json::to_string(ledger).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_derived_token_makes_as_many_calls_as_it_may_also_after_a_restart() {
+        let mut ledger = Ledger::default();
+        assert!(ledger.count_derived(&asked("a", "n"), 1));
+        assert!(ledger.needs_saving(1), "before the response goes out");
+        ledger.go_ahead(1);
+        assert!(ledger.count_derived(&asked("a", "n"), 2), "asked for again");
+        assert!(!ledger.needs_saving(2));
+        let mut ledger = restarted(&ledger);
+        assert!(ledger.count_derived(&asked("b", "n"), 3));
+        assert!(!ledger.count_derived(&asked("c", "n"), 4));
+        assert!(ledger.count_derived(&asked("c", "other"), 4), "each is counted by itself");
+    }
+
+    #[test]
+    fn a_call_that_a_limit_refused_can_be_made_once_more() {
+        let mut ledger = Ledger::default();
+        let refused = DerivedCall { is_refused: true, ..asked("a", "n") };
+        for call in ["a", "b"] {
+            assert!(ledger.count_derived(&asked(call, "n"), 1));
+        }
+        for _ in 0..3 {
+            assert!(!ledger.count_derived(&refused, 2));
+        }
+        assert!(ledger.count_derived(&asked("c", "n"), 3));
+        assert!(!ledger.count_derived(&asked("d", "n"), 3), "taken back once");
+    }
+
+    #[test]
+    fn the_counts_are_bounded_and_forgotten_at_their_end() {
+        let mut ledger = Ledger::default();
+        for n in 0..MOST {
+            assert!(ledger.count_derived(&asked("a", &n.to_string()), 1));
+        }
+        assert!(!ledger.count_derived(&asked("a", "more"), 1));
+        assert!(ledger.count_derived(&asked("b", "7"), 1));
+        assert!(!ledger.count_derived(&asked("b", "8"), HOUR_MS), "it has ended");
+        assert!(ledger.derived.is_empty());
+    }
+}
