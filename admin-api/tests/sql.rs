@@ -173,6 +173,7 @@ fn with_token(db: &Connection) {
             "[]",
             None::<&str>,
             0,
+            0,
             None::<i64>,
             "u",
             1

@@ -20,16 +20,25 @@ fn quoted(text: &str) -> String {
 /// Returns a text that n8n's canvas accepts as one HTTP Request node. It holds no token: the node needs a
 /// "Header Auth" credential, which n8n keeps.
 pub fn n8n_node(id: &str, name: &str, method: &str, url: &str) -> String {
-    let node = json!({
+    pretty(&node(id, name, method, url, json!({})))
+}
+
+/// Makes a node of the common parameters and `more`.
+fn node(id: &str, name: &str, method: &str, url: &str, more: Value) -> Value {
+    let mut parameters = json!({
+        "method": method,
+        "url": url,
+        "authentication": "genericCredentialType",
+        "genericAuthType": "httpHeaderAuth",
+        // n8n sends the token along when it follows a redirect to another host.
+        "options": { "redirect": { "redirect": { "followRedirects": false } } },
+    });
+    if let (Some(all), Value::Object(more)) = (parameters.as_object_mut(), more) {
+        all.extend(more);
+    }
+    json!({
         "nodes": [{
-            "parameters": {
-                "method": method,
-                "url": url,
-                "authentication": "genericCredentialType",
-                "genericAuthType": "httpHeaderAuth",
-                // n8n sends the token along when it follows a redirect to another host.
-                "options": { "redirect": { "redirect": { "followRedirects": false } } },
-            },
+            "parameters": parameters,
             "type": "n8n-nodes-base.httpRequest",
             "typeVersion": 4.2,
             "position": [0, 0],
@@ -38,8 +47,36 @@ pub fn n8n_node(id: &str, name: &str, method: &str, url: &str) -> String {
         }],
         "connections": {},
         "pinData": {},
+    })
+}
+
+/// The parameters of a request for a derived token that holds for ten minutes.
+fn exchange(scope: &str) -> [(&'static str, String); 4] {
+    [
+        ("grant_type", "urn:ietf:params:oauth:grant-type:token-exchange".to_owned()),
+        ("subject_token_type", "urn:ietf:params:oauth:token-type:access_token".to_owned()),
+        // OAuth's scopes hold no space: `GET:/api/x/*`.
+        ("scope", scope.replacen(' ', ":", 1)),
+        ("expires_in", "600".to_owned()),
+    ]
+}
+
+/// Returns a `curl` command that derives a token with `scope`.
+pub fn exchange_curl(gateway: &str, scope: &str) -> String {
+    let parameters = exchange(scope)
+        .map(|(name, value)| format!("--data-urlencode {}", quoted(&format!("{name}={value}"))));
+    format!("{} {}", curl("POST", &format!("{gateway}/token"), TOKEN_VARIABLE), parameters.join(" "))
+}
+
+/// Returns an HTTP Request node that derives a token with `scope`; like [`n8n_node`], it holds no token.
+pub fn exchange_node(id: &str, gateway: &str, scope: &str) -> String {
+    let parameters = exchange(scope).map(|(name, value)| json!({ "name": name, "value": value }));
+    let body = json!({
+        "sendBody": true,
+        "contentType": "form-urlencoded",
+        "bodyParameters": { "parameters": parameters },
     });
-    pretty(&node)
+    pretty(&node(id, "Derive a token", "POST", &format!("{gateway}/token"), body))
 }
 
 pub fn pretty(value: &Value) -> String {
@@ -66,6 +103,21 @@ mod tests {
             serde_json::from_str(&n8n_node("1", "Open AI", "GET", "https://gw.example/a")).unwrap();
         assert_eq!(node["nodes"][0]["parameters"]["genericAuthType"], "httpHeaderAuth");
         assert_eq!(node["nodes"][0]["type"], "n8n-nodes-base.httpRequest");
+    }
+
+    #[test]
+    fn a_derived_token_is_asked_for_with_a_scope_that_has_no_space() {
+        let command = exchange_curl("https://gw.example", "GET /api/x/*");
+        assert!(command.starts_with(r#"curl -X POST 'https://gw.example/token' -H "X-API-Key: $TOKEN" "#));
+        assert!(command.contains("--data-urlencode 'scope=GET:/api/x/*'"), "{command}");
+        let node: Value = serde_json::from_str(&exchange_node("1", "https://gw.example", "*")).unwrap();
+        let parameters = &node["nodes"][0]["parameters"];
+        assert_eq!(
+            (&parameters["contentType"], &parameters["sendBody"]),
+            (&json!("form-urlencoded"), &json!(true))
+        );
+        assert_eq!(parameters["bodyParameters"]["parameters"][2], json!({ "name": "scope", "value": "*" }));
+        assert_eq!(parameters["genericAuthType"], "httpHeaderAuth");
     }
 
     #[test]

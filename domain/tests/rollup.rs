@@ -23,6 +23,7 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         gateway_ms: latency_ms / 2,
         duration_ms: None,
         secret: None,
+        derived: None,
         bytes_in: bytes,
         bytes_out: bytes,
         client_ip: None,

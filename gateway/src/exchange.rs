@@ -74,10 +74,11 @@ async fn read(call: &Call) -> Handled<Result<Asked, Refused>> {
 fn subject(call: &Call, asked: &Asked) -> Result<TokenHash, Refused> {
     let config = &call.config;
     let bearer = match &asked.subject {
-        Some(text) => Bearer::parse(text.expose(), &config.check_keys, config.derive_keys.as_ref()).ok_or_else(|| {
-            meter::count_unknown_token();
-            GatewayError::InvalidApiKey
-        }),
+        Some(text) => Bearer::parse(text.expose(), &config.check_keys, config.derive_keys.as_ref())
+            .ok_or_else(|| {
+                meter::count_unknown_token();
+                GatewayError::InvalidApiKey
+            }),
         None => present(call).map(|(_, bearer)| bearer).map_err(|failure| failure.error),
     };
     match bearer.map_err(Refused::subject)? {
@@ -87,8 +88,14 @@ fn subject(call: &Call, asked: &Asked) -> Result<TokenHash, Refused> {
     }
 }
 
-async fn judge(call: &Call, asked: &Asked, parent: &TokenHash, keys: &KeyRing) -> Handled<Result<Issued, Refused>> {
-    let record = call.store().token(parent, Form::Current).await.map_err(|cause| GatewayError::from(&cause))?;
+async fn judge(
+    call: &Call,
+    asked: &Asked,
+    parent: &TokenHash,
+    keys: &KeyRing,
+) -> Handled<Result<Issued, Refused>> {
+    let record =
+        call.store().token(parent, Form::Current).await.map_err(|cause| GatewayError::from(&cause))?;
     let Some(record) = record else {
         meter::count_unknown_token();
         return Ok(Err(Refused::subject(GatewayError::InvalidApiKey)));

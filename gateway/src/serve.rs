@@ -166,7 +166,9 @@ async fn find_route(call: &Call) {
 /// Has the call counted, or refused.
 async fn admit(call: &Call, permit: &Permit, derived: Option<&Derived>, ask: Ask) -> Handled<()> {
     let counted = match derived {
-        Some(derived) => Box::pin(derived_calls::take(permit, derived, &call.arrival.call_id, &call.store())).await?,
+        Some(derived) => {
+            Box::pin(derived_calls::take(permit, derived, &call.arrival.call_id, &call.store())).await?
+        }
         None => None,
     };
     let admission = match limiter::take_leased(permit, ask, call.now.get()) {

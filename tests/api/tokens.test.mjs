@@ -90,6 +90,7 @@ test("400 and 422: every bad field is named and nothing is written", async () =>
     [{ limits: { calls_per_week: 5 } }, "limits.calls_per_week"],
     [{ limits: 5 }, "limits"],
     [{ inject_faults: "yes" }, "inject_faults"],
+    [{ may_derive: 1 }, "may_derive"],
     [{ surprise: true }, "surprise"],
   ]) {
     const answer = await create("admin", more);
@@ -230,15 +231,16 @@ test("limits are kept, published with the team's defaults, and cleared by null",
     const made = await create("developer", {
       limits: { calls_per_minute: 10, cost_micros_per_day: 5_000_000 },
       inject_faults: true,
+      may_derive: true,
     });
     assert.equal(made.status, 201, JSON.stringify(made.body));
     assert.deepEqual(
-      [made.body.limits, made.body.inject_faults],
-      [{ calls_per_minute: 10, cost_micros_per_day: 5_000_000 }, true],
+      [made.body.limits, made.body.inject_faults, made.body.may_derive],
+      [{ calls_per_minute: 10, cost_micros_per_day: 5_000_000 }, true, true],
     );
     const inForce = { calls_per_minute: 10, concurrent_calls: 3, cost_micros_per_day: 5_000_000 };
     const record = await recordOf(made.body.token);
-    assert.deepEqual([record.limits, record.inject_faults], [inForce, true]);
+    assert.deepEqual([record.limits, record.inject_faults, record.may_derive], [inForce, true, true]);
     const limits = await as(system, "viewer", "GET", `/api/tokens/${made.body.id}/limits`);
     assert.deepEqual([limits.status, limits.body.limits], [200, inForce]);
     assert.equal((await as(system, "newcomer", "GET", `/api/tokens/${made.body.id}/limits`)).status, 404);
@@ -248,12 +250,14 @@ test("limits are kept, published with the team's defaults, and cleared by null",
     const cleared = await as(system, "manager", "PUT", `/api/tokens/${made.body.id}`, {
       limits: null,
       inject_faults: false,
+      may_derive: false,
     });
+    assert.equal(cleared.body.may_derive, false);
     assert.deepEqual([cleared.status, cleared.body.limits, cleared.body.inject_faults], [200, {}, false]);
     const after = await recordOf(made.body.token);
     assert.deepEqual(
-      [after.limits, after.inject_faults],
-      [{ calls_per_minute: 60, concurrent_calls: 3 }, undefined],
+      [after.limits, after.inject_faults, after.may_derive],
+      [{ calls_per_minute: 60, concurrent_calls: 3 }, undefined, undefined],
     );
     const entries = (await as(system, "admin", "GET", `/api/dashboard/audit-logs?entity_id=${made.body.id}`))
       .body.items;

@@ -1,4 +1,5 @@
-// No response header holds the route's credential, of whatever kind, in whatever header, in whatever encoding. A vendor
+// No response header holds the route's credential, of whatever kind, in whatever header, in whatever encoding, and nothing
+// that the gateway sends or logs holds the token of the call. A vendor
 // echoes it; what the client receives is decoded in every way that a client could.
 import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
@@ -6,6 +7,7 @@ import { after, before, test } from "node:test";
 import { listen } from "../../local/listen.mjs";
 import { keys } from "../support/aws.mjs";
 import { eventually, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
+import { deriveToken } from "../support/tokens.mjs";
 
 /** The credentials, and the secrets that must stay with the vendor. */
 const SECRET = 'vendor"secret&/+1<x>';
@@ -103,6 +105,7 @@ const HEADERS = [
 
 let system;
 let vendor;
+let url;
 let token;
 /** What the vendor says to a request: headers, and the reason in the line of its status. */
 /** @type {(incoming: any) => { headers: string[], reason?: string }} */
@@ -119,8 +122,8 @@ before(async () => {
     response.writeHead(200, reason, [...headers, "X-Fine", "fine"]);
     response.end("{}");
   });
-  const url = `http://127.0.0.1:${await listen(vendor)}`;
-  system = await startOnSockets();
+  url = `http://127.0.0.1:${await listen(vendor)}`;
+  system = await startOnSockets({ gatewayVars: { LOG_CALLS: "true" } });
   const routes = Object.entries(KINDS).map(([name, [credential]]) => {
     const issuer = name.startsWith("oauth2") && { token_url: `${url}/token` };
     return [`/api/${name}`, url, { credential: { ...credential, ...issuer } }];
@@ -228,4 +231,98 @@ test("a request that comes back whole in headers gives nothing away, its signatu
     found.push(...parts.map((part) => `${kind}: ${part}`));
   }
   assert.deepEqual(found, []);
+});
+
+test("a token, derived or not, reaches no upstream, no log line and no response, wherever a client puts it", async () => {
+  const parent = await putToken(system, { may_derive: true, scopes: ["/api/bearer/*", "/api/plain/*"] });
+  const child = deriveToken(parent, system.secrets.DERIVE_KEY);
+  await putRoutes(system, [
+    ["/api/bearer", url, { credential: KINDS.bearer[0], forward_cookies: true }],
+    ["/api/plain", url, { forward_cookies: true }],
+  ]);
+  const carriers = {
+    "x-api-key": (text) => text,
+    authorization: (text) => `Bearer ${text}`,
+    "api-key": (text) => text,
+    "x-goog-api-key": (text) => text,
+    "sec-websocket-protocol": (text) => `realtime, openai-insecure-api-key.${text}`,
+  };
+  /** @type {Record<string, (text: string) => Record<string, string>>} */
+  const copies = {
+    "a second carrier": (text) => ({ "x-api-key": text, authorization: `Bearer ${text}` }),
+    "a header of its own": (text) => ({ "x-own": text }),
+    "a cookie": (text) => ({ cookie: `a=1; t=${text}` }),
+    "Basic authorization": (text) => ({ authorization: `Basic ${btoa(`u:${text}`)}` }),
+    "a referer": (text) => ({ referer: `https://app.example/?key=${percent(text)}` }),
+    JSON: (text) => ({ "x-own": JSON.stringify({ key: text }) }),
+    base64: (text) => ({ "x-own": url64(`x${text}`) }),
+    "the id of the call": (text) => ({ "x-request-id": text.slice(0, 64) }),
+  };
+  /** @type {any} */
+  let sent;
+  say = ({ url: path, headers }) => {
+    sent = [path, ...Object.entries(headers).flat()].map(String);
+    return { headers: ["X-All", JSON.stringify(headers), "X-Url", path] };
+  };
+  const held = (texts, token) => leaks("", texts, [token, token.slice(0, 40), token.slice(-43)]);
+  const found = [];
+  const get = (kind, query, headers) =>
+    new Promise((resolve, reject) => {
+      const path = `/api/${kind}/x?${query}`;
+      request(`${system.urls.gateway}${path}`, { headers }, (response) => {
+        response.resume();
+        response.on("end", () => resolve({ status: response.statusCode, head: response.rawHeaders }));
+      })
+        .on("error", reject)
+        .end();
+    });
+  await eventually(async () => (await get("plain", "a=1", { "x-api-key": child })).status === 200, 11_000);
+  for (const token of [parent, child]) {
+    for (const kind of ["bearer", "plain"]) {
+      const calls = [
+        ...Object.entries(carriers).map(([name, form]) => [name, "a=1", { [name]: form(token) }]),
+        ...Object.entries(copies).map(([name, form]) => [
+          name,
+          "a=1",
+          { "x-api-key": token, ...form(token) },
+        ]),
+        ["the query", `key=${token}&b=2`, { "x-api-key": token }],
+        ["the query in percent", `key=${lower(token)}&b=2`, { "x-api-key": token }],
+      ];
+      for (const [what, query, headers] of calls) {
+        sent = undefined;
+        const { status, head } = await get(kind, query, headers);
+        assert.equal(status, 200, `${kind}, ${what}`);
+        assert.ok(sent, what);
+        for (const part of [...held(sent, token), ...held(head, token)])
+          found.push(`${kind}, ${what}: ${part}`);
+      }
+    }
+  }
+  assert.deepEqual(found, []);
+  // Errors and the endpoint that derives, too.
+  const exchange = (form) => ({
+    method: "POST",
+    body: new URLSearchParams({
+      grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+      subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+      ...form,
+    }),
+  });
+  const own = [];
+  for (const [where, init] of [
+    ["/api/nowhere", { headers: { "x-api-key": child } }],
+    ["/api/plain/x", { headers: { "x-api-key": `${child}x` } }],
+    ["/token", exchange({ subject_token: child })],
+    ["/token", exchange({ subject_token: parent, scope: `${child}:x` })],
+    ["/token", exchange({ subject_token: parent, ip: child })],
+  ]) {
+    const response = await system.gateway(where, init);
+    assert.ok(response.status >= 400);
+    own.push(await response.text(), ...[...response.headers].flat());
+  }
+  assert.deepEqual(held(own, child), []);
+  await eventually(() => system.logs().includes("/api/nowhere"));
+  assert.ok(!system.logs().includes(parent) && !system.logs().includes(child));
+  assert.deepEqual(held(system.logs().split("\n"), child), []);
 });

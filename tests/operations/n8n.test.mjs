@@ -9,8 +9,10 @@ import { root } from "../../scripts/setup.mjs";
 import { putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
 
 const text = (file) => readFileSync(path.join(root, file), "utf8");
-const workflow = JSON.parse(text("docs/n8n/token-manager-demo.json"));
-const node = (name) => workflow.nodes.find((one) => one.name === name);
+const [workflow, deriving] = ["demo", "derive"].map((name) =>
+  JSON.parse(text(`docs/n8n/token-manager-${name}.json`)),
+);
+const node = (name, of = workflow) => of.nodes.find((one) => one.name === name);
 
 /** The expressions of a node, each a function of its inputs in n8n. */
 function evaluate(expression, { json = undefined, settings, runIndex = 0 }) {
@@ -21,8 +23,9 @@ function evaluate(expression, { json = undefined, settings, runIndex = 0 }) {
   return expression.replace(/^=/, "").replace(/\{\{(.*?)\}\}/gs, (_, code) => value(code));
 }
 
+const published = JSON.parse(text("tests/support/n8n-http-request.json"));
+
 test("the workflow is complete: known nodes, connections between existing nodes, no token", () => {
-  const published = JSON.parse(text("tests/support/n8n-http-request.json"));
   const names = workflow.nodes.map((one) => one.name);
   assert.equal(new Set(names).size, names.length);
   for (const [from, { main }] of Object.entries(workflow.connections)) {
@@ -154,6 +157,54 @@ test("each response of the gateway takes its branch: done, wait as long as told,
       { env: { ...process.env, TOKEN: token } },
     );
     assert.match(stdout, /\/echo\/hello/);
+  } finally {
+    await system.stop();
+  }
+});
+
+test("one HTTP Request node derives a token, and the next one makes a call with it", async () => {
+  const [derive, use] = ["Derive a token", "Use it"].map((name) => node(name, deriving));
+  for (const { parameters, typeVersion } of [derive, use]) {
+    for (const name of Object.keys(parameters)) assert.ok(published.parameters.includes(name), name);
+    assert.ok(published.versions.includes(typeVersion));
+    assert.equal(parameters.options.redirect.redirect.followRedirects, false);
+  }
+  assert.doesNotMatch(JSON.stringify(deriving), /ntk_|ntd_|X-API-Key/);
+  const system = await startOnSockets();
+  try {
+    await putRoutes(system, [["/api/demo", "/echo"]]);
+    const token = await putToken(system, { may_derive: true });
+    const settings = {
+      ...Object.fromEntries(
+        node("Settings", deriving).parameters.assignments.assignments.map(({ name, value }) => [name, value]),
+      ),
+      gateway: system.urls.gateway,
+    };
+    // What the node sends: its parameters as a form, and the header of its Header Auth credential.
+    const pairs = ({ parameters }, json) =>
+      parameters.map(({ name, value }) => [name, String(evaluate(value, { json, settings }))]);
+    const { method, url, contentType, bodyParameters } = derive.parameters;
+    assert.equal(contentType, "form-urlencoded");
+    const derived = await fetch(evaluate(url, { settings }), {
+      method,
+      headers: { "x-api-key": token },
+      body: new URLSearchParams(pairs(bodyParameters)),
+    });
+    const json = await derived.json();
+    assert.deepEqual([derived.status, json.scope, json.expires_in], [200, "GET:/api/demo/*", 600]);
+    const headers = Object.fromEntries(pairs(use.parameters.headerParameters, json));
+    const called = await fetch(evaluate(use.parameters.url, { settings }), { headers });
+    assert.deepEqual([called.status, (await called.json()).path], [200, "/echo/hello"]);
+    const elsewhere = await fetch(`${system.urls.gateway}/api/demo/x`, { method: "DELETE", headers });
+    assert.equal(elsewhere.status, 403);
+
+    const [line] = text("docs/n8n.md").match(/^curl .*\/token .*$/m);
+    const { stdout } = await promisify(execFile)(
+      "sh",
+      ["-c", line.replace("http://localhost:8787", system.urls.gateway)],
+      { env: { ...process.env, TOKEN: token } },
+    );
+    assert.match(JSON.parse(stdout).access_token, /^ntd_/);
   } finally {
     await system.stop();
   }

@@ -162,12 +162,29 @@ test("TOKEN_CHECK_KEY keeps its old key until no live token needs it", async () 
   assert.ok(!worker("gateway").get("TOKEN_CHECK_KEY").includes(","));
 });
 
+test("DERIVE_KEY keeps its old key until the tokens that it signed have ended", async () => {
+  const { code, text } = await operate("rotate", ["DERIVE_KEY"]);
+  assert.equal(code, 0, text);
+  const early = await operate("rotate", ["DERIVE_KEY", "--drop-old"]);
+  assert.deepEqual([early.code, /may live for 60 more minutes/.test(early.text)], [1, true], early.text);
+  assert.equal(worker("gateway").get("DERIVE_KEY").split(",")[1], held.DERIVE_KEY);
+  for (const key of Object.keys(ledSince.DERIVE_KEY)) ledSince.DERIVE_KEY[key] -= 3_600_000;
+  cron();
+  const late = await operate("rotate", ["DERIVE_KEY", "--drop-old"]);
+  assert.equal(late.code, 0, late.text);
+  held.DERIVE_KEY = worker("gateway").get("DERIVE_KEY");
+  assert.ok(!held.DERIVE_KEY.includes(","));
+});
+
 test("a key that is not in use is refused before anything is set", async () => {
   const before = set.length;
   const wrong = await operate("rotate", ["CREDENTIAL_KEY"], { CREDENTIAL_KEY: newKey() });
   assert.deepEqual([wrong.code, /is not the one that is at work/.test(wrong.text)], [1, true], wrong.text);
   const unknown = await operate("rotate", ["CLERK_SECRET_KEY"]);
-  assert.match(unknown.text, /CLERK_SECRET_KEY: known are TOKEN_CHECK_KEY, CREDENTIAL_KEY, DERIVE_KEY, USAGE_LOG_KEY/);
+  assert.match(
+    unknown.text,
+    /CLERK_SECRET_KEY: known are TOKEN_CHECK_KEY, CREDENTIAL_KEY, DERIVE_KEY, USAGE_LOG_KEY/,
+  );
   assert.equal(set.length, before);
 });
 

@@ -33,6 +33,7 @@ const token = (more) => ({
   disabled_by: null,
   revoked_at: null,
   inject_faults: 0,
+  may_derive: 0,
   version: 1,
   ...more,
 });
@@ -52,6 +53,7 @@ test("a token keeps the narrower value of each field, then or now, and its versi
     '["10.0.0.0/8"]',
     "the current one if neither is narrower",
   );
+  assert.deepEqual([of("may_derive", 1, 0), of("may_derive", 0, 1), of("may_derive", 1, 1)], [0, 0, 1]);
   assert.equal(of("disabled_by", null, "manager"), null, "not disabled");
   assert.deepEqual(
     narrowed(

@@ -62,11 +62,11 @@ const where = (version) => (version === "main" ? system.urls : system.versions[v
 
 test("every secret is rotated under load and not one call fails", { timeout: 120_000 }, async (t) => {
   await route("/api/demo", { kind: "bearer", token: "vendor-key" });
-  let { id, token } = await make();
+  let { id, token } = await make({ may_derive: true });
   let active = ["main"];
   let logKey = present.USAGE_LOG_KEY;
   const pick = (list) => list[Math.floor(Math.random() * list.length)];
-  const counts = { gateway: 0, api: 0, minted: 0, reported: 0, webhooks: 0 };
+  const counts = { gateway: 0, api: 0, minted: 0, derived: 0, reported: 0, webhooks: 0 };
   const wrong = [];
   const expect = async (kind, wanted, response) => {
     counts[kind] += 1;
@@ -106,6 +106,31 @@ test("every secret is rotated under load and not one call fails", { timeout: 120
         "gateway",
         200,
         await fetch(`${where(pick(active)).gateway}/api/demo`, { headers: { "x-api-key": made.token } }),
+      );
+    },
+    // A token that one version derives must be accepted at once by the other.
+    derived: async () => {
+      const body = new URLSearchParams({
+        grant_type: "urn:ietf:params:oauth:grant-type:token-exchange",
+        subject_token_type: "urn:ietf:params:oauth:token-type:access_token",
+      });
+      const made = JSON.parse(
+        await expect(
+          "derived",
+          200,
+          await fetch(`${where(pick(active)).gateway}/token`, {
+            method: "POST",
+            headers: { "x-api-key": token },
+            body,
+          }),
+        ),
+      );
+      await expect(
+        "gateway",
+        200,
+        await fetch(`${where(pick(active)).gateway}/api/demo`, {
+          headers: { "x-api-key": made.access_token },
+        }),
       );
     },
     reported: async () => {
@@ -191,6 +216,7 @@ test("every secret is rotated under load and not one call fails", { timeout: 120
     load(tries.gateway, 2),
     load(tries.api, 20),
     load(tries.minted, 100),
+    load(tries.derived, 50),
     load(tries.reported, 50),
     load(tries.webhooks, 100),
   ];

@@ -276,18 +276,25 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   await form.getByText(/must be more than 0/).waitFor();
   await form.getByLabel("Dollars per day").fill("2.5");
   await form.getByLabel("May request faults").check();
+  await form.getByLabel("May derive tokens").check();
   await form.getByRole("button", { name: "Create token" }).click();
   const token = await secret(page).textContent();
   await page.getByRole("button", { name: "Copy the token" }).click();
   await dialog(page).getByRole("button", { name: "Done" }).click();
-  const { id, limits, inject_faults } = (await system.call("manager", "GET", "/api/tokens?search=Limited"))
-    .items[0];
-  assert.deepEqual([limits, inject_faults], [{ calls_per_minute: 10, cost_micros_per_day: 2_500_000 }, true]);
+  const { id, limits, inject_faults, may_derive } = (
+    await system.call("manager", "GET", "/api/tokens?search=Limited")
+  ).items[0];
+  assert.deepEqual(
+    [limits, inject_faults, may_derive],
+    [{ calls_per_minute: 10, cost_micros_per_day: 2_500_000 }, true, true],
+  );
 
   await eventually(async () => (await call(token)).status === 200, 40_000, "a call");
   await page.goto(`${system.urls.ui}/tokens/${id}`);
   await page.getByText("1 of 10").waitFor();
   await page.getByText("$0.00 of $2.50").waitFor();
+  await page.getByRole("heading", { name: "Derived tokens" }).waitFor();
+  await page.getByText(/curl -X POST '.*\/token' -H "X-API-Key: \$TOKEN" .*'scope=demo'/).waitFor();
   assert.equal(await page.getByRole("meter", { name: "Calls per minute" }).getAttribute("value"), "1");
   await page.getByRole("button", { name: "Edit" }).click();
   assert.equal(await form.getByLabel("Dollars per day").inputValue(), "2.5");

@@ -31,7 +31,7 @@ pub fn with_people() -> Connection {
 
 fn token(db: &Connection, id: &str, team: &str, by: &str, expires_at: Option<i64>) {
     let none = None::<&str>;
-    run(db, "token_insert", params![id, id, team, none, r#"["*"]"#, "[]", none, 0, expires_at, by, 1]);
+    run(db, "token_insert", params![id, id, team, none, r#"["*"]"#, "[]", none, 0, 0, expires_at, by, 1]);
 }
 
 fn unattended(db: &Connection) -> Option<String> {
@@ -236,6 +236,7 @@ fn a_members_lists_equal_the_lists_of_all_teams_filtered() {
                 r#"["*"]"#,
                 "[]",
                 none,
+                0,
                 0,
                 none,
                 "u",

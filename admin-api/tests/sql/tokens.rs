@@ -12,7 +12,7 @@ fn a_write_that_loses_a_race_leaves_no_trace() {
         batch
             .execute(
                 &query("token_update"),
-                params!["tok_1", name, None::<&str>, r#"["*"]"#, "[]", None::<&str>, 0, None::<i64>, 5, 1],
+                params!["tok_1", name, None::<&str>, r#"["*"]"#, "[]", None::<&str>, 0, 0, None::<i64>, 5, 1],
             )
             .unwrap();
         batch.execute(&query("outbox_insert"), params![request, "token", "tok_1", 5, 5]).unwrap();

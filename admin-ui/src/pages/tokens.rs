@@ -1,6 +1,7 @@
 //! Tokens: the list, one token, and its dialogs.
 
 mod create;
+mod derived;
 mod detail;
 mod dialogs;
 mod draft;

@@ -148,7 +148,8 @@ pub fn holds_token(text: &str) -> bool {
         return false;
     }
     let is_part = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-    let starts = text.as_bytes().windows(PREFIX.len()).enumerate().filter(|(_, window)| begins_as_ours(window));
+    let starts =
+        text.as_bytes().windows(PREFIX.len()).enumerate().filter(|(_, window)| begins_as_ours(window));
     starts.filter_map(|(at, _)| text.split_at_checked(at)).any(|(before, from)| {
         let is_word = !before.ends_with(is_part);
         is_word || from.find(|c| !is_part(c)).unwrap_or(from.len()) >= SIGNED_LEN
@@ -224,8 +225,17 @@ mod tests {
     #[test]
     fn a_second_token_is_seen_in_any_form() {
         let whole = format!("sk-ntk_{}", "x".repeat(43));
-        let texts =
-            ["ntk_x", "Bearer ntk_x", "bearer  ntk_x", "a, realtime.ntk_x", "\"ntk_x\"", "key=ntk_x", "Bearer ntd_x", "key=ntd_x", &whole];
+        let texts = [
+            "ntk_x",
+            "Bearer ntk_x",
+            "bearer  ntk_x",
+            "a, realtime.ntk_x",
+            "\"ntk_x\"",
+            "key=ntk_x",
+            "Bearer ntd_x",
+            "key=ntd_x",
+            &whole,
+        ];
         for text in texts {
             assert!(holds_token(text), "{text}");
         }

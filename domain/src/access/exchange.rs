@@ -3,6 +3,7 @@
 //! Scopes are written without a space in them, as OAuth requires (RFC 6749, section 3.3): `GET:/api/x/*` for our
 //! `GET /api/x/*`. With a space it is read the same, since two scopes in its place would allow more.
 
+use super::carrier::holds_token;
 use super::derived::{Derived, MAX_LEN, MAX_LIFE_S};
 use super::network;
 use super::record::TokenRecord;
@@ -54,7 +55,11 @@ impl Refused {
 
     /// The call presents none of our tokens, or one that is not valid.
     pub fn subject(error: GatewayError) -> Self {
-        Self::request(format!("subject_token: {}", quotable(error.message())))
+        let why = match error {
+            GatewayError::MissingApiKey => "is missing: send it in the form, or in X-API-Key.",
+            error => error.message(),
+        };
+        Self::request(format!("subject_token: {why}"))
     }
 
     /// The request is no form of a length that is read.
@@ -78,8 +83,11 @@ impl Refused {
     }
 }
 
-/// Returns the part of a text that a description may hold, at most 100 characters of it.
+/// Returns the part of a text that a description may hold, at most 100 characters of it, and never a token.
 fn quotable(text: &str) -> String {
+    if holds_token(text) {
+        return "a token".to_owned();
+    }
     text.chars().filter(|c| matches!(c, ' '..='~') && !matches!(c, '"' | '\\')).take(100).collect()
 }
 
@@ -107,7 +115,9 @@ impl Asked {
         let form = Form(form_urlencoded::parse(body).filter(|(_, value)| !value.is_empty()).collect());
         match form.one("grant_type")? {
             Some(GRANT_TYPE) => {}
-            Some(_) => return Err(Refused::new("unsupported_grant_type", format!("grant_type: only {GRANT_TYPE}"))),
+            Some(_) => {
+                return Err(Refused::new("unsupported_grant_type", format!("grant_type: only {GRANT_TYPE}")));
+            }
             None => return Err(Refused::request(format!("grant_type is missing: {GRANT_TYPE}"))),
         }
         if form.one("subject_token_type")? != Some(ACCESS_TOKEN) {
@@ -118,7 +128,10 @@ impl Asked {
         }
         for name in ["audience", "resource"] {
             if form.has(name) {
-                return Err(Refused::new("invalid_target", format!("{name}: name what the token is for in scope")));
+                return Err(Refused::new(
+                    "invalid_target",
+                    format!("{name}: name what the token is for in scope"),
+                ));
             }
         }
         for name in ["actor_token", "actor_token_type"] {
@@ -129,7 +142,9 @@ impl Asked {
         Ok(Self {
             subject: form.one("subject_token")?.map(|token| Secret::new(token.to_owned())),
             scopes: form.one("scope")?.map(scopes_of).transpose()?,
-            life_s: form.number("expires_in", MAX_LIFE_S.unsigned_abs())?.map_or(MAX_LIFE_S, u64::cast_signed),
+            life_s: form
+                .number("expires_in", MAX_LIFE_S.unsigned_abs())?
+                .map_or(MAX_LIFE_S, u64::cast_signed),
             ip_allow: form.one("ip")?.map(networks_of).transpose()?.unwrap_or_default(),
             calls: form.number("calls", MAX_CALLS)?,
         })
@@ -176,8 +191,12 @@ impl Asked {
             scopes: scopes.clone(),
         };
         let token = derived.sign(keys).ok_or_else(|| {
-            let which = if self.scopes.is_some() { "Name fewer." } else { "Name those that are needed in scope." };
-            Refused::scope("together with ip", &format!("takes more than a token holds ({MAX_LEN} characters). {which}"))
+            let which =
+                if self.scopes.is_some() { "Name fewer." } else { "Name those that are needed in scope." };
+            Refused::scope(
+                "together with ip",
+                &format!("takes more than a token holds ({MAX_LEN} characters). {which}"),
+            )
         })?;
         Ok(Issued { token, derived })
     }
@@ -238,7 +257,9 @@ impl Form<'_> {
     fn number(&self, name: &str, most: u64) -> Result<Option<u64>, Refused> {
         let Some(text) = self.one(name)? else { return Ok(None) };
         let number = text.parse().ok().filter(|number| (1..=most).contains(number));
-        number.map(Some).ok_or_else(|| Refused::request(format!("{name} must be a whole number, 1 to {most}")))
+        number
+            .map(Some)
+            .ok_or_else(|| Refused::request(format!("{name} must be a whole number, 1 to {most}")))
     }
 }
 
@@ -283,7 +304,8 @@ fn scopes_of(text: &str) -> Result<Vec<Scope>, Refused> {
 fn networks_of(text: &str) -> Result<Vec<IpNet>, Refused> {
     let parts = text.split([' ', ',']).filter(|part| !part.is_empty());
     let network = |part: &str| {
-        network::parse(part).map_err(|_| Refused::request(format!("ip: {} is no address or network", quotable(part))))
+        network::parse(part)
+            .map_err(|_| Refused::request(format!("ip: {} is no address or network", quotable(part))))
     };
     let networks: Vec<IpNet> = parts.map(network).collect::<Result<_, _>>()?;
     match networks.len() {

@@ -21,8 +21,8 @@ mod saved;
 mod team;
 
 pub use super::wire::{
-    Ask, Command, DerivedCall, Granted, Lease, LimitUse, Limited, Report, Settlement, Slice, Take, TeamBudget, Wish,
-    headers, retry_after_s,
+    Ask, Command, DerivedCall, Granted, Lease, LimitUse, Limited, Report, Settlement, Slice, Take,
+    TeamBudget, Wish, headers, retry_after_s,
 };
 pub use super::zone::Zone;
 

@@ -1,5 +1,6 @@
 //! One token: its summary, limits, secrets and tester.
 
+use super::derived::Derived;
 use super::dialogs::{Extend, Revoke, Rotate};
 use super::edit::EditToken;
 use super::may_change;
@@ -109,6 +110,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
                     { summary(&i18n, &shown.0, &routes, &teams_known) }
                     { limits(&i18n, &shown.2) }
                     { secrets(&i18n, &shown.1.items) }
+                    <Derived token={Rc::clone(&shown.0)} />
                     if is_ready {
                         <Tester token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} cap={cap.clone()} />
                     }

@@ -23,6 +23,7 @@ pub struct Draft {
     pub ip_allow: String,
     pub limits: LimitsDraft,
     pub injects_faults: bool,
+    pub may_derive: bool,
 }
 
 impl Draft {
@@ -36,6 +37,7 @@ impl Draft {
             ip_allow: token.ip_allow.join("\n"),
             limits: LimitsDraft::of(&token.limits),
             injects_faults: token.inject_faults,
+            may_derive: token.may_derive,
         }
     }
 
@@ -57,6 +59,7 @@ impl Draft {
             ip_allow: lines(&self.ip_allow),
             limits: Some(self.limits.limits()).filter(|limits| !limits.is_empty()),
             inject_faults: self.injects_faults,
+            may_derive: self.may_derive,
         }
     }
 
@@ -70,6 +73,7 @@ impl Draft {
             ip_allow: changed(&old.ip_allow, new.ip_allow),
             limits: changed(&old.limits, new.limits),
             inject_faults: changed(&old.inject_faults, new.inject_faults),
+            may_derive: changed(&old.may_derive, new.may_derive),
             ..UpdateTokenRequest::default()
         }
     }
@@ -138,6 +142,12 @@ pub fn more_fields(i18n: &I18n, form: &Form<Draft>, defaults: Limits) -> Html {
                 {defaults}
                 help={i18n.t("limit.token-help")}
                 errors={form.errors.clone()}
+            />
+            <CheckField
+                label={i18n.t("token.may-derive")}
+                is_checked={draft.may_derive}
+                on_change={form.set(|draft, is_on| draft.may_derive = is_on)}
+                help={i18n.t("token.may-derive-help")}
             />
             <CheckField
                 label={i18n.t("token.faults")}
@@ -209,7 +219,8 @@ mod tests {
         let sent = |draft: &Draft| serde_json::to_value(draft.update(&token)).unwrap();
         let draft = Draft::of(&token);
         assert_eq!(sent(&draft), json!({}));
-        let other = Draft { description: " ".into(), limits: LimitsDraft::default(), ..draft };
-        assert_eq!(sent(&other), json!({"description":null,"limits":null}));
+        let other =
+            Draft { description: " ".into(), limits: LimitsDraft::default(), may_derive: true, ..draft };
+        assert_eq!(sent(&other), json!({"description":null,"limits":null,"may_derive":true}));
     }
 }

@@ -198,7 +198,14 @@ fn row(i18n: &I18n, call: &CallView, day: &mut String) -> Row {
                 { format::clock_time(i18n, call.at) }
             </time>
         },
-        html! { <Link<Route> to={Route::Token { id: call.token_id.to_string() }}>{ token }</Link<Route>> },
+        html! {
+            <>
+                <Link<Route> to={Route::Token { id: call.token_id.to_string() }}>{ token }</Link<Route>>
+                if let Some(nonce) = &call.derived {
+                    { " " }<Label label={i18n.fill("calls.derived", &[("nonce", nonce.as_str())]).to_string()} compact=true />
+                }
+            </>
+        },
         html! { <code>{ &call.method }{ " " }{ &call.path }</code> },
         html! {
             <span class="tm-labels">

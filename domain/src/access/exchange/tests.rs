@@ -71,7 +71,11 @@ fn each_parameter_that_cannot_be_accepted_is_named_in_the_form_of_the_rfc() {
         ("&audience=x", "invalid_target", "audience"),
         ("&resource=https://x.example", "invalid_target", "resource"),
         ("&actor_token=x", "invalid_request", "actor_token"),
-        ("&requested_token_type=urn:ietf:params:oauth:token-type:jwt", "invalid_request", "requested_token_type"),
+        (
+            "&requested_token_type=urn:ietf:params:oauth:token-type:jwt",
+            "invalid_request",
+            "requested_token_type",
+        ),
         ("&subject_token_type=x", "invalid_request", "subject_token_type"),
     ] {
         let refused = read(more).unwrap_err();
@@ -83,7 +87,10 @@ fn each_parameter_that_cannot_be_accepted_is_named_in_the_form_of_the_rfc() {
     }
     let form = Some(FORM);
     let none = Asked::read(form, b"a=b").unwrap_err();
-    assert_eq!((none.error, none.error_description.starts_with("grant_type is missing")), ("invalid_request", true));
+    assert_eq!(
+        (none.error, none.error_description.starts_with("grant_type is missing")),
+        ("invalid_request", true)
+    );
     let other = Asked::read(form, b"grant_type=client_credentials").unwrap_err();
     assert_eq!(other.error, "unsupported_grant_type");
     assert_eq!(Asked::read(Some("application/json"), b"{}").unwrap_err(), Refused::body());
@@ -92,8 +99,11 @@ fn each_parameter_that_cannot_be_accepted_is_named_in_the_form_of_the_rfc() {
 
 #[test]
 fn a_token_wider_than_its_parent_is_not_made() {
-    let parent = TokenRecord { ip_allow: vec!["10.0.0.0/8".parse().unwrap()], ..record(&["openai", "GET /api/x/*"]) };
-    for more in ["&scope=*", "&scope=GET:/api/*", "&scope=POST:/api/x/1", "&scope=/api/x/1", "&scope=openai+tag:ai"] {
+    let parent =
+        TokenRecord { ip_allow: vec!["10.0.0.0/8".parse().unwrap()], ..record(&["openai", "GET /api/x/*"]) };
+    for more in
+        ["&scope=*", "&scope=GET:/api/*", "&scope=POST:/api/x/1", "&scope=/api/x/1", "&scope=openai+tag:ai"]
+    {
         assert_eq!(derive(more, &parent).unwrap_err().error, "invalid_scope", "{more}");
     }
     for more in ["&ip=0.0.0.0/0", "&ip=10.1.0.0/16,192.0.2.1", "&ip=::/0"] {
@@ -124,7 +134,10 @@ fn a_parent_that_may_not_call_or_derive_derives_nothing() {
         (TokenRecord { state: TokenState::Revoked, ..parent.clone() }, "not valid"),
         (TokenRecord { expires_at: Some(1_000), ..parent.clone() }, "has ended"),
         (TokenRecord { secret_ends_at: Some(1_000), ..parent.clone() }, "has ended"),
-        (TokenRecord { ip_allow: vec!["192.0.2.0/24".parse().unwrap()], ..parent.clone() }, "from this address"),
+        (
+            TokenRecord { ip_allow: vec!["192.0.2.0/24".parse().unwrap()], ..parent.clone() },
+            "from this address",
+        ),
     ] {
         let refused = derive("", &parent).unwrap_err();
         assert_eq!(refused.error, "invalid_request");
@@ -141,6 +154,14 @@ fn scopes_that_do_not_fit_are_refused_with_what_to_do() {
     assert_eq!(refused.error, "invalid_scope");
     assert!(refused.error_description.contains("in scope"), "{}", refused.error_description);
     assert!(derive(&format!("&scope={}", many[..20].join("+")), &parent).is_ok());
+}
+
+#[test]
+fn a_token_in_the_wrong_parameter_is_not_repeated() {
+    for more in ["&scope=ntd_abc:x", "&ip=ntk_abc", "&scope=a+ntd_abc%22"] {
+        let refused = read(more).unwrap_err();
+        assert!(!refused.error_description.contains("abc"), "{}", refused.error_description);
+    }
 }
 
 #[test]
