@@ -34,13 +34,14 @@ export async function takenPorts(all) {
   return all.filter((_, i) => taken[i]);
 }
 
+/** The keys of the Workers, 256 random bits each. */
+export const SECRETS = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "DERIVE_KEY", "USAGE_LOG_KEY"];
+
 /** Makes `.dev.vars` with random secrets, and adds those that a later version needs. */
 export function ensureSecrets() {
   const file = path.join(root, ".dev.vars");
   const present = existsSync(file) ? readFileSync(file, "utf8") : "";
-  const missing = ["TOKEN_CHECK_KEY", "CREDENTIAL_KEY", "DERIVE_KEY", "USAGE_LOG_KEY"].filter(
-    (name) => !new RegExp(`^${name}=`, "m").test(present),
-  );
+  const missing = SECRETS.filter((name) => !new RegExp(`^${name}=`, "m").test(present));
   if (missing.length === 0) return;
   const lines = missing.map((name) => `${name}=${randomBytes(32).toString("base64")}\n`);
   writeFileSync(file, [present && !present.endsWith("\n") ? `${present}\n` : present, ...lines].join(""), {

@@ -24,7 +24,6 @@ use crate::time::UnixMs;
 use crate::upstream::Mount;
 use crate::upstream::settings::AiSettings;
 use crate::usage::outcome::Outcome;
-use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -165,13 +164,8 @@ fn check_expiry(token: &TokenRecord, now: UnixMs) -> Result<(), Denial> {
     Ok(())
 }
 
-/// An allow-list refuses a client whose address is not known.
-fn check_ip(ip_allow: &[IpNet], client_ip: Option<IpAddr>) -> Result<(), Denial> {
-    if ip_allow.is_empty() || client_ip.is_some_and(|ip| network::contains(ip_allow, ip)) {
-        Ok(())
-    } else {
-        Err(Denial::IpNotAllowed)
-    }
+fn check_ip(token: &TokenRecord, client_ip: Option<IpAddr>) -> Result<(), Denial> {
+    if network::admits(&token.ip_allow, client_ip) { Ok(()) } else { Err(Denial::IpNotAllowed) }
 }
 
 fn check_method(rule: &Rule, method: &str) -> Result<(), Denial> {
@@ -189,7 +183,7 @@ fn check_scope(token: &TokenRecord, rule: &Rule, call: &Call) -> Result<(), Deni
 pub fn decide(token: &Arc<TokenRecord>, table: &RouteTable, call: &Call) -> Result<Permit, Denial> {
     check_state(token)?;
     check_expiry(token, call.now)?;
-    check_ip(&token.ip_allow, call.client_ip)?;
+    check_ip(token, call.client_ip)?;
     let route = table.find(call.path).ok_or(Denial::NoRoute)?;
     check_method(&route.rule, call.method)?;
     check_scope(token, &route.rule, call)?;
@@ -220,7 +214,7 @@ pub fn explain<R: AsRef<Rule>>(token: &TokenRecord, table: &RouteTable<R>, call:
     let mut steps = vec![
         result(Step::State, check_state(token)),
         result(Step::Expiry, check_expiry(token, call.now)),
-        result(Step::ClientIp, check_ip(&token.ip_allow, call.client_ip)),
+        result(Step::ClientIp, check_ip(token, call.client_ip)),
         result(Step::Route, rule.map(|_| ()).ok_or(Denial::NoRoute)),
     ];
     if let Some(rule) = rule {

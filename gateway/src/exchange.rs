@@ -11,7 +11,8 @@ use crate::permit::{Handled, present};
 use crate::step::Own;
 use crate::store::Store;
 use domain::access::derived::{Bearer, NONCE_LEN};
-use domain::access::exchange::{Asked, Issued, MAX_BODY, PATH, Refused};
+use domain::access::exchange::{Asked, Issued, MAX_BODY, Refused};
+use domain::access::path::EXCHANGE_PATH;
 use domain::call::head::Head;
 use domain::error::GatewayError;
 use domain::keys::KeyRing;
@@ -21,7 +22,7 @@ use std::sync::Arc;
 
 /// Whether the call asks for a derived token.
 pub fn is_asked_for(head: &Head) -> bool {
-    head.url().path().as_str() == PATH && head.method() == "POST"
+    head.url().path().as_str() == EXCHANGE_PATH && head.method() == "POST"
 }
 
 /// Derives a token, and records the call as one of its parent's.

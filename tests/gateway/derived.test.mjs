@@ -1,4 +1,5 @@
 // Tokens that are derived from tokens: OAuth 2.0 Token Exchange at POST /token, and the calls made with them.
+// Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";

@@ -11,7 +11,7 @@ import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
-import { DATABASES, startWorkers, takenPorts } from "../../local/system.mjs";
+import { DATABASES, SECRETS, startWorkers, takenPorts } from "../../local/system.mjs";
 import { root } from "../../scripts/setup.mjs";
 import {
   deadLetters,
@@ -59,12 +59,7 @@ const key = () => randomBytes(32).toString("base64");
 
 async function surroundings() {
   const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ origin: UI })]);
-  const secrets = {
-    TOKEN_CHECK_KEY: key(),
-    CREDENTIAL_KEY: key(),
-    DERIVE_KEY: key(),
-    USAGE_LOG_KEY: key(),
-  };
+  const secrets = Object.fromEntries(SECRETS.map((name) => [name, key()]));
   const vars = {
     gateway: { ALLOW_INSECURE_UPSTREAMS: "true", USAGE_FLUSH_MS: "100", LOG_CALLS: "false" },
     api: {

@@ -8,7 +8,7 @@ import { brotliCompressSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
-import { startWorkers } from "../../local/system.mjs";
+import { SECRETS, startWorkers } from "../../local/system.mjs";
 import { ensureBrowser, root } from "../../scripts/setup.mjs";
 import { applySchema, databasesOf, freePorts } from "./harness.mjs";
 import { strictOptions, strictVars, watch } from "./strictness.mjs";
@@ -23,12 +23,7 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
   const [gateway, api, ui, issuerPort] = await freePorts(4);
   const origin = `http://localhost:${ui}`;
   const [upstream, issuer] = await Promise.all([startUpstream(), startIssuer({ port: issuerPort, origin })]);
-  const secrets = {
-    TOKEN_CHECK_KEY: key(),
-    CREDENTIAL_KEY: key(),
-    DERIVE_KEY: key(),
-    USAGE_LOG_KEY: key(),
-  };
+  const secrets = Object.fromEntries(SECRETS.map((name) => [name, key()]));
   const limits = strictVars(strict);
   const workers = await startWorkers(
     { gateway, api, ui, issuer: issuerPort },

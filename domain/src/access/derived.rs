@@ -9,7 +9,7 @@
 //! `DERIVE_KEY` over all characters before it, so a changed character is refused before anything is read. The hash
 //! is that of 256 random bits, so it opens nothing; it is the key of the parent's record, which decides as well.
 
-use super::check_ip;
+use super::network;
 use super::path::RequestPath;
 use super::rule::Rule;
 use super::scope::Scope;
@@ -35,7 +35,7 @@ const VERSION: &str = "1";
 /// 32 bytes in base64url.
 const TAG_LEN: usize = 43;
 
-/// What a derived token says of itself. Its parent's record bounds it as well.
+/// The claims of a derived token. Its parent's record bounds it as well.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Derived {
     /// Hash of the parent's secret: the key of its record.
@@ -116,7 +116,7 @@ impl Derived {
         if self.ends_at <= now {
             return Err(Denial::Expired);
         }
-        check_ip(&self.ip_allow, client_ip)
+        if network::admits(&self.ip_allow, client_ip) { Ok(()) } else { Err(Denial::IpNotAllowed) }
     }
 
     /// Whether its scopes cover `method` on `path`, which belongs to the route of `rule`.
@@ -169,7 +169,7 @@ impl Bearer {
         }
     }
 
-    /// Returns what a derived token says of itself.
+    /// Returns the claims of a derived token.
     pub fn derived(&self) -> Option<&Derived> {
         match self {
             Self::Token(_) => None,

@@ -20,8 +20,6 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 use url::form_urlencoded;
 
-/// The path of the endpoint. No route can have it.
-pub const PATH: &str = "/token";
 /// The longest request, in bytes.
 pub const MAX_BODY: u64 = 16_384;
 /// The most networks that a derived token may be narrowed to.
@@ -164,7 +162,7 @@ impl Asked {
     ) -> Result<Issued, Refused> {
         let usable = check_state(record)
             .and_then(|()| check_expiry(record, now))
-            .and_then(|()| check_ip(&record.ip_allow, client_ip));
+            .and_then(|()| check_ip(record, client_ip));
         usable.map_err(|denial| Refused::subject(denial.error()))?;
         if !record.may_derive {
             return Err(Refused::request(
@@ -202,12 +200,12 @@ impl Asked {
     }
 }
 
-/// A derived token and what it says of itself.
+/// A derived token and its claims.
 #[derive(Clone, Debug)]
 pub struct Issued {
     /// The token.
     pub token: Secret,
-    /// What it says.
+    /// Its claims.
     pub derived: Derived,
 }
 

@@ -32,6 +32,11 @@ pub fn contains(networks: &[IpNet], ip: IpAddr) -> bool {
     networks.iter().any(|net| canonical(*net).contains(&ip))
 }
 
+/// Whether an allow-list admits a client. An empty one admits everybody, any other no client whose address is not known.
+pub fn admits(networks: &[IpNet], client_ip: Option<IpAddr>) -> bool {
+    networks.is_empty() || client_ip.is_some_and(|ip| contains(networks, ip))
+}
+
 /// Whether every address of `net` lies in one of the networks; an empty list holds all.
 pub fn is_within(net: &IpNet, networks: &[IpNet]) -> bool {
     networks.is_empty() || networks.iter().any(|wider| canonical(*wider).contains(&canonical(*net)))

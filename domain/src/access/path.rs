@@ -1,6 +1,5 @@
 //! Paths: a route's own and a request's, and when one lies below another.
 
-use super::exchange;
 use crate::encoding::{from_hex, percent_decode};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -9,6 +8,8 @@ use url::Url;
 
 /// The longest path of a route, in bytes.
 pub const MAX_PATH_LEN: usize = 200;
+/// The path at which the gateway derives tokens. No route can have it.
+pub const EXCHANGE_PATH: &str = "/token";
 
 /// The path under which a route takes calls, such as `/api/openai`: whole segments, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -46,7 +47,7 @@ impl FromStr for RoutePath {
                 return Err(InvalidRoutePath::Character);
             }
         }
-        if text == "/health" || text == exchange::PATH {
+        if text == "/health" || text == EXCHANGE_PATH {
             return Err(InvalidRoutePath::Reserved);
         }
         Ok(Self(text.to_owned()))
