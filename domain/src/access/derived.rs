@@ -52,6 +52,18 @@ pub struct Derived {
     pub scopes: Vec<Scope>,
 }
 
+/// Joins texts.
+pub(super) fn joined(texts: impl Iterator<Item = String>, between: &str) -> String {
+    let mut all = String::new();
+    for text in texts {
+        if !all.is_empty() {
+            all.push_str(between);
+        }
+        all.push_str(&text);
+    }
+    all
+}
+
 fn tag_of(signed: &str, key: &Key256) -> Option<String> {
     mac::tag(key.expose(), &[signed.as_bytes()]).map(|tag| base64url(&tag))
 }
@@ -61,10 +73,11 @@ impl Derived {
     pub fn sign(&self, keys: &KeyRing) -> Option<Secret> {
         let ends_at = self.ends_at.to_string();
         let calls = self.calls.map(|calls| calls.to_string()).unwrap_or_default();
-        let networks = self.ip_allow.iter().map(ToString::to_string).collect::<Vec<_>>().join(",");
-        let scopes = self.scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        let lines = [VERSION, self.parent.as_str(), &ends_at, &calls, &networks, &self.nonce, &scopes];
-        let mut text = format!("{DERIVED_PREFIX}{}", base64url(lines.join("\n").as_bytes()));
+        let networks = joined(self.ip_allow.iter().map(ToString::to_string), ",");
+        let scopes = joined(self.scopes.iter().map(ToString::to_string), "\n");
+        let lines =
+            [VERSION, self.parent.as_str(), &ends_at, &calls, &networks, &self.nonce, &scopes].join("\n");
+        let mut text = [DERIVED_PREFIX, &base64url(lines.as_bytes())].concat();
         let tag = tag_of(&text, keys.first())?;
         text.push_str(&tag);
         (text.len() <= MAX_LEN).then(|| Secret::new(text))

@@ -4,7 +4,7 @@
 //! `GET /api/x/*`. With a space it is read the same, since two scopes in its place would allow more.
 
 use super::carrier::holds_token;
-use super::derived::{Derived, MAX_LEN, MAX_LIFE_S};
+use super::derived::{Derived, MAX_LEN, MAX_LIFE_S, joined};
 use super::network;
 use super::record::TokenRecord;
 use super::scope::{MAX_SCOPES, Scope, is_within_cap};
@@ -225,7 +225,7 @@ impl Issued {
             issued_token_type: ACCESS_TOKEN,
             token_type: "Bearer",
             expires_in: (self.derived.ends_at - now) / 1_000,
-            scope: self.derived.scopes.iter().map(text_of).collect::<Vec<_>>().join(" "),
+            scope: joined(self.derived.scopes.iter().map(text_of), " "),
         };
         serde_json::to_string(&response).unwrap_or_default()
     }
@@ -263,7 +263,11 @@ impl Form<'_> {
 
 /// Writes a scope without a space.
 fn text_of(scope: &Scope) -> String {
-    scope.to_string().replacen(' ', ":", 1)
+    let text = scope.to_string();
+    match text.split_once(' ') {
+        Some((methods, path)) => [methods, path].join(":"),
+        None => text,
+    }
 }
 
 /// Whether a text before a path is its methods. A service's name, which may be of letters alone, is in lower case.
@@ -280,10 +284,12 @@ fn scopes_of(text: &str) -> Result<Vec<Scope>, Refused> {
     let mut scopes: Vec<Scope> = Vec::new();
     let mut parts = text.split(' ').filter(|part| !part.is_empty()).peekable();
     while let Some(part) = parts.next() {
-        let whole = match part.split_once(":/") {
-            Some((methods, path)) if !matches!(methods, "tag" | "route") => format!("{methods} /{path}"),
+        let whole = match part.split_once(':') {
+            Some((methods, path)) if path.starts_with('/') && !matches!(methods, "tag" | "route") => {
+                [methods, path].join(" ")
+            }
             _ if is_methods(part) => match parts.next_if(|next| next.starts_with('/')) {
-                Some(path) => format!("{part} {path}"),
+                Some(path) => [part, path].join(" "),
                 None => part.to_owned(),
             },
             _ => part.to_owned(),

@@ -39,7 +39,9 @@ pub fn admits(networks: &[IpNet], client_ip: Option<IpAddr>) -> bool {
 
 /// Whether every address of `net` lies in one of the networks; an empty list holds all.
 pub fn is_within(net: &IpNet, networks: &[IpNet]) -> bool {
-    networks.is_empty() || networks.iter().any(|wider| canonical(*wider).contains(&canonical(*net)))
+    let net = canonical(*net);
+    let holds = |wider: IpNet| wider.prefix_len() <= net.prefix_len() && wider.contains(&net.addr());
+    networks.is_empty() || networks.iter().any(|wider| holds(canonical(*wider)))
 }
 
 fn canonical(net: IpNet) -> IpNet {
@@ -98,6 +100,24 @@ mod tests {
         ] {
             assert_eq!(parse(text), Err(InvalidNetwork::Syntax), "{text}");
         }
+    }
+
+    #[test]
+    fn a_network_lies_within_one_that_holds_each_of_its_addresses() {
+        let within = |net: &str, wider: &[&str]| {
+            let wider: Vec<IpNet> = wider.iter().map(|net| net.parse().unwrap()).collect();
+            is_within(&net.parse().unwrap(), &wider)
+        };
+        assert!(within("0.0.0.0/0", &[]), "an empty list admits everybody");
+        assert!(
+            within("10.1.0.0/16", &["192.0.2.0/24", "10.0.0.0/8"]) && within("10.0.0.0/8", &["10.0.0.0/8"])
+        );
+        assert!(
+            within("::ffff:10.1.0.0/112", &["10.0.0.0/8"]) && within("10.1.0.0/16", &["::ffff:10.0.0.0/104"])
+        );
+        assert!(!within("10.0.0.0/7", &["10.0.0.0/8", "11.0.0.0/8"]), "of two halves, neither holds it");
+        assert!(!within("0.0.0.0/0", &["10.0.0.0/8"]) && !within("::/0", &["0.0.0.0/0"]));
+        assert!(!within("10.0.0.0/8", &["::/0"]));
     }
 
     #[test]

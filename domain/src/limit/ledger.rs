@@ -101,8 +101,8 @@ pub struct Ledger {
     late: BTreeMap<String, Late>,
     /// `None` while no team's budget counts.
     team: Option<Credit>,
-    /// Calls of derived tokens that may make only so many, by their nonces.
-    derived: BTreeMap<String, Counted>,
+    /// Derived tokens that may make only so many calls.
+    derived: Vec<Counted>,
     /// The latest time seen: a clock that steps back must not free anything.
     clock: UnixMs,
     zone: Zone,

@@ -207,8 +207,9 @@ pub struct Slice {
     pub zone: Zone,
 }
 
-/// A call of a derived token that may make only so many.
+/// A call of a derived token that may make only so many. It is written as a list of its fields.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "DerivedFields", into = "DerivedFields")]
 pub struct DerivedCall {
     /// The call's id.
     pub call: String,
@@ -219,8 +220,22 @@ pub struct DerivedCall {
     /// When it ends, unix ms. Its count is kept until then.
     pub ends_at: UnixMs,
     /// Whether the call was refused by a limit, and counts no more.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub is_refused: bool,
+}
+
+/// Reading a list takes much less code than reading an object.
+type DerivedFields = (String, String, u64, UnixMs, bool);
+
+impl From<DerivedFields> for DerivedCall {
+    fn from((call, nonce, calls, ends_at, is_refused): DerivedFields) -> Self {
+        Self { call, nonce, calls, ends_at, is_refused }
+    }
+}
+
+impl From<DerivedCall> for DerivedFields {
+    fn from(asked: DerivedCall) -> Self {
+        (asked.call, asked.nonce, asked.calls, asked.ends_at, asked.is_refused)
+    }
 }
 
 /// A question to the ledger's keeper.

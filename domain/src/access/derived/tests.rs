@@ -109,7 +109,7 @@ fn list(picked: &[usize]) -> Vec<Scope> {
 }
 
 fn networks(picked: &[usize]) -> Vec<IpNet> {
-    picked.iter().map(|at| crate::access::network::parse(NETWORKS[*at]).unwrap()).collect()
+    picked.iter().map(|at| network::parse(NETWORKS[*at]).unwrap()).collect()
 }
 
 proptest! {

@@ -48,7 +48,7 @@ fn scopes_are_read_with_a_colon_or_a_space_before_the_path_and_written_with_a_co
         let written = scopes.iter().map(text_of).collect::<Vec<_>>().join(" ");
         assert_eq!(scopes_of(&written).unwrap(), scopes, "{written}");
     }
-    for bad in ["a/b", "tag:", "GET:/x/*/y", "GET,:/x", "a\"b"] {
+    for bad in ["a/b", "tag:", "tag:/x", "GET:/x/*/y", "GET,:/x", "a\"b"] {
         assert_eq!(scopes_of(bad).unwrap_err().error, "invalid_scope", "{bad}");
     }
 }

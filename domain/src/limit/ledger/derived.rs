@@ -8,27 +8,24 @@ use serde::{Deserialize, Serialize};
 /// The most derived tokens that are counted at once. Further ones may make no call until others have ended.
 const MOST: usize = 1_000;
 
-/// The calls of one derived token.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Counted {
-    used: u64,
-    ends_at: UnixMs,
-}
+/// The calls of one derived token: its nonce, those that it has made, and when it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Counted(String, u64, UnixMs);
 
 impl Ledger {
     /// Counts a call of a derived token, and returns whether it may be made. The same call counts once, so it may be
     /// asked for again. One that a limit refused counts no more.
     pub fn count_derived(&mut self, asked: &DerivedCall, now: UnixMs) -> bool {
         let now = self.advance(now);
-        self.derived.retain(|_, counted| counted.ends_at > now);
+        self.derived.retain(|Counted(_, _, ends_at)| *ends_at > now);
+        let place = self.derived.iter().position(|Counted(nonce, ..)| *nonce == asked.nonce);
         let call = format!("{}/{}", asked.nonce, asked.call);
         let is_known = self.known.iter().any(|known| known.call == call && !known.has_ended);
         if asked.is_refused {
             if is_known {
                 self.known.retain(|known| known.call != call);
-                if let Some(counted) = self.derived.get_mut(&asked.nonce) {
-                    counted.used = counted.used.saturating_sub(1);
+                if let Some(Counted(_, used, _)) = place.and_then(|place| self.derived.get_mut(place)) {
+                    *used = used.saturating_sub(1);
                 }
                 self.ahead.change(true);
             }
@@ -37,15 +34,17 @@ impl Ledger {
         if is_known {
             return true;
         }
-        if asked.ends_at <= now || (self.derived.len() >= MOST && !self.derived.contains_key(&asked.nonce)) {
+        if asked.ends_at <= now {
             return false;
         }
-        let counted = self.derived.entry(asked.nonce.clone()).or_default();
-        counted.ends_at = asked.ends_at;
-        if counted.used >= asked.calls {
-            return false;
+        let has_room = self.derived.len() < MOST && asked.calls > 0;
+        match place.and_then(|place| self.derived.get_mut(place)) {
+            Some(Counted(_, used, _)) if *used < asked.calls => *used += 1,
+            None if has_room => {
+                self.derived.push(Counted(asked.nonce.clone(), 1, asked.ends_at));
+            }
+            _ => return false,
         }
-        counted.used += 1;
         self.remember(&call, false, now);
         self.ahead.change(true);
         true

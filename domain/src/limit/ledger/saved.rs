@@ -198,8 +198,8 @@ pub(super) struct Saved {
     late: BTreeMap<String, Late>,
     #[serde(skip_serializing_if = "Option::is_none")]
     team: Option<Credit>,
-    #[serde(skip_serializing_if = "is_empty")]
-    derived: BTreeMap<String, Counted>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    derived: Vec<Counted>,
     clock: UnixMs,
     #[serde(skip_serializing_if = "Zone::is_utc")]
     zone: Zone,
