@@ -150,15 +150,18 @@ proptest! {
         (path, post, ip, at) in (0..6_usize, proptest::bool::ANY, 0..4_usize, 0..5_000_i64),
     ) {
         let before = TokenRecord { ip_allow: networks(&then.1), ..record(list(&then.0)) };
-        let mut form = "grant_type=urn:ietf:params:oauth:grant-type:token-exchange\
-            &subject_token_type=urn:ietf:params:oauth:token-type:access_token&expires_in=3".to_owned();
-        if let Some(scopes) = &asked.0 {
-            let scopes: Vec<&str> = scopes.iter().map(|at| SCOPES[*at]).collect();
-            form.push_str(&format!("&scope={}", scopes.join("+").replace(' ', ":")));
-        }
-        if let Some(net) = asked.1 {
-            form.push_str(&format!("&ip={}", NETWORKS[net]));
-        }
+        let scope = asked.0.map(|picked| {
+            let texts: Vec<String> = picked.iter().map(|at| SCOPES[*at].replace(' ', ":")).collect();
+            texts.join("+")
+        });
+        let form = [
+            "grant_type=urn:ietf:params:oauth:grant-type:token-exchange&expires_in=3",
+            "&subject_token_type=urn:ietf:params:oauth:token-type:access_token&scope=",
+            scope.as_deref().unwrap_or_default(),
+            "&ip=",
+            asked.1.map_or("", |net| NETWORKS[net]),
+        ]
+        .concat();
         let asked = Asked::read(Some("application/x-www-form-urlencoded"), form.as_bytes()).unwrap();
         let who = "10.1.2.3".parse().ok();
         let Ok(issued) = asked.derive(&parent_hash(), &before, (who, 0), "n".into(), &ring(1)) else { return Ok(()) };
