@@ -6,7 +6,8 @@
 use crate::config::Config;
 use crate::db::usage::upkeep::UsageState;
 use crate::db::{Db, StoreError, UsageDb, audit, from_json, settings, teams, to_json, upkeep, usage};
-use crate::publish::{KvError, Writer, drain_all, first_prices, relay};
+use crate::publish::{Kv, KvError, Writer, drain_all, first_prices, relay};
+use crate::reconcile::ReconcileError;
 use crate::{invitations, reconcile, reseal, zone};
 use contract::teams::TeamZone;
 use domain::collect;
@@ -60,6 +61,7 @@ async fn run_steps(env: &Env, db: &Db, usage: Option<&UsageDb>, state: Option<Us
     if let Some(usage) = usage {
         keep_usage(db, usage, state, config.as_deref()).await;
     }
+    done("audit log not chained", chain_audit(env, db).await);
     done("notifications not written", notify(db, usage).await);
     done("models without a price not looked at", upkeep::resolve_unpriced(db, now()).await);
     let Some(config) = config else { return };
@@ -73,6 +75,17 @@ async fn keep_zones(db: &Db, now: UnixMs) -> Result<(), StoreError> {
         let before: TeamZone = from_json(&text)?;
         let Some(zone) = zone::of_team(&before.name, now) else { continue };
         db.batch(teams::set_zone(db, &team, &text, &zone, now)?).await?;
+    }
+    Ok(())
+}
+
+/// Chains the audit log's new entries. While a restore is under way this waits, because entries of before are put back.
+async fn chain_audit(env: &Env, db: &Db) -> Result<(), ReconcileError> {
+    if Kv::open(env, db)?.hold().await?.is_some_and(|hold| hold.is_of_a_restore()) {
+        return Ok(());
+    }
+    if let Some((entries, head)) = audit::chain::run(db, now()).await? {
+        log(Source::Cron, "audit log chained", &format!("{entries} entries, head {head}"));
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Hold {
     }
 
     /// Returns whether a restore has put this hold, so that changes would be lost.
-    fn is_of_a_restore(&self) -> bool {
+    pub fn is_of_a_restore(&self) -> bool {
         self.why == "restore"
     }
 }

@@ -1,6 +1,8 @@
 //! `/api/dashboard/audit-logs`: changes and refused attempts, with the person behind each.
 
 use crate::{Page, endpoint};
+use domain::audit::chain::{Entry, EntryHash, Head};
+use domain::audit::export::Line;
 use domain::id::TeamId;
 use domain::people::role::Action;
 use domain::time::UnixMs;
@@ -9,11 +11,12 @@ use serde_json::Value;
 
 endpoint!(
     /// Lists changes and refused attempts, newest first; see [`AuditQuery`].
-    ListAudit, "GET", "/api/dashboard/audit-logs", Some(Action::ReadAudit), 200, AuditQuery => Page<AuditEntry>
+    ListAudit, "GET", "/api/dashboard/audit-logs", Some(Action::ReadAudit), 200, AuditQuery => AuditPage
 );
 
 endpoint!(
-    /// Exports the whole list as CSV. `limit` and `cursor` are not accepted.
+    /// Exports the whole list as CSV, which shows by its hashes whether it was changed. `limit` and `cursor` are not
+    /// accepted.
     ExportAudit, "GET", "/api/dashboard/audit-logs/export", Some(Action::ReadAudit), 200, AuditQuery => String,
     media: "text/csv"
 );
@@ -181,6 +184,53 @@ pub struct AuditEntry {
     pub client_ip: Option<String>,
     /// Id of the request, as in its `X-Request-Id`.
     pub request_id: String,
+    /// Number of the entry, in the order in which they were written.
+    #[serde(default)]
+    pub seq: u64,
+    /// Hash of the entry before; `null` if that is not chained yet.
+    #[serde(default)]
+    pub previous_hash: Option<EntryHash>,
+    /// Hash of this entry; `null` until it is chained, a minute later at most.
+    #[serde(default)]
+    pub hash: Option<EntryHash>,
+}
+
+impl AuditEntry {
+    /// Returns the line of an exported file, and the actor's name.
+    pub fn into_line(self) -> (Line, Option<String>) {
+        let result = match self.result {
+            AuditResult::Done => "done",
+            AuditResult::Refused => "refused",
+        };
+        let entry = Entry {
+            seq: self.seq,
+            id: self.id,
+            at: self.at,
+            actor: self.actor,
+            action: self.action,
+            result: result.to_owned(),
+            entity: self.entity,
+            entity_id: self.entity_id,
+            team_id: self.team_id.map(|team| team.as_str().to_owned()),
+            before: self.before,
+            after: self.after,
+            client_ip: self.client_ip,
+            request_id: self.request_id,
+        };
+        (Line { entry, previous: self.previous_hash, hash: self.hash }, self.actor_name)
+    }
+}
+
+/// One page of entries, and the newest link of their chain.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AuditPage {
+    /// The entries.
+    #[serde(flatten)]
+    pub page: Page<AuditEntry>,
+    /// The entry that was chained last. Kept elsewhere, its hash proves everything up to it; `null` if none is chained.
+    #[serde(default)]
+    pub head: Option<Head>,
 }
 
 #[cfg(test)]

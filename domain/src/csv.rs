@@ -1,12 +1,13 @@
 //! Comma-separated values (RFC 4180) in which a spreadsheet program finds no formula.
 
 use csv::{Terminator, WriterBuilder};
+use std::borrow::Cow;
 
 /// The first character of a file, so that Excel reads it as UTF-8.
 pub const BYTE_ORDER_MARK: &str = "\u{feff}";
 
 /// Appends a row. Whatever a spreadsheet would take for a formula gets a `'` in front, which it shows as
-/// text (OWASP, "CSV Injection").
+/// text (OWASP, "CSV Injection"). So does a formula that has such marks already: [`unguarded`] takes one away.
 ///
 /// A program whose list separator is not the comma cuts cells at other places, quotes or not, so each part of
 /// a cell is guarded by itself. A number with a sign is guarded too: to such a program `-1,x` is one cell.
@@ -35,17 +36,26 @@ fn is_formula(part: &str) -> bool {
     text.starts_with(FORMULA)
 }
 
+/// Whether a cell begins like a formula, marks left aside. Excel drops a leading tab or line break.
+fn begins_formula(cell: &str) -> bool {
+    let cell = cell.trim_start_matches('\'');
+    cell.starts_with(['\t', '\r', '\n']) || is_formula(cell.split(SEPARATORS).next().unwrap_or_default())
+}
+
+/// Cuts a part before its text, which may have marks, if that is a formula.
+fn cut_formula(part: &str) -> Option<(&str, &str)> {
+    let text = part.trim_start_matches(is_skipped);
+    is_formula(text.trim_start_matches('\'')).then(|| (part.strip_suffix(text).unwrap_or_default(), text))
+}
+
 fn guarded(cell: &str) -> String {
     let mut out = String::with_capacity(cell.len() + 1);
-    let first = cell.split(SEPARATORS).next().unwrap_or_default();
-    // Excel drops a leading tab or line break.
-    if cell.starts_with(['\t', '\r', '\n']) || is_formula(first) {
+    if begins_formula(cell) {
         out.push('\'');
     }
     for (i, part) in cell.split_inclusive(SEPARATORS).enumerate() {
-        if i > 0 && is_formula(part) {
-            let text = part.trim_start_matches(is_skipped);
-            out.push_str(part.strip_suffix(text).unwrap_or_default());
+        if let Some((before, text)) = cut_formula(part).filter(|_| i > 0) {
+            out.push_str(before);
             out.push('\'');
             out.push_str(text);
         } else {
@@ -53,6 +63,21 @@ fn guarded(cell: &str) -> String {
         }
     }
     out
+}
+
+/// Returns the cell from which [`push_row`] made this one.
+pub fn unguarded(cell: &str) -> Cow<'_, str> {
+    if !cell.contains('\'') {
+        return Cow::Borrowed(cell);
+    }
+    let mut out = String::with_capacity(cell.len());
+    for (i, part) in cell.split_inclusive(SEPARATORS).enumerate() {
+        let cut = if i == 0 { begins_formula(cell).then_some(("", part)) } else { cut_formula(part) };
+        let (before, text) = cut.unwrap_or(("", part));
+        out.push_str(before);
+        out.push_str(text.strip_prefix('\'').filter(|_| cut.is_some()).unwrap_or(text));
+    }
+    Cow::Owned(out)
 }
 
 #[cfg(test)]
@@ -99,6 +124,8 @@ mod tests {
             ("a-b;c=d;e@f.example", "a-b;c=d;e@f.example"),
             ("x;-3;+4.5", "x;'-3;'+4.5"),
             ("-1|=1", "'-1|'=1"),
+            ("'=1", "''=1"),
+            ("x;'=1", "x;''=1"),
         ] {
             assert_eq!(guarded(cell), wanted);
         }
@@ -116,6 +143,13 @@ mod tests {
                     }
                 }
             }
+        }
+
+        /// No mark is lost, and none is left over.
+        #[test]
+        fn a_guarded_cell_is_read_as_it_was(cell in "[=+@＝;,|\t\r\n\" 'a1.-]{0,12}|\\PC{0,8}") {
+            let guarded = guarded(&cell);
+            proptest::prop_assert_eq!(unguarded(&guarded), cell);
         }
 
         /// Guarding adds marks and takes nothing away.

@@ -13,6 +13,7 @@
 //! | [`credential`] | what is attached to the upstream call, seals, OAuth 2, AWS signatures |
 //! | [`limit`] | what a token may use up, and the ledger that counts it |
 //! | [`ai`] | what an AI call used and what it costs |
+//! | [`audit`] | the chain of hashes over the audit log, its export, the check of an export |
 //! | [`usage`] | what is recorded of a call, rollups, what a report reads |
 //! | [`people`] | roles, session claims, what Clerk says |
 //! | [`kv`], [`stored`] | values that the two Workers share, and reading those of a newer version |
@@ -24,6 +25,7 @@
 
 pub mod access;
 pub mod ai;
+pub mod audit;
 pub mod call;
 pub mod collect;
 pub mod credential;

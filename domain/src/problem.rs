@@ -305,6 +305,24 @@ problems! {
         ComparisonFailed => "health-comparison-failed", "the last comparison failed";
         KeyGone { credentials: u32 } => "health-key-gone", "{credentials} under a key that is gone";
         KeyOlder { credentials: u32 } => "health-key-older", "{credentials} under an older key";
+        Chained { head: String } => "health-chained", "chained up to {head}";
+        NotChained { minutes: i64 } => "health-not-chained", "not chained for {minutes} min";
+        HeadGone { seq: u64 } => "health-head-gone", "entry {seq}, chained last, is gone or changed";
+    }
+    /// The first sign, in the order of the chain, that an exported audit log is not as it was written.
+    AuditFinding {
+        NotAnExport { column: String } => "audit-not-an-export", "no export of the audit log: the column {column} is missing";
+        Unreadable { line: u64 } => "audit-unreadable", "line {line} is no entry";
+        BrokeOff => "audit-broke-off", "the file breaks off: its last lines, with the head, are missing";
+        Changed { seq: u64, id: String, line: u64 } => "audit-changed", "entry {seq} ({id}, line {line}) was changed";
+        Removed { seq: u64 } => "audit-removed", "entry {seq} was removed";
+        RemovedMany { first: u64, last: u64 } => "audit-removed-many", "entries {first} to {last} were removed";
+        RemovedBefore { seq: u64, id: String, line: u64 } => "audit-removed-before", "an entry before {seq} ({id}, line {line}) was removed, and later ones have new numbers";
+        Inserted { seq: u64, id: String, line: u64 } => "audit-inserted", "entry {seq} ({id}, line {line}) was inserted";
+        Swapped { seq: u64, id: String, other: u64, other_id: String } => "audit-swapped", "entries {seq} ({id}) and {other} ({other_id}) have changed places";
+        EndCut { last: u64, head: u64 } => "audit-end-cut", "the end was cut: the newest entry is {last}, and the head is entry {head}";
+        Rewritten { seq: u64, id: String } => "audit-rewritten", "entry {seq} ({id}) has another hash than the head: the log was chained again";
+        HeadMissing => "audit-head-missing", "no entry has the hash of the head: the end was cut, or the log was chained again";
     }
 }
 

@@ -1,7 +1,10 @@
 //! The audit log: one row for each change, and one for each refused attempt.
 
+pub mod chain;
+
 use super::{Db, Statement, StoreError, params, sql, to_json};
 use contract::audit::{AuditEntry, AuditQuery, AuditResult, Deed, Entity};
+use domain::audit::chain::{EntryHash, Head, read_snapshot};
 use domain::encoding::hex;
 use domain::id::TeamId;
 use domain::time::{MINUTE_MS, UnixMs};
@@ -128,8 +131,8 @@ pub struct ListFilter<'a> {
     pub limit: u32,
 }
 
-/// Lists entries, newest first.
-pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, StoreError> {
+/// Lists entries, newest first. `start` is the place before the oldest entry, whose hash only that place has.
+pub async fn list(db: &Db, filter: &ListFilter<'_>, start: &Head) -> Result<Vec<AuditEntry>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         id: String,
@@ -145,6 +148,9 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
         after: Option<String>,
         client_ip: Option<String>,
         request_id: String,
+        seq: u64,
+        previous_hash: Option<EntryHash>,
+        hash: Option<EntryHash>,
     }
     let query = filter.query;
     let (at, id) = filter.after.unwrap_or((super::MAX_SAFE, ""));
@@ -177,10 +183,13 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, S
         entity: row.entity,
         entity_id: row.entity_id,
         team_id: row.team_id,
-        before: row.before.map(json_or_text),
-        after: row.after.map(json_or_text),
+        before: row.before.map(read_snapshot),
+        after: row.after.map(read_snapshot),
         client_ip: row.client_ip,
         request_id: row.request_id,
+        seq: row.seq,
+        previous_hash: row.previous_hash.or_else(|| (row.seq == start.seq + 1).then_some(start.hash)),
+        hash: row.hash,
     };
     Ok(rows.into_iter().map(view).collect())
 }
@@ -199,11 +208,6 @@ fn statement_for(filter: &ListFilter<'_>) -> &'static str {
     } else {
         sql!("audit_list")
     }
-}
-
-/// Reads a snapshot; text that is not JSON is shown unchanged.
-fn json_or_text(text: String) -> Value {
-    serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 
 /// Makes a new id with the platform's CSPRNG.

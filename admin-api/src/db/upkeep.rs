@@ -126,10 +126,12 @@ pub async fn notify(db: &Db, news: Option<&UsageNews>, now: UnixMs) -> Result<()
     Ok(())
 }
 
-/// Deletes up to `limit` rows of each kind that are past their retention.
+/// Deletes up to `limit` rows of each kind that are past their retention. The audit log loses its front, and the hash
+/// before the cut is noted, so that the rest of the chain can still be verified.
 pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Result<(), StoreError> {
     db.batch(vec![
-        db.statement(sql!("audit_purge"), params![now - audit_kept_ms, limit])?,
+        db.statement(sql!("audit_cut"), params![now - audit_kept_ms, limit, now])?,
+        db.statement(sql!("audit_purge"), &[])?,
         db.statement(sql!("webhooks_purge"), params![now - WEBHOOKS_KEPT_MS, limit])?,
         db.statement(sql!("notifications_purge"), params![now - RESOLVED_KEPT_MS, limit])?,
         db.statement(sql!("idempotency_purge"), params![now - DAY_MS, limit])?,

@@ -1,30 +1,31 @@
 //! `/api/dashboard/audit-logs`
 
 use crate::db::audit as store;
+use crate::db::audit::chain;
 use crate::db::to_json;
 use crate::error::Failure;
 use crate::handlers::{csv, parse_time};
 use crate::paging::{Cursor, check_limit, page};
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, ready, respond};
-use contract::Page;
-use contract::audit::{AuditEntry, AuditQuery, AuditResult};
-use domain::csv::push_row;
-use domain::id::TeamId;
+use contract::audit::{AuditPage, AuditQuery};
+use domain::audit::chain::Head;
+use domain::audit::export::{COLUMNS, push_end};
 use domain::people::role::{Action, Caller, Subject, authorize};
 use domain::problem::Invalid;
-use domain::time::{UnixMs, to_rfc3339};
+use domain::time::UnixMs;
+use std::rc::Rc;
 
-/// The latest time that a filter may name: the year 9999.
 /// Pages of one file. Each is a query, and an invocation has 1,000.
 const FILE_PAGES: u32 = 900;
+/// The latest time that a filter may name: the year 9999.
 const LAST: i64 = 253_402_300_800_000;
 /// Entries that one query of a file reads: some 10 MB with their snapshots. With 900 queries a file has up to 4.5
 /// million entries.
 const FILE_PAGE: u32 = 5_000;
 
 /// `GET /api/dashboard/audit-logs`
-pub async fn list(call: &Call, asked: Asked<AuditQuery>) -> Answer<Page<AuditEntry>> {
+pub async fn list(call: &Call, asked: Asked<AuditQuery>) -> Answer<AuditPage> {
     let caller = call.caller()?;
     let teams = teams_to_see(caller)?;
     let query = asked.read(call)?;
@@ -38,8 +39,11 @@ pub async fn list(call: &Call, asked: Asked<AuditQuery>) -> Answer<Page<AuditEnt
     let (from, to) = times(&query)?;
     let filter =
         store::ListFilter { teams: teams.as_deref(), query: &query, from, to, after, limit: limit + 1 };
-    let items = store::list(&call.db()?, &filter).await?;
-    respond(page(items, limit, |entry| Cursor::Time(entry.at, entry.id.clone())))
+    let db = call.db()?;
+    let places = chain::places(&db).await?;
+    let items = store::list(&db, &filter, &places.start()).await?;
+    let page = page(items, limit, |entry| Cursor::Time(entry.at, entry.id.clone()));
+    respond(AuditPage { page, head: places.head })
 }
 
 fn times(query: &AuditQuery) -> Result<(UnixMs, UnixMs), Failure> {
@@ -56,9 +60,12 @@ pub async fn export(call: &Call, asked: Asked<AuditQuery>) -> Answer<String> {
     csv::refuse_paging(query.limit, query.cursor.as_deref())?;
     let (from, to) = times(&query)?;
     let db = call.db()?;
+    let is_whole = teams.is_none() && is_unfiltered(&query);
+    // Entries that are chained while the file is written are behind this head.
+    let places = Rc::new(chain::places(&db).await?);
     let start: Option<(UnixMs, String)> = None;
     let read = move |after: Option<(UnixMs, String)>| {
-        let (db, teams, query) = (db.clone(), teams.clone(), query.clone());
+        let (db, teams, query, places) = (db.clone(), teams.clone(), query.clone(), Rc::clone(&places));
         async move {
             let filter = store::ListFilter {
                 teams: teams.as_deref(),
@@ -68,63 +75,36 @@ pub async fn export(call: &Call, asked: Asked<AuditQuery>) -> Answer<String> {
                 after: after.as_ref().map(|(at, id)| (*at, id.as_str())),
                 limit: FILE_PAGE,
             };
-            let entries = store::list(&db, &filter).await?;
-            let mut text = String::new();
-            for entry in &entries {
-                push(&mut text, entry);
-            }
+            let entries = store::list(&db, &filter, &places.start()).await?;
             let is_last = u32::try_from(entries.len()).is_ok_and(|n| n < FILE_PAGE);
             let next = entries.last().filter(|_| !is_last).map(|last| Some((last.at, last.id.clone())));
+            let mut text = String::new();
+            for entry in entries {
+                let (line, actor_name) = entry.into_line();
+                line.push(&mut text, actor_name.as_deref().unwrap_or_default());
+            }
+            if is_last {
+                // Retention may have cut more since the head was read.
+                let start = if is_whole { Some(chain::places(&db).await?.start()) } else { None };
+                push_end(&mut text, places.head.as_ref().unwrap_or(&Head::start()), start.as_ref());
+            }
             Ok((text, next))
         }
     };
     let resume =
         move |after: &Option<(UnixMs, String)>| csv::resume("to", after.as_ref().map_or(to, |(at, _)| *at));
-    csv::respond(&call.request_id, "audit.csv", HEAD, |pages| pages < FILE_PAGES, start, read, resume)
+    csv::respond(&call.request_id, "audit.csv", &COLUMNS, |pages| pages < FILE_PAGES, start, read, resume)
         .map(ready)
 }
 
-const HEAD: &[&str] = &[
-    "time",
-    "id",
-    "actor",
-    "actor_name",
-    "action",
-    "result",
-    "entity",
-    "entity_id",
-    "team_id",
-    "before",
-    "after",
-    "client_ip",
-    "request_id",
-];
-
-fn push(text: &mut String, entry: &AuditEntry) {
-    let json =
-        |value: &Option<serde_json::Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
-    let result = match entry.result {
-        AuditResult::Done => "done",
-        AuditResult::Refused => "refused",
-    };
-    let (before, after) = (json(&entry.before), json(&entry.after));
-    let time = to_rfc3339(entry.at).unwrap_or_default();
-    let cells = [
-        time.as_str(),
-        &entry.id,
-        &entry.actor,
-        entry.actor_name.as_deref().unwrap_or_default(),
-        &entry.action,
-        result,
-        &entry.entity,
-        entry.entity_id.as_deref().unwrap_or_default(),
-        entry.team_id.as_ref().map(TeamId::as_str).unwrap_or_default(),
-        &before,
-        &after,
-        entry.client_ip.as_deref().unwrap_or_default(),
-        &entry.request_id,
-    ];
-    push_row(text, cells);
+/// Returns whether the query leaves nothing out.
+fn is_unfiltered(query: &AuditQuery) -> bool {
+    let AuditQuery { action, entity, entity_id, actor, team_id, result, from, to, limit: _, cursor: _ } = query;
+    action.is_none()
+        && entity.is_none()
+        && result.is_none()
+        && team_id.is_none()
+        && [entity_id, actor, from, to].iter().all(|text| text.is_none())
 }
 
 /// Returns the teams whose entries the caller may see, as JSON; `None` means all, including entries without a

@@ -4,6 +4,7 @@ use crate::auth;
 use crate::db::seals::{self, Seals};
 use crate::db::usage::folding::OLD_INBOX_MS;
 use crate::db::usage::upkeep::{self as usage_upkeep, FULL_BYTES, UsageState};
+use crate::db::audit::chain::{self, End, Places};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
 use crate::publish::{Kv, KvError};
 use crate::reconcile::{self, Progress};
@@ -26,6 +27,8 @@ const SLOW_PUBLICATION_MS: i64 = MINUTE_MS;
 const OLD_COMPARISON_MS: i64 = DAY_MS;
 /// The lag from which the queue is slow. The design promises an event in the reports within 10 s of its call.
 const SLOW_QUEUE_MS: i64 = 30 * SECOND_MS;
+/// The age from which an entry of the audit log should long be chained.
+const SLOW_CHAIN_MS: i64 = 5 * MINUTE_MS;
 /// The time for which the lag that the consumer noted is valid.
 const QUEUE_NEWS_MS: i64 = 5 * MINUTE_MS;
 
@@ -131,12 +134,15 @@ async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<(u64, Vec<Hea
     let drift = upkeep::drift_count(&db).await?;
     let compared = reconcile::progress(&db).await?;
     let seals = seals::count(&db, &call.config.credential_keys.first().fingerprint()).await?;
+    let places = chain::places(&db).await?;
+    let end = chain::end(&db, places.head.as_ref().map_or(0, |head| head.seq)).await?;
     let checks = vec![
         publication(&outbox, held_until, call.now),
         queue(lag.as_ref(), waiting_since, call.now),
         usage(&state, call.config.usage_db_bytes, call.now),
         drifted(drift, &compared, call.now),
         credentials(seals),
+        audit(&places, end.as_ref(), call.now),
     ];
     Ok((size, checks))
 }
@@ -193,9 +199,25 @@ fn credentials(seals: Seals) -> HealthCheck {
     check("credentials", HealthStatus::Ok, (older > 0).then_some(HealthNote::KeyOlder { credentials: older }))
 }
 
+/// Checks the chain of the audit log and shows its head, so that whoever watches this report keeps it.
+fn audit(places: &Places, end: Option<&End>, now: UnixMs) -> HealthCheck {
+    let head = places.head.as_ref();
+    if let Some(head) = head.filter(|head| end.and_then(|end| end.hash) != Some(head.hash)) {
+        return check("audit", HealthStatus::Degraded, Some(HealthNote::HeadGone { seq: head.seq }));
+    }
+    let waiting_ms = end.and_then(|end| end.waiting_since).map_or(0, |at| now - at.max(places.chained_at));
+    if waiting_ms > SLOW_CHAIN_MS {
+        let minutes = waiting_ms / MINUTE_MS;
+        return check("audit", HealthStatus::Degraded, Some(HealthNote::NotChained { minutes }));
+    }
+    let note = head.map(|head| HealthNote::Chained { head: head.to_string() });
+    check("audit", HealthStatus::Ok, note)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::audit::chain::{EntryHash, Head};
     use contract::upkeep::STALLED_AFTER_MS;
 
     #[test]
@@ -236,6 +258,23 @@ mod tests {
         );
         assert_eq!(of(2, Some(29 * HOUR_MS), None).as_deref(), Some("2 entries"));
         assert_eq!(drifted(0, &Progress::default(), HOUR_MS).status, HealthStatus::Ok);
+    }
+
+    #[test]
+    fn a_chain_that_is_late_or_whose_end_is_gone_shows() {
+        let head = Head { seq: 7, ..Head::start() };
+        let places = Places { head: Some(head.clone()), chained_at: 1_000, cut: None };
+        let of = |hash, waiting_since| {
+            let check = audit(&places, Some(&End { hash, waiting_since }), 1_000 + SLOW_CHAIN_MS + MINUTE_MS);
+            (check.status, check.note.unwrap_or_default())
+        };
+        let same = Some(EntryHash::GENESIS);
+        assert_eq!(of(same, None), (HealthStatus::Ok, format!("chained up to {head}")));
+        assert_eq!(of(same, Some(200_000)).0, HealthStatus::Ok);
+        assert_eq!(of(same, Some(0)), (HealthStatus::Degraded, "not chained for 6 min".to_owned()));
+        let gone = (HealthStatus::Degraded, "entry 7, chained last, is gone or changed".to_owned());
+        assert_eq!(of(None, None), gone);
+        assert_eq!(audit(&Places::default(), None, 0), check("audit", HealthStatus::Ok, None));
     }
 
     #[test]

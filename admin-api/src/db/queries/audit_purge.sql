@@ -1,1 +1,1 @@
-DELETE FROM audit WHERE id IN (SELECT id FROM audit WHERE at < ?1 ORDER BY at, id LIMIT ?2)
+DELETE FROM audit WHERE seq <= (SELECT value ->> 'seq' FROM settings WHERE key = 'audit-cut')

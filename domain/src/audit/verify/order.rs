@@ -1,0 +1,133 @@
+//! Finds the first place at which the chain is broken, and says how.
+
+use super::{Entry, EntryHash, Head};
+use crate::problem::AuditFinding;
+
+/// What is left of an entry once its own hash has been checked.
+#[derive(Debug)]
+pub(super) struct Row {
+    pub seq: u64,
+    pub id: Box<str>,
+    /// The line in the file.
+    pub line: u64,
+    pub previous: Option<EntryHash>,
+    pub hash: Option<EntryHash>,
+    /// Whether the hash is that of the entry after `previous`.
+    pub is_right: bool,
+    /// The entry, if its hash is wrong.
+    pub wrong: Option<Box<Entry>>,
+}
+
+impl Row {
+    pub fn head(&self, hash: EntryHash) -> Head {
+        Head { seq: self.seq, id: self.id.to_string(), hash }
+    }
+
+    fn changed(&self) -> AuditFinding {
+        AuditFinding::Changed { seq: self.seq, id: self.id.to_string(), line: self.line }
+    }
+
+    fn inserted(&self) -> AuditFinding {
+        AuditFinding::Inserted { seq: self.seq, id: self.id.to_string(), line: self.line }
+    }
+
+    fn swapped_with(&self, other: &Self) -> AuditFinding {
+        let (id, other_id) = (self.id.to_string(), other.id.to_string());
+        AuditFinding::Swapped { seq: self.seq, id, other: other.seq, other_id }
+    }
+
+    /// Returns whether this row's entry belongs to the place of `other`.
+    fn fits(&self, other: &Self) -> bool {
+        let moved = self.wrong.as_ref().map(|entry| Entry { seq: other.seq, ..(**entry).clone() });
+        let hash = moved.zip(other.previous).map(|(entry, previous)| entry.hash_after(previous));
+        hash.is_some() && hash == other.hash
+    }
+}
+
+/// The place before a row.
+#[derive(Clone, Copy)]
+struct Before<'a> {
+    seq: u64,
+    hash: EntryHash,
+    /// `None` before the oldest entry.
+    row: Option<&'a Row>,
+}
+
+/// Finds the first break in rows that are in the order of their numbers. `start` is the place before the oldest entry
+/// of a whole file; without it, gaps are no break.
+pub(super) fn first_break(rows: &[Row], start: Option<&Head>) -> Option<AuditFinding> {
+    let chained = rows.iter().rposition(|row| row.hash.is_some()).map_or(0, |last| last + 1);
+    let is_start = |row: &&Row| start.is_some_and(|start| start.seq < row.seq);
+    let mut before = rows.first().filter(is_start).and(start).map(|start| Before {
+        seq: start.seq,
+        hash: start.hash,
+        row: None,
+    });
+    for (i, row) in rows.iter().take(chained).enumerate() {
+        let after = rows.get(i + 1).filter(|_| i + 1 < chained);
+        if let Some(finding) = look_at(row, before, after, rows, start) {
+            return Some(finding);
+        }
+        before = row.hash.map(|hash| Before { seq: row.seq, hash, row: Some(row) });
+    }
+    None
+}
+
+fn look_at(
+    row: &Row,
+    before: Option<Before>,
+    after: Option<&Row>,
+    rows: &[Row],
+    start: Option<&Head>,
+) -> Option<AuditFinding> {
+    if let Some(twin) = after.filter(|after| after.seq == row.seq) {
+        // The one that another entry follows is the one that was there.
+        let is_followed = |row: &Row| row.hash.is_some() && rows.iter().any(|next| next.previous == row.hash);
+        let is_first_own = row.is_right && (is_followed(row) || !is_followed(twin));
+        return Some(if is_first_own { twin.inserted() } else { row.inserted() });
+    }
+    if let Some(before) = before {
+        let is_gap = row.seq > before.seq + 1;
+        if is_gap && start.is_some() {
+            let (first, last) = (before.seq + 1, row.seq - 1);
+            return Some(match first == last {
+                true => AuditFinding::Removed { seq: first },
+                false => AuditFinding::RemovedMany { first, last },
+            });
+        }
+        if !is_gap && row.hash.is_some() && row.previous != Some(before.hash) {
+            return Some(explain(row, before, rows));
+        }
+    }
+    // A chained entry with a number of its own that the next one passes over: it was put between.
+    if after.is_some_and(|after| after.previous.is_some() && after.previous == row.previous) {
+        return Some(row.inserted());
+    }
+    if start.is_some_and(|start| start.seq == row.seq && Some(start.hash) != row.hash) {
+        return Some(AuditFinding::Rewritten { seq: row.seq, id: row.id.to_string() });
+    }
+    if row.hash.is_none() {
+        return Some(row.changed());
+    }
+    if row.is_right {
+        return None;
+    }
+    let partner = rows.iter().find(|other| other.seq != row.seq && row.fits(other) && other.fits(row));
+    Some(partner.map_or_else(|| row.changed(), |other| row.swapped_with(other)))
+}
+
+/// Explains why a row does not follow the place before it.
+fn explain(row: &Row, before: Before, rows: &[Row]) -> AuditFinding {
+    let is_in_place = row.wrong.as_ref().is_some_and(|entry| Some(entry.hash_after(before.hash)) == row.hash);
+    if is_in_place {
+        return row.changed();
+    }
+    if let Some(other) = rows.iter().find(|other| other.previous == Some(before.hash)) {
+        return row.swapped_with(other);
+    }
+    match before.row {
+        // The entry before has a hash that fits it, but not the one that this entry was chained to.
+        Some(changed) if row.is_right => changed.changed(),
+        _ => AuditFinding::RemovedBefore { seq: row.seq, id: row.id.to_string(), line: row.line },
+    }
+}
