@@ -8,6 +8,8 @@
     reason = "clippy does not see a whole file as a test"
 )]
 
+#[path = "sql/audit.rs"]
+mod audit;
 #[path = "sql/invitations.rs"]
 mod invitations;
 #[path = "sql/outbox.rs"]

@@ -107,6 +107,7 @@ fn public(route: &Route) -> Html {
     match route {
         Route::SignIn => html! { <pages::SignInPage /> },
         Route::SystemHealth => html! { <pages::HealthPage /> },
+        Route::AuditVerify => html! { <pages::AuditVerifyPage /> },
         _ => html! { <pages::NotFoundPage /> },
     }
 }

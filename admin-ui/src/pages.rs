@@ -12,7 +12,7 @@ mod tokens;
 mod usage;
 mod waiting;
 
-pub use audit::AuditPage;
+pub use audit::{AuditPage, AuditVerifyPage};
 pub use health::HealthPage;
 pub use import::ImportPage;
 pub use not_found::NotFoundPage;

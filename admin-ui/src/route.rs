@@ -41,6 +41,8 @@ pub enum Route {
     Users,
     #[at("/audit-logs")]
     AuditLogs,
+    #[at("/audit-logs/verify")]
+    AuditVerify,
     #[at("/import")]
     Import,
     #[at("/system-health")]
@@ -53,7 +55,7 @@ pub enum Route {
 impl Route {
     /// Whether the page can be seen without a session.
     pub fn is_public(&self) -> bool {
-        matches!(self, Self::SystemHealth | Self::SignIn | Self::NotFound)
+        matches!(self, Self::SystemHealth | Self::AuditVerify | Self::SignIn | Self::NotFound)
     }
 
     /// Returns the page of the navigation that this one belongs to.
@@ -65,6 +67,7 @@ impl Route {
             Self::Token { .. } => Self::Tokens,
             Self::RouteDetail { .. } => Self::Routes,
             Self::Team { .. } => Self::Teams,
+            Self::AuditVerify => Self::AuditLogs,
             other => other.clone(),
         }
     }

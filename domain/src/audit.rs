@@ -27,7 +27,9 @@ mod tests {
             entity_id: Some(format!("tok_{seq}")),
             team_id: Some("automation".to_owned()),
             before: Some(json!({ "name": "=1+1", "scopes": ["*"], "version": seq })),
-            after: Some(json!({ "name": "'=1", "note": "two\nlines, ;-5", "scopes": ["GET /api/x"], "version": seq + 1 })),
+            after: Some(
+                json!({ "name": "'=1", "note": "two\nlines, ;-5", "scopes": ["GET /api/x"], "version": seq + 1 }),
+            ),
             client_ip: None,
             request_id: format!("req_{seq}"),
         }

@@ -92,6 +92,7 @@ problems! {
     /// Why a field of a request is refused.
     Invalid {
         Unknown => "unknown", "is not known";
+        EntryHash => "entry-hash", "must be 64 hex digits, with the entry's number and a colon before them or without";
         UnknownField => "unknown-field", "is not a field of this request";
         Missing => "missing", "is missing";
         NotAcceptable => "not-acceptable", "is not acceptable";

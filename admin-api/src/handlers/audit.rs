@@ -99,7 +99,8 @@ pub async fn export(call: &Call, asked: Asked<AuditQuery>) -> Answer<String> {
 
 /// Returns whether the query leaves nothing out.
 fn is_unfiltered(query: &AuditQuery) -> bool {
-    let AuditQuery { action, entity, entity_id, actor, team_id, result, from, to, limit: _, cursor: _ } = query;
+    let AuditQuery { action, entity, entity_id, actor, team_id, result, from, to, limit: _, cursor: _ } =
+        query;
     action.is_none()
         && entity.is_none()
         && result.is_none()

@@ -1,10 +1,10 @@
 //! `/health`
 
 use crate::auth;
+use crate::db::audit::chain::{self, End, Places};
 use crate::db::seals::{self, Seals};
 use crate::db::usage::folding::OLD_INBOX_MS;
 use crate::db::usage::upkeep::{self as usage_upkeep, FULL_BYTES, UsageState};
-use crate::db::audit::chain::{self, End, Places};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
 use crate::publish::{Kv, KvError};
 use crate::reconcile::{self, Progress};
@@ -217,8 +217,8 @@ fn audit(places: &Places, end: Option<&End>, now: UnixMs) -> HealthCheck {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::audit::chain::{EntryHash, Head};
     use contract::upkeep::STALLED_AFTER_MS;
+    use domain::audit::chain::{EntryHash, Head};
 
     #[test]
     fn the_worst_status_counts() {

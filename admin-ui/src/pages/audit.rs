@@ -1,5 +1,9 @@
 //! The audit log: changes and refused attempts, with the person behind each.
 
+mod verify;
+
+pub use verify::AuditVerifyPage;
+
 use crate::api::use_api;
 use crate::components::{
     AsyncView, Button, CallErrorView, Column, DataTable, Empty, NotAllowed, Page, Pager, Range, RangePicker,
@@ -12,6 +16,7 @@ use crate::route::Route;
 use crate::state::session::{may_audit, use_me};
 use contract::Page as Items;
 use contract::audit::{AuditEntry, AuditQuery, AuditResult, Deed, Entity, ExportAudit, ListAudit};
+use domain::audit::chain::Head;
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -120,11 +125,16 @@ fn AuditLog() -> Html {
     let api = use_api();
     let (filter, on_filter) = use_query::<Filter>();
     let asked = use_debounced(filter.clone(), STILL_MS);
+    let head = use_state_eq(|| None::<Head>);
     let entries = {
-        let api = api.clone();
+        let (api, head) = (api.clone(), head.setter());
         use_paged(asked, move |filter: Filter, cursor| {
-            let api = api.clone();
-            async move { api.request::<ListAudit>().query(&filter.query(cursor)).send().await }
+            let (api, head) = (api.clone(), head.clone());
+            async move {
+                let shown = api.request::<ListAudit>().query(&filter.query(cursor)).send().await?;
+                head.set(shown.head);
+                Ok(shown.page)
+            }
         })
     };
     let export = use_action(
@@ -147,7 +157,10 @@ fn AuditLog() -> Html {
         })
     };
     let actions = html! {
-        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} onclick={on_export} />
+        <>
+        <Link<Route> to={Route::AuditVerify} classes="pf-v6-c-button pf-m-link">{ i18n.t("audit.verify") }</Link<Route>>
+        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} disabled={export.is_busy} onclick={on_export} />
+        </>
     };
     html! {
         <Page title={i18n.t("audit.title")} summary={i18n.t("audit.summary")} {actions}>
@@ -163,6 +176,9 @@ fn AuditLog() -> Html {
                 empty={html! { <Empty title={i18n.t("audit.none")} /> }}
             />
             <Pager number={entries.number} on_previous={entries.on_previous} on_next={entries.on_next} />
+            if let Some(head) = &*head {
+                <p class="tm-subtle">{ i18n.t("audit.chained-up-to") }{ " " }<code class="tm-mono tm-address">{ head.to_string() }</code></p>
+            }
         </Page>
     }
 }

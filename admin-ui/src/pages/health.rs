@@ -76,6 +76,7 @@ fn name_of(i18n: &I18n, name: &str) -> AttrValue {
         "sessions" => i18n.t("health.sessions"),
         "credentials" => i18n.t("health.credentials"),
         "drift" => i18n.t("health.drift"),
+        "audit" => i18n.t("health.audit"),
         other => AttrValue::from(other.to_owned()),
     }
 }

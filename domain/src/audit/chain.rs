@@ -59,13 +59,17 @@ impl schemars::JsonSchema for EntryHash {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "pattern": "^[0-9a-f]{64}$" })
+        schemars::json_schema!({
+            "type": "string",
+            "pattern": "^[0-9a-f]{64}$",
+            "description": "A SHA-256 in hex.",
+        })
     }
 }
 
 /// A position of the chain: an entry's number, id and hash. Kept elsewhere, it proves everything up to this entry.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "AuditHead"))]
 pub struct Head {
     /// Number of the entry; 0 before the first.
     pub seq: u64,
@@ -125,7 +129,8 @@ impl Entry {
     /// comma-separated values does not distinguish them.
     pub fn to_canonical(&self) -> String {
         let text = |text: &str| Some(Value::from(text));
-        let optional = |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(Value::from);
+        let optional =
+            |text: &Option<String>| text.as_deref().filter(|text| !text.is_empty()).map(Value::from);
         let json = |value: &Option<Value>| value.clone().filter(|value| !value.is_null());
         let members = [
             ("seq", Some(Value::from(self.seq))),

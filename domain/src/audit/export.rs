@@ -50,7 +50,8 @@ impl Line {
         let Entry { entity_id, team_id, client_ip, .. } = &self.entry;
         let json = |value: &Option<Value>| value.as_ref().map(ToString::to_string).unwrap_or_default();
         let hash = |hash: Option<EntryHash>| hash.map(|hash| hash.to_string()).unwrap_or_default();
-        let (before, after, seq) = (json(&self.entry.before), json(&self.entry.after), self.entry.seq.to_string());
+        let (before, after, seq) =
+            (json(&self.entry.before), json(&self.entry.after), self.entry.seq.to_string());
         let (previous, own) = (hash(self.previous), hash(self.hash));
         let time = to_rfc3339(self.entry.at).unwrap_or_default();
         let cells: [&str; COLUMNS.len()] = [
@@ -120,8 +121,24 @@ impl Columns {
             return Some(Read::NotAll);
         }
         let cell = |at: &usize| record.get(*at).map(|cell| unguarded(cell).into_owned()).unwrap_or_default();
-        let [time, id, actor, _, action, result, entity, entity_id, team_id, before, after, client_ip, request_id, seq, previous, hash] =
-            self.0.each_ref().map(cell);
+        let [
+            time,
+            id,
+            actor,
+            _,
+            action,
+            result,
+            entity,
+            entity_id,
+            team_id,
+            before,
+            after,
+            client_ip,
+            request_id,
+            seq,
+            previous,
+            hash,
+        ] = self.0.each_ref().map(cell);
         let seq = seq.parse().ok()?;
         let place = |hash: &str| Some(Head { seq, id: id.clone(), hash: hash.parse().ok()? });
         match time.as_str() {

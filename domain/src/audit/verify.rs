@@ -171,7 +171,10 @@ impl Verifier {
     fn look_for(&self, head: Published, newest: Option<&Head>) -> Result<bool, AuditFinding> {
         let start = self.start.as_ref();
         if start.is_some_and(|start| start.hash == head.hash)
-            || self.rows.iter().any(|row| row.hash == Some(head.hash) && head.seq.is_none_or(|seq| seq == row.seq))
+            || self
+                .rows
+                .iter()
+                .any(|row| row.hash == Some(head.hash) && head.seq.is_none_or(|seq| seq == row.seq))
         {
             return Ok(true);
         }

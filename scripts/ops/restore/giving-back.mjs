@@ -1,5 +1,6 @@
 // After a restore: removes from the restored database everything that is not allowed now. Each step can be repeated.
 import { counter } from "../operate.mjs";
+import { putBackAudit } from "./audit.mjs";
 import { keptPages, keptRows, note, notesOf } from "./kept.mjs";
 import {
   credentialOf,
@@ -31,7 +32,7 @@ export async function takeBack(sql, stage) {
   await tokens(sql, stage, teams, now, notes, say);
   await secrets(sql, stage, now, notes);
   await routes(sql, stage, now, notes, say);
-  await insertKept(sql, stage, "audit");
+  await putBackAudit(sql, stage, notes);
   // Last: only an empty team can be deleted.
   const deleted = teams.now.filter((team) => team.deleted_at !== null);
   await update(
@@ -40,10 +41,6 @@ export async function takeBack(sql, stage) {
     deleted.map(({ id, deleted_at }) => ({ id, deleted_at })),
   );
   return notesOf(stage);
-}
-
-async function insertKept(sql, stage, table) {
-  for await (const page of keptPages(stage, table)) await insert(sql, table, page);
 }
 
 async function settings(sql, stage, now) {

@@ -43,12 +43,15 @@ export const notesOf = (stage) =>
 
 export const forget = (stage) => rmSync(keptFolder(stage), { recursive: true, force: true });
 
-/** Writes every table to the folder, one page per line; of the audit log only entries after `since`. */
+/** Entries of the audit log are kept from this long before: some are committed later than their times say. */
+const LATE_MS = 3_600_000;
+
+/** Writes every table to the folder, one page per line; of the audit log only entries from about `since` on. */
 export async function keepAll(sql, stage, since) {
   mkdirSync(keptFolder(stage), { recursive: true, mode: 0o700 });
   rmSync(notesFile(stage), { force: true });
   for (const table of Object.keys(KEYS)) {
-    const where = table === "audit" ? `at >= ${since}` : "true";
+    const where = table === "audit" ? `at >= ${since - LATE_MS}` : "true";
     const [{ total }] = await sql(`SELECT count(*) AS total FROM ${table} WHERE ${where}`);
     const file = path.join(keptFolder(stage), `${table}.ndjson`);
     writeFileSync(file, "", { mode: 0o600 });

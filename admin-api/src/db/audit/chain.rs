@@ -104,14 +104,21 @@ async fn round(db: &Db, head: Head, now: UnixMs) -> Result<Option<(usize, Head)>
             break;
         }
         head = entry.head(entry.hash_after(head.hash));
-        chained.push(Chained { seq: head.seq, hash: head.hash, after: after.filter(|_| entry.result == "refused") });
+        chained.push(Chained {
+            seq: head.seq,
+            hash: head.hash,
+            after: after.filter(|_| entry.result == "refused"),
+        });
     }
     if chained.is_empty() {
         return Ok(None);
     }
     db.batch(vec![
         db.statement(sql!("audit_chain"), params![&to_json(&chained)?])?,
-        db.statement(sql!("audit_head_put"), params![&to_json(&head)?, now, u64::try_from(chained.len()).unwrap_or(0)])?,
+        db.statement(
+            sql!("audit_head_put"),
+            params![&to_json(&head)?, now, u64::try_from(chained.len()).unwrap_or(0)],
+        )?,
         or_abort(db)?,
     ])
     .await?;

@@ -159,12 +159,15 @@ fn an_inserted_entry_is_named() {
             }
         })
     };
-    for (is_new, renumbers, chains) in
-        [(true, false, false), (false, false, false), (false, false, true), (false, true, true), (false, true, false)]
-    {
+    for (is_new, renumbers, chains) in [
+        (true, false, false),
+        (false, false, false),
+        (false, false, true),
+        (false, true, true),
+        (false, true, false),
+    ] {
         let finding = inserted(is_new, renumbers, chains);
-        let is_named =
-            matches!(&finding, Some(AuditFinding::Inserted { seq: 5, id, .. }) if id == "aud_new");
+        let is_named = matches!(&finding, Some(AuditFinding::Inserted { seq: 5, id, .. }) if id == "aud_new");
         assert!(is_named, "{is_new} {renumbers} {chains}: {finding:?}");
     }
 }
