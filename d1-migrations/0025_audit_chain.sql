@@ -27,7 +27,8 @@ CREATE TABLE audit (
     after TEXT CHECK (after IS NULL OR json_valid(after)),
     client_ip TEXT,
     request_id TEXT NOT NULL,
-    -- 64 hex digits; NULL until the cron has chained the entry.
+    -- Of the entry before and of this one, 64 hex digits each; NULL until the cron has chained the entry.
+    previous_hash TEXT CHECK (previous_hash IS NULL OR length(previous_hash) = 64),
     hash TEXT CHECK (hash IS NULL OR length(hash) = 64)
 ) STRICT;
 

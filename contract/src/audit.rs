@@ -154,6 +154,16 @@ pub enum AuditResult {
     Refused,
 }
 
+impl AuditResult {
+    /// Returns the name on the wire and in D1.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
 /// One change, or one refused attempt. It never contains a secret.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -187,7 +197,7 @@ pub struct AuditEntry {
     /// Number of the entry, in the order in which they were written.
     #[serde(default)]
     pub seq: u64,
-    /// Hash of the entry before; `null` if that is not chained yet.
+    /// Hash of the entry before; `null` until this one is chained.
     #[serde(default)]
     pub previous_hash: Option<EntryHash>,
     /// Hash of this entry; `null` until it is chained, a minute later at most.
@@ -198,17 +208,13 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// Returns the line of an exported file, and the actor's name.
     pub fn into_line(self) -> (Line, Option<String>) {
-        let result = match self.result {
-            AuditResult::Done => "done",
-            AuditResult::Refused => "refused",
-        };
         let entry = Entry {
             seq: self.seq,
             id: self.id,
             at: self.at,
             actor: self.actor,
             action: self.action,
-            result: result.to_owned(),
+            result: self.result.as_str().to_owned(),
             entity: self.entity,
             entity_id: self.entity_id,
             team_id: self.team_id.map(|team| team.as_str().to_owned()),

@@ -1,4 +1,5 @@
-// The audit log proves itself: the cron chains it, an export is verified offline, and tampering is named.
+// The audit log proves itself: the cron chains it, an export is verified offline, and tampering is named
+// (docs/audit-log.md).
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -70,9 +71,11 @@ async function tamper(...statements) {
   );
   assert.equal(triggers.length, 2);
   await system.db.batch(
-    [...triggers.map(({ name }) => `DROP TRIGGER ${name}`), ...statements, ...triggers.map(({ sql }) => sql)].map(
-      (sql) => system.db.prepare(sql),
-    ),
+    [
+      ...triggers.map(({ name }) => `DROP TRIGGER ${name}`),
+      ...statements,
+      ...triggers.map(({ sql }) => sql),
+    ].map((sql) => system.db.prepare(sql)),
   );
 }
 
@@ -113,11 +116,19 @@ test("an entry costs a row in the table and in each index, and one more for its 
   await chained();
   const { rows } = await system.strictness();
   const written = (part) => Object.entries(rows).filter(([sql]) => sql.includes(part));
-  const [[, insert]] = written("INSERT INTO audit (id, at, actor, action, result, entity, entity_id, team_id, before, after, client_ip, request_id)\nSELECT ?1");
-  const [[, chain]] = written("UPDATE audit SET hash");
-  const entries = (await all("SELECT count(*) AS n FROM audit WHERE result = 'done' AND actor <> 'system'"))[0].n;
+  const [[, insert]] = written(
+    "INSERT INTO audit (id, at, actor, action, result, entity, entity_id, team_id, before, after, client_ip, request_id)\nSELECT ?1",
+  );
+  const [[, chain]] = written("UPDATE audit SET previous_hash");
+  const entries = (
+    await all("SELECT count(*) AS n FROM audit WHERE result = 'done' AND actor <> 'system'")
+  )[0].n;
   const hashes = (await all("SELECT count(*) AS n FROM audit WHERE hash IS NOT NULL"))[0].n;
-  assert.deepEqual([insert / entries, chain / hashes], [6, 1], JSON.stringify({ insert, entries, chain, hashes }));
+  assert.deepEqual(
+    [insert / entries, chain / hashes],
+    [6, 1],
+    JSON.stringify({ insert, entries, chain, hashes }),
+  );
 });
 
 test("a run that breaks off in the middle loses nothing: the next one continues", async () => {
@@ -138,83 +149,113 @@ test("a run that breaks off in the middle loses nothing: the next one continues"
   assert.equal((await verify(await exported())).code, 0);
 });
 
-test("an export is verified by the command, and each kind of tampering with the database is named", { timeout: 300_000 }, async () => {
-  await change("=1+1, '=2");
-  await ask("/api/routes", "POST", {}, "viewer");
-  await chained();
-  const head = await headOf();
-  const whole = await exported();
-  const fine = await verify(whole, "--head", text(head));
-  assert.deepEqual([fine.code, /ok: everything is as it was written, up to the given head/.test(fine.stdout)], [0, true], fine.stdout);
-  const part = await verify(await exported("?entity=token"), `--head=${head.hash}`);
-  assert.deepEqual([part.code, /a part of the log/.test(part.stdout)], [0, true], part.stdout);
-
-  const rows = await all("SELECT * FROM audit ORDER BY seq");
-  const restore = async () => {
-    const { seq: _, ...columns } = rows[0];
-    const names = ["seq", ...Object.keys(columns)];
-    await tamper("DELETE FROM audit");
-    await system.db.batch(
-      rows.map((row) =>
-        system.db
-          .prepare(`INSERT INTO audit (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`)
-          .bind(...names.map((name) => row[name])),
-      ),
+test(
+  "an export is verified by the command, and each kind of tampering with the database is named",
+  { timeout: 300_000 },
+  async () => {
+    await change("=1+1, '=2");
+    await ask("/api/routes", "POST", {}, "viewer");
+    await chained();
+    const head = await headOf();
+    const whole = await exported();
+    const fine = await verify(whole, "--head", text(head));
+    assert.deepEqual(
+      [fine.code, /ok: everything is as it was written, up to the given head/.test(fine.stdout)],
+      [0, true],
+      fine.stdout,
     );
-  };
-  const [second, third] = rows.slice(1, 3);
-  const columns = "at, actor, action, result, entity, entity_id, team_id, before, after, client_ip, request_id, hash";
-  const expect = async (statements, wanted, ...options) => {
-    await tamper(...statements);
-    const { code, stdout } = await verify(await exported(), ...options);
-    assert.deepEqual([code, wanted.test(stdout)], [1, true], `${statements}\n${stdout}`);
+    const part = await verify(await exported("?entity=token"), `--head=${head.hash}`);
+    assert.deepEqual([part.code, /a part of the log/.test(part.stdout)], [0, true], part.stdout);
+
+    const rows = await all("SELECT * FROM audit ORDER BY seq");
+    const restore = async () => {
+      const { seq: _, ...columns } = rows[0];
+      const names = ["seq", ...Object.keys(columns)];
+      await tamper("DELETE FROM audit");
+      await system.db.batch(
+        rows.map((row) =>
+          system.db
+            .prepare(`INSERT INTO audit (${names.join(", ")}) VALUES (${names.map(() => "?").join(", ")})`)
+            .bind(...names.map((name) => row[name])),
+        ),
+      );
+    };
+    const [second, third] = rows.slice(1, 3);
+    const columns =
+      "at, actor, action, result, entity, entity_id, team_id, before, after, client_ip, request_id, previous_hash, hash";
+    const expect = async (statements, wanted, ...options) => {
+      await tamper(...statements);
+      const { code, stdout } = await verify(await exported(), ...options);
+      assert.deepEqual([code, wanted.test(stdout)], [1, true], `${statements}\n${stdout}`);
+      await restore();
+    };
+    await expect(
+      ["UPDATE audit SET actor = 'user_other' WHERE seq = 2"],
+      new RegExp(`entry 2 \\(${second.id}, line \\d+\\) was changed`),
+    );
+    await expect(["DELETE FROM audit WHERE seq = 2"], /entry 2 was removed/);
+    await expect(["DELETE FROM audit WHERE seq = 1"], /entry 1 was removed/);
+    await expect(
+      [
+        "UPDATE audit SET seq = -seq WHERE seq > 2",
+        `INSERT INTO audit (seq, id, ${columns}) SELECT 3, 'aud_forged', ${columns} FROM audit WHERE seq = 2`,
+        "UPDATE audit SET seq = 1 - seq WHERE seq < 0",
+      ],
+      /entry 3 \(aud_forged, line \d+\) was inserted/,
+    );
+    await expect(
+      [
+        "UPDATE audit SET seq = -2 WHERE seq = 2",
+        "UPDATE audit SET seq = 2 WHERE seq = 3",
+        "UPDATE audit SET seq = 3 WHERE seq = -2",
+      ],
+      new RegExp(`entries 2 \\(${third.id}\\) and 3 \\(${second.id}\\) have changed places`),
+    );
+    await expect(
+      [`DELETE FROM audit WHERE seq > ${head.seq - 2}`],
+      new RegExp(`the newest entry is ${head.seq - 2}, and the head is entry ${head.seq}`),
+    );
+
+    // Chained again from the first change on, with a head of its own.
+    await tamper(
+      "UPDATE audit SET actor = 'user_other' WHERE seq = 2",
+      "UPDATE audit SET hash = NULL",
+      "DELETE FROM settings WHERE key = 'audit-head'",
+    );
+    await chained();
+    const again = await exported();
+    assert.equal((await verify(again)).code, 0, "the file agrees with itself");
+    const unmasked = await verify(again, "--head", text(head));
+    assert.deepEqual(
+      [
+        unmasked.code,
+        unmasked.stdout.includes(`entry ${head.seq} (${head.id}) has another hash than the head`),
+      ],
+      [1, true],
+      unmasked.stdout,
+    );
+
+    // A cut end is noticed by the system itself.
+    await tamper(`DELETE FROM audit WHERE seq = ${head.seq}`);
+    await system.cron();
+    await eventually(
+      () => system.logs().includes(`entry ${head.seq}, chained last, is gone or changed`),
+      5_000,
+      "the log",
+    );
+    await eventually(async () => {
+      const { checks } = await (await system.call("/health/detailed")).json();
+      return checks.find(({ name }) => name === "audit")?.status === "degraded";
+    }, 15_000);
+    await system.db.prepare("DELETE FROM settings WHERE key = 'audit-head'").run();
     await restore();
-  };
-  await expect(["UPDATE audit SET actor = 'user_other' WHERE seq = 2"], new RegExp(`entry 2 \\(${second.id}, line \\d+\\) was changed`));
-  await expect(["DELETE FROM audit WHERE seq = 2"], /entry 2 was removed/);
-  await expect(["DELETE FROM audit WHERE seq = 1"], /entry 1 was removed/);
-  await expect(
-    [
-      "UPDATE audit SET seq = -seq WHERE seq > 2",
-      `INSERT INTO audit (seq, id, ${columns}) SELECT 3, 'aud_forged', ${columns} FROM audit WHERE seq = 2`,
-      "UPDATE audit SET seq = 1 - seq WHERE seq < 0",
-    ],
-    /entry 3 \(aud_forged, line \d+\) was inserted/,
-  );
-  await expect(
-    ["UPDATE audit SET seq = -2 WHERE seq = 2", "UPDATE audit SET seq = 2 WHERE seq = 3", "UPDATE audit SET seq = 3 WHERE seq = -2"],
-    new RegExp(`entries 2 \\(${third.id}\\) and 3 \\(${second.id}\\) have changed places`),
-  );
-  await expect([`DELETE FROM audit WHERE seq > ${head.seq - 2}`], new RegExp(`the newest entry is ${head.seq - 2}, and the head is entry ${head.seq}`));
-
-  // Chained again from the first change on, with a head of its own.
-  await tamper(
-    "UPDATE audit SET actor = 'user_other' WHERE seq = 2",
-    "UPDATE audit SET hash = NULL",
-    "DELETE FROM settings WHERE key = 'audit-head'",
-  );
-  await chained();
-  const again = await exported();
-  assert.equal((await verify(again)).code, 0, "the file agrees with itself");
-  const unmasked = await verify(again, "--head", text(head));
-  assert.deepEqual([unmasked.code, unmasked.stdout.includes(`entry ${head.seq} (${head.id}) has another hash than the head`)], [1, true], unmasked.stdout);
-
-  // A cut end is noticed by the system itself.
-  await tamper(`DELETE FROM audit WHERE seq = ${head.seq}`);
-  await system.cron();
-  await eventually(() => system.logs().includes(`entry ${head.seq}, chained last, is gone or changed`), 5_000, "the log");
-  await eventually(async () => {
-    const { checks } = await (await system.call("/health/detailed")).json();
-    return checks.find(({ name }) => name === "audit")?.status === "degraded";
-  }, 15_000);
-  await system.db.prepare("DELETE FROM settings WHERE key = 'audit-head'").run();
-  await restore();
-  await system.db
-    .prepare("INSERT INTO settings (key, value, updated_at) VALUES ('audit-head', ?, 0)")
-    .bind(JSON.stringify(head))
-    .run();
-  assert.equal((await verify(await exported(), "--head", text(head))).code, 0);
-});
+    await system.db
+      .prepare("INSERT INTO settings (key, value, updated_at) VALUES ('audit-head', ?, 0)")
+      .bind(JSON.stringify(head))
+      .run();
+    assert.equal((await verify(await exported(), "--head", text(head))).code, 0);
+  },
+);
 
 test("retention cuts the front, and the rest is still verified", async () => {
   const days = async (seq, at) => tamper(`UPDATE audit SET hash = NULL WHERE seq >= ${seq}`, ...at);
@@ -248,15 +289,52 @@ test("a hundred thousand entries are verified in under five seconds", { timeout:
   for (let seq = 1; seq <= 100_000; seq++) {
     const at = 1_790_000_000_000 + seq * 250;
     const after = { name: `Digest ${seq}`, scopes: ["*", "GET /api/x"], version: seq };
-    const entry = { action: "update-token", actor: "user_admin", after, at, entity: "token", entity_id: `tok_${seq}`, id: `aud_${seq}`, request_id: `req_${seq}`, result: "done", seq, team_id: "automation" };
+    const entry = {
+      action: "update-token",
+      actor: "user_admin",
+      after,
+      at,
+      entity: "token",
+      entity_id: `tok_${seq}`,
+      id: `aud_${seq}`,
+      request_id: `req_${seq}`,
+      result: "done",
+      seq,
+      team_id: "automation",
+    };
     const hash = hashOf(previous, JSON.stringify(entry));
-    const cells = [new Date(at).toISOString(), entry.id, entry.actor, "Ada", entry.action, "done", "token", entry.entity_id, "automation", "", JSON.stringify(after), "", entry.request_id, String(seq), previous, hash];
+    const cells = [
+      new Date(at).toISOString(),
+      entry.id,
+      entry.actor,
+      "Ada",
+      entry.action,
+      "done",
+      "token",
+      entry.entity_id,
+      "automation",
+      "",
+      JSON.stringify(after),
+      "",
+      entry.request_id,
+      String(seq),
+      previous,
+      hash,
+    ];
     lines.push(cells.map(quoted).join(","));
     previous = hash;
   }
-  const head = "time,id,actor,actor_name,action,result,entity,entity_id,team_id,before,after,client_ip,request_id,seq,previous_hash,hash";
-  const end = (word, seq, hash) => [word, "", "", "", "", "", "", "", "", "", "", "", "", seq, "", hash].join(",");
-  const csv = [`\ufeff${head}`, ...lines.reverse(), end("head", 100_000, previous), end("start", 0, "0".repeat(64)), ""].join("\r\n");
+  const head =
+    "time,id,actor,actor_name,action,result,entity,entity_id,team_id,before,after,client_ip,request_id,seq,previous_hash,hash";
+  const end = (word, seq, hash) =>
+    [word, "", "", "", "", "", "", "", "", "", "", "", "", seq, "", hash].join(",");
+  const csv = [
+    `\ufeff${head}`,
+    ...lines.reverse(),
+    end("head", 100_000, previous),
+    end("start", 0, "0".repeat(64)),
+    "",
+  ].join("\r\n");
   const begin = performance.now();
   const { code, stdout } = await verify(csv, "--head", `100000:${previous}`);
   const seconds = (performance.now() - begin) / 1_000;

@@ -69,6 +69,7 @@ try {
     team: "/teams/automation",
     users: "/users",
     "audit-logs": "/audit-logs",
+    "audit-verify": "/audit-logs/verify",
     import: "/import",
     "system-health": "/system-health",
   };

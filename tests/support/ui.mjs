@@ -59,6 +59,8 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
     upstream,
     issuer,
     call,
+    cron: async () =>
+      /** @type {any} */ (await workers.getWorker("admin-api")).scheduled({ cron: "* * * * *" }),
     /** Adds a route to the demo upstream. */
     addRoute: (name, path, to, more = {}) =>
       call("admin", "POST", "/api/routes", {

@@ -54,6 +54,7 @@ before(
       "/teams/automation",
       "/users",
       "/audit-logs",
+      "/audit-logs/verify",
       "/import",
       "/system-health",
       "/no-such-page",

@@ -4,7 +4,7 @@ pub mod chain;
 
 use super::{Db, Statement, StoreError, params, sql, to_json};
 use contract::audit::{AuditEntry, AuditQuery, AuditResult, Deed, Entity};
-use domain::audit::chain::{EntryHash, Head, read_snapshot};
+use domain::audit::chain::{EntryHash, read_snapshot};
 use domain::encoding::hex;
 use domain::id::TeamId;
 use domain::time::{MINUTE_MS, UnixMs};
@@ -131,8 +131,8 @@ pub struct ListFilter<'a> {
     pub limit: u32,
 }
 
-/// Lists entries, newest first. `start` is the place before the oldest entry, whose hash only that place has.
-pub async fn list(db: &Db, filter: &ListFilter<'_>, start: &Head) -> Result<Vec<AuditEntry>, StoreError> {
+/// Lists entries, newest first.
+pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<AuditEntry>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         id: String,
@@ -154,10 +154,6 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>, start: &Head) -> Result<Vec<
     }
     let query = filter.query;
     let (at, id) = filter.after.unwrap_or((super::MAX_SAFE, ""));
-    let result = query.result.map(|result| match result {
-        AuditResult::Done => "done",
-        AuditResult::Refused => "refused",
-    });
     let params = params![
         filter.teams,
         query.action.map(Deed::as_str),
@@ -165,7 +161,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>, start: &Head) -> Result<Vec<
         query.entity_id.as_ref(),
         query.actor.as_ref(),
         query.team_id.as_ref().map(TeamId::as_str),
-        result,
+        query.result.map(AuditResult::as_str),
         filter.from,
         filter.to,
         at,
@@ -188,7 +184,7 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>, start: &Head) -> Result<Vec<
         client_ip: row.client_ip,
         request_id: row.request_id,
         seq: row.seq,
-        previous_hash: row.previous_hash.or_else(|| (row.seq == start.seq + 1).then_some(start.hash)),
+        previous_hash: row.previous_hash,
         hash: row.hash,
     };
     Ok(rows.into_iter().map(view).collect())

@@ -41,7 +41,7 @@ pub async fn list(call: &Call, asked: Asked<AuditQuery>) -> Answer<AuditPage> {
         store::ListFilter { teams: teams.as_deref(), query: &query, from, to, after, limit: limit + 1 };
     let db = call.db()?;
     let places = chain::places(&db).await?;
-    let items = store::list(&db, &filter, &places.start()).await?;
+    let items = store::list(&db, &filter).await?;
     let page = page(items, limit, |entry| Cursor::Time(entry.at, entry.id.clone()));
     respond(AuditPage { page, head: places.head })
 }
@@ -75,7 +75,7 @@ pub async fn export(call: &Call, asked: Asked<AuditQuery>) -> Answer<String> {
                 after: after.as_ref().map(|(at, id)| (*at, id.as_str())),
                 limit: FILE_PAGE,
             };
-            let entries = store::list(&db, &filter, &places.start()).await?;
+            let entries = store::list(&db, &filter).await?;
             let is_last = u32::try_from(entries.len()).is_ok_and(|n| n < FILE_PAGE);
             let next = entries.last().filter(|_| !is_last).map(|last| Some((last.at, last.id.clone())));
             let mut text = String::new();

@@ -75,9 +75,10 @@ fn read(db: &Connection, limit: u32, now: i64) -> (Vec<Value>, Head) {
         if entry.seq == head.seq {
             assert_eq!(hash, Some(head.hash.to_string()));
         } else if entry.is_settled(now) {
-            head = entry.head(entry.hash_after(head.hash));
+            let previous = head.hash;
+            head = entry.head(entry.hash_after(previous));
             let after = after.filter(|_| entry.result == "refused");
-            hashes.push(json!({ "seq": head.seq, "hash": head.hash, "after": after }));
+            hashes.push(json!({ "seq": head.seq, "previous": previous, "hash": head.hash, "after": after }));
         } else {
             break;
         }

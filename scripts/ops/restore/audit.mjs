@@ -13,7 +13,9 @@ async function numbers(stage) {
 /** Moves entries that came in since the database was restored behind those that are put back. */
 async function moveNewer(sql, kept) {
   const seqs = [...kept.values()].filter((seq) => seq !== undefined);
-  const [first, last] = [(a, b) => Math.min(a, b), (a, b) => Math.max(a, b)].map((of) => seqs.reduce(of, seqs[0] ?? 0));
+  const [first, last] = [(a, b) => Math.min(a, b), (a, b) => Math.max(a, b)].map((of) =>
+    seqs.reduce(of, seqs[0] ?? 0),
+  );
   const rows = await sql("SELECT id, seq FROM audit WHERE seq >= ?1 ORDER BY seq", [first]);
   const newer = rows.filter(({ id }) => !kept.has(id));
   // From the last on, so that each finds its number free. A second run finds them in the same order.
@@ -29,12 +31,16 @@ export async function putBackAudit(sql, stage, notes) {
   await moveNewer(sql, kept);
   let renumbered = 0;
   for await (const page of keptPages(stage, "audit")) {
-    const rows = page.map(({ hash: _, ...row }) => row);
+    const rows = page.map(({ hash: _, previous_hash: __, ...row }) => row);
     await insert(sql, "audit", rows);
     // A refused attempt that was not chained at that time may have been repeated since.
     await sql(
       "UPDATE audit SET after = n.value ->> 'after' FROM json_each(?1) AS n WHERE audit.id = n.value ->> 'id' AND audit.hash IS NULL AND audit.result = 'refused'",
-      [JSON.stringify(page.filter(({ result }) => result === "refused").map(({ id, after }) => ({ id, after })))],
+      [
+        JSON.stringify(
+          page.filter(({ result }) => result === "refused").map(({ id, after }) => ({ id, after })),
+        ),
+      ],
     );
     const ids = rows.map(({ id }) => id);
     const there = new Set((await rowsOf(sql, "audit", ids)).map(({ id }) => id));

@@ -103,12 +103,10 @@ async fn round(db: &Db, head: Head, now: UnixMs) -> Result<Option<(usize, Head)>
         if !entry.is_settled(now) {
             break;
         }
-        head = entry.head(entry.hash_after(head.hash));
-        chained.push(Chained {
-            seq: head.seq,
-            hash: head.hash,
-            after: after.filter(|_| entry.result == "refused"),
-        });
+        let (previous, hash) = (head.hash, entry.hash_after(head.hash));
+        head = entry.head(hash);
+        let after = after.filter(|_| entry.result == "refused");
+        chained.push(Chained { seq: head.seq, previous, hash, after });
     }
     if chained.is_empty() {
         return Ok(None);
@@ -129,8 +127,9 @@ async fn round(db: &Db, head: Head, now: UnixMs) -> Result<Option<(usize, Head)>
 #[derive(Serialize)]
 struct Chained {
     seq: u64,
+    previous: EntryHash,
     hash: EntryHash,
-    /// Of a refused attempt, as it was read.
+    /// The repeats of a refused attempt, as they were read.
     after: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 -- ?7 result: NULL means all · ?8 from, ?9 to (exclusive) · ?10, ?11 time and id of the last row seen · ?12 limit
 SELECT a.id, a.at, a.actor, (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor) AS actor_name,
     a.action, a.result, a.entity, a.entity_id, a.team_id, a.before, a.after, a.client_ip, a.request_id,
-    a.seq, (SELECT p.hash FROM audit AS p WHERE p.seq = a.seq - 1) AS previous_hash, a.hash
+    a.seq, a.previous_hash, a.hash
 FROM audit AS a
 WHERE (a.at, a.id) < (?10, ?11) AND a.at >= ?8 AND a.at < ?9
     AND (?1 IS NULL OR a.team_id IN (SELECT value FROM json_each(?1)))

@@ -1,7 +1,7 @@
 -- Same as audit_list.sql, but only for the teams ?1: the newest of each by its own index, then the newest of those.
 SELECT a.id, a.at, a.actor, (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor) AS actor_name,
     a.action, a.result, a.entity, a.entity_id, a.team_id, a.before, a.after, a.client_ip, a.request_id,
-    a.seq, (SELECT p.hash FROM audit AS p WHERE p.seq = a.seq - 1) AS previous_hash, a.hash
+    a.seq, a.previous_hash, a.hash
 FROM json_each(?1) AS team JOIN audit AS a ON a.seq IN (
     SELECT b.seq FROM audit AS b
     WHERE b.team_id = team.value AND (b.at, b.id) < (?10, ?11) AND b.at >= ?8 AND b.at < ?9

@@ -3,7 +3,7 @@
 use super::{Entry, EntryHash, Head};
 use crate::problem::AuditFinding;
 
-/// What is left of an entry once its own hash has been checked.
+/// An entry whose own hash has been checked.
 #[derive(Debug)]
 pub(super) struct Row {
     pub seq: u64,
