@@ -40,7 +40,7 @@ for (const [language, words] of [
   [
     "en",
     {
-      export: "Download CSV",
+      export: "Download the whole log",
       link: "Verify an export",
       file: /Exported file/,
       head: /Head kept elsewhere/,
@@ -55,7 +55,7 @@ for (const [language, words] of [
   [
     "zh-Hant",
     {
-      export: "下載 CSV",
+      export: "下載完整紀錄",
       link: "驗證匯出檔",
       file: /匯出的檔案/,
       head: /另外保存的最新雜湊/,

@@ -138,16 +138,12 @@ fn AuditLog() -> Html {
         })
     };
     let export = use_action(
-        move |filter: Filter| {
+        move |query: AuditQuery| {
             let api = api.clone();
-            async move { api.request::<ExportAudit>().query(&filter.query(None)).download().await }
+            async move { api.request::<ExportAudit>().query(&query).download().await }
         },
         Callback::from(|text: String| download::save_file("audit.csv", "text/csv", &text)),
     );
-    let on_export = {
-        let (on_run, filter) = (export.on_run.clone(), filter.clone());
-        Callback::from(move |_: MouseEvent| on_run.emit(filter.clone()))
-    };
     let is_busy = entries.remote.is_loading;
     let render = {
         let i18n = i18n.clone();
@@ -156,12 +152,7 @@ fn AuditLog() -> Html {
             html! { <DataTable label={i18n.t("audit.title")} columns={columns(&i18n)} {rows} {is_busy} /> }
         })
     };
-    let actions = html! {
-        <>
-        <Link<Route> to={Route::AuditVerify} classes="pf-v6-c-button pf-m-link">{ i18n.t("audit.verify") }</Link<Route>>
-        <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={export.is_busy} disabled={export.is_busy} onclick={on_export} />
-        </>
-    };
+    let actions = actions(&i18n, &filter, export.is_busy, &export.on_run);
     html! {
         <Page title={i18n.t("audit.title")} summary={i18n.t("audit.summary")} {actions}>
             <Filters {filter} {on_filter} />
@@ -180,6 +171,22 @@ fn AuditLog() -> Html {
                 <p class="tm-subtle">{ i18n.t("audit.chained-up-to") }{ " " }<code class="tm-mono tm-address">{ head.to_string() }</code></p>
             }
         </Page>
+    }
+}
+
+/// Returns the ways to a file: with the filter, the whole log, and to its check.
+fn actions(i18n: &I18n, filter: &Filter, is_busy: bool, on_export: &Callback<AuditQuery>) -> Html {
+    let on_shown = {
+        let filter = filter.clone();
+        on_export.reform(move |_: MouseEvent| filter.clone().query(None))
+    };
+    let on_whole = on_export.reform(|_: MouseEvent| AuditQuery::default());
+    html! {
+        <>
+            <Link<Route> to={Route::AuditVerify} classes="pf-v6-c-button pf-m-link">{ i18n.t("audit.verify") }</Link<Route>>
+            <Button variant={ButtonVariant::Link} label={i18n.t("audit.whole").to_string()} disabled={is_busy} onclick={on_whole} />
+            <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={is_busy} disabled={is_busy} onclick={on_shown} />
+        </>
     }
 }
 

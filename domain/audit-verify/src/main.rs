@@ -63,6 +63,7 @@ fn describe(name: &str, report: &Report, has_head: bool) -> String {
     let newest = newest.as_ref().map(|head| format!("newest chained entry: {head}\n")).unwrap_or_default();
     let result = match (finding, has_head, is_head_found) {
         (Some(finding), ..) => format!("FAILED: {finding}"),
+        _ if !is_whole => "ok: no entry in this file was changed".to_owned(),
         (None, true, true) => "ok: everything is as it was written, up to the given head".to_owned(),
         (None, true, false) => {
             "ok: the file agrees with itself, but does not contain the given head".to_owned()

@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn the_examples_of_the_rfc_are_written_as_it_says() {
         let given = json!({
-            "numbers": [333_333_333.333_333_29, 1E30, 4.50, 2e-3, 0.000_000_000_000_000_000_000_000_001],
+            "numbers": [333_333_333.333_333_3, 1E30, 4.50, 2e-3, 0.000_000_000_000_000_000_000_000_001],
             "string": "\u{20ac}$\u{f}\nA'B\"\\\\\"/",
             "literals": [null, true, false],
         });
@@ -165,7 +165,7 @@ mod tests {
         fn a_written_number_is_read_as_the_same_double(double: f64) {
             prop_assume!(double.is_finite());
             let text = to_canonical(&Value::from(double));
-            prop_assert_eq!(text.parse::<f64>().unwrap(), double);
+            prop_assert!(text.parse::<f64>().is_ok_and(|read| read == 0.0 && double == 0.0 || read.to_bits() == double.to_bits()), "{}", text);
         }
     }
 }

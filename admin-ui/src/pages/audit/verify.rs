@@ -143,6 +143,7 @@ fn outcome(i18n: &I18n, state: &State, has_head: bool) -> Html {
         return html! { <Notice tone={Tone::Danger} {title} role="alert">{ facts }</Notice> };
     }
     let (tone, title) = match (has_head, report.is_head_found) {
+        _ if !report.is_whole => (Tone::Success, i18n.t("audit.verified-entries")),
         (false, _) => (Tone::Success, i18n.t("audit.verified-alone")),
         (true, true) => (Tone::Success, i18n.t("audit.verified")),
         (true, false) => (Tone::Warning, i18n.t("audit.verified-without-head")),

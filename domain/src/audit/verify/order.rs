@@ -80,7 +80,10 @@ fn look_at(
     rows: &[Row],
     start: Option<&Head>,
 ) -> Option<AuditFinding> {
-    if let Some(twin) = after.filter(|after| after.seq == row.seq) {
+    // Two entries for one place, by their numbers or by the hash that they follow.
+    let is_twin =
+        |after: &&Row| after.seq == row.seq || after.previous.is_some() && after.previous == row.previous;
+    if let Some(twin) = after.filter(is_twin) {
         // The one that another entry follows is the one that was there.
         let is_followed = |row: &Row| row.hash.is_some() && rows.iter().any(|next| next.previous == row.hash);
         let is_first_own = row.is_right && (is_followed(row) || !is_followed(twin));
@@ -90,18 +93,15 @@ fn look_at(
         let is_gap = row.seq > before.seq + 1;
         if is_gap && start.is_some() {
             let (first, last) = (before.seq + 1, row.seq - 1);
-            return Some(match first == last {
-                true => AuditFinding::Removed { seq: first },
-                false => AuditFinding::RemovedMany { first, last },
+            return Some(if first == last {
+                AuditFinding::Removed { seq: first }
+            } else {
+                AuditFinding::RemovedMany { first, last }
             });
         }
         if !is_gap && row.hash.is_some() && row.previous != Some(before.hash) {
             return Some(explain(row, before, rows));
         }
-    }
-    // A chained entry with a number of its own that the next one passes over: it was put between.
-    if after.is_some_and(|after| after.previous.is_some() && after.previous == row.previous) {
-        return Some(row.inserted());
     }
     if start.is_some_and(|start| start.seq == row.seq && Some(start.hash) != row.hash) {
         return Some(AuditFinding::Rewritten { seq: row.seq, id: row.id.to_string() });

@@ -36,11 +36,11 @@ fn file(log: &[Line], head: &Head, start: Option<&Head>) -> String {
     text
 }
 
-fn verified(text: &str, published: Option<Published>) -> Report {
+fn verified(text: &str, published: impl Into<Option<Published>>) -> Report {
     let mut verifier = Verifier::default();
     // Pieces of an odd size cut lines and characters.
     text.as_bytes().chunks(997).for_each(|piece| verifier.push(piece));
-    verifier.finish(published)
+    verifier.finish(published.into())
 }
 
 /// Checks the log of `original` after somebody has had their way with it.
@@ -65,8 +65,8 @@ fn line(seq: u64) -> u64 {
     2 + (10 - seq)
 }
 
-fn published(head: &Head) -> Option<Published> {
-    Some(Published { seq: Some(head.seq), hash: head.hash })
+fn published(head: &Head) -> Published {
+    Published { seq: Some(head.seq), hash: head.hash }
 }
 
 #[test]
@@ -102,8 +102,8 @@ fn a_changed_entry_is_named() {
         |entry| entry.request_id.clear(),
     ];
     for change in changes {
-        let changed = found(&log, |log| change(&mut log[4].entry));
-        assert!(matches!(&changed, Some(AuditFinding::Changed { seq: 5, .. })), "{changed:?}");
+        let finding = found(&log, |log| change(&mut log[4].entry));
+        assert!(matches!(&finding, Some(AuditFinding::Changed { seq: 5, .. })), "{finding:?}");
     }
     let wanted = Some(AuditFinding::Changed { seq: 5, id: id(5), line: line(5) });
     assert_eq!(found(&log, |log| log[4].entry.at += 1), wanted);
@@ -170,6 +170,16 @@ fn an_inserted_entry_is_named() {
         let is_named = matches!(&finding, Some(AuditFinding::Inserted { seq: 5, id, .. }) if id == "aud_new");
         assert!(is_named, "{is_new} {renumbers} {chains}: {finding:?}");
     }
+    let copied = found(&log, |log| {
+        let mut line = log[4].clone();
+        line.entry.id = "aud_new".to_owned();
+        log.insert(5, line);
+        renumber(log);
+    });
+    assert!(
+        matches!(&copied, Some(AuditFinding::Inserted { seq: 6, id, .. }) if id == "aud_new"),
+        "a copy behind its original: {copied:?}"
+    );
 }
 
 #[test]
