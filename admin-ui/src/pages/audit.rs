@@ -185,7 +185,7 @@ fn actions(i18n: &I18n, filter: &Filter, is_busy: bool, on_export: &Callback<Aud
         <>
             <Link<Route> to={Route::AuditVerify} classes="pf-v6-c-button pf-m-link">{ i18n.t("audit.verify") }</Link<Route>>
             <Button variant={ButtonVariant::Link} label={i18n.t("audit.whole").to_string()} disabled={is_busy} onclick={on_whole} />
-            <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={is_busy} disabled={is_busy} onclick={on_shown} />
+            <Button variant={ButtonVariant::Secondary} label={i18n.t("app.csv").to_string()} icon={Icon::Download} loading={is_busy} onclick={on_shown} />
         </>
     }
 }

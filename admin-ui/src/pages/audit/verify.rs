@@ -1,6 +1,6 @@
 //! The check of an exported audit log. The file stays in the browser.
 
-use crate::components::{Notice, Page, TextField};
+use crate::components::{Button, Notice, Page, TextField};
 use crate::format;
 use crate::hooks::use_id;
 use crate::i18n::{I18n, use_i18n};
@@ -38,11 +38,12 @@ pub fn AuditVerifyPage() -> Html {
     let input = use_node_ref();
     let id = use_id();
     let published = read_head(&head);
+    let is_busy = matches!(*state, State::Busy(..));
     let onclick = {
         let (state, input, published) = (state.setter(), input.clone(), published.clone());
         Callback::from(move |_: MouseEvent| {
             let file = input.cast::<HtmlInputElement>().and_then(|input| input.files()?.get(0));
-            let (Some(file), Ok(published)) = (file, published.clone()) else { return };
+            let (Some(file), Ok(published), false) = (file, published.clone(), is_busy) else { return };
             let state = state.clone();
             spawn_local(async move {
                 let report = check(&file, published, |at, of| state.set(State::Busy(at, of))).await;
@@ -61,7 +62,6 @@ pub fn AuditVerifyPage() -> Html {
             head.set(text);
         })
     };
-    let is_busy = matches!(*state, State::Busy(..));
     let parent = html! { <Link<Route> to={Route::AuditLogs}>{ i18n.t("audit.title") }</Link<Route>> };
     html! {
         <Page title={i18n.t("audit.verify")} summary={i18n.t("audit.verify-summary")} {parent}>
@@ -73,7 +73,7 @@ pub fn AuditVerifyPage() -> Html {
                             <input {id} ref={input} type="file" accept=".csv" disabled={is_busy} {onchange} />
                             <TextField label={i18n.t("audit.published-head")} value={(*head).clone()} {on_change} help={i18n.t("audit.published-head-help")} error={published.as_ref().err().cloned()} is_disabled={is_busy} />
                             <div class="tm-server-answer">
-                                <Button variant={ButtonVariant::Primary} label={i18n.t("audit.verify-run").to_string()} loading={is_busy} disabled={is_busy || published.is_err()} {onclick} />
+                                <Button variant={ButtonVariant::Primary} label={i18n.t("audit.verify-run").to_string()} loading={is_busy} disabled={published.is_err()} {onclick} />
                                 { progress(&i18n, &state) }
                             </div>
                         </div>
