@@ -148,11 +148,15 @@ fn entries_of_before_the_migration_are_kept_and_chained_in_rounds() {
     let (before, since): (Vec<_>, Vec<_>) =
         files.iter().partition(|file| file.file_name().unwrap().to_str().unwrap() < "0025");
     let apply = |db: &Connection, file| db.execute_batch(&fs::read_to_string(file).unwrap()).unwrap();
-    before.into_iter().for_each(|file| apply(&db, file));
+    for file in before {
+        apply(&db, file);
+    }
     for n in [7, 3, 9, 1, 5, 8, 2, 6, 4, 10] {
         insert(&db, &format!("aud_{n:02}"), NOW - DAY_MS + n);
     }
-    since.into_iter().for_each(|file| apply(&db, file));
+    for file in since {
+        apply(&db, file);
+    }
     for chained in [4, 8, 10, 10] {
         let round = read(&db, 4, NOW);
         assert!(round.0.is_empty() || write(&mut db, &round));
@@ -164,7 +168,9 @@ fn entries_of_before_the_migration_are_kept_and_chained_in_rounds() {
 #[test]
 fn a_round_that_dies_or_is_overtaken_leaves_nothing_and_the_next_one_continues() {
     let mut db = migrated();
-    (1..=5).for_each(|n| insert(&db, &format!("aud_{n}"), NOW));
+    for n in 1..=5 {
+        insert(&db, &format!("aud_{n}"), NOW);
+    }
     let round = read(&db, 3, NOW);
     {
         let transaction = db.transaction().unwrap();
@@ -239,7 +245,9 @@ fn retention_cuts_the_front_and_the_rest_is_still_verified() {
 #[test]
 fn the_schema_refuses_to_change_a_chained_entry_or_to_delete_one_behind_the_cut() {
     let mut db = migrated();
-    ["1", "2", "3"].iter().for_each(|id| insert(&db, id, NOW));
+    for id in ["1", "2", "3"] {
+        insert(&db, id, NOW);
+    }
     db.execute("UPDATE audit SET after = NULL WHERE id = '1'", []).unwrap();
     chain(&mut db);
     for (sql, why) in [
