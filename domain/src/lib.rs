@@ -15,6 +15,7 @@
 //! | [`ai`] | what an AI call used and what it costs |
 //! | [`audit`] | the chain of hashes over the audit log, its export, the check of an export |
 //! | [`usage`] | what is recorded of a call, rollups, what a report reads |
+//! | [`dry_run`] | what a change of all this would have done to recorded calls |
 //! | [`people`] | roles, session claims, what Clerk says |
 //! | [`kv`], [`stored`] | values that the two Workers share, and reading those of a newer version |
 //! | [`v1`] | the earlier system's values and their import; one folder to delete one day |
@@ -30,6 +31,7 @@ pub mod call;
 pub mod collect;
 pub mod credential;
 pub mod csv;
+pub mod dry_run;
 pub mod encoding;
 pub mod error;
 pub mod health;

@@ -85,6 +85,12 @@ impl RequestPath {
         (path.starts_with('/') && is_plain(path)).then(|| Self(path.to_owned()))
     }
 
+    /// Takes the path of an earlier call, which was decided on and recorded in this form. Parsed again, a path such as
+    /// `/%%36%31` would become another one.
+    pub(crate) fn recorded(path: &str) -> Self {
+        Self(path.to_owned())
+    }
+
     /// Parses a bare path, for the tester and for tests. `None` if it does not begin with `/`.
     pub fn parse(path: &str) -> Option<Self> {
         let mut url = Url::parse("http://gateway.invalid/").ok()?;

@@ -2,6 +2,7 @@
 
 use super::head::Head;
 use crate::access::Permit;
+use crate::access::path::RequestPath;
 use crate::ai::{self, MeteredAt, Metering};
 use crate::credential::CredentialEdit;
 use crate::credential::sigv4::is_s3;
@@ -41,7 +42,9 @@ impl Plan {
     /// Plans a permitted call.
     pub fn new(permit: &Permit, head: &Head, table: &RouteTable) -> Self {
         let second = permit.failover(head.method(), table);
-        let metered = metered(permit, second.as_ref(), head);
+        let request =
+            Request { method: head.method(), path: head.url().path(), is_socket: head.is_websocket() };
+        let metered = metered(permit, second.as_ref(), &request);
         // A form with a file states nothing that bounds the call.
         let is_form = || head.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
         let has_budget = permit.token().has_budget();
@@ -52,13 +55,24 @@ impl Plan {
     }
 }
 
+/// Everything of a request that tells how it is metered.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// In upper case.
+    pub method: &'a str,
+    /// The path as it is decided on.
+    pub path: &'a RequestPath,
+    /// Whether it asks for a WebSocket.
+    pub is_socket: bool,
+}
+
 /// Returns the call as its upstreams meter it; `None` if it costs nothing at any of them.
-fn metered(permit: &Permit, second: Option<&Permit>, head: &Head) -> Option<Metered> {
+pub fn metered(permit: &Permit, second: Option<&Permit>, request: &Request) -> Option<Metered> {
     let on = |permit: &Permit| {
         let settings = permit.ai().cloned()?;
         // A path without a URL is refused later.
-        let path = build_url(permit.mount(), head.url().path(), None).ok()?.path().to_owned();
-        let kind = ai::metering(settings.provider, head.method(), &path, head.is_websocket());
+        let path = build_url(permit.mount(), request.path, None).ok()?.path().to_owned();
+        let kind = ai::metering(settings.provider, request.method, &path, request.is_socket);
         kind.is_metered().then_some((kind, path, settings))
     };
     let first = on(permit);

@@ -17,6 +17,7 @@ mod amounts;
 mod derived;
 mod lend;
 mod period;
+mod replay;
 mod saved;
 mod team;
 

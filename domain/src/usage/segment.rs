@@ -8,14 +8,21 @@
 //! A large segment is cut into [`blocks`], each with a head of its own: a search for the calls of a token opens
 //! the blocks that have some, not all that happened meanwhile.
 
+mod recorded;
+mod search;
+
+pub use recorded::{Recorded, Used, each};
+pub use search::Search;
+
 use super::UsageEvent;
 use super::outcome::{Outcome, OutcomeClass};
-use crate::id::{RouteId, TeamId, TokenId};
 use crate::time::{HOUR_MS, UnixMs, bucket_start};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
+
+use search::{Fields, id_word, word};
 
 /// The most calls in a segment.
 pub const MAX_CALLS: usize = 20_000;
@@ -74,10 +81,12 @@ impl RawCall {
     }
 }
 
-/// The fields of a call, wherever it is.
-trait Fields {
+/// A call as values of its JSON, wherever it is.
+trait Values {
     fn get(&self, field: &str) -> Option<&Value>;
+}
 
+impl<T: Values> Fields for T {
     fn text(&self, field: &str) -> &str {
         self.get(field).and_then(Value::as_str).unwrap_or_default()
     }
@@ -91,7 +100,7 @@ trait Fields {
     }
 }
 
-impl Fields for RawCall {
+impl Values for RawCall {
     fn get(&self, field: &str) -> Option<&Value> {
         let index = self.fields.binary_search_by(|name| name.as_str().cmp(field)).ok()?;
         self.values.get(index)
@@ -144,7 +153,7 @@ struct Row<'a> {
     row: usize,
 }
 
-impl Fields for Row<'_> {
+impl Values for Row<'_> {
     fn get(&self, field: &str) -> Option<&Value> {
         self.columns.columns.get(field).and_then(|column| value_in(column, self.row))
     }
@@ -247,17 +256,6 @@ pub fn times(calls: &[RawCall]) -> Option<(UnixMs, UnixMs)> {
     Some((times().min()?, times().max()?))
 }
 
-/// Characters of an id that stand for it in a head. Two ids that share them cost the opening of a segment in vain.
-const ID_TAIL: usize = 6;
-
-fn word(kind: char, text: &str) -> String {
-    format!("{kind}:{text} ")
-}
-
-fn id_word(kind: char, id: &str) -> String {
-    word(kind, id.get(id.len().saturating_sub(ID_TAIL)..).unwrap_or(id))
-}
-
 /// Describes what is inside a segment or a block: words such as `o:ok ` and `s:2 `, each with a space before and after.
 pub fn head(calls: &[RawCall]) -> String {
     let mut words = BTreeSet::new();
@@ -272,67 +270,6 @@ pub fn head(calls: &[RawCall]) -> String {
     std::iter::once(" ".to_owned()).chain(words).collect()
 }
 
-/// The calls that are searched for; `None` means all.
-#[derive(Clone, Debug, Default)]
-pub struct Search {
-    /// The earliest time, unix ms.
-    pub from: UnixMs,
-    /// Time and id of the last call seen; on the first page, the end of the period and ''.
-    pub before: (UnixMs, String),
-    /// Teams whose calls the caller may see.
-    pub teams: Option<Vec<TeamId>>,
-    /// The token that called.
-    pub token: Option<TokenId>,
-    /// The route that was called.
-    pub route: Option<RouteId>,
-    /// How the call ended.
-    pub outcome: Option<Outcome>,
-    /// First digit of the status.
-    pub status_class: Option<u32>,
-    /// In upper case.
-    pub method: Option<String>,
-    /// Beginning of the path.
-    pub path: Option<String>,
-}
-
-impl Search {
-    /// Returns whether a call is one of them.
-    fn finds(&self, call: &impl Fields) -> bool {
-        let is = |field: &str, wanted: Option<&str>| wanted.is_none_or(|wanted| call.text(field) == wanted);
-        let is_of = |teams: &Vec<TeamId>| teams.iter().any(|team| team.as_str() == call.text("team"));
-        let is_before = || {
-            let at = call.time();
-            at >= self.from && (at, call.text("id")) < (self.before.0, self.before.1.as_str())
-        };
-        // The narrowest first: of thousands of calls few are looked at further.
-        is("token_id", self.token.as_ref().map(TokenId::as_str))
-            && self.teams.as_ref().is_none_or(is_of)
-            && is("route_id", self.route.as_ref().map(RouteId::as_str))
-            && is("outcome", self.outcome.map(Outcome::as_str))
-            && self.status_class.is_none_or(|class| u32::from(call.status()) / 100 == class)
-            && is("method", self.method.as_deref())
-            && self.path.as_ref().is_none_or(|path| call.text("path").starts_with(path.as_str()))
-            && is_before()
-    }
-
-    /// Returns words of which a head must have at least one of each list.
-    pub fn words(&self) -> Vec<Vec<String>> {
-        let teams =
-            self.teams.as_ref().map(|teams| teams.iter().map(|team| word('g', team.as_str())).collect());
-        let one = |word: Option<String>| word.map(|word| vec![word]);
-        let lists = [
-            teams,
-            one(self.token.as_ref().map(|id| id_word('t', id.as_str()))),
-            one(self.route.as_ref().map(|id| id_word('r', id.as_str()))),
-            one(self.outcome.map(|outcome| word('o', outcome.as_str()))),
-            one(self.status_class.map(|class| word('s', &class.to_string()))),
-            one(self.method.as_deref().map(|method| word('m', method))),
-        ];
-        let spaced = |words: Vec<String>| words.into_iter().map(|word| format!(" {word}")).collect();
-        lists.into_iter().flatten().map(spaced).collect()
-    }
-}
-
 /// Calls found so far, newest first.
 #[derive(Debug)]
 pub struct Found {
@@ -344,6 +281,11 @@ impl Found {
     /// Makes an empty list for at most `limit` calls.
     pub fn new(limit: usize) -> Self {
         Self { limit, calls: Vec::new() }
+    }
+
+    /// Forgets the calls.
+    pub fn clear(&mut self) {
+        self.calls.clear();
     }
 
     /// Adds calls that are searched for. A call that is there already is not added again.

@@ -33,7 +33,7 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     let limit = check_limit(query.limit)?;
     let end = end_of(call, &query)?;
     let mut search = search_of(call, caller, query)?;
-    if search.from == 0 && search.token.is_none() && search.route.is_none() && search.teams.is_none() {
+    if search.from == 0 && search.token.is_none() && search.routes.is_none() && search.teams.is_none() {
         search.from = end.saturating_sub(DEFAULT_SPAN_MS);
     }
     let db = call.db()?;
@@ -108,7 +108,7 @@ fn search_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<Search, 
         before,
         teams: teams.as_deref().map(crate::db::from_json).transpose()?,
         token: query.token_id,
-        route: query.route_id,
+        routes: query.route_id.map(|route| vec![route]),
         outcome: query.outcome,
         status_class: query.status.map(StatusClass::hundreds),
         method: query.method.map(|method| method.to_ascii_uppercase()),

@@ -36,7 +36,7 @@ proptest! {
             before: (START + 1, String::new()),
             teams: Some(vec!["other".into(), event.team.clone()]),
             token: Some(event.token_id.clone()),
-            route: event.route_id.clone(),
+            routes: event.route_id.clone().map(|id| vec!["other".into(), id]),
             outcome: Some(event.outcome),
             status_class: Some(u32::from(event.status) / 100),
             method: Some(event.method.to_string()),
