@@ -10,6 +10,7 @@
 //! | [`clerk`] | Clerk's Backend API |
 //! | [`db`] | typed statements over `db/queries/*.sql` |
 //! | [`budget`] | the KV and D1 operations left to one invocation |
+//! | [`dry_run`] | a change tried on recorded calls, and not made |
 //! | [`publish`] | the outbox, and its publication to KV |
 //! | [`hold`] | no change while a restore is under way |
 //! | [`reconcile`] | comparison of KV with D1 |
@@ -26,6 +27,7 @@ mod config;
 mod consumer;
 mod cron;
 mod db;
+mod dry_run;
 mod error;
 pub mod fold;
 mod handlers;

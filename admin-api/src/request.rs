@@ -5,8 +5,9 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::paging::{field_of, parse_query};
 use contract::audit::Deed;
+use contract::dry_run::PARAMETER;
 use contract::error::ApiError;
-use contract::{Body, Endpoint};
+use contract::{Body, Endpoint, Terms};
 use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::grant::{Assign, Grant, Permission};
@@ -19,7 +20,7 @@ use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
 use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
-use url::Url;
+use url::{Url, form_urlencoded};
 use worker::{Context, Env, Request};
 
 /// The most bytes of an overlong body that are read and discarded.
@@ -38,6 +39,8 @@ pub struct Call {
     parameters: Vec<String>,
     /// The person whose session came with it, if the endpoint asks for one.
     caller: Option<Caller>,
+    /// Whether the change is to be tried and not made.
+    is_dry_run: bool,
     body: Vec<u8>,
     /// A mark that distinguishes the part of the body that was read from other bodies.
     body_mark: u64,
@@ -71,6 +74,7 @@ impl Call {
             request,
             parameters: vec![],
             caller: None,
+            is_dry_run: false,
             body: vec![],
             body_mark: 0,
         })
@@ -82,6 +86,19 @@ impl Call {
 
     pub fn sign_in(&mut self, caller: Caller) {
         self.caller = Some(caller);
+    }
+
+    /// Reads whether the change is to be tried and not made. A change that cannot be tried is refused, since it would be
+    /// made.
+    pub fn read_dry_run(&mut self, terms: &Terms) -> Result<(), Failure> {
+        self.is_dry_run =
+            is_dry_run(self.query(), terms.dry_run).map_err(|problem| Failure::field(PARAMETER, problem))?;
+        Ok(())
+    }
+
+    /// Whether the change is to be tried and not made.
+    pub fn is_dry_run(&self) -> bool {
+        self.is_dry_run
     }
 
     /// Returns the person calling. Endpoints that require no session have none.
@@ -187,14 +204,15 @@ impl Call {
         self.record(caller, attempt, authorize(caller, action, subject))
     }
 
-    /// Writes a refused attempt to the audit log. A failure to write it does not change the response.
+    /// Writes a refused attempt to the audit log, unless it was a dry run. A failure to write it does not change the
+    /// response.
     fn record<T>(
         &self,
         caller: &Caller,
         attempt: Attempt,
         decision: Result<T, Refusal>,
     ) -> Result<T, Refusal> {
-        if decision.is_err() {
+        if decision.is_err() && !self.is_dry_run {
             self.record_refusal(caller, attempt);
         }
         decision
@@ -243,6 +261,19 @@ impl Call {
     /// Returns the condition of `If-Match`, if there is one.
     pub fn if_match(&self) -> Option<IfMatch> {
         self.header("if-match").map(IfMatch)
+    }
+}
+
+fn is_dry_run(query: &str, may_be: bool) -> Result<bool, Invalid> {
+    let given: Vec<_> =
+        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == PARAMETER).collect();
+    match given.as_slice() {
+        [] => Ok(false),
+        _ if !may_be => Err(Invalid::UnknownField),
+        [(_, value)] if value == "true" => Ok(true),
+        [(_, value)] if value == "false" => Ok(false),
+        [_] => Err(Invalid::Either { first: "true".to_owned(), second: "false".to_owned() }),
+        _ => Err(Invalid::Twice),
     }
 }
 
@@ -333,6 +364,20 @@ mod tests {
         assert!(admits("W/\"3\"") && admits("W/\"2\", W/\"3\""));
         assert!(!admits("3") && !admits("W/3") && !admits("W/\"33\"") && !admits("\"33\"") && !admits(""));
         assert!(!admits("w/\"3\"") && !admits("W/W/\"3\""));
+    }
+
+    #[test]
+    fn a_change_is_made_only_if_nobody_asks_to_try_it() {
+        assert_eq!(is_dry_run("", true), Ok(false));
+        assert_eq!(is_dry_run("a=1&dry_run=true", true), Ok(true));
+        assert_eq!(is_dry_run("dry_run=false", true), Ok(false));
+        assert_eq!(is_dry_run("dry_run=true&dry_run=false", true), Err(Invalid::Twice));
+        for unclear in ["dry_run", "dry_run=1", "dry_run=True", "dry_run=%74rue%20"] {
+            assert!(matches!(is_dry_run(unclear, true), Err(Invalid::Either { .. })), "{unclear}");
+        }
+        for query in ["dry_run=true", "dry_run=false", "dry%5Frun=true"] {
+            assert_eq!(is_dry_run(query, false), Err(Invalid::UnknownField), "{query}");
+        }
     }
 
     #[test]

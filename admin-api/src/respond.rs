@@ -3,6 +3,7 @@
 use crate::error::Failure;
 use crate::request::etag;
 use contract::Propagation;
+use contract::dry_run::DryRun;
 use serde::Serialize;
 use worker::Response;
 
@@ -75,6 +76,12 @@ pub fn respond_after<T>(propagation: Propagation, version: Option<u64>, value: T
         Propagation::Pending => Some(202),
     };
     Ok(Reply { content: Content::Value(value), status, version })
+}
+
+/// Responds to a dry run: with its report, where a change would be reported.
+pub fn respond_tried<T>(report: &DryRun) -> Answer<T> {
+    let json = serde_json::to_string(report).map_err(|e| Failure::Internal(e.to_string()))?;
+    json_response(json, 200, None).map(ready)
 }
 
 /// Makes a reply from a finished response that is not the JSON of a `T`, such as a file.

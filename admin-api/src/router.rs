@@ -272,6 +272,9 @@ async fn answer(
         let caller = auth::caller(&call).await?;
         call.sign_in(caller);
     }
+    if method != "GET" {
+        call.read_dry_run(&terms)?;
+    }
     if terms.body != Body::None {
         call.read_body(terms.max_body).await?;
     }

@@ -77,6 +77,8 @@ pub struct Terms {
     pub is_change: bool,
     /// Whether it honours `If-Match`.
     pub if_match: bool,
+    /// Whether `?dry_run=true` tells what the change would have done to recorded calls, and changes nothing.
+    pub dry_run: bool,
     /// Whether its response has an `ETag`; an endpoint with `if_match` always sends one.
     pub etag: bool,
     /// Whether it honours `Idempotency-Key`.
@@ -102,6 +104,7 @@ impl Terms {
             max_body: 256 * 1_024,
             is_change: !is_get,
             if_match: false,
+            dry_run: false,
             etag: false,
             idempotent: false,
             media: "application/json",

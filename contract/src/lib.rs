@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod dashboard;
+pub mod dry_run;
 pub mod endpoint;
 pub mod error;
 pub mod import;

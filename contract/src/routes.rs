@@ -50,12 +50,14 @@ endpoint!(
     /// credential, which is sealed to the old origin. Honours `If-Match`.
     UpdateRoute, "PUT", "/api/routes/{id}", Some(Action::WriteRoute), 200, UpdateRouteRequest => RouteChanged,
     if_match: true,
+    dry_run: true,
     example: Some(r#"{ "description": "An example", "settings": { "maintenance": { "message": "Back at noon", "retry_after_s": 3600 } } }"#)
 );
 endpoint!(
     /// Deletes the route and its credential. Refused while another route names it as its second upstream.
     DeleteRoute, "DELETE", "/api/routes/{id}", Some(Action::DeleteRoute), 200, () => RouteChanged,
-    if_match: true
+    if_match: true,
+    dry_run: true
 );
 endpoint!(
     /// Sets the credential, sealed to the route and its origin. It is never shown again.

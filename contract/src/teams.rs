@@ -37,6 +37,7 @@ endpoint!(
     /// budget and the time zone, which bound every token of the team. Honours `If-Match`.
     UpdateTeam, "PUT", "/api/teams/{id}", Some(Action::EditTeam), 200, UpdateTeamRequest => TeamChanged,
     if_match: true,
+    dry_run: true,
     example: Some(r#"{ "name": "Finance", "description": null }"#)
 );
 endpoint!(
@@ -85,7 +86,7 @@ pub struct CreateTeamRequest {
 }
 
 /// Only the fields that are present change; `null` clears a field that may be empty.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateTeamRequest {

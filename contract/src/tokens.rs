@@ -44,22 +44,26 @@ endpoint!(
     /// Changes the fields that are given. Honours `If-Match`.
     UpdateToken, "PUT", "/api/tokens/{id}", Some(Action::ChangeToken), 200, UpdateTokenRequest => TokenChanged,
     if_match: true,
+    dry_run: true,
     example: Some(r#"{ "description": "Sends invoices", "ip_allow": ["203.0.113.0/24"], "limits": { "calls_per_minute": 30 } }"#)
 );
 endpoint!(
     /// Revokes the token permanently.
     RevokeToken, "DELETE", "/api/tokens/{id}", Some(Action::ChangeToken), 200, () => TokenChanged,
-    if_match: true
+    if_match: true,
+    dry_run: true
 );
 endpoint!(
     /// Refuses the token's calls until it is enabled. A repeat changes nothing.
     DisableToken, "POST", "/api/tokens/{id}/disable", Some(Action::ChangeToken), 200, () => TokenChanged,
-    if_match: true
+    if_match: true,
+    dry_run: true
 );
 endpoint!(
     /// Lets a disabled token work again.
     EnableToken, "POST", "/api/tokens/{id}/enable", Some(Action::ChangeToken), 200, () => TokenChanged,
-    if_match: true
+    if_match: true,
+    dry_run: true
 );
 endpoint!(
     /// Adds a secret and sets an expiry for the others. Honours `Idempotency-Key`.
@@ -73,6 +77,7 @@ endpoint!(
     /// Extends the expiry by `days`, counted from the current expiry or from now, whichever is later.
     ExtendToken, "POST", "/api/tokens/{id}/extend", Some(Action::ChangeToken), 200, ExtendTokenRequest => TokenChanged,
     if_match: true,
+    dry_run: true,
     example: Some(r#"{ "days": 90 }"#)
 );
 endpoint!(

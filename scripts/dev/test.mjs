@@ -49,6 +49,7 @@ const VERSIONS = "tests/operations/versions.test.mjs";
 
 /** Files that measure time, memory, CPU or the cost of a call: nothing runs beside them. */
 const ALONE = [
+  "tests/api/dry-run-speed.test.mjs",
   "tests/gateway/ai.test.mjs",
   "tests/gateway/credentials.test.mjs",
   "tests/gateway/first-call.test.mjs",

@@ -215,6 +215,37 @@ test("every endpoint treats every role as the matrix says", { timeout: 300_000 }
   assert.ok(checked > 600, `${checked} calls`);
 });
 
+test(
+  "a dry run treats every role as the change does, and leaves no trace",
+  { timeout: 300_000 },
+  async () => {
+    const traces = async () =>
+      (
+        await system.db
+          .prepare(
+            "SELECT (SELECT count(*) FROM audit) AS entries, (SELECT count(*) FROM outbox) AS due, (SELECT sum(version) FROM tokens) AS tokens, (SELECT sum(version) FROM routes) AS routes, (SELECT sum(version) FROM teams) AS teams",
+          )
+          .all()
+      ).results[0];
+    const tries = operations().filter(([, , { parameters }]) =>
+      parameters.some((parameter) => parameter.$ref === "#/components/parameters/dry-run"),
+    );
+    assert.equal(tries.length, 8, "token: five, route: two, team: one");
+    for (const [method, pattern, operation] of tries) {
+      const access = operation["x-access"];
+      for (const [name, who] of Object.entries(callers)) {
+        const [where, body] = await subjectOf(method, pattern, operation);
+        const before = await traces();
+        const answer = await call(method, `${where}?dry_run=true`, body, `Bearer ${system.jwt(name)}`);
+        const may = meets(access.may, who);
+        const status = may ? 200 : meets(access.sees, who) ? 403 : 404;
+        assert.equal(answer.status, status, `${name}: ${method} ${pattern} -> ${answer.code}`);
+        assert.deepEqual(await traces(), before, `${name}: ${method} ${pattern}`);
+      }
+    }
+  },
+);
+
 test("without a valid session every protected endpoint is 401", { timeout: 120_000 }, async () => {
   const sessions = {
     none: undefined,

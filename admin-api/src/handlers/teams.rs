@@ -2,6 +2,7 @@
 
 use crate::change::Change;
 use crate::db::{Db, StoreError, outbox, teams as store, tokens};
+use crate::dry_run;
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken, visible_teams};
 use crate::paging::{Cursor, check_limit, page};
@@ -145,9 +146,15 @@ pub async fn update(call: &Call, asked: Asked<UpdateTeamRequest>) -> Answer<Team
         || after.zone != before.zone
         || after.unreadable != before.unreadable;
     let bounds_grant = bounds_grant.filter(|_| is_other);
-    let mut change = Change::new(call, &db, &grant)
-        .write([store::update(&db, &grant, &after, call.now)?])
-        .deed(attempt, Some(snapshot(&before)), Some(snapshot(&after)));
+    let update = store::update(&db, &grant, &after, call.now)?;
+    if call.is_dry_run() {
+        return dry_run::of_team(call, &db, &after).await;
+    }
+    let mut change = Change::new(call, &db, &grant).write([update]).deed(
+        attempt,
+        Some(snapshot(&before)),
+        Some(snapshot(&after)),
+    );
     if let Some(grant) = &bounds_grant {
         change = change.then([
             tokens::touch_team(&db, grant, &before.id, call.now)?,

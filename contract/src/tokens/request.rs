@@ -42,7 +42,7 @@ pub struct CreateTokenRequest {
 }
 
 /// Only the fields that are present change; `null` clears a field that may be empty.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateTokenRequest {

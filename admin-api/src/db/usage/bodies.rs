@@ -6,7 +6,7 @@
 //! too: a search may still read them, and so does a database that was set back.
 
 use crate::db::{StoreError, UsageDb};
-use domain::usage::segment::{RawCall, Search, decode, encode, pick};
+use domain::usage::segment::{RawCall, decode, encode};
 use edge::deflate::{pack, unpack};
 use edge::log::{Source, log};
 use serde::Deserialize;
@@ -46,12 +46,8 @@ pub async fn unpacked(text: &str) -> Result<Vec<RawCall>, StoreError> {
     if text.is_empty() { Ok(vec![]) } else { decode(&bytes_of(text).await?).map_err(unreadable) }
 }
 
-/// Reads those of packed calls that are searched for.
-pub async fn picked(text: &str, search: &Search) -> Result<Vec<RawCall>, StoreError> {
-    if text.is_empty() { Ok(vec![]) } else { pick(&bytes_of(text).await?, search).map_err(unreadable) }
-}
-
-async fn bytes_of(text: &str) -> Result<Vec<u8>, StoreError> {
+/// Returns the bytes of packed calls.
+pub async fn bytes_of(text: &str) -> Result<Vec<u8>, StoreError> {
     unpack(text).await.map_err(StoreError::Unreadable)
 }
 

@@ -1,11 +1,11 @@
 //! Lists raw calls, newest first: those of the inbox, then segment after segment.
 
-use super::bodies::{self, Body, picked};
+use super::bodies::{self, Body, bytes_of, unreadable};
 use super::folding::State;
 use crate::db::{StoreError, UsageDb, params, rows_of, to_json, usage_sql};
 use domain::time::UnixMs;
 use domain::usage::UsageEvent;
-use domain::usage::segment::{Found, RawCall, Search};
+use domain::usage::segment::{Found, RawCall, Search, pick};
 use edge::clock::now;
 use edge::log::{Source, log};
 use serde::Deserialize;
@@ -64,32 +64,82 @@ impl Place {
     }
 }
 
-/// Finds at most `limit` calls, for about `most_ms`. If they are that many, the last one's position is where to go on.
-pub async fn find(db: &UsageDb, search: &Search, limit: usize, most_ms: i64) -> Result<Calls, StoreError> {
-    let end = now().saturating_add(most_ms);
-    for _ in 1..TRIES {
-        if let Some(found) = try_find(db, search, limit, end, false).await? {
-            return Ok(found);
-        }
-    }
-    let found = try_find(db, search, limit, end, true).await?;
-    found.ok_or_else(|| StoreError::Unreachable("segments cannot be read".to_owned()))
+/// Receives the calls of a search, place after place, those with the latest first.
+pub trait Sink {
+    /// Begins anew.
+    fn clear(&mut self);
+
+    /// Takes the calls of a place that are searched for.
+    fn take(&mut self, bytes: &[u8], search: &Search) -> serde_json::Result<()>;
+
+    /// Returns whether no call up to the time `until` is needed.
+    fn is_full_at(&self, until: UnixMs) -> bool;
 }
 
-/// Searches as [`find`] does. Returns `None` if a segment is gone, unless `is_last`: then it is left out.
-async fn try_find(
+impl Sink for Found {
+    fn clear(&mut self) {
+        Found::clear(self);
+    }
+
+    fn take(&mut self, bytes: &[u8], search: &Search) -> serde_json::Result<()> {
+        self.add(pick(bytes, search)?);
+        Ok(())
+    }
+
+    fn is_full_at(&self, until: UnixMs) -> bool {
+        Found::is_full_at(self, until)
+    }
+}
+
+/// Bounds of a search.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Blocks that are opened.
+    pub blocks: usize,
+    /// How long blocks are opened, in ms.
+    pub ms: i64,
+}
+
+/// Finds at most `limit` calls, for about `most_ms`. If they are that many, the last one's position is where to go on.
+pub async fn find(db: &UsageDb, search: &Search, limit: usize, most_ms: i64) -> Result<Calls, StoreError> {
+    let mut found = Found::new(limit);
+    let next = collect(db, search, &mut found, Bounds { blocks: OPENED, ms: most_ms }).await?;
+    Ok(list_of(found, next))
+}
+
+/// Hands the calls that are searched for to `sink`. Returns the time up to which there may be others, if any.
+pub async fn collect(
     db: &UsageDb,
     search: &Search,
-    limit: usize,
-    end: UnixMs,
+    sink: &mut dyn Sink,
+    bounds: Bounds,
+) -> Result<Option<UnixMs>, StoreError> {
+    let bounds = Bounds { ms: now().saturating_add(bounds.ms), ..bounds };
+    for tries in 1..=TRIES {
+        sink.clear();
+        if let Ok(next) = try_collect(db, search, sink, bounds, tries == TRIES).await? {
+            return Ok(next);
+        }
+    }
+    Err(StoreError::Unreachable("segments cannot be read".to_owned()))
+}
+
+/// A segment was replaced while it was read.
+struct Gone;
+
+/// Searches as [`collect`] does, until `bounds.ms`. A segment that is gone is left out if this is the last try.
+async fn try_collect(
+    db: &UsageDb,
+    search: &Search,
+    found: &mut dyn Sink,
+    bounds: Bounds,
     is_last: bool,
-) -> Result<Option<Calls>, StoreError> {
+) -> Result<Result<Option<UnixMs>, Gone>, StoreError> {
     let words = to_json(&search.words())?;
     let Start { version, inbox, candidates } = start(db, search, &words).await?;
-    let mut found = Found::new(limit);
     for batch in inbox {
         if !found.is_full_at(batch.until) {
-            found.add(picked(&batch.calls, search).await?);
+            add(found, &batch.calls, search).await?;
         }
     }
     let reader = Reader { db, search, words: &words, version, is_last };
@@ -102,13 +152,13 @@ async fn try_find(
         let next = segment.max(place);
         let Some(until) = next.filter(|until| !found.is_full_at(*until)) else { break None };
         // Beyond the bounds only what is needed so that the next request starts earlier than this one.
-        let is_bounded = opened >= OPENED || (opened > 0 && now() > end);
+        let is_bounded = opened >= bounds.blocks || (opened > 0 && now() > bounds.ms);
         if is_bounded && until < search.before.0 {
             break next;
         }
         if segment > place {
             let (group, rest) = left.split_at(left.len().min(segments));
-            let Some(more) = reader.places(group).await? else { return Ok(None) };
+            let Some(more) = reader.places(group).await? else { return Ok(Err(Gone)) };
             places.extend(more);
             places.sort_unstable_by_key(|place| (place.until, Reverse(place.n)));
             left = rest;
@@ -122,11 +172,18 @@ async fn try_find(
         };
         let group = places.split_off(places.len() - places.iter().rev().take_while(is_taken).count());
         opened += group.iter().map(Place::blocks).sum::<usize>();
-        if !reader.add(&mut found, group).await? {
-            return Ok(None);
+        if !reader.add(found, group).await? {
+            return Ok(Err(Gone));
         }
     };
-    Ok(Some(list_of(found, next)))
+    Ok(Ok(next))
+}
+
+async fn add(found: &mut dyn Sink, text: &str, search: &Search) -> Result<(), StoreError> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    found.take(&bytes_of(text).await?, search).map_err(unreadable)
 }
 
 /// The beginning of a search: what is not folded yet, and the segments that may hold a match.
@@ -194,7 +251,7 @@ impl Reader<'_> {
     }
 
     /// Adds the calls of some places, one after the other: an isolate has little memory. Returns whether all were there.
-    async fn add(&self, found: &mut Found, group: Vec<Place>) -> Result<bool, StoreError> {
+    async fn add(&self, found: &mut dyn Sink, group: Vec<Place>) -> Result<bool, StoreError> {
         let db = self.db;
         let (blocks, whole): (Vec<Place>, Vec<Place>) = group.iter().partition(|place| place.n.is_some());
         let blocks: Vec<(i64, Option<u32>)> = blocks.iter().map(|place| (place.segment, place.n)).collect();
@@ -225,7 +282,7 @@ impl Reader<'_> {
                 None => None,
             };
             match text {
-                Some(text) => found.add(picked(&text, self.search).await?),
+                Some(text) => add(found, &text, self.search).await?,
                 None => is_whole = false,
             }
         }

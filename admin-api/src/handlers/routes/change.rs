@@ -4,6 +4,7 @@ use super::{attempt, respond_changed, seal_for, snapshot, view_for};
 use crate::change::Change;
 use crate::db::routes::{self as store, Stored};
 use crate::db::{Db, StoreError, audit};
+use crate::dry_run;
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken};
 use crate::publish::RouteTable;
@@ -92,8 +93,12 @@ pub async fn update(call: &Call, asked: Asked<UpdateRouteRequest>) -> Answer<Rou
     } else {
         None
     };
+    let update = store::update(&db, &grant, &after, lends, call.now)?;
+    if call.is_dry_run() {
+        return dry_run::of_route(call, &db, &before, Some(&after)).await;
+    }
     let propagation = Change::new(call, &db, &grant)
-        .write([store::update(&db, &grant, &after, lends, call.now)?])
+        .write([update])
         .deed(attempt, snapshot(&before), snapshot(&after))
         .then(drop)
         .publish(RouteTable)
@@ -184,6 +189,9 @@ pub async fn delete(call: &Call, _: Asked<()>) -> Answer<RouteChanged> {
     if !others.is_empty() {
         let paths: Vec<&str> = others.iter().map(RoutePath::as_str).collect();
         return Err(Failure::conflict("id", Clash::SecondUpstream { routes: paths.join(", ") }));
+    }
+    if call.is_dry_run() {
+        return dry_run::of_route(call, &db, &before, None).await;
     }
     let version = condition(call, before.view.version);
     let propagation = Change::new(call, &db, &grant)

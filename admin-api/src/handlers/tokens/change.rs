@@ -5,6 +5,7 @@ use super::{attempt, check_cap, find_to_change, propagation_of, refuse_revoked};
 use crate::change::{Change, snapshot};
 use crate::db::Db;
 use crate::db::tokens::{self as store, StateChange};
+use crate::dry_run;
 use crate::handlers::{check_if_match, condition, overtaken};
 use crate::limiter;
 use crate::request::{Asked, Call};
@@ -50,8 +51,12 @@ async fn write(
     before: &TokenView,
     after: &TokenView,
 ) -> Answer<TokenChanged> {
+    let update = store::update(db, grant, after, call.now)?;
+    if call.is_dry_run() {
+        return dry_run::of_token(call, db, after).await;
+    }
     let propagation = Change::new(call, db, grant)
-        .write([store::update(db, grant, after, call.now)?])
+        .write([update])
         .deed(attempt(deed, before), snapshot(before), snapshot(after))
         .publish(before.id.clone())
         .await?
@@ -129,6 +134,12 @@ async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Answer<Tok
     };
     let disabled_by = (target == TokenState::Disabled).then(|| caller.user.clone());
     let after = TokenView { state: target, disabled_by, ..before.clone() };
+    if call.is_dry_run() {
+        if before.state != target {
+            refuse_revoked(&before)?;
+        }
+        return dry_run::of_token(call, &db, &after).await;
+    }
     let version = condition(call, before.version);
     let written = Change::new(call, &db, &grant)
         .write([store::change_state(&db, &grant, &before.id, change, version, call.now)?])

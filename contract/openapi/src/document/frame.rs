@@ -73,6 +73,7 @@ impl Builder {
                 },
                 "parameters": {
                     "if-match": { "name": "If-Match", "in": "header", "required": false, "description": "The `ETag` that was read: if somebody else has changed it since, the response is 412 and nothing changes.", "schema": { "type": "string" } },
+                    "dry-run": { "name": "dry_run", "in": "query", "required": false, "description": "With `true` the change is checked as ever and tried on the recorded calls of the last 30 days. Nothing is changed, and nothing is written to the audit log; the response is a `DryRun`.", "schema": { "type": "boolean", "default": false } },
                     "idempotency-key": { "name": "Idempotency-Key", "in": "header", "required": false, "description": "A repeat under the same key within a day makes nothing new, and does not show the secret again.", "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" } },
                 },
                 "securitySchemes": {

@@ -1,6 +1,7 @@
 //! One operation: an endpoint's parameters, request, responses and access rule.
 
 use super::Builder;
+use contract::dry_run::DryRun;
 use contract::error::ApiError;
 use contract::{Auth, Body, Endpoint};
 use domain::people::role::{Action, Rule};
@@ -84,6 +85,9 @@ impl Builder {
         if E::TERMS.if_match {
             parameters.push(json!({ "$ref": "#/components/parameters/if-match" }));
         }
+        if E::TERMS.dry_run {
+            parameters.push(json!({ "$ref": "#/components/parameters/dry-run" }));
+        }
         if E::TERMS.idempotent {
             parameters.push(json!({ "$ref": "#/components/parameters/idempotency-key" }));
         }
@@ -113,6 +117,12 @@ impl Builder {
         }
         if let Some(status) = E::TERMS.other_status {
             responses.insert(status.to_string(), success.clone());
+        }
+        if E::TERMS.dry_run {
+            let schema = success["content"][E::TERMS.media]["schema"].take();
+            let tried = self.schemas.subschema_for::<DryRun>();
+            success["content"][E::TERMS.media]["schema"] = json!({ "anyOf": [schema, tried] });
+            success["description"] = json!("Success; with `dry_run=true` a `DryRun`.");
         }
         responses.insert(E::STATUS.to_string(), success);
         for status in errors::<E>(takes_query) {
