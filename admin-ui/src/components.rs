@@ -7,6 +7,7 @@ mod chart;
 mod choice;
 mod copy;
 mod dialog;
+mod dry_run;
 mod empty;
 mod field;
 mod form;
@@ -32,6 +33,7 @@ pub use chart::{Chart, Series, over_time, shares};
 pub use choice::{Choice, ChoiceOption};
 pub use copy::{CopyButton, use_copy};
 pub use dialog::Dialog;
+pub use dry_run::{Trial, TrialView};
 pub use empty::Empty;
 pub use field::{
     CheckField, SearchField, Select, SelectField, TextAreaField, TextField, error_of, error_within,

@@ -251,6 +251,7 @@ test("disabling can be undone, and the message covers no button and is shown onc
   const disable = async () => {
     await page.getByRole("button", { name: "More actions" }).click();
     await page.getByRole("button", { name: "Disable" }).click();
+    await page.getByRole("dialog").getByRole("button", { name: "Disable" }).click();
     await page.getByText(/^Disabled\. Calls like the 0 of the last hour/).waitFor();
   };
   await disable();

@@ -131,6 +131,10 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
     await page.getByRole("button", { name, exact: true }).click();
   };
   await more("Disable");
+  await dialog(page)
+    .getByText(/would now be refused/)
+    .waitFor();
+  await dialog(page).getByRole("button", { name: "Disable" }).click();
   await page.getByText("Disabled", { exact: true }).waitFor();
   await more("Enable");
   await page.getByText("Active", { exact: true }).waitFor();
@@ -143,7 +147,7 @@ test("rotate, disable, enable, extend and revoke do what they say", async () => 
   await dialog(page)
     .getByText(/^3 calls in the last 30 days/)
     .waitFor();
-  await dialog(page).getByText("/api/demo").waitFor();
+  await dialog(page).getByText("/api/demo", { exact: true }).waitFor();
   await dialog(page).getByRole("button", { name: "Revoke" }).click();
   await page.getByText("Revoked", { exact: true }).waitFor();
   assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "a revoked token has no actions");

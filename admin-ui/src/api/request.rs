@@ -2,12 +2,13 @@
 
 use super::error::{CallError, Reason};
 use super::pass::Pass;
+use contract::dry_run::{DryRun, PARAMETER};
 use contract::{Endpoint, Page};
 use domain::secret::{Reveal, Revealed};
 use gloo::net::http::{Method, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::marker::PhantomData;
 use std::rc::Rc;
 use url::form_urlencoded::Serializer;
@@ -156,6 +157,12 @@ impl<E: Endpoint> Request<'_, E> {
         E::Response: DeserializeOwned,
     {
         self.send_or(E::STATUS).await
+    }
+
+    /// Asks what the change would have done to recorded calls. Nothing is changed.
+    pub async fn try_out(self) -> Result<DryRun, CallError> {
+        let call = self.add_query(&Map::from_iter([(PARAMETER.to_owned(), Value::Bool(true))]));
+        call.exchange(TIMEOUT_S, |(status, text)| read_reply(status, &text)).await
     }
 
     /// Sends the call; a response with `status` counts as a success too.

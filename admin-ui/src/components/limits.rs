@@ -30,6 +30,7 @@ fn unit(kind: LimitKind) -> Unit {
     }
 }
 
+/// Returns the name of a limit.
 pub fn label(i18n: &I18n, kind: LimitKind) -> AttrValue {
     match kind {
         LimitKind::CallsPerSecond => i18n.t("limit.calls-per-second"),

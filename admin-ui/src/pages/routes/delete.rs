@@ -1,7 +1,7 @@
 //! The dialog that deletes a route.
 
 use crate::api::use_api;
-use crate::components::{FormDialog, RecentUse, Submission};
+use crate::components::{FormDialog, RecentUse, Submission, Trial, TrialView};
 use crate::format;
 use crate::hooks::use_action;
 use crate::i18n::{I18n, use_i18n};
@@ -46,9 +46,10 @@ pub fn DeleteRoute(props: &DeleteRouteProps) -> Html {
         Callback::from(move |stats: Rc<UsageStats>| used(&i18n, &stats))
     };
     html! {
-        <FormDialog label={i18n.t("routes.delete")} title={i18n.fill("routes.delete-title", &[("name", &props.route.name)])} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true>
+        <FormDialog label={i18n.t("routes.delete")} title={i18n.fill("routes.delete-title", &[("name", &props.route.name)])} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true is_wide=true>
             <p>{ i18n.fill("routes.delete-advice", &[("path", props.route.path.as_str())]) }</p>
             <RecentUse route_id={props.route.id.clone()} {render} />
+            <TrialView trial={Trial::DeleteRoute(props.route.id.clone())} />
         </FormDialog>
     }
 }

@@ -69,7 +69,7 @@ impl Draft {
     }
 
     /// Names only the fields that differ, so that another person's changes are not overwritten.
-    fn update(&self, route: &RouteView) -> UpdateRouteRequest {
+    pub fn update(&self, route: &RouteView) -> UpdateRouteRequest {
         let (old, new) = (Self::of(Some(route)).create(), self.create());
         UpdateRouteRequest {
             name: changed(&old.name, new.name),

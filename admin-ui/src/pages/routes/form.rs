@@ -6,7 +6,8 @@ use super::preview::Preview;
 use super::settings::{SettingsDraft, SettingsFields};
 use crate::api::use_api;
 use crate::components::{
-    CheckField, Form, FormDialog, Notice, TextAreaField, TextField, use_conflict, use_form, use_saved,
+    CheckField, Form, FormDialog, Notice, TextAreaField, TextField, Trial, TrialView, use_conflict, use_form,
+    use_saved,
 };
 use crate::config::use_config;
 use crate::hooks::use_routes;
@@ -102,6 +103,7 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
                 </div>
             </details>
             <CheckField label={i18n.t("route.enabled")} is_checked={draft.is_enabled} on_change={form.set(|d, is_on| d.is_enabled = is_on)} help={i18n.t("route.enabled-help")} />
+            <TrialView trial={opened.as_ref().and_then(|route| Trial::of_route(route, draft.update(route), rules))} />
         </FormDialog>
     }
 }

@@ -4,7 +4,7 @@ use super::{DEFAULT_COLOR, ICONS, badge, icon_name};
 use crate::api::{Api, CallError, use_api};
 use crate::components::{
     CheckField, DraftField, Form, FormDialog, LimitsDraft, LimitsFields, ScopePicker, SelectField,
-    TextAreaField, TextField, changed, filled, use_conflict, use_form,
+    TextAreaField, TextField, Trial, TrialView, changed, filled, use_conflict, use_form,
 };
 use crate::hooks::use_routes;
 use crate::i18n::{I18n, use_i18n};
@@ -234,6 +234,7 @@ pub fn TeamForm(props: &TeamFormProps) -> Html {
                 <LimitsFields draft={draft.limits.clone()} on_change={form.set(|draft, limits| draft.limits = limits)} help={i18n.t("limit.team-help")} errors={form.errors.clone()} />
                 <LimitsFields draft={draft.budget.clone()} on_change={form.set(|draft, budget| draft.budget = budget)} help={i18n.t("limit.budget-help")} errors={form.errors.clone()} is_budget=true />
                 <TextField label={i18n.t("team.zone")} value={draft.zone.clone()} on_change={form.set(|draft, zone| draft.zone = zone)} error={form.error("zone")} placeholder="UTC" help={i18n.t("team.zone-help")} />
+                <TrialView trial={opened.as_ref().and_then(|team| Trial::of_team(team, draft.update(team)))} />
             }
         </FormDialog>
     }

@@ -1,7 +1,7 @@
 //! One token: its summary, limits, secrets and tester.
 
 use super::derived::Derived;
-use super::dialogs::{Extend, Revoke, Rotate};
+use super::dialogs::{Disable, Extend, Revoke, Rotate};
 use super::edit::EditToken;
 use super::may_change;
 use super::tester::Tester;
@@ -57,6 +57,7 @@ enum Open {
     Edit,
     Rotate,
     Extend,
+    Disable,
     Revoke,
 }
 
@@ -91,7 +92,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let known_routes = routes.state.ready().cloned().unwrap_or_default();
     let on_open = setter(&open);
     let actions = token.as_ref().filter(|token| may_change(&me, token) && token.state != TokenState::Revoked).map(|token| {
-        html! { <Actions token={Rc::clone(token)} on_open={on_open.clone()} on_switch={switch.on_run.clone()} /> }
+        html! { <Actions token={Rc::clone(token)} on_open={on_open.clone()} on_enable={switch.on_run.reform(|()| true)} /> }
     });
     let parent = html! { <Link<Route> to={Route::Tokens}>{ i18n.t("tokens.title") }</Link<Route>> };
     let title = token.as_ref().map_or_else(|| i18n.t("token.title"), |token| token.name.clone().into());
@@ -125,6 +126,9 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
             Open::Edit => html! { <EditToken {token} {routes} {cap} {defaults} {on_close} {on_changed} /> },
             Open::Rotate => html! { <Rotate {token} {routes} {on_close} {on_changed} /> },
             Open::Extend => html! { <Extend {token} {routes} {on_close} {on_changed} /> },
+            Open::Disable => {
+                html! { <Disable {token} {on_close} on_disable={switch.on_run.reform(|()| false)} /> }
+            }
             Open::Revoke => html! { <Revoke {token} {routes} {on_close} {on_changed} /> },
         }
     });
@@ -143,8 +147,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
 struct ActionsProps {
     token: Rc<TokenView>,
     on_open: Callback<Option<Open>>,
-    /// Enables or disables the token.
-    on_switch: Callback<bool>,
+    on_enable: Callback<()>,
 }
 
 /// Enables or disables a token. Disabling tells how many calls it stops, and can be undone.
@@ -202,10 +205,10 @@ fn Actions(props: &ActionsProps) -> Html {
     let i18n = use_i18n();
     let is_active = props.token.state == TokenState::Active;
     let open = |dialog: Open| props.on_open.reform(move |()| Some(dialog));
-    let (label, icon) = if is_active {
-        (i18n.t("tokens.disable"), "fas fa-pause-circle")
+    let (label, icon, on_switch) = if is_active {
+        (i18n.t("tokens.disable"), "fas fa-pause-circle", open(Open::Disable))
     } else {
-        (i18n.t("tokens.enable"), "fas fa-play-circle")
+        (i18n.t("tokens.enable"), "fas fa-play-circle", props.on_enable.clone())
     };
     html! {
         <>
@@ -213,7 +216,7 @@ fn Actions(props: &ActionsProps) -> Html {
             <Button variant={ButtonVariant::Secondary} label={i18n.t("tokens.rotate").to_string()} onclick={open(Open::Rotate).reform(|_| ())} />
             <Menu label={i18n.t("app.more")} toggle={html! { <i class="fas fa-ellipsis-v" aria-hidden="true" /> }}>
                 <MenuItem text={i18n.t("tokens.extend")} icon="fas fa-hourglass-half" on_choose={open(Open::Extend)} />
-                <MenuItem text={label} {icon} on_choose={props.on_switch.reform(move |()| !is_active)} />
+                <MenuItem text={label} {icon} on_choose={on_switch} />
                 <MenuItem text={i18n.t("tokens.revoke")} icon="fas fa-ban" is_danger=true on_choose={open(Open::Revoke)} />
             </Menu>
         </>

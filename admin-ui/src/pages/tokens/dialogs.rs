@@ -1,14 +1,14 @@
-//! Dialogs of one token: rotate, extend, revoke.
+//! Dialogs of one token: rotate, extend, disable, revoke.
 
 use super::create::ExpiryField;
 use super::reveal::{Reveal, use_made};
 use crate::api::use_api;
 use crate::clock;
 use crate::components::{
-    FormDialog, RecentUse, SelectField, Submission, Time, error_of, use_form, use_saved,
+    FormDialog, RecentUse, SelectField, Submission, Time, Trial, TrialView, error_of, use_form, use_saved,
 };
 use crate::format;
-use crate::hooks::use_action;
+use crate::hooks::{Action, use_action};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use contract::tokens::{
@@ -115,6 +115,31 @@ pub fn Extend(props: &TokenDialogProps) -> Html {
     }
 }
 
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct DisableProps {
+    pub token: Rc<TokenView>,
+    pub on_close: Callback<()>,
+    pub on_disable: Callback<()>,
+}
+
+/// Asks before a token is disabled, and shows which calls will be refused.
+#[component]
+pub fn Disable(props: &DisableProps) -> Html {
+    let i18n = use_i18n();
+    let (on_close, on_disable) = (props.on_close.clone(), props.on_disable.clone());
+    let on_run = Callback::from(move |()| {
+        on_close.emit(());
+        on_disable.emit(());
+    });
+    let submission = Submission::from(Action { is_busy: false, error: None, on_run });
+    html! {
+        <FormDialog label={i18n.t("tokens.disable")} title={i18n.fill("disable.title", &[("name", &props.token.name)])} {submission} on_close={props.on_close.clone()} is_wide=true>
+            <p>{ i18n.fill("disable.advice", &[("name", &props.token.name)]) }</p>
+            <TrialView trial={Trial::DisableToken(props.token.id.clone())} />
+        </FormDialog>
+    }
+}
+
 /// Revokes a token permanently, after showing which calls will be refused.
 #[component]
 pub fn Revoke(props: &TokenDialogProps) -> Html {
@@ -134,9 +159,10 @@ pub fn Revoke(props: &TokenDialogProps) -> Html {
         Callback::from(move |stats: Rc<UsageStats>| used(&i18n, &stats))
     };
     html! {
-        <FormDialog label={i18n.t("tokens.revoke")} title={i18n.fill("revoke.title", &[("name", &props.token.name)])} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true>
+        <FormDialog label={i18n.t("tokens.revoke")} title={i18n.fill("revoke.title", &[("name", &props.token.name)])} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true is_wide=true>
             <p>{ i18n.fill("revoke.advice", &[("name", &props.token.name)]) }</p>
             <RecentUse token_id={props.token.id.clone()} {render} />
+            <TrialView trial={Trial::RevokeToken(props.token.id.clone())} />
         </FormDialog>
     }
 }

@@ -3,7 +3,9 @@
 use super::draft::{Draft, FIELDS, more_fields};
 use crate::api::use_api;
 use crate::clock;
-use crate::components::{FormDialog, ScopePicker, TextField, use_conflict, use_form, use_saved};
+use crate::components::{
+    FormDialog, ScopePicker, TextField, Trial, TrialView, use_conflict, use_form, use_saved,
+};
 use crate::i18n::use_i18n;
 use contract::routes::RouteView;
 use contract::tokens::{GetToken, TokenChanged, TokenView, UpdateToken, UpdateTokenRequest};
@@ -85,6 +87,7 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
                 error={form.error_within("scopes")}
             />
             { more_fields(&i18n, &form, props.defaults.clone()) }
+            <TrialView trial={Trial::of_token(&opened, draft.update(&opened))} />
         </FormDialog>
     }
 }
