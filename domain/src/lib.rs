@@ -18,6 +18,7 @@
 //! | [`dry_run`] | what a change of all this would have done to recorded calls |
 //! | [`people`] | roles, session claims, what Clerk says |
 //! | [`kv`], [`stored`] | values that the two Workers share, and reading those of a newer version |
+//! | [`feed`] | changes on their way to the gateway beside KV |
 //! | [`v1`] | the earlier system's values and their import; one folder to delete one day |
 //! | [`error`], [`health`] | every error code of the gateway, the envelope of all errors; `/health` |
 //! | [`collect`], [`csv`], [`encoding`], [`mac`], [`signature`], [`keys`], [`vars`], [`secret`], [`id`], [`method`], [`object`], [`time`] | small things that the rooms share |
@@ -34,6 +35,7 @@ pub mod csv;
 pub mod dry_run;
 pub mod encoding;
 pub mod error;
+pub mod feed;
 pub mod health;
 pub mod id;
 pub mod keys;

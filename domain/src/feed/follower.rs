@@ -1,0 +1,73 @@
+//! An isolate's side: what the feed has told it.
+
+use super::{Changes, Placed, Poll, Table, Value};
+use crate::token::TokenHash;
+use std::collections::{BTreeMap, HashMap};
+
+/// What an isolate was told and must not forget while KV may show something older.
+#[derive(Clone, Debug, Default)]
+pub struct Follower {
+    since: Option<u64>,
+    tokens: HashMap<TokenHash, Placed>,
+    /// Place and version of each table.
+    tables: BTreeMap<Table, (u64, u64)>,
+}
+
+/// The consequences of a response for an isolate's caches.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Whether the isolate may have missed changes: its cached tokens are dropped, its table is read again.
+    pub start_over: bool,
+    /// Tokens that have changed; [`Follower::token`] has their values.
+    pub tokens: Vec<TokenHash>,
+    /// Tables that have changed.
+    pub tables: Vec<(Table, Value)>,
+}
+
+impl News {
+    /// Whether nothing has changed.
+    pub fn is_empty(&self) -> bool {
+        !self.start_over && self.tokens.is_empty() && self.tables.is_empty()
+    }
+}
+
+impl Follower {
+    /// Asks for what has changed since the last response. `tables` are the versions that the isolate holds.
+    pub fn poll(&self, tables: Vec<(Table, u64)>) -> Poll {
+        Poll { since: self.since, tables }
+    }
+
+    /// Takes a response in. One that is older than what is known, since its poll was overtaken, brings nothing.
+    pub fn take(&mut self, changes: Changes) -> News {
+        let knows_more = self.since.is_some_and(|since| since > changes.seq);
+        if knows_more && !changes.start_over {
+            return News::default();
+        }
+        let start_over = changes.start_over && self.since.is_some();
+        if changes.start_over {
+            self.tokens.clear();
+            self.tables.clear();
+        }
+        self.since = Some(changes.seq);
+        self.tokens.retain(|_, told| told.seq > changes.floor);
+        self.tables.retain(|_, (seq, _)| *seq > changes.floor);
+        let tokens = changes.tokens.iter().map(|(hash, _)| hash.clone()).collect();
+        self.tokens.extend(changes.tokens);
+        for (table, Placed { seq, value }) in &changes.tables {
+            self.tables.insert(*table, (*seq, value.version));
+        }
+        let tables = changes.tables.into_iter().map(|(table, placed)| (table, placed.value)).collect();
+        News { start_over, tokens, tables }
+    }
+
+    /// Returns what the feed has told of a token, if that is newer than `version`; `None` is a token that is not known.
+    pub fn token(&self, hash: &TokenHash, version: Option<u64>) -> Option<&str> {
+        let Value { version: told, text } = &self.tokens.get(hash)?.value;
+        version.is_none_or(|version| version < *told).then_some(text.as_str())
+    }
+
+    /// Whether the feed has told of a newer version of a table than `version`.
+    pub fn has_newer(&self, table: Table, version: u64) -> bool {
+        self.tables.get(&table).is_some_and(|(_, told)| version < *told)
+    }
+}

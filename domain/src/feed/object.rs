@@ -1,0 +1,181 @@
+//! The object's side: everything that is kept, in the order in which it came.
+
+use super::{Append, Changes, Glance, Held, KEPT_MS, MOST_KEPT, Placed, Poll, Table, Value};
+use crate::time::UnixMs;
+use crate::token::TokenHash;
+use std::collections::{BTreeMap, HashMap};
+
+/// The most bytes of a part of a table's text: a row holds two megabytes.
+const PART_BYTES: usize = 1_000_000;
+
+/// A value that is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Kept {
+    at: UnixMs,
+    placed: Placed,
+}
+
+/// The feed as its object holds it. Of a token or a table only the newest value is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    seq: u64,
+    floor: u64,
+    tokens: HashMap<TokenHash, Kept>,
+    order: BTreeMap<u64, TokenHash>,
+    tables: BTreeMap<Table, Kept>,
+}
+
+/// A row to be saved, in place of an earlier one of the same subject.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Row {
+    /// A token's value.
+    Token(TokenHash, UnixMs, Placed),
+    /// A table's value.
+    Table(Table, UnixMs, Placed),
+}
+
+/// A part of a table's text, which alone may be too long for a row.
+pub type Part = String;
+
+impl Row {
+    /// Splits a text into parts that fit into a row. There is at least one.
+    pub fn parts(text: &str) -> Vec<Part> {
+        let mut parts = Vec::new();
+        let mut rest = text;
+        while rest.len() > PART_BYTES {
+            let (part, after) = rest.split_at(rest.floor_char_boundary(PART_BYTES));
+            parts.push(part.to_owned());
+            rest = after;
+        }
+        parts.push(rest.to_owned());
+        parts
+    }
+}
+
+impl Feed {
+    /// Makes an empty feed. Its places begin at the time, so that those of a lost one are not known to it.
+    pub fn new(now: UnixMs) -> Self {
+        let seq = u64::try_from(now).unwrap_or(0);
+        Self {
+            seq,
+            floor: seq,
+            tokens: HashMap::new(),
+            order: BTreeMap::new(),
+            tables: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the feed with these rows, which were saved at this place and floor.
+    pub fn restored(seq: u64, floor: u64, rows: impl IntoIterator<Item = Row>) -> Self {
+        let mut feed = Self { seq, floor, ..Self::new(0) };
+        for row in rows {
+            match row {
+                Row::Token(hash, at, placed) => feed.keep(hash, Kept { at, placed }),
+                Row::Table(table, at, placed) => drop(feed.tables.insert(table, Kept { at, placed })),
+            }
+        }
+        feed
+    }
+
+    /// The place of the last value.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// The place up to which nothing is kept any more.
+    pub fn floor(&self) -> u64 {
+        self.floor
+    }
+
+    fn keep(&mut self, hash: TokenHash, kept: Kept) {
+        self.order.insert(kept.placed.seq, hash.clone());
+        if let Some(before) = self.tokens.insert(hash, kept) {
+            self.order.remove(&before.placed.seq);
+        }
+    }
+
+    /// Appends values. Returns the rows to be saved: a value that is held already, or in a newer version, makes none.
+    pub fn append(&mut self, append: Append, now: UnixMs) -> Vec<Row> {
+        let mut rows = Vec::new();
+        for (hash, value) in append.tokens {
+            if is_news(self.tokens.get(&hash), &value) {
+                let placed = self.place(value);
+                rows.push(Row::Token(hash.clone(), now, placed.clone()));
+                self.keep(hash, Kept { at: now, placed });
+            }
+        }
+        for (table, value) in append.tables {
+            if is_news(self.tables.get(&table), &value) {
+                let placed = self.place(value);
+                rows.push(Row::Table(table, now, placed.clone()));
+                self.tables.insert(table, Kept { at: now, placed });
+            }
+        }
+        rows
+    }
+
+    fn place(&mut self, value: Value) -> Placed {
+        self.seq = self.seq.saturating_add(1);
+        Placed { seq: self.seq, value }
+    }
+
+    /// Lets go of values that are too old or too many. Returns whether there were any: saved rows up to the floor can
+    /// be deleted.
+    pub fn prune(&mut self, now: UnixMs) -> bool {
+        let before = self.floor;
+        while let Some(first) = self.order.first_entry() {
+            let is_old =
+                self.tokens.get(first.get()).is_none_or(|kept| now.saturating_sub(kept.at) >= KEPT_MS);
+            if !is_old && self.tokens.len() <= MOST_KEPT {
+                break;
+            }
+            let (seq, hash) = first.remove_entry();
+            self.floor = seq;
+            self.tokens.remove(&hash);
+        }
+        self.floor != before
+    }
+
+    /// Answers a poll.
+    pub fn poll(&self, poll: &Poll, now: UnixMs) -> Changes {
+        let since = poll.since.filter(|since| (self.floor..=self.seq).contains(since));
+        let tokens = self.order.range(since.map_or(0, |since| since.saturating_add(1))..);
+        let held = |table: Table| poll.tables.iter().find(|(held, _)| *held == table).map_or(0, |(_, v)| *v);
+        let is_due = |kept: &Kept| match since {
+            Some(since) => kept.placed.seq > since,
+            // KV shows an older one.
+            None => now.saturating_sub(kept.at) < KEPT_MS,
+        };
+        let tables = self.tables.iter().filter(|(table, kept)| {
+            is_due(kept) && kept.placed.value.version > held(**table)
+        });
+        Changes {
+            seq: self.seq,
+            floor: self.floor,
+            start_over: since.is_none(),
+            tokens: tokens
+                .filter_map(|(_, hash)| Some((hash.clone(), self.tokens.get(hash)?.placed.clone())))
+                .collect(),
+            tables: tables.map(|(table, kept)| (*table, kept.placed.clone())).collect(),
+        }
+    }
+
+    /// Returns what is held of some subjects.
+    pub fn glance(&self, at: &Glance) -> Held {
+        let value = |kept: &Kept| kept.placed.value.clone();
+        let token = |hash: &TokenHash| Some((hash.clone(), value(self.tokens.get(hash)?)));
+        let table = |table: &Table| Some((*table, value(self.tables.get(table)?)));
+        Held {
+            tokens: at.tokens.iter().filter_map(token).collect(),
+            tables: at.tables.iter().filter_map(table).collect(),
+        }
+    }
+}
+
+/// Whether a value replaces what is kept. One of the same version does if it is another: a repair's.
+fn is_news(kept: Option<&Kept>, value: &Value) -> bool {
+    kept.is_none_or(|kept| {
+        let known = &kept.placed.value;
+        value.version > known.version || (value.version == known.version && value.text != known.text)
+    })
+}
