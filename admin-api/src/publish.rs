@@ -1,4 +1,6 @@
-//! Publishes from D1 to KV. D1 is the truth. KV is updated at once, or by the cron if that fails.
+//! Publishes from D1 to KV and to the change feed. D1 is the truth. Both are updated at once, side by side, or by the
+//! cron if that fails: "KV has it" below means both. A republication, which repeats what was published before, goes to
+//! KV alone: the feed would lose its recent changes for it.
 //!
 //! An outbox row says "this subject has changed" and holds no value. A publisher reads the current value from D1,
 //! writes it, and reads the version again. An old value cannot stay, for these reasons:
@@ -19,6 +21,7 @@
 //! - A write that took too long may still arrive. Nothing here can see that; [`crate::reconcile`] compares
 //!   each subject again some minutes after its publication, and repairs it.
 
+mod feed;
 mod kv;
 mod put;
 pub mod relay;
@@ -33,9 +36,9 @@ use domain::time::MINUTE_MS;
 use edge::clock::{now, sleep};
 use edge::log::{Source, log};
 pub use kv::{KEYS_AT_ONCE, Kv, KvError, Writer};
-use put::{PublishError, put_prices, put_routes, put_tokens};
-pub use put::{bury, first_prices, is_v1_table};
-use std::collections::BTreeMap;
+pub use put::{PublishError, bury, first_prices, is_v1_table};
+use put::{put_prices, put_routes, put_tokens};
+use std::collections::{BTreeMap, BTreeSet};
 pub use subject::{PriceTable, RouteTable, RowId, Subject, WRITER_LEASE_MS};
 pub use value::{Entry, entries_of, record_of, route as route_of, route_table};
 use worker::Env;
@@ -214,8 +217,13 @@ async fn publish_with(
         })
         .collect();
     tokens.sort_unstable();
+    let repeated: BTreeSet<TokenId> = tokens
+        .iter()
+        .filter(|(priority, _)| *priority == outbox::REPUBLISHED)
+        .map(|(_, id)| id.clone())
+        .collect();
     let tokens = tokens.into_iter().map(|(_, id)| id).collect();
-    let errors = put_tokens(writer, db, tokens).await;
+    let errors = put_tokens(writer, db, tokens, &repeated).await;
     failures.extend(errors.into_iter().map(|(id, error)| (Subject::Token(id), error)));
     settle(db, due, &failures, is_watched, who).await;
     failures.is_empty()

@@ -62,7 +62,8 @@ pub struct HealthDetailed {
     pub checks: Vec<HealthCheck>,
 }
 
-/// One part of the system: `audit`, `credentials`, `database`, `drift`, `kv`, `publication`, `queue`, `sessions` or `usage`.
+/// One part of the system: `audit`, `credentials`, `database`, `drift`, `feed`, `kv`, `publication`, `queue`, `sessions` or
+/// `usage`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthCheck {

@@ -56,6 +56,12 @@ pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> 
     }
 }
 
+/// Returns the version of a token's record that cannot be read otherwise; 0 if it has none.
+pub fn version_of(text: &str) -> u64 {
+    let value = serde_json::from_str::<Value>(text).unwrap_or_default();
+    value.get("version").and_then(Value::as_u64).unwrap_or(0)
+}
+
 /// The value of `routes`, version 2, as it is written.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RouteTableV2 {

@@ -10,7 +10,7 @@
 //! | [`log`] | structured logs |
 //! | [`crypto`], [`deflate`] | WebCrypto, compression |
 //! | [`oauth`] | bearer tokens that are fetched for a credential |
-//! | [`limiter`] | questions to a token's counter |
+//! | [`object`], [`limiter`], [`feed`] | questions to Durable Objects: a token's counter, the change feed |
 
 #![warn(missing_docs)]
 
@@ -19,11 +19,13 @@ pub mod clock;
 pub mod crypto;
 pub mod deflate;
 pub mod env;
+pub mod feed;
 pub mod http;
 pub mod kv;
 pub mod limiter;
 pub mod log;
 pub mod oauth;
+pub mod object;
 pub mod queue;
 pub mod timeout;
 

@@ -6,8 +6,8 @@ import { hold } from "./hold.js";
 const UNSENDABLE = [1004, 1005, 1006, 1015];
 /** "Policy violation": the token may not go on. */
 const ENDED = 1008;
-/** The interval at which a socket's token is looked at again; a change is known as soon as for calls. */
-const LOOK_MS = 10_000;
+/** The interval at which a socket's token is looked at again; a change is known then as soon as for calls, within 5 s. */
+const LOOK_MS = 4_000;
 /** "Internal error", which also tells that a connection broke off. */
 const BROKEN = 1011;
 const PROTOCOL = "sec-websocket-protocol";

@@ -62,6 +62,16 @@ impl<T> Entry<T> {
         now - self.read_at
     }
 
+    /// Replaces the value by a newer one, known at `known_at`. The entry gets no older by that.
+    pub fn replace(&mut self, value: T, known_at: UnixMs) {
+        *self = Self::new(value, known_at.max(self.read_at));
+    }
+
+    /// Lets the entry be read again before it serves.
+    pub fn expire(&mut self, now: UnixMs, max_age_ms: i64) {
+        self.read_at = self.read_at.min(now - max_age_ms);
+    }
+
     /// Decides how the entry may be used. From half of `max_age_ms` on, one request reads it again in the
     /// background while it still serves, so that calls with a busy token never wait for KV. Notes the start
     /// of that read when it returns [`Freshness::Refresh`].
@@ -145,6 +155,18 @@ impl<K: Eq + Hash + Clone, T> Cache<K, T> {
         }
     }
 
+    /// Removes an entry.
+    pub fn forget(&mut self, key: &K) {
+        self.young.remove(key);
+        self.old.remove(key);
+    }
+
+    /// Removes all entries.
+    pub fn clear(&mut self) {
+        self.young.clear();
+        self.old.clear();
+    }
+
     fn insert(&mut self, key: K, entry: Entry<T>) {
         if self.young.len() >= self.capacity && !self.young.contains_key(&key) {
             self.old = std::mem::take(&mut self.young);
@@ -200,6 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn a_told_value_replaces_one_that_was_read_later() {
+        let mut entry = Entry::new("active", 8_000);
+        entry.replace("revoked", 7_000);
+        assert_eq!((*entry.value(), entry.age(9_000)), ("revoked", 1_000));
+        entry.replace("active", 9_000);
+        assert_eq!(entry.age(9_000), 0);
+        entry.expire(9_500, 10_000);
+        assert_eq!(entry.freshness(9_500, 10_000), Freshness::Expired);
+        assert_eq!(entry.age(9_500), 10_000, "it may still serve while KV is away");
+    }
+
+    #[test]
     fn the_cache_is_bounded_and_keeps_entries_in_use() {
         let mut cache = Cache::new(10);
         cache.insert(0, Entry::new((), 0));
@@ -209,5 +243,9 @@ mod tests {
             assert!(cache.young.len() + cache.old.len() <= 20);
         }
         assert!(cache.get_mut(&1).is_none());
+        cache.forget(&0);
+        assert!(cache.get_mut(&0).is_none() && cache.get_mut(&999).is_some());
+        cache.clear();
+        assert!(cache.get_mut(&999).is_none());
     }
 }

@@ -3,6 +3,7 @@
 use domain::keys::KeyRing;
 use domain::vars::{VarError, Vars, flag, integer_or};
 use edge::env::{EnvVars, METRICS};
+use edge::feed::FEED;
 use edge::isolate_config;
 use worker::Env;
 
@@ -23,6 +24,8 @@ pub struct Config {
     pub usage_flush_ms: u32,
     /// Time for which an isolate lets a limited token's calls in by itself. 0 asks the counter for each.
     pub limit_lease_ms: i64,
+    /// Time between two polls of the change feed. 0 is none: KV alone tells what has changed.
+    pub feed_poll_ms: i64,
     pub allow_insecure_upstreams: bool,
     /// Whether each call is logged.
     pub log_calls: bool,
@@ -46,6 +49,7 @@ impl Config {
             stale_max_ms: i64::from(integer_or(vars, "STALE_MAX_S", 300)?) * 1_000,
             usage_flush_ms: integer_or(vars, "USAGE_FLUSH_MS", 500)?.min(10_000),
             limit_lease_ms: integer_or(vars, "LIMIT_LEASE_MS", 2_000)?.min(10_000).into(),
+            feed_poll_ms: integer_or(vars, "FEED_POLL_MS", 2_000)?.min(4_000).into(),
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
             log_calls: flag(vars, "LOG_CALLS")?,
             has_metrics: false,
@@ -53,8 +57,12 @@ impl Config {
     }
 
     isolate_config!(Config, |env: &Env| {
-        let has_metrics = js_sys::Reflect::has(env, &METRICS.into()).unwrap_or(false);
-        Self::from_vars(&EnvVars(env)).map(|config| Self { has_metrics, ..config })
+        let has = |binding: &str| js_sys::Reflect::has(env, &binding.into()).unwrap_or(false);
+        Self::from_vars(&EnvVars(env)).map(|config| Self {
+            has_metrics: has(METRICS),
+            feed_poll_ms: if has(FEED) { config.feed_poll_ms } else { 0 },
+            ..config
+        })
     });
 }
 
@@ -77,7 +85,7 @@ mod tests {
     fn defaults_are_the_documented_ones() {
         let config = Config::from_vars(&vars(&[])).unwrap();
         assert_eq!((config.stale_max_ms, config.usage_flush_ms), (300_000, 500));
-        assert_eq!(config.limit_lease_ms, 2_000);
+        assert_eq!((config.limit_lease_ms, config.feed_poll_ms), (2_000, 2_000));
         assert!(!config.allow_insecure_upstreams);
     }
 

@@ -12,6 +12,7 @@
 //! | [`permit`], [`preflight`] | the decision on a call; calls that carry no token |
 //! | [`exchange`] | tokens that are derived from tokens |
 //! | [`store`] | tokens, [`routes`] and prices from KV, through [`cache`] |
+//! | [`changes`] | the change feed: polls of it, and its Durable Object |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
 //! | [`limiter`] | limits: counted by the token's Durable Object |
 //! | [`upstream`], [`mod@body`], [`signing`] | the call to the upstream; bodies that are held, signed, unwrapped |
@@ -23,6 +24,7 @@ mod ai;
 mod body;
 mod cache;
 mod call;
+mod changes;
 mod config;
 mod context;
 mod credentials;

@@ -5,7 +5,7 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::routes::Routes;
 use crate::store::Store;
-use crate::{credentials, meter};
+use crate::{changes, credentials, meter};
 use domain::access::carrier::{Carrier, NotPresented, presented_or_derived};
 use domain::access::derived::Bearer;
 use domain::access::rule::Rule;
@@ -16,7 +16,7 @@ use domain::token::{Form, TokenHash};
 use domain::upstream::target::RouteCredential;
 use domain::usage::SECRET_HEAD;
 use edge::log::{Source, log};
-use futures_util::future::join;
+use futures_util::future::join3;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -84,11 +84,12 @@ pub async fn permit(secret: &Bearer, call: &Call) -> Handled<Permitted> {
             }
         }
         Err(refusal) => {
-            let again = join(
+            let again = join3(
                 async { refusal.by_token && call.store().refresh_token(&hash, secret.form(), since).await },
                 async { refusal.by_routes && call.store().refresh_routes(since).await },
+                changes::settled(),
             );
-            if again.await == (false, false) {
+            if again.await == (false, false, false) {
                 return Err(refused(refusal, &hash, call).into());
             }
         }
@@ -122,7 +123,8 @@ async fn has_credential((permit, routes): &Permitted, call: &Call) -> bool {
         || credentials::for_call(permit, routes, &call.store()).await.is_ok()
 }
 
-/// Decides with the store's values. Token and routes are read in parallel if neither is cached.
+/// Decides with the store's values. Token and routes are read in parallel if neither is cached, and beside a poll of
+/// the change feed if none has confirmed them.
 async fn judge(
     secret: &Bearer,
     hash: &TokenHash,
@@ -137,7 +139,8 @@ async fn judge(
             return Ok(Err(Refusal::by_routes(GatewayError::InvalidApiKey)));
         }
     }
-    let (token, routes) = join(store.token(hash, secret.form()), store.routes()).await;
+    let (token, routes) = store.look_up(hash, secret.form()).await;
+    call.facts.borrow_mut().is_unconfirmed = !changes::is_confirmed(&call.store());
     let token = token.map_err(|cause| {
         log(Source::Request(store.request_id), "token cannot be read", &cause);
         GatewayError::from(&cause)

@@ -285,6 +285,7 @@ fn note(call: &Call, status: u16, outcome: Outcome) {
         token_id: token.map(|token| token.id.as_str()),
         team: token.map(|token| token.team.as_str()),
         route_id: facts.route.as_ref().map(|route| route.rule.id.as_str()),
+        feed: facts.is_unconfirmed.then_some("unconfirmed"),
         auth_ms: Some(facts.auth_ms - facts.upload_ms),
         upstream_ms: Some(facts.upstream_ms),
         ms: None,

@@ -1,24 +1,28 @@
-//! Tokens, routes and prices: KV behind an isolate cache.
+//! Tokens, routes and prices: KV behind an isolate cache, and the change feed above both.
 //!
-//! Every reader goes through [`Store::token`] and [`Store::routes`]; every source goes through
-//! [`learn_token`], so that a faster channel for revocations can feed the same cache.
+//! Every reader goes through [`Store::look_up`] and [`Store::routes`]. They serve nothing that no poll of the feed has
+//! confirmed within five seconds ([`changes`]), unless the feed is away.
 //!
-//! Age: an entry serves for at most [`MAX_AGE_MS`] after its read *started*, so a change is in force
-//! within 10 s of the moment when KV shows it at this location.
+//! Age: an entry serves for at most [`MAX_AGE_MS`] after its read *started*, so while the feed is away a change is in
+//! force within 10 s of the moment when KV shows it at this location. What the feed has told in a newer version than KV
+//! shows is served instead.
 
 use crate::cache::{Cache, Claim, Entry, Freshness};
+use crate::changes;
 use crate::config::{Config, MAX_AGE_MS};
 use crate::context::Context;
 use crate::routes::Routes;
 use domain::access::record::{TokenRecord, TokenState};
 use domain::ai::price::PriceList;
 use domain::error::GatewayError;
-use domain::kv::parse_routes;
+use domain::feed::{News, Table};
+use domain::kv::{parse_routes, read_token, version_of};
 use domain::time::UnixMs;
 use domain::token::{Form, TokenHash};
 use edge::clock::{now, sleep};
 use edge::kv::{self, Prices, READ_TIMEOUT_MS, timed};
 use edge::log::{Source, log};
+use futures_util::future::{LocalBoxFuture, join, join3};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::Arc;
@@ -56,16 +60,13 @@ impl From<&StoreError> for GatewayError {
 }
 
 type Token = Option<Arc<TokenRecord>>;
+/// A token and the route table.
+type Found = (Result<Token, StoreError>, Result<Option<Rc<Routes>>, StoreError>);
 
 thread_local! {
     static TOKEN_CACHE: RefCell<Cache<TokenHash, Token>> = RefCell::new(Cache::new(TOKEN_CAPACITY));
     static PRICE_CACHE: RefCell<Option<Entry<Rc<PriceList>>>> = const { RefCell::new(None) };
     static ROUTE_CACHE: RefCell<Option<Entry<Option<Rc<Routes>>>>> = const { RefCell::new(None) };
-}
-
-/// Caches a token from one of the sources. `None` means that there is none.
-fn learn_token(hash: TokenHash, token: Token, read_at: UnixMs) {
-    TOKEN_CACHE.with_borrow_mut(|cache| cache.learn(hash, Entry::new(token, read_at)));
 }
 
 /// Reads the text of an entry, but does not wait for long.
@@ -82,9 +83,38 @@ async fn read_text(kv: &worker::KvStore, key: &str) -> Result<Option<String>, St
 async fn fetch_token(env: &Env, hash: &TokenHash) -> Result<Token, StoreError> {
     let read_at = now();
     let text = read::<kv::Token>(env, hash).await?;
-    let token = text.map(|text| domain::kv::read_token(&text, hash).map(Arc::new)).transpose()?;
-    learn_token(hash.clone(), token.clone(), read_at);
+    let shown = text.as_ref().map(|text| read_token(text, hash));
+    let version = match &shown {
+        None => None,
+        Some(Ok(record)) => Some(record.version),
+        Some(Err(_)) => text.as_deref().map(version_of),
+    };
+    // KV may show an older value than the feed has told.
+    let told = changes::newer_token(hash, version);
+    let token = told.map(|text| read_token(&text, hash)).or(shown).transpose()?.map(Arc::new);
+    TOKEN_CACHE.with_borrow_mut(|cache| cache.learn(hash.clone(), Entry::new(token.clone(), read_at)));
     Ok(token)
+}
+
+/// Compiles a table, unless `known` has the same text: then that one and its opened credentials are kept.
+fn compiled(
+    text: String,
+    known: Option<Rc<Routes>>,
+    config: &Config,
+    request_id: &str,
+) -> Result<Rc<Routes>, StoreError> {
+    if let Some(known) = known.filter(|known| known.text == text) {
+        return Ok(known);
+    }
+    let parsed = parse_routes(&text, edge::address::rules(config.allow_insecure_upstreams))?;
+    if !parsed.unreadable.is_empty() {
+        log(Source::Request(request_id), "routes left out", &parsed.unreadable.join(", "));
+    }
+    Ok(Rc::new(Routes { text, table: parsed.table, opened: RefCell::default() }))
+}
+
+fn known_routes() -> Option<Rc<Routes>> {
+    ROUTE_CACHE.with_borrow(|entry| entry.as_ref().and_then(|e| e.value().clone()))
 }
 
 async fn fetch_routes(
@@ -94,18 +124,15 @@ async fn fetch_routes(
 ) -> Result<Option<Rc<Routes>>, StoreError> {
     let read_at = now();
     let text = read::<kv::Routes>(env, &()).await?;
-    let known = ROUTE_CACHE.with_borrow(|entry| entry.as_ref().and_then(|e| e.value().clone()));
-    let routes = match (text, known) {
-        (None, _) => None,
-        // For the same text, keep the compiled table and the opened credentials.
-        (Some(text), Some(known)) if known.text == text => Some(known),
-        (Some(text), _) => {
-            let parsed = parse_routes(&text, edge::address::rules(config.allow_insecure_upstreams))?;
-            if !parsed.unreadable.is_empty() {
-                log(Source::Request(request_id), "routes left out", &parsed.unreadable.join(", "));
-            }
-            Some(Rc::new(Routes { text, table: parsed.table, opened: RefCell::default() }))
+    let known = known_routes();
+    let shown = text.map(|text| compiled(text, known.clone(), config, request_id)).transpose()?;
+    let version = shown.as_ref().map_or(0, |routes| routes.table.version);
+    // KV may show an older table than the feed has told.
+    let routes = match known {
+        Some(known) if known.table.version > version && changes::has_newer(Table::Routes, version) => {
+            Some(known)
         }
+        _ => shown,
     };
     ROUTE_CACHE.with_borrow_mut(|entry| {
         // Keep whichever read started later, as with tokens.
@@ -114,6 +141,73 @@ async fn fetch_routes(
         }
     });
     Ok(routes)
+}
+
+/// Returns the versions of the cached tables, for a poll of the feed.
+pub fn versions_of_tables() -> Vec<(Table, u64)> {
+    let prices = PRICE_CACHE.with_borrow(|entry| entry.as_ref().map_or(0, |entry| entry.value().version));
+    vec![
+        (Table::Routes, known_routes().map_or(0, |routes| routes.table.version)),
+        (Table::Prices, prices),
+    ]
+}
+
+/// Takes in what a poll that began at `begun_at` has brought.
+pub fn learn(news: News, begun_at: UnixMs, config: &Config, request_id: &str) {
+    TOKEN_CACHE.with_borrow_mut(|cache| {
+        if news.start_over {
+            cache.clear();
+        }
+        for hash in &news.tokens {
+            let Some(known) = cache.get_mut(hash) else { continue };
+            let version = known.value().as_ref().map(|token| token.version);
+            let Some(text) = changes::newer_token(hash, version) else { continue };
+            match read_token(&text, hash) {
+                Ok(record) => known.replace(Some(Arc::new(record)), begun_at),
+                // It is read again, and then refused: nothing older may serve.
+                Err(_) => cache.forget(hash),
+            }
+        }
+    });
+    if news.start_over {
+        ROUTE_CACHE.with_borrow_mut(|entry| {
+            if let Some(entry) = entry {
+                entry.expire(now(), MAX_AGE_MS);
+            }
+        });
+    }
+    for (table, value) in news.tables {
+        let learned = match table {
+            Table::Routes => learn_routes(value.text, begun_at, config, request_id),
+            Table::Prices => learn_prices(&value.text, begun_at),
+        };
+        if let Err(cause) = learned {
+            log(Source::Request(request_id), "a table of the change feed cannot be read", &cause);
+        }
+    }
+}
+
+fn learn_routes(text: String, begun_at: UnixMs, config: &Config, request_id: &str) -> Result<(), StoreError> {
+    let known = known_routes();
+    let version = known.as_ref().map_or(0, |known| known.table.version);
+    let told = compiled(text, known, config, request_id)?;
+    if told.table.version > version {
+        ROUTE_CACHE.with_borrow_mut(|entry| match entry {
+            Some(entry) => entry.replace(Some(told), begun_at),
+            None => *entry = Some(Entry::new(Some(told), begun_at)),
+        });
+    }
+    Ok(())
+}
+
+fn learn_prices(text: &str, begun_at: UnixMs) -> Result<(), StoreError> {
+    let told = Rc::new(PriceList::parse(text)?);
+    PRICE_CACHE.with_borrow_mut(|entry| match entry {
+        Some(entry) if entry.value().version < told.version => entry.replace(told, begun_at),
+        Some(_) => {}
+        None => *entry = Some(Entry::new(told, begun_at)),
+    });
+    Ok(())
 }
 
 /// The store as one request uses it.
@@ -171,7 +265,13 @@ async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> {
     let prices = fetched
         .map(Rc::new)
         .inspect_err(|cause| log(Source::Request(request_id), "prices cannot be read", cause))
-        .ok();
+        .ok()
+        .map(|shown| {
+            // KV may show an older list than the feed has told.
+            let known = PRICE_CACHE.with_borrow(|entry| entry.as_ref().map(|entry| Rc::clone(entry.value())));
+            let is_behind = changes::has_newer(Table::Prices, shown.version);
+            known.filter(|known| is_behind && known.version > shown.version).unwrap_or(shown)
+        });
     PRICE_CACHE.with_borrow_mut(|entry| match &prices {
         // Keep whichever read started later, as with tokens.
         Some(prices) if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) => {
@@ -255,8 +355,37 @@ impl Store<'_> {
         .await
     }
 
+    /// Returns the token with this hash and the route table, each `None` if there is none. If no poll of the feed has
+    /// confirmed the caches lately, waits for one, beside KV's reads.
+    pub async fn look_up(&self, hash: &TokenHash, form: Form) -> Found {
+        if changes::look(self) {
+            return join(self.token(hash, form), self.read_routes()).await;
+        }
+        // Apart, since few calls get here and each call's future has room for it.
+        let found: LocalBoxFuture<'_, Found> = Box::pin(async {
+            let before = changes::news();
+            let (token, routes, ()) =
+                join3(self.token(hash, form), self.read_routes(), changes::confirmed()).await;
+            if changes::news() == before {
+                return (token, routes);
+            }
+            join(self.token(hash, form), self.read_routes()).await
+        });
+        found.await
+    }
+
+    /// Returns the route table. `None` if none was published. Waits like [`Store::look_up`].
+    pub async fn routes(&self) -> Result<Option<Rc<Routes>>, StoreError> {
+        if changes::look(self) {
+            return self.read_routes().await;
+        }
+        let before = changes::news();
+        let (routes, ()) = join(self.read_routes(), changes::confirmed()).await;
+        if changes::news() == before { routes } else { self.read_routes().await }
+    }
+
     /// Returns the token with this hash. `None` if there is none.
-    pub async fn token(&self, hash: &TokenHash, form: Form) -> Result<Token, StoreError> {
+    async fn token(&self, hash: &TokenHash, form: Form) -> Result<Token, StoreError> {
         let cached = TOKEN_CACHE.with_borrow_mut(|cache| {
             let entry = cache.get_mut(hash)?;
             Some((entry.value().clone(), entry.freshness(self.now, MAX_AGE_MS)))
@@ -304,8 +433,7 @@ impl Store<'_> {
         })
     }
 
-    /// Returns the route table. `None` if none was published.
-    pub async fn routes(&self) -> Result<Option<Rc<Routes>>, StoreError> {
+    async fn read_routes(&self) -> Result<Option<Rc<Routes>>, StoreError> {
         let cached = ROUTE_CACHE.with_borrow_mut(|entry| {
             let entry = entry.as_mut()?;
             Some((entry.value().clone(), entry.freshness(self.now, MAX_AGE_MS), entry.age(self.now)))

@@ -36,6 +36,7 @@ const counts = {
   r2_put: 0,
   limiter: 0,
   limiter_rows_written: 0,
+  feed: 0,
 };
 const location = new Location();
 const writes = new Writes();
@@ -179,11 +180,11 @@ class D1Database {
   }
 }
 class DurableObjectNamespace {
-  constructor(real) {
+  constructor(real, _, { binding }) {
     this.idFromName = (name) => real.idFromName(name);
     this.get = (id) => {
       const object = real.get(id);
-      return { fetch: (...args) => pass("limiter", () => object.fetch(...args)) };
+      return { fetch: (...args) => pass(binding.toLowerCase(), () => object.fetch(...args)) };
     };
   }
 }
@@ -207,6 +208,7 @@ const wrappers = {
   USAGE_DB: D1Database,
   CALLS: R2Bucket,
   LIMITER: DurableObjectNamespace,
+  FEED: DurableObjectNamespace,
   METRICS: AnalyticsEngineDataset,
 };
 

@@ -16,7 +16,8 @@ use serde::{Deserialize, Serialize};
 const WATCH_AFTER_MS: i64 = 2 * MINUTE_MS + 30 * SECOND_MS;
 /// The priority of a team's rows; see migration 0019.
 const OF_A_TEAM: u32 = 1;
-const ANY_PRIORITY: u32 = 3;
+/// The priority of rows that only repeat what was published, after all others.
+pub const REPUBLISHED: u32 = 3;
 
 #[derive(Debug, Deserialize)]
 pub struct Row {
@@ -193,7 +194,7 @@ pub async fn of_team(db: &Db, team: &TeamId, limit: u32) -> Result<Vec<Row>, Sto
 
 /// Returns whether a team's tokens have changes that KV has not taken.
 pub async fn is_team_pending(db: &Db, team: &TeamId) -> Result<bool, StoreError> {
-    let statement = db.statement(sql!("outbox_of_team"), params![team.as_str(), ANY_PRIORITY, 1_u32])?;
+    let statement = db.statement(sql!("outbox_of_team"), params![team.as_str(), REPUBLISHED, 1_u32])?;
     Ok(db.first::<Row>(statement).await?.is_some())
 }
 

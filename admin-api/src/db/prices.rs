@@ -81,7 +81,8 @@ pub async fn note_first(db: &Db, now: UnixMs) -> Result<(), StoreError> {
 pub async fn published(db: &Db, now: UnixMs) -> Result<(PriceList, u64), StoreError> {
     let version = version(db).await?;
     let prices = list(db, now, None, "", MOST).await?;
-    Ok((PriceList::new(prices.into_iter().map(|p| (p.model, p.price))), version))
+    let list = PriceList::new(prices.into_iter().map(|p| (p.model, p.price)));
+    Ok((PriceList { version, ..list }, version))
 }
 
 pub async fn version(db: &Db) -> Result<u64, StoreError> {

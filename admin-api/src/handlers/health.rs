@@ -11,6 +11,7 @@ use crate::reconcile::{self, Progress};
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond};
 use contract::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
+use domain::feed::{Command, Glance, Held};
 use domain::health::Health;
 use domain::problem::{HealthNote, Problem};
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs, to_rfc3339};
@@ -73,6 +74,7 @@ async fn measure(call: &Call) -> HealthDetailed {
         }
     }
     checks.push(check("kv", if hold.is_ok() { HealthStatus::Ok } else { HealthStatus::Down }, None));
+    checks.push(feed(call).await);
     let sessions = if auth::has_keys(call).await { HealthStatus::Ok } else { HealthStatus::Down };
     checks.push(check("sessions", sessions, None));
     HealthDetailed {
@@ -98,6 +100,19 @@ fn check(name: &str, status: HealthStatus, note: Option<HealthNote>) -> HealthCh
 async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
     let db = call.db().map_err(|e| KvError::Away(e.to_string()))?;
     Ok(Kv::open(&call.env, &db)?.hold().await?.map(|hold| hold.until))
+}
+
+/// Asks the change feed. While it is away changes take as long as KV does.
+async fn feed(call: &Call) -> HealthCheck {
+    let asked: Result<Held, String> =
+        edge::feed::ask(&call.env, &Command::Glance(Glance::default())).await;
+    match asked {
+        Ok(_) => check("feed", HealthStatus::Ok, None),
+        Err(cause) => {
+            log(Source::Request(&call.request_id), "health: change feed", &cause);
+            check("feed", HealthStatus::Degraded, Some(HealthNote::Gone))
+        }
+    }
 }
 
 /// Checks the database of usage. Calls and tokens do not need it.

@@ -97,6 +97,7 @@ impl From<ReconcileError> for Failure {
         match error {
             ReconcileError::Store(error) => error.into(),
             ReconcileError::Kv(error) => Self::Unavailable(error.to_string()),
+            ReconcileError::Publish(error) => Self::Unavailable(error.to_string()),
             ReconcileError::Cursor => Self::field("cursor", Invalid::ComparisonCursor),
         }
     }

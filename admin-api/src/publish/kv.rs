@@ -1,5 +1,6 @@
 //! This Worker's access to KV: it counts every operation, paces writes, and holds them during a restore.
 
+use super::feed::Feed;
 use crate::budget::Budget;
 use crate::db::Db;
 use crate::hold::Hold;
@@ -58,13 +59,15 @@ impl KvError {
 pub struct Kv {
     store: KvStore,
     budget: Budget,
+    /// The change feed beside it.
+    pub feed: Feed,
 }
 
 impl Kv {
     /// Opens the namespace. It shares the budget of the invocation's database.
     pub fn open(env: &Env, db: &Db) -> Result<Self, KvError> {
         let store = edge::kv::open(env).map_err(KvError::Away)?;
-        Ok(Self { store, budget: db.budget().clone() })
+        Ok(Self { store, budget: db.budget().clone(), feed: Feed::new(env) })
     }
 
     /// Reads the text of an entry; `None` if there is none.

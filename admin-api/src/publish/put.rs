@@ -1,9 +1,12 @@
-//! Writes the current value of a subject to KV, and reads D1 again until the written version is the current one.
+//! Writes the current value of a subject to KV and to the change feed, side by side, and reads D1 again until the
+//! written version is the current one.
 
+use super::feed::{self, FeedError};
 use super::kv::{KvError, Writer};
 use super::value::{entries_of, route_table};
 use crate::db::{Db, StoreError, prices, routes, to_json, tokens};
 use domain::access::record::TokenRecord;
+use domain::feed::Table;
 use domain::id::TokenId;
 use domain::kv::TOMBSTONE_TTL_S;
 use domain::token::TokenHash;
@@ -11,21 +14,24 @@ use edge::clock::now;
 use edge::kv::{Prices, Routes, Token};
 use edge::log::{Source, log};
 use futures_util::StreamExt;
+use futures_util::future::join;
 use futures_util::stream;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most simultaneous calls; a Worker may have six connections open.
 const CONCURRENT_CALLS: usize = 6;
 /// The most rounds of a publisher. It starts over if D1 has changed or KV was busy with the key.
 const MAX_ROUNDS: usize = 4;
 
-/// The reason why a subject is not in KV yet.
+/// The reason why a subject is not in KV or not in the change feed yet.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PublishError {
     #[error("D1: {0}")]
     Store(String),
     #[error(transparent)]
     Kv(#[from] KvError),
+    #[error(transparent)]
+    Feed(#[from] FeedError),
     #[error("D1 changes faster than KV can be told")]
     Overtaken,
 }
@@ -43,12 +49,13 @@ impl From<StoreError> for PublishError {
     }
 }
 
-/// Writes the entries of tokens, in this order, until the written version is the current one in D1. Returns the
-/// tokens for which this failed.
+/// Writes the entries of tokens, in this order, until the written version is the current one in D1. Those that are
+/// only `repeated` go to KV alone. Returns the tokens for which this failed.
 pub(super) async fn put_tokens(
     writer: &Writer,
     db: &Db,
     tokens: Vec<TokenId>,
+    repeated: &BTreeSet<TokenId>,
 ) -> BTreeMap<TokenId, PublishError> {
     let mut failed = BTreeMap::new();
     let mut open = tokens;
@@ -56,7 +63,7 @@ pub(super) async fn put_tokens(
         if open.is_empty() {
             break;
         }
-        match put_tokens_once(writer, db, &open).await {
+        match put_tokens_once(writer, db, &open, repeated).await {
             Ok(errors) => {
                 failed.retain(|id, _| !open.contains(id));
                 open.retain(|id| errors.get(id).is_some_and(PublishError::is_passing));
@@ -75,6 +82,7 @@ async fn put_tokens_once(
     writer: &Writer,
     db: &Db,
     ids: &[TokenId],
+    repeated: &BTreeSet<TokenId>,
 ) -> Result<BTreeMap<TokenId, PublishError>, PublishError> {
     let json = to_json(ids)?;
     let published = tokens::published(db, &json, now()).await?;
@@ -93,12 +101,28 @@ async fn put_tokens_once(
             Err(error) => drop(errors.insert(id.clone(), error.into())),
         }
     }
-    let puts = stream::iter(entries).map(|(id, entry)| async move {
-        (id, writer.put::<Token>(&entry.hash, &entry.record, entry.ttl_s).await)
+    let told = entries.iter().filter(|(id, _)| !repeated.contains(id));
+    let values = told.clone().map(|(_, entry)| {
+        Ok((entry.hash.clone(), feed::value(entry.record.version, &entry.record)?))
     });
-    for (id, result) in puts.buffered(CONCURRENT_CALLS).collect::<Vec<_>>().await {
+    let told_ids: BTreeSet<&TokenId> = told.map(|(id, _)| *id).collect();
+    let appended = async {
+        let values = values.collect::<Result<Vec<_>, FeedError>>()?;
+        writer.kv.feed.append_tokens(values).await
+    };
+    let puts = stream::iter(&entries).map(|(id, entry)| async move {
+        (*id, writer.put::<Token>(&entry.hash, &entry.record, entry.ttl_s).await)
+    });
+    let puts = puts.buffered(CONCURRENT_CALLS).collect::<Vec<_>>();
+    let (puts, appended) = join(puts, appended).await;
+    for (id, result) in puts {
         if let Err(error) = result {
             errors.entry(id.clone()).or_insert_with(|| error.into());
+        }
+    }
+    if let Err(error) = appended {
+        for id in told_ids {
+            errors.entry(id.clone()).or_insert_with(|| error.clone().into());
         }
     }
     for (id, version) in tokens::versions(db, &json).await? {
@@ -121,7 +145,10 @@ pub(super) async fn put_routes(writer: &Writer, db: &Db, who: Source<'_>) -> Res
     let mut last = PublishError::Overtaken;
     for _ in 0..MAX_ROUNDS {
         let table = route_table(db, now(), who).await?;
-        match writer.put::<Routes>(&(), &table, None).await {
+        let appended = writer.kv.feed.append_table(Table::Routes, table.version, &table);
+        let (written, appended) = join(writer.put::<Routes>(&(), &table, None), appended).await;
+        match written {
+            Ok(()) if let Err(error) = appended => return Err(error.into()),
             Ok(()) if routes::table_version(db, now()).await?.is_none_or(|v| v == table.version) => {
                 return Ok(());
             }
@@ -152,7 +179,10 @@ pub(super) async fn put_prices(writer: &Writer, db: &Db) -> Result<(), PublishEr
     let mut failure = PublishError::Overtaken;
     for _ in 0..MAX_ROUNDS {
         let (list, version) = prices::published(db, now()).await?;
-        match writer.put::<Prices>(&(), &list, None).await {
+        let appended = writer.kv.feed.append_table(Table::Prices, version, &list);
+        let (written, appended) = join(writer.put::<Prices>(&(), &list, None), appended).await;
+        match written {
+            Ok(()) if let Err(error) = appended => return Err(error.into()),
             Ok(()) if prices::version(db).await? == version => return Ok(()),
             Ok(()) => failure = PublishError::Overtaken,
             Err(KvError::Busy) => failure = KvError::Busy.into(),
@@ -163,7 +193,9 @@ pub(super) async fn put_prices(writer: &Writer, db: &Db) -> Result<(), PublishEr
 }
 
 /// Writes a tombstone over an entry that D1 does not know.
-pub async fn bury(writer: &Writer, hash: &TokenHash, record: &TokenRecord) -> Result<(), KvError> {
+pub async fn bury(writer: &Writer, hash: &TokenHash, record: &TokenRecord) -> Result<(), PublishError> {
+    let told = feed::value(record.version, record)?;
+    let appended = writer.kv.feed.append_tokens(vec![(hash.clone(), told)]).await;
     let mut result = Err(KvError::Busy);
     for _ in 0..MAX_ROUNDS {
         result = writer.put::<Token>(hash, record, Some(TOMBSTONE_TTL_S)).await;
@@ -171,7 +203,8 @@ pub async fn bury(writer: &Writer, hash: &TokenHash, record: &TokenRecord) -> Re
             break;
         }
     }
-    result
+    result?;
+    Ok(appended?)
 }
 
 pub fn is_v1_table(text: &str) -> bool {

@@ -1,10 +1,12 @@
-//! The comparison of one slice: the entries of some tokens, the route table, or a page of KV's keys.
+//! The comparison of one slice: the entries of some tokens, the route table, or a page of KV's keys. What the change
+//! feed still holds of them is compared too.
 
 use crate::db::{Db, StoreError, outbox, routes, to_json, tokens};
-use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, Subject, entries_of, route_table};
+use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, PublishError, Subject, entries_of, route_table};
 use contract::upkeep::{Drift, DriftKind};
 use domain::access::record::{TokenRecord, TokenState};
 use domain::collect;
+use domain::feed::{Glance, Table as FeedTable};
 use domain::id::TokenId;
 use domain::kv::{ROUTES_KEY, RouteTableV2};
 use domain::time::{MINUTE_MS, UnixMs};
@@ -76,6 +78,9 @@ pub enum ReconcileError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Kv(#[from] KvError),
+    /// A repair has failed.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
     /// KV no longer accepts its own cursor.
     #[error("KV: the cursor is no longer valid")]
     Cursor,
@@ -154,13 +159,20 @@ pub async fn compare_tokens(kv: &Kv, db: &Db, ids: &[TokenId]) -> Result<Slice, 
     // A token without entries is equal too, such as one whose secrets have all expired.
     let mut found: BTreeMap<TokenId, Option<DriftKind>> =
         collect::map(versions.keys().map(|id| (id.clone(), None)));
+    let tokens = wanted.iter().map(|(_, entry)| entry.hash.clone()).collect();
+    let held = kv.feed.glance(Glance { tokens, tables: vec![] }, Source::Reconcile).await;
+    let held: BTreeMap<&str, &str> =
+        held.tokens.iter().map(|(hash, value)| (hash.as_str(), value.text.as_str())).collect();
     for chunk in wanted.chunks(KEYS_AT_ONCE) {
         let hashes: Vec<&TokenHash> = chunk.iter().map(|(_, entry)| &entry.hash).collect();
         let texts = kv.read_many::<Token>(&hashes).await?;
         for ((id, entry), text) in chunk.iter().zip(texts) {
             slice.compared += 1;
             let worst = found.entry(id.clone()).or_default();
-            *worst = worst.or(verdict(entry, text.as_deref(), now));
+            // The feed forgets: what it does not hold any more is KV's alone.
+            let told = held.get(entry.hash.as_str());
+            let told = told.and_then(|text| verdict(entry, Some(text), now));
+            *worst = worst.or(verdict(entry, text.as_deref(), now)).or(told);
         }
     }
     let present = collect::map(tokens::versions(db, &json).await?);
@@ -186,6 +198,10 @@ pub async fn compare_routes(kv: &Kv, db: &Db) -> Result<Slice, ReconcileError> {
         None => Some(DriftKind::Missing),
         Some(text) => table_verdict(&wanted, text),
     };
+    let glance = Glance { tokens: vec![], tables: vec![FeedTable::Routes] };
+    let held = kv.feed.glance(glance, Source::Reconcile).await;
+    let told = held.tables.first().and_then(|(_, value)| table_verdict(&wanted, &value.text));
+    let kind = kind.or(told);
     let subject = ROUTES_KEY.to_owned();
     let mut slice = Slice { compared: 1, ..Slice::default() };
     match kind {
@@ -245,7 +261,10 @@ impl Slice {
         }
         // One of the earlier form waits for its import.
         if !publish::is_v1_table(text) {
-            self.stray.push((hash.clone(), TokenRecord { state: TokenState::Revoked, ..record }));
+            // A newer version, so that it also replaces what isolates hold.
+            let version = record.version.saturating_add(1);
+            let tombstone = TokenRecord { state: TokenState::Revoked, version, ..record };
+            self.stray.push((hash.clone(), tombstone));
         }
         self.add(DriftKind::Unknown, Token::key(hash));
     }

@@ -70,6 +70,7 @@ fn name_of(i18n: &I18n, name: &str) -> AttrValue {
     match name {
         "database" => i18n.t("health.database"),
         "kv" => i18n.t("health.kv"),
+        "feed" => i18n.t("health.feed"),
         "queue" => i18n.t("health.queue"),
         "usage" => i18n.t("health.usage"),
         "publication" => i18n.t("health.publication"),

@@ -38,6 +38,9 @@ pub struct Price {
 pub struct PriceList {
     /// Version of the format, [`PriceList::VERSION`].
     pub v: u8,
+    /// Version of the list in D1, which grows with each change of a price; 0 if an older version wrote it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub version: u64,
     /// Prices by model.
     #[serde(deserialize_with = "crate::stored::readable_values")]
     pub prices: BTreeMap<String, Price>,
@@ -49,7 +52,7 @@ impl PriceList {
 
     /// Makes a list of prices by model.
     pub fn new(prices: impl IntoIterator<Item = (String, Price)>) -> Self {
-        Self { v: Self::VERSION, prices: crate::collect::map(prices) }
+        Self { v: Self::VERSION, version: 0, prices: crate::collect::map(prices) }
     }
 
     /// Reads a list from KV. A price of a newer form is left out; a list of a newer version is an error.
@@ -87,6 +90,11 @@ impl PriceList {
         let prompt = price.prompt.max(price.cache_write.unwrap_or(0));
         sum(&[(prompt_bytes, prompt), (completion, price.completion)])
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
+fn is_zero(version: &u64) -> bool {
+    *version == 0
 }
 
 fn sum(parts: &[(u64, u64)]) -> Option<u64> {

@@ -35,6 +35,8 @@ pub struct Facts {
     pub derived: Option<String>,
     /// The route that the path leads to.
     pub route: Option<Arc<Route>>,
+    /// Whether the change feed had not confirmed the token and the route, so that they were as old as KV's.
+    pub is_unconfirmed: bool,
     /// Time to the decision, in ms.
     pub auth_ms: i64,
     /// Time from sending to the first byte, in ms.

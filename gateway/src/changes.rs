@@ -1,0 +1,97 @@
+//! The change feed as an isolate follows it: polls in the background, at most one at a time and one in
+//! `FEED_POLL_MS`, and calls that wait for one because nothing has confirmed the caches for five seconds.
+
+mod object;
+
+use crate::store::{Store, learn};
+use domain::feed::{Changes, Command, Follower, Pulse, Table};
+use domain::token::TokenHash;
+use edge::clock::{now, sleep};
+use edge::log::{Source, log};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+
+/// Interval, in ms, at which a waiting call checks whether the poll has ended. A promise of one request cannot be
+/// awaited in another.
+const LOOK_AGAIN_MS: u64 = 5;
+
+thread_local! {
+    static PULSE: Cell<Pulse> = Cell::default();
+    static FOLLOWER: RefCell<Follower> = RefCell::default();
+    /// The number of polls that brought something.
+    static NEWS: Cell<u32> = const { Cell::new(0) };
+}
+
+fn with_pulse<T>(act: impl FnOnce(&mut Pulse) -> T) -> T {
+    let mut pulse = PULSE.get();
+    let result = act(&mut pulse);
+    PULSE.set(pulse);
+    result
+}
+
+/// Returns whether the caches may serve this call at once. Begins a poll in the background if one is due.
+pub fn look(store: &Store<'_>) -> bool {
+    let every_ms = store.config.feed_poll_ms;
+    if every_ms == 0 {
+        return true;
+    }
+    let look = with_pulse(|pulse| pulse.look(store.now, every_ms));
+    if look.begins {
+        let (keep, config, begun_at) = (store.keep(), Rc::clone(store.config), store.now);
+        store.context.wait_until(async move {
+            let command = FOLLOWER
+                .with_borrow(|follower| Command::Poll(follower.poll(crate::store::versions_of_tables())));
+            let answer = edge::feed::ask::<Changes>(&keep.env, &command).await;
+            let counts = with_pulse(|pulse| pulse.ended(begun_at, answer.is_ok(), now()));
+            match answer {
+                Ok(changes) if counts => {
+                    let news = FOLLOWER.with_borrow_mut(|follower| follower.take(changes));
+                    if !news.is_empty() {
+                        learn(news, begun_at, &config, &keep.request_id);
+                        NEWS.set(NEWS.get().wrapping_add(1));
+                    }
+                }
+                Ok(_) => {}
+                Err(cause) => log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause),
+            }
+        });
+    }
+    look.is_confirmed
+}
+
+/// Whether the caches are confirmed, as [`look`] says it.
+pub fn is_confirmed(store: &Store<'_>) -> bool {
+    store.config.feed_poll_ms == 0 || PULSE.get().is_confirmed(store.now)
+}
+
+/// Waits until the caches are confirmed, or the poll has failed or takes too long.
+pub async fn confirmed() {
+    while !PULSE.get().is_confirmed(now()) && with_pulse(|pulse| pulse.may_wait(now())) {
+        sleep(LOOK_AGAIN_MS).await;
+    }
+}
+
+/// Waits for the poll that is under way, if there is one, before a call is refused. Returns whether one has brought
+/// something.
+pub async fn settled() -> bool {
+    let before = news();
+    while with_pulse(|pulse| pulse.may_wait(now())) {
+        sleep(LOOK_AGAIN_MS).await;
+    }
+    news() != before
+}
+
+/// Returns a number that grows with each poll that brings something.
+pub fn news() -> u32 {
+    NEWS.get()
+}
+
+/// Returns what the feed has told of a token that KV shows in this version, if that is newer.
+pub fn newer_token(hash: &TokenHash, version: Option<u64>) -> Option<String> {
+    FOLLOWER.with_borrow(|follower| follower.token(hash, version).map(str::to_owned))
+}
+
+/// Whether the feed has told of a newer table than this one.
+pub fn has_newer(table: Table, version: u64) -> bool {
+    FOLLOWER.with_borrow(|follower| follower.has_newer(table, version))
+}
