@@ -12,4 +12,8 @@ pub struct Health {
     pub service: String,
     /// Version of the Worker's crate.
     pub version: String,
+    /// `away` while the gateway's isolate that responds cannot read the change feed, so that changes take as long as KV
+    /// does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub feed: Option<String>,
 }

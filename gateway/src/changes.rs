@@ -64,6 +64,11 @@ pub fn is_confirmed(store: &Store<'_>) -> bool {
     store.config.feed_poll_ms == 0 || PULSE.get().is_confirmed(store.now)
 }
 
+/// Whether the last poll failed, or was waited for in vain.
+pub fn is_away() -> bool {
+    PULSE.get().is_failing()
+}
+
 /// Waits until the caches are confirmed, or the poll has failed or takes too long.
 pub async fn confirmed() {
     while !PULSE.get().is_confirmed(now()) && with_pulse(|pulse| pulse.may_wait(now())) {

@@ -3,6 +3,7 @@
 use crate::ai::{self, AiCall};
 use crate::body::Body;
 use crate::call::Call;
+use crate::changes;
 use crate::error::{Failure, header};
 use crate::exchange;
 use crate::limiter::{self, derived_calls};
@@ -62,8 +63,12 @@ pub async fn serve(call: Rc<Call>) -> Step {
 
 /// Makes the response that tells that the gateway runs.
 pub fn health(request_id: &str) -> Own {
-    let health =
-        Health { status: "ok".into(), service: "gateway".into(), version: env!("CARGO_PKG_VERSION").into() };
+    let health = Health {
+        status: "ok".into(),
+        service: "gateway".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        feed: changes::is_away().then(|| "away".into()),
+    };
     let headers = vec![
         header("content-type", "application/json"),
         header("cache-control", "no-store"),

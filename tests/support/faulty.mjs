@@ -57,7 +57,7 @@ async function pass(kinds, forward) {
 
 // The `worker` crate checks the class's name.
 class KvNamespace {
-  constructor(real, invocation, { strict, accepts }) {
+  constructor(real, invocation, { strict, accepts, age }) {
     const operation = (kind, subject, forward) => {
       invocation.take("kv_operations", subject);
       return pass(kind, () => invocation.connected(forward));
@@ -65,10 +65,13 @@ class KvNamespace {
     const read = (method, key, options) => {
       const { type = "text", cacheTtl = LIMITS.kv_cache_ttl_s } =
         typeof options === "string" ? { type: options } : (options ?? {});
-      const forward = () => noting("kv", String(key), () => real[method](key, options));
+      const stored = () => noting("kv", String(key), () => real[method](key, options));
+      // A write that no location sees before its time.
+      const isLate = async () => strict.kvDelayMs > 0 && (await age(key)) < strict.kvDelayMs;
+      const forward = async () => ((await isLate()) ? location.known(`${method} ${type} ${key}`) : stored());
       // Reads of many keys, streams and buffers are not cached; the runtime refuses invalid options.
       if (typeof key !== "string" || !["text", "json"].includes(type) || !(cacheTtl >= 30))
-        return operation("kv_get", String(key), forward);
+        return operation("kv_get", String(key), stored);
       const forMs = Math.min(cacheTtl * 1_000, strict.kvLateMs);
       return operation("kv_get", key, () => location.read(`${method} ${type} ${key}`, forMs, forward));
     };
@@ -212,9 +215,10 @@ const wrappers = {
   METRICS: AnalyticsEngineDataset,
 };
 
-/** The test's settings for this Worker: `kvLateMs`, `disturbance`. */
+/** The test's settings for this Worker: `kvLateMs`, `kvDelayMs`, `disturbance`. */
 const settings = (env) => ({
   kvLateMs: 0,
+  kvDelayMs: 0,
   disturbance: 0,
   ...JSON.parse(env.STRICT ?? "{}"),
   ...faults.strict,
@@ -224,8 +228,12 @@ const settings = (env) => ({
 function wrap(env) {
   const invocation = new Invocation();
   // Both versions of a Worker write the same keys, so the system keeps the times of writes for both if it can.
-  const ask = async (key) => (await env.WRITES.fetch("http://writes/", { method: "POST", body: key })).ok;
-  const how = { strict: settings(env), accepts: env.WRITES ? ask : (key) => writes.accepts(key) };
+  const ask = (where, key) => env.WRITES.fetch(`http://writes${where}`, { method: "POST", body: key });
+  const how = {
+    strict: settings(env),
+    accepts: env.WRITES ? async (key) => (await ask("/", key)).ok : (key) => writes.accepts(key),
+    age: async (key) => Number(await (await ask("/age", key)).text()),
+  };
   const replaced = Object.entries(wrappers)
     .filter(([name]) => env[name])
     .map(([name, Wrapper]) => [name, new Wrapper(env[name], invocation, { ...how, binding: name })]);
@@ -289,6 +297,11 @@ export const faulty = (Base) => {
       if (pathname === "/__faults") {
         Object.assign(faults, await request.json());
         return Response.json({ faults, counts });
+      }
+      if (pathname === "/__restart-feed") {
+        const feed = this.env.FEED.get(this.env.FEED.idFromName("changes"));
+        await feed.fetch("https://feed/", { headers: { "x-restart": "1" } }).catch(() => {});
+        return new Response("restarted");
       }
       const [, verb, token] = /^\/__(restart|limiter)\/(.+)$/.exec(pathname) ?? [];
       if (token) {

@@ -169,7 +169,7 @@ export async function freePorts(count) {
 /**
  * On sockets, as `npm start` runs it. `persist` keeps the state in a folder; without the API the gateway's events wait
  * in the queue. KV, queue, databases and bucket can be made to fail (`faults()`). With `bucket` raw calls are kept in
- * CALLS. `strict` changes how late KV is and how the queue delivers (`{ kvLateMs, disturbance }`), `expected` lists limits that the test hits on purpose; only a benchmark
+ * CALLS. `strict` changes how late KV is and how the queue delivers (`{ kvLateMs, kvDelayMs, disturbance }`), `expected` lists limits that the test hits on purpose; only a benchmark
  * switches the limits off (`strict: false`). `builds`, also of each version, names other builds of the Workers (`buildOf`).
  * With `keepLetters` the dead letters are kept in `letters`.
  */
@@ -295,9 +295,10 @@ async function onSockets(
       stop: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":{"stopped":true}}` }),
       start: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":null}` }),
     },
-    /** Sets what fails at "gateway" or "api" from now on, and returns the counts. */
+    /** Sets what fails at "gateway", "api" or "gateway-…" of a version from now on, and returns the counts. */
     faults: async (at, change = {}) => {
-      const response = await fetch(`${urls[at]}/__faults`, { method: "PUT", body: JSON.stringify(change) });
+      const url = running[at] ?? urls[at];
+      const response = await fetch(`${url}/__faults`, { method: "PUT", body: JSON.stringify(change) });
       return response.json();
     },
     /** The gateway's wasm: the size of its memory, and the crossings of its border (crossings.mjs). */

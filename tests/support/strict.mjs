@@ -99,6 +99,11 @@ export class Writes {
     }
     return isFree;
   }
+
+  /** The time since a key was written, in ms. */
+  age(key, now = Date.now()) {
+    return now - (this.#last.get(key) ?? 0);
+  }
 }
 
 /** The values that a location has read. Each, even an absent one, is served unchanged until its time is up. */
@@ -113,6 +118,11 @@ export class Location {
     if (this.#read.size > 10_000) this.#read.clear();
     this.#read.set(id, { value, until });
     return value;
+  }
+
+  /** What this location has last read, even if its time is up: null if nothing. */
+  known(id) {
+    return this.#read.get(id)?.value ?? null;
   }
 }
 

@@ -28,8 +28,11 @@ function entries(env, folder) {
 /** The options of `startWorkers` that keep both Workers, and every version of them, to production's limits. */
 export function strictOptions() {
   const writes = new Writes();
-  const WRITES = async (request) =>
-    new Response(null, { status: writes.accepts(await request.text()) ? 204 : 429 });
+  const WRITES = async (request) => {
+    const key = await request.text();
+    if (new URL(request.url).pathname === "/age") return new Response(String(writes.age(key)));
+    return new Response(null, { status: writes.accepts(key) ? 204 : 429 });
+  };
   return { entries, services: { WRITES } };
 }
 

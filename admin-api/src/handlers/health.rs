@@ -38,7 +38,7 @@ thread_local!(static LAST: RefCell<Option<HealthDetailed>> = const { RefCell::ne
 /// `GET /health`. It touches no store.
 pub fn get() -> Answer<Health> {
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    respond(Health { status: "ok".to_owned(), service: SERVICE.to_owned(), version })
+    respond(Health { status: "ok".to_owned(), service: SERVICE.to_owned(), version, feed: None })
 }
 
 /// `GET /health/detailed`

@@ -47,6 +47,11 @@ impl Pulse {
         self.confirmed_at.is_some_and(|at| now.saturating_sub(at) < CONFIRMED_MS)
     }
 
+    /// Whether the last poll failed, or was waited for in vain.
+    pub fn is_failing(&self) -> bool {
+        self.failed_at.is_some()
+    }
+
     /// Whether a call may wait for the poll that is under way. Notes the first that has waited in vain.
     pub fn may_wait(&mut self, now: UnixMs) -> bool {
         let Some(begun_at) = self.begun_at.filter(|_| self.is_running) else { return false };
