@@ -27,7 +27,7 @@ const {
   settingsFile,
   writeSettings,
 } = await import("./stage/stage.mjs");
-const { attachDomain, cloudflare, create, database, existing, secretsOf, signedIn } =
+const { attachDomain, cloudflare, create, database, existing, lacksObjects, secretsOf, signedIn } =
   await import("./stage/account.mjs");
 const { isHalfSet, missingSecrets, readVault, vaultFile, writeVault } = await import("./keys/secrets.mjs");
 const { withOutput, wrangler } = await import("./stage/wrangler.mjs");
@@ -182,9 +182,10 @@ async function main() {
       wrangler(["d1", "migrations", "apply", binding, "--remote", "--env", "admin-api", ...withConfig]),
     );
 
-  // The first time the gateway goes first, as the admin API binds its Durable Object; later the admin API does,
-  // so that it understands everything a newer gateway may send.
-  const order = present.gateway === null ? WORKERS : [...WORKERS].reverse();
+  // The first time the gateway goes first, and whenever it brings another Durable Object, as the admin API binds them;
+  // otherwise the admin API does, so that it understands everything a newer gateway may send.
+  const bringsObjects = present.gateway === null || (await lacksObjects(account, plan));
+  const order = bringsObjects ? WORKERS : [...WORKERS].reverse();
   for (const worker of order) {
     const { name } = plan.config.env[worker];
     const own = worker === "gateway" ? "gateway" : "api";

@@ -106,7 +106,7 @@ for (const [how, { fault, revoked, health }] of Object.entries(FAULTS)) {
     await eventually(
       async () => {
         await system.cron();
-        return (await change("GET", "/api/publication")).body.pending.length === 0;
+        return (await change("GET", "/api/publication")).body.pending === 0;
       },
       30_000,
       "the outbox is empty",

@@ -8,9 +8,9 @@ import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import { fingerprints } from "../../scripts/ops/keys/fingerprint.mjs";
 import { missingSecrets, newKey } from "../../scripts/ops/keys/secrets.mjs";
-import { create, existing } from "../../scripts/ops/stage/account.mjs";
+import { create, existing, lacksObjects } from "../../scripts/ops/stage/account.mjs";
 import { plan as planOf } from "../../scripts/ops/stage/stage.mjs";
-import { startCloudflare } from "../support/cloudflare.mjs";
+import { ACCOUNT, startCloudflare } from "../support/cloudflare.mjs";
 
 const STAGE = "trial";
 const PUBLISHABLE = `pk_test_${Buffer.from("clerk.example.com$").toString("base64")}`;
@@ -153,12 +153,14 @@ test("both Workers have what they need and no more, and the UI knows where they 
       .map(({ name, type }) => `${name} ${type}`)
       .sort();
   assert.deepEqual(bindings("gateway"), [
+    "FEED durable_object_namespace",
     "LIMITER durable_object_namespace",
     "TOKENS kv_namespace",
     "USAGE queue",
   ]);
   assert.deepEqual(bindings("admin-api"), [
     "DB d1",
+    "FEED durable_object_namespace",
     "LIMITER durable_object_namespace",
     "PEOPLE_RATE ratelimit",
     "PUBLISH queue",
@@ -236,6 +238,24 @@ test("a second deployment makes nothing twice, keeps every secret, and deploys t
     .filter(Boolean);
   assert.deepEqual(uploads, ["token-manager-admin-api-trial", "token-manager-gateway-trial"]);
   assert.equal(cloudflare.account.queues[0].consumers.length, 1);
+});
+
+test("a gateway that brings another Durable Object is deployed before the API that binds it", async () => {
+  const plan = planOf(STAGE);
+  const before = { ...process.env };
+  Object.assign(process.env, cloudflare.env);
+  const gateway = worker("gateway");
+  const now = gateway.migration;
+  try {
+    const account = { id: ACCOUNT.id };
+    assert.equal(await lacksObjects(account, plan), false);
+    gateway.migration = plan.config.env.gateway.migrations.at(-2).tag;
+    assert.equal(await lacksObjects(account, plan), true);
+  } finally {
+    gateway.migration = now;
+    for (const name of Object.keys(cloudflare.env)) delete process.env[name];
+    Object.assign(process.env, before);
+  }
 });
 
 test("a bucket for raw calls gets the rule that deletes them, even if a deployment broke off before it", async () => {

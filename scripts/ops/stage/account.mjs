@@ -85,6 +85,13 @@ export async function secretsOf(plan) {
   return Object.fromEntries(await Promise.all(WORKERS.map(of)));
 }
 
+/** Whether the deployed gateway lacks a Durable Object of this version, which the admin API could not bind yet. */
+export async function lacksObjects(account, plan) {
+  const { name, migrations } = plan.config.env.gateway;
+  const service = await cloudflare(account.id)("The gateway", "GET", `/workers/services/${name}`);
+  return service.default_environment.script.migration_tag !== migrations.at(-1).tag;
+}
+
 /** wrangler's output; null if it fails with a message that `absent` matches. */
 async function answers(args, absent) {
   try {
