@@ -102,7 +102,7 @@ async fn judge(
     keys: &KeyRing,
 ) -> Handled<Result<Issued, Refused>> {
     let record =
-        call.store().token(parent, Form::Current).await.map_err(|cause| GatewayError::from(&cause))?;
+        call.store().look_up(parent, Form::Current).await.0.map_err(|cause| GatewayError::from(&cause))?;
     let Some(record) = record else {
         meter::count_unknown_token();
         return Ok(Err(Refused::subject(GatewayError::InvalidApiKey)));

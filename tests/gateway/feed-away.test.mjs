@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, sleep, startOnSockets } from "../support/harness.mjs";
+import { sha256 } from "../support/tokens.mjs";
 
 /** What KV alone takes here: half a second until it shows a change, ten of the isolates' cache, and one to spare. */
 const KV_BOUND_MS = 11_500;
@@ -121,3 +122,46 @@ for (const [how, { fault, revoked, health }] of Object.entries(FAULTS)) {
     for (const url of isolates) assert.ok(!(await isAway(url)), "the isolate's own health");
   });
 }
+
+test("a call that finds nothing confirmed waits for the longer of KV and feed, not for both", async (t) => {
+  const delay_ms = 200;
+  await setFeed({ delay_ms });
+  await system.faults("gateway", { kv_get: { delay_ms } });
+  const took = [];
+  for (let round = 0; round < 2; round++) {
+    // Longer than a value from KV serves.
+    await sleep(10_500);
+    const started = Date.now();
+    assert.equal(await call(isolates[0], steady.token), 200);
+    took.push(Date.now() - started);
+  }
+  await setFeed(null);
+  await system.faults("gateway", { kv_get: null });
+  t.diagnostic(`${took.join(" and ")} ms`);
+  assert.ok(Math.min(...took) >= delay_ms - 5, "it did wait");
+  assert.ok(Math.min(...took) < 2 * delay_ms - 10, `${took} ms`);
+});
+
+test("the comparison with D1 repairs what the feed holds", async () => {
+  const { id, token } = await newToken();
+  assert.equal((await change("DELETE", `/api/tokens/${id}`)).status, 200);
+  const hash = sha256(token);
+  const held = async () => (await system.feed({ glance: { tokens: [hash] } })).tokens[0][1];
+  const right = await held();
+  assert.match(right.text, /"revoked"/);
+  // Somebody brings the token back to life, in the same version.
+  const wrong = { ...right, text: right.text.replace('"revoked"', '"active"') };
+  await system.feed({ append: { tokens: [[hash, wrong]] } });
+  assert.deepEqual(await held(), wrong);
+  await system.db.prepare("UPDATE tokens SET updated_at = updated_at - 600000 WHERE id = ?").bind(id).run();
+  const found = [];
+  let cursor;
+  do {
+    const { body, status } = await change("POST", "/api/publication/reconcile", { repair: true, cursor });
+    assert.equal(status, 200, JSON.stringify(body));
+    found.push(...body.drift);
+    cursor = body.next_cursor;
+  } while (cursor);
+  assert.deepEqual(found, [{ kind: "different", subject: id, repaired: true }]);
+  assert.deepEqual(await held(), right);
+});

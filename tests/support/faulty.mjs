@@ -298,8 +298,9 @@ export const faulty = (Base) => {
         Object.assign(faults, await request.json());
         return Response.json({ faults, counts });
       }
-      if (pathname === "/__restart-feed") {
+      if (pathname === "/__feed" || pathname === "/__restart-feed") {
         const feed = this.env.FEED.get(this.env.FEED.idFromName("changes"));
+        if (pathname === "/__feed") return feed.fetch(request);
         await feed.fetch("https://feed/", { headers: { "x-restart": "1" } }).catch(() => {});
         return new Response("restarted");
       }

@@ -290,6 +290,11 @@ async function onSockets(
       const body = JSON.stringify({ uses: { limits } });
       return (await fetch(`${urls.gateway}/__limiter/${token}`, { method: "POST", body })).json();
     },
+    /** Asks the change feed itself (`domain/src/feed.rs`). */
+    feed: async (command) => {
+      const body = JSON.stringify(command);
+      return (await fetch(`${urls.gateway}/__feed`, { method: "POST", body })).json();
+    },
     /** Stops the consumer, and starts it again; in between the messages wait. */
     consumer: {
       stop: () => fetch(`${urls.api}/__faults`, { method: "PUT", body: `{"consumer":{"stopped":true}}` }),
