@@ -52,7 +52,9 @@ pub fn look(store: &Store<'_>) -> bool {
                     }
                 }
                 Ok(_) => {}
-                Err(cause) => log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause),
+                Err(cause) => {
+                    log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause)
+                }
             }
         });
     }
@@ -76,10 +78,9 @@ pub async fn confirmed() {
     }
 }
 
-/// Waits for the poll that is under way, if there is one, before a call is refused. Returns whether one has brought
-/// something.
-pub async fn settled() -> bool {
-    let before = news();
+/// Waits for the poll that is under way, if there is one, before a call is refused. Returns whether a poll has brought
+/// something since [`news`] was `before`.
+pub async fn settled(before: u32) -> bool {
     while with_pulse(|pulse| pulse.may_wait(now())) {
         sleep(LOOK_AGAIN_MS).await;
     }

@@ -69,7 +69,7 @@ pub fn present(call: &Call) -> Handled<(Carrier, Bearer)> {
 /// read again first, so that a change is in force once the API has responded.
 pub async fn permit(secret: &Bearer, call: &Call) -> Handled<Permitted> {
     let hash = secret.hash();
-    let since = call.arrival.at;
+    let (since, news) = (call.arrival.at, changes::news());
     match judge(secret, &hash, since, call).await? {
         Ok(permitted) => {
             // A credential that cannot be opened does not refuse the call yet: the route may be under
@@ -87,7 +87,7 @@ pub async fn permit(secret: &Bearer, call: &Call) -> Handled<Permitted> {
             let again = join3(
                 async { refusal.by_token && call.store().refresh_token(&hash, secret.form(), since).await },
                 async { refusal.by_routes && call.store().refresh_routes(since).await },
-                changes::settled(),
+                changes::settled(news),
             );
             if again.await == (false, false, false) {
                 return Err(refused(refusal, &hash, call).into());

@@ -1,6 +1,7 @@
 //! CORS preflights, which carry no token.
 
 use crate::call::Call;
+use crate::changes;
 use crate::error::header;
 use crate::permit::Handled;
 use crate::step::Own;
@@ -8,6 +9,7 @@ use crate::store::Store;
 use domain::error::GatewayError;
 use domain::route::Route;
 use domain::upstream::cors::{self, PREFLIGHT_MAX_AGE_S};
+use futures_util::future::join;
 use std::sync::Arc;
 
 /// Answers a CORS preflight if the route lists the origin.
@@ -23,8 +25,13 @@ pub async fn preflight(call: &Call) -> Handled<Option<Own>> {
         let route = routes.as_ref().and_then(|routes| routes.table.find(head.url().path()));
         Ok(route.filter(|route| cors::is_listed(&route.behaviour.cors_origins, origin)).cloned())
     };
+    let news = changes::news();
+    let again = async || {
+        let store = call.store();
+        join(store.refresh_routes(call.arrival.at), changes::settled(news)).await != (false, false)
+    };
     let route = match listed().await? {
-        None if call.store().refresh_routes(call.arrival.at).await => listed().await?,
+        None if again().await => listed().await?,
         found => found,
     };
     let Some(route) = route else {

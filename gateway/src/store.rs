@@ -146,10 +146,7 @@ async fn fetch_routes(
 /// Returns the versions of the cached tables, for a poll of the feed.
 pub fn versions_of_tables() -> Vec<(Table, u64)> {
     let prices = PRICE_CACHE.with_borrow(|entry| entry.as_ref().map_or(0, |entry| entry.value().version));
-    vec![
-        (Table::Routes, known_routes().map_or(0, |routes| routes.table.version)),
-        (Table::Prices, prices),
-    ]
+    vec![(Table::Routes, known_routes().map_or(0, |routes| routes.table.version)), (Table::Prices, prices)]
 }
 
 /// Takes in what a poll that began at `begun_at` has brought.

@@ -514,6 +514,7 @@ test("detailed health reports each dependency in a word, without a session", asy
         "credentials",
         "database",
         "drift",
+        "feed",
         "kv",
         "publication",
         "queue",

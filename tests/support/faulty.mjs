@@ -250,8 +250,8 @@ const replacing = (target, members) =>
     },
   });
 
-/** The state of a Durable Object whose written rows are counted. An alarm is a row. */
-function counted(state) {
+/** The state of a limiter's object whose written rows are counted. An alarm is a row. */
+export function counted(state) {
   const { storage } = state;
   const exec = (query, ...bindings) => {
     const cursor = storage.sql.exec(query, ...bindings);
@@ -267,12 +267,12 @@ function counted(state) {
   });
 }
 
-/** A Durable Object that is reset by the platform's own means if a request asks for it, and whose rows are counted. */
-export const restartable = (Base) =>
+/** A Durable Object that is reset by the platform's own means if a request asks for it, on the state that `wrapped` makes. */
+export const restartable = (Base, wrapped = (state) => state) =>
   class extends Base {
     #state;
     constructor(state, env) {
-      super(counted(state), env);
+      super(wrapped(state), env);
       this.#state = state;
     }
     fetch(request) {

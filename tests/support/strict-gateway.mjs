@@ -2,10 +2,10 @@
 import "./crossings.mjs";
 import { DurableObject } from "cloudflare:workers";
 import * as built from "../../gateway/build/index.js";
-import { faulty, restartable } from "./faulty.mjs";
+import { counted, faulty, restartable } from "./faulty.mjs";
 
-/** The counter's object, which restarts from its saved state when a test asks for it. */
-export class TokenLimiter extends restartable(built.TokenLimiter) {}
+/** The counter's object, which restarts from its saved state when a test asks for it. Its rows are counted. */
+export class TokenLimiter extends restartable(built.TokenLimiter, counted) {}
 
 /** Stands in for a class that an older version does not have. */
 class Absent extends DurableObject {

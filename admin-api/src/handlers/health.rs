@@ -104,8 +104,7 @@ async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
 
 /// Asks the change feed. While it is away changes take as long as KV does.
 async fn feed(call: &Call) -> HealthCheck {
-    let asked: Result<Held, String> =
-        edge::feed::ask(&call.env, &Command::Glance(Glance::default())).await;
+    let asked: Result<Held, String> = edge::feed::ask(&call.env, &Command::Glance(Glance::default())).await;
     match asked {
         Ok(_) => check("feed", HealthStatus::Ok, None),
         Err(cause) => {

@@ -102,9 +102,9 @@ async fn put_tokens_once(
         }
     }
     let told = entries.iter().filter(|(id, _)| !repeated.contains(id));
-    let values = told.clone().map(|(_, entry)| {
-        Ok((entry.hash.clone(), feed::value(entry.record.version, &entry.record)?))
-    });
+    let values = told
+        .clone()
+        .map(|(_, entry)| Ok((entry.hash.clone(), feed::value(entry.record.version, &entry.record)?)));
     let told_ids: BTreeSet<&TokenId> = told.map(|(id, _)| *id).collect();
     let appended = async {
         let values = values.collect::<Result<Vec<_>, FeedError>>()?;

@@ -2,7 +2,9 @@
 //! feed still holds of them is compared too.
 
 use crate::db::{Db, StoreError, outbox, routes, to_json, tokens};
-use crate::publish::{self, Entry, KEYS_AT_ONCE, Kv, KvError, PublishError, Subject, entries_of, route_table};
+use crate::publish::{
+    self, Entry, KEYS_AT_ONCE, Kv, KvError, PublishError, Subject, entries_of, route_table,
+};
 use contract::upkeep::{Drift, DriftKind};
 use domain::access::record::{TokenRecord, TokenState};
 use domain::collect;

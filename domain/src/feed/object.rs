@@ -56,13 +56,7 @@ impl Feed {
     /// Makes an empty feed. Its places begin at the time, so that those of a lost one are not known to it.
     pub fn new(now: UnixMs) -> Self {
         let seq = u64::try_from(now).unwrap_or(0);
-        Self {
-            seq,
-            floor: seq,
-            tokens: HashMap::new(),
-            order: BTreeMap::new(),
-            tables: BTreeMap::new(),
-        }
+        Self { seq, floor: seq, tokens: HashMap::new(), order: BTreeMap::new(), tables: BTreeMap::new() }
     }
 
     /// Returns the feed with these rows, which were saved at this place and floor.
@@ -146,9 +140,10 @@ impl Feed {
             // KV shows an older one.
             None => now.saturating_sub(kept.at) < KEPT_MS,
         };
-        let tables = self.tables.iter().filter(|(table, kept)| {
-            is_due(kept) && kept.placed.value.version > held(**table)
-        });
+        let tables = self
+            .tables
+            .iter()
+            .filter(|(table, kept)| is_due(kept) && kept.placed.value.version > held(**table));
         Changes {
             seq: self.seq,
             floor: self.floor,

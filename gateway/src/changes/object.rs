@@ -8,7 +8,9 @@ use edge::clock::now;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use worker::{DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object};
+use worker::{
+    DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object,
+};
 
 const SCHEMA: [&str; 3] = [
     "CREATE TABLE IF NOT EXISTS place (id INTEGER PRIMARY KEY CHECK (id = 0), seq INTEGER NOT NULL, floor INTEGER NOT NULL) STRICT",
@@ -99,12 +101,16 @@ fn load(sql: &SqlStorage) -> Result<Feed> {
         sql.exec(statement, None)?;
     }
     let places: Vec<Place> = sql.exec("SELECT seq, floor FROM place", None)?.to_array()?;
-    let Some(place) = places.first() else { return Ok(Feed::new(now())) };
+    let Some(place) = places.first() else {
+        let feed = Feed::new(now());
+        // Otherwise a restart before the first change would begin elsewhere, and every isolate would start over.
+        save_place(&feed, sql)?;
+        return Ok(feed);
+    };
     let tokens: Vec<Saved> =
         sql.exec("SELECT hash AS name, seq, at, version, text FROM tokens", None)?.to_array()?;
-    let parts: Vec<Saved> = sql
-        .exec("SELECT name, seq, at, version, text FROM tables ORDER BY name, part", None)?
-        .to_array()?;
+    let parts: Vec<Saved> =
+        sql.exec("SELECT name, seq, at, version, text FROM tables ORDER BY name, part", None)?.to_array()?;
     let mut rows: Vec<Row> = tokens
         .into_iter()
         .filter_map(|saved| {
@@ -163,6 +169,10 @@ fn save(feed: &mut Feed, rows: &[Row], sql: &SqlStorage) -> Result<()> {
     }
     feed.prune(now());
     sql.exec("DELETE FROM tokens WHERE seq <= ?", vec![number(feed.floor())?])?;
+    save_place(feed, sql)
+}
+
+fn save_place(feed: &Feed, sql: &SqlStorage) -> Result<()> {
     sql.exec(SAVE_PLACE, vec![number(feed.seq())?, number(feed.floor())?])?;
     Ok(())
 }
