@@ -53,7 +53,7 @@ pub fn look(store: &Store<'_>) -> bool {
                 }
                 Ok(_) => {}
                 Err(cause) => {
-                    log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause)
+                    log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause);
                 }
             }
         });

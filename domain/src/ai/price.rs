@@ -39,7 +39,7 @@ pub struct PriceList {
     /// Version of the format, [`PriceList::VERSION`].
     pub v: u8,
     /// Version of the list in D1, which grows with each change of a price; 0 if an older version wrote it.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub version: u64,
     /// Prices by model.
     #[serde(deserialize_with = "crate::stored::readable_values")]
@@ -92,9 +92,8 @@ impl PriceList {
     }
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands it over so")]
-fn is_zero(version: &u64) -> bool {
-    *version == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 fn sum(parts: &[(u64, u64)]) -> Option<u64> {

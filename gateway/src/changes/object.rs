@@ -100,8 +100,8 @@ fn load(sql: &SqlStorage) -> Result<Feed> {
     for statement in SCHEMA {
         sql.exec(statement, None)?;
     }
-    let places: Vec<Place> = sql.exec("SELECT seq, floor FROM place", None)?.to_array()?;
-    let Some(place) = places.first() else {
+    let saved: Vec<Place> = sql.exec("SELECT seq, floor FROM place", None)?.to_array()?;
+    let Some(place) = saved.first() else {
         let feed = Feed::new(now());
         // Otherwise a restart before the first change would begin elsewhere, and every isolate would start over.
         save_place(&feed, sql)?;
