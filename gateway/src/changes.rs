@@ -3,12 +3,11 @@
 
 mod object;
 
-use crate::store::{Store, learn};
-use domain::feed::{Changes, Command, Follower, Pulse, Table};
-use domain::token::TokenHash;
+use crate::known::{Store, learn, poll};
+use domain::feed::{Changes, Command, Pulse};
 use edge::clock::{now, sleep};
 use edge::log::{Source, log};
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 use std::rc::Rc;
 
 /// Interval, in ms, at which a waiting call checks whether the poll has ended. A promise of one request cannot be
@@ -17,7 +16,6 @@ const LOOK_AGAIN_MS: u64 = 5;
 
 thread_local! {
     static PULSE: Cell<Pulse> = Cell::default();
-    static FOLLOWER: RefCell<Follower> = RefCell::default();
     /// The number of polls that brought something.
     static NEWS: Cell<u32> = const { Cell::new(0) };
 }
@@ -39,19 +37,14 @@ pub fn look(store: &Store<'_>) -> bool {
     if look.begins {
         let (keep, config, begun_at) = (store.keep(), Rc::clone(store.config), store.now);
         store.context.wait_until(async move {
-            let command = FOLLOWER
-                .with_borrow(|follower| Command::Poll(follower.poll(crate::store::versions_of_tables())));
-            let answer = edge::feed::ask::<Changes>(&keep.env, &command).await;
+            let answer = edge::feed::ask::<Changes>(&keep.env, &Command::Poll(poll())).await;
             let counts = with_pulse(|pulse| pulse.ended(begun_at, answer.is_ok(), now()));
             match answer {
-                Ok(changes) if counts => {
-                    let news = FOLLOWER.with_borrow_mut(|follower| follower.take(changes));
-                    if !news.is_empty() {
-                        learn(news, begun_at, &config, &keep.request_id);
+                Ok(changes) => {
+                    if counts && learn(changes, begun_at, &config, &keep.request_id) {
                         NEWS.set(NEWS.get().wrapping_add(1));
                     }
                 }
-                Ok(_) => {}
                 Err(cause) => {
                     log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause);
                 }
@@ -90,14 +83,4 @@ pub async fn settled(before: u32) -> bool {
 /// Returns a number that grows with each poll that brings something.
 pub fn news() -> u32 {
     NEWS.get()
-}
-
-/// Returns what the feed has told of a token that KV shows in this version, if that is newer.
-pub fn newer_token(hash: &TokenHash, version: Option<u64>) -> Option<String> {
-    FOLLOWER.with_borrow(|follower| follower.token(hash, version).map(str::to_owned))
-}
-
-/// Whether the feed has told of a newer table than this one.
-pub fn has_newer(table: Table, version: u64) -> bool {
-    FOLLOWER.with_borrow(|follower| follower.has_newer(table, version))
 }

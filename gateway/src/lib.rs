@@ -12,6 +12,7 @@
 //! | [`permit`], [`preflight`] | the decision on a call; calls that carry no token |
 //! | [`exchange`] | tokens that are derived from tokens |
 //! | [`store`] | tokens, [`routes`] and prices from KV, through [`cache`] |
+//! | [`store`] | tokens, [`routes`] and prices as a call looks them up, from what the isolate has [`known`] in its [`cache`] |
 //! | [`changes`] | the change feed: polls of it, and its Durable Object |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
 //! | [`limiter`] | limits: counted by the token's Durable Object |
@@ -30,6 +31,7 @@ mod context;
 mod credentials;
 mod error;
 mod exchange;
+mod known;
 mod limiter;
 mod meter;
 mod metrics;

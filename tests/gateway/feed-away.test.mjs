@@ -19,7 +19,10 @@ before(async () => {
   system = await startOnSockets({ gatewayVars: { LOG_CALLS: "true" }, versions: [{ name: "two" }] });
   isolates = [system.urls.gateway, system.versions.two.gateway];
   const backend_url = `${system.upstream.url}/echo`;
-  assert.equal((await change("POST", "/api/routes", { name: "Echo", path: "/api/echo", backend_url })).status, 201);
+  assert.equal(
+    (await change("POST", "/api/routes", { name: "Echo", path: "/api/echo", backend_url })).status,
+    201,
+  );
   steady = await newToken();
   await everywhere(200, steady.token);
 });

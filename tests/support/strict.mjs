@@ -120,7 +120,7 @@ export class Location {
     return value;
   }
 
-  /** What this location has last read, even if its time is up: null if nothing. */
+  /** Returns what this location has last read, even if its time is up: null if nothing. */
   known(id) {
     return this.#read.get(id)?.value ?? null;
   }

@@ -1,10 +1,10 @@
-//! An isolate's side: what the feed has told it.
+//! An isolate's side of the feed: the changes that it was told of.
 
 use super::{Changes, Placed, Poll, Table, Value};
 use crate::token::TokenHash;
 use std::collections::{BTreeMap, HashMap};
 
-/// What an isolate was told and must not forget while KV may show something older.
+/// The changes that an isolate was told of and must not forget while KV may show something older.
 #[derive(Clone, Debug, Default)]
 pub struct Follower {
     since: Option<u64>,

@@ -211,7 +211,7 @@ fn a_call_waits_for_a_quarter_of_a_second_and_then_none_does_for_a_while() {
     assert!(pulse.may_wait(T0 + 21_001));
 }
 
-/// What happens in a run: D1 changes a token and its publisher appends some version up to the current one; an isolate
+/// A step of a run: D1 changes a token and its publisher appends some version up to the current one; an isolate
 /// polls, and the response may be lost; time passes.
 #[derive(Clone, Debug)]
 enum Step {
