@@ -101,9 +101,10 @@ pub struct Poll {
 pub struct Placed {
     /// Its place, which grows with each value.
     pub seq: u64,
-    /// The value.
-    #[serde(flatten)]
-    pub value: Value,
+    /// Version in D1.
+    pub version: u64,
+    /// The text that is written to KV.
+    pub text: String,
 }
 
 /// The response to a [`Poll`].

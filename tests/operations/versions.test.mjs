@@ -142,8 +142,12 @@ async function serves(system, { gateways, apis, made, call, ask, cron }) {
       200,
       "the use of the limits",
     );
-    assert.equal((await ask(api, "DELETE", `/api/tokens/${revoked.id}`)).status, 200);
-    assert.equal((await ask(api, "POST", `/api/tokens/${disabled.id}/disable`)).status, 200);
+    // A gateway from before the change feed has none, so that changes stay pending for it, though KV has them.
+    for (const [method, where] of [
+      ["DELETE", `/api/tokens/${revoked.id}`],
+      ["POST", `/api/tokens/${disabled.id}/disable`],
+    ])
+      assert.ok([200, 202].includes((await ask(api, method, where)).status), where);
     found.push({ version, api, base, plain, ai, good, capped, two, revoked, disabled, team });
   }
   return found;

@@ -1,16 +1,16 @@
 //! An isolate's side of the feed: the changes that it was told of.
 
-use super::{Changes, Placed, Poll, Table, Value};
+use super::{Changes, Placed, Poll, Table};
 use crate::token::TokenHash;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 /// The changes that an isolate was told of and must not forget while KV may show something older.
 #[derive(Clone, Debug, Default)]
 pub struct Follower {
     since: Option<u64>,
     tokens: HashMap<TokenHash, Placed>,
-    /// Place and version of each table.
-    tables: BTreeMap<Table, (u64, u64)>,
+    /// Tables with their places and versions.
+    tables: Vec<(Table, u64, u64)>,
 }
 
 /// The consequences of a response for an isolate's caches.
@@ -21,7 +21,7 @@ pub struct News {
     /// Tokens that have changed; [`Follower::token`] has their values.
     pub tokens: Vec<TokenHash>,
     /// Tables that have changed.
-    pub tables: Vec<(Table, Value)>,
+    pub tables: Vec<(Table, Placed)>,
 }
 
 impl News {
@@ -50,24 +50,24 @@ impl Follower {
         }
         self.since = Some(changes.seq);
         self.tokens.retain(|_, told| told.seq > changes.floor);
-        self.tables.retain(|_, (seq, _)| *seq > changes.floor);
+        self.tables.retain(|(_, seq, _)| *seq > changes.floor);
         let tokens = changes.tokens.iter().map(|(hash, _)| hash.clone()).collect();
         self.tokens.extend(changes.tokens);
-        for (table, Placed { seq, value }) in &changes.tables {
-            self.tables.insert(*table, (*seq, value.version));
+        for (table, placed) in &changes.tables {
+            self.tables.retain(|(known, ..)| known != table);
+            self.tables.push((*table, placed.seq, placed.version));
         }
-        let tables = changes.tables.into_iter().map(|(table, placed)| (table, placed.value)).collect();
-        News { start_over, tokens, tables }
+        News { start_over, tokens, tables: changes.tables }
     }
 
     /// Returns what the feed has told of a token, if that is newer than `version`; `None` is a token that is not known.
     pub fn token(&self, hash: &TokenHash, version: Option<u64>) -> Option<&str> {
-        let Value { version: told, text } = &self.tokens.get(hash)?.value;
-        version.is_none_or(|version| version < *told).then_some(text.as_str())
+        let told = self.tokens.get(hash)?;
+        version.is_none_or(|version| version < told.version).then_some(told.text.as_str())
     }
 
     /// Whether the feed has told of a newer version of a table than `version`.
     pub fn has_newer(&self, table: Table, version: u64) -> bool {
-        self.tables.get(&table).is_some_and(|(_, told)| version < *told)
+        self.tables.iter().any(|(known, _, told)| *known == table && version < *told)
     }
 }

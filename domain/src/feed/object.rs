@@ -3,7 +3,7 @@
 use super::{Append, Changes, Glance, Held, KEPT_MS, MOST_KEPT, Placed, Poll, Table, Value};
 use crate::time::UnixMs;
 use crate::token::TokenHash;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{HashMap, VecDeque};
 
 /// The most bytes of a part of a table's text: a row holds two megabytes.
 const PART_BYTES: usize = 1_000_000;
@@ -16,13 +16,14 @@ struct Kept {
 }
 
 /// The feed as its object holds it. Of a token or a table only the newest value is kept.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Feed {
     seq: u64,
     floor: u64,
     tokens: HashMap<TokenHash, Kept>,
-    order: BTreeMap<u64, TokenHash>,
-    tables: BTreeMap<Table, Kept>,
+    /// Tokens by place. A token that has changed since is still in its earlier places, too.
+    order: VecDeque<(u64, TokenHash)>,
+    tables: Vec<(Table, Kept)>,
 }
 
 /// A row to be saved, in place of an earlier one of the same subject.
@@ -56,7 +57,7 @@ impl Feed {
     /// Makes an empty feed. Its places begin at the time, so that those of a lost one are not known to it.
     pub fn new(now: UnixMs) -> Self {
         let seq = u64::try_from(now).unwrap_or(0);
-        Self { seq, floor: seq, tokens: HashMap::new(), order: BTreeMap::new(), tables: BTreeMap::new() }
+        Self { seq, floor: seq, tokens: HashMap::new(), order: VecDeque::new(), tables: Vec::new() }
     }
 
     /// Returns the feed with these rows, which were saved at this place and floor.
@@ -65,9 +66,10 @@ impl Feed {
         for row in rows {
             match row {
                 Row::Token(hash, at, placed) => feed.keep(hash, Kept { at, placed }),
-                Row::Table(table, at, placed) => drop(feed.tables.insert(table, Kept { at, placed })),
+                Row::Table(table, at, placed) => feed.keep_table(table, Kept { at, placed }),
             }
         }
+        feed.order.make_contiguous().sort_unstable_by_key(|(seq, _)| *seq);
         feed
     }
 
@@ -82,10 +84,22 @@ impl Feed {
     }
 
     fn keep(&mut self, hash: TokenHash, kept: Kept) {
-        self.order.insert(kept.placed.seq, hash.clone());
-        if let Some(before) = self.tokens.insert(hash, kept) {
-            self.order.remove(&before.placed.seq);
-        }
+        self.order.push_back((kept.placed.seq, hash.clone()));
+        self.tokens.insert(hash, kept);
+    }
+
+    fn keep_table(&mut self, table: Table, kept: Kept) {
+        self.tables.retain(|(known, _)| *known != table);
+        self.tables.push((table, kept));
+    }
+
+    fn table(&self, table: Table) -> Option<&Kept> {
+        self.tables.iter().find(|(known, _)| *known == table).map(|(_, kept)| kept)
+    }
+
+    /// Returns the token at a place, unless it has changed since.
+    fn at(&self, seq: u64, hash: &TokenHash) -> Option<&Kept> {
+        self.tokens.get(hash).filter(|kept| kept.placed.seq == seq)
     }
 
     /// Appends values. Returns the rows to be saved: a value that is held already, or in a newer version, makes none.
@@ -99,10 +113,10 @@ impl Feed {
             }
         }
         for (table, value) in append.tables {
-            if is_news(self.tables.get(&table), &value) {
+            if is_news(self.table(table), &value) {
                 let placed = self.place(value);
                 rows.push(Row::Table(table, now, placed.clone()));
-                self.tables.insert(table, Kept { at: now, placed });
+                self.keep_table(table, Kept { at: now, placed });
             }
         }
         rows
@@ -110,22 +124,25 @@ impl Feed {
 
     fn place(&mut self, value: Value) -> Placed {
         self.seq = self.seq.saturating_add(1);
-        Placed { seq: self.seq, value }
+        Placed { seq: self.seq, version: value.version, text: value.text }
     }
 
     /// Lets go of values that are too old or too many. Returns whether there were any: saved rows up to the floor can
     /// be deleted.
     pub fn prune(&mut self, now: UnixMs) -> bool {
         let before = self.floor;
-        while let Some(first) = self.order.first_entry() {
-            let is_old =
-                self.tokens.get(first.get()).is_none_or(|kept| now.saturating_sub(kept.at) >= KEPT_MS);
+        while let Some((seq, hash)) = self.order.front() {
+            let kept = self.at(*seq, hash);
+            let is_old = kept.is_none_or(|kept| now.saturating_sub(kept.at) >= KEPT_MS);
             if !is_old && self.tokens.len() <= MOST_KEPT {
                 break;
             }
-            let (seq, hash) = first.remove_entry();
-            self.floor = seq;
-            self.tokens.remove(&hash);
+            let is_current = kept.is_some();
+            let Some((seq, hash)) = self.order.pop_front() else { break };
+            if is_current {
+                self.floor = seq;
+                self.tokens.remove(&hash);
+            }
         }
         self.floor != before
     }
@@ -133,23 +150,22 @@ impl Feed {
     /// Answers a poll.
     pub fn poll(&self, poll: &Poll, now: UnixMs) -> Changes {
         let since = poll.since.filter(|since| (self.floor..=self.seq).contains(since));
-        let tokens = self.order.range(since.map_or(0, |since| since.saturating_add(1))..);
+        let first = since.map_or(0, |since| self.order.partition_point(|(seq, _)| *seq <= since));
+        let tokens = self.order.iter().skip(first);
         let held = |table: Table| poll.tables.iter().find(|(held, _)| *held == table).map_or(0, |(_, v)| *v);
         let is_due = |kept: &Kept| match since {
             Some(since) => kept.placed.seq > since,
             // KV shows an older one.
             None => now.saturating_sub(kept.at) < KEPT_MS,
         };
-        let tables = self
-            .tables
-            .iter()
-            .filter(|(table, kept)| is_due(kept) && kept.placed.value.version > held(**table));
+        let tables =
+            self.tables.iter().filter(|(table, kept)| is_due(kept) && kept.placed.version > held(*table));
         Changes {
             seq: self.seq,
             floor: self.floor,
             start_over: since.is_none(),
             tokens: tokens
-                .filter_map(|(_, hash)| Some((hash.clone(), self.tokens.get(hash)?.placed.clone())))
+                .filter_map(|(seq, hash)| Some((hash.clone(), self.at(*seq, hash)?.placed.clone())))
                 .collect(),
             tables: tables.map(|(table, kept)| (*table, kept.placed.clone())).collect(),
         }
@@ -157,9 +173,9 @@ impl Feed {
 
     /// Returns what is held of some subjects.
     pub fn glance(&self, at: &Glance) -> Held {
-        let value = |kept: &Kept| kept.placed.value.clone();
+        let value = |kept: &Kept| Value { version: kept.placed.version, text: kept.placed.text.clone() };
         let token = |hash: &TokenHash| Some((hash.clone(), value(self.tokens.get(hash)?)));
-        let table = |table: &Table| Some((*table, value(self.tables.get(table)?)));
+        let table = |table: &Table| Some((*table, value(self.table(*table)?)));
         Held {
             tokens: at.tokens.iter().filter_map(token).collect(),
             tables: at.tables.iter().filter_map(table).collect(),
@@ -170,7 +186,7 @@ impl Feed {
 /// Whether a value replaces what is kept. One of the same version does if it is another: a repair's.
 fn is_news(kept: Option<&Kept>, value: &Value) -> bool {
     kept.is_none_or(|kept| {
-        let known = &kept.placed.value;
+        let known = &kept.placed;
         value.version > known.version || (value.version == known.version && value.text != known.text)
     })
 }

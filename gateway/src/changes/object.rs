@@ -1,13 +1,12 @@
 //! The Durable Object of the change feed. Polls are answered from memory; what is appended is saved first, as the
 //! platform holds a response back until the save is durable.
 
-use domain::feed::{Command, Feed, Placed, Row, Table, Value};
+use domain::feed::{Command, Feed, Placed, Row, Table};
 use domain::stored::from_text;
 use domain::time::UnixMs;
 use edge::clock::now;
 use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use worker::{
     DurableObject, Env, Request, Response, Result, SqlStorage, SqlStorageValue, State, durable_object,
 };
@@ -87,7 +86,7 @@ struct Saved {
 
 impl Saved {
     fn placed(self) -> (UnixMs, Placed) {
-        (self.at, Placed { seq: self.seq, value: Value { version: self.version, text: self.text } })
+        (self.at, Placed { seq: self.seq, version: self.version, text: self.text })
     }
 }
 
@@ -119,16 +118,16 @@ fn load(sql: &SqlStorage) -> Result<Feed> {
             Some(Row::Token(hash, at, placed))
         })
         .collect();
-    let mut tables: BTreeMap<String, Saved> = BTreeMap::new();
+    let mut tables: Vec<Saved> = Vec::new();
     for part in parts {
-        if let Some(table) = tables.get_mut(&part.name) {
-            table.text.push_str(&part.text);
-        } else {
-            tables.insert(part.name.clone(), part);
+        match tables.last_mut() {
+            Some(table) if table.name == part.name => table.text.push_str(&part.text),
+            _ => tables.push(part),
         }
     }
-    rows.extend(Table::ALL.into_iter().filter_map(|table| {
-        let (at, placed) = tables.remove(table.as_str())?.placed();
+    rows.extend(tables.into_iter().filter_map(|saved| {
+        let table = Table::ALL.into_iter().find(|table| table.as_str() == saved.name)?;
+        let (at, placed) = saved.placed();
         Some(Row::Table(table, at, placed))
     }));
     Ok(Feed::restored(place.seq, place.floor, rows))
@@ -146,20 +145,20 @@ fn save(feed: &mut Feed, rows: &[Row], sql: &SqlStorage) -> Result<()> {
                     hash.as_str().into(),
                     number(placed.seq)?,
                     SqlStorageValue::try_from_i64(*at)?,
-                    number(placed.value.version)?,
-                    placed.value.text.as_str().into(),
+                    number(placed.version)?,
+                    placed.text.as_str().into(),
                 ];
                 sql.exec(SAVE_TOKEN, values)?;
             }
             Row::Table(table, at, placed) => {
                 sql.exec("DELETE FROM tables WHERE name = ?", vec![table.as_str().into()])?;
-                for (part, text) in (0_i32..).zip(Row::parts(&placed.value.text)) {
+                for (part, text) in (0_i32..).zip(Row::parts(&placed.text)) {
                     let values = vec![
                         table.as_str().into(),
                         part.into(),
                         number(placed.seq)?,
                         SqlStorageValue::try_from_i64(*at)?,
-                        number(placed.value.version)?,
+                        number(placed.version)?,
                         text.into(),
                     ];
                     sql.exec(SAVE_PART, values)?;
