@@ -11,7 +11,6 @@
 //! | [`serve`] | the order of work, one step after the other |
 //! | [`permit`], [`preflight`] | the decision on a call; calls that carry no token |
 //! | [`exchange`] | tokens that are derived from tokens |
-//! | [`store`] | tokens, [`routes`] and prices from KV, through [`cache`] |
 //! | [`store`] | tokens, [`routes`] and prices as a call looks them up, from what the isolate has [`known`] in its [`cache`] |
 //! | [`changes`] | the change feed: polls of it, and its Durable Object |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
