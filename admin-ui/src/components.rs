@@ -12,6 +12,7 @@ mod empty;
 mod field;
 mod form;
 mod labels;
+mod leaked;
 mod limits;
 mod menu;
 mod not_allowed;
@@ -43,7 +44,8 @@ pub use form::{
     use_saved,
 };
 pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, StatusLabel, role_name};
-pub use limits::{LimitUses, LimitsDraft, LimitsFields, limits_list};
+pub use leaked::{Leaked, looks_secret};
+pub use limits::{LimitUses, LimitsDraft, LimitsFields, label as limit_label, limits_list, shown};
 pub use menu::{Menu, MenuItem};
 pub use not_allowed::NotAllowed;
 pub use notice::Notice;

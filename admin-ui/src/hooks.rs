@@ -18,6 +18,6 @@ pub use use_debounced::use_debounced;
 pub use use_id::use_id;
 pub use use_interval_while_visible::use_interval_while_visible;
 pub use use_paged::{Paged, use_paged};
-pub use use_query::use_query;
-pub use use_remote::{AsyncState, Remote, use_remote};
+pub use use_query::{use_part_of_query, use_query};
+pub use use_remote::{AsyncState, Remote, use_last_ready, use_remote};
 pub use use_title::use_title;

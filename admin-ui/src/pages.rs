@@ -5,7 +5,7 @@ mod health;
 mod import;
 mod not_found;
 mod people;
-mod routes;
+pub mod routes;
 mod sign_in;
 mod teams;
 mod tokens;

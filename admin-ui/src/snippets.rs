@@ -1,15 +1,79 @@
 //! Snippets for other programs: commands for a shell, nodes for n8n.
 
+use domain::upstream::settings::AiProvider;
 use serde_json::{Value, json};
 
 /// The place of the reader's own token: a variable that the shell fills in.
 pub const TOKEN_VARIABLE: &str = "$TOKEN";
 
-/// Returns a `curl` command, which n8n's "Import cURL" accepts too.
-pub fn curl(method: &str, url: &str, token: &str) -> String {
+/// A call that works at once, as far as is known of the upstream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Example {
+    pub method: String,
+    /// Below the route.
+    pub path: String,
+    pub header: Option<(&'static str, &'static str)>,
+    pub body: Option<Value>,
+}
+
+/// Returns a call of the vendor's API. `base` is the path of the upstream's address, if it is known.
+pub fn example(provider: AiProvider, base: Option<&str>) -> Example {
+    // Whether the version is a part of the route or of the call.
+    let below = |version: &str, path: &str, is_usual: bool| {
+        let is_in_base = base.map_or(is_usual, |base| base.trim_end_matches('/').ends_with(version));
+        if is_in_base { path.to_owned() } else { format!("{version}{path}") }
+    };
+    let post =
+        |path: String, body: Value| Example { method: "POST".into(), path, header: None, body: Some(body) };
+    let message = json!([{ "role": "user", "content": "Hello" }]);
+    match provider {
+        AiProvider::Openai => post(
+            below("/v1", "/chat/completions", true),
+            json!({ "model": "gpt-4o-mini", "messages": message }),
+        ),
+        AiProvider::Anthropic => Example {
+            header: Some(("anthropic-version", "2023-06-01")),
+            ..post(
+                below("/v1", "/messages", false),
+                json!({ "model": "claude-3-5-haiku-latest", "max_tokens": 64, "messages": message }),
+            )
+        },
+        AiProvider::Gemini => post(
+            below("/v1beta", "/models/gemini-2.0-flash:generateContent", true),
+            json!({ "contents": [{ "parts": [{ "text": "Hello" }] }] }),
+        ),
+        // Nobody knows which models it has, so ask for them.
+        AiProvider::OpenaiCompatible => {
+            Example { method: "GET".into(), path: below("/v1", "/models", true), ..Example::default() }
+        }
+    }
+}
+
+/// Guesses the vendor by the route's path, for people who do not see the upstream.
+pub fn guess(path: &str) -> Option<AiProvider> {
+    let path = path.to_lowercase();
+    let vendors = [
+        ("openai", AiProvider::Openai),
+        ("anthropic", AiProvider::Anthropic),
+        ("claude", AiProvider::Anthropic),
+        ("gemini", AiProvider::Gemini),
+    ];
+    vendors.into_iter().find(|(name, _)| path.contains(name)).map(|(_, provider)| provider)
+}
+
+/// Returns a `curl` command, which n8n's "Import cURL" accepts too. `url` is the route's address.
+pub fn curl(example: &Example, url: &str, token: &str) -> String {
     // Only the token has double quotes, so that the shell fills in its variable.
-    let method = if method == "GET" { String::new() } else { format!("-X {method} ") };
-    format!("curl {method}{} -H \"X-API-Key: {token}\"", quoted(url))
+    let method = if example.method == "GET" { String::new() } else { format!("-X {} ", example.method) };
+    let url = quoted(&format!("{url}{}", example.path));
+    let mut command = format!("curl {method}{url} -H \"X-API-Key: {token}\"");
+    if let Some((name, value)) = example.header {
+        command += &format!(" -H {}", quoted(&format!("{name}: {value}")));
+    }
+    if let Some(body) = &example.body {
+        command += &format!(" -H 'Content-Type: application/json' -d {}", quoted(&body.to_string()));
+    }
+    command
 }
 
 /// Puts a text between single quotes, for a POSIX shell.
@@ -19,8 +83,18 @@ fn quoted(text: &str) -> String {
 
 /// Returns a text that n8n's canvas accepts as one HTTP Request node. It holds no token: the node needs a
 /// "Header Auth" credential, which n8n keeps.
-pub fn n8n_node(id: &str, name: &str, method: &str, url: &str) -> String {
-    pretty(&node(id, name, method, url, json!({})))
+pub fn n8n_node(id: &str, name: &str, example: &Example, url: &str) -> String {
+    let mut more = json!({});
+    if let Some((name, value)) = example.header {
+        more["sendHeaders"] = true.into();
+        more["headerParameters"] = json!({ "parameters": [{ "name": name, "value": value }] });
+    }
+    if let Some(body) = &example.body {
+        more["sendBody"] = true.into();
+        more["specifyBody"] = "json".into();
+        more["jsonBody"] = pretty(body).into();
+    }
+    pretty(&node(id, name, &example.method, &format!("{url}{}", example.path), more))
 }
 
 /// Makes a node of the common parameters and `more`.
@@ -65,7 +139,8 @@ fn exchange(scope: &str) -> [(&'static str, String); 4] {
 pub fn exchange_curl(gateway: &str, scope: &str) -> String {
     let parameters = exchange(scope)
         .map(|(name, value)| format!("--data-urlencode {}", quoted(&format!("{name}={value}"))));
-    format!("{} {}", curl("POST", &format!("{gateway}/token"), TOKEN_VARIABLE), parameters.join(" "))
+    let post = Example { method: "POST".to_owned(), ..Example::default() };
+    format!("{} {}", curl(&post, &format!("{gateway}/token"), TOKEN_VARIABLE), parameters.join(" "))
 }
 
 /// Returns an HTTP Request node that derives a token with `scope`; like [`n8n_node`], it holds no token.
@@ -87,20 +162,47 @@ pub fn pretty(value: &Value) -> String {
 mod tests {
     use super::*;
 
+    fn at_root(method: &str) -> Example {
+        Example { method: method.to_owned(), ..Example::default() }
+    }
+
+    #[test]
+    fn each_vendor_gets_a_call_that_it_answers() {
+        let url = |provider, base| {
+            let example = example(provider, base);
+            format!("{} {}", example.method, example.path)
+        };
+        assert_eq!(url(AiProvider::Openai, Some("/v1")), "POST /chat/completions");
+        assert_eq!(url(AiProvider::Openai, Some("/")), "POST /v1/chat/completions");
+        assert_eq!(url(AiProvider::Anthropic, Some("")), "POST /v1/messages");
+        assert_eq!(url(AiProvider::Anthropic, Some("/v1/")), "POST /messages");
+        assert_eq!(url(AiProvider::Gemini, None), "POST /models/gemini-2.0-flash:generateContent");
+        assert_eq!(url(AiProvider::OpenaiCompatible, None), "GET /models");
+        assert_eq!(guess("/api/OpenAI-eu"), Some(AiProvider::Openai));
+        let command = curl(&example(AiProvider::Anthropic, None), "https://gw.example/api/a", TOKEN_VARIABLE);
+        assert!(
+            command
+                .starts_with("curl -X POST 'https://gw.example/api/a/v1/messages' -H \"X-API-Key: $TOKEN\"")
+        );
+        assert!(
+            command.contains("-H 'anthropic-version: 2023-06-01' -H 'Content-Type: application/json' -d '{")
+        );
+    }
+
     #[test]
     fn a_url_cannot_break_out_of_its_quotes() {
-        let command = curl("POST", "https://gw.example/api/x?a='$(id)'", TOKEN_VARIABLE);
+        let command = curl(&at_root("POST"), "https://gw.example/api/x?a='$(id)'", TOKEN_VARIABLE);
         assert_eq!(
             command,
             r#"curl -X POST 'https://gw.example/api/x?a='\''$(id)'\''' -H "X-API-Key: $TOKEN""#
         );
-        assert!(!curl("GET", "https://gw.example", "t").contains("-X"));
+        assert!(!curl(&at_root("GET"), "https://gw.example", "t").contains("-X"));
     }
 
     #[test]
     fn a_node_holds_no_secret_and_needs_header_auth() {
         let node: Value =
-            serde_json::from_str(&n8n_node("1", "Open AI", "GET", "https://gw.example/a")).unwrap();
+            serde_json::from_str(&n8n_node("1", "Open AI", &at_root("GET"), "https://gw.example/a")).unwrap();
         assert_eq!(node["nodes"][0]["parameters"]["genericAuthType"], "httpHeaderAuth");
         assert_eq!(node["nodes"][0]["type"], "n8n-nodes-base.httpRequest");
     }
@@ -122,7 +224,8 @@ mod tests {
 
     #[test]
     fn a_node_sends_the_token_to_no_other_host() {
-        let node: Value = serde_json::from_str(&n8n_node("1", "a", "GET", "https://gw.example/a")).unwrap();
+        let node: Value =
+            serde_json::from_str(&n8n_node("1", "a", &at_root("GET"), "https://gw.example/a")).unwrap();
         let options = &node["nodes"][0]["parameters"]["options"];
         assert_eq!(options["redirect"]["redirect"]["followRedirects"], false);
     }

@@ -8,10 +8,10 @@ pub use check::{NewToken, TokenChange};
 pub(crate) use check::{check_description, check_name, check_scope_list};
 pub(crate) use request::present;
 pub use request::{
-    CreateTokenRequest, ExplainRequest, ExtendTokenRequest, RotateTokenRequest, StateFilter, TokenQuery,
-    TokenSort, UpdateTokenRequest,
+    CreateTokenRequest, ExplainRequest, ExtendTokenRequest, FindTokenRequest, RotateTokenRequest,
+    StateFilter, TokenQuery, TokenSort, UpdateTokenRequest,
 };
-pub use view::{Explanation, SecretView, TokenChanged, TokenCreated, TokenView};
+pub use view::{Explanation, FoundToken, SecretView, TokenChanged, TokenCreated, TokenView};
 
 use crate::{Body, Page, endpoint};
 use domain::people::role::Action;
@@ -86,6 +86,12 @@ endpoint!(
     ExplainToken, "POST", "/api/tokens/{id}/explain", Some(Action::ReadToken), 200, ExplainRequest => Explanation,
     is_change: false,
     example: Some(r#"{ "method": "GET", "path": "/api/openai/models", "client_ip": "203.0.113.7" }"#)
+);
+endpoint!(
+    /// Finds the token that a secret belongs to, by the secret's hash, so that the secret itself is neither sent nor logged.
+    FindToken, "POST", "/api/tokens/find", Some(Action::ReadToken), 200, FindTokenRequest => FoundToken,
+    is_change: false,
+    example: Some(r#"{ "hash": "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef" }"#)
 );
 endpoint!(
     /// Lists the token's secrets, newest first, without their text.

@@ -2,9 +2,10 @@
 
 use crate::Body;
 use crate::{Page, endpoint};
+use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::role::Action;
-use domain::problem::Problem;
+use domain::problem::{Invalid, Problem};
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -17,8 +18,14 @@ endpoint!(
     other_status: Some(503)
 );
 endpoint!(
-    /// Lists open notifications about what the caller may see, newest first.
+    /// Lists open notifications about what the caller may see and has not hidden, newest first.
     ListNotifications, "GET", "/api/notifications", Some(Action::ReadRoute), 200, NotificationQuery => Page<Notification>
+);
+endpoint!(
+    /// Hides a notification from the caller, for some hours or until its reason occurs again. Others still see it.
+    SnoozeNotification, "POST", "/api/notifications/snooze", Some(Action::ReadRoute), 200, SnoozeRequest => Snoozed,
+    is_change: false,
+    example: Some(r#"{ "kind": "route-failing", "subject": "rte_1", "opened_at": 1763870461000, "hours": 24 }"#)
 );
 endpoint!(
     /// Shows changes that KV has not taken yet, and the findings of the last comparison of KV with D1.
@@ -99,6 +106,55 @@ pub struct NotificationQuery {
     pub limit: Option<u32>,
     /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
+}
+
+/// The most hours for which a notification can be hidden: 30 days.
+pub const MAX_SNOOZE_HOURS: i64 = 720;
+
+/// A notification to hide from the caller.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SnoozeRequest {
+    /// Its kind.
+    pub kind: NotificationKind,
+    /// Its subject.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 255)))]
+    pub subject: String,
+    /// Its `created_at`: if it is opened again, it shows again.
+    pub opened_at: UnixMs,
+    /// 1 to 720; absent or `null` hides it as long as it is open.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 720)))]
+    #[serde(default)]
+    pub hours: Option<i64>,
+}
+
+impl SnoozeRequest {
+    /// Checks every field.
+    ///
+    /// # Errors
+    /// Every field that is refused.
+    pub fn validate(&self) -> Result<(), Vec<FieldError>> {
+        let mut errors = Vec::new();
+        if !(1..=255).contains(&self.subject.chars().count()) {
+            errors.push(FieldError::new("subject", Invalid::Length { least: 1, most: 255 }));
+        }
+        if !(0..=1 << 53).contains(&self.opened_at) {
+            errors.push(FieldError::new("opened_at", Invalid::Time));
+        }
+        if self.hours.is_some_and(|hours| !(1..=MAX_SNOOZE_HOURS).contains(&hours)) {
+            errors.push(FieldError::new("hours", Invalid::Range { least: 1, most: 720 }));
+        }
+        if errors.is_empty() { Ok(()) } else { Err(errors) }
+    }
+}
+
+/// A notification that is hidden.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Snoozed {
+    /// The time until which it is hidden, unix ms; `null` if it is hidden as long as it is open.
+    pub until: Option<UnixMs>,
 }
 
 /// The reason for a notification.

@@ -186,7 +186,8 @@ pub struct TokenHash(String);
 pub struct InvalidTokenHash;
 
 impl TokenHash {
-    fn of(text: &str) -> Self {
+    /// Hashes a whole token.
+    pub fn of(text: &str) -> Self {
         Self(hex(&Sha256::digest(text.as_bytes())))
     }
 

@@ -404,6 +404,36 @@ test("calls counted between the cut-over and the import belong to the imported t
   assert.ok(report.body.total.calls >= 1, JSON.stringify(report.body.total));
 });
 
+test("an import of calls alone has an audit entry, and its repeat has none", async () => {
+  const token = mintLegacyToken();
+  const entry = { value: JSON.stringify({ name: "Audited", team_id: "automation", scopes: ["*"] }) };
+  const settings = { mode: "apply", kv: { [`token:${sha256(token)}`]: entry } };
+  assert.equal((await as(system, "admin", "POST", "/api/import", settings)).status, 200);
+  const entries = async () =>
+    (await as(system, "admin", "GET", "/api/dashboard/audit-logs?action=import&limit=200")).body.items;
+  const before = (await entries()).length;
+  const calls = {
+    mode: "apply",
+    tables: {
+      token_usage_logs: [
+        {
+          token_hash: sha256(token),
+          route: "/api/open",
+          timestamp: new Date(Date.now() - 3_600_000).toISOString(),
+          response_status: 200,
+        },
+      ],
+    },
+  };
+  for (let i = 0; i < 2; i++) {
+    const { status, body } = await as(system, "admin", "POST", "/api/import", calls);
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(body.items.at(-1).outcome, i === 0 ? "created" : "exists", JSON.stringify(body));
+    assert.equal((await entries()).length, before + 1);
+  }
+  assert.deepEqual((await entries())[0].after, { teams: 0, tokens: 0, routes: 0, calls: 1 });
+});
+
 test("only the platform admin imports, and bad input is named", async () => {
   assert.equal((await as(system, "manager", "POST", "/api/import", { mode: "check" })).status, 403);
   const bad = await as(system, "admin", "POST", "/api/import", { mode: "soon" });

@@ -172,6 +172,7 @@ const call = async (method, where, body, authorization) => {
 /** Lists and reports that respond to everybody who is signed in, with the rows that they may see, often none. */
 const SHOWS_WHAT_ONE_SEES = new Set([
   "GET /api/tokens",
+  "POST /api/tokens/find",
   "GET /api/routes",
   "GET /api/teams",
   "GET /api/users",

@@ -1,6 +1,7 @@
 // Tokens: made, changed, rotated, revoked, listed.
 // Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 import { as, eventually, startSystem } from "../support/harness.mjs";
 import { sha256 } from "../support/tokens.mjs";
@@ -456,5 +457,30 @@ test("a cap by service also bounds a route of one segment, in the gateway and in
     await eventually(async () => (await called()).status === 200, 15_000, "the service's own route");
   } finally {
     await system.db.prepare("UPDATE teams SET scope_cap = NULL WHERE id = 'automation'").run();
+  }
+});
+
+test("200: a secret's hash finds its token for those who may see it, and the search knows ids and hints", async () => {
+  const { body: made } = await as(system, "manager", "POST", "/api/tokens", {
+    name: "findable",
+    team_id: "automation",
+    scopes: ["*"],
+    expires_days: 5,
+  });
+  const hash = createHash("sha256").update(made.token).digest("hex");
+  const find = async (user, hash) => (await as(system, user, "POST", "/api/tokens/find", { hash })).body;
+  assert.equal((await find("manager", hash)).token.id, made.id);
+  assert.deepEqual(await find("manager", "0".repeat(64)), { token: null });
+  const { status, body } = await as(system, "manager", "POST", "/api/tokens/find", { hash: made.token });
+  assert.deepEqual([status, body.details[0].field], [400, "hash"]);
+  assert.ok(!JSON.stringify(body).includes(made.token), "what was sent is not repeated");
+  for (const text of [made.id, made.token.slice(0, 12), made.token.slice(0, 8)]) {
+    for (const sort of ["name", "-name", "created_at", "-created_at"]) {
+      const list = await as(system, "manager", "GET", `/api/tokens?search=${text}&sort=${sort}`);
+      assert.ok(
+        list.body.items.some((token) => token.id === made.id),
+        `${text} ${sort}`,
+      );
+    }
   }
 });

@@ -197,3 +197,43 @@ test("the first run of an hour purges all ended secrets, in any minute", async (
   );
   assert.equal(await count("token_secrets"), await count("tokens"), "working secrets stay");
 });
+
+test("a notification can be hidden by one person, for some hours or until it is opened again", async () => {
+  const { body: token } = await ask("admin", "POST", "/api/tokens", {
+    name: "hidden",
+    team_id: "automation",
+    scopes: ["*"],
+    expires_days: 5,
+  });
+  await system.cron();
+  const find = async (user) => (await bell(user)).find((note) => note.subject === token.id);
+  const note = await eventually(() => find("admin"), 10_000, "the notification");
+  const { kind, subject, created_at: opened_at } = note;
+  const hide = (more = {}) =>
+    ask("admin", "POST", "/api/notifications/snooze", { kind, subject, opened_at, ...more });
+  for (const [field, more] of Object.entries({
+    hours: { hours: 0 },
+    subject: { subject: "" },
+    opened_at: { opened_at: -1 },
+  })) {
+    const { status, body } = await hide(more);
+    assert.deepEqual([status, body.details[0].field], [400, field]);
+  }
+  const { status, body } = await hide({ hours: 2 });
+  assert.equal(status, 200);
+  assert.ok(Math.abs(body.until - Date.now() - 7_200_000) < 60_000);
+  assert.equal(await find("admin"), undefined);
+  assert.ok(await find("manager"), "others still see it");
+  await system.db.prepare("UPDATE notification_snoozes SET until = 1").run();
+  assert.ok(await find("admin"), "its hours are over");
+  assert.deepEqual((await hide()).body, { until: null });
+  assert.equal(await find("admin"), undefined);
+  // The reason goes and comes back.
+  await system.db
+    .prepare("UPDATE notifications SET created_at = created_at + 1 WHERE subject = ?")
+    .bind(subject)
+    .run();
+  assert.ok(await find("admin"), "it was opened again");
+  await system.cron();
+  assert.equal(await count("notification_snoozes"), 0, "what hides nothing is deleted");
+});

@@ -59,8 +59,8 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
     upstream,
     issuer,
     call,
-    cron: async () =>
-      /** @type {any} */ (await workers.getWorker("admin-api")).scheduled({ cron: "* * * * *" }),
+    /** Runs the admin API's cron once. */
+    cron: async () => runCron(await workers.getWorker("admin-api")),
     /** Adds a route to the demo upstream. */
     addRoute: (name, path, to, more = {}) =>
       call("admin", "POST", "/api/routes", {
@@ -77,6 +77,9 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
       }),
   };
 }
+
+/** @param {any} worker */
+const runCron = (worker) => worker.scheduled({ cron: "* * * * *", scheduledTime: new Date() });
 
 export async function launchBrowser() {
   return chromium.launch({

@@ -181,7 +181,7 @@ test(
     const { page, clerk, close } = await open();
     clerk.state.isAway = true;
     await page.goto(`${system.urls.ui}/teams`);
-    await page.getByText("No response", { exact: true }).waitFor();
+    await page.getByText("Can't reach the server", { exact: true }).waitFor();
     clerk.state.isAway = false;
     await page.getByRole("button", { name: "Try again" }).click();
     await page.getByLabel("Email address").waitFor();

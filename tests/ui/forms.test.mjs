@@ -101,7 +101,7 @@ test("Escape, Cancel and ✕ ask before they throw typed text away, and give the
 });
 
 for (const [name, handler, text] of /** @type {any[][]} */ ([
-  ["offline", (route) => route.abort(), "No response"],
+  ["offline", (route) => route.abort(), "Can't reach the server"],
   [
     "500",
     (route) =>
@@ -111,7 +111,7 @@ for (const [name, handler, text] of /** @type {any[][]} */ ([
         headers: { "access-control-allow-origin": system.urls.ui },
         body: JSON.stringify({ error: "x", message: "x", code: "internal-error", request_id: "r" }),
       }),
-    "The service reported an error",
+    "Something went wrong on our side",
   ],
 ])) {
   test(`a save that fails says so beside its button and keeps what was typed: ${name}`, async () => {

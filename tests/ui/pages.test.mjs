@@ -156,6 +156,17 @@ test("each of the five people sees the actions that they may do", async () => {
     await sees(user, "/routes", { "Create route": user === "admin" });
   await sees("viewer", "/users", { Invite: false });
   await sees("manager", "/users", { Invite: true });
+  for (const [user, where] of [
+    ["viewer", "/import"],
+    ["developer", "/import"],
+    ["viewer", "/audit-logs"],
+  ]) {
+    await sees(user, where, { "Import now": false, "Download CSV": false, "Try again": false });
+    const page = await openPage(browser, system);
+    await signIn(page, system, user, where);
+    await page.getByText("You don't have permission").waitFor();
+    await page.context().close();
+  }
 
   const page = await openPage(browser, system);
   await signIn(page, system, "newcomer", "/tokens");
@@ -228,9 +239,9 @@ test("a page says that the API is down, fails or refuses, with the request id, a
       body: JSON.stringify({ error: code, message: "Said so.", code, request_id: "req_seen" }),
     });
   for (const [handler, text, id] of [
-    [(route) => route.abort(), "No response", false],
-    [answer(503, "store-unavailable"), "The service reported an error", true],
-    [answer(403, "forbidden"), "Your role does not allow this", true],
+    [(route) => route.abort(), "Can't reach the server", false],
+    [answer(503, "store-unavailable"), "Something went wrong on our side", true],
+    [answer(403, "forbidden"), "You don't have permission", true],
   ]) {
     await page.route(`${system.urls.api}/api/stats`, handler);
     await page.reload();
@@ -240,13 +251,13 @@ test("a page says that the API is down, fails or refuses, with the request id, a
       await page.getByText("req_seen").waitFor();
     }
     await page.unroute(`${system.urls.api}/api/stats`);
-    if (text === "Your role does not allow this") {
+    if (text === "You don't have permission") {
       assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0, "it changes no role");
       await page.reload();
     } else {
       await page.getByRole("button", { name: "Try again" }).click();
     }
-    await page.getByText("since the beginning").waitFor();
+    await page.getByText("all time").waitFor();
   }
   await page.context().close();
 });
@@ -277,7 +288,7 @@ test("a slow API shows as loading; an offline page says so, and recovers by itse
     .getByRole("navigation", { name: "Main navigation" })
     .getByRole("link", { name: "Teams", exact: true })
     .click();
-  await page.getByText("No response", { exact: true }).waitFor();
+  await page.getByText("Can't reach the server", { exact: true }).waitFor();
   await page.context().setOffline(false);
   await page.getByRole("button", { name: "Try again" }).click();
   await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
@@ -303,7 +314,7 @@ test("followed calls appear by themselves, newest on top, until paused", async (
     20_000,
     "the first call",
   );
-  await page.getByRole("button", { name: "Follow live" }).click();
+  await page.getByRole("button", { name: "Live" }).click();
   await page.getByText("Live", { exact: true }).waitFor();
   await call("/api/demo/second");
   await page.getByText("/api/demo/second").waitFor();

@@ -24,7 +24,7 @@ test("a team is made, gets a member, and is deleted once it is empty", async () 
   await signIn(page, system, "admin", "/teams");
   await page.getByRole("button", { name: "Create team" }).click();
   await dialog(page).getByLabel("Name").fill("Research");
-  await dialog(page).getByLabel("Id").fill("research");
+  await dialog(page).getByLabel("ID").fill("research");
   await dialog(page).getByRole("button", { name: "Create team" }).click();
   await page.getByRole("link", { name: "Research" }).waitFor();
 
@@ -75,7 +75,7 @@ test("a manager is offered no role above DEVELOPER and no other team", async () 
   await signIn(page, system, "manager", "/users");
   await page.getByRole("button", { name: /Edit roles · Dana/ }).click();
   const role = dialog(page).getByLabel("Role in Automation");
-  assert.deepEqual(await role.locator("option").allTextContents(), ["Not a member", "Viewer", "Developer"]);
+  assert.deepEqual(await role.locator("option").allTextContents(), ["No access", "Viewer", "Developer"]);
   assert.equal(await dialog(page).getByRole("combobox").count(), 1);
   await page.keyboard.press("Escape");
   await page.getByRole("button", { name: /Edit roles · Max/ }).click();
@@ -97,7 +97,7 @@ test("an invitation is made, sent again and revoked", async () => {
   await dialog(page).getByLabel("E-mail address").fill("new@example.test");
   await dialog(page).getByRole("button", { name: "Invite" }).click();
   await dialog(page)
-    .getByText(/Pass this link on yourself/)
+    .getByText(/Send this link yourself/)
     .waitFor();
   await dialog(page).getByRole("button", { name: "Close" }).last().click();
   const row = page.getByRole("row").filter({ hasText: "new@example.test" });
@@ -105,6 +105,7 @@ test("an invitation is made, sent again and revoked", async () => {
   await row.getByRole("button", { name: /^Send again/ }).click();
   await page.getByText("The invitation was sent again.").waitFor();
   await row.getByRole("button", { name: /^Revoke/ }).click();
+  await dialog(page).getByRole("button", { name: "Revoke", exact: true }).click();
   await page.getByText("Nobody is invited at the moment.").waitFor();
   assertNoProblems(page);
   await page.context().close();

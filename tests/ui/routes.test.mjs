@@ -63,14 +63,14 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
   [
     "oauth2",
     "OAuth 2 client credentials",
-    { "Token URL": "/token", "Client id": "client", "Client secret": "s3cret", Scope: "read" },
+    { "Token URL": "/token", "Client ID": "client", "Client secret": "s3cret", Scope: "read" },
     (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization),
   ],
   [
     "aws",
     "AWS signature (SigV4)",
     {
-      "Access key id": "AKIDEXAMPLE",
+      "Access key ID": "AKIDEXAMPLE",
       "Secret access key": "s3cret-aws",
       Region: "eu-west-1",
       Service: "lambda",
@@ -91,8 +91,8 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
     const form = dialog(page);
     await form.getByLabel("Name", { exact: false }).first().fill(`By ${kind}`);
     await form.getByLabel("Path", { exact: false }).first().fill(`/api/${kind}`);
-    await form.getByLabel("Upstream address").fill(`${system.upstream.url}/echo`);
-    await form.getByLabel("Sample path below the route").fill("/a?b=1");
+    await form.getByLabel("Upstream URL").fill(`${system.upstream.url}/echo`);
+    await form.getByLabel("Sample path").fill("/a?b=1");
     assert.equal(await form.locator("[data-preview]").textContent(), `${system.upstream.url}/echo/a?b=1`);
     if (kind !== "none") {
       await form.getByLabel("Kind").selectOption({ label });
@@ -131,8 +131,8 @@ test("an upstream's host may be typed in Unicode", async () => {
   const form = dialog(page);
   await form.getByLabel("Name", { exact: false }).first().fill("Books");
   await form.getByLabel("Path", { exact: false }).first().fill("/api/books");
-  await form.getByLabel("Upstream address").fill("https://bücher.example/v1");
-  await form.getByLabel("Sample path below the route").fill("/a");
+  await form.getByLabel("Upstream URL").fill("https://bücher.example/v1");
+  await form.getByLabel("Sample path").fill("/a");
   assert.equal(await form.locator("[data-preview]").textContent(), "https://xn--bcher-kva.example/v1/a");
   await form.getByRole("button", { name: "Create route" }).click();
   await form.waitFor({ state: "detached" });
@@ -148,19 +148,19 @@ test("a blank secret keeps the current one, and another origin requires it again
   await page.getByRole("button", { name: "Edit" }).click();
   await dialog(page).getByLabel("Description").fill("Changed");
   await dialog(page).getByLabel("Kind").selectOption({ label: "Bearer token" });
-  await dialog(page).getByText("Leave blank to keep the current one.").waitFor();
+  await dialog(page).getByText("Leave blank to keep it.").waitFor();
   await dialog(page).getByRole("button", { name: "Save" }).click();
   await page.getByText("Changed", { exact: true }).first().waitFor();
   assert.equal((await echo("/api/bearer/x")).headers.authorization, "Bearer s3cret-bearer");
   await page.getByRole("button", { name: "Edit" }).click();
-  await dialog(page).getByLabel("Upstream address").fill("https://elsewhere.example/v1");
+  await dialog(page).getByLabel("Upstream URL").fill("https://elsewhere.example/v1");
   await dialog(page)
-    .getByText(/This is another origin/)
+    .getByText(/the host changed/)
     .waitFor();
   await page.keyboard.press("Escape");
   await dialog(page).getByRole("button", { name: "Discard", exact: true }).click();
   await dialog(page).waitFor({ state: "detached" });
-  await page.getByRole("button", { name: "Call", exact: true }).click();
+  await page.getByRole("button", { name: "Send", exact: true }).click();
   await page.getByText("200", { exact: true }).waitFor();
   assertNoProblems(page);
   await page.context().close();
@@ -175,8 +175,8 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   await form.getByText("More settings").click();
   await form.getByLabel("AI provider").selectOption({ label: "OpenAI" });
   await form.getByLabel("Ask for usage in streamed responses").check();
-  await form.getByLabel("Second upstream").selectOption({ label: "By none /api/none" });
-  await form.getByLabel("Closed for maintenance").check();
+  await form.getByLabel("Fallback route").selectOption({ label: "By none /api/none" });
+  await form.getByLabel("Maintenance mode").check();
   await form.getByRole("button", { name: "Save" }).click();
   await form.getByText("Notice is required").waitFor();
   await form.getByLabel("Notice").fill("Back at noon");
@@ -201,8 +201,8 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   );
 
   await page.getByRole("button", { name: "Edit" }).click();
-  await form.getByLabel("Closed for maintenance").uncheck();
-  await form.getByLabel("Second upstream").selectOption({ label: "None" });
+  await form.getByLabel("Maintenance mode").uncheck();
+  await form.getByLabel("Fallback route").selectOption({ label: "None" });
   await form.getByRole("button", { name: "Save" }).click();
   await form.waitFor({ state: "detached" });
   assert.deepEqual((await system.call("admin", "GET", `/api/routes/${id}`)).upstream.settings, {
@@ -274,7 +274,7 @@ test("deleting a route shows who uses it, and the audit log records it", async (
   await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
   await page.goto(`${system.urls.ui}/audit-logs?action=delete-route`);
   const row = page.getByRole("row").filter({ hasText: "Route deleted" });
-  await row.getByText("Show what changed").click();
+  await row.getByText("Details").click();
   await row.getByText("By none").waitFor();
   assert.ok(!(await page.content()).includes("s3cret"));
   const [file] = await Promise.all([

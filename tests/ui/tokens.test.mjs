@@ -57,9 +57,12 @@ test("a token is made, shown once, used for a call and listed; no secret stays b
   await form.getByLabel("Name").fill("Daily digest");
   const save = form.getByRole("button", { name: "Create token" });
   await save.click();
-  await form.getByText(/must name at least one scope/).waitFor();
+  await form
+    .getByText(/Select at least one scope/)
+    .first()
+    .waitFor();
   await form.getByLabel("demo", { exact: true }).check();
-  await form.getByText("This gives access to 1 route").waitFor();
+  await form.getByText("Grants access to 1 route").waitFor();
   await save.click();
   const token = await secret(page).textContent();
   assert.match(token, /^ntk_[0-9A-Za-z]{49}$/);
@@ -197,8 +200,8 @@ test("the tester in the browser agrees with the server", async () => {
   ]) {
     await path.fill(asked);
     await page.getByText(verdict, { exact: true }).waitFor();
-    await page.getByRole("button", { name: "Ask the server too" }).click();
-    await page.getByText("It agrees on every step.").waitFor();
+    await page.getByRole("button", { name: "Check with the server" }).click();
+    await page.getByText("Server agrees.").waitFor();
   }
   assert.equal(await page.getByRole("button", { name: "Edit" }).count(), 0, "a viewer changes nothing");
   assertNoProblems(page);
@@ -210,12 +213,14 @@ test("filters and sort order survive reload and Back", async () => {
   await signIn(page, system, "admin", "/tokens?state=revoked&sort=name");
   await page.getByRole("link", { name: "Rotated" }).waitFor();
   assert.equal(await page.getByRole("combobox", { name: "State" }).inputValue(), "revoked");
-  await page.getByRole("searchbox", { name: "Search by name" }).fill("nothing like it");
+  await page
+    .getByRole("searchbox", { name: "Search by name, ID or first characters" })
+    .fill("nothing like it");
   await page.getByText("No token matches the filters").waitFor();
   assert.match(page.url(), /search=nothing/);
   await page.reload();
   await page.getByText("No token matches the filters").waitFor();
-  await page.getByRole("searchbox", { name: "Search by name" }).fill("");
+  await page.getByRole("searchbox", { name: "Search by name, ID or first characters" }).fill("");
   await page.getByRole("link", { name: "Rotated" }).click();
   await page.getByRole("heading", { name: "Rotated" }).waitFor();
   await page.goBack();
@@ -275,11 +280,11 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   assert.ok(!(await form.getByLabel("Calls per minute").isVisible()), "closed until something is set");
   await form.getByText("Limits", { exact: true }).click();
   await form.getByLabel("Calls per minute").fill("10");
-  await form.getByLabel("Dollars per day").fill("zero");
+  await form.getByLabel("Spend per day (US$)").fill("zero");
   await form.getByRole("button", { name: "Create token" }).click();
   await form.getByText(/must be more than 0/).waitFor();
-  await form.getByLabel("Dollars per day").fill("2.5");
-  await form.getByLabel("May request faults").check();
+  await form.getByLabel("Spend per day (US$)").fill("2.5");
+  await form.getByLabel("Fault injection (testing only)").check();
   await form.getByLabel("May derive tokens").check();
   await form.getByRole("button", { name: "Create token" }).click();
   const token = await secret(page).textContent();
@@ -301,8 +306,8 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   await page.getByText(/curl -X POST '.*\/token' -H "X-API-Key: \$TOKEN" .*'scope=demo'/).waitFor();
   assert.equal(await page.getByRole("meter", { name: "Calls per minute" }).getAttribute("value"), "1");
   await page.getByRole("button", { name: "Edit" }).click();
-  assert.equal(await form.getByLabel("Dollars per day").inputValue(), "2.5");
-  await form.getByLabel("Dollars per day").fill("");
+  assert.equal(await form.getByLabel("Spend per day (US$)").inputValue(), "2.5");
+  await form.getByLabel("Spend per day (US$)").fill("");
   await form.getByLabel("Concurrent calls").fill("3");
   await form.getByRole("button", { name: "Save" }).click();
   await form.waitFor({ state: "detached" });
@@ -357,7 +362,7 @@ test("a team's limits are shown if a token has none of its own", async () => {
   await dialog(page).getByText("Limits", { exact: true }).click();
   assert.equal(
     await dialog(page).getByLabel("Calls per day").getAttribute("placeholder"),
-    "500 (team’s limit)",
+    "500 (team default)",
   );
   await system.call("admin", "PUT", "/api/teams/automation", { limits: null });
   assertNoProblems(page);

@@ -2,8 +2,8 @@
 
 use super::usage::upkeep::{self as usage_upkeep, Lost};
 use super::{Db, Statement, StoreError, UsageDb, params, prices, settings, sql, to_json};
-use contract::upkeep::{Drift, Notification, NotificationKind, stalled_since};
-use domain::id::TeamId;
+use contract::upkeep::{Drift, Notification, NotificationKind, SnoozeRequest, stalled_since};
+use domain::id::{TeamId, UserId};
 use domain::time::UnixMs;
 use domain::time::{DAY_MS, HOUR_MS};
 use serde::Deserialize;
@@ -42,12 +42,22 @@ pub async fn drift_count(db: &Db) -> Result<u32, StoreError> {
     Ok(row.map_or(0, |row| row.entries))
 }
 
-/// Lists open notifications, newest first: those of `teams` (JSON, `None` means all) and, with `platform`,
-/// those that concern no team. `after` is the time, kind and subject of the last one seen.
+/// The notifications that a person sees at a time.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// JSON array of teams; `None` means all.
+    pub teams: Option<&'a str>,
+    /// Whether those that concern no team are seen.
+    pub platform: bool,
+    /// The person, who may have hidden some.
+    pub by: &'a UserId,
+    pub now: UnixMs,
+}
+
+/// Lists open notifications, newest first. `after` is the time, kind and subject of the last one seen.
 pub async fn notifications(
     db: &Db,
-    teams: Option<&str>,
-    platform: bool,
+    Seen { teams, platform, by, now }: Seen<'_>,
     after: Option<(UnixMs, &str)>,
     limit: u32,
 ) -> Result<Vec<Notification>, StoreError> {
@@ -63,7 +73,7 @@ pub async fn notifications(
     let (at, key) = after.unwrap_or((super::MAX_SAFE, ""));
     let statement = db.statement(
         sql!("notifications_list"),
-        params![teams, platform, at, key, limit, &to_json(&NotificationKind::ALL)?],
+        params![teams, platform, at, key, limit, &to_json(&NotificationKind::ALL)?, by.as_str(), now],
     )?;
     let rows: Vec<Row> = db.rows(statement).await?;
     let view = |row: Row| Notification {
@@ -75,6 +85,19 @@ pub async fn notifications(
         updated_at: row.updated_at,
     };
     Ok(rows.into_iter().map(view).collect())
+}
+
+/// Hides an open notification from a person; `until` of `None` means as long as it is open.
+pub async fn snooze(
+    db: &Db,
+    by: &UserId,
+    request: &SnoozeRequest,
+    until: Option<UnixMs>,
+) -> Result<(), StoreError> {
+    let (kind, until) = (request.kind.as_str(), until.unwrap_or(super::MAX_SAFE));
+    let values = params![by.as_str(), kind, &request.subject, request.opened_at, until];
+    db.batch(vec![db.statement(sql!("notification_snooze"), values)?]).await?;
+    Ok(())
 }
 
 /// News about usage.
@@ -134,6 +157,7 @@ pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Resu
         db.statement(sql!("audit_purge"), &[])?,
         db.statement(sql!("webhooks_purge"), params![now - WEBHOOKS_KEPT_MS, limit])?,
         db.statement(sql!("notifications_purge"), params![now - RESOLVED_KEPT_MS, limit])?,
+        db.statement(sql!("snoozes_purge"), params![now, limit])?,
         db.statement(sql!("idempotency_purge"), params![now - DAY_MS, limit])?,
     ])
     .await?;

@@ -3,7 +3,7 @@
 use crate::change::Change;
 use crate::db::import::{self as store, PublishedTable, SealedRow};
 use crate::db::usage::intake;
-use crate::db::{Db, StoreError, routes};
+use crate::db::{Db, StoreError, UsageDb, routes};
 use crate::error::Failure;
 use crate::intake::Entry;
 use crate::publish::{Kv, drain, is_v1_table};
@@ -18,6 +18,7 @@ use domain::id::{RouteId, TeamId};
 use domain::people::grant::{Grant, Import};
 use domain::people::role::Subject;
 use domain::problem::{Clash, ImportNote, Invalid, Problem};
+use domain::time::UnixMs;
 use domain::token::TokenHash;
 use domain::usage::UsageEvent;
 use domain::v1::import::{ImportItem, ImportOutcome};
@@ -52,6 +53,7 @@ pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportRe
     let db = call.db()?;
     let applies = request.mode == ImportMode::Apply;
     let mut items = sort_out(&db, &plan).await?;
+    let mut is_audited = false;
     if applies {
         let created = |kind: &str| {
             items.iter().filter(|i| i.kind == kind && i.outcome == ImportOutcome::Created).count()
@@ -61,11 +63,18 @@ pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportRe
             "calls": plan.calls.len(),
         });
         let change = Change::new(call, &db, &grant).deed(attempt, None, Some(after));
-        write(call, &db, &grant, &plan, &items, change).await?;
+        is_audited = write(call, &db, &grant, &plan, &items, change).await?;
         drain(&call.env, &db, PUBLISHED_AT_ONCE, &call.request_id).await?;
     }
     if !plan.calls.is_empty() {
-        items.push(take_calls(call, &db, &plan.calls, applies).await?);
+        let past = Past::read(call, &db, &plan.calls).await?;
+        if applies && past.is_new() && !is_audited {
+            // Before the calls: an import that breaks off has an entry too.
+            let after =
+                serde_json::json!({ "teams": 0, "tokens": 0, "routes": 0, "calls": plan.calls.len() });
+            Change::new(call, &db, &grant).deed(attempt, None, Some(after)).commit_whole().await?;
+        }
+        items.push(past.take(call.now, applies).await?);
     }
     items.extend(plan.refused);
     let count = |outcome| {
@@ -125,6 +134,7 @@ async fn sort_out(db: &Db, plan: &Plan) -> Result<Vec<ImportItem>, Failure> {
     Ok(items)
 }
 
+/// Writes what is new, with an audit entry. Returns false if nothing is.
 async fn write(
     call: &Call,
     db: &Db,
@@ -132,7 +142,7 @@ async fn write(
     plan: &Plan,
     items: &[ImportItem],
     change: Change<'_, Import>,
-) -> Result<(), Failure> {
+) -> Result<bool, Failure> {
     // `items` begins with teams, tokens and routes in the plan's order.
     let mut outcomes = items.iter().map(|item| item.outcome);
     let mut is_new = || outcomes.next() == Some(ImportOutcome::Created);
@@ -143,7 +153,7 @@ async fn write(
     let is_imported = routes::is_v1_imported(db).await?;
     let ends_v1 = plan.has_route_table && !is_imported;
     if teams.is_empty() && tokens.is_empty() && routes_to_make.is_empty() && !ends_v1 {
-        return Ok(());
+        return Ok(false);
     }
     let mut credentials = Vec::new();
     for route in &routes_to_make {
@@ -167,7 +177,7 @@ async fn write(
     };
     let made = store::Made { teams, tokens, routes: routes_to_make, credentials };
     match change.write(store::write(db, grant, &made, table, call.now)?).commit_whole().await {
-        Ok(()) => Ok(()),
+        Ok(()) => Ok(true),
         // The team was deleted between this request's reading and its writing.
         Err(StoreError::Constraint(cause)) if cause.contains("team-deleted") => {
             Err(Failure::conflict("tables.teams", Clash::TeamJustDeleted))
@@ -182,52 +192,68 @@ async fn holds_v1_table(call: &Call, db: &Db) -> bool {
     kv.read::<Routes>(&()).await.ok().flatten().is_some_and(|text| is_v1_table(&text))
 }
 
-/// Imports calls. Calls of unknown tokens are only counted. A part's mark is in the same batch as its
-/// calls, so the part counts once, whenever it comes again.
-async fn take_calls(
-    call: &Call,
-    db: &Db,
-    calls: &[ImportedCall],
-    applies: bool,
-) -> Result<ImportItem, Failure> {
-    let hashes = collect::set(calls.iter().map(|call| &call.hash));
-    let holders = store::holders(db, &hashes).await?;
-    let routes = store::routes(db).await?;
-    let parts: Vec<&[ImportedCall]> =
-        calls.chunk_by(|a, b| a.row / PART_CALLS == b.row / PART_CALLS).collect();
-    let digests: Vec<String> = parts.iter().map(|part| digest_of(part)).collect();
-    let usage = db.usage(&call.env)?;
-    let known = intake::known_parts(&usage, &digests).await?;
-    let (mut taken, mut left) = (0_usize, 0_usize);
-    for (part, digest) in parts.iter().zip(&digests).filter(|(_, d)| !known.contains(d)) {
-        let events: Vec<UsageEvent> = part
-            .iter()
-            .filter_map(|call| {
-                let (token_id, team) = holders.get(&call.hash)?.clone();
-                let route_id = route_of(&routes, &call.event.path);
-                Some(UsageEvent { token_id, team, route_id, ..call.event.clone() })
-            })
+/// The calls of an import, and what is already known of them.
+struct Past<'a> {
+    usage: UsageDb,
+    /// Each part with its digest and the events of the tokens that are known.
+    parts: Vec<(&'a [ImportedCall], String, Vec<UsageEvent>)>,
+    known: Vec<String>,
+    calls: usize,
+}
+
+impl<'a> Past<'a> {
+    async fn read(call: &Call, db: &Db, calls: &'a [ImportedCall]) -> Result<Self, Failure> {
+        let hashes = collect::set(calls.iter().map(|call| &call.hash));
+        let holders = store::holders(db, &hashes).await?;
+        let routes = store::routes(db).await?;
+        let event_of = |call: &ImportedCall| {
+            let (token_id, team) = holders.get(&call.hash)?.clone();
+            let route_id = route_of(&routes, &call.event.path);
+            Some(UsageEvent { token_id, team, route_id, ..call.event.clone() })
+        };
+        let parts: Vec<_> = calls
+            .chunk_by(|a, b| a.row / PART_CALLS == b.row / PART_CALLS)
+            .map(|part| (part, digest_of(part), part.iter().filter_map(event_of).collect()))
             .collect();
-        if applies {
-            intake::take_part(&usage, &Entry::of_past(&events, call.now), digest, call.now).await?;
+        let digests: Vec<String> = parts.iter().map(|(_, digest, _)| digest.clone()).collect();
+        let usage = db.usage(&call.env)?;
+        let known = intake::known_parts(&usage, &digests).await?;
+        Ok(Self { usage, parts, known, calls: calls.len() })
+    }
+
+    fn is_new(&self) -> bool {
+        self.known.len() < self.parts.len()
+    }
+
+    /// Imports the calls. Those of unknown tokens are only counted. A part's mark is in the same batch as its calls, so
+    /// the part counts once, whenever it comes again.
+    async fn take(self, now: UnixMs, applies: bool) -> Result<ImportItem, Failure> {
+        let (mut taken, mut left) = (0_usize, 0_usize);
+        for (part, digest, events) in self.parts.iter().filter(|(_, digest, _)| !self.known.contains(digest))
+        {
+            if applies {
+                intake::take_part(&self.usage, &Entry::of_past(events, now), digest, now).await?;
+            }
+            taken += events.len();
+            left += part.len() - events.len();
         }
-        taken += events.len();
-        left += part.len() - events.len();
+        let mut notes = vec![ImportNote::Calls { calls: self.calls }.into()];
+        if self.is_new() && left > 0 {
+            // Until the tokens exist, the owners of the calls are not known.
+            let note = if applies {
+                ImportNote::CallsTaken { taken, left }
+            } else {
+                ImportNote::CallsWaiting { left }
+            };
+            notes.push(note.into());
+        }
+        Ok(ImportItem {
+            kind: "calls".to_owned(),
+            subject: "token_usage_logs".to_owned(),
+            outcome: if self.is_new() { ImportOutcome::Created } else { ImportOutcome::Exists },
+            notes,
+        })
     }
-    let exists = known.len() == digests.len();
-    let mut notes = vec![ImportNote::Calls { calls: calls.len() }.into()];
-    if !exists && left > 0 {
-        // Until the tokens exist, the owners of the calls are not known.
-        let note =
-            if applies { ImportNote::CallsTaken { taken, left } } else { ImportNote::CallsWaiting { left } };
-        notes.push(note.into());
-    }
-    Ok(ImportItem {
-        kind: "calls".to_owned(),
-        subject: "token_usage_logs".to_owned(),
-        outcome: if exists { ImportOutcome::Exists } else { ImportOutcome::Created },
-        notes,
-    })
 }
 
 fn digest_of(part: &[ImportedCall]) -> String {

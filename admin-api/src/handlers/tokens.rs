@@ -22,7 +22,7 @@ use contract::Page;
 use contract::Propagation;
 use contract::audit::Deed;
 use contract::error::ApiError;
-use contract::tokens::{TokenQuery, TokenSort, TokenView};
+use contract::tokens::{FindTokenRequest, FoundToken, TokenQuery, TokenSort, TokenView};
 use domain::access::record::TokenState;
 use domain::access::scope::{Scope, is_within_cap};
 use domain::error::FieldError;
@@ -73,6 +73,21 @@ pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenView> {
     let caller = call.caller()?;
     let token = find(call, &call.db()?, caller).await?;
     respond_versioned(token.version, token)
+}
+
+/// `POST /api/tokens/find`
+pub async fn find_by_hash(call: &Call, asked: Asked<FindTokenRequest>) -> Answer<FoundToken> {
+    let caller = call.caller()?;
+    let request = asked.read(call)?;
+    let db = call.db()?;
+    let token = match store::find_by_secret(&db, &request.hash).await? {
+        Some(holder) => store::get(&db, holder.id.as_str()).await?,
+        None => None,
+    };
+    // As if there were none: a hash says nothing about tokens that the caller may not see.
+    let is_seen =
+        |token: &TokenView| authorize(caller, Action::ReadToken, Subject::team(&token.team_id)).is_ok();
+    respond(FoundToken { token: token.filter(is_seen) })
 }
 
 /// Finds the token that the path names, if the caller may see it.

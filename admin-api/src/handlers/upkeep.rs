@@ -11,10 +11,13 @@ use crate::request::{Asked, Attempt, Call};
 use crate::respond::{Answer, respond};
 use contract::Page;
 use contract::audit::Deed;
-use contract::upkeep::{Notification, NotificationQuery, Publication, ReconcileReport, ReconcileRequest};
+use contract::upkeep::{
+    Notification, NotificationQuery, Publication, ReconcileReport, ReconcileRequest, SnoozeRequest, Snoozed,
+};
 use domain::people::grant::{Grant, Reconcile};
 use domain::people::role::{Action, Subject, authorize};
 use domain::problem::{Clash, Invalid};
+use domain::time::HOUR_MS;
 use edge::log::Source;
 
 const SHOWN_ROWS: u32 = 50;
@@ -32,10 +35,22 @@ pub async fn notifications(call: &Call, asked: Asked<NotificationQuery>) -> Answ
     };
     let teams = visible_teams(caller, None)?;
     let platform = caller.core_role().is_some();
-    let items = store::notifications(&call.db()?, teams.as_deref(), platform, after, limit + 1).await?;
+    let seen = store::Seen { teams: teams.as_deref(), platform, by: &caller.user, now: call.now };
+    let items = store::notifications(&call.db()?, seen, after, limit + 1).await?;
     let cursor_of =
         |n: &Notification| Cursor::Time(n.created_at, format!("{} {}", n.kind.as_str(), n.subject));
     respond(page(items, limit, cursor_of))
+}
+
+/// `POST /api/notifications/snooze`
+pub async fn snooze(call: &Call, asked: Asked<SnoozeRequest>) -> Answer<Snoozed> {
+    let caller = call.caller()?;
+    authorize(caller, Action::ReadRoute, Subject::default())?;
+    let request = asked.read(call)?;
+    request.validate()?;
+    let until = request.hours.map(|hours| call.now + hours * HOUR_MS);
+    store::snooze(&call.db()?, &caller.user, &request, until).await?;
+    respond(Snoozed { until })
 }
 
 /// `GET /api/publication`

@@ -1,5 +1,6 @@
 //! Fields of forms. The library's `FormGroup` ties neither label nor help nor error to its input.
 
+use super::{Leaked, looks_secret};
 use crate::hooks::use_id;
 use crate::i18n::use_i18n;
 use domain::error::FieldError;
@@ -239,15 +240,35 @@ pub struct SearchFieldProps {
     pub on_change: Callback<String>,
 }
 
-/// A text field to search a list.
+/// A text field to search a list. A secret that is pasted into it goes nowhere: its token is looked for by its hash.
 #[component]
 pub fn SearchField(props: &SearchFieldProps) -> Html {
-    let oninput =
-        props.on_change.reform(|event: InputEvent| event.target_unchecked_into::<HtmlInputElement>().value());
+    let secret = use_state_eq(|| None::<AttrValue>);
+    let oninput = {
+        let (secret, on_change) = (secret.setter(), props.on_change.clone());
+        Callback::from(move |event: InputEvent| {
+            let text = event.target_unchecked_into::<HtmlInputElement>().value();
+            let is_secret = looks_secret(&text);
+            secret.set(is_secret.then(|| text.clone().into()));
+            if !is_secret {
+                on_change.emit(text);
+            }
+        })
+    };
+    let on_choose = {
+        let secret = secret.setter();
+        Callback::from(move |()| secret.set(None))
+    };
+    let value = (*secret).clone().unwrap_or_else(|| props.value.clone());
     html! {
-        <span class="pf-v6-c-form-control tm-toolbar__search">
-            <input type="search" value={&props.value} {oninput} placeholder={&props.label} aria-label={&props.label} />
-        </span>
+        <div class="tm-toolbar__search tm-menu">
+            <span class="pf-v6-c-form-control">
+                <input type="search" {value} {oninput} placeholder={&props.label} aria-label={&props.label} autocomplete="off" />
+            </span>
+            if let Some(secret) = (*secret).clone() {
+                <div class="tm-menu__panel pf-v6-c-menu tm-search__panel" aria-live="polite"><Leaked {secret} {on_choose} /></div>
+            }
+        </div>
     }
 }
 

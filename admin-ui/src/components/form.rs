@@ -293,10 +293,16 @@ pub fn FormDialog(props: &FormDialogProps) -> Html {
 
 /// Gives the focus to the first refused field. Returns false if there is none.
 fn focus_refused(fields: &NodeRef) -> bool {
-    let found = fields
-        .cast::<Element>()
-        .and_then(|fields| fields.query_selector("[aria-invalid=true], [data-invalid=true]").ok().flatten())
-        .and_then(|field| field.dyn_into::<HtmlElement>().ok());
+    const REFUSED: &str = "[aria-invalid=true], [data-invalid=true]";
+    let Some(fields) = fields.cast::<Element>() else { return false };
+    let find = |selector: &str| fields.query_selector(selector).ok().flatten();
+    // What is folded away cannot take the focus.
+    while let Some(section) = find(&format!("details:not([open]):has({REFUSED})")) {
+        if section.set_attribute("open", "").is_err() {
+            break;
+        }
+    }
+    let found = find(REFUSED).and_then(|field| field.dyn_into::<HtmlElement>().ok());
     found.is_some_and(|field| field.focus().is_ok())
 }
 

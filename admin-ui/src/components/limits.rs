@@ -143,14 +143,13 @@ pub struct LimitsFieldsProps {
     pub is_budget: bool,
 }
 
-/// The fields of every limit. They are folded until one is set or wrong.
+/// The fields of every limit. They are folded if none is set; the form unfolds them if one is refused.
 #[component]
 pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
     let i18n = use_i18n();
     let was_set = *use_memo((), |()| !props.draft.is_empty());
     let (prefix, title) =
         if props.is_budget { ("budget", "limit.budget") } else { ("limits", "limit.title") };
-    let is_wrong = props.errors.iter().any(|error| error.field.starts_with(prefix));
     let defaults = LimitsDraft::of(&props.defaults);
     let on_type = |kind: LimitKind| {
         let draft = props.draft.clone();
@@ -204,7 +203,7 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
         })
     };
     html! {
-        <details class="tm-details" open={was_set || is_wrong}>
+        <details class="tm-details" open={was_set}>
             <summary>{ i18n.t(title) }</summary>
             <div class="tm-form">
                 <p class="tm-subtle">{ &props.help }</p>
@@ -290,7 +289,7 @@ fn bar(i18n: &I18n, one: &LimitUse) -> Html {
     html! {
         <div>
             <div>{ &label }{ ": " }<strong>{ i18n.fill("limit.used", &[("used", &taken_text), ("limit", &limit_text), ("share", &share)]) }</strong></div>
-            <meter aria-label={label} min="0" max={one.limit.to_string()} value={taken.to_string()} high={(one.limit / 5 * 4).to_string()} />
+            <meter aria-label={label} min="0" max={one.limit.to_string()} value={taken.to_string()} high={(one.limit / 5 * 4).to_string()} optimum="0" />
             if one.kind != LimitKind::ConcurrentCalls && taken > 0 {
                 <div class="tm-subtle" title={format::date_time_exact(i18n, one.resets_at)}>
                     { i18n.fill("limit.resets", &[("when", &format::relative(i18n, one.resets_at))]) }

@@ -109,6 +109,6 @@ fn by_day(i18n: &I18n, stats: &UsageStats) -> Html {
         html! { <rect x={x.to_string()} y={y.to_string()} width="5" height={height.to_string()} /> }
     });
     html! {
-        <svg class="tm-sparkline" viewBox="0 0 186 24" role="img" aria-label={i18n.t("revoke.by-day")}>{ for bars }</svg>
+        <svg class="tm-sparkline" viewBox="0 0 186 24" preserveAspectRatio="none" role="img" aria-label={i18n.t("revoke.by-day")}>{ for bars }</svg>
     }
 }

@@ -1,6 +1,6 @@
 //! The choice of scopes by route, service, tag or path, with the routes that it opens.
 
-use crate::components::{Button, CheckField, Choice, ChoiceOption, ScopeLabel, TextField, edit};
+use crate::components::{Button, CheckField, Choice, ChoiceOption, ScopeLabel, SearchField, TextField, edit};
 use crate::format;
 use crate::hooks::{rule_of, setter};
 use crate::i18n::{I18n, use_i18n};
@@ -8,7 +8,7 @@ use contract::routes::RouteView;
 use domain::access::scope::{InvalidScope, Reach, Scope};
 use domain::problem::Problem;
 use patternfly_yew::prelude::{ButtonSize, ButtonVariant, Icon};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 use web_sys::wasm_bindgen::JsCast;
 use web_sys::{HtmlInputElement, Node};
@@ -20,6 +20,31 @@ enum By {
     Tag,
     Route,
     Path,
+}
+
+/// With more choices than these there is a search.
+const FEW: usize = 12;
+/// Choices that are shown at once.
+const SHOWN: usize = 60;
+
+/// A scope to choose.
+#[derive(Clone, Debug)]
+struct Offer {
+    scope: String,
+    label: AttrValue,
+    help: Option<AttrValue>,
+    /// In lower case, to be searched.
+    words: String,
+}
+
+impl Offer {
+    fn new(scope: String, label: AttrValue, help: Option<AttrValue>) -> Self {
+        Self { words: label.to_lowercase(), scope, label, help }
+    }
+
+    fn matches(&self, wanted: &str) -> bool {
+        self.words.contains(wanted) || self.scope.to_lowercase().contains(wanted)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -48,18 +73,34 @@ pub fn ScopePicker(props: &ScopePickerProps) -> Html {
     ];
     let kinds = kinds.map(|(value, text)| ChoiceOption { value, text, icon: None, lang: None });
     let on_choose = setter(&by);
-    let options = props.options(*by);
+    let typed = use_state_eq(String::new);
+    let on_type = setter(&typed);
+    let all = props.options(*by);
+    let wanted = typed.trim().to_lowercase();
+    let found: Vec<&Offer> = all.iter().filter(|offer| offer.matches(&wanted)).collect();
+    let more = found.len().saturating_sub(SHOWN);
+    let options: Vec<Html> = found.into_iter().take(SHOWN).map(|offer| props.option(offer)).collect();
     html! {
         <fieldset class="tm-fieldset" tabindex="-1" data-invalid={props.error.as_ref().map(|_| "true")}>
             <legend class="pf-v6-c-form__label-text">{ &props.label }</legend>
-            <ul role="list">{ props.option("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help"))) }</ul>
+            <ul role="list">{ props.option(&Offer::new("*".to_owned(), i18n.t("scope.all"), Some(i18n.t("scope.all-help")))) }</ul>
             <Choice<By> label={i18n.t("scope.by")} options={kinds.to_vec()} selected={*by} {on_choose} />
             if *by == By::Path {
                 <PathScope scopes={props.scopes.clone()} on_change={props.on_change.clone()} />
-            } else if options.is_empty() {
+            } else if all.is_empty() {
                 <p class="tm-subtle">{ i18n.t("scope.none-to-choose") }</p>
             } else {
-                <ul class="tm-options" role="list">{ for options }</ul>
+                if all.len() > FEW {
+                    <SearchField label={i18n.t("scope.search")} value={(*typed).clone()} on_change={on_type} />
+                }
+                if options.is_empty() {
+                    <p class="tm-subtle">{ i18n.t("scope.none-found") }</p>
+                } else {
+                    <ul class="tm-options" role="list">{ for options }</ul>
+                }
+                if more > 0 {
+                    <p class="tm-subtle">{ i18n.fill("scope.narrow", &[("count", &more.to_string())]) }</p>
+                }
             }
             if !props.scopes.is_empty() {
                 <ul class="tm-labels" role="list" aria-label={i18n.t("scope.chosen")}>
@@ -90,7 +131,8 @@ impl ScopePickerProps {
         })
     }
 
-    fn option(&self, scope: String, label: AttrValue, help: Option<AttrValue>) -> Html {
+    fn option(&self, offer: &Offer) -> Html {
+        let Offer { scope, label, help, .. } = offer.clone();
         let is_checked = self.scopes.contains(&scope);
         // A chosen scope outside the cap can still be removed.
         let is_disabled = !is_checked && !is_inside(&scope, self.cap.as_deref());
@@ -101,26 +143,27 @@ impl ScopePickerProps {
         }
     }
 
-    fn options(&self, by: By) -> Vec<Html> {
+    fn options(&self, by: By) -> Vec<Offer> {
         match by {
             By::Service => services(&self.routes)
                 .into_iter()
-                .map(|service| self.option(service.clone(), AttrValue::from(service), None))
+                .map(|(service, words)| Offer { words, ..Offer::new(service.clone(), service.into(), None) })
                 .collect(),
             By::Tag => tags(&self.routes)
                 .into_iter()
-                .map(|tag| self.option(format!("tag:{tag}"), AttrValue::from(tag), None))
+                .map(|tag| Offer::new(format!("tag:{tag}"), AttrValue::from(tag), None))
                 .collect(),
             By::Route => self
                 .routes
                 .iter()
                 .map(|route| {
                     let path = AttrValue::from(route.path.as_str().to_owned());
-                    self.option(
+                    let offer = Offer::new(
                         format!("route:{}", route.id),
                         AttrValue::from(route.name.clone()),
                         Some(path),
-                    )
+                    );
+                    Offer { words: words_of(route), ..offer }
                 })
                 .collect(),
             By::Path => vec![],
@@ -264,8 +307,20 @@ fn Opened(props: &OpenedProps) -> Html {
     }
 }
 
-fn services(routes: &[RouteView]) -> BTreeSet<String> {
-    routes.iter().filter_map(|route| route.path.service().map(ToOwned::to_owned)).collect()
+/// Returns the services, each with the words by which it is found.
+fn services(routes: &[RouteView]) -> BTreeMap<String, String> {
+    let mut services = BTreeMap::<String, String>::new();
+    for route in routes {
+        if let Some(service) = route.path.service() {
+            services.entry(service.to_owned()).or_default().push_str(&words_of(route));
+        }
+    }
+    services
+}
+
+/// Returns the words by which a route is found: its name, path and tags.
+fn words_of(route: &RouteView) -> String {
+    format!("{} {} {} ", route.name, route.path.as_str(), route.tags.join(" ")).to_lowercase()
 }
 
 fn tags(routes: &[RouteView]) -> BTreeSet<String> {

@@ -2,6 +2,8 @@
 //! sort on the server, and it shows no column names on a narrow screen.
 
 use crate::i18n::use_i18n;
+use contract::DEFAULT_LIMIT;
+use web_sys::Element;
 use yew::prelude::*;
 
 /// A column. With `sort`, its head is a button that shows the order and changes it.
@@ -106,26 +108,45 @@ fn head(column: &Column) -> Html {
 #[derive(Clone, Debug, PartialEq, Properties)]
 pub struct PagerProps {
     pub number: usize,
+    /// Items of this page, and of a full page.
+    #[prop_or_default]
+    pub items: usize,
+    #[prop_or(DEFAULT_LIMIT)]
+    pub limit: u32,
     #[prop_or_default]
     pub on_previous: Option<Callback<()>>,
     #[prop_or_default]
     pub on_next: Option<Callback<()>>,
 }
 
-/// Buttons to the page before and after. Pages are found by cursors, so their number is unknown.
+/// The items shown, and buttons to the page before and after. Pages are found by cursors, so the number of all items is
+/// known on the last page only.
 #[component]
 pub fn Pager(props: &PagerProps) -> Html {
     let i18n = use_i18n();
+    let node = use_node_ref();
+    {
+        let node = node.clone();
+        let is_first = use_mut_ref(|| true);
+        // The next page is read from its beginning.
+        use_effect_with(props.number, move |_| {
+            if !is_first.replace(false) {
+                let list = node.cast::<Element>().and_then(|node| node.parent_element());
+                list.inspect(Element::scroll_into_view);
+            }
+        });
+    }
     if props.on_previous.is_none() && props.on_next.is_none() {
         return html! {};
     }
     let button = |go: &Option<Callback<()>>, label: AttrValue, icon: &'static str| {
-        let onclick = go.clone().map(|go| go.reform(|_: MouseEvent| ()));
+        // Not disabled at the end: a disabled button loses the focus.
+        let (onclick, is_end) = (go.clone().unwrap_or_default().reform(|_: MouseEvent| ()), go.is_none());
         html! {
             <button
                 type="button"
-                class="pf-v6-c-button pf-m-secondary pf-m-small"
-                disabled={onclick.is_none()}
+                class={classes!("pf-v6-c-button", "pf-m-secondary", "pf-m-small", is_end.then_some("pf-m-aria-disabled"))}
+                aria-disabled={is_end.then_some("true")}
                 {onclick}
             >
                 <span class="pf-v6-c-button__icon pf-m-start"><i class={icon} aria-hidden="true" /></span>
@@ -133,10 +154,19 @@ pub fn Pager(props: &PagerProps) -> Html {
             </button>
         }
     };
+    let before = (props.number - 1) * usize::try_from(props.limit).unwrap_or_default();
+    let [first, last] = [before + 1, before + props.items].map(|n| n.to_string());
+    let shown = if props.items == 0 {
+        i18n.fill("table.page", &[("number", &props.number.to_string())])
+    } else if props.on_next.is_some() {
+        i18n.fill("table.range", &[("first", &first), ("last", &last)])
+    } else {
+        i18n.fill("table.range-of", &[("first", &first), ("last", &last), ("all", &last)])
+    };
     html! {
-        <nav class="tm-pager" aria-label={i18n.t("table.pages")}>
+        <nav class="tm-pager" aria-label={i18n.t("table.pages")} ref={node}>
             { button(&props.on_previous, i18n.t("table.previous"), "fas fa-angle-left") }
-            <span aria-live="polite">{ i18n.fill("table.page", &[("number", &props.number.to_string())]) }</span>
+            <span aria-live="polite">{ shown }</span>
             { button(&props.on_next, i18n.t("table.next"), "fas fa-angle-right") }
         </nav>
     }

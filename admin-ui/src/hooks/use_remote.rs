@@ -122,6 +122,18 @@ where
     }
 }
 
+/// Returns the data that was last ready, for a dialog that must not vanish with what is typed into it if a later read
+/// fails.
+#[hook]
+pub fn use_last_ready<T: 'static>(state: &AsyncState<T>) -> Option<Rc<T>> {
+    let last = use_mut_ref(|| None::<Rc<T>>);
+    if let Some(value) = state.ready() {
+        last.replace(Some(Rc::clone(value)));
+    }
+    let last = last.borrow().clone();
+    last
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -128,7 +128,7 @@ fn AuditLog() -> Html {
     let head = use_state_eq(|| None::<Head>);
     let entries = {
         let (api, head) = (api.clone(), head.setter());
-        use_paged(asked, move |filter: Filter, cursor| {
+        use_paged("pages", asked, move |filter: Filter, cursor| {
             let (api, head) = (api.clone(), head.clone());
             async move {
                 let shown = api.request::<ListAudit>().query(&filter.query(cursor)).send().await?;
@@ -144,7 +144,7 @@ fn AuditLog() -> Html {
         },
         Callback::from(|text: String| download::save_file("audit.csv", "text/csv", &text)),
     );
-    let is_busy = entries.remote.is_loading;
+    let (is_busy, items) = (entries.remote.is_loading, entries.items());
     let render = {
         let i18n = i18n.clone();
         Callback::from(move |page: Rc<Items<AuditEntry>>| {
@@ -166,7 +166,7 @@ fn AuditLog() -> Html {
                 is_empty={Callback::from(|page: Rc<Items<AuditEntry>>| page.items.is_empty())}
                 empty={html! { <Empty title={i18n.t("audit.none")} /> }}
             />
-            <Pager number={entries.number} on_previous={entries.on_previous} on_next={entries.on_next} />
+            <Pager number={entries.number} {items} on_previous={entries.on_previous} on_next={entries.on_next} />
             if let Some(head) = &*head {
                 <p class="tm-subtle">{ i18n.t("audit.chained-up-to") }{ " " }<code class="tm-mono tm-address">{ head.to_string() }</code></p>
             }

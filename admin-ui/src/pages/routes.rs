@@ -13,13 +13,17 @@ mod test_call;
 pub use detail::RoutePage;
 pub use list::RoutesPage;
 
+use crate::api::use_api;
 use crate::components::{Button, use_copy};
 use crate::config::use_config;
 use crate::i18n::{I18n, use_i18n};
 use crate::snippets;
 use contract::routes::RouteView;
+use contract::usage::{EventQuery, ListEvents, StatusClass};
 use credential::kind_name;
 use patternfly_yew::prelude::*;
+use url::Url;
+use yew::platform::spawn_local;
 use yew::prelude::*;
 
 /// Returns a method to test a route with: its first, or GET if it accepts all.
@@ -38,6 +42,52 @@ fn credential_label(i18n: &I18n, route: &RouteView) -> Html {
     }
 }
 
+/// Returns the vendor's call if the vendor is known or can be guessed.
+pub fn known_example(route: &RouteView) -> Option<snippets::Example> {
+    let upstream = route.upstream.as_ref();
+    let set = upstream.and_then(|upstream| upstream.settings.ai.as_ref()).map(|ai| ai.provider);
+    let provider = set.or_else(|| snippets::guess(route.path.as_str()))?;
+    let base =
+        upstream.and_then(|upstream| Url::parse(&upstream.backend_url).ok()).map(|url| url.path().to_owned());
+    Some(snippets::example(provider, base.as_deref()))
+}
+
+/// Returns a call of the route itself, which is all that is known of an upstream that nobody has called.
+pub fn plain_example(route: &RouteView) -> snippets::Example {
+    snippets::Example { method: first_method(route).to_owned(), ..snippets::Example::default() }
+}
+
+/// Returns a callback that passes on a call of the route that works: the vendor's, else the last that succeeded, else one
+/// of the route itself.
+#[hook]
+fn use_last_good_call(route: &RouteView) -> Callback<Callback<snippets::Example>> {
+    let api = use_api();
+    let route = route.clone();
+    Callback::from(move |on_example: Callback<snippets::Example>| {
+        if let Some(example) = known_example(&route) {
+            on_example.emit(example);
+            return;
+        }
+        let (api, route) = (api.clone(), route.clone());
+        spawn_local(async move {
+            let query = EventQuery {
+                route_id: Some(route.id.clone()),
+                status: Some(StatusClass::Success),
+                limit: Some(1),
+                ..EventQuery::default()
+            };
+            let page = api.request::<ListEvents>().query(&query).send().await;
+            let call = page.ok().and_then(|page| page.items.into_iter().next());
+            // A call with a body cannot be repeated: its body is not kept.
+            let good = call.filter(|call| call.method == "GET").and_then(|call| {
+                let path = call.path.strip_prefix(route.path.as_str())?.to_owned();
+                Some(snippets::Example { method: call.method, path, ..snippets::Example::default() })
+            });
+            on_example.emit(good.unwrap_or_else(|| plain_example(&route)));
+        });
+    })
+}
+
 #[derive(Clone, Debug, PartialEq, Properties)]
 struct SnippetButtonsProps {
     route: RouteView,
@@ -50,17 +100,26 @@ fn SnippetButtons(props: &SnippetButtonsProps) -> Html {
     let config = use_config();
     let on_copy = use_copy();
     let route = &props.route;
-    let (method, url) =
-        (first_method(route).to_owned(), format!("{}{}", config.gateway, route.path.as_str()));
+    let url = format!("{}{}", config.gateway, route.path.as_str());
+    let last = use_last_good_call(route);
     let on_curl = {
-        let (method, url) = (method.clone(), url.clone());
-        on_copy.reform(move |_: MouseEvent| snippets::curl(&method, &url, snippets::TOKEN_VARIABLE).into())
+        let (last, url, on_copy) = (last.clone(), url.clone(), on_copy.clone());
+        Callback::from(move |_: MouseEvent| {
+            let (url, on_copy) = (url.clone(), on_copy.clone());
+            last.emit(Callback::from(move |example: snippets::Example| {
+                on_copy.emit(snippets::curl(&example, &url, snippets::TOKEN_VARIABLE).into());
+            }));
+        })
     };
     let on_node = {
         let name = route.name.clone();
-        on_copy.reform(move |_: MouseEvent| {
-            let id = gloo::utils::window().crypto().map(|crypto| crypto.random_uuid()).unwrap_or_default();
-            snippets::n8n_node(&id, &name, &method, &url).into()
+        Callback::from(move |_: MouseEvent| {
+            let (name, url, on_copy) = (name.clone(), url.clone(), on_copy.clone());
+            last.emit(Callback::from(move |example: snippets::Example| {
+                let id =
+                    gloo::utils::window().crypto().map(|crypto| crypto.random_uuid()).unwrap_or_default();
+                on_copy.emit(snippets::n8n_node(&id, &name, &example, &url).into());
+            }));
         })
     };
     let button = |text: AttrValue, icon: &'static str, onclick: Callback<MouseEvent>| {

@@ -3,6 +3,7 @@
 use domain::id::TeamId;
 use domain::limit::Limits;
 use domain::object::{optional_object, present_object};
+use domain::token::TokenHash;
 use serde::{Deserialize, Deserializer, Serialize};
 
 /// A new token.
@@ -122,7 +123,8 @@ pub struct ExplainRequest {
 pub struct TokenQuery {
     /// Only tokens of this team.
     pub team_id: Option<TeamId>,
-    /// Part of the name, any case.
+    /// Part of the name, any case; or a whole id; or up to 12 characters that a secret begins with, from `ntk_` on. Never
+    /// send a whole secret: it would be in a URL. `POST /api/tokens/find` takes its hash.
     pub search: Option<String>,
     /// Only tokens in this state; all if absent.
     pub state: Option<StateFilter>,
@@ -133,6 +135,15 @@ pub struct TokenQuery {
     pub limit: Option<u32>,
     /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
+}
+
+/// The hash of a secret, such as one that has leaked.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FindTokenRequest {
+    /// Lower-case hex SHA-256 of the whole secret.
+    pub hash: TokenHash,
 }
 
 /// A state to filter by. Each token is in exactly one of them.

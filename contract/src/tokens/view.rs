@@ -4,7 +4,7 @@ use crate::Propagation;
 use domain::access::StepResult;
 use domain::access::record::TokenState;
 use domain::id::{RouteId, TeamId, TokenId, UserId};
-use domain::limit::Limits;
+use domain::limit::{LimitKind, Limits};
 use domain::time::UnixMs;
 use domain::token::TokenHint;
 use serde::{Deserialize, Serialize};
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Explanation {
-    /// Whether every step passed.
+    /// Whether every step passed, and no limit refuses the call now.
     pub allowed: bool,
     /// All steps, including those after the first denial.
     pub steps: Vec<StepResult>,
@@ -27,6 +27,10 @@ pub struct Explanation {
     pub status: Option<u16>,
     /// Error code of the gateway's response, such as `permission-denied`; `null` if the call is allowed.
     pub code: Option<String>,
+    /// Limits, of the token or of its team's budget, that are used up and refuse the call now; empty too if a counter
+    /// cannot be reached.
+    #[serde(default)]
+    pub limited: Vec<LimitKind>,
     /// Whether the data behind this decision has reached KV.
     pub propagation: Propagation,
 }
@@ -76,6 +80,14 @@ pub struct TokenView {
     pub last_used_at: Option<UnixMs>,
     /// Version of the row, which is also the `ETag`.
     pub version: u64,
+}
+
+/// The token that a secret belongs to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct FoundToken {
+    /// The token; `null` if there is none, or if the caller may not see it.
+    pub token: Option<TokenView>,
 }
 
 /// The response to a change.

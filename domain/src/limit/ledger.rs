@@ -197,8 +197,7 @@ impl Ledger {
     /// Refuses if a limit is reached. Budgets never refuse a call that costs nothing.
     fn check(&self, limits: &Limits, costs: bool, now: UnixMs) -> Result<(), Box<Limited>> {
         let uses = self.uses_but(None, limits, now);
-        let is_reached =
-            |used: &&LimitUse| used.remaining() == 0 && (costs || !used.kind.measure().is_budget());
+        let is_reached = |used: &&LimitUse| used.refuses(costs);
         let free_at = |used: &LimitUse| {
             let window = used.kind.measure().window_ms().zip(self.windows.get(used.kind.as_str()));
             let Some((length, window)) = window else { return used.resets_at };

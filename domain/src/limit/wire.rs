@@ -27,6 +27,11 @@ pub struct LimitUse {
 }
 
 impl LimitUse {
+    /// Whether it would refuse a call now. Budgets never refuse a call that costs nothing.
+    pub fn refuses(&self, costs: bool) -> bool {
+        self.remaining() == 0 && (costs || !self.kind.measure().is_budget())
+    }
+
     /// Returns what is neither used nor reserved.
     pub fn remaining(&self) -> u64 {
         self.limit.saturating_sub(self.used).saturating_sub(self.reserved)

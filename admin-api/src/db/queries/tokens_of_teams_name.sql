@@ -8,7 +8,10 @@ SELECT tokens.id, tokens.name, tokens.team_id, tokens.description, tokens.scopes
 FROM json_each(?1) AS team JOIN tokens ON tokens.id IN (
     SELECT k.id FROM tokens AS k
     WHERE k.team_id = team.value AND (k.name COLLATE NOCASE, k.id) > (?5, ?6)
-        AND (?2 IS NULL OR instr(lower(k.name), lower(?2)) > 0)
+        AND (?2 IS NULL OR instr(lower(k.name), lower(?2)) > 0 OR k.id = ?2
+            -- Secrets are read for a text that may begin one, and only for tokens whose name differs.
+            OR (?2 GLOB 'ntk_*' AND EXISTS (
+                SELECT 1 FROM token_secrets AS s WHERE s.token_id = k.id AND instr(s.hint_start, ?2) = 1)))
         AND (?3 IS NULL OR ?3 = CASE
             WHEN k.revoked_at IS NOT NULL THEN 'revoked'
             WHEN k.disabled_at IS NOT NULL THEN 'disabled'

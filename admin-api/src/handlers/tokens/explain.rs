@@ -1,22 +1,27 @@
 //! Explains whether a call would be allowed, with the gateway's own function.
 
 use super::{find, propagation_of};
-use crate::db::to_json;
 use crate::db::tokens as store;
+use crate::db::{limits, to_json};
+use crate::limiter::standing;
 use crate::publish::{record_of, route_table};
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, respond};
 use contract::error::ApiError;
+use contract::limits::TokenLimits;
 use contract::tokens::{ExplainRequest, Explanation};
 use domain::access::path::RequestPath;
 use domain::access::record::TokenRecord;
 use domain::access::rule::Rule;
 use domain::access::{self, explain as steps_of};
 use domain::error::FieldError;
+use domain::id::RouteId;
+use domain::limit::LimitKind;
 use domain::method::Method;
 use domain::problem::Invalid;
 use domain::route::RouteTable;
 use edge::log::Source;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 /// `POST /api/tokens/{id}/explain`. It uses the current data in D1; `propagation` says whether KV has the
@@ -31,9 +36,33 @@ pub async fn explain(call: &Call, asked: Asked<ExplainRequest>) -> Answer<Explan
     let mut published = store::published(&db, &to_json(&[&token.id])?, call.now).await?;
     let record = record_of(&published.remove(&token.id).ok_or(ApiError::NotFound)??)?;
     let table = route_table(&db, call.now, Source::Request(&call.request_id)).await?;
+    let metered: BTreeSet<RouteId> = table
+        .routes
+        .iter()
+        .filter(|route| route.settings.ai.is_some())
+        .map(|route| route.id.clone())
+        .collect();
     let table = table.rules();
     let propagation = propagation_of(&db, &token.id).await?;
-    respond(answer(&record, &table, &question, call.now, propagation))
+    let mut answer = answer(&record, &table, &question, call.now, propagation);
+    if answer.allowed {
+        let in_force = limits::in_force(&db, &token.id).await?.ok_or(ApiError::NotFound)?;
+        let TokenLimits { uses, team_uses, .. } = standing(call, &token.id, in_force).await;
+        let costs = answer.route_id.as_ref().is_some_and(|id| metered.contains(id));
+        let limited = uses.iter().chain(&team_uses).flatten().filter(|one| one.refuses(costs));
+        answer = refuse(answer, limited.map(|one| one.kind).collect());
+    }
+    respond(answer)
+}
+
+/// Denies a call that limits refuse. The gateway names the first that is used up.
+fn refuse(mut answer: Explanation, limited: Vec<LimitKind>) -> Explanation {
+    if let Some(error) = limited.first().map(|kind| kind.measure().error()) {
+        answer.allowed = false;
+        answer.status = Some(error.status());
+        answer.code = Some(error.code().to_owned());
+    }
+    Explanation { limited, ..answer }
 }
 
 /// A described call that has passed its checks.
@@ -93,6 +122,7 @@ fn answer(
         status: denial.map(|denial| denial.error().status()),
         code: denial.map(|denial| denial.error().code().to_owned()),
         steps,
+        limited: vec![],
         propagation,
     }
 }

@@ -3,29 +3,40 @@
 use crate::api::use_api;
 use crate::components::{Menu, Time};
 use crate::format;
-use crate::hooks::{AsyncState, use_interval_while_visible, use_remote};
+use crate::hooks::{AsyncState, use_action, use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
-use contract::upkeep::{ListNotifications, Notification, NotificationKind, NotificationQuery};
+use contract::upkeep::{
+    ListNotifications, Notification, NotificationKind, NotificationQuery, SnoozeNotification, SnoozeRequest,
+    Snoozed,
+};
 use serde_json::Value;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
 const REFRESH_MS: u32 = 60_000;
-const SHOWN: u32 = 20;
 
-/// The notifications, with their number on the button.
+/// The notifications, with their number on the button: the gravest first, and tokens that expire in one line.
 #[component]
 pub fn Bell() -> Html {
     let i18n = use_i18n();
     let api = use_api();
-    let notes = use_remote((), move |()| {
+    let notes = {
         let api = api.clone();
-        let query = NotificationQuery { limit: Some(SHOWN), cursor: None };
-        async move { api.request::<ListNotifications>().query(&query).send().await }
-    });
+        use_remote((), move |()| {
+            let api = api.clone();
+            async move { api.read_all::<ListNotifications, _>(&NotificationQuery::default()).await }
+        })
+    };
     use_interval_while_visible(REFRESH_MS, notes.on_refresh.clone());
-    let count = notes.state.ready().map_or(0, |page| page.items.len());
+    let snooze = use_action(
+        move |request: SnoozeRequest| {
+            let api = api.clone();
+            async move { api.request::<SnoozeNotification>().body(&request).send().await }
+        },
+        notes.on_refresh.reform(|_: Snoozed| ()),
+    );
+    let count = notes.state.ready().map_or(0, |notes| notes.len());
     let label = i18n.fill("bell.label", &[("count", &count.to_string())]);
     let toggle = html! {
         <span class="tm-bell">
@@ -38,22 +49,67 @@ pub fn Bell() -> Html {
     let body = match &notes.state {
         AsyncState::Loading => html! { <p class="tm-search__note">{ i18n.t("async.loading") }</p> },
         AsyncState::Failed(_) => html! { <p class="tm-search__note">{ i18n.t("bell.failed") }</p> },
-        AsyncState::Ready(page) if page.items.is_empty() => {
+        AsyncState::Ready(notes) if notes.is_empty() => {
             html! { <p class="tm-search__note">{ i18n.t("bell.empty") }</p> }
         }
-        AsyncState::Ready(page) => {
-            html! { <ul role="list">{ for page.items.iter().map(|note| item(&i18n, note)) }</ul> }
-        }
+        AsyncState::Ready(notes) => list(&i18n, notes, &snooze.on_run),
     };
     html! {
         <Menu {label} {toggle} class="tm-bell-toggle">
             <h2 class="tm-search__group">{ i18n.t("bell.title") }</h2>
+            if snooze.error.is_some() {
+                <p class="tm-search__note tm-danger" role="alert">{ i18n.t("bell.not-snoozed") }</p>
+            }
             { body }
         </Menu>
     }
 }
 
-fn item(i18n: &I18n, notice: &Notification) -> Html {
+/// How grave a notification is; the gravest is 0.
+fn gravity(kind: NotificationKind) -> u8 {
+    match kind {
+        NotificationKind::RouteFailing | NotificationKind::QueueStalled => 0,
+        NotificationKind::EventsDropped
+        | NotificationKind::DeadLetters
+        | NotificationKind::UsageShed
+        | NotificationKind::KvDrift => 1,
+        NotificationKind::ModelUnpriced | NotificationKind::TokenUnattended => 2,
+        NotificationKind::TokenExpiring => 3,
+    }
+}
+
+fn list(i18n: &I18n, notes: &[Notification], on_snooze: &Callback<SnoozeRequest>) -> Html {
+    let mut notes: Vec<&Notification> = notes.iter().collect();
+    notes.sort_by_key(|note| (gravity(note.kind), std::cmp::Reverse(note.created_at)));
+    let (mut expiring, others): (Vec<_>, Vec<_>) =
+        notes.into_iter().partition(|note| note.kind == NotificationKind::TokenExpiring);
+    expiring.sort_by_key(|note| note.details.get("expires_at").and_then(Value::as_i64));
+    let items = |notes: Vec<&Notification>| -> Html {
+        notes.into_iter().map(|note| item(i18n, note, on_snooze)).collect()
+    };
+    let count = u64::try_from(expiring.len()).unwrap_or_default();
+    html! {
+        <>
+            <ul role="list">{ items(others) }</ul>
+            if count == 1 {
+                <ul role="list">{ items(expiring) }</ul>
+            } else if count > 1 {
+                <details class="tm-details">
+                    <summary class="tm-menu__item">
+                        <i class="fas fa-hourglass-half" aria-hidden="true" />
+                        { i18n.fill("bell.expiring", &[("count", &format::number(i18n, count))]) }
+                    </summary>
+                    <ul role="list">{ items(expiring) }</ul>
+                </details>
+            }
+        </>
+    }
+}
+
+/// The hours for which a notification that is put off stays away.
+const SNOOZE_HOURS: i64 = 24;
+
+fn item(i18n: &I18n, notice: &Notification, on_snooze: &Callback<SnoozeRequest>) -> Html {
     let (to, icon) = match notice.kind {
         NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => {
             (Route::Token { id: notice.subject.clone() }, "fas fa-hourglass-half")
@@ -63,15 +119,34 @@ fn item(i18n: &I18n, notice: &Notification) -> Html {
         }
         _ => (Route::SystemHealth, "fas fa-exclamation-circle"),
     };
+    let text = text(i18n, notice);
+    let hide = |hours: Option<i64>, name: AttrValue, icon: &'static str| {
+        let request = SnoozeRequest {
+            kind: notice.kind,
+            subject: notice.subject.clone(),
+            opened_at: notice.created_at,
+            hours,
+        };
+        let onclick = on_snooze.reform(move |_: MouseEvent| request.clone());
+        html! {
+            <button type="button" class="pf-v6-c-button pf-m-plain pf-m-small" aria-label={format!("{name}: {text}")} title={name} {onclick}>
+                <span class="pf-v6-c-button__icon"><i class={icon} aria-hidden="true" /></span>
+            </button>
+        }
+    };
     html! {
-        <li data-closes="true">
-            <Link<Route> {to} classes="tm-menu__item">
-                <i class={icon} aria-hidden="true" />
-                <span>
-                    { text(i18n, notice) }
-                    <span class="tm-subtle tm-search__more"><Time at={notice.updated_at} is_relative=true /></span>
-                </span>
-            </Link<Route>>
+        <li class="tm-note">
+            <span data-closes="true">
+                <Link<Route> {to} classes="tm-menu__item">
+                    <i class={icon} aria-hidden="true" />
+                    <span>
+                        { &text }
+                        <span class="tm-subtle tm-search__more"><Time at={notice.updated_at} is_relative=true /></span>
+                    </span>
+                </Link<Route>>
+            </span>
+            { hide(Some(SNOOZE_HOURS), i18n.t("bell.snooze"), "fas fa-history") }
+            { hide(None, i18n.t("app.dismiss"), "fas fa-times") }
         </li>
     }
 }

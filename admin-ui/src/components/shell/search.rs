@@ -1,6 +1,7 @@
 //! The search in the masthead.
 
 use crate::api::{CallError, use_api};
+use crate::components::{Leaked, looks_secret};
 use crate::hooks::{AsyncState, use_debounced, use_id, use_remote};
 use crate::i18n::use_i18n;
 use crate::route::Route;
@@ -24,7 +25,10 @@ pub fn Search() -> Html {
     let api = use_api();
     let (text, is_open) = (use_state_eq(String::new), use_state_eq(|| false));
     let settled = use_debounced((*text).clone(), STILL_MS);
-    let found = use_remote(settled.trim().to_owned(), move |search| {
+    // A secret is never sent: its token is looked for by its hash.
+    let is_secret = looks_secret(&text);
+    let asked = if looks_secret(&settled) { String::new() } else { settled.trim().to_owned() };
+    let found = use_remote(asked, move |search| {
         let api = api.clone();
         async move { find(&api, search).await }
     });
@@ -82,7 +86,11 @@ pub fn Search() -> Html {
             </span>
             if is_shown {
                 <div class="tm-menu__panel pf-v6-c-menu tm-search__panel" id={panel} aria-live="polite">
-                    <Results text={text.trim().to_owned()} found={found.state} {on_choose} />
+                    if is_secret {
+                        <Leaked secret={(*text).clone()} {on_choose} />
+                    } else {
+                        <Results text={text.trim().to_owned()} found={found.state} {on_choose} />
+                    }
                 </div>
             }
         </div>

@@ -3,9 +3,10 @@
 use super::invite::Invite;
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, Button, CallErrorView, Column, CopyButton, DataTable, Pager, RoleLabel, Row, Time,
+    AsyncView, Button, CallErrorView, Column, CopyButton, DataTable, FormDialog, Pager, RoleLabel, Row,
+    Submission, Time,
 };
-use crate::hooks::{use_action, use_paged};
+use crate::hooks::{Action, setter, use_action, use_paged};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::toasts::{Tone, use_toast};
 use contract::Page as Items;
@@ -33,7 +34,7 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
     let (api, toast) = (use_api(), use_toast());
     let pending = {
         let api = api.clone();
-        use_paged((), move |(), cursor| {
+        use_paged("invitations", (), move |(), cursor| {
             let api = api.clone();
             async move {
                 let query = InvitationQuery {
@@ -45,7 +46,7 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
             }
         })
     };
-    let on_refresh = pending.remote.on_refresh.clone();
+    let (on_refresh, items) = (pending.remote.on_refresh.clone(), pending.items());
     let done = |text: fn(&I18n) -> AttrValue| {
         let (i18n, toast, on_refresh) = (i18n.clone(), toast.clone(), on_refresh.clone());
         Callback::from(move |_: InvitationView| {
@@ -54,7 +55,14 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
         })
     };
     let on_resent = done(|i18n| i18n.t("invitation.resent"));
-    let on_revoked = done(|i18n| i18n.t("invitation.revoked"));
+    let revoking = use_state_eq(|| None::<InvitationView>);
+    let on_revoked = {
+        let (on_done, revoking) = (done(|i18n| i18n.t("invitation.revoked")), revoking.setter());
+        Callback::from(move |invitation: InvitationView| {
+            revoking.set(None);
+            on_done.emit(invitation);
+        })
+    };
     let resend = {
         let api = api.clone();
         use_action(
@@ -72,11 +80,11 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
         },
         on_revoked,
     );
+    let (asked, on_ask) = (revoking.as_ref().cloned(), setter(&revoking));
+    let on_close = on_ask.reform(|()| None);
     let render = {
-        let (i18n, on_resend, on_revoke) = (i18n.clone(), resend.on_run.clone(), revoke.on_run.clone());
-        Callback::from(move |page: Rc<Items<InvitationView>>| {
-            table(&i18n, &page.items, &on_resend, &on_revoke)
-        })
+        let (i18n, on_resend, on_ask) = (i18n.clone(), resend.on_run.clone(), on_ask.reform(Some));
+        Callback::from(move |page: Rc<Items<InvitationView>>| table(&i18n, &page.items, &on_resend, &on_ask))
     };
     let on_invited = {
         let on_changed = props.on_changed.clone();
@@ -89,8 +97,19 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
         <Card>
             <CardTitle component="h2">{ i18n.t("invitation.pending") }</CardTitle>
             <CardBody>
-                if let Some(error) = resend.error.or(revoke.error) {
+                if let Some(error) = resend.error {
                     <CallErrorView {error} />
+                }
+                if let Some(invitation) = asked {
+                    <FormDialog
+                        label={i18n.t("tokens.revoke")}
+                        title={i18n.t("invitation.revoke")}
+                        submission={revoke_submission(&revoke, &invitation)}
+                        {on_close}
+                        is_danger=true
+                    >
+                        <p class="tm-address">{ i18n.fill("invitation.revoke-advice", &[("email", &invitation.email)]) }</p>
+                    </FormDialog>
                 }
                 <AsyncView<Items<InvitationView>>
                     state={pending.remote.state}
@@ -99,7 +118,7 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
                     is_empty={Callback::from(|page: Rc<Items<InvitationView>>| page.items.is_empty())}
                     empty={html! { <p class="tm-subtle">{ i18n.t("invitation.none") }</p> }}
                 />
-                <Pager number={pending.number} on_previous={pending.on_previous} on_next={pending.on_next} />
+                <Pager number={pending.number} {items} on_previous={pending.on_previous} on_next={pending.on_next} />
                 if props.is_inviting {
                     <Invite teams={Rc::clone(&props.teams)} on_close={props.on_close.clone()} {on_invited} />
                 }
@@ -108,11 +127,21 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
     }
 }
 
+fn revoke_submission(revoke: &Action<String>, invitation: &InvitationView) -> Submission {
+    let id = invitation.id.clone();
+    Submission {
+        is_busy: revoke.is_busy,
+        failure: revoke.error.clone(),
+        on_submit: revoke.on_run.reform(move |()| id.clone()),
+        ..Submission::default()
+    }
+}
+
 fn table(
     i18n: &I18n,
     items: &[InvitationView],
     on_resend: &Callback<String>,
-    on_revoke: &Callback<String>,
+    on_revoke: &Callback<InvitationView>,
 ) -> Html {
     let columns = [
         i18n.t("invitation.address"),
@@ -130,7 +159,7 @@ fn row(
     i18n: &I18n,
     item: &InvitationView,
     on_resend: &Callback<String>,
-    on_revoke: &Callback<String>,
+    on_revoke: &Callback<InvitationView>,
 ) -> Row {
     let teams =
         item.teams.iter().map(|team| html! { <RoleLabel role={team.role} team={team.team_name.clone()} /> });
@@ -139,10 +168,9 @@ fn row(
         Delivery::Due => i18n.t("invitation.due"),
         Delivery::Link => i18n.t("invitation.by-link"),
     };
-    let act = |on_act: &Callback<String>| {
-        let id = item.id.clone();
-        on_act.reform(move |_: MouseEvent| id.clone())
-    };
+    let (id, whole) = (item.id.clone(), item.clone());
+    let on_resend = on_resend.reform(move |_: MouseEvent| id.clone());
+    let on_revoke = on_revoke.reform(move |_: MouseEvent| whole.clone());
     let cells = vec![
         html! { <span class="tm-address">{ &item.email }</span> },
         html! { <span class="tm-labels">{ for teams }</span> },
@@ -156,9 +184,9 @@ fn row(
         },
         html! { <Time at={item.expires_at} is_end=true /> },
         html! {
-            <span class="tm-labels">
-                <Button variant={ButtonVariant::InlineLink} label={i18n.t("invitation.resend").to_string()} aria_label={format!("{} {}", i18n.t("invitation.resend"), item.email)} onclick={act(on_resend)} />
-                <Button variant={ButtonVariant::InlineLink} label={i18n.t("tokens.revoke").to_string()} aria_label={format!("{} {}", i18n.t("tokens.revoke"), item.email)} onclick={act(on_revoke)} />
+            <span class="tm-labels tm-snippets">
+                <Button variant={ButtonVariant::InlineLink} label={i18n.t("invitation.resend").to_string()} aria_label={format!("{} {}", i18n.t("invitation.resend"), item.email)} onclick={on_resend} />
+                <Button variant={ButtonVariant::InlineLink} label={i18n.t("tokens.revoke").to_string()} aria_label={format!("{} {}", i18n.t("tokens.revoke"), item.email)} onclick={on_revoke} />
             </span>
         },
     ];

@@ -33,7 +33,7 @@ pub fn UsersPage() -> Html {
     let (api, me) = (use_api(), use_me());
     let (filter, on_filter) = use_query::<Filter>();
     let asked = use_debounced(filter.clone(), STILL_MS);
-    let people = use_paged(asked, move |filter: Filter, cursor| {
+    let people = use_paged("pages", asked, move |filter: Filter, cursor| {
         let api = api.clone();
         async move {
             let search = Some(filter.search.trim().to_owned()).filter(|text| !text.is_empty());
@@ -53,7 +53,7 @@ pub fn UsersPage() -> Html {
         Callback::from(move |()| is_inviting.set(value))
     };
     let set_editing = setter(&editing);
-    let is_busy = people.remote.is_loading;
+    let (is_busy, items) = (people.remote.is_loading, people.items());
     let render = {
         let (i18n, me, set_editing) = (i18n.clone(), Rc::clone(&me), set_editing.clone());
         Callback::from(move |page: Rc<Items<PersonView>>| {
@@ -81,7 +81,7 @@ pub fn UsersPage() -> Html {
                 is_empty={Callback::from(|page: Rc<Items<PersonView>>| page.items.is_empty())}
                 empty={html! { <Empty title={i18n.t("users.none")} /> }}
             />
-            <Pager number={people.number} on_previous={people.on_previous} on_next={people.on_next} />
+            <Pager number={people.number} {items} on_previous={people.on_previous} on_next={people.on_next} />
             if assigns {
                 <div class="tm-below">
                     <Invitations teams={Rc::clone(&known_teams)} is_inviting={*is_inviting} on_close={set_inviting(false)} on_changed={on_changed.clone()} />

@@ -8,7 +8,7 @@ use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
 use crate::components::{AsyncView, Button, CopyButton, Page, Time};
 use crate::config::use_config;
-use crate::hooks::{use_remote, use_routes};
+use crate::hooks::{use_last_ready, use_remote, use_routes};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
@@ -66,12 +66,13 @@ pub fn RoutePage(props: &RoutePageProps) -> Html {
             }
         })
     };
+    let last = use_last_ready(&shown.state);
     let title = route.as_ref().map_or_else(|| i18n.t("route.title"), |route| route.name.clone().into());
     let parent = html! { <Link<Route> to={Route::Routes}>{ i18n.t("routes.title") }</Link<Route>> };
     html! {
         <Page {title} {parent} {actions}>
             <AsyncView<RouteView> state={shown.state} on_retry={shown.on_refresh.clone()} {render} />
-            if let Some(route) = route {
+            if let Some(route) = last {
                 if *is_editing {
                     <RouteForm route={Rc::clone(&route)} on_close={set(&is_editing, false)} on_changed={shown.on_refresh.clone()} />
                 }

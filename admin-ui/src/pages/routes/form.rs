@@ -89,7 +89,7 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
                 <Notice tone={Tone::Warning} title={i18n.t("credential.will-drop")} />
             }
             { labels(&i18n, &form) }
-            <details class="tm-details" open={has_settings || form.error_within("settings").is_some()}>
+            <details class="tm-details" open={has_settings}>
                 <summary>{ i18n.t("routes.more-settings") }</summary>
                 <div class="tm-form">
                     { behaviour(&i18n, &form) }

@@ -45,7 +45,7 @@ pub fn RoutesPage() -> Html {
     let asked = use_debounced(filter.clone(), STILL_MS);
     let routes = {
         let api = api.clone();
-        use_paged(asked, move |filter: Filter, cursor| {
+        use_paged("pages", asked, move |filter: Filter, cursor| {
             let api = api.clone();
             async move { api.request::<ListRoutes>().query(&filter.query(cursor)).send().await }
         })
@@ -70,7 +70,7 @@ pub fn RoutesPage() -> Html {
             />
         }
     };
-    let is_busy = routes.remote.is_loading;
+    let (is_busy, items) = (routes.remote.is_loading, routes.items());
     let on_tag = edit(&filter, &on_filter, |filter: &mut Filter, tag: String| filter.tag = Some(tag));
     let render = {
         let i18n = i18n.clone();
@@ -104,7 +104,7 @@ pub fn RoutesPage() -> Html {
                 is_empty={Callback::from(|page: Rc<Items<RouteView>>| page.items.is_empty())}
                 {empty}
             />
-            <Pager number={routes.number} on_previous={routes.on_previous} on_next={routes.on_next} />
+            <Pager number={routes.number} {items} on_previous={routes.on_previous} on_next={routes.on_next} />
             if *is_creating {
                 <RouteForm on_close={set_creating(false)} {on_changed} />
             }

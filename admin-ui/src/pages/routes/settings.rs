@@ -68,7 +68,7 @@ impl SettingsDraft {
         }
     }
 
-    /// What is set, in one line.
+    /// Everything that is set, in one line.
     pub fn text(&self, i18n: &I18n) -> String {
         let mut texts: Vec<AttrValue> = vec![];
         texts.extend(self.provider.map(|provider| provider_name(i18n, provider)));

@@ -7,7 +7,7 @@ use crate::components::{
     AsyncView, Avatar, Button, Column, DataTable, FormDialog, Page, RoleLabel, Row, ScopeLabel, Submission,
     Time, limits_list,
 };
-use crate::hooks::{use_action, use_remote};
+use crate::hooks::{use_action, use_last_ready, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
@@ -95,11 +95,12 @@ pub fn TeamPage(props: &TeamPageProps) -> Html {
     let parent = html! { <Link<Route> to={Route::Teams}>{ i18n.t("teams.title") }</Link<Route>> };
     let name = team.as_ref().map(|team| team.name.clone()).unwrap_or_default();
     let delete_label = i18n.t("teams.delete");
+    let last = use_last_ready(&shown.state).map(|shown| Rc::clone(&shown.0));
     html! {
         <Page {title} {parent} actions={actions.unwrap_or_default()}>
             <AsyncView<Shown> state={shown.state} on_retry={shown.on_refresh.clone()} {render} />
             if *is_editing {
-                if let Some(team) = team {
+                if let Some(team) = last {
                     <TeamForm {team} on_close={set(&is_editing, false)} on_changed={shown.on_refresh} />
                 }
             }

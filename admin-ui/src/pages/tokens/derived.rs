@@ -1,11 +1,11 @@
 //! How the holder of a token derives others from it: a command, and a node for n8n.
 
-use crate::components::{CopyButton, use_copy};
+use crate::components::{Button, CopyButton, use_copy};
 use crate::config::use_config;
 use crate::i18n::use_i18n;
 use crate::snippets;
 use contract::tokens::TokenView;
-use patternfly_yew::prelude::{Button, ButtonVariant, Card, CardBody, CardTitle};
+use patternfly_yew::prelude::{ButtonVariant, Card, CardBody, CardTitle};
 use std::rc::Rc;
 use yew::prelude::*;
 

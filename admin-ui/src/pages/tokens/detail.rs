@@ -13,7 +13,8 @@ use crate::components::{
 };
 use crate::format;
 use crate::hooks::{
-    Action, setter, team_name, use_action, use_interval_while_visible, use_remote, use_routes, use_teams,
+    Action, setter, team_name, use_action, use_interval_while_visible, use_last_ready, use_remote,
+    use_routes, use_teams,
 };
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
@@ -30,9 +31,10 @@ use contract::{Page as Items, Propagation};
 use domain::access::record::TokenState;
 use domain::time::HOUR_MS;
 use patternfly_yew::prelude::{
-    Breakpoint, ButtonVariant, Card, CardBody, CardTitle, DescriptionGroup, DescriptionList,
-    DescriptionListMode, Label, WithBreakpointExt,
+    Breakpoint, ButtonVariant, Card, CardBody, CardTitle, Color, DescriptionGroup, DescriptionList,
+    DescriptionListMode, Icon, Label, WithBreakpointExt,
 };
+use serde::Deserialize;
 use std::rc::Rc;
 use yew::prelude::*;
 use yew_router::prelude::*;
@@ -51,8 +53,17 @@ async fn read(api: &Api, id: &str) -> Result<Shown, CallError> {
     Ok((Rc::new(token), secrets, limits))
 }
 
+/// The part of the address after the question mark.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+struct Asked {
+    /// The dialog to open at once.
+    #[serde(default)]
+    act: Option<Open>,
+}
+
 /// The dialog that is open.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 enum Open {
     Edit,
     Rotate,
@@ -74,7 +85,16 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         })
     };
     let (routes, teams) = (use_routes(), use_teams());
+    let asked = use_location().and_then(|location| location.query::<Asked>().ok()).unwrap_or_default();
     let open = use_state_eq(|| None::<Open>);
+    {
+        let open = open.setter();
+        use_effect_with((props.id.clone(), asked), move |(_, asked)| {
+            if asked.act.is_some() {
+                open.set(asked.act);
+            }
+        });
+    }
     let on_refresh = shown.on_refresh.clone();
     // During the grace of an old secret, the page shows live which secrets are still in use.
     let is_followed = open.is_none() && shown.state.ready().is_some_and(|shown| has_grace(&shown.1.items));
@@ -108,17 +128,19 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         Callback::from(move |shown: Rc<Shown>| {
             html! {
                 <div class="tm-stack">
-                    { summary(&i18n, &shown.0, &routes, &teams_known) }
+                    { summary(&i18n, shown.as_ref(), &routes, &teams_known) }
                     { limits(&i18n, &shown.2) }
                     { secrets(&i18n, &shown.1.items) }
                     <Derived token={Rc::clone(&shown.0)} />
                     if is_ready {
-                        <Tester token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} cap={cap.clone()} />
+                        <Tester token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} cap={cap.clone()} limits={shown.2.clone()} />
                     }
                 </div>
             }
         })
     };
+    let token = use_last_ready(&shown.state).map(|shown| Rc::clone(&shown.0));
+    let token = token.filter(|token| may_change(&me, token) && token.state != TokenState::Revoked);
     let dialog = token.zip(*open).map(|(token, open)| {
         let (routes, on_close, on_changed) =
             (Rc::clone(&known_routes), on_open.reform(|()| None), on_refresh.clone());
@@ -228,7 +250,26 @@ fn routes_and_teams_are_ready(routes: &[RouteView], teams: bool) -> bool {
     !routes.is_empty() && teams
 }
 
-fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView], teams: &[TeamView]) -> Html {
+/// The state, and until when a budget that is used up refuses calls.
+fn state(i18n: &I18n, token: &TokenView, limits: &TokenLimits) -> Html {
+    let standing = Standing::of(token, clock::now());
+    let uses = limits.uses.iter().chain(&limits.team_uses).flatten();
+    let over = uses
+        .filter(|one| one.kind.measure().is_budget() && one.refuses(true))
+        .max_by_key(|one| one.resets_at);
+    let over = over.filter(|_| matches!(standing, Standing::Active | Standing::EndsSoon));
+    html! {
+        <span class="tm-labels">
+            <StandingLabel {standing} />
+            if let Some(over) = over {
+                <Label label={i18n.fill("standing.over-budget", &[("when", &format::date_time(i18n, over.resets_at))]).to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true />
+            }
+        </span>
+    }
+}
+
+fn summary(i18n: &I18n, shown: &Shown, routes: &[RouteView], teams: &[TeamView]) -> Html {
+    let (token, _, limits) = shown;
     let scopes = token.scopes.iter().map(|scope| {
         html! { <ScopeLabel scope={name_of(scope, routes)} is_stale={!routes.is_empty() && is_stale(scope, routes)} /> }
     });
@@ -239,7 +280,7 @@ fn summary(i18n: &I18n, token: &TokenView, routes: &[RouteView], teams: &[TeamVi
             <CardBody>
                 <DescriptionList mode={[DescriptionListMode::Horizontal.on(Breakpoint::Medium)]}>
                     <DescriptionGroup term={i18n.t("token.state")}>
-                        <StandingLabel standing={Standing::of(token, clock::now())} />
+                        { state(i18n, token, limits) }
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.team")}>
                         <span title={token.team_id.to_string()}>

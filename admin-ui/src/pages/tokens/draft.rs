@@ -107,6 +107,11 @@ pub const FIELDS: &[DraftField<Draft>] = &[
         take: |draft, from| draft.limits.clone_from(&from.limits),
     },
     DraftField {
+        label: |i18n| i18n.t("token.may-derive"),
+        text: |i18n, draft| switch(i18n, draft.may_derive),
+        take: |draft, from| draft.may_derive = from.may_derive,
+    },
+    DraftField {
         label: |i18n| i18n.t("token.faults"),
         text: |i18n, draft| switch(i18n, draft.injects_faults),
         take: |draft, from| draft.injects_faults = from.injects_faults,

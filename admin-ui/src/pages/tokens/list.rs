@@ -51,7 +51,7 @@ pub fn TokensPage() -> Html {
     let me = use_me();
     let (filter, on_filter) = use_query::<Filter>();
     let asked = use_debounced(filter.clone(), STILL_MS);
-    let tokens = use_paged(asked, move |filter: Filter, cursor| {
+    let tokens = use_paged("pages", asked, move |filter: Filter, cursor| {
         let api = api.clone();
         async move { api.request::<ListTokens>().query(&filter.query(cursor)).send().await }
     });
@@ -91,6 +91,7 @@ pub fn TokensPage() -> Html {
             <Empty title={i18n.t("tokens.none")}>{ i18n.t("tokens.none-advice") }</Empty>
         }
     };
+    let items = tokens.items();
     let Remote { state, on_refresh, .. } = tokens.remote.clone();
     let on_created = on_refresh.clone();
     html! {
@@ -105,7 +106,7 @@ pub fn TokensPage() -> Html {
                 is_empty={Callback::from(|page: Rc<Items<TokenView>>| page.items.is_empty())}
                 {empty}
             />
-            <Pager number={tokens.number} on_previous={tokens.on_previous} on_next={tokens.on_next} />
+            <Pager number={tokens.number} {items} on_previous={tokens.on_previous} on_next={tokens.on_next} />
             if *is_creating {
                 <CreateToken
                     routes={routes.state.ready().cloned().unwrap_or_default()}

@@ -3,6 +3,7 @@
 use crate::components::{Button, CopyButton, Dialog, Notice, opened};
 use crate::config::use_config;
 use crate::i18n::use_i18n;
+use crate::pages::routes::{known_example, plain_example};
 use crate::snippets;
 use crate::state::toasts::{Tone, saved, use_toast};
 use contract::routes::RouteView;
@@ -69,9 +70,11 @@ pub fn Reveal(props: &RevealProps) -> Html {
     let token = AttrValue::from(props.created.token.clone().unwrap_or_default());
     let route = opened(&props.created.view.scopes, &props.routes).first().map(|(route, _)| *route);
     let path = route.map_or("/api/…", |route| route.path.as_str());
-    let method = route.and_then(|route| route.methods.first()).map_or("GET", String::as_str);
-    let url = format!("{}{path}", config.gateway);
-    let command = AttrValue::from(snippets::curl(method, &url, &token));
+    let example = route.map(|route| known_example(route).unwrap_or_else(|| plain_example(route)));
+    let example = example.unwrap_or_else(|| snippets::Example { method: "GET".into(), ..Default::default() });
+    let address = format!("{}{path}", config.gateway);
+    let command = AttrValue::from(snippets::curl(&example, &address, &token));
+    let url = format!("{address}{}", example.path);
     let footer = html! {
         <>
             <div class="tm-dialog__alert">

@@ -3,9 +3,13 @@
 
 use crate::api::use_api;
 use crate::clock;
-use crate::components::{Button, CallErrorView, SelectField, TextField, edit, filled, name_of};
+use crate::components::{
+    Button, CallErrorView, SelectField, TextField, edit, filled, limit_label, name_of, shown,
+};
+use crate::format;
 use crate::hooks::{rule_of, setter, use_action};
 use crate::i18n::{I18n, use_i18n};
+use contract::limits::TokenLimits;
 use contract::routes::RouteView;
 use contract::tokens::{ExplainRequest, ExplainToken, Explanation, TokenView};
 use domain::access::network;
@@ -15,7 +19,7 @@ use domain::access::scope::{Scope, cap_to_check, within_cap};
 use domain::access::{Call, Denial, Step, StepResult, explain};
 use domain::id::TokenId;
 use domain::limit::Limits;
-use domain::limit::ledger::Zone;
+use domain::limit::ledger::{LimitUse, Zone};
 use domain::problem::Invalid;
 use domain::route::RouteTable;
 use ipnet::IpNet;
@@ -31,6 +35,7 @@ pub struct TesterProps {
     pub token: Rc<TokenView>,
     pub routes: Rc<Vec<RouteView>>,
     pub cap: Option<Vec<String>>,
+    pub limits: TokenLimits,
 }
 
 /// Asks whether the token may make a call, and shows each step of the decision.
@@ -57,7 +62,7 @@ pub fn Tester(props: &TesterProps) -> Html {
                     unreadable={decided.as_ref().err().copied()}
                 />
                 if let Ok(steps) = &decided {
-                    <Steps steps={steps.clone()} />
+                    <Steps steps={steps.clone()} uses={uses_of(&props.limits)} costs={costs(&props.routes, &request.path)} />
                 }
                 <ServerAnswer id={props.token.id.clone()} routes={Rc::clone(&props.routes)} {request} steps={decided.ok()} />
             </CardBody>
@@ -168,9 +173,26 @@ fn ServerAnswer(props: &ServerAnswerProps) -> Html {
     }
 }
 
+/// The limits that are counted, of the token and of its team.
+fn uses_of(limits: &TokenLimits) -> Vec<LimitUse> {
+    limits.uses.iter().chain(&limits.team_uses).flatten().copied().collect()
+}
+
+/// Whether a call may cost something, as calls of AI vendors do. If the upstream cannot be seen, it may.
+fn costs(routes: &[RouteView], path: &str) -> bool {
+    let rules = routes.iter().filter(|view| view.enabled).filter_map(rule_of);
+    let table = RouteTable::new(rules, false, 0);
+    let id = RequestPath::parse(path).and_then(|path| table.find(&path).map(|rule| rule.id.clone()));
+    let upstream =
+        routes.iter().find(|route| Some(&route.id) == id.as_ref()).and_then(|route| route.upstream.as_ref());
+    upstream.is_none_or(|upstream| upstream.settings.ai.is_some())
+}
+
 #[derive(Clone, Debug, PartialEq, Properties)]
 struct StepsProps {
     steps: Vec<StepResult>,
+    uses: Vec<LimitUse>,
+    costs: bool,
 }
 
 /// Each step, and the verdict.
@@ -178,6 +200,31 @@ struct StepsProps {
 fn Steps(props: &StepsProps) -> Html {
     let i18n = use_i18n();
     let denial = props.steps.iter().find_map(|step| step.denial);
+    let limited = props.uses.iter().find(|one| one.refuses(props.costs));
+    let refusal = denial.map(Denial::error).or_else(|| limited.map(|one| one.kind.measure().error()));
+    let limits = props.uses.iter().map(|one| {
+        let is_refused = one.refuses(props.costs);
+        let (class, icon) = if is_refused {
+            ("tm-step tm-step--denied", "fas fa-times-circle")
+        } else {
+            ("tm-step tm-step--passed", "fas fa-check-circle")
+        };
+        let when = format::relative(&i18n, one.resets_at);
+        let [left, limit] = [one.remaining(), one.limit].map(|value| shown(&i18n, value, one.kind));
+        html! {
+            <li {class}>
+                <i class={icon} aria-hidden="true" />
+                <span class="tm-step__name">{ limit_label(&i18n, one.kind) }</span>
+                <span>
+                    if is_refused {
+                        { i18n.fill("limit.used-up", &[("limit", &limit), ("when", &when)]) }
+                    } else {
+                        { i18n.fill("limit.left", &[("left", &left), ("limit", &limit)]) }
+                    }
+                </span>
+            </li>
+        }
+    });
     let items = props.steps.iter().map(|step| {
         let (class, icon, verdict) = match step.denial {
             None => ("tm-step tm-step--passed", "fas fa-check-circle", i18n.t("tester.passed")),
@@ -194,15 +241,15 @@ fn Steps(props: &StepsProps) -> Html {
     html! {
         <div aria-live="polite">
             <p class="tm-verdict">
-                if let Some(denial) = denial {
+                if let Some(error) = refusal {
                     <Label label={i18n.t("tester.denied").to_string()} color={Color::Red} icon={Icon::TimesCircle} />
                     { " " }
-                    { i18n.fill("tester.would-answer", &[("status", &denial.error().status().to_string()), ("error", denial.error().error())]) }
+                    { i18n.fill("tester.would-answer", &[("status", &error.status().to_string()), ("error", error.error())]) }
                 } else {
                     <Label label={i18n.t("tester.allowed").to_string()} color={Color::Green} icon={Icon::CheckCircle} />
                 }
             </p>
-            <ol class="tm-steps" role="list">{ for items }</ol>
+            <ol class="tm-steps" role="list">{ for items }{ for limits }</ol>
         </div>
     }
 }

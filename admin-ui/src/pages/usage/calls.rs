@@ -2,18 +2,21 @@
 
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, Button, CallErrorView, Column, DataTable, Pager, Row, Select, StatusLabel,
+    AsyncView, Button, CallErrorView, Column, DataTable, Pager, Row, SearchField, Select, StatusLabel, edit,
+    filled,
 };
 use crate::download;
 use crate::format;
-use crate::hooks::{setter, use_action, use_interval_while_visible, use_paged};
+use crate::hooks::{use_action, use_debounced, use_interval_while_visible, use_paged, use_part_of_query};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use contract::Page as Items;
 use contract::usage::{CallView, EventQuery, ExportEvents, ListEvents, StatusClass};
 use domain::id::{RouteId, TokenId};
 use domain::time::to_rfc3339;
+use domain::usage::outcome::Outcome;
 use patternfly_yew::prelude::*;
+use serde::{Deserialize, Serialize};
 use std::rc::Rc;
 use yew::prelude::*;
 use yew_router::prelude::*;
@@ -30,20 +33,47 @@ pub struct CallsProps {
     pub route_id: Option<RouteId>,
 }
 
+/// The filter in the address, beside the page's own.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct CallFilter {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<StatusClass>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    outcome: Option<Outcome>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    method: Option<String>,
+    /// Beginning of the path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    call: Option<String>,
+}
+
 /// The calls that are asked for.
 #[derive(Clone, PartialEq)]
 struct Asked {
     token_id: Option<TokenId>,
     route_id: Option<RouteId>,
-    status: Option<StatusClass>,
+    filter: CallFilter,
 }
 
 impl Asked {
     fn query(self, cursor: Option<String>, limit: Option<u32>) -> EventQuery {
-        let Self { token_id, route_id, status } = self;
-        EventQuery { token_id, route_id, status, limit, cursor, ..EventQuery::default() }
+        let Self { token_id, route_id, filter: CallFilter { status, outcome, method, call } } = self;
+        EventQuery {
+            token_id,
+            route_id,
+            status,
+            outcome,
+            method,
+            path: call,
+            limit,
+            cursor,
+            ..EventQuery::default()
+        }
     }
 }
+
+const METHODS: [&str; 7] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"];
+const STILL_MS: u32 = 250;
 
 const CLASSES: [(StatusClass, &str); 4] = [
     (StatusClass::Success, "2xx"),
@@ -57,12 +87,13 @@ const CLASSES: [(StatusClass, &str); 4] = [
 pub fn Calls(props: &CallsProps) -> Html {
     let i18n = use_i18n();
     let api = use_api();
-    let status = use_state_eq(|| None::<StatusClass>);
+    let (filter, on_filter) = use_part_of_query::<CallFilter>();
+    let settled = use_debounced(filter.clone(), STILL_MS);
     let is_followed = use_state_eq(|| false);
-    let asked = Asked { token_id: props.token_id.clone(), route_id: props.route_id.clone(), status: *status };
+    let asked = Asked { token_id: props.token_id.clone(), route_id: props.route_id.clone(), filter: settled };
     let calls = {
         let api = api.clone();
-        use_paged(asked.clone(), move |asked: Asked, cursor| {
+        use_paged("pages", asked.clone(), move |asked: Asked, cursor| {
             let (api, query) = (api.clone(), asked.query(cursor, Some(SHOWN)));
             async move {
                 let page = api.request::<ListEvents>().query(&query).send().await?;
@@ -87,13 +118,12 @@ pub fn Calls(props: &CallsProps) -> Html {
         },
         Callback::from(|text: String| download::save_file("calls.csv", "text/csv", &text)),
     );
-    let on_status = setter(&status);
     let on_follow = {
         let is_followed = is_followed.clone();
         Callback::from(move |()| is_followed.set(!*is_followed))
     };
     // The API searches a limited number of calls at a time.
-    let goes_on = calls.on_next.is_some();
+    let (goes_on, items) = (calls.on_next.is_some(), calls.items());
     let is_busy = calls.remote.is_loading && !*is_followed;
     let render = {
         let i18n = i18n.clone();
@@ -108,7 +138,7 @@ pub fn Calls(props: &CallsProps) -> Html {
             <CardTitle component="h2">{ i18n.t("calls.title") }</CardTitle>
             <CardBody>
                 <div class="tm-toolbar">
-                    <StatusFilter status={*status} on_change={on_status} />
+                    <Filters {filter} {on_filter} />
                     <div class="tm-toolbar__end">
                         if *is_followed {
                             <span class="tm-live" role="status">{ i18n.t("calls.live") }</span>
@@ -129,29 +159,54 @@ pub fn Calls(props: &CallsProps) -> Html {
                     is_empty={Callback::from(|page: Rc<Items<CallView>>| page.items.is_empty())}
                     empty={html! { <p class="tm-subtle">{ if goes_on { i18n.t("calls.none-yet") } else { i18n.t("calls.none") } }</p> }}
                 />
-                <Pager number={calls.number} on_previous={calls.on_previous} on_next={calls.on_next} />
+                <Pager number={calls.number} {items} limit={SHOWN} on_previous={calls.on_previous} on_next={calls.on_next} />
             </CardBody>
         </Card>
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
-struct StatusFilterProps {
-    status: Option<StatusClass>,
-    on_change: Callback<Option<StatusClass>>,
+struct FiltersProps {
+    filter: CallFilter,
+    on_filter: Callback<CallFilter>,
 }
 
-/// The class of status that is shown.
+/// Status, outcome, method and path.
 #[component]
-fn StatusFilter(props: &StatusFilterProps) -> Html {
+fn Filters(props: &FiltersProps) -> Html {
     let i18n = use_i18n();
-    let mut options = vec![(AttrValue::Static(""), i18n.t("calls.any-status"))];
-    options.extend(CLASSES.map(|(_, name)| (AttrValue::Static(name), AttrValue::Static(name))));
-    let chosen = CLASSES.iter().find(|(class, _)| Some(*class) == props.status).map_or("", |(_, name)| *name);
-    let on_change = props
-        .on_change
-        .reform(|name: String| CLASSES.iter().find(|(_, other)| *other == name).map(|(class, _)| *class));
-    html! { <Select label={i18n.t("calls.status")} {options} value={chosen} {on_change} /> }
+    let FiltersProps { filter, on_filter } = props;
+    let any = |text: AttrValue| vec![(AttrValue::Static(""), text)];
+    let mut statuses = any(i18n.t("calls.any-status"));
+    statuses.extend(CLASSES.map(|(_, name)| (AttrValue::Static(name), AttrValue::Static(name))));
+    let status =
+        CLASSES.iter().find(|(class, _)| Some(*class) == filter.status).map_or("", |(_, name)| *name);
+    let on_status = edit(filter, on_filter, |filter: &mut CallFilter, name: String| {
+        filter.status = CLASSES.iter().find(|(_, other)| *other == name).map(|(class, _)| *class);
+    });
+    let mut outcomes = any(i18n.t("calls.any-outcome"));
+    outcomes.extend(
+        Outcome::ALL
+            .iter()
+            .map(|outcome| (AttrValue::Static(outcome.as_str()), i18n.outcome(outcome.as_str()))),
+    );
+    let on_outcome = edit(filter, on_filter, |filter: &mut CallFilter, name: String| {
+        filter.outcome = Outcome::ALL.iter().find(|outcome| outcome.as_str() == name).copied();
+    });
+    let mut methods = any(i18n.t("calls.any-method"));
+    methods.extend(METHODS.map(|method| (AttrValue::Static(method), AttrValue::Static(method))));
+    let on_method =
+        edit(filter, on_filter, |filter: &mut CallFilter, name: String| filter.method = filled(&name));
+    let on_call =
+        edit(filter, on_filter, |filter: &mut CallFilter, text: String| filter.call = filled(&text));
+    html! {
+        <>
+            <Select label={i18n.t("calls.status")} options={statuses} value={status} on_change={on_status} />
+            <Select label={i18n.t("calls.outcome")} options={outcomes} value={filter.outcome.map_or("", Outcome::as_str)} on_change={on_outcome} />
+            <Select label={i18n.t("tester.method")} options={methods} value={filter.method.clone().unwrap_or_default()} on_change={on_method} />
+            <SearchField label={i18n.t("calls.path")} value={filter.call.clone().unwrap_or_default()} on_change={on_call} />
+        </>
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]

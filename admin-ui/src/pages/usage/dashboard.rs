@@ -7,12 +7,13 @@ use crate::components::{
     AsyncView, Chart, Column, DataTable, Page, Range, RangePicker, Series, Time, over_time, shares,
 };
 use crate::format;
-use crate::hooks::{use_interval_while_visible, use_query, use_remote};
+use crate::hooks::{team_name, use_interval_while_visible, use_query, use_remote, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use crate::pages::audit::action_name;
 use crate::route::Route;
 use contract::audit::AuditEntry;
 use contract::dashboard::{Expiring, GetOverview, Overview, OverviewQuery};
+use contract::teams::TeamView;
 use domain::time::{DAY_MS, UnixMs, bucket_start};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
@@ -28,6 +29,7 @@ pub fn DashboardPage() -> Html {
     let i18n = use_i18n();
     let api = use_api();
     let (range, on_range) = use_query::<Range>();
+    let teams = use_teams();
     let overview = use_remote(range.clone(), move |range: Range| {
         let api = api.clone();
         async move {
@@ -37,8 +39,8 @@ pub fn DashboardPage() -> Html {
     });
     use_interval_while_visible(super::REFRESH_MS, overview.on_refresh.clone());
     let render = {
-        let i18n = i18n.clone();
-        Callback::from(move |overview: Rc<Overview>| ready(&i18n, &overview))
+        let (i18n, teams) = (i18n.clone(), teams.state.ready().cloned().unwrap_or_default());
+        Callback::from(move |overview: Rc<Overview>| ready(&i18n, &overview, &teams))
     };
     let actions = html! { <div class="tm-toolbar"><RangePicker {range} on_change={on_range} has_interval=false /></div> };
     html! {
@@ -48,7 +50,7 @@ pub fn DashboardPage() -> Html {
     }
 }
 
-fn ready(i18n: &I18n, overview: &Overview) -> Html {
+fn ready(i18n: &I18n, overview: &Overview, teams: &[TeamView]) -> Html {
     let counts = &overview.counts;
     let count = |title: AttrValue, count: u32| card(title, format::number(i18n, u64::from(count)), None);
     html! {
@@ -68,7 +70,7 @@ fn ready(i18n: &I18n, overview: &Overview) -> Html {
             { tokens_table(i18n, i18n.t("usage.busiest-tokens"), &overview.busiest_tokens) }
             { routes_table(i18n, i18n.t("usage.busiest-routes"), &overview.busiest_routes) }
             <div class="tm-halves">
-                { expiring(i18n, &overview.expiring) }
+                { expiring(i18n, &overview.expiring, teams) }
                 { changes(i18n, &overview.recent_changes) }
             </div>
         </div>
@@ -119,12 +121,16 @@ fn by_team(i18n: &I18n, overview: &Overview) -> Html {
     panel(title, teams.is_empty(), i18n.t("tokens.none"), chart)
 }
 
-fn expiring(i18n: &I18n, tokens: &[Expiring]) -> Html {
+fn expiring(i18n: &I18n, tokens: &[Expiring], teams: &[TeamView]) -> Html {
     let columns = [i18n.t("token.title"), i18n.t("token.team"), i18n.t("token.expires")].map(Column::new);
     let row = |token: &Expiring| {
         let cells = vec![
-            html! { <Link<Route> to={Route::Token { id: token.id.to_string() }}>{ &token.name }</Link<Route>> },
-            html! { token.team_id.to_string() },
+            html! {
+                <span class="tm-clip" title={token.name.clone()}>
+                    <Link<Route> to={Route::Token { id: token.id.to_string() }}>{ &token.name }</Link<Route>>
+                </span>
+            },
+            html! { <span title={token.team_id.to_string()}>{ team_name(teams, &token.team_id) }</span> },
             html! { <Time at={token.expires_at} is_end=true /> },
         ];
         (token.id.to_string(), cells)

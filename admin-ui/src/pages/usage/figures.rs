@@ -122,7 +122,11 @@ pub fn cells(i18n: &I18n, figures: &Figures) -> Vec<Html> {
 
 pub fn token_link(token: &TokenUsage) -> Html {
     let name = token.name.clone().unwrap_or_else(|| token.token_id.to_string());
-    html! { <Link<Route> to={Route::TokenUsage { id: token.token_id.to_string() }}>{ name }</Link<Route>> }
+    html! {
+        <span class="tm-clip" title={name.clone()}>
+            <Link<Route> to={Route::TokenUsage { id: token.token_id.to_string() }}>{ name }</Link<Route>>
+        </span>
+    }
 }
 
 pub fn route_name(i18n: &I18n, route: &RouteUsage) -> String {
@@ -138,7 +142,11 @@ pub fn route_link(i18n: &I18n, route: &RouteUsage) -> Html {
     match &route.path {
         Some(path) => {
             let query = OfPath { path: path.clone() };
-            html! { <Link<Route, OfPath> to={Route::RouteUsage} {query}>{ name }</Link<Route, OfPath>> }
+            html! {
+                <span class="tm-clip" title={name.clone()}>
+                    <Link<Route, OfPath> to={Route::RouteUsage} {query}>{ name }</Link<Route, OfPath>>
+                </span>
+            }
         }
         None => html! { name },
     }
@@ -187,7 +195,7 @@ fn filled(
     to: UnixMs,
     next: impl Fn(UnixMs) -> UnixMs,
 ) -> Vec<(UnixMs, Figures)> {
-    /// As many as the API gives.
+    /// The most intervals that the API gives.
     const MOST: usize = 600;
     let mut known = known.iter().peekable();
     let starts = std::iter::successors(Some(from), |at| Some(next(*at))).take_while(|at| *at < to).take(MOST);

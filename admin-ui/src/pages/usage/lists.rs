@@ -54,7 +54,7 @@ pub fn TokenUsageListPage() -> Html {
     let api = use_api();
     let (filter, on_filter) = use_query::<Filter>();
     let asked = use_debounced(filter.clone(), STILL_MS);
-    let tokens = use_paged(asked, move |filter: Filter, cursor| {
+    let tokens = use_paged("pages", asked, move |filter: Filter, cursor| {
         let api = api.clone();
         async move { api.request::<ListTokenUsage>().query(&filter.query(cursor)).send().await }
     });
@@ -82,7 +82,7 @@ pub fn RouteUsageListPage() -> Html {
     let api = use_api();
     let (filter, on_filter) = use_query::<Filter>();
     let asked = use_debounced(filter.clone(), STILL_MS);
-    let routes = use_paged(asked, move |filter: Filter, cursor| {
+    let routes = use_paged("pages", asked, move |filter: Filter, cursor| {
         let api = api.clone();
         async move { api.request::<ListRouteUsage>().query(&filter.query(cursor)).send().await }
     });
@@ -121,6 +121,7 @@ fn list<T: Clone + PartialEq + 'static>(
     all.extend(columns(i18n));
     all.push(Column::new(i18n.t("token.last-used")));
     let is_busy = paged.remote.is_loading;
+    let items = paged.items();
     let render = Callback::from(move |page: Rc<Items<T>>| {
         let rows: Vec<Row> = page.items.iter().map(|item| to_row.emit(item.clone())).collect();
         html! { <DataTable label={label.clone()} columns={all.clone()} {rows} {is_busy} /> }
@@ -133,7 +134,7 @@ fn list<T: Clone + PartialEq + 'static>(
                 {render}
                 is_empty={Callback::from(|page: Rc<Items<T>>| page.items.is_empty())}
             />
-            <Pager number={paged.number} on_previous={paged.on_previous} on_next={paged.on_next} />
+            <Pager number={paged.number} {items} on_previous={paged.on_previous} on_next={paged.on_next} />
         </>
     }
 }

@@ -1,0 +1,110 @@
+//! The token that a leaked secret belongs to. The secret is hashed here, and only its hash is sent.
+
+use super::{Standing, StandingLabel};
+use crate::api::use_api;
+use crate::clock;
+use crate::hooks::{AsyncState, use_remote};
+use crate::i18n::use_i18n;
+use crate::route::Route;
+use crate::state::session::{can, use_me};
+use contract::tokens::{FindToken, FindTokenRequest, TokenView};
+use domain::people::role::{Action, Subject};
+use domain::token::TokenHash;
+use serde::Serialize;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+/// The part of a secret that is shown everywhere, and may be sent.
+const HINT_CHARS: usize = 12;
+/// Secrets of the earlier system have no sign of their own; no name of a thing is as long without a space.
+const LEGACY_CHARS: usize = 24;
+
+/// Whether a text that is searched for may be a secret, which must not get into a URL.
+pub fn looks_secret(text: &str) -> bool {
+    let text = text.trim();
+    if text.starts_with("ntk_") {
+        return text.len() > HINT_CHARS;
+    }
+    let is_id = ["tok_", "rte_", "req_", "user_"].iter().any(|prefix| text.starts_with(prefix));
+    let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let has_digit = text.bytes().any(|b| b.is_ascii_digit());
+    !is_id && is_word && has_digit && text.len() >= LEGACY_CHARS
+}
+
+/// The query that opens a dialog of a token's page.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+struct Act {
+    act: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+pub struct LeakedProps {
+    pub secret: AttrValue,
+    #[prop_or_default]
+    pub on_choose: Callback<()>,
+}
+
+/// Finds the token, and offers to revoke or rotate it.
+#[component]
+pub fn Leaked(props: &LeakedProps) -> Html {
+    let i18n = use_i18n();
+    let (api, me) = (use_api(), use_me());
+    let found = use_remote(TokenHash::of(props.secret.trim()), move |hash| {
+        let api = api.clone();
+        async move { api.request::<FindToken>().body(&FindTokenRequest { hash }).send().await }
+    });
+    let note = |text: AttrValue| html! { <p class="tm-search__note">{ text }</p> };
+    let token: &TokenView = match &found.state {
+        AsyncState::Loading => return note(i18n.t("async.loading")),
+        AsyncState::Failed(_) => return note(i18n.t("search.failed")),
+        AsyncState::Ready(found) => match &found.token {
+            None => return note(i18n.t("leaked.none")),
+            Some(token) => token,
+        },
+    };
+    let may_change = can(&me, Action::ChangeToken, Subject::owned(&token.team_id, token.created_by.as_ref()));
+    let to = Route::Token { id: token.id.to_string() };
+    let link = |act: &'static str, text: AttrValue, style: &'static str| {
+        let query = Some(Act { act });
+        html! { <Link<Route, Act> to={to.clone()} {query} classes={classes!("pf-v6-c-button", "pf-m-small", style)}>{ text }</Link<Route, Act>> }
+    };
+    html! {
+        <div class="tm-search__note" onclick={props.on_choose.reform(|_: MouseEvent| ())}>
+            <p>
+                { i18n.t("leaked.found") }{ " " }
+                <Link<Route> to={to.clone()}>{ &token.name }</Link<Route>>{ " " }
+                <StandingLabel standing={Standing::of(token, clock::now())} />
+            </p>
+            if may_change && Standing::of(token, clock::now()) != Standing::Revoked {
+                <p class="tm-labels">
+                    { link("revoke", i18n.t("tokens.revoke"), "pf-m-danger") }
+                    { link("rotate", i18n.t("tokens.rotate"), "pf-m-secondary") }
+                </p>
+            }
+        </div>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_told_from_names_ids_and_hints() {
+        // Written out, it would look like a secret in the tree.
+        let whole = format!(" ntk_{} ", "0123456789".repeat(5));
+        for secret in ["ntk_NS517D93ab", &whole, "4f0c1b9a77e24d5a9b1c33d0e8f7a6b5"] {
+            assert!(looks_secret(secret), "{secret}");
+        }
+        let n = "n".repeat(255);
+        for text in [
+            "ntk_NS517D93",
+            "Daily digest",
+            "tok_0123456789abcdefghijklmn",
+            "/api/openai/v1/chat/completions/1",
+            &n,
+        ] {
+            assert!(!looks_secret(text), "{text}");
+        }
+    }
+}
