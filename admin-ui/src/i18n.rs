@@ -209,7 +209,7 @@ mod tests {
         let english = I18n::new(Language::English);
         assert_eq!(english.problem(&pending).as_str(), "2 pending for 10 s");
         let note = ImportNote::ScopeLeftOut { scope: "\"a b\"".to_owned(), why: InvalidScope::Length }.into();
-        assert_eq!(chinese.problem(&note).as_str(), "略過範圍 \"a b\"：範圍必須為 1 到 300 個字元");
+        assert_eq!(chinese.problem(&note).as_str(), "略過權限範圍 \"a b\"：權限範圍必須為 1 到 300 個字元");
         assert_eq!(english.problem(&note).as_str(), "scope \"a b\" left out: a scope is 1 to 300 characters");
     }
 
