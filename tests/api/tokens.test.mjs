@@ -472,7 +472,7 @@ test("200: a secret's hash finds its token for those who may see it, and the sea
   assert.equal((await find("manager", hash)).token.id, made.id);
   assert.deepEqual(await find("manager", "0".repeat(64)), { token: null });
   const { status, body } = await as(system, "manager", "POST", "/api/tokens/find", { hash: made.token });
-  assert.deepEqual([status, body.details[0].field], [400, "hash"]);
+  assert.deepEqual([status, body.details[0].field], [422, "hash"]);
   assert.ok(!JSON.stringify(body).includes(made.token), "what was sent is not repeated");
   for (const text of [made.id, made.token.slice(0, 12), made.token.slice(0, 8)]) {
     for (const sort of ["name", "-name", "created_at", "-created_at"]) {

@@ -217,7 +217,7 @@ test("a notification can be hidden by one person, for some hours or until it is 
     opened_at: { opened_at: -1 },
   })) {
     const { status, body } = await hide(more);
-    assert.deepEqual([status, body.details[0].field], [400, field]);
+    assert.deepEqual([status, body.details[0].field], [422, field]);
   }
   const { status, body } = await hide({ hours: 2 });
   assert.equal(status, 200);
