@@ -8,3 +8,4 @@ CREATE TABLE notification_snoozes (
     until INTEGER NOT NULL,
     PRIMARY KEY (user_id, kind, subject)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX notification_snoozes_by_end ON notification_snoozes (until);

@@ -87,14 +87,9 @@ pub async fn notifications(
     Ok(rows.into_iter().map(view).collect())
 }
 
-/// Hides an open notification from a person; `until` of `None` means as long as it is open.
-pub async fn snooze(
-    db: &Db,
-    by: &UserId,
-    request: &SnoozeRequest,
-    until: Option<UnixMs>,
-) -> Result<(), StoreError> {
-    let (kind, until) = (request.kind.as_str(), until.unwrap_or(super::MAX_SAFE));
+/// Hides an open notification from a person until a time.
+pub async fn snooze(db: &Db, by: &UserId, request: &SnoozeRequest, until: UnixMs) -> Result<(), StoreError> {
+    let kind = request.kind.as_str();
     let values = params![by.as_str(), kind, &request.subject, request.opened_at, until];
     db.batch(vec![db.statement(sql!("notification_snooze"), values)?]).await?;
     Ok(())

@@ -17,10 +17,12 @@ use contract::upkeep::{
 use domain::people::grant::{Grant, Reconcile};
 use domain::people::role::{Action, Subject, authorize};
 use domain::problem::{Clash, Invalid};
-use domain::time::HOUR_MS;
+use domain::time::{DAY_MS, HOUR_MS};
 use edge::log::Source;
 
 const SHOWN_ROWS: u32 = 50;
+/// What a person has dismissed is forgotten after so long, so that the table does not grow.
+const DISMISSED_MS: i64 = 400 * DAY_MS;
 
 /// `GET /api/notifications`
 pub async fn notifications(call: &Call, asked: Asked<NotificationQuery>) -> Answer<Page<Notification>> {
@@ -49,7 +51,8 @@ pub async fn snooze(call: &Call, asked: Asked<SnoozeRequest>) -> Answer<Snoozed>
     let request = asked.read(call)?;
     request.validate()?;
     let until = request.hours.map(|hours| call.now + hours * HOUR_MS);
-    store::snooze(&call.db()?, &caller.user, &request, until).await?;
+    let kept_until = until.unwrap_or(call.now + DISMISSED_MS);
+    store::snooze(&call.db()?, &caller.user, &request, kept_until).await?;
     respond(Snoozed { until })
 }
 

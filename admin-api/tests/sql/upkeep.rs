@@ -31,6 +31,9 @@ fn filled() -> Connection {
             "{series} INSERT INTO notifications (kind, subject, created_at, updated_at, resolved_at) SELECT 'token-expiring', 't' || i, 0, 0, {NOW} FROM n"
         ),
         format!(
+            "{series} INSERT INTO notification_snoozes SELECT 'u' || i, 'token-expiring', 't' || i, 0, {NOW} + i FROM n"
+        ),
+        format!(
             "{series} INSERT INTO invitations (id, email, state, invited_by, created_at, expires_at) SELECT 'i' || i, 'e' || i, 'accepted', 'u', i, i FROM n"
         ),
     ];
@@ -68,6 +71,7 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
         ("audit_purge", vec![]),
         ("webhooks_purge", of(&[NOW - 30 * DAY_MS, 500])),
         ("notifications_purge", of(&[NOW - 30 * DAY_MS, 500])),
+        ("snoozes_purge", of(&[NOW, 500])),
         ("idempotency_purge", of(&[NOW - DAY_MS, 500])),
         ("secrets_purge", of(&[NOW - 90 * DAY_MS, 500])),
         ("secrets_purge_revoked", of(&[NOW - 90 * DAY_MS, NOW - 120 * DAY_MS, 500])),
@@ -99,7 +103,8 @@ fn every_upkeep_statement_of_the_cron_is_measured() {
     let source = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("src/db/upkeep.rs")).unwrap();
     let known: Vec<&str> = cron_statements().iter().map(|(name, _)| *name).collect();
     // Statements of the comparison with KV and of the API, and those for single rows by key.
-    let others = ["drift_open", "drift_resolve", "drift_count", "notifications_list", "notify"];
+    let others =
+        ["drift_open", "drift_resolve", "drift_count", "notifications_list", "notification_snooze", "notify"];
     for name in source.split("sql!(\"").skip(1).filter_map(|rest| rest.split('"').next()) {
         assert!(known.contains(&name) || others.contains(&name), "{name} is in no list");
     }
