@@ -21,7 +21,7 @@ use domain::time::{DAY_MS, HOUR_MS};
 use edge::log::Source;
 
 const SHOWN_ROWS: u32 = 50;
-/// What a person has dismissed is forgotten after so long, so that the table does not grow.
+/// The time after which a dismissal is forgotten, so that the table does not grow.
 const DISMISSED_MS: i64 = 400 * DAY_MS;
 
 /// `GET /api/notifications`
