@@ -220,23 +220,7 @@ pub fn FormDialog(props: &FormDialogProps) -> Html {
         on_abandon,
     } = props.submission.clone();
     let (fields, is_asking) = (use_node_ref(), use_state_eq(|| false));
-    // The refusal of a field that this form does not show.
-    let unplaced = use_state_eq(|| 0_u32);
-    {
-        let (fields, unplaced) = (fields.clone(), unplaced.setter());
-        use_effect_with(refusals, move |refusals| {
-            let refusals = *refusals;
-            // Sections with a refused field open first.
-            let timer = (refusals > 0).then(|| {
-                Timeout::new(0, move || {
-                    if !focus_refused(&fields) {
-                        unplaced.set(refusals);
-                    }
-                })
-            });
-            move || drop(timer)
-        });
-    }
+    let unplaced = use_focus_on_refused(&fields, refusals);
     let on_discard = {
         let on_close = props.on_close.clone();
         Callback::from(move |()| {
@@ -251,7 +235,7 @@ pub fn FormDialog(props: &FormDialogProps) -> Html {
         Callback::from(move |()| if is_dirty { is_asking.set(!*is_asking) } else { on_discard.emit(()) })
     };
     let failure = failure.filter(|error| !is_merging || error.status() != Some(412));
-    let is_unplaced = *unplaced == refusals && !refused.is_empty();
+    let is_unplaced = unplaced == refusals && !refused.is_empty();
     let footer = html! {
         <>
             <div class="tm-dialog__alert">
@@ -289,6 +273,25 @@ pub fn FormDialog(props: &FormDialogProps) -> Html {
             <div class="tm-form" ref={fields}>{ props.children.clone() }</div>
         </Dialog>
     }
+}
+
+/// Gives the focus to the first refused field at each refusal. Returns the last one whose field the form does not show.
+#[hook]
+fn use_focus_on_refused(fields: &NodeRef, refusals: u32) -> u32 {
+    let unplaced = use_state_eq(|| 0_u32);
+    let (fields, setter) = (fields.clone(), unplaced.setter());
+    use_effect_with(refusals, move |refusals| {
+        let refusals = *refusals;
+        let timer = (refusals > 0).then(|| {
+            Timeout::new(0, move || {
+                if !focus_refused(&fields) {
+                    setter.set(refusals);
+                }
+            })
+        });
+        move || drop(timer)
+    });
+    *unplaced
 }
 
 /// Gives the focus to the first refused field. Returns false if there is none.

@@ -6,7 +6,7 @@ use crate::components::{
     AsyncView, Button, CallErrorView, Column, CopyButton, DataTable, FormDialog, Pager, RoleLabel, Row,
     Submission, Time,
 };
-use crate::hooks::{Action, setter, use_action, use_paged};
+use crate::hooks::{setter, use_action, use_paged};
 use crate::i18n::{I18n, use_i18n};
 use crate::state::toasts::{Tone, use_toast};
 use contract::Page as Items;
@@ -56,13 +56,7 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
     };
     let on_resent = done(|i18n| i18n.t("invitation.resent"));
     let revoking = use_state_eq(|| None::<InvitationView>);
-    let on_revoked = {
-        let (on_done, revoking) = (done(|i18n| i18n.t("invitation.revoked")), revoking.setter());
-        Callback::from(move |invitation: InvitationView| {
-            revoking.set(None);
-            on_done.emit(invitation);
-        })
-    };
+    let on_revoked = done(|i18n| i18n.t("invitation.revoked"));
     let resend = {
         let api = api.clone();
         use_action(
@@ -73,13 +67,6 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
             on_resent,
         )
     };
-    let revoke = use_action(
-        move |id: String| {
-            let api = api.clone();
-            async move { api.request::<RevokeInvitation>().path(&[&id]).send().await }
-        },
-        on_revoked,
-    );
     let (asked, on_ask) = (revoking.as_ref().cloned(), setter(&revoking));
     let on_close = on_ask.reform(|()| None);
     let render = {
@@ -94,46 +81,68 @@ pub fn Invitations(props: &InvitationsProps) -> Html {
         })
     };
     html! {
-        <Card>
-            <CardTitle component="h2">{ i18n.t("invitation.pending") }</CardTitle>
-            <CardBody>
-                if let Some(error) = resend.error {
-                    <CallErrorView {error} />
-                }
-                if let Some(invitation) = asked {
-                    <FormDialog
-                        label={i18n.t("tokens.revoke")}
-                        title={i18n.t("invitation.revoke")}
-                        submission={revoke_submission(&revoke, &invitation)}
-                        {on_close}
-                        is_danger=true
-                    >
-                        <p class="tm-address">{ i18n.fill("invitation.revoke-advice", &[("email", &invitation.email)]) }</p>
-                    </FormDialog>
-                }
-                <AsyncView<Items<InvitationView>>
-                    state={pending.remote.state}
-                    on_retry={pending.remote.on_refresh}
-                    {render}
-                    is_empty={Callback::from(|page: Rc<Items<InvitationView>>| page.items.is_empty())}
-                    empty={html! { <p class="tm-subtle">{ i18n.t("invitation.none") }</p> }}
-                />
-                <Pager number={pending.number} {items} on_previous={pending.on_previous} on_next={pending.on_next} />
-                if props.is_inviting {
-                    <Invite teams={Rc::clone(&props.teams)} on_close={props.on_close.clone()} {on_invited} />
-                }
-            </CardBody>
-        </Card>
-    }
+            <Card>
+                <CardTitle component="h2">{ i18n.t("invitation.pending") }</CardTitle>
+                <CardBody>
+                    if let Some(error) = resend.error {
+                        <CallErrorView {error} />
+                    }
+                    if let Some(invitation) = asked {
+    <Revoke {invitation} {on_close} {on_revoked} />
+                    }
+                    <AsyncView<Items<InvitationView>>
+                        state={pending.remote.state}
+                        on_retry={pending.remote.on_refresh}
+                        {render}
+                        is_empty={Callback::from(|page: Rc<Items<InvitationView>>| page.items.is_empty())}
+                        empty={html! { <p class="tm-subtle">{ i18n.t("invitation.none") }</p> }}
+                    />
+                    <Pager number={pending.number} {items} on_previous={pending.on_previous} on_next={pending.on_next} />
+                    if props.is_inviting {
+                        <Invite teams={Rc::clone(&props.teams)} on_close={props.on_close.clone()} {on_invited} />
+                    }
+                </CardBody>
+            </Card>
+        }
 }
 
-fn revoke_submission(revoke: &Action<String>, invitation: &InvitationView) -> Submission {
-    let id = invitation.id.clone();
-    Submission {
-        is_busy: revoke.is_busy,
-        failure: revoke.error.clone(),
-        on_submit: revoke.on_run.reform(move |()| id.clone()),
-        ..Submission::default()
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct RevokeProps {
+    invitation: InvitationView,
+    on_close: Callback<()>,
+    on_revoked: Callback<InvitationView>,
+}
+
+/// Revokes an invitation, after asking.
+#[component]
+fn Revoke(props: &RevokeProps) -> Html {
+    let i18n = use_i18n();
+    let (api, id) = (use_api(), props.invitation.id.clone());
+    let on_done = {
+        let (on_close, on_revoked) = (props.on_close.clone(), props.on_revoked.clone());
+        Callback::from(move |invitation| {
+            on_close.emit(());
+            on_revoked.emit(invitation);
+        })
+    };
+    let action = use_action(
+        move |()| {
+            let (api, id) = (api.clone(), id.clone());
+            async move { api.request::<RevokeInvitation>().path(&[&id]).send().await }
+        },
+        on_done,
+    );
+    let advice = i18n.fill("invitation.revoke-advice", &[("email", &props.invitation.email)]);
+    html! {
+        <FormDialog
+            label={i18n.t("tokens.revoke")}
+            title={i18n.t("invitation.revoke")}
+            submission={Submission::from(action)}
+            on_close={props.on_close.clone()}
+            is_danger=true
+        >
+            <p class="tm-address">{ advice }</p>
+        </FormDialog>
     }
 }
 

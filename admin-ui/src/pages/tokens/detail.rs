@@ -72,6 +72,20 @@ enum Open {
     Revoke,
 }
 
+/// Keeps which dialog is open; the address may ask for one.
+#[hook]
+fn use_open(id: &str) -> UseStateHandle<Option<Open>> {
+    let asked = use_location().and_then(|location| location.query::<Asked>().ok()).unwrap_or_default();
+    let open = use_state_eq(|| None::<Open>);
+    let setter = open.setter();
+    use_effect_with((id.to_owned(), asked), move |(_, asked)| {
+        if asked.act.is_some() {
+            setter.set(asked.act);
+        }
+    });
+    open
+}
+
 /// `/tokens/:id`
 #[component]
 pub fn TokenPage(props: &TokenPageProps) -> Html {
@@ -85,16 +99,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
         })
     };
     let (routes, teams) = (use_routes(), use_teams());
-    let asked = use_location().and_then(|location| location.query::<Asked>().ok()).unwrap_or_default();
-    let open = use_state_eq(|| None::<Open>);
-    {
-        let open = open.setter();
-        use_effect_with((props.id.clone(), asked), move |(_, asked)| {
-            if asked.act.is_some() {
-                open.set(asked.act);
-            }
-        });
-    }
+    let open = use_open(&props.id);
     let on_refresh = shown.on_refresh.clone();
     // During the grace of an old secret, the page shows live which secrets are still in use.
     let is_followed = open.is_none() && shown.state.ready().is_some_and(|shown| has_grace(&shown.1.items));
