@@ -1,7 +1,7 @@
 //! Snippets for other programs: commands for a shell, nodes for n8n.
 
 use domain::upstream::settings::AiProvider;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// The place of the reader's own token: a variable that the shell fills in.
 pub const TOKEN_VARIABLE: &str = "$TOKEN";
@@ -66,14 +66,13 @@ pub fn curl(example: &Example, url: &str, token: &str) -> String {
     // Only the token has double quotes, so that the shell fills in its variable.
     let method = if example.method == "GET" { String::new() } else { format!("-X {} ", example.method) };
     let url = quoted(&format!("{url}{}", example.path));
-    let mut command = format!("curl {method}{url} -H \"X-API-Key: {token}\"");
-    if let Some((name, value)) = example.header {
-        command += &format!(" -H {}", quoted(&format!("{name}: {value}")));
-    }
-    if let Some(body) = &example.body {
-        command += &format!(" -H 'Content-Type: application/json' -d {}", quoted(&body.to_string()));
-    }
-    command
+    let header = example
+        .header
+        .map_or_else(String::new, |(name, value)| format!(" -H {}", quoted(&format!("{name}: {value}"))));
+    let body = example.body.as_ref().map_or_else(String::new, |body| {
+        format!(" -H 'Content-Type: application/json' -d {}", quoted(&body.to_string()))
+    });
+    format!("curl {method}{url} -H \"X-API-Key: {token}\"{header}{body}")
 }
 
 /// Puts a text between single quotes, for a POSIX shell.
@@ -84,17 +83,18 @@ fn quoted(text: &str) -> String {
 /// Returns a text that n8n's canvas accepts as one HTTP Request node. It holds no token: the node needs a
 /// "Header Auth" credential, which n8n keeps.
 pub fn n8n_node(id: &str, name: &str, example: &Example, url: &str) -> String {
-    let mut more = json!({});
+    let mut more = Map::new();
     if let Some((name, value)) = example.header {
-        more["sendHeaders"] = true.into();
-        more["headerParameters"] = json!({ "parameters": [{ "name": name, "value": value }] });
+        more.insert("sendHeaders".to_owned(), true.into());
+        let parameters = json!({ "parameters": [{ "name": name, "value": value }] });
+        more.insert("headerParameters".to_owned(), parameters);
     }
     if let Some(body) = &example.body {
-        more["sendBody"] = true.into();
-        more["specifyBody"] = "json".into();
-        more["jsonBody"] = pretty(body).into();
+        more.insert("sendBody".to_owned(), true.into());
+        more.insert("specifyBody".to_owned(), "json".into());
+        more.insert("jsonBody".to_owned(), pretty(body).into());
     }
-    pretty(&node(id, name, &example.method, &format!("{url}{}", example.path), more))
+    pretty(&node(id, name, &example.method, &format!("{url}{}", example.path), more.into()))
 }
 
 /// Makes a node of the common parameters and `more`.

@@ -316,13 +316,15 @@ test("the checks are those of the change", async () => {
 
 test("422: what cannot be tried is not done", async () => {
   const before = await everything();
-  for (const [method, where, body] of [
+  /** @type {[string, string, any?][]} */
+  const calls = [
     ["PUT", `/api/tokens/${token.id}?dry_run=1`, { scopes: ["*"] }],
     ["PUT", `/api/tokens/${token.id}?dry_run=true&dry_run=true`, { scopes: ["*"] }],
     ["POST", "/api/tokens?dry_run=true", { name: "n", team_id: "automation", scopes: ["*"] }],
     ["POST", `/api/tokens/${token.id}/rotate?dry_run=true`, {}],
     ["DELETE", `/api/routes/${routes.a.id}/credential?dry_run=true`],
-  ]) {
+  ];
+  for (const [method, where, body] of calls) {
     const { status, body: error } = await as(system, "admin", method, where, body);
     assert.deepEqual([status, error.details[0].field], [422, "dry_run"], where);
   }

@@ -279,6 +279,7 @@ test("a token, derived or not, reaches no upstream, no log line and no response,
   await eventually(async () => (await get("plain", "a=1", { "x-api-key": child })).status === 200, 11_000);
   for (const token of [parent, child]) {
     for (const kind of ["bearer", "plain"]) {
+      /** @type {any[][]} */
       const calls = [
         ...Object.entries(carriers).map(([name, form]) => [name, "a=1", { [name]: form(token) }]),
         ...Object.entries(copies).map(([name, form]) => [

@@ -45,8 +45,8 @@ async function parent(record = {}) {
 
 /** Asks for a derived token, and returns the response's status, headers and body. */
 async function ask(token, more = {}, headers = {}) {
-  const form = { grant_type: GRANT_TYPE, subject_token_type: ACCESS_TOKEN, ...more };
-  if (token) form.subject_token = token;
+  const subject = token && { subject_token: token };
+  const form = { grant_type: GRANT_TYPE, subject_token_type: ACCESS_TOKEN, ...more, ...subject };
   const response = await system.gateway("/token", {
     method: "POST",
     headers,

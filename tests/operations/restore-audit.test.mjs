@@ -54,7 +54,7 @@ test("a restore puts the audit log's entries back under their numbers, so that t
   await keepChanges(sql, STAGE, then);
   db.exec("DROP TRIGGER audit_is_chained; DROP TRIGGER audit_is_cut_at_the_front; DELETE FROM audit");
   for (const row of back) add(row.id, row.at, row);
-  for (const { sql } of triggers) db.exec(sql);
+  for (const { sql } of triggers) db.exec(String(sql));
   add("meanwhile", then + 90);
   add("later", then + 91);
   const wanted = [

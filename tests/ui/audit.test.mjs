@@ -36,38 +36,34 @@ after(async () => {
 
 const headOf = async () => (await system.call("admin", "GET", "/api/dashboard/audit-logs?limit=1")).head;
 
-for (const [language, words] of [
-  [
-    "en",
-    {
-      export: "Download the whole log",
-      link: "Verify an export",
-      file: /Exported file/,
-      head: /Head kept elsewhere/,
-      run: "Verify",
-      alone: "The file agrees with itself. Compare it with a head that was kept elsewhere",
-      fine: "Everything is as it was written, up to the head that you kept",
-      changed: (id) => new RegExp(`entry 2 \\(${id}, line \\d+\\) was changed`),
-      cut: /the end was cut/,
-      invalid: /must be 64 hex digits/,
-    },
-  ],
-  [
-    "zh-Hant",
-    {
-      export: "下載完整紀錄",
-      link: "驗證匯出檔",
-      file: /匯出的檔案/,
-      head: /另外保存的最新雜湊/,
-      run: "驗證",
-      alone: "檔案內容前後一致。請與另外保存的最新雜湊比對",
-      fine: "直到您保存的最新雜湊為止，所有內容都與寫入時相同",
-      changed: (id) => new RegExp(`項目 2（${id}，第 \\d+ 列）遭到變更`),
-      cut: /結尾遭到截斷/,
-      invalid: /64 個十六進位數字/,
-    },
-  ],
-]) {
+const WORDS = {
+  en: {
+    export: "Download the whole log",
+    link: "Verify an export",
+    file: /Exported file/,
+    head: /Head kept elsewhere/,
+    run: "Verify",
+    alone: "The file agrees with itself. Compare it with a head that was kept elsewhere",
+    fine: "Everything is as it was written, up to the head that you kept",
+    changed: (id) => new RegExp(`entry 2 \\(${id}, line \\d+\\) was changed`),
+    cut: /the end was cut/,
+    invalid: /must be 64 hex digits/,
+  },
+  "zh-Hant": {
+    export: "下載完整紀錄",
+    link: "驗證匯出檔",
+    file: /匯出的檔案/,
+    head: /另外保存的最新雜湊/,
+    run: "驗證",
+    alone: "檔案內容前後一致。請與另外保存的最新雜湊比對",
+    fine: "直到您保存的最新雜湊為止，所有內容都與寫入時相同",
+    changed: (id) => new RegExp(`項目 2（${id}，第 \\d+ 列）遭到變更`),
+    cut: /結尾遭到截斷/,
+    invalid: /64 個十六進位數字/,
+  },
+};
+
+for (const [language, words] of Object.entries(WORDS)) {
   test(
     `an export is verified in the browser, and tampering is named, ${language}`,
     { timeout: 180_000 },

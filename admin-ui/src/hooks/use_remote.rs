@@ -130,8 +130,8 @@ pub fn use_last_ready<T: 'static>(state: &AsyncState<T>) -> Option<Rc<T>> {
     if let Some(value) = state.ready() {
         last.replace(Some(Rc::clone(value)));
     }
-    let last = last.borrow().clone();
-    last
+    let shown = last.borrow();
+    shown.clone()
 }
 
 #[cfg(test)]
