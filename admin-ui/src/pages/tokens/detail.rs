@@ -103,15 +103,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let on_refresh = shown.on_refresh.clone();
     // During the grace of an old secret, the page shows live which secrets are still in use.
     let is_followed = open.is_none() && shown.state.ready().is_some_and(|shown| has_grace(&shown.1.items));
-    let on_tick = {
-        let on_refresh = on_refresh.clone();
-        Callback::from(move |()| {
-            if is_followed {
-                on_refresh.emit(());
-            }
-        })
-    };
-    use_interval_while_visible(FOLLOW_MS, on_tick);
+    use_interval_while_visible(FOLLOW_MS, if is_followed { on_refresh.clone() } else { Callback::noop() });
     let switch = use_switch(&props.id, on_refresh.clone());
     let token = shown.state.ready().map(|shown| Rc::clone(&shown.0));
     let known_routes = routes.state.ready().cloned().unwrap_or_default();
