@@ -64,6 +64,7 @@ pub async fn of_token<T>(call: &Call, db: &Db, after: &TokenView) -> Answer<T> {
             ip_allow: to_json(&after.ip_allow)?,
             limits: limits::write(&after.limits)?,
             inject_faults: after.inject_faults,
+            may_derive: after.may_derive,
             expires_at: after.expires_at,
             state: after.state,
             ..token.clone()

@@ -5,7 +5,7 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::paging::{field_of, parse_query};
 use contract::audit::Deed;
-use contract::dry_run::PARAMETER;
+use contract::dry_run::{self, PARAMETER};
 use contract::error::ApiError;
 use contract::{Body, Endpoint, Terms};
 use domain::error::FieldError;
@@ -264,12 +264,16 @@ impl Call {
     }
 }
 
+/// Returns whether a query asks for a dry run. A misspelled parameter is refused: without it the change would be made.
 fn is_dry_run(query: &str, may_be: bool) -> Result<bool, Invalid> {
-    let given: Vec<_> =
-        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name == PARAMETER).collect();
+    let is_meant = |name: &str| {
+        let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
+        letters.eq("dryrun".chars())
+    };
+    let given: Vec<_> = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| is_meant(name)).collect();
     match given.as_slice() {
         [] => Ok(false),
-        _ if !may_be => Err(Invalid::UnknownField),
+        _ if !may_be || given.iter().any(|(name, _)| name != PARAMETER) => Err(Invalid::UnknownField),
         [(_, value)] if value == "true" => Ok(true),
         [(_, value)] if value == "false" => Ok(false),
         [_] => Err(Invalid::Either { first: "true".to_owned(), second: "false".to_owned() }),
@@ -285,6 +289,11 @@ impl IfMatch {
     /// Returns whether it is `*`, which admits any version.
     pub fn is_any(&self) -> bool {
         self.0.split(',').any(|given| given.trim() == "*")
+    }
+
+    /// Returns whether it admits every version, but to a dry run alone.
+    pub fn is_for_dry_runs(&self) -> bool {
+        self.0 == dry_run::IF_MATCH
     }
 
     /// Returns whether one of the tags is this version's, including its weak form.
@@ -374,6 +383,9 @@ mod tests {
         assert_eq!(is_dry_run("dry_run=true&dry_run=false", true), Err(Invalid::Twice));
         for unclear in ["dry_run", "dry_run=1", "dry_run=True", "dry_run=%74rue%20"] {
             assert!(matches!(is_dry_run(unclear, true), Err(Invalid::Either { .. })), "{unclear}");
+        }
+        for misspelled in ["dry-run=true", "dryRun=true", "DRY_RUN=true", "dry_run=true&dryrun=true"] {
+            assert_eq!(is_dry_run(misspelled, true), Err(Invalid::UnknownField), "{misspelled}");
         }
         for query in ["dry_run=true", "dry_run=false", "dry%5Frun=true"] {
             assert_eq!(is_dry_run(query, false), Err(Invalid::UnknownField), "{query}");

@@ -112,25 +112,26 @@ fn public(route: &Route) -> Html {
     }
 }
 
+/// Shows a page. Pages of one thing have its id as their key: nothing that belongs to one may stay on the page of another.
 fn page(route: Route) -> Html {
     match route {
         Route::Home => html! { <Redirect<Route> to={Route::Dashboard} /> },
         Route::Dashboard => html! { <pages::DashboardPage /> },
         Route::UsageAnalytics => html! { <pages::UsageAnalyticsPage /> },
         Route::TokenUsageList => html! { <pages::TokenUsageListPage /> },
-        Route::TokenUsage { id } => html! { <pages::TokenUsagePage {id} /> },
+        Route::TokenUsage { id } => html! { <pages::TokenUsagePage key={id.as_str()} id={id.clone()} /> },
         Route::RouteUsageList => html! { <pages::RouteUsageListPage /> },
         Route::RouteUsage => html! { <pages::RouteUsagePage /> },
         Route::Stats => html! { <pages::StatsPage /> },
         Route::Teams => html! { <pages::TeamsPage /> },
-        Route::Team { id } => html! { <pages::TeamPage {id} /> },
+        Route::Team { id } => html! { <pages::TeamPage key={id.as_str()} id={id.clone()} /> },
         Route::Users => html! { <pages::UsersPage /> },
         Route::Import => html! { <pages::ImportPage /> },
         Route::AuditLogs => html! { <pages::AuditPage /> },
         Route::Tokens => html! { <pages::TokensPage /> },
-        Route::Token { id } => html! { <pages::TokenPage {id} /> },
+        Route::Token { id } => html! { <pages::TokenPage key={id.as_str()} id={id.clone()} /> },
         Route::Routes => html! { <pages::RoutesPage /> },
-        Route::RouteDetail { id } => html! { <pages::RoutePage {id} /> },
+        Route::RouteDetail { id } => html! { <pages::RoutePage key={id.as_str()} id={id.clone()} /> },
         other => public(&other),
     }
 }

@@ -2,7 +2,7 @@
 
 use super::error::{CallError, Reason};
 use super::pass::Pass;
-use contract::dry_run::{DryRun, PARAMETER};
+use contract::dry_run::{DryRun, IF_MATCH, PARAMETER};
 use contract::{Endpoint, Page};
 use domain::secret::{Reveal, Revealed};
 use gloo::net::http::{Method, RequestBuilder};
@@ -162,6 +162,7 @@ impl<E: Endpoint> Request<'_, E> {
     /// Asks what the change would have done to recorded calls. Nothing is changed.
     pub async fn try_out(self) -> Result<DryRun, CallError> {
         let call = self.add_query(&Map::from_iter([(PARAMETER.to_owned(), Value::Bool(true))]));
+        let call = call.header("If-Match", IF_MATCH.to_owned());
         call.exchange(TIMEOUT_S, |(status, text)| read_reply(status, &text)).await
     }
 

@@ -37,7 +37,10 @@ pub enum Trial {
 impl Trial {
     /// Makes the trial of a token's change; `None` if it decides about no call, or cannot be saved.
     pub fn of_token(token: &Rc<TokenView>, request: UpdateTokenRequest) -> Option<Self> {
-        let decides = request.scopes.is_some() || request.ip_allow.is_some() || request.limits.is_some();
+        let decides = request.scopes.is_some()
+            || request.ip_allow.is_some()
+            || request.limits.is_some()
+            || request.may_derive.is_some();
         let is_valid = || request.clone().validate(clock::now()).is_ok();
         (decides && is_valid()).then(|| Self::UpdateToken(Rc::clone(token), Box::new(request)))
     }
@@ -66,18 +69,18 @@ impl Trial {
         match self {
             Self::UpdateToken(token, request) => {
                 let call = api.request::<UpdateToken>().path(&[token.id.as_str()]).body(&request);
-                call.if_match(token.version).try_out().await
+                call.try_out().await
             }
             Self::RevokeToken(id) => api.request::<RevokeToken>().path(&[id.as_str()]).try_out().await,
             Self::DisableToken(id) => api.request::<DisableToken>().path(&[id.as_str()]).try_out().await,
             Self::UpdateRoute(route, request) => {
                 let call = api.request::<UpdateRoute>().path(&[route.id.as_str()]).body(&request);
-                call.if_match(route.version).try_out().await
+                call.try_out().await
             }
             Self::DeleteRoute(id) => api.request::<DeleteRoute>().path(&[id.as_str()]).try_out().await,
             Self::UpdateTeam(team, request) => {
                 let call = api.request::<UpdateTeam>().path(&[team.id.as_str()]).body(&request);
-                call.if_match(team.version).try_out().await
+                call.try_out().await
             }
         }
     }

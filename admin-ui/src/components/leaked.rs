@@ -8,8 +8,9 @@ use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::session::{can, use_me};
 use contract::tokens::{FindToken, FindTokenRequest, TokenView};
+use domain::access::derived::Derived;
 use domain::people::role::{Action, Subject};
-use domain::token::TokenHash;
+use domain::token::{DERIVED_PREFIX, PREFIX, TokenHash};
 use serde::Serialize;
 use yew::prelude::*;
 use yew_router::prelude::*;
@@ -19,16 +20,36 @@ const HINT_CHARS: usize = 12;
 /// Secrets of the earlier system have no sign of their own; no name of a thing is as long without a space.
 const LEGACY_CHARS: usize = 24;
 
-/// Whether a text that is searched for may be a secret, which must not get into a URL.
-pub fn looks_secret(text: &str) -> bool {
+fn is_of_word(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '-' | '_')
+}
+
+/// Returns the secret in a text that is searched for, which must not get into a URL: by its prefix wherever it stands,
+/// since people copy the header or the quotes along, or else by its form.
+fn secret_in(text: &str) -> Option<&str> {
     let text = text.trim();
-    if text.starts_with("ntk_") {
-        return text.len() > HINT_CHARS;
+    for prefix in [DERIVED_PREFIX, PREFIX] {
+        let Some((_, from)) = text.find(prefix).and_then(|at| text.split_at_checked(at)) else { continue };
+        let secret = from.split(|c| !is_of_word(c)).next().unwrap_or_default();
+        if secret.len() > HINT_CHARS {
+            return Some(secret);
+        }
     }
     let is_id = ["tok_", "rte_", "req_", "user_"].iter().any(|prefix| text.starts_with(prefix));
-    let is_word = text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let is_word = text.chars().all(is_of_word);
     let has_digit = text.bytes().any(|b| b.is_ascii_digit());
-    !is_id && is_word && has_digit && text.len() >= LEGACY_CHARS
+    (!is_id && is_word && has_digit && text.len() >= LEGACY_CHARS).then_some(text)
+}
+
+/// Whether a text that is searched for may hold a secret.
+pub fn looks_secret(text: &str) -> bool {
+    secret_in(text).is_some()
+}
+
+/// Returns the hash under which the token of a secret is found; that of a derived token is its parent's.
+fn hash_of(text: &str) -> TokenHash {
+    let secret = secret_in(text).unwrap_or_default();
+    Derived::claimed_parent(secret).unwrap_or_else(|| TokenHash::of(secret))
 }
 
 /// The query that opens a dialog of a token's page.
@@ -49,7 +70,7 @@ pub struct LeakedProps {
 pub fn Leaked(props: &LeakedProps) -> Html {
     let i18n = use_i18n();
     let (api, me) = (use_api(), use_me());
-    let found = use_remote(TokenHash::of(props.secret.trim()), move |hash| {
+    let found = use_remote(hash_of(&props.secret), move |hash| {
         let api = api.clone();
         async move { api.request::<FindToken>().body(&FindTokenRequest { hash }).send().await }
     });
@@ -93,7 +114,13 @@ mod tests {
     fn a_secret_is_told_from_names_ids_and_hints() {
         // Written out, it would look like a secret in the tree.
         let whole = format!(" ntk_{} ", "0123456789".repeat(5));
-        for secret in ["ntk_NS517D93ab", &whole, "4f0c1b9a77e24d5a9b1c33d0e8f7a6b5"] {
+        let header = format!("X-API-Key: {}", whole.trim());
+        let quoted = format!("Bearer \"{}\",", whole.trim());
+        assert_eq!(
+            [&header, &quoted].map(|text| hash_of(text)),
+            [TokenHash::of(whole.trim()), TokenHash::of(whole.trim())]
+        );
+        for secret in ["ntk_NS517D93ab", &whole, &header, &quoted, "4f0c1b9a77e24d5a9b1c33d0e8f7a6b5"] {
             assert!(looks_secret(secret), "{secret}");
         }
         let n = "n".repeat(255);

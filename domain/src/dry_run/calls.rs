@@ -20,6 +20,7 @@ pub(super) struct Case {
     pub client_ip: u32,
     pub user_agent: u32,
     pub is_socket: bool,
+    pub is_derived: bool,
 }
 
 /// The use of a metered call; the sums of a call stay below 2^32.
@@ -85,6 +86,7 @@ impl Calls {
             client_ip: self.texts.number(call.client_ip),
             user_agent: self.texts.number(call.user_agent),
             is_socket: call.status == 101,
+            is_derived: !call.derived.is_empty(),
         };
         let next = u32::try_from(self.cases.len()).unwrap_or(u32::MAX);
         let number = *self.by_case.entry(case).or_insert(next);

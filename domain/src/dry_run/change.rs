@@ -2,12 +2,13 @@
 
 use super::calls::{Calls, Case, Row};
 use super::report::{Refusal, Untold};
-use crate::access::path::RequestPath;
+use crate::access::path::{EXCHANGE_PATH, RequestPath};
 use crate::access::record::{TokenRecord, TokenState};
 use crate::access::{Call, decide};
 use crate::call::plan::{Request, metered};
 use crate::id::{RouteId, TokenId};
 use crate::limit::{LimitKind, Limits};
+use crate::problem::Denial;
 use crate::route::RouteTable;
 use crate::time::UnixMs;
 use std::collections::HashMap;
@@ -85,6 +86,10 @@ impl Change {
 
     /// Decides a case by both policies; `None` if it does not count.
     pub(super) fn decide(&self, calls: &Calls, case: &Case) -> Option<[Verdict; 2]> {
+        // The exchange itself goes to no route.
+        if case.is_derived && calls.text(case.path) == EXCHANGE_PATH {
+            return None;
+        }
         let path = RequestPath::recorded(calls.text(case.path));
         if let Subject::Route(id) = &self.subject {
             let [before, after] = [&self.before, &self.after]
@@ -100,8 +105,7 @@ impl Change {
             client_ip: calls.text(case.client_ip).parse().ok(),
             now: self.now,
         };
-        let by =
-            |policy: &Policy| Some(Verdict::new(policy, policy.tokens.get(&token)?, &call, case.is_socket));
+        let by = |policy: &Policy| Some(Verdict::new(policy, policy.tokens.get(&token)?, &call, case));
         Some([by(&self.before)?, by(&self.after)?])
     }
 }
@@ -115,16 +119,19 @@ pub(super) struct Verdict {
 }
 
 impl Verdict {
-    fn new(policy: &Policy, token: &Arc<TokenRecord>, call: &Call, is_socket: bool) -> Self {
+    fn new(policy: &Policy, token: &Arc<TokenRecord>, call: &Call, case: &Case) -> Self {
         let verdict = |refusal, is_metered| Self { token: Arc::clone(token), refusal, is_metered };
         let permit = match decide(token, &policy.table, call) {
             Ok(permit) => permit,
             Err(denial) => return verdict(Some(Refusal::Denied(denial)), false),
         };
+        if case.is_derived && !token.may_derive {
+            return verdict(Some(Refusal::Denied(Denial::Disabled)), false);
+        }
         if permit.route().behaviour.settings.maintenance.is_some() {
             return verdict(Some(Refusal::Maintenance), false);
         }
-        let request = Request { method: call.method, path: call.path, is_socket };
+        let request = Request { method: call.method, path: call.path, is_socket: case.is_socket };
         let second = permit.failover(call.method, &policy.table);
         let is_metered = token.has_budget() && metered(&permit, second.as_ref(), &request).is_some();
         verdict(None, is_metered)

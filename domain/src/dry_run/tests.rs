@@ -141,6 +141,32 @@ fn calls_that_may_be_missing_are_not_looked_at() {
 }
 
 #[test]
+fn derived_tokens_end_with_the_permission_to_derive() {
+    let of = |may_derive| {
+        let token = TokenRecord { may_derive, ..token("tok_a", &["a"]) };
+        policy([route("/api/a", "https://h.example")], [token])
+    };
+    let mut calls = Calls::new(10);
+    for (id, path, derived) in [("1", "/api/a", ""), ("2", "/api/a", "nonce"), ("3", "/token", "nonce")] {
+        let call = Recorded {
+            id,
+            at: START,
+            token: "tok_a",
+            method: "GET",
+            path,
+            outcome: "ok",
+            derived,
+            ..Recorded::default()
+        };
+        calls.add(&call);
+    }
+    let report = run(calls, &change(Subject::Token, of(true), of(false)), None);
+    let step = &report.steps[0];
+    assert_eq!((report.refused, report.already_refused), (1, 0));
+    assert_eq!((step.outcome.as_str(), step.calls), ("denied-disabled", 1));
+}
+
+#[test]
 fn a_million_calls_are_decided_as_one_by_one() {
     const CALLS: usize = 1_000_000;
     let paths: Vec<String> = (0..400).map(|i| format!("/api/s{}/{i}", i % 40)).collect();

@@ -64,6 +64,7 @@ fn a_derived_token_verifies_under_any_key_of_the_ring() {
     let token = derived().sign(&ring(1)).unwrap();
     let rotated = KeyRing::new(Key256::new([2; 32]), vec![Key256::new([1; 32])]);
     assert_eq!(Derived::parse(token.expose(), &rotated), Some(derived()));
+    assert_eq!(Derived::claimed_parent(token.expose()), Some(derived().parent));
     assert_eq!(Derived::parse(token.expose(), &ring(2)), None, "the old key is dropped");
 }
 

@@ -41,6 +41,8 @@ pub struct Recorded<'a> {
     pub client_ip: &'a str,
     /// The client's `User-Agent`.
     pub user_agent: &'a str,
+    /// The nonce of the derived token that called, or that the call derived.
+    pub derived: &'a str,
     /// Length of the request's body, if it was announced.
     pub bytes_in: Option<u64>,
     /// The use of a metered call; `None` if it was not charged.
@@ -145,6 +147,8 @@ struct Columns<'a> {
     #[serde(borrow)]
     user_agent: Column<'a>,
     #[serde(borrow)]
+    derived: Column<'a>,
+    #[serde(borrow)]
     bytes_in: Column<'a>,
     #[serde(borrow)]
     ai: Column<'a>,
@@ -166,6 +170,7 @@ impl Columns<'_> {
             outcome: self.outcome.text(row),
             client_ip: self.client_ip.text(row),
             user_agent: self.user_agent.text(row),
+            derived: self.derived.text(row),
             bytes_in: self.bytes_in.number(row).and_then(|bytes| u64::try_from(bytes).ok()),
             ai: match self.ai.value(row) {
                 Some(Cell::Used(used)) => Some(**used),
