@@ -15,7 +15,14 @@ const LIST = "/api/dashboard/audit-logs";
 const MONTH = 30 * 86_400_000;
 const folder = mkdtempSync(path.join(tmpdir(), "audit-"));
 let system;
-before(async () => (system = await startOnSockets({ faults: true })));
+before(
+  async () => {
+    await verify("");
+    system = await startOnSockets({ faults: true });
+  },
+  // The command is compiled first, which may have to wait for other builds.
+  { timeout: 580_000 },
+);
 after(() => system?.stop());
 
 const ask = (where, method = "GET", body, user = "admin") => as(system, user, method, where, body);

@@ -511,6 +511,7 @@ test("detailed health reports each dependency in a word, without a session", asy
       const body = await response.json();
       const names = body.checks.map((c) => c.name).sort();
       assert.deepEqual(names, [
+        "audit",
         "credentials",
         "database",
         "drift",

@@ -3,7 +3,6 @@
 use super::limits::label;
 use super::{Button, Column, CopyButton, DataTable, Notice, Row, Time};
 use crate::api::{Api, CallError, use_api};
-use crate::clock;
 use crate::format;
 use crate::hooks::{AsyncState, use_debounced, use_remote};
 use crate::i18n::{I18n, use_i18n};
@@ -14,6 +13,7 @@ use contract::routes::{DeleteRoute, RouteView, UpdateRoute, UpdateRouteRequest};
 use contract::teams::{TeamView, UpdateTeam, UpdateTeamRequest};
 use contract::tokens::{DisableToken, RevokeToken, TokenView, UpdateToken, UpdateTokenRequest};
 use domain::id::{RouteId, TokenId};
+use domain::time::UnixMs;
 use domain::upstream::address::AddressRules;
 use patternfly_yew::prelude::{ButtonVariant, Spinner, SpinnerSize};
 use std::rc::Rc;
@@ -36,12 +36,12 @@ pub enum Trial {
 
 impl Trial {
     /// Makes the trial of a token's change; `None` if it decides about no call, or cannot be saved.
-    pub fn of_token(token: &Rc<TokenView>, request: UpdateTokenRequest) -> Option<Self> {
+    pub fn of_token(token: &Rc<TokenView>, request: UpdateTokenRequest, now: UnixMs) -> Option<Self> {
         let decides = request.scopes.is_some()
             || request.ip_allow.is_some()
             || request.limits.is_some()
             || request.may_derive.is_some();
-        let is_valid = || request.clone().validate(clock::now()).is_ok();
+        let is_valid = || request.clone().validate(now).is_ok();
         (decides && is_valid()).then(|| Self::UpdateToken(Rc::clone(token), Box::new(request)))
     }
 
@@ -248,8 +248,8 @@ mod tests {
             .unwrap(),
         );
         let renamed = UpdateTokenRequest { name: Some("m".to_owned()), ..UpdateTokenRequest::default() };
-        assert_eq!(Trial::of_token(&token, renamed.clone()), None);
+        assert_eq!(Trial::of_token(&token, renamed.clone(), 0), None);
         let cut = UpdateTokenRequest { scopes: Some(vec!["x".to_owned()]), ..renamed };
-        assert_eq!(Trial::of_token(&token, cut.clone()), Some(Trial::UpdateToken(token, Box::new(cut))));
+        assert_eq!(Trial::of_token(&token, cut.clone(), 0), Some(Trial::UpdateToken(token, Box::new(cut))));
     }
 }

@@ -87,7 +87,7 @@ pub fn EditToken(props: &EditTokenProps) -> Html {
                 error={form.error_within("scopes")}
             />
             { more_fields(&i18n, &form, props.defaults.clone()) }
-            <TrialView trial={Trial::of_token(&opened, draft.update(&opened))} />
+            <TrialView trial={Trial::of_token(&opened, draft.update(&opened), clock::now())} />
         </FormDialog>
     }
 }
