@@ -321,6 +321,7 @@ problems! {
         RemovedBefore { seq: u64, id: String, line: u64 } => "audit-removed-before", "an entry before {seq} ({id}, line {line}) was removed, and later ones have new numbers";
         Inserted { seq: u64, id: String, line: u64 } => "audit-inserted", "entry {seq} ({id}, line {line}) was inserted";
         Swapped { seq: u64, id: String, other: u64, other_id: String } => "audit-swapped", "entries {seq} ({id}) and {other} ({other_id}) have changed places";
+        FalseStart { seq: u64 } => "audit-false-start", "the line start is false: entry {seq} with that hash cannot be before the oldest entry";
         EndCut { last: u64, head: u64 } => "audit-end-cut", "the end was cut: the newest entry is {last}, and the head is entry {head}";
         Rewritten { seq: u64, id: String } => "audit-rewritten", "entry {seq} ({id}) has another hash than the head: the log was chained again";
         HeadMissing => "audit-head-missing", "no entry has the hash of the head: the end was cut, or the log was chained again";

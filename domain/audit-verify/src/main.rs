@@ -1,9 +1,11 @@
 //! `npm run audit:verify -- audit.csv [--head HASH]`: checks an exported audit log without any network. A head that was
 //! kept elsewhere, `<number>:<hash>` or the hash alone, unmasks a log that was chained again or cut at its end.
 //!
-//! The exit code is 0 if nothing was found, 1 if something was, and 2 if it could not check.
+//! The exit code is 0 if nothing was found, 1 if something was, and 2 if it could not check, or not against the head.
 
-use domain::audit::verify::{Published, Report, Verifier};
+use domain::audit::chain::Head;
+use domain::audit::verify::{Proof, Published, Report, Verifier};
+use domain::time::to_rfc3339;
 use std::env;
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -12,16 +14,19 @@ use std::process::ExitCode;
 
 const USAGE: &str = "npm run audit:verify -- audit.csv [--head HASH]";
 
+const NOT_CHECKED: u8 = 2;
+
 fn main() -> ExitCode {
     let result = read_arguments(env::args().skip(1)).and_then(|(name, head)| {
         let report = check(&name, head).map_err(|error| format!("{name}: {error}"))?;
-        Ok((describe(&name, &report, head.is_some()), report.finding.is_none()))
+        let code = match report.result {
+            Ok(proof) if proof.is_enough() => ExitCode::SUCCESS,
+            Ok(_) => NOT_CHECKED.into(),
+            Err(_) => ExitCode::FAILURE,
+        };
+        Ok((describe(&name, &report), code))
     });
-    let (text, code) = match result {
-        Ok((text, true)) => (text, ExitCode::SUCCESS),
-        Ok((text, false)) => (text, ExitCode::FAILURE),
-        Err(why) => (format!("{why}\n"), ExitCode::from(2)),
-    };
+    let (text, code) = result.unwrap_or_else(|why: String| (format!("{why}\n"), NOT_CHECKED.into()));
     // Nobody reads what a closed pipe does not take.
     let _ = io::stdout().write_all(text.as_bytes());
     code
@@ -57,21 +62,37 @@ fn check(name: &str, head: Option<Published>) -> io::Result<Report> {
     }
 }
 
-fn describe(name: &str, report: &Report, has_head: bool) -> String {
-    let Report { entries, unchained, is_whole, newest, is_head_found, finding } = report;
-    let part = if *is_whole { "" } else { "; a part of the log, so missing entries cannot be noticed" };
-    let newest = newest.as_ref().map(|head| format!("newest chained entry: {head}\n")).unwrap_or_default();
-    let result = match (finding, has_head, is_head_found) {
-        (Some(finding), ..) => format!("FAILED: {finding}"),
-        _ if !is_whole => "ok: no entry in this file was changed".to_owned(),
-        (None, true, true) => "ok: everything is as it was written, up to the given head".to_owned(),
-        (None, true, false) => {
-            "ok: the file agrees with itself, but does not contain the given head".to_owned()
-        }
-        (None, false, _) => {
-            "ok: the file agrees with itself; give --head with one that was kept elsewhere to prove it"
-                .to_owned()
-        }
+fn describe(name: &str, report: &Report) -> String {
+    let Report { entries, unchained, start, oldest_at, newest, result } = report;
+    let place = |what: &str, head: &Option<Head>| {
+        head.as_ref().map(|head| format!("{what}: {head}\n")).unwrap_or_default()
     };
-    format!("{name}: {entries} entries, {unchained} of them not chained yet{part}\n{newest}{result}\n")
+    let oldest = oldest_at.and_then(to_rfc3339).map(|at| format!("oldest entry: {at}\n")).unwrap_or_default();
+    let (start, newest) = (place("start", start), place("newest chained entry", newest));
+    let part =
+        if report.start.is_some() { "" } else { "; a part of the log, so missing entries cannot be noticed" };
+    let result = match result {
+        Err(finding) => format!("FAILED: {finding}"),
+        Ok(proof) => describe_proof(*proof).to_owned(),
+    };
+    format!(
+        "{name}: {entries} entries, {unchained} of them not chained yet{part}\n{start}{oldest}{newest}{result}\n"
+    )
+}
+
+fn describe_proof(proof: Proof) -> &'static str {
+    match proof {
+        Proof::UpToHead => "ok: everything is as it was written, from the start up to the given head",
+        Proof::Alone => {
+            "ok: the file agrees with itself; give --head with one that was kept elsewhere to prove it"
+        }
+        Proof::Entries => "ok: each entry agrees with its own hash",
+        Proof::HeadAbsent => "NOT PROVEN: the file agrees with itself, but does not contain the given head",
+        Proof::HeadAtStart => {
+            "NOT PROVEN: the given head is the start, before the oldest entry, so it proves no entry in this file"
+        }
+        Proof::Loose => {
+            "NOT PROVEN: entries from before the start are not connected with it; export again, because retention may have cut some meanwhile"
+        }
+    }
 }

@@ -8,8 +8,9 @@ mod order;
 use super::chain::{Entry, EntryHash, Head, NotAHash};
 use super::export::{Columns, Line, Read};
 use crate::problem::AuditFinding;
+use crate::time::UnixMs;
 use csv::{ReaderBuilder, StringRecord};
-use order::{Row, first_break};
+use order::{Row, first_break, has_loose};
 use std::str::FromStr;
 
 /// A head that was kept elsewhere: the hash alone, or `<number>:<hash>`, as logs and the health report show it.
@@ -40,15 +41,40 @@ pub struct Report {
     pub entries: usize,
     /// The newest of them, which the cron had not chained yet.
     pub unchained: usize,
-    /// Whether the file holds the whole log, so that a missing entry is a finding. An export with a filter is a part.
-    pub is_whole: bool,
+    /// The place before the oldest entry. Only a file of the whole log has it, and only there is a missing entry a
+    /// finding: an export with a filter is a part.
+    pub start: Option<Head>,
+    /// Time of the oldest entry.
+    pub oldest_at: Option<UnixMs>,
     /// The newest chained entry.
     pub newest: Option<Head>,
-    /// Whether the given head is in the file. If not, and without a finding, the file is a part that leaves it out, or
-    /// the head is older than the oldest entry.
-    pub is_head_found: bool,
-    /// The first sign that the log is not as it was written.
-    pub finding: Option<AuditFinding>,
+    /// The worth of the file, or the first sign that the log is not as it was written.
+    pub result: Result<Proof, AuditFinding>,
+}
+
+/// The worth of a file without a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The given head is in the file: from the start up to it, everything is as it was written.
+    UpToHead,
+    /// No head was given: the file agrees with itself.
+    Alone,
+    /// The file is a part: each entry agrees with its own hash.
+    Entries,
+    /// The given head is not in the file.
+    HeadAbsent,
+    /// The given head is the place before the oldest entry, so it proves none of them.
+    HeadAtStart,
+    /// Entries from before the start are not connected with it, because retention cut some between while the file was
+    /// written, or because they are forged.
+    Loose,
+}
+
+impl Proof {
+    /// Returns whether the check has come as far as it could with what was given.
+    pub const fn is_enough(self) -> bool {
+        matches!(self, Self::UpToHead | Self::Alone | Self::Entries)
+    }
 }
 
 /// Entries with a wrong hash that are kept, to tell a swap from a change.
@@ -129,10 +155,10 @@ impl Verifier {
     fn take_entry(&mut self, Line { entry, previous, hash }: Line, line: u64) {
         let is_right =
             hash.is_none() || previous.is_some_and(|previous| Some(entry.hash_after(previous)) == hash);
-        let (seq, id) = (entry.seq, entry.id.as_str().into());
+        let (seq, id, at) = (entry.seq, entry.id.as_str().into(), entry.at);
         let wrong = (!is_right && self.wrong < WRONG_KEPT).then(|| Box::new(entry));
         self.wrong += usize::from(!is_right);
-        self.rows.push(Row { seq, id, line, previous, hash, is_right, wrong });
+        self.rows.push(Row { seq, id, at, line, previous, hash, is_right, wrong });
     }
 
     /// Ends the file.
@@ -140,55 +166,58 @@ impl Verifier {
         let rest = std::mem::take(&mut self.waiting);
         self.read(&rest);
         self.rows.sort_by_key(|row| (row.seq, row.line));
-        let is_whole = self.start.is_some();
         let newest = self.rows.iter().rev().find_map(|row| Some(row.head(row.hash?)));
-        let mut report = Report {
+        Report {
             entries: self.rows.len(),
             unchained: self.rows.iter().filter(|row| row.hash.is_none()).count(),
-            is_whole,
+            oldest_at: self.rows.first().map(|row| row.at),
+            result: self.conclude(published, newest.as_ref()),
+            start: self.start,
             newest,
-            is_head_found: false,
-            finding: self.finding.take(),
-        };
-        if report.finding.is_none() {
-            report.finding = first_break(&self.rows, self.start.as_ref());
         }
-        if report.finding.is_none() && self.head.is_none() && !self.is_cut_short {
-            report.finding = Some(AuditFinding::BrokeOff);
-        }
-        let own = self.head.as_ref().map(|head| Published { seq: Some(head.seq), hash: head.hash });
-        for (head, is_own) in [(published, false), (own, true)] {
-            let Some(head) = head else { continue };
-            match self.look_for(head, report.newest.as_ref()) {
-                Ok(is_found) => report.is_head_found |= is_found && !is_own,
-                Err(finding) => _ = report.finding.get_or_insert(finding),
-            }
-        }
-        report
     }
 
-    /// Looks for a head among the entries. Returns whether it is there; `Err` if it should be and is not.
-    fn look_for(&self, head: Published, newest: Option<&Head>) -> Result<bool, AuditFinding> {
-        let start = self.start.as_ref();
-        if start.is_some_and(|start| start.hash == head.hash)
-            || self
-                .rows
-                .iter()
-                .any(|row| row.hash == Some(head.hash) && head.seq.is_none_or(|seq| seq == row.seq))
-        {
-            return Ok(true);
+    fn conclude(&self, published: Option<Published>, newest: Option<&Head>) -> Result<Proof, AuditFinding> {
+        let found = self.finding.clone().or_else(|| first_break(&self.rows, self.start.as_ref(), newest));
+        if let Some(finding) = found {
+            return Err(finding);
         }
-        let other = self.rows.iter().find(|row| Some(row.seq) == head.seq && row.hash.is_some());
-        if let Some(row) = other {
-            return Err(AuditFinding::Rewritten { seq: row.seq, id: row.id.to_string() });
+        if self.head.is_none() && !self.is_cut_short {
+            return Err(AuditFinding::BrokeOff);
         }
-        let Some(start) = start else { return Ok(false) };
+        let given = published.map(|head| self.look_for(head, newest)).transpose()?;
+        if let Some(own) = &self.head {
+            self.look_for(Published { seq: Some(own.seq), hash: own.hash }, newest)?;
+        }
+        Ok(match (given, &self.start) {
+            (_, Some(start)) if has_loose(&self.rows, start) => Proof::Loose,
+            (None, Some(_)) => Proof::Alone,
+            (None | Some(Proof::UpToHead), None) => Proof::Entries,
+            (Some(given), _) => given,
+        })
+    }
+
+    /// Looks for a head among the entries; `Err` if it should be there and is not.
+    fn look_for(&self, head: Published, newest: Option<&Head>) -> Result<Proof, AuditFinding> {
+        let is_named = |seq: u64| head.seq.is_none_or(|named| named == seq);
+        if self.rows.iter().any(|row| row.hash == Some(head.hash) && is_named(row.seq)) {
+            return Ok(Proof::UpToHead);
+        }
+        let rewritten = |seq: u64, id: &str| Err(AuditFinding::Rewritten { seq, id: id.to_owned() });
+        if let Some(row) = self.rows.iter().find(|row| Some(row.seq) == head.seq && row.hash.is_some()) {
+            return rewritten(row.seq, &row.id);
+        }
+        let Some(start) = &self.start else { return Ok(Proof::HeadAbsent) };
+        if start.hash == head.hash && is_named(start.seq) {
+            return Ok(Proof::HeadAtStart);
+        }
         let last = newest.map_or(start.seq, |newest| newest.seq);
         match head.seq {
             None => Err(AuditFinding::HeadMissing),
             Some(seq) if seq > last => Err(AuditFinding::EndCut { last, head: seq }),
+            Some(seq) if seq > 0 && seq == start.seq => rewritten(seq, &start.id),
             // Retention has cut it.
-            Some(_) => Ok(false),
+            Some(_) => Ok(Proof::HeadAbsent),
         }
     }
 }

@@ -6,7 +6,8 @@ use crate::hooks::use_id;
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::toasts::Tone;
-use domain::audit::verify::{Published, Report, Verifier};
+use domain::audit::chain::Head;
+use domain::audit::verify::{Proof, Published, Report, Verifier};
 use domain::problem::{Invalid, Problem};
 use js_sys::Uint8Array;
 use patternfly_yew::prelude::*;
@@ -79,7 +80,7 @@ pub fn AuditVerifyPage() -> Html {
                         </div>
                     </CardBody>
                 </Card>
-                { outcome(&i18n, &state, published.is_ok_and(|head| head.is_some())) }
+                { outcome(&i18n, &state) }
             </div>
         </Page>
     }
@@ -118,7 +119,7 @@ fn progress(i18n: &I18n, state: &State) -> Html {
     }
 }
 
-fn outcome(i18n: &I18n, state: &State, has_head: bool) -> Html {
+fn outcome(i18n: &I18n, state: &State) -> Html {
     let report = match state {
         State::Idle | State::Busy(..) => return Html::default(),
         State::Unreadable => {
@@ -127,26 +128,38 @@ fn outcome(i18n: &I18n, state: &State, has_head: bool) -> Html {
         State::Done(report) => report,
     };
     let count = |count: usize| format::number(i18n, u64::try_from(count).unwrap_or(u64::MAX));
+    let place = |label: &'static str, head: Option<&Head>| {
+        let Some(head) = head else { return Html::default() };
+        html! { <p>{ i18n.t(label) }<br /><code class="tm-mono tm-address">{ head.to_string() }</code></p> }
+    };
     let facts = html! {
         <>
             <p>{ i18n.fill("audit.verify-entries", &[("entries", &count(report.entries)), ("unchained", &count(report.unchained))]) }</p>
-            if !report.is_whole {
+            if report.start.is_none() {
                 <p>{ i18n.t("audit.verify-part") }</p>
             }
-            if let Some(newest) = &report.newest {
-                <p>{ i18n.t("audit.newest") }<br /><code class="tm-mono tm-address">{ newest.to_string() }</code></p>
+            { place("audit.start", report.start.as_ref()) }
+            if let Some(at) = report.oldest_at {
+                <p>{ i18n.t("audit.oldest") }<br />{ format::date_time_exact(i18n, at) }</p>
             }
+            { place("audit.newest", report.newest.as_ref()) }
         </>
     };
-    if let Some(finding) = report.finding.clone() {
-        let title = i18n.problem(&Problem::from(finding));
-        return html! { <Notice tone={Tone::Danger} {title} role="alert">{ facts }</Notice> };
-    }
-    let (tone, title) = match (has_head, report.is_head_found) {
-        _ if !report.is_whole => (Tone::Success, i18n.t("audit.verified-entries")),
-        (false, _) => (Tone::Success, i18n.t("audit.verified-alone")),
-        (true, true) => (Tone::Success, i18n.t("audit.verified")),
-        (true, false) => (Tone::Warning, i18n.t("audit.verified-without-head")),
+    let proof = match &report.result {
+        Ok(proof) => *proof,
+        Err(finding) => {
+            let title = i18n.problem(&Problem::from(finding.clone()));
+            return html! { <Notice tone={Tone::Danger} {title} role="alert">{ facts }</Notice> };
+        }
     };
+    let title = i18n.t(match proof {
+        Proof::UpToHead => "audit.verified",
+        Proof::Alone => "audit.verified-alone",
+        Proof::Entries => "audit.verified-entries",
+        Proof::HeadAbsent => "audit.verified-without-head",
+        Proof::HeadAtStart => "audit.verified-nothing",
+        Proof::Loose => "audit.verified-loose",
+    });
+    let tone = if proof.is_enough() { Tone::Success } else { Tone::Warning };
     html! { <Notice {tone} {title} role="status">{ facts }</Notice> }
 }

@@ -2,12 +2,14 @@
 
 use super::{Entry, EntryHash, Head};
 use crate::problem::AuditFinding;
+use crate::time::UnixMs;
 
 /// An entry whose own hash has been checked.
 #[derive(Debug)]
 pub(super) struct Row {
     pub seq: u64,
     pub id: Box<str>,
+    pub at: UnixMs,
     /// The line in the file.
     pub line: u64,
     pub previous: Option<EntryHash>,
@@ -55,22 +57,36 @@ struct Before<'a> {
 
 /// Finds the first break in rows that are in the order of their numbers. `start` is the place before the oldest entry
 /// of a whole file; without it, gaps are no break.
-pub(super) fn first_break(rows: &[Row], start: Option<&Head>) -> Option<AuditFinding> {
+pub(super) fn first_break(rows: &[Row], start: Option<&Head>, newest: Option<&Head>) -> Option<AuditFinding> {
+    let is_false = |start: &&Head| {
+        (start.seq == 0) != (start.hash == EntryHash::GENESIS)
+            || newest.is_some_and(|newest| start.seq > newest.seq)
+    };
+    if let Some(start) = start.filter(is_false) {
+        return Some(AuditFinding::FalseStart { seq: start.seq });
+    }
     let chained = rows.iter().rposition(|row| row.hash.is_some()).map_or(0, |last| last + 1);
-    let is_start = |row: &&Row| start.is_some_and(|start| start.seq < row.seq);
-    let mut before = rows.first().filter(is_start).and(start).map(|start| Before {
-        seq: start.seq,
-        hash: start.hash,
-        row: None,
-    });
+    let front = start.map(|start| Before { seq: start.seq, hash: start.hash, row: None });
+    let mut last: Option<Before> = None;
     for (i, row) in rows.iter().take(chained).enumerate() {
         let after = rows.get(i + 1).filter(|_| i + 1 < chained);
+        let is_between = |front: &Before| front.seq < row.seq && last.is_none_or(|last| last.seq < front.seq);
+        let before = front.filter(is_between).or(last);
         if let Some(finding) = look_at(row, before, after, rows, start) {
             return Some(finding);
         }
-        before = row.hash.map(|hash| Before { seq: row.seq, hash, row: Some(row) });
+        last = row.hash.map(|hash| Before { seq: row.seq, hash, row: Some(row) });
     }
     None
+}
+
+/// Returns whether entries from before the start are not connected with it. Retention cuts by numbers and a file is
+/// read by times, so entries between them may be gone.
+pub(super) fn has_loose(rows: &[Row], start: &Head) -> bool {
+    let old = rows.iter().take_while(|row| row.seq <= start.seq);
+    rows.first().is_some_and(|first| {
+        first.seq <= start.seq && u64::try_from(old.count()).is_ok_and(|count| count <= start.seq - first.seq)
+    })
 }
 
 fn look_at(
@@ -91,7 +107,8 @@ fn look_at(
     }
     if let Some(before) = before {
         let is_gap = row.seq > before.seq + 1;
-        if is_gap && start.is_some() {
+        // What is missing up to the start, retention has cut while the file was written.
+        if is_gap && start.is_some_and(|start| start.seq < row.seq) {
             let (first, last) = (before.seq + 1, row.seq - 1);
             return Some(if first == last {
                 AuditFinding::Removed { seq: first }

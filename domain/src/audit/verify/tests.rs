@@ -47,7 +47,7 @@ fn verified(text: &str, published: impl Into<Option<Published>>) -> Report {
 fn found(original: &[Line], tamper: impl FnOnce(&mut Vec<Line>)) -> Option<AuditFinding> {
     let mut log = original.to_vec();
     tamper(&mut log);
-    verified(&file(&log, &head_of(original), Some(&Head::start())), None).finding
+    verified(&file(&log, &head_of(original), Some(&Head::start())), None).result.err()
 }
 
 fn renumber(log: &mut [Line]) {
@@ -76,10 +76,10 @@ fn an_untouched_log_is_as_it_was_written() {
     let wanted = Report {
         entries: 10,
         unchained: 0,
-        is_whole: true,
+        start: Some(Head::start()),
+        oldest_at: Some(log[0].entry.at),
         newest: Some(head_of(&log)),
-        is_head_found: true,
-        finding: None,
+        result: Ok(Proof::UpToHead),
     };
     assert_eq!(report, wanted);
 }
@@ -208,13 +208,13 @@ fn a_cut_end_is_named_by_the_head_in_the_file_or_one_kept_elsewhere() {
     assert_eq!(found(&log, |log| log.truncate(7)), wanted);
     let cut = &log[..7];
     let text = file(cut, &head_of(cut), Some(&Head::start()));
-    assert_eq!(verified(&text, None).finding, None, "the file agrees with itself");
-    assert_eq!(verified(&text, published(&head_of(&log))).finding, wanted);
+    assert_eq!(verified(&text, None).result, Ok(Proof::Alone), "the file agrees with itself");
+    assert_eq!(verified(&text, published(&head_of(&log))).result.err(), wanted);
     let hash_alone = Some(Published { seq: None, hash: head_of(&log).hash });
-    assert_eq!(verified(&text, hash_alone).finding, Some(AuditFinding::HeadMissing));
+    assert_eq!(verified(&text, hash_alone).result.err(), Some(AuditFinding::HeadMissing));
     let text = file(&log, &head_of(&log), Some(&Head::start()));
     let broken_off = text.split_inclusive("\r\n").take(6).collect::<String>();
-    assert!(verified(&broken_off, None).finding.is_some());
+    assert!(verified(&broken_off, None).result.is_err());
 }
 
 #[test]
@@ -224,13 +224,13 @@ fn a_log_that_was_chained_again_is_unmasked_by_a_head_kept_elsewhere() {
     entries[4].actor = "user_other".to_owned();
     let again = chained(entries, EntryHash::GENESIS);
     let text = file(&again, &head_of(&again), Some(&Head::start()));
-    assert_eq!(verified(&text, None).finding, None, "the file agrees with itself");
+    assert_eq!(verified(&text, None).result, Ok(Proof::Alone), "the file agrees with itself");
     let wanted = Some(AuditFinding::Rewritten { seq: 10, id: id(10) });
-    assert_eq!(verified(&text, published(&head_of(&original))).finding, wanted);
+    assert_eq!(verified(&text, published(&head_of(&original))).result.err(), wanted);
     let report = verified(&text, published(&original[3].entry.head(original[3].hash.unwrap())));
-    assert_eq!((report.finding, report.is_head_found), (None, true), "up to entry 4 nothing was changed");
+    assert_eq!(report.result, Ok(Proof::UpToHead), "up to entry 4 nothing was changed");
     let hash_alone = Some(Published { seq: None, hash: head_of(&original).hash });
-    assert_eq!(verified(&text, hash_alone).finding, Some(AuditFinding::HeadMissing));
+    assert_eq!(verified(&text, hash_alone).result.err(), Some(AuditFinding::HeadMissing));
 }
 
 #[test]
@@ -239,15 +239,16 @@ fn a_log_whose_front_retention_has_cut_is_whole() {
     let start = log[3].entry.head(log[3].hash.unwrap());
     let rest = &log[4..];
     let report = verified(&file(rest, &head_of(&log), Some(&start)), published(&start));
-    assert_eq!((report.finding, report.is_head_found), (None, true), "the head before the cut still counts");
+    assert_eq!(report.result, Ok(Proof::HeadAtStart), "the head before the cut proves nothing behind it");
     let older = published(&log[1].entry.head(log[1].hash.unwrap()));
     let report = verified(&file(rest, &head_of(&log), Some(&start)), older);
-    assert_eq!((report.finding, report.is_head_found), (None, false), "this one can no longer be compared");
+    assert_eq!(report.result, Ok(Proof::HeadAbsent), "this one can no longer be compared");
     let further = verified(&file(&rest[1..], &head_of(&log), Some(&start)), None);
-    assert_eq!(further.finding, Some(AuditFinding::Removed { seq: 5 }));
+    assert_eq!(further.result.err(), Some(AuditFinding::Removed { seq: 5 }));
     // Retention went on while the file was written.
     let later = log[5].entry.head(log[5].hash.unwrap());
-    assert_eq!(verified(&file(rest, &head_of(&log), Some(&later)), None).finding, None);
+    let report = verified(&file(rest, &head_of(&log), Some(&later)), published(&head_of(&log)));
+    assert_eq!(report.result, Ok(Proof::UpToHead));
 }
 
 #[test]
@@ -256,7 +257,7 @@ fn entries_that_are_not_chained_yet_are_no_finding_at_the_end() {
     let head = head_of(&log[..8]);
     (log[8].hash, log[9].hash, log[9].previous) = (None, None, None);
     let report = verified(&file(&log, &head, Some(&Head::start())), published(&head));
-    assert_eq!((report.finding, report.unchained, report.newest), (None, 2, Some(head)));
+    assert_eq!((report.result, report.unchained, report.newest), (Ok(Proof::UpToHead), 2, Some(head)));
 }
 
 #[test]
@@ -264,10 +265,14 @@ fn a_part_shows_what_was_changed_and_not_what_is_missing() {
     let log = log(10);
     let mut part: Vec<Line> = log.iter().filter(|line| line.entry.seq % 3 == 0).cloned().collect();
     let report = verified(&file(&part, &head_of(&log), None), published(&head_of(&log)));
-    assert_eq!((report.finding, report.is_whole, report.is_head_found), (None, false, false));
+    assert_eq!((report.result, report.start), (Ok(Proof::HeadAbsent), None));
+    let in_it = published(&head_of(&log[..6]));
+    for given in [None, Some(in_it)] {
+        assert_eq!(verified(&file(&part, &head_of(&log), None), given).result, Ok(Proof::Entries));
+    }
     part[1].entry.at += 1;
     let report = verified(&file(&part, &head_of(&log), None), None);
-    assert!(matches!(report.finding, Some(AuditFinding::Changed { seq: 6, .. })), "{report:?}");
+    assert!(matches!(report.result, Err(AuditFinding::Changed { seq: 6, .. })), "{report:?}");
 }
 
 #[test]
@@ -276,9 +281,72 @@ fn a_file_that_is_no_export_is_refused() {
         ("", AuditFinding::BrokeOff),
         ("time,id\r\n", AuditFinding::NotAnExport { column: "actor".to_owned() }),
     ] {
-        assert_eq!(verified(text, None).finding, Some(wanted));
+        assert_eq!(verified(text, None).result.err(), Some(wanted));
     }
     let log = log(2);
     let text = file(&log, &head_of(&log), Some(&Head::start())).replace(",1,", ",one,");
-    assert!(matches!(verified(&text, None).finding, Some(AuditFinding::Unreadable { .. })));
+    assert!(matches!(verified(&text, None).result, Err(AuditFinding::Unreadable { .. })));
+}
+
+/// Chains the log of ten entries again behind any place, after the first entry has been changed.
+fn forged(behind: &Head) -> Vec<Line> {
+    let entries = (1..=10).map(|seq| Entry { actor: "user_other".to_owned(), ..entry(behind.seq + seq) });
+    chained(entries, behind.hash)
+}
+
+#[test]
+fn a_log_that_was_chained_again_behind_the_hash_of_a_head_is_no_log() {
+    let head = head_of(&log(10));
+    let at = |seq: u64| Head { seq, id: String::new(), hash: head.hash };
+    let checked = |start: &Head, given: Option<Published>| {
+        let log = forged(start);
+        verified(&file(&log, &head_of(&log), Some(start)), given).result
+    };
+    let given = Some(published(&head));
+    assert_eq!(checked(&at(0), None), Err(AuditFinding::FalseStart { seq: 0 }));
+    assert_eq!(checked(&at(0), given), Err(AuditFinding::FalseStart { seq: 0 }));
+    let no_hash = Head { hash: EntryHash::GENESIS, ..at(3) };
+    assert_eq!(checked(&no_hash, None), Err(AuditFinding::FalseStart { seq: 3 }));
+    // A start before the head has the hash of the head: the entry with the head's number has another.
+    assert_eq!(checked(&at(3), given), Err(AuditFinding::Rewritten { seq: 10, id: id(10) }));
+    let hash_alone = Some(Published { seq: None, hash: head.hash });
+    for (start, given) in [(at(3), hash_alone), (at(10), given), (at(10), hash_alone)] {
+        assert_eq!(checked(&start, given), Ok(Proof::HeadAtStart), "{start}: nothing in the file is proven");
+    }
+    assert_eq!(checked(&at(12), given), Ok(Proof::HeadAbsent));
+    let other = Head { hash: log(1)[0].hash.unwrap(), id: id(10), ..at(10) };
+    assert_eq!(checked(&other, given), Err(AuditFinding::Rewritten { seq: 10, id: id(10) }));
+}
+
+#[test]
+fn a_start_behind_the_newest_entry_is_false() {
+    let original = log(10);
+    let head = head_of(&original);
+    let far = Head { seq: 1_000_000_000_000, ..head.clone() };
+    let forged = forged(&Head { hash: head.hash, ..Head::start() });
+    let text = file(&forged[3..], &head_of(&forged), Some(&far));
+    for given in [None, Some(published(&head)), Some(Published { seq: None, hash: head.hash })] {
+        assert_eq!(verified(&text, given).result, Err(AuditFinding::FalseStart { seq: far.seq }));
+    }
+}
+
+#[test]
+fn entries_that_retention_cut_while_the_file_was_written_are_no_finding_and_leave_others_unproven() {
+    let log = log(10);
+    let head = head_of(&log);
+    let start = head_of(&log[..6]);
+    // Entries 3 and 5 have newer times than those around them, so the file had them before the others were cut.
+    let mut late: Vec<Line> =
+        log.iter().filter(|line| ![1, 2, 4, 6].contains(&line.entry.seq)).cloned().collect();
+    let proof = |log: &[Line]| verified(&file(log, &head, Some(&start)), published(&head)).result;
+    assert_eq!(proof(&late), Ok(Proof::Loose));
+    assert_eq!(proof(&late[2..]), Ok(Proof::UpToHead), "without them");
+    assert_eq!(proof(&log[4..]), Ok(Proof::UpToHead), "connected with the start");
+    // Somebody can chain such an entry to anything.
+    late[1] = chained([Entry { actor: "user_other".to_owned(), ..entry(5) }], head.hash).remove(0);
+    assert_eq!(proof(&late), Ok(Proof::Loose));
+    let gap: Vec<Line> = late.iter().filter(|line| line.entry.seq != 7).cloned().collect();
+    assert_eq!(proof(&gap), Err(AuditFinding::Removed { seq: 7 }), "behind the start");
+    late[2].previous = None;
+    assert!(proof(&late).is_err(), "the first entry behind the start does not follow it");
 }
