@@ -67,7 +67,7 @@ fn place(db: &Connection, key: &str) -> Head {
 fn read(db: &Connection, limit: u32, now: i64) -> (Vec<Value>, Head) {
     let mut head = place(db, "audit-head");
     let mut statement = db.prepare(&query("audit_unchained")).unwrap();
-    let values = params![i64::try_from(head.seq).unwrap(), limit + u32::from(head.seq > 0)];
+    let values = params![i64::try_from(head.seq).unwrap(), limit + u32::from(head.seq > 0), 2_000_000];
     let rows =
         statement.query_map(values, |row| Ok((entry(row), row.get::<_, Option<String>>("after")?))).unwrap();
     let mut hashes = vec![];
@@ -104,7 +104,7 @@ fn write_in(db: &Transaction, hashes: &[Value], head: &Head) -> bool {
 }
 
 fn chain(db: &mut Connection) {
-    let round = read(db, 500, NOW);
+    let round = read(db, 100, NOW);
     assert!(round.0.is_empty() || write(db, &round));
 }
 
@@ -163,6 +163,46 @@ fn entries_of_before_the_migration_are_kept_and_chained_in_rounds() {
         assert_eq!(verified(&db), (1..=chained).collect::<Vec<_>>());
     }
     assert_eq!(number_of(&db, "aud_07"), 7, "in the order of their times");
+}
+
+#[test]
+fn a_round_ends_when_its_snapshots_are_large_and_has_an_entry_of_any_size() {
+    let mut db = migrated();
+    for (n, size) in [900_000, 900_000, 900_000, 900_000, 1_900_000, 1_900_000, 10].into_iter().enumerate() {
+        insert(&db, &format!("aud_{n}"), NOW);
+        let after = json!({ "note": "x".repeat(size) }).to_string();
+        db.execute("UPDATE audit SET after = ?1 WHERE id = ?2", params![after, format!("aud_{n}")]).unwrap();
+    }
+    let mut rounds = vec![];
+    loop {
+        let round = read(&db, 100, NOW);
+        if round.0.is_empty() {
+            break;
+        }
+        rounds.push(round.0.len());
+        assert!(write(&mut db, &round));
+    }
+    assert_eq!((rounds, verified(&db)), (vec![3, 2, 2], (1..=7).collect()));
+}
+
+#[test]
+fn the_migration_reads_the_log_in_its_order_and_does_not_sort_it() {
+    let db = Connection::open_in_memory().unwrap();
+    for file in sql_files("../d1-migrations") {
+        let sql = fs::read_to_string(&file).unwrap();
+        let Some((before, rest)) = sql.split_once("INSERT INTO audit ") else {
+            db.execute_batch(&sql).unwrap();
+            continue;
+        };
+        db.execute_batch(before).unwrap();
+        let (insert, _) = rest.split_once(';').unwrap();
+        let mut statement = db.prepare(&format!("EXPLAIN QUERY PLAN INSERT INTO audit {insert}")).unwrap();
+        let lines = statement.query_map([], |row| row.get::<_, String>(3)).unwrap();
+        let plan = lines.map(Result::unwrap).collect::<Vec<_>>().join("\n");
+        assert!(plan.contains("USING INDEX audit_by_time") && !plan.contains("TEMP B-TREE"), "{plan}");
+        return;
+    }
+    panic!("no migration fills the audit log");
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
         ("invitations_due", of(&[NOW, NOW, 10])),
         ("audit_places", vec![]),
         ("audit_waiting", of(&[9_000])),
-        ("audit_unchained", of(&[9_000, 501])),
+        ("audit_unchained", of(&[9_000, 101, 2_000_000])),
         ("audit_cut", of(&[NOW - 400 * DAY_MS, 500, NOW])),
         ("audit_purge", vec![]),
         ("webhooks_purge", of(&[NOW - 30 * DAY_MS, 500])),

@@ -10,8 +10,10 @@ use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
 /// Entries of one round, and rounds of one run of the cron.
-const ROUND: u32 = 500;
-const ROUNDS: usize = 10;
+const ROUND: u32 = 100;
+const ROUNDS: usize = 50;
+/// A round ends with the entry whose snapshots bring it to so many characters: an isolate's memory is small.
+const ROUND_CHARACTERS: u32 = 2_000_000;
 
 /// The places of the chain in `settings`.
 #[derive(Clone, Debug, Default)]
@@ -91,7 +93,7 @@ pub async fn run(db: &Db, now: UnixMs) -> Result<Option<(usize, Head)>, StoreErr
 
 /// Chains up to [`ROUND`] entries behind `head`. Returns their number and the new head; `None` if there are none.
 async fn round(db: &Db, head: Head, now: UnixMs) -> Result<Option<(usize, Head)>, StoreError> {
-    let rows = db.statement(sql!("audit_unchained"), params![head.seq, ROUND + 1])?;
+    let rows = db.statement(sql!("audit_unchained"), params![head.seq, ROUND + 1, ROUND_CHARACTERS])?;
     let mut rows = db.rows::<Row>(rows).await?.into_iter().peekable();
     if head.seq > 0 && !rows.next().is_some_and(|row| row.seq == head.seq && row.hash == Some(head.hash)) {
         return Err(StoreError::Unreadable(format!("entry {}, chained last, is gone or changed", head.seq)));
