@@ -171,8 +171,14 @@ test(
       [0, true],
       fine.stdout,
     );
-    const part = await verify(await exported("?entity=token"), `--head=${head.hash}`);
-    assert.deepEqual([part.code, /a part of the log/.test(part.stdout)], [0, true], part.stdout);
+    const tokens = await exported("?entity=token");
+    for (const [options, wanted, said] of [
+      [[], 0, /a part of the log[^]*ok: each entry agrees with its own hash/],
+      [[`--head=${head.hash}`], 2, /NOT PROVEN: .* does not contain the given head/],
+    ]) {
+      const part = await verify(tokens, ...options);
+      assert.deepEqual([part.code, said.test(part.stdout)], [wanted, true], part.stdout);
+    }
 
     const rows = await all("SELECT * FROM audit ORDER BY seq");
     const restore = async () => {
@@ -198,6 +204,10 @@ test(
     };
     await expect(
       ["UPDATE audit SET actor = 'user_other' WHERE seq = 2"],
+      new RegExp(`entry 2 \\(${second.id}, line \\d+\\) was changed`),
+    );
+    await expect(
+      [`UPDATE audit SET hash = '${"z".repeat(64)}' WHERE seq = 2`],
       new RegExp(`entry 2 \\(${second.id}, line \\d+\\) was changed`),
     );
     await expect(["DELETE FROM audit WHERE seq = 2"], /entry 2 was removed/);
@@ -242,6 +252,13 @@ test(
       unmasked.stdout,
     );
 
+    // It says that it begins behind the head that others kept.
+    const cut = JSON.stringify({ seq: 0, id: "", hash: head.hash });
+    await tamper(`INSERT INTO settings (key, value, updated_at) VALUES ('audit-cut', '${cut}', 0)`);
+    const begun = await verify(await exported(), "--head", text(head));
+    assert.deepEqual([begun.code, /the line start is false/.test(begun.stdout)], [1, true], begun.stdout);
+    await tamper("DELETE FROM settings WHERE key = 'audit-cut'");
+
     // A cut end is noticed by the system itself.
     await tamper(`DELETE FROM audit WHERE seq = ${head.seq}`);
     await system.cron();
@@ -278,6 +295,9 @@ test("retention cuts the front, and the rest is still verified", async () => {
   const head = await headOf();
   const { code, stdout } = await verify(await exported(), "--head", text(head));
   assert.equal(code, 0, stdout);
+  const [, start] = /start: (3:[0-9a-f]{64})\noldest entry: \d{4}-/.exec(stdout);
+  const older = await verify(await exported(), "--head", start);
+  assert.deepEqual([older.code, /proves no entry in this file/.test(older.stdout)], [2, true], older.stdout);
   const { items } = (await ask(`${LIST}?limit=200`)).body;
   assert.match(items.at(-1).previous_hash, /^[0-9a-f]{64}$/, "the hash before the cut is kept");
 });
