@@ -135,6 +135,11 @@ fn known_routes() -> Option<Rc<Routes>> {
     ROUTE_CACHE.with_borrow(|entry| entry.as_ref().and_then(|e| e.value().clone()))
 }
 
+/// Returns whichever has the greater version: versions only grow, but KV may show an older value after a newer one.
+fn newest<T>(known: Option<T>, shown: T, version: impl Fn(&T) -> u64) -> T {
+    known.filter(|known| version(known) > version(&shown)).unwrap_or(shown)
+}
+
 /// Reads the route table from KV, likewise.
 pub async fn fetch_routes(
     env: &Env,
@@ -145,12 +150,7 @@ pub async fn fetch_routes(
     let text = read::<kv::Routes>(env, &()).await?;
     let known = known_routes();
     let shown = text.map(|text| compiled(text, known.clone(), config, request_id)).transpose()?;
-    let version = shown.as_ref().map_or(0, |routes| routes.table.version);
-    // KV may show an older table than the feed has told.
-    let routes = match known {
-        Some(known) if known.table.version > version && has_newer(Table::Routes, version) => Some(known),
-        _ => shown,
-    };
+    let routes = newest(Some(known), shown, |routes| routes.as_ref().map_or(0, |routes| routes.table.version));
     ROUTE_CACHE.with_borrow_mut(|entry| {
         // Keep whichever read started later, as with tokens.
         if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) {
@@ -173,11 +173,6 @@ pub fn poll() -> Poll {
 /// Returns what the feed has told of a token that KV shows in this version, if that is newer.
 fn newer_token(hash: &TokenHash, version: Option<u64>) -> Option<String> {
     FOLLOWER.with_borrow(|follower| follower.token(hash, version).map(str::to_owned))
-}
-
-/// Whether the feed has told of a newer table than this one.
-fn has_newer(table: Table, version: u64) -> bool {
-    FOLLOWER.with_borrow(|follower| follower.has_newer(table, version))
 }
 
 /// Takes in the response to a poll that began at `begun_at`. Returns whether it has brought something.
@@ -256,10 +251,8 @@ pub async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> 
         .inspect_err(|cause| log(Source::Request(request_id), "prices cannot be read", cause))
         .ok()
         .map(|shown| {
-            // KV may show an older list than the feed has told.
             let known = PRICE_CACHE.with_borrow(|entry| entry.as_ref().map(|entry| Rc::clone(entry.value())));
-            let is_behind = has_newer(Table::Prices, shown.version);
-            known.filter(|known| is_behind && known.version > shown.version).unwrap_or(shown)
+            newest(known, shown, |prices| prices.version)
         });
     PRICE_CACHE.with_borrow_mut(|entry| match &prices {
         // Keep whichever read started later, as with tokens.
@@ -272,4 +265,18 @@ pub async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> 
             .note_failure(now()),
     });
     prices
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_older_value_that_kv_shows_after_a_newer_one_is_passed_over() {
+        let newer = |known, shown| newest(known, shown, |(version, _): &(u64, &str)| *version);
+        assert_eq!(newer(Some((7, "known")), (6, "shown")), (7, "known"));
+        assert_eq!(newer(Some((7, "known")), (7, "repaired")), (7, "repaired"));
+        assert_eq!(newer(Some((7, "known")), (8, "shown")), (8, "shown"));
+        assert_eq!(newer(None, (1, "shown")), (1, "shown"));
+    }
 }

@@ -8,12 +8,14 @@ import { mintLegacyToken, mintToken, sha256 } from "../support/tokens.mjs";
 /** Ten seconds of cache, and a second for the machine. */
 const CACHE_BOUND_MS = 11_000;
 
-let system;
-before(async () => {
-  system = await startOnSockets({
+const start = () =>
+  startOnSockets({
     faults: true,
     gatewayVars: { OPENAI_API_KEY: "from-worker-secret", STALE_MAX_S: "25" },
   });
+let system;
+before(async () => {
+  system = await start();
 });
 after(() => system?.stop());
 
@@ -141,7 +143,7 @@ test("revoke, disable, scope cut, expiry and route change are in force within th
       ["/api/other", "/echo"],
       ["/api/new", "/echo"],
     ],
-    { version: 2 },
+    { version: 10 },
   );
   const fresh = await putToken(system);
   const seen = (token, where, wanted) =>
@@ -154,6 +156,14 @@ test("revoke, disable, scope cut, expiry and route change are in force within th
     seen(fresh, "/api/new", 200),
   ]);
   assert.equal(await status(cut, "/api/other"), 200, "what was left of the scopes");
+});
+
+test("an older table that KV shows after a newer one is passed over", async () => {
+  const token = await putToken(system);
+  assert.equal(await status(token, "/api/new"), 200);
+  await putRoutes(system, [["/api/echo", "/echo"]], { version: 9 });
+  await sleep(CACHE_BOUND_MS);
+  assert.equal(await status(token, "/api/new"), 200);
 });
 
 test("KV down: a cached token serves, an uncached one gets 503, a revoked one is refused", async () => {
@@ -237,6 +247,9 @@ test("queue down: calls are served and dropped events are counted", async () => 
 });
 
 test("v1 values serve calls unchanged", async () => {
+  // Where no table with a version is known.
+  await system.stop();
+  system = await start();
   const token = mintLegacyToken();
   const record = {
     name: "old",

@@ -9,8 +9,6 @@ use std::collections::HashMap;
 pub struct Follower {
     since: Option<u64>,
     tokens: HashMap<TokenHash, Placed>,
-    /// Tables with their places and versions.
-    tables: Vec<(Table, u64, u64)>,
 }
 
 /// The consequences of a response for an isolate's caches.
@@ -46,17 +44,11 @@ impl Follower {
         let start_over = changes.start_over && self.since.is_some();
         if changes.start_over {
             self.tokens.clear();
-            self.tables.clear();
         }
         self.since = Some(changes.seq);
         self.tokens.retain(|_, told| told.seq > changes.floor);
-        self.tables.retain(|(_, seq, _)| *seq > changes.floor);
         let tokens = changes.tokens.iter().map(|(hash, _)| hash.clone()).collect();
         self.tokens.extend(changes.tokens);
-        for (table, placed) in &changes.tables {
-            self.tables.retain(|(known, ..)| known != table);
-            self.tables.push((*table, placed.seq, placed.version));
-        }
         News { start_over, tokens, tables: changes.tables }
     }
 
@@ -64,10 +56,5 @@ impl Follower {
     pub fn token(&self, hash: &TokenHash, version: Option<u64>) -> Option<&str> {
         let told = self.tokens.get(hash)?;
         version.is_none_or(|version| version < told.version).then_some(told.text.as_str())
-    }
-
-    /// Whether the feed has told of a newer version of a table than `version`.
-    pub fn has_newer(&self, table: Table, version: u64) -> bool {
-        self.tables.iter().any(|(known, _, told)| *known == table && version < *told)
     }
 }
