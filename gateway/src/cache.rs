@@ -161,10 +161,11 @@ impl<K: Eq + Hash + Clone, T> Cache<K, T> {
         self.old.remove(key);
     }
 
-    /// Removes all entries.
-    pub fn clear(&mut self) {
-        self.young.clear();
-        self.old.clear();
+    /// Lets every entry be read again before it serves.
+    pub fn expire(&mut self, now: UnixMs, max_age_ms: i64) {
+        for entry in self.young.values_mut().chain(self.old.values_mut()) {
+            entry.expire(now, max_age_ms);
+        }
     }
 
     fn insert(&mut self, key: K, entry: Entry<T>) {
@@ -245,7 +246,7 @@ mod tests {
         assert!(cache.get_mut(&1).is_none());
         cache.forget(&0);
         assert!(cache.get_mut(&0).is_none() && cache.get_mut(&999).is_some());
-        cache.clear();
-        assert!(cache.get_mut(&999).is_none());
+        cache.expire(5, 10);
+        assert_eq!(cache.get_mut(&998).unwrap().freshness(5, 10), Freshness::Expired, "but may serve if KV is away");
     }
 }

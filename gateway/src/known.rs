@@ -110,8 +110,12 @@ pub async fn fetch_token(env: &Env, hash: &TokenHash) -> Result<Token, StoreErro
     // KV may show an older value than the feed has told.
     let told = newer_token(hash, version);
     let token = told.map(|text| read_token(&text, hash)).or(shown).transpose()?.map(Arc::new);
-    TOKEN_CACHE.with_borrow_mut(|cache| cache.learn(hash.clone(), Entry::new(token.clone(), read_at)));
-    Ok(token)
+    TOKEN_CACHE.with_borrow_mut(|cache| {
+        let known = cache.get_mut(hash).and_then(|entry| entry.value().clone());
+        let token = token.map(|shown| newest(known, shown, |record| record.version));
+        cache.learn(hash.clone(), Entry::new(token.clone(), read_at));
+        Ok(token)
+    })
 }
 
 /// Compiles a table, unless `known` has the same text: then that one and its opened credentials are kept.
@@ -183,7 +187,7 @@ pub fn learn(changes: Changes, begun_at: UnixMs, config: &Config, request_id: &s
     }
     TOKEN_CACHE.with_borrow_mut(|cache| {
         if news.start_over {
-            cache.clear();
+            cache.expire(now(), MAX_AGE_MS);
         }
         for hash in &news.tokens {
             let Some(known) = cache.get_mut(hash) else { continue };

@@ -158,12 +158,14 @@ test("revoke, disable, scope cut, expiry and route change are in force within th
   assert.equal(await status(cut, "/api/other"), 200, "what was left of the scopes");
 });
 
-test("an older table that KV shows after a newer one is passed over", async () => {
+test("an older table or record that KV shows after a newer one is passed over", async () => {
   const token = await putToken(system);
-  assert.equal(await status(token, "/api/new"), 200);
+  const revoked = await putToken(system, { state: "revoked", version: 2 });
+  assert.deepEqual([await status(token, "/api/new"), await status(revoked)], [200, 401]);
   await putRoutes(system, [["/api/echo", "/echo"]], { version: 9 });
+  await putToken(system, {}, revoked);
   await sleep(CACHE_BOUND_MS);
-  assert.equal(await status(token, "/api/new"), 200);
+  assert.deepEqual([await status(token, "/api/new"), await status(revoked)], [200, 401]);
 });
 
 test("KV down: a cached token serves, an uncached one gets 503, a revoked one is refused", async () => {

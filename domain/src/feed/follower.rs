@@ -1,6 +1,6 @@
 //! An isolate's side of the feed: the changes that it was told of.
 
-use super::{Changes, Placed, Poll, Table};
+use super::{Changes, MOST_KEPT, Placed, Poll, Table};
 use crate::token::TokenHash;
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub struct Follower {
 /// The consequences of a response for an isolate's caches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Whether the isolate may have missed changes: its cached tokens are dropped, its table is read again.
+    /// Whether the isolate may have missed changes: its cached tokens and its table are read again.
     pub start_over: bool,
     /// Tokens that have changed; [`Follower::token`] has their values.
     pub tokens: Vec<TokenHash>,
@@ -43,7 +43,11 @@ impl Follower {
         }
         let start_over = changes.start_over && self.since.is_some();
         if changes.start_over {
-            self.tokens.clear();
+            // KV may still show something older. They are let go with the first place that this feed lets go.
+            self.tokens.values_mut().for_each(|told| told.seq = changes.seq.saturating_add(1));
+            if self.tokens.len() > MOST_KEPT {
+                self.tokens.clear();
+            }
         }
         self.since = Some(changes.seq);
         self.tokens.retain(|_, told| told.seq > changes.floor);

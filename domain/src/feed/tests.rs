@@ -122,9 +122,16 @@ fn a_feed_that_was_lost_is_noticed() {
     follower.take(feed.poll(&follower.poll(vec![]), T0));
     let again = Feed::new(T0 + 5_000);
     let news = follower.take(again.poll(&follower.poll(vec![]), T0 + 5_000));
-    assert!(news.start_over && follower.token(&hash(1), None).is_none());
-    let older = Feed::new(T0 - 5_000);
+    assert!(news.start_over);
+    let mut older = Feed::new(T0 - 5_000);
     assert!(follower.take(older.poll(&follower.poll(vec![]), T0)).start_over);
+    assert_eq!(follower.token(&hash(1), Some(0)), Some("v1"), "KV may show an older one");
+    older.append(token(2, 1), T0);
+    older.append(token(3, 1), T0 + 1);
+    follower.take(older.poll(&follower.poll(vec![]), T0 + 1));
+    older.prune(T0 + KEPT_MS);
+    assert!(!follower.take(older.poll(&follower.poll(vec![]), T0 + KEPT_MS)).start_over);
+    assert_eq!(follower.token(&hash(1), Some(0)), None);
 }
 
 #[test]
@@ -263,14 +270,12 @@ proptest! {
                         continue;
                     }
                     let news = follower.take(changes);
-                    if news.start_over {
-                        cached.clear();
-                    }
                     for (number, newest) in &current {
                         let shown = appended.iter().filter(|(n, _, at)| n == number && now - at >= KEPT_MS);
                         let from_kv = shown.map(|(_, version, _)| *version).max();
                         // A cached value may be as old as the last poll, and older than KV's.
-                        let held = cached.get(number).copied().or(from_kv);
+                        let cached_one = cached.get(number).copied();
+                        let held = if news.start_over { cached_one.max(from_kv) } else { cached_one.or(from_kv) };
                         let told = follower.token(&hash(*number), held);
                         let used = told.map(|text| text[1..].parse().unwrap()).or(held);
                         prop_assert_eq!(used, Some(*newest));
