@@ -23,9 +23,13 @@ use serde::{Deserialize, Serialize};
 /// behind starts over.
 pub const KEPT_MS: i64 = 15 * MINUTE_MS;
 
-/// The most tokens whose changes are kept, some 7 MB. If more change within [`KEPT_MS`], those that changed first are
-/// known by KV alone.
+/// The most tokens whose changes are kept. If more change within [`KEPT_MS`], those that changed first are known by KV
+/// alone.
 pub const MOST_KEPT: usize = 10_000;
+/// The most bytes of tokens that are kept, likewise.
+pub const MOST_BYTES: usize = 8_000_000;
+/// The bytes of tokens after which a response ends: the isolate polls again for the rest.
+const RESPONSE_BYTES: usize = 1_000_000;
 
 /// The longest value of a token that is appended, in bytes: a row of the object holds two megabytes.
 pub const MOST_VALUE: usize = 1_000_000;
@@ -112,6 +116,9 @@ pub struct Placed {
 pub struct Changes {
     /// The place up to which the isolate knows all now.
     pub seq: u64,
+    /// Whether there is more after that place.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_more: bool,
     /// The place up to which nothing is kept any more.
     pub floor: u64,
     /// Whether the isolate's place is not known, so that this is everything that is kept.

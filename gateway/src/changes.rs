@@ -37,16 +37,23 @@ pub fn look(store: &Store<'_>) -> bool {
     if look.begins {
         let (keep, config, begun_at) = (store.keep(), Rc::clone(store.config), store.now);
         store.context.wait_until(async move {
-            let answer = edge::feed::ask::<Changes>(&keep.env, &Command::Poll(poll())).await;
-            let counts = with_pulse(|pulse| pulse.ended(begun_at, answer.is_ok(), now()));
-            match answer {
-                Ok(changes) => {
-                    if counts && learn(changes, begun_at, &config, &keep.request_id) {
-                        NEWS.set(NEWS.get().wrapping_add(1));
+            loop {
+                let answer = edge::feed::ask::<Changes>(&keep.env, &Command::Poll(poll())).await;
+                // Only the last part confirms anything.
+                let has_more = answer.as_ref().is_ok_and(|changes| changes.has_more);
+                let counts = has_more || with_pulse(|pulse| pulse.ended(begun_at, answer.is_ok(), now()));
+                match answer {
+                    Ok(changes) => {
+                        if counts && learn(changes, begun_at, &config, &keep.request_id) {
+                            NEWS.set(NEWS.get().wrapping_add(1));
+                        }
+                    }
+                    Err(cause) => {
+                        log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause);
                     }
                 }
-                Err(cause) => {
-                    log(Source::Request(&keep.request_id), "the change feed cannot be read", &cause);
+                if !has_more {
+                    return;
                 }
             }
         });

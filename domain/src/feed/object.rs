@@ -1,6 +1,8 @@
 //! The object's side: everything that is kept, in the order in which it came.
 
-use super::{Append, Changes, Glance, Held, KEPT_MS, MOST_KEPT, Placed, Poll, Table, Value};
+use super::{
+    Append, Changes, Glance, Held, KEPT_MS, MOST_BYTES, MOST_KEPT, Placed, Poll, RESPONSE_BYTES, Table, Value,
+};
 use crate::time::UnixMs;
 use crate::token::TokenHash;
 use std::collections::{HashMap, VecDeque};
@@ -21,6 +23,8 @@ pub struct Feed {
     seq: u64,
     floor: u64,
     tokens: HashMap<TokenHash, Kept>,
+    /// The bytes of the tokens' texts together.
+    bytes: usize,
     /// Tokens by place. A token that has changed since is still in its earlier places, too.
     order: VecDeque<(u64, TokenHash)>,
     tables: Vec<(Table, Kept)>,
@@ -57,7 +61,8 @@ impl Feed {
     /// Makes an empty feed. Its places begin at the time, so that those of a lost one are not known to it.
     pub fn new(now: UnixMs) -> Self {
         let seq = u64::try_from(now).unwrap_or(0);
-        Self { seq, floor: seq, tokens: HashMap::new(), order: VecDeque::new(), tables: Vec::new() }
+        let (tokens, bytes, order, tables) = Default::default();
+        Self { seq, floor: seq, tokens, bytes, order, tables }
     }
 
     /// Returns the feed with these rows, which were saved at this place and floor.
@@ -85,7 +90,16 @@ impl Feed {
 
     fn keep(&mut self, hash: TokenHash, kept: Kept) {
         self.order.push_back((kept.placed.seq, hash.clone()));
-        self.tokens.insert(hash, kept);
+        self.bytes += kept.placed.text.len();
+        if let Some(before) = self.tokens.insert(hash, kept) {
+            self.bytes -= before.placed.text.len();
+        }
+    }
+
+    fn let_go(&mut self, hash: &TokenHash) {
+        if let Some(kept) = self.tokens.remove(hash) {
+            self.bytes -= kept.placed.text.len();
+        }
     }
 
     fn keep_table(&mut self, table: Table, kept: Kept) {
@@ -134,24 +148,40 @@ impl Feed {
         while let Some((seq, hash)) = self.order.front() {
             let kept = self.at(*seq, hash);
             let is_old = kept.is_none_or(|kept| now.saturating_sub(kept.at) >= KEPT_MS);
-            if !is_old && self.tokens.len() <= MOST_KEPT {
+            if !is_old && self.tokens.len() <= MOST_KEPT && self.bytes <= MOST_BYTES {
                 break;
             }
             let is_current = kept.is_some();
             let Some((seq, hash)) = self.order.pop_front() else { break };
             if is_current {
                 self.floor = seq;
-                self.tokens.remove(&hash);
+                self.let_go(&hash);
             }
         }
         self.floor != before
     }
 
+    /// Returns the tokens after some place in their order, as many as fit into a response; at least one.
+    fn after(&self, since: Option<u64>) -> Vec<(TokenHash, Placed)> {
+        let first = since.map_or(0, |since| self.order.partition_point(|(seq, _)| *seq <= since));
+        let current = self.order.iter().skip(first).filter_map(|(seq, hash)| Some((hash, self.at(*seq, hash)?)));
+        let mut bytes = 0;
+        current
+            .take_while(|(_, kept)| {
+                let has_room = bytes < RESPONSE_BYTES;
+                bytes += kept.placed.text.len();
+                has_room
+            })
+            .map(|(hash, kept)| (hash.clone(), kept.placed.clone()))
+            .collect()
+    }
+
     /// Answers a poll.
     pub fn poll(&self, poll: &Poll, now: UnixMs) -> Changes {
         let since = poll.since.filter(|since| (self.floor..=self.seq).contains(since));
-        let first = since.map_or(0, |since| self.order.partition_point(|(seq, _)| *seq <= since));
-        let tokens = self.order.iter().skip(first);
+        let tokens = self.after(since);
+        let last = tokens.last().map_or(self.seq, |(_, placed)| placed.seq);
+        let has_more = self.order.back().is_some_and(|(newest, _)| *newest > last);
         let held = |table: Table| poll.tables.iter().find(|(held, _)| *held == table).map_or(0, |(_, v)| *v);
         let is_due = |kept: &Kept| match since {
             Some(since) => kept.placed.seq > since,
@@ -161,12 +191,11 @@ impl Feed {
         let tables =
             self.tables.iter().filter(|(table, kept)| is_due(kept) && kept.placed.version > held(*table));
         Changes {
-            seq: self.seq,
+            seq: if has_more { last } else { self.seq },
+            has_more,
             floor: self.floor,
             start_over: since.is_none(),
-            tokens: tokens
-                .filter_map(|(seq, hash)| Some((hash.clone(), self.at(*seq, hash)?.placed.clone())))
-                .collect(),
+            tokens,
             tables: tables.map(|(table, kept)| (*table, kept.placed.clone())).collect(),
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::time::{SECOND_MS, UnixMs};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const T0: UnixMs = 1_790_000_000_000;
 
@@ -157,6 +157,37 @@ fn the_feed_is_bounded() {
     let all = feed.poll(&poll(None), T0);
     assert_eq!((all.tokens.len(), all.floor), (MOST_KEPT, feed.seq() - MOST_KEPT as u64));
     assert!(all.tokens.iter().all(|(_, placed)| placed.seq > all.floor));
+}
+
+#[test]
+fn long_records_are_bounded_and_told_in_parts() {
+    let mut feed = Feed::new(T0);
+    let long = |number| Append { tokens: vec![(hash(number), value(1, &"x".repeat(6_000)))], tables: vec![] };
+    for number in 0..3_000 {
+        feed.append(long(number), T0);
+    }
+    feed.prune(T0);
+    // Those that are changed once more take no more room.
+    for number in 2_000..3_000 {
+        feed.append(Append { tokens: vec![(hash(number), value(2, &"y".repeat(6_000)))], tables: vec![] }, T0);
+    }
+    feed.append(table(1), T0);
+    feed.prune(T0);
+    let mut follower = Follower::default();
+    let (mut told, mut parts, mut has_more, mut tables) = (BTreeSet::new(), 0, true, 0);
+    while has_more {
+        let changes = feed.poll(&follower.poll(vec![]), T0);
+        let bytes: usize = changes.tokens.iter().map(|(_, placed)| placed.text.len()).sum();
+        assert!(bytes <= 1_006_000 && (parts == 0) == changes.start_over, "{bytes} in part {parts}");
+        has_more = changes.has_more;
+        tables += changes.tables.len();
+        let news = follower.take(changes);
+        assert!(!news.start_over);
+        told.extend(news.tokens);
+        parts += 1;
+    }
+    assert_eq!((told.len(), told.first(), parts), (8_000_000 / 6_000, Some(&hash(3_000 - 1_333)), 8));
+    assert!(tables >= 1 && follower.take(feed.poll(&follower.poll(vec![]), T0)).is_empty());
 }
 
 #[test]
