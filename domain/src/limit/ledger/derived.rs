@@ -8,24 +8,31 @@ use serde::{Deserialize, Serialize};
 /// The most derived tokens that are counted at once. Further ones may make no call until others have ended.
 const MOST: usize = 1_000;
 
-/// The calls of one derived token: its nonce, those that it has made, and when it ends.
+/// The calls of one derived token: its nonce, those that it has made, when it ends, and the last of them, so that this
+/// one may be asked for again after a restart as well.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Counted(String, u64, UnixMs);
+pub(super) struct Counted(String, u64, UnixMs, #[serde(default)] String);
 
 impl Ledger {
     /// Counts a call of a derived token, and returns whether it may be made. The same call counts once, so it may be
     /// asked for again. One that a limit refused counts no more.
     pub fn count_derived(&mut self, asked: &DerivedCall, now: UnixMs) -> bool {
         let now = self.advance(now);
-        self.derived.retain(|Counted(_, _, ends_at)| *ends_at > now);
+        self.derived.retain(|Counted(_, _, ends_at, _)| *ends_at > now);
         let place = self.derived.iter().position(|Counted(nonce, ..)| *nonce == asked.nonce);
         let call = format!("{}/{}", asked.nonce, asked.call);
-        let is_known = self.known.iter().any(|known| known.call == call && !known.has_ended);
+        let has_room = self.derived.len() < MOST && asked.calls > 0;
+        let counted = place.and_then(|place| self.derived.get_mut(place));
+        let is_known = self.known.iter().any(|known| known.call == call && !known.has_ended)
+            || counted.as_ref().is_some_and(|Counted(.., last)| *last == asked.call);
         if asked.is_refused {
             if is_known {
                 self.known.retain(|known| known.call != call);
-                if let Some(Counted(_, used, _)) = place.and_then(|place| self.derived.get_mut(place)) {
+                if let Some(Counted(_, used, _, last)) = counted {
                     *used = used.saturating_sub(1);
+                    if *last == asked.call {
+                        last.clear();
+                    }
                 }
                 self.ahead.change(true);
             }
@@ -37,11 +44,13 @@ impl Ledger {
         if asked.ends_at <= now {
             return false;
         }
-        let has_room = self.derived.len() < MOST && asked.calls > 0;
-        match place.and_then(|place| self.derived.get_mut(place)) {
-            Some(Counted(_, used, _)) if *used < asked.calls => *used += 1,
+        match counted {
+            Some(Counted(_, used, _, last)) if *used < asked.calls => {
+                *used += 1;
+                last.clone_from(&asked.call);
+            }
             None if has_room => {
-                self.derived.push(Counted(asked.nonce.clone(), 1, asked.ends_at));
+                self.derived.push(Counted(asked.nonce.clone(), 1, asked.ends_at, asked.call.clone()));
             }
             _ => return false,
         }
@@ -76,6 +85,26 @@ mod tests {
         assert!(ledger.count_derived(&asked("b", "n"), 3));
         assert!(!ledger.count_derived(&asked("c", "n"), 4));
         assert!(ledger.count_derived(&asked("c", "other"), 4), "each is counted by itself");
+    }
+
+    #[test]
+    fn the_last_call_may_be_asked_for_again_after_a_restart() {
+        let mut ledger = Ledger::default();
+        let one = |call| DerivedCall { calls: 1, ..asked(call, "n") };
+        assert!(ledger.count_derived(&one("a"), 1));
+        let mut ledger = restarted(&ledger);
+        assert!(ledger.count_derived(&one("a"), 2), "its response was lost");
+        assert!(!ledger.count_derived(&one("b"), 2));
+        let refused = DerivedCall { is_refused: true, ..one("a") };
+        let mut ledger = restarted(&ledger);
+        for _ in 0..2 {
+            assert!(!ledger.count_derived(&refused, 3));
+        }
+        assert!(ledger.count_derived(&one("b"), 3), "given back");
+        assert!(!ledger.count_derived(&one("c"), 3), "once");
+        let saved = serde_json::to_string(&ledger).unwrap().replace(r#","b"]"#, "]");
+        let mut ledger: Ledger = serde_json::from_str(&saved).unwrap();
+        assert!(!ledger.count_derived(&one("b"), 4), "saved without it");
     }
 
     #[test]
