@@ -179,9 +179,11 @@ async fn admit(call: &Call, permit: &Permit, derived: Option<&Derived>, ask: Ask
     let admission = if let Some(admission) = limiter::take_leased(permit, ask, call.now.get()) {
         admission
     } else {
-        let taken = limiter::take(permit, &call.arrival.call_id, ask, &call.store()).await;
-        taken.inspect_err(|_| derived_calls::give_back(counted, &call.store()))?
+        limiter::take(permit, &call.arrival.call_id, ask, &call.store()).await?
     };
+    if let Some(counted) = counted {
+        counted.is_made();
+    }
     call.facts.borrow_mut().uses = admission.uses;
     if let Some(open) = call.open.borrow_mut().as_mut() {
         open.reservation = admission.reservation;

@@ -369,6 +369,27 @@ test("a call that a limit of the parent refuses is not one of the token's calls"
   assert.ok(seen.includes("429 rate-limit-exceeded"), JSON.stringify(seen));
 });
 
+test("a call whose client hangs up before it is made is not one of the token's calls", async () => {
+  const delay_ms = 700;
+  // The token's own count is asked for first, and then that of its parent's limits.
+  for (const [limits, hangsUpAfter] of [
+    [{}, 300],
+    [{ calls_per_minute: 100 }, 1_000],
+  ]) {
+    const { token } = await parent({ limits });
+    const child = await derive(token, { calls: "1" });
+    await system.faults("gateway", { limiter: { delay_ms } });
+    const client = new AbortController();
+    const call = use(child, "/api/echo/x", { signal: client.signal });
+    setTimeout(() => client.abort(), hangsUpAfter);
+    await assert.rejects(call, { name: "AbortError" });
+    await sleep(2_500);
+    await system.faults("gateway", { limiter: null });
+    assert.equal(await outcome(child), 200);
+    assert.equal(await outcome(child), "429 derived-calls-used-up");
+  }
+});
+
 test("while calls cannot be counted, a token that may make only so many makes none", async () => {
   const { token } = await parent();
   const [counted, other] = [await derive(token, { calls: "5" }), await derive(token)];

@@ -1,7 +1,7 @@
 //! Calls of derived tokens that may make only so many: their parent's object counts each one, so the count is exact.
 
 use crate::error::Failure;
-use crate::store::Store;
+use crate::store::{Keep, Store};
 use domain::access::Permit;
 use domain::access::derived::Derived;
 use domain::error::GatewayError;
@@ -9,6 +9,52 @@ use domain::id::TokenId;
 use domain::limit::ledger::{Command, DerivedCall};
 use edge::limiter::ask;
 use edge::log::{Source, log};
+use futures_channel::oneshot;
+
+/// A counted call. If it is dropped before it is made, since a limit of the parent refuses it or the client has gone, it
+/// is taken back and can be made again.
+#[derive(Debug)]
+pub struct Counted(Option<Box<Asked>>);
+
+#[derive(Debug)]
+struct Asked {
+    keep: Keep,
+    token: TokenId,
+    call: DerivedCall,
+}
+
+impl Asked {
+    async fn count(&self) -> Result<bool, String> {
+        let command = Command::Derived(self.call.clone());
+        let may = ask(&self.keep.env, self.token.as_str(), &command).await;
+        if may.is_ok() {
+            return may;
+        }
+        // The object may have moved. Asking twice is safe: it counts each call once.
+        ask(&self.keep.env, self.token.as_str(), &command).await
+    }
+}
+
+impl Counted {
+    /// Notes that the call is made.
+    pub fn is_made(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let Some(asked) = self.0.take() else { return };
+        let Asked { keep, token, call } = *asked;
+        let env = keep.env;
+        keep.context.wait_until(async move {
+            let command = Command::Derived(DerivedCall { is_refused: true, ..call });
+            if let Err(cause) = ask::<bool>(&env, token.as_str(), &command).await {
+                log(Source::Request(&keep.request_id), "a call of a derived token cannot be taken back", &cause);
+            }
+        });
+    }
+}
 
 /// Counts a call that its token may make only so often. `None` if it may make any number.
 ///
@@ -19,40 +65,31 @@ pub async fn take(
     derived: &Derived,
     call: &str,
     store: &Store<'_>,
-) -> Result<Option<(TokenId, DerivedCall)>, Box<Failure>> {
+) -> Result<Option<Counted>, Box<Failure>> {
     let Some(calls) = derived.calls else { return Ok(None) };
-    let token = &permit.token().id;
-    let asked = DerivedCall {
+    let call = DerivedCall {
         call: call.to_owned(),
         nonce: derived.nonce.clone(),
         calls,
         ends_at: derived.ends_at,
         is_refused: false,
     };
-    let command = Command::Derived(asked.clone());
-    let mut may = ask(store.env, token.as_str(), &command).await;
-    if may.is_err() {
-        // The object may have moved. Asking twice is safe: it counts each call once.
-        may = ask(store.env, token.as_str(), &command).await;
-    }
+    let asked = Asked { keep: store.keep(), token: permit.token().id.clone(), call };
+    // If the client hangs up meanwhile, nobody hears that the call is counted, and it is dropped.
+    let (answered, waited_for) = oneshot::channel();
+    store.context.wait_until(async move {
+        let may = asked.count().await;
+        // One of which nothing is heard may be counted.
+        let counted = Counted((may != Ok(false)).then(|| Box::new(asked)));
+        let _ = answered.send((may, counted));
+    });
+    let (may, counted) = waited_for.await.map_err(|_| GatewayError::LimitsUnavailable)?;
     match may {
-        Ok(true) => Ok(Some((token.clone(), asked))),
+        Ok(true) => Ok(Some(counted)),
         Ok(false) => Err(GatewayError::DerivedCallsUsedUp.into()),
         Err(cause) => {
             log(Source::Request(store.request_id), "calls of a derived token cannot be counted", &cause);
             Err(GatewayError::LimitsUnavailable.into())
         }
     }
-}
-
-/// Takes a call back that a limit of the parent has refused: it can be made again.
-pub fn give_back(counted: Option<(TokenId, DerivedCall)>, store: &Store<'_>) {
-    let Some((token, asked)) = counted else { return };
-    let env = store.env.clone();
-    store.context.wait_until(async move {
-        let command = Command::Derived(DerivedCall { is_refused: true, ..asked });
-        if let Err(cause) = ask::<bool>(&env, token.as_str(), &command).await {
-            log(Source::Isolate, "a call of a derived token cannot be taken back", &cause);
-        }
-    });
 }
