@@ -5,6 +5,7 @@
 
 use crate::body::Body;
 use crate::call::Call;
+use crate::changes;
 use crate::error::{Failure, header};
 use crate::meter;
 use crate::permit::{Handled, present};
@@ -18,6 +19,7 @@ use domain::error::GatewayError;
 use domain::keys::KeyRing;
 use domain::token::{Form, TokenHash, base62};
 use domain::usage::SECRET_HEAD;
+use futures_util::future::join;
 use std::sync::Arc;
 
 /// Whether the call asks for a derived token.
@@ -49,22 +51,23 @@ async fn derive(call: &Call) -> Handled<Result<Issued, Refused>> {
         Ok(parent) => parent,
         Err(refused) => return Ok(Err(refused)),
     };
-    let mut was_read_again = false;
-    loop {
-        let issued = judge(call, &asked, &parent, keys).await?;
+    let news = changes::news();
+    let mut issued = judge(call, &asked, &parent, keys).await?;
+    if issued.is_err() {
         // As for any call: no refusal is based on a record that is older than a second.
-        let reads_again = issued.is_err()
-            && !was_read_again
-            && call.store().refresh_token(&parent, Form::Current, call.arrival.at).await;
-        if reads_again {
-            was_read_again = true;
-            continue;
+        let store = call.store();
+        let again = join(
+            store.refresh_token(&parent, Form::Current, call.arrival.at),
+            changes::settled(news),
+        );
+        if again.await != (false, false) {
+            issued = judge(call, &asked, &parent, keys).await?;
         }
-        if issued.is_err() {
-            Store::note_token_refusal(&parent);
-        }
-        return Ok(issued);
     }
+    if issued.is_err() {
+        Store::note_token_refusal(&parent);
+    }
+    Ok(issued)
 }
 
 async fn read(call: &Call) -> Handled<Result<Asked, Refused>> {
