@@ -19,6 +19,7 @@ use domain::error::GatewayError;
 use domain::keys::KeyRing;
 use domain::token::{Form, TokenHash, base62};
 use domain::usage::SECRET_HEAD;
+use edge::log::{Source, log};
 use futures_util::future::join;
 use std::sync::Arc;
 
@@ -76,7 +77,11 @@ async fn read(call: &Call) -> Handled<Result<Asked, Refused>> {
         return Ok(Err(Refused::body()));
     }
     let _held = body.take_in(call).await.map_err(Failure::from)?;
-    let bytes = body.bytes().unwrap_or_default();
+    // It stays a stream while other bodies take all the isolate's room for them.
+    let bytes = body.bytes().ok_or_else(|| {
+        log(Source::Request(&call.arrival.request_id), "no room for the body", "POST /token");
+        GatewayError::StoreUnavailable
+    })?;
     Ok(Asked::read(call.head.header("content-type"), &bytes))
 }
 
