@@ -66,7 +66,7 @@ pub fn is_confirmed(store: &Store<'_>) -> bool {
     store.config.feed_poll_ms == 0 || PULSE.get().is_confirmed(store.now)
 }
 
-/// Whether the last poll failed, or was waited for in vain.
+/// Whether a poll failed, or was waited for in vain, and none was quick since.
 pub fn is_away() -> bool {
     PULSE.get().is_failing()
 }

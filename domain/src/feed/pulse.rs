@@ -8,7 +8,7 @@ pub const CONFIRMED_MS: i64 = 5_000;
 pub const WAIT_MS: i64 = 250;
 /// The time after which a poll is given up. A poll's request may have been cut, so nobody else may say so.
 const LOST_MS: i64 = 5_000;
-/// The time for which no call waits again after a poll that failed or was waited for in vain.
+/// The time for which no call waits again after a poll that failed or was waited for in vain, unless one was quick since.
 const PATIENCE_MS: i64 = 10_000;
 
 /// The polls of one isolate.
@@ -47,7 +47,7 @@ impl Pulse {
         self.confirmed_at.is_some_and(|at| now.saturating_sub(at) < CONFIRMED_MS)
     }
 
-    /// Whether the last poll failed, or was waited for in vain.
+    /// Whether a poll failed, or was waited for in vain, and none was quick since.
     pub fn is_failing(&self) -> bool {
         self.failed_at.is_some()
     }
@@ -78,7 +78,10 @@ impl Pulse {
         let is_newest = self.confirmed_at.is_none_or(|at| at < begun_at);
         if is_newest {
             self.confirmed_at = Some(begun_at);
-            self.failed_at = None;
+            // Calls have waited in vain for a slower one, and would do so for the next.
+            if now.saturating_sub(begun_at) < WAIT_MS {
+                self.failed_at = None;
+            }
         }
         is_newest
     }

@@ -242,15 +242,32 @@ fn a_call_waits_for_a_quarter_of_a_second_and_then_none_does_for_a_while() {
     assert!(pulse.may_wait(T0 + 249) && !pulse.may_wait(T0 + 250));
     pulse.look(T0 + 5_000, 2_000);
     assert!(!pulse.may_wait(T0 + 5_001) && pulse.is_failing(), "the feed is slow");
-    pulse.ended(T0 + 5_000, true, T0 + 7_000);
+    pulse.ended(T0 + 5_000, true, T0 + 5_250);
     pulse.look(T0 + 10_000, 2_000);
-    assert!(pulse.may_wait(T0 + 10_001) && !pulse.is_failing(), "it has responded since");
-    pulse.ended(T0 + 10_000, false, T0 + 10_002);
-    assert!(!pulse.may_wait(T0 + 10_002));
+    assert!(!pulse.may_wait(T0 + 10_001) && pulse.is_failing(), "it was slow again");
+    pulse.ended(T0 + 10_000, true, T0 + 10_249);
+    assert!(!pulse.is_failing(), "it was quick");
     pulse.look(T0 + 12_000, 2_000);
-    assert!(!pulse.may_wait(T0 + 12_001), "it is away");
-    pulse.look(T0 + 21_000, 2_000);
-    assert!(pulse.may_wait(T0 + 21_001));
+    assert!(pulse.may_wait(T0 + 12_001));
+    pulse.ended(T0 + 12_000, false, T0 + 12_002);
+    assert!(!pulse.may_wait(T0 + 12_002));
+    pulse.look(T0 + 14_000, 2_000);
+    assert!(!pulse.may_wait(T0 + 14_001), "it is away");
+    pulse.look(T0 + 23_000, 2_000);
+    assert!(pulse.may_wait(T0 + 23_001));
+}
+
+#[test]
+fn calls_that_are_rare_wait_for_a_slow_feed_once_in_ten_seconds() {
+    let mut pulse = Pulse::default();
+    let mut waited = 0;
+    for now in (T0..T0 + 60_000).step_by(6_000) {
+        assert!(!pulse.look(now, 2_000).is_confirmed);
+        waited += i64::from(pulse.may_wait(now));
+        pulse.may_wait(now + WAIT_MS);
+        assert!(pulse.ended(now, true, now + 300));
+    }
+    assert_eq!(waited, 5, "every second one");
 }
 
 /// A step of a run: D1 changes a token and its publisher appends some version up to the current one; an isolate
