@@ -141,13 +141,16 @@ impl Feed {
         Placed { seq: self.seq, version: value.version, text: value.text }
     }
 
-    /// Lets go of values that are too old or too many. Returns whether there were any: saved rows up to the floor can
-    /// be deleted.
+    /// Lets go of values that are too old or too many. Returns whether there were such tokens: saved rows up to the
+    /// floor can be deleted.
     pub fn prune(&mut self, now: UnixMs) -> bool {
         let before = self.floor;
+        let is_old = |kept: &Kept| now.saturating_sub(kept.at) >= KEPT_MS;
+        // KV shows it by now. Kept for ever, it would outrank the tables of a D1 that is made anew.
+        self.tables.retain(|(_, kept)| !is_old(kept));
         while let Some((seq, hash)) = self.order.front() {
             let kept = self.at(*seq, hash);
-            let is_old = kept.is_none_or(|kept| now.saturating_sub(kept.at) >= KEPT_MS);
+            let is_old = kept.is_none_or(is_old);
             if !is_old && self.tokens.len() <= MOST_KEPT && self.bytes <= MOST_BYTES {
                 break;
             }
@@ -177,17 +180,13 @@ impl Feed {
     }
 
     /// Answers a poll.
-    pub fn poll(&self, poll: &Poll, now: UnixMs) -> Changes {
+    pub fn poll(&self, poll: &Poll) -> Changes {
         let since = poll.since.filter(|since| (self.floor..=self.seq).contains(since));
         let tokens = self.after(since);
         let last = tokens.last().map_or(self.seq, |(_, placed)| placed.seq);
         let has_more = self.order.back().is_some_and(|(newest, _)| *newest > last);
         let held = |table: Table| poll.tables.iter().find(|(held, _)| *held == table).map_or(0, |(_, v)| *v);
-        let is_due = |kept: &Kept| match since {
-            Some(since) => kept.placed.seq > since,
-            // KV shows an older one.
-            None => now.saturating_sub(kept.at) < KEPT_MS,
-        };
+        let is_due = |kept: &Kept| since.is_none_or(|since| kept.placed.seq > since);
         let tables =
             self.tables.iter().filter(|(table, kept)| is_due(kept) && kept.placed.version > held(*table));
         Changes {

@@ -45,7 +45,7 @@ fn the_wire_format_is_pinned() {
     let mut feed = Feed::restored(4, 3, []);
     feed.append(token(1, 2), T0);
     assert_eq!(
-        serde_json::to_string(&feed.poll(&poll(Some(4)), T0)).unwrap(),
+        serde_json::to_string(&feed.poll(&poll(Some(4)))).unwrap(),
         format!(r#"{{"seq":5,"floor":3,"tokens":[["{h}",{{"seq":5,"version":2,"text":"v2"}}]]}}"#)
     );
 }
@@ -62,7 +62,7 @@ fn an_older_value_never_replaces_a_newer_one() {
     assert_eq!(feed.append(table(1), T0), []);
 
     let mut follower = Follower::default();
-    follower.take(feed.poll(&follower.poll(vec![]), T0));
+    follower.take(feed.poll(&follower.poll(vec![])));
     assert_eq!(follower.token(&hash(1), Some(2)), Some("repaired"));
     assert_eq!(follower.token(&hash(1), None), Some("repaired"), "KV shows no entry yet");
     assert_eq!(follower.token(&hash(1), Some(3)), None);
@@ -75,24 +75,26 @@ fn only_what_is_new_is_told() {
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
     feed.append(table(5), T0);
-    let first = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)]), T0));
+    let first = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)])));
     assert_eq!((first.start_over, first.tokens, first.tables), (false, vec![hash(1)], vec![]));
-    assert!(follower.take(feed.poll(&follower.poll(vec![]), T0)).is_empty());
+    assert!(follower.take(feed.poll(&follower.poll(vec![]))).is_empty());
     feed.append(table(6), T0);
-    let news = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)]), T0));
+    let news = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)])));
     let [(Table::Routes, told)] = news.tables.as_slice() else { panic!("{:?}", news.tables) };
     assert_eq!((told.version, told.text.as_str()), (6, "table"));
     assert!(news.tokens.is_empty() && !news.start_over);
 }
 
 #[test]
-fn a_table_that_kv_shows_by_now_is_not_sent_to_an_isolate_that_begins() {
+fn a_table_is_let_go_when_kv_shows_it_by_now() {
     let mut feed = Feed::new(T0);
     feed.append(table(5), T0);
-    assert_eq!(feed.poll(&poll(None), T0 + KEPT_MS - 1).tables.len(), 1);
-    assert_eq!(feed.poll(&poll(None), T0 + KEPT_MS).tables, []);
-    let since = Some(feed.seq() - 1);
-    assert_eq!(feed.poll(&poll(since), T0 + KEPT_MS).tables.len(), 1, "it has told nobody else");
+    feed.prune(T0 + KEPT_MS - 1);
+    assert_eq!(feed.poll(&poll(None)).tables.len(), 1);
+    assert!(!feed.prune(T0 + KEPT_MS), "no token");
+    assert_eq!(feed.poll(&poll(None)).tables, []);
+    assert_eq!(feed.glance(&Glance { tokens: vec![], tables: vec![Table::Routes] }), Held::default());
+    assert_eq!(feed.append(table(1), T0 + KEPT_MS).len(), 1, "of a D1 that was made anew");
 }
 
 #[test]
@@ -100,17 +102,17 @@ fn an_isolate_that_is_too_far_behind_starts_over() {
     let mut feed = Feed::new(T0);
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
-    follower.take(feed.poll(&follower.poll(vec![]), T0));
+    follower.take(feed.poll(&follower.poll(vec![])));
     feed.append(token(2, 1), T0 + SECOND_MS);
     assert!(!feed.prune(T0 + KEPT_MS - 1) && feed.prune(T0 + KEPT_MS));
-    let news = follower.take(feed.poll(&follower.poll(vec![]), T0 + KEPT_MS));
+    let news = follower.take(feed.poll(&follower.poll(vec![])));
     assert_eq!((news.start_over, news.tokens), (false, vec![hash(2)]), "it has missed nothing");
     assert_eq!(follower.token(&hash(1), None), None, "forgotten with the feed");
 
     feed.append(token(3, 1), T0 + KEPT_MS);
     feed.append(token(4, 1), T0 + 2 * KEPT_MS);
     assert!(feed.prune(T0 + 2 * KEPT_MS));
-    let news = follower.take(feed.poll(&follower.poll(vec![]), T0 + 2 * KEPT_MS));
+    let news = follower.take(feed.poll(&follower.poll(vec![])));
     assert_eq!((news.start_over, news.tokens), (true, vec![hash(4)]));
 }
 
@@ -119,18 +121,18 @@ fn a_feed_that_was_lost_is_noticed() {
     let mut feed = Feed::new(T0);
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
-    follower.take(feed.poll(&follower.poll(vec![]), T0));
+    follower.take(feed.poll(&follower.poll(vec![])));
     let again = Feed::new(T0 + 5_000);
-    let news = follower.take(again.poll(&follower.poll(vec![]), T0 + 5_000));
+    let news = follower.take(again.poll(&follower.poll(vec![])));
     assert!(news.start_over);
     let mut older = Feed::new(T0 - 5_000);
-    assert!(follower.take(older.poll(&follower.poll(vec![]), T0)).start_over);
+    assert!(follower.take(older.poll(&follower.poll(vec![]))).start_over);
     assert_eq!(follower.token(&hash(1), Some(0)), Some("v1"), "KV may show an older one");
     older.append(token(2, 1), T0);
     older.append(token(3, 1), T0 + 1);
-    follower.take(older.poll(&follower.poll(vec![]), T0 + 1));
+    follower.take(older.poll(&follower.poll(vec![])));
     older.prune(T0 + KEPT_MS);
-    assert!(!follower.take(older.poll(&follower.poll(vec![]), T0 + KEPT_MS)).start_over);
+    assert!(!follower.take(older.poll(&follower.poll(vec![]))).start_over);
     assert_eq!(follower.token(&hash(1), Some(0)), None);
 }
 
@@ -139,10 +141,10 @@ fn a_response_that_was_overtaken_brings_nothing() {
     let mut feed = Feed::new(T0);
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
-    follower.take(feed.poll(&follower.poll(vec![]), T0));
-    let late = feed.poll(&follower.poll(vec![]), T0);
+    follower.take(feed.poll(&follower.poll(vec![])));
+    let late = feed.poll(&follower.poll(vec![]));
     feed.append(token(1, 2), T0);
-    follower.take(feed.poll(&follower.poll(vec![]), T0));
+    follower.take(feed.poll(&follower.poll(vec![])));
     assert!(follower.take(late).is_empty());
     assert_eq!(follower.token(&hash(1), Some(1)), Some("v2"));
 }
@@ -154,7 +156,7 @@ fn the_feed_is_bounded() {
         feed.append(token(number, 1), T0);
     }
     feed.prune(T0);
-    let all = feed.poll(&poll(None), T0);
+    let all = feed.poll(&poll(None));
     assert_eq!((all.tokens.len(), all.floor), (MOST_KEPT, feed.seq() - MOST_KEPT as u64));
     assert!(all.tokens.iter().all(|(_, placed)| placed.seq > all.floor));
 }
@@ -176,7 +178,7 @@ fn long_records_are_bounded_and_told_in_parts() {
     let mut follower = Follower::default();
     let (mut told, mut parts, mut has_more, mut tables) = (BTreeSet::new(), 0, true, 0);
     while has_more {
-        let changes = feed.poll(&follower.poll(vec![]), T0);
+        let changes = feed.poll(&follower.poll(vec![]));
         let bytes: usize = changes.tokens.iter().map(|(_, placed)| placed.text.len()).sum();
         assert!(bytes <= 1_006_000 && (parts == 0) == changes.start_over, "{bytes} in part {parts}");
         has_more = changes.has_more;
@@ -187,7 +189,7 @@ fn long_records_are_bounded_and_told_in_parts() {
         parts += 1;
     }
     assert_eq!((told.len(), told.first(), parts), (8_000_000 / 6_000, Some(&hash(3_000 - 1_333)), 8));
-    assert!(tables >= 1 && follower.take(feed.poll(&follower.poll(vec![]), T0)).is_empty());
+    assert!(tables >= 1 && follower.take(feed.poll(&follower.poll(vec![]))).is_empty());
 }
 
 #[test]
@@ -205,7 +207,7 @@ fn a_saved_feed_is_the_same() {
     // Rows come in no order.
     let restored = Feed::restored(feed.seq(), feed.floor(), rows.into_values().rev());
     for since in [None, Some(feed.floor()), Some(feed.floor() + 1), Some(feed.floor() + 2)] {
-        assert_eq!(restored.poll(&poll(since), T0), feed.poll(&poll(since), T0));
+        assert_eq!(restored.poll(&poll(since)), feed.poll(&poll(since)));
     }
 }
 
@@ -313,7 +315,7 @@ proptest! {
                 Step::Poll { isolate, is_lost } => {
                     let (follower, cached) = &mut isolates[isolate];
                     feed.prune(now);
-                    let changes = feed.poll(&follower.poll(vec![]), now);
+                    let changes = feed.poll(&follower.poll(vec![]));
                     if is_lost {
                         continue;
                     }

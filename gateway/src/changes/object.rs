@@ -46,10 +46,7 @@ impl DurableObject for ChangeFeed {
                 save(feed, &rows, sql)?;
                 to_json(&feed.seq())
             }),
-            Command::Poll(poll) => self.with(|feed, _| {
-                feed.prune(now());
-                to_json(&feed.poll(&poll, now()))
-            }),
+            Command::Poll(poll) => self.with(|feed, _| to_json(&feed.poll(&poll))),
             Command::Glance(at) => self.with(|feed, _| to_json(&feed.glance(&at))),
         };
         Response::ok(answer?)
@@ -61,13 +58,14 @@ fn to_json(answer: &impl Serialize) -> Result<String> {
 }
 
 impl ChangeFeed {
-    /// Lets `act` use the feed. Nothing is awaited meanwhile, so no other request can come in between.
+    /// Lets `act` use the feed, of which what is too old is let go before. Nothing is awaited meanwhile, so no other request can come in between.
     fn with<T>(&self, act: impl FnOnce(&mut Feed, &SqlStorage) -> Result<T>) -> Result<T> {
         let sql = self.state.storage().sql();
         let mut feed = match self.feed.take() {
             Some(feed) => feed,
             None => load(&sql)?,
         };
+        feed.prune(now());
         let answer = act(&mut feed, &sql)?;
         self.feed.replace(Some(feed));
         Ok(answer)
