@@ -5,6 +5,7 @@ use domain::vars::{VarError, Vars, flag, integer_or};
 use edge::env::{EnvVars, METRICS};
 use edge::feed::FEED;
 use edge::isolate_config;
+use edge::log::{Source, log};
 use worker::Env;
 
 /// Age at which a cached entry is read again, in ms. A change is in force at most this long after KV shows
@@ -16,7 +17,7 @@ pub const MAX_AGE_MS: i64 = 10_000;
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,
-    /// Keys of derived tokens. If absent, there are none.
+    /// Keys of derived tokens. If absent or not readable, there are none.
     pub derive_keys: Option<KeyRing>,
     /// Age up to which a cached entry may serve while KV cannot be read.
     pub stale_max_ms: i64,
@@ -42,10 +43,7 @@ impl Config {
         Ok(Self {
             check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
             credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
-            derive_keys: match vars.get("DERIVE_KEY") {
-                Some(_) => Some(KeyRing::from_vars(vars, "DERIVE_KEY")?),
-                None => None,
-            },
+            derive_keys: derive_keys(vars).ok(),
             stale_max_ms: i64::from(integer_or(vars, "STALE_MAX_S", 300)?) * 1_000,
             usage_flush_ms: integer_or(vars, "USAGE_FLUSH_MS", 500)?.min(10_000),
             limit_lease_ms: integer_or(vars, "LIMIT_LEASE_MS", 2_000)?.min(10_000).into(),
@@ -58,12 +56,21 @@ impl Config {
 
     isolate_config!(Config, |env: &Env| {
         let has = |binding: &str| js_sys::Reflect::has(env, &binding.into()).unwrap_or(false);
-        Self::from_vars(&EnvVars(env)).map(|config| Self {
+        let vars = EnvVars(env);
+        // Calls with other tokens go on.
+        if let Err(cause @ VarError::Invalid { .. }) = derive_keys(&vars) {
+            log(Source::Isolate, "there are no derived tokens", &cause);
+        }
+        Self::from_vars(&vars).map(|config| Self {
             has_metrics: has(METRICS),
             feed_poll_ms: if has(FEED) { config.feed_poll_ms } else { 0 },
             ..config
         })
     });
+}
+
+fn derive_keys(vars: &impl Vars) -> Result<KeyRing, VarError> {
+    KeyRing::from_vars(vars, "DERIVE_KEY")
 }
 
 #[cfg(test)]
@@ -87,6 +94,12 @@ mod tests {
         assert_eq!((config.stale_max_ms, config.usage_flush_ms), (300_000, 500));
         assert_eq!((config.limit_lease_ms, config.feed_poll_ms), (2_000, 2_000));
         assert!(!config.allow_insecure_upstreams);
+    }
+
+    #[test]
+    fn a_mistyped_key_of_derived_tokens_refuses_those_alone() {
+        let has_key = |key| Config::from_vars(&vars(&[("DERIVE_KEY", key)])).unwrap().derive_keys.is_some();
+        assert_eq!([has_key(KEY), has_key("mistyped"), has_key("")], [true, false, false]);
     }
 
     #[test]
