@@ -247,6 +247,10 @@ mod tests {
         cache.forget(&0);
         assert!(cache.get_mut(&0).is_none() && cache.get_mut(&999).is_some());
         cache.expire(5, 10);
-        assert_eq!(cache.get_mut(&998).unwrap().freshness(5, 10), Freshness::Expired, "but may serve if KV is away");
+        assert_eq!(
+            cache.get_mut(&998).unwrap().freshness(5, 10),
+            Freshness::Expired,
+            "but may serve if KV is away"
+        );
     }
 }

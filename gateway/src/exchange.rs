@@ -57,10 +57,8 @@ async fn derive(call: &Call) -> Handled<Result<Issued, Refused>> {
     if issued.is_err() {
         // As for any call: no refusal is based on a record that is older than a second.
         let store = call.store();
-        let again = join(
-            store.refresh_token(&parent, Form::Current, call.arrival.at),
-            changes::settled(news),
-        );
+        let again =
+            join(store.refresh_token(&parent, Form::Current, call.arrival.at), changes::settled(news));
         if again.await != (false, false) {
             issued = judge(call, &asked, &parent, keys).await?;
         }

@@ -154,7 +154,8 @@ pub async fn fetch_routes(
     let text = read::<kv::Routes>(env, &()).await?;
     let known = known_routes();
     let shown = text.map(|text| compiled(text, known.clone(), config, request_id)).transpose()?;
-    let routes = newest(Some(known), shown, |routes| routes.as_ref().map_or(0, |routes| routes.table.version));
+    let routes =
+        newest(Some(known), shown, |routes| routes.as_ref().map_or(0, |routes| routes.table.version));
     ROUTE_CACHE.with_borrow_mut(|entry| {
         // Keep whichever read started later, as with tokens.
         if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) {

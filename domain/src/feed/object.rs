@@ -167,7 +167,8 @@ impl Feed {
     /// Returns the tokens after some place in their order, as many as fit into a response; at least one.
     fn after(&self, since: Option<u64>) -> Vec<(TokenHash, Placed)> {
         let first = since.map_or(0, |since| self.order.partition_point(|(seq, _)| *seq <= since));
-        let current = self.order.iter().skip(first).filter_map(|(seq, hash)| Some((hash, self.at(*seq, hash)?)));
+        let current =
+            self.order.iter().skip(first).filter_map(|(seq, hash)| Some((hash, self.at(*seq, hash)?)));
         let mut bytes = 0;
         current
             .take_while(|(_, kept)| {

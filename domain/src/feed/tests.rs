@@ -171,7 +171,10 @@ fn long_records_are_bounded_and_told_in_parts() {
     feed.prune(T0);
     // Those that are changed once more take no more room.
     for number in 2_000..3_000 {
-        feed.append(Append { tokens: vec![(hash(number), value(2, &"y".repeat(6_000)))], tables: vec![] }, T0);
+        feed.append(
+            Append { tokens: vec![(hash(number), value(2, &"y".repeat(6_000)))], tables: vec![] },
+            T0,
+        );
     }
     feed.append(table(1), T0);
     feed.prune(T0);

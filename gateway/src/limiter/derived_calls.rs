@@ -50,7 +50,11 @@ impl Drop for Counted {
         keep.context.wait_until(async move {
             let command = Command::Derived(DerivedCall { is_refused: true, ..call });
             if let Err(cause) = ask::<bool>(&env, token.as_str(), &command).await {
-                log(Source::Request(&keep.request_id), "a call of a derived token cannot be taken back", &cause);
+                log(
+                    Source::Request(&keep.request_id),
+                    "a call of a derived token cannot be taken back",
+                    &cause,
+                );
             }
         });
     }
