@@ -182,7 +182,7 @@ async fn admit(call: &Call, permit: &Permit, derived: Option<&Derived>, ask: Ask
         limiter::take(permit, &call.arrival.call_id, ask, &call.store()).await?
     };
     if let Some(counted) = counted {
-        counted.is_made();
+        counted.make();
     }
     call.facts.borrow_mut().uses = admission.uses;
     if let Some(open) = call.open.borrow_mut().as_mut() {

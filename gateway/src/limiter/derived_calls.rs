@@ -36,8 +36,8 @@ impl Asked {
 }
 
 impl Counted {
-    /// Notes that the call is made.
-    pub fn is_made(mut self) {
+    /// Notes that the call is made from here on.
+    pub fn make(mut self) {
         self.0 = None;
     }
 }
