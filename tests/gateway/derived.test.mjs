@@ -25,6 +25,7 @@ const ROUTES = [
   ["/api/echo", "/echo", { tags: ["open"] }],
   ["/api/other", "/echo"],
   ["/api/socket", "/socket"],
+  ["/api/held", "/slow", { settings: { failover: { route_id: "rte__api_other", any_method: true } } }],
 ];
 
 let system;
@@ -202,6 +203,20 @@ test("each error has the form of RFC 6749, and the endpoint takes nothing but a 
   const chunks = new Blob([`grant_type=${GRANT_TYPE}`]).stream();
   assert.match(await post(chunks, "application/x-www-form-urlencoded"), /with Content-Length/);
   assert.equal((await system.gateway("/token", { headers: { "x-api-key": token } })).status, 404, "GET");
+});
+
+test("while other bodies take all the room for them, the exchange is refused for a while", async () => {
+  const { token } = await parent();
+  // 32 MiB, held for a second upstream until the first responds.
+  const held = [10, 10, 10, 2].map((mib) =>
+    use(token, "/api/held?ms=3000", { method: "POST", body: Buffer.alloc(mib << 20) }),
+  );
+  await eventually(async () => {
+    const { status, body } = await ask(token);
+    return status === 503 && body.code === "store-unavailable";
+  }, 3_000);
+  for (const one of held) assert.equal((await one).status, 200);
+  await derive(token);
 });
 
 test("10,000 forged and altered ones are refused and cost no KV read", async () => {
