@@ -167,7 +167,10 @@ test(
     const whole = await exported();
     const fine = await verify(whole, "--head", text(head));
     assert.deepEqual(
-      [fine.code, /ok: everything is as it was written, up to the given head/.test(fine.stdout)],
+      [
+        fine.code,
+        /ok: everything is as it was written, from the start up to the given head/.test(fine.stdout),
+      ],
       [0, true],
       fine.stdout,
     );
