@@ -5,7 +5,7 @@ use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::paging::{field_of, parse_query};
 use contract::audit::Deed;
-use contract::dry_run::{self, PARAMETER};
+use contract::dry_run::{IF_MATCH, PARAMETER, is_asked};
 use contract::error::ApiError;
 use contract::{Body, Endpoint, Terms};
 use domain::error::FieldError;
@@ -91,8 +91,9 @@ impl Call {
     /// Reads whether the change is to be tried and not made. A change that cannot be tried is refused, since it would be
     /// made.
     pub fn read_dry_run(&mut self, terms: &Terms) -> Result<(), Failure> {
+        let parameters = form_urlencoded::parse(self.query().as_bytes());
         self.is_dry_run =
-            is_dry_run(self.query(), terms.dry_run).map_err(|problem| Failure::field(PARAMETER, problem))?;
+            is_asked(parameters, terms.dry_run).map_err(|problem| Failure::field(PARAMETER, problem))?;
         Ok(())
     }
 
@@ -264,23 +265,6 @@ impl Call {
     }
 }
 
-/// Returns whether a query asks for a dry run. A misspelled parameter is refused: without it the change would be made.
-fn is_dry_run(query: &str, may_be: bool) -> Result<bool, Invalid> {
-    let is_meant = |name: &str| {
-        let letters = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase());
-        letters.eq("dryrun".chars())
-    };
-    let given: Vec<_> = form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| is_meant(name)).collect();
-    match given.as_slice() {
-        [] => Ok(false),
-        _ if !may_be || given.iter().any(|(name, _)| name != PARAMETER) => Err(Invalid::UnknownField),
-        [(_, value)] if value == "true" => Ok(true),
-        [(_, value)] if value == "false" => Ok(false),
-        [_] => Err(Invalid::Either { first: "true".to_owned(), second: "false".to_owned() }),
-        _ => Err(Invalid::Twice),
-    }
-}
-
 /// The value of `If-Match` (RFC 9110, section 13.1.1).
 #[derive(Clone, Debug)]
 pub struct IfMatch(String);
@@ -293,7 +277,7 @@ impl IfMatch {
 
     /// Returns whether it admits every version, but to a dry run alone.
     pub fn is_for_dry_runs(&self) -> bool {
-        self.0 == dry_run::IF_MATCH
+        self.0 == IF_MATCH
     }
 
     /// Returns whether one of the tags is this version's, including its weak form.
@@ -373,23 +357,6 @@ mod tests {
         assert!(admits("W/\"3\"") && admits("W/\"2\", W/\"3\""));
         assert!(!admits("3") && !admits("W/3") && !admits("W/\"33\"") && !admits("\"33\"") && !admits(""));
         assert!(!admits("w/\"3\"") && !admits("W/W/\"3\""));
-    }
-
-    #[test]
-    fn a_change_is_made_only_if_nobody_asks_to_try_it() {
-        assert_eq!(is_dry_run("", true), Ok(false));
-        assert_eq!(is_dry_run("a=1&dry_run=true", true), Ok(true));
-        assert_eq!(is_dry_run("dry_run=false", true), Ok(false));
-        assert_eq!(is_dry_run("dry_run=true&dry_run=false", true), Err(Invalid::Twice));
-        for unclear in ["dry_run", "dry_run=1", "dry_run=True", "dry_run=%74rue%20"] {
-            assert!(matches!(is_dry_run(unclear, true), Err(Invalid::Either { .. })), "{unclear}");
-        }
-        for misspelled in ["dry-run=true", "dryRun=true", "DRY_RUN=true", "dry_run=true&dryrun=true"] {
-            assert_eq!(is_dry_run(misspelled, true), Err(Invalid::UnknownField), "{misspelled}");
-        }
-        for query in ["dry_run=true", "dry_run=false", "dry%5Frun=true"] {
-            assert_eq!(is_dry_run(query, false), Err(Invalid::UnknownField), "{query}");
-        }
     }
 
     #[test]

@@ -175,7 +175,9 @@ mod tests {
             others,
             [
                 "/api/tokens/{id}/explain",
+                "/api/tokens/find",
                 "/api/routes/{id}/test",
+                "/api/notifications/snooze",
                 "/api/publication/reconcile",
                 "/api/usage-log"
             ]

@@ -175,10 +175,12 @@ test(
       fine.stdout,
     );
     const tokens = await exported("?entity=token");
-    for (const [options, wanted, said] of [
+    /** @type {[string[], number, RegExp][]} */
+    const cases = [
       [[], 0, /a part of the log[^]*ok: each entry agrees with its own hash/],
       [[`--head=${head.hash}`], 2, /NOT PROVEN: .* does not contain the given head/],
-    ]) {
+    ];
+    for (const [options, wanted, said] of cases) {
       const part = await verify(tokens, ...options);
       assert.deepEqual([part.code, said.test(part.stdout)], [wanted, true], part.stdout);
     }

@@ -91,6 +91,8 @@ test(
       "something else than 'unknown' was returned",
     );
     const restored = await kvContent();
+    // The first list of prices, which came with the system, has no version yet.
+    delete restored.prices.version;
     assert.deepEqual(restored, before);
     assert.deepEqual(await granted(), wanted);
   },
