@@ -79,7 +79,7 @@ pub fn presented<H: AsRef<str>>(
     })
 }
 
-/// The same for a token that was derived from one, too.
+/// Does the same as [`presented`], and accepts a token that was derived from another, too.
 pub fn presented_or_derived<H: AsRef<str>>(
     header: impl Fn(&str) -> Option<H>,
     keys: &KeyRing,
