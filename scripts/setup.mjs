@@ -100,9 +100,9 @@ export async function ensureTarget() {
   }
 }
 
-/** Compiles the tool that lays out what cargo compiled: wasm-bindgen's library under a command line of ours. */
+/** Compiles the tool that lays out what cargo compiled: the libraries of wasm-bindgen and wasm-split under one command line. */
 export const ensureTools = () =>
-  ensureTool("bindgen", locked("wasm-bindgen"), { source: "scripts/build/bindgen" });
+  ensureTool("bindgen", `${locked("wasm-bindgen")}+split`, { source: "scripts/build/bindgen" });
 
 /** Checks the crates' dependencies: licences, origins, duplicates, advisories. */
 export const ensureCargoDeny = () => ensureTool("cargo-deny", "0.20.2");

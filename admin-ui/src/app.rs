@@ -5,14 +5,21 @@ use crate::components::{AsyncView, SessionProvider, Shell, ToastProvider};
 use crate::config::{Config, PATH};
 use crate::hooks::{AsyncState, use_remote};
 use crate::pages;
+use crate::parts::Part;
 use crate::route::Route;
 use crate::state::preferences::PreferencesProvider;
 use crate::state::session::{use_me, use_session};
 use contract::people::{GetMe, Me};
+use gloo::timers::callback::Timeout;
+use gloo::utils::window;
 use patternfly_yew::prelude::PageSection;
 use std::rc::Rc;
+use yew::platform::spawn_local;
 use yew::prelude::*;
 use yew_router::prelude::*;
+
+/// Long enough that the first page's own calls go first.
+const OTHERS_AFTER_MS: u32 = 3_000;
 
 /// The whole application.
 #[component]
@@ -69,7 +76,16 @@ fn signed_out(route: &Route) -> Html {
 /// Reads who is signed in, and draws the frame around their pages.
 #[component]
 fn SignedIn() -> Html {
-    let api = use_api();
+    let (api, route) = (use_api(), use_route::<Route>());
+    // Beside the question who is signed in, not after it.
+    use_effect_with((), move |()| {
+        let part = route.as_ref().map(Part::of);
+        spawn_local(async move {
+            if let Some(part) = part {
+                let _ = part.load().await;
+            }
+        });
+    });
     let me = use_remote((), move |()| {
         let api = api.clone();
         async move { api.request::<GetMe>().send().await }
@@ -98,7 +114,8 @@ fn Member() -> Html {
         Route::SignIn => html! { <Redirect<Route> to={Route::Dashboard} /> },
         route if route.is_public() => public(&route),
         _ if !is_member => html! { <pages::WaitingPage /> },
-        route => page(route),
+        Route::Home => html! { <Redirect<Route> to={Route::Dashboard} /> },
+        route => html! { <Page {route} /> },
     });
     html! { <Switch<Route> {render} /> }
 }
@@ -106,32 +123,41 @@ fn Member() -> Html {
 fn public(route: &Route) -> Html {
     match route {
         Route::SignIn => html! { <pages::SignInPage /> },
-        Route::SystemHealth => html! { <pages::HealthPage /> },
-        Route::AuditVerify => html! { <pages::AuditVerifyPage /> },
-        _ => html! { <pages::NotFoundPage /> },
+        route => html! { <Page route={route.clone()} /> },
     }
 }
 
-/// Shows a page. Pages of one thing have its id as their key: nothing that belongs to one may stay on the page of another.
-fn page(route: Route) -> Html {
-    match route {
-        Route::Home => html! { <Redirect<Route> to={Route::Dashboard} /> },
-        Route::Dashboard => html! { <pages::DashboardPage /> },
-        Route::UsageAnalytics => html! { <pages::UsageAnalyticsPage /> },
-        Route::TokenUsageList => html! { <pages::TokenUsageListPage /> },
-        Route::TokenUsage { id } => html! { <pages::TokenUsagePage key={id.as_str()} id={id.clone()} /> },
-        Route::RouteUsageList => html! { <pages::RouteUsageListPage /> },
-        Route::RouteUsage => html! { <pages::RouteUsagePage /> },
-        Route::Stats => html! { <pages::StatsPage /> },
-        Route::Teams => html! { <pages::TeamsPage /> },
-        Route::Team { id } => html! { <pages::TeamPage key={id.as_str()} id={id.clone()} /> },
-        Route::Users => html! { <pages::UsersPage /> },
-        Route::Import => html! { <pages::ImportPage /> },
-        Route::AuditLogs => html! { <pages::AuditPage /> },
-        Route::Tokens => html! { <pages::TokensPage /> },
-        Route::Token { id } => html! { <pages::TokenPage key={id.as_str()} id={id.clone()} /> },
-        Route::Routes => html! { <pages::RoutesPage /> },
-        Route::RouteDetail { id } => html! { <pages::RoutePage key={id.as_str()} id={id.clone()} /> },
-        other => public(&other),
+#[derive(Clone, PartialEq, Properties)]
+struct PageProps {
+    route: Route,
+}
+
+/// Shows a page when its part of the program is there, and fetches the other parts while people read: the next page opens at
+/// once, also during a deployment.
+#[component]
+fn Page(props: &PageProps) -> Html {
+    let part = Part::of(&props.route);
+    let loaded = use_remote(part, Part::load);
+    let is_loaded = loaded.state.ready().is_some_and(|loaded| **loaded == part);
+    use_effect_with(is_loaded, |is_loaded| {
+        let others = is_loaded.then(|| Timeout::new(OTHERS_AFTER_MS, || spawn_local(load_others())));
+        move || drop(others)
+    });
+    if is_loaded {
+        return part.draw(props.route.clone());
+    }
+    let state = match loaded.state {
+        AsyncState::Failed(error) => AsyncState::Failed(error),
+        _ => AsyncState::Loading,
+    };
+    // A part that is missing after a deployment comes with the new page.
+    let on_retry = Callback::from(|()| drop(window().location().reload()));
+    html! { <PageSection><AsyncView<Part> {state} {on_retry} render={Callback::from(|_| Html::default())} /></PageSection> }
+}
+
+async fn load_others() {
+    for part in Part::ALL {
+        // One that fails is asked for again when it is needed.
+        let _ = part.load().await;
     }
 }

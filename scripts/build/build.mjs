@@ -57,7 +57,9 @@ async function worker(crate, to) {
 /** Compiles a part with cargo. Unlike its build, this step needs none of the tools, so both can be compiled at once. */
 export async function compile(name) {
   const isUi = name === "ui";
-  const args = ["build", isUi ? "--bins" : "--lib", "--profile", profile(), "--target", WASM];
+  const args = [isUi ? "rustc" : "build", isUi ? "--bins" : "--lib", "--profile", profile(), "--target", WASM];
+  // The program can be cut only where it is known what refers to what.
+  if (isUi) args.push("--", "-Clink-arg=--emit-relocs");
   // `worker` requires it. It affects only exported async functions, so the UI can share compiled dependencies.
   const env = { CARGO_TARGET_DIR: targetDir, ...(isUi ? {} : { WASM_BINDGEN_USE_JS_SYS: "1" }) };
   await run("cargo", args, { cwd: path.join(root, isUi ? "admin-ui" : name), env, quiet: true });

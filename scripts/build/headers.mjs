@@ -44,10 +44,10 @@ export function policy({ api, clerk_publishable_key: key }) {
 }
 
 /** Names with a hash of their content: other content has another name. All other files are revalidated. */
-const isHashed = (name) => /-[0-9a-f]{12,16}(_bg)?\.\w+$/.test(name);
+const isHashed = (name) => /-[0-9a-f]{16}(\.\w+)?$/.test(name);
 
 export function headers(config, files) {
-  const forEver = ["/assets/*", ...files.filter(isHashed).map((name) => `/${name}`)];
+  const forEver = ["assets", ...files.filter(isHashed)].map((name) => (name.includes(".") ? `/${name}` : `/${name}/*`));
   return `/*
   Content-Security-Policy: ${policy(config)}
   Cross-Origin-Opener-Policy: same-origin

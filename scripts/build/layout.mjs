@@ -1,7 +1,8 @@
 // Arranges the UI as Pages serves it: the program that cargo compiled, its JavaScript, and index.html with the names of
-// all of them. A name carries a hash of its content, so that browsers may cache the file for ever (see headers.mjs).
+// all of them. The name of a file or its folder carries a hash of the content, so that browsers may cache it for ever (see
+// headers.mjs).
 import { createHash } from "node:crypto";
-import { cpSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { run } from "../setup.mjs";
 
@@ -23,33 +24,35 @@ function hashedTag(cwd, dist) {
 }
 
 /**
- * Makes the program's JavaScript beside its wasm, and returns the two names and those of the modules that they import.
- * The start script is not inline, which the Content-Security-Policy forbids: `boot.js` reads the names from a template.
+ * Makes the folder of the program: its wasm in parts (`#[wasm_split]`), their JavaScript, and the charts. The files name each
+ * other, so the folder has the hash of them all. Returns the names that the page has to know.
  */
-async function program({ dist, wasm, bindgen, wasmOpt }) {
-  await run(bindgen, ["web", wasm, dist, "admin-ui"], { quiet: true });
-  const at = (name) => path.join(dist, name);
-  if (wasmOpt)
-    await run(wasmOpt, ["-Oz", at("admin-ui_bg.wasm"), "-o", at("admin-ui_bg.wasm")], { quiet: true });
-  const script = readFileSync(at("admin-ui.js"), "utf8");
-  const name = `admin-ui-${hash(script, readFileSync(at("admin-ui_bg.wasm")))}`;
-  writeFileSync(at(`${name}.js`), script.replaceAll("admin-ui_bg.wasm", `${name}_bg.wasm`));
-  renameSync(at("admin-ui_bg.wasm"), at(`${name}_bg.wasm`));
-  rmSync(at("admin-ui.js"));
-  const snippets = readdirSync(dist, { recursive: true, encoding: "utf8" })
-    .filter((file) => /^snippets.*\.js$/.test(file))
+async function program({ dist, wasm, bindgen, wasmOpt, charts }) {
+  const folder = path.join(dist, "program");
+  await run(bindgen, ["web", wasm, folder, "admin-ui"], { quiet: true });
+  cpSync(charts, path.join(folder, "charts.js"));
+  const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => path.relative(folder, path.join(entry.parentPath, entry.name)))
     .sort();
+  const at = (name) => path.join(folder, name);
+  for (const file of wasmOpt ? files.filter((file) => file.endsWith(".wasm")) : [])
+    await run(wasmOpt, ["-Oz", at(file), "-o", at(file)], { quiet: true });
+  const place = `program-${hash(...files.map((file) => readFileSync(at(file))))}`;
+  renameSync(folder, path.join(dist, place));
+  const modules = files.filter((file) => file.endsWith(".js") && file !== "charts.js");
   return {
-    module: `/${name}.js`,
-    wasm: `/${name}_bg.wasm`,
-    modules: [`/${name}.js`, ...snippets.map((file) => `/${file}`)],
+    module: `/${place}/admin-ui.js`,
+    wasm: `/${place}/admin-ui_bg.wasm`,
+    charts: `/${place}/charts.js`,
+    modules: modules.map((file) => `/${place}/${file}`),
   };
 }
 
 /** No integrity for the program: everything comes from this site, and browsers warn about it on wasm. */
-function programTags({ module, wasm, modules }) {
+function programTags({ module, wasm, charts, modules }) {
   return [
-    `<template id="program" data-module="${module}" data-wasm="${wasm}"></template>`,
+    `<template id="program" data-module="${module}" data-wasm="${wasm}" data-charts="${charts}"></template>`,
     ...modules.map((file) => `<link rel="modulepreload" href="${file}" crossorigin="anonymous" />`),
     `<link rel="preload" href="${wasm}" crossorigin="anonymous" as="fetch" type="application/wasm" />`,
   ].join("\n    ");
@@ -57,7 +60,8 @@ function programTags({ module, wasm, modules }) {
 
 /** Fills the empty folder `dist` with the UI in `cwd`. Without `wasmOpt` the program stays as cargo made it. */
 export async function layOut(cwd, { dist, wasm, bindgen, wasmOpt }) {
-  const tags = programTags(await program({ dist, wasm, bindgen, wasmOpt }));
+  const charts = path.join(cwd, "build/charts.js");
+  const tags = programTags(await program({ dist, wasm, bindgen, wasmOpt, charts }));
   const page = readFileSync(path.join(cwd, "index.html"), "utf8")
     .replace("<!-- program -->", tags)
     .replace(
@@ -67,7 +71,6 @@ export async function layOut(cwd, { dist, wasm, bindgen, wasmOpt }) {
   if (page.includes("data-hashed") || !page.includes(tags))
     throw new Error("index.html: a tag was not understood");
   cpSync(path.join(cwd, "public/config.json"), path.join(dist, "config.json"));
-  cpSync(path.join(cwd, "build/charts.js"), path.join(dist, "charts.js"));
   cpSync(path.join(cwd, "build/assets"), path.join(dist, "assets"), { recursive: true });
   writeFileSync(path.join(dist, "index.html"), page);
 }

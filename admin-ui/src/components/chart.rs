@@ -5,7 +5,6 @@ use gloo::utils::document;
 use serde_json::{Value, json};
 use yew::prelude::*;
 
-const SCRIPT: &str = "/charts.js";
 const SCRIPT_ID: &str = "charts";
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -30,10 +29,13 @@ fn load() {
     if document.get_element_by_id(SCRIPT_ID).is_some() {
         return;
     }
-    // None of these can fail: the names are constants, and the page has a head.
-    if let (Ok(script), Some(head)) = (document.create_element("script"), document.head()) {
+    // None of these can fail: the names are constants, and the page has a head and says where its program is.
+    let program = document.get_element_by_id("program").and_then(|program| program.get_attribute("data-charts"));
+    if let (Ok(script), Some(head), Some(charts)) =
+        (document.create_element("script"), document.head(), program)
+    {
         let _ = script.set_attribute("type", "module");
-        let _ = script.set_attribute("src", SCRIPT);
+        let _ = script.set_attribute("src", &charts);
         script.set_id(SCRIPT_ID);
         let _ = head.append_child(&script);
     }

@@ -1,0 +1,104 @@
+//! The pages of members, in the parts of the program that are loaded when one of their pages is first opened. The build cuts
+//! the parts off (`#[wasm_split]`); code that two of them share becomes a part of its own, which comes along.
+
+use crate::api::{CallError, Reason};
+use crate::pages;
+use crate::route::Route;
+use futures_util::FutureExt;
+use wasm_split_helpers::{SplitLoaderError, wasm_split};
+use yew::prelude::*;
+
+impl From<SplitLoaderError> for CallError {
+    fn from(_: SplitLoaderError) -> Self {
+        Self { url: "program".to_owned(), reason: Reason::Unreachable }
+    }
+}
+
+/// A part of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Numbers about calls, and the calls.
+    Usage,
+    /// Tokens and routes.
+    Access,
+    /// People, and what an operator needs.
+    Records,
+}
+
+impl Part {
+    pub const ALL: [Self; 3] = [Self::Usage, Self::Access, Self::Records];
+
+    /// Returns the part with the page of an address.
+    pub fn of(route: &Route) -> Self {
+        match route {
+            Route::Dashboard
+            | Route::UsageAnalytics
+            | Route::TokenUsageList
+            | Route::TokenUsage { .. }
+            | Route::RouteUsageList
+            | Route::RouteUsage
+            | Route::Stats => Self::Usage,
+            Route::Tokens | Route::Token { .. } | Route::Routes | Route::RouteDetail { .. } => Self::Access,
+            _ => Self::Records,
+        }
+    }
+
+    /// Loads the part, once in a page's life.
+    pub async fn load(self) -> Result<Self, CallError> {
+        match self {
+            Self::Usage => load_usage().await,
+            Self::Access => load_access().await,
+            Self::Records => load_records().await,
+        }?;
+        Ok(self)
+    }
+
+    /// Draws the page of an address, whose part this is. Nothing is shown before the part is loaded.
+    pub fn draw(self, route: Route) -> Html {
+        let page = match self {
+            Self::Usage => usage(route).now_or_never(),
+            Self::Access => access(route).now_or_never(),
+            Self::Records => records(route).now_or_never(),
+        };
+        page.and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+// Pages of one thing have its id as their key: nothing that belongs to one may stay on the page of another.
+
+#[wasm_split(usage, fallible, preload(load_usage))]
+fn usage(route: Route) -> Result<Html, CallError> {
+    Ok(match route {
+        Route::UsageAnalytics => html! { <pages::UsageAnalyticsPage /> },
+        Route::TokenUsageList => html! { <pages::TokenUsageListPage /> },
+        Route::TokenUsage { id } => html! { <pages::TokenUsagePage key={id.as_str()} id={id.clone()} /> },
+        Route::RouteUsageList => html! { <pages::RouteUsageListPage /> },
+        Route::RouteUsage => html! { <pages::RouteUsagePage /> },
+        Route::Stats => html! { <pages::StatsPage /> },
+        _ => html! { <pages::DashboardPage /> },
+    })
+}
+
+#[wasm_split(access, fallible, preload(load_access))]
+fn access(route: Route) -> Result<Html, CallError> {
+    Ok(match route {
+        Route::Token { id } => html! { <pages::TokenPage key={id.as_str()} id={id.clone()} /> },
+        Route::Routes => html! { <pages::RoutesPage /> },
+        Route::RouteDetail { id } => html! { <pages::RoutePage key={id.as_str()} id={id.clone()} /> },
+        _ => html! { <pages::TokensPage /> },
+    })
+}
+
+#[wasm_split(records, fallible, preload(load_records))]
+fn records(route: Route) -> Result<Html, CallError> {
+    Ok(match route {
+        Route::Teams => html! { <pages::TeamsPage /> },
+        Route::Team { id } => html! { <pages::TeamPage key={id.as_str()} id={id.clone()} /> },
+        Route::Users => html! { <pages::UsersPage /> },
+        Route::Import => html! { <pages::ImportPage /> },
+        Route::AuditLogs => html! { <pages::AuditPage /> },
+        Route::AuditVerify => html! { <pages::AuditVerifyPage /> },
+        Route::SystemHealth => html! { <pages::HealthPage /> },
+        _ => html! { <pages::NotFoundPage /> },
+    })
+}
