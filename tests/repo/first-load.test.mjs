@@ -32,8 +32,12 @@ test("the charts' code is not part of the first load, which stays within 450 KiB
 });
 
 test("a member's first page loads its own part of the program: within 600 KiB beside the charts", async (t) => {
-  const { files, usable_ms } = await firstLoad(browser, system, { path: "/dashboard", as: "user_admin" });
-  const bytes = files.filter(({ name }) => !name.endsWith("charts.js")).reduce((sum, file) => sum + file.bytes, 0);
-  t.diagnostic(`${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, usable after ${usable_ms.toFixed(0)} ms`);
+  const { files, usable_ms } = await firstLoad(browser, system, { path: "/dashboard", as: "admin" });
+  const bytes = files
+    .filter(({ name }) => !name.endsWith("charts.js"))
+    .reduce((sum, file) => sum + file.bytes, 0);
+  t.diagnostic(
+    `${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, usable after ${usable_ms.toFixed(0)} ms`,
+  );
   assert.ok(bytes < 600 * 1024, `${bytes} bytes`);
 });
