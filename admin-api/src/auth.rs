@@ -2,6 +2,7 @@
 
 pub mod api_key;
 mod jwks;
+pub mod key;
 mod rate;
 
 use crate::clerk;
@@ -12,6 +13,7 @@ use crate::error::Failure;
 use crate::request::Call;
 use contract::error::ApiError;
 use domain::id::{CORE_TEAM, TeamId, UserId};
+use domain::people::key::PREFIX;
 use domain::people::role::{Caller, Membership, Role};
 use domain::people::session::{Session, SessionError, UnverifiedJwt};
 use domain::time::{MINUTE_MS, UnixMs};
@@ -21,7 +23,8 @@ use edge::log::{Source, log};
 /// The pause before Clerk is asked again about a person whom it could not describe.
 const ASK_AGAIN_MS: i64 = 10 * MINUTE_MS;
 
-/// Finds the person whose session came with the call, with their roles from D1. Checks, in this order:
+/// Finds the person whose session or key came with the call, with their roles from D1. A key is told apart by its
+/// beginning, which no session token has. Checks of a session, in this order:
 ///
 /// 1. `Authorization: Bearer`, never a cookie.
 /// 2. The signature, with the issuer's published key or the pinned one; issuer, times, authorized party.
@@ -31,6 +34,9 @@ const ASK_AGAIN_MS: i64 = 10 * MINUTE_MS;
 pub async fn caller(call: &Call) -> Result<Caller, Failure> {
     let header = call.header("authorization").ok_or(ApiError::Unauthenticated)?;
     let jwt = bearer(&header).ok_or(ApiError::Unauthenticated)?;
+    if jwt.starts_with(PREFIX) {
+        return key::caller(call, jwt).await;
+    }
     let session = verify(call, jwt).await?;
     rate::check(call, rate::PEOPLE, session.user().as_str()).await?;
     let db = call.db()?;
@@ -49,7 +55,7 @@ pub async fn caller(call: &Call) -> Result<Caller, Failure> {
     let is_named = named.iter().any(|name| {
         name == session.user().as_str() || person.email.as_ref().is_some_and(|e| e.eq_ignore_ascii_case(name))
     });
-    let mut caller = Caller { user: session.user().clone(), memberships: person.memberships };
+    let mut caller = Caller::new(session.user().clone(), person.memberships);
     if is_named
         && !caller.is_platform_admin()
         && people::insert_core_admin(&db, &caller.user, call.now, &call.request_id).await?

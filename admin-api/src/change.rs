@@ -71,7 +71,7 @@ impl<'a, A> Change<'a, A> {
         let client_ip = self.call.client_ip();
         let mut statements = self.writes;
         for (attempt, before, after) in self.deeds {
-            let actor = self.grant.actor().as_str();
+            let actor = self.grant.signature();
             let entry = self.call.entry(actor, attempt, client_ip.as_deref());
             statements.push(insert(self.db, &audit::Entry { before, after, ..entry })?);
         }

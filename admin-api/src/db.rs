@@ -14,6 +14,7 @@ pub mod audit;
 pub mod dashboard;
 pub mod import;
 pub mod invitations;
+pub mod keys;
 pub mod limits;
 pub mod outbox;
 pub mod people;

@@ -8,6 +8,7 @@ pub mod health;
 mod idempotency;
 pub mod import;
 pub mod invitations;
+pub mod keys;
 pub mod people;
 pub mod prices;
 pub mod routes;

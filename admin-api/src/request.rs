@@ -37,7 +37,7 @@ pub struct Call {
     request: Request,
     /// Values of the pattern's parameters, percent-decoded.
     parameters: Vec<String>,
-    /// The person whose session came with it, if the endpoint asks for one.
+    /// The person whose session or key came with it, if the endpoint asks for one.
     caller: Option<Caller>,
     /// Whether the change is to be tried and not made.
     is_dry_run: bool,
@@ -221,7 +221,7 @@ impl Call {
 
     fn record_refusal(&self, caller: &Caller, attempt: Attempt) {
         let client_ip = self.client_ip();
-        let entry = self.entry(caller.user.as_str(), attempt, client_ip.as_deref());
+        let entry = self.entry(caller.signature(), attempt, client_ip.as_deref());
         let statement = self.db().and_then(|db| {
             audit::insert_refused(&db, &audit::Entry { refused: true, ..entry }, self.body_mark)
                 .map(|s| (db, s))

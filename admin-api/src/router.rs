@@ -4,7 +4,7 @@ use crate::auth;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, dashboard, docs, health, import, invitations, people, prices, routes, teams, tokens, upkeep,
+    audit, dashboard, docs, health, import, invitations, keys, people, prices, routes, teams, tokens, upkeep,
     usage, webhooks,
 };
 use crate::hold;
@@ -15,6 +15,7 @@ use contract::dashboard as dashboard_api;
 use contract::error::ApiError;
 use contract::import as import_api;
 use contract::invitations as invitation_api;
+use contract::keys as key_api;
 use contract::limits as limit_api;
 use contract::people as people_api;
 use contract::prices as price_api;
@@ -131,6 +132,11 @@ fn routes_of_people_and_usage() -> Vec<Route> {
         route::<invitation_api::RevokeInvitation>(invitations::revoke),
         route::<invitation_api::ResendInvitation>(invitations::resend),
         route::<invitation_api::TakeWebhook>(webhooks::take),
+        route::<key_api::CreateKey>(keys::create),
+        route::<key_api::ListKeys>(keys::list),
+        route::<key_api::GetKey>(keys::get),
+        route::<key_api::RotateKey>(keys::rotate),
+        route::<key_api::RevokeKey>(keys::revoke),
         route::<import_api::Import>(import::import),
         route::<audit_api::ListAudit>(audit::list),
         route::<audit_api::ExportAudit>(audit::export),

@@ -138,6 +138,9 @@ fn lists_and_reports_search_an_index() {
         ("credentials_under_others", "SEARCH credentials USING INDEX credentials_by_seal (sealed_under<?)"),
         ("credentials_seals", "SEARCH credentials USING COVERING INDEX credentials_by_seal"),
         ("secret_find", "SEARCH s USING PRIMARY KEY"),
+        ("key_load", "SEARCH s USING PRIMARY KEY"),
+        ("keys_list", "SEARCH k USING INDEX api_keys_by_created"),
+        ("keys_made_by", "SEARCH k USING INDEX api_keys_by_maker"),
     ] {
         let plan = plan(&db, name);
         assert!(plan.contains(wanted), "{name}:\n{plan}");

@@ -3,6 +3,7 @@
 mod audit;
 mod health;
 mod import;
+mod keys;
 mod not_found;
 mod people;
 pub mod routes;
@@ -15,6 +16,7 @@ mod waiting;
 pub use audit::{AuditPage, AuditVerifyPage};
 pub use health::HealthPage;
 pub use import::ImportPage;
+pub use keys::KeysPage;
 pub use not_found::NotFoundPage;
 pub use people::UsersPage;
 pub use routes::{RoutePage, RoutesPage};

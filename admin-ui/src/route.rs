@@ -29,6 +29,9 @@ pub enum Route {
     Tokens,
     #[at("/tokens/:id")]
     Token { id: String },
+    /// Admin API keys.
+    #[at("/keys")]
+    Keys,
     #[at("/routes")]
     Routes,
     #[at("/routes/:id")]

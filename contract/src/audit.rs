@@ -98,6 +98,9 @@ deeds! {
         DeletePrice (Price) = "delete-price",
         Reconcile (Publication) = "reconcile",
         Import (Import) = "import",
+        CreateKey (Key) = "create-key",
+        RotateKey (Key) = "rotate-key",
+        RevokeKey (Key) = "revoke-key",
     }
 }
 
@@ -112,6 +115,7 @@ names! {
         Price = "price",
         Publication = "publication",
         Import = "import",
+        Key = "key",
     }
 }
 
@@ -126,7 +130,7 @@ pub struct AuditQuery {
     pub entity: Option<Entity>,
     /// Only changes to the thing with this id.
     pub entity_id: Option<String>,
-    /// A user id, or `system`.
+    /// A user id, the id of an admin API key, or `system`.
     pub actor: Option<String>,
     /// Only changes that belong to this team.
     pub team_id: Option<TeamId>,
@@ -172,9 +176,9 @@ pub struct AuditEntry {
     pub id: String,
     /// Time of the change, unix ms.
     pub at: UnixMs,
-    /// Id of the user who did it, or `system`.
+    /// Id of the user who did it, of the admin API key by which they did it, or `system`.
     pub actor: String,
-    /// Their name or e-mail address; `null` if neither is known.
+    /// Their name or e-mail address, after the name of a key; `null` if neither is known.
     pub actor_name: Option<String>,
     /// A deed, such as `create-token`, as text because an older version must be able to show a newer version's entries.
     pub action: String,
@@ -275,6 +279,9 @@ mod tests {
         ("delete-price", "price"),
         ("reconcile", "publication"),
         ("import", "import"),
+        ("create-key", "key"),
+        ("rotate-key", "key"),
+        ("revoke-key", "key"),
     ];
 
     #[test]

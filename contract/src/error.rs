@@ -6,12 +6,13 @@ wire_errors! {
     /// The admin API's errors.
     ApiError {
         BadRequest => (400, "bad-request", "Bad Request", "The request cannot be read."),
-        Unauthenticated => (401, "unauthenticated", "Unauthenticated", "Sign in and send the session token as Authorization: Bearer."),
+        Unauthenticated => (401, "unauthenticated", "Unauthenticated", "Send a session token, or an admin API key, as Authorization: Bearer."),
         SessionExpired => (401, "session-expired", "Session Expired", "The session has ended. Sign in again."),
+        KeyExpired => (401, "key-expired", "Key Expired", "The admin API key, or this secret of it, has ended. Its maker can rotate it or make another."),
         InvalidApiKey => (401, "invalid-api-key", "Invalid API Key", "The token is not valid. It may be mistyped, disabled or revoked."),
         MissingApiKey => (401, "missing-api-key", "Missing API Key", "Send your token in X-API-Key."),
         TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
-        IpNotAllowed => (403, "ip-not-allowed", "Permission Denied", "The token may not be used from this address."),
+        IpNotAllowed => (403, "ip-not-allowed", "Permission Denied", "The token or key may not be used from this address."),
         BadSignature => (401, "bad-signature", "Bad Signature", "The request's signature is missing, too old, or does not match."),
         Forbidden => (403, "forbidden", "Forbidden", "Your role does not allow this."),
         NotFound => (404, "not-found", "Not Found", "There is nothing here, or nothing that you may see."),

@@ -16,6 +16,7 @@ pub mod endpoint;
 pub mod error;
 pub mod import;
 pub mod invitations;
+pub mod keys;
 pub mod limits;
 pub mod people;
 pub mod prices;
@@ -121,6 +122,11 @@ endpoints!(
     invitations::RevokeInvitation,
     invitations::ResendInvitation,
     invitations::TakeWebhook,
+    keys::CreateKey,
+    keys::ListKeys,
+    keys::GetKey,
+    keys::RotateKey,
+    keys::RevokeKey,
     import::Import,
     audit::ListAudit,
     audit::ExportAudit,

@@ -3,7 +3,7 @@
 use crate::error::ApiError;
 use crate::{Page, endpoint};
 use domain::error::FieldError;
-use domain::id::{TeamId, UserId};
+use domain::id::{KeyId, TeamId, UserId};
 use domain::people::role::{Action, Caller, Membership, Role};
 use domain::problem::Invalid;
 use domain::time::UnixMs;
@@ -82,13 +82,16 @@ pub struct Me {
     pub memberships: Vec<TeamRole>,
     /// Whether the caller is an admin of the core team, who may do everything.
     pub is_platform_admin: bool,
+    /// The admin API key that came with the call, which bounds the roles; `null` for a session.
+    #[serde(default)]
+    pub key_id: Option<KeyId>,
 }
 
 impl Me {
     /// Returns the caller in the role matrix's form, so that a client decides by the same function.
     pub fn caller(&self) -> Caller {
         let membership = |m: &TeamRole| Membership { team: m.team_id.clone(), role: m.role };
-        Caller { user: self.id.clone(), memberships: self.memberships.iter().map(membership).collect() }
+        Caller::new(self.id.clone(), self.memberships.iter().map(membership).collect())
     }
 }
 

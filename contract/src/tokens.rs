@@ -5,7 +5,7 @@ mod request;
 mod view;
 
 pub use check::{NewToken, TokenChange};
-pub(crate) use check::{check_description, check_name, check_scope_list};
+pub(crate) use check::{check_description, check_ip_allow, check_name, check_scope_list};
 pub(crate) use request::present;
 pub use request::{
     CreateTokenRequest, ExplainRequest, ExtendTokenRequest, FindTokenRequest, RotateTokenRequest,

@@ -54,6 +54,11 @@ id_type!(
     UserId
 );
 
+id_type!(
+    /// An admin API key: `key_` and 24 base62 characters; stable over rotations.
+    KeyId
+);
+
 /// The team whose members run the platform. Made by migration, cannot be deleted.
 pub const CORE_TEAM: &str = "core-team";
 

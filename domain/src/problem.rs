@@ -143,6 +143,7 @@ problems! {
         NoRoute => "no-route", "is not a route";
         SameRoute => "same-route", "must be another route";
         NoScopes => "no-scopes", "must name at least one scope; an empty list would grant nothing";
+        AboveOwnRole { role: String } => "above-own-role", "is above your own role in this team, {role}";
         NoTeams => "no-teams", "must name at least one team";
         Teams { least: usize, most: usize } => "teams", "must name {least} to {most} teams";
         TooManyScopes { most: usize } => "too-many-scopes", "must name at most {most} scopes";
@@ -180,6 +181,8 @@ problems! {
         TeamInUse => "team-in-use", "has members, or tokens that are not revoked";
         TokenRevoked => "token-revoked", "a revoked token cannot be changed";
         TooManySecrets => "too-many-secrets", "the token has 10 working secrets; wait until one has ended, or rotate with a grace of 0";
+        KeyRevoked => "key-revoked", "a revoked key cannot be changed";
+        TooManyKeys { most: u32 } => "too-many-keys", "you have {most} keys that work; revoke one first";
         KeyUsed => "key-used", "was used for another request";
         NoClerkKey => "no-clerk-key", "is not set: Clerk cannot be asked";
         AlreadyMember { team: String, role: String } => "already-member", "already a member of {team} ({role})";

@@ -25,7 +25,7 @@ pub const DERIVED_PREFIX: &str = "ntd_";
 const BODY_LEN: usize = 43;
 const CHECK_LEN: usize = 6;
 pub(crate) const SIGNED_LEN: usize = PREFIX.len() + BODY_LEN;
-const CURRENT_LEN: usize = SIGNED_LEN + CHECK_LEN;
+pub(crate) const CURRENT_LEN: usize = SIGNED_LEN + CHECK_LEN;
 const BASE62: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
 /// The time that an old secret goes on working after a rotation, unless the call says otherwise.
@@ -33,9 +33,10 @@ pub const DEFAULT_GRACE_MS: UnixMs = 24 * crate::time::HOUR_MS;
 /// The longest time that an old secret goes on working after a rotation.
 pub const MAX_GRACE_MS: UnixMs = 30 * crate::time::DAY_MS;
 
-/// Whether a text begins as our tokens do, with [`PREFIX`] or [`DERIVED_PREFIX`].
+/// Whether a text begins as our secrets do: with [`PREFIX`], [`DERIVED_PREFIX`], or as an admin API key does, which no
+/// upstream may see either.
 pub(crate) fn begins_as_ours(text: &[u8]) -> bool {
-    matches!(text, [b'n', b't', b'k' | b'd', b'_', ..])
+    matches!(text, [b'n', b't', b'k' | b'd', b'_', ..] | [b'n', b'a', b'k', b'_', ..])
 }
 
 /// Writes 16 random bytes as an id of 22 characters: 11 digits in base 62 for each half.
@@ -68,19 +69,39 @@ pub fn base62(bytes: &[u8], width: usize) -> String {
     digits.iter().rev().map(|b| char::from(*b)).collect()
 }
 
-fn check_of(signed: &[u8], key: &Key256) -> Option<String> {
-    let tag = mac::tag(key.expose(), &[signed])?;
+fn check_of(signed: &[&[u8]], key: &Key256) -> Option<String> {
+    let tag = mac::tag(key.expose(), signed)?;
     tag.first_chunk::<8>().map(|head| base62(head, CHECK_LEN))
+}
+
+/// Writes 32 bytes of a CSPRNG as a text that begins with `prefix` and ends with its check under the ring's first key.
+/// `label` is authenticated with it, so that a check of one kind of secret is none of another.
+///
+/// `None` only if HMAC refused a 32-byte key, which it does not.
+pub(crate) fn mint_checked(prefix: &str, label: &[u8], random: [u8; 32], keys: &KeyRing) -> Option<Secret> {
+    let mut text = format!("{prefix}{}", base62(&random, BODY_LEN));
+    let check = check_of(&[label, text.as_bytes()], keys.first())?;
+    text.push_str(&check);
+    Some(Secret::new(text))
+}
+
+/// Whether `text`, of the length that [`mint_checked`] gives, ends with its check under any key of the ring. Each key is
+/// compared in constant time.
+pub(crate) fn is_checked(text: &str, label: &[u8], keys: &KeyRing) -> bool {
+    let Some((signed, check)) = text.split_at_checked(SIGNED_LEN) else { return false };
+    let matches = keys.iter().fold(Choice::from(0), |any, key| {
+        check_of(&[label, signed.as_bytes()], key)
+            .map_or(any, |expected| any | expected.as_bytes().ct_eq(check.as_bytes()))
+    });
+    bool::from(matches)
 }
 
 /// Mints a token from 32 bytes of a CSPRNG, checked under the ring's first key.
 ///
 /// `None` only if HMAC refused a 32-byte key, which it does not.
 pub fn mint(random: [u8; 32], keys: &KeyRing) -> Option<TokenSecret> {
-    let mut text = format!("{PREFIX}{}", base62(&random, BODY_LEN));
-    let check = check_of(text.as_bytes(), keys.first())?;
-    text.push_str(&check);
-    Some(TokenSecret { secret: Secret::new(text), form: Form::Current })
+    let secret = mint_checked(PREFIX, b"", random, keys)?;
+    Some(TokenSecret { secret, form: Form::Current })
 }
 
 /// Which of the two forms a token has.
@@ -126,15 +147,8 @@ impl TokenSecret {
         if !body.bytes().all(legal) {
             return Err(TokenSyntaxError::Alphabet);
         }
-        if form == Form::Current {
-            let (signed, check) = text.split_at(SIGNED_LEN);
-            let matches = keys.iter().fold(Choice::from(0), |any, key| {
-                check_of(signed.as_bytes(), key)
-                    .map_or(any, |expected| any | expected.as_bytes().ct_eq(check.as_bytes()))
-            });
-            if !bool::from(matches) {
-                return Err(TokenSyntaxError::Check);
-            }
+        if form == Form::Current && !is_checked(text, b"", keys) {
+            return Err(TokenSyntaxError::Check);
         }
         Ok(Self { secret: Secret::new(text.to_owned()), form })
     }
@@ -156,11 +170,7 @@ impl TokenSecret {
 
     /// Returns the part that may always be shown: the first 12 and the last 4 characters.
     pub fn hint(&self) -> TokenHint {
-        let text = self.secret.expose();
-        TokenHint {
-            start: text.chars().take(12).collect(),
-            end: text.get(text.len().saturating_sub(4)..).unwrap_or_default().to_owned(),
-        }
+        TokenHint::of(&self.secret)
     }
 }
 
@@ -172,6 +182,16 @@ pub struct TokenHint {
     pub start: String,
     /// The last 4 characters.
     pub end: String,
+}
+
+impl TokenHint {
+    pub(crate) fn of(secret: &Secret) -> Self {
+        let text = secret.expose();
+        Self {
+            start: text.chars().take(12).collect(),
+            end: text.get(text.len().saturating_sub(4)..).unwrap_or_default().to_owned(),
+        }
+    }
 }
 
 /// Lower-case hex SHA-256 of a whole token: its key in KV and D1.

@@ -1,5 +1,6 @@
 // `npm run check -- --gateway https://… --api https://… --ui https://… --token ntk_… [--path /api/demo] [--wait 180]`:
 // checks a deployment from outside, as its users see it. Each line names a check; the exit code is 1 if one failed.
+// With TOKEN_MANAGER_KEY, an admin API key with a role in core-team, it also asks what waits to be published.
 // For `--wait` seconds a failed check is repeated: a new host's certificate takes a while.
 import { parseArgs } from "node:util";
 
@@ -106,6 +107,24 @@ await look("the UI knows the API and the gateway", async () => {
     `config.json names ${config.api} and ${config.gateway}`,
   );
 });
+const key = process.env.TOKEN_MANAGER_KEY;
+if (!key) {
+  console.log("skipped the API with a key: TOKEN_MANAGER_KEY is missing");
+} else {
+  const headers = { authorization: `Bearer ${key}` };
+  await look("the API accepts the key", async () => {
+    const response = await ask(`${at("api")}/api/me`, { headers });
+    const { code, key_id: id } = await response.json();
+    must(response.status === 200, `answers ${response.status} ${code}`);
+    return id;
+  });
+  await look("KV holds what the API has published", async () => {
+    const response = await ask(`${at("api")}/api/publication`, { headers });
+    const { code, pending, drift } = await response.json();
+    must(response.status === 200, `answers ${response.status} ${code}`);
+    must(pending === 0 && drift === 0, `${pending} changes wait, ${drift} entries differ`);
+  });
+}
 if (!options.token) {
   console.log("skipped a call with a token: --token is missing");
 } else {

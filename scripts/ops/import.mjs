@@ -1,7 +1,7 @@
 // `npm run import -- <folder> --api <address> [--apply]`: the earlier system's data. The folder holds
 // `kv.json` (an object of key to value, or a list of {key, value} or {name, value}) and `teams`, `tokens`,
-// `routes` and `token_usage_logs` as .json or .csv; missing files are skipped. session.mjs gets and renews the
-// session. Without --apply it only shows a preview. Everything imported counts once, so the import can break off
+// `routes` and `token_usage_logs` as .json or .csv; missing files are skipped. session.mjs gets the key, or
+// the session and renews it. Without --apply it only shows a preview. Everything imported counts once, so the import can break off
 // anywhere and be run again.
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
@@ -17,7 +17,7 @@ const [folder] = positionals;
 const session = sessionOf();
 if (!folder || !values.api || !session) {
   console.error(
-    "usage: TOKEN_MANAGER_SESSION=<session token> npm run import -- <folder> --api <address> [--apply]\n  a session that ends is renewed with CLERK_SECRET_KEY, or by TOKEN_MANAGER_SESSION_COMMAND, which prints one",
+    "usage: TOKEN_MANAGER_KEY=<admin API key> npm run import -- <folder> --api <address> [--apply]\n  or TOKEN_MANAGER_SESSION=<session token>; a session that ends is renewed with CLERK_SECRET_KEY, or by TOKEN_MANAGER_SESSION_COMMAND, which prints one",
   );
   process.exit(2);
 }
@@ -55,7 +55,7 @@ async function send(what, body) {
       await new Promise((resolve) => setTimeout(resolve, 1_000 * 2 ** tries));
     else {
       const advice =
-        response.status === 401 && !session.canRenew
+        response.status === 401 && !session.canRenew && !session.isKey
           ? "\nThe session has ended: give CLERK_SECRET_KEY, or TOKEN_MANAGER_SESSION_COMMAND, to have it renewed"
           : "";
       fail(

@@ -74,13 +74,15 @@ await operate(
     const refuseWhileTokensNeedIt = async () => {
       const since = await ledSince();
       const [{ old }] = await sql(
-        `SELECT count(*) AS old FROM token_secrets AS s JOIN tokens AS t ON t.id = s.token_id
-      WHERE s.legacy = 0 AND t.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > unixepoch() * 1000) AND s.created_at < ?1`,
+        `SELECT (SELECT count(*) FROM token_secrets AS s JOIN tokens AS t ON t.id = s.token_id
+      WHERE s.legacy = 0 AND t.revoked_at IS NULL AND (s.ends_at IS NULL OR s.ends_at > unixepoch() * 1000) AND s.created_at < ?1)
+      + (SELECT count(*) FROM api_key_secrets AS s JOIN api_keys AS k ON k.id = s.key_id
+      WHERE k.revoked_at IS NULL AND min(k.expires_at, coalesce(s.ends_at, k.expires_at)) > unixepoch() * 1000 AND s.created_at < ?1) AS old`,
         [since + SETTLE_S * 1_000],
       );
       if (old > 0)
         throw new Stop(
-          `${old} secrets of live tokens are from before the new key and would be refused: rotate those tokens first, or --force`,
+          `${old} secrets of live tokens and admin API keys are from before the new key and would be refused: rotate those first, or --force`,
         );
     };
 

@@ -1,4 +1,5 @@
-// The session token of a script that calls the admin API. A Clerk token lasts a minute, so it is renewed as needed.
+// The proof of identity of a script that calls the admin API: an API key, or a session token. A Clerk token lasts a
+// minute, so it is renewed as needed.
 import { execFileSync } from "node:child_process";
 
 /** Seconds before its end at which a token is renewed. */
@@ -12,15 +13,17 @@ const claims = (token) => {
 };
 
 /**
- * The source of sessions: TOKEN_MANAGER_SESSION, renewed by TOKEN_MANAGER_SESSION_COMMAND, which prints another one,
+ * The source of bearers: TOKEN_MANAGER_KEY, an admin API key; else TOKEN_MANAGER_SESSION, renewed by TOKEN_MANAGER_SESSION_COMMAND, which prints another one,
  * or with CLERK_SECRET_KEY by Clerk's Backend API. Undefined if the environment has none of them.
  */
 export function session(environment = process.env) {
   const {
+    TOKEN_MANAGER_KEY: key,
     TOKEN_MANAGER_SESSION: given,
     TOKEN_MANAGER_SESSION_COMMAND: command,
     CLERK_SECRET_KEY: clerkKey,
   } = environment;
+  if (key) return { isKey: true, canRenew: false, renew: async () => key, token: async () => key };
   if (!given && !command) return undefined;
   let token = given;
   const canRenew = Boolean(command || (clerkKey && claims(given ?? "").sid));
@@ -40,6 +43,7 @@ export function session(environment = process.env) {
     return token;
   }
   return {
+    isKey: false,
     canRenew,
     renew,
     token: async () => {

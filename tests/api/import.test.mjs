@@ -244,24 +244,24 @@ test("a second import changes nothing, even after the raw calls were deleted", a
   assert.equal(await state(), before);
 });
 
-/** Makes a dump of this many tokens and calls, each call twice. */
-function largeDump(tokens, calls) {
+/** Makes a dump of this many tokens and calls, each call twice. Tokens and teams begin with `name`. */
+function largeDump(tokens, calls, name = "Large") {
   const large = mkdtempSync(path.join(tmpdir(), "dump-"));
-  const hashes = Array.from({ length: tokens }, (_, i) => sha256(`large ${i}`));
+  const hashes = Array.from({ length: tokens }, (_, i) => sha256(`${name} ${i}`));
   writeFileSync(
     path.join(large, "kv.json"),
     JSON.stringify(
       Object.fromEntries(
         hashes.map((hash, i) => [
           `token:${hash}`,
-          JSON.stringify({ name: `Large ${i}`, team_id: `large-${i % 7}`, scopes: ["*"] }),
+          JSON.stringify({ name: `${name} ${i}`, team_id: `${name.toLowerCase()}-${i % 7}`, scopes: ["*"] }),
         ]),
       ),
     ),
   );
   writeFileSync(
     path.join(large, "tokens.csv"),
-    `token_hash,name,is_active\r\n${hashes.map((hash, i) => `${hash},"Large, ${i}",${i % 10 ? "true" : "false"}`).join("\r\n")}\r\n`,
+    `token_hash,name,is_active\r\n${hashes.map((hash, i) => `${hash},"${name}, ${i}",${i % 10 ? "true" : "false"}`).join("\r\n")}\r\n`,
   );
   const at = (i) => new Date(Date.UTC(2024, 0, 1) + (i % 500) * 86_400_000).toISOString().slice(0, 19);
   const line = (i) => `${hashes[i % tokens]},/api/open,${at(i)},200,5,POST`;
@@ -350,6 +350,44 @@ test(
         `${tokens} tokens and ${calls} calls in ${parts} parts: ${again - started} ms, again ${Date.now() - again} ms`,
       );
       assert.equal(hashes.length, tokens);
+    } finally {
+      rmSync(large, { recursive: true, force: true });
+    }
+  },
+);
+
+test(
+  "an import by an admin API key needs no renewal, and its credentials need a key that may set them",
+  { timeout: 1_800_000 },
+  async (t) => {
+    const [tokens, calls] = [
+      Number(process.env.IMPORT_TOKENS ?? 500),
+      Number(process.env.IMPORT_CALLS ?? 2_000),
+    ];
+    const { large } = largeDump(tokens, calls, "Keyed");
+    const key = async (may) => {
+      const roles = [{ team_id: "core-team", role: "ADMIN" }];
+      const made = await as(system, "admin", "POST", "/api/keys", { name: "import", roles, may });
+      assert.equal(made.status, 201, JSON.stringify(made.body));
+      return { TOKEN_MANAGER_KEY: made.body.key, TOKEN_MANAGER_SESSION: "" };
+    };
+    try {
+      const [plain, powerful] = [await key([]), await key(["set-credential"])];
+      const refused = await runIn(folder, plain, "--apply");
+      assert.match(refused.output, /403 Your role does not allow this/, "the dump holds credentials");
+      assert.equal((await runIn(folder, powerful, "--apply")).code, 0);
+      const started = Date.now();
+      const { code, output } = await runIn(large, plain, "--apply");
+      assert.equal(code, 0, output.slice(-500));
+      t.diagnostic(`${tokens} tokens and ${calls} calls by key: ${Date.now() - started} ms`);
+      const n = "SELECT count(*) AS n FROM tokens WHERE name LIKE 'Keyed %'";
+      assert.equal(await system.db.prepare(n).first("n"), tokens);
+      const counted = async () => {
+        const teams = Array.from({ length: 7 }, (_, i) => system.usage.calls({ team: `keyed-${i}` }));
+        return (await Promise.all(teams)).reduce((sum, n) => sum + n, 0);
+      };
+      await eventually(async () => (await counted()) >= calls, 60_000, "the calls");
+      assert.equal(await counted(), calls);
     } finally {
       rmSync(large, { recursive: true, force: true });
     }

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { startOnSockets } from "../support/harness.mjs";
+import { mintKey, mintToken, putKey } from "../support/tokens.mjs";
 
 const ROLES = ["VIEWER", "DEVELOPER", "MANAGER", "ADMIN"];
 let system;
@@ -11,6 +12,8 @@ let serial = 0;
 
 /** Callers, by their role in core-team, in the subject's team, or in another team. */
 const callers = { nobody: {} };
+/** Admin API keys of each of them. */
+const keys = {};
 for (const role of ROLES) {
   callers[`core_${role}`] = { core: role };
   callers[`team_${role}`] = { team: role };
@@ -40,6 +43,18 @@ before(async () => {
         .prepare("INSERT INTO memberships VALUES (?, ?, ?, 1)")
         .bind(`user_${name}`, teams[where], role)
         .run();
+  }
+  const rolesOf = (who) => Object.entries(who).map(([where, role]) => [teams[where], role]);
+  const may = ["set-credential", "assign-senior"];
+  for (const [name, who] of Object.entries(callers)) {
+    const roles = rolesOf(who);
+    keys[name] = {
+      // With all that its maker may, with less than an ADMIN may, and with all but to look.
+      own: await putKey(system, `user_${name}`, roles, { may }),
+      narrowed: await putKey(system, "user_core_ADMIN", roles, { may }),
+      looking: await putKey(system, `user_${name}`, roles, { may, read_only: 1 }),
+      plain: await putKey(system, `user_${name}`, roles),
+    };
   }
   document = await (await system.call("/openapi.json")).json();
 });
@@ -108,6 +123,15 @@ async function subjectOf(method, pattern, operation) {
           : undefined,
     ];
   }
+  if (pattern.includes("/keys/{id}")) {
+    await db
+      .prepare(
+        "INSERT INTO api_keys (id, name, made_by, roles, created_at, expires_at) VALUES (?, 'x', 'user_spare', '[]', ?, ?)",
+      )
+      .bind(`key_${id}`, now, now + 1e9)
+      .run();
+    return [pattern.replace("{id}", `key_${id}`), body];
+  }
   if (pattern.includes("/prices/{model}")) {
     await db
       .prepare(
@@ -157,6 +181,12 @@ async function shareTeam(user, team) {
       )
       .bind(`user_${name}`, team, `user_${name}`)
       .run();
+  await system.db
+    .prepare(
+      "UPDATE api_keys SET roles = json_insert(roles, '$[#]', json_object('team', ?, 'role', 'VIEWER')) WHERE roles LIKE '%\"subject\"%'",
+    )
+    .bind(team)
+    .run();
 }
 
 const call = async (method, where, body, authorization) => {
@@ -177,6 +207,7 @@ const SHOWS_WHAT_ONE_SEES = new Set([
   "GET /api/teams",
   "GET /api/users",
   "GET /api/invitations",
+  "GET /api/keys",
   "GET /api/notifications",
   "GET /api/usage/stats",
   "GET /api/usage/tokens",
@@ -190,20 +221,23 @@ const operations = () =>
     Object.entries(methods).map(([method, operation]) => [method.toUpperCase(), pattern, operation]),
   );
 
-test("every endpoint treats every role as the matrix says", { timeout: 300_000 }, async () => {
+/** Tries every endpoint as every caller. `bearer` is their proof of identity, `opens` what it leaves them. */
+async function walk(bearer, opens) {
   let checked = 0;
   for (const [method, pattern, operation] of operations()) {
     const access = operation["x-access"];
     if (!access) continue;
     for (const [name, who] of Object.entries(callers)) {
       const [where, body] = await subjectOf(method, pattern, operation);
-      const answer = await call(method, where, body, `Bearer ${system.jwt(name)}`);
+      const answer = await call(method, where, body, `Bearer ${bearer(name)}`);
       const what = `${name}: ${method} ${pattern} -> ${answer.status} ${answer.code}`;
       checked++;
       assert.ok(answer.status < 500, what);
-      if (meets(access.may, who) || SHOWS_WHAT_ONE_SEES.has(`${method} ${pattern}`)) {
+      const isOpen = opens(method, pattern, access);
+      if (isOpen && (meets(access.may, who) || SHOWS_WHAT_ONE_SEES.has(`${method} ${pattern}`))) {
         assert.ok(![401, 403, 404].includes(answer.status), `should be allowed: ${what}`);
       } else if (
+        isOpen &&
         pattern.startsWith("/api/dashboard/audit-logs") &&
         rank(who.team ?? who.other) >= rank(access.may.team)
       ) {
@@ -214,7 +248,37 @@ test("every endpoint treats every role as the matrix says", { timeout: 300_000 }
     }
   }
   assert.ok(checked > 600, `${checked} calls`);
-});
+}
+
+test("every endpoint treats every role as the matrix says", { timeout: 300_000 }, () =>
+  walk(system.jwt, () => true),
+);
+
+/** Requests other than GET that change nothing. */
+const LOOKS = ["/api/tokens/{id}/explain", "/api/tokens/find"];
+const NEVER = (method, pattern, access) => access.by_key !== "never";
+
+test("a key with all its maker's roles and powers opens the same, except keys", { timeout: 300_000 }, () =>
+  walk((name) => keys[name].own, NEVER),
+);
+
+test("an ADMIN's key with other roles opens what those roles open", { timeout: 300_000 }, () =>
+  walk((name) => keys[name].narrowed, NEVER),
+);
+
+test("a read-only key opens only what changes nothing", { timeout: 300_000 }, () =>
+  walk(
+    (name) => keys[name].looking,
+    (method, pattern, access) => access.by_key === "read" && (method === "GET" || LOOKS.includes(pattern)),
+  ),
+);
+
+test("a key without powers opens no endpoint that needs one", { timeout: 300_000 }, () =>
+  walk(
+    (name) => keys[name].plain,
+    (method, pattern, access) => ["read", "change"].includes(access.by_key),
+  ),
+);
 
 test(
   "a dry run treats every role as the change does, and leaves no trace",
@@ -254,6 +318,9 @@ test("without a valid session every protected endpoint is 401", { timeout: 120_0
     "another issuer": `Bearer ${system.jwt("core_ADMIN", { claims: { iss: "https://evil.example" } })}`,
     "another azp": `Bearer ${system.jwt("core_ADMIN", { claims: { azp: "https://evil.example" } })}`,
     "alg none": `Bearer ${system.jwt("core_ADMIN", { alg: "none" })}`,
+    "a key that was never made": `Bearer ${mintKey(system.secrets.TOKEN_CHECK_KEY)}`,
+    "a key with a false check": `Bearer ${keys.core_ADMIN.own.slice(0, -6)}000000`,
+    "a token": `Bearer ${mintToken(system.secrets.TOKEN_CHECK_KEY)}`,
     "HS256 with the public key": `Bearer ${system.jwt("core_ADMIN", { alg: "HS256" })}`,
   };
   for (const [method, pattern, operation] of operations()) {

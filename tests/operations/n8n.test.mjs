@@ -2,14 +2,15 @@
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import path from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
-import { putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
+import { as, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
 
 const text = (file) => readFileSync(path.join(root, file), "utf8");
-const [workflow, deriving] = ["demo", "derive"].map((name) =>
+const [workflow, deriving, rotating] = ["demo", "derive", "rotate"].map((name) =>
   JSON.parse(text(`docs/n8n/token-manager-${name}.json`)),
 );
 const node = (name, of = workflow) => of.nodes.find((one) => one.name === name);
@@ -206,6 +207,93 @@ test("one HTTP Request node derives a token, and the next one makes a call with 
     );
     assert.match(JSON.parse(stdout).access_token, /^ntd_/);
   } finally {
+    await system.stop();
+  }
+});
+
+test("a token is rotated with a key, and written where the other workflow reads it", async () => {
+  const [rotate, write] = ["Rotate the token", "Write it into the credential"].map((name) =>
+    node(name, rotating),
+  );
+  for (const { parameters, typeVersion } of [rotate, write]) {
+    for (const name of Object.keys(parameters)) assert.ok(published.parameters.includes(name), name);
+    assert.ok(published.versions.includes(typeVersion) && published.method.includes(parameters.method));
+    assert.equal(parameters.options.redirect.redirect.followRedirects, false);
+  }
+  assert.ok(!rotate.retryOnFail, "each try would make another secret");
+  assert.equal(rotating.settings.saveDataSuccessExecution, "none", "executions would hold the token");
+  assert.doesNotMatch(JSON.stringify(rotating), /ntk_|nak_/);
+  const system = await startOnSockets();
+  // n8n's credential, and the part of its API that is called, as its OpenAPI document describes it.
+  const credential = { name: "X-API-Key", value: "" };
+  const n8n = createServer(async (request, response) => {
+    const { isPartialData, data, ...others } = JSON.parse(Buffer.concat(await request.toArray()).toString());
+    const isRight =
+      request.method === "PATCH" &&
+      request.url === "/api/v1/credentials/TokenManagerToken" &&
+      request.headers["x-n8n-api-key"] === "n8n" &&
+      isPartialData === true &&
+      Object.keys(others).length === 0;
+    if (isRight) Object.assign(credential, data);
+    response.writeHead(isRight ? 200 : 400, { "content-type": "application/json" }).end("{}");
+  });
+  try {
+    await as(system, "admin", "POST", "/api/routes", {
+      name: "Echo",
+      path: "/api/demo",
+      backend_url: `${system.upstream.url}/echo`,
+    });
+    const made = (
+      await as(system, "developer", "POST", "/api/tokens", {
+        name: "t",
+        team_id: "automation",
+        scopes: ["GET /api/demo/*"],
+      })
+    ).body;
+    credential.value = made.token;
+    const { key } = (
+      await as(system, "developer", "POST", "/api/keys", {
+        name: "Rotation",
+        roles: [{ team_id: "automation", role: "DEVELOPER" }],
+      })
+    ).body;
+    await new Promise((resolve) => n8n.listen(0, "127.0.0.1", () => resolve(undefined)));
+    const settings = {
+      ...Object.fromEntries(
+        node("Settings", rotating).parameters.assignments.assignments.map(({ name, value }) => [name, value]),
+      ),
+      api: system.urls.api,
+      token_id: made.id,
+      n8n: `http://127.0.0.1:${/** @type {any} */ (n8n.address()).port}`,
+    };
+    const send = async ({ parameters: { method, url, specifyBody, jsonBody } }, auth, json = undefined) => {
+      assert.equal(specifyBody, "json");
+      const response = await fetch(evaluate(url, { settings }), {
+        method,
+        headers: { "content-type": "application/json", ...auth },
+        body: evaluate(jsonBody, { json, settings }),
+      });
+      assert.ok(response.ok, `${method} ${response.status}`);
+      return response.json();
+    };
+    const works = async (token) =>
+      (await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token } })).status;
+    for (let night = 1; night <= 3; night++) {
+      const before = credential.value;
+      const rotated = await send(rotate, { authorization: `Bearer ${key}` });
+      await send(write, { "x-n8n-api-key": "n8n" }, rotated);
+      assert.deepEqual([credential.name, credential.value === before], ["X-API-Key", false]);
+      assert.equal(await works(credential.value), 200, "the other workflow's next execution");
+      assert.equal(await works(before), 200, "an execution under way");
+    }
+    const { items } = (await as(system, "developer", "GET", `/api/tokens/${made.id}/secrets`)).body;
+    const hours = items.slice(1).map(({ ends_at }) => (ends_at - Date.now()) / 3_600_000);
+    assert.ok(
+      hours.every((left) => left > 47 && left <= 48),
+      `${hours}`,
+    );
+  } finally {
+    n8n.close();
     await system.stop();
   }
 });

@@ -77,7 +77,12 @@ test(
       email: "typed@example.test",
       teams: [{ team_id: "automation", role: "VIEWER" }],
     });
+    const key = await made("/api/keys", {
+      name: "typed",
+      roles: [{ team_id: "automation", role: "VIEWER" }],
+    });
     const ids = {
+      keys: key.id,
       tokens: token.id,
       routes: route.id,
       teams: "automation",

@@ -72,6 +72,12 @@ for (const [theme, language] of [
     await button(dialog, "tokens.rotate").click();
     await page.locator("[data-secret]").waitFor();
     await check("the new token");
+    await open("/keys", "keys.create");
+    await dialog.getByLabel(texts["token.name"]).fill(`Key ${theme}`);
+    await dialog.getByRole("combobox").first().selectOption("VIEWER");
+    await button(dialog, "keys.create").click();
+    await page.locator("[data-secret]").waitFor();
+    await check("the new API key");
     await open("/routes", "routes.create");
     await dialog.getByRole("button", { name: texts["routes.create"] }).click();
     await dialog.locator("[aria-invalid=true]").first().waitFor();

@@ -53,6 +53,7 @@ before(
       "/teams",
       "/teams/automation",
       "/users",
+      "/keys",
       "/audit-logs",
       "/audit-logs/verify",
       "/import",

@@ -16,7 +16,7 @@ use domain::access::path::is_under;
 use domain::collect;
 use domain::id::{RouteId, TeamId};
 use domain::people::grant::{Grant, Import};
-use domain::people::role::Subject;
+use domain::people::role::{Action, Subject};
 use domain::problem::{Clash, ImportNote, Invalid, Problem};
 use domain::time::UnixMs;
 use domain::token::TokenHash;
@@ -50,6 +50,9 @@ pub async fn import(call: &Call, asked: Asked<ImportRequest>) -> Answer<ImportRe
     let request = asked.read(call)?;
     let plan = plan(&request.kv, &request.tables, call.config.addresses);
     check_size(&plan)?;
+    if plan.routes.iter().any(|(route, _)| route.credential.is_some()) {
+        call.require(caller, Action::SetCredential, Subject::default(), attempt)?;
+    }
     let db = call.db()?;
     let applies = request.mode == ImportMode::Apply;
     let mut items = sort_out(&db, &plan).await?;

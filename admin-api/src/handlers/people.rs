@@ -1,5 +1,6 @@
 //! `/api/me` and `/api/users`
 
+use crate::auth::key::refuse_read_only;
 use crate::change::Change;
 use crate::clerk;
 use crate::db::invitations::Concerned;
@@ -16,11 +17,11 @@ use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::people::{
     AddMembershipRequest, Me, PeopleQuery, PeopleSynced, PersonChanged, PersonView, SetTeamRoleRequest,
-    SyncPeopleRequest,
+    SyncPeopleRequest, TeamRole,
 };
 use domain::id::{TeamId, UserId};
 use domain::people::grant::{Grant, ReadPeople};
-use domain::people::role::{Action, Caller, Role, Subject, authorize};
+use domain::people::role::{Action, Caller, Membership, Role, Subject, authorize};
 use domain::problem::{Clash, Invalid};
 
 /// `GET /api/me`
@@ -32,9 +33,25 @@ pub async fn me(call: &Call, _: Asked<()>) -> Answer<Me> {
         email: person.email,
         name: person.name,
         avatar_url: person.avatar_url,
-        memberships: person.memberships,
+        memberships: if caller.key.is_some() {
+            in_force(caller, &person.memberships)
+        } else {
+            person.memberships
+        },
         is_platform_admin: caller.is_platform_admin(),
+        key_id: caller.key.as_ref().map(|key| key.id.clone()),
     })
+}
+
+/// Returns the roles of a key's call. A team of which its maker is no member goes by its id.
+fn in_force(caller: &Caller, held: &[TeamRole]) -> Vec<TeamRole> {
+    let name = |team: &TeamId| held.iter().find(|m| m.team_id == *team).map(|m| m.team_name.clone());
+    let role = |m: &Membership| TeamRole {
+        team_id: m.team.clone(),
+        team_name: name(&m.team).unwrap_or_else(|| m.team.to_string()),
+        role: m.role,
+    };
+    caller.memberships.iter().map(role).collect()
 }
 
 /// Returns the teams whose members the caller may see, as JSON; `None` means everybody, in a team or not.
@@ -192,6 +209,7 @@ pub async fn sync(call: &Call, asked: Asked<SyncPeopleRequest>) -> Answer<People
     let caller = call.caller()?;
     let attempt = Attempt { deed: Deed::SyncPeople, id: None, team: None };
     let grant: Grant<ReadPeople> = call.authorize(caller, Subject::default(), attempt)?;
+    refuse_read_only(caller)?;
     let request = asked.read(call)?;
     let offset = request.cursor.as_deref().map_or(Ok(0), str::parse::<u32>);
     let offset = offset

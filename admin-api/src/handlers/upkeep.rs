@@ -1,5 +1,6 @@
 //! `/api/notifications` and `/api/publication`
 
+use crate::auth::key::refuse_read_only;
 use crate::change::{Change, snapshot};
 use crate::db::{outbox, upkeep as store};
 use crate::error::Failure;
@@ -48,6 +49,7 @@ pub async fn notifications(call: &Call, asked: Asked<NotificationQuery>) -> Answ
 pub async fn snooze(call: &Call, asked: Asked<SnoozeRequest>) -> Answer<Snoozed> {
     let caller = call.caller()?;
     authorize(caller, Action::ReadRoute, Subject::default())?;
+    refuse_read_only(caller)?;
     let request = asked.read(call)?;
     request.validate()?;
     let until = request.hours.map(|hours| call.now + hours * HOUR_MS);

@@ -57,7 +57,7 @@ fn an_invitation_is_accepted_exactly_if_its_inviter_may_still_assign_the_role() 
                 }
                 invite(&db, "i", "Invited@example.test", "inviter", &[("a", invited)]);
                 accept(&db, "invited@example.test", None);
-                let caller = Caller { user: "inviter".into(), memberships };
+                let caller = Caller::new("inviter".into(), memberships);
                 let team = TeamId::from("a");
                 let may =
                     authorize(&caller, Action::assignment(None, Some(invited)), Subject::team(&team)).is_ok();

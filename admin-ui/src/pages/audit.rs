@@ -92,6 +92,9 @@ fn deed_name(i18n: &I18n, deed: Deed) -> AttrValue {
         Deed::DeletePrice => i18n.t("action.delete-price"),
         Deed::Reconcile => i18n.t("action.reconcile"),
         Deed::Import => i18n.t("action.import"),
+        Deed::CreateKey => i18n.t("action.create-key"),
+        Deed::RotateKey => i18n.t("action.rotate-key"),
+        Deed::RevokeKey => i18n.t("action.revoke-key"),
     }
 }
 
@@ -105,6 +108,7 @@ fn entity_name(i18n: &I18n, entity: Entity) -> AttrValue {
         Entity::Price => i18n.t("price.title"),
         Entity::Publication => i18n.t("publication.title"),
         Entity::Import => i18n.t("import.title"),
+        Entity::Key => i18n.t("key.title"),
     }
 }
 

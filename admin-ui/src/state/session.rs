@@ -161,6 +161,7 @@ pub fn use_me() -> Rc<Me> {
         avatar_url: None,
         memberships: vec![],
         is_platform_admin: false,
+        key_id: None,
     };
     use_context().unwrap_or_else(|| Rc::new(nobody()))
 }

@@ -133,12 +133,20 @@ fn who(operation: &Value) -> String {
     if may["any_team"] == true {
         parts.push("members of any team".to_owned());
     }
+    if may["maker"] == true {
+        parts.push("who made it".to_owned());
+    }
     for (column, words) in [("core", "in core-team"), ("team", "of the team"), ("own", "who made it")] {
         if let Some(role) = may[column].as_str() {
             parts.push(format!("{role} and up {words}"));
         }
     }
-    format!("For {}.", parts.join("; "))
+    let by_key = match operation["x-access"]["by_key"].as_str() {
+        Some("never") => " Not by key.".to_owned(),
+        Some("read" | "change") | None => String::new(),
+        Some(power) => format!(" By a key that was given {power}."),
+    };
+    format!("For {}.{by_key}", parts.join("; "))
 }
 
 /// Writes a schema's fields as a table, nested ones with dotted names.

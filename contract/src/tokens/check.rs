@@ -196,7 +196,7 @@ fn check_expires_days(days: Option<i64>, now: UnixMs, errors: &mut Vec<FieldErro
 }
 
 /// Checks a list of networks. Returns them in canonical form, each once.
-fn check_ip_allow(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<IpNet> {
+pub(crate) fn check_ip_allow(texts: &[String], errors: &mut Vec<FieldError>) -> Vec<IpNet> {
     if texts.len() > MAX_IP_ALLOW {
         errors.push(FieldError::new("ip_allow", Invalid::TooManyNetworks { most: MAX_IP_ALLOW }));
         return vec![];

@@ -1,7 +1,7 @@
 //! Proof that one action was authorised, as a type: a function that needs another one does not compile.
 
 use super::role::{Action, Caller, Refusal, Role, Subject, authorize};
-use crate::id::{TeamId, UserId};
+use crate::id::{KeyId, TeamId, UserId};
 use std::marker::PhantomData;
 
 /// An action that [`Grant::ask`] can give.
@@ -36,6 +36,9 @@ permissions!(
     Reconcile,
     Import,
     SetPrices,
+    CreateKey,
+    RotateKey,
+    RevokeKey,
 );
 
 /// Names the change of a person's role in a [`Grant`]: [`Action::AssignJunior`] or [`Action::AssignSenior`],
@@ -67,17 +70,24 @@ pub struct Assign;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant<A> {
     actor: UserId,
+    key: Option<KeyId>,
     action: PhantomData<A>,
 }
 
 impl<A> Grant<A> {
-    /// The person who may act.
+    /// The person who may act, by themselves or by a key that they made.
     pub fn actor(&self) -> &UserId {
         &self.actor
     }
 
+    /// Returns the actor's name in the audit log: the key that acts for a person, or the person.
+    pub fn signature(&self) -> &str {
+        self.key.as_ref().map_or(self.actor.as_str(), KeyId::as_str)
+    }
+
     fn to(caller: &Caller) -> Self {
-        Self { actor: caller.user.clone(), action: PhantomData }
+        let key = caller.key.as_ref().map(|key| key.id.clone());
+        Self { actor: caller.user.clone(), key, action: PhantomData }
     }
 }
 
@@ -108,8 +118,7 @@ mod tests {
     #[test]
     fn a_grant_is_given_by_the_matrix_alone() {
         let team = TeamId::from("ops");
-        let caller =
-            |role| Caller { user: "u1".into(), memberships: vec![Membership { team: team.clone(), role }] };
+        let caller = |role| Caller::new("u1".into(), vec![Membership { team: team.clone(), role }]);
         let (developer, manager) = (caller(Role::Developer), caller(Role::Manager));
         let granted = Grant::<CreateToken>::ask(&developer, Subject::team(&team)).unwrap();
         assert_eq!(granted.actor().as_str(), "u1");

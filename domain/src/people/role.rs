@@ -1,5 +1,6 @@
 //! Permissions of a signed-in person: the matrix as data, and one function that decides.
 
+use super::key::Key;
 use crate::id::{TeamId, UserId};
 use serde::{Deserialize, Serialize};
 
@@ -39,16 +40,23 @@ pub struct Membership {
     pub role: Role,
 }
 
-/// The person calling: their session was checked, and D1 gives their roles.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The person calling, by a session that was checked or by a key that they made. D1 gives their roles.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
     /// The person.
     pub user: UserId,
-    /// Their teams.
+    /// Their teams, with the roles that this call has in them.
     pub memberships: Vec<Membership>,
+    /// The key that came with the call; `None` for a session.
+    pub key: Option<Key>,
 }
 
 impl Caller {
+    /// Makes the caller of a session.
+    pub fn new(user: UserId, memberships: Vec<Membership>) -> Self {
+        Self { user, memberships, key: None }
+    }
+
     /// Returns the caller's role in a team; `None` if they are not in it.
     pub fn role_in(&self, team: &TeamId) -> Option<Role> {
         self.memberships.iter().find(|m| m.team == *team).map(|m| m.role)
@@ -135,11 +143,19 @@ pub enum Action {
     Import,
     /// The prices of AI models, for everyone.
     SetPrices,
+    /// Make an admin API key with one's own roles, or lower ones.
+    CreateKey,
+    /// See an admin API key, never its secret.
+    ReadKey,
+    /// Give a key another secret, which acts for the key's maker.
+    RotateKey,
+    /// End a key.
+    RevokeKey,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 29] = [
         Self::ReadSelf,
         Self::ReadToken,
         Self::CreateToken,
@@ -165,6 +181,10 @@ impl Action {
         Self::Reconcile,
         Self::Import,
         Self::SetPrices,
+        Self::CreateKey,
+        Self::ReadKey,
+        Self::RotateKey,
+        Self::RevokeKey,
     ];
 
     /// Returns the action that changes a person's role in a team from `present` to `new`; `None` is not being in it.
@@ -185,6 +205,9 @@ impl Action {
             Self::LoosenLimits | Self::AssignJunior => Rule::team(Role::Admin, Role::Manager),
             Self::ReadAudit => Rule::team(Role::Manager, Role::Manager),
             Self::ReadRoute => Rule { any_team: true, ..Rule::core(Role::Viewer) },
+            Self::CreateKey => Rule { any_team: true, ..Rule::NOBODY },
+            Self::ReadKey | Self::RevokeKey => Rule { maker: true, ..Rule::core(Role::Manager) },
+            Self::RotateKey => Rule { maker: true, ..Rule::NOBODY },
             Self::ReadUpstream | Self::ReadPublication => Rule::core(Role::Viewer),
             Self::WriteRoute | Self::TestRoute => Rule::core(Role::Developer),
             Self::SetCredential => Rule::core(Role::Manager),
@@ -215,6 +238,7 @@ impl Action {
             Self::ReadSelf => Self::ReadSelf,
             Self::ReadToken | Self::CreateToken | Self::ChangeToken | Self::LoosenLimits => Self::ReadToken,
             Self::ReadUsage => Self::ReadUsage,
+            Self::ReadKey | Self::RotateKey | Self::RevokeKey => Self::ReadKey,
             Self::ReadTeam
             | Self::EditTeam
             | Self::SetScopeCap
@@ -234,7 +258,8 @@ impl Action {
             | Self::ReadPublication
             | Self::Reconcile
             | Self::Import
-            | Self::SetPrices => Self::ReadRoute,
+            | Self::SetPrices
+            | Self::CreateKey => Self::ReadRoute,
         }
     }
 }
@@ -248,6 +273,8 @@ pub struct Rule {
     pub team: Option<Role>,
     /// In the subject's team, if the caller made the subject.
     pub own: Option<Role>,
+    /// Whether having made the subject is enough.
+    pub maker: bool,
     /// Whether membership of any team is enough.
     pub any_team: bool,
     /// Whether a session is enough.
@@ -255,7 +282,8 @@ pub struct Rule {
 }
 
 impl Rule {
-    const NOBODY: Self = Self { core: None, team: None, own: None, any_team: false, anyone: false };
+    const NOBODY: Self =
+        Self { core: None, team: None, own: None, maker: false, any_team: false, anyone: false };
 
     const fn core(role: Role) -> Self {
         Self { core: Some(role), ..Self::NOBODY }
@@ -273,7 +301,7 @@ impl Rule {
         self.anyone
             || at_least(caller.core_role(), self.core)
             || at_least(in_team, self.team)
-            || (is_own && at_least(in_team, self.own))
+            || (is_own && (self.maker || at_least(in_team, self.own)))
             || (self.any_team && !caller.memberships.is_empty())
     }
 }
@@ -297,6 +325,11 @@ impl<'a> Subject<'a> {
     pub fn owned(team: &'a TeamId, created_by: Option<&'a UserId>) -> Self {
         Self { team: Some(team), created_by }
     }
+
+    /// Makes a subject that belongs to no team and was made by a person.
+    pub fn made_by(person: &'a UserId) -> Self {
+        Self { team: None, created_by: Some(person) }
+    }
 }
 
 /// Why an action is refused.
@@ -312,7 +345,8 @@ pub enum Refusal {
 
 /// Decides an action. Default deny. Functions that write require a [`Grant`](super::grant::Grant), which rests on this.
 pub fn authorize(caller: &Caller, action: Action, subject: Subject) -> Result<(), Refusal> {
-    if action.rule().is_met(caller, &subject) {
+    let is_open = caller.key.as_ref().is_none_or(|key| key.allows(action));
+    if is_open && action.rule().is_met(caller, &subject) {
         return Ok(());
     }
     if action.visibility().rule().is_met(caller, &subject) {

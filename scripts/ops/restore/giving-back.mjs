@@ -31,6 +31,7 @@ export async function takeBack(sql, stage) {
   await invitations(sql, stage, say);
   await tokens(sql, stage, teams, now, notes, say);
   await secrets(sql, stage, now, notes);
+  await apiKeys(sql, stage, now, notes);
   await routes(sql, stage, now, notes, say);
   await putBackAudit(sql, stage, notes);
   // Last: only an empty team can be deleted.
@@ -257,6 +258,43 @@ async function secrets(sql, stage, now, notes) {
       gone.map(({ hash }) => ({ hash, ends_at: now })),
     );
   }
+}
+
+/**
+ * Admin API keys: one that was revoked or has ended since stays so, and one made since is not put back. A secret that
+ * was added since keeps working; one that is no longer there had ended.
+ */
+async function apiKeys(sql, stage, now, notes) {
+  const [was, is] = [by(await all(sql, "api_keys"), "id"), await keptRows(stage, "api_keys")];
+  await update(
+    sql,
+    "api_keys",
+    is
+      .filter(({ id }) => was.has(id))
+      .map(({ id, revoked_at, expires_at, version }) => ({
+        id,
+        revoked_at,
+        expires_at,
+        version: Math.max(version, was.get(id).version) + 1,
+      })),
+  );
+  for (const { id, name } of is.filter(({ id }) => !was.has(id)))
+    notes.push(`API key ${id} (${name}) was made since and is not there any more`);
+  const secrets = await keptRows(stage, "api_key_secrets");
+  const known = new Set(secrets.map(({ hash }) => hash));
+  const before = await all(sql, "api_key_secrets");
+  await update(
+    sql,
+    "api_key_secrets",
+    before.filter(({ hash }) => !known.has(hash)).map(({ hash }) => ({ hash, ends_at: now })),
+  );
+  const present = secrets.filter(({ key_id }) => was.has(key_id));
+  await insert(sql, "api_key_secrets", present);
+  await update(
+    sql,
+    "api_key_secrets",
+    present.map(({ hash, ends_at }) => ({ hash, ends_at })),
+  );
 }
 
 async function routes(sql, stage, now, notes, say) {

@@ -14,6 +14,8 @@ export const KEYS = {
   invitation_teams: ["invitation_id", "team_id"],
   tokens: ["id"],
   token_secrets: ["hash"],
+  api_keys: ["id"],
+  api_key_secrets: ["hash"],
   routes: ["id"],
   credentials: ["route_id"],
   settings: ["key"],

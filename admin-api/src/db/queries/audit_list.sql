@@ -1,6 +1,9 @@
 -- Newest first. ?1 teams as JSON, NULL means all · ?2 action, ?3 entity, ?4 its id, ?5 actor, ?6 team,
 -- ?7 result: NULL means all · ?8 from, ?9 to (exclusive) · ?10, ?11 time and id of the last row seen · ?12 limit
-SELECT a.id, a.at, a.actor, (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor) AS actor_name,
+SELECT a.id, a.at, a.actor, coalesce(
+        (SELECT coalesce(u.name, u.email) FROM users AS u WHERE u.id = a.actor),
+        (SELECT k.name || ' · ' || coalesce(u.name, u.email, u.id)
+            FROM api_keys AS k JOIN users AS u ON u.id = k.made_by WHERE k.id = a.actor)) AS actor_name,
     a.action, a.result, a.entity, a.entity_id, a.team_id, a.before, a.after, a.client_ip, a.request_id,
     a.seq, a.previous_hash, a.hash
 FROM audit AS a

@@ -63,6 +63,7 @@ pub fn Navigation() -> Html {
                     { item(Route::Routes, i18n.t("routes.title"), "fas fa-route") }
                     { item(Route::Teams, i18n.t("teams.title"), "fas fa-users") }
                     { item(Route::Users, i18n.t("users.title"), "fas fa-user") }
+                    { item(Route::Keys, i18n.t("keys.title"), "fas fa-lock") }
                 </>
             }) }
             { group(i18n.t("nav.operation"), "nav-operation", html! {

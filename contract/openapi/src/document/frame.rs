@@ -6,12 +6,13 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// The groups of endpoints, in the order in which the document shows them.
-const TAGS: [(&str, &str); 14] = [
+const TAGS: [(&str, &str); 15] = [
     ("tokens", "Tokens, their secrets and limits."),
     ("routes", "Routes, their upstreams and credentials."),
     ("teams", "Teams and their bounds."),
     ("people", "The caller, people and their roles."),
     ("invitations", "Invitations to teams."),
+    ("keys", "Admin API keys, with which automation calls this API."),
     ("usage", "Reports, recent calls, and usage logged by other systems."),
     ("dashboard", "Figures at a glance."),
     ("prices", "Prices of AI models."),
@@ -76,13 +77,19 @@ impl Builder {
                     "dry-run": { "name": "dry_run", "in": "query", "required": false, "description": "With `true` the change is checked as ever and tried on the recorded calls of the last 30 days. Nothing is changed, and nothing is written to the audit log; the response is a `DryRun`.", "schema": { "type": "boolean", "default": false } },
                     "idempotency-key": { "name": "Idempotency-Key", "in": "header", "required": false, "description": "A repeat under the same key within a day makes nothing new, and does not show the secret again.", "schema": { "type": "string", "pattern": "^[!-~]{1,255}$" } },
                 },
-                "securitySchemes": {
-                    "session": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A Clerk session token." },
-                    "token": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A token of this system." },
-                    "signature": { "type": "apiKey", "in": "header", "name": "X-Signature", "description": "`t=<unix seconds>,v1=<hex HMAC-SHA-256 of t.body>` under USAGE_LOG_KEY." },
-                    "svix": { "type": "apiKey", "in": "header", "name": "svix-signature", "description": "With svix-id and svix-timestamp, as Svix signs." },
-                },
+                "securitySchemes": security_schemes(),
             },
         })
     }
+}
+
+/// Returns the ways in which a caller proves who they are.
+fn security_schemes() -> Value {
+    json!({
+        "session": { "type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": "A Clerk session token." },
+        "key": { "type": "http", "scheme": "bearer", "description": "An admin API key, `nak_…`, which acts for the person who made it." },
+        "token": { "type": "apiKey", "in": "header", "name": "X-API-Key", "description": "A token of this system." },
+        "signature": { "type": "apiKey", "in": "header", "name": "X-Signature", "description": "`t=<unix seconds>,v1=<hex HMAC-SHA-256 of t.body>` under USAGE_LOG_KEY." },
+        "svix": { "type": "apiKey", "in": "header", "name": "svix-signature", "description": "With svix-id and svix-timestamp, as Svix signs." },
+    })
 }

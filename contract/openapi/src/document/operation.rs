@@ -4,6 +4,7 @@ use super::Builder;
 use contract::dry_run::DryRun;
 use contract::error::ApiError;
 use contract::{Auth, Body, Endpoint};
+use domain::people::key::ByKey;
 use domain::people::role::{Action, Rule};
 use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
@@ -22,7 +23,10 @@ impl Builder {
         // Links between Rust types lead nowhere in this document.
         let about = E::ABOUT.trim().replace("[`", "`").replace("`]", "`");
         let security = match E::TERMS.auth {
-            Auth::Session => json!([{ "session": [] }]),
+            Auth::Session if E::ACTION.map(Action::by_key) == Some(ByKey::Never) => {
+                json!([{ "session": [] }])
+            }
+            Auth::Session => json!([{ "session": [] }, { "key": [] }]),
             Auth::ApiKey => json!([{ "token": [] }]),
             Auth::Signature => json!([{ "signature": [] }]),
             Auth::Svix => json!([{ "svix": [] }]),
@@ -51,6 +55,7 @@ impl Builder {
                 "action": action,
                 "may": rule_json(action.rule()),
                 "sees": rule_json(action.visible_by()),
+                "by_key": by_key(action),
             });
         }
         operation
@@ -160,7 +165,17 @@ pub(super) fn example<E: Endpoint>() -> Option<Value> {
 }
 
 fn rule_json(rule: Rule) -> Value {
-    json!({ "core": rule.core, "team": rule.team, "own": rule.own, "any_team": rule.any_team, "anyone": rule.anyone })
+    json!({ "core": rule.core, "team": rule.team, "own": rule.own, "maker": rule.maker, "any_team": rule.any_team, "anyone": rule.anyone })
+}
+
+/// Returns what a key needs besides its roles: nothing, a power, or that it is not read-only.
+fn by_key(action: Action) -> Value {
+    match action.by_key() {
+        ByKey::Read => json!("read"),
+        ByKey::Change => json!("change"),
+        ByKey::Named(power) => json!(power),
+        ByKey::Never => json!("never"),
+    }
 }
 
 /// Collects the statuses of an endpoint's errors.
@@ -183,7 +198,7 @@ fn errors<E: Endpoint>(takes_query: bool) -> BTreeSet<u16> {
     }
     errors.extend(match E::TERMS.auth {
         Auth::Session => {
-            &[ApiError::Unauthenticated, ApiError::SessionExpired, ApiError::TooManyRequests] as &[_]
+            &[ApiError::Unauthenticated, ApiError::IpNotAllowed, ApiError::TooManyRequests] as &[_]
         }
         Auth::ApiKey => &[
             ApiError::MissingApiKey,

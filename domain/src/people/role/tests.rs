@@ -1,7 +1,7 @@
 use super::*;
 
 fn caller(team: &str, role: Role) -> Caller {
-    Caller { user: "u1".into(), memberships: vec![Membership { team: team.into(), role }] }
+    Caller::new("u1".into(), vec![Membership { team: team.into(), role }])
 }
 
 fn can(caller: &Caller, action: Action, created_by: &str) -> Result<(), Refusal> {
@@ -46,6 +46,10 @@ fn the_matrix_is_pinned() {
         (Action::Reconcile, "ffff", "fffy", "ffff"),
         (Action::SetPrices, "ffff", "fffy", "ffff"),
         (Action::Import, "ffff", "fffy", "ffff"),
+        (Action::CreateKey, "yyyy", "yyyy", "yyyy"),
+        (Action::ReadKey, "----", "--yy", "----"),
+        (Action::RotateKey, "----", "--ff", "----"),
+        (Action::RevokeKey, "----", "--yy", "----"),
     ] {
         assert_eq!(
             [letters(action, "ops"), letters(action, "core-team"), letters(action, "other")],
@@ -104,10 +108,12 @@ fn the_admin_of_a_team_reaches_no_other_team() {
 
 /// Parity fault 6: every signed-in account saw everything.
 #[test]
-fn a_person_without_a_team_may_do_nothing() {
-    let nobody = Caller { user: "u1".into(), memberships: vec![] };
+fn a_person_without_a_team_may_do_nothing_but_end_their_keys() {
+    let nobody = Caller::new("u1".into(), vec![]);
     for action in Action::ALL.into_iter().filter(|action| *action != Action::ReadSelf) {
-        assert_eq!(can(&nobody, action, "u1"), Err(Refusal::Invisible), "{action:?}");
+        let own = if action.rule().maker { Ok(()) } else { Err(Refusal::Invisible) };
+        assert_eq!(can(&nobody, action, "u1"), own, "{action:?}");
+        assert_eq!(can(&nobody, action, "u2"), Err(Refusal::Invisible), "{action:?}");
     }
     assert_eq!(nobody.visible_teams(), Some(vec![]));
 }
