@@ -47,5 +47,8 @@ pub(crate) fn check_budget(budget: Option<Limits>, errors: &mut Vec<FieldError>)
     if budget.on_limit_failure.is_some() {
         errors.push(FieldError::new("budget.on_limit_failure", Invalid::Unknown));
     }
+    if !budget.models.is_empty() {
+        errors.push(FieldError::new("budget.models", Invalid::Unknown));
+    }
     budget
 }

@@ -111,6 +111,7 @@ wire_errors! {
         TokenExpired => (401, "token-expired", "Token Expired", "The token, or this secret of it, has ended. Ask for a new one."),
         PermissionDenied => (403, "permission-denied", "Permission Denied", "The token does not cover this method and path."),
         IpNotAllowed => (403, "ip-not-allowed", "Permission Denied", "The token may not be used from this address."),
+        ModelNotAllowed => (403, "model-not-allowed", "Permission Denied", "The token may not call this model, or the request names none that can be read."),
         RouteNotFound => (404, "route-not-found", "Route Not Found", "No route matches this path."),
         MethodNotAllowed => (405, "method-not-allowed", "Method Not Allowed", "The route does not take this method."),
         LengthRequired => (411, "length-required", "Length Required", "The token's bodies are bounded: send Content-Length."),

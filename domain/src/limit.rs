@@ -10,6 +10,7 @@ use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 
 pub mod ledger;
+pub mod models;
 pub mod pool;
 mod window;
 pub mod wire;
@@ -147,6 +148,10 @@ macro_rules! limits {
             #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
             #[cfg_attr(feature = "schema", schemars(!skip_deserializing))]
             pub on_limit_failure: Option<OnLimitFailure>,
+            /// Models that AI calls may name: 1 to 100 characters each, `*` for any, such as `gpt-4o*`; at most 100.
+            /// Empty allows every model. Other calls are not bound.
+            #[serde(skip_serializing_if = "Vec::is_empty")]
+            pub models: Vec<String>,
             /// Limits of a newer version: kept, and not counted.
             #[serde(flatten, skip_serializing)]
             #[cfg_attr(feature = "schema", schemars(skip))]
@@ -238,9 +243,9 @@ limits! {
     body_bytes = BodyBytes, "body-bytes", Measure::BodyBytes, MAX_BODY_BYTES;
 }
 
-// A new limit is not critical: a gateway that does not know it yet bounds the token as before for some minutes, and no
-// call fails for it. A limit that replaces a stricter one would be critical.
-stored!(Limits, critical: [], |limits| {
+// A new limit that counts is not critical: a gateway that does not know it yet bounds the token as before for some minutes,
+// and no call fails for it. A limit that replaces a stricter one would be critical, as the models are that it may not call.
+stored!(Limits, critical: [models], |limits| {
     limits.on_limit_failure =
         limits.unread.take_known("on_limit_failure").unwrap_or(Some(OnLimitFailure::Deny));
     Ok(())
@@ -273,6 +278,7 @@ impl Limits {
                 ));
             }
         }
+        models::check(&self.models, &format!("{prefix}models"), errors);
         self.unread.refuse(prefix, errors);
     }
 
@@ -284,6 +290,9 @@ impl Limits {
             all.set(kind, Some(value));
         }
         all.on_limit_failure = self.on_limit_failure.or(team.on_limit_failure);
+        if all.models.is_empty() {
+            all.models.clone_from(&team.models);
+        }
         all.unread = self.unread.or(&team.unread);
         all
     }
@@ -330,6 +339,7 @@ impl Limits {
                 None => was.is_some_and(|was| is.is_none_or(|is| is > was)),
             }
         }) || (self.on_failure() == OnLimitFailure::Deny && after.on_failure() == OnLimitFailure::Allow)
+            || models::are_widened(&self.models, &after.models)
     }
 }
 

@@ -151,6 +151,7 @@ problems! {
         TooManyTags { most: usize } => "too-many-tags", "must name at most {most} tags";
         TooManyMethods { most: usize } => "too-many-methods", "must name at most {most} methods";
         TooManyOrigins { most: usize } => "too-many-origins", "must name at most {most} origins";
+        TooManyModels { most: usize } => "too-many-models", "must name at most {most} models";
         TooManyTeams { most: usize } => "too-many-teams", "must name at most {most} teams";
         Headers { most: usize } => "headers", "must be 1 to {most} headers";
         HeaderTwice => "header-twice", "must name each header once";

@@ -81,6 +81,16 @@ impl Unread {
         Self(all)
     }
 
+    /// Forgets the names of critical fields that this version knows.
+    pub(crate) fn forget_critical(&mut self, known: &[&str]) {
+        if let Some(Value::Array(names)) = self.0.get_mut(CRITICAL) {
+            names.retain(|name| name.as_str().is_none_or(|name| !known.contains(&name)));
+            if names.is_empty() {
+                self.0.remove(CRITICAL);
+            }
+        }
+    }
+
     /// Returns these fields without one that a request has set again.
     #[must_use]
     pub(crate) fn without(&self, field: &str) -> Self {
@@ -130,6 +140,11 @@ pub(crate) fn whole(known: Value, unread: &Unread, critical: &[&str]) -> Value {
     Value::Object(fields)
 }
 
+/// Whether a field of a stored object has another value than by default.
+pub(crate) fn is_set<T: Default + PartialEq>(field: &T) -> bool {
+    *field != T::default()
+}
+
 /// Whether an object that keeps no unread fields lists a critical one beyond `known`.
 pub(crate) fn forbids_use(object: &Value, known: &[&str]) -> bool {
     let Some(fields) = object.as_object() else { return false };
@@ -173,11 +188,12 @@ pub(crate) fn readable_values<'de, D: Deserializer<'de>, T: DeserializeOwned>(
 /// `critical` lists the fields that an older version must not ignore: those without which more would be
 /// allowed than was meant. The function after it moves values of open sets out of `unread`.
 macro_rules! stored {
-    ($type:ident, critical: [$($critical:literal),*], $open:expr) => {
+    ($type:ident, critical: [$($critical:ident),*], $open:expr) => {
         impl serde::Serialize for $type {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                const CRITICAL: &[&str] = &[$($critical),*];
-                if CRITICAL.is_empty() && self.unread.is_empty() {
+                const CRITICAL: &[&str] = &[$(stringify!($critical)),*];
+                let has_critical = false $(|| $crate::stored::is_set(&self.$critical))*;
+                if !has_critical && self.unread.is_empty() {
                     return $type::serialize(self, serializer);
                 }
                 let known = $type::serialize(self, serde_json::value::Serializer);
@@ -189,6 +205,7 @@ macro_rules! stored {
         impl<'de> serde::Deserialize<'de> for $type {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let mut value = $type::deserialize(deserializer)?;
+                value.unread.forget_critical(&[$(stringify!($critical)),*]);
                 let open: fn(&mut $type) -> Result<(), &'static str> = $open;
                 open(&mut value).map_err(<D::Error as serde::de::Error>::missing_field)?;
                 Ok(value)

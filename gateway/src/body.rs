@@ -114,6 +114,11 @@ impl Body {
         Some(ask_of(*kind, path, &bytes))
     }
 
+    /// Whether it would be held if the isolate's memory allowed.
+    pub fn is_crowded_out(&self, call: &Call) -> bool {
+        matches!(self, Self::Stream) && call.head.content_length().is_some_and(|length| length <= MAX_WHOLE)
+    }
+
     /// Whether it can be sent a second time.
     pub fn can_repeat(&self) -> bool {
         !matches!(self, Self::Stream | Self::Piped { .. })

@@ -87,6 +87,7 @@ impl From<GatewayError> for Failure {
             GatewayError::RouteNotFound => Outcome::DeniedRoute,
             GatewayError::MethodNotAllowed => Outcome::DeniedMethod,
             GatewayError::PermissionDenied => Outcome::DeniedScope,
+            GatewayError::ModelNotAllowed => Outcome::DeniedModel,
             GatewayError::IpNotAllowed => Outcome::DeniedIp,
             GatewayError::TokenExpired => Outcome::DeniedExpired,
             GatewayError::RateLimitExceeded | GatewayError::TooManyConcurrentCalls => Outcome::LimitedRate,

@@ -23,6 +23,7 @@ use domain::call::reply::{Ours, edits};
 use domain::error::GatewayError;
 use domain::health::Health;
 use domain::limit::ledger::Ask;
+use domain::limit::models::check_models;
 use domain::secret::Secret;
 use domain::upstream::fault::{FAULT, Fault};
 use domain::upstream::headers::next_hop;
@@ -108,7 +109,7 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     check_size(&token.limits, head, !matches!(body, Body::None))?;
     let plan = Plan::new(&permit, head, &routes.table);
     let _held = if plan.takes_in { body.take_in(call).await.map_err(Failure::from)? } else { None };
-    let ask = ask(call, &permit, &plan, &mut body).await;
+    let ask = ask(call, &permit, &plan, &mut body).await?;
     admit(call, &permit, secret.derived(), ask).await?;
     let presented = Guarded::new([Secret::new(secret.expose().to_owned())]);
     let sender = Sender {
@@ -144,18 +145,27 @@ async fn injected(call: &Call) -> Handled<Fault> {
     }
 }
 
-/// Returns the most that the call may use, and notes a metered call for its end.
-async fn ask(call: &Call, permit: &Permit, plan: &Plan, body: &mut Body) -> Ask {
-    let Some(metered) = &plan.metered else { return Ask::default() };
+/// Returns the most that the call may use, and notes a metered call for its end. Refuses a model that the token may not call.
+async fn ask(call: &Call, permit: &Permit, plan: &Plan, body: &mut Body) -> Handled<Ask> {
+    let Some(metered) = &plan.metered else { return Ok(Ask::default()) };
     let token = permit.token();
     let prices = prices(&call.store()).await;
-    let asked = if plan.reads_ask { body.read_ask(metered) } else { None };
+    let mut asked = if plan.reads_ask { body.read_ask(metered) } else { None };
+    if call.head.is_websocket()
+        && let Some(ask) = asked.as_mut()
+    {
+        ask.read_query(call.head.url().query());
+    }
+    if plan.reads_ask && !token.limits.models.is_empty() && body.is_crowded_out(call) {
+        return Err(GatewayError::LimitsUnavailable.into());
+    }
+    check_models(&token.limits.models, asked.as_ref())?;
     let most =
         if token.has_budget() { ai::most(asked.as_ref(), &token.limits, &prices) } else { Ask::default() };
     if let Some(open) = call.open.borrow_mut().as_mut() {
         open.ai = Some(AiCall { at: metered.at, prices, model: asked.and_then(|ask| ask.model) });
     }
-    most
+    Ok(most)
 }
 
 /// Looks the route of a refused call up, if a browser is to be told by CORS whether it may read the refusal.

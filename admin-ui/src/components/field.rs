@@ -160,6 +160,8 @@ pub struct TextAreaFieldProps {
     pub error: Option<Problem>,
     #[prop_or(2)]
     pub rows: u32,
+    #[prop_or_default]
+    pub placeholder: AttrValue,
 }
 
 /// A text of several lines.
@@ -177,6 +179,7 @@ pub fn TextAreaField(props: &TextAreaFieldProps) -> Html {
                     value={props.value.clone()}
                     {oninput}
                     rows={props.rows.to_string()}
+                    placeholder={&props.placeholder}
                     aria-invalid={props.error.is_some().to_string()}
                     aria-describedby={format!("{id}-help")}
                 />

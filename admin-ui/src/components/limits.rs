@@ -1,6 +1,6 @@
 //! Limits of a token or a team: the form, and their use.
 
-use super::{SelectField, TextField, error_of};
+use super::{SelectField, TextAreaField, TextField, error_of, error_within};
 use crate::format;
 use crate::i18n::{I18n, use_i18n};
 use contract::limits::TokenLimits;
@@ -57,17 +57,21 @@ pub fn label(i18n: &I18n, kind: LimitKind) -> AttrValue {
 pub struct LimitsDraft {
     texts: BTreeMap<LimitKind, String>,
     on_failure: Option<OnLimitFailure>,
+    /// One a line.
+    models: String,
 }
 
 impl LimitsDraft {
     pub fn of(limits: &Limits) -> Self {
         let texts = limits.iter().map(|(kind, value)| (kind, text(value, unit(kind)))).collect();
-        Self { texts, on_failure: limits.on_limit_failure }
+        Self { texts, on_failure: limits.on_limit_failure, models: limits.models.join("\n") }
     }
 
     /// Unparsable input becomes an out-of-range value, so validation reports it.
     pub fn limits(&self) -> Limits {
-        let mut limits = Limits { on_limit_failure: self.on_failure, ..Limits::default() };
+        let models = self.models.lines().map(str::trim).filter(|model| !model.is_empty());
+        let models = models.map(str::to_owned).collect();
+        let mut limits = Limits { on_limit_failure: self.on_failure, models, ..Limits::default() };
         for (kind, typed) in &self.texts {
             limits.set(*kind, Some(number(typed.trim(), unit(*kind)).unwrap_or(0)));
         }
@@ -83,6 +87,7 @@ impl LimitsDraft {
             Some(OnLimitFailure::Allow) => texts.push(i18n.t("limit.failure-allow").to_string()),
             Some(OnLimitFailure::Deny) => texts.push(i18n.t("limit.failure-deny").to_string()),
         }
+        texts.extend(models_text(i18n, &self.limits().models));
         texts.join(", ")
     }
 
@@ -101,6 +106,10 @@ impl LimitsDraft {
             self.texts.insert(kind, text);
         }
     }
+}
+
+fn models_text(i18n: &I18n, models: &[String]) -> Option<String> {
+    (!models.is_empty()).then(|| format!("{}: {}", i18n.t("limit.models"), models.join(", ")))
 }
 
 fn text(value: u64, unit: Unit) -> String {
@@ -202,6 +211,10 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
             ..draft.clone()
         })
     };
+    let on_models = {
+        let draft = props.draft.clone();
+        props.on_change.reform(move |models: String| LimitsDraft { models, ..draft.clone() })
+    };
     html! {
         <details class="tm-details" open={was_set}>
             <summary>{ i18n.t(title) }</summary>
@@ -209,6 +222,14 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
                 <p class="tm-subtle">{ &props.help }</p>
                 <div class="tm-form-row">{ for fields }</div>
                 if !props.is_budget {
+                    <TextAreaField
+                        label={i18n.t("limit.models")}
+                        value={props.draft.models.clone()}
+                        on_change={on_models}
+                        error={error_within(&props.errors, "limits.models")}
+                        placeholder={props.defaults.models.join("\n")}
+                        help={i18n.t("limit.models-help")}
+                    />
                     <SelectField
                         label={i18n.t("limit.on-failure")}
                         {options}
@@ -236,7 +257,8 @@ pub fn limits_list(i18n: &I18n, limits: &Limits) -> Html {
     let lines = limits.iter().map(|(kind, value)| {
         html! { <li>{ label(i18n, kind) }{ ": " }<strong>{ shown(i18n, value, kind) }</strong></li> }
     });
-    html! { <ul class="tm-plain">{ for lines }</ul> }
+    let models = models_text(i18n, &limits.models).map(|text| html! { <li>{ text }</li> });
+    html! { <ul class="tm-plain">{ for lines }{ for models }</ul> }
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -330,6 +352,8 @@ mod tests {
             let limits = Limits { on_limit_failure: Some(choice), ..Limits::default() };
             assert_eq!(LimitsDraft::of(&limits).limits(), limits);
         }
+        let limits = Limits { models: vec!["gpt-4o*".to_owned(), "o3".to_owned()], ..Limits::default() };
+        assert_eq!(LimitsDraft::of(&limits).limits(), limits);
     }
 
     #[test]

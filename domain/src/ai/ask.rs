@@ -2,6 +2,7 @@
 
 use super::metering::{Metering, plain};
 use super::named::names_more;
+use crate::stored::readable;
 use crate::usage::{Clipped, MAX_MODEL_LEN};
 use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -12,6 +13,8 @@ use std::fmt::{self, Formatter};
 pub struct AiAsk {
     /// The model, by the path or the body; `None` if neither names one.
     pub model: Option<Clipped<MAX_MODEL_LEN>>,
+    /// Further models that a vendor may turn to: `models` of OpenRouter.
+    pub fallbacks: Vec<String>,
     /// The most tokens of one completion.
     pub max_completion_tokens: Option<u64>,
     /// Completions asked for.
@@ -26,6 +29,8 @@ pub struct AiAsk {
 #[serde(default)]
 struct Request {
     model: Option<String>,
+    #[serde(deserialize_with = "readable")]
+    models: Vec<String>,
     max_tokens: Option<u64>,
     max_completion_tokens: Option<u64>,
     max_output_tokens: Option<u64>,
@@ -161,6 +166,7 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
     let choices = [request.n, request.best_of, config.candidate_count].into_iter().flatten().max();
     AiAsk {
         model: model.map(Into::into),
+        fallbacks: request.models,
         max_completion_tokens: match kind {
             Metering::Reads => Some(0),
             _ => most.into_iter().flatten().max(),
@@ -172,6 +178,16 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
 }
 
 impl AiAsk {
+    /// Takes the model from the query of a WebSocket's request (`?model=`, as `OpenAI`'s realtime API), if nothing else names
+    /// one. A query that names two names none.
+    pub fn read_query(&mut self, query: Option<&str>) {
+        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        let mut models = pairs.filter(|(name, _)| name == "model").map(|(_, model)| model.into_owned());
+        if let (None, Some(model), None) = (&self.model, models.next(), models.next()) {
+            self.model = Some(model.into());
+        }
+    }
+
     /// Returns the most tokens that the call can use; `None` if nothing bounds it.
     pub fn most_tokens(&self) -> Option<u64> {
         Some(self.prompt_bytes.saturating_add(self.most_completion()?))

@@ -47,10 +47,11 @@ impl Plan {
         let metered = metered(permit, second.as_ref(), &request);
         // A form with a file states nothing that bounds the call.
         let is_form = || head.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
-        let has_budget = permit.token().has_budget();
+        let token = permit.token();
+        let needs_ask = token.has_budget() || !token.limits.models.is_empty();
         let reads_ask = metered
             .as_ref()
-            .is_some_and(|metered| (has_budget || metered.settings.include_usage) && !is_form());
+            .is_some_and(|metered| (needs_ask || metered.settings.include_usage) && !is_form());
         Self { takes_in: reads_ask || second.is_some(), metered, second, reads_ask }
     }
 }

@@ -57,3 +57,28 @@ fn more_none_at_all_and_a_smaller_reservation_are_looser() {
         assert!(!is_looser(before.clone(), after.clone()), "{before} to {after}");
     }
 }
+
+#[test]
+fn a_version_that_does_not_know_models_refuses_their_token() {
+    let limits: Limits = serde_json::from_value(json!({"models": ["gpt-4o*"], "calls_per_day": 5})).unwrap();
+    let stored = json!({"models": ["gpt-4o*"], "calls_per_day": 5, "critical": ["models"]});
+    assert_eq!(serde_json::to_value(&limits).unwrap(), stored);
+    let again: Limits = serde_json::from_value(stored.clone()).unwrap();
+    assert_eq!(again, limits);
+    assert_eq!(serde_json::to_value(&again).unwrap(), stored, "the mark is not added again");
+    let without = Limits { models: vec![], ..again };
+    assert_eq!(serde_json::to_value(&without).unwrap(), json!({"calls_per_day": 5}));
+    let newer: Limits = serde_json::from_value(json!({"critical": ["models", "hours"], "hours": 9})).unwrap();
+    assert!(newer.unread.forbids_use());
+}
+
+#[test]
+fn a_team_models_hold_for_tokens_without_their_own() {
+    let models = |names: &[&str]| Limits {
+        models: names.iter().map(|name| (*name).to_owned()).collect(),
+        ..Limits::default()
+    };
+    assert_eq!(models(&[]).or(&models(&["a"])), models(&["a"]));
+    assert_eq!(models(&["b"]).or(&models(&["a"])), models(&["b"]));
+    assert!(models(&["a"]).loosened_by(&models(&["b"])) && !models(&["a*"]).loosened_by(&models(&["ab"])));
+}

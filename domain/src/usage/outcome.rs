@@ -43,6 +43,8 @@ pub enum Outcome {
     DeniedMethod,
     /// No scope of the token covers the call.
     DeniedScope,
+    /// The token may not call the model.
+    DeniedModel,
     /// A limit of calls in a sliding window, or at once, was reached.
     LimitedRate,
     /// A limit of a calendar day or month was reached.
@@ -66,7 +68,7 @@ pub enum OutcomeClass {
 
 impl Outcome {
     /// All outcomes.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Ok,
         Self::ClientError,
         Self::UpstreamError,
@@ -85,6 +87,7 @@ impl Outcome {
         Self::DeniedRoute,
         Self::DeniedMethod,
         Self::DeniedScope,
+        Self::DeniedModel,
         Self::LimitedRate,
         Self::LimitedQuota,
         Self::LimitedSize,
@@ -117,7 +120,8 @@ impl Outcome {
             | Self::DeniedIp
             | Self::DeniedRoute
             | Self::DeniedMethod
-            | Self::DeniedScope => OutcomeClass::Denied,
+            | Self::DeniedScope
+            | Self::DeniedModel => OutcomeClass::Denied,
             Self::LimitedRate | Self::LimitedQuota | Self::LimitedSize => OutcomeClass::Limited,
         }
     }
@@ -143,6 +147,7 @@ impl Outcome {
             Self::DeniedRoute => "denied-route",
             Self::DeniedMethod => "denied-method",
             Self::DeniedScope => "denied-scope",
+            Self::DeniedModel => "denied-model",
             Self::LimitedRate => "limited-rate",
             Self::LimitedQuota => "limited-quota",
             Self::LimitedSize => "limited-size",

@@ -107,3 +107,18 @@ fn usage_is_asked_for_without_touching_the_rest() {
     }
     assert_eq!(with_include_usage("/v1/responses", br#"{"stream":true}"#), None);
 }
+
+#[test]
+fn each_model_that_a_vendor_may_choose_is_read() {
+    let routed = ask("/v1/chat/completions", &json!({"model": "a", "models": ["b", 5, "c"]}));
+    assert_eq!((routed.model.as_deref(), routed.fallbacks), (Some("a"), vec!["b".to_owned(), "c".to_owned()]));
+    let twice = ask_of(Metering::Generates, "/v1/chat/completions", br#"{"model":"a","model":"b"}"#);
+    assert_eq!(twice.model, None, "a vendor may read either");
+    let by_query = |query| {
+        let mut socket = ask_of(Metering::Submits, "/v1/realtime", b"");
+        socket.read_query(query);
+        socket.model.map(|model| model.as_str().to_owned())
+    };
+    assert_eq!(by_query(Some("x=1&model=gpt%2D4o")).as_deref(), Some("gpt-4o"));
+    assert_eq!((by_query(None), by_query(Some("model=a&model=b"))), (None, None));
+}
