@@ -10,7 +10,7 @@ use crate::step::Step;
 use domain::access::Permit;
 use domain::ai::Upstream;
 use domain::call::attempt::{AttemptFault, Sender};
-use domain::call::failover::{Attempted, is_away, takes_second};
+use domain::call::failover::{Attempted, is_away, is_refusal, takes_second};
 use domain::call::outgoing::Attached;
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
@@ -55,7 +55,7 @@ pub struct Forward<'a> {
 }
 
 impl Forward<'_> {
-    /// Sends a permitted call on. If the first upstream is away, the call goes to the `second` one, if there is one and
+    /// Sends a permitted call on. If the first upstream is away, or refuses and the route says so, the call goes to the `second` one, if there is one and
     /// the body can be sent again.
     ///
     /// # Errors
@@ -79,7 +79,8 @@ impl Forward<'_> {
         let was = attempted(&first);
         let is_away = is_away(was);
         breaker(id, |breaker| breaker.report(!is_away, self.call.now.get()));
-        if !is_away {
+        let failover = permit.route().behaviour.settings.failover.as_ref();
+        if !is_away && !(is_refusal(was) && failover.is_some_and(|failover| failover.on_refusal)) {
             return first;
         }
         self.log("second upstream tried", &format!("route {id}"));

@@ -33,6 +33,7 @@ before(async () => {
     ["/api/one", base, failover({})],
     ["/api/any", base, failover({ any_method: true })],
     ["/api/breaks", base, failover({})],
+    ["/api/keys", base, failover({ any_method: true, on_refusal: true })],
     ["/api/second", "/echo", { credential: { kind: "bearer", token: "for-the-second" } }],
   ]);
   token = await putToken(system);
@@ -90,5 +91,25 @@ test("after five failures in a row the first upstream is left alone, then tried 
     async () => (await call("/api/breaks/x")).body.from === "first",
     12_000,
     "the first being used again",
+  );
+});
+
+test("a second key stands in for one that is refused or rate-limited, if the route says so", async () => {
+  const body = JSON.stringify({ some: "body" });
+  const post = (where) => call(where, { method: "POST", body });
+  for (const status of [401, 429]) {
+    await during(status, async () => {
+      const { status: served, body: echoed } = await post("/api/keys");
+      assert.equal(served, 200);
+      assert.equal(echoed.headers.authorization, "Bearer for-the-second");
+      assert.equal(echoed.body, body);
+      assert.equal((await post("/api/any")).status, status, "without the setting it is the client's");
+    });
+  }
+  await during(403, async () => assert.equal((await post("/api/keys")).status, 403));
+  assert.equal(
+    (await post("/api/keys")).body.from,
+    "first",
+    "a refusal is no failure that the breaker counts",
   );
 });

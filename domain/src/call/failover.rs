@@ -14,6 +14,11 @@ pub fn is_away(attempted: Attempted) -> bool {
     }
 }
 
+/// Whether the upstream refuses the credential, or has too many calls of it: another credential may still be served.
+pub fn is_refusal(attempted: Attempted) -> bool {
+    matches!(attempted, Ok(401 | 429))
+}
+
 /// Whether the client gets the second upstream's result, after the first one was away.
 ///
 /// A response comes before a failure. Of two failures, a timeout of the first counts: that upstream may have carried
@@ -39,6 +44,7 @@ mod tests {
         for here in [Ok(200), Ok(429), Ok(500), Ok(501), Ok(524), Err(AttemptFault::ClientGone), own] {
             assert!(!is_away(here), "{here:?}");
         }
+        assert!(is_refusal(Ok(401)) && is_refusal(Ok(429)) && !is_refusal(Ok(403)) && !is_refusal(UNREACHABLE));
     }
 
     #[test]

@@ -90,6 +90,9 @@ pub struct Failover {
     /// 9.2.2) always are. A call with a body is tried again only if the body was not sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub any_method: bool,
+    /// Whether the second is also called if the first refuses its credential (401) or has too many calls (429).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_refusal: bool,
     /// Fields of a newer version: kept, and without effect.
     #[serde(flatten, skip_serializing)]
     #[cfg_attr(feature = "schema", schemars(skip))]

@@ -21,6 +21,7 @@ pub struct SettingsDraft {
     /// The other route's id; empty is none.
     failover: String,
     any_method: bool,
+    on_refusal: bool,
     is_closed: bool,
     notice: String,
     retry_s: String,
@@ -60,6 +61,7 @@ impl SettingsDraft {
             includes_usage: ai.as_ref().is_some_and(|ai| ai.include_usage),
             failover: failover.as_ref().map(|f| f.route_id.to_string()).unwrap_or_default(),
             any_method: failover.as_ref().is_some_and(|f| f.any_method),
+            on_refusal: failover.as_ref().is_some_and(|f| f.on_refusal),
             is_closed: maintenance.is_some(),
             notice: maintenance.as_ref().map(|m| m.message.clone()).unwrap_or_default(),
             retry_s: maintenance
@@ -81,6 +83,9 @@ impl SettingsDraft {
         if self.any_method {
             texts.push(i18n.t("route.any-method"));
         }
+        if self.on_refusal {
+            texts.push(i18n.t("route.on-refusal"));
+        }
         if self.is_closed {
             let (notice, retry_s) = (&self.notice, &self.retry_s);
             texts.push(format!("{}: {notice} ({retry_s} s)", i18n.t("route.maintenance")).into());
@@ -100,6 +105,7 @@ impl SettingsDraft {
             failover: (!self.failover.is_empty()).then(|| Failover {
                 route_id: RouteId::from(self.failover.as_str()),
                 any_method: self.any_method,
+                on_refusal: self.on_refusal,
                 unread: Unread::default(),
             }),
             maintenance: self.is_closed.then(|| Maintenance {
@@ -173,6 +179,7 @@ pub fn SettingsFields(props: &SettingsFieldsProps) -> Html {
             />
             if !draft.failover.is_empty() {
                 <CheckField label={i18n.t("route.any-method")} is_checked={draft.any_method} on_change={switch(|d, is_on| d.any_method = is_on)} help={i18n.t("route.any-method-help")} />
+                <CheckField label={i18n.t("route.on-refusal")} is_checked={draft.on_refusal} on_change={switch(|d, is_on| d.on_refusal = is_on)} help={i18n.t("route.on-refusal-help")} />
             }
             <CheckField label={i18n.t("route.maintenance")} is_checked={draft.is_closed} on_change={switch(|d, is_on| d.is_closed = is_on)} help={i18n.t("route.maintenance-help")} />
             if draft.is_closed {
@@ -194,7 +201,7 @@ mod tests {
     fn settings_survive_the_way_there_and_back() {
         for settings in [
             json!({}),
-            json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true},
+            json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true,"on_refusal":true},
                 "maintenance":{"message":"Back at noon","retry_after_s":60}}),
         ] {
             let settings: RouteSettings = serde_json::from_value(settings).unwrap();
