@@ -17,6 +17,9 @@ const LETTERS = [
   )
   .join("");
 
+/** The weights in use: body and headings are 400 to 500, what stands out 700. */
+const WEIGHTS = { min: 400, max: 700 };
+
 function words(folder) {
   const found = new Set();
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
@@ -49,11 +52,9 @@ export async function buildStyles(cwd) {
         ),
       }));
       onLoad({ filter: /\.woff2$/ }, async ({ path: file }) => {
-        const text = file.includes("fa-solid") ? icons : LETTERS;
-        return {
-          loader: "file",
-          contents: await subsetFont(readFileSync(file), text, { targetFormat: "woff2" }),
-        };
+        const isText = file.includes("RedHat");
+        const options = { targetFormat: "woff2", ...(isText && { variationAxes: { wght: WEIGHTS } }) };
+        return { loader: "file", contents: await subsetFont(readFileSync(file), isText ? LETTERS : icons, options) };
       });
     },
   };
