@@ -83,11 +83,11 @@ impl Unread {
 
     /// Forgets the names of critical fields that this version knows.
     pub(crate) fn forget_critical(&mut self, known: &[&str]) {
-        if let Some(Value::Array(names)) = self.0.get_mut(CRITICAL) {
-            names.retain(|name| name.as_str().is_none_or(|name| !known.contains(&name)));
-            if names.is_empty() {
-                self.0.remove(CRITICAL);
-            }
+        let Some(Value::Array(names)) = self.0.get_mut(CRITICAL) else { return };
+        let before = names.len();
+        names.retain(|name| name.as_str().is_none_or(|name| !known.contains(&name)));
+        if names.is_empty() && before > 0 {
+            self.0.remove(CRITICAL);
         }
     }
 
