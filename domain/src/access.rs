@@ -314,8 +314,12 @@ mod tests {
     fn a_second_upstream_is_called_by_its_own_rules() {
         let ai = |provider| AiSettings { provider, include_usage: false, unread: Unread::default() };
         let mut first = route("/api/x", "https://first.example");
-        first.behaviour.settings.failover =
-            Some(Failover { route_id: "rte_/api/y".into(), any_method: true, on_refusal: false, unread: Unread::default() });
+        first.behaviour.settings.failover = Some(Failover {
+            route_id: "rte_/api/y".into(),
+            any_method: true,
+            on_refusal: false,
+            unread: Unread::default(),
+        });
         let mut second = route("/api/y", "https://second.example");
         second.rule.methods = vec!["GET".parse().unwrap()];
         second.behaviour.settings.ai = Some(ai(AiProvider::Anthropic));

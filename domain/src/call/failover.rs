@@ -44,7 +44,9 @@ mod tests {
         for here in [Ok(200), Ok(429), Ok(500), Ok(501), Ok(524), Err(AttemptFault::ClientGone), own] {
             assert!(!is_away(here), "{here:?}");
         }
-        assert!(is_refusal(Ok(401)) && is_refusal(Ok(429)) && !is_refusal(Ok(403)) && !is_refusal(UNREACHABLE));
+        assert!(
+            is_refusal(Ok(401)) && is_refusal(Ok(429)) && !is_refusal(Ok(403)) && !is_refusal(UNREACHABLE)
+        );
     }
 
     #[test]

@@ -78,7 +78,8 @@ mod tests {
     #[test]
     fn a_call_is_allowed_if_each_model_that_it_names_is() {
         let models = list(&["gpt-4o*", "claude-*-haiku", "o3"]);
-        let allowed = |model, fallbacks: &[&str]| check_models(&models, Some(&ask(Some(model), fallbacks))).is_ok();
+        let allowed =
+            |model, fallbacks: &[&str]| check_models(&models, Some(&ask(Some(model), fallbacks))).is_ok();
         for model in ["gpt-4o", "gpt-4o-mini", "claude-3-haiku", "claude--haiku", "o3"] {
             assert!(allowed(model, &[]), "{model}");
         }

@@ -53,13 +53,15 @@ impl Sliding {
         now
     }
 
-    /// Counts an amount at `at`, or in the newest slot if that is later.
+    /// Counts an amount at `at`. Later slots may be there already: what a lease or a restart may still use is counted at
+    /// its end.
     pub(super) fn add(&mut self, amount: u64, window_ms: i64, at: UnixMs) {
         let slot = at / (window_ms / SLOTS);
-        match self.0.back_mut() {
+        let place = self.0.partition_point(|(known, _)| *known < slot);
+        match self.0.get_mut(place) {
             _ if amount == 0 => {}
-            Some((last, count)) if *last >= slot => *count = count.saturating_add(amount),
-            _ => self.0.push_back((slot, amount)),
+            Some((known, count)) if *known == slot => *count = count.saturating_add(amount),
+            _ => self.0.insert(place, (slot, amount)),
         }
     }
 

@@ -111,7 +111,10 @@ fn usage_is_asked_for_without_touching_the_rest() {
 #[test]
 fn each_model_that_a_vendor_may_choose_is_read() {
     let routed = ask("/v1/chat/completions", &json!({"model": "a", "models": ["b", 5, "c"]}));
-    assert_eq!((routed.model.as_deref(), routed.fallbacks), (Some("a"), vec!["b".to_owned(), "c".to_owned()]));
+    assert_eq!(
+        (routed.model.as_deref(), routed.fallbacks),
+        (Some("a"), vec!["b".to_owned(), "c".to_owned()])
+    );
     let twice = ask_of(Metering::Generates, "/v1/chat/completions", br#"{"model":"a","model":"b"}"#);
     assert_eq!(twice.model, None, "a vendor may read either");
     let by_query = |query| {

@@ -372,6 +372,23 @@ proptest! {
     }
 }
 
+/// What a crash has made unknown counts in a later slot; the calls after it count in their own.
+#[test]
+fn calls_after_a_crash_count_no_longer_than_a_window() {
+    let mut world = World::new(Limits { calls_per_minute: Some(585), ..Limits::default() });
+    let calls_until = |world: &mut World, ms: i64| {
+        while world.now < NOW + ms {
+            world.step(&Step::Calls { isolate: 0, calls: 1, gap: 5, micros: 1, prompt: true });
+        }
+        world.let_in.len()
+    };
+    calls_until(&mut world, 10);
+    world.step(&Step::Crash { behind: 0 });
+    let in_the_first = calls_until(&mut world, 55_000);
+    assert!((550..=585).contains(&in_the_first), "{in_the_first}");
+    assert!(calls_until(&mut world, 70_000) > in_the_first + 500, "{}", world.let_in.len());
+}
+
 #[test]
 fn the_random_worlds_do_lease() {
     let mut world = World::new(Limits { calls_per_minute: Some(1_000), ..Limits::default() });
