@@ -30,7 +30,8 @@ fn load() {
         return;
     }
     // None of these can fail: the names are constants, and the page has a head and says where its program is.
-    let program = document.get_element_by_id("program").and_then(|program| program.get_attribute("data-charts"));
+    let program =
+        document.get_element_by_id("program").and_then(|program| program.get_attribute("data-charts"));
     if let (Ok(script), Some(head), Some(charts)) =
         (document.create_element("script"), document.head(), program)
     {
