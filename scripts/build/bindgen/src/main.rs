@@ -32,7 +32,13 @@ fn web(wasm: &str, folder: &Path, name: &str) -> Result<(), Box<dyn Error>> {
     let main = split(wasm, folder, name)?;
     let mut bindgen = Bindgen::new();
     // The parts are linked against the program by its exports.
-    bindgen.web(true)?.keep_lld_exports(true).typescript(false).out_name(name).input_path(&main).generate(folder)?;
+    bindgen
+        .web(true)?
+        .keep_lld_exports(true)
+        .typescript(false)
+        .out_name(name)
+        .input_path(&main)
+        .generate(folder)?;
     Ok(fs::remove_file(main)?)
 }
 
