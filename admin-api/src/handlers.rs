@@ -9,6 +9,7 @@ mod idempotency;
 pub mod import;
 pub mod invitations;
 pub mod keys;
+pub mod metrics;
 pub mod people;
 pub mod prices;
 pub mod routes;

@@ -4,8 +4,8 @@ use crate::auth;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, dashboard, docs, health, import, invitations, keys, people, prices, routes, teams, tokens, upkeep,
-    usage, webhooks,
+    audit, dashboard, docs, health, import, invitations, keys, metrics, people, prices, routes, teams,
+    tokens, upkeep, usage, webhooks,
 };
 use crate::hold;
 use crate::request::{Asked, Call};
@@ -17,6 +17,7 @@ use contract::import as import_api;
 use contract::invitations as invitation_api;
 use contract::keys as key_api;
 use contract::limits as limit_api;
+use contract::metrics as metrics_api;
 use contract::people as people_api;
 use contract::prices as price_api;
 use contract::routes as route_api;
@@ -141,6 +142,7 @@ fn routes_of_people_and_usage() -> Vec<Route> {
         route::<audit_api::ListAudit>(audit::list),
         route::<audit_api::ExportAudit>(audit::export),
         route::<upkeep_api::GetHealthDetailed>(health::detailed),
+        route::<metrics_api::GetMetrics>(metrics::get),
         route::<upkeep_api::ListNotifications>(upkeep::notifications),
         route::<upkeep_api::SnoozeNotification>(upkeep::snooze),
         route::<upkeep_api::GetPublication>(upkeep::publication),

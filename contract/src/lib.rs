@@ -18,6 +18,7 @@ pub mod import;
 pub mod invitations;
 pub mod keys;
 pub mod limits;
+pub mod metrics;
 pub mod people;
 pub mod prices;
 pub mod routes;
@@ -131,6 +132,7 @@ endpoints!(
     audit::ListAudit,
     audit::ExportAudit,
     upkeep::GetHealthDetailed,
+    metrics::GetMetrics,
     upkeep::ListNotifications,
     upkeep::SnoozeNotification,
     upkeep::GetPublication,

@@ -43,6 +43,7 @@ pub mod kv;
 pub mod limit;
 pub mod mac;
 pub mod method;
+pub mod metrics;
 pub mod object;
 pub mod people;
 pub mod problem;

@@ -43,17 +43,21 @@ pub fn get() -> Answer<Health> {
 
 /// `GET /health/detailed`
 pub async fn detailed(call: &Call, _: Asked<()>) -> Answer<HealthDetailed> {
-    let is_fresh = |health: &HealthDetailed| (0..MAX_AGE_MS).contains(&(call.now - health.checked_at));
-    let known = LAST.with_borrow(|last| last.as_ref().filter(|health| is_fresh(health)).cloned());
-    let health = if let Some(health) = known {
-        health
-    } else {
-        let health = measure(call).await;
-        LAST.set(Some(health.clone()));
-        health
-    };
+    let health = known(call).await;
     let status = if health.status == HealthStatus::Down { 503 } else { 200 };
     respond(health).map(|reply| reply.status(status))
+}
+
+/// Returns the state of the system, measured at most [`MAX_AGE_MS`] ago.
+pub async fn known(call: &Call) -> HealthDetailed {
+    let is_fresh = |health: &HealthDetailed| (0..MAX_AGE_MS).contains(&(call.now - health.checked_at));
+    let known = LAST.with_borrow(|last| last.as_ref().filter(|health| is_fresh(health)).cloned());
+    if let Some(health) = known {
+        return health;
+    }
+    let health = measure(call).await;
+    LAST.set(Some(health.clone()));
+    health
 }
 
 async fn measure(call: &Call) -> HealthDetailed {
