@@ -13,7 +13,7 @@ use std::fmt::{self, Formatter};
 pub struct AiAsk {
     /// The model, by the path or the body; `None` if neither names one.
     pub model: Option<Clipped<MAX_MODEL_LEN>>,
-    /// Further models that a vendor may turn to: `models` of OpenRouter.
+    /// Further models that a vendor may turn to: `models` of `OpenRouter`.
     pub fallbacks: Vec<String>,
     /// The most tokens of one completion.
     pub max_completion_tokens: Option<u64>,
