@@ -80,7 +80,9 @@ impl Forward<'_> {
         let is_away = is_away(was);
         breaker(id, |breaker| breaker.report(!is_away, self.call.now.get()));
         let failover = permit.route().behaviour.settings.failover.as_ref();
-        if !is_away && !(is_refusal(was) && failover.is_some_and(|failover| failover.on_refusal)) {
+        let may_refuse = failover.is_some_and(|failover| failover.on_refusal);
+        let is_sent_on = is_away || (may_refuse && is_refusal(was));
+        if !is_sent_on {
             return first;
         }
         self.log("second upstream tried", &format!("route {id}"));
