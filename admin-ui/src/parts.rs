@@ -1,5 +1,6 @@
 //! The pages of members, in the parts of the program that are loaded when one of their pages is first opened. The build cuts
 //! the parts off (`#[wasm_split]`); code that two of them share becomes a part of its own, which comes along.
+#![expect(clippy::unnecessary_wraps, reason = "a part that cannot be loaded is an error; a page is none")]
 
 use crate::api::{CallError, Reason};
 use crate::pages;

@@ -15,6 +15,7 @@ const DEFAULT_RETRY_S: &str = "600";
 
 /// The settings as they are typed in.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the form")]
 pub struct SettingsDraft {
     provider: Option<AiProvider>,
     includes_usage: bool,
