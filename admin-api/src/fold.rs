@@ -2,6 +2,7 @@
 
 use domain::time::UnixMs;
 use domain::usage::fold::{Dimension, Row, fold, refused};
+use domain::usage::label::{LabelTallies, Labels, TokenDay};
 use domain::usage::segment::{MAX_CALLS, RawCall, bound_refused, sort};
 use domain::usage::sheet::Sheet;
 use domain::usage::span::Granularity;
@@ -36,6 +37,8 @@ pub struct Plan {
     /// Parts of buckets that are no longer open.
     pub removed: Vec<OpenPart>,
     pub last_calls: Vec<LastCall>,
+    /// JSON arrays of rows of labels, each below the largest parameter.
+    pub labels: Vec<String>,
     /// Raw calls of the segments to write, the oldest first.
     pub segments: Vec<Vec<RawCall>>,
 }
@@ -69,7 +72,8 @@ pub fn plan(
     let segments = if calls.is_empty() { vec![] } else { cut(last, calls, now) };
     Ok(Plan {
         last_calls: last_calls(&rows),
-        rows: chunks(&rows),
+        labels: vec![],
+        rows: chunks(rows.iter().map(|row| value_of(row).to_string())),
         put: after.into_iter().filter(|part| !open.contains(part)).collect(),
         removed,
         segments,
@@ -122,10 +126,9 @@ fn value_of(row: &Row) -> Value {
     Value::Array(values)
 }
 
-fn chunks(rows: &[Row]) -> Vec<String> {
+fn chunks(rows: impl Iterator<Item = String>) -> Vec<String> {
     let mut chunks: Vec<String> = Vec::new();
-    for row in rows {
-        let text = value_of(row).to_string();
+    for text in rows {
         match chunks.last_mut() {
             Some(chunk) if chunk.len() + text.len() < MAX_PARAM_BYTES => {
                 chunk.push(',');
@@ -135,6 +138,30 @@ fn chunks(rows: &[Row]) -> Vec<String> {
         }
     }
     chunks.into_iter().map(|chunk| format!("[{chunk}]")).collect()
+}
+
+/// A token's labels of a day, as they are stored.
+#[derive(Clone, Debug, Deserialize)]
+pub struct LabelRow {
+    #[serde(flatten)]
+    pub place: TokenDay,
+    /// JSON of [`Labels`].
+    pub sums: String,
+}
+
+/// Adds the labels that have `arrived` to the rows that are `stored`. The rows were first, so their labels stay.
+pub fn label_rows(stored: Vec<LabelRow>, arrived: &LabelTallies) -> serde_json::Result<Vec<String>> {
+    let mut labels = LabelTallies::default();
+    for LabelRow { place, sums } in stored {
+        labels.merge(place, &serde_json::from_str(&sums)?);
+    }
+    labels.extend(arrived);
+    let row = |(place, labels): (&TokenDay, &Labels)| {
+        let TokenDay { day, team_id, token_id } = place;
+        Ok(json!([day, team_id, token_id, serde_json::to_string(labels)?]).to_string())
+    };
+    let rows: Vec<String> = labels.iter().map(row).collect::<serde_json::Result<_>>()?;
+    Ok(chunks(rows.into_iter()))
 }
 
 /// Finds when teams last called routes, in rows that are written. Of several times the SQL keeps the latest.

@@ -3,6 +3,7 @@
 
 use domain::time::{DAY_MS, UnixMs};
 use domain::usage::key::{KEY_LEN, MessageKey};
+use domain::usage::label::LabelTallies;
 use domain::usage::outcome::Outcome;
 use domain::usage::segment::{RawCall, bound_refused, sort};
 use domain::usage::tally::Tallies;
@@ -108,6 +109,7 @@ pub fn fresh<'a>(messages: &'a [Keyed], taken: &'a [TakenKeys]) -> Vec<&'a Keyed
 #[derive(Debug, Default)]
 pub struct Entry {
     pub sums: Tallies,
+    pub labels: LabelTallies,
     /// Newest first.
     pub calls: Vec<RawCall>,
     /// Keys to remember, by slot.
@@ -138,6 +140,7 @@ impl Entry {
         bound_refused(&mut calls, REFUSED_KEPT, |_, _| 0);
         Self {
             sums: Tallies::of(events(), now),
+            labels: LabelTallies::of(events()),
             calls,
             keys,
             losses: fresh

@@ -158,6 +158,7 @@ fn routes_of_people_and_usage() -> Vec<Route> {
         route::<usage_api::GetTeamUsage>(usage::of_team),
         route::<usage_api::ListTokenUsage>(usage::list_tokens),
         route::<usage_api::ListRouteUsage>(usage::list_routes),
+        route::<usage_api::ListLabelUsage>(usage::labels),
         route::<usage_api::ListEvents>(usage::events),
         route::<usage_api::ExportEvents>(usage::export),
         route::<usage_api::LogUsage>(usage::log_usage),

@@ -26,6 +26,7 @@ mod shell;
 mod table;
 mod time;
 mod toasts;
+mod workflows;
 
 pub use async_view::AsyncView;
 pub use button::Button;
@@ -58,3 +59,4 @@ pub use shell::Shell;
 pub use table::{Column, DataTable, Pager, Row};
 pub use time::Time;
 pub use toasts::ToastProvider;
+pub use workflows::{RecentWorkflows, Workflows};

@@ -6,6 +6,11 @@ use serde_json::{Map, Value, json};
 /// The place of the reader's own token: a variable that the shell fills in.
 pub const TOKEN_VARIABLE: &str = "$TOKEN";
 
+/// The label of a call from a shell.
+const CURL_LABEL: &str = "X-Workflow: curl";
+/// The workflow's name as n8n writes it into a call's label. Encoded, because a header holds no Chinese.
+const N8N_LABEL: &str = "={{ encodeURIComponent($workflow.name) }}";
+
 /// A call that works at once, as far as is known of the upstream.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Example {
@@ -72,7 +77,8 @@ pub fn curl(example: &Example, url: &str, token: &str) -> String {
     let body = example.body.as_ref().map_or_else(String::new, |body| {
         format!(" -H 'Content-Type: application/json' -d {}", quoted(&body.to_string()))
     });
-    format!("curl {method}{url} -H \"X-API-Key: {token}\"{header}{body}")
+    let label = quoted(CURL_LABEL);
+    format!("curl {method}{url} -H \"X-API-Key: {token}\" -H {label}{header}{body}")
 }
 
 /// Puts a text between single quotes, for a POSIX shell.
@@ -84,11 +90,10 @@ fn quoted(text: &str) -> String {
 /// "Header Auth" credential, which n8n keeps.
 pub fn n8n_node(id: &str, name: &str, example: &Example, url: &str) -> String {
     let mut more = Map::new();
-    if let Some((name, value)) = example.header {
-        more.insert("sendHeaders".to_owned(), true.into());
-        let parameters = json!({ "parameters": [{ "name": name, "value": value }] });
-        more.insert("headerParameters".to_owned(), parameters);
-    }
+    let headers = std::iter::once(("X-Workflow", N8N_LABEL)).chain(example.header);
+    let headers: Vec<Value> = headers.map(|(name, value)| json!({ "name": name, "value": value })).collect();
+    more.insert("sendHeaders".to_owned(), true.into());
+    more.insert("headerParameters".to_owned(), json!({ "parameters": headers }));
     if let Some(body) = &example.body {
         more.insert("sendBody".to_owned(), true.into());
         more.insert("specifyBody".to_owned(), "json".into());
@@ -185,7 +190,7 @@ mod tests {
                 .starts_with("curl -X POST 'https://gw.example/api/a/v1/messages' -H \"X-API-Key: $TOKEN\"")
         );
         assert!(
-            command.contains("-H 'anthropic-version: 2023-06-01' -H 'Content-Type: application/json' -d '{")
+            command.contains("-H 'X-Workflow: curl' -H 'anthropic-version: 2023-06-01' -H 'Content-Type: application/json' -d '{")
         );
     }
 
@@ -194,7 +199,7 @@ mod tests {
         let command = curl(&at_root("POST"), "https://gw.example/api/x?a='$(id)'", TOKEN_VARIABLE);
         assert_eq!(
             command,
-            r#"curl -X POST 'https://gw.example/api/x?a='\''$(id)'\''' -H "X-API-Key: $TOKEN""#
+            r#"curl -X POST 'https://gw.example/api/x?a='\''$(id)'\''' -H "X-API-Key: $TOKEN" -H 'X-Workflow: curl'"#
         );
         assert!(!curl(&at_root("GET"), "https://gw.example", "t").contains("-X"));
     }
@@ -205,6 +210,22 @@ mod tests {
             serde_json::from_str(&n8n_node("1", "Open AI", &at_root("GET"), "https://gw.example/a")).unwrap();
         assert_eq!(node["nodes"][0]["parameters"]["genericAuthType"], "httpHeaderAuth");
         assert_eq!(node["nodes"][0]["type"], "n8n-nodes-base.httpRequest");
+    }
+
+    #[test]
+    fn a_node_tells_its_workflow_and_keeps_the_vendors_header() {
+        let example = example(AiProvider::Anthropic, None);
+        let node: Value =
+            serde_json::from_str(&n8n_node("1", "a", &example, "https://gw.example/a")).unwrap();
+        let parameters = &node["nodes"][0]["parameters"];
+        assert_eq!(parameters["sendHeaders"], true);
+        assert_eq!(
+            parameters["headerParameters"]["parameters"],
+            json!([
+                { "name": "X-Workflow", "value": "={{ encodeURIComponent($workflow.name) }}" },
+                { "name": "anthropic-version", "value": "2023-06-01" },
+            ])
+        );
     }
 
     #[test]

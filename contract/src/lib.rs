@@ -148,6 +148,7 @@ endpoints!(
     usage::GetTeamUsage,
     usage::ListTokenUsage,
     usage::ListRouteUsage,
+    usage::ListLabelUsage,
     usage::ListEvents,
     usage::ExportEvents,
     usage::LogUsage,

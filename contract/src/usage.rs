@@ -2,13 +2,17 @@
 
 mod call;
 mod figures;
+mod label;
 mod log;
 mod query;
 
 pub use call::{CallPage, CallView, OwnUsage, RecentCall};
 pub use figures::{Figures, RouteUsage, TokenUsage, UsageBucket, UsageStats};
+pub use label::{LabelReport, LabelUsage};
 pub use log::{LoggedAt, UsageLogRequest, UsageLogged};
-pub use query::{EventQuery, RoutePathQuery, SpanQuery, StatusClass, UsageListQuery, UsageQuery, UsageSort};
+pub use query::{
+    EventQuery, LabelQuery, RoutePathQuery, SpanQuery, StatusClass, UsageListQuery, UsageQuery, UsageSort,
+};
 
 use crate::{Auth, Page, endpoint};
 use domain::people::role::Action;
@@ -36,6 +40,10 @@ endpoint!(
 endpoint!(
     /// Lists every route, called or not, with its figures.
     ListRouteUsage, "GET", "/api/usage/routes", Some(Action::ReadRoute), 200, UsageListQuery => Page<RouteUsage>
+);
+endpoint!(
+    /// Lists the labels that calls carried in `X-Workflow`, by token, those with the most calls first; see [`LabelQuery`].
+    ListLabelUsage, "GET", "/api/usage/labels", Some(Action::ReadUsage), 200, LabelQuery => LabelReport
 );
 endpoint!(
     /// Lists single calls, newest first, as long as they are kept; see [`EventQuery`]. One request searches

@@ -26,6 +26,7 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         derived: None,
         bytes_in: bytes,
         bytes_out: bytes,
+        label: None,
         client_ip: None,
         user_agent: None,
         country: None,

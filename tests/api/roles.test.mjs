@@ -212,6 +212,7 @@ const SHOWS_WHAT_ONE_SEES = new Set([
   "GET /api/usage/stats",
   "GET /api/usage/tokens",
   "GET /api/usage/events",
+  "GET /api/usage/labels",
   "GET /api/usage/export",
   "GET /api/dashboard/overview",
   "GET /api/stats",

@@ -4,6 +4,7 @@ mod bodies;
 pub mod calls;
 pub mod folding;
 pub mod intake;
+pub mod labels;
 pub mod report;
 pub mod upkeep;
 

@@ -1,10 +1,12 @@
 //! `/api/usage`
 
 mod events;
+mod labels;
 mod log;
 mod own;
 
 pub use events::{export, list as events};
+pub use labels::labels;
 pub use log::log_usage;
 pub use own::own;
 

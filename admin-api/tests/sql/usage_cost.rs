@@ -27,6 +27,8 @@ struct Load {
     /// Buckets of five minutes that are measured, after a first one.
     buckets: i64,
     at_most: f64,
+    /// Labels that each token's calls carry; 0 for calls without one.
+    labels: u64,
 }
 
 /// Rows written so far, and calls sent.
@@ -90,7 +92,9 @@ fn arrivals(load: &Load, random: &mut Seeded, sent: u64, now: UnixMs) -> Vec<Key
                 let token = random.below(load.tokens);
                 // Each token calls five of the routes.
                 let route = (token * 7 + random.below(5)) % load.routes;
-                call(&format!("{number}.{i}"), now + i64::try_from(i).unwrap(), token, route)
+                let event = call(&format!("{number}.{i}"), now + i64::try_from(i).unwrap(), token, route);
+                let label = (load.labels > 0).then(|| format!("Workflow {}", random.below(load.labels)));
+                UsageEvent { label: label.map(Into::into), ..event }
             })
             .collect();
         left -= events.len() as u64;
@@ -101,16 +105,40 @@ fn arrivals(load: &Load, random: &mut Seeded, sent: u64, now: UnixMs) -> Vec<Key
 
 #[test]
 fn a_call_writes_few_rows_at_a_trickle_and_at_load_deletes_included() {
-    let loads = [
-        Load { calls_s: 1, tokens: 5, routes: 5, isolates: 1, buckets: 10, at_most: 3.0 },
-        Load { calls_s: 10, tokens: 30, routes: 15, isolates: 3, buckets: 4, at_most: 0.6 },
-        Load { calls_s: 100, tokens: 200, routes: 40, isolates: 10, buckets: 1, at_most: 0.25 },
-        Load { calls_s: 1_000, tokens: 1_000, routes: 60, isolates: 30, buckets: 1, at_most: 0.15 },
-    ];
-    for load in loads {
+    for load in loads() {
         let rows = rows_written(&load);
         println!("{} calls/s: {rows:.3} rows a call", load.calls_s);
         assert!(rows <= load.at_most, "{} calls/s: {rows}", load.calls_s);
+    }
+}
+
+fn loads() -> [Load; 4] {
+    let load = |calls_s, tokens, routes, isolates, buckets, at_most| Load {
+        calls_s,
+        tokens,
+        routes,
+        isolates,
+        buckets,
+        at_most,
+        labels: 0,
+    };
+    [
+        load(1, 5, 5, 1, 10, 3.0),
+        load(10, 30, 15, 3, 4, 0.6),
+        load(100, 200, 40, 10, 1, 0.25),
+        load(1_000, 1_000, 60, 30, 1, 0.15),
+    ]
+}
+
+/// Each fold writes a row for each token that had labelled calls, whatever the number of labels.
+#[test]
+fn a_label_adds_at_most_a_row_a_token_and_minute() {
+    for load in loads().into_iter().take(3) {
+        let (plain, minute) = (rows_written(&load), load.calls_s as f64 * 60.0);
+        let labelled = rows_written(&Load { labels: 20, ..load });
+        let most = load.tokens as f64 / minute + 0.01;
+        println!("{} calls/s: {:.3} rows more a call with a label", load.calls_s, labelled - plain);
+        assert!(labelled - plain <= most, "{} calls/s: {labelled} after {plain}", load.calls_s);
     }
 }
 

@@ -70,6 +70,7 @@ impl Dice {
             bytes_in: Some(n(self.roll(9_999))),
             // Sums that a JavaScript number would round.
             bytes_out: Some((1 << 53) + 1),
+            label: None,
             client_ip: None,
             user_agent: None,
             country: None,
@@ -103,7 +104,10 @@ impl Store {
         self.inbox += 1;
         let sums = serde_json::to_string(&Sheet::from(&tallies)).unwrap();
         self.db
-            .execute("INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '', '')", params![self.inbox, sums])
+            .execute(
+                "INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '', '', '')",
+                params![self.inbox, sums],
+            )
             .unwrap();
         self.arrived.extend(tallies);
     }

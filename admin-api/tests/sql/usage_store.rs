@@ -2,9 +2,11 @@
 
 use super::usage_sent::{START, Seeded, call, keyed};
 use super::{DAY_MS, HOUR_MS, sql_files};
-use admin_api::fold::{OpenPart, Plan, plan};
+use admin_api::fold::{OpenPart, Plan, label_rows, plan};
 use admin_api::intake::{Entry, Keyed, TakenKeys, fresh};
 use domain::time::{MINUTE_MS, UnixMs};
+use domain::usage::UsageEvent;
+use domain::usage::label::{LabelTallies, Labels};
 use domain::usage::segment::{FULL_CALLS, RawCall, blocks, decode, encode, head, times};
 use domain::usage::sheet::Sheet;
 use domain::usage::span::Granularity;
@@ -31,6 +33,7 @@ pub struct FoldRead {
     version: i64,
     folded_to: i64,
     arrived: Tallies,
+    labels: LabelTallies,
     calls: Vec<RawCall>,
     open: Vec<OpenPart>,
     segment: Option<(i64, Vec<RawCall>)>,
@@ -65,6 +68,8 @@ impl Store {
         } else {
             String::from_utf8(encode(&entry.calls).unwrap()).unwrap()
         };
+        let labels = serde_json::to_string(&entry.labels).unwrap();
+        let labels = if entry.labels.is_empty() { "" } else { &labels };
         let time = |call: Option<&RawCall>| call.map(RawCall::at);
         let transaction = self.0.transaction().unwrap();
         let added = transaction.execute(
@@ -77,7 +82,8 @@ impl Store {
                 time(entry.calls.first()),
                 sums,
                 calls,
-                head(&entry.calls)
+                head(&entry.calls),
+                labels
             ],
         );
         if added.is_err() {
@@ -108,6 +114,7 @@ impl Store {
             version,
             folded_to,
             arrived: Tallies::default(),
+            labels: LabelTallies::default(),
             calls: vec![],
             open: self.open(),
             segment: None,
@@ -118,6 +125,8 @@ impl Store {
             read.folded_to = row.get("id").unwrap();
             read.arrived.extend(tallies_of(&row.get::<_, String>("sums").unwrap()));
             read.calls.extend(calls_of(&row.get::<_, String>("calls").unwrap()));
+            let labels: String = row.get("labels").unwrap();
+            read.labels.extend(&serde_json::from_str(&labels).unwrap_or_default());
         }
         let mut statement = self.0.prepare_cached(&usage_query("fold_segment")).unwrap();
         let segment = statement.query_row([i64::try_from(FULL_CALLS).unwrap()], |row| {
@@ -147,7 +156,10 @@ impl Store {
         let had_calls = !read.calls.is_empty();
         let (segment, last) = read.segment.unzip();
         let last = if had_calls { last.unwrap_or_default() } else { vec![] };
-        let made = plan(&read.open, read.arrived, read.calls, last, now).unwrap();
+        let mut made = plan(&read.open, read.arrived, read.calls, last, now).unwrap();
+        if !read.labels.is_empty() {
+            made.labels = label_rows(self.stored_labels(&read.labels), &read.labels).unwrap();
+        }
         let transaction = self.0.transaction().unwrap();
         let advanced = transaction
             .execute(&usage_query("state_advance"), params![read.version, read.folded_to, now, now, 0]);
@@ -201,7 +213,8 @@ impl Store {
             + self.count(
                 "SELECT (SELECT count(*) FROM rollups WHERE granularity IN ('5m', 'hour'))
                     + (SELECT count(*) FROM taken) + (SELECT count(*) FROM segments) 
-                    + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM block_texts)",
+                    + (SELECT count(*) FROM blocks) + (SELECT count(*) FROM block_texts)
+                    + (SELECT count(*) FROM labels)",
             )
     }
 
@@ -245,6 +258,9 @@ fn write(db: &Connection, plan: &Plan, mut segment: Option<i64>, folded_to: i64)
     }
     for rows in &plan.rows {
         run("rollups_add", params![rows]);
+    }
+    for rows in &plan.labels {
+        run("labels_put", params![rows]);
     }
     if !plan.last_calls.is_empty() {
         run("last_calls_put", params![serde_json::to_string(&plan.last_calls).unwrap()]);
@@ -344,7 +360,9 @@ fn scheduled(random: &mut Seeded, seed: u64, number: u64, now: UnixMs) -> Keyed 
     let at = now - i64::try_from(late).unwrap();
     let events = (0..=random.below(5)).map(|i| {
         let id = format!("{seed}-{number}-{i}");
-        call(&id, at + i64::try_from(i).unwrap(), random.below(3), random.below(2))
+        let label = ([None, Some("a"), Some("b")])[random.usize_below(3)];
+        let event = call(&id, at + i64::try_from(i).unwrap(), random.below(3), random.below(2));
+        UsageEvent { label: label.map(Into::into), ..event }
     });
     let events = events.collect();
     keyed(number + seed * 1_000, at, events)
@@ -359,6 +377,10 @@ fn check_stored(store: &mut Store, messages: &[Keyed], now: UnixMs, seed: u64) {
     let listed = store.listed();
     assert_eq!(listed.len() as u64, sent, "seed {seed}");
     assert!(listed.values().all(|times| *times == 1), "seed {seed}");
+    let labelled =
+        messages.iter().flat_map(|keyed| &keyed.message.events).filter(|event| event.label.is_some());
+    let of_labels = store.labels().iter().flat_map(Labels::iter).map(|(_, sums)| sums.calls).sum::<u64>();
+    assert_eq!(of_labels, labelled.count() as u64, "seed {seed}");
     store.fold(now + 9 * DAY_MS);
     for (dimension, granularity) in
         [("all", "day"), ("token", "day"), ("route-token", "week"), ("team-route", "hour")]

@@ -100,6 +100,9 @@ pub struct CallView {
     /// Duration of the whole call, if the gateway saw its end; otherwise `null`. It watches for the end of web
     /// sockets, AI calls and calls with a reservation.
     pub duration_ms: Option<u32>,
+    /// The label that the client gave in `X-Workflow`, such as its workflow's name; `null` if it gave none.
+    #[serde(default)]
+    pub label: Option<String>,
     /// Length of the request's body; `null` if it was not announced.
     pub bytes_in: Option<u64>,
     /// Length of the response's body; `null` if it was not announced.

@@ -81,6 +81,25 @@ pub struct UsageListQuery {
     pub cursor: Option<String>,
 }
 
+/// Query of the labels that calls carried; every field is optional. Times are unix ms or RFC 3339.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct LabelQuery {
+    /// Only labels that were last used from here on; 24 hours before `to` if absent, and at most 92 days before it. Their
+    /// sums cover the whole of its day (UTC).
+    pub from: Option<String>,
+    /// End of the period, exclusive; now if absent. The whole of its day (UTC) counts.
+    pub to: Option<String>,
+    /// Only labels of this team's tokens.
+    pub team_id: Option<TeamId>,
+    /// Only labels of this token.
+    pub token_id: Option<TokenId>,
+    /// 1 to 200, default 50.
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
+    pub limit: Option<u32>,
+}
+
 /// The order: highest first, except `name`, which is ascending.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -121,6 +140,8 @@ pub struct EventQuery {
     pub method: Option<String>,
     /// Beginning of the path.
     pub path: Option<String>,
+    /// Only calls with this label, as it is shown.
+    pub label: Option<String>,
     /// 1 to 200, default 50.
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 200)))]
     pub limit: Option<u32>,

@@ -6,6 +6,8 @@ use crate::ai::Tried;
 use crate::limit::ledger::LimitUse;
 use crate::route::Route;
 use crate::time::UnixMs;
+use crate::upstream::headers::WORKFLOW;
+use crate::usage::label;
 use crate::usage::outcome::Outcome;
 use crate::usage::{AiUsage, MAX_BYTES, UsageEvent};
 use std::net::IpAddr;
@@ -107,6 +109,7 @@ pub fn event(
         duration_ms: ending.duration_ms.and_then(|ms| u32::try_from(ms).ok()),
         bytes_in: in_range(ending.bytes_in.or_else(|| head.content_length())),
         bytes_out: in_range(ending.bytes_out),
+        label: head.header(WORKFLOW).and_then(label::read),
         client_ip: arrival.client_ip.map(|ip| ip.to_string().into()),
         user_agent: head.header("user-agent").map(Into::into),
         country: head.header("cf-ipcountry").map(Into::into),

@@ -26,7 +26,7 @@ const HOP_BY_HOP: [&str; 9] = [
 /// Prefixes of headers in which the platform or another proxy describes the client. The upstream need not know, and
 /// a client could forge them.
 const DROPPED_PREFIXES: [&str; 2] = ["cf-", "x-forwarded-"];
-const DROPPED: [&str; 7] = [
+const DROPPED: [&str; 8] = [
     "x-real-ip",
     "true-client-ip",
     "forwarded",
@@ -34,6 +34,7 @@ const DROPPED: [&str; 7] = [
     "host",
     REQUEST_ID,
     crate::upstream::fault::FAULT,
+    WORKFLOW,
 ];
 
 /// Headers that some upstreams obey instead of the method and path that were decided on.
@@ -42,6 +43,8 @@ const OVERRIDES: [&str; 5] =
 
 /// The header that carries a call's id.
 pub const REQUEST_ID: &str = "x-request-id";
+/// The request header that carries a call's label (`crate::usage::label`). No upstream sees it.
+pub const WORKFLOW: &str = "x-workflow";
 /// The header that tells the gateway's and the upstream's time (W3C Server Timing).
 pub const SERVER_TIMING: &str = "server-timing";
 /// The names of the gateways that a call has passed, on every upstream call: RFC 8586's idea under a
@@ -186,6 +189,7 @@ mod tests {
             "te",
             "host",
             "x-request-id",
+            "x-workflow",
         ] {
             assert!(!PLAIN.forwards(name), "{name}");
         }

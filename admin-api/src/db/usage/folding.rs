@@ -3,8 +3,9 @@
 use super::bodies::{self, Body, packed, unpacked};
 use super::intake::NOT_OF_THE_QUEUE;
 use crate::db::{Statement, StoreError, UsageDb, all_rows_of, params, to_json, usage_sql};
-use crate::fold::{OpenPart, Plan, plan};
+use crate::fold::{LabelRow, OpenPart, Plan, label_rows, plan};
 use domain::time::{MINUTE_MS, UnixMs};
+use domain::usage::label::LabelTallies;
 use domain::usage::segment::{FULL_CALLS, LARGE_CALLS, RawCall, blocks, head, sort, times};
 use domain::usage::sheet::Sheet;
 use domain::usage::tally::Tallies;
@@ -52,6 +53,8 @@ struct Batch {
     lag_ms: i64,
     sums: String,
     calls: String,
+    /// '' if no call has a label.
+    labels: String,
 }
 
 /// Folds if the inbox is large or was not folded for long.
@@ -111,10 +114,13 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     if batches.is_empty() && state.folded_at + LATE_MS / 3 > now {
         return Ok(false);
     }
-    let (mut arrived, mut calls) = (Tallies::default(), Vec::new());
+    let (mut arrived, mut labels, mut calls) = (Tallies::default(), LabelTallies::default(), Vec::new());
     for batch in &batches {
         let sums: Sheet = serde_json::from_str(&batch.sums).map_err(bodies::unreadable)?;
         arrived.extend(Tallies::from(&sums));
+        if !batch.labels.is_empty() {
+            labels.extend(&serde_json::from_str(&batch.labels).map_err(bodies::unreadable)?);
+        }
         calls.extend(unpacked(&batch.calls).await?);
     }
     let last = match &segment {
@@ -129,7 +135,10 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     // A segment that cannot be read, for example while the bucket is down, is left as it is, and a new one begun.
     let segment = segment.filter(|_| last.is_some());
     let last = last.unwrap_or_default();
-    let plan = plan(&open, arrived, calls, last, now).map_err(bodies::unreadable)?;
+    let mut plan = plan(&open, arrived, calls, last, now).map_err(bodies::unreadable)?;
+    if !labels.is_empty() {
+        plan.labels = label_rows(stored_labels(db, &labels).await?, &labels).map_err(bodies::unreadable)?;
+    }
     let mut folded = state;
     for batch in &batches {
         folded.folded_to = batch.id;
@@ -140,6 +149,15 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     let id = segment.as_ref().map(|segment| segment.id);
     db.batch(statements(db, plan, folded, id, now).await?).await?;
     Ok(!batches.is_empty())
+}
+
+/// Reads the labels of the tokens and days for which some have arrived. They are as old as the state that was read before
+/// or newer, and then this fold is undone.
+async fn stored_labels(db: &UsageDb, arrived: &LabelTallies) -> Result<Vec<LabelRow>, StoreError> {
+    let places: Vec<_> = arrived.iter().map(|(place, _)| place).collect();
+    let results =
+        db.batch(vec![db.statement(usage_sql!("labels_read"), params![&to_json(&places)?])?]).await?;
+    next(&mut results.iter())
 }
 
 async fn statements(
@@ -166,6 +184,9 @@ async fn statements(
     }
     for rows in &plan.rows {
         statements.push(db.statement(usage_sql!("rollups_add"), params![rows])?);
+    }
+    for rows in &plan.labels {
+        statements.push(db.statement(usage_sql!("labels_put"), params![rows])?);
     }
     for part in plan.last_calls.chunks(LAST_CALLS) {
         statements.push(db.statement(usage_sql!("last_calls_put"), params![&to_json(part)?])?);

@@ -98,7 +98,8 @@ async fn statements(
     let calls = packed(&entry.calls).await?;
     let time = |call: Option<&RawCall>| Param::from(call.map(RawCall::at));
     let sums = to_json(&Sheet::from(&entry.sums))?;
-    if calls.len() + sums.len() > MAX_ROW {
+    let labels = if entry.labels.is_empty() { String::new() } else { to_json(&entry.labels)? };
+    if calls.len() + sums.len() + labels.len() > MAX_ROW {
         return Err(StoreError::Value("the calls of a batch are too long for a row".to_owned()));
     }
     let mut statements = vec![db.statement(
@@ -112,6 +113,7 @@ async fn statements(
             Param::Text(&sums),
             Param::Text(&calls),
             Param::Text(&head(&entry.calls)),
+            Param::Text(&labels),
         ],
     )?];
     if !entry.keys.is_empty() {

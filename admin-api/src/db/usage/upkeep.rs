@@ -4,9 +4,10 @@ use super::folding::{State, VERSION};
 use super::report::{pending_in, pending_statements};
 use crate::db::{MAX_SAFE, StoreError, UsageDb, params, rows_of, size_of, to_json, usage_sql};
 use crate::intake::KEYS_KEPT_MS;
-use domain::time::{HOUR_MS, UnixMs};
+use domain::time::{DAY_MS, HOUR_MS, UnixMs};
 use domain::usage::fold::Dimension;
 use domain::usage::key::SLOT_MS;
+use domain::usage::label::LABELS_KEPT_DAYS;
 use domain::usage::report::Pending;
 use domain::usage::rollup::Rollup;
 use domain::usage::sheet::Sheet;
@@ -110,6 +111,7 @@ pub async fn purge(db: &UsageDb, now: UnixMs, calls_kept_ms: i64) -> Result<(), 
     let mut statements = vec![
         db.statement(usage_sql!("taken_purge"), params![(now - KEYS_KEPT_MS) / SLOT_MS])?,
         db.statement(usage_sql!("losses_purge"), params![now - HOURLY_KEPT_MS, LOSSES_AT_ONCE])?,
+        db.statement(usage_sql!("labels_purge"), params![now - LABELS_KEPT_DAYS * DAY_MS, DAY_MS])?,
     ];
     for granularity in Granularity::ALL {
         if let Some(kept_ms) = granularity.kept_ms() {

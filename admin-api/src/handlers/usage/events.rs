@@ -74,6 +74,7 @@ fn view(names: &BTreeMap<String, String>, event: UsageEvent) -> CallView {
         latency_ms: event.latency_ms,
         gateway_ms: event.gateway_ms,
         duration_ms: event.duration_ms,
+        label: event.label.map(|label| label.to_string()),
         bytes_in: event.bytes_in,
         bytes_out: event.bytes_out,
         client_ip: event.client_ip.map(|ip| ip.to_string()),
@@ -113,6 +114,7 @@ fn search_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<Search, 
         status_class: query.status.map(StatusClass::hundreds),
         method: query.method.map(|method| method.to_ascii_uppercase()),
         path: query.path,
+        label: query.label,
     })
 }
 
@@ -170,6 +172,7 @@ const HEAD: &[&str] = &[
     "reasoning_tokens",
     "cost_micros",
     "derived",
+    "label",
 ];
 
 fn push(text: &mut String, event: &CallView) {
@@ -204,6 +207,7 @@ fn push(text: &mut String, event: &CallView) {
         number(event.reasoning_tokens),
         number(event.cost_micros),
         event.derived.clone().unwrap_or_default(),
+        event.label.clone().unwrap_or_default(),
     ];
     push_row(text, cells.iter().map(String::as_str));
 }

@@ -131,6 +131,7 @@ fn event_of(
         derived: None,
         bytes_in: None,
         bytes_out: None,
+        label: None,
         client_ip: request.ip_address.as_deref().map(Into::into),
         user_agent: request.user_agent.as_deref().map(Into::into),
         country: None,

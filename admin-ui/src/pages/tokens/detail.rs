@@ -9,7 +9,7 @@ use crate::api::{Api, CallError, use_api};
 use crate::clock;
 use crate::components::{
     AsyncView, Button, CallErrorView, Column, CopyButton, DataTable, LimitUses, Menu, MenuItem, Page,
-    ScopeLabel, Standing, StandingLabel, Time, is_stale, name_of,
+    ScopeLabel, Standing, StandingLabel, Time, Workflows, is_stale, name_of,
 };
 use crate::format;
 use crate::hooks::{
@@ -128,6 +128,7 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
                     { summary(&i18n, shown.as_ref(), &routes, &teams_known) }
                     { limits(&i18n, &shown.2) }
                     { secrets(&i18n, &shown.1.items) }
+                    <Workflows token_id={shown.0.id.clone()} />
                     <Derived token={Rc::clone(&shown.0)} />
                     if is_ready {
                         <Tester token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} cap={cap.clone()} limits={shown.2.clone()} />

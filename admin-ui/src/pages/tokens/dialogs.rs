@@ -5,7 +5,8 @@ use super::reveal::{Reveal, use_made};
 use crate::api::use_api;
 use crate::clock;
 use crate::components::{
-    FormDialog, RecentUse, SelectField, Submission, Time, Trial, TrialView, error_of, use_form, use_saved,
+    FormDialog, RecentUse, RecentWorkflows, SelectField, Submission, Time, Trial, TrialView, error_of,
+    use_form, use_saved,
 };
 use crate::format;
 use crate::hooks::{Action, use_action};
@@ -162,6 +163,7 @@ pub fn Revoke(props: &TokenDialogProps) -> Html {
         <FormDialog label={i18n.t("tokens.revoke")} title={i18n.fill("revoke.title", &[("name", &props.token.name)])} submission={Submission::from(action)} on_close={props.on_close.clone()} is_danger=true is_wide=true>
             <p>{ i18n.fill("revoke.advice", &[("name", &props.token.name)]) }</p>
             <RecentUse token_id={props.token.id.clone()} {render} />
+            <RecentWorkflows token_id={props.token.id.clone()} />
             <TrialView trial={Trial::RevokeToken(props.token.id.clone())} />
         </FormDialog>
     }

@@ -45,6 +45,8 @@ pub struct Search {
     pub method: Option<String>,
     /// Beginning of the path.
     pub path: Option<String>,
+    /// The label that the client gave.
+    pub label: Option<String>,
 }
 
 impl Search {
@@ -64,6 +66,7 @@ impl Search {
             && is("outcome", self.outcome.map(Outcome::as_str))
             && self.status_class.is_none_or(|class| u32::from(call.status()) / 100 == class)
             && is("method", self.method.as_deref())
+            && is("label", self.label.as_deref())
             && self.path.as_ref().is_none_or(|path| call.text("path").starts_with(path.as_str()))
             && is_before()
     }

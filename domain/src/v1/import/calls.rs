@@ -83,6 +83,7 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             derived: None,
             bytes_in: None,
             bytes_out: None,
+            label: None,
             client_ip: text(row, &["ip_address"]).map(Into::into),
             user_agent: text(row, &["user_agent"]).map(Into::into),
             country: None,

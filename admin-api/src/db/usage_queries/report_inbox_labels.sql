@@ -1,0 +1,2 @@
+-- Labels that are not folded yet.
+SELECT labels FROM inbox WHERE labels <> ''
