@@ -46,7 +46,9 @@ pub use form::{
 };
 pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, StatusLabel, role_name};
 pub use leaked::{Leaked, looks_secret};
-pub use limits::{LimitUses, LimitsDraft, LimitsFields, label as limit_label, limits_list, shown};
+pub use limits::{
+    LimitUses, LimitsDraft, LimitsFields, label as limit_label, limits_list, name as limit_name, shown,
+};
 pub use menu::{Menu, MenuItem};
 pub use not_allowed::NotAllowed;
 pub use notice::Notice;

@@ -1,6 +1,7 @@
 //! The pages. They fetch data; components draw it.
 
 mod audit;
+mod calls;
 mod health;
 mod import;
 mod keys;
@@ -14,6 +15,7 @@ mod usage;
 mod waiting;
 
 pub use audit::{AuditPage, AuditVerifyPage};
+pub use calls::CallsPage;
 pub use health::HealthPage;
 pub use import::ImportPage;
 pub use keys::KeysPage;

@@ -38,6 +38,7 @@ impl Part {
             | Route::TokenUsage { .. }
             | Route::RouteUsageList
             | Route::RouteUsage
+            | Route::Calls
             | Route::Stats => Self::Usage,
             Route::Tokens | Route::Token { .. } | Route::Routes | Route::RouteDetail { .. } => Self::Access,
             _ => Self::Records,
@@ -75,6 +76,7 @@ fn usage(route: Route) -> Result<Html, CallError> {
         Route::TokenUsage { id } => html! { <pages::TokenUsagePage key={id.as_str()} id={id.clone()} /> },
         Route::RouteUsageList => html! { <pages::RouteUsageListPage /> },
         Route::RouteUsage => html! { <pages::RouteUsagePage /> },
+        Route::Calls => html! { <pages::CallsPage /> },
         Route::Stats => html! { <pages::StatsPage /> },
         _ => html! { <pages::DashboardPage /> },
     })

@@ -23,6 +23,8 @@ pub enum Route {
     /// The usage of the route that `?path=` names.
     #[at("/route-usage")]
     RouteUsage,
+    #[at("/calls")]
+    Calls,
     #[at("/stats")]
     Stats,
     #[at("/tokens")]

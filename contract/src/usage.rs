@@ -11,7 +11,7 @@ pub use figures::{Figures, RouteUsage, TokenUsage, UsageBucket, UsageStats};
 pub use label::{LabelReport, LabelUsage};
 pub use log::{LoggedAt, UsageLogRequest, UsageLogged};
 pub use query::{
-    EventQuery, LabelQuery, RoutePathQuery, SpanQuery, StatusClass, UsageListQuery, UsageQuery, UsageSort,
+    EventQuery, LabelQuery, RoutePathQuery, SpanQuery, UsageListQuery, UsageQuery, UsageSort,
 };
 
 use crate::{Auth, Page, endpoint};

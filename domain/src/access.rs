@@ -10,6 +10,7 @@ pub mod exchange;
 pub mod network;
 pub mod path;
 pub mod record;
+pub mod remedy;
 pub mod rule;
 pub mod scope;
 

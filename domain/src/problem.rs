@@ -165,6 +165,7 @@ problems! {
         OtherSort => "other-sort", "belongs to another sort order";
         WholeFile => "whole-file", "is not accepted: an export always holds everything";
         LastDays { days: i64 } => "last-days", "must be within the last {days} days";
+        Statuses => "statuses", "must be a status such as 404, or a class such as 4xx";
         NotBefore => "not-before", "must be before to";
         TooLong { days: i64 } => "too-long", "must be at most {days} days before to";
         IntervalTooShort { most: i64 } => "interval-too-short", "is too short for the period, which may have at most {most} intervals";

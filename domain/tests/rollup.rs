@@ -27,6 +27,8 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         bytes_in: bytes,
         bytes_out: bytes,
         label: None,
+        second: false,
+        limit: None,
         client_ip: None,
         user_agent: None,
         country: None,

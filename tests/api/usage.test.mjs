@@ -156,3 +156,43 @@ test("a list without a start covers the day before its end, on every page", asyn
     old.map(({ id }) => id),
   );
 });
+
+test("calls are filtered by exact status, model, text, address and ids, and a bad status is named", async () => {
+  await deliver(
+    event({
+      id: "one-of-many",
+      token_id: "tok_f",
+      status: 404,
+      outcome: "client-error",
+      path: "/api/a/models/list",
+      client_ip: "203.0.113.9",
+      request_id: "req_filtered",
+      label: "Nightly",
+      second: true,
+      ai: { model: "gpt-4o" },
+    }),
+    event({ token_id: "tok_f", status: 403, outcome: "denied-scope", limit: "calls-per-day" }),
+  );
+  const ids = async (query) => {
+    const { status, body } = await as(system, "admin", "GET", `/api/usage/events?token_id=tok_f&${query}`);
+    assert.equal(status, 200, JSON.stringify(body));
+    return body.items.map((one) => one.id);
+  };
+  for (const [hit, miss] of [
+    ["status=404", "status=405"],
+    ["path_contains=models", "path_contains=modals"],
+    ["model=gpt-4o", "model=gpt-4"],
+    ["label=Nightly", "label=nightly"],
+    ["client_ip=203.0.113.9", "client_ip=203.0.113.8"],
+    ["request_id=req_filtered", "request_id=req_other"],
+    ["id=one-of-many", "id=another"],
+  ])
+    assert.deepEqual([await ids(hit), await ids(miss)], [["one-of-many"], []], hit);
+  assert.equal((await ids("status=4xx")).length, 2);
+  const { body } = await as(system, "admin", "GET", "/api/usage/events?id=one-of-many");
+  assert.deepEqual([body.items[0].second, body.items[0].label], [true, "Nightly"], "found without its token");
+  for (const status of ["abc", "6xx", "99", "40x"]) {
+    const refused = await as(system, "admin", "GET", `/api/usage/events?status=${status}`);
+    assert.deepEqual([refused.status, fields(refused)], [422, ["status"]], status);
+  }
+});

@@ -56,6 +56,7 @@ try {
   const pages = {
     dashboard: "/dashboard",
     "usage-analytics": "/usage-analytics",
+    calls: "/calls",
     "token-usage": "/token-usage",
     "token-usage-detail": `/token-usage/${tokens[1].id}`,
     "route-usage": "/route-usage-list",

@@ -41,6 +41,7 @@ before(
     pages = [
       "/dashboard",
       "/usage-analytics",
+      "/calls",
       "/token-usage",
       `/token-usage/${token.id}`,
       "/route-usage-list",

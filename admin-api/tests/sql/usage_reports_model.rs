@@ -71,6 +71,8 @@ impl Dice {
             // Sums that a JavaScript number would round.
             bytes_out: Some((1 << 53) + 1),
             label: None,
+            second: false,
+            limit: None,
             client_ip: None,
             user_agent: None,
             country: None,

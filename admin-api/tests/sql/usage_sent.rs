@@ -49,6 +49,8 @@ pub fn call(id: &str, at: UnixMs, token: u64, route: u64) -> UsageEvent {
         duration_ms: None,
         bytes_in: None,
         label: None,
+        second: false,
+        limit: None,
         bytes_out: Some(u64::try_from(500 + at.rem_euclid(3_000)).unwrap()),
         client_ip: Some("203.0.113.7".into()),
         user_agent: Some("n8n".into()),

@@ -19,6 +19,9 @@ pub struct DialogProps {
     pub on_submit: Option<Callback<()>>,
     #[prop_or_default]
     pub is_wide: bool,
+    /// Whether it stands at the edge of the page, as high as the window.
+    #[prop_or_default]
+    pub is_drawer: bool,
     /// Whether a button in the corner closes it too.
     #[prop_or(true)]
     pub has_close: bool,
@@ -73,7 +76,11 @@ pub fn Dialog(props: &DialogProps) -> Html {
             }
         })
     };
-    let size = if props.is_wide { "pf-m-lg" } else { "pf-m-sm" };
+    let size = match (props.is_drawer, props.is_wide) {
+        (true, _) => "tm-dialog--drawer",
+        (false, true) => "pf-m-lg",
+        (false, false) => "pf-m-sm",
+    };
     html! {
         <dialog ref={node} class={classes!("tm-dialog", "pf-v6-c-modal-box", size)} aria-labelledby={title.clone()} {oncancel} {onkeydown} {onclose}>
             <form class="tm-dialog__form" {onsubmit} novalidate=true method="dialog">

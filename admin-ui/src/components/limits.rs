@@ -31,6 +31,12 @@ fn unit(kind: LimitKind) -> Unit {
 }
 
 /// Returns the name of a limit.
+/// Returns the label of a limit by its name on the wire; a limit that is not known is shown as it is.
+pub fn name(i18n: &I18n, name: &str) -> AttrValue {
+    let kind = LimitKind::ALL.iter().find(|kind| kind.as_str() == name);
+    kind.map_or_else(|| name.to_owned().into(), |kind| label(i18n, *kind))
+}
+
 pub fn label(i18n: &I18n, kind: LimitKind) -> AttrValue {
     match kind {
         LimitKind::CallsPerSecond => i18n.t("limit.calls-per-second"),

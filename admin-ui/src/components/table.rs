@@ -46,6 +46,12 @@ pub struct DataTableProps {
     pub rows: Vec<Row>,
     #[prop_or_default]
     pub is_busy: bool,
+    /// Emits the key of a row that is clicked, for the mouse alone: a cell must hold a button that does the same.
+    #[prop_or_default]
+    pub on_row: Option<Callback<String>>,
+    /// The key of the row that is open.
+    #[prop_or_default]
+    pub current: Option<AttrValue>,
 }
 
 #[component]
@@ -55,7 +61,17 @@ pub fn DataTable(props: &DataTableProps) -> Html {
             let class = classes!("pf-v6-c-table__td", column.is_number.then_some("tm-number"));
             html! { <td {class} role="cell" data-label={&column.label}>{ cell.clone() }</td> }
         });
-        html! { <tr key={key.clone()} class="pf-v6-c-table__tr" role="row">{ for cells }</tr> }
+        let is_current = props.current.as_deref() == Some(key.as_str());
+        let onclick = props.on_row.as_ref().map(|on_row| {
+            let key = key.clone();
+            on_row.reform(move |_: MouseEvent| key.clone())
+        });
+        let class = classes!(
+            "pf-v6-c-table__tr",
+            onclick.is_some().then_some("pf-m-clickable"),
+            is_current.then_some("pf-m-selected")
+        );
+        html! { <tr key={key.clone()} {class} role="row" {onclick}>{ for cells }</tr> }
     });
     html! {
         <div class="tm-table-wrap">

@@ -47,7 +47,8 @@ where
             (serde_json::to_value(&old), serde_json::to_value(&new))
         {
             all.retain(|name, _| !old.contains_key(name));
-            all.extend(new);
+            // A query has no nulls.
+            all.extend(new.into_iter().filter(|(_, value)| !value.is_null()));
             let _ = navigator.replace_with_query(route, &all);
         }
     });

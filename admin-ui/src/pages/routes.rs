@@ -19,7 +19,7 @@ use crate::config::use_config;
 use crate::i18n::{I18n, use_i18n};
 use crate::snippets;
 use contract::routes::RouteView;
-use contract::usage::{EventQuery, ListEvents, StatusClass};
+use contract::usage::{EventQuery, ListEvents};
 use credential::kind_name;
 use patternfly_yew::prelude::*;
 use url::Url;
@@ -72,7 +72,7 @@ fn use_last_good_call(route: &RouteView) -> Callback<Callback<snippets::Example>
         spawn_local(async move {
             let query = EventQuery {
                 route_id: Some(route.id.clone()),
-                status: Some(StatusClass::Success),
+                status: Some("2xx".to_owned()),
                 limit: Some(1),
                 ..EventQuery::default()
             };

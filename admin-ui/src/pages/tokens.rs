@@ -8,7 +8,7 @@ mod draft;
 mod edit;
 mod list;
 mod reveal;
-mod tester;
+pub mod tester;
 
 pub use detail::TokenPage;
 pub use list::TokensPage;
@@ -19,7 +19,7 @@ use contract::tokens::TokenView;
 use domain::people::role::{Action, Subject};
 
 /// Whether the signed-in person may change a token.
-fn may_change(me: &Me, token: &TokenView) -> bool {
+pub fn may_change(me: &Me, token: &TokenView) -> bool {
     let subject = Subject::owned(&token.team_id, token.created_by.as_ref());
     can(me, Action::ChangeToken, subject)
 }

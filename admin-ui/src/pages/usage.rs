@@ -1,7 +1,6 @@
 //! Reports on calls: analytics, lists, details and the start page.
 
 mod analytics;
-mod calls;
 mod dashboard;
 mod detail;
 mod figures;

@@ -103,6 +103,12 @@ pub struct CallView {
     /// The label that the client gave in `X-Workflow`, such as its workflow's name; `null` if it gave none.
     #[serde(default)]
     pub label: Option<String>,
+    /// Whether the response came from the route's second upstream.
+    #[serde(default)]
+    pub second: bool,
+    /// The limit that refused the call, such as `calls-per-minute`; `null` if none did, or if it is not known.
+    #[serde(default)]
+    pub limit: Option<String>,
     /// Length of the request's body; `null` if it was not announced.
     pub bytes_in: Option<u64>,
     /// Length of the response's body; `null` if it was not announced.

@@ -117,7 +117,7 @@ pub enum UsageSort {
 }
 
 /// Query of single calls; every field is optional. Without `from`, a list that names no token, route or team
-/// covers the 24 hours before its end. Otherwise, and in an export, the default is all calls that are kept.
+/// covers the 24 hours before its end, unless it asks for an id. Otherwise, and in an export, the default is all calls that are kept.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -134,12 +134,23 @@ pub struct EventQuery {
     pub route_id: Option<RouteId>,
     /// An outcome such as `denied-scope`.
     pub outcome: Option<Outcome>,
-    /// `2xx`, `3xx`, `4xx` or `5xx`.
-    pub status: Option<StatusClass>,
+    /// A status such as `404`, or a class: `2xx`, `3xx`, `4xx` or `5xx`.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = r"^([1-5]xx|[1-5][0-9]{2})$")))]
+    pub status: Option<String>,
     /// An HTTP method, any case.
     pub method: Option<String>,
     /// Beginning of the path.
     pub path: Option<String>,
+    /// A part of the path.
+    pub path_contains: Option<String>,
+    /// Only calls of this AI model.
+    pub model: Option<String>,
+    /// Only the call whose record has this id.
+    pub id: Option<String>,
+    /// Only calls with this id, as the response's `X-Request-Id` told it.
+    pub request_id: Option<String>,
+    /// Only calls from this address.
+    pub client_ip: Option<String>,
     /// Only calls with this label, as it is shown.
     pub label: Option<String>,
     /// 1 to 200, default 50.
@@ -147,34 +158,4 @@ pub struct EventQuery {
     pub limit: Option<u32>,
     /// `next_cursor` of the previous page; absent for the first page.
     pub cursor: Option<String>,
-}
-
-/// A class of HTTP statuses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub enum StatusClass {
-    /// 200 to 299.
-    #[serde(rename = "2xx")]
-    Success,
-    /// 300 to 399.
-    #[serde(rename = "3xx")]
-    Redirect,
-    /// 400 to 499.
-    #[serde(rename = "4xx")]
-    ClientError,
-    /// 500 to 599.
-    #[serde(rename = "5xx")]
-    ServerError,
-}
-
-impl StatusClass {
-    /// Returns the first digit of the class.
-    pub fn hundreds(self) -> u32 {
-        match self {
-            Self::Success => 2,
-            Self::Redirect => 3,
-            Self::ClientError => 4,
-            Self::ServerError => 5,
-        }
-    }
 }

@@ -2,14 +2,14 @@
 
 use super::head::Head;
 use crate::access::record::TokenRecord;
-use crate::ai::Tried;
+use crate::ai::{Tried, Upstream};
 use crate::limit::ledger::LimitUse;
 use crate::route::Route;
 use crate::time::UnixMs;
 use crate::upstream::headers::WORKFLOW;
 use crate::usage::label;
 use crate::usage::outcome::Outcome;
-use crate::usage::{AiUsage, MAX_BYTES, UsageEvent};
+use crate::usage::{AiUsage, Clipped, MAX_BYTES, MAX_LIMIT_LEN, UsageEvent};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -79,6 +79,15 @@ pub fn announced_length(method: &str, status: u16, announced: Option<&str>) -> O
     if has_body(method, status) { announced.and_then(|length| length.trim().parse().ok()) } else { Some(0) }
 }
 
+/// Returns the name of the limit that refused the call, if one did.
+fn refusing_limit(facts: &Facts, outcome: Outcome) -> Option<Clipped<MAX_LIMIT_LEN>> {
+    if !matches!(outcome, Outcome::LimitedRate | Outcome::LimitedQuota) {
+        return None;
+    }
+    let refusing = facts.uses.iter().find(|one| one.refuses(true))?;
+    Some(refusing.kind.as_str().into())
+}
+
 /// Makes the usage event of a call. `None` if its token is unknown.
 pub fn event(
     head: &Head,
@@ -110,6 +119,8 @@ pub fn event(
         bytes_in: in_range(ending.bytes_in.or_else(|| head.content_length())),
         bytes_out: in_range(ending.bytes_out),
         label: head.header(WORKFLOW).and_then(label::read),
+        second: facts.tried.answered == Some(Upstream::Second),
+        limit: refusing_limit(facts, outcome),
         client_ip: arrival.client_ip.map(|ip| ip.to_string().into()),
         user_agent: head.header("user-agent").map(Into::into),
         country: head.header("cf-ipcountry").map(Into::into),

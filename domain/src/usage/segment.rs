@@ -12,7 +12,7 @@ mod recorded;
 mod search;
 
 pub use recorded::{Recorded, Used, each};
-pub use search::Search;
+pub use search::{Search, Statuses};
 
 use super::UsageEvent;
 use super::outcome::{Outcome, OutcomeClass};
@@ -93,6 +93,10 @@ impl<T: Values> Fields for T {
 
     fn time(&self) -> UnixMs {
         self.get("at").and_then(Value::as_i64).unwrap_or(0)
+    }
+
+    fn model(&self) -> &str {
+        self.get("ai").and_then(|ai| ai.get("model")).and_then(Value::as_str).unwrap_or_default()
     }
 
     fn status(&self) -> u16 {

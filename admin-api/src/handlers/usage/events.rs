@@ -8,14 +8,14 @@ use crate::paging::{Cursor, check_limit, page};
 use crate::request::{Asked, Call};
 use crate::respond::{Answer, ready, respond};
 use contract::Page;
-use contract::usage::{CallPage, CallView, EventQuery, StatusClass};
+use contract::usage::{CallPage, CallView, EventQuery};
 use domain::collect;
 use domain::csv::push_row;
 use domain::people::role::Caller;
 use domain::problem::Invalid;
 use domain::time::{DAY_MS, UnixMs, to_rfc3339};
 use domain::usage::UsageEvent;
-use domain::usage::segment::Search;
+use domain::usage::segment::{Search, Statuses};
 use std::collections::BTreeMap;
 
 /// Calls that one page of a file reads, and the queries and reads of the bucket that it may need.
@@ -33,7 +33,9 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     let limit = check_limit(query.limit)?;
     let end = end_of(call, &query)?;
     let mut search = search_of(call, caller, query)?;
-    if search.from == 0 && search.token.is_none() && search.routes.is_none() && search.teams.is_none() {
+    let names_one = search.id.is_some() || search.request_id.is_some();
+    let is_of_all = search.token.is_none() && search.routes.is_none() && search.teams.is_none();
+    if search.from == 0 && is_of_all && !names_one {
         search.from = end.saturating_sub(DEFAULT_SPAN_MS);
     }
     let db = call.db()?;
@@ -75,6 +77,8 @@ fn view(names: &BTreeMap<String, String>, event: UsageEvent) -> CallView {
         gateway_ms: event.gateway_ms,
         duration_ms: event.duration_ms,
         label: event.label.map(|label| label.to_string()),
+        second: event.second,
+        limit: event.limit.map(|limit| limit.to_string()),
         bytes_in: event.bytes_in,
         bytes_out: event.bytes_out,
         client_ip: event.client_ip.map(|ip| ip.to_string()),
@@ -104,6 +108,8 @@ fn search_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<Search, 
         Some(Cursor::Text(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
     let teams = visible_teams(caller, query.team_id.as_ref())?;
+    let status = |text| Statuses::parse(text).ok_or_else(|| Failure::field("status", Invalid::Statuses));
+    let status = query.status.as_deref().map(status).transpose()?;
     Ok(Search {
         from: query.from.as_deref().map_or(Ok(0), |text| parse_time("from", text))?,
         before,
@@ -111,10 +117,15 @@ fn search_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<Search, 
         token: query.token_id,
         routes: query.route_id.map(|route| vec![route]),
         outcome: query.outcome,
-        status_class: query.status.map(StatusClass::hundreds),
+        status,
         method: query.method.map(|method| method.to_ascii_uppercase()),
         path: query.path,
+        path_part: query.path_contains,
         label: query.label,
+        model: query.model,
+        id: query.id,
+        request_id: query.request_id,
+        client_ip: query.client_ip,
     })
 }
 
@@ -173,6 +184,8 @@ const HEAD: &[&str] = &[
     "cost_micros",
     "derived",
     "label",
+    "second",
+    "limit",
 ];
 
 fn push(text: &mut String, event: &CallView) {
@@ -208,6 +221,8 @@ fn push(text: &mut String, event: &CallView) {
         number(event.cost_micros),
         event.derived.clone().unwrap_or_default(),
         event.label.clone().unwrap_or_default(),
+        event.second.to_string(),
+        event.limit.clone().unwrap_or_default(),
     ];
     push_row(text, cells.iter().map(String::as_str));
 }

@@ -132,6 +132,8 @@ fn event_of(
         bytes_in: None,
         bytes_out: None,
         label: None,
+        second: false,
+        limit: None,
         client_ip: request.ip_address.as_deref().map(Into::into),
         user_agent: request.user_agent.as_deref().map(Into::into),
         country: None,

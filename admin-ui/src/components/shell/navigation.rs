@@ -52,6 +52,7 @@ pub fn Navigation() -> Html {
                 <>
                     { item(Route::Dashboard, i18n.t("dashboard.title"), "fas fa-tachometer-alt") }
                     { item(Route::UsageAnalytics, i18n.t("analytics.title"), "fas fa-chart-line") }
+                    { item(Route::Calls, i18n.t("calls.page"), "fas fa-list") }
                     { item(Route::TokenUsageList, i18n.t("token-usage.title"), "fas fa-chart-bar") }
                     { item(Route::RouteUsageList, i18n.t("route-usage.title"), "fas fa-project-diagram") }
                     { item(Route::Stats, i18n.t("stats.title"), "fas fa-list-ol") }

@@ -288,14 +288,14 @@ fn denial_text(i18n: &I18n, denial: Denial) -> AttrValue {
 
 /// The part of a question that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unreadable {
+pub enum Unreadable {
     Path,
     ClientIp,
     Token,
 }
 
 /// Decides a call by the gateway's steps, with this page's data on token and routes.
-fn decide(
+pub fn decide(
     token: &TokenView,
     cap: Option<&[String]>,
     routes: &[RouteView],

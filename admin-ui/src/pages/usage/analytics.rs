@@ -1,12 +1,12 @@
 //! The report over all calls, or those of a team.
 
-use super::calls::Calls;
 use super::figures::{cards, route_name, routes_table, series_chart, share_chart, tokens_table};
 use crate::api::use_api;
 use crate::components::{AsyncView, Button, Empty, Page, Range, RangePicker, Select};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_teams};
 use crate::i18n::use_i18n;
+use crate::pages::calls::Calls;
 use contract::usage::{GetUsageStats, UsageQuery, UsageStats};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,11 @@
 //! One token's usage split by route, and one route's split by token.
 
-use super::calls::Calls;
 use super::figures::{cards, route_name, routes_table, series_chart, share_chart, tokens_table};
 use crate::api::use_api;
 use crate::components::{AsyncView, Page, Range, RangePicker};
 use crate::hooks::{use_interval_while_visible, use_query, use_remote, use_routes};
 use crate::i18n::use_i18n;
+use crate::pages::calls::Calls;
 use crate::route::Route;
 use contract::tokens::GetToken;
 use contract::usage::{GetRouteUsage, GetTokenUsage, RoutePathQuery, UsageStats};

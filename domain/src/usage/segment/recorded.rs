@@ -82,12 +82,18 @@ impl Fields for Recorded<'_> {
             "outcome" => self.outcome,
             "method" => self.method,
             "path" => self.path,
+            "request_id" => self.request_id,
+            "client_ip" => self.client_ip,
             _ => "",
         }
     }
 
     fn time(&self) -> UnixMs {
         self.at
+    }
+
+    fn model(&self) -> &str {
+        self.text("model")
     }
 
     fn status(&self) -> u16 {

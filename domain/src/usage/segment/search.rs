@@ -21,7 +21,45 @@ pub(super) trait Fields {
 
     fn time(&self) -> UnixMs;
 
+    /// The AI model; '' if there is none.
+    fn model(&self) -> &str;
+
     fn status(&self) -> u16;
+}
+
+/// Statuses that are searched for: one, or a class.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statuses {
+    /// This one.
+    Exact(u16),
+    /// Those with this first digit.
+    Class(u16),
+}
+
+impl Statuses {
+    /// Reads `404` or `4xx`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let number =
+            |text: &str| text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        match text.strip_suffix("xx") {
+            Some(class) => number(class).filter(|class| (1..=5).contains(class)).map(Self::Class),
+            None => number(text).filter(|status| (100..600).contains(status)).map(Self::Exact),
+        }
+    }
+
+    fn has(self, status: u16) -> bool {
+        match self {
+            Self::Exact(exact) => status == exact,
+            Self::Class(class) => status / 100 == class,
+        }
+    }
+
+    fn class(self) -> u16 {
+        match self {
+            Self::Exact(exact) => exact / 100,
+            Self::Class(class) => class,
+        }
+    }
 }
 
 /// The calls that are searched for; `None` means all.
@@ -39,14 +77,24 @@ pub struct Search {
     pub routes: Option<Vec<RouteId>>,
     /// How the call ended.
     pub outcome: Option<Outcome>,
-    /// First digit of the status.
-    pub status_class: Option<u32>,
+    /// Statuses of the response.
+    pub status: Option<Statuses>,
     /// In upper case.
     pub method: Option<String>,
     /// Beginning of the path.
     pub path: Option<String>,
+    /// A part of the path.
+    pub path_part: Option<String>,
     /// The label that the client gave.
     pub label: Option<String>,
+    /// The AI model.
+    pub model: Option<String>,
+    /// The id of the call's record.
+    pub id: Option<String>,
+    /// The call's id, as the client was told.
+    pub request_id: Option<String>,
+    /// The client's address.
+    pub client_ip: Option<String>,
 }
 
 impl Search {
@@ -64,9 +112,14 @@ impl Search {
             && self.teams.as_ref().is_none_or(is_of)
             && self.routes.as_ref().is_none_or(leads_to)
             && is("outcome", self.outcome.map(Outcome::as_str))
-            && self.status_class.is_none_or(|class| u32::from(call.status()) / 100 == class)
+            && self.status.is_none_or(|statuses| statuses.has(call.status()))
             && is("method", self.method.as_deref())
             && is("label", self.label.as_deref())
+            && is("client_ip", self.client_ip.as_deref())
+            && is("request_id", self.request_id.as_deref())
+            && is("id", self.id.as_deref())
+            && self.model.as_deref().is_none_or(|model| call.model() == model)
+            && self.path_part.as_ref().is_none_or(|part| call.text("path").contains(part.as_str()))
             && self.path.as_ref().is_none_or(|path| call.text("path").starts_with(path.as_str()))
             && is_before()
     }
@@ -83,7 +136,7 @@ impl Search {
             one(self.token.as_ref().map(|id| id_word('t', id.as_str()))),
             routes,
             one(self.outcome.map(|outcome| word('o', outcome.as_str()))),
-            one(self.status_class.map(|class| word('s', &class.to_string()))),
+            one(self.status.map(|statuses| word('s', &statuses.class().to_string()))),
             one(self.method.as_deref().map(|method| word('m', method))),
         ];
         let spaced = |words: Vec<String>| words.into_iter().map(|word| format!(" {word}")).collect();

@@ -38,7 +38,7 @@ proptest! {
             token: Some(event.token_id.clone()),
             routes: event.route_id.clone().map(|id| vec!["other".into(), id]),
             outcome: Some(event.outcome),
-            status_class: Some(u32::from(event.status) / 100),
+            status: Some(Statuses::Class(event.status / 100)),
             method: Some(event.method.to_string()),
             ..Search::default()
         };
@@ -53,7 +53,7 @@ fn a_head_rules_out_what_is_not_inside() {
     let head = head(&[raw(START, "a", "tok_abcdefgh", Outcome::Ok)]);
     for search in [
         Search { outcome: Some(Outcome::Timeout), ..Search::default() },
-        Search { status_class: Some(5), ..Search::default() },
+        Search { status: Some(Statuses::Exact(503)), ..Search::default() },
         Search { token: Some("tok_other111".into()), ..Search::default() },
         Search { teams: Some(vec![]), ..Search::default() },
     ] {
@@ -140,4 +140,44 @@ fn of_refused_calls_the_first_of_each_token_and_hour_are_kept() {
     let of = |token: &str| calls.iter().filter(|call| call.text("token_id") == token).count();
     assert_eq!((of("leaked"), of("other")), (61, 100));
     assert_eq!(calls.last().unwrap().at(), START, "the first ones");
+}
+
+#[test]
+fn a_call_is_found_by_each_of_its_parts_and_by_no_other() {
+    let event = UsageEvent {
+        client_ip: Some("203.0.113.7".into()),
+        status: 404,
+        label: Some("Nightly".into()),
+        ai: Some(crate::usage::AiUsage { model: Some("gpt-4o".into()), ..Default::default() }),
+        path: "/api/x/models/list".into(),
+        ..event()
+    };
+    let bytes = encode(&RawCall::all_of(&[event])).unwrap();
+    let text = |text: &str| Some(text.to_owned());
+    let all = || Search { before: (UnixMs::MAX, String::new()), ..Search::default() };
+    let found = |search: Search| pick(&bytes, &search).unwrap().len();
+    for (hit, miss) in [
+        (
+            Search { status: Statuses::parse("404"), ..all() },
+            Search { status: Statuses::parse("403"), ..all() },
+        ),
+        (
+            Search { status: Statuses::parse("4xx"), ..all() },
+            Search { status: Statuses::parse("5xx"), ..all() },
+        ),
+        (Search { label: text("Nightly"), ..all() }, Search { label: text("nightly"), ..all() }),
+        (Search { model: text("gpt-4o"), ..all() }, Search { model: text("gpt-4"), ..all() }),
+        (Search { path_part: text("models"), ..all() }, Search { path_part: text("modals"), ..all() }),
+        (
+            Search { client_ip: text("203.0.113.7"), ..all() },
+            Search { client_ip: text("203.0.113.8"), ..all() },
+        ),
+        (Search { request_id: text("req_1"), ..all() }, Search { request_id: text("req_2"), ..all() }),
+        (Search { id: text("e1"), ..all() }, Search { id: text("e2"), ..all() }),
+    ] {
+        assert_eq!((found(hit.clone()), found(miss)), (1, 0), "{hit:?}");
+    }
+    for odd in ["", "xx", "0xx", "6xx", "40x", "99", "600", "4XX", "+404"] {
+        assert_eq!(Statuses::parse(odd), None, "{odd}");
+    }
 }

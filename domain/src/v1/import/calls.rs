@@ -84,6 +84,8 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             bytes_in: None,
             bytes_out: None,
             label: None,
+            second: false,
+            limit: None,
             client_ip: text(row, &["ip_address"]).map(Into::into),
             user_agent: text(row, &["user_agent"]).map(Into::into),
             country: None,
