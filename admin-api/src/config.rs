@@ -35,6 +35,8 @@ pub struct Config {
     /// User ids or verified e-mail addresses that count as platform admins.
     pub bootstrap_admins: Vec<String>,
     pub events_retention_ms: i64,
+    /// How long vendors' words about errors are kept.
+    pub errors_retention_ms: i64,
     /// Bytes that the database of usage may hold, if it is not D1's own limit.
     pub usage_db_bytes: Option<u64>,
     pub audit_retention_ms: i64,
@@ -104,6 +106,7 @@ impl Config {
             },
             bootstrap_admins: list(vars, "BOOTSTRAP_ADMINS"),
             events_retention_ms: i64::from(retention_days) * DAY_MS,
+            errors_retention_ms: i64::from(integer_or(vars, "ERRORS_RETENTION_DAYS", 7)?.max(1)) * DAY_MS,
             usage_db_bytes: match vars.get("USAGE_DB_BYTES") {
                 // Less would delete every raw call.
                 Some(_) => Some(u64::from(integer_or(vars, "USAGE_DB_BYTES", 0)?).max(1_000_000)),
@@ -156,7 +159,7 @@ mod tests {
             config.session_keys,
             SessionKeys::Jwks("https://clerk.example/.well-known/jwks.json".into())
         );
-        assert_eq!(config.events_retention_ms, 30 * DAY_MS);
+        assert_eq!((config.events_retention_ms, config.errors_retention_ms), (30 * DAY_MS, 7 * DAY_MS));
         assert!(!config.addresses.allow_insecure && config.bootstrap_admins.is_empty());
     }
 

@@ -97,7 +97,9 @@ async fn keep_usage(db: &Db, usage: &UsageDb, state: Option<UsageState>, config:
     done("usage not folded", usage::folding::run(usage, now()).await);
     done("segments not merged", usage::folding::merge(usage).await);
     let Some(config) = config else { return };
-    done("usage not purged", usage::upkeep::purge(usage, now(), config.events_retention_ms).await);
+    let purged =
+        usage::upkeep::purge(usage, now(), config.events_retention_ms, config.errors_retention_ms).await;
+    done("usage not purged", purged);
     let Some(state) = state else { return };
     let shed =
         done("no room made", usage::upkeep::shed(usage, state.bytes, config.usage_db_bytes, now()).await);

@@ -2,6 +2,7 @@
 //! row that stores the others.
 
 use domain::time::{DAY_MS, UnixMs};
+use domain::usage::errors::Errors;
 use domain::usage::key::{KEY_LEN, MessageKey};
 use domain::usage::label::LabelTallies;
 use domain::usage::outcome::Outcome;
@@ -110,6 +111,7 @@ pub fn fresh<'a>(messages: &'a [Keyed], taken: &'a [TakenKeys]) -> Vec<&'a Keyed
 pub struct Entry {
     pub sums: Tallies,
     pub labels: LabelTallies,
+    pub errors: Errors,
     /// Newest first.
     pub calls: Vec<RawCall>,
     /// Keys to remember, by slot.
@@ -141,6 +143,7 @@ impl Entry {
         Self {
             sums: Tallies::of(events(), now),
             labels: LabelTallies::of(events()),
+            errors: Errors::of(events()),
             calls,
             keys,
             losses: fresh

@@ -10,9 +10,7 @@ pub use call::{CallPage, CallView, OwnUsage, RecentCall};
 pub use figures::{Figures, RouteUsage, TokenUsage, UsageBucket, UsageStats};
 pub use label::{LabelReport, LabelUsage};
 pub use log::{LoggedAt, UsageLogRequest, UsageLogged};
-pub use query::{
-    EventQuery, LabelQuery, RoutePathQuery, SpanQuery, UsageListQuery, UsageQuery, UsageSort,
-};
+pub use query::{EventQuery, LabelQuery, RoutePathQuery, SpanQuery, UsageListQuery, UsageQuery, UsageSort};
 
 use crate::{Auth, Page, endpoint};
 use domain::people::role::Action;

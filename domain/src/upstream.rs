@@ -9,6 +9,7 @@ pub mod breaker;
 pub mod cors;
 pub mod fault;
 pub mod headers;
+pub mod said;
 pub mod settings;
 pub mod target;
 

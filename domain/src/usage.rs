@@ -1,6 +1,7 @@
 //! The record of a call, and the queue message that carries it.
 
 mod clipped;
+pub mod errors;
 pub mod fold;
 pub mod key;
 pub mod label;
@@ -20,6 +21,7 @@ pub use clipped::Clipped;
 use crate::access::derived::NONCE_LEN;
 use crate::id::{RouteId, TeamId, TokenId};
 use crate::time::UnixMs;
+use errors::VendorError;
 use key::MessageKey;
 use label::Label;
 use outcome::Outcome;
@@ -158,6 +160,12 @@ pub struct UsageEvent {
     /// The limit that refused the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Clipped<MAX_LIMIT_LEN>>,
+    /// The upstream's own id of the call, if it responded with a status of 400 or more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upstream_request_id: Option<Clipped<MAX_ID_LEN>>,
+    /// The beginning of that response, if the route keeps it. It is stored apart from the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<VendorError>,
     /// The client's address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_ip: Option<Clipped<MAX_IP_LEN>>,

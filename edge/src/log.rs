@@ -98,6 +98,9 @@ pub struct Call<'a> {
     /// The id of the route that the path leads to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub route_id: Option<&'a str>,
+    /// The upstream's own id of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream_request_id: Option<&'a str>,
     /// `unconfirmed` if the change feed could not confirm in time what the decision was based on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub feed: Option<&'static str>,

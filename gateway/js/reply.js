@@ -20,6 +20,9 @@ export function passOn(call, response, lines) {
   return reply;
 }
 
+/** Bytes of a response that tells of an error that are shown to the wasm: one more than it keeps (`domain::upstream::said`). */
+const BEGINNING = 4_097;
+
 /** Returns the body as the client gets it. Its end is told to the wasm once it comes. */
 function watched(call, body, watch, cut) {
   const { core, id } = call;
@@ -40,7 +43,12 @@ function watched(call, body, watch, cut) {
       .finally(hold(call));
     return readable;
   }
-  return inPieces(call, body, cut === "" ? Infinity : Number(cut));
+  return inPieces(
+    call,
+    body,
+    cut === "" ? Infinity : Number(cut),
+    watch === "beginning" ? BEGINNING : Infinity,
+  );
 }
 
 /** A body that ends early: because the client has left, or because the upstream broke off. */
@@ -49,8 +57,8 @@ function broken(call, bytes) {
   else call.core.ended(call.id, "broken", bytes, undefined, Date.now());
 }
 
-/** Passes a body piece by piece, and shows each piece to the wasm. */
-function inPieces(call, body, cut) {
+/** Passes a body piece by piece, and shows the first `shown` bytes to the wasm. */
+function inPieces(call, body, cut, shown) {
   const { core, id } = call;
   const reader = body.getReader();
   let bytes = 0;
@@ -82,8 +90,8 @@ function inPieces(call, body, cut) {
           return controller.close();
         }
         const value = piece.value.length > cut - bytes ? piece.value.subarray(0, cut - bytes) : piece.value;
+        if (bytes < shown) core.feed(id, value.subarray(0, shown - bytes));
         bytes += value.length;
-        core.feed(id, value);
         controller.enqueue(value);
       },
       cancel() {

@@ -8,6 +8,7 @@ use domain::ai::{Charge, UsageReader};
 use domain::call::head::Head;
 use domain::call::record::{self, Arrival, CLIENT_GONE, Ending, Facts};
 use domain::limit::ledger::Settlement;
+use domain::upstream::said::Listener;
 use domain::usage::AiUsage;
 use domain::usage::outcome::Outcome;
 
@@ -24,6 +25,8 @@ pub struct Open {
     pub replied: Option<Replied>,
     /// Reads the response's usage.
     pub reader: Option<UsageReader>,
+    /// Listens to what the vendor says about an error.
+    pub listener: Option<Box<Listener>>,
     /// Usage that the messages of a socket have told so far.
     pub told: Option<AiUsage>,
 }
@@ -54,7 +57,9 @@ pub enum End {
 impl Open {
     /// Reads a piece of the response; without a reader, a message of a socket, each of which tells what it used.
     pub fn read(&mut self, piece: &[u8]) {
-        if let Some(reader) = &mut self.reader {
+        if let Some(listener) = &mut self.listener {
+            listener.hear(piece);
+        } else if let Some(reader) = &mut self.reader {
             reader.feed(piece);
         } else if let Some(mut reader) = UsageReader::new("application/json") {
             reader.feed(piece);
@@ -99,6 +104,7 @@ impl Open {
             bytes_in,
             duration_ms: (is_seen && replied.is_some()).then(|| store.now - arrival.at),
             ai,
+            error: self.listener.and_then(|listener| listener.said()),
         };
         let event = record::event(head, arrival, facts, outcome, ending);
         if let Some(reservation) = self.reservation {

@@ -27,9 +27,10 @@ use domain::limit::models::check_models;
 use domain::secret::Secret;
 use domain::upstream::fault::{FAULT, Fault};
 use domain::upstream::headers::next_hop;
-use domain::upstream::headers::response::{Edit, Returning};
+use domain::upstream::headers::response::{Edit, Returning, UPSTREAM_REQUEST_ID};
 use domain::upstream::headers::search::Guarded;
 use domain::upstream::headers::{LOOP_MARK, REQUEST_ID, SERVER_TIMING};
+use domain::upstream::said::Listener;
 use domain::usage::outcome::Outcome;
 use edge::clock::sleep;
 use edge::log::{Level, Source, log};
@@ -227,6 +228,7 @@ fn pass(call: &Call, answer: &Answer, cut: Option<u64>) -> Step {
         return refuse(call, failure.response(&call.arrival.request_id), failure.outcome);
     }
     let edits = answer.returning(call, |returning| ours(call, Some(returning), &answer.headers));
+    call.facts.borrow_mut().upstream_request_id = upstream_request_id(&edits);
     let watch = watch(call, answer, cut);
     note(call, status, Outcome::of_status(status));
     if watch == Watch::Nothing {
@@ -251,8 +253,12 @@ fn watch(call: &Call, answer: &Answer, cut: Option<u64>) -> Watch {
         return Watch::Socket { is_read: reads };
     }
     open.reader = if reads { UsageReader::of(get) } else { None };
+    let keeps = *status >= 400 && answer.permit.route().behaviour.settings.keep_errors;
+    open.listener = keeps.then(|| Box::new(Listener::new(answer.secrets(&call.head))));
     if open.reader.is_some() {
         Watch::Pieces
+    } else if open.listener.is_some() {
+        Watch::Beginning
     } else if cut.is_some() || open.reservation.is_some() {
         Watch::End
     } else {
@@ -283,6 +289,14 @@ fn ours(call: &Call, returning: Option<&Returning>, headers: &[(String, String)]
     made.edits
 }
 
+/// Returns the upstream's own id of the call, as the client is told it.
+fn upstream_request_id(edits: &[Edit]) -> Option<String> {
+    edits.iter().find_map(|edit| match edit {
+        Edit::Append(name, value) if name == UPSTREAM_REQUEST_ID => Some(value.clone()),
+        _ => None,
+    })
+}
+
 /// Logs the call, when its response starts.
 fn note(call: &Call, status: u16, outcome: Outcome) {
     if !call.config.log_calls {
@@ -302,6 +316,7 @@ fn note(call: &Call, status: u16, outcome: Outcome) {
         token_id: token.map(|token| token.id.as_str()),
         team: token.map(|token| token.team.as_str()),
         route_id: facts.route.as_ref().map(|route| route.rule.id.as_str()),
+        upstream_request_id: facts.upstream_request_id.as_deref(),
         feed: facts.is_unconfirmed.then_some("unconfirmed"),
         auth_ms: Some(facts.auth_ms - facts.upload_ms),
         upstream_ms: Some(facts.upstream_ms),

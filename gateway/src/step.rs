@@ -49,6 +49,8 @@ pub enum Watch {
     End,
     /// Each piece is read.
     Pieces,
+    /// Its beginning is read.
+    Beginning,
     /// It is a socket; its messages are read if the call is metered.
     Socket { is_read: bool },
 }
@@ -110,6 +112,7 @@ impl Step {
                     Watch::Nothing => "",
                     Watch::End => "end",
                     Watch::Pieces => "pieces",
+                    Watch::Beginning => "beginning",
                     Watch::Socket { is_read: false } => "socket",
                     Watch::Socket { is_read: true } => "read-socket",
                 };

@@ -11,6 +11,7 @@ use domain::access::Permit;
 use domain::ai::Upstream;
 use domain::call::attempt::{AttemptFault, Sender};
 use domain::call::failover::{Attempted, is_away, is_refusal, takes_second};
+use domain::call::head::Head;
 use domain::call::outgoing::Attached;
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
@@ -19,6 +20,7 @@ use domain::secret::Secret;
 use domain::upstream::breaker::Breaker;
 use domain::upstream::headers::response::Returning;
 use domain::upstream::headers::search::Guarded;
+use domain::upstream::said::secrets_of;
 use edge::log::{Source, log};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -232,6 +234,12 @@ fn breaker<T>(route: &RouteId, with: impl FnOnce(&mut Breaker) -> T) -> T {
 }
 
 impl Answer {
+    /// Returns the secrets that the vendor may echo: those of the call's credential and of its own headers.
+    pub fn secrets(&self, head: &Head) -> Guarded {
+        let credential = self.credential.as_deref().map(|ready| &ready.guarded);
+        self.issued.as_ref().or(credential).cloned().unwrap_or_default().and(secrets_of(head))
+    }
+
     /// Calls `with` with the facts that decide on the response's headers.
     pub fn returning<T>(&self, call: &Call, with: impl FnOnce(&Returning) -> T) -> T {
         let none = Guarded::default();

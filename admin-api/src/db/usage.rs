@@ -2,6 +2,7 @@
 
 mod bodies;
 pub mod calls;
+pub mod errors;
 pub mod folding;
 pub mod intake;
 pub mod labels;

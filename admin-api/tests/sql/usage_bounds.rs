@@ -83,3 +83,31 @@ fn the_keys_of_90000_messages_a_minute_fit_their_rows() {
     assert_eq!(of("sum(length(keys)) / 22"), 90_000);
     assert!(of("max(length(keys))") < 500_000, "{}", of("max(length(keys))"));
 }
+
+#[test]
+fn errors_are_found_by_the_time_of_a_call_and_deleted_after_their_retention() {
+    let db = Store::new().0;
+    for batch in 0..10_i64 {
+        let since = START + batch * 1_000;
+        db.execute(
+            &usage_query("errors_put"),
+            params![batch, since, since + 1_500, format!("batch {batch}")],
+        )
+        .unwrap();
+    }
+    let find = |at: i64| -> Vec<String> {
+        let mut statement = db.prepare(&usage_query("errors_find")).unwrap();
+        let rows = statement.query_map(params![at, 50], |row| row.get(0)).unwrap();
+        rows.map(Result::unwrap).collect()
+    };
+    assert_eq!(find(START + 3_200), ["batch 2", "batch 3"], "batches overlap");
+    assert!(find(START - 1).is_empty() && find(START + 60_000).is_empty());
+    db.execute(&usage_query("errors_purge"), params![START + 5_000, 2]).unwrap();
+    assert_eq!(
+        (find(START + 200).len(), find(START + 3_200).len()),
+        (0, 2),
+        "the oldest first, some at once"
+    );
+    db.execute(&usage_query("errors_purge"), params![START + 5_000, 500]).unwrap();
+    assert_eq!((find(START + 3_200).len(), find(START + 5_200).len()), (0, 2));
+}

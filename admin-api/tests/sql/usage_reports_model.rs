@@ -73,6 +73,8 @@ impl Dice {
             label: None,
             second: false,
             limit: None,
+            upstream_request_id: None,
+            error: None,
             client_ip: None,
             user_agent: None,
             country: None,

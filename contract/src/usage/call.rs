@@ -4,6 +4,7 @@ use super::Figures;
 use crate::limits::TokenLimits;
 use domain::id::{RouteId, TeamId, TokenId};
 use domain::time::UnixMs;
+use domain::usage::errors::VendorError;
 use serde::{Deserialize, Serialize};
 
 /// A page of single calls.
@@ -109,6 +110,13 @@ pub struct CallView {
     /// The limit that refused the call, such as `calls-per-minute`; `null` if none did, or if it is not known.
     #[serde(default)]
     pub limit: Option<String>,
+    /// The upstream's own id of the call, if it responded with a status of 400 or more; its support asks for it.
+    #[serde(default)]
+    pub upstream_request_id: Option<String>,
+    /// The beginning of the upstream's response, if it told of an error and the route keeps that. Present only if the call
+    /// was asked for by its `id`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<VendorError>,
     /// Length of the request's body; `null` if it was not announced.
     pub bytes_in: Option<u64>,
     /// Length of the response's body; `null` if it was not announced.

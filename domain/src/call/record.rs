@@ -7,6 +7,7 @@ use crate::limit::ledger::LimitUse;
 use crate::route::Route;
 use crate::time::UnixMs;
 use crate::upstream::headers::WORKFLOW;
+use crate::usage::errors::VendorError;
 use crate::usage::label;
 use crate::usage::outcome::Outcome;
 use crate::usage::{AiUsage, Clipped, MAX_BYTES, MAX_LIMIT_LEN, UsageEvent};
@@ -49,6 +50,8 @@ pub struct Facts {
     pub uses: Vec<LimitUse>,
     /// The fate of the call at each upstream.
     pub tried: Tried,
+    /// The upstream's own id of the call.
+    pub upstream_request_id: Option<String>,
 }
 
 /// Status recorded if the client hung up before a response began: nginx's "Client Closed Request".
@@ -67,6 +70,8 @@ pub struct Ending {
     pub duration_ms: Option<i64>,
     /// Tokens and cost, if the call was metered.
     pub ai: Option<AiUsage>,
+    /// The vendor's words about an error, if they are kept.
+    pub error: Option<VendorError>,
 }
 
 /// Whether a response has a body, whatever length it announces.
@@ -121,6 +126,12 @@ pub fn event(
         label: head.header(WORKFLOW).and_then(label::read),
         second: facts.tried.answered == Some(Upstream::Second),
         limit: refusing_limit(facts, outcome),
+        upstream_request_id: facts
+            .upstream_request_id
+            .as_deref()
+            .filter(|_| ending.status >= 400)
+            .map(Into::into),
+        error: ending.error,
         client_ip: arrival.client_ip.map(|ip| ip.to_string().into()),
         user_agent: head.header("user-agent").map(Into::into),
         country: head.header("cf-ipcountry").map(Into::into),

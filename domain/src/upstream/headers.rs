@@ -67,7 +67,7 @@ pub fn next_hop(mark: Option<&str>, own: &str) -> Option<String> {
 
 /// Headers in which a client may send a key. On a route with a credential they are dropped, since the upstream might
 /// accept the client's key instead.
-const KEY_HEADERS: [&str; 5] =
+pub(super) const KEY_HEADERS: [&str; 5] =
     ["authorization", "x-api-key", "api-key", "x-goog-api-key", "x-amz-security-token"];
 
 /// Headers that a browser adds by itself. They are dropped if the gateway decides on CORS: Anthropic, for one,

@@ -26,6 +26,9 @@ pub struct RouteSettings {
     /// The notice that closes the route.
     #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
+    /// Whether the beginning of responses with a status of 400 or more is kept with the call, without secrets.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keep_errors: bool,
     /// Settings of a newer version: kept, and without effect.
     #[serde(flatten, skip_serializing)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -189,7 +192,7 @@ impl RouteSettings {
             Some(old) => Maintenance { unread: old.unread.clone(), ..new },
             None => new,
         });
-        Self { ai, failover, maintenance, unread: stored.unread.clone() }
+        Self { ai, failover, maintenance, keep_errors: self.keep_errors, unread: stored.unread.clone() }
     }
 }
 

@@ -54,7 +54,9 @@ impl RawCall {
     pub fn all_of<'a>(events: impl IntoIterator<Item = &'a UsageEvent>) -> Vec<Self> {
         let mut known: Vec<Rc<[String]>> = Vec::new();
         let call = |event: &UsageEvent| {
-            let Ok(Value::Object(object)) = serde_json::to_value(event) else { return None };
+            let Ok(Value::Object(mut object)) = serde_json::to_value(event) else { return None };
+            // It is kept for a shorter time, in a place of its own.
+            object.remove("error");
             let is_same = |fields: &&Rc<[String]>| fields.iter().eq(object.keys());
             let fields = known.iter().find(is_same).cloned().unwrap_or_else(|| {
                 known.push(object.keys().cloned().collect());

@@ -22,6 +22,8 @@ pub fn event() -> UsageEvent {
         label: None,
         second: false,
         limit: None,
+        upstream_request_id: None,
+        error: None,
         client_ip: Some("10.0.0.1".into()),
         user_agent: None,
         country: None,
@@ -61,6 +63,8 @@ fn largest() -> UsageEvent {
         label: Some(text.as_str().into()),
         second: true,
         limit: Some(text.as_str().into()),
+        upstream_request_id: Some(text.as_str().into()),
+        error: Some(VendorError { body: text.as_str().into(), is_cut: true }),
         ai: Some(AiUsage {
             model: Some(text.as_str().into()),
             prompt_tokens: Some(u64::MAX),
@@ -82,13 +86,13 @@ fn largest() -> UsageEvent {
 }
 
 #[test]
-fn fifty_events_fit_the_queue_in_two_messages_for_any_input() {
+fn fifty_events_fit_the_queue_in_four_messages_for_any_input() {
     let events = vec![largest(); MAX_EVENTS_PER_MESSAGE];
     let message = UsageMessage { v: 1, key: None, events, dropped: u64::MAX, unknown_tokens: u64::MAX };
     let fits = |message: UsageMessage| {
         let (parts, lost) = message.split();
         let size = |part: &UsageMessage| serde_json::to_string(part).unwrap().len();
-        parts.len() <= 2 && lost == 0 && parts.iter().all(|part| size(part) <= MAX_MESSAGE_BYTES)
+        parts.len() <= 4 && lost == 0 && parts.iter().all(|part| size(part) <= MAX_MESSAGE_BYTES)
     };
     assert!(fits(message.clone()));
     // The same from a sender that bounds nothing.

@@ -1,6 +1,7 @@
 //! Stores batches of the queue, each message once.
 
 use super::bodies::packed;
+use super::errors;
 use crate::db::{Param, Statement, StoreError, UsageDb, all_rows_of, params, rows_of, to_json, usage_sql};
 use crate::intake::{Entry, Keyed, Loss, TakenKeys, fresh};
 use domain::time::UnixMs;
@@ -116,6 +117,9 @@ async fn statements(
             Param::Text(&labels),
         ],
     )?];
+    if !entry.errors.is_empty() {
+        statements.push(errors::put(db, last + 1, &entry.errors).await?);
+    }
     if !entry.keys.is_empty() {
         statements.push(db.statement(usage_sql!("taken_add"), params![&to_json(&entry.keys)?])?);
     }

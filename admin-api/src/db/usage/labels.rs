@@ -32,8 +32,7 @@ pub async fn report(
     let rows = match &whose.teams {
         None => db.statement(usage_sql!("report_labels"), params![first, last, token, MOST_BYTES])?,
         Some(teams) => {
-            let days: Vec<UnixMs> =
-                (0..=(last - first) / DAY_MS).map(|n| last - n * DAY_MS).collect();
+            let days: Vec<UnixMs> = (0..=(last - first) / DAY_MS).map(|n| last - n * DAY_MS).collect();
             let (days, teams) = (to_json(&days)?, to_json(teams)?);
             db.statement(usage_sql!("report_labels_of_teams"), params![&days, &teams, token, MOST_BYTES])?
         }

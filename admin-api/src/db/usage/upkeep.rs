@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 /// Segments deleted by one statement.
 const SEGMENTS_AT_ONCE: u32 = 20;
-/// Losses deleted by one statement.
+/// Losses, and rows of errors, deleted by one statement.
 const LOSSES_AT_ONCE: u32 = 500;
 /// Time whose rollups are deleted at once.
 const ROLLUPS_AT_ONCE_MS: i64 = 6 * HOUR_MS;
@@ -105,12 +105,18 @@ fn failing_of(mut routes: Vec<Failing>) -> Vec<Failing> {
 }
 
 /// Deletes what is past its retention: raw calls, keys, rollups and losses. Each run deletes a bounded part.
-pub async fn purge(db: &UsageDb, now: UnixMs, calls_kept_ms: i64) -> Result<(), StoreError> {
+pub async fn purge(
+    db: &UsageDb,
+    now: UnixMs,
+    calls_kept_ms: i64,
+    errors_kept_ms: i64,
+) -> Result<(), StoreError> {
     remove_segments(db, now - calls_kept_ms, false).await?;
     let dimensions = to_json(&Dimension::ALL.map(Dimension::as_str))?;
     let mut statements = vec![
         db.statement(usage_sql!("taken_purge"), params![(now - KEYS_KEPT_MS) / SLOT_MS])?,
         db.statement(usage_sql!("losses_purge"), params![now - HOURLY_KEPT_MS, LOSSES_AT_ONCE])?,
+        db.statement(usage_sql!("errors_purge"), params![now - errors_kept_ms, LOSSES_AT_ONCE])?,
         db.statement(usage_sql!("labels_purge"), params![now - LABELS_KEPT_DAYS * DAY_MS, DAY_MS])?,
     ];
     for granularity in Granularity::ALL {

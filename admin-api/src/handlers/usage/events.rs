@@ -1,6 +1,7 @@
 //! Single calls, as a list and as a file.
 
 use crate::db::usage::calls::{Calls, LIST_MS, find};
+use crate::db::usage::errors;
 use crate::db::{Db, StoreError, to_json, tokens};
 use crate::error::Failure;
 use crate::handlers::{csv, parse_time, visible_teams};
@@ -40,14 +41,20 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     }
     let db = call.db()?;
     let most = usize::try_from(limit).unwrap_or(usize::MAX).saturating_add(1);
-    let Calls { calls, further } = find(&db.usage(&call.env)?, &search, most, LIST_MS).await?;
+    let usage = db.usage(&call.env)?;
+    let Calls { calls, further } = find(&usage, &search, most, LIST_MS).await?;
     let is_full = calls.len() >= most;
     let Page { items, next_cursor } = page(calls, limit, |event| Cursor::Time(event.at, event.id.clone()));
     // A page that is not full ends at the position where the search stopped.
     let end = further.filter(|_| !is_full);
     let searched_to = end.as_ref().map(|(at, _)| *at);
     let further = end.and_then(|(at, id)| Cursor::Time(at, id).encode());
-    let items = views(&db, items).await?;
+    let mut items = views(&db, items).await?;
+    if search.id.is_some()
+        && let Some(call) = items.first_mut()
+    {
+        call.error = errors::find(&usage, &call.id, &call.team_id, call.at).await?;
+    }
     respond(CallPage { items, next_cursor: next_cursor.or(further), searched_to })
 }
 
@@ -79,6 +86,8 @@ fn view(names: &BTreeMap<String, String>, event: UsageEvent) -> CallView {
         label: event.label.map(|label| label.to_string()),
         second: event.second,
         limit: event.limit.map(|limit| limit.to_string()),
+        upstream_request_id: event.upstream_request_id.map(|id| id.to_string()),
+        error: None,
         bytes_in: event.bytes_in,
         bytes_out: event.bytes_out,
         client_ip: event.client_ip.map(|ip| ip.to_string()),
@@ -186,6 +195,7 @@ const HEAD: &[&str] = &[
     "label",
     "second",
     "limit",
+    "upstream_request_id",
 ];
 
 fn push(text: &mut String, event: &CallView) {
@@ -223,6 +233,7 @@ fn push(text: &mut String, event: &CallView) {
         event.label.clone().unwrap_or_default(),
         event.second.to_string(),
         event.limit.clone().unwrap_or_default(),
+        event.upstream_request_id.clone().unwrap_or_default(),
     ];
     push_row(text, cells.iter().map(String::as_str));
 }

@@ -134,6 +134,8 @@ fn event_of(
         label: None,
         second: false,
         limit: None,
+        upstream_request_id: None,
+        error: None,
         client_ip: request.ip_address.as_deref().map(Into::into),
         user_agent: request.user_agent.as_deref().map(Into::into),
         country: None,

@@ -1,7 +1,7 @@
 //! The whole of one call, beside the list. Which call is open is in the address, so that it can be linked.
 
 use super::why::Why;
-use crate::api::use_api;
+use crate::api::{Api, CallError, use_api};
 use crate::components::{AsyncView, Button, CopyButton, Dialog, StatusLabel, limit_name};
 use crate::config::use_config;
 use crate::format;
@@ -110,18 +110,7 @@ pub fn Drawer(props: &DrawerProps) -> Html {
     let listed = items.into_iter().find(|call| key_of(call) == props.open).cloned();
     let read = use_remote((props.open.clone(), listed.is_some()), move |(open, is_listed)| {
         let api = api.clone();
-        async move {
-            let Some((at, id)) = parts_of(&open).filter(|_| !is_listed) else { return Ok(None) };
-            let query = EventQuery {
-                id: Some(id.to_owned()),
-                from: Some(at.to_string()),
-                to: Some((at + 1).to_string()),
-                limit: Some(1),
-                ..EventQuery::default()
-            };
-            let page = api.request::<ListEvents>().query(&query).send().await?;
-            Ok(page.items.into_iter().next())
-        }
+        async move { if is_listed { Ok(None) } else { read_one(&api, &open).await } }
     });
     let render = {
         let i18n = i18n.clone();
@@ -171,11 +160,49 @@ fn Whole(props: &WholeProps) -> Html {
                 <code class="tm-address">{ &call.method }{ " " }{ &call.path }</code>
             </p>
             <Why key={call.id.clone()} call={call.clone()} />
+            <Said call={call.clone()} />
             { timeline(&i18n, call) }
             { details(&i18n, call) }
             <Again call={call.clone()} />
         </div>
     }
+}
+
+/// The vendor's words, if its response told of an error and the route keeps them.
+#[component]
+fn Said(props: &WholeProps) -> Html {
+    let (i18n, api) = (use_i18n(), use_api());
+    let call = &props.call;
+    let may_have = matches!(call.outcome.as_str(), "client-error" | "upstream-error");
+    let read = use_remote((key_of(call), may_have), move |(key, may_have)| {
+        let api = api.clone();
+        async move { if may_have { read_one(&api, &key).await } else { Ok(None) } }
+    });
+    let call = read.state.ready().and_then(|call| (**call).clone());
+    let Some(error) = call.and_then(|call| call.error) else { return Html::default() };
+    html! {
+        <section>
+            <h3 class="pf-v6-c-title pf-m-md">{ i18n.t("calls.said") }</h3>
+            <pre class="tm-said" tabindex="0" aria-label={i18n.t("calls.said")}>{ error.body.as_str() }</pre>
+            if error.is_cut {
+                <p class="tm-subtle">{ i18n.t("calls.said-cut") }</p>
+            }
+        </section>
+    }
+}
+
+/// Reads one call by its name in the address.
+async fn read_one(api: &Api, key: &str) -> Result<Option<CallView>, CallError> {
+    let Some((at, id)) = parts_of(key) else { return Ok(None) };
+    let query = EventQuery {
+        id: Some(id.to_owned()),
+        from: Some(at.to_string()),
+        to: Some((at + 1).to_string()),
+        limit: Some(1),
+        ..EventQuery::default()
+    };
+    let page = api.request::<ListEvents>().query(&query).send().await?;
+    Ok(page.items.into_iter().next())
 }
 
 /// Returns the time in the gateway, at the upstream, and until the response's end; unknown if nobody watched for that.
@@ -246,6 +273,12 @@ fn details(i18n: &I18n, call: &CallView) -> Html {
             }
             if let Some(limit) = &call.limit {
                 <DescriptionGroup term={i18n.t("calls.limit")}>{ limit_name(i18n, limit) }</DescriptionGroup>
+            }
+            if let Some(id) = &call.upstream_request_id {
+                <DescriptionGroup term={i18n.t("calls.upstream-id")}>
+                    <code class="tm-address">{ id }</code>
+                    <CopyButton text={id.clone()} label={i18n.t("calls.copy-upstream-id")} />
+                </DescriptionGroup>
             }
             <DescriptionGroup term={i18n.t("calls.sizes")}>
                 { i18n.fill("calls.sizes-text", &[("in", &bytes(call.bytes_in)), ("out", &bytes(call.bytes_out))]) }

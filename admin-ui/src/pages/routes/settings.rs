@@ -15,7 +15,7 @@ const DEFAULT_RETRY_S: &str = "600";
 
 /// The settings as they are typed in.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the form")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a box of its own")]
 pub struct SettingsDraft {
     provider: Option<AiProvider>,
     includes_usage: bool,
@@ -23,6 +23,7 @@ pub struct SettingsDraft {
     failover: String,
     any_method: bool,
     on_refusal: bool,
+    keeps_errors: bool,
     is_closed: bool,
     notice: String,
     retry_s: String,
@@ -63,6 +64,7 @@ impl SettingsDraft {
             failover: failover.as_ref().map(|f| f.route_id.to_string()).unwrap_or_default(),
             any_method: failover.as_ref().is_some_and(|f| f.any_method),
             on_refusal: failover.as_ref().is_some_and(|f| f.on_refusal),
+            keeps_errors: settings.keep_errors,
             is_closed: maintenance.is_some(),
             notice: maintenance.as_ref().map(|m| m.message.clone()).unwrap_or_default(),
             retry_s: maintenance
@@ -86,6 +88,9 @@ impl SettingsDraft {
         }
         if self.on_refusal {
             texts.push(i18n.t("route.on-refusal"));
+        }
+        if self.keeps_errors {
+            texts.push(i18n.t("route.keep-errors"));
         }
         if self.is_closed {
             let (notice, retry_s) = (&self.notice, &self.retry_s);
@@ -114,6 +119,7 @@ impl SettingsDraft {
                 retry_after_s: self.retry_s.trim().parse().unwrap_or(0),
                 unread: Unread::default(),
             }),
+            keep_errors: self.keeps_errors,
             unread: Unread::default(),
         }
     }
@@ -182,6 +188,7 @@ pub fn SettingsFields(props: &SettingsFieldsProps) -> Html {
                 <CheckField label={i18n.t("route.any-method")} is_checked={draft.any_method} on_change={switch(|d, is_on| d.any_method = is_on)} help={i18n.t("route.any-method-help")} />
                 <CheckField label={i18n.t("route.on-refusal")} is_checked={draft.on_refusal} on_change={switch(|d, is_on| d.on_refusal = is_on)} help={i18n.t("route.on-refusal-help")} />
             }
+            <CheckField label={i18n.t("route.keep-errors")} is_checked={draft.keeps_errors} on_change={switch(|d, is_on| d.keeps_errors = is_on)} help={i18n.t("route.keep-errors-help")} />
             <CheckField label={i18n.t("route.maintenance")} is_checked={draft.is_closed} on_change={switch(|d, is_on| d.is_closed = is_on)} help={i18n.t("route.maintenance-help")} />
             if draft.is_closed {
                 <div class="tm-form-row">
@@ -203,7 +210,7 @@ mod tests {
         for settings in [
             json!({}),
             json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true,"on_refusal":true},
-                "maintenance":{"message":"Back at noon","retry_after_s":60}}),
+                "maintenance":{"message":"Back at noon","retry_after_s":60},"keep_errors":true}),
         ] {
             let settings: RouteSettings = serde_json::from_value(settings).unwrap();
             assert_eq!(SettingsDraft::of(&settings).settings(), settings);

@@ -272,6 +272,8 @@ fn made_event(i: usize, ((at, token, path, posts), (outcome, ip, agent, bytes_in
         label: None,
         second: false,
         limit: None,
+        upstream_request_id: None,
+        error: None,
         client_ip: [Some("10.0.0.9"), Some("192.0.2.1"), None][ip].map(Into::into),
         user_agent: Some(if agent { "n8n/1" } else { "curl \"8\"" }.into()),
         bytes_in,

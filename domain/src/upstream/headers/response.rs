@@ -10,6 +10,18 @@ use url::Url;
 /// The upstream's own request id: its support asks for it.
 pub const UPSTREAM_REQUEST_ID: &str = "x-upstream-request-id";
 
+/// Other names of such an id: Anthropic's, those of AWS, Azure and Google, and what gateways of vendors send.
+const REQUEST_IDS: [&str; 8] = [
+    "request-id",
+    "x-amzn-requestid",
+    "x-amz-request-id",
+    "apim-request-id",
+    "x-ms-request-id",
+    "x-goog-request-id",
+    "x-correlation-id",
+    "cf-ray",
+];
+
 /// The fate of a response header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
@@ -155,7 +167,21 @@ impl Returning<'_> {
             }
         }
         self.cookies(&cookies, &mut done);
+        self.tell_request_id(headers, &mut done);
         done
+    }
+
+    /// Tells the upstream's request id under one name, whatever name it has there.
+    fn tell_request_id(&self, headers: &[(String, String)], done: &mut Edits) {
+        let is_told = |name: &str| matches!(name, REQUEST_ID | UPSTREAM_REQUEST_ID);
+        if headers.iter().any(|(name, _)| is_told(name)) {
+            return;
+        }
+        let named = |wanted: &&str| headers.iter().find(|(name, _)| name == wanted);
+        let found = REQUEST_IDS.iter().find_map(named).filter(|(name, _)| !done.withheld.contains(name));
+        if let Some((_, value)) = found.filter(|(_, value)| !value.is_empty() && value != self.request_id) {
+            done.edits.push(Edit::Append(UPSTREAM_REQUEST_ID.to_owned(), value.clone()));
+        }
     }
 
     fn cookies(&self, cookies: &[&String], done: &mut Edits) {

@@ -66,6 +66,19 @@ impl Guarded {
         false
     }
 
+    /// Returns where `text` ends with the beginning of one of them, of at least `least` bytes.
+    pub fn begun_at_the_end_of(&self, text: &str, least: usize) -> Option<usize> {
+        let text = text.trim_end_matches('\\');
+        let begun = |secret: &Secret| {
+            let lengths = (least..=secret.expose().len().min(text.len())).rev();
+            let is_begun = |length: &usize| {
+                secret.expose().get(..*length).is_some_and(|beginning| text.ends_with(beginning))
+            };
+            lengths.into_iter().find(is_begun).map(|length| text.len() - length)
+        };
+        self.secrets.iter().filter_map(begun).min()
+    }
+
     fn are_in_form(&self, form: &[u8]) -> bool {
         self.secrets.iter().any(|secret| {
             let secret = secret.expose().as_bytes();
@@ -157,7 +170,7 @@ fn base64_decode(run: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-pub(super) fn percent_encoded(text: &str) -> String {
+pub(in crate::upstream) fn percent_encoded(text: &str) -> String {
     use std::fmt::Write;
     text.bytes().fold(String::new(), |mut encoded, b| {
         let _ = write!(encoded, "%{b:02x}");

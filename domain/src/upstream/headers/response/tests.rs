@@ -197,3 +197,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_vendors_request_id_is_told_under_one_name_whatever_it_is_called() {
+    let route = route("/api/x", "https://h.example/v1");
+    let guarded = Guarded::new([crate::secret::Secret::new("VENDOR-SECRET/1".to_owned())]);
+    let returning = Returning {
+        mount: route.mount(),
+        sent_to: "https://h.example/v1/items",
+        gateway: GATEWAY,
+        request_id: "req_1",
+        guarded: &guarded,
+        parameter: None,
+    };
+    let told = |headers: &[(&str, &str)]| -> Vec<String> {
+        let headers: Vec<_> = headers.iter().map(|(name, value)| header(name, value)).collect();
+        let headers = apply(&headers, &returning.edits(&headers));
+        headers.into_iter().filter(|(name, _)| name == UPSTREAM_REQUEST_ID).map(|(_, value)| value).collect()
+    };
+    assert_eq!(told(&[("x-request-id", "abc"), ("cf-ray", "9f1c")]), ["abc"]);
+    assert_eq!(told(&[("request-id", "req_011")]), ["req_011"]);
+    assert_eq!(told(&[("cf-ray", "9f1c"), ("x-amzn-requestid", "7a")]), ["7a"], "the vendor's own first");
+    assert_eq!(told(&[("x-upstream-request-id", "inner"), ("request-id", "x")]), ["inner"]);
+    assert_eq!(told(&[("request-id", "VENDOR-SECRET%2F1")]), [""; 0]);
+    assert_eq!(told(&[("request-id", "req_1")]), [""; 0], "our own");
+    assert_eq!(told(&[("x-request-id", "req_1")]), [""; 0]);
+}
