@@ -334,3 +334,43 @@ test("422: what cannot be tried is not done", async () => {
   });
   assert.deepEqual([made.status, made.body.description], [200, "d"]);
 });
+
+test("a team of many tokens is tried within the queries of an invocation, on the calls of the newest 20,000", async (t) => {
+  const many = await startOnSockets({ bucket: true });
+  try {
+    const TOKENS = 21_000;
+    await many.db
+      .prepare(
+        `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${TOKENS})
+        INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at)
+        SELECT 'tok_many_' || i, 'many', 'automation', '["many"]', 0, 0 FROM n`,
+      )
+      .run();
+    const body = { name: "many", path: "/api/many", backend_url: `${many.upstream.url}/echo` };
+    assert.equal((await as(many, "admin", "POST", "/api/routes", body)).status, 201);
+    const now = Date.now();
+    const call = (_, i) =>
+      callOf(`many-${i}`, {
+        at: now - TOKENS + i,
+        token_id: `tok_many_${i + 1}`,
+        route_path: "/api/many",
+        path: "/api/many/1",
+      });
+    await deliver(many, Array.from({ length: TOKENS }, call));
+    await many.cron();
+    const before = (await many.faults("api")).counts;
+    const { status, body: report } = await as(many, "admin", "PUT", "/api/teams/automation?dry_run=true", {
+      scope_cap: ["other"],
+    });
+    const after = (await many.faults("api")).counts;
+    const [queries, reads] = [after.d1 - before.d1, after.r2_get - before.r2_get];
+    t.diagnostic(JSON.stringify({ queries, reads, looked_at: report.looked_at, refused: report.refused }));
+    assert.equal(status, 200, JSON.stringify(report));
+    assert.deepEqual([report.looked_at, report.refused, report.is_whole], [20_000, 20_000, false]);
+    assert.equal(report.back_to, now - 20_000);
+    // In the worst case 600 blocks are read from the bucket beside these.
+    assert.ok(queries < 100 && reads > 0, `${queries} queries, ${reads} reads`);
+  } finally {
+    await many.stop();
+  }
+});

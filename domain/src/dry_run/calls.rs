@@ -4,10 +4,16 @@ use super::texts::Texts;
 use crate::id::TokenId;
 use crate::time::UnixMs;
 use crate::usage::segment::{Recorded, Used};
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
 
-/// The most bytes of texts that it keeps, so that an isolate has room for them even if each call has a path of its own.
-const MOST_TEXT: usize = 24 * 1_024 * 1_024;
+/// About the most bytes that a dry run takes, so that an isolate has room for it even if each call has a path of its own.
+const MOST_ROOM: usize = 48 * 1_024 * 1_024;
+/// The bytes that a dry run takes for each text beside its characters, for each call, and for each case: its number, the
+/// decisions about it, the workflow that it may become. Measured by `domain/tests/dry_run_memory.rs`.
+const ROOM_OF_TEXT: usize = 80;
+const ROOM_OF_CALL: usize = 48;
+const ROOM_OF_CASE: usize = 250;
 /// The longest id that is kept, in bytes.
 const MOST_ID: usize = 255;
 
@@ -62,6 +68,8 @@ pub struct Calls {
     by_case: HashMap<Case, u32>,
     rows: Vec<Row>,
     ids: String,
+    /// Whether calls were left out, since too many tokens made them.
+    is_cut: bool,
 }
 
 impl Calls {
@@ -74,6 +82,7 @@ impl Calls {
             by_case: HashMap::new(),
             rows: Vec::new(),
             ids: String::new(),
+            is_cut: false,
         }
     }
 
@@ -109,19 +118,32 @@ impl Calls {
         });
     }
 
+    fn room(&self) -> usize {
+        self.texts.bytes()
+            + self.texts.count() * ROOM_OF_TEXT
+            + self.ids.len()
+            + self.rows.len() * ROOM_OF_CALL
+            + self.cases.len() * ROOM_OF_CASE
+    }
+
     /// Whether no call up to the time `until` is needed, or none has room.
     pub fn is_full_at(&self, until: UnixMs) -> bool {
         let newer = || self.rows.iter().filter(|row| row.at > until).count();
-        self.texts.bytes() + self.ids.len() > MOST_TEXT
-            || (self.rows.len() >= self.most && newer() >= self.most)
+        self.room() > MOST_ROOM || (self.rows.len() >= self.most && newer() >= self.most)
     }
 
-    /// Returns the tokens that called.
-    pub fn tokens(&self) -> Vec<TokenId> {
-        let mut numbers: Vec<u32> = self.cases.iter().map(|case| case.token).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        numbers.into_iter().map(|number| TokenId::from(self.texts.get(number))).collect()
+    /// Keeps the newest calls, as far back as at most `most` tokens made them, and returns these tokens.
+    pub fn tokens(&mut self, most: usize) -> Vec<TokenId> {
+        self.rows.sort_unstable_by_key(|row| Reverse(row.at));
+        let mut known = HashSet::new();
+        let mut has_room = |row: &Row| {
+            let token = self.cases.get(row.case as usize).map(|case| case.token);
+            known.contains(&token) || (known.len() < most && known.insert(token))
+        };
+        let kept = self.rows.iter().take_while(|row| has_room(row)).count();
+        self.is_cut |= kept < self.rows.len();
+        self.rows.truncate(kept);
+        known.into_iter().flatten().map(|number| TokenId::from(self.texts.get(number))).collect()
     }
 
     /// Sorts the calls, oldest first, and keeps the newest. Returns whether none had to be left out.
@@ -135,7 +157,7 @@ impl Calls {
         rows.dedup_by(|a, b| (a.at, self.ids_of(a).0) == (b.at, self.ids_of(b).0));
         let surplus = rows.len().saturating_sub(self.most);
         self.rows = rows.split_off(surplus);
-        unread.is_none() && surplus == 0
+        unread.is_none() && surplus == 0 && !self.is_cut
     }
 
     /// Returns the id of a call and its request id.

@@ -201,3 +201,22 @@ fn a_million_calls_are_decided_as_one_by_one() {
     assert_eq!((report.looked_at, report.refused), (CALLS as u64, refused));
     assert!(refused > 20_000 && report.workflows.len() == 10);
 }
+
+#[test]
+fn the_newest_calls_of_as_many_tokens_as_there_is_room_for_are_kept() {
+    let events: Vec<UsageEvent> = calls(&["/api/x/1"; 6])
+        .into_iter()
+        .zip(["a", "b", "a", "c", "b", "c"])
+        .map(|(event, token)| UsageEvent { token_id: token.into(), ..event })
+        .collect();
+    let kept = |most: usize| {
+        let mut calls = taken(&events, 9);
+        let mut tokens: Vec<String> = calls.tokens(most).iter().map(ToString::to_string).collect();
+        tokens.sort();
+        let is_whole = calls.keep_newest(None);
+        (tokens.concat(), calls.rows().len(), is_whole)
+    };
+    assert_eq!(kept(3), ("abc".into(), 6, true));
+    assert_eq!(kept(2), ("bc".into(), 3, false));
+    assert_eq!(kept(1), ("c".into(), 1, false));
+}

@@ -29,6 +29,11 @@ impl Texts {
         self.by_number.get(number as usize).map_or("", |text| text)
     }
 
+    /// Returns the number of texts.
+    pub(super) fn count(&self) -> usize {
+        self.by_number.len()
+    }
+
     /// Returns the length of all texts.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
