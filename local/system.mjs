@@ -69,6 +69,8 @@ async function worker(env, port, vars, { entry = [], folder = root, rates = {} }
   for (const object of Object.values(rest.durableObjects)) {
     if (object.scriptName) object.scriptName = object.scriptName.replace(/^token-manager-/, "");
   }
+  for (const service of Object.values(rest.serviceBindings ?? {}))
+    service.name = service.name.replace(/^token-manager-/, "");
   for (const [name, limit] of Object.entries(rates))
     if (rest.ratelimits?.[name]) rest.ratelimits[name].simple.limit = limit;
   const file = (type, name) => ({ type, path: path.join(folder, env, "build", name) });

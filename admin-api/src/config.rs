@@ -11,10 +11,14 @@ use domain::vars::{VarError, Vars, flag, integer_or, list, required};
 use edge::address;
 use edge::env::EnvVars;
 use edge::isolate_config;
+use edge::log::{Source, log};
 
 /// The shortest time for which raw calls may be kept, in days: a queue holds a message up to 14 days, and a call that
 /// arrives that late is still to be listed.
 const MIN_RETENTION_DAYS: u32 = 15;
+
+/// The longest interval between two runs of the canary, in minutes: a day.
+const MAX_CANARY_MIN: u32 = 1_440;
 
 const CLERK_API_URL: &str = "https://api.clerk.com";
 
@@ -22,7 +26,8 @@ const CLERK_API_URL: &str = "https://api.clerk.com";
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,
-    /// The gateway's keys of derived tokens. The API only tells which of them are in use, for their rotation.
+    /// The gateway's keys of derived tokens. The API only tells which of them are in use, for their rotation. Keys that
+    /// cannot be read stop nothing: health says so.
     pub derive_keys: Option<KeyRing>,
     /// If absent, there is no `/api/usage-log`.
     pub usage_log_keys: Option<KeyRing>,
@@ -40,6 +45,8 @@ pub struct Config {
     /// Bytes that the database of usage may hold, if it is not D1's own limit.
     pub usage_db_bytes: Option<u64>,
     pub audit_retention_ms: i64,
+    /// Minutes between two runs of the canary; 0 is none.
+    pub canary_every_min: u32,
     /// The rules for addresses that people enter.
     pub addresses: AddressRules,
     /// The full name of the queue of dead letters.
@@ -81,10 +88,7 @@ impl Config {
         Ok(Self {
             check_keys: KeyRing::from_vars(vars, "TOKEN_CHECK_KEY")?,
             credential_keys: KeyRing::from_vars(vars, "CREDENTIAL_KEY")?,
-            derive_keys: match vars.get("DERIVE_KEY") {
-                Some(_) => Some(KeyRing::from_vars(vars, "DERIVE_KEY")?),
-                None => None,
-            },
+            derive_keys: derive_keys(vars).unwrap_or_default(),
             usage_log_keys: match vars.get("USAGE_LOG_KEY") {
                 Some(_) => Some(KeyRing::from_vars(vars, "USAGE_LOG_KEY")?),
                 None => None,
@@ -113,18 +117,33 @@ impl Config {
                 None => None,
             },
             audit_retention_ms: i64::from(integer_or(vars, "AUDIT_RETENTION_DAYS", 400)?) * DAY_MS,
+            canary_every_min: integer_or(vars, "CANARY_EVERY_MIN", 1)?.min(MAX_CANARY_MIN),
             addresses: address::rules(flag(vars, "ALLOW_INSECURE_UPSTREAMS")?),
             dead_letters_queue: vars.get("DEAD_LETTERS_QUEUE").unwrap_or_default(),
             log_calls: flag(vars, "LOG_CALLS")?,
         })
     }
 
-    isolate_config!(Config, |env| Config::from_vars(&EnvVars(env)));
+    isolate_config!(Config, |env| {
+        let vars = EnvVars(env);
+        if let Err(cause) = derive_keys(&vars) {
+            log(Source::Isolate, "there are no derived tokens", &cause);
+        }
+        Config::from_vars(&vars)
+    });
 
     /// Returns whether `origin` is one of `ALLOWED_ORIGINS`, compared exactly; there is no wildcard.
     pub fn allows_origin(&self, origin: &str) -> bool {
         self.session.allowed_origins.iter().any(|allowed| allowed == origin)
     }
+}
+
+/// Reads the keys of derived tokens; `None` if there are none.
+///
+/// # Errors
+/// Keys that cannot be read.
+pub fn derive_keys(vars: &impl Vars) -> Result<Option<KeyRing>, VarError> {
+    vars.get("DERIVE_KEY").map(|_| KeyRing::from_vars(vars, "DERIVE_KEY")).transpose()
 }
 
 /// Extracts the DER from a PEM block. Line breaks may be written `\n`, as in one-line variables.
@@ -161,6 +180,7 @@ mod tests {
         );
         assert_eq!((config.events_retention_ms, config.errors_retention_ms), (30 * DAY_MS, 7 * DAY_MS));
         assert!(!config.addresses.allow_insecure && config.bootstrap_admins.is_empty());
+        assert_eq!(config.canary_every_min, 1);
     }
 
     #[test]
@@ -180,6 +200,13 @@ mod tests {
         let config = Config::from_vars(&vars(&[("CLERK_JWT_KEY", pem)])).unwrap();
         assert_eq!(config.session_keys, SessionKeys::Pinned(vec![1, 2, 3]));
         assert!(Config::from_vars(&vars(&[("CLERK_JWT_KEY", "AQID")])).is_err());
+    }
+
+    #[test]
+    fn a_mistyped_key_of_derived_tokens_stops_nothing() {
+        let config = Config::from_vars(&vars(&[("DERIVE_KEY", "mistyped")])).unwrap();
+        assert!(config.derive_keys.is_none() && derive_keys(&vars(&[("DERIVE_KEY", "mistyped")])).is_err());
+        assert!(Config::from_vars(&vars(&[("DERIVE_KEY", KEY)])).unwrap().derive_keys.is_some());
     }
 
     #[test]

@@ -15,7 +15,9 @@
 //!    it.
 //! 6. Messages are acknowledged last.
 
+use crate::canary::usage::{Called, take_out};
 use crate::config::Config;
+use crate::db::canary as canary_store;
 use crate::db::usage::{self, folding, intake};
 use crate::db::{Db, StoreError, UsageDb, to_json};
 use crate::intake::{Keyed, Loss, decode, last_uses, unpriced};
@@ -46,6 +48,8 @@ struct Sorted {
     /// Those of `good`, decoded.
     messages: Vec<Keyed>,
     bad: Vec<RawMessage>,
+    /// The canary's calls, which are left out of `messages`.
+    canary: Option<Called>,
 }
 
 pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
@@ -64,7 +68,8 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     if let Err(error) = &stored {
         log(Source::Queue, "usage events not stored, to be tried again", &error.to_string());
     }
-    let Sorted { good, messages, bad } = sorted;
+    let stored_at = now();
+    let Sorted { good, messages, bad, canary } = sorted;
     let (stored_now, mut old): (Vec<_>, Vec<_>) =
         good.into_iter().partition(|message| stored.is_ok() || age_ms(message) < GIVE_UP_MS);
     for message in &stored_now {
@@ -86,6 +91,13 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     }
     if let Ok(stored) = stored {
         after(env, &stored, &messages).await;
+        if let Some(Called { run, at }) = canary {
+            let note = canary_store::Noted { run, called_at: at, stored_at };
+            let noted = async { canary_store::note_stored(&Db::open(env)?, &note).await };
+            if let Err(error) = noted.await {
+                log(Source::Queue, "call of the canary not noted", &error.to_string());
+            }
+        }
     }
 }
 
@@ -105,7 +117,9 @@ fn sort(batch: &MessageBatch<serde_json::Value>) -> Sorted {
     let mut sorted = Sorted::default();
     for message in batch.raw_iter() {
         match decode(&text_of(&message.body())) {
-            Ok(decoded) => {
+            Ok(mut decoded) => {
+                let called = take_out(&mut decoded.message);
+                sorted.canary = Called::first(sorted.canary.into_iter().chain(called));
                 sorted.good.push(message);
                 sorted.messages.push(decoded);
             }

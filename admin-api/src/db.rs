@@ -11,6 +11,7 @@ use wasm_bindgen::JsValue;
 use worker::{Bucket, D1Database, D1PreparedStatement, D1Result, Env};
 
 pub mod audit;
+pub mod canary;
 pub mod dashboard;
 pub mod import;
 pub mod invitations;

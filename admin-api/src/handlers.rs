@@ -1,6 +1,7 @@
 //! The endpoints: parse, check, act, respond.
 
 pub mod audit;
+pub mod canary;
 mod csv;
 pub mod dashboard;
 pub mod docs;

@@ -17,10 +17,12 @@
 //! | [`reseal`] | sealing credentials again under the current key |
 //! | [`intake`], [`consumer`] | the queue's messages: their content, and their way into D1 |
 //! | [`cron`] | each minute: publication, comparison, deletion of expired records |
+//! | [`canary`] | beside it: how soon changes are seen |
 //! | [`error`] | outcomes, turned into responses in one place |
 
 mod auth;
 mod budget;
+mod canary;
 mod change;
 mod clerk;
 mod config;
@@ -44,6 +46,7 @@ mod respond;
 mod router;
 mod zone;
 
+use futures_util::future::join;
 use worker::{Context, Env, MessageBatch, Request, Response, Result, ScheduleContext, ScheduledEvent, event};
 
 #[event(fetch)]
@@ -63,5 +66,6 @@ async fn queue(batch: MessageBatch<serde_json::Value>, env: Env, _context: Conte
 
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    cron::run(&env).await;
+    // Side by side: neither waits for the other.
+    join(cron::run(&env), canary::run(&env)).await;
 }

@@ -4,8 +4,8 @@ use crate::auth;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, dashboard, docs, health, import, invitations, keys, metrics, people, prices, routes, teams,
-    tokens, upkeep, usage, webhooks,
+    audit, canary, dashboard, docs, health, import, invitations, keys, metrics, people, prices, routes,
+    teams, tokens, upkeep, usage, webhooks,
 };
 use crate::hold;
 use crate::request::{Asked, Call};
@@ -147,6 +147,7 @@ fn routes_of_people_and_usage() -> Vec<Route> {
         route::<upkeep_api::SnoozeNotification>(upkeep::snooze),
         route::<upkeep_api::GetPublication>(upkeep::publication),
         route::<upkeep_api::Reconcile>(upkeep::reconcile),
+        route::<contract::canary::GetCanary>(canary::get),
         route::<price_api::ListPrices>(prices::list),
         route::<price_api::SetPrice>(prices::set),
         route::<price_api::DeletePrice>(prices::delete),

@@ -10,6 +10,7 @@ pub use endpoint::{Auth, Body, Endpoint, Row, Terms};
 use serde::{Deserialize, Serialize};
 
 pub mod audit;
+pub mod canary;
 pub mod dashboard;
 pub mod dry_run;
 pub mod endpoint;
@@ -137,6 +138,7 @@ endpoints!(
     upkeep::SnoozeNotification,
     upkeep::GetPublication,
     upkeep::Reconcile,
+    canary::GetCanary,
     prices::ListPrices,
     prices::SetPrice,
     prices::DeletePrice,

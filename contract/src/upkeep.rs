@@ -5,7 +5,7 @@ use crate::{Page, endpoint};
 use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::people::role::Action;
-use domain::problem::{Invalid, Problem};
+use domain::problem::{HealthNote, Invalid, Problem};
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -69,8 +69,8 @@ pub struct HealthDetailed {
     pub checks: Vec<HealthCheck>,
 }
 
-/// One part of the system: `audit`, `credentials`, `database`, `drift`, `feed`, `kv`, `publication`, `queue`, `sessions` or
-/// `usage`.
+/// One part of the system: `audit`, `canary`, `credentials`, `database`, `derived-tokens` (if their key cannot be read),
+/// `drift`, `feed`, `kv`, `publication`, `queue`, `sessions` or `usage`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthCheck {
@@ -89,6 +89,18 @@ pub struct HealthCheck {
 }
 
 impl HealthCheck {
+    /// Makes the check of a part.
+    pub fn new(name: &str, status: HealthStatus, note: Option<HealthNote>) -> Self {
+        let note = note.map(Problem::from);
+        Self {
+            name: name.to_owned(),
+            status,
+            note: note.as_ref().map(|note| note.message.clone()),
+            note_code: note.as_ref().map(|note| note.code.clone()),
+            note_values: note.map(|note| note.values).unwrap_or_default(),
+        }
+    }
+
     /// Returns the note with its code and values.
     pub fn problem(&self) -> Option<Problem> {
         let code = self.note_code.clone().unwrap_or_default();
@@ -181,11 +193,15 @@ pub enum NotificationKind {
     TokenUnattended,
     /// The database of usage is nearly full, so raw calls were deleted before their time. `details`: `calls`.
     UsageShed,
+    /// A change was seen too late, or the canary that measures it found the path broken. `subject` is `new-token`,
+    /// `revoked` or `usage` (`details`: `ms`, `limit_ms`), `gateway` if that does not respond, or `publication` if a change
+    /// is not taken.
+    Canary,
 }
 
 impl NotificationKind {
     /// All kinds. The list of notifications leaves out those of a newer version.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::TokenExpiring,
         Self::RouteFailing,
         Self::KvDrift,
@@ -195,6 +211,7 @@ impl NotificationKind {
         Self::ModelUnpriced,
         Self::TokenUnattended,
         Self::UsageShed,
+        Self::Canary,
     ];
 
     /// Returns the name on the wire and in D1.
@@ -209,6 +226,7 @@ impl NotificationKind {
             Self::ModelUnpriced => "model-unpriced",
             Self::TokenUnattended => "token-unattended",
             Self::UsageShed => "usage-shed",
+            Self::Canary => "canary",
         }
     }
 }

@@ -147,7 +147,7 @@ pub struct StepResult {
     pub denial: Option<Denial>,
 }
 
-fn check_state(token: &TokenRecord) -> Result<(), Denial> {
+pub(crate) fn check_state(token: &TokenRecord) -> Result<(), Denial> {
     match token.state {
         TokenState::Active => Ok(()),
         TokenState::Disabled => Err(Denial::Disabled),
@@ -155,7 +155,7 @@ fn check_state(token: &TokenRecord) -> Result<(), Denial> {
     }
 }
 
-fn check_expiry(token: &TokenRecord, now: UnixMs) -> Result<(), Denial> {
+pub(crate) fn check_expiry(token: &TokenRecord, now: UnixMs) -> Result<(), Denial> {
     if token.expires_at.is_some_and(|end| end <= now) {
         return Err(Denial::Expired);
     }

@@ -19,6 +19,7 @@
 //! | [`people`] | roles, session claims, what Clerk says |
 //! | [`kv`], [`stored`] | values that the two Workers share, and reading those of a newer version |
 //! | [`feed`] | changes on their way to the gateway beside KV |
+//! | [`canary`] | how soon changes are seen, as the canary measures it |
 //! | [`v1`] | the earlier system's values and their import; one folder to delete one day |
 //! | [`error`], [`health`] | every error code of the gateway, the envelope of all errors; `/health` |
 //! | [`collect`], [`csv`], [`encoding`], [`mac`], [`signature`], [`keys`], [`vars`], [`secret`], [`id`], [`method`], [`object`], [`time`] | small things that the rooms share |
@@ -29,6 +30,7 @@ pub mod access;
 pub mod ai;
 pub mod audit;
 pub mod call;
+pub mod canary;
 pub mod collect;
 pub mod credential;
 pub mod csv;

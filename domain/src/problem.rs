@@ -313,6 +313,16 @@ problems! {
         KeyOlder { credentials: u32 } => "health-key-older", "{credentials} under an older key";
         Chained { head: String } => "health-chained", "chained up to {head}";
         NotChained { minutes: i64 } => "health-not-chained", "not chained for {minutes} min";
+        CanaryOff => "health-canary-off", "switched off";
+        CanaryNone => "health-canary-none", "not measured yet";
+        CanaryOld { minutes: i64 } => "health-canary-old", "not measured for {minutes} min";
+        CanarySaw { new_token: String, revoked: String, usage: String } => "health-canary-saw", "a new token worked after {new_token} ms, a revoked one was refused after {revoked} ms, a call was in usage after {usage} ms";
+        CanaryNoFeed => "health-canary-no-feed", "the change feed is switched off";
+        CanaryNotPublished => "health-canary-not-published", "a change was not published";
+        CanaryAway => "health-canary-away", "the gateway does not respond";
+        CanaryOlder => "health-canary-older", "the gateway is of an older version";
+        CanaryHeld => "health-canary-held", "not measured during a restore";
+        DeriveKey => "health-derive-key", "DERIVE_KEY cannot be read: no derived token can be made or used";
         HeadGone { seq: u64 } => "health-head-gone", "entry {seq}, chained last, is gone or changed";
     }
     /// The first sign, in the order of the chain, that an exported audit log is not as it was written.

@@ -2,6 +2,8 @@
 //! the allocator counts for the whole program.
 
 #![expect(unsafe_code, reason = "an allocator is unsafe to write; this one passes every call on unchanged")]
+#![expect(clippy::unwrap_used, reason = "clippy does not see a whole file as a test")]
+#![expect(clippy::print_stdout, reason = "the figures are of interest")]
 
 use domain::access::record::TokenRecord;
 use domain::dry_run::{Calls, Change, MOST_CALLS, Policy, Subject, run};
@@ -57,19 +59,19 @@ fn peak(path: impl Fn(usize) -> String) -> (u64, usize) {
     let base = NOW.load(Relaxed);
     PEAK.store(base, Relaxed);
     let mut calls = Calls::new(MOST_CALLS);
-    let mut taken = 0;
-    while taken < MOST_CALLS && !calls.is_full_at(0) {
+    let mut count = 0;
+    while count < MOST_CALLS && !calls.is_full_at(0) {
         for _ in 0..300 {
-            taken += 1;
+            count += 1;
             calls.add(&Recorded {
-                id: &format!("{taken:022}"),
-                request_id: &format!("req_{taken:026}"),
-                at: i64::try_from(taken).unwrap(),
+                id: &format!("{count:022}"),
+                request_id: &format!("req_{count:026}"),
+                at: i64::try_from(count).unwrap(),
                 token: "tok_aaaaaaaaaaaaaaaaaaaaaaaa",
                 team: "ops",
                 route: "rte_1",
                 method: "GET",
-                path: &path(taken),
+                path: &path(count),
                 status: 200,
                 outcome: "ok",
                 client_ip: "203.0.113.7",
@@ -80,7 +82,7 @@ fn peak(path: impl Fn(usize) -> String) -> (u64, usize) {
             });
         }
     }
-    let unread = (taken < MOST_CALLS).then_some(0);
+    let unread = (count < MOST_CALLS).then_some(0);
     assert_eq!(calls.tokens(10).len(), 1);
     let report = run(calls, &change, unread);
     assert_eq!(report.refused, report.looked_at, "each call is another workflow that would break");

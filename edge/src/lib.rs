@@ -10,6 +10,7 @@
 //! | [`log`] | structured logs |
 //! | [`crypto`], [`deflate`] | WebCrypto, compression |
 //! | [`oauth`] | bearer tokens that are fetched for a credential |
+//! | [`service`] | calls of another Worker of ours |
 //! | [`object`], [`limiter`], [`feed`] | questions to Durable Objects: a token's counter, the change feed |
 
 #![warn(missing_docs)]
@@ -27,6 +28,7 @@ pub mod log;
 pub mod oauth;
 pub mod object;
 pub mod queue;
+pub mod service;
 pub mod timeout;
 
 /// The allocator of both Workers.

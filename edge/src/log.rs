@@ -19,6 +19,8 @@ pub enum Source<'a> {
     Publish,
     /// The comparison of KV with D1.
     Reconcile,
+    /// The canary's run, each minute.
+    Canary,
     /// Work that belongs to no single request, or code that does not know its request.
     Isolate,
 }
@@ -32,6 +34,7 @@ impl<'a> Source<'a> {
             Self::Cron => "cron",
             Self::Publish => "publish",
             Self::Reconcile => "reconcile",
+            Self::Canary => "canary",
             Self::Isolate => "-",
         }
     }

@@ -10,7 +10,7 @@
 //! | [`open`] | the part of a call that ends exactly once: its usage event, its reservation |
 //! | [`serve`] | the order of work, one step after the other |
 //! | [`permit`], [`preflight`] | the decision on a call; calls that carry no token |
-//! | [`exchange`] | tokens that are derived from tokens |
+//! | [`exchange`], [`canary`] | tokens that are derived from tokens; the token by which the admin API measures changes |
 //! | [`store`] | tokens, [`routes`] and prices as a call looks them up, from what the isolate has [`known`] in its [`cache`] |
 //! | [`changes`] | the change feed: polls of it, and its Durable Object |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
@@ -24,6 +24,7 @@ mod ai;
 mod body;
 mod cache;
 mod call;
+mod canary;
 mod changes;
 mod config;
 mod context;

@@ -6,6 +6,7 @@
 
 use crate::metrics;
 use crate::store::Store;
+use domain::canary::CANARY_ID;
 use domain::time::UnixMs;
 use domain::usage::key::MessageKey;
 use domain::usage::pace::Pace;
@@ -37,7 +38,7 @@ thread_local!(static BUFFER: RefCell<Buffer> = RefCell::default());
 /// live on, since the end of the request is what ends its work at the upstream.
 pub fn record(event: UsageEvent, store: &Store<'_>, at_once: bool) {
     let Store { env, context, config, now, .. } = *store;
-    if config.has_metrics {
+    if config.has_metrics && event.token_id.as_str() != CANARY_ID {
         metrics::write(&event, env);
     }
     let least_ms = config.usage_flush_ms;

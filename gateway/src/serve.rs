@@ -3,6 +3,7 @@
 use crate::ai::{self, AiCall};
 use crate::body::Body;
 use crate::call::Call;
+use crate::canary;
 use crate::changes;
 use crate::error::{Failure, header};
 use crate::exchange;
@@ -95,6 +96,9 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     }
     if exchange::is_asked_for(head) {
         return Ok(Handling::Own(Box::pin(exchange::respond(call)).await?));
+    }
+    if canary::is_asked_for(head) {
+        return Ok(Handling::Own(Box::pin(canary::respond(call)).await?));
     }
     let (carrier, secret) = present(call)?;
     let (permit, routes) = permit(&secret, call).await?;
@@ -299,7 +303,7 @@ fn upstream_request_id(edits: &[Edit]) -> Option<String> {
 
 /// Logs the call, when its response starts.
 fn note(call: &Call, status: u16, outcome: Outcome) {
-    if !call.config.log_calls {
+    if !call.config.log_calls || canary::is_asked_for(&call.head) {
         return;
     }
     let facts = call.facts.borrow();

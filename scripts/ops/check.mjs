@@ -63,12 +63,25 @@ for (const name of ["gateway", "api"]) {
     return `version ${version}`;
   });
 }
-await look("the API in detail", async () => {
+async function health() {
   const response = await ask(`${at("api")}/health/detailed`);
   const { status, checks } = await response.json();
   must(response.status === 200, `${status}: ${JSON.stringify(checks)}`);
+  return { status, canary: checks.find(({ name }) => name === "canary") };
+}
+let measures = false;
+await look("the API in detail", async () => {
+  const { status, canary } = await health();
+  measures = canary !== undefined;
   return status;
 });
+// An API of before the canary has no such check.
+if (measures)
+  await look("how soon changes are seen, by the canary's last run", async () => {
+    const { canary } = await health();
+    must(canary.status === "ok", canary.note);
+    return canary.note;
+  });
 await look("the gateway refuses a call without a token", async () => {
   const response = await ask(at("gateway") + options.path);
   must(

@@ -8,7 +8,8 @@ import { eventually, putRoutes, putToken, startOnSockets } from "../support/harn
 
 let system;
 before(async () => {
-  system = await startOnSockets({ ui: true });
+  system = await startOnSockets({ ui: true, apiVars: { CANARY_EVERY_MIN: "1" } });
+  await system.cron();
   await putRoutes(system, [["/api/demo", "/echo"]]);
 });
 after(() => system?.stop());
@@ -36,6 +37,10 @@ test("the local system passes, and a wrong token or a missing part is named", as
   const well = await check({ ...all, token });
   assert.equal(well.code, 0, well.text);
   assert.match(well.text, /all well/);
+  assert.match(
+    well.text,
+    /by the canary's last run: a new token worked after \d+ ms, a revoked one was refused/,
+  );
   const wrong = await check({ ...all, token: await putToken(system, { scopes: ["other"] }) });
   assert.equal(wrong.code, 1);
   assert.match(wrong.text, /FAILED {2}a call through the gateway: answers 403/);

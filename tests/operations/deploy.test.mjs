@@ -161,6 +161,7 @@ test("both Workers have what they need and no more, and the UI knows where they 
   assert.deepEqual(bindings("admin-api"), [
     "DB d1",
     "FEED durable_object_namespace",
+    "GATEWAY service",
     "LIMITER durable_object_namespace",
     "PEOPLE_RATE ratelimit",
     "PUBLISH queue",
@@ -172,6 +173,8 @@ test("both Workers have what they need and no more, and the UI knows where they 
   ]);
   for (const name of ["gateway", "admin-api"])
     assert.equal(worker(name).bindings.find(({ name }) => name === "TOKENS").namespace_id, kv);
+  const { service } = worker("admin-api").bindings.find(({ name }) => name === "GATEWAY");
+  assert.equal(service, `token-manager-gateway-${STAGE}`);
   assert.deepEqual(worker("admin-api").domains, ["tapi.example.com"]);
   assert.deepEqual(worker("admin-api").schedules, ["* * * * *"]);
   assert.equal(vars("admin-api").ALLOWED_ORIGINS, `https://token-manager-${STAGE}.pages.dev`);

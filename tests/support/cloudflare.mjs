@@ -449,6 +449,12 @@ export async function startCloudflare({ onSecret = () => {}, refuseSecret = () =
     if (!kept && !url.pathname.endsWith("/versions")) worker.secrets = new Map();
     for (const { name: secret, text } of sent) if (text !== undefined) worker.secrets.set(secret, text);
     for (const binding of metadata.bindings) {
+      if (binding.type === "service" && !account.workers.has(binding.service))
+        return failure(
+          400,
+          10143,
+          `Could not resolve service binding '${binding.name}'. Target script '${binding.service}' not found.`,
+        );
       if (binding.script_name && !account.workers.has(binding.script_name))
         return failure(
           400,

@@ -37,6 +37,7 @@ const counts = {
   limiter: 0,
   limiter_rows_written: 0,
   feed: 0,
+  gateway: 0,
 };
 const location = new Location();
 const writes = new Writes();
@@ -192,6 +193,16 @@ class DurableObjectNamespace {
   }
 }
 
+/** Another Worker of ours, bound as a service. An invocation may call it 32 times at most. */
+class Fetcher {
+  constructor(real, invocation, { binding }) {
+    this.fetch = (...args) => {
+      invocation.take("worker_invocations", binding);
+      return pass(binding.toLowerCase(), () => invocation.connected(() => real.fetch(...args)));
+    };
+  }
+}
+
 /** Prints its data points, since the local runtime keeps none of them. */
 class AnalyticsEngineDataset {
   constructor(real) {
@@ -212,6 +223,7 @@ const wrappers = {
   CALLS: R2Bucket,
   LIMITER: DurableObjectNamespace,
   FEED: DurableObjectNamespace,
+  GATEWAY: Fetcher,
   METRICS: AnalyticsEngineDataset,
 };
 

@@ -7,6 +7,8 @@ export const LIMITS = {
   d1_queries: 1_000,
   /** Calls of a bucket, per invocation. */
   r2_operations: 1_000,
+  /** Invocations of Workers by service bindings, the first one's own included. */
+  worker_invocations: 32,
   /** The longest string or blob; locally, a longer one can be bound. */
   d1_value_bytes: 2_000_000,
   kv_write_interval_ms: 1_000,
@@ -67,7 +69,7 @@ export async function noting(kind, subject, forward) {
 
 /** The counters of one invocation: one `fetch`, one batch or one cron run, including its `waitUntil`. */
 export class Invocation {
-  #used = { kv_operations: 0, d1_queries: 0, r2_operations: 0 };
+  #used = { kv_operations: 0, d1_queries: 0, r2_operations: 0, worker_invocations: 1 };
   #open = 0;
 
   take(kind, subject, count = 1) {

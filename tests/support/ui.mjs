@@ -32,12 +32,13 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
       clerkKey,
       vars: {
         gateway: { ...secrets, ...limits, USAGE_FLUSH_MS: "100" },
-        "admin-api": { ...secrets, ...limits, ...apiVars },
+        "admin-api": { ...secrets, ...limits, CANARY_EVERY_MIN: "0", ...apiVars },
       },
       ...strictOptions(),
     },
   );
-  await applySchema(await databasesOf(workers));
+  const databases = await databasesOf(workers);
+  await applySchema(databases);
   const urls = { gateway: `http://localhost:${gateway}`, api: `http://localhost:${api}`, ui: origin };
   const call = async (user, method, where, body) => {
     const response = await fetch(urls.api + where, {
@@ -59,6 +60,7 @@ export async function startWithUi({ apiVars = {}, clerkKey, strict, expected } =
     upstream,
     issuer,
     call,
+    db: databases.DB,
     /** Runs the admin API's cron once. */
     cron: async () => runCron(await workers.getWorker("admin-api")),
     /** Adds a route to the demo upstream. */

@@ -4,6 +4,7 @@ use super::audit::new_id;
 use super::{Db, Statement, StoreError, params, sql, to_json};
 use crate::publish::subject::{PriceTable, RouteTable, RowId, Subject, WRITER_LEASE_MS};
 use contract::upkeep::PendingChange;
+use domain::canary::CANARY_ID;
 use domain::id::{TeamId, TokenId};
 use domain::people::grant::{
     ChangeToken, CreateToken, DeleteRoute, Grant, SetCredential, SetPrices, SetScopeCap, WriteRoute,
@@ -70,6 +71,13 @@ pub fn insert<A: Publishes>(
     at: UnixMs,
 ) -> Result<(Subject, RowId, Statement), StoreError> {
     let subject = subject.into();
+    let (row, statement) = insert_row(db, &subject, at)?;
+    Ok((subject, row, statement))
+}
+
+/// Inserts a row for the canary's token, which the statement before it in the batch changes.
+pub fn insert_canary(db: &Db, at: UnixMs) -> Result<(Subject, RowId, Statement), StoreError> {
+    let subject = Subject::Token(TokenId::from(CANARY_ID));
     let (row, statement) = insert_row(db, &subject, at)?;
     Ok((subject, row, statement))
 }

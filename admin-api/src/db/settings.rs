@@ -24,6 +24,15 @@ pub const KEYS_SINCE: &str = "keys-since";
 /// The lease that the current run of the cron holds.
 pub const CRON_LEASE: &str = "cron-lease";
 
+/// The canary's token.
+pub const CANARY: &str = "canary";
+/// The canary's last run.
+pub const CANARY_RUN: &str = "canary-run";
+/// The canary's first call that is in usage, of the newest run.
+pub const CANARY_USAGE: &str = "canary-usage";
+/// The lease that the current run of the canary holds.
+pub const CANARY_LEASE: &str = "canary-lease";
+
 /// The time after which a lease ends, in case a run of the cron dies without giving it back.
 const LEASE_MS: i64 = 3 * MINUTE_MS;
 

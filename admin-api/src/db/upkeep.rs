@@ -208,7 +208,12 @@ pub async fn note_heartbeat(db: &Db, now: UnixMs) -> Result<(), StoreError> {
 }
 
 /// Resolves open notifications of a kind by their subjects.
-fn resolve(db: &Db, kind: NotificationKind, subjects: &[&str], now: UnixMs) -> Result<Statement, StoreError> {
+pub fn resolve(
+    db: &Db,
+    kind: NotificationKind,
+    subjects: &[&str],
+    now: UnixMs,
+) -> Result<Statement, StoreError> {
     db.statement(sql!("notify_resolve"), params![kind.as_str(), &to_json(subjects)?, now])
 }
 

@@ -1,11 +1,14 @@
 //! `/health`
 
 use crate::auth;
+use crate::config::derive_keys;
 use crate::db::audit::chain::{self, End, Places};
+use crate::db::canary as store;
 use crate::db::seals::{self, Seals};
 use crate::db::usage::folding::OLD_INBOX_MS;
 use crate::db::usage::upkeep::{self as usage_upkeep, FULL_BYTES, UsageState};
 use crate::db::{Db, StoreError, outbox, settings, upkeep};
+use crate::handlers::canary;
 use crate::publish::{Kv, KvError};
 use crate::reconcile::{self, Progress};
 use crate::request::{Asked, Call};
@@ -13,9 +16,10 @@ use crate::respond::{Answer, respond};
 use contract::upkeep::{HealthCheck, HealthDetailed, HealthStatus, stalled_since};
 use domain::feed::{Command, Glance, Held};
 use domain::health::Health;
-use domain::problem::{HealthNote, Problem};
+use domain::problem::HealthNote;
 use domain::time::{DAY_MS, HOUR_MS, MINUTE_MS, SECOND_MS, UnixMs, to_rfc3339};
 use edge::clock::now;
+use edge::env::EnvVars;
 use edge::log::{Source, log};
 use std::cell::RefCell;
 
@@ -81,6 +85,9 @@ async fn measure(call: &Call) -> HealthDetailed {
     checks.push(feed(call).await);
     let sessions = if auth::has_keys(call).await { HealthStatus::Ok } else { HealthStatus::Down };
     checks.push(check("sessions", sessions, None));
+    if derive_keys(&EnvVars(&call.env)).is_err() {
+        checks.push(check("derived-tokens", HealthStatus::Degraded, Some(HealthNote::DeriveKey)));
+    }
     HealthDetailed {
         status: checks.iter().map(|check| check.status).max().unwrap_or(HealthStatus::Ok),
         service: SERVICE.to_owned(),
@@ -91,14 +98,7 @@ async fn measure(call: &Call) -> HealthDetailed {
 }
 
 fn check(name: &str, status: HealthStatus, note: Option<HealthNote>) -> HealthCheck {
-    let note = note.map(Problem::from);
-    HealthCheck {
-        name: name.to_owned(),
-        status,
-        note: note.as_ref().map(|note| note.message.clone()),
-        note_code: note.as_ref().map(|note| note.code.clone()),
-        note_values: note.map(|note| note.values).unwrap_or_default(),
-    }
+    HealthCheck::new(name, status, note)
 }
 
 async fn hold(call: &Call) -> Result<Option<UnixMs>, KvError> {
@@ -154,6 +154,7 @@ async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<(u64, Vec<Hea
     let seals = seals::count(&db, &call.config.credential_keys.first().fingerprint()).await?;
     let places = chain::places(&db).await?;
     let end = chain::end(&db, places.head.as_ref().map_or(0, |head| head.seq)).await?;
+    let canary = store::last(&db).await?;
     let checks = vec![
         publication(&outbox, held_until, call.now),
         queue(lag.as_ref(), waiting_since, call.now),
@@ -161,6 +162,7 @@ async fn stored(call: &Call, held_until: Option<UnixMs>) -> Result<(u64, Vec<Hea
         drifted(drift, &compared, call.now),
         credentials(seals),
         audit(&places, end.as_ref(), call.now),
+        canary::checked(canary.as_ref(), call.config.canary_every_min, call.now),
     ];
     Ok((size, checks))
 }

@@ -5,6 +5,7 @@ use crate::db::{Db, StoreError, json_column, limits, routes};
 use domain::access::path::RoutePath;
 use domain::access::record::{TokenRecord, TokenState};
 use domain::access::scope::{Scope, cap_to_check, within_cap};
+use domain::canary::is_canary;
 use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S};
@@ -18,6 +19,9 @@ use url::Url;
 
 /// The shortest lifetime that KV accepts for an entry, in seconds.
 const MIN_TTL_S: u64 = 60;
+
+/// The lifetime of the canary's entries, in seconds: each run makes another one.
+const CANARY_TTL_S: u64 = 600;
 
 /// The entry of one secret.
 #[derive(Clone, Debug)]
@@ -36,7 +40,9 @@ pub fn entries_of(token: &PublishedToken, now: UnixMs) -> Result<Vec<Entry>, Sto
     let record = record_of(token)?;
     let entry = |(hash, ends_at): &(TokenHash, Option<UnixMs>)| {
         // Write a tombstone instead of deleting: other locations may see a deletion late or never.
-        let ttl_s = if record.state == TokenState::Revoked {
+        let ttl_s = if is_canary(&record) {
+            Some(CANARY_TTL_S)
+        } else if record.state == TokenState::Revoked {
             Some(TOMBSTONE_TTL_S)
         } else {
             // Keep it a day longer than it works, so that its holder is told that it has expired.

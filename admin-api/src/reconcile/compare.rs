@@ -7,6 +7,7 @@ use crate::publish::{
 };
 use contract::upkeep::{Drift, DriftKind};
 use domain::access::record::{TokenRecord, TokenState};
+use domain::canary::is_canary;
 use domain::collect;
 use domain::feed::{Glance, Table as FeedTable};
 use domain::id::TokenId;
@@ -258,7 +259,8 @@ impl Slice {
         let Some((text, Ok(record))) = text.map(|text| (text, domain::kv::read_token(text, hash))) else {
             return;
         };
-        if record.state == TokenState::Revoked {
+        // The canary's earlier secrets are known to nobody, and open nothing.
+        if record.state == TokenState::Revoked || is_canary(&record) {
             return;
         }
         // One of the earlier form waits for its import.

@@ -26,6 +26,9 @@ fn filled() -> Connection {
         format!(
             "{series} INSERT INTO audit (id, at, actor, action, result, entity, request_id) SELECT 'a' || i, {NOW}, 'a', 'x', 'done', 'x', 'r' FROM n"
         ),
+        format!(
+            "{series} INSERT INTO canary_hours SELECT ({NOW} - {NOW} % {HOUR_MS}) - i * {HOUR_MS}, '{{}}' FROM n"
+        ),
         format!("{series} INSERT INTO webhook_messages (id, received_at) SELECT 'w' || i, {NOW} FROM n"),
         format!(
             "{series} INSERT INTO notifications (kind, subject, created_at, updated_at, resolved_at) SELECT 'token-expiring', 't' || i, 0, 0, {NOW} FROM n"
@@ -62,6 +65,9 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
         ("notify_losses_resolve", of(&[NOW])),
         ("notify_resolve", kind("queue-stalled")),
         ("unpriced_open", vec![]),
+        ("canary_hours", of(&[NOW - 30 * DAY_MS])),
+        ("canary_hour_put", vec![(NOW - NOW % HOUR_MS).into(), text("{}")]),
+        ("canary_hours_purge", of(&[NOW - 30 * DAY_MS, 24])),
         ("invitations_expire", of(&[NOW])),
         ("invitations_due", of(&[NOW, NOW, 10])),
         ("audit_places", vec![]),
@@ -213,4 +219,20 @@ fn one_batch_opens_at_most_the_remaining_unpriced_notifications() {
         (98, 100),
         "open ones are renewed, resolved ones wait for room"
     );
+}
+
+#[test]
+fn of_the_canarys_calls_the_first_of_the_newest_run_is_noted() {
+    let db = migrated();
+    let note = |value: &str, run: i64| {
+        db.execute(&query("canary_stored"), params!["canary-usage", value, run]).unwrap();
+        db.query_row("SELECT value FROM settings WHERE key = 'canary-usage'", [], |row| {
+            row.get::<_, String>(0)
+        })
+        .unwrap()
+    };
+    assert_eq!(note("1", 7), "1");
+    assert_eq!(note("2", 7), "1");
+    assert_eq!(note("3", 6), "1");
+    assert_eq!(note("4", 8), "4");
 }

@@ -1,11 +1,16 @@
 //! The health of the system and its dependencies.
 
+mod canary;
+
 use crate::api::use_api;
 use crate::components::{AsyncView, Button, Column, DataTable, Page};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
+use crate::state::session::{can, use_me};
+use canary::CanaryCard;
 use contract::upkeep::{GetHealthDetailed, HealthDetailed, HealthStatus};
+use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -17,6 +22,7 @@ const REFRESH_S: u32 = 30;
 pub fn HealthPage() -> Html {
     let i18n = use_i18n();
     let api = use_api();
+    let sees_canary = can(&use_me(), Action::ReadPublication, Subject::default());
     let origin = AttrValue::from(api.origin().to_owned());
     let health = use_remote((), move |()| {
         let api = api.clone();
@@ -44,7 +50,12 @@ pub fn HealthPage() -> Html {
     };
     html! {
         <Page title={i18n.t("health.title")} summary={i18n.t("health.summary")} {actions}>
-            <AsyncView<HealthDetailed> state={health.state} on_retry={health.on_refresh} {render} />
+            <div class="tm-stack">
+                <AsyncView<HealthDetailed> state={health.state} on_retry={health.on_refresh} {render} />
+                if sees_canary {
+                    <CanaryCard />
+                }
+            </div>
         </Page>
     }
 }
@@ -78,6 +89,8 @@ fn name_of(i18n: &I18n, name: &str) -> AttrValue {
         "credentials" => i18n.t("health.credentials"),
         "drift" => i18n.t("health.drift"),
         "audit" => i18n.t("health.audit"),
+        "canary" => i18n.t("canary.title"),
+        "derived-tokens" => i18n.t("health.derived-tokens"),
         other => AttrValue::from(other.to_owned()),
     }
 }

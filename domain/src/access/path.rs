@@ -10,6 +10,8 @@ use url::Url;
 pub const MAX_PATH_LEN: usize = 200;
 /// The path at which the gateway derives tokens. No route can have it.
 pub const EXCHANGE_PATH: &str = "/token";
+/// The path at which the gateway tells the canary whether it knows its token. No route can have it.
+pub const CANARY_PATH: &str = "/health/canary";
 
 /// The path under which a route takes calls, such as `/api/openai`: whole segments, no slash at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -47,7 +49,7 @@ impl FromStr for RoutePath {
                 return Err(InvalidRoutePath::Character);
             }
         }
-        if text == "/health" || text == EXCHANGE_PATH {
+        if ["/health", EXCHANGE_PATH, CANARY_PATH].contains(&text) {
             return Err(InvalidRoutePath::Reserved);
         }
         Ok(Self(text.to_owned()))
@@ -164,7 +166,19 @@ mod tests {
     fn paths_that_cannot_be_routes() {
         let long = format!("/{}", "x".repeat(200));
         for bad in [
-            "", "/", "api", "/a/", "/a//b", "/a/../b", "/a b", "/a?b", "/a%2Fb", "/a*", "/health", "/token",
+            "",
+            "/",
+            "api",
+            "/a/",
+            "/a//b",
+            "/a/../b",
+            "/a b",
+            "/a?b",
+            "/a%2Fb",
+            "/a*",
+            "/health",
+            "/token",
+            "/health/canary",
             &long,
         ] {
             assert!(bad.parse::<RoutePath>().is_err(), "{bad:?}");

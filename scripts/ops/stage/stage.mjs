@@ -28,6 +28,7 @@ function named(stage) {
     for (const bucket of worker.r2_buckets ?? []) bucket.bucket_name += suffix;
     for (const object of worker.durable_objects?.bindings ?? [])
       if (object.script_name) object.script_name += suffix;
+    for (const service of worker.services ?? []) service.service += suffix;
     for (const producer of worker.queues?.producers ?? []) producer.queue += suffix;
     for (const consumer of worker.queues?.consumers ?? []) {
       consumer.queue += suffix;

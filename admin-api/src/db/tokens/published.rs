@@ -1,6 +1,7 @@
 //! Tokens as they are published to KV and compared with it.
 
 use super::state_of;
+use crate::db::canary;
 use crate::db::{Db, ReadRow, StoreError, each_row_of, json_column, params, sql, to_json};
 use domain::access::record::TokenState;
 use domain::access::scope::Scope;
@@ -94,7 +95,8 @@ pub async fn published(
         let secrets = of.remove(&id).unwrap_or_default();
         Some((id, token.and_then(|token| publishable(token, secrets))))
     };
-    Ok(collect::map(tokens.into_iter().filter_map(token)))
+    let canary = canary::published(db, ids).await?.map(|token| (token.id.clone(), Ok(token)));
+    Ok(collect::map(tokens.into_iter().filter_map(token).chain(canary)))
 }
 
 fn publishable(row: Token, secrets: Vec<Result<Secret, StoreError>>) -> Result<PublishedToken, StoreError> {
@@ -129,7 +131,8 @@ struct Version {
 /// Reads the current versions of tokens (`ids` as JSON).
 pub async fn versions(db: &Db, ids: &str) -> Result<Vec<(TokenId, u64)>, StoreError> {
     let rows: Vec<Version> = db.rows(db.statement(sql!("tokens_versions"), params![ids])?).await?;
-    Ok(rows.into_iter().map(|row| (row.id, row.version)).collect())
+    let canary = canary::published(db, ids).await?.map(|token| (token.id, token.version));
+    Ok(rows.into_iter().map(|row| (row.id, row.version)).chain(canary).collect())
 }
 
 #[derive(Debug, Deserialize)]

@@ -68,7 +68,7 @@ pub fn Bell() -> Html {
 /// How grave a notification is; the gravest is 0.
 fn gravity(kind: NotificationKind) -> u8 {
     match kind {
-        NotificationKind::RouteFailing | NotificationKind::QueueStalled => 0,
+        NotificationKind::RouteFailing | NotificationKind::QueueStalled | NotificationKind::Canary => 0,
         NotificationKind::EventsDropped
         | NotificationKind::DeadLetters
         | NotificationKind::UsageShed
@@ -151,6 +151,23 @@ fn item(i18n: &I18n, notice: &Notification, on_snooze: &Callback<SnoozeRequest>)
     }
 }
 
+/// Returns what the canary has found.
+fn canary(i18n: &I18n, note: &Notification) -> AttrValue {
+    let ms = |name: &str| {
+        let ms = note.details.get(name).and_then(Value::as_u64);
+        ms.map(|ms| format::milliseconds(i18n, ms)).unwrap_or_default()
+    };
+    let (ms, limit) = (ms("ms"), ms("limit_ms"));
+    let late: [(&str, &str); 2] = [("ms", &ms), ("limit", &limit)];
+    match note.subject.as_str() {
+        "new-token" => i18n.fill("bell.canary-new-token", &late),
+        "revoked" => i18n.fill("bell.canary-revoked", &late),
+        "usage" => i18n.fill("bell.canary-usage", &late),
+        "gateway" => i18n.t("bell.canary-gateway"),
+        _ => i18n.t("bell.canary-publication"),
+    }
+}
+
 /// Returns the text of a notification, from its details.
 fn text(i18n: &I18n, note: &Notification) -> AttrValue {
     let detail = |name: &str| match note.details.get(name) {
@@ -177,6 +194,7 @@ fn text(i18n: &I18n, note: &Notification) -> AttrValue {
             i18n.fill("bell.queue-stalled", &[("since", &since)])
         }
         NotificationKind::UsageShed => i18n.fill("bell.usage-shed", &[("calls", &detail("calls"))]),
+        NotificationKind::Canary => canary(i18n, note),
         NotificationKind::ModelUnpriced => {
             i18n.fill("bell.model-unpriced", &[("model", &note.subject), ("calls", &detail("calls"))])
         }
