@@ -203,6 +203,15 @@ impl Db {
         Ok(all_rows_of(&statement.all().await?)?.into_iter().next())
     }
 
+    /// Runs a statement that counts rows as `count`.
+    pub async fn count(&self, statement: Statement) -> Result<u64, StoreError> {
+        #[derive(Deserialize)]
+        struct Row {
+            count: u64,
+        }
+        Ok(self.first::<Row>(statement).await?.map_or(0, |row| row.count))
+    }
+
     /// Runs the statements as one transaction.
     pub async fn batch(&self, statements: Vec<Statement>) -> Result<Vec<D1Result>, StoreError> {
         self.budget.note_d1(statements.len());

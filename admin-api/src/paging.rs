@@ -53,7 +53,7 @@ pub fn page<T>(mut items: Vec<T>, limit: u32, cursor_of: impl Fn(&T) -> Cursor) 
     let has_more = items.len() > limit;
     items.truncate(limit);
     let next_cursor = if has_more { items.last().and_then(|last| cursor_of(last).encode()) } else { None };
-    Page { items, next_cursor }
+    Page { items, next_cursor, total: None }
 }
 
 /// Reads a query string. Unknown and repeated parameters are refused by name.
@@ -61,8 +61,8 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
     let mut map = Map::new();
     for (name, text) in form_urlencoded::parse(query.as_bytes()) {
         let value = match text.parse::<u32>() {
-            // `limit` is the only numeric parameter; ids and search texts may look like numbers.
-            Ok(number) if name == "limit" => Value::from(number),
+            // Ids and search texts may look like numbers.
+            Ok(number) if matches!(&*name, "limit" | "drawn") => Value::from(number),
             _ => Value::String(text.into_owned()),
         };
         if map.insert(name.clone().into_owned(), value).is_some() {

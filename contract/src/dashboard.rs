@@ -1,4 +1,6 @@
-//! `/api/dashboard/overview` and `/api/stats`: figures for the first page.
+//! `/api/dashboard` and `/api/stats`: figures for the first page.
+
+mod home;
 
 use crate::audit::AuditEntry;
 use crate::endpoint;
@@ -6,6 +8,7 @@ use crate::usage::{Figures, RouteUsage, TokenUsage};
 use domain::id::{TeamId, TokenId};
 use domain::people::role::Action;
 use domain::time::UnixMs;
+pub use home::{BudgetUse, ExpiringInUse, Home, HomeQuery, Month};
 use serde::{Deserialize, Serialize};
 
 endpoint!(
@@ -16,6 +19,12 @@ endpoint!(
 endpoint!(
     /// Counts tokens, routes, teams, people and calls, as far as the caller may see them.
     GetCounts, "GET", "/api/stats", Some(Action::ReadUsage), 200, () => Counts
+);
+
+endpoint!(
+    /// Returns what the first page shows of the teams that the caller may see: the calls of the last 24 hours, compared
+    /// with the 24 before, and everything that needs attention.
+    GetHome, "GET", "/api/dashboard/home", Some(Action::ReadUsage), 200, HomeQuery => Home
 );
 
 /// The period; every field is optional. The default is the last 24 hours.

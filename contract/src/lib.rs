@@ -37,6 +37,17 @@ pub struct Page<T> {
     /// Position of the next page. Absent on the last page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+    /// The number of items on all pages; absent in lists that are not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+impl<T> Page<T> {
+    /// Returns the number of items if this first page is the only one.
+    pub fn only(&self, is_first: bool) -> Option<u64> {
+        let is_only = is_first && self.next_cursor.is_none();
+        is_only.then(|| u64::try_from(self.items.len()).unwrap_or(u64::MAX))
+    }
 }
 
 /// The number of items on a page if `limit` is absent.
@@ -144,10 +155,12 @@ endpoints!(
     prices::DeletePrice,
     dashboard::GetOverview,
     dashboard::GetCounts,
+    dashboard::GetHome,
     usage::GetUsageStats,
     usage::GetTokenUsage,
     usage::GetRouteUsage,
     usage::GetTeamUsage,
+    usage::ExploreUsage,
     usage::ListTokenUsage,
     usage::ListRouteUsage,
     usage::ListLabelUsage,

@@ -1,12 +1,16 @@
 //! `/api/usage`: which tokens and routes were called, how often and how fast.
 
 mod call;
+mod explore;
 mod figures;
 mod label;
 mod log;
 mod query;
 
 pub use call::{CallPage, CallView, OwnUsage, RecentCall};
+pub use explore::{
+    Compare, Compared, ExploreQuery, Explored, GroupBy, Point, UsageGroup, buckets_of, total_of, value_of,
+};
 pub use figures::{Figures, RouteUsage, TokenUsage, UsageBucket, UsageStats};
 pub use label::{LabelReport, LabelUsage};
 pub use log::{LoggedAt, UsageLogRequest, UsageLogged};
@@ -30,6 +34,11 @@ endpoint!(
 endpoint!(
     /// Returns one team's sums.
     GetTeamUsage, "GET", "/api/usage/team/{id}", Some(Action::ReadUsage), 200, SpanQuery => UsageStats
+);
+endpoint!(
+    /// Returns the calls of a period, split by token, route or team, and compared with the time before; see
+    /// [`ExploreQuery`].
+    ExploreUsage, "GET", "/api/usage/explore", Some(Action::ReadUsage), 200, ExploreQuery => Explored
 );
 endpoint!(
     /// Lists every token that the caller may see, called or not, with its figures.

@@ -9,6 +9,7 @@ use crate::stored::{Unread, stored};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
 use serde::{Deserialize, Serialize};
 
+pub mod calendar;
 pub mod ledger;
 pub mod models;
 pub mod pool;
@@ -31,7 +32,7 @@ pub const DEFAULT_CEILING_MICROS: u64 = 1_000_000;
 pub const DEFAULT_CEILING_TOKENS: u64 = 200_000;
 
 /// A period of the calendar, in the time zone of the token's team. Weeks begin on Monday.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum Period {
     Day,

@@ -5,6 +5,7 @@ pub mod errors;
 pub mod fold;
 pub mod key;
 pub mod label;
+pub mod metric;
 pub mod numbers;
 pub mod outcome;
 pub mod pace;

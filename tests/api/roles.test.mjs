@@ -210,11 +210,13 @@ const SHOWS_WHAT_ONE_SEES = new Set([
   "GET /api/keys",
   "GET /api/notifications",
   "GET /api/usage/stats",
+  "GET /api/usage/explore",
   "GET /api/usage/tokens",
   "GET /api/usage/events",
   "GET /api/usage/labels",
   "GET /api/usage/export",
   "GET /api/dashboard/overview",
+  "GET /api/dashboard/home",
   "GET /api/stats",
 ]);
 const operations = () =>

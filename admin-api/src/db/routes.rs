@@ -131,6 +131,11 @@ pub async fn list(
     Ok(rows.into_iter().map(Stored::from).collect())
 }
 
+/// Counts the routes on all pages of a list.
+pub async fn count(db: &Db, search: Option<&str>, tag: Option<&str>) -> Result<u64, StoreError> {
+    db.count(db.statement(sql!("routes_count"), params![search, tag])?).await
+}
+
 pub fn insert(
     db: &Db,
     grant: &Grant<WriteRoute>,

@@ -128,17 +128,28 @@ pub async fn list(db: &Db, filter: &ListFilter<'_>) -> Result<Vec<TokenView>, St
         (TokenSort::NameDescending, false) => sql!("tokens_list_name_descending"),
         (TokenSort::NameDescending, true) => sql!("tokens_of_teams_name_descending"),
     };
-    let state = filter.state.map(|state| match state {
-        StateFilter::Active => "active",
-        StateFilter::Disabled => "disabled",
-        StateFilter::Revoked => "revoked",
-        StateFilter::Expired => "expired",
-    });
+    let state = filter.state.map(name_of);
     let (value, id) = filter.after.unwrap_or((start, ""));
     let statement =
         db.statement(sql, params![filter.teams, filter.search, state, filter.now, value, id, filter.limit])?;
     let rows: Vec<TokenRow> = db.rows(statement).await?;
     Ok(rows.into_iter().map(TokenView::from).collect())
+}
+
+fn name_of(state: StateFilter) -> &'static str {
+    match state {
+        StateFilter::Active => "active",
+        StateFilter::Disabled => "disabled",
+        StateFilter::Revoked => "revoked",
+        StateFilter::Expired => "expired",
+    }
+}
+
+/// Counts the tokens on all pages of a list.
+pub async fn count(db: &Db, filter: &ListFilter<'_>) -> Result<u64, StoreError> {
+    let state = filter.state.map(name_of);
+    db.count(db.statement(sql!("tokens_count"), params![filter.teams, filter.search, state, filter.now])?)
+        .await
 }
 
 /// A team's bounds for its tokens.

@@ -52,12 +52,13 @@ pub struct Seen<'a> {
     /// The person, who may have hidden some.
     pub by: &'a UserId,
     pub now: UnixMs,
+    pub kinds: &'a [NotificationKind],
 }
 
 /// Lists open notifications, newest first. `after` is the time, kind and subject of the last one seen.
 pub async fn notifications(
     db: &Db,
-    Seen { teams, platform, by, now }: Seen<'_>,
+    Seen { teams, platform, by, now, kinds }: Seen<'_>,
     after: Option<(UnixMs, &str)>,
     limit: u32,
 ) -> Result<Vec<Notification>, StoreError> {
@@ -73,7 +74,7 @@ pub async fn notifications(
     let (at, key) = after.unwrap_or((super::MAX_SAFE, ""));
     let statement = db.statement(
         sql!("notifications_list"),
-        params![teams, platform, at, key, limit, &to_json(&NotificationKind::ALL)?, by.as_str(), now],
+        params![teams, platform, at, key, limit, &to_json(kinds)?, by.as_str(), now],
     )?;
     let rows: Vec<Row> = db.rows(statement).await?;
     let view = |row: Row| Notification {

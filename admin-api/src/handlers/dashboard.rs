@@ -1,4 +1,8 @@
-//! `/api/dashboard/overview` and `/api/stats`
+//! `/api/dashboard` and `/api/stats`
+
+mod home;
+
+pub use home::home;
 
 use crate::db::usage::report::report;
 use crate::db::{audit, dashboard as store, to_json};

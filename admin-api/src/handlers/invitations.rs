@@ -41,7 +41,7 @@ pub async fn list(call: &Call, asked: Asked<InvitationQuery>) -> Answer<Page<Inv
     let items = store::list(&call.db()?, teams.as_deref(), query.state, after, limit + 1).await?;
     let page = page(items, limit, |i| Cursor::Time(i.created_at, i.id.clone()));
     let items = page.items.into_iter().map(|invitation| view(&call.config, invitation)).collect();
-    respond(Page { items, next_cursor: page.next_cursor })
+    respond(Page { items, next_cursor: page.next_cursor, total: page.total })
 }
 
 fn view(config: &Config, invitation: Invitation) -> InvitationView {

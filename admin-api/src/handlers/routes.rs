@@ -39,21 +39,23 @@ pub async fn list(call: &Call, asked: Asked<RouteQuery>) -> Answer<Page<RouteVie
         Some(Cursor::Text(path, _)) => path,
         Some(Cursor::Time(..)) => return Err(Failure::field("cursor", Invalid::Cursor)),
     };
-    let routes = if is_visible {
-        store::list(&call.db()?, query.search.as_deref(), query.tag.as_deref(), &after, limit + 1).await?
-    } else {
-        vec![]
-    };
+    let (db, search, tag) = (call.db()?, query.search.as_deref(), query.tag.as_deref());
+    let routes = if is_visible { store::list(&db, search, tag, &after, limit + 1).await? } else { vec![] };
     let views = routes.into_iter().map(|route| view_for(caller, route)).collect();
     let cursor_of = |route: &RouteView| Cursor::Text(route.path.as_str().to_owned(), route.id.to_string());
-    respond(page(views, limit, cursor_of))
+    let mut page = page(views, limit, cursor_of);
+    page.total = match page.only(query.cursor.is_none()) {
+        None if is_visible => Some(store::count(&db, search, tag).await?),
+        only => only,
+    };
+    respond(page)
 }
 
 /// `GET /api/routes/tags`. There are few tags, so they come in one page.
 pub async fn tags(call: &Call, _: Asked<()>) -> Answer<Page<Tag>> {
     let caller = call.caller()?;
     authorize(caller, Action::ReadRoute, Subject::default())?;
-    respond(Page { items: store::tags(&call.db()?).await?, next_cursor: None })
+    respond(Page { items: store::tags(&call.db()?).await?, next_cursor: None, total: None })
 }
 
 /// `GET /api/routes/{id}`

@@ -69,9 +69,9 @@ pub async fn members(call: &Call, asked: Asked<MemberQuery>) -> Answer<Page<Memb
     let db = call.db()?;
     let team = find(call, &db, caller).await?;
     let rows = store::members(&db, &team.id, after, limit + 1, call.now).await?;
-    let Page { items, next_cursor } =
+    let Page { items, next_cursor, total } =
         page(rows, limit, |(rank, member)| Cursor::Time(*rank, member.id.to_string()));
-    respond(Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor })
+    respond(Page { items: items.into_iter().map(|(_, member)| member).collect(), next_cursor, total })
 }
 
 fn attempt(deed: Deed, id: &str) -> Attempt<'_> {

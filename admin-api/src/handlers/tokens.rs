@@ -58,14 +58,20 @@ pub async fn list(call: &Call, asked: Asked<TokenQuery>) -> Answer<Page<TokenVie
         after,
         limit: limit + 1,
     };
-    let items = store::list(&call.db()?, &filter).await?;
+    let db = call.db()?;
+    let items = store::list(&db, &filter).await?;
     let cursor_of = |token: &TokenView| match sort {
         TokenSort::NewestFirst | TokenSort::OldestFirst => {
             Cursor::Time(token.created_at, token.id.to_string())
         }
         TokenSort::Name | TokenSort::NameDescending => Cursor::Text(token.name.clone(), token.id.to_string()),
     };
-    respond(page(items, limit, cursor_of))
+    let mut page = page(items, limit, cursor_of);
+    page.total = match page.only(query.cursor.is_none()) {
+        None => Some(store::count(&db, &filter).await?),
+        only => only,
+    };
+    respond(page)
 }
 
 /// `GET /api/tokens/{id}`

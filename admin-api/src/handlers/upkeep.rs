@@ -13,7 +13,8 @@ use crate::respond::{Answer, respond};
 use contract::Page;
 use contract::audit::Deed;
 use contract::upkeep::{
-    Notification, NotificationQuery, Publication, ReconcileReport, ReconcileRequest, SnoozeRequest, Snoozed,
+    Notification, NotificationKind, NotificationQuery, Publication, ReconcileReport, ReconcileRequest,
+    SnoozeRequest, Snoozed,
 };
 use domain::people::grant::{Grant, Reconcile};
 use domain::people::role::{Action, Subject, authorize};
@@ -38,7 +39,8 @@ pub async fn notifications(call: &Call, asked: Asked<NotificationQuery>) -> Answ
     };
     let teams = visible_teams(caller, None)?;
     let platform = caller.core_role().is_some();
-    let seen = store::Seen { teams: teams.as_deref(), platform, by: &caller.user, now: call.now };
+    let kinds = &NotificationKind::ALL;
+    let seen = store::Seen { teams: teams.as_deref(), platform, by: &caller.user, now: call.now, kinds };
     let items = store::notifications(&call.db()?, seen, after, limit + 1).await?;
     let cursor_of =
         |n: &Notification| Cursor::Time(n.created_at, format!("{} {}", n.kind.as_str(), n.subject));

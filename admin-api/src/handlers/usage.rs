@@ -2,11 +2,13 @@
 
 mod events;
 mod labels;
+mod explore;
 mod log;
 mod own;
 
 pub use events::{export, list as events};
 pub use labels::labels;
+pub use explore::{explore, groups_of, named};
 pub use log::log_usage;
 pub use own::own;
 
@@ -190,8 +192,8 @@ fn page_of<T>(listed: Vec<Listed<T>>, limit: u32) -> Page<T> {
             SortValue::Text(text) => Cursor::Text(text, id),
         }
     };
-    let Page { items, next_cursor } = page(listed, limit, cursor);
-    Page { items: items.into_iter().map(|listed| listed.item).collect(), next_cursor }
+    let Page { items, next_cursor, total } = page(listed, limit, cursor);
+    Page { items: items.into_iter().map(|listed| listed.item).collect(), next_cursor, total }
 }
 
 /// Returns the period that a query names.

@@ -44,7 +44,7 @@ fn route_of(call: &UsageEvent) -> &str {
     call.route_id.as_ref().map(domain::id::RouteId::as_str).unwrap_or_default()
 }
 
-fn covers(whose: &Whose, call: &UsageEvent) -> bool {
+pub fn covers(whose: &Whose, call: &UsageEvent) -> bool {
     let (team, token, route) = (call.team.as_str(), call.token_id.as_str(), route_of(call));
     whose.covers(&Line { places: [0; 3], team, token, route })
 }

@@ -214,12 +214,22 @@ pub fn read_rows(db: &Connection, ranges: &[Range], buckets: &[Bucket]) -> Vec<R
 }
 
 pub fn read_ranking(db: &Connection, whose: &Whose, split: Split, spans: &[Span]) -> Vec<RankRow> {
-    rows(db, "report_ranking", &whose.ranges_of(split, spans), &buckets(spans, false), |row| {
+    read_ranking_of(db, &whose.ranges_of(split, spans), spans)
+}
+
+pub fn read_ranking_of(db: &Connection, ranges: &[Range], spans: &[Span]) -> Vec<RankRow> {
+    rows(db, "report_ranking", ranges, &buckets(spans, false), |row| {
         let n = |name: &str| row.get::<_, i64>(name).map(i64::unsigned_abs);
         Ok(RankRow {
             dimension: row.get("dimension")?,
             key: row.get("key")?,
-            counts: Counts { calls: n("calls")?, ok: n("ok")? },
+            counts: Counts {
+                calls: n("calls")?,
+                ok: n("ok")?,
+                refused: n("refused")?,
+                cost_micros: n("cost_micros")?,
+                ai_tokens: n("ai_tokens")?,
+            },
         })
     })
 }
@@ -248,11 +258,8 @@ pub fn read_shown(
     let mut lines = candidates.shown(&keys);
     let ranges = whose.ranges_of_lines(split, spans, &keys);
     add_rows(&mut lines, split, read_rows(db, &ranges, &buckets(spans, false)));
-    let shown: Vec<Counts> = keys
-        .iter()
-        .map(|key| &lines[&(0, key.clone())].rollup)
-        .map(|rollup| Counts { calls: rollup.calls, ok: rollup.ok })
-        .collect();
+    let shown: Vec<Counts> =
+        keys.iter().map(|key| &lines[&(0, key.clone())].rollup).map(Counts::from).collect();
     assert_eq!(shown, counts, "what lines are ranked by is what is shown");
     lines
 }

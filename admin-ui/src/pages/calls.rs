@@ -86,7 +86,7 @@ pub fn Calls(props: &CallsProps) -> Html {
             let (api, query) = (api.clone(), asked.query(cursor));
             async move {
                 let page = api.request::<ListEvents>().query(&query).send().await?;
-                Ok(Items { items: page.items, next_cursor: page.next_cursor })
+                Ok(Items { items: page.items, next_cursor: page.next_cursor, total: None })
             }
         })
     };

@@ -34,8 +34,21 @@ impl Zone {
         local - self.offset_at(guess)
     }
 
+    /// Returns when the period that holds `now` began.
+    pub fn start(&self, period: Period, now: UnixMs) -> UnixMs {
+        let local = now + self.offset_at(now);
+        let day = local - local.rem_euclid(DAY_MS);
+        let start = match period {
+            Period::Day => day,
+            // The epoch was a Thursday.
+            Period::Week => day - (day / DAY_MS + 3).rem_euclid(7) * DAY_MS,
+            Period::Month => Date { day: 1, ..Date::of(local) }.start(),
+        };
+        self.instant(start).min(now)
+    }
+
     /// Returns when the period that holds `now` ends.
-    pub(super) fn end(&self, period: Period, now: UnixMs) -> UnixMs {
+    pub fn end(&self, period: Period, now: UnixMs) -> UnixMs {
         let local = now + self.offset_at(now);
         let day = local - local.rem_euclid(DAY_MS);
         let end = match period {

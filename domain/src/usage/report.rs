@@ -3,8 +3,10 @@
 //! Rows of the rollups are read by key; sums that are not rows yet ([`Sheet`]) are read line by line. Both come from
 //! one transaction, so that each call is in exactly one of the two.
 
+mod explore;
 mod question;
 
+pub use explore::{Exploration, Explored, Line as ExploredLine, Section, SplitParts};
 pub use question::{
     Candidates, Counts, Parts, Pending, Question, RankRow, Reading, busiest_first, pending_of,
 };
@@ -39,6 +41,8 @@ pub enum Split {
     Token,
     /// One line for each route.
     Route,
+    /// One line for each team.
+    Team,
 }
 
 /// A range of keys to read, as the SQL takes it: from `low` up to, but not including, `high`.
@@ -89,11 +93,13 @@ impl Whose {
     fn dimension(&self, split: Split, granularity: Granularity) -> Dimension {
         let dimension = match (split, &self.teams, &self.token, &self.route) {
             (Split::Whole, None, None, None) => Dimension::All,
-            (Split::Whole, Some(_), None, None) => Dimension::Team,
-            (Split::Whole, _, Some(_), None) | (Split::Token, _, _, None) => Dimension::Token,
+            (Split::Whole, Some(_), None, None) | (Split::Team, _, None, None) => Dimension::Team,
+            (Split::Whole | Split::Team, _, Some(_), None) | (Split::Token, _, _, None) => Dimension::Token,
             (_, _, Some(_), Some(_)) | (Split::Route, _, Some(_), None) => Dimension::TokenRoute,
             (Split::Whole | Split::Route, None, None, _) => Dimension::Route,
-            (Split::Whole | Split::Route, Some(_), None, _) => Dimension::TeamRoute,
+            (Split::Whole | Split::Route, Some(_), None, _) | (Split::Team, _, None, Some(_)) => {
+                Dimension::TeamRoute
+            }
             (Split::Token, _, None, Some(_)) => Dimension::RouteToken,
         };
         if dimension.has_rows(granularity) { dimension } else { Dimension::TokenRoute }
@@ -156,8 +162,10 @@ impl Whose {
 pub fn line_of(dimension: &str, split: Split, key: &str) -> LineKey {
     let parts: Vec<&str> = key.split(' ').collect();
     let (team, token, route) = match (dimension, parts.as_slice()) {
+        ("team", [team]) => (*team, "", ""),
         ("token", [team, token]) => (*team, *token, ""),
-        ("route", [route]) | ("team-route", [_, route]) => ("", "", *route),
+        ("route", [route]) => ("", "", *route),
+        ("team-route", [team, route]) => (*team, "", *route),
         ("token-route", [team, token, route]) | ("route-token", [route, team, token]) => {
             (*team, *token, *route)
         }
@@ -169,7 +177,7 @@ pub fn line_of(dimension: &str, split: Split, key: &str) -> LineKey {
 /// The thing that a line is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineKey {
-    /// Id of a token or route; empty for the whole, and for calls that matched no route.
+    /// Id of a token, route or team; empty for the whole, and for calls that matched no route.
     pub id: String,
     /// Team of a token.
     pub team: String,
@@ -181,6 +189,7 @@ impl LineKey {
             Split::Whole => Self::default(),
             Split::Token => Self { id: token.to_owned(), team: team.to_owned() },
             Split::Route => Self { id: route.to_owned(), team: String::new() },
+            Split::Team => Self { id: team.to_owned(), team: String::new() },
         }
     }
 }
@@ -243,6 +252,7 @@ pub fn add_pending(to: &mut [Adding<'_>], whose: &Whose, pending: &[Sheet]) {
                     Split::Whole => [0, 0],
                     Split::Token => [team, token],
                     Split::Route => [0, route],
+                    Split::Team => [team, 0],
                 };
                 let key = || LineKey::of(adding.split, line.team, line.token, line.route);
                 sums_of.entry(place).or_insert_with(|| (key(), Sums::default())).1.merge(sums);

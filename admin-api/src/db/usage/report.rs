@@ -1,10 +1,12 @@
 //! Reports: rows of the rollups, and sums that are not rows yet, read in one transaction of the database of usage.
 //! A second one reads the lines that are shown; if a fold came between the two, both are made again.
 
+mod explore;
 mod list;
 mod order;
 mod reading;
 
+pub use explore::{Chosen, explore};
 pub use list::{Listed, Wanted, list_routes, list_tokens};
 pub use order::{After, SortValue};
 
@@ -88,7 +90,8 @@ pub async fn report(
         }
         attempt += 1;
     };
-    let names = names(db, &tokens, &routes).await?;
+    let ids = |lines: &Lines| lines.keys().map(|(_, key)| key.id.clone()).collect();
+    let names = names(db, [ids(&tokens), ids(&routes), vec![]]).await?;
     Ok(Report {
         series: series.into_iter().map(|((at, _), sums)| (at, sums.rollup)).collect(),
         tokens: busiest_first(tokens).into_iter().map(|line| token_usage(line, &names)).collect(),
@@ -116,18 +119,21 @@ fn route_usage((key, sums): (LineKey, Sums), names: &BTreeMap<String, String>) -
     }
 }
 
-/// Reads the names of tokens and the paths of routes, by id.
-async fn names(db: &Db, tokens: &Lines, routes: &Lines) -> Result<BTreeMap<String, String>, StoreError> {
+/// Reads the names of tokens, the paths of routes and the names of teams, by id.
+pub async fn names(
+    db: &Db,
+    [tokens, routes, teams]: [Vec<String>; 3],
+) -> Result<BTreeMap<String, String>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         id: String,
         name: String,
     }
-    let ids = |lines: &Lines| to_json(&lines.keys().map(|(_, key)| key.id.as_str()).collect::<Vec<_>>());
-    if tokens.is_empty() && routes.is_empty() {
+    if tokens.is_empty() && routes.is_empty() && teams.is_empty() {
         return Ok(BTreeMap::new());
     }
-    let statement = db.statement(sql!("usage_names"), params![&ids(tokens)?, &ids(routes)?])?;
+    let [tokens, routes, teams] = [to_json(&tokens)?, to_json(&routes)?, to_json(&teams)?];
+    let statement = db.statement(sql!("usage_names"), params![&tokens, &routes, &teams])?;
     let rows: Vec<Row> = db.rows(statement).await?;
     Ok(collect::map(rows.into_iter().map(|row| (row.id, row.name))))
 }

@@ -8,7 +8,8 @@ WITH ranges AS MATERIALIZED (
 buckets AS MATERIALIZED (
     SELECT value ->> 'granularity' AS granularity, value ->> 'at' AS at
     FROM json_each(?2))
-SELECT min(r.dimension) AS dimension, r.key, sum(r.calls) AS calls, sum(r.ok) AS ok
+SELECT min(r.dimension) AS dimension, r.key, sum(r.calls) AS calls, sum(r.ok) AS ok, sum(r.denied + r.limited) AS refused,
+    sum(r.cost_micros) AS cost_micros, sum(r.prompt_tokens + r.completion_tokens) AS ai_tokens
 FROM ranges CROSS JOIN buckets CROSS JOIN rollups AS r
 WHERE buckets.granularity = ranges.granularity
     AND r.dimension = ranges.dimension AND r.granularity = ranges.granularity AND r.bucket = buckets.at

@@ -151,7 +151,7 @@ pub async fn list_secrets(call: &Call, _: Asked<()>) -> Answer<Page<SecretView>>
     let secrets = store::secrets(&db, token.id.as_str()).await?;
     // A token has few secrets: each rotation adds one.
     let items = secrets.into_iter().map(SecretView::from).collect();
-    respond(Page { items, next_cursor: None })
+    respond(Page { items, next_cursor: None, total: None })
 }
 
 fn mint_secret(call: &Call) -> Result<TokenSecret, Failure> {

@@ -44,7 +44,8 @@ pub async fn list(call: &Call, asked: Asked<EventQuery>) -> Answer<CallPage> {
     let usage = db.usage(&call.env)?;
     let Calls { calls, further } = find(&usage, &search, most, LIST_MS).await?;
     let is_full = calls.len() >= most;
-    let Page { items, next_cursor } = page(calls, limit, |event| Cursor::Time(event.at, event.id.clone()));
+    let Page { items, next_cursor, .. } =
+        page(calls, limit, |event| Cursor::Time(event.at, event.id.clone()));
     // A page that is not full ends at the position where the search stopped.
     let end = further.filter(|_| !is_full);
     let searched_to = end.as_ref().map(|(at, _)| *at);

@@ -3,6 +3,8 @@
 use super::{Adding, LineKey, Lines, Range, ReadRow, Split, Whose, add_pending, add_rows, line_of};
 use crate::id::{RouteId, TokenId};
 use crate::time::UnixMs;
+use crate::usage::metric::Metric;
+use crate::usage::rollup::Rollup;
 use crate::usage::sheet::Sheet;
 use crate::usage::span::{Granularity, Span};
 use crate::usage::tally::Sums;
@@ -77,6 +79,38 @@ pub struct Counts {
     pub calls: u64,
     /// Those with the outcome `ok`.
     pub ok: u64,
+    /// Those that were denied or limited.
+    pub refused: u64,
+    /// Cost in micro-dollars.
+    pub cost_micros: u64,
+    /// Prompt and completion tokens of AI calls.
+    pub ai_tokens: u64,
+}
+
+impl From<&Rollup> for Counts {
+    fn from(sums: &Rollup) -> Self {
+        Self {
+            calls: sums.calls,
+            ok: sums.ok,
+            refused: sums.denied.saturating_add(sums.limited),
+            cost_micros: sums.cost_micros,
+            ai_tokens: sums.prompt_tokens.saturating_add(sums.completion_tokens),
+        }
+    }
+}
+
+impl Counts {
+    fn add(&mut self, more: Self) {
+        for (sum, n) in [
+            (&mut self.calls, more.calls),
+            (&mut self.ok, more.ok),
+            (&mut self.refused, more.refused),
+            (&mut self.cost_micros, more.cost_micros),
+            (&mut self.ai_tokens, more.ai_tokens),
+        ] {
+            *sum = sum.saturating_add(n);
+        }
+    }
 }
 
 /// Counts of a key, over all rows.
@@ -102,13 +136,10 @@ impl Candidates {
     pub fn of(split: Split, rows: Vec<RankRow>, lines: Lines) -> Self {
         let mut counts = BTreeMap::<LineKey, Counts>::new();
         let of_rows = rows.into_iter().map(|row| (line_of(&row.dimension, split, &row.key), row.counts));
-        let of_pending = lines.iter().map(|((_, key), Sums { rollup, .. })| {
-            (key.clone(), Counts { calls: rollup.calls, ok: rollup.ok })
-        });
+        let of_pending =
+            lines.iter().map(|((_, key), Sums { rollup, .. })| (key.clone(), Counts::from(rollup)));
         for (key, more) in of_rows.chain(of_pending) {
-            let sum = counts.entry(key).or_default();
-            sum.calls = sum.calls.saturating_add(more.calls);
-            sum.ok = sum.ok.saturating_add(more.ok);
+            counts.entry(key).or_default().add(more);
         }
         Self { counts, pending: lines }
     }
@@ -128,10 +159,23 @@ impl Candidates {
 
     /// Returns the busiest lines, at most `most`.
     pub fn busiest(&self, most: usize) -> Vec<LineKey> {
-        let mut ranking: Vec<_> =
-            self.counts.iter().map(|(key, counts)| (Reverse(counts.calls), key)).collect();
+        self.highest(Metric::Calls, most)
+    }
+
+    /// Returns the lines with the most of something, at most `most`; of equal ones the busiest first.
+    pub fn highest(&self, metric: Metric, most: usize) -> Vec<LineKey> {
+        let mut ranking: Vec<_> = self
+            .counts
+            .iter()
+            .map(|(key, counts)| (Reverse((metric.rank(*counts), counts.calls)), key))
+            .collect();
         ranking.sort_unstable();
         ranking.into_iter().take(most).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Returns the lines and their counts.
+    pub fn all(&self) -> impl ExactSizeIterator<Item = (&LineKey, Counts)> {
+        self.counts.iter().map(|(key, counts)| (key, *counts))
     }
 
     /// Returns sums that are not rows yet of the lines that are shown. Their rows are to be added.
@@ -210,6 +254,7 @@ impl Whose {
                     one.token = Some(TokenId::from(key.id.as_str()));
                 }
                 Split::Route => one.route = Some(RouteId::from(key.id.as_str())),
+                Split::Team => one.teams = Some(vec![key.id.as_str().into()]),
             }
             one.ranges_of(split, spans)
         };

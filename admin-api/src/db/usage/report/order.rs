@@ -74,7 +74,7 @@ mod tests {
     fn items(sort: UsageSort) -> Vec<(After, ())> {
         let of = |(id, name, calls, ok, last_at): (&str, &str, u64, u64, Option<i64>)| {
             let entity = Entity { id: id.into(), name: name.into(), team_id: None, last_at };
-            (place_of(&entity, Counts { calls, ok }, sort), ())
+            (place_of(&entity, Counts { calls, ok, ..Counts::default() }, sort), ())
         };
         [
             ("1", "b", 5, 5, Some(9)),

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use worker::D1Result;
 
 /// The most ranges in one parameter, which D1 takes up to 2 MB long.
-const MOST_RANGES: usize = 3_000;
+pub(super) const MOST_RANGES: usize = 3_000;
 
 /// Rows of the rollups, added up. Sums are text, because D1's numbers are exact up to 2^53 only.
 #[derive(Debug, Deserialize)]
@@ -44,24 +44,36 @@ fn rows_in<T: DeserializeOwned>(result: Option<&D1Result>) -> Result<Vec<T>, Sto
     Ok(result.map(rows_of).transpose()?.unwrap_or_default())
 }
 
-fn read_rows(result: Option<&D1Result>) -> Result<Vec<ReadRow>, StoreError> {
+pub(super) fn read_rows(result: Option<&D1Result>) -> Result<Vec<ReadRow>, StoreError> {
     Ok(rows_in::<Row>(result)?.into_iter().map(ReadRow::from).collect())
 }
 
-fn ranking_in(result: Option<&D1Result>) -> Result<Vec<RankRow>, StoreError> {
+pub(super) fn ranking_in(result: Option<&D1Result>) -> Result<Vec<RankRow>, StoreError> {
     #[derive(Deserialize)]
     struct Row {
         dimension: String,
         key: String,
         calls: u64,
         ok: u64,
+        refused: u64,
+        cost_micros: u64,
+        ai_tokens: u64,
     }
-    let of = |Row { dimension, key, calls, ok }| RankRow { dimension, key, counts: Counts { calls, ok } };
+    let of = |Row { dimension, key, calls, ok, refused, cost_micros, ai_tokens }| RankRow {
+        dimension,
+        key,
+        counts: Counts { calls, ok, refused, cost_micros, ai_tokens },
+    };
     Ok(rows_in::<Row>(result)?.into_iter().map(of).collect())
 }
 
 /// Makes the statement of a file that takes ranges and buckets.
-fn over(usage: &UsageDb, sql: &str, ranges: &[Range], buckets: &[Bucket]) -> Result<Statement, StoreError> {
+pub(super) fn over(
+    usage: &UsageDb,
+    sql: &str,
+    ranges: &[Range],
+    buckets: &[Bucket],
+) -> Result<Statement, StoreError> {
     usage.statement(sql, params![&to_json(ranges)?, &to_json(buckets)?])
 }
 
@@ -95,7 +107,7 @@ pub struct Version {
     version: i64,
 }
 
-fn version_in(result: Option<&D1Result>) -> Result<Version, StoreError> {
+pub(super) fn version_in(result: Option<&D1Result>) -> Result<Version, StoreError> {
     Ok(rows_in::<Version>(result)?.into_iter().next().unwrap_or_default())
 }
 
