@@ -1,44 +1,77 @@
 // <tm-chart options="…">: draws an ECharts option object. Bundled by scripts/build/build.mjs with the parts
 // of ECharts that are used, and loaded by the first page that draws (src/components/chart.rs).
-import { BarChart, LineChart, PieChart } from "echarts/charts";
+import { BarChart, LineChart } from "echarts/charts";
 import { GridComponent, LegendComponent, TooltipComponent } from "echarts/components";
-import { init, use } from "echarts/core";
+import { connect, init, use } from "echarts/core";
 import { SVGRenderer } from "echarts/renderers";
 
-use([BarChart, LineChart, PieChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
+use([BarChart, LineChart, GridComponent, LegendComponent, TooltipComponent, SVGRenderer]);
 
-/** Colours that red-green blind people can tell apart; 3:1 against the background of both themes. */
-const palette = ["#2b7fd4", "#c9550a", "#3f8f3f", "#a05fc4", "#8a7a16", "#c43d6b", "#1f8a94", "#7d6a5c"];
+/** Colours of things without a meaning, which red-green blind people can tell apart; 3:1 against both themes. */
+const palette = ["#2b7fd4", "#c9550a", "#1f8a94", "#a05fc4", "#8a7a16", "#c43d6b"];
+
+/** Numbers of a unit as the page's language writes them. */
+const UNITS = {
+  ms: (value) => `${value.toLocaleString(document.documentElement.lang)} ms`,
+  $: (value) =>
+    value.toLocaleString(document.documentElement.lang, {
+      style: "currency",
+      currency: "USD",
+      maximumSignificantDigits: 4,
+    }),
+  "": (value) => value.toLocaleString(document.documentElement.lang),
+};
 
 const token = (style, name) => style.getPropertyValue(`--pf-t--global--${name}`).trim();
 
+/** Replaces `var(--name)` by the theme's colour: a library that mixes colours has to know them. */
+const coloured = (text, style) =>
+  text.replace(/var\((--[\w-]+)\)/g, (_, name) => style.getPropertyValue(name).trim());
+
 /** Returns the theme's colours of words, lines and backgrounds as chart options. */
-function themed(options) {
+function themed(text) {
   const style = getComputedStyle(document.documentElement);
-  const text = token(style, "text--color--regular");
-  const subtle = token(style, "text--color--subtle");
-  const line = token(style, "border--color--default");
+  const { unit = "", ...options } = JSON.parse(coloured(text, style));
+  const [words, subtle, line] = [
+    token(style, "text--color--regular"),
+    token(style, "text--color--subtle"),
+    token(style, "border--color--default"),
+  ];
+  const format = (value) => (typeof value === "number" ? UNITS[unit](value) : "–");
   const axis = (axis) => ({
     ...axis,
-    axisLabel: { color: subtle, hideOverlap: true, ...axis.axisLabel },
+    axisLabel: {
+      color: subtle,
+      fontSize: 11,
+      hideOverlap: true,
+      ...(axis.type === "value" && { formatter: format }),
+      ...axis.axisLabel,
+    },
     axisLine: { lineStyle: { color: line } },
-    splitLine: { lineStyle: { color: line }, ...axis.splitLine },
-    nameTextStyle: { color: subtle, ...axis.nameTextStyle },
+    axisTick: { show: false },
+    splitLine: { lineStyle: { color: line, opacity: 0.6 }, ...axis.splitLine },
   });
   const axes = (value) => value && (Array.isArray(value) ? value.map(axis) : axis(value));
   return {
     animation: false,
     color: palette,
-    textStyle: { color: text, fontFamily: getComputedStyle(document.body).fontFamily },
+    textStyle: { color: words, fontFamily: getComputedStyle(document.body).fontFamily },
     ...options,
     xAxis: axes(options.xAxis),
     yAxis: axes(options.yAxis),
-    legend: options.legend && { textStyle: { color: text }, ...options.legend },
+    legend: options.legend && {
+      textStyle: { color: words, fontSize: 12 },
+      pageTextStyle: { color: subtle },
+      pageIconColor: words,
+      pageIconInactiveColor: line,
+      ...options.legend,
+    },
     tooltip: options.tooltip && {
       confine: true,
       backgroundColor: token(style, "background--color--floating--default"),
       borderColor: line,
-      textStyle: { color: text },
+      textStyle: { color: words, fontSize: 12 },
+      valueFormatter: format,
       ...options.tooltip,
     },
   };
@@ -49,6 +82,11 @@ class Chart extends HTMLElement {
 
   connectedCallback() {
     this.chart = init(this, null, { renderer: "svg" });
+    const group = this.getAttribute("group");
+    if (group) {
+      this.chart.group = group;
+      connect(group);
+    }
     this.sizes = new ResizeObserver(() => this.chart.resize());
     this.sizes.observe(this);
     this.themes = new MutationObserver(() => this.draw());
@@ -69,7 +107,7 @@ class Chart extends HTMLElement {
 
   draw() {
     const options = this.getAttribute("options");
-    if (this.chart && options) this.chart.setOption(themed(JSON.parse(options)), true);
+    if (this.chart && options) this.chart.setOption(themed(options), true);
   }
 }
 

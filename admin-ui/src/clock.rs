@@ -19,14 +19,6 @@ pub fn zone() -> String {
         .unwrap_or_default()
 }
 
-/// Returns when the day after that of `at` begins in the reader's zone, if `at` is a day's beginning.
-#[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "times are far below 2^53")]
-pub fn next_day(at: UnixMs) -> UnixMs {
-    let day = Date::new(&(at as f64).into());
-    day.set_date(day.get_date() + 1);
-    day.get_time() as i64
-}
-
 /// Returns when a day such as `2026-11-23` begins in the reader's zone.
 #[expect(clippy::cast_possible_truncation, reason = "a double holds whole ms for longer than time lasts")]
 pub fn midnight(day: &str) -> Option<UnixMs> {

@@ -10,6 +10,7 @@ mod dialog;
 mod dry_run;
 mod empty;
 mod field;
+mod filter_chips;
 mod form;
 mod labels;
 mod leaked;
@@ -23,7 +24,9 @@ mod recent_use;
 mod scope_picker;
 mod session;
 mod shell;
+mod sparkline;
 mod table;
+mod tile;
 mod time;
 mod toasts;
 mod workflows;
@@ -31,7 +34,7 @@ mod workflows;
 pub use async_view::AsyncView;
 pub use button::Button;
 pub use call_error_view::CallErrorView;
-pub use chart::{Chart, Series, over_time, shares};
+pub use chart::{Chart, Look, Plot, Series, Unit};
 pub use choice::{Choice, ChoiceOption};
 pub use copy::{CopyButton, use_copy};
 pub use dialog::Dialog;
@@ -40,6 +43,7 @@ pub use empty::Empty;
 pub use field::{
     CheckField, SearchField, Select, SelectField, TextAreaField, TextField, error_of, error_within,
 };
+pub use filter_chips::{FilterChips, Filtered};
 pub use form::{
     DraftField, Form, FormDialog, Submission, changed, edit, filled, switch, use_conflict, use_form,
     use_saved,
@@ -47,7 +51,8 @@ pub use form::{
 pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, StatusLabel, role_name};
 pub use leaked::{Leaked, looks_secret};
 pub use limits::{
-    LimitUses, LimitsDraft, LimitsFields, label as limit_label, limits_list, name as limit_name, shown,
+    LimitUses, LimitsDraft, LimitsFields, in_millions, label as limit_label, limits_list, millionths,
+    name as limit_name, shown,
 };
 pub use menu::{Menu, MenuItem};
 pub use not_allowed::NotAllowed;
@@ -57,8 +62,10 @@ pub use range::{Range, RangePicker};
 pub use recent_use::RecentUse;
 pub use scope_picker::{ScopePicker, is_stale, name_of, opened};
 pub use session::SessionProvider;
-pub use shell::Shell;
+pub use shell::{Shell, gravity, notice_route, notice_text, settings};
+pub use sparkline::{Bar, Share, Sparkline, course_cell};
 pub use table::{Column, DataTable, Pager, Row};
+pub use tile::{Delta, Tile};
 pub use time::Time;
 pub use toasts::ToastProvider;
 pub use workflows::{RecentWorkflows, Workflows};

@@ -111,6 +111,19 @@ pub fn share(i18n: &I18n, part: u64, whole: u64) -> String {
     formatted(i18n, part / whole, form)
 }
 
+/// How much a figure has changed, such as "+12 %". `None` if it was zero: nothing can be said then.
+pub fn change(i18n: &I18n, now: u64, before: u64) -> Option<String> {
+    let [now, before] = [now, before].map(|value| double(i64::try_from(value).unwrap_or(i64::MAX)));
+    let form = r#"{"style":"percent","maximumFractionDigits":0,"signDisplay":"exceptZero"}"#;
+    (before > 0.0).then(|| formatted(i18n, now / before - 1.0, form))
+}
+
+/// A difference of two parts of a thousand in percentage points, such as "+1.2".
+pub fn points(i18n: &I18n, now: u64, before: u64) -> String {
+    let [now, before] = [now, before].map(|value| double(i64::try_from(value).unwrap_or(i64::MAX)));
+    formatted(i18n, (now - before) / 10.0, r#"{"maximumFractionDigits":1,"signDisplay":"exceptZero"}"#)
+}
+
 pub fn milliseconds(i18n: &I18n, value: u64) -> String {
     format!("{} ms", number(i18n, value))
 }
@@ -129,6 +142,12 @@ pub fn dollars(i18n: &I18n, micros: u64) -> String {
     if (1..CENT_MICROS).contains(&micros) {
         return format!("< {}", formatted(i18n, 0.01, form));
     }
+    formatted(i18n, double(i64::try_from(micros).unwrap_or(i64::MAX)) / 1_000_000.0, form)
+}
+
+/// Micro-dollars as dollars, to the last of six places.
+pub fn exact_dollars(i18n: &I18n, micros: u64) -> String {
+    let form = r#"{"style":"currency","currency":"USD","minimumFractionDigits":2,"maximumFractionDigits":6}"#;
     formatted(i18n, double(i64::try_from(micros).unwrap_or(i64::MAX)) / 1_000_000.0, form)
 }
 

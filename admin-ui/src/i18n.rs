@@ -63,6 +63,11 @@ impl I18n {
         self.catalogue.get(&format!("problem.{code}")).map(|text| &**text)
     }
 
+    /// A change of the audit log as a sentence with `{who}` and `{what}`; `None` if the deed has none.
+    pub fn deed(&self, code: &str) -> Option<AttrValue> {
+        self.catalogue.get(&format!("did.{code}")).map(|text| AttrValue::Rc(Rc::clone(text)))
+    }
+
     /// An outcome of a call by its code; a code that is not known is shown as it is.
     pub fn outcome(&self, code: &str) -> AttrValue {
         let text = self.catalogue.get(&format!("outcome.{code}"));
@@ -197,6 +202,10 @@ mod tests {
             }
         }
         for key in english.keys().filter(|key| !is_coded(key)) {
+            if let Some(deed) = key.strip_prefix("did.") {
+                assert!(contract::audit::Deed::parse(deed).is_some(), "{key} is no deed");
+                continue;
+            }
             assert!(code.contains(&format!("\"{key}\"")), "{key} is translated and not used");
         }
     }

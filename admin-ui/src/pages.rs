@@ -3,30 +3,33 @@
 mod audit;
 mod calls;
 mod health;
+mod home;
 mod import;
 mod keys;
+mod moved;
 mod not_found;
 mod people;
+mod prices;
 pub mod routes;
 mod sign_in;
 mod teams;
 mod tokens;
-mod usage;
+pub mod usage;
 mod waiting;
 
 pub use audit::{AuditPage, AuditVerifyPage};
 pub use calls::CallsPage;
 pub use health::HealthPage;
+pub use home::HomePage;
 pub use import::ImportPage;
 pub use keys::KeysPage;
+pub use moved::MovedPage;
 pub use not_found::NotFoundPage;
 pub use people::UsersPage;
+pub use prices::PricesPage;
 pub use routes::{RoutePage, RoutesPage};
 pub use sign_in::SignInPage;
 pub use teams::{TeamPage, TeamsPage};
 pub use tokens::{TokenPage, TokensPage};
-pub use usage::{
-    DashboardPage, RouteUsageListPage, RouteUsagePage, StatsPage, TokenUsageListPage, TokenUsagePage,
-    UsageAnalyticsPage,
-};
+pub use usage::ExplorerPage;
 pub use waiting::WaitingPage;

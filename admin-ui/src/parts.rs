@@ -33,12 +33,13 @@ impl Part {
     pub fn of(route: &Route) -> Self {
         match route {
             Route::Dashboard
+            | Route::Usage
+            | Route::Calls
             | Route::UsageAnalytics
             | Route::TokenUsageList
             | Route::TokenUsage { .. }
             | Route::RouteUsageList
             | Route::RouteUsage
-            | Route::Calls
             | Route::Stats => Self::Usage,
             Route::Tokens | Route::Token { .. } | Route::Routes | Route::RouteDetail { .. } => Self::Access,
             _ => Self::Records,
@@ -71,14 +72,10 @@ impl Part {
 #[wasm_split(usage, fallible, preload(load_usage))]
 fn usage(route: Route) -> Result<Html, CallError> {
     Ok(match route {
-        Route::UsageAnalytics => html! { <pages::UsageAnalyticsPage /> },
-        Route::TokenUsageList => html! { <pages::TokenUsageListPage /> },
-        Route::TokenUsage { id } => html! { <pages::TokenUsagePage key={id.as_str()} id={id.clone()} /> },
-        Route::RouteUsageList => html! { <pages::RouteUsageListPage /> },
-        Route::RouteUsage => html! { <pages::RouteUsagePage /> },
+        Route::Dashboard => html! { <pages::HomePage /> },
+        Route::Usage => html! { <pages::ExplorerPage /> },
         Route::Calls => html! { <pages::CallsPage /> },
-        Route::Stats => html! { <pages::StatsPage /> },
-        _ => html! { <pages::DashboardPage /> },
+        from => html! { <pages::MovedPage {from} /> },
     })
 }
 
@@ -103,6 +100,8 @@ fn records(route: Route) -> Result<Html, CallError> {
         Route::AuditLogs => html! { <pages::AuditPage /> },
         Route::AuditVerify => html! { <pages::AuditVerifyPage /> },
         Route::SystemHealth => html! { <pages::HealthPage /> },
+        Route::Prices => html! { <pages::PricesPage /> },
+        from @ Route::Settings => html! { <pages::MovedPage {from} /> },
         _ => html! { <pages::NotFoundPage /> },
     })
 }

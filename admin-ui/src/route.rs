@@ -12,6 +12,18 @@ pub enum Route {
     SignIn,
     #[at("/dashboard")]
     Dashboard,
+    /// Figures of calls, split as one likes.
+    #[at("/usage")]
+    Usage,
+    /// Single calls.
+    #[at("/calls")]
+    Calls,
+    #[at("/models")]
+    Prices,
+    /// Leads to the first of its pages.
+    #[at("/settings")]
+    Settings,
+    /// This and the five below are addresses of pages that [`Self::Usage`] replaced.
     #[at("/usage-analytics")]
     UsageAnalytics,
     #[at("/token-usage")]
@@ -20,11 +32,8 @@ pub enum Route {
     TokenUsage { id: String },
     #[at("/route-usage-list")]
     RouteUsageList,
-    /// The usage of the route that `?path=` names.
     #[at("/route-usage")]
     RouteUsage,
-    #[at("/calls")]
-    Calls,
     #[at("/stats")]
     Stats,
     #[at("/tokens")]
@@ -67,8 +76,6 @@ impl Route {
     pub fn section(&self) -> Self {
         match self {
             Self::Home => Self::Dashboard,
-            Self::TokenUsage { .. } => Self::TokenUsageList,
-            Self::RouteUsage => Self::RouteUsageList,
             Self::Token { .. } => Self::Tokens,
             Self::RouteDetail { .. } => Self::Routes,
             Self::Team { .. } => Self::Teams,
@@ -88,6 +95,10 @@ mod tests {
         for path in [
             "/",
             "/dashboard",
+            "/usage",
+            "/calls",
+            "/models",
+            "/settings",
             "/usage-analytics",
             "/token-usage",
             "/token-usage/tok_1",

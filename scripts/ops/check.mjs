@@ -99,7 +99,7 @@ await look("the API refuses a call without a session, to the UI's origin alone",
   const other = await ask(`${at("api")}/api/me`, { headers: { origin: "https://elsewhere.example" } });
   must(other.headers.get("access-control-allow-origin") === null, "any origin may read it");
 });
-for (const page of ["/dashboard", "/usage-analytics"]) {
+for (const page of ["/dashboard", "/usage"]) {
   await look(`the UI's ${page}`, async () => {
     const response = await ask(at("ui") + page);
     must(response.status === 200 && /<html/.test(await response.text()), `answers ${response.status}`);

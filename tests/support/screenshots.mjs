@@ -54,14 +54,10 @@ try {
   // The design allows ten seconds from a call to the reports.
   await new Promise((resolve) => setTimeout(resolve, 3_000));
   const pages = {
-    dashboard: "/dashboard",
-    "usage-analytics": "/usage-analytics",
+    home: "/dashboard",
+    usage: "/usage?compare=previous",
+    "usage-tokens": "/usage?by=token&metric=cost&compare=previous",
     calls: "/calls",
-    "token-usage": "/token-usage",
-    "token-usage-detail": `/token-usage/${tokens[1].id}`,
-    "route-usage": "/route-usage-list",
-    "route-usage-detail": "/route-usage?path=/api/demo",
-    stats: "/stats",
     tokens: "/tokens",
     token: `/tokens/${tokens[2].id}`,
     routes: "/routes",
@@ -69,6 +65,8 @@ try {
     teams: "/teams",
     team: "/teams/automation",
     users: "/users",
+    models: "/models",
+    keys: "/keys",
     "audit-logs": "/audit-logs",
     "audit-verify": "/audit-logs/verify",
     import: "/import",

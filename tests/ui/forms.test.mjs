@@ -117,7 +117,7 @@ for (const [name, handler, text] of /** @type {any[][]} */ ([
   test(`a save that fails says so beside its button and keeps what was typed: ${name}`, async () => {
     const { id } = await makeToken(`Failing ${name}`);
     const page = await openPage(browser, system);
-    await signIn(page, system, "admin", "/stats");
+    await signIn(page, system, "admin", "/usage");
     for (const where of [`/tokens/${id}`, `/routes/${route.id}`, "/teams/ops"]) {
       await openEdit(page, where).catch(() => {});
       await dialog(page).getByLabel("Description").fill(`Typed ${name}`);
@@ -140,7 +140,7 @@ for (const [name, handler, text] of /** @type {any[][]} */ ([
 test("a conflict shows both versions field by field, and saving again works", async () => {
   const { id } = await makeToken("Both", { description: "before" });
   const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/stats");
+  await signIn(page, system, "admin", "/usage");
   for (const [where, api] of [
     [`/tokens/${id}`, `/api/tokens/${id}`],
     [`/routes/${route.id}`, `/api/routes/${route.id}`],
@@ -234,7 +234,7 @@ test("a path that is typed into the scopes counts without a click on Add", async
 
 test("the title of the next page gets the focus", async () => {
   const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/stats");
+  await signIn(page, system, "admin", "/usage");
   await page.getByRole("navigation").first().getByRole("link", { name: "Routes", exact: true }).click();
   await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
   assert.equal(await focused(page), "Routes");
@@ -288,14 +288,14 @@ test("255 characters without a space break no list, card or page", { timeout: 12
   });
   for (const width of [1440, 400]) {
     const page = await openPage(browser, system, { width });
-    await signIn(page, system, "admin", "/stats");
+    await signIn(page, system, "admin", "/usage");
     for (const where of [
       "/tokens",
       "/routes",
       "/teams",
       "/users",
       "/audit-logs",
-      "/token-usage",
+      "/usage?by=token",
       "/teams/long",
     ]) {
       await page.goto(system.urls.ui + where);

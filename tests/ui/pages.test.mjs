@@ -40,13 +40,10 @@ before(
       ).text();
     pages = [
       "/dashboard",
-      "/usage-analytics",
+      "/usage",
+      "/usage?by=token&metric=cost&compare=previous",
+      `/usage?by=route&metric=p95&token=${token.id}`,
       "/calls",
-      "/token-usage",
-      `/token-usage/${token.id}`,
-      "/route-usage-list",
-      "/route-usage?path=/api/demo",
-      "/stats",
       "/tokens",
       `/tokens/${token.id}`,
       "/routes",
@@ -55,6 +52,7 @@ before(
       "/teams/automation",
       "/users",
       "/keys",
+      "/models",
       "/audit-logs",
       "/audit-logs/verify",
       "/import",
@@ -231,7 +229,7 @@ test("a session that has ended leads to sign-in and back", async () => {
 
 test("a page says that the API is down, fails or refuses, with the request id, and offers to try again", async () => {
   const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/stats");
+  await signIn(page, system, "admin", "/models");
   await settle(page);
   const answer = (status, code) => (route) =>
     route.fulfill({
@@ -245,28 +243,28 @@ test("a page says that the API is down, fails or refuses, with the request id, a
     [answer(503, "store-unavailable"), "Something went wrong on our side", true],
     [answer(403, "forbidden"), "You don't have permission", true],
   ]) {
-    await page.route(`${system.urls.api}/api/stats`, handler);
+    await page.route(/\/api\/prices(\?|$)/, handler);
     await page.reload();
     await page.getByText(text, { exact: true }).waitFor();
     if (id) {
       await page.getByText("Details", { exact: true }).click();
       await page.getByText("req_seen").waitFor();
     }
-    await page.unroute(`${system.urls.api}/api/stats`);
+    await page.unroute(/\/api\/prices(\?|$)/);
     if (text === "You don't have permission") {
       assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0, "it changes no role");
       await page.reload();
     } else {
       await page.getByRole("button", { name: "Try again" }).click();
     }
-    await page.getByText("all time").waitFor();
+    await page.getByRole("table", { name: "Models & prices" }).waitFor();
   }
   await page.context().close();
 });
 
 test("a slow API shows as loading; an offline page says so, and recovers by itself", async () => {
   const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/stats");
+  await signIn(page, system, "admin", "/usage");
   await settle(page);
   /** @type {any} */
   let answer;
@@ -288,7 +286,7 @@ test("a slow API shows as loading; an offline page says so, and recovers by itse
   await page.context().setOffline(true);
   await page
     .getByRole("navigation", { name: "Main navigation" })
-    .getByRole("link", { name: "Teams", exact: true })
+    .getByRole("link", { name: "Teams & people", exact: true })
     .click();
   await page.getByText("Can't reach the server", { exact: true }).waitFor();
   await page.context().setOffline(false);
@@ -309,7 +307,7 @@ test("followed calls appear by themselves, newest on top, until paused", async (
   const call = async (path) =>
     (await fetch(system.urls.gateway + path, { headers: { "x-api-key": token } })).text();
   await call("/api/demo/first");
-  await signIn(page, system, "viewer", `/token-usage/${id}`);
+  await signIn(page, system, "viewer", `/calls?token=${id}`);
   const rows = page.getByRole("table", { name: "Recent calls" }).getByRole("row");
   await eventually(
     async () => (await page.reload(), await settle(page), (await rows.count()) === 2),
@@ -353,17 +351,17 @@ test("search finds tokens and routes from every page, and bell and status open",
 
 test("theme, language and sidebar are remembered", async () => {
   const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/stats");
+  await signIn(page, system, "admin", "/usage");
   await page.getByRole("button", { name: "Show or hide the navigation" }).click();
   assert.equal(await page.getByRole("navigation", { name: "Main navigation" }).count(), 0);
   await page.getByRole("button", { name: /^Account of/ }).click();
   await page.getByRole("button", { name: "Dark" }).click();
   await page.getByRole("button", { name: "繁體中文" }).click();
-  await page.getByRole("heading", { name: "統計", level: 1 }).waitFor();
+  await page.getByRole("heading", { name: "用量", level: 1 }).waitFor();
   await page.reload();
-  await page.getByRole("heading", { name: "統計", level: 1 }).waitFor();
+  await page.getByRole("heading", { name: "用量", level: 1 }).waitFor();
   assert.ok(await page.evaluate(() => document.documentElement.classList.contains("pf-v6-theme-dark")));
-  assert.equal(await page.getByRole("navigation").filter({ hasText: "儀表板" }).count(), 0);
+  assert.equal(await page.getByRole("navigation").filter({ hasText: "首頁" }).count(), 0);
   await page.context().close();
 });
 

@@ -13,13 +13,16 @@ pub struct ChartProps {
     pub label: AttrValue,
     /// The options of `ECharts`.
     pub options: Value,
+    /// Charts of one group share a crosshair.
+    #[prop_or_default]
+    pub group: Option<&'static str>,
 }
 
 #[component]
 pub fn Chart(props: &ChartProps) -> Html {
     use_effect_with((), |()| load());
     html! {
-        <tm-chart class="tm-chart" role="img" aria-label={&props.label} options={props.options.to_string()} />
+        <tm-chart class="tm-chart" role="img" aria-label={&props.label} group={props.group} options={props.options.to_string()} />
     }
 }
 
@@ -42,72 +45,115 @@ fn load() {
     }
 }
 
+/// The shape of a series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Look {
+    /// Bars, one series on top of the other.
+    Bars,
+    Line,
+    /// For what something is compared with.
+    Dashed,
+}
+
+/// The unit of a chart's axis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Count,
+    Milliseconds,
+    /// Values are micro-dollars.
+    Dollars,
+}
+
+impl Unit {
+    fn value(self, value: u64) -> Value {
+        match self {
+            Self::Count | Self::Milliseconds => value.into(),
+            // Exact: a decimal number has six places.
+            Self::Dollars => {
+                format!("{}.{:06}", value / 1_000_000, value % 1_000_000).parse().unwrap_or_default()
+            }
+        }
+    }
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Count => "",
+            Self::Milliseconds => "ms",
+            Self::Dollars => "$",
+        }
+    }
+}
+
 /// One series of a chart over time.
 #[derive(Clone, Debug)]
 pub struct Series {
     pub name: String,
+    /// A value for each interval; `None` where nothing is known.
     pub values: Vec<Option<u64>>,
-    pub is_line: bool,
-    /// Whether the series is on the right axis, in ms.
-    pub is_latency: bool,
+    pub look: Look,
     /// The colour, if it has a meaning; else the palette's next.
     pub color: Option<&'static str>,
 }
 
-/// Bars and lines over time; counts on the left axis, latencies on the right one. The last interval is pale if it has
-/// not ended, since its counts still grow.
-pub fn over_time(
-    labels: &[String],
-    series: &[Series],
-    counts: &str,
-    latency: Option<&str>,
-    is_unfinished: bool,
-) -> Value {
-    let drawn: Vec<Value> = series
-        .iter()
-        .map(|series| {
-            let mut data: Vec<Value> = series.values.iter().map(|value| json!(value)).collect();
-            if let (true, false, Some(last)) = (is_unfinished, series.is_line, data.last_mut()) {
-                let style = json!({"opacity": 0.4, "borderType": "dashed", "borderWidth": 1, "borderColor": series.color});
-                *last = json!({"value": last, "itemStyle": style});
-            }
-            json!({
-                "name": series.name,
-                "type": if series.is_line { "line" } else { "bar" },
-                "data": data,
-                "yAxisIndex": u8::from(series.is_latency),
-                "symbolSize": 5,
-                "stack": if series.is_line { Value::Null } else { "counts".into() },
-                "barMaxWidth": 28,
-                "itemStyle": {"color": series.color},
-                "lineStyle": {"color": series.color},
-                "connectNulls": false,
-            })
-        })
-        .collect();
-    let mut axes =
-        vec![json!({"type": "value", "name": counts, "minInterval": 1, "nameTextStyle": {"align": "left"}})];
-    if let Some(latency) = latency {
-        axes.push(json!({"type": "value", "name": latency, "splitLine": {"show": false}, "nameTextStyle": {"align": "right"}}));
-    }
-    json!({
-        "tooltip": {"trigger": "axis"},
-        "legend": {"bottom": 0, "type": "plain"},
-        "grid": {"left": 8, "right": 8, "top": 40, "bottom": 44, "containLabel": true},
-        "xAxis": {"type": "category", "data": labels},
-        "yAxis": axes,
-        "series": drawn,
-    })
+/// A chart over time. Every interval has its place, with or without calls.
+#[derive(Clone, Debug)]
+pub struct Plot {
+    pub labels: Vec<String>,
+    pub series: Vec<Series>,
+    pub unit: Unit,
+    /// Whether the last interval has not ended: its bars are pale, since they still grow.
+    pub is_unfinished: bool,
 }
 
-/// Shares of a whole.
-pub fn shares(slices: &[(String, u64)]) -> Value {
-    let data: Vec<Value> = slices.iter().map(|(name, value)| json!({"name": name, "value": value})).collect();
-    json!({
-        "tooltip": {"trigger": "item", "formatter": "{b}: {c} ({d} %)"},
-        "legend": {"bottom": 0, "type": "scroll"},
-        "series": [{"type": "pie", "radius": ["40%", "68%"], "center": ["50%", "44%"], "data": data, "label": {"show": false}}],
-    })
+impl Plot {
+    /// Returns the options of the chart.
+    pub fn options(&self) -> Value {
+        let drawn: Vec<Value> = self.series.iter().map(|series| self.drawn(series)).collect();
+        json!({
+            "unit": self.unit.name(),
+            "tooltip": {"trigger": "axis", "axisPointer": {"type": "line"}},
+            "legend": {"bottom": 0, "type": "scroll", "itemWidth": 12, "itemHeight": 8},
+            "grid": {"left": 56, "right": 8, "top": 12, "bottom": 52},
+            "xAxis": {"type": "category", "data": self.labels, "boundaryGap": true},
+            "yAxis": [{"type": "value", "minInterval": if self.unit == Unit::Dollars { 0 } else { 1 }, "splitNumber": 4}],
+            "series": drawn,
+        })
+    }
+
+    fn drawn(&self, series: &Series) -> Value {
+        let is_bar = series.look == Look::Bars;
+        let mut data: Vec<Value> = series
+            .values
+            .iter()
+            .map(|value| value.map_or(Value::Null, |value| self.unit.value(value)))
+            .collect();
+        if let (true, true, Some(last)) = (self.is_unfinished, is_bar, data.last_mut()) {
+            *last = json!({"value": last, "itemStyle": {"opacity": 0.45}});
+        }
+        let mut drawn = json!({
+            "name": series.name,
+            "type": if is_bar { "bar" } else { "line" },
+            "data": data,
+            // A value between two unknown ones is no line.
+            "showSymbol": series.look == Look::Line && series.values.iter().flatten().count() < 40,
+            "symbolSize": 5,
+            "barMaxWidth": 28,
+            "barCategoryGap": "15%",
+            "connectNulls": false,
+        });
+        if is_bar {
+            drawn["stack"] = "all".into();
+        }
+        if series.look == Look::Dashed {
+            drawn["lineStyle"] = json!({"type": "dashed", "width": 1.5, "color": series.color});
+        } else if let Some(color) = series.color {
+            drawn["lineStyle"] = json!({"color": color, "width": 2});
+        }
+        if let Some(color) = series.color {
+            drawn["itemStyle"] = json!({"color": color});
+        }
+        drawn
+    }
 }
 
 #[cfg(test)]
@@ -115,25 +161,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn latencies_have_an_axis_of_their_own() {
-        let series = |name: &str, is_latency| Series {
-            name: name.into(),
-            values: vec![Some(1), None],
-            is_line: is_latency,
-            is_latency,
-            color: None,
+    fn what_is_unknown_is_left_open_and_what_still_grows_is_pale() {
+        let series =
+            |look| Series { name: "s".into(), values: vec![None, Some(1_250_000)], look, color: Some("red") };
+        let plot = Plot {
+            labels: vec!["a".into(), "b".into()],
+            series: vec![series(Look::Bars), series(Look::Dashed)],
+            unit: Unit::Dollars,
+            is_unfinished: true,
         };
-        let options = over_time(
-            &["a".into(), "b".into()],
-            &[series("calls", false), series("p95", true)],
-            "n",
-            Some("ms"),
-            true,
-        );
-        assert_eq!(options["series"][0]["yAxisIndex"], 0);
-        assert_eq!(options["series"][1]["yAxisIndex"], 1);
-        assert_eq!(options["yAxis"].as_array().unwrap().len(), 2);
-        assert_eq!(options["series"][1]["data"][1], Value::Null, "no calls are not zero");
-        assert_eq!(options["series"][0]["data"][1]["itemStyle"]["opacity"], 0.4, "it has not ended");
+        let options = plot.options();
+        assert_eq!(options["series"][0]["data"][0], Value::Null);
+        assert_eq!(options["series"][0]["data"][1]["value"], 1.25);
+        assert_eq!(options["series"][0]["data"][1]["itemStyle"]["opacity"], 0.45);
+        assert_eq!(options["series"][1]["data"][1], 1.25);
+        assert_eq!(options["series"][1]["lineStyle"]["type"], "dashed");
     }
 }

@@ -1,7 +1,7 @@
 //! A change tried on the recorded calls of the last 30 days, before it is saved. It never keeps anybody from saving.
 
 use super::limits::label;
-use super::{Button, Column, CopyButton, DataTable, Notice, Row, Time};
+use super::{Button, Column, CopyButton, DataTable, Filtered, Notice, Row, Time};
 use crate::api::{Api, CallError, use_api};
 use crate::format;
 use crate::hooks::{AsyncState, use_debounced, use_remote};
@@ -193,7 +193,7 @@ fn columns(i18n: &I18n) -> Vec<Column> {
 fn rows(i18n: &I18n, workflows: &[Workflow]) -> Vec<Row> {
     let row = |one: &Workflow| {
         let name = if one.token_name.is_empty() { one.token_id.to_string() } else { one.token_name.clone() };
-        let (token, usage) = (one.token_id.to_string(), one.token_id.to_string());
+        let (token, calls) = (one.token_id.to_string(), one.token_id.to_string());
         let client = one.user_agent.clone().unwrap_or_default();
         let cells = vec![
             html! { <code>{ &one.method }{ " " }{ &one.path }</code> },
@@ -202,7 +202,7 @@ fn rows(i18n: &I18n, workflows: &[Workflow]) -> Vec<Row> {
             html! { format::number(i18n, one.calls) },
             html! {
                 <>
-                    <Link<Route> to={Route::TokenUsage { id: usage }}><Time at={one.last_at} is_relative=true /></Link<Route>>
+                    <Link<Route, Filtered> to={Route::Calls} query={Filtered { token: Some(calls), ..Filtered::default() }}><Time at={one.last_at} is_relative=true /></Link<Route, Filtered>>
                     <CopyButton text={one.request_id.clone()} label={i18n.t("error.copy-request-id")} />
                 </>
             },

@@ -45,15 +45,16 @@ pub struct StatusLabelProps {
     pub status: u16,
 }
 
-/// An HTTP status in the colour of its class.
+/// An HTTP status with a mark of how such calls usually end.
 #[component]
 pub fn StatusLabel(props: &StatusLabelProps) -> Html {
-    let color = match props.status {
-        ..400 => Color::Green,
-        400..500 => Color::Orange,
-        500.. => Color::Red,
+    let class = match props.status {
+        ..400 => "tm-outcome tm-outcome--ok",
+        429 => "tm-outcome tm-outcome--limited",
+        401 | 403 => "tm-outcome tm-outcome--denied",
+        400.. => "tm-outcome tm-outcome--error",
     };
-    html! { <Label label={props.status.to_string()} {color} compact=true /> }
+    html! { <span {class}>{ props.status }</span> }
 }
 
 /// The current state of a token, which depends on its expiry too.

@@ -121,26 +121,27 @@ fn models_text(i18n: &I18n, models: &[String]) -> Option<String> {
 fn text(value: u64, unit: Unit) -> String {
     match unit {
         Unit::Count => value.to_string(),
-        Unit::Million => {
-            let (whole, rest) = (value / 1_000_000, value % 1_000_000);
-            if rest == 0 {
-                whole.to_string()
-            } else {
-                format!("{whole}.{rest:06}").trim_end_matches('0').to_owned()
-            }
-        }
+        Unit::Million => in_millions(value),
     }
 }
 
-fn number(text: &str, unit: Unit) -> Option<u64> {
+/// Writes millionths, such as micro-dollars, as a number that [`millionths`] reads.
+pub fn in_millions(value: u64) -> String {
+    let (whole, rest) = (value / 1_000_000, value % 1_000_000);
+    if rest == 0 { whole.to_string() } else { format!("{whole}.{rest:06}").trim_end_matches('0').to_owned() }
+}
+
+/// Reads a number with at most six decimal places as millionths.
+pub fn millionths(text: &str) -> Option<u64> {
     let (whole, rest) = text.split_once('.').unwrap_or((text, ""));
+    let rest = format!("{rest:0<6}").parse::<u64>().ok().filter(|_| rest.len() <= 6)?;
+    whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(rest)
+}
+
+fn number(text: &str, unit: Unit) -> Option<u64> {
     match unit {
         Unit::Count => text.parse().ok(),
-        Unit::Million if rest.len() <= 6 => {
-            let rest = format!("{rest:0<6}").parse::<u64>().ok()?;
-            whole.parse::<u64>().ok()?.checked_mul(1_000_000)?.checked_add(rest)
-        }
-        Unit::Million => None,
+        Unit::Million => millionths(text),
     }
 }
 

@@ -5,6 +5,7 @@ mod bell;
 mod navigation;
 mod preferences;
 mod search;
+mod sections;
 mod status_dot;
 mod user_menu;
 
@@ -13,9 +14,11 @@ use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_preferences, use_set_preference};
 use crate::state::session::{use_me, use_sign_in};
 use bell::Bell;
-use navigation::Navigation;
+pub use bell::{gravity, notice_route, notice_text};
+use navigation::{Navigation, Tabs};
 use preferences::{LanguageChoice, ThemeChoice};
 use search::Search;
+pub use sections::settings;
 use status_dot::StatusDot;
 use user_menu::UserMenu;
 use yew::prelude::*;
@@ -56,7 +59,7 @@ pub fn Shell(props: &ShellProps) -> Html {
                         </button>
                     }
                     <Link<Route> to={Route::Home} classes="tm-brand">
-                        <i class="fas fa-key tm-brand__icon" aria-hidden="true" />
+                        <Mark />
                         <span class="tm-brand__name">{ i18n.t("app.name") }</span>
                     </Link<Route>>
                 </div>
@@ -85,9 +88,25 @@ pub fn Shell(props: &ShellProps) -> Html {
                 </aside>
             }
             <div class="pf-v6-c-page__main-container">
-                <main id="content" class="pf-v6-c-page__main" tabindex="-1">{ props.children.clone() }</main>
+                <main id="content" class="pf-v6-c-page__main" tabindex="-1">
+                    if is_member {
+                        <Tabs />
+                    }
+                    { props.children.clone() }
+                </main>
             </div>
         </div>
+    }
+}
+
+/// The mark: one line in, through a gate, and three lines out.
+#[component]
+fn Mark() -> Html {
+    html! {
+        <svg class="tm-brand__mark" viewBox="0 0 24 24" aria-hidden="true">
+            <path d="M2 12h6M14 12h8M8 12q4 0 6-6h8M8 12q4 0 6 6h8" />
+            <circle cx="8" cy="12" r="3" />
+        </svg>
     }
 }
 

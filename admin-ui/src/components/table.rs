@@ -1,6 +1,7 @@
 //! Tables on the library's style sheet. The library's component sorts only the rows that it holds, while these
 //! sort on the server, and it shows no column names on a narrow screen.
 
+use crate::format;
 use crate::i18n::use_i18n;
 use contract::DEFAULT_LIMIT;
 use web_sys::Element;
@@ -12,6 +13,8 @@ pub struct Column {
     pub label: AttrValue,
     pub sort: Option<Sort>,
     pub is_number: bool,
+    /// Whether a narrow screen leaves it out.
+    pub is_minor: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -22,11 +25,16 @@ pub struct Sort {
 
 impl Column {
     pub fn new(label: AttrValue) -> Self {
-        Self { label, sort: None, is_number: false }
+        Self { label, sort: None, is_number: false, is_minor: false }
     }
 
     pub fn number(label: AttrValue) -> Self {
-        Self { label, sort: None, is_number: true }
+        Self { is_number: true, ..Self::new(label) }
+    }
+
+    /// Leaves the column out on a narrow screen.
+    pub fn minor(self) -> Self {
+        Self { is_minor: true, ..self }
     }
 
     pub fn sorted(mut self, is_ascending: Option<bool>, on_sort: Callback<()>) -> Self {
@@ -58,7 +66,11 @@ pub struct DataTableProps {
 pub fn DataTable(props: &DataTableProps) -> Html {
     let rows = props.rows.iter().map(|(key, cells)| {
         let cells = props.columns.iter().zip(cells).map(|(column, cell)| {
-            let class = classes!("pf-v6-c-table__td", column.is_number.then_some("tm-number"));
+            let class = classes!(
+                "pf-v6-c-table__td",
+                column.is_number.then_some("tm-number"),
+                column.is_minor.then_some("tm-minor")
+            );
             html! { <td {class} role="cell" data-label={&column.label}>{ cell.clone() }</td> }
         });
         let is_current = props.current.as_deref() == Some(key.as_str());
@@ -76,7 +88,7 @@ pub fn DataTable(props: &DataTableProps) -> Html {
     html! {
         <div class="tm-table-wrap">
             <table
-                class="pf-v6-c-table pf-m-grid-md pf-m-compact"
+                class="pf-v6-c-table pf-m-compact tm-table"
                 role="table"
                 aria-label={&props.label}
                 aria-busy={props.is_busy.to_string()}
@@ -127,6 +139,9 @@ pub struct PagerProps {
     /// Items of this page, and of a full page.
     #[prop_or_default]
     pub items: usize,
+    /// Items of all pages, if they are counted.
+    #[prop_or_default]
+    pub total: Option<u64>,
     #[prop_or(DEFAULT_LIMIT)]
     pub limit: u32,
     #[prop_or_default]
@@ -136,7 +151,7 @@ pub struct PagerProps {
 }
 
 /// The items shown, and buttons to the page before and after. Pages are found by cursors, so the number of all items is
-/// known on the last page only.
+/// known on the last page only, unless the list is counted.
 #[component]
 pub fn Pager(props: &PagerProps) -> Html {
     let i18n = use_i18n();
@@ -152,7 +167,7 @@ pub fn Pager(props: &PagerProps) -> Html {
             }
         });
     }
-    if props.on_previous.is_none() && props.on_next.is_none() {
+    if props.on_previous.is_none() && props.on_next.is_none() && (props.total.is_none() || props.items == 0) {
         return html! {};
     }
     let button = |go: &Option<Callback<()>>, label: AttrValue, icon: &'static str| {
@@ -172,13 +187,17 @@ pub fn Pager(props: &PagerProps) -> Html {
     };
     let before = (props.number - 1) * usize::try_from(props.limit).unwrap_or_default();
     let [first, last] = [before + 1, before + props.items].map(|n| n.to_string());
+    let total = props.total.map(|total| format::number(&i18n, total));
     let shown = if props.items == 0 {
         i18n.fill("table.page", &[("number", &props.number.to_string())])
-    } else if props.on_next.is_some() {
-        i18n.fill("table.range", &[("first", &first), ("last", &last)])
+    } else if let Some(all) = total.or_else(|| props.on_next.is_none().then(|| last.clone())) {
+        i18n.fill("table.range-of", &[("first", &first), ("last", &last), ("all", &all)])
     } else {
-        i18n.fill("table.range-of", &[("first", &first), ("last", &last), ("all", &last)])
+        i18n.fill("table.range", &[("first", &first), ("last", &last)])
     };
+    if props.on_previous.is_none() && props.on_next.is_none() {
+        return html! { <p class="tm-pager">{ shown }</p> };
+    }
     html! {
         <nav class="tm-pager" aria-label={i18n.t("table.pages")} ref={node}>
             { button(&props.on_previous, i18n.t("table.previous"), "fas fa-angle-left") }

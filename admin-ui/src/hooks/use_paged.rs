@@ -26,6 +26,13 @@ impl<T> Paged<T> {
     }
 }
 
+impl<T> Paged<T> {
+    /// Returns the number of items on all pages, if the list is counted.
+    pub fn total(&self) -> Option<u64> {
+        self.remote.state.ready().and_then(|page| page.total)
+    }
+}
+
 type Query = BTreeMap<String, String>;
 
 /// Fetches a list page by page. The way to the page is in the address, in `name`: the cursors of the pages after the

@@ -77,7 +77,7 @@ fn status_label(i18n: &I18n, status: HealthStatus) -> Html {
 }
 
 /// Returns a dependency in the reader's language; an unknown one keeps its name.
-fn name_of(i18n: &I18n, name: &str) -> AttrValue {
+pub fn name_of(i18n: &I18n, name: &str) -> AttrValue {
     match name {
         "database" => i18n.t("health.database"),
         "kv" => i18n.t("health.kv"),

@@ -1,17 +1,9 @@
-//! Reports on calls: analytics, lists, details and the start page.
+//! Figures of calls.
 
-mod analytics;
-mod dashboard;
-mod detail;
-mod figures;
-mod lists;
-mod stats;
+mod explorer;
+pub mod figures;
 
-pub use analytics::UsageAnalyticsPage;
-pub use dashboard::DashboardPage;
-pub use detail::{RouteUsagePage, TokenUsagePage};
-pub use lists::{RouteUsageListPage, TokenUsageListPage};
-pub use stats::StatsPage;
+pub use explorer::{By, ExplorerPage, UsageFilter};
 
 /// How often an open report is read again, in ms.
 const REFRESH_MS: u32 = 30_000;

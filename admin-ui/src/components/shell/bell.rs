@@ -66,7 +66,7 @@ pub fn Bell() -> Html {
 }
 
 /// How grave a notification is; the gravest is 0.
-fn gravity(kind: NotificationKind) -> u8 {
+pub fn gravity(kind: NotificationKind) -> u8 {
     match kind {
         NotificationKind::RouteFailing | NotificationKind::QueueStalled | NotificationKind::Canary => 0,
         NotificationKind::EventsDropped
@@ -110,16 +110,13 @@ fn list(i18n: &I18n, notes: &[Notification], on_snooze: &Callback<SnoozeRequest>
 const SNOOZE_HOURS: i64 = 24;
 
 fn item(i18n: &I18n, notice: &Notification, on_snooze: &Callback<SnoozeRequest>) -> Html {
-    let (to, icon) = match notice.kind {
-        NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => {
-            (Route::Token { id: notice.subject.clone() }, "fas fa-hourglass-half")
-        }
-        NotificationKind::RouteFailing => {
-            (Route::RouteDetail { id: notice.subject.clone() }, "fas fa-exclamation-triangle")
-        }
-        _ => (Route::SystemHealth, "fas fa-exclamation-circle"),
+    let to = notice_route(notice);
+    let icon = match notice.kind {
+        NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => "fas fa-hourglass-half",
+        NotificationKind::RouteFailing => "fas fa-exclamation-triangle",
+        _ => "fas fa-exclamation-circle",
     };
-    let text = text(i18n, notice);
+    let text = notice_text(i18n, notice);
     let hide = |hours: Option<i64>, name: AttrValue, icon: &'static str| {
         let request = SnoozeRequest {
             kind: notice.kind,
@@ -168,8 +165,19 @@ fn canary(i18n: &I18n, note: &Notification) -> AttrValue {
     }
 }
 
+/// Returns the page that a notification is about.
+pub fn notice_route(notice: &Notification) -> Route {
+    let id = notice.subject.clone();
+    match notice.kind {
+        NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => Route::Token { id },
+        NotificationKind::RouteFailing => Route::RouteDetail { id },
+        NotificationKind::ModelUnpriced => Route::Prices,
+        _ => Route::SystemHealth,
+    }
+}
+
 /// Returns the text of a notification, from its details.
-fn text(i18n: &I18n, note: &Notification) -> AttrValue {
+pub fn notice_text(i18n: &I18n, note: &Notification) -> AttrValue {
     let detail = |name: &str| match note.details.get(name) {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Number(number)) => number.as_u64().map(|n| format::number(i18n, n)).unwrap_or_default(),

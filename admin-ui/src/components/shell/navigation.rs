@@ -1,10 +1,10 @@
-//! The navigation in the sidebar.
+//! The navigation in the sidebar, and the tabs of the parts that have several pages.
 
+use super::sections::{Section, sections};
 use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_set_preference};
-use crate::state::session::{can, may_audit, use_me};
-use domain::people::role::{Action, Subject};
+use crate::state::session::use_me;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
@@ -23,61 +23,50 @@ pub fn Navigation() -> Html {
             on_set.emit(SetPreference::Sidebar(false));
         }
     });
-    let item = |to: Route, text: AttrValue, icon: &'static str| {
-        let is_current = current.as_ref().is_some_and(|current| current.section() == to.section());
+    let item = |section: Section| {
+        let is_current = current.as_ref().is_some_and(|current| section.has(current));
         let classes = classes!("pf-v6-c-nav__link", is_current.then_some("pf-m-current"));
+        let to = section.pages.into_iter().next().map_or(Route::Dashboard, |(route, _)| route);
         html! {
             <li class="pf-v6-c-nav__item">
                 // The router's link has no `aria-current`, so the item carries it.
                 <span aria-current={is_current.then_some("page")} onclick={onclick.clone()} role="presentation">
                     <Link<Route> {to} {classes}>
-                        <span class="pf-v6-c-nav__link-icon"><i class={icon} aria-hidden="true" /></span>
-                        <span class="pf-v6-c-nav__link-text">{ text }</span>
+                        <span class="pf-v6-c-nav__link-icon"><i class={section.icon} aria-hidden="true" /></span>
+                        <span class="pf-v6-c-nav__link-text">{ section.name }</span>
                     </Link<Route>>
                 </span>
             </li>
         }
     };
-    let group = |title: AttrValue, id: &'static str, items: Html| {
+    html! {
+        <nav class="pf-v6-c-nav" aria-label={i18n.t("nav.label")}>
+            <ul class="pf-v6-c-nav__list" role="list">{ for sections(&i18n, &me).into_iter().map(item) }</ul>
+        </nav>
+    }
+}
+
+/// Links to the pages of the current part, if it has several.
+#[component]
+pub fn Tabs() -> Html {
+    let i18n = use_i18n();
+    let me = use_me();
+    let Some(current) = use_route::<Route>() else { return html! {} };
+    let section = sections(&i18n, &me).into_iter().find(|section| section.has(&current));
+    let Some(Section { name, pages, .. }) = section.filter(|section| section.pages.len() > 1) else {
+        return html! {};
+    };
+    let tab = |(to, name): (Route, AttrValue)| {
+        let is_current = to.section() == current.section();
         html! {
-            <section class="pf-v6-c-nav__section" aria-labelledby={id}>
-                <h2 class="pf-v6-c-nav__section-title" {id}>{ title }</h2>
-                <ul class="pf-v6-c-nav__list" role="list">{ items }</ul>
-            </section>
+            <li aria-current={is_current.then_some("page")}>
+                <Link<Route> {to} classes="tm-tab">{ name }</Link<Route>>
+            </li>
         }
     };
     html! {
-        <nav class="pf-v6-c-nav" aria-label={i18n.t("nav.label")}>
-            { group(i18n.t("nav.overview"), "nav-overview", html! {
-                <>
-                    { item(Route::Dashboard, i18n.t("dashboard.title"), "fas fa-tachometer-alt") }
-                    { item(Route::UsageAnalytics, i18n.t("analytics.title"), "fas fa-chart-line") }
-                    { item(Route::Calls, i18n.t("calls.page"), "fas fa-list") }
-                    { item(Route::TokenUsageList, i18n.t("token-usage.title"), "fas fa-chart-bar") }
-                    { item(Route::RouteUsageList, i18n.t("route-usage.title"), "fas fa-project-diagram") }
-                    { item(Route::Stats, i18n.t("stats.title"), "fas fa-list-ol") }
-                </>
-            }) }
-            { group(i18n.t("nav.access"), "nav-access", html! {
-                <>
-                    { item(Route::Tokens, i18n.t("tokens.title"), "fas fa-key") }
-                    { item(Route::Routes, i18n.t("routes.title"), "fas fa-route") }
-                    { item(Route::Teams, i18n.t("teams.title"), "fas fa-users") }
-                    { item(Route::Users, i18n.t("users.title"), "fas fa-user") }
-                    { item(Route::Keys, i18n.t("keys.title"), "fas fa-lock") }
-                </>
-            }) }
-            { group(i18n.t("nav.operation"), "nav-operation", html! {
-                <>
-                    if may_audit(&me) {
-                        { item(Route::AuditLogs, i18n.t("audit.title"), "fas fa-history") }
-                    }
-                    if can(&me, Action::Import, Subject::default()) {
-                        { item(Route::Import, i18n.t("import.title"), "fas fa-file-import") }
-                    }
-                    { item(Route::SystemHealth, i18n.t("health.title"), "fas fa-heartbeat") }
-                </>
-            }) }
+        <nav class="tm-tabs" aria-label={name}>
+            <ul role="list">{ for pages.into_iter().map(tab) }</ul>
         </nav>
     }
 }

@@ -1,7 +1,7 @@
 //! How soon changes are seen, as the canary measures it.
 
 use crate::api::use_api;
-use crate::components::{AsyncView, Chart, Column, DataTable, Series, over_time};
+use crate::components::{AsyncView, Chart, Column, DataTable, Look, Plot, Series, Unit};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
@@ -100,16 +100,15 @@ fn chart(i18n: &I18n, hours: &[CanaryHour]) -> Html {
     let line = |measure, color, of: fn(&CanaryHour) -> Option<CanaryFigures>| Series {
         name: name(i18n, measure).to_string(),
         values: hours.iter().map(|hour| of(hour).map(|figures| figures.worst_ms.into())).collect(),
-        is_line: true,
-        is_latency: false,
+        look: Look::Line,
         color: Some(color),
     };
-    let series = [
+    let series = vec![
         line(Measure::NewToken, "#3f8f3f", |hour| hour.new_token),
         line(Measure::Revoked, "#c9550a", |hour| hour.revoked),
         line(Measure::Usage, "#2b7fd4", |hour| hour.usage),
     ];
-    let options = over_time(&labels, &series, "ms", None, false);
+    let options = Plot { labels, series, unit: Unit::Milliseconds, is_unfinished: false }.options();
     html! {
         <>
             <h3 class="pf-v6-c-title pf-m-md">{ i18n.t("canary.chart") }</h3>

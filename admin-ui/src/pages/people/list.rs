@@ -11,7 +11,7 @@ use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
 use contract::Page as Items;
 use contract::people::{ListPeople, Me, PeopleQuery, PersonView};
-use domain::people::role::{Action, Subject};
+use domain::people::role::{Action, Role, Subject};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::rc::Rc;
@@ -97,7 +97,6 @@ pub fn UsersPage() -> Html {
 fn columns(i18n: &I18n, assigns: bool) -> Vec<Column> {
     let mut columns = vec![
         Column::new(i18n.t("users.person")),
-        Column::new(i18n.t("users.highest")),
         Column::new(i18n.t("users.teams")),
         Column::new(i18n.t("users.last-sign-in")),
     ];
@@ -117,6 +116,7 @@ fn row(
     let name = person.name.clone().or_else(|| person.email.clone()).unwrap_or_else(|| person.id.to_string());
     let teams =
         person.memberships.iter().map(|m| html! { <RoleLabel role={m.role} team={m.team_name.clone()} /> });
+    let is_platform_admin = person.memberships.iter().any(|m| m.team_id.is_core() && m.role == Role::Admin);
     let mut cells = vec![
         html! {
             <span class="tm-person">
@@ -126,17 +126,22 @@ fn row(
                     if person.id == me.id {
                         <span class="tm-subtle">{ " " }{ i18n.t("users.you") }</span>
                     }
+                    if is_platform_admin {
+                        { " " }<Label label={i18n.t("users.platform-admin").to_string()} color={Color::Purple} compact=true />
+                    }
                     if let Some(email) = &person.email {
                         <div class="tm-subtle tm-address">{ email }</div>
                     }
                 </span>
             </span>
         },
-        match person.memberships.iter().map(|m| m.role).max() {
-            Some(role) => html! { <RoleLabel {role} /> },
-            None => html! { <span class="tm-subtle">{ i18n.t("users.waiting") }</span> },
+        html! {
+            if person.memberships.is_empty() {
+                <span class="tm-subtle">{ i18n.t("users.waiting") }</span>
+            } else {
+                <span class="tm-labels">{ for teams }</span>
+            }
         },
-        html! { <span class="tm-labels">{ for teams }</span> },
         match person.last_sign_in_at {
             Some(at) => html! { <Time {at} is_relative=true /> },
             None => html! { <span class="tm-subtle">{ i18n.t("users.never-signed-in") }</span> },

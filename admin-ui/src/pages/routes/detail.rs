@@ -10,6 +10,7 @@ use crate::components::{AsyncView, Button, CopyButton, Page, Time};
 use crate::config::use_config;
 use crate::hooks::{use_last_ready, use_remote, use_routes};
 use crate::i18n::{I18n, use_i18n};
+use crate::pages::usage::{By, UsageFilter};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
 use contract::routes::{GetRoute, RouteView, UpstreamView};
@@ -84,15 +85,10 @@ pub fn RoutePage(props: &RoutePageProps) -> Html {
     }
 }
 
-/// The query of `/route-usage`.
-#[derive(Clone, PartialEq, serde::Serialize)]
-struct OfPath {
-    path: String,
-}
-
 fn summary(i18n: &I18n, route: &RouteView, gateway: &str, routes: &[RouteView]) -> Html {
     let url = format!("{gateway}{}", route.path.as_str());
-    let query = OfPath { path: route.path.as_str().to_owned() };
+    let query =
+        UsageFilter { route: Some(route.id.to_string()), by: Some(By::Token), ..UsageFilter::default() };
     let methods = if route.methods.is_empty() {
         i18n.t("route.all-methods").to_string()
     } else {
@@ -139,7 +135,7 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str, routes: &[RouteView]) 
                     <DescriptionGroup term={i18n.t("route.use")}>
                         <SnippetButtons route={route.clone()} />
                         { " " }
-                        <Link<Route, OfPath> to={Route::RouteUsage} {query}>{ i18n.t("token.see-usage") }</Link<Route, OfPath>>
+                        <Link<Route, UsageFilter> to={Route::Usage} {query}>{ i18n.t("token.see-usage") }</Link<Route, UsageFilter>>
                     </DescriptionGroup>
                 </DescriptionList>
             </CardBody>

@@ -4,14 +4,16 @@ use super::form::RouteForm;
 use super::{SnippetButtons, credential_label};
 use crate::api::use_api;
 use crate::components::{
-    AsyncView, Button, Column, CopyButton, DataTable, Empty, Page, Pager, SearchField, Select, edit, filled,
+    AsyncView, Button, Column, CopyButton, DataTable, Empty, Page, Pager, SearchField, Select, course_cell,
+    edit, filled,
 };
-use crate::hooks::{use_debounced, use_paged, use_query, use_remote};
+use crate::hooks::{Courses, use_courses, use_debounced, use_paged, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
 use contract::Page as Items;
 use contract::routes::{ListRoutes, ListTags, RouteQuery, RouteView, Tag};
+use contract::usage::GroupBy;
 use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -70,13 +72,19 @@ pub fn RoutesPage() -> Html {
             />
         }
     };
-    let (is_busy, items) = (routes.remote.is_loading, routes.items());
+    let (is_busy, items, total) = (routes.remote.is_loading, routes.items(), routes.total());
+    let ids =
+        routes.remote.state.ready().map(|page| page.items.iter().map(|route| route.id.to_string()).collect());
+    let courses = use_courses(GroupBy::Route, ids.unwrap_or_default());
     let on_tag = edit(&filter, &on_filter, |filter: &mut Filter, tag: String| filter.tag = Some(tag));
     let render = {
         let i18n = i18n.clone();
         Callback::from(move |page: Rc<Items<RouteView>>| {
-            let rows: Vec<_> =
-                page.items.iter().map(|route| row(&i18n, route, sees_upstream, &on_tag)).collect();
+            let rows: Vec<_> = page
+                .items
+                .iter()
+                .map(|route| row(&i18n, route, sees_upstream, &on_tag, courses.as_deref()))
+                .collect();
             html! { <DataTable label={i18n.t("routes.title")} columns={columns(&i18n, sees_upstream)} {rows} {is_busy} /> }
         })
     };
@@ -104,7 +112,7 @@ pub fn RoutesPage() -> Html {
                 is_empty={Callback::from(|page: Rc<Items<RouteView>>| page.items.is_empty())}
                 {empty}
             />
-            <Pager number={routes.number} {items} on_previous={routes.on_previous} on_next={routes.on_next} />
+            <Pager number={routes.number} {items} {total} on_previous={routes.on_previous} on_next={routes.on_next} />
             if *is_creating {
                 <RouteForm on_close={set_creating(false)} {on_changed} />
             }
@@ -141,13 +149,17 @@ fn Filters(props: &FiltersProps) -> Html {
 }
 
 fn columns(i18n: &I18n, sees_upstream: bool) -> Vec<Column> {
-    let mut columns = vec![Column::new(i18n.t("route.name")), Column::new(i18n.t("route.path"))];
+    let mut columns = vec![
+        Column::new(i18n.t("route.name")),
+        Column::new(i18n.t("route.path")),
+        Column::new(i18n.t("usage.last-day")),
+    ];
     if sees_upstream {
-        columns.push(Column::new(i18n.t("route.backend")));
+        columns.push(Column::new(i18n.t("route.backend")).minor());
         columns.push(Column::new(i18n.t("route.credential")));
     }
-    columns.push(Column::new(i18n.t("route.tags")));
-    columns.push(Column::new(i18n.t("route.use")));
+    columns.push(Column::new(i18n.t("route.tags")).minor());
+    columns.push(Column::new(i18n.t("route.use")).minor());
     columns
 }
 
@@ -156,6 +168,7 @@ fn row(
     route: &RouteView,
     sees_upstream: bool,
     on_tag: &Callback<String>,
+    courses: Option<&Courses>,
 ) -> (String, Vec<Html>) {
     let tags = route.tags.iter().map(|tag| {
         let on_choose = {
@@ -179,6 +192,7 @@ fn row(
             </>
         },
         copyable(i18n.t("route.copy-path"), route.path.as_str()),
+        course_cell(i18n, courses, route.id.as_str()),
     ];
     if sees_upstream {
         let backend =

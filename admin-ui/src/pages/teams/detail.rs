@@ -113,7 +113,7 @@ pub fn TeamPage(props: &TeamPageProps) -> Html {
     }
 }
 
-/// The filter of `/tokens` and `/usage-analytics`.
+/// The filter of `/tokens` and `/usage`.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 struct OfTeam {
     team: String,
@@ -133,7 +133,7 @@ fn summary(i18n: &I18n, team: &TeamView) -> Html {
                         <Link<Route, OfTeam> to={Route::Tokens} query={query.clone()}>{ team.tokens }</Link<Route, OfTeam>>
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("usage.calls")}>
-                        <Link<Route, OfTeam> to={Route::UsageAnalytics} {query}>{ i18n.t("token.see-usage") }</Link<Route, OfTeam>>
+                        <Link<Route, OfTeam> to={Route::Usage} {query}>{ i18n.t("token.see-usage") }</Link<Route, OfTeam>>
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("team.cap")}>
                         if let Some(cap) = &team.scope_cap {

@@ -17,6 +17,7 @@ use crate::hooks::{
     use_routes, use_teams,
 };
 use crate::i18n::{I18n, use_i18n};
+use crate::pages::usage::UsageFilter;
 use crate::route::Route;
 use crate::state::session::use_me;
 use crate::state::toasts::{Toast, Tone, saved, use_full_toast};
@@ -302,7 +303,7 @@ fn summary(i18n: &I18n, shown: &Shown, routes: &[RouteView], teams: &[TeamView])
                     <DescriptionGroup term={i18n.t("token.last-used")}>
                         { token.last_used_at.map_or_else(|| html! { i18n.t("token.never-used") }, |at| html! { <Time {at} /> }) }
                         { " · " }
-                        <Link<Route> to={Route::TokenUsage { id: id.clone() }}>{ i18n.t("token.see-usage") }</Link<Route>>
+                        <Link<Route, UsageFilter> to={Route::Usage} query={UsageFilter::of_token(&id)}>{ i18n.t("token.see-usage") }</Link<Route, UsageFilter>>
                     </DescriptionGroup>
                     <DescriptionGroup term={i18n.t("token.id")}>
                         <code class="tm-address">{ &id }</code>

@@ -5,9 +5,11 @@ use crate::api::use_api;
 use crate::clock;
 use crate::components::{
     AsyncView, Button, Column, DataTable, Empty, Page, Pager, ScopeLabel, SearchField, Select, Standing,
-    StandingLabel, Time, is_stale, name_of,
+    StandingLabel, Time, course_cell, is_stale, name_of,
 };
-use crate::hooks::{Remote, team_name, use_debounced, use_paged, use_query, use_routes, use_teams};
+use crate::hooks::{
+    Courses, Remote, team_name, use_courses, use_debounced, use_paged, use_query, use_routes, use_teams,
+};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::use_me;
@@ -15,6 +17,7 @@ use contract::Page as Items;
 use contract::routes::RouteView;
 use contract::teams::TeamView;
 use contract::tokens::{ListTokens, StateFilter, TokenQuery, TokenSort, TokenView};
+use contract::usage::GroupBy;
 use domain::people::role::Action;
 use patternfly_yew::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -72,13 +75,16 @@ pub fn TokensPage() -> Html {
             />
         }
     };
+    let ids =
+        tokens.remote.state.ready().map(|page| page.items.iter().map(|token| token.id.to_string()).collect());
+    let courses = use_courses(GroupBy::Token, ids.unwrap_or_default());
     let columns = columns(&i18n, &filter, &on_filter);
     let is_busy = tokens.remote.is_loading;
     let render = {
         let (i18n, routes) = (i18n.clone(), routes.state.ready().cloned());
         let teams = teams.state.ready().cloned().unwrap_or_default();
         Callback::from(move |page: Rc<Items<TokenView>>| {
-            let row = |token: &TokenView| row(&i18n, token, routes.as_deref(), &teams);
+            let row = |token: &TokenView| row(&i18n, token, routes.as_deref(), &teams, courses.as_deref());
             let rows: Vec<_> = page.items.iter().map(row).collect();
             html! { <DataTable label={i18n.t("tokens.title")} columns={columns.clone()} {rows} {is_busy} /> }
         })
@@ -91,7 +97,7 @@ pub fn TokensPage() -> Html {
             <Empty title={i18n.t("tokens.none")}>{ i18n.t("tokens.none-advice") }</Empty>
         }
     };
-    let items = tokens.items();
+    let (items, total) = (tokens.items(), tokens.total());
     let Remote { state, on_refresh, .. } = tokens.remote.clone();
     let on_created = on_refresh.clone();
     html! {
@@ -106,7 +112,7 @@ pub fn TokensPage() -> Html {
                 is_empty={Callback::from(|page: Rc<Items<TokenView>>| page.items.is_empty())}
                 {empty}
             />
-            <Pager number={tokens.number} {items} on_previous={tokens.on_previous} on_next={tokens.on_next} />
+            <Pager number={tokens.number} {items} {total} on_previous={tokens.on_previous} on_next={tokens.on_next} />
             if *is_creating {
                 <CreateToken
                     routes={routes.state.ready().cloned().unwrap_or_default()}
@@ -185,10 +191,11 @@ fn columns(i18n: &I18n, filter: &Filter, on_filter: &Callback<Filter>) -> Vec<Co
     let (by_age, on_age) = sorted(TokenSort::OldestFirst, TokenSort::NewestFirst);
     vec![
         Column::new(i18n.t("token.name")).sorted(by_name, on_name),
-        Column::new(i18n.t("token.team")),
-        Column::new(i18n.t("token.scopes")),
+        Column::new(i18n.t("token.team")).minor(),
+        Column::new(i18n.t("token.scopes")).minor(),
         Column::new(i18n.t("token.state")),
-        Column::new(i18n.t("token.created")).sorted(by_age, on_age),
+        Column::new(i18n.t("usage.last-day")),
+        Column::new(i18n.t("token.created")).sorted(by_age, on_age).minor(),
         Column::new(i18n.t("token.expires")),
         Column::new(i18n.t("token.last-used")),
     ]
@@ -199,6 +206,7 @@ fn row(
     token: &TokenView,
     routes: Option<&Vec<RouteView>>,
     teams: &[TeamView],
+    courses: Option<&Courses>,
 ) -> (String, Vec<Html>) {
     let hint = token.hint.as_ref().map(|hint| format!("{}…{}", hint.start, hint.end)).unwrap_or_default();
     let scopes = token.scopes.iter().take(SCOPES_SHOWN).map(|scope| {
@@ -226,6 +234,7 @@ fn row(
             </span>
         },
         html! { <StandingLabel standing={Standing::of(token, clock::now())} /> },
+        course_cell(i18n, courses, token.id.as_str()),
         html! { <Time at={token.created_at} is_relative=true /> },
         match token.expires_at {
             Some(at) => html! { <Time {at} is_end=true /> },

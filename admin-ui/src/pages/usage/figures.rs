@@ -1,299 +1,180 @@
-//! Figures as cards, as columns of tables and as charts.
+//! Figures of reports as tiles and as charts.
 
 use crate::clock;
-use crate::components::{Chart, Column, DataTable, Row, Series, over_time, shares};
+use crate::components::{Bar, Delta, Look, Plot, Series, Sparkline, Tile, Unit};
 use crate::format;
 use crate::i18n::I18n;
-use crate::route::Route;
-use contract::usage::{Figures, RouteUsage, TokenUsage, UsageBucket, UsageStats};
-use domain::time::UnixMs;
+use contract::usage::{Figures, UsageBucket, value_of};
+use domain::usage::metric::Metric;
 use domain::usage::span::Interval;
-use patternfly_yew::prelude::*;
-use serde::Serialize;
 use yew::prelude::*;
-use yew_router::prelude::*;
 
-/// Slices of a chart; the rest is one more.
-const SLICES: usize = 7;
-
-/// The query of `/route-usage`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct OfPath {
-    pub path: String,
-}
-
-pub fn card(title: AttrValue, figure: String, remark: Option<AttrValue>) -> Html {
-    html! {
-        <Card>
-            <CardBody>
-                <dl>
-                    <dt class="tm-subtle">{ title }</dt>
-                    <dd class="tm-figure">{ figure }</dd>
-                    if let Some(remark) = remark {
-                        <dd class="tm-subtle">{ remark }</dd>
-                    }
-                </dl>
-            </CardBody>
-        </Card>
-    }
-}
+/// Stands for what is not known.
+pub const UNKNOWN: &str = "–";
 
 pub fn errors_of(figures: &Figures) -> u64 {
-    figures.client_errors + figures.upstream_errors + figures.timeouts + figures.gateway_errors
+    value_of(Metric::Errors, figures).unwrap_or_default()
 }
 
-fn or_dash(text: Option<String>) -> String {
-    text.unwrap_or_else(|| "–".to_owned())
+pub fn refused_of(figures: &Figures) -> u64 {
+    value_of(Metric::Refused, figures).unwrap_or_default()
 }
 
 /// Calls that were let through; the others were denied or limited.
-fn admitted(figures: &Figures) -> u64 {
+pub fn admitted(figures: &Figures) -> u64 {
     figures.ok + errors_of(figures)
 }
 
-pub fn success(i18n: &I18n, figures: &Figures) -> String {
+/// The failed part of the calls that were let through.
+pub fn error_rate(i18n: &I18n, figures: &Figures) -> String {
     let admitted = admitted(figures);
-    or_dash((admitted > 0).then(|| format::share(i18n, figures.ok, admitted)))
+    if admitted == 0 { UNKNOWN.to_owned() } else { format::share(i18n, errors_of(figures), admitted) }
 }
 
-/// A percentile, which is known within some percent.
-pub fn percentile(i18n: &I18n, ms: Option<u32>) -> String {
-    or_dash(ms.map(|ms| format::about_ms(i18n, ms.into())))
-}
-
-fn mean(i18n: &I18n, ms: Option<u64>) -> String {
-    or_dash(ms.map(|ms| format::milliseconds(i18n, ms)))
-}
-
-/// The cards of a report.
-pub fn cards(i18n: &I18n, figures: &Figures) -> Html {
-    let errors = errors_of(figures);
-    html! {
-        <div class="tm-cards">
-            { card(i18n.t("usage.calls"), format::number(i18n, figures.calls), None) }
-            { card(i18n.t("usage.success"), success(i18n, figures), Some(i18n.fill("usage.success-note", &[
-                ("admitted", &format::number(i18n, admitted(figures))),
-            ]))) }
-            { card(i18n.t("usage.errors"), format::number(i18n, errors), Some(i18n.fill("usage.denied-note", &[
-                ("denied", &format::number(i18n, figures.denied + figures.limited)),
-            ]))) }
-            { card(i18n.t("usage.p50"), percentile(i18n, figures.p50_ms), Some(i18n.fill("usage.mean-note", &[
-                ("mean", &mean(i18n, figures.mean_ms)),
-            ]))) }
-            { card(i18n.t("usage.p95"), percentile(i18n, figures.p95_ms), Some(i18n.fill("usage.p99-note", &[
-                ("p99", &percentile(i18n, figures.p99_ms)),
-            ]))) }
-            if figures.prompt_tokens + figures.completion_tokens > 0 {
-                { card(i18n.t("usage.ai-tokens"), format::number(i18n, figures.prompt_tokens + figures.completion_tokens), Some(i18n.fill("usage.cost-note", &[
-                    ("cost", &format::dollars(i18n, figures.cost_micros)),
-                ]))) }
-            }
-        </div>
+/// A metric's value as text.
+pub fn shown(i18n: &I18n, metric: Metric, value: Option<u64>) -> String {
+    let Some(value) = value else { return UNKNOWN.to_owned() };
+    match metric {
+        Metric::Cost => format::dollars(i18n, value),
+        Metric::P50 | Metric::P95 | Metric::P99 => format::about_ms(i18n, value),
+        _ => format::number(i18n, value),
     }
 }
 
-/// Returns the columns that every list of figures has.
-pub fn columns(i18n: &I18n) -> Vec<Column> {
-    vec![
-        Column::number(i18n.t("usage.calls")),
-        Column::number(i18n.t("usage.success")),
-        Column::number(i18n.t("usage.errors")),
-        Column::number(i18n.t("usage.denied")),
-        Column::number(i18n.t("usage.p50")),
-        Column::number(i18n.t("usage.p95")),
-        Column::number(i18n.t("usage.p99")),
-    ]
-}
-
-pub fn cells(i18n: &I18n, figures: &Figures) -> Vec<Html> {
-    [
-        format::number(i18n, figures.calls),
-        success(i18n, figures),
-        format::number(i18n, errors_of(figures)),
-        format::number(i18n, figures.denied + figures.limited),
-        percentile(i18n, figures.p50_ms),
-        percentile(i18n, figures.p95_ms),
-        percentile(i18n, figures.p99_ms),
-    ]
-    .into_iter()
-    .map(|text| html! { text })
-    .collect()
-}
-
-pub fn token_link(token: &TokenUsage) -> Html {
-    let name = token.name.clone().unwrap_or_else(|| token.token_id.to_string());
-    html! {
-        <span class="tm-clip" title={name.clone()}>
-            <Link<Route> to={Route::TokenUsage { id: token.token_id.to_string() }}>{ name }</Link<Route>>
-        </span>
+pub fn metric_name(i18n: &I18n, metric: Metric) -> AttrValue {
+    match metric {
+        Metric::Calls => i18n.t("usage.calls"),
+        Metric::Errors => i18n.t("usage.errors"),
+        Metric::Refused => i18n.t("usage.refused"),
+        Metric::Cost => i18n.t("usage.cost"),
+        Metric::AiTokens => i18n.t("usage.ai-tokens"),
+        Metric::P50 => i18n.t("usage.p50"),
+        Metric::P95 => i18n.t("usage.p95"),
+        Metric::P99 => i18n.t("usage.p99"),
     }
 }
 
-pub fn route_name(i18n: &I18n, route: &RouteUsage) -> String {
-    match (&route.path, &route.route_id) {
-        (Some(path), _) => path.clone(),
-        (None, Some(id)) => id.to_string(),
-        (None, None) => i18n.t("usage.no-route").to_string(),
-    }
+/// More of it is worse.
+fn is_bad(metric: Metric) -> bool {
+    !matches!(metric, Metric::Calls | Metric::Cost | Metric::AiTokens)
 }
 
-pub fn route_link(i18n: &I18n, route: &RouteUsage) -> Html {
-    let name = route_name(i18n, route);
-    match &route.path {
-        Some(path) => {
-            let query = OfPath { path: path.clone() };
-            html! {
-                <span class="tm-clip" title={name.clone()}>
-                    <Link<Route, OfPath> to={Route::RouteUsage} {query}>{ name }</Link<Route, OfPath>>
-                </span>
-            }
-        }
-        None => html! { name },
-    }
+/// How a metric has changed; `None` if there is nothing to compare with.
+pub fn delta(i18n: &I18n, metric: Metric, now: &Figures, before: Option<&Figures>) -> Option<Delta> {
+    let before = before?;
+    let (was, is) = (value_of(metric, before), value_of(metric, now));
+    let text = was.zip(is).and_then(|(was, is)| format::change(i18n, is, was));
+    Some(Delta {
+        is_bad: is_bad(metric) && is > was && text.is_some(),
+        text: text.unwrap_or_else(|| UNKNOWN.to_owned()),
+        before: i18n.fill("usage.before", &[("figure", &shown(i18n, metric, was))]),
+    })
 }
 
-fn table(i18n: &I18n, label: AttrValue, first: AttrValue, rows: Vec<Row>) -> Html {
-    let mut all = vec![Column::new(first)];
-    all.extend(columns(i18n));
-    html! {
-        <Card>
-            <CardTitle component="h2">{ &label }</CardTitle>
-            <CardBody>
-                if rows.is_empty() {
-                    <p class="tm-subtle">{ i18n.t("usage.none") }</p>
-                } else {
-                    <DataTable {label} columns={all} {rows} />
-                }
-            </CardBody>
-        </Card>
-    }
-}
-
-pub fn tokens_table(i18n: &I18n, label: AttrValue, tokens: &[TokenUsage]) -> Html {
-    let row = |token: &TokenUsage| {
-        let mut row = vec![token_link(token)];
-        row.extend(cells(i18n, &token.figures));
-        (token.token_id.to_string(), row)
+/// How the failed part has changed, in percentage points.
+fn rate_delta(i18n: &I18n, now: &Figures, before: Option<&Figures>) -> Option<Delta> {
+    let before = before?;
+    let permille = |figures: &Figures| {
+        let (errors, admitted) = (errors_of(figures), admitted(figures));
+        (errors * 1_000 + admitted / 2).checked_div(admitted)
     };
-    table(i18n, label, i18n.t("token.title"), tokens.iter().map(row).collect())
+    let before_text = i18n.fill("usage.before", &[("figure", &error_rate(i18n, before))]);
+    let (was, is) = (permille(before), permille(now));
+    let text =
+        was.zip(is).map(|(was, is)| i18n.fill("usage.points", &[("points", &format::points(i18n, is, was))]));
+    Some(Delta {
+        is_bad: was.zip(is).is_some_and(|(was, is)| is > was),
+        text: text.map_or_else(|| UNKNOWN.to_owned(), |text| text.to_string()),
+        before: before_text,
+    })
 }
 
-pub fn routes_table(i18n: &I18n, label: AttrValue, routes: &[RouteUsage]) -> Html {
-    let row = |route: &RouteUsage| {
-        let mut row = vec![route_link(i18n, route)];
-        row.extend(cells(i18n, &route.figures));
-        (route_name(i18n, route), row)
+fn course(series: &[UsageBucket], label: AttrValue, of: impl Fn(&Figures) -> Bar) -> Html {
+    let bars: Vec<Bar> = series.iter().map(|bucket| of(&bucket.figures)).collect();
+    html! { <Sparkline {bars} {label} /> }
+}
+
+/// Calls, the failed part, money and latency, each with its change and its course.
+pub fn tiles(
+    i18n: &I18n,
+    total: &Figures,
+    series: &[UsageBucket],
+    before: Option<&Figures>,
+    spend_note: Option<AttrValue>,
+) -> Html {
+    let tile =
+        |title: AttrValue, figure: String, delta: Option<Delta>, note: Option<AttrValue>, course: Html| {
+            html! { <Tile {title} {figure} {delta} {note}>{ course }</Tile> }
+        };
+    let plain = |metric: Metric| {
+        course(series, i18n.t("usage.course"), move |figures| Bar {
+            plain: value_of(metric, figures).unwrap_or_default(),
+            ..Bar::default()
+        })
     };
-    table(i18n, label, i18n.t("route.title"), routes.iter().map(row).collect())
+    let refused = refused_of(total);
+    let denied = i18n.fill(
+        "usage.errors-note",
+        &[("admitted", &format::number(i18n, admitted(total))), ("denied", &format::number(i18n, refused))],
+    );
+    let value = |metric| shown(i18n, metric, value_of(metric, total));
+    let p99 = i18n.fill("usage.p99-note", &[("p99", &shown(i18n, Metric::P99, total.p99_ms.map(u64::from)))]);
+    html! {
+        <dl class="tm-tiles">
+            { tile(i18n.t("usage.calls"), value(Metric::Calls), delta(i18n, Metric::Calls, total, before), None, course(series, i18n.t("usage.course"), |figures| Bar {
+                ok: figures.ok,
+                errors: errors_of(figures),
+                refused: refused_of(figures),
+                ..Bar::default()
+            })) }
+            { tile(i18n.t("usage.error-rate"), error_rate(i18n, total), rate_delta(i18n, total, before), Some(denied), course(series, i18n.t("usage.course"), |figures| Bar {
+                errors: errors_of(figures),
+                ..Bar::default()
+            })) }
+            { tile(i18n.t("usage.cost"), value(Metric::Cost), delta(i18n, Metric::Cost, total, before), spend_note, plain(Metric::Cost)) }
+            { tile(i18n.t("usage.p95"), value(Metric::P95), delta(i18n, Metric::P95, total, before), Some(p99), plain(Metric::P95)) }
+        </dl>
+    }
 }
 
-/// Returns every interval of a period, from `from` on; those without calls have no figures. `next` gives the start of
-/// the interval after another. A day may begin an hour later than by the clock.
-fn filled(
-    known: &[UsageBucket],
-    from: UnixMs,
-    to: UnixMs,
-    next: impl Fn(UnixMs) -> UnixMs,
-) -> Vec<(UnixMs, Figures)> {
-    /// The most intervals that the API gives.
-    const MOST: usize = 600;
-    let mut known = known.iter().peekable();
-    let starts = std::iter::successors(Some(from), |at| Some(next(*at))).take_while(|at| *at < to).take(MOST);
-    let interval = |at: UnixMs| {
-        let bucket = known.next_if(|bucket| bucket.at < next(at));
-        (at, bucket.map(|bucket| bucket.figures.clone()).unwrap_or_default())
-    };
-    starts.map(interval).collect()
+/// The beginnings of intervals as an axis shows them, and whether the last one has not ended.
+pub fn axis(i18n: &I18n, series: &[UsageBucket], interval: Interval) -> (Vec<String>, bool) {
+    let labels =
+        series.iter().map(|bucket| format::bucket(i18n, bucket.at, interval == Interval::Day)).collect();
+    let is_unfinished = series.last().is_some_and(|last| last.at + interval.width_ms() > clock::now());
+    (labels, is_unfinished)
 }
 
-/// A chart over time: successful, failed and denied calls as bars, latencies as lines.
-pub fn series_chart(i18n: &I18n, stats: &UsageStats) -> Html {
-    let is_day = stats.interval == Interval::Day;
-    let next = |at| if is_day { clock::next_day(at) } else { at + stats.interval.width_ms() };
-    let intervals = filled(&stats.series, stats.from, stats.to, next);
-    let is_unfinished = intervals.last().is_some_and(|(at, _)| next(*at) > clock::now());
-    let labels: Vec<String> = intervals.iter().map(|(at, _)| format::bucket(i18n, *at, is_day)).collect();
-    let counts = |name: AttrValue, color: &'static str, value: fn(&Figures) -> u64| Series {
+/// Calls by outcome: one colour for each on every page.
+pub fn by_outcome(i18n: &I18n, series: &[UsageBucket], interval: Interval) -> Plot {
+    let (labels, is_unfinished) = axis(i18n, series, interval);
+    let bars = |name: AttrValue, color: &'static str, value: fn(&Figures) -> u64| Series {
         name: name.to_string(),
-        values: intervals.iter().map(|(_, figures)| Some(value(figures))).collect(),
-        is_line: false,
-        is_latency: false,
+        values: series.iter().map(|bucket| Some(value(&bucket.figures))).collect(),
+        look: Look::Bars,
         color: Some(color),
     };
-    let latencies = |name: AttrValue, color: &'static str, value: fn(&Figures) -> Option<u32>| Series {
-        name: name.to_string(),
-        values: intervals.iter().map(|(_, figures)| value(figures).map(u64::from)).collect(),
-        is_line: true,
-        is_latency: true,
-        color: Some(color),
-    };
-    let series = [
-        counts(i18n.t("usage.ok"), "#3f8f3f", |figures| figures.ok),
-        counts(i18n.t("usage.errors"), "#c9550a", errors_of),
-        counts(i18n.t("usage.denied"), "#7d6a5c", |figures| figures.denied + figures.limited),
-        latencies(i18n.t("usage.p50-ms"), "#2b7fd4", |figures| figures.p50_ms),
-        latencies(i18n.t("usage.p95-ms"), "#a05fc4", |figures| figures.p95_ms),
+    let series = vec![
+        bars(i18n.t("usage.ok"), "var(--tm-ok)", |figures| figures.ok),
+        bars(i18n.t("usage.errors"), "var(--tm-error)", errors_of),
+        bars(i18n.t("usage.denied"), "var(--tm-denied)", |figures| figures.denied),
+        bars(i18n.t("usage.limited"), "var(--tm-limited)", |figures| figures.limited),
     ];
-    let (counted, timed) = (i18n.t("usage.calls"), i18n.t("usage.latency-ms"));
-    let options = over_time(&labels, &series, &counted, Some(&timed), is_unfinished);
-    let label = i18n.fill("usage.chart-label", &[("calls", &format::number(i18n, stats.total.calls))]);
-    html! {
-        <Card>
-            <CardTitle component="h2">{ i18n.t("usage.over-time") }</CardTitle>
-            <CardBody>
-                if stats.series.is_empty() {
-                    <p class="tm-subtle">{ i18n.t("usage.none") }</p>
-                } else {
-                    <Chart {label} {options} />
-                    <p class="tm-subtle">
-                        { i18n.fill("usage.zone", &[("zone", &stats.tz)]) }
-                        if is_unfinished {
-                            { " · " }{ i18n.t("usage.unfinished") }
-                        }
-                    </p>
-                }
-            </CardBody>
-        </Card>
-    }
+    Plot { labels, series, unit: Unit::Count, is_unfinished }
 }
 
-/// A chart of each name's share of the calls; the smallest are one slice.
-pub fn share_chart(i18n: &I18n, title: AttrValue, calls: &[(String, u64)]) -> Html {
-    let mut slices: Vec<(String, u64)> =
-        calls.iter().filter(|(_, calls)| *calls > 0).take(SLICES).cloned().collect();
-    let rest: u64 = calls.iter().skip(SLICES).map(|(_, calls)| calls).sum();
-    if rest > 0 {
-        slices.push((i18n.t("usage.others").to_string(), rest));
-    }
-    html! {
-        <Card>
-            <CardTitle component="h2">{ &title }</CardTitle>
-            <CardBody>
-                if slices.is_empty() {
-                    <p class="tm-subtle">{ i18n.t("usage.none") }</p>
-                } else {
-                    <Chart label={title} options={shares(&slices)} />
-                }
-            </CardBody>
-        </Card>
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn bucket(at: UnixMs, calls: u64) -> UsageBucket {
-        UsageBucket { at, figures: Figures { calls, ..Figures::default() } }
-    }
-
-    #[test]
-    fn intervals_without_calls_are_in_the_series_with_zero() {
-        // A day that begins at whole hours only, as in a zone with an offset of half an hour.
-        let known = [bucket(0, 1), bucket(25, 2), bucket(40, 3)];
-        let series = filled(&known, 0, 45, |at| at + 10);
-        let calls: Vec<_> = series.iter().map(|(at, figures)| (*at, figures.calls)).collect();
-        assert_eq!(calls, [(0, 1), (10, 0), (20, 2), (30, 0), (40, 3)]);
-        assert!(series[1].1.p50_ms.is_none(), "no calls have no latency");
-    }
+/// Latencies as lines.
+pub fn latencies(i18n: &I18n, series: &[UsageBucket], interval: Interval) -> Plot {
+    let (labels, is_unfinished) = axis(i18n, series, interval);
+    let line = |name: AttrValue, color: &'static str, metric: Metric| Series {
+        name: name.to_string(),
+        values: series.iter().map(|bucket| value_of(metric, &bucket.figures)).collect(),
+        look: Look::Line,
+        color: Some(color),
+    };
+    let series = vec![
+        line(i18n.t("usage.p50"), "var(--tm-p50)", Metric::P50),
+        line(i18n.t("usage.p95"), "var(--tm-p95)", Metric::P95),
+    ];
+    Plot { labels, series, unit: Unit::Milliseconds, is_unfinished }
 }
