@@ -24,10 +24,10 @@ mod upkeep;
 mod usage_bounds;
 #[path = "sql/usage_cost.rs"]
 mod usage_cost;
-#[path = "sql/usage_labels.rs"]
-mod usage_labels;
 #[path = "sql/usage_explored.rs"]
 mod usage_explored;
+#[path = "sql/usage_labels.rs"]
+mod usage_labels;
 #[path = "sql/usage_reports.rs"]
 mod usage_reports;
 #[path = "sql/usage_reports_model.rs"]

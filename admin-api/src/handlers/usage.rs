@@ -1,14 +1,14 @@
 //! `/api/usage`
 
 mod events;
-mod labels;
 mod explore;
+mod labels;
 mod log;
 mod own;
 
 pub use events::{export, list as events};
-pub use labels::labels;
 pub use explore::{explore, groups_of, named};
+pub use labels::labels;
 pub use log::log_usage;
 pub use own::own;
 

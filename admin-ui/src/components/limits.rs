@@ -197,6 +197,22 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
             />
         }
     });
+    html! {
+        <details class="tm-details" open={was_set}>
+            <summary>{ i18n.t(title) }</summary>
+            <div class="tm-form">
+                <p class="tm-subtle">{ &props.help }</p>
+                <div class="tm-form-row">{ for fields }</div>
+                if !props.is_budget {
+                    { rules(&i18n, props) }
+                }
+            </div>
+        </details>
+    }
+}
+
+/// The models that may be called, and the fate of calls that cannot be counted.
+fn rules(i18n: &I18n, props: &LimitsFieldsProps) -> Html {
     let options = vec![
         (AttrValue::Static(""), i18n.t("limit.failure-default")),
         (AttrValue::Static("allow"), i18n.t("limit.failure-allow")),
@@ -223,30 +239,23 @@ pub fn LimitsFields(props: &LimitsFieldsProps) -> Html {
         props.on_change.reform(move |models: String| LimitsDraft { models, ..draft.clone() })
     };
     html! {
-        <details class="tm-details" open={was_set}>
-            <summary>{ i18n.t(title) }</summary>
-            <div class="tm-form">
-                <p class="tm-subtle">{ &props.help }</p>
-                <div class="tm-form-row">{ for fields }</div>
-                if !props.is_budget {
-                    <TextAreaField
-                        label={i18n.t("limit.models")}
-                        value={props.draft.models.clone()}
-                        on_change={on_models}
-                        error={error_within(&props.errors, "limits.models")}
-                        placeholder={props.defaults.models.join("\n")}
-                        help={i18n.t("limit.models-help")}
-                    />
-                    <SelectField
-                        label={i18n.t("limit.on-failure")}
-                        {options}
-                        value={chosen}
-                        on_change={on_choose}
-                        help={i18n.t("limit.on-failure-help")}
-                    />
-                }
-            </div>
-        </details>
+        <>
+            <TextAreaField
+                label={i18n.t("limit.models")}
+                value={props.draft.models.clone()}
+                on_change={on_models}
+                error={error_within(&props.errors, "limits.models")}
+                placeholder={props.defaults.models.join("\n")}
+                help={i18n.t("limit.models-help")}
+            />
+            <SelectField
+                label={i18n.t("limit.on-failure")}
+                {options}
+                value={chosen}
+                on_change={on_choose}
+                help={i18n.t("limit.on-failure-help")}
+            />
+        </>
     }
 }
 

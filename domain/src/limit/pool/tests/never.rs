@@ -372,7 +372,7 @@ proptest! {
     }
 }
 
-/// What a crash has made unknown counts in a later slot; the calls after it count in their own.
+/// A crash makes a block of calls unknown, which counts in a later slot. The calls after it count in their own.
 #[test]
 fn calls_after_a_crash_count_no_longer_than_a_window() {
     let mut world = World::new(Limits { calls_per_minute: Some(585), ..Limits::default() });
