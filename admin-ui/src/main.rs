@@ -16,6 +16,7 @@ mod parts;
 mod route;
 mod snippets;
 mod state;
+mod vendors;
 
 fn main() {
     // `index.html` has the element, with the first paint in it; rendering replaces that.

@@ -2,6 +2,7 @@
 
 mod audit;
 mod calls;
+mod first_run;
 mod health;
 mod home;
 mod import;
@@ -13,12 +14,13 @@ mod prices;
 pub mod routes;
 mod sign_in;
 mod teams;
-mod tokens;
+pub mod tokens;
 pub mod usage;
 mod waiting;
 
 pub use audit::{AuditPage, AuditVerifyPage};
 pub use calls::CallsPage;
+pub use first_run::FirstRun;
 pub use health::HealthPage;
 pub use home::HomePage;
 pub use import::ImportPage;

@@ -1,6 +1,5 @@
 //! Snippets for other programs: commands for a shell, nodes for n8n.
 
-use domain::upstream::settings::AiProvider;
 use serde_json::{Map, Value, json};
 
 /// The place of the reader's own token: a variable that the shell fills in.
@@ -18,52 +17,17 @@ pub struct Example {
     /// Below the route.
     pub path: String,
     pub header: Option<(&'static str, &'static str)>,
-    pub body: Option<Value>,
+    /// Written as JSON.
+    pub body: Option<&'static str>,
+    /// The path below the route at which OpenAI's clients find the API, if they can make the call.
+    pub openai_base: Option<&'static str>,
 }
 
-/// Returns a call of the vendor's API. `base` is the path of the upstream's address, if it is known.
-pub fn example(provider: AiProvider, base: Option<&str>) -> Example {
-    // Whether the version is a part of the route or of the call.
-    let below = |version: &str, path: &str, is_usual: bool| {
-        let is_in_base = base.map_or(is_usual, |base| base.trim_end_matches('/').ends_with(version));
-        if is_in_base { path.to_owned() } else { format!("{version}{path}") }
-    };
-    let post =
-        |path: String, body: Value| Example { method: "POST".into(), path, header: None, body: Some(body) };
-    let message = json!([{ "role": "user", "content": "Hello" }]);
-    match provider {
-        AiProvider::Openai => post(
-            below("/v1", "/chat/completions", true),
-            json!({ "model": "gpt-4o-mini", "messages": message }),
-        ),
-        AiProvider::Anthropic => Example {
-            header: Some(("anthropic-version", "2023-06-01")),
-            ..post(
-                below("/v1", "/messages", false),
-                json!({ "model": "claude-3-5-haiku-latest", "max_tokens": 64, "messages": message }),
-            )
-        },
-        AiProvider::Gemini => post(
-            below("/v1beta", "/models/gemini-2.0-flash:generateContent", true),
-            json!({ "contents": [{ "parts": [{ "text": "Hello" }] }] }),
-        ),
-        // Nobody knows which models it has, so ask for them.
-        AiProvider::OpenaiCompatible => {
-            Example { method: "GET".into(), path: below("/v1", "/models", true), ..Example::default() }
-        }
+impl Example {
+    /// A call of the route itself.
+    pub fn root(method: &str) -> Self {
+        Self { method: method.to_owned(), ..Self::default() }
     }
-}
-
-/// Guesses the vendor by the route's path, for people who do not see the upstream.
-pub fn guess(path: &str) -> Option<AiProvider> {
-    let path = path.to_lowercase();
-    let vendors = [
-        ("openai", AiProvider::Openai),
-        ("anthropic", AiProvider::Anthropic),
-        ("claude", AiProvider::Anthropic),
-        ("gemini", AiProvider::Gemini),
-    ];
-    vendors.into_iter().find(|(name, _)| path.contains(name)).map(|(_, provider)| provider)
 }
 
 /// Returns a `curl` command, which n8n's "Import cURL" accepts too. `url` is the route's address.
@@ -74,9 +38,9 @@ pub fn curl(example: &Example, url: &str, token: &str) -> String {
     let header = example
         .header
         .map_or_else(String::new, |(name, value)| format!(" -H {}", quoted(&format!("{name}: {value}"))));
-    let body = example.body.as_ref().map_or_else(String::new, |body| {
-        format!(" -H 'Content-Type: application/json' -d {}", quoted(&body.to_string()))
-    });
+    let body = example
+        .body
+        .map_or_else(String::new, |body| format!(" -H 'Content-Type: application/json' -d {}", quoted(body)));
     let label = quoted(CURL_LABEL);
     format!("curl {method}{url} -H \"X-API-Key: {token}\" -H {label}{header}{body}")
 }
@@ -84,6 +48,65 @@ pub fn curl(example: &Example, url: &str, token: &str) -> String {
 /// Puts a text between single quotes, for a POSIX shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
+}
+
+/// Returns a script for Node or a browser's console. Without a token it reads the variable `TOKEN`.
+pub fn fetch(example: &Example, url: &str, token: Option<&str>) -> String {
+    let mut headers = vec![format!("\"X-API-Key\": {}", node_key(token))];
+    headers.extend(example.header.map(|(name, value)| format!("{}: {}", literal(name), literal(value))));
+    headers.extend(example.body.map(|_| r#""Content-Type": "application/json""#.to_owned()));
+    let url = literal(&format!("{url}{}", example.path));
+    let body = example.body.map_or_else(String::new, |body| format!("\n  body: JSON.stringify({body}),"));
+    format!(
+        "const response = await fetch({url}, {{\n  method: {},\n  headers: {{ {} }},{body}\n}});\n\
+         console.log(response.status, await response.text());",
+        literal(&example.method),
+        headers.join(", "),
+    )
+}
+
+/// Returns a script for OpenAI's client in Python, if that can make the call.
+pub fn openai_python(example: &Example, url: &str, token: Option<&str>) -> Option<String> {
+    let base = literal(&format!("{url}{}", example.openai_base?));
+    let (import, key) =
+        token.map_or(("import os\n", r#"os.environ["TOKEN"]"#.to_owned()), |token| ("", literal(token)));
+    // JSON without `true`, `false` and `null` is also Python.
+    let call = match example.body {
+        Some(body) => format!(
+            "reply = client.chat.completions.create(**{body})\nprint(reply.choices[0].message.content)"
+        ),
+        None => "print([model.id for model in client.models.list()])".to_owned(),
+    };
+    Some(format!(
+        "# pip install openai\n{import}from openai import OpenAI\n\n\
+         client = OpenAI(base_url={base}, api_key={key})\n{call}"
+    ))
+}
+
+/// Returns a script for OpenAI's client in Node, if that can make the call.
+pub fn openai_node(example: &Example, url: &str, token: Option<&str>) -> Option<String> {
+    let base = literal(&format!("{url}{}", example.openai_base?));
+    let call = match example.body {
+        Some(body) => format!(
+            "const reply = await client.chat.completions.create({body});\n\
+             console.log(reply.choices[0].message.content);"
+        ),
+        None => "console.log((await client.models.list()).data);".to_owned(),
+    };
+    Some(format!(
+        "// npm install openai\nimport OpenAI from \"openai\";\n\n\
+         const client = new OpenAI({{ baseURL: {base}, apiKey: {} }});\n{call}",
+        node_key(token)
+    ))
+}
+
+fn node_key(token: Option<&str>) -> String {
+    token.map_or_else(|| "process.env.TOKEN".to_owned(), literal)
+}
+
+/// Puts a text between double quotes, for Python and JavaScript.
+fn literal(text: &str) -> String {
+    Value::from(text).to_string()
 }
 
 /// Returns a text that n8n's canvas accepts as one HTTP Request node. It holds no token: the node needs a
@@ -94,10 +117,10 @@ pub fn n8n_node(id: &str, name: &str, example: &Example, url: &str) -> String {
     let headers: Vec<Value> = headers.map(|(name, value)| json!({ "name": name, "value": value })).collect();
     more.insert("sendHeaders".to_owned(), true.into());
     more.insert("headerParameters".to_owned(), json!({ "parameters": headers }));
-    if let Some(body) = &example.body {
+    if let Some(body) = example.body {
         more.insert("sendBody".to_owned(), true.into());
         more.insert("specifyBody".to_owned(), "json".into());
-        more.insert("jsonBody".to_owned(), pretty(body).into());
+        more.insert("jsonBody".to_owned(), body.into());
     }
     pretty(&node(id, name, &example.method, &format!("{url}{}", example.path), more.into()))
 }
@@ -144,8 +167,11 @@ fn exchange(scope: &str) -> [(&'static str, String); 4] {
 pub fn exchange_curl(gateway: &str, scope: &str) -> String {
     let parameters = exchange(scope)
         .map(|(name, value)| format!("--data-urlencode {}", quoted(&format!("{name}={value}"))));
-    let post = Example { method: "POST".to_owned(), ..Example::default() };
-    format!("{} {}", curl(&post, &format!("{gateway}/token"), TOKEN_VARIABLE), parameters.join(" "))
+    format!(
+        "{} {}",
+        curl(&Example::root("POST"), &format!("{gateway}/token"), TOKEN_VARIABLE),
+        parameters.join(" ")
+    )
 }
 
 /// Returns an HTTP Request node that derives a token with `scope`; like [`n8n_node`], it holds no token.
@@ -167,54 +193,28 @@ pub fn pretty(value: &Value) -> String {
 mod tests {
     use super::*;
 
-    fn at_root(method: &str) -> Example {
-        Example { method: method.to_owned(), ..Example::default() }
-    }
-
-    #[test]
-    fn each_vendor_gets_a_call_that_it_answers() {
-        let url = |provider, base| {
-            let example = example(provider, base);
-            format!("{} {}", example.method, example.path)
-        };
-        assert_eq!(url(AiProvider::Openai, Some("/v1")), "POST /chat/completions");
-        assert_eq!(url(AiProvider::Openai, Some("/")), "POST /v1/chat/completions");
-        assert_eq!(url(AiProvider::Anthropic, Some("")), "POST /v1/messages");
-        assert_eq!(url(AiProvider::Anthropic, Some("/v1/")), "POST /messages");
-        assert_eq!(url(AiProvider::Gemini, None), "POST /models/gemini-2.0-flash:generateContent");
-        assert_eq!(url(AiProvider::OpenaiCompatible, None), "GET /models");
-        assert_eq!(guess("/api/OpenAI-eu"), Some(AiProvider::Openai));
-        let command = curl(&example(AiProvider::Anthropic, None), "https://gw.example/api/a", TOKEN_VARIABLE);
-        assert!(
-            command
-                .starts_with("curl -X POST 'https://gw.example/api/a/v1/messages' -H \"X-API-Key: $TOKEN\"")
-        );
-        assert!(
-            command.contains("-H 'X-Workflow: curl' -H 'anthropic-version: 2023-06-01' -H 'Content-Type: application/json' -d '{")
-        );
-    }
-
     #[test]
     fn a_url_cannot_break_out_of_its_quotes() {
-        let command = curl(&at_root("POST"), "https://gw.example/api/x?a='$(id)'", TOKEN_VARIABLE);
+        let command = curl(&Example::root("POST"), "https://gw.example/api/x?a='$(id)'", TOKEN_VARIABLE);
         assert_eq!(
             command,
             r#"curl -X POST 'https://gw.example/api/x?a='\''$(id)'\''' -H "X-API-Key: $TOKEN" -H 'X-Workflow: curl'"#
         );
-        assert!(!curl(&at_root("GET"), "https://gw.example", "t").contains("-X"));
+        assert!(!curl(&Example::root("GET"), "https://gw.example", "t").contains("-X"));
     }
 
     #[test]
     fn a_node_holds_no_secret_and_needs_header_auth() {
         let node: Value =
-            serde_json::from_str(&n8n_node("1", "Open AI", &at_root("GET"), "https://gw.example/a")).unwrap();
+            serde_json::from_str(&n8n_node("1", "Open AI", &Example::root("GET"), "https://gw.example/a"))
+                .unwrap();
         assert_eq!(node["nodes"][0]["parameters"]["genericAuthType"], "httpHeaderAuth");
         assert_eq!(node["nodes"][0]["type"], "n8n-nodes-base.httpRequest");
     }
 
     #[test]
     fn a_node_tells_its_workflow_and_keeps_the_vendors_header() {
-        let example = example(AiProvider::Anthropic, None);
+        let example = Example { header: Some(("anthropic-version", "2023-06-01")), ..Example::root("POST") };
         let node: Value =
             serde_json::from_str(&n8n_node("1", "a", &example, "https://gw.example/a")).unwrap();
         let parameters = &node["nodes"][0]["parameters"];
@@ -244,9 +244,33 @@ mod tests {
     }
 
     #[test]
+    fn a_script_holds_the_token_or_reads_it_and_quotes_the_address() {
+        let chat = Example {
+            body: Some(r#"{ "model": "m" }"#),
+            openai_base: Some("/v1"),
+            header: Some(("anthropic-version", "1")),
+            ..Example::root("POST")
+        };
+        let url = "https://gw.example/api/a\"b";
+        let python = openai_python(&chat, url, None).unwrap();
+        assert!(
+            python.contains(r#"base_url="https://gw.example/api/a\"b/v1", api_key=os.environ["TOKEN"])"#)
+        );
+        assert!(python.starts_with("# pip install openai\nimport os\n"));
+        let node = openai_node(&chat, url, Some("ntk_1")).unwrap();
+        assert!(node.contains(r#"apiKey: "ntk_1" }"#) && node.contains(r#"create({ "model": "m" })"#));
+        let script = fetch(&chat, "https://gw.example/a", None);
+        assert!(
+            script.contains(r#"{ "X-API-Key": process.env.TOKEN, "anthropic-version": "1", "#),
+            "{script}"
+        );
+        assert_eq!(openai_node(&Example::root("GET"), url, None), None);
+    }
+
+    #[test]
     fn a_node_sends_the_token_to_no_other_host() {
         let node: Value =
-            serde_json::from_str(&n8n_node("1", "a", &at_root("GET"), "https://gw.example/a")).unwrap();
+            serde_json::from_str(&n8n_node("1", "a", &Example::root("GET"), "https://gw.example/a")).unwrap();
         let options = &node["nodes"][0]["parameters"]["options"];
         assert_eq!(options["redirect"]["redirect"]["followRedirects"], false);
     }

@@ -1,9 +1,15 @@
-// Stand-ins for the APIs of OpenAI, Anthropic and Google, with responses in the vendors' shapes. Each
+// Stand-ins for the APIs of OpenAI, Anthropic, Google, Groq and CloudConvert, with responses in the vendors' shapes. Each
 // refuses a call that does not carry the vendor's own key, or that carries a token of the gateway.
 import { createServer } from "node:http";
 import { listen } from "../../local/listen.mjs";
 
-export const KEYS = { openai: "sk-vendor", anthropic: "sk-ant-vendor", google: "AIza-vendor" };
+export const KEYS = {
+  openai: "sk-vendor",
+  anthropic: "sk-ant-vendor",
+  google: "AIza-vendor",
+  groq: "gsk-vendor",
+  cloudconvert: "cc-vendor",
+};
 
 const json = (response, value, status = 200) =>
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
@@ -247,16 +253,36 @@ const google = {
   },
 };
 
+/** Groq's API is OpenAI's, at another path. */
+const groq = Object.fromEntries(
+  ["GET /v1/models", "POST /v1/chat/completions"].map((call) => [
+    call.replace("/v1", "/openai/v1"),
+    openai[call],
+  ]),
+);
+
+const cloudconvert = {
+  "GET /v2/users/me": ({ response }) =>
+    json(response, { data: { id: 1, username: "someone", email: "a@b.example", credits: 4434 } }),
+};
+
+const bearer =
+  (vendor) =>
+  ({ authorization, ...others }) =>
+    authorization === `Bearer ${KEYS[vendor]}` && others;
+
 /** Returns a call's other headers, by vendor; false if it does not carry the vendor's own key. */
 const carried = {
-  openai: ({ authorization, ...others }) => authorization === `Bearer ${KEYS.openai}` && others,
+  openai: bearer("openai"),
+  groq: bearer("groq"),
+  cloudconvert: bearer("cloudconvert"),
   anthropic: ({ "x-api-key": key, ...others }) => key === KEYS.anthropic && others,
   google: ({ "x-goog-api-key": key, ...others }) => key === KEYS.google && others,
 };
 
-/** Starts all three on one port, below `/openai`, `/anthropic` and `/google`. */
+/** Starts all on one port, each below its name, such as `/openai`. */
 export async function startVendors() {
-  const vendors = { openai, anthropic, google };
+  const vendors = { openai, anthropic, google, groq, cloudconvert };
   const seen = [];
   const server = createServer(async (request, response) => {
     const body = Buffer.concat(await request.toArray());

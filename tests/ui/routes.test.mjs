@@ -105,7 +105,7 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
       }
     }
     await form.getByLabel("Tags").fill("demo, new");
-    await form.getByRole("button", { name: "Create route" }).click();
+    await form.getByRole("button", { name: "Create and test" }).click();
     await form.waitFor({ state: "detached" });
     await page.getByRole("link", { name: `By ${kind}` }).waitFor();
     const html = await page.content();
@@ -134,7 +134,9 @@ test("an upstream's host may be typed in Unicode", async () => {
   await form.getByLabel("Upstream URL").fill("https://bücher.example/v1");
   await form.getByLabel("Sample path").fill("/a");
   assert.equal(await form.locator("[data-preview]").textContent(), "https://xn--bcher-kva.example/v1/a");
-  await form.getByRole("button", { name: "Create route" }).click();
+  await form.getByRole("button", { name: "Create and test" }).click();
+  await form.getByText("“Books” is saved, but its test call failed").waitFor();
+  await page.keyboard.press("Escape");
   await form.waitFor({ state: "detached" });
   await page.getByRole("link", { name: "Books" }).waitFor();
   assertNoProblems(page);
@@ -172,8 +174,8 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   await page.getByRole("link", { name: "By basic" }).click();
   await page.getByRole("button", { name: "Edit" }).click();
   const form = dialog(page);
-  await form.getByText("More settings").click();
   await form.getByLabel("AI provider").selectOption({ label: "OpenAI" });
+  await form.getByText("More settings").click();
   await form.getByLabel("Ask for usage in streamed responses").check();
   await form.getByLabel("Fallback route").selectOption({ label: "By none /api/none" });
   await form.getByLabel("Maintenance mode").check();
@@ -216,7 +218,7 @@ test("a bad field is named beside the field, in the reader's language", async ()
   const page = await openPage(browser, system, { language: "zh-Hant" });
   await signIn(page, system, "admin", "/routes");
   await page.getByRole("button", { name: "建立路由" }).click();
-  await dialog(page).getByRole("button", { name: "建立路由" }).click();
+  await dialog(page).getByRole("button", { name: "建立並測試" }).click();
   await dialog(page).getByText("請填寫名稱").waitFor();
   assert.equal(await dialog(page).getByLabel("名稱").first().getAttribute("aria-invalid"), "true");
   assertNoProblems(page);

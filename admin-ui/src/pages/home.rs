@@ -5,10 +5,11 @@ mod changes;
 mod lists;
 
 use crate::api::use_api;
-use crate::components::{AsyncView, Button, Chart, Empty, Page};
+use crate::components::{AsyncView, Button, Chart, Page};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_remote, use_teams};
 use crate::i18n::{I18n, use_i18n};
+use crate::pages::FirstRun;
 use crate::pages::usage::UsageFilter;
 use crate::pages::usage::figures::{by_outcome, tiles};
 use crate::route::Route;
@@ -53,6 +54,7 @@ pub fn HomePage() -> Html {
     };
     html! {
         <Page title={i18n.t("home.title")} summary={i18n.t("dashboard.summary")} {actions}>
+            <FirstRun />
             <AsyncView<Home> state={home.state} on_retry={home.on_refresh} {render} />
         </Page>
     }
@@ -62,12 +64,6 @@ fn ready(i18n: &I18n, home: &Rc<Home>, teams: &[TeamView]) -> Html {
     let before = home.previous.as_ref().map(|before| &before.total);
     html! {
         <div class="tm-stack">
-            if home.tokens == 0 && home.routes == 0 {
-                <Empty title={i18n.t("home.nothing")}>
-                    <p>{ i18n.t("home.nothing-advice") }</p>
-                    <Link<Route> to={Route::Routes} classes="pf-v6-c-button pf-m-primary">{ i18n.t("routes.title") }</Link<Route>>
-                </Empty>
-            }
             <Attention home={Rc::clone(home)} />
             <section aria-labelledby="home-day">
                 <h2 class="tm-section" id="home-day">

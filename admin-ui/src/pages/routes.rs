@@ -9,15 +9,21 @@ mod list;
 mod preview;
 mod settings;
 mod test_call;
+mod tested;
+mod tiles;
 
 pub use detail::RoutePage;
+pub use form::RouteForm;
 pub use list::RoutesPage;
+pub use tested::Tested;
+pub use tiles::VendorTiles;
 
 use crate::api::use_api;
 use crate::components::{Button, use_copy};
 use crate::config::use_config;
 use crate::i18n::{I18n, use_i18n};
-use crate::snippets;
+use crate::snippets::{self, Example};
+use crate::vendors::{self, Vendor};
 use contract::routes::RouteView;
 use contract::usage::{EventQuery, ListEvents};
 use credential::kind_name;
@@ -42,28 +48,34 @@ fn credential_label(i18n: &I18n, route: &RouteView) -> Html {
     }
 }
 
-/// Returns the vendor's call if the vendor is known or can be guessed.
-pub fn known_example(route: &RouteView) -> Option<snippets::Example> {
+/// Returns the vendor of a route if it is known or can be guessed, and the path of the upstream's address.
+pub fn vendor_of_route(route: &RouteView) -> Option<(&'static Vendor, Option<String>)> {
     let upstream = route.upstream.as_ref();
-    let set = upstream.and_then(|upstream| upstream.settings.ai.as_ref()).map(|ai| ai.provider);
-    let provider = set.or_else(|| snippets::guess(route.path.as_str()))?;
-    let base =
-        upstream.and_then(|upstream| Url::parse(&upstream.backend_url).ok()).map(|url| url.path().to_owned());
-    Some(snippets::example(provider, base.as_deref()))
+    let provider = upstream.and_then(|upstream| upstream.settings.ai.as_ref()).map(|ai| ai.provider);
+    let url = upstream.and_then(|upstream| Url::parse(&upstream.backend_url).ok());
+    let host = url.as_ref().and_then(Url::host_str);
+    let vendor = vendors::vendor_of(host, route.path.as_str(), provider)?;
+    Some((vendor, url.map(|url| url.path().to_owned())))
 }
 
-/// Returns a call of the route itself, which is all that is known of an upstream that nobody has called.
-pub fn plain_example(route: &RouteView) -> snippets::Example {
-    snippets::Example { method: first_method(route).to_owned(), ..snippets::Example::default() }
+/// Returns the vendor's call if the vendor is known or can be guessed.
+fn known_example(route: &RouteView) -> Option<Example> {
+    vendor_of_route(route).map(|(vendor, base)| vendor.example(base.as_deref()))
+}
+
+/// Returns the vendor's call, or else a call of the route itself, which is all that is known of an upstream that nobody
+/// has called.
+pub fn example_of(route: &RouteView) -> Example {
+    known_example(route).unwrap_or_else(|| Example::root(first_method(route)))
 }
 
 /// Returns a callback that passes on a call of the route that works: the vendor's, else the last that succeeded, else one
 /// of the route itself.
 #[hook]
-fn use_last_good_call(route: &RouteView) -> Callback<Callback<snippets::Example>> {
+fn use_last_good_call(route: &RouteView) -> Callback<Callback<Example>> {
     let api = use_api();
     let route = route.clone();
-    Callback::from(move |on_example: Callback<snippets::Example>| {
+    Callback::from(move |on_example: Callback<Example>| {
         if let Some(example) = known_example(&route) {
             on_example.emit(example);
             return;
@@ -81,9 +93,9 @@ fn use_last_good_call(route: &RouteView) -> Callback<Callback<snippets::Example>
             // A call with a body cannot be repeated: its body is not kept.
             let good = call.filter(|call| call.method == "GET").and_then(|call| {
                 let path = call.path.strip_prefix(route.path.as_str())?.to_owned();
-                Some(snippets::Example { method: call.method, path, ..snippets::Example::default() })
+                Some(Example { path, ..Example::root(&call.method) })
             });
-            on_example.emit(good.unwrap_or_else(|| plain_example(&route)));
+            on_example.emit(good.unwrap_or_else(|| example_of(&route)));
         });
     })
 }
@@ -106,7 +118,7 @@ fn SnippetButtons(props: &SnippetButtonsProps) -> Html {
         let (last, url, on_copy) = (last.clone(), url.clone(), on_copy.clone());
         Callback::from(move |_: MouseEvent| {
             let (url, on_copy) = (url.clone(), on_copy.clone());
-            last.emit(Callback::from(move |example: snippets::Example| {
+            last.emit(Callback::from(move |example: Example| {
                 on_copy.emit(snippets::curl(&example, &url, snippets::TOKEN_VARIABLE).into());
             }));
         })
@@ -115,7 +127,7 @@ fn SnippetButtons(props: &SnippetButtonsProps) -> Html {
         let name = route.name.clone();
         Callback::from(move |_: MouseEvent| {
             let (name, url, on_copy) = (name.clone(), url.clone(), on_copy.clone());
-            last.emit(Callback::from(move |example: snippets::Example| {
+            last.emit(Callback::from(move |example: Example| {
                 let id =
                     gloo::utils::window().crypto().map(|crypto| crypto.random_uuid()).unwrap_or_default();
                 on_copy.emit(snippets::n8n_node(&id, &name, &example, &url).into());

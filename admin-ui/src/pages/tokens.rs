@@ -10,8 +10,10 @@ mod list;
 mod reveal;
 pub mod tester;
 
+pub use create::{DEFAULT_DAYS, ExpiryField};
 pub use detail::TokenPage;
 pub use list::TokensPage;
+pub use reveal::use_made;
 
 use crate::state::session::can;
 use contract::people::Me;

@@ -2,17 +2,22 @@
 
 use super::credential::{Choice, CredentialDraft};
 use super::settings::SettingsDraft;
+use super::tested::Tested;
+use super::vendor_of_route;
 use crate::api::{Api, CallError};
 use crate::components::{DraftField, changed, filled, switch};
+use crate::vendors::{self, Vendor};
 use contract::Propagation;
 use contract::routes::{
-    ClearCredential, CreateRoute, CreateRouteRequest, RouteChanged, RouteView, SetCredential, UpdateRoute,
-    UpdateRouteRequest, check_credential,
+    ClearCredential, CreateRoute, CreateRouteRequest, RouteChanged, RouteTested, RouteView, SetCredential,
+    TestRoute, TestRouteRequest, UpdateRoute, UpdateRouteRequest, check_credential,
 };
 use domain::credential::CredentialKind;
 use domain::error::FieldError;
 use domain::upstream::address::{AddressRules, UpstreamUrl};
+use domain::upstream::settings::AiProvider;
 use std::rc::Rc;
+use url::Url;
 
 /// The form as it is typed in; lists are separated by commas or spaces.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,9 +34,60 @@ pub struct Draft {
     pub forwards_cookies: bool,
     pub settings: SettingsDraft,
     pub credential: CredentialDraft,
+    chosen: Chosen,
+}
+
+/// The fields that were chosen. Until then the path follows the name, and the AI provider the upstream's host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Chosen {
+    path: bool,
+    provider: bool,
 }
 
 impl Draft {
+    /// Returns the draft of a new route to a vendor.
+    pub fn for_vendor(vendor: &Vendor) -> Self {
+        let mut draft = Self::of(None);
+        draft.set_name(vendor.name.to_owned());
+        draft.path = format!("/api/{}", vendor.id);
+        draft.set_backend_url(vendor.base_url.to_owned());
+        // Another address, such as a proxy's, has the same vendor behind it.
+        draft.chosen.provider = true;
+        draft.credential = CredentialDraft::for_vendor(vendor);
+        draft
+    }
+
+    /// Returns the draft of a route whose test call failed: its credential has to be entered again.
+    pub fn of_failed(tested: &Tested) -> Self {
+        Self { credential: tested.credential.clone(), ..Self::of(Some(&tested.route)) }
+    }
+
+    pub fn set_name(&mut self, name: String) {
+        self.name = name;
+        if !self.chosen.path {
+            self.path = format!("/api/{}", slug(&self.name));
+        }
+    }
+
+    pub fn set_path(&mut self, path: String) {
+        self.path = path;
+        self.chosen.path = true;
+    }
+
+    pub fn set_backend_url(&mut self, url: String) {
+        self.backend_url = url;
+        if !self.chosen.provider {
+            let host = Url::parse(self.backend_url.trim()).ok();
+            let host = host.as_ref().and_then(Url::host_str).unwrap_or_default();
+            self.settings.provider = vendors::provider_of(host);
+        }
+    }
+
+    pub fn choose_provider(&mut self, provider: Option<AiProvider>) {
+        self.settings.provider = provider;
+        self.chosen.provider = true;
+    }
+
     pub fn of(route: Option<&RouteView>) -> Self {
         let upstream = route.and_then(|route| route.upstream.as_ref());
         let text = |get: fn(&RouteView) -> String| route.map(get).unwrap_or_default();
@@ -48,13 +104,14 @@ impl Draft {
             forwards_cookies: upstream.is_some_and(|upstream| upstream.forward_cookies),
             settings: SettingsDraft::of(&upstream.map(|u| u.settings.clone()).unwrap_or_default()),
             credential: CredentialDraft::default(),
+            chosen: Chosen { path: route.is_some(), provider: route.is_some() },
         }
     }
 
     fn create(&self) -> CreateRouteRequest {
         CreateRouteRequest {
             name: self.name.clone(),
-            path: self.path.trim().to_owned(),
+            path: whole_path(&self.path).to_owned(),
             backend_url: self.backend_url.trim().to_owned(),
             description: filled(&self.description),
             tags: words(&self.tags),
@@ -166,8 +223,31 @@ pub fn kind_of(route: Option<&RouteView>) -> Option<CredentialKind> {
     Some(route?.upstream.as_ref()?.credential.as_ref()?.kind)
 }
 
+/// A saved route, and its test call if it was tested.
+pub struct Saved {
+    pub changed: RouteChanged,
+    pub tested: Option<Tested>,
+}
+
+/// Saves a route, and makes its test call if it `is_tested`.
+pub async fn save(
+    api: Api,
+    route: Option<Rc<RouteView>>,
+    draft: Draft,
+    is_tested: bool,
+) -> Result<Saved, CallError> {
+    let credential = draft.credential.without_secrets();
+    let changed = change(&api, route, draft).await?;
+    let mut tested = None;
+    if is_tested {
+        let result = test(&api, &changed.route).await.map_err(Rc::new);
+        tested = Some(Tested { route: Rc::new(changed.route.clone()), credential, result });
+    }
+    Ok(Saved { changed, tested })
+}
+
 /// Saves a route, then its credential: a new origin drops the credential that was set before.
-pub async fn save(api: Api, route: Option<Rc<RouteView>>, draft: Draft) -> Result<RouteChanged, CallError> {
+async fn change(api: &Api, route: Option<Rc<RouteView>>, draft: Draft) -> Result<RouteChanged, CallError> {
     let Some(route) = route else {
         return api.request::<CreateRoute>().secret_body(&draft.create()).send().await;
     };
@@ -190,6 +270,26 @@ pub async fn save(api: Api, route: Option<Rc<RouteView>>, draft: Draft) -> Resul
         propagation: Propagation::Published,
         credential_dropped: false,
     }))
+}
+
+/// Makes a call of a route that costs nothing, with its credential.
+async fn test(api: &Api, route: &RouteView) -> Result<RouteTested, CallError> {
+    let path = vendor_of_route(route).map(|(vendor, base)| vendor.probe_path(base.as_deref()));
+    let request =
+        TestRouteRequest { path: path.filter(|path| !path.is_empty()), ..TestRouteRequest::default() };
+    api.request::<TestRoute>().path(&[route.id.as_str()]).body(&request).send().await
+}
+
+/// Returns a path as it is meant: without a slash at its end.
+pub fn whole_path(path: &str) -> &str {
+    let path = path.trim();
+    path.strip_suffix('/').filter(|rest| !matches!(*rest, "" | "/api")).unwrap_or(path)
+}
+
+/// Returns a name as a segment of a path.
+fn slug(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_ascii_lowercase).collect::<Vec<_>>().join("-")
 }
 
 /// Returns the words of a list that is typed in.
@@ -242,6 +342,36 @@ mod tests {
         let draft = Draft { path: "api".into(), timeout_s: "x".into(), ..Draft::of(None) };
         let fields: Vec<_> = draft.errors(None, false.into()).into_iter().map(|error| error.field).collect();
         assert_eq!(fields, ["name", "path", "backend_url", "timeout_ms"]);
+    }
+
+    #[test]
+    fn the_path_follows_the_name_and_the_provider_the_host_until_they_are_chosen() {
+        let mut draft = Draft::of(None);
+        draft.set_name("My  OpenAI (EU)".into());
+        assert_eq!(draft.create().path, "/api/my-openai-eu");
+        draft.set_name("翻譯".into());
+        assert_eq!(draft.create().path, "/api/", "which is refused");
+        draft.set_path(" /api/mine/ ".into());
+        draft.set_name("Other".into());
+        assert_eq!(draft.create().path, "/api/mine");
+        let provider = |draft: &Draft| draft.create().settings.ai.map(|ai| ai.provider);
+        draft.set_backend_url("https://api.anthropic.com".into());
+        assert_eq!(provider(&draft), Some(AiProvider::Anthropic));
+        draft.set_backend_url("https://up.example".into());
+        assert_eq!(provider(&draft), None);
+        draft.choose_provider(Some(AiProvider::Gemini));
+        draft.set_backend_url("https://api.openai.com/v1".into());
+        assert_eq!(provider(&draft), Some(AiProvider::Gemini));
+    }
+
+    #[test]
+    fn a_vendor_fills_in_all_but_the_secret() {
+        for vendor in &vendors::VENDORS {
+            let errors = Draft::for_vendor(vendor).errors(None, false.into());
+            let fields: Vec<_> = errors.iter().map(|error| error.field.as_str()).collect();
+            let is_credential = |field: &&str| field.starts_with("credential.");
+            assert!(fields.len() == 1 && fields.iter().all(is_credential), "{} {fields:?}", vendor.name);
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! The form for a route, new or not.
 
 use super::credential::CredentialFields;
-use super::draft::{Draft, FIELDS, kind_of, save};
+use super::draft::{Draft, FIELDS, Saved, kind_of, save, whole_path};
 use super::preview::Preview;
-use super::settings::{SettingsDraft, SettingsFields};
+use super::settings::{ProviderField, SettingsFields};
+use super::tested::{Tested, TestedNotice};
+use super::tiles::VendorTiles;
 use crate::api::use_api;
 use crate::components::{
     CheckField, Form, FormDialog, Notice, TextAreaField, TextField, Trial, TrialView, use_conflict, use_form,
@@ -14,9 +16,9 @@ use crate::hooks::use_routes;
 use crate::i18n::{I18n, use_i18n};
 use crate::state::session::{can, use_me};
 use crate::state::toasts::{Tone, use_toast};
-use contract::routes::{GetRoute, RouteChanged, RouteView};
+use crate::vendors::Vendor;
+use contract::routes::{GetRoute, RouteView};
 use domain::people::role::{Action, Subject};
-use domain::upstream::settings::RouteSettings;
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -25,37 +27,93 @@ pub struct RouteFormProps {
     /// The route to change; without one the form makes a route.
     #[prop_or_default]
     pub route: Option<Rc<RouteView>>,
+    /// The vendor to begin with.
+    #[prop_or_default]
+    pub vendor: Option<&'static Vendor>,
     pub on_close: Callback<()>,
     pub on_changed: Callback<()>,
+    /// Emits each result of a new route's test call.
+    #[prop_or_default]
+    pub on_tested: Callback<Tested>,
+    /// The test call that failed, whose route the form changes.
+    #[prop_or_default]
+    failed: Option<Tested>,
 }
 
-/// Makes or changes a route, with its credential.
+/// Makes or changes a route, with its credential. A new route is tested at once; if that fails, the form stays open as the
+/// form of that route.
 #[component]
 pub fn RouteForm(props: &RouteFormProps) -> Html {
-    let i18n = use_i18n();
-    let (api, me, toast) = (use_api(), use_me(), use_toast());
-    let on_saved = use_saved(&props.on_changed, &props.on_close);
-    let rules = use_config().addresses();
-    let routes = use_routes().state.ready().cloned().unwrap_or_default();
-    let on_done = {
-        let i18n = i18n.clone();
-        on_saved.reform(move |changed: RouteChanged| {
-            if changed.credential_dropped {
-                toast.emit((Tone::Warning, i18n.t("routes.credential-dropped")));
-            }
-            changed.propagation
+    let failed = use_state_eq(|| None::<Tested>);
+    let on_tested = {
+        let (failed, on_tested) = (failed.setter(), props.on_tested.clone());
+        Callback::from(move |tested: Tested| {
+            failed.set(Some(tested.clone()).filter(|tested| !tested.is_accepted()));
+            on_tested.emit(tested);
         })
     };
+    let props = RouteFormProps { on_tested, failed: (*failed).clone(), ..props.clone() };
+    match &*failed {
+        None => html! { <Fields ..props /> },
+        Some(Tested { route, .. }) => {
+            html! { <Fields key={route.version.to_string()} ..RouteFormProps { route: Some(Rc::clone(route)), ..props } /> }
+        }
+    }
+}
+
+/// Returns a callback that reports what was saved: it closes the dialog unless a test call failed.
+#[hook]
+fn use_reported(props: &RouteFormProps) -> Callback<Saved> {
+    let (i18n, toast) = (use_i18n(), use_toast());
+    let on_saved = use_saved(&props.on_changed, &props.on_close);
+    let (on_changed, on_tested) = (props.on_changed.clone(), props.on_tested.clone());
+    Callback::from(move |Saved { changed, tested }: Saved| {
+        if changed.credential_dropped {
+            toast.emit((Tone::Warning, i18n.t("routes.credential-dropped")));
+        }
+        match tested {
+            Some(tested) if !tested.is_accepted() => {
+                on_changed.emit(());
+                on_tested.emit(tested);
+            }
+            tested => {
+                on_saved.emit(changed.propagation);
+                if let Some(tested) = tested {
+                    toast.emit((Tone::Success, tested.text(&i18n)));
+                    on_tested.emit(tested);
+                }
+            }
+        }
+    })
+}
+
+fn first_draft(props: &RouteFormProps) -> Draft {
+    match (&props.failed, props.vendor) {
+        (Some(tested), _) => Draft::of_failed(tested),
+        (None, Some(vendor)) => Draft::for_vendor(vendor),
+        (None, None) => Draft::of(props.route.as_deref()),
+    }
+}
+
+/// The form itself.
+#[component]
+fn Fields(props: &RouteFormProps) -> Html {
+    let i18n = use_i18n();
+    let (api, me) = (use_api(), use_me());
+    let rules = use_config().addresses();
+    let routes = use_routes().state.ready().cloned().unwrap_or_default();
     let opened = use_state(|| props.route.clone());
+    let on_done = use_reported(props);
+    let is_tested = opened.is_none() || props.failed.is_some();
     let mut form = {
         let (checked, sent, api) = ((*opened).clone(), (*opened).clone(), api.clone());
         use_form(
-            || Draft::of(props.route.as_deref()),
+            || first_draft(props),
             move |draft: &Draft| {
                 let errors = draft.errors(checked.as_deref(), rules);
                 if errors.is_empty() { Ok(draft.clone()) } else { Err(errors) }
             },
-            move |draft| save(api.clone(), sent.clone(), draft),
+            move |draft| save(api.clone(), sent.clone(), draft, is_tested),
             on_done,
         )
     };
@@ -68,33 +126,59 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
     };
     use_conflict(&mut form, &opened, |route| Draft::of(route.as_deref()), FIELDS, reread, &props.on_changed);
     let draft = form.draft();
-    let has_settings = *use_memo((), |()| draft.settings != SettingsDraft::of(&RouteSettings::default()));
+    let has_settings = *use_memo((), |()| draft.settings.has_more());
     let route = opened.as_deref();
-    let is_new = route.is_none();
+    let (title, label) = match (route, is_tested) {
+        (None, _) => (i18n.t("routes.create"), i18n.t("routes.create-and-test")),
+        (_, true) => (i18n.t("routes.edit"), i18n.t("routes.save-and-test")),
+        (_, false) => (i18n.t("routes.edit"), i18n.t("app.save")),
+    };
     html! {
-        <FormDialog
-            title={if is_new { i18n.t("routes.create") } else { i18n.t("routes.edit") }}
-            label={if is_new { i18n.t("routes.create") } else { i18n.t("app.save") }}
-            submission={form.submission.clone()}
-            on_close={props.on_close.clone()}
-            is_wide=true
-        >
-            { address(&i18n, &form, is_new) }
+        <FormDialog {title} {label} submission={form.submission.clone()} on_close={props.on_close.clone()} is_wide=true>
+            if let Some(tested) = props.failed.clone() {
+                <TestedNotice {tested} />
+            } else if route.is_none() && props.vendor.is_none() {
+                <VendorTiles on_choose={form.set(|draft, vendor| *draft = Draft::for_vendor(vendor))} />
+            }
+            { address(&i18n, &form, route.is_none(), props.vendor.is_none()) }
             if can(&me, Action::SetCredential, Subject::default()) {
-                <CredentialFields draft={draft.credential.clone()} on_change={form.set(|d, credential| d.credential = credential)} present={kind_of(route)} errors={form.errors.clone()} />
+                <CredentialFields
+                    draft={draft.credential.clone()}
+                    on_change={form.set(|d, credential| d.credential = credential)}
+                    present={kind_of(route)}
+                    errors={form.errors.clone()}
+                    is_first={props.vendor.is_some() || props.failed.is_some()}
+                />
             } else {
                 <p class="tm-subtle">{ i18n.t("credential.role") }</p>
             }
             if draft.drops_credential(route, rules) {
                 <Notice tone={Tone::Warning} title={i18n.t("credential.will-drop")} />
             }
-            { labels(&i18n, &form) }
+            { more(&i18n, &form, has_settings, routes, route) }
+            <CheckField label={i18n.t("route.enabled")} is_checked={draft.is_enabled} on_change={form.set(|d, is_on| d.is_enabled = is_on)} help={i18n.t("route.enabled-help")} />
+            <TrialView trial={opened.as_ref().and_then(|route| Trial::of_route(route, draft.update(route), rules))} />
+        </FormDialog>
+    }
+}
+
+/// Labels, and the settings that few routes have.
+fn more(
+    i18n: &I18n,
+    form: &Form<Draft>,
+    has_settings: bool,
+    routes: Rc<Vec<RouteView>>,
+    route: Option<&RouteView>,
+) -> Html {
+    html! {
+        <>
+            { labels(i18n, form) }
             <details class="tm-details" open={has_settings}>
                 <summary>{ i18n.t("routes.more-settings") }</summary>
                 <div class="tm-form">
-                    { behaviour(&i18n, &form) }
+                    { behaviour(i18n, form) }
                     <SettingsFields
-                        draft={draft.settings.clone()}
+                        draft={form.draft().settings.clone()}
                         on_change={form.set(|d, settings| d.settings = settings)}
                         {routes}
                         itself={route.map(|route| route.id.clone())}
@@ -102,23 +186,21 @@ pub fn RouteForm(props: &RouteFormProps) -> Html {
                     />
                 </div>
             </details>
-            <CheckField label={i18n.t("route.enabled")} is_checked={draft.is_enabled} on_change={form.set(|d, is_on| d.is_enabled = is_on)} help={i18n.t("route.enabled-help")} />
-            <TrialView trial={opened.as_ref().and_then(|route| Trial::of_route(route, draft.update(route), rules))} />
-        </FormDialog>
+        </>
     }
 }
 
 /// Name and path, the upstream's address, and where a call would go.
-fn address(i18n: &I18n, form: &Form<Draft>, is_new: bool) -> Html {
+fn address(i18n: &I18n, form: &Form<Draft>, is_new: bool, is_first: bool) -> Html {
     let draft = form.draft();
     html! {
         <>
             <div class="tm-form-row">
-                <TextField label={i18n.t("route.name")} value={draft.name.clone()} on_change={form.set(|d, text| d.name = text)} error={form.error("name")} is_required=true is_first=true />
+                <TextField label={i18n.t("route.name")} value={draft.name.clone()} on_change={form.set(Draft::set_name)} error={form.error("name")} is_required=true {is_first} />
                 <TextField
                     label={i18n.t("route.path")}
                     value={draft.path.clone()}
-                    on_change={form.set(|d, text| d.path = text)}
+                    on_change={form.set(Draft::set_path)}
                     error={form.error("path")}
                     help={i18n.t("route.path-help")}
                     is_required=true
@@ -128,13 +210,18 @@ fn address(i18n: &I18n, form: &Form<Draft>, is_new: bool) -> Html {
             <TextField
                 label={i18n.t("route.backend")}
                 value={draft.backend_url.clone()}
-                on_change={form.set(|d, text| d.backend_url = text)}
+                on_change={form.set(Draft::set_backend_url)}
                 error={form.error("backend_url")}
                 placeholder="https://"
                 help={i18n.t("route.backend-help")}
                 is_required=true
             />
-            <Preview path={draft.path.clone()} backend_url={draft.backend_url.clone()} />
+            <Preview path={whole_path(&draft.path).to_owned()} backend_url={draft.backend_url.clone()} />
+            <ProviderField
+                provider={draft.settings.provider}
+                on_change={form.set(Draft::choose_provider)}
+                error={form.error("settings.ai.provider")}
+            />
         </>
     }
 }

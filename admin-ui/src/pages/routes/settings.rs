@@ -5,6 +5,7 @@ use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
 use domain::error::FieldError;
 use domain::id::RouteId;
+use domain::problem::Problem;
 use domain::stored::Unread;
 use domain::upstream::settings::{AiProvider, AiSettings, Failover, Maintenance, RouteSettings};
 use std::rc::Rc;
@@ -17,7 +18,7 @@ const DEFAULT_RETRY_S: &str = "600";
 #[derive(Clone, Debug, Default, PartialEq)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a box of its own")]
 pub struct SettingsDraft {
-    provider: Option<AiProvider>,
+    pub provider: Option<AiProvider>,
     includes_usage: bool,
     /// The other route's id; empty is none.
     failover: String,
@@ -73,6 +74,11 @@ impl SettingsDraft {
         }
     }
 
+    /// Whether anything is set beside the provider.
+    pub fn has_more(&self) -> bool {
+        Self { provider: None, ..self.clone() } != Self::of(&RouteSettings::default())
+    }
+
     /// Everything that is set, in one line.
     pub fn text(&self, i18n: &I18n) -> String {
         let mut texts: Vec<AttrValue> = vec![];
@@ -126,6 +132,33 @@ impl SettingsDraft {
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
+pub struct ProviderFieldProps {
+    pub provider: Option<AiProvider>,
+    pub on_change: Callback<Option<AiProvider>>,
+    pub error: Option<Problem>,
+}
+
+/// The AI provider, without which neither tokens nor costs are counted.
+#[component]
+pub fn ProviderField(props: &ProviderFieldProps) -> Html {
+    let i18n = use_i18n();
+    let mut options = vec![(AttrValue::Static(""), i18n.t("route.ai-none"))];
+    options.extend(PROVIDERS.map(|one| (AttrValue::Static(wire_name(one)), provider_name(&i18n, one))));
+    let on_change =
+        props.on_change.reform(|text: String| PROVIDERS.into_iter().find(|one| wire_name(*one) == text));
+    html! {
+        <SelectField
+            label={i18n.t("route.ai")}
+            {options}
+            value={props.provider.map(wire_name).unwrap_or_default()}
+            {on_change}
+            help={i18n.t("route.ai-help")}
+            error={props.error.clone()}
+        />
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
 pub struct SettingsFieldsProps {
     pub draft: SettingsDraft,
     pub on_change: Callback<SettingsDraft>,
@@ -157,22 +190,12 @@ pub fn SettingsFields(props: &SettingsFieldsProps) -> Html {
         })
     };
     let error = |name: &str| error_of(&props.errors, &format!("settings.{name}"));
-    let mut providers = vec![(AttrValue::Static(""), i18n.t("route.ai-none"))];
-    providers.extend(PROVIDERS.map(|one| (AttrValue::Static(wire_name(one)), provider_name(&i18n, one))));
     let mut others = vec![(AttrValue::Static(""), i18n.t("route.failover-none"))];
     others.extend(props.routes.iter().filter(|route| Some(&route.id) != props.itself.as_ref()).map(
         |route| (route.id.to_string().into(), format!("{} {}", route.name, route.path.as_str()).into()),
     ));
     html! {
         <>
-            <SelectField
-                label={i18n.t("route.ai")}
-                options={providers}
-                value={draft.provider.map(wire_name).unwrap_or_default()}
-                on_change={set(|d, text| d.provider = PROVIDERS.into_iter().find(|one| wire_name(*one) == text))}
-                help={i18n.t("route.ai-help")}
-                error={error("ai.provider")}
-            />
             if may_include_usage(draft.provider) {
                 <CheckField label={i18n.t("route.include-usage")} is_checked={draft.includes_usage} on_change={switch(|d, is_on| d.includes_usage = is_on)} help={i18n.t("route.include-usage-help")} />
             }

@@ -16,7 +16,7 @@ use std::rc::Rc;
 use yew::prelude::*;
 
 /// Offered first, as in the earlier system.
-const DEFAULT_DAYS: &str = "90";
+pub const DEFAULT_DAYS: &str = "90";
 const DAYS: [&str; 5] = ["7", "30", DEFAULT_DAYS, "180", "365"];
 
 #[derive(Clone, Debug, PartialEq, Properties)]

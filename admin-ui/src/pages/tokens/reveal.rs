@@ -1,10 +1,10 @@
 //! A token that was just made, shown once.
 
-use crate::components::{Button, CopyButton, Dialog, Notice, opened};
+use crate::components::{Button, CopyButton, Dialog, Notice, SnippetTabs, opened};
 use crate::config::use_config;
 use crate::i18n::use_i18n;
-use crate::pages::routes::{known_example, plain_example};
-use crate::snippets;
+use crate::pages::routes::example_of;
+use crate::snippets::Example;
 use crate::state::toasts::{Tone, saved, use_toast};
 use contract::routes::RouteView;
 use contract::tokens::TokenCreated;
@@ -70,11 +70,8 @@ pub fn Reveal(props: &RevealProps) -> Html {
     let token = AttrValue::from(props.created.token.clone().unwrap_or_default());
     let route = opened(&props.created.view.scopes, &props.routes).first().map(|(route, _)| *route);
     let path = route.map_or("/api/…", |route| route.path.as_str());
-    let example = route.map(|route| known_example(route).unwrap_or_else(|| plain_example(route)));
-    let example = example.unwrap_or_else(|| snippets::Example { method: "GET".into(), ..Default::default() });
-    let address = format!("{}{path}", config.gateway);
-    let command = AttrValue::from(snippets::curl(&example, &address, &token));
-    let url = format!("{address}{}", example.path);
+    let name = route.map_or_else(AttrValue::default, |route| route.name.clone().into());
+    let example = route.map_or_else(|| Example::root("GET"), example_of);
     let footer = html! {
         <>
             <div class="tm-dialog__alert">
@@ -98,18 +95,7 @@ pub fn Reveal(props: &RevealProps) -> Html {
                     <code data-secret="true" oncopy={on_kept.reform(|_: Event| ())}>{ &token }</code>
                     <CopyButton text={&token} label={i18n.t("reveal.copy")} caption={i18n.t("copy.copy")} on_copied={on_kept.clone()} is_first=true />
                 </div>
-                <h3 class="tm-heading">{ i18n.t("reveal.n8n") }</h3>
-                <ol class="pf-v6-c-list">
-                    <li>{ i18n.t("reveal.n8n-credential") }</li>
-                    <li>{ i18n.t("reveal.n8n-name") }{ " " }<code>{ "X-API-Key" }</code></li>
-                    <li>{ i18n.t("reveal.n8n-value") }</li>
-                    <li>{ i18n.t("reveal.n8n-url") }{ " " }<code class="tm-address">{ &url }</code></li>
-                </ol>
-                <h3 class="tm-heading">{ i18n.t("reveal.shell") }</h3>
-                <div class="tm-secret">
-                    <code>{ &command }</code>
-                    <CopyButton text={command.clone()} label={i18n.t("routes.copy-curl")} caption={i18n.t("copy.copy")} on_copied={on_kept} />
-                </div>
+                <SnippetTabs {name} url={format!("{}{path}", config.gateway)} {example} token={token.clone()} on_copied={on_kept} />
             </div>
         </Dialog>
     }

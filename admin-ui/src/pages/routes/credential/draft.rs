@@ -1,6 +1,7 @@
 //! A credential as it is typed in. Secrets are written and never read back.
 
 use crate::components::filled;
+use crate::vendors::Vendor;
 use domain::credential::oauth::{ClientAuth, ClientCredentials};
 use domain::credential::{AwsKeys, Credential, CredentialKind, HeaderValue};
 use domain::secret::Secret;
@@ -54,6 +55,23 @@ impl Choice {
 }
 
 impl CredentialDraft {
+    /// Returns the credential that a vendor asks for, without its secret.
+    pub fn for_vendor(vendor: &Vendor) -> Self {
+        Self {
+            choice: Choice::Set(vendor.credential),
+            name: vendor.header.to_owned(),
+            region: vendor.region.to_owned(),
+            service: vendor.service.to_owned(),
+            ..Self::default()
+        }
+    }
+
+    /// Returns what was typed in, but for the secrets.
+    pub fn without_secrets(&self) -> Self {
+        let (secret, more, session_token) = <_>::default();
+        Self { secret, more, session_token, ..self.clone() }
+    }
+
     /// Returns the credential to set. The same kind as `present` with a blank secret keeps the current one.
     pub fn credential(&self, present: Option<CredentialKind>) -> Option<Credential> {
         let Choice::Set(kind) = self.choice else { return None };

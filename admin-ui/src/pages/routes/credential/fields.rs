@@ -18,6 +18,9 @@ pub struct CredentialFieldsProps {
     #[prop_or_default]
     pub present: Option<CredentialKind>,
     pub errors: Vec<FieldError>,
+    /// Whether the first field that a vendor does not fill in gets the focus when the form opens.
+    #[prop_or_default]
+    pub is_first: bool,
 }
 
 /// Returns the fields of a kind.
@@ -52,6 +55,7 @@ impl CredentialFieldsProps {
                 on_change={self.set(|draft, text| draft.name = text)}
                 error={self.error(field)}
                 {placeholder}
+                is_first={self.is_first && self.draft.name.is_empty()}
                 is_required=true
             />
         }
@@ -67,6 +71,7 @@ impl CredentialFieldsProps {
                 value={self.draft.secret.clone()}
                 on_change={self.set(|draft, text| draft.secret = text)}
                 error={self.error(field)}
+                is_first={self.is_first}
                 help={if keeps { i18n.t("credential.blank-keeps") } else { i18n.t("credential.write-only") }}
                 is_required={!keeps}
             />

@@ -1,0 +1,148 @@
+//! The way to the first call: an upstream, a token, a call of it.
+
+mod call;
+mod token;
+
+use crate::api::use_api;
+use crate::hooks::{setter, use_remote, use_routes};
+use crate::i18n::use_i18n;
+use crate::pages::routes::{RouteForm, Tested, VendorTiles};
+use crate::route::Route;
+use crate::state::session::{can, use_me};
+use crate::vendors::Vendor;
+use contract::routes::RouteView;
+use contract::usage::{EventQuery, ListEvents};
+use domain::people::role::{Action, Subject};
+use patternfly_yew::prelude::*;
+use std::rc::Rc;
+use token::TokenStep;
+use yew::prelude::*;
+use yew_router::prelude::*;
+
+/// A card that leads to the first call; nothing once a call has succeeded, or for people who may make no token.
+#[component]
+pub fn FirstRun() -> Html {
+    let (api, me) = (use_api(), use_me());
+    let is_over = use_state_eq(|| false);
+    let calls = use_remote((), move |()| {
+        let api = api.clone();
+        async move {
+            let query = EventQuery {
+                from: Some("0".to_owned()),
+                status: Some("2xx".to_owned()),
+                limit: Some(1),
+                ..EventQuery::default()
+            };
+            api.request::<ListEvents>().query(&query).send().await
+        }
+    });
+    let may_create =
+        me.memberships.iter().any(|one| can(&me, Action::CreateToken, Subject::team(&one.team_id)));
+    let on_done = setter(&is_over).reform(|()| true);
+    html! {
+        if !*is_over && may_create && calls.state.ready().is_some_and(|page| page.items.is_empty()) {
+            <Steps {on_done} />
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct StepsProps {
+    on_done: Callback<()>,
+}
+
+/// The three steps.
+#[component]
+fn Steps(props: &StepsProps) -> Html {
+    let i18n = use_i18n();
+    let routes = use_routes();
+    let tested = use_state_eq(|| None::<Tested>);
+    let newest = routes.state.ready().and_then(|routes| {
+        let enabled = routes.iter().filter(|route| route.enabled);
+        enabled.max_by_key(|route| route.created_at).cloned().map(Rc::new)
+    });
+    let route = tested.as_ref().map(|tested| Rc::clone(&tested.route)).or(newest);
+    html! {
+        <Card>
+            <CardTitle component="h2">{ i18n.t("first.title") }</CardTitle>
+            <CardBody>
+                <ol class="tm-steps">
+                    <li>
+                        <h3 class="tm-heading">{ i18n.t("first.connect") }</h3>
+                        <Connect
+                            route={route.clone()}
+                            tested={(*tested).clone()}
+                            on_tested={setter(&tested).reform(Some)}
+                            on_changed={routes.on_refresh}
+                        />
+                    </li>
+                    if let Some(route) = route {
+                        <TokenStep key={route.id.to_string()} route={Rc::clone(&route)} on_done={props.on_done.clone()} />
+                    } else {
+                        <li class="tm-subtle"><h3 class="tm-heading">{ i18n.t("first.token") }</h3></li>
+                        <li class="tm-subtle"><h3 class="tm-heading">{ i18n.t("first.call") }</h3></li>
+                    }
+                </ol>
+            </CardBody>
+        </Card>
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Properties)]
+struct ConnectProps {
+    /// The upstream that is connected, if one is.
+    route: Option<Rc<RouteView>>,
+    tested: Option<Tested>,
+    on_tested: Callback<Tested>,
+    on_changed: Callback<()>,
+}
+
+/// The first step: the tiles, and the form that a tile opens.
+#[component]
+fn Connect(props: &ConnectProps) -> Html {
+    let (i18n, me) = (use_i18n(), use_me());
+    // The inner one is none for a service without a tile.
+    let opened = use_state_eq(|| None::<Option<&'static Vendor>>);
+    let may_connect = can(&me, Action::WriteRoute, Subject::default());
+    let tiles = html! {
+        <VendorTiles on_choose={setter(&opened).reform(|vendor| Some(Some(vendor)))}>
+            <button type="button" class="tm-choice" onclick={setter(&opened).reform(|_: MouseEvent| Some(None))}>
+                { i18n.t("first.own-service") }
+            </button>
+            if can(&me, Action::Import, Subject::default()) {
+                <Link<Route> to={Route::Import} classes="tm-choice">{ i18n.t("first.import") }</Link<Route>>
+            }
+        </VendorTiles>
+    };
+    html! {
+        <>
+            if let Some(route) = &props.route {
+                <p>
+                    <i class="fas fa-check-circle" aria-hidden="true" />{ " " }
+                    <Link<Route> to={Route::RouteDetail { id: route.id.to_string() }}>{ &route.name }</Link<Route>>{ " " }
+                    <code>{ route.path.as_str() }</code>{ " " }
+                    <span role="status">{ props.tested.as_ref().map(|tested| tested.text(&i18n)).unwrap_or_default() }</span>
+                </p>
+                if may_connect {
+                    <details class="tm-details">
+                        <summary>{ i18n.t("first.another") }</summary>
+                        { tiles }
+                    </details>
+                }
+            } else if may_connect {
+                <p>{ i18n.t("first.connect-advice") }</p>
+                { tiles }
+            } else {
+                <p>{ i18n.t("first.no-route") }</p>
+            }
+            if let Some(vendor) = *opened {
+                <RouteForm
+                    {vendor}
+                    on_close={setter(&opened).reform(|()| None)}
+                    on_changed={props.on_changed.clone()}
+                    on_tested={props.on_tested.clone()}
+                />
+            }
+        </>
+    }
+}
