@@ -1,10 +1,12 @@
 //! Calls to the admin API.
 
 mod error;
+mod gateway;
 mod pass;
 mod request;
 
 pub use error::{CallError, Reason};
+pub use gateway::is_refused;
 pub use pass::Pass;
 pub use request::{Api, TIMEOUT_S, get_json};
 

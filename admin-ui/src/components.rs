@@ -38,7 +38,7 @@ pub use call_error_view::CallErrorView;
 pub use chart::{Chart, Look, Plot, Series, Unit};
 pub use choice::{Choice, ChoiceOption};
 pub use copy::{CopyButton, use_copy};
-pub use dialog::Dialog;
+pub use dialog::{Dialog, use_modal};
 pub use dry_run::{Trial, TrialView};
 pub use empty::Empty;
 pub use field::{
@@ -50,7 +50,7 @@ pub use form::{
     use_saved,
 };
 pub use labels::{Avatar, RoleLabel, ScopeLabel, Standing, StandingLabel, StatusLabel, role_name};
-pub use leaked::{Leaked, looks_secret};
+pub use leaked::{Act, Leaked, looks_secret, may_stop, secret_in, use_leaked};
 pub use limits::{
     LimitUses, LimitsDraft, LimitsFields, in_millions, label as limit_label, limits_list, millionths,
     name as limit_name, shown,

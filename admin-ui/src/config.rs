@@ -11,7 +11,7 @@ pub const PATH: &str = "/config.json";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub struct Config {
     pub api: String,
-    /// The gateway that workflows call. It is shown in snippets and never called from here.
+    /// The gateway that workflows call. It is shown in snippets, and called from here for one proof alone (`api/gateway.rs`).
     pub gateway: String,
     /// The local issuer, which signs sessions if Clerk does not.
     #[serde(default)]

@@ -128,6 +128,12 @@ pub fn milliseconds(i18n: &I18n, value: u64) -> String {
     format!("{} ms", number(i18n, value))
 }
 
+/// A duration in seconds, with one decimal place.
+pub fn seconds(i18n: &I18n, ms: i64) -> String {
+    let form = r#"{"minimumFractionDigits":1,"maximumFractionDigits":1}"#;
+    format!("{} s", formatted(i18n, double(ms) / 1_000.0, form))
+}
+
 /// A latency that is known within some percent, such as "~610 ms" or "~1.1 s".
 pub fn about_ms(i18n: &I18n, value: u64) -> String {
     let ms = double(i64::try_from(value).unwrap_or(i64::MAX));

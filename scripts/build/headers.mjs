@@ -19,7 +19,7 @@ export function clerkOrigin(key) {
  * (clerk.com/docs, "CSP headers") without inline scripts: its forms write their styles at run time, and
  * Cloudflare's challenge tells people from robots when an account is made.
  */
-export function policy({ api, clerk_publishable_key: key }) {
+export function policy({ api, gateway, clerk_publishable_key: key }) {
   const clerk = clerkOrigin(key);
   const withClerk = (...sources) => (clerk ? sources : []);
   const protect = withClerk("https://challenges.cloudflare.com", "https://*.protect.clerk.com");
@@ -30,7 +30,7 @@ export function policy({ api, clerk_publishable_key: key }) {
     "style-src-attr": ["'unsafe-inline'"],
     "img-src": ["'self'", "data:", ...withClerk("https://img.clerk.com")],
     "font-src": ["'self'"],
-    "connect-src": ["'self'", api, ...withClerk(clerk, "https://*.protect.clerk.com:*")],
+    "connect-src": ["'self'", api, gateway, ...withClerk(clerk, "https://*.protect.clerk.com:*")],
     "worker-src": withClerk("'self'", "blob:"),
     "frame-src": protect,
     "base-uri": ["'none'"],

@@ -136,6 +136,7 @@ test("the token may come in any of the usual headers, and the response is not to
   ]) {
     const { status, headers: got, body } = await ask(null, { scope: "tag:open", expires_in: 60 }, headers);
     assert.deepEqual([status, got.get("cache-control"), body.expires_in], [200, "no-store", 60]);
+    assert.equal(got.get("access-control-allow-origin"), "*");
     assert.equal(await outcome(body.access_token), 200);
     assert.equal(await outcome(body.access_token, "/api/other"), "403 permission-denied");
   }

@@ -15,10 +15,10 @@ const config = {
 const directives = (text) =>
   Object.fromEntries(text.split("; ").map((part) => [part.split(" ")[0], part.split(" ").slice(1)]));
 
-test("without Clerk no script of another host may run, and only the API may be called", () => {
+test("without Clerk no script of another host may run, and only the API and the gateway may be called", () => {
   const own = directives(policy({ ...config, clerk_publishable_key: "" }));
   assert.deepEqual(own["script-src"], ["'self'", "'wasm-unsafe-eval'"]);
-  assert.deepEqual(own["connect-src"], ["'self'", "https://api.example"]);
+  assert.deepEqual(own["connect-src"], ["'self'", "https://api.example", "https://gw.example"]);
   assert.deepEqual(own["style-src"], ["'self'"]);
   assert.deepEqual(own["default-src"], ["'none'"]);
   assert.equal(own["frame-src"], undefined);

@@ -78,16 +78,9 @@ test("a leaked secret finds its token by its hash: it is in no URL, request or l
   page.on("request", (request) => sent.push(`${request.url()} ${request.postData() ?? ""}`));
   page.on("console", (message) => sent.push(message.text()));
   await signIn(page, system, "manager", "/tokens");
-  for (const field of [
-    page.getByRole("searchbox", { name: "Search tokens and routes" }),
-    page.getByRole("searchbox", { name: /^Search by name/ }),
-  ]) {
-    await field.fill(token);
-    await page.getByText("This secret belongs to").waitFor();
-    assert.ok(!page.url().includes(token));
-    await field.fill("");
-  }
-  await page.getByRole("searchbox", { name: "Search tokens and routes" }).fill(token);
+  await page.getByRole("searchbox", { name: /^Search by name/ }).fill(token);
+  await page.getByText("This secret belongs to").waitFor();
+  assert.ok(!page.url().includes(token));
   await page.getByRole("link", { name: "Revoke", exact: true }).click();
   await page.getByRole("dialog").getByRole("heading", { name: "Revoke “Leaked”" }).waitFor();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();

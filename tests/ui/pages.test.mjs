@@ -330,14 +330,12 @@ test("followed calls appear by themselves, newest on top, until paused", async (
   await page.context().close();
 });
 
-test("search finds tokens and routes from every page, and bell and status open", async () => {
+test("the palette opens from every page, and bell and status open", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/system-health");
-  await page.getByRole("searchbox", { name: "Search tokens and routes" }).fill("dig");
-  await page
-    .getByRole("search")
-    .getByRole("link", { name: /Digest/ })
-    .click();
+  await page.getByRole("button", { name: "Search or jump…" }).click();
+  await page.locator("[role=combobox]").fill("dig");
+  await page.getByRole("option", { name: /Digest/ }).click();
   await page.getByRole("heading", { name: "Digest", level: 1 }).waitFor();
   await page.getByRole("button", { name: /^Notifications/ }).click();
   await page.getByRole("heading", { name: "Notifications" }).waitFor();

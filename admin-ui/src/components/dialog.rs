@@ -33,24 +33,7 @@ pub struct DialogProps {
 #[component]
 pub fn Dialog(props: &DialogProps) -> Html {
     let i18n = use_i18n();
-    let node = use_node_ref();
-    let title = use_id();
-    {
-        let node = node.clone();
-        use_effect_with((), move |()| {
-            let before =
-                document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok());
-            let dialog = node.cast::<HtmlDialogElement>();
-            open(dialog.as_ref());
-            move || {
-                // The page behind takes no focus before the dialog is closed.
-                if let Some(dialog) = dialog {
-                    dialog.close();
-                }
-                let _ = before.map(|element| element.focus());
-            }
-        });
-    }
+    let (node, title) = (use_modal(), use_id());
     let oncancel = props.on_close.reform(|event: Event| event.prevent_default());
     // A second Escape would close the browser's dialog without asking. One that ends the composition of a
     // character is not meant for the dialog.
@@ -102,6 +85,29 @@ pub fn Dialog(props: &DialogProps) -> Html {
             </form>
         </dialog>
     }
+}
+
+/// Opens the browser's `dialog` at the node that it returns. The dialog's end gives the focus back to what had it before.
+#[hook]
+pub fn use_modal() -> NodeRef {
+    let node = use_node_ref();
+    {
+        let node = node.clone();
+        use_effect_with((), move |()| {
+            let before =
+                document().active_element().and_then(|element| element.dyn_into::<HtmlElement>().ok());
+            let dialog = node.cast::<HtmlDialogElement>();
+            open(dialog.as_ref());
+            move || {
+                // The page behind takes no focus before the dialog is closed.
+                if let Some(dialog) = dialog {
+                    dialog.close();
+                }
+                let _ = before.map(|element| element.focus());
+            }
+        });
+    }
+    node
 }
 
 fn open(dialog: Option<&HtmlDialogElement>) {

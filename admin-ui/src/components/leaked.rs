@@ -7,8 +7,10 @@ use crate::hooks::{AsyncState, use_remote};
 use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::session::{can, use_me};
-use contract::tokens::{FindToken, FindTokenRequest, TokenView};
+use contract::people::Me;
+use contract::tokens::{FindToken, FindTokenRequest, FoundToken, TokenView};
 use domain::access::derived::Derived;
+use domain::access::record::TokenState;
 use domain::people::role::{Action, Subject};
 use domain::token::{DERIVED_PREFIX, PREFIX, TokenHash};
 use serde::Serialize;
@@ -26,7 +28,7 @@ fn is_of_word(c: char) -> bool {
 
 /// Returns the secret in a text that is searched for, which must not get into a URL: by its prefix wherever it stands,
 /// since people copy the header or the quotes along, or else by its form.
-fn secret_in(text: &str) -> Option<&str> {
+pub fn secret_in(text: &str) -> Option<&str> {
     let text = text.trim();
     for prefix in [DERIVED_PREFIX, PREFIX] {
         let Some((_, from)) = text.find(prefix).and_then(|at| text.split_at_checked(at)) else { continue };
@@ -52,10 +54,30 @@ fn hash_of(text: &str) -> TokenHash {
     Derived::claimed_parent(secret).unwrap_or_else(|| TokenHash::of(secret))
 }
 
+/// Finds the token that a secret belongs to; without a secret, none.
+#[hook]
+pub fn use_leaked(secret: Option<&str>) -> AsyncState<FoundToken> {
+    let api = use_api();
+    use_remote(secret.map(hash_of), move |hash: Option<TokenHash>| {
+        let api = api.clone();
+        async move {
+            let Some(hash) = hash else { return Ok(FoundToken { token: None }) };
+            api.request::<FindToken>().body(&FindTokenRequest { hash }).send().await
+        }
+    })
+    .state
+}
+
+/// Whether the signed-in person may revoke or rotate a token that was found.
+pub fn may_stop(me: &Me, token: &TokenView) -> bool {
+    let subject = Subject::owned(&token.team_id, token.created_by.as_ref());
+    can(me, Action::ChangeToken, subject) && token.state != TokenState::Revoked
+}
+
 /// The query that opens a dialog of a token's page.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-struct Act {
-    act: &'static str,
+pub struct Act {
+    pub act: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -69,13 +91,10 @@ pub struct LeakedProps {
 #[component]
 pub fn Leaked(props: &LeakedProps) -> Html {
     let i18n = use_i18n();
-    let (api, me) = (use_api(), use_me());
-    let found = use_remote(hash_of(&props.secret), move |hash| {
-        let api = api.clone();
-        async move { api.request::<FindToken>().body(&FindTokenRequest { hash }).send().await }
-    });
+    let me = use_me();
     let note = |text: AttrValue| html! { <p class="tm-search__note">{ text }</p> };
-    let token: &TokenView = match &found.state {
+    let found = use_leaked(Some(&props.secret));
+    let token: &TokenView = match &found {
         AsyncState::Loading => return note(i18n.t("async.loading")),
         AsyncState::Failed(_) => return note(i18n.t("search.failed")),
         AsyncState::Ready(found) => match &found.token {
@@ -83,7 +102,6 @@ pub fn Leaked(props: &LeakedProps) -> Html {
             Some(token) => token,
         },
     };
-    let may_change = can(&me, Action::ChangeToken, Subject::owned(&token.team_id, token.created_by.as_ref()));
     let to = Route::Token { id: token.id.to_string() };
     let link = |act: &'static str, text: AttrValue, style: &'static str| {
         let query = Some(Act { act });
@@ -96,7 +114,7 @@ pub fn Leaked(props: &LeakedProps) -> Html {
                 <Link<Route> to={to.clone()}>{ &token.name }</Link<Route>>{ " " }
                 <StandingLabel standing={Standing::of(token, clock::now())} />
             </p>
-            if may_change && Standing::of(token, clock::now()) != Standing::Revoked {
+            if may_stop(&me, token) {
                 <p class="tm-labels">
                     { link("revoke", i18n.t("tokens.revoke"), "pf-m-danger") }
                     { link("rotate", i18n.t("tokens.rotate"), "pf-m-secondary") }

@@ -2,22 +2,25 @@
 //! markup is written here.
 
 mod bell;
+mod keys;
 mod navigation;
+mod palette;
 mod preferences;
-mod search;
 mod sections;
 mod status_dot;
 mod user_menu;
 
+use crate::hooks::setter;
 use crate::i18n::use_i18n;
 use crate::route::Route;
 use crate::state::preferences::{SetPreference, use_preferences, use_set_preference};
 use crate::state::session::{use_me, use_sign_in};
 use bell::Bell;
 pub use bell::{gravity, notice_route, notice_text};
+use keys::{Key, KeyList, palette_key, use_go, use_keys};
 use navigation::{Navigation, Tabs};
+use palette::Palette;
 use preferences::{LanguageChoice, ThemeChoice};
-use search::Search;
 pub use sections::settings;
 use status_dot::StatusDot;
 use user_menu::UserMenu;
@@ -65,7 +68,7 @@ pub fn Shell(props: &ShellProps) -> Html {
                 </div>
                 <div class="pf-v6-c-masthead__content">
                     if is_member {
-                        <Search />
+                        <Jump />
                     }
                     <div class="tm-masthead-tools">
                         <StatusDot />
@@ -107,6 +110,37 @@ fn Mark() -> Html {
             <path d="M2 12h6M14 12h8M8 12q4 0 6-6h8M8 12q4 0 6 6h8" />
             <circle cx="8" cy="12" r="3" />
         </svg>
+    }
+}
+
+/// The palette's button, the palette, and the keys that work on every page.
+#[component]
+fn Jump() -> Html {
+    let i18n = use_i18n();
+    let open = use_state_eq(|| None::<Key>);
+    let on_go = use_go();
+    let on_key = {
+        let open = open.setter();
+        use_callback((), move |key: Key, ()| match key {
+            Key::Palette | Key::List => open.set(Some(key)),
+            _ => on_go.emit(key),
+        })
+    };
+    use_keys(&on_key);
+    let on_close = setter(&open).reform(|()| None);
+    html! {
+        <div class="tm-search" role="search">
+            <button type="button" class="pf-v6-c-form-control tm-search__open" aria-haspopup="dialog" aria-keyshortcuts="Control+K Meta+K /" onclick={setter(&open).reform(|_: MouseEvent| Some(Key::Palette))}>
+                <i class="fas fa-search" aria-hidden="true" />
+                <span class="tm-clip">{ i18n.t("palette.open") }</span>
+                <kbd aria-hidden="true">{ palette_key() }</kbd>
+            </button>
+            if *open == Some(Key::Palette) {
+                <Palette {on_close} on_keys={setter(&open).reform(|()| Some(Key::List))} />
+            } else if *open == Some(Key::List) {
+                <KeyList {on_close} />
+            }
+        </div>
     }
 }
 

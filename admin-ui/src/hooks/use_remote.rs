@@ -33,6 +33,10 @@ impl<T> AsyncState<T> {
             Self::Loading | Self::Failed(_) => None,
         }
     }
+
+    pub fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
 }
 
 /// The data of a page, and its state.

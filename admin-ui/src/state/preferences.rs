@@ -84,7 +84,7 @@ impl Preferences {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SetPreference {
     Theme(Theme),
     Language(Language),

@@ -7,7 +7,7 @@ use crate::components::{
     AsyncView, Button, Column, CopyButton, DataTable, Empty, Page, Pager, SearchField, Select, course_cell,
     edit, filled,
 };
-use crate::hooks::{Courses, use_courses, use_debounced, use_paged, use_query, use_remote};
+use crate::hooks::{Courses, use_courses, use_creating, use_debounced, use_paged, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
 use crate::state::session::{can, use_me};
@@ -56,14 +56,15 @@ pub fn RoutesPage() -> Html {
         let api = api.clone();
         async move { api.request::<ListTags>().send().await }
     });
-    let is_creating = use_state_eq(|| false);
+    let may_create = can(&me, Action::WriteRoute, Subject::default());
+    let is_creating = use_creating(may_create);
     let set_creating = |value: bool| {
         let is_creating = is_creating.setter();
         Callback::from(move |()| is_creating.set(value))
     };
     let sees_upstream = can(&me, Action::ReadUpstream, Subject::default());
     let actions = html! {
-        if can(&me, Action::WriteRoute, Subject::default()) {
+        if may_create {
             <Button
                 variant={ButtonVariant::Primary}
                 icon={Icon::PlusCircle}

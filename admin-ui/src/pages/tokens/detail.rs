@@ -76,10 +76,13 @@ enum Open {
 /// Keeps which dialog is open; the address may ask for one.
 #[hook]
 fn use_open(id: &str) -> UseStateHandle<Option<Open>> {
-    let asked = use_location().and_then(|location| location.query::<Asked>().ok()).unwrap_or_default();
+    let location = use_location();
+    let asked = location.as_ref().and_then(|location| location.query::<Asked>().ok()).unwrap_or_default();
     let open = use_state_eq(|| None::<Open>);
     let setter = open.setter();
-    use_effect_with((id.to_owned(), asked), move |(_, asked)| {
+    // The same address counts again when somebody goes there again.
+    let visit = location.and_then(|location| location.id());
+    use_effect_with((id.to_owned(), visit, asked), move |(_, _, asked)| {
         if asked.act.is_some() {
             setter.set(asked.act);
         }

@@ -8,7 +8,8 @@ use crate::components::{
     StandingLabel, Time, course_cell, is_stale, name_of,
 };
 use crate::hooks::{
-    Courses, Remote, team_name, use_courses, use_debounced, use_paged, use_query, use_routes, use_teams,
+    Courses, Remote, team_name, use_courses, use_creating, use_debounced, use_paged, use_query, use_routes,
+    use_teams,
 };
 use crate::i18n::{I18n, use_i18n};
 use crate::route::Route;
@@ -59,12 +60,12 @@ pub fn TokensPage() -> Html {
         async move { api.request::<ListTokens>().query(&filter.query(cursor)).send().await }
     });
     let (routes, teams) = (use_routes(), use_teams());
-    let is_creating = use_state_eq(|| false);
+    let may_create = me.caller().teams_for(Action::CreateToken).is_none_or(|teams| !teams.is_empty());
+    let is_creating = use_creating(may_create);
     let set_creating = |value: bool| {
         let is_creating = is_creating.setter();
         Callback::from(move |()| is_creating.set(value))
     };
-    let may_create = me.caller().teams_for(Action::CreateToken).is_none_or(|teams| !teams.is_empty());
     let actions = html! {
         if may_create {
             <Button
