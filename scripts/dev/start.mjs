@@ -1,5 +1,5 @@
 // `npm start`: builds what is missing, starts the whole system in one process, seeds it, and says how
-// to use it. `npm start -- --reset` starts over. The gateway and the API respond before the UI is built. `npm run dev` is
+// to use it. `npm start -- --reset` starts over, `--demo` adds six weeks of made-up usage. The gateway and the API respond before the UI is built. `npm run dev` is
 // the same, and then builds and loads again whatever part changes (watch.mjs).
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -9,7 +9,8 @@ import { build, compile, isBuilt } from "../build/build.mjs";
 // Nobody waits for a release here: it compiles three times as long for a smaller file.
 process.env.BUILD ??= "quick";
 
-const STEPS = 4;
+const isDemo = process.argv.includes("--demo");
+const STEPS = isDemo ? 5 : 4;
 let steps = 0;
 
 /** Runs one step of a start, and prints its name and its duration. */
@@ -161,6 +162,31 @@ async function demoToken(token) {
   return made.token;
 }
 
+/** Adds six weeks of made-up usage, once. */
+async function demo() {
+  const { fillDemo } = await import("../../local/demo.mjs");
+  const database = await workers.getD1Database("DB", "admin-api");
+  const worker = /** @type {any} */ (await workers.getWorker("admin-api"));
+  const made = await fillDemo({
+    call: (method, where, body) => call(method, where, { body, token: issuer.sign("user_admin") }),
+    deliver: (messages) =>
+      worker.queue(
+        "token-manager-usage",
+        messages.map((message) => ({ timestamp: new Date(), attempts: 1, ...message })),
+      ),
+    sql: (text, ...values) =>
+      database
+        .prepare(text)
+        .bind(...values)
+        .run(),
+    cron: () => worker.scheduled({ cron: "* * * * *" }),
+    gateway,
+    upstream: `http://localhost:${at.upstream}`,
+    now: Date.now(),
+  });
+  say(made === null ? "the demo's calls are there already" : `${made} calls of six weeks`);
+}
+
 async function addUi() {
   try {
     await build("ui");
@@ -183,6 +209,7 @@ async function loadUi() {
 
 try {
   const token = await seed();
+  if (isDemo) await step("six weeks of made-up usage", demo);
   say("the gateway and the API are ready");
   console.log(`
   gateway        ${gateway}

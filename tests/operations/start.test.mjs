@@ -154,3 +154,44 @@ test("a second start is ready within five seconds and keeps the data", async (t)
     "200",
   );
 });
+
+test("--demo fills six weeks within a minute, once, so that lists, budgets and alerts have something to show", async (t) => {
+  await running.stop();
+  running = await start("--demo");
+  const [, calls] = /(\d+) calls of six weeks/.exec(running.output);
+  const [, seconds] = /step 4 of 5 took ([\d.]+) s/.exec(running.output);
+  t.diagnostic(`${calls} calls in ${seconds} s`);
+  assert.ok(Number(calls) > 30_000, calls);
+  assert.ok(Number(seconds) < 60, seconds);
+  const { token } = JSON.parse(shell(`curl -sS http://localhost:${base + 3}/token -d '{"user":"admin"}'`));
+  const ask = async (where) => {
+    const response = await fetch(`http://localhost:${base + 1}${where}`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    assert.equal(response.status, 200, where);
+    return response.json();
+  };
+  const from = Date.now() - 45 * 86_400_000;
+  const stats = await ask(`/api/usage/stats?from=${from}&interval=day`);
+  assert.ok(stats.total.calls >= Number(calls), `${stats.total.calls} of ${calls}`);
+  assert.ok(stats.series.length >= 42, `${stats.series.length} days`);
+  const { items } = await ask("/api/tokens?limit=200");
+  const states = new Set(
+    items.map(({ state, expires_at }) => (expires_at && expires_at < Date.now() ? "expired" : state)),
+  );
+  assert.deepEqual([...states].sort(), ["active", "disabled", "expired", "revoked"]);
+  const used = await Promise.all(
+    ["Ticket summaries", "Chat on the site"].map(async (name) => {
+      const { uses } = await ask(`/api/tokens/${items.find((item) => item.name === name).id}/limits`);
+      const [{ used, limit }] = uses.filter(({ kind }) => kind === "cost-micros-per-day");
+      return used / limit;
+    }),
+  );
+  assert.ok(used[0] >= 0.85 && used[0] < 1, `near its budget: ${used[0]}`);
+  assert.ok(used[1] >= 0.97, `over its budget: ${used[1]}`);
+  const kinds = (await ask("/api/notifications?limit=200")).items.map(({ kind }) => kind);
+  for (const kind of ["route-failing", "token-expiring", "model-unpriced"])
+    assert.ok(kinds.includes(kind), `${kind} in ${kinds}`);
+  const denied = await ask("/api/usage/events?outcome=denied-scope&limit=1&from=0");
+  assert.equal(denied.items.length, 1);
+});
