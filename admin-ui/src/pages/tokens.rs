@@ -6,6 +6,7 @@ mod detail;
 mod dialogs;
 mod draft;
 mod edit;
+mod hints;
 mod list;
 mod reveal;
 pub mod tester;

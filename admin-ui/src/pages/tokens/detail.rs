@@ -3,6 +3,7 @@
 use super::derived::Derived;
 use super::dialogs::{Disable, Extend, Revoke, Rotate};
 use super::edit::EditToken;
+use super::hints::Hints;
 use super::may_change;
 use super::tester::Tester;
 use crate::api::{Api, CallError, use_api};
@@ -130,6 +131,9 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
             html! {
                 <div class="tm-stack">
                     { summary(&i18n, shown.as_ref(), &routes, &teams_known) }
+                    if is_ready {
+                        <Hints token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} />
+                    }
                     { limits(&i18n, &shown.2) }
                     { secrets(&i18n, &shown.1.items) }
                     <Workflows token_id={shown.0.id.clone()} />
