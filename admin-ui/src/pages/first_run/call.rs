@@ -85,7 +85,7 @@ fn Waiting(props: &WaitingProps) -> Html {
                     <span>{ i18n.outcome(&call.outcome) }</span>
                 }
                 <span>{ format::milliseconds(&i18n, u64::from(call.latency_ms)) }</span>
-                <Link<Route> to={Route::UsageAnalytics}>{ i18n.t("first.see-calls") }</Link<Route>>
+                <Link<Route> to={Route::Calls}>{ i18n.t("first.see-calls") }</Link<Route>>
             </>
         }
     };
