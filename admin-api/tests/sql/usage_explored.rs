@@ -14,11 +14,11 @@ use domain::usage::span::{Interval, Span, sum_spans};
 
 const SPLITS: [Split; 3] = [Split::Token, Split::Route, Split::Team];
 
+/// The series, the lines of each way to split, and the sums of the sections.
+type Parts = (Vec<(i64, Rollup)>, Vec<Vec<ExploredLine>>, Vec<u64>);
+
 /// Reads as the handler does, all lines of each way to split.
-fn explored(
-    store: &Store,
-    asked: &Exploration<'_>,
-) -> (Vec<(i64, Rollup)>, Vec<Vec<ExploredLine>>, Vec<u64>) {
+fn explored(store: &Store, asked: &Exploration<'_>) -> Parts {
     let db = &store.db;
     let series = asked.series();
     let read = Explored {

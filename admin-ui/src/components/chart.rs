@@ -115,7 +115,7 @@ impl Plot {
             "legend": {"bottom": 0, "type": "scroll", "itemWidth": 12, "itemHeight": 8},
             "grid": {"left": 56, "right": 8, "top": 12, "bottom": 52},
             "xAxis": {"type": "category", "data": self.labels, "boundaryGap": true},
-            "yAxis": [{"type": "value", "minInterval": if self.unit == Unit::Dollars { 0 } else { 1 }, "splitNumber": 4}],
+            "yAxis": [{"type": "value", "minInterval": u8::from(self.unit != Unit::Dollars), "splitNumber": 4}],
             "series": drawn,
         })
     }
@@ -141,16 +141,17 @@ impl Plot {
             "barCategoryGap": "15%",
             "connectNulls": false,
         });
-        if is_bar {
-            drawn["stack"] = "all".into();
-        }
-        if series.look == Look::Dashed {
-            drawn["lineStyle"] = json!({"type": "dashed", "width": 1.5, "color": series.color});
-        } else if let Some(color) = series.color {
-            drawn["lineStyle"] = json!({"color": color, "width": 2});
-        }
-        if let Some(color) = series.color {
-            drawn["itemStyle"] = json!({"color": color});
+        let line = match (series.look, series.color) {
+            (Look::Dashed, color) => Some(json!({"type": "dashed", "width": 1.5, "color": color})),
+            (_, color) => color.map(|color| json!({"color": color, "width": 2})),
+        };
+        let more = [
+            ("stack", is_bar.then(|| "all".into())),
+            ("lineStyle", line),
+            ("itemStyle", series.color.map(|color| json!({"color": color}))),
+        ];
+        if let Some(drawn) = drawn.as_object_mut() {
+            drawn.extend(more.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
         }
         drawn
     }

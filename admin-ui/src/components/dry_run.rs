@@ -193,7 +193,7 @@ fn columns(i18n: &I18n) -> Vec<Column> {
 fn rows(i18n: &I18n, workflows: &[Workflow]) -> Vec<Row> {
     let row = |one: &Workflow| {
         let name = if one.token_name.is_empty() { one.token_id.to_string() } else { one.token_name.clone() };
-        let (token, calls) = (one.token_id.to_string(), one.token_id.to_string());
+        let (token, whose) = (one.token_id.to_string(), one.token_id.to_string());
         let client = one.user_agent.clone().unwrap_or_default();
         let cells = vec![
             html! { <code>{ &one.method }{ " " }{ &one.path }</code> },
@@ -202,7 +202,7 @@ fn rows(i18n: &I18n, workflows: &[Workflow]) -> Vec<Row> {
             html! { format::number(i18n, one.calls) },
             html! {
                 <>
-                    <Link<Route, Filtered> to={Route::Calls} query={Filtered { token: Some(calls), ..Filtered::default() }}><Time at={one.last_at} is_relative=true /></Link<Route, Filtered>>
+                    <Link<Route, Filtered> to={Route::Calls} query={Filtered { token: Some(whose), ..Filtered::default() }}><Time at={one.last_at} is_relative=true /></Link<Route, Filtered>>
                     <CopyButton text={one.request_id.clone()} label={i18n.t("error.copy-request-id")} />
                 </>
             },

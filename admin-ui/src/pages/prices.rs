@@ -127,30 +127,27 @@ fn columns(i18n: &I18n, may_set: bool) -> Vec<Column> {
 fn row(i18n: &I18n, priced: &Priced, may_set: bool, on_open: &Callback<Option<Open>>) -> Row {
     let Priced { model, price } = priced;
     let name = html! { <span class="tm-clip tm-mono" title={model.clone()}>{ model }</span> };
-    let mut cells = match price {
-        Some(ModelPrice { price, source, effective_at, .. }) => {
-            let dollars = |micros: u64| html! { format::exact_dollars(i18n, micros) };
-            let or_prompt = |micros: Option<u64>| match micros {
-                Some(micros) => dollars(micros),
-                None => html! { <span class="tm-subtle">{ i18n.t("prices.as-prompt") }</span> },
-            };
-            vec![
-                name,
-                dollars(price.prompt),
-                dollars(price.completion),
-                or_prompt(price.cached),
-                or_prompt(price.cache_write),
-                html! { <span class="tm-clip" title={source.clone()}>{ source }</span> },
-                html! { <Time at={*effective_at} is_relative=true /> },
-            ]
-        }
-        None => {
-            let unknown = html! { "–" };
-            let mark = html! { <>{ name }<Label label={i18n.t("prices.unknown").to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true /></> };
-            let mut cells = vec![mark];
-            cells.extend(std::iter::repeat_n(unknown, 6));
-            cells
-        }
+    let mut cells = if let Some(ModelPrice { price, source, effective_at, .. }) = price {
+        let dollars = |micros: u64| html! { format::exact_dollars(i18n, micros) };
+        let or_prompt = |micros: Option<u64>| match micros {
+            Some(micros) => dollars(micros),
+            None => html! { <span class="tm-subtle">{ i18n.t("prices.as-prompt") }</span> },
+        };
+        vec![
+            name,
+            dollars(price.prompt),
+            dollars(price.completion),
+            or_prompt(price.cached),
+            or_prompt(price.cache_write),
+            html! { <span class="tm-clip" title={source.clone()}>{ source }</span> },
+            html! { <Time at={*effective_at} is_relative=true /> },
+        ]
+    } else {
+        let unknown = html! { "–" };
+        let mark = html! { <>{ name }<Label label={i18n.t("prices.unknown").to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true /></> };
+        let mut cells = vec![mark];
+        cells.extend(std::iter::repeat_n(unknown, 6));
+        cells
     };
     if may_set {
         cells.push(actions(i18n, priced, on_open));

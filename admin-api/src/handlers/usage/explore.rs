@@ -118,9 +118,9 @@ fn ids_of(split: Option<Split>, groups: &[UsageGroup]) -> [Vec<String>; 3] {
 
 /// Names groups.
 pub fn named(names: &BTreeMap<String, String>, groups: Vec<UsageGroup>) -> Vec<UsageGroup> {
-    let named = |mut group: UsageGroup| {
+    let with_name = |mut group: UsageGroup| {
         group.name = group.id.as_ref().and_then(|id| names.get(id).cloned());
         group
     };
-    groups.into_iter().map(named).collect()
+    groups.into_iter().map(with_name).collect()
 }

@@ -29,11 +29,11 @@ pub fn table(i18n: &I18n, report: &Explored) -> Html {
     }
     let all = report.total.calls;
     let rows = kinds.into_iter().map(|(name, class, of)| {
-        let calls = of(&report.total);
-        let share = if all == 0 { "–".to_owned() } else { format::share(i18n, calls, all) };
+        let count = of(&report.total);
+        let share = if all == 0 { "–".to_owned() } else { format::share(i18n, count, all) };
         let mut cells = vec![
-            html! { <><Share part={calls} whole={all} {class} />{ &name }</> },
-            html! { format::number(i18n, calls) },
+            html! { <><Share part={count} whole={all} {class} />{ &name }</> },
+            html! { format::number(i18n, count) },
             html! { share },
         ];
         if let Some(before) = &report.previous {
