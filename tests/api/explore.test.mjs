@@ -146,16 +146,16 @@ function same(figures, of, told) {
 const within = ({ from, to }, of = calls) => of.filter(({ at }) => at >= from && at < to);
 
 test("each way to split is what a count of the calls gives, with the time before and every interval", async () => {
-  for (const [days, interval, tz] of [
+  for (const [days, interval, tz] of /** @type {any[][]} */ ([
     [1, "hour", "UTC"],
     [2, "hour", "UTC"],
     [1, "day", "Asia/Taipei"],
-  ]) {
-    for (const [by, idOf, all] of [
+  ])) {
+    for (const [by, idOf, all] of /** @type {any[][]} */ ([
       ["token", (call) => call.token_id, [...tokens]],
       ["route", (call) => call.route_id ?? null, [...routes, { id: null, path: null }]],
       ["team", (call) => call.team, [{ id: "automation" }, { id: "core-team" }]],
-    ]) {
+    ])) {
       const from = Date.now() - days * DAY;
       const told = `${by} ${days} ${interval} ${tz}`;
       const report = await get(

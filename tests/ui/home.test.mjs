@@ -86,14 +86,14 @@ test("the navigation has eight entries, and the settings their pages; a viewer s
 test("addresses of earlier versions lead to the explorer with their filter", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/dashboard");
-  for (const [from, to] of [
+  for (const [from, to] of /** @type {any[][]} */ ([
     ["/usage-analytics?team=automation&range=7d", { team: "automation", range: "7d" }],
     ["/token-usage", { by: "token" }],
     [`/token-usage/${token.id}?range=30d`, { token: token.id, range: "30d" }],
     ["/route-usage-list", { by: "route" }],
     ["/route-usage?path=/api/demo", { by: "token", route: route.id }],
     ["/stats", {}],
-  ]) {
+  ])) {
     await page.goto(system.urls.ui + from);
     await page.waitForURL((url) => url.pathname === "/usage");
     await page.getByRole("heading", { name: "Usage", level: 1 }).waitFor();
