@@ -130,10 +130,10 @@ function same(figures, of, told) {
   };
   assert.deepEqual(found, counted, told);
   const served = of.filter((call) => !isRefused(call)).map((call) => call.latency_ms);
-  for (const [name, percent] of [
+  for (const [name, percent] of /** @type {any[][]} */ ([
     ["p50_ms", 50],
     ["p95_ms", 95],
-  ]) {
+  ])) {
     const nth = served.sort((a, b) => a - b)[Math.max(Math.ceil((served.length * percent) / 100), 1) - 1];
     if (nth === undefined) assert.equal(figures[name], null, told);
     else
