@@ -60,12 +60,12 @@ pub enum GroupBy {
     Team,
 }
 
-/// A time to compare with.
+/// A time to compare with: `previous` is the one before, see [`Compared`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the enum's own line says it")]
 pub enum Compare {
-    /// The time before; see [`Compared`].
     Previous,
 }
 

@@ -257,10 +257,11 @@ fn tag_of(pattern: &str) -> &str {
             Some("me" | "users") => "people",
             Some("dashboard" | "stats") => "dashboard",
             Some("usage-log") => "usage",
+            Some("canary") => "health",
             Some(tag) => tag,
             None => "api",
         },
-        Some("health") => "health",
+        Some("health" | "metrics") => "health",
         _ => "document",
     }
 }
