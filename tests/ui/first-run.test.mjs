@@ -104,7 +104,7 @@ test("the first call is made with eight clicks within a minute of the sign-in", 
   const made = (await system.call("admin", "GET", "/api/tokens")).items[0];
   assert.deepEqual([made.scopes, made.limits], [["openai"], { cost_micros_per_day: 5_000_000 }]);
   await page.goto(`${system.urls.ui}/dashboard`);
-  await page.locator(".tm-cards").first().waitFor();
+  await page.locator(".tm-tiles").first().waitFor();
   await page.waitForLoadState("networkidle");
   assert.equal(await card(page).count(), 0, "the card is gone once a call has succeeded");
   assertNoProblems(page);

@@ -132,8 +132,8 @@ test("keys lead to pages and forms, are listed, and steal no typing", async () =
   for (const [keys, title] of [
     ["g t", "Tokens"],
     ["g r", "Routes"],
-    ["g c", "Usage analytics"],
-    ["g h", "Dashboard"],
+    ["g c", "Calls"],
+    ["g h", "Home"],
   ]) {
     for (const key of keys.split(" ")) await page.keyboard.press(key);
     await heading(page, title);
