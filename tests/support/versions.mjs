@@ -22,13 +22,13 @@ const NEXT = [
   ],
   [
     "domain/src/upstream/settings.rs",
-    "        Self { ai, failover, maintenance, unread",
-    "        Self { mirror: self.mirror, readers: self.readers, ai, failover, maintenance, unread",
+    "        Self { ai, failover, maintenance,",
+    "        Self { mirror: self.mirror, readers: self.readers, ai, failover, maintenance,",
   ],
   [
     "domain/src/upstream/settings.rs",
     "stored!(RouteSettings, critical: [],",
-    'stored!(RouteSettings, critical: ["readers"],',
+    "stored!(RouteSettings, critical: [readers],",
   ],
 ];
 
