@@ -512,6 +512,7 @@ test("detailed health reports each dependency in a word, without a session", asy
       const names = body.checks.map((c) => c.name).sort();
       assert.deepEqual(names, [
         "audit",
+        "canary",
         "credentials",
         "database",
         "drift",
