@@ -256,6 +256,10 @@ test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () =
       url: `${system.urls.gateway}/api/bearer/x`,
       authentication: "genericCredentialType",
       genericAuthType: "httpHeaderAuth",
+      sendHeaders: true,
+      headerParameters: {
+        parameters: [{ name: "X-Workflow", value: "={{ encodeURIComponent($workflow.name) }}" }],
+      },
       options: { redirect: { redirect: { followRedirects: false } } },
     },
   });
