@@ -6,7 +6,7 @@
 //! them changed something, so a change that was overtaken leaves nothing behind.
 
 use crate::db::outbox::Publishes;
-use crate::db::{Db, Statement, StoreError, audit, outbox, prices, routes, unattended};
+use crate::db::{Db, Statement, StoreError, audit, config, outbox, prices, routes, unattended};
 use crate::publish::{Subject, publish};
 use crate::request::{Attempt, Call};
 use contract::Propagation;
@@ -73,7 +73,11 @@ impl<'a, A> Change<'a, A> {
         for (attempt, before, after) in self.deeds {
             let actor = self.grant.signature();
             let entry = self.call.entry(actor, attempt, client_ip.as_deref());
+            let is_new = before.is_none() && after.is_some();
             statements.push(insert(self.db, &audit::Entry { before, after, ..entry })?);
+            if let Some(id) = attempt.id.filter(|_| is_new && self.call.is_step()) {
+                statements.push(config::insert_made(self.db, attempt.deed.entity(), id, self.call.now)?);
+            }
         }
         statements.extend(self.rest);
         Ok(statements)

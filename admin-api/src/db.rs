@@ -12,6 +12,7 @@ use worker::{Bucket, D1Database, D1PreparedStatement, D1Result, Env};
 
 pub mod audit;
 pub mod canary;
+pub mod config;
 pub mod dashboard;
 pub mod import;
 pub mod invitations;

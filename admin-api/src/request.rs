@@ -29,7 +29,7 @@ const MAX_DISCARDED: usize = 16 * 1_024 * 1_024;
 #[derive(Debug)]
 pub struct Call {
     pub env: Env,
-    pub context: Context,
+    pub context: Rc<Context>,
     pub config: Rc<Config>,
     pub request_id: String,
     pub now: UnixMs,
@@ -41,6 +41,8 @@ pub struct Call {
     caller: Option<Caller>,
     /// Whether the change is to be tried and not made.
     is_dry_run: bool,
+    /// Whether it is a step of applying a configuration.
+    is_step: bool,
     body: Vec<u8>,
     /// A mark that distinguishes the part of the body that was read from other bodies.
     body_mark: u64,
@@ -59,7 +61,7 @@ impl Call {
     pub fn new(
         request: Request,
         env: Env,
-        context: Context,
+        context: Rc<Context>,
         config: Rc<Config>,
         request_id: String,
     ) -> Result<Self, Failure> {
@@ -75,6 +77,7 @@ impl Call {
             parameters: vec![],
             caller: None,
             is_dry_run: false,
+            is_step: false,
             body: vec![],
             body_mark: 0,
         })
@@ -86,6 +89,17 @@ impl Call {
 
     pub fn sign_in(&mut self, caller: Caller) {
         self.caller = Some(caller);
+    }
+
+    /// Makes it a step of applying a configuration, with a body that need not be read.
+    pub fn make_step(&mut self, body: Vec<u8>) {
+        self.is_step = true;
+        self.body = body;
+    }
+
+    /// Whether it is a step of applying a configuration.
+    pub fn is_step(&self) -> bool {
+        self.is_step
     }
 
     /// Reads whether the change is to be tried and not made. A change that cannot be tried is refused, since it would be

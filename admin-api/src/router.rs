@@ -1,16 +1,21 @@
 //! Maps endpoints to handlers, adds CORS headers, and is the single exit for responses.
 
+mod act;
+
+pub use act::{Ask, act};
+
 use crate::auth;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, canary, dashboard, docs, health, import, invitations, keys, metrics, people, prices, routes,
-    teams, tokens, upkeep, usage, webhooks,
+    audit, canary, config, dashboard, docs, health, import, invitations, keys, metrics, people, prices,
+    routes, teams, tokens, upkeep, usage, webhooks,
 };
 use crate::hold;
 use crate::request::{Asked, Call};
 use crate::respond::Answer;
 use contract::audit as audit_api;
+use contract::config as config_api;
 use contract::dashboard as dashboard_api;
 use contract::error::ApiError;
 use contract::import as import_api;
@@ -167,6 +172,9 @@ fn routes_of_people_and_usage() -> Vec<Route> {
         route::<usage_api::LogUsage>(usage::log_usage),
         route::<usage_api::GetOwnUsage>(usage::own),
         route::<usage_api::GetOwnRecentCalls>(usage::own),
+        route::<config_api::GetConfig>(config::export),
+        route::<config_api::SendConfig>(config::send),
+        route::<config_api::GetConfigSchema>(async |_, _| docs::schema()),
         route::<GetOpenApi>(async |_, _| docs::document()),
         route::<GetDocs>(async |_, _| docs::page()),
     ]
@@ -274,7 +282,7 @@ async fn answer(
     request_id: &str,
 ) -> Outcome {
     let method = request.inner().method();
-    let mut call = Call::new(request, env, context, config, request_id.to_owned())?;
+    let mut call = Call::new(request, env, Rc::new(context), config, request_id.to_owned())?;
     let table = TABLE.with(Clone::clone).map_err(Failure::Internal)?;
     let (route, parameters) = table.find(&method, call.url.path())?;
     let terms = route.row.terms;

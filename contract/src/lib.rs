@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod canary;
+pub mod config;
 pub mod dashboard;
 pub mod dry_run;
 pub mod endpoint;
@@ -169,6 +170,9 @@ endpoints!(
     usage::LogUsage,
     usage::GetOwnUsage,
     usage::GetOwnRecentCalls,
+    config::GetConfig,
+    config::SendConfig,
+    config::GetConfigSchema,
     GetOpenApi,
     GetDocs,
 );

@@ -16,6 +16,7 @@
 //! | [`audit`] | the chain of hashes over the audit log, its export, the check of an export |
 //! | [`usage`] | what is recorded of a call, rollups, what a report reads |
 //! | [`dry_run`] | what a change of all this would have done to recorded calls |
+//! | [`config`] | configuration as a file: the steps that make the system equal to it |
 //! | [`people`] | roles, session claims, what Clerk says |
 //! | [`kv`], [`stored`] | values that the two Workers share, and reading those of a newer version |
 //! | [`feed`] | changes on their way to the gateway beside KV |
@@ -32,6 +33,7 @@ pub mod audit;
 pub mod call;
 pub mod canary;
 pub mod collect;
+pub mod config;
 pub mod credential;
 pub mod csv;
 pub mod dry_run;

@@ -21,7 +21,7 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// The field that lists critical fields.
-const CRITICAL: &str = "critical";
+pub(crate) const CRITICAL: &str = "critical";
 
 /// Why a value in KV cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

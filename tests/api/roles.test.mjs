@@ -258,7 +258,7 @@ test("every endpoint treats every role as the matrix says", { timeout: 300_000 }
 );
 
 /** Requests other than GET that change nothing. */
-const LOOKS = ["/api/tokens/{id}/explain", "/api/tokens/find"];
+const LOOKS = ["/api/tokens/{id}/explain", "/api/tokens/find", "/api/config"];
 const NEVER = (method, pattern, access) => access.by_key !== "never";
 
 test("a key with all its maker's roles and powers opens the same, except keys", { timeout: 300_000 }, () =>
@@ -355,6 +355,7 @@ test("only a fixed list of endpoints requires no session", () => {
     [
       "GET /api/usage/me",
       "GET /api/usage/test-data",
+      "GET /config.schema.json",
       "GET /docs",
       "GET /health",
       "GET /health/detailed",

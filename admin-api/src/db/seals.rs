@@ -28,6 +28,11 @@ pub struct Lost {
     pub was: String,
 }
 
+/// Reads all credentials.
+pub async fn all(db: &Db) -> Result<Vec<Credential>, StoreError> {
+    db.rows(db.statement(sql!("credentials_sealed"), &[])?).await
+}
+
 /// Finds at most `limit` credentials that are sealed under another key than `key`.
 pub async fn under_others(db: &Db, key: &str, limit: u32) -> Result<Vec<Credential>, StoreError> {
     db.rows(db.statement(sql!("credentials_under_others"), params![key, limit])?).await

@@ -6,11 +6,17 @@ use serde_json::Value;
 use worker::Response;
 
 const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
+const SCHEMA: &str = include_str!(concat!(env!("OUT_DIR"), "/config.schema.json"));
 const PAGE: &str = include_str!("../../openapi/docs.html");
 
 /// `GET /openapi.json`
 pub fn document() -> Answer<Value> {
     respond(DOCUMENT, "application/json").map(ready)
+}
+
+/// `GET /config.schema.json`. Any editor may read it.
+pub fn schema() -> Answer<Value> {
+    respond(SCHEMA, "application/schema+json").map(ready)
 }
 
 /// `GET /docs`. The page allows no script, no outside resources and no framing.

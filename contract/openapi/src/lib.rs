@@ -5,5 +5,6 @@
     reason = "a missing JSON value indexes as null, and this runs at build time only"
 )]
 
+pub mod config;
 pub mod document;
 pub mod page;

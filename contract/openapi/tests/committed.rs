@@ -20,5 +20,7 @@ fn committed(name: &str, made: &str) {
 fn the_committed_document_is_current() {
     let document = openapi::document::document();
     committed("openapi.json", &format!("{}\n", serde_json::to_string_pretty(&document).unwrap()));
+    let schema = openapi::config::schema();
+    committed("config.schema.json", &format!("{}\n", serde_json::to_string_pretty(&schema).unwrap()));
     committed("docs.html", &openapi::page::render(&document));
 }

@@ -69,7 +69,8 @@ impl CreateTokenRequest {
             errors.push(FieldError::new("team_id", Invalid::TeamId));
         }
         let scopes = check_scopes(&self.scopes, &mut errors);
-        let expires_at = check_expires_days(self.expires_days, now, &mut errors);
+        let in_days = check_expires_days(self.expires_days, now, &mut errors);
+        let expires_at = check_expires_at(self.expires_at, now, &mut errors).or(in_days);
         let token = NewToken {
             name,
             team: self.team_id,
@@ -94,7 +95,10 @@ impl UpdateTokenRequest {
             name: self.name.map(|name| check_name("name", &name, &mut errors)),
             description: self.description.map(|text| check_description(text, &mut errors)),
             scopes: self.scopes.map(|scopes| check_scopes(&scopes, &mut errors)),
-            expires_at: self.expires_days.map(|days| check_expires_days(days, now, &mut errors)),
+            expires_at: match (self.expires_at, self.expires_days) {
+                (Some(at), _) => Some(check_expires_at(at, now, &mut errors)),
+                (None, days) => days.map(|days| check_expires_days(days, now, &mut errors)),
+            },
             ip_allow: self.ip_allow.map(|list| check_ip_allow(&list, &mut errors)),
             limits: self.limits.map(|limits| check_limits(limits, &mut errors)),
             inject_faults: self.inject_faults,
@@ -193,6 +197,14 @@ fn check_expires_days(days: Option<i64>, now: UnixMs, errors: &mut Vec<FieldErro
         return None;
     }
     Some(now + days * DAY_MS)
+}
+
+/// Checks an end that is given as a time. One that is over is as good as any other: the token does not work.
+fn check_expires_at(at: Option<UnixMs>, now: UnixMs, errors: &mut Vec<FieldError>) -> Option<UnixMs> {
+    if at.is_some_and(|at| !(0..=now + MAX_EXPIRES_DAYS * DAY_MS).contains(&at)) {
+        errors.push(FieldError::new("expires_at", Invalid::EndTooLate { days: MAX_EXPIRES_DAYS }));
+    }
+    at
 }
 
 /// Checks a list of networks. Returns them in canonical form, each once.

@@ -3,6 +3,7 @@
 use domain::id::TeamId;
 use domain::limit::Limits;
 use domain::object::{optional_object, present_object};
+use domain::time::UnixMs;
 use domain::token::TokenHash;
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -27,6 +28,9 @@ pub struct CreateTokenRequest {
     /// 1 to 3650 days from now; null or absent means that the token never expires.
     #[serde(default)]
     pub expires_days: Option<i64>,
+    /// The same as a time, unix ms, instead of `expires_days`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<UnixMs>,
     /// Client networks in CIDR form or single addresses, at most 50; empty admits every address.
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default)]
@@ -61,6 +65,9 @@ pub struct UpdateTokenRequest {
     /// 1 to 3650 days from now; `null` means that the token never expires.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_days: Option<Option<i64>>,
+    /// The same as a time, unix ms, instead of `expires_days`.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Option<UnixMs>>,
     /// Client networks, at most 50, which replace all earlier ones; an empty list admits every address.
     #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -42,6 +42,7 @@ impl Draft {
             scopes: if self.is_scoped { vec![scope_of(route)] } else { vec![] },
             // Unparsable input becomes an out-of-range value, so validation reports it.
             expires_days: (!self.days.is_empty()).then(|| self.days.parse().unwrap_or(-1)),
+            expires_at: None,
             ip_allow: vec![],
             limits: self.is_limited.then_some(limits),
             inject_faults: false,

@@ -56,6 +56,7 @@ impl Draft {
             scopes: self.scopes.clone(),
             // Unparsable input becomes an out-of-range value, so validation reports it.
             expires_days: (!self.days.is_empty()).then(|| self.days.parse().unwrap_or(-1)),
+            expires_at: None,
             ip_allow: lines(&self.ip_allow),
             limits: Some(self.limits.limits()).filter(|limits| !limits.is_empty()),
             inject_faults: self.injects_faults,

@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// The groups of endpoints, in the order in which the document shows them.
-const TAGS: [(&str, &str); 15] = [
+const TAGS: [(&str, &str); 16] = [
     ("tokens", "Tokens, their secrets and limits."),
     ("routes", "Routes, their upstreams and credentials."),
     ("teams", "Teams and their bounds."),
     ("people", "The caller, people and their roles."),
     ("invitations", "Invitations to teams."),
     ("keys", "Admin API keys, with which automation calls this API."),
+    ("config", "Configuration as a file."),
     ("usage", "Reports, recent calls, and usage logged by other systems."),
     ("dashboard", "Figures at a glance."),
     ("prices", "Prices of AI models."),

@@ -1,0 +1,1 @@
+SELECT kind, entity_id FROM config_made

@@ -1,0 +1,1 @@
+SELECT route_id, origin, sealed FROM credentials
