@@ -17,7 +17,7 @@ after(async () => {
   await system?.stop();
 });
 
-test("the charts' code is not part of the first load, which stays within 450 KiB and paints within a second", async (t) => {
+test("the charts' code is not part of the first load, which stays within 500 KiB and paints within a second", async (t) => {
   const loads = [];
   // The best of three: other tests may be using the machine.
   for (let i = 0; i < 3; i++) loads.push(await firstLoad(browser, system));
@@ -26,12 +26,12 @@ test("the charts' code is not part of the first load, which stays within 450 KiB
   t.diagnostic(
     `first load: ${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, first paint after ${paint.toFixed(0)} ms`,
   );
-  assert.ok(bytes < 450 * 1024, `${bytes} bytes`);
+  assert.ok(bytes < 500 * 1024, `${bytes} bytes`);
   assert.ok(!files.some(({ name }) => name.includes("charts")));
   assert.ok(paint < 1_000, `${paint} ms`);
 });
 
-test("a member's first page loads its own part of the program: within 600 KiB beside the charts", async (t) => {
+test("a member's first page loads its own part of the program: within 850 KiB beside the charts", async (t) => {
   const { files, usable_ms } = await firstLoad(browser, system, { path: "/dashboard", as: "admin" });
   const bytes = files
     .filter(({ name }) => !name.endsWith("charts.js"))
@@ -39,5 +39,5 @@ test("a member's first page loads its own part of the program: within 600 KiB be
   t.diagnostic(
     `${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, usable after ${usable_ms.toFixed(0)} ms`,
   );
-  assert.ok(bytes < 600 * 1024, `${bytes} bytes`);
+  assert.ok(bytes < 850 * 1024, `${bytes} bytes`);
 });

@@ -79,7 +79,7 @@ for (const [theme, language] of [
     await page.locator("[data-secret]").waitFor();
     await check("the new API key");
     await open("/routes", "routes.create");
-    await dialog.getByRole("button", { name: texts["routes.create"] }).click();
+    await dialog.getByRole("button", { name: texts["routes.create-and-test"] }).click();
     await dialog.locator("[aria-invalid=true]").first().waitFor();
     await check("a form with errors");
     await open(`/routes/${route.id}`, "routes.edit");
