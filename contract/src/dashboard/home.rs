@@ -29,7 +29,7 @@ pub struct Home {
     pub total: Figures,
     /// Its hours, with or without calls.
     pub series: Vec<UsageBucket>,
-    /// The same time a day earlier; `null` if it is not kept.
+    /// Figures of the 24 hours before; `null` if they are not kept.
     pub previous: Option<Compared>,
     /// The money that the current month has cost.
     pub month: Month,

@@ -69,8 +69,8 @@ impl CreateTokenRequest {
             errors.push(FieldError::new("team_id", Invalid::TeamId));
         }
         let scopes = check_scopes(&self.scopes, &mut errors);
-        let in_days = check_expires_days(self.expires_days, now, &mut errors);
-        let expires_at = check_expires_at(self.expires_at, now, &mut errors).or(in_days);
+        let (at, days) = (self.expires_at.map(Some), self.expires_days.map(Some));
+        let expires_at = check_end(at, days, now, &mut errors).flatten();
         let token = NewToken {
             name,
             team: self.team_id,
@@ -95,10 +95,7 @@ impl UpdateTokenRequest {
             name: self.name.map(|name| check_name("name", &name, &mut errors)),
             description: self.description.map(|text| check_description(text, &mut errors)),
             scopes: self.scopes.map(|scopes| check_scopes(&scopes, &mut errors)),
-            expires_at: match (self.expires_at, self.expires_days) {
-                (Some(at), _) => Some(check_expires_at(at, now, &mut errors)),
-                (None, days) => days.map(|days| check_expires_days(days, now, &mut errors)),
-            },
+            expires_at: check_end(self.expires_at, self.expires_days, now, &mut errors),
             ip_allow: self.ip_allow.map(|list| check_ip_allow(&list, &mut errors)),
             limits: self.limits.map(|limits| check_limits(limits, &mut errors)),
             inject_faults: self.inject_faults,
@@ -187,6 +184,23 @@ pub(crate) fn check_scope_list(field: &str, texts: &[String], errors: &mut Vec<F
     scopes
 }
 
+/// Checks the end, which is given in one of two ways or not at all. `Some(None)` is never.
+fn check_end(
+    at: Option<Option<UnixMs>>,
+    days: Option<Option<i64>>,
+    now: UnixMs,
+    errors: &mut Vec<FieldError>,
+) -> Option<Option<UnixMs>> {
+    match (at, days) {
+        (Some(at), None) => Some(check_expires_at(at, now, errors)),
+        (None, days) => days.map(|days| check_expires_days(days, now, errors)),
+        (Some(_), Some(_)) => {
+            errors.push(FieldError::new("expires_at", Invalid::Twice));
+            None
+        }
+    }
+}
+
 fn check_expires_days(days: Option<i64>, now: UnixMs, errors: &mut Vec<FieldError>) -> Option<UnixMs> {
     let days = days?;
     if !(1..=MAX_EXPIRES_DAYS).contains(&days) {
@@ -255,6 +269,21 @@ mod tests {
             fields(json!({"name":"n","team_id":"ops","scopes":[],"expires_days":99_999})),
             ["scopes", "expires_days"]
         );
+    }
+
+    #[test]
+    fn an_end_is_given_once() {
+        let with = |end: serde_json::Value| {
+            let mut request = json!({"name":"n","team_id":"ops","scopes":["*"]});
+            request.as_object_mut().unwrap().extend(end.as_object().unwrap().clone());
+            fields(request)
+        };
+        assert_eq!(with(json!({"expires_at":5,"expires_days":1})), ["expires_at"]);
+        assert!(with(json!({"expires_at":5,"expires_days":null})).is_empty());
+        assert!(with(json!({"expires_at":5})).is_empty());
+        let both = json!({"expires_at":null,"expires_days":1});
+        let request: UpdateTokenRequest = serde_json::from_value(both).unwrap();
+        assert_eq!(request.validate(0).unwrap_err()[0].field, "expires_at");
     }
 
     /// Parity fault 4: an empty selection saved `*`.

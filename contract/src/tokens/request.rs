@@ -28,7 +28,7 @@ pub struct CreateTokenRequest {
     /// 1 to 3650 days from now; null or absent means that the token never expires.
     #[serde(default)]
     pub expires_days: Option<i64>,
-    /// The same as a time, unix ms, instead of `expires_days`.
+    /// End of the token, unix ms. Give this or `expires_days`, not both.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<UnixMs>,
     /// Client networks in CIDR form or single addresses, at most 50; empty admits every address.
@@ -65,7 +65,7 @@ pub struct UpdateTokenRequest {
     /// 1 to 3650 days from now; `null` means that the token never expires.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_days: Option<Option<i64>>,
-    /// The same as a time, unix ms, instead of `expires_days`.
+    /// End of the token, unix ms. Give this or `expires_days`, not both.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Option<UnixMs>>,
     /// Client networks, at most 50, which replace all earlier ones; an empty list admits every address.

@@ -346,7 +346,7 @@ fn client(i18n: &I18n, call: &CallView) -> Html {
     }
 }
 
-/// The same call as a command, with the token left out.
+/// Shows the call as a command, with the token left out.
 #[component]
 fn Again(props: &WholeProps) -> Html {
     let (i18n, config) = (use_i18n(), use_config());
