@@ -1,4 +1,4 @@
-//! Single calls: of everything on `/calls`, of one token or of one route on their pages.
+//! Single calls.
 
 mod drawer;
 mod filter;
@@ -12,7 +12,6 @@ use crate::hooks::{use_action, use_debounced, use_interval_while_visible, use_pa
 use crate::i18n::use_i18n;
 use contract::Page as Items;
 use contract::usage::{CallView, EventQuery, ExportEvents, ListEvents};
-use domain::id::{RouteId, TokenId};
 use drawer::{Drawer, key_of, use_opened};
 use filter::{CallFilter, Filters};
 use patternfly_yew::prelude::*;
@@ -20,8 +19,7 @@ use row::{columns, row};
 use std::rc::Rc;
 use yew::prelude::*;
 
-const SHOWN: u32 = 20;
-const SHOWN_ON_PAGE: u32 = 50;
+const SHOWN: u32 = 50;
 /// The time between two reads, and while calls are followed.
 const REFRESH_MS: u32 = 30_000;
 const FOLLOW_MS: u32 = 2_000;
@@ -31,55 +29,42 @@ const STILL_MS: u32 = 250;
 #[component]
 pub fn CallsPage() -> Html {
     let i18n = use_i18n();
-    let whole = use_part_of_query::<Range>();
+    let (range, on_range) = use_part_of_query::<Range>();
     html! {
         <Page title={i18n.t("calls.page")} summary={i18n.t("calls.summary")}>
-            <Calls {whole} />
+            <Calls {range} {on_range} />
         </Page>
     }
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
-pub struct CallsProps {
-    #[prop_or_default]
-    pub token_id: Option<TokenId>,
-    #[prop_or_default]
-    pub route_id: Option<RouteId>,
-    /// The period of a page of its own, which has all filters.
-    #[prop_or_default]
-    pub whole: Option<(Range, Callback<Range>)>,
+struct CallsProps {
+    range: Range,
+    on_range: Callback<Range>,
 }
 
 /// The calls that are asked for.
 #[derive(Clone, PartialEq)]
 struct Asked {
     filter: CallFilter,
-    range: Option<Range>,
-    limit: u32,
+    range: Range,
 }
 
 impl Asked {
     fn query(&self, cursor: Option<String>) -> EventQuery {
-        EventQuery { limit: Some(self.limit), cursor, ..self.filter.query(self.range.as_ref()) }
+        EventQuery { limit: Some(SHOWN), cursor, ..self.filter.query(&self.range) }
     }
 }
 
 /// Single calls, newest first. The first page is reloaded at intervals, which are shorter while it is followed.
 #[component]
-pub fn Calls(props: &CallsProps) -> Html {
+fn Calls(props: &CallsProps) -> Html {
     let i18n = use_i18n();
     let api = use_api();
     let (filter, on_filter) = use_part_of_query::<CallFilter>();
     let settled = use_debounced(filter.clone(), STILL_MS);
     let is_followed = use_state_eq(|| false);
-    let limit = if props.whole.is_some() { SHOWN_ON_PAGE } else { SHOWN };
-    let filter_of = |filter: CallFilter| CallFilter {
-        token: props.token_id.clone().or(filter.token),
-        route: props.route_id.clone().or(filter.route),
-        ..filter
-    };
-    let range = props.whole.as_ref().map(|(range, _)| range.clone());
-    let asked = Asked { filter: filter_of(settled), range, limit };
+    let asked = Asked { filter: settled, range: props.range.clone() };
     let calls = {
         let api = api.clone();
         use_paged("pages", asked.clone(), move |asked: Asked, cursor| {
@@ -111,11 +96,11 @@ pub fn Calls(props: &CallsProps) -> Html {
             <CardTitle component="h2">{ i18n.t("calls.title") }</CardTitle>
             <CardBody>
                 <div class="tm-toolbar">
-                    <Filters {filter} {on_filter} whole={props.whole.clone()} />
+                    <Filters {filter} {on_filter} range={props.range.clone()} on_range={props.on_range.clone()} />
                     <Tools {asked} is_followed={*is_followed} {on_follow} />
                 </div>
                 <List state={calls.remote.state.clone()} is_busy={calls.remote.is_loading && !*is_followed} on_retry={calls.remote.on_refresh} {goes_on} />
-                <Pager number={calls.number} {items} {limit} on_previous={calls.on_previous} on_next={calls.on_next} />
+                <Pager number={calls.number} {items} limit={SHOWN} on_previous={calls.on_previous} on_next={calls.on_next} />
             </CardBody>
         </Card>
     }

@@ -1,9 +1,11 @@
 //! The way to the first call: an upstream, a token, a call of it.
 
+#![expect(clippy::unnecessary_wraps, reason = "a part that cannot be loaded is an error; the steps are none")]
+
 mod call;
 mod token;
 
-use crate::api::use_api;
+use crate::api::{CallError, use_api};
 use crate::hooks::{setter, use_remote, use_routes};
 use crate::i18n::use_i18n;
 use crate::pages::routes::{RouteForm, Tested, VendorTiles};
@@ -16,6 +18,7 @@ use domain::people::role::{Action, Subject};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
 use token::TokenStep;
+use wasm_split_helpers::wasm_split;
 use yew::prelude::*;
 use yew_router::prelude::*;
 
@@ -38,12 +41,19 @@ pub fn FirstRun() -> Html {
     });
     let may_create =
         me.memberships.iter().any(|one| can(&me, Action::CreateToken, Subject::team(&one.team_id)));
+    let is_shown = !*is_over && may_create && calls.state.ready().is_some_and(|page| page.items.is_empty());
     let on_done = setter(&is_over).reform(|()| true);
-    html! {
-        if !*is_over && may_create && calls.state.ready().is_some_and(|page| page.items.is_empty()) {
-            <Steps {on_done} />
-        }
-    }
+    let shown = use_remote(is_shown, move |is_shown| {
+        let on_done = on_done.clone();
+        async move { if is_shown { steps(on_done).await } else { Ok(Html::default()) } }
+    });
+    shown.state.ready().filter(|_| is_shown).map(|steps| (**steps).clone()).unwrap_or_default()
+}
+
+/// Draws the steps. Their forms come with the part of tokens and routes, which most people's first page does without.
+#[wasm_split(access, fallible)]
+fn steps(on_done: Callback<()>) -> Result<Html, CallError> {
+    Ok(html! { <Steps {on_done} /> })
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]

@@ -5,7 +5,7 @@ use crate::components::{Button, Range, RangePicker, SearchField, Select, edit, f
 use crate::hooks::{use_remote, use_routes, use_teams};
 use crate::i18n::{I18n, use_i18n};
 use contract::tokens::{ListTokens, TokenQuery};
-use contract::usage::EventQuery;
+use contract::usage::{EventQuery, SpanQuery};
 use domain::id::{RouteId, TeamId, TokenId};
 use domain::usage::outcome::Outcome;
 use patternfly_yew::prelude::{ButtonVariant, Icon};
@@ -44,10 +44,9 @@ pub struct CallFilter {
 }
 
 impl CallFilter {
-    /// Returns the query of the API, within `range` if there is one.
-    pub fn query(&self, range: Option<&Range>) -> EventQuery {
-        let span = range.map(Range::query);
-        let (from, to) = span.map_or((None, None), |span| (span.from, span.to));
+    /// Returns the query of the API, within `range`.
+    pub fn query(&self, range: &Range) -> EventQuery {
+        let SpanQuery { from, to, .. } = range.query();
         EventQuery {
             // A call that is looked for by its id may be old.
             from: from.filter(|_| self.request.is_none()),
@@ -77,9 +76,8 @@ const STATUSES: [&str; 15] =
 pub struct FiltersProps {
     pub filter: CallFilter,
     pub on_filter: Callback<CallFilter>,
-    /// The period, and whom the calls are of; without it, status, outcome, method and path.
-    #[prop_or_default]
-    pub whole: Option<(Range, Callback<Range>)>,
+    pub range: Range,
+    pub on_range: Callback<Range>,
 }
 
 /// Returns options behind one for any of them. A value that is none of them is one too: it may come from a link.
@@ -100,11 +98,11 @@ fn same(text: &'static str) -> (AttrValue, AttrValue) {
     (AttrValue::Static(text), AttrValue::Static(text))
 }
 
-/// All filters, or those of a list on another page.
+/// Draws every filter.
 #[component]
 pub fn Filters(props: &FiltersProps) -> Html {
     let i18n = use_i18n();
-    let FiltersProps { filter, on_filter, whole } = props;
+    let FiltersProps { filter, on_filter, range, on_range } = props;
     let set = |change: fn(&mut CallFilter, Option<String>)| {
         edit(filter, on_filter, move |filter: &mut CallFilter, text: String| change(filter, filled(&text)))
     };
@@ -114,19 +112,15 @@ pub fn Filters(props: &FiltersProps) -> Html {
     });
     html! {
         <>
-            if let Some((range, on_range)) = whole {
-                <RangePicker range={range.clone()} on_change={on_range.clone()} has_interval=false />
-                <Whose filter={filter.clone()} on_filter={on_filter.clone()} />
-            }
+            <RangePicker range={range.clone()} on_change={on_range.clone()} has_interval=false />
+            <Whose filter={filter.clone()} on_filter={on_filter.clone()} />
             <Select label={i18n.t("calls.status")} options={options(i18n.t("calls.any-status"), STATUSES.map(same), filter.status.as_deref())} value={filter.status.clone().unwrap_or_default()} on_change={set(|filter, text| filter.status = text)} />
             <Select label={i18n.t("calls.outcome")} options={options(i18n.t("calls.any-outcome"), outcomes, None)} value={filter.outcome.map_or("", Outcome::as_str)} on_change={on_outcome} />
             <Select label={i18n.t("tester.method")} options={options(i18n.t("calls.any-method"), METHODS.map(same), filter.method.as_deref())} value={filter.method.clone().unwrap_or_default()} on_change={set(|filter, text| filter.method = text)} />
             <SearchField label={i18n.t("calls.path")} value={filter.call.clone().unwrap_or_default()} on_change={set(|filter, text| filter.call = text)} />
-            if whole.is_some() {
-                { texts(&i18n, filter, &set) }
-                if *filter != CallFilter::default() {
-                    <Button variant={ButtonVariant::Link} icon={Icon::Times} label={i18n.t("calls.clear").to_string()} onclick={on_filter.reform(|_| CallFilter::default())} />
-                }
+            { texts(&i18n, filter, &set) }
+            if *filter != CallFilter::default() {
+                <Button variant={ButtonVariant::Link} icon={Icon::Times} label={i18n.t("calls.clear").to_string()} onclick={on_filter.reform(|_| CallFilter::default())} />
             }
         </>
     }
