@@ -15,7 +15,7 @@ use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::UsageMessage;
 use edge::clock::now;
-use edge::log::{Source, log};
+use edge::log::{Source, log, note};
 use edge::queue::{Packed, Queue};
 use std::fmt::Display;
 use worker::Env;
@@ -87,7 +87,7 @@ async fn chain_audit(env: &Env, db: &Db) -> Result<(), ReconcileError> {
         return Ok(());
     }
     if let Some((entries, head)) = audit::chain::run(db, now()).await? {
-        log(Source::Cron, "audit log chained", &format!("{entries} entries, head {head}"));
+        note(Source::Cron, "audit log chained", &format!("{entries} entries, head {head}"));
     }
     Ok(())
 }

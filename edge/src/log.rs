@@ -46,10 +46,16 @@ pub fn log<C: Display + ?Sized>(who: Source<'_>, what: &str, cause: &C) {
 }
 
 fn write(request_id: &str, what: &str, cause: &str) {
-    let line = serde_json::json!({
-        "level": "error", "request_id": request_id, "what": what, "cause": cause,
-    });
-    worker::console_error!("{line}");
+    worker::console_error!("{}", line("error", request_id, what, cause));
+}
+
+/// Logs what belongs into the log and is no failure.
+pub fn note<C: Display + ?Sized>(who: Source<'_>, what: &str, cause: &C) {
+    worker::console_log!("{}", line("info", who.as_str(), what, &cause.to_string()));
+}
+
+fn line(level: &str, request_id: &str, what: &str, cause: &str) -> serde_json::Value {
+    serde_json::json!({ "level": level, "request_id": request_id, "what": what, "cause": cause })
 }
 
 /// How a call ended, for filters on severity.
