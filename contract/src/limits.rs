@@ -2,8 +2,8 @@
 
 use crate::endpoint;
 use domain::error::FieldError;
-use domain::limit::Limits;
 use domain::limit::ledger::LimitUse;
+use domain::limit::{Limits, unmarked};
 use domain::people::role::Action;
 use domain::problem::Invalid;
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,7 @@ endpoint!(
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenLimits {
     /// The token's own limits, and its team's for each that the token does not set.
+    #[serde(serialize_with = "unmarked")]
     pub limits: Limits,
     /// One entry for each limit that is counted; `null` if the counter cannot be reached.
     pub uses: Option<Vec<LimitUse>>,

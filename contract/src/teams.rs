@@ -7,8 +7,8 @@ use crate::{Page, Propagation, endpoint};
 use domain::access::scope::{MAX_SCOPES, Scope};
 use domain::error::FieldError;
 use domain::id::TeamId;
-use domain::limit::Limits;
 use domain::limit::ledger::Zone;
+use domain::limit::{Limits, unmarked};
 use domain::object::{optional_object, present_object};
 use domain::people::role::{Action, Role};
 use domain::problem::Invalid;
@@ -171,6 +171,7 @@ pub struct TeamView {
     /// Scopes that bound the scopes of the team's tokens; `null` means no bound, an empty list admits none.
     pub scope_cap: Option<Vec<String>>,
     /// Default limits for the team's tokens: each applies to a token that does not set that limit itself.
+    #[serde(serialize_with = "unmarked")]
     pub limits: Limits,
     /// Limits of the AI tokens and money that the team's tokens use together.
     #[serde(default)]

@@ -5,9 +5,9 @@
 
 use crate::error::{FieldError, GatewayError};
 use crate::problem::Invalid;
-use crate::stored::{Unread, stored};
+use crate::stored::{Unread, stored, whole};
 use crate::time::{DAY_MS, HOUR_MS, MINUTE_MS};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 pub mod calendar;
 pub mod ledger;
@@ -251,6 +251,13 @@ stored!(Limits, critical: [models], |limits| {
         limits.unread.take_known("on_limit_failure").unwrap_or(Some(OnLimitFailure::Deny));
     Ok(())
 });
+
+/// For `serialize_with`: limits in a response, without the mark of fields that an older version must not ignore.
+pub fn unmarked<S: Serializer>(limits: &Limits, serializer: S) -> Result<S::Ok, S::Error> {
+    let known =
+        Limits::serialize(limits, serde_json::value::Serializer).map_err(serde::ser::Error::custom)?;
+    whole(known, &limits.unread, &[]).serialize(serializer)
+}
 
 /// The fate of a limited token's calls while its counter cannot be reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

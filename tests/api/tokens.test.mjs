@@ -269,6 +269,17 @@ test("limits are kept, published with the team's defaults, and cleared by null",
   }
 });
 
+test("models are shown as they were set, can be sent back, and are marked in KV for older gateways", async () => {
+  const limits = { models: ["gpt-4o*", "o3"] };
+  const { body } = await create("manager", { limits });
+  assert.deepEqual(body.limits, limits);
+  assert.deepEqual((await recordOf(body.token)).limits, { ...limits, critical: ["models"] });
+  const changed = await as(system, "manager", "PUT", `/api/tokens/${body.id}`, { limits: body.limits });
+  assert.deepEqual([changed.status, changed.body.limits], [200, limits]);
+  const inForce = (await as(system, "manager", "GET", `/api/tokens/${body.id}/limits`)).body.limits;
+  assert.deepEqual(inForce, limits);
+});
+
 test("403: a developer can tighten limits but not loosen them, for their own tokens and for others of the team", async () => {
   await system.db
     .prepare("UPDATE teams SET limits = ? WHERE id = 'automation'")

@@ -4,7 +4,7 @@ use crate::Propagation;
 use domain::access::StepResult;
 use domain::access::record::TokenState;
 use domain::id::{RouteId, TeamId, TokenId, UserId};
-use domain::limit::{LimitKind, Limits};
+use domain::limit::{LimitKind, Limits, unmarked};
 use domain::time::UnixMs;
 use domain::token::TokenHint;
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,7 @@ pub struct TokenView {
     /// Client networks in CIDR form; empty admits every address.
     pub ip_allow: Vec<String>,
     /// The token's own limits; the team's apply for each that is not set.
+    #[serde(serialize_with = "unmarked")]
     pub limits: Limits,
     /// Whether calls may ask the gateway to inject faults, to test a workflow.
     pub inject_faults: bool,

@@ -66,6 +66,8 @@ fn a_version_that_does_not_know_models_refuses_their_token() {
     let again: Limits = serde_json::from_value(stored.clone()).unwrap();
     assert_eq!(again, limits);
     assert_eq!(serde_json::to_value(&again).unwrap(), stored, "the mark is not added again");
+    let shown = unmarked(&again, serde_json::value::Serializer).unwrap();
+    assert_eq!(shown, json!({"models": ["gpt-4o*"], "calls_per_day": 5}), "in a response");
     let without = Limits { models: vec![], ..again };
     assert_eq!(serde_json::to_value(&without).unwrap(), json!({"calls_per_day": 5}));
     let newer: Limits = serde_json::from_value(json!({"critical": ["models", "hours"], "hours": 9})).unwrap();
