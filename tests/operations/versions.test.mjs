@@ -168,7 +168,7 @@ async function refuses(found, { gateways, call }) {
 }
 
 /** Every GET that the document of an API lists. */
-async function readsAll(found, { apis, ask, lacksUsage }) {
+async function readsAll(found, { apis, ask, made, lacksUsage }) {
   const [{ good, plain, team }] = found;
   for (const [version, api] of apis) {
     const { paths } = (await ask(api, "GET", "/openapi.json")).body;
@@ -176,12 +176,11 @@ async function readsAll(found, { apis, ask, lacksUsage }) {
       .filter(([, { get }]) => get)
       .map(([where]) => where);
     assert.ok(addresses.length > 25, addresses.join());
+    const roles = [{ team_id: "automation", role: "VIEWER" }];
+    const key = paths["/api/keys"] && (await made(api, "/api/keys", { name: "reader", roles }));
+    const ids = { token: good.id, route: plain.id, team: team.id, key: key?.id };
     for (const pattern of addresses) {
-      const id = { tokens: good.id, routes: plain.id, teams: team.id };
-      const where = pattern.replace(
-        /\{[^}]+\}/g,
-        () => id[/tokens?|routes?|teams?/.exec(pattern)[0].replace(/s?$/, "s")],
-      );
+      const where = pattern.replace(/\{[^}]+\}/g, () => ids[/token|route|team|key/.exec(pattern)[0]]);
       const asked = { route_path: plain.path, token_id: good.id, team_id: team.id };
       const query = (paths[pattern].get.parameters ?? [])
         .filter((one) => one.in === "query" && one.required)
