@@ -3,6 +3,7 @@
 use crate::config::ClerkApi;
 use domain::error::FieldError;
 use domain::id::UserId;
+use domain::json;
 use domain::people::clerk::{ClerkErrors, ClerkUser};
 use edge::timeout::within;
 use serde::Deserialize;
@@ -46,7 +47,7 @@ pub async fn users(api: &ClerkApi, offset: u32) -> Result<(Vec<ClerkUser>, u32),
     let (status, text) = call(api, Method::Get, &path, None).await?;
     let entries: Vec<Value> = read(status, &text)?;
     let count = u32::try_from(entries.len()).unwrap_or(u32::MAX);
-    let users = entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok());
+    let users = entries.into_iter().filter_map(|entry| json::read(entry).ok());
     Ok((users.collect(), count))
 }
 
@@ -70,9 +71,9 @@ pub async fn revoke(api: &ClerkApi, invitation: &str) -> Result<(), ClerkError> 
 
 fn read<T: DeserializeOwned>(status: u16, text: &str) -> Result<T, ClerkError> {
     match status {
-        200..300 => serde_json::from_str(text).map_err(|_| away("its answer cannot be read")),
+        200..300 => json::from_text(text).map_err(|_| away("its answer cannot be read")),
         400..500 if !matches!(status, 401 | 403 | 408 | 429) => {
-            let errors: Option<ClerkErrors> = serde_json::from_str(text).ok();
+            let errors: Option<ClerkErrors> = json::from_text(text).ok();
             Err(ClerkError::Refused(errors.map(|e| e.fields()).unwrap_or_default()))
         }
         _ => Err(away(format!("status {status}"))),

@@ -11,6 +11,7 @@ use crate::reconcile::ReconcileError;
 use crate::{invitations, reconcile, reseal, zone};
 use contract::teams::TeamZone;
 use domain::collect;
+use domain::json;
 use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
 use domain::usage::UsageMessage;
@@ -183,7 +184,7 @@ async fn note_keys(db: &Db, config: &Config) -> Result<(), StoreError> {
     }
     // Keys that were already in use keep the time at which their change was noted.
     let at = known.filter(|_| is_known).map_or_else(now, |known| known.updated_at);
-    let since: LedSince = since.and_then(|since| serde_json::from_str(&since.value).ok()).unwrap_or_default();
+    let since: LedSince = since.and_then(|since| json::from_text(&since.value).ok()).unwrap_or_default();
     let since = to_json(&led_since(&since, &keys, at))?;
     db.batch(vec![
         settings::put(db, settings::KEYS, &text, now())?,

@@ -1,6 +1,7 @@
 //! D1: typed statements. Each SQL statement is a separate file under `queries/`.
 
 use crate::budget::Budget;
+use domain::json;
 use edge::log::{Source, log};
 use js_sys::{Array, JSON};
 use serde::Deserialize;
@@ -314,10 +315,9 @@ pub fn all_rows_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<T>, Sto
     values_of(result)?.into_iter().map(read_row).collect()
 }
 
-/// Reads a row. Each type is read in this way only, and never from an array: a second way would make the Worker a tenth
-/// larger.
+/// Reads a row.
 fn read_row<T: DeserializeOwned>(row: Row) -> Result<T, StoreError> {
-    T::deserialize(row).map_err(|e| StoreError::Unreadable(e.to_string()))
+    json::read(Value::Object(row)).map_err(|e| StoreError::Unreadable(e.to_string()))
 }
 
 /// A row: its columns by name.
@@ -358,7 +358,7 @@ pub fn each_row_of<T: DeserializeOwned>(result: &D1Result) -> Result<Vec<ReadRow
 /// Reads a JSON column; gives the empty value if it cannot be read, because an unreadable value grants
 /// nothing.
 pub fn json_column<T: DeserializeOwned + Default>(text: &str) -> T {
-    serde_json::from_str(text).unwrap_or_default()
+    json::from_text(text).unwrap_or_default()
 }
 
 /// Reads a JSON column for a view. If it cannot be read, its name is added to `unreadable`.
@@ -367,7 +367,7 @@ pub fn column_or_note<T: DeserializeOwned + Default>(
     name: &str,
     unreadable: &mut Vec<String>,
 ) -> T {
-    serde_json::from_str(text).unwrap_or_else(|_| {
+    json::from_text(text).unwrap_or_else(|_| {
         unreadable.push(name.to_owned());
         T::default()
     })
@@ -380,7 +380,7 @@ pub fn refuse_unreadable(unreadable: &[String]) -> Result<(), StoreError> {
 
 /// Reads a JSON column; fails if it cannot be read, for columns without a safe replacement.
 pub fn from_json<T: DeserializeOwned>(text: &str) -> Result<T, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::Unreadable(format!("a JSON column: {e}")))
+    json::from_text(text).map_err(|e| StoreError::Unreadable(format!("a JSON column: {e}")))
 }
 
 /// Writes the text of a JSON column or parameter.

@@ -8,6 +8,7 @@ use crate::error::Failure;
 use crate::publish::{Kv, KvError};
 use crate::request::Call;
 use contract::error::ApiError;
+use domain::json;
 use domain::time::{SECOND_MS, UnixMs};
 use edge::clock::now;
 use edge::kv::Entry;
@@ -41,7 +42,7 @@ impl Hold {
     /// Reads a hold. An unreadable one also holds publication: somebody wrote it for a reason, and the health report
     /// shows it.
     pub fn parse(text: &str) -> Self {
-        serde_json::from_str(text).unwrap_or(Self { until: UnixMs::MAX, why: String::new() })
+        json::from_text(text).unwrap_or(Self { until: UnixMs::MAX, why: String::new() })
     }
 
     /// Returns whether a restore has put this hold, so that changes would be lost.

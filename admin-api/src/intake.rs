@@ -1,6 +1,7 @@
 //! Intake of the queue's messages: decodes and checks them, leaves out those that are stored already, and makes the
 //! row that stores the others.
 
+use domain::json;
 use domain::time::{DAY_MS, UnixMs};
 use domain::usage::errors::Errors;
 use domain::usage::key::{KEY_LEN, MessageKey};
@@ -45,8 +46,9 @@ pub enum Undecodable {
 ///
 /// A newer gateway's unknown outcome is counted by its status, so that its call is not missing.
 pub fn decode(text: &str) -> Result<Keyed, Undecodable> {
-    let read: Result<UsageMessage, _> = serde_json::from_str(text);
-    let mut message = read.or_else(|_| with_known_outcomes(text)).map_err(|_| Undecodable::Syntax)?;
+    let mut message: Value = serde_json::from_str(text).map_err(|_| Undecodable::Syntax)?;
+    make_outcomes_known(&mut message);
+    let mut message: UsageMessage = json::read(message).map_err(|_| Undecodable::Syntax)?;
     if message.v != UsageMessage::VERSION {
         return Err(Undecodable::Version);
     }
@@ -60,19 +62,17 @@ pub fn decode(text: &str) -> Result<Keyed, Undecodable> {
     Ok(Keyed { key, message })
 }
 
-fn with_known_outcomes(text: &str) -> serde_json::Result<UsageMessage> {
-    let mut message: Value = serde_json::from_str(text)?;
+fn make_outcomes_known(message: &mut Value) {
     for event in message.get_mut("events").and_then(Value::as_array_mut).into_iter().flatten() {
         let status =
             event.get("status").and_then(Value::as_u64).and_then(|status| u16::try_from(status).ok());
         if let (Some(status), Some(outcome)) = (status, event.get_mut("outcome"))
             && outcome.is_string()
-            && Outcome::deserialize(&*outcome).is_err()
+            && json::read::<Outcome>(outcome.clone()).is_err()
         {
             *outcome = Outcome::of_status(status).as_str().into();
         }
     }
-    serde_json::from_value(message)
 }
 
 fn is_in_range(event: &UsageEvent) -> bool {

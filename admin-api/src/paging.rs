@@ -3,6 +3,7 @@
 use crate::error::Failure;
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contract::{DEFAULT_LIMIT, MAX_LIMIT, Page};
+use domain::json::{self, ReadError};
 use domain::problem::Invalid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -29,7 +30,7 @@ impl Cursor {
             return Err(refused());
         }
         let json = URL_SAFE_NO_PAD.decode(text).map_err(|_| refused())?;
-        let cursor = serde_json::from_slice(&json).map_err(|_| refused())?;
+        let cursor = json::from_bytes(&json).map_err(|_| refused())?;
         // D1 takes numbers through JavaScript, which is exact up to 2^53.
         match cursor {
             Self::Time(at, _) if at.unsigned_abs() > 1 << 53 => Err(refused()),
@@ -69,7 +70,12 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
             return Err(Failure::field(name, Invalid::Twice));
         }
     }
-    serde_path_to_error::deserialize(map).map_err(|error| {
+    read(Value::Object(map))
+}
+
+/// Reads a request: 422 with the field if it is not as `T` is.
+pub fn read<T: DeserializeOwned>(request: Value) -> Result<T, Failure> {
+    json::read(request).map_err(|error| {
         let (field, problem) = field_of(&error);
         Failure::field(field, problem)
     })
@@ -77,11 +83,9 @@ pub fn parse_query<T: DeserializeOwned>(query: &str) -> Result<T, Failure> {
 
 /// Returns the field that serde could not read, and why. Repeats nothing that was sent: it may be a secret in the
 /// wrong place.
-pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (String, Invalid) {
-    let text = error.inner().to_string();
-    // `scopes[1]` is written `scopes.1`, as `domain` writes it.
-    let path = error.path().to_string().replace('[', ".").replace(']', "");
-    let path = path.trim_start_matches('.');
+fn field_of(error: &ReadError) -> (String, Invalid) {
+    let text = error.message();
+    let path = &*error.path();
     let quoted = |prefix: &str| text.strip_prefix(prefix).and_then(|rest| rest.split('`').next());
     let below = |name: &str| match path {
         "" => name.to_owned(),
@@ -97,8 +101,7 @@ pub fn field_of(error: &serde_path_to_error::Error<serde_json::Error>) -> (Strin
         return (below(name), Invalid::Missing);
     }
     let field = if path.is_empty() { "body" } else { path };
-    let wanted =
-        text.rsplit_once(", expected ").map(|(_, wanted)| wanted.split(" at line ").next().unwrap_or(wanted));
+    let wanted = text.rsplit_once(", expected ").map(|(_, wanted)| wanted);
     (field.to_owned(), wanted.map_or(Invalid::NotAcceptable, in_json_words))
 }
 
@@ -242,11 +245,7 @@ mod tests {
 
     #[test]
     fn the_field_of_a_body_is_named_and_its_value_is_not_repeated() {
-        let fault = |json: &str| {
-            let mut de = serde_json::Deserializer::from_str(json);
-            let error = serde_path_to_error::deserialize::<_, CreateTokenRequest>(&mut de).unwrap_err();
-            field_of(&error)
-        };
+        let fault = |text: &str| field_of(&json::from_text::<CreateTokenRequest>(text).unwrap_err());
         assert_eq!(fault(r#"{"name":1}"#), ("name".to_owned(), Invalid::Text));
         assert_eq!(fault(r#"{"name":"n"}"#).0, "team_id");
         assert_eq!(fault(r#"{"nope":1}"#).0, "nope");

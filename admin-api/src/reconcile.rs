@@ -20,6 +20,7 @@ use compare::{SLICE, Slice, compare_routes, compare_tokens};
 use contract::upkeep::DriftKind;
 use domain::collect;
 use domain::id::TokenId;
+use domain::json;
 use domain::time::{HOUR_MS, SECOND_MS, UnixMs};
 use edge::clock::now;
 use edge::log::{Source, log};
@@ -80,7 +81,7 @@ impl Progress {
 
 pub async fn progress(db: &Db) -> Result<Progress, StoreError> {
     let setting = settings::get(db, settings::RECONCILE).await?;
-    Ok(setting.and_then(|s| serde_json::from_str(&s.value).ok()).unwrap_or_default())
+    Ok(setting.and_then(|s| json::from_text(&s.value).ok()).unwrap_or_default())
 }
 
 /// Notes the reason why a run could not begin.

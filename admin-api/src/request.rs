@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
-use crate::paging::{field_of, parse_query};
+use crate::paging::{self, parse_query};
 use contract::audit::Deed;
 use contract::dry_run::{IF_MATCH, PARAMETER, is_asked};
 use contract::error::ApiError;
@@ -18,6 +18,7 @@ use edge::clock::now;
 use edge::log::{Source, log};
 use futures_util::StreamExt;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::hash::{DefaultHasher, Hasher};
 use std::rc::Rc;
 use url::{Url, form_urlencoded};
@@ -312,25 +313,17 @@ pub fn etag(version: u64) -> String {
 
 /// Reads a JSON body: 400 if it is not JSON, 422 with the field if it is the wrong JSON.
 pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
-    let syntax = |error: &serde_json::Error| {
+    paging::read(value_of(body)?)
+}
+
+/// Reads the JSON of a body.
+fn value_of(body: &[u8]) -> Result<Value, Failure> {
+    let value = serde_json::from_slice(body).map_err(|error| {
         let place = Invalid::NotJson { line: error.line(), column: error.column() };
         Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
-    };
-    // serde would read an array as a struct's fields in order.
-    if body.trim_ascii_start().first() == Some(&b'[') {
-        return Err(Failure::field("body", Invalid::Object));
-    }
-    let mut json = serde_json::Deserializer::from_slice(body);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        if error.inner().is_data() {
-            let (field, problem) = field_of(&error);
-            Failure::field(field, problem)
-        } else {
-            syntax(error.inner())
-        }
     })?;
-    json.end().map_err(|error| syntax(&error))?;
-    Ok(value)
+    // serde would read an array as a struct's fields in order.
+    if matches!(value, Value::Array(_)) { Err(Failure::field("body", Invalid::Object)) } else { Ok(value) }
 }
 
 /// A request of type `T`, not read yet. A handler reads it only once the caller is authorised, so that callers learn

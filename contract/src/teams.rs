@@ -9,7 +9,6 @@ use domain::error::FieldError;
 use domain::id::TeamId;
 use domain::limit::ledger::Zone;
 use domain::limit::{Limits, unmarked};
-use domain::object::{optional_object, present_object};
 use domain::people::role::{Action, Role};
 use domain::problem::Invalid;
 use domain::time::UnixMs;
@@ -75,10 +74,10 @@ pub struct CreateTeamRequest {
     #[serde(default)]
     pub scope_cap: Option<Vec<String>>,
     /// Default limits for the team's tokens: each applies to a token that does not set that limit itself.
-    #[serde(default, deserialize_with = "optional_object")]
+    #[serde(default)]
     pub limits: Option<Limits>,
     /// Limits of the AI tokens and money that the team's tokens use together.
-    #[serde(default, deserialize_with = "optional_object")]
+    #[serde(default)]
     pub budget: Option<Limits>,
     /// The time zone whose days, weeks and months count for limits, such as `Asia/Taipei` (IANA); UTC if absent.
     #[serde(default)]
@@ -107,10 +106,10 @@ pub struct UpdateTeamRequest {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub scope_cap: Option<Option<Vec<String>>>,
     /// Replaces all of the team's limits.
-    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
     /// Replaces the whole budget that the team's tokens use together.
-    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub budget: Option<Option<Limits>>,
     /// The time zone whose days, weeks and months count for limits (IANA); `null` is UTC.
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]

@@ -10,6 +10,7 @@ pub mod seal;
 pub mod sigv4;
 
 use crate::encoding::base64;
+use crate::json;
 use crate::problem::Invalid;
 use crate::secret::{Reveal, Revealed, Secret};
 use crate::upstream::address::AddressRules;
@@ -300,14 +301,14 @@ impl Credential {
     /// that is not known, and for one with a critical field that is not.
     pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
         let mut stored: serde_json::Map<String, serde_json::Value> =
-            serde_json::from_str(str::from_utf8(plaintext).ok()?).ok()?;
+            json::from_text(str::from_utf8(plaintext).ok()?).ok()?;
         let kind = CredentialKind::deserialize(stored.get("kind")?).ok()?;
         let known = |name: &str| name == "kind" || kind.fields().contains(&name);
         if crate::stored::forbids_use(&stored.clone().into(), kind.fields()) {
             return None;
         }
         stored.retain(|name, _| known(name));
-        serde_json::from_value(stored.into()).ok()
+        json::read(stored.into()).ok()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::access::record::TokenRecord;
 use crate::access::rule::Rule;
 use crate::credential::seal::SealedCredential;
 use crate::id::RouteId;
+use crate::json;
 use crate::method::Method;
 use crate::route::{ParsedRoutes, Route, RouteTable};
 use crate::stored::{KvError, forbids_use, readable_allow_list};
@@ -45,7 +46,7 @@ pub fn read_token(text: &str, hash: &TokenHash) -> Result<TokenRecord, KvError> 
         None => crate::v1::kv::token_record(&value, hash),
         Some(Some(2)) if forbids_use(&value, &TokenRecord::FIELDS) => Err(KvError::NotUnderstood),
         Some(Some(2)) => {
-            let record: TokenRecord = serde_json::from_value(value).map_err(|_| KvError::NotUnderstood)?;
+            let record: TokenRecord = json::read(value).map_err(|_| KvError::NotUnderstood)?;
             if record.limits.unread.forbids_use() || record.team_budget.unread.forbids_use() {
                 Err(KvError::NotUnderstood)
             } else {
@@ -202,13 +203,13 @@ fn route_v2(entry: &Value, allow_insecure: bool) -> Option<Route> {
     }
     let mut entry = entry.clone();
     let credential = entry.as_object_mut()?.remove("credential").filter(|c| !c.is_null());
-    let mut route = serde_json::from_value::<RouteV2>(entry).ok()?.open(allow_insecure).ok()?;
+    let mut route = json::read::<RouteV2>(entry).ok()?.open(allow_insecure).ok()?;
     if route.behaviour.settings.forbid_use() {
         return None;
     }
     if let Some(credential) = credential {
         route.target.credential =
-            serde_json::from_value(credential).map_or(RouteCredential::Unreadable, RouteCredential::Sealed);
+            json::read(credential).map_or(RouteCredential::Unreadable, RouteCredential::Sealed);
     }
     Some(route)
 }

@@ -23,7 +23,7 @@
 //! | [`canary`] | how soon changes are seen, as the canary measures it |
 //! | [`v1`] | the earlier system's values and their import; one folder to delete one day |
 //! | [`error`], [`health`] | every error code of the gateway, the envelope of all errors; `/health` |
-//! | [`collect`], [`csv`], [`encoding`], [`mac`], [`signature`], [`keys`], [`vars`], [`secret`], [`id`], [`method`], [`object`], [`time`] | small things that the rooms share |
+//! | [`collect`], [`csv`], [`encoding`], [`mac`], [`signature`], [`keys`], [`vars`], [`secret`], [`id`], [`json`], [`method`], [`time`] | small things that the rooms share |
 
 #![warn(missing_docs)]
 
@@ -42,13 +42,13 @@ pub mod error;
 pub mod feed;
 pub mod health;
 pub mod id;
+pub mod json;
 pub mod keys;
 pub mod kv;
 pub mod limit;
 pub mod mac;
 pub mod method;
 pub mod metrics;
-pub mod object;
 pub mod people;
 pub mod problem;
 pub mod route;

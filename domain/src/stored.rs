@@ -14,6 +14,7 @@
 
 use crate::collect;
 use crate::error::FieldError;
+use crate::json;
 use crate::problem::Invalid;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -103,16 +104,10 @@ impl Unread {
     /// then stays here.
     pub(crate) fn take_known<T: DeserializeOwned>(&mut self, field: &str) -> Result<Option<T>, ()> {
         let Some(value) = self.0.get(field) else { return Ok(None) };
-        let known = T::deserialize(value).map_err(|_| ())?;
+        let known = json::read(value.clone()).map_err(|_| ())?;
         self.0.remove(field);
         Ok(Some(known))
     }
-}
-
-/// Reads a stored value, by way of [`Value`] as everywhere: reading text directly would add a second deserializer of
-/// each type to the Workers.
-pub fn from_text<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
-    serde_json::from_value(serde_json::from_str(text)?)
 }
 
 /// The unreadable fields of a stored object that remain after a change; `given` says for each field whether
@@ -155,7 +150,7 @@ pub(crate) fn forbids_use(object: &Value, known: &[&str]) -> bool {
 /// For `deserialize_with`: a list without the entries that this version cannot read.
 pub(crate) fn readable<'de, D: Deserializer<'de>, T: DeserializeOwned>(d: D) -> Result<Vec<T>, D::Error> {
     let entries = Vec::<Value>::deserialize(d)?;
-    Ok(entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect())
+    Ok(entries.into_iter().filter_map(|entry| json::read(entry).ok()).collect())
 }
 
 /// Reads the entries of an allow-list that this version knows. An empty list allows everything, so a list of
@@ -165,7 +160,7 @@ pub(crate) fn readable_allow_list<'de, D: Deserializer<'de>, T: DeserializeOwned
 ) -> Result<Vec<T>, D::Error> {
     let entries = Vec::<Value>::deserialize(d)?;
     let was_empty = entries.is_empty();
-    let read: Vec<T> = entries.into_iter().filter_map(|entry| serde_json::from_value(entry).ok()).collect();
+    let read: Vec<T> = entries.into_iter().filter_map(|entry| json::read(entry).ok()).collect();
     if read.is_empty() && !was_empty {
         Err(serde::de::Error::custom("no entry can be read"))
     } else {
@@ -178,7 +173,7 @@ pub(crate) fn readable_values<'de, D: Deserializer<'de>, T: DeserializeOwned>(
     d: D,
 ) -> Result<BTreeMap<String, T>, D::Error> {
     let entries = BTreeMap::<String, Value>::deserialize(d)?;
-    let readable = |(key, value)| Some((key, serde_json::from_value(value).ok()?));
+    let readable = |(key, value)| Some((key, json::read(value).ok()?));
     Ok(collect::map(entries.into_iter().filter_map(readable)))
 }
 

@@ -1,7 +1,7 @@
 //! Durable Objects of the gateway, asked by either Worker: a command goes in as JSON, and its response comes back.
 
 use crate::timeout::within;
-use domain::stored::from_text;
+use domain::json::from_text;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use web_sys::{Request, RequestInit};

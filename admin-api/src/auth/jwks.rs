@@ -1,6 +1,7 @@
 //! The issuer's keys (RFC 7517), kept in the isolate as plain data.
 
 use crate::error::Failure;
+use domain::json;
 use domain::time::{HOUR_MS, MINUTE_MS, UnixMs};
 use edge::clock::{now, sleep};
 use edge::log::{Source, log};
@@ -192,7 +193,7 @@ async fn fetch(address: &str) -> Result<Vec<Jwk>, String> {
 
 /// Reads the RSA signing keys of a set; others are left out.
 fn parse(text: &str) -> Option<Vec<Jwk>> {
-    let set: KeySet = serde_json::from_str(text).ok()?;
+    let set: KeySet = json::from_text(text).ok()?;
     let usable = |key: &Jwk| {
         key.kty == "RSA"
             && key.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
@@ -200,7 +201,7 @@ fn parse(text: &str) -> Option<Vec<Jwk>> {
             && !key.n.is_empty()
             && !key.e.is_empty()
     };
-    Some(set.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).filter(usable).collect())
+    Some(set.keys.into_iter().filter_map(|key| json::read(key).ok()).filter(usable).collect())
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use super::usage::request_id;
 use domain::access::path::CANARY_PATH;
 use domain::canary::{Echo, MOST_CALLS};
 use domain::error::GatewayError;
-use domain::stored::from_text;
+use domain::json::from_text;
 use domain::time::UnixMs;
 use domain::token::TokenSecret;
 use domain::upstream::headers::REQUEST_ID;

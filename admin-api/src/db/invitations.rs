@@ -5,6 +5,7 @@ use contract::audit::Deed;
 use contract::invitations::{InvitationState, InvitedTeam};
 use contract::people::TeamRole;
 use domain::id::{TeamId, UserId};
+use domain::json;
 use domain::people::clerk::ClerkUser;
 use domain::people::grant::{Assign, Grant};
 use domain::time::UnixMs;
@@ -50,7 +51,7 @@ impl TryFrom<Row> for Invitation {
             // A newer version's role is left out: it would grant nothing.
             teams: from_json::<Vec<serde_json::Value>>(&row.teams)?
                 .into_iter()
-                .filter_map(|team| serde_json::from_value(team).ok())
+                .filter_map(|team| json::read(team).ok())
                 .collect(),
             id: row.id,
             email: row.email,

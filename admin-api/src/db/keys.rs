@@ -3,6 +3,7 @@
 use super::{Db, MAX_SAFE, Statement, StoreError, params, sql, to_json};
 use contract::keys::{KeyRoleView, KeyState, KeyView, MAX_KEYS, NewKey};
 use domain::id::{KeyId, TeamId, UserId};
+use domain::json;
 use domain::people::grant::{CreateKey, Grant, RevokeKey, RotateKey};
 use domain::people::key::{Key, KeySecret, Power, Stored, USE_NOTED_MS};
 use domain::people::role::{Caller, Membership, Role};
@@ -64,7 +65,7 @@ pub async fn find_by_secret(db: &Db, hash: &TokenHash) -> Result<Option<Found>, 
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> Result<T, StoreError> {
-    serde_json::from_str(json).map_err(|error| StoreError::Unreadable(error.to_string()))
+    json::from_text(json).map_err(|error| StoreError::Unreadable(error.to_string()))
 }
 
 /// Notes that the key was used. No [`Grant`] is needed: it changes nothing that anybody decided.

@@ -8,6 +8,7 @@ use contract::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
 use domain::access::path::RoutePath;
 use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
+use domain::json;
 use domain::people::grant::{DeleteRoute, Grant, SetCredential, WriteRoute};
 use domain::time::UnixMs;
 use domain::upstream::settings::RouteSettings;
@@ -38,7 +39,7 @@ struct RouteRow {
 impl RouteRow {
     fn credential(&self, unreadable: &mut Vec<String>) -> Option<CredentialView> {
         let name = self.credential_kind.as_deref()?;
-        let kind = serde_json::from_value(name.into()).ok();
+        let kind = json::read(name.into()).ok();
         if kind.is_none() {
             unreadable.push("credential".to_owned());
         }

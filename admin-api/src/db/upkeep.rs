@@ -4,6 +4,7 @@ use super::usage::upkeep::{self as usage_upkeep, Lost};
 use super::{Db, Statement, StoreError, UsageDb, params, prices, settings, sql, to_json};
 use contract::upkeep::{Drift, Notification, NotificationKind, SnoozeRequest, stalled_since};
 use domain::id::{TeamId, UserId};
+use domain::json;
 use domain::time::UnixMs;
 use domain::time::{DAY_MS, HOUR_MS};
 use serde::Deserialize;
@@ -81,7 +82,7 @@ pub async fn notifications(
         kind: row.kind,
         subject: row.subject,
         team_id: row.team_id,
-        details: serde_json::from_str(&row.details).unwrap_or_default(),
+        details: json::from_text(&row.details).unwrap_or_default(),
         created_at: row.created_at,
         updated_at: row.updated_at,
     };

@@ -9,6 +9,7 @@
 
 use super::{KvError, Writer, drain_all};
 use crate::db::{Db, StoreError, outbox};
+use domain::json;
 use domain::time::{SECOND_MS, UnixMs};
 use edge::clock::now;
 use edge::log::{Source, log};
@@ -54,7 +55,7 @@ pub async fn go_on(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     for message in batch.raw_iter() {
         // Acknowledge it even if publication fails: the next run of the cron begins again.
         message.ack();
-        let link = message.body().as_string().and_then(|text| serde_json::from_str::<Link>(&text).ok());
+        let link = message.body().as_string().and_then(|text| json::from_text::<Link>(&text).ok());
         let Some(link) = link.filter(|link| now() < link.until) else { continue };
         match publish(env).await {
             Ok(true) if now() < link.until => send(env, &link).await,

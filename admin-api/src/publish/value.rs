@@ -8,6 +8,7 @@ use domain::access::scope::{Scope, cap_to_check, within_cap};
 use domain::canary::is_canary;
 use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
+use domain::json;
 use domain::kv::{RouteTableV2, RouteV2, TOMBSTONE_TTL_S};
 use domain::limit::Limits;
 use domain::limit::ledger::Zone;
@@ -145,14 +146,14 @@ pub fn route(row: routes::PublishedRow) -> Option<RouteV2> {
     let unopenable = || SealedCredential { iv: [0; 12], ciphertext: vec![] };
     Some(RouteV2 {
         url: Url::parse(&row.backend_url).ok()?,
-        methods: serde_json::from_str(&row.methods).ok()?,
+        methods: json::from_text(&row.methods).ok()?,
         id: row.id,
         path: row.path,
         tags: json_column(&row.tags),
         timeout_ms: row.timeout_ms,
         cors_origins: json_column(&row.cors_origins),
         forward_cookies: row.forward_cookies == 1,
-        settings: serde_json::from_str(&row.settings).ok()?,
+        settings: json::from_text(&row.settings).ok()?,
         credential: row.sealed.as_deref().map(|text| text.parse().unwrap_or_else(|_| unopenable())),
     })
 }

@@ -11,6 +11,7 @@ use domain::canary::is_canary;
 use domain::collect;
 use domain::feed::{Glance, Table as FeedTable};
 use domain::id::TokenId;
+use domain::json;
 use domain::kv::{ROUTES_KEY, RouteTableV2};
 use domain::time::{MINUTE_MS, UnixMs};
 use domain::token::TokenHash;
@@ -221,7 +222,7 @@ fn table_verdict(wanted: &RouteTableV2, text: &str) -> Option<DriftKind> {
     if publish::is_v1_table(text) {
         return Some(DriftKind::Unknown);
     }
-    let Ok(found) = serde_json::from_str::<RouteTableV2>(text) else {
+    let Ok(found) = json::from_text::<RouteTableV2>(text) else {
         return (!is_json_of(wanted, text)).then_some(DriftKind::Different);
     };
     // The flag changes with time alone once no token of the earlier form is left. A stale one costs at most a lookup.

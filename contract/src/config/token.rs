@@ -3,7 +3,6 @@
 use crate::tokens::CreateTokenRequest;
 use domain::id::TeamId;
 use domain::limit::Limits;
-use domain::object::optional_object;
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +27,7 @@ pub struct ConfigToken {
     #[serde(default)]
     pub ip_allow: Vec<String>,
     /// Limits of the token.
-    #[serde(default, deserialize_with = "optional_object")]
+    #[serde(default)]
     pub limits: Option<Limits>,
     /// Whether calls may ask the gateway to inject faults.
     #[serde(default)]

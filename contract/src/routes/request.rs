@@ -2,7 +2,6 @@
 
 use crate::tokens::present;
 use domain::credential::Credential;
-use domain::object::{object, optional_object};
 use domain::secret::Reveal;
 use domain::upstream::settings::RouteSettings;
 use serde::{Deserialize, Serialize};
@@ -46,7 +45,7 @@ pub struct CreateRouteRequest {
     #[serde(default)]
     pub forward_cookies: bool,
     /// AI, failover and maintenance; none if absent.
-    #[serde(default, deserialize_with = "object")]
+    #[serde(default)]
     pub settings: RouteSettings,
     /// The credential for the upstream. It is sealed and never shown again; absent means none.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Reveal::reveal")]
@@ -93,7 +92,7 @@ pub struct UpdateRouteRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forward_cookies: Option<bool>,
     /// Replaces all of the route's settings.
-    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub settings: Option<RouteSettings>,
 }
 

@@ -2,7 +2,6 @@
 
 use domain::id::TeamId;
 use domain::limit::Limits;
-use domain::object::{optional_object, present_object};
 use domain::time::UnixMs;
 use domain::token::TokenHash;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -36,7 +35,7 @@ pub struct CreateTokenRequest {
     #[serde(default)]
     pub ip_allow: Vec<String>,
     /// Limits of the token. Callers who may not loosen limits can set none that is looser than the team's.
-    #[serde(default, deserialize_with = "optional_object")]
+    #[serde(default)]
     pub limits: Option<Limits>,
     /// Whether calls may ask the gateway to inject faults, to test a workflow.
     #[serde(default)]
@@ -73,7 +72,7 @@ pub struct UpdateTokenRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ip_allow: Option<Vec<String>>,
     /// Replaces all of the token's limits. Loosening one requires MANAGER.
-    #[serde(default, deserialize_with = "present_object", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     pub limits: Option<Option<Limits>>,
     /// Whether calls may ask the gateway to inject faults, to test a workflow.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,8 +4,8 @@
 //! as vendors publish it. The list is the value of `prices` in KV, version 1:
 //! `{"v":1,"prices":{"gpt-4o":{"prompt":2500000,"completion":10000000,"cached":1250000}}}`.
 
+use crate::json::from_text;
 use crate::stored::KvError;
-use crate::stored::from_text;
 use crate::usage::AiUsage;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;

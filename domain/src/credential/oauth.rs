@@ -2,6 +2,7 @@
 
 use super::{InvalidCredential, header_secret, invalid, sendable, word};
 use crate::encoding::base64;
+use crate::json;
 use crate::problem::Invalid;
 use crate::secret::{Reveal, Secret};
 use crate::upstream::address::{AddressRules, UpstreamUrl};
@@ -74,7 +75,7 @@ pub fn bearer_answer(json: &str) -> Option<(Secret, Option<i64>)> {
         #[serde(default)]
         expires_in: serde_json::Value,
     }
-    let answer: Answer = serde_json::from_str(json).ok()?;
+    let answer: Answer = json::from_text(json).ok()?;
     let is_bearer = answer.token_type.is_none_or(|kind| kind.eq_ignore_ascii_case("bearer"));
     header_secret("access_token", &answer.access_token).ok().filter(|()| is_bearer)?;
     let seconds = answer.expires_in.as_i64().or_else(|| answer.expires_in.as_str()?.parse().ok());

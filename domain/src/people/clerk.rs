@@ -5,6 +5,7 @@
 use crate::encoding::from_base64;
 use crate::error::FieldError;
 use crate::id::UserId;
+use crate::json;
 use crate::mac;
 use crate::problem::Invalid;
 use crate::secret::Secret;
@@ -77,7 +78,7 @@ impl Webhook {
     pub fn event(self) -> Option<Event> {
         match self.kind.as_str() {
             "user.created" | "user.updated" => {
-                let user: ClerkUser = serde_json::from_value(self.data).ok()?;
+                let user: ClerkUser = json::read(self.data).ok()?;
                 is_id(user.id.as_str()).then_some(Event::Person(user))
             }
             "user.deleted" => {

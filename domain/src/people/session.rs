@@ -3,6 +3,7 @@
 
 use crate::encoding::from_base64url;
 use crate::id::UserId;
+use crate::json;
 use crate::time::{SECOND_MS, UnixMs};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -138,7 +139,7 @@ pub enum SessionError {
 
 fn part<T: DeserializeOwned>(text: &str) -> Result<T, SessionError> {
     let bytes = from_base64url(text).ok_or(SessionError::Syntax)?;
-    serde_json::from_slice(&bytes).map_err(|_| SessionError::Syntax)
+    json::from_bytes(&bytes).map_err(|_| SessionError::Syntax)
 }
 
 impl<'a> UnverifiedJwt<'a> {

@@ -2,7 +2,6 @@
 
 use crate::error::FieldError;
 use crate::id::RouteId;
-use crate::object::optional_object;
 use crate::problem::Invalid;
 use crate::stored::{Unread, stored};
 use serde::{Deserialize, Serialize};
@@ -18,13 +17,13 @@ pub const MAX_RETRY_AFTER_S: u32 = 86_400;
 #[serde(remote = "Self")]
 pub struct RouteSettings {
     /// The vendor's API, if usage is to be read.
-    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ai: Option<AiSettings>,
     /// The second upstream.
-    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failover: Option<Failover>,
     /// The notice that closes the route.
-    #[serde(default, deserialize_with = "optional_object", skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
     /// Whether the beginning of responses with a status of 400 or more is kept with the call, without secrets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

@@ -16,6 +16,7 @@ pub use search::{Search, Statuses};
 
 use super::UsageEvent;
 use super::outcome::{Outcome, OutcomeClass};
+use crate::json;
 use crate::time::{HOUR_MS, UnixMs, bucket_start};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -79,7 +80,7 @@ impl RawCall {
         if self.outcome().is_none() {
             fields.insert("outcome".to_owned(), Outcome::of_status(self.status()).as_str().into());
         }
-        serde_json::from_value(Value::Object(fields)).ok()
+        json::read(Value::Object(fields)).ok()
     }
 }
 

@@ -2,7 +2,7 @@
 //! platform holds a response back until the save is durable.
 
 use domain::feed::{Command, Feed, Placed, Row, Table};
-use domain::stored::from_text;
+use domain::json::from_text;
 use domain::time::UnixMs;
 use edge::clock::now;
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,7 @@ impl DurableObject for ChangeFeed {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let answer = match from_text(&request.text().await?)? {
+        let answer = match from_text(&request.text().await?).map_err(|e| e.to_string())? {
             Command::Append(append) => self.with(|feed, sql| {
                 let rows = feed.append(append, now());
                 save(feed, &rows, sql)?;

@@ -3,8 +3,8 @@
 //!
 //! An alarm exists only while the ledger is ahead of need, or while a team is to hear of what has changed.
 
+use domain::json::from_text;
 use domain::limit::ledger::{Ask, Command, Granted, Ledger, Limited, Slice, Take, TeamBudget};
-use domain::stored::from_text;
 use domain::time::UnixMs;
 use edge::clock::now;
 use edge::limiter::{ask, team_object};
@@ -45,7 +45,7 @@ impl DurableObject for TokenLimiter {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
-        let answer = match from_text(&request.text().await?)? {
+        let answer = match from_text(&request.text().await?).map_err(|e| e.to_string())? {
             Command::Take(take) => match self.ask_team(&take).await? {
                 Some(limited) => to_json(&Err::<Granted, _>(limited)),
                 None => self.with(|ledger| to_json(&ledger.take(&take, now()))),

@@ -6,6 +6,7 @@ use contract::tokens::SecretView;
 use domain::access::network;
 use domain::access::record::TokenState;
 use domain::id::{TeamId, TokenId, UserId};
+use domain::json;
 use domain::people::grant::{ChangeToken, CreateToken, Grant};
 use domain::time::UnixMs;
 use domain::token::{TokenHash, TokenHint, TokenSecret};
@@ -92,7 +93,7 @@ impl Holder {
     /// Returns whether its holder may call from `client_ip`. As at the gateway, an allow-list refuses an unknown
     /// address, and an unreadable allow-list refuses every address.
     pub fn allows(&self, client_ip: Option<IpAddr>) -> bool {
-        let Ok(networks) = serde_json::from_str::<Vec<IpNet>>(&self.ip_allow) else { return false };
+        let Ok(networks) = json::from_text::<Vec<IpNet>>(&self.ip_allow) else { return false };
         networks.is_empty() || client_ip.is_some_and(|ip| network::contains(&networks, ip))
     }
 

@@ -53,7 +53,7 @@ pub async fn bytes_of(text: &str) -> Result<Vec<u8>, StoreError> {
 
 /// Wraps the error of stored JSON that cannot be read.
 #[expect(clippy::needless_pass_by_value, reason = "the shape that `map_err` takes")]
-pub fn unreadable(error: serde_json::Error) -> StoreError {
+pub fn unreadable(error: impl ToString) -> StoreError {
     StoreError::Unreadable(error.to_string())
 }
 

@@ -3,6 +3,7 @@
 use super::bodies::unreadable;
 use crate::db::{Statement, StoreError, UsageDb, params, to_json, usage_sql};
 use domain::id::TeamId;
+use domain::json;
 use domain::time::UnixMs;
 use domain::usage::errors::{Errors, VendorError};
 use edge::deflate::{pack, unpack};
@@ -54,5 +55,5 @@ pub async fn find(
 
 async fn read(packed: &str) -> Result<Errors, StoreError> {
     let bytes = unpack(packed).await.map_err(StoreError::Unreadable)?;
-    serde_json::from_slice(&bytes).map_err(unreadable)
+    json::from_bytes(&bytes).map_err(unreadable)
 }
