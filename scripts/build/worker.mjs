@@ -60,6 +60,18 @@ const separable = (module) =>
     .replace(/^if \(Symbol\.dispose\) .*\n/gm, "")
     .replaceAll("new FinalizationRegistry(", "/* @__PURE__ */ new FinalizationRegistry(");
 
+/** Makes each `document:<file>` a text: that file of the crate's folder `openapi`, its JSON on one line. */
+const documentsOf = (folder) => ({
+  name: "documents",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^document:/ }, ({ path }) => ({ namespace: "document", path: path.slice(9) }));
+    onLoad({ filter: /./, namespace: "document" }, ({ path: name }) => {
+      const text = readFileSync(path.join(folder, "openapi", name), "utf8");
+      return { contents: name.endsWith(".json") ? JSON.stringify(JSON.parse(text)) : text, loader: "text" };
+    });
+  },
+});
+
 /** The description of a program, for wasm-metadce, of which `script` uses a part. */
 function graphOf(program, script) {
   const used = new Set([...script.matchAll(/\.(\w+)/g)].map(([, name]) => name));
@@ -91,6 +103,7 @@ export async function layOutWorker(to, { folder, wasm, bindgen, optimizer }) {
   writeFileSync(index, module);
   const bundled = await build({
     stdin: { contents: shimFor(module, existsSync(entry) ? entry : undefined), resolveDir: to },
+    plugins: [documentsOf(folder)],
     external: ["./index_bg.wasm", "cloudflare:*"],
     format: "esm",
     bundle: true,

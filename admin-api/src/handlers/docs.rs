@@ -3,25 +3,31 @@
 use crate::error::Failure;
 use crate::respond::{Answer, ready};
 use serde_json::Value;
+use wasm_bindgen::prelude::wasm_bindgen;
 use worker::Response;
 
-const DOCUMENT: &str = include_str!(concat!(env!("OUT_DIR"), "/openapi.json"));
-const SCHEMA: &str = include_str!(concat!(env!("OUT_DIR"), "/config.schema.json"));
-const PAGE: &str = include_str!("../../openapi/docs.html");
+#[wasm_bindgen(module = "/js/documents.js")]
+extern "C" {
+    fn describe() -> web_sys::Response;
+    #[wasm_bindgen(js_name = describeConfig)]
+    fn describe_config() -> web_sys::Response;
+    #[wasm_bindgen(js_name = describeAsPage)]
+    fn describe_as_page() -> web_sys::Response;
+}
 
 /// `GET /openapi.json`
 pub fn document() -> Answer<Value> {
-    respond(DOCUMENT, "application/json").map(ready)
+    respond(describe(), "application/json").map(ready)
 }
 
 /// `GET /config.schema.json`. Any editor may read it.
 pub fn schema() -> Answer<Value> {
-    respond(SCHEMA, "application/schema+json").map(ready)
+    respond(describe_config(), "application/schema+json").map(ready)
 }
 
 /// `GET /docs`. The page allows no script, no outside resources and no framing.
 pub fn page() -> Answer<String> {
-    let response = respond(PAGE, "text/html; charset=utf-8")?;
+    let response = respond(describe_as_page(), "text/html; charset=utf-8")?;
     let headers = response.headers();
     headers.set(
         "content-security-policy",
@@ -31,8 +37,8 @@ pub fn page() -> Answer<String> {
     Ok(ready(response))
 }
 
-fn respond(text: &str, media: &str) -> Result<Response, Failure> {
-    let response = Response::ok(text)?;
+fn respond(document: web_sys::Response, media: &str) -> Result<Response, Failure> {
+    let response = Response::from(document);
     response.headers().set("content-type", media)?;
     response.headers().set("cache-control", "public, max-age=300")?;
     Ok(response)
