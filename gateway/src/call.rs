@@ -44,6 +44,8 @@ pub struct Call {
     pub open: RefCell<Option<Open>>,
     /// The body to be sent, if it is not the client's own stream.
     pub body: RefCell<Option<JsValue>>,
+    /// Whether the token is in the query, which only some routes allow.
+    pub has_key_in_query: Cell<bool>,
     /// The token of a socket, which is looked up again while the socket lives.
     pub secret: RefCell<Option<Bearer>>,
     /// The time of the last event.
@@ -136,6 +138,7 @@ impl Call {
             facts: RefCell::default(),
             open: RefCell::new(Some(Open::default())),
             body: RefCell::default(),
+            has_key_in_query: Cell::default(),
             secret: RefCell::default(),
             work: RefCell::default(),
             step: RefCell::default(),

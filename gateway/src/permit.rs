@@ -6,8 +6,9 @@ use crate::error::Failure;
 use crate::routes::Routes;
 use crate::store::Store;
 use crate::{changes, credentials, meter};
-use domain::access::carrier::{Carrier, NotPresented, presented_or_derived};
+use domain::access::carrier::{Carrier, NotPresented, presented_in_query, presented_or_derived};
 use domain::access::derived::Bearer;
+use domain::access::path::RequestPath;
 use domain::access::rule::Rule;
 use domain::access::{Call as Question, Denial, Permit, decide, decide_derived};
 use domain::error::GatewayError;
@@ -63,6 +64,20 @@ pub fn present(call: &Call) -> Handled<(Carrier, Bearer)> {
         }
         .into()
     })
+}
+
+/// Finds the token that the call presents, in a header or else in the query. The header that held it comes with it.
+pub fn present_anywhere(call: &Call) -> Handled<(Option<Carrier>, Bearer)> {
+    let missing = match present(call) {
+        Ok((carrier, secret)) => return Ok((Some(carrier), secret)),
+        Err(failure) if failure.error == GatewayError::MissingApiKey => failure,
+        Err(failure) => return Err(failure),
+    };
+    let Config { check_keys, derive_keys, .. } = &*call.config;
+    let query = call.head.url().query().unwrap_or_default();
+    let secret = presented_in_query(query, check_keys, derive_keys.as_ref()).ok_or(missing)?;
+    call.has_key_in_query.set(true);
+    Ok((None, secret))
 }
 
 /// Looks the token up and decides. No call is refused because of a value older than a second: the value is
@@ -123,6 +138,12 @@ async fn has_credential((permit, routes): &Permitted, call: &Call) -> bool {
         || credentials::for_call(permit, routes, &call.store()).await.is_ok()
 }
 
+/// Whether the route of `path` accepts a token in the query.
+fn takes_key(routes: Option<&Routes>, path: &RequestPath) -> bool {
+    let route = routes.and_then(|routes| routes.table.find(path));
+    route.is_some_and(|route| route.behaviour.settings.key_in_query)
+}
+
 /// Decides with the store's values. Token and routes are read in parallel if neither is cached, and beside a poll of
 /// the change feed if none has confirmed them.
 async fn judge(
@@ -141,6 +162,11 @@ async fn judge(
     }
     let (token, routes) = store.look_up(hash, secret.form()).await;
     call.facts.borrow_mut().is_unconfirmed = !changes::is_confirmed(&call.store());
+    let path = call.head.url().path();
+    if call.has_key_in_query.get() && !routes.as_ref().is_ok_and(|routes| takes_key(routes.as_deref(), path))
+    {
+        return Ok(Err(Refusal::by_routes(GatewayError::MissingApiKey)));
+    }
     let token = token.map_err(|cause| {
         log(Source::Request(store.request_id), "token cannot be read", &cause);
         GatewayError::from(&cause)
@@ -158,7 +184,6 @@ async fn judge(
     }
     let routes = routes.map_err(|e| GatewayError::from(&e))?;
     let Some(routes) = routes else { return Ok(Err(Refusal::by_routes(GatewayError::RoutesNotConfigured))) };
-    let path = call.head.url().path();
     let question = Question { method: call.head.method(), path, client_ip: call.arrival.client_ip, now };
     facts.route = routes.table.find(path).cloned();
     let decided = match secret.derived() {

@@ -9,7 +9,7 @@ use crate::error::{Failure, header};
 use crate::exchange;
 use crate::limiter::{self, derived_calls};
 use crate::open::{End, Replied};
-use crate::permit::{Handled, permit, present};
+use crate::permit::{Handled, permit, present_anywhere};
 use crate::preflight::preflight;
 use crate::step::{Own, Pass, Step, Watch};
 use crate::store::prices;
@@ -100,7 +100,7 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     if canary::is_asked_for(head) {
         return Ok(Handling::Own(Box::pin(canary::respond(call)).await?));
     }
-    let (carrier, secret) = present(call)?;
+    let (carrier, secret) = present_anywhere(call)?;
     let (permit, routes) = permit(&secret, call).await?;
     if head.is_websocket() {
         call.secret.replace(Some(secret.clone()));
@@ -119,7 +119,7 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     let presented = Guarded::new([Secret::new(secret.expose().to_owned())]);
     let sender = Sender {
         head,
-        carrier: Some(carrier),
+        carrier,
         presented: &presented,
         request_id: &call.arrival.request_id,
         hop: &hop,

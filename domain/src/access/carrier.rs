@@ -91,6 +91,14 @@ pub fn presented_or_derived<H: AsRef<str>>(
     })
 }
 
+/// Returns the token in `?key=`, as some of Google's clients send it. It counts only on a route that allows it. A token of
+/// the legacy form, which has no check, never counts: anybody could make them up.
+pub fn presented_in_query(query: &str, keys: &KeyRing, derive_keys: Option<&KeyRing>) -> Option<Bearer> {
+    let values = query.split('&').filter_map(|pair| pair.strip_prefix("key="));
+    let tokens = values.filter_map(|text| Bearer::parse(text, keys, derive_keys));
+    tokens.into_iter().find(|bearer| bearer.form() == Form::Current)
+}
+
 fn first<H: AsRef<str>, T>(
     header: impl Fn(&str) -> Option<H>,
     parse: impl Fn(&str) -> Option<(Form, T)>,
@@ -220,6 +228,26 @@ mod tests {
             found(&[("authorization", "Bearer sk-x"), ("api-key", "own")]),
             Err(NotPresented::Missing)
         );
+    }
+
+    #[test]
+    fn only_a_checked_token_counts_in_the_query() {
+        let token = mint([1; 32], &ring(1)).unwrap();
+        let foreign = mint([3; 32], &ring(9)).unwrap();
+        let legacy = format!("ntk_{}", "x".repeat(43));
+        let found =
+            |query: &str| presented_in_query(query, &ring(1), None).map(|bearer| bearer.expose().to_owned());
+        let ours = Some(token.expose().to_owned());
+        for query in ["key={}", "alt=sse&key={}", "key=AIza&key={}&a=1"] {
+            assert_eq!(found(&query.replace("{}", token.expose())), ours, "{query}");
+        }
+        for query in ["", "key", "key=", "key=AIza", "Key={}", "api_key={}", "a=key={}", "key=x{}", "key={}x"]
+        {
+            assert_eq!(found(&query.replace("{}", token.expose())), None, "{query}");
+        }
+        for text in [foreign.expose(), &legacy, "ntd_x"] {
+            assert_eq!(found(&format!("key={text}")), None, "{text}");
+        }
     }
 
     #[test]

@@ -28,6 +28,9 @@ pub struct RouteSettings {
     /// Whether the beginning of responses with a status of 400 or more is kept with the call, without secrets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_errors: bool,
+    /// Whether the token may be sent as `?key=`, as some of Google's clients do. It is taken out before the upstream.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub key_in_query: bool,
     /// Settings of a newer version: kept, and without effect.
     #[serde(flatten, skip_serializing)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -191,7 +194,7 @@ impl RouteSettings {
             Some(old) => Maintenance { unread: old.unread.clone(), ..new },
             None => new,
         });
-        Self { ai, failover, maintenance, keep_errors: self.keep_errors, unread: stored.unread.clone() }
+        Self { ai, failover, maintenance, unread: stored.unread.clone(), ..self }
     }
 }
 

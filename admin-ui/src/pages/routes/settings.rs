@@ -25,6 +25,7 @@ pub struct SettingsDraft {
     any_method: bool,
     on_refusal: bool,
     keeps_errors: bool,
+    takes_key: bool,
     is_closed: bool,
     notice: String,
     retry_s: String,
@@ -66,6 +67,7 @@ impl SettingsDraft {
             any_method: failover.as_ref().is_some_and(|f| f.any_method),
             on_refusal: failover.as_ref().is_some_and(|f| f.on_refusal),
             keeps_errors: settings.keep_errors,
+            takes_key: settings.key_in_query,
             is_closed: maintenance.is_some(),
             notice: maintenance.as_ref().map(|m| m.message.clone()).unwrap_or_default(),
             retry_s: maintenance
@@ -98,6 +100,9 @@ impl SettingsDraft {
         if self.keeps_errors {
             texts.push(i18n.t("route.keep-errors"));
         }
+        if self.takes_key {
+            texts.push(i18n.t("route.key-in-query"));
+        }
         if self.is_closed {
             let (notice, retry_s) = (&self.notice, &self.retry_s);
             texts.push(format!("{}: {notice} ({retry_s} s)", i18n.t("route.maintenance")).into());
@@ -126,6 +131,7 @@ impl SettingsDraft {
                 unread: Unread::default(),
             }),
             keep_errors: self.keeps_errors,
+            key_in_query: self.takes_key,
             unread: Unread::default(),
         }
     }
@@ -212,6 +218,7 @@ pub fn SettingsFields(props: &SettingsFieldsProps) -> Html {
                 <CheckField label={i18n.t("route.on-refusal")} is_checked={draft.on_refusal} on_change={switch(|d, is_on| d.on_refusal = is_on)} help={i18n.t("route.on-refusal-help")} />
             }
             <CheckField label={i18n.t("route.keep-errors")} is_checked={draft.keeps_errors} on_change={switch(|d, is_on| d.keeps_errors = is_on)} help={i18n.t("route.keep-errors-help")} />
+            <CheckField label={i18n.t("route.key-in-query")} is_checked={draft.takes_key} on_change={switch(|d, is_on| d.takes_key = is_on)} help={i18n.t("route.key-in-query-help")} />
             <CheckField label={i18n.t("route.maintenance")} is_checked={draft.is_closed} on_change={switch(|d, is_on| d.is_closed = is_on)} help={i18n.t("route.maintenance-help")} />
             if draft.is_closed {
                 <div class="tm-form-row">
@@ -233,7 +240,7 @@ mod tests {
         for settings in [
             json!({}),
             json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true,"on_refusal":true},
-                "maintenance":{"message":"Back at noon","retry_after_s":60},"keep_errors":true}),
+                "maintenance":{"message":"Back at noon","retry_after_s":60},"keep_errors":true,"key_in_query":true}),
         ] {
             let settings: RouteSettings = serde_json::from_value(settings).unwrap();
             assert_eq!(SettingsDraft::of(&settings).settings(), settings);
