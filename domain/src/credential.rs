@@ -4,18 +4,25 @@
 //! 800-38D, 96-bit random IV, 128-bit tag) under `CREDENTIAL_KEY` with both as associated data, so
 //! a route that is pointed elsewhere cannot use it. The cipher itself is WebCrypto's, at the edge.
 
+mod aws;
 pub mod aws_chunked;
+pub mod grant;
 pub mod oauth;
 pub mod seal;
+pub mod service_account;
 pub mod sigv4;
+
+pub use aws::AwsKeys;
 
 use crate::encoding::base64;
 use crate::json;
 use crate::problem::Invalid;
 use crate::secret::{Reveal, Revealed, Secret};
 use crate::upstream::address::AddressRules;
+use grant::Grant;
 use oauth::ClientCredentials;
 use serde::{Deserialize, Serialize};
+use service_account::ServiceAccount;
 
 /// The longest secret that is accepted, in bytes.
 pub const MAX_SECRET_LEN: usize = 8_192;
@@ -69,11 +76,13 @@ pub enum Credential {
     },
     /// A bearer token fetched with the client credentials grant of OAuth 2 (RFC 6749, section 4.4).
     Oauth2ClientCredentials(#[serde(serialize_with = "Reveal::reveal")] ClientCredentials),
+    /// A bearer token fetched with the signed assertion of a Google service account (RFC 7523).
+    GoogleServiceAccount(#[serde(serialize_with = "Reveal::reveal")] ServiceAccount),
     /// AWS Signature Version 4.
     AwsSigv4(#[serde(serialize_with = "Reveal::reveal")] AwsKeys),
 }
 
-crate::revealed!(Credential, HeaderValue, ClientCredentials, AwsKeys);
+crate::revealed!(Credential, HeaderValue, ClientCredentials, ServiceAccount, AwsKeys);
 
 /// `<name>: <value>`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,25 +94,6 @@ pub struct HeaderValue {
     /// Its value.
     #[serde(serialize_with = "Reveal::reveal")]
     pub value: Secret,
-}
-
-/// Keys of an AWS principal, with the region and service that they sign for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(remote = "Self", deny_unknown_fields)]
-pub struct AwsKeys {
-    /// Id of the key, which is no secret by itself.
-    pub access_key_id: String,
-    /// The key that signs.
-    #[serde(serialize_with = "Reveal::reveal")]
-    pub secret_access_key: Secret,
-    /// Token of a temporary key.
-    #[serde(default, serialize_with = "Reveal::reveal")]
-    pub session_token: Option<Secret>,
-    /// Such as `eu-west-1`.
-    pub region: String,
-    /// Such as `s3` or `execute-api`.
-    pub service: String,
 }
 
 macro_rules! kinds {
@@ -156,6 +146,7 @@ kinds! {
     Query = "query", ["parameter", "value"];
     Oauth2ClientCredentials = "oauth2_client_credentials",
         ["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"];
+    GoogleServiceAccount = "google_service_account", ["key_file", "scope", "subject"];
     AwsSigv4 = "aws_sigv4", ["access_key_id", "secret_access_key", "session_token", "region", "service"];
 }
 
@@ -179,7 +170,7 @@ pub enum CredentialEdit {
     #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     SetQuery { parameter: String, value: Secret },
     /// A bearer token is to be fetched.
-    FetchToken(ClientCredentials),
+    FetchToken(Grant),
     /// The request is to be signed.
     Sign(AwsKeys),
 }
@@ -238,6 +229,7 @@ impl Credential {
                 })
             }
             Self::Oauth2ClientCredentials(client) => client.validate(rules.into()),
+            Self::GoogleServiceAccount(account) => account.validate(rules.into()),
             Self::AwsSigv4(keys) => keys.validate(),
         }
     }
@@ -262,7 +254,12 @@ impl Credential {
             Self::Headers { headers } => CredentialEdit::SetHeaders(
                 headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.clone())).collect(),
             ),
-            Self::Oauth2ClientCredentials(client) => CredentialEdit::FetchToken(client.clone()),
+            Self::Oauth2ClientCredentials(client) => {
+                CredentialEdit::FetchToken(Grant::Client(client.clone()))
+            }
+            Self::GoogleServiceAccount(account) => {
+                CredentialEdit::FetchToken(Grant::Account(account.clone()))
+            }
             Self::AwsSigv4(keys) => CredentialEdit::Sign(keys.clone()),
         }
     }
@@ -285,6 +282,7 @@ impl Credential {
                 secret.flat_map(|h| with_bare_key(&h.value)).collect()
             }
             Self::Oauth2ClientCredentials(client) => vec![client.client_secret.clone()],
+            Self::GoogleServiceAccount(account) => vec![account.key_file.clone()],
             Self::AwsSigv4(keys) => [Secret::new(keys.access_key_id.clone()), keys.secret_access_key.clone()]
                 .into_iter()
                 .chain(keys.session_token.clone())
@@ -370,17 +368,6 @@ fn word(field: &'static str, text: &str, legal: fn(char) -> bool) -> Result<(), 
         Ok(())
     } else {
         Err(invalid(field, &Invalid::Word { most: 255 }))
-    }
-}
-
-impl AwsKeys {
-    fn validate(&self) -> Result<(), InvalidCredential> {
-        word("access_key_id", &self.access_key_id, |c| c.is_ascii_alphanumeric() || c == '_')?;
-        header_secret("secret_access_key", &self.secret_access_key)?;
-        self.session_token.iter().try_for_each(|token| header_secret("session_token", token))?;
-        let is_slug = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_' | '.');
-        word("region", &self.region, is_slug)?;
-        word("service", &self.service, is_slug)
     }
 }
 

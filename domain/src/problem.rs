@@ -132,6 +132,8 @@ problems! {
         Address => "ip-address", "must be an IPv4 or IPv6 address";
         Origin => "origin", "must be an origin such as https://app.example, or *";
         TokenUrl => "token-url", "must be an https address of a public host, without a query";
+        KeyFile => "key-file", "must be the JSON file of a Google service account's key";
+        KeyFileAddress => "key-file-address", "holds a token_uri that is no https address of a public host";
         Time => "time", "must be unix milliseconds or an RFC 3339 time";
         Zone => "time-zone", "must be a time zone such as Asia/Taipei";
         Method => "method-letters", "must be 1 to 16 letters, such as GET";

@@ -1,4 +1,4 @@
-//! WebCrypto: randomness, AES-256-GCM for credentials, RS256 for sessions.
+//! WebCrypto: randomness, AES-256-GCM for credentials, RS256 for sessions and service accounts.
 //!
 //! The platform's own primitives are native code. In wasm they would be slower and larger.
 
@@ -151,6 +151,20 @@ pub async fn open(
     Err(CryptoError::Open)
 }
 
+/// Returns the signature over `text` with a private key in PKCS#8 (RSASSA-PKCS1-v1_5 with SHA-256).
+pub async fn sign_rs256(key: &[u8], text: &str) -> Result<Vec<u8>, CryptoError> {
+    let algorithm = rs256();
+    let key = import("pkcs8", &Uint8Array::from(key), &algorithm, "sign").await?;
+    let promise = subtle()?
+        .sign_with_object_and_u8_array(&algorithm, &key, text.as_bytes())
+        .map_err(|_| CryptoError::Unavailable)?;
+    to_vec(JsFuture::from(promise).await.map_err(|_| CryptoError::Key)?)
+}
+
+fn rs256() -> Object {
+    object(&[("name", "RSASSA-PKCS1-v1_5".into()), ("hash", "SHA-256".into())])
+}
+
 /// A public key for RS256.
 #[derive(Debug)]
 pub enum PublicKey<'a> {
@@ -167,7 +181,7 @@ pub enum PublicKey<'a> {
 
 /// Checks `signature` over `signed` with `key` (RSASSA-PKCS1-v1_5 with SHA-256).
 pub async fn verify_rs256(key: &PublicKey<'_>, signed: &[u8], signature: &[u8]) -> Result<bool, CryptoError> {
-    let algorithm = object(&[("name", "RSASSA-PKCS1-v1_5".into()), ("hash", "SHA-256".into())]);
+    let algorithm = rs256();
     let key = match key {
         PublicKey::Jwk { n, e } => {
             let jwk = object(&[("kty", "RSA".into()), ("n", (*n).into()), ("e", (*e).into())]);

@@ -1,15 +1,14 @@
-//! Bearer tokens by the client credentials grant (RFC 6749, section 4.4), kept in the isolate until
-//! shortly before they expire.
+//! Bearer tokens that are fetched by a grant, kept in the isolate until shortly before they expire.
 
 use crate::clock::{now, sleep};
+use crate::crypto::sign_rs256;
 use crate::timeout::within;
-use domain::credential::oauth::{ClientAuth, ClientCredentials};
+use domain::credential::grant::{Grant, Start, TokenRequest};
 use domain::secret::Secret;
 use domain::time::UnixMs;
 use futures_util::StreamExt;
 use std::cell::RefCell;
 use std::collections::HashMap;
-use url::form_urlencoded::Serializer;
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::JsFuture;
 use web_sys::{Headers, Request, RequestInit, RequestRedirect, WorkerGlobalScope};
@@ -26,7 +25,7 @@ const DEFAULT_LIFE_MS: i64 = 5 * 60_000;
 const TIMEOUT_MS: u64 = 10_000;
 /// Interval, in ms, at which a waiting call checks whether another call's fetch is done.
 const LOOK_AGAIN_MS: u64 = 20;
-/// Clients whose tokens are kept. An isolate has few routes with such a client.
+/// Grants whose tokens are kept. An isolate has few routes with such a credential.
 const CAPACITY: usize = 500;
 /// Longest response that is read, in bytes.
 const MAX_RESPONSE: usize = 64 << 10;
@@ -43,6 +42,9 @@ pub enum OauthError {
     /// A body that cannot be read as a bearer token.
     #[error("the token server's response holds no bearer token")]
     Response,
+    /// The key that signs the assertion cannot be used.
+    #[error("the key of the service account cannot be used")]
+    Key,
 }
 
 #[derive(Debug)]
@@ -77,27 +79,15 @@ impl Ready {
 
 thread_local!(static TOKENS: RefCell<HashMap<String, Slot>> = RefCell::default());
 
-/// Tells clients apart: one with another secret is another client.
-fn key(client: &ClientCredentials) -> String {
-    [
-        client.token_url.as_str(),
-        &client.client_id,
-        client.client_secret.expose(),
-        client.scope.as_deref().unwrap_or_default(),
-        client.audience.as_deref().unwrap_or_default(),
-    ]
-    .join("\n")
-}
-
-/// Returns the client's token. If several calls lack one, one of them fetches it and the others wait. They
+/// Returns the grant's token. If several calls lack one, one of them fetches it and the others wait. They
 /// wait by looking again, because a promise of one request cannot be awaited in another.
-pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
+pub async fn token(grant: &Grant) -> Result<Secret, OauthError> {
     enum Next {
         Use(Secret),
         Wait,
         Fetch,
     }
-    let key = key(client);
+    let key = id(grant);
     let started = now();
     loop {
         let next = TOKENS.with_borrow_mut(|tokens| match tokens.get(&key) {
@@ -121,7 +111,7 @@ pub async fn token(client: &ClientCredentials) -> Result<Secret, OauthError> {
         }
     }
     let unfinished = Unfinished(&key);
-    let ready = fetch(client).await?;
+    let ready = fetch(grant).await?;
     std::mem::forget(unfinished);
     let token = ready.token.clone();
     TOKENS.with_borrow_mut(|tokens| tokens.insert(key, Slot::Ready(ready)));
@@ -137,10 +127,10 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// Returns a future that fetches the client's next token, if half of the current one's life is over. It runs
+/// Returns a future that fetches the grant's next token, if half of the current one's life is over. It runs
 /// beside the call, so that no call has to wait when the current token expires.
-pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = ()> + 'static> {
-    let key = key(client);
+pub fn refresh_ahead(grant: &Grant) -> Option<impl Future<Output = ()> + 'static> {
+    let key = id(grant);
     TOKENS.with_borrow_mut(|tokens| match tokens.get_mut(&key) {
         Some(Slot::Ready(ready)) if ready.is_due(now()) => {
             ready.refreshing_since = Some(now());
@@ -148,12 +138,16 @@ pub fn refresh_ahead(client: &ClientCredentials) -> Option<impl Future<Output = 
         }
         _ => None,
     })?;
-    let client = client.clone();
+    let grant = grant.clone();
     Some(async move {
         // A later call tries again after a failure: the current token has half of its life left.
-        let Ok(ready) = fetch(&client).await else { return };
+        let Ok(ready) = fetch(&grant).await else { return };
         TOKENS.with_borrow_mut(|tokens| tokens.insert(key, Slot::Ready(ready)));
     })
+}
+
+fn id(grant: &Grant) -> String {
+    grant.id().expose().to_owned()
 }
 
 fn timeout_ms() -> i64 {
@@ -161,19 +155,26 @@ fn timeout_ms() -> i64 {
 }
 
 /// Forgets a token that the upstream refused, unless another one has replaced it meanwhile.
-pub fn forget(client: &ClientCredentials, refused: &Secret) {
+pub fn forget(grant: &Grant, refused: &Secret) {
     TOKENS.with_borrow_mut(|tokens| {
-        let key = key(client);
+        let key = id(grant);
         if matches!(tokens.get(&key), Some(Slot::Ready(ready)) if ready.token == *refused) {
             tokens.remove(&key);
         }
     });
 }
 
-async fn fetch(client: &ClientCredentials) -> Result<Ready, OauthError> {
+async fn fetch(grant: &Grant) -> Result<Ready, OauthError> {
     let asked_at = now();
     let exchange = async {
-        let request = request(client).map_err(|_| OauthError::Unreachable)?;
+        let asked = match grant.start(asked_at).ok_or(OauthError::Key)? {
+            Start::Send(asked) => asked,
+            Start::Sign(assertion) => {
+                let signature = sign_rs256(assertion.key(), assertion.text()).await;
+                assertion.request(&signature.map_err(|_| OauthError::Key)?)
+            }
+        };
+        let request = request(&asked).map_err(|_| OauthError::Unreachable)?;
         let scope: WorkerGlobalScope = js_sys::global().unchecked_into();
         let answer = JsFuture::from(scope.fetch_with_request(&request)).await;
         let answer = answer.map_err(|_| OauthError::Unreachable)?;
@@ -203,31 +204,20 @@ async fn text_of(response: &mut Response) -> Result<String, OauthError> {
 }
 
 /// Makes the request for a token. Not by `worker`, whose requests carry the code of all that Cloudflare adds to one.
-fn request(client: &ClientCredentials) -> Result<Request, JsValue> {
+fn request(asked: &TokenRequest) -> Result<Request, JsValue> {
     let headers = Headers::new()?;
     headers.set("content-type", "application/x-www-form-urlencoded")?;
     headers.set("accept", "application/json")?;
-    let mut form = Serializer::new(String::new());
-    form.append_pair("grant_type", "client_credentials");
-    for (name, value) in [("scope", &client.scope), ("audience", &client.audience)] {
-        if let Some(value) = value {
-            form.append_pair(name, value);
-        }
-    }
-    match client.client_auth {
-        ClientAuth::Basic => headers.set("authorization", client.basic().expose())?,
-        ClientAuth::Body => {
-            form.append_pair("client_id", &client.client_id);
-            form.append_pair("client_secret", client.client_secret.expose());
-        }
+    for (name, value) in &asked.headers {
+        headers.set(name, value.expose())?;
     }
     let init = RequestInit::new();
     init.set_method("POST");
     init.set_headers(&headers);
-    init.set_body(&form.finish().into());
-    // A redirect would send the client's secret elsewhere.
+    init.set_body(&asked.body.expose().into());
+    // A redirect would send the grant's secret elsewhere.
     init.set_redirect(RequestRedirect::Manual);
-    Request::new_with_str_and_init(&client.token_url, &init)
+    Request::new_with_str_and_init(&asked.url, &init)
 }
 
 #[cfg(test)]

@@ -109,8 +109,8 @@ impl Forward<'_> {
         let mut is_again = false;
         loop {
             let token = match edit {
-                Some(CredentialEdit::FetchToken(client)) => Some(
-                    edge::oauth::token(client)
+                Some(CredentialEdit::FetchToken(grant)) => Some(
+                    edge::oauth::token(grant)
                         .await
                         .map_err(|why| AttemptError::not_sent(GatewayError::CredentialUnavailable, &why))?,
                 ),
@@ -122,17 +122,17 @@ impl Forward<'_> {
                 (None, None) => Attached::None,
             };
             let (step, sent_to, signature) = self.request(permit, &prepared, body, attached)?;
-            if let Some(CredentialEdit::FetchToken(client)) = edit
-                && let Some(refresh) = edge::oauth::refresh_ahead(client)
+            if let Some(CredentialEdit::FetchToken(grant)) = edit
+                && let Some(refresh) = edge::oauth::refresh_ahead(grant)
             {
                 call.context.wait_until(refresh);
             }
             let response = self.carry_out(step, upstream, permit).await;
             let (status, headers, is_socket) = response.map_err(|fault| blame(fault, body))?;
             if status == 401
-                && let (Some(CredentialEdit::FetchToken(client)), Some(token)) = (edit, &token)
+                && let (Some(CredentialEdit::FetchToken(grant)), Some(token)) = (edit, &token)
             {
-                edge::oauth::forget(client, token);
+                edge::oauth::forget(grant, token);
                 if !std::mem::replace(&mut is_again, true) && body.can_repeat() {
                     continue;
                 }

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, startSystem } from "../support/harness.mjs";
+import { makeAccount } from "../support/service-account.mjs";
 
 let system;
 before(async () => (system = await startSystem()));
@@ -30,6 +31,10 @@ const aws = {
   region: "eu-west-1",
   service: "s3",
 };
+const google = (token_uri, more) => ({
+  kind: "google_service_account",
+  key_file: makeAccount(token_uri, { project_id: "s3cret-value", ...more }).key_file,
+});
 const newer = [
   {
     kind: "headers",
@@ -40,6 +45,7 @@ const newer = [
   },
   { ...oauth2, scope: "read", audience: "api", client_auth: "body" },
   { ...aws, session_token: "s3cret-value" },
+  { ...google("https://oauth2.googleapis.com/token"), scope: "read", subject: "a@b.example" },
 ];
 
 test("201: a route with a credential is made and shows neither secret nor seal", async () => {
@@ -136,6 +142,10 @@ test("422: every bad field is named and nothing is written", async () => {
     [{ credential: { ...oauth2, client_secret: "a\nb" } }, "credential.client_secret"],
     [{ credential: { ...oauth2, scope: "" } }, "credential.scope"],
     [{ credential: { ...oauth2, audience: "é" } }, "credential.audience"],
+    [{ credential: { ...google("ftp://oauth2.googleapis.com/token") } }, "credential.key_file"],
+    [{ credential: { ...google("https://l.example", { type: "authorized_user" }) } }, "credential.key_file"],
+    [{ credential: { ...google("https://l.example", { private_key: "x" }) } }, "credential.key_file"],
+    [{ credential: { ...google("https://l.example"), subject: "" } }, "credential.subject"],
     [{ credential: { ...aws, access_key_id: "a b" } }, "credential.access_key_id"],
     [{ credential: { ...aws, secret_access_key: "" } }, "credential.secret_access_key"],
     [{ credential: { ...aws, session_token: "é" } }, "credential.session_token"],
@@ -173,6 +183,9 @@ test("422: outside local development upstreams must be public and https", async 
     ]) {
       const answer = await as(strict, "admin", "POST", "/api/routes", good({ backend_url }));
       assert.deepEqual([answer.status, fields(answer)], [422, ["backend_url"]], backend_url);
+      const credential = google(`${backend_url}/token`);
+      const by = await as(strict, "admin", "POST", "/api/routes", good({ credential }));
+      assert.deepEqual([by.status, fields(by)], [422, ["credential.key_file"]], `token_uri: ${backend_url}`);
     }
   } finally {
     await strict.stop();

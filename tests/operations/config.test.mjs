@@ -7,6 +7,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import { as, startOnSockets } from "../support/harness.mjs";
+import { makeAccount } from "../support/service-account.mjs";
 import { putKey } from "../support/tokens.mjs";
 
 const folder = mkdtempSync(path.join(tmpdir(), "config-"));
@@ -54,9 +55,10 @@ const applied = async (system, environment, ...words) => {
   return result.output;
 };
 const entries = (system) => system.db.prepare("SELECT count(*) AS n FROM audit").first("n");
+const account = makeAccount("https://oauth2.googleapis.com/token", { project_id: "vendor-two" });
 const CREDENTIALS = {
   API_ONE_CREDENTIAL: JSON.stringify({ kind: "bearer", token: "vendor-one" }),
-  API_TWO_CREDENTIAL: JSON.stringify({ kind: "header", name: "X-Key", value: "vendor-two" }),
+  API_TWO_CREDENTIAL: JSON.stringify({ kind: "google_service_account", key_file: account.key_file }),
 };
 
 test("an export applied to an empty system gives the same export, and the second apply nothing", async () => {

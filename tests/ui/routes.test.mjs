@@ -7,14 +7,16 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
+import { startGoogle } from "../support/service-account.mjs";
 import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
 
 let system;
 let browser;
 let token;
+let google;
 before(
   async () => {
-    system = await startWithUi();
+    [system, google] = await Promise.all([startWithUi(), startGoogle()]);
     browser = await launchBrowser();
     ({ token } = await system.call("admin", "POST", "/api/tokens", {
       name: "All",
@@ -28,6 +30,7 @@ before(
 after(async () => {
   await browser?.close();
   await system?.stop();
+  google?.close();
 });
 
 const dialog = (page) => page.getByRole("dialog");
@@ -67,6 +70,12 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
     (got) => /^Bearer at_\d+_read$/.test(got.headers.authorization),
   ],
   [
+    "google",
+    "Google service account",
+    { "Key file (JSON)": () => google.account({ project_id: "s3cret-google" }).key_file, Scope: "read" },
+    (got) => got.headers.authorization === `Bearer ${google.last}`,
+  ],
+  [
     "aws",
     "AWS signature (SigV4)",
     {
@@ -98,7 +107,8 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
       await form.getByLabel("Kind").selectOption({ label });
       const group = form.getByRole("group", { name: "Credential" });
       if (kind === "headers") await group.getByRole("button", { name: "Add a header" }).click();
-      for (const [name, value] of Object.entries(fields)) {
+      for (const [name, given] of Object.entries(fields)) {
+        const value = typeof given === "function" ? given() : given;
         await group
           .getByRole("textbox", { name, exact: true })
           .fill(value.startsWith("/") ? system.upstream.url + value : value);

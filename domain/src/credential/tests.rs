@@ -1,6 +1,11 @@
+use super::service_account::tests::key_file;
 use super::*;
 
 fn all() -> Vec<Credential> {
+    let account = serde_json::json!({
+        "kind": "google_service_account", "key_file": key_file(&[("project_id", "s3cret".into())]), "scope": "read",
+    });
+    let account = account.to_string();
     [
         r#"{"kind":"bearer","token":"s3cret"}"#,
         r#"{"kind":"header","name":"X-Api-Key","prefix":"Key ","value":"s3cret"}"#,
@@ -8,6 +13,7 @@ fn all() -> Vec<Credential> {
         r#"{"kind":"query","parameter":"key","value":"s3cret"}"#,
         r#"{"kind":"headers","headers":[{"name":"X-Account","value":"a1"},{"name":"X-Key","value":"s3cret"}]}"#,
         r#"{"kind":"oauth2_client_credentials","token_url":"https://login.example/token","client_id":"c","client_secret":"s3cret","scope":"read"}"#,
+        &account,
         r#"{"kind":"aws_sigv4","access_key_id":"AKID","secret_access_key":"s3cret","session_token":"s3cret","region":"eu-west-1","service":"s3"}"#,
     ]
     .iter()

@@ -113,7 +113,7 @@ async fn request(
     outgoing.set(LOOP_MARK, "1");
     outgoing.set("user-agent", "token-manager-route-test");
     let token = match edit {
-        Some(CredentialEdit::FetchToken(client)) => match edge::oauth::token(client).await {
+        Some(CredentialEdit::FetchToken(grant)) => match edge::oauth::token(grant).await {
             Ok(token) => Some(token),
             Err(why) => {
                 log(Source::Request(&call.request_id), "route test: credential cannot be used", &why);

@@ -21,6 +21,7 @@ pub fn kind_name(i18n: &I18n, kind: CredentialKind) -> AttrValue {
         CredentialKind::Query => i18n.t("credential.query"),
         CredentialKind::Headers => i18n.t("credential.headers"),
         CredentialKind::Oauth2ClientCredentials => i18n.t("credential.oauth2"),
+        CredentialKind::GoogleServiceAccount => i18n.t("credential.google"),
         CredentialKind::AwsSigv4 => i18n.t("credential.aws"),
     }
 }

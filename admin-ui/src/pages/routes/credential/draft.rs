@@ -3,6 +3,7 @@
 use crate::components::filled;
 use crate::vendors::Vendor;
 use domain::credential::oauth::{ClientAuth, ClientCredentials};
+use domain::credential::service_account::ServiceAccount;
 use domain::credential::{AwsKeys, Credential, CredentialKind, HeaderValue};
 use domain::secret::Secret;
 
@@ -20,6 +21,7 @@ pub struct CredentialDraft {
     pub scope: String,
     pub audience: String,
     pub is_in_body: bool,
+    pub subject: String,
     pub session_token: String,
     pub region: String,
     pub service: String,
@@ -105,6 +107,11 @@ impl CredentialDraft {
                     client_auth: if self.is_in_body { ClientAuth::Body } else { ClientAuth::Basic },
                 })
             }
+            CredentialKind::GoogleServiceAccount => Credential::GoogleServiceAccount(ServiceAccount {
+                key_file: secret,
+                scope: filled(&self.scope),
+                subject: filled(&self.subject),
+            }),
             CredentialKind::AwsSigv4 => Credential::AwsSigv4(AwsKeys {
                 access_key_id: name,
                 secret_access_key: secret,
@@ -134,10 +141,21 @@ mod tests {
         }
     }
 
+    fn secret_of(kind: CredentialKind) -> &'static str {
+        // A key file of the right shape, whose key is no key.
+        match kind {
+            CredentialKind::GoogleServiceAccount => {
+                r#"{"type":"service_account","client_email":"a@p.example","token_uri":"https://login.example/token",
+                "private_key":"-----BEGIN PRIVATE KEY-----\nMIIBAAIBADANBgkqhkiG9w0BAQEFAAQA\n-----END PRIVATE KEY-----\n"}"#
+            }
+            _ => "s3cret",
+        }
+    }
+
     #[test]
     fn the_api_accepts_each_kind() {
         for kind in CredentialKind::ALL.iter().copied() {
-            let draft = draft(Choice::Set(kind), "XVendor", "s3cret");
+            let draft = draft(Choice::Set(kind), "XVendor", secret_of(kind));
             let credential = draft.credential(None).unwrap();
             assert_eq!(credential.kind(), kind);
             assert_eq!(credential.validate(false), Ok(()), "{kind:?}");

@@ -33,6 +33,7 @@ pub fn fields_of(kind: CredentialKind, props: &CredentialFieldsProps) -> Html {
         CredentialKind::Query => html! { <QueryFields ..props /> },
         CredentialKind::Headers => html! { <HeadersFields ..props /> },
         CredentialKind::Oauth2ClientCredentials => html! { <OauthFields ..props /> },
+        CredentialKind::GoogleServiceAccount => html! { <GoogleFields ..props /> },
         CredentialKind::AwsSigv4 => html! { <AwsFields ..props /> },
     }
 }
@@ -169,6 +170,23 @@ fn OauthFields(props: &CredentialFieldsProps) -> Html {
                 on_change={props.set(|draft, is_on| draft.is_in_body = is_on)}
                 help={i18n.t("credential.in-body-help")}
             />
+        </>
+    }
+}
+
+/// A file of several lines may be pasted: JSON has no use for the line breaks that the field drops.
+#[component]
+fn GoogleFields(props: &CredentialFieldsProps) -> Html {
+    let i18n = use_i18n();
+    let draft = &props.draft;
+    html! {
+        <>
+            { props.secret(&i18n, i18n.t("credential.key-file"), "key_file") }
+            <p class="tm-subtle">{ i18n.t("credential.key-file-advice") }</p>
+            <div class="tm-form-row">
+                { props.text(i18n.t("credential.scope"), "scope", &draft.scope, |d, text| d.scope = text) }
+                { props.text(i18n.t("credential.subject"), "subject", &draft.subject, |d, text| d.subject = text) }
+            </div>
         </>
     }
 }
