@@ -7,7 +7,7 @@ use crate::db::{Db, StoreError};
 use domain::credential::seal::SealedCredential;
 use domain::time::SECOND_MS;
 use edge::clock::now;
-use edge::crypto::{CryptoError, open, seal};
+use edge::crypto::{self, CryptoError};
 use edge::log::{Source, log};
 
 /// Credentials in one batch. Between two batches, other requests of the isolate can run.
@@ -66,6 +66,5 @@ async fn reseal_some(db: &Db, config: &Config, who: Source<'_>) -> Result<usize,
 async fn reseal(credential: &Credential, config: &Config) -> Result<SealedCredential, CryptoError> {
     let Credential { route_id, origin, sealed } = credential;
     let sealed: SealedCredential = sealed.parse().map_err(|_| CryptoError::Open)?;
-    let opened = open(&sealed, route_id, origin, &config.credential_keys).await?;
-    seal(&opened, route_id, origin, &config.credential_keys).await
+    crypto::reseal(&sealed, route_id, origin, &config.credential_keys).await
 }

@@ -9,5 +9,6 @@ pub mod failover;
 pub mod head;
 pub mod outgoing;
 pub mod plan;
+pub mod pool;
 pub mod record;
 pub mod reply;

@@ -8,6 +8,8 @@ mod aws;
 pub mod aws_chunked;
 pub mod grant;
 pub mod oauth;
+mod plaintext;
+pub mod pool;
 pub mod seal;
 pub mod service_account;
 pub mod sigv4;
@@ -15,12 +17,12 @@ pub mod sigv4;
 pub use aws::AwsKeys;
 
 use crate::encoding::base64;
-use crate::json;
 use crate::problem::Invalid;
-use crate::secret::{Reveal, Revealed, Secret};
+use crate::secret::{Reveal, Secret};
 use crate::upstream::address::AddressRules;
 use grant::Grant;
 use oauth::ClientCredentials;
+use pool::Pool;
 use serde::{Deserialize, Serialize};
 use service_account::ServiceAccount;
 
@@ -80,6 +82,8 @@ pub enum Credential {
     GoogleServiceAccount(#[serde(serialize_with = "Reveal::reveal")] ServiceAccount),
     /// AWS Signature Version 4.
     AwsSigv4(#[serde(serialize_with = "Reveal::reveal")] AwsKeys),
+    /// Several credentials, used in turn or one after the other.
+    Pool(#[serde(serialize_with = "Reveal::reveal")] Pool),
 }
 
 crate::revealed!(Credential, HeaderValue, ClientCredentials, ServiceAccount, AwsKeys);
@@ -148,6 +152,7 @@ kinds! {
         ["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"];
     GoogleServiceAccount = "google_service_account", ["key_file", "scope", "subject"];
     AwsSigv4 = "aws_sigv4", ["access_key_id", "secret_access_key", "session_token", "region", "service"];
+    Pool = "pool", ["in_turn", "members"];
 }
 
 /// Why a credential cannot be used; names the field. The reason is a constant, so that the gateway, which only asks
@@ -231,10 +236,12 @@ impl Credential {
             Self::Oauth2ClientCredentials(client) => client.validate(rules.into()),
             Self::GoogleServiceAccount(account) => account.validate(rules.into()),
             Self::AwsSigv4(keys) => keys.validate(),
+            // A pool is checked by `Pool::check`, and holds no other.
+            Self::Pool(_) => Err(invalid("kind", &Invalid::NotAcceptable)),
         }
     }
 
-    /// Returns the change to the upstream request.
+    /// Returns the change to the upstream request; for a pool, that of its first credential.
     pub fn edit(&self) -> CredentialEdit {
         let header = |name: &str, value: String| {
             CredentialEdit::SetHeaders(vec![(name.to_ascii_lowercase(), Secret::new(value))])
@@ -261,6 +268,9 @@ impl Credential {
                 CredentialEdit::FetchToken(Grant::Account(account.clone()))
             }
             Self::AwsSigv4(keys) => CredentialEdit::Sign(keys.clone()),
+            Self::Pool(pool) => {
+                pool.each().next().map_or(CredentialEdit::SetHeaders(vec![]), |(_, first)| first.edit())
+            }
         }
     }
 
@@ -287,26 +297,8 @@ impl Credential {
                 .into_iter()
                 .chain(keys.session_token.clone())
                 .collect(),
+            Self::Pool(pool) => pool.each().flat_map(|(_, credential)| credential.secrets()).collect(),
         }
-    }
-
-    /// Writes the plain text that is sealed.
-    pub fn to_plaintext(&self) -> Option<Secret> {
-        serde_json::to_string(&Revealed(self)).ok().map(Secret::new)
-    }
-
-    /// Reads what [`Credential::to_plaintext`] wrote, in this version or a newer one. `None` for a kind
-    /// that is not known, and for one with a critical field that is not.
-    pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
-        let mut stored: serde_json::Map<String, serde_json::Value> =
-            json::from_text(str::from_utf8(plaintext).ok()?).ok()?;
-        let kind = CredentialKind::deserialize(stored.get("kind")?).ok()?;
-        let known = |name: &str| name == "kind" || kind.fields().contains(&name);
-        if crate::stored::forbids_use(&stored.clone().into(), kind.fields()) {
-            return None;
-        }
-        stored.retain(|name, _| known(name));
-        json::read(stored.into()).ok()
     }
 }
 

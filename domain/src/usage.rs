@@ -106,6 +106,17 @@ impl AiUsage {
     }
 }
 
+/// A credential that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Refused {
+    /// Its name in the pool.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub credential: Clipped<MAX_ID_LEN>,
+    /// The upstream's status: 401 or 429; 502 if no token could be fetched for it.
+    pub status: u16,
+}
+
 /// One call, version 1 on the wire.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEvent {
@@ -158,6 +169,12 @@ pub struct UsageEvent {
     /// Whether the response came from the route's second upstream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub second: bool,
+    /// The credential of a pool that served it, by its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<Clipped<MAX_ID_LEN>>,
+    /// The credentials of a pool that were refused before, in their order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
     /// The limit that refused the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<Clipped<MAX_LIMIT_LEN>>,

@@ -29,6 +29,8 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         label: None,
         second: false,
         limit: None,
+        credential: None,
+        refused: vec![],
         upstream_request_id: None,
         error: None,
         client_ip: None,

@@ -6,6 +6,7 @@ use domain::credential::Credential;
 use domain::credential::seal::{SealedCredential, associated_data};
 use domain::id::RouteId;
 use domain::keys::{Key256, KeyRing};
+use domain::secret::Secret;
 use js_sys::{Array, ArrayBuffer, Object, Reflect, Uint8Array};
 use std::cell::RefCell;
 use wasm_bindgen::{JsCast, JsValue};
@@ -120,7 +121,15 @@ pub async fn seal(
     origin: &str,
     keys: &KeyRing,
 ) -> Result<SealedCredential, CryptoError> {
-    let plaintext = credential.to_plaintext().ok_or(CryptoError::Seal)?;
+    seal_text(&credential.to_plaintext().ok_or(CryptoError::Seal)?, route, origin, keys).await
+}
+
+async fn seal_text(
+    plaintext: &Secret,
+    route: &RouteId,
+    origin: &str,
+    keys: &KeyRing,
+) -> Result<SealedCredential, CryptoError> {
     let iv = random::<12>()?;
     let key = aes_key(keys.first(), "encrypt").await?;
     let promise = subtle()?
@@ -138,6 +147,26 @@ pub async fn open(
     origin: &str,
     keys: &KeyRing,
 ) -> Result<Credential, CryptoError> {
+    let plaintext = open_text(sealed, route, origin, keys).await?;
+    Credential::from_plaintext(plaintext.expose().as_bytes()).ok_or(CryptoError::Open)
+}
+
+/// Seals a credential under the ring's first key again, whatever version has written it.
+pub async fn reseal(
+    sealed: &SealedCredential,
+    route: &RouteId,
+    origin: &str,
+    keys: &KeyRing,
+) -> Result<SealedCredential, CryptoError> {
+    seal_text(&open_text(sealed, route, origin, keys).await?, route, origin, keys).await
+}
+
+async fn open_text(
+    sealed: &SealedCredential,
+    route: &RouteId,
+    origin: &str,
+    keys: &KeyRing,
+) -> Result<Secret, CryptoError> {
     let parameters = aes_gcm(&sealed.iv, route, origin);
     for key in keys.iter() {
         let key = aes_key(key, "decrypt").await?;
@@ -145,7 +174,7 @@ pub async fn open(
             .decrypt_with_object_and_u8_array(&parameters, &key, &sealed.ciphertext)
             .map_err(|_| CryptoError::Open)?;
         if let Ok(plaintext) = JsFuture::from(promise).await {
-            return Credential::from_plaintext(&to_vec(plaintext)?).ok_or(CryptoError::Open);
+            return String::from_utf8(to_vec(plaintext)?).map(Secret::new).map_err(|_| CryptoError::Open);
         }
     }
     Err(CryptoError::Open)

@@ -114,9 +114,14 @@ impl Body {
         Some(ask_of(*kind, path, &bytes))
     }
 
+    /// Whether it is the client's own stream, of which nothing is held.
+    pub fn is_stream(&self) -> bool {
+        matches!(self, Self::Stream)
+    }
+
     /// Whether it would be held if the isolate's memory allowed.
     pub fn is_crowded_out(&self, call: &Call) -> bool {
-        matches!(self, Self::Stream) && call.head.content_length().is_some_and(|length| length <= MAX_WHOLE)
+        self.is_stream() && call.head.content_length().is_some_and(|length| length <= MAX_WHOLE)
     }
 
     /// Whether it can be sent a second time.

@@ -9,7 +9,7 @@ use domain::access::Permit;
 use domain::error::GatewayError;
 use domain::route::Route;
 use domain::secret::Secret;
-use domain::upstream::headers::search::Guarded;
+use domain::time::UnixMs;
 use domain::upstream::target::RouteCredential;
 use domain::v1::auth as v1;
 use domain::vars::Vars;
@@ -53,6 +53,12 @@ pub async fn for_call(
     }
 }
 
+/// Whether the route has a pool of credentials, as far as they have been opened: a call may then be sent again.
+pub fn is_pool(permit: &Permit, routes: &Routes, now: UnixMs) -> bool {
+    let ready = routes.opened.borrow().get(permit.origin(), i64::MAX, now);
+    ready.is_some_and(|ready| ready.pool.is_some())
+}
+
 /// The reason why a credential cannot be opened, for the log.
 #[derive(Debug, thiserror::Error)]
 enum OpenError {
@@ -83,7 +89,7 @@ async fn open(route: &Route, store: &Store<'_>) -> Result<Ready, OpenError> {
         }
         RouteCredential::None | RouteCredential::Unreadable => return Err(OpenError::Unreadable),
     };
-    Ok(Ready { edit: credential.edit(), guarded: Guarded::new(credential.secrets()) })
+    Ok(Ready::new(&credential))
 }
 
 /// Secrets of the earlier system, which the gateway only reads.

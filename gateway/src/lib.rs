@@ -15,7 +15,8 @@
 //! | [`changes`] | the change feed: polls of it, and its Durable Object |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
 //! | [`limiter`] | limits: counted by the token's Durable Object |
-//! | [`upstream`], [`mod@body`], [`signing`] | the call to the upstream; bodies that are held, signed, unwrapped |
+//! | [`upstream`], [`pool`] | the call to the upstream, with one credential or those of a pool, of which some rest |
+//! | [`mod@body`], [`signing`] | bodies that are held, signed, unwrapped |
 //! | [`ai`] | budgets and usage of AI calls |
 //! | [`meter`], [`metrics`] | usage events: packing and sending them after the response; calls as data points |
 //! | [`error`] | failures, turned into responses in one place |
@@ -37,6 +38,7 @@ mod meter;
 mod metrics;
 mod open;
 mod permit;
+mod pool;
 mod preflight;
 mod routes;
 mod serve;

@@ -1,6 +1,6 @@
 //! The route table as an isolate holds it, with the credentials opened for it.
 
-use domain::credential::CredentialEdit;
+use domain::credential::{Credential, CredentialEdit};
 use domain::route::{Route, RouteTable};
 use domain::time::UnixMs;
 use domain::upstream::headers::search::Guarded;
@@ -26,6 +26,31 @@ pub struct Ready {
     pub edit: CredentialEdit,
     /// Its secrets, for which each response is searched.
     pub guarded: Guarded,
+    /// The credentials of a pool. The fields before are then those of its first, which no call uses.
+    pub pool: Option<Box<ReadyPool>>,
+}
+
+/// The credentials of a pool.
+#[derive(Debug)]
+pub struct ReadyPool {
+    pub in_turn: bool,
+    /// By their names.
+    pub members: Vec<(Rc<str>, Rc<Ready>)>,
+}
+
+impl Ready {
+    /// Makes a credential ready for calls.
+    pub fn new(credential: &Credential) -> Self {
+        let member = |(name, one): (&str, &Credential)| (Rc::from(name), Rc::new(Self::new(one)));
+        let pool = match credential {
+            Credential::Pool(pool) => Some(Box::new(ReadyPool {
+                in_turn: pool.in_turn,
+                members: pool.each().map(member).collect(),
+            })),
+            _ => None,
+        };
+        Self { edit: credential.edit(), guarded: Guarded::new(credential.secrets()), pool }
+    }
 }
 
 /// Opened credentials by their entry in the table: not by id, which a second entry, pointed elsewhere,

@@ -5,6 +5,7 @@ use crate::body::Body;
 use crate::call::Call;
 use crate::canary;
 use crate::changes;
+use crate::credentials;
 use crate::error::{Failure, header};
 use crate::exchange;
 use crate::limiter::{self, derived_calls};
@@ -113,7 +114,9 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     let mut body = Body::of(call);
     check_size(&token.limits, head, !matches!(body, Body::None))?;
     let plan = Plan::new(&permit, head, &routes.table);
-    let _held = if plan.takes_in { body.take_in(call).await.map_err(Failure::from)? } else { None };
+    let takes_in =
+        plan.takes_in || body.is_stream() && credentials::is_pool(&permit, &routes, call.now.get());
+    let _held = if takes_in { body.take_in(call).await.map_err(Failure::from)? } else { None };
     let ask = ask(call, &permit, &plan, &mut body).await?;
     admit(call, &permit, secret.derived(), ask).await?;
     let presented = Guarded::new([Secret::new(secret.expose().to_owned())]);
@@ -232,7 +235,11 @@ fn pass(call: &Call, answer: &Answer, cut: Option<u64>) -> Step {
         return refuse(call, failure.response(&call.arrival.request_id), failure.outcome);
     }
     let edits = answer.returning(call, |returning| ours(call, Some(returning), &answer.headers));
-    call.facts.borrow_mut().upstream_request_id = upstream_request_id(&edits);
+    {
+        let mut facts = call.facts.borrow_mut();
+        facts.upstream_request_id = upstream_request_id(&edits);
+        facts.credential.clone_from(&answer.member);
+    }
     let watch = watch(call, answer, cut);
     note(call, status, Outcome::of_status(status));
     if watch == Watch::Nothing {

@@ -4,7 +4,8 @@ use crate::body::Body;
 use crate::call::{Call, Sent};
 use crate::credentials;
 use crate::error::AttemptError;
-use crate::routes::{Ready, Routes};
+use crate::pool::rests;
+use crate::routes::{Ready, ReadyPool, Routes};
 use crate::signing::{self, Prepared};
 use crate::step::Step;
 use domain::access::Permit;
@@ -13,6 +14,7 @@ use domain::call::attempt::{AttemptFault, Sender};
 use domain::call::failover::{Attempted, is_away, is_refusal, takes_second};
 use domain::call::head::Head;
 use domain::call::outgoing::Attached;
+use domain::call::pool::{keeps_earlier, refusal};
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
 use domain::id::RouteId;
@@ -39,6 +41,8 @@ pub struct Answer {
     /// The address that was called, without the credential.
     sent_to: String,
     credential: Option<Rc<Ready>>,
+    /// The name of the credential, if it is one of a pool.
+    pub member: Option<Rc<str>>,
     /// The secrets that went with the call, if some were made for it alone: a fetched token, a signature.
     issued: Option<Guarded>,
 }
@@ -92,17 +96,76 @@ impl Forward<'_> {
         if takes_second(was, attempted(&other)) { other } else { first }
     }
 
-    /// Calls one upstream once, or twice if it refuses a bearer token that was fetched earlier.
+    /// Calls one upstream with its credential, or with those of its pool.
     async fn attempt(
         &self,
         permit: &Permit,
         upstream: Upstream,
         body: &mut Body,
     ) -> Result<Answer, AttemptError> {
-        let call = self.call;
-        let credential = credentials::for_call(permit, self.routes, &call.store())
+        let credential = credentials::for_call(permit, self.routes, &self.call.store())
             .await
             .map_err(|error| AttemptError::not_sent(error, "its credential cannot be opened"))?;
+        match credential.as_deref().and_then(|ready| ready.pool.as_deref()) {
+            Some(pool) => Box::pin(self.attempt_pool(permit, upstream, body, pool)).await,
+            None => self.attempt_with(permit, upstream, body, credential).await,
+        }
+    }
+
+    /// Calls one upstream with one credential of its pool after the other, until none is refused. The body must be held
+    /// for that.
+    async fn attempt_pool(
+        &self,
+        permit: &Permit,
+        upstream: Upstream,
+        body: &mut Body,
+        pool: &ReadyPool,
+    ) -> Result<Answer, AttemptError> {
+        let call = self.call;
+        let mut tried = Vec::new();
+        let mut kept: Option<Result<Answer, AttemptError>> = None;
+        loop {
+            let now = call.now.get();
+            let chosen = rests(permit, pool, now, |rests| rests.choose(pool.in_turn, &tried, now));
+            let Some((at, (name, ready))) = chosen.and_then(|at| Some((at, pool.members.get(at)?))) else {
+                break;
+            };
+            tried.push(at);
+            let mut result = self.attempt_with(permit, upstream, body, Some(Rc::clone(ready))).await;
+            let was = attempted(&result);
+            let refusal = refusal(was);
+            if let Ok(answer) = &mut result {
+                answer.member = Some(Rc::clone(name));
+            }
+            if refusal.is_some() || was.is_ok() {
+                let now = call.now.get();
+                let retry_after = result.as_ref().ok().and_then(|answer| answer.header("retry-after"));
+                rests(permit, pool, now, |rests| rests.report(at, refusal, retry_after, now));
+            }
+            let Some(status) = refusal else { return result };
+            call.facts.borrow_mut().refused.push((Rc::clone(name), status));
+            self.log("credential refused", &format!("route {}: {name}: {status}", permit.origin().rule.id));
+            if !kept.as_ref().is_some_and(|earlier| keeps_earlier(attempted(earlier), was)) {
+                kept = Some(result);
+            }
+            if !body.can_repeat() {
+                break;
+            }
+        }
+        let is_empty =
+            || Err(AttemptError::not_sent(GatewayError::CredentialUnavailable, "its pool is empty"));
+        kept.unwrap_or_else(is_empty)
+    }
+
+    /// Calls one upstream once, or twice if it refuses a bearer token that was fetched earlier.
+    async fn attempt_with(
+        &self,
+        permit: &Permit,
+        upstream: Upstream,
+        body: &mut Body,
+        credential: Option<Rc<Ready>>,
+    ) -> Result<Answer, AttemptError> {
+        let call = self.call;
         let edit = credential.as_deref().map(|ready| &ready.edit);
         let prepared = signing::prepare(edit, body, call).await?;
         let body = prepared.body.as_ref().unwrap_or(body);
@@ -142,7 +205,17 @@ impl Forward<'_> {
             let issued = issued.map(|secret| lasting.cloned().unwrap_or_default().and([secret]));
             let number = self.sent.get();
             let permit = permit.clone();
-            return Ok(Answer { number, status, headers, is_socket, permit, sent_to, credential, issued });
+            return Ok(Answer {
+                number,
+                status,
+                headers,
+                is_socket,
+                permit,
+                sent_to,
+                credential,
+                member: None,
+                issued,
+            });
         }
     }
 
@@ -212,6 +285,7 @@ impl Forward<'_> {
     }
 }
 
+/// Returns the status of an attempt, or the reason why there is none.
 fn attempted(result: &Result<Answer, AttemptError>) -> Attempted {
     match result {
         Ok(answer) => Ok(answer.status),
@@ -234,6 +308,11 @@ fn breaker<T>(route: &RouteId, with: impl FnOnce(&mut Breaker) -> T) -> T {
 }
 
 impl Answer {
+    /// Returns the first value of a header, named in lower case.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
     /// Returns the secrets that the vendor may echo: those of the call's credential and of its own headers.
     pub fn secrets(&self, head: &Head) -> Guarded {
         let credential = self.credential.as_deref().map(|ready| &ready.guarded);

@@ -81,6 +81,20 @@ async function serves(system, { gateways, apis, made, call, ask, cron }) {
       true,
       "the price",
     );
+    const bearer = (token) => ({ kind: "bearer", token });
+    const pool = { name: "Pool", path: `${base}/pool`, backend_url: `${system.upstream.url}/echo` };
+    if (version === "newer") {
+      await made(api, "/api/routes", {
+        ...pool,
+        credential: {
+          kind: "pool",
+          members: [
+            { name: "first", credential: bearer(`first-${KEY_OF_VENDOR}`) },
+            { name: "second", credential: bearer("second") },
+          ],
+        },
+      });
+    }
     const team = await made(api, "/api/teams", {
       id: `capped-${version}`,
       name: `Capped ${version}`,
@@ -119,6 +133,12 @@ async function serves(system, { gateways, apis, made, call, ask, cron }) {
         `${at}: the first calls`,
       );
       assert.match(await ok(good, `${base}/plain`), new RegExp(KEY_OF_VENDOR), `${at}: the credential`);
+      if (version === "newer")
+        assert.match(
+          await ok(good, pool.path),
+          new RegExp(`first-${KEY_OF_VENDOR}`),
+          `${at}: a pool's first`,
+        );
       assert.equal(
         JSON.parse(
           await ok(good, `${base}/ai/chat/completions`, {

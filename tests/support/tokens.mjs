@@ -1,6 +1,6 @@
 // Mints tokens and seals credentials as docs and `domain` describe them, written independently of the
 // Rust code: if the two disagree, a test fails.
-import { createCipheriv, createHash, createHmac, randomBytes } from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createHmac, randomBytes } from "node:crypto";
 
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
@@ -83,4 +83,13 @@ export function seal(credential, routeId, origin, credentialKey) {
     cipher.getAuthTag(),
   ]);
   return `v1.${iv.toString("base64url")}.${sealed.toString("base64url")}`;
+}
+
+/** Opens what `seal` or the admin API has sealed. */
+export function unseal(sealed, routeId, origin, credentialKey) {
+  const [, iv, text] = sealed.split(".").map((part) => Buffer.from(part, "base64url"));
+  const cipher = createDecipheriv("aes-256-gcm", Buffer.from(credentialKey, "base64"), iv);
+  cipher.setAAD(Buffer.from(`token-manager credential v1\n${routeId}\n${origin}`));
+  cipher.setAuthTag(text.subarray(-16));
+  return cipher.update(text.subarray(0, -16), undefined, "utf8") + cipher.final("utf8");
 }

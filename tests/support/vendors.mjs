@@ -10,6 +10,8 @@ export const KEYS = {
   groq: "gsk-vendor",
   cloudconvert: "cc-vendor",
 };
+/** A key that every vendor has too many calls of. */
+export const BUSY = "busy-vendor";
 
 const json = (response, value, status = 200) =>
   response.writeHead(status, { "content-type": "application/json" }).end(JSON.stringify(value));
@@ -288,6 +290,10 @@ export async function startVendors() {
     const body = Buffer.concat(await request.toArray());
     const url = new URL(request.url, "http://vendor");
     const [, vendor, where] = /^\/(\w+)(\/.*)$/.exec(url.pathname) ?? [];
+    if (JSON.stringify(request.headers).includes(BUSY)) {
+      response.setHeader("retry-after", "30");
+      return json(response, { error: { message: "too many calls" } }, 429);
+    }
     const others = carried[vendor]?.(request.headers);
     if (!others || /ntk_/.test(JSON.stringify([others, request.url])))
       return json(response, { error: { message: "not with this key", headers: request.headers } }, 401);

@@ -134,6 +134,60 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
   });
 }
 
+test("a pool is made key by key, shown with what became of each, and one key is changed alone", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/routes");
+  await page.getByRole("button", { name: "Create route" }).click();
+  const form = dialog(page);
+  await form.getByLabel("Name", { exact: false }).first().fill("By pool");
+  await form.getByLabel("Upstream URL").fill(`${system.upstream.url}/echo`);
+  await form.getByLabel("Kind").selectOption({ label: "Several credentials" });
+  const key = (number) => form.getByRole("group", { name: `Credential ${number}`, exact: true });
+  const fill = (number, name, value) => key(number).getByRole("textbox", { name, exact: true }).fill(value);
+  await form.getByRole("button", { name: "Create and test" }).click();
+  await key(2)
+    .getByText(/must be 1 to 64 letters/)
+    .waitFor();
+  for (const [number, name] of [
+    [1, "one"],
+    [2, "two"],
+  ]) {
+    await fill(number, "Name", `key-${name}`);
+    await fill(number, "Token", `s3cret-${name}`);
+  }
+  await form.getByRole("button", { name: "Create and test" }).click();
+  await form.waitFor({ state: "detached" });
+  const sent = async () => (await echo("/api/by-pool/x")).headers?.authorization;
+  await eventually(async () => (await sent()) === "Bearer s3cret-one", 40_000, "the first key being used");
+
+  await page.getByRole("link", { name: "By pool" }).click();
+  await page.getByText("key-two").first().waitFor();
+  await eventually(
+    async () => {
+      await page.reload();
+      return page
+        .getByText(/key-one · Bearer token · served [1-9]/)
+        .waitFor({ timeout: 2_000 })
+        .then(
+          () => true,
+          () => false,
+        );
+    },
+    20_000,
+    "the count of the first key's calls",
+  );
+  await page.getByRole("button", { name: "Edit" }).click();
+  await form.getByLabel("Kind").first().selectOption({ label: "Several credentials" });
+  await key(1).getByLabel("Kind").selectOption({ label: "Bearer token" });
+  await fill(1, "Token", "s3cret-three");
+  await form.getByRole("button", { name: "Save" }).click();
+  await form.waitFor({ state: "detached" });
+  await eventually(async () => (await sent()) === "Bearer s3cret-three", 40_000, "the new key being used");
+  assert.ok(!(await page.content()).includes("s3cret"), "no secret stays in the page");
+  assertNoProblems(page);
+  await page.context().close();
+});
+
 test("an upstream's host may be typed in Unicode", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/routes");

@@ -6,10 +6,12 @@ use super::{
 };
 use contract::routes::{CredentialView, NewRoute, RouteView, Tag, UpstreamView};
 use domain::access::path::RoutePath;
+use domain::credential::CredentialKind;
 use domain::credential::seal::SealedCredential;
 use domain::id::RouteId;
 use domain::json;
 use domain::people::grant::{DeleteRoute, Grant, SetCredential, WriteRoute};
+
 use domain::time::UnixMs;
 use domain::upstream::settings::RouteSettings;
 use serde::Deserialize;
@@ -34,12 +36,13 @@ struct RouteRow {
     credential_kind: Option<String>,
     credential_origin: Option<String>,
     credential_updated_at: Option<UnixMs>,
+    credential_pool: Option<String>,
 }
 
 impl RouteRow {
     fn credential(&self, unreadable: &mut Vec<String>) -> Option<CredentialView> {
         let name = self.credential_kind.as_deref()?;
-        let kind = json::read(name.into()).ok();
+        let kind: Option<CredentialKind> = json::read(name.into()).ok();
         if kind.is_none() {
             unreadable.push("credential".to_owned());
         }
@@ -47,6 +50,9 @@ impl RouteRow {
             kind: kind?,
             origin: self.credential_origin.clone()?,
             updated_at: self.credential_updated_at?,
+            pool: (kind == Some(CredentialKind::Pool))
+                .then(|| json::from_text(self.credential_pool.as_deref()?).ok())
+                .flatten(),
         })
     }
 }
@@ -252,6 +258,7 @@ pub fn put_credential(
     sealed: &SealedCredential,
     sealed_under: &str,
 ) -> Result<Statement, StoreError> {
+    let pool = credential.pool.as_ref().map(to_json).transpose()?;
     db.statement(
         sql!("credential_put"),
         params![
@@ -262,6 +269,7 @@ pub fn put_credential(
             sealed_under,
             grant.actor().as_str(),
             credential.updated_at,
+            pool.as_deref(),
         ],
     )
 }

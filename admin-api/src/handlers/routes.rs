@@ -95,7 +95,8 @@ async fn seal_for(
 ) -> Result<Statement, Failure> {
     let keys = &call.config.credential_keys;
     let sealed: SealedCredential = seal(credential, route, &origin, keys).await?;
-    let view = CredentialView { kind: credential.kind(), origin, updated_at: call.now };
+    let pool = if let Credential::Pool(pool) = credential { Some(pool.shown()) } else { None };
+    let view = CredentialView { kind: credential.kind(), origin, updated_at: call.now, pool };
     Ok(store::put_credential(db, grant, route, &view, &sealed, &keys.first().fingerprint())?)
 }
 

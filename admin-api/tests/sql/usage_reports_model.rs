@@ -73,6 +73,8 @@ impl Dice {
             label: None,
             second: false,
             limit: None,
+            credential: None,
+            refused: vec![],
             upstream_request_id: None,
             error: None,
             client_ip: None,

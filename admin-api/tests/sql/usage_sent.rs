@@ -51,6 +51,8 @@ pub fn call(id: &str, at: UnixMs, token: u64, route: u64) -> UsageEvent {
         label: None,
         second: false,
         limit: None,
+        credential: None,
+        refused: vec![],
         upstream_request_id: None,
         error: None,
         bytes_out: Some(u64::try_from(500 + at.rem_euclid(3_000)).unwrap()),

@@ -6,6 +6,7 @@ mod detail;
 mod draft;
 mod form;
 mod list;
+mod pool;
 mod preview;
 mod settings;
 mod test_call;

@@ -136,7 +136,9 @@ pub fn check_credential(
     rules: impl Into<AddressRules>,
     errors: &mut Vec<FieldError>,
 ) {
-    if let Err(invalid) = credential.validate(rules) {
+    if let Credential::Pool(pool) = credential {
+        pool.check(prefix, rules.into(), errors);
+    } else if let Err(invalid) = credential.validate(rules) {
         errors.push(FieldError::new(format!("{prefix}{}", invalid.field), invalid.reason.clone()));
     }
 }

@@ -124,6 +124,9 @@ pub struct TestRouteRequest {
     /// Method of the test call; `GET` if absent.
     #[serde(default)]
     pub method: TestMethod,
+    /// The credential of a pool to test, by its name; the first if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<String>,
 }
 
 /// Methods that change nothing (RFC 9110, section 9.2.1).

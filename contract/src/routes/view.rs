@@ -3,6 +3,7 @@
 use crate::Propagation;
 use domain::access::path::RoutePath;
 use domain::credential::CredentialKind;
+use domain::credential::pool::ShownPool;
 use domain::id::RouteId;
 use domain::time::UnixMs;
 use domain::upstream::settings::{Maintenance, RouteSettings};
@@ -98,6 +99,9 @@ pub struct CredentialView {
     pub origin: String,
     /// Time at which it was last set, unix ms.
     pub updated_at: UnixMs,
+    /// The credentials of a pool; absent for other kinds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<ShownPool>,
 }
 
 /// The response to a change of a route.

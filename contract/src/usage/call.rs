@@ -4,6 +4,7 @@ use super::Figures;
 use crate::limits::TokenLimits;
 use domain::id::{RouteId, TeamId, TokenId};
 use domain::time::UnixMs;
+use domain::usage::Refused;
 use domain::usage::errors::VendorError;
 use serde::{Deserialize, Serialize};
 
@@ -107,6 +108,12 @@ pub struct CallView {
     /// Whether the response came from the route's second upstream.
     #[serde(default)]
     pub second: bool,
+    /// The credential of the route's pool that served the call, by its name; `null` if the route has no pool.
+    #[serde(default)]
+    pub credential: Option<String>,
+    /// The credentials of a pool that the upstream refused before, with its status.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub refused: Vec<Refused>,
     /// The limit that refused the call, such as `calls-per-minute`; `null` if none did, or if it is not known.
     #[serde(default)]
     pub limit: Option<String>,

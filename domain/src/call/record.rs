@@ -10,8 +10,9 @@ use crate::upstream::headers::WORKFLOW;
 use crate::usage::errors::VendorError;
 use crate::usage::label;
 use crate::usage::outcome::Outcome;
-use crate::usage::{AiUsage, Clipped, MAX_BYTES, MAX_LIMIT_LEN, UsageEvent};
+use crate::usage::{AiUsage, Clipped, MAX_BYTES, MAX_LIMIT_LEN, Refused, UsageEvent};
 use std::net::IpAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The arrival of a call: what is known of it from the start, besides its head.
@@ -50,6 +51,10 @@ pub struct Facts {
     pub uses: Vec<LimitUse>,
     /// The fate of the call at each upstream.
     pub tried: Tried,
+    /// The credential of a pool that served the call, by its name.
+    pub credential: Option<Rc<str>>,
+    /// The credentials of pools that were refused, with the statuses.
+    pub refused: Vec<(Rc<str>, u16)>,
     /// The upstream's own id of the call.
     pub upstream_request_id: Option<String>,
 }
@@ -105,6 +110,8 @@ pub fn event(
     let in_range = |length: Option<u64>| length.filter(|length| *length <= MAX_BYTES);
     let millis = |ms: i64| u32::try_from(ms).unwrap_or(0);
     let route = facts.route.as_ref().map(|route| &route.rule);
+    let refused =
+        facts.refused.iter().map(|(name, status)| Refused { credential: (&**name).into(), status: *status });
     Some(UsageEvent {
         id: arrival.call_id.clone(),
         at: arrival.at,
@@ -125,6 +132,8 @@ pub fn event(
         bytes_out: in_range(ending.bytes_out),
         label: head.header(WORKFLOW).and_then(label::read),
         second: facts.tried.answered == Some(Upstream::Second),
+        credential: facts.credential.as_deref().map(Into::into),
+        refused: refused.collect(),
         limit: refusing_limit(facts, outcome),
         upstream_request_id: facts
             .upstream_request_id

@@ -83,3 +83,82 @@ fn values_that_cannot_be_sent_are_refused_by_field() {
     }
     assert!(serde_json::from_str::<Credential>(r#"{"kind":"magic"}"#).is_err());
 }
+
+fn pool() -> Credential {
+    serde_json::from_str(
+        r#"{"kind":"pool","in_turn":true,"members":[
+            {"name":"a","credential":{"kind":"bearer","token":"s3cret-a"}},
+            {"name":"b","credential":{"kind":"header","name":"X-Key","value":"s3cret-b"}}]}"#,
+    )
+    .unwrap()
+}
+
+#[test]
+fn a_pool_survives_its_seal_and_a_version_without_pools_reads_its_first_credential() {
+    let text = pool().to_plaintext().unwrap();
+    assert_eq!(Credential::from_plaintext(text.expose().as_bytes()).unwrap(), pool());
+    let sealed: serde_json::Value = serde_json::from_str(text.expose()).unwrap();
+    assert_eq!((&sealed["kind"], &sealed["token"]), (&"bearer".into(), &"s3cret-a".into()));
+    assert_eq!(sealed.get("critical"), None, "so `pool` is ignored as any field of a newer version");
+    let secrets: Vec<_> = pool().secrets().iter().map(|secret| secret.expose().to_owned()).collect();
+    assert_eq!(secrets, ["s3cret-a", "s3cret-b"]);
+    assert!(!format!("{:?}", pool()).contains("s3cret"));
+}
+
+#[test]
+fn a_credential_of_a_pool_that_this_version_cannot_read_is_left_out() {
+    let read = |members: &str| {
+        let text =
+            format!(r#"{{"kind":"bearer","token":"x","pool":{{"kind":"pool","members":[{members}]}}}}"#);
+        let Credential::Pool(pool) = Credential::from_plaintext(text.as_bytes())? else { panic!("no pool") };
+        Some(pool.each().map(|(name, _)| name.to_owned()).collect::<Vec<_>>())
+    };
+    let newer = r#"{"name":"n","credential":{"kind":"newer","key":"k"}}"#;
+    let critical = r#"{"name":"c","credential":{"kind":"bearer","token":"t","x":1,"critical":["x"]}}"#;
+    let known = r#"{"name":"k","credential":{"kind":"bearer","token":"t","note":1}}"#;
+    let nested = r#"{"name":"p","credential":{"kind":"pool","members":[]}}"#;
+    assert_eq!(read(&[newer, critical, nested, known].join(",")).unwrap(), ["k"]);
+    assert_eq!(read(newer), None, "nothing is left to send");
+}
+
+#[test]
+fn each_bad_value_of_a_pool_is_named() {
+    let fields = |members: serde_json::Value| {
+        let pool: Pool = serde_json::from_value(serde_json::json!({ "members": members })).unwrap();
+        let mut errors = vec![];
+        pool.check("credential.", false.into(), &mut errors);
+        errors.into_iter().map(|error| error.field).collect::<Vec<_>>()
+    };
+    let bearer = |token: &str| serde_json::json!({ "kind": "bearer", "token": token });
+    let named = |name: &str| serde_json::json!({ "name": name, "credential": bearer("t") });
+    assert_eq!(fields(serde_json::json!([named("a"), named("b")])), [""; 0]);
+    assert_eq!(fields(serde_json::json!([named("a")])), ["credential.members"]);
+    assert_eq!(fields(vec![named("a"); 9].into()).first().unwrap(), "credential.members");
+    let nested = serde_json::json!({ "name": "n", "credential": { "kind": "pool", "members": [] } });
+    let blank = serde_json::json!({ "name": "c", "credential": bearer("") });
+    assert_eq!(
+        fields(serde_json::json!([named("a b"), named("a"), named("a"), { "name": "k" }, blank, nested])),
+        [
+            "credential.members.0.name",
+            "credential.members.2.name",
+            "credential.members.3.credential",
+            "credential.members.4.credential.token",
+            "credential.members.5.credential.kind",
+        ]
+    );
+}
+
+#[test]
+fn what_a_change_of_a_pool_leaves_out_stays_by_its_name() {
+    let Credential::Pool(stored) = pool() else { panic!("no pool") };
+    let mut changed: Pool = serde_json::from_str(
+        r#"{"members":[{"name":"b"},{"name":"new"},{"name":"a","credential":{"kind":"bearer","token":"other"}}]}"#,
+    )
+    .unwrap();
+    assert!(changed.keeps_any() && !stored.keeps_any());
+    changed.fill(&stored);
+    let kept = |name: &str| changed.each().find(|(known, _)| *known == name).map(|(_, one)| one.clone());
+    assert_eq!(kept("b"), stored.each().nth(1).map(|(_, one)| one.clone()));
+    assert_eq!(kept("new"), None, "which is then refused as missing");
+    assert_eq!(kept("a").unwrap().secrets().first().unwrap().expose(), "other");
+}

@@ -237,6 +237,7 @@ mod tests {
                     kind: CredentialKind::Bearer,
                     origin: "https://x.example".into(),
                     updated_at: 1,
+                    pool: None,
                 }),
             },
         }

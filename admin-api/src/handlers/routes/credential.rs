@@ -13,9 +13,11 @@ use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::routes::{RouteChanged, check_credential};
 use domain::credential::Credential;
+use domain::credential::pool::Pool;
 use domain::people::grant::{Grant, SetCredential};
 use domain::people::role::Subject;
 use domain::upstream::address::origin_of;
+use edge::crypto::open;
 use serde_json::Value;
 use url::Url;
 
@@ -25,20 +27,44 @@ pub async fn set_credential(call: &Call, asked: Asked<Credential>) -> Answer<Rou
     let id = call.id().to_owned();
     let attempt = attempt(Deed::SetCredential, Some(&id));
     let grant = call.authorize(caller, Subject::default(), attempt)?;
-    let credential = asked.read(call)?;
+    let mut credential = asked.read(call)?;
+    let db = call.db()?;
+    if let Credential::Pool(pool) = &mut credential
+        && pool.keeps_any()
+    {
+        keep_stored(call, &db, &id, pool).await?;
+    }
     let mut errors = Vec::new();
     check_credential("", &credential, call.config.addresses, &mut errors);
     if !errors.is_empty() {
         return Err(errors.into());
     }
-    let db = call.db()?;
     let route = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
     check_if_match(call, route.view.version)?;
     let url = Url::parse(&route.upstream.backend_url).map_err(|e| Failure::Internal(e.to_string()))?;
     let origin = origin_of(&url);
-    let after = serde_json::json!({ "credential": { "kind": credential.kind(), "origin": origin } });
+    let after = match &credential {
+        Credential::Pool(pool) => {
+            serde_json::json!({ "kind": "pool", "origin": origin, "pool": pool.shown() })
+        }
+        _ => serde_json::json!({ "kind": credential.kind(), "origin": origin }),
+    };
+    let after = serde_json::json!({ "credential": after });
     let put = seal_for(call, &db, &grant, &route.view.id, origin, &credential).await?;
     change(call, &db, &grant, (attempt, &route, after), put).await
+}
+
+/// Fills in the credentials of a pool that a request leaves as they are.
+async fn keep_stored(call: &Call, db: &Db, id: &str, pool: &mut Pool) -> Result<(), Failure> {
+    let row = store::published_one(db, id).await?.ok_or(ApiError::NotFound)?;
+    let origin = Url::parse(&row.backend_url).ok().as_ref().map(origin_of).unwrap_or_default();
+    if let Some(Ok(sealed)) = row.sealed.as_deref().map(str::parse)
+        && let Ok(Credential::Pool(stored)) =
+            open(&sealed, &row.id, &origin, &call.config.credential_keys).await
+    {
+        pool.fill(&stored);
+    }
+    Ok(())
 }
 
 /// `DELETE /api/routes/{id}/credential`

@@ -11,8 +11,8 @@ use contract::error::ApiError;
 use contract::routes::{RouteTested, TestRouteRequest};
 use domain::access::path::RequestPath;
 use domain::call::outgoing::{Attached, Outgoing};
-use domain::credential::CredentialEdit;
 use domain::credential::sigv4::Payload;
+use domain::credential::{Credential, CredentialEdit};
 use domain::people::role::{Action, Subject};
 use domain::problem::{Clash, Invalid};
 use domain::route::Route;
@@ -49,7 +49,7 @@ pub async fn test(call: &Call, asked: Asked<TestRouteRequest>) -> Answer<RouteTe
 
     let tested =
         |status, latency_ms, outcome| RouteTested { url: url.to_string(), status, latency_ms, outcome };
-    let Ok(edit) = credential_of(call, &route).await else {
+    let Ok(edit) = credential_of(call, &route, request.credential.as_deref()).await? else {
         return respond(tested(None, 0, Outcome::CredentialUnavailable));
     };
     let started = now();
@@ -85,18 +85,33 @@ fn url_of(route: &Route, below: &str) -> Result<Url, Failure> {
     build_url(route.mount(), &path, query).map_err(|_| refused())
 }
 
-async fn credential_of(call: &Call, route: &Route) -> Result<Option<CredentialEdit>, ()> {
-    let RouteCredential::Sealed(sealed) = &route.target.credential else { return Ok(None) };
+/// Opens the route's credential, that of a pool by its `name`. The inner error tells that it cannot be used.
+async fn credential_of(
+    call: &Call,
+    route: &Route,
+    name: Option<&str>,
+) -> Result<Result<Option<CredentialEdit>, ()>, Failure> {
+    let unknown = || Failure::field("credential", Invalid::Unknown);
+    let RouteCredential::Sealed(sealed) = &route.target.credential else {
+        return if name.is_none() { Ok(Ok(None)) } else { Err(unknown()) };
+    };
     let origin = route.target.upstream.origin();
     match edge::crypto::open(sealed, &route.rule.id, &origin, &call.config.credential_keys).await {
-        Ok(credential) => Ok(Some(credential.edit())),
+        Ok(credential) => match (&credential, name) {
+            (_, None) => Ok(Ok(Some(credential.edit()))),
+            (Credential::Pool(pool), Some(name)) => {
+                let (_, named) = pool.each().find(|(known, _)| *known == name).ok_or_else(unknown)?;
+                Ok(Ok(Some(named.edit())))
+            }
+            (_, Some(_)) => Err(unknown()),
+        },
         Err(error) => {
             log(
                 Source::Request(&call.request_id),
                 "route test: credential cannot be used",
                 &error.to_string(),
             );
-            Err(())
+            Ok(Err(()))
         }
     }
 }

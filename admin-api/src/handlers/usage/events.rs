@@ -86,6 +86,8 @@ fn view(names: &BTreeMap<String, String>, event: UsageEvent) -> CallView {
         duration_ms: event.duration_ms,
         label: event.label.map(|label| label.to_string()),
         second: event.second,
+        credential: event.credential.map(|name| name.to_string()),
+        refused: event.refused,
         limit: event.limit.map(|limit| limit.to_string()),
         upstream_request_id: event.upstream_request_id.map(|id| id.to_string()),
         error: None,
@@ -197,11 +199,15 @@ const HEAD: &[&str] = &[
     "second",
     "limit",
     "upstream_request_id",
+    "credential",
+    "refused",
 ];
 
 fn push(text: &mut String, event: &CallView) {
     let number = |n: Option<u64>| n.map(|n| n.to_string()).unwrap_or_default();
     let time = |at: UnixMs| to_rfc3339(at).unwrap_or_default();
+    let refused: Vec<String> =
+        event.refused.iter().map(|one| format!("{}:{}", &*one.credential, one.status)).collect();
     let cells = [
         time(event.at),
         event.id.clone(),
@@ -235,6 +241,8 @@ fn push(text: &mut String, event: &CallView) {
         event.second.to_string(),
         event.limit.clone().unwrap_or_default(),
         event.upstream_request_id.clone().unwrap_or_default(),
+        event.credential.clone().unwrap_or_default(),
+        refused.join(" "),
     ];
     push_row(text, cells.iter().map(String::as_str));
 }

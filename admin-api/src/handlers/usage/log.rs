@@ -89,15 +89,8 @@ fn event_of(
     request_id: &str,
     now: UnixMs,
 ) -> Result<UsageEvent, Vec<FieldError>> {
-    let mut errors = Vec::new();
     let at = request.timestamp.unix_ms();
-    match at {
-        None => errors.push(FieldError::new("timestamp", Invalid::Time)),
-        Some(at) if at < now - MAX_AGE_MS || at > now + MAX_AHEAD_MS => {
-            errors.push(FieldError::new("timestamp", Invalid::LastDays { days: MAX_AGE_MS / DAY_MS }));
-        }
-        Some(_) => {}
-    }
+    let mut errors = check_time(at, now);
     let path = RequestPath::parse(&request.route);
     if path.is_none() {
         errors.push(FieldError::new("route", Invalid::Slash));
@@ -108,10 +101,9 @@ fn event_of(
     }
     let latency_ms = request.response_time_ms.unwrap_or(0.0);
     errors.extend(check_measures(request, latency_ms));
-    let (Some(at), Some(path), Ok(method)) = (at, path, method) else { return Err(errors) };
-    if !errors.is_empty() {
+    let (Some(at), Some(path), Ok(method), true) = (at, path, method, errors.is_empty()) else {
         return Err(errors);
-    }
+    };
     Ok(UsageEvent {
         id: id.to_owned(),
         at,
@@ -134,6 +126,8 @@ fn event_of(
         label: None,
         second: false,
         limit: None,
+        credential: None,
+        refused: vec![],
         upstream_request_id: None,
         error: None,
         client_ip: request.ip_address.as_deref().map(Into::into),
@@ -142,6 +136,17 @@ fn event_of(
         request_id: request_id.into(),
         ai: None,
     })
+}
+
+fn check_time(at: Option<UnixMs>, now: UnixMs) -> Vec<FieldError> {
+    let why = match at {
+        None => Invalid::Time,
+        Some(at) if at < now - MAX_AGE_MS || at > now + MAX_AHEAD_MS => {
+            Invalid::LastDays { days: MAX_AGE_MS / DAY_MS }
+        }
+        Some(_) => return vec![],
+    };
+    vec![FieldError::new("timestamp", why)]
 }
 
 /// Checks the fields that are taken over as they are.

@@ -12,6 +12,7 @@ use crate::snippets;
 use contract::Page as Items;
 use contract::usage::{CallView, EventQuery, ListEvents};
 use domain::time::UnixMs;
+use domain::usage::Refused;
 use gloo::events::EventListener;
 use gloo::utils::document;
 use patternfly_yew::prelude::{
@@ -271,6 +272,12 @@ fn details(i18n: &I18n, call: &CallView) -> Html {
             if call.second {
                 <DescriptionGroup term={i18n.t("calls.second")}>{ i18n.t("calls.second-used") }</DescriptionGroup>
             }
+            if let Some(name) = &call.credential {
+                <DescriptionGroup term={i18n.t("route.credential")}>{ name }</DescriptionGroup>
+            }
+            if !call.refused.is_empty() {
+                <DescriptionGroup term={i18n.t("calls.refused")}>{ refused(call) }</DescriptionGroup>
+            }
             if let Some(limit) = &call.limit {
                 <DescriptionGroup term={i18n.t("calls.limit")}>{ limit_name(i18n, limit) }</DescriptionGroup>
             }
@@ -291,6 +298,12 @@ fn details(i18n: &I18n, call: &CallView) -> Html {
             </DescriptionGroup>
         </DescriptionList>
     }
+}
+
+/// Returns the credentials that were refused, with the upstream's statuses.
+fn refused(call: &CallView) -> String {
+    let one = |refused: &Refused| format!("{} ({})", &*refused.credential, refused.status);
+    call.refused.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn route(i18n: &I18n, call: &CallView) -> Html {

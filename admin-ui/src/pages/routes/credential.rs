@@ -3,6 +3,7 @@
 
 mod draft;
 mod fields;
+mod pool;
 
 pub use draft::{Choice, CredentialDraft};
 
@@ -10,6 +11,7 @@ use crate::components::{SelectField, edit, error_of};
 use crate::i18n::{I18n, use_i18n};
 use domain::credential::CredentialKind;
 use fields::{CredentialFieldsProps, fields_of};
+use pool::PoolFields;
 use yew::prelude::*;
 
 /// A kind in the reader's language.
@@ -23,6 +25,7 @@ pub fn kind_name(i18n: &I18n, kind: CredentialKind) -> AttrValue {
         CredentialKind::Oauth2ClientCredentials => i18n.t("credential.oauth2"),
         CredentialKind::GoogleServiceAccount => i18n.t("credential.google"),
         CredentialKind::AwsSigv4 => i18n.t("credential.aws"),
+        CredentialKind::Pool => i18n.t("credential.pool"),
     }
 }
 
@@ -31,6 +34,7 @@ pub fn kind_name(i18n: &I18n, kind: CredentialKind) -> AttrValue {
 pub fn CredentialFields(props: &CredentialFieldsProps) -> Html {
     let i18n = use_i18n();
     let is_set = props.present.is_some();
+    let pool = props.pool.clone();
     let keep = if is_set { i18n.t("credential.keep") } else { i18n.t("credential.none") };
     let mut options = vec![(Choice::Keep, keep)];
     options.extend(CredentialKind::ALL.iter().map(|kind| (Choice::Set(*kind), kind_name(&i18n, *kind))));
@@ -46,12 +50,13 @@ pub fn CredentialFields(props: &CredentialFieldsProps) -> Html {
                 label={i18n.t("credential.kind")}
                 {options}
                 value={props.draft.choice.name()}
-                on_change={edit(&props.draft, &props.on_change, |draft, text: String| draft.choice = Choice::of(&text))}
+                on_change={edit(&props.draft, &props.on_change, move |draft, text: String| draft.choose(Choice::of(&text), pool.as_ref()))}
                 error={error_of(&props.errors, "credential.kind")}
             />
             { match props.draft.choice {
                 Choice::Keep => html! {},
                 Choice::Clear => html! { <p class="tm-danger">{ i18n.t("credential.clear-advice") }</p> },
+                Choice::Set(CredentialKind::Pool) => html! { <PoolFields ..props.clone() /> },
                 Choice::Set(kind) => fields_of(kind, props),
             } }
         </fieldset>

@@ -2,6 +2,7 @@
 
 use super::delete::DeleteRoute;
 use super::form::RouteForm;
+use super::pool::PoolState;
 use super::settings::provider_name;
 use super::test_call::TestCall;
 use super::{SnippetButtons, credential_label};
@@ -158,6 +159,9 @@ fn upstream_groups(i18n: &I18n, route: &RouteView, upstream: &UpstreamView, rout
                 { credential_label(i18n, route) }
                 if let Some(credential) = &upstream.credential {
                     { " " }<span class="tm-subtle">{ i18n.t("credential.set-at") }{ " " }<Time at={credential.updated_at} /></span>
+                    if let Some(pool) = credential.pool.clone() {
+                        <PoolState route={route.id.clone()} {pool} />
+                    }
                 }
             </DescriptionGroup>
             if let Some(ai) = &upstream.settings.ai {

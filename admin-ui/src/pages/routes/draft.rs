@@ -13,6 +13,7 @@ use contract::routes::{
     TestRoute, TestRouteRequest, UpdateRoute, UpdateRouteRequest, check_credential,
 };
 use domain::credential::CredentialKind;
+use domain::credential::pool::ShownPool;
 use domain::error::FieldError;
 use domain::upstream::address::{AddressRules, UpstreamUrl};
 use domain::upstream::settings::AiProvider;
@@ -150,6 +151,7 @@ impl Draft {
         let mut errors = self.update(route).validate(rules).err().unwrap_or_default();
         if let Some(credential) = self.credential.credential(kind_of(Some(route))) {
             check_credential("credential.", &credential, rules, &mut errors);
+            errors.retain(|error| !self.credential.keeps(&error.field));
         }
         errors
     }
@@ -221,6 +223,11 @@ pub const FIELDS: &[DraftField<Draft>] = &[
 /// Returns the kind of the credential that a route has.
 pub fn kind_of(route: Option<&RouteView>) -> Option<CredentialKind> {
     Some(route?.upstream.as_ref()?.credential.as_ref()?.kind)
+}
+
+/// Returns the pool of credentials that a route has.
+pub fn pool_of(route: Option<&RouteView>) -> Option<ShownPool> {
+    route?.upstream.as_ref()?.credential.as_ref()?.pool.clone()
 }
 
 /// A saved route, and its test call if it was tested.

@@ -1,7 +1,7 @@
 //! The form for a route, new or not.
 
 use super::credential::CredentialFields;
-use super::draft::{Draft, FIELDS, Saved, kind_of, save, whole_path};
+use super::draft::{Draft, FIELDS, Saved, kind_of, pool_of, save, whole_path};
 use super::preview::Preview;
 use super::settings::{ProviderField, SettingsFields};
 use super::tested::{Tested, TestedNotice};
@@ -146,6 +146,7 @@ fn Fields(props: &RouteFormProps) -> Html {
                     draft={draft.credential.clone()}
                     on_change={form.set(|d, credential| d.credential = credential)}
                     present={kind_of(route)}
+                    pool={pool_of(route)}
                     errors={form.errors.clone()}
                     is_first={props.vendor.is_some() || props.failed.is_some()}
                 />

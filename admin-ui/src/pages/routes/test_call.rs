@@ -1,11 +1,12 @@
 //! The test call of a route.
 
+use super::draft::pool_of;
 use super::first_method;
 use crate::api::use_api;
 use crate::components::{Button, CallErrorView, SelectField, StatusLabel, TextField, error_of};
 use crate::format;
 use crate::hooks::{setter, use_action};
-use crate::i18n::use_i18n;
+use crate::i18n::{I18n, use_i18n};
 use contract::routes::{RouteTested, RouteView, TestMethod, TestRoute, TestRouteRequest};
 use patternfly_yew::prelude::*;
 use std::rc::Rc;
@@ -18,6 +19,16 @@ pub struct TestCallProps {
 
 const METHODS: [TestMethod; 3] = [TestMethod::Get, TestMethod::Head, TestMethod::Options];
 
+/// The choice among the credentials of a pool; nothing for other routes.
+fn member_field(i18n: &I18n, route: &RouteView, chosen: &UseStateHandle<String>) -> Html {
+    let Some(pool) = pool_of(Some(route)) else { return Html::default() };
+    let names = pool.members.into_iter().map(|member| AttrValue::from(member.name));
+    let options: Vec<_> = names.map(|name| (name.clone(), name)).collect();
+    let first = options.first().map(|(name, _)| name.to_string()).unwrap_or_default();
+    let value = if chosen.is_empty() { first } else { (**chosen).clone() };
+    html! { <SelectField label={i18n.t("route.credential")} {options} {value} on_change={setter(chosen)} /> }
+}
+
 /// Makes one harmless call to the upstream, with the credential.
 #[component]
 pub fn TestCall(props: &TestCallProps) -> Html {
@@ -26,6 +37,7 @@ pub fn TestCall(props: &TestCallProps) -> Html {
     let path = use_state_eq(String::new);
     let first = METHODS.into_iter().find(|method| method.as_str() == first_method(&props.route));
     let method = use_state_eq(|| first.unwrap_or_default());
+    let credential = use_state_eq(String::new);
     let answer = use_state_eq(|| None::<RouteTested>);
     let id = props.route.id.clone();
     let on_done = {
@@ -41,9 +53,11 @@ pub fn TestCall(props: &TestCallProps) -> Html {
     );
     let on_test = {
         let (on_run, path, method) = (action.on_run.clone(), path.clone(), *method);
+        let credential = credential.clone();
         Callback::from(move |_: MouseEvent| {
             let path = Some(path.trim().to_owned()).filter(|path| !path.is_empty());
-            on_run.emit(TestRouteRequest { path, method });
+            let credential = Some((*credential).clone()).filter(|name| !name.is_empty());
+            on_run.emit(TestRouteRequest { path, method, credential });
         })
     };
     let on_path = setter(&path);
@@ -66,6 +80,7 @@ pub fn TestCall(props: &TestCallProps) -> Html {
                         value={method.as_str()}
                         on_change={on_method}
                     />
+                    { member_field(&i18n, &props.route, &credential) }
                     <TextField label={i18n.t("test.path")} value={(*path).clone()} on_change={on_path} help={i18n.t("test.path-help")} error={error_of(&fields, "path")} />
                 </div>
                 <div class="tm-server-answer">

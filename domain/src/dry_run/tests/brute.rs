@@ -272,6 +272,8 @@ fn made_event(i: usize, ((at, token, path, posts), (outcome, ip, agent, bytes_in
         label: None,
         second: false,
         limit: None,
+        credential: None,
+        refused: vec![],
         upstream_request_id: None,
         error: None,
         client_ip: [Some("10.0.0.9"), Some("192.0.2.1"), None][ip].map(Into::into),

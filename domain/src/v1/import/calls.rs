@@ -86,6 +86,8 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             label: None,
             second: false,
             limit: None,
+            credential: None,
+            refused: vec![],
             upstream_request_id: None,
             error: None,
             client_ip: text(row, &["ip_address"]).map(Into::into),

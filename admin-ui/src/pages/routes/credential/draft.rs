@@ -3,6 +3,7 @@
 use crate::components::filled;
 use crate::vendors::Vendor;
 use domain::credential::oauth::{ClientAuth, ClientCredentials};
+use domain::credential::pool::{LEAST, Member, Pool, ShownPool};
 use domain::credential::service_account::ServiceAccount;
 use domain::credential::{AwsKeys, Credential, CredentialKind, HeaderValue};
 use domain::secret::Secret;
@@ -25,6 +26,31 @@ pub struct CredentialDraft {
     pub session_token: String,
     pub region: String,
     pub service: String,
+    /// Whether the credentials of a pool are used in turn.
+    pub in_turn: bool,
+    /// The credentials of a pool.
+    pub members: Vec<MemberDraft>,
+}
+
+/// A credential of a pool as it is typed in.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MemberDraft {
+    pub name: String,
+    /// Whether the route's pool has it, so that it may stay as it is.
+    pub is_stored: bool,
+    pub credential: CredentialDraft,
+}
+
+impl MemberDraft {
+    /// Makes one to be typed in.
+    pub fn new() -> Self {
+        let choice = Choice::Set(CredentialKind::Bearer);
+        Self { credential: CredentialDraft { choice, ..CredentialDraft::default() }, ..Self::default() }
+    }
+
+    fn stored(name: String) -> Self {
+        Self { name, is_stored: true, credential: CredentialDraft::default() }
+    }
 }
 
 /// The kind to set, or another action on the credential.
@@ -68,16 +94,38 @@ impl CredentialDraft {
         }
     }
 
-    /// Returns what was typed in, but for the secrets.
+    /// Takes a choice. A pool begins with the credentials that are `stored`, or with two to be typed in.
+    pub fn choose(&mut self, choice: Choice, stored: Option<&ShownPool>) {
+        self.choice = choice;
+        if choice == Choice::Set(CredentialKind::Pool) && self.members.is_empty() {
+            let kept = stored.into_iter().flat_map(|pool| &pool.members);
+            self.members = kept.map(|member| MemberDraft::stored(member.name.clone())).collect();
+            self.members.resize_with(self.members.len().max(LEAST), MemberDraft::new);
+            self.in_turn = stored.is_some_and(|pool| pool.in_turn);
+        }
+    }
+
+    /// Returns what was typed in, but for the secrets. The credentials of a pool have been stored by then.
     pub fn without_secrets(&self) -> Self {
         let (secret, more, session_token) = <_>::default();
-        Self { secret, more, session_token, ..self.clone() }
+        let members = self.members.iter().map(|member| MemberDraft::stored(member.name.clone())).collect();
+        Self { secret, more, session_token, members, ..self.clone() }
+    }
+
+    /// Whether an error of this field is none, because the stored credential stays.
+    pub fn keeps(&self, field: &str) -> bool {
+        let is_kept = |(i, member): (usize, &MemberDraft)| {
+            member.is_stored
+                && member.credential.choice == Choice::Keep
+                && field == format!("credential.members.{i}.credential")
+        };
+        self.members.iter().enumerate().any(is_kept)
     }
 
     /// Returns the credential to set. The same kind as `present` with a blank secret keeps the current one.
     pub fn credential(&self, present: Option<CredentialKind>) -> Option<Credential> {
         let Choice::Set(kind) = self.choice else { return None };
-        if present == Some(kind) && self.secret.is_empty() {
+        if present == Some(kind) && self.secret.is_empty() && kind != CredentialKind::Pool {
             return None;
         }
         let (name, secret) = (self.name.trim().to_owned(), Secret::new(self.secret.clone()));
@@ -119,6 +167,13 @@ impl CredentialDraft {
                 region: self.region.trim().to_owned(),
                 service: self.service.trim().to_owned(),
             }),
+            CredentialKind::Pool => {
+                let members = self.members.iter().map(|member| Member {
+                    name: member.name.trim().to_owned(),
+                    credential: member.credential.credential(None),
+                });
+                Credential::Pool(Pool { in_turn: self.in_turn, members: members.collect() })
+            }
         })
     }
 }
@@ -137,6 +192,7 @@ mod tests {
             token_url: "https://login.example/token".into(),
             region: "eu-west-1".into(),
             service: "s3".into(),
+            members: ["one", "two"].map(member).to_vec(),
             ..CredentialDraft::default()
         }
     }
@@ -152,13 +208,41 @@ mod tests {
         }
     }
 
+    fn member(name: &str) -> MemberDraft {
+        let mut member = MemberDraft { name: name.into(), ..MemberDraft::new() };
+        member.credential.secret = "s3cret".into();
+        member
+    }
+
+    #[test]
+    fn a_pool_keeps_the_credentials_that_are_not_typed_in_again() {
+        let stored: ShownPool = serde_json::from_value(serde_json::json!({"in_turn": true,
+            "members": [{"name": "one", "kind": "bearer"}, {"name": "two", "kind": "bearer"}]}))
+        .unwrap();
+        let mut draft = CredentialDraft::default();
+        draft.choose(Choice::Set(CredentialKind::Pool), Some(&stored));
+        draft.members.push(member("three"));
+        let sent = draft.credential(Some(CredentialKind::Pool)).unwrap();
+        assert_eq!(
+            serde_json::to_value(Revealed(&sent)).unwrap(),
+            serde_json::json!({"kind": "pool", "in_turn": true, "members": [{"name": "one"}, {"name": "two"},
+                {"name": "three", "credential": {"kind": "bearer", "token": "s3cret"}}]})
+        );
+        assert!(
+            draft.keeps("credential.members.1.credential") && !draft.keeps("credential.members.2.credential")
+        );
+        assert!(!format!("{:?}", draft.without_secrets()).contains("s3cret"));
+    }
+
     #[test]
     fn the_api_accepts_each_kind() {
         for kind in CredentialKind::ALL.iter().copied() {
             let draft = draft(Choice::Set(kind), "XVendor", secret_of(kind));
             let credential = draft.credential(None).unwrap();
             assert_eq!(credential.kind(), kind);
-            assert_eq!(credential.validate(false), Ok(()), "{kind:?}");
+            let mut errors = vec![];
+            contract::routes::check_credential("", &credential, false, &mut errors);
+            assert_eq!(errors, [], "{kind:?}");
             let sent = serde_json::to_string(&Revealed(&credential)).unwrap();
             assert_eq!(serde_json::from_str::<Credential>(&sent).unwrap(), credential, "{kind:?}");
             assert_eq!(Choice::of(draft.choice.name()), draft.choice);

@@ -3,6 +3,7 @@
 use super::draft::{Choice, CredentialDraft};
 use crate::components::{Button, CheckField, TextField, edit, error_of};
 use crate::i18n::{I18n, use_i18n};
+use domain::credential::pool::ShownPool;
 use domain::credential::{CredentialKind, MAX_HEADERS};
 use domain::error::FieldError;
 use domain::problem::Problem;
@@ -17,6 +18,9 @@ pub struct CredentialFieldsProps {
     /// The kind that is set.
     #[prop_or_default]
     pub present: Option<CredentialKind>,
+    /// The pool that is set.
+    #[prop_or_default]
+    pub pool: Option<ShownPool>,
     pub errors: Vec<FieldError>,
     /// Whether the first field that a vendor does not fill in gets the focus when the form opens.
     #[prop_or_default]
@@ -35,6 +39,8 @@ pub fn fields_of(kind: CredentialKind, props: &CredentialFieldsProps) -> Html {
         CredentialKind::Oauth2ClientCredentials => html! { <OauthFields ..props /> },
         CredentialKind::GoogleServiceAccount => html! { <GoogleFields ..props /> },
         CredentialKind::AwsSigv4 => html! { <AwsFields ..props /> },
+        // No pool is within another; its own fields are `PoolFields`.
+        CredentialKind::Pool => html! {},
     }
 }
 

@@ -1,0 +1,62 @@
+//! The text of a credential that is sealed.
+//!
+//! A pool is written as its first credential with the whole pool in the field `pool`. A version that knows no pools
+//! ignores that field, so a gateway that is rolled back goes on with the first credential.
+
+use super::pool::{Member, Pool};
+use super::{Credential, CredentialKind};
+use crate::json;
+use crate::secret::{Revealed, Secret};
+use crate::stored::forbids_use;
+use serde_json::{Map, Value};
+
+/// The field that holds a pool beside its first credential.
+const POOL: &str = "pool";
+
+impl Credential {
+    /// Writes the plain text that is sealed.
+    pub fn to_plaintext(&self) -> Option<Secret> {
+        let Self::Pool(pool) = self else {
+            return serde_json::to_string(&Revealed(self)).ok().map(Secret::new);
+        };
+        let (_, first) = pool.each().next()?;
+        let mut text = serde_json::to_value(Revealed(first)).ok()?;
+        text.as_object_mut()?.insert(POOL.to_owned(), serde_json::to_value(Revealed(self)).ok()?);
+        Some(Secret::new(text.to_string()))
+    }
+
+    /// Reads what [`Credential::to_plaintext`] wrote, in this version or a newer one. `None` for a kind
+    /// that is not known, and for one with a critical field that is not.
+    pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
+        read(serde_json::from_str(str::from_utf8(plaintext).ok()?).ok()?)
+    }
+}
+
+fn read(mut stored: Map<String, Value>) -> Option<Credential> {
+    let kind: CredentialKind = json::read(stored.get("kind")?.clone()).ok()?;
+    if kind == CredentialKind::Pool {
+        return read_pool(&stored);
+    }
+    if let Some(Value::Object(pool)) = stored.get(POOL) {
+        return read_pool(pool);
+    }
+    let known = |name: &str| name == "kind" || kind.fields().contains(&name);
+    if forbids_use(&stored.clone().into(), kind.fields()) {
+        return None;
+    }
+    stored.retain(|name, _| known(name));
+    json::read(stored.into()).ok()
+}
+
+/// Reads a pool without the credentials that this version cannot read. `None` if none is left.
+fn read_pool(pool: &Map<String, Value>) -> Option<Credential> {
+    let member = |member: &Value| {
+        let credential = read(member.get("credential")?.as_object()?.clone())?;
+        let is_single = credential.kind() != CredentialKind::Pool;
+        let name = member.get("name")?.as_str()?.to_owned();
+        is_single.then_some(Member { name, credential: Some(credential) })
+    };
+    let members: Vec<Member> = pool.get("members")?.as_array()?.iter().filter_map(member).collect();
+    let in_turn = pool.get("in_turn").and_then(Value::as_bool).unwrap_or(false);
+    (!members.is_empty()).then_some(Credential::Pool(Pool { in_turn, members }))
+}
