@@ -131,7 +131,7 @@ test("the keyboard goes from call to call, and an open call can be linked", asyn
   await page.goto(alone.href);
   await drawer.getByText("每日報告").first().waitFor();
   assert.equal(await shown(), "GET /api/demo/2");
-  await drawer.getByRole("button", { name: "Copy the request id" }).click();
+  await drawer.getByRole("button", { name: "Copy the request ID" }).click();
   const id = await eventually(async () => (await clipboard(page)) || undefined, 5_000, "the id");
   const { items } = await system.call("admin", "GET", `/api/usage/events?request_id=${id}`);
   assert.deepEqual(

@@ -134,7 +134,7 @@ test("the explorer keeps everything in the address, sorts, narrows, and hands it
   await settle(page);
   await page.getByRole("combobox", { name: "Group by" }).selectOption("token");
   await page.getByRole("combobox", { name: "Metric" }).selectOption("errors");
-  await page.getByLabel("Compare with the time before").check();
+  await page.getByLabel("Compare with the previous period").check();
   const rows = page.getByRole("table", { name: "Errors" }).locator("tbody tr");
   await eventually(async () => (await rows.count()) === 50, 10_000, "fifty groups");
   await page.getByText("1–50 of 56", { exact: true }).waitFor();

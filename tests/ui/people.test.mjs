@@ -106,7 +106,7 @@ test("an invitation is made, sent again and revoked", async () => {
   await page.getByText("The invitation was sent again.").waitFor();
   await row.getByRole("button", { name: /^Revoke/ }).click();
   await dialog(page).getByRole("button", { name: "Revoke", exact: true }).click();
-  await page.getByText("Nobody is invited at the moment.").waitFor();
+  await page.getByText("No pending invitations.").waitFor();
   assertNoProblems(page);
   await page.context().close();
 });
