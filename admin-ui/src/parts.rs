@@ -18,6 +18,8 @@ impl From<SplitLoaderError> for CallError {
 /// A part of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
+    /// The first page.
+    Home,
     /// Numbers about calls, and the calls.
     Usage,
     /// Tokens and routes.
@@ -27,13 +29,13 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Self; 3] = [Self::Usage, Self::Access, Self::Records];
+    pub const ALL: [Self; 4] = [Self::Home, Self::Usage, Self::Access, Self::Records];
 
     /// Returns the part with the page of an address.
     pub fn of(route: &Route) -> Self {
         match route {
-            Route::Dashboard
-            | Route::Usage
+            Route::Dashboard => Self::Home,
+            Route::Usage
             | Route::Calls
             | Route::UsageAnalytics
             | Route::TokenUsageList
@@ -49,6 +51,7 @@ impl Part {
     /// Loads the part, once in a page's life.
     pub async fn load(self) -> Result<Self, CallError> {
         match self {
+            Self::Home => load_home().await,
             Self::Usage => load_usage().await,
             Self::Access => load_access().await,
             Self::Records => load_records().await,
@@ -59,6 +62,7 @@ impl Part {
     /// Draws the page of an address, whose part this is. Nothing is shown before the part is loaded.
     pub fn draw(self, route: Route) -> Html {
         let page = match self {
+            Self::Home => home(route).now_or_never(),
             Self::Usage => usage(route).now_or_never(),
             Self::Access => access(route).now_or_never(),
             Self::Records => records(route).now_or_never(),
@@ -69,10 +73,14 @@ impl Part {
 
 // Pages of one thing have its id as their key: nothing that belongs to one may stay on the page of another.
 
+#[wasm_split(home, fallible, preload(load_home))]
+fn home(_: Route) -> Result<Html, CallError> {
+    Ok(html! { <pages::HomePage /> })
+}
+
 #[wasm_split(usage, fallible, preload(load_usage))]
 fn usage(route: Route) -> Result<Html, CallError> {
     Ok(match route {
-        Route::Dashboard => html! { <pages::HomePage /> },
         Route::Usage => html! { <pages::ExplorerPage /> },
         Route::Calls => html! { <pages::CallsPage /> },
         from => html! { <pages::MovedPage {from} /> },

@@ -40,7 +40,11 @@ async function program({ dist, wasm, bindgen, wasmOpt, charts }) {
     await run(wasmOpt, ["-Oz", at(file), "-o", at(file)], { quiet: true });
   const place = `program-${hash(...files.map((file) => readFileSync(at(file))))}`;
   renameSync(folder, path.join(dist, place));
-  const modules = files.filter((file) => file.endsWith(".js") && file !== "charts.js");
+  // A crate's JavaScript is written out even if nothing of it is linked.
+  const script = readFileSync(path.join(dist, place, "admin-ui.js"), "utf8");
+  const modules = files.filter(
+    (file) => file === "admin-ui.js" || (file.endsWith(".js") && script.includes(`"./${file}"`)),
+  );
   return {
     module: `/${place}/admin-ui.js`,
     wasm: `/${place}/admin-ui_bg.wasm`,

@@ -6,7 +6,7 @@ import { root, run } from "../setup.mjs";
 import { shippedPackages } from "./supply-chain.mjs";
 
 /** The crates that are linked into `crate` for browsers, without macros and crates that only build or test. */
-async function linkedCrates(crate) {
+export async function linkedCrates(crate) {
   const args = [
     "metadata",
     "--locked",

@@ -31,7 +31,7 @@ test("the charts' code is not part of the first load, which stays within 500 KiB
   assert.ok(paint < 1_000, `${paint} ms`);
 });
 
-test("a member's first page loads its own part of the program: within 850 KiB beside the charts", async (t) => {
+test("a member's first page loads its own part of the program: within 500 KiB beside the charts", async (t) => {
   const { files, usable_ms } = await firstLoad(browser, system, { path: "/dashboard", as: "admin" });
   const bytes = files
     .filter(({ name }) => !name.endsWith("charts.js"))
@@ -39,5 +39,5 @@ test("a member's first page loads its own part of the program: within 850 KiB be
   t.diagnostic(
     `${(bytes / 1024).toFixed(0)} KiB in brotli, ${files.length} files, usable after ${usable_ms.toFixed(0)} ms`,
   );
-  assert.ok(bytes < 850 * 1024, `${bytes} bytes`);
+  assert.ok(bytes < 500 * 1024, `${bytes} bytes`);
 });

@@ -2,7 +2,7 @@
 // when the API is down, slow or no longer accepts the session.
 // Its lines stay in one file: each file starts a system of its own, which takes seconds.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
@@ -105,6 +105,32 @@ test("nothing is wider than the screen, at 1440, 1024 and 400 px", { timeout: 24
     }
     await page.context().close();
   }
+});
+
+test("no page has a class whose rules were cut out of the style sheet", { timeout: 120_000 }, async () => {
+  const classes = (css) => [...css.matchAll(/\.(-?[A-Za-z_][\w-]*)/g)].map(([, name]) => name);
+  const main = readFileSync(path.join(root, "admin-ui/styles/main.css"), "utf8");
+  const whole = [...main.matchAll(/@import "(@patternfly[^"]*)"/g)].map(([, file]) =>
+    readFileSync(path.join(root, "node_modules", file), "utf8"),
+  );
+  const dist = path.join(root, "admin-ui/dist");
+  const style = readdirSync(dist).find((name) => /^style-.*\.css$/.test(name));
+  const shipped = new Set(classes(readFileSync(path.join(dist, style), "utf8")));
+  // PatternFly's icons have style sheets of their own.
+  const cut = classes(whole.join("\n")).filter((name) => name.startsWith("pf-") && !shipped.has(name));
+  assert.ok(cut.length > 500, "something was cut out");
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/dashboard");
+  for (const where of pages) {
+    await page.goto(system.urls.ui + where);
+    await settle(page);
+    const missing = await page.evaluate((cut) => {
+      const names = new Set([...document.querySelectorAll("[class]")].flatMap((node) => [...node.classList]));
+      return cut.filter((name) => names.has(name));
+    }, cut);
+    assert.deepEqual(missing, [], where);
+  }
+  await page.context().close();
 });
 
 test("no page shows a key or a text of the other language", { timeout: 120_000 }, async () => {

@@ -6,7 +6,7 @@ mod call;
 mod token;
 
 use crate::api::{CallError, use_api};
-use crate::hooks::{setter, use_remote, use_routes};
+use crate::hooks::{Remote, setter, use_remote, use_routes};
 use crate::i18n::use_i18n;
 use crate::pages::routes::{RouteForm, Tested, VendorTiles};
 use crate::route::Route;
@@ -42,18 +42,33 @@ pub fn FirstRun() -> Html {
     let may_create =
         me.memberships.iter().any(|one| can(&me, Action::CreateToken, Subject::team(&one.team_id)));
     let is_shown = !*is_over && may_create && calls.state.ready().is_some_and(|page| page.items.is_empty());
-    let on_done = setter(&is_over).reform(|()| true);
-    let shown = use_remote(is_shown, move |is_shown| {
-        let on_done = on_done.clone();
-        async move { if is_shown { steps(on_done).await } else { Ok(Html::default()) } }
-    });
-    shown.state.ready().filter(|_| is_shown).map(|steps| (**steps).clone()).unwrap_or_default()
+    html! {
+        if is_shown {
+            <Steps on_done={setter(&is_over).reform(|()| true)} />
+        }
+    }
 }
 
-/// Draws the steps. Their forms come with the part of tokens and routes, which most people's first page does without.
+/// Draws the form that a tile opens. It comes with the part of tokens and routes, which the first page does without.
 #[wasm_split(access, fallible)]
-fn steps(on_done: Callback<()>) -> Result<Html, CallError> {
-    Ok(html! { <Steps {on_done} /> })
+fn route_form(
+    vendor: Option<&'static Vendor>,
+    on_close: Callback<()>,
+    on_changed: Callback<()>,
+    on_tested: Callback<Tested>,
+) -> Result<Html, CallError> {
+    Ok(html! { <RouteForm {vendor} {on_close} {on_changed} {on_tested} /> })
+}
+
+/// Draws the steps that follow once there is a route, from the same part.
+#[wasm_split(access, fallible)]
+fn token_step(route: Rc<RouteView>, on_done: Callback<()>) -> Result<Html, CallError> {
+    Ok(html! { <TokenStep key={route.id.to_string()} route={Rc::clone(&route)} {on_done} /> })
+}
+
+/// Returns what a part of the program draws, once it is there.
+fn drawn(remote: &Remote<Html>) -> Html {
+    remote.state.ready().map(|html| (**html).clone()).unwrap_or_default()
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -72,6 +87,19 @@ fn Steps(props: &StepsProps) -> Html {
         enabled.max_by_key(|route| route.created_at).cloned().map(Rc::new)
     });
     let route = tested.as_ref().map(|tested| Rc::clone(&tested.route)).or(newest);
+    let has_route = route.is_some();
+    let next = {
+        let on_done = props.on_done.clone();
+        use_remote(route.clone(), move |route: Option<Rc<RouteView>>| {
+            let on_done = on_done.clone();
+            async move {
+                match route {
+                    Some(route) => token_step(route, on_done).await,
+                    None => Ok(Html::default()),
+                }
+            }
+        })
+    };
     html! {
         <Card>
             <CardTitle component="h2">{ i18n.t("first.title") }</CardTitle>
@@ -80,14 +108,14 @@ fn Steps(props: &StepsProps) -> Html {
                     <li>
                         <h3 class="tm-heading">{ i18n.t("first.connect") }</h3>
                         <Connect
-                            route={route.clone()}
+                            {route}
                             tested={(*tested).clone()}
                             on_tested={setter(&tested).reform(Some)}
                             on_changed={routes.on_refresh}
                         />
                     </li>
-                    if let Some(route) = route {
-                        <TokenStep key={route.id.to_string()} route={Rc::clone(&route)} on_done={props.on_done.clone()} />
+                    if has_route {
+                        { drawn(&next) }
                     } else {
                         <li class="tm-subtle"><h3 class="tm-heading">{ i18n.t("first.token") }</h3></li>
                         <li class="tm-subtle"><h3 class="tm-heading">{ i18n.t("first.call") }</h3></li>
@@ -124,6 +152,19 @@ fn Connect(props: &ConnectProps) -> Html {
             }
         </VendorTiles>
     };
+    let form = {
+        let on_close = setter(&opened).reform(|()| None);
+        let (on_changed, on_tested) = (props.on_changed.clone(), props.on_tested.clone());
+        use_remote(*opened, move |opened: Option<Option<&'static Vendor>>| {
+            let (on_close, on_changed, on_tested) = (on_close.clone(), on_changed.clone(), on_tested.clone());
+            async move {
+                match opened {
+                    Some(vendor) => route_form(vendor, on_close, on_changed, on_tested).await,
+                    None => Ok(Html::default()),
+                }
+            }
+        })
+    };
     html! {
         <>
             if let Some(route) = &props.route {
@@ -145,14 +186,7 @@ fn Connect(props: &ConnectProps) -> Html {
             } else {
                 <p>{ i18n.t("first.no-route") }</p>
             }
-            if let Some(vendor) = *opened {
-                <RouteForm
-                    {vendor}
-                    on_close={setter(&opened).reform(|()| None)}
-                    on_changed={props.on_changed.clone()}
-                    on_tested={props.on_tested.clone()}
-                />
-            }
+            { drawn(&form) }
         </>
     }
 }
