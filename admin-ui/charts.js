@@ -87,11 +87,53 @@ class Chart extends HTMLElement {
       this.chart.group = group;
       connect(group);
     }
+    if (this.hasAttribute("selectable")) this.select();
     this.sizes = new ResizeObserver(() => this.chart.resize());
     this.sizes.observe(this);
     this.themes = new MutationObserver(() => this.draw());
     this.themes.observe(document.documentElement, { attributeFilter: ["class"] });
     this.draw();
+  }
+
+  /** Lets people drag from one interval to another: `data-range` then has the numbers of both, and "range" is fired. */
+  select() {
+    const mark = document.createElement("div");
+    mark.className = "tm-chart__mark";
+    const interval = (x) => {
+      const last = this.chart.getOption().xAxis[0].data.length - 1;
+      return Math.min(Math.max(this.chart.convertFromPixel({ xAxisIndex: 0 }, x), 0), last);
+    };
+    let from;
+    const position = (event) => event.clientX - this.getBoundingClientRect().left;
+    const end = () => {
+      mark.remove();
+      from = undefined;
+    };
+    this.addEventListener("pointerdown", (event) => {
+      const x = position(event);
+      const y = event.clientY - this.getBoundingClientRect().top;
+      // A finger scrolls the page.
+      if (event.button !== 0 || event.pointerType === "touch" || !this.chart.containPixel("grid", [x, y]))
+        return;
+      from = x;
+      this.setPointerCapture(event.pointerId);
+    });
+    this.addEventListener("pointermove", (event) => {
+      if (from === undefined) return;
+      const x = position(event);
+      this.append(mark);
+      mark.style.left = `${Math.min(from, x)}px`;
+      mark.style.width = `${Math.abs(x - from)}px`;
+    });
+    this.addEventListener("pointerup", (event) => {
+      if (from === undefined) return;
+      const [first, last] = [from, position(event)].sort((a, b) => a - b);
+      end();
+      if (last - first < 8) return;
+      this.dataset.range = `${interval(first)}-${interval(last)}`;
+      this.dispatchEvent(new Event("range"));
+    });
+    this.addEventListener("pointercancel", end);
   }
 
   disconnectedCallback() {

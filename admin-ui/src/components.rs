@@ -21,6 +21,7 @@ mod notice;
 mod page;
 mod range;
 mod recent_use;
+mod saved_views;
 mod scope_picker;
 mod session;
 mod shell;
@@ -30,6 +31,7 @@ mod table;
 mod tile;
 mod time;
 mod toasts;
+mod token_picker;
 mod workflows;
 
 pub use async_view::AsyncView;
@@ -44,7 +46,7 @@ pub use empty::Empty;
 pub use field::{
     CheckField, SearchField, Select, SelectField, TextAreaField, TextField, error_of, error_within,
 };
-pub use filter_chips::{FilterChips, Filtered};
+pub use filter_chips::{Chip, FilterChips, Filtered, NamedChip};
 pub use form::{
     DraftField, Form, FormDialog, Submission, changed, edit, filled, switch, use_conflict, use_form,
     use_saved,
@@ -61,6 +63,7 @@ pub use notice::Notice;
 pub use page::Page;
 pub use range::{Range, RangePicker};
 pub use recent_use::RecentUse;
+pub use saved_views::SavedViews;
 pub use scope_picker::{ScopePicker, is_stale, name_of, opened};
 pub use session::SessionProvider;
 pub use shell::{Shell, gravity, notice_route, notice_text, settings};
@@ -70,4 +73,5 @@ pub use table::{Column, DataTable, Pager, Row};
 pub use tile::{Delta, Tile};
 pub use time::Time;
 pub use toasts::ToastProvider;
+pub use token_picker::TokenPicker;
 pub use workflows::{RecentWorkflows, Workflows};

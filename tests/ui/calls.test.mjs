@@ -53,18 +53,24 @@ after(async () => {
 
 const rows = (page) => page.getByRole("table", { name: "Recent calls" }).getByRole("row");
 const dialog = (page) => page.getByRole("dialog", { name: "Call" });
+const tokens = (page) => page.getByRole("listbox", { name: "Tokens" });
 
 test("every filter is in the address, and a link brings it back", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", "/calls");
   await settle(page);
+  assert.equal(await page.getByRole("searchbox", { name: "Workflow" }).count(), 0, "it is behind the button");
+  await page.getByRole("button", { name: "Filters", exact: true }).press("Enter");
   await page.getByRole("searchbox", { name: "Workflow" }).fill("每日報告");
   await eventually(async () => (await rows(page).count()) === 4, 10_000, "three calls of the workflow");
   await page.getByRole("searchbox", { name: "Path contains" }).fill("mo/2");
   await eventually(async () => (await rows(page).count()) === 2, 10_000, "one call");
   await page.getByRole("combobox", { name: "Status" }).selectOption("2xx");
   await page.getByRole("combobox", { name: "Method" }).selectOption("GET");
-  await page.getByRole("combobox", { name: "Token" }).selectOption({ label: "Digest" });
+  await page.getByRole("combobox", { name: "Token" }).fill("dig");
+  await tokens(page)
+    .getByRole("option", { name: /Digest/ })
+    .click();
   await page.getByRole("combobox", { name: "Route" }).selectOption({ label: "/api/demo" });
   const address = new URL(page.url()).searchParams;
   for (const name of ["label", "contains", "status", "method", "token", "route"])
@@ -72,11 +78,62 @@ test("every filter is in the address, and a link brings it back", async () => {
   await page.reload();
   await settle(page);
   await eventually(async () => (await rows(page).count()) === 2, 10_000, "one call after the reload");
+  await eventually(
+    async () => (await page.getByRole("combobox", { name: "Token" }).inputValue()) === "Digest",
+    10_000,
+    "the token's name",
+  );
+  // Filters that are hidden say so, and each can be removed.
+  await page.getByRole("button", { name: "Remove the filter mo/2" }).click();
+  await eventually(async () => (await rows(page).count()) === 4, 10_000, "without the part of the path");
+  await page.getByRole("button", { name: "Filters (3)" }).click();
   assert.equal(await page.getByRole("searchbox", { name: "Workflow" }).inputValue(), "每日報告");
   await page.getByRole("button", { name: "Clear filters" }).click();
   await eventually(async () => (await rows(page).count()) >= 6, 10_000, "all calls");
   await page.getByRole("combobox", { name: "Status" }).selectOption("404");
   await page.getByText("No matching calls.").waitFor();
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("the filter of tokens finds them by typing, and a pasted secret by its hash alone", async () => {
+  const page = await openPage(browser, system);
+  const asked = [];
+  page.on("request", (request) => asked.push(decodeURIComponent(request.url()) + (request.postData() ?? "")));
+  await signIn(page, system, "manager", "/calls");
+  await settle(page);
+  assert.deepEqual(
+    asked.filter((url) => url.includes("/api/tokens")),
+    [],
+    "no token is read before the field is used",
+  );
+  const field = page.getByRole("combobox", { name: "Token" });
+  await field.press("ArrowDown");
+  await tokens(page)
+    .getByRole("option", { name: /Digest/ })
+    .waitFor();
+  assert.deepEqual(await violations(page), []);
+  await field.press("Escape");
+  await tokens(page).waitFor({ state: "detached" });
+  await field.fill("no such token");
+  await page.getByText("No token matches the filters").waitFor();
+  await field.fill("igest");
+  await tokens(page)
+    .getByRole("option", { name: /Digest/ })
+    .waitFor();
+  await field.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("token") === token.id);
+  await eventually(async () => (await field.inputValue()) === "Digest", 5_000, "its name");
+  await field.press("ArrowDown");
+  await tokens(page).getByRole("option", { name: "All tokens" }).click();
+  await page.waitForURL((url) => !url.searchParams.has("token"));
+  await field.fill(token.token);
+  await tokens(page)
+    .getByRole("option", { name: /Digest/ })
+    .waitFor();
+  await field.press("Enter");
+  await page.waitForURL((url) => url.searchParams.get("token") === token.id);
+  assert.ok(!asked.some((text) => text.includes(token.token.slice(12))), "the secret was sent");
   assertNoProblems(page);
   await page.context().close();
 });
@@ -149,6 +206,8 @@ test("nothing is wider than a phone", async () => {
   await signIn(page, system, "viewer", "/calls?status=2xx");
   await settle(page);
   const width = () => page.evaluate(() => document.documentElement.scrollWidth);
+  const filters = await page.getByRole("search", { name: "Filters" }).boundingBox();
+  assert.ok(filters.height <= 200, `the filters take ${filters.height} px`);
   assert.ok((await width()) <= 400, `${await width()}`);
   await page
     .getByRole("button", { name: /^Open the call of/ })

@@ -3,7 +3,15 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 import { eventually } from "../support/harness.mjs";
-import { assertNoProblems, launchBrowser, openPage, settle, signIn, startWithUi } from "../support/ui.mjs";
+import {
+  assertNoProblems,
+  launchBrowser,
+  openPage,
+  settle,
+  signIn,
+  startWithUi,
+  violations,
+} from "../support/ui.mjs";
 
 let system, browser, route, token;
 const others = [];
@@ -179,6 +187,56 @@ test("the explorer keeps everything in the address, sorts, narrows, and hands it
   await eventually(async () => (await calls.count()) === 5, 10_000, "the token's calls");
   await page.getByRole("button", { name: "Clear filters" }).click();
   await eventually(async () => (await calls.count()) > 5, 10_000, "everybody's calls");
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("a drag over a chart narrows the time, and so do the fields; a saved view brings it back", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/usage?by=route");
+  await settle(page);
+  const hours = page.locator("tm-chart").first();
+  const box = await hours.boundingBox();
+  const [left, right, y] = [box.x + box.width * 0.6, box.x + box.width - 20, box.y + 60];
+  await page.mouse.move(left, y);
+  await page.mouse.down();
+  await page.mouse.move((left + right) / 2, y);
+  assert.equal(await page.locator(".tm-chart__mark").count(), 1);
+  await page.mouse.move(right, y, { steps: 4 });
+  await page.mouse.up();
+  await page.waitForURL((url) => url.searchParams.get("range") === "custom");
+  await settle(page);
+  const address = new URL(page.url()).searchParams;
+  const minute = (name) => Date.parse(`${address.get(name)}+08:00`);
+  const width = minute("to") + 60_000 - minute("from");
+  assert.ok(
+    width > 6 * 3_600_000 && width < 12 * 3_600_000,
+    `${width / 3_600_000} hours, in the reader's zone`,
+  );
+  assert.equal(address.get("by"), "route", "the other filters stay");
+  assert.equal(await page.getByLabel("From", { exact: true }).inputValue(), address.get("from"));
+  // What the pointer does, the keyboard does with the same fields.
+  await page.getByLabel("To (included)").fill(address.get("from").replace(/\d\d$/, "59"));
+  await page.waitForURL((url) => url.searchParams.get("to") !== address.get("to"));
+  const narrowed = new URL(page.url()).search;
+  await page.getByRole("button", { name: "Saved views" }).click();
+  await page.getByText("No views yet.").waitFor();
+  await page.getByRole("textbox", { name: "Name" }).fill("One hour");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: "One hour", exact: true }).waitFor();
+  assert.deepEqual(await violations(page), []);
+  await page.goto(`${system.urls.ui}/calls?status=4xx`);
+  await page.getByRole("button", { name: "Saved views" }).click();
+  await page.getByText("No views yet.").waitFor();
+  await page.goto(`${system.urls.ui}/usage`);
+  await page.getByRole("button", { name: "Saved views" }).click();
+  await page.getByRole("button", { name: "One hour", exact: true }).click();
+  await page.waitForURL((url) => url.searchParams.get("by") === "route");
+  const entries = (search) => Object.fromEntries(new URLSearchParams(search));
+  assert.deepEqual(entries(new URL(page.url()).search), entries(narrowed));
+  await page.getByRole("button", { name: "Saved views" }).click();
+  await page.getByRole("button", { name: "Delete the view One hour" }).click();
+  await page.getByText("No views yet.").waitFor();
   assertNoProblems(page);
   await page.context().close();
 });

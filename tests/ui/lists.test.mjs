@@ -142,6 +142,7 @@ test("the filter of calls is in the address, and outcomes are told in words", as
     "the refused call",
   );
   await page.getByRole("combobox", { name: "Outcome" }).selectOption({ label: "Not in scope" });
+  await page.getByRole("button", { name: "Filters", exact: true }).click();
   await page.getByRole("searchbox", { name: "Path begins with" }).fill("/api/my");
   const rows = page.getByRole("table", { name: "Recent calls" }).getByRole("row");
   await eventually(async () => (await rows.count()) === 2, 10_000, "one call");

@@ -21,6 +21,11 @@ pub struct ButtonProps {
     pub class: Classes,
     #[prop_or_default]
     pub aria_label: Option<AttrValue>,
+    /// Whether what it opens is open; `controls` is the id of that.
+    #[prop_or_default]
+    pub is_expanded: Option<bool>,
+    #[prop_or_default]
+    pub controls: Option<AttrValue>,
     #[prop_or_default]
     pub onclick: Callback<MouseEvent>,
     #[prop_or_default]
@@ -44,6 +49,8 @@ pub fn Button(props: &ButtonProps) -> Html {
             {class}
             type={props.r#type}
             aria-label={props.aria_label.clone()}
+            aria-expanded={props.is_expanded.map(|is| is.to_string())}
+            aria-controls={props.controls.clone()}
             aria-disabled={props.loading.then_some("true")}
             disabled={props.disabled}
             onclick={props.onclick.clone()}

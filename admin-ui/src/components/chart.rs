@@ -1,8 +1,10 @@
 //! Charts, drawn by `ECharts`. The first chart loads its code, which is no part of the first load of the
 //! page. Only data is handed over, so no function crosses over and nothing is evaluated.
 
+use gloo::events::EventListener;
 use gloo::utils::document;
 use serde_json::{Value, json};
+use web_sys::Element;
 use yew::prelude::*;
 
 const SCRIPT_ID: &str = "charts";
@@ -16,13 +18,30 @@ pub struct ChartProps {
     /// Charts of one group share a crosshair.
     #[prop_or_default]
     pub group: Option<&'static str>,
+    /// Emits the numbers of the first and the last interval that people drag over.
+    #[prop_or_default]
+    pub on_range: Option<Callback<(usize, usize)>>,
 }
 
 #[component]
 pub fn Chart(props: &ChartProps) -> Html {
     use_effect_with((), |()| load());
+    let node = use_node_ref();
+    use_effect_with((node.clone(), props.on_range.clone()), |(node, on_range)| {
+        let listener = node.cast::<Element>().zip(on_range.clone()).map(|(chart, on_range)| {
+            EventListener::new(&chart.clone(), "range", move |_| {
+                let range = chart.get_attribute("data-range");
+                let ends = range.as_deref().and_then(|range| range.split_once('-'));
+                if let Some(ends) = ends.and_then(|(first, last)| first.parse().ok().zip(last.parse().ok())) {
+                    on_range.emit(ends);
+                }
+            })
+        });
+        move || drop(listener)
+    });
+    let selectable = props.on_range.as_ref().map(|_| "true");
     html! {
-        <tm-chart class="tm-chart" role="img" aria-label={&props.label} group={props.group} options={props.options.to_string()} />
+        <tm-chart ref={node} {selectable} class="tm-chart" role="img" aria-label={&props.label} group={props.group} options={props.options.to_string()} />
     }
 }
 

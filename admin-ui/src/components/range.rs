@@ -1,10 +1,10 @@
-//! The time that a report covers: the last hours or days, or from one day to another.
+//! The time that a report covers: the last hours or days, or from one minute to another.
 
 use crate::clock;
 use crate::components::Select;
 use crate::i18n::use_i18n;
 use contract::usage::SpanQuery;
-use domain::time::{DAY_MS, UnixMs};
+use domain::time::{DAY_MS, MINUTE_MS, UnixMs};
 use domain::usage::span::Interval;
 use serde::{Deserialize, Serialize};
 use web_sys::HtmlInputElement;
@@ -15,7 +15,7 @@ use yew::prelude::*;
 pub struct Range {
     #[serde(rename = "range")]
     pub preset: Option<Preset>,
-    /// Days such as `2026-11-23`, in the reader's zone, both inclusive.
+    /// Minutes such as `2026-11-23T10:00`, or days such as `2026-11-23`, in the reader's zone, both inclusive.
     pub from: Option<String>,
     pub to: Option<String>,
     pub interval: Option<Interval>,
@@ -60,26 +60,50 @@ impl Preset {
     }
 }
 
+const FIRST_MINUTE: &str = "00:00";
+const LAST_MINUTE: &str = "23:59";
+
 const INTERVALS: [(Interval, &str); 3] =
     [(Interval::FiveMinutes, "5m"), (Interval::Hour, "hour"), (Interval::Day, "day")];
 
+/// Whether a time is that of a day, as earlier addresses have it.
+fn is_day(text: &str) -> bool {
+    !text.contains('T')
+}
+
+/// Returns the minute that a day begins or ends with; a minute stays as it is.
+fn minute(text: &str, of_day: &str) -> String {
+    if is_day(text) { format!("{text}T{of_day}") } else { text.to_owned() }
+}
+
 impl Range {
+    /// Returns the range from one time to another, which is exclusive.
+    pub fn between(from: UnixMs, to: UnixMs) -> Self {
+        Self {
+            preset: Some(Preset::Custom),
+            from: Some(clock::minute_of(from)),
+            to: Some(clock::minute_of(to - MINUTE_MS)),
+            interval: None,
+        }
+    }
+
     /// Returns the beginning and the exclusive end. An end of `None` means now.
     fn ends(
         &self,
         now: UnixMs,
-        midnight: impl Fn(&str) -> Option<UnixMs>,
+        start_of: impl Fn(&str) -> Option<UnixMs>,
     ) -> (Option<UnixMs>, Option<UnixMs>) {
         if let Some(days) = self.preset.unwrap_or_default().days() {
             return (Some(now - days * DAY_MS), None);
         }
-        let from = self.from.as_deref().and_then(&midnight);
-        (from, self.to.as_deref().and_then(&midnight).map(|day| day + DAY_MS))
+        let start = |text: &String| start_of(&minute(text, FIRST_MINUTE));
+        let end = |text: &String| Some(start(text)? + if is_day(text) { DAY_MS } else { MINUTE_MS });
+        (self.from.as_ref().and_then(start), self.to.as_ref().and_then(end))
     }
 
     /// Returns the range as the API expects it: in the reader's zone, up to now unless an end is set.
     pub fn query(&self) -> SpanQuery {
-        let (from, to) = self.ends(clock::now(), clock::midnight);
+        let (from, to) = self.ends(clock::now(), clock::start_of);
         SpanQuery {
             from: from.map(|at| at.to_string()),
             to: to.map(|at| at.to_string()),
@@ -136,17 +160,17 @@ pub fn RangePicker(props: &RangePickerProps) -> Html {
             ..range.clone()
         })
     };
-    let day = |label: AttrValue, value: Option<String>, change: fn(&mut Range, Option<String>)| {
+    let time = |label: AttrValue, value: Option<String>, change: fn(&mut Range, Option<String>)| {
         let range = props.range.clone();
         let onchange = props.on_change.reform(move |event: Event| {
             let mut range = range.clone();
-            let day = event.target_unchecked_into::<HtmlInputElement>().value();
-            change(&mut range, Some(day).filter(|day| !day.is_empty()));
+            let minute = event.target_unchecked_into::<HtmlInputElement>().value();
+            change(&mut range, Some(minute).filter(|minute| !minute.is_empty()));
             range
         });
         html! {
             <span class="pf-v6-c-form-control">
-                <input type="date" aria-label={label} value={value.unwrap_or_default()} {onchange} />
+                <input type="datetime-local" aria-label={label} value={value.unwrap_or_default()} {onchange} />
             </span>
         }
     };
@@ -154,8 +178,8 @@ pub fn RangePicker(props: &RangePickerProps) -> Html {
         <>
             <Select label={i18n.t("range.label")} options={presets.to_vec()} value={preset.name()} on_change={on_preset} />
             if preset == Preset::Custom {
-                { day(i18n.t("range.from"), props.range.from.clone(), |range, day| range.from = day) }
-                { day(i18n.t("range.to"), props.range.to.clone(), |range, day| range.to = day) }
+                { time(i18n.t("range.from"), props.range.from.as_ref().map(|from| minute(from, FIRST_MINUTE)), |range, at| range.from = at) }
+                { time(i18n.t("range.to"), props.range.to.as_ref().map(|to| minute(to, LAST_MINUTE)), |range, at| range.to = at) }
             }
             if props.has_interval {
                 <Select label={i18n.t("range.interval")} options={intervals} value={interval.map_or("", |(_, name)| *name)} on_change={on_interval} />
@@ -167,18 +191,25 @@ pub fn RangePicker(props: &RangePickerProps) -> Html {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::time::HOUR_MS;
 
     #[test]
-    fn an_included_last_day_ends_when_the_next_begins() {
-        let midnight = |day: &str| day.parse::<i64>().ok().map(|day| day * DAY_MS);
+    fn an_included_last_day_or_minute_ends_when_the_next_begins() {
+        let start_of = |minute: &str| {
+            let (day, hour) = minute.strip_suffix(":00")?.split_once('T')?;
+            Some(day.parse::<i64>().ok()? * DAY_MS + hour.parse::<i64>().ok()? * HOUR_MS)
+        };
         let custom = Range {
             preset: Some(Preset::Custom),
             from: Some("3".into()),
             to: Some("4".into()),
             interval: None,
         };
-        assert_eq!(custom.ends(0, midnight), (Some(3 * DAY_MS), Some(5 * DAY_MS)));
+        assert_eq!(custom.ends(0, start_of), (Some(3 * DAY_MS), Some(5 * DAY_MS)));
+        let minutes = Range { from: Some("3T01:00".into()), to: Some("3T02:00".into()), ..custom.clone() };
+        let hour = 3 * DAY_MS + HOUR_MS;
+        assert_eq!(minutes.ends(0, start_of), (Some(hour), Some(hour + HOUR_MS + MINUTE_MS)));
         let week = Range { preset: Some(Preset::Week), ..custom };
-        assert_eq!(week.ends(9 * DAY_MS, midnight), (Some(2 * DAY_MS), None));
+        assert_eq!(week.ends(9 * DAY_MS, start_of), (Some(2 * DAY_MS), None));
     }
 }

@@ -2,18 +2,21 @@
 
 mod drawer;
 mod filter;
+mod filters;
+mod more;
 mod row;
 mod why;
 
 use crate::api::use_api;
-use crate::components::{AsyncView, Button, CallErrorView, DataTable, Page, Pager, Range, Row};
+use crate::components::{AsyncView, Button, CallErrorView, DataTable, Page, Pager, Range, Row, SavedViews};
 use crate::download;
 use crate::hooks::{use_action, use_debounced, use_interval_while_visible, use_paged, use_part_of_query};
 use crate::i18n::use_i18n;
 use contract::Page as Items;
 use contract::usage::{CallView, EventQuery, ExportEvents, ListEvents};
 use drawer::{Drawer, key_of, use_opened};
-use filter::{CallFilter, Filters};
+use filter::CallFilter;
+use filters::Filters;
 use patternfly_yew::prelude::*;
 use row::{columns, row};
 use std::rc::Rc;
@@ -31,7 +34,7 @@ pub fn CallsPage() -> Html {
     let i18n = use_i18n();
     let (range, on_range) = use_part_of_query::<Range>();
     html! {
-        <Page title={i18n.t("calls.page")} summary={i18n.t("calls.summary")}>
+        <Page title={i18n.t("calls.page")} summary={i18n.t("calls.summary")} actions={html! { <SavedViews /> }}>
             <Calls {range} {on_range} />
         </Page>
     }
@@ -95,10 +98,9 @@ fn Calls(props: &CallsProps) -> Html {
         <Card>
             <CardTitle component="h2">{ i18n.t("calls.title") }</CardTitle>
             <CardBody>
-                <div class="tm-toolbar">
-                    <Filters {filter} {on_filter} range={props.range.clone()} on_range={props.on_range.clone()} />
+                <Filters {filter} {on_filter} range={props.range.clone()} on_range={props.on_range.clone()}>
                     <Tools {asked} is_followed={*is_followed} {on_follow} />
-                </div>
+                </Filters>
                 <List state={calls.remote.state.clone()} is_busy={calls.remote.is_loading && !*is_followed} on_retry={calls.remote.on_refresh} {goes_on} />
                 <Pager number={calls.number} {items} limit={SHOWN} on_previous={calls.on_previous} on_next={calls.on_next} />
             </CardBody>

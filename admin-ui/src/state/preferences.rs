@@ -108,11 +108,13 @@ fn storage() -> Option<web_sys::Storage> {
     gloo::utils::window().local_storage().ok().flatten()
 }
 
-fn recall(name: &str) -> Option<String> {
+/// Reads a text that was remembered in this browser.
+pub fn recall(name: &str) -> Option<String> {
     storage()?.get_item(name).ok().flatten()
 }
 
-fn remember(name: &str, value: &str) {
+/// Remembers a text in this browser.
+pub fn remember(name: &str, value: &str) {
     // Refused when storage is full or forbidden: the choice then lasts as long as the page.
     let _ = storage().map(|storage| storage.set_item(name, value));
 }

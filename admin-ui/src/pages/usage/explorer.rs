@@ -10,7 +10,7 @@ mod table;
 use super::REFRESH_MS;
 use super::figures::tiles;
 use crate::api::use_api;
-use crate::components::{AsyncView, Button, Empty, FilterChips, Filtered, Page, Range};
+use crate::components::{AsyncView, Button, Empty, FilterChips, Filtered, Page, Range, SavedViews};
 use crate::download;
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote};
@@ -69,6 +69,7 @@ pub fn ExplorerPage() -> Html {
             if let Some(at) = report.finished_at {
                 <span class="tm-subtle">{ i18n.fill("usage.read-at", &[("time", &format::time(&i18n, at))]) }</span>
             }
+            <SavedViews />
             <Button variant={ButtonVariant::Secondary} icon={Icon::SyncAlt} label={i18n.t("health.refresh").to_string()} loading={report.is_loading} onclick={report.on_refresh.reform(|_| ())} />
             if let Some(onclick) = on_csv {
                 <Button variant={ButtonVariant::Secondary} icon={Icon::Download} label={i18n.t("app.csv").to_string()} {onclick} />
@@ -102,7 +103,7 @@ fn ready(i18n: &I18n, report: Rc<Explored>, filter: &UsageFilter, on_filter: &Ca
     html! {
         <div class="tm-stack">
             { tiles(i18n, &report.total, &report.series, before, None) }
-            { charts(i18n, &report, filter) }
+            { charts(i18n, &report, filter, on_filter) }
             if filter.by.unwrap_or_default() == By::Outcome {
                 { outcomes::table(i18n, &report) }
             } else {

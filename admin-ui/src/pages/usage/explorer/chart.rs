@@ -1,13 +1,14 @@
 //! The chart of the chosen figure, and the latencies below it.
 
 use super::filter::{By, UsageFilter};
-use crate::components::{Chart, Look, Plot, Series, Unit};
+use crate::components::{Chart, Look, Plot, Range, Series, Unit};
 use crate::format;
 use crate::i18n::I18n;
 use crate::pages::usage::figures::{axis, by_outcome, latencies, metric_name, shown};
 use contract::usage::{Explored, UsageGroup, value_of};
 use domain::usage::metric::Metric;
 use patternfly_yew::prelude::*;
+use std::rc::Rc;
 use yew::prelude::*;
 
 /// Charts of one time share a crosshair.
@@ -24,7 +25,12 @@ pub fn name_of(i18n: &I18n, group: &UsageGroup) -> String {
     name.cloned().unwrap_or_else(|| i18n.t("usage.no-route").to_string())
 }
 
-pub fn charts(i18n: &I18n, report: &Explored, filter: &UsageFilter) -> Html {
+pub fn charts(
+    i18n: &I18n,
+    report: &Rc<Explored>,
+    filter: &UsageFilter,
+    on_filter: &Callback<UsageFilter>,
+) -> Html {
     let (metric, by) = (filter.metric.unwrap_or_default(), filter.by.unwrap_or_default());
     let mut plot = match (by, metric) {
         (By::Outcome, Metric::Calls) => by_outcome(i18n, &report.series, report.interval),
@@ -42,17 +48,19 @@ pub fn charts(i18n: &I18n, report: &Explored, filter: &UsageFilter) -> Html {
     let name = metric_name(i18n, metric);
     let total = shown(i18n, metric, value_of(metric, &report.total));
     let label = i18n.fill("usage.chart-label", &[("metric", &name), ("total", &total)]);
+    let on_range = narrowed(report, filter, on_filter);
     let has_latency = by == By::Outcome && adds_up(metric) && report.total.p50_ms.is_some();
     html! {
         <Card>
             <CardTitle component="h2">{ name }</CardTitle>
             <CardBody>
-                <Chart {label} options={plot.options()} group={GROUP} />
+                <Chart {label} options={plot.options()} group={GROUP} on_range={on_range.clone()} />
                 if has_latency {
                     <h3 class="tm-heading">{ i18n.t("usage.latency") }</h3>
-                    <Chart label={i18n.t("usage.latency-label")} options={latencies(i18n, &report.series, report.interval).options()} group={GROUP} />
+                    <Chart label={i18n.t("usage.latency-label")} options={latencies(i18n, &report.series, report.interval).options()} group={GROUP} {on_range} />
                 }
                 <p class="tm-subtle">
+                    { i18n.t("usage.drag") }{ " · " }
                     { i18n.fill("usage.zone", &[("zone", &report.tz)]) }
                     if plot.is_unfinished {
                         { " · " }{ i18n.t("usage.unfinished") }
@@ -68,6 +76,20 @@ pub fn charts(i18n: &I18n, report: &Explored, filter: &UsageFilter) -> Html {
             </CardBody>
         </Card>
     }
+}
+
+/// Returns a callback that narrows the time to the intervals that were dragged over.
+fn narrowed(
+    report: &Rc<Explored>,
+    filter: &UsageFilter,
+    on_filter: &Callback<UsageFilter>,
+) -> Callback<(usize, usize)> {
+    let (report, filter, on_filter) = (Rc::clone(report), filter.clone(), on_filter.clone());
+    Callback::from(move |(first, last): (usize, usize)| {
+        let Some(from) = report.series.get(first).map(|bucket| bucket.at) else { return };
+        let to = report.series.get(last + 1).map_or(report.to, |next| next.at);
+        on_filter.emit(UsageFilter { range: Range::between(from, to), ..filter.clone() });
+    })
 }
 
 fn unit(metric: Metric) -> Unit {
