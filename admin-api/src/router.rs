@@ -101,6 +101,7 @@ fn routes_of_tokens_and_teams() -> Vec<Route> {
         route::<token_api::DisableToken>(tokens::disable),
         route::<token_api::EnableToken>(tokens::enable),
         route::<token_api::RotateToken>(tokens::rotate),
+        route::<token_api::EndTokenSecrets>(tokens::end_secrets),
         route::<token_api::ExtendToken>(tokens::extend),
         route::<token_api::ExplainToken>(tokens::explain),
         route::<token_api::FindToken>(tokens::find_by_hash),

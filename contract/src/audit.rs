@@ -71,6 +71,7 @@ deeds! {
         CreateToken (Token) = "create-token",
         UpdateToken (Token) = "update-token",
         RotateToken (Token) = "rotate-token",
+        EndSecrets (Token) = "end-secrets",
         ExtendToken (Token) = "extend-token",
         DisableToken (Token) = "disable-token",
         EnableToken (Token) = "enable-token",
@@ -282,6 +283,7 @@ mod tests {
         ("create-key", "key"),
         ("rotate-key", "key"),
         ("revoke-key", "key"),
+        ("end-secrets", "token"),
     ];
 
     #[test]

@@ -105,6 +105,7 @@ endpoints!(
     tokens::DisableToken,
     tokens::EnableToken,
     tokens::RotateToken,
+    tokens::EndTokenSecrets,
     tokens::ExtendToken,
     tokens::ExplainToken,
     tokens::FindToken,

@@ -74,6 +74,11 @@ endpoint!(
     example: Some(r#"{ "grace_hours": 24 }"#)
 );
 endpoint!(
+    /// Ends the secrets that a rotation left working, so that only the newest works. A repeat changes nothing.
+    EndTokenSecrets, "POST", "/api/tokens/{id}/end-secrets", Some(Action::ChangeToken), 200, () => TokenChanged,
+    if_match: true
+);
+endpoint!(
     /// Extends the expiry by `days`, counted from the current expiry or from now, whichever is later.
     ExtendToken, "POST", "/api/tokens/{id}/extend", Some(Action::ChangeToken), 200, ExtendTokenRequest => TokenChanged,
     if_match: true,

@@ -191,6 +191,40 @@ test("409 and 200: Idempotency-Key makes one token, and shows its secret once", 
   assert.equal(secrets.body.items.length, 2);
 });
 
+test("the grace of a rotation can be ended at once", async () => {
+  const made = (await create("manager", { name: "hurried" })).body;
+  const path = `/api/tokens/${made.id}`;
+  const end = (user, headers) => as(system, user, "POST", `${path}/end-secrets`, undefined, headers);
+  const unrotated = await end("manager");
+  assert.deepEqual(
+    [unrotated.status, unrotated.body.version],
+    [200, made.version],
+    "there is nothing to end",
+  );
+  const rotated = (await as(system, "manager", "POST", `${path}/rotate`, { grace_hours: 24 })).body;
+  assert.equal((await end("viewer")).status, 403);
+  assert.equal((await end("manager", { "if-match": `"${made.version}"` })).status, 412);
+  const secrets = async () => (await as(system, "manager", "GET", `${path}/secrets`)).body.items;
+  const [, kept] = await secrets();
+  assert.ok(kept.ends_at > Date.now(), "neither has ended it");
+  const hash = sha256(made.token);
+  assert.equal(kept.id, hash.slice(0, 12));
+  const ended = await end("manager", { "if-match": `"${rotated.version}"` });
+  assert.deepEqual([ended.status, ended.body.version], [200, rotated.version + 1]);
+  const [newest, old] = await secrets();
+  assert.equal(newest.ends_at, null);
+  assert.ok(old.ends_at <= Date.now());
+  assert.equal((await end("manager")).body.version, ended.body.version, "a repeat changes nothing");
+  const { results } = await system.db
+    .prepare("SELECT after FROM audit WHERE entity_id = ? AND action = 'end-secrets' AND result = 'done'")
+    .bind(made.id)
+    .all();
+  assert.deepEqual(
+    results.map(({ after }) => JSON.parse(after)),
+    [{ hint: newest.hint, ended: [old.hint] }],
+  );
+});
+
 test("412: if two admins save the same token, the second gets 412 and overwrites nothing", async () => {
   const token = (await create("manager")).body;
   const read = await as(system, "manager", "GET", `/api/tokens/${token.id}`);

@@ -5,7 +5,7 @@ mod secrets;
 
 pub use published::{PublishedToken, published, slice, unknown_secrets, versions};
 pub use secrets::{
-    Holder, Idempotency, end_other_secrets, find_answered, find_by_secret, has_legacy_secrets,
+    Holder, Idempotency, SecretRow, end_other_secrets, find_answered, find_by_secret, has_legacy_secrets,
     insert_answered, insert_secret, secrets,
 };
 

@@ -8,7 +8,7 @@ mod secret;
 pub use change::{disable, enable, extend, revoke, update};
 pub use explain::explain;
 pub use limits::get as get_limits;
-pub use secret::{create, list_secrets, rotate};
+pub use secret::{create, end_secrets, list_secrets, rotate};
 
 use crate::db::tokens::{self as store, ListFilter};
 use crate::db::{Db, Param, StoreError, outbox};

@@ -82,6 +82,24 @@ fn a_rotation_of_a_revoked_token_changes_nothing() {
 }
 
 #[test]
+fn an_overtaken_end_of_old_secrets_ends_none() {
+    let db = migrated();
+    with_token(&db);
+    let (old, new) = ("a".repeat(64), "b".repeat(64));
+    for hash in [&old, &new] {
+        db.execute(&query("token_touch"), params!["tok_1", 1, None::<i64>]).unwrap();
+        db.execute(&query("secret_insert"), params![hash, "tok_1", "s", "e", 1]).unwrap();
+    }
+    let end = |version: Option<i64>| -> Option<i64> {
+        db.execute(&query("token_touch"), params!["tok_1", 2, version]).unwrap();
+        db.execute(&query("secrets_end"), params!["tok_1", 2, new]).unwrap();
+        db.query_row("SELECT ends_at FROM token_secrets WHERE hash = ?1", [&old], |row| row.get(0)).unwrap()
+    };
+    assert_eq!(end(Some(-1)), None);
+    assert_eq!(end(None), Some(2));
+}
+
+#[test]
 fn triggers_keep_the_rules_of_teams() {
     let db = migrated();
     let refused = |sql: &str, why: &str| {

@@ -65,6 +65,7 @@ fn deed_name(i18n: &I18n, deed: Deed) -> AttrValue {
         Deed::CreateToken => i18n.t("action.create-token"),
         Deed::UpdateToken => i18n.t("action.update-token"),
         Deed::RotateToken => i18n.t("action.rotate-token"),
+        Deed::EndSecrets => i18n.t("action.end-secrets"),
         Deed::ExtendToken => i18n.t("action.extend-token"),
         Deed::DisableToken => i18n.t("action.disable-token"),
         Deed::EnableToken => i18n.t("action.enable-token"),

@@ -9,6 +9,7 @@ mod edit;
 mod hints;
 mod list;
 mod reveal;
+mod rotation;
 pub mod tester;
 
 pub use create::{DEFAULT_DAYS, ExpiryField};

@@ -120,6 +120,8 @@ pub struct TokenCreated {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SecretView {
+    /// The first 12 hex digits of its hash. Usage events carry the same, so calls can be filtered by it.
+    pub id: String,
     /// Its first and last characters, for display.
     pub hint: TokenHint,
     /// Unix ms.

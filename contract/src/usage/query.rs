@@ -151,6 +151,8 @@ pub struct EventQuery {
     pub request_id: Option<String>,
     /// Only calls from this address.
     pub client_ip: Option<String>,
+    /// Only calls with this secret, by its `id` in `GET /api/tokens/{id}/secrets`.
+    pub secret: Option<String>,
     /// Only calls with this label, as it is shown.
     pub label: Option<String>,
     /// 1 to 200, default 50.

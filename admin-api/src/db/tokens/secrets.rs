@@ -10,6 +10,7 @@ use domain::json;
 use domain::people::grant::{ChangeToken, CreateToken, Grant};
 use domain::time::UnixMs;
 use domain::token::{TokenHash, TokenHint, TokenSecret};
+use domain::usage::SECRET_HEAD;
 use ipnet::IpNet;
 use serde::Deserialize;
 use std::net::IpAddr;
@@ -34,15 +35,15 @@ pub fn insert_secret(
     )
 }
 
-/// Sets an expiry for all secrets except `new`, if `new` exists.
+/// Sets an expiry for all secrets except `newest`, if the statement before it changed something.
 pub fn end_other_secrets(
     db: &Db,
     _: &Grant<ChangeToken>,
     token: &TokenId,
-    new: &TokenSecret,
+    newest: &TokenHash,
     at: UnixMs,
 ) -> Result<Statement, StoreError> {
-    db.statement(sql!("secrets_end"), params![token.as_str(), at, new.hash().as_str()])
+    db.statement(sql!("secrets_end"), params![token.as_str(), at, newest.as_str()])
 }
 
 #[derive(Debug, Deserialize)]
@@ -56,10 +57,17 @@ pub struct SecretRow {
     last_used_at: Option<UnixMs>,
 }
 
+impl SecretRow {
+    pub fn hint(&self) -> TokenHint {
+        TokenHint { start: self.hint_start.clone(), end: self.hint_end.clone() }
+    }
+}
+
 impl From<SecretRow> for SecretView {
     fn from(row: SecretRow) -> Self {
         Self {
-            hint: TokenHint { start: row.hint_start, end: row.hint_end },
+            id: row.hash.as_str().chars().take(SECRET_HEAD).collect(),
+            hint: row.hint(),
             created_at: row.created_at,
             ends_at: row.ends_at,
             last_used_at: row.last_used_at,

@@ -160,7 +160,7 @@ async fn change_state(call: &Call, deed: Deed, target: TokenState) -> Answer<Tok
     Err(overtaken(call))
 }
 
-async fn respond_changed(call: &Call, propagation: Propagation) -> Answer<TokenChanged> {
+pub(super) async fn respond_changed(call: &Call, propagation: Propagation) -> Answer<TokenChanged> {
     let token = store::get(&call.db()?, call.id()).await?.ok_or(ApiError::NotFound)?;
     respond_after(propagation, Some(token.version), TokenChanged { token, propagation })
 }

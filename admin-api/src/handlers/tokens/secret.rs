@@ -1,9 +1,10 @@
 //! New secrets, from a new token or a rotation. No other response shows a secret.
 
+use super::change::respond_changed;
 use super::limits::check_change;
 use super::{attempt, check_cap, find, find_to_change, propagation_of, refuse_revoked};
 use crate::change::{Change, snapshot};
-use crate::db::tokens::{self as store, Idempotency};
+use crate::db::tokens::{self as store, Idempotency, SecretRow};
 use crate::db::{Db, StoreError, audit};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, idempotency, overtaken};
@@ -12,7 +13,7 @@ use crate::respond::{Answer, respond, respond_after, respond_versioned};
 use contract::audit::Deed;
 use contract::error::ApiError;
 use contract::tokens::{
-    CreateTokenRequest, NewToken, RotateTokenRequest, SecretView, TokenCreated, TokenView,
+    CreateTokenRequest, NewToken, RotateTokenRequest, SecretView, TokenChanged, TokenCreated, TokenView,
 };
 use contract::{Page, Propagation};
 use domain::id::{TokenId, UserId};
@@ -21,7 +22,7 @@ use domain::people::grant::{CreateToken, Grant};
 use domain::people::role::Subject;
 use domain::problem::{Clash, Invalid};
 use domain::time::UnixMs;
-use domain::token::{TokenSecret, mint};
+use domain::token::{TokenHint, TokenSecret, mint};
 use edge::crypto::random;
 
 /// The most secrets of one token that may work at the same time.
@@ -120,7 +121,7 @@ pub async fn rotate(call: &Call, asked: Asked<RotateTokenRequest>) -> Answer<Tok
         .deed(attempt(Deed::RotateToken, &before), snapshot(&before), Some(after))
         .then([
             store::insert_secret(&db, &grant, id, &secret, call.now)?,
-            store::end_other_secrets(&db, &grant, id, &secret, call.now + grace_ms)?,
+            store::end_other_secrets(&db, &grant, id, &secret.hash(), call.now + grace_ms)?,
         ])
         .then(idempotency.as_ref().map(answered).transpose()?);
     match change.publish(id.clone()).await {
@@ -130,6 +131,38 @@ pub async fn rotate(call: &Call, asked: Asked<RotateTokenRequest>) -> Answer<Tok
         }
         Err(error) => replay_after(&db, grant.actor(), idempotency.as_ref(), error).await,
     }
+}
+
+/// `POST /api/tokens/{id}/end-secrets`
+///
+/// Without a secret that still works beside the newest, nothing is written.
+pub async fn end_secrets(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
+    let caller = call.caller()?;
+    let db = call.db()?;
+    let (before, grant) = find_to_change(call, &db, caller, Deed::EndSecrets).await?;
+    check_if_match(call, before.version)?;
+    refuse_revoked(&before)?;
+    let (id, secrets) = (&before.id, store::secrets(&db, before.id.as_str()).await?);
+    let Some((newest, others)) = secrets.split_first() else { return Err(ApiError::NotFound.into()) };
+    let ended: Vec<TokenHint> = others
+        .iter()
+        .filter(|one| one.ends_at.is_none_or(|end| end > call.now))
+        .map(SecretRow::hint)
+        .collect();
+    if ended.is_empty() {
+        return respond_changed(call, propagation_of(&db, id).await?).await;
+    }
+    let change = Change::new(call, &db, &grant)
+        .write([store::touch(&db, &grant, id, condition(call, before.version), call.now)?])
+        .deed(
+            attempt(Deed::EndSecrets, &before),
+            snapshot(&before),
+            Some(serde_json::json!({ "hint": newest.hint(), "ended": ended })),
+        )
+        .then([store::end_other_secrets(&db, &grant, id, &newest.hash, call.now)?])
+        .publish(id.clone())
+        .await?;
+    respond_changed(call, change.ok_or_else(|| overtaken(call))?).await
 }
 
 /// Limits the number of working secrets: each is a separate entry in KV, which a revocation must reach.

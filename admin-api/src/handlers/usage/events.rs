@@ -138,6 +138,7 @@ fn search_of(call: &Call, caller: &Caller, query: EventQuery) -> Result<Search, 
         id: query.id,
         request_id: query.request_id,
         client_ip: query.client_ip,
+        secret: query.secret,
     })
 }
 

@@ -5,6 +5,7 @@ use super::dialogs::{Disable, Extend, Revoke, Rotate};
 use super::edit::EditToken;
 use super::hints::Hints;
 use super::may_change;
+use super::rotation::Rotation;
 use super::tester::Tester;
 use crate::api::{Api, CallError, use_api};
 use crate::clock;
@@ -125,11 +126,13 @@ pub fn TokenPage(props: &TokenPageProps) -> Html {
     let defaults = team.map(|team| team.limits).unwrap_or_default();
     let render = {
         let (i18n, routes, cap) = (i18n.clone(), Rc::clone(&known_routes), cap.clone());
+        let (me, on_refresh) = (Rc::clone(&me), on_refresh.clone());
         let teams_known = teams.state.ready().cloned().unwrap_or_default();
         let is_ready = routes_and_teams_are_ready(&routes, teams.state.ready().is_some());
         Callback::from(move |shown: Rc<Shown>| {
             html! {
                 <div class="tm-stack">
+                    <Rotation token={Rc::clone(&shown.0)} secrets={shown.1.items.clone()} may_end={may_change(&me, &shown.0)} on_changed={on_refresh.clone()} />
                     { summary(&i18n, shown.as_ref(), &routes, &teams_known) }
                     if is_ready {
                         <Hints token={Rc::clone(&shown.0)} routes={Rc::clone(&routes)} />

@@ -95,6 +95,8 @@ pub struct Search {
     pub request_id: Option<String>,
     /// The client's address.
     pub client_ip: Option<String>,
+    /// The head of the hash of the secret that was used.
+    pub secret: Option<String>,
 }
 
 impl Search {
@@ -116,6 +118,7 @@ impl Search {
             && is("method", self.method.as_deref())
             && is("label", self.label.as_deref())
             && is("client_ip", self.client_ip.as_deref())
+            && is("secret", self.secret.as_deref())
             && is("request_id", self.request_id.as_deref())
             && is("id", self.id.as_deref())
             && self.model.as_deref().is_none_or(|model| call.model() == model)
