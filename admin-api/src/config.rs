@@ -21,6 +21,7 @@ const MIN_RETENTION_DAYS: u32 = 15;
 const MAX_CANARY_MIN: u32 = 1_440;
 
 const CLERK_API_URL: &str = "https://api.clerk.com";
+const TELEGRAM_API_URL: &str = "https://api.telegram.org";
 
 #[derive(Debug)]
 pub struct Config {
@@ -51,6 +52,10 @@ pub struct Config {
     pub addresses: AddressRules,
     /// The full name of the queue of dead letters.
     pub dead_letters_queue: String,
+    /// Address of Telegram's bot API.
+    pub telegram_url: String,
+    /// The pause before an alert is sent again the first time, in ms; it doubles up to sixty times as much.
+    pub alert_retry_ms: i64,
     /// Whether each request is logged.
     pub log_calls: bool,
 }
@@ -120,6 +125,8 @@ impl Config {
             canary_every_min: integer_or(vars, "CANARY_EVERY_MIN", 1)?.min(MAX_CANARY_MIN),
             addresses: address::rules(flag(vars, "ALLOW_INSECURE_UPSTREAMS")?),
             dead_letters_queue: vars.get("DEAD_LETTERS_QUEUE").unwrap_or_default(),
+            telegram_url: vars.get("TELEGRAM_API_URL").unwrap_or_else(|| TELEGRAM_API_URL.to_owned()),
+            alert_retry_ms: i64::from(integer_or(vars, "ALERT_RETRY_MS", 60_000)?),
             log_calls: flag(vars, "LOG_CALLS")?,
         })
     }

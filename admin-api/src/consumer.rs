@@ -7,7 +7,8 @@
 //!    response: the messages come again, their keys are found, nothing is added.
 //! 2. Of two consumers that store at once, D1 refuses the second, because both made the same next id of the inbox. It
 //!    looks again which messages are new.
-//! 3. The last use of tokens is noted after that, in the other database. Death before it: the next use is noted.
+//! 3. The last use of tokens, and where they are used from, is noted after that, in the other database. Death before it:
+//!    the next use is noted.
 //! 4. Messages that cannot be read are sent to the dead letters after that. Death before the acknowledgement:
 //!    the letter exists twice, which its reader can see; `losses` has it once.
 //! 5. A letter that can be read after all counts like any message. One that still cannot is sent to the letters again
@@ -15,6 +16,7 @@
 //!    it.
 //! 6. Messages are acknowledged last.
 
+use crate::alerts::places;
 use crate::canary::usage::{Called, take_out};
 use crate::config::Config;
 use crate::db::canary as canary_store;
@@ -149,13 +151,14 @@ async fn store(env: &Env, sorted: &Sorted, are_letters: bool) -> Result<Stored, 
     Ok(Stored { db, waiting })
 }
 
-/// Notes when tokens were last used, and which models have no price.
+/// Notes when and where tokens were used, and which models have no price.
 async fn note_uses(db: &Db, messages: &[Keyed]) -> Result<(), StoreError> {
     let events = || messages.iter().flat_map(|keyed| &keyed.message.events);
     let uses = last_uses(events());
     if !uses.is_empty() {
         usage::note_last_uses(db, &to_json(&uses)?).await?;
     }
+    places::note(db, events(), now()).await?;
     let unpriced = unpriced(events());
     if !unpriced.is_empty() {
         usage::note_unpriced(db, &to_json(&unpriced)?, now()).await?;

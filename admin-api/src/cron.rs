@@ -4,11 +4,12 @@
 //! waits a minute.
 
 use crate::config::Config;
-use crate::db::usage::upkeep::UsageState;
+use crate::db::upkeep::UsageNews;
+use crate::db::usage::upkeep::{FULL_BYTES, UsageState};
 use crate::db::{Db, StoreError, UsageDb, audit, from_json, settings, teams, to_json, upkeep, usage};
 use crate::publish::{Kv, KvError, Writer, drain_all, first_prices, relay};
 use crate::reconcile::ReconcileError;
-use crate::{invitations, reconcile, reseal, zone};
+use crate::{alerts, invitations, reconcile, reseal, zone};
 use contract::teams::TeamZone;
 use domain::collect;
 use domain::json;
@@ -18,6 +19,7 @@ use domain::usage::UsageMessage;
 use edge::clock::now;
 use edge::log::{Source, log, note};
 use edge::queue::{Packed, Queue};
+use futures_util::FutureExt;
 use std::fmt::Display;
 use worker::Env;
 
@@ -62,7 +64,8 @@ async fn run_steps(env: &Env, db: &Db, usage: Option<&UsageDb>, state: Option<Us
     if let Some(usage) = usage {
         keep_usage(db, usage, state, config.as_deref()).await;
     }
-    done("notifications not written", notify(db, usage).await);
+    // Boxed, so that its end is compiled once and not into each future around it.
+    notify(env, db, usage.zip(state), config.as_deref()).boxed_local().await;
     done("models without a price not looked at", upkeep::resolve_unpriced(db, now()).await);
     if let Some(config) = config {
         done("invitations not sent", invitations::send_due(&config, db, now()).await);
@@ -117,13 +120,32 @@ async fn note_stored(db: &Db, usage: &UsageDb) -> Result<UsageState, StoreError>
     Ok(state)
 }
 
-/// Opens and resolves notifications. Without usage, those about it are left as they are.
-async fn notify(db: &Db, usage: Option<&UsageDb>) -> Result<(), StoreError> {
-    let of_usage = match usage {
-        Some(usage) => upkeep::UsageNews::read(usage, now()).await,
-        None => Err(StoreError::Unreachable("usage".to_owned())),
-    };
-    upkeep::notify(db, done("usage not looked at", of_usage).as_ref(), now()).await
+/// Opens and resolves notifications, makes deliveries of alerts and sends those that are due. Without usage, notifications
+/// about it are left as they are. A run in which nothing is in use, fails or is due asks two queries for all of this.
+async fn notify(env: &Env, db: &Db, usage: Option<(&UsageDb, UsageState)>, config: Option<&Config>) {
+    let mut rooms = Vec::new();
+    if let Some((usage, state)) = usage
+        && let Some(news) = done("usage not looked at", UsageNews::read(usage, now()).await)
+    {
+        let most = config.and_then(|config| config.usage_db_bytes).unwrap_or(FULL_BYTES);
+        rooms.push(("USAGE_DB", state.bytes, most));
+        let bytes = upkeep::notify_of_usage(db, &news, now()).await;
+        rooms.extend(done("usage not reported", bytes).map(|bytes| ("DB", bytes, FULL_BYTES)));
+        done("budgets not watched", alerts::watch::budgets(env, db, &news.activity, now()).await);
+        done("spikes not watched", alerts::watch::spikes(db, usage, &news.activity, now()).await);
+    }
+    let statements = alerts::watch::statements(db, &rooms, now()).and_then(|mut statements| {
+        // They are sent with the configuration alone.
+        if config.is_some() {
+            statements.extend(alerts::deliver::statements(db, now())?);
+        }
+        Ok(statements)
+    });
+    let more = done("platform not watched", statements).unwrap_or_default();
+    let found = done("notifications not written", upkeep::notify(db, more, now()).await);
+    if let (Some(config), Some(found)) = (config, found) {
+        done("alerts not sent", alerts::deliver::run(config, db, &found).await);
+    }
 }
 
 /// Publishes what is due to KV, the most urgent first; then does the slower work.

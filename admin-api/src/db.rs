@@ -11,8 +11,11 @@ use std::rc::Rc;
 use wasm_bindgen::JsValue;
 use worker::{Bucket, D1Database, D1PreparedStatement, D1Result, Env};
 
+pub mod alerts;
 pub mod audit;
 pub mod canary;
+pub mod channels;
+mod columns;
 pub mod config;
 pub mod dashboard;
 pub mod import;
@@ -30,6 +33,9 @@ pub mod tokens;
 pub mod unattended;
 pub mod upkeep;
 pub mod usage;
+pub mod watch;
+
+pub use columns::{Columns, columns_of, object};
 
 /// The D1 bindings: everything but usage, and usage.
 const DB: &str = "DB";

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod canary;
+pub mod channels;
 pub mod config;
 mod csv;
 pub mod dashboard;

@@ -7,6 +7,7 @@
 //! | [`request`], [`respond`] | a request in the form that handlers use, and their typed responses |
 //! | `handlers` | check, act, respond |
 //! | [`auth`] | the caller: a session's person, or a token's holder |
+//! | [`alerts`] | alerts that leave the building |
 //! | [`clerk`] | Clerk's Backend API |
 //! | [`db`] | typed statements over `db/queries/*.sql` |
 //! | [`budget`] | the KV and D1 operations left to one invocation |
@@ -20,6 +21,7 @@
 //! | [`canary`] | beside it: how soon changes are seen |
 //! | [`error`] | outcomes, turned into responses in one place |
 
+mod alerts;
 mod auth;
 mod budget;
 mod canary;

@@ -8,26 +8,29 @@ use domain::limit::Limits;
 use domain::limit::ledger::{Command, LimitUse, Zone};
 use edge::limiter::{ask, team_object};
 use edge::log::{Source, log};
+use worker::Env;
 
 /// Returns how much of a token's limits and of its team's budget is used.
-pub async fn standing(call: &Call, token: &TokenId, in_force: InForce) -> TokenLimits {
+pub async fn standing(env: &Env, source: Source<'_>, token: &TokenId, in_force: InForce) -> TokenLimits {
     let InForce { limits, team, team_budget, zone } = in_force;
-    let uses = uses(call, token.as_str(), &limits, zone).await;
-    let team_uses = self::uses(call, &team_object(&team), &team_budget, zone).await;
+    let uses = uses(env, source, token.as_str(), &limits, zone).await;
+    let team_uses = self::uses(env, source, &team_object(&team), &team_budget, zone).await;
     TokenLimits { limits, uses, team_budget, team_uses }
 }
 
 /// Asks a counter, if there is anything to count.
-async fn uses(call: &Call, object: &str, limits: &Limits, zone: Zone) -> Option<Vec<LimitUse>> {
+async fn uses(
+    env: &Env,
+    source: Source<'_>,
+    object: &str,
+    limits: &Limits,
+    zone: Zone,
+) -> Option<Vec<LimitUse>> {
     if !limits.counts_calls() && !limits.has_budget() {
         return Some(vec![]);
     }
-    let asked = ask(&call.env, object, &Command::Uses { limits: Box::new(limits.clone()), zone }).await;
-    asked
-        .map_err(|cause: String| {
-            log(Source::Request(&call.request_id), "limits' counter cannot be asked", &cause);
-        })
-        .ok()
+    let asked = ask(env, object, &Command::Uses { limits: Box::new(limits.clone()), zone }).await;
+    asked.map_err(|cause: String| log(source, "limits' counter cannot be asked", &cause)).ok()
 }
 
 /// Empties the counter of a token that is revoked. If that fails, it stays as it is, which allows nothing.

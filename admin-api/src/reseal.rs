@@ -1,10 +1,11 @@
-//! Seals credentials again after `CREDENTIAL_KEY` has got a new first key, so that the older key
+//! Seals credentials, and receivers of channels, again after `CREDENTIAL_KEY` has got a new first key, so that the older key
 //! can be removed. In the meantime the gateway opens both, and no call is affected.
 
 use crate::config::Config;
-use crate::db::seals::{self, Credential, Lost, Resealed};
+use crate::db::seals::{self, Older, Resealed};
 use crate::db::{Db, StoreError};
-use domain::credential::seal::SealedCredential;
+use domain::alert::channel;
+use domain::credential::seal::{SealedCredential, associated_data};
 use domain::time::SECOND_MS;
 use edge::clock::now;
 use edge::crypto::{self, CryptoError};
@@ -33,38 +34,33 @@ pub async fn run(db: &Db, config: &Config, who: Source<'_>) -> Result<bool, Stor
     Ok(is_any)
 }
 
-/// Handles one batch. Returns the number of credentials that were sealed again or marked.
+/// Handles one batch. Returns the number of those that were sealed again or marked.
 async fn reseal_some(db: &Db, config: &Config, who: Source<'_>) -> Result<usize, StoreError> {
     let key = config.credential_keys.first().fingerprint();
-    let (mut resealed, mut lost) = (Vec::new(), Vec::new());
-    for credential in seals::under_others(db, &key, BATCH).await? {
-        match reseal(&credential, config).await {
-            Ok(sealed) => resealed.push(Resealed {
-                route_id: credential.route_id,
-                was: credential.sealed,
-                sealed: sealed.to_string(),
-            }),
+    let mut resealed = Vec::new();
+    for Older { id, origin, sealed: was } in seals::under_others(db, &key, BATCH).await? {
+        let bound_to = match &origin {
+            Some(origin) => associated_data(&id.as_str().into(), origin),
+            None => channel::associated_data(&id),
+        };
+        match reseal(&was, &bound_to, config).await {
+            Ok(sealed) => resealed.push(Resealed { id, was, sealed: Some(sealed.to_string()) }),
             Err(error) => {
-                log(who, "credential cannot be sealed again", &format!("{}: {error}", credential.route_id));
+                log(who, "credential cannot be sealed again", &format!("{id}: {error}"));
                 // Mark it as lost only if the keys were actually tried.
                 if matches!(error, CryptoError::Open) {
-                    lost.push(Lost { route_id: credential.route_id, was: credential.sealed });
+                    resealed.push(Resealed { id, was, sealed: None });
                 }
             }
         }
     }
-    let done = resealed.len() + lost.len();
     if !resealed.is_empty() {
         seals::put(db, &key, &resealed, now()).await?;
     }
-    if !lost.is_empty() {
-        seals::note_lost(db, &key, &lost).await?;
-    }
-    Ok(done)
+    Ok(resealed.len())
 }
 
-async fn reseal(credential: &Credential, config: &Config) -> Result<SealedCredential, CryptoError> {
-    let Credential { route_id, origin, sealed } = credential;
+async fn reseal(sealed: &str, bound_to: &[u8], config: &Config) -> Result<SealedCredential, CryptoError> {
     let sealed: SealedCredential = sealed.parse().map_err(|_| CryptoError::Open)?;
-    crypto::reseal(&sealed, route_id, origin, &config.credential_keys).await
+    crypto::reseal(&sealed, bound_to, &config.credential_keys).await
 }

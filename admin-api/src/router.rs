@@ -8,13 +8,14 @@ use crate::auth;
 use crate::config::Config;
 use crate::error::Failure;
 use crate::handlers::{
-    audit, canary, config, dashboard, docs, health, import, invitations, keys, metrics, people, prices,
-    routes, teams, tokens, upkeep, usage, webhooks,
+    audit, canary, channels, config, dashboard, docs, health, import, invitations, keys, metrics, people,
+    prices, routes, teams, tokens, upkeep, usage, webhooks,
 };
 use crate::hold;
 use crate::request::{Asked, Call};
 use crate::respond::Answer;
 use contract::audit as audit_api;
+use contract::channels as channel_api;
 use contract::config as config_api;
 use contract::dashboard as dashboard_api;
 use contract::error::ApiError;
@@ -85,7 +86,8 @@ where
 /// Every route. A test holds them against [`contract::ENDPOINTS`].
 fn routes() -> Vec<Route> {
     let mut routes = routes_of_tokens_and_teams();
-    routes.extend(routes_of_people_and_usage());
+    routes.extend(routes_of_people_and_upkeep());
+    routes.extend(routes_of_usage());
     routes
 }
 
@@ -126,7 +128,7 @@ fn routes_of_tokens_and_teams() -> Vec<Route> {
 }
 
 #[rustfmt::skip]
-fn routes_of_people_and_usage() -> Vec<Route> {
+fn routes_of_people_and_upkeep() -> Vec<Route> {
     vec![
         route::<people_api::GetMe>(people::me),
         route::<people_api::ListPeople>(people::list),
@@ -157,6 +159,19 @@ fn routes_of_people_and_usage() -> Vec<Route> {
         route::<price_api::ListPrices>(prices::list),
         route::<price_api::SetPrice>(prices::set),
         route::<price_api::DeletePrice>(prices::delete),
+        route::<channel_api::CreateChannel>(channels::create),
+        route::<channel_api::ListChannels>(channels::list),
+        route::<channel_api::GetChannel>(channels::get),
+        route::<channel_api::UpdateChannel>(channels::update),
+        route::<channel_api::DeleteChannel>(channels::delete),
+        route::<channel_api::TestChannel>(channels::test),
+        route::<channel_api::ListDeliveries>(channels::deliveries),
+    ]
+}
+
+#[rustfmt::skip]
+fn routes_of_usage() -> Vec<Route> {
+    vec![
         route::<dashboard_api::GetOverview>(dashboard::overview),
         route::<dashboard_api::GetCounts>(dashboard::counts),
         route::<dashboard_api::GetHome>(dashboard::home),

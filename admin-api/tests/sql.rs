@@ -8,6 +8,8 @@
     reason = "clippy does not see a whole file as a test"
 )]
 
+#[path = "sql/alerts.rs"]
+mod alerts;
 #[path = "sql/audit.rs"]
 mod audit;
 #[path = "sql/invitations.rs"]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod calls;
+mod channels;
 mod first_run;
 mod health;
 mod home;
@@ -20,6 +21,7 @@ mod waiting;
 
 pub use audit::{AuditPage, AuditVerifyPage};
 pub use calls::CallsPage;
+pub use channels::ChannelsPage;
 pub use first_run::FirstRun;
 pub use health::HealthPage;
 pub use home::HomePage;

@@ -103,6 +103,7 @@ fn records(route: Route) -> Result<Html, CallError> {
         Route::Teams => html! { <pages::TeamsPage /> },
         Route::Team { id } => html! { <pages::TeamPage key={id.as_str()} id={id.clone()} /> },
         Route::Users => html! { <pages::UsersPage /> },
+        Route::Channels => html! { <pages::ChannelsPage /> },
         Route::Keys => html! { <pages::KeysPage /> },
         Route::Import => html! { <pages::ImportPage /> },
         Route::AuditLogs => html! { <pages::AuditPage /> },

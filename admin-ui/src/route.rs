@@ -53,6 +53,8 @@ pub enum Route {
     Team { id: String },
     #[at("/users")]
     Users,
+    #[at("/channels")]
+    Channels,
     #[at("/audit-logs")]
     AuditLogs,
     #[at("/audit-logs/verify")]

@@ -102,6 +102,10 @@ deeds! {
         CreateKey (Key) = "create-key",
         RotateKey (Key) = "rotate-key",
         RevokeKey (Key) = "revoke-key",
+        CreateChannel (Channel) = "create-channel",
+        UpdateChannel (Channel) = "update-channel",
+        DeleteChannel (Channel) = "delete-channel",
+        TestChannel (Channel) = "test-channel",
     }
 }
 
@@ -117,6 +121,7 @@ names! {
         Publication = "publication",
         Import = "import",
         Key = "key",
+        Channel = "channel",
     }
 }
 
@@ -284,6 +289,10 @@ mod tests {
         ("rotate-key", "key"),
         ("revoke-key", "key"),
         ("end-secrets", "token"),
+        ("create-channel", "channel"),
+        ("update-channel", "channel"),
+        ("delete-channel", "channel"),
+        ("test-channel", "channel"),
     ];
 
     #[test]

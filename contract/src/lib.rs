@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 pub mod audit;
 pub mod canary;
+pub mod channels;
 pub mod config;
 pub mod dashboard;
 pub mod dry_run;
@@ -155,6 +156,13 @@ endpoints!(
     prices::ListPrices,
     prices::SetPrice,
     prices::DeletePrice,
+    channels::CreateChannel,
+    channels::ListChannels,
+    channels::GetChannel,
+    channels::UpdateChannel,
+    channels::DeleteChannel,
+    channels::TestChannel,
+    channels::ListDeliveries,
     dashboard::GetOverview,
     dashboard::GetCounts,
     dashboard::GetHome,
@@ -208,6 +216,7 @@ mod tests {
                 "/api/routes/{id}/test",
                 "/api/notifications/snooze",
                 "/api/publication/reconcile",
+                "/api/channels/{id}/test",
                 "/api/usage-log"
             ]
         );

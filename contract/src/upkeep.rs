@@ -197,11 +197,25 @@ pub enum NotificationKind {
     /// `revoked` or `usage` (`details`: `ms`, `limit_ms`), `gateway` if that does not respond, or `publication` if a change
     /// is not taken.
     Canary,
+    /// `subject` is a token or team and the limit of which it has used 80 or 100 %. `details`: `name`, `token` (`null`
+    /// for a team), `kind`, `step` (the percentage that was reached), `used` and `limit` at that time, `resets_at`.
+    BudgetUsed,
+    /// `subject` is a token whose calls or cost of this hour are over five times the usual. `details`: `name`, `is_cost`,
+    /// `value`, `usual`.
+    TokenSpike,
+    /// `subject` is a token that was used from elsewhere. `details`: `name`, `place`.
+    TokenElsewhere,
+    /// Changes wait for their publication for minutes. `details`: `pending`, `waited_ms`.
+    PublicationLate,
+    /// `subject` is a database that is nearly full. `details`: `step` (percent), `bytes`.
+    DatabaseFull,
+    /// `subject` is a channel whose deliveries have failed for a day. `details`: `name`.
+    ChannelFailing,
 }
 
 impl NotificationKind {
     /// All kinds. The list of notifications leaves out those of a newer version.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 16] = [
         Self::TokenExpiring,
         Self::RouteFailing,
         Self::KvDrift,
@@ -212,6 +226,12 @@ impl NotificationKind {
         Self::TokenUnattended,
         Self::UsageShed,
         Self::Canary,
+        Self::BudgetUsed,
+        Self::TokenSpike,
+        Self::TokenElsewhere,
+        Self::PublicationLate,
+        Self::DatabaseFull,
+        Self::ChannelFailing,
     ];
 
     /// Returns the name on the wire and in D1.
@@ -227,6 +247,12 @@ impl NotificationKind {
             Self::TokenUnattended => "token-unattended",
             Self::UsageShed => "usage-shed",
             Self::Canary => "canary",
+            Self::BudgetUsed => "budget-used",
+            Self::TokenSpike => "token-spike",
+            Self::TokenElsewhere => "token-elsewhere",
+            Self::PublicationLate => "publication-late",
+            Self::DatabaseFull => "database-full",
+            Self::ChannelFailing => "channel-failing",
         }
     }
 }

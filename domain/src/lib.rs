@@ -13,6 +13,7 @@
 //! | [`credential`] | what is attached to the upstream call, seals, OAuth 2, AWS signatures |
 //! | [`limit`] | what a token may use up, and the ledger that counts it |
 //! | [`ai`] | what an AI call used and what it costs |
+//! | [`alert`] | alerts that leave the building: which, to whom, how often, in which form |
 //! | [`audit`] | the chain of hashes over the audit log, its export, the check of an export |
 //! | [`usage`] | what is recorded of a call, rollups, what a report reads |
 //! | [`dry_run`] | what a change of all this would have done to recorded calls |
@@ -29,6 +30,7 @@
 
 pub mod access;
 pub mod ai;
+pub mod alert;
 pub mod audit;
 pub mod call;
 pub mod canary;

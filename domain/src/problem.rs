@@ -131,6 +131,11 @@ problems! {
         Email => "email", "must be an e-mail address";
         Address => "ip-address", "must be an IPv4 or IPv6 address";
         Origin => "origin", "must be an origin such as https://app.example, or *";
+        SigningSecret => "signing-secret", "must be whsec_ and 24 to 64 bytes in base64";
+        BotToken => "bot-token", "must be a bot's token such as 123456:ABC-DEF";
+        Chat => "chat", "must be the id of a chat, or @ and the name of a public channel";
+        Thresholds { most: usize } => "thresholds", "must be at most {most} whole numbers from 1 to 100";
+        NoEvents => "no-events", "must name at least one event";
         TokenUrl => "token-url", "must be an https address of a public host, without a query";
         KeyFile => "key-file", "must be the JSON file of a Google service account's key";
         KeyFileAddress => "key-file-address", "holds a token_uri that is no https address of a public host";
@@ -198,6 +203,7 @@ problems! {
         TeamJustDeleted => "team-just-deleted", "a team was deleted just now: try again";
         PathTaken => "path-taken", "another route has this path";
         SecondUpstream { routes: String } => "second-upstream", "is the second upstream of {routes}";
+        TooManyChannels { most: u32 } => "too-many-channels", "has {most} channels already";
         NotCallable => "not-callable", "is not an address that may be called";
         StoredUnreadable => "stored-unreadable", "holds a value that this version cannot read";
     }

@@ -105,11 +105,11 @@ async fn aes_key(key: &Key256, usage: &str) -> Result<CryptoKey, CryptoError> {
     import("raw", &raw, &object(&[("name", "AES-GCM".into())]), usage).await
 }
 
-fn aes_gcm(iv: &[u8], route: &RouteId, origin: &str) -> Object {
+fn aes_gcm(iv: &[u8], associated: &[u8]) -> Object {
     object(&[
         ("name", "AES-GCM".into()),
         ("iv", bytes(iv)),
-        ("additionalData", bytes(&associated_data(route, origin))),
+        ("additionalData", bytes(associated)),
         ("tagLength", 128.into()),
     ])
 }
@@ -121,19 +121,20 @@ pub async fn seal(
     origin: &str,
     keys: &KeyRing,
 ) -> Result<SealedCredential, CryptoError> {
-    seal_text(&credential.to_plaintext().ok_or(CryptoError::Seal)?, route, origin, keys).await
+    let plaintext = credential.to_plaintext().ok_or(CryptoError::Seal)?;
+    seal_text(&plaintext, &associated_data(route, origin), keys).await
 }
 
-async fn seal_text(
+/// Seals a text to what it is bound to (`associated`), under the ring's first key.
+pub async fn seal_text(
     plaintext: &Secret,
-    route: &RouteId,
-    origin: &str,
+    associated: &[u8],
     keys: &KeyRing,
 ) -> Result<SealedCredential, CryptoError> {
     let iv = random::<12>()?;
     let key = aes_key(keys.first(), "encrypt").await?;
     let promise = subtle()?
-        .encrypt_with_object_and_u8_array(&aes_gcm(&iv, route, origin), &key, plaintext.expose().as_bytes())
+        .encrypt_with_object_and_u8_array(&aes_gcm(&iv, associated), &key, plaintext.expose().as_bytes())
         .map_err(|_| CryptoError::Seal)?;
     let ciphertext = to_vec(JsFuture::from(promise).await.map_err(|_| CryptoError::Seal)?)?;
     Ok(SealedCredential { iv, ciphertext })
@@ -147,27 +148,26 @@ pub async fn open(
     origin: &str,
     keys: &KeyRing,
 ) -> Result<Credential, CryptoError> {
-    let plaintext = open_text(sealed, route, origin, keys).await?;
+    let plaintext = open_text(sealed, &associated_data(route, origin), keys).await?;
     Credential::from_plaintext(plaintext.expose().as_bytes()).ok_or(CryptoError::Open)
 }
 
-/// Seals a credential under the ring's first key again, whatever version has written it.
+/// Seals a text under the ring's first key again, whatever version has written it.
 pub async fn reseal(
     sealed: &SealedCredential,
-    route: &RouteId,
-    origin: &str,
+    associated: &[u8],
     keys: &KeyRing,
 ) -> Result<SealedCredential, CryptoError> {
-    seal_text(&open_text(sealed, route, origin, keys).await?, route, origin, keys).await
+    seal_text(&open_text(sealed, associated, keys).await?, associated, keys).await
 }
 
-async fn open_text(
+/// Opens a text with any key of the ring. Fails if it is bound to something else.
+pub async fn open_text(
     sealed: &SealedCredential,
-    route: &RouteId,
-    origin: &str,
+    associated: &[u8],
     keys: &KeyRing,
 ) -> Result<Secret, CryptoError> {
-    let parameters = aes_gcm(&sealed.iv, route, origin);
+    let parameters = aes_gcm(&sealed.iv, associated);
     for key in keys.iter() {
         let key = aes_key(key, "decrypt").await?;
         let promise = subtle()?

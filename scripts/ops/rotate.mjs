@@ -97,7 +97,8 @@ await operate(
       console.log("  credentials are sealed again");
       await waitUntil(async () => {
         const [{ unsealed, unpublished }] = await sql(
-          `SELECT (SELECT count(*) FROM credentials WHERE sealed_under NOT IN (?1, '!' || ?1)) AS unsealed,
+          `SELECT (SELECT count(*) FROM credentials WHERE sealed_under NOT IN (?1, '!' || ?1))
+        + (SELECT count(*) FROM channels WHERE sealed_under NOT IN (?1, '!' || ?1)) AS unsealed,
         (SELECT count(*) FROM outbox WHERE kind = 'routes') AS unpublished`,
           [first],
         );

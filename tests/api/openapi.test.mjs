@@ -41,6 +41,11 @@ test(
         email: "tried@example.test",
         teams: [{ team_id: "automation", role: "VIEWER" }],
       }),
+      channels: await make("/api/channels", {
+        name: "tried",
+        target: { kind: "slack", url: `${system.upstream.url}/echo` },
+        events: ["budget"],
+      }),
     };
     const found = Object.entries(ids).map(
       ([kind, id]) =>

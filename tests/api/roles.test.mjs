@@ -141,6 +141,15 @@ async function subjectOf(method, pattern, operation) {
       .run();
     return [pattern.replace("{model}", id), body];
   }
+  if (pattern.includes("/channels/{id}")) {
+    await db
+      .prepare(
+        "INSERT INTO channels (id, name, team_id, kind, address, sealed, sealed_under, events, thresholds, language, created_at, updated_at) VALUES (?, 'x', 'subject', 'slack', '', 'v1.x.x', '', '[]', '[]', 'en', 1, 1)",
+      )
+      .bind(`chn_${id}`)
+      .run();
+    return [pattern.replace("{id}", `chn_${id}`), body];
+  }
   if (pattern.includes("/invitations/{id}")) {
     await db.batch([
       db
@@ -154,6 +163,7 @@ async function subjectOf(method, pattern, operation) {
   }
   if (pattern === "/api/tokens" && method === "POST")
     return [pattern, { ...body, team_id: "subject", scopes: ["*"] }];
+  if (pattern === "/api/channels" && method === "POST") return [pattern, { ...body, team_id: "subject" }];
   if (pattern === "/api/routes" && method === "POST")
     return [pattern, { name: "x", path: `/api/${id}`, backend_url: `${system.upstream.url}/echo` }];
   if (pattern === "/api/teams" && method === "POST") return [pattern, { ...body, id: `t-${id}` }];
@@ -205,6 +215,7 @@ const SHOWS_WHAT_ONE_SEES = new Set([
   "POST /api/tokens/find",
   "GET /api/routes",
   "GET /api/teams",
+  "GET /api/channels",
   "GET /api/users",
   "GET /api/invitations",
   "GET /api/keys",

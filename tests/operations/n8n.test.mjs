@@ -1,4 +1,4 @@
-// docs/n8n.md and its workflow.
+// docs/n8n.md and its workflows.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
@@ -7,7 +7,10 @@ import path from "node:path";
 import { test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
+import { Webhook } from "standardwebhooks";
+import { listen } from "../../local/listen.mjs";
 import { as, putRoutes, putToken, startOnSockets } from "../support/harness.mjs";
+import { SECRET } from "../support/receivers.mjs";
 
 const text = (file) => readFileSync(path.join(root, file), "utf8");
 const [workflow, deriving, rotating] = ["demo", "derive", "rotate"].map((name) =>
@@ -295,6 +298,66 @@ test("a token is rotated with a key, and written where the other workflow reads 
   } finally {
     n8n.close();
     await system.stop();
+  }
+});
+
+test("the Webhook node's workflow takes a signed alert and refuses any other", async () => {
+  const receiving = JSON.parse(text("docs/n8n/token-manager-alerts.json"));
+  assert.equal(node("Alert", receiving).parameters.options.rawBody, true);
+  const { jsCode } = node("Verify", receiving).parameters;
+  assert.match(jsCode, /^const secret = 'whsec_';$/m, "the workflow holds no secret");
+  const [line] = text("docs/alerts.md").match(/\[token-manager-alerts\.json\]\([^)]+\)/);
+  assert.equal(line, "[token-manager-alerts.json](n8n/token-manager-alerts.json)");
+  /** What the Code node gives for a request, with a secret entered. */
+  const verify = (secret, headers, body) => {
+    const code = jsCode.replace("const secret = 'whsec_';", `const secret = '${secret}';`);
+    const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
+    const helpers = { getBinaryDataBuffer: async () => Buffer.from(body) };
+    return new AsyncFunction("$input", code).call({ helpers }, { first: () => ({ json: { headers } }) });
+  };
+  const requests = [];
+  const server = createServer(async (request, response) => {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    requests.push([request.headers, body]);
+    response.end();
+  });
+  const url = `http://127.0.0.1:${await listen(server)}/webhook/token-manager-alerts`;
+  const system = await startOnSockets();
+  try {
+    const target = { kind: "webhook", url, secret: SECRET };
+    const made = await as(system, "admin", "POST", "/api/channels", {
+      name: "n8n 收件匣",
+      target,
+      events: ["budget"],
+    });
+    assert.equal(made.status, 201);
+    await as(system, "admin", "POST", `/api/channels/${made.body.id}/test`);
+    const [[headers, body]] = requests;
+    const [{ json }] = await verify(SECRET, headers, body);
+    assert.deepEqual(
+      [json.type, json.text, json.id],
+      ["test", "This is a test of the channel “n8n 收件匣”.", headers["webhook-id"]],
+    );
+    const other = `whsec_${Buffer.alloc(32, 8).toString("base64")}`;
+    for (const [secret, changed, text] of [
+      [SECRET, headers, body.replace("test", "tset")],
+      [SECRET, { ...headers, "webhook-id": "msg_other" }, body],
+      [SECRET, { ...headers, "webhook-signature": undefined }, body],
+      [other, headers, body],
+      ["whsec_", headers, body],
+    ])
+      await assert.rejects(verify(secret, changed, text), /The signature does not match/);
+    const old = { ...headers, "webhook-timestamp": String(headers["webhook-timestamp"] - 400) };
+    old["webhook-signature"] = new Webhook(SECRET).sign(
+      old["webhook-id"],
+      new Date(old["webhook-timestamp"] * 1000),
+      body,
+    );
+    await assert.rejects(verify(SECRET, old, body), /too old/);
+  } finally {
+    await system.stop();
+    server.close();
   }
 });
 

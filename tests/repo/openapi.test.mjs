@@ -81,7 +81,13 @@ test(
       name: "typed",
       roles: [{ team_id: "automation", role: "VIEWER" }],
     });
+    const channel = await made("/api/channels", {
+      name: "typed",
+      target: { kind: "slack", url: `${system.upstream.url}/echo` },
+      events: ["budget"],
+    });
     const ids = {
+      channels: channel.id,
       keys: key.id,
       tokens: token.id,
       routes: route.id,

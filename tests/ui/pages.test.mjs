@@ -53,6 +53,7 @@ before(
       "/users",
       "/keys",
       "/models",
+      "/channels",
       "/audit-logs",
       "/audit-logs/verify",
       "/import",

@@ -1,11 +1,10 @@
 //! The limits of a token and of its team, and the time zone in which they count.
 
-use super::{Db, StoreError, from_json, params, sql, to_json};
+use super::{Columns, Db, StoreError, from_json, params, sql, to_json};
 use contract::teams::TeamZone;
 use domain::id::{TeamId, TokenId};
 use domain::limit::Limits;
 use domain::limit::ledger::Zone;
-use serde::Deserialize;
 
 /// Reads a column of limits; NULL means none. An unreadable value is an error: read as none, it would allow
 /// anything.
@@ -18,7 +17,7 @@ pub fn write(limits: &Limits) -> Result<Option<String>, StoreError> {
 }
 
 /// The limits that bound a token.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct InForce {
     pub limits: Limits,
     pub team: TeamId,
@@ -32,24 +31,20 @@ pub fn read_zone(column: Option<&str>) -> Result<Zone, StoreError> {
     Ok(zone.map(|zone| zone.rule).unwrap_or_default())
 }
 
+impl InForce {
+    /// Reads the columns that [`in_force`] and `limits_of_tokens` name.
+    pub fn of(row: &Columns) -> Result<Self, StoreError> {
+        Ok(Self {
+            limits: read(row.optional("limits"))?.or(&read(row.optional("team_limits"))?),
+            team: row.text("team_id").into(),
+            team_budget: read(row.optional("budget"))?,
+            zone: read_zone(row.optional("zone"))?,
+        })
+    }
+}
+
 /// Returns the limits in force for a token.
 pub async fn in_force(db: &Db, token: &TokenId) -> Result<Option<InForce>, StoreError> {
-    #[derive(Deserialize)]
-    struct Row {
-        limits: Option<String>,
-        team_limits: Option<String>,
-        team_id: TeamId,
-        budget: Option<String>,
-        zone: Option<String>,
-    }
-    let row: Option<Row> = db.first(db.statement(sql!("token_limits"), params![token.as_str()])?).await?;
-    let in_force = |row: Row| {
-        Ok(InForce {
-            limits: read(row.limits.as_deref())?.or(&read(row.team_limits.as_deref())?),
-            team: row.team_id,
-            team_budget: read(row.budget.as_deref())?,
-            zone: read_zone(row.zone.as_deref())?,
-        })
-    };
-    row.map(in_force).transpose()
+    let rows = db.columns(db.statement(sql!("token_limits"), params![token.as_str()])?).await?;
+    rows.first().map(InForce::of).transpose()
 }

@@ -1,7 +1,7 @@
-//! The keys under which credentials are sealed.
+//! The keys under which credentials, and receivers of channels, are sealed.
 
 use super::audit::new_id;
-use super::{Db, StoreError, changes_of, params, sql, to_json};
+use super::{Db, StoreError, params, sql, to_json};
 use domain::id::RouteId;
 use domain::time::UnixMs;
 use serde::{Deserialize, Serialize};
@@ -13,19 +13,22 @@ pub struct Credential {
     pub sealed: String,
 }
 
-/// Credentials that were sealed again.
-#[derive(Debug, Serialize)]
-pub struct Resealed {
-    pub route_id: RouteId,
-    pub was: String,
+/// A credential, or the receiver of a channel, that waits to be sealed again.
+#[derive(Debug, Deserialize)]
+pub struct Older {
+    /// Id of the route or the channel.
+    pub id: String,
+    /// The origin that a credential is bound to.
+    pub origin: Option<String>,
     pub sealed: String,
 }
 
-/// Credentials that no key opens.
+/// It was sealed again; without `sealed`, no key opens it.
 #[derive(Debug, Serialize)]
-pub struct Lost {
-    pub route_id: RouteId,
+pub struct Resealed {
+    pub id: String,
     pub was: String,
+    pub sealed: Option<String>,
 }
 
 /// Reads all credentials.
@@ -33,27 +36,25 @@ pub async fn all(db: &Db) -> Result<Vec<Credential>, StoreError> {
     db.rows(db.statement(sql!("credentials_sealed"), &[])?).await
 }
 
-/// Finds at most `limit` credentials that are sealed under another key than `key`.
-pub async fn under_others(db: &Db, key: &str, limit: u32) -> Result<Vec<Credential>, StoreError> {
+/// Finds at most `limit` credentials and receivers that are sealed under another key than `key`.
+pub async fn under_others(db: &Db, key: &str, limit: u32) -> Result<Vec<Older>, StoreError> {
     db.rows(db.statement(sql!("credentials_under_others"), params![key, limit])?).await
 }
 
-/// Stores credentials that were sealed again under `key`, and has the route table published with them. Returns
-/// their number.
-pub async fn put(db: &Db, key: &str, resealed: &[Resealed], now: UnixMs) -> Result<usize, StoreError> {
-    let results = db
-        .batch(vec![
-            db.statement(sql!("credentials_reseal"), params![&to_json(resealed)?, key])?,
-            db.statement(sql!("routes_version_bump"), params![now])?,
-            db.statement(sql!("outbox_insert_routes"), params![&new_id("obx_")?, now])?,
-        ])
-        .await?;
-    results.first().map_or(Ok(0), changes_of)
-}
-
-/// Marks credentials that no key opens, so that they are not tried again until there is another key.
-pub async fn note_lost(db: &Db, key: &str, lost: &[Lost]) -> Result<(), StoreError> {
-    db.batch(vec![db.statement(sql!("credentials_lost"), params![&to_json(lost)?, key])?]).await?;
+/// Stores what was sealed again under `key`, and has the route table published with it. What no key opens is marked, so
+/// that it is not tried again until there is another key.
+pub async fn put(db: &Db, key: &str, resealed: &[Resealed], now: UnixMs) -> Result<(), StoreError> {
+    let resealed = to_json(resealed)?;
+    let mut statements = Vec::new();
+    for sql in
+        [sql!("channels_lost"), sql!("credentials_lost"), sql!("channels_reseal"), sql!("credentials_reseal")]
+    {
+        statements.push(db.statement(sql, params![&resealed, key])?);
+    }
+    // Only if a credential was sealed again.
+    statements.push(db.statement(sql!("routes_version_bump"), params![now])?);
+    statements.push(db.statement(sql!("outbox_insert_routes"), params![&new_id("obx_")?, now])?);
+    db.batch(statements).await?;
     Ok(())
 }
 

@@ -1,13 +1,16 @@
 //! Notifications, including the findings of the comparison of KV with D1, and the deletion of old records.
 
+use super::usage::activity::Activity;
 use super::usage::upkeep::{self as usage_upkeep, Lost};
 use super::{Db, Statement, StoreError, UsageDb, params, prices, settings, sql, to_json};
 use contract::upkeep::{Drift, Notification, NotificationKind, SnoozeRequest, stalled_since};
+use domain::alert::watch::END_DAYS;
 use domain::id::{TeamId, UserId};
 use domain::json;
+use domain::time::DAY_MS;
 use domain::time::UnixMs;
-use domain::time::{DAY_MS, HOUR_MS};
 use serde::Deserialize;
+use worker::D1Result;
 
 const EXPIRES_SOON_MS: i64 = 14 * DAY_MS;
 /// The time for which webhook ids are kept; Clerk repeats a webhook for some days.
@@ -100,15 +103,14 @@ pub async fn snooze(db: &Db, by: &UserId, request: &SnoozeRequest, until: UnixMs
 /// News about usage.
 #[derive(Debug)]
 pub struct UsageNews {
-    /// Routes that fail, as JSON.
-    failing: String,
+    pub activity: Activity,
     lost: Lost,
 }
 
 impl UsageNews {
     pub async fn read(usage: &UsageDb, now: UnixMs) -> Result<Self, StoreError> {
-        let failing = usage_upkeep::failing(usage, now - HOUR_MS).await?;
-        Ok(Self { failing, lost: usage_upkeep::lost(usage, now - DAY_MS).await? })
+        let activity = Activity::read(usage, now).await?;
+        Ok(Self { activity, lost: usage_upkeep::lost(usage, now - DAY_MS).await? })
     }
 }
 
@@ -124,40 +126,48 @@ pub async fn note_shed(db: &Db, shed: u64, now: UnixMs) -> Result<(), StoreError
     Ok(())
 }
 
-/// Opens the notifications that are due, and resolves those that are over. Without `news`, those about usage stay.
-pub async fn notify(db: &Db, news: Option<&UsageNews>, now: UnixMs) -> Result<(), StoreError> {
-    let soon = now + EXPIRES_SOON_MS;
-    if let Some(UsageNews { failing, lost }) = news {
-        db.batch(vec![
-            db.statement(sql!("notify_failing"), params![now, failing])?,
+/// Opens the notifications about usage that are due, and resolves those that are over. Returns the database's size in
+/// bytes.
+pub async fn notify_of_usage(db: &Db, news: &UsageNews, now: UnixMs) -> Result<u64, StoreError> {
+    let UsageNews { activity, lost } = news;
+    let results = db
+        .batch(vec![
+            db.statement(sql!("notify_failing"), params![now, &activity.failing(now)])?,
             db.statement(sql!("notify_failing_resolve"), params![now])?,
             db.statement(sql!("notify_losses"), params![now, lost.undecodable, lost.dropped])?,
             db.statement(sql!("notify_losses_resolve"), params![now])?,
         ])
         .await?;
-    }
-    db.batch(vec![
-        db.statement(sql!("notify_expiring"), params![now, soon])?,
+    results.last().map_or(Ok(0), super::size_of)
+}
+
+/// Opens the other notifications that are due, and resolves those that are over. Runs `more` after that in the same
+/// transaction, and returns the results of all.
+pub async fn notify(db: &Db, more: Vec<Statement>, now: UnixMs) -> Result<Vec<D1Result>, StoreError> {
+    let soon = now + EXPIRES_SOON_MS;
+    let mut statements = vec![
+        db.statement(sql!("notify_expiring"), params![now, soon, END_DAYS])?,
         db.statement(sql!("notify_expiring_resolve"), params![now, soon])?,
         db.statement(sql!("invitations_expire"), params![now])?,
         super::unattended::resolve(db, now)?,
-    ])
-    .await?;
-    Ok(())
+    ];
+    statements.extend(more);
+    db.batch(statements).await
 }
 
 /// Deletes up to `limit` rows of each kind that are past their retention. The audit log loses its front, and the hash
 /// before the cut is noted, so that the rest of the chain can still be verified.
 pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Result<(), StoreError> {
-    db.batch(vec![
+    let mut statements = vec![
         db.statement(sql!("audit_cut"), params![now - audit_kept_ms, limit, now])?,
         db.statement(sql!("audit_purge"), &[])?,
         db.statement(sql!("webhooks_purge"), params![now - WEBHOOKS_KEPT_MS, limit])?,
         db.statement(sql!("notifications_purge"), params![now - RESOLVED_KEPT_MS, limit])?,
         db.statement(sql!("snoozes_purge"), params![now, limit])?,
         db.statement(sql!("idempotency_purge"), params![now - DAY_MS, limit])?,
-    ])
-    .await?;
+    ];
+    statements.extend(super::alerts::purge(db, now, limit)?);
+    db.batch(statements).await?;
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! Usage: intake, fold, reports and raw calls, in `USAGE_DB`; what tokens and models are known by, in `DB`.
 
+pub mod activity;
 mod bodies;
 pub mod calls;
 pub mod errors;

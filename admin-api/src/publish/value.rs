@@ -94,7 +94,7 @@ pub fn record_of(token: &PublishedToken) -> Result<TokenRecord, StoreError> {
 }
 
 fn networks(json: &str) -> Result<Vec<ipnet::IpNet>, StoreError> {
-    serde_json::from_str(json).map_err(|e| StoreError::Value(format!("ip_allow: {e}")))
+    json::from_text(json).map_err(|e| StoreError::Value(format!("ip_allow: {e}")))
 }
 
 fn limits_of(token: &PublishedToken) -> Result<Limits, StoreError> {

@@ -150,7 +150,7 @@ fn a_credential_that_no_key_opens_is_not_tried_again() {
     .unwrap();
     let left = |limit: u32| -> Vec<String> {
         let mut statement = db.prepare(&query("credentials_under_others")).unwrap();
-        let rows = statement.query_map(params!["fp", limit], |row| row.get("route_id")).unwrap();
+        let rows = statement.query_map(params!["fp", limit], |row| row.get("id")).unwrap();
         let mut ids: Vec<String> = rows.map(Result::unwrap).collect();
         ids.sort();
         ids
@@ -161,7 +161,7 @@ fn a_credential_that_no_key_opens_is_not_tried_again() {
             .unwrap()
     };
     assert_eq!(count(), (3, 1));
-    let lost = r#"[{"route_id":"c","was":"v1.s.s"},{"route_id":"d","was":"another"}]"#;
+    let lost = r#"[{"id":"c","was":"v1.s.s","sealed":null},{"id":"d","was":"another","sealed":null}]"#;
     assert_eq!(
         db.execute(&query("credentials_lost"), params![lost, "fp"]).unwrap(),
         1,

@@ -36,6 +36,14 @@ fn filled() -> Connection {
         format!(
             "{series} INSERT INTO notification_snoozes SELECT 'u' || i, 'token-expiring', 't' || i, 0, {NOW} + i FROM n"
         ),
+        "INSERT INTO channels (id, name, kind, address, sealed, sealed_under, events, thresholds, language, created_at, updated_at) VALUES ('chn_1', 'c', 'slack', '', 'v1.a.b', '', '[]', '[]', 'en', 0, 0)".to_owned(),
+        format!(
+            "{series} INSERT INTO alerts (kind, subject, period, is_over, details, before, at, planned_at) SELECT 'token-expiring', 't' || i, '1', 0, '{{}}', 0, {NOW}, {NOW} FROM n"
+        ),
+        format!(
+            "{series} INSERT INTO deliveries (id, channel_id, event, subject, alert, state, due_at, next_at) SELECT 'msg_' || i, 'chn_1', 'token-ends', 't' || i, '{{}}', 'sent', {NOW} - {DAY_MS}, {NOW} FROM n"
+        ),
+        format!("{series} INSERT INTO token_places SELECT 't' || i, 'country:TW', 0, {NOW} FROM n"),
         format!(
             "{series} INSERT INTO invitations (id, email, state, invited_by, created_at, expires_at) SELECT 'i' || i, 'e' || i, 'accepted', 'u', i, i FROM n"
         ),
@@ -56,7 +64,7 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
     let text = |text: &str| rusqlite::types::Value::from(text.to_owned());
     let kind = |kind: &str| vec![text(kind), text(r#"["queue"]"#), NOW.into()];
     vec![
-        ("notify_expiring", of(&[NOW, NOW + 14 * DAY_MS])),
+        ("notify_expiring", vec![NOW.into(), (NOW + 14 * DAY_MS).into(), text("[14,3,1]")]),
         ("notify_expiring_resolve", of(&[NOW, NOW + 14 * DAY_MS])),
         ("notify_failing", vec![NOW.into(), text(r#"[{"id":"r1","calls":9,"failed":8}]"#)]),
         ("notify_failing_resolve", of(&[NOW])),
@@ -64,6 +72,30 @@ fn cron_statements() -> Vec<(&'static str, Vec<rusqlite::types::Value>)> {
         ("notify_over", vec![text("usage-shed"), NOW.into(), (NOW - DAY_MS).into()]),
         ("notify_losses_resolve", of(&[NOW])),
         ("notify_resolve", kind("queue-stalled")),
+        ("notify_publication", of(&[NOW, NOW - 300_000])),
+        ("notify_alerts_over", of(&[NOW, NOW - 300_000])),
+        ("notify_if", vec![text("database-full"), text("DB"), text("{}"), NOW.into(), 0.into()]),
+        ("limits_of_tokens", vec![text(r#"["t1","t2"]"#)]),
+        ("notify_budgets_resolve", vec![NOW.into(), text(r#"["t1 x"]"#)]),
+        (
+            "notify_budgets",
+            vec![NOW.into(), text(r#"[{"subject":"t1 x","team":"busy","details":{"step":80}}]"#)],
+        ),
+        (
+            "notify_of_tokens",
+            vec![NOW.into(), text("token-spike"), text(r#"[{"token":"t3","details":{}}]"#), 0.into()],
+        ),
+        ("tokens_made", vec![text(r#"["t1","t2"]"#)]),
+        ("alerts_waiting", of(&[200])),
+        ("channels_wanting", vec![]),
+        ("channels_thresholds", vec![]),
+        ("deliveries_recent", of(&[NOW - HOUR_MS])),
+        ("delivery_take", of(&[NOW, NOW + 1])),
+        ("deliveries_wait", vec![text("chn_1"), (NOW + 1).into()]),
+        ("notify_channels", of(&[NOW, NOW - DAY_MS])),
+        ("alerts_purge", of(&[NOW - 40 * DAY_MS, 500])),
+        ("deliveries_purge", of(&[NOW - 14 * DAY_MS, 500])),
+        ("places_of", vec![text(r#"["t1"]"#)]),
         ("unpriced_open", vec![]),
         ("canary_hours", of(&[NOW - 30 * DAY_MS])),
         ("canary_hour_put", vec![(NOW - NOW % HOUR_MS).into(), text("{}")]),
@@ -145,6 +177,8 @@ fn no_statement_of_the_cron_scans_a_growing_table_of_usage() {
         ("losses_since", vec![(NOW - DAY_MS).into()]),
         ("losses_purge", vec![(NOW - 400 * DAY_MS).into(), 500.into()]),
         ("routes_failing", vec![(NOW - HOUR_MS).into()]),
+        ("tokens_active", vec![(NOW - HOUR_MS).into()]),
+        ("tokens_usual", vec![text(&format!(r#"[["team t1",{NOW}]]"#))]),
         ("taken_purge", vec![(minute - 31 * 1_440).into()]),
         ("taken_get", vec![text(&format!("[{minute}]"))]),
         ("inbox_last", vec![]),

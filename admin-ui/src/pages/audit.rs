@@ -96,6 +96,10 @@ fn deed_name(i18n: &I18n, deed: Deed) -> AttrValue {
         Deed::CreateKey => i18n.t("action.create-key"),
         Deed::RotateKey => i18n.t("action.rotate-key"),
         Deed::RevokeKey => i18n.t("action.revoke-key"),
+        Deed::CreateChannel => i18n.t("action.create-channel"),
+        Deed::UpdateChannel => i18n.t("action.update-channel"),
+        Deed::DeleteChannel => i18n.t("action.delete-channel"),
+        Deed::TestChannel => i18n.t("action.test-channel"),
     }
 }
 
@@ -110,6 +114,7 @@ fn entity_name(i18n: &I18n, entity: Entity) -> AttrValue {
         Entity::Publication => i18n.t("publication.title"),
         Entity::Import => i18n.t("import.title"),
         Entity::Key => i18n.t("key.title"),
+        Entity::Channel => i18n.t("channel.title"),
     }
 }
 

@@ -176,6 +176,11 @@ pub fn may_audit(me: &Me) -> bool {
     me.caller().teams_for(Action::ReadAudit).is_none_or(|teams| !teams.is_empty())
 }
 
+/// Whether a person may manage the channels of the system or of any team.
+pub fn may_manage_channels(me: &Me) -> bool {
+    me.caller().teams_for(Action::ManageChannels).is_none_or(|teams| !teams.is_empty())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

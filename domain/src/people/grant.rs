@@ -39,6 +39,7 @@ permissions!(
     CreateKey,
     RotateKey,
     RevokeKey,
+    ManageChannels,
 );
 
 /// Names the change of a person's role in a [`Grant`]: [`Action::AssignJunior`] or [`Action::AssignSenior`],

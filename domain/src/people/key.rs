@@ -69,7 +69,8 @@ impl Action {
             | Self::ReadPeople
             | Self::ReadAudit
             | Self::ReadPublication
-            | Self::ReadKey => ByKey::Read,
+            | Self::ReadKey
+            | Self::ReadChannel => ByKey::Read,
             Self::CreateToken
             | Self::ChangeToken
             | Self::LoosenLimits
@@ -83,7 +84,8 @@ impl Action {
             | Self::AssignJunior
             | Self::Reconcile
             | Self::Import
-            | Self::SetPrices => ByKey::Change,
+            | Self::SetPrices
+            | Self::ManageChannels => ByKey::Change,
             Self::SetCredential => ByKey::Named(Power::SetCredential),
             Self::AssignSenior => ByKey::Named(Power::AssignSenior),
             Self::CreateKey | Self::RotateKey | Self::RevokeKey => ByKey::Never,

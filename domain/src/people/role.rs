@@ -151,11 +151,15 @@ pub enum Action {
     RotateKey,
     /// End a key.
     RevokeKey,
+    /// See channels for alerts, and what was delivered to them: of a team, or of the system.
+    ReadChannel,
+    /// Make, change, delete and try out channels.
+    ManageChannels,
 }
 
 impl Action {
     /// All actions.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 31] = [
         Self::ReadSelf,
         Self::ReadToken,
         Self::CreateToken,
@@ -185,6 +189,8 @@ impl Action {
         Self::ReadKey,
         Self::RotateKey,
         Self::RevokeKey,
+        Self::ReadChannel,
+        Self::ManageChannels,
     ];
 
     /// Returns the action that changes a person's role in a team from `present` to `new`; `None` is not being in it.
@@ -203,6 +209,7 @@ impl Action {
             }
             Self::EditTeam | Self::AssignSenior => Rule::team(Role::Admin, Role::Admin),
             Self::LoosenLimits | Self::AssignJunior => Rule::team(Role::Admin, Role::Manager),
+            Self::ReadChannel | Self::ManageChannels => Rule::team(Role::Manager, Role::Admin),
             Self::ReadAudit => Rule::team(Role::Manager, Role::Manager),
             Self::ReadRoute => Rule { any_team: true, ..Rule::core(Role::Viewer) },
             Self::CreateKey => Rule { any_team: true, ..Rule::NOBODY },
@@ -244,7 +251,9 @@ impl Action {
             | Self::SetScopeCap
             | Self::DeleteTeam
             | Self::AssignJunior
-            | Self::AssignSenior => Self::ReadTeam,
+            | Self::AssignSenior
+            | Self::ReadChannel
+            | Self::ManageChannels => Self::ReadTeam,
             // These are known to exist, so anybody in a team is told that their role is too low.
             Self::ReadRoute
             | Self::ReadUpstream

@@ -33,6 +33,7 @@ export async function takeBack(sql, stage) {
   await secrets(sql, stage, now, notes);
   await apiKeys(sql, stage, now, notes);
   await routes(sql, stage, now, notes, say);
+  await channels(sql, stage, now);
   await putBackAudit(sql, stage, notes);
   // Last: only an empty team can be deleted.
   const deleted = teams.now.filter((team) => team.deleted_at !== null);
@@ -323,4 +324,22 @@ async function routes(sql, stage, now, notes, say) {
   await remove(sql, "credentials", drop);
   const made = [...is.values()].filter(({ id }) => !was.some((route) => route.id === id));
   for (const { path } of made) notes.push(`route ${path} was made since and is not there any more`);
+}
+
+/** Channels that were deleted or disabled since stay so, and what waited to be sent then has been sent. */
+async function channels(sql, stage, now) {
+  const is = by(await keptRows(stage, "channels"), "id");
+  const was = await all(sql, "channels");
+  await remove(
+    sql,
+    "channels",
+    was.filter(({ id }) => !is.has(id)).map(({ id }) => ({ id })),
+  );
+  await update(
+    sql,
+    "channels",
+    was.filter(({ id }) => is.get(id)?.enabled === 0).map(({ id }) => ({ id, enabled: 0 })),
+  );
+  await sql("UPDATE deliveries SET state = 'failed', response = 'restored' WHERE state = 'waiting'");
+  await sql("UPDATE alerts SET planned_at = ?1 WHERE planned_at IS NULL", [now]);
 }

@@ -18,6 +18,7 @@ export const KEYS = {
   api_key_secrets: ["hash"],
   routes: ["id"],
   credentials: ["route_id"],
+  channels: ["id"],
   settings: ["key"],
   audit: ["id"],
 };

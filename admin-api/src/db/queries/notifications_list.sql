@@ -3,6 +3,8 @@
 SELECT kind, subject, team_id, details, created_at, updated_at
 FROM notifications
 WHERE resolved_at IS NULL AND kind IN (SELECT value FROM json_each(?6))
+    -- Channels may be told of smaller shares than the bell.
+    AND (kind <> 'budget-used' OR details ->> 'step' >= 80)
     AND (created_at, kind || ' ' || subject) < (?3, ?4)
     AND ((team_id IS NULL AND ?2) OR (team_id IS NOT NULL AND (?1 IS NULL OR team_id IN (SELECT value FROM json_each(?1)))))
     AND NOT EXISTS (

@@ -1,6 +1,7 @@
--- Tokens that expire between ?1 and ?2.
+-- Tokens that expire between ?1 and ?2. ?3 the days before the end at which they are reported, as JSON
 INSERT INTO notifications (kind, subject, team_id, details, created_at, updated_at)
-SELECT 'token-expiring', id, team_id, json_object('name', name, 'expires_at', expires_at), ?1, ?1
+SELECT 'token-expiring', id, team_id, json_object('name', name, 'expires_at', expires_at,
+    'step', (SELECT min(value) FROM json_each(?3) WHERE ?1 + value * 86400000 >= expires_at)), ?1, ?1
 FROM tokens
 WHERE revoked_at IS NULL AND expires_at > ?1 AND expires_at <= ?2
 ON CONFLICT (kind, subject) DO UPDATE SET

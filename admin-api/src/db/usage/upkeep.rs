@@ -1,18 +1,14 @@
 //! Retention, room, and how usage is doing.
 
 use super::folding::{State, VERSION};
-use super::report::{pending_in, pending_statements};
-use crate::db::{MAX_SAFE, StoreError, UsageDb, params, rows_of, size_of, to_json, usage_sql};
+use crate::db::{StoreError, UsageDb, params, rows_of, size_of, to_json, usage_sql};
 use crate::intake::KEYS_KEPT_MS;
 use domain::time::{DAY_MS, HOUR_MS, UnixMs};
 use domain::usage::fold::Dimension;
 use domain::usage::key::SLOT_MS;
 use domain::usage::label::LABELS_KEPT_DAYS;
-use domain::usage::report::Pending;
-use domain::usage::rollup::Rollup;
-use domain::usage::sheet::Sheet;
 use domain::usage::span::{Granularity, HOURLY_KEPT_MS};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 /// Segments deleted by one statement.
 const SEGMENTS_AT_ONCE: u32 = 20;
@@ -56,52 +52,6 @@ pub async fn state(db: &UsageDb) -> Result<UsageState, StoreError> {
 pub async fn lost(db: &UsageDb, since: UnixMs) -> Result<Lost, StoreError> {
     let row = db.first(db.statement(usage_sql!("losses_since"), params![since])?).await?;
     Ok(row.unwrap_or_default())
-}
-
-/// A route whose upstream fails.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failing {
-    id: String,
-    /// Calls that reached it.
-    calls: u64,
-    /// Those of them that failed.
-    failed: u64,
-}
-
-/// Finds the routes that fail, as JSON: those at whose upstream more than a fifth of the calls since `since`, and at
-/// least five, failed.
-pub async fn failing(db: &UsageDb, since: UnixMs) -> Result<String, StoreError> {
-    let all = Pending { granularity: Granularity::FiveMinutes.as_str(), from: since, to: MAX_SAFE };
-    let mut statements = vec![db.statement(usage_sql!("routes_failing"), params![since])?];
-    statements.extend(pending_statements(db, &[all])?);
-    let results = db.batch(statements).await?;
-    let mut results = results.iter();
-    let mut routes: Vec<Failing> = results.next().map(rows_of).transpose()?.unwrap_or_default();
-    let pending = pending_in(&mut results)?;
-    for bucket in pending.iter().flat_map(Sheet::buckets).filter(|bucket| bucket.at >= since) {
-        bucket.each(|line, sums| {
-            let Rollup { upstream_errors, timeouts, gateway_errors, .. } = sums.rollup;
-            let id = line.route.to_owned();
-            let failed = upstream_errors.saturating_add(timeouts).saturating_add(gateway_errors);
-            routes.push(Failing { id, calls: sums.rollup.served(), failed });
-        });
-    }
-    to_json(&failing_of(routes))
-}
-
-/// Adds up the calls of each route, and keeps those that fail.
-fn failing_of(mut routes: Vec<Failing>) -> Vec<Failing> {
-    routes.sort_unstable_by(|a, b| a.id.cmp(&b.id));
-    routes.dedup_by(|next, sum| {
-        let is_same = next.id == sum.id;
-        if is_same {
-            sum.calls += next.calls;
-            sum.failed += next.failed;
-        }
-        is_same
-    });
-    routes.retain(|route| route.failed >= 5 && route.failed * 5 > route.calls);
-    routes
 }
 
 /// Deletes what is past its retention: raw calls, keys, rollups and losses. Each run deletes a bounded part.
@@ -171,23 +121,5 @@ async fn remove_segments(db: &UsageDb, before: UnixMs, makes_room: bool) -> Resu
     match db.batch(statements).await {
         Err(error) if error.is_of(VERSION) => Ok(0),
         result => result.map(|_| calls),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_route_fails_if_a_fifth_of_its_calls_do_and_five() {
-        let of = |id: &str, calls, failed| Failing { id: id.to_owned(), calls, failed };
-        let found = failing_of(vec![
-            of("few", 4, 4),
-            of("some", 20, 3),
-            of("busy", 100, 20),
-            of("some", 4, 2),
-            of("down", 5, 5),
-        ]);
-        assert_eq!(found, [of("down", 5, 5), of("some", 24, 5)]);
     }
 }

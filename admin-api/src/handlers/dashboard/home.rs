@@ -133,15 +133,18 @@ fn budgets(
     found.into_iter().filter_map(of).take(MOST_BUDGETS).collect()
 }
 
-/// Reads the notifications; tokens that expire have a list of their own.
+/// Reads the notifications; tokens that expire and limits that are near have lists of their own.
 async fn notices(
     db: &Db,
     caller: &Caller,
     teams: Option<&str>,
     now: UnixMs,
 ) -> Result<Vec<Notification>, Failure> {
+    let is_elsewhere = |kind: &NotificationKind| {
+        matches!(kind, NotificationKind::TokenExpiring | NotificationKind::BudgetUsed)
+    };
     let kinds: Vec<NotificationKind> =
-        NotificationKind::ALL.into_iter().filter(|kind| *kind != NotificationKind::TokenExpiring).collect();
+        NotificationKind::ALL.into_iter().filter(|kind| !is_elsewhere(kind)).collect();
     let platform = caller.core_role().is_some();
     let seen = upkeep::Seen { teams, platform, by: &caller.user, now, kinds: &kinds };
     Ok(upkeep::notifications(db, seen, None, MOST_NOTICES).await?)

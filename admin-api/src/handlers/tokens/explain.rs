@@ -47,7 +47,8 @@ pub async fn explain(call: &Call, asked: Asked<ExplainRequest>) -> Answer<Explan
     let mut answer = answer(&record, &table, &question, call.now, propagation);
     if answer.allowed {
         let in_force = limits::in_force(&db, &token.id).await?.ok_or(ApiError::NotFound)?;
-        let TokenLimits { uses, team_uses, .. } = standing(call, &token.id, in_force).await;
+        let TokenLimits { uses, team_uses, .. } =
+            standing(&call.env, Source::Request(&call.request_id), &token.id, in_force).await;
         let costs = answer.route_id.as_ref().is_some_and(|id| metered.contains(id));
         let limited = uses.iter().chain(&team_uses).flatten().filter(|one| one.refuses(costs));
         answer = refuse(answer, limited.map(|one| one.kind).collect());

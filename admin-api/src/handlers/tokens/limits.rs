@@ -11,6 +11,7 @@ use contract::limits::TokenLimits;
 use domain::id::TeamId;
 use domain::limit::Limits;
 use domain::people::role::{Action, Caller, Subject};
+use edge::log::Source;
 
 /// `GET /api/tokens/{id}/limits`
 pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenLimits> {
@@ -18,7 +19,7 @@ pub async fn get(call: &Call, _: Asked<()>) -> Answer<TokenLimits> {
     let db = call.db()?;
     let token = find(call, &db, caller).await?;
     let limits = store::in_force(&db, &token.id).await?.ok_or(ApiError::NotFound)?;
-    respond(standing(call, &token.id, limits).await)
+    respond(standing(&call.env, Source::Request(&call.request_id), &token.id, limits).await)
 }
 
 /// Fails with 403 if a change allows more and the caller may not loosen limits. It compares the limits in force,

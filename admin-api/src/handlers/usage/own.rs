@@ -13,6 +13,7 @@ use contract::usage::{Figures, OwnUsage, RecentCall};
 use domain::time::{DAY_MS, UnixMs};
 use domain::usage::UsageEvent;
 use domain::usage::segment::Search;
+use edge::log::Source;
 
 const RECENT_CALLS: usize = 10;
 
@@ -24,7 +25,7 @@ pub async fn own(call: &Call, _: Asked<()>) -> Answer<OwnUsage> {
     let total = report::own_total(&usage, &holder.id, &holder.team_id, holder.created_at, call.now).await?;
     let recent = recent(&usage, &holder, call.now).await?;
     let limits = limits::in_force(&db, &holder.id).await?.ok_or(ApiError::InvalidApiKey)?;
-    let limits = standing(call, &holder.id, limits).await;
+    let limits = standing(&call.env, Source::Request(&call.request_id), &holder.id, limits).await;
     respond(OwnUsage {
         token_id: holder.id,
         name: holder.name,

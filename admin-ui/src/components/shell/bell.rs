@@ -1,7 +1,7 @@
 //! The bell: notifications that need attention.
 
 use crate::api::use_api;
-use crate::components::{Menu, Time};
+use crate::components::{Menu, Time, limit_label};
 use crate::format;
 use crate::hooks::{AsyncState, use_action, use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
@@ -68,8 +68,16 @@ pub fn Bell() -> Html {
 /// How grave a notification is; the gravest is 0.
 pub fn gravity(kind: NotificationKind) -> u8 {
     match kind {
-        NotificationKind::RouteFailing | NotificationKind::QueueStalled | NotificationKind::Canary => 0,
+        NotificationKind::RouteFailing
+        | NotificationKind::QueueStalled
+        | NotificationKind::Canary
+        | NotificationKind::PublicationLate
+        | NotificationKind::BudgetUsed => 0,
         NotificationKind::EventsDropped
+        | NotificationKind::DatabaseFull
+        | NotificationKind::ChannelFailing
+        | NotificationKind::TokenElsewhere
+        | NotificationKind::TokenSpike
         | NotificationKind::DeadLetters
         | NotificationKind::UsageShed
         | NotificationKind::KvDrift => 1,
@@ -112,8 +120,11 @@ const SNOOZE_HOURS: i64 = 24;
 fn item(i18n: &I18n, notice: &Notification, on_snooze: &Callback<SnoozeRequest>) -> Html {
     let to = notice_route(notice);
     let icon = match notice.kind {
-        NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => "fas fa-hourglass-half",
-        NotificationKind::RouteFailing => "fas fa-exclamation-triangle",
+        NotificationKind::TokenExpiring
+        | NotificationKind::TokenUnattended
+        | NotificationKind::TokenSpike
+        | NotificationKind::TokenElsewhere => "fas fa-hourglass-half",
+        NotificationKind::RouteFailing | NotificationKind::BudgetUsed => "fas fa-exclamation-triangle",
         _ => "fas fa-exclamation-circle",
     };
     let text = notice_text(i18n, notice);
@@ -169,11 +180,31 @@ fn canary(i18n: &I18n, note: &Notification) -> AttrValue {
 pub fn notice_route(notice: &Notification) -> Route {
     let id = notice.subject.clone();
     match notice.kind {
-        NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => Route::Token { id },
+        NotificationKind::TokenExpiring
+        | NotificationKind::TokenUnattended
+        | NotificationKind::TokenSpike
+        | NotificationKind::TokenElsewhere => Route::Token { id },
         NotificationKind::RouteFailing => Route::RouteDetail { id },
+        NotificationKind::BudgetUsed => budget_route(notice),
+        NotificationKind::ChannelFailing => Route::Channels,
         NotificationKind::ModelUnpriced => Route::Prices,
         _ => Route::SystemHealth,
     }
+}
+
+/// Returns the page of the token, or else of the team, whose limit is used up.
+fn budget_route(notice: &Notification) -> Route {
+    match (notice.details.get("token").and_then(Value::as_str), &notice.team_id) {
+        (Some(token), _) => Route::Token { id: token.to_owned() },
+        (None, Some(team)) => Route::Team { id: team.to_string() },
+        (None, None) => Route::Teams,
+    }
+}
+
+/// Returns the name of the limit that a notification is about.
+fn limit_of(i18n: &I18n, note: &Notification) -> AttrValue {
+    let kind = note.details.get("kind").cloned().and_then(|kind| serde_json::from_value(kind).ok());
+    kind.map(|kind| limit_label(i18n, kind)).unwrap_or_default()
 }
 
 /// Returns the text of a notification, from its details.
@@ -203,6 +234,21 @@ pub fn notice_text(i18n: &I18n, note: &Notification) -> AttrValue {
         }
         NotificationKind::UsageShed => i18n.fill("bell.usage-shed", &[("calls", &detail("calls"))]),
         NotificationKind::Canary => canary(i18n, note),
+        NotificationKind::BudgetUsed => i18n.fill(
+            "bell.budget-used",
+            &[("name", &detail("name")), ("percent", &detail("step")), ("limit", &limit_of(i18n, note))],
+        ),
+        NotificationKind::TokenSpike => i18n.fill("bell.token-spike", &[("name", &detail("name"))]),
+        NotificationKind::TokenElsewhere => {
+            i18n.fill("bell.token-elsewhere", &[("name", &detail("name")), ("place", &detail("place"))])
+        }
+        NotificationKind::PublicationLate => {
+            i18n.fill("bell.publication-late", &[("pending", &detail("pending"))])
+        }
+        NotificationKind::DatabaseFull => {
+            i18n.fill("bell.database-full", &[("name", &note.subject), ("percent", &detail("step"))])
+        }
+        NotificationKind::ChannelFailing => i18n.fill("bell.channel-failing", &[("name", &detail("name"))]),
         NotificationKind::ModelUnpriced => {
             i18n.fill("bell.model-unpriced", &[("model", &note.subject), ("calls", &detail("calls"))])
         }

@@ -2,7 +2,7 @@
 
 use crate::i18n::I18n;
 use crate::route::Route;
-use crate::state::session::{can, may_audit};
+use crate::state::session::{can, may_audit, may_manage_channels};
 use contract::people::Me;
 use domain::people::role::{Action, Subject};
 use yew::AttrValue;
@@ -46,6 +46,7 @@ pub fn sections(i18n: &I18n, me: &Me) -> Vec<Section> {
 /// Returns the pages of the settings that somebody may open.
 pub fn settings(i18n: &I18n, me: &Me) -> Vec<(Route, AttrValue)> {
     let pages = [
+        (may_manage_channels(me), Route::Channels, i18n.t("channels.title")),
         (may_audit(me), Route::AuditLogs, i18n.t("audit.title")),
         (true, Route::Keys, i18n.t("keys.title")),
         (true, Route::SystemHealth, i18n.t("health.title")),

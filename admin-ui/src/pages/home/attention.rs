@@ -86,7 +86,11 @@ fn of_notice(i18n: &I18n, notice: &Notification) -> Matter {
     let act = match notice.kind {
         NotificationKind::RouteFailing => i18n.t("usage.see-route"),
         NotificationKind::ModelUnpriced => i18n.t("prices.set"),
-        NotificationKind::TokenExpiring | NotificationKind::TokenUnattended => i18n.t("usage.see-token"),
+        NotificationKind::TokenExpiring
+        | NotificationKind::TokenUnattended
+        | NotificationKind::TokenSpike
+        | NotificationKind::TokenElsewhere => i18n.t("usage.see-token"),
+        NotificationKind::ChannelFailing => i18n.t("channels.title"),
         _ => i18n.t("home.see-system"),
     };
     Matter {

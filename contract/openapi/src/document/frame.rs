@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// The groups of endpoints, in the order in which the document shows them.
-const TAGS: [(&str, &str); 16] = [
+const TAGS: [(&str, &str); 17] = [
     ("tokens", "Tokens, their secrets and limits."),
     ("routes", "Routes, their upstreams and credentials."),
     ("teams", "Teams and their bounds."),
@@ -18,6 +18,7 @@ const TAGS: [(&str, &str); 16] = [
     ("dashboard", "Figures at a glance."),
     ("prices", "Prices of AI models."),
     ("notifications", "Notifications of the bell."),
+    ("channels", "Channels for alerts, and their deliveries."),
     ("publication", "Publication to KV, and its comparison with D1."),
     ("import", "Import of the earlier system's data."),
     ("webhooks", "Webhooks of Clerk."),

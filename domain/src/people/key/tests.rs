@@ -87,7 +87,7 @@ fn a_read_only_key_changes_nothing_and_a_power_must_be_named() {
         Action::ALL.into_iter().filter(may).collect::<Vec<_>>()
     };
     let reads = allowed(key(true, &Power::ALL));
-    assert!(reads.iter().all(|action| action.by_key() == ByKey::Read) && reads.len() == 10, "{reads:?}");
+    assert!(reads.iter().all(|action| action.by_key() == ByKey::Read) && reads.len() == 11, "{reads:?}");
     for (power, action) in
         [(Power::SetCredential, Action::SetCredential), (Power::AssignSenior, Action::AssignSenior)]
     {

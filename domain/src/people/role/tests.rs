@@ -50,6 +50,8 @@ fn the_matrix_is_pinned() {
         (Action::ReadKey, "----", "--yy", "----"),
         (Action::RotateKey, "----", "--ff", "----"),
         (Action::RevokeKey, "----", "--yy", "----"),
+        (Action::ReadChannel, "fffy", "ffyy", "----"),
+        (Action::ManageChannels, "fffy", "ffyy", "----"),
     ] {
         assert_eq!(
             [letters(action, "ops"), letters(action, "core-team"), letters(action, "other")],
