@@ -212,14 +212,14 @@ impl<'de> SeqAccess<'de> for Items {
 }
 
 struct Fields {
-    fields: map::IntoIter,
+    rest: map::IntoIter,
     name: String,
     value: Value,
 }
 
 impl Fields {
     fn of(fields: Map<String, Value>) -> Self {
-        Self { fields: fields.into_iter(), name: String::new(), value: Value::Null }
+        Self { rest: fields.into_iter(), name: String::new(), value: Value::Null }
     }
 }
 
@@ -227,7 +227,7 @@ impl<'de> MapAccess<'de> for Fields {
     type Error = ReadError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
-        let Some((name, value)) = self.fields.next() else { return Ok(None) };
+        let Some((name, value)) = self.rest.next() else { return Ok(None) };
         (self.name, self.value) = (name, value);
         seed.deserialize(Name(&self.name)).map(Some).map_err(|error| error.below(self.name.clone()))
     }
