@@ -23,7 +23,7 @@ function run(command, args, options) {
 
 test(
   "schemathesis, signed in as admin: no 5xx, and no response that the document does not describe",
-  { timeout: 400_000 },
+  { timeout: 590_000 },
   async () => {
     const command = await ensureSchemathesis();
     const folder = mkdtempSync(path.join(tmpdir(), "schemathesis-"));

@@ -173,7 +173,8 @@ test("the time of an upload that is taken in is neither the gateway's nor the up
     socket.on("data", (data) => (text += data));
     await sleep(2_000);
     socket.write("x".repeat(20_000));
-    await eventually(() => text.startsWith("HTTP/1.1 200"));
+    await eventually(() => text.includes("\r\n\r\n"));
+    assert.match(text, /^HTTP\/1.1 200/);
     const [, auth, upstream] = /auth;dur=(\d+), upstream;dur=(\d+)/.exec(text);
     assert.ok(Number(auth) < 1_000 && Number(upstream) < 1_000, `${where}: ${auth} and ${upstream} ms`);
     socket.destroy();
