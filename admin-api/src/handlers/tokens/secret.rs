@@ -143,15 +143,15 @@ pub async fn end_secrets(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
     check_if_match(call, before.version)?;
     refuse_revoked(&before)?;
     let (id, secrets) = (&before.id, store::secrets(&db, before.id.as_str()).await?);
-    let Some((newest, others)) = secrets.split_first() else { return Err(ApiError::NotFound.into()) };
-    let ended: Vec<TokenHint> = others
+    let ended: Vec<TokenHint> = secrets
         .iter()
+        .skip(1)
         .filter(|one| one.ends_at.is_none_or(|end| end > call.now))
         .map(SecretRow::hint)
         .collect();
-    if ended.is_empty() {
+    let Some(newest) = secrets.first().filter(|_| !ended.is_empty()) else {
         return respond_changed(call, propagation_of(&db, id).await?).await;
-    }
+    };
     let change = Change::new(call, &db, &grant)
         .write([store::touch(&db, &grant, id, condition(call, before.version), call.now)?])
         .deed(
