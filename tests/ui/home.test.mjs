@@ -72,6 +72,7 @@ test("the navigation has eight entries, and the settings their pages; a viewer s
   const tabs = page.getByRole("navigation", { name: "Settings" });
   await tabs.waitFor();
   assert.deepEqual(await tabs.getByRole("link").allInnerTexts(), [
+    "Alerts",
     "Audit log",
     "API keys",
     "System health",
