@@ -83,7 +83,9 @@ async function serves(system, { gateways, apis, made, call, ask, cron, lacksUsag
     );
     const bearer = (token) => ({ kind: "bearer", token });
     const pool = { name: "Pool", path: `${base}/pool`, backend_url: `${system.upstream.url}/echo` };
-    if (version === "newer") {
+    // The lists of an API from before stored values were read leniently fail at a kind that it does not know.
+    const hasPool = version === "newer" && !lacksUsage.includes("older");
+    if (hasPool) {
       await made(api, "/api/routes", {
         ...pool,
         credential: {
@@ -133,10 +135,7 @@ async function serves(system, { gateways, apis, made, call, ask, cron, lacksUsag
         `${at}: the first calls`,
       );
       assert.match(await ok(good, `${base}/plain`), new RegExp(KEY_OF_VENDOR), `${at}: the credential`);
-      // A version from before stored values were read leniently refuses a pool.
-      if (version === "newer" && of === "older" && lacksUsage.includes(of))
-        assert.equal((await call(gateway, good, pool.path)).status, 502, `${at}: a pool`);
-      else if (version === "newer")
+      if (hasPool)
         assert.match(
           await ok(good, pool.path),
           new RegExp(`first-${KEY_OF_VENDOR}`),
