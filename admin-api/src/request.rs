@@ -10,6 +10,7 @@ use contract::error::ApiError;
 use contract::{Body, Endpoint, Terms};
 use domain::error::FieldError;
 use domain::id::TeamId;
+use domain::json;
 use domain::people::grant::{Assign, Grant, Permission};
 use domain::people::role::{Action, Caller, Refusal, Role, Subject, authorize};
 use domain::problem::Invalid;
@@ -318,9 +319,12 @@ pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 
 /// Reads the JSON of a body.
 fn value_of(body: &[u8]) -> Result<Value, Failure> {
-    let value = serde_json::from_slice(body).map_err(|error| {
-        let place = Invalid::NotJson { line: error.line(), column: error.column() };
-        Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
+    let value = json::from_request(body).map_err(|error| match json::twice(&error) {
+        Some(field) => Failure::field(field, Invalid::Twice),
+        None => {
+            let place = Invalid::NotJson { line: error.line(), column: error.column() };
+            Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
+        }
     })?;
     // serde would read an array as a struct's fields in order.
     if matches!(value, Value::Array(_)) { Err(Failure::field("body", Invalid::Object)) } else { Ok(value) }
@@ -377,6 +381,7 @@ mod tests {
         }
         assert_eq!(status(r#"{"grace_hours":"x"}"#), (422, "grace_hours".to_owned()));
         assert_eq!(status(r#"{"more":1}"#), (422, "more".to_owned()));
+        assert_eq!(status(r#"{"grace_hours":1,"grace_hours":2}"#), (422, "grace_hours".to_owned()));
         assert_eq!(status("[[]]"), (422, "body".to_owned()));
         assert!(parse_body::<RotateTokenRequest>(b"{}").is_ok());
     }

@@ -3,10 +3,10 @@
 //! Rows, stored values and requests are all read by [`Node`]: serde makes a copy of each type's reader for every
 //! deserializer that the type meets, and with three of them the admin API was a tenth larger.
 
-use serde::de::value::{MapAccessDeserializer, StrDeserializer};
+use serde::de::value::MapAccessDeserializer;
 use serde::de::{
-    self, DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer, MapAccess, SeqAccess,
-    Unexpected, Visitor,
+    self, Deserialize, DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer,
+    MapAccess, SeqAccess, Unexpected, Visitor,
 };
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value, map};
@@ -25,6 +25,82 @@ pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
 /// Reads the value that bytes hold.
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
     read(serde_json::from_slice(bytes).map_err(de::Error::custom)?)
+}
+
+/// Reads the JSON of a request, in which each field is given once: of two, parsers along the way would choose differently.
+/// An error of the category `Data` names the field that is given again ([`twice`]).
+pub fn from_request(bytes: &[u8]) -> serde_json::Result<Value> {
+    serde_json::from_slice::<Once>(bytes).map(|read| read.0)
+}
+
+/// Returns the field that [`from_request`] met twice.
+pub fn twice(error: &serde_json::Error) -> Option<String> {
+    let text = error.is_data().then(|| error.to_string())?;
+    text.strip_prefix(TWICE)?.rsplit_once(" at line ").map(|(name, _)| name.to_owned())
+}
+
+const TWICE: &str = "given twice: ";
+
+/// A value in which no object has a field twice.
+struct Once(Value);
+
+impl<'de> Deserialize<'de> for Once {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OnceVisitor).map(Self)
+    }
+}
+
+struct OnceVisitor;
+
+impl<'de> Visitor<'de> for OnceVisitor {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(value.into())
+    }
+
+    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
+        Ok(number.into())
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(text.into())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
+        let mut items = vec![];
+        while let Some(Once(item)) = list.next_element()? {
+            items.push(item);
+        }
+        Ok(items.into())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Value, A::Error> {
+        let mut fields = Map::new();
+        while let Some((name, Once(value))) = object.next_entry::<String, Once>()? {
+            if fields.contains_key(&name) {
+                return Err(de::Error::custom(format_args!("{TWICE}{name}")));
+            }
+            fields.insert(name, value);
+        }
+        Ok(fields.into())
+    }
 }
 
 /// Why a value could not be read, and at which field.
@@ -139,8 +215,8 @@ impl<'de> Deserializer<'de> for Node {
         deserialize_char => Value::String as V::visit_string,
         deserialize_identifier => Value::String as V::visit_string,
         deserialize_seq => Value::Array as |visitor, items| visitor.visit_seq(Items::of(items)),
-        deserialize_tuple(usize) => Value::Array as |visitor, items| visitor.visit_seq(Items::of(items)),
-        deserialize_tuple_struct(&'static str, usize) => Value::Array as |visitor, items| visitor.visit_seq(Items::of(items)),
+        deserialize_tuple(usize) => Value::Array as tuple,
+        deserialize_tuple_struct(&'static str, usize) => Value::Array as tuple,
         deserialize_map => Value::Object as |visitor, fields| visitor.visit_map(Fields::of(fields)),
         deserialize_struct(&'static str, &'static [&'static str]) => Value::Object as |visitor, fields| visitor.visit_map(Fields::of(fields)),
     }
@@ -183,6 +259,16 @@ impl<'de> Deserializer<'de> for Node {
     }
 
     forward_to_deserialize_any! { bytes byte_buf unit unit_struct }
+}
+
+/// Reads a list of a fixed length.
+fn tuple<'de, V: Visitor<'de>>(visitor: V, items: Vec<Value>) -> Result<V::Value, ReadError> {
+    let (length, mut items) = (items.len(), Items::of(items));
+    let read = visitor.visit_seq(&mut items)?;
+    match items.items.len() {
+        0 => Ok(read),
+        _ => Err(de::Error::invalid_length(length, &"fewer items")),
+    }
 }
 
 struct Items {
@@ -229,44 +315,13 @@ impl<'de> MapAccess<'de> for Fields {
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
         let Some((name, value)) = self.rest.next() else { return Ok(None) };
         (self.name, self.value) = (name, value);
-        seed.deserialize(Name(&self.name)).map(Some).map_err(|error| error.below(self.name.clone()))
+        seed.deserialize(Node(Value::String(self.name.clone())))
+            .map(Some)
+            .map_err(|error| error.below(self.name.clone()))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ReadError> {
         seed.deserialize(Node(self.value.take())).map_err(|error| error.below(self.name.clone()))
-    }
-}
-
-/// The name of a field, which may be read as a text, as a type around one, or as a variant.
-struct Name<'a>(&'a str);
-
-impl<'de> Deserializer<'de> for Name<'_> {
-    type Error = ReadError;
-
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
-        visitor.visit_str(self.0)
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    fn deserialize_enum<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        _: &'static [&'static str],
-        visitor: V,
-    ) -> Result<V::Value, ReadError> {
-        visitor.visit_enum(StrDeserializer::new(self.0))
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
-        tuple tuple_struct map struct identifier ignored_any
     }
 }
 
@@ -342,6 +397,25 @@ mod tests {
         assert_eq!(path(json!({"counts": []})), "");
         let nothing = read::<Asked>(json!({"name": "n", "kind": "none"})).unwrap_err();
         assert_eq!(nothing.to_string(), "kind: unknown variant `none`, expected `plain` or `named`");
+    }
+
+    #[test]
+    fn a_tuple_has_no_further_items() {
+        assert_eq!(read::<(u8, u8)>(json!([1, 2])), Ok((1, 2)));
+        assert!(read::<(u8, u8)>(json!([1])).is_err() && read::<(u8, u8)>(json!([1, 2, 3])).is_err());
+    }
+
+    #[test]
+    fn a_request_gives_each_field_once() {
+        let text = br#"{"a": [{"b": -1, "c": 0.5}, null, true, "x"], "b": 1}"#;
+        assert_eq!(from_request(text).unwrap(), serde_json::from_slice::<Value>(text).unwrap());
+        for (text, field) in [(r#"{"a": 1, "a": 1}"#, "a"), (r#"[{"b": {"x y": 1, "\u0078 y": 2}}]"#, "x y")]
+        {
+            assert_eq!(twice(&from_request(text.as_bytes()).unwrap_err()).as_deref(), Some(field));
+        }
+        for text in ["", "{", "{} {}", "nonsense", r#"{"a": 1e999}"#] {
+            assert_eq!(twice(&from_request(text.as_bytes()).unwrap_err()), None, "{text}");
+        }
     }
 
     #[test]
