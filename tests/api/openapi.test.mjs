@@ -23,7 +23,7 @@ function run(command, args, options) {
 
 test(
   "schemathesis, signed in as admin: no 5xx, and no response that the document does not describe",
-  { timeout: 590_000 },
+  { timeout: 400_000 },
   async () => {
     const command = await ensureSchemathesis();
     const folder = mkdtempSync(path.join(tmpdir(), "schemathesis-"));
@@ -63,38 +63,44 @@ test(
     writeFileSync(path.join(folder, "schemathesis.toml"), found.join("\n"));
     const checks =
       "not_a_server_error,status_code_conformance,content_type_conformance,response_headers_conformance,response_schema_conformance,negative_data_rejection";
-    const { code, output } = await run(
-      command,
-      [
-        "run",
-        `${system.urls.api}/openapi.json`,
-        "--header",
-        `Authorization: Bearer ${system.jwt("admin", { expiresIn: 3600 })}`,
-        "--checks",
-        checks,
-        "--phases",
-        "examples,coverage,fuzzing",
-        "--max-examples",
-        "40",
-        "--seed",
-        "20261123",
-        "--generation-database",
-        "none",
-        "--suppress-health-check",
-        "all",
-        "--request-timeout",
-        "20",
-        "--no-color",
-        "--warnings",
-        "off",
-        "--continue-on-failure",
-      ],
-      { cwd: folder, env: { ...process.env, PYTHONUTF8: "1" } },
-    );
+    // Two processes, each for a part of the paths.
+    const half = async (option) => {
+      const { code, output } = await run(
+        command,
+        [
+          "run",
+          option,
+          "^/api/(tokens|routes|teams|channels|keys|invitations)",
+          `${system.urls.api}/openapi.json`,
+          "--header",
+          `Authorization: Bearer ${system.jwt("admin", { expiresIn: 3600 })}`,
+          "--checks",
+          checks,
+          "--phases",
+          "examples,coverage,fuzzing",
+          "--max-examples",
+          "40",
+          "--seed",
+          "20261123",
+          "--generation-database",
+          "none",
+          "--suppress-health-check",
+          "all",
+          "--request-timeout",
+          "20",
+          "--no-color",
+          "--warnings",
+          "off",
+          "--continue-on-failure",
+        ],
+        { cwd: folder, env: { ...process.env, PYTHONUTF8: "1" } },
+      );
+      assert.equal(code, 0, output.slice(-20_000));
+      return Number(/(\d+) generated, \d+ passed/.exec(output)?.[1]);
+    };
+    const cases = await Promise.all([half("--include-path-regex"), half("--exclude-path-regex")]);
     rmSync(folder, { recursive: true, force: true });
-    assert.equal(code, 0, output.slice(-20_000));
-    const [, cases] = output.match(/(\d+) generated, \d+ passed/) ?? [];
-    assert.ok(Number(cases) > 2_000, output.slice(-2_000));
+    assert.ok(cases[0] + cases[1] > 2_000 && Math.min(...cases) > 500, cases.join(" and "));
   },
 );
 

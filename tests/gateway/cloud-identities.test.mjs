@@ -79,7 +79,7 @@ test("a token that the upstream refuses is fetched again, and the call sent agai
 });
 
 test("the next token is fetched before the current one ends", async () => {
-  google.life_s = 3;
+  google.life_s = 4;
   const before = google.asked.length;
   const started = Date.now();
   let calls = 0;
