@@ -1,8 +1,8 @@
 //! Alerts that leave the building. `domain::alert` decides; this reads, writes and sends.
 //!
-//! What has happened is noted in `alerts` in the transaction that notices it: by triggers on `notifications` and
-//! `memberships`. The consumer notes where tokens are used from ([`places`]). Each minute the cron watches what no transaction notices ([`watch`]), makes deliveries of what was noted
-//! and sends those that are due ([`deliver`]).
+//! Events are noted in `alerts` in the transaction that notices them: by triggers on `notifications` and `memberships`.
+//! The consumer notes where tokens are used from ([`places`]). Each minute the cron watches what no transaction notices
+//! ([`watch`]), makes deliveries of what was noted and sends those that are due ([`deliver`]).
 //!
 //! If the cron dies at an await, this happens:
 //!
