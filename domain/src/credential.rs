@@ -17,13 +17,15 @@ pub mod sigv4;
 pub use aws::AwsKeys;
 
 use crate::encoding::base64;
+use crate::json;
 use crate::problem::Invalid;
 use crate::secret::{Reveal, Secret};
 use crate::upstream::address::AddressRules;
 use grant::Grant;
 use oauth::ClientCredentials;
 use pool::Pool;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
 use service_account::ServiceAccount;
 
 /// The longest secret that is accepted, in bytes.
@@ -86,7 +88,21 @@ pub enum Credential {
     Pool(#[serde(serialize_with = "Reveal::reveal")] Pool),
 }
 
-crate::revealed!(Credential, HeaderValue, ClientCredentials, ServiceAccount, AwsKeys);
+crate::revealed!(HeaderValue, ClientCredentials, ServiceAccount, AwsKeys);
+
+impl Reveal for Credential {
+    fn reveal<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Credential {
+    /// Reads an object and nothing else: a tagged enum is also read from a list of its tag and fields.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let fields = Map::<String, Value>::deserialize(deserializer)?;
+        Self::deserialize(json::object(fields)).map_err(|error| de::Error::custom(error.message()))
+    }
+}
 
 /// `<name>: <value>`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

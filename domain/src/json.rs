@@ -17,6 +17,11 @@ pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, ReadError> {
     T::deserialize(Node(value))
 }
 
+/// Returns the deserializer of an object.
+pub fn object<'de>(fields: Map<String, Value>) -> impl Deserializer<'de, Error = ReadError> {
+    Node(fields.into())
+}
+
 /// Reads the value that a text holds.
 pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
     read(serde_json::from_str(text).map_err(de::Error::custom)?)
