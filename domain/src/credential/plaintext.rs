@@ -4,8 +4,8 @@
 //! ignores that field, so a gateway that is rolled back goes on with the first credential.
 
 use super::pool::{Member, Pool};
-use super::{Credential, CredentialKind};
-use crate::json;
+use super::{Credential, CredentialKind, of_kind};
+use crate::json::{self, Object};
 use crate::secret::{Revealed, Secret};
 use crate::stored::forbids_use;
 use serde_json::{Map, Value};
@@ -33,52 +33,19 @@ impl Credential {
 }
 
 fn read(mut stored: Map<String, Value>) -> Option<Credential> {
+    // First, since this version may not know the kind of the pool's first.
+    if let Some(Value::Object(pool)) = stored.get(POOL) {
+        return read_pool(pool);
+    }
     let kind: CredentialKind = json::read(stored.get("kind")?.clone()).ok()?;
     if kind == CredentialKind::Pool {
         return read_pool(&stored);
-    }
-    if let Some(Value::Object(pool)) = stored.get(POOL) {
-        return read_pool(pool);
     }
     if forbids_use(&stored.clone().into(), kind.fields()) {
         return None;
     }
     stored.retain(|name, _| kind.fields().contains(&name.as_str()));
-    read_single(kind, stored)
-}
-
-/// Reads a credential of a known kind. The enum's own reader, which finds the kind among the fields, holds them in a form
-/// for which each type is compiled again: 10 KiB of the gateway, gzipped.
-fn read_single(kind: CredentialKind, mut stored: Map<String, Value>) -> Option<Credential> {
-    let mut text = |name: &str| match stored.remove(name)? {
-        Value::String(text) => Some(text),
-        _ => None,
-    };
-    Some(match kind {
-        CredentialKind::Bearer => Credential::Bearer { token: text("token").map(Secret::new)? },
-        CredentialKind::Header => Credential::Header {
-            name: text("name")?,
-            prefix: text("prefix"),
-            value: text("value").map(Secret::new)?,
-        },
-        CredentialKind::Basic => {
-            Credential::Basic { username: text("username")?, password: text("password").map(Secret::new)? }
-        }
-        CredentialKind::Query => {
-            Credential::Query { parameter: text("parameter")?, value: text("value").map(Secret::new)? }
-        }
-        CredentialKind::Headers => {
-            Credential::Headers { headers: json::read(stored.remove("headers")?).ok()? }
-        }
-        CredentialKind::Oauth2ClientCredentials => {
-            Credential::Oauth2ClientCredentials(json::read(stored.into()).ok()?)
-        }
-        CredentialKind::GoogleServiceAccount => {
-            Credential::GoogleServiceAccount(json::read(stored.into()).ok()?)
-        }
-        CredentialKind::AwsSigv4 => Credential::AwsSigv4(json::read(stored.into()).ok()?),
-        CredentialKind::Pool => return None,
-    })
+    of_kind(kind, Object::new(stored)).ok()
 }
 
 /// Reads a pool without the credentials that this version cannot read. `None` if none is left.

@@ -101,7 +101,7 @@ fn pool() -> Credential {
 fn a_pool_survives_its_seal_and_a_version_without_pools_reads_its_first_credential() {
     let text = pool().to_plaintext().unwrap();
     assert_eq!(Credential::from_plaintext(text.expose().as_bytes()).unwrap(), pool());
-    let sealed: Value = serde_json::from_str(text.expose()).unwrap();
+    let sealed: serde_json::Value = serde_json::from_str(text.expose()).unwrap();
     assert_eq!((&sealed["kind"], &sealed["token"]), (&"bearer".into(), &"s3cret-a".into()));
     assert_eq!(sealed.get("critical"), None, "so `pool` is ignored as any field of a newer version");
     let secrets: Vec<_> = pool().secrets().iter().map(|secret| secret.expose().to_owned()).collect();
@@ -127,7 +127,7 @@ fn a_credential_of_a_pool_that_this_version_cannot_read_is_left_out() {
 
 #[test]
 fn each_bad_value_of_a_pool_is_named() {
-    let fields = |members: Value| {
+    let fields = |members: serde_json::Value| {
         let pool: Pool = serde_json::from_value(serde_json::json!({ "members": members })).unwrap();
         let mut errors = vec![];
         pool.check("credential.", false.into(), &mut errors);
