@@ -29,6 +29,10 @@ pub async fn set_credential(call: &Call, asked: Asked<Credential>) -> Answer<Rou
     let grant = call.authorize(caller, Subject::default(), attempt)?;
     let mut credential = asked.read(call)?;
     let db = call.db()?;
+    // Before the stored credentials are opened, so that they cannot be sealed to an origin that is set meanwhile: that
+    // raises the version, and the write fails.
+    let route = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
+    check_if_match(call, route.view.version)?;
     if let Credential::Pool(pool) = &mut credential
         && pool.keeps_any()
     {
@@ -39,8 +43,6 @@ pub async fn set_credential(call: &Call, asked: Asked<Credential>) -> Answer<Rou
     if !errors.is_empty() {
         return Err(errors.into());
     }
-    let route = store::get(&db, &id).await?.ok_or(ApiError::NotFound)?;
-    check_if_match(call, route.view.version)?;
     let url = Url::parse(&route.upstream.backend_url).map_err(|e| Failure::Internal(e.to_string()))?;
     let origin = origin_of(&url);
     let after = match &credential {
