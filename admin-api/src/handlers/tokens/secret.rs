@@ -153,7 +153,8 @@ pub async fn end_secrets(call: &Call, _: Asked<()>) -> Answer<TokenChanged> {
         return respond_changed(call, propagation_of(&db, id).await?).await;
     };
     let change = Change::new(call, &db, &grant)
-        .write([store::touch(&db, &grant, id, condition(call, before.version), call.now)?])
+        // A rotation since then has made a newer secret, which must not end.
+        .write([store::touch(&db, &grant, id, Some(before.version), call.now)?])
         .deed(
             attempt(Deed::EndSecrets, &before),
             snapshot(&before),
