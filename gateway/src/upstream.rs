@@ -41,7 +41,7 @@ pub struct Answer {
     /// The address that was called, without the credential.
     sent_to: String,
     credential: Option<Rc<Ready>>,
-    /// The name of the credential, if it is one of a pool.
+    /// The name of the credential that served, if it is one of a pool.
     pub member: Option<Rc<str>>,
     /// The secrets that went with the call, if some were made for it alone: a fetched token, a signature.
     issued: Option<Guarded>,
@@ -133,22 +133,23 @@ impl Forward<'_> {
             tried.push(at);
             let mut result = self.attempt_with(permit, upstream, body, Some(Rc::clone(ready))).await;
             let was = attempted(&result);
-            let refusal = refusal(was);
-            if let Ok(answer) = &mut result {
-                answer.member = Some(Rc::clone(name));
-            }
-            if refusal.is_some() || was.is_ok() {
-                let now = call.now.get();
-                let retry_after = result.as_ref().ok().and_then(|answer| answer.header("retry-after"));
-                rests(permit, pool, now, |rests| rests.report(at, refusal, retry_after, now));
-            }
-            let Some(status) = refusal else { return result };
+            let Some(status) = refusal(was) else {
+                if let Ok(answer) = &mut result {
+                    answer.member = Some(Rc::clone(name));
+                    rests(permit, pool, now, |rests| rests.served(at, now));
+                }
+                return result;
+            };
+            let later = call.now.get();
+            let retry_after = result.as_ref().ok().and_then(|answer| answer.header("retry-after"));
+            rests(permit, pool, later, |rests| rests.refused(at, status, retry_after, later));
             call.facts.borrow_mut().refused.push((Rc::clone(name), status));
             self.log("credential refused", &format!("route {}: {name}: {status}", permit.origin().rule.id));
             if !kept.as_ref().is_some_and(|earlier| keeps_earlier(attempted(earlier), was)) {
                 kept = Some(result);
             }
-            if !body.can_repeat() {
+            // Nothing was sent if there was no token.
+            if was.is_ok() && !body.can_repeat() {
                 break;
             }
         }

@@ -108,7 +108,8 @@ pub struct CallView {
     /// Whether the response came from the route's second upstream.
     #[serde(default)]
     pub second: bool,
-    /// The credential of the route's pool that served the call, by its name; `null` if the route has no pool.
+    /// The credential of the route's pool that served the call, by its name; `null` if the route has no pool or none of it
+    /// served.
     #[serde(default)]
     pub credential: Option<String>,
     /// The credentials of a pool that the upstream refused before, with its status.

@@ -24,15 +24,22 @@ pub fn refusal(attempted: Attempted) -> Option<u16> {
     }
 }
 
-/// Whether the client gets the earlier of two refusals: 429 tells it to come again, and 401 would blame its own token.
+/// Whether the client gets the earlier of two refusals: 429 tells it to come again, 401 would blame its own token, and
+/// either says more than that no token could be fetched.
 pub fn keeps_earlier(earlier: Attempted, later: Attempted) -> bool {
-    earlier == Ok(429) && later != Ok(429)
+    let weight = |attempted| match attempted {
+        Ok(429) => 2,
+        Ok(_) => 1,
+        Err(_) => 0,
+    };
+    weight(earlier) > weight(later)
 }
 
 /// The rests of a pool's credentials and whose turn it is, as an isolate knows them.
 #[derive(Debug)]
 pub struct Rests {
-    until: Vec<UnixMs>,
+    /// When each began to rest, and until when it does.
+    rests: Vec<(UnixMs, UnixMs)>,
     turn: usize,
 }
 
@@ -40,7 +47,7 @@ impl Rests {
     /// Begins with `count` credentials that do not rest. Isolates begin with different ones, by the time.
     pub fn new(count: usize, now: UnixMs) -> Self {
         Self {
-            until: vec![0; count],
+            rests: vec![(0, 0); count],
             turn: usize::try_from(now).unwrap_or(0).checked_rem(count).unwrap_or(0),
         }
     }
@@ -48,10 +55,10 @@ impl Rests {
     /// Chooses the credential for a call that has `tried` others. If all rest, the one whose rest ends first is tried, and
     /// no other: the upstream then has the word.
     pub fn choose(&mut self, in_turn: bool, tried: &[usize], now: UnixMs) -> Option<usize> {
-        let count = self.until.len();
+        let count = self.rests.len();
         let begin = if in_turn { self.turn } else { 0 };
         let order = || (0..count).map(|i| (begin + i) % count);
-        let until = |at: &usize| self.until.get(*at).copied().unwrap_or(0);
+        let until = |at: &usize| self.rests.get(*at).map_or(0, |(_, until)| *until);
         let rested = order().find(|at| !tried.contains(at) && until(at) <= now);
         let chosen = rested.or_else(|| order().min_by_key(until).filter(|_| tried.is_empty()))?;
         if in_turn && tried.is_empty() {
@@ -60,21 +67,27 @@ impl Rests {
         Some(chosen)
     }
 
-    /// Notes what became of a call with the credential.
-    pub fn report(&mut self, at: usize, refusal: Option<u16>, retry_after: Option<&str>, now: UnixMs) {
-        let rest_ms = match refusal {
-            None => 0,
-            Some(429) => retry_after.and_then(|text| wait_ms(text, now)).unwrap_or(AFTER_429_MS),
-            Some(_) => AFTER_401_MS,
+    /// Notes that the upstream refused the credential with this status.
+    pub fn refused(&mut self, at: usize, status: u16, retry_after: Option<&str>, now: UnixMs) {
+        let rest_ms = match status {
+            429 => retry_after.and_then(|text| wait_ms(text, now)).unwrap_or(AFTER_429_MS),
+            _ => AFTER_401_MS,
         };
-        if let Some(until) = self.until.get_mut(at) {
-            *until = now + rest_ms.min(LONGEST_MS);
+        if let Some(rest) = self.rests.get_mut(at) {
+            *rest = (now, now + rest_ms.min(LONGEST_MS));
+        }
+    }
+
+    /// Notes that the credential served a call that chose it at `chosen`. A refusal since then stands.
+    pub fn served(&mut self, at: usize, chosen: UnixMs) {
+        if let Some(rest) = self.rests.get_mut(at).filter(|(since, _)| *since <= chosen) {
+            *rest = (0, 0);
         }
     }
 
     /// Whether a credential rests.
     pub fn has_any(&self, now: UnixMs) -> bool {
-        self.until.iter().any(|until| *until > now)
+        self.rests.iter().any(|(_, until)| *until > now)
     }
 }
 
@@ -108,13 +121,13 @@ mod tests {
     fn the_first_serves_until_it_is_refused_and_again_after_its_rest() {
         let mut rests = Rests::new(3, NOW);
         assert_eq!(rests.choose(false, &[], NOW), Some(0));
-        rests.report(0, Some(429), Some("30"), NOW);
+        rests.refused(0, 429, Some("30"), NOW);
         assert_eq!(rests.choose(false, &[0], NOW), Some(1));
-        rests.report(1, Some(401), None, NOW);
+        rests.refused(1, 401, None, NOW);
         assert_eq!(rests.choose(false, &[0, 1], NOW), Some(2));
         assert_eq!(rests.choose(false, &[], NOW + 29_999), Some(2), "the first still rests");
         assert_eq!(rests.choose(false, &[], NOW + 30_000), Some(0));
-        rests.report(0, Some(429), None, NOW + 30_000);
+        rests.refused(0, 429, None, NOW + 30_000);
         assert_eq!(rests.choose(false, &[], NOW + 59_999), Some(0), "ten seconds without a Retry-After");
         assert_eq!(rests.choose(false, &[0, 2], NOW + 59_999), None, "the second rests a minute after 401");
         assert_eq!(rests.choose(false, &[0, 2], NOW + 60_000), Some(1));
@@ -125,19 +138,21 @@ mod tests {
         let mut rests = Rests::new(3, 0);
         let turns = |rests: &mut Rests| [(); 4].map(|()| rests.choose(true, &[], NOW).unwrap());
         assert_eq!(turns(&mut rests), [0, 1, 2, 0]);
-        rests.report(2, Some(429), Some("5"), NOW);
+        rests.refused(2, 429, Some("5"), NOW);
         assert_eq!(turns(&mut rests), [1, 0, 1, 0]);
     }
 
     #[test]
     fn if_all_rest_only_the_one_whose_rest_ends_first_is_tried() {
         let mut rests = Rests::new(2, NOW);
-        rests.report(0, Some(429), Some("60"), NOW);
-        rests.report(1, Some(429), Some("20"), NOW);
+        rests.refused(0, 429, Some("60"), NOW);
+        rests.refused(1, 429, Some("20"), NOW);
         assert_eq!(rests.choose(false, &[], NOW), Some(1));
         assert_eq!(rests.choose(false, &[1], NOW), None);
         assert!(rests.has_any(NOW + 59_999) && !rests.has_any(NOW + 60_000));
-        rests.report(1, None, None, NOW);
+        rests.served(1, NOW - 1);
+        assert!(rests.has_any(NOW + 19_999), "it was chosen before it was refused");
+        rests.served(1, NOW);
         assert_eq!(rests.choose(false, &[1], NOW), None);
         assert_eq!(rests.choose(false, &[], NOW), Some(1), "it served, so it no longer rests");
         assert_eq!(Rests::new(0, NOW).choose(true, &[], NOW), None);
@@ -155,7 +170,7 @@ mod tests {
             assert_eq!(wait_ms(unreadable, NOW), None, "{unreadable}");
         }
         let mut rests = Rests::new(1, NOW);
-        rests.report(0, Some(429), Some("4294967295"), NOW);
+        rests.refused(0, 429, Some("4294967295"), NOW);
         assert!(!rests.has_any(NOW + LONGEST_MS), "no rest is longer than a day");
     }
 
@@ -165,6 +180,7 @@ mod tests {
         assert_eq!((refusal(Ok(401)), refusal(Ok(429)), refusal(Ok(403))), (Some(401), Some(429), None));
         assert_eq!((refusal(unavailable), refusal(Err(AttemptFault::Timeout))), (Some(502), None));
         assert!(keeps_earlier(Ok(429), Ok(401)) && keeps_earlier(Ok(429), unavailable));
+        assert!(keeps_earlier(Ok(401), unavailable) && !keeps_earlier(unavailable, Ok(401)));
         assert!(!keeps_earlier(Ok(401), Ok(429)) && !keeps_earlier(Ok(429), Ok(429)));
     }
 }
