@@ -163,9 +163,11 @@ async fn judge(
     let (token, routes) = store.look_up(hash, secret.form()).await;
     call.facts.borrow_mut().is_unconfirmed = !changes::is_confirmed(&call.store());
     let path = call.head.url().path();
-    if call.has_key_in_query.get() && !routes.as_ref().is_ok_and(|routes| takes_key(routes.as_deref(), path))
-    {
-        return Ok(Err(Refusal::by_routes(GatewayError::MissingApiKey)));
+    if call.has_key_in_query.get() {
+        let routes = routes.as_ref().map_err(GatewayError::from)?;
+        if !takes_key(routes.as_deref(), path) {
+            return Ok(Err(Refusal::by_routes(GatewayError::MissingApiKey)));
+        }
     }
     let token = token.map_err(|cause| {
         log(Source::Request(store.request_id), "token cannot be read", &cause);
