@@ -43,16 +43,17 @@ impl RouteRow {
     fn credential(&self, unreadable: &mut Vec<String>) -> Option<CredentialView> {
         let name = self.credential_kind.as_deref()?;
         let kind: Option<CredentialKind> = json::read(name.into()).ok();
-        if kind.is_none() {
+        let is_pool = kind == Some(CredentialKind::Pool);
+        let pool =
+            self.credential_pool.as_deref().filter(|_| is_pool).and_then(|text| json::from_text(text).ok());
+        if kind.is_none() || is_pool && pool.is_none() {
             unreadable.push("credential".to_owned());
         }
         Some(CredentialView {
             kind: kind?,
             origin: self.credential_origin.clone()?,
             updated_at: self.credential_updated_at?,
-            pool: (kind == Some(CredentialKind::Pool))
-                .then(|| json::from_text(self.credential_pool.as_deref()?).ok())
-                .flatten(),
+            pool,
         })
     }
 }
