@@ -10,7 +10,7 @@ import { startIssuer } from "../../local/issuer.mjs";
 import { startUpstream } from "../../local/upstream.mjs";
 import { SECRETS, startWorkers } from "../../local/system.mjs";
 import { ensureBrowser, root } from "../../scripts/setup.mjs";
-import { applySchema, databasesOf, freePorts } from "./harness.mjs";
+import { applySchema, databasesOf, eventually, freePorts } from "./harness.mjs";
 import { strictOptions, strictVars, watch } from "./strictness.mjs";
 
 const key = () => randomBytes(32).toString("base64");
@@ -216,8 +216,15 @@ export async function firstLoad(browser, system, { path = "/sign-in", as = undef
   return { files, bytes: files.reduce((sum, { bytes }) => sum + bytes, 0), paint_ms, usable_ms };
 }
 
-/** Reads the browser's clipboard. */
+/** Reads the browser's clipboard, which all of its pages share. */
 export const clipboard = (page) => page.evaluate(() => navigator.clipboard.readText());
+
+/** Presses a button that copies, and returns what it copied: nothing that an earlier press left there. */
+export async function copied(page, button) {
+  await page.evaluate(() => navigator.clipboard.writeText(""));
+  await button.click();
+  return eventually(async () => (await clipboard(page)) || undefined, 10_000, "the clipboard");
+}
 
 export function assertNoProblems(page) {
   assert.deepEqual(page.problems, []);

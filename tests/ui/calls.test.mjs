@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  clipboard,
+  copied,
   launchBrowser,
   openPage,
   settle,
@@ -148,8 +148,8 @@ test("a refused call tells why, and the scope that it names fixes it", async () 
   await drawer.getByText(/would be refused now, too/).waitFor();
   await settle(page);
   assert.deepEqual(await violations(page), []);
-  await drawer.getByRole("button", { name: "Copy the scope GET /api/status/503", exact: true }).click();
-  const scope = await eventually(async () => (await clipboard(page)) || undefined, 5_000, "the scope");
+  const button = drawer.getByRole("button", { name: "Copy the scope GET /api/status/503", exact: true });
+  const scope = await copied(page, button);
   assert.equal(scope, "GET /api/status/503");
   const { version } = await system.call("manager", "GET", `/api/tokens/${token.id}`);
   assert.ok(version >= 1);
@@ -172,11 +172,12 @@ test("the keyboard goes from call to call, and an open call can be linked", asyn
   const drawer = dialog(page);
   const shown = async () => (await drawer.locator("code").first().textContent()).trim();
   await drawer.waitFor();
-  assert.equal(await shown(), "GET /api/demo/2", "the newest");
+  const shows = (call, what) => eventually(async () => (await shown()) === call, 5_000, what);
+  await shows("GET /api/demo/2", "the newest");
   await page.keyboard.press("ArrowDown");
-  await eventually(async () => (await shown()) === "GET /api/demo/1", 5_000, "the next call");
+  await shows("GET /api/demo/1", "the next call");
   await page.keyboard.press("k");
-  await eventually(async () => (await shown()) === "GET /api/demo/2", 5_000, "the call before");
+  await shows("GET /api/demo/2", "the call before");
   const link = page.url();
   assert.match(link, /open=\d+\./);
   await page.keyboard.press("Escape");
@@ -187,9 +188,8 @@ test("the keyboard goes from call to call, and an open call can be linked", asyn
   alone.search = `?status=5xx&open=${new URL(link).searchParams.get("open")}`;
   await page.goto(alone.href);
   await drawer.getByText("每日報告").first().waitFor();
-  assert.equal(await shown(), "GET /api/demo/2");
-  await drawer.getByRole("button", { name: "Copy the request ID" }).click();
-  const id = await eventually(async () => (await clipboard(page)) || undefined, 5_000, "the id");
+  await shows("GET /api/demo/2", "the linked call");
+  const id = await copied(page, drawer.getByRole("button", { name: "Copy the request ID" }));
   const { items } = await system.call("admin", "GET", `/api/usage/events?request_id=${id}`);
   assert.deepEqual(
     items.map((one) => one.path),

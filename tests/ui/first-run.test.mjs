@@ -5,10 +5,9 @@ import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
 import { keys, startS3 } from "../support/aws.mjs";
-import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  clipboard,
+  copied,
   launchBrowser,
   openPage,
   signIn,
@@ -86,9 +85,8 @@ test("the first call is made with eight clicks within a minute of the sign-in", 
   assert.ok(await card(page).getByLabel("Limit to $5 a day").isChecked());
   await card(page).getByRole("button", { name: "Create token" }).click();
   await card(page).getByText("Waiting for the first call…").waitFor();
-  await card(page).getByRole("button", { name: "Copy cURL" }).click();
-  await eventually(async () => /^curl /.test(await clipboard(page)), 5_000, "the command");
-  const answer = JSON.parse(await shell(`${await clipboard(page)} -sS --fail-with-body`));
+  const command = await copied(page, card(page).getByRole("button", { name: "Copy cURL" }));
+  const answer = JSON.parse(await shell(`${command} -sS --fail-with-body`));
   assert.equal(answer.choices[0].message.content, "Hello");
   const row = card(page).getByRole("status").filter({ hasText: "POST /api/openai/chat/completions" });
   await row.getByText("200", { exact: true }).waitFor();

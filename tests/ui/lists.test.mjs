@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  clipboard,
+  copied,
   launchBrowser,
   openPage,
   settle,
@@ -175,9 +175,7 @@ test("Copy cURL of a route is a call that works: the vendor's, or the last that 
   await eventually(async () => (await call(token, "/api/demo/deep/path")).status === 200, 40_000, "a call");
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/routes?search=Echo");
-  await page.getByRole("button", { name: "Copy cURL: Echo AI" }).click();
-  await eventually(async () => /chat\/completions/.test(await clipboard(page)), 5_000, "the snippet");
-  const command = await clipboard(page);
+  const command = await copied(page, page.getByRole("button", { name: "Copy cURL: Echo AI" }));
   assert.match(command, /^curl -X POST '[^']+\/api\/my-openai\/chat\/completions'/);
   const run = (command) =>
     promisify(execFile)("bash", ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`], {
@@ -186,9 +184,8 @@ test("Copy cURL of a route is a call that works: the vendor's, or the last that 
   assert.equal((await run(command)).stdout, "200");
   await eventually(
     async () => {
-      await page.getByRole("button", { name: "Copy cURL: Echo", exact: true }).click();
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      return /\/api\/demo\/deep\/path'/.test(await clipboard(page));
+      const button = page.getByRole("button", { name: "Copy cURL: Echo", exact: true });
+      return /\/api\/demo\/deep\/path'/.test(await copied(page, button));
     },
     20_000,
     "the last good call",

@@ -8,7 +8,7 @@ import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
 import { startGoogle } from "../support/service-account.mjs";
-import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { assertNoProblems, copied, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
 
 let system;
 let browser;
@@ -290,19 +290,15 @@ test("a bad field is named beside the field, in the reader's language", async ()
 test("Copy cURL runs in a shell, and Copy n8n node is a node of n8n", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "viewer", "/routes");
-  const copied = async (name) => {
-    await page.getByRole("button", { name: `${name}: By bearer` }).click();
-    return eventually(async () => await clipboard(page), 10_000, "the clipboard");
-  };
-  const command = await copied("Copy cURL");
+  const copy = (name) => copied(page, page.getByRole("button", { name: `${name}: By bearer` }));
+  const command = await copy("Copy cURL");
   const { stdout } = await promisify(execFile)(
     "bash",
     ["-c", `${command} -sS -o /dev/null -w '%{http_code}'`],
     { env: { ...process.env, TOKEN: token } },
   );
   assert.equal(stdout, "200");
-  await page.evaluate(() => navigator.clipboard.writeText(""));
-  const { nodes, connections } = JSON.parse(await copied("Copy n8n node"));
+  const { nodes, connections } = JSON.parse(await copy("Copy n8n node"));
   assert.deepEqual(connections, {});
   assert.equal(nodes.length, 1);
   const { id, ...node } = nodes[0];

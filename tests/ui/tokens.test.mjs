@@ -4,7 +4,7 @@ import { execFile } from "node:child_process";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { eventually } from "../support/harness.mjs";
-import { assertNoProblems, clipboard, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { assertNoProblems, copied, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
 
 let system;
 let browser;
@@ -70,10 +70,8 @@ test("a token is made, shown once, used for a call and listed; no secret stays b
   await page.getByText("Copy the token first. It is not shown again.").waitFor();
   assert.ok(await secret(page).isVisible(), "it closes only after the token was copied");
   assert.ok(await page.getByRole("button", { name: "Done" }).isDisabled());
-  await page.getByRole("button", { name: "Copy the token" }).click();
-  assert.equal(await clipboard(page), token);
-  await page.getByRole("button", { name: "Copy cURL" }).click();
-  const command = await clipboard(page);
+  assert.equal(await copied(page, page.getByRole("button", { name: "Copy the token" })), token);
+  const command = await copied(page, page.getByRole("button", { name: "Copy cURL" }));
   // Asynchronous, because the upstream of the call runs in this process.
   const { stdout } = await promisify(execFile)("bash", [
     "-c",
