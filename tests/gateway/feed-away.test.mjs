@@ -1,5 +1,5 @@
 // The change feed erroring, slow or silent: no call fails for it, changes take as long as KV does, health says so, and
-// all is in order afterwards.
+// all is in order afterwards. FEED_AWAY_MINUTES keeps it away for longer.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, eventually, sleep, startOnSockets } from "../support/harness.mjs";
@@ -10,6 +10,7 @@ const KV_BOUND_MS = 11_500;
 const FEED_BOUND_MS = 5_000;
 /** A call waits for a quarter of a second at most; the rest is the machine's. */
 const MOST_WAIT_MS = 1_200;
+const AWAY_MS = Number(process.env.FEED_AWAY_MINUTES ?? 0) * 60_000;
 
 let system;
 let isolates;
@@ -86,7 +87,7 @@ const FAULTS = {
 
 for (const [how, { fault, revoked, health }] of Object.entries(FAULTS)) {
   test(`while the feed is ${how} calls go on and KV's bounds hold`, async (t) => {
-    const { id, token } = await newToken();
+    let { id, token } = await newToken();
     await everywhere(200, token);
     const before = unconfirmed();
     await setFeed(fault);
@@ -95,13 +96,19 @@ for (const [how, { fault, revoked, health }] of Object.entries(FAULTS)) {
     const background = load();
     await sleep(1_000);
     if (revoked === 202) for (const url of isolates) assert.ok(await isAway(url), "the isolate's own health");
-    const answer = await change("DELETE", `/api/tokens/${id}`);
-    assert.equal(answer.status, revoked, JSON.stringify(answer.body));
-    const took = await everywhere(401, token);
+    const took = [];
+    for (const until = Date.now() + AWAY_MS; ;) {
+      const answer = await change("DELETE", `/api/tokens/${id}`);
+      assert.equal(answer.status, revoked, JSON.stringify(answer.body));
+      took.push(await everywhere(401, token));
+      if (Date.now() >= until) break;
+      ({ id, token } = await newToken());
+      took.push(await everywhere(200, token));
+    }
     const { statuses, longest } = await background.stop();
-    t.diagnostic(`a revoke took ${took} ms; the longest of the other calls ${longest} ms`);
+    t.diagnostic(`changes took ${took} ms; the longest of the other calls ${longest} ms`);
     assert.deepEqual(statuses, [200]);
-    assert.ok(took < KV_BOUND_MS, `${took} ms`);
+    assert.ok(Math.max(...took) < KV_BOUND_MS, `${took} ms`);
     assert.ok(longest < MOST_WAIT_MS, `${longest} ms`);
     assert.ok(unconfirmed() > before, "calls are marked in their log lines");
     await eventually(async () => (await healthOf()) === health, 25_000, `health: ${health}`);
