@@ -47,6 +47,7 @@ try {
   await load(tokens);
   results.latency = await inTurn(variants(tokens, "r0"), { rounds, calls: 50, connections: 1 });
   if (!options.quick) {
+    results.feed = await feed(tokens);
     results.ai = await aiCalls(tokens);
     for (const count of SCALES) await atScale(count);
   }
@@ -84,6 +85,22 @@ async function load(tokens) {
   if (options.quick) return;
   results.load["POST 1 KB"] = await inTurn(variants(tokens, "r0", KIB), { rounds, connections });
   results.load["GET 1 MB"] = await inTurn(variants(tokens, "r0/large"), LARGE);
+}
+
+/** Plain calls while the gateway polls the change feed, beside those of a gateway that does not. */
+async function feed({ plain }) {
+  const unfed = await system.startGateway({ FEED_POLL_MS: "0" });
+  try {
+    await system.fill(unfed, { count: 10, ...upstreams });
+    const own = await putToken(unfed);
+    await system.ready(unfed, own, "/api/r0");
+    const to = (name, { urls, pid }, token) =>
+      targetOf(name, { url: urls.gateway, pid }, requestOf(token, "/api/r0"));
+    const pair = [to("without the change feed", unfed, own), to("with the change feed", gateway, plain)];
+    return await inTurn(pair, { rounds: 2 * rounds, calls: 50, connections: 1 });
+  } finally {
+    await unfed.stop();
+  }
 }
 
 /** Chats that are streamed, on a token with a budget, beside a bare Worker that passes the stream on. */

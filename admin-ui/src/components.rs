@@ -3,6 +3,7 @@
 mod async_view;
 mod button;
 mod call_error_view;
+mod card_head;
 mod chart;
 mod choice;
 mod copy;
@@ -37,6 +38,7 @@ mod workflows;
 pub use async_view::AsyncView;
 pub use button::Button;
 pub use call_error_view::CallErrorView;
+pub use card_head::CardHead;
 pub use chart::{Chart, Look, Plot, Series, Unit};
 pub use choice::{Choice, ChoiceOption};
 pub use copy::{CopyButton, use_copy};

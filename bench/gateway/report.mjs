@@ -22,11 +22,8 @@ function table(title, figures) {
   return [...lines, ""];
 }
 
-function latencies(title, figures) {
-  const lines = [
-    `| ${title} | p50, ms | later than bare JavaScript, ms | its first byte |`,
-    "|---|---|---|---|",
-  ];
+function latencies(title, figures, than = "bare JavaScript") {
+  const lines = [`| ${title} | p50, ms | later than ${than}, ms | its first byte |`, "|---|---|---|---|"];
   for (const [name, { ms, later_ms, first_later_ms }] of Object.entries(figures))
     lines.push(
       `| ${name} | ${written(ms, two)} | ${written(later_ms, two)} | ${written(first_later_ms, two)} |`,
@@ -35,12 +32,13 @@ function latencies(title, figures) {
 }
 
 /** All results as Markdown; spreads are quartiles of the rounds. */
-export function report({ rounds, connections, cores, load, latency, ai, kv_reads }) {
+export function report({ rounds, connections, cores, load, latency, feed, ai, kv_reads }) {
   return [
     `${rounds} rounds, ${connections} connections, ${cores} cores shared by all; medians, quartiles in brackets`,
     "",
     ...Object.entries(load).flatMap(([title, figures]) => table(title, figures)),
     ...latencies("one connection", latency),
+    ...(feed ? latencies("one connection", feed, "without") : []),
     ...(ai ? [...table("AI call, streamed", ai), ...latencies("AI call, streamed", ai)] : []),
     ...(kv_reads
       ? [

@@ -17,9 +17,10 @@ export const startRust = (upstream) =>
   startAlone(builtWorker("bench/rust-pass-through/build", { UPSTREAM: upstream }));
 
 /** The gateway with its stores. In production the consumer of the events runs elsewhere. */
-export async function startGateway() {
+export async function startGateway(vars = {}) {
+  const gatewayVars = { USAGE_FLUSH_MS: "500", ...vars };
   const { started, pid } = await withPid(() =>
-    startOnSockets({ gatewayVars: { USAGE_FLUSH_MS: "500" }, withApi: false, strict: false }),
+    startOnSockets({ gatewayVars, withApi: false, strict: false }),
   );
   return Object.assign(started, { pid });
 }

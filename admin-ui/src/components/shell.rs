@@ -129,7 +129,7 @@ fn Jump() -> Html {
     use_keys(&on_key);
     let on_close = setter(&open).reform(|()| None);
     html! {
-        <div class="tm-search" role="search">
+        <div class="tm-search" role="search" aria-label={i18n.t("palette.label")}>
             <button type="button" class="pf-v6-c-form-control tm-search__open" aria-haspopup="dialog" aria-keyshortcuts="Control+K Meta+K /" onclick={setter(&open).reform(|_: MouseEvent| Some(Key::Palette))}>
                 <i class="fas fa-search" aria-hidden="true" />
                 <span class="tm-clip">{ i18n.t("palette.open") }</span>

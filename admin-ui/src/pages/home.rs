@@ -5,7 +5,7 @@ mod changes;
 mod lists;
 
 use crate::api::use_api;
-use crate::components::{AsyncView, Button, Chart, Page};
+use crate::components::{AsyncView, Button, CardHead, Chart, Page};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_remote, use_teams};
 use crate::i18n::{I18n, use_i18n};
@@ -104,12 +104,9 @@ fn calls(i18n: &I18n, home: &Home) -> Html {
     let query = UsageFilter { compare: Some(Compare::Previous), ..UsageFilter::default() };
     html! {
         <Card>
-            <CardTitle component="h2">
-                <span class="tm-title-line">
-                    { i18n.t("usage.over-time") }
-                    <Link<Route, UsageFilter> to={Route::Usage} query={Some(query)} classes="tm-more">{ i18n.t("home.explore") }</Link<Route, UsageFilter>>
-                </span>
-            </CardTitle>
+            <CardHead title={i18n.t("usage.over-time")}>
+                <Link<Route, UsageFilter> to={Route::Usage} query={Some(query)} classes="tm-more">{ i18n.t("home.explore") }</Link<Route, UsageFilter>>
+            </CardHead>
             <CardBody>
                 if home.total.calls == 0 {
                     <p class="tm-subtle">{ i18n.t("usage.none") }</p>

@@ -31,7 +31,7 @@ pub fn StatusDot() -> Html {
     };
     html! {
         <Link<Route> to={Route::SystemHealth} classes="tm-status">
-            <span {class} title={text.clone()} />
+            <span {class} title={text.clone()} aria-hidden="true" />
             <span class="pf-v6-screen-reader">{ i18n.fill("health.status-of", &[("status", &text)]) }</span>
         </Link<Route>>
     }

@@ -1,6 +1,6 @@
 //! The latest changes as sentences, and their marks above the chart of calls.
 
-use crate::components::Time;
+use crate::components::{CardHead, Time};
 use crate::format;
 use crate::i18n::{I18n, use_i18n};
 use crate::pages::audit::action_name;
@@ -37,12 +37,9 @@ pub fn Changes(props: &ChangesProps) -> Html {
     };
     html! {
         <Card>
-            <CardTitle component="h2">
-                <span class="tm-title-line">
-                    { i18n.t("dashboard.changes") }
-                    <Link<Route> to={Route::AuditLogs} classes="tm-more">{ i18n.t("audit.title") }</Link<Route>>
-                </span>
-            </CardTitle>
+            <CardHead title={i18n.t("dashboard.changes")}>
+                <Link<Route> to={Route::AuditLogs} classes="tm-more">{ i18n.t("audit.title") }</Link<Route>>
+            </CardHead>
             <CardBody><ul class="tm-changes-list" role="list">{ for props.changes.iter().take(SHOWN).map(line) }</ul></CardBody>
         </Card>
     }

@@ -77,9 +77,9 @@ pub fn PoolState(props: &PoolStateProps) -> Html {
             let count = format::number(&i18n, page.items.len() as u64);
             html! {
                 <>
-                    <ol>{ for members }</ol>
+                    <ol class="tm-members">{ for members }</ol>
                     <p class="tm-subtle">
-                        { i18n.fill("credential.of-calls", &[("count", &count)]) }{ " " }
+                        if page.items.is_empty() { { i18n.t("credential.no-calls") } } else { { i18n.fill("credential.of-calls", &[("count", &count)]) } }{ " " }
                         { if pool.in_turn { i18n.t("credential.is-in-turn") } else { i18n.t("credential.is-in-order") } }
                     </p>
                 </>

@@ -2,14 +2,14 @@
 
 use crate::api::{Api, CallError, use_api};
 use crate::clock;
-use crate::components::{Button, Column, DataTable, FormDialog, Row, Submission, Time, use_saved};
+use crate::components::{Button, CardHead, Column, DataTable, FormDialog, Row, Submission, Time, use_saved};
 use crate::format;
 use crate::hooks::{setter, use_action, use_interval_while_visible, use_remote};
 use crate::i18n::{I18n, use_i18n};
 use contract::tokens::{EndTokenSecrets, SecretView, TokenChanged, TokenView};
 use contract::usage::{CallView, EventQuery, ListEvents};
 use domain::time::{DAY_MS, UnixMs};
-use patternfly_yew::prelude::{ButtonVariant, Card, CardBody, CardTitle};
+use patternfly_yew::prelude::{ButtonVariant, Card, CardBody};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 use yew::prelude::*;
@@ -140,14 +140,11 @@ pub fn Rotation(props: &RotationProps) -> Html {
     let lines = read.state.ready().cloned().unwrap_or_default();
     html! {
         <Card>
-            <CardTitle component="h2">
-                <span class="tm-title-line">
-                    { i18n.t("rotation.title") }
-                    if props.may_end {
-                        <Button variant={ButtonVariant::Secondary} label={i18n.t("rotation.end").to_string()} onclick={setter(&is_ending).reform(|_: MouseEvent| true)} />
-                    }
-                </span>
-            </CardTitle>
+            <CardHead title={i18n.t("rotation.title")}>
+                if props.may_end {
+                    <Button variant={ButtonVariant::Secondary} label={i18n.t("rotation.end").to_string()} onclick={setter(&is_ending).reform(|_: MouseEvent| true)} />
+                }
+            </CardHead>
             <CardBody>
                 <p>
                     <strong role="status">{ headline(&i18n, &lines) }</strong>{ " " }

@@ -67,7 +67,7 @@ pub fn delta(i18n: &I18n, metric: Metric, now: &Figures, before: Option<&Figures
     Some(Delta {
         is_bad: is_bad(metric) && is > was && text.is_some(),
         text: text.unwrap_or_else(|| UNKNOWN.to_owned()),
-        before: i18n.fill("usage.before", &[("figure", &shown(i18n, metric, was))]),
+        before: in_words(i18n, was.map(|_| shown(i18n, metric, was))),
     })
 }
 
@@ -78,15 +78,21 @@ fn rate_delta(i18n: &I18n, now: &Figures, before: Option<&Figures>) -> Option<De
         let (errors, admitted) = (errors_of(figures), admitted(figures));
         (errors * 1_000 + admitted / 2).checked_div(admitted)
     };
-    let before_text = i18n.fill("usage.before", &[("figure", &error_rate(i18n, before))]);
     let (was, is) = (permille(before), permille(now));
     let text =
         was.zip(is).map(|(was, is)| i18n.fill("usage.points", &[("points", &format::points(i18n, is, was))]));
     Some(Delta {
         is_bad: was.zip(is).is_some_and(|(was, is)| is > was),
         text: text.map_or_else(|| UNKNOWN.to_owned(), |text| text.to_string()),
-        before: before_text,
+        before: in_words(i18n, was.map(|_| error_rate(i18n, before))),
     })
+}
+
+fn in_words(i18n: &I18n, before: Option<String>) -> AttrValue {
+    before.map_or_else(
+        || i18n.t("usage.none-before"),
+        |figure| i18n.fill("usage.before", &[("figure", &figure)]),
+    )
 }
 
 fn course(series: &[UsageBucket], label: AttrValue, of: impl Fn(&Figures) -> Bar) -> Html {
