@@ -56,7 +56,8 @@ export async function load(key, onSession) {
     console.error(error);
     throw typeof error === "string" ? error : origin;
   }
-  Clerk.addListener(({ session }) => onSession(session?.id));
+  // Between two sessions Clerk says `undefined`: nothing is decided yet. Without a session it says null.
+  Clerk.addListener(({ session }) => session === undefined || onSession(session?.id));
   return Clerk.session?.id;
 }
 

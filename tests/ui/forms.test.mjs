@@ -244,6 +244,25 @@ test("the title of the next page gets the focus", async () => {
   await page.context().close();
 });
 
+test("a page that arrives late leaves the focus to an open menu", async () => {
+  const page = await openPage(browser, system);
+  await signIn(page, system, "admin", "/usage");
+  let arrive = () => {};
+  const late = new Promise((resolve) => (arrive = () => resolve(undefined)));
+  await page.route("**/split_records.wasm", async (route) => {
+    await late;
+    await route.continue();
+  });
+  await page.getByRole("navigation").first().getByRole("link", { name: "Teams", exact: true }).click();
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  arrive();
+  await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
+  await settle(page);
+  assert.match(await focused(page), /^Account of/);
+  await page.getByRole("button", { name: "Sign out" }).waitFor();
+  await page.context().close();
+});
+
 test("disabling can be undone, and the message covers no button and is shown once", async () => {
   const { id } = await makeToken("Undone");
   const page = await openPage(browser, system, { height: 700 });

@@ -2,6 +2,7 @@
 
 use crate::hooks::use_title;
 use crate::i18n::use_i18n;
+use gloo::utils::document;
 use patternfly_yew::prelude::*;
 use std::cell::Cell;
 use web_sys::HtmlElement;
@@ -25,6 +26,9 @@ pub struct PageProps {
 
 thread_local!(static HAS_SHOWN: Cell<bool> = const { Cell::new(false) });
 
+/// Matches where people are busy: a page that arrives late leaves them the focus.
+const BUSY: &str = "input, select, textarea, [aria-expanded=true], .tm-menu__panel *, dialog *";
+
 /// A page: its title, also in the browser's tab, its buttons and its content. If it follows another page, its title gets the
 /// focus, so that the keyboard goes on there and screen readers say where they are.
 #[component]
@@ -36,7 +40,9 @@ pub fn Page(props: &PageProps) -> Html {
         let heading = heading.clone();
         // Another page, but not other filters of the same one.
         use_effect_with(location.map(|location| location.path().to_owned()), move |_| {
-            if HAS_SHOWN.replace(true) {
+            let is_busy =
+                document().active_element().is_some_and(|element| element.matches(BUSY).unwrap_or_default());
+            if HAS_SHOWN.replace(true) && !is_busy {
                 let _ = heading.cast::<HtmlElement>().map(|heading| heading.focus());
             }
         });
