@@ -324,12 +324,12 @@ pub fn parse_body<T: DeserializeOwned>(body: &[u8]) -> Result<T, Failure> {
 
 /// Reads the JSON of a body.
 fn value_of(body: &[u8]) -> Result<Value, Failure> {
-    let value = json::from_request(body).map_err(|error| match json::twice(&error) {
-        Some(field) => Failure::field(field, Invalid::Twice),
-        None => {
-            let place = Invalid::NotJson { line: error.line(), column: error.column() };
-            Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
+    let value = json::from_request(body).map_err(|error| {
+        if let Some(field) = json::twice(&error) {
+            return Failure::field(field, Invalid::Twice);
         }
+        let place = Invalid::NotJson { line: error.line(), column: error.column() };
+        Failure::Fields(ApiError::BadRequest, vec![FieldError::new("body", place)])
     })?;
     // serde would read an array as a struct's fields in order.
     if matches!(value, Value::Array(_)) { Err(Failure::field("body", Invalid::Object)) } else { Ok(value) }
