@@ -8,7 +8,6 @@ use crate::db::upkeep::UsageNews;
 use crate::db::usage::upkeep::{FULL_BYTES, UsageState};
 use crate::db::{Db, StoreError, UsageDb, audit, from_json, settings, teams, to_json, upkeep, usage};
 use crate::publish::{Kv, KvError, Writer, drain_all, first_prices, relay};
-use crate::reconcile::ReconcileError;
 use crate::{alerts, invitations, reconcile, reseal, zone};
 use contract::teams::TeamZone;
 use domain::collect;
@@ -65,14 +64,18 @@ async fn run_steps(env: &Env, db: &Db, usage: Option<&UsageDb>, state: Option<Us
         keep_usage(db, usage, state, config.as_deref()).await;
     }
     // Boxed, so that its end is compiled once and not into each future around it.
-    notify(env, db, usage.zip(state), config.as_deref()).boxed_local().await;
+    let is_restore = done("hold not read", is_restore(env, db).await);
+    let sender = config.as_deref().filter(|_| is_restore != Some(true));
+    notify(env, db, usage.zip(state), (config.as_deref(), sender)).boxed_local().await;
     done("models without a price not looked at", upkeep::resolve_unpriced(db, now()).await);
     if let Some(config) = config {
         done("invitations not sent", invitations::send_due(&config, db, now()).await);
         done("purge broke off", purge(db, &config).await);
     }
     // The last step, because it reads what people wrote: if that ever is too much for the isolate, the rest is done.
-    done("audit log not chained", chain_audit(env, db).await);
+    if is_restore == Some(false) {
+        done("audit log not chained", chain_audit(db).await);
+    }
 }
 
 /// Reads the zones again whose clocks have been changed, so that the limits of these teams' tokens know the next change.
@@ -85,11 +88,15 @@ async fn keep_zones(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Chains the audit log's new entries. While a restore is under way this waits, because entries of before are put back.
-async fn chain_audit(env: &Env, db: &Db) -> Result<(), ReconcileError> {
-    if Kv::open(env, db)?.hold().await?.is_some_and(|hold| hold.is_of_a_restore()) {
-        return Ok(());
-    }
+/// Whether a restore is under way. Then no alert is sent, since the database may be an earlier one, of which nobody has looked
+/// yet who may receive it; and the audit log is not chained, since entries of before are put back. If KV cannot say so, alerts
+/// are sent all the same: that KV is away may be one of them.
+async fn is_restore(env: &Env, db: &Db) -> Result<bool, KvError> {
+    Ok(Kv::open(env, db)?.hold().await?.is_some_and(|hold| hold.is_of_a_restore()))
+}
+
+/// Chains the audit log's new entries.
+async fn chain_audit(db: &Db) -> Result<(), StoreError> {
     if let Some((entries, head)) = audit::chain::run(db, now()).await? {
         note(Source::Cron, "audit log chained", &format!("{entries} entries, head {head}"));
     }
@@ -120,9 +127,15 @@ async fn note_stored(db: &Db, usage: &UsageDb) -> Result<UsageState, StoreError>
     Ok(state)
 }
 
-/// Opens and resolves notifications, makes deliveries of alerts and sends those that are due. Without usage, notifications
-/// about it are left as they are. A run in which nothing is in use, fails or is due asks two queries for all of this.
-async fn notify(env: &Env, db: &Db, usage: Option<(&UsageDb, UsageState)>, config: Option<&Config>) {
+/// Opens and resolves notifications, makes deliveries of alerts and sends those that are due, unless there is no sender. Without
+/// usage, notifications about it are left as they are. A run in which nothing is in use, fails or is due asks D1 twice for all
+/// of this: two transactions of fifteen statements together.
+async fn notify(
+    env: &Env,
+    db: &Db,
+    usage: Option<(&UsageDb, UsageState)>,
+    (config, sender): (Option<&Config>, Option<&Config>),
+) {
     let mut rooms = Vec::new();
     if let Some((usage, state)) = usage
         && let Some(news) = done("usage not looked at", UsageNews::read(usage, now()).await)
@@ -135,15 +148,14 @@ async fn notify(env: &Env, db: &Db, usage: Option<(&UsageDb, UsageState)>, confi
         done("spikes not watched", alerts::watch::spikes(db, usage, &news.activity, now()).await);
     }
     let statements = alerts::watch::statements(db, &rooms, now()).and_then(|mut statements| {
-        // They are sent with the configuration alone.
-        if config.is_some() {
+        if sender.is_some() {
             statements.extend(alerts::deliver::statements(db, now())?);
         }
         Ok(statements)
     });
     let more = done("platform not watched", statements).unwrap_or_default();
     let found = done("notifications not written", upkeep::notify(db, more, now()).await);
-    if let (Some(config), Some(found)) = (config, found) {
+    if let (Some(config), Some(found)) = (sender, found) {
         done("alerts not sent", alerts::deliver::run(config, db, &found).await);
     }
 }
@@ -221,10 +233,10 @@ async fn purge(db: &Db, config: &Config) -> Result<(), StoreError> {
     upkeep::purge(db, now, config.audit_retention_ms, PURGE_ROWS).await?;
     // Noted only if nothing is left, so that the next run continues, and with the time at which it was done,
     // so that a minute without a run skips nothing.
-    if is_hourly_due(upkeep::secrets_purged_at(db).await?, now)
-        && in_rounds(db, async || upkeep::purge_secrets(db, now, PURGE_ROWS).await).await?
+    if is_hourly_due(upkeep::purged_hourly_at(db).await?, now)
+        && in_rounds(db, async || upkeep::purge_hourly(db, now, PURGE_ROWS).await).await?
     {
-        upkeep::note_secrets_purged(db, now).await?;
+        upkeep::note_purged_hourly(db, now).await?;
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use crate::paging::{self, parse_query};
 use contract::audit::Deed;
 use contract::dry_run::{IF_MATCH, PARAMETER, is_asked};
 use contract::error::ApiError;
+use contract::prices::MAX_MODEL_LEN;
 use contract::{Body, Endpoint, Terms};
 use domain::error::FieldError;
 use domain::id::TeamId;
@@ -15,6 +16,7 @@ use domain::people::grant::{Assign, Grant, Permission};
 use domain::people::role::{Action, Caller, Refusal, Role, Subject, authorize};
 use domain::problem::Invalid;
 use domain::time::UnixMs;
+use domain::usage::MAX_ID_LEN;
 use edge::clock::now;
 use edge::log::{Source, log};
 use futures_util::StreamExt;
@@ -27,6 +29,8 @@ use worker::{Context, Env, Request};
 
 /// The most bytes of an overlong body that are read and discarded.
 const MAX_DISCARDED: usize = 16 * 1_024 * 1_024;
+/// The most bytes of an entity's id in the audit log: those of a model's name, the longest.
+const MAX_ENTITY_LEN: usize = MAX_MODEL_LEN;
 
 #[derive(Debug)]
 pub struct Call {
@@ -54,7 +58,7 @@ pub struct Call {
 #[derive(Clone, Copy, Debug)]
 pub struct Attempt<'a> {
     pub deed: Deed,
-    /// The id of its entity, if it already has one.
+    /// The id of its entity, if it already has one; [`Call::entry`] leaves out one that is none by its length.
     pub id: Option<&'a str>,
     pub team: Option<&'a str>,
 }
@@ -266,8 +270,9 @@ impl Call {
             actor,
             deed: attempt.deed,
             refused: false,
-            entity_id: attempt.id,
-            team: attempt.team,
+            // A refused caller may have sent anything.
+            entity_id: attempt.id.filter(|id| id.len() <= MAX_ENTITY_LEN),
+            team: attempt.team.filter(|team| team.len() <= MAX_ID_LEN),
             before: None,
             after: None,
             client_ip,

@@ -12,6 +12,8 @@
 mod alerts;
 #[path = "sql/audit.rs"]
 mod audit;
+#[path = "sql/deliveries.rs"]
+mod deliveries;
 #[path = "sql/invitations.rs"]
 mod invitations;
 #[path = "sql/outbox.rs"]

@@ -70,7 +70,7 @@ pub struct ChannelRequest {
     /// The receiver, with its secret.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "Reveal::reveal")]
     pub target: Option<Target>,
-    /// The events that it is told of, at least one. Replaces all.
+    /// The events that it is told of, at least one; of a team's channel those that concern teams. Replaces all.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<Vec<Event>>,
@@ -202,15 +202,17 @@ pub struct Checked {
 }
 
 impl ChannelRequest {
-    /// Checks every field that is given; a new channel needs name, receiver and events.
+    /// Checks every field that is given; a new channel needs name, receiver and events. `of` is the channel that is changed.
     ///
     /// # Errors
     /// Every field that is refused.
     pub fn validate(
         mut self,
-        is_new: bool,
+        of: Option<&ChannelView>,
         rules: impl Into<AddressRules>,
     ) -> Result<Checked, Vec<FieldError>> {
+        let is_new = of.is_none();
+        let is_teams = of.map_or(self.team_id.is_some(), |channel| channel.team_id.is_some());
         let mut errors = Vec::new();
         let needed = [
             ("name", self.name.is_none()),
@@ -227,17 +229,19 @@ impl ChannelRequest {
         }
         self.name = self.name.map(|name| check_name("name", &name, &mut errors));
         let receiver = self.target.as_ref().map(|target| target.check(rules, &mut errors));
-        self.events = self.events.map(|events| check_events(&events, &mut errors));
+        self.events = self.events.map(|events| check_events(&events, is_teams, &mut errors));
         self.thresholds = self.thresholds.map(|thresholds| check_thresholds(&thresholds, &mut errors));
         if errors.is_empty() { Ok(Checked { request: self, receiver }) } else { Err(errors) }
     }
 }
 
-fn check_events(events: &[Event], errors: &mut Vec<FieldError>) -> Vec<Event> {
+fn check_events(events: &[Event], is_teams: bool, errors: &mut Vec<FieldError>) -> Vec<Event> {
     if events.contains(&Event::Test) {
         errors.push(FieldError::new("events", Invalid::NotAcceptable));
     } else if events.is_empty() {
         errors.push(FieldError::new("events", Invalid::NoEvents));
+    } else if is_teams && !events.iter().all(|event| event.is_of_teams()) {
+        errors.push(FieldError::new("events", Invalid::NoTeamsEvents));
     }
     Event::choices().filter(|event| events.contains(event)).collect()
 }
@@ -255,11 +259,21 @@ mod tests {
     use super::*;
     use serde_json::json;
 
+    fn channel(team: Option<&str>) -> ChannelView {
+        serde_json::from_value(json!({
+            "id": "chn_1", "name": "Ops", "team_id": team, "kind": "slack", "address": "https://hooks.example",
+            "events": ["budget"], "thresholds": [], "language": "en", "enabled": true, "failing_since": null,
+            "created_by": null, "created_at": 0, "updated_at": 0, "version": 1}))
+        .unwrap()
+    }
+
     fn check(is_new: bool, request: serde_json::Value) -> Result<Checked, Vec<String>> {
+        check_of(Some(&channel(None)).filter(|_| !is_new), request)
+    }
+
+    fn check_of(of: Option<&ChannelView>, request: serde_json::Value) -> Result<Checked, Vec<String>> {
         let request: ChannelRequest = serde_json::from_value(request).unwrap();
-        request
-            .validate(is_new, false)
-            .map_err(|errors| errors.into_iter().map(|error| error.field).collect())
+        request.validate(of, false).map_err(|errors| errors.into_iter().map(|error| error.field).collect())
     }
 
     #[test]
@@ -273,6 +287,20 @@ mod tests {
         let many: Vec<u8> = (1..=11).collect();
         assert_eq!(check(false, json!({"thresholds": many})).unwrap_err(), ["thresholds"]);
         assert!(check(false, json!({})).is_ok());
+    }
+
+    #[test]
+    fn a_team_asks_for_nothing_of_which_it_never_hears() {
+        let target = json!({"kind": "slack", "url": "https://hooks.example/x"});
+        for event in Event::choices() {
+            let events = json!(["budget", event]);
+            let wanted = if event.is_of_teams() { None } else { Some(vec!["events".to_owned()]) };
+            let new = json!({"name": "a", "team_id": "ops", "target": target, "events": events});
+            assert_eq!(check(true, new).err(), wanted, "{event:?}");
+            let change = json!({"events": events});
+            assert_eq!(check_of(Some(&channel(Some("ops"))), change.clone()).err(), wanted, "{event:?}");
+            assert!(check(false, change).is_ok(), "{event:?} of the system");
+        }
     }
 
     #[test]

@@ -136,6 +136,7 @@ problems! {
         Chat => "chat", "must be the id of a chat, or @ and the name of a public channel";
         Thresholds { most: usize } => "thresholds", "must be at most {most} whole numbers from 1 to 100";
         NoEvents => "no-events", "must name at least one event";
+        NoTeamsEvents => "no-teams-events", "must not name events of which no team hears";
         TokenUrl => "token-url", "must be an https address of a public host, without a query";
         KeyFile => "key-file", "must be the JSON file of a Google service account's key";
         KeyFileAddress => "key-file-address", "holds a token_uri that is no https address of a public host";

@@ -6,10 +6,10 @@ import { eventually } from "../support/harness.mjs";
 import { callOf, messageOf } from "../support/usage.mjs";
 
 const [MINUTE, DAY] = [60_000, 86_400_000];
-let system, receivers, ask, bell, channel, token, run, isLink, arrives, forget, stop;
+let system, receivers, ask, bell, channel, token, run, isLink, arrives, told, forget, stop;
 before(
   async () =>
-    ({ system, receivers, ask, bell, channel, token, run, isLink, arrives, forget, stop } =
+    ({ system, receivers, ask, bell, channel, token, run, isLink, arrives, told, forget, stop } =
       await startAlerting()),
 );
 after(() => stop?.());
@@ -76,6 +76,28 @@ test("a quota is told of at 50, 80 and 100 %, and the bell says so from 80 % on"
     await system.cron();
     return (await inBell()).length === 0;
   }, 20_000);
+});
+
+test("a limit that was raised is told of again when its shares are used", async () => {
+  await route("raised");
+  const { id, token: secret } = await token({ limits: { calls_per_day: 10 } });
+  let used = 0;
+  const use = (total) =>
+    eventually(async () => {
+      const { status } = await system.gateway("/api/raised", { headers: { "x-api-key": secret } });
+      if (status === 200) used += 1;
+      return used === total;
+    }, 20_000);
+  await use(8);
+  assert.match((await arrives())[0].text, /80 % of its daily call quota: 8 \/ 10/);
+  receivers.got.length = 0;
+  await run("UPDATE deliveries SET due_at = due_at - 3600000");
+  await ask("admin", "PUT", `/api/tokens/${id}`, { limits: { calls_per_day: 16 } });
+  await system.cron();
+  await system.cron();
+  assert.deepEqual(receivers.got, [], "half of the new limit was used when it was raised");
+  await use(13);
+  assert.match((await arrives())[0].text, /80 % of its daily call quota: 13 \/ 16/);
 });
 
 test("a token that ends is told of", async () => {
@@ -216,4 +238,20 @@ test("a team's budget is told of when its tokens together have used it", async (
     /^“Automation” has used (50|80|100) % of its monthly budget: \$0\.00 \/ \$0\.00\.$/,
   );
   assert.equal(new URL(spent.link).pathname, "/teams/automation");
+});
+
+test("every event that a channel can ask for was told of at each kind, with a link to the page of its subject", async () => {
+  const document = await (await system.call("/openapi.json")).json();
+  const { oneOf } = document.components.schemas.Event;
+  const choices = oneOf.flatMap((one) => one.enum ?? one.const).filter((event) => event !== "test");
+  assert.deepEqual([...new Set(told.map(({ event }) => event))].sort(), choices.toSorted());
+  assert.deepEqual(EVENTS.toSorted(), choices.toSorted());
+  const pageOf = ({ event, subject, details }) => {
+    if (event === "budget")
+      return details.token ? `/tokens/${details.token}` : `/teams/${subject.split(" ")[0]}`;
+    if (event.startsWith("token-")) return `/tokens/${subject}`;
+    if (event.startsWith("route-")) return `/routes/${subject}`;
+    return event === "admin-added" ? "/users" : "/system-health";
+  };
+  for (const alert of told) assert.equal(new URL(alert.link).pathname, pageOf(alert), alert.event);
 });

@@ -1,7 +1,7 @@
 // Channels: deliveries that fail, repeat, fold and stop; secrets; changes and who may make them.
 import assert from "node:assert/strict";
 import { after, before, beforeEach, test } from "node:test";
-import { EVENTS, KINDS, startAlerting } from "../support/alerting.mjs";
+import { EVENTS, EVENTS_OF_TEAMS, KINDS, startAlerting } from "../support/alerting.mjs";
 import { eventually } from "../support/harness.mjs";
 import { SECRETS, targetsOf } from "../support/receivers.mjs";
 
@@ -113,7 +113,7 @@ test("a flood of one event is four alerts and a summary", async () => {
 test("a team's channel hears of the team alone, in its language; disabled, of nothing", async () => {
   await ask("admin", "PUT", "/api/users/user_manager/team-role", { team_ids: ["automation"], role: "ADMIN" });
   const more = { team_id: "automation", language: "zh-Hant", thresholds: [] };
-  const webhook = await channel("webhook", EVENTS, more, "manager");
+  const webhook = await channel("webhook", EVENTS_OF_TEAMS, more, "manager");
   await system.deliver([{ id: "m2", body: "garbage" }]);
   await run("UPDATE notifications SET resolved_at = 1 WHERE kind = 'dead-letters'");
   const { id } = await token({ name: "摘要", expires_days: 1 });
@@ -186,6 +186,52 @@ test("bad input is named, versions are kept, and only managers of the core team 
   const { items } = (await ask("admin", "GET", "/api/dashboard/audit-logs?entity=channel&limit=200")).body;
   const deeds = items.filter((entry) => entry.entity_id === slack.id).map((entry) => entry.action);
   assert.deepEqual(deeds, ["delete-channel", "update-channel", "update-channel", "create-channel"]);
+});
+
+test("a channel of a team that is none is refused by its field, and no refusal fills the audit log", async () => {
+  const target = targetsOf(receivers.url).slack;
+  const make = (user, team_id, events = ["budget"]) =>
+    ask(user, "POST", "/api/channels", { name: "x", team_id, target, events });
+  for (const team of ["nope", ""]) {
+    const { status, body } = await make("admin", team);
+    assert.deepEqual(
+      [status, body.details?.map(({ field, message }) => [field, message])],
+      [422, [["team_id", "is not a team"]]],
+      team,
+    );
+  }
+  const foreign = await make("admin", "automation", ["budget", "database-full"]);
+  assert.deepEqual([foreign.status, foreign.body.details.map(({ field }) => field)], [422, ["events"]]);
+  const long = "x".repeat(100_000);
+  assert.equal((await make("developer", long)).status, 404);
+  const asked = { name: "x", team_id: long, scopes: ["*"] };
+  assert.equal((await ask("developer", "POST", "/api/tokens", asked)).status, 404);
+  const refused = () =>
+    system.db
+      .prepare(
+        "SELECT team_id FROM audit WHERE result = 'refused' AND action IN ('create-channel', 'create-token')",
+      )
+      .all();
+  const { results } = await eventually(async () => {
+    const found = await refused();
+    return found.results.length >= 2 && found;
+  }, 10_000);
+  assert.ok(results.every(({ team_id }) => (team_id ?? "").length <= 64));
+});
+
+test("a receiver that was replaced is in the audit log, though it looks the same", async () => {
+  const slack = await channel("slack", ["budget"]);
+  const put = (change) => ask("admin", "PUT", `/api/channels/${slack.id}`, change);
+  const other = { ...targetsOf(receivers.url).slack, url: `${receivers.url}/services/T000/B000/another` };
+  const { body } = await put({ target: other });
+  assert.deepEqual([body.kind, body.address], [slack.kind, slack.address]);
+  await put({ name: "Ops" });
+  await remove(slack);
+  const { items } = (await ask("admin", "GET", "/api/dashboard/audit-logs?entity=channel&limit=200")).body;
+  const replaced = items
+    .filter((entry) => entry.entity_id === slack.id)
+    .map(({ after }) => after?.receiver_replaced);
+  assert.deepEqual(replaced, [undefined, undefined, true, undefined]);
 });
 
 test("receivers stay readable when the key of credentials is replaced", async () => {

@@ -7,9 +7,11 @@ import { as, eventually, startOnSockets } from "./harness.mjs";
 import { startReceivers, targetsOf } from "./receivers.mjs";
 
 export const KINDS = ["webhook", "slack", "discord", "telegram"];
+export const EVENTS_OF_TEAMS =
+  "budget token-ends token-spike token-elsewhere admin-added token-unattended".split(" ");
 export const EVENTS = [
-  ...["budget", "token-ends", "route-failing", "route-recovered", "token-spike", "token-elsewhere"],
-  ...["publication-late", "canary-late", "dead-letters", "database-full", "admin-added", "token-unattended"],
+  ...EVENTS_OF_TEAMS,
+  ...["route-failing", "route-recovered", "publication-late", "canary-late", "dead-letters", "database-full"],
 ];
 
 /** The pages of the UI, as its router has them. */
@@ -17,8 +19,9 @@ const PAGES = [
   ...readFileSync(path.join(root, "admin-ui/src/route.rs"), "utf8").matchAll(/#\[at\("([^"]+)"\)\]/g),
 ].map(([, page]) => new RegExp(`^${page.replace(/:\w+/g, "[\\w-]+")}$`));
 
-/** Checks of what has arrived. */
+/** Checks of what has arrived. `told` is all of it, as the webhook got it. */
 function arrivals(system, receivers, ask) {
+  const told = [];
   /** The thing that a link leads to exists: its page in the router, its record in the API. */
   async function isLink(link) {
     const { origin, pathname } = new URL(link);
@@ -48,18 +51,26 @@ function arrivals(system, receivers, ask) {
       KINDS.map(() => count),
     );
     for (const { link } of receivers.got) await isLink(link);
+    const links = (kind) =>
+      receivers
+        .of(kind)
+        .map(({ link }) => link)
+        .sort();
+    for (const kind of KINDS) assert.deepEqual(links(kind), links("webhook"), kind);
+    told.push(...receivers.of("webhook"));
     return receivers.of("webhook");
   }
-  return { isLink, arrives };
+  return { isLink, arrives, told };
 }
 
-/** Starts both. The pause before a retry is 50 ms, and the database of usage is small. */
-export async function startAlerting() {
+/** Starts both. The first pause before a retry is 50 ms unless `apiVars` name another, and the database of usage is small. */
+export async function startAlerting(apiVars = {}) {
   const receivers = await startReceivers();
   const system = await startOnSockets({
     apiVars: {
       ...{ TELEGRAM_API_URL: receivers.url, ALERT_RETRY_MS: "50", USAGE_DB_BYTES: "1000000" },
       CANARY_EVERY_MIN: "1440",
+      ...apiVars,
     },
   });
   const ask = (user, method, where, body, headers) => as(system, user, method, where, body, headers);
@@ -95,7 +106,7 @@ export async function startAlerting() {
     JSON.stringify(canary),
   );
 
-  const { isLink, arrives } = arrivals(system, receivers, ask);
+  const { isLink, arrives, told } = arrivals(system, receivers, ask);
   /** Forgets what the receivers got. */
   const forget = () => {
     assert.deepEqual(receivers.wrong, []);
@@ -107,5 +118,5 @@ export async function startAlerting() {
     await system.stop();
     await receivers.close();
   };
-  return { system, receivers, ask, bell, channel, remove, token, run, isLink, arrives, forget, stop };
+  return { system, receivers, ask, bell, channel, remove, token, run, isLink, arrives, told, forget, stop };
 }

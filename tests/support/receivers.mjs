@@ -25,7 +25,8 @@ const readers = {
   webhook: (headers, body) => {
     const { type, timestamp, data } = /** @type {any} */ (new Webhook(SECRET).verify(body, headers));
     assert.ok(!Number.isNaN(Date.parse(timestamp)), timestamp);
-    return { id: headers["webhook-id"], event: type, text: data.text, link: data.link, more: data.more };
+    const { text, link, more, subject, details } = data;
+    return { id: headers["webhook-id"], event: type, text, link, more, subject, details };
   },
   // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks
   slack: (_, body) => {
@@ -84,7 +85,8 @@ export async function startReceivers() {
     let body = "";
     for await (const chunk of request) body += chunk;
     const kind = kindOf(request.url);
-    receivers.tries.push({ kind, path: request.url, id: request.headers["webhook-id"], body });
+    const tried = { kind, path: request.url, id: request.headers["webhook-id"], body, at: Date.now() };
+    receivers.tries.push(tried);
     const { answer } = receivers;
     if (answer === "silent") return;
     if (typeof answer === "function") return answer(request, response);

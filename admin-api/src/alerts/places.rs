@@ -70,5 +70,5 @@ async fn judge_all(db: &Db, used: &[(&str, Vec<String>)], now: UnixMs) -> Result
     if noted.is_empty() && told.is_empty() {
         return Ok(());
     }
-    store::note_places(db, &tokens, noted, told, now).await
+    store::note_places(db, noted, told, now).await
 }

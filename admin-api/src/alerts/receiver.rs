@@ -5,17 +5,17 @@ use domain::alert::channel::{Language, Receiver, associated_data};
 use domain::alert::event::Alert;
 use domain::alert::message::Message;
 use domain::alert::payload::{Post, post};
+use domain::call::pool::wait_ms;
 use domain::credential::seal::SealedCredential;
 use domain::keys::KeyRing;
 use edge::clock::now;
 use edge::crypto::{CryptoError, open_text, seal_text};
-use edge::timeout::within;
 use futures_util::future::LocalBoxFuture;
 use futures_util::{FutureExt, StreamExt};
-use worker::{Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
+use worker::{AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response};
 
-/// The time that a receiver has to respond.
-const TIMEOUT_MS: u64 = 5_000;
+/// The time that a receiver has to respond, with the beginning of its body.
+const TIMEOUT_MS: u32 = 5_000;
 /// The bytes of a response that are read, and the characters of them that are kept.
 const MAX_RESPONSE: usize = 2_048;
 const KEPT_CHARS: usize = 300;
@@ -25,14 +25,14 @@ const KEPT_CHARS: usize = 300;
 pub struct Tried {
     /// `None` without a response.
     pub status: Option<u16>,
-    pub retry_after_s: Option<u32>,
+    pub retry_after_ms: Option<i64>,
     /// The beginning of the response without secrets, or the reason why there is none.
     pub response: String,
 }
 
 impl Tried {
     fn without_response(reason: &str) -> Self {
-        Self { status: None, retry_after_s: None, response: reason.to_owned() }
+        Self { status: None, retry_after_ms: None, response: reason.to_owned() }
     }
 }
 
@@ -84,23 +84,29 @@ async fn send_once(config: &Config, channel: &str, sealed: &str, message: &Messa
     receiver.check(config.addresses, &mut errors);
     let post = post(&receiver, message, id, &config.telegram_url, now()).filter(|_| errors.is_empty());
     let Some(post) = post else { return Tried::without_response("the receiver's address is not allowed") };
-    let exchange = async {
-        let mut response = Fetch::Request(request(&post)?).send().await?;
-        let retry_after_s = response.headers().get("retry-after")?.and_then(|text| text.trim().parse().ok());
-        let text = beginning(&mut response).await;
-        let response_text = receiver.redact(&text).chars().take(KEPT_CHARS).collect();
-        Ok::<_, worker::Error>(Tried {
+    // It ends the request, too: connections of those that time out would be missing to the next.
+    let signal = AbortSignal::from(web_sys::AbortSignal::timeout_with_u32(TIMEOUT_MS));
+    match exchange(&post, &signal).await {
+        Ok((response, text)) => Tried {
             status: Some(response.status_code()),
-            retry_after_s,
-            response: response_text,
-        })
-    };
-    match within(TIMEOUT_MS, exchange).await {
-        Ok(Ok(tried)) => tried,
+            retry_after_ms: response
+                .headers()
+                .get("retry-after")
+                .ok()
+                .flatten()
+                .and_then(|text| wait_ms(&text, now())),
+            response: receiver.redact(&text).chars().take(KEPT_CHARS).collect(),
+        },
+        Err(_) if signal.aborted() => Tried::without_response("timed out"),
         // The platform's message could repeat the address.
-        Ok(Err(_)) => Tried::without_response("the receiver cannot be reached"),
-        Err(timed_out) => Tried::without_response(&timed_out.to_string()),
+        Err(_) => Tried::without_response("the receiver cannot be reached"),
     }
+}
+
+async fn exchange(post: &Post, signal: &AbortSignal) -> worker::Result<(Response, String)> {
+    let mut response = Fetch::Request(request(post)?).send_with_signal(signal).await?;
+    let text = beginning(&mut response).await;
+    Ok((response, text))
 }
 
 fn request(post: &Post) -> worker::Result<Request> {
@@ -118,7 +124,8 @@ fn request(post: &Post) -> worker::Result<Request> {
     Request::new_with_init(post.url.expose(), &init)
 }
 
-/// Reads the beginning of a response's body. A body that breaks off changes nothing: the status has decided.
+/// Reads the beginning of a response's body. A body that breaks off, or does not end in time, changes nothing: the status
+/// has decided.
 async fn beginning(response: &mut Response) -> String {
     let mut bytes = Vec::new();
     if let Ok(mut stream) = response.stream() {

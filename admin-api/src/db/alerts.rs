@@ -14,6 +14,8 @@ use worker::D1Result;
 
 /// Alerts that one round plans.
 const PLANNED: u32 = 200;
+/// The deliveries that are sent at the same time: the platform has six connections for an invocation.
+const AT_ONCE: u32 = 5;
 /// The time for which a delivery belongs to the run that has taken it.
 const LEASE_MS: i64 = 2 * MINUTE_MS;
 /// The time after which a channel whose deliveries fail is reported.
@@ -152,14 +154,13 @@ pub struct Taken {
     pub enabled: bool,
 }
 
-/// Makes the statement that takes a delivery that is due. Of two runs only one takes it.
+/// Makes the statement that takes deliveries that are due, each of another channel. Of two runs only one takes each.
 pub fn take(db: &Db, now: UnixMs) -> Result<Statement, StoreError> {
-    db.statement(sql!("delivery_take"), params![now, now + LEASE_MS])
+    db.statement(sql!("delivery_take"), params![now, now + LEASE_MS, AT_ONCE])
 }
 
-/// Reads the delivery that was taken; `None` if none was due, or it is of an event that this version does not know.
-pub fn taken(result: &D1Result) -> Result<Option<Taken>, StoreError> {
-    let rows = columns_of(result)?;
+/// Reads the deliveries that were taken, without those of an event that this version does not know.
+pub fn taken(result: &D1Result) -> Result<Vec<Taken>, StoreError> {
     let read = |row: &Columns| {
         Some(Taken {
             id: row.text("id").to_owned(),
@@ -174,45 +175,49 @@ pub fn taken(result: &D1Result) -> Result<Option<Taken>, StoreError> {
             enabled: row.number("enabled") == 1,
         })
     };
-    Ok(rows.first().and_then(read))
+    Ok(columns_of(result)?.iter().filter_map(read).collect())
 }
 
 /// The end of a try.
 #[derive(Debug)]
 pub struct Ended {
     pub fate: Fate,
+    /// The next try of the channel, if this one has failed.
+    pub rests_until: UnixMs,
     pub status: Option<u16>,
     pub response: String,
 }
 
-/// Stores the end of a try, and whether the channel works. While it does not, its other deliveries wait as well. Takes the
-/// next delivery, unless this was the last one of the run.
+/// Stores the ends of tries, and whether the channels work. While one does not, its other deliveries wait as well. Takes the
+/// next deliveries, unless these were the last ones of the run.
 pub async fn end(
     db: &Db,
-    due: &Taken,
-    Ended { fate, status, response }: &Ended,
+    tried: &[(Taken, Ended)],
     now: UnixMs,
     is_last: bool,
-) -> Result<Option<Taken>, StoreError> {
-    let (state, next_at) = match fate {
-        Fate::Sent => ("sent", now),
-        Fate::Again(at) => ("waiting", *at),
-        Fate::Failed => ("failed", now),
-    };
-    let tried = params![&due.id, state, next_at, status.map(u32::from), response, due.attempts];
-    let mut statements = vec![db.statement(sql!("delivery_tried"), tried)?];
-    if *fate == Fate::Sent {
-        statements.push(db.statement(sql!("channel_sent"), params![&due.channel_id])?);
-    } else if due.enabled {
-        // Nobody was tried for a disabled channel.
-        statements.push(db.statement(sql!("channel_failed"), params![&due.channel_id, now])?);
-        statements.push(db.statement(sql!("deliveries_wait"), params![&due.channel_id, next_at])?);
+) -> Result<Vec<Taken>, StoreError> {
+    let mut statements = Vec::new();
+    for (due, Ended { fate, rests_until, status, response }) in tried {
+        let (state, next_at) = match fate {
+            Fate::Sent => ("sent", now),
+            Fate::Again(at) => ("waiting", *at),
+            Fate::Failed => ("failed", now),
+        };
+        let tried = params![&due.id, state, next_at, status.map(u32::from), response, due.attempts];
+        statements.push(db.statement(sql!("delivery_tried"), tried)?);
+        if *fate == Fate::Sent {
+            statements.push(super::channels::works(db, &due.channel_id)?);
+        } else if due.enabled {
+            // Nobody was tried for a disabled channel.
+            let failed = params![&due.channel_id, now, *rests_until];
+            statements.push(db.statement(sql!("channel_failed"), failed)?);
+        }
     }
     if !is_last {
         statements.push(take(db, now)?);
     }
     let results = db.batch(statements).await?;
-    results.last().filter(|_| !is_last).map_or(Ok(None), taken)
+    results.last().filter(|_| !is_last).map_or_else(|| Ok(vec![]), taken)
 }
 
 /// Makes the statement that opens notifications about channels whose deliveries have failed for a day.

@@ -170,7 +170,12 @@ fn delivery(row: &Columns) -> Option<Delivery> {
     })
 }
 
-/// Stores a test that was sent.
+/// Makes the statement that notes that a channel has taken something.
+pub fn works(db: &Db, channel: &str) -> Result<Statement, StoreError> {
+    db.statement(sql!("channel_sent"), params![channel])
+}
+
+/// Stores a test that was sent, and that the channel works if it has arrived.
 pub async fn note_test(
     db: &Db,
     _: &Grant<ManageChannels>,
@@ -188,6 +193,9 @@ pub async fn note_test(
         test.status.map(u32::from),
         test.response.as_ref(),
     ];
-    db.batch(vec![db.statement(sql!("delivery_test"), params)?]).await?;
-    Ok(())
+    let mut statements = vec![db.statement(sql!("delivery_test"), params)?];
+    if test.state == DeliveryState::Sent {
+        statements.push(works(db, channel)?);
+    }
+    db.batch(statements).await.map(drop)
 }

@@ -171,9 +171,10 @@ pub async fn purge(db: &Db, now: UnixMs, audit_kept_ms: i64, limit: u32) -> Resu
     Ok(())
 }
 
-/// Deletes up to `limit` ended secrets, and up to `limit` secrets of revoked tokens. Returns the larger number. It
-/// reads all tokens revoked within [`REVOKED_LOOKED_AT_MS`] before the retention's end, so it runs once an hour.
-pub async fn purge_secrets(db: &Db, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
+/// Deletes up to `limit` ended secrets, secrets of revoked tokens and places of tokens each. Returns the largest number. It
+/// reads all tokens revoked within [`REVOKED_LOOKED_AT_MS`] before the retention's end, and all places, so it runs once an
+/// hour.
+pub async fn purge_hourly(db: &Db, now: UnixMs, limit: u32) -> Result<usize, StoreError> {
     let before = now - SECRETS_KEPT_MS;
     let results = db
         .batch(vec![
@@ -182,18 +183,19 @@ pub async fn purge_secrets(db: &Db, now: UnixMs, limit: u32) -> Result<usize, St
                 sql!("secrets_purge_revoked"),
                 params![before, before - REVOKED_LOOKED_AT_MS, limit],
             )?,
+            super::watch::forget_places(db, now, limit)?,
         ])
         .await?;
     results.iter().try_fold(0, |most, result| Ok(most.max(super::changes_of(result)?)))
 }
 
-/// Returns the time at which all secrets past their retention were last deleted.
-pub async fn secrets_purged_at(db: &Db) -> Result<Option<UnixMs>, StoreError> {
+/// Returns the time at which [`purge_hourly`] last left nothing.
+pub async fn purged_hourly_at(db: &Db) -> Result<Option<UnixMs>, StoreError> {
     Ok(settings::get(db, settings::SECRETS_PURGED).await?.map(|setting| setting.updated_at))
 }
 
-/// Notes that no secret past its retention is left.
-pub async fn note_secrets_purged(db: &Db, now: UnixMs) -> Result<(), StoreError> {
+/// Notes that [`purge_hourly`] has left nothing.
+pub async fn note_purged_hourly(db: &Db, now: UnixMs) -> Result<(), StoreError> {
     db.batch(vec![settings::put(db, settings::SECRETS_PURGED, "true", now)?]).await?;
     Ok(())
 }

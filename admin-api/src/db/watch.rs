@@ -93,23 +93,25 @@ pub async fn places(db: &Db, tokens: &str) -> Result<Vec<(String, Known)>, Store
     Ok(rows.iter().map(known).collect())
 }
 
-/// Notes places of tokens (JSON), forgets theirs of long ago, and opens notifications about new ones. Both lists are as the
-/// SQL takes them.
+/// Notes places of tokens, and opens notifications about new ones. Both lists are as the SQL takes them.
 pub async fn note_places(
     db: &Db,
-    tokens: &str,
     noted: Vec<Value>,
     told: Vec<Value>,
     now: UnixMs,
 ) -> Result<(), StoreError> {
-    let mut statements = vec![
-        db.statement(sql!("places_purge"), params![tokens, now - REMEMBERED_MS])?,
-        db.statement(sql!("places_put"), params![&Value::from(noted).to_string(), now])?,
-    ];
+    let mut statements =
+        vec![db.statement(sql!("places_put"), params![&Value::from(noted).to_string(), now])?];
     if !told.is_empty() {
         statements.push(of_tokens(db, NotificationKind::TokenElsewhere, told, true, now)?);
     }
     db.batch(statements).await.map(drop)
+}
+
+/// Makes the statement that forgets places of long ago. It reads all, so it runs once an hour: an index would cost a row at
+/// each note of a place.
+pub fn forget_places(db: &Db, now: UnixMs, limit: u32) -> Result<Statement, StoreError> {
+    db.statement(sql!("places_purge"), params![now - REMEMBERED_MS, limit])
 }
 
 /// Makes the statements that report changes which wait for their publication, and resolve what is over.

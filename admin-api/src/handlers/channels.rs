@@ -4,7 +4,7 @@ use crate::alerts::receiver;
 use crate::change::{Change, snapshot};
 use crate::db::audit::new_id;
 use crate::db::channels::{self as store, Sealed, Stored};
-use crate::db::{Db, alerts, to_json};
+use crate::db::{Db, alerts, to_json, tokens};
 use crate::error::Failure;
 use crate::handlers::{check_if_match, condition, overtaken};
 use crate::paging::{Cursor, check_limit, page};
@@ -22,6 +22,7 @@ use domain::alert::watch::DEFAULT_THRESHOLDS;
 use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Subject, authorize};
 use domain::problem::{Clash, Invalid};
+use serde_json::Value;
 
 /// `GET /api/channels`
 pub async fn list(call: &Call, asked: Asked<ChannelQuery>) -> Answer<Page<ChannelView>> {
@@ -74,8 +75,15 @@ pub async fn create(call: &Call, asked: Asked<ChannelRequest>) -> Answer<Channel
     let (id, team) = (new_id("chn_")?, request.team_id.clone());
     let attempt = attempt(Deed::CreateChannel, &id, team.as_ref());
     let grant = call.authorize(caller, subject(team.as_ref()), attempt)?;
-    let Checked { request, receiver } = request.validate(true, call.config.addresses)?;
+    let Checked { request, receiver } = request.validate(None, call.config.addresses)?;
     let Some((receiver, address)) = receiver else { return Err(Failure::field("target", Invalid::Missing)) };
+    let db = call.db()?;
+    // Callers limited to their own teams were already refused with 404 above.
+    if let Some(team) = &team
+        && tokens::team_bounds(&db, team).await?.is_none()
+    {
+        return Err(Failure::field("team_id", Invalid::NoTeam));
+    }
     let sealed = seal(call, &id, &receiver, address.clone()).await?;
     let view = ChannelView {
         id: id.clone(),
@@ -93,7 +101,6 @@ pub async fn create(call: &Call, asked: Asked<ChannelRequest>) -> Answer<Channel
         updated_at: call.now,
         version: 1,
     };
-    let db = call.db()?;
     let insert = store::insert(&db, &grant, &view, &sealed)?;
     let change = Change::new(call, &db, &grant).write([insert]).deed(attempt, None, snapshot(&view));
     if !change.commit().await? {
@@ -108,7 +115,7 @@ pub async fn update(call: &Call, asked: Asked<ChannelRequest>) -> Answer<Channel
     let Stored { view: before, .. } = found(call, &db).await?;
     let attempt = attempt(Deed::UpdateChannel, &before.id, before.team_id.as_ref());
     let grant = call.authorize(caller, subject(before.team_id.as_ref()), attempt)?;
-    let Checked { request, receiver } = asked.read(call)?.validate(false, call.config.addresses)?;
+    let Checked { request, receiver } = asked.read(call)?.validate(Some(&before), call.config.addresses)?;
     check_if_match(call, before.version)?;
     let sealed = match receiver {
         Some((receiver, address)) => Some(seal(call, &before.id, &receiver, address).await?),
@@ -126,8 +133,12 @@ pub async fn update(call: &Call, asked: Asked<ChannelRequest>) -> Answer<Channel
         ..was
     };
     let update = store::update(&db, &grant, &after, sealed.as_ref(), call.now)?;
-    let change =
-        Change::new(call, &db, &grant).write([update]).deed(attempt, snapshot(&before), snapshot(&after));
+    let mut recorded = snapshot(&after);
+    if let (Some(_), Some(Value::Object(fields))) = (&sealed, &mut recorded) {
+        // Its secret, and most of its address, are in neither snapshot.
+        fields.insert("receiver_replaced".to_owned(), true.into());
+    }
+    let change = Change::new(call, &db, &grant).write([update]).deed(attempt, snapshot(&before), recorded);
     if !change.commit().await? {
         return Err(overtaken(call));
     }

@@ -1,9 +1,11 @@
-//! Alerts that triggers note, each once; deliveries that two runs make or take at once.
+//! Alerts that triggers note, each once.
 
-use super::{DAY_MS, migrated, query, with_token};
+use super::{DAY_MS, HOUR_MS, migrated, query, sql_files, with_token};
+use domain::alert::event::Event;
 use rusqlite::{Connection, params};
+use std::fs;
 
-fn channel(db: &Connection, id: &str, enabled: bool) {
+pub fn channel(db: &Connection, id: &str, enabled: bool) {
     let sql = "INSERT INTO channels (id, name, kind, address, sealed, sealed_under, events, thresholds, language, enabled, created_at, updated_at) VALUES (?1, 'c', 'slack', '', 'v1.a.b', 'k', '[]', '[]', 'en', ?2, 0, 0)";
     db.execute(sql, params![id, enabled]).unwrap();
 }
@@ -93,6 +95,53 @@ fn a_token_that_ends_is_noted_at_14_3_and_1_days() {
 }
 
 #[test]
+fn a_limit_that_was_raised_is_noted_again_when_its_shares_are_used() {
+    let db = migrated();
+    channel(&db, "chn_1", true);
+    let used = |now: i64, used: i64, limit: i64, resets_at: i64| {
+        let step = [50, 80, 100].into_iter().rfind(|step| used * 100 / limit >= *step).unwrap();
+        let json = format!(
+            r#"[{{"subject":"tok_1 calls-per-day","team":"core-team","details":{{"name":"n","token":"tok_1","step":{step},"used":{used},"limit":{limit},"resets_at":{resets_at}}}}}]"#
+        );
+        db.execute(&query("notify_budgets"), params![now, json]).unwrap();
+    };
+    used(1, 8, 10, 100);
+    used(2, 8, 16, 100);
+    used(3, 13, 16, 100);
+    used(4, 13, 16, 100);
+    used(5, 13, 13, 100);
+    let told = |db: &Connection| -> Vec<(i64, Option<i64>)> {
+        noted(db).into_iter().map(|(_, _, _, before, step)| (before, step)).collect()
+    };
+    let first = [(0, Some(80)), (50, Some(50)), (50, Some(80)), (80, Some(100))];
+    assert_eq!(told(&db), first, "a channel that asks for 80 % hears of it twice, of 50 % not after 80 %");
+    used(6, 13, 26, 100);
+    used(101, 21, 26, 200);
+    assert_eq!(told(&db)[4..], [(50, Some(50)), (0, Some(80))], "a counter that has begun again had no step");
+}
+
+#[test]
+fn a_token_that_was_extended_is_noted_again_before_its_new_end() {
+    let db = migrated();
+    with_token(&db);
+    channel(&db, "chn_1", true);
+    let look = |now: i64, end: i64| {
+        db.execute("UPDATE tokens SET expires_at = ?1", [end]).unwrap();
+        db.execute(&query("notify_expiring"), params![now, now + 14 * DAY_MS, "[14,3,1]"]).unwrap();
+    };
+    let soon = 20 * HOUR_MS;
+    look(1, 1 + soon);
+    look(2, 2 + soon + 10 * DAY_MS);
+    for hour in 1..=10 * 24 {
+        look(2 + hour * HOUR_MS, 2 + soon + 10 * DAY_MS);
+    }
+    db.execute("UPDATE tokens SET name = 'renamed'", []).unwrap();
+    look(3 + 10 * DAY_MS, 2 + soon + 10 * DAY_MS);
+    let steps: Vec<_> = noted(&db).into_iter().filter_map(|(_, _, _, _, step)| step).collect();
+    assert_eq!(steps, [1, 14, 3, 1]);
+}
+
+#[test]
 fn every_way_to_become_admin_is_noted_and_no_other_role() {
     let db = migrated();
     channel(&db, "chn_1", true);
@@ -115,55 +164,46 @@ fn every_way_to_become_admin_is_noted_and_no_other_role() {
 }
 
 #[test]
-fn a_plan_that_is_stored_twice_adds_nothing_and_a_delivery_is_taken_once() {
+fn places_are_forgotten_after_their_time_also_those_of_tokens_that_are_not_used() {
     let db = migrated();
-    channel(&db, "chn_1", true);
-    let new = r#"[{"id":"msg_1_1","channel":"chn_1","event":"budget","subject":"t","alert":"{}","more":0,"due_at":5},
-        {"id":"msg_1_2","channel":"chn_gone","event":"budget","subject":"t","alert":"{}","more":0,"due_at":5}]"#;
-    for _ in 0..2 {
-        db.execute(&query("deliveries_add"), [new]).unwrap();
+    for (token, seen_at) in [("tok_gone", 5), ("tok_1", 5), ("tok_1", 60), ("tok_2", 5)] {
+        let sql = "INSERT INTO token_places VALUES (?1, 'country:' || ?2, 1, ?2)";
+        db.execute(sql, params![token, seen_at]).unwrap();
     }
-    let take = |now: i64| -> Vec<(String, i64)> {
-        let sql = query("delivery_take");
-        let mut statement = db.prepare(&sql).unwrap();
-        let rows = statement
-            .query_map(params![now, now + 100], |row| Ok((row.get("id")?, row.get("attempts")?)))
-            .unwrap();
-        rows.map(Result::unwrap).collect()
-    };
-    assert_eq!(take(4), [], "not due");
-    assert_eq!(take(5), [("msg_1_1".to_owned(), 1)]);
-    assert_eq!(take(6), [], "another run has it");
-    assert_eq!(take(105), [("msg_1_1".to_owned(), 2)], "that run died");
-    let tried = |attempts: i64| {
-        db.execute(&query("delivery_tried"), params!["msg_1_1", "sent", 106, 200, "ok", attempts]).unwrap()
-    };
-    assert_eq!((tried(1), tried(2)), (0, 1), "a run that was overtaken changes nothing");
-    assert_eq!(take(1_000), []);
+    let purge = |limit: i64| db.execute(&query("places_purge"), params![50, limit]).unwrap();
+    assert_eq!([purge(2), purge(2), purge(2)], [2, 1, 0]);
+    let left: String = db.query_row("SELECT token_id FROM token_places", [], |row| row.get(0)).unwrap();
+    assert_eq!(left, "tok_1");
 }
 
 #[test]
-fn the_deliveries_of_a_channel_that_fails_wait_and_those_of_others_do_not() {
-    let db = migrated();
-    for id in ["chn_1", "chn_2"] {
+fn a_teams_channel_loses_the_events_of_which_it_never_heard() {
+    let db = Connection::open_in_memory().unwrap();
+    let files = sql_files("../d1-migrations");
+    let last = |path: &std::path::PathBuf| path.to_string_lossy().contains("0033_");
+    let at = files.iter().position(last).unwrap();
+    let migrate = |path: &std::path::PathBuf| db.execute_batch(&fs::read_to_string(path).unwrap()).unwrap();
+    files[..at].iter().for_each(migrate);
+    for (id, team) in [("chn_1", None), ("chn_2", Some("core-team"))] {
         channel(&db, id, true);
+        let all: Vec<&str> = Event::choices().map(Event::as_str).collect();
+        db.execute(
+            "UPDATE channels SET team_id = ?2, events = ?3 WHERE id = ?1",
+            params![id, team, serde_json::to_string(&all).unwrap()],
+        )
+        .unwrap();
     }
-    let delivery = |id: &str, channel: &str, state: &str, next_at: i64| {
-        let sql = "INSERT INTO deliveries (id, channel_id, event, subject, alert, state, due_at, next_at) VALUES (?1, ?2, 'budget', '', '{}', ?3, ?4, ?4)";
-        db.execute(sql, params![id, channel, state, next_at]).unwrap();
+    files[at..].iter().for_each(migrate);
+    let events = |id: &str| -> Vec<String> {
+        let text: String =
+            db.query_row("SELECT events FROM channels WHERE id = ?1", [id], |row| row.get(0)).unwrap();
+        serde_json::from_str(&text).unwrap()
     };
-    for (id, channel, state, next_at) in [
-        ("due", "chn_1", "waiting", 5),
-        ("later", "chn_1", "waiting", 900),
-        ("sent", "chn_1", "sent", 5),
-        ("other", "chn_2", "waiting", 5),
-    ] {
-        delivery(id, channel, state, next_at);
-    }
-    assert_eq!(db.execute(&query("deliveries_wait"), params!["chn_1", 100]).unwrap(), 1);
-    let waits: i64 =
-        db.query_row("SELECT next_at FROM deliveries WHERE id = 'due'", [], |row| row.get(0)).unwrap();
-    assert_eq!(waits, 100);
+    let of_teams = |is_teams: bool| -> Vec<&str> {
+        Event::choices().filter(|event| is_teams || event.is_of_teams()).map(Event::as_str).collect()
+    };
+    assert_eq!(events("chn_1"), of_teams(true));
+    assert_eq!(events("chn_2"), of_teams(false));
 }
 
 #[test]
@@ -183,24 +223,4 @@ fn late_publication_is_reported_once_and_is_over_once_it_has_caught_up() {
     db.execute("DELETE FROM outbox", []).unwrap();
     assert_eq!([run(152), run(153)], [1, 0]);
     assert_eq!(noted(&db).len(), 1);
-}
-
-#[test]
-fn a_receiver_is_sealed_again_as_a_credential_is() {
-    let db = migrated();
-    channel(&db, "chn_1", true);
-    channel(&db, "chn_2", true);
-    let waiting = || -> Vec<(String, Option<String>)> {
-        let sql = query("credentials_under_others");
-        let mut statement = db.prepare(&sql).unwrap();
-        let row = |row: &rusqlite::Row| Ok((row.get("id")?, row.get("origin")?));
-        statement.query_map(params!["fp", 10], row).unwrap().map(Result::unwrap).collect()
-    };
-    assert_eq!(waiting(), [("chn_1".to_owned(), None), ("chn_2".to_owned(), None)]);
-    let tried =
-        r#"[{"id":"chn_1","was":"v1.a.b","sealed":"v1.c.d"},{"id":"chn_2","was":"v1.a.b","sealed":null}]"#;
-    for name in ["channels_lost", "channels_reseal"] {
-        assert_eq!(db.execute(&query(name), params![tried, "fp"]).unwrap(), 1, "{name}");
-    }
-    assert_eq!(waiting(), []);
 }

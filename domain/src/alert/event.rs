@@ -66,6 +66,25 @@ impl Event {
     pub fn choices() -> impl Iterator<Item = Self> {
         Self::ALL.iter().copied().filter(|event| *event != Self::Test)
     }
+
+    /// Whether it concerns teams, so that a team's channel can hear of it.
+    pub fn is_of_teams(self) -> bool {
+        match self {
+            Self::Budget
+            | Self::TokenEnds
+            | Self::TokenSpike
+            | Self::TokenElsewhere
+            | Self::AdminAdded
+            | Self::TokenUnattended
+            | Self::Test => true,
+            Self::RouteFailing
+            | Self::RouteRecovered
+            | Self::PublicationLate
+            | Self::CanaryLate
+            | Self::DeadLetters
+            | Self::DatabaseFull => false,
+        }
+    }
 }
 
 /// Something that has happened, as the database noted it when it did: a notification that was opened, that has reached

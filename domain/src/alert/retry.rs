@@ -1,6 +1,6 @@
 //! When a delivery is tried again, and when it is given up.
 
-use crate::time::{DAY_MS, SECOND_MS, UnixMs};
+use crate::time::{DAY_MS, UnixMs};
 
 /// The time for which a delivery is tried.
 pub const TRIED_FOR_MS: i64 = DAY_MS;
@@ -14,8 +14,8 @@ const GONE: u16 = 410;
 pub struct Tried {
     /// The response's status; `None` without a response.
     pub status: Option<u16>,
-    /// The response's `Retry-After`, in seconds.
-    pub retry_after_s: Option<u32>,
+    /// The response's `Retry-After`, in ms.
+    pub retry_after_ms: Option<i64>,
     /// The number of tries so far, with this one.
     pub attempts: u32,
     /// When the delivery was due first, unix ms.
@@ -35,7 +35,7 @@ pub enum Fate {
 
 /// Decides after a try. The pause doubles from `first_ms` up to sixty times as much; a receiver may ask for a longer one.
 pub fn after(tried: Tried, first_ms: i64, now: UnixMs) -> Fate {
-    let Tried { status, retry_after_s, attempts, due_at } = tried;
+    let Tried { status, retry_after_ms, attempts, due_at } = tried;
     match status {
         Some(200..300) => return Fate::Sent,
         Some(GONE) => return Fate::Failed,
@@ -43,10 +43,19 @@ pub fn after(tried: Tried, first_ms: i64, now: UnixMs) -> Fate {
     }
     let doubled = 1_i64 << attempts.saturating_sub(1).min(10);
     let pause = first_ms.saturating_mul(doubled.min(MOST_PAUSES));
-    let most = first_ms.saturating_mul(MOST_PAUSES);
-    let wished = retry_after_s.map_or(0, |s| i64::from(s).saturating_mul(SECOND_MS)).min(most);
-    let next = now.saturating_add(pause.max(wished));
+    let next = now.saturating_add(pause.max(wished(retry_after_ms, first_ms)));
     if next > due_at.saturating_add(TRIED_FOR_MS) { Fate::Failed } else { Fate::Again(next) }
+}
+
+/// Returns when the next delivery of a channel is tried after one that failed: after the first pause, since the others may be
+/// such as the receiver can take, or when the receiver wishes.
+pub fn rests_until(tried: Tried, first_ms: i64, now: UnixMs) -> UnixMs {
+    now.saturating_add(first_ms.max(wished(tried.retry_after_ms, first_ms)))
+}
+
+/// Returns the pause that a receiver asks for, up to the longest.
+fn wished(retry_after_ms: Option<i64>, first_ms: i64) -> i64 {
+    retry_after_ms.unwrap_or(0).min(first_ms.saturating_mul(MOST_PAUSES))
 }
 
 #[cfg(test)]
@@ -57,7 +66,7 @@ mod tests {
     const FIRST: i64 = MINUTE_MS;
 
     fn tried(status: Option<u16>, attempts: u32) -> Tried {
-        Tried { status, retry_after_s: None, attempts, due_at: 0 }
+        Tried { status, retry_after_ms: None, attempts, due_at: 0 }
     }
 
     #[test]
@@ -91,9 +100,19 @@ mod tests {
 
     #[test]
     fn a_receiver_may_ask_for_a_longer_pause_up_to_an_hour() {
-        let asked = |s| after(Tried { retry_after_s: Some(s), ..tried(Some(429), 1) }, FIRST, 0);
-        assert_eq!(asked(5), Fate::Again(MINUTE_MS));
-        assert_eq!(asked(300), Fate::Again(5 * MINUTE_MS));
-        assert_eq!(asked(u32::MAX), Fate::Again(HOUR_MS));
+        let asked = |ms| after(Tried { retry_after_ms: Some(ms), ..tried(Some(429), 1) }, FIRST, 0);
+        assert_eq!(asked(5_000), Fate::Again(MINUTE_MS));
+        assert_eq!(asked(300_000), Fate::Again(5 * MINUTE_MS));
+        assert_eq!(asked(i64::MAX), Fate::Again(HOUR_MS));
+    }
+
+    #[test]
+    fn other_deliveries_of_a_channel_wait_for_the_first_pause_or_as_its_receiver_asks() {
+        let rests = |attempts, retry_after_ms| {
+            rests_until(Tried { retry_after_ms, ..tried(Some(503), attempts) }, FIRST, 7)
+        };
+        assert_eq!([rests(1, None), rests(9, None)], [7 + MINUTE_MS; 2]);
+        assert_eq!([rests(1, Some(5)), rests(1, Some(300_000))], [7 + MINUTE_MS, 7 + 5 * MINUTE_MS]);
+        assert_eq!(rests(1, Some(i64::MAX)), 7 + HOUR_MS);
     }
 }

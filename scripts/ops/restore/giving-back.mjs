@@ -33,7 +33,7 @@ export async function takeBack(sql, stage) {
   await secrets(sql, stage, now, notes);
   await apiKeys(sql, stage, now, notes);
   await routes(sql, stage, now, notes, say);
-  await channels(sql, stage, now);
+  await channels(sql, stage, now, notes);
   await putBackAudit(sql, stage, notes);
   // Last: only an empty team can be deleted.
   const deleted = teams.now.filter((team) => team.deleted_at !== null);
@@ -326,8 +326,11 @@ async function routes(sql, stage, now, notes, say) {
   for (const { path } of made) notes.push(`route ${path} was made since and is not there any more`);
 }
 
-/** Channels that were deleted or disabled since stay so, and what waited to be sent then has been sent. */
-async function channels(sql, stage, now) {
+/**
+ * Channels that were deleted or disabled since stay so, keep the receiver that they have now, and what waited to be sent then
+ * has been sent.
+ */
+async function channels(sql, stage, now, notes) {
   const is = by(await keptRows(stage, "channels"), "id");
   const was = await all(sql, "channels");
   await remove(
@@ -335,11 +338,21 @@ async function channels(sql, stage, now) {
     "channels",
     was.filter(({ id }) => !is.has(id)).map(({ id }) => ({ id })),
   );
+  const known = was.filter(({ id }) => is.has(id));
+  for (const { id, name, sealed } of known)
+    if (is.get(id).sealed !== sealed)
+      notes.push(`channel ${id} (${name}) keeps the receiver, and its secret, that it has now`);
   await update(
     sql,
     "channels",
-    was.filter(({ id }) => is.get(id)?.enabled === 0).map(({ id }) => ({ id, enabled: 0 })),
+    known.map(({ id, enabled }) => {
+      const { kind, address, sealed, sealed_under, enabled: isOn } = is.get(id);
+      return { id, enabled: Math.min(enabled, isOn), kind, address, sealed, sealed_under };
+    }),
   );
+  for (const { id, name } of is.values())
+    if (!was.some((channel) => channel.id === id))
+      notes.push(`channel ${id} (${name}) was made since and is not there any more`);
   await sql("UPDATE deliveries SET state = 'failed', response = 'restored' WHERE state = 'waiting'");
   await sql("UPDATE alerts SET planned_at = ?1 WHERE planned_at IS NULL", [now]);
 }

@@ -1,2 +1,3 @@
--- Forgets places of tokens (?1, JSON) that were not seen since ?2.
-DELETE FROM token_places WHERE token_id IN (SELECT value FROM json_each(?1)) AND seen_at < ?2
+-- Forgets places that were not seen since ?1. ?2 limit
+DELETE FROM token_places
+WHERE (token_id, place) IN (SELECT token_id, place FROM token_places WHERE seen_at < ?1 LIMIT ?2)

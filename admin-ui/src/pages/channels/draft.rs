@@ -60,6 +60,16 @@ impl Draft {
         }
     }
 
+    /// Returns the events that it may ask for: a team's channel, those that concern teams.
+    pub fn choices(&self) -> impl Iterator<Item = Event> {
+        let is_systems = self.team.is_empty();
+        Event::choices().filter(move |event| is_systems || event.is_of_teams())
+    }
+
+    fn asked(&self) -> Vec<Event> {
+        self.choices().filter(|event| self.events.contains(event)).collect()
+    }
+
     /// Reads the thresholds. What is no number becomes one that is out of range, so that validation reports it.
     fn thresholds(&self) -> Vec<u8> {
         let texts = self.thresholds.split([',', ' ', '、']).map(|text| text.trim().trim_end_matches('%'));
@@ -71,7 +81,7 @@ impl Draft {
             name: Some(self.name.clone()),
             team_id: Some(self.team.as_str()).filter(|team| !team.is_empty()).map(Into::into),
             target: Some(self.target()),
-            events: Some(self.events.clone()),
+            events: Some(self.asked()),
             thresholds: Some(self.thresholds()),
             language: Some(self.language),
             enabled: None,
@@ -84,7 +94,7 @@ impl Draft {
             team_id: None,
             name: changed(&channel.name, self.name.clone()),
             target: self.is_replaced.then(|| self.target()),
-            events: changed(&channel.events, self.events.clone()),
+            events: changed(&channel.events, self.asked()),
             thresholds: changed(&channel.thresholds, self.thresholds()),
             language: changed(&channel.language, self.language),
             enabled: changed(&channel.enabled, self.enabled),
@@ -129,7 +139,7 @@ pub const FIELDS: &[DraftField<Draft>] = &[
 ];
 
 fn events(i18n: &I18n, draft: &Draft) -> String {
-    draft.events.iter().map(|event| event_name(i18n, *event).to_string()).collect::<Vec<_>>().join(", ")
+    draft.asked().into_iter().map(|event| event_name(i18n, event).to_string()).collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]
@@ -149,6 +159,16 @@ mod tests {
         assert_eq!(sent(&draft), serde_json::json!({}));
         let other = Draft { thresholds: "90 %, x".to_owned(), enabled: false, ..draft };
         assert_eq!(sent(&other), serde_json::json!({"thresholds": [90, 0], "enabled": false}));
-        assert!(other.update(&channel).validate(false, false).is_err());
+        assert!(other.update(&channel).validate(Some(&channel), false).is_err());
+    }
+
+    #[test]
+    fn a_team_is_offered_the_events_that_concern_teams() {
+        let system = Draft::of(None);
+        assert_eq!(system.create().events.unwrap().len(), 12);
+        let team = Draft { team: "ops".to_owned(), ..system };
+        let asked = team.create().events.unwrap();
+        assert_eq!(asked, team.choices().collect::<Vec<_>>());
+        assert!(asked.len() == 6 && asked.iter().all(|event| event.is_of_teams()));
     }
 }

@@ -70,10 +70,13 @@ pub fn ChannelForm(props: &ChannelFormProps) -> Html {
         use_form(
             || Draft { team: first.unwrap_or_default(), ..Draft::of(props.channel.as_deref()) },
             move |draft: &Draft| match &channel {
-                None => draft.create().validate(true, rules).map(|_| Save::Create(draft.create())),
+                None => draft.create().validate(None, rules).map(|_| Save::Create(draft.create())),
                 Some(channel) => {
                     let request = draft.update(channel);
-                    request.clone().validate(false, rules).map(|_| Save::Update(Rc::clone(channel), request))
+                    request
+                        .clone()
+                        .validate(Some(channel), rules)
+                        .map(|_| Save::Update(Rc::clone(channel), request))
                 }
             },
             move |save: Save| save.send(api.clone()),
@@ -190,7 +193,7 @@ fn what(i18n: &I18n, form: &Form<Draft>, is_new: bool) -> Html {
         <>
             <fieldset class="tm-fieldset">
                 <legend class="pf-v6-c-form__label-text">{ i18n.t("channel.events") }</legend>
-                { for Event::choices().map(box_of) }
+                { for draft.choices().map(box_of) }
                 if let Some(error) = form.error("events") {
                     <p class="tm-danger" tabindex="-1" data-invalid="true" role="alert">{ i18n.problem(&error) }</p>
                 }
