@@ -6,22 +6,23 @@
 
 mod aws;
 pub mod aws_chunked;
+mod edit;
 pub mod grant;
 pub mod oauth;
 mod plaintext;
 pub mod pool;
+pub mod role;
 pub mod seal;
 pub mod service_account;
 pub mod sigv4;
 
 pub use aws::AwsKeys;
+pub use edit::CredentialEdit;
 
-use crate::encoding::base64;
 use crate::json::{Object, ReadError};
 use crate::problem::Invalid;
 use crate::secret::{Reveal, Secret};
 use crate::upstream::address::AddressRules;
-use grant::Grant;
 use oauth::ClientCredentials;
 use pool::Pool;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -195,7 +196,7 @@ kinds! {
     Oauth2ClientCredentials = "oauth2_client_credentials",
         ["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"];
     GoogleServiceAccount = "google_service_account", ["key_file", "scope", "subject"];
-    AwsSigv4 = "aws_sigv4", ["access_key_id", "secret_access_key", "session_token", "region", "service"];
+    AwsSigv4 = "aws_sigv4", ["access_key_id", "secret_access_key", "session_token", "region", "service", "role"];
     Pool = "pool", ["in_turn", "members"];
 }
 
@@ -208,20 +209,6 @@ pub struct InvalidCredential {
     pub field: &'static str,
     /// The reason, for people.
     pub reason: &'static Invalid,
-}
-
-/// The change that a credential makes to the upstream request.
-#[derive(Debug, PartialEq, Eq)]
-pub enum CredentialEdit {
-    /// Headers to be set, by their names in lower case.
-    SetHeaders(Vec<(String, Secret)>),
-    /// A parameter of the query is to be set to the value.
-    #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
-    SetQuery { parameter: String, value: Secret },
-    /// A bearer token is to be fetched.
-    FetchToken(Grant),
-    /// The request is to be signed.
-    Sign(AwsKeys),
 }
 
 impl Credential {
@@ -279,42 +266,9 @@ impl Credential {
             }
             Self::Oauth2ClientCredentials(client) => client.validate(rules.into()),
             Self::GoogleServiceAccount(account) => account.validate(rules.into()),
-            Self::AwsSigv4(keys) => keys.validate(),
+            Self::AwsSigv4(keys) => keys.validate(rules.into()),
             // A pool is checked by `Pool::check`, and holds no other.
             Self::Pool(_) => Err(invalid("kind", &Invalid::NotAcceptable)),
-        }
-    }
-
-    /// Returns the change to the upstream request; for a pool, that of its first credential.
-    pub fn edit(&self) -> CredentialEdit {
-        let header = |name: &str, value: String| {
-            CredentialEdit::SetHeaders(vec![(name.to_ascii_lowercase(), Secret::new(value))])
-        };
-        match self {
-            Self::Bearer { token } => header("authorization", format!("Bearer {}", token.expose())),
-            Self::Header { name, prefix, value } => {
-                header(name, format!("{}{}", prefix.as_deref().unwrap_or_default(), value.expose()))
-            }
-            Self::Basic { username, password } => header(
-                "authorization",
-                format!("Basic {}", base64(format!("{username}:{}", password.expose()).as_bytes())),
-            ),
-            Self::Query { parameter, value } => {
-                CredentialEdit::SetQuery { parameter: parameter.clone(), value: value.clone() }
-            }
-            Self::Headers { headers } => CredentialEdit::SetHeaders(
-                headers.iter().map(|h| (h.name.to_ascii_lowercase(), h.value.clone())).collect(),
-            ),
-            Self::Oauth2ClientCredentials(client) => {
-                CredentialEdit::FetchToken(Grant::Client(client.clone()))
-            }
-            Self::GoogleServiceAccount(account) => {
-                CredentialEdit::FetchToken(Grant::Account(account.clone()))
-            }
-            Self::AwsSigv4(keys) => CredentialEdit::Sign(keys.clone()),
-            Self::Pool(pool) => {
-                pool.each().next().map_or(CredentialEdit::SetHeaders(vec![]), |(_, first)| first.edit())
-            }
         }
     }
 
