@@ -11,6 +11,7 @@ pub mod grant;
 pub mod oauth;
 mod plaintext;
 pub mod pool;
+pub mod role;
 pub mod seal;
 pub mod service_account;
 pub mod sigv4;
@@ -195,7 +196,7 @@ kinds! {
     Oauth2ClientCredentials = "oauth2_client_credentials",
         ["token_url", "client_id", "client_secret", "scope", "audience", "client_auth"];
     GoogleServiceAccount = "google_service_account", ["key_file", "scope", "subject"];
-    AwsSigv4 = "aws_sigv4", ["access_key_id", "secret_access_key", "session_token", "region", "service"];
+    AwsSigv4 = "aws_sigv4", ["access_key_id", "secret_access_key", "session_token", "region", "service", "role"];
     Pool = "pool", ["in_turn", "members"];
 }
 
@@ -265,7 +266,7 @@ impl Credential {
             }
             Self::Oauth2ClientCredentials(client) => client.validate(rules.into()),
             Self::GoogleServiceAccount(account) => account.validate(rules.into()),
-            Self::AwsSigv4(keys) => keys.validate(),
+            Self::AwsSigv4(keys) => keys.validate(rules.into()),
             // A pool is checked by `Pool::check`, and holds no other.
             Self::Pool(_) => Err(invalid("kind", &Invalid::NotAcceptable)),
         }

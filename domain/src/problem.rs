@@ -140,6 +140,7 @@ problems! {
         TokenUrl => "token-url", "must be an https address of a public host, without a query";
         KeyFile => "key-file", "must be the JSON file of a Google service account's key";
         KeyFileAddress => "key-file-address", "holds a token_uri that is no https address of a public host";
+        RoleArn => "role-arn", "must be the ARN of a role, such as arn:aws:iam::123456789012:role/reader";
         Time => "time", "must be unix milliseconds or an RFC 3339 time";
         Zone => "time-zone", "must be a time zone such as Asia/Taipei";
         Method => "method-letters", "must be 1 to 16 letters, such as GET";

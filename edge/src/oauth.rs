@@ -1,4 +1,4 @@
-//! Bearer tokens that are fetched by a grant, kept in the isolate until shortly before they expire.
+//! Bearer tokens and temporary keys that are fetched by a grant, kept in the isolate until shortly before they expire.
 
 use crate::clock::{now, sleep};
 use crate::crypto::sign_rs256;
@@ -39,8 +39,8 @@ pub enum OauthError {
     /// A status other than 200.
     #[error("the token server responded with status {0}")]
     Refused(u16),
-    /// A body that cannot be read as a bearer token.
-    #[error("the token server's response holds no bearer token")]
+    /// A body in which there is nothing that can be sent.
+    #[error("the token server's response holds no token")]
     Response,
     /// The key that signs the assertion cannot be used.
     #[error("the key of the service account cannot be used")]
@@ -185,7 +185,7 @@ async fn fetch(grant: &Grant) -> Result<Ready, OauthError> {
         }
     };
     let text = within(TIMEOUT_MS, exchange).await.map_err(|_| OauthError::Unreachable)??;
-    let (token, life_ms) = domain::credential::oauth::bearer_answer(&text).ok_or(OauthError::Response)?;
+    let (token, life_ms) = grant.read(&text, asked_at).ok_or(OauthError::Response)?;
     let ends_at = asked_at + life_ms.unwrap_or(DEFAULT_LIFE_MS);
     Ok(Ready { token, asked_at, ends_at, refreshing_since: None })
 }

@@ -40,7 +40,7 @@ pub async fn prepare(
     body: &mut Body,
     call: &Call,
 ) -> Result<Prepared, AttemptError> {
-    let Some(CredentialEdit::Sign(keys)) = credential else { return Ok(Prepared::default()) };
+    let Some(keys) = credential.and_then(CredentialEdit::signer) else { return Ok(Prepared::default()) };
     let header = |name: &str| call.head.header(name).map(str::to_owned);
     let form = aws_chunked::form(header, is_s3(&keys.service)).map_err(bad_chunks)?;
     let held = if signs_body(credential) { body.take_in(call).await? } else { None };

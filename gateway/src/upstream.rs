@@ -13,7 +13,7 @@ use domain::ai::Upstream;
 use domain::call::attempt::{AttemptFault, Sender};
 use domain::call::failover::{Attempted, is_away, is_refusal, takes_second};
 use domain::call::head::Head;
-use domain::call::outgoing::Attached;
+use domain::call::outgoing::{Attached, issued};
 use domain::call::pool::{keeps_earlier, refusal};
 use domain::credential::CredentialEdit;
 use domain::error::GatewayError;
@@ -180,11 +180,7 @@ impl Forward<'_> {
                 ),
                 _ => None,
             };
-            let attached = match (&token, edit) {
-                (Some(token), _) => Attached::Token(token),
-                (None, Some(edit)) => Attached::Edit(edit),
-                (None, None) => Attached::None,
-            };
+            let attached = Attached::of(edit, token.as_ref());
             let (step, sent_to, signature) = self.request(permit, &prepared, body, attached)?;
             if let Some(CredentialEdit::FetchToken(grant)) = edit
                 && let Some(refresh) = edge::oauth::refresh_ahead(grant)
@@ -202,8 +198,8 @@ impl Forward<'_> {
                 }
             }
             let lasting = credential.as_deref().map(|ready| &ready.guarded);
-            let issued = token.or(signature);
-            let issued = issued.map(|secret| lasting.cloned().unwrap_or_default().and([secret]));
+            let issued = issued(token.as_ref(), signature);
+            let issued = (!issued.is_empty()).then(|| lasting.cloned().unwrap_or_default().and(issued));
             let number = self.sent.get();
             let permit = permit.clone();
             return Ok(Answer {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { as, startSystem } from "../support/harness.mjs";
 import { makeAccount } from "../support/service-account.mjs";
+import { ROLE } from "../support/sts.mjs";
 
 let system;
 before(async () => (system = await startSystem()));
@@ -45,6 +46,7 @@ const newer = [
   },
   { ...oauth2, scope: "read", audience: "api", client_auth: "body" },
   { ...aws, session_token: "s3cret-value" },
+  { ...aws, role: { arn: ROLE, external_id: "team:a/1", sts_url: "https://minio.example.com" } },
   { ...google("https://oauth2.googleapis.com/token"), scope: "read", subject: "a@b.example" },
 ];
 
@@ -151,6 +153,14 @@ test("422: every bad field is named and nothing is written", async () => {
     [{ credential: { ...aws, session_token: "é" } }, "credential.session_token"],
     [{ credential: { ...aws, region: "EU" } }, "credential.region"],
     [{ credential: { ...aws, service: "" } }, "credential.service"],
+    [{ credential: { ...aws, role: { arn: "arn:aws:iam::1:user/x" } } }, "credential.role.arn"],
+    [{ credential: { ...aws, role: { arn: ROLE, external_id: "a b" } } }, "credential.role.external_id"],
+    [{ credential: { ...aws, role: { arn: ROLE, session_name: "a/b" } } }, "credential.role.session_name"],
+    [
+      { credential: { ...aws, role: { arn: ROLE, sts_url: "ftp://sts.example" } } },
+      "credential.role.sts_url",
+    ],
+    [{ credential: { ...aws, role: { arn: ROLE, policy: "{}" } } }, "credential.role.policy"],
     [{ settings: { ai: { provider: "anthropic", include_usage: true } } }, "settings.ai.include_usage"],
     [{ settings: { ai: { provider: "magic" } } }, "settings.ai.provider"],
     [{ settings: { maintenance: { message: "", retry_after_s: 5 } } }, "settings.maintenance.message"],

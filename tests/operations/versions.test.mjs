@@ -4,11 +4,19 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { PREVIOUS, buildHere, removeBuild } from "../support/builds.mjs";
 import { eventually, sleep, startOnSockets } from "../support/harness.mjs";
+import { startAws } from "../support/sts.mjs";
 import { buildNext, buildPrevious } from "../support/versions.mjs";
 
 const KEY_OF_VENDOR = "vendor-s3cret";
 const HERE = "versions-here";
-after(() => removeBuild(HERE));
+let aws;
+before(async () => {
+  aws = await startAws();
+});
+after(() => {
+  removeBuild(HERE);
+  aws?.close();
+});
 
 /** The combinations of versions: the gateway's, the API's, and whether the other version of each runs too. */
 const MIXES = [
@@ -97,6 +105,11 @@ async function serves(system, { gateways, apis, made, call, ask, cron, lacksUsag
         },
       });
     }
+    const role = { name: "Role", path: `${base}/role`, backend_url: `${aws.url}/s3` };
+    const knowsRoles = (version) => version === "newer" || !lacksUsage.includes(version);
+    const withRole = { ...role, credential: aws.assuming("s3") };
+    if (knowsRoles(version)) await made(api, "/api/routes", withRole);
+    else assert.equal((await ask(api, "POST", "/api/routes", withRole)).status, 422, "no role is left out");
     const team = await made(api, "/api/teams", {
       id: `capped-${version}`,
       name: `Capped ${version}`,
@@ -141,6 +154,18 @@ async function serves(system, { gateways, apis, made, call, ask, cron, lacksUsag
           new RegExp(`first-${KEY_OF_VENDOR}`),
           `${at}: a pool's first`,
         );
+      if (knowsRoles(version)) {
+        const isRefused = (text) => text.includes("upstream-credential-unavailable");
+        await eventually(
+          async () => {
+            const { status, text } = await call(gateway, good, role.path);
+            return knowsRoles(of) ? status === 200 : isRefused(text);
+          },
+          20_000,
+          `${at}: a role`,
+        );
+        assert.equal(aws.refused.length, 0, `${at}: nothing is signed with the keys themselves`);
+      }
       assert.equal(
         JSON.parse(
           await ok(good, `${base}/ai/chat/completions`, {

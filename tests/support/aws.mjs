@@ -17,16 +17,16 @@ function coveredHeaders({ headers }) {
   return Object.fromEntries(names.filter((name) => name !== "host").map((name) => [name, headers[name]]));
 }
 
-/** The `Authorization` that aws4fetch computes for a received call. */
-export async function byAws4fetch(received, service, body) {
+/** The `Authorization` that aws4fetch computes for a received call, with the keys of `by`. */
+export async function byAws4fetch(received, service, body = undefined, by = keys) {
   const signer = new AwsV4Signer({
     method: received.method,
     url: `http://${received.headers.host}${received.url}`,
     headers: coveredHeaders(received),
     // Like a browser, aws4fetch accepts no body with methods such as GET.
     body,
-    accessKeyId: keys.access_key_id,
-    secretAccessKey: keys.secret_access_key,
+    accessKeyId: by.access_key_id,
+    secretAccessKey: by.secret_access_key,
     sessionToken: received.headers["x-amz-security-token"],
     service,
     region: keys.region,
@@ -50,8 +50,8 @@ export async function python(script, args, input = "") {
   return output;
 }
 
-/** The signatures that botocore computes for received calls, each `{ received, service, body }`. */
-export async function byBotocore(calls) {
+/** The signatures that botocore computes for received calls, each `{ received, service, body }`, with the keys of `by`. */
+export async function byBotocore(calls, by = keys) {
   const given = calls.map(({ received, service, body = "" }) => ({
     method: received.method,
     url: `http://${received.headers.host}${received.url}`,
@@ -60,7 +60,7 @@ export async function byBotocore(calls) {
     service,
     body,
   }));
-  return JSON.parse(await python("botocore_sign.py", [], JSON.stringify({ ...keys, calls: given })));
+  return JSON.parse(await python("botocore_sign.py", [], JSON.stringify({ ...by, calls: given })));
 }
 
 /** Starts an S3 server with these buckets, which accepts only `keys`. */

@@ -6,17 +6,20 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
+import { keys } from "../support/aws.mjs";
 import { eventually } from "../support/harness.mjs";
 import { startGoogle } from "../support/service-account.mjs";
+import { ROLE, startAws } from "../support/sts.mjs";
 import { assertNoProblems, copied, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
 
 let system;
 let browser;
 let token;
 let google;
+let aws;
 before(
   async () => {
-    [system, google] = await Promise.all([startWithUi(), startGoogle()]);
+    [system, google, aws] = await Promise.all([startWithUi(), startGoogle(), startAws()]);
     browser = await launchBrowser();
     ({ token } = await system.call("admin", "POST", "/api/tokens", {
       name: "All",
@@ -31,6 +34,7 @@ after(async () => {
   await browser?.close();
   await system?.stop();
   google?.close();
+  aws?.close();
 });
 
 const dialog = (page) => page.getByRole("dialog");
@@ -85,6 +89,20 @@ for (const [kind, label, fields, arrived] of /** @type {any[][]} */ ([
       Service: "lambda",
     },
     (got) => got.headers.authorization?.startsWith("AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/"),
+  ],
+  [
+    "role",
+    "AWS signature (SigV4)",
+    {
+      "Access key ID": () => keys.access_key_id,
+      "Secret access key": () => keys.secret_access_key,
+      Region: "eu-west-1",
+      Service: "lambda",
+      "Role to assume (ARN)": ROLE,
+      "Session name": "n8n",
+      "STS URL": () => aws.url,
+    },
+    (got) => got.headers["x-amz-security-token"] === aws.sessions.at(-1)?.token,
   ],
   [
     "query",

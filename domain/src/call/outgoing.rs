@@ -1,7 +1,8 @@
 //! A request on its way out: the client's headers, the changes to them, and the credential that is attached.
 
 use super::head::Head;
-use crate::credential::sigv4::{self, Payload, SIGNATURE_HEADERS, query_without_signature};
+use crate::credential::grant::Grant;
+use crate::credential::sigv4::{self, Payload, SIGNATURE_HEADERS, host_of, query_without_signature};
 use crate::credential::{AwsKeys, CredentialEdit};
 use crate::secret::Secret;
 use crate::time::UnixMs;
@@ -32,6 +33,28 @@ pub enum Attached<'a> {
     Edit(&'a CredentialEdit),
     /// The bearer token that was fetched for [`CredentialEdit::FetchToken`].
     Token(&'a Secret),
+    /// The keys that fetched a session, and those of the session, which sign.
+    Session(&'a AwsKeys, &'a Secret),
+}
+
+impl<'a> Attached<'a> {
+    /// Attaches the change, or what was fetched for it.
+    pub fn of(edit: Option<&'a CredentialEdit>, fetched: Option<&'a Secret>) -> Self {
+        match (fetched, edit) {
+            (Some(session), Some(CredentialEdit::FetchToken(Grant::Role(keys)))) => {
+                Self::Session(keys, session)
+            }
+            (Some(token), _) => Self::Token(token),
+            (None, Some(edit)) => Self::Edit(edit),
+            (None, None) => Self::None,
+        }
+    }
+}
+
+/// Returns the secrets that exist for a request alone: what was fetched for it, and its signature.
+pub fn issued(fetched: Option<&Secret>, signature: Option<Secret>) -> Vec<Secret> {
+    let lines = fetched.into_iter().flat_map(|fetched| fetched.expose().split('\n'));
+    lines.map(|line| Secret::new(line.to_owned())).chain(signature).collect()
 }
 
 impl<'h> Outgoing<'h> {
@@ -108,6 +131,7 @@ impl<'h> Outgoing<'h> {
                 None
             }
             Attached::Edit(CredentialEdit::Sign(keys)) => self.sign(method, keys, payload, now),
+            Attached::Session(keys, session) => self.sign(method, &keys.with_session(session), payload, now),
         }
     }
 
@@ -130,11 +154,9 @@ impl<'h> Outgoing<'h> {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
         covered.sort_unstable();
-        let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let request = sigv4::Request {
             method,
-            host: &host,
+            host: &host_of(&url),
             path: url.path(),
             query: url.query(),
             headers: &covered,

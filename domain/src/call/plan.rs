@@ -85,7 +85,7 @@ pub fn metered(permit: &Permit, second: Option<&Permit>, request: &Request) -> O
 
 /// Whether a signature by `edit` must cover the whole body.
 pub fn signs_body(edit: Option<&CredentialEdit>) -> bool {
-    matches!(edit, Some(CredentialEdit::Sign(keys)) if !is_s3(&keys.service))
+    edit.and_then(CredentialEdit::signer).is_some_and(|keys| !is_s3(&keys.service))
 }
 
 /// Refuses a body that is longer than the token allows, or does not announce its length.

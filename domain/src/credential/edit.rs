@@ -13,10 +13,20 @@ pub enum CredentialEdit {
     /// A parameter of the query is to be set to the value.
     #[expect(missing_docs, reason = "the variant's own line tells of its fields")]
     SetQuery { parameter: String, value: Secret },
-    /// A bearer token is to be fetched.
+    /// A bearer token is to be fetched, or keys that sign.
     FetchToken(Grant),
     /// The request is to be signed.
     Sign(AwsKeys),
+}
+
+impl CredentialEdit {
+    /// Returns the keys that sign the request, or that fetch those which do.
+    pub fn signer(&self) -> Option<&AwsKeys> {
+        match self {
+            Self::Sign(keys) | Self::FetchToken(Grant::Role(keys)) => Some(keys),
+            _ => None,
+        }
+    }
 }
 
 impl Credential {
@@ -45,6 +55,9 @@ impl Credential {
             }
             Self::GoogleServiceAccount(account) => {
                 CredentialEdit::FetchToken(Grant::Account(account.clone()))
+            }
+            Self::AwsSigv4(keys) if keys.role.is_some() => {
+                CredentialEdit::FetchToken(Grant::Role(keys.clone()))
             }
             Self::AwsSigv4(keys) => CredentialEdit::Sign(keys.clone()),
             Self::Pool(pool) => {

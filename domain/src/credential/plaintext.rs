@@ -1,27 +1,30 @@
 //! The text of a credential that is sealed.
 //!
 //! A pool is written as its first credential with the whole pool in the field `pool`. A version that knows no pools
-//! ignores that field, so a gateway that is rolled back goes on with the first credential.
+//! ignores that field, so a gateway that is rolled back goes on with the first credential. Keys that assume a role say that
+//! it is critical, since a version that ignored it would sign with the keys themselves.
 
 use super::pool::{Member, Pool};
 use super::{Credential, CredentialKind, of_kind};
 use crate::json::{self, Object};
 use crate::secret::{Revealed, Secret};
-use crate::stored::forbids_use;
+use crate::stored::{CRITICAL, forbids_use};
 use serde_json::{Map, Value};
 
 /// The field that holds a pool beside its first credential.
 const POOL: &str = "pool";
+/// The field that names the role which keys of AWS assume.
+const ROLE: &str = "role";
 
 impl Credential {
     /// Writes the plain text that is sealed.
     pub fn to_plaintext(&self) -> Option<Secret> {
-        let Self::Pool(pool) = self else {
-            return serde_json::to_string(&Revealed(self)).ok().map(Secret::new);
-        };
-        let (_, first) = pool.each().next()?;
-        let mut text = serde_json::to_value(Revealed(first)).ok()?;
-        text.as_object_mut()?.insert(POOL.to_owned(), serde_json::to_value(Revealed(self)).ok()?);
+        let mut text = written(self)?;
+        if let Self::Pool(pool) = self {
+            let (_, first) = pool.each().next()?;
+            let pool = std::mem::replace(&mut text, written(first)?);
+            text.as_object_mut()?.insert(POOL.to_owned(), pool);
+        }
         Some(Secret::new(text.to_string()))
     }
 
@@ -29,6 +32,23 @@ impl Credential {
     /// that is not known, and for one with a critical field that is not.
     pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
         read(serde_json::from_str(str::from_utf8(plaintext).ok()?).ok()?)
+    }
+}
+
+fn written(credential: &Credential) -> Option<Value> {
+    let mut fields = serde_json::to_value(Revealed(credential)).ok()?;
+    mark(&mut fields);
+    Some(fields)
+}
+
+/// Marks a role as critical, in a credential or in those of a pool.
+fn mark(credential: &mut Value) {
+    let Some(fields) = credential.as_object_mut() else { return };
+    if fields.contains_key(ROLE) {
+        fields.insert(CRITICAL.to_owned(), vec![ROLE].into());
+    }
+    for member in fields.get_mut("members").and_then(Value::as_array_mut).into_iter().flatten() {
+        member.get_mut("credential").into_iter().for_each(mark);
     }
 }
 

@@ -13,6 +13,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 use sha2::{Digest, Sha256};
 use std::cmp::Ordering;
 use std::fmt::Write;
+use url::Url;
 
 /// The largest body that is read whole so that its digest can be signed, in bytes.
 pub const MAX_SIGNED_BODY: u64 = 10 << 20;
@@ -99,6 +100,12 @@ pub struct Request<'a> {
     pub headers: &'a [(String, String)],
     /// The statement about the body.
     pub payload: &'a Payload,
+}
+
+/// Returns the host of an address, with its port if that is not the scheme's own.
+pub fn host_of(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
 }
 
 /// Signs a request. Returns the headers to be set on it, `authorization` among them.

@@ -1,6 +1,8 @@
 use super::service_account::tests::key_file;
 use super::*;
 
+const ROLE: &str = r#"{"kind":"aws_sigv4","access_key_id":"AKID","secret_access_key":"s3cret","region":"eu-west-1","service":"s3","role":{"arn":"arn:aws:iam::123456789012:role/reader"}}"#;
+
 fn all() -> Vec<Credential> {
     let account = serde_json::json!({
         "kind": "google_service_account", "key_file": key_file(&[("project_id", "s3cret".into())]), "scope": "read",
@@ -15,6 +17,7 @@ fn all() -> Vec<Credential> {
         r#"{"kind":"oauth2_client_credentials","token_url":"https://login.example/token","client_id":"c","client_secret":"s3cret","scope":"read"}"#,
         &account,
         r#"{"kind":"aws_sigv4","access_key_id":"AKID","secret_access_key":"s3cret","session_token":"s3cret","region":"eu-west-1","service":"s3"}"#,
+        ROLE,
     ]
     .iter()
     .map(|json| serde_json::from_str(json).unwrap())
@@ -77,6 +80,7 @@ fn values_that_cannot_be_sent_are_refused_by_field() {
             r#"{"kind":"aws_sigv4","access_key_id":"A","secret_access_key":"a","region":"EU WEST","service":"s3"}"#,
             "region",
         ),
+        (&ROLE.replace("arn:", "role:"), "role.arn"),
     ] {
         let credential: Credential = serde_json::from_str(json).unwrap();
         assert_eq!(credential.validate(false).unwrap_err().field, field, "{json}");
@@ -107,6 +111,34 @@ fn a_pool_survives_its_seal_and_a_version_without_pools_reads_its_first_credenti
     let secrets: Vec<_> = pool().secrets().iter().map(|secret| secret.expose().to_owned()).collect();
     assert_eq!(secrets, ["s3cret-a", "s3cret-b"]);
     assert!(!format!("{:?}", pool()).contains("s3cret"));
+}
+
+#[test]
+fn an_older_version_does_not_sign_with_the_keys_of_a_role() {
+    let sealed = |json: String| {
+        let credential: Credential = serde_json::from_str(&json).unwrap();
+        let text = credential.to_plaintext().unwrap();
+        assert_eq!(Credential::from_plaintext(text.expose().as_bytes()), Some(credential));
+        serde_json::from_str::<serde_json::Value>(text.expose()).unwrap()
+    };
+    let critical = serde_json::json!(["role"]);
+    assert_eq!(sealed(ROLE.to_owned())["critical"], critical);
+    let bearer = r#"{"kind":"bearer","token":"t"}"#;
+    let pool = |first: &str, second: &str| {
+        sealed(format!(
+            r#"{{"kind":"pool","members":[{{"name":"a","credential":{first}}},{{"name":"b","credential":{second}}}]}}"#
+        ))
+    };
+    let first = pool(ROLE, bearer);
+    assert_eq!(
+        (&first["critical"], &first["pool"]["members"][0]["credential"]["critical"]),
+        (&critical, &critical)
+    );
+    let second = pool(bearer, ROLE);
+    assert_eq!(
+        (second.get("critical"), &second["pool"]["members"][1]["credential"]["critical"]),
+        (None, &critical)
+    );
 }
 
 #[test]

@@ -137,12 +137,7 @@ async fn request(
         },
         _ => None,
     };
-    let attached = match (&token, edit) {
-        (Some(token), _) => Attached::Token(token),
-        (None, Some(edit)) => Attached::Edit(edit),
-        (None, None) => Attached::None,
-    };
-    outgoing.attach(method, attached, &Payload::Empty, now());
+    outgoing.attach(method, Attached::of(edit, token.as_ref()), &Payload::Empty, now());
     let headers = Headers::new();
     for (name, value) in outgoing.headers() {
         headers.set(name, value)?;

@@ -49,6 +49,7 @@ fn case(value: &Value) -> Case {
                 .map(|token| Secret::new(token.to_owned())),
             region: text(&value["region"]),
             service: text(&value["service"]),
+            role: None,
         },
         at: parse_v1(&text(&value["timestamp"])).unwrap(),
         method: method.to_owned(),
@@ -118,6 +119,7 @@ fn the_s3_example_of_the_documentation_holds() {
         session_token: None,
         region: "us-east-1".into(),
         service: "s3".into(),
+        role: None,
     };
     let request = Request {
         method: "GET",

@@ -4,6 +4,7 @@ use crate::components::filled;
 use crate::vendors::Vendor;
 use domain::credential::oauth::{ClientAuth, ClientCredentials};
 use domain::credential::pool::{LEAST, Member, Pool, ShownPool};
+use domain::credential::role::AssumedRole;
 use domain::credential::service_account::ServiceAccount;
 use domain::credential::{AwsKeys, Credential, CredentialKind, HeaderValue};
 use domain::secret::Secret;
@@ -26,10 +27,31 @@ pub struct CredentialDraft {
     pub session_token: String,
     pub region: String,
     pub service: String,
+    pub role: RoleDraft,
     /// Whether the credentials of a pool are used in turn.
     pub in_turn: bool,
     /// The credentials of a pool.
     pub members: Vec<MemberDraft>,
+}
+
+/// The role that AWS's keys assume, as it is typed in; without an ARN there is none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct RoleDraft {
+    pub arn: String,
+    pub external_id: String,
+    pub session_name: String,
+    pub sts_url: String,
+}
+
+impl RoleDraft {
+    fn role(&self) -> Option<AssumedRole> {
+        Some(AssumedRole {
+            arn: filled(&self.arn)?,
+            external_id: filled(&self.external_id),
+            session_name: filled(&self.session_name),
+            sts_url: filled(&self.sts_url),
+        })
+    }
 }
 
 /// A credential of a pool as it is typed in.
@@ -166,6 +188,7 @@ impl CredentialDraft {
                 session_token: filled(&self.session_token).map(Secret::new),
                 region: self.region.trim().to_owned(),
                 service: self.service.trim().to_owned(),
+                role: self.role.role(),
             }),
             CredentialKind::Pool => {
                 let members = self.members.iter().map(|member| Member {
@@ -192,6 +215,7 @@ mod tests {
             token_url: "https://login.example/token".into(),
             region: "eu-west-1".into(),
             service: "s3".into(),
+            role: RoleDraft { arn: "arn:aws:iam::123456789012:role/x".into(), ..RoleDraft::default() },
             members: ["one", "two"].map(member).to_vec(),
             ..CredentialDraft::default()
         }

@@ -217,6 +217,34 @@ fn AwsFields(props: &CredentialFieldsProps) -> Html {
                 { props.text(i18n.t("credential.region"), "region", &draft.region, |d, text| d.region = text) }
                 { props.text(i18n.t("credential.service"), "service", &draft.service, |d, text| d.service = text) }
             </div>
+            <RoleFields ..props.clone() />
+        </>
+    }
+}
+
+/// The role that the keys assume. Its other fields appear once it has an ARN.
+#[component]
+fn RoleFields(props: &CredentialFieldsProps) -> Html {
+    let i18n = use_i18n();
+    let role = &props.draft.role;
+    html! {
+        <>
+            <TextField
+                label={i18n.t("credential.role-arn")}
+                value={role.arn.clone()}
+                on_change={props.set(|draft, text| draft.role.arn = text)}
+                error={props.error("role.arn")}
+                help={i18n.t("credential.role-arn-help")}
+            />
+            if !role.arn.trim().is_empty() {
+                <div class="tm-form-row">
+                    { props.text(i18n.t("credential.external-id"), "role.external_id", &role.external_id, |d, text| d.role.external_id = text) }
+                    { props.text(i18n.t("credential.session-name"), "role.session_name", &role.session_name, |d, text| d.role.session_name = text) }
+                </div>
+                <div class="tm-form-row">
+                    { props.text(i18n.t("credential.sts-url"), "role.sts_url", &role.sts_url, |d, text| d.role.sts_url = text) }
+                </div>
+            }
         </>
     }
 }
