@@ -246,14 +246,14 @@ test("the title of the next page gets the focus", async () => {
 
 test("a page that arrives late leaves the focus to an open menu", async () => {
   const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/usage");
   let arrive = () => {};
   const late = new Promise((resolve) => (arrive = () => resolve(undefined)));
   await page.route("**/split_records.wasm", async (route) => {
     await late;
     await route.continue();
   });
-  await page.getByRole("navigation").first().getByRole("link", { name: "Teams", exact: true }).click();
+  await signIn(page, system, "admin", "/usage");
+  await page.getByRole("navigation").first().getByRole("link", { name: "Teams & people" }).click();
   await page.getByRole("button", { name: /^Account of/ }).click();
   arrive();
   await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
