@@ -306,6 +306,7 @@ async function onSockets(
     faults: async (at, change = {}) => {
       const url = running[at] ?? urls[at];
       const response = await fetch(`${url}/__faults`, { method: "PUT", body: JSON.stringify(change) });
+      if (!response.ok) throw new Error("this system has no faults: it was started with `strict: false`");
       return response.json();
     },
     /** The gateway's wasm: the size of its memory, and the crossings of its border (crossings.mjs). */
