@@ -1,11 +1,13 @@
 //! The upper bound of what a call can use, from its request.
 
 use super::metering::{Metering, plain};
-use super::named::names_more;
+use super::named::{Key, names_more};
+use crate::json;
 use crate::stored::readable;
 use crate::usage::{Clipped, MAX_MODEL_LEN};
-use serde::de::{IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::{Map, Value};
 use std::fmt::{self, Formatter};
 
 /// The size of a call, as its request tells it.
@@ -25,6 +27,24 @@ pub struct AiAsk {
     pub names_more: bool,
 }
 
+/// The members that are read of a request.
+const MEMBERS: [&str; 13] = [
+    "model",
+    "models",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "max_tokens_to_sample",
+    "n",
+    "best_of",
+    PROMPT,
+    "generationConfig",
+    "generation_config",
+    "inferenceConfig",
+    "options",
+];
+const PROMPT: &str = "prompt";
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Request {
@@ -37,7 +57,8 @@ struct Request {
     max_tokens_to_sample: Option<u64>,
     n: Option<u64>,
     best_of: Option<u64>,
-    prompt: Prompts,
+    /// How many there are.
+    prompt: u64,
     #[serde(rename = "generationConfig", alias = "generation_config")]
     generation_config: Option<GenerationConfig>,
     #[serde(rename = "inferenceConfig")]
@@ -68,7 +89,6 @@ struct OllamaOptions {
 
 /// The number of prompts of a completions request, each of which gets a completion of its own. A list of numbers is
 /// the tokens of one prompt. Nothing of them is held: there may be millions.
-#[derive(Debug, Default)]
 struct Prompts(u64);
 
 /// One of several prompts, skipped.
@@ -137,13 +157,61 @@ impl<'de> Deserialize<'de> for Prompt {
     }
 }
 
+/// Reads members of a JSON object by their names, and skips the others, however large they are; anything else has none.
+/// `None` if it is no JSON, or has one of them twice.
+pub(super) fn members(object: &[u8], names: &[&str]) -> Option<Map<String, Value>> {
+    let mut object = serde_json::Deserializer::from_str(str::from_utf8(object).ok()?);
+    let read = object.deserialize_any(Members(names)).ok()?;
+    object.end().ok().map(|()| read)
+}
+
+struct Members<'a>(&'a [&'a str]);
+
+impl<'de> Visitor<'de> for Members<'_> {
+    type Value = Map<String, Value>;
+
+    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    // Not the defaults: their errors write out the number that is found.
+    visits!(visit_str: &str => Map::new(), visit_bool: bool => Map::new(), visit_i64: i64 => Map::new(), visit_u64: u64 => Map::new(), visit_f64: f64 => Map::new());
+
+    fn visit_unit<E>(self) -> Result<Self::Value, E> {
+        Ok(Map::new())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
+        while items.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Map::new())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut read = Map::new();
+        while let Some(Key(name)) = members.next_key()? {
+            let value = match &*name {
+                name if !self.0.contains(&name) => {
+                    members.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+                PROMPT => members.next_value::<Prompts>()?.0.into(),
+                _ => members.next_value()?,
+            };
+            if read.insert(name.into_owned(), value).is_some() {
+                return Err(Error::custom("twice"));
+            }
+        }
+        Ok(read)
+    }
+}
+
 /// Reads a request. Members that it lacks are `None`, as they all are for a body that is no such JSON.
 ///
 /// The model in the path comes first, since a vendor whose path names one (Gemini's `/models/`, Azure's
 /// `/deployments/`, Bedrock's `/model/`) ignores the body's.
 pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
-    let request: Option<Request> = str::from_utf8(body).ok().and_then(|body| serde_json::from_str(body).ok());
-    let request = request.unwrap_or_default();
+    let request = members(body, &MEMBERS).and_then(|members| json::read(members.into()).ok());
+    let request: Request = request.unwrap_or_default();
     let path = plain(path);
     let in_path = |before: &str, after: char| {
         let (name, _) = path.split_once(before)?.1.split_once(after)?;
@@ -171,7 +239,7 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
             Metering::Reads => Some(0),
             _ => most.into_iter().flatten().max(),
         },
-        choices: choices.unwrap_or(1).max(1).saturating_mul(request.prompt.0.max(1)),
+        choices: choices.unwrap_or(1).max(1).saturating_mul(request.prompt.max(1)),
         prompt_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
         names_more: kind == Metering::Submits || names_more(body),
     }
@@ -203,52 +271,31 @@ impl AiAsk {
 /// Makes a streamed request to `OpenAI`'s completions ask for usage: one member is inserted, and everything else stays
 /// byte for byte. `None` if nothing is to be changed; a client's own `false` is respected.
 pub fn with_include_usage(path: &str, body: &[u8]) -> Option<Vec<u8>> {
-    #[derive(Deserialize)]
-    struct Request {
-        #[serde(default)]
-        stream: bool,
-        #[serde(default, deserialize_with = "said")]
-        stream_options: Said,
-    }
-    #[derive(Deserialize)]
-    struct Options {
-        #[serde(default)]
-        include_usage: Option<bool>,
-    }
-    #[derive(Default)]
-    enum Said {
-        #[default]
-        Nothing,
-        Null,
-        Options(Options),
-    }
-    fn said<'de, D: Deserializer<'de>>(value: D) -> Result<Said, D::Error> {
-        Option::<Options>::deserialize(value).map(|options| options.map_or(Said::Null, Said::Options))
-    }
     if !path.trim_end_matches('/').ends_with("/completions") {
         return None;
     }
-    let request: Request = serde_json::from_str(str::from_utf8(body).ok()?).ok()?;
-    if !request.stream {
+    let request = members(body, &["stream", "stream_options"])?;
+    if request.get("stream") != Some(&Value::Bool(true)) {
         return None;
     }
-    let (from, to, member): (usize, usize, &[u8]) = match request.stream_options {
-        Said::Options(Options { include_usage: Some(_) }) => return None,
-        Said::Nothing => {
+    let (from, to, member): (usize, usize, &[u8]) = match request.get("stream_options") {
+        None => {
             let at = body.iter().position(|b| *b == b'{')? + 1;
             (at, at, br#""stream_options":{"include_usage":true},"#)
         }
-        Said::Null => {
+        Some(Value::Null) => {
             let at = member_at(body, b"stream_options")?;
             (at, at + 4, br#"{"include_usage":true}"#)
         }
-        Said::Options(_) => {
-            let at = member_at(body, b"stream_options")?;
-            // serde reads a list as a struct, too.
-            let at = body.get(at).filter(|first| **first == b'{').map(|_| at + 1)?;
-            let is_empty = body.get(at..)?.trim_ascii_start().starts_with(b"}");
-            (at, at, if is_empty { br#""include_usage":true"# } else { br#""include_usage":true,"# })
+        Some(Value::Object(options)) if options.get("include_usage").is_none_or(Value::is_null) => {
+            let at = member_at(body, b"stream_options")? + 1;
+            (
+                at,
+                at,
+                if options.is_empty() { br#""include_usage":true"# } else { br#""include_usage":true,"# },
+            )
         }
+        Some(_) => return None,
     };
     Some([body.get(..from)?, member, body.get(to..)?].concat())
 }

@@ -205,7 +205,7 @@ impl<'de> Visitor<'de> for Look {
 }
 
 /// A member's name, borrowed if it has no escapes.
-struct Key<'de>(Cow<'de, str>);
+pub(super) struct Key<'de>(pub Cow<'de, str>);
 
 impl<'de> serde::Deserialize<'de> for Key<'de> {
     fn deserialize<D: Deserializer<'de>>(name: D) -> Result<Self, D::Error> {

@@ -1,7 +1,7 @@
 //! Streams taken apart into the JSON of their events: server-sent events and Amazon's frames.
 
+use super::ask::members;
 use crate::encoding::from_base64;
-use serde::Deserialize;
 
 /// A piece of an event's JSON, or its end.
 pub enum Part<'a> {
@@ -146,17 +146,13 @@ impl Frames {
 }
 
 fn event_in(frame: &[u8], each: &mut impl FnMut(Part)) {
-    #[derive(Deserialize)]
-    struct Wrapped<'a> {
-        bytes: &'a str,
-    }
     let headers = frame.get(4..).and_then(|rest| rest.first_chunk::<4>());
     let headers = headers.and_then(|length| usize::try_from(u32::from_be_bytes(*length)).ok());
     let payload = headers
         .and_then(|length| frame.get(PRELUDE.checked_add(length)?..frame.len().checked_sub(CHECKSUM)?));
     let Some(payload) = payload else { return };
-    let wrapped = str::from_utf8(payload).ok().and_then(|text| serde_json::from_str::<Wrapped>(text).ok());
-    match wrapped.and_then(|it| from_base64(it.bytes)) {
+    let wrapped = members(payload, &["bytes"]);
+    match wrapped.and_then(|it| from_base64(it.get("bytes")?.as_str()?)) {
         Some(inner) => each(Part::Data(&inner)),
         None => each(Part::Data(payload)),
     }

@@ -31,7 +31,10 @@ impl Credential {
     /// Reads what [`Credential::to_plaintext`] wrote, in this version or a newer one. `None` for a kind
     /// that is not known, and for one with a critical field that is not.
     pub fn from_plaintext(plaintext: &[u8]) -> Option<Self> {
-        read(serde_json::from_str(str::from_utf8(plaintext).ok()?).ok()?)
+        match serde_json::from_str(str::from_utf8(plaintext).ok()?).ok()? {
+            Value::Object(stored) => read(stored),
+            _ => None,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::secret::{Reveal, Secret};
 use crate::time::UnixMs;
 use crate::upstream::address::{AddressRules, UpstreamUrl};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// The scope that is asked for if none is given: all that the account's roles allow.
 const DEFAULT_SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
@@ -108,7 +108,7 @@ impl ServiceAccount {
     }
 
     fn read(&self) -> Option<KeyFile> {
-        let file: Map<String, Value> = serde_json::from_str(self.key_file.expose()).ok()?;
+        let file: Value = serde_json::from_str(self.key_file.expose()).ok()?;
         let text = |name: &str| file.get(name)?.as_str().map(str::to_owned);
         text("type").filter(|kind| kind == "service_account")?;
         let email = text("client_email").filter(|email| email.contains('@'))?;

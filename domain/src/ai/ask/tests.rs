@@ -109,6 +109,22 @@ fn usage_is_asked_for_without_touching_the_rest() {
 }
 
 #[test]
+fn members_are_read_wherever_they_stand_and_nothing_else_is_held() {
+    let text = br#" {"x":{"bytes":"no"},"b\u0079tes":"a\/b","y":[1,{"z":null}],"other":true} "#;
+    assert_eq!(members(text, &["bytes", "absent"]).unwrap(), *json!({"bytes": "a/b"}).as_object().unwrap());
+    for none in ["[]", "[1,2]", "5", "-1", "0.5", "null", "true", "\"bytes\"", "{}"] {
+        assert_eq!(members(none.as_bytes(), &["bytes"]), Some(Map::new()), "{none}");
+    }
+    for unreadable in [r#"{"bytes":1,"bytes":1}"#, r#"{"bytes":1} x"#, r#"{"bytes":}"#, "", "{"] {
+        assert_eq!(members(unreadable.as_bytes(), &["bytes"]), None, "{unreadable}");
+    }
+    let (list, sized) =
+        (json!({"generationConfig": [50]}), json!({"generationConfig": {"maxOutputTokens": 50}}));
+    assert_eq!(ask("/v1/x", &list).most_completion(), None, "a list is no object");
+    assert_eq!(ask("/v1/x", &sized).most_completion(), Some(50));
+}
+
+#[test]
 fn each_model_that_a_vendor_may_choose_is_read() {
     let routed = ask("/v1/chat/completions", &json!({"model": "a", "models": ["b", 5, "c"]}));
     assert_eq!(
