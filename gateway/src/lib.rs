@@ -15,6 +15,7 @@
 //! | [`changes`] | the change feed: polls of it, and its Durable Object |
 //! | [`credentials`] | opening sealed credentials, resolving v1 references |
 //! | [`limiter`] | limits: counted by the token's Durable Object |
+//! | [`sql`] | reading a Durable Object's database |
 //! | [`upstream`], [`pool`] | the call to the upstream, with one credential or those of a pool, of which some rest |
 //! | [`mod@body`], [`signing`] | bodies that are held, signed, unwrapped |
 //! | [`ai`] | budgets and usage of AI calls |
@@ -43,6 +44,7 @@ mod preflight;
 mod routes;
 mod serve;
 mod signing;
+mod sql;
 mod step;
 mod store;
 mod upstream;

@@ -1,6 +1,7 @@
 //! The Durable Object of the change feed. Polls are answered from memory; what is appended is saved first, as the
 //! platform holds a response back until the save is durable.
 
+use crate::sql::rows;
 use domain::feed::{Command, Feed, Placed, Row, Table};
 use domain::json::from_text;
 use domain::time::UnixMs;
@@ -21,7 +22,7 @@ const SAVE_TOKEN: &str = "INSERT INTO tokens (hash, seq, at, version, text) VALU
 const SAVE_PART: &str = "INSERT INTO tables (name, part, seq, at, version, text) VALUES (?, ?, ?, ?, ?, ?)";
 
 /// The change feed.
-#[durable_object]
+#[durable_object(fetch)]
 pub struct ChangeFeed {
     state: State,
     /// `None` before it is read, and after a failed save.
@@ -97,18 +98,16 @@ fn load(sql: &SqlStorage) -> Result<Feed> {
     for statement in SCHEMA {
         sql.exec(statement, None)?;
     }
-    let saved: Vec<Place> = sql.exec("SELECT seq, floor FROM place", None)?.to_array()?;
+    let saved: Vec<Place> = rows(sql, "SELECT seq, floor FROM place")?;
     let Some(place) = saved.first() else {
         let feed = Feed::new(now());
         // Otherwise a restart before the first change would begin elsewhere, and every isolate would start over.
         save_place(&feed, sql)?;
         return Ok(feed);
     };
-    let tokens: Vec<Saved> =
-        sql.exec("SELECT hash AS name, seq, at, version, text FROM tokens", None)?.to_array()?;
-    let parts: Vec<Saved> =
-        sql.exec("SELECT name, seq, at, version, text FROM tables ORDER BY name, part", None)?.to_array()?;
-    let mut rows: Vec<Row> = tokens
+    let tokens: Vec<Saved> = rows(sql, "SELECT hash AS name, seq, at, version, text FROM tokens")?;
+    let parts: Vec<Saved> = rows(sql, "SELECT name, seq, at, version, text FROM tables ORDER BY name, part")?;
+    let mut kept: Vec<Row> = tokens
         .into_iter()
         .filter_map(|saved| {
             let hash = saved.name.parse().ok()?;
@@ -123,12 +122,12 @@ fn load(sql: &SqlStorage) -> Result<Feed> {
             _ => tables.push(part),
         }
     }
-    rows.extend(tables.into_iter().filter_map(|saved| {
+    kept.extend(tables.into_iter().filter_map(|saved| {
         let table = Table::ALL.into_iter().find(|table| table.as_str() == saved.name)?;
         let (at, placed) = saved.placed();
         Some(Row::Table(table, at, placed))
     }));
-    Ok(Feed::restored(place.seq, place.floor, rows))
+    Ok(Feed::restored(place.seq, place.floor, kept))
 }
 
 /// Saves rows and the feed's place, and deletes rows that are no longer kept.

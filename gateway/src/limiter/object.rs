@@ -3,6 +3,7 @@
 //!
 //! An alarm exists only while the ledger is ahead of need, or while a team is to hear of what has changed.
 
+use crate::sql::rows;
 use domain::json::from_text;
 use domain::limit::ledger::{Ask, Command, Granted, Ledger, Limited, Slice, Take, TeamBudget};
 use domain::time::UnixMs;
@@ -110,7 +111,7 @@ impl TokenLimiter {
         }
         let sql = self.state.storage().sql();
         sql.exec("CREATE TABLE IF NOT EXISTS ledger (id INTEGER PRIMARY KEY CHECK (id = 0), ledger TEXT NOT NULL) STRICT", None)?;
-        let rows: Vec<Row> = sql.exec("SELECT ledger FROM ledger", None)?.to_array()?;
+        let rows: Vec<Row> = rows(&sql, "SELECT ledger FROM ledger")?;
         rows.first().map_or_else(
             || Ok(Ledger::default()),
             |row| from_text(&row.ledger).map_err(|e| Error::RustError(e.to_string())),
