@@ -71,6 +71,32 @@ fn the_field_that_cannot_be_read_is_named() {
 }
 
 #[test]
+fn a_wrong_value_is_described_as_serde_does() {
+    let texts = [
+        ("u8", read::<u8>(json!("x")).unwrap_err()),
+        ("u8", read::<u8>(json!(-1)).unwrap_err()),
+        ("u8", read::<u8>(json!(1.5)).unwrap_err()),
+        ("u8", read::<u8>(json!(256)).unwrap_err()),
+        ("a string", read::<String>(json!(true)).unwrap_err()),
+        ("a string", read::<String>(json!(null)).unwrap_err()),
+        ("a string", read::<String>(json!([])).unwrap_err()),
+        ("a string", read::<String>(json!({})).unwrap_err()),
+    ]
+    .map(|(expected, error)| error.message().strip_suffix(expected).map(str::to_owned));
+    let wanted = [
+        "type: string \"x\"",
+        "value: integer `-1`",
+        "type: floating point `1.5`",
+        "value: integer `256`",
+        "type: boolean `true`",
+        "type: unit value",
+        "type: sequence",
+        "type: map",
+    ];
+    assert_eq!(texts, wanted.map(|found| Some(format!("invalid {found}, expected "))));
+}
+
+#[test]
 fn a_tuple_has_no_further_items() {
     assert_eq!(read::<(u8, u8)>(json!([1, 2])), Ok((1, 2)));
     assert!(read::<(u8, u8)>(json!([1])).is_err() && read::<(u8, u8)>(json!([1, 2, 3])).is_err());
