@@ -39,6 +39,11 @@ test("no Worker carries the tables of Unicode for hosts", () => {
   assert.equal(adapter, "1.0.0", "see `url` in Cargo.toml");
 });
 
+test("no Worker needs a feature of wasm that only the newest runtimes read", () => {
+  for (const worker of ["gateway", "admin-api"])
+    assert.ok(WebAssembly.validate(readFileSync(path.join(root, worker, "build/index_bg.wasm"))), worker);
+});
+
 for (const [worker, most] of /** @type {any[][]} */ ([
   ["gateway", 390],
   ["admin-api", 1_024],
