@@ -23,7 +23,7 @@ use edge::limiter::ask;
 use edge::log::{Source, log};
 use futures_channel::oneshot;
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::Arc;
 use worker::Env;
 
@@ -32,9 +32,7 @@ const SETTLE_PAUSES_MS: [u64; 3] = [100, 1_000, 5_000];
 /// So many tokens have a pool; then those that hold nothing are forgotten.
 const MOST_POOLS: usize = 1_000;
 
-thread_local! {
-    static POOLS: RefCell<BTreeMap<TokenId, Pool>> = const { RefCell::new(BTreeMap::new()) };
-}
+thread_local!(static POOLS: RefCell<HashMap<TokenId, Pool>> = RefCell::default());
 
 /// The amount held for a call until its response has ended. A reservation that is never settled ends after
 /// its lease, spent in full.

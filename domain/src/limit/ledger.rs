@@ -14,6 +14,7 @@
 //! passed, and what is unused comes back with the next report.
 
 mod amounts;
+mod by_name;
 mod derived;
 mod lend;
 mod period;
@@ -32,12 +33,13 @@ use super::{LimitKind, Limits, Measure, Period};
 use crate::stored::Unread;
 use crate::time::{DAY_MS, MINUTE_MS, SECOND_MS, UnixMs};
 use amounts::Amounts;
+use by_name::ByName;
 use derived::Counted;
 use lend::Holder;
 use period::Spent;
 use saved::{Ahead, Saved};
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use team::Credit;
 
 /// Time for which a call is told to wait if too many others run.
@@ -92,14 +94,14 @@ struct Known {
 #[serde(from = "Saved", into = "Saved")]
 pub struct Ledger {
     /// By the limit's name; those of a newer version are kept untouched.
-    windows: BTreeMap<String, Sliding>,
+    windows: ByName<Sliding>,
     day: Spent,
     /// `None` while nothing is limited by the week.
     week: Option<Spent>,
     month: Spent,
     /// By the call's id, or by that of an isolate or a token.
-    open: BTreeMap<String, Reservation>,
-    late: BTreeMap<String, Late>,
+    open: ByName<Reservation>,
+    late: ByName<Late>,
     /// `None` while no team's budget counts.
     team: Option<Credit>,
     /// Derived tokens that may make only so many calls.
@@ -135,7 +137,7 @@ impl Ledger {
                 version: ledger.version,
             }
         };
-        if self.open.contains_key(&take.call) {
+        if self.open.get(&take.call).is_some() {
             return Ok(granted(self, true, None));
         }
         let costs = !take.ask.is_zero();
@@ -154,7 +156,7 @@ impl Ledger {
         if to_settle {
             self.ahead.grant(Amounts { held: take.ask, slots: 1, ..Amounts::default() });
             let held = Reservation { held: take.ask, ends_at: now + LEASE_MS, holder: None };
-            self.open.insert(take.call.clone(), held);
+            self.open.insert(&take.call, held);
         }
         Ok(granted(self, to_settle, None))
     }
@@ -216,7 +218,7 @@ impl Ledger {
     fn count(&mut self, limits: &Limits, calls: u64, at: UnixMs) {
         for (kind, _) in limits.iter() {
             if let Measure::Rate(length) = kind.measure() {
-                self.windows.entry(kind.as_str().to_owned()).or_default().add(calls, length, at);
+                self.windows.change(kind.as_str(), |window| window.add(calls, length, at));
             }
         }
         self.count_in_periods(calls);
@@ -274,7 +276,7 @@ impl Ledger {
         for (kind, _) in windows() {
             match self.windows.get(kind.as_str()) {
                 None if is_limited(&kind) => {
-                    self.windows.insert(kind.as_str().to_owned(), Sliding::default());
+                    self.windows.insert(kind.as_str(), Sliding::default());
                     self.keep_lent_calls();
                 }
                 Some(window) if window.is_empty() && !is_limited(&kind) => {
@@ -312,7 +314,7 @@ impl Ledger {
             if !lasts && !held.held.is_zero() {
                 ended = ended.plus(held.held);
                 let spent = held.holder.as_ref().map_or_else(Ask::default, |holder| holder.spent);
-                late.insert(id.clone(), Late { charged: held.held, spent, forget_at: now + DAY_MS });
+                late.insert(id, Late { charged: held.held, spent, forget_at: now + DAY_MS });
             }
             lasts
         });
@@ -342,7 +344,7 @@ impl Ledger {
     fn uses_but(&self, but: Option<&str>, limits: &Limits, now: UnixMs) -> Vec<LimitUse> {
         let own = but.and_then(|id| self.open.get(id));
         let own_calls = own.and_then(|held| held.holder.as_ref()).map_or(0, |holder| holder.calls);
-        let others = || self.open.iter().filter(|(id, _)| Some(id.as_str()) != but).map(|(_, held)| held);
+        let others = || self.open.iter().filter(|(id, _)| Some(*id) != but).map(|(_, held)| held);
         let held = others().fold(Ask::default(), |sum, held| sum.plus(held.held));
         let one = |(kind, limit): (LimitKind, u64)| {
             let measure = kind.measure();

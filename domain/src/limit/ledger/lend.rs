@@ -97,7 +97,7 @@ impl Ledger {
             self.tell_team(now);
         }
         held.holder = Some(holder);
-        self.open.insert(report.from.clone(), held);
+        self.open.insert(&report.from, held);
         is_fresh
     }
 
@@ -200,8 +200,8 @@ impl Ledger {
             if let Measure::Rate(length) = kind.measure()
                 && length > SECOND_MS
             {
-                let window = self.windows.entry(kind.as_str().to_owned()).or_default();
-                window.add(holder.calls, length, holder.counted_at);
+                self.windows
+                    .change(kind.as_str(), |window| window.add(holder.calls, length, holder.counted_at));
             }
         }
         self.count_in_periods(holder.calls);
@@ -216,7 +216,7 @@ impl Ledger {
         }
         held.ends_at = now + LEASE_MS;
         held.holder = Some(holder);
-        self.open.insert(from.to_owned(), held);
+        self.open.insert(from, held);
     }
 
     /// Lends a token of this team a slice of its budget.

@@ -5,6 +5,7 @@
 //! written down too much.
 
 use super::amounts::Amounts;
+use super::by_name::ByName;
 use super::derived::Counted;
 use super::lend::{Holder, LONGEST_MS};
 use super::{Ask, LEASE_MS, Late, Ledger, Reservation, Sliding, Spent, Zone, team::Credit, windows};
@@ -12,7 +13,6 @@ use crate::limit::{LimitKind, Limits, Measure};
 use crate::stored::Unread;
 use crate::time::{SECOND_MS, UnixMs};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// Windows that are saved by their place in a list: the first version reads exactly these. Later ones are
 /// saved by name.
@@ -172,13 +172,9 @@ impl Ledger {
             let holder =
                 Some(Holder { slots, shares: vec![(share, until + SECOND_MS)], ..Holder::default() });
             let lost = Reservation { ends_at: until + LEASE_MS, holder, ..Reservation::default() };
-            self.open.insert(LOST.to_owned(), lost);
+            self.open.insert(LOST, lost);
         }
     }
-}
-
-fn is_empty<T>(map: &BTreeMap<String, T>) -> bool {
-    map.is_empty()
 }
 
 /// A ledger as it is saved. Versions before and after this one read it: absent fields are
@@ -187,15 +183,15 @@ fn is_empty<T>(map: &BTreeMap<String, T>) -> bool {
 #[serde(default)]
 pub(super) struct Saved {
     windows: Vec<Sliding>,
-    #[serde(skip_serializing_if = "is_empty")]
-    more: BTreeMap<String, Sliding>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    more: ByName<Sliding>,
     day: Spent,
     #[serde(skip_serializing_if = "Option::is_none")]
     week: Option<Spent>,
     month: Spent,
-    open: BTreeMap<String, Reservation>,
-    #[serde(skip_serializing_if = "is_empty")]
-    late: BTreeMap<String, Late>,
+    open: ByName<Reservation>,
+    #[serde(skip_serializing_if = "ByName::is_empty")]
+    late: ByName<Late>,
     #[serde(skip_serializing_if = "Option::is_none")]
     team: Option<Credit>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -212,7 +208,9 @@ pub(super) struct Saved {
 impl From<Saved> for Ledger {
     fn from(saved: Saved) -> Self {
         let mut windows = saved.more;
-        windows.extend(LISTED.iter().map(|kind| kind.as_str().to_owned()).zip(saved.windows));
+        for (kind, window) in LISTED.iter().zip(saved.windows) {
+            windows.insert(kind.as_str(), window);
+        }
         let mut ledger = Self {
             windows,
             day: saved.day,

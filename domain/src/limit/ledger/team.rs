@@ -76,7 +76,7 @@ impl Ledger {
         let now = self.prepare(&take.limits, take.zone, now);
         let has_room = self.team.as_ref().is_some_and(|team| team.ends_at > now)
             && take.ask.fits(self.spare_of_team(take));
-        !has_room && !self.open.contains_key(&take.call)
+        !has_room && self.open.get(&take.call).is_none()
     }
 
     /// Returns the report of this token to its team.
