@@ -153,7 +153,7 @@ impl<'h> Outgoing<'h> {
             .filter(|(name, _)| is_covered(name))
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect();
-        covered.sort_unstable();
+        sigv4::sort(&mut covered, true);
         let request = sigv4::Request {
             method,
             host: &host_of(&url),

@@ -62,15 +62,21 @@ fn tell_limits(headers: &[(String, String)], ours: &Ours, edits: &mut Vec<Edit>)
 
 /// Lists the names that a page may read. Every one is listed, since `*` is taken literally if cookies are sent along.
 fn exposed(headers: &[(String, String)], edits: &[Edit]) -> String {
-    let mut names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+    let mut names: Vec<&str> = vec![];
+    let add = |names: &mut Vec<_>, name| {
+        if let Err(place) = names.binary_search(&name) {
+            names.insert(place, name);
+        }
+    };
+    for (name, _) in headers {
+        add(&mut names, name);
+    }
     for edit in edits {
         match edit {
             Edit::Delete(name) => names.retain(|known| known != name),
-            Edit::Set(name, _) | Edit::Append(name, _) => names.push(name),
+            Edit::Set(name, _) | Edit::Append(name, _) => add(&mut names, name),
         }
     }
-    names.sort_unstable();
-    names.dedup();
     names.join(", ")
 }
 

@@ -212,7 +212,7 @@ fn canonical_query(query: &str, service: &str) -> String {
 
 /// Sorts pairs by name, those of one name by value or in the order in which they were. The only sort of the gateway: each
 /// is some 5 KB of code.
-fn sort(pairs: &mut [(String, String)], by_value: bool) {
+pub(crate) fn sort(pairs: &mut [(String, String)], by_value: bool) {
     pairs.sort_by(|(a, x), (b, y)| a.cmp(b).then_with(|| if by_value { x.cmp(y) } else { Ordering::Equal }));
 }
 

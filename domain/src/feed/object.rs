@@ -74,7 +74,6 @@ impl Feed {
                 Row::Table(table, at, placed) => feed.keep_table(table, Kept { at, placed }),
             }
         }
-        feed.order.make_contiguous().sort_unstable_by_key(|(seq, _)| *seq);
         feed
     }
 
@@ -89,7 +88,8 @@ impl Feed {
     }
 
     fn keep(&mut self, hash: TokenHash, kept: Kept) {
-        self.order.push_back((kept.placed.seq, hash.clone()));
+        let place = self.order.partition_point(|(seq, _)| *seq < kept.placed.seq);
+        self.order.insert(place, (kept.placed.seq, hash.clone()));
         self.bytes += kept.placed.text.len();
         if let Some(before) = self.tokens.insert(hash, kept) {
             self.bytes -= before.placed.text.len();

@@ -105,7 +105,8 @@ fn load(sql: &SqlStorage) -> Result<Feed> {
         save_place(&feed, sql)?;
         return Ok(feed);
     };
-    let tokens: Vec<Saved> = rows(sql, "SELECT hash AS name, seq, at, version, text FROM tokens")?;
+    let tokens: Vec<Saved> =
+        rows(sql, "SELECT hash AS name, seq, at, version, text FROM tokens ORDER BY seq")?;
     let parts: Vec<Saved> = rows(sql, "SELECT name, seq, at, version, text FROM tables ORDER BY name, part")?;
     let mut kept: Vec<Row> = tokens
         .into_iter()
