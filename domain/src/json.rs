@@ -243,7 +243,7 @@ impl<'de> Deserializer<'de> for Node {
         visitor: V,
     ) -> Result<V::Value, ReadError> {
         match self.0 {
-            Value::String(variant) => visitor.visit_enum(variant.into_deserializer()),
+            Value::String(variant) => visitor.visit_enum(variant.as_str().into_deserializer()),
             Value::Object(fields) if fields.len() == 1 => {
                 visitor.visit_enum(MapAccessDeserializer::new(Fields::of(fields)))
             }
@@ -268,6 +268,39 @@ fn tuple<'de, V: Visitor<'de>>(visitor: V, items: Vec<Value>) -> Result<V::Value
     }
 }
 
+/// The name of a field, or a key.
+struct Name<'a>(&'a str);
+
+impl<'de> Deserializer<'de> for Name<'_> {
+    type Error = ReadError;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
+        visitor.visit_str(self.0)
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        _: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, ReadError> {
+        visitor.visit_enum(self.0.into_deserializer())
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq
+        tuple tuple_struct map struct identifier ignored_any
+    }
+}
+
 struct Items {
     read: usize,
     items: vec::IntoIter<Value>,
@@ -277,6 +310,10 @@ impl Items {
     fn of(items: Vec<Value>) -> Self {
         Self { read: 0, items: items.into_iter() }
     }
+
+    fn at(&self, error: ReadError) -> ReadError {
+        error.below((self.read - 1).to_string())
+    }
 }
 
 impl<'de> SeqAccess<'de> for Items {
@@ -284,9 +321,8 @@ impl<'de> SeqAccess<'de> for Items {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
         let Some(item) = self.items.next() else { return Ok(None) };
-        let read = seed.deserialize(Node(item)).map_err(|error| error.below(self.read.to_string()))?;
         self.read += 1;
-        Ok(Some(read))
+        seed.deserialize(Node(item)).map(Some).map_err(|error| self.at(error))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -296,6 +332,7 @@ impl<'de> SeqAccess<'de> for Items {
 
 struct Fields {
     rest: map::IntoIter,
+    /// The field that is being read.
     name: String,
     value: Value,
 }
@@ -304,21 +341,31 @@ impl Fields {
     fn of(fields: Map<String, Value>) -> Self {
         Self { rest: fields.into_iter(), name: String::new(), value: Value::Null }
     }
+
+    // What does not depend on the type is apart: the rest of `MapAccess` is compiled again for each.
+    fn advance(&mut self) -> bool {
+        let Some(next) = self.rest.next() else { return false };
+        (self.name, self.value) = next;
+        true
+    }
+
+    fn at(&self, error: ReadError) -> ReadError {
+        error.below(self.name.clone())
+    }
 }
 
 impl<'de> MapAccess<'de> for Fields {
     type Error = ReadError;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, ReadError> {
-        let Some((name, value)) = self.rest.next() else { return Ok(None) };
-        (self.name, self.value) = (name, value);
-        seed.deserialize(Node(Value::String(self.name.clone())))
-            .map(Some)
-            .map_err(|error| error.below(self.name.clone()))
+        if !self.advance() {
+            return Ok(None);
+        }
+        seed.deserialize(Name(&self.name)).map(Some).map_err(|error| self.at(error))
     }
 
     fn next_value_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<T::Value, ReadError> {
-        seed.deserialize(Node(self.value.take())).map_err(|error| error.below(self.name.clone()))
+        seed.deserialize(Node(self.value.take())).map_err(|error| self.at(error))
     }
 }
 
