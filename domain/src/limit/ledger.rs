@@ -39,7 +39,6 @@ use lend::Holder;
 use period::Spent;
 use saved::{Ahead, Saved};
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 use team::Credit;
 
 /// Time for which a call is told to wait if too many others run.
@@ -111,7 +110,7 @@ pub struct Ledger {
     zone: Zone,
     unread: Unread,
     /// The calls of the last minute, as far as they fit. Not saved.
-    known: VecDeque<Known>,
+    known: Vec<Known>,
     /// The newest version of the token's record. Not saved.
     version: u64,
     ahead: Ahead,
@@ -257,10 +256,10 @@ impl Ledger {
     }
 
     fn remember(&mut self, call: &str, has_ended: bool, now: UnixMs) {
-        self.known.push_back(Known { call: call.to_owned(), at: now, has_ended });
-        if self.known.len() > MOST_REMEMBERED {
-            self.known.pop_front();
+        if self.known.len() == MOST_REMEMBERED {
+            self.known.remove(0);
         }
+        self.known.push(Known { call: call.to_owned(), at: now, has_ended });
     }
 
     /// Brings the ledger to `now` and to the limits in force.
@@ -303,9 +302,7 @@ impl Ledger {
                 window.forget(length, now);
             }
         }
-        while self.known.front().is_some_and(|known| known.at + REMEMBER_MS <= now) {
-            self.known.pop_front();
-        }
+        self.known.retain(|known| known.at + REMEMBER_MS > now);
         self.late.retain(|_, late| late.forget_at > now);
         let mut ended = Ask::default();
         let late = &mut self.late;

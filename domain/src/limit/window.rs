@@ -6,7 +6,6 @@
 
 use crate::time::UnixMs;
 use serde::{Deserialize, Serialize};
-use std::collections::VecDeque;
 
 /// Slots of a sliding window.
 pub(super) const SLOTS: i64 = 50;
@@ -14,7 +13,7 @@ pub(super) const SLOTS: i64 = 50;
 /// Amounts per slot, oldest first; empty slots are absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub(super) struct Sliding(VecDeque<(i64, u64)>);
+pub(super) struct Sliding(Vec<(i64, u64)>);
 
 impl Sliding {
     /// Returns when a slot stops counting.
@@ -24,9 +23,7 @@ impl Sliding {
 
     /// Forgets the slots that have left the window.
     pub(super) fn forget(&mut self, window_ms: i64, now: UnixMs) {
-        while self.0.front().is_some_and(|(slot, _)| Self::leaves_at(*slot, window_ms) <= now) {
-            self.0.pop_front();
-        }
+        self.0.retain(|(slot, _)| Self::leaves_at(*slot, window_ms) > now);
     }
 
     pub(super) fn is_empty(&self) -> bool {

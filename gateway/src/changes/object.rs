@@ -26,7 +26,7 @@ const SAVE_PART: &str = "INSERT INTO tables (name, part, seq, at, version, text)
 pub struct ChangeFeed {
     state: State,
     /// `None` before it is read, and after a failed save.
-    feed: RefCell<Option<Feed>>,
+    feed: RefCell<Option<Box<Feed>>>,
 }
 
 impl std::fmt::Debug for ChangeFeed {
@@ -62,14 +62,16 @@ impl ChangeFeed {
     /// Lets `act` use the feed, of which what is too old is let go before. Nothing is awaited meanwhile, so no other request can come in between.
     fn with<T>(&self, act: impl FnOnce(&mut Feed, &SqlStorage) -> Result<T>) -> Result<T> {
         let sql = self.state.storage().sql();
-        let mut feed = match self.feed.take() {
-            Some(feed) => feed,
-            None => load(&sql)?,
-        };
-        feed.prune(now());
+        let mut feed = self.taken(&sql)?;
         let answer = act(&mut feed, &sql)?;
         self.feed.replace(Some(feed));
         Ok(answer)
+    }
+
+    fn taken(&self, sql: &SqlStorage) -> Result<Box<Feed>> {
+        let mut feed = self.feed.take().map_or_else(|| load(sql).map(Box::new), Ok)?;
+        feed.prune(now());
+        Ok(feed)
     }
 }
 

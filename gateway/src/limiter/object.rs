@@ -24,7 +24,7 @@ pub struct TokenLimiter {
     state: State,
     env: Env,
     /// The ledger as it stands. `None` before it is read, and after a failed save.
-    ledger: RefCell<Option<Ledger>>,
+    ledger: RefCell<Option<Box<Ledger>>>,
     /// When the alarm will ring.
     alarm: Cell<Option<UnixMs>>,
     /// Calls that wait until another call's question to the team has ended; `None` while there is none.
@@ -92,16 +92,22 @@ impl TokenLimiter {
     /// Lets `act` use the ledger, and saves it if it must be. Nothing is awaited meanwhile, so no other call can come in
     /// between.
     fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> Result<T>) -> Result<T> {
-        let mut ledger = match self.ledger.take() {
-            Some(ledger) => ledger,
-            None => self.load()?,
-        };
+        let mut ledger = self.taken()?;
         let answer = act(&mut ledger)?;
+        self.put_back(ledger)?;
+        Ok(answer)
+    }
+
+    fn taken(&self) -> Result<Box<Ledger>> {
+        self.ledger.take().map_or_else(|| self.load().map(Box::new), Ok)
+    }
+
+    fn put_back(&self, mut ledger: Box<Ledger>) -> Result<()> {
         if ledger.needs_saving(now()) {
             self.save(&mut ledger)?;
         }
         self.ledger.replace(Some(ledger));
-        Ok(answer)
+        Ok(())
     }
 
     fn load(&self) -> Result<Ledger> {
@@ -128,7 +134,7 @@ impl TokenLimiter {
 
     /// Sets the alarm if there is a reason and none is set.
     async fn set_alarm(&self) -> Result<()> {
-        let due = self.ledger.borrow().as_ref().and_then(Ledger::alarm_at);
+        let due = self.ledger.borrow().as_ref().and_then(|ledger| ledger.alarm_at());
         let Some(at) = due.filter(|_| self.alarm.get().is_none()) else { return Ok(()) };
         self.alarm.set(Some(at));
         self.state.storage().set_alarm((at - now()).max(0)).await
