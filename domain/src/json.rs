@@ -51,12 +51,16 @@ impl Object {
 
 /// Reads the value that a text holds.
 pub fn from_text<T: DeserializeOwned>(text: &str) -> Result<T, ReadError> {
-    read(serde_json::from_str(text).map_err(de::Error::custom)?)
+    read(parsed(text)?)
 }
 
 /// Reads the value that bytes hold.
 pub fn from_bytes<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ReadError> {
     read(serde_json::from_slice(bytes).map_err(de::Error::custom)?)
+}
+
+fn parsed(text: &str) -> Result<Value, ReadError> {
+    serde_json::from_str(text).map_err(de::Error::custom)
 }
 
 /// Why a value could not be read, and at which field.
@@ -71,6 +75,17 @@ struct Place {
 }
 
 impl ReadError {
+    fn new(message: String) -> Self {
+        let (path, message) = match message.strip_prefix(MARK).and_then(|rest| rest.split_once(MARK)) {
+            Some((path, message)) if !path.is_empty() => {
+                (path.rsplit('.').map(str::to_owned).collect(), message.to_owned())
+            }
+            Some((_, message)) => (vec![], message.to_owned()),
+            None => (vec![], message),
+        };
+        Self(Box::new(Place { path, message }))
+    }
+
     /// Returns the field, as `settings.scopes.1`; empty if it is the value itself.
     pub fn path(&self) -> String {
         self.0.path.iter().rev().map(String::as_str).collect::<Vec<_>>().join(".")
@@ -122,15 +137,7 @@ impl de::Error for ReadError {
     }
 
     fn custom<T: fmt::Display>(message: T) -> Self {
-        let message = message.to_string();
-        let (path, message) = match message.strip_prefix(MARK).and_then(|rest| rest.split_once(MARK)) {
-            Some((path, message)) if !path.is_empty() => {
-                (path.rsplit('.').map(str::to_owned).collect(), message.to_owned())
-            }
-            Some((_, message)) => (vec![], message.to_owned()),
-            None => (vec![], message),
-        };
-        Self(Box::new(Place { path, message }))
+        Self::new(message.to_string())
     }
 }
 
