@@ -113,6 +113,7 @@ function digest(sources) {
     "scripts/build/build.mjs",
     "scripts/build/headers.mjs",
     "scripts/build/layout.mjs",
+    "scripts/build/order.mjs",
     "scripts/build/purge.mjs",
     "scripts/supply/licenses.mjs",
     "scripts/build/styles.mjs",

@@ -3,6 +3,7 @@
 import { existsSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { root, run } from "../setup.mjs";
+import { named } from "./order.mjs";
 
 /** Events whose handlers take what happened, the environment and the context; other exports are methods as they are. */
 const EVENTS = ["fetch", "queue", "scheduled"];
@@ -15,7 +16,6 @@ const FEATURES = ["--all-features", "--disable-compact-imports"];
 const OPTIMISED = [
   ...FEATURES,
   "-Os",
-  "--converge",
   // A function with one caller is inlined only if it is tiny: the large functions of all others take 6 % more, gzipped.
   "--one-caller-inline-max-function-size=10",
   // The first kilobyte is the last of a stack of 1 MiB.
@@ -81,13 +81,19 @@ function graphOf(program, script) {
   return JSON.stringify([{ name: "script", reaches: nodes.map(({ name }) => name), root: true }, ...nodes]);
 }
 
-/** Leaves out what `script` does not use, and optimises the rest for size. The result has no names of functions. */
+/**
+ * Leaves out what `script` does not use, and optimises the rest for size, alike functions side by side. The result has no names
+ * of functions.
+ */
 async function shrink(program, script, { wasmOpt, metadce }) {
   const graph = `${program}.graph`;
   writeFileSync(graph, graphOf(readFileSync(program), script));
   await run(metadce, [...FEATURES, program, "--graph-file", graph, "-o", program], { quiet: true });
   rmSync(graph);
   await run(wasmOpt, [...OPTIMISED, program, "-o", program], { quiet: true });
+  writeFileSync(program, named(readFileSync(program)));
+  const last = ["--converge", "--reorder-functions-by-name"];
+  await run(wasmOpt, [...OPTIMISED, ...last, program, "-o", program], { quiet: true });
 }
 
 /**
