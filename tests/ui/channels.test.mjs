@@ -1,25 +1,12 @@
 // Channels for alerts, in a browser against the running system and receivers of each kind.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { BOT, startReceivers } from "../support/receivers.mjs";
-import { launchBrowser, openPage, signIn, startWithUi, violations } from "../support/ui.mjs";
+import { browser, openPage, signIn, system, useUi, violations } from "../support/ui.mjs";
 
-let system;
-let browser;
-let receivers;
-before(
-  async () => {
-    receivers = await startReceivers();
-    system = await startWithUi({ apiVars: { TELEGRAM_API_URL: receivers.url } });
-    browser = await launchBrowser();
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-  await receivers?.close();
-});
+const receivers = await startReceivers();
+useUi(undefined, { apiVars: { TELEGRAM_API_URL: receivers.url } });
+after(() => receivers.close());
 
 const dialog = (page) => page.getByRole("dialog");
 

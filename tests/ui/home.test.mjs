@@ -1,57 +1,49 @@
 // The frame, the first page, the explorer, and the prices of models.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  launchBrowser,
+  browser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system, browser, route, token;
+let route, token;
 const others = [];
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    route = await system.addRoute("Echo", "/api/demo", "/echo");
-    await system.addRoute("Status", "/api/status", "/status");
-    token = await system.call("manager", "POST", "/api/tokens", {
-      name: "Digest",
+useUi(async () => {
+  route = await system.addRoute("Echo", "/api/demo", "/echo");
+  await system.addRoute("Status", "/api/status", "/status");
+  token = await system.call("manager", "POST", "/api/tokens", {
+    name: "Digest",
+    team_id: "automation",
+    scopes: ["*"],
+    expires_days: 5,
+  });
+  const call = async (secret, path) =>
+    (await fetch(system.urls.gateway + path, { headers: { "x-api-key": secret } })).text();
+  for (let n = 0; n < 55; n++) {
+    const made = await system.call("manager", "POST", "/api/tokens", {
+      name: `Workflow ${String(n).padStart(2, "0")}`,
       team_id: "automation",
-      scopes: ["*"],
-      expires_days: 5,
+      scopes: ["demo"],
+      expires_days: 90,
     });
-    const call = async (secret, path) =>
-      (await fetch(system.urls.gateway + path, { headers: { "x-api-key": secret } })).text();
-    for (let n = 0; n < 55; n++) {
-      const made = await system.call("manager", "POST", "/api/tokens", {
-        name: `Workflow ${String(n).padStart(2, "0")}`,
-        team_id: "automation",
-        scopes: ["demo"],
-        expires_days: 90,
-      });
-      others.push(made);
-      await call(made.token, "/api/demo/x");
-    }
-    for (const path of ["demo/a", "demo/b", "status/500", "status/404", "none"])
-      await call(token.token, `/api/${path}`);
-    await eventually(
-      async () => (await system.call("admin", "GET", "/api/dashboard/home")).total.calls === 60,
-      30_000,
-      "all calls in the report",
-    );
-  },
-  { timeout: 180_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+    others.push(made);
+    await call(made.token, "/api/demo/x");
+  }
+  for (const path of ["demo/a", "demo/b", "status/500", "status/404", "none"])
+    await call(token.token, `/api/${path}`);
+  await eventually(
+    async () => (await system.call("admin", "GET", "/api/dashboard/home")).total.calls === 60,
+    30_000,
+    "all calls in the report",
+  );
 });
 
 test("the navigation has eight entries, and the settings their pages; a viewer sees those that they may open", async () => {

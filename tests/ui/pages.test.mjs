@@ -4,68 +4,58 @@
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
+  browser,
   firstLoad,
-  launchBrowser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system;
-let browser;
 let pages;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    const route = await system.addRoute("Echo", "/api/demo", "/echo", {
-      credential: { kind: "bearer", token: "vendor-key" },
-    });
-    const token = await system.call("manager", "POST", "/api/tokens", {
-      name: "Digest",
-      team_id: "automation",
-      scopes: ["demo", "tag:gone"],
-      expires_days: 10,
-    });
-    for (let i = 0; i < 3; i++)
-      await (
-        await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token.token } })
-      ).text();
-    pages = [
-      "/dashboard",
-      "/usage",
-      "/usage?by=token&metric=cost&compare=previous",
-      `/usage?by=route&metric=p95&token=${token.id}`,
-      "/calls",
-      "/tokens",
-      `/tokens/${token.id}`,
-      "/routes",
-      `/routes/${route.id}`,
-      "/teams",
-      "/teams/automation",
-      "/users",
-      "/keys",
-      "/models",
-      "/channels",
-      "/audit-logs",
-      "/audit-logs/verify",
-      "/import",
-      "/system-health",
-      "/no-such-page",
-    ];
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  const route = await system.addRoute("Echo", "/api/demo", "/echo", {
+    credential: { kind: "bearer", token: "vendor-key" },
+  });
+  const token = await system.call("manager", "POST", "/api/tokens", {
+    name: "Digest",
+    team_id: "automation",
+    scopes: ["demo", "tag:gone"],
+    expires_days: 10,
+  });
+  for (let i = 0; i < 3; i++)
+    await (
+      await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token.token } })
+    ).text();
+  pages = [
+    "/dashboard",
+    "/usage",
+    "/usage?by=token&metric=cost&compare=previous",
+    `/usage?by=route&metric=p95&token=${token.id}`,
+    "/calls",
+    "/tokens",
+    `/tokens/${token.id}`,
+    "/routes",
+    `/routes/${route.id}`,
+    "/teams",
+    "/teams/automation",
+    "/users",
+    "/keys",
+    "/models",
+    "/channels",
+    "/audit-logs",
+    "/audit-logs/verify",
+    "/import",
+    "/system-health",
+    "/no-such-page",
+  ];
 });
 
 for (const [theme, language] of [

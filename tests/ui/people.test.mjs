@@ -1,21 +1,9 @@
 // Teams, roles and invitations, in a browser against the running system.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { assertNoProblems, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { test } from "node:test";
+import { assertNoProblems, browser, openPage, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+useUi();
 
 const dialog = (page) => page.getByRole("dialog");
 

@@ -1,27 +1,16 @@
 // Work with tokens, in a browser against the running system.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { promisify } from "node:util";
 import { eventually } from "../support/harness.mjs";
-import { assertNoProblems, copied, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { assertNoProblems, browser, copied, openPage, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    await system.addRoute("Echo", "/api/demo", "/echo", {
-      credential: { kind: "bearer", token: "vendor-key" },
-    });
-    await system.addRoute("Models", "/api/openai", "/v1", { tags: ["ai"] });
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  await system.addRoute("Echo", "/api/demo", "/echo", {
+    credential: { kind: "bearer", token: "vendor-key" },
+  });
+  await system.addRoute("Models", "/api/openai", "/v1", { tags: ["ai"] });
 });
 
 const call = (token, path = "/api/demo/hello", method = "GET") =>
