@@ -75,26 +75,39 @@ for (const [theme, language] of [
   });
 }
 
-test("nothing is wider than the screen, at 1440, 1024 and 400 px", { timeout: 240_000 }, async () => {
-  for (const width of [1440, 1024, 400]) {
-    const page = await openPage(browser, system, { width });
-    await signIn(page, system, "admin", "/dashboard");
-    for (const where of pages) {
-      await page.goto(system.urls.ui + where);
-      await settle(page);
-      const over = await page.evaluate(() => {
-        const main = document.querySelector("main");
-        return Math.max(
-          document.documentElement.scrollWidth - innerWidth,
-          main.scrollWidth - main.clientWidth,
-        );
-      });
-      assert.ok(over <= 0, `${where} is ${over} px too wide at ${width}`);
+test(
+  "nothing is too wide, or in more lines than one, at 1440, 1024 and 400 px",
+  { timeout: 240_000 },
+  async () => {
+    let actions = 0;
+    for (const width of [1440, 1024, 400]) {
+      const page = await openPage(browser, system, { width });
+      await signIn(page, system, "admin", "/dashboard");
+      for (const where of pages) {
+        await page.goto(system.urls.ui + where);
+        await settle(page);
+        const { over, head, lines } = await page.evaluate(() => {
+          const main = document.querySelector("main");
+          const tops = (row) => new Set([...row.children].map((one) => one.getBoundingClientRect().top));
+          return {
+            over: Math.max(
+              document.documentElement.scrollWidth - innerWidth,
+              main.scrollWidth - main.clientWidth,
+            ),
+            head: document.querySelector(".tm-masthead").clientHeight,
+            lines: [...document.querySelectorAll(".tm-table .tm-actions")].map((row) => tops(row).size),
+          };
+        });
+        assert.ok(over <= 0, `${where} is ${over} px too wide at ${width}`);
+        assert.ok(head < 90, `${where}: a head of ${head} px at ${width}`);
+        if (width === 1440) assert.ok(Math.max(0, ...lines) <= 1, `${where}: actions in ${lines} lines`);
+        actions += lines.length;
+      }
+      await page.context().close();
     }
-    await page.context().close();
-  }
-});
-
+    assert.ok(actions > 0);
+  },
+);
 test("no page has a class whose rules were cut out of the style sheet", { timeout: 120_000 }, async () => {
   const classes = (css) => [...css.matchAll(/\.(-?[A-Za-z_][\w-]*)/g)].map(([, name]) => name);
   const main = readFileSync(path.join(root, "admin-ui/styles/main.css"), "utf8");

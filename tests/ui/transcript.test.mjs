@@ -100,10 +100,10 @@ test("the way to the first call makes sense when it is read aloud", async () => 
   await page.goto(`${system.urls.ui}/calls`);
   await heard(page.locator("main"), [
     'heading "Calls" [level=1]',
+    'button "Live"',
     'combobox "Time range"',
     'combobox "Token"',
     'button "Filters"',
-    'button "Live"',
   ]);
   assertNoProblems(page);
   await page.context().close();

@@ -249,7 +249,7 @@ fn Steps(props: &StepsProps) -> Html {
                     <Label label={i18n.t("tester.allowed").to_string()} color={Color::Green} icon={Icon::CheckCircle} />
                 }
             </p>
-            <ol class="tm-steps" role="list">{ for items }{ for limits }</ol>
+            <ol class="tm-checks" role="list">{ for items }{ for limits }</ol>
         </div>
     }
 }
