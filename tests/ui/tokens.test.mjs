@@ -174,15 +174,16 @@ test("the tester in the browser agrees with the server", async () => {
   const { id } = await system.call("manager", "POST", "/api/tokens", {
     name: "Tested",
     team_id: "automation",
-    scopes: ["GET /api/demo/*"],
+    scopes: ["GET /api/openai/*"],
     expires_days: 30,
   });
   const page = await openPage(browser, system);
   await signIn(page, system, "viewer", `/tokens/${id}`);
   const path = page.getByLabel("Path", { exact: true });
+  assert.equal(await path.inputValue(), "/api/openai/example", "a call that the token may make");
   for (const [asked, verdict] of [
-    ["/api/demo/x", "Allowed"],
-    ["/api/openai/models", "Denied"],
+    ["/api/openai/models", "Allowed"],
+    ["/api/demo/x", "Denied"],
     ["/nowhere", "Denied"],
   ]) {
     await path.fill(asked);
