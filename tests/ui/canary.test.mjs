@@ -13,7 +13,7 @@ useUi(
 for (const [language, title, measures] of /** @type {any[]} */ ([
   [
     "en",
-    "How soon changes are seen",
+    "How soon changes take effect",
     ["a new token works", "a revoked token is refused", "a call is in usage"],
   ],
   ["zh-Hant", "變更生效速度", ["新權杖可以使用", "撤銷的權杖被拒絕", "呼叫計入用量"]],

@@ -115,7 +115,7 @@ test("the first page shows the API's figures and what needs attention", async ()
     home.total.client_errors + home.total.upstream_errors + home.total.timeouts + home.total.gateway_errors;
   assert.equal(errors, 2);
   assert.match(await tile("Calls").innerText(), new RegExp(`\\n${home.total.calls}\\b`));
-  assert.match(await tile("Error rate").innerText(), /3\.4%[^]*of 59 let through · 1 denied or limited/);
+  assert.match(await tile("Error rate").innerText(), /3\.4%[^]*of 59 let through · 1 denied or over limit/);
   assert.match(await tile("Spend").innerText(), /US\$0\.00|\$0\.00/);
   assert.match(await tile("p95").innerText(), /~/);
   const attention = page.getByRole("region", { name: /^Needs attention/ });
@@ -209,7 +209,7 @@ test("a drag over a chart narrows the time, and so do the fields; a saved view b
   assert.equal(address.get("by"), "route", "the other filters stay");
   assert.equal(await page.getByLabel("From", { exact: true }).inputValue(), address.get("from"));
   // What the pointer does, the keyboard does with the same fields.
-  await page.getByLabel("To (included)").fill(address.get("from").replace(/\d\d$/, "59"));
+  await page.getByLabel("To (inclusive)").fill(address.get("from").replace(/\d\d$/, "59"));
   await page.waitForURL((url) => url.searchParams.get("to") !== address.get("to"));
   const narrowed = new URL(page.url()).search;
   await page.getByRole("button", { name: "Saved views" }).click();

@@ -78,11 +78,11 @@ test("an invitation is made, sent again and revoked", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", "/users");
   await page.getByRole("button", { name: "Invite" }).click();
-  await dialog(page).getByLabel("E-mail address").fill("nobody");
+  await dialog(page).getByLabel("Email address").fill("nobody");
   await dialog(page).getByLabel("Role in Automation").selectOption("VIEWER");
   await dialog(page).getByRole("button", { name: "Invite" }).click();
-  await dialog(page).getByText("must be an e-mail address").waitFor();
-  await dialog(page).getByLabel("E-mail address").fill("new@example.test");
+  await dialog(page).getByText("Enter an email address").waitFor();
+  await dialog(page).getByLabel("Email address").fill("new@example.test");
   await dialog(page).getByRole("button", { name: "Invite" }).click();
   await dialog(page)
     .getByText(/Send this link yourself/)

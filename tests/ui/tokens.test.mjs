@@ -273,7 +273,7 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   await form.getByText(/must be more than 0/).waitFor();
   await form.getByLabel("Spend per day (US$)").fill("2.5");
   await form.getByLabel("Fault injection (testing only)").check();
-  await form.getByLabel("May derive tokens").check();
+  await form.getByLabel("Can derive tokens").check();
   await form.getByRole("button", { name: "Create token" }).click();
   const token = await secret(page).textContent();
   await page.getByRole("button", { name: "Copy the token" }).click();
