@@ -18,7 +18,9 @@ fn options(json: &str) -> Object {
 }
 
 fn local(i18n: &I18n, at: UnixMs, json: &str) -> String {
-    Date::new(&double(at).into()).to_locale_string(i18n.language.tag(), &options(json)).into()
+    let text = Date::new(&double(at).into()).to_locale_string(i18n.language.tag(), &options(json));
+    // In Chinese the browser puts the zone into brackets.
+    String::from(text).replace(['[', ']'], "")
 }
 
 /// Day and minute, with the zone.

@@ -1,21 +1,9 @@
 // The first load of the UI as it is released: its size, its files, and how soon it paints.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { firstLoad, launchBrowser, startWithUi } from "../support/ui.mjs";
+import { test } from "node:test";
+import { browser, firstLoad, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+useUi();
 
 test("the charts' code is not part of the first load, which stays within 500 KiB and paints within a second", async (t) => {
   const loads = [];

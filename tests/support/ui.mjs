@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { afterEach } from "node:test";
+import { after, afterEach, before } from "node:test";
 import { brotliCompressSync } from "node:zlib";
 import { chromium } from "playwright-core";
 import { startIssuer } from "../../local/issuer.mjs";
@@ -95,6 +95,34 @@ export async function launchBrowser() {
       "--disable-component-update",
       "--disable-sync",
     ],
+  });
+}
+
+/**
+ * The system and the browser of a file's tests, from when `useUi` has started them.
+ * @type {any}
+ */
+export let system;
+/** @type {any} */
+export let browser;
+
+/**
+ * Starts the system and a browser before a file's tests, then prepares the system for them; stops both after the tests.
+ * @param {() => Promise<any>} [prepare]
+ * @param {Parameters<typeof startWithUi>[0]} [options]
+ */
+export function useUi(prepare = async () => {}, options = {}) {
+  before(
+    async () => {
+      system = await startWithUi(options);
+      browser = await launchBrowser();
+      await prepare();
+    },
+    { timeout: 180_000 },
+  );
+  after(async () => {
+    await browser?.close();
+    await system?.stop();
   });
 }
 

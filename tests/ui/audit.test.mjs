@@ -3,35 +3,25 @@ import assert from "node:assert/strict";
 import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  launchBrowser,
+  browser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
 const folder = mkdtempSync(path.join(tmpdir(), "audit-ui-"));
 /** Keeps pictures of the page if it names a folder. */
 const PICTURES = process.env.PICTURES;
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    for (const name of ["Daily digest", "=1+1, '=2", "摘要"])
-      await system.call("admin", "POST", "/api/tokens", { name, team_id: "automation", scopes: ["*"] });
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  for (const name of ["Daily digest", "=1+1, '=2", "摘要"])
+    await system.call("admin", "POST", "/api/tokens", { name, team_id: "automation", scopes: ["*"] });
 });
 
 const headOf = async () => (await system.call("admin", "GET", "/api/dashboard/audit-logs?limit=1")).head;

@@ -1,20 +1,19 @@
 // The page of calls, and the whole of one call beside it.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
+  browser,
   copied,
-  launchBrowser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system;
-let browser;
 let token;
 const call = async (path, headers = {}, method = "GET") => {
   const response = await fetch(system.urls.gateway + path, {
@@ -24,31 +23,21 @@ const call = async (path, headers = {}, method = "GET") => {
   await response.text();
   return response;
 };
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    await system.addRoute("Echo", "/api/demo", "/echo");
-    await system.addRoute("Status", "/api/status", "/status");
-    token = await system.call("manager", "POST", "/api/tokens", {
-      name: "Digest",
-      team_id: "automation",
-      scopes: ["demo"],
-      expires_days: 30,
-    });
-    await eventually(async () => (await call("/api/demo/first")).status === 200, 40_000, "a call");
-    for (let i = 0; i < 3; i++)
-      await call(`/api/demo/${i}`, { "x-workflow": encodeURIComponent("每日報告") });
-    await call("/api/status/503");
-    const events = async () =>
-      (await system.call("admin", "GET", "/api/usage/events?outcome=denied-scope")).items.length;
-    await eventually(async () => (await events()) === 1, 30_000, "the calls being recorded");
-  },
-  { timeout: 180_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  await system.addRoute("Echo", "/api/demo", "/echo");
+  await system.addRoute("Status", "/api/status", "/status");
+  token = await system.call("manager", "POST", "/api/tokens", {
+    name: "Digest",
+    team_id: "automation",
+    scopes: ["demo"],
+    expires_days: 30,
+  });
+  await eventually(async () => (await call("/api/demo/first")).status === 200, 40_000, "a call");
+  for (let i = 0; i < 3; i++) await call(`/api/demo/${i}`, { "x-workflow": encodeURIComponent("每日報告") });
+  await call("/api/status/503");
+  const events = async () =>
+    (await system.call("admin", "GET", "/api/usage/events?outcome=denied-scope")).items.length;
+  await eventually(async () => (await events()) === 1, 30_000, "the calls being recorded");
 });
 
 const rows = (page) => page.getByRole("table", { name: "Recent calls" }).getByRole("row");

@@ -1,23 +1,19 @@
 // The system's health shows the times that the canary has measured, in both languages.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { test } from "node:test";
+import { browser, openPage, signIn, system, useUi } from "../support/ui.mjs";
 
-let system, browser;
-before(async () => {
-  system = await startWithUi({ apiVars: { CANARY_EVERY_MIN: "1" } });
-  browser = await launchBrowser();
-  await system.cron();
-});
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+useUi(
+  async () => {
+    await system.cron();
+  },
+  { apiVars: { CANARY_EVERY_MIN: "1" } },
+);
 
 for (const [language, title, measures] of /** @type {any[]} */ ([
   [
     "en",
-    "How soon changes are seen",
+    "How soon changes take effect",
     ["a new token works", "a revoked token is refused", "a call is in usage"],
   ],
   ["zh-Hant", "變更生效速度", ["新權杖可以使用", "撤銷的權杖被拒絕", "呼叫計入用量"]],

@@ -1,46 +1,33 @@
 // Channels for alerts, in a browser against the running system and receivers of each kind.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { BOT, startReceivers } from "../support/receivers.mjs";
-import { launchBrowser, openPage, signIn, startWithUi, violations } from "../support/ui.mjs";
+import { browser, openPage, signIn, system, useUi, violations } from "../support/ui.mjs";
 
-let system;
-let browser;
-let receivers;
-before(
-  async () => {
-    receivers = await startReceivers();
-    system = await startWithUi({ apiVars: { TELEGRAM_API_URL: receivers.url } });
-    browser = await launchBrowser();
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-  await receivers?.close();
-});
+const receivers = await startReceivers();
+useUi(undefined, { apiVars: { TELEGRAM_API_URL: receivers.url } });
+after(() => receivers.close());
 
 const dialog = (page) => page.getByRole("dialog");
 
 test("a channel is made, tried out, changed and deleted, and its deliveries are shown", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/channels");
-  await page.getByText("There are no channels yet.").waitFor();
+  await page.getByText("There are no channels yet").waitFor();
   await page.getByRole("button", { name: "Create channel" }).first().click();
   const form = dialog(page);
   await form.getByRole("textbox", { name: "Name" }).fill("Night shift");
   await form.getByRole("textbox", { name: "Address" }).fill("ftp://nowhere");
-  await form.getByRole("button", { name: "Make a secret" }).click();
+  await form.getByRole("button", { name: "Generate a secret" }).click();
   assert.match(await form.getByLabel("Signing secret").first().inputValue(), /^whsec_.{44}$/);
   await form.getByRole("button", { name: "Create channel" }).click();
   await form.getByText("must begin with https://").waitFor();
   assert.deepEqual(await violations(page), []);
   await form.getByLabel("Kind").selectOption("telegram");
-  await form.getByLabel("Token of the bot").fill(BOT);
-  await form.getByLabel("Id of the chat").fill("-100123");
+  await form.getByLabel("Bot token").fill(BOT);
+  await form.getByLabel("Chat ID").fill("-100123");
   await form.getByLabel("A database is nearly full").uncheck();
-  await form.getByLabel("Percentages of a budget").fill("90 %, 100 %");
+  await form.getByLabel("Budget percentages").fill("90 %, 100 %");
   await form.getByRole("button", { name: "Create channel" }).click();
   await page.getByText("The channel was saved.").waitFor();
   const [made] = (await system.call("admin", "GET", "/api/channels")).items;
@@ -61,7 +48,7 @@ test("a channel is made, tried out, changed and deleted, and its deliveries are 
 
   await page.getByRole("button", { name: "Edit Night shift" }).click();
   await system.call("admin", "PUT", `/api/channels/${made.id}`, { name: "Day shift" });
-  await dialog(page).getByLabel("Gets alerts").uncheck();
+  await dialog(page).getByLabel("Sends alerts").uncheck();
   await dialog(page).getByRole("button", { name: "Save" }).click();
   await dialog(page).getByText("Day shift").first().waitFor();
   await dialog(page).getByRole("button", { name: "Save" }).click();
@@ -70,7 +57,7 @@ test("a channel is made, tried out, changed and deleted, and its deliveries are 
   assert.deepEqual([name, enabled, kind], ["Day shift", false, "telegram"], "the receiver is kept");
   await page.getByRole("button", { name: "Delete channel Day shift" }).click();
   await dialog(page).getByRole("button", { name: "Delete channel" }).click();
-  await page.getByText("There are no channels yet.").waitFor();
+  await page.getByText("There are no channels yet").waitFor();
   // The refusal of the first save, which was provoked.
   assert.deepEqual(
     page.problems.filter((problem) => !problem.includes("status of 412 ")),

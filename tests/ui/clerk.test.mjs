@@ -1,28 +1,20 @@
 // Sign-in with Clerk's published scripts, against a stand-in for Clerk's Frontend API.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { publishableKey, startClerkFrontend } from "../../local/clerk-frontend.mjs";
 import { ensureClerkScripts } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
-import { launchBrowser, openPage, startWithUi } from "../support/ui.mjs";
+import { browser, openPage, system, useUi } from "../support/ui.mjs";
 
 const HOST = "clerk.token-manager.test";
 const PASSWORD = "correct horse battery";
-let system;
-let browser;
 let packages;
-before(
+useUi(
   async () => {
     packages = await ensureClerkScripts();
-    system = await startWithUi({ clerkKey: publishableKey(HOST) });
-    browser = await launchBrowser();
   },
-  { timeout: 180_000 },
+  { clerkKey: publishableKey(HOST) },
 );
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
 
 /** Opens a page whose calls to Clerk's host reach a stand-in of its own. */
 async function open(more = {}, pageOptions = {}) {

@@ -2,42 +2,32 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import {
   assertNoProblems,
-  launchBrowser,
+  browser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system;
-let browser;
 let route;
 let token;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    route = await system.addRoute("Echo", "/api/demo", "/echo", {
-      credential: { kind: "bearer", token: "vendor-key" },
-    });
-    token = await system.call("manager", "POST", "/api/tokens", {
-      name: "Digest",
-      team_id: "automation",
-      scopes: ["demo"],
-      expires_days: 10,
-    });
-    await system.call("admin", "POST", "/api/teams", { id: "empty", name: "Empty" });
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  route = await system.addRoute("Echo", "/api/demo", "/echo", {
+    credential: { kind: "bearer", token: "vendor-key" },
+  });
+  token = await system.call("manager", "POST", "/api/tokens", {
+    name: "Digest",
+    team_id: "automation",
+    scopes: ["demo"],
+    expires_days: 10,
+  });
+  await system.call("admin", "POST", "/api/teams", { id: "empty", name: "Empty" });
 });
 
 for (const [theme, language] of [

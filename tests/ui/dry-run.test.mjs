@@ -2,55 +2,45 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import {
   assertNoProblems,
-  launchBrowser,
+  browser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system;
-let browser;
 let token;
 let routes;
 /** A folder for pictures of each dialog, if somebody wants to look at them. */
 const PICTURES = process.env.PICTURES;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    routes = {
-      demo: await system.addRoute("Echo", "/api/demo", "/echo"),
-      status: await system.addRoute("Status", "/api/status", "/status"),
-    };
-    token = await system.call("manager", "POST", "/api/tokens", {
-      name: "Digest",
-      team_id: "automation",
-      scopes: ["demo", "status"],
-      expires_days: 10,
-    });
-    for (const where of ["demo/a", "demo/b", "demo/b", "status/200", "status/200", "status/404"])
-      await (
-        await fetch(`${system.urls.gateway}/api/${where}`, {
-          headers: { "x-api-key": token.token, "user-agent": "n8n/1.100" },
-        })
-      ).text();
-    // The design allows ten seconds from a call to the reports.
-    for (let looked_at = 0; looked_at < 6;) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      ({ looked_at } = await system.call("manager", "DELETE", `/api/tokens/${token.id}?dry_run=true`));
-    }
-  },
-  { timeout: 180_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  routes = {
+    demo: await system.addRoute("Echo", "/api/demo", "/echo"),
+    status: await system.addRoute("Status", "/api/status", "/status"),
+  };
+  token = await system.call("manager", "POST", "/api/tokens", {
+    name: "Digest",
+    team_id: "automation",
+    scopes: ["demo", "status"],
+    expires_days: 10,
+  });
+  for (const where of ["demo/a", "demo/b", "demo/b", "status/200", "status/200", "status/404"])
+    await (
+      await fetch(`${system.urls.gateway}/api/${where}`, {
+        headers: { "x-api-key": token.token, "user-agent": "n8n/1.100" },
+      })
+    ).text();
+  // The design allows ten seconds from a call to the reports.
+  for (let looked_at = 0; looked_at < 6;) {
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    ({ looked_at } = await system.call("manager", "DELETE", `/api/tokens/${token.id}?dry_run=true`));
+  }
 });
 
 for (const [theme, language] of [

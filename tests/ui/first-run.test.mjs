@@ -1,41 +1,27 @@
 // From the first sign-in to the first call, in a browser against the running system and the vendors' stand-ins.
 import assert from "node:assert/strict";
 import { execFile, execFileSync } from "node:child_process";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
 import { keys, startS3 } from "../support/aws.mjs";
 import {
   assertNoProblems,
+  browser,
   copied,
-  launchBrowser,
   openPage,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 import { KEYS, startVendors } from "../support/vendors.mjs";
 
-let system;
-let browser;
-let vendors;
-let s3;
-before(
-  async () => {
-    [system, browser, vendors, s3] = await Promise.all([
-      startWithUi(),
-      launchBrowser(),
-      startVendors(),
-      startS3(["files"]),
-    ]);
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  vendors?.close();
-  s3?.stop();
-  await system?.stop();
+const [vendors, s3] = await Promise.all([startVendors(), startS3(["files"])]);
+useUi();
+after(() => {
+  vendors.close();
+  s3.stop();
 });
 
 const dialog = (page) => page.getByRole("dialog");

@@ -1,23 +1,12 @@
 // What is typed in is never lost, what went wrong is in view, and the focus is where it is expected.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { assertNoProblems, launchBrowser, openPage, settle, signIn, startWithUi } from "../support/ui.mjs";
+import { test } from "node:test";
+import { assertNoProblems, browser, openPage, settle, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
 let route;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    route = await system.addRoute("Echo", "/api/demo", "/echo");
-    await system.call("admin", "POST", "/api/teams", { id: "ops", name: "Operations" });
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  route = await system.addRoute("Echo", "/api/demo", "/echo");
+  await system.call("admin", "POST", "/api/teams", { id: "ops", name: "Operations" });
 });
 
 const dialog = (page) => page.getByRole("dialog");

@@ -1,57 +1,49 @@
 // The frame, the first page, the explorer, and the prices of models.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  launchBrowser,
+  browser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system, browser, route, token;
+let route, token;
 const others = [];
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    route = await system.addRoute("Echo", "/api/demo", "/echo");
-    await system.addRoute("Status", "/api/status", "/status");
-    token = await system.call("manager", "POST", "/api/tokens", {
-      name: "Digest",
+useUi(async () => {
+  route = await system.addRoute("Echo", "/api/demo", "/echo");
+  await system.addRoute("Status", "/api/status", "/status");
+  token = await system.call("manager", "POST", "/api/tokens", {
+    name: "Digest",
+    team_id: "automation",
+    scopes: ["*"],
+    expires_days: 5,
+  });
+  const call = async (secret, path) =>
+    (await fetch(system.urls.gateway + path, { headers: { "x-api-key": secret } })).text();
+  for (let n = 0; n < 55; n++) {
+    const made = await system.call("manager", "POST", "/api/tokens", {
+      name: `Workflow ${String(n).padStart(2, "0")}`,
       team_id: "automation",
-      scopes: ["*"],
-      expires_days: 5,
+      scopes: ["demo"],
+      expires_days: 90,
     });
-    const call = async (secret, path) =>
-      (await fetch(system.urls.gateway + path, { headers: { "x-api-key": secret } })).text();
-    for (let n = 0; n < 55; n++) {
-      const made = await system.call("manager", "POST", "/api/tokens", {
-        name: `Workflow ${String(n).padStart(2, "0")}`,
-        team_id: "automation",
-        scopes: ["demo"],
-        expires_days: 90,
-      });
-      others.push(made);
-      await call(made.token, "/api/demo/x");
-    }
-    for (const path of ["demo/a", "demo/b", "status/500", "status/404", "none"])
-      await call(token.token, `/api/${path}`);
-    await eventually(
-      async () => (await system.call("admin", "GET", "/api/dashboard/home")).total.calls === 60,
-      30_000,
-      "all calls in the report",
-    );
-  },
-  { timeout: 180_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+    others.push(made);
+    await call(made.token, "/api/demo/x");
+  }
+  for (const path of ["demo/a", "demo/b", "status/500", "status/404", "none"])
+    await call(token.token, `/api/${path}`);
+  await eventually(
+    async () => (await system.call("admin", "GET", "/api/dashboard/home")).total.calls === 60,
+    30_000,
+    "all calls in the report",
+  );
 });
 
 test("the navigation has eight entries, and the settings their pages; a viewer sees those that they may open", async () => {
@@ -123,7 +115,7 @@ test("the first page shows the API's figures and what needs attention", async ()
     home.total.client_errors + home.total.upstream_errors + home.total.timeouts + home.total.gateway_errors;
   assert.equal(errors, 2);
   assert.match(await tile("Calls").innerText(), new RegExp(`\\n${home.total.calls}\\b`));
-  assert.match(await tile("Error rate").innerText(), /3\.4%[^]*of 59 let through · 1 denied or limited/);
+  assert.match(await tile("Error rate").innerText(), /3\.4%[^]*of 59 let through · 1 denied or over limit/);
   assert.match(await tile("Spend").innerText(), /US\$0\.00|\$0\.00/);
   assert.match(await tile("p95").innerText(), /~/);
   const attention = page.getByRole("region", { name: /^Needs attention/ });
@@ -217,7 +209,7 @@ test("a drag over a chart narrows the time, and so do the fields; a saved view b
   assert.equal(address.get("by"), "route", "the other filters stay");
   assert.equal(await page.getByLabel("From", { exact: true }).inputValue(), address.get("from"));
   // What the pointer does, the keyboard does with the same fields.
-  await page.getByLabel("To (included)").fill(address.get("from").replace(/\d\d$/, "59"));
+  await page.getByLabel("To (inclusive)").fill(address.get("from").replace(/\d\d$/, "59"));
   await page.waitForURL((url) => url.searchParams.get("to") !== address.get("to"));
   const narrowed = new URL(page.url()).search;
   await page.getByRole("button", { name: "Saved views" }).click();

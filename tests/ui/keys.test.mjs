@@ -2,23 +2,11 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
-import { assertNoProblems, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { assertNoProblems, browser, openPage, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+useUi();
 
 const dialog = (page) => page.getByRole("dialog");
 const shown = (page) => page.locator("[data-secret]").textContent();

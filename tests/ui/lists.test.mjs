@@ -1,36 +1,26 @@
 // Lists, searches, figures and notifications: what they show is true, stays in the address, and tells no secret.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { promisify } from "node:util";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
+  browser,
   copied,
-  launchBrowser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
 } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    await system.addRoute("Echo", "/api/demo", "/echo");
-    await system.addRoute("Echo AI", "/api/my-openai", "/v1", {
-      tags: ["ai"],
-      settings: { ai: { provider: "openai" } },
-    });
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  await system.addRoute("Echo", "/api/demo", "/echo");
+  await system.addRoute("Echo AI", "/api/my-openai", "/v1", {
+    tags: ["ai"],
+    settings: { ai: { provider: "openai" } },
+  });
 });
 
 const makeToken = (name, more = {}) =>

@@ -1,9 +1,9 @@
 // 500 tokens and 500 routes, some with names that no layout likes: nothing breaks, search and paging are right, and the
 // lists scroll without a stutter.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../support/harness.mjs";
-import { assertNoProblems, launchBrowser, openPage, settle, signIn, startWithUi } from "../support/ui.mjs";
+import { assertNoProblems, browser, openPage, settle, signIn, system, useUi } from "../support/ui.mjs";
 
 const COUNT = 500;
 /** One word of 255 letters, Arabic, emoji of several characters, HTML, and a text that turns its direction. */
@@ -17,29 +17,17 @@ const NAMES = [
 ];
 const nameOf = (i) => NAMES[i / 80] ?? `Number ${String(i).padStart(3, "0")}`;
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    const rows = Array.from({ length: COUNT }, (_, i) => i);
-    const insert = (sql, values) =>
-      system.db.batch(rows.map((i) => system.db.prepare(sql).bind(...values(i))));
-    await insert(
-      "INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES (?, ?, 'automation', ?, ?, ?)",
-      (i) => [`tok_many_${i}`, nameOf(i), `["many-${i}"]`, 1_700_000_000_000 + i, 1_700_000_000_000 + i],
-    );
-    await insert(
-      "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, ?, ?, 'https://upstream.example/', ?, ?)",
-      (i) => [`rte_many_${i}`, nameOf(i), `/api/many-${i}`, 1_700_000_000_000 + i, 1_700_000_000_000 + i],
-    );
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  const rows = Array.from({ length: COUNT }, (_, i) => i);
+  const insert = (sql, values) => system.db.batch(rows.map((i) => system.db.prepare(sql).bind(...values(i))));
+  await insert(
+    "INSERT INTO tokens (id, name, team_id, scopes, created_at, updated_at) VALUES (?, ?, 'automation', ?, ?, ?)",
+    (i) => [`tok_many_${i}`, nameOf(i), `["many-${i}"]`, 1_700_000_000_000 + i, 1_700_000_000_000 + i],
+  );
+  await insert(
+    "INSERT INTO routes (id, name, path, backend_url, created_at, updated_at) VALUES (?, ?, ?, 'https://upstream.example/', ?, ?)",
+    (i) => [`rte_many_${i}`, nameOf(i), `/api/many-${i}`, 1_700_000_000_000 + i, 1_700_000_000_000 + i],
+  );
 });
 
 const LISTS = { "/tokens": "Tokens", "/routes": "Routes" };

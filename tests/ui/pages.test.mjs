@@ -1,71 +1,58 @@
-// Every page: as each of the five people, in both languages and themes, at three widths, by axe, and
-// when the API is down, slow or no longer accepts the session.
-// Its lines stay in one file: each file starts a system of its own, which takes seconds.
+// Every page: as each of the five people, in both languages and themes, at three widths, and by axe.
 import assert from "node:assert/strict";
 import { readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { root } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  firstLoad,
-  launchBrowser,
+  browser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system;
-let browser;
 let pages;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    const route = await system.addRoute("Echo", "/api/demo", "/echo", {
-      credential: { kind: "bearer", token: "vendor-key" },
-    });
-    const token = await system.call("manager", "POST", "/api/tokens", {
-      name: "Digest",
-      team_id: "automation",
-      scopes: ["demo", "tag:gone"],
-      expires_days: 10,
-    });
-    for (let i = 0; i < 3; i++)
-      await (
-        await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token.token } })
-      ).text();
-    pages = [
-      "/dashboard",
-      "/usage",
-      "/usage?by=token&metric=cost&compare=previous",
-      `/usage?by=route&metric=p95&token=${token.id}`,
-      "/calls",
-      "/tokens",
-      `/tokens/${token.id}`,
-      "/routes",
-      `/routes/${route.id}`,
-      "/teams",
-      "/teams/automation",
-      "/users",
-      "/keys",
-      "/models",
-      "/channels",
-      "/audit-logs",
-      "/audit-logs/verify",
-      "/import",
-      "/system-health",
-      "/no-such-page",
-    ];
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  const route = await system.addRoute("Echo", "/api/demo", "/echo", {
+    credential: { kind: "bearer", token: "vendor-key" },
+  });
+  const token = await system.call("manager", "POST", "/api/tokens", {
+    name: "Digest",
+    team_id: "automation",
+    scopes: ["demo", "tag:gone"],
+    expires_days: 10,
+  });
+  for (let i = 0; i < 3; i++)
+    await (
+      await fetch(`${system.urls.gateway}/api/demo/x`, { headers: { "x-api-key": token.token } })
+    ).text();
+  pages = [
+    "/dashboard",
+    "/usage",
+    "/usage?by=token&metric=cost&compare=previous",
+    `/usage?by=route&metric=p95&token=${token.id}`,
+    "/calls",
+    "/tokens",
+    `/tokens/${token.id}`,
+    "/routes",
+    `/routes/${route.id}`,
+    "/teams",
+    "/teams/automation",
+    "/users",
+    "/keys",
+    "/models",
+    "/channels",
+    "/audit-logs",
+    "/audit-logs/verify",
+    "/import",
+    "/system-health",
+    "/no-such-page",
+  ];
 });
 
 for (const [theme, language] of [
@@ -88,26 +75,39 @@ for (const [theme, language] of [
   });
 }
 
-test("nothing is wider than the screen, at 1440, 1024 and 400 px", { timeout: 240_000 }, async () => {
-  for (const width of [1440, 1024, 400]) {
-    const page = await openPage(browser, system, { width });
-    await signIn(page, system, "admin", "/dashboard");
-    for (const where of pages) {
-      await page.goto(system.urls.ui + where);
-      await settle(page);
-      const over = await page.evaluate(() => {
-        const main = document.querySelector("main");
-        return Math.max(
-          document.documentElement.scrollWidth - innerWidth,
-          main.scrollWidth - main.clientWidth,
-        );
-      });
-      assert.ok(over <= 0, `${where} is ${over} px too wide at ${width}`);
+test(
+  "nothing is too wide, or in more lines than one, at 1440, 1024 and 400 px",
+  { timeout: 240_000 },
+  async () => {
+    let actions = 0;
+    for (const width of [1440, 1024, 400]) {
+      const page = await openPage(browser, system, { width });
+      await signIn(page, system, "admin", "/dashboard");
+      for (const where of pages) {
+        await page.goto(system.urls.ui + where);
+        await settle(page);
+        const { over, head, lines } = await page.evaluate(() => {
+          const main = document.querySelector("main");
+          const tops = (row) => new Set([...row.children].map((one) => one.getBoundingClientRect().top));
+          return {
+            over: Math.max(
+              document.documentElement.scrollWidth - innerWidth,
+              main.scrollWidth - main.clientWidth,
+            ),
+            head: document.querySelector(".tm-masthead").clientHeight,
+            lines: [...document.querySelectorAll(".tm-table .tm-actions")].map((row) => tops(row).size),
+          };
+        });
+        assert.ok(over <= 0, `${where} is ${over} px too wide at ${width}`);
+        assert.ok(head < 90, `${where}: a head of ${head} px at ${width}`);
+        if (width === 1440) assert.ok(Math.max(0, ...lines) <= 1, `${where}: actions in ${lines} lines`);
+        actions += lines.length;
+      }
+      await page.context().close();
     }
-    await page.context().close();
-  }
-});
-
+    assert.ok(actions > 0);
+  },
+);
 test("no page has a class whose rules were cut out of the style sheet", { timeout: 120_000 }, async () => {
   const classes = (css) => [...css.matchAll(/\.(-?[A-Za-z_][\w-]*)/g)].map(([, name]) => name);
   const main = readFileSync(path.join(root, "admin-ui/styles/main.css"), "utf8");
@@ -200,126 +200,6 @@ test("each of the five people sees the actions that they may do", async () => {
   await page.getByRole("heading", { name: "Waiting for access" }).waitFor();
   await page.getByText("newcomer@example.test").first().waitFor();
   assert.equal(await page.getByRole("navigation", { name: "Main navigation" }).count(), 0);
-  await page.context().close();
-});
-
-test("the session is not in the address, survives a reload and ends with sign-out", async () => {
-  const page = await openPage(browser, system);
-  await signIn(page, system, "viewer", "/routes?search=echo");
-  assert.match(
-    page.url(),
-    /\/routes\?search=echo$/,
-    "back on the page that was asked for, without the token",
-  );
-  await page.reload();
-  await page.getByRole("link", { name: "Echo" }).waitFor();
-  await page.getByRole("button", { name: "Account of Vera Viewer" }).click();
-  await page.getByRole("button", { name: "Sign out" }).click();
-  await page.getByRole("heading", { name: "Sign in" }).waitFor();
-  assert.equal(await page.evaluate(() => JSON.stringify({ ...sessionStorage })), "{}");
-  await page.context().close();
-});
-
-test("a session that has ended leads to sign-in and back", async () => {
-  const page = await openPage(browser, system);
-  await page.goto(
-    `${system.urls.ui}/teams#__session=${system.issuer.sign("user_admin", { expiresIn: -60 })}`,
-  );
-  await page.getByText("Your session has ended.").waitFor();
-  assert.ok(!page.url().includes("__session"));
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.locator('button[value="admin"]').click();
-  await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
-
-  // The API stops accepting the session while the page is open.
-  await page.route(`${system.urls.api}/api/routes**`, (route) =>
-    route.fulfill({
-      status: 401,
-      contentType: "application/json",
-      headers: { "access-control-allow-origin": system.urls.ui },
-      body: JSON.stringify({
-        error: "Session Expired",
-        message: "The session has ended.",
-        code: "session-expired",
-        request_id: "r",
-      }),
-    }),
-  );
-  await page
-    .getByRole("navigation", { name: "Main navigation" })
-    .getByRole("link", { name: "Routes" })
-    .click();
-  await page.getByText("Your session has ended.").waitFor();
-  assert.match(page.url(), /\/routes$/);
-  await page.context().close();
-});
-
-test("a page says that the API is down, fails or refuses, with the request id, and offers to try again", async () => {
-  const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/models");
-  await settle(page);
-  const answer = (status, code) => (route) =>
-    route.fulfill({
-      status,
-      contentType: "application/json",
-      headers: { "access-control-allow-origin": system.urls.ui },
-      body: JSON.stringify({ error: code, message: "Said so.", code, request_id: "req_seen" }),
-    });
-  for (const [handler, text, id] of [
-    [(route) => route.abort(), "Can't reach the server", false],
-    [answer(503, "store-unavailable"), "Something went wrong on our side", true],
-    [answer(403, "forbidden"), "You don't have permission", true],
-  ]) {
-    await page.route(/\/api\/prices(\?|$)/, handler);
-    await page.reload();
-    await page.getByText(text, { exact: true }).waitFor();
-    if (id) {
-      await page.getByText("Details", { exact: true }).click();
-      await page.getByText("req_seen").waitFor();
-    }
-    await page.unroute(/\/api\/prices(\?|$)/);
-    if (text === "You don't have permission") {
-      assert.equal(await page.getByRole("button", { name: "Try again" }).count(), 0, "it changes no role");
-      await page.reload();
-    } else {
-      await page.getByRole("button", { name: "Try again" }).click();
-    }
-    await page.getByRole("table", { name: "Models & prices" }).waitFor();
-  }
-  await page.context().close();
-});
-
-test("a slow API shows as loading; an offline page says so, and recovers by itself", async () => {
-  const page = await openPage(browser, system);
-  await signIn(page, system, "admin", "/usage");
-  await settle(page);
-  /** @type {any} */
-  let answer;
-  const isAllowed = new Promise((resolve) => (answer = resolve));
-  await page.route(/\/api\/tokens(\?|$)/, async (route) => {
-    await isAllowed;
-    await route.continue();
-  });
-  await page
-    .getByRole("navigation", { name: "Main navigation" })
-    .getByRole("link", { name: "Tokens", exact: true })
-    .click();
-  await page.locator("main .tm-loading").waitFor();
-  assert.equal(await page.getByRole("link", { name: "Digest" }).count(), 0);
-  answer();
-  await page.getByRole("link", { name: "Digest" }).first().waitFor();
-  assertNoProblems(page);
-
-  await page.context().setOffline(true);
-  await page
-    .getByRole("navigation", { name: "Main navigation" })
-    .getByRole("link", { name: "Teams & people", exact: true })
-    .click();
-  await page.getByText("Can't reach the server", { exact: true }).waitFor();
-  await page.context().setOffline(false);
-  await page.getByRole("button", { name: "Try again" }).click();
-  await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
-  await page.getByRole("link", { name: "Automation" }).first().waitFor();
   await page.context().close();
 });
 
@@ -431,27 +311,5 @@ test("the import wizard previews the result, imports once, and names the refused
   await page.getByText("0 created, 3 existing, 1 refused").waitFor();
   assert.ok(await go.isDisabled());
   assertNoProblems(page);
-  await page.context().close();
-});
-
-test("files with a hash in their name are cached indefinitely, the page and its configuration are not", async () => {
-  const { files } = await firstLoad(browser, system);
-  const life = async (name) => (await fetch(system.urls.ui + name)).headers.get("cache-control");
-  const hashed = files.filter(({ name }) => /-[0-9a-f]{16}[./]/.test(name));
-  assert.ok(hashed.length >= 5, "program, its glue, boot script and two style sheets");
-  for (const { name } of hashed) assert.equal(await life(name), "public, max-age=31536000, immutable", name);
-  for (const name of ["/", "/tokens"]) assert.ok(!/immutable/.test(await life(name)), name);
-  assert.equal(await life("/config.json"), "no-store");
-});
-
-test("files that arrive as the page itself, as during a deployment, are fetched once more", async () => {
-  const page = await openPage(browser, system);
-  let answered = 0;
-  await page.route(/_bg\.wasm$/, async (route) => {
-    if (answered++ > 0) return route.continue();
-    await route.fulfill({ status: 200, contentType: "text/html", body: "<!doctype html>" });
-  });
-  await page.goto(`${system.urls.ui}/sign-in`);
-  await page.getByRole("heading", { name: "Sign in", level: 1 }).waitFor();
   await page.context().close();
 });

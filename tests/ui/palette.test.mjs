@@ -1,31 +1,21 @@
 // The palette and the keys, in a browser against the running system.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { eventually } from "../support/harness.mjs";
 import {
   assertNoProblems,
-  launchBrowser,
+  browser,
   openPage,
   settle,
   signIn,
-  startWithUi,
+  system,
+  useUi,
   violations,
 } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    await system.addRoute("Echo", "/api/demo", "/echo");
-    await makeToken("Daily digest");
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  await system.addRoute("Echo", "/api/demo", "/echo");
+  await makeToken("Daily digest");
 });
 
 const makeToken = (name) =>

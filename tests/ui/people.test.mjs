@@ -1,21 +1,9 @@
 // Teams, roles and invitations, in a browser against the running system.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { assertNoProblems, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { test } from "node:test";
+import { assertNoProblems, browser, openPage, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+useUi();
 
 const dialog = (page) => page.getByRole("dialog");
 
@@ -90,11 +78,11 @@ test("an invitation is made, sent again and revoked", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "manager", "/users");
   await page.getByRole("button", { name: "Invite" }).click();
-  await dialog(page).getByLabel("E-mail address").fill("nobody");
+  await dialog(page).getByLabel("Email address").fill("nobody");
   await dialog(page).getByLabel("Role in Automation").selectOption("VIEWER");
   await dialog(page).getByRole("button", { name: "Invite" }).click();
-  await dialog(page).getByText("must be an e-mail address").waitFor();
-  await dialog(page).getByLabel("E-mail address").fill("new@example.test");
+  await dialog(page).getByText("Enter an email address").waitFor();
+  await dialog(page).getByLabel("Email address").fill("new@example.test");
   await dialog(page).getByRole("button", { name: "Invite" }).click();
   await dialog(page)
     .getByText(/Send this link yourself/)

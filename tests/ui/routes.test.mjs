@@ -3,38 +3,28 @@ import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
-import { after, before, test } from "node:test";
+import { after, test } from "node:test";
 import { promisify } from "node:util";
 import { root } from "../../scripts/setup.mjs";
 import { keys } from "../support/aws.mjs";
 import { eventually } from "../support/harness.mjs";
 import { startGoogle } from "../support/service-account.mjs";
 import { ROLE, startAws } from "../support/sts.mjs";
-import { assertNoProblems, copied, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { assertNoProblems, browser, copied, openPage, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
+const [google, aws] = await Promise.all([startGoogle(), startAws()]);
 let token;
-let google;
-let aws;
-before(
-  async () => {
-    [system, google, aws] = await Promise.all([startWithUi(), startGoogle(), startAws()]);
-    browser = await launchBrowser();
-    ({ token } = await system.call("admin", "POST", "/api/tokens", {
-      name: "All",
-      team_id: "automation",
-      scopes: ["*"],
-      expires_days: 1,
-    }));
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-  google?.close();
-  aws?.close();
+useUi(async () => {
+  ({ token } = await system.call("admin", "POST", "/api/tokens", {
+    name: "All",
+    team_id: "automation",
+    scopes: ["*"],
+    expires_days: 1,
+  }));
+});
+after(() => {
+  google.close();
+  aws.close();
 });
 
 const dialog = (page) => page.getByRole("dialog");

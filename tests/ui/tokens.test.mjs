@@ -1,27 +1,16 @@
 // Work with tokens, in a browser against the running system.
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { promisify } from "node:util";
 import { eventually } from "../support/harness.mjs";
-import { assertNoProblems, copied, launchBrowser, openPage, signIn, startWithUi } from "../support/ui.mjs";
+import { assertNoProblems, browser, copied, openPage, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-    await system.addRoute("Echo", "/api/demo", "/echo", {
-      credential: { kind: "bearer", token: "vendor-key" },
-    });
-    await system.addRoute("Models", "/api/openai", "/v1", { tags: ["ai"] });
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
+useUi(async () => {
+  await system.addRoute("Echo", "/api/demo", "/echo", {
+    credential: { kind: "bearer", token: "vendor-key" },
+  });
+  await system.addRoute("Models", "/api/openai", "/v1", { tags: ["ai"] });
 });
 
 const call = (token, path = "/api/demo/hello", method = "GET") =>
@@ -185,15 +174,16 @@ test("the tester in the browser agrees with the server", async () => {
   const { id } = await system.call("manager", "POST", "/api/tokens", {
     name: "Tested",
     team_id: "automation",
-    scopes: ["GET /api/demo/*"],
+    scopes: ["GET /api/openai/*"],
     expires_days: 30,
   });
   const page = await openPage(browser, system);
   await signIn(page, system, "viewer", `/tokens/${id}`);
   const path = page.getByLabel("Path", { exact: true });
+  assert.equal(await path.inputValue(), "/api/openai/example", "a call that the token may make");
   for (const [asked, verdict] of [
-    ["/api/demo/x", "Allowed"],
-    ["/api/openai/models", "Denied"],
+    ["/api/openai/models", "Allowed"],
+    ["/api/demo/x", "Denied"],
     ["/nowhere", "Denied"],
   ]) {
     await path.fill(asked);
@@ -283,7 +273,7 @@ test("limits are set on a token, in dollars too, and their use is shown", async 
   await form.getByText(/must be more than 0/).waitFor();
   await form.getByLabel("Spend per day (US$)").fill("2.5");
   await form.getByLabel("Fault injection (testing only)").check();
-  await form.getByLabel("May derive tokens").check();
+  await form.getByLabel("Can derive tokens").check();
   await form.getByRole("button", { name: "Create token" }).click();
   const token = await secret(page).textContent();
   await page.getByRole("button", { name: "Copy the token" }).click();

@@ -1,21 +1,9 @@
 // The main journey as a screen reader meets it: by the accessibility tree.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
-import { assertNoProblems, launchBrowser, openPage, settle, signIn, startWithUi } from "../support/ui.mjs";
+import { test } from "node:test";
+import { assertNoProblems, browser, openPage, settle, signIn, system, useUi } from "../support/ui.mjs";
 
-let system;
-let browser;
-before(
-  async () => {
-    system = await startWithUi();
-    browser = await launchBrowser();
-  },
-  { timeout: 120_000 },
-);
-after(async () => {
-  await browser?.close();
-  await system?.stop();
-});
+useUi();
 
 const NAMED =
   "button|link|textbox|searchbox|combobox|checkbox|radio|spinbutton|dialog|alertdialog|table|heading|navigation|search|listbox|img";
@@ -112,10 +100,10 @@ test("the way to the first call makes sense when it is read aloud", async () => 
   await page.goto(`${system.urls.ui}/calls`);
   await heard(page.locator("main"), [
     'heading "Calls" [level=1]',
+    'button "Live"',
     'combobox "Time range"',
     'combobox "Token"',
     'button "Filters"',
-    'button "Live"',
   ]);
   assertNoProblems(page);
   await page.context().close();

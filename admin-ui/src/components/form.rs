@@ -245,7 +245,7 @@ pub fn FormDialog(props: &FormDialogProps) -> Html {
                 }
                 if is_unplaced {
                     <Notice tone={Tone::Danger} title={i18n.t("error.invalid")} role="alert">
-                        { for refused.iter().map(|error| html! { <p>{ &error.field }{ ": " }{ i18n.problem(&error.problem) }</p> }) }
+                        { for refused.iter().map(|error| html! { <p>{ &error.field }{ i18n.t("app.colon") }{ i18n.problem(&error.problem) }</p> }) }
                     </Notice>
                 }
             </div>

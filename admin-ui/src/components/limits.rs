@@ -86,8 +86,9 @@ impl LimitsDraft {
 
     /// Every limit that is set, in one line.
     pub fn text(&self, i18n: &I18n) -> String {
+        let colon = i18n.t("app.colon");
         let mut texts: Vec<String> =
-            self.texts.iter().map(|(kind, text)| format!("{}: {text}", label(i18n, *kind))).collect();
+            self.texts.iter().map(|(kind, text)| format!("{}{colon}{text}", label(i18n, *kind))).collect();
         match self.on_failure {
             None => {}
             Some(OnLimitFailure::Allow) => texts.push(i18n.t("limit.failure-allow").to_string()),
@@ -115,7 +116,8 @@ impl LimitsDraft {
 }
 
 fn models_text(i18n: &I18n, models: &[String]) -> Option<String> {
-    (!models.is_empty()).then(|| format!("{}: {}", i18n.t("limit.models"), models.join(", ")))
+    (!models.is_empty())
+        .then(|| format!("{}{}{}", i18n.t("limit.models"), i18n.t("app.colon"), models.join(", ")))
 }
 
 fn text(value: u64, unit: Unit) -> String {
@@ -271,7 +273,7 @@ pub fn shown(i18n: &I18n, value: u64, kind: LimitKind) -> String {
 /// One line for each limit.
 pub fn limits_list(i18n: &I18n, limits: &Limits) -> Html {
     let lines = limits.iter().map(|(kind, value)| {
-        html! { <li>{ label(i18n, kind) }{ ": " }<strong>{ shown(i18n, value, kind) }</strong></li> }
+        html! { <li>{ label(i18n, kind) }{ i18n.t("app.colon") }<strong>{ shown(i18n, value, kind) }</strong></li> }
     });
     let models = models_text(i18n, &limits.models).map(|text| html! { <li>{ text }</li> });
     html! { <ul class="tm-plain">{ for lines }{ for models }</ul> }
@@ -326,7 +328,7 @@ fn bar(i18n: &I18n, one: &LimitUse) -> Html {
     let share = format::share(i18n, taken, one.limit);
     html! {
         <div>
-            <div>{ &label }{ ": " }<strong>{ i18n.fill("limit.used", &[("used", &taken_text), ("limit", &limit_text), ("share", &share)]) }</strong></div>
+            <div>{ &label }{ i18n.t("app.colon") }<strong>{ i18n.fill("limit.used", &[("used", &taken_text), ("limit", &limit_text), ("share", &share)]) }</strong></div>
             <meter aria-label={label} min="0" max={one.limit.to_string()} value={taken.to_string()} high={(one.limit / 5 * 4).to_string()} optimum="0" />
             if one.kind != LimitKind::ConcurrentCalls && taken > 0 {
                 <div class="tm-subtle" title={format::date_time_exact(i18n, one.resets_at)}>

@@ -8,7 +8,9 @@ mod row;
 mod why;
 
 use crate::api::use_api;
-use crate::components::{AsyncView, Button, CallErrorView, DataTable, Page, Pager, Range, Row, SavedViews};
+use crate::components::{
+    AsyncView, Button, CallErrorView, CardHead, DataTable, Page, Pager, Range, Row, SavedViews,
+};
 use crate::download;
 use crate::hooks::{use_action, use_debounced, use_interval_while_visible, use_paged, use_part_of_query};
 use crate::i18n::use_i18n;
@@ -96,11 +98,11 @@ fn Calls(props: &CallsProps) -> Html {
     let (goes_on, items) = (calls.on_next.is_some(), calls.items());
     html! {
         <Card>
-            <CardTitle component="h2">{ i18n.t("calls.title") }</CardTitle>
+            <CardHead title={i18n.t("calls.title")}>
+                <Tools {asked} is_followed={*is_followed} {on_follow} />
+            </CardHead>
             <CardBody>
-                <Filters {filter} {on_filter} range={props.range.clone()} on_range={props.on_range.clone()}>
-                    <Tools {asked} is_followed={*is_followed} {on_follow} />
-                </Filters>
+                <Filters {filter} {on_filter} range={props.range.clone()} on_range={props.on_range.clone()} />
                 <List state={calls.remote.state.clone()} is_busy={calls.remote.is_loading && !*is_followed} on_retry={calls.remote.on_refresh} {goes_on} />
                 <Pager number={calls.number} {items} limit={SHOWN} on_previous={calls.on_previous} on_next={calls.on_next} />
             </CardBody>

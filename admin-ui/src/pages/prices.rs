@@ -164,7 +164,7 @@ fn actions(i18n: &I18n, priced: &Priced, on_open: &Callback<Option<Open>>) -> Ht
         }
     };
     html! {
-        <span class="tm-labels">
+        <span class="tm-labels tm-actions">
             if price.is_some() {
                 { button(i18n.t("prices.edit"), Open::Edit(priced.clone())) }
                 { button(i18n.t("prices.delete"), Open::Delete(model.clone())) }

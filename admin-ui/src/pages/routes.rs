@@ -148,7 +148,7 @@ fn SnippetButtons(props: &SnippetButtonsProps) -> Html {
         }
     };
     html! {
-        <span class="tm-labels tm-snippets">
+        <span class="tm-labels tm-snippets tm-actions">
             { button(i18n.t("routes.copy-curl"), "fas fa-terminal", on_curl) }
             { button(i18n.t("routes.copy-n8n"), "fas fa-project-diagram", on_node) }
         </span>

@@ -224,7 +224,7 @@ pub fn notice_text(i18n: &I18n, note: &Notification) -> AttrValue {
             "bell.route-failing",
             &[("path", &detail("path")), ("failed", &detail("failed")), ("calls", &detail("calls"))],
         ),
-        NotificationKind::KvDrift => i18n.fill("bell.kv-drift", &[("entries", &detail("entries"))]),
+        NotificationKind::KvDrift => i18n.fill("bell.kv-drift", &[("entry", &note.subject)]),
         NotificationKind::DeadLetters => i18n.fill("bell.dead-letters", &[("messages", &detail("messages"))]),
         NotificationKind::EventsDropped => i18n.fill("bell.events-dropped", &[("events", &detail("events"))]),
         NotificationKind::QueueStalled => {

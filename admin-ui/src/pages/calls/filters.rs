@@ -18,15 +18,13 @@ pub struct FiltersProps {
     pub on_filter: Callback<CallFilter>,
     pub range: Range,
     pub on_range: Callback<Range>,
-    /// Stands behind the filters in the same line.
-    pub children: Html,
 }
 
 /// Draws the filters: the most used in a line, and the others behind a button.
 #[component]
 pub fn Filters(props: &FiltersProps) -> Html {
     let i18n = use_i18n();
-    let FiltersProps { filter, on_filter, range, on_range, children } = props;
+    let FiltersProps { filter, on_filter, range, on_range } = props;
     let is_open = use_state_eq(|| false);
     let panel = use_id();
     let set = |change: fn(&mut CallFilter, Option<String>)| {
@@ -57,7 +55,6 @@ pub fn Filters(props: &FiltersProps) -> Html {
                 if *filter != CallFilter::default() {
                     <Button variant={ButtonVariant::Link} icon={Icon::Times} label={i18n.t("calls.clear").to_string()} onclick={on_filter.reform(|_| CallFilter::default())} />
                 }
-                { children.clone() }
             </div>
             if *is_open {
                 <div class="tm-toolbar tm-filter-line" id={panel} role="group" aria-label={i18n.t("calls.more")}>

@@ -205,7 +205,7 @@ fn row(
             }
         },
         html! {
-            <span class="tm-labels tm-snippets">
+            <span class="tm-labels tm-snippets tm-actions">
                 { button(i18n.t("channel.test"), on_test.reform(move |_: MouseEvent| id.clone())) }
                 { button(i18n.t("channel.log"), opens(Open::Log)) }
                 { button(i18n.t("channels.edit"), opens(Open::Edit)) }

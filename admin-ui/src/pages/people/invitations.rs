@@ -193,7 +193,7 @@ fn row(
         },
         html! { <Time at={item.expires_at} is_end=true /> },
         html! {
-            <span class="tm-labels tm-snippets">
+            <span class="tm-labels tm-snippets tm-actions">
                 <Button variant={ButtonVariant::InlineLink} label={i18n.t("invitation.resend").to_string()} aria_label={format!("{} {}", i18n.t("invitation.resend"), item.email)} onclick={on_resend} />
                 <Button variant={ButtonVariant::InlineLink} label={i18n.t("tokens.revoke").to_string()} aria_label={format!("{} {}", i18n.t("tokens.revoke"), item.email)} onclick={on_revoke} />
             </span>

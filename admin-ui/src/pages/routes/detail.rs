@@ -134,9 +134,10 @@ fn summary(i18n: &I18n, route: &RouteView, gateway: &str, routes: &[RouteView]) 
                     <DescriptionGroup term={i18n.t("route.created")}><Time at={route.created_at} /></DescriptionGroup>
                     <DescriptionGroup term={i18n.t("route.changed")}><Time at={route.updated_at} /></DescriptionGroup>
                     <DescriptionGroup term={i18n.t("route.use")}>
-                        <SnippetButtons route={route.clone()} />
-                        { " " }
-                        <Link<Route, UsageFilter> to={Route::Usage} {query}>{ i18n.t("token.see-usage") }</Link<Route, UsageFilter>>
+                        <span class="tm-labels tm-snippets">
+                            <SnippetButtons route={route.clone()} />
+                            <Link<Route, UsageFilter> to={Route::Usage} {query}>{ i18n.t("token.see-usage") }</Link<Route, UsageFilter>>
+                        </span>
                     </DescriptionGroup>
                 </DescriptionList>
             </CardBody>

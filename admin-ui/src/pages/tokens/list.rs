@@ -222,7 +222,7 @@ fn row(
                 <span class="tm-clip" title={token.name.clone()}>
                     <Link<Route> to={Route::Token { id: token.id.to_string() }}>{ &token.name }</Link<Route>>
                 </span>
-                <div class="tm-subtle tm-mono">{ hint }</div>
+                <div class="tm-subtle tm-mono tm-hint">{ hint }</div>
             </>
         },
         html! { <span title={token.team_id.to_string()}>{ team_name(teams, &token.team_id) }</span> },

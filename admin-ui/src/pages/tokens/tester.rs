@@ -4,7 +4,7 @@
 use crate::api::use_api;
 use crate::clock;
 use crate::components::{
-    Button, CallErrorView, SelectField, TextField, edit, filled, limit_label, name_of, shown,
+    Button, CallErrorView, SelectField, TextField, edit, filled, limit_label, name_of, opened, shown,
 };
 use crate::format;
 use crate::hooks::{rule_of, setter, use_action};
@@ -42,8 +42,7 @@ pub struct TesterProps {
 #[component]
 pub fn Tester(props: &TesterProps) -> Html {
     let i18n = use_i18n();
-    let first = props.routes.first().map(|route| route.path.as_str().to_owned()).unwrap_or_default();
-    let typed = use_state_eq(|| ExplainRequest { method: "GET".to_owned(), path: first, client_ip: None });
+    let typed = use_state_eq(|| sample(props, clock::now()));
     let request = ExplainRequest {
         method: typed.method.clone(),
         path: typed.path.trim().to_owned(),
@@ -68,6 +67,23 @@ pub fn Tester(props: &TesterProps) -> Html {
             </CardBody>
         </Card>
     }
+}
+
+/// Returns a call that the token may make, if one of the first routes that it reaches has one.
+fn sample(props: &TesterProps, now: i64) -> ExplainRequest {
+    let TesterProps { token, routes, cap, .. } = props;
+    let get = |path: String| ExplainRequest { method: "GET".to_owned(), path, client_ip: None };
+    let reached = opened(&token.scopes, routes).into_iter().take(3);
+    let mut calls = reached.flat_map(|(route, _)| {
+        let path = route.path.as_str();
+        [get(path.to_owned()), get(format!("{path}/example"))]
+    });
+    let is_allowed = |call: &ExplainRequest| {
+        decide(token, cap.as_deref(), routes, call, now)
+            .is_ok_and(|steps| steps.iter().all(|step| step.denial.is_none()))
+    };
+    let first = || routes.first().map(|route| get(route.path.as_str().to_owned()));
+    calls.find(is_allowed).or_else(first).unwrap_or_else(|| get(String::new()))
 }
 
 #[derive(Clone, Debug, PartialEq, Properties)]
@@ -249,7 +265,7 @@ fn Steps(props: &StepsProps) -> Html {
                     <Label label={i18n.t("tester.allowed").to_string()} color={Color::Green} icon={Icon::CheckCircle} />
                 }
             </p>
-            <ol class="tm-steps" role="list">{ for items }{ for limits }</ol>
+            <ol class="tm-checks" role="list">{ for items }{ for limits }</ol>
         </div>
     }
 }
