@@ -53,7 +53,7 @@ test("a quota is told of at 50, 80 and 100 %, and the bell says so from 80 % on"
   const inBell = async () => (await bell()).filter((note) => note.kind === "budget-used");
   await use(4);
   const [half] = await arrives();
-  assert.equal(half.text, "“Daily digest” has used 50 % of its monthly call quota: 5 / 10.");
+  assert.equal(half.text, "“Daily digest” has used 50% of its monthly call quota: 5 / 10.");
   assert.equal(new URL(half.link).pathname, `/tokens/${id}`);
   assert.deepEqual(await inBell(), []);
   receivers.got.length = 0;
@@ -61,14 +61,14 @@ test("a quota is told of at 50, 80 and 100 %, and the bell says so from 80 % on"
   await run("UPDATE deliveries SET due_at = due_at - 3600000");
   await use(3);
   const [most] = await arrives();
-  assert.match(most.text, /80 % of its monthly call quota: 8 \/ 10/);
+  assert.match(most.text, /80% of its monthly call quota: 8 \/ 10/);
   const [note] = await inBell();
   assert.deepEqual([note.details.step, note.details.token, note.team_id], [80, id, "automation"]);
   receivers.got.length = 0;
   await run("UPDATE deliveries SET due_at = due_at - 3600000");
   await use(2);
   assert.equal((await call()).status, 429);
-  assert.match((await arrives())[0].text, /100 % of its/);
+  assert.match((await arrives())[0].text, /100% of its/);
   // Another limit is another matter, and the old one is over.
   await ask("admin", "PUT", `/api/tokens/${id}`, { limits: { calls_per_month: 100 } });
   await eventually(async () => {
@@ -89,7 +89,7 @@ test("a limit that was raised is told of again when its shares are used", async 
       return used === total;
     }, 20_000);
   await use(8);
-  assert.match((await arrives())[0].text, /80 % of its daily call quota: 8 \/ 10/);
+  assert.match((await arrives())[0].text, /80% of its daily call quota: 8 \/ 10/);
   receivers.got.length = 0;
   await run("UPDATE deliveries SET due_at = due_at - 3600000");
   await ask("admin", "PUT", `/api/tokens/${id}`, { limits: { calls_per_day: 16 } });
@@ -97,7 +97,7 @@ test("a limit that was raised is told of again when its shares are used", async 
   await system.cron();
   assert.deepEqual(receivers.got, [], "half of the new limit was used when it was raised");
   await use(13);
-  assert.match((await arrives())[0].text, /80 % of its daily call quota: 13 \/ 16/);
+  assert.match((await arrives())[0].text, /80% of its daily call quota: 13 \/ 16/);
 });
 
 test("a token that ends is told of", async () => {
@@ -193,7 +193,7 @@ test("dead letters and a database that is nearly full are told of", async () => 
     .prepare("INSERT INTO imported_parts (digest, at) VALUES (?, 1)")
     .bind("x".repeat(800_000))
     .run();
-  assert.match((await arrives())[0].text, /^The database USAGE_DB is over (75|90) % full\.$/);
+  assert.match((await arrives())[0].text, /^The database USAGE_DB is over (75|90)% full\.$/);
   await system.usage.db.prepare("DELETE FROM imported_parts").run();
 });
 
@@ -235,7 +235,7 @@ test("a team's budget is told of when its tokens together have used it", async (
   const [spent] = await arrives();
   assert.match(
     spent.text,
-    /^“Automation” has used (50|80|100) % of its monthly budget: \$0\.00 \/ \$0\.00\.$/,
+    /^“Automation” has used (50|80|100)% of its monthly budget: \$0\.00 \/ \$0\.00\.$/,
   );
   assert.equal(new URL(spent.link).pathname, "/teams/automation");
 });

@@ -97,7 +97,7 @@ fn sentence(alert: &Alert, language: Language) -> String {
 fn template(alert: &Alert, language: Language) -> &'static str {
     let (english, chinese) = match alert.event {
         Event::Budget => (
-            "“{name}” has used {step} % of its {limit_name}: {used_of}.",
+            "“{name}” has used {step}% of its {limit_name}: {used_of}.",
             "「{name}」已使用{limit_name}的 {step}%：{used_of}。",
         ),
         Event::TokenEnds => (
@@ -105,7 +105,7 @@ fn template(alert: &Alert, language: Language) -> &'static str {
             "權杖「{name}」將在 {step} 天內到期：{expires_at}。",
         ),
         Event::RouteFailing => (
-            "{path}: {failed} of {calls} calls failed in the last hour, over 20 % for ten minutes.",
+            "{path}: {failed} of {calls} calls failed in the last hour, over 20% for ten minutes.",
             "{path}：過去一小時 {calls} 次呼叫中有 {failed} 次失敗，失敗率已連續十分鐘超過 20%。",
         ),
         Event::RouteRecovered => ("{path} works again.", "{path} 已恢復正常。"),
@@ -126,7 +126,7 @@ fn template(alert: &Alert, language: Language) -> &'static str {
             ("{messages} usage messages could not be read.", "有 {messages} 則用量訊息無法讀取。")
         }
         Event::DatabaseFull => {
-            ("The database {subject} is over {step} % full.", "資料庫 {subject} 已使用超過 {step}%。")
+            ("The database {subject} is over {step}% full.", "資料庫 {subject} 已使用超過 {step}%。")
         }
         Event::AdminAdded => {
             ("{name} is now ADMIN of the team {team}.", "{name} 成為團隊 {team} 的管理員（ADMIN）。")
@@ -263,7 +263,7 @@ mod tests {
         let details = json!({"name": "Daily digest", "token": "tok_1", "kind": "cost-micros-per-day", "step": 80, "used": 2_409_884, "limit": 3_000_000});
         let budget = alert(Event::Budget, "tok_1 cost-micros-per-day", details);
         let link = "https://ui.example/tokens/tok_1".to_owned();
-        let english = "“Daily digest” has used 80 % of its daily budget: $2.40 / $3.00.".to_owned();
+        let english = "“Daily digest” has used 80% of its daily budget: $2.40 / $3.00.".to_owned();
         assert_eq!(written(&budget, Language::English), (english, link.clone()));
         let chinese = "「Daily digest」已使用每日預算的 80%：$2.40 / $3.00。".to_owned();
         assert_eq!(written(&budget, Language::Chinese), (chinese, link));
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(
             written(&team, Language::English),
             (
-                "“Ops” has used 100 % of its monthly call quota: 9 / 9.".to_owned(),
+                "“Ops” has used 100% of its monthly call quota: 9 / 9.".to_owned(),
                 "https://ui.example/teams/ops".to_owned()
             )
         );
