@@ -6,12 +6,14 @@ import { after, before, test } from "node:test";
 import WebSocket from "ws";
 import { as, sleep, startOnSockets } from "../support/harness.mjs";
 import { DEFAULTS } from "../support/strictness.mjs";
+import { deriveToken } from "../support/tokens.mjs";
 
 const CHANGES = Number(process.env.FEED_CHANGES ?? 30);
 const IDLE_MS = CHANGES > 30 ? 60_000 : 7_000;
 /** What the documents promise. */
 const BOUND_MS = 5_000;
 const POLL_MS = 2_000;
+const DERIVE_KEY = Buffer.alloc(32, 7).toString("base64");
 
 /** Only the gateways' reads are late: each location goes on showing what it has read, or nothing. */
 const LATE = { STRICT: JSON.stringify({ ...DEFAULTS, kvDelayMs: 60_000 }) };
@@ -22,7 +24,7 @@ let isolates;
 
 before(async () => {
   system = await startOnSockets({
-    gatewayVars: { ...LATE, LOG_CALLS: "true" },
+    gatewayVars: { ...LATE, LOG_CALLS: "true", DERIVE_KEY },
     versions: [{ name: "two" }, { name: "three" }],
   });
   isolates = {
@@ -49,8 +51,8 @@ async function changed(method, where, body, headers) {
 
 const newRoute = (path, to) =>
   changed("POST", "/api/routes", { name: path, path, backend_url: `${system.upstream.url}/echo/${to}` });
-const newToken = (scopes = ["*"]) =>
-  changed("POST", "/api/tokens", { name: "t", team_id: "automation", scopes });
+const newToken = () =>
+  changed("POST", "/api/tokens", { name: "t", team_id: "automation", scopes: ["*"], may_derive: true });
 
 /** Changes a row, if it is still as it was. */
 async function replace(where, body) {
@@ -83,6 +85,15 @@ const KINDS = {
     return async () => {
       await changed("DELETE", `/api/tokens/${id}`);
       return async (url) => (await call(url, token, "/api/fixed")).status === 401;
+    };
+  },
+  "revoke of a derived token's parent": async () => {
+    const { id, token } = await ready();
+    const child = deriveToken(token, DERIVE_KEY);
+    return async () => {
+      await everywhere(async (url) => assert.equal((await call(url, child, "/api/fixed")).status, 200));
+      await changed("DELETE", `/api/tokens/${id}`);
+      return async (url) => (await call(url, child, "/api/fixed")).status === 401;
     };
   },
   disable: async () => {
