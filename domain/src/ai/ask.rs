@@ -2,11 +2,12 @@
 
 use super::metering::{Metering, plain};
 use super::named::{Key, names_more};
-use crate::json;
+use crate::json::{self, from_request};
 use crate::stored::readable;
 use crate::usage::{Clipped, MAX_MODEL_LEN};
 use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::fmt::{self, Formatter};
 
@@ -44,6 +45,8 @@ const MEMBERS: [&str; 13] = [
     "options",
 ];
 const PROMPT: &str = "prompt";
+/// The longest member that is read, in bytes, unless it is a text: as values it takes a dozen times as much.
+const MAX_MEMBER_LEN: usize = 256 << 10;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -158,7 +161,7 @@ impl<'de> Deserialize<'de> for Prompt {
 }
 
 /// Reads members of a JSON object by their names, and skips the others, however large they are; anything else has none.
-/// `None` if it is no JSON, or has one of them twice.
+/// `None` if it is no JSON, has one of them twice, at whatever depth, or a longer one than [`MAX_MEMBER_LEN`].
 pub(super) fn members(object: &[u8], names: &[&str]) -> Option<Map<String, Value>> {
     let mut object = serde_json::Deserializer::from_str(str::from_utf8(object).ok()?);
     let read = object.deserialize_any(Members(names)).ok()?;
@@ -195,7 +198,13 @@ impl<'de> Visitor<'de> for Members<'_> {
                     continue;
                 }
                 PROMPT => members.next_value::<Prompts>()?.0.into(),
-                _ => members.next_value()?,
+                _ => {
+                    let text = members.next_value::<&RawValue>()?.get();
+                    if text.len() > MAX_MEMBER_LEN && !text.starts_with('"') {
+                        return Err(Error::custom("long"));
+                    }
+                    from_request(text.as_bytes()).map_err(|_| Error::custom("twice"))?
+                }
             };
             if read.insert(name.into_owned(), value).is_some() {
                 return Err(Error::custom("twice"));

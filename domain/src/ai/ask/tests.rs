@@ -115,13 +115,34 @@ fn members_are_read_wherever_they_stand_and_nothing_else_is_held() {
     for none in ["[]", "[1,2]", "5", "-1", "0.5", "null", "true", "\"bytes\"", "{}"] {
         assert_eq!(members(none.as_bytes(), &["bytes"]), Some(Map::new()), "{none}");
     }
-    for unreadable in [r#"{"bytes":1,"bytes":1}"#, r#"{"bytes":1} x"#, r#"{"bytes":}"#, "", "{"] {
+    for unreadable in [
+        r#"{"bytes":1,"bytes":1}"#,
+        r#"{"bytes":{"a":1,"a":2}}"#,
+        r#"{"bytes":1} x"#,
+        r#"{"bytes":}"#,
+        "",
+        "{",
+    ] {
         assert_eq!(members(unreadable.as_bytes(), &["bytes"]), None, "{unreadable}");
     }
     let (list, sized) =
         (json!({"generationConfig": [50]}), json!({"generationConfig": {"maxOutputTokens": 50}}));
     assert_eq!(ask("/v1/x", &list).most_completion(), None, "a list is no object");
     assert_eq!(ask("/v1/x", &sized).most_completion(), Some(50));
+}
+
+#[test]
+fn no_member_takes_many_times_its_length_in_memory() {
+    let of = |member: String| members(format!(r#"{{"options":{member}}}"#).as_bytes(), &["options"]);
+    assert!(of(format!("[0{}]", ",0".repeat(MAX_MEMBER_LEN / 2))).is_none());
+    assert!(of(format!("[0{}]", ",0".repeat(MAX_MEMBER_LEN / 4))).is_some());
+    assert!(of(format!("\"{}\"", "a".repeat(2 * MAX_MEMBER_LEN))).is_some(), "a text takes its length");
+    let twice = br#"{"generationConfig":{"maxOutputTokens":1000000,"maxOutputTokens":1}}"#;
+    assert_eq!(
+        ask_of(Metering::Generates, "/v1/x", twice).most_completion(),
+        None,
+        "a vendor may read either"
+    );
 }
 
 #[test]
