@@ -57,7 +57,8 @@ impl AssumedRole {
             }
         }
         match &self.sts_url {
-            Some(url) if UpstreamUrl::parse(url, rules).is_err() => {
+            // The gateway reads hosts in ASCII alone.
+            Some(url) if !url.is_ascii() || UpstreamUrl::parse(url, rules).is_err() => {
                 Err(invalid("role.sts_url", &Invalid::TokenUrl))
             }
             _ => Ok(()),
@@ -178,6 +179,7 @@ mod tests {
             (json!({"arn": ARN, "session_name": "x"}), "role.session_name"),
             (json!({"arn": ARN, "session_name": "a/b"}), "role.session_name"),
             (json!({"arn": ARN, "sts_url": "https://169.254.169.254/"}), "role.sts_url"),
+            (json!({"arn": ARN, "sts_url": "https://sts.bücher.example/"}), "role.sts_url"),
         ] {
             assert_eq!(keys(&role).validate(false.into()).unwrap_err().field, field, "{role}");
         }
