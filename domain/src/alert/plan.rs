@@ -86,7 +86,8 @@ pub fn plan(
                 Place::Join(delivery) => plan.join(delivery, alert),
                 Place::New { subject, due_at } => {
                     let channel = id.trim_start_matches("chn_");
-                    let delivery = ["msg_", &number.to_string(), "_", channel].concat();
+                    // With the time: a restore of the database makes the numbers begin again where they were.
+                    let delivery = format!("msg_{}_{number}_{channel}", occurrence.at);
                     sent.push(Earlier {
                         id: delivery.clone(),
                         event,
@@ -153,7 +154,7 @@ mod tests {
         let made = plan(&[ends(7, "tok_1")], &channels, vec![], 100);
         let ids: Vec<_> =
             made.new.iter().map(|new| (new.id.as_str(), new.channel.as_str(), new.due_at)).collect();
-        assert_eq!(ids, [("msg_7_a", "chn_a", 100), ("msg_7_b", "chn_b", 100)]);
+        assert_eq!(ids, [("msg_7_7_a", "chn_a", 100), ("msg_7_7_b", "chn_b", 100)]);
         assert_eq!(plan(&[ends(7, "tok_1")], &channels, vec![], 100), made);
     }
 
