@@ -10,7 +10,7 @@ BEGIN
     INSERT INTO alerts (kind, subject, period, is_over, team_id, details, before, at)
     SELECT NEW.kind, NEW.subject, NEW.created_at || ' ' || coalesce(NEW.details ->> 'step', ''), 0, NEW.team_id, NEW.details,
         iif(OLD.resolved_at IS NOT NULL OR coalesce(OLD.details ->> 'resets_at' <= NEW.updated_at, false), 0,
-            CAST(coalesce(min(OLD.details ->> 'step', (OLD.details ->> 'used') * 100 / (NEW.details ->> 'limit')),
+            CAST(coalesce(min(OLD.details ->> 'step', (NEW.details ->> 'used') * 100 / (NEW.details ->> 'limit')),
                 OLD.details ->> 'step', 0) AS INTEGER)), NEW.updated_at
     WHERE NOT EXISTS (SELECT 1 FROM alerts WHERE kind = NEW.kind AND subject = NEW.subject
         AND period = NEW.created_at || ' ' || coalesce(NEW.details ->> 'step', '')); END;

@@ -118,6 +118,9 @@ fn a_limit_that_was_raised_is_noted_again_when_its_shares_are_used() {
     used(6, 13, 26, 100);
     used(101, 21, 26, 200);
     assert_eq!(told(&db)[4..], [(50, Some(50)), (0, Some(80))], "a counter that has begun again had no step");
+    used(201, 80, 100, 300);
+    used(202, 95, 170, 300);
+    assert_eq!(told(&db)[6..], [(0, Some(80)), (55, Some(50))], "what has been used since the step counts");
 }
 
 #[test]
