@@ -29,6 +29,7 @@ test("a restore keeps the receivers of now, revives no channel, and names those 
     ["enabled", "slack", "v1.d.d", "k2", 1],
     ["new", "slack", "v1.e.e", "k2", 1],
   );
+  db.exec("UPDATE channels SET version = 3 WHERE id = 'same'");
   await keepAll(sql, STAGE, 0);
   await keepChanges(sql, STAGE, 0);
   channels(
@@ -37,6 +38,10 @@ test("a restore keeps the receivers of now, revives no channel, and names those 
     ["disabled", "slack", "v1.c.c", "k2", 1],
     ["enabled", "slack", "v1.d.d", "k2", 0],
     ["deleted", "slack", "v1.f.f", "k2", 1],
+  );
+  // Somebody has taken an event out since, and the form that they used is still open.
+  db.exec(
+    `UPDATE channels SET events = '["budget","admin-added"]', version = 1, failing_since = 5 WHERE id = 'same'`,
   );
   db.exec(`INSERT INTO deliveries (id, channel_id, event, subject, alert, state, due_at, next_at)
     VALUES ('msg_1', 'same', 'budget', '', '{}', 'waiting', 1, 1)`);
@@ -63,6 +68,10 @@ test("a restore keeps the receivers of now, revives no channel, and names those 
         "channel new (of new) was made since and is not there any more",
       ],
     );
+    const same = db
+      .prepare("SELECT events, version > 3 AS newer, failing_since FROM channels WHERE id = 'same'")
+      .get();
+    assert.deepEqual({ ...same }, { events: '["budget"]', newer: 1, failing_since: null });
     assert.equal(db.prepare("SELECT state FROM deliveries").get().state, "failed");
   }
 });

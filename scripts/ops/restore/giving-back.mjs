@@ -345,9 +345,12 @@ async function channels(sql, stage, now, notes) {
   await update(
     sql,
     "channels",
-    known.map(({ id, enabled }) => {
-      const { kind, address, sealed, sealed_under, enabled: isOn } = is.get(id);
-      return { id, enabled: Math.min(enabled, isOn), kind, address, sealed, sealed_under };
+    known.map((channel) => {
+      const now = is.get(channel.id);
+      // Columns that the database had then; all else is as it is now.
+      const columns = Object.keys(channel).map((name) => [name, name in now ? now[name] : channel[name]]);
+      const version = Math.max(channel.version, now.version) + 1;
+      return { ...Object.fromEntries(columns), enabled: Math.min(channel.enabled, now.enabled), version };
     }),
   );
   for (const { id, name } of is.values())
