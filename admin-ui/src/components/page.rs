@@ -27,7 +27,7 @@ pub struct PageProps {
 thread_local!(static HAS_SHOWN: Cell<bool> = const { Cell::new(false) });
 
 /// Matches where people are busy: a page that arrives late leaves them the focus.
-const BUSY: &str = "input, select, textarea, [aria-expanded=true], .tm-menu__panel *, dialog *";
+const BUSY: &str = "input, select, textarea, .tm-menu > [aria-expanded=true], .tm-menu__panel *, dialog *";
 
 /// A page: its title, also in the browser's tab, its buttons and its content. If it follows another page, its title gets the
 /// focus, so that the keyboard goes on there and screen readers say where they are.
