@@ -14,7 +14,7 @@ const RETRY_PAUSE_MS: i64 = 1_000;
 const REFUSAL_AGE_MS: i64 = 1_000;
 
 /// Time after a read, in ms, within which the change feed's word that nothing has changed counts as another read. A
-/// change that the feed was never told is in force at most this long after KV shows it.
+/// change that the feed was never told is in force at most this long, and an entry's age, after KV shows it.
 const CONFIRMABLE_MS: i64 = 60_000;
 
 /// A value with the time at which its read started.
