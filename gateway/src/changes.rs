@@ -3,7 +3,6 @@
 
 mod object;
 
-use crate::cache::Entry;
 use crate::known::{Store, learn, poll};
 use domain::feed::{Changes, Command, Pulse};
 use edge::clock::{now, sleep};
@@ -65,15 +64,6 @@ pub fn look(store: &Store<'_>) -> bool {
 /// Whether the caches are confirmed, as [`look`] says it.
 pub fn is_confirmed(store: &Store<'_>) -> bool {
     store.config.feed_poll_ms == 0 || PULSE.get().is_confirmed(store.now)
-}
-
-/// Tells an entry when the last poll that ended well had begun: what it has brought is in the caches. Values of the
-/// earlier system have no version, and the feed is not told of them.
-pub fn confirm<T>(entry: &mut Entry<T>, version: impl Fn(&T) -> Option<u64>) {
-    let is_told = version(entry.value()).is_some_and(|version| version > 0);
-    if let Some(at) = PULSE.get().confirmed_at().filter(|_| is_told) {
-        entry.confirm(at);
-    }
 }
 
 /// Whether a poll failed, or was waited for in vain, and none was quick since.

@@ -47,11 +47,6 @@ impl Pulse {
         self.confirmed_at.is_some_and(|at| now.saturating_sub(at) < CONFIRMED_MS)
     }
 
-    /// Returns when the last poll that ended well had begun.
-    pub fn confirmed_at(&self) -> Option<UnixMs> {
-        self.confirmed_at
-    }
-
     /// Whether a poll failed, or was waited for in vain, and none was quick since.
     pub fn is_failing(&self) -> bool {
         self.failed_at.is_some()
