@@ -15,6 +15,7 @@ pub mod price;
 mod ask;
 mod charging;
 mod counts;
+mod members;
 mod metering;
 mod named;
 mod parts;

@@ -1,15 +1,13 @@
 //! The upper bound of what a call can use, from its request.
 
+use super::members::{PROMPT, members};
 use super::metering::{Metering, plain};
-use super::named::{Key, names_more};
-use crate::json::{self, from_request};
+use super::named::names_more;
+use crate::json;
 use crate::stored::readable;
 use crate::usage::{Clipped, MAX_MODEL_LEN};
-use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
-use std::fmt::{self, Formatter};
+use serde::Deserialize;
+use serde_json::Value;
 
 /// The size of a call, as its request tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,9 +42,6 @@ const MEMBERS: [&str; 13] = [
     "inferenceConfig",
     "options",
 ];
-const PROMPT: &str = "prompt";
-/// The longest member that is read, in bytes, unless it is a text: as values it takes a dozen times as much.
-const MAX_MEMBER_LEN: usize = 256 << 10;
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -88,130 +83,6 @@ struct InferenceConfig {
 #[serde(default)]
 struct OllamaOptions {
     num_predict: Option<i64>,
-}
-
-/// The number of prompts of a completions request, each of which gets a completion of its own. A list of numbers is
-/// the tokens of one prompt. Nothing of them is held: there may be millions.
-struct Prompts(u64);
-
-/// One of several prompts, skipped.
-struct Prompt {
-    is_token: bool,
-}
-
-macro_rules! visits {
-    ($($visit:ident: $kind:ty => $value:expr),*) => {
-        $(fn $visit<E>(self, _: $kind) -> Result<Self::Value, E> { Ok($value) })*
-    };
-}
-
-impl<'de> Deserialize<'de> for Prompts {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        struct Count;
-        impl<'de> Visitor<'de> for Count {
-            type Value = Prompts;
-            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-                f.write_str("prompts")
-            }
-            visits!(visit_str: &str => Prompts(1), visit_bool: bool => Prompts(1), visit_i64: i64 => Prompts(1), visit_u64: u64 => Prompts(1), visit_f64: f64 => Prompts(1));
-            fn visit_unit<E>(self) -> Result<Prompts, E> {
-                Ok(Prompts(1))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Prompts, A::Error> {
-                let mut count = 0_u64;
-                while let Some(item) = items.next_element::<Prompt>()? {
-                    count = count.saturating_add(u64::from(!item.is_token));
-                }
-                Ok(Prompts(count))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Prompts, A::Error> {
-                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(Prompts(1))
-            }
-        }
-        value.deserialize_any(Count)
-    }
-}
-
-impl<'de> Deserialize<'de> for Prompt {
-    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Self, D::Error> {
-        struct Look;
-        const TEXT: Prompt = Prompt { is_token: false };
-        const TOKEN: Prompt = Prompt { is_token: true };
-        impl<'de> Visitor<'de> for Look {
-            type Value = Prompt;
-            fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-                f.write_str("a prompt")
-            }
-            visits!(visit_str: &str => TEXT, visit_bool: bool => TEXT, visit_i64: i64 => TOKEN, visit_u64: u64 => TOKEN, visit_f64: f64 => TOKEN);
-            fn visit_unit<E>(self) -> Result<Prompt, E> {
-                Ok(TEXT)
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Prompt, A::Error> {
-                while items.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(TEXT)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Prompt, A::Error> {
-                while members.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(TEXT)
-            }
-        }
-        value.deserialize_any(Look)
-    }
-}
-
-/// Reads members of a JSON object by their names, and skips the others, however large they are; anything else has none.
-/// `None` if it is no JSON, has one of them twice, at whatever depth, or a longer one than [`MAX_MEMBER_LEN`].
-pub(super) fn members(object: &[u8], names: &[&str]) -> Option<Map<String, Value>> {
-    let mut object = serde_json::Deserializer::from_str(str::from_utf8(object).ok()?);
-    let read = object.deserialize_any(Members(names)).ok()?;
-    object.end().ok().map(|()| read)
-}
-
-struct Members<'a>(&'a [&'a str]);
-
-impl<'de> Visitor<'de> for Members<'_> {
-    type Value = Map<String, Value>;
-
-    fn expecting(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    // Not the defaults: their errors write out the number that is found.
-    visits!(visit_str: &str => Map::new(), visit_bool: bool => Map::new(), visit_i64: i64 => Map::new(), visit_u64: u64 => Map::new(), visit_f64: f64 => Map::new());
-
-    fn visit_unit<E>(self) -> Result<Self::Value, E> {
-        Ok(Map::new())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Self::Value, A::Error> {
-        while items.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Map::new())
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
-        let mut read = Map::new();
-        while let Some(Key(name)) = members.next_key()? {
-            let value = match &*name {
-                name if !self.0.contains(&name) => {
-                    members.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                PROMPT => members.next_value::<Prompts>()?.0.into(),
-                _ => {
-                    let text = members.next_value::<&RawValue>()?.get();
-                    if text.len() > MAX_MEMBER_LEN && !text.starts_with('"') {
-                        return Err(Error::custom("long"));
-                    }
-                    from_request(text.as_bytes()).map_err(|_| Error::custom("twice"))?
-                }
-            };
-            if read.insert(name.into_owned(), value).is_some() {
-                return Err(Error::custom("twice"));
-            }
-        }
-        Ok(read)
-    }
 }
 
 /// Reads a request. Members that it lacks are `None`, as they all are for a body that is no such JSON.

@@ -1,6 +1,6 @@
 //! Streams taken apart into the JSON of their events: server-sent events and Amazon's frames.
 
-use super::ask::members;
+use super::members::members;
 use crate::encoding::from_base64;
 
 /// A piece of an event's JSON, or its end.

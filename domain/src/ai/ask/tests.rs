@@ -1,5 +1,6 @@
+use super::super::members::MAX_ITEMS;
 use super::*;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 fn ask(path: &str, body: &Value) -> AiAsk {
     ask_of(Metering::Generates, path, body.to_string().as_bytes())
@@ -134,9 +135,15 @@ fn members_are_read_wherever_they_stand_and_nothing_else_is_held() {
 #[test]
 fn no_member_takes_many_times_its_length_in_memory() {
     let of = |member: String| members(format!(r#"{{"options":{member}}}"#).as_bytes(), &["options"]);
-    assert!(of(format!("[0{}]", ",0".repeat(MAX_MEMBER_LEN / 2))).is_none());
-    assert!(of(format!("[0{}]", ",0".repeat(MAX_MEMBER_LEN / 4))).is_some());
-    assert!(of(format!("\"{}\"", "a".repeat(2 * MAX_MEMBER_LEN))).is_some(), "a text takes its length");
+    assert!(of(format!("[0{}]", ",0".repeat(MAX_ITEMS - 1))).is_some());
+    assert!(of(format!("[0{}]", ",0".repeat(MAX_ITEMS))).is_none());
+    let object = |count: usize| (0..count).map(|i| format!(r#""{i}":0"#)).collect::<Vec<_>>().join(",");
+    assert!(
+        of(format!("{{{}}}", object(MAX_ITEMS))).is_some()
+            && of(format!("{{{}}}", object(MAX_ITEMS + 1))).is_none()
+    );
+    let deep = of(format!(r#"{{"a":[0{}],"b":{{"c":1}},"d":2}}"#, ",0".repeat(2 * MAX_ITEMS))).unwrap();
+    assert_eq!(deep["options"], json!({"a": [], "b": {}, "d": 2}), "what lies deeper is skipped");
     let twice = br#"{"generationConfig":{"maxOutputTokens":1000000,"maxOutputTokens":1}}"#;
     assert_eq!(
         ask_of(Metering::Generates, "/v1/x", twice).most_completion(),
