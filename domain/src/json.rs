@@ -377,6 +377,7 @@ impl<'de> MapAccess<'de> for Fields {
 }
 
 mod request;
+pub(crate) use request::plain_values;
 pub use request::{from_request, twice};
 
 #[cfg(test)]

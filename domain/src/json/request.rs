@@ -18,6 +18,36 @@ pub fn twice(error: &serde_json::Error) -> Option<String> {
 
 const TWICE: &str = "given twice: ";
 
+/// The methods of a visitor that make values of null, booleans, numbers and texts.
+macro_rules! plain_values {
+    () => {
+        fn visit_unit<E>(self) -> Result<serde_json::Value, E> {
+            Ok(serde_json::Value::Null)
+        }
+
+        fn visit_bool<E>(self, value: bool) -> Result<serde_json::Value, E> {
+            Ok(value.into())
+        }
+
+        fn visit_u64<E>(self, number: u64) -> Result<serde_json::Value, E> {
+            Ok(number.into())
+        }
+
+        fn visit_i64<E>(self, number: i64) -> Result<serde_json::Value, E> {
+            Ok(number.into())
+        }
+
+        fn visit_f64<E>(self, number: f64) -> Result<serde_json::Value, E> {
+            Ok(number.into())
+        }
+
+        fn visit_str<E>(self, text: &str) -> Result<serde_json::Value, E> {
+            Ok(text.into())
+        }
+    };
+}
+pub(crate) use plain_values;
+
 /// A value in which no object has a field twice.
 struct Once(Value);
 
@@ -36,29 +66,7 @@ impl<'de> Visitor<'de> for OnceVisitor {
         f.write_str("JSON")
     }
 
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(value.into())
-    }
-
-    fn visit_u64<E>(self, number: u64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_i64<E>(self, number: i64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<Value, E> {
-        Ok(number.into())
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(text.into())
-    }
+    plain_values!();
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Value, A::Error> {
         let mut items = vec![];
