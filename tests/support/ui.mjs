@@ -204,6 +204,27 @@ export async function openPage(
   return page;
 }
 
+/** Lets the API accept the session no longer while a page is open, and opens another page. */
+export async function endSession(page, system) {
+  await page.route(`${system.urls.api}/api/routes**`, (route) =>
+    route.fulfill({
+      status: 401,
+      contentType: "application/json",
+      headers: { "access-control-allow-origin": system.urls.ui },
+      body: JSON.stringify({
+        error: "Session Expired",
+        message: "The session has ended.",
+        code: "session-expired",
+        request_id: "r",
+      }),
+    }),
+  );
+  await page
+    .getByRole("navigation", { name: "Main navigation" })
+    .getByRole("link", { name: "Routes" })
+    .click();
+}
+
 /** Signs in on the issuer's page, from a page and back to it. */
 export async function signIn(page, system, user, path = "/dashboard") {
   await page.goto(system.urls.ui + path);

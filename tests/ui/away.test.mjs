@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
   assertNoProblems,
   browser,
+  endSession,
   firstLoad,
   openPage,
   settle,
@@ -50,24 +51,7 @@ test("a session that has ended leads to sign-in and back", async () => {
   await page.locator('button[value="admin"]').click();
   await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
 
-  // The API stops accepting the session while the page is open.
-  await page.route(`${system.urls.api}/api/routes**`, (route) =>
-    route.fulfill({
-      status: 401,
-      contentType: "application/json",
-      headers: { "access-control-allow-origin": system.urls.ui },
-      body: JSON.stringify({
-        error: "Session Expired",
-        message: "The session has ended.",
-        code: "session-expired",
-        request_id: "r",
-      }),
-    }),
-  );
-  await page
-    .getByRole("navigation", { name: "Main navigation" })
-    .getByRole("link", { name: "Routes" })
-    .click();
+  await endSession(page, system);
   await page.getByText("Your session has ended.").waitFor();
   assert.match(page.url(), /\/routes$/);
   await page.context().close();

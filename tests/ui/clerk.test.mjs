@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { publishableKey, startClerkFrontend } from "../../local/clerk-frontend.mjs";
 import { ensureClerkScripts } from "../../scripts/setup.mjs";
 import { eventually } from "../support/harness.mjs";
-import { browser, openPage, system, useUi } from "../support/ui.mjs";
+import { browser, endSession, openPage, system, useUi } from "../support/ui.mjs";
 
 const HOST = "clerk.token-manager.test";
 const PASSWORD = "correct horse battery";
@@ -106,23 +106,7 @@ test("a session that Clerk has ended leads to its form, which says so", { timeou
   await page.goto(`${system.urls.ui}/teams`);
   await signIn(page);
   await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
-  await page.route(`${system.urls.api}/api/routes**`, (route) =>
-    route.fulfill({
-      status: 401,
-      contentType: "application/json",
-      headers: { "access-control-allow-origin": system.urls.ui },
-      body: JSON.stringify({
-        error: "Session Expired",
-        message: "The session has ended.",
-        code: "session-expired",
-        request_id: "r",
-      }),
-    }),
-  );
-  await page
-    .getByRole("navigation", { name: "Main navigation" })
-    .getByRole("link", { name: "Routes" })
-    .click();
+  await endSession(page, system);
   await page.getByText("Your session has ended.").waitFor();
   await page.getByLabel("Email address").waitFor();
   await close();
