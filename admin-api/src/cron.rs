@@ -11,6 +11,7 @@ use crate::publish::{Kv, KvError, Writer, drain_all, first_prices, relay};
 use crate::{alerts, invitations, reconcile, reseal, zone};
 use contract::teams::TeamZone;
 use domain::collect;
+use domain::feed::Glance;
 use domain::json;
 use domain::keys::{KeyRing, LedSince, led_since};
 use domain::time::{HOUR_MS, UnixMs};
@@ -173,6 +174,8 @@ async fn publish(env: &Env, db: &Db, config: Option<&Config>) {
         }
     };
     if let Some(writer) = &writer {
+        // So that the feed knows that it is told of changes, even if there are none.
+        writer.kv.feed.glance(Glance::default(), Source::Cron).await;
         writer.bound(RECONCILE_OPERATIONS, now() + DRAIN_MS);
         if drain(writer, db).await && !writer.is_away() {
             relay::begin(env, db).await;

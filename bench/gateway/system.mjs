@@ -22,7 +22,12 @@ export async function startGateway(vars = {}) {
   const { started, pid } = await withPid(() =>
     startOnSockets({ gatewayVars, withApi: false, strict: false }),
   );
-  return Object.assign(started, { pid });
+  // As the admin API's cron does.
+  const glance = () => started.feed({ glance: {} }).catch(() => {});
+  await glance();
+  const fed = setInterval(glance, 60_000);
+  const { stop } = started;
+  return Object.assign(started, { pid, stop: () => (clearInterval(fed), stop()) });
 }
 
 /** The headers of a call by n8n, which sends with axios, as Cloudflare's edge hands it to a Worker. */

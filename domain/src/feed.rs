@@ -23,6 +23,10 @@ use serde::{Deserialize, Serialize};
 /// behind starts over.
 pub const KEPT_MS: i64 = 15 * MINUTE_MS;
 
+/// The time for which the object's silence means that nothing has changed, from the last word of an admin API that tells
+/// it of changes. The API's cron has a word each minute.
+pub const FED_MS: i64 = 3 * MINUTE_MS;
+
 /// The most tokens whose changes are kept. If more change within [`KEPT_MS`], those that changed first are known by KV
 /// alone.
 pub const MOST_KEPT: usize = 10_000;
@@ -42,7 +46,8 @@ pub enum Command {
     Append(Append),
     /// By an isolate; the response is [`Changes`].
     Poll(Poll),
-    /// By the comparison with D1; the response is [`Held`].
+    /// By the comparison with D1, and by each run of the cron, so that the object knows that it is told of changes; the
+    /// response is [`Held`].
     Glance(Glance),
 }
 
@@ -124,6 +129,9 @@ pub struct Changes {
     /// Whether the isolate's place is not known, so that this is everything that is kept.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub start_over: bool,
+    /// Whether an admin API has told the object something within [`FED_MS`]: an older one tells it of no change.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_fed: bool,
     /// Changed tokens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<(TokenHash, Placed)>,

@@ -13,11 +13,18 @@ const RETRY_PAUSE_MS: i64 = 1_000;
 /// between two reads made before a refusal.
 const REFUSAL_AGE_MS: i64 = 1_000;
 
+/// Time after a read, in ms, within which the change feed's word that nothing has changed counts as another read. A
+/// change that the feed was never told is in force at most this long, and an entry's age, after KV shows it.
+const CONFIRMABLE_MS: i64 = 30_000;
+
 /// A value with the time at which its read started.
 #[derive(Clone, Debug)]
 pub struct Entry<T> {
     value: T,
     read_at: UnixMs,
+    /// The last time at which it was known to be the newest value: its read, or a poll that brought no other.
+    current_at: UnixMs,
+    confirmable_until: UnixMs,
     refreshing_since: Option<UnixMs>,
     failed_at: Option<UnixMs>,
     has_refused: bool,
@@ -51,7 +58,15 @@ pub enum Claim {
 impl<T> Entry<T> {
     /// Makes an entry from a read that started at `read_at`.
     pub fn new(value: T, read_at: UnixMs) -> Self {
-        Self { value, read_at, refreshing_since: None, failed_at: None, has_refused: false }
+        Self {
+            value,
+            read_at,
+            current_at: read_at,
+            confirmable_until: read_at.saturating_add(CONFIRMABLE_MS),
+            refreshing_since: None,
+            failed_at: None,
+            has_refused: false,
+        }
     }
 
     pub fn value(&self) -> &T {
@@ -59,7 +74,17 @@ impl<T> Entry<T> {
     }
 
     pub fn age(&self, now: UnixMs) -> i64 {
-        now - self.read_at
+        now - self.current_at
+    }
+
+    /// Whether its read started at `at` or before.
+    pub fn was_read_by(&self, at: UnixMs) -> bool {
+        self.read_at <= at
+    }
+
+    /// Notes that a poll of the change feed, begun at `at`, brought no other value.
+    pub fn confirm(&mut self, at: UnixMs) {
+        self.current_at = self.current_at.max(at.min(self.confirmable_until));
     }
 
     /// Replaces the value by a newer one, known at `known_at`. The entry gets no older by that.
@@ -67,9 +92,16 @@ impl<T> Entry<T> {
         *self = Self::new(value, known_at.max(self.read_at));
     }
 
+    /// Lets its own read alone count.
+    pub fn doubt(&mut self) {
+        self.current_at = self.read_at;
+        self.confirmable_until = self.read_at;
+    }
+
     /// Lets the entry be read again before it serves.
     pub fn expire(&mut self, now: UnixMs, max_age_ms: i64) {
         self.read_at = self.read_at.min(now - max_age_ms);
+        self.doubt();
     }
 
     /// Decides how the entry may be used. From half of `max_age_ms` on, one request reads it again in the
@@ -99,7 +131,7 @@ impl<T> Entry<T> {
     /// the start of a read when it returns [`Claim::Read`].
     pub fn claim(&mut self, since: UnixMs, now: UnixMs) -> Claim {
         let recently = |at: Option<UnixMs>, within: i64| at.is_some_and(|at| now - at < within);
-        let is_young = self.age(now) < REFUSAL_AGE_MS;
+        let is_young = now - self.read_at < REFUSAL_AGE_MS;
         if recently(self.failed_at, RETRY_PAUSE_MS)
             || (is_young && (self.has_refused || self.read_at >= since))
         {
@@ -150,7 +182,7 @@ impl<K: Eq + Hash + Clone, T> Cache<K, T> {
     /// Keeps whichever read started later: a slow one must not bring back a token that a later one saw
     /// revoked.
     pub fn learn(&mut self, key: K, entry: Entry<T>) {
-        if self.get_mut(&key).is_none_or(|known| known.read_at <= entry.read_at) {
+        if self.get_mut(&key).is_none_or(|known| known.was_read_by(entry.read_at)) {
             self.insert(key, entry);
         }
     }
@@ -192,6 +224,30 @@ mod tests {
         entry.note_failure(10_000);
         assert_eq!(entry.freshness(10_999, 10_000), Freshness::ExpiredUnreachable);
         assert_eq!(entry.freshness(11_000, 10_000), Freshness::Expired);
+    }
+
+    #[test]
+    fn a_confirmed_entry_needs_no_read_for_half_a_minute() {
+        let mut entry = Entry::new((), 0);
+        for at in (2_000..=30_000).step_by(2_000) {
+            entry.confirm(at);
+            assert_eq!(entry.freshness(at + 4_000, 10_000), Freshness::Fresh);
+        }
+        entry.confirm(36_000);
+        assert_eq!(entry.freshness(36_000, 10_000), Freshness::Refresh, "the feed may not have been told");
+        assert_eq!(entry.freshness(40_000, 10_000), Freshness::Expired);
+        let mut entry = Entry::new((), 0);
+        entry.confirm(2_000);
+        assert_eq!(entry.claim(2_000, 2_000), Claim::Read, "a refusal is for KV to confirm");
+        entry.doubt();
+        entry.confirm(6_000);
+        assert_eq!(entry.age(6_000), 6_000, "the feed has told of another value of the same version");
+        entry.expire(5_000, 10_000);
+        entry.confirm(6_000);
+        assert_eq!(entry.freshness(6_000, 10_000), Freshness::Expired, "the feed has lost its place");
+        let mut entry = Entry::new((), 8_000);
+        entry.confirm(7_000);
+        assert_eq!(entry.age(8_000), 0, "a poll from before the read says nothing new");
     }
 
     #[test]

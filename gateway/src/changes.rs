@@ -3,6 +3,7 @@
 
 mod object;
 
+use crate::cache::Entry;
 use crate::known::{Store, learn, poll};
 use domain::feed::{Changes, Command, Pulse};
 use edge::clock::{now, sleep};
@@ -41,7 +42,8 @@ pub fn look(store: &Store<'_>) -> bool {
                 let answer = edge::feed::ask::<Changes>(&keep.env, &Command::Poll(poll())).await;
                 // Only the last part confirms anything.
                 let has_more = answer.as_ref().is_ok_and(|changes| changes.has_more);
-                let counts = has_more || with_pulse(|pulse| pulse.ended(begun_at, answer.is_ok(), now()));
+                let is_fed = answer.as_ref().ok().map(|changes| changes.is_fed);
+                let counts = has_more || with_pulse(|pulse| pulse.ended(begun_at, is_fed, now()));
                 match answer {
                     Ok(changes) => {
                         if counts && learn(changes, begun_at, &config, &keep.request_id) {
@@ -64,6 +66,15 @@ pub fn look(store: &Store<'_>) -> bool {
 /// Whether the caches are confirmed, as [`look`] says it.
 pub fn is_confirmed(store: &Store<'_>) -> bool {
     store.config.feed_poll_ms == 0 || PULSE.get().is_confirmed(store.now)
+}
+
+/// Tells an entry when the last poll had begun by which every change is known: what it has brought is in the caches.
+/// Values of the earlier system have no version, and the feed is not told of them.
+pub fn confirm<T>(entry: &mut Entry<T>, version: impl Fn(&T) -> Option<u64>) {
+    let is_told = version(entry.value()).is_some_and(|version| version > 0);
+    if let Some(at) = PULSE.get().current_at().filter(|_| is_told) {
+        entry.confirm(at);
+    }
 }
 
 /// Whether a poll failed, or was waited for in vain, and none was quick since.

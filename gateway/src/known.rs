@@ -22,9 +22,9 @@ use worker::Env;
 
 /// Age of KV's own cache at the location, in seconds. 30 is the least that it accepts.
 const KV_CACHE_TTL_S: u64 = 30;
-/// Tokens kept per generation. At about 1 KB each, two generations stay below 10 MB of the isolate's
+/// Tokens kept per generation. At about 1 KB each, two generations stay below 20 MB of the isolate's
 /// 128 MB.
-const TOKEN_CAPACITY: usize = 5_000;
+const TOKEN_CAPACITY: usize = 10_000;
 
 /// Age at which the price list is read again, in ms.
 pub const PRICES_MAX_AGE_MS: i64 = 60_000;
@@ -158,7 +158,7 @@ pub async fn fetch_routes(
         newest(Some(known), shown, |routes| routes.as_ref().map_or(0, |routes| routes.table.version));
     ROUTE_CACHE.with_borrow_mut(|entry| {
         // Keep whichever read started later, as with tokens.
-        if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) {
+        if entry.as_ref().is_none_or(|known| known.was_read_by(read_at)) {
             *entry = Some(Entry::new(routes.clone(), read_at));
         }
     });
@@ -193,7 +193,11 @@ pub fn learn(changes: Changes, begun_at: UnixMs, config: &Config, request_id: &s
         for hash in &news.tokens {
             let Some(known) = cache.get_mut(hash) else { continue };
             let version = known.value().as_ref().map(|token| token.version);
-            let Some(text) = newer_token(hash, version) else { continue };
+            let Some(text) = newer_token(hash, version) else {
+                // KV may have shown a value of the same version that has been mended since.
+                known.doubt();
+                continue;
+            };
             match read_token(&text, hash) {
                 Ok(record) => known.replace(Some(Arc::new(record)), begun_at),
                 // It is read again, and then refused: nothing older may serve.
@@ -261,7 +265,7 @@ pub async fn fetch_prices(env: &Env, request_id: &str) -> Option<Rc<PriceList>> 
         });
     PRICE_CACHE.with_borrow_mut(|entry| match &prices {
         // Keep whichever read started later, as with tokens.
-        Some(prices) if entry.as_ref().is_none_or(|known| known.age(read_at) >= 0) => {
+        Some(prices) if entry.as_ref().is_none_or(|known| known.was_read_by(read_at)) => {
             *entry = Some(Entry::new(Rc::clone(prices), read_at));
         }
         Some(_) => {}

@@ -4,8 +4,8 @@
 //! confirmed within five seconds ([`changes`]), unless the feed is away.
 //!
 //! Age: an entry serves for at most [`MAX_AGE_MS`] after its read *started*, so while the feed is away a change is in
-//! force within 10 s of the moment when KV shows it at this location. What the feed has told in a newer version than KV
-//! shows is served instead.
+//! force within 10 s of the moment when KV shows it at this location. For half a minute, each poll of the feed that brings
+//! no other value counts as a read. What the feed has told in a newer version than KV shows is served instead.
 
 use crate::cache::{Claim, Freshness};
 use crate::changes;
@@ -151,6 +151,7 @@ impl Store<'_> {
     async fn token(&self, hash: &TokenHash, form: Form) -> Result<Token, StoreError> {
         let cached = TOKEN_CACHE.with_borrow_mut(|cache| {
             let entry = cache.get_mut(hash)?;
+            changes::confirm(entry, |token| token.as_ref().map(|token| token.version));
             Some((entry.value().clone(), entry.freshness(self.now, MAX_AGE_MS)))
         });
         let is_known = matches!(&cached, Some((Some(_), _)));
@@ -199,6 +200,7 @@ impl Store<'_> {
     async fn read_routes(&self) -> Result<Option<Rc<Routes>>, StoreError> {
         let cached = ROUTE_CACHE.with_borrow_mut(|entry| {
             let entry = entry.as_mut()?;
+            changes::confirm(entry, |routes| routes.as_ref().map(|routes| routes.table.version));
             Some((entry.value().clone(), entry.freshness(self.now, MAX_AGE_MS), entry.age(self.now)))
         });
         let stale =

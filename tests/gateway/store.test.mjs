@@ -7,13 +7,17 @@ import { mintLegacyToken, mintToken, sha256 } from "../support/tokens.mjs";
 
 /** Ten seconds of cache, and a second for the machine. */
 const CACHE_BOUND_MS = 11_000;
+/** The half minute for which the change feed counts as a read, and a cache that is not refreshed since. */
+const UNTOLD_BOUND_MS = 30_000 + CACHE_BOUND_MS;
 
 const start = () =>
   startOnSockets({
     faults: true,
-    gatewayVars: { OPENAI_API_KEY: "from-worker-secret", STALE_MAX_S: "25" },
+    gatewayVars: { OPENAI_API_KEY: "from-worker-secret", STALE_MAX_S: "25", FEED_POLL_MS: "0" },
+    versions: [{ name: "fed", vars: { FEED_POLL_MS: "2000" } }],
   });
 let system;
+let untold;
 before(async () => {
   system = await start();
 });
@@ -36,6 +40,37 @@ test("without a route table calls get Routes Not Configured", async () => {
     ["/api/other", "/echo"],
   ]);
   await eventually(async () => (await status(token)) === 200, CACHE_BOUND_MS, "the first table being seen");
+});
+
+test("the change feed's word that nothing has changed spares KV reads", async () => {
+  const token = await putToken(system);
+  const call = async () => {
+    const headers = { "x-api-key": token };
+    return (await fetch(`${system.versions.fed.gateway}/api/echo`, { headers })).status;
+  };
+  const reads = async () => (await system.faults("gateway-fed")).counts.kv_get;
+  const readsOfCalls = async (ms) => {
+    assert.equal(await call(), 200);
+    const before = await reads();
+    for (const started = Date.now(); Date.now() - started < ms; await sleep(200))
+      assert.equal(await call(), 200);
+    return (await reads()) - before;
+  };
+  assert.ok((await readsOfCalls(CACHE_BOUND_MS)) > 0, "no admin API tells the feed of changes");
+  await system.feed({ glance: {} });
+  await sleep(2_000);
+  assert.equal(await readsOfCalls(15_000), 0);
+  // The feed is not told of this.
+  const key = `token:${sha256(token)}`;
+  await system.kv.put(
+    key,
+    JSON.stringify({ ...(await system.kv.get(key, "json")), state: "revoked", version: 2 }),
+  );
+  untold = (async () => {
+    const started = Date.now();
+    while ((await call()) === 200 && Date.now() - started < 2 * UNTOLD_BOUND_MS) await sleep(200);
+    return Date.now() - started;
+  })();
 });
 
 test("a forged token costs no KV read, nor does a legacy one while the table rules them out", async () => {
@@ -246,6 +281,12 @@ test("queue down: calls are served and dropped events are counted", async () => 
   assert.equal(await status(token), 200);
   const dropped = async () => (await system.usage.losses()).dropped;
   await eventually(async () => (await dropped()) === logged(), 10_000, "the whole drop reaching D1");
+});
+
+test("a change that the feed was not told is in force 40 s after KV shows it", async (t) => {
+  const ms = await untold;
+  t.diagnostic(`${ms} ms`);
+  assert.ok(ms < UNTOLD_BOUND_MS, `${ms} ms`);
 });
 
 test("v1 values serve calls unchanged", async () => {

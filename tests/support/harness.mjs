@@ -361,8 +361,17 @@ export async function putToken(system, record = {}, token = mintToken(system.sec
     version: 1,
     ...record,
   };
-  await system.kv.put(`token:${sha256(token)}`, JSON.stringify(whole));
+  const hash = sha256(token);
+  await publish(system, `token:${hash}`, whole, (value) => ({ tokens: [[hash, value]] }));
   return token;
+}
+
+/** Writes a value into KV and, if it is not the first, appends it to the change feed, as the admin API does. */
+async function publish(system, key, value, append) {
+  const { version } = value;
+  const text = JSON.stringify(value);
+  await system.kv.put(key, text);
+  if (version > 1) await system.feed({ append: append({ version, text }) });
 }
 
 /** Writes a route table into KV. Each route is `[path, url path on the upstream, more]`. */
@@ -374,7 +383,8 @@ export async function putRoutes(system, routes, { legacy_tokens = false, version
     const sealed = credential && seal(credential, id, new URL(url).origin, system.secrets.CREDENTIAL_KEY);
     return { id, path: route, url, ...(sealed && { credential: sealed }), ...more };
   });
-  await system.kv.put("routes", JSON.stringify({ v: 2, version, legacy_tokens, routes: entries }));
+  const table = { v: 2, version, legacy_tokens, routes: entries };
+  await publish(system, "routes", table, (value) => ({ tables: [["routes", value]] }));
 }
 
 /** Calls the admin API as a person, with JSON in both directions. */

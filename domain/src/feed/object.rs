@@ -1,7 +1,8 @@
 //! The object's side: everything that is kept, in the order in which it came.
 
 use super::{
-    Append, Changes, Glance, Held, KEPT_MS, MOST_BYTES, MOST_KEPT, Placed, Poll, RESPONSE_BYTES, Table, Value,
+    Append, Changes, FED_MS, Glance, Held, KEPT_MS, MOST_BYTES, MOST_KEPT, Placed, Poll, RESPONSE_BYTES,
+    Table, Value,
 };
 use crate::time::UnixMs;
 use crate::token::TokenHash;
@@ -28,6 +29,8 @@ pub struct Feed {
     /// Tokens by place. A token that has changed since is still in its earlier places, too.
     order: VecDeque<(u64, TokenHash)>,
     tables: Vec<(Table, Kept)>,
+    /// The last time at which an admin API told it something. It is not saved: the next word makes it known again.
+    fed_at: Option<UnixMs>,
 }
 
 /// A row to be saved, in place of an earlier one of the same subject.
@@ -61,8 +64,8 @@ impl Feed {
     /// Makes an empty feed. Its places begin at the time, so that those of a lost one are not known to it.
     pub fn new(now: UnixMs) -> Self {
         let seq = u64::try_from(now).unwrap_or(0);
-        let (tokens, bytes, order, tables) = Default::default();
-        Self { seq, floor: seq, tokens, bytes, order, tables }
+        let (tokens, bytes, order, tables, fed_at) = Default::default();
+        Self { seq, floor: seq, tokens, bytes, order, tables, fed_at }
     }
 
     /// Returns the feed with these rows, which were saved at this place and floor.
@@ -118,6 +121,7 @@ impl Feed {
 
     /// Appends values. Returns the rows to be saved: a value that is held already, or in a newer version, makes none.
     pub fn append(&mut self, append: Append, now: UnixMs) -> Vec<Row> {
+        self.fed_at = Some(now);
         let mut rows = Vec::new();
         for (hash, value) in append.tokens {
             if is_news(self.tokens.get(&hash), &value) {
@@ -181,7 +185,7 @@ impl Feed {
     }
 
     /// Answers a poll.
-    pub fn poll(&self, poll: &Poll) -> Changes {
+    pub fn poll(&self, poll: &Poll, now: UnixMs) -> Changes {
         let since = poll.since.filter(|since| (self.floor..=self.seq).contains(since));
         let tokens = self.after(since);
         let last = tokens.last().map_or(self.seq, |(_, placed)| placed.seq);
@@ -195,13 +199,15 @@ impl Feed {
             has_more,
             floor: self.floor,
             start_over: since.is_none(),
+            is_fed: self.fed_at.is_some_and(|at| now.saturating_sub(at) < FED_MS),
             tokens,
             tables: tables.map(|(table, kept)| (*table, kept.placed.clone())).collect(),
         }
     }
 
-    /// Returns what is held of some subjects.
-    pub fn glance(&self, at: &Glance) -> Held {
+    /// Returns what is held of some subjects. Only admin APIs ask, so there is one.
+    pub fn glance(&mut self, at: &Glance, now: UnixMs) -> Held {
+        self.fed_at = Some(now);
         let value = |kept: &Kept| Value { version: kept.placed.version, text: kept.placed.text.clone() };
         let token = |hash: &TokenHash| Some((hash.clone(), value(self.tokens.get(hash)?)));
         let table = |table: &Table| Some((*table, value(self.table(*table)?)));

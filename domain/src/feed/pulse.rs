@@ -17,6 +17,7 @@ pub struct Pulse {
     begun_at: Option<UnixMs>,
     is_running: bool,
     confirmed_at: Option<UnixMs>,
+    current_at: Option<UnixMs>,
     failed_at: Option<UnixMs>,
 }
 
@@ -47,6 +48,11 @@ impl Pulse {
         self.confirmed_at.is_some_and(|at| now.saturating_sub(at) < CONFIRMED_MS)
     }
 
+    /// Returns when the last poll had begun by which everything that has changed is known.
+    pub fn current_at(&self) -> Option<UnixMs> {
+        self.current_at
+    }
+
     /// Whether a poll failed, or was waited for in vain, and none was quick since.
     pub fn is_failing(&self) -> bool {
         self.failed_at.is_some()
@@ -65,19 +71,22 @@ impl Pulse {
         may
     }
 
-    /// Notes the end of the poll that began at `begun_at`. Returns whether its response counts: one that was given up
-    /// and overtaken does not.
-    pub fn ended(&mut self, begun_at: UnixMs, is_well: bool, now: UnixMs) -> bool {
+    /// Notes the end of the poll that began at `begun_at`: `is_fed` as its response says it, `None` if there is none.
+    /// Returns whether its response counts: one that was given up and overtaken does not.
+    pub fn ended(&mut self, begun_at: UnixMs, is_fed: Option<bool>, now: UnixMs) -> bool {
         if self.begun_at == Some(begun_at) {
             self.is_running = false;
         }
-        if !is_well {
+        let Some(is_fed) = is_fed else {
             self.failed_at = Some(now);
             return false;
-        }
+        };
         let is_newest = self.confirmed_at.is_none_or(|at| at < begun_at);
         if is_newest {
             self.confirmed_at = Some(begun_at);
+            if is_fed {
+                self.current_at = Some(begun_at);
+            }
             // Calls have waited in vain for a slower one, and would do so for the next.
             if now.saturating_sub(begun_at) < WAIT_MS {
                 self.failed_at = None;

@@ -45,9 +45,35 @@ fn the_wire_format_is_pinned() {
     let mut feed = Feed::restored(4, 3, []);
     feed.append(token(1, 2), T0);
     assert_eq!(
-        serde_json::to_string(&feed.poll(&poll(Some(4)))).unwrap(),
-        format!(r#"{{"seq":5,"floor":3,"tokens":[["{h}",{{"seq":5,"version":2,"text":"v2"}}]]}}"#)
+        serde_json::to_string(&feed.poll(&poll(Some(4)), T0)).unwrap(),
+        format!(
+            r#"{{"seq":5,"floor":3,"is_fed":true,"tokens":[["{h}",{{"seq":5,"version":2,"text":"v2"}}]]}}"#
+        )
     );
+}
+
+#[test]
+fn silence_means_that_nothing_has_changed_only_while_somebody_tells_of_changes() {
+    let mut feed = Feed::new(T0);
+    let is_fed = |feed: &Feed, at: UnixMs| feed.poll(&poll(None), at).is_fed;
+    assert!(!is_fed(&feed, T0), "nobody has told it anything");
+    feed.append(token(1, 1), T0);
+    assert!(is_fed(&feed, T0 + FED_MS - 1) && !is_fed(&feed, T0 + FED_MS));
+    feed.glance(&Glance::default(), T0 + FED_MS);
+    assert!(is_fed(&feed, T0 + 2 * FED_MS - 1), "the cron's word");
+    assert!(!is_fed(&Feed::restored(feed.seq(), feed.floor(), []), T0 + FED_MS), "not known after a restart");
+    assert!(
+        !serde_json::from_str::<Changes>(r#"{"seq":5,"floor":3}"#).unwrap().is_fed,
+        "an older object's response"
+    );
+
+    let mut pulse = Pulse::default();
+    pulse.look(T0, 2_000);
+    pulse.ended(T0, Some(true), T0 + 10);
+    assert_eq!(pulse.current_at(), Some(T0));
+    pulse.look(T0 + 2_000, 2_000);
+    pulse.ended(T0 + 2_000, Some(false), T0 + 2_010);
+    assert_eq!((pulse.current_at(), pulse.is_confirmed(T0 + 6_000)), (Some(T0), true));
 }
 
 #[test]
@@ -62,7 +88,7 @@ fn an_older_value_never_replaces_a_newer_one() {
     assert_eq!(feed.append(table(1), T0), []);
 
     let mut follower = Follower::default();
-    follower.take(feed.poll(&follower.poll(vec![])));
+    follower.take(feed.poll(&follower.poll(vec![]), T0));
     assert_eq!(follower.token(&hash(1), Some(2)), Some("repaired"));
     assert_eq!(follower.token(&hash(1), None), Some("repaired"), "KV shows no entry yet");
     assert_eq!(follower.token(&hash(1), Some(3)), None);
@@ -75,11 +101,11 @@ fn only_what_is_new_is_told() {
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
     feed.append(table(5), T0);
-    let first = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)])));
+    let first = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)]), T0));
     assert_eq!((first.start_over, first.tokens, first.tables), (false, vec![hash(1)], vec![]));
-    assert!(follower.take(feed.poll(&follower.poll(vec![]))).is_empty());
+    assert!(follower.take(feed.poll(&follower.poll(vec![]), T0)).is_empty());
     feed.append(table(6), T0);
-    let news = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)])));
+    let news = follower.take(feed.poll(&follower.poll(vec![(Table::Routes, 5)]), T0));
     let [(Table::Routes, told)] = news.tables.as_slice() else { panic!("{:?}", news.tables) };
     assert_eq!((told.version, told.text.as_str()), (6, "table"));
     assert!(news.tokens.is_empty() && !news.start_over);
@@ -90,10 +116,10 @@ fn a_table_is_let_go_when_kv_shows_it_by_now() {
     let mut feed = Feed::new(T0);
     feed.append(table(5), T0);
     feed.prune(T0 + KEPT_MS - 1);
-    assert_eq!(feed.poll(&poll(None)).tables.len(), 1);
+    assert_eq!(feed.poll(&poll(None), T0).tables.len(), 1);
     assert!(!feed.prune(T0 + KEPT_MS), "no token");
-    assert_eq!(feed.poll(&poll(None)).tables, []);
-    assert_eq!(feed.glance(&Glance { tokens: vec![], tables: vec![Table::Routes] }), Held::default());
+    assert_eq!(feed.poll(&poll(None), T0).tables, []);
+    assert_eq!(feed.glance(&Glance { tokens: vec![], tables: vec![Table::Routes] }, T0), Held::default());
     assert_eq!(feed.append(table(1), T0 + KEPT_MS).len(), 1, "of a D1 that was made anew");
 }
 
@@ -102,17 +128,17 @@ fn an_isolate_that_is_too_far_behind_starts_over() {
     let mut feed = Feed::new(T0);
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
-    follower.take(feed.poll(&follower.poll(vec![])));
+    follower.take(feed.poll(&follower.poll(vec![]), T0));
     feed.append(token(2, 1), T0 + SECOND_MS);
     assert!(!feed.prune(T0 + KEPT_MS - 1) && feed.prune(T0 + KEPT_MS));
-    let news = follower.take(feed.poll(&follower.poll(vec![])));
+    let news = follower.take(feed.poll(&follower.poll(vec![]), T0));
     assert_eq!((news.start_over, news.tokens), (false, vec![hash(2)]), "it has missed nothing");
     assert_eq!(follower.token(&hash(1), None), None, "forgotten with the feed");
 
     feed.append(token(3, 1), T0 + KEPT_MS);
     feed.append(token(4, 1), T0 + 2 * KEPT_MS);
     assert!(feed.prune(T0 + 2 * KEPT_MS));
-    let news = follower.take(feed.poll(&follower.poll(vec![])));
+    let news = follower.take(feed.poll(&follower.poll(vec![]), T0));
     assert_eq!((news.start_over, news.tokens), (true, vec![hash(4)]));
 }
 
@@ -121,18 +147,18 @@ fn a_feed_that_was_lost_is_noticed() {
     let mut feed = Feed::new(T0);
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
-    follower.take(feed.poll(&follower.poll(vec![])));
+    follower.take(feed.poll(&follower.poll(vec![]), T0));
     let again = Feed::new(T0 + 5_000);
-    let news = follower.take(again.poll(&follower.poll(vec![])));
+    let news = follower.take(again.poll(&follower.poll(vec![]), T0));
     assert!(news.start_over);
     let mut older = Feed::new(T0 - 5_000);
-    assert!(follower.take(older.poll(&follower.poll(vec![]))).start_over);
+    assert!(follower.take(older.poll(&follower.poll(vec![]), T0)).start_over);
     assert_eq!(follower.token(&hash(1), Some(0)), Some("v1"), "KV may show an older one");
     older.append(token(2, 1), T0);
     older.append(token(3, 1), T0 + 1);
-    follower.take(older.poll(&follower.poll(vec![])));
+    follower.take(older.poll(&follower.poll(vec![]), T0));
     older.prune(T0 + KEPT_MS);
-    assert!(!follower.take(older.poll(&follower.poll(vec![]))).start_over);
+    assert!(!follower.take(older.poll(&follower.poll(vec![]), T0)).start_over);
     assert_eq!(follower.token(&hash(1), Some(0)), None);
 }
 
@@ -141,10 +167,10 @@ fn a_response_that_was_overtaken_brings_nothing() {
     let mut feed = Feed::new(T0);
     let mut follower = Follower::default();
     feed.append(token(1, 1), T0);
-    follower.take(feed.poll(&follower.poll(vec![])));
-    let late = feed.poll(&follower.poll(vec![]));
+    follower.take(feed.poll(&follower.poll(vec![]), T0));
+    let late = feed.poll(&follower.poll(vec![]), T0);
     feed.append(token(1, 2), T0);
-    follower.take(feed.poll(&follower.poll(vec![])));
+    follower.take(feed.poll(&follower.poll(vec![]), T0));
     assert!(follower.take(late).is_empty());
     assert_eq!(follower.token(&hash(1), Some(1)), Some("v2"));
 }
@@ -156,7 +182,7 @@ fn the_feed_is_bounded() {
         feed.append(token(number, 1), T0);
     }
     feed.prune(T0);
-    let all = feed.poll(&poll(None));
+    let all = feed.poll(&poll(None), T0);
     assert_eq!((all.tokens.len(), all.floor), (MOST_KEPT, feed.seq() - MOST_KEPT as u64));
     assert!(all.tokens.iter().all(|(_, placed)| placed.seq > all.floor));
 }
@@ -181,7 +207,7 @@ fn long_records_are_bounded_and_told_in_parts() {
     let mut follower = Follower::default();
     let (mut told, mut parts, mut has_more, mut tables) = (BTreeSet::new(), 0, true, 0);
     while has_more {
-        let changes = feed.poll(&follower.poll(vec![]));
+        let changes = feed.poll(&follower.poll(vec![]), T0);
         let bytes: usize = changes.tokens.iter().map(|(_, placed)| placed.text.len()).sum();
         assert!(bytes <= 1_006_000 && (parts == 0) == changes.start_over, "{bytes} in part {parts}");
         has_more = changes.has_more;
@@ -192,7 +218,7 @@ fn long_records_are_bounded_and_told_in_parts() {
         parts += 1;
     }
     assert_eq!((told.len(), told.first(), parts), (8_000_000 / 6_000, Some(&hash(3_000 - 1_333)), 8));
-    assert!(tables >= 1 && follower.take(feed.poll(&follower.poll(vec![]))).is_empty());
+    assert!(tables >= 1 && follower.take(feed.poll(&follower.poll(vec![]), T0)).is_empty());
 }
 
 #[test]
@@ -210,7 +236,7 @@ fn a_saved_feed_is_the_same() {
     // Rows come in no order.
     let restored = Feed::restored(feed.seq(), feed.floor(), rows.into_values().rev());
     for since in [None, Some(feed.floor()), Some(feed.floor() + 1), Some(feed.floor() + 2)] {
-        assert_eq!(restored.poll(&poll(since)), feed.poll(&poll(since)));
+        assert_eq!(restored.poll(&poll(since), UnixMs::MAX), feed.poll(&poll(since), UnixMs::MAX));
     }
 }
 
@@ -229,13 +255,13 @@ fn an_isolate_polls_every_two_seconds_and_no_more() {
     let look = |is_confirmed, begins| Look { is_confirmed, begins };
     assert_eq!(pulse.look(T0, 2_000), look(false, true));
     assert_eq!(pulse.look(T0 + 2_500, 2_000), look(false, false), "one at a time");
-    assert!(pulse.ended(T0, true, T0 + 2_600));
+    assert!(pulse.ended(T0, Some(true), T0 + 2_600));
     assert_eq!(pulse.look(T0 + 2_600, 2_000), look(true, true));
     assert_eq!(pulse.look(T0 + 4_599, 2_000), look(true, false));
     assert_eq!(pulse.look(T0 + 5_000, 2_000), look(false, false), "the second one has not ended");
     assert_eq!(pulse.look(T0 + 7_600, 2_000), look(false, true), "it is given up");
-    assert!(pulse.ended(T0 + 7_600, true, T0 + 7_700));
-    assert!(!pulse.ended(T0 + 2_600, true, T0 + 7_800), "overtaken");
+    assert!(pulse.ended(T0 + 7_600, Some(true), T0 + 7_700));
+    assert!(!pulse.ended(T0 + 2_600, Some(true), T0 + 7_800), "overtaken");
     assert!(pulse.is_confirmed(T0 + 12_599) && !pulse.is_confirmed(T0 + 12_600));
 }
 
@@ -247,14 +273,14 @@ fn a_call_waits_for_a_quarter_of_a_second_and_then_none_does_for_a_while() {
     assert!(pulse.may_wait(T0 + 249) && !pulse.may_wait(T0 + 250));
     pulse.look(T0 + 5_000, 2_000);
     assert!(!pulse.may_wait(T0 + 5_001) && pulse.is_failing(), "the feed is slow");
-    pulse.ended(T0 + 5_000, true, T0 + 5_250);
+    pulse.ended(T0 + 5_000, Some(true), T0 + 5_250);
     pulse.look(T0 + 10_000, 2_000);
     assert!(!pulse.may_wait(T0 + 10_001) && pulse.is_failing(), "it was slow again");
-    pulse.ended(T0 + 10_000, true, T0 + 10_249);
+    pulse.ended(T0 + 10_000, Some(true), T0 + 10_249);
     assert!(!pulse.is_failing(), "it was quick");
     pulse.look(T0 + 12_000, 2_000);
     assert!(pulse.may_wait(T0 + 12_001));
-    pulse.ended(T0 + 12_000, false, T0 + 12_002);
+    pulse.ended(T0 + 12_000, None, T0 + 12_002);
     assert!(!pulse.may_wait(T0 + 12_002));
     pulse.look(T0 + 14_000, 2_000);
     assert!(!pulse.may_wait(T0 + 14_001), "it is away");
@@ -270,7 +296,7 @@ fn calls_that_are_rare_wait_for_a_slow_feed_once_in_ten_seconds() {
         assert!(!pulse.look(now, 2_000).is_confirmed);
         waited += i64::from(pulse.may_wait(now));
         pulse.may_wait(now + WAIT_MS);
-        assert!(pulse.ended(now, true, now + 300));
+        assert!(pulse.ended(now, Some(true), now + 300));
     }
     assert_eq!(waited, 5, "every second one");
 }
@@ -318,7 +344,7 @@ proptest! {
                 Step::Poll { isolate, is_lost } => {
                     let (follower, cached) = &mut isolates[isolate];
                     feed.prune(now);
-                    let changes = feed.poll(&follower.poll(vec![]));
+                    let changes = feed.poll(&follower.poll(vec![]), T0);
                     if is_lost {
                         continue;
                     }

@@ -47,8 +47,8 @@ impl DurableObject for ChangeFeed {
                 save(feed, &rows, sql)?;
                 to_json(&feed.seq())
             }),
-            Command::Poll(poll) => self.with(|feed, _| to_json(&feed.poll(&poll))),
-            Command::Glance(at) => self.with(|feed, _| to_json(&feed.glance(&at))),
+            Command::Poll(poll) => self.with(|feed, _| to_json(&feed.poll(&poll, now()))),
+            Command::Glance(at) => self.with(|feed, _| to_json(&feed.glance(&at, now()))),
         };
         Response::ok(answer?)
     }
