@@ -1,5 +1,6 @@
 //! Calls to the admin API.
 
+mod ahead;
 mod error;
 mod gateway;
 mod pass;
@@ -8,7 +9,7 @@ mod request;
 pub use error::{CallError, Reason};
 pub use gateway::is_refused;
 pub use pass::Pass;
-pub use request::{Api, TIMEOUT_S, get_json};
+pub use request::{Api, Request, TIMEOUT_S, get_json};
 
 use yew::prelude::*;
 

@@ -78,8 +78,12 @@ fn signed_out(route: &Route) -> Html {
 fn SignedIn() -> Html {
     let (api, route) = (use_api(), use_route::<Route>());
     // Beside the question who is signed in, not after it.
+    let for_home = api.clone();
     use_effect_with((), move |()| {
         let part = route.as_ref().map(Part::of);
+        if part == Some(Part::Home) {
+            pages::home(&for_home).begin();
+        }
         spawn_local(async move {
             if let Some(part) = part {
                 let _ = part.load().await;

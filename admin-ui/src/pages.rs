@@ -24,7 +24,7 @@ pub use calls::CallsPage;
 pub use channels::ChannelsPage;
 pub use first_run::FirstRun;
 pub use health::HealthPage;
-pub use home::HomePage;
+pub use home::{HomePage, home};
 pub use import::ImportPage;
 pub use keys::KeysPage;
 pub use moved::MovedPage;

@@ -34,7 +34,8 @@ impl Part {
     /// Returns the part with the page of an address.
     pub fn of(route: &Route) -> Self {
         match route {
-            Route::Dashboard => Self::Home,
+            // Those who are signed in are led to the first page.
+            Route::Dashboard | Route::Home | Route::SignIn => Self::Home,
             Route::Usage
             | Route::Calls
             | Route::UsageAnalytics

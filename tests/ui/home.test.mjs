@@ -104,6 +104,23 @@ test("addresses of earlier versions lead to the explorer with their filter", asy
   await page.context().close();
 });
 
+test("the first page's figures are asked for once, beside the question who is signed in", async () => {
+  for (const path of ["/", "/dashboard", "/sign-in"]) {
+    const page = await openPage(browser, system);
+    const asked = [];
+    page.on("request", (request) => asked.push(`${request.method()} ${new URL(request.url()).pathname}`));
+    const figures = page.waitForRequest(/\/api\/dashboard\/home/);
+    await page.route(/\/api\/me$/, async (route) => (await figures, route.continue()));
+    await page.goto(`${system.urls.ui}${path}#__session=${system.issuer.sign("user_admin")}`);
+    await page.getByRole("heading", { name: "Last 24 hours" }).waitFor();
+    assert.equal(asked.filter((call) => call === "GET /api/dashboard/home").length, 1, path);
+    await page.getByRole("button", { name: "Refresh" }).click();
+    await eventually(() => asked.filter((call) => call === "GET /api/dashboard/home").length === 2);
+    assertNoProblems(page);
+    await page.context().close();
+  }
+});
+
 test("the first page shows the API's figures and what needs attention", async () => {
   const page = await openPage(browser, system);
   await signIn(page, system, "admin", "/dashboard");

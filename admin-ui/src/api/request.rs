@@ -1,10 +1,12 @@
 //! One call, built step by step: `api.request::<E>().path(..).body(..).if_match(..).send()`.
 
+use super::ahead::{self, Reply};
 use super::error::{CallError, Reason};
 use super::pass::Pass;
 use contract::dry_run::{DryRun, IF_MATCH, PARAMETER};
 use contract::{Endpoint, Page};
 use domain::secret::{Reveal, Revealed};
+use futures_util::FutureExt;
 use gloo::net::http::{Method, RequestBuilder};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -191,21 +193,41 @@ impl<E: Endpoint> Request<'_, E> {
         timeout_s: u32,
         read: impl FnOnce((u16, String)) -> Result<T, Reason>,
     ) -> Result<T, CallError> {
-        let url = format!("{}{}{}", self.api.origin, self.path, self.query);
-        let reply = async {
-            let mut headers = self.headers;
-            // An endpoint that needs no session is never sent one.
-            if let (Some(session), true) = (&self.api.session, E::ACTION.is_some()) {
+        let (api, url) = (self.api, self.url());
+        let reply = match ahead::take(api, &url).filter(|_| E::METHOD == "GET") {
+            Some(reply) => reply.await,
+            None => self.reply(timeout_s).await,
+        };
+        if E::ACTION.is_some() && matches!(reply, Ok((401, _))) {
+            api.on_refused.emit(());
+        }
+        reply.and_then(read).map_err(|reason| CallError { url, reason })
+    }
+
+    /// Sends a `GET` for a page that is about to be loaded, and then asks for the same.
+    pub fn begin(self)
+    where
+        E: 'static,
+    {
+        ahead::begin(self.api.clone(), self.url(), self.reply(TIMEOUT_S).boxed_local());
+    }
+
+    fn url(&self) -> String {
+        format!("{}{}{}", self.api.origin, self.path, self.query)
+    }
+
+    fn reply(self, timeout_s: u32) -> impl Future<Output = Reply> + use<E> {
+        let url = self.url();
+        // An endpoint that needs no session is never sent one.
+        let session = self.api.session.clone().filter(|_| E::ACTION.is_some());
+        let (mut headers, body) = (self.headers, self.body);
+        async move {
+            if let Some(session) = session {
                 let token = session.token().await?;
                 headers.extend(token.map(|token| ("Authorization", format!("Bearer {token}"))));
             }
-            fetch(E::METHOD, &url, &headers, self.body, timeout_s).await
-        };
-        let reply = reply.await;
-        if E::ACTION.is_some() && matches!(reply, Ok((401, _))) {
-            self.api.on_refused.emit(());
+            fetch(E::METHOD, &url, &headers, body, timeout_s).await
         }
-        reply.and_then(read).map_err(|reason| CallError { url, reason })
     }
 }
 

@@ -4,7 +4,7 @@ mod attention;
 mod changes;
 mod lists;
 
-use crate::api::use_api;
+use crate::api::{Api, Request, use_api};
 use crate::components::{AsyncView, Button, CardHead, Chart, Page};
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_remote, use_teams};
@@ -27,6 +27,12 @@ use yew_router::prelude::*;
 
 const REFRESH_MS: u32 = 30_000;
 
+/// The call for all that the page shows.
+pub fn home(api: &Api) -> Request<'_, GetHome> {
+    let tz = Some(crate::clock::zone()).filter(|zone| !zone.is_empty());
+    api.request().query(&HomeQuery { tz })
+}
+
 /// `/dashboard`
 #[component]
 pub fn HomePage() -> Html {
@@ -35,8 +41,7 @@ pub fn HomePage() -> Html {
     let teams = use_teams();
     let home = use_remote((), move |()| {
         let api = api.clone();
-        let tz = Some(crate::clock::zone()).filter(|zone| !zone.is_empty());
-        async move { api.request::<GetHome>().query(&HomeQuery { tz }).send().await }
+        async move { home(&api).send().await }
     });
     use_interval_while_visible(REFRESH_MS, home.on_refresh.clone());
     let teams = teams.state.ready().cloned().unwrap_or_default();
