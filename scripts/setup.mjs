@@ -172,7 +172,7 @@ export async function ensureS3Server() {
   return path.join(tools, "bin", "s3s-fs");
 }
 
-const PYTHON = { schemathesis: "4.32.5", botocore: "1.44.8" };
+const PYTHON = { schemathesis: "4.32.5", botocore: "1.44.8", "opentelemetry-proto": "1.45.2" };
 
 /** The Python environment of the tests: its folder of commands. */
 async function ensurePython() {
@@ -198,8 +198,8 @@ async function ensurePython() {
 /** Schemathesis, which tries the API from its own document; the command. */
 export const ensureSchemathesis = async () => path.join(await ensurePython(), "schemathesis");
 
-/** Python with botocore, on which AWS's command line and boto3 are built; the command. */
-export const ensureBotocore = async () => path.join(await ensurePython(), "python3");
+/** Python with botocore, on which AWS's command line and boto3 are built, and with OpenTelemetry's messages; the command. */
+export const ensureLibraries = async () => path.join(await ensurePython(), "python3");
 
 /** The browser for the tests: CHROME_PATH, the system's, or Playwright's own. */
 export async function ensureBrowser() {

@@ -1,12 +1,14 @@
 //! The admin API's configuration, read once per isolate.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::encoding::percent_decode;
 use domain::keys::KeyRing;
 use domain::people::clerk::WebhookSecret;
 use domain::people::session::SessionRules;
 use domain::secret::Secret;
 use domain::time::DAY_MS;
-use domain::upstream::address::AddressRules;
+use domain::upstream::address::{AddressRules, UpstreamUrl};
+use domain::upstream::headers::is_settable;
 use domain::vars::{VarError, Vars, flag, integer_or, list, required};
 use edge::address;
 use edge::env::EnvVars;
@@ -56,8 +58,21 @@ pub struct Config {
     pub telegram_url: String,
     /// The pause before an alert is sent again the first time, in ms; it doubles up to sixty times as much.
     pub alert_retry_ms: i64,
+    /// The receiver of spans, if there is one. One that cannot be read stops nothing.
+    pub telemetry: Option<Telemetry>,
     /// Whether each request is logged.
     pub log_calls: bool,
+}
+
+/// A receiver of OTLP over HTTP.
+#[derive(Clone, Debug)]
+pub struct Telemetry {
+    /// The address, without a slash at the end.
+    pub endpoint: String,
+    /// Headers of each request, which may hold a key.
+    pub headers: Vec<(String, Secret)>,
+    /// The name under which the gateway appears.
+    pub service: String,
 }
 
 /// Clerk's Backend API.
@@ -127,6 +142,7 @@ impl Config {
             dead_letters_queue: vars.get("DEAD_LETTERS_QUEUE").unwrap_or_default(),
             telegram_url: vars.get("TELEGRAM_API_URL").unwrap_or_else(|| TELEGRAM_API_URL.to_owned()),
             alert_retry_ms: i64::from(integer_or(vars, "ALERT_RETRY_MS", 60_000)?),
+            telemetry: telemetry(vars).unwrap_or_default(),
             log_calls: flag(vars, "LOG_CALLS")?,
         })
     }
@@ -136,6 +152,9 @@ impl Config {
         if let Err(cause) = derive_keys(&vars) {
             log(Source::Isolate, "there are no derived tokens", &cause);
         }
+        if let Err(cause) = telemetry(&vars) {
+            log(Source::Isolate, "no spans are sent", &cause);
+        }
         Config::from_vars(&vars)
     });
 
@@ -143,6 +162,36 @@ impl Config {
     pub fn allows_origin(&self, origin: &str) -> bool {
         self.session.allowed_origins.iter().any(|allowed| allowed == origin)
     }
+}
+
+// As OpenTelemetry names its settings.
+const OTLP_ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+const OTLP_HEADERS: &str = "OTEL_EXPORTER_OTLP_HEADERS";
+
+/// Reads the receiver of spans; `None` if there is none.
+///
+/// # Errors
+/// An address that an upstream may not have either, or headers that are not `name=value,name=value`.
+fn telemetry(vars: &impl Vars) -> Result<Option<Telemetry>, VarError> {
+    let Some(endpoint) = vars.get(OTLP_ENDPOINT) else { return Ok(None) };
+    let endpoint = endpoint.trim().trim_end_matches('/').to_owned();
+    let rules = address::rules(flag(vars, "ALLOW_INSECURE_UPSTREAMS")?);
+    let wanted = "the address of a receiver of OTLP over HTTP, such as https://otlp.example.com";
+    UpstreamUrl::parse(&endpoint, rules).map_err(|_| VarError::Invalid { name: OTLP_ENDPOINT, wanted })?;
+    let header = |pair: String| {
+        let (name, value) = pair.split_once('=')?;
+        let value = String::from_utf8(percent_decode(value.trim().as_bytes())).ok()?;
+        let is_printable = value.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+        let name = name.trim().to_owned();
+        (is_printable && is_settable(&name)).then(|| (name, Secret::new(value)))
+    };
+    let headers: Option<Vec<_>> = list(vars, OTLP_HEADERS).into_iter().map(header).collect();
+    let wanted = "name=value, separated by commas";
+    Ok(Some(Telemetry {
+        endpoint,
+        headers: headers.ok_or(VarError::Invalid { name: OTLP_HEADERS, wanted })?,
+        service: vars.get("OTEL_SERVICE_NAME").unwrap_or_else(|| "token-manager".to_owned()),
+    }))
 }
 
 /// Reads the keys of derived tokens; `None` if there are none.

@@ -23,6 +23,7 @@ use crate::db::canary as canary_store;
 use crate::db::usage::{self, folding, intake};
 use crate::db::{Db, StoreError, UsageDb, to_json};
 use crate::intake::{Keyed, Loss, decode, last_uses, unpriced};
+use crate::telemetry;
 use domain::time::{DAY_MS, UnixMs};
 use edge::clock::now;
 use edge::log::{Source, log};
@@ -93,6 +94,9 @@ pub async fn consume(batch: &MessageBatch<serde_json::Value>, env: &Env) {
     }
     if let Ok(stored) = stored {
         after(env, &stored, &messages).await;
+        if let Some(telemetry) = &config.telemetry {
+            telemetry::send(telemetry, &messages).await;
+        }
         if let Some(Called { run, at }) = canary {
             let note = canary_store::Noted { run, called_at: at, stored_at };
             let noted = async { canary_store::note_stored(&Db::open(env)?, &note).await };

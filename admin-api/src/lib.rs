@@ -46,6 +46,7 @@ mod request;
 mod reseal;
 mod respond;
 mod router;
+mod telemetry;
 mod zone;
 
 use futures_util::future::join;

@@ -57,6 +57,7 @@ pub mod route;
 pub mod secret;
 pub mod signature;
 pub mod stored;
+pub mod telemetry;
 pub mod time;
 pub mod token;
 pub mod upstream;

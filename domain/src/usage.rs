@@ -21,6 +21,7 @@ pub use clipped::Clipped;
 
 use crate::access::derived::NONCE_LEN;
 use crate::id::{RouteId, TeamId, TokenId};
+use crate::telemetry::TRACEPARENT_LEN;
 use crate::time::UnixMs;
 use errors::VendorError;
 use key::MessageKey;
@@ -193,6 +194,9 @@ pub struct UsageEvent {
     /// ISO 3166-1 alpha-2, as the edge says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub country: Option<Clipped<MAX_COUNTRY_LEN>>,
+    /// The `traceparent` that the client sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<Clipped<TRACEPARENT_LEN>>,
     /// The call's id, as the client was told.
     pub request_id: Clipped<MAX_ID_LEN>,
     /// Tokens and cost, if the call was metered.

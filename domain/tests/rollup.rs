@@ -36,6 +36,7 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         client_ip: None,
         user_agent: None,
         country: None,
+        trace: None,
         request_id: "r".into(),
         ai: bytes.map(|n| AiUsage { prompt_tokens: Some(n), ..AiUsage::default() }),
     }

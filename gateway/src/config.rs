@@ -28,6 +28,8 @@ pub struct Config {
     /// Time between two polls of the change feed. 0 is none: KV alone tells what has changed.
     pub feed_poll_ms: i64,
     pub allow_insecure_upstreams: bool,
+    /// Whether upstreams learn each call's place in its trace.
+    pub traces: bool,
     /// Whether each call is logged.
     pub log_calls: bool,
     /// Whether there is a `METRICS` binding.
@@ -49,6 +51,7 @@ impl Config {
             limit_lease_ms: integer_or(vars, "LIMIT_LEASE_MS", 2_000)?.min(10_000).into(),
             feed_poll_ms: integer_or(vars, "FEED_POLL_MS", 2_000)?.min(4_000).into(),
             allow_insecure_upstreams: flag(vars, "ALLOW_INSECURE_UPSTREAMS")?,
+            traces: flag(vars, "TRACES")?,
             log_calls: flag(vars, "LOG_CALLS")?,
             has_metrics: false,
         })

@@ -125,6 +125,7 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
         carrier,
         presented: &presented,
         request_id: &call.arrival.request_id,
+        traced: call.config.traces.then_some(&call.arrival.call_id),
         hop: &hop,
         is_metered: plan.metered.is_some(),
         has_own_body: false,

@@ -16,7 +16,7 @@ const WORKERS = ["gateway", "admin-api"];
 const NEEDS = {
   build: { tools: ["ensureBrowser"] },
   repo: {},
-  gateway: { parts: WORKERS, tools: ["ensureCommands", "ensureBotocore"] },
+  gateway: { parts: WORKERS, tools: ["ensureCommands", "ensureLibraries"] },
   api: { parts: WORKERS, tools: ["ensureSchemathesis"] },
   ui: { parts: [...WORKERS, "ui"], tools: ["ensureBrowser", "ensureClerkScripts"] },
   operations: { parts: [...WORKERS, "ui"], tools: ["ensureCommands", "ensureBrowser"] },

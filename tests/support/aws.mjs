@@ -6,7 +6,7 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { AwsV4Signer } from "aws4fetch";
-import { ensureBotocore, ensureS3Server, root } from "../../scripts/setup.mjs";
+import { ensureLibraries, ensureS3Server, root } from "../../scripts/setup.mjs";
 import { eventually, freePorts } from "./harness.mjs";
 
 export const keys = { access_key_id: "AKIDEXAMPLE", secret_access_key: "s3cret/of+aws", region: "eu-west-1" };
@@ -36,9 +36,9 @@ export async function byAws4fetch(received, service, body = undefined, by = keys
   return (await signer.sign()).headers.get("authorization");
 }
 
-/** Runs a script of this folder with Python and botocore. Returns its output. */
+/** Runs a script of this folder with Python and the tests' libraries. Returns its output. */
 export async function python(script, args, input = "") {
-  const child = spawn(await ensureBotocore(), [path.join(root, "tests/support", script), ...args], {
+  const child = spawn(await ensureLibraries(), [path.join(root, "tests/support", script), ...args], {
     stdio: ["pipe", "pipe", "pipe"],
   });
   let [output, errors] = ["", ""];

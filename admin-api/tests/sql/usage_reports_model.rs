@@ -80,6 +80,7 @@ impl Dice {
             client_ip: None,
             user_agent: None,
             country: None,
+            trace: None,
             request_id: "r".into(),
             ai: (route == 1).then(|| AiUsage {
                 model: Some("gpt 5".into()),

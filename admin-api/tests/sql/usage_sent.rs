@@ -59,6 +59,7 @@ pub fn call(id: &str, at: UnixMs, token: u64, route: u64) -> UsageEvent {
         client_ip: Some("203.0.113.7".into()),
         user_agent: Some("n8n".into()),
         country: Some("TW".into()),
+        trace: None,
         request_id: format!("req_{id}").into(),
         ai: None,
     }

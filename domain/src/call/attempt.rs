@@ -6,6 +6,7 @@ use crate::access::Permit;
 use crate::access::carrier::Carrier;
 use crate::error::GatewayError;
 use crate::problem::BuildError;
+use crate::telemetry::{Place, TRACEPARENT};
 use crate::upstream::headers::search::Guarded;
 use crate::upstream::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, query_without_token};
 use crate::upstream::target::RouteCredential;
@@ -22,6 +23,8 @@ pub struct Sender<'a> {
     pub presented: &'a Guarded,
     /// The call's id.
     pub request_id: &'a str,
+    /// The call's own id, if the upstream is to learn the call's place in its trace.
+    pub traced: Option<&'a str>,
     /// The loop mark to send on.
     pub hop: &'a str,
     /// Whether the response is read for an AI's usage, and so must be readable.
@@ -67,6 +70,9 @@ impl<'a> Sender<'a> {
             request.remove("content-length");
         }
         request.set(REQUEST_ID, self.request_id);
+        if let Some(call_id) = self.traced {
+            request.set(TRACEPARENT, Place::of_call(call_id, head.header(TRACEPARENT)).header());
+        }
         request.set(LOOP_MARK, self.hop);
         Ok(request)
     }

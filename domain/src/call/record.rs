@@ -5,6 +5,7 @@ use crate::access::record::TokenRecord;
 use crate::ai::{Tried, Upstream};
 use crate::limit::ledger::LimitUse;
 use crate::route::Route;
+use crate::telemetry::{Place, TRACEPARENT};
 use crate::time::UnixMs;
 use crate::upstream::headers::WORKFLOW;
 use crate::usage::errors::VendorError;
@@ -144,6 +145,7 @@ pub fn event(
         client_ip: arrival.client_ip.map(|ip| ip.to_string().into()),
         user_agent: head.header("user-agent").map(Into::into),
         country: head.header("cf-ipcountry").map(Into::into),
+        trace: head.header(TRACEPARENT).filter(|given| Place::parse(given).is_some()).map(Into::into),
         request_id: arrival.request_id.as_str().into(),
         ai: ending.ai,
     })

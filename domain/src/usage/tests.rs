@@ -29,6 +29,7 @@ pub fn event() -> UsageEvent {
         client_ip: Some("10.0.0.1".into()),
         user_agent: None,
         country: None,
+        trace: None,
         request_id: "req_1".into(),
         ai: None,
     }
@@ -46,7 +47,7 @@ fn the_message_is_pinned() {
 }
 
 /// An event whose every text is as long as its type lets it be.
-fn largest() -> UsageEvent {
+pub fn largest() -> UsageEvent {
     let text = "\u{1}\"\\é".repeat(100_000);
     UsageEvent {
         id: "e".repeat(MAX_ID_LEN),
@@ -61,6 +62,7 @@ fn largest() -> UsageEvent {
         client_ip: Some(text.as_str().into()),
         user_agent: Some(text.as_str().into()),
         country: Some(text.as_str().into()),
+        trace: Some(text.as_str().into()),
         request_id: text.as_str().into(),
         label: Some(text.as_str().into()),
         second: true,

@@ -133,6 +133,7 @@ fn event_of(
         client_ip: request.ip_address.as_deref().map(Into::into),
         user_agent: request.user_agent.as_deref().map(Into::into),
         country: None,
+        trace: None,
         request_id: request_id.into(),
         ai: None,
     })

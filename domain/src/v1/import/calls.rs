@@ -93,6 +93,7 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             client_ip: text(row, &["ip_address"]).map(Into::into),
             user_agent: text(row, &["user_agent"]).map(Into::into),
             country: None,
+            trace: None,
             request_id: "import".into(),
             ai: None,
         },
