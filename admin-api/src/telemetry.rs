@@ -5,8 +5,8 @@
 
 use crate::config::Telemetry;
 use crate::intake::Keyed;
-use domain::telemetry::otlp::{MOST_SPANS, traces};
 use domain::usage::UsageEvent;
+use domain::usage::spans::{MOST_SPANS, traces};
 use edge::log::{Source, log};
 use worker::{AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect};
 

@@ -15,14 +15,15 @@ pub mod rollup;
 pub mod segment;
 pub mod sheet;
 pub mod span;
+pub mod spans;
 pub mod tally;
 
 pub use clipped::Clipped;
 
 use crate::access::derived::NONCE_LEN;
 use crate::id::{RouteId, TeamId, TokenId};
-use crate::telemetry::TRACEPARENT_LEN;
 use crate::time::UnixMs;
+use crate::trace::TRACEPARENT_LEN;
 use errors::VendorError;
 use key::MessageKey;
 use label::Label;

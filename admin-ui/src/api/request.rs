@@ -194,7 +194,7 @@ impl<E: Endpoint> Request<'_, E> {
         read: impl FnOnce((u16, String)) -> Result<T, Reason>,
     ) -> Result<T, CallError> {
         let (api, url) = (self.api, self.url());
-        let reply = match ahead::take(api, &url).filter(|_| E::METHOD == "GET") {
+        let reply = match ahead::take(api.session.as_ref(), &url).filter(|_| E::METHOD == "GET") {
             Some(reply) => reply.await,
             None => self.reply(timeout_s).await,
         };
@@ -209,7 +209,7 @@ impl<E: Endpoint> Request<'_, E> {
     where
         E: 'static,
     {
-        ahead::begin(self.api.clone(), self.url(), self.reply(TIMEOUT_S).boxed_local());
+        ahead::begin(self.api.session.clone(), self.url(), self.reply(TIMEOUT_S).boxed_local());
     }
 
     fn url(&self) -> String {

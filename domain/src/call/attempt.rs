@@ -6,7 +6,7 @@ use crate::access::Permit;
 use crate::access::carrier::Carrier;
 use crate::error::GatewayError;
 use crate::problem::BuildError;
-use crate::telemetry::{Place, TRACEPARENT};
+use crate::trace::{Place, TRACEPARENT};
 use crate::upstream::headers::search::Guarded;
 use crate::upstream::headers::{LOOP_MARK, REQUEST_ID, RequestHygiene, query_without_token};
 use crate::upstream::target::RouteCredential;

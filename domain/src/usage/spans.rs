@@ -3,8 +3,8 @@
 //! Attributes have the names of OpenTelemetry's semantic conventions (HTTP, and `gen_ai` for calls of models); those that
 //! it has no names for begin with `token_manager.`.
 
-use super::Place;
 use crate::time::UnixMs;
+use crate::trace::Place;
 use crate::usage::UsageEvent;
 use crate::usage::outcome::OutcomeClass;
 use serde_json::{Value, json};

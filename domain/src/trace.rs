@@ -1,9 +1,5 @@
-//! Calls as OpenTelemetry sees them.
-//!
-//! A call's place in a trace follows from its id, so the gateway, which sends it to the upstream, and the admin API, which
-//! exports the span, need not tell each other.
-
-pub mod otlp;
+//! The place of a call in a trace. It follows from the call's id, so the gateway, which sends it to the upstream, and the
+//! admin API, which exports the span, need not tell each other.
 
 use crate::encoding::{from_hex, hex};
 use sha2::{Digest, Sha256};
