@@ -61,8 +61,26 @@ export async function load(key, onSession) {
   return Clerk.session?.id;
 }
 
+/** The time that a call waits for Clerk's decision. */
+const UNDECIDED_MS = 5_000;
+
+/** Resolves when Clerk knows whether there is a session; rejects if it does not come to know it. */
+const decided = () =>
+  new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error("Clerk is undecided")), UNDECIDED_MS);
+    const stop = Clerk.addListener(({ session }) => {
+      if (session === undefined) return;
+      clearTimeout(late);
+      queueMicrotask(() => stop());
+      resolve(session);
+    });
+  });
+
 /** Returns the token of a call. Clerk caches it until shortly before its end, a minute later. */
-export const getToken = async () => (await Clerk.session?.getToken()) ?? undefined;
+export async function getToken() {
+  if (Clerk.session === undefined) await decided();
+  return (await Clerk.session?.getToken()) ?? undefined;
+}
 
 const here = () => ({ fallbackRedirectUrl: location.href, signUpFallbackRedirectUrl: location.href });
 /** Shows the form to sign in, also to people without an account if the instance lets them make one. */

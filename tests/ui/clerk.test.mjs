@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { publishableKey, startClerkFrontend } from "../../local/clerk-frontend.mjs";
 import { ensureClerkScripts } from "../../scripts/setup.mjs";
-import { eventually } from "../support/harness.mjs";
+import { eventually, sleep } from "../support/harness.mjs";
 import { browser, endSession, openPage, system, useUi } from "../support/ui.mjs";
 
 const HOST = "clerk.token-manager.test";
@@ -100,6 +100,46 @@ test("sign-out ends Clerk's session and shows the form again", { timeout: 120_00
   await page.getByLabel("Email address").waitFor();
   await close();
 });
+
+test(
+  "while Clerk has not decided on a session, no call goes out without a token",
+  { timeout: 120_000 },
+  async () => {
+    const { page, close } = await open();
+    await page.goto(`${system.urls.ui}/teams`);
+    await signIn(page);
+    await page.getByRole("heading", { name: "Teams", level: 1 }).waitFor();
+    await page.waitForLoadState("networkidle");
+    await page.evaluate(() => {
+      const clerk = /** @type {any} */ (globalThis).Clerk;
+      const { session } = clerk;
+      const listeners = [];
+      let isDecided = false;
+      Object.defineProperty(clerk, "session", { get: () => (isDecided ? session : undefined) });
+      clerk.addListener = (listener) => (listeners.push(listener), () => {});
+      /** @type {any} */ (globalThis).decide = () => {
+        isDecided = true;
+        for (const listener of listeners) listener({ session });
+      };
+    });
+    const authorizations = [];
+    page.on("request", (request) => {
+      if (request.url().startsWith(`${system.urls.api}/api/`) && request.method() === "GET")
+        authorizations.push(request.headers().authorization);
+    });
+    await page
+      .getByRole("navigation", { name: "Main navigation" })
+      .getByRole("link", { name: "Routes" })
+      .click();
+    await sleep(1_000);
+    assert.deepEqual(authorizations, []);
+    await page.evaluate(() => /** @type {any} */ (globalThis).decide());
+    await page.getByRole("heading", { name: "Routes", level: 1 }).waitFor();
+    await eventually(() => authorizations.length > 0);
+    assert.ok(authorizations.every((value) => /^Bearer ey/.test(value)));
+    await close();
+  },
+);
 
 test("a session that Clerk has ended leads to its form, which says so", { timeout: 120_000 }, async () => {
   const { page, close } = await open();
