@@ -207,11 +207,10 @@ impl ChannelRequest {
     /// # Errors
     /// Every field that is refused.
     pub fn validate(
-        mut self,
+        self,
         of: Option<&ChannelView>,
         rules: impl Into<AddressRules>,
     ) -> Result<Checked, Vec<FieldError>> {
-        let is_new = of.is_none();
         let is_teams = of.map_or(self.team_id.is_some(), |channel| channel.team_id.is_some());
         let mut errors = Vec::new();
         let needed = [
@@ -220,13 +219,26 @@ impl ChannelRequest {
             ("events", self.events.is_none()),
         ];
         for (field, is_missing) in needed {
-            if is_new && is_missing {
+            if of.is_none() && is_missing {
                 errors.push(FieldError::new(field, Invalid::Missing));
             }
         }
-        if !is_new && self.team_id.is_some() {
+        if of.is_some() && self.team_id.is_some() {
             errors.push(FieldError::new("team_id", Invalid::NotAcceptable));
         }
+        self.check(is_teams, rules, errors)
+    }
+
+    /// Checks every field that is given, whichever are. `errors` are those that were found before.
+    ///
+    /// # Errors
+    /// Every field that is refused.
+    pub fn check(
+        mut self,
+        is_teams: bool,
+        rules: impl Into<AddressRules>,
+        mut errors: Vec<FieldError>,
+    ) -> Result<Checked, Vec<FieldError>> {
         self.name = self.name.map(|name| check_name("name", &name, &mut errors));
         let receiver = self.target.as_ref().map(|target| target.check(rules, &mut errors));
         self.events = self.events.map(|events| check_events(&events, is_teams, &mut errors));

@@ -1,9 +1,14 @@
 //! `/api/config`: configuration as a file.
 
+mod channel;
 mod items;
 mod token;
 
-pub use items::{CREDENTIAL, item_of_price, item_of_route, item_of_team, item_of_token, reference};
+pub use channel::ConfigChannel;
+pub use items::{
+    CREDENTIAL, TARGET, item_of_channel, item_of_price, item_of_route, item_of_team, item_of_token,
+    reference, reference_of_target,
+};
 pub use token::ConfigToken;
 
 use crate::endpoint;
@@ -19,8 +24,8 @@ use serde::{Deserialize, Serialize};
 pub const MAX_CONFIG_BYTES: usize = 8 * 1_024 * 1_024;
 
 endpoint!(
-    /// Exports teams, routes, tokens' policies and prices. A credential is not exported: a reference to a variable stands
-    /// for it.
+    /// Exports teams, routes, tokens' policies, prices and channels. A credential is not exported, nor is a channel's
+    /// receiver: a reference to a variable stands for it.
     GetConfig, "GET", "/api/config", Some(Action::ReadUpstream), 200, () => ConfigFile
 );
 endpoint!(
@@ -52,7 +57,9 @@ pub struct ConfigFile {
     pub tokens: Vec<Fields>,
     /// Prices, by model.
     pub prices: Vec<Fields>,
-    /// Tokens that are left out because others in their team have the same name, as `team/name`.
+    /// Channels that the caller may read, by team and name.
+    pub channels: Vec<Fields>,
+    /// Tokens and channels that are left out because others in their team have the same name, as `team/name`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
 }
@@ -77,6 +84,13 @@ pub struct Config {
     /// Prices of AI models.
     #[serde(default)]
     pub prices: Vec<ConfigPrice>,
+    /// Channels of alerts, each under a name that no other channel of its team has.
+    #[serde(default)]
+    pub channels: Vec<ConfigChannel>,
+}
+
+fn enabled_by_default() -> bool {
+    true
 }
 
 /// The price of a model.

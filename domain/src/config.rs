@@ -28,6 +28,8 @@ pub enum Kind {
     Token,
     /// A model's price, by the model.
     Price,
+    /// A channel of alerts, by its team and name.
+    Channel,
 }
 
 /// The fields of an item.
@@ -61,12 +63,13 @@ fn unmark(value: &mut Value) {
     }
 }
 
-/// Whether a field has the value that it has if it is left out. An empty scope cap admits nothing, and no cap everything.
+/// Whether a field has the value that it has if it is left out. An empty scope cap admits nothing, and no cap everything;
+/// a channel without thresholds is told of none, and one that names none of its defaults.
 fn is_default(name: &str, value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Bool(is_on) => *is_on == (name == "enabled"),
-        Value::Array(list) => list.is_empty() && name != "scope_cap",
+        Value::Array(list) => list.is_empty() && !matches!(name, "scope_cap" | "thresholds"),
         Value::Object(map) => map.is_empty(),
         Value::String(text) => text.is_empty(),
         Value::Number(_) => false,

@@ -193,6 +193,7 @@ problems! {
         TokenRevoked => "token-revoked", "a revoked token cannot be changed";
         TooManySecrets => "too-many-secrets", "the token has 10 working secrets; wait until one has ended, or rotate with a grace of 0";
         KeyRevoked => "key-revoked", "a revoked key cannot be changed";
+        SeveralChannels { name: String } => "several-channels", "several channels are named {name}; give each a name of its own";
         SeveralTokens { name: String } => "several-tokens", "several tokens are named {name}; give each a name of its own";
         TooManyKeys { most: u32 } => "too-many-keys", "you have {most} keys that work; revoke one first";
         KeyUsed => "key-used", "was used for another request";

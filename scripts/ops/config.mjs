@@ -68,7 +68,7 @@ if (mode === "export") {
   await apply(sent);
 }
 
-async function apply({ body, place }) {
+async function apply({ body, keptChannels, place }) {
   const ask = async (more) => {
     const report = await call({ ...body, prune: values.prune, ...more });
     if (!report.failed) return report;
@@ -81,6 +81,7 @@ async function apply({ body, place }) {
   let report = await ask({ mode: "plan" });
   console.log(described(report.steps));
   for (const path of body.kept) console.log(`The credential of ${path} stays: its variable is not set.`);
+  for (const name of keptChannels) console.log(`The receiver of ${name} stays: its variable is not set.`);
   if (values["dry-run"]) return;
   const total = report.steps.length;
   let unkept = 0;

@@ -59,6 +59,12 @@ const account = makeAccount("https://oauth2.googleapis.com/token", { project_id:
 const CREDENTIALS = {
   API_ONE_CREDENTIAL: JSON.stringify({ kind: "bearer", token: "vendor-one" }),
   API_TWO_CREDENTIAL: JSON.stringify({ kind: "google_service_account", key_file: account.key_file }),
+  CHANNEL_NIGHT_TARGET: JSON.stringify({ kind: "slack", url: "https://hooks.slack.example/vendor-slack" }),
+  CHANNEL_FINANCE_U591CU73ED_TARGET: JSON.stringify({
+    kind: "telegram",
+    token: "123456:vendor-bot-vendor-bot-vendor-bot-x",
+    chat: "7",
+  }),
 };
 
 test("an export applied to an empty system gives the same export, and the second apply nothing", async () => {
@@ -110,10 +116,25 @@ test("an export applied to an empty system gives the same export, and the second
   await make(`/api/tokens/${token.id}/disable`);
   await make("/api/tokens", { name: "Plain", team_id: "automation", scopes: ["*"] });
   await make("/api/prices/own-model", { prompt: 2_500_000, completion: 10_000_000, source: "list" }, "PUT");
+  await make("/api/channels", {
+    name: "Night",
+    target: JSON.parse(CREDENTIALS.CHANNEL_NIGHT_TARGET),
+    events: ["dead-letters", "budget"],
+    thresholds: [],
+  });
+  await make("/api/channels", {
+    name: "夜班",
+    team_id: "finance",
+    target: JSON.parse(CREDENTIALS.CHANNEL_FINANCE_U591CU73ED_TARGET),
+    events: ["budget"],
+    language: "zh-Hant",
+    enabled: false,
+  });
 
   const first = await exported(from);
-  assert.doesNotMatch(first, /vendor-|ntk_|rte_|tok_/, "no secret and no id");
+  assert.doesNotMatch(first, /vendor-|ntk_|rte_|tok_|chn_/, "no secret and no id");
   assert.match(first, /credential: \$\{API_ONE_CREDENTIAL\}/);
+  assert.match(first, /target: \$\{CHANNEL_NIGHT_TARGET\}/);
   assert.match(first, /keep_errors: true/);
   assert.match(first, /on_refusal: true/);
   assert.match(first, /models:\s+- gpt-4o\*/);
@@ -125,7 +146,7 @@ test("an export applied to an empty system gives the same export, and the second
   const secrets = path.join(folder, "secrets");
   const output = await applied(to, CREDENTIALS, "--secrets", secrets);
   assert.match(output, /^\+ team finance$/m);
-  assert.match(output, /^Plan: 6 to create, 2 to change, 0 to delete\.$/m);
+  assert.match(output, /^Plan: 8 to create, 2 to change, 0 to delete\.$/m);
   assert.equal(await exported(to), first);
   const before = await entries(to);
   assert.match(await applied(to, CREDENTIALS), /^Nothing differs\.$/m);
@@ -150,6 +171,7 @@ test("each step is audited as one change by the key", async () => {
   assert.deepEqual(
     results.map(({ action, n }) => [action, n]),
     [
+      ["create-channel", 2],
       ["create-route", 2],
       ["create-team", 1],
       ["create-token", 2],
@@ -165,6 +187,10 @@ test("a plan shows exactly what was changed by hand, and an apply undoes it", as
   await as(to, "admin", "PUT", `/api/tokens/${items[0].id}`, { description: "by hand" });
   await as(to, "admin", "PUT", "/api/teams/finance", { limits: null });
   await as(to, "admin", "DELETE", "/api/prices/own-model");
+  const channels = (await as(to, "admin", "GET", "/api/channels")).body.items;
+  const night = channels.find(({ name }) => name === "Night");
+  const target = { kind: "slack", url: "https://hooks.slack.example/other" };
+  await as(to, "admin", "PUT", `/api/channels/${night.id}`, { thresholds: [90], target });
   const routes = (await as(to, "admin", "GET", "/api/routes?search=/api/two")).body.items;
   await as(to, "admin", "PUT", `/api/routes/${routes[0].id}/credential`, { kind: "bearer", token: "other" });
   const plan = await applied(to, CREDENTIALS, "--dry-run");
@@ -182,7 +208,10 @@ test("a plan shows exactly what was changed by hand, and an apply undoes it", as
       "    model: own-model",
       "    prompt: 2500000",
       "    source: list",
-      "Plan: 1 to create, 3 to change, 0 to delete.",
+      "~ channel /Night",
+      "    target: ${CHANNEL_NIGHT_TARGET} -> ${CHANNEL_NIGHT_TARGET} (new value)",
+      "    thresholds: [90] -> []",
+      "Plan: 1 to create, 4 to change, 0 to delete.",
     ].join("\n"),
   );
   const before = await entries(to);
@@ -210,8 +239,8 @@ test("a file with an error changes nothing, and the line and the field are named
     ["a time", whole.replace(/expires_at: .*/, "expires_at: HERE"), /tokens\.0\.expires_at must be a time/],
     [
       "a name twice",
-      `${whole}  - model: own-model # HERE\n    prompt: 1\n    completion: 1\n`,
-      /prices\.\d+\.model is given twice/,
+      `${whole}  - name: Night # HERE\n    events: [budget]\n`,
+      /channels\.\d+\.name is given twice/,
     ],
     ["YAML", whole.replace("version: 1", "version: [1 # HERE"), /./],
   ];
@@ -226,6 +255,10 @@ test("a file with an error changes nothing, and the line and the field are named
   writeFileSync(file, whole.replace("path: /api/one", "path: /api/new"));
   const unset = await run(to, {}, "apply", file);
   assert.match(unset.errors, /routes\.\d\.credential is missing/, "a new route has none that could stay");
+  writeFileSync(file, whole.replace("name: Night", "name: New"));
+  const without = await run(to, {}, "apply", file);
+  assert.match(without.errors, /channels\.\d\.target is missing/, "nor has a new channel");
+  writeFileSync(file, whole.replace("path: /api/one", "path: /api/new"));
   const broken = await run(to, { ...CREDENTIALS, API_ONE_CREDENTIAL: "sk-secret" }, "apply", file);
   assert.match(broken.errors, /API_ONE_CREDENTIAL does not hold JSON/);
   assert.doesNotMatch(broken.errors, /sk-secret/);
@@ -271,8 +304,8 @@ test("--prune deletes only what an earlier apply made", async () => {
   assert.match(await applied(to, {}, "--prune"), /- team finance/);
   const left = (await as(to, "admin", "GET", "/api/config")).body;
   assert.deepEqual(
-    [left.routes, left.teams.map(({ id }) => id), left.tokens.map(({ name }) => name).sort()],
-    [[], ["automation", "core-team"], ["By hand", "Half 7"]],
+    [left.routes, left.channels, left.teams.map(({ id }) => id), left.tokens.map(({ name }) => name).sort()],
+    [[], [], ["automation", "core-team"], ["By hand", "Half 7"]],
   );
   const models = left.prices.map(({ model }) => model);
   assert.ok(models.length > 5 && !models.includes("own-model"), "the first prices are nobody's apply");

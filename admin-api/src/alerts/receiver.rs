@@ -45,7 +45,8 @@ pub async fn seal(
     seal_text(&receiver.to_plaintext(), &associated_data(channel), keys).await
 }
 
-async fn open(channel: &str, sealed: &str, keys: &KeyRing) -> Result<Receiver, CryptoError> {
+/// Opens a receiver.
+pub async fn open(channel: &str, sealed: &str, keys: &KeyRing) -> Result<Receiver, CryptoError> {
     let sealed: SealedCredential = sealed.parse().map_err(|_| CryptoError::Open)?;
     let plaintext = open_text(&sealed, &associated_data(channel), keys).await?;
     Receiver::from_plaintext(plaintext.expose()).ok_or(CryptoError::Open)

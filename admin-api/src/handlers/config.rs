@@ -3,6 +3,7 @@
 mod credentials;
 mod present;
 mod step;
+mod targets;
 
 use crate::auth::key::refuse_read_only;
 use crate::error::Failure;
@@ -15,6 +16,8 @@ use domain::config::{Deed, Fields, Kind, Step, digest, plan};
 use domain::people::role::{Action, Subject, authorize};
 use domain::problem::Clash;
 use present::Present;
+use step::Secrets;
+use targets::Targets;
 
 /// The most steps in one request. Each takes at most some twenty of the thousand D1 queries that an invocation may make.
 const STEPS: usize = 25;
@@ -28,8 +31,8 @@ pub async fn export(call: &Call, _: Asked<()>) -> Answer<ConfigFile> {
         present.items.iter().filter(|item| item.kind == kind).map(|item| item.fields.clone()).collect()
     };
     let (teams, routes, tokens) = (of(Kind::Team), of(Kind::Route), of(Kind::Token));
-    let prices = of(Kind::Price);
-    respond(ConfigFile { version: 1, teams, routes, tokens, prices, left_out: present.left_out })
+    let (prices, channels) = (of(Kind::Price), of(Kind::Channel));
+    respond(ConfigFile { version: 1, teams, routes, tokens, prices, channels, left_out: present.left_out })
 }
 
 /// `POST /api/config`
@@ -52,7 +55,15 @@ pub async fn send(call: &Call, asked: Asked<ConfigRequest>) -> Answer<ConfigRepo
     {
         return Err(Failure::conflict("tokens", Clash::SeveralTokens { name: item.key.clone() }));
     }
-    let credentials = Credentials::compare(call, caller, &request, &present, &mut wanted).await?;
+    if let Some(item) =
+        wanted.iter().find(|item| present.several_channels.contains(&item.key) && item.kind == Kind::Channel)
+    {
+        return Err(Failure::conflict("channels", Clash::SeveralChannels { name: item.key.clone() }));
+    }
+    let secrets = Secrets {
+        credentials: Credentials::compare(call, caller, &request, &present, &mut wanted).await?,
+        targets: Targets::compare(call, caller, &request, &present, &mut wanted).await?,
+    };
     let steps = plan(&present.items, &wanted, &present.made, request.prune);
     let mut done: Vec<StepDone> = vec![];
     if request.mode == ConfigMode::Apply {
@@ -60,7 +71,7 @@ pub async fn send(call: &Call, asked: Asked<ConfigRequest>) -> Answer<ConfigRepo
             return Err(ApiError::PreconditionFailed.into());
         }
         for step in steps.iter().take(STEPS) {
-            let result = step::carry_out(call, step, &mut present, &wanted, &credentials).await?;
+            let result = step::carry_out(call, step, &mut present, &wanted, &secrets).await?;
             let (kind, key) = (step.kind, step.key.clone());
             let (token, error) = result.map_or_else(|error| (None, Some(error)), |token| (token, None));
             let is_last = error.is_some() || touches_tokens(step);

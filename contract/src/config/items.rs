@@ -1,15 +1,17 @@
 //! The items of a configuration and of the system, in one canonical form.
 
 use super::Config;
+use crate::channels::{ChannelRequest, ChannelView};
 use crate::prices::ModelPrice;
 use crate::routes::{NewRoute, RouteView, UpstreamView};
 use crate::teams::{NewTeam, TeamView};
 use crate::tokens::{NewToken, TokenView};
 use domain::access::record::TokenState;
 use domain::ai::price::Price;
+use domain::alert::watch::DEFAULT_THRESHOLDS;
 use domain::config::{Item, Kind};
 use domain::error::FieldError;
-use domain::id::RouteId;
+use domain::id::{RouteId, TeamId};
 use domain::problem::Invalid;
 use domain::time::UnixMs;
 use domain::upstream::address::AddressRules;
@@ -19,11 +21,30 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The field that stands for a route's credential: the reference to the variable that holds it.
 pub const CREDENTIAL: &str = "credential";
 
+/// The field that stands for a channel's receiver.
+pub const TARGET: &str = "target";
+
 /// Returns the reference that an export has for the credential of a route.
 pub fn reference(path: &str) -> String {
-    let name = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
-    let name: String = path.trim_matches('/').chars().map(name).collect();
-    format!("${{{name}_CREDENTIAL}}")
+    format!("${{{}_CREDENTIAL}}", variable(path))
+}
+
+/// Returns the reference that an export has for the receiver of a channel.
+pub fn reference_of_target(key: &str) -> String {
+    format!("${{CHANNEL_{}_TARGET}}", variable(key))
+}
+
+/// Writes a name as a variable has it: other letters as their numbers, and `_` for what is no letter.
+fn variable(name: &str) -> String {
+    let mut variable = String::new();
+    for c in name.trim_matches('/').chars() {
+        match c {
+            _ if c.is_ascii_alphanumeric() => variable.push(c.to_ascii_uppercase()),
+            _ if c.is_ascii() => variable.push('_'),
+            _ => variable.push_str(&format!("U{:X}", u32::from(c))),
+        }
+    }
+    variable
 }
 
 fn item(kind: Kind, key: String, fields: Value) -> Item {
@@ -134,9 +155,40 @@ fn priced(model: &str, price: &Price, source: &str) -> Item {
     )
 }
 
+/// Returns the stable name of a channel. One of the system has no team.
+pub(super) fn key_of_channel(team: Option<&TeamId>, name: &str) -> String {
+    key_of_token(team.map_or("", TeamId::as_str), name)
+}
+
+/// Makes the item of a channel.
+pub fn item_of_channel(channel: &ChannelView) -> Item {
+    let key = key_of_channel(channel.team_id.as_ref(), &channel.name);
+    let target = reference_of_target(&key);
+    item(
+        Kind::Channel,
+        key,
+        json!({
+            "name": channel.name, "team_id": channel.team_id, TARGET: target, "events": channel.events,
+            "thresholds": channel.thresholds, "language": channel.language, "enabled": channel.enabled,
+        }),
+    )
+}
+
+fn item_of_new_channel(channel: &ChannelRequest) -> Item {
+    let thresholds = channel.thresholds.clone().unwrap_or_else(|| DEFAULT_THRESHOLDS.to_vec());
+    item(
+        Kind::Channel,
+        key_of_channel(channel.team_id.as_ref(), channel.name.as_deref().unwrap_or_default()),
+        json!({
+            "name": channel.name, "team_id": channel.team_id, "events": channel.events, "thresholds": thresholds,
+            "language": channel.language, "enabled": channel.enabled,
+        }),
+    )
+}
+
 impl Config {
     /// Checks every field and returns the items. An error names the field by its place, such as `routes.2.path`. The
-    /// items of routes lack their credentials.
+    /// items of routes lack their credentials, and those of channels their receivers.
     pub fn items(&self, rules: AddressRules, now: UnixMs) -> Result<Vec<Item>, Vec<FieldError>> {
         let mut found = Found::default();
         if self.version != 1 {
@@ -165,6 +217,10 @@ impl Config {
                 "model",
                 checked.map(|(set, source)| priced(&price.model, &set, &source)),
             );
+        }
+        for (i, channel) in self.channels.iter().enumerate() {
+            let checked = channel.request().check(channel.team_id.is_some(), rules, vec![]);
+            found.take("channels", i, "name", checked.map(|checked| item_of_new_channel(&checked.request)));
         }
         if found.errors.is_empty() { Ok(found.items) } else { Err(found.errors) }
     }
@@ -212,6 +268,9 @@ mod tests {
             "routes": [{"name":"x","path":"/api/x","backend_url":"https://x.example/"},{"name":"y","path":"api","backend_url":"z"}],
             "tokens": [{"name":"t","team_id":"a","scopes":["a b"]}, {"name":"u","team_id":"a","scopes":["*"]}, {"name":"u","team_id":"a","scopes":["*"]}],
             "prices": [{"model":"m","prompt":1,"completion":1_000_000_000_001_u64}],
+            "channels": [{"name":"c","events":["budget"],"target":{"kind":"slack","url":"x"}},
+                {"name":" c","events":["budget"],"team_id":"a","thresholds":[0]}, {"name":"d","events":[]},
+                {"name":"e","events":["budget"]}, {"name":"e ","events":["budget"]}],
         }));
         assert_eq!(
             found.unwrap_err(),
@@ -222,7 +281,11 @@ mod tests {
                 "routes.1.backend_url",
                 "tokens.0.scopes.0",
                 "tokens.2.name",
-                "prices.0.completion"
+                "prices.0.completion",
+                "channels.0.target.url",
+                "channels.1.thresholds",
+                "channels.2.events",
+                "channels.4.name"
             ]
         );
     }
@@ -250,5 +313,7 @@ mod tests {
     #[test]
     fn a_reference_is_a_variables_name() {
         assert_eq!(reference("/api/open-ai"), "${API_OPEN_AI_CREDENTIAL}");
+        assert_eq!(reference_of_target("ops/Night shift"), "${CHANNEL_OPS_NIGHT_SHIFT_TARGET}");
+        assert_eq!(reference_of_target("/夜班"), "${CHANNEL_U591CU73ED_TARGET}");
     }
 }

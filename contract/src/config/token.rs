@@ -36,12 +36,8 @@ pub struct ConfigToken {
     #[serde(default)]
     pub may_derive: bool,
     /// Whether it works; `true` if absent.
-    #[serde(default = "enabled_by_default")]
+    #[serde(default = "super::enabled_by_default")]
     pub enabled: bool,
-}
-
-fn enabled_by_default() -> bool {
-    true
 }
 
 impl ConfigToken {

@@ -58,7 +58,13 @@ fn fields() -> impl Strategy<Value = Fields> {
 
 /// Items that a file could hold: a failover leads to a route that is there.
 fn items() -> impl Strategy<Value = Vec<Item>> {
-    let kind = prop_oneof![Just(Kind::Team), Just(Kind::Route), Just(Kind::Token), Just(Kind::Price)];
+    let kind = prop_oneof![
+        Just(Kind::Team),
+        Just(Kind::Route),
+        Just(Kind::Token),
+        Just(Kind::Price),
+        Just(Kind::Channel)
+    ];
     btree_map((kind, "[r-t]"), fields(), 0..8).prop_map(|map| {
         let routes: BTreeSet<String> =
             map.keys().filter(|(kind, _)| *kind == Kind::Route).map(|(_, key)| key.clone()).collect();

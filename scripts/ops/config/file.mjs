@@ -11,13 +11,13 @@ export class Refused extends Error {
 }
 
 /** The file of an exported configuration. */
-export function exported({ version, teams, routes, tokens, prices }) {
+export function exported({ version, teams, routes, tokens, prices, channels }) {
   const dated = tokens.map((token) =>
     token.expires_at === undefined
       ? token
       : { ...token, expires_at: new Date(token.expires_at).toISOString() },
   );
-  return stringify({ version, teams, routes, tokens: dated, prices }, { lineWidth: 0 });
+  return stringify({ version, teams, routes, tokens: dated, prices, channels }, { lineWidth: 0 });
 }
 
 const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g;
@@ -60,6 +60,12 @@ export function request(text, environment) {
       delete route.credential;
     } else route.credential = resolved;
   }
+  const keptChannels = [];
+  for (const [i, channel] of listOf(config.channels).entries()) {
+    if (channel?.target === undefined || channel.target === null) continue;
+    channel.target = resolve(channel.target, environment, (text) => refuse(`channels.${i}.target`, text));
+    if (channel.target === undefined) keptChannels.push(channel.name);
+  }
   for (const [i, token] of listOf(config.tokens).entries()) {
     if (typeof token?.expires_at !== "string") continue;
     const time = Date.parse(token.expires_at);
@@ -67,15 +73,15 @@ export function request(text, environment) {
     else token.expires_at = time;
   }
   if (problems.length > 0) throw new Refused(problems);
-  return { body: { config, kept }, place: (field) => place(field.replace(/^config\./, "")) };
+  return { body: { config, kept }, keptChannels, place: (field) => place(field.replace(/^config\./, "")) };
 }
 
 const step = (name) => (/^\d+$/.test(name) ? Number(name) : name);
 const listOf = (value) => (Array.isArray(value) ? value : []);
 
 /**
- * The credential with its variables filled in: a whole one is JSON in one variable. Undefined if that is not set, so
- * that the route keeps the one that it has.
+ * A credential or receiver with its variables filled in: a whole one is JSON in one variable. Undefined if that is not set, so
+ * that its route or channel keeps the one that it has.
  */
 function resolve(credential, environment, refuse) {
   if (typeof credential === "string") {
@@ -86,7 +92,7 @@ function resolve(credential, environment, refuse) {
       return JSON.parse(environment[name]);
     } catch {
       // Nothing of it is shown: it is a secret.
-      return refuse(`is no credential: the variable ${name} does not hold JSON`);
+      return refuse(`cannot be read: the variable ${name} does not hold JSON`);
     }
   }
   const fill = (value) => {

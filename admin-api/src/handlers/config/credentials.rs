@@ -19,7 +19,7 @@ use std::collections::BTreeMap;
 use url::Url;
 
 /// Stands after the reference of a credential that is not the one that is set.
-const NEW: &str = " (new value)";
+pub const NEW: &str = " (new value)";
 
 /// The credentials of a configuration, by the paths of their routes.
 #[derive(Debug)]

@@ -1,16 +1,16 @@
 //! The system as the items of a configuration.
 
 use crate::db::tokens::ListFilter;
-use crate::db::{Db, Param, config, prices, routes, teams, tokens};
+use crate::db::{Db, Param, channels, config, prices, routes, teams, to_json, tokens};
 use crate::error::Failure;
 use crate::request::Call;
-use contract::config::{item_of_price, item_of_route, item_of_team, item_of_token};
+use contract::config::{item_of_channel, item_of_price, item_of_route, item_of_team, item_of_token};
 use contract::tokens::{TokenSort, TokenView};
 use domain::access::record::TokenState;
 use domain::collect;
 use domain::config::{Item, Kind};
 use domain::id::RouteId;
-use domain::people::role::Caller;
+use domain::people::role::{Action, Caller};
 use domain::problem::Clash;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -35,6 +35,8 @@ pub struct Present {
     pub made: BTreeSet<(Kind, String)>,
     /// Tokens that are not the only one of their name in their team.
     pub left_out: Vec<String>,
+    /// Channels likewise.
+    pub several_channels: BTreeSet<String>,
 }
 
 impl Present {
@@ -58,6 +60,7 @@ impl Present {
         for price in prices::list(&db, call.now, None, "", MOST).await? {
             present.put(item_of_price(&price), price.model, None);
         }
+        present.read_channels(caller, &db).await?;
         let made = config::made(&db).await?;
         let made: BTreeSet<(String, String)> =
             collect::set(made.into_iter().map(|row| (row.kind, row.entity_id)));
@@ -102,8 +105,24 @@ impl Present {
         }
         self.items.retain(|item| item.kind != Kind::Token || !twice.contains(&item.key));
         self.left_out = twice.into_iter().collect();
-        let order = |item: &Item| (item.kind, item.key.clone());
-        self.items.sort_by_key(order);
+        Ok(())
+    }
+
+    /// Reads the channels that the caller may read.
+    async fn read_channels(&mut self, caller: &Caller, db: &Db) -> Result<(), Failure> {
+        let teams = caller.teams_for(Action::ReadChannel);
+        let teams = teams.as_ref().map(to_json).transpose()?;
+        for channel in channels::list(db, teams.as_deref(), ("", ""), MOST).await? {
+            let item = item_of_channel(&channel);
+            if self.places.contains_key(&(Kind::Channel, item.key.clone())) {
+                self.several_channels.insert(item.key);
+            } else {
+                self.put(item, channel.id, Some(channel.version));
+            }
+        }
+        let several = &self.several_channels;
+        self.items.retain(|item| item.kind != Kind::Channel || !several.contains(&item.key));
+        self.items.sort_by_key(|item| (item.kind, item.key.clone()));
         Ok(())
     }
 
@@ -124,6 +143,7 @@ fn name_of(kind: Kind) -> &'static str {
         Kind::Route => "route",
         Kind::Token => "token",
         Kind::Price => "price",
+        Kind::Channel => "channel",
     }
 }
 

@@ -2,19 +2,43 @@
 
 use super::credentials::Credentials;
 use super::present::{Place, Present};
+use super::targets::Targets;
 use crate::error::Failure;
 use crate::request::Call;
 use crate::router::{Ask, act};
 use contract::Endpoint;
-use contract::config::CREDENTIAL;
-use contract::{prices as price_api, routes as route_api, teams as team_api, tokens as token_api};
+use contract::config::{CREDENTIAL, TARGET};
+use contract::{
+    channels as channel_api, prices as price_api, routes as route_api, teams as team_api, tokens as token_api,
+};
 use domain::config::{Deed, FieldChange, Fields, Item, Kind, Step};
-use domain::secret::Revealed;
+use domain::secret::{Reveal, Revealed};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 /// Outcome of a step: the secret of a token that was made, or why it failed.
 type Outcome = Result<Option<String>, String>;
+
+/// The secrets of a configuration.
+#[derive(Debug)]
+pub struct Secrets<'a> {
+    pub credentials: Credentials<'a>,
+    pub targets: Targets<'a>,
+}
+
+impl Secrets<'_> {
+    fn credential(&self, path: &str) -> Result<Value, Failure> {
+        revealed(self.credentials.get(path))
+    }
+
+    /// Writes a channel's receiver where the file has its reference.
+    fn put_target(&self, body: &mut Fields, key: &str) -> Result<(), Failure> {
+        if let Some(target) = body.get_mut(TARGET) {
+            *target = revealed(self.targets.get(key))?;
+        }
+        Ok(())
+    }
+}
 
 /// Carries a step out.
 pub async fn carry_out(
@@ -22,11 +46,11 @@ pub async fn carry_out(
     step: &Step,
     present: &mut Present,
     wanted: &[Item],
-    credentials: &Credentials<'_>,
+    secrets: &Secrets<'_>,
 ) -> Result<Outcome, Failure> {
     let mut asks = match &step.deed {
-        Deed::Create { fields } => vec![create(step, fields, present, credentials)?],
-        Deed::Update { changes } => update(step, changes, present, wanted, credentials)?,
+        Deed::Create { fields } => vec![create(step, fields, present, secrets)?],
+        Deed::Update { changes } => update(step, changes, present, wanted, secrets)?,
         Deed::Delete => vec![delete(step, present)],
     };
     // The first one changes the version that the others would name.
@@ -64,24 +88,23 @@ fn reason(body: &Value) -> String {
     format!("{}{}", text(body, "message"), detail.unwrap_or_default())
 }
 
-fn create(
-    step: &Step,
-    fields: &Fields,
-    present: &Present,
-    credentials: &Credentials<'_>,
-) -> Result<Ask, Failure> {
+fn create(step: &Step, fields: &Fields, present: &Present, secrets: &Secrets<'_>) -> Result<Ask, Failure> {
     let mut body = fields.clone();
     let (method, path) = match step.kind {
         Kind::Team => (team_api::CreateTeam::METHOD, team_api::CreateTeam::path(&[])),
         Kind::Route => {
             name_second(&mut body, present);
             if let Some(credential) = body.get_mut(CREDENTIAL) {
-                *credential = revealed(credentials, &step.key)?;
+                *credential = secrets.credential(&step.key)?;
             }
             (route_api::CreateRoute::METHOD, route_api::CreateRoute::path(&[]))
         }
         Kind::Token => (token_api::CreateToken::METHOD, token_api::CreateToken::path(&[])),
         Kind::Price => return Ok(set_price(&step.key, fields)),
+        Kind::Channel => {
+            secrets.put_target(&mut body, &step.key)?;
+            (channel_api::CreateChannel::METHOD, channel_api::CreateChannel::path(&[]))
+        }
     };
     Ok(Ask { method, path, body: Some(Value::Object(body)), version: None })
 }
@@ -98,7 +121,7 @@ fn update(
     changes: &BTreeMap<String, FieldChange>,
     present: &Present,
     wanted: &[Item],
-    credentials: &Credentials<'_>,
+    secrets: &Secrets<'_>,
 ) -> Result<Vec<Ask>, Failure> {
     let Place { id, version } = place(step, present);
     let mut body = Map::new();
@@ -110,11 +133,15 @@ fn update(
         return Ok(item.map(|item| set_price(&step.key, &item.fields)).into_iter().collect());
     }
     name_second(&mut body, present);
+    if step.kind == Kind::Channel {
+        secrets.put_target(&mut body, &step.key)?;
+    }
     let mut asks = vec![];
     if !body.is_empty() {
         let (method, path) = match step.kind {
             Kind::Team => (team_api::UpdateTeam::METHOD, team_api::UpdateTeam::path(&[&id])),
             Kind::Route => (route_api::UpdateRoute::METHOD, route_api::UpdateRoute::path(&[&id])),
+            Kind::Channel => (channel_api::UpdateChannel::METHOD, channel_api::UpdateChannel::path(&[&id])),
             _ => (token_api::UpdateToken::METHOD, token_api::UpdateToken::path(&[&id])),
         };
         asks.push(Ask { method, path, body: Some(Value::Object(body)), version });
@@ -125,7 +152,7 @@ fn update(
                 (route_api::ClearCredential::METHOD, route_api::ClearCredential::path(&[&id]), None)
             }
             (CREDENTIAL, false) => {
-                let body = Some(revealed(credentials, &step.key)?);
+                let body = Some(secrets.credential(&step.key)?);
                 (route_api::SetCredential::METHOD, route_api::SetCredential::path(&[&id]), body)
             }
             (_, true) => (token_api::EnableToken::METHOD, token_api::EnableToken::path(&[&id]), None),
@@ -159,6 +186,7 @@ fn delete(step: &Step, present: &Present) -> Ask {
         Kind::Route => (route_api::DeleteRoute::METHOD, route_api::DeleteRoute::path(&[&id])),
         Kind::Token => (token_api::RevokeToken::METHOD, token_api::RevokeToken::path(&[&id])),
         Kind::Price => (price_api::DeletePrice::METHOD, price_api::DeletePrice::path(&[&id])),
+        Kind::Channel => (channel_api::DeleteChannel::METHOD, channel_api::DeleteChannel::path(&[&id])),
     };
     Ask { method, path, body: None, version }
 }
@@ -178,8 +206,7 @@ fn name_second(body: &mut Fields, present: &Present) {
     }
 }
 
-fn revealed(credentials: &Credentials<'_>, path: &str) -> Result<Value, Failure> {
-    let credential = credentials.get(path);
-    let value = credential.map(|credential| serde_json::to_value(Revealed(credential))).transpose();
-    value.ok().flatten().ok_or_else(|| Failure::Internal("a credential is missing".to_owned()))
+fn revealed(secret: Option<&impl Reveal>) -> Result<Value, Failure> {
+    let value = secret.map(|secret| serde_json::to_value(Revealed(secret))).transpose();
+    value.ok().flatten().ok_or_else(|| Failure::Internal("a secret is missing".to_owned()))
 }
