@@ -15,13 +15,14 @@ pub mod price;
 mod ask;
 mod charging;
 mod counts;
+pub mod form;
 mod members;
 mod metering;
 mod named;
 mod parts;
 mod scan;
 
-pub use ask::{AiAsk, ask_of, with_include_usage};
+pub use ask::{AiAsk, ask_of, ask_of_form, with_include_usage};
 pub use charging::{Charge, MeteredAt, Tried, Upstream};
 pub use metering::{Metering, metering};
 

@@ -1,12 +1,14 @@
 //! The request's body on its way to the upstream.
 //!
 //! Normally it is a stream that nobody reads. A body that must be seen or sent twice is read whole, into
-//! the runtime's memory and up to a bound: for a signature, for a second upstream, for an AI call's budget.
+//! the runtime's memory and up to a bound: for a signature, for a further try, for an AI call's budget or its model.
 
 use crate::call::Call;
 use crate::step::BodySource;
-use domain::ai::{AiAsk, ask_of, with_include_usage};
+use domain::ai::form::is_form;
+use domain::ai::{AiAsk, ask_of, ask_of_form, with_include_usage};
 use domain::call::attempt::AttemptFault;
+use domain::call::head::Head;
 use domain::call::plan::Metered;
 use domain::credential::aws_chunked::Malformed;
 use domain::credential::sigv4::MAX_SIGNED_BODY;
@@ -103,9 +105,13 @@ impl Body {
     }
 
     /// Reads what the call asks of an AI, if the body is held. Asks for usage if the route wants that.
-    pub fn read_ask(&mut self, metered: &Metered) -> Option<AiAsk> {
+    pub fn read_ask(&mut self, metered: &Metered, head: &Head) -> Option<AiAsk> {
         let Metered { kind, path, settings, .. } = metered;
         let bytes = self.bytes()?;
+        let content_type = head.header("content-type");
+        if let Some(form) = content_type.filter(|_| is_form(content_type)) {
+            return Some(ask_of_form(path, &bytes, form));
+        }
         if settings.include_usage
             && let Some(asking) = with_include_usage(path, &bytes)
         {

@@ -159,7 +159,7 @@ async fn ask(call: &Call, permit: &Permit, plan: &Plan, body: &mut Body) -> Hand
     let Some(metered) = &plan.metered else { return Ok(Ask::default()) };
     let token = permit.token();
     let prices = prices(&call.store()).await;
-    let mut asked = if plan.reads_ask { body.read_ask(metered) } else { None };
+    let mut asked = if plan.reads_ask { body.read_ask(metered, &call.head) } else { None };
     if call.head.is_websocket()
         && let Some(ask) = asked.as_mut()
     {

@@ -1,5 +1,6 @@
 //! The upper bound of what a call can use, from its request.
 
+use super::form::model_in_form;
 use super::members::{PROMPT, members};
 use super::metering::{Metering, plain};
 use super::named::names_more;
@@ -8,6 +9,7 @@ use crate::stored::readable;
 use crate::usage::{Clipped, MAX_MODEL_LEN};
 use serde::Deserialize;
 use serde_json::Value;
+use std::ops::Range;
 
 /// The size of a call, as its request tells it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,15 +94,7 @@ struct OllamaOptions {
 pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
     let request = members(body, &MEMBERS).and_then(|members| json::read(members.into()).ok());
     let request: Request = request.unwrap_or_default();
-    let path = plain(path);
-    let in_path = |before: &str, after: char| {
-        let (name, _) = path.split_once(before)?.1.split_once(after)?;
-        Some(name.rsplit('/').next().unwrap_or(name).to_owned()).filter(|name| !name.is_empty())
-    };
-    let model = in_path("/deployments/", '/')
-        .or_else(|| in_path("/model/", '/'))
-        .or_else(|| in_path("odels/", ':'))
-        .or(request.model);
+    let model = named_in_path(path).or(request.model.map(Into::into));
     let config = request.generation_config.unwrap_or_default();
     let most = [
         request.max_completion_tokens,
@@ -113,7 +107,7 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
     ];
     let choices = [request.n, request.best_of, config.candidate_count].into_iter().flatten().max();
     AiAsk {
-        model: model.map(Into::into),
+        model,
         fallbacks: request.models,
         max_completion_tokens: match kind {
             Metering::Reads => Some(0),
@@ -123,6 +117,35 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
         prompt_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
         names_more: kind == Metering::Submits || names_more(body),
     }
+}
+
+/// Reads a request whose body is a form: its model alone, since nothing in a form bounds the call.
+pub fn ask_of_form(path: &str, body: &[u8], content_type: &str) -> AiAsk {
+    let field = || str::from_utf8(body.get(model_in_form(body, content_type)?)?).ok();
+    AiAsk {
+        model: named_in_path(path).or_else(|| field().map(Into::into)),
+        choices: 1,
+        prompt_bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+        names_more: true,
+        ..AiAsk::default()
+    }
+}
+
+fn named_in_path(path: &str) -> Option<Clipped<MAX_MODEL_LEN>> {
+    let path = plain(path);
+    path.get(model_in_path(&path)?).map(Into::into)
+}
+
+/// Finds the model that a path names, with its colons as they are.
+fn model_in_path(path: &str) -> Option<Range<usize>> {
+    let named = |before: &str, after: char| {
+        let from = path.find(before)? + before.len();
+        let name = path.get(from..)?.split_once(after)?.0;
+        let last = name.rsplit('/').next().unwrap_or(name);
+        let to = from + name.len();
+        Some(to - last.len()..to).filter(|at| !at.is_empty())
+    };
+    named("/deployments/", '/').or_else(|| named("/model/", '/')).or_else(|| named("odels/", ':'))
 }
 
 impl AiAsk {

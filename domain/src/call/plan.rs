@@ -3,6 +3,7 @@
 use super::head::Head;
 use crate::access::Permit;
 use crate::access::path::RequestPath;
+use crate::ai::form::is_form;
 use crate::ai::{self, MeteredAt, Metering};
 use crate::credential::CredentialEdit;
 use crate::credential::sigv4::is_s3;
@@ -45,13 +46,13 @@ impl Plan {
         let request =
             Request { method: head.method(), path: head.url().path(), is_socket: head.is_websocket() };
         let metered = metered(permit, second.as_ref(), &request);
-        // A form with a file states nothing that bounds the call.
-        let is_form = || head.header("content-type").is_some_and(|form| form.starts_with("multipart/"));
         let token = permit.token();
-        let needs_ask = token.has_budget() || !token.limits.models.is_empty();
-        let reads_ask = metered
-            .as_ref()
-            .is_some_and(|metered| (needs_ask || metered.settings.include_usage) && !is_form());
+        // A form names a model, but states nothing that bounds the call.
+        let is_form = || is_form(head.header("content-type"));
+        let reads_ask = metered.as_ref().is_some_and(|metered| {
+            let asks = token.has_budget() || metered.settings.include_usage;
+            !token.limits.models.is_empty() || asks && !is_form()
+        });
         Self { takes_in: reads_ask || second.is_some(), metered, second, reads_ask }
     }
 }

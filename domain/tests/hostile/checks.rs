@@ -8,7 +8,7 @@ use domain::access::path::{RequestPath, RoutePath};
 use domain::access::scope::Scope;
 use domain::access::{Call, decide};
 use domain::ai::price::PriceList;
-use domain::ai::{Metering, UsageReader, ask_of, with_include_usage};
+use domain::ai::{Metering, UsageReader, ask_of, ask_of_form, with_include_usage};
 use domain::credential::oauth::bearer_answer;
 use domain::keys::{Key256, KeyRing};
 use domain::kv::{parse_routes, read_token};
@@ -124,6 +124,7 @@ pub fn ai(bytes: &[u8]) {
         assert!(whole.cost_micros.is_none());
     }
     let _ = ask_of(Metering::Generates, "/v1/x", rest);
+    let _ = ask_of_form("/v1/x", rest, "multipart/form-data; boundary=b");
     if let Some(asking) = with_include_usage("/v1/chat/completions", rest) {
         serde_json::from_slice::<serde_json::Value>(&asking).unwrap();
     }
