@@ -319,6 +319,7 @@ mod tests {
             route_id: "rte_/api/y".into(),
             any_method: true,
             on_refusal: false,
+            models: [].into(),
             unread: Unread::default(),
         });
         let mut second = route("/api/y", "https://second.example");

@@ -11,6 +11,7 @@
 //! `Converse`, Cohere's and Ollama's; and `OpenAI`'s as others speak it.
 
 pub mod price;
+pub mod renamed;
 
 mod ask;
 mod charging;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 const TOKEN: &str = r#"{"v":2,"id":"tok_1","name":"n","team":"t","scopes":["*","tag:ai"],"expires_at":1,"state":"disabled","secret_ends_at":2,"ip_allow":["10.0.0.0/8"],"limits":{"calls_per_second":1,"calls_per_minute":2,"calls_per_hour":3,"calls_per_day":4,"calls_per_month":5,"concurrent_calls":6,"ai_tokens_per_day":7,"ai_tokens_per_month":8,"cost_micros_per_day":9,"cost_micros_per_month":10,"cost_micros_per_call":11,"ai_tokens_per_call":12,"body_bytes":13,"on_limit_failure":"allow"},"inject_faults":true,"version":3}"#;
+const SETTINGS: &str = r#"{"failover":{"route_id":"rte_2","models":{"gpt-4o":"our-4o"}},"keep_errors":true,"key_in_query":true}"#;
 const ROUTE: &str = r#"{"id":"rte_1","path":"/api/x","url":"https://x.example/v1","tags":["ai"],"methods":["GET"],"timeout_ms":5000,"cors_origins":["https://app.example"],"forward_cookies":true,"settings":{"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true},"maintenance":{"message":"m","retry_after_s":60}},"credential":"v1.AQEBAQEBAQEBAQEB._wA"}"#;
 const PRICES: &str = r#"{"v":1,"prices":{"gpt-4o":{"prompt":2500000,"completion":10000000,"cached":1250000,"cache_write":1}}}"#;
 const MESSAGE: &str = r#"{"v":1,"events":[{"id":"e1","at":1,"token_id":"tok_1","team":"ops","secret":"0123456789ab","route_id":"rte_1","route_path":"/api/x","path":"/api/x/1","method":"GET","status":200,"outcome":"ok","latency_ms":5,"gateway_ms":1,"duration_ms":6,"bytes_in":1,"bytes_out":9,"client_ip":"10.0.0.1","user_agent":"u","country":"TW","request_id":"req_1","ai":{"model":"m","prompt_tokens":1,"completion_tokens":2,"cached_tokens":3,"cache_write_tokens":4,"reasoning_tokens":5,"cost_micros":6}}],"dropped":1,"unknown_tokens":2}"#;
@@ -49,6 +50,7 @@ fn what_the_first_release_wrote_is_read_and_written_to_the_byte() {
     assert_eq!(serde_json::to_string(&domain::kv::read_token(TOKEN, &hash()).unwrap()).unwrap(), TOKEN);
     assert_eq!(again::<RouteV2>(ROUTE), ROUTE);
     assert_eq!(again::<RouteTableV2>(&table(ROUTE)), table(ROUTE));
+    assert_eq!(again::<RouteSettings>(SETTINGS), SETTINGS);
     assert_eq!(again::<PriceList>(PRICES), PRICES);
     assert_eq!(again::<UsageMessage>(MESSAGE), MESSAGE);
     assert_eq!(again::<Ledger>(LEDGER), LEDGER);

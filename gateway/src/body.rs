@@ -6,12 +6,14 @@
 use crate::call::Call;
 use crate::step::BodySource;
 use domain::ai::form::is_form;
+use domain::ai::renamed::in_body;
 use domain::ai::{AiAsk, ask_of, ask_of_form, with_include_usage};
 use domain::call::attempt::AttemptFault;
 use domain::call::head::Head;
 use domain::call::plan::Metered;
 use domain::credential::aws_chunked::Malformed;
 use domain::credential::sigv4::MAX_SIGNED_BODY;
+use domain::upstream::settings::Renames;
 use edge::clock::now;
 use js_sys::{ArrayBuffer, Uint8Array};
 use std::cell::Cell;
@@ -118,6 +120,13 @@ impl Body {
             *self = Self::Whole(Uint8Array::from(asking.as_slice()));
         }
         Some(ask_of(*kind, path, &bytes))
+    }
+
+    /// Returns a held body with its model renamed; `None` if it names none of them.
+    pub fn renamed(&self, head: &Head, renames: &Renames) -> Option<Self> {
+        let bytes = self.bytes().filter(|_| matches!(self, Self::Whole(_)))?;
+        let body = in_body(&bytes, head.header("content-type"), renames)?;
+        Some(Self::Whole(Uint8Array::from(body.as_slice())))
     }
 
     /// Whether it is the client's own stream, of which nothing is held.

@@ -10,6 +10,7 @@ use crate::signing::{self, Prepared};
 use crate::step::Step;
 use domain::access::Permit;
 use domain::ai::Upstream;
+use domain::ai::renamed::names_of;
 use domain::call::attempt::{AttemptFault, Sender};
 use domain::call::failover::{Attempted, is_away, is_refusal, takes_second};
 use domain::call::head::Head;
@@ -79,7 +80,7 @@ impl Forward<'_> {
         self.may_be_cancelled.set(true);
         let id = &permit.route().rule.id;
         if !breaker(id, |breaker| breaker.admits(self.call.now.get())) {
-            return self.attempt(second, Upstream::Second, body).await;
+            return self.attempt_second(second, body).await;
         }
         let first = self.attempt(permit, Upstream::First, body).await;
         let was = attempted(&first);
@@ -92,8 +93,14 @@ impl Forward<'_> {
             return first;
         }
         self.log("second upstream tried", &format!("route {id}"));
-        let other = self.attempt(second, Upstream::Second, body).await;
+        let other = self.attempt_second(second, body).await;
         if takes_second(was, attempted(&other)) { other } else { first }
+    }
+
+    /// Calls the second upstream, with the model under the name that it has there.
+    async fn attempt_second(&self, second: &Permit, body: &mut Body) -> Result<Answer, AttemptError> {
+        let mut renamed = names_of(second).and_then(|renames| body.renamed(&self.call.head, renames));
+        self.attempt(second, Upstream::Second, renamed.as_mut().unwrap_or(body)).await
     }
 
     /// Calls one upstream with its credential, or with those of its pool.

@@ -166,6 +166,11 @@ test("422: every bad field is named and nothing is written", async () => {
     [{ settings: { maintenance: { message: "", retry_after_s: 5 } } }, "settings.maintenance.message"],
     [{ settings: { maintenance: { message: "x", retry_after_s: 0 } } }, "settings.maintenance.retry_after_s"],
     [{ settings: { failover: { route_id: "rte_nowhere" } } }, "settings.failover.route_id"],
+    [
+      { settings: { failover: { route_id: "r", models: { "gpt-4o": "" } } } },
+      "settings.failover.models.gpt-4o",
+    ],
+    [{ settings: { failover: { route_id: "r", models: { o3: 7 } } } }, "settings.failover.models.o3"],
     [{ settings: { magic: 1 } }, "settings.magic"],
     [{ surprise: 1 }, "surprise"],
   ]) {
@@ -318,7 +323,7 @@ test("settings are kept, published and cleared; everybody who sees a route sees 
   const second = await create("admin");
   const settings = {
     ai: { provider: "openai", include_usage: true },
-    failover: { route_id: second.body.id, any_method: true },
+    failover: { route_id: second.body.id, any_method: true, models: { "gpt-4o": "our-4o" } },
     maintenance: { message: "Back at noon", retry_after_s: 3_600 },
   };
   const made = await create("admin", { settings });

@@ -11,16 +11,23 @@ let first;
 /** @type {number | string} */
 let mood = 200;
 let seen = 0;
+/** The addresses and bodies that it saw. */
+const firstSaw = [];
+
+/** The second upstream's names of models. */
+const MODELS = { "gpt-4o": 'our/"4o"', "client-name": "demo-1" };
 
 before(async () => {
   system = await startOnSockets();
   first = createServer((request, response) => {
     seen += 1;
     if (mood === "reset") return request.socket.destroy();
-    request.resume();
-    request.on("end", () =>
-      response.writeHead(Number(mood), { "content-type": "application/json" }).end('{"from":"first"}'),
-    );
+    const pieces = [];
+    request.on("data", (piece) => pieces.push(piece));
+    request.on("end", () => {
+      firstSaw.push([request.url, Buffer.concat(pieces).toString()]);
+      response.writeHead(Number(mood), { "content-type": "application/json" }).end('{"from":"first"}');
+    });
   });
   await new Promise((resolve) => first.listen(0, "127.0.0.1", resolve));
   const { port } = /** @type {import("node:net").AddressInfo} */ (first.address());
@@ -34,8 +41,21 @@ before(async () => {
     ["/api/any", base, failover({ any_method: true })],
     ["/api/breaks", base, failover({})],
     ["/api/keys", base, failover({ any_method: true, on_refusal: true })],
+    ["/api/renames", base, failover({ any_method: true, on_refusal: true, models: MODELS })],
+    [
+      "/api/ai",
+      base,
+      {
+        settings: {
+          ai: { provider: "openai" },
+          failover: { route_id: "rte__api_ai-second", any_method: true, on_refusal: true, models: MODELS },
+        },
+      },
+    ],
+    ["/api/ai-second", "/v1", { settings: { ai: { provider: "openai" } } }],
     ["/api/second", "/echo", { credential: { kind: "bearer", token: "for-the-second" } }],
   ]);
+  await system.kv.put("prices", '{"v":1,"prices":{"demo-1":{"prompt":1000000,"completion":2000000}}}');
   token = await putToken(system);
   await eventually(async () => (await call("/api/one")).status === 200);
 });
@@ -112,4 +132,49 @@ test("a second key stands in for one that is refused or rate-limited, if the rou
     "first",
     "a refusal is no failure that the breaker counts",
   );
+});
+
+/** Calls the route whose first upstream has too many calls, and returns what the second one saw. */
+async function renamed(path, init = {}) {
+  const { status, body } = await during(429, () => call(`/api/renames${path}`, { method: "POST", ...init }));
+  assert.equal(status, 200);
+  return body;
+}
+
+test("the second upstream gets the model by its own name, in the body or the path, and everything else as it was", async () => {
+  const body = '{ "messages": [{"model":"gpt-4o"}], "model" : "gpt-4o" , "temperature": 1.0}';
+  const there = '{ "messages": [{"model":"gpt-4o"}], "model" : "our/\\"4o\\"" , "temperature": 1.0}';
+  assert.equal((await renamed("/chat/completions", { body })).body, there);
+  assert.deepEqual(firstSaw.at(-1), ["/chat/completions", body], "the first gets the client's name");
+  const other = body.replace('"model" : "gpt-4o"', '"model" : "o3"');
+  assert.equal((await renamed("/chat/completions", { body: other })).body, other);
+  const inPath = await renamed("/openai/deployments/gpt-4o/chat?api-version=1", { body: "{}" });
+  assert.deepEqual(
+    [inPath.path, inPath.query],
+    ["/echo/openai/deployments/our%2F%224o%22/chat", "?api-version=1"],
+  );
+});
+
+test("so it does in a form", async () => {
+  const body = new FormData();
+  body.set("file", new Blob(["--sound--\r\n"]), "a.mp3");
+  body.set("model", "gpt-4o");
+  const echoed = await renamed("/audio/transcriptions", { body });
+  const [, asked] = firstSaw.at(-1);
+  assert.match(asked, /name="model"\r\n\r\ngpt-4o\r\n/);
+  assert.equal(echoed.body, asked.replace("\r\ngpt-4o\r\n", '\r\nour/"4o"\r\n'));
+});
+
+test("the call is priced by the model that the second upstream says it used", async () => {
+  const own = await putToken(system, { id: "tok_renamed" });
+  const body = '{"model":"client-name","max_tokens":5}';
+  const { status } = await during(429, () =>
+    call("/api/ai/chat/completions", { method: "POST", body, headers: { "x-api-key": own } }),
+  );
+  assert.equal(status, 200);
+  const [row] = await eventually(async () => {
+    const rows = await system.usage.events({ token_id: "tok_renamed" });
+    return rows.length > 0 && rows;
+  });
+  assert.deepEqual([row.second, row.model, row.cost_micros > 0], [true, "demo-1", true]);
 });

@@ -83,7 +83,10 @@ test("an export applied to an empty system gives the same export, and the second
     budget: { cost_micros_per_month: 5_000_000 },
     zone: "Asia/Taipei",
   });
-  const settings = { keep_errors: true, ai: { provider: "openai", include_usage: true } };
+  const settings = {
+    keep_errors: true,
+    ai: { provider: "openai", include_usage: true },
+  };
   const one = await make("/api/routes", {
     name: "One",
     path: "/api/one",
@@ -99,7 +102,7 @@ test("an export applied to an empty system gives the same export, and the second
     path: "/api/two",
     backend_url: upstream(),
     credential: JSON.parse(CREDENTIALS.API_TWO_CREDENTIAL),
-    settings: { failover: { route_id: one.id, on_refusal: true } },
+    settings: { failover: { route_id: one.id, on_refusal: true, models: { "gpt-4o": "our-4o" } } },
   });
   // They fail over to each other: neither can be made first.
   const both = { ...settings, failover: { route_id: two.id } };
@@ -137,6 +140,7 @@ test("an export applied to an empty system gives the same export, and the second
   assert.match(first, /target: \$\{CHANNEL_NIGHT_TARGET\}/);
   assert.match(first, /keep_errors: true/);
   assert.match(first, /on_refusal: true/);
+  assert.match(first, /models:\s+gpt-4o: our-4o/);
   assert.match(first, /models:\s+- gpt-4o\*/);
   assert.doesNotMatch(first, /critical/, "the mark of the list of models is no setting");
   writeFileSync(file, first);

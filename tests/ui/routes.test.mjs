@@ -248,9 +248,13 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   await form.getByText("More settings").click();
   await form.getByLabel("Ask for usage in streamed responses").check();
   await form.getByLabel("Fallback route").selectOption({ label: "By none /api/none" });
+  await form.getByLabel("Model names there").fill("gpt-4o");
   await form.getByLabel("Maintenance mode").check();
   await form.getByRole("button", { name: "Save" }).click();
   await form.getByText("Notice is required").waitFor();
+  assert.equal(await form.getByLabel("Model names there").getAttribute("aria-invalid"), "true");
+  assert.equal("true");
+  await form.getByLabel("Model names there").fill("gpt-4o = our-4o");
   await form.getByLabel("Notice").fill("Back at noon");
   await form.getByLabel("Try again after (seconds)").fill("90");
   await form.getByRole("button", { name: "Save" }).click();
@@ -268,8 +272,8 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   assert.equal((await closed.json()).message, "Back at noon");
   const { id, upstream } = (await system.call("admin", "GET", "/api/routes?search=/api/basic")).items[0];
   assert.deepEqual(
-    [upstream.settings.ai, upstream.settings.failover.any_method],
-    [{ provider: "openai", include_usage: true }, undefined],
+    [upstream.settings.ai, upstream.settings.failover.any_method, upstream.settings.failover.models],
+    [{ provider: "openai", include_usage: true }, undefined, { "gpt-4o": "our-4o" }],
   );
 
   await page.getByRole("button", { name: "Edit", exact: true }).click();

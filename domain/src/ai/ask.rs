@@ -137,7 +137,7 @@ fn named_in_path(path: &str) -> Option<Clipped<MAX_MODEL_LEN>> {
 }
 
 /// Finds the model that a path names, with its colons as they are.
-fn model_in_path(path: &str) -> Option<Range<usize>> {
+pub(super) fn model_in_path(path: &str) -> Option<Range<usize>> {
     let named = |before: &str, after: char| {
         let from = path.find(before)? + before.len();
         let name = path.get(from..)?.split_once(after)?.0;
@@ -204,7 +204,7 @@ pub fn with_include_usage(path: &str, body: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Finds the place of a top-level member's value, in bytes, in an object that has been parsed before.
-fn member_at(body: &[u8], name: &[u8]) -> Option<usize> {
+pub(super) fn member_at(body: &[u8], name: &[u8]) -> Option<usize> {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(byte) = body.get(at) {
         match byte {
@@ -229,7 +229,7 @@ fn member_at(body: &[u8], name: &[u8]) -> Option<usize> {
 }
 
 /// Finds the quote that ends a string.
-fn end_of_string(text: &[u8]) -> Option<usize> {
+pub(super) fn end_of_string(text: &[u8]) -> Option<usize> {
     let mut is_escaped = false;
     text.iter().position(|byte| {
         let ends = *byte == b'"' && !is_escaped;

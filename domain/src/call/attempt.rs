@@ -4,6 +4,7 @@ use super::head::Head;
 use super::outgoing::Outgoing;
 use crate::access::Permit;
 use crate::access::carrier::Carrier;
+use crate::ai::renamed::{in_url, names_of};
 use crate::error::GatewayError;
 use crate::problem::BuildError;
 use crate::trace::{Place, TRACEPARENT};
@@ -42,7 +43,10 @@ impl<'a> Sender<'a> {
     pub fn request(&self, permit: &Permit) -> Result<Outgoing<'a>, BuildError> {
         let head = self.head;
         let query = head.url().query().and_then(|query| query_without_token(query, self.presented));
-        let url = upstream_url(permit.mount(), head.url().path(), query.as_deref())?;
+        let mount = permit.mount();
+        let url = upstream_url(mount, head.url().path(), query.as_deref())?;
+        let renamed = names_of(permit).and_then(|renames| in_url(&url, mount, renames));
+        let url = renamed.unwrap_or(url);
         let behaviour = &permit.route().behaviour;
         let hygiene = RequestHygiene {
             carrier: self.carrier,

@@ -222,10 +222,11 @@ fn decoded(text: &str) -> Vec<u8> {
 }
 
 /// AWS's `UriEncode` takes all but the unreserved characters of RFC 3986, section 2.3.
-const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+pub(crate) const IN_QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 const IN_PATH: &AsciiSet = &IN_QUERY.remove(b'/');
 
-fn encoded(bytes: &[u8], set: &'static AsciiSet) -> String {
+/// Percent-encodes the characters of a set.
+pub(crate) fn encoded(bytes: &[u8], set: &'static AsciiSet) -> String {
     percent_encode(bytes, set).collect()
 }
 

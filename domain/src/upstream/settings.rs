@@ -4,12 +4,18 @@ use crate::error::FieldError;
 use crate::id::RouteId;
 use crate::problem::Invalid;
 use crate::stored::{Unread, stored};
+use crate::usage::MAX_MODEL_LEN;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// The longest text of a maintenance notice, in characters.
 pub const MAX_NOTICE_CHARS: usize = 500;
 /// The longest `Retry-After` of a maintenance notice: a day.
 pub const MAX_RETRY_AFTER_S: u32 = 86_400;
+
+/// The most models that the second upstream may know by other names.
+pub const MAX_RENAMES: usize = 50;
 
 /// Settings of a route; by default none is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +104,11 @@ pub struct Failover {
     /// Whether the second is also called if the first refuses its credential (401) or has too many calls (429).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub on_refusal: bool,
+    /// The names of models at the second upstream, by those that clients use, at most 50. They replace the model in a path,
+    /// and `model` in a body of JSON or a form.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "BTreeMap<String, String>"))]
+    pub models: Renames,
     /// Fields of a newer version: kept, and without effect.
     #[serde(flatten, skip_serializing)]
     #[cfg_attr(feature = "schema", schemars(skip))]
@@ -105,6 +116,9 @@ pub struct Failover {
 }
 
 stored!(Failover, critical: [], |_| Ok(()));
+
+/// The names of models at another upstream, by those that clients use. Values of a newer version are kept, and have no effect.
+pub type Renames = BTreeMap<String, Value>;
 
 /// The route is closed: 503 with this text and `Retry-After`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,6 +152,9 @@ impl RouteSettings {
         {
             errors.push(FieldError::new("settings.ai.include_usage", Invalid::OpenAiOnly));
         }
+        if let Some(Failover { models, .. }) = &self.failover {
+            check_renames(models, errors);
+        }
         if let Some(Maintenance { message, retry_after_s, .. }) = &self.maintenance {
             if !(1..=MAX_NOTICE_CHARS).contains(&message.chars().count())
                 || message.chars().any(char::is_control)
@@ -151,6 +168,26 @@ impl RouteSettings {
                     Invalid::Range { least: 1, most: MAX_RETRY_AFTER_S.into() },
                 ));
             }
+        }
+    }
+}
+
+/// Reports names that no model has, by the names that clients use.
+fn check_renames(models: &Renames, errors: &mut Vec<FieldError>) {
+    if models.len() > MAX_RENAMES {
+        errors
+            .push(FieldError::new("settings.failover.models", Invalid::TooManyModels { most: MAX_RENAMES }));
+    }
+    // One without a letter or a digit could be a step up in a path.
+    let is_name = |name: &str| {
+        name.len() <= MAX_MODEL_LEN
+            && name.bytes().all(|byte| byte.is_ascii_graphic())
+            && name.bytes().any(|byte| byte.is_ascii_alphanumeric())
+    };
+    for (model, there) in models {
+        if !is_name(model) || !there.as_str().is_some_and(is_name) {
+            let why = Invalid::VisibleAscii { most: MAX_MODEL_LEN };
+            errors.push(FieldError::new(format!("settings.failover.models.{model}"), why));
         }
     }
 }
@@ -203,7 +240,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn fields(settings: serde_json::Value) -> Vec<String> {
+    fn fields(settings: Value) -> Vec<String> {
         let mut errors = Vec::new();
         serde_json::from_value::<RouteSettings>(settings).unwrap().check(&mut errors);
         errors.into_iter().map(|e| e.field).collect()
@@ -233,6 +270,17 @@ mod tests {
                 "settings.maintenance.y"
             ]
         );
+        let many: BTreeMap<String, &str> = (0..51).map(|n| (n.to_string(), "x")).collect();
+        for (models, named) in [
+            (json!(many), "settings.failover.models"),
+            (json!({"gpt-4o": "our 4o", "o3": "o3-eu"}), "settings.failover.models.gpt-4o"),
+            (json!({"": "x"}), "settings.failover.models."),
+            (json!({"o3": ""}), "settings.failover.models.o3"),
+            (json!({"o3": ".."}), "settings.failover.models.o3"),
+            (json!({"o3": 7}), "settings.failover.models.o3"),
+        ] {
+            assert_eq!(fields(json!({"failover": {"route_id": "r", "models": models}})), [named]);
+        }
         assert!(serde_json::from_value::<RouteSettings>(json!({"ai": {}})).is_err(), "a provider is needed");
     }
 }

@@ -8,6 +8,7 @@ use domain::access::path::{RequestPath, RoutePath};
 use domain::access::scope::Scope;
 use domain::access::{Call, decide};
 use domain::ai::price::PriceList;
+use domain::ai::renamed::in_body;
 use domain::ai::{Metering, UsageReader, ask_of, ask_of_form, with_include_usage};
 use domain::credential::oauth::bearer_answer;
 use domain::keys::{Key256, KeyRing};
@@ -125,6 +126,9 @@ pub fn ai(bytes: &[u8]) {
     }
     let _ = ask_of(Metering::Generates, "/v1/x", rest);
     let _ = ask_of_form("/v1/x", rest, "multipart/form-data; boundary=b");
+    for content_type in [None, Some("multipart/form-data; boundary=b")] {
+        let _ = in_body(rest, content_type, &[].into());
+    }
     if let Some(asking) = with_include_usage("/v1/chat/completions", rest) {
         serde_json::from_slice::<serde_json::Value>(&asking).unwrap();
     }

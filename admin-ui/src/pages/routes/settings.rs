@@ -1,13 +1,15 @@
 //! Settings that few routes have: an AI provider, a second upstream, maintenance.
 
-use crate::components::{CheckField, SelectField, TextField, error_of};
+use crate::components::{CheckField, SelectField, TextAreaField, TextField, error_of, error_within};
 use crate::i18n::{I18n, use_i18n};
 use contract::routes::RouteView;
+use domain::collect;
 use domain::error::FieldError;
 use domain::id::RouteId;
 use domain::problem::Problem;
 use domain::stored::Unread;
-use domain::upstream::settings::{AiProvider, AiSettings, Failover, Maintenance, RouteSettings};
+use domain::upstream::settings::{AiProvider, AiSettings, Failover, Maintenance, Renames, RouteSettings};
+use serde_json::Value;
 use std::rc::Rc;
 use yew::prelude::*;
 
@@ -24,6 +26,8 @@ pub struct SettingsDraft {
     failover: String,
     any_method: bool,
     on_refusal: bool,
+    /// Names of models at the other route, a pair a line.
+    renames: String,
     keeps_errors: bool,
     takes_key: bool,
     is_closed: bool,
@@ -53,6 +57,21 @@ pub fn provider_name(i18n: &I18n, provider: AiProvider) -> AttrValue {
     }
 }
 
+/// Writes names of models, a pair a line.
+fn lines_of(models: &Renames) -> String {
+    let line = |(model, there): (&String, &Value)| Some(format!("{model} = {}", there.as_str()?));
+    models.iter().filter_map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// Reads them. A line without a second name is refused by validation.
+fn renames_of(lines: &str) -> Renames {
+    let pair = |line: &str| {
+        let (model, there) = line.split_once('=').unwrap_or((line, ""));
+        (model.trim().to_owned(), there.trim().into())
+    };
+    collect::map(lines.lines().filter(|line| !line.trim().is_empty()).map(pair))
+}
+
 fn may_include_usage(provider: Option<AiProvider>) -> bool {
     matches!(provider, Some(AiProvider::Openai | AiProvider::OpenaiCompatible))
 }
@@ -66,6 +85,7 @@ impl SettingsDraft {
             failover: failover.as_ref().map(|f| f.route_id.to_string()).unwrap_or_default(),
             any_method: failover.as_ref().is_some_and(|f| f.any_method),
             on_refusal: failover.as_ref().is_some_and(|f| f.on_refusal),
+            renames: failover.as_ref().map(|f| lines_of(&f.models)).unwrap_or_default(),
             keeps_errors: settings.keep_errors,
             takes_key: settings.key_in_query,
             is_closed: maintenance.is_some(),
@@ -97,6 +117,9 @@ impl SettingsDraft {
         if self.on_refusal {
             texts.push(i18n.t("route.on-refusal"));
         }
+        if !self.renames.is_empty() {
+            texts.push(format!("{}: {}", i18n.t("route.renames"), self.renames.replace('\n', ", ")).into());
+        }
         if self.keeps_errors {
             texts.push(i18n.t("route.keep-errors"));
         }
@@ -123,6 +146,7 @@ impl SettingsDraft {
                 route_id: RouteId::from(self.failover.as_str()),
                 any_method: self.any_method,
                 on_refusal: self.on_refusal,
+                models: renames_of(&self.renames),
                 unread: Unread::default(),
             }),
             maintenance: self.is_closed.then(|| Maintenance {
@@ -216,6 +240,7 @@ pub fn SettingsFields(props: &SettingsFieldsProps) -> Html {
             if !draft.failover.is_empty() {
                 <CheckField label={i18n.t("route.any-method")} is_checked={draft.any_method} on_change={switch(|d, is_on| d.any_method = is_on)} help={i18n.t("route.any-method-help")} />
                 <CheckField label={i18n.t("route.on-refusal")} is_checked={draft.on_refusal} on_change={switch(|d, is_on| d.on_refusal = is_on)} help={i18n.t("route.on-refusal-help")} />
+                <TextAreaField label={i18n.t("route.renames")} value={draft.renames.clone()} on_change={set(|d, text| d.renames = text)} error={error_within(&props.errors, "settings.failover.models")} help={i18n.t("route.renames-help")} />
             }
             <CheckField label={i18n.t("route.keep-errors")} is_checked={draft.keeps_errors} on_change={switch(|d, is_on| d.keeps_errors = is_on)} help={i18n.t("route.keep-errors-help")} />
             <CheckField label={i18n.t("route.key-in-query")} is_checked={draft.takes_key} on_change={switch(|d, is_on| d.takes_key = is_on)} help={i18n.t("route.key-in-query-help")} />
@@ -239,7 +264,7 @@ mod tests {
     fn settings_survive_the_way_there_and_back() {
         for settings in [
             json!({}),
-            json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true,"on_refusal":true},
+            json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true,"on_refusal":true,"models":{"gpt-4o":"our-4o","o3":"o3-eu"}},
                 "maintenance":{"message":"Back at noon","retry_after_s":60},"keep_errors":true,"key_in_query":true}),
         ] {
             let settings: RouteSettings = serde_json::from_value(settings).unwrap();
@@ -248,6 +273,25 @@ mod tests {
         for provider in PROVIDERS {
             assert_eq!(json!(provider), wire_name(provider));
         }
+    }
+
+    #[test]
+    fn models_are_named_in_pairs_and_anything_else_is_refused() {
+        let fields = |renames: &str| {
+            let draft = SettingsDraft {
+                failover: "rte_2".into(),
+                renames: renames.into(),
+                ..SettingsDraft::default()
+            };
+            let mut errors = vec![];
+            draft.settings().check(&mut errors);
+            errors.into_iter().map(|error| error.field).collect::<Vec<_>>()
+        };
+        assert_eq!(fields(" gpt-4o=our-4o \n\n o3 = o3=eu\n"), [""; 0]);
+        assert_eq!(
+            fields("gpt-4o\no3 ="),
+            ["settings.failover.models.gpt-4o", "settings.failover.models.o3"]
+        );
     }
 
     #[test]
