@@ -20,6 +20,7 @@ use crate::access::record::{TokenRecord, TokenState};
 use crate::access::rule::Rule;
 use crate::access::scope::Scope;
 use crate::error::GatewayError;
+use crate::method::is_idempotent;
 use crate::route::{Route, RouteTable};
 use crate::time::UnixMs;
 use crate::upstream::Mount;
@@ -114,8 +115,7 @@ impl Permit {
     pub fn failover(&self, method: &str, table: &RouteTable) -> Option<Self> {
         let failover = self.route.behaviour.settings.failover.as_ref()?;
         let second = table.iter().find(|route| route.rule.id == failover.route_id)?;
-        let may_repeat =
-            failover.any_method || matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE");
+        let may_repeat = failover.any_method || is_idempotent(method);
         if !may_repeat || !second.rule.allows(method) || second.behaviour.settings.maintenance.is_some() {
             return None;
         }

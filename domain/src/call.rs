@@ -4,6 +4,7 @@
 //! requests ([`attempt`]), and changes the response's headers by [`reply`]. None of it knows a platform, so all of it is
 //! tested natively.
 
+pub mod again;
 pub mod attempt;
 pub mod failover;
 pub mod head;

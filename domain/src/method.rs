@@ -17,6 +17,11 @@ impl Method {
     }
 }
 
+/// Whether two calls of this method have the effect of one (RFC 9110, section 9.2.2).
+pub fn is_idempotent(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE" | "TRACE")
+}
+
 impl FromStr for Method {
     type Err = InvalidMethod;
 

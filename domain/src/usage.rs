@@ -171,6 +171,9 @@ pub struct UsageEvent {
     /// Whether the response came from the route's second upstream.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub second: bool,
+    /// How often it was sent again after a wait.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub retries: u8,
     /// The credential of a pool that served it, by its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credential: Option<Clipped<MAX_ID_LEN>>,
@@ -253,13 +256,8 @@ pub struct UsageMessage {
     pub unknown_tokens: u64,
 }
 
-// Clippy asks for a copy only if a reference is no smaller.
-#[cfg_attr(
-    target_pointer_width = "64",
-    expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")
-)]
-fn is_zero(n: &u64) -> bool {
-    *n == 0
+pub(crate) fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+    *n == N::default()
 }
 
 impl UsageMessage {

@@ -29,6 +29,7 @@ fn event(outcome: Outcome, latency_ms: u32, bytes: Option<u64>) -> UsageEvent {
         label: None,
         second: false,
         limit: None,
+        retries: 0,
         credential: None,
         refused: vec![],
         upstream_request_id: None,

@@ -17,11 +17,13 @@
 //! | [`limiter`] | limits: counted by the token's Durable Object |
 //! | [`sql`] | reading a Durable Object's database |
 //! | [`upstream`], [`pool`] | the call to the upstream, with one credential or those of a pool, of which some rest |
+//! | [`again`] | the wait before a call is sent again |
 //! | [`mod@body`], [`signing`] | bodies that are held, signed, unwrapped |
 //! | [`ai`] | budgets and usage of AI calls |
 //! | [`meter`], [`metrics`] | usage events: packing and sending them after the response; calls as data points |
 //! | [`error`] | failures, turned into responses in one place |
 
+mod again;
 mod ai;
 mod body;
 mod cache;

@@ -1,5 +1,6 @@
 //! The call to the upstream: attempts at one or two of them, planned by `domain` and sent by JavaScript.
 
+use crate::again::{wait, wait_after};
 use crate::body::Body;
 use crate::call::{Call, Sent};
 use crate::credentials;
@@ -62,13 +63,32 @@ pub struct Forward<'a> {
 }
 
 impl Forward<'_> {
-    /// Sends a permitted call on. If the first upstream is away, or refuses and the route says so, the call goes to the `second` one, if there is one and
-    /// the body can be sent again.
+    /// Sends a permitted call on, and again after a wait if the route says so.
     ///
     /// # Errors
     /// 404 if no URL can be built, 413 if a body cannot be signed, 502 if the upstream cannot be reached or
     /// its credential cannot be attached, 504 if its first byte does not arrive within the route's time.
     pub async fn send(
+        &self,
+        permit: &Permit,
+        second: Option<&Permit>,
+        body: &mut Body,
+    ) -> Result<Answer, AttemptError> {
+        loop {
+            let answer = self.send_once(permit, second, body).await?;
+            if permit.route().behaviour.settings.retry_within_s == 0 || !body.can_repeat() {
+                return Ok(answer);
+            }
+            let (status, retry_after) = (answer.status, answer.header("retry-after"));
+            let Some(wait_ms) = wait_after(self.call, permit, status, retry_after) else { return Ok(answer) };
+            drop(answer);
+            Box::pin(wait(self.call, permit, wait_ms)).await;
+        }
+    }
+
+    /// Calls the first upstream, and, if that is away or refuses and the route says so, the `second` one, if there is one
+    /// and the body can be sent again.
+    async fn send_once(
         &self,
         permit: &Permit,
         second: Option<&Permit>,

@@ -171,6 +171,7 @@ test("422: every bad field is named and nothing is written", async () => {
       "settings.failover.models.gpt-4o",
     ],
     [{ settings: { failover: { route_id: "r", models: { o3: 7 } } } }, "settings.failover.models.o3"],
+    [{ settings: { retry_within_s: 31 } }, "settings.retry_within_s"],
     [{ settings: { magic: 1 } }, "settings.magic"],
     [{ surprise: 1 }, "surprise"],
   ]) {
@@ -324,6 +325,8 @@ test("settings are kept, published and cleared; everybody who sees a route sees 
   const settings = {
     ai: { provider: "openai", include_usage: true },
     failover: { route_id: second.body.id, any_method: true, models: { "gpt-4o": "our-4o" } },
+    retry_within_s: 20,
+    retry_any_method: true,
     maintenance: { message: "Back at noon", retry_after_s: 3_600 },
   };
   const made = await create("admin", { settings });

@@ -85,6 +85,8 @@ test("an export applied to an empty system gives the same export, and the second
   });
   const settings = {
     keep_errors: true,
+    retry_within_s: 20,
+    retry_any_method: true,
     ai: { provider: "openai", include_usage: true },
   };
   const one = await make("/api/routes", {
@@ -140,6 +142,7 @@ test("an export applied to an empty system gives the same export, and the second
   assert.match(first, /target: \$\{CHANNEL_NIGHT_TARGET\}/);
   assert.match(first, /keep_errors: true/);
   assert.match(first, /on_refusal: true/);
+  assert.match(first, /retry_within_s: 20/);
   assert.match(first, /models:\s+gpt-4o: our-4o/);
   assert.match(first, /models:\s+- gpt-4o\*/);
   assert.doesNotMatch(first, /critical/, "the mark of the list of models is no setting");

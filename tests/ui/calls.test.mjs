@@ -26,6 +26,7 @@ const call = async (path, headers = {}, method = "GET") => {
 useUi(async () => {
   await system.addRoute("Echo", "/api/demo", "/echo");
   await system.addRoute("Status", "/api/status", "/status");
+  await system.addRoute("Busy", "/api/demo/busy", "/status", { settings: { retry_within_s: 5 } });
   token = await system.call("manager", "POST", "/api/tokens", {
     name: "Digest",
     team_id: "automation",
@@ -186,6 +187,22 @@ test("the keyboard goes from call to call, and an open call can be linked", asyn
   );
   await drawer.getByText(/^curl '.*\/api\/demo\/2' -H "X-API-Key: \$TOKEN"/).waitFor();
   assert.equal((await drawer.innerText()).includes(token.token), false);
+  assertNoProblems(page);
+  await page.context().close();
+});
+
+test("a call that was sent again after a wait says how often", async () => {
+  const id = `again-${Date.now()}`;
+  assert.equal((await call("/api/demo/busy/503", { "x-request-id": id })).status, 503);
+  const [sent] = await eventually(async () => {
+    const { items } = await system.call("admin", "GET", `/api/usage/events?request_id=${id}`);
+    return items.length > 0 && items;
+  });
+  const page = await openPage(browser, system);
+  await signIn(page, system, "manager", `/calls?status=404&open=${sent.at}.${sent.id}`);
+  const drawer = dialog(page);
+  await drawer.getByText("/api/demo/busy/503").first().waitFor();
+  assert.match(await drawer.innerText(), /Retries\s+2/);
   assertNoProblems(page);
   await page.context().close();
 });

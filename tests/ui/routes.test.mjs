@@ -249,12 +249,18 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   await form.getByLabel("Ask for usage in streamed responses").check();
   await form.getByLabel("Fallback route").selectOption({ label: "By none /api/none" });
   await form.getByLabel("Model names there").fill("gpt-4o");
+  await form.getByLabel("Wait and retry for up to (seconds)").fill("31");
   await form.getByLabel("Maintenance mode").check();
   await form.getByRole("button", { name: "Save" }).click();
   await form.getByText("Notice is required").waitFor();
   assert.equal(await form.getByLabel("Model names there").getAttribute("aria-invalid"), "true");
-  assert.equal("true");
+  assert.equal(
+    await form.getByLabel("Wait and retry for up to (seconds)").getAttribute("aria-invalid"),
+    "true",
+  );
   await form.getByLabel("Model names there").fill("gpt-4o = our-4o");
+  await form.getByLabel("Wait and retry for up to (seconds)").fill("30");
+  await form.getByLabel("Also retry POST and PATCH after other 5xx").check();
   await form.getByLabel("Notice").fill("Back at noon");
   await form.getByLabel("Try again after (seconds)").fill("90");
   await form.getByRole("button", { name: "Save" }).click();
@@ -279,10 +285,13 @@ test("a route is closed for maintenance with a text, and opened again", async ()
   await page.getByRole("button", { name: "Edit", exact: true }).click();
   await form.getByLabel("Maintenance mode").uncheck();
   await form.getByLabel("Fallback route").selectOption({ label: "None" });
+  await form.getByLabel("Wait and retry for up to (seconds)").fill("5");
   await form.getByRole("button", { name: "Save" }).click();
   await form.waitFor({ state: "detached" });
   assert.deepEqual((await system.call("admin", "GET", `/api/routes/${id}`)).upstream.settings, {
     ai: { provider: "openai", include_usage: true },
+    retry_within_s: 5,
+    retry_any_method: true,
   });
   assertNoProblems(page);
   await page.context().close();

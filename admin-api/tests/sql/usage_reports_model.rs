@@ -73,6 +73,7 @@ impl Dice {
             label: None,
             second: false,
             limit: None,
+            retries: 0,
             credential: None,
             refused: vec![],
             upstream_request_id: None,

@@ -51,6 +51,7 @@ pub fn call(id: &str, at: UnixMs, token: u64, route: u64) -> UsageEvent {
         label: None,
         second: false,
         limit: None,
+        retries: 0,
         credential: None,
         refused: vec![],
         upstream_request_id: None,

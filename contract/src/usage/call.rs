@@ -108,6 +108,9 @@ pub struct CallView {
     /// Whether the response came from the route's second upstream.
     #[serde(default)]
     pub second: bool,
+    /// How often the call was sent again after a wait.
+    #[serde(default)]
+    pub retries: u8,
     /// The credential of the route's pool that served the call, by its name; `null` if the route has no pool or none of it
     /// served.
     #[serde(default)]

@@ -53,7 +53,8 @@ impl Plan {
             let asks = token.has_budget() || metered.settings.include_usage;
             !token.limits.models.is_empty() || asks && !is_form()
         });
-        Self { takes_in: reads_ask || second.is_some(), metered, second, reads_ask }
+        let is_repeated = second.is_some() || permit.route().behaviour.settings.retry_within_s > 0;
+        Self { takes_in: reads_ask || is_repeated, metered, second, reads_ask }
     }
 }
 

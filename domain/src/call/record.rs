@@ -1,5 +1,6 @@
 //! The usage event of a call, made from the facts that its way through the gateway brought.
 
+use super::again::Retries;
 use super::head::Head;
 use crate::access::record::TokenRecord;
 use crate::ai::{Tried, Upstream};
@@ -44,7 +45,7 @@ pub struct Facts {
     pub is_unconfirmed: bool,
     /// Time to the decision, in ms.
     pub auth_ms: i64,
-    /// Time from sending to the first byte, in ms.
+    /// Time from sending to the first byte, waits before further tries included, in ms.
     pub upstream_ms: i64,
     /// Time that the client took to upload a body that was taken in, in ms: neither the gateway's nor the upstream's.
     pub upload_ms: i64,
@@ -52,6 +53,8 @@ pub struct Facts {
     pub uses: Vec<LimitUse>,
     /// The fate of the call at each upstream.
     pub tried: Tried,
+    /// The further tries that the call has had.
+    pub retries: Retries,
     /// The credential of a pool that served the call, by its name.
     pub credential: Option<Rc<str>>,
     /// The credentials of pools that were refused, with the statuses.
@@ -133,6 +136,7 @@ pub fn event(
         bytes_out: in_range(ending.bytes_out),
         label: head.header(WORKFLOW).and_then(label::read),
         second: facts.tried.answered == Some(Upstream::Second),
+        retries: facts.retries.count,
         credential: facts.credential.as_deref().map(Into::into),
         refused: refused.collect(),
         limit: refusing_limit(facts, outcome),

@@ -1,10 +1,10 @@
-//! Settings that few routes have: AI, failover, maintenance.
+//! Settings that few routes have: AI, failover, further tries, maintenance.
 
 use crate::error::FieldError;
 use crate::id::RouteId;
 use crate::problem::Invalid;
 use crate::stored::{Unread, stored};
-use crate::usage::MAX_MODEL_LEN;
+use crate::usage::{MAX_MODEL_LEN, is_zero};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,6 +16,8 @@ pub const MAX_RETRY_AFTER_S: u32 = 86_400;
 
 /// The most models that the second upstream may know by other names.
 pub const MAX_RENAMES: usize = 50;
+/// The longest time that a call may wait to be sent again, in seconds.
+pub const MAX_RETRY_WITHIN_S: u32 = 30;
 
 /// Settings of a route; by default none is set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +33,17 @@ pub struct RouteSettings {
     /// The notice that closes the route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maintenance: Option<Maintenance>,
+    /// The longest time that a call waits to be sent again, in seconds, at most 30; 0 is never. It is sent again, twice at
+    /// most, if the upstream responds 429, 529, or 503 with `Retry-After`; a method that may be repeated (RFC 9110, section
+    /// 9.2.2) also after 500, 502 to 504, and 520 to 530. It waits as long as `Retry-After` says, otherwise half a second, then
+    /// a second; if that is longer, the client gets the response at once.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 30)))]
+    pub retry_within_s: u32,
+    /// Whether methods that change something are repeated after all of these responses. The upstream may have carried the
+    /// call out before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retry_any_method: bool,
     /// Whether the beginning of responses with a status of 400 or more is kept with the call, without secrets.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keep_errors: bool,
@@ -155,6 +168,10 @@ impl RouteSettings {
         if let Some(Failover { models, .. }) = &self.failover {
             check_renames(models, errors);
         }
+        if self.retry_within_s > MAX_RETRY_WITHIN_S {
+            let why = Invalid::Range { least: 0, most: MAX_RETRY_WITHIN_S.into() };
+            errors.push(FieldError::new("settings.retry_within_s", why));
+        }
         if let Some(Maintenance { message, retry_after_s, .. }) = &self.maintenance {
             if !(1..=MAX_NOTICE_CHARS).contains(&message.chars().count())
                 || message.chars().any(char::is_control)
@@ -270,6 +287,8 @@ mod tests {
                 "settings.maintenance.y"
             ]
         );
+        assert_eq!(fields(json!({"retry_within_s": 30})), [""; 0]);
+        assert_eq!(fields(json!({"retry_within_s": 31})), ["settings.retry_within_s"]);
         let many: BTreeMap<String, &str> = (0..51).map(|n| (n.to_string(), "x")).collect();
         for (models, named) in [
             (json!(many), "settings.failover.models"),

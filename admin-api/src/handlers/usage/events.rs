@@ -86,6 +86,7 @@ fn view(names: &BTreeMap<String, String>, event: UsageEvent) -> CallView {
         duration_ms: event.duration_ms,
         label: event.label.map(|label| label.to_string()),
         second: event.second,
+        retries: event.retries,
         credential: event.credential.map(|name| name.to_string()),
         refused: event.refused,
         limit: event.limit.map(|limit| limit.to_string()),
@@ -202,6 +203,7 @@ const HEAD: &[&str] = &[
     "upstream_request_id",
     "credential",
     "refused",
+    "retries",
 ];
 
 fn push(text: &mut String, event: &CallView) {
@@ -244,6 +246,7 @@ fn push(text: &mut String, event: &CallView) {
         event.upstream_request_id.clone().unwrap_or_default(),
         event.credential.clone().unwrap_or_default(),
         refused.join(" "),
+        event.retries.to_string(),
     ];
     push_row(text, cells.iter().map(String::as_str));
 }

@@ -126,6 +126,7 @@ fn event_of(
         label: None,
         second: false,
         limit: None,
+        retries: 0,
         credential: None,
         refused: vec![],
         upstream_request_id: None,

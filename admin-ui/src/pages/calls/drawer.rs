@@ -275,6 +275,9 @@ fn details(i18n: &I18n, call: &CallView) -> Html {
             if let Some(name) = &call.credential {
                 <DescriptionGroup term={i18n.t("route.credential")}>{ name }</DescriptionGroup>
             }
+            if call.retries > 0 {
+                <DescriptionGroup term={i18n.t("calls.retries")}>{ call.retries }</DescriptionGroup>
+            }
             if !call.refused.is_empty() {
                 <DescriptionGroup term={i18n.t("calls.refused")}>{ refused(call) }</DescriptionGroup>
             }

@@ -168,6 +168,9 @@ fn upstream_groups(i18n: &I18n, route: &RouteView, upstream: &UpstreamView, rout
             if let Some(ai) = &upstream.settings.ai {
                 <DescriptionGroup term={i18n.t("route.ai")}>{ provider_name(i18n, ai.provider) }</DescriptionGroup>
             }
+            if upstream.settings.retry_within_s > 0 {
+                <DescriptionGroup term={i18n.t("route.retry")}>{ upstream.settings.retry_within_s }</DescriptionGroup>
+            }
             if let Some(failover) = &upstream.settings.failover {
                 <DescriptionGroup term={i18n.t("route.failover")}>
                     <span title={failover.route_id.to_string()}>

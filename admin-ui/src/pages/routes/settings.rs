@@ -1,4 +1,4 @@
-//! Settings that few routes have: an AI provider, a second upstream, maintenance.
+//! Settings that few routes have: an AI provider, a second upstream, further tries, maintenance.
 
 use crate::components::{CheckField, SelectField, TextAreaField, TextField, error_of, error_within};
 use crate::i18n::{I18n, use_i18n};
@@ -28,6 +28,9 @@ pub struct SettingsDraft {
     on_refusal: bool,
     /// Names of models at the other route, a pair a line.
     renames: String,
+    /// Empty is never.
+    waits_s: String,
+    repeats_any: bool,
     keeps_errors: bool,
     takes_key: bool,
     is_closed: bool,
@@ -86,6 +89,11 @@ impl SettingsDraft {
             any_method: failover.as_ref().is_some_and(|f| f.any_method),
             on_refusal: failover.as_ref().is_some_and(|f| f.on_refusal),
             renames: failover.as_ref().map(|f| lines_of(&f.models)).unwrap_or_default(),
+            waits_s: match settings.retry_within_s {
+                0 => String::new(),
+                seconds => seconds.to_string(),
+            },
+            repeats_any: settings.retry_any_method,
             keeps_errors: settings.keep_errors,
             takes_key: settings.key_in_query,
             is_closed: maintenance.is_some(),
@@ -119,6 +127,12 @@ impl SettingsDraft {
         }
         if !self.renames.is_empty() {
             texts.push(format!("{}: {}", i18n.t("route.renames"), self.renames.replace('\n', ", ")).into());
+        }
+        if !self.waits_s.is_empty() {
+            texts.push(format!("{}: {}", i18n.t("route.retry"), self.waits_s).into());
+        }
+        if self.repeats_any {
+            texts.push(i18n.t("route.retry-any"));
         }
         if self.keeps_errors {
             texts.push(i18n.t("route.keep-errors"));
@@ -154,6 +168,11 @@ impl SettingsDraft {
                 retry_after_s: self.retry_s.trim().parse().unwrap_or(0),
                 unread: Unread::default(),
             }),
+            retry_within_s: match self.waits_s.trim() {
+                "" => 0,
+                seconds => seconds.parse().unwrap_or(u32::MAX),
+            },
+            retry_any_method: self.repeats_any,
             keep_errors: self.keeps_errors,
             key_in_query: self.takes_key,
             unread: Unread::default(),
@@ -242,6 +261,10 @@ pub fn SettingsFields(props: &SettingsFieldsProps) -> Html {
                 <CheckField label={i18n.t("route.on-refusal")} is_checked={draft.on_refusal} on_change={switch(|d, is_on| d.on_refusal = is_on)} help={i18n.t("route.on-refusal-help")} />
                 <TextAreaField label={i18n.t("route.renames")} value={draft.renames.clone()} on_change={set(|d, text| d.renames = text)} error={error_within(&props.errors, "settings.failover.models")} help={i18n.t("route.renames-help")} />
             }
+            <TextField label={i18n.t("route.retry")} value={draft.waits_s.clone()} on_change={set(|d, text| d.waits_s = text)} error={error("retry_within_s")} help={i18n.t("route.retry-help")} />
+            if !draft.waits_s.is_empty() {
+                <CheckField label={i18n.t("route.retry-any")} is_checked={draft.repeats_any} on_change={switch(|d, is_on| d.repeats_any = is_on)} help={i18n.t("route.any-method-help")} />
+            }
             <CheckField label={i18n.t("route.keep-errors")} is_checked={draft.keeps_errors} on_change={switch(|d, is_on| d.keeps_errors = is_on)} help={i18n.t("route.keep-errors-help")} />
             <CheckField label={i18n.t("route.key-in-query")} is_checked={draft.takes_key} on_change={switch(|d, is_on| d.takes_key = is_on)} help={i18n.t("route.key-in-query-help")} />
             <CheckField label={i18n.t("route.maintenance")} is_checked={draft.is_closed} on_change={switch(|d, is_on| d.is_closed = is_on)} help={i18n.t("route.maintenance-help")} />
@@ -265,6 +288,7 @@ mod tests {
         for settings in [
             json!({}),
             json!({"ai":{"provider":"openai","include_usage":true},"failover":{"route_id":"rte_2","any_method":true,"on_refusal":true,"models":{"gpt-4o":"our-4o","o3":"o3-eu"}},
+                "retry_within_s":20,"retry_any_method":true,
                 "maintenance":{"message":"Back at noon","retry_after_s":60},"keep_errors":true,"key_in_query":true}),
         ] {
             let settings: RouteSettings = serde_json::from_value(settings).unwrap();
@@ -277,20 +301,21 @@ mod tests {
 
     #[test]
     fn models_are_named_in_pairs_and_anything_else_is_refused() {
-        let fields = |renames: &str| {
+        let fields = |renames: &str, waits_s: &str| {
             let draft = SettingsDraft {
                 failover: "rte_2".into(),
                 renames: renames.into(),
+                waits_s: waits_s.into(),
                 ..SettingsDraft::default()
             };
             let mut errors = vec![];
             draft.settings().check(&mut errors);
             errors.into_iter().map(|error| error.field).collect::<Vec<_>>()
         };
-        assert_eq!(fields(" gpt-4o=our-4o \n\n o3 = o3=eu\n"), [""; 0]);
+        assert_eq!(fields(" gpt-4o=our-4o \n\n o3 = o3=eu\n", " 30 "), [""; 0]);
         assert_eq!(
-            fields("gpt-4o\no3 ="),
-            ["settings.failover.models.gpt-4o", "settings.failover.models.o3"]
+            fields("gpt-4o\no3 =", "soon"),
+            ["settings.failover.models.gpt-4o", "settings.failover.models.o3", "settings.retry_within_s"]
         );
     }
 

@@ -272,6 +272,7 @@ fn made_event(i: usize, ((at, token, path, posts), (outcome, ip, agent, bytes_in
         label: None,
         second: false,
         limit: None,
+        retries: 0,
         credential: None,
         refused: vec![],
         upstream_request_id: None,

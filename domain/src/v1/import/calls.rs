@@ -86,6 +86,7 @@ fn call(place: usize, row: &Row) -> Option<ImportedCall> {
             label: None,
             second: false,
             limit: None,
+            retries: 0,
             credential: None,
             refused: vec![],
             upstream_request_id: None,
