@@ -3,6 +3,7 @@
 use domain::time::UnixMs;
 use domain::usage::fold::{Dimension, Row, fold, refused};
 use domain::usage::label::{LabelTallies, Labels, TokenDay};
+use domain::usage::model;
 use domain::usage::segment::{MAX_CALLS, RawCall, bound_refused, sort};
 use domain::usage::sheet::Sheet;
 use domain::usage::span::Granularity;
@@ -32,15 +33,32 @@ pub struct OpenPart {
 pub struct Plan {
     /// JSON arrays of rows, each below the largest parameter.
     pub rows: Vec<String>,
-    /// Parts of open buckets that are new or have changed.
-    pub put: Vec<OpenPart>,
-    /// Parts of buckets that are no longer open.
-    pub removed: Vec<OpenPart>,
+    pub open: OpenChange,
+    /// The same for sums by model.
+    pub open_models: OpenChange,
     pub last_calls: Vec<LastCall>,
     /// JSON arrays of rows of labels, each below the largest parameter.
     pub labels: Vec<String>,
     /// Raw calls of the segments to write, the oldest first.
     pub segments: Vec<Vec<RawCall>>,
+}
+
+/// How the open buckets change.
+#[derive(Debug, Default)]
+pub struct OpenChange {
+    /// Parts that are new or have changed.
+    pub put: Vec<OpenPart>,
+    /// Parts of buckets that are no longer open.
+    pub removed: Vec<OpenPart>,
+}
+
+/// Sums and calls that are to be folded.
+#[derive(Debug, Default)]
+pub struct Arrived {
+    pub sums: Tallies,
+    /// By AI model.
+    pub models: Tallies,
+    pub calls: Vec<RawCall>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -50,34 +68,48 @@ pub struct LastCall {
     at: UnixMs,
 }
 
-/// Plans the fold of what has `arrived`, with its raw `calls`, into the `open` buckets. `last` are the calls of the
-/// segment that calls are added to.
+/// Plans the fold of what has `arrived` into the `open` buckets, and into those of sums by model. `last` are the calls of
+/// the segment that calls are added to.
 pub fn plan(
     open: &[OpenPart],
-    arrived: Tallies,
-    mut calls: Vec<RawCall>,
+    open_models: &[OpenPart],
+    arrived: Arrived,
     last: Vec<RawCall>,
     now: UnixMs,
 ) -> serde_json::Result<Plan> {
+    let Arrived { sums, models, mut calls } = arrived;
+    let mut tallies = tallies_of(open)?;
+    bound_refused(&mut calls, REFUSED_KEPT, |token, hour| refused(&tallies, token, hour));
+    let mut rows = fold(&mut tallies, sums, now, &Dimension::CALLS);
+    let last_calls = last_calls(&rows);
+    let mut by_model = tallies_of(open_models)?;
+    let models = model::bounded(models, &by_model);
+    rows.extend(fold(&mut by_model, models, now, &Dimension::MODELS));
+    let segments = if calls.is_empty() { vec![] } else { cut(last, calls, now) };
+    Ok(Plan {
+        last_calls,
+        labels: vec![],
+        rows: chunks(rows.iter().map(|row| value_of(row).to_string())),
+        open: change(open, tallies)?,
+        open_models: change(open_models, by_model)?,
+        segments,
+    })
+}
+
+fn tallies_of(open: &[OpenPart]) -> serde_json::Result<Tallies> {
     let mut tallies = Tallies::default();
     for part in open {
         tallies.extend(Tallies::from(&serde_json::from_str::<Sheet>(&part.sums)?));
     }
-    bound_refused(&mut calls, REFUSED_KEPT, |token, hour| refused(&tallies, token, hour));
-    let rows = fold(&mut tallies, arrived, now);
-    let after = parts_of(tallies)?;
+    Ok(tallies)
+}
+
+fn change(before: &[OpenPart], after: Tallies) -> serde_json::Result<OpenChange> {
+    let after = parts_of(after)?;
     let key = |part: &OpenPart| (part.granularity, part.bucket, part.part);
     let is_kept = |part: &OpenPart| after.iter().any(|kept| key(kept) == key(part));
-    let removed = open.iter().filter(|part| !is_kept(part)).cloned().collect();
-    let segments = if calls.is_empty() { vec![] } else { cut(last, calls, now) };
-    Ok(Plan {
-        last_calls: last_calls(&rows),
-        labels: vec![],
-        rows: chunks(rows.iter().map(|row| value_of(row).to_string())),
-        put: after.into_iter().filter(|part| !open.contains(part)).collect(),
-        removed,
-        segments,
-    })
+    let removed = before.iter().filter(|part| !is_kept(part)).cloned().collect();
+    Ok(OpenChange { put: after.into_iter().filter(|part| !before.contains(part)).collect(), removed })
 }
 
 fn parts_of(tallies: Tallies) -> serde_json::Result<Vec<OpenPart>> {

@@ -6,6 +6,7 @@ use domain::time::{DAY_MS, UnixMs};
 use domain::usage::errors::Errors;
 use domain::usage::key::{KEY_LEN, MessageKey};
 use domain::usage::label::LabelTallies;
+use domain::usage::model;
 use domain::usage::outcome::Outcome;
 use domain::usage::segment::{RawCall, bound_refused, sort};
 use domain::usage::tally::Tallies;
@@ -111,6 +112,8 @@ pub fn fresh<'a>(messages: &'a [Keyed], taken: &'a [TakenKeys]) -> Vec<&'a Keyed
 pub struct Entry {
     pub sums: Tallies,
     pub labels: LabelTallies,
+    /// By AI model.
+    pub models: Tallies,
     pub errors: Errors,
     /// Newest first.
     pub calls: Vec<RawCall>,
@@ -143,6 +146,7 @@ impl Entry {
         Self {
             sums: Tallies::of(events(), now),
             labels: LabelTallies::of(events()),
+            models: model::tallies_of(events(), now),
             errors: Errors::of(events()),
             calls,
             keys,
@@ -160,7 +164,8 @@ impl Entry {
     pub fn of_past(events: &[UsageEvent], now: UnixMs) -> Self {
         let mut calls = RawCall::all_of(events);
         sort(&mut calls);
-        Self { sums: Tallies::of(events, now), calls, ..Self::default() }
+        let (sums, models) = (Tallies::of(events, now), model::tallies_of(events, now));
+        Self { sums, models, calls, ..Self::default() }
     }
 }
 

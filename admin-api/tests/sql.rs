@@ -32,12 +32,16 @@ mod usage_cost;
 mod usage_explored;
 #[path = "sql/usage_labels.rs"]
 mod usage_labels;
+#[path = "sql/usage_models.rs"]
+mod usage_models;
 #[path = "sql/usage_reports.rs"]
 mod usage_reports;
 #[path = "sql/usage_reports_model.rs"]
 mod usage_reports_model;
 #[path = "sql/usage_reports_speed.rs"]
 mod usage_reports_speed;
+#[path = "sql/usage_schedules.rs"]
+mod usage_schedules;
 #[path = "sql/usage_sent.rs"]
 mod usage_sent;
 #[path = "sql/usage_store.rs"]

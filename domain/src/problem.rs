@@ -95,6 +95,7 @@ problems! {
         EntryHash => "entry-hash", "must be 64 hex digits, with the entry's number and a colon before them or without";
         UnknownField => "unknown-field", "is not a field of this request";
         Missing => "missing", "is missing";
+        NotByModel => "not-by-model", "cannot be combined with models, whose sums are kept by team";
         NotAcceptable => "not-acceptable", "is not acceptable";
         WholeNumber => "whole-number", "must be a whole number";
         Natural => "natural", "must be a whole number, 0 or more";

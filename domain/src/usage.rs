@@ -6,6 +6,7 @@ pub mod fold;
 pub mod key;
 pub mod label;
 pub mod metric;
+pub mod model;
 pub mod numbers;
 pub mod outcome;
 pub mod pace;

@@ -26,6 +26,9 @@ const OUTCOMES = [
   "denied-scope",
   "limited-rate",
 ];
+/** Names of which one is a part of another; the last is not known. */
+const MODELS = ["gpt-5", "gpt-5-mini", "my model", "model", undefined];
+const modelOf = (call) => call.ai.model ?? null;
 const isRefused = ({ outcome }) => /^(denied|limited)/.test(outcome);
 const isError = (call) => call.outcome !== "ok" && !isRefused(call);
 const cost = (call) => call.ai?.cost_micros ?? 0;
@@ -104,7 +107,12 @@ before(async () => {
       request_id: `req_${n}`,
       ai: roll(3)
         ? undefined
-        : { model: "m", prompt_tokens: roll(90), completion_tokens: roll(9), cost_micros: roll(5_000) },
+        : {
+            model: MODELS[roll(MODELS.length)],
+            prompt_tokens: roll(90),
+            completion_tokens: roll(9),
+            cost_micros: roll(5_000),
+          },
     });
   }
   await deliver(calls);
@@ -151,10 +159,11 @@ test("each way to split is what a count of the calls gives, with the time before
     [2, "hour", "UTC"],
     [1, "day", "Asia/Taipei"],
   ])) {
-    for (const [by, idOf, all] of /** @type {any[][]} */ ([
+    for (const [by, idOf, all, isCounted] of /** @type {any[][]} */ ([
       ["token", (call) => call.token_id, [...tokens]],
       ["route", (call) => call.route_id ?? null, [...routes, { id: null, path: null }]],
       ["team", (call) => call.team, [{ id: "automation" }, { id: "core-team" }]],
+      ["model", modelOf, MODELS.map((model) => ({ id: model ?? null })), (call) => call.ai],
     ])) {
       const from = Date.now() - days * DAY;
       const told = `${by} ${days} ${interval} ${tz}`;
@@ -162,9 +171,10 @@ test("each way to split is what a count of the calls gives, with the time before
         "admin",
         `/api/usage/explore?group_by=${by}&metric=cost&compare=previous&from=${from}&interval=${interval}&tz=${tz}`,
       );
-      const mine = within(report);
+      const counted = calls.filter(isCounted ?? (() => true));
+      const mine = within(report, counted);
       same(report.total, mine, told);
-      const before = within(report.previous);
+      const before = within(report.previous, counted);
       same(report.previous.total, before, `${told} before`);
       const longer = report.previous.to - report.previous.from - (report.to - report.from);
       assert.ok(longer >= 0 && longer < (interval === "hour" && days === 1 ? 5 * MINUTE : HOUR), `${longer}`);
@@ -174,7 +184,7 @@ test("each way to split is what a count of the calls gives, with the time before
       starts.forEach((at, n) => {
         const next = starts[n + 1] ?? report.to;
         if (n + 1 < starts.length) assert.equal(next - at, interval === "day" ? DAY : HOUR);
-        same(report.series[n], within({ from: at, to: next }), `${told} at ${at}`);
+        same(report.series[n], within({ from: at, to: next }, counted), `${told} at ${at}`);
       });
       assert.equal(starts[0], report.from);
       assert.equal(report.groups.length, all.length, told);
@@ -192,7 +202,9 @@ test("each way to split is what a count of the calls gives, with the time before
         });
         assert.equal(group.series.length, starts.length);
         const known = all.find(({ id }) => id === group.id);
-        if (by !== "team") assert.equal(group.name, known.name && by === "token" ? known.name : known.path);
+        if (by === "model") assert.equal(group.name, null);
+        else if (by !== "team")
+          assert.equal(group.name, known.name && by === "token" ? known.name : known.path);
       }
       const costs = report.groups.map((group) => group.cost_micros);
       assert.deepEqual(
@@ -239,7 +251,10 @@ test("filters, a choice of groups and the numbers of groups are kept to", async 
   const nobody = await get("newcomer", "/api/usage/explore?group_by=token");
   assert.deepEqual([nobody.total.calls, nobody.groups.length], [0, 0]);
   for (const [query, field] of [
-    ["group_by=model", "group_by"],
+    ["group_by=country", "group_by"],
+    [`group_by=model&token_id=${one.id}`, "token_id"],
+    [`model=gpt-5&route_id=${routes[0].id}`, "route_id"],
+    ["model=gpt-5&group_by=token", "group_by"],
     ["metric=money", "metric"],
     ["compare=true", "compare"],
     ["drawn=201", "drawn"],
@@ -250,6 +265,48 @@ test("filters, a choice of groups and the numbers of groups are kept to", async 
   ]) {
     const { status, body } = await ask("admin", `/api/usage/explore?${query}`);
     assert.deepEqual([status, body.details?.map((detail) => detail.field)], [422, [field]], query);
+  }
+});
+
+test("a model's calls are told by team, to those who see the team, before and after they are folded", async () => {
+  const ofAi = calls.filter((call) => call.ai);
+  const from = Date.now() - 3 * DAY;
+  for (const folded of [false, true]) {
+    if (folded) await system.cron();
+    const report = await get("admin", `/api/usage/explore?group_by=team&model=my%20model&from=${from}`);
+    const mine = within(report, ofAi).filter((call) => call.ai.model === "my model");
+    same(report.total, mine, "a model");
+    for (const group of report.groups)
+      same(
+        group,
+        mine.filter((call) => call.team === group.id),
+        group.id,
+      );
+    assert.equal(report.groups.length, 2);
+    const viewer = await get("viewer", `/api/usage/explore?group_by=model&from=${from}`);
+    const theirs = within(viewer, ofAi).filter((call) => call.team === "automation");
+    same(viewer.total, theirs, "a member's");
+    for (const group of viewer.groups)
+      same(
+        group,
+        theirs.filter((call) => modelOf(call) === group.id),
+        `a member's ${group.id}`,
+      );
+    assert.deepEqual(
+      viewer.groups.map((group) => group.id).toSorted(),
+      [...new Set(theirs.map(modelOf))].toSorted(),
+    );
+    const others = await get("viewer", `/api/usage/explore?group_by=model&team_id=core-team&from=${from}`);
+    assert.deepEqual([others.total.calls, others.groups], [0, []], "another team's");
+    const all = await get("viewer", `/api/usage/explore?group_by=team&model=model&from=${from}`);
+    assert.deepEqual(
+      all.groups.map((group) => group.id),
+      ["automation"],
+    );
+    const nobody = await get("newcomer", `/api/usage/explore?group_by=model&from=${from}`);
+    assert.deepEqual([nobody.total.calls, nobody.groups], [0, []]);
+    const unknown = await get("admin", `/api/usage/explore?model=gpt&from=${from}`);
+    assert.equal(unknown.total.calls, 0, "the beginning of a name is no name");
   }
 });
 

@@ -196,3 +196,32 @@ test("calls are filtered by exact status, model, text, address and ids, and a ba
     assert.deepEqual([refused.status, fields(refused)], [422, ["status"]], status);
   }
 });
+
+test("a client that makes up names of models fills no report: fifty a day and team, and all others together", async () => {
+  const at = Date.now();
+  const made = Array.from({ length: 130 }, (_, n) =>
+    event({ at, team: "made-up", ai: { model: `made-up-${n}`, cost_micros: 1 } }),
+  );
+  const read = async () =>
+    (
+      await as(
+        system,
+        "admin",
+        "GET",
+        `/api/usage/explore?group_by=model&team_id=made-up&limit=200&from=${at - 3_600_000}`,
+      )
+    ).body;
+  await deliver(...made.slice(0, 50));
+  await deliver(...made.slice(50, 70));
+  await system.cron();
+  await deliver(...made.slice(70, 120));
+  await deliver(...made.slice(120));
+  // What is not folded yet is bounded by batch.
+  const before = await read();
+  assert.deepEqual([before.total.calls, before.total.cost_micros], [130, 130]);
+  await system.cron();
+  const report = await read();
+  assert.deepEqual([report.total.calls, report.groups.length, report.groups_called], [130, 51, 51]);
+  const others = report.groups.find((group) => group.id === null);
+  assert.deepEqual([others.calls, others.cost_micros], [80, 80]);
+});

@@ -42,7 +42,7 @@ pub async fn stats(call: &Call, asked: Asked<UsageQuery>) -> Answer<UsageStats> 
     let caller = call.caller()?;
     let query = asked.read(call)?;
     let teams = visible_team_ids(caller, query.team_id.as_ref());
-    let whose = Whose { teams, token: None, route: query.route_id };
+    let whose = Whose { teams, route: query.route_id, ..Whose::default() };
     let db = call.db()?;
     let whose = match query.token_id {
         None => Some(whose),
@@ -60,7 +60,7 @@ pub async fn of_token(call: &Call, asked: Asked<SpanQuery>) -> Answer<UsageStats
     let token = tokens::get(&db, call.id()).await?.ok_or(ApiError::NotFound)?;
     authorize(caller, Action::ReadUsage, Subject::team(&token.team_id))?;
     let whose =
-        Whose { teams: Some(vec![token.team_id]), token: Some(TokenId::from(call.id())), route: None };
+        Whose { teams: Some(vec![token.team_id]), token: Some(TokenId::from(call.id())), ..Whose::default() };
     respond_stats(call, &db, Some(&whose), &query).await
 }
 
@@ -71,7 +71,7 @@ pub async fn of_route(call: &Call, asked: Asked<RoutePathQuery>) -> Answer<Usage
     let query = asked.read(call)?;
     let db = call.db()?;
     let id = routes::id_of(&db, &query.route_path).await?.ok_or(ApiError::NotFound)?;
-    let whose = Whose { teams: visible_team_ids(caller, None), token: None, route: Some(id) };
+    let whose = Whose { teams: visible_team_ids(caller, None), route: Some(id), ..Whose::default() };
     let when = SpanQuery { from: query.from, to: query.to, interval: query.interval, tz: query.tz };
     respond_stats(call, &db, Some(&whose), &when).await
 }
@@ -86,7 +86,7 @@ pub async fn of_team(call: &Call, asked: Asked<SpanQuery>) -> Answer<UsageStats>
     if tokens::team_bounds(&db, &team).await?.is_none() {
         return Err(ApiError::NotFound.into());
     }
-    let whose = Whose { teams: Some(vec![team]), token: None, route: None };
+    let whose = Whose { teams: Some(vec![team]), ..Whose::default() };
     respond_stats(call, &db, Some(&whose), &query).await
 }
 

@@ -9,6 +9,7 @@
 )]
 
 use super::HOUR_MS;
+use super::usage_models;
 use super::usage_sent::{START, Seeded, call, keyed};
 use super::usage_store::Store;
 use admin_api::intake::Keyed;
@@ -29,6 +30,8 @@ struct Load {
     at_most: f64,
     /// Labels that each token's calls carry; 0 for calls without one.
     labels: u64,
+    /// AI models that are called, of which each token calls two; 0 for calls of no AI.
+    models: u64,
 }
 
 /// Rows written so far, and calls sent.
@@ -94,7 +97,8 @@ fn arrivals(load: &Load, random: &mut Seeded, sent: u64, now: UnixMs) -> Vec<Key
                 let route = (token * 7 + random.below(5)) % load.routes;
                 let event = call(&format!("{number}.{i}"), now + i64::try_from(i).unwrap(), token, route);
                 let label = (load.labels > 0).then(|| format!("Workflow {}", random.below(load.labels)));
-                UsageEvent { label: label.map(Into::into), ..event }
+                let ai = (load.models > 0).then(|| usage_models::ai((token + random.below(2)) % load.models));
+                UsageEvent { label: label.map(Into::into), ai, ..event }
             })
             .collect();
         left -= events.len() as u64;
@@ -121,6 +125,7 @@ fn loads() -> [Load; 4] {
         buckets,
         at_most,
         labels: 0,
+        models: 0,
     };
     [
         load(1, 5, 5, 1, 10, 3.0),
@@ -139,6 +144,17 @@ fn a_label_adds_at_most_a_row_a_token_and_minute() {
         let most = load.tokens as f64 / minute + 0.01;
         println!("{} calls/s: {:.3} rows more a call with a label", load.calls_s, labelled - plain);
         assert!(labelled - plain <= most, "{} calls/s: {labelled} after {plain}", load.calls_s);
+    }
+}
+
+/// Sums by model are rows of two dimensions: for each model, and for each model of a team.
+#[test]
+fn an_ai_call_writes_at_most_two_fifths_more() {
+    for load in loads().into_iter().take(3) {
+        let (plain, calls_s) = (rows_written(&load), load.calls_s);
+        let of_ai = rows_written(&Load { models: 5 + load.tokens / 20, ..load });
+        println!("{calls_s} calls/s: {:.3} rows more an AI call, of {plain:.3}", of_ai - plain);
+        assert!(of_ai > plain && of_ai <= plain * 1.4, "{calls_s} calls/s: {of_ai} after {plain}");
     }
 }
 

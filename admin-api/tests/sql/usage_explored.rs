@@ -1,18 +1,19 @@
 //! The explorer's report: its parts, counted again from the calls themselves.
 
-use super::usage_reports::{ZONES, all_whose, covers, filled};
+use super::usage_reports::{ZONES, all_whose, covers, filled, model_of};
 use super::usage_reports_model::{Dice, FINE_MS, Store, read_pending, read_ranking_of, read_rows};
 use super::{DAY_MS, HOUR_MS};
 use domain::usage::UsageEvent;
 use domain::usage::metric::Metric;
 use domain::usage::period::Period;
 use domain::usage::report::{
-    Exploration, Explored, ExploredLine, LineKey, Section, Split, SplitParts, Whose, buckets,
+    Exploration, Explored, ExploredLine, Kind, LineKey, Section, Split, SplitParts, Whose, buckets,
 };
 use domain::usage::rollup::Rollup;
 use domain::usage::span::{Interval, Span, sum_spans};
 
 const SPLITS: [Split; 3] = [Split::Token, Split::Route, Split::Team];
+const SPLITS_OF_MODELS: [Split; 2] = [Split::Model, Split::Team];
 
 /// The series, the lines of each way to split, and the sums of the sections.
 type Parts = (Vec<(i64, Rollup)>, Vec<Vec<ExploredLine>>, Vec<u64>);
@@ -24,7 +25,7 @@ fn explored(store: &Store, asked: &Exploration<'_>) -> Parts {
     let read = Explored {
         series: read_rows(db, &asked.whose.ranges_of(Split::Whole, &series), &buckets(&series, true)),
         rankings: asked.rankings().iter().map(|(ranges, spans)| read_ranking_of(db, ranges, spans)).collect(),
-        pending: read_pending(db, &asked.pending()),
+        pending: read_pending(db, &asked.pending(), &asked.whose.kind),
     };
     let (series, splits, sections) = asked.parts(read);
     let shown = |split: SplitParts| {
@@ -49,6 +50,7 @@ fn key_of(call: &UsageEvent, split: Split) -> LineKey {
         Split::Token => LineKey { id: call.token_id.to_string(), team },
         Split::Route => LineKey { id: route, team: String::new() },
         Split::Team => LineKey { id: team, team: String::new() },
+        Split::Model => LineKey { id: model_of(call).to_owned(), team: String::new() },
     }
 }
 
@@ -88,22 +90,30 @@ fn check_lines(
     lines.len()
 }
 
+/// Reports on AI calls, and on those of one model.
+fn whose_models() -> Vec<Whose> {
+    let team = |n: i64| format!("team-{n}").into();
+    let teams = [None, Some(vec![]), Some(vec![team(1)]), Some(vec![team(0), team(2)])];
+    let kinds =
+        [Kind::Ai, Kind::Model("gpt 5".to_owned()), Kind::Model("5".to_owned()), Kind::Model(String::new())];
+    let of = |teams: Option<Vec<_>>| {
+        kinds.clone().map(|kind| Whose { teams: teams.clone(), kind, ..Whose::default() })
+    };
+    teams.into_iter().flat_map(of).collect()
+}
+
 /// Checks every report of a period. Returns the number of lines.
 fn check(store: &Store, calls: &[UsageEvent], now: i64, period: &Period, previous: &Period) -> usize {
     let mut seen = 0;
-    for whose in all_whose() {
+    for whose in all_whose().into_iter().chain(whose_models()) {
+        let splits: &[Split] = if whose.kind == Kind::Any { &SPLITS } else { &SPLITS_OF_MODELS };
         let told = format!("{whose:?}, {period:?}, {previous:?}");
         let month = sum_spans(now - now % HOUR_MS - 5 * DAY_MS, now, Interval::Day, now);
         let since = month.first().unwrap().from;
         let sections = [Section { split: Split::Whole, spans: month, keys: None }];
-        let asked = Exploration {
-            whose: &whose,
-            period,
-            previous: Some(previous),
-            splits: &SPLITS,
-            sections: &sections,
-        };
-        let (series, splits, counted) = explored(store, &asked);
+        let asked =
+            Exploration { whose: &whose, period, previous: Some(previous), splits, sections: &sections };
+        let (series, found, counted) = explored(store, &asked);
         let mine: Vec<&UsageEvent> = calls.iter().filter(|call| covers(&whose, call)).collect();
         let of_month = mine.iter().filter(|call| call.at >= since).count();
         assert_eq!(counted, [of_month as u64], "month: {told}");
@@ -114,8 +124,8 @@ fn check(store: &Store, calls: &[UsageEvent], now: i64, period: &Period, previou
             }
             assert_eq!(total, summed(mine.iter().copied(), time), "series: {told}");
         }
-        for (lines, split) in splits.iter().zip(SPLITS) {
-            seen += check_lines(lines, split, &mine, [period, previous], &told);
+        for (lines, split) in found.iter().zip(splits) {
+            seen += check_lines(lines, *split, &mine, [period, previous], &told);
         }
     }
     seen

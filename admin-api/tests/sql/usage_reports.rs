@@ -2,9 +2,10 @@
 
 use super::{DAY_MS, HOUR_MS};
 use domain::usage::UsageEvent;
+use domain::usage::model;
 use domain::usage::period::Period;
 use domain::usage::report::{
-    LineKey, Lines, Parts, Pending, Question, Reading, Split, Whose, buckets, pending_of,
+    Kind, LineKey, Lines, Parts, Pending, Question, Reading, Split, Whose, buckets, pending_of,
 };
 use domain::usage::sheet::{Line, Sheet};
 use domain::usage::span::{Interval, Span};
@@ -30,7 +31,7 @@ pub fn report(db: &Connection, whose: &Whose, period: &Period, most: usize) -> R
         series: read_rows(db, &whose.ranges_of(Split::Whole, &period.series), &buckets(&period.series, true)),
         tokens: read_ranking(db, whose, Split::Token, sums),
         routes: read_ranking(db, whose, Split::Route, sums),
-        pending: read_pending(db, &question.pending()),
+        pending: read_pending(db, &question.pending(), &whose.kind),
     };
     let Parts { series, tokens, routes } = question.parts(reading);
     Report {
@@ -44,9 +45,19 @@ fn route_of(call: &UsageEvent) -> &str {
     call.route_id.as_ref().map(domain::id::RouteId::as_str).unwrap_or_default()
 }
 
+/// The model that a call is counted under; '' if it is not known.
+pub fn model_of(call: &UsageEvent) -> &str {
+    call.ai.as_ref().and_then(|ai| ai.model.as_deref()).unwrap_or_default()
+}
+
 pub fn covers(whose: &Whose, call: &UsageEvent) -> bool {
-    let (team, token, route) = (call.team.as_str(), call.token_id.as_str(), route_of(call));
-    whose.covers(&Line { places: [0; 3], team, token, route })
+    let (team, token) = (call.team.as_str(), call.token_id.as_str());
+    let model: String = model::part_of(model_of(call)).collect();
+    let (is_covered, route) = match whose.kind {
+        Kind::Any => (true, route_of(call)),
+        Kind::Ai | Kind::Model(_) => (call.ai.is_some(), model.as_str()),
+    };
+    is_covered && whose.covers(&Line { places: [0; 3], team, token, route })
 }
 
 /// Counts a report from the calls themselves.
@@ -101,9 +112,10 @@ pub fn all_whose() -> Vec<Whose> {
     for route in [None, Some("rte_1"), Some("")] {
         let route = route.map(Into::into);
         for teams in [None, Some(vec![]), Some(vec![team(1)]), Some(vec![team(0), team(2)])] {
-            all.push(Whose { teams, token: None, route: route.clone() });
+            all.push(Whose { teams, route: route.clone(), ..Whose::default() });
         }
-        all.push(Whose { teams: Some(vec![team(1)]), token: Some("tok_12".into()), route });
+        let token = Some("tok_12".into());
+        all.push(Whose { teams: Some(vec![team(1)]), token, route, ..Whose::default() });
     }
     all
 }
@@ -152,7 +164,7 @@ pub fn filled(dice: &mut Dice, calls: &mut Vec<UsageEvent>) -> (Store, i64) {
                 dice.call(at)
             })
             .collect();
-        store.take_in(Tallies::of(&batch, now));
+        store.take_in(Tallies::of(&batch, now), model::tallies_of(&batch, now));
         calls.extend(batch);
         if dice.roll(3) == 0 {
             store.fold(now);
@@ -170,7 +182,7 @@ pub fn calls_of_all_time(db: &Connection, whose: &Whose) -> u64 {
     let folded: i64 =
         db.query_row(&query("report_calls"), params![dimension, keys], |row| row.get(0)).unwrap();
     let mut calls = folded.unsigned_abs();
-    for bucket in read_pending(db, &Pending::all()).iter().flat_map(Sheet::buckets) {
+    for bucket in read_pending(db, &Pending::all(), &whose.kind).iter().flat_map(Sheet::buckets) {
         bucket.each(|line, sums| calls += if whose.covers(line) { sums.rollup.calls } else { 0 });
     }
     calls
@@ -180,7 +192,7 @@ pub fn calls_of_all_time(db: &Connection, whose: &Whose) -> u64 {
 pub fn last_calls(db: &Connection, whose: &Whose, spans: &[Span]) -> BTreeMap<String, i64> {
     let mut pending = pending_of(spans);
     pending.push(Pending::last_calls());
-    let mut last = whose.last_calls(&read_pending(db, &pending));
+    let mut last = whose.last_calls(&read_pending(db, &pending, &whose.kind));
     let teams = whose.teams.as_ref().map(|teams| serde_json::to_string(teams).unwrap());
     let mut statement = db.prepare_cached(&query("report_last_calls")).unwrap();
     let noted = statement.query_map([teams], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)));

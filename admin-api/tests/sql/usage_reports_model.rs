@@ -1,11 +1,12 @@
 //! The database of usage as reports find it, and the readings of their SQL.
 
 use super::sql_files;
-use domain::usage::fold::{Row, fold};
+use domain::usage::fold::{Dimension, Row, fold};
 use domain::usage::numbers::Numbers;
 use domain::usage::outcome::Outcome;
 use domain::usage::report::{
-    Bucket, Candidates, Counts, Lines, Pending, Range, RankRow, ReadRow, Split, Whose, add_rows, buckets,
+    Bucket, Candidates, Counts, Kind, Lines, Pending, Range, RankRow, ReadRow, Split, Whose, add_rows,
+    buckets,
 };
 use domain::usage::rollup::Rollup;
 use domain::usage::sheet::Sheet;
@@ -84,7 +85,8 @@ impl Dice {
             trace: None,
             request_id: "r".into(),
             ai: (route == 1).then(|| AiUsage {
-                model: Some("gpt 5".into()),
+                // Names of which one is a part of another, and one that is not known.
+                model: MODELS[usize::try_from(self.roll(4)).unwrap()].map(Into::into),
                 prompt_tokens: Some(n(self.roll(99))),
                 ..AiUsage::default()
             }),
@@ -92,52 +94,61 @@ impl Dice {
     }
 }
 
+pub const MODELS: [Option<&str>; 4] = [Some("gpt 5"), Some("gpt"), Some("5"), None];
+
 pub const COLUMNS: &str = "calls, ok, client_errors, upstream_errors, timeouts, gateway_errors, denied, limited, \
     latency_sum_ms, gateway_sum_ms, bytes_in, bytes_out, prompt_tokens, completion_tokens, cached_tokens, cost_micros";
 
 /// The database of usage, as intake and fold write it.
 pub struct Store {
     pub db: Connection,
-    open: Tallies,
-    arrived: Tallies,
+    open: [Tallies; 2],
+    arrived: [Tallies; 2],
     inbox: i64,
 }
 
 impl Store {
     pub fn new() -> Self {
-        Self { db: migrated(), open: Tallies::default(), arrived: Tallies::default(), inbox: 0 }
+        Self { db: migrated(), open: Default::default(), arrived: Default::default(), inbox: 0 }
     }
 
-    pub fn take_in(&mut self, tallies: Tallies) {
+    pub fn take_in(&mut self, tallies: Tallies, models: Tallies) {
         self.inbox += 1;
-        let sums = serde_json::to_string(&Sheet::from(&tallies)).unwrap();
+        let [sums, of_models] =
+            [&tallies, &models].map(|tallies| serde_json::to_string(&Sheet::from(tallies)).unwrap());
+        let of_models = if models.is_empty() { "" } else { &of_models };
         self.db
             .execute(
-                "INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '', '', '')",
-                params![self.inbox, sums],
+                "INSERT INTO inbox VALUES (?1, 0, 0, NULL, NULL, ?2, '', '', '', ?3)",
+                params![self.inbox, sums, of_models],
             )
             .unwrap();
-        self.arrived.extend(tallies);
+        self.arrived[0].extend(tallies);
+        self.arrived[1].extend(models);
     }
 
     pub fn fold(&mut self, now: i64) {
         let transaction = self.db.transaction().unwrap();
-        let rows = fold(&mut self.open, std::mem::take(&mut self.arrived), now);
+        let [calls, models] = &mut self.open;
+        let [arrived, of_models] = std::mem::take(&mut self.arrived);
+        let mut rows = fold(calls, arrived, now, &Dimension::CALLS);
+        rows.extend(fold(models, of_models, now, &Dimension::MODELS));
         for row in rows {
             if row.granularity == Granularity::FiveMinutes {
                 note_last_call(&transaction, &row);
             }
             add_row(&transaction, &row);
         }
-        transaction.execute_batch("DELETE FROM inbox; DELETE FROM open").unwrap();
-        for (granularity, bucket, tally) in self.open.iter() {
-            for (part, tally) in tally.clone().parts(3_000).into_iter().enumerate() {
-                let sums = serde_json::to_string(&Sheet::of_bucket(granularity, bucket, &tally)).unwrap();
-                transaction
-                    .prepare_cached("INSERT INTO open VALUES (?1, ?2, ?3, ?4)")
-                    .unwrap()
-                    .execute(params![granularity.as_str(), bucket, i64::try_from(part).unwrap(), sums])
-                    .unwrap();
+        transaction.execute_batch("DELETE FROM inbox; DELETE FROM open; DELETE FROM open_models").unwrap();
+        for (open, table) in self.open.iter().zip(["open", "open_models"]) {
+            let insert = format!("INSERT INTO {table} VALUES (?1, ?2, ?3, ?4)");
+            for (granularity, bucket, tally) in open.iter() {
+                for (part, tally) in tally.clone().parts(3_000).into_iter().enumerate() {
+                    let sums = serde_json::to_string(&Sheet::of_bucket(granularity, bucket, &tally)).unwrap();
+                    let part = i64::try_from(part).unwrap();
+                    let row = params![granularity.as_str(), bucket, part, sums];
+                    transaction.prepare_cached(&insert).unwrap().execute(row).unwrap();
+                }
             }
         }
         transaction.execute("UPDATE state SET version = version + 1", []).unwrap();
@@ -238,10 +249,14 @@ pub fn read_ranking_of(db: &Connection, ranges: &[Range], spans: &[Span]) -> Vec
     })
 }
 
-pub fn read_pending(db: &Connection, pending: &[Pending]) -> Vec<Sheet> {
+pub fn read_pending(db: &Connection, pending: &[Pending], kind: &Kind) -> Vec<Sheet> {
     let mut sheets = vec![];
     let pending = serde_json::to_string(pending).unwrap();
-    for (name, params) in [("report_open", params![pending]), ("report_inbox", &[])] {
+    let (open, inbox) = match kind {
+        Kind::Any => ("report_open", "report_inbox"),
+        Kind::Ai | Kind::Model(_) => ("report_open_models", "report_inbox_models"),
+    };
+    for (name, params) in [(open, params![pending]), (inbox, &[])] {
         let mut statement = db.prepare_cached(&query(name)).unwrap();
         let sums = statement.query_map(params, |row| row.get::<_, String>("sums")).unwrap();
         sheets.extend(sums.map(|sums| serde_json::from_str::<Sheet>(&sums.unwrap()).unwrap()));

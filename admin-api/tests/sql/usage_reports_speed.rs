@@ -56,7 +56,7 @@ fn filled_over_90_days(granularity: Granularity, of_bucket: impl Fn(i64) -> Tall
         for n in day * a_day..(day + 1) * a_day {
             arrived.merge(granularity, start + n * granularity.width_ms(), of_bucket(n));
         }
-        store.take_in(arrived);
+        store.take_in(arrived, Tallies::default());
         store.fold(start + (day + 1) * DAY_MS);
     }
     (store, start + 90 * DAY_MS + HOUR_MS)
@@ -73,7 +73,7 @@ fn usage_reports_of_400_tokens_on_one_route_over_90_days() {
         }
         tally
     });
-    let route = |teams| Whose { teams, token: None, route: Some(format!("rte_{:024}", 1).into()) };
+    let route = |teams| Whose { teams, route: Some(format!("rte_{:024}", 1).into()), ..Whose::default() };
     let member = Some(vec!["team-3".into()]);
     for zone in [ZONES[0], ZONES[1], ZONES[2]] {
         let period = Period::of(Some(now - 90 * DAY_MS), None, Some(Interval::Day), now, zone).unwrap();

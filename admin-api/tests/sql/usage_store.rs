@@ -1,12 +1,10 @@
-//! The store of usage on its real schema: each call counts once whatever happens, and what that costs.
+//! The store of usage on its real schema, as the consumer and the fold use it.
 
-use super::usage_sent::{START, Seeded, call, keyed};
-use super::{DAY_MS, HOUR_MS, sql_files};
-use admin_api::fold::{OpenPart, Plan, label_rows, plan};
+use super::sql_files;
+use admin_api::fold::{Arrived, OpenPart, Plan, label_rows, plan};
 use admin_api::intake::{Entry, Keyed, TakenKeys, fresh};
-use domain::time::{MINUTE_MS, UnixMs};
-use domain::usage::UsageEvent;
-use domain::usage::label::{LabelTallies, Labels};
+use domain::time::UnixMs;
+use domain::usage::label::LabelTallies;
 use domain::usage::segment::{FULL_CALLS, RawCall, blocks, decode, encode, head, times};
 use domain::usage::sheet::Sheet;
 use domain::usage::span::Granularity;
@@ -32,10 +30,10 @@ pub struct Store(pub Connection);
 pub struct FoldRead {
     version: i64,
     folded_to: i64,
-    arrived: Tallies,
+    arrived: Arrived,
     labels: LabelTallies,
-    calls: Vec<RawCall>,
     open: Vec<OpenPart>,
+    open_models: Vec<OpenPart>,
     segment: Option<(i64, Vec<RawCall>)>,
 }
 
@@ -48,7 +46,7 @@ impl Store {
         Self(db)
     }
 
-    fn read_intake(&self, messages: &[Keyed]) -> (i64, Vec<TakenKeys>) {
+    pub fn read_intake(&self, messages: &[Keyed]) -> (i64, Vec<TakenKeys>) {
         let last = self.0.query_row(&usage_query("inbox_last"), [], |row| row.get("last")).unwrap();
         let slots: Vec<i64> = messages.iter().map(|keyed| keyed.key.slot()).collect();
         let mut statement = self.0.prepare_cached(&usage_query("taken_get")).unwrap();
@@ -61,7 +59,7 @@ impl Store {
     }
 
     /// Commits what a consumer makes of what it has read. Returns whether D1 accepted it.
-    fn commit_intake(&mut self, last: i64, entry: &Entry, now: UnixMs) -> bool {
+    pub fn commit_intake(&mut self, last: i64, entry: &Entry, now: UnixMs) -> bool {
         let sums = serde_json::to_string(&Sheet::from(&entry.sums)).unwrap();
         let calls = if entry.calls.is_empty() {
             String::new()
@@ -70,6 +68,8 @@ impl Store {
         };
         let labels = serde_json::to_string(&entry.labels).unwrap();
         let labels = if entry.labels.is_empty() { "" } else { &labels };
+        let models = serde_json::to_string(&Sheet::from(&entry.models)).unwrap();
+        let models = if entry.models.is_empty() { "" } else { &models };
         let time = |call: Option<&RawCall>| call.map(RawCall::at);
         let transaction = self.0.transaction().unwrap();
         let added = transaction.execute(
@@ -83,7 +83,8 @@ impl Store {
                 sums,
                 calls,
                 head(&entry.calls),
-                labels
+                labels,
+                models
             ],
         );
         if added.is_err() {
@@ -107,24 +108,30 @@ impl Store {
         assert!(self.commit_intake(last, &entry, now));
     }
 
-    fn read_fold(&self) -> FoldRead {
+    pub fn read_fold(&self) -> FoldRead {
         let (version, folded_to) =
             self.0.query_row(&usage_query("fold_state"), [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
         let mut read = FoldRead {
             version,
             folded_to,
-            arrived: Tallies::default(),
+            arrived: Arrived::default(),
             labels: LabelTallies::default(),
-            calls: vec![],
-            open: self.open(),
+            open: self.open("fold_open"),
+            open_models: self.open("fold_open_models"),
             segment: None,
         };
         let mut statement = self.0.prepare_cached(&usage_query("fold_inbox")).unwrap();
         let mut rows = statement.query([100, MOST_BYTES]).unwrap();
         while let Some(row) = rows.next().unwrap() {
             read.folded_to = row.get("id").unwrap();
-            read.arrived.extend(tallies_of(&row.get::<_, String>("sums").unwrap()));
-            read.calls.extend(calls_of(&row.get::<_, String>("calls").unwrap()));
+            read.arrived.sums.extend(tallies_of(&row.get::<_, String>("sums").unwrap()));
+            let models: String = row.get("models").unwrap();
+            read.arrived.models.extend(if models.is_empty() {
+                Tallies::default()
+            } else {
+                tallies_of(&models)
+            });
+            read.arrived.calls.extend(calls_of(&row.get::<_, String>("calls").unwrap()));
             let labels: String = row.get("labels").unwrap();
             read.labels.extend(&serde_json::from_str(&labels).unwrap_or_default());
         }
@@ -136,8 +143,8 @@ impl Store {
         read
     }
 
-    pub fn open(&self) -> Vec<OpenPart> {
-        let mut statement = self.0.prepare_cached(&usage_query("fold_open")).unwrap();
+    pub fn open(&self, query: &str) -> Vec<OpenPart> {
+        let mut statement = self.0.prepare_cached(&usage_query(query)).unwrap();
         let rows = statement.query_map([], |row| {
             let granularity: String = row.get("granularity")?;
             let granularity = Granularity::parse(&granularity).unwrap();
@@ -152,11 +159,11 @@ impl Store {
     }
 
     /// Commits what a fold makes of what it has read. Returns whether D1 accepted it.
-    fn commit_fold(&mut self, read: FoldRead, now: UnixMs) -> bool {
-        let had_calls = !read.calls.is_empty();
+    pub fn commit_fold(&mut self, read: FoldRead, now: UnixMs) -> bool {
+        let had_calls = !read.arrived.calls.is_empty();
         let (segment, last) = read.segment.unzip();
         let last = if had_calls { last.unwrap_or_default() } else { vec![] };
-        let mut made = plan(&read.open, read.arrived, read.calls, last, now).unwrap();
+        let mut made = plan(&read.open, &read.open_models, read.arrived, last, now).unwrap();
         if !read.labels.is_empty() {
             made.labels = label_rows(self.stored_labels(&read.labels), &read.labels).unwrap();
         }
@@ -169,6 +176,13 @@ impl Store {
         write(&transaction, &made, segment, read.folded_to);
         transaction.commit().unwrap();
         true
+    }
+
+    /// Folds once as a version that knows no sums by model.
+    pub fn fold_as_older(&mut self, now: UnixMs) {
+        let mut read = self.read_fold();
+        (read.arrived.models, read.open_models) = (Tallies::default(), vec![]);
+        assert!(self.commit_fold(read, now));
     }
 
     /// Folds until nothing is left, as the cron does.
@@ -201,6 +215,14 @@ impl Store {
                 .sum::<u64>()
         };
         rows.unsigned_abs() + pending.map(|sums| calls_in(&sums.unwrap())).sum::<u64>()
+    }
+
+    /// Calls in the rows of a dimension.
+    pub fn calls_of(&self, dimension: &str, granularity: &str) -> u64 {
+        self.count(&format!(
+            "SELECT coalesce(sum(calls), 0) FROM rollups
+            WHERE dimension = '{dimension}' AND granularity = '{granularity}'"
+        ))
     }
 
     pub fn count(&self, sql: &str) -> u64 {
@@ -250,11 +272,16 @@ fn write(db: &Connection, plan: &Plan, mut segment: Option<i64>, folded_to: i64)
             .unwrap_or_else(|e| panic!("{name}: {e}"));
     };
     run("inbox_remove", params![folded_to]);
-    for part in &plan.put {
-        run("open_put", params![serde_json::to_string(&[part]).unwrap()]);
-    }
-    if !plan.removed.is_empty() {
-        run("open_remove", params![serde_json::to_string(&plan.removed).unwrap()]);
+    for (change, put, remove) in [
+        (&plan.open, "open_put", "open_remove"),
+        (&plan.open_models, "open_models_put", "open_models_remove"),
+    ] {
+        for part in &change.put {
+            run(put, params![serde_json::to_string(&[part]).unwrap()]);
+        }
+        if !change.removed.is_empty() {
+            run(remove, params![serde_json::to_string(&change.removed).unwrap()]);
+        }
     }
     for rows in &plan.rows {
         run("rollups_add", params![rows]);
@@ -295,105 +322,4 @@ fn write_segment(db: &Connection, id: Option<i64>, calls: &[RawCall]) {
             db.prepare_cached(&usage_query(name)).unwrap().execute(params![id, rows.unwrap()]).unwrap();
         }
     }
-}
-
-/// A consumer or a fold between two steps; it may die at any.
-enum Worker {
-    Idle,
-    /// A consumer that has read for the messages of a delivery.
-    Consumed(Vec<usize>, i64, Vec<TakenKeys>),
-    Folded(Box<FoldRead>),
-}
-
-/// Plays one schedule: messages come again and in any order, two consumers and two folds work at once, and each may
-/// die between any two steps. Nothing is acknowledged before it is stored.
-fn play(seed: u64) {
-    let mut random = Seeded::new(seed);
-    let mut now = START + 23 * HOUR_MS;
-    let messages: Vec<Keyed> =
-        (0..=5 + random.below(8)).map(|number| scheduled(&mut random, seed, number, now)).collect();
-    let sent: u64 = messages.iter().map(|keyed| keyed.message.events.len() as u64).sum();
-    let mut store = Store::new();
-    let mut queue: Vec<usize> = (0..messages.len()).collect();
-    let mut workers = [Worker::Idle, Worker::Idle, Worker::Idle, Worker::Idle];
-    for step in 0..400 {
-        now += i64::try_from(random.below(90_000)).unwrap();
-        let turn = random.usize_below(4);
-        let dies = random.below(6) == 0;
-        let state = std::mem::replace(&mut workers[turn], Worker::Idle);
-        workers[turn] = match (state, turn) {
-            (Worker::Idle, 0 | 1) if !queue.is_empty() => {
-                let take: Vec<usize> =
-                    (0..=random.below(4)).map(|_| queue[random.usize_below(queue.len())]).collect();
-                let batch: Vec<Keyed> = take.iter().map(|i| messages[*i].clone()).collect();
-                let (last, taken) = store.read_intake(&batch);
-                Worker::Consumed(take, last, taken)
-            }
-            (Worker::Idle, 2 | 3) => Worker::Folded(Box::new(store.read_fold())),
-            (_, _) if dies && random.below(2) == 0 => Worker::Idle,
-            (Worker::Consumed(take, last, taken), _) => {
-                let batch: Vec<Keyed> = take.iter().map(|i| messages[*i].clone()).collect();
-                let entry = Entry::of(&fresh(&batch, &taken), now);
-                let is_stored = store.commit_intake(last, &entry, now);
-                // Death after the commit: no acknowledgement, so all come again.
-                if is_stored && !dies {
-                    queue.retain(|i| !take.contains(i));
-                }
-                Worker::Idle
-            }
-            (Worker::Folded(read), _) => {
-                store.commit_fold(*read, now);
-                Worker::Idle
-            }
-            (idle, _) => idle,
-        };
-        assert!(step % 40 != 0 || store.counted() <= sent, "seed {seed}");
-    }
-    for index in queue {
-        store.take_in(&[messages[index].clone()], now);
-    }
-    check_stored(&mut store, &messages, now, seed);
-}
-
-fn scheduled(random: &mut Seeded, seed: u64, number: u64, now: UnixMs) -> Keyed {
-    let late = random.below(3) * random.below(3) * random.below(2 * 60) * MINUTE_MS.unsigned_abs();
-    let at = now - i64::try_from(late).unwrap();
-    let events = (0..=random.below(5)).map(|i| {
-        let id = format!("{seed}-{number}-{i}");
-        let label = ([None, Some("a"), Some("b")])[random.usize_below(3)];
-        let event = call(&id, at + i64::try_from(i).unwrap(), random.below(3), random.below(2));
-        UsageEvent { label: label.map(Into::into), ..event }
-    });
-    let events = events.collect();
-    keyed(number + seed * 1_000, at, events)
-}
-
-/// Checks that what was sent is counted once, and listed once, in whatever form it is read.
-fn check_stored(store: &mut Store, messages: &[Keyed], now: UnixMs, seed: u64) {
-    let sent: u64 = messages.iter().map(|keyed| keyed.message.events.len() as u64).sum();
-    let dropped: u64 = messages.iter().map(|keyed| keyed.message.dropped).sum();
-    store.fold(now);
-    assert_eq!(store.counted(), sent, "seed {seed}");
-    let listed = store.listed();
-    assert_eq!(listed.len() as u64, sent, "seed {seed}");
-    assert!(listed.values().all(|times| *times == 1), "seed {seed}");
-    let labelled =
-        messages.iter().flat_map(|keyed| &keyed.message.events).filter(|event| event.label.is_some());
-    let of_labels = store.labels().iter().flat_map(Labels::iter).map(|(_, sums)| sums.calls).sum::<u64>();
-    assert_eq!(of_labels, labelled.count() as u64, "seed {seed}");
-    store.fold(now + 9 * DAY_MS);
-    for (dimension, granularity) in
-        [("all", "day"), ("token", "day"), ("route-token", "week"), ("team-route", "hour")]
-    {
-        let calls = store.count(&format!(
-            "SELECT sum(calls) FROM rollups WHERE dimension = '{dimension}' AND granularity = '{granularity}'"
-        ));
-        assert_eq!(calls, sent, "seed {seed}: {dimension} {granularity}");
-    }
-    assert_eq!(store.count("SELECT coalesce(sum(dropped), 0) FROM losses"), dropped, "seed {seed}");
-}
-
-#[test]
-fn a_thousand_schedules_count_and_list_each_call_once() {
-    (0..1_000).for_each(play);
 }

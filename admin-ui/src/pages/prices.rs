@@ -1,15 +1,19 @@
 //! The prices of AI models.
 
 mod edit;
+mod used;
 
 use crate::api::use_api;
+use crate::clock;
 use crate::components::{AsyncView, Button, Column, DataTable, Empty, Page, Row, SearchField, Time};
 use crate::format;
 use crate::hooks::{setter, use_query, use_remote};
 use crate::i18n::{I18n, use_i18n};
+use crate::pages::usage::figures::UNKNOWN;
 use crate::state::session::{can, use_me};
 use contract::prices::{ListPrices, ModelPrice, PriceQuery};
 use contract::upkeep::{ListNotifications, NotificationKind, NotificationQuery};
+use contract::usage::ExploreUsage;
 use domain::people::role::{Action, Subject};
 use edit::{DeletePriceDialog, EditPrice};
 use patternfly_yew::prelude::*;
@@ -24,11 +28,16 @@ struct Filter {
     search: String,
 }
 
-/// A model, and its price if it has one.
-#[derive(Clone, Debug, PartialEq)]
+/// A model, its price if it has one, and its calls of 30 days.
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Priced {
+    /// Empty for all models that are counted together.
     pub model: String,
     pub price: Option<ModelPrice>,
+    pub calls: u64,
+    pub cost_micros: u64,
+    /// Whether a price would tell the cost of its calls.
+    pub is_unknown: bool,
 }
 
 /// The dialog that is open.
@@ -51,14 +60,12 @@ pub fn PricesPage() -> Html {
             let notices = api.read_all::<ListNotifications, _>(&NotificationQuery::default()).await?;
             let unpriced =
                 notices.into_iter().filter(|notice| notice.kind == NotificationKind::ModelUnpriced);
-            let mut models: Vec<Priced> =
-                unpriced.map(|notice| Priced { model: notice.subject, price: None }).collect();
+            let unpriced: Vec<String> = unpriced.map(|notice| notice.subject).collect();
             let prices = api.read_all::<ListPrices, _>(&PriceQuery::default()).await?;
-            models.retain(|one| prices.iter().all(|price| price.model != one.model));
-            models.extend(
-                prices.into_iter().map(|price| Priced { model: price.model.clone(), price: Some(price) }),
-            );
-            Ok(models)
+            // Prices can be set without knowing what was called.
+            let used = api.request::<ExploreUsage>().query(&used::query(clock::now())).send().await;
+            let groups = used.map(|report| report.groups).unwrap_or_default();
+            Ok(used::joined(unpriced, prices, &groups))
         }
     });
     let open = use_state_eq(|| None::<Open>);
@@ -77,8 +84,7 @@ pub fn PricesPage() -> Html {
             }
         })
     };
-    let on_new =
-        set_open.reform(|_: MouseEvent| Some(Open::Edit(Priced { model: String::new(), price: None })));
+    let on_new = set_open.reform(|_: MouseEvent| Some(Open::Edit(Priced::default())));
     let actions = html! {
         if may_set {
             <Button variant={ButtonVariant::Primary} icon={Icon::PlusCircle} label={i18n.t("prices.add").to_string()} onclick={on_new} />
@@ -111,6 +117,8 @@ pub fn PricesPage() -> Html {
 fn columns(i18n: &I18n, may_set: bool) -> Vec<Column> {
     let mut columns = vec![
         Column::new(i18n.t("prices.model")),
+        Column::number(i18n.t("prices.calls")),
+        Column::number(i18n.t("prices.spend")),
         Column::number(i18n.t("prices.prompt")),
         Column::number(i18n.t("prices.completion")),
         Column::number(i18n.t("prices.cached")),
@@ -125,38 +133,45 @@ fn columns(i18n: &I18n, may_set: bool) -> Vec<Column> {
 }
 
 fn row(i18n: &I18n, priced: &Priced, may_set: bool, on_open: &Callback<Option<Open>>) -> Row {
-    let Priced { model, price } = priced;
-    let name = html! { <span class="tm-clip tm-mono" title={model.clone()}>{ model }</span> };
-    let mut cells = if let Some(ModelPrice { price, source, effective_at, .. }) = price {
+    let Priced { model, price, calls, cost_micros, is_unknown } = priced;
+    let name = if model.is_empty() {
+        html! { i18n.t("usage.other-models") }
+    } else {
+        html! { <span class="tm-clip tm-mono" title={model.clone()}>{ model }</span> }
+    };
+    let mark = html! {
+        if *is_unknown {
+            <Label label={i18n.t("prices.unknown").to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true />
+        }
+    };
+    let spend = if *is_unknown { UNKNOWN.to_owned() } else { format::dollars(i18n, *cost_micros) };
+    let mut cells =
+        vec![html! { <>{ name }{ mark }</> }, html! { format::number(i18n, *calls) }, html! { spend }];
+    if let Some(ModelPrice { price, source, effective_at, .. }) = price {
         let dollars = |micros: u64| html! { format::exact_dollars(i18n, micros) };
         let or_prompt = |micros: Option<u64>| match micros {
             Some(micros) => dollars(micros),
             None => html! { <span class="tm-subtle">{ i18n.t("prices.as-prompt") }</span> },
         };
-        vec![
-            name,
+        cells.extend([
             dollars(price.prompt),
             dollars(price.completion),
             or_prompt(price.cached),
             or_prompt(price.cache_write),
             html! { <span class="tm-clip" title={source.clone()}>{ source }</span> },
             html! { <Time at={*effective_at} is_relative=true /> },
-        ]
+        ]);
     } else {
-        let unknown = html! { "–" };
-        let mark = html! { <>{ name }<Label label={i18n.t("prices.unknown").to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true /></> };
-        let mut cells = vec![mark];
-        cells.extend(std::iter::repeat_n(unknown, 6));
-        cells
-    };
+        cells.extend(std::iter::repeat_n(html! { UNKNOWN }, 6));
+    }
     if may_set {
-        cells.push(actions(i18n, priced, on_open));
+        cells.push(if model.is_empty() { Html::default() } else { actions(i18n, priced, on_open) });
     }
     (model.clone(), cells)
 }
 
 fn actions(i18n: &I18n, priced: &Priced, on_open: &Callback<Option<Open>>) -> Html {
-    let Priced { model, price } = priced;
+    let Priced { model, price, .. } = priced;
     let button = |label: AttrValue, open: Open| {
         let onclick = on_open.reform(move |_: MouseEvent| Some(open.clone()));
         html! {

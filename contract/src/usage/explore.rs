@@ -31,6 +31,9 @@ pub struct ExploreQuery {
     pub token_id: Option<TokenId>,
     /// Only calls to this route.
     pub route_id: Option<RouteId>,
+    /// Only calls of this AI model. Sums by model are kept by team, so with it there is no `token_id` and no `route_id`, and
+    /// calls are split by team or model only.
+    pub model: Option<String>,
     /// The way to split the calls; they are not split if absent.
     pub group_by: Option<GroupBy>,
     /// Groups have the most of this, or the most calls if it is a latency; `calls` if absent.
@@ -58,6 +61,8 @@ pub enum GroupBy {
     Route,
     /// By team.
     Team,
+    /// By AI model: the report covers AI calls only, without `token_id` and `route_id`.
+    Model,
 }
 
 /// A time to compare with: `previous` is the one before, see [`Compared`].
@@ -107,13 +112,14 @@ pub struct Compared {
     pub series: Vec<UsageBucket>,
 }
 
-/// Calls of one token, route or team.
+/// Calls of one token, route, team or model.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UsageGroup {
-    /// Id of the token, route or team; `null` for calls that matched no route.
+    /// Id of the token, route or team, or name of the model; `null` for calls that matched no route, for the models after
+    /// the first 50 of a team and day (UTC), and for AI calls whose model is not known.
     pub id: Option<String>,
-    /// Name of the token or team, or path of the route; `null` if it is not in the database.
+    /// Name of the token or team, or path of the route; `null` if it is not in the database, and for models.
     pub name: Option<String>,
     /// The team of a token; otherwise `null`.
     pub team_id: Option<TeamId>,

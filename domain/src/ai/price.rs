@@ -65,8 +65,17 @@ impl PriceList {
     /// (`-2024-08-06`, `-20250219`, `-002`, `-latest`) or an owner (`models/`, `openai/`). A part of a name is not
     /// enough: `gpt-4o` has no price for `gpt-4o-mini`.
     pub fn find(&self, model: &str) -> Option<&Price> {
+        self.entry(model).map(|(_, price)| price)
+    }
+
+    /// Finds the name under which the list has the price of a model.
+    pub fn name_of(&self, model: &str) -> Option<&str> {
+        self.entry(model).map(|(name, _)| name.as_str())
+    }
+
+    fn entry(&self, model: &str) -> Option<(&String, &Price)> {
         let own = model.rsplit('/').next().unwrap_or(model);
-        [model, own, without_issue(own)].iter().find_map(|name| self.prices.get(*name))
+        [model, own, without_issue(own)].iter().find_map(|name| self.prices.get_key_value(*name))
     }
 
     /// Computes the cost of a call in micro-dollars, rounded up. `None` if the model has no price or the counts are

@@ -34,11 +34,15 @@ pub enum Dimension {
     /// Calls of a token to a route, found by route. Five minutes have no such rows: they would be half of all that is
     /// written.
     RouteToken,
+    /// Calls of an AI model.
+    Model,
+    /// Calls of a team to an AI model, found by team.
+    TeamModel,
 }
 
 impl Dimension {
-    /// All, in the order of their names here.
-    pub const ALL: [Self; 7] = [
+    /// Those of sums of all calls.
+    pub const CALLS: [Self; 7] = [
         Self::All,
         Self::Team,
         Self::Token,
@@ -47,6 +51,8 @@ impl Dimension {
         Self::TokenRoute,
         Self::RouteToken,
     ];
+    /// Those of sums by model ([`super::model`]).
+    pub const MODELS: [Self; 2] = [Self::Model, Self::TeamModel];
 
     /// Returns the name in the database.
     pub fn as_str(self) -> &'static str {
@@ -58,6 +64,8 @@ impl Dimension {
             Self::TeamRoute => "team-route",
             Self::TokenRoute => "token-route",
             Self::RouteToken => "route-token",
+            Self::Model => "model",
+            Self::TeamModel => "team-model",
         }
     }
 
@@ -67,8 +75,8 @@ impl Dimension {
             Self::All => String::new(),
             Self::Team => team.clone(),
             Self::Token => format!("{team} {token}"),
-            Self::Route => route.clone(),
-            Self::TeamRoute => format!("{team} {route}"),
+            Self::Route | Self::Model => route.clone(),
+            Self::TeamRoute | Self::TeamModel => format!("{team} {route}"),
             Self::TokenRoute => format!("{team} {token} {route}"),
             Self::RouteToken => format!("{route} {team} {token}"),
         }
@@ -95,38 +103,44 @@ pub struct Row {
     pub sums: Sums,
 }
 
-/// Returns the rows of a bucket.
-pub fn rows_of(granularity: Granularity, bucket: UnixMs, tally: &Tally) -> Vec<Row> {
+/// Returns the rows of a bucket, in some dimensions.
+pub fn rows_of(
+    granularity: Granularity,
+    bucket: UnixMs,
+    tally: &Tally,
+    dimensions: &[Dimension],
+) -> Vec<Row> {
     let mut rows: BTreeMap<(Dimension, String), Sums> = BTreeMap::new();
-    for dimension in Dimension::ALL.into_iter().filter(|dimension| dimension.has_rows(granularity)) {
+    for dimension in dimensions.iter().filter(|dimension| dimension.has_rows(granularity)) {
         for (caller, sums) in tally.iter() {
-            rows.entry((dimension, dimension.key(caller))).or_default().merge(sums);
+            rows.entry((*dimension, dimension.key(caller))).or_default().merge(sums);
         }
     }
     let row = |((dimension, key), sums)| Row { dimension, granularity, bucket, key, sums };
     rows.into_iter().map(row).collect()
 }
 
-/// Folds what has arrived into the open buckets. Returns the rows that are to be added to the rollups.
-pub fn fold(open: &mut Tallies, arrived: Tallies, now: UnixMs) -> Vec<Row> {
-    let mut rows = Vec::new();
+/// Folds what has arrived into the open buckets. Returns the rows, in some dimensions, that are to be added to the rollups.
+pub fn fold(open: &mut Tallies, arrived: Tallies, now: UnixMs, dimensions: &[Dimension]) -> Vec<Row> {
+    let mut to = Folding { open, now, dimensions, rows: Vec::new() };
     for (granularity, bucket, tally) in arrived.into_buckets() {
-        add(open, granularity, bucket, tally, now, &mut rows);
+        to.add(granularity, bucket, tally);
     }
     // The finest first: what they add to is closed after them.
     for granularity in Granularity::ALL {
-        let over: Vec<UnixMs> = open
+        let over: Vec<UnixMs> = to
+            .open
             .iter()
             .filter(|(g, bucket, _)| *g == granularity && is_over(*g, *bucket, now))
             .map(|(_, bucket, _)| bucket)
             .collect();
         for bucket in over {
-            if let Some(tally) = open.remove(granularity, bucket) {
-                close(open, granularity, bucket, tally, now, &mut rows);
+            if let Some(tally) = to.open.remove(granularity, bucket) {
+                to.close(granularity, bucket, tally);
             }
         }
     }
-    rows
+    to.rows
 }
 
 fn is_over(granularity: Granularity, bucket: UnixMs, now: UnixMs) -> bool {
@@ -134,36 +148,32 @@ fn is_over(granularity: Granularity, bucket: UnixMs, now: UnixMs) -> bool {
     bucket + granularity.width_ms() + GRACE_MS + finer.map(|_| STAGGER_MS).sum::<i64>() <= now
 }
 
-/// Adds calls to their bucket: to its sums while it is open, otherwise to its rows.
-fn add(
-    open: &mut Tallies,
-    granularity: Granularity,
-    at: UnixMs,
-    tally: Tally,
+/// A fold at work.
+struct Folding<'a> {
+    open: &'a mut Tallies,
     now: UnixMs,
-    rows: &mut Vec<Row>,
-) {
-    let bucket = granularity.bucket(at);
-    if open.contains(granularity, bucket) || !is_over(granularity, bucket, now) {
-        open.merge(granularity, bucket, tally);
-    } else {
-        close(open, granularity, bucket, tally, now, rows);
-    }
+    dimensions: &'a [Dimension],
+    rows: Vec<Row>,
 }
 
-fn close(
-    open: &mut Tallies,
-    granularity: Granularity,
-    bucket: UnixMs,
-    tally: Tally,
-    now: UnixMs,
-    rows: &mut Vec<Row>,
-) {
-    if granularity.is_kept(bucket, now) {
-        rows.extend(rows_of(granularity, bucket, &tally));
+impl Folding<'_> {
+    /// Adds calls to their bucket: to its sums while it is open, otherwise to its rows.
+    fn add(&mut self, granularity: Granularity, at: UnixMs, tally: Tally) {
+        let bucket = granularity.bucket(at);
+        if self.open.contains(granularity, bucket) || !is_over(granularity, bucket, self.now) {
+            self.open.merge(granularity, bucket, tally);
+        } else {
+            self.close(granularity, bucket, tally);
+        }
     }
-    if let Some(coarser) = granularity.coarser() {
-        add(open, coarser, bucket, tally, now, rows);
+
+    fn close(&mut self, granularity: Granularity, bucket: UnixMs, tally: Tally) {
+        if granularity.is_kept(bucket, self.now) {
+            self.rows.extend(rows_of(granularity, bucket, &tally, self.dimensions));
+        }
+        if let Some(coarser) = granularity.coarser() {
+            self.add(coarser, bucket, tally);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ pub use question::{
 };
 
 use super::fold::Dimension;
+use super::model;
 use super::rollup::Rollup;
 use super::sheet::{Line, Sheet};
 use super::span::{Granularity, Span};
@@ -30,6 +31,20 @@ pub struct Whose {
     pub token: Option<TokenId>,
     /// The route that was called.
     pub route: Option<RouteId>,
+    /// The kind of calls. With any but the first, `token` and `route` are not given: sums by model are kept by team.
+    pub kind: Kind,
+}
+
+/// The kind of calls that a report covers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Kind {
+    /// All calls.
+    #[default]
+    Any,
+    /// AI calls.
+    Ai,
+    /// Calls of this model; '' stands for those that are counted together ([`model::OTHER`]).
+    Model(String),
 }
 
 /// The things that a report has a line for.
@@ -43,6 +58,8 @@ pub enum Split {
     Route,
     /// One line for each team.
     Team,
+    /// One line for each AI model.
+    Model,
 }
 
 /// A range of keys to read, as the SQL takes it: from `low` up to, but not including, `high`.
@@ -85,21 +102,26 @@ pub fn buckets(spans: &[Span], is_series: bool) -> Vec<Bucket> {
     spans.iter().flat_map(of).collect()
 }
 
-/// Above every character of an id.
-const LAST: &str = "\u{7f}";
+/// Above every character of an id, and of a model's name.
+const LAST: &str = "\u{10ffff}";
 
 impl Whose {
     /// Returns the dimension that has a row for each line, and how many parts of its key are given.
     fn dimension(&self, split: Split, granularity: Granularity) -> Dimension {
+        if self.kind != Kind::Any {
+            let is_by_team = self.teams.is_some() || split == Split::Team;
+            return if is_by_team { Dimension::TeamModel } else { Dimension::Model };
+        }
         let dimension = match (split, &self.teams, &self.token, &self.route) {
             (Split::Whole, None, None, None) => Dimension::All,
             (Split::Whole, Some(_), None, None) | (Split::Team, _, None, None) => Dimension::Team,
             (Split::Whole | Split::Team, _, Some(_), None) | (Split::Token, _, _, None) => Dimension::Token,
-            (_, _, Some(_), Some(_)) | (Split::Route, _, Some(_), None) => Dimension::TokenRoute,
-            (Split::Whole | Split::Route, None, None, _) => Dimension::Route,
-            (Split::Whole | Split::Route, Some(_), None, _) | (Split::Team, _, None, Some(_)) => {
-                Dimension::TeamRoute
+            (_, _, Some(_), Some(_)) | (Split::Route | Split::Model, _, Some(_), None) => {
+                Dimension::TokenRoute
             }
+            (Split::Whole | Split::Route | Split::Model, None, None, _) => Dimension::Route,
+            (Split::Whole | Split::Route | Split::Model, Some(_), None, _)
+            | (Split::Team, _, None, Some(_)) => Dimension::TeamRoute,
             (Split::Token, _, None, Some(_)) => Dimension::RouteToken,
         };
         if dimension.has_rows(granularity) { dimension } else { Dimension::TokenRoute }
@@ -114,6 +136,11 @@ impl Whose {
         };
         let (token, route) =
             (self.token.as_ref().map(TokenId::as_str), self.route.as_ref().map(RouteId::as_str));
+        let model: Option<String> = match &self.kind {
+            Kind::Model(model) => Some(model::part_of(model).collect()),
+            Kind::Any | Kind::Ai => None,
+        };
+        let model = model.as_deref();
         let range = |team: Option<&str>| {
             let parts = match dimension {
                 Dimension::All => vec![],
@@ -123,6 +150,8 @@ impl Whose {
                 Dimension::TeamRoute => vec![team, route],
                 Dimension::TokenRoute => vec![team, token, route],
                 Dimension::RouteToken => vec![route, team, token],
+                Dimension::Model => vec![model],
+                Dimension::TeamModel => vec![team, model],
             };
             let given: Vec<&str> = parts.iter().map_while(|part| *part).collect();
             let is_exact = given.len() == parts.len();
@@ -155,6 +184,10 @@ impl Whose {
         self.teams.as_ref().is_none_or(|teams| teams.iter().any(|team| team.as_str() == line.team))
             && self.token.as_ref().is_none_or(|token| token.as_str() == line.token)
             && self.route.as_ref().is_none_or(|route| route.as_str() == line.route)
+            && match &self.kind {
+                Kind::Any | Kind::Ai => true,
+                Kind::Model(model) => model::part_of(model).eq(line.route.chars()),
+            }
     }
 }
 
@@ -164,8 +197,8 @@ pub fn line_of(dimension: &str, split: Split, key: &str) -> LineKey {
     let (team, token, route) = match (dimension, parts.as_slice()) {
         ("team", [team]) => (*team, "", ""),
         ("token", [team, token]) => (*team, *token, ""),
-        ("route", [route]) => ("", "", *route),
-        ("team-route", [team, route]) => (*team, "", *route),
+        ("route" | "model", [route]) => ("", "", *route),
+        ("team-route" | "team-model", [team, route]) => (*team, "", *route),
         ("token-route", [team, token, route]) | ("route-token", [route, team, token]) => {
             (*team, *token, *route)
         }
@@ -177,7 +210,8 @@ pub fn line_of(dimension: &str, split: Split, key: &str) -> LineKey {
 /// The thing that a line is about.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineKey {
-    /// Id of a token, route or team; empty for the whole, and for calls that matched no route.
+    /// Id of a token, route or team, or name of a model; empty for the whole, for calls that matched no route, and for
+    /// [`model::OTHER`].
     pub id: String,
     /// Team of a token.
     pub team: String,
@@ -190,6 +224,7 @@ impl LineKey {
             Split::Token => Self { id: token.to_owned(), team: team.to_owned() },
             Split::Route => Self { id: route.to_owned(), team: String::new() },
             Split::Team => Self { id: team.to_owned(), team: String::new() },
+            Split::Model => Self { id: model::name_of(route), team: String::new() },
         }
     }
 }
@@ -251,7 +286,7 @@ pub fn add_pending(to: &mut [Adding<'_>], whose: &Whose, pending: &[Sheet]) {
                 let place = match adding.split {
                     Split::Whole => [0, 0],
                     Split::Token => [team, token],
-                    Split::Route => [0, route],
+                    Split::Route | Split::Model => [0, route],
                     Split::Team => [team, 0],
                 };
                 let key = || LineKey::of(adding.split, line.team, line.token, line.route);

@@ -1,7 +1,8 @@
 //! Sums of calls by who called what, before they become rows.
 //!
 //! A batch of the queue and the buckets that are not over are kept in this form: one line for each token and route, of
-//! which every dimension of the reports can be made. `sheet` has the form in which they are stored.
+//! which every dimension of the reports can be made, but those of models: [`model`](super::model). `sheet` has the form in
+//! which they are stored.
 
 use super::UsageEvent;
 use super::rollup::Rollup;
@@ -97,11 +98,21 @@ pub struct Tallies(BTreeMap<(Granularity, UnixMs), Tally>);
 impl Tallies {
     /// Counts calls, each in the finest bucket that is still kept at `now`.
     pub fn of<'a>(events: impl IntoIterator<Item = &'a UsageEvent>, now: UnixMs) -> Self {
+        Self::by(events, now, |event| Some(Caller::of(event)))
+    }
+
+    /// Counts the calls for which `caller` names a line.
+    pub fn by<'a>(
+        events: impl IntoIterator<Item = &'a UsageEvent>,
+        now: UnixMs,
+        caller: fn(&UsageEvent) -> Option<Caller>,
+    ) -> Self {
         let mut tallies = Self::default();
         for event in events {
+            let Some(caller) = caller(event) else { continue };
             let granularity = Granularity::finest_kept(event.at, now);
             let tally = tallies.0.entry((granularity, granularity.bucket(event.at))).or_default();
-            let sums = tally.0.entry(Caller::of(event)).or_default();
+            let sums = tally.0.entry(caller).or_default();
             sums.rollup.count(event);
             sums.last_at = sums.last_at.max(event.at);
         }
@@ -133,6 +144,11 @@ impl Tallies {
     /// Returns whether the bucket is among them.
     pub fn contains(&self, granularity: Granularity, bucket: UnixMs) -> bool {
         self.0.contains_key(&(granularity, bucket))
+    }
+
+    /// Returns whether no calls are counted.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Takes a bucket out.

@@ -4,7 +4,7 @@ use super::report::{pending_in, pending_statements};
 use crate::db::{Columns, MAX_SAFE, StoreError, UsageDb, columns_of, object, params, to_json, usage_sql};
 use domain::alert::watch::{Hour, Served, failing};
 use domain::time::{HOUR_MS, UnixMs, bucket_start};
-use domain::usage::report::Pending;
+use domain::usage::report::{Kind, Pending};
 use domain::usage::rollup::Rollup;
 use domain::usage::sheet::Sheet;
 use domain::usage::span::{FINE_MS, Granularity};
@@ -41,7 +41,7 @@ impl Activity {
             db.statement(usage_sql!("routes_failing"), params![since])?,
             db.statement(usage_sql!("tokens_active"), params![times.active_from.min(times.hour)])?,
         ];
-        statements.extend(pending_statements(db, &[all])?);
+        statements.extend(pending_statements(db, &[all], &Kind::Any)?);
         let results = db.batch(statements).await?;
         let mut results = results.iter();
         let mut activity = Self::default();

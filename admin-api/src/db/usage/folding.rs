@@ -3,7 +3,7 @@
 use super::bodies::{self, Body, packed, unpacked};
 use super::intake::NOT_OF_THE_QUEUE;
 use crate::db::{Statement, StoreError, UsageDb, all_rows_of, params, to_json, usage_sql};
-use crate::fold::{LabelRow, OpenPart, Plan, label_rows, plan};
+use crate::fold::{Arrived, LabelRow, OpenChange, OpenPart, Plan, label_rows, plan};
 use domain::time::{MINUTE_MS, UnixMs};
 use domain::usage::label::LabelTallies;
 use domain::usage::segment::{FULL_CALLS, LARGE_CALLS, RawCall, blocks, head, sort, times};
@@ -55,6 +55,8 @@ struct Batch {
     calls: String,
     /// '' if no call has a label.
     labels: String,
+    /// '' if no call is an AI's.
+    models: String,
 }
 
 /// Folds if the inbox is large or was not folded for long.
@@ -103,6 +105,7 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
             db.statement(usage_sql!("fold_state"), &[])?,
             db.statement(usage_sql!("fold_inbox"), params![BATCHES, MAX_BYTES])?,
             db.statement(usage_sql!("fold_open"), &[])?,
+            db.statement(usage_sql!("fold_open_models"), &[])?,
             db.statement(usage_sql!("fold_segment"), params![to_u64(FULL_CALLS)])?,
         ])
         .await?;
@@ -110,21 +113,24 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     let state = State::in_result(results.next())?;
     let batches: Vec<Batch> = next(&mut results)?;
     let open: Vec<OpenPart> = next(&mut results)?;
+    let open_models: Vec<OpenPart> = next(&mut results)?;
     let segment: Option<Body> = next(&mut results)?.pop();
     if batches.is_empty() && state.folded_at + LATE_MS / 3 > now {
         return Ok(false);
     }
-    let (mut arrived, mut labels, mut calls) = (Tallies::default(), LabelTallies::default(), Vec::new());
+    let (mut arrived, mut labels) = (Arrived::default(), LabelTallies::default());
     for batch in &batches {
-        let sums: Sheet = serde_json::from_str(&batch.sums).map_err(bodies::unreadable)?;
-        arrived.extend(Tallies::from(&sums));
+        arrived.sums.extend(tallies_of(&batch.sums)?);
+        if !batch.models.is_empty() {
+            arrived.models.extend(tallies_of(&batch.models)?);
+        }
         if !batch.labels.is_empty() {
             labels.extend(&serde_json::from_str(&batch.labels).map_err(bodies::unreadable)?);
         }
-        calls.extend(unpacked(&batch.calls).await?);
+        arrived.calls.extend(unpacked(&batch.calls).await?);
     }
     let last = match &segment {
-        Some(segment) if !calls.is_empty() => {
+        Some(segment) if !arrived.calls.is_empty() => {
             bodies::read(db, segment.clone()).await.unwrap_or_else(|error| {
                 log(Source::Isolate, "segment not added to", &error.to_string());
                 None
@@ -135,7 +141,7 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     // A segment that cannot be read, for example while the bucket is down, is left as it is, and a new one begun.
     let segment = segment.filter(|_| last.is_some());
     let last = last.unwrap_or_default();
-    let mut plan = plan(&open, arrived, calls, last, now).map_err(bodies::unreadable)?;
+    let mut plan = plan(&open, &open_models, arrived, last, now).map_err(bodies::unreadable)?;
     if !labels.is_empty() {
         plan.labels = label_rows(stored_labels(db, &labels).await?, &labels).map_err(bodies::unreadable)?;
     }
@@ -149,6 +155,11 @@ async fn fold_once(db: &UsageDb, now: UnixMs) -> Result<bool, StoreError> {
     let id = segment.as_ref().map(|segment| segment.id);
     db.batch(statements(db, plan, folded, id, now).await?).await?;
     Ok(!batches.is_empty())
+}
+
+fn tallies_of(sums: &str) -> Result<Tallies, StoreError> {
+    let sheet: Sheet = serde_json::from_str(sums).map_err(bodies::unreadable)?;
+    Ok(Tallies::from(&sheet))
 }
 
 /// Reads the labels of the tokens and days for which some have arrived. They are as old as the state that was read before
@@ -174,13 +185,18 @@ async fn statements(
         )?,
         db.statement(usage_sql!("inbox_remove"), params![to.folded_to])?,
     ];
-    for part in &plan.put {
-        statements.push(db.statement(usage_sql!("open_put"), params![&to_json(&[part])?])?);
-    }
-    if !plan.removed.is_empty() {
-        let named: Vec<OpenPart> =
-            plan.removed.iter().map(|part| OpenPart { sums: String::new(), ..part.clone() }).collect();
-        statements.push(db.statement(usage_sql!("open_remove"), params![&to_json(&named)?])?);
+    for (OpenChange { put, removed }, put_sql, remove_sql) in [
+        (&plan.open, usage_sql!("open_put"), usage_sql!("open_remove")),
+        (&plan.open_models, usage_sql!("open_models_put"), usage_sql!("open_models_remove")),
+    ] {
+        for part in put {
+            statements.push(db.statement(put_sql, params![&to_json(&[part])?])?);
+        }
+        if !removed.is_empty() {
+            let named: Vec<OpenPart> =
+                removed.iter().map(|part| OpenPart { sums: String::new(), ..part.clone() }).collect();
+            statements.push(db.statement(remove_sql, params![&to_json(&named)?])?);
+        }
     }
     for rows in &plan.rows {
         statements.push(db.statement(usage_sql!("rollups_add"), params![rows])?);

@@ -100,7 +100,8 @@ async fn statements(
     let time = |call: Option<&RawCall>| Param::from(call.map(RawCall::at));
     let sums = to_json(&Sheet::from(&entry.sums))?;
     let labels = if entry.labels.is_empty() { String::new() } else { to_json(&entry.labels)? };
-    if calls.len() + sums.len() + labels.len() > MAX_ROW {
+    let models = if entry.models.is_empty() { String::new() } else { to_json(&Sheet::from(&entry.models))? };
+    if calls.len() + sums.len() + labels.len() + models.len() > MAX_ROW {
         return Err(StoreError::Value("the calls of a batch are too long for a row".to_owned()));
     }
     let mut statements = vec![db.statement(
@@ -115,6 +116,7 @@ async fn statements(
             Param::Text(&calls),
             Param::Text(&head(&entry.calls)),
             Param::Text(&labels),
+            Param::Text(&models),
         ],
     )?];
     if !entry.errors.is_empty() {

@@ -67,7 +67,7 @@ pub async fn narrow(db: &Db, whose: Whose, token: TokenId) -> Result<Option<Whos
         (None, None) => None,
         _ => return Ok(None),
     };
-    Ok(Some(Whose { teams, token: Some(token), route: whose.route }))
+    Ok(Some(Whose { teams, token: Some(token), ..whose }))
 }
 
 /// Reads a report. It has at most `split` tokens, and as many routes.
@@ -146,7 +146,7 @@ pub async fn own_total(
     created_at: UnixMs,
     now: UnixMs,
 ) -> Result<Rollup, StoreError> {
-    let whose = Whose { teams: Some(vec![team.clone()]), token: Some(token.clone()), route: None };
+    let whose = Whose { teams: Some(vec![team.clone()]), token: Some(token.clone()), ..Whose::default() };
     let spans = sum_spans(Granularity::Week.bucket(created_at), now, Interval::Day, now);
     let question = Question { whose: &whose, series: &spans, sums: &[] };
     let (_, reading) = read_question(usage, &question).await?;
@@ -169,7 +169,7 @@ pub async fn calls(usage: &UsageDb, teams: Option<&[TeamId]>) -> Result<u64, Sto
     };
     let whose = Whose { teams: teams.map(<[TeamId]>::to_vec), ..Whose::default() };
     let mut statements = vec![usage.statement(usage_sql!("report_calls"), params![dimension, &keys])?];
-    statements.extend(pending_statements(usage, &Pending::all())?);
+    statements.extend(pending_statements(usage, &Pending::all(), &whose.kind)?);
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let folded: Vec<Row> = results.next().map(super::super::rows_of).transpose()?.unwrap_or_default();

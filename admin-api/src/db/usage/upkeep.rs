@@ -62,7 +62,8 @@ pub async fn purge(
     errors_kept_ms: i64,
 ) -> Result<(), StoreError> {
     remove_segments(db, now - calls_kept_ms, false).await?;
-    let dimensions = to_json(&Dimension::ALL.map(Dimension::as_str))?;
+    let dimensions = Dimension::CALLS.into_iter().chain(Dimension::MODELS).map(Dimension::as_str);
+    let dimensions = to_json(&dimensions.collect::<Vec<_>>())?;
     let mut statements = vec![
         db.statement(usage_sql!("taken_purge"), params![(now - KEYS_KEPT_MS) / SLOT_MS])?,
         db.statement(usage_sql!("losses_purge"), params![now - HOURLY_KEPT_MS, LOSSES_AT_ONCE])?,

@@ -14,7 +14,7 @@ use contract::usage::{
 use domain::problem::Invalid;
 use domain::usage::metric::Metric;
 use domain::usage::period::Period;
-use domain::usage::report::{Exploration, ExploredLine, Split, Whose};
+use domain::usage::report::{Exploration, ExploredLine, Kind, Split, Whose};
 use std::collections::BTreeMap;
 
 /// The most groups.
@@ -26,7 +26,7 @@ const DRAWN: u32 = 6;
 pub async fn explore(call: &Call, asked: Asked<ExploreQuery>) -> Answer<Explored> {
     let caller = call.caller()?;
     let query = asked.read(call)?;
-    let chosen = chosen(&query)?;
+    let (chosen, kind) = (chosen(&query)?, kind_of(&query)?);
     let span = SpanQuery { from: query.from, to: query.to, interval: query.interval, tz: query.tz.clone() };
     let period = period_of(&span, call.now)?;
     let zone = Zone::named(query.tz.as_deref().unwrap_or("UTC"))
@@ -34,7 +34,7 @@ pub async fn explore(call: &Call, asked: Asked<ExploreQuery>) -> Answer<Explored
     let previous =
         if query.compare.is_some() { period.previous(call.now, |at| zone.offset_at(at)) } else { None };
     let teams = visible_team_ids(caller, query.team_id.as_ref());
-    let whose = Whose { teams, token: None, route: query.route_id };
+    let whose = Whose { teams, token: None, kind, route: query.route_id };
     let db = call.db()?;
     let whose = match query.token_id {
         None => Some(whose),
@@ -81,11 +81,31 @@ fn chosen(query: &ExploreQuery) -> Result<Chosen, Failure> {
     Ok(Chosen { metric: query.metric.unwrap_or_default(), ids, most, drawn })
 }
 
+/// Returns the kind of calls that the report covers.
+fn kind_of(query: &ExploreQuery) -> Result<Kind, Failure> {
+    let kind = match (&query.model, query.group_by) {
+        (Some(model), _) => Kind::Model(model.clone()),
+        (None, Some(GroupBy::Model)) => Kind::Ai,
+        (None, _) => return Ok(Kind::Any),
+    };
+    let is_by_other = matches!(query.group_by, Some(GroupBy::Token | GroupBy::Route));
+    let fields = [
+        ("token_id", query.token_id.is_some()),
+        ("route_id", query.route_id.is_some()),
+        ("group_by", is_by_other),
+    ];
+    match fields.into_iter().find(|(_, is_given)| *is_given) {
+        Some((field, _)) => Err(Failure::field(field, Invalid::NotByModel)),
+        None => Ok(kind),
+    }
+}
+
 fn split_of(by: GroupBy) -> Split {
     match by {
         GroupBy::Token => Split::Token,
         GroupBy::Route => Split::Route,
         GroupBy::Team => Split::Team,
+        GroupBy::Model => Split::Model,
     }
 }
 
@@ -112,7 +132,7 @@ fn ids_of(split: Option<Split>, groups: &[UsageGroup]) -> [Vec<String>; 3] {
         Some(Split::Token) => [ids(), vec![], vec![]],
         Some(Split::Route) => [vec![], ids(), vec![]],
         Some(Split::Team) => [vec![], vec![], ids()],
-        Some(Split::Whole) | None => [vec![], vec![], vec![]],
+        Some(Split::Whole | Split::Model) | None => [vec![], vec![], vec![]],
     }
 }
 

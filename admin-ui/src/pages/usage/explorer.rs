@@ -10,7 +10,7 @@ mod table;
 use super::REFRESH_MS;
 use super::figures::tiles;
 use crate::api::use_api;
-use crate::components::{AsyncView, Button, Empty, FilterChips, Filtered, Page, Range, SavedViews};
+use crate::components::{AsyncView, Button, Chip, Empty, FilterChips, Filtered, Page, Range, SavedViews};
 use crate::download;
 use crate::format;
 use crate::hooks::{use_interval_while_visible, use_query, use_remote};
@@ -33,6 +33,7 @@ struct CallsFilter {
     team: Option<String>,
     token: Option<String>,
     route: Option<String>,
+    model: Option<String>,
     #[serde(flatten)]
     range: Range,
 }
@@ -56,12 +57,13 @@ pub fn ExplorerPage() -> Html {
         team: filter.team.clone(),
         token: filter.token.clone(),
         route: filter.route.clone(),
+        model: filter.model.clone(),
         range: Range { interval: None, ..filter.range.clone() },
     };
     let on_csv = report.state.ready().cloned().map(|report| {
-        let i18n = i18n.clone();
+        let (i18n, by) = (i18n.clone(), filter.by.unwrap_or_default());
         Callback::from(move |_: MouseEvent| {
-            download::save_file("usage.csv", "text/csv", &csv::of(&i18n, &report));
+            download::save_file("usage.csv", "text/csv", &csv::of(&i18n, &report, by));
         })
     });
     let actions = html! {
@@ -84,8 +86,13 @@ pub fn ExplorerPage() -> Html {
     };
     html! {
         <Page title={i18n.t("usage.title")} summary={i18n.t("usage.summary")} {actions}>
-            <Controls {filter} {on_filter} />
+            <Controls filter={filter.clone()} on_filter={on_filter.clone()} />
             <FilterChips filter={chips} on_filter={on_chips} />
+            if let Some(model) = filter.model.clone() {
+                <div class="tm-filters">
+                    <Chip kind={i18n.t("calls.model")} name={model.clone()} on_clear={on_filter.reform(move |()| UsageFilter { model: None, ..filter.clone() })}>{ model }</Chip>
+                </div>
+            }
             <AsyncView<Explored> state={report.state} on_retry={report.on_refresh} {render} />
         </Page>
     }
@@ -94,7 +101,7 @@ pub fn ExplorerPage() -> Html {
 fn ready(i18n: &I18n, report: Rc<Explored>, filter: &UsageFilter, on_filter: &Callback<UsageFilter>) -> Html {
     if report.total.calls == 0 && report.previous.as_ref().is_none_or(|before| before.total.calls == 0) {
         return html! {
-            <Empty title={i18n.t("usage.empty")}>
+            <Empty title={if filter.is_of_ai() { i18n.t("usage.no-ai") } else { i18n.t("usage.empty") }}>
                 <p>{ i18n.t("usage.empty-advice") }</p>
             </Empty>
         };
@@ -102,6 +109,9 @@ fn ready(i18n: &I18n, report: Rc<Explored>, filter: &UsageFilter, on_filter: &Ca
     let before = report.previous.as_ref().map(|before| &before.total);
     html! {
         <div class="tm-stack">
+            if filter.is_of_ai() {
+                <p class="tm-subtle">{ i18n.t("usage.ai-only") }</p>
+            }
             { tiles(i18n, &report.total, &report.series, before, None) }
             { charts(i18n, &report, filter, on_filter) }
             if filter.by.unwrap_or_default() == By::Outcome {

@@ -5,6 +5,7 @@ use crate::usage::rollup::Rollup;
 use crate::usage::tests::event;
 use proptest::prelude::*;
 
+const CALLS: [Dimension; 7] = Dimension::CALLS;
 const START: UnixMs = 20_000 * DAY_MS;
 
 fn arrived(at: &[UnixMs], now: UnixMs) -> Tallies {
@@ -20,18 +21,18 @@ fn calls(rows: &[Row], dimension: Dimension, granularity: Granularity) -> u64 {
 #[test]
 fn a_bucket_becomes_rows_once_when_it_is_over() {
     let mut open = Tallies::default();
-    assert_eq!(fold(&mut open, arrived(&[START], START), START + 1), []);
+    assert_eq!(fold(&mut open, arrived(&[START], START), START + 1, &CALLS), []);
     assert_eq!(
-        fold(&mut open, Tallies::default(), START + 5 * MINUTE_MS),
+        fold(&mut open, Tallies::default(), START + 5 * MINUTE_MS, &CALLS),
         [],
         "calls arrive some seconds late"
     );
-    let rows = fold(&mut open, Tallies::default(), START + 6 * MINUTE_MS);
+    let rows = fold(&mut open, Tallies::default(), START + 6 * MINUTE_MS, &CALLS);
     assert_eq!(calls(&rows, Dimension::All, Granularity::FiveMinutes), 1);
     assert!(rows.iter().all(|row| row.granularity == Granularity::FiveMinutes));
-    let rows = fold(&mut open, Tallies::default(), START + HOUR_MS + 2 * MINUTE_MS);
+    let rows = fold(&mut open, Tallies::default(), START + HOUR_MS + 2 * MINUTE_MS, &CALLS);
     assert!(rows.iter().all(|row| row.granularity == Granularity::Hour) && !rows.is_empty());
-    let rows = fold(&mut open, Tallies::default(), START + 8 * DAY_MS);
+    let rows = fold(&mut open, Tallies::default(), START + 8 * DAY_MS, &CALLS);
     assert_eq!(calls(&rows, Dimension::All, Granularity::Day), 1);
     assert_eq!(calls(&rows, Dimension::All, Granularity::Week), 1);
     assert_eq!(open, Tallies::default());
@@ -41,7 +42,7 @@ fn a_bucket_becomes_rows_once_when_it_is_over() {
 fn a_late_call_reaches_its_closed_bucket_and_the_open_one_around_it() {
     let mut open = Tallies::default();
     let now = START + 30 * MINUTE_MS;
-    let rows = fold(&mut open, arrived(&[START], now), now);
+    let rows = fold(&mut open, arrived(&[START], now), now, &CALLS);
     assert_eq!(calls(&rows, Dimension::All, Granularity::FiveMinutes), 1);
     assert_eq!(calls(&rows, Dimension::All, Granularity::Hour), 0);
     assert!(open.contains(Granularity::Hour, START));
@@ -50,7 +51,7 @@ fn a_late_call_reaches_its_closed_bucket_and_the_open_one_around_it() {
 #[test]
 fn an_old_call_gets_no_rows_that_retention_would_delete() {
     let now = START + 500 * DAY_MS;
-    let rows = fold(&mut Tallies::default(), arrived(&[START], now), now);
+    let rows = fold(&mut Tallies::default(), arrived(&[START], now), now, &CALLS);
     assert!(rows.iter().all(|row| row.granularity >= Granularity::Day));
     assert_eq!(calls(&rows, Dimension::All, Granularity::Week), 1);
 }
@@ -61,7 +62,7 @@ fn refused_calls_of_an_hour_are_known_until_it_is_over() {
     for minute in [0, 7, 59] {
         let at = START + minute * MINUTE_MS;
         let denied = crate::usage::UsageEvent { at, outcome: Outcome::DeniedDisabled, ..event() };
-        fold(&mut open, Tallies::of(&[denied], at), at);
+        fold(&mut open, Tallies::of(&[denied], at), at, &CALLS);
     }
     assert_eq!(refused(&open, "tok_1", START), 3);
     assert_eq!((refused(&open, "tok_2", START), refused(&open, "tok_1", START + HOUR_MS)), (0, 0));
@@ -74,7 +75,7 @@ proptest! {
         let (mut open, mut rows, mut now, mut sent) = (Tallies::default(), Vec::new(), START, 0_u64);
         for (age, pause) in minutes {
             now += pause * MINUTE_MS;
-            rows.extend(fold(&mut open, arrived(&[now - age * MINUTE_MS, now], now), now));
+            rows.extend(fold(&mut open, arrived(&[now - age * MINUTE_MS, now], now), now, &CALLS));
             sent += 2;
             for granularity in [Granularity::Day, Granularity::Week] {
                 let mut sum = Rollup::default();

@@ -1,6 +1,6 @@
 //! A whole report: what is asked, what one transaction read for it, and the lines made of that.
 
-use super::{Adding, LineKey, Lines, Range, ReadRow, Split, Whose, add_pending, add_rows, line_of};
+use super::{Adding, Kind, LineKey, Lines, Range, ReadRow, Split, Whose, add_pending, add_rows, line_of};
 use crate::id::{RouteId, TokenId};
 use crate::time::UnixMs;
 use crate::usage::metric::Metric;
@@ -255,6 +255,7 @@ impl Whose {
                 }
                 Split::Route => one.route = Some(RouteId::from(key.id.as_str())),
                 Split::Team => one.teams = Some(vec![key.id.as_str().into()]),
+                Split::Model => one.kind = Kind::Model(key.id.clone()),
             }
             one.ranges_of(split, spans)
         };

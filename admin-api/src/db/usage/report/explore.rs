@@ -82,7 +82,7 @@ async fn read_first(usage: &UsageDb, asked: &Exploration<'_>) -> Result<(Version
         let ranges = ranges.get(..MOST_RANGES).unwrap_or(ranges);
         statements.push(over(usage, usage_sql!("report_ranking"), ranges, &buckets(spans, false))?);
     }
-    statements.extend(pending_statements(usage, &asked.pending())?);
+    statements.extend(pending_statements(usage, &asked.pending(), &asked.whose.kind)?);
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
     let version = version_in(results.next())?;

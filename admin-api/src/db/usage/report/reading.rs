@@ -4,8 +4,8 @@ use super::super::super::{Statement, StoreError, UsageDb, from_json, params, row
 use domain::time::UnixMs;
 use domain::usage::numbers::Numbers;
 use domain::usage::report::{
-    Bucket, Candidates, Counts, LineKey, Lines, Pending, Question, Range, RankRow, ReadRow, Reading, Split,
-    Whose, add_rows, buckets, pending_of,
+    Bucket, Candidates, Counts, Kind, LineKey, Lines, Pending, Question, Range, RankRow, ReadRow, Reading,
+    Split, Whose, add_rows, buckets, pending_of,
 };
 use domain::usage::sheet::Sheet;
 use domain::usage::span::Span;
@@ -77,12 +77,17 @@ pub(super) fn over(
     usage.statement(sql, params![&to_json(ranges)?, &to_json(buckets)?])
 }
 
-/// Makes the statements that [`pending_in`] reads.
-pub fn pending_statements(usage: &UsageDb, pending: &[Pending]) -> Result<[Statement; 2], StoreError> {
-    Ok([
-        usage.statement(usage_sql!("report_open"), params![&to_json(pending)?])?,
-        usage.statement(usage_sql!("report_inbox"), &[])?,
-    ])
+/// Makes the statements that [`pending_in`] reads, for a report on calls of some kind.
+pub fn pending_statements(
+    usage: &UsageDb,
+    pending: &[Pending],
+    kind: &Kind,
+) -> Result<[Statement; 2], StoreError> {
+    let (open, inbox) = match kind {
+        Kind::Any => (usage_sql!("report_open"), usage_sql!("report_inbox")),
+        Kind::Ai | Kind::Model(_) => (usage_sql!("report_open_models"), usage_sql!("report_inbox_models")),
+    };
+    Ok([usage.statement(open, params![&to_json(pending)?])?, usage.statement(inbox, &[])?])
 }
 
 /// Reads sums that are not rows yet. What cannot be read is logged and left out: it must not fail every report.
@@ -126,7 +131,7 @@ pub async fn read_question(
         by(Split::Token)?,
         by(Split::Route)?,
     ];
-    statements.extend(pending_statements(usage, &question.pending())?);
+    statements.extend(pending_statements(usage, &question.pending(), &whose.kind)?);
     statements.push(usage.statement(usage_sql!("report_version"), &[])?);
     let results = usage.batch(statements).await?;
     let mut results = results.iter();
@@ -169,7 +174,7 @@ pub async fn read_split(
     if split == Split::Route {
         pending.push(Pending::last_calls());
     }
-    statements.extend(pending_statements(usage, &pending)?);
+    statements.extend(pending_statements(usage, &pending, &whose.kind)?);
     if split == Split::Route {
         statements.push(usage.statement(usage_sql!("report_last_calls"), params![teams.as_ref()])?);
     }

@@ -20,9 +20,10 @@ fn adds_up(metric: Metric) -> bool {
 }
 
 /// Returns a group's name; its id if it has none any more.
-pub fn name_of(i18n: &I18n, group: &UsageGroup) -> String {
+pub fn name_of(i18n: &I18n, group: &UsageGroup, by: By) -> String {
+    let unnamed = || if by == By::Model { i18n.t("usage.other-models") } else { i18n.t("usage.no-route") };
     let name = group.name.as_ref().or(group.id.as_ref());
-    name.cloned().unwrap_or_else(|| i18n.t("usage.no-route").to_string())
+    name.cloned().unwrap_or_else(|| unnamed().to_string())
 }
 
 pub fn charts(
@@ -35,7 +36,7 @@ pub fn charts(
     let mut plot = match (by, metric) {
         (By::Outcome, Metric::Calls) => by_outcome(i18n, &report.series, report.interval),
         (By::Outcome, _) => of_all(i18n, report, metric),
-        _ => of_groups(i18n, report, metric),
+        _ => of_groups(i18n, report, metric, by),
     };
     if let Some(before) = &report.previous {
         plot.series.push(Series {
@@ -118,14 +119,14 @@ fn of_all(i18n: &I18n, report: &Explored, metric: Metric) -> Plot {
 }
 
 /// A series for each of the first groups, and one for the rest if they add up.
-fn of_groups(i18n: &I18n, report: &Explored, metric: Metric) -> Plot {
+fn of_groups(i18n: &I18n, report: &Explored, metric: Metric, by: By) -> Plot {
     let (labels, is_unfinished) = axis(i18n, &report.series, report.interval);
     let look = if adds_up(metric) { Look::Bars } else { Look::Line };
     let drawn: Vec<&UsageGroup> = report.groups.iter().filter(|group| !group.series.is_empty()).collect();
     let values = |group: &UsageGroup| group.series.iter().map(|point| point.value).collect();
     let mut series: Vec<Series> = drawn
         .iter()
-        .map(|group| Series { name: name_of(i18n, group), values: values(group), look, color: None })
+        .map(|group| Series { name: name_of(i18n, group, by), values: values(group), look, color: None })
         .collect();
     if adds_up(metric) {
         let rest = report.series.iter().enumerate().map(|(n, bucket)| {

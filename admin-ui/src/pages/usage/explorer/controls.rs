@@ -15,8 +15,13 @@ pub struct ControlsProps {
     pub on_filter: Callback<UsageFilter>,
 }
 
-const WAYS: [(By, &str); 4] =
-    [(By::Outcome, "outcome"), (By::Token, "token"), (By::Route, "route"), (By::Team, "team")];
+const WAYS: [(By, &str); 5] = [
+    (By::Outcome, "outcome"),
+    (By::Token, "token"),
+    (By::Route, "route"),
+    (By::Team, "team"),
+    (By::Model, "model"),
+];
 
 #[component]
 pub fn Controls(props: &ControlsProps) -> Html {
@@ -34,6 +39,7 @@ pub fn Controls(props: &ControlsProps) -> Html {
             By::Token => i18n.t("usage.by-token"),
             By::Route => i18n.t("usage.by-route"),
             By::Team => i18n.t("usage.by-team"),
+            By::Model => i18n.t("usage.by-model"),
         };
         (AttrValue::Static(name), text)
     });
@@ -41,6 +47,11 @@ pub fn Controls(props: &ControlsProps) -> Html {
     let by = WAYS.iter().find(|(other, _)| *other == by).map_or("", |(_, name)| *name);
     let on_by = edit(filter, on_filter, |filter: &mut UsageFilter, name: String| {
         filter.by = WAYS.iter().find(|(_, other)| *other == name).map(|(by, _)| *by);
+        match filter.by {
+            Some(By::Model) => (filter.token, filter.route) = (None, None),
+            Some(By::Token | By::Route) => filter.model = None,
+            _ => {}
+        }
     });
     let mut options = vec![(AttrValue::Static(""), i18n.t("filter.any-team"))];
     if let Some(teams) = teams.state.ready() {

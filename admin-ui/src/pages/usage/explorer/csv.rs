@@ -1,6 +1,7 @@
 //! The report as a file: its groups, or its intervals if it is not split.
 
 use super::chart::name_of;
+use super::filter::By;
 use crate::i18n::I18n;
 use contract::usage::{Explored, Figures, value_of};
 use domain::csv::push_row;
@@ -46,7 +47,7 @@ fn figures(figures: &Figures) -> [String; 14] {
 }
 
 /// Returns the text, with the mark that makes spreadsheets read it as UTF-8.
-pub fn of(i18n: &I18n, report: &Explored) -> String {
+pub fn of(i18n: &I18n, report: &Explored, by: By) -> String {
     let mut out = String::from('\u{feff}');
     let mut push = |first: [&str; 2], rest: &[String]| {
         push_row(&mut out, first.into_iter().chain(rest.iter().map(String::as_str)));
@@ -63,7 +64,7 @@ pub fn of(i18n: &I18n, report: &Explored) -> String {
         push(["name", "id"], &names);
         for group in &report.groups {
             let id = group.id.as_deref().unwrap_or_default();
-            push([&name_of(i18n, group), id], &figures(&group.figures));
+            push([&name_of(i18n, group, by), id], &figures(&group.figures));
         }
     }
     out

@@ -14,6 +14,8 @@ pub struct UsageFilter {
     pub team: Option<String>,
     pub token: Option<String>,
     pub route: Option<String>,
+    /// An AI model; with it, or split by model, there is no token and no route.
+    pub model: Option<String>,
     /// The column that groups are sorted by, and whether the least comes first.
     pub sort: Option<String>,
     pub order: Option<Order>,
@@ -30,6 +32,7 @@ pub enum By {
     Token,
     Route,
     Team,
+    Model,
 }
 
 impl By {
@@ -39,6 +42,7 @@ impl By {
             Self::Token => Some(GroupBy::Token),
             Self::Route => Some(GroupBy::Route),
             Self::Team => Some(GroupBy::Team),
+            Self::Model => Some(GroupBy::Model),
         }
     }
 }
@@ -61,11 +65,17 @@ impl UsageFilter {
             team_id: self.team.map(Into::into),
             token_id: self.token.map(Into::into),
             route_id: self.route.map(Into::into),
+            model: self.model,
             group_by: self.by.unwrap_or_default().group_by(),
             metric: self.metric,
             compare: self.compare,
             ..ExploreQuery::default()
         }
+    }
+
+    /// Whether only AI calls are counted.
+    pub fn is_of_ai(&self) -> bool {
+        self.by == Some(By::Model) || self.model.is_some()
     }
 
     /// The filter that shows a token's calls by route.

@@ -91,11 +91,11 @@ fn per_thousand(group: &UsageGroup) -> Option<u64> {
 }
 
 /// Sorts groups; those without a figure come last in either direction.
-fn sort(i18n: &I18n, groups: &mut [UsageGroup], key: Key, order: Order, metric: Metric) {
+fn sort(i18n: &I18n, groups: &mut [UsageGroup], (key, order): (Key, Order), metric: Metric, by: By) {
     let direct = |ordering: Ordering| if order == Order::Descending { ordering.reverse() } else { ordering };
     groups.sort_by(|a, b| {
         if key == Key::Name {
-            let lower = |group| name_of(i18n, group).to_lowercase();
+            let lower = |group| name_of(i18n, group, by).to_lowercase();
             return direct(lower(a).cmp(&lower(b)));
         }
         match (key.value(a, metric), key.value(b, metric)) {
@@ -113,8 +113,8 @@ pub fn Groups(props: &GroupsProps) -> Html {
     let mut groups = report.groups.clone();
     let named = filter.sort.as_ref().and_then(|name| Key::ALL.iter().find(|(_, other)| other == name));
     let chosen = named.map(|(key, _)| (*key, filter.order.unwrap_or(Order::Descending)));
-    if let Some((key, order)) = chosen {
-        sort(&i18n, &mut groups, key, order, metric);
+    if let Some(chosen) = chosen {
+        sort(&i18n, &mut groups, chosen, metric, filter.by.unwrap_or_default());
     }
     let columns = columns(&i18n, props, chosen.unwrap_or((Key::of(metric), Order::Descending)));
     let rows: Vec<Row> = groups.iter().map(|group| row(&i18n, props, group)).collect();
@@ -139,6 +139,7 @@ fn columns(i18n: &I18n, props: &GroupsProps, (current, order): (Key, Order)) -> 
     let first = match by {
         By::Token => i18n.t("token.title"),
         By::Team => i18n.t("team.title"),
+        By::Model => i18n.t("calls.model"),
         By::Route | By::Outcome => i18n.t("route.title"),
     };
     let column = |key: Key, label: AttrValue| {
@@ -175,7 +176,7 @@ fn columns(i18n: &I18n, props: &GroupsProps, (current, order): (Key, Order)) -> 
 fn row(i18n: &I18n, props: &GroupsProps, group: &UsageGroup) -> Row {
     let GroupsProps { report, filter, .. } = props;
     let metric = filter.metric.unwrap_or_default();
-    let (figures, name) = (&group.figures, name_of(i18n, group));
+    let (figures, name) = (&group.figures, name_of(i18n, group, filter.by.unwrap_or_default()));
     // A latency has no share: the bar shows the calls then.
     let shared = match metric {
         Metric::P50 | Metric::P95 | Metric::P99 => Metric::Calls,
@@ -221,7 +222,9 @@ fn narrowed(filter: &UsageFilter, group: &UsageGroup) -> Option<UsageFilter> {
     Some(match filter.by.unwrap_or_default() {
         By::Token => UsageFilter { token: id, by: Some(By::Route), ..filter },
         By::Route => UsageFilter { route: id, by: Some(By::Token), ..filter },
+        By::Team if filter.model.is_some() => UsageFilter { team: id, by: Some(By::Outcome), ..filter },
         By::Team => UsageFilter { team: id, by: Some(By::Token), ..filter },
+        By::Model => UsageFilter { model: id, by: Some(By::Team), ..filter },
         By::Outcome => return None,
     })
 }
@@ -249,7 +252,7 @@ mod tests {
         let groups = [group("b", 10, 5, Some(5)), group("A", 0, 0, None), group("c", 4, 8, Some(8))];
         let sorted = |key, order| {
             let mut groups = groups.to_vec();
-            sort(&i18n, &mut groups, key, order, Metric::Calls);
+            sort(&i18n, &mut groups, (key, order), Metric::Calls, By::Token);
             groups.into_iter().filter_map(|group| group.name).collect::<String>()
         };
         assert_eq!(sorted(Key::Name, Order::Ascending), "Abc");

@@ -1,0 +1,1 @@
+SELECT granularity, bucket, part, sums FROM open_models

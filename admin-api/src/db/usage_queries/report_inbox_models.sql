@@ -1,0 +1,2 @@
+-- Sums by model that are not folded yet.
+SELECT models AS sums FROM inbox WHERE models <> ''
