@@ -52,7 +52,7 @@ pub async fn open(channel: &str, sealed: &str, keys: &KeyRing) -> Result<Receive
     Receiver::from_plaintext(plaintext.expose()).ok_or(CryptoError::Open)
 }
 
-/// Writes an alert for a channel, with a link to the UI.
+/// Writes an alert for a channel, to be sent now, with a link to the UI.
 pub fn message<'a>(
     config: &Config,
     alert: &'a Alert,
@@ -61,7 +61,7 @@ pub fn message<'a>(
     language: Language,
 ) -> Message<'a> {
     let ui = config.session.allowed_origins.first();
-    Message::new(alert, subject, more, language, ui.map(String::as_str))
+    Message::new(alert, subject, more, language, ui.map(String::as_str), now())
 }
 
 /// Sends a message once. The address is checked as it was when it was stored, redirects are not followed, and what the

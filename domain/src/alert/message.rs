@@ -4,11 +4,13 @@ use super::channel::Language;
 use super::event::{Alert, Event};
 use super::fold::MANY;
 use crate::limit::{LimitKind, Measure, Period};
-use crate::time::{MINUTE_MS, to_rfc3339};
+use crate::time::{MINUTE_MS, UnixMs, to_rfc3339};
 use serde_json::{Number, Value};
 
 /// The longest text, in characters. Each receiver takes more.
 const MAX_TEXT: usize = 1_500;
+/// The age from which a text says when its alert happened: after a receiver's outage, it is not news.
+const LATE_MS: i64 = 10 * MINUTE_MS;
 
 /// An alert as a receiver gets it.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,9 +28,24 @@ pub struct Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// Writes the message. `ui` is the origin of the UI; `subject` is [`MANY`] if it stands for several subjects.
-    pub fn new(alert: &'a Alert, subject: &str, more: u32, language: Language, ui: Option<&str>) -> Self {
+    /// Writes the message that is sent at `now`. `ui` is the origin of the UI; `subject` is [`MANY`] if it stands for
+    /// several subjects.
+    pub fn new(
+        alert: &'a Alert,
+        subject: &str,
+        more: u32,
+        language: Language,
+        ui: Option<&str>,
+        now: UnixMs,
+    ) -> Self {
         let mut text = sentence(alert, language);
+        if now.saturating_sub(alert.at) > LATE_MS
+            && let Some(at) = day_and_time(alert.at)
+        {
+            text.push_str(&fill(pick(language, " It happened at {at}.", "發生時間：{at}。"), |_| {
+                at.clone()
+            }));
+        }
         if more > 0 {
             text.push_str(&fill(pick(language, " And {more} more.", "另有 {more} 則。"), |_| {
                 more.to_string()
@@ -254,7 +271,7 @@ mod tests {
     }
 
     fn written(alert: &Alert, language: Language) -> (String, String) {
-        let message = Message::new(alert, &alert.subject, 0, language, Some("https://ui.example/"));
+        let message = Message::new(alert, &alert.subject, 0, language, Some("https://ui.example/"), 0);
         (message.text, message.link.unwrap())
     }
 
@@ -311,10 +328,31 @@ mod tests {
     #[test]
     fn many_lead_to_the_list_and_say_how_many_more() {
         let ends = alert(Event::TokenEnds, "tok_1", json!({"name": "a", "step": 14, "expires_at": 0}));
-        let many = Message::new(&ends, MANY, 12, Language::English, Some("https://ui.example"));
+        let many = Message::new(&ends, MANY, 12, Language::English, Some("https://ui.example"), 0);
         assert_eq!(many.text, "Token “a” expires within 14 d: 1970-01-01 00:00 UTC. And 12 more.");
         assert_eq!(many.link.as_deref(), Some("https://ui.example/tokens"));
-        assert_eq!(Message::new(&ends, "tok_1", 0, Language::English, None).link, None);
+        assert_eq!(Message::new(&ends, "tok_1", 0, Language::English, None, 0).link, None);
+    }
+
+    #[test]
+    fn an_alert_that_is_sent_late_says_when_it_happened() {
+        let works = alert(Event::RouteRecovered, "r", json!({"path": "/api/a"}));
+        let works = Alert { at: 1_790_000_000_000, ..works };
+        let text = |age_ms: i64, more: u32, language| {
+            Message::new(&works, "r", more, language, None, works.at + age_ms).text
+        };
+        let (english, chinese) = (Language::English, Language::Chinese);
+        for age_ms in [-5_000, 0, LATE_MS] {
+            assert_eq!(text(age_ms, 0, english), "/api/a works again.", "{age_ms}");
+        }
+        assert_eq!(text(LATE_MS + 1, 0, english), "/api/a works again. It happened at 2026-09-21 14:13 UTC.");
+        assert_eq!(
+            text(LATE_MS + 1, 2, english),
+            "/api/a works again. It happened at 2026-09-21 14:13 UTC. And 2 more."
+        );
+        assert_eq!(text(LATE_MS + 1, 0, chinese), "/api/a 已恢復正常。發生時間：2026-09-21 14:13 UTC。");
+        let other = Alert { at: -100_000_000_000_000_000, ..works.clone() };
+        assert_eq!(Message::new(&other, "r", 0, english, None, 0).text, "/api/a works again.");
     }
 
     #[test]

@@ -145,7 +145,8 @@ mod tests {
 
     fn posted(target: &Value, name: &str) -> (Post, Value) {
         let alert = alert(name);
-        let message = Message::new(&alert, "tok_1", 2, Language::English, Some("https://ui.example"));
+        let message =
+            Message::new(&alert, "tok_1", 2, Language::English, Some("https://ui.example"), alert.at);
         let target: Target = serde_json::from_value(target.clone()).unwrap();
         let (receiver, _) = target.check(false, &mut vec![]);
         let post = post(&receiver, &message, "msg_1", "https://api.telegram.org", 1_614_265_330_000).unwrap();
