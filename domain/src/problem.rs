@@ -317,7 +317,7 @@ problems! {
         Behind { seconds: i64 } => "health-behind", "{seconds} s behind";
         Gone => "health-gone", "cannot be reached";
         NotFolded { minutes: i64 } => "health-not-folded", "not summed up for {minutes} min";
-        NearlyFull { percent: u64 } => "health-nearly-full", "{percent} % full";
+        NearlyFull { percent: u64 } => "health-nearly-full", "{percent}% full";
         Holds { megabytes: u64 } => "health-holds", "{megabytes} MB";
         Drift { entries: u32 } => "health-drift", "{entries} entries";
         NotCompared { hours: i64 } => "health-not-compared", "not compared for {hours} h";

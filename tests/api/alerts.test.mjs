@@ -172,7 +172,7 @@ test("late publication and what the canary finds are told of", async () => {
     await token();
     await run("UPDATE outbox SET created_at = ?", Date.now() - 6 * MINUTE);
     const [late] = await arrives();
-    assert.match(late.text, /^\d+ changes have waited for publication, the oldest for 6 min\.$/);
+    assert.equal(late.text, "1 change has waited for publication for 6 min.");
   } finally {
     await system.faults("api", { kv: null, feed: null });
   }
@@ -187,7 +187,7 @@ test("late publication and what the canary finds are told of", async () => {
 
 test("dead letters and a database that is nearly full are told of", async () => {
   await system.deliver([{ id: "m", body: "garbage" }]);
-  assert.equal((await arrives())[0].text, "1 usage messages could not be read.");
+  assert.equal((await arrives())[0].text, "1 usage message could not be read.");
   receivers.got.length = 0;
   await system.usage.db
     .prepare("INSERT INTO imported_parts (digest, at) VALUES (?, 1)")

@@ -112,6 +112,7 @@ fn sentence(alert: &Alert, language: Language) -> String {
 }
 
 fn template(alert: &Alert, language: Language) -> &'static str {
+    let is_one = |name: &str| number(&alert.details, name) == 1;
     let (english, chinese) = match alert.event {
         Event::Budget => (
             "“{name}” has used {step}% of its {limit_name}: {used_of}.",
@@ -127,7 +128,11 @@ fn template(alert: &Alert, language: Language) -> &'static str {
         ),
         Event::RouteRecovered => ("{path} works again.", "{path} 已恢復正常。"),
         Event::TokenSpike => (
-            "Token “{name}” has made {value} calls this hour; {usual} are usual.",
+            if is_one("usual") {
+                "Token “{name}” has made {value} calls this hour; {usual} is usual."
+            } else {
+                "Token “{name}” has made {value} calls this hour; {usual} are usual."
+            },
             "權杖「{name}」這一小時已呼叫 {value} 次，平常為 {usual} 次。",
         ),
         Event::TokenElsewhere => (
@@ -135,13 +140,22 @@ fn template(alert: &Alert, language: Language) -> &'static str {
             "權杖「{name}」從 {place} 使用，為 30 天內首次。",
         ),
         Event::PublicationLate => (
-            "{pending} changes have waited for publication, the oldest for {minutes} min.",
+            if is_one("pending") {
+                "{pending} change has waited for publication for {minutes} min."
+            } else {
+                "{pending} changes have waited for publication, the oldest for {minutes} min."
+            },
             "有 {pending} 項變更等待發布，最久已等 {minutes} 分鐘。",
         ),
         Event::CanaryLate => canary(&alert.subject),
-        Event::DeadLetters => {
-            ("{messages} usage messages could not be read.", "有 {messages} 則用量訊息無法讀取。")
-        }
+        Event::DeadLetters => (
+            if is_one("messages") {
+                "{messages} usage message could not be read."
+            } else {
+                "{messages} usage messages could not be read."
+            },
+            "有 {messages} 則用量訊息無法讀取。",
+        ),
         Event::DatabaseFull => {
             ("The database {subject} is over {step}% full.", "資料庫 {subject} 已使用超過 {step}%。")
         }
@@ -322,7 +336,18 @@ mod tests {
     fn a_number_that_d1_has_made_a_fraction_is_written_whole() {
         let letters =
             alert(Event::DeadLetters, "queue", serde_json::from_str(r#"{"messages":1.0}"#).unwrap());
-        assert_eq!(written(&letters, Language::English).0, "1 usage messages could not be read.");
+        assert_eq!(written(&letters, Language::English).0, "1 usage message could not be read.");
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        let text = |event, details| written(&alert(event, "x", details), Language::English).0;
+        let late = |pending| text(Event::PublicationLate, json!({"pending": pending, "waited_ms": 420_000}));
+        assert_eq!(late(1), "1 change has waited for publication for 7 min.");
+        assert_eq!(late(2), "2 changes have waited for publication, the oldest for 7 min.");
+        assert_eq!(text(Event::DeadLetters, json!({"messages": 12})), "12 usage messages could not be read.");
+        let spike = |usual| text(Event::TokenSpike, json!({"name": "n", "value": 100, "usual": usual}));
+        assert!(spike(1).ends_with("1 is usual.") && spike(0).ends_with("0 are usual."));
     }
 
     #[test]

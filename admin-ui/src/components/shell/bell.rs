@@ -214,6 +214,9 @@ pub fn notice_text(i18n: &I18n, note: &Notification) -> AttrValue {
         Some(Value::Number(number)) => number.as_u64().map(|n| format::number(i18n, n)).unwrap_or_default(),
         _ => note.subject.clone(),
     };
+    let of_count = |name: &str, one: &'static str, other: &'static str| {
+        if note.details.get(name).and_then(Value::as_u64) == Some(1) { one } else { other }
+    };
     match note.kind {
         NotificationKind::TokenExpiring => {
             let end = note.details.get("expires_at").and_then(Value::as_i64);
@@ -225,8 +228,14 @@ pub fn notice_text(i18n: &I18n, note: &Notification) -> AttrValue {
             &[("path", &detail("path")), ("failed", &detail("failed")), ("calls", &detail("calls"))],
         ),
         NotificationKind::KvDrift => i18n.fill("bell.kv-drift", &[("entry", &note.subject)]),
-        NotificationKind::DeadLetters => i18n.fill("bell.dead-letters", &[("messages", &detail("messages"))]),
-        NotificationKind::EventsDropped => i18n.fill("bell.events-dropped", &[("events", &detail("events"))]),
+        NotificationKind::DeadLetters => {
+            let key = of_count("messages", "bell.dead-letters-one", "bell.dead-letters");
+            i18n.fill(key, &[("messages", &detail("messages"))])
+        }
+        NotificationKind::EventsDropped => {
+            let key = of_count("events", "bell.events-dropped-one", "bell.events-dropped");
+            i18n.fill(key, &[("events", &detail("events"))])
+        }
         NotificationKind::QueueStalled => {
             let since = note.details.get("since").and_then(Value::as_i64);
             let since = since.map(|at| format::relative(i18n, at)).unwrap_or_default();
@@ -243,14 +252,16 @@ pub fn notice_text(i18n: &I18n, note: &Notification) -> AttrValue {
             i18n.fill("bell.token-elsewhere", &[("name", &detail("name")), ("place", &detail("place"))])
         }
         NotificationKind::PublicationLate => {
-            i18n.fill("bell.publication-late", &[("pending", &detail("pending"))])
+            let key = of_count("pending", "bell.publication-late-one", "bell.publication-late");
+            i18n.fill(key, &[("pending", &detail("pending"))])
         }
         NotificationKind::DatabaseFull => {
             i18n.fill("bell.database-full", &[("name", &note.subject), ("percent", &detail("step"))])
         }
         NotificationKind::ChannelFailing => i18n.fill("bell.channel-failing", &[("name", &detail("name"))]),
         NotificationKind::ModelUnpriced => {
-            i18n.fill("bell.model-unpriced", &[("model", &note.subject), ("calls", &detail("calls"))])
+            let key = of_count("calls", "bell.model-unpriced-one", "bell.model-unpriced");
+            i18n.fill(key, &[("model", &note.subject), ("calls", &detail("calls"))])
         }
         NotificationKind::TokenUnattended => {
             i18n.fill("bell.token-unattended", &[("name", &detail("name")), ("person", &detail("person"))])

@@ -3,6 +3,7 @@
 use super::role_table::{RoleTable, Roles, changes};
 use crate::api::{Api, CallError, use_api};
 use crate::components::{FormDialog, use_form};
+use crate::format;
 use crate::i18n::use_i18n;
 use crate::state::toasts::{Tone, use_toast};
 use contract::people::{PersonView, RemoveMembership, SetTeamRole, SetTeamRoleRequest};
@@ -50,7 +51,10 @@ pub fn EditRoles(props: &EditRolesProps) -> Html {
         Callback::from(move |live_tokens: u32| {
             toast.emit(match live_tokens {
                 0 => (Tone::Success, i18n.t("roles.saved")),
-                n => (Tone::Warning, i18n.fill("roles.saved-tokens", &[("count", &n.to_string())])),
+                n => (
+                    Tone::Warning,
+                    format::count(&i18n, "roles.saved-tokens-one", "roles.saved-tokens", n.into()),
+                ),
             });
             on_changed.emit(());
             on_close.emit(());
