@@ -3,10 +3,11 @@
 //! Attributes have the names of OpenTelemetry's semantic conventions (HTTP, and `gen_ai` for calls of models); those that
 //! it has no names for begin with `token_manager.`.
 
+use crate::id::RouteId;
 use crate::time::UnixMs;
 use crate::trace::Place;
-use crate::usage::UsageEvent;
 use crate::usage::outcome::OutcomeClass;
+use crate::usage::{Clipped, UsageEvent};
 use serde_json::{Value, json};
 
 /// The most spans of one request. Each takes at most some 3 KB.
@@ -28,7 +29,7 @@ pub fn traces<'a>(service: &str, calls: impl IntoIterator<Item = &'a UsageEvent>
 }
 
 fn span(call: &UsageEvent) -> Option<Value> {
-    let given = call.trace.as_ref().map(|given| given.as_str());
+    let given = call.trace.as_ref().map(Clipped::as_str);
     let place = Place::of_call(&call.id, given);
     if !place.is_sampled {
         return None;
@@ -37,25 +38,26 @@ fn span(call: &UsageEvent) -> Option<Value> {
     let ends_at = call.at.saturating_add(call.duration_ms.unwrap_or(call.latency_ms).into());
     let method = call.method.as_str();
     let name = call.route_path.as_ref().map_or(method.to_owned(), |route| [method, route.as_str()].join(" "));
+    // A refusal is the client's fault, which is no error of a server's span.
+    let is_error = matches!(
+        call.outcome.class(),
+        OutcomeClass::UpstreamError | OutcomeClass::Timeout | OutcomeClass::GatewayError
+    );
+    let status = is_error.then(|| json!({"code": ERROR, "message": call.outcome.as_str()}));
     let mut span = json!({
         "traceId": place.trace,
         "spanId": place.span,
+        "parentSpanId": parent,
         "flags": 1,
         "name": name,
         "kind": SERVER,
         "startTimeUnixNano": nanos(call.at),
         "endTimeUnixNano": nanos(ends_at),
         "attributes": attributes(call),
+        "status": status,
     });
-    if let Some(parent) = parent {
-        span["parentSpanId"] = parent.into();
-    }
-    // A refusal is the client's fault, which is no error of a server's span.
-    if matches!(
-        call.outcome.class(),
-        OutcomeClass::UpstreamError | OutcomeClass::Timeout | OutcomeClass::GatewayError
-    ) {
-        span["status"] = json!({"code": ERROR, "message": call.outcome.as_str()});
+    if let Value::Object(fields) = &mut span {
+        fields.retain(|_, value| !value.is_null());
     }
     Some(span)
 }
@@ -67,25 +69,25 @@ fn attributes(call: &UsageEvent) -> Vec<Value> {
     [
         ("http.request.method", text(Some(call.method.as_str()))),
         ("url.path", text(Some(call.path.as_str()))),
-        ("http.route", text(call.route_path.as_ref().map(|route| route.as_str()))),
+        ("http.route", text(call.route_path.as_ref().map(Clipped::as_str))),
         ("http.response.status_code", Some(call.status.into())),
         ("http.request.body.size", count(call.bytes_in)),
         ("http.response.body.size", count(call.bytes_out)),
-        ("client.address", text(call.client_ip.as_ref().map(|ip| ip.as_str()))),
-        ("user_agent.original", text(call.user_agent.as_ref().map(|agent| agent.as_str()))),
-        ("gen_ai.response.model", text(ai.and_then(|ai| ai.model.as_ref()).map(|model| model.as_str()))),
+        ("client.address", text(call.client_ip.as_ref().map(Clipped::as_str))),
+        ("user_agent.original", text(call.user_agent.as_ref().map(Clipped::as_str))),
+        ("gen_ai.response.model", text(ai.and_then(|ai| ai.model.as_ref()).map(Clipped::as_str))),
         ("gen_ai.usage.input_tokens", count(ai.and_then(|ai| ai.prompt_tokens))),
         ("gen_ai.usage.output_tokens", count(ai.and_then(|ai| ai.completion_tokens))),
         ("token_manager.cost_micros", count(ai.and_then(|ai| ai.cost_micros))),
         ("token_manager.outcome", text(Some(call.outcome.as_str()))),
         ("token_manager.token_id", text(Some(call.token_id.as_str()))),
         ("token_manager.team", text(Some(call.team.as_str()))),
-        ("token_manager.route_id", text(call.route_id.as_ref().map(|route| route.as_str()))),
-        ("token_manager.label", text(call.label.as_ref().map(|label| label.as_str()))),
-        ("token_manager.limit", text(call.limit.as_ref().map(|limit| limit.as_str()))),
+        ("token_manager.route_id", text(call.route_id.as_ref().map(RouteId::as_str))),
+        ("token_manager.label", text(call.label.as_ref().map(Clipped::as_str))),
+        ("token_manager.limit", text(call.limit.as_ref().map(Clipped::as_str))),
         ("token_manager.gateway_ms", Some(call.gateway_ms.into())),
         ("token_manager.request_id", text(Some(call.request_id.as_str()))),
-        ("token_manager.upstream_request_id", text(call.upstream_request_id.as_ref().map(|id| id.as_str()))),
+        ("token_manager.upstream_request_id", text(call.upstream_request_id.as_ref().map(Clipped::as_str))),
     ]
     .into_iter()
     .filter_map(|(name, value)| Some(attribute(name, value?)))
