@@ -14,6 +14,7 @@ pub const MAX_AGE_MS: i64 = 10_000;
 
 /// The gateway's settings.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a setting of its own")]
 pub struct Config {
     pub check_keys: KeyRing,
     pub credential_keys: KeyRing,

@@ -36,15 +36,12 @@ pub fn reference_of_target(key: &str) -> String {
 
 /// Writes a name as a variable has it: other letters as their numbers, and `_` for what is no letter.
 fn variable(name: &str) -> String {
-    let mut variable = String::new();
-    for c in name.trim_matches('/').chars() {
-        match c {
-            _ if c.is_ascii_alphanumeric() => variable.push(c.to_ascii_uppercase()),
-            _ if c.is_ascii() => variable.push('_'),
-            _ => variable.push_str(&format!("U{:X}", u32::from(c))),
-        }
-    }
-    variable
+    let letter = |c: char| match c {
+        _ if c.is_ascii_alphanumeric() => c.to_ascii_uppercase().to_string(),
+        _ if c.is_ascii() => "_".to_owned(),
+        _ => format!("U{:X}", u32::from(c)),
+    };
+    name.trim_matches('/').chars().map(letter).collect()
 }
 
 fn item(kind: Kind, key: String, fields: Value) -> Item {
