@@ -66,6 +66,11 @@ impl Drop for Held {
     }
 }
 
+/// Whether bodies take more than half of the bytes that the isolate may hold.
+pub fn is_crowded() -> bool {
+    HELD.get() > MAX_HELD / 2
+}
+
 impl Body {
     /// Finds out whether the call has a body, without reading it.
     pub fn of(call: &Call) -> Self {
@@ -112,7 +117,7 @@ impl Body {
         let bytes = self.bytes()?;
         let content_type = head.header("content-type");
         if let Some(form) = content_type.filter(|_| is_form(content_type)) {
-            return Some(ask_of_form(path, &bytes, form));
+            return Some(ask_of_form(*kind, path, &bytes, form));
         }
         if settings.include_usage
             && let Some(asking) = with_include_usage(path, &bytes)

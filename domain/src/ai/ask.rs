@@ -94,7 +94,7 @@ struct OllamaOptions {
 pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
     let request = members(body, &MEMBERS).and_then(|members| json::read(members.into()).ok());
     let request: Request = request.unwrap_or_default();
-    let model = named_in_path(path).or(request.model.map(Into::into));
+    let model = named_in_path(path).or(request.model.filter(|_| !names_within(kind, path)).map(Into::into));
     let config = request.generation_config.unwrap_or_default();
     let most = [
         request.max_completion_tokens,
@@ -119,9 +119,19 @@ pub fn ask_of(kind: Metering, path: &str, body: &[u8]) -> AiAsk {
     }
 }
 
-/// Reads a request whose body is a form: its model alone, since nothing in a form bounds the call.
-pub fn ask_of_form(path: &str, body: &[u8], content_type: &str) -> AiAsk {
+/// Whether a call names its models within parts of its body, so that one beside them says nothing: a batch, an evaluation,
+/// a session whose media pass the gateway by.
+fn names_within(kind: Metering, path: &str) -> bool {
+    let path = plain(path);
+    let ends = ["/batches", "/client_secrets", "/realtime/calls"];
+    kind == Metering::Submits && (ends.iter().any(|end| path.ends_with(end)) || path.contains("/evals/"))
+}
+
+/// Reads a request whose body is a form: its model alone, since nothing in a form bounds the call. A form that starts work
+/// may name it elsewhere.
+pub fn ask_of_form(kind: Metering, path: &str, body: &[u8], content_type: &str) -> AiAsk {
     let field = || str::from_utf8(body.get(model_in_form(body, content_type)?)?).ok();
+    let field = || field().filter(|_| kind == Metering::Generates);
     AiAsk {
         model: named_in_path(path).or_else(|| field().map(Into::into)),
         choices: 1,

@@ -83,8 +83,12 @@ fn names_model(disposition: &[u8]) -> Option<bool> {
     let (file, other) = split(file, b"; filename*=").unwrap_or((file, b""));
     let name = text_of(name)
         .filter(|name| name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_-.[]".contains(byte)))?;
-    let is_model = name.eq_ignore_ascii_case(b"model");
-    let is_sound = !is_model || name == b"model" && file.is_empty();
+    let is_model = name == b"model";
+    // Some parsers take `model[]` for `model`, and a vendor may name further models beside it.
+    let names_it = name.to_ascii_lowercase();
+    let names_it = find(&names_it, b"model").is_some() || names_it.starts_with(b"session");
+    let is_sound =
+        if is_model { parameters.len() == "\"model\"".len() || parameters == b"model" } else { !names_it };
     text_of(file).and(text_of(other)).filter(|_| is_sound).map(|_| is_model)
 }
 

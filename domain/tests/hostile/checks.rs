@@ -125,7 +125,7 @@ pub fn ai(bytes: &[u8]) {
         assert!(whole.cost_micros.is_none());
     }
     let _ = ask_of(Metering::Generates, "/v1/x", rest);
-    let _ = ask_of_form("/v1/x", rest, "multipart/form-data; boundary=b");
+    let _ = ask_of_form(Metering::Generates, "/v1/x", rest, "multipart/form-data; boundary=b");
     for content_type in [None, Some("multipart/form-data; boundary=b")] {
         let _ = in_body(rest, content_type, &[].into());
     }

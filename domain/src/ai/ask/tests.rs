@@ -159,6 +159,12 @@ fn each_model_that_a_vendor_may_choose_is_read() {
         (routed.model.as_deref(), routed.fallbacks),
         (Some("a"), vec!["b".to_owned(), "c".to_owned()])
     );
+    for path in ["/v1/batches", "/v1/realtime/client_secrets", "/v1/realtime/calls", "/v1/evals/e/runs"] {
+        let beside = ask_of(Metering::Submits, path, br#"{"model":"a","session":{"model":"b"}}"#);
+        assert_eq!(beside.model, None, "{path} names it elsewhere");
+        let form = b"--b\r\nContent-Disposition: form-data; name=\"model\"\r\n\r\na\r\n--b--";
+        assert_eq!(ask_of_form(Metering::Submits, path, form, "multipart/form-data; boundary=b").model, None);
+    }
     let twice = ask_of(Metering::Generates, "/v1/chat/completions", br#"{"model":"a","model":"b"}"#);
     assert_eq!(twice.model, None, "a vendor may read either");
     let by_query = |query| {

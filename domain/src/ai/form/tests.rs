@@ -51,6 +51,21 @@ fn the_forms_of_clients_are_read() {
 #[test]
 fn a_form_that_names_no_model_or_can_be_read_in_two_ways_is_not_read() {
     let other = "Content-Disposition: form-data; name=\"other\"";
+    for name in [
+        "Model",
+        "model[]",
+        "model[0]",
+        "[model]",
+        "models",
+        "session",
+        "session[model]",
+        "session.model",
+        "model\"; filename=\"",
+    ] {
+        let field = format!("Content-Disposition: form-data; name=\"{name}\"");
+        assert_eq!(read(&form(&[(MODEL, "m"), (&field, "n")]), KIND), None, "{name}");
+        assert_eq!(read(&form(&[(&field, "n")]), KIND), None, "{name}");
+    }
     for parts in [
         &[] as &[(&str, &str)],
         &[(other, "m")],
