@@ -1,16 +1,42 @@
 //! Calls that are sent again after a wait, on routes that say so.
 
+use crate::body::is_crowded;
 use crate::call::Call;
+use crate::permit::is_permitted;
 use domain::access::Permit;
 use domain::call::again::wait_before;
 use edge::clock::sleep;
 use edge::log::{Source, log};
 
 /// Returns the wait before the call is sent again after this response, in ms; `None` if it is the client's.
-pub fn wait_after(call: &Call, permit: &Permit, status: u16, retry_after: Option<&str>) -> Option<i64> {
+/// `may_be_done` says whether an upstream that was tried before may have carried it out. A call whose body takes much of the
+/// isolate's memory does not wait: others need it.
+pub fn wait_after(
+    call: &Call,
+    permit: &Permit,
+    (status, may_be_done): (u16, bool),
+    retry_after: Option<&str>,
+) -> Option<i64> {
     let settings = &permit.route().behaviour.settings;
     let retries = call.facts.borrow().retries;
-    wait_before(settings, call.head.method(), retries, status, retry_after, call.now.get())
+    let wait = wait_before(
+        settings,
+        call.head.method(),
+        retries,
+        (status, may_be_done),
+        retry_after,
+        call.now.get(),
+    );
+    wait.filter(|_| !is_crowded())
+}
+
+/// Whether the call's token may still make it: it may have been revoked during the wait.
+pub async fn is_still_permitted(call: &Call) -> bool {
+    let secret = call.secret.borrow().clone();
+    match secret {
+        Some(secret) => is_permitted(&secret, call).await,
+        None => false,
+    }
 }
 
 /// Waits. A client that leaves meanwhile ends the call, and owes nothing for it: the upstream has responded.

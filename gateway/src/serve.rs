@@ -103,7 +103,7 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
     }
     let (carrier, secret) = present_anywhere(call)?;
     let (permit, routes) = permit(&secret, call).await?;
-    if head.is_websocket() {
+    if head.is_websocket() || permit.route().behaviour.settings.retry_within_s > 0 {
         call.secret.replace(Some(secret.clone()));
     }
     let token = permit.token();
@@ -131,7 +131,14 @@ async fn handle(call: &Rc<Call>) -> Handled<Handling> {
         has_own_body: false,
     };
     let may_be_cancelled = Cell::new(token.limits.counts_calls() || token.has_budget());
-    let forward = Forward { call, sender, routes: &routes, sent: Cell::new(0), may_be_cancelled };
+    let forward = Forward {
+        call,
+        sender,
+        routes: &routes,
+        sent: Cell::new(0),
+        may_be_cancelled,
+        may_be_done: Cell::new(false),
+    };
     let answer = forward.send(&permit, plan.second.as_ref(), &mut body).await.map_err(|failed| {
         let route = &permit.route().rule.id;
         let cause = format!("route {route}: {}", failed.cause);

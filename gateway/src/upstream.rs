@@ -1,6 +1,6 @@
 //! The call to the upstream: attempts at one or two of them, planned by `domain` and sent by JavaScript.
 
-use crate::again::{wait, wait_after};
+use crate::again::{is_still_permitted, wait, wait_after};
 use crate::body::Body;
 use crate::call::{Call, Sent};
 use crate::credentials;
@@ -26,6 +26,7 @@ use domain::upstream::headers::response::Returning;
 use domain::upstream::headers::search::Guarded;
 use domain::upstream::said::secrets_of;
 use edge::log::{Source, log};
+use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -60,6 +61,8 @@ pub struct Forward<'a> {
     /// Whether a request may have to end before the call's own end: the call may go to a second upstream, or its end may
     /// wait for a counter.
     pub may_be_cancelled: Cell<bool>,
+    /// Whether an upstream that was away may have carried the call out.
+    pub may_be_done: Cell<bool>,
 }
 
 impl Forward<'_> {
@@ -80,9 +83,15 @@ impl Forward<'_> {
                 return Ok(answer);
             }
             let (status, retry_after) = (answer.status, answer.header("retry-after"));
-            let Some(wait_ms) = wait_after(self.call, permit, status, retry_after) else { return Ok(answer) };
-            drop(answer);
-            Box::pin(wait(self.call, permit, wait_ms)).await;
+            let came = (status, self.may_be_done.get());
+            let Some(wait_ms) = wait_after(self.call, permit, came, retry_after) else { return Ok(answer) };
+            let goes_on: LocalBoxFuture<'_, bool> = Box::pin(async {
+                wait(self.call, permit, wait_ms).await;
+                is_still_permitted(self.call).await
+            });
+            if !goes_on.await {
+                return Ok(answer);
+            }
         }
     }
 
@@ -112,6 +121,8 @@ impl Forward<'_> {
         if !is_sent_on {
             return first;
         }
+        // What refuses has not carried it out.
+        self.may_be_done.set(self.may_be_done.get() || is_away);
         self.log("second upstream tried", &format!("route {id}"));
         let other = self.attempt_second(second, body).await;
         if takes_second(was, attempted(&other)) { other } else { first }

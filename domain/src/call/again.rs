@@ -22,20 +22,22 @@ pub struct Retries {
 /// Returns the wait before a call is sent again, in ms; `None` if the client gets the response.
 ///
 /// An upstream that has too many calls (429; Anthropic's 529; 503 with a time to come again) has not carried this one out.
-/// After other failures it may have, so a call that changes something is only sent again if the route says so. A wait that
-/// would exceed the route's bound is left to the client.
+/// After other failures it may have, and so may an upstream that was tried before: `may_be_done` says whether. Then a call
+/// that changes something is only sent again if the route says so. A wait that would exceed the route's bound is left to the
+/// client.
 pub fn wait_before(
     settings: &RouteSettings,
     method: &str,
     retries: Retries,
-    status: u16,
+    (status, may_be_done): (u16, bool),
     retry_after: Option<&str>,
     now: UnixMs,
 ) -> Option<i64> {
     let named = retry_after.and_then(|text| wait_ms(text, now));
     let is_busy = matches!(status, 429 | 529) || status == 503 && named.is_some();
     let has_failed = matches!(status, 500 | 502..=504 | 520..=530);
-    let is_repeated = is_busy || has_failed && (settings.retry_any_method || is_idempotent(method));
+    let may_repeat = settings.retry_any_method || is_idempotent(method);
+    let is_repeated = is_busy && (may_repeat || !may_be_done) || has_failed && may_repeat;
     let wait_ms = named.unwrap_or(STEP_MS << retries.count);
     let most_ms = i64::from(settings.retry_within_s) * SECOND_MS - retries.waited_ms;
     let may_wait = settings.retry_within_s > 0 && retries.count < MOST && wait_ms <= most_ms;
@@ -53,7 +55,7 @@ mod tests {
     const FIRST: Retries = Retries { count: 0, waited_ms: 0 };
 
     fn wait(method: &str, retries: Retries, status: u16, retry_after: Option<&str>) -> Option<i64> {
-        wait_before(&settings(false), method, retries, status, retry_after, 0)
+        wait_before(&settings(false), method, retries, (status, false), retry_after, 0)
     }
 
     #[test]
@@ -74,7 +76,7 @@ mod tests {
     fn a_route_that_does_not_say_so_waits_for_nothing() {
         let settings = RouteSettings::default();
         for (status, retry_after) in [(429, None), (429, Some("0")), (429, Some("1")), (503, Some("0"))] {
-            assert_eq!(wait_before(&settings, "GET", FIRST, status, retry_after, 0), None);
+            assert_eq!(wait_before(&settings, "GET", FIRST, (status, false), retry_after, 0), None);
         }
     }
 
@@ -85,14 +87,24 @@ mod tests {
                 (wait("GET", FIRST, status, None), wait("POST", FIRST, status, None)),
                 (Some(500), None)
             );
-            assert_eq!(wait_before(&settings(true), "POST", FIRST, status, None, 0), Some(500), "{status}");
+            assert_eq!(
+                wait_before(&settings(true), "POST", FIRST, (status, true), None, 0),
+                Some(500),
+                "{status}"
+            );
         }
         assert_eq!(wait("POST", FIRST, 503, Some("1")), Some(1_000), "the upstream says when to come again");
         assert_eq!(wait("POST", FIRST, 503, Some("soon")), None);
+        let after_a_failover = |method| wait_before(&settings(false), method, FIRST, (429, true), None, 0);
+        assert_eq!((after_a_failover("POST"), after_a_failover("GET")), (None, Some(500)));
         assert_eq!(wait("POST", FIRST, 529, None), Some(500));
         assert_eq!(wait("POST", FIRST, 500, Some("1")), None);
         for other in [200, 301, 400, 401, 403, 404, 408, 501, 505, 531] {
-            assert_eq!(wait_before(&settings(true), "GET", FIRST, other, Some("1"), 0), None, "{other}");
+            assert_eq!(
+                wait_before(&settings(true), "GET", FIRST, (other, false), Some("1"), 0),
+                None,
+                "{other}"
+            );
         }
     }
 }
