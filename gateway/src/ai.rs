@@ -37,6 +37,11 @@ pub fn priced(mut usage: AiUsage, call: AiCall) -> AiUsage {
     usage
 }
 
+/// Returns the usage of a call that the upstream has refused or failed: it cost nothing.
+pub fn free(call: AiCall) -> AiUsage {
+    AiUsage { model: call.model, cost_micros: Some(0), ..AiUsage::default() }
+}
+
 /// Returns the settlement of the call. If an amount is unknown, its reservation stays spent.
 pub fn settlement(usage: &AiUsage) -> Settlement {
     let tokens = usage.prompt_tokens.zip(usage.completion_tokens);

@@ -80,8 +80,15 @@ impl Open {
         };
         let is_whole = matches!(end, End::Ended { outcome: None, .. });
         let usage = self.reader.map(|reader| reader.finish(is_whole)).or(self.told).unwrap_or_default();
-        let ai = self.ai.filter(|_| charge != Charge::Nothing).map(|ai| ai::priced(usage, ai));
-        let settlement = ai.as_ref().map_or(Settlement::NOTHING, ai::settlement);
+        let (ai, settlement) = match self.ai {
+            Some(ai) if charge != Charge::Nothing => {
+                let used = ai::priced(usage, ai);
+                let settlement = ai::settlement(&used);
+                (Some(used), settlement)
+            }
+            // The model's, so that its errors are counted, too.
+            ai => (ai.filter(|_| self.replied.is_some()).map(ai::free), Settlement::NOTHING),
+        };
         let replied = self.replied.map(|replied| replied.status);
         let length = self.replied.and_then(|replied| replied.length);
         let said = Outcome::of_status(replied.unwrap_or(0));
