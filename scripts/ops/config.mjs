@@ -56,7 +56,7 @@ if (mode === "export") {
   if (config.failed) fail(config.failed);
   process.stdout.write(exported(config));
   for (const name of config.left_out ?? [])
-    console.error(`left out: the token ${name}, since its team has several of that name`);
+    console.error(`left out: ${name}, since its team has several tokens or channels of that name`);
 } else {
   let sent;
   try {

@@ -59,8 +59,8 @@ const account = makeAccount("https://oauth2.googleapis.com/token", { project_id:
 const CREDENTIALS = {
   API_ONE_CREDENTIAL: JSON.stringify({ kind: "bearer", token: "vendor-one" }),
   API_TWO_CREDENTIAL: JSON.stringify({ kind: "google_service_account", key_file: account.key_file }),
-  CHANNEL_NIGHT_TARGET: JSON.stringify({ kind: "slack", url: "https://hooks.slack.example/vendor-slack" }),
-  CHANNEL_FINANCE_U591CU73ED_TARGET: JSON.stringify({
+  SYSTEM_CHANNEL_NIGHT_TARGET: JSON.stringify({ kind: "slack", url: "https://hooks.slack.example/vendor-slack" }),
+  CHANNEL_FINANCE__U591CU73ED_TARGET: JSON.stringify({
     kind: "telegram",
     token: "123456:vendor-bot-vendor-bot-vendor-bot-x",
     chat: "7",
@@ -123,14 +123,14 @@ test("an export applied to an empty system gives the same export, and the second
   await make("/api/prices/own-model", { prompt: 2_500_000, completion: 10_000_000, source: "list" }, "PUT");
   await make("/api/channels", {
     name: "Night",
-    target: JSON.parse(CREDENTIALS.CHANNEL_NIGHT_TARGET),
+    target: JSON.parse(CREDENTIALS.SYSTEM_CHANNEL_NIGHT_TARGET),
     events: ["dead-letters", "budget"],
     thresholds: [],
   });
   await make("/api/channels", {
     name: "夜班",
     team_id: "finance",
-    target: JSON.parse(CREDENTIALS.CHANNEL_FINANCE_U591CU73ED_TARGET),
+    target: JSON.parse(CREDENTIALS.CHANNEL_FINANCE__U591CU73ED_TARGET),
     events: ["budget"],
     language: "zh-Hant",
     enabled: false,
@@ -139,7 +139,7 @@ test("an export applied to an empty system gives the same export, and the second
   const first = await exported(from);
   assert.doesNotMatch(first, /vendor-|ntk_|rte_|tok_|chn_/, "no secret and no id");
   assert.match(first, /credential: \$\{API_ONE_CREDENTIAL\}/);
-  assert.match(first, /target: \$\{CHANNEL_NIGHT_TARGET\}/);
+  assert.match(first, /target: \$\{SYSTEM_CHANNEL_NIGHT_TARGET\}/);
   assert.match(first, /keep_errors: true/);
   assert.match(first, /on_refusal: true/);
   assert.match(first, /retry_within_s: 20/);
@@ -216,7 +216,7 @@ test("a plan shows exactly what was changed by hand, and an apply undoes it", as
       "    prompt: 2500000",
       "    source: list",
       "~ channel /Night",
-      "    target: ${CHANNEL_NIGHT_TARGET} -> ${CHANNEL_NIGHT_TARGET} (new value)",
+      "    target: ${SYSTEM_CHANNEL_NIGHT_TARGET} -> ${SYSTEM_CHANNEL_NIGHT_TARGET} (new value)",
       "    thresholds: [90] -> []",
       "Plan: 1 to create, 4 to change, 0 to delete.",
     ].join("\n"),

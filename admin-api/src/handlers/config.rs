@@ -32,7 +32,8 @@ pub async fn export(call: &Call, _: Asked<()>) -> Answer<ConfigFile> {
     };
     let (teams, routes, tokens) = (of(Kind::Team), of(Kind::Route), of(Kind::Token));
     let (prices, channels) = (of(Kind::Price), of(Kind::Channel));
-    respond(ConfigFile { version: 1, teams, routes, tokens, prices, channels, left_out: present.left_out })
+    let left_out = present.left_out.into_iter().chain(present.several_channels).collect();
+    respond(ConfigFile { version: 1, teams, routes, tokens, prices, channels, left_out })
 }
 
 /// `POST /api/config`

@@ -31,7 +31,13 @@ pub fn reference(path: &str) -> String {
 
 /// Returns the reference that an export has for the receiver of a channel.
 pub fn reference_of_target(key: &str) -> String {
-    format!("${{CHANNEL_{}_TARGET}}", variable(key))
+    match key.split_once('/') {
+        // So that a channel of the system has none of a team's.
+        Some((team, name)) if !team.is_empty() => {
+            format!("${{CHANNEL_{}__{}_TARGET}}", variable(team), variable(name))
+        }
+        _ => format!("${{SYSTEM_CHANNEL_{}_TARGET}}", variable(key)),
+    }
 }
 
 /// Writes a name as a variable has it: other letters as their numbers, and `_` for what is no letter.
@@ -310,7 +316,7 @@ mod tests {
     #[test]
     fn a_reference_is_a_variables_name() {
         assert_eq!(reference("/api/open-ai"), "${API_OPEN_AI_CREDENTIAL}");
-        assert_eq!(reference_of_target("ops/Night shift"), "${CHANNEL_OPS_NIGHT_SHIFT_TARGET}");
-        assert_eq!(reference_of_target("/夜班"), "${CHANNEL_U591CU73ED_TARGET}");
+        assert_eq!(reference_of_target("ops/Night shift"), "${CHANNEL_OPS__NIGHT_SHIFT_TARGET}");
+        assert_eq!(reference_of_target("/夜班"), "${SYSTEM_CHANNEL_U591CU73ED_TARGET}");
     }
 }

@@ -11,6 +11,7 @@ use domain::alert::channel::Target;
 use domain::collect;
 use domain::config::{Item, Kind};
 use domain::error::FieldError;
+use domain::id::TeamId;
 use domain::people::role::{Action, Caller, Subject, authorize};
 use domain::problem::Invalid;
 use serde_json::Value;
@@ -48,6 +49,12 @@ impl<'a> Targets<'a> {
             let shown = match (given.get(&item.key), place) {
                 (Some(target), Some(place)) if !is_same(call, &place.id, target).await? => name + NEW,
                 (None, None) => {
+                    let team = item.fields.get("team_id").and_then(Value::as_str).map(TeamId::from);
+                    authorize(
+                        caller,
+                        Action::ReadChannel,
+                        Subject { team: team.as_ref(), created_by: None },
+                    )?;
                     let i = request.config.channels.iter().position(|channel| channel.key() == item.key);
                     let field = format!("channels.{}.{TARGET}", i.unwrap_or_default());
                     errors.push(FieldError::new(field, Invalid::Missing));
