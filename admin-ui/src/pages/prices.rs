@@ -34,8 +34,8 @@ pub struct Priced {
     /// Empty for all models that are counted together.
     pub model: String,
     pub price: Option<ModelPrice>,
-    pub calls: u64,
-    pub cost_micros: u64,
+    /// Calls and cost of 30 days; `None` if they are not known.
+    pub used: Option<(u64, u64)>,
     /// Whether a price would tell the cost of its calls.
     pub is_unknown: bool,
 }
@@ -64,8 +64,8 @@ pub fn PricesPage() -> Html {
             let prices = api.read_all::<ListPrices, _>(&PriceQuery::default()).await?;
             // Prices can be set without knowing what was called.
             let used = api.request::<ExploreUsage>().query(&used::query(clock::now())).send().await;
-            let groups = used.map(|report| report.groups).unwrap_or_default();
-            Ok(used::joined(unpriced, prices, &groups))
+            let all = used.ok().filter(|report| report.groups_called <= report.groups.len());
+            Ok(used::joined(unpriced, prices, all.map(|report| report.groups).as_deref()))
         }
     });
     let open = use_state_eq(|| None::<Open>);
@@ -133,7 +133,7 @@ fn columns(i18n: &I18n, may_set: bool) -> Vec<Column> {
 }
 
 fn row(i18n: &I18n, priced: &Priced, may_set: bool, on_open: &Callback<Option<Open>>) -> Row {
-    let Priced { model, price, calls, cost_micros, is_unknown } = priced;
+    let Priced { model, price, used, is_unknown } = priced;
     let name = if model.is_empty() {
         html! { i18n.t("usage.other-models") }
     } else {
@@ -144,9 +144,10 @@ fn row(i18n: &I18n, priced: &Priced, may_set: bool, on_open: &Callback<Option<Op
             <Label label={i18n.t("prices.unknown").to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true />
         }
     };
-    let spend = if *is_unknown { UNKNOWN.to_owned() } else { format::dollars(i18n, *cost_micros) };
-    let mut cells =
-        vec![html! { <>{ name }{ mark }</> }, html! { format::number(i18n, *calls) }, html! { spend }];
+    let calls = used.map_or_else(|| UNKNOWN.to_owned(), |(calls, _)| format::number(i18n, calls));
+    let cost = used.map(|(_, micros)| micros).filter(|_| !is_unknown);
+    let spend = cost.map_or_else(|| UNKNOWN.to_owned(), |micros| format::dollars(i18n, micros));
+    let mut cells = vec![html! { <>{ name }{ mark }</> }, html! { calls }, html! { spend }];
     if let Some(ModelPrice { price, source, effective_at, .. }) = price {
         let dollars = |micros: u64| html! { format::exact_dollars(i18n, micros) };
         let or_prompt = |micros: Option<u64>| match micros {
