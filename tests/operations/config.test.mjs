@@ -59,7 +59,10 @@ const account = makeAccount("https://oauth2.googleapis.com/token", { project_id:
 const CREDENTIALS = {
   API_ONE_CREDENTIAL: JSON.stringify({ kind: "bearer", token: "vendor-one" }),
   API_TWO_CREDENTIAL: JSON.stringify({ kind: "google_service_account", key_file: account.key_file }),
-  SYSTEM_CHANNEL_NIGHT_TARGET: JSON.stringify({ kind: "slack", url: "https://hooks.slack.example/vendor-slack" }),
+  SYSTEM_CHANNEL_NIGHT_TARGET: JSON.stringify({
+    kind: "slack",
+    url: "https://hooks.slack.example/vendor-slack",
+  }),
   CHANNEL_FINANCE__U591CU73ED_TARGET: JSON.stringify({
     kind: "telegram",
     token: "123456:vendor-bot-vendor-bot-vendor-bot-x",

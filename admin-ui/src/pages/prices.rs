@@ -144,10 +144,10 @@ fn row(i18n: &I18n, priced: &Priced, may_set: bool, on_open: &Callback<Option<Op
             <Label label={i18n.t("prices.unknown").to_string()} color={Color::Orange} icon={Icon::ExclamationTriangle} compact=true />
         }
     };
-    let calls = used.map_or_else(|| UNKNOWN.to_owned(), |(calls, _)| format::number(i18n, calls));
+    let called = used.map_or_else(|| UNKNOWN.to_owned(), |(called, _)| format::number(i18n, called));
     let cost = used.map(|(_, micros)| micros).filter(|_| !is_unknown);
     let spend = cost.map_or_else(|| UNKNOWN.to_owned(), |micros| format::dollars(i18n, micros));
-    let mut cells = vec![html! { <>{ name }{ mark }</> }, html! { calls }, html! { spend }];
+    let mut cells = vec![html! { <>{ name }{ mark }</> }, html! { called }, html! { spend }];
     if let Some(ModelPrice { price, source, effective_at, .. }) = price {
         let dollars = |micros: u64| html! { format::exact_dollars(i18n, micros) };
         let or_prompt = |micros: Option<u64>| match micros {
