@@ -30,17 +30,9 @@ pub fn wait_after(
     wait.filter(|_| !is_crowded())
 }
 
-/// Whether the call's token may still make it: it may have been revoked during the wait.
-pub async fn is_still_permitted(call: &Call) -> bool {
-    let secret = call.secret.borrow().clone();
-    match secret {
-        Some(secret) => is_permitted(&secret, call).await,
-        None => false,
-    }
-}
-
-/// Waits. A client that leaves meanwhile ends the call, and owes nothing for it: the upstream has responded.
-pub async fn wait(call: &Call, permit: &Permit, wait_ms: i64) {
+/// Waits. Returns whether the call's token may still make it then: it may have been revoked meanwhile. A client that leaves
+/// during the wait ends the call, and owes nothing for it: the upstream has responded.
+pub async fn wait(call: &Call, permit: &Permit, wait_ms: i64) -> bool {
     let mark = |is_sent| {
         if let Some(open) = call.open.borrow_mut().as_mut() {
             open.is_sent = is_sent;
@@ -50,9 +42,17 @@ pub async fn wait(call: &Call, permit: &Permit, wait_ms: i64) {
     mark(false);
     sleep(wait_ms.unsigned_abs()).await;
     mark(true);
-    log(Source::Request(&call.arrival.request_id), "sent again", permit.route().rule.id.as_str());
-    let mut facts = call.facts.borrow_mut();
-    facts.retries.count += 1;
-    facts.retries.waited_ms += wait_ms;
-    facts.upstream_ms += call.now.get() - began;
+    call.facts.borrow_mut().upstream_ms += call.now.get() - began;
+    let secret = call.secret.borrow().clone();
+    let goes_on = match secret {
+        Some(secret) => is_permitted(&secret, call).await,
+        None => false,
+    };
+    if goes_on {
+        log(Source::Request(&call.arrival.request_id), "sent again", permit.route().rule.id.as_str());
+        let retries = &mut call.facts.borrow_mut().retries;
+        retries.count += 1;
+        retries.waited_ms += wait_ms;
+    }
+    goes_on
 }

@@ -1,6 +1,6 @@
 //! The call to the upstream: attempts at one or two of them, planned by `domain` and sent by JavaScript.
 
-use crate::again::{is_still_permitted, wait, wait_after};
+use crate::again::{wait, wait_after};
 use crate::body::Body;
 use crate::call::{Call, Sent};
 use crate::credentials;
@@ -26,7 +26,6 @@ use domain::upstream::headers::response::Returning;
 use domain::upstream::headers::search::Guarded;
 use domain::upstream::said::secrets_of;
 use edge::log::{Source, log};
-use futures_util::future::LocalBoxFuture;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -85,11 +84,7 @@ impl Forward<'_> {
             let (status, retry_after) = (answer.status, answer.header("retry-after"));
             let came = (status, self.may_be_done.get());
             let Some(wait_ms) = wait_after(self.call, permit, came, retry_after) else { return Ok(answer) };
-            let goes_on: LocalBoxFuture<'_, bool> = Box::pin(async {
-                wait(self.call, permit, wait_ms).await;
-                is_still_permitted(self.call).await
-            });
-            if !goes_on.await {
+            if !Box::pin(wait(self.call, permit, wait_ms)).await {
                 return Ok(answer);
             }
         }

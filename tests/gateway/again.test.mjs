@@ -184,6 +184,16 @@ test("a client that leaves while its call waits ends it: one event, no slot, no 
   assert.equal((await system.usage.events({ request_id: id })).length, 1);
 });
 
+test("a token that is revoked while its call waits makes no further one", async () => {
+  const own = await putToken(system, { id: "tok_revoked" });
+  const begin = call("/api/long", [BUSY(7)], { headers: { "x-api-key": own } });
+  await sleep(500);
+  await putToken(system, { id: "tok_revoked", state: "revoked", version: 2 }, own);
+  const { id, status, headers, seen } = await begin;
+  assert.deepEqual([status, headers.get("retry-after"), seen.length], [429, "7", 1]);
+  assert.equal((await event(id)).retries, 0);
+});
+
 test("an AI call that is sent again is reserved and settled once", async () => {
   const limits = { cost_micros_per_day: 5_000_000, calls_per_day: 100 };
   const id = "tok_settled";
