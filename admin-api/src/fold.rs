@@ -34,7 +34,7 @@ pub struct Plan {
     /// JSON arrays of rows, each below the largest parameter.
     pub rows: Vec<String>,
     pub open: OpenChange,
-    /// The same for sums by model.
+    /// Changes of the open buckets of sums by model.
     pub open_models: OpenChange,
     pub last_calls: Vec<LastCall>,
     /// JSON arrays of rows of labels, each below the largest parameter.

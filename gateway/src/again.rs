@@ -41,13 +41,13 @@ pub async fn wait(call: &Call, permit: &Permit, wait_ms: i64) -> bool {
     let began = call.now.get();
     mark(false);
     sleep(wait_ms.unsigned_abs()).await;
-    mark(true);
     call.facts.borrow_mut().upstream_ms += call.now.get() - began;
     let secret = call.secret.borrow().clone();
     let goes_on = match secret {
         Some(secret) => is_permitted(&secret, call).await,
         None => false,
     };
+    mark(true);
     if goes_on {
         log(Source::Request(&call.arrival.request_id), "sent again", permit.route().rule.id.as_str());
         let retries = &mut call.facts.borrow_mut().retries;

@@ -8,8 +8,8 @@ use edge::isolate_config;
 use edge::log::{Source, log};
 use worker::Env;
 
-/// Age at which a cached entry is read again, in ms. A change is in force at most this long after KV shows
-/// it.
+/// Age at which a cached entry is read again, in ms, from its read or from the last poll of the change feed that confirmed
+/// it. If the feed is away, a change is in force at most this long after KV shows it.
 pub const MAX_AGE_MS: i64 = 10_000;
 
 /// The gateway's settings.

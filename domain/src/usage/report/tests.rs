@@ -88,7 +88,7 @@ proptest! {
         }
     }
 
-    /// The same of models: names of which one is the beginning or the end of another, and one beyond all ids.
+    /// Among the names of models, one is the beginning or the end of another, and one is beyond all ids.
     #[test]
     fn rows_and_tallies_of_models_agree(
         calls in proptest::collection::vec((1_u8..4, 0..NAMES.len()), 1..40),
