@@ -117,6 +117,12 @@ function underProjectNode(script) {
   const child = spawn(node, [script, ...process.argv.slice(2)], { cwd: root, stdio: "inherit" });
   for (const signal of /** @type {const} */ (["SIGINT", "SIGTERM"]))
     process.on(signal, () => child.kill(signal));
+  child.on("error", () => {
+    console.error(
+      "Node 22 is not there: run `npm ci`, with the packages' scripts, or start this with Node 22 or newer.",
+    );
+    process.exit(1);
+  });
   child.on("exit", (code, signal) => process.exit(code ?? (signal ? 1 : 0)));
   return new Promise(() => {});
 }

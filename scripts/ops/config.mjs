@@ -25,10 +25,15 @@ if (!values.api || !session || !(mode === "export" || (mode === "apply" && file)
   process.exit(2);
 }
 
+/** @returns {never} */
 function fail(text) {
   console.error(text);
   process.exit(1);
 }
+
+/** @returns {never} */
+const unreachable = (error) =>
+  fail(`${values.api} cannot be reached (${error.cause?.code ?? error.message}). Run this again to go on.`);
 
 /** Calls the API. A service that is briefly down is tried again: no step is done twice. */
 async function call(body) {
@@ -37,7 +42,7 @@ async function call(body) {
       method: body ? "POST" : "GET",
       headers: { authorization: `Bearer ${await session.token()}`, "content-type": "application/json" },
       body: body && JSON.stringify(body),
-    });
+    }).catch(unreachable);
     const answer = await response.json().catch(() => ({}));
     if (response.ok) return answer;
     if ([429, 503].includes(response.status) && tries < 5) {

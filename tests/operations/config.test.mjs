@@ -321,6 +321,14 @@ test("--prune deletes only what an earlier apply made", async () => {
   assert.ok(models.length > 5 && !models.includes("own-model"), "the first prices are nobody's apply");
 });
 
+test("an API that cannot be reached is named", async () => {
+  const away = { urls: { api: "http://127.0.0.1:1" }, key: to.key };
+  const { code, output, errors } = await run(away, {}, "export");
+  assert.deepEqual([code, output], [1, ""]);
+  assert.match(errors, /^http:\/\/127\.0\.0\.1:1 cannot be reached \(/);
+  assert.doesNotMatch(errors, /\n\s+at /, "no stack");
+});
+
 test("the schema is published, and a key without roles or powers gets nothing done", async () => {
   const schema = await from.call("/config.schema.json");
   assert.equal((await schema.json()).$schema, "https://json-schema.org/draft/2020-12/schema");
