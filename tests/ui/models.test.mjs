@@ -52,7 +52,7 @@ test("usage is split by model, sorted, and narrowed to a model's teams and calls
   await signIn(page, system, "admin", "/usage");
   await settle(page);
   await page.getByRole("combobox", { name: "Group by" }).selectOption("model");
-  await page.getByText("Only AI calls are counted here.").waitFor();
+  await page.getByText("Only AI calls that were let through are counted here.").waitFor();
   const rows = page.getByRole("table").locator("tbody tr");
   await eventually(async () => (await rows.count()) === 3, 10_000, "three models");
   const first = async () => (await rows.first().innerText()).split(/\s*\t\s*|\n/)[0];
@@ -128,7 +128,7 @@ test("on a phone and in Chinese both pages fit", async () => {
   const page = await openPage(browser, system, { width: 400, height: 800, language: "zh-Hant" });
   await signIn(page, system, "admin", "/usage?by=model&compare=previous");
   await settle(page);
-  await page.getByText("此處只計算 AI 呼叫。").waitFor();
+  await page.getByText("此處只計算已放行的 AI 呼叫。").waitFor();
   assert.equal(await isWider(page), false, "usage");
   assert.deepEqual(await violations(page), []);
   await page.goto(`${system.urls.ui}/models`);
